@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Capability tokens: what an execution requires and a worker offers
+// (contract 6 "Capability tokens", 7.1).
+
+#ifndef FFGRANT_CLAIMS_CAPABILITIES_H_
+#define FFGRANT_CLAIMS_CAPABILITIES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace ffgrant {
+
+inline constexpr std::size_t kMaxCapabilityTokens = 256;
+inline constexpr std::size_t kMaxCapabilityCsvSize = 4096;
+
+enum class CapabilityError : std::uint8_t {
+  kNone,
+  kEmptyToken,           // required side only
+  kCommaInToken,         // required side only
+  kControlOrWhitespace,  // required side only: a byte <= 0x20, or 0x7F
+  kTooManyTokens,        // > 256
+  kTooManyBytes,         // > 4096, comma-joined
+};
+
+// The reference's detail text: "required:comma_in_token", "worker:too_many_bytes".
+std::string_view RequiredDetail(CapabilityError error) noexcept;
+std::string_view WorkerDetail(CapabilityError error) noexcept;
+
+// A set of tokens: sorted by bytes, without repeats, comma-joined. Held by
+// value in fixed memory, built once, compared without allocation.
+class CapabilitySet {
+ public:
+  CapabilitySet() = default;
+
+  // What a worker offers. Lenient as the ledger is: empty tokens are skipped,
+  // a comma inside a token makes two of it; only the limits are checked, and
+  // both are inclusive.
+  [[nodiscard]] CapabilityError AssignOffered(std::span<const std::string_view> tokens) noexcept;
+  // The same, from comma-joined text.
+  [[nodiscard]] CapabilityError AssignOfferedCsv(std::string_view csv) noexcept;
+  // What an execution requires; tokens are checked in the caller's order. The
+  // set is empty after a failure.
+  [[nodiscard]] CapabilityError AssignRequired(std::span<const std::string_view> tokens) noexcept;
+
+  std::string_view csv() const noexcept { return {bytes_.data(), size_}; }
+  bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  std::array<char, kMaxCapabilityCsvSize> bytes_;
+  std::uint16_t size_ = 0;
+};
+
+// True if every token of `required` is in `offered`; both sorted and
+// comma-joined, as CapabilitySet::csv() gives them. Linear.
+bool CapabilitiesSatisfied(std::string_view required, std::string_view offered) noexcept;
+
+// The tokens of `required` that `offered` lacks, comma-joined into `out`, which
+// must hold required.size() bytes. Returns the bytes written.
+std::size_t MissingCapabilities(std::string_view required, std::string_view offered,
+                                std::span<char> out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_CAPABILITIES_H_

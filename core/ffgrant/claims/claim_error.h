@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the claim path answers when it says no (contract 8).
+
+#ifndef FFGRANT_CLAIMS_CLAIM_ERROR_H_
+#define FFGRANT_CLAIMS_CLAIM_ERROR_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace ffgrant {
+
+enum class ClaimError : std::uint8_t {
+  kNone,
+  // The store's own codes; ErrorName() is the code on the wire.
+  kExecutionNotFound,
+  kExecutionNotEligible,
+  kExecutionNotInEligibleSet,
+  kGrantAlreadyExists,
+  kCapabilityMismatch,   // detail: sorted missing tokens, comma-joined
+  kInvalidCapabilities,  // detail, as `worker:too_many_tokens`
+  kInvalidInput,         // detail: which argument and why
+  kInvalidPolicyJson,    // detail
+  kExecutionNotLeaseable,
+  kLeaseConflict,
+  kInvalidClaimGrant,
+  kClaimGrantExpired,
+  kUseClaimResumedExecution,
+  kNotAResumedExecution,
+  kNoEligibleExecution,
+  kActiveAttemptExists,
+  kExecutionNotReclaimable,
+  kNoActiveLease,
+  kMaxRetriesExhausted,  // detail: the cap
+  kStaleLease,           // detail when revoking
+  kLeaseExpired,
+  kLeaseRevoked,
+  kExecutionNotActive,  // details: outcome, epoch, phase, attempt id
+  kExecutionNotSuspended,
+  kFenceRequired,
+  kPartialFenceTriple,
+  kAttemptNotInCreatedState,
+  // This side's own.
+  kLedgerFull,           // the capacity fixed at construction is used up
+  kWorkerAtCapacity,     // no permit; the grant was not touched
+  kInvalidPartitionKey,  // the worker's early check of the grant failed
+  kGrantMismatch,        // the grant isn't for this execution or lane
+  kUnknownCode,          // the store answered with a code that isn't above
+  kUnknownOutcome,       // the reply was lost: the call may or may not have happened
+  kUnavailable,          // nothing was sent, or the store refused to serve
+};
+
+// The code on the wire, as "execution_not_found"; our own codes likewise, as
+// "ledger_full"; "none".
+std::string_view ErrorName(ClaimError error) noexcept;
+
+// The error whose wire code is `code`. Empty for an unknown code and for
+// codes that a store never sends.
+std::optional<ClaimError> ClaimErrorFromCode(std::string_view code) noexcept;
+
+// Two tables of the reference disagree on some codes (contract 8, bold rows):
+// that of its script and that of its engine.
+enum class ErrorClassification : std::uint8_t { kTerminal, kRetryable, kInformational, kBug };
+std::string_view ErrorClassificationName(ErrorClassification c) noexcept;
+ErrorClassification ScriptClass(ClaimError error) noexcept;
+ErrorClassification EngineClass(ClaimError error) noexcept;
+
+// The details behind a code, as texts in order, held by value. A store's
+// details are bounded by the capability limits (4096 bytes).
+class ErrorDetails {
+ public:
+  static constexpr std::size_t kMaxDetails = 4;
+  static constexpr std::size_t kMaxBytes = 4608;
+
+  std::size_t size() const noexcept { return size_; }
+  std::string_view operator[](std::size_t i) const noexcept {
+    return {bytes_.data() + begin_[i], static_cast<std::size_t>(begin_[i + 1] - begin_[i])};
+  }
+  void clear() noexcept { size_ = 0; }
+  // Appends a detail. Returns false, and changes nothing, if it does not fit.
+  bool Add(std::string_view text) noexcept;
+  bool Add(std::uint64_t number) noexcept;
+
+ private:
+  std::array<char, kMaxBytes> bytes_;
+  std::array<std::uint16_t, kMaxDetails + 1> begin_{};
+  std::size_t size_ = 0;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_CLAIM_ERROR_H_

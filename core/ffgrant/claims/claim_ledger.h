@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The claim path (contract 7) as one interface, whatever keeps the state: the
+// embedded ledger (memory_ledger.h) or a Valkey server.
+//
+//   create --> eligible --issue--> granted --claim--> leased --complete--> end
+//                 ^                                   |  |  |
+//                 |  (same grant, ClaimResumed)       |  |  `-suspend-> suspended
+//                 `-------------- resume -------------+--+------------------'
+//                                                     |  `-expired or revoked
+//                                            reclaim <-'   (issue reclaim grant)
+//
+// Every call is atomic: it happens as a whole, at one moment of the store's
+// clock, or not at all and says why. Checks run in the contract's order, so
+// the first reason in that order is the one reported. Calls may come from any
+// number of threads. Nothing a call was given is kept after it returns, and
+// nothing it returns points into the ledger.
+
+#ifndef FFGRANT_CLAIMS_CLAIM_LEDGER_H_
+#define FFGRANT_CLAIMS_CLAIM_LEDGER_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/claims/capabilities.h"
+#include "ffgrant/claims/claim_error.h"
+#include "ffgrant/execution_id.h"
+#include "ffgrant/grant.h"
+#include "ffgrant/ids.h"
+#include "ffgrant/json/lease_results.h"
+#include "ffgrant/key_names.h"
+#include "ffgrant/lane_id.h"
+
+namespace ffgrant {
+
+// Priorities outside are clamped (contract 3).
+inline constexpr std::int64_t kMaxPriority = 9000;
+// Reclaims per execution when neither call nor execution names a cap (7.6).
+inline constexpr std::uint32_t kDefaultMaxReclaimCount = 100;
+// Ttls beyond this are refused before anything is written: their sum with the
+// clock would no longer be stored exactly (contract 9.5).
+inline constexpr std::int64_t kMaxTtlMs = 50'000'000'000'000;
+
+struct WorkerIdentity {
+  WorkerIdView worker_id;  // the only part that binds a grant (7.7, 5)
+  WorkerInstanceIdView worker_instance_id;
+};
+
+// ---- arguments -------------------------------------------------------------
+
+struct CreateExecutionArgs {
+  ExecutionIdView execution_id;
+  LaneIdView lane;
+  std::int64_t priority = 0;                       // higher first, 0..9000
+  const CapabilitySet* required = nullptr;         // none: any worker will do
+  std::optional<TimestampMs> delay_until;          // not eligible before
+  std::optional<std::uint32_t> max_reclaim_count;  // the execution's own cap
+};
+
+struct IssueGrantArgs {
+  ExecutionIdView execution_id;
+  WorkerIdentity worker;
+  LaneIdView lane;
+  std::int64_t grant_ttl_ms = 0;  // <= 0: OK is reported and no grant remains
+  const CapabilitySet* offered = nullptr;
+  std::string_view capability_hash;      // these three are kept with the grant
+  std::string_view route_snapshot_json;  // and never looked at
+  std::string_view admission_summary;
+};
+
+struct ClaimForWorkerArgs {
+  WorkerIdentity worker;
+  LaneIdView lane;
+  std::int64_t grant_ttl_ms = 0;
+  const CapabilitySet* offered = nullptr;
+};
+
+struct ClaimArgs {
+  ExecutionIdView execution_id;
+  WorkerIdentity worker;
+  LaneIdView lane;  // recorded, not compared
+  LeaseId lease_id;
+  std::int64_t lease_ttl_ms = 0;
+  AttemptId attempt_id;
+};
+
+struct ClaimResumedArgs {
+  ExecutionIdView execution_id;
+  WorkerIdentity worker;
+  LaneIdView lane;
+  LeaseId lease_id;
+  std::int64_t lease_ttl_ms = 0;
+};
+
+// Some of a fence can be absent on the wire; then the call says so.
+struct OptionalFence {
+  std::optional<LeaseId> lease_id;
+  std::optional<LeaseEpoch> lease_epoch;
+  std::optional<AttemptId> attempt_id;
+
+  OptionalFence() = default;
+  OptionalFence(const LeaseFence& f)  // NOLINT: a fence is one
+      : lease_id(f.lease_id), lease_epoch(f.lease_epoch), attempt_id(f.attempt_id) {}
+};
+
+struct RenewArgs {
+  ExecutionIdView execution_id;
+  AttemptIndex attempt_index;
+  OptionalFence fence;
+  std::int64_t lease_ttl_ms = 0;  // from now, not added to what is left
+};
+
+struct RevokeArgs {
+  ExecutionIdView execution_id;
+  std::optional<LeaseId> expected_lease_id;
+};
+
+struct ReclaimArgs {
+  ExecutionIdView execution_id;
+  WorkerIdentity worker;
+  LaneIdView lane;
+  LeaseId lease_id;
+  std::int64_t lease_ttl_ms = 0;
+  AttemptId attempt_id;
+  std::optional<std::uint32_t> max_reclaim_count;
+};
+
+struct SuspendArgs {
+  ExecutionIdView execution_id;
+  OptionalFence fence;
+};
+
+struct ResumeArgs {
+  ExecutionIdView execution_id;
+  std::int64_t delay_ms = 0;  // > 0: eligible only after it
+};
+
+struct CompleteArgs {
+  ExecutionIdView execution_id;
+  OptionalFence fence;
+  bool operator_override = false;  // lets an absent fence pass
+};
+
+// ---- results ---------------------------------------------------------------
+
+struct [[nodiscard]] Outcome {
+  ClaimError error = ClaimError::kNone;
+  constexpr explicit operator bool() const noexcept { return error == ClaimError::kNone; }
+  friend constexpr bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+struct CreateOutcome : Outcome {
+  enum class Status : std::uint8_t { kWaiting, kDelayed, kDuplicate };
+  Status status = Status::kWaiting;
+};
+
+struct IssueOutcome : Outcome {
+  TimestampMs expires_at;  // of the grant, by the store's clock
+};
+
+// A grant with its texts, held by value: what a scheduler serializes.
+class IssuedGrant {
+ public:
+  IssuedGrant() = default;
+  // The grant of a canonical `id`, key names as on Valkey.
+  IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noexcept;
+
+  ClaimGrantView view() const& noexcept;
+  ClaimGrantView view() const&& = delete;
+
+ private:
+  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant holds tag and id as well.
+  std::array<char, kMaxExecutionKeySize> grant_key_;
+  std::uint8_t tag_size_ = 0;
+  std::uint16_t index_ = 0;
+  Uuid uuid_;
+  std::uint64_t expires_at_ms_ = 0;
+};
+
+struct ClaimForWorkerOutcome : Outcome {
+  // kNoEligibleExecution: nothing now that this worker can take (HTTP 204).
+  IssuedGrant grant;
+};
+
+// How a lease came about: the words of the claim replies.
+enum class LeaseKind : std::uint8_t { kInitial, kRetry, kReplay, kResumed, kReclaim };
+std::string_view LeaseKindName(LeaseKind kind) noexcept;
+
+struct Lease {
+  LeaseFence fence;
+  AttemptIndex attempt_index;
+  TimestampMs expires_at;
+  LeaseKind kind = LeaseKind::kInitial;
+  friend constexpr bool operator==(const Lease&, const Lease&) = default;
+};
+
+struct ClaimOutcome : Outcome {
+  Lease lease;
+};
+
+struct RenewOutcome : Outcome {
+  TimestampMs expires_at;
+};
+
+// Why a call had nothing to do.
+enum class AlreadySatisfied : std::uint8_t {
+  kNo,
+  kExecutionNotFound,
+  kNotActive,
+  kAlreadyExpired,
+  kAlreadyRevoked,
+  kUnowned,
+  kNotYetExpired,
+};
+// "execution_not_found", "not_active", "already_expired", "already_revoked",
+// "unowned", "not_yet_expired"; "" for kNo.
+std::string_view ReasonWord(AlreadySatisfied reason) noexcept;
+
+struct MarkExpiredOutcome : Outcome {
+  AlreadySatisfied already = AlreadySatisfied::kNo;  // kNo: marked now
+};
+
+struct RevokeOutcome : Outcome {
+  AlreadySatisfied already = AlreadySatisfied::kNo;  // kNo: revoked now
+  LeaseId lease_id;
+  LeaseEpoch lease_epoch;
+};
+
+struct ResumeOutcome : Outcome {
+  bool delayed = false;
+};
+
+// ---- state -----------------------------------------------------------------
+
+// What is stored of an execution, in the field's words (contract 7). Every
+// text is a literal or held by value.
+struct ExecutionState {
+  std::string_view lifecycle_phase;
+  std::string_view ownership_state;
+  std::string_view eligibility_state;
+  std::string_view blocking_reason;
+  std::string_view terminal_outcome;
+  std::string_view attempt_state;
+  std::string_view public_state;
+  std::int64_t priority = 0;
+  TimestampMs created_at;
+  std::uint32_t total_attempt_count = 0;
+  std::uint32_t lease_reclaim_count = 0;
+  LeaseEpoch current_lease_epoch;
+
+  // The last lease's; `lease_current` says whether the lease hash exists.
+  bool lease_current = false;
+  std::optional<LeaseId> current_lease_id;
+  std::optional<AttemptId> current_attempt_id;
+  AttemptIndex current_attempt_index;
+  std::optional<TimestampMs> lease_acquired_at;
+  std::optional<TimestampMs> lease_expires_at;
+  std::optional<TimestampMs> lease_last_renewed_at;
+  std::optional<TimestampMs> lease_renewal_deadline;
+
+  // The grant, if one is there.
+  bool has_grant = false;
+  std::optional<TimestampMs> grant_created_at;
+  std::optional<TimestampMs> grant_expires_at;
+
+  std::optional<TimestampMs> delay_until;
+  std::optional<TimestampMs> last_capability_mismatch_at;
+
+  // Membership of the sorted sets.
+  bool in_eligible = false;
+  bool in_delayed = false;
+  bool in_active = false;
+  bool in_suspended = false;
+  bool in_terminal = false;
+  bool in_lease_expiry = false;
+
+  friend bool operator==(const ExecutionState&, const ExecutionState&) = default;
+};
+
+// ---- the interface ---------------------------------------------------------
+
+// `details`, where given, is cleared and then holds the texts behind the code.
+class ClaimLedger {
+ public:
+  virtual ~ClaimLedger() = default;
+
+  // kInvalidInput (priority and ids are typed; what is left are a
+  // non-canonical id, a partition outside the configured count, an unchecked
+  // lane), kInvalidCapabilities, kLedgerFull. An id that exists already is no
+  // error: status kDuplicate, nothing changed.
+  virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
+                                        ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Contract 7.1. kInvalidInput (ttl), kExecutionNotFound,
+  // kExecutionNotEligible, kGrantAlreadyExists, kExecutionNotInEligibleSet,
+  // kInvalidCapabilities, kCapabilityMismatch.
+  virtual IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
+                                       ErrorDetails* details = nullptr) noexcept = 0;
+
+  // The scheduler's choice: of the lane's eligible executions whose
+  // requirements `offered` meets, the head of the first partition that has
+  // one without a live grant; partitions in turn from ScanStart().
+  // kNoEligibleExecution, kInvalidInput.
+  virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
+
+  // Contract 7.2: consumes the grant and creates the lease. kInvalidInput
+  // (ttl), kExecutionNotFound, kExecutionNotLeaseable,
+  // kUseClaimResumedExecution, kInvalidClaimGrant, kClaimGrantExpired. A
+  // failed claim never consumes a live grant.
+  virtual ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Contract 7.3, with the same grant. kInvalidInput, kExecutionNotFound,
+  // kExecutionNotLeaseable, kNotAResumedExecution, kInvalidClaimGrant,
+  // kClaimGrantExpired.
+  virtual ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
+                                    ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Contract 7.4. kInvalidInput, kExecutionNotFound, kFenceRequired,
+  // kPartialFenceTriple, kExecutionNotActive, kLeaseRevoked, kLeaseExpired
+  // (marks it), kStaleLease.
+  virtual RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Contract 7.5. Never fails.
+  virtual MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept = 0;
+
+  // Contract 7.5. kExecutionNotFound, kExecutionNotActive, kStaleLease.
+  virtual RevokeOutcome Revoke(const RevokeArgs& args,
+                               ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Contract 7.6. kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
+  // kGrantAlreadyExists, kInvalidCapabilities, kCapabilityMismatch.
+  virtual IssueOutcome IssueReclaimGrant(const IssueGrantArgs& args,
+                                         ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Contract 7.6. kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
+  // kMaxRetriesExhausted (the execution is then terminal), kInvalidClaimGrant.
+  virtual ClaimOutcome Reclaim(const ReclaimArgs& args,
+                               ErrorDetails* details = nullptr) noexcept = 0;
+
+  // As far as a ResumeGrant needs. Suspend: kExecutionNotFound,
+  // kPartialFenceTriple, kFenceRequired, kExecutionNotActive, kLeaseRevoked,
+  // kLeaseExpired (marks it), kStaleLease. Resume: kExecutionNotFound,
+  // kExecutionNotSuspended, kInvalidInput.
+  virtual Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
+  virtual ResumeOutcome Resume(const ResumeArgs& args,
+                               ErrorDetails* details = nullptr) noexcept = 0;
+
+  // kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
+  // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (marks it), kStaleLease.
+  virtual Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
+
+  // The stored state; empty if there is no such execution.
+  virtual std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept = 0;
+
+  // Many calls in one go: outcomes[i] is that of args[i], each call atomic by
+  // itself, in order. A server is asked with all of them in flight, and the
+  // embedded ledger overlaps their cache misses, so that this is several times
+  // the rate of single calls. The spans must be of one size.
+  virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
+                                std::span<IssueOutcome> outcomes) noexcept = 0;
+  virtual void Claims(std::span<const ClaimArgs> args,
+                      std::span<ClaimOutcome> outcomes) noexcept = 0;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_CLAIM_LEDGER_H_

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The opaque bytes of a claim's handle (contract 9.1):
+//
+//   0x02 | 0x01 | backend | fields        backend: 1 Valkey, 2 PostgreSQL,
+//                                                  3 SQLite
+//   0x01 | fields                         older; Valkey is implied
+//
+//   fields, little-endian: u32 length + execution id | u32 attempt index |
+//   u32 length + attempt id | u32 length + lease id | u64 epoch |
+//   u64 lease ttl ms | u32 length + lane | u32 length + instance id | end
+
+#ifndef FFGRANT_CLAIMS_LEASE_HANDLE_H_
+#define FFGRANT_CLAIMS_LEASE_HANDLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/ids.h"
+#include "ffgrant/json/lease_results.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/write_result.h"
+
+namespace ffgrant {
+
+struct LeaseHandleView {
+  HandleBackend backend = HandleBackend::kValkey;
+  ExecutionIdView execution_id;
+  AttemptIndex attempt_index;
+  AttemptId attempt_id;
+  LeaseId lease_id;
+  LeaseEpoch lease_epoch;
+  std::uint64_t lease_ttl_ms = 0;
+  LaneIdView lane_id;
+  WorkerInstanceIdView worker_instance_id;
+  friend constexpr bool operator==(const LeaseHandleView&, const LeaseHandleView&) = default;
+};
+
+enum class LeaseHandleError : std::uint8_t {
+  kNone,
+  kEmpty,
+  kUnknownVersion,
+  kUnknownBackend,
+  kTruncated,
+  kTrailingBytes,
+  kInvalidUtf8,
+  kInvalidExecutionId,
+  kInvalidUuid,
+};
+std::string_view ErrorName(LeaseHandleError error) noexcept;
+
+struct [[nodiscard]] LeaseHandleResult {
+  LeaseHandleView handle;  // points into the input
+  LeaseHandleError error = LeaseHandleError::kNone;
+  std::size_t offset = 0;  // of the field that failed
+  constexpr explicit operator bool() const noexcept { return error == LeaseHandleError::kNone; }
+};
+
+// Decodes either form: any bytes. No allocation.
+LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
+
+// Writes the newer form. Size: 3 + 44 + the five texts.
+WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_LEASE_HANDLE_H_

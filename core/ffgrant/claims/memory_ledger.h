@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger: the claim path on one machine with nothing installed.
+
+#ifndef FFGRANT_CLAIMS_MEMORY_LEDGER_H_
+#define FFGRANT_CLAIMS_MEMORY_LEDGER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/claims/clock.h"
+#include "ffgrant/partition.h"
+
+namespace ffgrant {
+
+struct MemoryLedgerOptions {
+  // Executions held at once, terminal ones included until they are forgotten.
+  // 1..2^31. About 260 bytes each.
+  std::size_t max_executions = 65536;
+  // Distinct lanes, 1..4096. A table of lanes x partitions is made.
+  std::size_t max_lanes = 64;
+  // Distinct names (worker ids, instance ids, required capability sets and the
+  // grants' opaque texts) in use at once, and the bytes they may take. Names
+  // that nothing refers to any more make room for new ones.
+  std::size_t max_names = 4096;
+  std::size_t max_name_bytes = 1 << 20;
+  PartitionConfig partitions;
+  const Clock* clock = &SystemClock();  // must outlive the ledger
+};
+
+// Allocates all memory in the constructor (std::bad_alloc if there is none,
+// std::invalid_argument for options out of range), nothing after that.
+//
+// Takes canonical execution ids only: it identifies an execution by partition
+// and uuid, so that two spellings can't be granted twice (contract 1.8);
+// others are refused with kInvalidInput.
+class MemoryLedger final : public ClaimLedger {
+ public:
+  explicit MemoryLedger(const MemoryLedgerOptions& options);
+  ~MemoryLedger() override;
+  MemoryLedger(const MemoryLedger&) = delete;
+  MemoryLedger& operator=(const MemoryLedger&) = delete;
+
+  CreateOutcome CreateExecution(const CreateExecutionArgs&, ErrorDetails*) noexcept override;
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override;
+  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs&) noexcept override;
+  ClaimOutcome Claim(const ClaimArgs&, ErrorDetails*) noexcept override;
+  ClaimOutcome ClaimResumed(const ClaimResumedArgs&, ErrorDetails*) noexcept override;
+  RenewOutcome Renew(const RenewArgs&, ErrorDetails*) noexcept override;
+  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView&) noexcept override;
+  RevokeOutcome Revoke(const RevokeArgs&, ErrorDetails*) noexcept override;
+  IssueOutcome IssueReclaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override;
+  ClaimOutcome Reclaim(const ReclaimArgs&, ErrorDetails*) noexcept override;
+  Outcome Suspend(const SuspendArgs&, ErrorDetails*) noexcept override;
+  ResumeOutcome Resume(const ResumeArgs&, ErrorDetails*) noexcept override;
+  Outcome Complete(const CompleteArgs&, ErrorDetails*) noexcept override;
+  std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override;
+  void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;
+  void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;
+
+  // The reference's scanners (contract 7.5), to be called now and then, as
+  // every 1500 ms: each goes on where the last call stopped and looks at no
+  // more than `max_executions` places, so that a call is bounded.
+  struct MaintenanceResult {
+    std::size_t leases_expired = 0;  // marked lease_expired_reclaimable
+    std::size_t promoted = 0;        // delayed ones whose time has come
+  };
+  MaintenanceResult RunMaintenance(std::size_t max_places) noexcept;
+
+  // Removes a terminal execution and makes room. kExecutionNotFound,
+  // kInvalidInput if it is not terminal.
+  Outcome Forget(const ExecutionIdView& id) noexcept;
+
+  std::size_t size() const noexcept;      // executions held
+  std::size_t capacity() const noexcept;  // options.max_executions
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_MEMORY_LEDGER_H_

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The consumer of grants: what a worker process does with one (contract 7.2,
+// worker side; 7.6 for the checks before a reclaim).
+
+#ifndef FFGRANT_CLAIMS_WORKER_H_
+#define FFGRANT_CLAIMS_WORKER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/claims/clock.h"
+#include "ffgrant/grant.h"
+
+namespace ffgrant {
+
+class Worker;
+
+// A permit of a worker, given back when this dies. Moveable; it must not
+// outlive its worker.
+class WorkerPermit {
+ public:
+  WorkerPermit() = default;
+  WorkerPermit(WorkerPermit&& other) noexcept : worker_(other.worker_) { other.worker_ = nullptr; }
+  WorkerPermit& operator=(WorkerPermit&& other) noexcept;
+  ~WorkerPermit() { Release(); }
+  explicit operator bool() const noexcept { return worker_ != nullptr; }
+  void Release() noexcept;
+
+ private:
+  friend class Worker;
+  explicit WorkerPermit(Worker* worker) noexcept : worker_(worker) {}
+  Worker* worker_ = nullptr;
+};
+
+struct [[nodiscard]] WorkerClaim : Outcome {
+  Lease lease;
+  WorkerPermit permit;  // held for as long as the execution runs
+};
+
+struct WorkerOptions {
+  std::string worker_id;
+  std::string worker_instance_id;
+  std::uint32_t permits = 1;  // executions at once
+  std::int64_t lease_ttl_ms = 30'000;
+};
+
+// Thread-safe. Allocates in the constructor only.
+class Worker {
+ public:
+  // `ledger` and `clock` must outlive the worker. The clock serves the
+  // worker's own early checks; the ledger decides by its own.
+  Worker(ClaimLedger& ledger, const Clock& clock, WorkerOptions options);
+
+  // Takes a permit first: kWorkerAtCapacity if there is none, the grant
+  // untouched. Then checks the partition key (kInvalidPartitionKey), then
+  // claims with fresh ids; told to use the resume path, it does so at once
+  // with the same grant. `lane` is the one that was asked for.
+  WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
+                             ErrorDetails* details = nullptr) noexcept;
+
+  // The same through the resume path alone.
+  WorkerClaim ClaimFromResumeGrant(const ResumeGrantView& grant,
+                                   ErrorDetails* details = nullptr) noexcept;
+
+  // Checks on this side's clock first: the execution id and lane are what was
+  // meant (kGrantMismatch), now < expires_at_ms (kClaimGrantExpired).
+  struct ReclaimTarget {
+    ExecutionIdView execution_id;
+    LaneIdView lane;
+    std::optional<std::uint32_t> max_reclaim_count;
+  };
+  WorkerClaim ClaimFromReclaimGrant(const ReclaimGrantView& grant, const ReclaimTarget& target,
+                                    ErrorDetails* details = nullptr) noexcept;
+
+  std::uint32_t permits_in_use() const noexcept;
+  WorkerIdentity identity() const noexcept;
+
+ private:
+  friend class WorkerPermit;
+  WorkerPermit TakePermit() noexcept;
+
+  ClaimLedger& ledger_;
+  const Clock& clock_;
+  WorkerOptions options_;
+  std::atomic<std::uint32_t> in_use_{0};
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_WORKER_H_

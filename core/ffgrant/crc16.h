@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_CRC16_H_
+#define FFGRANT_CRC16_H_
+
+#include <cstdint>
+#include <string_view>
+
+namespace ffgrant {
+
+// CRC16-XMODEM: polynomial 0x1021, initial 0, no reflection, no final xor
+// (contract 2). Any bytes, any length; linear, no allocation.
+//
+//   Crc16Xmodem("123456789") == 0x31C3
+std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CRC16_H_

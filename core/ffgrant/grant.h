@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The three grants (contract 5.5): what a scheduler hands to a worker and the
+// worker hands back. Each as a view, whose texts somebody else keeps alive,
+// and as an owning value, whose copy assignment reuses the capacity it has.
+//
+// Lane asymmetry: a ClaimGrant has no lane, since the worker that asked for it
+// named one; resume and reclaim grants carry theirs.
+//
+// In the reference's versions 0.3 to 0.11 the name ReclaimGrant stood for what
+// is now ResumeGrant (contract 10).
+
+#ifndef FFGRANT_GRANT_H_
+#define FFGRANT_GRANT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/partition_key.h"
+
+namespace ffgrant {
+
+struct ClaimGrantView {
+  ExecutionIdView execution_id;
+  std::string_view partition_key;   // opaque until partition() parses it
+  std::string_view grant_key;       // opaque; on Valkey the grant hash's key
+  std::uint64_t expires_at_ms = 0;  // Unix milliseconds, the issuer's clock
+
+  // Parses partition_key. Lenient is what the reference does; Execution comes
+  // back as Flow (CollapseAlias).
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const noexcept {
+    return ParsePartitionKey(partition_key, mode);
+  }
+
+  // Field by field, texts byte by byte.
+  friend constexpr bool operator==(const ClaimGrantView&, const ClaimGrantView&) = default;
+};
+
+// ClaimGrant and lane.
+struct ResumeGrantView {
+  ClaimGrantView grant;
+  LaneIdView lane_id;
+
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const noexcept {
+    return grant.partition(mode);
+  }
+  friend constexpr bool operator==(const ResumeGrantView&, const ResumeGrantView&) = default;
+};
+
+struct ReclaimGrantView {
+  ClaimGrantView grant;
+  LaneIdView lane_id;
+
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const noexcept {
+    return grant.partition(mode);
+  }
+  friend constexpr bool operator==(const ReclaimGrantView&, const ReclaimGrantView&) = default;
+};
+
+class ClaimGrant {
+ public:
+  ClaimGrant() = default;
+  explicit ClaimGrant(const ClaimGrantView& view);
+  // Keeps capacity: no allocation if every text fits.
+  void assign(const ClaimGrantView& view);
+
+  ClaimGrantView view() const& noexcept;
+  ClaimGrantView view() const&& = delete;
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const& noexcept {
+    return partition_key_.Parse(mode);
+  }
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const&& = delete;
+
+  friend bool operator==(const ClaimGrant&, const ClaimGrant&) = default;
+
+ private:
+  ExecutionId execution_id_;
+  PartitionKey partition_key_;
+  std::string grant_key_;
+  std::uint64_t expires_at_ms_ = 0;
+};
+
+namespace internal {
+// What ResumeGrant and ReclaimGrant share; the two stay distinct types.
+template <class View>
+class LaneGrant {
+ public:
+  LaneGrant() = default;
+  explicit LaneGrant(const View& view) : grant_(view.grant), lane_id_(view.lane_id.text()) {}
+  void assign(const View& view) {
+    grant_.assign(view.grant);
+    lane_id_.assign(view.lane_id.text());
+  }
+
+  View view() const& noexcept { return {grant_.view(), LaneIdView::Unchecked(lane_id_)}; }
+  View view() const&& = delete;
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const& noexcept {
+    return grant_.partition(mode);
+  }
+  PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const&& = delete;
+
+  friend bool operator==(const LaneGrant&, const LaneGrant&) = default;
+
+ private:
+  ClaimGrant grant_;
+  std::string lane_id_;
+};
+}  // namespace internal
+
+class ResumeGrant : public internal::LaneGrant<ResumeGrantView> {
+ public:
+  using LaneGrant::LaneGrant;
+};
+
+class ReclaimGrant : public internal::LaneGrant<ReclaimGrantView> {
+ public:
+  using LaneGrant::LaneGrant;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_GRANT_H_

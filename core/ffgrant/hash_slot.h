@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which of a Valkey Cluster's 16384 slots a key lives in (contract 2).
+
+#ifndef FFGRANT_HASH_SLOT_H_
+#define FFGRANT_HASH_SLOT_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "ffgrant/partition.h"
+
+namespace ffgrant {
+
+inline constexpr std::uint16_t kHashSlotCount = 16384;
+
+// The part of `key` that is hashed: what stands between the first `{` and the
+// next `}` if that is at least one byte, else the whole key.
+//
+//   HashTag("{user1000}.following") == "user1000"
+//   HashTag("foo{}{bar}") == "foo{}{bar}"
+std::string_view HashTag(std::string_view key) noexcept;
+
+// Crc16Xmodem(HashTag(key)) & 0x3FFF: 0..16383. Any bytes, any length.
+//
+//   HashSlot("{fp:7}") == 2729
+std::uint16_t HashSlot(std::string_view key) noexcept;
+
+// The slot of every key of a partition: that of its tag.
+std::uint16_t HashSlot(Partition partition) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_HASH_SLOT_H_

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The small identifiers and counters of contract 1.7. Each is a type of its
+// own, so that a lease id can't be passed where an attempt id is due.
+
+#ifndef FFGRANT_IDS_H_
+#define FFGRANT_IDS_H_
+
+#include <compare>
+#include <cstdint>
+#include <string_view>
+
+#include "ffgrant/uuid.h"
+
+namespace ffgrant {
+
+// An id backed by a UUID; as JSON a string, canonical on output, all four
+// forms on input.
+template <class Tag>
+struct UuidId {
+  Uuid uuid;
+  friend constexpr auto operator<=>(const UuidId&, const UuidId&) = default;
+};
+
+using FlowId = UuidId<struct FlowIdTag>;
+using BudgetId = UuidId<struct BudgetIdTag>;
+using QuotaPolicyId = UuidId<struct QuotaPolicyIdTag>;
+using LeaseId = UuidId<struct LeaseIdTag>;
+using AttemptId = UuidId<struct AttemptIdTag>;
+using SignalId = UuidId<struct SignalIdTag>;
+using WaitpointId = UuidId<struct WaitpointIdTag>;
+using SuspensionId = UuidId<struct SuspensionIdTag>;
+using EdgeId = UuidId<struct EdgeIdTag>;
+
+// A name without a rule of its own, kept alive by somebody else.
+template <class Tag>
+struct NameView {
+  std::string_view text;
+  friend constexpr bool operator==(const NameView&, const NameView&) = default;
+};
+
+using WorkerIdView = NameView<struct WorkerIdTag>;
+using WorkerInstanceIdView = NameView<struct WorkerInstanceIdTag>;
+using NamespaceView = NameView<struct NamespaceTag>;
+
+// A number whose kind matters; as JSON a plain number.
+template <class Tag, class Rep>
+struct Counter {
+  Rep value = 0;
+  friend constexpr auto operator<=>(const Counter&, const Counter&) = default;
+};
+
+// Grows by one with every lease of an execution; 0 before the first.
+using LeaseEpoch = Counter<struct LeaseEpochTag, std::uint64_t>;
+// 0 for the first attempt of an execution.
+using AttemptIndex = Counter<struct AttemptIndexTag, std::uint32_t>;
+// Milliseconds since the Unix epoch, by the store's clock.
+using TimestampMs = Counter<struct TimestampMsTag, std::int64_t>;
+
+// What a lease holder proves itself with: all three must match the
+// execution's current lease.
+struct LeaseFence {
+  LeaseId lease_id;
+  LeaseEpoch lease_epoch;
+  AttemptId attempt_id;
+  friend constexpr bool operator==(const LeaseFence&, const LeaseFence&) = default;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_IDS_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The claim response, which is a grant on the wire (contract 5.2):
+//
+//   {"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111",
+//    "partition_key":"{fp:7}",
+//    "grant_key":"ff:exec:{fp:7}:{fp:7}:11111111-...:claim_grant",
+//    "expires_at_ms":1700000000000}
+//
+// without white space. "No work" is status 204 with an empty body: no JSON.
+
+#ifndef FFGRANT_JSON_CLAIM_RESPONSE_H_
+#define FFGRANT_JSON_CLAIM_RESPONSE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/grant.h"
+#include "ffgrant/json/json_error.h"
+#include "ffgrant/json/json_scratch.h"
+#include "ffgrant/write_result.h"
+
+namespace ffgrant {
+
+// As decoded: plain texts, none of them examined (contract 4, end of 1.6).
+struct ClaimResponseView {
+  std::string_view execution_id;
+  std::string_view partition_key;
+  std::string_view grant_key;
+  std::uint64_t expires_at_ms = 0;
+
+  friend constexpr bool operator==(const ClaimResponseView&, const ClaimResponseView&) = default;
+};
+
+// Decodes `json`: any bytes. Canonical documents take a fast path, well-formed
+// ones simdjson, the rest the reader of contract 4; the verdict does not
+// depend on the path. `out` is untouched on failure.
+JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
+                              ClaimResponseView& out) noexcept;
+
+// contract 5.5: parses `execution_id`; nothing else is examined.
+ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView& out) noexcept;
+
+struct [[nodiscard]] GrantJsonResult {
+  JsonResult json;                                          // decoding
+  ExecutionIdError execution_id = ExecutionIdError::kNone;  // conversion
+
+  constexpr explicit operator bool() const noexcept {
+    return static_cast<bool>(json) && execution_id == ExecutionIdError::kNone;
+  }
+};
+
+// Decode and convert in one call: what a worker wants. A failed conversion is
+// what the reference reports as `malformed_response`.
+//
+//   JsonScratch scratch;
+//   ClaimGrantView grant;
+//   if (ParseClaimGrant(body, scratch, grant)) use(grant, grant.partition());
+GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
+                                ClaimGrantView& out) noexcept;
+
+// Member names, punctuation and 20 digits; the texts come on top.
+inline constexpr std::size_t kClaimResponseJsonOverhead = 17 + 19 + 15 + 18 + 20 + 1;
+
+// Bytes that always suffice for these texts: each byte can become six.
+constexpr std::size_t MaxClaimResponseJsonSize(const ClaimResponseView& r) noexcept {
+  return kClaimResponseJsonOverhead +
+         6 * (r.execution_id.size() + r.partition_key.size() + r.grant_key.size());
+}
+
+// Writes compact JSON, members in the order above, byte for byte what the
+// reference writes. kInvalidUtf8 if a text isn't UTF-8.
+WriteResult SerializeClaimResponse(const ClaimResponseView& response, std::span<char> out) noexcept;
+WriteResult SerializeClaimGrant(const ClaimGrantView& grant, std::span<char> out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_JSON_CLAIM_RESPONSE_H_

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reclaim response, tagged by `status` (contract 5.4). On output the tag
+// comes first; on input it may stand anywhere.
+//
+//   {"status":"granted", execution_id, partition_key, grant_key,
+//    expires_at_ms, lane_id}
+//   {"status":"not_reclaimable", execution_id, detail}
+//   {"status":"reclaim_cap_exceeded", execution_id, reclaim_count}
+
+#ifndef FFGRANT_JSON_RECLAIM_RESPONSE_H_
+#define FFGRANT_JSON_RECLAIM_RESPONSE_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/grant.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/json_error.h"
+#include "ffgrant/json/json_scratch.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/write_result.h"
+
+namespace ffgrant {
+
+struct ReclaimGrantedView {
+  ClaimResponseView grant;
+  std::string_view lane_id;
+  friend constexpr bool operator==(const ReclaimGrantedView&, const ReclaimGrantedView&) = default;
+};
+
+struct NotReclaimableView {
+  std::string_view execution_id;
+  std::string_view detail;
+  friend constexpr bool operator==(const NotReclaimableView&, const NotReclaimableView&) = default;
+};
+
+struct ReclaimCapExceededView {
+  std::string_view execution_id;
+  std::uint32_t reclaim_count = 0;
+  friend constexpr bool operator==(const ReclaimCapExceededView&,
+                                   const ReclaimCapExceededView&) = default;
+};
+
+using ReclaimResponseView =
+    std::variant<ReclaimGrantedView, NotReclaimableView, ReclaimCapExceededView>;
+
+// Decodes `json`: any bytes. Members other than the tag are buffered first, so
+// that ignored values are checked in full here (contract 4). `out` is
+// untouched on failure.
+JsonResult ParseReclaimResponse(std::string_view json, JsonScratch& scratch,
+                                ReclaimResponseView& out) noexcept;
+
+// Writes compact JSON. kInvalidUtf8 if a text isn't UTF-8.
+WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
+                                     std::span<char> out) noexcept;
+
+// contract 5.5: parses `execution_id`, then checks `lane_id`. kNone for both
+// means that `out` was written.
+struct [[nodiscard]] ReclaimGrantConversion {
+  ExecutionIdError execution_id = ExecutionIdError::kNone;
+  LaneIdError lane_id = LaneIdError::kNone;
+  constexpr explicit operator bool() const noexcept {
+    return execution_id == ExecutionIdError::kNone && lane_id == LaneIdError::kNone;
+  }
+};
+ReclaimGrantConversion ToReclaimGrant(const ReclaimGrantedView& granted,
+                                      ReclaimGrantView& out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_JSON_RECLAIM_RESPONSE_H_

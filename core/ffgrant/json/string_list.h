@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_JSON_STRING_LIST_H_
+#define FFGRANT_JSON_STRING_LIST_H_
+
+#include <cstddef>
+#include <iterator>
+#include <span>
+#include <string_view>
+
+namespace ffgrant {
+
+// A list of strings that somebody else keeps alive: either the caller's array,
+// or what a parse left in its scratch (each string behind its length, so that
+// a document of any shape fits). Iterate it; it has no random access.
+class StringList {
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = std::string_view;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const std::string_view*;
+    using reference = std::string_view;
+
+    iterator() = default;
+    std::string_view operator*() const noexcept;
+    iterator& operator++() noexcept;
+    iterator operator++(int) noexcept {
+      iterator old = *this;
+      ++*this;
+      return old;
+    }
+    friend bool operator==(const iterator& a, const iterator& b) noexcept {
+      return a.left_ == b.left_;
+    }
+
+   private:
+    friend class StringList;
+    const std::string_view* array_ = nullptr;  // the next element, or
+    const char* packed_ = nullptr;             // where the next length stands
+    std::size_t left_ = 0;
+  };
+
+  StringList() = default;
+  // `strings` must outlive the list.
+  explicit StringList(std::span<const std::string_view> strings) noexcept
+      : array_(strings.data()), size_(strings.size()) {}
+  // `count` strings packed by PackString() (internal/packed_string.h).
+  static StringList Packed(const char* first, std::size_t count) noexcept {
+    StringList list;
+    list.packed_ = first;
+    list.size_ = count;
+    return list;
+  }
+
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  iterator begin() const noexcept {
+    iterator it;
+    it.array_ = array_;
+    it.packed_ = packed_;
+    it.left_ = size_;
+    return it;
+  }
+  iterator end() const noexcept { return {}; }
+
+  // Same strings in the same order.
+  friend bool operator==(const StringList& a, const StringList& b) noexcept;
+
+ private:
+  const std::string_view* array_ = nullptr;
+  const char* packed_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_JSON_STRING_LIST_H_

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lane names (contract 1.7): 1 to 64 bytes, each 0x20..0x7E. Spaces, colons
+// and braces are allowed anywhere.
+
+#ifndef FFGRANT_LANE_ID_H_
+#define FFGRANT_LANE_ID_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/write_result.h"
+
+namespace ffgrant {
+
+inline constexpr std::size_t kMaxLaneIdSize = 64;
+
+// In the order in which they are checked.
+enum class LaneIdError : std::uint8_t { kNone, kEmpty, kTooLong, kNotPrintable };
+
+// "empty", "too_long", "not_printable"; "none".
+std::string_view ErrorName(LaneIdError error) noexcept;
+
+// A lane name that somebody else keeps alive. The reference too has an
+// unchecked constructor: a name that was never checked can reach any function,
+// so those that rely on the limits check them again.
+class LaneIdView {
+ public:
+  constexpr LaneIdView() = default;
+  static constexpr LaneIdView Unchecked(std::string_view text) noexcept { return LaneIdView(text); }
+  constexpr std::string_view text() const noexcept { return text_; }
+  friend constexpr bool operator==(const LaneIdView&, const LaneIdView&) = default;
+
+ private:
+  constexpr explicit LaneIdView(std::string_view text) noexcept : text_(text) {}
+  std::string_view text_;
+};
+
+struct [[nodiscard]] LaneIdResult {
+  LaneIdView lane;
+  LaneIdError error = LaneIdError::kNone;
+  // kTooLong: the text's size; kNotPrintable: of the first bad byte; else 0.
+  std::size_t offset = 0;
+
+  constexpr explicit operator bool() const noexcept { return error == LaneIdError::kNone; }
+  friend constexpr bool operator==(const LaneIdResult&, const LaneIdResult&) = default;
+};
+
+// Checks `text`: any bytes, any length. No allocation. The result points into
+// `text`.
+LaneIdResult ParseLaneId(std::string_view text) noexcept;
+
+// `lane_id is empty`; `lane_id exceeds 64 bytes (got N)`;
+// `lane_id contains non-ASCII-printable byte at index I`.
+WriteResult FormatLaneIdError(const LaneIdResult& result, std::span<char> out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_LANE_ID_H_

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partition families, partitions, their counts and their tag text
+// (contract 1.2 and 1.4).
+
+#ifndef FFGRANT_PARTITION_H_
+#define FFGRANT_PARTITION_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/write_result.h"
+
+namespace ffgrant {
+
+// kFlow and kExecution share the tag prefix `fp` and the flow count, and so
+// every key and route; they are still different partitions (contract 1.2).
+enum class PartitionFamily : std::uint8_t { kFlow, kExecution, kBudget, kQuota };
+
+// "flow", "execution", "budget", "quota".
+std::string_view FamilyName(PartitionFamily family) noexcept;
+
+// "fp", "fp", "b", "q".
+std::string_view FamilyTagPrefix(PartitionFamily family) noexcept;
+
+struct Partition {
+  PartitionFamily family = PartitionFamily::kFlow;
+  std::uint16_t index = 0;
+
+  // (kExecution, 7) != (kFlow, 7), although both print {fp:7}.
+  friend constexpr bool operator==(const Partition&, const Partition&) = default;
+};
+
+// What a partition becomes when it crosses the wire as a key: kExecution turns
+// into kFlow, everything else stays (contract 1.2). Tag, count and route are
+// the same before and after.
+constexpr Partition CollapseAlias(Partition partition) noexcept {
+  if (partition.family == PartitionFamily::kExecution) {
+    partition.family = PartitionFamily::kFlow;
+  }
+  return partition;
+}
+
+// How many partitions a deployment has. Fixed for its lifetime; 0 is a
+// configuration error, which the partition functions report (contract 1.4).
+struct PartitionConfig {
+  std::uint16_t num_flow_partitions = 256;
+  std::uint16_t num_budget_partitions = 32;
+  std::uint16_t num_quota_partitions = 32;
+
+  constexpr std::uint16_t CountFor(PartitionFamily family) const noexcept {
+    switch (family) {
+      case PartitionFamily::kFlow:
+      case PartitionFamily::kExecution:
+        return num_flow_partitions;
+      case PartitionFamily::kBudget:
+        return num_budget_partitions;
+      case PartitionFamily::kQuota:
+        return num_quota_partitions;
+    }
+    return 0;
+  }
+
+  // True if no count is 0.
+  constexpr bool IsValid() const noexcept {
+    return num_flow_partitions != 0 && num_budget_partitions != 0 && num_quota_partitions != 0;
+  }
+
+  friend constexpr bool operator==(const PartitionConfig&, const PartitionConfig&) = default;
+};
+
+// `{fp:65535}`: two braces, the longest prefix, a colon, five digits.
+inline constexpr std::size_t kMaxPartitionTagSize = 10;
+
+// A tag held by value: `{` prefix `:` index `}`, index in plain decimal.
+//
+//   PartitionTag(Partition{PartitionFamily::kBudget, 31}).view() == "{b:31}"
+class PartitionTag {
+ public:
+  explicit PartitionTag(Partition partition) noexcept;
+
+  // Valid while this object lives.
+  constexpr std::string_view view() const noexcept { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, kMaxPartitionTagSize> bytes_;
+  std::uint8_t size_;
+};
+
+// Writes the tag text of `partition`: at most kMaxPartitionTagSize bytes.
+WriteResult FormatPartitionTag(Partition partition, std::span<char> out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_PARTITION_H_

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// UUIDs and their text (contract 1.5).
+//
+//   simple      32 hex digits
+//   hyphenated  8-4-4-4-12 hex digits, 36 bytes
+//   braced      "{" hyphenated "}", 38 bytes
+//   urn         "urn:uuid:" hyphenated, 45 bytes
+//
+// The length picks the form. Hex digits in either case; version and variant
+// bits are not looked at. Output is lowercase hyphenated: the canonical form.
+
+#ifndef FFGRANT_UUID_H_
+#define FFGRANT_UUID_H_
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/parse_mode.h"
+
+namespace ffgrant {
+
+inline constexpr std::size_t kUuidTextSize = 36;
+
+// Bytes in text order: the first two hex digits are bytes[0].
+struct Uuid {
+  std::array<std::uint8_t, 16> bytes{};
+
+  friend constexpr auto operator<=>(const Uuid&, const Uuid&) = default;
+};
+
+enum class UuidError : std::uint8_t {
+  kNone,
+  kInvalidLength,
+  kInvalidCharacter,  // a digit, hyphen, brace or `urn:uuid:` that is not one
+  // Strict mode only.
+  kNonCanonicalForm,  // simple, braced or urn
+  kUppercaseDigit,
+};
+
+std::string_view ErrorName(UuidError error) noexcept;
+
+struct [[nodiscard]] UuidResult {
+  Uuid uuid;
+  UuidError error = UuidError::kNone;
+  // Of the first byte that breaks the rule; the text's size for
+  // kInvalidLength; 0 for kNonCanonicalForm and on success.
+  std::size_t offset = 0;
+
+  constexpr explicit operator bool() const noexcept { return error == UuidError::kNone; }
+  friend constexpr bool operator==(const UuidResult&, const UuidResult&) = default;
+};
+
+// Parses `text`: any bytes, any length. No allocation. In strict mode a text
+// that lenient rejects keeps its lenient error.
+//
+//   ParseUuid("550e8400-e29b-41d4-a716-446655440000", ParseMode::kStrict)
+UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept;
+
+// Writes the canonical form.
+void FormatUuid(const Uuid& uuid, std::span<char, kUuidTextSize> out) noexcept;
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_UUID_H_

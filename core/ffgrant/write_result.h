@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The result of every function that writes text into a caller's buffer.
+
+#ifndef FFGRANT_WRITE_RESULT_H_
+#define FFGRANT_WRITE_RESULT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ffgrant {
+
+enum class WriteError : std::uint8_t {
+  kNone,
+  kBufferTooSmall,   // `size` says how many bytes are needed
+  kInvalidUtf8,      // a text that would go into JSON is not UTF-8
+  kZeroPartitions,   // the partition count in use is 0 (contract 1.4)
+  kInvalidArgument,  // the function's own comment says which argument
+};
+
+std::string_view ErrorName(WriteError error) noexcept;
+
+// Writers never write past the buffer, never add a NUL, never allocate, and
+// leave the buffer untouched unless they succeed.
+struct [[nodiscard]] WriteResult {
+  std::size_t size = 0;  // bytes written; bytes needed with kBufferTooSmall
+  WriteError error = WriteError::kNone;
+
+  constexpr explicit operator bool() const noexcept { return error == WriteError::kNone; }
+  friend constexpr bool operator==(const WriteResult&, const WriteResult&) = default;
+};
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_WRITE_RESULT_H_
