@@ -117,7 +117,7 @@ ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexce
 // `execution_id partition index is not a valid u16: x`; payload unescaped.
 WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<char> out) noexcept;
 
-// A canonical id held by value, 64 bytes: what minting returns.
+// A canonical id held by value: what minting returns.
 class MintedExecutionId {
  public:
   MintedExecutionId(std::uint16_t partition_index, const Uuid& uuid) noexcept;
@@ -131,6 +131,7 @@ class MintedExecutionId {
  private:
   char bytes_[kMaxExecutionIdSize];
   std::uint8_t size_;
+  std::uint16_t index_;
   Uuid uuid_;
 };
 

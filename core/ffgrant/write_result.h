@@ -13,10 +13,8 @@ namespace ffgrant {
 
 enum class WriteError : std::uint8_t {
   kNone,
-  kBufferTooSmall,   // `size` says how many bytes are needed
-  kInvalidUtf8,      // a text that would go into JSON is not UTF-8
-  kZeroPartitions,   // the partition count in use is 0 (contract 1.4)
-  kInvalidArgument,  // the function's own comment says which argument
+  kBufferTooSmall,  // `size` says how many bytes are needed
+  kInvalidUtf8,     // a text that would go into JSON is not UTF-8
 };
 
 std::string_view ErrorName(WriteError error) noexcept;

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/execution_id.h"
+
+#include <cstring>
+
+#include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/execution_id_access.h"
+#include "ffgrant/internal/index_text.h"
+#include "ffgrant/internal/load.h"
+#include "ffgrant/internal/uuid_hex.h"
+
+namespace ffgrant {
+namespace {
+
+using internal::IndexSpelling;
+
+constexpr std::string_view kTagBegin = "{fp:";
+constexpr std::string_view kTagEnd = "}:";
+// `{fp:` + `}:` + uuid: what is around the index.
+constexpr std::size_t kAroundIndex = kTagBegin.size() + kTagEnd.size() + kUuidTextSize;
+
+// True if `text` is canonical. The number of digits follows from the size, so
+// that nothing has to be searched for.
+bool ParseCanonical(std::string_view text, ExecutionIdView& id) noexcept {
+  using internal::Word32;
+  const std::size_t digits = text.size() - kAroundIndex;
+  if (digits - 1 >= 5) return false;
+  const char* const p = text.data();
+  const std::uint64_t after_tag = internal::Load64(p + kTagBegin.size());
+  std::uint16_t index;
+  Uuid uuid;
+  const bool index_ok = internal::ParseCanonicalIndex(after_tag << (64 - 8 * digits),
+                                                      static_cast<unsigned>(digits), index);
+  const bool uuid_ok = internal::ParseCanonicalUuid(p + text.size() - kUuidTextSize, uuid);
+  const bool begin_ok = internal::Load32(p) == Word32('{', 'f', 'p', ':');
+  const bool end_ok = (after_tag >> (8 * digits) & 0xFFFF) == Word32('}', ':', '\0', '\0');
+  id = ExecutionIdAccess::Make(text, uuid, index, true);
+  return index_ok & uuid_ok & begin_ok & end_ok;
+}
+
+ExecutionIdResult Fail(ExecutionIdError error, std::size_t offset,
+                       std::string_view payload) noexcept {
+  return {.id = {}, .error = error, .offset = offset, .payload = payload};
+}
+
+// The offset of the first byte that differs from `{fp:`.
+std::size_t FirstDifference(std::string_view text) noexcept {
+  std::size_t i = 0;
+  while (i < text.size() && text[i] == kTagBegin[i]) ++i;
+  return i;
+}
+
+// The rules one by one, in the order in which they win.
+ExecutionIdResult ParseAnySpelling(std::string_view text, ParseMode mode) noexcept {
+  if (!text.starts_with(kTagBegin)) {
+    return Fail(ExecutionIdError::kMissingTag, FirstDifference(text), text);
+  }
+  const std::size_t index_begin = kTagBegin.size();
+  const std::size_t index_end = text.find(kTagEnd, index_begin);
+  if (index_end == std::string_view::npos) {
+    return Fail(ExecutionIdError::kMissingTag, text.size(), text);
+  }
+  const std::string_view index_text = text.substr(index_begin, index_end - index_begin);
+  const internal::IndexText index = internal::ParseIndexText(index_text);
+  if (index.spelling == IndexSpelling::kInvalid) {
+    return Fail(ExecutionIdError::kInvalidPartitionIndex, index_begin + index.offset, index_text);
+  }
+  const std::size_t uuid_begin = index_end + kTagEnd.size();
+  const std::string_view uuid_text = text.substr(uuid_begin);
+  const UuidResult lenient = ParseUuid(uuid_text, ParseMode::kLenient);
+  if (!lenient) {
+    return Fail(ExecutionIdError::kInvalidUuid, uuid_begin + lenient.offset, uuid_text);
+  }
+  if (mode == ParseMode::kLenient) {
+    return {.id = ExecutionIdAccess::Make(text, lenient.uuid, index.value, false),
+            .error = ExecutionIdError::kNone,
+            .offset = 0,
+            .payload = {}};
+  }
+  if (index.spelling == IndexSpelling::kPlusSign) {
+    return Fail(ExecutionIdError::kPlusSign, index_begin, index_text);
+  }
+  if (index.spelling == IndexSpelling::kLeadingZero) {
+    return Fail(ExecutionIdError::kLeadingZero, index_begin, index_text);
+  }
+  // Lenient accepts it and nothing else is left to be non-canonical: the uuid.
+  const UuidResult strict = ParseUuid(uuid_text, ParseMode::kStrict);
+  const ExecutionIdError error = strict.error == UuidError::kUppercaseDigit
+                                     ? ExecutionIdError::kUppercaseUuid
+                                     : ExecutionIdError::kNonCanonicalUuidForm;
+  return Fail(error, uuid_begin + strict.offset, uuid_text);
+}
+
+}  // namespace
+
+ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
+  ExecutionIdResult result;
+  if (ParseCanonical(text, result.id)) [[likely]]
+    return result;
+  return ParseAnySpelling(text, mode);
+}
+
+std::string_view ErrorName(ExecutionIdError error) noexcept {
+  switch (error) {
+    case ExecutionIdError::kNone:
+      return "none";
+    case ExecutionIdError::kMissingTag:
+      return "missing_tag";
+    case ExecutionIdError::kInvalidPartitionIndex:
+      return "invalid_partition_index";
+    case ExecutionIdError::kInvalidUuid:
+      return "invalid_uuid";
+    case ExecutionIdError::kPlusSign:
+      return "plus_sign";
+    case ExecutionIdError::kLeadingZero:
+      return "leading_zero";
+    case ExecutionIdError::kNonCanonicalUuidForm:
+      return "non_canonical_uuid_form";
+    case ExecutionIdError::kUppercaseUuid:
+      return "uppercase_uuid";
+  }
+  return "unknown";
+}
+
+WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<char> out) noexcept {
+  using internal::Concat;
+  switch (result.error) {
+    case ExecutionIdError::kNone:
+      return {};
+    case ExecutionIdError::kMissingTag:
+      return Concat(out,
+                    {"execution_id is missing the `{fp:N}:` hash-tag prefix: ", result.payload});
+    case ExecutionIdError::kInvalidPartitionIndex:
+      return Concat(out, {"execution_id partition index is not a valid u16: ", result.payload});
+    case ExecutionIdError::kInvalidUuid:
+      return Concat(out, {"execution_id UUID suffix is not a valid UUID: ", result.payload});
+    case ExecutionIdError::kPlusSign:
+      return Concat(out,
+                    {"execution_id partition index begins with a plus sign: ", result.payload});
+    case ExecutionIdError::kLeadingZero:
+      return Concat(out, {"execution_id partition index has leading zeros: ", result.payload});
+    case ExecutionIdError::kNonCanonicalUuidForm:
+      return Concat(out,
+                    {"execution_id UUID suffix is not in the hyphenated form: ", result.payload});
+    case ExecutionIdError::kUppercaseUuid:
+      return Concat(out, {"execution_id UUID suffix has uppercase digits: ", result.payload});
+  }
+  return {};
+}
+
+MintedExecutionId::MintedExecutionId(std::uint16_t partition_index, const Uuid& uuid) noexcept
+    : uuid_(uuid) {
+  const PartitionTag tag(Partition{PartitionFamily::kExecution, partition_index});
+  std::memcpy(bytes_, tag.view().data(), tag.view().size());
+  bytes_[tag.view().size()] = ':';
+  internal::WriteCanonicalUuid(uuid, bytes_ + tag.view().size() + 1);
+  size_ = static_cast<std::uint8_t>(tag.view().size() + 1 + kUuidTextSize);
+  index_ = partition_index;
+}
+
+ExecutionIdView MintedExecutionId::view() const& noexcept {
+  return ExecutionIdAccess::Make(text(), uuid_, index_, true);
+}
+
+void ExecutionId::assign(const ExecutionIdView& view) {
+  text_.assign(view.text());
+  uuid_ = view.uuid();
+  index_ = view.partition().index;
+  canonical_ = view.is_canonical();
+}
+
+ExecutionIdView ExecutionId::view() const& noexcept {
+  return ExecutionIdAccess::Make(text_, uuid_, index_, canonical_);
+}
+
+}  // namespace ffgrant

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Unaligned words, whose first byte in memory is their least significant one.
+
+#ifndef FFGRANT_INTERNAL_LOAD_H_
+#define FFGRANT_INTERNAL_LOAD_H_
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+namespace ffgrant::internal {
+
+static_assert(std::endian::native == std::endian::little,
+              "ffgrant reads words as little-endian and is tested on such machines only");
+
+inline std::uint32_t Load32(const char* p) noexcept {
+  std::uint32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+inline std::uint64_t Load64(const char* p) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+// The word that Load32 gives for four characters.
+constexpr std::uint32_t Word32(char a, char b, char c, char d) noexcept {
+  return static_cast<std::uint32_t>(static_cast<unsigned char>(a)) |
+         static_cast<std::uint32_t>(static_cast<unsigned char>(b)) << 8 |
+         static_cast<std::uint32_t>(static_cast<unsigned char>(c)) << 16 |
+         static_cast<std::uint32_t>(static_cast<unsigned char>(d)) << 24;
+}
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_INTERNAL_LOAD_H_

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/partition_key.h"
+
+#include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/index_text.h"
+#include "ffgrant/internal/load.h"
+
+namespace ffgrant {
+namespace {
+
+using internal::IndexSpelling;
+
+// True if `text` is canonical; no loop and one branch on the outcome, since
+// with keys of many families and lengths each further branch is mispredicted.
+bool ParseCanonical(std::string_view text, Partition& partition) noexcept {
+  using internal::Load32;
+  using internal::Word32;
+  // `{b:0}` to `{fp:65535}`.
+  if (text.size() < 5 || text.size() > kMaxPartitionTagSize) return false;
+  const char* const end = text.data() + text.size();
+  const std::uint32_t head = Load32(text.data());
+  const bool flow = head == Word32('{', 'f', 'p', ':');
+  const bool budget = (head & 0xFFFFFF) == Word32('{', 'b', ':', '\0');
+  const bool quota = (head & 0xFFFFFF) == Word32('{', 'q', ':', '\0');
+  // The last bytes of the key, at most 8, the very last one topmost. Two loads
+  // that overlap when the key is shorter than 8 bytes stay inside of it.
+  const std::size_t back = text.size() < 8 ? text.size() : 8;
+  const std::uint64_t tail =
+      std::uint64_t{Load32(end - 4)} << 32 | std::uint64_t{Load32(end - back)} << (8 * (8 - back));
+  const unsigned digits = static_cast<unsigned>(text.size()) - (flow ? 5 : 4);
+  std::uint16_t index;
+  const bool ok = internal::ParseCanonicalIndex(tail << 8, digits, index) & (tail >> 56 == '}') &
+                  (flow | budget | quota) & (digits - 1 < 5);
+  partition.family = flow     ? PartitionFamily::kFlow
+                     : budget ? PartitionFamily::kBudget
+                              : PartitionFamily::kQuota;
+  partition.index = index;
+  return ok;
+}
+
+PartitionKeyResult Fail(PartitionKeyError error, std::size_t offset,
+                        std::string_view payload = {}) noexcept {
+  return {.partition = {}, .error = error, .offset = offset, .payload = payload};
+}
+
+bool ParseFamily(std::string_view prefix, PartitionFamily& family) noexcept {
+  if (prefix == "fp") {
+    family = PartitionFamily::kFlow;
+  } else if (prefix == "b") {
+    family = PartitionFamily::kBudget;
+  } else if (prefix == "q") {
+    family = PartitionFamily::kQuota;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// The rules one by one, in the order in which they win.
+PartitionKeyResult ParseAnySpelling(std::string_view text, ParseMode mode) noexcept {
+  if (text.empty() || text.front() != '{') return Fail(PartitionKeyError::kMissingBraces, 0);
+  // The closing brace is looked for behind the opening one: "{" has none.
+  if (text.size() < 2 || text.back() != '}') {
+    return Fail(PartitionKeyError::kMissingBraces, text.size());
+  }
+  const std::string_view body = text.substr(1, text.size() - 2);
+  const std::size_t colon = body.find(':');
+  if (colon == std::string_view::npos) {
+    return Fail(PartitionKeyError::kMalformedBody, text.size() - 1);
+  }
+  Partition partition;
+  const std::string_view prefix = body.substr(0, colon);
+  if (!ParseFamily(prefix, partition.family)) {
+    return Fail(PartitionKeyError::kUnknownFamilyPrefix, 1, prefix);
+  }
+  const std::string_view index_text = body.substr(colon + 1);
+  const std::size_t index_begin = colon + 2;
+  const internal::IndexText index = internal::ParseIndexText(index_text);
+  if (index.spelling == IndexSpelling::kInvalid) {
+    return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
+  }
+  if (mode == ParseMode::kStrict && index.spelling == IndexSpelling::kPlusSign) {
+    return Fail(PartitionKeyError::kPlusSign, index_begin, index_text);
+  }
+  if (mode == ParseMode::kStrict && index.spelling == IndexSpelling::kLeadingZero) {
+    return Fail(PartitionKeyError::kLeadingZero, index_begin, index_text);
+  }
+  partition.index = index.value;
+  return {.partition = partition, .error = PartitionKeyError::kNone, .offset = 0, .payload = {}};
+}
+
+}  // namespace
+
+PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mode) noexcept {
+  Partition partition;
+  if (ParseCanonical(text, partition)) [[likely]] {
+    return {.partition = partition, .error = PartitionKeyError::kNone, .offset = 0, .payload = {}};
+  }
+  return ParseAnySpelling(text, mode);
+}
+
+std::string_view ErrorName(PartitionKeyError error) noexcept {
+  switch (error) {
+    case PartitionKeyError::kNone:
+      return "none";
+    case PartitionKeyError::kMissingBraces:
+      return "missing_braces";
+    case PartitionKeyError::kMalformedBody:
+      return "malformed_body";
+    case PartitionKeyError::kUnknownFamilyPrefix:
+      return "unknown_family_prefix";
+    case PartitionKeyError::kInvalidIndex:
+      return "invalid_index";
+    case PartitionKeyError::kPlusSign:
+      return "plus_sign";
+    case PartitionKeyError::kLeadingZero:
+      return "leading_zero";
+  }
+  return "unknown";
+}
+
+WriteResult FormatPartitionKeyError(const PartitionKeyResult& result,
+                                    std::span<char> out) noexcept {
+  switch (result.error) {
+    case PartitionKeyError::kNone:
+      return {};
+    case PartitionKeyError::kMissingBraces:
+      return internal::Concat(out, {"partition key must be wrapped in '{...}'"});
+    case PartitionKeyError::kMalformedBody:
+      return internal::Concat(out, {"partition key body must be '<prefix>:<index>'"});
+    case PartitionKeyError::kUnknownFamilyPrefix:
+      return internal::Concat(out, {"unknown partition family prefix '", result.payload,
+                                    "' (expected 'fp', 'b', 'q')"});
+    case PartitionKeyError::kInvalidIndex:
+      return internal::Concat(out, {"partition index '", result.payload, "' is not a valid u16"});
+    case PartitionKeyError::kPlusSign:
+      return internal::Concat(out,
+                              {"partition index '", result.payload, "' begins with a plus sign"});
+    case PartitionKeyError::kLeadingZero:
+      return internal::Concat(out, {"partition index '", result.payload, "' has leading zeros"});
+  }
+  return {};
+}
+
+}  // namespace ffgrant

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/uuid.h"
+
+#include "ffgrant/internal/uuid_hex.h"
+
+namespace ffgrant {
+namespace {
+
+constexpr std::string_view kUrnPrefix = "urn:uuid:";
+constexpr std::size_t kSimpleSize = 32;
+constexpr std::size_t kBracedSize = kUuidTextSize + 2;
+constexpr std::size_t kUrnSize = kUrnPrefix.size() + kUuidTextSize;
+
+UuidResult Fail(UuidError error, std::size_t offset) noexcept {
+  return {.uuid = {}, .error = error, .offset = offset};
+}
+
+// 0..15, or 16 for any other byte.
+unsigned HexValue(char c) noexcept {
+  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
+  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
+  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
+  return 16;
+}
+
+bool IsHyphenPlace(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
+
+// The digits of one form, `text[begin..]`, hyphenated or not. Offsets are of
+// `text`. Notes the first uppercase digit, if any.
+UuidResult ParseDigits(std::string_view text, std::size_t begin, std::size_t size, bool hyphenated,
+                       std::size_t& uppercase) noexcept {
+  UuidResult result;
+  std::size_t digits = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const char c = text[begin + i];
+    if (hyphenated && IsHyphenPlace(i)) {
+      if (c != '-') return Fail(UuidError::kInvalidCharacter, begin + i);
+      continue;
+    }
+    const unsigned value = HexValue(c);
+    if (value == 16) return Fail(UuidError::kInvalidCharacter, begin + i);
+    if (c >= 'A' && c <= 'F' && uppercase == std::string_view::npos) uppercase = begin + i;
+    std::uint8_t& byte = result.uuid.bytes[digits / 2];
+    byte = static_cast<std::uint8_t>(byte << 4 | value);
+    ++digits;
+  }
+  return result;
+}
+
+UuidResult ParseAnyForm(std::string_view text, std::size_t& uppercase) noexcept {
+  switch (text.size()) {
+    case kSimpleSize:
+      return ParseDigits(text, 0, kSimpleSize, false, uppercase);
+    case kUuidTextSize:
+      return ParseDigits(text, 0, kUuidTextSize, true, uppercase);
+    case kBracedSize: {
+      if (text.front() != '{') return Fail(UuidError::kInvalidCharacter, 0);
+      const UuidResult inner = ParseDigits(text, 1, kUuidTextSize, true, uppercase);
+      if (inner && text.back() != '}') return Fail(UuidError::kInvalidCharacter, text.size() - 1);
+      return inner;
+    }
+    case kUrnSize:
+      for (std::size_t i = 0; i < kUrnPrefix.size(); ++i) {
+        if (text[i] != kUrnPrefix[i]) return Fail(UuidError::kInvalidCharacter, i);
+      }
+      return ParseDigits(text, kUrnPrefix.size(), kUuidTextSize, true, uppercase);
+    default:
+      return Fail(UuidError::kInvalidLength, text.size());
+  }
+}
+
+}  // namespace
+
+UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept {
+  UuidResult canonical;
+  if (text.size() == kUuidTextSize && internal::ParseCanonicalUuid(text.data(), canonical.uuid)) {
+    return canonical;
+  }
+  std::size_t uppercase = std::string_view::npos;
+  const UuidResult result = ParseAnyForm(text, uppercase);
+  if (!result || mode == ParseMode::kLenient) return result;
+  if (text.size() != kUuidTextSize) return Fail(UuidError::kNonCanonicalForm, 0);
+  // A hyphenated text that is not canonical: some digit is uppercase.
+  return Fail(UuidError::kUppercaseDigit, uppercase);
+}
+
+void FormatUuid(const Uuid& uuid, std::span<char, kUuidTextSize> out) noexcept {
+  internal::WriteCanonicalUuid(uuid, out.data());
+}
+
+std::string_view ErrorName(UuidError error) noexcept {
+  switch (error) {
+    case UuidError::kNone:
+      return "none";
+    case UuidError::kInvalidLength:
+      return "invalid_length";
+    case UuidError::kInvalidCharacter:
+      return "invalid_character";
+    case UuidError::kNonCanonicalForm:
+      return "non_canonical_form";
+    case UuidError::kUppercaseDigit:
+      return "uppercase_digit";
+  }
+  return "unknown";
+}
+
+}  // namespace ffgrant
