@@ -43,19 +43,23 @@ class MemoryLedger final : public ClaimLedger {
   MemoryLedger(const MemoryLedger&) = delete;
   MemoryLedger& operator=(const MemoryLedger&) = delete;
 
-  CreateOutcome CreateExecution(const CreateExecutionArgs&, ErrorDetails*) noexcept override;
-  IssueOutcome IssueClaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override;
+  CreateOutcome CreateExecution(const CreateExecutionArgs& args,
+                                ErrorDetails* details = nullptr) noexcept override;
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
+                               ErrorDetails* details = nullptr) noexcept override;
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs&) noexcept override;
-  ClaimOutcome Claim(const ClaimArgs&, ErrorDetails*) noexcept override;
-  ClaimOutcome ClaimResumed(const ClaimResumedArgs&, ErrorDetails*) noexcept override;
-  RenewOutcome Renew(const RenewArgs&, ErrorDetails*) noexcept override;
+  ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
+                            ErrorDetails* details = nullptr) noexcept override;
+  RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details = nullptr) noexcept override;
   MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView&) noexcept override;
-  RevokeOutcome Revoke(const RevokeArgs&, ErrorDetails*) noexcept override;
-  IssueOutcome IssueReclaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override;
-  ClaimOutcome Reclaim(const ReclaimArgs&, ErrorDetails*) noexcept override;
-  Outcome Suspend(const SuspendArgs&, ErrorDetails*) noexcept override;
-  ResumeOutcome Resume(const ResumeArgs&, ErrorDetails*) noexcept override;
-  Outcome Complete(const CompleteArgs&, ErrorDetails*) noexcept override;
+  RevokeOutcome Revoke(const RevokeArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  IssueOutcome IssueReclaimGrant(const IssueGrantArgs& args,
+                                 ErrorDetails* details = nullptr) noexcept override;
+  ClaimOutcome Reclaim(const ReclaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
   std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override;
   void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;
   void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All records of a ledger, found by partition and uuid.
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
+#define FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ffgrant/claims/internal/execution_record.h"
+#include "ffgrant/claims/internal/spin_lock.h"
+#include "ffgrant/execution_id.h"
+
+namespace ffgrant::internal {
+
+// The place of a record, fixed from insertion to removal.
+using Slot = std::uint32_t;
+inline constexpr Slot kNoSlot = 0xFFFFFFFF;
+
+// A hash table in regions with a lock each, so that threads rarely meet. A
+// slot has a one-byte tag (7 bits of the hash), eight tags a word, all tags
+// together: a search reads one or two words of tags, which mostly are in
+// cache, and then exactly the record it wants.
+//
+//   region:  | lock |   tag words: [tttttttt][tttttttt]...   records: [..][..]...
+class ExecutionTable {
+ public:
+  // Room for `max_executions` (1..2^31 - 1).
+  explicit ExecutionTable(std::size_t max_executions);
+  ~ExecutionTable();
+  ExecutionTable(const ExecutionTable&) = delete;
+  ExecutionTable& operator=(const ExecutionTable&) = delete;
+
+  std::uint64_t Hash(const ExecutionIdView& id) const noexcept {
+    return Hash(id.partition().index, id.uuid());
+  }
+  std::uint64_t Hash(std::uint16_t partition, const Uuid& uuid) const noexcept;
+
+  // The lock that guards every record with this hash, or in this slot.
+  SpinLock& LockOf(std::uint64_t hash) noexcept { return regions_[RegionOf(hash)].lock; }
+  SpinLock& LockOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_].lock; }
+
+  // Under the lock: the slot, or kNoSlot.
+  Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept;
+  // Under the lock: a free slot, now taken; kNoSlot if the table is full.
+  Slot Insert(std::uint64_t hash) noexcept;
+  // Under the lock.
+  void Erase(Slot slot) noexcept;
+  bool IsTaken(Slot slot) const noexcept;
+
+  ExecutionRecord& operator[](Slot slot) noexcept { return records_[slot]; }
+  const ExecutionRecord& operator[](Slot slot) const noexcept { return records_[slot]; }
+
+  // Without the lock: bring what Find() will read nearer. Two steps, some
+  // time apart: the tags, then, by what they say, the record.
+  void PrefetchTags(std::uint64_t hash) const noexcept;
+  void PrefetchRecord(std::uint64_t hash) const noexcept;
+
+  std::size_t region_count() const noexcept { return region_count_; }
+  std::size_t region_slots() const noexcept { return region_slots_; }
+  SpinLock& region_lock(std::size_t region) noexcept { return regions_[region].lock; }
+  std::size_t slot_count() const noexcept { return region_count_ * region_slots_; }
+  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
+ private:
+  struct alignas(64) Region {
+    SpinLock lock;
+  };
+  struct Unmap {
+    std::size_t bytes;
+    void operator()(ExecutionRecord* p) const noexcept;
+  };
+
+  std::size_t RegionOf(std::uint64_t hash) const noexcept { return hash & (region_count_ - 1); }
+  std::size_t FirstWord(std::uint64_t hash) const noexcept;
+  std::size_t NextWord(std::size_t word) const noexcept;
+  std::uint8_t TagAt(Slot slot) const noexcept;
+  void SetTag(Slot slot, std::uint8_t tag) noexcept;
+
+  std::size_t max_executions_;
+  std::size_t region_count_;  // a power of two
+  std::size_t region_words_;  // tag words in a region
+  std::size_t region_slots_;  // 8 * region_words_
+  std::uint64_t seed_;        // so that nobody can choose ids that collide
+
+  std::unique_ptr<Region[]> regions_;
+  // Read without the lock by PrefetchRecord(), hence atomic; else plain.
+  std::unique_ptr<std::atomic<std::uint64_t>[]> tags_;
+  std::unique_ptr<ExecutionRecord, Unmap> memory_;
+  ExecutionRecord* records_;
+  std::atomic<std::size_t> size_{0};
+};
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger's parts, for its two sources: memory_ledger.cc (create,
+// issue, schedule, maintain) and memory_leases.cc (claim to complete).
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
+#define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "ffgrant/claims/internal/execution_record.h"
+#include "ffgrant/claims/internal/execution_table.h"
+#include "ffgrant/claims/internal/lane_table.h"
+#include "ffgrant/claims/internal/name_pool.h"
+#include "ffgrant/claims/internal/ready_queues.h"
+#include "ffgrant/claims/memory_ledger.h"
+
+namespace ffgrant {
+
+// Locks, in the order in which they are taken: a partition's queue lock, a
+// region's lock, the name pool's. The clock is read under the region's lock,
+// so that the times of one execution's calls are in the order of the calls.
+class MemoryLedger::Impl {
+ public:
+  explicit Impl(const MemoryLedgerOptions& options);
+
+  using Record = internal::ExecutionRecord;
+  using State = internal::State;
+  using Slot = internal::Slot;
+
+  // A record under its region's lock; null if there is none.
+  struct Held {
+    std::unique_lock<internal::SpinLock> lock;
+    Record* record = nullptr;
+    Slot slot = internal::kNoSlot;
+    explicit operator bool() const noexcept { return record != nullptr; }
+    Record* operator->() const noexcept { return record; }
+    Record& operator*() const noexcept { return *record; }
+  };
+  Held Find(const ExecutionIdView& id) noexcept { return Find(id, table.Hash(id)); }
+  Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept;
+
+  std::int64_t Now() const noexcept { return clock.Now().value; }
+
+  bool GrantIsLive(const Record& record, std::int64_t now) const noexcept {
+    return record.has_grant && now <= record.grant_expires_at;
+  }
+  // Instance and lane are recorded, not compared (contract 7.7, 5).
+  bool GrantIsOf(const Record& record, const WorkerIdentity& worker) const noexcept {
+    return names.First(record.grant_worker) == worker.worker_id.text;
+  }
+
+  // The checks and the write of 7.1 behind the state check; under the lock.
+  // kLedgerFull, and nothing changed, if names are missing.
+  IssueOutcome Issue(Record& record, const IssueGrantArgs& args, std::int64_t now,
+                     ErrorDetails* details) noexcept;
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
+                               ErrorDetails* details) noexcept;
+
+  // A lease for `args`, whose grant is live and its own: grant consumed, epoch
+  // grown. False, and nothing changed, if names are missing.
+  bool StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
+                  const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
+  ClaimOutcome Claim(const ClaimArgs& args, std::uint64_t hash, ErrorDetails* details) noexcept;
+
+  // 7.4's first checks, shared by everything that is fenced. Marks a lease
+  // whose time is over.
+  ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
+                        std::int64_t now, ErrorDetails* details) noexcept;
+
+  // The number of a lane that isn't the execution's own; 0 if it is.
+  // NamePool::kFull if there is no room.
+  internal::NameId LaneName(const Record& record, LaneIdView lane) noexcept;
+
+  // Frees names that no record refers to. True if there were any.
+  bool MakeRoomForNames() noexcept;
+  // Runs `call` again after making room, once, if it found none.
+  template <class Call>
+  auto WithNames(Call&& call) noexcept {
+    auto outcome = call();
+    if (outcome.error == ClaimError::kLedgerFull && MakeRoomForNames()) outcome = call();
+    return outcome;
+  }
+
+  // Makes a delayed execution eligible. False if it no longer is a due one.
+  bool Promote(Slot slot, std::uint16_t partition) noexcept;
+
+  const Clock& clock;
+  const std::uint16_t partition_count;
+  const std::size_t max_executions;
+  internal::ExecutionTable table;
+  internal::LaneTable lanes;
+  internal::NamePool names;
+  internal::ReadyQueues queues;
+  std::vector<std::uint8_t> names_in_use;  // MakeRoomForNames() marks here,
+  std::mutex making_room;                  // one thread at a time
+  std::atomic<std::size_t> maintenance_cursor{0};
+};
+
+// Adds what there is to say, if anybody asked.
+inline void Detail(ErrorDetails* details, std::string_view text) noexcept {
+  if (details != nullptr) details->Add(text);
+}
+
+// Beyond it, times could not be stored exactly (contract 9.5).
+constexpr bool TtlInRange(std::int64_t ttl_ms) noexcept {
+  return ttl_ms >= -kMaxTtlMs && ttl_ms <= kMaxTtlMs;
+}
+
+}  // namespace ffgrant
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_

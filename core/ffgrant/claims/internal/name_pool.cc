@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/internal/name_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <mutex>
+
+#include "ffgrant/claims/internal/mix.h"
+
+namespace ffgrant::internal {
+
+NamePool::NamePool(std::size_t max_names, std::size_t max_bytes)
+    : entries_(max_names + 1),
+      bytes_(new char[max_bytes]),
+      max_bytes_(max_bytes),
+      order_(max_names),
+      table_mask_(std::bit_ceil(2 * (max_names + 1)) - 1) {
+  table_.reset(new std::atomic<NameId>[table_mask_ + 1]());
+  entries_[0].used = true;
+  free_.reserve(max_names);
+  for (std::size_t id = max_names; id >= 1; --id) free_.push_back(static_cast<NameId>(id));
+}
+
+NameId NamePool::Find(std::uint64_t hash, std::string_view first,
+                      std::string_view second) const noexcept {
+  for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
+    // The entry was written before its number was stored here.
+    const NameId id = table_[at].load(std::memory_order_acquire);
+    if (id == 0) return 0;
+    if (entries_[id].hash == hash && First(id) == first && Second(id) == second) return id;
+  }
+}
+
+void NamePool::Link(NameId id) noexcept {
+  std::size_t at = entries_[id].hash & table_mask_;
+  while (table_[at].load(std::memory_order_relaxed) != 0) at = (at + 1) & table_mask_;
+  table_[at].store(id, std::memory_order_release);
+}
+
+NameId NamePool::Intern(std::string_view first, std::string_view second) noexcept {
+  if (first.empty() && second.empty()) return 0;
+  const std::uint64_t hash = HashText(second, HashText(first, kMixA));
+  if (const NameId id = Find(hash, first, second); id != 0) return id;
+  const std::scoped_lock lock(interning_);
+  // Somebody else may have made it meanwhile.
+  if (const NameId id = Find(hash, first, second); id != 0) return id;
+  const std::size_t left = max_bytes_ - used_bytes_;
+  if (free_.empty() || first.size() > left || second.size() > left - first.size()) return kFull;
+  const NameId id = free_.back();
+  free_.pop_back();
+  Entry& entry = entries_[id];
+  entry = {used_bytes_, static_cast<std::uint32_t>(first.size()),
+           static_cast<std::uint32_t>(second.size()), hash, true};
+  char* const to = bytes_.get() + used_bytes_;
+  if (!first.empty()) std::memcpy(to, first.data(), first.size());
+  if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());
+  used_bytes_ += first.size() + second.size();
+  Link(id);
+  return id;
+}
+
+bool NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
+  const std::scoped_lock lock(interning_);
+  bool freed = false;
+  for (std::size_t id = 1; id < entries_.size(); ++id) {
+    if (!entries_[id].used || in_use[id]) continue;
+    entries_[id].used = false;
+    free_.push_back(static_cast<NameId>(id));
+    freed = true;
+  }
+  if (!freed) return false;
+  for (std::size_t i = 0; i <= table_mask_; ++i) table_[i].store(0, std::memory_order_relaxed);
+  // Texts move towards the front in the order in which they stand, so that
+  // none overwrites one that has yet to move.
+  std::size_t count = 0;
+  for (std::size_t id = 1; id < entries_.size(); ++id) {
+    if (entries_[id].used) order_[count++] = static_cast<NameId>(id);
+  }
+  std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count),
+            [this](NameId a, NameId b) { return entries_[a].begin < entries_[b].begin; });
+  std::size_t to = 0;
+  for (const NameId id : std::span(order_).first(count)) {
+    Entry& entry = entries_[id];
+    const std::size_t size = std::size_t{entry.first_size} + entry.second_size;
+    std::memmove(bytes_.get() + to, bytes_.get() + entry.begin, size);
+    entry.begin = to;
+    to += size;
+    Link(id);
+  }
+  used_bytes_ = to;
+  return true;
+}
+
+}  // namespace ffgrant::internal

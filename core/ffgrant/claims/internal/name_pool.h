@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names that records refer to by number.
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_NAME_POOL_H_
+#define FFGRANT_CLAIMS_INTERNAL_NAME_POOL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/internal/spin_lock.h"
+
+namespace ffgrant::internal {
+
+// 0 is the empty name and "none".
+using NameId = std::uint32_t;
+
+// A fixed number of texts in a fixed number of bytes. A name is a pair, such
+// as worker id and instance id; the second text may be empty.
+//
+// Find() and the texts may be read while another thread interns. Keep() must
+// be alone: the ledger reads names under a region's lock only, and takes all
+// of these locks before it calls Keep().
+class NamePool {
+ public:
+  NamePool(std::size_t max_names, std::size_t max_bytes);
+
+  // The number of a name, made if need be. kFull if there is no room.
+  static constexpr NameId kFull = 0xFFFFFFFF;
+  NameId Intern(std::string_view first, std::string_view second = {}) noexcept;
+
+  std::string_view First(NameId id) const noexcept {
+    const Entry& e = entries_[id];
+    return {bytes_.get() + e.begin, e.first_size};
+  }
+  std::string_view Second(NameId id) const noexcept {
+    const Entry& e = entries_[id];
+    return {bytes_.get() + e.begin + e.first_size, e.second_size};
+  }
+
+  // Frees every name that isn't marked in `in_use` (one byte a number, size
+  // max_names + 1) and closes the gaps. True if that made room.
+  bool Keep(std::span<const std::uint8_t> in_use) noexcept;
+  std::size_t max_names() const noexcept { return entries_.size() - 1; }
+
+ private:
+  struct Entry {
+    std::size_t begin = 0;
+    std::uint32_t first_size = 0;
+    std::uint32_t second_size = 0;
+    std::uint64_t hash = 0;
+    bool used = false;
+  };
+
+  NameId Find(std::uint64_t hash, std::string_view first, std::string_view second) const noexcept;
+  void Link(NameId id) noexcept;
+
+  std::vector<Entry> entries_;  // by number; the first is the empty name
+  std::unique_ptr<char[]> bytes_;
+  std::size_t max_bytes_;
+  std::size_t used_bytes_ = 0;
+  std::vector<NameId> order_;  // what Keep() sorts in
+  std::vector<NameId> free_;   // numbers, used from the back
+
+  // Open addressing, half empty at the least; 0 ends a search.
+  std::unique_ptr<std::atomic<NameId>[]> table_;
+  std::size_t table_mask_;
+
+  SpinLock interning_;
+};
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_NAME_POOL_H_

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/internal/ready_queues.h"
+
+#include <bit>
+#include <utility>
+
+namespace ffgrant::internal {
+namespace {
+
+constexpr std::int64_t kPriorityWeight = 1'000'000'000'000;
+
+}  // namespace
+
+ReadyQueues::ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::size_t partitions)
+    : table_(table),
+      partitions_(partitions),
+      words_per_lane_((partitions + 63) / 64),
+      tops_(lanes * partitions, kNoSlot),
+      nodes_(new Node[table.slot_count()]()),
+      non_empty_(new std::atomic<std::uint64_t>[lanes * words_per_lane_]()),
+      locks_(new Lock[kLocks]) {}
+
+bool ReadyQueues::Before(Slot a, Slot b) const noexcept {
+  if (nodes_[a].score != nodes_[b].score) return nodes_[a].score < nodes_[b].score;
+  // Within a partition ids compare as their uuids do.
+  return table_[a].uuid < table_[b].uuid;
+}
+
+// The one that comes later becomes the first child of the other.
+Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
+  if (a == kNoSlot) return b;
+  if (b == kNoSlot) return a;
+  if (Before(b, a)) std::swap(a, b);
+  nodes_[b].sibling = nodes_[a].child;
+  nodes_[b].previous = a;
+  if (nodes_[a].child != kNoSlot) nodes_[nodes_[a].child].previous = b;
+  nodes_[a].child = b;
+  nodes_[a].sibling = kNoSlot;
+  return a;
+}
+
+// Pairs from the left, then all of them from the right: what makes removal
+// logarithmic on average.
+Slot ReadyQueues::MeldSiblings(Slot first) noexcept {
+  Slot pairs = kNoSlot;  // a stack, linked by `sibling`
+  while (first != kNoSlot) {
+    const Slot second = nodes_[first].sibling;
+    const Slot rest = second == kNoSlot ? kNoSlot : nodes_[second].sibling;
+    nodes_[first].sibling = kNoSlot;
+    if (second != kNoSlot) nodes_[second].sibling = kNoSlot;
+    const Slot pair = Meld(first, second);
+    nodes_[pair].sibling = pairs;
+    pairs = pair;
+    first = rest;
+  }
+  Slot all = kNoSlot;
+  while (pairs != kNoSlot) {
+    const Slot next = nodes_[pairs].sibling;
+    nodes_[pairs].sibling = kNoSlot;
+    all = Meld(all, pairs);
+    pairs = next;
+  }
+  return all;
+}
+
+Slot ReadyQueues::TopLike(std::size_t index, Slot slot) const noexcept {
+  Slot top = tops_[index];
+  while (top != kNoSlot && table_[top].required != table_[slot].required) {
+    top = nodes_[top].next_top;
+  }
+  return top;
+}
+
+void ReadyQueues::ReplaceTop(std::size_t index, Slot before, Slot now) noexcept {
+  Slot* link = &tops_[index];
+  while (*link != before) link = &nodes_[*link].next_top;
+  const Slot next = nodes_[before].next_top;
+  nodes_[before].is_top = false;
+  if (now == kNoSlot) {
+    *link = next;
+    return;
+  }
+  *link = now;
+  nodes_[now].next_top = next;
+  nodes_[now].is_top = true;
+}
+
+void ReadyQueues::MarkNonEmpty(std::uint16_t lane, std::uint16_t partition,
+                               bool non_empty) noexcept {
+  std::atomic<std::uint64_t>& word = non_empty_[lane * words_per_lane_ + partition / 64];
+  const std::uint64_t bit = std::uint64_t{1} << partition % 64;
+  if (non_empty) {
+    word.fetch_or(bit, std::memory_order_relaxed);
+  } else {
+    word.fetch_and(~bit, std::memory_order_relaxed);
+  }
+}
+
+void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
+  Node& node = nodes_[slot];
+  if (node.queued) return;
+  const ExecutionRecord& record = table_[slot];
+  node = {.score = record.created_at - record.priority * kPriorityWeight,
+          .child = kNoSlot,
+          .sibling = kNoSlot,
+          .previous = kNoSlot,
+          .next_top = kNoSlot,
+          .queued = true,
+          .is_top = false};
+  const std::size_t index = IndexOf(lane, partition);
+  if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, true);
+  const Slot top = TopLike(index, slot);
+  if (top == kNoSlot) {
+    node.next_top = tops_[index];
+    node.is_top = true;
+    tops_[index] = slot;
+    return;
+  }
+  const Slot melded = Meld(top, slot);
+  if (melded != top) ReplaceTop(index, top, melded);
+}
+
+void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
+  Node& node = nodes_[slot];
+  if (!node.queued) return;
+  node.queued = false;
+  const std::size_t index = IndexOf(lane, partition);
+  const Slot orphans = MeldSiblings(node.child);
+  node.child = kNoSlot;
+  if (node.is_top) {
+    ReplaceTop(index, slot, orphans);
+    if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, false);
+    return;
+  }
+  if (nodes_[node.previous].child == slot) {
+    nodes_[node.previous].child = node.sibling;
+  } else {
+    nodes_[node.previous].sibling = node.sibling;
+  }
+  if (node.sibling != kNoSlot) nodes_[node.sibling].previous = node.previous;
+  // The orphans come after this slot, which came after the top: it stays.
+  Meld(TopLike(index, slot), orphans);
+}
+
+std::size_t ReadyQueues::NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept {
+  for (std::size_t word = from / 64; word < words_per_lane_; ++word) {
+    std::uint64_t bits = non_empty_[lane * words_per_lane_ + word].load(std::memory_order_relaxed);
+    if (word == from / 64) bits &= ~std::uint64_t{0} << from % 64;
+    if (bits != 0) return word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+  }
+  return partitions_;
+}
+
+}  // namespace ffgrant::internal

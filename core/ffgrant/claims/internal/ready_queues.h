@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which execution a scheduler takes next: the eligible sets in their order.
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_READY_QUEUES_H_
+#define FFGRANT_CLAIMS_INTERNAL_READY_QUEUES_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ffgrant/claims/internal/execution_table.h"
+#include "ffgrant/claims/internal/spin_lock.h"
+
+namespace ffgrant::internal {
+
+// For each lane and partition, one heap a set of required capabilities, so
+// that an execution that few workers can take holds up no other. The order in
+// a heap is contract 3's: score = -(priority * 1e12) + created_at_ms, lowest
+// first, equal scores by id.
+//
+// A claim doesn't touch the heaps: what is no longer eligible is dropped when
+// it comes to a heap's top, or found valid again if it became eligible
+// meanwhile, as its score never changes. So a slot stands in at most one heap
+// at most once, and the nodes, one a slot, are all the memory there is.
+//
+// Every call needs the partition's lock, which is taken before a region's.
+class ReadyQueues {
+ public:
+  ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::size_t partitions);
+
+  SpinLock& LockOf(std::uint16_t partition) noexcept { return locks_[partition % kLocks].lock; }
+
+  // Does nothing if the slot is queued already.
+  void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
+  // Takes the slot out, if it is in.
+  void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
+
+  // The heaps of a lane and partition, each by its top; kNoSlot ends.
+  Slot FirstTop(std::uint16_t lane, std::uint16_t partition) const noexcept {
+    return tops_[IndexOf(lane, partition)];
+  }
+  Slot NextTop(Slot top) const noexcept { return nodes_[top].next_top; }
+  bool Before(Slot a, Slot b) const noexcept;
+
+  // Without the lock, and so a hint: the first partition at or behind `from`
+  // that has a heap for this lane; `partitions` if there is none.
+  std::size_t NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept;
+
+ private:
+  static constexpr std::size_t kLocks = 256;
+  struct alignas(64) Lock {
+    SpinLock lock;
+  };
+
+  // A pairing heap's node: the first child, the next sibling, and whoever
+  // points here (the parent for a first child, else the sibling before).
+  struct Node {
+    std::int64_t score;
+    Slot child;
+    Slot sibling;
+    Slot previous;
+    Slot next_top;
+    bool queued;
+    bool is_top;
+  };
+
+  std::size_t IndexOf(std::uint16_t lane, std::uint16_t partition) const noexcept {
+    return lane * partitions_ + partition;
+  }
+  Slot Meld(Slot a, Slot b) noexcept;
+  Slot MeldSiblings(Slot first) noexcept;
+  // The top of the heap that has this slot's requirements; kNoSlot if none.
+  Slot TopLike(std::size_t index, Slot slot) const noexcept;
+  // Puts `now` in the place of the top `before`; kNoSlot removes the heap.
+  void ReplaceTop(std::size_t index, Slot before, Slot now) noexcept;
+  void MarkNonEmpty(std::uint16_t lane, std::uint16_t partition, bool non_empty) noexcept;
+
+  const ExecutionTable& table_;
+  std::size_t partitions_;
+  std::size_t words_per_lane_;
+  std::vector<Slot> tops_;
+  std::unique_ptr<Node[]> nodes_;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> non_empty_;  // a bit a partition
+  std::unique_ptr<Lock[]> locks_;
+};
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_READY_QUEUES_H_

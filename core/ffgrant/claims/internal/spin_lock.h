@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_SPIN_LOCK_H_
+#define FFGRANT_CLAIMS_INTERNAL_SPIN_LOCK_H_
+
+#include <sched.h>
+
+#include <atomic>
+
+namespace ffgrant::internal {
+
+// For sections of some tens of nanoseconds: a lock is one exchange, an unlock
+// a plain store. Where the holder might have lost its processor, waiting
+// yields instead of spinning on. Meets Lockable, for std::scoped_lock.
+class SpinLock {
+ public:
+  void lock() noexcept {
+    while (locked_.exchange(true, std::memory_order_acquire)) Wait();
+  }
+  bool try_lock() noexcept { return !locked_.exchange(true, std::memory_order_acquire); }
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+
+ private:
+  void Wait() noexcept {
+    for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
+      if (spins >= kSpinsBeforeYield) sched_yield();
+    }
+  }
+
+  static constexpr int kSpinsBeforeYield = 64;
+  std::atomic<bool> locked_{false};
+};
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_SPIN_LOCK_H_

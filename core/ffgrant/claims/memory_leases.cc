@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger from the claim on (contract 7.2 to 7.6).
+
+#include <array>
+
+#include "ffgrant/claims/internal/memory_ledger_impl.h"
+#include "ffgrant/internal/concat.h"
+
+namespace ffgrant {
+
+using internal::NameId;
+using internal::NamePool;
+using State = internal::State;
+
+namespace {
+
+ClaimOutcome Refuse(ClaimError error) noexcept {
+  ClaimOutcome outcome;
+  outcome.error = error;
+  return outcome;
+}
+
+ClaimOutcome Leased(const internal::ExecutionRecord& record, LeaseKind kind) noexcept {
+  ClaimOutcome outcome;
+  outcome.lease = {.fence = {record.lease_id, {record.lease_epoch}, record.attempt_id},
+                   .attempt_index = {record.total_attempt_count - 1},
+                   .expires_at = {record.lease_expires_at},
+                   .kind = kind};
+  return outcome;
+}
+
+bool CheckLeaseTtl(std::int64_t ttl_ms, ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+  if (TtlInRange(ttl_ms)) return true;
+  Detail(details, "lease_ttl_ms is out of range");
+  return false;
+}
+
+void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t now,
+                         ErrorDetails* details) noexcept {
+  if (details == nullptr) return;
+  const ExecutionState state = internal::Describe(record, now);
+  details->Add(state.terminal_outcome);
+  details->Add(record.lease_epoch);
+  details->Add(state.lifecycle_phase);
+  std::array<char, kUuidTextSize> attempt_id;
+  if (state.current_attempt_id) FormatUuid(state.current_attempt_id->uuid, attempt_id);
+  details->Add({attempt_id.data(), state.current_attempt_id ? attempt_id.size() : 0});
+}
+
+}  // namespace
+
+bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
+                                    const LeaseId& lease_id, std::int64_t ttl_ms,
+                                    std::int64_t now) noexcept {
+  // Mostly the instance that was granted is the one that claims.
+  const bool same = names.Second(record.grant_worker) == worker.worker_instance_id.text;
+  const NameId name = same ? record.grant_worker
+                           : names.Intern(worker.worker_id.text, worker.worker_instance_id.text);
+  const NameId lane_name = LaneName(record, lane);
+  if (name == NamePool::kFull || lane_name == NamePool::kFull) return false;
+  record.has_grant = false;
+  record.state = State::kLeased;
+  record.lease_worker = name;
+  record.lease_id = lease_id;
+  record.lease_epoch += 1;
+  record.lease_acquired_at = now;
+  record.lease_last_renewed_at = now;
+  record.lease_expires_at = now + ttl_ms;
+  if (lane_name != 0 || !record.lease_is_plain) {
+    record.lease_is_plain = lane_name == 0;
+    record.lease_lane = lane_name;
+  }
+  return true;
+}
+
+ClaimOutcome MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash,
+                                       ErrorDetails* details) noexcept {
+  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
+  return WithNames([&]() noexcept {
+    const Held held = Find(args.execution_id, hash);
+    if (!held) return Refuse(ClaimError::kExecutionNotFound);
+    if (!internal::IsEligible(held->state)) return Refuse(ClaimError::kExecutionNotLeaseable);
+    if (held->state == State::kResumedEligible) {
+      return Refuse(ClaimError::kUseClaimResumedExecution);
+    }
+    const std::int64_t now = Now();
+    if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
+      return Refuse(ClaimError::kInvalidClaimGrant);
+    }
+    if (!StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+      return Refuse(ClaimError::kLedgerFull);
+    }
+    held->total_attempt_count += 1;
+    held->attempt_id = args.attempt_id;
+    return Leased(*held, LeaseKind::kInitial);
+  });
+}
+
+ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {
+  return impl_->Claim(args, impl_->table.Hash(args.execution_id), details);
+}
+
+ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
+                                        ErrorDetails* details) noexcept {
+  Impl& m = *impl_;
+  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
+  return m.WithNames([&]() noexcept {
+    const Impl::Held held = m.Find(args.execution_id);
+    if (!held) return Refuse(ClaimError::kExecutionNotFound);
+    if (!internal::IsRunnable(held->state)) return Refuse(ClaimError::kExecutionNotLeaseable);
+    if (!internal::IsResumed(held->state)) return Refuse(ClaimError::kNotAResumedExecution);
+    const std::int64_t now = m.Now();
+    if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
+      return Refuse(ClaimError::kInvalidClaimGrant);
+    }
+    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+      return Refuse(ClaimError::kLedgerFull);
+    }
+    return Leased(*held, LeaseKind::kResumed);
+  });
+}
+
+ClaimError MemoryLedger::Impl::CheckFence(Record& record, const OptionalFence& fence,
+                                          bool fence_may_be_absent, std::int64_t now,
+                                          ErrorDetails* details) noexcept {
+  const int parts =
+      fence.lease_id.has_value() + fence.lease_epoch.has_value() + fence.attempt_id.has_value();
+  if (parts != 0 && parts != 3) return ClaimError::kPartialFenceTriple;
+  if (parts == 0 && !fence_may_be_absent) return ClaimError::kFenceRequired;
+  if (!internal::IsActive(record.state)) {
+    AddNotActiveDetails(record, now, details);
+    return ClaimError::kExecutionNotActive;
+  }
+  if (record.state == State::kLeaseRevoked) return ClaimError::kLeaseRevoked;
+  if (record.state == State::kLeaseExpired || record.lease_expires_at <= now) {
+    record.state = State::kLeaseExpired;
+    return ClaimError::kLeaseExpired;
+  }
+  if (parts == 0) return ClaimError::kNone;
+  const LeaseFence current = {record.lease_id, {record.lease_epoch}, record.attempt_id};
+  if (LeaseFence{*fence.lease_id, *fence.lease_epoch, *fence.attempt_id} != current) {
+    return ClaimError::kStaleLease;
+  }
+  return ClaimError::kNone;
+}
+
+RenewOutcome MemoryLedger::Renew(const RenewArgs& args, ErrorDetails* details) noexcept {
+  RenewOutcome outcome;
+  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) {
+    outcome.error = ClaimError::kInvalidInput;
+    return outcome;
+  }
+  const Impl::Held held = impl_->Find(args.execution_id);
+  if (!held) {
+    outcome.error = ClaimError::kExecutionNotFound;
+    return outcome;
+  }
+  const std::int64_t now = impl_->Now();
+  outcome.error = impl_->CheckFence(*held, args.fence, false, now, details);
+  if (outcome && args.attempt_index.value != held->total_attempt_count - 1) {
+    outcome.error = ClaimError::kStaleLease;
+  }
+  if (!outcome) return outcome;
+  held->lease_last_renewed_at = now;
+  held->lease_expires_at = now + args.lease_ttl_ms;
+  outcome.expires_at = {held->lease_expires_at};
+  return outcome;
+}
+
+MarkExpiredOutcome MemoryLedger::MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept {
+  MarkExpiredOutcome outcome;
+  const Impl::Held held = impl_->Find(id);
+  if (!held) {
+    outcome.already = AlreadySatisfied::kExecutionNotFound;
+  } else if (!internal::IsActive(held->state)) {
+    outcome.already = AlreadySatisfied::kNotActive;
+  } else if (held->state == State::kLeaseExpired) {
+    outcome.already = AlreadySatisfied::kAlreadyExpired;
+  } else if (held->state == State::kLeaseRevoked) {
+    outcome.already = AlreadySatisfied::kAlreadyRevoked;
+  } else if (held->lease_expires_at > impl_->Now()) {
+    outcome.already = AlreadySatisfied::kNotYetExpired;
+  } else {
+    held->state = State::kLeaseExpired;
+  }
+  return outcome;
+}
+
+RevokeOutcome MemoryLedger::Revoke(const RevokeArgs& args, ErrorDetails* details) noexcept {
+  RevokeOutcome outcome;
+  if (details != nullptr) details->clear();
+  const Impl::Held held = impl_->Find(args.execution_id);
+  if (!held) {
+    outcome.error = ClaimError::kExecutionNotFound;
+    return outcome;
+  }
+  if (!internal::IsActive(held->state)) {
+    AddNotActiveDetails(*held, impl_->Now(), details);
+    outcome.error = ClaimError::kExecutionNotActive;
+    return outcome;
+  }
+  if (held->state != State::kLeased) {
+    outcome.already = held->state == State::kLeaseRevoked ? AlreadySatisfied::kAlreadyRevoked
+                                                          : AlreadySatisfied::kAlreadyExpired;
+    return outcome;
+  }
+  if (args.expected_lease_id && *args.expected_lease_id != held->lease_id) {
+    std::array<char, kUuidTextSize> expected;
+    std::array<char, kUuidTextSize> current;
+    FormatUuid(args.expected_lease_id->uuid, expected);
+    FormatUuid(held->lease_id.uuid, current);
+    std::array<char, 128> text;
+    const WriteResult written = internal::Concat(text, {"expected ",
+                                                        {expected.data(), expected.size()},
+                                                        " but current is ",
+                                                        {current.data(), current.size()}});
+    Detail(details, {text.data(), written.size});
+    outcome.error = ClaimError::kStaleLease;
+    return outcome;
+  }
+  held->state = State::kLeaseRevoked;
+  outcome.lease_id = held->lease_id;
+  outcome.lease_epoch = {held->lease_epoch};
+  return outcome;
+}
+
+IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
+                                             ErrorDetails* details) noexcept {
+  Impl& m = *impl_;
+  return m.WithNames([&]() noexcept {
+    IssueOutcome outcome;
+    if (details != nullptr) details->clear();
+    if (!TtlInRange(args.grant_ttl_ms)) {
+      Detail(details, "grant_ttl_ms is out of range");
+      outcome.error = ClaimError::kInvalidInput;
+      return outcome;
+    }
+    const Impl::Held held = m.Find(args.execution_id);
+    if (!held || !internal::IsReclaimable(held->state)) {
+      outcome.error = held ? ClaimError::kExecutionNotReclaimable : ClaimError::kExecutionNotFound;
+      return outcome;
+    }
+    return m.Issue(*held, args, m.Now(), details);
+  });
+}
+
+ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept {
+  Impl& m = *impl_;
+  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
+  return m.WithNames([&]() noexcept {
+    const Impl::Held held = m.Find(args.execution_id);
+    if (!held) return Refuse(ClaimError::kExecutionNotFound);
+    if (!internal::IsReclaimable(held->state)) {
+      return Refuse(ClaimError::kExecutionNotReclaimable);
+    }
+    // Before the grant is looked at, as in the reference: a cap that is
+    // reached ends the execution even for a caller without a grant.
+    const std::uint32_t cap = held->has_reclaim_cap
+                                  ? held->max_reclaim_count
+                                  : args.max_reclaim_count.value_or(kDefaultMaxReclaimCount);
+    if (held->lease_reclaim_count >= cap) {
+      held->state = State::kFailed;
+      if (details != nullptr) details->Add(std::uint64_t{cap});
+      return Refuse(ClaimError::kMaxRetriesExhausted);
+    }
+    const std::int64_t now = m.Now();
+    if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
+      return Refuse(ClaimError::kInvalidClaimGrant);
+    }
+    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+      return Refuse(ClaimError::kLedgerFull);
+    }
+    held->total_attempt_count += 1;
+    held->lease_reclaim_count += 1;
+    held->attempt_id = args.attempt_id;
+    return Leased(*held, LeaseKind::kReclaim);
+  });
+}
+
+Outcome MemoryLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+  const Impl::Held held = impl_->Find(args.execution_id);
+  if (!held) return {ClaimError::kExecutionNotFound};
+  const Outcome outcome = {impl_->CheckFence(*held, args.fence, false, impl_->Now(), details)};
+  if (outcome) held->state = State::kSuspended;
+  return outcome;
+}
+
+ResumeOutcome MemoryLedger::Resume(const ResumeArgs& args, ErrorDetails* details) noexcept {
+  Impl& m = *impl_;
+  ResumeOutcome outcome;
+  if (details != nullptr) details->clear();
+  if (!TtlInRange(args.delay_ms)) {
+    Detail(details, "delay_ms is out of range");
+    outcome.error = ClaimError::kInvalidInput;
+    return outcome;
+  }
+  const std::uint16_t partition = args.execution_id.partition().index;
+  const std::scoped_lock queue(m.queues.LockOf(partition));
+  const Impl::Held held = m.Find(args.execution_id);
+  if (!held || held->state != State::kSuspended) {
+    outcome.error = held ? ClaimError::kExecutionNotSuspended : ClaimError::kExecutionNotFound;
+    return outcome;
+  }
+  outcome.delayed = args.delay_ms > 0;
+  if (outcome.delayed) {
+    held->state = State::kResumedDelayed;
+    held->delay_until = m.Now() + args.delay_ms;
+  } else {
+    held->state = State::kResumedEligible;
+    m.queues.Push(held->lane, partition, held.slot);
+  }
+  return outcome;
+}
+
+Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+  const Impl::Held held = impl_->Find(args.execution_id);
+  if (!held) return {ClaimError::kExecutionNotFound};
+  const Outcome outcome = {
+      impl_->CheckFence(*held, args.fence, args.operator_override, impl_->Now(), details)};
+  if (outcome) held->state = State::kCompleted;
+  return outcome;
+}
+
+}  // namespace ffgrant

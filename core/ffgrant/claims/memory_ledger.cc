@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/memory_ledger.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "ffgrant/claims/internal/memory_ledger_impl.h"
+#include "ffgrant/routing.h"
+
+namespace ffgrant {
+
+using internal::kNoSlot;
+using internal::NameId;
+using internal::NamePool;
+using internal::SpinLock;
+using State = internal::State;
+
+namespace {
+
+const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
+  const auto require = [](bool ok, const char* what) {
+    if (!ok) throw std::invalid_argument(what);
+  };
+  require(o.max_executions >= 1 && o.max_executions <= std::size_t{1} << 31,
+          "max_executions must be in 1..2^31");
+  require(o.max_lanes >= 1 && o.max_lanes <= 4096, "max_lanes must be in 1..4096");
+  require(o.max_names >= 1 && o.max_names <= std::size_t{1} << 24, "max_names must be in 1..2^24");
+  require(o.max_name_bytes >= 1 && o.max_name_bytes <= std::size_t{1} << 32,
+          "max_name_bytes must be in 1..2^32");
+  require(o.partitions.IsValid(), "partition counts must not be 0");
+  require(o.clock != nullptr, "a clock is needed");
+  return o;
+}
+
+std::string_view CsvOf(const CapabilitySet* set) noexcept {
+  return set == nullptr ? std::string_view() : set->csv();
+}
+
+CreateOutcome Refuse(ClaimError error) noexcept {
+  CreateOutcome outcome;
+  outcome.error = error;
+  return outcome;
+}
+
+// Calls are looked at this many at a time, which is about how many cache
+// misses a core keeps in flight.
+constexpr std::size_t kBatch = 16;
+
+}  // namespace
+
+MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
+    : clock(*o.clock),
+      partition_count(o.partitions.num_flow_partitions),
+      max_executions(o.max_executions),
+      table(o.max_executions),
+      lanes(o.max_lanes),
+      names(o.max_names, o.max_name_bytes),
+      queues(table, o.max_lanes, partition_count),
+      names_in_use(o.max_names + 1) {}
+
+MemoryLedger::Impl::Held MemoryLedger::Impl::Find(const ExecutionIdView& id,
+                                                  std::uint64_t hash) noexcept {
+  Held held;
+  if (!id.is_canonical()) return held;
+  held.lock = std::unique_lock(table.LockOf(hash));
+  held.slot = table.Find(hash, id);
+  if (held.slot != kNoSlot) held.record = &table[held.slot];
+  return held;
+}
+
+NameId MemoryLedger::Impl::LaneName(const Record& record, LaneIdView lane) noexcept {
+  if (lanes.Text(record.lane) == lane.text()) return 0;
+  return names.Intern(lane.text());
+}
+
+bool MemoryLedger::Impl::MakeRoomForNames() noexcept {
+  const std::scoped_lock one_at_a_time(making_room);
+  for (std::size_t region = 0; region < table.region_count(); ++region) {
+    table.region_lock(region).lock();
+  }
+  std::fill(names_in_use.begin(), names_in_use.end(), std::uint8_t{0});
+  for (Slot slot = 0; slot < table.slot_count(); ++slot) {
+    if (!table.IsTaken(slot)) continue;
+    const Record& r = table[slot];
+    for (const NameId id : {r.required, r.grant_worker, r.lease_worker, r.grant_lane, r.lease_lane,
+                            r.capability_hash, r.route_snapshot_json, r.admission_summary}) {
+      names_in_use[id] = 1;
+    }
+  }
+  const bool freed = names.Keep(names_in_use);
+  for (std::size_t region = 0; region < table.region_count(); ++region) {
+    table.region_lock(region).unlock();
+  }
+  return freed;
+}
+
+IssueOutcome MemoryLedger::Impl::Issue(Record& record, const IssueGrantArgs& args, std::int64_t now,
+                                       ErrorDetails* details) noexcept {
+  IssueOutcome outcome;
+  if (GrantIsLive(record, now)) {
+    outcome.error = ClaimError::kGrantAlreadyExists;
+    return outcome;
+  }
+  const std::string_view required = names.First(record.required);
+  const std::string_view offered = CsvOf(args.offered);
+  if (!required.empty() && !CapabilitiesSatisfied(required, offered)) {
+    record.last_capability_mismatch_at = now;
+    if (details != nullptr) {
+      std::array<char, kMaxCapabilityCsvSize> missing;
+      details->Add({missing.data(), MissingCapabilities(required, offered, missing)});
+    }
+    outcome.error = ClaimError::kCapabilityMismatch;
+    return outcome;
+  }
+  outcome.expires_at = {now + args.grant_ttl_ms};
+  // As a key that is told to expire in the past: it never exists.
+  if (args.grant_ttl_ms <= 0) return outcome;
+
+  const NameId worker =
+      names.Intern(args.worker.worker_id.text, args.worker.worker_instance_id.text);
+  const NameId lane = LaneName(record, args.lane);
+  const NameId hash = names.Intern(args.capability_hash);
+  const NameId route = names.Intern(args.route_snapshot_json);
+  const NameId admission = names.Intern(args.admission_summary);
+  if (std::max({worker, lane, hash, route, admission}) == NamePool::kFull) {
+    outcome.error = ClaimError::kLedgerFull;
+    return outcome;
+  }
+  record.has_grant = true;
+  record.grant_worker = worker;
+  record.grant_created_at = now;
+  record.grant_expires_at = outcome.expires_at.value;
+  const bool plain = (lane | hash | route | admission) == 0;
+  if (!plain || !record.grant_is_plain) {
+    record.grant_is_plain = plain;
+    record.grant_lane = lane;
+    record.capability_hash = hash;
+    record.route_snapshot_json = route;
+    record.admission_summary = admission;
+  }
+  return outcome;
+}
+
+IssueOutcome MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
+                                                 ErrorDetails* details) noexcept {
+  return WithNames([&]() noexcept {
+    IssueOutcome outcome;
+    if (details != nullptr) details->clear();
+    if (!TtlInRange(args.grant_ttl_ms)) {
+      Detail(details, "grant_ttl_ms is out of range");
+      outcome.error = ClaimError::kInvalidInput;
+      return outcome;
+    }
+    const Held held = Find(args.execution_id, hash);
+    if (!held) {
+      outcome.error = ClaimError::kExecutionNotFound;
+      return outcome;
+    }
+    if (!internal::IsEligible(held->state)) {
+      outcome.error = ClaimError::kExecutionNotEligible;
+      return outcome;
+    }
+    return Issue(*held, args, Now(), details);
+  });
+}
+
+bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
+  const std::scoped_lock queue(queues.LockOf(partition));
+  const std::scoped_lock region(table.LockOfSlot(slot));
+  Record& record = table[slot];
+  // It was seen without the queue's lock and may be another's by now.
+  if (!table.IsTaken(slot) || record.partition != partition) return false;
+  if (!internal::IsDelayed(record.state) || record.delay_until > Now()) return false;
+  record.state = internal::IsResumed(record.state) ? State::kResumedEligible : State::kEligible;
+  queues.Push(record.lane, partition, slot);
+  return true;
+}
+
+MemoryLedger::MemoryLedger(const MemoryLedgerOptions& options)
+    : impl_(std::make_unique<Impl>(Checked(options))) {}
+
+MemoryLedger::~MemoryLedger() = default;
+
+CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
+                                            ErrorDetails* details) noexcept {
+  Impl& m = *impl_;
+  if (details != nullptr) details->clear();
+  if (!args.execution_id.is_canonical()) {
+    Detail(details, "execution_id is not canonical");
+    return Refuse(ClaimError::kInvalidInput);
+  }
+  const std::uint16_t partition = args.execution_id.partition().index;
+  if (partition >= m.partition_count) {
+    Detail(details, "partition index is out of range");
+    return Refuse(ClaimError::kInvalidInput);
+  }
+  if (const LaneIdResult lane = ParseLaneId(args.lane.text()); !lane) {
+    std::array<char, 96> text;
+    const WriteResult written = FormatLaneIdError(lane, text);
+    Detail(details, {text.data(), written.size});
+    return Refuse(ClaimError::kInvalidInput);
+  }
+  const std::uint64_t hash = m.table.Hash(args.execution_id);
+  return m.WithNames([&]() noexcept {
+    if (details != nullptr) details->clear();
+    const std::scoped_lock queue(m.queues.LockOf(partition));
+    const std::scoped_lock region(m.table.LockOf(hash));
+    CreateOutcome outcome;
+    if (m.table.Find(hash, args.execution_id) != kNoSlot) {
+      outcome.status = CreateOutcome::Status::kDuplicate;
+      return outcome;
+    }
+    const auto lane = m.lanes.FindOrAdd(args.lane);
+    const NameId required = m.names.Intern(CsvOf(args.required));
+    if (!lane || required == NamePool::kFull) {
+      Detail(details, lane ? "names" : "lanes");
+      return Refuse(ClaimError::kLedgerFull);
+    }
+    const internal::Slot slot = m.table.Insert(hash);
+    if (slot == kNoSlot) {
+      Detail(details, "executions");
+      return Refuse(ClaimError::kLedgerFull);
+    }
+    const std::int64_t now = m.Now();
+    const bool delayed = args.delay_until && args.delay_until->value > now;
+    internal::ExecutionRecord& record = m.table[slot];
+    record = {};
+    record.uuid = args.execution_id.uuid();
+    record.partition = partition;
+    record.lane = *lane;
+    record.state = delayed ? State::kDelayed : State::kEligible;
+    record.grant_is_plain = true;
+    record.lease_is_plain = true;
+    record.required = required;
+    record.created_at = now;
+    record.priority =
+        static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
+    record.delay_until = delayed ? args.delay_until->value : 0;
+    record.has_reclaim_cap = args.max_reclaim_count.has_value();
+    record.max_reclaim_count = args.max_reclaim_count.value_or(0);
+    if (!delayed) m.queues.Push(*lane, partition, slot);
+    outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
+    return outcome;
+  });
+}
+
+IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
+                                           ErrorDetails* details) noexcept {
+  return impl_->IssueClaimGrant(args, impl_->table.Hash(args.execution_id), details);
+}
+
+void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
+                                    std::span<IssueOutcome> outcomes) noexcept {
+  Impl& m = *impl_;
+  std::array<std::uint64_t, kBatch> hashes;
+  for (std::size_t begin = 0; begin < args.size(); begin += kBatch) {
+    const std::size_t count = std::min(kBatch, args.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = m.table.Hash(args[begin + i].execution_id);
+      m.table.PrefetchTags(hashes[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) m.table.PrefetchRecord(hashes[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+      outcomes[begin + i] = m.IssueClaimGrant(args[begin + i], hashes[i], nullptr);
+    }
+  }
+}
+
+void MemoryLedger::Claims(std::span<const ClaimArgs> args,
+                          std::span<ClaimOutcome> outcomes) noexcept {
+  Impl& m = *impl_;
+  std::array<std::uint64_t, kBatch> hashes;
+  for (std::size_t begin = 0; begin < args.size(); begin += kBatch) {
+    const std::size_t count = std::min(kBatch, args.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = m.table.Hash(args[begin + i].execution_id);
+      m.table.PrefetchTags(hashes[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) m.table.PrefetchRecord(hashes[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+      outcomes[begin + i] = m.Claim(args[begin + i], hashes[i], nullptr);
+    }
+  }
+}
+
+ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
+  Impl& m = *impl_;
+  const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
+  return m.WithNames([&]() noexcept {
+    ClaimForWorkerOutcome outcome;
+    if (!TtlInRange(args.grant_ttl_ms)) {
+      outcome.error = ClaimError::kInvalidInput;
+      return outcome;
+    }
+    outcome.error = ClaimError::kNoEligibleExecution;
+    if (!lane) return outcome;
+    const std::string_view offered = CsvOf(args.offered);
+
+    // Tries one partition; true if that settled the call.
+    const auto try_partition = [&](std::uint16_t partition) noexcept {
+      const std::scoped_lock queue(m.queues.LockOf(partition));
+      internal::Slot best = kNoSlot;
+      for (internal::Slot top = m.queues.FirstTop(*lane, partition); top != kNoSlot;) {
+        const internal::Slot next = m.queues.NextTop(top);
+        const std::scoped_lock region(m.table.LockOfSlot(top));
+        const internal::ExecutionRecord& record = m.table[top];
+        if (!internal::IsEligible(record.state)) {
+          m.queues.Remove(*lane, partition, top);
+          // The heap has another top, or is gone: look from the front again.
+          top = m.queues.FirstTop(*lane, partition);
+          best = kNoSlot;
+          continue;
+        }
+        if (!m.GrantIsLive(record, m.Now()) &&
+            CapabilitiesSatisfied(m.names.First(record.required), offered) &&
+            (best == kNoSlot || m.queues.Before(top, best))) {
+          best = top;
+        }
+        top = next;
+      }
+      if (best == kNoSlot) return false;
+      const std::scoped_lock region(m.table.LockOfSlot(best));
+      internal::ExecutionRecord& record = m.table[best];
+      // A claim doesn't need the queue's lock: it may have come in between.
+      if (!internal::IsEligible(record.state)) return false;
+      const MintedExecutionId id(record.partition, record.uuid);
+      const IssueOutcome issued = m.Issue(
+          record, {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered, {}, {}, {}},
+          m.Now(), nullptr);
+      if (issued.error == ClaimError::kGrantAlreadyExists) return false;
+      outcome.error = issued.error;
+      outcome.grant = IssuedGrant(id.view(), issued.expires_at);
+      return true;
+    };
+
+    // The reference's round: from a place of the worker's own that moves on
+    // with time.
+    const std::size_t count = m.partition_count;
+    const auto moved = static_cast<std::uint64_t>(m.Now()) / 250 * 32;
+    const std::size_t start =
+        (ScanStart(args.worker.worker_instance_id, m.partition_count) + moved % count) % count;
+    for (const auto& [first, end] : {std::pair{start, count}, std::pair{std::size_t{0}, start}}) {
+      for (std::size_t p = m.queues.NextNonEmpty(*lane, first); p < end;
+           p = m.queues.NextNonEmpty(*lane, p + 1)) {
+        if (try_partition(static_cast<std::uint16_t>(p))) return outcome;
+      }
+    }
+    return outcome;
+  });
+}
+
+std::optional<ExecutionState> MemoryLedger::Inspect(const ExecutionIdView& id) noexcept {
+  const Impl::Held held = impl_->Find(id);
+  if (!held) return std::nullopt;
+  return internal::Describe(*held, impl_->Now());
+}
+
+MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_places) noexcept {
+  Impl& m = *impl_;
+  const std::size_t slots = m.table.slot_count();
+  const std::size_t places = std::min(max_places, slots);
+  const std::size_t begin = m.maintenance_cursor.fetch_add(places, std::memory_order_relaxed);
+  MaintenanceResult result;
+  for (std::size_t i = 0; i < places; ++i) {
+    const auto slot = static_cast<internal::Slot>((begin + i) % slots);
+    std::uint16_t partition = 0;
+    {
+      const std::scoped_lock region(m.table.LockOfSlot(slot));
+      if (!m.table.IsTaken(slot)) continue;
+      internal::ExecutionRecord& record = m.table[slot];
+      if (record.state == State::kLeased && record.lease_expires_at <= m.Now()) {
+        record.state = State::kLeaseExpired;
+        ++result.leases_expired;
+      }
+      if (!internal::IsDelayed(record.state) || record.delay_until > m.Now()) continue;
+      partition = record.partition;
+    }
+    result.promoted += m.Promote(slot, partition);
+  }
+  return result;
+}
+
+Outcome MemoryLedger::Forget(const ExecutionIdView& id) noexcept {
+  Impl& m = *impl_;
+  if (!id.is_canonical() || id.partition().index >= m.partition_count) {
+    return {ClaimError::kExecutionNotFound};
+  }
+  const std::scoped_lock queue(m.queues.LockOf(id.partition().index));
+  const Impl::Held held = m.Find(id);
+  if (!held) return {ClaimError::kExecutionNotFound};
+  if (!internal::IsTerminal(held->state)) return {ClaimError::kInvalidInput};
+  m.queues.Remove(held->lane, id.partition().index, held.slot);
+  m.table.Erase(held.slot);
+  return {};
+}
+
+std::size_t MemoryLedger::size() const noexcept { return impl_->table.size(); }
+std::size_t MemoryLedger::capacity() const noexcept { return impl_->max_executions; }
+
+}  // namespace ffgrant
