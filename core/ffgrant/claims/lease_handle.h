@@ -62,7 +62,9 @@ struct [[nodiscard]] LeaseHandleResult {
 // Decodes either form: any bytes. No allocation.
 LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
 
-// Writes the newer form. Size: 3 + 44 + the five texts.
+// Writes the newer form. Size: 3 + 40 + the five texts; attempt and lease id are
+// 36 bytes each. kInvalidUtf8 if lane or instance id is not UTF-8, kInvalidArgument
+// if there is no execution id: no decoder would take such a handle.
 WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
 
 }  // namespace ffgrant

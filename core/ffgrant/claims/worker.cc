@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ffgrant/uuid_generator.h"
+
+namespace ffgrant {
+namespace {
+
+WorkerClaim Refused(ClaimError error) noexcept {
+  WorkerClaim claim;
+  claim.error = error;
+  return claim;
+}
+
+// The permit goes with a lease and dies with a refusal.
+WorkerClaim Settled(const ClaimOutcome& outcome, WorkerPermit permit) noexcept {
+  WorkerClaim claim;
+  claim.error = outcome.error;
+  if (outcome) {
+    claim.lease = outcome.lease;
+    claim.permit = std::move(permit);
+  }
+  return claim;
+}
+
+}  // namespace
+
+WorkerPermit& WorkerPermit::operator=(WorkerPermit&& other) noexcept {
+  if (this != &other) {
+    Release();
+    worker_ = std::exchange(other.worker_, nullptr);
+  }
+  return *this;
+}
+
+void WorkerPermit::Release() noexcept {
+  if (Worker* worker = std::exchange(worker_, nullptr)) {
+    // Release: what the holder did happens before the next holder starts.
+    worker->in_use_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+Worker::Worker(ClaimLedger& ledger, const Clock& clock, WorkerOptions options)
+    : ledger_(ledger), clock_(clock), options_(std::move(options)) {}
+
+WorkerPermit Worker::TakePermit() noexcept {
+  std::uint32_t in_use = in_use_.load(std::memory_order_relaxed);
+  while (in_use < options_.permits) {
+    if (in_use_.compare_exchange_weak(in_use, in_use + 1, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {
+      return WorkerPermit(this);
+    }
+  }
+  return WorkerPermit();
+}
+
+std::uint32_t Worker::permits_in_use() const noexcept {
+  return in_use_.load(std::memory_order_relaxed);
+}
+
+WorkerIdentity Worker::identity() const noexcept {
+  return {{options_.worker_id}, {options_.worker_instance_id}};
+}
+
+WorkerClaim Worker::ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
+                                   ErrorDetails* details) noexcept {
+  if (details != nullptr) {
+    details->clear();
+  }
+  WorkerPermit permit = TakePermit();
+  if (!permit) {
+    return Refused(ClaimError::kWorkerAtCapacity);
+  }
+  if (!grant.partition()) {
+    return Refused(ClaimError::kInvalidPartitionKey);
+  }
+  const ClaimArgs args = {
+      .execution_id = grant.execution_id,
+      .worker = identity(),
+      .lane = lane,
+      .lease_id = {RandomUuid()},
+      .lease_ttl_ms = options_.lease_ttl_ms,
+      .attempt_id = {RandomUuid()},
+  };
+  ClaimOutcome outcome = ledger_.Claim(args, details);
+  if (outcome.error == ClaimError::kUseClaimResumedExecution) {
+    // The refusal left the grant in place. The lease id was never used.
+    outcome = ledger_.ClaimResumed({.execution_id = args.execution_id,
+                                    .worker = args.worker,
+                                    .lane = lane,
+                                    .lease_id = args.lease_id,
+                                    .lease_ttl_ms = args.lease_ttl_ms},
+                                   details);
+  }
+  return Settled(outcome, std::move(permit));
+}
+
+WorkerClaim Worker::ClaimFromResumeGrant(const ResumeGrantView& grant,
+                                         ErrorDetails* details) noexcept {
+  if (details != nullptr) {
+    details->clear();
+  }
+  WorkerPermit permit = TakePermit();
+  if (!permit) {
+    return Refused(ClaimError::kWorkerAtCapacity);
+  }
+  if (!grant.partition()) {
+    return Refused(ClaimError::kInvalidPartitionKey);
+  }
+  const ClaimOutcome outcome = ledger_.ClaimResumed({.execution_id = grant.grant.execution_id,
+                                                     .worker = identity(),
+                                                     .lane = grant.lane_id,
+                                                     .lease_id = {RandomUuid()},
+                                                     .lease_ttl_ms = options_.lease_ttl_ms},
+                                                    details);
+  return Settled(outcome, std::move(permit));
+}
+
+WorkerClaim Worker::ClaimFromReclaimGrant(const ReclaimGrantView& grant,
+                                          const ReclaimTarget& target,
+                                          ErrorDetails* details) noexcept {
+  if (details != nullptr) {
+    details->clear();
+  }
+  if (grant.grant.execution_id != target.execution_id || grant.lane_id != target.lane) {
+    return Refused(ClaimError::kGrantMismatch);
+  }
+  // A clock before 1970 counts as 1970: the grant's time has no sign.
+  const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(clock_.Now().value, 0));
+  if (grant.grant.expires_at_ms <= now) {
+    return Refused(ClaimError::kClaimGrantExpired);
+  }
+  WorkerPermit permit = TakePermit();
+  if (!permit) {
+    return Refused(ClaimError::kWorkerAtCapacity);
+  }
+  if (!grant.partition()) {
+    return Refused(ClaimError::kInvalidPartitionKey);
+  }
+  const ClaimOutcome outcome = ledger_.Reclaim({.execution_id = target.execution_id,
+                                                .worker = identity(),
+                                                .lane = target.lane,
+                                                .lease_id = {RandomUuid()},
+                                                .lease_ttl_ms = options_.lease_ttl_ms,
+                                                .attempt_id = {RandomUuid()},
+                                                .max_reclaim_count = target.max_reclaim_count},
+                                               details);
+  return Settled(outcome, std::move(permit));
+}
+
+}  // namespace ffgrant
