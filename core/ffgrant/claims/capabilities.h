@@ -34,7 +34,8 @@ std::string_view WorkerDetail(CapabilityError error) noexcept;
 // value in fixed memory, built once, compared without allocation.
 class CapabilitySet {
  public:
-  CapabilitySet() = default;
+  // Not defaulted: the bytes beyond size_ stay unset, const or not.
+  CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
   // What a worker offers. Lenient as the ledger is: empty tokens are skipped,
   // a comma inside a token makes two of it; only the limits are checked, and
