@@ -14,7 +14,7 @@ namespace ffgrant {
 enum class WriteError : std::uint8_t {
   kNone,
   kBufferTooSmall,  // `size` says how many bytes are needed
-  kInvalidUtf8,     // a text that would go into JSON is not UTF-8
+  kInvalidUtf8,     // a text that must be UTF-8, as all in JSON, is not
 };
 
 std::string_view ErrorName(WriteError error) noexcept;

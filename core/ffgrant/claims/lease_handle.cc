@@ -3,7 +3,6 @@
 #include "ffgrant/claims/lease_handle.h"
 
 #include <cstring>
-#include <limits>
 
 namespace ffgrant {
 namespace {
@@ -272,10 +271,6 @@ WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out
   const std::string_view id = handle.execution_id.text();
   const std::string_view lane = handle.lane_id.text();
   const std::string_view instance = handle.worker_instance_id.text;
-  constexpr std::size_t kMaxText = std::numeric_limits<std::uint32_t>::max();
-  if (id.empty() || id.size() > kMaxText || lane.size() > kMaxText || instance.size() > kMaxText) {
-    return {0, WriteError::kInvalidArgument};
-  }
   if (!IsUtf8(lane) || !IsUtf8(instance)) {
     return {0, WriteError::kInvalidUtf8};
   }

@@ -63,8 +63,9 @@ struct [[nodiscard]] LeaseHandleResult {
 LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
 
 // Writes the newer form. Size: 3 + 40 + the five texts; attempt and lease id are
-// 36 bytes each. kInvalidUtf8 if lane or instance id is not UTF-8, kInvalidArgument
-// if there is no execution id: no decoder would take such a handle.
+// 36 bytes each. kInvalidUtf8 if lane or instance id is not UTF-8: no decoder
+// would take them. The handle must hold an execution id, its texts less than
+// 4 GiB each.
 WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
