@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small helpers of the model: everything it stores is text.
+
+#ifndef FFGRANT_CLAIMS_TESTING_MODEL_TEXTS_H_
+#define FFGRANT_CLAIMS_TESTING_MODEL_TEXTS_H_
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ffgrant/claims/claim_error.h"
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/execution_id.h"
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::testing::model {
+
+using Hash = std::map<std::string, std::string>;
+
+inline void Set(Hash& hash, std::initializer_list<std::pair<const char*, std::string>> fields) {
+  for (const auto& [name, value] : fields) {
+    hash[name] = value;
+  }
+}
+
+inline std::string Text(std::int64_t number) { return std::to_string(number); }
+inline std::int64_t Number(const std::string& text) { return text.empty() ? 0 : std::stoll(text); }
+
+inline std::string Text(const Uuid& uuid) {
+  std::array<char, kUuidTextSize> text;
+  FormatUuid(uuid, text);
+  return {text.data(), text.size()};
+}
+
+inline Uuid UuidOf(const std::string& text) { return ParseUuid(text, ParseMode::kStrict).uuid; }
+
+inline std::string IdText(const ExecutionIdView& id) { return std::string(id.text()); }
+
+inline std::int64_t FloorTwoThirds(std::int64_t ttl) {
+  const std::int64_t twice = 2 * ttl;
+  return twice / 3 - (twice % 3 < 0 ? 1 : 0);
+}
+
+inline void AddDetails(ErrorDetails* details, std::initializer_list<std::string> texts) {
+  for (const std::string& text : texts) {
+    if (details != nullptr) {
+      details->Add(std::string_view(text));
+    }
+  }
+}
+
+inline void Clear(ErrorDetails* details) {
+  if (details != nullptr) {
+    details->clear();
+  }
+}
+
+// Every call with a ttl begins with this.
+inline bool TtlInRange(std::int64_t ttl, const char* name, ErrorDetails* details) {
+  if (ttl >= -kMaxTtlMs && ttl <= kMaxTtlMs) {
+    return true;
+  }
+  AddDetails(details, {std::string(name) + " is out of range"});
+  return false;
+}
+
+template <class T>
+T Refuse(ClaimError error) {
+  T outcome;
+  outcome.error = error;
+  return outcome;
+}
+
+}  // namespace ffgrant::testing::model
+
+#endif  // FFGRANT_CLAIMS_TESTING_MODEL_TEXTS_H_
