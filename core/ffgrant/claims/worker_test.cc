@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ffgrant/claims/testing/model_ledger.h"
+
+namespace ffgrant {
+namespace {
+
+constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
+constexpr std::string_view kOtherId = "{fp:7}:22222222-2222-4222-8222-222222222222";
+const LaneIdView kLane = LaneIdView::Unchecked("main");
+
+ExecutionIdView Id(std::string_view text = kId) {
+  return ParseExecutionId(text, ParseMode::kLenient).id;
+}
+
+ClaimGrantView Grant(std::string_view partition_key = "{fp:7}") {
+  return {Id(), partition_key, "opaque", 5000};
+}
+
+// Answers from a script, and notes what it was asked.
+class ScriptedLedger final : public ClaimLedger {
+ public:
+  struct Call {
+    std::string name;
+    std::string id;
+    std::string worker_id;
+    std::string worker_instance_id;
+    std::string lane;
+    LeaseId lease_id;
+    std::int64_t lease_ttl_ms = 0;
+    AttemptId attempt_id;
+    std::optional<std::uint32_t> max_reclaim_count;
+    std::uint32_t permits_in_use = 0;
+  };
+
+  std::deque<ClaimError> answers;
+  std::vector<Call> calls;
+  const Worker* watched = nullptr;
+
+  ClaimOutcome Claim(const ClaimArgs& a, ErrorDetails* details) noexcept override {
+    Note("claim", a);
+    calls.back().attempt_id = a.attempt_id;
+    return Answer(details, LeaseKind::kInitial);
+  }
+  ClaimOutcome ClaimResumed(const ClaimResumedArgs& a, ErrorDetails* details) noexcept override {
+    Note("claim_resumed", a);
+    return Answer(details, LeaseKind::kResumed);
+  }
+  ClaimOutcome Reclaim(const ReclaimArgs& a, ErrorDetails* details) noexcept override {
+    Note("reclaim", a);
+    calls.back().attempt_id = a.attempt_id;
+    calls.back().max_reclaim_count = a.max_reclaim_count;
+    return Answer(details, LeaseKind::kReclaim);
+  }
+
+  // A worker that calls any of these is wrong.
+  CreateOutcome CreateExecution(const CreateExecutionArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<CreateOutcome>();
+  }
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<IssueOutcome>();
+  }
+  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs&) noexcept override {
+    return Unexpected<ClaimForWorkerOutcome>();
+  }
+  RenewOutcome Renew(const RenewArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<RenewOutcome>();
+  }
+  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView&) noexcept override {
+    return Unexpected<MarkExpiredOutcome>();
+  }
+  RevokeOutcome Revoke(const RevokeArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<RevokeOutcome>();
+  }
+  IssueOutcome IssueReclaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<IssueOutcome>();
+  }
+  Outcome Suspend(const SuspendArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<Outcome>();
+  }
+  ResumeOutcome Resume(const ResumeArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<ResumeOutcome>();
+  }
+  Outcome Complete(const CompleteArgs&, ErrorDetails*) noexcept override {
+    return Unexpected<Outcome>();
+  }
+  std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override {
+    return std::nullopt;
+  }
+  void IssueClaimGrants(std::span<const IssueGrantArgs>,
+                        std::span<IssueOutcome>) noexcept override {}
+  void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override {}
+
+ private:
+  template <class Args>
+  void Note(const char* name, const Args& a) {
+    calls.push_back({name,
+                     std::string(a.execution_id.text()),
+                     std::string(a.worker.worker_id.text),
+                     std::string(a.worker.worker_instance_id.text),
+                     std::string(a.lane.text()),
+                     a.lease_id,
+                     a.lease_ttl_ms,
+                     {},
+                     {},
+                     watched == nullptr ? 0 : watched->permits_in_use()});
+  }
+  ClaimOutcome Answer(ErrorDetails* details, LeaseKind kind) {
+    if (details != nullptr) {
+      details->clear();
+    }
+    ClaimOutcome outcome;
+    if (!answers.empty()) {
+      outcome.error = answers.front();
+      answers.pop_front();
+    }
+    if (outcome) {
+      outcome.lease.fence.lease_id = calls.back().lease_id;
+      outcome.lease.fence.lease_epoch.value = 9;
+      outcome.lease.kind = kind;
+    } else if (details != nullptr) {
+      details->Add("why");
+    }
+    return outcome;
+  }
+  template <class T>
+  T Unexpected() {
+    ADD_FAILURE() << "not a worker's call";
+    return T();
+  }
+};
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  explicit WorkerTest(std::uint32_t permits = 1)
+      : worker_(ledger_, clock_, {"w1", "w1-i1", permits, 12345}) {
+    ledger_.watched = &worker_;
+  }
+
+  ManualClock clock_{TimestampMs{1000}};
+  ScriptedLedger ledger_;
+  Worker worker_;
+};
+
+TEST_F(WorkerTest, ClaimsWithItsOwnIdentityAndFreshIds) {
+  const WorkerClaim claim = worker_.ClaimFromGrant(Grant(), kLane);
+  ASSERT_TRUE(claim);
+  ASSERT_EQ(ledger_.calls.size(), 1u);
+  const auto& call = ledger_.calls[0];
+  EXPECT_EQ(call.name, "claim");
+  EXPECT_EQ(call.id, kId);
+  EXPECT_EQ(call.worker_id, "w1");
+  EXPECT_EQ(call.worker_instance_id, "w1-i1");
+  EXPECT_EQ(call.lane, "main");
+  EXPECT_EQ(call.lease_ttl_ms, 12345);
+  EXPECT_EQ(call.permits_in_use, 1u);  // taken before the ledger is asked
+  EXPECT_NE(call.lease_id.uuid, Uuid());
+  EXPECT_NE(call.attempt_id.uuid, Uuid());
+  EXPECT_NE(call.lease_id.uuid, call.attempt_id.uuid);
+  EXPECT_EQ(claim.lease.fence.lease_epoch.value, 9u);
+  EXPECT_TRUE(claim.permit);
+  EXPECT_EQ(worker_.permits_in_use(), 1u);
+}
+
+TEST_F(WorkerTest, EveryClaimHasNewIds) {
+  { const WorkerClaim first = worker_.ClaimFromGrant(Grant(), kLane); }
+  { const WorkerClaim second = worker_.ClaimFromGrant(Grant(), kLane); }
+  ASSERT_EQ(ledger_.calls.size(), 2u);
+  EXPECT_NE(ledger_.calls[0].lease_id, ledger_.calls[1].lease_id);
+  EXPECT_NE(ledger_.calls[0].attempt_id, ledger_.calls[1].attempt_id);
+}
+
+TEST_F(WorkerTest, AtCapacityDoesNotTouchTheGrant) {
+  const WorkerClaim first = worker_.ClaimFromGrant(Grant(), kLane);
+  ASSERT_TRUE(first);
+  ErrorDetails details;
+  details.Add("left over");
+  EXPECT_EQ(worker_.ClaimFromGrant(Grant(), kLane, &details).error, ClaimError::kWorkerAtCapacity);
+  EXPECT_EQ(details.size(), 0u);
+  EXPECT_EQ(worker_.ClaimFromResumeGrant({Grant(), kLane}).error, ClaimError::kWorkerAtCapacity);
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant({Grant(), kLane}, {Id(), kLane, {}}).error,
+            ClaimError::kWorkerAtCapacity);
+  // The permit comes before the partition key.
+  EXPECT_EQ(worker_.ClaimFromGrant(Grant("{zz:0}"), kLane).error, ClaimError::kWorkerAtCapacity);
+  EXPECT_EQ(ledger_.calls.size(), 1u);
+}
+
+TEST_F(WorkerTest, ThePermitComesBackWithTheClaim) {
+  WorkerClaim claim = worker_.ClaimFromGrant(Grant(), kLane);
+  claim.permit.Release();
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+  claim.permit.Release();
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+  { const WorkerClaim scoped = worker_.ClaimFromGrant(Grant(), kLane); }
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+TEST_F(WorkerTest, PermitsMove) {
+  WorkerPermit kept;
+  {
+    WorkerClaim claim = worker_.ClaimFromGrant(Grant(), kLane);
+    kept = std::move(claim.permit);
+    EXPECT_FALSE(claim.permit);  // NOLINT(bugprone-use-after-move): it is empty
+  }
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(worker_.permits_in_use(), 1u);
+  WorkerPermit& same = kept;
+  kept = std::move(same);
+  EXPECT_TRUE(kept);
+  WorkerPermit last(std::move(kept));
+  EXPECT_EQ(worker_.permits_in_use(), 1u);
+  last = WorkerPermit();
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+TEST_F(WorkerTest, NoPermitsAtAll) {
+  Worker none(ledger_, clock_, {"w", "i", 0, 1});
+  EXPECT_EQ(none.ClaimFromGrant(Grant(), kLane).error, ClaimError::kWorkerAtCapacity);
+}
+
+TEST_F(WorkerTest, BadPartitionKeyFailsEarly) {
+  for (const std::string_view bad : {"{zz:0}", "", "{fp:65536}", "fp:7"}) {
+    EXPECT_EQ(worker_.ClaimFromGrant(Grant(bad), kLane).error, ClaimError::kInvalidPartitionKey);
+    EXPECT_EQ(worker_.ClaimFromResumeGrant({Grant(bad), kLane}).error,
+              ClaimError::kInvalidPartitionKey);
+    EXPECT_EQ(worker_.ClaimFromReclaimGrant({Grant(bad), kLane}, {Id(), kLane, {}}).error,
+              ClaimError::kInvalidPartitionKey);
+  }
+  EXPECT_TRUE(ledger_.calls.empty());
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+// Parsed leniently, and not compared with the execution's own partition.
+TEST_F(WorkerTest, OtherPartitionKeysPass) {
+  for (const std::string_view good : {"{fp:+007}", "{b:3}", "{fp:8}"}) {
+    EXPECT_TRUE(worker_.ClaimFromGrant(Grant(good), kLane)) << good;
+  }
+}
+
+TEST_F(WorkerTest, ElapsedGrantsAreTheLedgersBusiness) {
+  clock_.Set({1'000'000});
+  EXPECT_TRUE(worker_.ClaimFromGrant(Grant(), kLane));
+}
+
+TEST_F(WorkerTest, ARefusalGivesThePermitBack) {
+  for (const ClaimError error :
+       {ClaimError::kInvalidClaimGrant, ClaimError::kExecutionNotFound, ClaimError::kUnavailable,
+        ClaimError::kUnknownOutcome, ClaimError::kNotAResumedExecution}) {
+    ledger_.answers = {error};
+    ErrorDetails details;
+    const WorkerClaim claim = worker_.ClaimFromGrant(Grant(), kLane, &details);
+    EXPECT_EQ(claim.error, error);
+    EXPECT_FALSE(claim.permit);
+    EXPECT_EQ(worker_.permits_in_use(), 0u);
+    ASSERT_EQ(details.size(), 1u);
+    EXPECT_EQ(details[0], "why");
+  }
+  EXPECT_EQ(ledger_.calls.size(), 5u);
+}
+
+TEST_F(WorkerTest, GoesOnThroughTheResumePath) {
+  ledger_.answers = {ClaimError::kUseClaimResumedExecution, ClaimError::kNone};
+  ErrorDetails details;
+  const WorkerClaim claim = worker_.ClaimFromGrant(Grant(), kLane, &details);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim.lease.kind, LeaseKind::kResumed);
+  EXPECT_TRUE(claim.permit);
+  EXPECT_EQ(details.size(), 0u);
+  ASSERT_EQ(ledger_.calls.size(), 2u);
+  EXPECT_EQ(ledger_.calls[0].name, "claim");
+  EXPECT_EQ(ledger_.calls[1].name, "claim_resumed");
+  EXPECT_EQ(ledger_.calls[1].id, kId);
+  EXPECT_EQ(ledger_.calls[1].worker_id, "w1");
+  EXPECT_EQ(ledger_.calls[1].worker_instance_id, "w1-i1");
+  EXPECT_EQ(ledger_.calls[1].lane, "main");
+  EXPECT_EQ(ledger_.calls[1].lease_ttl_ms, 12345);
+  EXPECT_EQ(ledger_.calls[1].permits_in_use, 1u);
+}
+
+TEST_F(WorkerTest, TriesTheResumePathOnce) {
+  ledger_.answers = {ClaimError::kUseClaimResumedExecution, ClaimError::kUseClaimResumedExecution};
+  EXPECT_EQ(worker_.ClaimFromGrant(Grant(), kLane).error, ClaimError::kUseClaimResumedExecution);
+  EXPECT_EQ(ledger_.calls.size(), 2u);
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+TEST_F(WorkerTest, ResumeGrantTakesTheResumePathAlone) {
+  const WorkerClaim claim = worker_.ClaimFromResumeGrant({Grant(), LaneIdView::Unchecked("other")});
+  ASSERT_TRUE(claim);
+  ASSERT_EQ(ledger_.calls.size(), 1u);
+  EXPECT_EQ(ledger_.calls[0].name, "claim_resumed");
+  EXPECT_EQ(ledger_.calls[0].lane, "other");
+  EXPECT_NE(ledger_.calls[0].lease_id.uuid, Uuid());
+  EXPECT_EQ(worker_.permits_in_use(), 1u);
+}
+
+TEST_F(WorkerTest, ResumeGrantRefused) {
+  ledger_.answers = {ClaimError::kNotAResumedExecution};
+  EXPECT_EQ(worker_.ClaimFromResumeGrant({Grant(), kLane}).error,
+            ClaimError::kNotAResumedExecution);
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+TEST_F(WorkerTest, Reclaims) {
+  const WorkerClaim claim = worker_.ClaimFromReclaimGrant({Grant(), kLane}, {Id(), kLane, 4});
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim.lease.kind, LeaseKind::kReclaim);
+  ASSERT_EQ(ledger_.calls.size(), 1u);
+  EXPECT_EQ(ledger_.calls[0].name, "reclaim");
+  EXPECT_EQ(ledger_.calls[0].id, kId);
+  EXPECT_EQ(ledger_.calls[0].worker_id, "w1");
+  EXPECT_EQ(ledger_.calls[0].lane, "main");
+  EXPECT_EQ(ledger_.calls[0].lease_ttl_ms, 12345);
+  EXPECT_EQ(ledger_.calls[0].max_reclaim_count, 4u);
+  EXPECT_NE(ledger_.calls[0].attempt_id.uuid, Uuid());
+  EXPECT_EQ(worker_.permits_in_use(), 1u);
+}
+
+TEST_F(WorkerTest, ReclaimMismatches) {
+  const ReclaimGrantView grant = {Grant(), kLane};
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant(grant, {Id(kOtherId), kLane, {}}).error,
+            ClaimError::kGrantMismatch);
+  // Ids are texts: another spelling is another execution.
+  EXPECT_EQ(worker_
+                .ClaimFromReclaimGrant(
+                    grant, {Id("{fp:07}:11111111-1111-4111-8111-111111111111"), kLane, {}})
+                .error,
+            ClaimError::kGrantMismatch);
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant(grant, {Id(), LaneIdView::Unchecked("other"), {}}).error,
+            ClaimError::kGrantMismatch);
+  // A mismatch wins over expiry.
+  clock_.Set({9000});
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant(grant, {Id(kOtherId), kLane, {}}).error,
+            ClaimError::kGrantMismatch);
+  EXPECT_TRUE(ledger_.calls.empty());
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+TEST_F(WorkerTest, ReclaimGrantExpiresAtItsTime) {
+  const ReclaimGrantView grant = {Grant(), kLane};
+  clock_.Set({4999});
+  EXPECT_TRUE(worker_.ClaimFromReclaimGrant(grant, {Id(), kLane, {}}));
+  clock_.Set({5000});
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant(grant, {Id(), kLane, {}}).error,
+            ClaimError::kClaimGrantExpired);
+  clock_.Set({5001});
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant(grant, {Id(), kLane, {}}).error,
+            ClaimError::kClaimGrantExpired);
+  EXPECT_EQ(ledger_.calls.size(), 1u);
+}
+
+TEST_F(WorkerTest, ReclaimGrantTimesHaveNoSign) {
+  ClaimGrantView grant = Grant();
+  grant.expires_at_ms = 0xFFFFFFFFFFFFFFFF;
+  EXPECT_TRUE(worker_.ClaimFromReclaimGrant({grant, kLane}, {Id(), kLane, {}}));
+  clock_.Set({-5});
+  grant.expires_at_ms = 1;
+  EXPECT_TRUE(worker_.ClaimFromReclaimGrant({grant, kLane}, {Id(), kLane, {}}));
+  grant.expires_at_ms = 0;
+  EXPECT_EQ(worker_.ClaimFromReclaimGrant({grant, kLane}, {Id(), kLane, {}}).error,
+            ClaimError::kClaimGrantExpired);
+}
+
+TEST_F(WorkerTest, ReclaimRefusedGivesThePermitBack) {
+  ledger_.answers = {ClaimError::kMaxRetriesExhausted};
+  ErrorDetails details;
+  const WorkerClaim claim =
+      worker_.ClaimFromReclaimGrant({Grant(), kLane}, {Id(), kLane, {}}, &details);
+  EXPECT_EQ(claim.error, ClaimError::kMaxRetriesExhausted);
+  EXPECT_EQ(details.size(), 1u);
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+}
+
+class WorkerWithThreePermitsTest : public WorkerTest {
+ protected:
+  WorkerWithThreePermitsTest() : WorkerTest(3) {}
+};
+
+TEST_F(WorkerWithThreePermitsTest, HoldsThree) {
+  std::vector<WorkerClaim> claims;
+  for (int i = 0; i < 3; ++i) {
+    claims.push_back(worker_.ClaimFromGrant(Grant(), kLane));
+    EXPECT_TRUE(claims.back());
+  }
+  EXPECT_EQ(worker_.ClaimFromGrant(Grant(), kLane).error, ClaimError::kWorkerAtCapacity);
+  claims.pop_back();
+  EXPECT_EQ(worker_.permits_in_use(), 2u);
+  EXPECT_TRUE(worker_.ClaimFromGrant(Grant(), kLane));
+}
+
+// From create to completion and on through suspension and reclaim, on the model.
+TEST(WorkerLifecycleTest, AgainstTheModel) {
+  ManualClock clock{TimestampMs{1'000'000}};
+  testing::ModelLedger ledger(clock);
+  Worker worker(ledger, clock, {"w1", "w1-i1", 1, 1000});
+  CreateExecutionArgs create;
+  create.execution_id = Id();
+  create.lane = kLane;
+  ASSERT_TRUE(ledger.CreateExecution(create));
+  const auto issue = [&] {
+    return IssueGrantArgs{.execution_id = Id(),
+                          .worker = worker.identity(),
+                          .lane = kLane,
+                          .grant_ttl_ms = 500,
+                          .offered = nullptr,
+                          .capability_hash = "",
+                          .route_snapshot_json = "",
+                          .admission_summary = ""};
+  };
+
+  ASSERT_TRUE(ledger.IssueClaimGrant(issue()));
+  WorkerClaim claim = worker.ClaimFromGrant(Grant(), kLane);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim.lease.kind, LeaseKind::kInitial);
+  EXPECT_EQ(claim.lease.expires_at.value, 1'001'000);
+
+  // Suspended and resumed: the claim grant leads to a resumed lease.
+  ASSERT_TRUE(ledger.Suspend({Id(), claim.lease.fence}));
+  claim = {};
+  ASSERT_TRUE(ledger.Resume({Id(), 0}));
+  ASSERT_TRUE(ledger.IssueClaimGrant(issue()));
+  const AttemptId attempt = ledger.Inspect(Id())->current_attempt_id.value();
+  claim = worker.ClaimFromGrant(Grant(), kLane);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim.lease.kind, LeaseKind::kResumed);
+  EXPECT_EQ(claim.lease.fence.attempt_id, attempt);
+  EXPECT_EQ(claim.lease.fence.lease_epoch.value, 2u);
+
+  // Expired and reclaimed by another worker.
+  clock.Advance(1000);
+  EXPECT_EQ(ledger.MarkLeaseExpiredIfDue(Id()).already, AlreadySatisfied::kNo);
+  Worker other(ledger, clock, {"w2", "w2-i1", 1, 1000});
+  IssueGrantArgs reclaim = issue();
+  reclaim.worker = other.identity();
+  const IssueOutcome issued = ledger.IssueReclaimGrant(reclaim);
+  ASSERT_TRUE(issued);
+  ClaimGrantView grant = Grant();
+  grant.expires_at_ms = static_cast<std::uint64_t>(issued.expires_at.value);
+  const WorkerClaim reclaimed = other.ClaimFromReclaimGrant({grant, kLane}, {Id(), kLane, {}});
+  ASSERT_TRUE(reclaimed);
+  EXPECT_EQ(reclaimed.lease.attempt_index.value, 1u);
+  EXPECT_EQ(ledger.Complete({Id(), claim.lease.fence}).error, ClaimError::kStaleLease);
+  EXPECT_TRUE(ledger.Complete({Id(), reclaimed.lease.fence}));
+}
+
+}  // namespace
+}  // namespace ffgrant
