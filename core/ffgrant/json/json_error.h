@@ -33,6 +33,7 @@ enum class JsonError : std::uint8_t {
   kDuplicateField,
   kUnknownVariant,
   kTooFewElements,
+  kSurplusElement,  // kTooManyElements, in the positional tagged response
   kInvalidUuid,
   kInvalidExecutionId,
   // Class kCaller: the caller's doing, not the document's.

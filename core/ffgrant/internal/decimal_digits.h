@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Numbers to digits and back, for the JSON fast paths.
+
+#ifndef FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
+#define FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "ffgrant/internal/load.h"
+
+namespace ffgrant::internal {
+
+inline constexpr std::array<std::uint64_t, 20> kPowersOfTen = [] {
+  std::array<std::uint64_t, 20> powers{};
+  std::uint64_t power = 1;
+  for (std::uint64_t& p : powers) {
+    p = power;
+    power *= 10;
+  }
+  return powers;
+}();
+
+inline constexpr std::array<char, 200> kDigitPairs = [] {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+// 1 to 20.
+constexpr unsigned DigitCount(std::uint64_t value) noexcept {
+  // 1233/4096 is just above log10(2): the guess is right or one too small.
+  const auto guess = static_cast<unsigned>(std::bit_width(value | 1)) * 1233 >> 12;
+  return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
+}
+
+// Writes `value`, which has `digits` digits; returns the end.
+inline char* WriteDigits(char* to, std::uint64_t value, unsigned digits) noexcept {
+  const auto put_pair = [](char* at, std::uint32_t pair) {
+    std::memcpy(at, kDigitPairs.data() + 2 * pair, 2);
+  };
+  char* const end = to + digits;
+  char* at = end;
+  while (at - to > 8) {
+    const auto low = static_cast<std::uint32_t>(value % 100'000'000);
+    value /= 100'000'000;
+    at -= 8;
+    put_pair(at, low / 1'000'000);
+    put_pair(at + 2, low / 10'000 % 100);
+    put_pair(at + 4, low / 100 % 100);
+    put_pair(at + 6, low % 100);
+  }
+  auto rest = static_cast<std::uint32_t>(value);
+  while (at - to >= 2) {
+    at -= 2;
+    put_pair(at, rest % 100);
+    rest /= 100;
+  }
+  if (at != to) *to = static_cast<char>('0' + rest);
+  return end;
+}
+
+// `count` digits (0 to 8) stand in the topmost bytes of `word`, the last one
+// uppermost; what lies below them is ignored. `ok` becomes false if one of
+// them isn't a digit.
+constexpr std::uint64_t ParseUpTo8Digits(std::uint64_t word, unsigned count, bool& ok) noexcept {
+  const std::uint64_t keep = count == 0 ? 0 : ~std::uint64_t{0} << (64 - 8 * count);
+  const std::uint64_t d = (word ^ 0x3030303030303030u) & keep;
+  ok &= (((d + 0x7676767676767676u) | d) & 0x8080808080808080u) == 0;
+  // Three steps from eight digits to pairs, to fours, to the number.
+  const std::uint64_t pairs = d * 10 + (d >> 8);
+  return ((pairs & 0x000000FF000000FFu) * 0x000F424000000064u +
+          ((pairs >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u) >>
+         32;
+}
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_INTERNAL_DECIMAL_DIGITS_H_

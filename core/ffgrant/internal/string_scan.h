@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Looking through the bytes of a JSON string many at a time. A byte is plain
+// if it stands for itself in a string and is ASCII: 0x20..0x7F but for `"` and
+// `\`. No function here reads outside the range that it was given.
+
+#ifndef FFGRANT_INTERNAL_STRING_SCAN_H_
+#define FFGRANT_INTERNAL_STRING_SCAN_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "ffgrant/internal/load.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+namespace ffgrant::internal {
+
+// Whether a byte from 0x80 up counts as plain.
+enum class NonAscii : bool { kPlain, kSpecial };
+
+template <NonAscii kNonAscii>
+constexpr bool IsSpecial(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == '"' || byte == '\\' ||
+         (kNonAscii == NonAscii::kSpecial && byte >= 0x80);
+}
+
+// The high bit of each byte of `word` that is special. Bits above the lowest
+// one set may be wrong: borrows run upwards.
+template <NonAscii kNonAscii>
+constexpr std::uint64_t SpecialBits(std::uint64_t word) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101u;
+  constexpr std::uint64_t kHigh = 0x8080808080808080u;
+  const std::uint64_t quote = word ^ kOnes * '"';
+  const std::uint64_t backslash = word ^ kOnes * '\\';
+  // What underflows has its high bit set; so may a byte that had it before.
+  const std::uint64_t under = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes);
+  const std::uint64_t special = under & ~word & kHigh;
+  return kNonAscii == NonAscii::kSpecial ? special | (word & kHigh) : special;
+}
+
+#ifdef __SSE2__
+// Bit i is set if p[i] is special, for i < 16.
+template <NonAscii kNonAscii>
+inline unsigned SpecialMask16(const char* p) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+  __m128i range;
+  if constexpr (kNonAscii == NonAscii::kSpecial) {
+    // Compared as signed, bytes from 0x80 up are negative.
+    range = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+  } else {
+    range = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
+  }
+  return static_cast<unsigned>(
+      _mm_movemask_epi8(_mm_or_si128(range, _mm_or_si128(quote, backslash))));
+}
+#endif
+
+// The first special byte of [p, end), or `end`.
+template <NonAscii kNonAscii>
+inline const char* FindSpecial(const char* p, const char* end) noexcept {
+#ifdef __SSE2__
+  for (; end - p >= 16; p += 16) {
+    const unsigned mask = SpecialMask16<kNonAscii>(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+  }
+#endif
+  for (; end - p >= 8; p += 8) {
+    const std::uint64_t bits = SpecialBits<kNonAscii>(Load64(p));
+    if (bits != 0) return p + std::countr_zero(bits) / 8;
+  }
+  while (p != end && !IsSpecial<kNonAscii>(*p)) ++p;
+  return p;
+}
+
+// True if all bytes are plain.
+inline bool IsPlainText(std::string_view text) noexcept {
+  constexpr NonAscii kNonAscii = NonAscii::kSpecial;
+  const char* const p = text.data();
+  const std::size_t size = text.size();
+#ifdef __SSE2__
+  if (size >= 16) {
+    unsigned mask = SpecialMask16<kNonAscii>(p + size - 16);
+    for (std::size_t i = 0; i + 16 < size; i += 16) mask |= SpecialMask16<kNonAscii>(p + i);
+    return mask == 0;
+  }
+#endif
+  if (size >= 8) {
+    std::uint64_t bits = SpecialBits<kNonAscii>(Load64(p + size - 8));
+    for (std::size_t i = 0; i + 8 < size; i += 8) bits |= SpecialBits<kNonAscii>(Load64(p + i));
+    return bits == 0;
+  }
+  if (size >= 4) {
+    const std::uint64_t word = Load32(p) | std::uint64_t{Load32(p + size - 4)} << 32;
+    return SpecialBits<kNonAscii>(word) == 0;
+  }
+  bool plain = true;
+  for (std::size_t i = 0; i < size; ++i) plain &= !IsSpecial<kNonAscii>(p[i]);
+  return plain;
+}
+
+// memcpy for texts of tens of bytes, inlined: in blocks, of which the last one
+// overlaps the one before. Returns the end of the copy.
+inline char* CopyText(char* to, std::string_view text) noexcept {
+  const char* const from = text.data();
+  const std::size_t size = text.size();
+  if (size >= 16) {
+    for (std::size_t i = 0; i + 16 < size; i += 16) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + size - 16, from + size - 16, 16);
+  } else if (size >= 8) {
+    std::memcpy(to, from, 8);
+    std::memcpy(to + size - 8, from + size - 8, 8);
+  } else if (size >= 4) {
+    std::memcpy(to, from, 4);
+    std::memcpy(to + size - 4, from + size - 4, 4);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+  }
+  return to + size;
+}
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_INTERNAL_STRING_SCAN_H_

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/json/claim_response.h"
+
+#include <array>
+#include <cstring>
+
+#include "ffgrant/internal/claim_response_paths.h"
+#include "ffgrant/internal/decimal_digits.h"
+#include "ffgrant/internal/json_struct.h"
+#include "ffgrant/internal/json_writer.h"
+#include "ffgrant/internal/load.h"
+#include "ffgrant/internal/string_scan.h"
+
+namespace ffgrant {
+namespace internal {
+namespace {
+
+// What stands before each value of a canonical document, and behind the last.
+constexpr char kBeforeExecutionId[] = R"({"execution_id":")";
+constexpr char kBeforePartitionKey[] = R"(","partition_key":")";
+constexpr char kBeforeGrantKey[] = R"(","grant_key":")";
+constexpr char kBeforeExpiresAt[] = R"(","expires_at_ms":)";
+constexpr char kBehind[] = "}";
+
+constexpr std::size_t kMaxDigits = 20;
+
+template <std::size_t kSizeWithNul>
+constexpr std::size_t Size(const char (&)[kSizeWithNul]) noexcept {
+  return kSizeWithNul - 1;
+}
+
+constexpr std::size_t kPunctuation = Size(kBeforeExecutionId) + Size(kBeforePartitionKey) +
+                                     Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
+static_assert(kPunctuation + kMaxDigits == kClaimResponseJsonOverhead);
+
+// True if `p` begins with the literal. Compared in words, the last of which
+// overlaps the one before: a call of memcmp costs more than the comparison.
+template <std::size_t kSizeWithNul>
+inline bool BeginsWith(const char* p, const char (&literal)[kSizeWithNul]) noexcept {
+  constexpr std::size_t kSize = kSizeWithNul - 1;
+  static_assert(kSize >= 8);
+  std::uint64_t difference = Load64(p + kSize - 8) ^ Load64(literal + kSize - 8);
+  for (std::size_t i = 0; i + 8 < kSize; i += 8) difference |= Load64(p + i) ^ Load64(literal + i);
+  return difference == 0;
+}
+
+template <std::size_t kSizeWithNul>
+inline char* Put(char* to, const char (&literal)[kSizeWithNul]) noexcept {
+  std::memcpy(to, literal, kSizeWithNul - 1);
+  return to + kSizeWithNul - 1;
+}
+
+// Reads a string of plain bytes up to the literal, whose first byte is the
+// closing quote.
+template <std::size_t kSizeWithNul>
+inline bool TakeText(const char*& p, const char* end, const char (&literal)[kSizeWithNul],
+                     std::string_view& text) noexcept {
+  const char* const special = FindSpecial<NonAscii::kSpecial>(p, end);
+  if (static_cast<std::size_t>(end - special) < kSizeWithNul - 1 || !BeginsWith(special, literal)) {
+    return false;
+  }
+  text = {p, static_cast<std::size_t>(special - p)};
+  p = special + kSizeWithNul - 1;
+  return true;
+}
+
+// The digits [p, end), which have more than 16 bytes before them.
+inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noexcept {
+  const auto digits = static_cast<std::size_t>(end - p);
+  if (digits - 1 >= kMaxDigits || (*p == '0' && digits > 1)) return false;
+  bool ok = true;
+  if (digits <= 8) {
+    value = ParseUpTo8Digits(Load64(end - 8), static_cast<unsigned>(digits), ok);
+    return ok;
+  }
+  const std::uint64_t low = ParseUpTo8Digits(Load64(end - 8), 8, ok);
+  if (digits <= 16) {
+    const auto high_digits = static_cast<unsigned>(digits - 8);
+    value = ParseUpTo8Digits(Load64(end - 16), high_digits, ok) * 100'000'000 + low;
+    return ok;
+  }
+  // 1844 74407370 95516155 is the last one that any 8 low digits can follow.
+  const std::uint64_t middle = ParseUpTo8Digits(Load64(end - 16), 8, ok);
+  const std::uint64_t top =
+      ParseUpTo8Digits(Load64(end - 24), static_cast<unsigned>(digits - 16), ok);
+  if (!ok || top > 1844) return false;
+  const std::uint64_t high = top * 100'000'000 + middle;
+  if (high > 184'467'440'737u || (high == 184'467'440'737u && low > 9'551'615u)) return false;
+  value = high * 100'000'000 + low;
+  return true;
+}
+
+inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcept {
+  if (json.size() < kPunctuation + 1) return false;
+  const char* p = json.data();
+  const char* const end = p + json.size();
+  if (!BeginsWith(p, kBeforeExecutionId)) return false;
+  p += Size(kBeforeExecutionId);
+  return TakeText(p, end, kBeforePartitionKey, out.execution_id) &&
+         TakeText(p, end, kBeforeGrantKey, out.partition_key) &&
+         TakeText(p, end, kBeforeExpiresAt, out.grant_key) && p < end && end[-1] == '}' &&
+         TakeNumber(p, end - 1, out.expires_at_ms);
+}
+
+// The texts are plain.
+inline WriteResult WritePlain(const ClaimResponseView& r, std::span<char> out) noexcept {
+  const unsigned digits = DigitCount(r.expires_at_ms);
+  const std::size_t size =
+      kPunctuation + digits + r.execution_id.size() + r.partition_key.size() + r.grant_key.size();
+  if (size > out.size()) return {size, WriteError::kBufferTooSmall};
+  char* to = Put(out.data(), kBeforeExecutionId);
+  to = Put(CopyText(to, r.execution_id), kBeforePartitionKey);
+  to = Put(CopyText(to, r.partition_key), kBeforeGrantKey);
+  to = Put(CopyText(to, r.grant_key), kBeforeExpiresAt);
+  Put(WriteDigits(to, r.expires_at_ms, digits), kBehind);
+  return {size, WriteError::kNone};
+}
+
+WriteResult WriteAny(const ClaimResponseView& r, std::span<char> out) noexcept {
+  return WriteJson(out, [&r](auto& sink) {
+    sink.Raw(R"({"execution_id":)");
+    sink.Text(r.execution_id);
+    sink.Raw(R"(,"partition_key":)");
+    sink.Text(r.partition_key);
+    sink.Raw(R"(,"grant_key":)");
+    sink.Text(r.grant_key);
+    sink.Raw(R"(,"expires_at_ms":)");
+    sink.Number(r.expires_at_ms);
+    sink.Raw("}");
+  });
+}
+
+constexpr std::array<MemberSpec, 4> kMembers = {{
+    {.name = "execution_id"},
+    {.name = "partition_key"},
+    {.name = "grant_key"},
+    {.name = "expires_at_ms", .kind = MemberKind::kUint64},
+}};
+constexpr StructSpec kSpec = {kMembers};
+
+}  // namespace
+
+bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept {
+  return TakeCanonical(json, out);
+}
+
+JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
+                                        ClaimResponseView& out) noexcept {
+  std::array<MemberValue, kMembers.size()> values;
+  const JsonResult result = DecodeDocument(json, scratch, [&values](JsonReader& reader) {
+    return DecodeStruct(reader, kSpec, values.data());
+  });
+  if (result) out = {values[0].text, values[1].text, values[2].text, values[3].number};
+  return result;
+}
+
+namespace {
+
+// The two paths for what is not canonical. Out of line: the canonical path
+// stays small.
+[[gnu::noinline]] JsonResult ParseNonCanonical(std::string_view json, JsonScratch& scratch,
+                                               ClaimResponseView& out) noexcept {
+  if (json.size() <= scratch.max_document_size() &&
+      ParseClaimResponseSimdjson(json, scratch, out)) {
+    return {};
+  }
+  return ParseClaimResponseSequential(json, scratch, out);
+}
+
+}  // namespace
+}  // namespace internal
+
+JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
+                              ClaimResponseView& out) noexcept {
+  ClaimResponseView view;
+  if (internal::TakeCanonical(json, view)) [[likely]] {
+    out = view;
+    return {};
+  }
+  return internal::ParseNonCanonical(json, scratch, out);
+}
+
+ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView& out) noexcept {
+  const ExecutionIdResult parsed = ParseExecutionId(response.execution_id, ParseMode::kLenient);
+  if (parsed) {
+    out = {parsed.id, response.partition_key, response.grant_key, response.expires_at_ms};
+  }
+  return parsed;
+}
+
+GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
+                                ClaimGrantView& out) noexcept {
+  GrantJsonResult result;
+  ClaimResponseView view;
+  if (!internal::TakeCanonical(json, view)) [[unlikely]] {
+    result.json = internal::ParseNonCanonical(json, scratch, view);
+    if (!result.json) return result;
+  }
+  result.execution_id = ToClaimGrant(view, out).error;
+  return result;
+}
+
+WriteResult SerializeClaimResponse(const ClaimResponseView& response,
+                                   std::span<char> out) noexcept {
+  if (internal::IsPlainText(response.execution_id) &&
+      internal::IsPlainText(response.partition_key) && internal::IsPlainText(response.grant_key)) {
+    return internal::WritePlain(response, out);
+  }
+  return internal::WriteAny(response, out);
+}
+
+WriteResult SerializeClaimGrant(const ClaimGrantView& grant, std::span<char> out) noexcept {
+  const ClaimResponseView response = {grant.execution_id.text(), grant.partition_key,
+                                      grant.grant_key, grant.expires_at_ms};
+  // No byte that an execution id can hold needs an escape.
+  if (internal::IsPlainText(response.partition_key) && internal::IsPlainText(response.grant_key))
+      [[likely]] {
+    return internal::WritePlain(response, out);
+  }
+  return internal::WriteAny(response, out);
+}
+
+}  // namespace ffgrant
