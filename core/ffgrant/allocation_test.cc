@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// That nothing in core allocates, proved by counting.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/crc16.h"
+#include "ffgrant/execution_id.h"
+#include "ffgrant/grant.h"
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/ingress.h"
+#include "ffgrant/key_names.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/partition_key.h"
+#include "ffgrant/routing.h"
+#include "ffgrant/testing/allocation_counter.h"
+#include "ffgrant/uuid.h"
+#include "ffgrant/uuid_generator.h"
+
+namespace ffgrant {
+namespace {
+
+using testing::CountAllocations;
+using testing::kCountsMalloc;
+
+#define U "11111111-1111-4111-8111-111111111111"
+
+// Keeps the compiler from removing what made `value`.
+template <class T>
+void Use(T&& value) {
+  asm volatile("" : : "g"(&value) : "memory");
+}
+
+TEST(AllocationTest, TheCounterCounts) {
+  EXPECT_EQ(CountAllocations([] {}), 0u);
+  EXPECT_EQ(CountAllocations([] {
+              const std::string text(100, 'x');
+              Use(text);
+            }),
+            1u);
+  EXPECT_EQ(CountAllocations([] {
+              const std::unique_ptr<char[]> block(new char[1]);
+              Use(*block.get());
+            }),
+            1u);
+  struct alignas(64) Wide {
+    char bytes[64];
+  };
+  EXPECT_EQ(CountAllocations([] {
+              const auto wide = std::make_unique<Wide>();
+              Use(*wide);
+            }),
+            1u);
+  EXPECT_EQ(CountAllocations([] {
+              const std::unique_ptr<int> block(new (std::nothrow) int(1));
+              Use(*block);
+            }),
+            1u);
+}
+
+TEST(AllocationTest, TheCounterCountsMalloc) {
+  if (!kCountsMalloc) GTEST_SKIP() << "malloc is the sanitizer's";
+  const auto counts = [](void* (*allocate)()) {
+    void* block = nullptr;
+    const std::size_t count = CountAllocations([&] { block = allocate(); });
+    Use(*static_cast<char*>(block));
+    std::free(block);
+    return count;
+  };
+  EXPECT_EQ(counts([] { return std::malloc(10); }), 1u);
+  EXPECT_EQ(counts([] { return std::calloc(2, 5); }), 1u);
+  EXPECT_EQ(counts([] { return std::realloc(nullptr, 10); }), 1u);
+  EXPECT_EQ(counts([] { return std::aligned_alloc(64, 64); }), 1u);
+  EXPECT_EQ(counts([] {
+              void* block = nullptr;
+              return posix_memalign(&block, 64, 64) == 0 ? block : nullptr;
+            }),
+            1u);
+}
+
+constexpr std::string_view kKeys[] = {"{fp:7}", "{b:31}", "{q:65535}", "{fp:+007}", "{fp:}",
+                                      "{zz:0}", "{fp:x}", "fp:7",      "{fp}",      ""};
+constexpr std::string_view kIds[] = {"{fp:7}:" U,      "{fp:65535}:" U,     "{fp:+007}:" U,
+                                     "{fp:7}:{" U "}", "{fp:x}:" U,         "{fp:7}:x",
+                                     "{b:7}:" U,       "{fp:7}:urn:uuid:" U};
+
+TEST(AllocationTest, ParsingAndErrorTextsDoNotAllocate) {
+  char buffer[256];
+  EXPECT_EQ(CountAllocations([&] {
+              for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+                for (const std::string_view text : kKeys) {
+                  const PartitionKeyResult result = ParsePartitionKey(text, mode);
+                  Use(FormatPartitionKeyError(result, buffer));
+                  Use(FormatPartitionTag(result.partition, buffer));
+                  Use(PartitionTag(result.partition).view());
+                }
+                for (const std::string_view text : kIds) {
+                  const ExecutionIdResult result = ParseExecutionId(text, mode);
+                  Use(FormatExecutionIdError(result, buffer));
+                }
+                Use(ParseUuid(U, mode));
+                Use(ParseUuid("{" U "}", mode));
+                Use(ParseUuid("x", mode));
+              }
+              for (const std::string_view text : {"main", "", "\n"}) {
+                Use(FormatLaneIdError(ParseLaneId(text), buffer));
+              }
+            }),
+            0u);
+}
+
+TEST(AllocationTest, HashingRoutingAndMintingDoNotAllocate) {
+  Use(RandomUuid());  // seeds the thread's stream
+  EXPECT_EQ(CountAllocations([] {
+              const PartitionConfig config;
+              Use(Crc16Xmodem(U));
+              Use(HashSlot("{fp:7}:" U));
+              Use(HashSlot(Partition{}));
+              Use(FlowPartition(FlowId{}, config));
+              Use(BudgetPartition(BudgetId{}, config));
+              Use(QuotaPartition(QuotaPolicyId{}, config));
+              Use(LanePartition(LaneIdView::Unchecked("main"), config));
+              Use(MintExecutionId(FlowId{}, config));
+              Use(MintExecutionId(FlowId{}, config, Uuid{}));
+              Use(MintExecutionId(LaneIdView::Unchecked("main"), config));
+              Use(ScanStart({"w1-i1"}, 256));
+              UuidGenerator generator(1);
+              Use(generator.Next());
+              UuidGenerator seeded = UuidGenerator::FromEntropy();
+              Use(seeded.Next());
+            }),
+            0u);
+}
+
+TEST(AllocationTest, KeyNamesDoNotAllocate) {
+  char buffer[512];
+  EXPECT_EQ(CountAllocations([&] {
+              const MintedExecutionId minted(7, Uuid{});
+              const ExecutionIdView id = minted.view();
+              const Partition partition = id.partition();
+              const LaneIdView lane = LaneIdView::Unchecked("main");
+              for (const std::span<char> out : {std::span<char>(buffer), std::span<char>()}) {
+                Use(FormatKey(ExecutionKey::kClaimGrant, id, out));
+                Use(FormatKey(AttemptKey::kPolicy, id, AttemptIndex{4294967295}, out));
+                Use(FormatKey(LaneKey::kEligible, partition, lane, out));
+                Use(FormatKey(PartitionIndexKey::kNoop, partition, out));
+                Use(FormatWorkerLeasesKey(partition, {"w1-i1"}, out));
+                Use(FormatIdempotencyKey(partition, {"default"}, "k1", out));
+                Use(FormatLaneConfigKey(lane, out));
+                Use(FormatKey(WorkerKey::kCaps, {"default"}, {"w1-i1"}, out));
+                Use(FormatWorkerIndexKey({"default"}, out));
+              }
+            }),
+            0u);
+}
+
+TEST(AllocationTest, IngressDoesNotAllocate) {
+  EXPECT_EQ(
+      CountAllocations([] {
+        for (const std::string_view text : kIds) {
+          const ExecutionIdResult id = ParseExecutionId(text, ParseMode::kLenient);
+          const ClaimGrantView grant{id.id, "{fp:7}", "ff:exec:{fp:7}:{fp:7}:" U ":claim_grant", 1};
+          Use(CheckIngress(grant, PartitionConfig{}));
+          Use(grant.partition());
+        }
+      }),
+      0u);
+}
+
+#undef U
+
+}  // namespace
+}  // namespace ffgrant

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/partition_key.h"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/testing/guarded_buffer.h"
+#include "ffgrant/testing/write_checks.h"
+
+namespace ffgrant {
+namespace {
+
+using testing::GuardedBuffer;
+using testing::Writes;
+
+using enum PartitionKeyError;
+
+// The rows of contract 11 that parse.
+struct AcceptedRow {
+  std::string_view text;
+  Partition partition;
+  int slot;  // of the text as it stands; -1 where the contract names none
+  PartitionKeyError strict;
+};
+
+constexpr Partition Flow(std::uint16_t i) { return {PartitionFamily::kFlow, i}; }
+constexpr Partition Budget(std::uint16_t i) { return {PartitionFamily::kBudget, i}; }
+constexpr Partition Quota(std::uint16_t i) { return {PartitionFamily::kQuota, i}; }
+
+constexpr AcceptedRow kAccepted[] = {
+    {"{fp:7}", Flow(7), 2729, kNone},
+    {"{fp:0}", Flow(0), 14926, kNone},
+    {"{fp:65535}", Flow(65535), 10558, kNone},
+    {"{b:0}", Budget(0), 10502, kNone},
+    {"{b:31}", Budget(31), 106, kNone},
+    {"{q:31}", Quota(31), 17, kNone},
+    {"{q:65535}", Quota(65535), 7212, kNone},
+    {"{fp:+7}", Flow(7), 2272, kPlusSign},
+    {"{fp:007}", Flow(7), 3513, kLeadingZero},
+    {"{fp:+007}", Flow(7), 12854, kPlusSign},
+    {"{fp:00}", Flow(0), 10126, kLeadingZero},
+    {"{fp:0000000000000000000000000000000000000000065535}", Flow(65535), 12372, kLeadingZero},
+    {"{b:+1}", Budget(1), 2736, kPlusSign},
+    {"{q:01}", Quota(1), 5442, kLeadingZero},
+    // Beyond the contract's rows: the neighbours.
+    {"{b:65535}", Budget(65535), -1, kNone},
+    {"{fp:+0}", Flow(0), -1, kPlusSign},
+    {"{fp:+65535}", Flow(65535), -1, kPlusSign},
+    {"{fp:10000}", Flow(10000), -1, kNone},
+    {"{fp:00000}", Flow(0), -1, kLeadingZero},
+    {"{fp:01234}", Flow(1234), -1, kLeadingZero},
+};
+
+TEST(PartitionKeyTest, AcceptsTheContractsRows) {
+  for (const AcceptedRow& row : kAccepted) {
+    SCOPED_TRACE(row.text);
+    const PartitionKeyResult lenient = ParsePartitionKey(row.text, ParseMode::kLenient);
+    EXPECT_TRUE(lenient);
+    EXPECT_EQ(lenient, (PartitionKeyResult{row.partition, kNone, 0, {}}));
+    if (row.slot >= 0) {
+      EXPECT_EQ(HashSlot(row.text), row.slot);
+    }
+  }
+}
+
+TEST(PartitionKeyTest, StrictAcceptsCanonicalTextAlone) {
+  for (const AcceptedRow& row : kAccepted) {
+    SCOPED_TRACE(row.text);
+    const PartitionKeyResult strict = ParsePartitionKey(row.text, ParseMode::kStrict);
+    const bool canonical = PartitionTag(row.partition).view() == row.text;
+    EXPECT_EQ(static_cast<bool>(strict), canonical);
+    EXPECT_EQ(strict.error, row.strict);
+    if (canonical) {
+      EXPECT_EQ(strict, ParsePartitionKey(row.text, ParseMode::kLenient));
+    } else {
+      const std::size_t index = row.text.find(':') + 1;
+      const std::string_view payload = row.text.substr(index, row.text.size() - index - 1);
+      EXPECT_EQ(strict, (PartitionKeyResult{Partition{}, row.strict, index, payload}));
+    }
+  }
+}
+
+// The rows of contract 11 that don't parse; offsets by partition_key.h.
+struct RejectedRow {
+  std::string_view text;
+  PartitionKeyError error;
+  std::size_t offset;
+  std::string_view payload;
+};
+
+constexpr std::string_view operator""_b(const char* bytes, std::size_t size) {
+  return {bytes, size};
+}
+
+constexpr RejectedRow kRejected[] = {
+    {"{fp:65536}", kInvalidIndex, 8, "65536"},
+    {"{fp:-1}", kInvalidIndex, 4, "-1"},
+    {"{fp:-0}", kInvalidIndex, 4, "-0"},
+    {"{fp:+-7}", kInvalidIndex, 5, "+-7"},
+    {"{fp:+}", kInvalidIndex, 5, "+"},
+    {"{fp:}", kInvalidIndex, 4, ""},
+    {"{fp: 7}", kInvalidIndex, 4, " 7"},
+    {"{fp:7 }", kInvalidIndex, 5, "7 "},
+    {"{fp:7\n}", kInvalidIndex, 5, "7\n"},
+    {"{fp:7\0}"_b, kInvalidIndex, 5, "7\0"_b},
+    {"{fp:0x7}", kInvalidIndex, 5, "0x7"},
+    {"{fp:1_0}", kInvalidIndex, 5, "1_0"},
+    {"{fp:\xEF\xBC\x97}", kInvalidIndex, 4, "\xEF\xBC\x97"},
+    {"{fp:1:2}", kInvalidIndex, 5, "1:2"},
+    {"{fp::7}", kInvalidIndex, 4, ":7"},
+    {"{fp:7}}", kInvalidIndex, 5, "7}"},
+    {"{fp:{7}}", kInvalidIndex, 4, "{7}"},
+    {"{b:}", kInvalidIndex, 3, ""},
+    {"{{fp:7}", kUnknownFamilyPrefix, 1, "{fp"},
+    {"{{fp:7}}", kUnknownFamilyPrefix, 1, "{fp"},
+    {"{}{fp:7}", kUnknownFamilyPrefix, 1, "}{fp"},
+    {"{:}", kUnknownFamilyPrefix, 1, ""},
+    {"{:7}", kUnknownFamilyPrefix, 1, ""},
+    {"{FP:7}", kUnknownFamilyPrefix, 1, "FP"},
+    {"{p:7}", kUnknownFamilyPrefix, 1, "p"},
+    {"{flow:7}", kUnknownFamilyPrefix, 1, "flow"},
+    {"{fp :7}", kUnknownFamilyPrefix, 1, "fp "},
+    {"{zz:0}", kUnknownFamilyPrefix, 1, "zz"},
+    {"{zz:xx}", kUnknownFamilyPrefix, 1, "zz"},
+    {"{\xC3\xA9:1}", kUnknownFamilyPrefix, 1, "\xC3\xA9"},
+    {"{}", kMalformedBody, 1, ""},
+    {"{{}", kMalformedBody, 2, ""},
+    {"{}}", kMalformedBody, 2, ""},
+    {"{fp}", kMalformedBody, 3, ""},
+    {"{fp\xEF\xBC\x9A"
+     "7}",
+     kMalformedBody, 7, ""},
+    {"{zz}", kMalformedBody, 3, ""},
+    {"{", kMissingBraces, 1, ""},
+    {"}", kMissingBraces, 0, ""},
+    {"", kMissingBraces, 0, ""},
+    {"}{", kMissingBraces, 0, ""},
+    {"fp:7", kMissingBraces, 0, ""},
+    {"{fp:7", kMissingBraces, 5, ""},
+    {"fp:7}", kMissingBraces, 0, ""},
+    {" {fp:7}", kMissingBraces, 0, ""},
+    {"{fp:7}\n", kMissingBraces, 7, ""},
+    {"{fp:7}:x", kMissingBraces, 8, ""},
+    {"\xEF\xBB\xBF{fp:7}", kMissingBraces, 0, ""},
+    {"zz:xx", kMissingBraces, 0, ""},
+    // Beyond the contract's rows: overflow however long, the first bad byte.
+    {"{fp:65536x}", kInvalidIndex, 8, "65536x"},
+    {"{fp:6553x}", kInvalidIndex, 8, "6553x"},
+    {"{fp:0000065536}", kInvalidIndex, 13, "0000065536"},
+    {"{fp:+99999999999999999999}", kInvalidIndex, 9, "+99999999999999999999"},
+    {"{fp:4294967296}", kInvalidIndex, 9, "4294967296"},
+    {"{fp:18446744073709551616}", kInvalidIndex, 9, "18446744073709551616"},
+    {"{fp:++7}", kInvalidIndex, 5, "++7"},
+    {"{fp:7+}", kInvalidIndex, 5, "7+"},
+    {"{q:/}", kInvalidIndex, 3, "/"},
+    {"{q::}", kInvalidIndex, 3, ":"},
+    {"{q:\xB7}", kInvalidIndex, 3, "\xB7"},
+    {"{B:1}", kUnknownFamilyPrefix, 1, "B"},
+    {"{bb:1}", kUnknownFamilyPrefix, 1, "bb"},
+    {"{fpb:1}", kUnknownFamilyPrefix, 1, "fpb"},
+    {"{f:1}", kUnknownFamilyPrefix, 1, "f"},
+    {"{fq:1}", kUnknownFamilyPrefix, 1, "fq"},
+};
+
+TEST(PartitionKeyTest, RejectsTheContractsRowsInBothModes) {
+  for (const RejectedRow& row : kRejected) {
+    SCOPED_TRACE(::testing::PrintToString(row.text));
+    const PartitionKeyResult expected{Partition{}, row.error, row.offset, row.payload};
+    for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+      const PartitionKeyResult result = ParsePartitionKey(row.text, mode);
+      EXPECT_FALSE(result);
+      EXPECT_EQ(ErrorName(result.error), ErrorName(row.error));
+      EXPECT_EQ(result.offset, row.offset);
+      EXPECT_EQ(result.payload, row.payload);
+      EXPECT_EQ(result, expected);
+    }
+  }
+}
+
+TEST(PartitionKeyTest, PayloadsPointIntoTheInput) {
+  for (const RejectedRow& row : kRejected) {
+    const PartitionKeyResult result = ParsePartitionKey(row.text, ParseMode::kLenient);
+    if (result.payload.empty()) continue;
+    EXPECT_GE(result.payload.data(), row.text.data());
+    EXPECT_LE(result.payload.data() + result.payload.size(), row.text.data() + row.text.size());
+  }
+}
+
+TEST(PartitionKeyTest, ReadsNothingOutsideOfItsInput) {
+  GuardedBuffer buffer;
+  for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+    for (const AcceptedRow& row : kAccepted) {
+      const PartitionKeyResult expected = ParsePartitionKey(row.text, mode);
+      EXPECT_EQ(ParsePartitionKey(buffer.AtEnd(row.text), mode), expected);
+      EXPECT_EQ(ParsePartitionKey(buffer.AtStart(row.text), mode), expected);
+    }
+    for (const RejectedRow& row : kRejected) {
+      const PartitionKeyResult expected = ParsePartitionKey(row.text, mode);
+      EXPECT_EQ(ParsePartitionKey(buffer.AtEnd(row.text), mode), expected);
+      EXPECT_EQ(ParsePartitionKey(buffer.AtStart(row.text), mode), expected);
+    }
+  }
+}
+
+TEST(PartitionKeyTest, HasNoLengthLimit) {
+  const std::string zeros(1 << 20, '0');
+  EXPECT_EQ(ParsePartitionKey("{q:" + zeros + "42}", ParseMode::kLenient).partition, Quota(42));
+  const std::string over = "{q:" + zeros + "65536}";
+  const PartitionKeyResult result = ParsePartitionKey(over, ParseMode::kLenient);
+  EXPECT_EQ(result.error, kInvalidIndex);
+  EXPECT_EQ(result.offset, over.size() - 2);
+  EXPECT_EQ(result.payload.size(), over.size() - 4);
+}
+
+TEST(PartitionKeyTest, ErrorsHaveNames) {
+  EXPECT_EQ(ErrorName(PartitionKeyError::kNone), "none");
+  EXPECT_EQ(ErrorName(kMissingBraces), "missing_braces");
+  EXPECT_EQ(ErrorName(kMalformedBody), "malformed_body");
+  EXPECT_EQ(ErrorName(kUnknownFamilyPrefix), "unknown_family_prefix");
+  EXPECT_EQ(ErrorName(kInvalidIndex), "invalid_index");
+  EXPECT_EQ(ErrorName(kPlusSign), "plus_sign");
+  EXPECT_EQ(ErrorName(kLeadingZero), "leading_zero");
+}
+
+TEST(PartitionKeyTest, ErrorsReadAsTheReferences) {
+  struct Row {
+    std::string_view text;
+    std::string_view message;
+  };
+  constexpr Row kRows[] = {
+      {"fp:7", "partition key must be wrapped in '{...}'"},
+      {"{fp}", "partition key body must be '<prefix>:<index>'"},
+      {"{zz:0}", "unknown partition family prefix 'zz' (expected 'fp', 'b', 'q')"},
+      {"{:0}", "unknown partition family prefix '' (expected 'fp', 'b', 'q')"},
+      {"{'\n:0}", "unknown partition family prefix ''\n' (expected 'fp', 'b', 'q')"},
+      {"{fp:}", "partition index '' is not a valid u16"},
+      {"{fp:65536}", "partition index '65536' is not a valid u16"},
+      {"{fp:7\0}"_b, "partition index '7\0' is not a valid u16"_b},
+  };
+  for (const Row& row : kRows) {
+    const PartitionKeyResult result = ParsePartitionKey(row.text, ParseMode::kLenient);
+    EXPECT_TRUE(Writes(row.message,
+                       [&](std::span<char> out) { return FormatPartitionKeyError(result, out); }));
+  }
+}
+
+TEST(PartitionKeyTest, SuccessHasNoMessageAndStrictErrorsHaveOne) {
+  const PartitionKeyResult success = ParsePartitionKey("{fp:7}", ParseMode::kStrict);
+  EXPECT_TRUE(
+      Writes("", [&](std::span<char> out) { return FormatPartitionKeyError(success, out); }));
+  for (const std::string_view text : {"{fp:+7}", "{fp:07}"}) {
+    const PartitionKeyResult strict = ParsePartitionKey(text, ParseMode::kStrict);
+    const WriteResult asked = FormatPartitionKeyError(strict, {});
+    EXPECT_EQ(asked.error, WriteError::kBufferTooSmall);
+    std::string message(asked.size, '\0');
+    ASSERT_TRUE(FormatPartitionKeyError(strict, message));
+    EXPECT_NE(message.find(strict.payload), std::string::npos) << message;
+  }
+}
+
+TEST(PartitionKeyTest, OwnedKeysTakeAnyTextUnchecked) {
+  const PartitionKey key(std::string_view("{zz:0}"));
+  EXPECT_EQ(key.text(), "{zz:0}");
+  EXPECT_EQ(key.Parse(ParseMode::kLenient).error, kUnknownFamilyPrefix);
+  EXPECT_EQ(PartitionKey(std::string_view("{fp:+7}")).text(), "{fp:+7}");
+  EXPECT_NE(PartitionKey(std::string_view("{fp:+7}")), PartitionKey(std::string_view("{fp:7}")));
+}
+
+TEST(PartitionKeyTest, OwnedKeysOfPartitionsLoseExecution) {
+  const PartitionKey key(Partition{PartitionFamily::kExecution, 7});
+  EXPECT_EQ(key.text(), "{fp:7}");
+  EXPECT_EQ(key.Parse(ParseMode::kStrict).partition, Flow(7));
+  EXPECT_EQ(PartitionKey(Quota(31)).text(), "{q:31}");
+}
+
+TEST(PartitionKeyTest, OwnedKeysCanBeReassigned) {
+  PartitionKey key(Flow(65535));
+  key.assign("{b:1}");
+  EXPECT_EQ(key, PartitionKey(Budget(1)));
+}
+
+template <class T>
+concept ParsesAsRvalue = requires(T key) {
+  static_cast<T&&>(key).Parse(ParseMode::kLenient);
+};
+static_assert(ParsesAsRvalue<const PartitionKey&>);
+static_assert(!ParsesAsRvalue<PartitionKey>, "the payload would dangle");
+static_assert(!ParsesAsRvalue<const PartitionKey>, "the payload would dangle");
+
+}  // namespace
+}  // namespace ffgrant

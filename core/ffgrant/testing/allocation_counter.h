@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: counts what the calling thread allocates. Linking it replaces
+// malloc and its kin, which operator new calls. Where that can't be done,
+// under a sanitizer or another C library than glibc, it replaces operator new
+// alone: kCountsMalloc says which.
+
+#ifndef FFGRANT_TESTING_ALLOCATION_COUNTER_H_
+#define FFGRANT_TESTING_ALLOCATION_COUNTER_H_
+
+#include <cstddef>
+#include <cstdlib>  // defines __GLIBC__
+
+#if defined(__has_feature)
+#define FFGRANT_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define FFGRANT_HAS_FEATURE(feature) 0
+#endif
+
+#if !defined(__GLIBC__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    FFGRANT_HAS_FEATURE(address_sanitizer) || FFGRANT_HAS_FEATURE(thread_sanitizer) ||      \
+    FFGRANT_HAS_FEATURE(memory_sanitizer)
+#define FFGRANT_REPLACES_MALLOC 0
+#else
+#define FFGRANT_REPLACES_MALLOC 1
+#endif
+
+namespace ffgrant::testing {
+
+inline constexpr bool kCountsMalloc = FFGRANT_REPLACES_MALLOC != 0;
+
+// All allocations that this thread ever made.
+std::size_t ThreadAllocations() noexcept;
+
+// How often `work` allocates on this thread.
+template <class Work>
+std::size_t CountAllocations(Work&& work) {
+  const std::size_t before = ThreadAllocations();
+  work();
+  return ThreadAllocations() - before;
+}
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_ALLOCATION_COUNTER_H_

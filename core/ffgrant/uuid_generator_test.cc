@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/uuid_generator.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace ffgrant {
+namespace {
+
+bool IsVersion4(const Uuid& uuid) { return uuid.bytes[6] >> 4 == 4 && uuid.bytes[8] >> 6 == 2; }
+
+TEST(UuidGeneratorTest, MakesVersion4) {
+  UuidGenerator generator(7);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_TRUE(IsVersion4(generator.Next()));
+    EXPECT_TRUE(IsVersion4(RandomUuid()));
+  }
+}
+
+TEST(UuidGeneratorTest, ASeedGivesOneStream) {
+  UuidGenerator a(42);
+  UuidGenerator b(42);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(a.Next(), b.Next());
+  }
+}
+
+TEST(UuidGeneratorTest, SeedsGiveDifferentStreams) {
+  std::set<Uuid> seen;
+  for (std::uint64_t seed = 0; seed < 1000; ++seed) {
+    UuidGenerator generator(seed);
+    for (int i = 0; i < 10; ++i) {
+      seen.insert(generator.Next());
+    }
+  }
+  EXPECT_EQ(seen.size(), 10'000u);
+}
+
+TEST(UuidGeneratorTest, CopiesContinueAlike) {
+  UuidGenerator a(3);
+  (void)a.Next();
+  UuidGenerator b = a;
+  EXPECT_EQ(a.Next(), b.Next());
+}
+
+TEST(UuidGeneratorTest, EveryFreeBitTakesBothValues) {
+  UuidGenerator generator(99);
+  Uuid all_ones;
+  all_ones.bytes.fill(0xFF);
+  Uuid any_ones;
+  for (int i = 0; i < 1000; ++i) {
+    const Uuid uuid = generator.Next();
+    for (std::size_t b = 0; b < 16; ++b) {
+      all_ones.bytes[b] &= uuid.bytes[b];
+      any_ones.bytes[b] |= uuid.bytes[b];
+    }
+  }
+  for (std::size_t b = 0; b < 16; ++b) {
+    SCOPED_TRACE(b);
+    EXPECT_EQ(all_ones.bytes[b], b == 6 ? 0x40 : b == 8 ? 0x80 : 0x00);
+    EXPECT_EQ(any_ones.bytes[b], b == 6 ? 0x4F : b == 8 ? 0xBF : 0xFF);
+  }
+}
+
+TEST(UuidGeneratorTest, EntropyDiffersEveryTime) {
+  std::set<Uuid> seen;
+  for (int i = 0; i < 100; ++i) {
+    UuidGenerator generator = UuidGenerator::FromEntropy();
+    seen.insert(generator.Next());
+  }
+  EXPECT_EQ(seen.size(), 100u);
+}
+
+TEST(UuidGeneratorTest, ThreadsHaveStreamsOfTheirOwn) {
+  constexpr std::size_t kThreads = 4;
+  constexpr std::size_t kEach = 1000;
+  std::vector<std::vector<Uuid>> made(kThreads);
+  std::vector<std::thread> threads;
+  for (std::vector<Uuid>& mine : made) {
+    threads.emplace_back([&mine] {
+      for (std::size_t i = 0; i < kEach; ++i) mine.push_back(RandomUuid());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<Uuid> seen;
+  for (const std::vector<Uuid>& mine : made) seen.insert(mine.begin(), mine.end());
+  EXPECT_EQ(seen.size(), kThreads * kEach);
+}
+
+TEST(UuidGeneratorTest, AForkedChildDoesNotRepeatItsParent) {
+  (void)RandomUuid();  // seeds the stream that fork() copies
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const Uuid uuid = RandomUuid();
+    const ssize_t written = write(pipe_ends[1], uuid.bytes.data(), uuid.bytes.size());
+    _exit(written == static_cast<ssize_t>(uuid.bytes.size()) ? 0 : 1);
+  }
+  close(pipe_ends[1]);
+  Uuid from_child;
+  const ssize_t got = read(pipe_ends[0], from_child.bytes.data(), from_child.bytes.size());
+  close(pipe_ends[0]);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  ASSERT_EQ(got, static_cast<ssize_t>(from_child.bytes.size()));
+  EXPECT_TRUE(IsVersion4(from_child));
+  EXPECT_NE(from_child, RandomUuid());
+}
+
+}  // namespace
+}  // namespace ffgrant
