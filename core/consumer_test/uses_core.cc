@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A grant's way over the wire, with nothing but the installed headers and
+// libraries. Exits with 0 if it came through whole.
+
+#include <array>
+#include <cstdio>
+#include <string_view>
+
+#include "ffgrant/grant.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/json_scratch.h"
+
+int main() {
+  constexpr std::string_view kBody =
+      R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111",)"
+      R"("partition_key":"{fp:7}","grant_key":"g","expires_at_ms":1700000000000})";
+
+  ffgrant::JsonScratch scratch;
+  ffgrant::ClaimGrantView grant;
+  if (!ffgrant::ParseClaimGrant(kBody, scratch, grant)) return 1;
+  const ffgrant::PartitionKeyResult partition = grant.partition(ffgrant::ParseMode::kStrict);
+  if (!partition || partition.partition.index != 7) return 2;
+
+  std::array<char, 512> out;
+  const ffgrant::WriteResult written = ffgrant::SerializeClaimGrant(grant, out);
+  if (!written || std::string_view(out.data(), written.size) != kBody) return 3;
+  std::puts("a grant came through the installed package whole");
+}

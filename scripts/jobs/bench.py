@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job: build with optimisation, measure in rounds, report. Started by scripts/bench."""
+
+import argparse
+import datetime
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs import build, gbench, machine, processes, report, tables
+from jobs.terminal import Terminal, duration
+
+PRESET = "bench"
+_SUFFIX = "_benchmark"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. Rounds after the first are left out once they would not fit."""
+    rounds: int
+    repetitions: int
+    min_time: float  # seconds a repetition
+    budget: float  # seconds, all rounds
+
+
+FULL = Plan(rounds=5, repetitions=3, min_time=0.05, budget=900)
+QUICK = Plan(rounds=3, repetitions=1, min_time=0.02, budget=45)
+
+
+class BenchError(Exception):
+    """Something that ends the job with status 1."""
+
+
+@dataclass(frozen=True)
+class Binary:
+    path: Path
+    benchmarks: tuple  # names, in the order in which they run
+
+    @property
+    def subject(self):
+        return self.path.name[:-len(_SUFFIX)]
+
+    @property
+    def command(self):
+        # Relative, so that the JSON holds no path of this machine.
+        return "./" + os.path.relpath(self.path, build.ROOT)
+
+
+def _fail_with(binary, status, output):
+    tail = "\n".join(output.rstrip().splitlines()[-20:])
+    raise BenchError(f"{binary.name} failed with status {status}:\n{tail}")
+
+
+def find_binaries(terminal, filter_text):
+    """The binaries that the build made, with the benchmarks that the filter leaves."""
+    directory = build.build_directory(PRESET) / "bench"
+    paths = sorted(path for path in directory.glob("*" + _SUFFIX)
+                   if path.is_file() and os.access(path, os.X_OK))
+    if not paths:
+        raise BenchError("the build made no benchmarks")
+    binaries = []
+    for path in paths:
+        terminal.progress(f"checking {path.name}")
+        status, output = processes.run(
+            [str(path), "--benchmark_list_tests=true", f"--benchmark_filter={filter_text or '.'}"],
+            cwd=build.ROOT, on_tick=lambda: None)
+        if status != 0:
+            _fail_with(path, status, output)
+        names = tuple(line.strip() for line in output.splitlines() if line.startswith("BM_"))
+        if names:
+            binaries.append(Binary(path, names))
+    if not binaries:
+        raise BenchError(f"no benchmark's name matches {filter_text!r}")
+    return binaries
+
+
+class Progress:
+    """What runs, how far it is, and how long the rest will take."""
+
+    def __init__(self, terminal, binaries, rounds):
+        self._terminal = terminal
+        self._per_round = sum(len(binary.benchmarks) for binary in binaries)
+        self._total = self._per_round * rounds
+        self._rounds = rounds
+        self._start = time.monotonic()
+        self._seconds = {}  # benchmark -> seconds it took when it last ran
+        self._done = 0
+        self._begin = self._start
+        self._pending = []
+        self.round = 1
+
+    def elapsed(self):
+        return time.monotonic() - self._start
+
+    def begin(self, binary):
+        self._binary = binary
+        self._pending = list(binary.benchmarks)
+        self._begin = time.monotonic()
+
+    def line(self, text):
+        """Takes in a line that a binary printed: one starts with a benchmark's name once done."""
+        name = text.split(" ", 1)[0]
+        if name in self._pending:
+            now = time.monotonic()
+            count = self._pending.index(name) + 1
+            for passed in self._pending[:count]:
+                self._seconds[passed] = (now - self._begin) / count
+            self._begin = now
+            del self._pending[:count]
+            self._done += count
+
+    def left(self):
+        """Seconds, from what the benchmarks took so far."""
+        if not self._seconds:
+            return None
+        known = sum(self._seconds.values())
+        mean = known / len(self._seconds)
+        a_round = known + mean * (self._per_round - len(self._seconds))
+        rest = sum(self._seconds.values()) / len(self._seconds) * (
+            self._per_round * self.round - self._done)
+        return rest + a_round * (self._rounds - self.round)
+
+    def show(self):
+        left = self.left()
+        now = self._pending[0] if self._pending else "finishing"
+        ending = f", about {duration(left)} left" if left is not None else ""
+        self._terminal.progress(
+            f"round {self.round}/{self._rounds}, {min(self._done + 1, self._total)} of "
+            f"{self._total}, {duration(self.elapsed())}{ending}: {now}")
+
+
+def _output_file(out, binary, round_number):
+    suffix = "" if round_number == 1 else f".round{round_number}"
+    return out / f"{binary.subject}{suffix}.json"
+
+
+def _remove_old_results(out, binaries):
+    """A run with fewer rounds must not leave files of the one before beside its own."""
+    out.mkdir(parents=True, exist_ok=True)
+    subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in
+                        (build.build_directory(PRESET) / "bench").glob("*" + _SUFFIX))
+    for path in out.iterdir():
+        if re.fullmatch(rf"(?:{subjects})(?:\.round\d+)?\.json|summary\.md", path.name):
+            path.unlink()
+
+
+def measure(terminal, binaries, plan, filter_text, out):
+    """Runs all rounds. Returns (results, contexts, rounds done)."""
+    results, contexts = gbench.Results(), []
+    progress = Progress(terminal, binaries, plan.rounds)
+    rounds = 0
+    for number in range(1, plan.rounds + 1):
+        if rounds and progress.elapsed() * number / rounds > plan.budget:
+            break
+        progress.round = number
+        # Every other round backwards: a drift of the machine then favours nobody.
+        for binary in binaries if number % 2 else reversed(binaries):
+            target = _output_file(out, binary, number)
+            progress.begin(binary)
+            status, output = processes.run(
+                [binary.command, f"--benchmark_filter={filter_text or '.'}",
+                 f"--benchmark_min_time={plan.min_time}",
+                 f"--benchmark_repetitions={plan.repetitions}",
+                 "--benchmark_color=false", f"--benchmark_out={target}",
+                 "--benchmark_out_format=json"],
+                cwd=build.ROOT, on_line=progress.line, on_tick=progress.show)
+            if status != 0:
+                _fail_with(binary.path, status, output)
+            document = json.loads(target.read_text(encoding="utf-8"))
+            contexts.append(document["context"])
+            results.add(document, number)
+            if results.errors:
+                raise BenchError(f"{binary.path.name}: {results.errors[0]}")
+        rounds = number
+    terminal.clear()
+    return results, contexts, rounds
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--filter", default="")
+    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "latest")
+    return parser.parse_args()
+
+
+def _job(terminal, arguments):
+    out = arguments.out.resolve()
+    start = time.monotonic()
+    build.configure(terminal, PRESET)
+    build.build(terminal, PRESET)
+    terminal.line(f"built in {duration(time.monotonic() - start)}; now checking and measuring")
+    start = time.monotonic()
+    plan = QUICK if arguments.quick else FULL
+    binaries = find_binaries(terminal, arguments.filter)
+    _remove_old_results(out, binaries)
+    results, contexts, rounds = measure(terminal, binaries, plan, arguments.filter, out)
+    made = tables.all_tables(results)
+    if not made:
+        raise BenchError("nothing was measured that a table could show")
+
+    facts = machine.describe(PRESET, contexts)
+    method = (f"{rounds} rounds (processes) of {plan.repetitions} repetitions of "
+              f"{plan.min_time:g} s; medians; ratios within a round")
+    command = "./scripts/bench" + "".join(
+        " " + text for text in (["--quick"] if arguments.quick else [])
+        + ([f"--filter {shlex.quote(arguments.filter)}"] if arguments.filter else []))
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    (out / "summary.md").write_text(
+        report.summary(made, facts, command, date, method), encoding="utf-8")
+
+    for table in made:
+        terminal.line()
+        for line in report.as_text(table, terminal):
+            terminal.line(line)
+    terminal.line()
+    for what, text in [("method", method), *facts]:
+        terminal.line(terminal.dim(f"{what}: {text}"[:100]))
+    terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; "
+                  f"JSON and summary.md are in {os.path.relpath(out)}")
+
+
+def main():
+    arguments = _arguments()
+    terminal = Terminal()
+    processes.raise_on_signals()
+    try:
+        _job(terminal, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"bench: stopped by {interrupted}")
+        return interrupted.exit_status
+    except build.BuildError:
+        return 1
+    except BenchError as error:
+        terminal.line(f"bench: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints tables on a terminal and as Markdown."""
+
+import textwrap
+
+from jobs.terminal import WIDTH
+
+
+def as_text(table, terminal):
+    """Lines of at most WIDTH columns; the first column gives way if it has to."""
+    body = [row for row in table.rows if len(row) > 1]
+    widths = [max(len(row[i]) for row in body + [table.columns])
+              for i in range(len(table.columns))]
+    lead = max([widths[0]] + [len(row[0]) for row in table.rows if len(row) == 1])
+    widths[0] = min(lead, WIDTH - sum(width + 2 for width in widths[1:]))
+
+    def layout(cells):
+        first = cells[0][:widths[0]].ljust(widths[0])
+        return (first + "".join("  " + cell.rjust(width)
+                                for cell, width in zip(cells[1:], widths[1:]))).rstrip()
+
+    lines = [terminal.bold(table.title)]
+    lines += [terminal.dim(line) for line in textwrap.wrap(table.note, WIDTH)]
+    lines += ["", terminal.dim(layout(table.columns))]
+    for row in table.rows:
+        if len(row) == 1:
+            lines.append(terminal.bold(row[0]))
+            continue
+        line = layout(row)
+        lines.append(terminal.bad(line) if "MISSED" in row else line)
+    return lines
+
+
+def as_markdown(table):
+    def line(cells):
+        return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
+
+    lines = [f"## {table.title}", ""]
+    if table.note:
+        lines += [table.note[0].upper() + table.note[1:] + ".", ""]
+    lines += [line(table.columns),
+              "|" + "|".join([":--"] + ["--:"] * (len(table.columns) - 1)) + "|"]
+    heading = ""
+    for row in table.rows:
+        if len(row) == 1:
+            heading = row[0]
+            continue
+        name = row[0].strip()
+        first = f"{heading}: {name}" if heading and name else name
+        lines.append(line([first, *row[1:]]))
+    return lines
+
+
+def summary(tables, facts, command, date, method):
+    """The text of summary.md."""
+    lines = ["# Benchmark summary", ""]
+    lines += [f"- {what}: {text}" for what, text in
+              [("date", date), ("command", f"`{command}`"), ("method", method), *facts]]
+    for table in tables:
+        lines += ["", *as_markdown(table)]
+    return "\n".join(lines) + "\n"

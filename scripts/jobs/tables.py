@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arranges results into tables, which text.py and Markdown then print alike."""
+
+import re
+from dataclasses import dataclass, field
+
+from jobs import bars
+from jobs.gbench import ratio
+
+_OURS = re.compile(r"(?:Core|Ledger)\w*")
+_LABELS = {
+    "FromChars": "from_chars",
+    "SimdjsonOnDemand": "simdjson",
+    "AbslMapString": "Abseil, text",
+    "AbslMapUuid": "Abseil, uuid",
+    "StdString": "std::string",
+    "StringConcat": "std::string",
+    "Memcpy": "memcpy",
+}
+_ACRONYMS = {"json": "JSON", "crc16": "CRC16"}
+
+
+def words(camel):
+    """ParseExecutionId -> parse execution id."""
+    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+", camel)
+    return " ".join(_ACRONYMS.get(part.lower(), part.lower()) for part in parts)
+
+
+def label(impl):
+    return _LABELS.get(impl) or words(impl)
+
+
+def is_ours(impl):
+    return _OURS.fullmatch(impl) is not None
+
+
+@dataclass
+class Table:
+    """Columns after the first are set flush right. A row of one cell is a heading."""
+    title: str
+    note: str
+    columns: list
+    rows: list = field(default_factory=list)
+
+
+def rate(value):
+    """9.81 M, 812 k: claims per second."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{_three_digits(value / limit)} {letter}"
+    return _three_digits(value)
+
+
+def _three_digits(value):
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def nanoseconds(value):
+    return f"{_three_digits(value)}" if value < 99_999.5 else f"{value / 1000:.0f} k"
+
+
+def _spread(stat):
+    return f"{stat.spread * 100:.0f}%" if stat else ""
+
+
+def _ratio_cell(stat):
+    if stat is None:
+        return "-"
+    return (f"{_three_digits(stat.median)}x "
+            f"({_three_digits(stat.low)}-{_three_digits(stat.high)})")
+
+
+def _case(name):
+    case = re.sub(r"(?:^|/)live:\d+", "", name.case).strip("/")
+    return case.replace("_", " ").replace("/", ", ")
+
+
+def _claim_names(results):
+    return [name for name in results.series if name.live is not None]
+
+
+def _baselines(names):
+    return list(dict.fromkeys(name.impl for name in names if not is_ours(name.impl)))
+
+
+def claims_table(results):
+    """Claims per second, ours beside the baselines; None if none was measured."""
+    names = [name for name in _claim_names(results)
+             if results.series[name].stat("items_per_second")
+             and not results.series[name].stat("p50_ns")]
+    if not any(is_ours(name.impl) for name in names):
+        return None
+    baselines = _baselines(names)
+    table = Table(
+        "Claims per second, embedded ledger",
+        "median of the rounds, +/- half of their range; then ours / baseline, more is better",
+        ["", "live", "threads", "claims/s", "+/-"] + [f"x {label(b)}" for b in baselines])
+    for name in names:
+        if not is_ours(name.impl):
+            continue
+        series = results.series[name]
+        speed = series.stat("items_per_second")
+        cells = [_claim_label(name), f"{name.live:,}", str(name.threads), rate(speed.median),
+                 _spread(speed)]
+        for impl in baselines:
+            other = results.find(name.op, impl, name.case, name.threads)
+            cells.append(_ratio_cell(other and ratio(series, other, "items_per_second")))
+        table.rows.append(cells)
+    return table
+
+
+def _claim_label(name):
+    what = {"ClaimPairs": "issue + claim", "ClaimCycle": "full cycle",
+            "ClaimLatency": "one claim"}.get(name.op) or words(name.op)
+    if is_ours(name.impl):
+        how = words(name.impl).replace("ledger", "").strip()
+    else:
+        how = label(name.impl)
+    return ", ".join(filter(None, (what, how, _case(name))))
+
+
+def claim_latency_table(results):
+    """Quantiles of a single claim; None if none was measured."""
+    table = Table("Time of a single claim", "nanoseconds, median of the rounds",
+                  ["", "live", "threads", "p50", "p99", "p99.9"])
+    for name in _claim_names(results):
+        quantiles = [results.series[name].stat(metric)
+                     for metric in ("p50_ns", "p99_ns", "p999_ns")]
+        if any(quantiles):
+            table.rows.append(
+                [_claim_label(name), f"{name.live:,}", str(name.threads)]
+                + [nanoseconds(q.median) if q else "-" for q in quantiles])
+    return table if table.rows else None
+
+
+def text_tables(results):
+    """Parse and serialize: one table of all operations, with a heading row for each."""
+    table = Table(
+        "Parse and serialize",
+        "ns an operation, median of the rounds, +/- half of their range; then time of ours / "
+        "time of the baseline, less is better",
+        ["", "ns", "+/-", "GB/s", "allocs", "ours / baseline (range)"])
+    names = [name for name in results.series if name.live is None]
+    for op in dict.fromkeys(name.op for name in names):
+        ours = [name for name in names if name.op == op and is_ours(name.impl)]
+        if not ours:
+            continue
+        table.rows.append([words(op)])
+        for name in ours:
+            table.rows.extend(_text_rows(results, name, _baselines(
+                [other for other in names if other.op == op])))
+    return table if table.rows else None
+
+
+def _text_rows(results, name, baselines):
+    series = results.series[name]
+    time, speed, allocations = (
+        series.stat(metric) for metric in ("ns", "bytes_per_second", "allocs_per_op"))
+    variant = words(name.impl).replace("core", "").strip()
+    ratios = []
+    for impl in baselines:
+        other = results.find(name.op, impl, name.case, name.threads)
+        if other:
+            ratios.append(f"{label(impl)} {_ratio_cell(ratio(series, other, 'ns'))}")
+    threads = f"{name.threads} threads" if name.threads > 1 else ""
+    first = [
+        "  " + (", ".join(filter(None, (variant, _case(name), threads))) or "all"),
+        nanoseconds(time.median), _spread(time),
+        _three_digits(speed.median / 1e9) if speed else "",
+        f"{allocations.median:g}" if allocations else "", ratios[0] if ratios else ""]
+    return [first] + [["", "", "", "", "", text] for text in ratios[1:]]
+
+
+def bars_table(results):
+    """The figures to reach; None where nothing of them was measured."""
+    table = Table("Figures to reach", "", ["", "measured", "first bar", "", "goal", ""])
+    verdicts = bars.judge(results)
+    for verdict in verdicts:
+        bar = verdict.bar
+        measured = (f"{verdict.value.median:.3g}{bar.unit}" if verdict.value else "not measured")
+        cells = [bar.what, measured]
+        for limit in (bar.first, bar.goal):
+            met = verdict.meets(limit)
+            cells += [verdict.limit_text(limit), {True: "met", False: "MISSED", None: "-"}[met]]
+        table.rows.append(cells)
+    return table if any(verdict.value for verdict in verdicts) else None
+
+
+def all_tables(results):
+    """[claims, latency of a claim, parse and serialize, figures to reach], without empty ones."""
+    made = (claims_table(results), claim_latency_table(results), text_tables(results),
+            bars_table(results))
+    return [table for table in made if table]
