@@ -16,7 +16,8 @@ int main() {
   ffgrant::MemoryLedgerOptions options;
   options.max_executions = 16;
   options.clock = &clock;
-  ffgrant::MemoryLedger ledger(options);
+  ffgrant::MemoryLedger memory(options);
+  ffgrant::ClaimLedger& ledger = memory;
 
   const auto id = ffgrant::ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111",
                                             ffgrant::ParseMode::kStrict);

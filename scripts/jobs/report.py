@@ -24,7 +24,7 @@ def as_text(table, terminal):
     lines += ["", terminal.dim(layout(table.columns))]
     for row in table.rows:
         if len(row) == 1:
-            lines.append(terminal.bold(row[0]))
+            lines.append(terminal.bold(row[0][:WIDTH]))
             continue
         line = layout(row)
         lines.append(terminal.bad(line) if "MISSED" in row else line)
