@@ -26,25 +26,25 @@ class Bar:
 
 
 BARS = (
-    Bar("partition key parse, strict: time / from_chars",
+    Bar("strict key parse: time / from_chars",
         "ParsePartitionKeyStrict", "Core", "random", "ns", 0.5, 0.2, True, "FromChars"),
-    Bar("execution id parse (3 GHz-class core)",
+    Bar("execution id parse (3 GHz core)",
         "ParseExecutionId(Strict)?", "Core", "valid|random|canonical", "ns", 8, 4, True,
         unit=" ns"),
-    Bar("canonical grant JSON to grant + partition: speed / simdjson",
+    Bar("grant from JSON: speed / simdjson",
         "ParseGrant", "Core", "canonical", "ns", 2.5, 5, False, "SimdjsonOnDemand", inverse=True),
-    Bar("grant to JSON: time / memcpy of the same bytes",
+    Bar("grant to JSON: time / memcpy",
         "SerializeGrant", "Core", "canonical", "ns", 6, 3, True, "Memcpy"),
-    Bar("ledger pairs, 1 M live: claims / Abseil shards keyed by text",
+    Bar("pairs, 1 M live: x Abseil, text",
         "ClaimPairs", "Ledger", "live:1000000", "items_per_second", 1.5, 3, False,
         "AbslMapString"),
-    Bar("ledger pairs, 1 M live: claims / Abseil shards keyed by uuid",
+    Bar("pairs, 1 M live: x Abseil, uuid",
         "ClaimPairs", "Ledger", "live:1000000", "items_per_second", 1.5, 3, False,
         "AbslMapUuid"),
-    Bar("full cycle, hot, one thread",
+    Bar("full cycle, hot, 1 thread",
         "ClaimCycle", "Ledger", "live:1000", "items_per_second", 4, 8, False,
         unit=" M/s", scale=1e-6),
-    Bar("allocations per operation, the most of all",
+    Bar("allocations per operation, at most",
         ".*", "Core.*|Ledger.*", ".*", "allocs_per_op", 0, 0, True, unit="", threads=0),
 )
 

@@ -16,8 +16,9 @@ def as_text(table, terminal):
 
     def layout(cells):
         first = cells[0][:widths[0]].ljust(widths[0])
-        return (first + "".join("  " + cell.rjust(width)
-                                for cell, width in zip(cells[1:], widths[1:]))).rstrip()
+        rest = ("  " + (cell.ljust(width) if column in table.flush_left else cell.rjust(width))
+                for column, (cell, width) in enumerate(zip(cells[1:], widths[1:]), 1))
+        return (first + "".join(rest)).rstrip()
 
     lines = [terminal.bold(table.title)]
     lines += [terminal.dim(line) for line in textwrap.wrap(table.note, WIDTH)]
@@ -38,16 +39,19 @@ def as_markdown(table):
     lines = [f"## {table.title}", ""]
     if table.note:
         lines += [table.note[0].upper() + table.note[1:] + ".", ""]
+    left = {0} | set(table.flush_left)
     lines += [line(table.columns),
-              "|" + "|".join([":--"] + ["--:"] * (len(table.columns) - 1)) + "|"]
+              "|" + "|".join(":--" if column in left else "--:"
+                             for column in range(len(table.columns))) + "|"]
     heading = ""
     for row in table.rows:
         if len(row) == 1:
             heading = row[0]
-            continue
-        name = row[0].strip()
-        first = f"{heading}: {name}" if heading and name else name
-        lines.append(line([first, *row[1:]]))
+        elif not row[0]:  # goes on with the last cell of the row before
+            lines[-1] = f"{lines[-1][:-len(' |')]}; {row[-1]} |"
+        else:
+            name = row[0].strip()
+            lines.append(line([f"{heading}: {name}" if heading else name, *row[1:]]))
     return lines
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arranges results into tables, which text.py and Markdown then print alike."""
+"""Arranges results into tables, which report.py prints as text and as Markdown."""
 
 import re
 from dataclasses import dataclass, field
@@ -36,10 +36,14 @@ def is_ours(impl):
 
 @dataclass
 class Table:
-    """Columns after the first are set flush right. A row of one cell is a heading."""
+    """A row of one cell is a heading; one with an empty first cell goes on with the row before.
+
+    Columns after the first are set flush right, but for those named in flush_left.
+    """
     title: str
     note: str
     columns: list
+    flush_left: tuple = ()
     rows: list = field(default_factory=list)
 
 
@@ -139,7 +143,8 @@ def text_tables(results):
         "Parse and serialize",
         "ns an operation, median of the rounds, +/- half of their range; then time of ours / "
         "time of the baseline, less is better",
-        ["", "ns", "+/-", "GB/s", "allocs", "ours / baseline (range)"])
+        ["", "ns", "+/-", "GB/s", "allocs", "ours / baseline (range)"],
+        flush_left=(5,))
     names = [name for name in results.series if name.live is None]
     for op in dict.fromkeys(name.op for name in names):
         ours = [name for name in names if name.op == op and is_ours(name.impl)]
@@ -173,12 +178,15 @@ def _text_rows(results, name, baselines):
 
 def bars_table(results):
     """The figures to reach; None where nothing of them was measured."""
-    table = Table("Figures to reach", "", ["", "measured", "first bar", "", "goal", ""])
+    table = Table("Figures to reach", "", ["", "measured", "range", "first bar", "", "goal", ""],
+                  flush_left=(4, 6))
     verdicts = bars.judge(results)
     for verdict in verdicts:
         bar = verdict.bar
-        measured = (f"{verdict.value.median:.3g}{bar.unit}" if verdict.value else "not measured")
-        cells = [bar.what, measured]
+        cells = [bar.what, "not measured", ""]
+        if verdict.value:
+            cells[1] = f"{verdict.value.median:.3g}{bar.unit}"
+            cells[2] = f"{verdict.value.low:.3g}-{verdict.value.high:.3g}"
         for limit in (bar.first, bar.goal):
             met = verdict.meets(limit)
             cells += [verdict.limit_text(limit), {True: "met", False: "MISSED", None: "-"}[met]]
