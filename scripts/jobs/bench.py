@@ -221,8 +221,9 @@ def _job(terminal, arguments):
     terminal.line()
     for what, text in [("method", method), *facts]:
         terminal.line(terminal.dim(f"{what}: {text}"[:100]))
+    place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
     terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; "
-                  f"JSON and summary.md are in {os.path.relpath(out)}")
+                  f"JSON and summary.md are in {place}")
 
 
 def main():

@@ -56,6 +56,8 @@ def rate(value):
 
 
 def _three_digits(value):
+    if value == 0:
+        return "0"
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
@@ -185,8 +187,8 @@ def bars_table(results):
         bar = verdict.bar
         cells = [bar.what, "not measured", ""]
         if verdict.value:
-            cells[1] = f"{verdict.value.median:.3g}{bar.unit}"
-            cells[2] = f"{verdict.value.low:.3g}-{verdict.value.high:.3g}"
+            median, low, high = map(_three_digits, verdict.value)
+            cells[1:] = [median + bar.unit, f"{low}-{high}"]
         for limit in (bar.first, bar.goal):
             met = verdict.meets(limit)
             cells += [verdict.limit_text(limit), {True: "met", False: "MISSED", None: "-"}[met]]

@@ -125,7 +125,7 @@ class BarsTest(unittest.TestCase):
 
     def test_table_says_which_bars_are_met(self):
         table = tables.bars_table(results_of(sample_round()))
-        self.assertEqual(table.rows[1][1:], ["5 ns", "5-5", "<= 8 ns", "met", "<= 4 ns", "MISSED"])
+        self.assertEqual(table.rows[1][1:], ["5.00 ns", "5.00-5.00", "<= 8 ns", "met", "<= 4 ns", "MISSED"])
         self.assertEqual(table.rows[3][1], "not measured")
 
 
