@@ -87,7 +87,8 @@ TEST(ExecutionIdTest, StrictAcceptsCanonicalTextAlone) {
     EXPECT_EQ(strict.offset, row.offset);
     EXPECT_EQ(strict.payload, row.payload);
     EXPECT_EQ(strict.id.text(), row.strict == kNone ? row.text : "");
-    EXPECT_EQ(MintedExecutionId(row.index, row.uuid).text() == row.text, row.strict == kNone);
+    const MintedExecutionId canonical(row.index, row.uuid);
+    EXPECT_EQ(canonical.text() == row.text, row.strict == kNone);
   }
 }
 

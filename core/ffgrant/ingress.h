@@ -21,7 +21,7 @@ enum class IngressError : std::uint8_t {
   kNonCanonicalExecutionId,   // another spelling is another record and slot
   kInvalidPartitionKey,       // lenient mode rejects it too
   kNonCanonicalPartitionKey,  // only strict mode rejects it
-  kPartitionOutOfRange,       // no scanner or scheduler visits it
+  kPartitionOutOfRange,       // of the key; no scanner or scheduler visits it
   kTagMismatch,               // tag of key != tag of id
   kGrantKeyMismatch,          // begins as Valkey's do, but isn't this grant's
 };

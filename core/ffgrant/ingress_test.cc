@@ -75,7 +75,11 @@ constexpr Row kRows[] = {
     {"{fp:0256}:" U, "{zz:0}", "ff:exec:x", kNonCanonicalExecutionId},
     {"{fp:256}:" U, "{zz:0}", "ff:exec:x", kInvalidPartitionKey},
     {"{fp:256}:" U, "{fp:+8}", "ff:exec:x", kNonCanonicalPartitionKey},
-    {"{fp:256}:" U, "{fp:8}", "ff:exec:x", kPartitionOutOfRange},
+    {"{fp:256}:" U, "{fp:256}", "ff:exec:x", kPartitionOutOfRange},
+    // The range is checked of the key; the id's follows from the tags.
+    {"{fp:7}:" U, "{fp:256}", "ff:exec:x", kPartitionOutOfRange},
+    {"{fp:7}:" U, "{b:32}", "ff:exec:x", kPartitionOutOfRange},
+    {"{fp:256}:" U, "{fp:8}", "ff:exec:x", kTagMismatch},
     {"{fp:7}:" U, "{fp:8}", "ff:exec:x", kTagMismatch},
 };
 

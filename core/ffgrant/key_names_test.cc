@@ -177,7 +177,7 @@ TEST(KeyNamesTest, EmptyAndLongTextsPassThrough) {
   ExpectKey("ff:lane::config",
             [](std::span<char> out) { return FormatLaneConfigKey(Lane(""), out); });
   const std::string name(5000, 'n');
-  std::string out(6000, '\0');
+  std::string out(11000, '\0');
   const WriteResult written = FormatIdempotencyKey(kPartition, {name}, name, out);
   ASSERT_TRUE(written);
   EXPECT_EQ(out.substr(0, written.size), "ff:idem:{fp:7}:" + name + ":" + name);

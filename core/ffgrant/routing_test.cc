@@ -30,6 +30,8 @@ Uuid ToUuid(std::string_view text) {
 
 LaneIdView Lane(std::string_view text) { return LaneIdView::Unchecked(text); }
 
+constexpr std::uint16_t kCounts[] = {1, 2, 3, 7, 31, 32, 255, 256, 1000, 65535};
+
 struct UuidRow {
   std::string_view uuid;
   std::uint16_t crc;
@@ -64,7 +66,7 @@ TEST(RoutingTest, UuidsRouteByTheirBytes) {
 TEST(RoutingTest, EachFamilyTakesItsOwnCount) {
   for (const UuidRow& row : kUuids) {
     const Uuid uuid = ToUuid(row.uuid);
-    for (const std::uint16_t count : {1, 2, 3, 7, 255, 1000, 65535}) {
+    for (const std::uint16_t count : kCounts) {
       const auto index = static_cast<std::uint16_t>(row.crc % count);
       EXPECT_EQ(FlowPartition(FlowId{uuid}, {count, 9, 9})->index, index);
       EXPECT_EQ(BudgetPartition(BudgetId{uuid}, {9, count, 9})->index, index);
@@ -135,7 +137,7 @@ TEST(RoutingTest, APartitionerThatAnswersOutsideGivesNothing) {
 
 TEST(RoutingTest, TheDefaultPartitionerIsCrc16) {
   for (const std::string_view lane : {"main", "gpu", "", "lane with space"}) {
-    for (const std::uint16_t count : {1, 31, 256, 65535}) {
+    for (const std::uint16_t count : kCounts) {
       EXPECT_EQ(Crc16LanePartitioner().PartitionOf(Lane(lane), count), NaiveCrc16(lane) % count);
     }
   }
@@ -188,7 +190,7 @@ TEST(RoutingTest, AnExecutionsPartitionIsTheOneInItsText) {
 
 TEST(RoutingTest, ScansStartWhereTheInstanceHashes) {
   for (const std::string_view instance : {"", "w1-i1", "w2", "a much longer instance name"}) {
-    for (const std::uint16_t count : {1, 32, 255, 256, 65535}) {
+    for (const std::uint16_t count : kCounts) {
       EXPECT_EQ(ScanStart({instance}, count), (NaiveFnv1a64(instance) & 0xFFFF) % count);
     }
     EXPECT_EQ(ScanStart({instance}, 0), 0);
