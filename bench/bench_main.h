@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the benchmark binaries share: the check before the timing, the loops
+// over a set of inputs, and the counters.
+
+#ifndef FFGRANT_BENCH_BENCH_MAIN_H_
+#define FFGRANT_BENCH_BENCH_MAIN_H_
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "bench/allocation_counter.h"
+#include "bench/inputs.h"
+
+namespace ffgrant::bench {
+
+// Prints what differed and on which input, and ends the process with status 1.
+[[noreturn]] void SelfCheckFailed(std::string_view what, std::string_view input);
+
+inline void SelfCheck(bool agrees, std::string_view what, std::string_view input) {
+  if (!agrees) SelfCheckFailed(what, input);
+}
+
+// Runs `check`, then the benchmarks that the command line asks for.
+int RunBenchmarks(int argc, char** argv, void (*check)());
+
+// Counts the allocations of a timed loop and reports items, bytes and
+// `allocs_per_op`. Make one before the loop.
+class LoopCounters {
+ public:
+  explicit LoopCounters(benchmark::State& state)
+      : state_(state), allocations_before_(AllocationCount()) {}
+  void Report(double bytes_per_item = 0) {
+    const auto allocations = static_cast<double>(AllocationCount() - allocations_before_);
+    const auto items = static_cast<double>(state_.iterations());
+    state_.SetItemsProcessed(static_cast<std::int64_t>(state_.iterations()));
+    if (bytes_per_item > 0) {
+      state_.SetBytesProcessed(static_cast<std::int64_t>(bytes_per_item * items));
+    }
+    state_.counters["allocs_per_op"] =
+        benchmark::Counter(items > 0 ? allocations / items : 0, benchmark::Counter::kAvgThreads);
+  }
+
+ private:
+  benchmark::State& state_;
+  std::uint64_t allocations_before_;
+};
+
+// Times `operation` on one input of `set` after the other, again and again;
+// neither the input nor the result can be seen through by the compiler.
+template <class Set, class Operation>
+void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item,
+                Operation operation) {
+  std::size_t i = 0;
+  LoopCounters counters(state);
+  for (auto _ : state) {
+    auto input = set[i];
+    benchmark::DoNotOptimize(input);
+    auto result = operation(input);
+    benchmark::DoNotOptimize(result);
+    i = (i + 1) % kInputCount;
+  }
+  counters.Report(bytes_per_item);
+}
+
+// `function` as an operation that is called directly, as the lambdas are, and
+// not through a pointer.
+template <auto function>
+inline constexpr auto kDirect = [](const auto& input) { return function(input); };
+
+// Registers BM_<name>, which times `operation` over what `make_set()` returns.
+// The set is made at the first run, so that a filter costs only what it picks.
+template <class MakeSet, class Operation>
+void RegisterOverTexts(const std::string& name, MakeSet make_set, Operation operation) {
+  benchmark::RegisterBenchmark(("BM_" + name).c_str(), [=](benchmark::State& state) {
+    const TextSet& set = make_set();
+    RunOverSet(state, set, set.average_size(), operation);
+  });
+}
+
+template <class MakeSet, class Operation>
+void RegisterOverValues(const std::string& name, MakeSet make_set, Operation operation) {
+  benchmark::RegisterBenchmark(("BM_" + name).c_str(), [=](benchmark::State& state) {
+    RunOverSet(state, make_set(), 0, operation);
+  });
+}
+
+}  // namespace ffgrant::bench
+
+#endif  // FFGRANT_BENCH_BENCH_MAIN_H_

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "bench/grant_baselines.h"
+
+#include <array>
+#include <charconv>
+#include <optional>
+
+namespace ffgrant::bench::plain {
+namespace {
+
+void AppendEscaped(std::string_view text, std::string& out) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  std::size_t copied = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out.append(text, copied, i - copied);
+    copied = i + 1;
+    out += '\\';
+    switch (byte) {
+      case '"':
+      case '\\':
+        out += text[i];
+        break;
+      case '\b':
+        out += 'b';
+        break;
+      case '\t':
+        out += 't';
+        break;
+      case '\n':
+        out += 'n';
+        break;
+      case '\f':
+        out += 'f';
+        break;
+      case '\r':
+        out += 'r';
+        break;
+      default:
+        out += "u00";
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
+    }
+  }
+  out.append(text, copied);
+  out += '"';
+}
+
+}  // namespace
+
+bool SimdjsonGrantReader::ReadMembers(std::string_view json, GrantMembers& out) {
+  const simdjson::padded_string_view padded(json.data(), json.size(),
+                                            json.size() + simdjson::SIMDJSON_PADDING);
+  simdjson::ondemand::document document;
+  if (parser_.iterate(padded).get(document) != simdjson::SUCCESS) return false;
+  simdjson::ondemand::object object;
+  if (document.get_object().get(object) != simdjson::SUCCESS) return false;
+  return object["execution_id"].get_string().get(out.execution_id) == simdjson::SUCCESS &&
+         object["partition_key"].get_string().get(out.partition_key) == simdjson::SUCCESS &&
+         object["grant_key"].get_string().get(out.grant_key) == simdjson::SUCCESS &&
+         object["expires_at_ms"].get_uint64().get(out.expires_at_ms) == simdjson::SUCCESS;
+}
+
+bool SimdjsonGrantReader::ReadTyped(std::string_view json, TypedGrant& out) {
+  if (!ReadMembers(json, out.members)) return false;
+  const std::optional<PlainExecutionId> id = ParseExecutionIdLenient(out.members.execution_id);
+  if (!id) return false;
+  const std::optional<Partition> partition = ParsePartitionKeyLenient(out.members.partition_key);
+  if (!partition) return false;
+  out.execution_id = *id;
+  out.partition = *partition;
+  return true;
+}
+
+void AppendGrantJson(const GrantMembers& grant, std::string& out) {
+  out += "{\"execution_id\":";
+  AppendEscaped(grant.execution_id, out);
+  out += ",\"partition_key\":";
+  AppendEscaped(grant.partition_key, out);
+  out += ",\"grant_key\":";
+  AppendEscaped(grant.grant_key, out);
+  out += ",\"expires_at_ms\":";
+  std::array<char, 20> digits;
+  const char* const end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), grant.expires_at_ms).ptr;
+  out.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+  out += '}';
+}
+
+}  // namespace ffgrant::bench::plain

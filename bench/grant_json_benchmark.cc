@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Grants from and to JSON. The first row of the figures is
+// ParseGrant_Core against ParseGrant_SimdjsonOnDemand, which reads the four
+// members and understands none; ..._SimdjsonOnDemandTyped does what Core does.
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/bench_main.h"
+#include "bench/grant_baselines.h"
+#include "bench/inputs.h"
+#include "ffgrant/grant.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/json_scratch.h"
+
+namespace ffgrant::bench {
+namespace {
+
+constexpr std::array kCases = {GrantCase::kCanonical,   GrantCase::kReordered,
+                               GrantCase::kWhitespace,  GrantCase::kEscaped,
+                               GrantCase::kEarlyReject, GrantCase::kLateReject};
+
+// Larger than any document of the sets.
+constexpr std::size_t kBufferSize = 512;
+
+// What is serialized: the members of the canonical documents, and the same
+// with bytes that want escapes in the grant key.
+struct GrantSet {
+  std::vector<std::string> grant_keys;  // of the escaped case
+  std::vector<plain::GrantMembers> members;
+  std::vector<ClaimGrantView> grants;
+  double average_json_size = 0;
+};
+
+GrantSet MakeGrantSet(bool wants_escapes) {
+  GrantSet set;
+  plain::SimdjsonGrantReader reader;
+  const TextSet& documents = GrantDocuments(GrantCase::kCanonical);
+  Random random(9);
+  set.grant_keys.reserve(documents.size());
+  std::string json;
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    plain::GrantMembers members;
+    SelfCheck(reader.ReadMembers(documents[i], members), "a document is not read", documents[i]);
+    // simdjson's texts live in its own buffer; the document has the same bytes.
+    const auto in_document = [&](std::string_view text, std::string_view after) {
+      const std::size_t begin = documents[i].find(after) + after.size();
+      return documents[i].substr(begin, text.size());
+    };
+    members.execution_id = in_document(members.execution_id, "\"execution_id\":\"");
+    members.partition_key = in_document(members.partition_key, "\"partition_key\":\"");
+    members.grant_key = in_document(members.grant_key, "\"grant_key\":\"");
+    if (wants_escapes) {
+      std::string key(members.grant_key);
+      key[random.Below(key.size())] = "\"\\\n\x01"[random.Below(4)];
+      set.grant_keys.push_back(key);
+      members.grant_key = set.grant_keys.back();
+    }
+    const ExecutionIdResult id = ParseExecutionId(members.execution_id, ParseMode::kLenient);
+    SelfCheck(static_cast<bool>(id), "an id is rejected", members.execution_id);
+    set.members.push_back(members);
+    set.grants.push_back({id.id, members.partition_key, members.grant_key, members.expires_at_ms});
+    json.clear();
+    plain::AppendGrantJson(members, json);
+    set.average_json_size += static_cast<double>(json.size()) / kInputCount;
+  }
+  return set;
+}
+
+const GrantSet& Grants(bool wants_escapes) {
+  static const auto* const plain_set = new GrantSet(MakeGrantSet(false));
+  static const auto* const escaped_set = new GrantSet(MakeGrantSet(true));
+  return wants_escapes ? *escaped_set : *plain_set;
+}
+
+bool SameMembers(const plain::GrantMembers& a, const ClaimResponseView& b) {
+  return a.execution_id == b.execution_id && a.partition_key == b.partition_key &&
+         a.grant_key == b.grant_key && a.expires_at_ms == b.expires_at_ms;
+}
+
+void CheckParse() {
+  JsonScratch scratch;
+  plain::SimdjsonGrantReader reader;
+  for (const GrantCase which : kCases) {
+    const TextSet& documents = GrantDocuments(which);
+    const bool valid = which != GrantCase::kEarlyReject && which != GrantCase::kLateReject;
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+      const std::string_view json = documents[i];
+      ClaimResponseView response;
+      ClaimGrantView grant;
+      plain::TypedGrant expected;
+      SelfCheck(reader.ReadTyped(json, expected) == valid, "grant: simdjson's verdict", json);
+      SelfCheck(static_cast<bool>(ParseClaimResponse(json, scratch, response)) == valid,
+                "grant: core's verdict", json);
+      SelfCheck(!valid || SameMembers(expected.members, response), "grant: members differ", json);
+      SelfCheck(static_cast<bool>(ParseClaimGrant(json, scratch, grant)) == valid,
+                "grant: core's verdict on the typed grant", json);
+      if (!valid) continue;
+      const PartitionKeyResult partition = grant.partition();
+      SelfCheck(SameMembers(expected.members, {grant.execution_id.text(), grant.partition_key,
+                                               grant.grant_key, grant.expires_at_ms}) &&
+                    grant.execution_id.uuid() == expected.execution_id.uuid &&
+                    grant.execution_id.partition().index == expected.execution_id.index &&
+                    partition && partition.partition == expected.partition,
+                "grant: typed values differ", json);
+    }
+  }
+}
+
+void CheckSerialize() {
+  std::array<char, kBufferSize> out;
+  std::string expected;
+  for (const bool wants_escapes : {false, true}) {
+    const GrantSet& set = Grants(wants_escapes);
+    for (std::size_t i = 0; i < kInputCount; ++i) {
+      expected.clear();
+      plain::AppendGrantJson(set.members[i], expected);
+      const WriteResult written = SerializeClaimGrant(set.grants[i], out);
+      SelfCheck(written && expected == std::string_view(out.data(), written.size),
+                "grant: JSON differs", expected);
+      SelfCheck(wants_escapes || expected == GrantDocuments(GrantCase::kCanonical)[i],
+                "grant: JSON is not the document it came from", expected);
+    }
+  }
+}
+
+void Check() {
+  CheckParse();
+  CheckSerialize();
+}
+
+struct TypedResult {
+  ClaimGrantView grant;
+  PartitionKeyResult partition;
+  bool ok;
+};
+
+void RegisterParse() {
+  const auto scratch = std::make_shared<JsonScratch>();
+  const auto reader = std::make_shared<plain::SimdjsonGrantReader>();
+  const auto buffer = std::make_shared<std::array<char, kBufferSize>>();
+  for (const GrantCase which : kCases) {
+    const auto set = [which]() -> const TextSet& { return GrantDocuments(which); };
+    const std::string name(CaseName(which));
+    RegisterOverTexts("ParseGrant_Core/" + name, set, [scratch](std::string_view json) {
+      TypedResult result;
+      result.ok = static_cast<bool>(ParseClaimGrant(json, *scratch, result.grant));
+      if (result.ok) result.partition = result.grant.partition();
+      return result;
+    });
+    RegisterOverTexts("ParseGrantMembers_Core/" + name, set, [scratch](std::string_view json) {
+      ClaimResponseView response;
+      const JsonResult result = ParseClaimResponse(json, *scratch, response);
+      benchmark::DoNotOptimize(response);
+      return result;
+    });
+    RegisterOverTexts("ParseGrant_SimdjsonOnDemand/" + name, set, [reader](std::string_view json) {
+      plain::GrantMembers members;
+      const bool ok = reader->ReadMembers(json, members);
+      benchmark::DoNotOptimize(members);
+      return ok;
+    });
+    RegisterOverTexts("ParseGrant_SimdjsonOnDemandTyped/" + name, set,
+                      [reader](std::string_view json) {
+                        plain::TypedGrant grant;
+                        const bool ok = reader->ReadTyped(json, grant);
+                        benchmark::DoNotOptimize(grant);
+                        return ok;
+                      });
+    RegisterOverTexts("ParseGrant_Memcpy/" + name, set, [buffer](std::string_view json) {
+      std::memcpy(buffer->data(), json.data(), json.size());
+      benchmark::DoNotOptimize(*buffer);
+      return json.size();
+    });
+  }
+}
+
+// Times `operation(set, i)`.
+template <class Operation>
+void RegisterSerializer(const std::string& impl, bool wants_escapes, Operation operation) {
+  const std::string name =
+      "BM_SerializeGrant_" + impl + (wants_escapes ? "/escaped" : "/canonical");
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    const GrantSet& set = Grants(wants_escapes);
+    std::size_t i = 0;
+    LoopCounters counters(state);
+    for (auto _ : state) {
+      benchmark::DoNotOptimize(operation(set, i));
+      i = (i + 1) % kInputCount;
+    }
+    counters.Report(set.average_json_size);
+  });
+}
+
+void RegisterSerialize() {
+  const auto buffer = std::make_shared<std::array<char, kBufferSize>>();
+  const auto text = std::make_shared<std::string>();
+  for (const bool wants_escapes : {false, true}) {
+    RegisterSerializer("Core", wants_escapes, [buffer](const GrantSet& set, std::size_t i) {
+      const WriteResult written = SerializeClaimGrant(set.grants[i], *buffer);
+      benchmark::DoNotOptimize(*buffer);
+      return written.size;
+    });
+    RegisterSerializer("StdString", wants_escapes, [](const GrantSet& set, std::size_t i) {
+      std::string json;
+      plain::AppendGrantJson(set.members[i], json);
+      benchmark::DoNotOptimize(json.data());
+      return json.size();
+    });
+    RegisterSerializer("StdStringReused", wants_escapes,
+                       [text](const GrantSet& set, std::size_t i) {
+                         text->clear();
+                         plain::AppendGrantJson(set.members[i], *text);
+                         benchmark::DoNotOptimize(text->data());
+                         return text->size();
+                       });
+  }
+  RegisterSerializer("Memcpy", false, [buffer](const GrantSet&, std::size_t i) {
+    const std::string_view json = GrantDocuments(GrantCase::kCanonical)[i];
+    std::memcpy(buffer->data(), json.data(), json.size());
+    benchmark::DoNotOptimize(*buffer);
+    return json.size();
+  });
+}
+
+}  // namespace
+}  // namespace ffgrant::bench
+
+int main(int argc, char** argv) {
+  ffgrant::bench::RegisterParse();
+  ffgrant::bench::RegisterSerialize();
+  return ffgrant::bench::RunBenchmarks(argc, argv, ffgrant::bench::Check);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the benchmarks are fed: seeded sets of 65,536 inputs in random order,
+// more than a branch predictor can learn. The texts of a set lie back to back
+// in memory in the order in which they are visited, so that what is timed is
+// the operation and not the way to its input.
+
+#ifndef FFGRANT_BENCH_INPUTS_H_
+#define FFGRANT_BENCH_INPUTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/partition.h"
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::bench {
+
+inline constexpr std::size_t kInputCount = 65536;
+
+// Texts back to back, with simdjson's padding behind the last one.
+class TextSet {
+ public:
+  static constexpr std::size_t kPadding = 64;
+
+  explicit TextSet(const std::vector<std::string>& texts);
+  TextSet(const TextSet&) = delete;
+  TextSet& operator=(const TextSet&) = delete;
+
+  std::size_t size() const { return views_.size(); }
+  std::string_view operator[](std::size_t i) const { return views_[i]; }
+  double average_size() const;
+
+ private:
+  std::string bytes_;
+  std::vector<std::string_view> views_;
+};
+
+// Small deterministic generator (SplitMix64), the same everywhere.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t Next();
+  std::uint64_t Below(std::uint64_t bound) { return Next() % bound; }
+  Uuid NextUuid();  // version 4
+
+ private:
+  std::uint64_t state_;
+};
+
+template <class T>
+void Shuffle(std::vector<T>& values, Random& random) {
+  for (std::size_t i = values.size(); i > 1; --i) {
+    std::swap(values[i - 1], values[random.Below(i)]);
+  }
+}
+
+enum class KeyCase {
+  kRandom,       // canonical; family and digit count equally likely, so that
+                 // the short ones, which are few, come more than once
+  kDistinct,     // canonical; 65,536 different ones of the 196,608 there are
+  kEarlyReject,  // the opening brace is another byte
+  kLateReject,   // the closing brace, or the digit before it, is another byte
+  kSpellings,    // with plus signs and zeros, which only lenient mode takes
+};
+const TextSet& PartitionKeys(KeyCase which);
+
+enum class IdCase {
+  kValid,        // canonical, digit counts equally likely
+  kEarlyReject,  // the opening brace, or the `f`, is another byte
+  kLateReject,   // the last hex digit is another byte
+  kSpellings,    // all four uuid forms, either case, plus signs and zeros
+};
+const TextSet& ExecutionIds(IdCase which);
+
+enum class GrantCase {
+  kCanonical,    // as the reference writes it
+  kReordered,    // members in any order
+  kWhitespace,   // indented
+  kEscaped,      // two bytes of each string as \u00xx
+  kEarlyReject,  // the first byte is none that a document begins with
+  kLateReject,   // the last byte is `]`
+};
+// Claim responses, about 200 bytes each.
+const TextSet& GrantDocuments(GrantCase which);
+
+const TextSet& UuidTexts();
+const TextSet& Lanes();
+const TextSet& GrantKeys();  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant
+const std::vector<Uuid>& Uuids();
+const std::vector<Partition>& Partitions();  // as kRandom's
+
+// Names used in the benchmarks' own names.
+std::string_view CaseName(KeyCase which);
+std::string_view CaseName(IdCase which);
+std::string_view CaseName(GrantCase which);
+
+// Hyphenated lowercase text, written plainly.
+std::string PlainUuidText(const Uuid& uuid);
+
+}  // namespace ffgrant::bench
+
+#endif  // FFGRANT_BENCH_INPUTS_H_

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keys, ids, slots and names as a competent developer writes them with the
+// standard library: what core is compared with, in time and in result.
+// Written from the contract, not from core.
+
+#ifndef FFGRANT_BENCH_PLAIN_BASELINES_H_
+#define FFGRANT_BENCH_PLAIN_BASELINES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/partition.h"
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::bench::plain {
+
+// ---- partition keys: std::from_chars, std::to_chars, std::string -----------
+
+std::optional<Partition> ParsePartitionKeyStrict(std::string_view text);
+std::optional<Partition> ParsePartitionKeyLenient(std::string_view text);
+
+// Writes at most 10 bytes and returns how many.
+std::size_t FormatPartitionKeyToChars(Partition partition, char* out);
+std::string FormatPartitionKeyString(Partition partition);
+
+// ---- uuids and execution ids ------------------------------------------------
+
+struct PlainExecutionId {
+  std::uint16_t index = 0;
+  Uuid uuid;
+};
+
+// std::from_chars, two hex digits at a time.
+std::optional<PlainExecutionId> ParseExecutionIdStrictFromChars(std::string_view text);
+// One comparison chain per hex digit.
+std::optional<PlainExecutionId> ParseExecutionIdStrictLoop(std::string_view text);
+// All four uuid forms.
+std::optional<PlainExecutionId> ParseExecutionIdLenient(std::string_view text);
+
+std::optional<Uuid> ParseUuidStrictFromChars(std::string_view text);
+std::optional<Uuid> ParseUuidStrictLoop(std::string_view text);
+
+void FormatUuid(const Uuid& uuid, char* out);  // 36 bytes
+std::string ExecutionIdString(std::uint16_t index, const Uuid& uuid);
+
+// ---- hashing and key names --------------------------------------------------
+
+std::uint16_t Crc16Bitwise(std::string_view bytes);
+std::uint16_t Crc16Table(std::string_view bytes);  // a byte at a time
+std::uint16_t HashSlot(std::string_view key);
+std::uint16_t HashSlot(Partition partition);
+
+std::string GrantKeyString(Partition partition, std::string_view execution_id);
+// The same into a string that keeps its capacity.
+void AppendGrantKey(Partition partition, std::string_view execution_id, std::string& out);
+std::string EligibleKeyString(Partition partition, std::string_view lane);
+
+}  // namespace ffgrant::bench::plain
+
+#endif  // FFGRANT_BENCH_PLAIN_BASELINES_H_

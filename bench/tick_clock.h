@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A clock for single operations of some tens of nanoseconds.
+
+#ifndef FFGRANT_BENCH_TICK_CLOCK_H_
+#define FFGRANT_BENCH_TICK_CLOCK_H_
+
+#include <chrono>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+namespace ffgrant::bench {
+
+// Readings that no instruction of the measured code can move across: the time
+// stamp counter on x86-64, steady_clock elsewhere.
+inline std::uint64_t TicksBefore() noexcept {
+#if defined(__x86_64__)
+  _mm_lfence();
+  const std::uint64_t ticks = __rdtsc();
+  _mm_lfence();
+  return ticks;
+#else
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+#endif
+}
+
+inline std::uint64_t TicksAfter() noexcept {
+#if defined(__x86_64__)
+  unsigned processor = 0;
+  const std::uint64_t ticks = __rdtscp(&processor);
+  _mm_lfence();
+  return ticks;
+#else
+  return TicksBefore();
+#endif
+}
+
+// Measured at first use, against steady_clock (20 ms).
+double NanosecondsPerTick();
+
+// What an empty measurement reads: the median of many. Latencies are reported
+// with it inside; it is reported beside them.
+double TimerOverheadNs();
+
+}  // namespace ffgrant::bench
+
+#endif  // FFGRANT_BENCH_TICK_CLOCK_H_
