@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The claim path of the embedded ledger. Every case claims executions in
+// random order, each once in its life; between the timed blocks the claimed
+// ones are completed, forgotten and created again. With several threads each
+// has its own part of the executions; all parts lie in all partitions.
+//
+// `clock:system` is the ledger's default; `clock:coarse` reads in a fifth of
+// the time. The baselines use the same one.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/bench_main.h"
+#include "bench/grant_baselines.h"
+#include "bench/ledger_history_check.h"
+#include "bench/population.h"
+#include "bench/tick_clock.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/json_scratch.h"
+
+namespace ffgrant::bench {
+namespace {
+
+constexpr std::size_t kBatch = 32;
+// Executions claimed between two readings of the benchmark's own clock.
+constexpr std::size_t kBlock = 32768;
+// A latency sample: enough for a p99.9.
+constexpr std::size_t kLatencySample = 131072;
+
+struct Range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+Range ThreadRange(const benchmark::State& state, std::size_t live) {
+  const auto thread = static_cast<std::size_t>(state.thread_index());
+  const auto threads = static_cast<std::size_t>(state.threads());
+  return {live * thread / threads, live * (thread + 1) / threads};
+}
+
+IssueGrantArgs IssueArgs() {
+  IssueGrantArgs args;
+  args.worker = kWorker;
+  args.lane = LaneIdView::Unchecked(kLane);
+  args.grant_ttl_ms = kGrantTtlMs;
+  return args;
+}
+
+ClaimArgs LeaseArgs() {
+  ClaimArgs args;
+  args.worker = kWorker;
+  args.lane = LaneIdView::Unchecked(kLane);
+  args.lease_ttl_ms = kLeaseTtlMs;
+  return args;
+}
+
+void SetExecution(const ExecutionIdView& id, ClaimArgs& args) {
+  args.execution_id = id;
+  args.lease_id = LeaseIdOf(id);
+  args.attempt_id = AttemptIdOf(id);
+}
+
+// Times what it is given, and counts its allocations.
+class BlockTimer {
+ public:
+  template <class Work>
+  void Run(benchmark::State& state, Work work) {
+    using Clock = std::chrono::steady_clock;
+    const std::uint64_t before = AllocationCount();
+    const Clock::time_point start = Clock::now();
+    const std::size_t failures = work();
+    const std::chrono::duration<double> elapsed = Clock::now() - start;
+    allocations_ += AllocationCount() - before;
+    state.SetIterationTime(elapsed.count());
+    if (failures != 0) state.SkipWithError("a call failed that must succeed");
+  }
+  void Report(benchmark::State& state) const {
+    const auto items = static_cast<double>(state.iterations());
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+    state.counters["allocs_per_op"] = benchmark::Counter(
+        items > 0 ? static_cast<double>(allocations_) / items : 0, benchmark::Counter::kAvgThreads);
+  }
+
+ private:
+  std::uint64_t allocations_ = 0;
+};
+
+// Times `work(fixture, begin, end)`, which claims the executions [begin, end)
+// of the population and returns how many calls failed.
+template <class Ledger, class Work>
+void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Work work) {
+  Fixture<Ledger>& fixture = Fixture<Ledger>::Of(live, clock);
+  const Range range = ThreadRange(state, live);
+  const std::size_t block = std::min(kBlock, range.end - range.begin);
+  std::size_t next = range.begin;
+  BlockTimer timer;
+  while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(block))) {
+    if (next + block > range.end) {
+      fixture.Rearm(range.begin, next);
+      next = range.begin;
+    }
+    timer.Run(state, [&] { return work(fixture, next, next + block); });
+    next += block;
+  }
+  fixture.Rearm(range.begin, next);
+  timer.Report(state);
+}
+
+// ---- what is timed ----------------------------------------------------------
+
+struct Pairs {
+  template <class Ledger>
+  std::size_t operator()(Fixture<Ledger>& fixture, std::size_t begin, std::size_t end) const {
+    IssueGrantArgs issue = IssueArgs();
+    ClaimArgs claim = LeaseArgs();
+    std::size_t failures = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      issue.execution_id = fixture.population()[i];
+      SetExecution(fixture.population()[i], claim);
+      const IssueOutcome issued = fixture.ledger().IssueClaimGrant(issue);
+      const ClaimOutcome claimed = fixture.ledger().Claim(claim);
+      failures += !issued || !claimed;
+    }
+    return failures;
+  }
+};
+
+struct BatchedPairs {
+  std::size_t operator()(Fixture<CoreLedger>& fixture, std::size_t begin, std::size_t end) const {
+    std::array<IssueGrantArgs, kBatch> issues;
+    std::array<ClaimArgs, kBatch> claims;
+    std::array<IssueOutcome, kBatch> issued;
+    std::array<ClaimOutcome, kBatch> claimed;
+    issues.fill(IssueArgs());
+    claims.fill(LeaseArgs());
+    std::size_t failures = 0;
+    for (std::size_t i = begin; i < end; i += kBatch) {
+      const std::size_t size = std::min(kBatch, end - i);
+      for (std::size_t k = 0; k < size; ++k) {
+        issues[k].execution_id = fixture.population()[i + k];
+        SetExecution(fixture.population()[i + k], claims[k]);
+      }
+      MemoryLedger& ledger = fixture.ledger().ledger();
+      ledger.IssueClaimGrants({issues.data(), size}, {issued.data(), size});
+      ledger.Claims({claims.data(), size}, {claimed.data(), size});
+      for (std::size_t k = 0; k < size; ++k) failures += !issued[k] || !claimed[k];
+    }
+    return failures;
+  }
+};
+
+// Issue, grant to JSON, JSON to grant, partition(), claim with what was read.
+struct Cycle {
+  std::shared_ptr<JsonScratch> scratch = std::make_shared<JsonScratch>();
+
+  std::size_t operator()(Fixture<CoreLedger>& fixture, std::size_t begin, std::size_t end) const {
+    IssueGrantArgs issue = IssueArgs();
+    ClaimArgs claim = LeaseArgs();
+    std::array<char, 512> json;
+    std::size_t failures = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      issue.execution_id = fixture.population()[i];
+      const IssueOutcome issued = fixture.ledger().IssueClaimGrant(issue);
+      const IssuedGrant grant(issue.execution_id, issued.expires_at);
+      const WriteResult written = SerializeClaimGrant(grant.view(), json);
+      ClaimGrantView read;
+      const GrantJsonResult parsed = ParseClaimGrant({json.data(), written.size}, *scratch, read);
+      const PartitionKeyResult partition = read.partition();
+      SetExecution(read.execution_id, claim);
+      const ClaimOutcome claimed = fixture.ledger().Claim(claim);
+      failures += !issued || !written || !parsed || !partition || !claimed;
+    }
+    return failures;
+  }
+};
+
+// The same with the plain baselines.
+struct PlainCycle {
+  std::shared_ptr<plain::SimdjsonGrantReader> reader =
+      std::make_shared<plain::SimdjsonGrantReader>();
+
+  std::size_t operator()(Fixture<MapLedger<StringKey>>& fixture, std::size_t begin,
+                         std::size_t end) const {
+    IssueGrantArgs issue = IssueArgs();
+    ClaimArgs claim = LeaseArgs();
+    std::string grant_key;
+    std::string json;
+    json.reserve(1024);  // with simdjson's padding
+    std::size_t failures = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      const ExecutionIdView& id = fixture.population()[i];
+      issue.execution_id = id;
+      const IssueOutcome issued = fixture.ledger().IssueClaimGrant(issue);
+      std::array<char, kMaxPartitionTagSize> tag;
+      const std::size_t tag_size = plain::FormatPartitionKeyToChars(id.partition(), tag.data());
+      grant_key.clear();
+      plain::AppendGrantKey(id.partition(), id.text(), grant_key);
+      json.clear();
+      plain::AppendGrantJson({id.text(),
+                              {tag.data(), tag_size},
+                              grant_key,
+                              static_cast<std::uint64_t>(issued.expires_at.value)},
+                             json);
+      plain::TypedGrant read;
+      const bool parsed = reader->ReadTyped(json, read);
+      SetExecution(id, claim);
+      const ClaimOutcome claimed = fixture.ledger().Claim(claim);
+      failures += !issued || !parsed || read.execution_id.uuid != id.uuid() || !claimed;
+    }
+    return failures;
+  }
+};
+
+// ---- cases with a loop of their own -----------------------------------------
+
+// The scheduler's choice and the claim of what it chose. At most half of the
+// executions are claimed before they are created again, so that there is
+// always a choice.
+void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& clock) {
+  Fixture<CoreLedger>& fixture = Fixture<CoreLedger>::Of(live, clock);
+  MemoryLedger& ledger = fixture.ledger().ledger();
+  const auto threads = static_cast<std::size_t>(state.threads());
+  const std::size_t block = std::min(kBlock, live / 2 / threads);
+  // Each thread is another instance and begins its rounds elsewhere.
+  const std::string instance = "worker-1-" + std::to_string(state.thread_index());
+  ClaimForWorkerArgs choose;
+  choose.worker = {kWorker.worker_id, {instance}};
+  choose.lane = LaneIdView::Unchecked(kLane);
+  choose.grant_ttl_ms = kGrantTtlMs;
+  std::vector<MintedExecutionId> taken;
+  taken.reserve(block);
+  BlockTimer timer;
+  while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(block))) {
+    timer.Run(state, [&] {
+      ClaimArgs claim = LeaseArgs();
+      std::size_t failures = 0;
+      for (std::size_t i = 0; i < block; ++i) {
+        const ClaimForWorkerOutcome chosen = ledger.ClaimForWorker(choose);
+        if (!chosen) {
+          ++failures;
+          continue;
+        }
+        const ExecutionIdView id = chosen.grant.view().execution_id;
+        SetExecution(id, claim);
+        failures += !ledger.Claim(claim, nullptr);
+        taken.emplace_back(id.partition().index, id.uuid());
+      }
+      return failures;
+    });
+    for (const MintedExecutionId& id : taken) fixture.Rearm(id.view());
+    taken.clear();
+  }
+  timer.Report(state);
+}
+
+double Percentile(const std::vector<std::uint32_t>& sorted, double share) {
+  const auto last = static_cast<double>(sorted.size() - 1);
+  return sorted[static_cast<std::size_t>(share * last + 0.5)] * NanosecondsPerTick();
+}
+
+void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t>& ticks) {
+  if (ticks.empty()) return;
+  std::sort(ticks.begin(), ticks.end());
+  const auto average = benchmark::Counter::kAvgThreads;
+  state.counters["p50_ns"] = benchmark::Counter(Percentile(ticks, 0.50), average);
+  state.counters["p99_ns"] = benchmark::Counter(Percentile(ticks, 0.99), average);
+  state.counters["p999_ns"] = benchmark::Counter(Percentile(ticks, 0.999), average);
+  state.counters["timer_ns"] = benchmark::Counter(TimerOverheadNs(), average);
+  state.counters["samples"] = benchmark::Counter(static_cast<double>(ticks.size()), average);
+}
+
+// Single claims, one by one, of executions whose grants were issued before in
+// another order: with a million live, each finds its execution cold. The
+// reading of the timer is inside what is reported.
+template <class Ledger>
+void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock) {
+  Fixture<Ledger>& fixture = Fixture<Ledger>::Of(live, clock);
+  const Range range = ThreadRange(state, live);
+  const std::size_t block = std::min(kLatencySample, range.end - range.begin);
+  const std::size_t blocks = (kLatencySample + block - 1) / block;
+  std::vector<std::size_t> order(block);
+  for (std::size_t i = 0; i < block; ++i) order[i] = range.begin + i;
+  Random random(13);
+  Shuffle(order, random);
+  std::vector<std::uint32_t> ticks;
+  ticks.reserve(8 * blocks * block);
+  const double ns_per_tick = NanosecondsPerTick();
+  TimerOverheadNs();
+  IssueGrantArgs issue = IssueArgs();
+  ClaimArgs claim = LeaseArgs();
+  bool failed = false;
+  while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(blocks * block))) {
+    std::uint64_t total = 0;
+    for (std::size_t b = 0; b < blocks; ++b) {
+      for (std::size_t i = range.begin; i < range.begin + block; ++i) {
+        issue.execution_id = fixture.population()[i];
+        failed |= !fixture.ledger().IssueClaimGrant(issue);
+      }
+      for (const std::size_t i : order) {
+        SetExecution(fixture.population()[i], claim);
+        const std::uint64_t before = TicksBefore();
+        const ClaimOutcome claimed = fixture.ledger().Claim(claim);
+        const std::uint64_t elapsed = TicksAfter() - before;
+        failed |= !claimed;
+        total += elapsed;
+        ticks.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(elapsed, UINT32_MAX)));
+      }
+      fixture.Rearm(range.begin, range.begin + block);
+    }
+    state.SetIterationTime(static_cast<double>(total) * ns_per_tick * 1e-9);
+  }
+  if (failed) state.SkipWithError("a call failed that must succeed");
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  ReportPercentiles(state, ticks);
+}
+
+// ---- registration -----------------------------------------------------------
+
+struct NamedClock {
+  const char* name;
+  const Clock* clock;
+};
+
+template <class Run>
+void Register(const std::string& name, std::size_t live, const NamedClock& clock, int threads,
+              Run run) {
+  const std::string full = "BM_" + name + "/live:" + std::to_string(live) + "/clock:" + clock.name;
+  benchmark::RegisterBenchmark(
+      full.c_str(), [=, c = clock.clock](benchmark::State& state) { run(state, live, *c); })
+      ->UseManualTime()
+      ->Threads(threads);
+}
+
+template <class Ledger, class Work>
+void RegisterBlocks(const std::string& name, std::size_t live, const NamedClock& clock,
+                    int threads) {
+  Register(name, live, clock, threads,
+           [](benchmark::State& state, std::size_t size, const Clock& c) {
+             RunBlocks<Ledger>(state, size, c, Work());
+           });
+}
+
+// Cases of one ledger stand together, since they share its fixture.
+void RegisterAll() {
+  const std::array<NamedClock, 2> clocks = {
+      {{"system", &SystemClock()}, {"coarse", &CoarseClock()}}};
+  for (const std::size_t live : {std::size_t{1000}, std::size_t{1'000'000}}) {
+    for (const NamedClock& clock : clocks) {
+      for (const int threads : {1, 2}) {
+        RegisterBlocks<CoreLedger, Pairs>("ClaimPairs_Ledger", live, clock, threads);
+        RegisterBlocks<CoreLedger, BatchedPairs>("ClaimPairs_LedgerBatch", live, clock, threads);
+        RegisterBlocks<CoreLedger, Cycle>("ClaimCycle_Ledger", live, clock, threads);
+        Register("ClaimForWorker_Ledger", live, clock, threads, RunClaimForWorker);
+        Register("ClaimLatency_Ledger", live, clock, threads, RunLatency<CoreLedger>);
+      }
+      for (const int threads : {1, 2}) {
+        RegisterBlocks<MapLedger<UuidKey>, Pairs>("ClaimPairs_AbslMapUuid", live, clock, threads);
+      }
+      for (const int threads : {1, 2}) {
+        RegisterBlocks<MapLedger<StringKey>, Pairs>("ClaimPairs_AbslMapString", live, clock,
+                                                    threads);
+        RegisterBlocks<MapLedger<StringKey>, PlainCycle>("ClaimCycle_Plain", live, clock, threads);
+        Register("ClaimLatency_AbslMapString", live, clock, threads,
+                 RunLatency<MapLedger<StringKey>>);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::bench
+
+int main(int argc, char** argv) {
+  ffgrant::bench::RegisterAll();
+  return ffgrant::bench::RunBenchmarks(argc, argv, ffgrant::bench::CheckLedgersAgree);
+}
