@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::size_t kShownFailures = 10;  // a kind
 constexpr std::size_t kShownBytes = 400;    // of a text
-constexpr std::string_view kNoKind = "(not a vector)";
 
 // Printable on one line, cut where it gets long.
 std::string Shown(std::string_view text) {
@@ -55,11 +55,9 @@ class Runner {
   bool Report() const;
 
  private:
-  void RunLine(const std::string& place, const std::string& line);
   void Count(std::string_view kind, const std::string& place, std::string_view input,
              const Case& result);
-  void Broken(const std::string& place, std::string_view input, std::string_view expected,
-              std::string_view got);
+  void Unreadable(const std::string& path, std::string_view expected, std::string_view got);
 
   simdjson::dom::parser parser_;
   std::map<std::string, Tally, std::less<>> tallies_;
@@ -68,7 +66,7 @@ class Runner {
 void Runner::RunFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    Broken(path, "", "a readable file", "none");
+    Unreadable(path, "a readable file", "none");
     return;
   }
   std::string line;
@@ -78,37 +76,12 @@ void Runner::RunFile(const std::string& path) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     ++vectors;
-    RunLine(path + ":" + std::to_string(number), line);
+    const Outcome outcome = CheckVector(line, parser_);
+    Count(outcome.kind, path + ":" + std::to_string(number), line, outcome.result);
   }
   if (file.bad() || vectors == 0) {
-    Broken(path, "", "a file of vectors", file.bad() ? "a read error" : "no vector");
+    Unreadable(path, "a file of vectors", file.bad() ? "a read error" : "no vector");
   }
-}
-
-void Runner::RunLine(const std::string& place, const std::string& line) {
-  simdjson::dom::element document;
-  const simdjson::error_code error = parser_.parse(line).get(document);
-  std::string_view name;
-  if (error != simdjson::SUCCESS) {
-    Broken(place, line, "a line of JSON", simdjson::error_message(error));
-    return;
-  }
-  if (document["kind"].get(name) != simdjson::SUCCESS) {
-    Broken(place, line, "an object with a member `kind`", "none");
-    return;
-  }
-  const VectorKind* kind = FindVectorKind(name);
-  if (kind == nullptr) {
-    Broken(place, line, "a known kind", name);
-    return;
-  }
-  Case result;
-  {
-    Object vector(document, "", result);
-    vector.Text("kind");
-    kind->check(vector, result);
-  }
-  Count(kind->name, place, line, result);
 }
 
 void Runner::Count(std::string_view kind, const std::string& place, std::string_view input,
@@ -127,11 +100,10 @@ void Runner::Count(std::string_view kind, const std::string& place, std::string_
   }
 }
 
-void Runner::Broken(const std::string& place, std::string_view input, std::string_view expected,
-                    std::string_view got) {
+void Runner::Unreadable(const std::string& path, std::string_view expected, std::string_view got) {
   Case result;
-  result.Fail("line", expected, got);
-  Count(kNoKind, place, input, result);
+  result.Fail("file", expected, got);
+  Count(kNoKind, path, "", result);
 }
 
 bool Runner::Report() const {

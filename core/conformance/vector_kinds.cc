@@ -316,6 +316,13 @@ void CheckKeySlot(Object& vector, Case& result) {
   result.SameNumber("slot", vector.Number("slot", kHashSlotCount - 1), HashSlot(key.view()));
 }
 
+struct VectorKind {
+  std::string_view name;
+  // Reads every member of `vector` but `kind`, runs ffgrant::core on what is
+  // given, and records in `result` what differs from what is expected.
+  void (*check)(Object& vector, Case& result);
+};
+
 constexpr VectorKind kKinds[] = {
     {"partition_key", CheckPartitionKey},
     {"execution_id", CheckExecutionId},
@@ -327,14 +334,39 @@ constexpr VectorKind kKinds[] = {
     {"keyspace", CheckKeyspace},
 };
 
-}  // namespace
-
-std::span<const VectorKind> VectorKinds() { return kKinds; }
-
 const VectorKind* FindVectorKind(std::string_view name) {
   const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
                                  [name](const VectorKind& k) { return k.name == name; });
   return kind == std::end(kKinds) ? nullptr : kind;
+}
+
+}  // namespace
+
+Outcome CheckVector(const std::string& line, simdjson::dom::parser& parser) {
+  Outcome outcome;
+  simdjson::dom::element document;
+  const simdjson::error_code error = parser.parse(line).get(document);
+  if (error != simdjson::SUCCESS) {
+    outcome.result.Fail("line", "JSON", simdjson::error_message(error));
+    return outcome;
+  }
+  std::string_view name;
+  if (document["kind"].get(name) != simdjson::SUCCESS) {
+    outcome.result.Fail("line", "an object with a member `kind`", "none");
+    return outcome;
+  }
+  const VectorKind* kind = FindVectorKind(name);
+  if (kind == nullptr) {
+    outcome.result.Fail("kind", "a known kind", name);
+    return outcome;
+  }
+  outcome.kind = kind->name;
+  {
+    Object vector(document, "", outcome.result);
+    vector.Text("kind");
+    kind->check(vector, outcome.result);
+  }  // reports the members that were not read
+  return outcome;
 }
 
 }  // namespace ffgrant::conformance

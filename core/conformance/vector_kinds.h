@@ -6,25 +6,25 @@
 #ifndef FFGRANT_CONFORMANCE_VECTOR_KINDS_H_
 #define FFGRANT_CONFORMANCE_VECTOR_KINDS_H_
 
-#include <span>
+#include <simdjson.h>
+
+#include <string>
 #include <string_view>
 
 #include "conformance/vector_case.h"
 
 namespace ffgrant::conformance {
 
-struct VectorKind {
-  std::string_view name;
-  // Reads every member of `vector` but `kind`, runs ffgrant::core on what is
-  // given, and records in `result` what differs from what is expected.
-  void (*check)(Object& vector, Case& result);
+// Stands for the kind of what is not a vector.
+inline constexpr std::string_view kNoKind = "(not a vector)";
+
+struct Outcome {
+  std::string_view kind = kNoKind;
+  Case result;
 };
 
-// Every kind there is.
-std::span<const VectorKind> VectorKinds();
-
-// The kind of that name, or null.
-const VectorKind* FindVectorKind(std::string_view name);
+// Checks one line of a vector file.
+Outcome CheckVector(const std::string& line, simdjson::dom::parser& parser);
 
 }  // namespace ffgrant::conformance
 
