@@ -41,19 +41,20 @@ std::string Replaced(std::string_view line, std::string_view from, std::string_v
 
 constexpr std::string_view kGood[] = {
     R"({"kind":"partition_key","input":"{fp:07}","ok":{"family":"flow","index":7,)"
-    R"("tag":"{fp:7}","canonical":false,"slot":10943}})",
+    R"("tag":"{fp:7}","canonical":false,"slot":5993}})",
     R"({"kind":"partition_key","input":"{fp:7}","ok":{"family":"flow","index":7,)"
     R"("tag":"{fp:7}","canonical":true,"slot":2729}})",
     R"({"kind":"partition_key","input":"{zz:0}","err":{"code":"unknown_family_prefix",)"
-    R"("payload":"zz","display":"unknown partition family prefix 'zz' (expected 'fp', 'b', 'q')"}
-})",
+    R"("payload":"zz",)"
+    R"x("display":"unknown partition family prefix 'zz' (expected 'fp', 'b', 'q')"}})x",
     R"({"kind":"partition_key","input":"{fp}","err":{"code":"malformed_body",)"
     R"("payload":null,"display":"partition key body must be '<prefix>:<index>'"}})",
     R"({"kind":"execution_id","input":"{fp:+7}:)" U R"(","ok":{"partition":7,)"
     R"("uuid":")" U R"(","canonical":false}})",
     R"({"kind":"execution_id","input":"{fp:x}:y","err":{"code":"invalid_partition_index",)"
     R"("payload":"x","display":"execution_id partition index is not a valid u16: x"}})",
-    R"({"kind":"claim_response","doc":"[\")" E R"(\",\"{fp:7}\",\"\\u0000\",18446744073709551615]",)"
+    R"({"kind":"claim_response","doc":"[\")" E
+    R"(\",\"{fp:7}\",\"\\u0000\",18446744073709551615]",)"
     R"("ok":{"execution_id":")" E R"(","partition_key":"{fp:7}","grant_key":"\u0000",)"
     R"("expires_at_ms":18446744073709551615,"converts":true}})",
     R"({"kind":"claim_response","doc":"[\"\",\"\",\"\",0]","ok":{"execution_id":"",)"
@@ -89,7 +90,7 @@ constexpr Edit kWrong[] = {
     {0, R"("index":7)", R"("index":8)"},
     {0, R"("tag":"{fp:7}")", R"("tag":"{fp:07}")"},
     {0, "false", "true"},
-    {0, "10943", "10944"},
+    {0, "5993", "5994"},
     {0, R"("ok")", R"("err")"},
     {1, "true", "false"},
     {1, "2729", "2730"},

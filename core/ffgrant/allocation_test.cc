@@ -17,6 +17,8 @@
 #include "ffgrant/grant.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/ingress.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/json_scratch.h"
 #include "ffgrant/key_names.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition_key.h"
@@ -173,6 +175,40 @@ TEST(AllocationTest, IngressDoesNotAllocate) {
         }
       }),
       0u);
+}
+
+TEST(AllocationTest, JsonDoesNotAllocateOnceTheScratchIsMade) {
+  constexpr std::string_view kCanonical =
+      R"({"execution_id":"{fp:7}:)" U R"(","partition_key":"{fp:7}",)"
+      R"("grant_key":"ff:exec:{fp:7}:{fp:7}:)" U R"(:claim_grant","expires_at_ms":1700000000000})";
+  const std::string deep = R"({"x":)" + std::string(10'000, '[');
+  const std::string_view documents[] = {
+      kCanonical,
+      R"( {"grant_key" : "\ud83d\ude00\n", "partition_key":"{zz:0}" ,"extra":{"a":[1,null]},)"
+      R"("expires_at_ms":1, "execution_id":"" } )",
+      R"(["{fp:7}:)" U R"(","\u007bfp:7}","k",18446744073709551615])",
+      R"({"execution_id":"\ud83d"})",
+      R"({"execution_id":1,,,)",
+      "\xFF",
+      "",
+      deep,
+  };
+  char buffer[1024];
+  JsonScratch scratch;
+  EXPECT_EQ(CountAllocations([&] {
+              for (const std::string_view document : documents) {
+                ClaimResponseView response;
+                const JsonResult parsed = ParseClaimResponse(document, scratch, response);
+                Use(parsed);
+                Use(SerializeClaimResponse(response, buffer));
+                ClaimGrantView grant;
+                if (ParseClaimGrant(document, scratch, grant)) {
+                  Use(SerializeClaimGrant(grant, buffer));
+                  Use(SerializeClaimGrant(grant, {}));
+                }
+              }
+            }),
+            0u);
 }
 
 #undef U
