@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Long random histories on the embedded ledger and the model side by side.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <random>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "ffgrant/claims/testing/ledger_pair.h"
+
+namespace ffgrant {
+namespace {
+
+using testing::LedgerPair;
+
+LedgerPair::Choose RandomChoices(std::uint32_t seed) {
+  return [random = std::mt19937(seed)](std::uint32_t bound) mutable {
+    return static_cast<std::uint32_t>(random() % bound);
+  };
+}
+
+std::vector<std::string> Words(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) {
+    words.push_back(word);
+  }
+  return words;
+}
+
+// What contract 7 lets a call answer in a state; states x outcomes.
+struct Expected {
+  const char* operations;
+  const char* states;
+  const char* outcomes;
+};
+
+constexpr char kTerminal[] = "completed failed failed_granted";
+constexpr char kRunnable[] =
+    "created created_granted created_delayed resumed resumed_granted "
+    "resumed_delayed";
+constexpr char kOwned[] = "leased due expired expired_granted revoked revoked_granted";
+
+const Expected kExpected[] = {
+    // Creation. A granted terminal execution is one that was reclaimed too
+    // often.
+    {"create", "absent", "waiting delayed"},
+    {"create", kRunnable, "duplicate"},
+    {"create", kOwned, "duplicate"},
+    {"create", "suspended", "duplicate"},
+    {"create", kTerminal, "duplicate"},
+    {"create_badly", "any", "invalid_input"},
+
+    // Every ttl is looked at first.
+    {"issue claim claim_resumed renew issue_reclaim reclaim resume", "absent", "invalid_input"},
+    {"issue claim claim_resumed renew issue_reclaim reclaim resume", kRunnable, "invalid_input"},
+    {"issue claim claim_resumed renew issue_reclaim reclaim resume", kOwned, "invalid_input"},
+    {"issue claim claim_resumed renew issue_reclaim reclaim resume", "suspended", "invalid_input"},
+    {"issue claim claim_resumed renew issue_reclaim reclaim resume", kTerminal, "invalid_input"},
+    {"claim_for_worker", "any", "none no_eligible_execution invalid_input"},
+
+    // Then existence.
+    {"issue claim claim_resumed renew revoke issue_reclaim reclaim suspend resume complete "
+     "complete_override forget mark_expired",
+     "absent", "execution_not_found"},
+
+    // 7.1
+    {"issue", "created resumed", "none execution_not_in_eligible_set capability_mismatch"},
+    {"issue", "created_granted resumed_granted", "grant_already_exists"},
+    {"issue", "created_delayed resumed_delayed suspended", "execution_not_eligible"},
+    {"issue", kOwned, "execution_not_eligible"},
+    {"issue", kTerminal, "execution_not_eligible"},
+
+    // 7.2
+    {"claim", "created", "invalid_claim_grant"},
+    {"claim", "created_granted", "none invalid_claim_grant"},
+    {"claim", "resumed resumed_granted", "use_claim_resumed_execution"},
+    {"claim", "created_delayed resumed_delayed suspended", "execution_not_leaseable"},
+    {"claim", kOwned, "execution_not_leaseable"},
+    {"claim", kTerminal, "execution_not_leaseable"},
+
+    // 7.3
+    {"claim_resumed", "created created_granted created_delayed", "not_a_resumed_execution"},
+    {"claim_resumed", "resumed resumed_delayed", "invalid_claim_grant"},
+    {"claim_resumed", "resumed_granted", "none invalid_claim_grant"},
+    {"claim_resumed", "suspended", "execution_not_leaseable"},
+    {"claim_resumed", kOwned, "execution_not_leaseable"},
+    {"claim_resumed", kTerminal, "execution_not_leaseable"},
+
+    // 7.4, and what else needs a fence
+    {"renew suspend complete", kRunnable, "fence_required partial_fence_triple"},
+    {"renew suspend complete", kOwned, "fence_required partial_fence_triple"},
+    {"renew suspend complete", "suspended", "fence_required partial_fence_triple"},
+    {"renew suspend complete", kTerminal, "fence_required partial_fence_triple"},
+    {"complete_override", kRunnable, "partial_fence_triple"},
+    {"complete_override", kOwned, "partial_fence_triple"},
+    {"complete_override", "suspended", "partial_fence_triple"},
+    {"complete_override", kTerminal, "partial_fence_triple"},
+    {"renew suspend complete complete_override", kRunnable, "execution_not_active"},
+    {"renew suspend complete complete_override", "suspended", "execution_not_active"},
+    {"renew suspend complete complete_override", kTerminal, "execution_not_active"},
+    {"renew suspend complete complete_override", "leased", "none stale_lease"},
+    {"renew suspend complete complete_override", "due expired expired_granted", "lease_expired"},
+    {"renew suspend complete complete_override", "revoked revoked_granted", "lease_revoked"},
+
+    // 7.5
+    {"mark_expired", kRunnable, "not_active"},
+    {"mark_expired", "suspended", "not_active"},
+    {"mark_expired", kTerminal, "not_active"},
+    {"mark_expired", "leased", "not_yet_expired"},
+    {"mark_expired", "due", "none"},
+    {"mark_expired", "expired expired_granted", "already_expired"},
+    {"mark_expired", "revoked revoked_granted", "already_revoked"},
+    {"revoke", kRunnable, "execution_not_active"},
+    {"revoke", "suspended", "execution_not_active"},
+    {"revoke", kTerminal, "execution_not_active"},
+    {"revoke", "leased due", "none stale_lease"},
+    {"revoke", "expired expired_granted", "already_expired"},
+    {"revoke", "revoked revoked_granted", "already_revoked"},
+
+    // 7.6
+    {"issue_reclaim", kRunnable, "execution_not_reclaimable"},
+    {"issue_reclaim", "suspended leased due", "execution_not_reclaimable"},
+    {"issue_reclaim", kTerminal, "execution_not_reclaimable"},
+    {"issue_reclaim", "expired revoked", "none capability_mismatch"},
+    {"issue_reclaim", "expired_granted revoked_granted", "grant_already_exists"},
+    {"reclaim", kRunnable, "execution_not_reclaimable"},
+    {"reclaim", "suspended leased due", "execution_not_reclaimable"},
+    {"reclaim", kTerminal, "execution_not_reclaimable"},
+    {"reclaim", "expired revoked", "invalid_claim_grant max_retries_exhausted"},
+    {"reclaim", "expired_granted revoked_granted",
+     "none invalid_claim_grant max_retries_exhausted"},
+
+    {"resume", "suspended", "none delayed"},
+    {"resume", kRunnable, "execution_not_suspended"},
+    {"resume", kOwned, "execution_not_suspended"},
+    {"resume", kTerminal, "execution_not_suspended"},
+
+    {"forget", kTerminal, "none"},
+    {"forget", kRunnable, "invalid_input"},
+    {"forget", kOwned, "invalid_input"},
+    {"forget", "suspended", "invalid_input"},
+    {"maintain", "any", "nothing expired promoted"},
+};
+
+std::set<std::string> ExpectedSightings() {
+  std::set<std::string> expected;
+  for (const Expected& row : kExpected) {
+    for (const std::string& operation : Words(row.operations)) {
+      for (const std::string& state : Words(row.states)) {
+        for (const std::string& outcome : Words(row.outcomes)) {
+          expected.insert(state + " " + operation + " " + outcome);
+        }
+      }
+    }
+  }
+  return expected;
+}
+
+TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
+  constexpr int kHistories = 8;
+  constexpr int kCalls = 25'000;
+  std::set<std::string> seen;
+  for (std::uint32_t seed = 1; seed <= kHistories; ++seed) {
+    LedgerPair pair(RandomChoices(seed));
+    for (int call = 0; call < kCalls; ++call) {
+      ASSERT_TRUE(pair.Step()) << "seed " << seed << ", call " << call << ": " << pair.problem();
+    }
+    seen.insert(pair.seen().begin(), pair.seen().end());
+  }
+  // What was never seen was never tested, and nothing else may be seen.
+  const std::set<std::string> expected = ExpectedSightings();
+  for (const std::string& sighting : expected) {
+    EXPECT_EQ(seen.count(sighting), 1u) << "never seen: " << sighting;
+  }
+  for (const std::string& sighting : seen) {
+    EXPECT_EQ(expected.count(sighting), 1u) << "not expected: " << sighting;
+  }
+}
+
+// Short histories from many seeds: the first calls matter as much as the
+// later ones.
+TEST(MemoryLedgerPropertyTest, ManyShortHistories) {
+  for (std::uint32_t seed = 1000; seed < 1500; ++seed) {
+    LedgerPair pair(RandomChoices(seed));
+    for (int call = 0; call < 60; ++call) {
+      ASSERT_TRUE(pair.Step()) << "seed " << seed << ", call " << call << ": " << pair.problem();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger and the model, driven side by side through one history:
+// after every call the outcomes, the details and the stored state must be the
+// same, and the invariants must hold. What is called with what comes from a
+// stream of choices: a random generator's, or a fuzzer's bytes.
+
+#ifndef FFGRANT_CLAIMS_TESTING_LEDGER_PAIR_H_
+#define FFGRANT_CLAIMS_TESTING_LEDGER_PAIR_H_
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/clock.h"
+#include "ffgrant/claims/memory_ledger.h"
+#include "ffgrant/claims/testing/lease_observer.h"
+#include "ffgrant/claims/testing/model_ledger.h"
+
+namespace ffgrant::testing {
+
+class LedgerPair {
+ public:
+  // Returns a number below `bound`, which is never 0.
+  using Choose = std::function<std::uint32_t(std::uint32_t bound)>;
+
+  explicit LedgerPair(Choose choose);
+
+  // One call, chosen, on both. False if they differ or an invariant broke.
+  bool Step();
+  const std::string& problem() const { return problem_; }
+  // "<state> <operation> <outcome>" of every call so far; states are named
+  // after what an execution can be told apart by (StateName).
+  const std::set<std::string>& seen() const { return seen_; }
+
+ private:
+  struct Execution {
+    std::string id;
+    std::string lane;
+    ExecutionIdView View() const { return ParseExecutionId(id, ParseMode::kLenient).id; }
+  };
+  struct Target {
+    ExecutionIdView id;
+    LaneIdView lane;
+  };
+
+  Target ChooseTarget();
+  WorkerIdentity ChooseWorker(std::string_view id);
+  LaneIdView ChooseLane(LaneIdView own);
+  std::int64_t ChooseTtl();
+  const CapabilitySet* ChooseOffered();
+  OptionalFence ChooseFence(std::string_view id);
+  Uuid NextUuid();
+  bool OneIn(std::uint32_t n) { return choose_(n) == 0; }
+
+  void MoveClock();
+  void Create(const Target& target);
+  void Issue(const Target& target, bool reclaim);
+  void ClaimForWorker();
+  void Claim(const Target& target);
+  void ClaimResumed(const Target& target);
+  void Renew(const Target& target);
+  void MarkExpired(const Target& target);
+  void Revoke(const Target& target);
+  void Reclaim(const Target& target);
+  void Suspend(const Target& target);
+  void Resume(const Target& target);
+  void Complete(const Target& target);
+  void Maintain();
+  void Forget(const Target& target);
+
+  void NoteLease(const Target& target, WorkerIdentity worker, std::int64_t ttl_ms,
+                 const ClaimOutcome& outcome);
+  std::string StateName(const ExecutionIdView& id);
+  void See(std::string_view operation, std::string_view outcome);
+  template <class T>
+  void Same(std::string_view operation, const T& memory, const T& model);
+  void CompareState(const ExecutionIdView& id);
+  void CompareEverything();
+  void Problem(const std::string& text);
+
+  Choose choose_;
+  ManualClock clock_;
+  MemoryLedger memory_;
+  ModelLedger model_;
+  LeaseObserver observer_;
+  std::vector<Execution> executions_;
+  std::vector<CapabilitySet> offered_;
+  std::vector<CapabilitySet> required_;
+  ErrorDetails memory_details_;
+  ErrorDetails model_details_;
+  std::uint64_t next_uuid_ = 0;
+  std::string state_before_;
+  std::string problem_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_CLAIMS_TESTING_LEDGER_PAIR_H_
