@@ -415,7 +415,7 @@ Outcome ModelLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noe
 
 ResumeOutcome ModelLedger::Resume(const ResumeArgs& args, ErrorDetails* details) noexcept {
   Clear(details);
-  if (!TtlInRange(args.delay_ms, "resume_delay_ms", details)) {
+  if (!TtlInRange(args.delay_ms, "delay_ms", details)) {
     return Refuse<ResumeOutcome>(ClaimError::kInvalidInput);
   }
   Hash* core = Core(args.execution_id);
