@@ -16,6 +16,7 @@
 #include "ffgrant/internal/json_reader.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
+#include "ffgrant/json/string_list.h"
 
 namespace ffgrant::internal {
 
@@ -65,6 +66,9 @@ struct MemberValue {
 
   std::optional<std::string_view> optional_text() const noexcept {
     return present ? std::optional(text) : std::nullopt;
+  }
+  StringList list() const noexcept {
+    return StringList::Packed(text.data(), static_cast<std::size_t>(number));
   }
 };
 

@@ -14,6 +14,7 @@
 
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/string_scan.h"
+#include "ffgrant/json/string_list.h"
 #include "ffgrant/write_result.h"
 
 namespace ffgrant::internal {
@@ -68,6 +69,18 @@ WriteResult WriteJson(std::span<char> out, const Emit& emit) noexcept {
   JsonAppender appender(out.data());
   emit(appender);
   return {sizer.size(), WriteError::kNone};
+}
+
+template <class Sink>
+void EmitList(Sink& sink, const StringList& list) noexcept {
+  sink.Raw("[");
+  bool first = true;
+  for (const std::string_view text : list) {
+    if (!first) sink.Raw(",");
+    first = false;
+    sink.Text(text);
+  }
+  sink.Raw("]");
 }
 
 template <class Sink>
