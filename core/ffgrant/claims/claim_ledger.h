@@ -56,8 +56,8 @@ struct CreateExecutionArgs {
   LaneIdView lane;
   std::int64_t priority = 0;                       // higher first, 0..9000
   const CapabilitySet* required = nullptr;         // none: any worker will do
-  std::optional<TimestampMs> delay_until;          // not eligible before
-  std::optional<std::uint32_t> max_reclaim_count;  // the execution's own cap
+  std::optional<TimestampMs> delay_until = {};          // not eligible before
+  std::optional<std::uint32_t> max_reclaim_count = {};  // the execution's own cap
 };
 
 struct IssueGrantArgs {
@@ -66,9 +66,9 @@ struct IssueGrantArgs {
   LaneIdView lane;
   std::int64_t grant_ttl_ms = 0;  // <= 0: OK is reported and no grant remains
   const CapabilitySet* offered = nullptr;
-  std::string_view capability_hash;      // these three are kept with the grant
-  std::string_view route_snapshot_json;  // and never looked at
-  std::string_view admission_summary;
+  std::string_view capability_hash = {};      // these three are kept with the
+  std::string_view route_snapshot_json = {};  // grant and never looked at
+  std::string_view admission_summary = {};
 };
 
 struct ClaimForWorkerArgs {
@@ -115,7 +115,7 @@ struct RenewArgs {
 
 struct RevokeArgs {
   ExecutionIdView execution_id;
-  std::optional<LeaseId> expected_lease_id;
+  std::optional<LeaseId> expected_lease_id = {};
 };
 
 struct ReclaimArgs {
@@ -125,7 +125,7 @@ struct ReclaimArgs {
   LeaseId lease_id;
   std::int64_t lease_ttl_ms = 0;
   AttemptId attempt_id;
-  std::optional<std::uint32_t> max_reclaim_count;
+  std::optional<std::uint32_t> max_reclaim_count = {};
 };
 
 struct SuspendArgs {

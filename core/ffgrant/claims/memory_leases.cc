@@ -55,7 +55,8 @@ bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker
                                     const LeaseId& lease_id, std::int64_t ttl_ms,
                                     std::int64_t now) noexcept {
   // Mostly the instance that was granted is the one that claims.
-  const bool same = names.Second(record.grant_worker) == worker.worker_instance_id.text;
+  const bool same =
+      internal::TextEqual(names.Second(record.grant_worker), worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker
                            : names.Intern(worker.worker_id.text, worker.worker_instance_id.text);
   const NameId lane_name = LaneName(record, lane);

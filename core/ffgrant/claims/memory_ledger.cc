@@ -60,21 +60,6 @@ MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
       queues(table, o.max_lanes, partition_count),
       names_in_use(o.max_names + 1) {}
 
-MemoryLedger::Impl::Held MemoryLedger::Impl::Find(const ExecutionIdView& id,
-                                                  std::uint64_t hash) noexcept {
-  Held held;
-  if (!id.is_canonical()) return held;
-  held.lock = std::unique_lock(table.LockOf(hash));
-  held.slot = table.Find(hash, id);
-  if (held.slot != kNoSlot) held.record = &table[held.slot];
-  return held;
-}
-
-NameId MemoryLedger::Impl::LaneName(const Record& record, LaneIdView lane) noexcept {
-  if (lanes.Text(record.lane) == lane.text()) return 0;
-  return names.Intern(lane.text());
-}
-
 bool MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
   for (std::size_t region = 0; region < table.region_count(); ++region) {
@@ -121,25 +106,31 @@ IssueOutcome MemoryLedger::Impl::Issue(Record& record, const IssueGrantArgs& arg
   const NameId worker =
       names.Intern(args.worker.worker_id.text, args.worker.worker_instance_id.text);
   const NameId lane = LaneName(record, args.lane);
-  const NameId hash = names.Intern(args.capability_hash);
-  const NameId route = names.Intern(args.route_snapshot_json);
-  const NameId admission = names.Intern(args.admission_summary);
-  if (std::max({worker, lane, hash, route, admission}) == NamePool::kFull) {
+  if (worker == NamePool::kFull || lane == NamePool::kFull) {
     outcome.error = ClaimError::kLedgerFull;
     return outcome;
   }
-  record.has_grant = true;
-  record.grant_worker = worker;
-  record.grant_created_at = now;
-  record.grant_expires_at = outcome.expires_at.value;
-  const bool plain = (lane | hash | route | admission) == 0;
-  if (!plain || !record.grant_is_plain) {
-    record.grant_is_plain = plain;
+  const bool opaque_texts = args.capability_hash.size() + args.route_snapshot_json.size() +
+                                args.admission_summary.size() !=
+                            0;
+  if (lane != 0 || opaque_texts || !record.grant_is_plain) {
+    const NameId hash = names.Intern(args.capability_hash);
+    const NameId route = names.Intern(args.route_snapshot_json);
+    const NameId admission = names.Intern(args.admission_summary);
+    if (std::max({hash, route, admission}) == NamePool::kFull) {
+      outcome.error = ClaimError::kLedgerFull;
+      return outcome;
+    }
+    record.grant_is_plain = lane == 0 && !opaque_texts;
     record.grant_lane = lane;
     record.capability_hash = hash;
     record.route_snapshot_json = route;
     record.admission_summary = admission;
   }
+  record.has_grant = true;
+  record.grant_worker = worker;
+  record.grant_created_at = now;
+  record.grant_expires_at = outcome.expires_at.value;
   return outcome;
 }
 
@@ -327,7 +318,7 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
       if (!internal::IsEligible(record.state)) return false;
       const MintedExecutionId id(record.partition, record.uuid);
       const IssueOutcome issued = m.Issue(
-          record, {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered, {}, {}, {}},
+          record, {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered},
           m.Now(), nullptr);
       if (issued.error == ClaimError::kGrantAlreadyExists) return false;
       outcome.error = issued.error;

@@ -62,8 +62,8 @@ class MemoryLedgerAllocationTest : public ::testing::Test {
     create.lane = lane_;
     if (!ledger_.CreateExecution(create)) return false;
     if (!ledger_.IssueClaimGrant(Issue(id, kWorker))) return false;
-    const ClaimOutcome claimed = ledger_.Claim(
-        {id, kWorker, lane_, LeaseId{uuids_.Next()}, 1000, AttemptId{uuids_.Next()}});
+    const ClaimOutcome claimed =
+        ledger_.Claim({id, kWorker, lane_, LeaseId{uuids_.Next()}, 1000, AttemptId{uuids_.Next()}});
     if (!claimed) return false;
     if (!ledger_.Renew({id, claimed.lease.attempt_index, claimed.lease.fence, 1000})) return false;
     if (!ledger_.Suspend({id, claimed.lease.fence})) return false;

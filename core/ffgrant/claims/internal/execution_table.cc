@@ -10,36 +10,13 @@
 #include <cstring>
 #include <new>
 
-#include "ffgrant/claims/internal/mix.h"
 #include "ffgrant/uuid_generator.h"
 
 namespace ffgrant::internal {
 namespace {
 
-// A word of tags, a byte a slot. A taken slot's tag has the top bit set.
-constexpr std::size_t kSlotsPerWord = 8;
 constexpr std::uint8_t kEmpty = 0;   // ends a search
 constexpr std::uint8_t kErased = 1;  // does not
-constexpr std::uint64_t kOnes = 0x0101010101010101u;
-constexpr std::uint64_t kTops = 0x8080808080808080u;
-
-std::uint8_t TagOf(std::uint64_t hash) noexcept {
-  return static_cast<std::uint8_t>(hash >> 56 | 0x80);
-}
-
-// The top bits of the bytes of `word` that equal `tag`, and perhaps of one
-// above such a byte: a hint that is checked against the record.
-std::uint64_t Matches(std::uint64_t word, std::uint8_t tag) noexcept {
-  const std::uint64_t x = word ^ kOnes * tag;
-  return (x - kOnes) & ~x & kTops;
-}
-
-// Exact: bytes that are zero.
-bool HasEmpty(std::uint64_t word) noexcept { return ((word - kOnes) & ~word & kTops) != 0; }
-
-std::size_t LowestByte(std::uint64_t tops) noexcept {
-  return static_cast<std::size_t>(std::countr_zero(tops)) / 8;
-}
 
 // Records spread over regions like balls over bins. Room for 16 standard
 // deviations above the mean means that no region fills up before the ledger.
@@ -88,19 +65,6 @@ ExecutionTable::ExecutionTable(std::size_t max_executions)
 
 ExecutionTable::~ExecutionTable() = default;
 
-std::uint64_t ExecutionTable::Hash(std::uint16_t partition, const Uuid& uuid) const noexcept {
-  std::uint64_t words[2];
-  std::memcpy(words, uuid.bytes.data(), sizeof words);
-  return Mix(words[0] ^ seed_, Mix(words[1] ^ kMixA, partition ^ kMixB));
-}
-
-std::size_t ExecutionTable::FirstWord(std::uint64_t hash) const noexcept {
-  // The middle bits, since the low ones chose the region and the high ones are
-  // the tag.
-  const std::uint64_t middle = hash >> 16 & 0xFFFFFFFF;
-  return RegionOf(hash) * region_words_ + (middle * region_words_ >> 32);
-}
-
 std::size_t ExecutionTable::NextWord(std::size_t word) const noexcept {
   const std::size_t next = word + 1;
   return next % region_words_ == 0 ? next - region_words_ : next;
@@ -119,22 +83,6 @@ void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
   word.store(others | std::uint64_t{tag} << shift, std::memory_order_relaxed);
 }
 
-Slot ExecutionTable::Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
-  std::size_t word = FirstWord(hash);
-  for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
-    const std::uint64_t tags = tags_[word].load(std::memory_order_relaxed);
-    for (std::uint64_t m = Matches(tags, TagOf(hash)); m != 0; m &= m - 1) {
-      const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
-      const ExecutionRecord& record = records_[slot];
-      if (record.uuid == id.uuid() && record.partition == id.partition().index) {
-        return static_cast<Slot>(slot);
-      }
-    }
-    if (HasEmpty(tags)) return kNoSlot;
-  }
-  return kNoSlot;
-}
-
 Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
   if (size_.fetch_add(1, std::memory_order_relaxed) >= max_executions_) {
     size_.fetch_sub(1, std::memory_order_relaxed);
@@ -142,7 +90,7 @@ Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
   }
   std::size_t word = FirstWord(hash);
   for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
-    const std::uint64_t free = ~tags_[word].load(std::memory_order_relaxed) & kTops;
+    const std::uint64_t free = ~tags_[word].load(std::memory_order_relaxed) & kByteTops;
     if (free == 0) continue;
     const auto slot = static_cast<Slot>(word * kSlotsPerWord + LowestByte(free));
     SetTag(slot, TagOf(hash));
@@ -156,7 +104,7 @@ void ExecutionTable::Erase(Slot slot) noexcept {
   // No search went past a word that has an empty slot, so that this one may
   // become empty too.
   const std::uint64_t tags = tags_[slot / kSlotsPerWord].load(std::memory_order_relaxed);
-  SetTag(slot, HasEmpty(tags) ? kEmpty : kErased);
+  SetTag(slot, HasEmptyTag(tags) ? kEmpty : kErased);
   size_.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -168,7 +116,7 @@ void ExecutionTable::PrefetchTags(std::uint64_t hash) const noexcept {
 
 void ExecutionTable::PrefetchRecord(std::uint64_t hash) const noexcept {
   const std::size_t word = FirstWord(hash);
-  const std::uint64_t m = Matches(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
+  const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
   if (m == 0) return;
   const auto* const record =
       reinterpret_cast<const char*>(&records_[word * kSlotsPerWord + LowestByte(m)]);

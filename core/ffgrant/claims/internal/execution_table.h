@@ -6,12 +6,15 @@
 #define FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "ffgrant/claims/internal/execution_record.h"
+#include "ffgrant/claims/internal/short_text.h"
 #include "ffgrant/claims/internal/spin_lock.h"
 #include "ffgrant/execution_id.h"
 
@@ -20,6 +23,33 @@ namespace ffgrant::internal {
 // The place of a record, fixed from insertion to removal.
 using Slot = std::uint32_t;
 inline constexpr Slot kNoSlot = 0xFFFFFFFF;
+
+// Tags of slots, a byte each, eight in a word. A taken slot's tag has the top
+// bit set; 0 is empty and ends a search; 1 was taken once and does not.
+inline constexpr std::size_t kSlotsPerWord = 8;
+
+inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
+  return static_cast<std::uint8_t>(hash >> 56 | 0x80);
+}
+
+inline constexpr std::uint64_t kByteOnes = 0x0101010101010101u;
+inline constexpr std::uint64_t kByteTops = 0x8080808080808080u;
+
+// The top bits of the bytes of `word` that equal `tag`, and perhaps of one
+// above such a byte: a hint that is checked against the record.
+inline std::uint64_t MatchTag(std::uint64_t word, std::uint8_t tag) noexcept {
+  const std::uint64_t x = word ^ kByteOnes * tag;
+  return (x - kByteOnes) & ~x & kByteTops;
+}
+
+// Exact: is some byte zero?
+inline bool HasEmptyTag(std::uint64_t word) noexcept {
+  return ((word - kByteOnes) & ~word & kByteTops) != 0;
+}
+
+inline std::size_t LowestByte(std::uint64_t tops) noexcept {
+  return static_cast<std::size_t>(std::countr_zero(tops)) / 8;
+}
 
 // A hash table in regions with a lock each, so that threads rarely meet. A
 // slot has a one-byte tag (7 bits of the hash), eight tags a word, all tags
@@ -36,16 +66,31 @@ class ExecutionTable {
   ExecutionTable& operator=(const ExecutionTable&) = delete;
 
   std::uint64_t Hash(const ExecutionIdView& id) const noexcept {
-    return Hash(id.partition().index, id.uuid());
+    std::uint64_t words[2];
+    std::memcpy(words, id.uuid().bytes.data(), sizeof words);
+    return Mix(words[0] ^ seed_, Mix(words[1] ^ kMixA, id.partition().index ^ kMixB));
   }
-  std::uint64_t Hash(std::uint16_t partition, const Uuid& uuid) const noexcept;
 
   // The lock that guards every record with this hash, or in this slot.
   SpinLock& LockOf(std::uint64_t hash) noexcept { return regions_[RegionOf(hash)].lock; }
   SpinLock& LockOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_].lock; }
 
   // Under the lock: the slot, or kNoSlot.
-  Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept;
+  Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
+    std::size_t word = FirstWord(hash);
+    for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
+      const std::uint64_t tags = tags_[word].load(std::memory_order_relaxed);
+      for (std::uint64_t m = MatchTag(tags, TagOf(hash)); m != 0; m &= m - 1) {
+        const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
+        const ExecutionRecord& record = records_[slot];
+        if (record.uuid == id.uuid() && record.partition == id.partition().index) {
+          return static_cast<Slot>(slot);
+        }
+      }
+      if (HasEmptyTag(tags)) break;
+    }
+    return kNoSlot;
+  }
   // Under the lock: a free slot, now taken; kNoSlot if the table is full.
   Slot Insert(std::uint64_t hash) noexcept;
   // Under the lock.
@@ -76,7 +121,12 @@ class ExecutionTable {
   };
 
   std::size_t RegionOf(std::uint64_t hash) const noexcept { return hash & (region_count_ - 1); }
-  std::size_t FirstWord(std::uint64_t hash) const noexcept;
+  std::size_t FirstWord(std::uint64_t hash) const noexcept {
+    // The middle bits, since the low ones chose the region and the high ones
+    // are the tag.
+    const std::uint64_t middle = hash >> 16 & 0xFFFFFFFF;
+    return RegionOf(hash) * region_words_ + (middle * region_words_ >> 32);
+  }
   std::size_t NextWord(std::size_t word) const noexcept;
   std::uint8_t TagAt(Slot slot) const noexcept;
   void SetTag(Slot slot, std::uint8_t tag) noexcept;

@@ -41,7 +41,14 @@ class MemoryLedger::Impl {
     Record& operator*() const noexcept { return *record; }
   };
   Held Find(const ExecutionIdView& id) noexcept { return Find(id, table.Hash(id)); }
-  Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept;
+  Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
+    Held held;
+    if (!id.is_canonical()) return held;
+    held.lock = std::unique_lock(table.LockOf(hash));
+    held.slot = table.Find(hash, id);
+    if (held.slot != internal::kNoSlot) held.record = &table[held.slot];
+    return held;
+  }
 
   std::int64_t Now() const noexcept { return clock.Now().value; }
 
@@ -50,7 +57,7 @@ class MemoryLedger::Impl {
   }
   // Instance and lane are recorded, not compared (contract 7.7, 5).
   bool GrantIsOf(const Record& record, const WorkerIdentity& worker) const noexcept {
-    return names.First(record.grant_worker) == worker.worker_id.text;
+    return internal::TextEqual(names.First(record.grant_worker), worker.worker_id.text);
   }
 
   // The checks and the write of 7.1 behind the state check; under the lock.
@@ -73,7 +80,10 @@ class MemoryLedger::Impl {
 
   // The number of a lane that isn't the execution's own; 0 if it is.
   // NamePool::kFull if there is no room.
-  internal::NameId LaneName(const Record& record, LaneIdView lane) noexcept;
+  internal::NameId LaneName(const Record& record, LaneIdView lane) noexcept {
+    return internal::TextEqual(lanes.Text(record.lane), lane.text()) ? 0
+                                                                     : names.Intern(lane.text());
+  }
 
   // Frees names that no record refers to. True if there were any.
   bool MakeRoomForNames() noexcept;

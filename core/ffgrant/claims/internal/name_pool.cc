@@ -7,8 +7,6 @@
 #include <cstring>
 #include <mutex>
 
-#include "ffgrant/claims/internal/mix.h"
-
 namespace ffgrant::internal {
 
 NamePool::NamePool(std::size_t max_names, std::size_t max_bytes)
@@ -23,26 +21,14 @@ NamePool::NamePool(std::size_t max_names, std::size_t max_bytes)
   for (std::size_t id = max_names; id >= 1; --id) free_.push_back(static_cast<NameId>(id));
 }
 
-NameId NamePool::Find(std::uint64_t hash, std::string_view first,
-                      std::string_view second) const noexcept {
-  for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
-    // The entry was written before its number was stored here.
-    const NameId id = table_[at].load(std::memory_order_acquire);
-    if (id == 0) return 0;
-    if (entries_[id].hash == hash && First(id) == first && Second(id) == second) return id;
-  }
-}
-
 void NamePool::Link(NameId id) noexcept {
   std::size_t at = entries_[id].hash & table_mask_;
   while (table_[at].load(std::memory_order_relaxed) != 0) at = (at + 1) & table_mask_;
   table_[at].store(id, std::memory_order_release);
 }
 
-NameId NamePool::Intern(std::string_view first, std::string_view second) noexcept {
-  if (first.empty() && second.empty()) return 0;
-  const std::uint64_t hash = HashText(second, HashText(first, kMixA));
-  if (const NameId id = Find(hash, first, second); id != 0) return id;
+NameId NamePool::Make(std::uint64_t hash, std::string_view first,
+                      std::string_view second) noexcept {
   const std::scoped_lock lock(interning_);
   // Somebody else may have made it meanwhile.
   if (const NameId id = Find(hash, first, second); id != 0) return id;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/claims/internal/short_text.h"
 #include "ffgrant/claims/internal/spin_lock.h"
 
 namespace ffgrant::internal {
@@ -32,7 +33,12 @@ class NamePool {
 
   // The number of a name, made if need be. kFull if there is no room.
   static constexpr NameId kFull = 0xFFFFFFFF;
-  NameId Intern(std::string_view first, std::string_view second = {}) noexcept;
+  NameId Intern(std::string_view first, std::string_view second = {}) noexcept {
+    if (first.empty() && second.empty()) return 0;
+    const std::uint64_t hash = HashText(second, HashText(first, kMixA));
+    const NameId id = Find(hash, first, second);
+    return id != 0 ? id : Make(hash, first, second);
+  }
 
   std::string_view First(NameId id) const noexcept {
     const Entry& e = entries_[id];
@@ -57,7 +63,18 @@ class NamePool {
     bool used = false;
   };
 
-  NameId Find(std::uint64_t hash, std::string_view first, std::string_view second) const noexcept;
+  NameId Find(std::uint64_t hash, std::string_view first, std::string_view second) const noexcept {
+    for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
+      // The entry was written before its number was stored here.
+      const NameId id = table_[at].load(std::memory_order_acquire);
+      if (id == 0) return 0;
+      if (entries_[id].hash == hash && TextEqual(First(id), first) &&
+          TextEqual(Second(id), second)) {
+        return id;
+      }
+    }
+  }
+  NameId Make(std::uint64_t hash, std::string_view first, std::string_view second) noexcept;
   void Link(NameId id) noexcept;
 
   std::vector<Entry> entries_;  // by number; the first is the empty name

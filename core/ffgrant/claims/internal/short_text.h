@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Comparing and hashing names of some ten bytes, which is what worker ids and
+// lanes are, without a call to memcmp and without loops over bytes.
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
+#define FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "ffgrant/internal/load.h"
+
+namespace ffgrant::internal {
+
+// Both halves of the product, folded: every bit of a and b reaches every bit.
+inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) noexcept {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+inline constexpr std::uint64_t kMixA = 0x9E3779B97F4A7C15u;
+inline constexpr std::uint64_t kMixB = 0xD1B54A32D192ED03u;
+
+// Up to 7 bytes as a number.
+inline std::uint64_t LoadShort(const char* p, std::size_t size) noexcept {
+  if (size >= 4) {
+    return std::uint64_t{Load32(p)} | std::uint64_t{Load32(p + size - 4)} << 32;
+  }
+  if (size == 0) return 0;
+  const auto byte = [p](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(p[i])}; };
+  return byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
+}
+
+inline bool TextEqual(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  const char* p = a.data();
+  const char* q = b.data();
+  std::size_t left = a.size();
+  if (left < 8) return LoadShort(p, left) == LoadShort(q, left);
+  std::uint64_t difference = Load64(p + left - 8) ^ Load64(q + left - 8);
+  for (; left > 8; left -= 8, p += 8, q += 8) difference |= Load64(p) ^ Load64(q);
+  return difference == 0;
+}
+
+// For tables in memory only; not a format.
+inline std::uint64_t HashText(std::string_view text, std::uint64_t seed) noexcept {
+  std::uint64_t hash = seed ^ text.size();
+  const char* p = text.data();
+  std::size_t left = text.size();
+  if (left < 8) return Mix(hash ^ LoadShort(p, left), kMixA);
+  const std::uint64_t last = Load64(p + left - 8);
+  for (; left > 8; left -= 8, p += 8) hash = Mix(hash ^ Load64(p), kMixB);
+  return Mix(hash ^ last, kMixA);
+}
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
