@@ -153,7 +153,17 @@ IssueOutcome MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std
       outcome.error = ClaimError::kExecutionNotEligible;
       return outcome;
     }
-    return Issue(*held, args, Now(), details);
+    const std::int64_t now = Now();
+    if (GrantIsLive(*held, now)) {
+      outcome.error = ClaimError::kGrantAlreadyExists;
+      return outcome;
+    }
+    // The caller's lane names the eligible set in which the execution must be.
+    if (lanes.Text(held->lane) != args.lane.text()) {
+      outcome.error = ClaimError::kExecutionNotInEligibleSet;
+      return outcome;
+    }
+    return Issue(*held, args, now, details);
   });
 }
 
