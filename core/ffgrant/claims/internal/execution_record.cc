@@ -80,7 +80,8 @@ ExecutionState Describe(const ExecutionRecord& r, std::int64_t now) noexcept {
     out.grant_created_at = TimestampMs{r.grant_created_at};
     out.grant_expires_at = TimestampMs{r.grant_expires_at};
   }
-  if (IsDelayed(r.state)) out.delay_until = TimestampMs{r.delay_until};
+  // A delayed resume is known to the delayed set alone.
+  if (r.state == State::kDelayed) out.delay_until = TimestampMs{r.delay_until};
   if (r.last_capability_mismatch_at != 0) {
     out.last_capability_mismatch_at = TimestampMs{r.last_capability_mismatch_at};
   }
