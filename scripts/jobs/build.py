@@ -27,6 +27,7 @@ def environment():
     env = dict(os.environ)
     if shutil.which("ccache"):
         env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
+        env.setdefault("CCACHE_SLOPPINESS", "pch_defines,time_macros")  # for precompiled headers
     return env
 
 
