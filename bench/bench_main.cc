@@ -2,10 +2,27 @@
 
 #include "bench/bench_main.h"
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 namespace ffgrant::bench {
+namespace {
+
+// A counter that never moved would show nice zeros.
+bool AllocationCounterCounts() {
+  // Volatile, or the compiler drops a pair of allocate and free.
+  void* volatile kept = nullptr;
+  const std::size_t by_malloc = testing::CountAllocations([&] { kept = std::malloc(24); });
+  std::free(kept);
+  const std::size_t by_new = testing::CountAllocations([&] { kept = ::operator new(24); });
+  ::operator delete(kept);
+  const std::size_t by_nothing = testing::CountAllocations([&] { kept = nullptr; });
+  return testing::kCountsMalloc && by_malloc == 1 && by_new == 1 && by_nothing == 0;
+}
+
+}  // namespace
 
 void SelfCheckFailed(std::string_view what, std::string_view input) {
   std::fprintf(stderr, "self-check failed: %.*s\n  input: %.*s\n", static_cast<int>(what.size()),

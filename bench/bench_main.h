@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "bench/allocation_counter.h"
 #include "bench/inputs.h"
+#include "ffgrant/testing/allocation_counter.h"
 
 namespace ffgrant::bench {
 
@@ -33,9 +33,10 @@ int RunBenchmarks(int argc, char** argv, void (*check)());
 class LoopCounters {
  public:
   explicit LoopCounters(benchmark::State& state)
-      : state_(state), allocations_before_(AllocationCount()) {}
+      : state_(state), allocations_before_(testing::ThreadAllocations()) {}
   void Report(double bytes_per_item = 0) {
-    const auto allocations = static_cast<double>(AllocationCount() - allocations_before_);
+    const auto allocations =
+        static_cast<double>(testing::ThreadAllocations() - allocations_before_);
     const auto items = static_cast<double>(state_.iterations());
     state_.SetItemsProcessed(static_cast<std::int64_t>(state_.iterations()));
     if (bytes_per_item > 0) {
@@ -47,7 +48,7 @@ class LoopCounters {
 
  private:
   benchmark::State& state_;
-  std::uint64_t allocations_before_;
+  std::size_t allocations_before_;
 };
 
 // Times `operation` on one input of `set` after the other, again and again;

@@ -15,8 +15,12 @@
 namespace ffgrant::bench {
 namespace {
 
-constexpr std::size_t kExecutions = 200;
 constexpr std::size_t kSteps = 40'000;
+// A window of this many executions is in use; it moves on by one every few
+// steps, since an execution whose lease ran out can't be completed any more.
+constexpr std::size_t kWindow = 200;
+constexpr std::size_t kStepsPerMove = 20;
+constexpr std::size_t kExecutions = kWindow + kSteps / kStepsPerMove;
 constexpr std::array<WorkerIdentity, 3> kWorkers = {
     {{{"w1"}, {"w1-a"}}, {{"w1"}, {"w1-b"}}, {{"w2"}, {"w2-a"}}}};
 
@@ -106,11 +110,11 @@ class History {
 
   Step Next() {
     Step step;
-    last_ = random_.Below(kExecutions);
+    last_ = steps_++ / kStepsPerMove + random_.Below(kWindow);
     step.id = population_[last_];
     step.worker = kWorkers[random_.Below(kWorkers.size())];
     step.kind = static_cast<Step::Kind>(random_.Below(5));
-    step.ttl_ms = static_cast<std::int64_t>(random_.Below(400)) - 5;
+    step.ttl_ms = static_cast<std::int64_t>(random_.Below(2000)) - 20;
     if (random_.Below(3) == 0) step.capabilities = random_.Below(2) == 0 ? &gpu_ : &more_;
     step.lease_id.uuid = random_.NextUuid();
     step.fence = fences_[last_];
@@ -142,6 +146,7 @@ class History {
   std::vector<LeaseFence> fences_;
   CapabilitySet gpu_;
   CapabilitySet more_;
+  std::size_t steps_ = 0;
   std::size_t last_ = 0;
   std::array<std::array<std::size_t, 2>, 5> seen_{};
 };
