@@ -3,7 +3,7 @@
 // Test only: counts what the calling thread allocates. Linking it replaces
 // malloc and its kin, which operator new calls. Where that can't be done,
 // under a sanitizer or another C library than glibc, it replaces operator new
-// alone: FFGRANT_REPLACES_MALLOC says which.
+// alone: kCountsMalloc says which.
 
 #ifndef FFGRANT_TESTING_ALLOCATION_COUNTER_H_
 #define FFGRANT_TESTING_ALLOCATION_COUNTER_H_
@@ -26,6 +26,8 @@
 #endif
 
 namespace ffgrant::testing {
+
+inline constexpr bool kCountsMalloc = FFGRANT_REPLACES_MALLOC != 0;
 
 // All allocations that this thread ever made.
 std::size_t ThreadAllocations() noexcept;
