@@ -123,8 +123,8 @@ Hash* ModelLedger::Grant(const std::string& id) {
   return &grant->second;
 }
 
-ModelLedger::SortedSet& ModelLedger::LaneSet(const Hash& core, const std::string& role) {
-  return lane_sets_[core.at("partition_id") + '\n' + core.at("lane_id") + '\n' + role];
+ModelLedger::LaneSets& ModelLedger::SetsOf(const Hash& core) {
+  return lane_sets_[{core.at("partition_id"), core.at("lane_id")}];
 }
 
 ModelLedger::SortedSet& ModelLedger::LeaseExpiry(const Hash& core) {
@@ -198,7 +198,7 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
        {"created_at", Text(now)},
        {"delay_until", delayed ? Text(args.delay_until->value) : ""}});
   if (delayed) {
-    LaneSet(core, "delayed").scores[id] = args.delay_until->value;
+    SetsOf(core).delayed.scores[id] = args.delay_until->value;
     outcome.status = CreateOutcome::Status::kDelayed;
   } else {
     MakeEligible(core);
@@ -207,7 +207,7 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
 }
 
 void ModelLedger::MakeEligible(Hash& core) {
-  LaneSet(core, "eligible").scores[core["execution_id"]] =
+  SetsOf(core).eligible.scores[core["execution_id"]] =
       -(Number(core["priority"]) * 1'000'000'000'000) + Number(core["created_at"]);
 }
 
@@ -234,7 +234,7 @@ IssueOutcome ModelLedger::IssueClaimGrant(const IssueGrantArgs& args,
     return Refuse<IssueOutcome>(ClaimError::kGrantAlreadyExists);
   }
   // The caller's lane names the eligible set that is looked into.
-  if ((*core)["lane_id"] != args.lane.text() || !LaneSet(*core, "eligible").Has(id)) {
+  if ((*core)["lane_id"] != args.lane.text() || !SetsOf(*core).eligible.Has(id)) {
     return Refuse<IssueOutcome>(ClaimError::kExecutionNotInEligibleSet);
   }
   const ClaimError error = CheckCapabilities(*core, args.offered, details);
@@ -310,13 +310,12 @@ std::vector<std::string> ModelLedger::AllowedChoices(const ClaimForWorkerArgs& a
   const std::string offered = args.offered == nullptr ? "" : std::string(args.offered->csv());
   std::vector<std::string> choices;
   for (int partition = 0; partition < partitions_.num_flow_partitions; ++partition) {
-    const auto eligible = lane_sets_.find(std::to_string(partition) + '\n' +
-                                          std::string(args.lane.text()) + "\neligible");
-    if (eligible == lane_sets_.end()) {
+    const auto sets = lane_sets_.find({std::to_string(partition), std::string(args.lane.text())});
+    if (sets == lane_sets_.end()) {
       continue;
     }
     std::set<std::string> requirements_seen;
-    for (const std::string& id : eligible->second.InOrder()) {
+    for (const std::string& id : sets->second.eligible.InOrder()) {
       const std::string& required = cores_[id]["required_capabilities"];
       if (!MissingTokens(required, offered).empty() || !requirements_seen.insert(required).second) {
         continue;
@@ -360,7 +359,7 @@ ModelLedger::MaintenanceResult ModelLedger::RunMaintenance() {
       MarkExpired(core);
       ++result.leases_expired;
     }
-    SortedSet& delayed = LaneSet(core, "delayed");
+    SortedSet& delayed = SetsOf(core).delayed;
     if (delayed.Has(id) && delayed.scores[id] <= now) {
       delayed.scores.erase(id);
       Set(core, {{"lifecycle_phase", "runnable"},
@@ -385,7 +384,7 @@ Outcome ModelLedger::Forget(const ExecutionIdView& id) {
   if ((*core)["lifecycle_phase"] != "terminal") {
     return {ClaimError::kInvalidInput};
   }
-  LaneSet(*core, "terminal").scores.erase(IdText(id));
+  SetsOf(*core).terminal.scores.erase(IdText(id));
   grants_.erase(IdText(id));
   cores_.erase(IdText(id));
   return {};
@@ -430,11 +429,12 @@ std::optional<ExecutionState> ModelLedger::Inspect(const ExecutionIdView& id) no
   }
   state.delay_until = OptionalTime(core, "delay_until");
   state.last_capability_mismatch_at = OptionalTime(core, "last_capability_mismatch_at");
-  state.in_eligible = LaneSet(core, "eligible").Has(text);
-  state.in_delayed = LaneSet(core, "delayed").Has(text);
-  state.in_active = LaneSet(core, "active").Has(text);
-  state.in_suspended = LaneSet(core, "suspended").Has(text);
-  state.in_terminal = LaneSet(core, "terminal").Has(text);
+  const LaneSets& sets = SetsOf(core);
+  state.in_eligible = sets.eligible.Has(text);
+  state.in_delayed = sets.delayed.Has(text);
+  state.in_active = sets.active.Has(text);
+  state.in_suspended = sets.suspended.Has(text);
+  state.in_terminal = sets.terminal.Has(text);
   state.in_lease_expiry = LeaseExpiry(core).Has(text);
   return state;
 }

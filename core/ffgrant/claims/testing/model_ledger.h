@@ -81,6 +81,14 @@ class ModelLedger final : public ClaimLedger {
     // By score, then by text.
     std::vector<std::string> InOrder() const;
   };
+  // Those of one lane in one partition.
+  struct LaneSets {
+    SortedSet eligible;
+    SortedSet delayed;
+    SortedSet active;
+    SortedSet suspended;
+    SortedSet terminal;
+  };
   // The three parts of a fence as texts, empty where absent.
   struct FenceTexts {
     std::string lease_id;
@@ -103,7 +111,7 @@ class ModelLedger final : public ClaimLedger {
   Hash* Core(const ExecutionIdView& id);
   // The grant hash, deleted first if its time is over.
   Hash* Grant(const std::string& id);
-  SortedSet& LaneSet(const Hash& core, const std::string& role);
+  LaneSets& SetsOf(const Hash& core);
   SortedSet& LeaseExpiry(const Hash& core);
 
   static FenceTexts TextsOf(const OptionalFence& fence);
@@ -120,11 +128,9 @@ class ModelLedger final : public ClaimLedger {
   PartitionConfig partitions_;
   std::map<std::string, Hash> cores_;
   std::map<std::string, Hash> grants_;
-  std::map<std::string, Hash> leases_;  // lease:current
-  // By partition tag, lane and role: eligible, delayed, active, suspended,
-  // terminal; and by partition tag.
-  std::map<std::string, SortedSet> lane_sets_;
-  std::map<std::string, SortedSet> lease_expiry_;
+  std::map<std::string, Hash> leases_;                                 // lease:current
+  std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // partition, lane
+  std::map<std::string, SortedSet> lease_expiry_;                      // by partition
 };
 
 }  // namespace ffgrant::testing

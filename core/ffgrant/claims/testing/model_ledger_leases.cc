@@ -132,9 +132,9 @@ Lease ModelLedger::WriteLease(Hash& core, const NewLease& lease) {
              {"lease_expires_at", expires_at},
              {"lease_last_renewed_at", Text(now)},
              {"lease_renewal_deadline", deadline}});
-  LaneSet(core, "eligible").scores.erase(id);
+  SetsOf(core).eligible.scores.erase(id);
   LeaseExpiry(core).scores[id] = Number(expires_at);
-  LaneSet(core, "active").scores[id] = Number(expires_at);
+  SetsOf(core).active.scores[id] = Number(expires_at);
   return {{{UuidOf(lease.lease_id)},
            {static_cast<std::uint64_t>(Number(epoch))},
            {UuidOf(lease.attempt_id)}},
@@ -365,8 +365,8 @@ void ModelLedger::FailTerminally(Hash& core) {
              {"current_worker_instance_id", ""}});
   leases_.erase(id);
   LeaseExpiry(core).scores.erase(id);
-  LaneSet(core, "active").scores.erase(id);
-  LaneSet(core, "terminal").scores[id] = Now();
+  SetsOf(core).active.scores.erase(id);
+  SetsOf(core).terminal.scores[id] = Now();
 }
 
 // ---- suspend, resume, complete -------------------------------------------------
@@ -381,7 +381,7 @@ void ModelLedger::ReleaseLease(Hash& core) {
              {"lease_renewal_deadline", ""}});
   leases_.erase(id);
   LeaseExpiry(core).scores.erase(id);
-  LaneSet(core, "active").scores.erase(id);
+  SetsOf(core).active.scores.erase(id);
 }
 
 Outcome ModelLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noexcept {
@@ -409,7 +409,7 @@ Outcome ModelLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noe
               {"attempt_state", "attempt_interrupted"},
               {"public_state", "suspended"}});
   ReleaseLease(*core);
-  LaneSet(*core, "suspended").scores[IdText(args.execution_id)] = 9999999999999;
+  SetsOf(*core).suspended.scores[IdText(args.execution_id)] = 9999999999999;
   return {};
 }
 
@@ -434,9 +434,9 @@ ResumeOutcome ModelLedger::Resume(const ResumeArgs& args, ErrorDetails* details)
               {"attempt_state", "attempt_interrupted"},
               {"public_state", delayed ? "delayed" : "waiting"}});
   const std::string id = IdText(args.execution_id);
-  LaneSet(*core, "suspended").scores.erase(id);
+  SetsOf(*core).suspended.scores.erase(id);
   if (delayed) {
-    LaneSet(*core, "delayed").scores[id] = Now() + args.delay_ms;
+    SetsOf(*core).delayed.scores[id] = Now() + args.delay_ms;
   } else {
     MakeEligible(*core);
   }
@@ -475,7 +475,7 @@ Outcome ModelLedger::Complete(const CompleteArgs& args, ErrorDetails* details) n
               {"attempt_state", "attempt_terminal"},
               {"public_state", "completed"}});
   ReleaseLease(*core);
-  LaneSet(*core, "terminal").scores[IdText(args.execution_id)] = Now();
+  SetsOf(*core).terminal.scores[IdText(args.execution_id)] = Now();
   return {};
 }
 

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the embedded ledger has beyond the claim path (claim_ledger_test.cc):
+// its limits, forgetting, maintenance.
+
+#include "ffgrant/claims/memory_ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/testing/ledger_calls.h"
+
+namespace ffgrant::testing {
+namespace {
+
+class MemoryLedgerTest : public ::testing::Test {
+ protected:
+  ManualClock clock_{TimestampMs{kNow}};
+  MemoryLedger ledger_{SmallOptions(clock_)};
+  Calls calls_{ledger_, clock_};
+};
+
+std::string NumberedId(int number) {
+  std::string id = "{fp:1}:aaaaaaaa-0000-4000-8000-000000000000";
+  id[id.size() - 1] = static_cast<char>('0' + number % 10);
+  id[id.size() - 2] = static_cast<char>('0' + number / 10);
+  return id;
+}
+
+TEST_F(MemoryLedgerTest, RefusesOptionsOutOfRange) {
+  const auto with = [this](void (*change)(MemoryLedgerOptions&)) {
+    MemoryLedgerOptions options = SmallOptions(clock_);
+    change(options);
+    return options;
+  };
+  using O = MemoryLedgerOptions;
+  EXPECT_NO_THROW(MemoryLedger(with([](O&) {})));
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_executions = 0; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_lanes = 0; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_lanes = 4097; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.partitions.num_flow_partitions = 0; })),
+               std::invalid_argument);
+}
+
+TEST_F(MemoryLedgerTest, FullOfExecutions) {
+  EXPECT_EQ(ledger_.capacity(), 8u);
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(calls_.Create(NumberedId(i)));
+    EXPECT_EQ(ledger_.size(), static_cast<std::size_t>(i + 1));
+  }
+  EXPECT_EQ(calls_.Create(NumberedId(8)).error, ClaimError::kLedgerFull);
+  // What is there already is still no error.
+  EXPECT_EQ(calls_.Create(NumberedId(3)).status, CreateOutcome::Status::kDuplicate);
+  EXPECT_FALSE(ledger_.Inspect(Id(NumberedId(8))).has_value());
+  EXPECT_EQ(ledger_.size(), 8u);
+}
+
+TEST_F(MemoryLedgerTest, FullOfLanes) {
+  EXPECT_TRUE(calls_.Create(kA, LaneIdView::Unchecked("one")));
+  EXPECT_TRUE(calls_.Create(kB, LaneIdView::Unchecked("two")));
+  EXPECT_EQ(calls_.Create(kC, LaneIdView::Unchecked("three")).error, ClaimError::kLedgerFull);
+  EXPECT_TRUE(calls_.Create(kC, LaneIdView::Unchecked("two")));
+}
+
+TEST_F(MemoryLedgerTest, Forgetting) {
+  EXPECT_EQ(ledger_.Forget(Id(kA)).error, ClaimError::kExecutionNotFound);
+  const Lease lease = calls_.Leased(kA);
+  EXPECT_EQ(ledger_.Forget(Id(kA)).error, ClaimError::kInvalidInput);
+  EXPECT_EQ(calls_.Complete(kA, lease.fence), ClaimError::kNone);
+  EXPECT_EQ(ledger_.Forget(Id("{fp:01}:aaaaaaaa-0000-4000-8000-000000000001")).error,
+            ClaimError::kExecutionNotFound);
+  EXPECT_TRUE(ledger_.Forget(Id(kA)));
+  EXPECT_EQ(ledger_.size(), 0u);
+  EXPECT_FALSE(ledger_.Inspect(Id(kA)).has_value());
+  EXPECT_EQ(ledger_.Forget(Id(kA)).error, ClaimError::kExecutionNotFound);
+  // A new life has nothing of the old one.
+  EXPECT_TRUE(calls_.Create(kA));
+  EXPECT_EQ(calls_.State(kA).total_attempt_count, 0u);
+  EXPECT_FALSE(calls_.State(kA).current_attempt_id.has_value());
+  EXPECT_EQ(calls_.Issue(kA), ClaimError::kNone);
+  EXPECT_EQ(calls_.Claim(kA).lease.fence.lease_epoch.value, 1u);
+}
+
+TEST_F(MemoryLedgerTest, RoomIsUsedAgainAndAgain) {
+  for (int round = 0; round < 200; ++round) {
+    const std::string id = NumberedId(round % 100);
+    const Lease lease = calls_.Leased(id);
+    ASSERT_EQ(calls_.Complete(id, lease.fence), ClaimError::kNone);
+    ASSERT_TRUE(ledger_.Forget(Id(id)));
+  }
+  EXPECT_EQ(ledger_.size(), 0u);
+}
+
+// Names of grants that are gone make room for new ones.
+TEST_F(MemoryLedgerTest, NamesAreUsedAgain) {
+  EXPECT_TRUE(calls_.Create(kA));
+  for (int round = 0; round < 200; ++round) {
+    const std::string worker = "worker-" + std::to_string(round);
+    ASSERT_EQ(calls_.Issue(kA, {{worker}, {worker}}, 10), ClaimError::kNone) << round;
+    ASSERT_EQ(calls_.Claim(kA, {{"other"}, {"other"}}).error, ClaimError::kInvalidClaimGrant);
+    clock_.Advance(11);
+  }
+}
+
+TEST_F(MemoryLedgerTest, FullOfNames) {
+  // 16 names, all of them referred to by grants that live.
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_executions = 32;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  int granted = 0;
+  ClaimError error = ClaimError::kNone;
+  while (error == ClaimError::kNone) {
+    ASSERT_LT(granted, 32);
+    const std::string id = NumberedId(granted);
+    const std::string worker = "worker-" + std::to_string(granted);
+    ASSERT_TRUE(calls.Create(id));
+    const ExecutionState before = calls.State(id);
+    error = calls.Issue(id, {{worker}, {worker}}, 10);
+    if (error == ClaimError::kNone) {
+      ++granted;
+    } else {
+      EXPECT_EQ(error, ClaimError::kLedgerFull);
+      EXPECT_EQ(calls.State(id), before);
+    }
+  }
+  EXPECT_EQ(granted, 16);
+  // Earlier ones still know their workers.
+  for (int i = 0; i < granted; ++i) {
+    const std::string worker = "worker-" + std::to_string(i);
+    EXPECT_EQ(calls.Claim(NumberedId(i), kW1).error, ClaimError::kInvalidClaimGrant);
+    EXPECT_TRUE(calls.Claim(NumberedId(i), {{worker}, {worker}}));
+  }
+}
+
+TEST_F(MemoryLedgerTest, ANameThatIsTooLarge) {
+  EXPECT_TRUE(calls_.Create(kA));
+  const std::string huge(513, 'w');
+  EXPECT_EQ(calls_.Issue(kA, {{huge}, {""}}), ClaimError::kLedgerFull);
+  EXPECT_FALSE(calls_.State(kA).has_grant);
+  EXPECT_EQ(calls_.Issue(kA), ClaimError::kNone);
+}
+
+TEST_F(MemoryLedgerTest, MaintenanceMarksAndPromotes) {
+  calls_.Leased(kA, 10);
+  EXPECT_TRUE(calls_.Create(kB, kMain, 0, nullptr, kNow + 11));
+  clock_.Advance(9);
+  auto result = ledger_.RunMaintenance(100);
+  EXPECT_EQ(result.leases_expired, 0u);
+  clock_.Advance(1);
+  result = ledger_.RunMaintenance(100);
+  EXPECT_EQ(result.leases_expired, 1u);
+  EXPECT_EQ(result.promoted, 0u);
+  EXPECT_EQ(calls_.State(kA).ownership_state, "lease_expired_reclaimable");
+  clock_.Advance(1);
+  result = ledger_.RunMaintenance(100);
+  EXPECT_EQ(result.leases_expired, 0u);
+  EXPECT_EQ(result.promoted, 1u);
+  EXPECT_TRUE(calls_.State(kB).in_eligible);
+  EXPECT_FALSE(calls_.State(kB).delay_until.has_value());
+  EXPECT_EQ(calls_.State(kB).public_state, "waiting");
+  EXPECT_TRUE(ledger_.ClaimForWorker({kW1, kMain, 100, nullptr}));
+}
+
+// Each call looks at a bounded part and goes on where the last one stopped.
+TEST_F(MemoryLedgerTest, MaintenanceInSteps) {
+  for (int i = 0; i < 8; ++i) {
+    calls_.Leased(NumberedId(i), 10);
+  }
+  clock_.Advance(10);
+  std::size_t marked = 0;
+  int steps = 0;
+  while (marked < 8) {
+    const auto result = ledger_.RunMaintenance(1);
+    EXPECT_LE(result.leases_expired, 1u);
+    marked += result.leases_expired;
+    ASSERT_LT(++steps, 10'000);
+  }
+  EXPECT_EQ(ledger_.RunMaintenance(0).leases_expired, 0u);
+}
+
+// All partitions are visited, from wherever a worker's round starts.
+TEST_F(MemoryLedgerTest, EveryPartitionIsServed) {
+  for (int i = 0; i < 8; ++i) {
+    std::string id = NumberedId(i);
+    id[4] = static_cast<char>('0' + i % 4);
+    EXPECT_TRUE(calls_.Create(id));
+  }
+  std::vector<int> taken(4);
+  for (int i = 0; i < 8; ++i) {
+    const ClaimForWorkerOutcome outcome = ledger_.ClaimForWorker({kW1, kMain, 100, nullptr});
+    ASSERT_TRUE(outcome);
+    ++taken[outcome.grant.view().execution_id.partition().index];
+    EXPECT_TRUE(calls_.Claim(outcome.grant.view().execution_id.text()));
+  }
+  EXPECT_EQ(taken, (std::vector<int>{2, 2, 2, 2}));
+}
+
+}  // namespace
+}  // namespace ffgrant::testing

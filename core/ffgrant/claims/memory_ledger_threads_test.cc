@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several threads on one embedded ledger. Every thread keeps a record of what
+// it was told; the records are checked together when all are done.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <cstdint>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ffgrant/claims/clock.h"
+#include "ffgrant/claims/memory_ledger.h"
+
+namespace ffgrant {
+namespace {
+
+constexpr int kThreads = 4;
+const LaneIdView kLane = LaneIdView::Unchecked("main");
+
+Uuid UuidOf(std::uint32_t kind, std::uint32_t number) {
+  Uuid uuid;
+  for (int i = 0; i < 4; ++i) {
+    uuid.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(kind >> (8 * i));
+    uuid.bytes[static_cast<std::size_t>(15 - i)] = static_cast<std::uint8_t>(number >> (8 * i));
+  }
+  return uuid;
+}
+
+std::vector<MintedExecutionId> MakeIds(std::uint32_t count, std::uint16_t partitions) {
+  std::vector<MintedExecutionId> ids;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ids.emplace_back(static_cast<std::uint16_t>(i % partitions), UuidOf(1, i));
+  }
+  return ids;
+}
+
+template <class Body>
+void OnThreads(Body body) {
+  std::barrier start(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&start, &body, t] {
+      start.arrive_and_wait();
+      body(t);
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
+class MemoryLedgerThreadsTest : public ::testing::Test {
+ protected:
+  static constexpr std::uint16_t kPartitions = 8;
+
+  MemoryLedgerThreadsTest() : ledger_(Options()) {}
+
+  MemoryLedgerOptions Options() {
+    MemoryLedgerOptions options;
+    options.max_executions = 4096;
+    options.max_lanes = 4;
+    options.max_names = 256;
+    options.max_name_bytes = 16384;
+    options.partitions.num_flow_partitions = kPartitions;
+    options.clock = &clock_;
+    return options;
+  }
+
+  void CreateAll(const std::vector<MintedExecutionId>& ids) {
+    for (const MintedExecutionId& id : ids) {
+      CreateExecutionArgs args;
+      args.execution_id = id.view();
+      args.lane = kLane;
+      ASSERT_TRUE(ledger_.CreateExecution(args));
+    }
+  }
+
+  static IssueGrantArgs Issue(const MintedExecutionId& id, std::string_view worker,
+                              std::int64_t ttl_ms = 1000) {
+    IssueGrantArgs args;
+    args.execution_id = id.view();
+    args.worker = {{worker}, {worker}};
+    args.lane = kLane;
+    args.grant_ttl_ms = ttl_ms;
+    return args;
+  }
+
+  static ClaimArgs Claim(const MintedExecutionId& id, std::string_view worker, std::uint32_t thread,
+                         std::uint32_t number, std::int64_t ttl_ms = 1000) {
+    return {id.view(), {{worker}, {worker}},          kLane, {UuidOf(100 + thread, number)},
+            ttl_ms,    {UuidOf(200 + thread, number)}};
+  }
+
+  ManualClock clock_{TimestampMs{1'700'000'000'000}};
+  MemoryLedger ledger_;
+};
+
+TEST_F(MemoryLedgerThreadsTest, OneCreatorWins) {
+  const auto ids = MakeIds(500, kPartitions);
+  std::vector<std::vector<std::uint32_t>> created(kThreads);
+  OnThreads([&](int t) {
+    for (std::uint32_t i = 0; i < ids.size(); ++i) {
+      CreateExecutionArgs args;
+      args.execution_id = ids[i].view();
+      args.lane = kLane;
+      const CreateOutcome outcome = ledger_.CreateExecution(args);
+      ASSERT_TRUE(outcome);
+      if (outcome.status == CreateOutcome::Status::kWaiting) {
+        created[static_cast<std::size_t>(t)].push_back(i);
+      }
+    }
+  });
+  std::vector<int> winners(ids.size());
+  for (const auto& mine : created) {
+    for (const std::uint32_t i : mine) {
+      ++winners[i];
+    }
+  }
+  EXPECT_EQ(winners, std::vector<int>(ids.size(), 1));
+  EXPECT_EQ(ledger_.size(), ids.size());
+}
+
+// All threads work under one worker id, so that any of them may consume any
+// grant: one issuer and one claimant win each.
+TEST_F(MemoryLedgerThreadsTest, OneIssuerAndOneClaimantWin) {
+  const auto ids = MakeIds(1000, kPartitions);
+  CreateAll(ids);
+  struct Wins {
+    std::vector<std::uint32_t> issued;
+    std::vector<std::uint32_t> claimed;
+  };
+  std::vector<Wins> wins(kThreads);
+  OnThreads([&](int t) {
+    Wins& mine = wins[static_cast<std::size_t>(t)];
+    for (std::uint32_t i = 0; i < ids.size(); ++i) {
+      const IssueOutcome issued = ledger_.IssueClaimGrant(Issue(ids[i], "w"));
+      if (issued) {
+        mine.issued.push_back(i);
+      } else {
+        ASSERT_TRUE(issued.error == ClaimError::kGrantAlreadyExists ||
+                    issued.error == ClaimError::kExecutionNotEligible);
+      }
+      const ClaimOutcome claimed =
+          ledger_.Claim(Claim(ids[i], "w", static_cast<std::uint32_t>(t), i));
+      if (claimed) {
+        mine.claimed.push_back(i);
+        ASSERT_EQ(claimed.lease.fence.lease_epoch.value, 1u);
+        ASSERT_EQ(claimed.lease.attempt_index.value, 0u);
+      } else {
+        ASSERT_EQ(claimed.error, ClaimError::kExecutionNotLeaseable);
+      }
+    }
+  });
+  std::vector<int> issuers(ids.size());
+  std::vector<int> claimants(ids.size());
+  for (const Wins& mine : wins) {
+    for (const std::uint32_t i : mine.issued) {
+      ++issuers[i];
+    }
+    for (const std::uint32_t i : mine.claimed) {
+      ++claimants[i];
+    }
+  }
+  EXPECT_EQ(issuers, std::vector<int>(ids.size(), 1));
+  EXPECT_EQ(claimants, std::vector<int>(ids.size(), 1));
+}
+
+TEST_F(MemoryLedgerThreadsTest, BatchesHaveOneWinnerEach) {
+  const auto ids = MakeIds(1024, kPartitions);
+  CreateAll(ids);
+  std::vector<std::vector<int>> claimed(kThreads, std::vector<int>(ids.size()));
+  OnThreads([&](int t) {
+    std::vector<IssueGrantArgs> issues;
+    std::vector<ClaimArgs> claims;
+    for (std::uint32_t i = 0; i < ids.size(); ++i) {
+      issues.push_back(Issue(ids[i], "w"));
+      claims.push_back(Claim(ids[i], "w", static_cast<std::uint32_t>(t), i));
+    }
+    std::vector<IssueOutcome> issued(ids.size());
+    std::vector<ClaimOutcome> outcomes(ids.size());
+    ledger_.IssueClaimGrants(issues, issued);
+    ledger_.Claims(claims, outcomes);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      claimed[static_cast<std::size_t>(t)][i] = outcomes[i] ? 1 : 0;
+    }
+  });
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    int winners = 0;
+    for (const auto& mine : claimed) {
+      winners += mine[i];
+    }
+    ASSERT_EQ(winners, 1) << i;
+  }
+}
+
+// Until nothing is left: every execution is leased once.
+TEST_F(MemoryLedgerThreadsTest, ClaimForWorkerDrains) {
+  const auto ids = MakeIds(1000, kPartitions);
+  CreateAll(ids);
+  std::vector<std::vector<std::string>> leased(kThreads);
+  std::atomic<std::size_t> total{0};
+  OnThreads([&](int t) {
+    const std::string worker = "w" + std::to_string(t);
+    std::uint32_t number = 0;
+    while (total.load() < ids.size()) {
+      ClaimForWorkerArgs args;
+      args.worker = {{worker}, {worker}};
+      args.lane = kLane;
+      args.grant_ttl_ms = 1000;
+      const ClaimForWorkerOutcome outcome = ledger_.ClaimForWorker(args);
+      if (!outcome) {
+        // Others hold the heads' grants just now.
+        ASSERT_EQ(outcome.error, ClaimError::kNoEligibleExecution);
+        std::this_thread::yield();
+        continue;
+      }
+      const ClaimGrantView grant = outcome.grant.view();
+      const ClaimOutcome claimed =
+          ledger_.Claim({grant.execution_id,
+                         args.worker,
+                         kLane,
+                         {UuidOf(100 + static_cast<std::uint32_t>(t), number)},
+                         1000,
+                         {UuidOf(200 + static_cast<std::uint32_t>(t), number)}});
+      ++number;
+      ASSERT_TRUE(claimed) << ErrorName(claimed.error);
+      leased[static_cast<std::size_t>(t)].emplace_back(grant.execution_id.text());
+      total.fetch_add(1);
+    }
+  });
+  std::set<std::string> all;
+  for (const auto& mine : leased) {
+    for (const std::string& id : mine) {
+      EXPECT_TRUE(all.insert(id).second) << id;
+    }
+  }
+  EXPECT_EQ(all.size(), ids.size());
+  ClaimForWorkerArgs args;
+  args.worker = {{"w"}, {"w"}};
+  args.lane = kLane;
+  args.grant_ttl_ms = 1000;
+  EXPECT_EQ(ledger_.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
+}
+
+// Everybody does everything to a few executions while the clock moves. Each
+// lease that was created is kept with its execution; afterwards the epochs
+// must be 1..n without a gap, each once, and the attempts likewise.
+TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
+  const auto ids = MakeIds(6, kPartitions);
+  CreateAll(ids);
+  struct Created {
+    std::size_t execution;
+    Lease lease;
+  };
+  struct History {
+    std::vector<Created> leases;
+    std::vector<std::pair<std::size_t, LeaseFence>> completed;
+    std::vector<std::pair<std::size_t, LeaseFence>> suspended;
+    std::vector<std::pair<std::size_t, LeaseFence>> renewed;
+  };
+  std::vector<History> histories(kThreads);
+  OnThreads([&](int t) {
+    History& mine = histories[static_cast<std::size_t>(t)];
+    const auto thread = static_cast<std::uint32_t>(t);
+    const std::string worker = t % 2 == 0 ? "even" : "odd";
+    const WorkerIdentity identity = {{worker}, {worker}};
+    std::mt19937 random(thread);
+    for (std::uint32_t n = 0; n < 8000; ++n) {
+      const std::size_t e = random() % ids.size();
+      const ExecutionIdView id = ids[e].view();
+      const LeaseId lease_id = {UuidOf(100 + thread, n)};
+      const AttemptId attempt_id = {UuidOf(200 + thread, n)};
+      const auto ttl = static_cast<std::int64_t>(random() % 4);
+      ClaimOutcome outcome;
+      outcome.error = ClaimError::kUnavailable;
+      switch (random() % 10) {
+        case 0:
+          static_cast<void>(ledger_.IssueClaimGrant(Issue(ids[e], worker, 3)));
+          break;
+        case 1:
+          outcome = ledger_.Claim({id, identity, kLane, lease_id, ttl, attempt_id});
+          break;
+        case 2:
+          outcome = ledger_.ClaimResumed({id, identity, kLane, lease_id, ttl});
+          break;
+        case 3:
+          static_cast<void>(ledger_.IssueReclaimGrant(Issue(ids[e], worker, 3)));
+          break;
+        case 4:
+          outcome = ledger_.Reclaim({id, identity, kLane, lease_id, ttl, attempt_id, 1'000'000});
+          break;
+        case 5:
+          static_cast<void>(ledger_.Revoke({id, {}}));
+          break;
+        case 6:
+          clock_.Advance(static_cast<std::int64_t>(random() % 2));
+          ledger_.RunMaintenance(64);
+          break;
+        case 7:
+          static_cast<void>(ledger_.Resume({id, random() % 2 == 0 ? 0 : 1}));
+          break;
+        default: {
+          if (mine.leases.empty()) {
+            break;
+          }
+          const Created& last = mine.leases.back();
+          const ExecutionIdView last_id = ids[last.execution].view();
+          if (random() % 2 == 0) {
+            if (ledger_.Suspend({last_id, last.lease.fence})) {
+              mine.suspended.emplace_back(last.execution, last.lease.fence);
+            }
+          } else if (ledger_.Renew({last_id, last.lease.attempt_index, last.lease.fence, 2})) {
+            mine.renewed.emplace_back(last.execution, last.lease.fence);
+          }
+          break;
+        }
+      }
+      if (outcome) {
+        mine.leases.push_back({e, outcome.lease});
+      }
+    }
+  });
+
+  std::vector<std::vector<Lease>> leases(ids.size());
+  std::map<std::pair<std::size_t, std::uint64_t>, int> suspensions;
+  std::size_t renewals = 0;
+  for (const History& history : histories) {
+    for (const Created& created : history.leases) {
+      leases[created.execution].push_back(created.lease);
+    }
+    for (const auto& [e, fence] : history.suspended) {
+      ++suspensions[{e, fence.lease_epoch.value}];
+    }
+    renewals += history.renewed.size();
+  }
+  EXPECT_GT(renewals, 0u);
+  for (std::size_t e = 0; e < ids.size(); ++e) {
+    auto& created = leases[e];
+    std::sort(created.begin(), created.end(), [](const Lease& a, const Lease& b) {
+      return a.fence.lease_epoch < b.fence.lease_epoch;
+    });
+    ASSERT_GT(created.size(), 10u);
+    std::uint32_t attempts = 0;
+    for (std::size_t i = 0; i < created.size(); ++i) {
+      ASSERT_EQ(created[i].fence.lease_epoch.value, i + 1);
+      const bool suspended = suspensions[{e, i}] == 1;
+      if (created[i].kind == LeaseKind::kResumed) {
+        ASSERT_TRUE(suspended) << "resumed what nobody suspended";
+        ASSERT_EQ(created[i].attempt_index, created[i - 1].attempt_index);
+        ASSERT_EQ(created[i].fence.attempt_id, created[i - 1].fence.attempt_id);
+      } else {
+        ASSERT_FALSE(suspended) << "a suspended attempt was replaced";
+        ASSERT_EQ(created[i].attempt_index.value, attempts);
+        ASSERT_EQ(created[i].kind, i == 0 ? LeaseKind::kInitial : LeaseKind::kReclaim);
+        ++attempts;
+      }
+    }
+    for (const auto& [key, count] : suspensions) {
+      ASSERT_LE(count, 1) << "one lease suspended twice";
+    }
+    const auto state = ledger_.Inspect(ids[e].view());
+    ASSERT_TRUE(state.has_value());
+    EXPECT_EQ(state->current_lease_epoch.value, created.size());
+    EXPECT_EQ(state->total_attempt_count, attempts);
+  }
+}
+
+// Records come and go under the feet of others; names run out and are freed.
+TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
+  MemoryLedgerOptions options = Options();
+  options.max_executions = 64;
+  options.max_names = 24;
+  options.max_name_bytes = 1024;
+  MemoryLedger ledger(options);
+  const auto ids = MakeIds(64, kPartitions);
+  std::vector<std::uint32_t> completed(kThreads);
+  OnThreads([&](int t) {
+    const auto thread = static_cast<std::uint32_t>(t);
+    for (std::uint32_t n = 0; n < 3000; ++n) {
+      // Each thread has executions of its own, and new names all the time.
+      const MintedExecutionId& id = ids[thread * 16 + n % 16];
+      const std::string worker = "worker-" + std::to_string(t) + "-" + std::to_string(n);
+      CreateExecutionArgs create;
+      create.execution_id = id.view();
+      create.lane = kLane;
+      ASSERT_TRUE(ledger.CreateExecution(create));
+      ASSERT_TRUE(ledger.IssueClaimGrant(Issue(id, worker)));
+      const ClaimOutcome claimed = ledger.Claim(Claim(id, worker, thread, n));
+      ASSERT_TRUE(claimed) << ErrorName(claimed.error);
+      ASSERT_EQ(claimed.lease.fence.lease_epoch.value, 1u);
+      ASSERT_TRUE(ledger.Complete({id.view(), claimed.lease.fence}));
+      ASSERT_TRUE(ledger.Forget(id.view()));
+      ++completed[thread];
+    }
+  });
+  EXPECT_EQ(completed, std::vector<std::uint32_t>(kThreads, 3000));
+  EXPECT_EQ(ledger.size(), 0u);
+}
+
+}  // namespace
+}  // namespace ffgrant
