@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/concat.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/index_text.h"
@@ -17,28 +18,6 @@ using internal::IndexSpelling;
 
 constexpr std::string_view kTagBegin = "{fp:";
 constexpr std::string_view kTagEnd = "}:";
-// `{fp:` + `}:` + uuid: what is around the index.
-constexpr std::size_t kAroundIndex = kTagBegin.size() + kTagEnd.size() + kUuidTextSize;
-
-// True if `text` is canonical. The number of digits follows from the size, so
-// that nothing has to be searched for.
-bool ParseCanonical(std::string_view text, ExecutionIdView& id) noexcept {
-  using internal::Word32;
-  const std::size_t digits = text.size() - kAroundIndex;
-  if (digits - 1 >= 5) return false;
-  const char* const p = text.data();
-  const std::uint64_t after_tag = internal::Load64(p + kTagBegin.size());
-  std::uint16_t index;
-  Uuid uuid;
-  const bool index_ok = internal::ParseCanonicalIndex(after_tag << (64 - 8 * digits),
-                                                      static_cast<unsigned>(digits), index);
-  const bool uuid_ok = internal::ParseCanonicalUuid(p + text.size() - kUuidTextSize, uuid);
-  const bool begin_ok = internal::Load32(p) == Word32('{', 'f', 'p', ':');
-  const bool end_ok = (after_tag >> (8 * digits) & 0xFFFF) == Word32('}', ':', '\0', '\0');
-  id = ExecutionIdAccess::Make(text, uuid, index, true);
-  return index_ok & uuid_ok & begin_ok & end_ok;
-}
-
 ExecutionIdResult Fail(ExecutionIdError error, std::size_t offset,
                        std::string_view payload) noexcept {
   return {.id = {}, .error = error, .offset = offset, .payload = payload};
@@ -96,7 +75,7 @@ ExecutionIdResult ParseAnySpelling(std::string_view text, ParseMode mode) noexce
 
 ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
   ExecutionIdResult result;
-  if (ParseCanonical(text, result.id)) [[likely]]
+  if (internal::ParseCanonicalExecutionId(text, result.id)) [[likely]]
     return result;
   return ParseAnySpelling(text, mode);
 }

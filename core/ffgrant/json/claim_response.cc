@@ -3,8 +3,10 @@
 #include "ffgrant/json/claim_response.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
+#include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/json_struct.h"
@@ -103,6 +105,49 @@ inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcep
          TakeNumber(p, end - 1, out.expires_at_ms);
 }
 
+constexpr std::size_t kUsualDigits = 13;    // the time, until the year 2286
+constexpr std::size_t kAroundKeyIndex = 5;  // `{fp:` and `}`
+// Where the grant key begins at the latest, and what is behind it.
+constexpr std::size_t kMinUsualSize = Size(kBeforeExecutionId) + kMaxExecutionIdSize +
+                                      Size(kBeforePartitionKey) + kMaxPartitionTagSize +
+                                      Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) +
+                                      kUsualDigits + Size(kBehind);
+
+// Canonical documents as they usually are: a canonical id, a partition key as
+// long as the id's tag, a time of 13 digits. The digits in the id's tag and the
+// document's size then tell where everything is, so that all of it is looked at
+// at once instead of one text after the other. Any other document gives false.
+// The id is not looked at beyond that: the caller parses or scans it.
+inline bool TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
+  if (json.size() < kMinUsualSize) return false;
+  const char* const id = json.data() + Size(kBeforeExecutionId);
+  constexpr std::uint64_t kOnes = 0x0101010101010101u;
+  const std::uint64_t brace = Load64(id + kExecutionTagBeginSize) ^ kOnes * '}';
+  const std::uint64_t brace_bits = (brace - kOnes) & ~brace & (kOnes << 7);
+  const auto digits = static_cast<std::size_t>(std::countr_zero(brace_bits)) / 8;
+  if (digits - 1 >= 5) return false;
+
+  const std::size_t id_size = kAroundExecutionIndex + digits;
+  const std::size_t key_size = kAroundKeyIndex + digits;
+  const char* const partition_key = id + id_size + Size(kBeforePartitionKey);
+  const char* const grant_key = partition_key + key_size + Size(kBeforeGrantKey);
+  const char* const end = json.data() + json.size();
+  const char* const time = end - Size(kBehind) - kUsualDigits;
+  const char* const grant_key_end = time - Size(kBeforeExpiresAt);
+  out.execution_id = {id, id_size};
+  out.partition_key = {partition_key, key_size};
+  out.grant_key = {grant_key, static_cast<std::size_t>(grant_key_end - grant_key)};
+
+  bool ok = *time != '0';
+  out.expires_at_ms = ParseUpTo8Digits(Load64(time - 3), 5, ok) * 100'000'000;
+  out.expires_at_ms += ParseUpTo8Digits(Load64(time + 5), 8, ok);
+  return ok & BeginsWith(json.data(), kBeforeExecutionId) &
+         BeginsWith(id + id_size, kBeforePartitionKey) &
+         BeginsWith(partition_key + key_size, kBeforeGrantKey) &
+         BeginsWith(grant_key_end, kBeforeExpiresAt) & (end[-1] == '}') &
+         (PlainPrefix16(partition_key) == key_size) & IsPlainText(out.grant_key);
+}
+
 // The texts are plain.
 inline WriteResult WritePlain(const ClaimResponseView& r, std::span<char> out) noexcept {
   const unsigned digits = DigitCount(r.expires_at_ms);
@@ -142,6 +187,8 @@ constexpr StructSpec kSpec = {kMembers};
 }  // namespace
 
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept {
+  if (TakeUsual(json, out) && IsPlainText(out.execution_id)) [[likely]]
+    return true;
   return TakeCanonical(json, out);
 }
 
@@ -157,11 +204,15 @@ JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scra
 
 namespace {
 
+// Setting simdjson up costs more than reading a small document through, so
+// only larger ones go there.
+constexpr std::size_t kMinSimdjsonSize = 4096;
+
 // The two paths for what is not canonical. Out of line: the canonical path
 // stays small.
 [[gnu::noinline]] JsonResult ParseNonCanonical(std::string_view json, JsonScratch& scratch,
                                                ClaimResponseView& out) noexcept {
-  if (json.size() <= scratch.max_document_size() &&
+  if (json.size() >= kMinSimdjsonSize && json.size() <= scratch.max_document_size() &&
       ParseClaimResponseSimdjson(json, scratch, out)) {
     return {};
   }
@@ -174,7 +225,7 @@ namespace {
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept {
   ClaimResponseView view;
-  if (internal::TakeCanonical(json, view)) [[likely]] {
+  if (internal::ParseClaimResponseCanonical(json, view)) [[likely]] {
     out = view;
     return {};
   }
@@ -193,7 +244,14 @@ GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept {
   GrantJsonResult result;
   ClaimResponseView view;
-  if (!internal::TakeCanonical(json, view)) [[unlikely]] {
+  ExecutionIdView id;
+  // A canonical id has no byte that isn't plain.
+  if (internal::TakeUsual(json, view) && internal::ParseCanonicalExecutionId(view.execution_id, id))
+      [[likely]] {
+    out = {id, view.partition_key, view.grant_key, view.expires_at_ms};
+    return result;
+  }
+  if (!internal::TakeCanonical(json, view)) {
     result.json = internal::ParseNonCanonical(json, scratch, view);
     if (!result.json) return result;
   }
