@@ -84,7 +84,7 @@ TEST(LaneIdTest, ErrorsReadAsTheReferences) {
       {std::string(65, 'x'), "lane_id exceeds 64 bytes (got 65)"},
       {std::string(100'000, 'x'), "lane_id exceeds 64 bytes (got 100000)"},
       {"caf\xC3\xA9", "lane_id contains non-ASCII-printable byte at index 3"},
-      {std::string(63, 'x') + "\t", "lane_id contains non-ASCII-printable byte at index 63"},
+      {std::string(63, 'x').append("\t"), "lane_id contains non-ASCII-printable byte at index 63"},
   };
   for (const Row& row : rows) {
     const LaneIdResult result = ParseLaneId(row.text);
