@@ -45,6 +45,7 @@ struct Step {
   ExecutionIdView id;
   WorkerIdentity worker;
   const CapabilitySet* capabilities = nullptr;
+  LaneIdView lane = LaneIdView::Unchecked(kLane);
   std::int64_t ttl_ms = 0;
   LeaseId lease_id;
   LeaseFence fence;
@@ -68,7 +69,7 @@ Answer Play(Ledger& ledger, const Step& step) {
       IssueGrantArgs args;
       args.execution_id = step.id;
       args.worker = step.worker;
-      args.lane = LaneIdView::Unchecked(kLane);
+      args.lane = step.lane;
       args.grant_ttl_ms = step.ttl_ms;
       args.offered = step.capabilities;
       const IssueOutcome outcome = ledger.IssueClaimGrant(args);
@@ -80,7 +81,7 @@ Answer Play(Ledger& ledger, const Step& step) {
       ClaimArgs args;
       args.execution_id = step.id;
       args.worker = step.worker;
-      args.lane = LaneIdView::Unchecked(kLane);
+      args.lane = step.lane;
       args.lease_id = step.lease_id;
       args.lease_ttl_ms = step.ttl_ms;
       args.attempt_id = AttemptIdOf(step.id);
@@ -116,6 +117,10 @@ class History {
     step.kind = static_cast<Step::Kind>(random_.Below(5));
     step.ttl_ms = static_cast<std::int64_t>(random_.Below(2000)) - 20;
     if (random_.Below(3) == 0) step.capabilities = random_.Below(2) == 0 ? &gpu_ : &more_;
+    // Refused when a grant is issued, not compared when one is consumed.
+    if (step.kind != Step::Kind::kCreate && random_.Below(10) == 0) {
+      step.lane = LaneIdView::Unchecked("other");
+    }
     step.lease_id.uuid = random_.NextUuid();
     step.fence = fences_[last_];
     if (random_.Below(8) == 0) ++step.fence.lease_epoch.value;

@@ -97,7 +97,9 @@ class MapLedger {
     if (e->has_grant && e->grant.expires_at >= now) {
       return Fail(outcome, ClaimError::kGrantAlreadyExists);
     }
-    if (!e->in_eligible) return Fail(outcome, ClaimError::kExecutionNotInEligibleSet);
+    if (!e->in_eligible || e->lane != args.lane.text()) {
+      return Fail(outcome, ClaimError::kExecutionNotInEligibleSet);
+    }
     const std::string_view offered =
         args.offered != nullptr ? args.offered->csv() : std::string_view();
     if (!HasAll(e->required_capabilities, offered)) {
