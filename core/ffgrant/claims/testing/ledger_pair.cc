@@ -104,7 +104,8 @@ OptionalFence LedgerPair::ChooseFence(std::string_view id) {
   switch (choose_(12)) {
     case 0:
       return {};
-    case 1: {
+    case 1:
+    case 6: {
       OptionalFence partial = fence;
       switch (choose_(5)) {
         case 0:
@@ -156,8 +157,6 @@ Uuid LedgerPair::NextUuid() {
   }
   return uuid;
 }
-
-// ---- comparing ---------------------------------------------------------------
 
 void LedgerPair::Problem(const std::string& text) {
   if (problem_.empty()) {
@@ -238,7 +237,7 @@ std::string LedgerPair::StateName(const ExecutionIdView& id) {
 bool LedgerPair::Step() {
   const Target target = ChooseTarget();
   state_before_ = StateName(target.id);
-  switch (choose_(32)) {
+  switch (choose_(33)) {
     case 0:
     case 1:
     case 2:
@@ -292,12 +291,13 @@ bool LedgerPair::Step() {
       Resume(target);
       break;
     case 28:
+    case 29:
       Complete(target);
       break;
-    case 29:
+    case 30:
       Forget(target);
       break;
-    case 30:
+    case 31:
       Maintain();
       break;
     default:
@@ -566,7 +566,7 @@ void LedgerPair::Resume(const Target& target) {
 }
 
 void LedgerPair::Complete(const Target& target) {
-  const CompleteArgs args = {target.id, ChooseFence(target.id.text()), OneIn(3)};
+  const CompleteArgs args = {target.id, ChooseFence(target.id.text()), OneIn(2)};
   const Outcome memory = memory_.Complete(args, &memory_details_);
   const Outcome model = model_.Complete(args, &model_details_);
   observer_.Fenced(LeaseObserver::FencedCall::kComplete, target.id.text(), args.fence,
