@@ -52,15 +52,17 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 }  // namespace
 
 bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
-                                    const LeaseId& lease_id, std::int64_t ttl_ms,
-                                    std::int64_t now) noexcept {
+                                    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now,
+                                    bool& names_missing) noexcept {
   // Mostly the instance that was granted is the one that claims.
   const bool same =
       internal::TextEqual(names.Second(record.grant_worker), worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker
                            : names.Intern(worker.worker_id.text, worker.worker_instance_id.text);
   const NameId lane_name = LaneName(record, lane);
-  if (name == NamePool::kFull || lane_name == NamePool::kFull) return false;
+  names_missing = name == NamePool::kFull || lane_name == NamePool::kFull;
+  if (names_missing) [[unlikely]]
+    return false;
   record.has_grant = false;
   record.state = State::kLeased;
   record.lease_worker = name;
@@ -79,7 +81,7 @@ bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker
 ClaimOutcome MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash,
                                        ErrorDetails* details) noexcept {
   if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
-  return WithNames([&]() noexcept {
+  return WithNames([&](bool& names_missing) noexcept {
     const Held held = Find(args.execution_id, hash);
     if (!held) return Refuse(ClaimError::kExecutionNotFound);
     if (!internal::IsEligible(held->state)) return Refuse(ClaimError::kExecutionNotLeaseable);
@@ -90,7 +92,8 @@ ClaimOutcome MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash
     if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
       return Refuse(ClaimError::kInvalidClaimGrant);
     }
-    if (!StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+    if (!StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now,
+                    names_missing)) {
       return Refuse(ClaimError::kLedgerFull);
     }
     held->total_attempt_count += 1;
@@ -107,7 +110,7 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
                                         ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
-  return m.WithNames([&]() noexcept {
+  return m.WithNames([&](bool& names_missing) noexcept {
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return Refuse(ClaimError::kExecutionNotFound);
     if (!internal::IsRunnable(held->state)) return Refuse(ClaimError::kExecutionNotLeaseable);
@@ -116,7 +119,8 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
     if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
       return Refuse(ClaimError::kInvalidClaimGrant);
     }
-    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now,
+                      names_missing)) {
       return Refuse(ClaimError::kLedgerFull);
     }
     return Leased(*held, LeaseKind::kResumed);
@@ -230,7 +234,7 @@ RevokeOutcome MemoryLedger::Revoke(const RevokeArgs& args, ErrorDetails* details
 IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
                                              ErrorDetails* details) noexcept {
   Impl& m = *impl_;
-  return m.WithNames([&]() noexcept {
+  return m.WithNames([&](bool& names_missing) noexcept {
     IssueOutcome outcome;
     if (details != nullptr) details->clear();
     if (!TtlInRange(args.grant_ttl_ms)) {
@@ -243,14 +247,14 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
       outcome.error = held ? ClaimError::kExecutionNotReclaimable : ClaimError::kExecutionNotFound;
       return outcome;
     }
-    return m.Issue(*held, args, m.Now(), details);
+    return m.Issue(Impl::GrantKind::kReclaim, *held, args, names_missing, details);
   });
 }
 
 ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
-  return m.WithNames([&]() noexcept {
+  return m.WithNames([&](bool& names_missing) noexcept {
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return Refuse(ClaimError::kExecutionNotFound);
     if (!internal::IsReclaimable(held->state)) {
@@ -270,7 +274,8 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
     if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
       return Refuse(ClaimError::kInvalidClaimGrant);
     }
-    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now,
+                      names_missing)) {
       return Refuse(ClaimError::kLedgerFull);
     }
     held->total_attempt_count += 1;
@@ -311,7 +316,7 @@ ResumeOutcome MemoryLedger::Resume(const ResumeArgs& args, ErrorDetails* details
     held->delay_until = m.Now() + args.delay_ms;
   } else {
     held->state = State::kResumedEligible;
-    m.queues.Push(held->lane, partition, held.slot);
+    m.queues.Push(held->lane, partition, held.slot());
   }
   return outcome;
 }

@@ -60,32 +60,49 @@ MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
       queues(table, o.max_lanes, partition_count),
       names_in_use(o.max_names + 1) {}
 
-bool MemoryLedger::Impl::MakeRoomForNames() noexcept {
+void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region_lock(region).lock();
   }
+  const std::int64_t now = Now();
   std::fill(names_in_use.begin(), names_in_use.end(), std::uint8_t{0});
   for (Slot slot = 0; slot < table.slot_count(); ++slot) {
     if (!table.IsTaken(slot)) continue;
-    const Record& r = table[slot];
+    Record& r = table[slot];
+    if (!GrantIsLive(r, now)) {
+      r.has_grant = false;
+      r.grant_is_plain = true;
+      r.grant_worker = r.grant_lane = 0;
+      r.capability_hash = r.route_snapshot_json = r.admission_summary = 0;
+    }
+    if (!internal::IsActive(r.state)) {
+      r.lease_is_plain = true;
+      r.lease_worker = r.lease_lane = 0;
+    }
     for (const NameId id : {r.required, r.grant_worker, r.lease_worker, r.grant_lane, r.lease_lane,
                             r.capability_hash, r.route_snapshot_json, r.admission_summary}) {
       names_in_use[id] = 1;
     }
   }
-  const bool freed = names.Keep(names_in_use);
+  names.Keep(names_in_use);
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region_lock(region).unlock();
   }
-  return freed;
 }
 
-IssueOutcome MemoryLedger::Impl::Issue(Record& record, const IssueGrantArgs& args, std::int64_t now,
-                                       ErrorDetails* details) noexcept {
+IssueOutcome MemoryLedger::Impl::Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
+                                       bool& names_missing, ErrorDetails* details) noexcept {
   IssueOutcome outcome;
+  const std::int64_t now = Now();
   if (GrantIsLive(record, now)) {
     outcome.error = ClaimError::kGrantAlreadyExists;
+    return outcome;
+  }
+  // A claim grant's lane names the eligible set in which the execution must be.
+  const bool own_lane = internal::TextEqual(lanes.Text(record.lane), args.lane.text());
+  if (kind == GrantKind::kClaim && !own_lane) {
+    outcome.error = ClaimError::kExecutionNotInEligibleSet;
     return outcome;
   }
   const std::string_view required = names.First(record.required);
@@ -105,11 +122,8 @@ IssueOutcome MemoryLedger::Impl::Issue(Record& record, const IssueGrantArgs& arg
 
   const NameId worker =
       names.Intern(args.worker.worker_id.text, args.worker.worker_instance_id.text);
-  const NameId lane = LaneName(record, args.lane);
-  if (worker == NamePool::kFull || lane == NamePool::kFull) {
-    outcome.error = ClaimError::kLedgerFull;
-    return outcome;
-  }
+  const NameId lane = own_lane ? 0 : names.Intern(args.lane.text());
+  names_missing = worker == NamePool::kFull || lane == NamePool::kFull;
   const bool opaque_texts = args.capability_hash.size() + args.route_snapshot_json.size() +
                                 args.admission_summary.size() !=
                             0;
@@ -117,15 +131,19 @@ IssueOutcome MemoryLedger::Impl::Issue(Record& record, const IssueGrantArgs& arg
     const NameId hash = names.Intern(args.capability_hash);
     const NameId route = names.Intern(args.route_snapshot_json);
     const NameId admission = names.Intern(args.admission_summary);
-    if (std::max({hash, route, admission}) == NamePool::kFull) {
-      outcome.error = ClaimError::kLedgerFull;
-      return outcome;
+    names_missing |= std::max({hash, route, admission}) == NamePool::kFull;
+    if (!names_missing) {
+      record.grant_is_plain = lane == 0 && !opaque_texts;
+      record.grant_lane = lane;
+      record.capability_hash = hash;
+      record.route_snapshot_json = route;
+      record.admission_summary = admission;
     }
-    record.grant_is_plain = lane == 0 && !opaque_texts;
-    record.grant_lane = lane;
-    record.capability_hash = hash;
-    record.route_snapshot_json = route;
-    record.admission_summary = admission;
+  }
+  if (names_missing) [[unlikely]] {
+    Detail(details, "names");
+    outcome.error = ClaimError::kLedgerFull;
+    return outcome;
   }
   record.has_grant = true;
   record.grant_worker = worker;
@@ -136,7 +154,7 @@ IssueOutcome MemoryLedger::Impl::Issue(Record& record, const IssueGrantArgs& arg
 
 IssueOutcome MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
                                                  ErrorDetails* details) noexcept {
-  return WithNames([&]() noexcept {
+  return WithNames([&](bool& names_missing) noexcept {
     IssueOutcome outcome;
     if (details != nullptr) details->clear();
     if (!TtlInRange(args.grant_ttl_ms)) {
@@ -153,17 +171,7 @@ IssueOutcome MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std
       outcome.error = ClaimError::kExecutionNotEligible;
       return outcome;
     }
-    const std::int64_t now = Now();
-    if (GrantIsLive(*held, now)) {
-      outcome.error = ClaimError::kGrantAlreadyExists;
-      return outcome;
-    }
-    // The caller's lane names the eligible set in which the execution must be.
-    if (lanes.Text(held->lane) != args.lane.text()) {
-      outcome.error = ClaimError::kExecutionNotInEligibleSet;
-      return outcome;
-    }
-    return Issue(*held, args, now, details);
+    return Issue(GrantKind::kClaim, *held, args, names_missing, details);
   });
 }
 
@@ -204,7 +212,7 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     return Refuse(ClaimError::kInvalidInput);
   }
   const std::uint64_t hash = m.table.Hash(args.execution_id);
-  return m.WithNames([&]() noexcept {
+  return m.WithNames([&](bool& names_missing) noexcept {
     if (details != nullptr) details->clear();
     const std::scoped_lock queue(m.queues.LockOf(partition));
     const std::scoped_lock region(m.table.LockOf(hash));
@@ -213,15 +221,22 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
       outcome.status = CreateOutcome::Status::kDuplicate;
       return outcome;
     }
-    const auto lane = m.lanes.FindOrAdd(args.lane);
     const NameId required = m.names.Intern(CsvOf(args.required));
-    if (!lane || required == NamePool::kFull) {
-      Detail(details, lane ? "names" : "lanes");
+    names_missing = required == NamePool::kFull;
+    if (names_missing) {
+      Detail(details, "names");
       return Refuse(ClaimError::kLedgerFull);
     }
     const internal::Slot slot = m.table.Insert(hash);
     if (slot == kNoSlot) {
       Detail(details, "executions");
+      return Refuse(ClaimError::kLedgerFull);
+    }
+    // Last, since a lane stays.
+    const auto lane = m.lanes.FindOrAdd(args.lane);
+    if (!lane) {
+      m.table.Erase(slot);
+      Detail(details, "lanes");
       return Refuse(ClaimError::kLedgerFull);
     }
     const std::int64_t now = m.Now();
@@ -236,6 +251,7 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     record.lease_is_plain = true;
     record.required = required;
     record.created_at = now;
+    record.last_capability_mismatch_at = internal::kNever;
     record.priority =
         static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
     record.delay_until = delayed ? args.delay_until->value : 0;
@@ -286,66 +302,71 @@ void MemoryLedger::Claims(std::span<const ClaimArgs> args,
   }
 }
 
+internal::Slot MemoryLedger::Impl::BestReady(std::uint16_t lane, std::uint16_t partition,
+                                             std::string_view offered) noexcept {
+  internal::Slot best = kNoSlot;
+  for (internal::Slot top = queues.FirstTop(lane, partition); top != kNoSlot;) {
+    const std::scoped_lock region(table.LockOfSlot(top));
+    const Record& record = table[top];
+    if (!internal::IsEligible(record.state)) {
+      queues.Remove(lane, partition, top);
+      // The heap has another top now, or is gone: look from the front again.
+      top = queues.FirstTop(lane, partition);
+      best = kNoSlot;
+      continue;
+    }
+    if (!GrantIsLive(record, Now()) &&
+        CapabilitiesSatisfied(names.First(record.required), offered) &&
+        (best == kNoSlot || queues.Before(top, best))) {
+      best = top;
+    }
+    top = queues.NextTop(top);
+  }
+  return best;
+}
+
+bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
+                                            const ClaimForWorkerArgs& args, bool& names_missing,
+                                            ClaimForWorkerOutcome& outcome) noexcept {
+  const std::scoped_lock queue(queues.LockOf(partition));
+  const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
+  if (best == kNoSlot) return false;
+  const std::scoped_lock region(table.LockOfSlot(best));
+  Record& record = table[best];
+  // Issuing and claiming don't need the queue's lock: either may have come in
+  // between.
+  if (!internal::IsEligible(record.state)) return false;
+  const MintedExecutionId id(record.partition, record.uuid);
+  const IssueOutcome issued = Issue(
+      GrantKind::kClaim, record,
+      {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, names_missing, nullptr);
+  if (issued.error == ClaimError::kGrantAlreadyExists) return false;
+  outcome.error = issued.error;
+  outcome.grant = IssuedGrant(id.view(), issued.expires_at);
+  return true;
+}
+
 ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
   Impl& m = *impl_;
   const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
-  return m.WithNames([&]() noexcept {
+  return m.WithNames([&](bool& names_missing) noexcept {
     ClaimForWorkerOutcome outcome;
-    if (!TtlInRange(args.grant_ttl_ms)) {
-      outcome.error = ClaimError::kInvalidInput;
-      return outcome;
-    }
-    outcome.error = ClaimError::kNoEligibleExecution;
-    if (!lane) return outcome;
-    const std::string_view offered = CsvOf(args.offered);
-
-    // Tries one partition; true if that settled the call.
-    const auto try_partition = [&](std::uint16_t partition) noexcept {
-      const std::scoped_lock queue(m.queues.LockOf(partition));
-      internal::Slot best = kNoSlot;
-      for (internal::Slot top = m.queues.FirstTop(*lane, partition); top != kNoSlot;) {
-        const internal::Slot next = m.queues.NextTop(top);
-        const std::scoped_lock region(m.table.LockOfSlot(top));
-        const internal::ExecutionRecord& record = m.table[top];
-        if (!internal::IsEligible(record.state)) {
-          m.queues.Remove(*lane, partition, top);
-          // The heap has another top, or is gone: look from the front again.
-          top = m.queues.FirstTop(*lane, partition);
-          best = kNoSlot;
-          continue;
-        }
-        if (!m.GrantIsLive(record, m.Now()) &&
-            CapabilitiesSatisfied(m.names.First(record.required), offered) &&
-            (best == kNoSlot || m.queues.Before(top, best))) {
-          best = top;
-        }
-        top = next;
-      }
-      if (best == kNoSlot) return false;
-      const std::scoped_lock region(m.table.LockOfSlot(best));
-      internal::ExecutionRecord& record = m.table[best];
-      // A claim doesn't need the queue's lock: it may have come in between.
-      if (!internal::IsEligible(record.state)) return false;
-      const MintedExecutionId id(record.partition, record.uuid);
-      const IssueOutcome issued = m.Issue(
-          record, {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered},
-          m.Now(), nullptr);
-      if (issued.error == ClaimError::kGrantAlreadyExists) return false;
-      outcome.error = issued.error;
-      outcome.grant = IssuedGrant(id.view(), issued.expires_at);
-      return true;
-    };
-
+    outcome.error = TtlInRange(args.grant_ttl_ms) ? ClaimError::kNoEligibleExecution
+                                                  : ClaimError::kInvalidInput;
+    if (!TtlInRange(args.grant_ttl_ms) || !lane) return outcome;
     // The reference's round: from a place of the worker's own that moves on
     // with time.
     const std::size_t count = m.partition_count;
-    const auto moved = static_cast<std::uint64_t>(m.Now()) / 250 * 32;
+    const std::uint64_t moved = static_cast<std::uint64_t>(m.Now()) / 250 * 32;
     const std::size_t start =
         (ScanStart(args.worker.worker_instance_id, m.partition_count) + moved % count) % count;
     for (const auto& [first, end] : {std::pair{start, count}, std::pair{std::size_t{0}, start}}) {
       for (std::size_t p = m.queues.NextNonEmpty(*lane, first); p < end;
            p = m.queues.NextNonEmpty(*lane, p + 1)) {
-        if (try_partition(static_cast<std::uint16_t>(p))) return outcome;
+        if (m.IssueFromPartition(*lane, static_cast<std::uint16_t>(p), args, names_missing,
+                                 outcome)) {
+          return outcome;
+        }
       }
     }
     return outcome;
@@ -392,8 +413,8 @@ Outcome MemoryLedger::Forget(const ExecutionIdView& id) noexcept {
   const Impl::Held held = m.Find(id);
   if (!held) return {ClaimError::kExecutionNotFound};
   if (!internal::IsTerminal(held->state)) return {ClaimError::kInvalidInput};
-  m.queues.Remove(held->lane, id.partition().index, held.slot);
-  m.table.Erase(held.slot);
+  m.queues.Remove(held->lane, id.partition().index, held.slot());
+  m.table.Erase(held.slot());
   return {};
 }
 

@@ -82,7 +82,7 @@ ExecutionState Describe(const ExecutionRecord& r, std::int64_t now) noexcept {
   }
   // A delayed resume is known to the delayed set alone.
   if (r.state == State::kDelayed) out.delay_until = TimestampMs{r.delay_until};
-  if (r.last_capability_mismatch_at != 0) {
+  if (r.last_capability_mismatch_at != kNever) {
     out.last_capability_mismatch_at = TimestampMs{r.last_capability_mismatch_at};
   }
   out.in_eligible = IsEligible(r.state);

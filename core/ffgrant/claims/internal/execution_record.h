@@ -47,6 +47,8 @@ constexpr bool IsReclaimable(State s) noexcept {
 }
 constexpr bool IsTerminal(State s) noexcept { return s >= State::kCompleted; }
 
+inline constexpr std::int64_t kNever = INT64_MIN;
+
 // Three cache lines. Issuing and claiming a grant touch the first two only.
 // The attempt index of the last lease is total_attempt_count - 1 in every
 // state, and its renewal deadline two thirds of the way from last_renewed_at
@@ -78,7 +80,7 @@ struct alignas(64) ExecutionRecord {
 
   // Line 3: what is rarely looked at.
   alignas(64) std::int64_t delay_until;
-  std::int64_t last_capability_mismatch_at;  // 0: never
+  std::int64_t last_capability_mismatch_at;  // or kNever
   std::uint32_t lease_reclaim_count;
   std::uint32_t max_reclaim_count;  // if has_reclaim_cap
   bool has_reclaim_cap;

@@ -31,23 +31,35 @@ class MemoryLedger::Impl {
   using State = internal::State;
   using Slot = internal::Slot;
 
-  // A record under its region's lock; null if there is none.
-  struct Held {
-    std::unique_lock<internal::SpinLock> lock;
-    Record* record = nullptr;
-    Slot slot = internal::kNoSlot;
-    explicit operator bool() const noexcept { return record != nullptr; }
-    Record* operator->() const noexcept { return record; }
-    Record& operator*() const noexcept { return *record; }
+  // A record under its region's lock; none if there is no such execution.
+  class Held {
+   public:
+    Held() = default;
+    Held(internal::SpinLock& lock, Record* record, Slot slot) noexcept
+        : lock_(&lock), record_(record), slot_(slot) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+      if (lock_ != nullptr) lock_->unlock();
+    }
+    explicit operator bool() const noexcept { return record_ != nullptr; }
+    Record* operator->() const noexcept { return record_; }
+    Record& operator*() const noexcept { return *record_; }
+    Slot slot() const noexcept { return slot_; }
+
+   private:
+    internal::SpinLock* lock_ = nullptr;
+    Record* record_ = nullptr;
+    Slot slot_ = internal::kNoSlot;
   };
   Held Find(const ExecutionIdView& id) noexcept { return Find(id, table.Hash(id)); }
+  // With the hash of `id`.
   Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
-    Held held;
-    if (!id.is_canonical()) return held;
-    held.lock = std::unique_lock(table.LockOf(hash));
-    held.slot = table.Find(hash, id);
-    if (held.slot != internal::kNoSlot) held.record = &table[held.slot];
-    return held;
+    if (!id.is_canonical()) return {};
+    internal::SpinLock& lock = table.LockOf(hash);
+    lock.lock();
+    const Slot slot = table.Find(hash, id);
+    return {lock, slot == internal::kNoSlot ? nullptr : &table[slot], slot};
   }
 
   std::int64_t Now() const noexcept { return clock.Now().value; }
@@ -60,17 +72,29 @@ class MemoryLedger::Impl {
     return internal::TextEqual(names.First(record.grant_worker), worker.worker_id.text);
   }
 
-  // The checks and the write of 7.1 behind the state check; under the lock.
-  // kLedgerFull, and nothing changed, if names are missing.
-  IssueOutcome Issue(Record& record, const IssueGrantArgs& args, std::int64_t now,
-                     ErrorDetails* details) noexcept;
+  // 7.1 behind the state check, which is all that the two kinds of grants
+  // differ in but for the lane; under the record's lock. Nothing is changed if
+  // names are missing.
+  enum class GrantKind : bool { kClaim, kReclaim };
+  IssueOutcome Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
+                     bool& names_missing, ErrorDetails* details) noexcept;
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
                                ErrorDetails* details) noexcept;
+
+  // Of the heaps' tops in a partition, the first in order that these
+  // capabilities suffice for and that has no live grant; kNoSlot if none.
+  // Drops what is no longer eligible. Under the queue's lock.
+  Slot BestReady(std::uint16_t lane, std::uint16_t partition, std::string_view offered) noexcept;
+  // True if that settled the call.
+  bool IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
+                          const ClaimForWorkerArgs& args, bool& names_missing,
+                          ClaimForWorkerOutcome& outcome) noexcept;
 
   // A lease for `args`, whose grant is live and its own: grant consumed, epoch
   // grown. False, and nothing changed, if names are missing.
   bool StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
-                  const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
+                  const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now,
+                  bool& names_missing) noexcept;
   ClaimOutcome Claim(const ClaimArgs& args, std::uint64_t hash, ErrorDetails* details) noexcept;
 
   // 7.4's first checks, shared by everything that is fenced. Marks a lease
@@ -85,14 +109,18 @@ class MemoryLedger::Impl {
                                                                      : names.Intern(lane.text());
   }
 
-  // Frees names that no record refers to. True if there were any.
-  bool MakeRoomForNames() noexcept;
-  // Runs `call` again after making room, once, if it found none.
+  // Frees names that no live grant, no lease and no requirement refers to.
+  void MakeRoomForNames() noexcept;
+  // Runs `call`, which says whether names were missing, and runs it once more
+  // after making room if they were.
   template <class Call>
   auto WithNames(Call&& call) noexcept {
-    auto outcome = call();
-    if (outcome.error == ClaimError::kLedgerFull && MakeRoomForNames()) outcome = call();
-    return outcome;
+    bool names_missing = false;
+    auto outcome = call(names_missing);
+    if (!names_missing) [[likely]]
+      return outcome;
+    MakeRoomForNames();
+    return call(names_missing);
   }
 
   // Makes a delayed execution eligible. False if it no longer is a due one.

@@ -47,16 +47,13 @@ NameId NamePool::Make(std::uint64_t hash, std::string_view first,
   return id;
 }
 
-bool NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
+void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
   const std::scoped_lock lock(interning_);
-  bool freed = false;
   for (std::size_t id = 1; id < entries_.size(); ++id) {
     if (!entries_[id].used || in_use[id]) continue;
     entries_[id].used = false;
     free_.push_back(static_cast<NameId>(id));
-    freed = true;
   }
-  if (!freed) return false;
   for (std::size_t i = 0; i <= table_mask_; ++i) table_[i].store(0, std::memory_order_relaxed);
   // Texts move towards the front in the order in which they stand, so that
   // none overwrites one that has yet to move.
@@ -76,7 +73,6 @@ bool NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
     Link(id);
   }
   used_bytes_ = to;
-  return true;
 }
 
 }  // namespace ffgrant::internal

@@ -50,8 +50,8 @@ class NamePool {
   }
 
   // Frees every name that isn't marked in `in_use` (one byte a number, size
-  // max_names + 1) and closes the gaps. True if that made room.
-  bool Keep(std::span<const std::uint8_t> in_use) noexcept;
+  // max_names + 1) and closes the gaps.
+  void Keep(std::span<const std::uint8_t> in_use) noexcept;
   std::size_t max_names() const noexcept { return entries_.size() - 1; }
 
  private:
