@@ -35,9 +35,9 @@ struct ClaimResponseView {
   friend constexpr bool operator==(const ClaimResponseView&, const ClaimResponseView&) = default;
 };
 
-// Decodes `json`: any bytes. Canonical documents take a fast path, well-formed
-// ones simdjson, the rest the reader of contract 4; the verdict does not
-// depend on the path. `out` is untouched on failure.
+// Decodes `json`: any bytes. Canonical documents take a fast path, large
+// well-formed ones simdjson, the rest the reader of contract 4; the verdict
+// does not depend on the path. `out` is untouched on failure.
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 

@@ -19,7 +19,8 @@ inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 // they need no scratch. One scratch serves one thread at a time.
 //
 // What a parse returns points into the document or into the scratch: it is
-// valid until either dies or the next parse with the same scratch.
+// valid until either dies or the next parse with the same scratch. One that
+// was moved from can be assigned to and destroyed, nothing else.
 class JsonScratch {
  public:
   explicit JsonScratch(std::size_t max_document_size = kDefaultMaxDocumentSize);
