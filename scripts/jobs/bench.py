@@ -84,8 +84,7 @@ class Progress:
 
     def __init__(self, terminal, binaries, rounds):
         self._terminal = terminal
-        self._per_round = sum(len(binary.benchmarks) for binary in binaries)
-        self._total = self._per_round * rounds
+        self._total = sum(len(binary.benchmarks) for binary in binaries) * rounds
         self._rounds = rounds
         self._start = time.monotonic()
         self._seconds = {}  # benchmark -> seconds it took when it last ran
@@ -118,12 +117,8 @@ class Progress:
         """Seconds, from what the benchmarks took so far."""
         if not self._seconds:
             return None
-        known = sum(self._seconds.values())
-        mean = known / len(self._seconds)
-        a_round = known + mean * (self._per_round - len(self._seconds))
-        rest = sum(self._seconds.values()) / len(self._seconds) * (
-            self._per_round * self.round - self._done)
-        return rest + a_round * (self._rounds - self.round)
+        mean = sum(self._seconds.values()) / len(self._seconds)
+        return mean * (self._total - self._done)
 
     def show(self):
         left = self.left()
@@ -205,8 +200,8 @@ def _job(terminal, arguments):
         raise BenchError("nothing was measured that a table could show")
 
     facts = machine.describe(PRESET, contexts)
-    method = (f"{rounds} rounds (processes) of {plan.repetitions} repetitions of "
-              f"{plan.min_time:g} s; medians; ratios within a round")
+    method = (f"rounds (processes of each binary): {rounds}, repetitions in each: "
+              f"{plan.repetitions}, of {plan.min_time:g} s or more; ratios within a round")
     command = "./scripts/bench" + "".join(
         " " + text for text in (["--quick"] if arguments.quick else [])
         + ([f"--filter {shlex.quote(arguments.filter)}"] if arguments.filter else []))

@@ -11,9 +11,12 @@ _OURS = re.compile(r"(?:Core|Ledger)\w*")
 _LABELS = {
     "FromChars": "from_chars",
     "SimdjsonOnDemand": "simdjson",
+    "SimdjsonOnDemandTyped": "simdjson, typed",
     "AbslMapString": "Abseil, text",
     "AbslMapUuid": "Abseil, uuid",
     "StdString": "std::string",
+    "StdStringReused": "std::string, reused",
+    "ToChars": "to_chars",
     "StringConcat": "std::string",
     "Memcpy": "memcpy",
 }
@@ -66,53 +69,86 @@ def nanoseconds(value):
 
 
 def _spread(stat):
-    return f"{stat.spread * 100:.0f}%" if stat else ""
+    return f"{stat.spread * 100:.0f}%" if stat and stat.low < stat.high else ""
+
+
+def _range(stat):
+    """Empty where a single value says nothing about it."""
+    if stat.low == stat.high:
+        return ""
+    return f"{_three_digits(stat.low)}-{_three_digits(stat.high)}"
 
 
 def _ratio_cell(stat):
     if stat is None:
         return "-"
-    return (f"{_three_digits(stat.median)}x "
-            f"({_three_digits(stat.low)}-{_three_digits(stat.high)})")
+    extent = _range(stat)
+    return f"{_three_digits(stat.median)}x" + (f" ({extent})" if extent else "")
 
 
 def _case(name):
     case = re.sub(r"(?:^|/)live:\d+", "", name.case).strip("/")
-    return case.replace("_", " ").replace("/", ", ")
-
-
-def _claim_names(results):
-    return [name for name in results.series if name.live is not None]
+    return re.sub("[_:]", " ", case).replace("/", ", ")
 
 
 def _baselines(names):
     return list(dict.fromkeys(name.impl for name in names if not is_ours(name.impl)))
 
 
+def _ratios(results, name, metric):
+    """A text for each baseline that was measured in the same case."""
+    texts = []
+    for impl in _baselines(other for other in results.series if other.op == name.op):
+        other = results.find(name.op, impl, name.case, name.threads)
+        if other:
+            found = ratio(results.series[name], other, metric)
+            texts.append(f"{label(impl)} {_ratio_cell(found)}")
+    return texts
+
+
+def _with_ratios(cells, ratios):
+    """A row that ends in the first ratio, and rows that go on with the others."""
+    return ([cells + (ratios[:1] or [""])]
+            + [[""] * len(cells) + [text] for text in ratios[1:]])
+
+
+def _claim_names(results, metric):
+    """The ledger's benchmarks that measured this, the same sizes together."""
+    ops = list(dict.fromkeys(name.op for name in results.series))
+    impls = list(dict.fromkeys(name.impl for name in results.series))
+    return sorted((name for name, series in results.series.items()
+                   if name.live is not None and series.stat(metric)),
+                  key=lambda name: (name.live, _case(name), ops.index(name.op),
+                                    impls.index(name.impl), name.threads))
+
+
+def _add_by_size(table, names, rows_of):
+    """Appends the rows of each name, under a heading for each number of executions."""
+    live = None
+    for name in names:
+        if name.live != live:
+            live = name.live
+            table.rows.append([f"{live:,} live"])
+        table.rows.extend(rows_of(name))
+
+
 def claims_table(results):
     """Claims per second, ours beside the baselines; None if none was measured."""
-    names = [name for name in _claim_names(results)
-             if results.series[name].stat("items_per_second")
-             and not results.series[name].stat("p50_ns")]
-    if not any(is_ours(name.impl) for name in names):
-        return None
-    baselines = _baselines(names)
     table = Table(
         "Claims per second, embedded ledger",
-        "median of the rounds, +/- half of their range; then ours / baseline, more is better",
-        ["", "live", "threads", "claims/s", "+/-"] + [f"x {label(b)}" for b in baselines])
-    for name in names:
-        if not is_ours(name.impl):
-            continue
-        series = results.series[name]
-        speed = series.stat("items_per_second")
-        cells = [_claim_label(name), f"{name.live:,}", str(name.threads), rate(speed.median),
-                 _spread(speed)]
-        for impl in baselines:
-            other = results.find(name.op, impl, name.case, name.threads)
-            cells.append(_ratio_cell(other and ratio(series, other, "items_per_second")))
-        table.rows.append(cells)
-    return table
+        "median of the rounds, +/- half of their range; then claims of ours / claims of the "
+        "baseline, more is better",
+        ["", "threads", "claims/s", "+/-", "ours / baseline (range)"], flush_left=(4,))
+
+    def rows_of(name):
+        speed = results.series[name].stat("items_per_second")
+        cells = [f"  {_claim_label(name)}", str(name.threads), rate(speed.median), _spread(speed)]
+        return _with_ratios(cells, _ratios(results, name, "items_per_second"))
+
+    _add_by_size(table, [name for name in _claim_names(results, "items_per_second")
+                         if is_ours(name.impl) and not results.series[name].stat("p50_ns")],
+                 rows_of)
+    return table if table.rows else None
 
 
 def _claim_label(name):
@@ -128,18 +164,19 @@ def _claim_label(name):
 def claim_latency_table(results):
     """Quantiles of a single claim; None if none was measured."""
     table = Table("Time of a single claim", "nanoseconds, median of the rounds",
-                  ["", "live", "threads", "p50", "p99", "p99.9"])
-    for name in _claim_names(results):
-        quantiles = [results.series[name].stat(metric)
-                     for metric in ("p50_ns", "p99_ns", "p999_ns")]
-        if any(quantiles):
-            table.rows.append(
-                [_claim_label(name), f"{name.live:,}", str(name.threads)]
-                + [nanoseconds(q.median) if q else "-" for q in quantiles])
+                  ["", "threads", "p50", "p99", "p99.9"])
+
+    def rows_of(name):
+        series = results.series[name]
+        quantiles = [series.stat(metric) for metric in ("p50_ns", "p99_ns", "p999_ns")]
+        return [[f"  {_claim_label(name)}", str(name.threads)]
+                + [nanoseconds(q.median) if q else "-" for q in quantiles]]
+
+    _add_by_size(table, _claim_names(results, "p50_ns"), rows_of)
     return table if table.rows else None
 
 
-def text_tables(results):
+def text_table(results):
     """Parse and serialize: one table of all operations, with a heading row for each."""
     table = Table(
         "Parse and serialize",
@@ -154,28 +191,22 @@ def text_tables(results):
             continue
         table.rows.append([words(op)])
         for name in ours:
-            table.rows.extend(_text_rows(results, name, _baselines(
-                [other for other in names if other.op == op])))
+            table.rows.extend(_text_rows(results, name))
     return table if table.rows else None
 
 
-def _text_rows(results, name, baselines):
+def _text_rows(results, name):
     series = results.series[name]
     time, speed, allocations = (
         series.stat(metric) for metric in ("ns", "bytes_per_second", "allocs_per_op"))
     variant = words(name.impl).replace("core", "").strip()
-    ratios = []
-    for impl in baselines:
-        other = results.find(name.op, impl, name.case, name.threads)
-        if other:
-            ratios.append(f"{label(impl)} {_ratio_cell(ratio(series, other, 'ns'))}")
     threads = f"{name.threads} threads" if name.threads > 1 else ""
-    first = [
+    cells = [
         "  " + (", ".join(filter(None, (variant, _case(name), threads))) or "all"),
         nanoseconds(time.median), _spread(time),
         _three_digits(speed.median / 1e9) if speed else "",
-        f"{allocations.median:g}" if allocations else "", ratios[0] if ratios else ""]
-    return [first] + [["", "", "", "", "", text] for text in ratios[1:]]
+        f"{allocations.median:g}" if allocations else ""]
+    return _with_ratios(cells, _ratios(results, name, "ns"))
 
 
 def bars_table(results):
@@ -187,8 +218,7 @@ def bars_table(results):
         bar = verdict.bar
         cells = [bar.what, "not measured", ""]
         if verdict.value:
-            median, low, high = map(_three_digits, verdict.value)
-            cells[1:] = [median + bar.unit, f"{low}-{high}"]
+            cells[1:] = [_three_digits(verdict.value.median) + bar.unit, _range(verdict.value)]
         for limit in (bar.first, bar.goal):
             met = verdict.meets(limit)
             cells += [verdict.limit_text(limit), {True: "met", False: "MISSED", None: "-"}[met]]
@@ -198,6 +228,6 @@ def bars_table(results):
 
 def all_tables(results):
     """[claims, latency of a claim, parse and serialize, figures to reach], without empty ones."""
-    made = (claims_table(results), claim_latency_table(results), text_tables(results),
+    made = (claims_table(results), claim_latency_table(results), text_table(results),
             bars_table(results))
     return [table for table in made if table]

@@ -25,6 +25,7 @@ def sample_round(factor=1.0):
         claims("BM_ClaimPairs_Ledger/live:1000000", 6e6, allocs_per_op=0.0),
         claims("BM_ClaimPairs_LedgerBatch/live:1000000", 9e6),
         claims("BM_ClaimPairs_AbslMapString/live:1000000", 3e6),
+        claims("BM_ClaimPairs_AbslMapUuid/live:1000000", 4e6),
         claims("BM_ClaimCycle_Ledger/live:1000/threads:1", 5e6),
         claims("BM_ClaimLatency_Ledger/live:1000", 5e6, p50_ns=90.0, p99_ns=300.0, p999_ns=4e5),
     ]
@@ -49,30 +50,45 @@ class NumbersTest(unittest.TestCase):
 
 class TablesTest(unittest.TestCase):
     def test_claims_pair_ours_with_each_baseline(self):
-        table = tables.claims_table(results_of(sample_round()))
-        self.assertEqual(table.columns[-1], "x Abseil, text")
-        self.assertEqual(table.rows[0][:4], ["issue + claim", "1,000,000", "1", "6.00 M"])
-        self.assertEqual(table.rows[0][-1], "2.00x (2.00-2.00)")
-        self.assertEqual(table.rows[1][0], "issue + claim, batch")
-        self.assertEqual(table.rows[1][-1], "3.00x (3.00-3.00)")
-        self.assertEqual([table.rows[2][0], table.rows[2][-1]], ["full cycle", "-"])
-        self.assertEqual(len(table.rows), 3)  # the quantiles have their own table
+        rows = tables.claims_table(results_of(sample_round())).rows
+        self.assertEqual(rows, [
+            ["1,000 live"],  # the quantiles have their own table
+            ["  full cycle", "1", "5.00 M", "", ""],
+            ["1,000,000 live"],
+            ["  issue + claim", "1", "6.00 M", "", "Abseil, text 2.00x"],
+            ["", "", "", "", "Abseil, uuid 1.50x"],
+            ["  issue + claim, batch", "1", "9.00 M", "", "Abseil, text 3.00x"],
+            ["", "", "", "", "Abseil, uuid 2.25x"]])
 
     def test_claim_latency_shows_the_quantiles(self):
         table = tables.claim_latency_table(results_of(sample_round()))
-        self.assertEqual(table.rows, [["one claim", "1,000", "1", "90.0", "300", "400 k"]])
+        self.assertEqual(table.rows, [["1,000 live"], ["  one claim", "1", "90.0", "300", "400 k"]])
+
+    def test_sizes_stay_together_and_variants_come_last(self):
+        names = [f"BM_ClaimPairs_Ledger/live:{case}"
+                 for case in ("9/clock:coarse", "1000", "9/threads:2", "9")]
+        results = results_of([entry(name, 1, items_per_second=1.0) for name in names])
+        self.assertEqual([row[:2] for row in tables.claims_table(results).rows], [
+            ["9 live"], ["  issue + claim", "1"], ["  issue + claim", "2"],
+            ["  issue + claim, clock coarse", "1"], ["1,000 live"], ["  issue + claim", "1"]])
 
     def test_text_rows_pair_ours_with_each_baseline_of_the_same_case(self):
-        table = tables.text_tables(results_of(sample_round(), sample_round(3)))
+        table = tables.text_table(results_of(sample_round(), sample_round(3)))
         rows = table.rows
         self.assertEqual(rows[0], ["parse partition key strict"])
         self.assertEqual(rows[1], ["  random", "4.00", "50%", "2.67", "0",
-                                   "from_chars 0.10x (0.10-0.10)"])
+                                   "from_chars 0.10x"])
         self.assertEqual(rows[2][0], "  early reject")
         self.assertEqual(rows[2][-1], "")
         grant = rows.index(["parse grant"])
-        self.assertEqual(rows[grant + 1][-1], "simdjson 0.25x (0.25-0.25)")
-        self.assertEqual(rows[grant + 2][-1], "memcpy 10.0x (10.0-10.0)")
+        self.assertEqual(rows[grant + 1][-1], "simdjson 0.25x")
+        self.assertEqual(rows[grant + 2][-1], "memcpy 10.0x")
+
+    def test_a_ratio_shows_its_range_over_the_rounds(self):
+        slower = entry("BM_A_Core/x", 3), entry("BM_A_FromChars/x", 4)
+        table = tables.text_table(results_of(
+            [entry("BM_A_Core/x", 1), entry("BM_A_FromChars/x", 4)], slower))
+        self.assertEqual(table.rows[1][-1], "from_chars 0.50x (0.25-0.75)")
 
     def test_nothing_measured_makes_no_table(self):
         self.assertEqual(tables.all_tables(gbench.Results()), [])
@@ -111,10 +127,9 @@ class BarsTest(unittest.TestCase):
         self.assertAlmostEqual(self.verdict("full cycle", sample_round()).value.median, 5)
 
     def test_missing_rows_are_neither_met_nor_missed(self):
-        for what in ("memcpy", "Abseil, uuid"):
-            verdict = self.verdict(what, sample_round())
-            self.assertIsNone(verdict.value)
-            self.assertIsNone(verdict.meets(verdict.bar.goal))
+        verdict = self.verdict("memcpy", sample_round())
+        self.assertIsNone(verdict.value)
+        self.assertIsNone(verdict.meets(verdict.bar.goal))
 
     def test_a_single_allocation_anywhere_is_seen(self):
         self.assertEqual(self.verdict("allocations", sample_round()).value.median, 0)
@@ -125,7 +140,7 @@ class BarsTest(unittest.TestCase):
 
     def test_table_says_which_bars_are_met(self):
         table = tables.bars_table(results_of(sample_round()))
-        self.assertEqual(table.rows[1][1:], ["5.00 ns", "5.00-5.00", "<= 8 ns", "met", "<= 4 ns", "MISSED"])
+        self.assertEqual(table.rows[1][1:], ["5.00 ns", "", "<= 8 ns", "met", "<= 4 ns", "MISSED"])
         self.assertEqual(table.rows[3][1], "not measured")
 
 
@@ -142,7 +157,7 @@ class ReportTest(unittest.TestCase):
 
     def test_a_long_name_gives_way(self):
         name = "BM_ParseSomething" + "VeryLong" * 12 + "_Core/case" + "_and_more" * 12
-        table = tables.text_tables(results_of([entry(name, 1.0)]))
+        table = tables.text_table(results_of([entry(name, 1.0)]))
         body = report.as_text(table, Terminal(io.StringIO()))[2:]
         self.assertLessEqual(max(len(line) for line in body), WIDTH)
 
@@ -150,7 +165,7 @@ class ReportTest(unittest.TestCase):
         text = report.summary(self.tables, [("CPU", "c")], "./scripts/bench", "2026", "m")
         self.assertIn("- CPU: c\n", text)
         self.assertIn("| parse partition key strict: random | 2.30 |", text)
-        self.assertIn("| simdjson 0.25x (0.25-0.25); memcpy 10.0x (10.0-10.0) |", text)
+        self.assertIn("| simdjson 0.25x; memcpy 10.0x |", text)
         cells = None
         for line in text.splitlines():
             if line.startswith("|"):

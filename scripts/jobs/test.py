@@ -152,8 +152,7 @@ def python_step(terminal):
 
 def conformance_step(terminal):
     files = sorted((build.ROOT / "corpus" / "vectors").glob("*.jsonl"))
-    tool = build.build_directory("gcc-release") / "core" / "conformance" / "run_vectors"
-    return _counted(terminal, "conformance", [str(tool), *map(str, files)], read_counts)
+    return _counted(terminal, "conformance", ["scripts/conformance", *map(str, files)], read_counts)
 
 
 def steps():
