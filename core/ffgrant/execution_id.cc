@@ -30,8 +30,10 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   return i;
 }
 
-// The rules one by one, in the order in which they win.
-ExecutionIdResult ParseAnySpelling(std::string_view text, ParseMode mode) noexcept {
+// The rules one by one, in the order in which they win. Out of line, so that
+// canonical ids do not save registers for it.
+[[gnu::noinline, gnu::cold]] ExecutionIdResult ParseAnySpelling(std::string_view text,
+                                                                ParseMode mode) noexcept {
   if (!text.starts_with(kTagBegin)) {
     return Fail(ExecutionIdError::kMissingTag, FirstDifference(text), text);
   }
@@ -75,9 +77,11 @@ ExecutionIdResult ParseAnySpelling(std::string_view text, ParseMode mode) noexce
 
 ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
   ExecutionIdResult result;
-  if (internal::ParseCanonicalExecutionId(text, result.id)) [[likely]]
-    return result;
-  return ParseAnySpelling(text, mode);
+  // One object for both outcomes, so that it is the caller's own and not copied.
+  if (!internal::ParseCanonicalExecutionId(text, result.id)) [[unlikely]] {
+    result = ParseAnySpelling(text, mode);
+  }
+  return result;
 }
 
 std::string_view ErrorName(ExecutionIdError error) noexcept {

@@ -19,21 +19,21 @@ inline constexpr std::size_t kExecutionTagBeginSize = 4;  // `{fp:`
 // `{fp:` + `}:` + uuid: what is around the index.
 inline constexpr std::size_t kAroundExecutionIndex = kExecutionTagBeginSize + 2 + kUuidTextSize;
 
-// True if `text` is canonical. The number of digits follows from the size, so
-// that nothing has to be searched for.
+// True if `text` is canonical; otherwise `id` is left in any state. The number
+// of digits follows from the size, so that nothing has to be searched for.
 inline bool ParseCanonicalExecutionId(std::string_view text, ExecutionIdView& id) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;
   if (digits - 1 >= 5) return false;
   const char* const p = text.data();
   const std::uint64_t after_tag = Load64(p + kExecutionTagBeginSize);
   std::uint16_t index;
-  Uuid uuid;
   const bool index_ok =
       ParseCanonicalIndex(after_tag << (64 - 8 * digits), static_cast<unsigned>(digits), index);
-  const bool uuid_ok = ParseCanonicalUuid(p + text.size() - kUuidTextSize, uuid);
+  const bool uuid_ok =
+      ParseCanonicalUuid(p + text.size() - kUuidTextSize, ExecutionIdAccess::UuidOf(id));
   const bool begin_ok = Load32(p) == Word32('{', 'f', 'p', ':');
   const bool end_ok = (after_tag >> (8 * digits) & 0xFFFF) == Word32('}', ':', '\0', '\0');
-  id = ExecutionIdAccess::Make(text, uuid, index, true);
+  ExecutionIdAccess::FillCanonical(id, text, index);
   return index_ok & uuid_ok & begin_ok & end_ok;
 }
 
