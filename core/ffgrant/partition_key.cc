@@ -4,40 +4,11 @@
 
 #include "ffgrant/internal/concat.h"
 #include "ffgrant/internal/index_text.h"
-#include "ffgrant/internal/load.h"
 
 namespace ffgrant {
 namespace {
 
 using internal::IndexSpelling;
-
-// True if `text` is canonical; no loop and one branch on the outcome, since
-// with keys of many families and lengths each further branch is mispredicted.
-bool ParseCanonical(std::string_view text, Partition& partition) noexcept {
-  using internal::Load32;
-  using internal::Word32;
-  // `{b:0}` to `{fp:65535}`.
-  if (text.size() < 5 || text.size() > kMaxPartitionTagSize) return false;
-  const char* const end = text.data() + text.size();
-  const std::uint32_t head = Load32(text.data());
-  const bool flow = head == Word32('{', 'f', 'p', ':');
-  const bool budget = (head & 0xFFFFFF) == Word32('{', 'b', ':', '\0');
-  const bool quota = (head & 0xFFFFFF) == Word32('{', 'q', ':', '\0');
-  // The last bytes of the key, at most 8, the very last one topmost. Two loads
-  // that overlap when the key is shorter than 8 bytes stay inside of it.
-  const std::size_t back = text.size() < 8 ? text.size() : 8;
-  const std::uint64_t tail =
-      std::uint64_t{Load32(end - 4)} << 32 | std::uint64_t{Load32(end - back)} << (8 * (8 - back));
-  const unsigned digits = static_cast<unsigned>(text.size()) - (flow ? 5 : 4);
-  std::uint16_t index;
-  const bool ok = internal::ParseCanonicalIndex(tail << 8, digits, index) & (tail >> 56 == '}') &
-                  (flow | budget | quota) & (digits - 1 < 5);
-  partition.family = flow     ? PartitionFamily::kFlow
-                     : budget ? PartitionFamily::kBudget
-                              : PartitionFamily::kQuota;
-  partition.index = index;
-  return ok;
-}
 
 PartitionKeyResult Fail(PartitionKeyError error, std::size_t offset,
                         std::string_view payload = {}) noexcept {
@@ -57,8 +28,10 @@ bool ParseFamily(std::string_view prefix, PartitionFamily& family) noexcept {
   return true;
 }
 
+}  // namespace
+
 // The rules one by one, in the order in which they win.
-PartitionKeyResult ParseAnySpelling(std::string_view text, ParseMode mode) noexcept {
+PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept {
   if (text.empty() || text.front() != '{') return Fail(PartitionKeyError::kMissingBraces, 0);
   // The closing brace is looked for behind the opening one: "{" has none.
   if (text.size() < 2 || text.back() != '}') {
@@ -88,16 +61,6 @@ PartitionKeyResult ParseAnySpelling(std::string_view text, ParseMode mode) noexc
   }
   partition.index = index.value;
   return {.partition = partition, .error = PartitionKeyError::kNone, .offset = 0, .payload = {}};
-}
-
-}  // namespace
-
-PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mode) noexcept {
-  Partition partition;
-  if (ParseCanonical(text, partition)) [[likely]] {
-    return {.partition = partition, .error = PartitionKeyError::kNone, .offset = 0, .payload = {}};
-  }
-  return ParseAnySpelling(text, mode);
 }
 
 std::string_view ErrorName(PartitionKeyError error) noexcept {

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 
+#include "ffgrant/internal/canonical_partition_key.h"
 #include "ffgrant/parse_mode.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/write_result.h"
@@ -62,6 +63,11 @@ struct [[nodiscard]] PartitionKeyResult {
   friend constexpr bool operator==(const PartitionKeyResult&, const PartitionKeyResult&) = default;
 };
 
+namespace internal {
+// Every spelling, rule by rule.
+PartitionKeyResult ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept;
+}  // namespace internal
+
 // Parses `text`: any bytes, any length. Linear in the input, no allocation,
 // canonical keys without a loop. Does not check the index against a
 // PartitionConfig (ingress.h does). Safe to call from any thread.
@@ -69,7 +75,12 @@ struct [[nodiscard]] PartitionKeyResult {
 //   ParsePartitionKey("{fp:7}", ParseMode::kStrict).partition.index == 7
 //   ParsePartitionKey("{fp:+7}", ParseMode::kLenient).partition.index == 7
 //   ParsePartitionKey("{fp:+7}", ParseMode::kStrict).error == kPlusSign
-PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mode) noexcept;
+inline PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mode) noexcept {
+  PartitionKeyResult result;
+  if (internal::ParseCanonicalPartitionKey(text, result.partition)) [[likely]]
+    return result;
+  return internal::ParseAnyPartitionKey(text, mode);
+}
 
 // Writes the reference's message for a failed parse, payload unescaped, as
 // `partition index 'x' is not a valid u16`. Nothing is written for kNone. The

@@ -27,8 +27,7 @@ inline bool ParseCanonicalExecutionId(std::string_view text, ExecutionIdView& id
   const char* const p = text.data();
   const std::uint64_t after_tag = Load64(p + kExecutionTagBeginSize);
   std::uint16_t index;
-  const bool index_ok =
-      ParseCanonicalIndex(after_tag << (64 - 8 * digits), static_cast<unsigned>(digits), index);
+  const bool index_ok = ParseCanonicalIndex(after_tag, static_cast<unsigned>(digits), index);
   const bool uuid_ok =
       ParseCanonicalUuid(p + text.size() - kUuidTextSize, ExecutionIdAccess::UuidOf(id));
   const bool begin_ok = Load32(p) == Word32('{', 'f', 'p', ':');

@@ -22,25 +22,26 @@ struct IndexText {
 // Plain and complete: any bytes, any length.
 IndexText ParseIndexText(std::string_view text) noexcept;
 
-// `digits` holds 1 to 5 digits in its most significant bytes, the last digit
-// topmost, and `count` says how many; what lies below them is ignored. True if
-// they are the canonical text of a u16. The digits are worked on all at once,
-// because a loop over them is mispredicted when their number varies.
-inline bool ParseCanonicalIndex(std::uint64_t digits, unsigned count,
-                                std::uint16_t& value) noexcept {
-  const unsigned unused_bits = (64 - 8 * count) & 63;
-  const std::uint64_t first = (digits >> unused_bits) & 0xFF;
-  // Subtract '0' from each digit; the leading places become 0.
-  const std::uint64_t d = ((digits ^ 0x3030303030303030u) >> unused_bits) << unused_bits;
-  const std::uint64_t not_a_digit = ((d + 0x7676767676767676u) | d) & 0x8080808080808080u;
-  // Three steps from eight digits to pairs, to fours, to the number.
-  const std::uint64_t pairs = d * 10 + (d >> 8);
-  const std::uint64_t number = ((pairs & 0x000000FF000000FFu) * 0x000F424000000064u +
-                                ((pairs >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u) >>
-                               32;
+// The least number with so many digits: a smaller one has leading zeros. Out
+// of reach for counts that no index has.
+inline constexpr std::uint32_t kLeastIndex[8] = {65536, 0, 10, 100, 1000, 10000, 65536, 65536};
+
+// True if the first `count` bytes of `text`, its low ones, are the canonical
+// text of a u16; count is 0 to 7, what lies above is ignored. The digits are
+// worked on all at once, because a loop over them is mispredicted when their
+// number varies.
+inline bool ParseCanonicalIndex(std::uint64_t text, unsigned count, std::uint16_t& value) noexcept {
+  // Each digit less '0', the last one topmost, zeros before the first.
+  const std::uint64_t digits = (text ^ 0x3030303030303030u) << 8 << (56 - 8 * count);
+  const std::uint64_t not_a_digit = (digits + 0x7676767676767676u) | digits;
+  // The last four: to pairs, then to one number.
+  const auto low = static_cast<std::uint32_t>(digits >> 32);
+  const std::uint32_t pairs = (low * 10 + (low >> 8)) & 0x00FF00FFu;
+  const std::uint32_t number =
+      static_cast<std::uint32_t>(digits >> 24 & 0xFF) * 10000 + (pairs * (100 << 16 | 1) >> 16);
   value = static_cast<std::uint16_t>(number);
-  const bool leading_zero = (count > 1) & (first == '0');
-  return (not_a_digit == 0) & (number <= 65535) & !leading_zero;
+  const bool in_range = (number >= kLeastIndex[count]) & (number <= 65535);
+  return ((not_a_digit & 0x8080808080808080u) == 0) & in_range;
 }
 
 }  // namespace ffgrant::internal

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Canonical UUID text, 32 digits at once. GCC and clang vectors: SSE2 on
-// x86-64, NEON on AArch64, plain code elsewhere.
+// Canonical UUID text, 32 digits at once: compiler vectors, which are NEON on
+// AArch64 and plain code elsewhere, and for parsing SSE2 where there is any.
 
 #ifndef FFGRANT_INTERNAL_UUID_HEX_H_
 #define FFGRANT_INTERNAL_UUID_HEX_H_
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <cstdint>
 #include <cstring>
@@ -19,6 +23,7 @@ typedef std::uint16_t Words8 __attribute__((vector_size(16)));
 typedef std::uint64_t Longs2 __attribute__((vector_size(16)));
 typedef std::uint8_t Bytes8 __attribute__((vector_size(8)));
 
+// For machines without SSE2; tested on all.
 // The values of 16 lowercase hex digits; `valid` keeps its ones only if all of
 // them are.
 inline Bytes16 HexValues(Bytes16 text, Bytes16& valid) noexcept {
@@ -37,7 +42,7 @@ inline Bytes8 JoinPairs(Bytes16 values) noexcept {
 }
 
 // True if the 36 bytes at `text` are a canonical UUID.
-inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
+inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
   const bool hyphens = (text[8] == '-') & (text[13] == '-') & (text[18] == '-') & (text[23] == '-');
   const Longs2 low = {Load64(text),
                       std::uint64_t{Load32(text + 9)} | std::uint64_t{Load32(text + 14)} << 32};
@@ -51,6 +56,56 @@ inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
   const Longs2 all = reinterpret_cast<Longs2>(valid);
   return hyphens & ((all[0] & all[1]) == ~std::uint64_t{0});
 }
+
+#ifdef __SSE2__
+
+// As HexValues and JoinPairs, but what compilers don't find by themselves:
+// saturating steps bring digits to 0..9, letters to 10..15 and everything else
+// above 15; `above` then gets a top bit.
+inline __m128i HexValuesSse2(__m128i text, __m128i& above) noexcept {
+  // '0'..'9' to 0xF0..0xF9, what lies above '9' to less, since it wraps round.
+  const __m128i digit =
+      _mm_subs_epu8(_mm_add_epi8(text, _mm_set1_epi8(static_cast<char>(0xFF - '9'))), _mm_set1_epi8(6));
+  // 'a'..'f' to 10..15, what lies below 'a' to more.
+  const __m128i letter = _mm_adds_epu8(_mm_sub_epi8(text, _mm_set1_epi8('a')), _mm_set1_epi8(10));
+  const __m128i value =
+      _mm_min_epu8(_mm_sub_epi8(digit, _mm_set1_epi8(static_cast<char>(0xF0))), letter);
+  above = _mm_or_si128(above, _mm_adds_epu8(value, _mm_set1_epi8(127 - 15)));
+  // Halves of a pair stand as low byte, high byte; the high half comes first.
+  return _mm_and_si128(_mm_or_si128(_mm_slli_epi16(value, 4), _mm_srli_epi16(value, 8)),
+                       _mm_set1_epi16(0xFF));
+}
+
+inline __m128i Load32Sse2(const char* p) noexcept {
+  return _mm_cvtsi32_si128(static_cast<int>(Load32(p)));
+}
+
+// The same, in half the instructions.
+inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
+  const __m128i middle = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 8));
+  const int hyphens = _mm_movemask_epi8(_mm_cmpeq_epi8(middle, _mm_set1_epi8('-')));
+  const __m128i low =
+      _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(text)),
+                         _mm_unpacklo_epi32(Load32Sse2(text + 9), Load32Sse2(text + 14)));
+  const __m128i high =
+      _mm_unpacklo_epi64(_mm_unpacklo_epi32(Load32Sse2(text + 19), Load32Sse2(text + 24)),
+                         _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text + 28)));
+  __m128i above = _mm_setzero_si128();
+  const __m128i first = HexValuesSse2(low, above);
+  const __m128i second = HexValuesSse2(high, above);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(uuid.bytes.data()), _mm_packus_epi16(first, second));
+  // Of the 16 bytes from offset 8 on, 0, 5, 10 and 15 are hyphens; the others
+  // are digits, which `above` says.
+  return ((hyphens & 0x8421) == 0x8421) & (_mm_movemask_epi8(above) == 0);
+}
+
+#else
+
+inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
+  return ParseCanonicalUuidPortable(text, uuid);
+}
+
+#endif
 
 // Writes 36 bytes.
 inline void WriteCanonicalUuid(const Uuid& uuid, char* out) noexcept {
