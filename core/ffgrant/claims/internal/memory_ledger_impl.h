@@ -111,17 +111,21 @@ class MemoryLedger::Impl {
 
   // Frees names that no live grant, no lease and no requirement refers to.
   void MakeRoomForNames() noexcept;
-  // Runs `call`, which says whether names were missing, and runs it once more
-  // after making room if they were.
+  // Runs `call`, which says whether names were missing, and then again after
+  // making room. Other threads may take the room that was made, or have made
+  // some just before; only if nobody could free a name is there none.
   template <class Call>
   auto WithNames(Call&& call) noexcept {
-    bool names_missing = false;
-    auto outcome = call(names_missing);
-    if (!names_missing) [[likely]]
-      return outcome;
-    MakeRoomForNames();
-    return call(names_missing);
+    for (int tries = 0;; ++tries) {
+      const std::uint64_t freed = names.freed();
+      bool names_missing = false;
+      auto outcome = call(names_missing);
+      if (!names_missing) [[likely]] return outcome;
+      MakeRoomForNames();
+      if (names.freed() == freed || tries == kMaxTries) return outcome;
+    }
   }
+  static constexpr int kMaxTries = 16;
 
   // Makes a delayed execution eligible. False if it no longer is a due one.
   bool Promote(Slot slot, std::uint16_t partition) noexcept;

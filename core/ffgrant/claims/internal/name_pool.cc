@@ -53,6 +53,7 @@ void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
     if (!entries_[id].used || in_use[id]) continue;
     entries_[id].used = false;
     free_.push_back(static_cast<NameId>(id));
+    freed_.fetch_add(1, std::memory_order_relaxed);
   }
   for (std::size_t i = 0; i <= table_mask_; ++i) table_[i].store(0, std::memory_order_relaxed);
   // Texts move towards the front in the order in which they stand, so that

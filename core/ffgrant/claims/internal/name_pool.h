@@ -52,6 +52,8 @@ class NamePool {
   // Frees every name that isn't marked in `in_use` (one byte a number, size
   // max_names + 1) and closes the gaps.
   void Keep(std::span<const std::uint8_t> in_use) noexcept;
+  // How many names were ever freed: if that stands still, there was no room.
+  std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
   std::size_t max_names() const noexcept { return entries_.size() - 1; }
 
  private:
@@ -88,6 +90,7 @@ class NamePool {
   std::unique_ptr<std::atomic<NameId>[]> table_;
   std::size_t table_mask_;
 
+  std::atomic<std::uint64_t> freed_{0};
   SpinLock interning_;
 };
 
