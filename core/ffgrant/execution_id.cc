@@ -77,8 +77,12 @@ std::size_t FirstDifference(std::string_view text) noexcept {
 
 ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
   ExecutionIdResult result;
+  std::uint16_t index;
+  Uuid uuid;
   // One object for both outcomes, so that it is the caller's own and not copied.
-  if (!internal::ParseCanonicalExecutionId(text, result.id)) [[unlikely]] {
+  if (internal::ParseCanonicalExecutionId(text, index, uuid)) [[likely]] {
+    ExecutionIdAccess::Fill(result.id, text, index, uuid);
+  } else {
     result = ParseAnySpelling(text, mode);
   }
   return result;

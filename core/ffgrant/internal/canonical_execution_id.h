@@ -7,11 +7,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "ffgrant/execution_id.h"
-#include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/index_text.h"
 #include "ffgrant/internal/load.h"
 #include "ffgrant/internal/uuid_hex.h"
+#include "ffgrant/uuid.h"
 
 namespace ffgrant::internal {
 
@@ -19,20 +18,18 @@ inline constexpr std::size_t kExecutionTagBeginSize = 4;  // `{fp:`
 // `{fp:` + `}:` + uuid: what is around the index.
 inline constexpr std::size_t kAroundExecutionIndex = kExecutionTagBeginSize + 2 + kUuidTextSize;
 
-// True if `text` is canonical; otherwise `id` is left in any state. The number
+// True if `text` is canonical; otherwise index and uuid are anything. The number
 // of digits follows from the size, so that nothing has to be searched for.
-inline bool ParseCanonicalExecutionId(std::string_view text, ExecutionIdView& id) noexcept {
+inline bool ParseCanonicalExecutionId(std::string_view text, std::uint16_t& index,
+                                      Uuid& uuid) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;
   if (digits - 1 >= 5) return false;
   const char* const p = text.data();
   const std::uint64_t after_tag = Load64(p + kExecutionTagBeginSize);
-  std::uint16_t index;
   const bool index_ok = ParseCanonicalIndex(after_tag, static_cast<unsigned>(digits), index);
-  const bool uuid_ok =
-      ParseCanonicalUuid(p + text.size() - kUuidTextSize, ExecutionIdAccess::UuidOf(id));
+  const bool uuid_ok = ParseCanonicalUuid(p + text.size() - kUuidTextSize, uuid);
   const bool begin_ok = Load32(p) == Word32('{', 'f', 'p', ':');
   const bool end_ok = (after_tag >> (8 * digits) & 0xFFFF) == Word32('}', ':', '\0', '\0');
-  ExecutionIdAccess::FillCanonical(id, text, index);
   return index_ok & uuid_ok & begin_ok & end_ok;
 }
 

@@ -9,16 +9,16 @@ namespace ffgrant {
 
 // Makes views of texts that are known to be ids, for the library's own use.
 struct ExecutionIdAccess {
-  // For making a canonical id where it is to be. Small parts put together in a
-  // local and then copied as a whole cost a parse some 10 ns: the wide loads of
-  // the copy have to wait for the narrow stores before them.
-  static constexpr void FillCanonical(ExecutionIdView& id, std::string_view text,
-                                      std::uint16_t index) noexcept {
+  // Makes a canonical id where it is to be, part by part: small parts put
+  // together in a local and then copied as a whole cost a parse some 10 ns,
+  // because the wide loads of the copy wait for the narrow stores before them.
+  static constexpr void Fill(ExecutionIdView& id, std::string_view text, std::uint16_t index,
+                             const Uuid& uuid) noexcept {
     id.text_ = text;
+    id.uuid_ = uuid;
     id.index_ = index;
     id.canonical_ = true;
   }
-  static constexpr Uuid& UuidOf(ExecutionIdView& id) noexcept { return id.uuid_; }
 
   static constexpr ExecutionIdView Make(std::string_view text, const Uuid& uuid,
                                         std::uint16_t index, bool canonical) noexcept {

@@ -64,8 +64,8 @@ inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
 // above 15; `above` then gets a top bit.
 inline __m128i HexValuesSse2(__m128i text, __m128i& above) noexcept {
   // '0'..'9' to 0xF0..0xF9, what lies above '9' to less, since it wraps round.
-  const __m128i digit =
-      _mm_subs_epu8(_mm_add_epi8(text, _mm_set1_epi8(static_cast<char>(0xFF - '9'))), _mm_set1_epi8(6));
+  const __m128i digit = _mm_subs_epu8(
+      _mm_add_epi8(text, _mm_set1_epi8(static_cast<char>(0xFF - '9'))), _mm_set1_epi8(6));
   // 'a'..'f' to 10..15, what lies below 'a' to more.
   const __m128i letter = _mm_adds_epu8(_mm_sub_epi8(text, _mm_set1_epi8('a')), _mm_set1_epi8(10));
   const __m128i value =

@@ -9,6 +9,7 @@
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/internal/decimal_digits.h"
+#include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/json_struct.h"
 #include "ffgrant/internal/json_writer.h"
 #include "ffgrant/internal/load.h"
@@ -244,11 +245,15 @@ GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept {
   GrantJsonResult result;
   ClaimResponseView view;
-  ExecutionIdView id;
+  std::uint16_t index;
+  Uuid uuid;
   // A canonical id has no byte that isn't plain.
-  if (internal::TakeUsual(json, view) && internal::ParseCanonicalExecutionId(view.execution_id, id))
-      [[likely]] {
-    out = {id, view.partition_key, view.grant_key, view.expires_at_ms};
+  if (internal::TakeUsual(json, view) &&
+      internal::ParseCanonicalExecutionId(view.execution_id, index, uuid)) [[likely]] {
+    ExecutionIdAccess::Fill(out.execution_id, view.execution_id, index, uuid);
+    out.partition_key = view.partition_key;
+    out.grant_key = view.grant_key;
+    out.expires_at_ms = view.expires_at_ms;
     return result;
   }
   if (!internal::TakeCanonical(json, view)) {
