@@ -142,11 +142,15 @@ inline bool TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   bool ok = *time != '0';
   out.expires_at_ms = ParseUpTo8Digits(Load64(time - 3), 5, ok) * 100'000'000;
   out.expires_at_ms += ParseUpTo8Digits(Load64(time + 5), 8, ok);
-  return ok & BeginsWith(json.data(), kBeforeExecutionId) &
-         BeginsWith(id + id_size, kBeforePartitionKey) &
-         BeginsWith(partition_key + key_size, kBeforeGrantKey) &
-         BeginsWith(grant_key_end, kBeforeExpiresAt) & (end[-1] == '}') &
-         (PlainPrefix16(partition_key) == key_size) & IsPlainText(out.grant_key);
+  // Bit by bit, not in short: one branch at the end instead of seven.
+  ok &= BeginsWith(json.data(), kBeforeExecutionId);
+  ok &= BeginsWith(id + id_size, kBeforePartitionKey);
+  ok &= BeginsWith(partition_key + key_size, kBeforeGrantKey);
+  ok &= BeginsWith(grant_key_end, kBeforeExpiresAt);
+  ok &= end[-1] == '}';
+  ok &= PlainPrefix16(partition_key) == key_size;
+  ok &= IsPlainText(out.grant_key);
+  return ok;
 }
 
 // The texts are plain.
