@@ -17,7 +17,7 @@ namespace ffgrant {
 
 struct MemoryLedgerOptions {
   // Executions held at once, terminal ones included until they are forgotten.
-  // 1..2^31. About 260 bytes each.
+  // 1..2^31. About 300 bytes each.
   std::size_t max_executions = 65536;
   // Distinct lanes, 1..4096. A table of lanes x partitions is made.
   std::size_t max_lanes = 64;
@@ -26,7 +26,7 @@ struct MemoryLedgerOptions {
   // that nothing refers to any more make room for new ones.
   std::size_t max_names = 4096;
   std::size_t max_name_bytes = 1 << 20;
-  PartitionConfig partitions;
+  PartitionConfig partitions = {};
   const Clock* clock = &SystemClock();  // must outlive the ledger
 };
 
