@@ -16,7 +16,6 @@ NamePool::NamePool(std::size_t max_names, std::size_t max_bytes)
       order_(max_names),
       table_mask_(std::bit_ceil(2 * (max_names + 1)) - 1) {
   table_.reset(new std::atomic<NameId>[table_mask_ + 1]());
-  entries_[0].used = true;
   free_.reserve(max_names);
   for (std::size_t id = max_names; id >= 1; --id) free_.push_back(static_cast<NameId>(id));
 }
@@ -27,7 +26,7 @@ void NamePool::Link(NameId id) noexcept {
   table_[at].store(id, std::memory_order_release);
 }
 
-NameId NamePool::Make(std::uint64_t hash, std::string_view first,
+NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
   const std::scoped_lock lock(interning_);
   // Somebody else may have made it meanwhile.
@@ -37,8 +36,8 @@ NameId NamePool::Make(std::uint64_t hash, std::string_view first,
   const NameId id = free_.back();
   free_.pop_back();
   Entry& entry = entries_[id];
-  entry = {used_bytes_, static_cast<std::uint32_t>(first.size()),
-           static_cast<std::uint32_t>(second.size()), hash, true};
+  entry = {static_cast<std::uint32_t>(used_bytes_), hash,
+           static_cast<std::uint32_t>(first.size()), static_cast<std::uint32_t>(second.size())};
   char* const to = bytes_.get() + used_bytes_;
   if (!first.empty()) std::memcpy(to, first.data(), first.size());
   if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());
@@ -50,8 +49,8 @@ NameId NamePool::Make(std::uint64_t hash, std::string_view first,
 void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
   const std::scoped_lock lock(interning_);
   for (std::size_t id = 1; id < entries_.size(); ++id) {
-    if (!entries_[id].used || in_use[id]) continue;
-    entries_[id].used = false;
+    if (!IsUsed(entries_[id]) || in_use[id]) continue;
+    entries_[id] = {};
     free_.push_back(static_cast<NameId>(id));
     freed_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -60,7 +59,7 @@ void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
   // none overwrites one that has yet to move.
   std::size_t count = 0;
   for (std::size_t id = 1; id < entries_.size(); ++id) {
-    if (entries_[id].used) order_[count++] = static_cast<NameId>(id);
+    if (IsUsed(entries_[id])) order_[count++] = static_cast<NameId>(id);
   }
   std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count),
             [this](NameId a, NameId b) { return entries_[a].begin < entries_[b].begin; });
@@ -69,7 +68,7 @@ void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
     Entry& entry = entries_[id];
     const std::size_t size = std::size_t{entry.first_size} + entry.second_size;
     std::memmove(bytes_.get() + to, bytes_.get() + entry.begin, size);
-    entry.begin = to;
+    entry.begin = static_cast<std::uint32_t>(to);
     to += size;
     Link(id);
   }

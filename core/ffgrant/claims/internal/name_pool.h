@@ -35,7 +35,7 @@ class NamePool {
   static constexpr NameId kFull = 0xFFFFFFFF;
   NameId Intern(std::string_view first, std::string_view second = {}) noexcept {
     if (first.empty() && second.empty()) return 0;
-    const std::uint64_t hash = HashText(second, HashText(first, kMixA));
+    const auto hash = static_cast<std::uint32_t>(HashText(second, HashText(first, kMixA)));
     const NameId id = Find(hash, first, second);
     return id != 0 ? id : Make(hash, first, second);
   }
@@ -49,6 +49,10 @@ class NamePool {
     return {bytes_.get() + e.begin + e.first_size, e.second_size};
   }
 
+  bool Is(NameId id, std::string_view first, std::string_view second) const noexcept {
+    return TextEqual(First(id), first) && TextEqual(Second(id), second);
+  }
+
   // Frees every name that isn't marked in `in_use` (one byte a number, size
   // max_names + 1) and closes the gaps.
   void Keep(std::span<const std::uint8_t> in_use) noexcept;
@@ -57,26 +61,26 @@ class NamePool {
   std::size_t max_names() const noexcept { return entries_.size() - 1; }
 
  private:
-  struct Entry {
-    std::size_t begin = 0;
+  // Small, since every grant reads one. A free number's texts are empty.
+  struct alignas(16) Entry {
+    std::uint32_t begin = 0;
+    std::uint32_t hash = 0;
     std::uint32_t first_size = 0;
     std::uint32_t second_size = 0;
-    std::uint64_t hash = 0;
-    bool used = false;
   };
+  static bool IsUsed(const Entry& e) noexcept { return (e.first_size | e.second_size) != 0; }
 
-  NameId Find(std::uint64_t hash, std::string_view first, std::string_view second) const noexcept {
+  NameId Find(std::uint32_t hash, std::string_view first, std::string_view second) const noexcept {
     for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
       // The entry was written before its number was stored here.
       const NameId id = table_[at].load(std::memory_order_acquire);
       if (id == 0) return 0;
-      if (entries_[id].hash == hash && TextEqual(First(id), first) &&
-          TextEqual(Second(id), second)) {
-        return id;
-      }
+      if (entries_[id].hash == hash && Is(id, first, second)) return id;
     }
   }
-  NameId Make(std::uint64_t hash, std::string_view first, std::string_view second) noexcept;
+  // Out of the hot path, which then needs fewer registers.
+  [[gnu::noinline]] NameId Make(std::uint32_t hash, std::string_view first,
+                                std::string_view second) noexcept;
   void Link(NameId id) noexcept;
 
   std::vector<Entry> entries_;  // by number; the first is the empty name
