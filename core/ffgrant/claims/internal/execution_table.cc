@@ -70,6 +70,19 @@ std::size_t ExecutionTable::NextWord(std::size_t word) const noexcept {
   return next % region_words_ == 0 ? next - region_words_ : next;
 }
 
+Slot ExecutionTable::Search(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
+  std::size_t word = FirstWord(hash);
+  for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
+    const std::uint64_t tags = tags_[word].load(std::memory_order_relaxed);
+    for (std::uint64_t m = MatchTag(tags, TagOf(hash)); m != 0; m &= m - 1) {
+      const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
+      if (IsOf(records_[slot], id)) return static_cast<Slot>(slot);
+    }
+    if (HasEmptyTag(tags)) break;
+  }
+  return kNoSlot;
+}
+
 std::uint8_t ExecutionTable::TagAt(Slot slot) const noexcept {
   const std::uint64_t word = tags_[slot / kSlotsPerWord].load(std::memory_order_relaxed);
   return static_cast<std::uint8_t>(word >> (slot % kSlotsPerWord * 8));

@@ -77,19 +77,16 @@ class ExecutionTable {
 
   // Under the lock: the slot, or kNoSlot.
   Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
-    std::size_t word = FirstWord(hash);
-    for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
-      const std::uint64_t tags = tags_[word].load(std::memory_order_relaxed);
-      for (std::uint64_t m = MatchTag(tags, TagOf(hash)); m != 0; m &= m - 1) {
-        const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
-        const ExecutionRecord& record = records_[slot];
-        if (record.uuid == id.uuid() && record.partition == id.partition().index) {
-          return static_cast<Slot>(slot);
-        }
-      }
-      if (HasEmptyTag(tags)) break;
+    // Nearly always the first match of the first word.
+    const std::size_t word = FirstWord(hash);
+    const std::uint64_t m =
+        MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
+    if (m != 0) [[likely]] {
+      const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
+      if (IsOf(records_[slot], id)) [[likely]]
+        return static_cast<Slot>(slot);
     }
-    return kNoSlot;
+    return Search(hash, id);
   }
   // Under the lock: a free slot, now taken; kNoSlot if the table is full.
   Slot Insert(std::uint64_t hash) noexcept;
@@ -127,6 +124,16 @@ class ExecutionTable {
     const std::uint64_t middle = hash >> 16 & 0xFFFFFFFF;
     return RegionOf(hash) * region_words_ + (middle * region_words_ >> 32);
   }
+  // By words: a comparison of the arrays is a call to memcmp.
+  static bool IsOf(const ExecutionRecord& record, const ExecutionIdView& id) noexcept {
+    std::uint64_t a[2];
+    std::uint64_t b[2];
+    std::memcpy(a, record.uuid.bytes.data(), sizeof a);
+    std::memcpy(b, id.uuid().bytes.data(), sizeof b);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0 && record.partition == id.partition().index;
+  }
+  // Find() in full.
+  [[gnu::noinline]] Slot Search(std::uint64_t hash, const ExecutionIdView& id) const noexcept;
   std::size_t NextWord(std::size_t word) const noexcept;
   std::uint8_t TagAt(Slot slot) const noexcept;
   void SetTag(Slot slot, std::uint8_t tag) noexcept;
