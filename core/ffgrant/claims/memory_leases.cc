@@ -15,19 +15,13 @@ using State = internal::State;
 
 namespace {
 
-ClaimOutcome Refuse(ClaimError error) noexcept {
-  ClaimOutcome outcome;
-  outcome.error = error;
-  return outcome;
-}
-
-ClaimOutcome Leased(const internal::ExecutionRecord& record, LeaseKind kind) noexcept {
-  ClaimOutcome outcome;
-  outcome.lease = {.fence = {record.lease_id, {record.lease_epoch}, record.attempt_id},
-                   .attempt_index = {record.total_attempt_count - 1},
-                   .expires_at = {record.lease_expires_at},
-                   .kind = kind};
-  return outcome;
+void Leased(const internal::ExecutionRecord& record, LeaseKind kind, Lease& lease) noexcept {
+  lease.fence.lease_id = record.lease_id;
+  lease.fence.lease_epoch = {record.lease_epoch};
+  lease.fence.attempt_id = record.attempt_id;
+  lease.attempt_index = {record.total_attempt_count - 1};
+  lease.expires_at = {record.lease_expires_at};
+  lease.kind = kind;
 }
 
 bool CheckLeaseTtl(std::int64_t ttl_ms, ErrorDetails* details) noexcept {
@@ -52,16 +46,15 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 }  // namespace
 
 bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
-                                    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now,
-                                    bool& names_missing) noexcept {
+                                    const LeaseId& lease_id, std::int64_t ttl_ms,
+                                    std::int64_t now) noexcept {
   // Mostly the instance that was granted is the one that claims.
   const bool same =
       internal::TextEqual(names.Second(record.grant_worker), worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker
                            : names.Intern(worker.worker_id.text, worker.worker_instance_id.text);
   const NameId lane_name = LaneName(record, lane);
-  names_missing = name == NamePool::kFull || lane_name == NamePool::kFull;
-  if (names_missing) [[unlikely]]
+  if (name == NamePool::kFull || lane_name == NamePool::kFull) [[unlikely]]
     return false;
   record.has_grant = false;
   record.state = State::kLeased;
@@ -78,53 +71,56 @@ bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker
   return true;
 }
 
-ClaimOutcome MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash,
-                                       ErrorDetails* details) noexcept {
-  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
-  return WithNames([&](bool& names_missing) noexcept {
-    const Held held = Find(args.execution_id, hash);
-    if (!held) return Refuse(ClaimError::kExecutionNotFound);
-    if (!internal::IsEligible(held->state)) return Refuse(ClaimError::kExecutionNotLeaseable);
-    if (held->state == State::kResumedEligible) {
-      return Refuse(ClaimError::kUseClaimResumedExecution);
-    }
-    const std::int64_t now = Now();
-    if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
-      return Refuse(ClaimError::kInvalidClaimGrant);
-    }
-    if (!StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now,
-                    names_missing)) {
-      return Refuse(ClaimError::kLedgerFull);
-    }
-    held->total_attempt_count += 1;
-    held->attempt_id = args.attempt_id;
-    return Leased(*held, LeaseKind::kInitial);
-  });
+ClaimError MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
+                                     ErrorDetails* details) noexcept {
+  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
+  const Held held = Find(args.execution_id, hash);
+  if (!held) return ClaimError::kExecutionNotFound;
+  if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotLeaseable;
+  if (held->state == State::kResumedEligible) return ClaimError::kUseClaimResumedExecution;
+  const std::int64_t now = Now();
+  if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
+    return ClaimError::kInvalidClaimGrant;
+  }
+  if (!StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+    return ClaimError::kLedgerFull;
+  }
+  held->total_attempt_count += 1;
+  held->attempt_id = args.attempt_id;
+  Leased(*held, LeaseKind::kInitial, lease);
+  return ClaimError::kNone;
 }
 
 ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {
-  return impl_->Claim(args, impl_->table.Hash(args.execution_id), details);
+  Impl& m = *impl_;
+  const std::uint64_t hash = m.table.Hash(args.execution_id);
+  ClaimOutcome outcome;
+  outcome.error =
+      m.WithNames([&]() noexcept { return m.Claim(args, hash, outcome.lease, details); });
+  return outcome;
 }
 
 ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
                                         ErrorDetails* details) noexcept {
   Impl& m = *impl_;
-  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
-  return m.WithNames([&](bool& names_missing) noexcept {
+  ClaimOutcome outcome;
+  outcome.error = m.WithNames([&]() noexcept {
+    if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
     const Impl::Held held = m.Find(args.execution_id);
-    if (!held) return Refuse(ClaimError::kExecutionNotFound);
-    if (!internal::IsRunnable(held->state)) return Refuse(ClaimError::kExecutionNotLeaseable);
-    if (!internal::IsResumed(held->state)) return Refuse(ClaimError::kNotAResumedExecution);
+    if (!held) return ClaimError::kExecutionNotFound;
+    if (!internal::IsRunnable(held->state)) return ClaimError::kExecutionNotLeaseable;
+    if (!internal::IsResumed(held->state)) return ClaimError::kNotAResumedExecution;
     const std::int64_t now = m.Now();
     if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
-      return Refuse(ClaimError::kInvalidClaimGrant);
+      return ClaimError::kInvalidClaimGrant;
     }
-    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now,
-                      names_missing)) {
-      return Refuse(ClaimError::kLedgerFull);
+    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+      return ClaimError::kLedgerFull;
     }
-    return Leased(*held, LeaseKind::kResumed);
+    Leased(*held, LeaseKind::kResumed, outcome.lease);
+    return ClaimError::kNone;
   });
+  return outcome;
 }
 
 ClaimError MemoryLedger::Impl::CheckFence(Record& record, const OptionalFence& fence,
@@ -234,32 +230,29 @@ RevokeOutcome MemoryLedger::Revoke(const RevokeArgs& args, ErrorDetails* details
 IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
                                              ErrorDetails* details) noexcept {
   Impl& m = *impl_;
-  return m.WithNames([&](bool& names_missing) noexcept {
-    IssueOutcome outcome;
+  IssueOutcome outcome;
+  outcome.error = m.WithNames([&]() noexcept {
     if (details != nullptr) details->clear();
     if (!TtlInRange(args.grant_ttl_ms)) {
       Detail(details, "grant_ttl_ms is out of range");
-      outcome.error = ClaimError::kInvalidInput;
-      return outcome;
+      return ClaimError::kInvalidInput;
     }
     const Impl::Held held = m.Find(args.execution_id);
-    if (!held || !internal::IsReclaimable(held->state)) {
-      outcome.error = held ? ClaimError::kExecutionNotReclaimable : ClaimError::kExecutionNotFound;
-      return outcome;
-    }
-    return m.Issue(Impl::GrantKind::kReclaim, *held, args, names_missing, details);
+    if (!held) return ClaimError::kExecutionNotFound;
+    if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
+    return m.Issue(Impl::GrantKind::kReclaim, *held, args, outcome.expires_at, details);
   });
+  return outcome;
 }
 
 ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept {
   Impl& m = *impl_;
-  if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return Refuse(ClaimError::kInvalidInput);
-  return m.WithNames([&](bool& names_missing) noexcept {
+  ClaimOutcome outcome;
+  outcome.error = m.WithNames([&]() noexcept {
+    if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
     const Impl::Held held = m.Find(args.execution_id);
-    if (!held) return Refuse(ClaimError::kExecutionNotFound);
-    if (!internal::IsReclaimable(held->state)) {
-      return Refuse(ClaimError::kExecutionNotReclaimable);
-    }
+    if (!held) return ClaimError::kExecutionNotFound;
+    if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
     // Before the grant is looked at, as in the reference: a cap that is
     // reached ends the execution even for a caller without a grant.
     const std::uint32_t cap = held->has_reclaim_cap
@@ -268,21 +261,22 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
     if (held->lease_reclaim_count >= cap) {
       held->state = State::kFailed;
       if (details != nullptr) details->Add(std::uint64_t{cap});
-      return Refuse(ClaimError::kMaxRetriesExhausted);
+      return ClaimError::kMaxRetriesExhausted;
     }
     const std::int64_t now = m.Now();
     if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
-      return Refuse(ClaimError::kInvalidClaimGrant);
+      return ClaimError::kInvalidClaimGrant;
     }
-    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now,
-                      names_missing)) {
-      return Refuse(ClaimError::kLedgerFull);
+    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+      return ClaimError::kLedgerFull;
     }
     held->total_attempt_count += 1;
     held->lease_reclaim_count += 1;
     held->attempt_id = args.attempt_id;
-    return Leased(*held, LeaseKind::kReclaim);
+    Leased(*held, LeaseKind::kReclaim, outcome.lease);
+    return ClaimError::kNone;
   });
+  return outcome;
 }
 
 Outcome MemoryLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noexcept {

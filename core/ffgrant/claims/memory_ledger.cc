@@ -91,88 +91,91 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   }
 }
 
-IssueOutcome MemoryLedger::Impl::Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
-                                       bool& names_missing, ErrorDetails* details) noexcept {
-  IssueOutcome outcome;
-  const std::int64_t now = Now();
-  if (GrantIsLive(record, now)) {
-    outcome.error = ClaimError::kGrantAlreadyExists;
-    return outcome;
+[[gnu::noinline]] ClaimError MemoryLedger::Impl::RefuseMismatch(Record& record,
+                                                                std::string_view offered,
+                                                                std::int64_t now,
+                                                                ErrorDetails* details) noexcept {
+  record.last_capability_mismatch_at = now;
+  if (details != nullptr) {
+    std::array<char, kMaxCapabilityCsvSize> missing;
+    const std::string_view required = names.First(record.required);
+    details->Add({missing.data(), MissingCapabilities(required, offered, missing)});
   }
+  return ClaimError::kCapabilityMismatch;
+}
+
+// False, and nothing changed, if names are missing.
+[[gnu::noinline]] bool MemoryLedger::Impl::KeepGrantTexts(Record& record,
+                                                          const IssueGrantArgs& args,
+                                                          bool own_lane) noexcept {
+  const NameId lane = own_lane ? 0 : names.Intern(args.lane.text());
+  const NameId hash = names.Intern(args.capability_hash);
+  const NameId route = names.Intern(args.route_snapshot_json);
+  const NameId admission = names.Intern(args.admission_summary);
+  if (std::max({lane, hash, route, admission}) == NamePool::kFull) return false;
+  record.grant_is_plain = (lane | hash | route | admission) == 0;
+  record.grant_lane = lane;
+  record.capability_hash = hash;
+  record.route_snapshot_json = route;
+  record.admission_summary = admission;
+  return true;
+}
+
+// Inlined where grants are issued one after another.
+[[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
+    GrantKind kind, Record& record, const IssueGrantArgs& args, TimestampMs& expires_at,
+    ErrorDetails* details) noexcept {
+  const std::int64_t now = Now();
+  if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
   const bool own_lane = internal::TextEqual(lanes.Text(record.lane), args.lane.text());
-  if (kind == GrantKind::kClaim && !own_lane) {
-    outcome.error = ClaimError::kExecutionNotInEligibleSet;
-    return outcome;
-  }
-  const std::string_view required = names.First(record.required);
-  const std::string_view offered = CsvOf(args.offered);
-  if (!required.empty() && !CapabilitiesSatisfied(required, offered)) {
-    record.last_capability_mismatch_at = now;
-    if (details != nullptr) {
-      std::array<char, kMaxCapabilityCsvSize> missing;
-      details->Add({missing.data(), MissingCapabilities(required, offered, missing)});
+  if (kind == GrantKind::kClaim && !own_lane) return ClaimError::kExecutionNotInEligibleSet;
+  if (record.required != 0) {
+    const std::string_view offered = CsvOf(args.offered);
+    if (!CapabilitiesSatisfied(names.First(record.required), offered)) {
+      return RefuseMismatch(record, offered, now, details);
     }
-    outcome.error = ClaimError::kCapabilityMismatch;
-    return outcome;
   }
-  outcome.expires_at = {now + args.grant_ttl_ms};
   // As a key that is told to expire in the past: it never exists.
-  if (args.grant_ttl_ms <= 0) return outcome;
-
+  if (args.grant_ttl_ms <= 0) {
+    expires_at = {now + args.grant_ttl_ms};
+    return ClaimError::kNone;
+  }
   const NameId worker =
       names.Intern(args.worker.worker_id.text, args.worker.worker_instance_id.text);
-  const NameId lane = own_lane ? 0 : names.Intern(args.lane.text());
-  names_missing = worker == NamePool::kFull || lane == NamePool::kFull;
-  const bool opaque_texts = args.capability_hash.size() + args.route_snapshot_json.size() +
-                                args.admission_summary.size() !=
-                            0;
-  if (lane != 0 || opaque_texts || !record.grant_is_plain) {
-    const NameId hash = names.Intern(args.capability_hash);
-    const NameId route = names.Intern(args.route_snapshot_json);
-    const NameId admission = names.Intern(args.admission_summary);
-    names_missing |= std::max({hash, route, admission}) == NamePool::kFull;
-    if (!names_missing) {
-      record.grant_is_plain = lane == 0 && !opaque_texts;
-      record.grant_lane = lane;
-      record.capability_hash = hash;
-      record.route_snapshot_json = route;
-      record.admission_summary = admission;
-    }
-  }
-  if (names_missing) [[unlikely]] {
+  const std::size_t opaque_texts = args.capability_hash.size() + args.route_snapshot_json.size() +
+                                   args.admission_summary.size();
+  const bool plain = own_lane && opaque_texts == 0 && record.grant_is_plain;
+  if (worker == NamePool::kFull || (!plain && !KeepGrantTexts(record, args, own_lane)))
+      [[unlikely]] {
     Detail(details, "names");
-    outcome.error = ClaimError::kLedgerFull;
-    return outcome;
+    return ClaimError::kLedgerFull;
   }
   record.has_grant = true;
   record.grant_worker = worker;
   record.grant_created_at = now;
-  record.grant_expires_at = outcome.expires_at.value;
-  return outcome;
+  record.grant_expires_at = now + args.grant_ttl_ms;
+  expires_at = {record.grant_expires_at};
+  return ClaimError::kNone;
 }
 
-IssueOutcome MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
-                                                 ErrorDetails* details) noexcept {
-  return WithNames([&](bool& names_missing) noexcept {
-    IssueOutcome outcome;
-    if (details != nullptr) details->clear();
-    if (!TtlInRange(args.grant_ttl_ms)) {
-      Detail(details, "grant_ttl_ms is out of range");
-      outcome.error = ClaimError::kInvalidInput;
-      return outcome;
-    }
-    const Held held = Find(args.execution_id, hash);
-    if (!held) {
-      outcome.error = ClaimError::kExecutionNotFound;
-      return outcome;
-    }
-    if (!internal::IsEligible(held->state)) {
-      outcome.error = ClaimError::kExecutionNotEligible;
-      return outcome;
-    }
-    return Issue(GrantKind::kClaim, *held, args, names_missing, details);
-  });
+ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
+                                     TimestampMs& expires_at, ErrorDetails* details) noexcept {
+  return IssueInline(kind, record, args, expires_at, details);
+}
+
+ClaimError MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
+                                               TimestampMs& expires_at,
+                                               ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+  if (!TtlInRange(args.grant_ttl_ms)) {
+    Detail(details, "grant_ttl_ms is out of range");
+    return ClaimError::kInvalidInput;
+  }
+  const Held held = Find(args.execution_id, hash);
+  if (!held) return ClaimError::kExecutionNotFound;
+  if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotEligible;
+  return IssueInline(GrantKind::kClaim, *held, args, expires_at, details);
 }
 
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
@@ -212,7 +215,8 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     return Refuse(ClaimError::kInvalidInput);
   }
   const std::uint64_t hash = m.table.Hash(args.execution_id);
-  return m.WithNames([&](bool& names_missing) noexcept {
+  bool names_missing = false;
+  const auto create = [&]() noexcept {
     if (details != nullptr) details->clear();
     const std::scoped_lock queue(m.queues.LockOf(partition));
     const std::scoped_lock region(m.table.LockOf(hash));
@@ -260,12 +264,21 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     if (!delayed) m.queues.Push(*lane, partition, slot);
     outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
     return outcome;
-  });
+  };
+  const CreateOutcome outcome = create();
+  if (!names_missing) return outcome;
+  m.MakeRoomForNames();
+  return create();
 }
 
 IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
                                            ErrorDetails* details) noexcept {
-  return impl_->IssueClaimGrant(args, impl_->table.Hash(args.execution_id), details);
+  Impl& m = *impl_;
+  const std::uint64_t hash = m.table.Hash(args.execution_id);
+  IssueOutcome outcome;
+  outcome.error = m.WithNames(
+      [&]() noexcept { return m.IssueClaimGrant(args, hash, outcome.expires_at, details); });
+  return outcome;
 }
 
 void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
@@ -280,7 +293,11 @@ void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
     }
     for (std::size_t i = 0; i < count; ++i) m.table.PrefetchRecord(hashes[i]);
     for (std::size_t i = 0; i < count; ++i) {
-      outcomes[begin + i] = m.IssueClaimGrant(args[begin + i], hashes[i], nullptr);
+      IssueOutcome& outcome = outcomes[begin + i];
+      outcome.expires_at = {};
+      outcome.error = m.WithNames([&]() noexcept {
+        return m.IssueClaimGrant(args[begin + i], hashes[i], outcome.expires_at, nullptr);
+      });
     }
   }
 }
@@ -297,7 +314,10 @@ void MemoryLedger::Claims(std::span<const ClaimArgs> args,
     }
     for (std::size_t i = 0; i < count; ++i) m.table.PrefetchRecord(hashes[i]);
     for (std::size_t i = 0; i < count; ++i) {
-      outcomes[begin + i] = m.Claim(args[begin + i], hashes[i], nullptr);
+      ClaimOutcome& outcome = outcomes[begin + i];
+      outcome.lease = {};
+      outcome.error = m.WithNames(
+          [&]() noexcept { return m.Claim(args[begin + i], hashes[i], outcome.lease, nullptr); });
     }
   }
 }
@@ -326,7 +346,7 @@ internal::Slot MemoryLedger::Impl::BestReady(std::uint16_t lane, std::uint16_t p
 }
 
 bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
-                                            const ClaimForWorkerArgs& args, bool& names_missing,
+                                            const ClaimForWorkerArgs& args,
                                             ClaimForWorkerOutcome& outcome) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
   const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
@@ -337,23 +357,27 @@ bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t pa
   // between.
   if (!internal::IsEligible(record.state)) return false;
   const MintedExecutionId id(record.partition, record.uuid);
-  const IssueOutcome issued = Issue(
-      GrantKind::kClaim, record,
-      {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, names_missing, nullptr);
-  if (issued.error == ClaimError::kGrantAlreadyExists) return false;
-  outcome.error = issued.error;
-  outcome.grant = IssuedGrant(id.view(), issued.expires_at);
+  TimestampMs expires_at;
+  const ClaimError error =
+      Issue(GrantKind::kClaim, record,
+            {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, expires_at,
+            nullptr);
+  if (error == ClaimError::kGrantAlreadyExists) return false;
+  outcome.error = error;
+  if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
   return true;
 }
 
 ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
   Impl& m = *impl_;
   const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
-  return m.WithNames([&](bool& names_missing) noexcept {
-    ClaimForWorkerOutcome outcome;
-    outcome.error = TtlInRange(args.grant_ttl_ms) ? ClaimError::kNoEligibleExecution
-                                                  : ClaimError::kInvalidInput;
-    if (!TtlInRange(args.grant_ttl_ms) || !lane) return outcome;
+  ClaimForWorkerOutcome outcome;
+  if (!TtlInRange(args.grant_ttl_ms)) {
+    outcome.error = ClaimError::kInvalidInput;
+    return outcome;
+  }
+  outcome.error = m.WithNames([&]() noexcept {
+    if (!lane) return ClaimError::kNoEligibleExecution;
     // The reference's round: from a place of the worker's own that moves on
     // with time.
     const std::size_t count = m.partition_count;
@@ -363,14 +387,14 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
     for (const auto& [first, end] : {std::pair{start, count}, std::pair{std::size_t{0}, start}}) {
       for (std::size_t p = m.queues.NextNonEmpty(*lane, first); p < end;
            p = m.queues.NextNonEmpty(*lane, p + 1)) {
-        if (m.IssueFromPartition(*lane, static_cast<std::uint16_t>(p), args, names_missing,
-                                 outcome)) {
-          return outcome;
+        if (m.IssueFromPartition(*lane, static_cast<std::uint16_t>(p), args, outcome)) {
+          return outcome.error;
         }
       }
     }
-    return outcome;
+    return ClaimError::kNoEligibleExecution;
   });
+  return outcome;
 }
 
 std::optional<ExecutionState> MemoryLedger::Inspect(const ExecutionIdView& id) noexcept {

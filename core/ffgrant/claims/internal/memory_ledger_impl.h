@@ -73,13 +73,24 @@ class MemoryLedger::Impl {
   }
 
   // 7.1 behind the state check, which is all that the two kinds of grants
-  // differ in but for the lane; under the record's lock. Nothing is changed if
-  // names are missing.
+  // differ in but for the lane; under the record's lock. kLedgerFull, and
+  // nothing is changed, if names are missing.
   enum class GrantKind : bool { kClaim, kReclaim };
-  IssueOutcome Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
-                     bool& names_missing, ErrorDetails* details) noexcept;
-  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
-                               ErrorDetails* details) noexcept;
+  ClaimError Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
+                   TimestampMs& expires_at, ErrorDetails* details) noexcept;
+  ClaimError IssueInline(GrantKind kind, Record& record, const IssueGrantArgs& args,
+                         TimestampMs& expires_at, ErrorDetails* details) noexcept;
+  // Its rare parts.
+  ClaimError RefuseMismatch(Record& record, std::string_view offered, std::int64_t now,
+                            ErrorDetails* details) noexcept;
+  bool KeepGrantTexts(Record& record, const IssueGrantArgs& args, bool own_lane) noexcept;
+
+  // Results are filled in where the caller wants them: small fields that are
+  // stored and at once copied with the whole struct cost a stall each.
+  ClaimError IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
+                             TimestampMs& expires_at, ErrorDetails* details) noexcept;
+  ClaimError Claim(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
+                   ErrorDetails* details) noexcept;
 
   // Of the heaps' tops in a partition, the first in order that these
   // capabilities suffice for and that has no live grant; kNoSlot if none.
@@ -87,15 +98,12 @@ class MemoryLedger::Impl {
   Slot BestReady(std::uint16_t lane, std::uint16_t partition, std::string_view offered) noexcept;
   // True if that settled the call.
   bool IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
-                          const ClaimForWorkerArgs& args, bool& names_missing,
-                          ClaimForWorkerOutcome& outcome) noexcept;
+                          const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome) noexcept;
 
-  // A lease for `args`, whose grant is live and its own: grant consumed, epoch
+  // A lease for one whose grant is live and its own: grant consumed, epoch
   // grown. False, and nothing changed, if names are missing.
   bool StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
-                  const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now,
-                  bool& names_missing) noexcept;
-  ClaimOutcome Claim(const ClaimArgs& args, std::uint64_t hash, ErrorDetails* details) noexcept;
+                  const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
 
   // 7.4's first checks, shared by everything that is fenced. Marks a lease
   // whose time is over.
@@ -111,18 +119,19 @@ class MemoryLedger::Impl {
 
   // Frees names that no live grant, no lease and no requirement refers to.
   void MakeRoomForNames() noexcept;
-  // Runs `call`, which says whether names were missing, and then again after
-  // making room. Other threads may take the room that was made, or have made
-  // some just before; only if nobody could free a name is there none.
+  // Runs `call`, and runs it again after making room for names if it returns
+  // kLedgerFull, which here says that there was none. Other threads may take
+  // the room that was made, or have made some just before; only if nobody could
+  // free a name is there none.
   template <class Call>
-  auto WithNames(Call&& call) noexcept {
+  ClaimError WithNames(Call call) noexcept {
     for (int tries = 0;; ++tries) {
       const std::uint64_t freed = names.freed();
-      bool names_missing = false;
-      auto outcome = call(names_missing);
-      if (!names_missing) [[likely]] return outcome;
+      const ClaimError error = call();
+      if (error != ClaimError::kLedgerFull) [[likely]]
+        return error;
       MakeRoomForNames();
-      if (names.freed() == freed || tries == kMaxTries) return outcome;
+      if (names.freed() == freed || tries == kMaxTries) return error;
     }
   }
   static constexpr int kMaxTries = 16;

@@ -15,13 +15,14 @@ namespace ffgrant::internal {
 class SpinLock {
  public:
   void lock() noexcept {
-    while (locked_.exchange(true, std::memory_order_acquire)) Wait();
+    while (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      Wait();
   }
   bool try_lock() noexcept { return !locked_.exchange(true, std::memory_order_acquire); }
   void unlock() noexcept { locked_.store(false, std::memory_order_release); }
 
  private:
-  void Wait() noexcept {
+  [[gnu::noinline, gnu::cold]] void Wait() noexcept {
     for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
       if (spins >= kSpinsBeforeYield) sched_yield();
     }
