@@ -45,9 +45,9 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 
 }  // namespace
 
-bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
-                                    const LeaseId& lease_id, std::int64_t ttl_ms,
-                                    std::int64_t now) noexcept {
+[[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
+    Record& record, const WorkerIdentity& worker, LaneIdView lane, const LeaseId& lease_id,
+    std::int64_t ttl_ms, std::int64_t now) noexcept {
   // Mostly the instance that was granted is the one that claims.
   const bool same =
       internal::TextEqual(names.Second(record.grant_worker), worker.worker_instance_id.text);
@@ -71,8 +71,8 @@ bool MemoryLedger::Impl::StartLease(Record& record, const WorkerIdentity& worker
   return true;
 }
 
-ClaimError MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
-                                     ErrorDetails* details) noexcept {
+[[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryClaim(
+    const ClaimArgs& args, std::uint64_t hash, Lease& lease, ErrorDetails* details) noexcept {
   if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
   const Held held = Find(args.execution_id, hash);
   if (!held) return ClaimError::kExecutionNotFound;
@@ -91,13 +91,35 @@ ClaimError MemoryLedger::Impl::Claim(const ClaimArgs& args, std::uint64_t hash, 
   return ClaimError::kNone;
 }
 
+[[gnu::noinline]] ClaimError MemoryLedger::Impl::ClaimWithRoom(const ClaimArgs& args,
+                                                               std::uint64_t hash, Lease& lease,
+                                                               ErrorDetails* details) noexcept {
+  MakeRoomForNames();
+  return TryClaim(args, hash, lease, details);
+}
+
 ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   const std::uint64_t hash = m.table.Hash(args.execution_id);
   ClaimOutcome outcome;
-  outcome.error =
-      m.WithNames([&]() noexcept { return m.Claim(args, hash, outcome.lease, details); });
+  outcome.error = m.TryClaim(args, hash, outcome.lease, details);
+  if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
+    outcome.error = m.ClaimWithRoom(args, hash, outcome.lease, details);
+  }
   return outcome;
+}
+
+void MemoryLedger::Claims(std::span<const ClaimArgs> args,
+                          std::span<ClaimOutcome> outcomes) noexcept {
+  Impl& m = *impl_;
+  m.ForEachPrefetched(args, [&](std::size_t i, std::uint64_t hash) noexcept {
+    ClaimOutcome& outcome = outcomes[i];
+    outcome.lease = {};
+    outcome.error = m.TryClaim(args[i], hash, outcome.lease, nullptr);
+    if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
+      outcome.error = m.ClaimWithRoom(args[i], hash, outcome.lease, nullptr);
+    }
+  });
 }
 
 ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
@@ -240,7 +262,8 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
     if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
-    return m.Issue(Impl::GrantKind::kReclaim, *held, args, outcome.expires_at, details);
+    return m.Issue(Impl::GrantKind::kReclaim, *held, held.region(), args, outcome.expires_at,
+                   details);
   });
   return outcome;
 }

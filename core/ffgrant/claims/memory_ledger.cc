@@ -44,10 +44,6 @@ CreateOutcome Refuse(ClaimError error) noexcept {
   return outcome;
 }
 
-// Calls are looked at this many at a time, which is about how many cache
-// misses a core keeps in flight.
-constexpr std::size_t kBatch = 16;
-
 }  // namespace
 
 MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
@@ -63,7 +59,7 @@ MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
 void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
   for (std::size_t region = 0; region < table.region_count(); ++region) {
-    table.region_lock(region).lock();
+    table.region(region).lock.lock();
   }
   const std::int64_t now = Now();
   std::fill(names_in_use.begin(), names_in_use.end(), std::uint8_t{0});
@@ -87,7 +83,8 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   }
   names.Keep(names_in_use);
   for (std::size_t region = 0; region < table.region_count(); ++region) {
-    table.region_lock(region).unlock();
+    table.region(region).last_worker = 0;  // its number may become another's
+    table.region(region).lock.unlock();
   }
 }
 
@@ -123,8 +120,8 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
 
 // Inlined where grants are issued one after another.
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
-    GrantKind kind, Record& record, const IssueGrantArgs& args, TimestampMs& expires_at,
-    ErrorDetails* details) noexcept {
+    GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
+    TimestampMs& expires_at, ErrorDetails* details) noexcept {
   const std::int64_t now = Now();
   if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
@@ -141,10 +138,15 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;
   }
-  const NameId worker =
-      names.Intern(args.worker.worker_id.text, args.worker.worker_instance_id.text);
-  const std::size_t opaque_texts = args.capability_hash.size() + args.route_snapshot_json.size() +
-                                   args.admission_summary.size();
+  const std::string_view id = args.worker.worker_id.text;
+  const std::string_view instance = args.worker.worker_instance_id.text;
+  NameId worker = region.last_worker;
+  if (!names.Is(worker, id, instance)) {
+    worker = names.Intern(id, instance);
+    if (worker != NamePool::kFull) region.last_worker = worker;
+  }
+  const std::size_t opaque_texts =
+      args.capability_hash.size() + args.route_snapshot_json.size() + args.admission_summary.size();
   const bool plain = own_lane && opaque_texts == 0 && record.grant_is_plain;
   if (worker == NamePool::kFull || (!plain && !KeepGrantTexts(record, args, own_lane)))
       [[unlikely]] {
@@ -159,14 +161,15 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   return ClaimError::kNone;
 }
 
-ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
-                                     TimestampMs& expires_at, ErrorDetails* details) noexcept {
-  return IssueInline(kind, record, args, expires_at, details);
+ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& region,
+                                     const IssueGrantArgs& args, TimestampMs& expires_at,
+                                     ErrorDetails* details) noexcept {
+  return IssueInline(kind, record, region, args, expires_at, details);
 }
 
-ClaimError MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
-                                               TimestampMs& expires_at,
-                                               ErrorDetails* details) noexcept {
+[[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryIssueClaimGrant(
+    const IssueGrantArgs& args, std::uint64_t hash, TimestampMs& expires_at,
+    ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
   if (!TtlInRange(args.grant_ttl_ms)) {
     Detail(details, "grant_ttl_ms is out of range");
@@ -175,7 +178,15 @@ ClaimError MemoryLedger::Impl::IssueClaimGrant(const IssueGrantArgs& args, std::
   const Held held = Find(args.execution_id, hash);
   if (!held) return ClaimError::kExecutionNotFound;
   if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotEligible;
-  return IssueInline(GrantKind::kClaim, *held, args, expires_at, details);
+  return IssueInline(GrantKind::kClaim, *held, held.region(), args, expires_at, details);
+}
+
+[[gnu::noinline]] ClaimError MemoryLedger::Impl::IssueWithRoom(const IssueGrantArgs& args,
+                                                               std::uint64_t hash,
+                                                               TimestampMs& expires_at,
+                                                               ErrorDetails* details) noexcept {
+  MakeRoomForNames();
+  return TryIssueClaimGrant(args, hash, expires_at, details);
 }
 
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
@@ -276,50 +287,24 @@ IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
   Impl& m = *impl_;
   const std::uint64_t hash = m.table.Hash(args.execution_id);
   IssueOutcome outcome;
-  outcome.error = m.WithNames(
-      [&]() noexcept { return m.IssueClaimGrant(args, hash, outcome.expires_at, details); });
+  outcome.error = m.TryIssueClaimGrant(args, hash, outcome.expires_at, details);
+  if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
+    outcome.error = m.IssueWithRoom(args, hash, outcome.expires_at, details);
+  }
   return outcome;
 }
 
 void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                     std::span<IssueOutcome> outcomes) noexcept {
   Impl& m = *impl_;
-  std::array<std::uint64_t, kBatch> hashes;
-  for (std::size_t begin = 0; begin < args.size(); begin += kBatch) {
-    const std::size_t count = std::min(kBatch, args.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = m.table.Hash(args[begin + i].execution_id);
-      m.table.PrefetchTags(hashes[i]);
+  m.ForEachPrefetched(args, [&](std::size_t i, std::uint64_t hash) noexcept {
+    IssueOutcome& outcome = outcomes[i];
+    outcome.expires_at = {};
+    outcome.error = m.TryIssueClaimGrant(args[i], hash, outcome.expires_at, nullptr);
+    if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
+      outcome.error = m.IssueWithRoom(args[i], hash, outcome.expires_at, nullptr);
     }
-    for (std::size_t i = 0; i < count; ++i) m.table.PrefetchRecord(hashes[i]);
-    for (std::size_t i = 0; i < count; ++i) {
-      IssueOutcome& outcome = outcomes[begin + i];
-      outcome.expires_at = {};
-      outcome.error = m.WithNames([&]() noexcept {
-        return m.IssueClaimGrant(args[begin + i], hashes[i], outcome.expires_at, nullptr);
-      });
-    }
-  }
-}
-
-void MemoryLedger::Claims(std::span<const ClaimArgs> args,
-                          std::span<ClaimOutcome> outcomes) noexcept {
-  Impl& m = *impl_;
-  std::array<std::uint64_t, kBatch> hashes;
-  for (std::size_t begin = 0; begin < args.size(); begin += kBatch) {
-    const std::size_t count = std::min(kBatch, args.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = m.table.Hash(args[begin + i].execution_id);
-      m.table.PrefetchTags(hashes[i]);
-    }
-    for (std::size_t i = 0; i < count; ++i) m.table.PrefetchRecord(hashes[i]);
-    for (std::size_t i = 0; i < count; ++i) {
-      ClaimOutcome& outcome = outcomes[begin + i];
-      outcome.lease = {};
-      outcome.error = m.WithNames(
-          [&]() noexcept { return m.Claim(args[begin + i], hashes[i], outcome.lease, nullptr); });
-    }
-  }
+  });
 }
 
 internal::Slot MemoryLedger::Impl::BestReady(std::uint16_t lane, std::uint16_t partition,
@@ -351,17 +336,17 @@ bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t pa
   const std::scoped_lock queue(queues.LockOf(partition));
   const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
   if (best == kNoSlot) return false;
-  const std::scoped_lock region(table.LockOfSlot(best));
+  Region& region = table.RegionOfSlot(best);
+  const std::scoped_lock lock(region.lock);
   Record& record = table[best];
   // Issuing and claiming don't need the queue's lock: either may have come in
   // between.
   if (!internal::IsEligible(record.state)) return false;
   const MintedExecutionId id(record.partition, record.uuid);
   TimestampMs expires_at;
-  const ClaimError error =
-      Issue(GrantKind::kClaim, record,
-            {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, expires_at,
-            nullptr);
+  const ClaimError error = Issue(
+      GrantKind::kClaim, record, region,
+      {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, expires_at, nullptr);
   if (error == ClaimError::kGrantAlreadyExists) return false;
   outcome.error = error;
   if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);

@@ -43,6 +43,7 @@ void ExecutionTable::Unmap::operator()(ExecutionRecord* p) const noexcept { munm
 ExecutionTable::ExecutionTable(std::size_t max_executions)
     : max_executions_(max_executions),
       region_count_(RegionCount(max_executions)),
+      region_mask_(region_count_ - 1),
       region_words_(RegionWords(max_executions, region_count_)),
       region_slots_(region_words_ * kSlotsPerWord),
       regions_(new Region[region_count_]),

@@ -71,16 +71,24 @@ class ExecutionTable {
     return Mix(words[0] ^ seed_, Mix(words[1] ^ kMixA, id.partition().index ^ kMixB));
   }
 
+  struct alignas(64) Region {
+    SpinLock lock;
+    // Under the lock: the worker's name that was used last here, or 0. Mostly
+    // the next one too; and whoever holds the lock has this line already.
+    NameId last_worker = 0;
+  };
+  Region& RegionOf(std::uint64_t hash) noexcept { return regions_[hash & region_mask_]; }
+  Region& RegionOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_]; }
+
   // The lock that guards every record with this hash, or in this slot.
-  SpinLock& LockOf(std::uint64_t hash) noexcept { return regions_[RegionOf(hash)].lock; }
-  SpinLock& LockOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_].lock; }
+  SpinLock& LockOf(std::uint64_t hash) noexcept { return RegionOf(hash).lock; }
+  SpinLock& LockOfSlot(Slot slot) noexcept { return RegionOfSlot(slot).lock; }
 
   // Under the lock: the slot, or kNoSlot.
   Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
     // Nearly always the first match of the first word.
     const std::size_t word = FirstWord(hash);
-    const std::uint64_t m =
-        MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
+    const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
     if (m != 0) [[likely]] {
       const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
       if (IsOf(records_[slot], id)) [[likely]]
@@ -104,25 +112,23 @@ class ExecutionTable {
 
   std::size_t region_count() const noexcept { return region_count_; }
   std::size_t region_slots() const noexcept { return region_slots_; }
-  SpinLock& region_lock(std::size_t region) noexcept { return regions_[region].lock; }
+  Region& region(std::size_t index) noexcept { return regions_[index]; }
   std::size_t slot_count() const noexcept { return region_count_ * region_slots_; }
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
  private:
-  struct alignas(64) Region {
-    SpinLock lock;
-  };
   struct Unmap {
     std::size_t bytes;
     void operator()(ExecutionRecord* p) const noexcept;
   };
 
-  std::size_t RegionOf(std::uint64_t hash) const noexcept { return hash & (region_count_ - 1); }
   std::size_t FirstWord(std::uint64_t hash) const noexcept {
     // The middle bits, since the low ones chose the region and the high ones
-    // are the tag.
+    // are the tag. region * words + (middle * words >> 32) in one product,
+    // which has 8 + 32 + 21 bits at the most.
+    const std::uint64_t region = hash & region_mask_;
     const std::uint64_t middle = hash >> 16 & 0xFFFFFFFF;
-    return RegionOf(hash) * region_words_ + (middle * region_words_ >> 32);
+    return (region << 32 | middle) * region_words_ >> 32;
   }
   // By words: a comparison of the arrays is a call to memcmp.
   static bool IsOf(const ExecutionRecord& record, const ExecutionIdView& id) noexcept {
@@ -140,6 +146,7 @@ class ExecutionTable {
 
   std::size_t max_executions_;
   std::size_t region_count_;  // a power of two
+  std::size_t region_mask_;   // region_count_ - 1
   std::size_t region_words_;  // tag words in a region
   std::size_t region_slots_;  // 8 * region_words_
   std::uint64_t seed_;        // so that nobody can choose ids that collide

@@ -6,9 +6,13 @@
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "ffgrant/claims/internal/execution_record.h"
@@ -30,25 +34,27 @@ class MemoryLedger::Impl {
   using Record = internal::ExecutionRecord;
   using State = internal::State;
   using Slot = internal::Slot;
+  using Region = internal::ExecutionTable::Region;
 
   // A record under its region's lock; none if there is no such execution.
   class Held {
    public:
     Held() = default;
-    Held(internal::SpinLock& lock, Record* record, Slot slot) noexcept
-        : lock_(&lock), record_(record), slot_(slot) {}
+    Held(Region& region, Record* record, Slot slot) noexcept
+        : region_(&region), record_(record), slot_(slot) {}
     Held(const Held&) = delete;
     Held& operator=(const Held&) = delete;
     ~Held() {
-      if (lock_ != nullptr) lock_->unlock();
+      if (region_ != nullptr) region_->lock.unlock();
     }
     explicit operator bool() const noexcept { return record_ != nullptr; }
     Record* operator->() const noexcept { return record_; }
     Record& operator*() const noexcept { return *record_; }
     Slot slot() const noexcept { return slot_; }
+    Region& region() const noexcept { return *region_; }
 
    private:
-    internal::SpinLock* lock_ = nullptr;
+    Region* region_ = nullptr;
     Record* record_ = nullptr;
     Slot slot_ = internal::kNoSlot;
   };
@@ -56,10 +62,10 @@ class MemoryLedger::Impl {
   // With the hash of `id`.
   Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
     if (!id.is_canonical()) return {};
-    internal::SpinLock& lock = table.LockOf(hash);
-    lock.lock();
+    Region& region = table.RegionOf(hash);
+    region.lock.lock();
     const Slot slot = table.Find(hash, id);
-    return {lock, slot == internal::kNoSlot ? nullptr : &table[slot], slot};
+    return {region, slot == internal::kNoSlot ? nullptr : &table[slot], slot};
   }
 
   std::int64_t Now() const noexcept { return clock.Now().value; }
@@ -76,21 +82,44 @@ class MemoryLedger::Impl {
   // differ in but for the lane; under the record's lock. kLedgerFull, and
   // nothing is changed, if names are missing.
   enum class GrantKind : bool { kClaim, kReclaim };
-  ClaimError Issue(GrantKind kind, Record& record, const IssueGrantArgs& args,
+  ClaimError Issue(GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
                    TimestampMs& expires_at, ErrorDetails* details) noexcept;
-  ClaimError IssueInline(GrantKind kind, Record& record, const IssueGrantArgs& args,
+  ClaimError IssueInline(GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
                          TimestampMs& expires_at, ErrorDetails* details) noexcept;
   // Its rare parts.
   ClaimError RefuseMismatch(Record& record, std::string_view offered, std::int64_t now,
                             ErrorDetails* details) noexcept;
   bool KeepGrantTexts(Record& record, const IssueGrantArgs& args, bool own_lane) noexcept;
 
-  // Results are filled in where the caller wants them: small fields that are
-  // stored and at once copied with the whole struct cost a stall each.
-  ClaimError IssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
-                             TimestampMs& expires_at, ErrorDetails* details) noexcept;
-  ClaimError Claim(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
-                   ErrorDetails* details) noexcept;
+  // One try, as WithNames() describes, and another one after making room.
+  // Inlined in the single and in the batched call. Results are filled in where
+  // the caller wants them: small fields that are stored and at once copied
+  // with the whole struct cost a stall each.
+  ClaimError TryIssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
+                                TimestampMs& expires_at, ErrorDetails* details) noexcept;
+  ClaimError IssueWithRoom(const IssueGrantArgs& args, std::uint64_t hash, TimestampMs& expires_at,
+                           ErrorDetails* details) noexcept;
+  ClaimError TryClaim(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
+                      ErrorDetails* details) noexcept;
+  ClaimError ClaimWithRoom(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
+                           ErrorDetails* details) noexcept;
+  // Calls `call(i, hash)` for each of `args` in order, their records on the
+  // way to the cache long before.
+  template <class Args, class Call>
+  void ForEachPrefetched(std::span<const Args> args, Call call) noexcept {
+    std::array<std::uint64_t, kBatch> hashes;
+    for (std::size_t begin = 0; begin < args.size(); begin += kBatch) {
+      const std::size_t count = std::min(kBatch, args.size() - begin);
+      for (std::size_t i = 0; i < count; ++i) {
+        hashes[i] = table.Hash(args[begin + i].execution_id);
+        table.PrefetchTags(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) table.PrefetchRecord(hashes[i]);
+      for (std::size_t i = 0; i < count; ++i) call(begin + i, hashes[i]);
+    }
+  }
+  // About how many cache misses a core keeps in flight.
+  static constexpr std::size_t kBatch = 16;
 
   // Of the heaps' tops in a partition, the first in order that these
   // capabilities suffice for and that has no live grant; kNoSlot if none.
@@ -102,8 +131,8 @@ class MemoryLedger::Impl {
 
   // A lease for one whose grant is live and its own: grant consumed, epoch
   // grown. False, and nothing changed, if names are missing.
-  bool StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
-                  const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
+  inline bool StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
+                         const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
 
   // 7.4's first checks, shared by everything that is fenced. Marks a lease
   // whose time is over.

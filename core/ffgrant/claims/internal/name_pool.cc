@@ -36,8 +36,8 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
   const NameId id = free_.back();
   free_.pop_back();
   Entry& entry = entries_[id];
-  entry = {static_cast<std::uint32_t>(used_bytes_), hash,
-           static_cast<std::uint32_t>(first.size()), static_cast<std::uint32_t>(second.size())};
+  entry = {static_cast<std::uint32_t>(used_bytes_), hash, static_cast<std::uint32_t>(first.size()),
+           static_cast<std::uint32_t>(second.size())};
   char* const to = bytes_.get() + used_bytes_;
   if (!first.empty()) std::memcpy(to, first.data(), first.size());
   if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Comparing and hashing names of some ten bytes, which is what worker ids and
-// lanes are, without a call to memcmp and without loops over bytes.
+// Comparing and hashing names of up to 16 bytes, which is what worker ids and
+// lanes mostly are, without a call to memcmp and without loops over bytes.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "ffgrant/internal/load.h"
@@ -37,14 +38,12 @@ inline std::uint64_t LoadShort(const char* p, std::size_t size) noexcept {
 inline bool TextEqual(std::string_view a, std::string_view b) noexcept {
   const std::size_t size = a.size();
   if (size != b.size()) return false;
-  const char* p = a.data();
-  const char* q = b.data();
+  const char* const p = a.data();
+  const char* const q = b.data();
   if (size < 8) return LoadShort(p, size) == LoadShort(q, size);
-  // The first and the last word are all there is up to 16 bytes.
-  std::uint64_t difference =
-      (Load64(p) ^ Load64(q)) | (Load64(p + size - 8) ^ Load64(q + size - 8));
-  for (std::size_t at = 8; at + 8 < size; at += 8) difference |= Load64(p + at) ^ Load64(q + at);
-  return difference == 0;
+  if (size > 16) [[unlikely]]
+    return std::memcmp(p, q, size) == 0;
+  return ((Load64(p) ^ Load64(q)) | (Load64(p + size - 8) ^ Load64(q + size - 8))) == 0;
 }
 
 // For tables in memory only; not a format. One multiplication up to 16 bytes.

@@ -15,8 +15,7 @@ namespace ffgrant::internal {
 class SpinLock {
  public:
   void lock() noexcept {
-    while (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
-      Wait();
+    while (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]] Wait();
   }
   bool try_lock() noexcept { return !locked_.exchange(true, std::memory_order_acquire); }
   void unlock() noexcept { locked_.store(false, std::memory_order_release); }
