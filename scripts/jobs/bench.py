@@ -97,7 +97,6 @@ class Progress:
         return time.monotonic() - self._start
 
     def begin(self, binary):
-        self._binary = binary
         self._pending = list(binary.benchmarks)
         self._begin = time.monotonic()
 
@@ -214,6 +213,8 @@ def _job(terminal, arguments):
         for line in report.as_text(table, terminal):
             terminal.line(line)
     terminal.line()
+    if results.unnamed:
+        facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))
     for what, text in [("method", method), *facts]:
         terminal.line(terminal.dim(f"{what}: {text}"[:100]))
     place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
