@@ -201,6 +201,59 @@ bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
   return true;
 }
 
+CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& names_missing,
+                                         ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+  const std::uint16_t partition = args.execution_id.partition().index;
+  const std::uint64_t hash = table.Hash(args.execution_id);
+  const std::scoped_lock queue(queues.LockOf(partition));
+  const std::scoped_lock region(table.LockOf(hash));
+  CreateOutcome outcome;
+  if (table.Find(hash, args.execution_id) != kNoSlot) {
+    outcome.status = CreateOutcome::Status::kDuplicate;
+    return outcome;
+  }
+  const NameId required = names.Intern(CsvOf(args.required));
+  names_missing = required == NamePool::kFull;
+  if (names_missing) {
+    Detail(details, "names");
+    return Refuse(ClaimError::kLedgerFull);
+  }
+  const internal::Slot slot = table.Insert(hash);
+  if (slot == kNoSlot) {
+    Detail(details, "executions");
+    return Refuse(ClaimError::kLedgerFull);
+  }
+  // Last, since a lane stays.
+  const auto lane = lanes.FindOrAdd(args.lane);
+  if (!lane) {
+    table.Erase(slot);
+    Detail(details, "lanes");
+    return Refuse(ClaimError::kLedgerFull);
+  }
+  const std::int64_t now = Now();
+  const bool delayed = args.delay_until && args.delay_until->value > now;
+  Record& record = table[slot];
+  record = {};
+  record.uuid = args.execution_id.uuid();
+  record.partition = partition;
+  record.lane = *lane;
+  record.state = delayed ? State::kDelayed : State::kEligible;
+  record.grant_is_plain = true;
+  record.lease_is_plain = true;
+  record.required = required;
+  record.created_at = now;
+  record.last_capability_mismatch_at = internal::kNever;
+  record.priority =
+      static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
+  record.delay_until = delayed ? args.delay_until->value : 0;
+  record.has_reclaim_cap = args.max_reclaim_count.has_value();
+  record.max_reclaim_count = args.max_reclaim_count.value_or(0);
+  if (!delayed) queues.Push(*lane, partition, slot);
+  outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
+  return outcome;
+}
+
 MemoryLedger::MemoryLedger(const MemoryLedgerOptions& options)
     : impl_(std::make_unique<Impl>(Checked(options))) {}
 
@@ -214,8 +267,7 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     Detail(details, "execution_id is not canonical");
     return Refuse(ClaimError::kInvalidInput);
   }
-  const std::uint16_t partition = args.execution_id.partition().index;
-  if (partition >= m.partition_count) {
+  if (args.execution_id.partition().index >= m.partition_count) {
     Detail(details, "partition index is out of range");
     return Refuse(ClaimError::kInvalidInput);
   }
@@ -225,61 +277,13 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     Detail(details, {text.data(), written.size});
     return Refuse(ClaimError::kInvalidInput);
   }
-  const std::uint64_t hash = m.table.Hash(args.execution_id);
-  bool names_missing = false;
-  const auto create = [&]() noexcept {
-    if (details != nullptr) details->clear();
-    const std::scoped_lock queue(m.queues.LockOf(partition));
-    const std::scoped_lock region(m.table.LockOf(hash));
-    CreateOutcome outcome;
-    if (m.table.Find(hash, args.execution_id) != kNoSlot) {
-      outcome.status = CreateOutcome::Status::kDuplicate;
-      return outcome;
-    }
-    const NameId required = m.names.Intern(CsvOf(args.required));
-    names_missing = required == NamePool::kFull;
-    if (names_missing) {
-      Detail(details, "names");
-      return Refuse(ClaimError::kLedgerFull);
-    }
-    const internal::Slot slot = m.table.Insert(hash);
-    if (slot == kNoSlot) {
-      Detail(details, "executions");
-      return Refuse(ClaimError::kLedgerFull);
-    }
-    // Last, since a lane stays.
-    const auto lane = m.lanes.FindOrAdd(args.lane);
-    if (!lane) {
-      m.table.Erase(slot);
-      Detail(details, "lanes");
-      return Refuse(ClaimError::kLedgerFull);
-    }
-    const std::int64_t now = m.Now();
-    const bool delayed = args.delay_until && args.delay_until->value > now;
-    internal::ExecutionRecord& record = m.table[slot];
-    record = {};
-    record.uuid = args.execution_id.uuid();
-    record.partition = partition;
-    record.lane = *lane;
-    record.state = delayed ? State::kDelayed : State::kEligible;
-    record.grant_is_plain = true;
-    record.lease_is_plain = true;
-    record.required = required;
-    record.created_at = now;
-    record.last_capability_mismatch_at = internal::kNever;
-    record.priority =
-        static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
-    record.delay_until = delayed ? args.delay_until->value : 0;
-    record.has_reclaim_cap = args.max_reclaim_count.has_value();
-    record.max_reclaim_count = args.max_reclaim_count.value_or(0);
-    if (!delayed) m.queues.Push(*lane, partition, slot);
-    outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
-    return outcome;
-  };
-  const CreateOutcome outcome = create();
-  if (!names_missing) return outcome;
-  m.MakeRoomForNames();
-  return create();
+  CreateOutcome outcome;
+  m.WhileNamesAreMissing([&]() noexcept {
+    bool names_missing = false;
+    outcome = m.Create(args, names_missing, details);
+    return names_missing;
+  });
+  return outcome;
 }
 
 IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,

@@ -146,22 +146,34 @@ class MemoryLedger::Impl {
                                                                      : names.Intern(lane.text());
   }
 
+  // A create whose arguments are in order.
+  CreateOutcome Create(const CreateExecutionArgs& args, bool& names_missing,
+                       ErrorDetails* details) noexcept;
+
   // Frees names that no live grant, no lease and no requirement refers to.
   void MakeRoomForNames() noexcept;
-  // Runs `call`, and runs it again after making room for names if it returns
-  // kLedgerFull, which here says that there was none. Other threads may take
-  // the room that was made, or have made some just before; only if nobody could
-  // free a name is there none.
+  // Runs `call`, which says whether names were missing, and runs it again after
+  // making room if they were. Other threads may take the room that was made, or
+  // have made some just before; only if nobody could free a name is there none.
   template <class Call>
-  ClaimError WithNames(Call call) noexcept {
+  void WhileNamesAreMissing(Call call) noexcept {
     for (int tries = 0;; ++tries) {
       const std::uint64_t freed = names.freed();
-      const ClaimError error = call();
-      if (error != ClaimError::kLedgerFull) [[likely]]
-        return error;
+      if (!call()) [[likely]]
+        return;
       MakeRoomForNames();
-      if (names.freed() == freed || tries == kMaxTries) return error;
+      if (names.freed() == freed || tries == kMaxTries) return;
     }
+  }
+  // The same for a call whose kLedgerFull says just that.
+  template <class Call>
+  ClaimError WithNames(Call call) noexcept {
+    ClaimError error;
+    WhileNamesAreMissing([&]() noexcept {
+      error = call();
+      return error == ClaimError::kLedgerFull;
+    });
+    return error;
   }
   static constexpr int kMaxTries = 16;
 
