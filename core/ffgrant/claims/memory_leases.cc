@@ -94,8 +94,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::ClaimWithRoom(const ClaimArgs& args,
                                                                std::uint64_t hash, Lease& lease,
                                                                ErrorDetails* details) noexcept {
-  MakeRoomForNames();
-  return TryClaim(args, hash, lease, details);
+  return WithNames([&]() noexcept { return TryClaim(args, hash, lease, details); });
 }
 
 ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {

@@ -185,8 +185,7 @@ ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& reg
                                                                std::uint64_t hash,
                                                                TimestampMs& expires_at,
                                                                ErrorDetails* details) noexcept {
-  MakeRoomForNames();
-  return TryIssueClaimGrant(args, hash, expires_at, details);
+  return WithNames([&]() noexcept { return TryIssueClaimGrant(args, hash, expires_at, details); });
 }
 
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {

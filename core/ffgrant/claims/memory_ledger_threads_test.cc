@@ -393,7 +393,8 @@ TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
       create.execution_id = id.view();
       create.lane = kLane;
       ASSERT_TRUE(ledger.CreateExecution(create));
-      ASSERT_TRUE(ledger.IssueClaimGrant(Issue(id, worker)));
+      const IssueOutcome issued = ledger.IssueClaimGrant(Issue(id, worker));
+      ASSERT_TRUE(issued) << ErrorName(issued.error);
       const ClaimOutcome claimed = ledger.Claim(Claim(id, worker, thread, n));
       ASSERT_TRUE(claimed) << ErrorName(claimed.error);
       ASSERT_EQ(claimed.lease.fence.lease_epoch.value, 1u);
