@@ -199,6 +199,8 @@ def _job(terminal, arguments):
         raise BenchError("nothing was measured that a table could show")
 
     facts = machine.describe(PRESET, contexts)
+    if results.unnamed:
+        facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))
     method = (f"rounds (processes of each binary): {rounds}, repetitions in each: "
               f"{plan.repetitions}, of {plan.min_time:g} s or more; ratios within a round")
     command = "./scripts/bench" + "".join(
@@ -213,8 +215,6 @@ def _job(terminal, arguments):
         for line in report.as_text(table, terminal):
             terminal.line(line)
     terminal.line()
-    if results.unnamed:
-        facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))
     for what, text in [("method", method), *facts]:
         terminal.line(terminal.dim(f"{what}: {text}"[:100]))
     place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
