@@ -46,7 +46,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 }  // namespace
 
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
-    Record& record, const WorkerIdentity& worker, LaneIdView lane, const LeaseId& lease_id,
+    Record& record, const WorkerIdentity& worker, const LaneIdView& lane, const LeaseId& lease_id,
     std::int64_t ttl_ms, std::int64_t now) noexcept {
   // Mostly the instance that was granted is the one that claims.
   const bool same =

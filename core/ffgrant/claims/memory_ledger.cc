@@ -289,11 +289,16 @@ IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
                                            ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   const std::uint64_t hash = m.table.Hash(args.execution_id);
-  IssueOutcome outcome;
-  outcome.error = m.TryIssueClaimGrant(args, hash, outcome.expires_at, details);
-  if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
-    outcome.error = m.IssueWithRoom(args, hash, outcome.expires_at, details);
+  TimestampMs expires_at;
+  ClaimError error = m.TryIssueClaimGrant(args, hash, expires_at, details);
+  if (error == ClaimError::kLedgerFull) [[unlikely]] {
+    error = m.IssueWithRoom(args, hash, expires_at, details);
   }
+  // Put together last, in registers; a byte stored in it early would be loaded
+  // as a word here, with a stall.
+  IssueOutcome outcome;
+  outcome.error = error;
+  outcome.expires_at = expires_at;
   return outcome;
 }
 

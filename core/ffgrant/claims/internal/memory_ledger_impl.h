@@ -131,7 +131,9 @@ class MemoryLedger::Impl {
 
   // A lease for one whose grant is live and its own: grant consumed, epoch
   // grown. False, and nothing changed, if names are missing.
-  inline bool StartLease(Record& record, const WorkerIdentity& worker, LaneIdView lane,
+  // By reference: two words that were just stored would be loaded as one, with
+  // a stall.
+  inline bool StartLease(Record& record, const WorkerIdentity& worker, const LaneIdView& lane,
                          const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
 
   // 7.4's first checks, shared by everything that is fenced. Marks a lease
@@ -141,7 +143,8 @@ class MemoryLedger::Impl {
 
   // The number of a lane that isn't the execution's own; 0 if it is.
   // NamePool::kFull if there is no room.
-  internal::NameId LaneName(const Record& record, LaneIdView lane) noexcept {
+  [[gnu::always_inline]] internal::NameId LaneName(const Record& record,
+                                                   const LaneIdView& lane) noexcept {
     return internal::TextEqual(lanes.Text(record.lane), lane.text()) ? 0
                                                                      : names.Intern(lane.text());
   }
