@@ -137,6 +137,30 @@ TEST_F(MemoryLedgerTest, FullOfNames) {
   }
 }
 
+TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 2;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
+  // The first name is the one that was used last, and is free when the
+  // requirement has taken the other's place.
+  ASSERT_EQ(calls.Issue(NumberedId(0), kW1, 10), ClaimError::kNone);
+  ASSERT_EQ(calls.Issue(NumberedId(1), kW2, 10), ClaimError::kNone);
+  ASSERT_EQ(calls.Issue(NumberedId(2), kW1, 10), ClaimError::kNone);
+  clock_.Advance(11);
+  CapabilitySet required;
+  ASSERT_EQ(required.AssignRequired(std::vector<std::string_view>{"gpu"}), CapabilityError::kNone);
+  ASSERT_TRUE(calls.Create(NumberedId(5), kMain, 0, &required));
+  // A worker without a name has none of the names that come later.
+  const WorkerIdentity nameless = {{""}, {""}};
+  ASSERT_EQ(calls.Issue(NumberedId(3), nameless), ClaimError::kNone);
+  ASSERT_EQ(calls.Issue(NumberedId(4), kW2), ClaimError::kNone);
+  EXPECT_EQ(calls.Claim(NumberedId(3), kW2).error, ClaimError::kInvalidClaimGrant);
+  EXPECT_TRUE(calls.Claim(NumberedId(3), nameless));
+  EXPECT_TRUE(calls.Claim(NumberedId(4), kW2));
+}
+
 TEST_F(MemoryLedgerTest, ANameThatIsTooLarge) {
   EXPECT_TRUE(calls_.Create(kA));
   const std::string huge(513, 'w');
