@@ -158,6 +158,8 @@ void ExecutionId::assign(const ExecutionIdView& view) {
 }
 
 ExecutionIdView ExecutionId::view() const& noexcept {
+  // Moving takes the text alone; what is left is no id.
+  if (text_.empty()) return {};
   return ExecutionIdAccess::Make(text_, uuid_, index_, canonical_);
 }
 

@@ -3,7 +3,6 @@
 #include "ffgrant/partition.h"
 
 #include <charconv>
-#include <cstring>
 
 #include "ffgrant/internal/concat.h"
 
@@ -33,7 +32,7 @@ std::string_view FamilyTagPrefix(PartitionFamily family) noexcept {
     case PartitionFamily::kQuota:
       return "q";
   }
-  return "unknown";
+  return "";  // a tag has no room for more than two bytes
 }
 
 PartitionTag::PartitionTag(Partition partition) noexcept {

@@ -96,7 +96,8 @@ class PartitionKey {
   // The canonical text. Loses kExecution (see CollapseAlias).
   explicit PartitionKey(Partition partition) : text_(PartitionTag(partition).view()) {}
 
-  std::string_view text() const noexcept { return text_; }
+  std::string_view text() const& noexcept { return text_; }
+  std::string_view text() const&& = delete;  // would point into a dead object
   void assign(std::string_view text) { text_.assign(text); }
   PartitionKeyResult Parse(ParseMode mode) const& noexcept {
     return ParsePartitionKey(text_, mode);

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <bit>
+#include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace ffgrant {
@@ -39,7 +41,11 @@ UuidGenerator::UuidGenerator(std::uint64_t seed) noexcept : state_(StateFromSeed
 UuidGenerator UuidGenerator::FromEntropy() noexcept {
   std::array<std::uint64_t, 4> state;
   static_assert(sizeof state <= 256, "getrandom() gives up to 256 bytes without interruption");
-  while (getrandom(state.data(), sizeof state, 0) != static_cast<ssize_t>(sizeof state)) {
+  for (;;) {
+    const ssize_t size = getrandom(state.data(), sizeof state, 0);
+    if (size == static_cast<ssize_t>(sizeof state)) break;
+    // Without entropy there are no unique ids: nothing can go on.
+    if (size < 0 && errno != EINTR) std::abort();
   }
   return UuidGenerator(state);
 }
@@ -65,7 +71,11 @@ Uuid UuidGenerator::Next() noexcept {
 }
 
 Uuid RandomUuid() noexcept {
-  [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, CountFork);
+  // A child that went on with its parent's stream would repeat its ids.
+  [[maybe_unused]] static const bool registered = [] {
+    if (pthread_atfork(nullptr, nullptr, CountFork) != 0) std::abort();
+    return true;
+  }();
   struct Stream {
     UuidGenerator generator = UuidGenerator::FromEntropy();
     std::uint64_t forks = fork_count.load(std::memory_order_relaxed);

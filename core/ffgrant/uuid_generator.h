@@ -13,14 +13,14 @@
 namespace ffgrant {
 
 // A stream of version 4 UUIDs from xoshiro256++. Unique, not secret: ids name
-// records and fence leases, they do not authenticate. About 2 ns each, no
-// allocation. One object serves one thread.
+// records and fence leases, they do not authenticate. No allocation. One object
+// serves one thread; a copy goes on with the same ids.
 class UuidGenerator {
  public:
   // The stream is a function of the seed: for tests and repeatable benchmarks.
   explicit UuidGenerator(std::uint64_t seed) noexcept;
 
-  // Seeded with 256 bits from the operating system.
+  // Seeded with 256 bits from the operating system; aborts if it gives none.
   static UuidGenerator FromEntropy() noexcept;
 
   Uuid Next() noexcept;
@@ -32,7 +32,8 @@ class UuidGenerator {
 };
 
 // The next UUID of the calling thread's own stream, which is seeded from
-// entropy at first use and again in the child after a fork().
+// entropy at first use (a system call) and again in the child after a fork().
+// Any thread.
 Uuid RandomUuid() noexcept;
 
 }  // namespace ffgrant

@@ -18,7 +18,7 @@ IssuedGrant::IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noex
     : tag_size_(static_cast<std::uint8_t>(id.text().size() - 1 - kUuidTextSize)),
       index_(id.partition().index),
       uuid_(id.uuid()),
-      expires_at_ms_(static_cast<std::uint64_t>(expires_at.value)) {
+      expires_at_ms_(expires_at.value < 0 ? 0 : static_cast<std::uint64_t>(expires_at.value)) {
   // A canonical id begins with its own tag. The pieces are copied in fixed
   // sizes, each over the slack of the one before.
   char* to = grant_key_.data();

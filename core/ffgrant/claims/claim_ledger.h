@@ -54,8 +54,8 @@ struct WorkerIdentity {
 struct CreateExecutionArgs {
   ExecutionIdView execution_id;
   LaneIdView lane;
-  std::int64_t priority = 0;                       // higher first, 0..9000
-  const CapabilitySet* required = nullptr;         // none: any worker will do
+  std::int64_t priority = 0;                            // higher first, 0..9000
+  const CapabilitySet* required = nullptr;              // none: any worker will do
   std::optional<TimestampMs> delay_until = {};          // not eligible before
   std::optional<std::uint32_t> max_reclaim_count = {};  // the execution's own cap
 };

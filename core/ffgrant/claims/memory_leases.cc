@@ -282,6 +282,7 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
                                   : args.max_reclaim_count.value_or(kDefaultMaxReclaimCount);
     if (held->lease_reclaim_count >= cap) {
       held->state = State::kFailed;
+      m.NoteRelease();
       if (details != nullptr) details->Add(std::uint64_t{cap});
       return ClaimError::kMaxRetriesExhausted;
     }
@@ -306,7 +307,10 @@ Outcome MemoryLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) no
   const Impl::Held held = impl_->Find(args.execution_id);
   if (!held) return {ClaimError::kExecutionNotFound};
   const Outcome outcome = {impl_->CheckFence(*held, args.fence, false, impl_->Now(), details)};
-  if (outcome) held->state = State::kSuspended;
+  if (outcome) {
+    held->state = State::kSuspended;
+    impl_->NoteRelease();
+  }
   return outcome;
 }
 
@@ -343,7 +347,10 @@ Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) 
   if (!held) return {ClaimError::kExecutionNotFound};
   const Outcome outcome = {
       impl_->CheckFence(*held, args.fence, args.operator_override, impl_->Now(), details)};
-  if (outcome) held->state = State::kCompleted;
+  if (outcome) {
+    held->state = State::kCompleted;
+    impl_->NoteRelease();
+  }
   return outcome;
 }
 

@@ -58,6 +58,9 @@ MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
 
 void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
+  const bool in_vain =
+      swept_in_vain_at != internal::kNever && Now() - swept_in_vain_at < kSweepPauseMs;
+  if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return;
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region(region).lock.lock();
   }
@@ -81,7 +84,9 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
       names_in_use[id] = 1;
     }
   }
+  const std::uint64_t freed = names.freed();
   names.Keep(names_in_use);
+  swept_in_vain_at = names.freed() == freed ? now : internal::kNever;
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region(region).last_worker = 0;  // its number may become another's
     table.region(region).lock.unlock();
@@ -226,7 +231,7 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
   // Last, since a lane stays.
   const auto lane = lanes.FindOrAdd(args.lane);
   if (!lane) {
-    table.Erase(slot);
+    table.Erase(hash, slot);
     Detail(details, "lanes");
     return Refuse(ClaimError::kLedgerFull);
   }
@@ -319,20 +324,24 @@ internal::Slot MemoryLedger::Impl::BestReady(std::uint16_t lane, std::uint16_t p
                                              std::string_view offered) noexcept {
   internal::Slot best = kNoSlot;
   for (internal::Slot top = queues.FirstTop(lane, partition); top != kNoSlot;) {
-    const std::scoped_lock region(table.LockOfSlot(top));
-    const Record& record = table[top];
-    if (!internal::IsEligible(record.state)) {
+    bool eligible;
+    bool suits;
+    {
+      const std::scoped_lock region(table.LockOfSlot(top));
+      const Record& record = table[top];
+      eligible = internal::IsEligible(record.state);
+      suits = eligible && !GrantIsLive(record, Now()) &&
+              CapabilitiesSatisfied(names.First(record.required), offered);
+    }
+    if (!eligible) {
+      // It stays so: only who has the queue's lock makes it eligible.
       queues.Remove(lane, partition, top);
       // The heap has another top now, or is gone: look from the front again.
       top = queues.FirstTop(lane, partition);
       best = kNoSlot;
       continue;
     }
-    if (!GrantIsLive(record, Now()) &&
-        CapabilitiesSatisfied(names.First(record.required), offered) &&
-        (best == kNoSlot || queues.Before(top, best))) {
-      best = top;
-    }
+    if (suits && (best == kNoSlot || queues.Before(top, best))) best = top;
     top = queues.NextTop(top);
   }
   return best;
@@ -342,23 +351,23 @@ bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t pa
                                             const ClaimForWorkerArgs& args,
                                             ClaimForWorkerOutcome& outcome) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
-  const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
-  if (best == kNoSlot) return false;
-  Region& region = table.RegionOfSlot(best);
-  const std::scoped_lock lock(region.lock);
-  Record& record = table[best];
-  // Issuing and claiming don't need the queue's lock: either may have come in
-  // between.
-  if (!internal::IsEligible(record.state)) return false;
-  const MintedExecutionId id(record.partition, record.uuid);
-  TimestampMs expires_at;
-  const ClaimError error = Issue(
-      GrantKind::kClaim, record, region,
-      {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, expires_at, nullptr);
-  if (error == ClaimError::kGrantAlreadyExists) return false;
-  outcome.error = error;
-  if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
-  return true;
+  // Issuing and claiming don't need the queue's lock: either may come in
+  // between the choice and the grant, and then there is another choice.
+  for (;;) {
+    const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
+    if (best == kNoSlot) return false;
+    Region& region = table.RegionOfSlot(best);
+    const std::scoped_lock lock(region.lock);
+    Record& record = table[best];
+    if (!internal::IsEligible(record.state) || GrantIsLive(record, Now())) continue;
+    const MintedExecutionId id(record.partition, record.uuid);
+    TimestampMs expires_at;
+    outcome.error = Issue(GrantKind::kClaim, record, region,
+                          {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered},
+                          expires_at, nullptr);
+    if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
+    return true;
+  }
 }
 
 ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
@@ -431,7 +440,8 @@ Outcome MemoryLedger::Forget(const ExecutionIdView& id) noexcept {
   if (!held) return {ClaimError::kExecutionNotFound};
   if (!internal::IsTerminal(held->state)) return {ClaimError::kInvalidInput};
   m.queues.Remove(held->lane, id.partition().index, held.slot());
-  m.table.Erase(held.slot());
+  m.table.Erase(m.table.Hash(id), held.slot());
+  m.NoteRelease();
   return {};
 }
 

@@ -34,8 +34,9 @@ struct MemoryLedgerOptions {
 // std::invalid_argument for options out of range), nothing after that.
 //
 // Takes canonical execution ids only: it identifies an execution by partition
-// and uuid, so that two spellings can't be granted twice (contract 1.8);
-// others are refused with kInvalidInput.
+// and uuid, so that two spellings can't be granted twice (contract 1.8).
+// CreateExecution refuses others with kInvalidInput; to the other calls they are
+// executions that do not exist.
 class MemoryLedger final : public ClaimLedger {
  public:
   explicit MemoryLedger(const MemoryLedgerOptions& options);
@@ -66,7 +67,7 @@ class MemoryLedger final : public ClaimLedger {
 
   // The reference's scanners (contract 7.5), to be called now and then, as
   // every 1500 ms: each goes on where the last call stopped and looks at no
-  // more than `max_executions` places, so that a call is bounded.
+  // more than `max_places` places, so that a call is bounded.
   struct MaintenanceResult {
     std::size_t leases_expired = 0;  // marked lease_expired_reclaimable
     std::size_t promoted = 0;        // delayed ones whose time has come

@@ -164,6 +164,7 @@ TEST_F(ClaimResponsePathsTest, LargeDocuments) {
     Check(Object({E, P, R"("grant_key":"\ud83d\u0041")", filler, last}));
     Check(Object({E, P, R"("grant_key":"\\ \n")", filler, last}));
   }
+  Check("\xEF\xBB\xBF" + Object({E, P, K, filler, X}));
   EXPECT_GT(simdjson_, 0);
   EXPECT_EQ(canonical_, 0);
 }

@@ -15,9 +15,6 @@
 namespace ffgrant::internal {
 namespace {
 
-constexpr std::uint8_t kEmpty = 0;   // ends a search
-constexpr std::uint8_t kErased = 1;  // does not
-
 // Records spread over regions like balls over bins. Room for 16 standard
 // deviations above the mean means that no region fills up before the ledger.
 constexpr double kSpare = 16;
@@ -47,9 +44,14 @@ ExecutionTable::ExecutionTable(std::size_t max_executions)
       region_words_(RegionWords(max_executions, region_count_)),
       region_slots_(region_words_ * kSlotsPerWord),
       regions_(new Region[region_count_]),
-      tags_(new std::atomic<std::uint64_t>[region_count_ * region_words_]()) {
-  const Uuid random = RandomUuid();
-  std::memcpy(&seed_, random.bytes.data() + 8, sizeof seed_);
+      tags_(new std::atomic<std::uint64_t>[region_count_ * region_words_]()),
+      passed_(new std::uint8_t[region_count_ * region_words_]()) {
+  const std::array<Uuid, 2> random = {RandomUuid(), RandomUuid()};
+  for (std::size_t i = 0; i < seeds_.size(); ++i) {
+    std::uint64_t halves[2];  // six bits of which are the same in every uuid
+    std::memcpy(halves, random[i].bytes.data(), sizeof halves);
+    seeds_[i] = Mix(halves[0], kMixA) ^ Mix(halves[1], kMixB);
+  }
   // Straight from the system: zeroed when touched, and in large pages where
   // they are to be had, since accesses are all over the place.
   constexpr std::size_t kLargePage = std::size_t{2} << 20;
@@ -79,14 +81,9 @@ Slot ExecutionTable::Search(std::uint64_t hash, const ExecutionIdView& id) const
       const std::size_t slot = word * kSlotsPerWord + LowestByte(m);
       if (IsOf(records_[slot], id)) return static_cast<Slot>(slot);
     }
-    if (HasEmptyTag(tags)) break;
+    if (passed_[word] == 0) break;
   }
   return kNoSlot;
-}
-
-std::uint8_t ExecutionTable::TagAt(Slot slot) const noexcept {
-  const std::uint64_t word = tags_[slot / kSlotsPerWord].load(std::memory_order_relaxed);
-  return static_cast<std::uint8_t>(word >> (slot % kSlotsPerWord * 8));
 }
 
 void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
@@ -98,31 +95,43 @@ void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
 }
 
 Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
-  if (size_.fetch_add(1, std::memory_order_relaxed) >= max_executions_) {
+  // Never above the limit, not even for a moment: other threads look at it too.
+  std::size_t size = size_.load(std::memory_order_relaxed);
+  do {
+    if (size == max_executions_) return kNoSlot;
+  } while (!size_.compare_exchange_weak(size, size + 1, std::memory_order_relaxed));
+
+  const std::size_t first = FirstWord(hash);
+  std::size_t word = first;
+  std::uint64_t free = 0;
+  for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
+    free = ~tags_[word].load(std::memory_order_relaxed) & kByteTops;
+    if (free != 0) break;
+  }
+  if (free == 0) {  // this region is full, the others are not
     size_.fetch_sub(1, std::memory_order_relaxed);
     return kNoSlot;
   }
-  std::size_t word = FirstWord(hash);
-  for (std::size_t looked_at = 0; looked_at < region_words_; ++looked_at, word = NextWord(word)) {
-    const std::uint64_t free = ~tags_[word].load(std::memory_order_relaxed) & kByteTops;
-    if (free == 0) continue;
-    const auto slot = static_cast<Slot>(word * kSlotsPerWord + LowestByte(free));
-    SetTag(slot, TagOf(hash));
-    return slot;
+  for (std::size_t full = first; full != word; full = NextWord(full)) {
+    if (passed_[full] != kManyPassed) ++passed_[full];
   }
-  size_.fetch_sub(1, std::memory_order_relaxed);
-  return kNoSlot;
+  const auto slot = static_cast<Slot>(word * kSlotsPerWord + LowestByte(free));
+  SetTag(slot, TagOf(hash));
+  return slot;
 }
 
-void ExecutionTable::Erase(Slot slot) noexcept {
-  // No search went past a word that has an empty slot, so that this one may
-  // become empty too.
-  const std::uint64_t tags = tags_[slot / kSlotsPerWord].load(std::memory_order_relaxed);
-  SetTag(slot, HasEmptyTag(tags) ? kEmpty : kErased);
+void ExecutionTable::Erase(std::uint64_t hash, Slot slot) noexcept {
+  for (std::size_t word = FirstWord(hash); word != slot / kSlotsPerWord; word = NextWord(word)) {
+    if (passed_[word] != kManyPassed) --passed_[word];
+  }
+  SetTag(slot, 0);
   size_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-bool ExecutionTable::IsTaken(Slot slot) const noexcept { return (TagAt(slot) & 0x80) != 0; }
+bool ExecutionTable::IsTaken(Slot slot) const noexcept {
+  const std::uint64_t word = tags_[slot / kSlotsPerWord].load(std::memory_order_relaxed);
+  return (word >> (slot % kSlotsPerWord * 8) & 0x80) != 0;
+}
 
 void ExecutionTable::PrefetchTags(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&tags_[FirstWord(hash)]);

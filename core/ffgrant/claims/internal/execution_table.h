@@ -5,6 +5,7 @@
 #ifndef FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
 #define FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -25,7 +26,7 @@ using Slot = std::uint32_t;
 inline constexpr Slot kNoSlot = 0xFFFFFFFF;
 
 // Tags of slots, a byte each, eight in a word. A taken slot's tag has the top
-// bit set; 0 is empty and ends a search; 1 was taken once and does not.
+// bit set, a free one's is 0.
 inline constexpr std::size_t kSlotsPerWord = 8;
 
 inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
@@ -42,11 +43,6 @@ inline std::uint64_t MatchTag(std::uint64_t word, std::uint8_t tag) noexcept {
   return (x - kByteOnes) & ~x & kByteTops;
 }
 
-// Exact: is some byte zero?
-inline bool HasEmptyTag(std::uint64_t word) noexcept {
-  return ((word - kByteOnes) & ~word & kByteTops) != 0;
-}
-
 inline std::size_t LowestByte(std::uint64_t tops) noexcept {
   return static_cast<std::size_t>(std::countr_zero(tops)) / 8;
 }
@@ -54,12 +50,15 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
 // A hash table in regions with a lock each, so that threads rarely meet. A
 // slot has a one-byte tag (7 bits of the hash), eight tags a word, all tags
 // together: a search reads one or two words of tags, which mostly are in
-// cache, and then exactly the record it wants.
+// cache, and then exactly the record it wants. A record that finds its word
+// full goes to the next one that isn't; a word counts the records that went
+// past it, and a search ends at a word that none went past. So nothing is left
+// behind by what is erased, however often slots change hands.
 //
 //   region:  | lock |   tag words: [tttttttt][tttttttt]...   records: [..][..]...
 class ExecutionTable {
  public:
-  // Room for `max_executions` (1..2^31 - 1).
+  // Room for `max_executions` (1..2^31).
   explicit ExecutionTable(std::size_t max_executions);
   ~ExecutionTable();
   ExecutionTable(const ExecutionTable&) = delete;
@@ -68,7 +67,7 @@ class ExecutionTable {
   std::uint64_t Hash(const ExecutionIdView& id) const noexcept {
     std::uint64_t words[2];
     std::memcpy(words, id.uuid().bytes.data(), sizeof words);
-    return Mix(words[0] ^ seed_, Mix(words[1] ^ kMixA, id.partition().index ^ kMixB));
+    return Mix(words[0] ^ seeds_[0], Mix(words[1] ^ seeds_[1], id.partition().index ^ kMixB));
   }
 
   struct alignas(64) Region {
@@ -98,8 +97,8 @@ class ExecutionTable {
   }
   // Under the lock: a free slot, now taken; kNoSlot if the table is full.
   Slot Insert(std::uint64_t hash) noexcept;
-  // Under the lock.
-  void Erase(Slot slot) noexcept;
+  // Under the lock: frees the slot of a record with this hash.
+  void Erase(std::uint64_t hash, Slot slot) noexcept;
   bool IsTaken(Slot slot) const noexcept;
 
   ExecutionRecord& operator[](Slot slot) noexcept { return records_[slot]; }
@@ -111,7 +110,6 @@ class ExecutionTable {
   void PrefetchRecord(std::uint64_t hash) const noexcept;
 
   std::size_t region_count() const noexcept { return region_count_; }
-  std::size_t region_slots() const noexcept { return region_slots_; }
   Region& region(std::size_t index) noexcept { return regions_[index]; }
   std::size_t slot_count() const noexcept { return region_count_ * region_slots_; }
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
@@ -141,19 +139,22 @@ class ExecutionTable {
   // Find() in full.
   [[gnu::noinline]] Slot Search(std::uint64_t hash, const ExecutionIdView& id) const noexcept;
   std::size_t NextWord(std::size_t word) const noexcept;
-  std::uint8_t TagAt(Slot slot) const noexcept;
   void SetTag(Slot slot, std::uint8_t tag) noexcept;
 
   std::size_t max_executions_;
-  std::size_t region_count_;  // a power of two
-  std::size_t region_mask_;   // region_count_ - 1
-  std::size_t region_words_;  // tag words in a region
-  std::size_t region_slots_;  // 8 * region_words_
-  std::uint64_t seed_;        // so that nobody can choose ids that collide
+  std::size_t region_count_;            // a power of two
+  std::size_t region_mask_;             // region_count_ - 1
+  std::size_t region_words_;            // tag words in a region
+  std::size_t region_slots_;            // 8 * region_words_
+  std::array<std::uint64_t, 2> seeds_;  // so that nobody can choose ids that collide
 
   std::unique_ptr<Region[]> regions_;
   // Read without the lock by PrefetchRecord(), hence atomic; else plain.
   std::unique_ptr<std::atomic<std::uint64_t>[]> tags_;
+  // By word: how many records went past it. kManyPassed stays as it is, since
+  // the true number isn't known then.
+  std::unique_ptr<std::uint8_t[]> passed_;
+  static constexpr std::uint8_t kManyPassed = 255;
   std::unique_ptr<ExecutionRecord, Unmap> memory_;
   ExecutionRecord* records_;
   std::atomic<std::size_t> size_{0};

@@ -154,6 +154,8 @@ class MemoryLedger::Impl {
                        ErrorDetails* details) noexcept;
 
   // Frees names that no live grant, no lease and no requirement refers to.
+  // Stops all calls for as long as it takes; so after a try in vain there is
+  // none until something was released, or until grants may have run out.
   void MakeRoomForNames() noexcept;
   // Runs `call`, which says whether names were missing, and runs it again after
   // making room if they were. Other threads may take the room that was made, or
@@ -190,8 +192,17 @@ class MemoryLedger::Impl {
   internal::LaneTable lanes;
   internal::NamePool names;
   internal::ReadyQueues queues;
-  std::vector<std::uint8_t> names_in_use;  // MakeRoomForNames() marks here,
-  std::mutex making_room;                  // one thread at a time
+  std::vector<std::uint8_t> names_in_use;            // MakeRoomForNames() marks here,
+  std::mutex making_room;                            // one thread at a time
+  std::int64_t swept_in_vain_at = internal::kNever;  // guarded by making_room
+  static constexpr std::int64_t kSweepPauseMs = 100;
+  std::atomic<bool> released{true};  // since the last try
+
+  // A grant, a lease or an execution let go of its names.
+  void NoteRelease() noexcept {
+    // Mostly it is set: reading leaves the line to all processors.
+    if (!released.load(std::memory_order_relaxed)) released.store(true, std::memory_order_relaxed);
+  }
   std::atomic<std::size_t> maintenance_cursor{0};
 };
 

@@ -2,6 +2,7 @@
 
 #include "ffgrant/claims/internal/ready_queues.h"
 
+#include <array>
 #include <bit>
 #include <utility>
 
@@ -27,41 +28,35 @@ bool ReadyQueues::Before(Slot a, Slot b) const noexcept {
   return table_[a].uuid < table_[b].uuid;
 }
 
-// The one that comes later becomes the first child of the other.
-Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
-  if (a == kNoSlot) return b;
-  if (b == kNoSlot) return a;
-  if (Before(b, a)) std::swap(a, b);
-  nodes_[b].sibling = nodes_[a].child;
-  nodes_[b].previous = a;
-  if (nodes_[a].child != kNoSlot) nodes_[nodes_[a].child].previous = b;
-  nodes_[a].child = b;
-  nodes_[a].sibling = kNoSlot;
-  return a;
+bool ReadyQueues::Rerank(Slot slot) noexcept {
+  Node& node = nodes_[slot];
+  if (RankOf(node.left) < RankOf(node.right)) std::swap(node.left, node.right);
+  const auto rank = static_cast<std::uint8_t>(RankOf(node.right) + 1);
+  if (node.rank == rank) return false;
+  node.rank = rank;
+  return true;
 }
 
-// Pairs from the left, then all of them from the right: what makes removal
-// logarithmic on average.
-Slot ReadyQueues::MeldSiblings(Slot first) noexcept {
-  Slot pairs = kNoSlot;  // a stack, linked by `sibling`
-  while (first != kNoSlot) {
-    const Slot second = nodes_[first].sibling;
-    const Slot rest = second == kNoSlot ? kNoSlot : nodes_[second].sibling;
-    nodes_[first].sibling = kNoSlot;
-    if (second != kNoSlot) nodes_[second].sibling = kNoSlot;
-    const Slot pair = Meld(first, second);
-    nodes_[pair].sibling = pairs;
-    pairs = pair;
-    first = rest;
+// Merges the two paths to the right, each of which has at most 32 nodes, since
+// a heap has less than 2^32.
+Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
+  std::array<Slot, 64> path;
+  std::size_t size = 0;
+  while (a != kNoSlot && b != kNoSlot) {
+    if (Before(b, a)) std::swap(a, b);
+    path[size++] = a;
+    a = nodes_[a].right;
   }
-  Slot all = kNoSlot;
-  while (pairs != kNoSlot) {
-    const Slot next = nodes_[pairs].sibling;
-    nodes_[pairs].sibling = kNoSlot;
-    all = Meld(all, pairs);
-    pairs = next;
+  Slot below = a == kNoSlot ? b : a;
+  while (size > 0) {
+    const Slot slot = path[--size];
+    nodes_[slot].right = below;
+    if (below != kNoSlot) nodes_[below].parent = slot;
+    Rerank(slot);
+    below = slot;
   }
-  return all;
+  if (below != kNoSlot) nodes_[below].parent = kNoSlot;
+  return below;
 }
 
 Slot ReadyQueues::TopLike(std::size_t index, Slot slot) const noexcept {
@@ -102,10 +97,11 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   if (node.queued) return;
   const ExecutionRecord& record = table_[slot];
   node = {.score = record.created_at - record.priority * kPriorityWeight,
-          .child = kNoSlot,
-          .sibling = kNoSlot,
-          .previous = kNoSlot,
+          .left = kNoSlot,
+          .right = kNoSlot,
+          .parent = kNoSlot,
           .next_top = kNoSlot,
+          .rank = 1,
           .queued = true,
           .is_top = false};
   const std::size_t index = IndexOf(lane, partition);
@@ -126,21 +122,16 @@ void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot)
   if (!node.queued) return;
   node.queued = false;
   const std::size_t index = IndexOf(lane, partition);
-  const Slot orphans = MeldSiblings(node.child);
-  node.child = kNoSlot;
+  const Slot orphans = Meld(node.left, node.right);
   if (node.is_top) {
     ReplaceTop(index, slot, orphans);
     if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, false);
     return;
   }
-  if (nodes_[node.previous].child == slot) {
-    nodes_[node.previous].child = node.sibling;
-  } else {
-    nodes_[node.previous].sibling = node.sibling;
-  }
-  if (node.sibling != kNoSlot) nodes_[node.sibling].previous = node.previous;
-  // The orphans come after this slot, which came after the top: it stays.
-  Meld(TopLike(index, slot), orphans);
+  Slot parent = node.parent;
+  (nodes_[parent].left == slot ? nodes_[parent].left : nodes_[parent].right) = orphans;
+  if (orphans != kNoSlot) nodes_[orphans].parent = parent;
+  while (parent != kNoSlot && Rerank(parent)) parent = nodes_[parent].parent;
 }
 
 std::size_t ReadyQueues::NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept {

@@ -55,14 +55,18 @@ class ReadyQueues {
     SpinLock lock;
   };
 
-  // A pairing heap's node: the first child, the next sibling, and whoever
-  // points here (the parent for a first child, else the sibling before).
+  // A leftist heap's node: no child comes before its parent, and of two
+  // children the left one has the greater rank. Rank 1 + the right child's, so
+  // that paths to the right are logarithmic, and with them every single push
+  // and removal, whatever the order of pushes; a pairing heap, which is that on
+  // average only, has been seen to hold its lock for most of a second.
   struct Node {
     std::int64_t score;
-    Slot child;
-    Slot sibling;
-    Slot previous;
+    Slot left;
+    Slot right;
+    Slot parent;
     Slot next_top;
+    std::uint8_t rank;
     bool queued;
     bool is_top;
   };
@@ -71,7 +75,9 @@ class ReadyQueues {
     return lane * partitions_ + partition;
   }
   Slot Meld(Slot a, Slot b) noexcept;
-  Slot MeldSiblings(Slot first) noexcept;
+  // Swaps the children if need be; false if the rank is what it was.
+  bool Rerank(Slot slot) noexcept;
+  std::uint8_t RankOf(Slot slot) const noexcept { return slot == kNoSlot ? 0 : nodes_[slot].rank; }
   // The top of the heap that has this slot's requirements; kNoSlot if none.
   Slot TopLike(std::size_t index, Slot slot) const noexcept;
   // Puts `now` in the place of the top `before`; kNoSlot removes the heap.

@@ -443,13 +443,15 @@ void LedgerPair::ClaimForWorker() {
     issue.offered = args.offered;
     const IssueOutcome model = model_.IssueClaimGrant(issue);
     const std::string partition_key = id.substr(0, id.find('}') + 1);
-    if (!model || grant.expires_at_ms != static_cast<std::uint64_t>(model.expires_at.value) ||
+    // The wire has no time before 1970.
+    const std::int64_t expires_at = std::max<std::int64_t>(model.expires_at.value, 0);
+    if (!model || grant.expires_at_ms != static_cast<std::uint64_t>(expires_at) ||
         grant.partition_key != partition_key ||
         grant.grant_key != "ff:exec:" + partition_key + ":" + id + ":claim_grant") {
       Problem("claim_for_worker: the grant of " + id + " is wrong");
     }
     observer_.GrantIssued(id, args.worker.worker_id.text, args.grant_ttl_ms, clock_.Now().value,
-                          {static_cast<std::int64_t>(grant.expires_at_ms)});
+                          model.expires_at);
   }
   CompareEverything();
 }
