@@ -29,7 +29,7 @@
 namespace ffgrant::bench {
 namespace {
 
-constexpr std::size_t kBatch = 32;
+constexpr std::size_t kBatch = 32;  // scripts/jobs/tables.py tells the reader
 // Executions claimed between two readings of the benchmark's own clock.
 constexpr std::size_t kBlock = 32768;
 // A latency sample: enough for a p99.9.

@@ -60,6 +60,12 @@ class TablesTest(unittest.TestCase):
             ["  issue + claim, batch", "1", "9.00 M", "", "Abseil, text 3.00x"],
             ["", "", "", "", "Abseil, uuid 2.25x"]])
 
+    def test_claims_say_that_batch_rows_stand_beside_single_calls(self):
+        table = tables.claims_table(results_of(sample_round()))
+        said = "batch rows are calls of 32 executions each, set against the baseline's single calls"
+        self.assertIn(said, " ".join(report.as_text(table, Terminal(io.StringIO()))))
+        self.assertIn(said, "\n".join(report.as_markdown(table)))
+
     def test_claim_latency_shows_the_quantiles(self):
         table = tables.claim_latency_table(results_of(sample_round()))
         self.assertEqual(table.rows, [["1,000 live"], ["  one claim", "1", "90.0", "300", "400 k"]])
