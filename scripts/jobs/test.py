@@ -57,7 +57,7 @@ def read_unittest(output):
     if not ran:
         return None
     failed = sum(int(number) for number in
-                 re.findall(r"(?:failures|errors|unexpected successes)=(\d+)", output))
+                 re.findall(r"(?:(?<!expected )failures|errors|unexpected successes)=(\d+)", output))
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
     passed = max(0, int(ran[1]) - failed - skipped)
     return Tally(passed, failed, output.splitlines()[-40:] if failed else [])

@@ -55,6 +55,13 @@ class ReadUnittestTest(unittest.TestCase):
         tally = test.read_unittest("Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=2)\n")
         self.assertEqual((tally.passed, tally.failed), (2, 3))
 
+    def test_expected_failures_did_not_fail(self):
+        tally = test.read_unittest("Ran 5 tests in 0.1s\n\nOK (expected failures=1)\n")
+        self.assertEqual((tally.passed, tally.failed), (5, 0))
+        tally = test.read_unittest("Ran 5 tests in 0.1s\n\nFAILED (failures=1, expected failures=2, "
+                                   "unexpected successes=1)\n")
+        self.assertEqual((tally.passed, tally.failed), (3, 2))
+
     def test_no_run_is_no_tally(self):
         self.assertIsNone(test.read_unittest("python3: No module named unittest"))
 
