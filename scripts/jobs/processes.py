@@ -8,6 +8,7 @@ import subprocess
 
 _TICK_SECONDS = 0.5
 _GRACE_SECONDS = 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -22,14 +23,12 @@ def raise_on_signals():
     def handler(number, _frame):
         raise Interrupted(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, handler)
 
 
 def _end(process):
-    """Ends the process group, first politely. Further signals must not cut this short."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """Ends the process group, first politely."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -52,8 +51,13 @@ def run(command, cwd=None, env=None, on_line=None, on_tick=None):
     try:
         output = _read_all(process.stdout.fileno(), on_line, on_tick)
         return process.wait(), output
-    except BaseException:
+    except BaseException as reason:
+        # Further signals must not cut this short.
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
         _end(process)
+        if not isinstance(reason, Interrupted):  # the job may go on, and be interrupted later
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         raise
     finally:
         process.stdout.close()

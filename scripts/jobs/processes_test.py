@@ -35,6 +35,17 @@ class RunTest(unittest.TestCase):
     def test_gives_no_input(self):
         self.assertEqual(processes.run(["cat"]), (0, ""))
 
+    def test_after_an_error_signals_are_handled_as_before(self):
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = [signal.getsignal(number) for number in numbers]
+
+        def broken():
+            raise OSError("no more of it")
+
+        with self.assertRaises(OSError):
+            processes.run(["sleep", "60"], on_tick=broken)
+        self.assertEqual([signal.getsignal(number) for number in numbers], before)
+
     def test_an_interrupt_ends_children_and_grandchildren(self):
         program = ("from jobs import processes\n"
                    "processes.raise_on_signals()\n"
