@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import build, gbench, machine, processes, report, tables
-from jobs.terminal import Terminal, duration
+from jobs.terminal import Terminal, duration, run_main
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
@@ -240,4 +240,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(main))

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import time
 
@@ -16,6 +17,16 @@ def duration(seconds):
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def run_main(main):
+    """main()'s exit status; that of a broken pipe where nobody reads the output any more."""
+    try:
+        return main()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 class Terminal:

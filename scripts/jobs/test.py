@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs import build, processes
-from jobs.terminal import Terminal, duration
+from jobs.terminal import Terminal, duration, run_main
 
 
 @dataclass
@@ -181,6 +181,8 @@ def run_steps(terminal, all_steps):
         except build.BuildError as error:
             tally = Tally()
             tally.fail(f"{error} failed, see above")
+        except BrokenPipeError:  # nobody reads what the steps would say
+            raise
         except OSError as error:
             tally = Tally()
             tally.fail(str(error))
@@ -214,4 +216,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(main))

@@ -89,6 +89,13 @@ class RunStepsTest(unittest.TestCase):
         self.assertEqual(counts, (1, 1))
         self.assertIn("gcc: build failed", output)
 
+    def test_ends_where_nobody_reads(self):
+        def unread(_):
+            raise BrokenPipeError
+
+        with self.assertRaises(BrokenPipeError):
+            self.run_steps(unread, lambda _: self.fail("went on"))
+
 
 if __name__ == "__main__":
     unittest.main()
