@@ -56,8 +56,8 @@ def read_unittest(output):
     ran = re.search(r"^Ran (\d+) tests? in", output, re.MULTILINE)
     if not ran:
         return None
-    failed = sum(int(number) for number in
-                 re.findall(r"(?:(?<!expected )failures|errors|unexpected successes)=(\d+)", output))
+    failed = sum(int(number) for number in re.findall(
+        r"(?:(?<!expected )failures|errors|unexpected successes)=(\d+)", output))
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
     passed = max(0, int(ran[1]) - failed - skipped)
     return Tally(passed, failed, output.splitlines()[-40:] if failed else [])

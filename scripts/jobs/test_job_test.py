@@ -58,7 +58,8 @@ class ReadUnittestTest(unittest.TestCase):
     def test_expected_failures_did_not_fail(self):
         tally = test.read_unittest("Ran 5 tests in 0.1s\n\nOK (expected failures=1)\n")
         self.assertEqual((tally.passed, tally.failed), (5, 0))
-        tally = test.read_unittest("Ran 5 tests in 0.1s\n\nFAILED (failures=1, expected failures=2, "
+        tally = test.read_unittest("Ran 5 tests in 0.1s\n\n"
+                                   "FAILED (failures=1, expected failures=2, "
                                    "unexpected successes=1)\n")
         self.assertEqual((tally.passed, tally.failed), (3, 2))
 
