@@ -3,19 +3,23 @@
 // The claim path of the embedded ledger. Every case claims executions in
 // random order, each once in its life; between the timed blocks the claimed
 // ones are completed, forgotten and created again. With several threads each
-// has its own part of the executions; all parts lie in all partitions.
+// has its own part of the executions; all parts lie in all partitions. Their
+// timed blocks begin together, and none goes on before all have ended: what is
+// timed has the other threads' claims beside it, never their untimed work.
 //
 // The clock is the ledger's default, SystemClock(), or with `clock:coarse` the
 // one that reads in a fifth of the time; the baselines use the same.
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "bench/bench_main.h"
@@ -29,11 +33,29 @@
 namespace ffgrant::bench {
 namespace {
 
-constexpr std::size_t kBatch = 32;  // scripts/jobs/tables.py tells the reader
+constexpr std::size_t kBatch = 32;  // also said in scripts/jobs/tables.py
 // Executions claimed between two readings of the benchmark's own clock.
 constexpr std::size_t kBlock = 32768;
 // A latency sample: enough for a p99.9.
 constexpr std::size_t kLatencySample = 131072;
+
+// Where the threads of a case wait for each other; all of them must come equally
+// often. Not std::barrier: it sleeps, and a thread that wakes up late misses
+// much of a block of 500 claims.
+class Rendezvous {
+ public:
+  explicit Rendezvous(int threads) : threads_(static_cast<std::size_t>(threads)) {}
+
+  void Wait() {
+    const std::size_t before = arrived_.fetch_add(1, std::memory_order_acq_rel);
+    const std::size_t all = (before / threads_ + 1) * threads_;
+    while (arrived_.load(std::memory_order_acquire) < all) std::this_thread::yield();
+  }
+
+ private:
+  const std::size_t threads_;
+  std::atomic<std::size_t> arrived_ = 0;
+};
 
 struct Range {
   std::size_t begin = 0;
@@ -44,6 +66,11 @@ Range ThreadRange(const benchmark::State& state, std::size_t live) {
   const auto thread = static_cast<std::size_t>(state.thread_index());
   const auto threads = static_cast<std::size_t>(state.threads());
   return {live * thread / threads, live * (thread + 1) / threads};
+}
+
+// The same for each thread, so that all run as many blocks.
+std::size_t BlockSize(std::size_t most, const benchmark::State& state, std::size_t live) {
+  return std::min(most, live / static_cast<std::size_t>(state.threads()));
 }
 
 IssueGrantArgs IssueArgs() {
@@ -68,21 +95,27 @@ void SetExecution(const ExecutionIdView& id, ClaimArgs& args) {
   args.attempt_id = AttemptIdOf(id);
 }
 
-// Times what it is given, and counts its allocations.
+// Times what it is given, in all threads at once, and counts its allocations.
 class BlockTimer {
  public:
+  explicit BlockTimer(Rendezvous& threads) : threads_(threads) {}
+
   template <class Work>
   void Run(benchmark::State& state, Work work) {
     using Clock = std::chrono::steady_clock;
+    threads_.Wait();
     const std::size_t before = testing::ThreadAllocations();
     const Clock::time_point start = Clock::now();
     const std::size_t failures = work();
     const std::chrono::duration<double> elapsed = Clock::now() - start;
+    threads_.Wait();
     allocations_ += testing::ThreadAllocations() - before;
     state.SetIterationTime(elapsed.count());
-    if (failures != 0) state.SkipWithError("a call failed that must succeed");
+    failed_ |= failures != 0;
   }
   void Report(benchmark::State& state) const {
+    // Not before: the loop would end, and the other threads wait for this one.
+    if (failed_) state.SkipWithError("a call failed that must succeed");
     const auto items = static_cast<double>(state.iterations());
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     state.counters["allocs_per_op"] = benchmark::Counter(
@@ -90,18 +123,21 @@ class BlockTimer {
   }
 
  private:
+  Rendezvous& threads_;
   std::size_t allocations_ = 0;
+  bool failed_ = false;
 };
 
 // Times `work(fixture, begin, end)`, which claims the executions [begin, end)
 // of the population and returns how many calls failed.
 template <class Ledger, class Work>
-void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Work work) {
+void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Rendezvous& threads,
+               Work work) {
   Fixture<Ledger>& fixture = Fixture<Ledger>::Of(live, clock);
   const Range range = ThreadRange(state, live);
-  const std::size_t block = std::min(kBlock, range.end - range.begin);
+  const std::size_t block = BlockSize(kBlock, state, live);
   std::size_t next = range.begin;
-  BlockTimer timer;
+  BlockTimer timer(threads);
   while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(block))) {
     if (next + block > range.end) {
       fixture.Rearm(range.begin, next);
@@ -224,11 +260,11 @@ struct PlainCycle {
 // The scheduler's choice and the claim of what it chose. At most half of the
 // executions are claimed before they are created again, so that there is
 // always a choice.
-void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& clock) {
+void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& clock,
+                       Rendezvous& threads) {
   Fixture<CoreLedger>& fixture = Fixture<CoreLedger>::Of(live, clock);
   MemoryLedger& ledger = fixture.ledger().ledger();
-  const auto threads = static_cast<std::size_t>(state.threads());
-  const std::size_t block = std::min(kBlock, live / 2 / threads);
+  const std::size_t block = BlockSize(kBlock, state, live / 2);
   // Each thread is another instance and begins its rounds elsewhere.
   const std::string instance = "worker-1-" + std::to_string(state.thread_index());
   ClaimForWorkerArgs choose;
@@ -237,7 +273,7 @@ void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& c
   choose.grant_ttl_ms = kGrantTtlMs;
   std::vector<MintedExecutionId> taken;
   taken.reserve(block);
-  BlockTimer timer;
+  BlockTimer timer(threads);
   while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(block))) {
     timer.Run(state, [&] {
       ClaimArgs claim = LeaseArgs();
@@ -281,10 +317,11 @@ void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t>& tick
 // another order: with a million live, each finds its execution cold. The
 // reading of the timer is inside what is reported.
 template <class Ledger>
-void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock) {
+void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,
+                Rendezvous& threads) {
   Fixture<Ledger>& fixture = Fixture<Ledger>::Of(live, clock);
   const Range range = ThreadRange(state, live);
-  const std::size_t block = std::min(kLatencySample, range.end - range.begin);
+  const std::size_t block = BlockSize(kLatencySample, state, live);
   const std::size_t blocks = (kLatencySample + block - 1) / block;
   std::vector<std::size_t> order(block);
   for (std::size_t i = 0; i < block; ++i) order[i] = range.begin + i;
@@ -304,6 +341,7 @@ void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock) {
         issue.execution_id = fixture.population()[i];
         failed |= !fixture.ledger().IssueClaimGrant(issue);
       }
+      threads.Wait();
       for (const std::size_t i : order) {
         SetExecution(fixture.population()[i], claim);
         const std::uint64_t before = TicksBefore();
@@ -313,6 +351,7 @@ void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock) {
         total += elapsed;
         ticks.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(elapsed, UINT32_MAX)));
       }
+      threads.Wait();
       fixture.Rearm(range.begin, range.begin + block);
     }
     state.SetIterationTime(static_cast<double>(total) * ns_per_tick * 1e-9);
@@ -333,8 +372,10 @@ template <class Run>
 void Register(const std::string& name, std::size_t live, const NamedClock& clock, int threads,
               Run run) {
   const std::string full = "BM_" + name + "/live:" + std::to_string(live) + clock.suffix;
+  const auto together = std::make_shared<Rendezvous>(threads);
   benchmark::RegisterBenchmark(
-      full.c_str(), [=, c = clock.clock](benchmark::State& state) { run(state, live, *c); })
+      full.c_str(),
+      [=, c = clock.clock](benchmark::State& state) { run(state, live, *c, *together); })
       ->UseManualTime()
       ->Threads(threads);
 }
@@ -343,8 +384,8 @@ template <class Ledger, class Work>
 void RegisterBlocks(const std::string& name, std::size_t live, const NamedClock& clock,
                     int threads) {
   Register(name, live, clock, threads,
-           [](benchmark::State& state, std::size_t size, const Clock& c) {
-             RunBlocks<Ledger>(state, size, c, Work());
+           [](benchmark::State& state, std::size_t size, const Clock& c, Rendezvous& together) {
+             RunBlocks<Ledger>(state, size, c, together, Work());
            });
 }
 
