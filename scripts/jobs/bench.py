@@ -17,6 +17,10 @@ from jobs.terminal import Terminal, duration, run_main
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
+# Binaries that run with more in their environment. The ledger asks for huge pages for its
+# memory; with this, malloc asks too (glibc 2.35 and later), so that the maps it is set against
+# get them as well.
+_ENVIRONMENT = {"ledger_benchmark": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Binary:
     def command(self):
         # Relative, so that the JSON holds no path of this machine.
         return "./" + os.path.relpath(self.path, build.ROOT)
+
+    @property
+    def environment(self):
+        return dict(os.environ, **_ENVIRONMENT.get(self.path.name, {}))
 
 
 def _fail_with(binary, status, output):
@@ -162,7 +170,8 @@ def measure(terminal, binaries, plan, filter_text, out):
                  f"--benchmark_repetitions={plan.repetitions}",
                  "--benchmark_color=false", f"--benchmark_out={target}",
                  "--benchmark_out_format=json"],
-                cwd=build.ROOT, on_line=progress.line, on_tick=progress.show)
+                cwd=build.ROOT, env=binary.environment, on_line=progress.line,
+                on_tick=progress.show)
             if status != 0:
                 _fail_with(binary.path, status, output)
             document = json.loads(target.read_text(encoding="utf-8"))
@@ -199,6 +208,9 @@ def _job(terminal, arguments):
         raise BenchError("nothing was measured that a table could show")
 
     facts = machine.describe(PRESET, contexts)
+    for binary in binaries:
+        for name, value in _ENVIRONMENT.get(binary.path.name, {}).items():
+            facts.append((f"environment of {binary.path.name}", f"{name}={value}"))
     if results.unnamed:
         facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))
     method = (f"rounds (processes of each binary): {rounds}, repetitions in each: "

@@ -37,6 +37,16 @@ def _operating_system():
     return found[1] if found else platform.system()
 
 
+def transparent_huge_pages(path="/sys/kernel/mm/transparent_hugepage/enabled"):
+    """The mode in brackets: always, madvise (where a program asks for them) or never."""
+    try:
+        text = Path(path).read_text(encoding="ascii")
+    except OSError:
+        return "unknown"
+    found = re.search(r"\[(\w+)\]", text)
+    return found[1] if found else "unknown"
+
+
 def library_version(cache, name):
     """The version that the package's CMake files state, e.g. for simdjson."""
     directory = Path(cache.get(f"{name}_DIR", ""))
@@ -70,6 +80,7 @@ def describe(preset, contexts):
     rows = [
         ("CPU", f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores to use"),
         ("system", f"{_operating_system()}, kernel {platform.release()}, {platform.machine()}"),
+        ("transparent huge pages", transparent_huge_pages()),
         ("compiler", _first_line([cache.get("CMAKE_CXX_COMPILER", "c++"), "--version"])),
         ("flags", f"{flags} ({build_type})"),
         ("libraries", ", ".join(f"{label} {library_version(cache, name)}" for label, name in (
