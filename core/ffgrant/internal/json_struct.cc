@@ -47,6 +47,8 @@ bool IsInRange(MemberKind kind, const JsonNumber& number) noexcept {
       return true;
     case MemberKind::kInt64:
       return number.bits <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    case MemberKind::kUint16:
+      return number.bits <= std::numeric_limits<std::uint16_t>::max();
     case MemberKind::kBytes:
       return number.bits <= std::numeric_limits<std::uint8_t>::max();
     default:
@@ -148,6 +150,7 @@ bool DecodeValue(JsonReader& reader, const MemberSpec& spec, MemberValue* values
       return DecodeTextList(reader, value);
     case MemberKind::kUint64:
     case MemberKind::kUint32:
+    case MemberKind::kUint16:
     case MemberKind::kInt64:
       return DecodeInteger(reader, spec.kind, value.number);
     case MemberKind::kUuid:

@@ -27,6 +27,7 @@ enum class MemberKind : std::uint8_t {
   kOptionalBool,  // null and absent are one
   kUint64,
   kUint32,
+  kUint16,
   kInt64,
   kUuid,         // text in one of the four forms
   kExecutionId,  // text that parses
