@@ -17,8 +17,16 @@
 #include "ffgrant/grant.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/ingress.h"
+#include "ffgrant/internal/claim_response_paths.h"
+#include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/error_body.h"
+#include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
+#include "ffgrant/json/lease_results.h"
+#include "ffgrant/json/partition_config.h"
+#include "ffgrant/json/reclaim_request.h"
+#include "ffgrant/json/reclaim_response.h"
 #include "ffgrant/key_names.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition_key.h"
@@ -26,6 +34,7 @@
 #include "ffgrant/testing/allocation_counter.h"
 #include "ffgrant/uuid.h"
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/write_result.h"
 
 namespace ffgrant {
 namespace {
@@ -208,6 +217,117 @@ TEST(AllocationTest, JsonDoesNotAllocateOnceTheScratchIsMade) {
                 }
               }
             }),
+            0u);
+}
+
+TEST(AllocationTest, ALargeClaimResponseDoesNotAllocate) {
+  // White space keeps it from the canonical path, its size makes it simdjson's.
+  const std::string document =
+      R"( {"extra":[)" + std::string(5000, ' ') +
+      R"(1,{"a":"\n"},2.5,null],"grant_key":"k\t",)"
+      R"("expires_at_ms":1,"partition_key":"{fp:7}","execution_id":"{fp:7}:)" U R"("})";
+  JsonScratch scratch;
+  ClaimResponseView response;
+  ClaimGrantView grant;
+  bool by_simdjson = false;
+  bool parsed = false;
+  bool converted = false;
+  EXPECT_EQ(CountAllocations([&] {
+              by_simdjson = internal::ParseClaimResponseSimdjson(document, scratch, response);
+              parsed = static_cast<bool>(ParseClaimResponse(document, scratch, response));
+              converted = static_cast<bool>(ParseClaimGrant(document, scratch, grant));
+            }),
+            0u);
+  EXPECT_TRUE(by_simdjson);
+  EXPECT_TRUE(parsed);
+  EXPECT_TRUE(converted);
+  EXPECT_EQ(response.grant_key, "k\t");
+}
+
+// How often one DTO's parser and writer allocate on `document`, on each of its
+// beginnings, on a document of the wrong type and into buffers of either kind.
+template <class Value, class Parse, class Serialize>
+std::size_t JsonAllocations(std::string_view document, const Parse& parse,
+                            const Serialize& serialize) {
+  JsonScratch scratch;
+  Value value{};
+  char buffer[1024];
+  bool parsed = false;
+  bool written = false;
+  const std::size_t count = CountAllocations([&] {
+    Use(parse("7", scratch, value));
+    for (std::size_t size = 0; size < document.size(); ++size) {
+      Use(parse(document.substr(0, size), scratch, value));
+    }
+    parsed = static_cast<bool>(parse(document, scratch, value));
+    written = static_cast<bool>(serialize(value, std::span<char>(buffer)));
+    Use(serialize(value, std::span<char>()));
+  });
+  EXPECT_TRUE(parsed) << document;
+  EXPECT_TRUE(written) << document;
+  return count;
+}
+
+TEST(AllocationTest, TheOtherDtosDoNotAllocate) {
+  EXPECT_EQ(JsonAllocations<ClaimRequestView>(
+                R"({"lane_id":"m\u0061in","worker_instance_id":"\ud83d\ude00","x":[[{}]],)"
+                R"("capabilities":["gpu","","\n"],"grant_ttl_ms":5000})",
+                ParseClaimRequest, SerializeClaimRequest),
+            0u);
+  EXPECT_EQ(JsonAllocations<ReclaimRequestView>(
+                R"({"worker_id":"w","worker_instance_id":"i","lane_id":"\t","grant_ttl_ms":1,)"
+                R"("capability_hash":null,"route_snapshot_json":"{\"a\":1}",)"
+                R"("admission_summary":"s","worker_capabilities":["a","b"]})",
+                ParseReclaimRequest, SerializeReclaimRequest),
+            0u);
+  for (const std::string_view document :
+       {R"({"lane_id":"main","expires_at_ms":1,"execution_id":"e\n","partition_key":"{fp:7}",)"
+        R"("grant_key":"k","status":"granted"})",
+        R"({"status":"not_reclaimable","execution_id":"e","detail":"\u00e9","x":{"y":[]}})",
+        R"(["reclaim_cap_exceeded","e",4294967295])"}) {
+    EXPECT_EQ(JsonAllocations<ReclaimResponseView>(document, ParseReclaimResponse,
+                                                   SerializeReclaimResponse),
+              0u);
+  }
+  EXPECT_EQ(JsonAllocations<ErrorBodyView>(R"({"error":"\n","kind":"k","retryable":false})",
+                                           ParseErrorBody, SerializeErrorBody),
+            0u);
+  EXPECT_EQ(JsonAllocations<PartitionConfig>("[256,32,32]", ParsePartitionConfig,
+                                             SerializePartitionConfig),
+            0u);
+}
+
+TEST(AllocationTest, ConvertingAReclaimGrantDoesNotAllocate) {
+  const ReclaimGrantedView granted[] = {{{"{fp:7}:" U, "{fp:7}", "k", 1}, "main"},
+                                        {{"{fp:x}:" U, "{fp:7}", "k", 1}, "main"},
+                                        {{"{fp:7}:" U, "{fp:7}", "k", 1}, ""}};
+  EXPECT_EQ(CountAllocations([&] {
+              ReclaimGrantView grant;
+              for (const ReclaimGrantedView& view : granted) Use(ToReclaimGrant(view, grant));
+            }),
+            0u);
+}
+
+TEST(AllocationTest, LeaseResultsDoNotAllocate) {
+  for (const std::string_view document : {R"({"Revoked":{"lease_id":"\u0031","lease_epoch":"2"}})",
+                                          R"({"AlreadySatisfied":{"reason":"already_revoked"}})"}) {
+    EXPECT_EQ(JsonAllocations<RevokeLeaseResultView>(document, ParseRevokeLeaseResult,
+                                                     SerializeRevokeLeaseResult),
+              0u);
+  }
+  EXPECT_EQ(JsonAllocations<RenewLeaseResult>(R"({"Renewed":{"expires_at":-1}})",
+                                              ParseRenewLeaseResult, SerializeRenewLeaseResult),
+            0u);
+  EXPECT_EQ(JsonAllocations<ClaimedView>(
+                R"({"Claimed":{"execution_id":"{fp:7}:)" U R"(","lease_id":")" U
+                R"(","lease_epoch":1,"attempt_index":0,"attempt_id":"{)" U
+                R"(}","attempt_type":"initial","lease_expires_at":1,)"
+                R"("handle":{"backend":"Valkey","kind":"Fresh","opaque":[2,1,255]}}})",
+                ParseClaimedResult, SerializeClaimedResult),
+            0u);
+  EXPECT_EQ(JsonAllocations<LeaseFence>(R"({"lease_id":")" U R"(","lease_epoch":1,"attempt_id":")" U
+                                        R"("})",
+                                        ParseLeaseFence, SerializeLeaseFence),
             0u);
 }
 
