@@ -160,6 +160,10 @@ std::string Written(std::string_view what, const std::function<WriteResult(std::
     }
     return "";
   }
+  if (asked.size == 0) {
+    result.Fail(what, "the size needed", "0 bytes");
+    return "";
+  }
   CheckShortBuffer(what, write, asked.size - 1, asked.size, result);
   const std::unique_ptr<char[]> buffer(new char[asked.size]);
   const WriteResult written = write(std::span<char>(buffer.get(), asked.size));

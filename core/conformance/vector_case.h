@@ -92,9 +92,9 @@ class ExactCopy {
   std::unique_ptr<char[]> bytes_;
 };
 
-// What `write` puts into a buffer of exactly the size that it asks for. Fails
-// the case if an empty buffer, or one that is a byte short, is written to or
-// doesn't report the size needed.
+// What `write` puts into a buffer of exactly the size that it asks for when it
+// gets none. Fails the case if it doesn't ask, or if a buffer that is a byte
+// short is written to or doesn't report the same size.
 std::string Written(std::string_view what, const std::function<WriteResult(std::span<char>)>& write,
                     Case& result);
 
