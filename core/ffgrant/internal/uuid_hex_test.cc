@@ -4,8 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <string>
-
+#include <string_view>
 
 namespace ffgrant::internal {
 namespace {
