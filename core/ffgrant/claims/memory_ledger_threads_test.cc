@@ -58,6 +58,19 @@ void OnThreads(Body body) {
   }
 }
 
+// Tells the other threads that one is done, whether by a failed assertion,
+// which ends a function, or because all is done.
+class Leaving {
+ public:
+  explicit Leaving(std::atomic<bool>& flag) : flag_(flag) {}
+  Leaving(const Leaving&) = delete;
+  Leaving& operator=(const Leaving&) = delete;
+  ~Leaving() { flag_.store(true); }
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
 class MemoryLedgerThreadsTest : public ::testing::Test {
  protected:
   static constexpr std::uint16_t kPartitions = 8;
@@ -91,6 +104,14 @@ class MemoryLedgerThreadsTest : public ::testing::Test {
     args.worker = {{worker}, {worker}};
     args.lane = kLane;
     args.grant_ttl_ms = ttl_ms;
+    return args;
+  }
+
+  static ClaimForWorkerArgs Schedule(std::string_view worker) {
+    ClaimForWorkerArgs args;
+    args.worker = {{worker}, {worker}};
+    args.lane = kLane;
+    args.grant_ttl_ms = 1'000'000;
     return args;
   }
 
@@ -208,14 +229,13 @@ TEST_F(MemoryLedgerThreadsTest, ClaimForWorkerDrains) {
   CreateAll(ids);
   std::vector<std::vector<std::string>> leased(kThreads);
   std::atomic<std::size_t> total{0};
+  std::atomic<bool> over{false};
   OnThreads([&](int t) {
     const std::string worker = "w" + std::to_string(t);
+    const Leaving leaving(over);
     std::uint32_t number = 0;
-    while (total.load() < ids.size()) {
-      ClaimForWorkerArgs args;
-      args.worker = {{worker}, {worker}};
-      args.lane = kLane;
-      args.grant_ttl_ms = 1000;
+    while (total.load() < ids.size() && !over.load()) {
+      const ClaimForWorkerArgs args = Schedule(worker);
       const ClaimForWorkerOutcome outcome = ledger_.ClaimForWorker(args);
       if (!outcome) {
         // Others hold the heads' grants just now.
@@ -244,11 +264,91 @@ TEST_F(MemoryLedgerThreadsTest, ClaimForWorkerDrains) {
     }
   }
   EXPECT_EQ(all.size(), ids.size());
-  ClaimForWorkerArgs args;
-  args.worker = {{"w"}, {"w"}};
-  args.lane = kLane;
-  args.grant_ttl_ms = 1000;
-  EXPECT_EQ(ledger_.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
+  EXPECT_EQ(ledger_.ClaimForWorker(Schedule("w")).error, ClaimError::kNoEligibleExecution);
+}
+
+// Two threads take what the scheduler gives them: the first lease of a life is
+// suspended, to come back at once or after a delay, and the resumed one ends
+// it, after which it is forgotten and made anew. The other two promote and look
+// on. Everybody has his two leases in each of his lives, and none besides.
+TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
+  constexpr int kLives = 10;
+  const auto ids = MakeIds(200, kPartitions);
+  CreateAll(ids);
+  std::map<std::string, std::size_t> number_of;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    number_of[std::string(ids[i].text())] = i;
+  }
+  // Per execution; an execution's are touched by whoever has it leased.
+  std::vector<std::atomic<int>> holders(ids.size());
+  std::vector<std::atomic<int>> lives(ids.size());
+  std::atomic<std::size_t> ended{0};
+  std::atomic<bool> over{false};
+  const auto serve = [&](const ExecutionIdView& id, const WorkerIdentity& worker,
+                         std::uint32_t thread, std::uint32_t n, bool& served) {
+    const std::size_t e = number_of.at(std::string(id.text()));
+    ASSERT_EQ(holders[e].fetch_add(1), 0) << "leased to two";
+    constexpr std::int64_t kTtl = 1'000'000;
+    const LeaseId lease_id = {UuidOf(100 + thread, n)};
+    ClaimOutcome claimed =
+        ledger_.Claim({id, worker, kLane, lease_id, kTtl, {UuidOf(200 + thread, n)}});
+    const bool resumed = claimed.error == ClaimError::kUseClaimResumedExecution;
+    if (resumed) claimed = ledger_.ClaimResumed({id, worker, kLane, lease_id, kTtl});
+    ASSERT_TRUE(claimed) << ErrorName(claimed.error);
+    ASSERT_EQ(claimed.lease.fence.lease_epoch.value, resumed ? 2u : 1u);
+    ASSERT_EQ(claimed.lease.attempt_index.value, 0u);
+    if (!resumed) {
+      ASSERT_TRUE(ledger_.Suspend({id, claimed.lease.fence}));
+      holders[e].fetch_sub(1);
+      ASSERT_TRUE(ledger_.Resume({id, n % 2 == 0 ? 0 : 1}));
+      served = true;
+      return;
+    }
+    ASSERT_TRUE(ledger_.Complete({id, claimed.lease.fence}));
+    ASSERT_TRUE(ledger_.Forget(id));
+    holders[e].fetch_sub(1);
+    if (lives[e].fetch_add(1) + 1 == kLives) {
+      ended.fetch_add(1);
+      served = true;
+      return;
+    }
+    CreateExecutionArgs create;
+    create.execution_id = id;
+    create.lane = kLane;
+    const CreateOutcome created = ledger_.CreateExecution(create);
+    ASSERT_TRUE(created);
+    ASSERT_EQ(created.status, CreateOutcome::Status::kWaiting);
+    served = true;
+  };
+  OnThreads([&](int t) {
+    const auto thread = static_cast<std::uint32_t>(t);
+    const std::string worker = "w" + std::to_string(t);
+    const Leaving leaving(over);
+    for (std::uint32_t n = 0; ended.load() < ids.size() && !over.load(); ++n) {
+      if (t < 2) {
+        const ClaimForWorkerArgs args = Schedule(worker);
+        const ClaimForWorkerOutcome outcome = ledger_.ClaimForWorker(args);
+        if (outcome) {
+          bool served = false;
+          serve(outcome.grant.view().execution_id, args.worker, thread, n, served);
+          if (!served) return;
+        } else {
+          ASSERT_EQ(outcome.error, ClaimError::kNoEligibleExecution);
+          std::this_thread::yield();
+        }
+      } else {
+        if (t == 2) clock_.Advance(1);
+        ASSERT_EQ(ledger_.RunMaintenance(1024).leases_expired, 0u);
+        std::this_thread::yield();
+      }
+    }
+  });
+  for (std::size_t e = 0; e < ids.size(); ++e) {
+    EXPECT_EQ(lives[e].load(), kLives) << ids[e].text();
+    EXPECT_FALSE(ledger_.Inspect(ids[e].view()).has_value());
+  }
+  EXPECT_EQ(ledger_.size(), 0u);
+  EXPECT_EQ(ledger_.ClaimForWorker(Schedule("w")).error, ClaimError::kNoEligibleExecution);
 }
 
 // Everybody does everything to a few executions while the clock moves. Each
