@@ -26,11 +26,14 @@ enum class IngressError : std::uint8_t {
   kGrantKeyMismatch,          // begins as Valkey's do, but isn't this grant's
 };
 
+// "none", "non_canonical_execution_id", "invalid_partition_key",
+// "non_canonical_partition_key", "partition_out_of_range", "tag_mismatch",
+// "grant_key_mismatch".
 std::string_view ErrorName(IngressError error) noexcept;
 
 // Checks `grant` against the deployment's counts. A grant key without the
 // prefix `ff:exec:` belongs to another ledger and is not looked at. No
-// allocation, under 50 ns, any thread.
+// allocation, any thread.
 [[nodiscard]] IngressError CheckIngress(const ClaimGrantView& grant,
                                         const PartitionConfig& config) noexcept;
 

@@ -42,6 +42,8 @@ enum class UuidError : std::uint8_t {
   kUppercaseDigit,
 };
 
+// "none", "invalid_length", "invalid_character", "non_canonical_form",
+// "uppercase_digit".
 std::string_view ErrorName(UuidError error) noexcept;
 
 struct [[nodiscard]] UuidResult {

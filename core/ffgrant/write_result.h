@@ -17,10 +17,12 @@ enum class WriteError : std::uint8_t {
   kInvalidUtf8,     // a text that must be UTF-8, as all in JSON, is not
 };
 
+// "none", "buffer_too_small", "invalid_utf8".
 std::string_view ErrorName(WriteError error) noexcept;
 
 // Writers never write past the buffer, never add a NUL, never allocate, and
-// leave the buffer untouched unless they succeed.
+// leave the buffer untouched unless they succeed. kInvalidUtf8 wins over
+// kBufferTooSmall, and the size is then 0.
 struct [[nodiscard]] WriteResult {
   std::size_t size = 0;  // bytes written; bytes needed with kBufferTooSmall
   WriteError error = WriteError::kNone;

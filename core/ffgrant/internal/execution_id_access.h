@@ -3,15 +3,18 @@
 #ifndef FFGRANT_INTERNAL_EXECUTION_ID_ACCESS_H_
 #define FFGRANT_INTERNAL_EXECUTION_ID_ACCESS_H_
 
+#include <cstdint>
+#include <string_view>
+
 #include "ffgrant/execution_id.h"
 
 namespace ffgrant {
 
 // Makes views of texts that are known to be ids, for the library's own use.
 struct ExecutionIdAccess {
-  // Makes a canonical id where it is to be, part by part: small parts put
-  // together in a local and then copied as a whole cost a parse some 10 ns,
-  // because the wide loads of the copy wait for the narrow stores before them.
+  // Makes a canonical id where it is to be, part by part: with small parts put
+  // together in a local and then copied as a whole, the wide loads of the copy
+  // would wait for the narrow stores before them.
   static constexpr void Fill(ExecutionIdView& id, std::string_view text, std::uint16_t index,
                              const Uuid& uuid) noexcept {
     id.text_ = text;

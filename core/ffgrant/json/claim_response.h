@@ -37,7 +37,9 @@ struct ClaimResponseView {
 
 // Decodes `json`: any bytes. Canonical documents take a fast path, large
 // well-formed ones simdjson, the rest the reader of contract 4; the verdict
-// does not depend on the path. `out` is untouched on failure.
+// does not depend on the path. `out` is untouched on failure. Canonical
+// documents may be of any size: they need no scratch, so its limit does not
+// apply to them.
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 
@@ -54,7 +56,8 @@ struct [[nodiscard]] GrantJsonResult {
 };
 
 // Decode and convert in one call: what a worker wants. A failed conversion is
-// what the reference reports as `malformed_response`.
+// what the reference reports as `malformed_response`; for its message call
+// ParseClaimResponse and ToClaimGrant, which gives the whole result.
 //
 //   JsonScratch scratch;
 //   ClaimGrantView grant;

@@ -59,7 +59,9 @@ WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
                                      std::span<char> out) noexcept;
 
 // contract 5.5: parses `execution_id`, then checks `lane_id`. kNone for both
-// means that `out` was written.
+// means that `out` was written. For the reference's message, which quotes the
+// text, call ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient)
+// or ParseLaneId(granted.lane_id): they give the whole result.
 struct [[nodiscard]] ReclaimGrantConversion {
   ExecutionIdError execution_id = ExecutionIdError::kNone;
   LaneIdError lane_id = LaneIdError::kNone;
