@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdint>
+#include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -34,7 +34,6 @@
 #include "ffgrant/testing/allocation_counter.h"
 #include "ffgrant/uuid.h"
 #include "ffgrant/uuid_generator.h"
-#include "ffgrant/write_result.h"
 
 namespace ffgrant {
 namespace {

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <random>
 #include <string>
-#include <string_view>
 
 #include "ffgrant/testing/guarded_buffer.h"
 #include "ffgrant/testing/naive_hash.h"

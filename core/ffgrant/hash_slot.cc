@@ -2,6 +2,8 @@
 
 #include "ffgrant/hash_slot.h"
 
+#include <cstddef>
+
 #include "ffgrant/crc16.h"
 
 namespace ffgrant {

@@ -5,12 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/testing/mutate.h"
 #include "ffgrant/testing/write_checks.h"
 
 namespace ffgrant {

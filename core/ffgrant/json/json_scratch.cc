@@ -2,6 +2,8 @@
 
 #include "ffgrant/json/json_scratch.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <new>
 
 #include "ffgrant/internal/json_memory.h"

@@ -3,6 +3,7 @@
 #include "ffgrant/json/reclaim_response.h"
 
 #include <array>
+#include <cstddef>
 
 #include "ffgrant/internal/json_struct.h"
 #include "ffgrant/internal/json_writer.h"
