@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "ffgrant/claims/capabilities.h"
@@ -280,6 +281,28 @@ struct ExecutionState {
   friend bool operator==(const ExecutionState&, const ExecutionState&) = default;
 };
 
+// The texts that are stored of an execution. Those of the grant are empty
+// without a live one, those of the lease unless the execution is active: they
+// outlast the lease's expiry and revocation (as contract 7's fields do), but
+// not suspension and the end, where the reference blanks the worker and leaves
+// the lane of the last lease behind.
+struct ExecutionNames {
+  std::string required_capabilities;  // comma-joined
+
+  std::string grant_worker_id;
+  std::string grant_worker_instance_id;
+  std::string grant_lane_id;
+  std::string capability_hash;
+  std::string route_snapshot_json;
+  std::string admission_summary;
+
+  std::string current_worker_id;
+  std::string current_worker_instance_id;
+  std::string current_lane;
+
+  friend bool operator==(const ExecutionNames&, const ExecutionNames&) = default;
+};
+
 // ---- the interface ---------------------------------------------------------
 
 // `details`, where given, is cleared and then holds the texts behind the code.
@@ -354,6 +377,10 @@ class ClaimLedger {
 
   // The stored state; empty if there is no such execution.
   virtual std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept = 0;
+
+  // The stored names; empty if there is no such execution. Allocates, and may
+  // throw for that: for tests and operators.
+  virtual std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) = 0;
 
   // Many calls in one go: outcomes[i] is that of args[i], each call atomic by
   // itself, in order. A server is asked with all of them in flight, and the

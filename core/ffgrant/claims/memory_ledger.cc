@@ -448,4 +448,32 @@ Outcome MemoryLedger::Forget(const ExecutionIdView& id) noexcept {
 std::size_t MemoryLedger::size() const noexcept { return impl_->table.size(); }
 std::size_t MemoryLedger::capacity() const noexcept { return impl_->max_executions; }
 
+std::optional<ExecutionNames> MemoryLedger::InspectNames(const ExecutionIdView& id) {
+  const internal::NamePool& pool = impl_->names;
+  // Under the lock to the end: names may move when it is released.
+  const Impl::Held held = impl_->Find(id);
+  if (!held) return std::nullopt;
+  const internal::ExecutionRecord& record = *held;
+  const std::string_view own_lane = impl_->lanes.Text(record.lane);
+  ExecutionNames names;
+  names.required_capabilities = pool.First(record.required);
+  if (impl_->GrantIsLive(record, impl_->Now())) {
+    names.grant_worker_id = pool.First(record.grant_worker);
+    names.grant_worker_instance_id = pool.Second(record.grant_worker);
+    names.grant_lane_id = own_lane;
+    if (!record.grant_is_plain) {
+      if (record.grant_lane != 0) names.grant_lane_id = pool.First(record.grant_lane);
+      names.capability_hash = pool.First(record.capability_hash);
+      names.route_snapshot_json = pool.First(record.route_snapshot_json);
+      names.admission_summary = pool.First(record.admission_summary);
+    }
+  }
+  if (internal::IsActive(record.state)) {
+    names.current_worker_id = pool.First(record.lease_worker);
+    names.current_worker_instance_id = pool.Second(record.lease_worker);
+    names.current_lane = record.lease_is_plain ? own_lane : pool.First(record.lease_lane);
+  }
+  return names;
+}
+
 }  // namespace ffgrant

@@ -62,6 +62,7 @@ class MemoryLedger final : public ClaimLedger {
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
   std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override;
+  std::optional<ExecutionNames> InspectNames(const ExecutionIdView&) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;
   void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;
 

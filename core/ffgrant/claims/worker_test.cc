@@ -97,6 +97,9 @@ class ScriptedLedger final : public ClaimLedger {
   std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override {
     return std::nullopt;
   }
+  std::optional<ExecutionNames> InspectNames(const ExecutionIdView&) override {
+    return std::nullopt;
+  }
   void IssueClaimGrants(std::span<const IssueGrantArgs>,
                         std::span<IssueOutcome>) noexcept override {}
   void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override {}

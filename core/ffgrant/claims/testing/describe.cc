@@ -94,4 +94,41 @@ std::string Describe(const std::optional<ExecutionState>& state) {
   return text;
 }
 
+std::string Describe(const std::optional<ExecutionNames>& names) {
+  if (!names.has_value()) {
+    return "absent";
+  }
+  return "requires [" + names->required_capabilities + "] grant [" + names->grant_worker_id +
+         "] [" + names->grant_worker_instance_id + "] [" + names->grant_lane_id + "] [" +
+         names->capability_hash + "] [" + names->route_snapshot_json + "] [" +
+         names->admission_summary + "] lease [" + names->current_worker_id + "] [" +
+         names->current_worker_instance_id + "] [" + names->current_lane + "]";
+}
+
+std::string StateName(const std::optional<ExecutionState>& state, TimestampMs now) {
+  if (!state.has_value()) {
+    return "absent";
+  }
+  const std::string grant = state->has_grant ? "_granted" : "";
+  if (state->lifecycle_phase == "terminal") {
+    return std::string(state->public_state) + grant;
+  }
+  if (state->lifecycle_phase == "suspended") {
+    return "suspended" + grant;
+  }
+  if (state->lifecycle_phase == "runnable") {
+    const bool resumed = state->attempt_state == "attempt_interrupted";
+    const bool delayed = state->eligibility_state != "eligible_now";
+    return (resumed ? "resumed" : "created") + std::string(delayed ? "_delayed" : "") + grant;
+  }
+  if (state->ownership_state == "lease_revoked") {
+    return "revoked" + grant;
+  }
+  if (state->ownership_state == "lease_expired_reclaimable") {
+    return "expired" + grant;
+  }
+  const bool due = state->lease_expires_at->value <= now.value;
+  return (due ? "due" : "leased") + grant;
+}
+
 }  // namespace ffgrant::testing

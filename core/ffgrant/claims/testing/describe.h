@@ -23,6 +23,10 @@ std::string Describe(const MarkExpiredOutcome& outcome);
 std::string Describe(const RevokeOutcome& outcome);
 std::string Describe(const ResumeOutcome& outcome);
 std::string Describe(const std::optional<ExecutionState>& state);
+std::string Describe(const std::optional<ExecutionNames>& names);
+
+// What an execution can be told apart by: "absent", "created_granted", "due"...
+std::string StateName(const std::optional<ExecutionState>& state, TimestampMs now);
 
 }  // namespace ffgrant::testing
 

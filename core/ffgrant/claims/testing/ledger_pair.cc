@@ -188,12 +188,14 @@ void LedgerPair::See(std::string_view operation, std::string_view outcome) {
 }
 
 void LedgerPair::CompareState(const ExecutionIdView& id) {
-  const auto memory = memory_.Inspect(id);
-  const auto model = model_.Inspect(id);
-  if (memory != model) {
-    Problem("state of " + std::string(id.text()) + " (was " + state_before_ +
-            ")\n  ledger: " + Describe(memory) + "\n  model:  " + Describe(model));
-  }
+  const auto compare = [&](const char* what, const auto& memory, const auto& model) {
+    if (memory != model) {
+      Problem(what + (" of " + std::string(id.text())) + " (was " + state_before_ +
+              ")\n  ledger: " + Describe(memory) + "\n  model:  " + Describe(model));
+    }
+  };
+  compare("state", memory_.Inspect(id), model_.Inspect(id));
+  compare("names", memory_.InspectNames(id), model_.InspectNames(id));
 }
 
 void LedgerPair::CompareEverything() {
@@ -205,38 +207,11 @@ void LedgerPair::CompareEverything() {
   }
 }
 
-std::string LedgerPair::StateName(const ExecutionIdView& id) {
-  const std::optional<ExecutionState> state = model_.Inspect(id);
-  if (!state.has_value()) {
-    return "absent";
-  }
-  const std::string grant = state->has_grant ? "_granted" : "";
-  if (state->lifecycle_phase == "terminal") {
-    return std::string(state->public_state) + grant;
-  }
-  if (state->lifecycle_phase == "suspended") {
-    return "suspended" + grant;
-  }
-  if (state->lifecycle_phase == "runnable") {
-    const bool resumed = state->attempt_state == "attempt_interrupted";
-    const bool delayed = state->eligibility_state != "eligible_now";
-    return (resumed ? "resumed" : "created") + std::string(delayed ? "_delayed" : "") + grant;
-  }
-  if (state->ownership_state == "lease_revoked") {
-    return "revoked" + grant;
-  }
-  if (state->ownership_state == "lease_expired_reclaimable") {
-    return "expired" + grant;
-  }
-  const bool due = state->lease_expires_at->value <= clock_.Now().value;
-  return (due ? "due" : "leased") + grant;
-}
-
 // ---- calls -------------------------------------------------------------------
 
 bool LedgerPair::Step() {
   const Target target = ChooseTarget();
-  state_before_ = StateName(target.id);
+  state_before_ = StateName(model_.Inspect(target.id), clock_.Now());
   switch (choose_(33)) {
     case 0:
     case 1:
@@ -387,9 +362,14 @@ void LedgerPair::Issue(const Target& target, bool reclaim) {
   args.lane = ChooseLane(target.lane);
   args.grant_ttl_ms = ChooseTtl();
   args.offered = ChooseOffered();
-  args.capability_hash = OneIn(2) ? "" : "hash";
-  args.route_snapshot_json = OneIn(2) ? "" : "{\"route\":1}";
-  args.admission_summary = OneIn(2) ? "" : "admitted";
+  // New texts most of the time, so that the ledger has to throw away old ones.
+  const std::string number = std::to_string(++next_text_);
+  const std::string hash = OneIn(2) ? "" : "hash " + number;
+  const std::string route = OneIn(2) ? "" : "{\"route\":" + number + "}";
+  const std::string admission = OneIn(2) ? "" : "admitted";
+  args.capability_hash = hash;
+  args.route_snapshot_json = route;
+  args.admission_summary = admission;
   IssueOutcome memory;
   IssueOutcome model;
   if (reclaim) {

@@ -74,7 +74,6 @@ class LedgerPair {
 
   void NoteLease(const Target& target, WorkerIdentity worker, std::int64_t ttl_ms,
                  const ClaimOutcome& outcome);
-  std::string StateName(const ExecutionIdView& id);
   void See(std::string_view operation, std::string_view outcome);
   template <class T>
   void Same(std::string_view operation, const T& memory, const T& model);
@@ -93,6 +92,7 @@ class LedgerPair {
   ErrorDetails memory_details_;
   ErrorDetails model_details_;
   std::uint64_t next_uuid_ = 0;
+  std::uint64_t next_text_ = 0;
   std::string state_before_;
   std::string problem_;
   std::set<std::string> seen_;

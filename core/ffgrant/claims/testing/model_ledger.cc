@@ -439,6 +439,30 @@ std::optional<ExecutionState> ModelLedger::Inspect(const ExecutionIdView& id) no
   return state;
 }
 
+std::optional<ExecutionNames> ModelLedger::InspectNames(const ExecutionIdView& id) {
+  Hash* core = Core(id);
+  if (core == nullptr) {
+    return std::nullopt;
+  }
+  ExecutionNames names;
+  names.required_capabilities = (*core)["required_capabilities"];
+  if (Hash* grant = Grant(IdText(id))) {
+    names.grant_worker_id = (*grant)["worker_id"];
+    names.grant_worker_instance_id = (*grant)["worker_instance_id"];
+    names.grant_lane_id = (*grant)["lane_id"];
+    names.capability_hash = (*grant)["capability_hash"];
+    names.route_snapshot_json = (*grant)["route_snapshot_json"];
+    names.admission_summary = (*grant)["admission_summary"];
+  }
+  names.current_worker_id = (*core)["current_worker_id"];
+  names.current_worker_instance_id = (*core)["current_worker_instance_id"];
+  // The hash keeps the last lease's lane, which the embedded ledger forgets.
+  if ((*core)["lifecycle_phase"] == "active") {
+    names.current_lane = (*core)["current_lane"];
+  }
+  return names;
+}
+
 void ModelLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                    std::span<IssueOutcome> outcomes) noexcept {
   for (std::size_t i = 0; i < args.size(); ++i) {

@@ -53,6 +53,7 @@ class ModelLedger final : public ClaimLedger {
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
+  std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                         std::span<IssueOutcome> outcomes) noexcept override;
   void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override;
