@@ -14,7 +14,6 @@ namespace ffgrant {
 using internal::kNoSlot;
 using internal::NameId;
 using internal::NamePool;
-using internal::SpinLock;
 using State = internal::State;
 
 namespace {
@@ -49,7 +48,6 @@ CreateOutcome Refuse(ClaimError error) noexcept {
 MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
     : clock(*o.clock),
       partition_count(o.partitions.num_flow_partitions),
-      max_executions(o.max_executions),
       table(o.max_executions),
       lanes(o.max_lanes),
       names(o.max_names, o.max_name_bytes),
@@ -446,7 +444,7 @@ Outcome MemoryLedger::Forget(const ExecutionIdView& id) noexcept {
 }
 
 std::size_t MemoryLedger::size() const noexcept { return impl_->table.size(); }
-std::size_t MemoryLedger::capacity() const noexcept { return impl_->max_executions; }
+std::size_t MemoryLedger::capacity() const noexcept { return impl_->table.max_executions(); }
 
 std::optional<ExecutionNames> MemoryLedger::InspectNames(const ExecutionIdView& id) {
   const internal::NamePool& pool = impl_->names;

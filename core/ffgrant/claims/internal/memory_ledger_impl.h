@@ -91,10 +91,9 @@ class MemoryLedger::Impl {
                             ErrorDetails* details) noexcept;
   bool KeepGrantTexts(Record& record, const IssueGrantArgs& args, bool own_lane) noexcept;
 
-  // One try, as WithNames() describes, and another one after making room.
-  // Inlined in the single and in the batched call. Results are filled in where
-  // the caller wants them: small fields that are stored and at once copied
-  // with the whole struct cost a stall each.
+  // One try, inlined where it is hot, and the rest of what WithNames() does.
+  // Results are filled in where the caller wants them: small fields that are stored and at once
+  // copied with the whole struct cost a stall each.
   ClaimError TryIssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
                                 TimestampMs& expires_at, ErrorDetails* details) noexcept;
   ClaimError IssueWithRoom(const IssueGrantArgs& args, std::uint64_t hash, TimestampMs& expires_at,
@@ -187,7 +186,6 @@ class MemoryLedger::Impl {
 
   const Clock& clock;
   const std::uint16_t partition_count;
-  const std::size_t max_executions;
   internal::ExecutionTable table;
   internal::LaneTable lanes;
   internal::NamePool names;

@@ -58,7 +58,6 @@ class NamePool {
   void Keep(std::span<const std::uint8_t> in_use) noexcept;
   // How many names were ever freed: if that stands still, there was no room.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
-  std::size_t max_names() const noexcept { return entries_.size() - 1; }
 
  private:
   // Small, since every grant reads one. A free number's texts are empty.

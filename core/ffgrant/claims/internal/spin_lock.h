@@ -11,13 +11,12 @@ namespace ffgrant::internal {
 
 // For sections of some tens of nanoseconds: a lock is one exchange, an unlock
 // a plain store. Where the holder might have lost its processor, waiting
-// yields instead of spinning on. Meets Lockable, for std::scoped_lock.
+// yields instead of spinning on. Meets BasicLockable, for std::scoped_lock.
 class SpinLock {
  public:
   void lock() noexcept {
     while (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]] Wait();
   }
-  bool try_lock() noexcept { return !locked_.exchange(true, std::memory_order_acquire); }
   void unlock() noexcept { locked_.store(false, std::memory_order_release); }
 
  private:
