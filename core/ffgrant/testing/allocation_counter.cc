@@ -20,7 +20,24 @@ std::size_t ThreadAllocations() noexcept { return allocations; }
 
 }  // namespace ffgrant::testing
 
-#if FFGRANT_REPLACES_MALLOC
+#if FFGRANT_HOOKS_MALLOC
+
+#include <sanitizer/allocator_interface.h>
+
+namespace {
+
+void CountMalloc(const volatile void* /*block*/, std::size_t /*size*/) { ++allocations; }
+void IgnoreFree(const volatile void* /*block*/) {}
+
+const bool hooked = [] {
+  // 0 if all places for hooks are taken.
+  if (__sanitizer_install_malloc_and_free_hooks(CountMalloc, IgnoreFree) == 0) std::abort();
+  return true;
+}();
+
+}  // namespace
+
+#elif FFGRANT_REPLACES_MALLOC
 
 // glibc's own, under the names that it keeps for replacements to call. free()
 // stays as it is, since what they return is glibc's.

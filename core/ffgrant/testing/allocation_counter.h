@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: counts what the calling thread allocates. Linking it replaces
-// malloc and its kin, which operator new calls. Where that can't be done,
-// under a sanitizer or another C library than glibc, it replaces operator new
-// alone: kCountsMalloc says which.
+// malloc and its kin, which operator new calls; under a sanitizer, which has
+// replaced them already, it hooks into the sanitizer's. With another C library
+// than glibc it replaces operator new alone: kCountsMalloc says so.
 
 #ifndef FFGRANT_TESTING_ALLOCATION_COUNTER_H_
 #define FFGRANT_TESTING_ALLOCATION_COUNTER_H_
@@ -17,17 +17,22 @@
 #define FFGRANT_HAS_FEATURE(feature) 0
 #endif
 
-#if !defined(__GLIBC__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    FFGRANT_HAS_FEATURE(address_sanitizer) || FFGRANT_HAS_FEATURE(thread_sanitizer) ||      \
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                   \
+    FFGRANT_HAS_FEATURE(address_sanitizer) || FFGRANT_HAS_FEATURE(thread_sanitizer) || \
     FFGRANT_HAS_FEATURE(memory_sanitizer)
+#define FFGRANT_HOOKS_MALLOC 1
 #define FFGRANT_REPLACES_MALLOC 0
-#else
+#elif defined(__GLIBC__)
+#define FFGRANT_HOOKS_MALLOC 0
 #define FFGRANT_REPLACES_MALLOC 1
+#else
+#define FFGRANT_HOOKS_MALLOC 0
+#define FFGRANT_REPLACES_MALLOC 0
 #endif
 
 namespace ffgrant::testing {
 
-inline constexpr bool kCountsMalloc = FFGRANT_REPLACES_MALLOC != 0;
+inline constexpr bool kCountsMalloc = FFGRANT_HOOKS_MALLOC != 0 || FFGRANT_REPLACES_MALLOC != 0;
 
 // All allocations that this thread ever made.
 std::size_t ThreadAllocations() noexcept;

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 namespace ffgrant::testing {
@@ -38,6 +39,9 @@ class GuardedBuffer {
   // A copy of `text` whose last byte is the last that may be read. Valid until
   // the next call.
   std::string_view AtEnd(std::string_view text) { return Put(text, bytes_ + size_ - text.size()); }
+
+  // The last `size` bytes, to be written to. At most the capacity.
+  std::span<char> LastBytes(std::size_t size) { return {bytes_ + size_ - size, size}; }
 
   // A copy of `text` whose first byte is the first that may be read.
   std::string_view AtStart(std::string_view text) { return Put(text, bytes_); }

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Execution ids (contract 1.5, 1.6, 1.8): any bytes, both modes, against a
+// parser written from the grammar step by step: verdict, error, payload,
+// offset, value. The key within an accepted id must be one that the partition
+// key parser takes, and the values written again must be the canonical text.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/partition_key.h"
+#include "ffgrant/testing/naive_execution_id.h"
+#include "ffgrant/testing/naive_uuid.h"
+#include "ffgrant/uuid.h"
+#include "harness/allocation_trap.h"
+#include "harness/engine.h"
+#include "harness/failure.h"
+#include "harness/input_copies.h"
+#include "harness/observations.h"
+#include "harness/text_mutation.h"
+#include "harness/write_check.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+using testing::NaiveExecutionId;
+using testing::NaiveParseExecutionId;
+using testing::NaiveParseUuid;
+using testing::NaiveUuidText;
+
+std::string Shown(ExecutionIdError error, std::size_t offset, std::string_view payload,
+                  std::uint16_t index, const Uuid& uuid, bool canonical) {
+  return std::string(ErrorName(error)) + " at " + std::to_string(offset) + ", payload " +
+         Quoted(payload) + ", " + std::to_string(index) + ", " + NaiveUuidText(uuid) +
+         (canonical ? ", canonical" : "");
+}
+
+std::string Shown(const ExecutionIdResult& r) {
+  return Shown(r.error, r.offset, r.payload, r.id.partition().index, r.id.uuid(),
+               r.id.is_canonical());
+}
+
+bool SameView(std::string_view a, std::string_view b) {
+  return a == b && (a.empty() || a.data() == b.data());
+}
+
+// Where the views point is compared too.
+bool Same(const ExecutionIdResult& got, const NaiveExecutionId& expected, std::string_view text) {
+  return got.error == expected.error && got.offset == expected.offset &&
+         SameView(got.payload, expected.payload) &&
+         SameView(got.id.text(), got ? text : std::string_view()) &&
+         got.id.partition().index == expected.index && got.id.uuid() == expected.uuid &&
+         got.id.is_canonical() == expected.canonical;
+}
+
+ExecutionIdResult Parse(std::string_view text, ParseMode mode) {
+  return WithoutAllocation(text, [&]() noexcept { return ParseExecutionId(text, mode); });
+}
+
+ExecutionIdResult CheckMode(const InputCopies& input, ParseMode mode) {
+  const std::string_view text = input.exact();
+  const ExecutionIdResult got = Parse(text, mode);
+  const NaiveExecutionId expected = NaiveParseExecutionId(text, mode);
+  if (!Same(got, expected, text)) {
+    Fail(mode == ParseMode::kStrict ? "strict parse" : "lenient parse", text,
+         Shown(expected.error, expected.offset, expected.payload, expected.index, expected.uuid,
+               expected.canonical),
+         Shown(got));
+  }
+  const ExecutionIdResult at_end = Parse(input.at_page_end(), mode);
+  if (at_end.error != got.error || at_end.offset != got.offset || at_end.payload != got.payload ||
+      at_end.id != got.id || at_end.id.uuid() != got.id.uuid() ||
+      at_end.id.partition() != got.id.partition() ||
+      at_end.id.is_canonical() != got.id.is_canonical()) {
+    Fail("at a page's end", text, Shown(got), Shown(at_end));
+  }
+
+  Observe(static_cast<std::uint64_t>(got.error) << 32 | got.offset);
+  Observe(got.payload);
+  return got;
+}
+
+// The texts of contract 1.6; those of the strict errors are ours.
+std::string NaiveErrorText(const ExecutionIdResult& result) {
+  const std::string payload(result.payload);
+  switch (result.error) {
+    case ExecutionIdError::kNone:
+      return "";
+    case ExecutionIdError::kMissingTag:
+      return "execution_id is missing the `{fp:N}:` hash-tag prefix: " + payload;
+    case ExecutionIdError::kInvalidPartitionIndex:
+      return "execution_id partition index is not a valid u16: " + payload;
+    case ExecutionIdError::kInvalidUuid:
+      return "execution_id UUID suffix is not a valid UUID: " + payload;
+    case ExecutionIdError::kPlusSign:
+      return "execution_id partition index begins with a plus sign: " + payload;
+    case ExecutionIdError::kLeadingZero:
+      return "execution_id partition index has leading zeros: " + payload;
+    case ExecutionIdError::kNonCanonicalUuidForm:
+      return "execution_id UUID suffix is not in the hyphenated form: " + payload;
+    case ExecutionIdError::kUppercaseUuid:
+      return "execution_id UUID suffix has uppercase digits: " + payload;
+  }
+  return "?";
+}
+
+void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict) {
+  const std::uint16_t index = id.partition().index;
+  const std::string canonical = "{fp:" + std::to_string(index) + "}:" + NaiveUuidText(id.uuid());
+  if (strict != (text == canonical)) Fail("strict is not canonical", text, canonical);
+  if (id.partition().family != PartitionFamily::kExecution) Fail("family", text);
+
+  // The tag within is a partition key of the same partition but for the alias.
+  const std::string_view key = text.substr(0, text.find("}:") + 1);
+  const PartitionKeyResult partition = ParsePartitionKey(key, ParseMode::kLenient);
+  if (!partition || partition.partition != CollapseAlias(id.partition())) {
+    Fail("the key within the id", text, std::to_string(index), ErrorName(partition.error));
+  }
+
+  const MintedExecutionId minted =
+      WithoutAllocation(text, [&] { return MintedExecutionId(index, id.uuid()); });
+  const ExecutionIdView view = minted.view();
+  if (minted.text() != canonical || view.text() != canonical || view.uuid() != id.uuid() ||
+      view.partition() != id.partition() || !view.is_canonical()) {
+    Fail("minted again", text, canonical, minted.text());
+  }
+
+  // An owning id keeps the text as it was spelt.
+  ExecutionId owned(view);
+  owned.assign(id);
+  if (owned.text() != text || owned.view() != id || owned.view().uuid() != id.uuid() ||
+      owned.view().partition() != id.partition() ||
+      owned.view().is_canonical() != id.is_canonical() || (owned == ExecutionId(view)) != strict) {
+    Fail("owning id", text, text, owned.text());
+  }
+  Observe(canonical);
+}
+
+// The uuid parser by itself, on the whole input and on what a tag left.
+void CheckUuid(std::string_view text) {
+  for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+    const UuidResult got =
+        WithoutAllocation(text, [&]() noexcept { return ParseUuid(text, mode); });
+    const UuidResult expected = NaiveParseUuid(text, mode);
+    if (got != expected) {
+      Fail("uuid", text,
+           std::string(ErrorName(expected.error)) + " at " + std::to_string(expected.offset),
+           std::string(ErrorName(got.error)) + " at " + std::to_string(got.offset));
+    }
+    if (!got) continue;
+    char out[kUuidTextSize];
+    FormatUuid(got.uuid, out);
+    if (std::string_view(out, sizeof out) != NaiveUuidText(got.uuid)) {
+      Fail("uuid written", text, NaiveUuidText(got.uuid), {out, sizeof out});
+    }
+  }
+}
+
+constexpr std::string_view kPieces[] = {"{fp:",
+                                        "}:",
+                                        "{fp:7}:",
+                                        "{b:",
+                                        "{q:",
+                                        "urn:uuid:",
+                                        "URN:UUID:",
+                                        "{",
+                                        "}",
+                                        ":",
+                                        "-",
+                                        "--",
+                                        "00000000-0000-0000-0000-000000000000",
+                                        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                                        "550e8400e29b41d4a716446655440000",
+                                        "550E8400-E29B-41D4-A716-446655440000",
+                                        "g",
+                                        "`",
+                                        "/",
+                                        "@",
+                                        "G",
+                                        "+",
+                                        "00",
+                                        "65535",
+                                        "65536",
+                                        "}}:"};
+
+void Generate(Random& random, TextBuffer& text) {
+  // Bare uuids too: they are parsed by themselves.
+  if (!random.OneIn(8)) {
+    text.Append("{fp:");
+    AppendIndex(random, text);
+    text.Append("}:");
+  }
+  AppendUuid(random, text);
+}
+
+constexpr TextGrammar kGrammar = {Generate, kPieces, "{}:fp0123456789abcdefABCDEF+-gG"};
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+using namespace ffgrant;
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const InputCopies input(data, size);
+  const std::string_view text = input.exact();
+  const ExecutionIdResult lenient = CheckMode(input, ParseMode::kLenient);
+  const ExecutionIdResult strict = CheckMode(input, ParseMode::kStrict);
+  if (lenient) CheckAccepted(text, lenient.id, static_cast<bool>(strict));
+  if (!strict) {
+    CheckWrite("error text", text, NaiveErrorText(strict), size * 7,
+               [&](std::span<char> out) { return FormatExecutionIdError(strict, out); });
+  }
+  CheckUuid(input.at_page_end());
+  const std::size_t tag_end = text.find("}:");
+  if (tag_end != std::string_view::npos) CheckUuid(input.at_page_end().substr(tag_end + 2));
+  return 0;
+}
+
+FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)

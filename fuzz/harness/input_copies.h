@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An input where a read past it is noticed: in an allocation of exactly its
+// size, for AddressSanitizer and valgrind; and in front of a page that nobody
+// may touch, for every build.
+
+#ifndef FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
+#define FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "ffgrant/testing/guarded_buffer.h"
+
+namespace ffgrant::fuzz {
+
+class InputCopies {
+ public:
+  InputCopies(const std::uint8_t* data, std::size_t size)
+      : InputCopies({reinterpret_cast<const char*>(data), size}) {}
+  explicit InputCopies(std::string_view input)
+      : exact_(new char[input.size()]), size_(input.size()) {
+    if (!input.empty()) std::memcpy(exact_.get(), input.data(), input.size());
+    static thread_local std::unique_ptr<testing::GuardedBuffer> buffer;
+    static thread_local std::size_t capacity = 0;
+    if (buffer == nullptr || capacity < size_) {
+      capacity = size_ < kPage ? kPage : 2 * size_;
+      buffer = std::make_unique<testing::GuardedBuffer>(capacity);
+    }
+    at_page_end_ = buffer->AtEnd(input);
+  }
+
+  std::string_view exact() const { return {exact_.get(), size_}; }
+  // Valid until the thread makes the next InputCopies.
+  std::string_view at_page_end() const { return at_page_end_; }
+
+ private:
+  static constexpr std::size_t kPage = 4096;
+
+  std::unique_ptr<char[]> exact_;
+  std::size_t size_;
+  std::string_view at_page_end_;
+};
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a target saw, as one number: results that enter it can't be optimised
+// away, and the replay main compares it between two runs of an input, so that
+// hidden state and chance are found.
+
+#ifndef FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_
+#define FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace ffgrant::fuzz {
+
+// Of this thread since the last StartObserving().
+inline thread_local std::uint64_t observations = 0;
+
+inline void StartObserving() { observations = 0; }
+
+inline void Observe(std::uint64_t value) {
+  constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15;
+  observations = (observations ^ value) * kOdd;
+  observations ^= observations >> 29;
+}
+
+inline void Observe(std::string_view bytes) {
+  Observe(bytes.size());
+  while (!bytes.empty()) {
+    std::uint64_t word = 0;
+    const std::size_t size = bytes.size() < sizeof word ? bytes.size() : sizeof word;
+    std::memcpy(&word, bytes.data(), size);
+    Observe(word);
+    bytes.remove_prefix(size);
+  }
+}
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_

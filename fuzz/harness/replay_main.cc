@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a target on files, without an engine, with any compiler. Every input is
+// run twice, the second time in the opposite order, and must be observed to do
+// the same (observations.h). With --explore, also mutates: no match for an
+// engine, but there with every compiler.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "harness/engine.h"
+#include "harness/observations.h"
+#include "harness/random.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Bytes = std::vector<std::uint8_t>;
+using ffgrant::fuzz::Random;
+
+constexpr std::size_t kMaxSize = 4096;  // of what --explore makes
+
+const char kUsage[] =
+    "usage: %s [--explore SECONDS] [--seed N] [PATH...]\n"
+    "\n"
+    "Runs the target on each file, and on each file below each folder, twice.\n"
+    "  --explore SECONDS  then mutates what it was given for so long\n"
+    "  --seed N           of the mutations (1)\n"
+    "Exit status: 0; 1 the two runs differ, or a folder holds no file; 2 usage.\n"
+    "A finding aborts.\n";
+
+struct Input {
+  std::string name;
+  Bytes bytes;
+  std::uint64_t seen = 0;
+};
+
+std::uint64_t Run(const Bytes& bytes) {
+  ffgrant::fuzz::StartObserving();
+  // As engines do: an input of size 0 has a pointer all the same.
+  static const std::uint8_t kNothing = 0;
+  LLVMFuzzerTestOneInput(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
+  return ffgrant::fuzz::observations;
+}
+
+bool Read(const fs::path& path, std::vector<Input>& inputs) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    std::fprintf(stderr, "%s: can't be read\n", path.c_str());
+    return false;
+  }
+  inputs.push_back({path.string(), Bytes(std::istreambuf_iterator<char>(file), {})});
+  return true;
+}
+
+// Every folder named must hold an input: a corpus that is gone must not pass.
+bool ReadAll(const fs::path& path, std::vector<Input>& inputs) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return Read(path, inputs);
+  std::vector<fs::path> files;
+  for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->is_regular_file() && at->path().filename().string().front() != '.') {
+      files.push_back(at->path());
+    }
+  }
+  if (error || files.empty()) {
+    std::fprintf(stderr, "%s: %s\n", path.c_str(), error ? error.message().c_str() : "no inputs");
+    return false;
+  }
+  std::sort(files.begin(), files.end());
+  return std::all_of(files.begin(), files.end(),
+                     [&](const fs::path& file) { return Read(file, inputs); });
+}
+
+bool RunTwice(std::vector<Input>& inputs) {
+  for (Input& input : inputs) input.seen = Run(input.bytes);
+  int differences = 0;
+  for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
+    if (Run(input->bytes) == input->seen) continue;
+    ++differences;
+    std::fprintf(stderr, "%s: does not do the same twice\n", input->name.c_str());
+  }
+  return differences == 0;
+}
+
+void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t seed) {
+  using Clock = std::chrono::steady_clock;
+  Random random(seed);
+  const auto start = Clock::now();
+  std::vector<Bytes> pool;
+  for (const Input& input : inputs) pool.push_back(input.bytes);
+  if (pool.empty()) pool.emplace_back();
+  std::uint64_t executions = 0;
+  double passed = 0;
+  Bytes bytes;
+  do {
+    for (int i = 0; i < 256; ++i, ++executions) {
+      const Bytes& parent = pool[random.Below(pool.size())];
+      if (random.OneIn(8)) {
+        const Bytes& other = pool[random.Below(pool.size())];
+        bytes.resize(kMaxSize);
+        bytes.resize(LLVMFuzzerCustomCrossOver(parent.data(), parent.size(), other.data(),
+                                               other.size(), bytes.data(), kMaxSize,
+                                               static_cast<unsigned int>(random.Next())));
+      } else {
+        bytes = parent;
+      }
+      if (bytes.size() > kMaxSize) bytes.resize(kMaxSize);
+      const std::size_t size = bytes.size();
+      bytes.resize(kMaxSize);
+      bytes.resize(LLVMFuzzerCustomMutator(bytes.data(), size, kMaxSize,
+                                           static_cast<unsigned int>(random.Next())));
+      Run(bytes);
+      // Without coverage to go by, mutants of mutants are kept by chance.
+      if (random.OneIn(64)) {
+        if (pool.size() < inputs.size() + 1024) {
+          pool.push_back(bytes);
+        } else {
+          pool[inputs.size() + random.Below(1024)] = bytes;
+        }
+      }
+    }
+    passed = std::chrono::duration<double>(Clock::now() - start).count();
+  } while (passed < seconds);
+  std::printf("explored: %llu executions, %.0f a second\n",
+              static_cast<unsigned long long>(executions),
+              static_cast<double>(executions) / passed);
+}
+
+}  // namespace
+
+// A small one of our own, in place of the engine's: see engine.h.
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
+                                        std::size_t max_size) {
+  static Random random(0);
+  if (size == 0 || (size < max_size && random.OneIn(3))) {
+    if (size == max_size) return size;
+    const std::size_t at = random.Below(size + 1);
+    std::copy_backward(data + at, data + size, data + size + 1);
+    data[at] = static_cast<std::uint8_t>(random.Next());
+    return size + 1;
+  }
+  const std::size_t at = random.Below(size);
+  if (random.OneIn(2)) {
+    data[at] = static_cast<std::uint8_t>(random.Next());
+    return size;
+  }
+  std::copy(data + at + 1, data + size, data + at);
+  return size - 1;
+}
+
+int main(int argc, char** argv) {
+  double explore = 0;
+  std::uint64_t seed = 1;
+  std::vector<Input> inputs;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (argument == "--explore" && has_value) {
+      explore = std::strtod(argv[++i], nullptr);
+    } else if (argument == "--seed" && has_value) {
+      seed = std::strtoull(argv[++i], nullptr, 10);
+    } else if (argument.substr(0, 1) == "-") {
+      std::fprintf(stderr, kUsage, argv[0]);
+      return 2;
+    } else if (!ReadAll(argument, inputs)) {
+      return 1;
+    }
+  }
+  if (inputs.empty() && explore == 0) {
+    std::fprintf(stderr, kUsage, argv[0]);
+    return 2;
+  }
+  if (!RunTwice(inputs)) return 1;
+  std::printf("%zu inputs, run twice, the same each time\n", inputs.size());
+  if (explore > 0) Explore(inputs, explore, seed);
+  return 0;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every writer promises (ffgrant/write_result.h), checked.
+
+#ifndef FFGRANT_FUZZ_HARNESS_WRITE_CHECK_H_
+#define FFGRANT_FUZZ_HARNESS_WRITE_CHECK_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/testing/guarded_buffer.h"
+#include "ffgrant/write_result.h"
+#include "harness/allocation_trap.h"
+#include "harness/failure.h"
+
+namespace ffgrant::fuzz {
+
+// `write(std::span<char>)` into a buffer of `room` bytes in front of a page
+// that nobody may touch: it must write `expected` and nothing but it if it
+// fits, else nothing; and report its size.
+template <class Write>
+void CheckWriteInto(std::size_t room, std::string_view what, std::string_view input,
+                    std::string_view expected, Write& write) {
+  constexpr char kUntouched = '\xA5';
+  static thread_local std::unique_ptr<testing::GuardedBuffer> buffer;
+  static thread_local std::size_t capacity = 0;
+  if (buffer == nullptr || capacity < room) {
+    capacity = std::max<std::size_t>(4096, 2 * room);
+    buffer = std::make_unique<testing::GuardedBuffer>(capacity);
+  }
+  const std::span<char> out = buffer->LastBytes(room);
+  std::fill(out.begin(), out.end(), kUntouched);
+  const WriteResult result = WithoutAllocation(input, [&] { return write(out); });
+  const bool fits = room >= expected.size();
+  const std::string_view got(out.data(), out.size());
+  const std::string_view text = fits ? expected : std::string_view();
+  const bool rest_untouched = std::all_of(out.begin() + static_cast<std::ptrdiff_t>(text.size()),
+                                          out.end(), [](char c) { return c == kUntouched; });
+  if (result.error == (fits ? WriteError::kNone : WriteError::kBufferTooSmall) &&
+      result.size == expected.size() && got.substr(0, text.size()) == text && rest_untouched) {
+    return;
+  }
+  Fail(std::string(what) + ", into " + std::to_string(room) + " bytes", input,
+       std::string(fits ? "" : "untouched, size of ") + Quoted(expected),
+       std::string(ErrorName(result.error)) + ", size " + std::to_string(result.size) + ", " +
+           Quoted(got));
+}
+
+// Into the smallest buffer, one byte less, some more, and one that `choice`
+// picks among the smaller ones.
+template <class Write>
+void CheckWrite(std::string_view what, std::string_view input, std::string_view expected,
+                std::size_t choice, Write write) {
+  CheckWriteInto(expected.size(), what, input, expected, write);
+  CheckWriteInto(expected.size() + 9, what, input, expected, write);
+  if (expected.empty()) return;
+  CheckWriteInto(expected.size() - 1, what, input, expected, write);
+  CheckWriteInto(choice % expected.size(), what, input, expected, write);
+}
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_WRITE_CHECK_H_

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Hashing (contract 2): CRC16, hash tags and slots of any bytes. CRC16 against
+// one computed bit by bit, and against a law that needs no second
+// implementation: it is linear over XOR. Tags against a plain scan.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/crc16.h"
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/testing/naive_hash.h"
+#include "harness/allocation_trap.h"
+#include "harness/engine.h"
+#include "harness/failure.h"
+#include "harness/input_copies.h"
+#include "harness/observations.h"
+#include "harness/text_mutation.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+using testing::NaiveCrc16;
+using testing::NaiveHashSlot;
+using testing::NaiveHashTag;
+
+std::uint16_t Crc(std::string_view text) {
+  return WithoutAllocation(text, [&]() noexcept { return Crc16Xmodem(text); });
+}
+
+void CheckCrc(const InputCopies& input) {
+  const std::string_view text = input.exact();
+  const std::uint16_t crc = Crc(text);
+  if (crc != NaiveCrc16(text)) {
+    Fail("crc16", text, std::to_string(NaiveCrc16(text)), std::to_string(crc));
+  }
+  if (Crc(input.at_page_end()) != crc) Fail("crc16 at a page's end", text);
+  // It begins at 0, so leading zeros change nothing, and it is linear:
+  // crc(a xor b) = crc(a) xor crc(b) for texts of one size.
+  const std::size_t half = text.size() / 2;
+  std::string sum(text.substr(0, half));
+  for (std::size_t i = 0; i < half; ++i) sum[i] = static_cast<char>(sum[i] ^ text[half + i]);
+  const int parts = Crc(text.substr(0, half)) ^ Crc(text.substr(half, half));
+  if (Crc(sum) != parts) Fail("crc16 is not linear", text);
+  if (Crc(std::string(3, '\0').append(text)) != crc) Fail("leading zeros change crc16", text);
+  Observe(crc);
+}
+
+void CheckSlot(const InputCopies& input) {
+  const std::string_view key = input.at_page_end();
+  const std::string_view tag = WithoutAllocation(key, [&]() noexcept { return HashTag(key); });
+  const std::string_view expected = NaiveHashTag(key);
+  if (tag != expected || (!tag.empty() && tag.data() != expected.data())) {
+    Fail("hash tag", key, Quoted(expected), Quoted(tag));
+  }
+  const std::uint16_t slot = WithoutAllocation(key, [&]() noexcept { return HashSlot(key); });
+  if (slot != NaiveHashSlot(key)) {
+    Fail("slot", key, std::to_string(NaiveHashSlot(key)), std::to_string(slot));
+  }
+  if (HashSlot(input.exact()) != slot) Fail("slot of a copy", key);
+  Observe(tag);
+  Observe(slot);
+}
+
+constexpr std::string_view kPieces[] = {"{",      "}",      "{}",    "{{",       "}}",    "}{",
+                                        "{fp:7}", "{b:31}", "{q:0}", "ff:exec:", ":core", "{a}{b}"};
+
+void Generate(Random& random, TextBuffer& text) {
+  for (std::size_t parts = random.Below(4); parts > 0; --parts) {
+    text.Append(kPieces[random.Below(std::size(kPieces))]);
+    for (std::size_t bytes = random.Below(10); bytes > 0; --bytes) {
+      text.Append(static_cast<char>(random.OneIn(2) ? 'a' + random.Below(26) : random.Below(256)));
+    }
+  }
+}
+
+constexpr TextGrammar kGrammar = {Generate, kPieces, "{}{}:a0\xFF"};
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const InputCopies input(data, size);
+  CheckCrc(input);
+  CheckSlot(input);
+  return 0;
+}
+
+FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)

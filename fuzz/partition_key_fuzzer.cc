@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partition keys (contract 1.1 - 1.3, 1.8): any bytes, both modes, against a
+// parser written from the grammar step by step: verdict, error, payload and
+// offset. What is accepted is written again: strict mode accepts exactly the
+// texts that this reproduces.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/partition.h"
+#include "ffgrant/partition_key.h"
+#include "ffgrant/testing/naive_hash.h"
+#include "ffgrant/testing/naive_partition_key.h"
+#include "harness/allocation_trap.h"
+#include "harness/engine.h"
+#include "harness/failure.h"
+#include "harness/input_copies.h"
+#include "harness/observations.h"
+#include "harness/text_mutation.h"
+#include "harness/write_check.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+using testing::NaiveParsePartitionKey;
+using testing::NaivePartitionTag;
+
+std::string Shown(const PartitionKeyResult& result) {
+  return std::string(ErrorName(result.error)) + " at " + std::to_string(result.offset) +
+         ", payload " + Quoted(result.payload) + ", " +
+         std::string(FamilyName(result.partition.family)) + " " +
+         std::to_string(result.partition.index);
+}
+
+PartitionKeyResult Parse(std::string_view text, ParseMode mode) {
+  return WithoutAllocation(text, [&]() noexcept { return ParsePartitionKey(text, mode); });
+}
+
+void CheckMode(const InputCopies& input, ParseMode mode) {
+  const std::string_view text = input.exact();
+  const PartitionKeyResult got = Parse(text, mode);
+  const PartitionKeyResult expected = NaiveParsePartitionKey(text, mode);
+  if (got != expected) {
+    Fail(mode == ParseMode::kStrict ? "strict parse" : "lenient parse", text, Shown(expected),
+         Shown(got));
+  }
+  // By where it points, too: a payload is a view into the input.
+  if (!got.payload.empty() && got.payload.data() != expected.payload.data()) {
+    Fail("payload points elsewhere", text);
+  }
+  const PartitionKeyResult at_page_end = Parse(input.at_page_end(), mode);
+  if (at_page_end != got) Fail("at a page's end", text, Shown(got), Shown(at_page_end));
+
+  Observe(static_cast<std::uint64_t>(got.error) << 32 | got.offset);
+  Observe(got.payload);
+}
+
+// An accepted partition written again.
+void CheckText(std::string_view text, Partition partition, bool strict) {
+  const PartitionTag tag = WithoutAllocation(text, [&] { return PartitionTag(partition); });
+  const std::string expected = NaivePartitionTag(partition);
+  if (tag.view() != expected) Fail("tag", text, expected, tag.view());
+  // Strict is exactly the canonical texts.
+  if (strict != (text == expected)) Fail("strict is not canonical", text, expected);
+
+  CheckWrite("format tag", text, expected, partition.index,
+             [&](std::span<char> out) noexcept { return FormatPartitionTag(partition, out); });
+  const std::uint16_t slot = testing::NaiveHashSlot(expected);
+  if (HashSlot(partition) != slot) Fail("slot of the partition", text);
+  Observe(slot);
+}
+
+// The texts of contract 1.3; those of the strict errors are ours.
+std::string NaiveErrorText(const PartitionKeyResult& result) {
+  const std::string payload(result.payload);
+  switch (result.error) {
+    case PartitionKeyError::kNone:
+      return "";
+    case PartitionKeyError::kMissingBraces:
+      return "partition key must be wrapped in '{...}'";
+    case PartitionKeyError::kMalformedBody:
+      return "partition key body must be '<prefix>:<index>'";
+    case PartitionKeyError::kUnknownFamilyPrefix:
+      return "unknown partition family prefix '" + payload + "' (expected 'fp', 'b', 'q')";
+    case PartitionKeyError::kInvalidIndex:
+      return "partition index '" + payload + "' is not a valid u16";
+    case PartitionKeyError::kPlusSign:
+      return "partition index '" + payload + "' begins with a plus sign";
+    case PartitionKeyError::kLeadingZero:
+      return "partition index '" + payload + "' has leading zeros";
+  }
+  return "?";
+}
+
+void CheckErrorText(std::string_view text, const PartitionKeyResult& result) {
+  CheckWrite("error text", text, NaiveErrorText(result), text.size() * 7,
+             [&](std::span<char> out) noexcept { return FormatPartitionKeyError(result, out); });
+}
+
+constexpr std::string_view kPieces[] = {
+    "{fp:", "{b:",    "{q:",    "{",         "}",    ":",      "fp",    "b",     "q",     "fp:",
+    "}:",   "{fp:7}", "{b:31}", "{q:65535}", "{FP:", "{exec:", "65535", "65536", "65545", "+",
+    "-",    "0",      "00000",  "{fp::",     "{:",   " ",      "}}",    "{{"};
+
+void Generate(Random& random, TextBuffer& text) {
+  constexpr std::string_view kFamilies[] = {"{fp:", "{b:", "{q:"};
+  text.Append(kFamilies[random.Below(std::size(kFamilies))]);
+  AppendIndex(random, text);
+  text.Append('}');
+}
+
+constexpr TextGrammar kGrammar = {Generate, kPieces, "{}:fpbq0123456789+-"};
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+using namespace ffgrant;
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const InputCopies input(data, size);
+  CheckMode(input, ParseMode::kLenient);
+  CheckMode(input, ParseMode::kStrict);
+  const PartitionKeyResult lenient = ParsePartitionKey(input.exact(), ParseMode::kLenient);
+  const PartitionKeyResult strict = ParsePartitionKey(input.exact(), ParseMode::kStrict);
+  if (lenient) CheckText(input.exact(), lenient.partition, static_cast<bool>(strict));
+  if (!strict) CheckErrorText(input.exact(), strict);
+  return 0;
+}
+
+FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)
