@@ -12,6 +12,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "harness/not_covered.h"
+
 namespace ffgrant::fuzz {
 
 // Of this thread since the last StartObserving().
@@ -25,7 +27,7 @@ inline void Observe(std::uint64_t value) {
   observations ^= observations >> 29;
 }
 
-inline void Observe(std::string_view bytes) {
+FFGRANT_FUZZ_NOT_COVERED inline void Observe(std::string_view bytes) {
   Observe(bytes.size());
   while (!bytes.empty()) {
     std::uint64_t word = 0;
@@ -35,6 +37,10 @@ inline void Observe(std::string_view bytes) {
     bytes.remove_prefix(size);
   }
 }
+
+// True for one input in `n`, told by what was observed of it so far: for checks
+// that cost more than the rest together.
+inline bool ObservedOneIn(std::uint64_t n) { return (observations >> 20) % n == 0; }
 
 }  // namespace ffgrant::fuzz
 
