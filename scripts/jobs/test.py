@@ -96,7 +96,7 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
 
     _, output = processes.run(
         [*wrapper, "ctest", "--test-dir", str(directory), "--parallel", str(os.cpu_count() or 1),
-         "--output-junit", str(junit), *arguments],
+         "--output-junit", str(junit), *(arguments or ("--label-exclude", "^long$"))],
         cwd=build.ROOT, on_line=line,
         on_tick=lambda: terminal.progress(
             f"{label}: test {shown[0]}, {duration(time.monotonic() - start)}"))
@@ -115,6 +115,12 @@ def preset_step(preset, label="", targets=(), wrapper=()):
         return _ctest(terminal, preset, build.build_directory(preset),
                       ("--label-regex", label) if label else (), wrapper)
     return step
+
+
+def long_step(terminal):
+    """What ctest leaves out of a short run: exhaustive tests that take minutes."""
+    return _ctest(terminal, "long", build.build_directory("gcc-release"),
+                  ("--label-regex", "^long$"))
 
 
 def consumer_step(terminal):
@@ -155,7 +161,7 @@ def conformance_step(terminal):
     return _counted(terminal, "conformance", ["scripts/conformance", *map(str, files)], read_counts)
 
 
-def steps():
+def steps(long=False):
     wrapper = sanitizer_wrapper()
     return (
         ("Python: the scripts' own tests", python_step),
@@ -168,6 +174,7 @@ def steps():
                      wrapper)),
         ("clang, TSan: threads",
          preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
+        *((("exhaustive tests in full", long_step),) if long else ()),
     )
 
 
@@ -206,7 +213,7 @@ def main():
     processes.raise_on_signals()
     start = time.monotonic()
     try:
-        passed, failed = run_steps(terminal, steps())
+        passed, failed = run_steps(terminal, steps("--long" in sys.argv[1:]))
     except processes.Interrupted as interrupted:
         terminal.line(f"test: stopped by {interrupted}")
         return interrupted.exit_status
