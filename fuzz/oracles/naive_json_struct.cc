@@ -234,6 +234,7 @@ bool ReadPositional(std::span<const NaiveField> fields, NaiveJsonReader& reader,
   char next;
   reader.Advance();
   for (std::size_t i = 0; i < fields.size(); ++i) {
+    const MemberScope first_scope(i == 0 ? fields[i].name : "", reader);
     if (!reader.Peek(&next)) return false;
     if (next == ']') {
       if (fields[i].has_default) continue;
@@ -243,7 +244,10 @@ bool ReadPositional(std::span<const NaiveField> fields, NaiveJsonReader& reader,
     if (i > 0 && !reader.Expect(',')) return false;
     const MemberScope scope(fields[i].name, reader);
     if (!reader.Peek(&next)) return false;
-    if (next == ']') return reader.FailHere(JsonError::kUnexpectedByte);
+    if (next == ']') {
+      reader.set_member("");
+      return reader.FailHere(JsonError::kUnexpectedByte);
+    }
     if (!ReadValue(fields[i], reader, &(*values)[i])) return false;
   }
   if (!reader.Peek(&next)) return false;

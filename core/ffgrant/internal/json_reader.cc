@@ -254,9 +254,11 @@ bool JsonReader::ReadEscape(char*& to) noexcept {
   if (!ReadHex4(unit)) return false;
   if (unit >= 0xDC00 && unit <= 0xDFFF) return Fail(JsonError::kLoneSurrogate, at);
   if (unit >= 0xD800 && unit <= 0xDBFF) {
-    if (end_ - p_ < 2 || p_[0] != '\\' || p_[1] != 'u') {
-      return Fail(JsonError::kLoneSurrogate, at);
+    // Its other half may be what the document's end cuts off.
+    if (p_ == end_ || (*p_ == '\\' && p_ + 1 == end_)) {
+      return Fail(JsonError::kUnexpectedEnd, end_);
     }
+    if (p_[0] != '\\' || p_[1] != 'u') return Fail(JsonError::kLoneSurrogate, at);
     ++p_;
     unsigned low;
     if (!ReadHex4(low)) return false;

@@ -303,6 +303,15 @@ TEST_F(ClaimResponseTest, WholeDocuments) {
   }
 }
 
+// A document cut within a pair of surrogates is cut, not wrong.
+TEST_F(ClaimResponseTest, TruncatedEscapes) {
+  const std::string json = R"(["\ud83d\ude00)";
+  for (std::size_t size = 1; size <= json.size(); ++size) {
+    EXPECT_EQ(Parse(json.substr(0, size)), (JsonResult{kUnexpectedEnd, size, "execution_id"}))
+        << size;
+  }
+}
+
 TEST_F(ClaimResponseTest, NamesAreUnescapedAndCaseSensitive) {
   EXPECT_EQ(Error(Object({R"("execution\u005fid":"e")", P, K, X})), kNone);
   EXPECT_EQ(response_.execution_id, "e");

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mutations of JSON documents that know where members, elements, names, texts
+// and numbers lie, even in documents that are not well-formed.
+
+#ifndef FFGRANT_FUZZ_HARNESS_JSON_MUTATION_H_
+#define FFGRANT_FUZZ_HARNESS_JSON_MUTATION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "harness/random.h"
+#include "oracles/naive_dtos.h"
+
+namespace ffgrant::fuzz {
+
+// Edits a document of `dto` once or a few times, or writes a new one.
+void MutateJson(Random& random, NaiveDto dto, std::string& json);
+
+// A document of `a` with parts of `b`.
+std::string CrossOverJson(Random& random, std::string_view a, std::string_view b);
+
+// For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver: copies what fits.
+std::size_t StoreText(std::string_view text, std::uint8_t* out, std::size_t max_size);
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_JSON_MUTATION_H_
