@@ -243,6 +243,20 @@ TEST(AllocationTest, ALargeClaimResponseDoesNotAllocate) {
   EXPECT_EQ(response.grant_key, "k\t");
 }
 
+// simdjson by itself copies a document that is a number.
+TEST(AllocationTest, ALargeDocumentThatIsNoClaimResponseDoesNotAllocate) {
+  JsonScratch scratch;
+  ClaimResponseView response;
+  for (const std::string_view value : {"7", "-1.5e3", "null", "\"text\""}) {
+    const std::string document = std::string(value) + std::string(5000, ' ');
+    JsonResult result;
+    EXPECT_EQ(CountAllocations([&] { result = ParseClaimResponse(document, scratch, response); }),
+              0u)
+        << value;
+    EXPECT_EQ(result.error, JsonError::kWrongType) << value;
+  }
+}
+
 // How often one DTO's parser and writer allocate on `document`, on each of its
 // beginnings, on a document of the wrong type and into buffers of either kind.
 template <class Value, class Parse, class Serialize>

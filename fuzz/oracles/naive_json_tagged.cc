@@ -32,11 +32,6 @@ bool ReadTag(std::span<const NaiveField> variants, NaiveJsonReader& reader, std:
   return true;
 }
 
-bool MissingTag(NaiveJsonReader& reader) {
-  reader.set_member(kTag);
-  return reader.FailHere(JsonError::kMissingField);
-}
-
 bool BufferObject(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                   std::size_t* variant, NaiveNode* node) {
   bool tagged = false;
@@ -64,7 +59,10 @@ bool BufferObject(std::span<const NaiveField> variants, NaiveJsonReader& reader,
     node->items.emplace_back();
     if (!reader.Expect(':') || !reader.ReadNode(1, &node->items.back())) return false;
   }
-  if (!tagged) return MissingTag(reader);
+  if (!tagged) {
+    reader.set_member(kTag);
+    return reader.FailHere(JsonError::kMissingField);
+  }
   node->close = reader.at();
   reader.Advance();
   return true;
@@ -74,8 +72,9 @@ bool BufferArray(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                  std::size_t* variant, NaiveNode* node) {
   char next;
   reader.Advance();
+  reader.set_member(kTag);
   if (!reader.Peek(&next)) return false;
-  if (next == ']') return MissingTag(reader);
+  if (next == ']') return reader.FailHere(JsonError::kMissingField);
   if (!ReadTag(variants, reader, variant)) return false;
   for (;;) {
     if (!reader.Peek(&next)) return false;

@@ -51,6 +51,11 @@ bool TakeElement(std::size_t i, dom::element value, ClaimResponseView& out,
   }
 }
 
+bool BeginsWithBracket(std::string_view json) noexcept {
+  const std::size_t first = json.find_first_not_of(" \t\n\r");
+  return first != std::string_view::npos && (json[first] == '{' || json[first] == '[');
+}
+
 // simdjson joins halves of surrogate pairs that don't belong together.
 bool HasUnicodeEscape(std::string_view json) noexcept {
   const char* p = json.data();
@@ -70,8 +75,9 @@ bool ParseClaimResponseSimdjson(std::string_view json, JsonScratch& scratch,
                                 ClaimResponseView& out) noexcept {
   JsonScratch::State& state = scratch.state();
   if (json.empty() || json.size() > state.parser.capacity()) return false;
-  // Newer versions of simdjson skip a byte order mark, which contract 4 rejects.
-  if (json.front() == '\xEF' || HasUnicodeEscape(json)) return false;
+  // simdjson allocates for a document that is a number, and newer versions of
+  // it skip a byte order mark, which contract 4 rejects.
+  if (!BeginsWithBracket(json) || HasUnicodeEscape(json)) return false;
   std::memcpy(state.padded, json.data(), json.size());
   std::memset(state.padded + json.size(), ' ', simdjson::SIMDJSON_PADDING);
   dom::element root;
