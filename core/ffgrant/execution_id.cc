@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ffgrant/internal/canonical_execution_id.h"
+#include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/internal/concat.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/index_text.h"
@@ -73,19 +74,42 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   return Fail(error, uuid_begin + strict.offset, uuid_text);
 }
 
-}  // namespace
-
-ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
+// One object for both outcomes, so that it is the caller's own and not copied.
+[[gnu::noinline]] ExecutionIdResult ParseWithoutAvx2(std::string_view text,
+                                                     ParseMode mode) noexcept {
   ExecutionIdResult result;
   std::uint16_t index;
   Uuid uuid;
-  // One object for both outcomes, so that it is the caller's own and not copied.
   if (internal::ParseCanonicalExecutionId(text, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(result.id, text, index, uuid);
   } else {
     result = ParseAnySpelling(text, mode);
   }
   return result;
+}
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+FFGRANT_AVX2 ExecutionIdResult ParseWithAvx2(std::string_view text, ParseMode mode) noexcept {
+  ExecutionIdResult result;
+  std::uint16_t index;
+  Uuid uuid;
+  if (internal::ParseCanonicalExecutionIdAvx2(text, index, uuid)) [[likely]] {
+    ExecutionIdAccess::Fill(result.id, text, index, uuid);
+  } else {
+    result = ParseAnySpelling(text, mode);
+  }
+  return result;
+}
+#endif
+
+}  // namespace
+
+ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (internal::HasAvx2()) [[likely]]
+    return ParseWithAvx2(text, mode);
+#endif
+  return ParseWithoutAvx2(text, mode);
 }
 
 std::string_view ErrorName(ExecutionIdError error) noexcept {

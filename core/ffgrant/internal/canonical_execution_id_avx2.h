@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Canonical execution ids in half the instructions that SSE2 takes: the index
+// and the 32 hex digits are each checked and decoded in one vector.
+
+#ifndef FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
+#define FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
+
+#include "ffgrant/internal/avx2.h"
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "ffgrant/internal/canonical_execution_id.h"
+#include "ffgrant/internal/index_text.h"
+#include "ffgrant/internal/load.h"
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::internal {
+
+// What may follow `{fp:` in an id whose index has so many digits. A byte is
+// right if it is `least` to `least` + `range`: the first digit is no 0 unless it
+// is alone, the others are 0 to 9, then comes `}:`, then anything.
+struct alignas(64) IndexRow {
+  std::array<std::uint8_t, 16> least{};
+  std::array<std::uint8_t, 16> range{};
+  // A digit's place value is the product of the two.
+  std::array<std::int8_t, 16> byte_weights{};
+  std::array<std::int16_t, 8> pair_weights{};
+};
+
+constexpr IndexRow MakeIndexRow(std::size_t digits) noexcept {
+  constexpr int kPowersOfTen[] = {1, 10, 100, 1000};
+  IndexRow row;
+  row.range.fill(255);
+  for (std::size_t i = 0; i < digits; ++i) {
+    row.least[i] = '0';
+    row.range[i] = 9;
+    // Pairs of digits are counted from the front: the last one may be half.
+    const bool first_of_two = i % 2 == 0 && i + 1 < digits;
+    row.byte_weights[i] = first_of_two ? 10 : 1;
+    const std::size_t behind_pair = first_of_two ? digits - i - 2 : digits - i - 1;
+    row.pair_weights[i / 2] = static_cast<std::int16_t>(kPowersOfTen[behind_pair]);
+  }
+  if (digits > 1) {
+    row.least[0] = '1';
+    row.range[0] = 8;
+  }
+  row.least[digits] = '}';
+  row.least[digits + 1] = ':';
+  row.range[digits] = row.range[digits + 1] = 0;
+  return row;
+}
+
+// By the number of digits less 1.
+inline constexpr std::array<IndexRow, 5> kIndexRows = {
+    MakeIndexRow(1), MakeIndexRow(2), MakeIndexRow(3), MakeIndexRow(4), MakeIndexRow(5)};
+
+// In memory and out of the compiler's sight: g++ 12 would put those with equal
+// bytes together from immediates, with three instructions instead of none.
+struct alignas(32) HexConstants {
+  using Bytes = std::array<std::uint8_t, 32>;
+  Bytes places;  // of the digits, from offset 2 of the text on
+  Bytes hyphen_places;
+  Bytes hyphens;
+  Bytes last_decimal;
+  Bytes letter_offset;
+  Bytes lowercase;
+  Bytes low_half;
+  Bytes weights;  // of the two digits of a byte
+};
+extern const HexConstants kHexConstants;
+
+FFGRANT_AVX2 inline __m128i Load128(const void* p) noexcept {
+  return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+
+FFGRANT_AVX2 inline __m256i Load256(const void* p) noexcept {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+
+// The 36 bytes at `text`; `wrong` gets a bit if they are no canonical UUID.
+FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noexcept {
+  // From offset 2 on, so that each half holds all that it needs of four groups
+  // but for two digits: the outermost ones, which come from loads that begin or
+  // end with the text.
+  const __m256i middle = Load256(text + 2);
+  __m256i digits = _mm256_shuffle_epi8(middle, Load256(&kHexConstants.places));
+  digits = _mm256_blend_epi32(digits, Load256(text), 0x01);
+  digits = _mm256_blend_epi32(digits, Load256(text + 4), 0x80);
+  const __m256i no_hyphen =
+      _mm256_and_si256(_mm256_xor_si256(middle, Load256(&kHexConstants.hyphens)),
+                       Load256(&kHexConstants.hyphen_places));
+  // Letters are 9 short of a low half that is their value. What is no lowercase
+  // digit differs from the digit of that value; from 0x80 on the shuffle gives
+  // a zero, which differs too.
+  const __m256i letter = _mm256_cmpgt_epi8(digits, Load256(&kHexConstants.last_decimal));
+  const __m256i value =
+      _mm256_add_epi8(digits, _mm256_and_si256(letter, Load256(&kHexConstants.letter_offset)));
+  const __m256i digits_of_value = _mm256_shuffle_epi8(Load256(&kHexConstants.lowercase), value);
+  wrong =
+      _mm256_or_si256(wrong, _mm256_or_si256(no_hyphen, _mm256_xor_si256(digits_of_value, digits)));
+  const __m256i bytes = _mm256_maddubs_epi16(
+      _mm256_and_si256(value, Load256(&kHexConstants.low_half)), Load256(&kHexConstants.weights));
+  return _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+}
+
+// The id `{fp:` index `}:` uuid at `text`, whose index has 1 to 5 digits.
+// Returns the index, which is right if it is a u16; `wrong` gets a bit if
+// anything else is not canonical behind the first four bytes.
+FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::size_t digits,
+                                                        Uuid& uuid, __m256i& wrong) noexcept {
+  const IndexRow& row = kIndexRows[digits - 1];
+  const __m128i tag = _mm_sub_epi8(Load128(text + kExecutionTagBeginSize), Load128(&row.least));
+  const __m128i out_of_range = _mm_subs_epu8(tag, Load128(&row.range));
+  wrong = _mm256_or_si256(wrong, _mm256_zextsi128_si256(out_of_range));
+  const __m128i bytes = DecodeUuidAvx2(text + kExecutionTagBeginSize + digits + 2, wrong);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(uuid.bytes.data()), bytes);
+  const __m128i pairs = _mm_maddubs_epi16(tag, Load128(&row.byte_weights));
+  const auto sums = static_cast<std::uint64_t>(
+      _mm_cvtsi128_si64(_mm_madd_epi16(pairs, Load128(&row.pair_weights))));
+  // The first digit was counted from 1 if there are more.
+  return static_cast<std::uint32_t>(sums) + static_cast<std::uint32_t>(sums >> 32) +
+         kLeastIndex[digits];
+}
+
+// As ParseCanonicalExecutionId.
+FFGRANT_AVX2 inline bool ParseCanonicalExecutionIdAvx2(std::string_view text, std::uint16_t& index,
+                                                       Uuid& uuid) noexcept {
+  const std::size_t digits = text.size() - kAroundExecutionIndex;
+  if (digits - 1 >= 5 || Load32(text.data()) != Word32('{', 'f', 'p', ':')) return false;
+  __m256i wrong = _mm256_setzero_si256();
+  const std::uint32_t number = DecodeExecutionIdAvx2(text.data(), digits, uuid, wrong);
+  index = static_cast<std::uint16_t>(number);
+  return _mm256_testz_si256(wrong, wrong) != 0 && number <= 65535;
+}
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_HAS_AVX2_PATHS
+
+#endif  // FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
