@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The three ways to read a claim response. ParseClaimResponse tries them from
-// top to bottom; the first two say no to all that they aren't sure of, so that
-// only the last one ever rejects a document.
+// The ways to read a claim response. ParseClaimResponse tries the three for
+// responses from top to bottom; the first two say no to all that they aren't
+// sure of, so that only the last one ever rejects a document. ParseClaimGrant
+// has a further one in front.
 
 #ifndef FFGRANT_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 
 #include <string_view>
 
+#include "ffgrant/internal/avx2.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
@@ -27,6 +29,17 @@ bool ParseClaimResponseSimdjson(std::string_view json, JsonScratch& scratch,
 // All documents.
 JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
                                         ClaimResponseView& out) noexcept;
+
+// ParseClaimGrant on machines without AVX2, and for what the next one refuses.
+GrantJsonResult ParseAnyClaimGrant(std::string_view json, JsonScratch& scratch,
+                                   ClaimGrantView& out) noexcept;
+
+// Canonical documents with the id's own tag as partition key and the grant key
+// that follows from it: what is claimed from Valkey. Writes `out` only if the
+// answer is yes.
+#ifdef FFGRANT_HAS_AVX2_PATHS
+FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept;
+#endif
 
 }  // namespace ffgrant::internal
 

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "ffgrant/internal/avx2.h"
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/internal/decimal_digits.h"
@@ -245,27 +246,37 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
   return parsed;
 }
 
-GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
-                                ClaimGrantView& out) noexcept {
+[[gnu::noinline]] GrantJsonResult internal::ParseAnyClaimGrant(std::string_view json,
+                                                               JsonScratch& scratch,
+                                                               ClaimGrantView& out) noexcept {
   GrantJsonResult result;
   ClaimResponseView view;
   std::uint16_t index;
   Uuid uuid;
   // A canonical id has no byte that isn't plain.
-  if (internal::TakeUsual(json, view) &&
-      internal::ParseCanonicalExecutionId(view.execution_id, index, uuid)) [[likely]] {
+  if (TakeUsual(json, view) && ParseCanonicalExecutionId(view.execution_id, index, uuid))
+      [[likely]] {
     ExecutionIdAccess::Fill(out.execution_id, view.execution_id, index, uuid);
     out.partition_key = view.partition_key;
     out.grant_key = view.grant_key;
     out.expires_at_ms = view.expires_at_ms;
     return result;
   }
-  if (!internal::TakeCanonical(json, view)) {
-    result.json = internal::ParseNonCanonical(json, scratch, view);
+  if (!TakeCanonical(json, view)) {
+    result.json = ParseNonCanonical(json, scratch, view);
     if (!result.json) return result;
   }
   result.execution_id = ToClaimGrant(view, out).error;
   return result;
+}
+
+GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
+                                ClaimGrantView& out) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (internal::HasAvx2() && internal::ParseIssuedGrantAvx2(json, out)) [[likely]]
+    return {};
+#endif
+  return internal::ParseAnyClaimGrant(json, scratch, out);
 }
 
 WriteResult SerializeClaimResponse(const ClaimResponseView& response,

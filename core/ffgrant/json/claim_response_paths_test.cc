@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <random>
 #include <string>
 #include <string_view>
@@ -53,22 +54,67 @@ class ClaimResponsePathsTest : public ::testing::Test {
     ASSERT_EQ(ParseClaimResponse(json, scratch_, response), verdict) << text;
     ASSERT_EQ(response, expected) << text;
 
-    ClaimGrantView grant;
-    const GrantJsonResult result = ParseClaimGrant(json, scratch_, grant);
+    CheckGrant(text, ParseClaimGrant(json, scratch_, grant_), verdict, expected);
+    CheckGrant(text, internal::ParseAnyClaimGrant(json, scratch_, grant_), verdict, expected);
+    CheckIssued(json);
+  }
+
+  // `grant_` is what was read from the document.
+  void CheckGrant(const std::string& text, const GrantJsonResult& result, const JsonResult& verdict,
+                  const ClaimResponseView& expected) {
     ASSERT_EQ(result.json, verdict) << text;
     if (!verdict) return;
     const ExecutionIdResult id = ParseExecutionId(expected.execution_id, ParseMode::kLenient);
     ASSERT_EQ(result.execution_id, id.error) << text;
     if (!id) return;
-    ASSERT_EQ(grant, (ClaimGrantView{id.id, expected.partition_key, expected.grant_key,
-                                     expected.expires_at_ms}))
+    ASSERT_EQ(grant_, (ClaimGrantView{id.id, expected.partition_key, expected.grant_key,
+                                      expected.expires_at_ms}))
         << text;
-    ASSERT_EQ(grant.execution_id.uuid(), id.id.uuid());
-    ASSERT_EQ(grant.execution_id.partition(), id.id.partition());
-    ASSERT_EQ(grant.execution_id.is_canonical(), id.id.is_canonical());
+    ASSERT_EQ(grant_.execution_id.uuid(), id.id.uuid());
+    ASSERT_EQ(grant_.execution_id.partition(), id.id.partition());
+    ASSERT_EQ(grant_.execution_id.is_canonical(), id.id.is_canonical());
+  }
+
+  // The fast path for issued grants takes them all and no other document, and
+  // reads them as the slower path does, which Check compares.
+  void CheckIssued([[maybe_unused]] std::string_view json) {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+    if (!internal::HasAvx2()) return;
+    ClaimGrantView expected;
+    const GrantJsonResult result = internal::ParseAnyClaimGrant(json, scratch_, expected);
+    ClaimGrantView found;
+    const bool issued = internal::ParseIssuedGrantAvx2(json, found);
+    ASSERT_EQ(issued, result && IsIssued(json, expected)) << json;
+    if (!issued) {
+      ASSERT_EQ(found, ClaimGrantView()) << json;
+      return;
+    }
+    ++issued_;
+    ASSERT_EQ(found, expected) << json;
+    ASSERT_EQ(found.execution_id.uuid(), expected.execution_id.uuid());
+    ASSERT_EQ(found.execution_id.partition(), expected.execution_id.partition());
+    ASSERT_TRUE(found.execution_id.is_canonical());
+#endif
+  }
+
+  static bool IsIssued(std::string_view json, const ClaimGrantView& grant) {
+    const std::string id(grant.execution_id.text());
+    const std::string tag = id.substr(0, id.find('}') + 1);
+    const std::string time = std::to_string(grant.expires_at_ms);
+    return grant.execution_id.is_canonical() && time.size() == 13 &&
+           json == IssuedDocument(tag, id.substr(tag.size() + 1), time);
+  }
+
+  static std::string IssuedDocument(const std::string& tag, const std::string& uuid,
+                                    const std::string& time) {
+    return R"({"execution_id":")" + tag + ":" + uuid + R"(","partition_key":")" + tag +
+           R"(","grant_key":"ff:exec:)" + tag + ":" + tag + ":" + uuid +
+           R"(:claim_grant","expires_at_ms":)" + time + "}";
   }
 
   GuardedBuffer memory_{1 << 17};
+  ClaimGrantView grant_;
+  int issued_ = 0;
   JsonScratch scratch_;
   JsonScratch sequential_scratch_;
   JsonScratch simdjson_scratch_;
@@ -133,6 +179,52 @@ TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   }
   // All but two of the ten times are right.
   EXPECT_EQ(canonical_, documents * 8 / 10);
+}
+
+// What an issuer on Valkey writes, for every number of digits, and everything
+// one byte away from it.
+TEST_F(ClaimResponsePathsTest, IssuedGrants) {
+  int documents = 0;
+  for (const char* index : {"0", "42", "255", "9876", "65535", "65536", "00", "99999", "07"}) {
+    for (const char* uuid :
+         {"550e8400-e29b-41d4-a716-446655440000", "fedcba98-7654-3210-0123-456789abcdef"}) {
+      for (const char* time :
+           {"1000000000000", "1700000012345", "9999999999999", "0999999999999"}) {
+        const std::string tag = std::string("{fp:") + index + "}";
+        Check(IssuedDocument(tag, uuid, time));
+        ++documents;
+      }
+    }
+  }
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  // Five of the nine indices and three of the four times are right.
+  if (internal::HasAvx2()) {
+    EXPECT_EQ(issued_, 5 * 2 * 3);
+  }
+#endif
+  EXPECT_EQ(documents, 9 * 2 * 4);
+  for (const char* index : {"0", "42", "255", "9876", "65535"}) {
+    ForEachSingleByteEdit(IssuedDocument(std::string("{fp:") + index + "}",
+                                         "12345678-9abc-def0-0fed-cba987654321", "1234567890123"),
+                          [this](const std::string& text) { CheckIssued(memory_.AtEnd(text)); });
+  }
+}
+
+// Every place's digits are weighed: each value of each.
+TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
+  std::mt19937_64 random(7);
+  for (unsigned index = 0; index <= 65535; ++index) {
+    const std::uint64_t time = 1'000'000'000'000 + random() % 9'000'000'000'000;
+    const std::string text =
+        IssuedDocument("{fp:" + std::to_string(index) + "}", "12345678-9abc-def0-0fed-cba987654321",
+                       std::to_string(time));
+    const std::string_view json = memory_.AtStart(text);
+    CheckIssued(json);
+    ASSERT_TRUE(ParseClaimGrant(json, scratch_, grant_)) << text;
+    ASSERT_EQ(grant_.execution_id.partition().index, index);
+    ASSERT_EQ(grant_.expires_at_ms, time);
+    ASSERT_EQ(grant_.partition().partition.index, index);
+  }
 }
 
 // Where the shortcut expects an end, a text may hold what looks like one.
