@@ -39,6 +39,10 @@ GrantJsonResult ParseAnyClaimGrant(std::string_view json, JsonScratch& scratch,
 // answer is yes.
 #ifdef FFGRANT_HAS_AVX2_PATHS
 FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept;
+
+// ParseClaimGrant on machines with AVX2.
+FFGRANT_AVX2 GrantJsonResult ParseClaimGrantAvx2(std::string_view json, JsonScratch& scratch,
+                                                 ClaimGrantView& out) noexcept;
 #endif
 
 }  // namespace ffgrant::internal

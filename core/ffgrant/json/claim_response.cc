@@ -273,8 +273,8 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
 GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  if (internal::HasAvx2() && internal::ParseIssuedGrantAvx2(json, out)) [[likely]]
-    return {};
+  if (internal::HasAvx2()) [[likely]]
+    return internal::ParseClaimGrantAvx2(json, scratch, out);
 #endif
   return internal::ParseAnyClaimGrant(json, scratch, out);
 }

@@ -135,6 +135,13 @@ FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& ou
   return true;
 }
 
+FFGRANT_AVX2 GrantJsonResult ParseClaimGrantAvx2(std::string_view json, JsonScratch& scratch,
+                                                 ClaimGrantView& out) noexcept {
+  if (ParseIssuedGrantAvx2(json, out)) [[likely]]
+    return {};
+  return ParseAnyClaimGrant(json, scratch, out);
+}
+
 }  // namespace ffgrant::internal
 
 #endif  // FFGRANT_HAS_AVX2_PATHS
