@@ -32,24 +32,44 @@ inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'f', 'p', ':'), 0xFFFFFFFF, 4, PartitionFamily::kFlow},
 };
 
+// Of the last six bytes of a key, the very last one topmost: those that hold an
+// index of so many digits, and the brace.
+inline constexpr std::uint64_t kIndexAndBrace[8] = {0xFF'00'00'00'00'00,
+                                                    0xFF'FF'00'00'00'00,
+                                                    0xFF'FF'FF'00'00'00,
+                                                    0xFF'FF'FF'FF'00'00,
+                                                    0xFF'FF'FF'FF'FF'00,
+                                                    0xFF'FF'FF'FF'FF'FF,
+                                                    0,
+                                                    0};
+
 // True if `text` is canonical. No loop and one branch on the outcome, since
 // with keys of many families and lengths each further branch is mispredicted.
 inline bool ParseCanonicalPartitionKey(std::string_view text, Partition& partition) noexcept {
   // `{b:0}` to `{fp:65535}`.
-  if (text.size() - 5 > kMaxPartitionTagSize - 5) return false;
-  const char* const end = text.data() + text.size();
-  const std::uint32_t head = Load32(text.data());
+  const std::size_t size = text.size();
+  if (size - 5 > kMaxPartitionTagSize - 5) return false;
+  const char* const p = text.data();
+  const std::uint32_t head = Load32(p);
   const PartitionKeyHead& expected = kPartitionKeyHeads[head >> 9 & 3];
-  // The last bytes of the key, at most 8, the very last one topmost. Two loads
-  // that overlap when the key is shorter than 8 bytes stay inside of it.
-  const std::size_t back = text.size() < 8 ? text.size() : 8;
+  // A key of five bytes has one digit: what stands before the last four bytes
+  // does not matter then, but must be there.
+  const std::size_t before_last_four = size - 6 + (size < 6 ? 1 : 0);
   const std::uint64_t tail =
-      std::uint64_t{Load32(end - 4)} << 32 | std::uint64_t{Load32(end - back)} << (64 - 8 * back);
-  const unsigned digits = static_cast<unsigned>(text.size()) - 1 - expected.size;
-  const bool index_ok = ParseCanonicalIndex(tail >> (56 - 8 * digits), digits, partition.index);
+      std::uint64_t{Load32(p + size - 4)} << 16 | Load16(p + before_last_four);
+  const std::size_t digits = size - 1 - expected.size;
+  // Digits less '0', zeros before the first; a zero for the brace.
+  const std::uint64_t values = (tail ^ 0x7D'30'30'30'30'30) & kIndexAndBrace[digits];
+  const std::uint64_t not_a_digit = ((values + 0x7F'76'76'76'76'76) | values) & 0x808080808080;
+  // The last four: to pairs, then to one number.
+  const auto low = static_cast<std::uint32_t>(values >> 8);
+  const std::uint32_t pairs = (low * 10 + (low >> 8)) & 0x00FF00FFu;
+  const std::uint32_t number =
+      static_cast<std::uint32_t>(values & 0xFF) * 10000 + (pairs * (100 << 16 | 1) >> 16);
   partition.family = expected.family;
-  const std::uint64_t wrong = ((head & expected.mask) ^ expected.text) | (tail >> 56 ^ '}');
-  return index_ok & (wrong == 0);
+  partition.index = static_cast<std::uint16_t>(number);
+  return (((head & expected.mask) ^ expected.text) | not_a_digit) == 0 &&
+         number >= kLeastIndex[digits] && number <= 65535;
 }
 
 }  // namespace ffgrant::internal

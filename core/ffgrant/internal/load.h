@@ -14,6 +14,12 @@ namespace ffgrant::internal {
 static_assert(std::endian::native == std::endian::little,
               "ffgrant reads words as little-endian and is tested on such machines only");
 
+inline std::uint16_t Load16(const char* p) noexcept {
+  std::uint16_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
 inline std::uint32_t Load32(const char* p) noexcept {
   std::uint32_t word;
   std::memcpy(&word, p, sizeof word);
