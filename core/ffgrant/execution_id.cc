@@ -7,6 +7,7 @@
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/index_text.h"
 #include "ffgrant/internal/load.h"
@@ -162,11 +163,16 @@ WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<ch
 
 MintedExecutionId::MintedExecutionId(std::uint16_t partition_index, const Uuid& uuid) noexcept
     : uuid_(uuid) {
-  const PartitionTag tag(Partition{PartitionFamily::kExecution, partition_index});
-  std::memcpy(bytes_, tag.view().data(), tag.view().size());
-  bytes_[tag.view().size()] = ':';
-  internal::WriteCanonicalUuid(uuid, bytes_ + tag.view().size() + 1);
-  size_ = static_cast<std::uint8_t>(tag.view().size() + 1 + kUuidTextSize);
+  unsigned digits;
+  const std::uint64_t index_text = internal::DigitsOfIndex(partition_index, digits);
+  // Eight bytes whatever the number of digits; the uuid then covers the rest.
+  const std::uint64_t tag_end = index_text | std::uint64_t{internal::Word32('}', ':', '\0', '\0')}
+                                                 << (8 * digits);
+  std::memcpy(bytes_, kTagBegin.data(), kTagBegin.size());
+  std::memcpy(bytes_ + kTagBegin.size(), &tag_end, sizeof tag_end);
+  const std::size_t uuid_begin = kTagBegin.size() + digits + kTagEnd.size();
+  internal::WriteCanonicalUuid(uuid, bytes_ + uuid_begin);
+  size_ = static_cast<std::uint8_t>(uuid_begin + kUuidTextSize);
   index_ = partition_index;
 }
 

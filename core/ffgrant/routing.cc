@@ -2,6 +2,9 @@
 
 #include "ffgrant/routing.h"
 
+#include <optional>
+#include <utility>
+
 #include "ffgrant/crc16.h"
 #include "ffgrant/uuid_generator.h"
 
@@ -26,7 +29,9 @@ class Crc16Partitioner final : public LanePartitioner {
 std::optional<MintedExecutionId> Mint(const std::optional<Partition>& partition,
                                       const Uuid& uuid) noexcept {
   if (!partition) return std::nullopt;
-  return MintedExecutionId(partition->index, uuid);
+  // Made where it is to be: a copy's wide loads would wait for the narrow stores
+  // before them.
+  return std::optional<MintedExecutionId>(std::in_place, partition->index, uuid);
 }
 
 }  // namespace

@@ -41,6 +41,18 @@ constexpr unsigned DigitCount(std::uint64_t value) noexcept {
   return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
 }
 
+// The digits of a u16, the first one lowest, zeros above; `count` is how many.
+// Without a branch: one on their number is mispredicted when that varies.
+inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcept {
+  const auto pair = [](unsigned number) {
+    return std::uint64_t{Load16(kDigitPairs.data() + 2 * number)};
+  };
+  count = 1u + (value >= 10) + (value >= 100) + (value >= 1000) + (value >= 10000);
+  const std::uint64_t all_five =
+      ('0' + value / 10000u) | pair(value / 100u % 100u) << 8 | pair(value % 100u) << 24;
+  return all_five >> (8 * (5 - count));
+}
+
 // Writes `value`, which has `digits` digits; returns the end.
 inline char* WriteDigits(char* to, std::uint64_t value, unsigned digits) noexcept {
   const auto put_pair = [](char* at, std::uint32_t pair) {
