@@ -12,6 +12,8 @@
 #include <string_view>
 
 #include "ffgrant/execution_id.h"
+#include "ffgrant/internal/canonical_execution_id.h"
+#include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/partition_key.h"
 #include "ffgrant/testing/naive_execution_id.h"
 #include "ffgrant/testing/naive_uuid.h"
@@ -106,6 +108,26 @@ std::string NaiveErrorText(const ExecutionIdResult& result) {
       return "execution_id UUID suffix has uppercase digits: " + payload;
   }
   return "?";
+}
+
+// The ways to read a canonical id, of which a machine takes one.
+void CheckCanonicalPaths(std::string_view text, const ExecutionIdResult& strict) {
+  const auto check = [&](std::string_view path, bool canonical, std::uint16_t index,
+                         const Uuid& uuid) {
+    if (canonical != static_cast<bool>(strict) ||
+        (canonical && (index != strict.id.partition().index || uuid != strict.id.uuid()))) {
+      Fail(path, text, Shown(strict));
+    }
+  };
+  std::uint16_t index = 0;
+  Uuid uuid;
+  const bool portable = internal::ParseCanonicalExecutionId(text, index, uuid);
+  check("the portable path", portable, index, uuid);
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (!internal::HasAvx2()) return;
+  const bool avx2 = internal::ParseCanonicalExecutionIdAvx2(text, index, uuid);
+  check("the AVX2 path", avx2, index, uuid);
+#endif
 }
 
 void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict) {
@@ -216,6 +238,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CheckWrite("error text", text, NaiveErrorText(strict), size * 7,
                [&](std::span<char> out) { return FormatExecutionIdError(strict, out); });
   }
+  CheckCanonicalPaths(input.at_page_end(), strict);
   CheckUuid(input.at_page_end());
   const std::size_t tag_end = text.find("}:");
   if (tag_end != std::string_view::npos) CheckUuid(input.at_page_end().substr(tag_end + 2));
