@@ -10,7 +10,7 @@ from pathlib import Path
 from jobs import build
 
 
-def _first_line(command):
+def first_line(command):
     try:
         done = subprocess.run(command, cwd=build.ROOT, stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, check=True)
@@ -62,11 +62,20 @@ def library_version(cache, name):
 
 
 def revision():
-    text = _first_line(["git", "rev-parse", "--short=12", "HEAD"])
+    text = first_line(["git", "rev-parse", "--short=12", "HEAD"])
     if not text:
         return "unknown"
-    changed = _first_line(["git", "status", "--porcelain", "--untracked-files=no"])
+    changed = first_line(["git", "status", "--porcelain", "--untracked-files=no"])
     return text + (" with uncommitted changes" if changed else "")
+
+
+def basic():
+    """Pairs (what, text) that no build has a say in."""
+    return [
+        ("CPU", f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores to use"),
+        ("system", f"{_operating_system()}, kernel {platform.release()}, {platform.machine()}"),
+        ("revision", revision()),
+    ]
 
 
 def describe(preset, contexts):
@@ -81,7 +90,7 @@ def describe(preset, contexts):
         ("CPU", f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores to use"),
         ("system", f"{_operating_system()}, kernel {platform.release()}, {platform.machine()}"),
         ("transparent huge pages", transparent_huge_pages()),
-        ("compiler", _first_line([cache.get("CMAKE_CXX_COMPILER", "c++"), "--version"])),
+        ("compiler", first_line([cache.get("CMAKE_CXX_COMPILER", "c++"), "--version"])),
         ("flags", f"{flags} ({build_type})"),
         ("libraries", ", ".join(f"{label} {library_version(cache, name)}" for label, name in (
             ("simdjson", "simdjson"), ("Abseil", "absl"), ("Google Benchmark", "benchmark")))),

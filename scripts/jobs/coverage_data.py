@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what `llvm-cov export` wrote: lines, branches and MC/DC conditions by place in the source.
+
+Code of a header is compiled into many objects, and a template once for each of its arguments.
+llvm-cov's own totals count instantiations, or take the best one. Here a place in the source
+counts once, and is covered if any instantiation covers it. A condition that is a constant in
+every instantiation is no branch.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+
+_CODE, _BRANCHES = 0, (4, 6)  # kinds of regions: code, branch, branch within an MC/DC decision
+
+
+@dataclass
+class Branch:
+    """A condition at a place: how often it came out true and false."""
+    true: int = 0
+    false: int = 0
+    constant: bool = True  # in all instantiations so far
+    executed: bool = False
+
+
+@dataclass
+class File:
+    lines: dict = field(default_factory=dict)  # line -> times executed
+    branches: dict = field(default_factory=dict)  # (line, column, end line, end column) -> Branch
+    independent: dict = field(default_factory=dict)  # the same -> was shown to decide by itself
+    functions: dict = field(default_factory=dict)  # (first line, last line) -> times executed
+
+    def leave_out_defaulted(self, text):
+        """Leaves out the comparisons that the compiler writes: `= default` has no conditions."""
+        lines = text.splitlines()
+        for places in (self.branches, self.independent):
+            for place in [p for p in places
+                          if lines[p[2] - 1][:p[3] - 1].endswith("default")]:
+                del places[place]
+
+    def sides(self):
+        """(place, "true" or "false", times) of each side of each branch."""
+        for place, branch in sorted(self.branches.items()):
+            if not (branch.constant and branch.executed):
+                yield place, "true", branch.true
+                yield place, "false", branch.false
+
+    def conditions(self):
+        """(place, decides by itself) of each condition of a decision of several."""
+        for place, independent in sorted(self.independent.items()):
+            branch = self.branches.get(place)
+            if not (branch and branch.constant and branch.executed):
+                yield place, independent
+
+
+def _line_counts(segments):
+    """line -> count of the lines with code, as llvm-cov counts them."""
+    counts, active, by_line = {}, None, {}
+    for segment in segments:
+        by_line.setdefault(segment[0], []).append(segment)
+    if not segments:
+        return counts
+    for line in range(segments[0][0], segments[-1][0] + 1):
+        here = by_line.get(line, [])
+        starts = [s for s in here if s[3] and s[4] and not s[5]]
+        skipped = bool(here) and not here[0][3] and here[0][4]
+        mapped = (not skipped and ((active is not None and active[3]) or starts)) or \
+            any(s[3] and s[4] for s in here)
+        if mapped:
+            counts[line] = max([active[2] if active is not None and active[3] else 0]
+                               + [s[2] for s in starts])
+        if here:
+            active = here[-1]
+    return counts
+
+
+def _count_at(regions, place):
+    """How often the innermost region around a place was executed."""
+    best = None
+    for begin_line, begin, end_line, end, count, *_ in regions:
+        if (begin_line, begin) <= place < (end_line, end):
+            if best is None or (begin_line, begin) >= best[0]:
+                best = ((begin_line, begin), count)
+    return best[1] if best else 0
+
+
+def _without_constants(independent, count):
+    """A decision's conditions without constant ones, which llvm-cov lists here as not shown, but
+    not among the branches. Where it could be one or another, what holds in all cases."""
+    missing = len(independent) - count
+    if missing <= 0:
+        return independent
+    kept = [[value for i, value in enumerate(independent) if i not in chosen]
+            for chosen in itertools.combinations(
+                [i for i, value in enumerate(independent) if not value], missing)]
+    return [all(values) for values in zip(*kept)]
+
+
+def _add_function(files, function):
+    file = files.get(function["filenames"][0])
+    if file is None:
+        return
+    regions = [r for r in function["regions"] if r[7] == _CODE and r[5] == 0]
+    if regions:
+        span = (regions[0][0], regions[0][2])
+        file.functions[span] = file.functions.get(span, 0) + function["count"]
+    conditions = []
+    for branch in function.get("branches", ()):
+        if branch[6] != 0 or branch[8] not in _BRANCHES:
+            continue
+        place, taken, not_taken = tuple(branch[:4]), branch[4], branch[5]
+        conditions.append(place)
+        seen = file.branches.setdefault(place, Branch())
+        seen.true += taken
+        seen.false += not_taken
+        if _count_at(regions, place[:2]):
+            seen.executed = True
+            seen.constant = seen.constant and taken == not_taken == 0
+    for record in function.get("mcdc_records", ()):
+        begin, end = tuple(record[:2]), tuple(record[2:4])
+        inside = sorted(place for place in set(conditions)
+                        if begin <= place[:2] and place[2:] <= end)
+        for place, independent in zip(inside, _without_constants(record[-1], len(inside))):
+            file.independent[place] = file.independent.get(place, False) or independent
+
+
+def read_export(document, names):
+    """names: file name in the export -> name to use; other files are left out. Returns
+    name -> File."""
+    files, by_name = {}, {}
+    for data in document["data"]:
+        for entry in data["files"]:
+            if entry["filename"] in names:
+                file = files.setdefault(entry["filename"], File())
+                by_name[names[entry["filename"]]] = file
+                for line, count in _line_counts(entry["segments"]).items():
+                    file.lines[line] = file.lines.get(line, 0) + count
+        for function in data["functions"]:
+            _add_function(files, function)
+    return by_name
