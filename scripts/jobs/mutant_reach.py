@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which fuzz targets fit a mutant: those that execute the place where it is.
+
+Found out by running each target on the unchanged sources from an empty corpus, compiled with
+source-based coverage.
+"""
+
+import json
+
+from jobs import coverage_data, mutant_tree
+from jobs.mutant_tree import REACH, TreeError
+
+_TOOLS = "-19"
+MOST = 4  # targets that a mutant is given
+
+
+def _export(children, tree, binary, profile):
+    merged = profile.with_suffix(".profdata")
+    output = tree.directory / "export.json"
+    for command in (
+            [f"llvm-profdata{_TOOLS}", "merge", "-sparse", str(profile), "-o", str(merged)],
+            ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", f"llvm-cov{_TOOLS}", "export",
+             f"-instr-profile={merged}", str(binary)]):
+        status, _, _ = children.run(command, cwd=tree.directory, output=output)
+        if status != 0:
+            raise TreeError(f"{command[0]} failed with status {status}")
+    return json.loads(output.read_text(encoding="utf-8", errors="replace"))
+
+
+def measure(children, tree, targets, seconds, say):
+    """target name -> file -> line -> whether it was executed."""
+    tree.configure(REACH)
+    say("reach: building")
+    tree.build_original(REACH, [target.name for target in targets])
+    fuzzing, reached = tree.fuzzing(REACH), {}
+    prefix = str(tree.source / "core" / "ffgrant") + "/"
+    for target in targets:
+        say(f"reach: {target.name}, {seconds} s")
+        profile = tree.directory / f"{target.name}.profraw"
+        profile.unlink(missing_ok=True)
+        run = fuzzing.run(target, 1, seconds, {"LLVM_PROFILE_FILE": str(profile)})
+        if run.killed or not profile.exists():
+            raise TreeError(f"{target.name} fails on the unchanged sources: {run.how} {run.note}")
+        document = _export(children, tree, tree.build_directory(REACH) / "fuzz" / target.name,
+                           profile)
+        names = {entry["filename"]: entry["filename"][len(prefix):]
+                 for data in document["data"] for entry in data["files"]
+                 if entry["filename"].startswith(prefix)}
+        reached[target.name] = {
+            name: {line: count > 0 for line, count in file.lines.items()}
+            for name, file in coverage_data.read_export(document, names).items()}
+    return reached
+
+
+def load_or_measure(children, tree, targets, seconds, state, say):
+    """The Reach of targets, kept in a file for as long as nothing changes."""
+    path = mutant_tree.ROOT / "reach.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    if kept.get("state") != state:
+        kept = {"state": state, "reached": measure(children, tree, targets, seconds, say)}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+        kept = json.loads(path.read_text(encoding="utf-8"))  # its keys are texts
+    return Reach({target: {file: {int(line): hit for line, hit in lines.items()}
+                           for file, lines in files.items()}
+                  for target, files in kept["reached"].items()})
+
+
+def _is_evaluated_early(head):
+    return any(word in head for word in ("constexpr", "consteval", "constinit"))
+
+
+def _executed(lines, first, last):
+    return any(lines.get(line, False) for line in range(first, last + 1))
+
+
+class Reach:
+    """target name -> file -> line -> whether it was executed, and what follows from it."""
+
+    def __init__(self, reached):
+        self._reached = reached
+        self._total = {name: sum(sum(lines.values()) for lines in files.values())
+                       for name, files in reached.items()}
+
+    def fitting(self, mutant, original):
+        """Names of the targets that fit, those that execute the least of everything first, as they
+        know the place best; MOST of them at most, which can only make the grade worse.
+
+        A target fits if it executes the mutant's line or, of a line that is no code (or may be
+        evaluated by the compiler), something in the same file; of a file without any code, each.
+        """
+        here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
+        names = [name for name, lines in here.items()
+                 if _executed(lines, mutant.line, mutant.line)]
+        if not names:
+            known = any(mutant.line in lines for lines in here.values())
+            head = original.splitlines()[mutant.lines[0] - 1:mutant.line]
+            # The head of a template or function may take several lines.
+            if known and not _is_evaluated_early(" ".join(head[:3])):
+                return []
+            names = [name for name, lines in here.items() if any(lines.values())]
+            if not names and not any(here.values()):
+                names = list(here)
+        return sorted(names, key=lambda name: (self._total[name], name))[:MOST]
