@@ -231,10 +231,11 @@ bool ReadObject(std::span<const NaiveField> fields, NaiveJsonReader& reader,
 
 bool ReadPositional(std::span<const NaiveField> fields, NaiveJsonReader& reader,
                     std::vector<NaiveValue>* values) {
+  const std::string_view outer = reader.member();
   char next;
   reader.Advance();
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const MemberScope first_scope(i == 0 ? fields[i].name : "", reader);
+    const MemberScope first_scope(i == 0 ? fields[i].name : outer, reader);
     if (!reader.Peek(&next)) return false;
     if (next == ']') {
       if (fields[i].has_default) continue;
@@ -245,7 +246,7 @@ bool ReadPositional(std::span<const NaiveField> fields, NaiveJsonReader& reader,
     const MemberScope scope(fields[i].name, reader);
     if (!reader.Peek(&next)) return false;
     if (next == ']') {
-      reader.set_member("");
+      reader.set_member(outer);
       return reader.FailHere(JsonError::kUnexpectedByte);
     }
     if (!ReadValue(fields[i], reader, &(*values)[i])) return false;

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Values, chosen by the input, written and read back (contract 3 - 5): every
+// DTO's JSON is byte for byte what plain concatenation makes, the parser and
+// the naive decoder give the values back, published sizes hold, and a buffer
+// that is too short is left alone. The same for key names. Owning grants keep
+// what they were given.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/grant.h"
+#include "ffgrant/json/claim_request.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/error_body.h"
+#include "ffgrant/json/lease_results.h"
+#include "ffgrant/json/partition_config.h"
+#include "ffgrant/json/reclaim_request.h"
+#include "ffgrant/json/reclaim_response.h"
+#include "ffgrant/testing/naive_partition_key.h"
+#include "harness/allocation_trap.h"
+#include "harness/choices.h"
+#include "harness/engine.h"
+#include "harness/failure.h"
+#include "harness/json_check.h"
+#include "harness/key_name_check.h"
+#include "harness/observations.h"
+#include "harness/text_mutation.h"
+#include "harness/value_choices.h"
+#include "harness/write_check.h"
+#include "oracles/naive_dtos.h"
+#include "oracles/naive_json_writer.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+// A writer that must refuse: nothing is written, whatever the buffer.
+template <class Write>
+void CheckRefused(std::string_view json, std::size_t room, Write write) {
+  std::string buffer(room, '\xA5');
+  const std::span<char> out(buffer);
+  const WriteResult result = WithoutAllocation(json, [&] { return write(out); });
+  if (result != WriteResult{0, WriteError::kInvalidUtf8} || buffer != std::string(room, '\xA5')) {
+    Fail("a text that is not UTF-8", json, "invalid_utf8", ErrorName(result.error));
+  }
+}
+
+template <class View, class Parse, class Write>
+void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse, Write write) {
+  const std::string json = NaiveJson(view);
+  const auto write_view = [&](std::span<char> out) noexcept { return write(view, out); };
+  Observe(json);
+  if (!NaiveIsUtf8(json)) {
+    CheckRefused(json, 0, write_view);
+    CheckRefused(json, json.size() + 1, write_view);
+    return;
+  }
+  CheckWrite("serialize", json, json, values.choices().Word(), write_view);
+  // Every length costs its square: seldom, and not of long documents.
+  if (json.size() < 400 && values.choices().Below(64) == 63) {
+    for (std::size_t room = 0; room < json.size(); ++room) {
+      CheckWriteInto(room, "serialize", json, json, write_view);
+    }
+  }
+  const NaiveDocument document = NaiveDecode(dto, json);
+  if (!document.result || !Holds(document, view)) {
+    Fail("the naive decoder reads something else", json, Shown(document.result));
+  }
+  const View again =
+      CheckParse("parse again", json, document, View{}, ScratchFor(json.size()), parse);
+  if (!(again == view)) Fail("parsed again", json);
+}
+
+ClaimResponseView SomeClaimResponse(ValueChoices& values) {
+  ClaimResponseView view;
+  view.execution_id = values.Text();
+  view.partition_key = values.Text();
+  view.grant_key = values.Text();
+  view.expires_at_ms = values.U64();
+  return view;
+}
+
+ReclaimResponseView SomeReclaimResponse(ValueChoices& values) {
+  switch (values.choices().Below(3)) {
+    case 0: {
+      const ClaimResponseView grant = SomeClaimResponse(values);
+      return ReclaimGrantedView{grant, values.Text()};
+    }
+    case 1: {
+      const std::string_view id = values.Text();
+      return NotReclaimableView{id, values.Text()};
+    }
+    default: {
+      const std::string_view id = values.Text();
+      return ReclaimCapExceededView{id, values.U32()};
+    }
+  }
+}
+
+RevokeLeaseResultView SomeRevokeResult(ValueChoices& values) {
+  if (values.choices().OneIn(2)) return AlreadySatisfiedView{values.Text()};
+  const std::string_view id = values.Text();
+  return RevokedView{id, values.Text()};
+}
+
+ClaimedView SomeClaimed(ValueChoices& values) {
+  ClaimedView view;
+  view.execution_id = values.Id();
+  view.lease_id.uuid = values.SomeUuid();
+  view.lease_epoch.value = values.U64();
+  view.attempt_index.value = values.U32();
+  view.attempt_id.uuid = values.SomeUuid();
+  view.attempt_type = static_cast<AttemptType>(values.choices().Below(5));
+  view.lease_expires_at.value = values.I64();
+  view.handle.backend = static_cast<HandleBackend>(values.choices().Below(3));
+  view.handle.kind = static_cast<HandleKind>(values.choices().Below(4));
+  view.handle.opaque = values.Bytes();
+  return view;
+}
+
+void CheckClaimResponse(ValueChoices& values) {
+  const ClaimResponseView view = SomeClaimResponse(values);
+  CheckDto(NaiveDto::kClaimResponse, view, values, ParseClaimResponse, SerializeClaimResponse);
+  if (NaiveJson(view).size() > MaxClaimResponseJsonSize(view))
+    Fail("maximum size", NaiveJson(view));
+}
+
+void CheckRequests(ValueChoices& values, bool reclaim) {
+  if (!reclaim) {
+    ClaimRequestView view;
+    view.lane_id = values.Text();
+    view.worker_instance_id = values.Text();
+    view.capabilities = values.Texts();
+    view.grant_ttl_ms = values.U64();
+    CheckDto(NaiveDto::kClaimRequest, view, values, ParseClaimRequest, SerializeClaimRequest);
+    return;
+  }
+  ReclaimRequestView view;
+  view.worker_id = values.Text();
+  view.worker_instance_id = values.Text();
+  view.lane_id = values.Text();
+  view.capability_hash = values.OptionalText();
+  view.grant_ttl_ms = values.U64();
+  view.route_snapshot_json = values.OptionalText();
+  view.admission_summary = values.OptionalText();
+  view.worker_capabilities = values.Texts();
+  CheckDto(NaiveDto::kReclaimRequest, view, values, ParseReclaimRequest, SerializeReclaimRequest);
+}
+
+void CheckErrorBody(ValueChoices& values) {
+  ErrorBodyView view;
+  view.error = values.Text();
+  view.kind = values.OptionalText();
+  const std::uint32_t retryable = values.choices().Below(3);
+  if (retryable != 0) view.retryable = retryable == 1;
+  CheckDto(NaiveDto::kErrorBody, view, values, ParseErrorBody, SerializeErrorBody);
+}
+
+void CheckNumbers(ValueChoices& values) {
+  const PartitionConfig config = {values.U16(), values.U16(), values.U16()};
+  CheckDto(NaiveDto::kPartitionConfig, config, values, ParsePartitionConfig,
+           SerializePartitionConfig);
+  const RenewLeaseResult renewed = {{values.I64()}};
+  CheckDto(NaiveDto::kRenewLeaseResult, renewed, values, ParseRenewLeaseResult,
+           SerializeRenewLeaseResult);
+  LeaseFence fence;
+  fence.lease_id.uuid = values.SomeUuid();
+  fence.lease_epoch.value = values.U64();
+  fence.attempt_id.uuid = values.SomeUuid();
+  CheckDto(NaiveDto::kLeaseFence, fence, values, ParseLeaseFence, SerializeLeaseFence);
+}
+
+// --- grants ---
+
+// An owning grant of a view keeps its texts, and room for them.
+template <class Grant, class View>
+void CheckOwned(const View& view, std::string_view partition_key) {
+  Grant grant(view);
+  if (grant.view() != view) Fail("owning grant", partition_key);
+  for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+    const PartitionKeyResult expected = testing::NaiveParsePartitionKey(partition_key, mode);
+    if (grant.partition(mode) != expected || view.partition(mode) != expected) {
+      Fail("partition of a grant", partition_key);
+    }
+  }
+  const Grant same = grant;
+  WithoutAllocation(partition_key, [&] {
+    grant.assign(view);
+    return true;
+  });
+  if (!(grant == same) || grant.view() != view) Fail("owning grant, assigned", partition_key);
+}
+
+void CheckGrants(ValueChoices& values) {
+  const ExecutionIdView id = values.Id();
+  const std::string_view partition_key = values.Text();
+  const std::string_view grant_key = values.Text();
+  const ClaimGrantView claim = {id, partition_key, grant_key, values.U64()};
+  const LaneIdView lane = LaneIdView::Unchecked(values.Text());
+  CheckOwned<ClaimGrant>(claim, partition_key);
+  CheckOwned<ResumeGrant>(ResumeGrantView{claim, lane}, partition_key);
+  CheckOwned<ReclaimGrant>(ReclaimGrantView{claim, lane}, partition_key);
+
+  const std::string json =
+      NaiveJson(ClaimResponseView{id.text(), partition_key, grant_key, claim.expires_at_ms});
+  const auto write = [&](std::span<char> out) noexcept { return SerializeClaimGrant(claim, out); };
+  if (NaiveIsUtf8(json)) {
+    CheckWrite("serialize grant", json, json, values.choices().Word(), write);
+  } else {
+    CheckRefused(json, json.size(), write);
+  }
+  Observe(json);
+}
+
+void CheckSubject(ValueChoices& values) {
+  switch (values.choices().Below(10)) {
+    case 0:
+    case 1:
+      return CheckClaimResponse(values);
+    case 2:
+      return CheckRequests(values, false);
+    case 3:
+      return CheckRequests(values, true);
+    case 4:
+      return CheckDto(NaiveDto::kReclaimResponse, SomeReclaimResponse(values), values,
+                      ParseReclaimResponse, SerializeReclaimResponse);
+    case 5:
+      return CheckErrorBody(values);
+    case 6:
+      return CheckDto(NaiveDto::kRevokeLeaseResult, SomeRevokeResult(values), values,
+                      ParseRevokeLeaseResult, SerializeRevokeLeaseResult);
+    case 7:
+      CheckDto(NaiveDto::kClaimedResult, SomeClaimed(values), values, ParseClaimedResult,
+               SerializeClaimedResult);
+      return CheckNumbers(values);
+    case 8:
+      return CheckGrants(values);
+    default:
+      return CheckKeyNames(values);
+  }
+}
+
+void Generate(Random& random, TextBuffer& text) {
+  for (std::size_t size = 16 + random.Below(200); size > 0; --size) {
+    text.Append(static_cast<char>(random.Below(random.OneIn(4) ? 4 : 256)));
+  }
+}
+
+constexpr TextGrammar kGrammar = {Generate, {}, "\x01\x02\x03\x04\x08\x10\x20\x3F\x7F\x80\xFF"};
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+using namespace ffgrant;
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Choices choices(data, size);
+  ValueChoices values(choices);
+  CheckSubject(values);
+  return 0;
+}
+
+FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Valkey's key names (contract 3) against concatenation.
+
+#ifndef FFGRANT_FUZZ_HARNESS_KEY_NAME_CHECK_H_
+#define FFGRANT_FUZZ_HARNESS_KEY_NAME_CHECK_H_
+
+#include "harness/value_choices.h"
+
+namespace ffgrant::fuzz {
+
+// Chooses the parts and one kind of key, and checks all roles of that kind.
+void CheckKeyNames(ValueChoices& values);
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_KEY_NAME_CHECK_H_

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Values of the DTOs' members, chosen by a fuzzer's bytes.
+
+#ifndef FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_
+#define FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/json/string_list.h"
+#include "ffgrant/partition.h"
+#include "ffgrant/uuid.h"
+#include "harness/choices.h"
+
+namespace ffgrant::fuzz {
+
+// What it returns lives as long as it does.
+class ValueChoices {
+ public:
+  explicit ValueChoices(Choices& choices) : choices_(choices) {}
+
+  Choices& choices() { return choices_; }
+
+  // Words of the path, or any mix of bytes that JSON writes in different ways;
+  // seldom one that is not UTF-8.
+  std::string_view Text();
+  std::optional<std::string_view> OptionalText();
+  StringList Texts();
+  // Printable: what a checked lane or a name consists of.
+  std::string_view Name(std::size_t max_size);
+  std::string_view Bytes();
+  Uuid SomeUuid();
+  // Accepted by the lenient parser, in any spelling, mostly canonical.
+  ExecutionIdView Id();
+  Partition SomePartition();
+
+  // Often at a limit.
+  std::uint64_t U64();
+  std::uint32_t U32() { return static_cast<std::uint32_t>(U64()); }
+  std::uint16_t U16() { return static_cast<std::uint16_t>(U64()); }
+  std::int64_t I64() { return static_cast<std::int64_t>(U64()); }
+
+ private:
+  std::string_view Keep(std::string text) { return texts_.emplace_back(std::move(text)); }
+  std::string IdText(bool canonical);
+  std::string Mixed();
+
+  Choices& choices_;
+  std::deque<std::string> texts_;
+  std::deque<std::vector<std::string_view>> lists_;
+};
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_
