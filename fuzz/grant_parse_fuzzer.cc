@@ -46,7 +46,7 @@ const ClaimResponseView kUntouched = {"id", "key", "grant", 42};
 // Of bytes that JSON needs no escape for.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
-                     [](char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; });
+                     [](char c) { return c >= 0x20 && c != '"' && c != '\\'; });
 }
 
 void CheckCanonical(std::string_view json, const NaiveDocument& expected,
