@@ -221,16 +221,53 @@ class Generator {
   }
 
   std::string Number(const NaiveField& field) {
-    switch (random_.Below(4)) {
+    std::uint64_t number = (random_.Next() >> random_.Below(64)) & field.max;
+    switch (random_.Below(8)) {
       case 0:
         return std::to_string(field.max - random_.Below(2));
       case 1:
         return std::to_string(random_.Below(2));
       case 2:
+      case 3:
         return "1700000000000";
+      case 4:  // where a number gets a digit more
+        number = 1;
+        for (std::size_t zeros = random_.Below(20); zeros > 0; --zeros) number *= 10;
+        number -= random_.Below(2);
+        break;
       default:
-        return std::to_string((random_.Next() >> random_.Below(64)) & field.max);
+        break;
     }
+    if (FaultHere(4)) return WrongNumber(random_.OneIn(4) ? number : field.max);
+    return std::to_string(number);
+  }
+
+  // Nearly `number`, which may be a limit: a few more, or no integer.
+  std::string WrongNumber(std::uint64_t number) {
+    std::string digits = std::to_string(number);
+    constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};
+    constexpr std::string_view kInFront[] = {"-", "0", "+", "00", "-0"};
+    switch (random_.Below(4)) {
+      case 0:
+        return digits + Copied(OneOf(random_, kBehind));
+      case 1:
+        return Copied(OneOf(random_, kInFront)) + digits;
+      default:
+        for (std::size_t more = 1 + random_.Below(6); more > 0; --more) Increment(digits);
+        return digits;
+    }
+  }
+
+  // In decimal, however long.
+  static void Increment(std::string& digits) {
+    for (std::size_t i = digits.size(); i > 0; --i) {
+      if (digits[i - 1] != '9') {
+        ++digits[i - 1];
+        return;
+      }
+      digits[i - 1] = '0';
+    }
+    digits.insert(0, "1");
   }
 
   std::string List(const NaiveField& field) {

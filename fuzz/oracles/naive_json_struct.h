@@ -46,8 +46,8 @@ struct NaiveField {
   NaiveKind kind = NaiveKind::kText;
   bool has_default = false;
   std::uint64_t max = 0;
-  std::span<const std::string_view> names;
-  std::span<const NaiveField> fields;
+  std::span<const std::string_view> names = {};
+  std::span<const NaiveField> fields = {};
 };
 
 struct NaiveValue {
