@@ -122,12 +122,14 @@ void CheckIngressOf(std::string_view json, const ClaimGrantView& grant) {
   }
 }
 
-void CheckGrant(std::string_view json, const NaiveDocument& expected) {
+using GrantParser = GrantJsonResult (*)(std::string_view, JsonScratch&, ClaimGrantView&) noexcept;
+
+void CheckGrantBy(GrantParser parse, std::string_view json, const NaiveDocument& expected) {
   ClaimGrantView grant;
   grant.grant_key = "untouched";
   JsonScratch& scratch = ScratchFor(json.size());
   const GrantJsonResult result =
-      WithoutAllocation(json, [&]() noexcept { return ParseClaimGrant(json, scratch, grant); });
+      WithoutAllocation(json, [&]() noexcept { return parse(json, scratch, grant); });
   if (result.json != expected.result) {
     Fail("grant: result", json, Shown(expected.result), Shown(result.json));
   }
@@ -157,6 +159,42 @@ void CheckGrant(std::string_view json, const NaiveDocument& expected) {
     Observe(static_cast<std::uint64_t>(got.error) << 16 | got.partition.index);
   }
   CheckIngressOf(json, grant);
+}
+
+void CheckIssuedGrant(std::string_view json, const NaiveDocument& expected) {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (!internal::HasAvx2()) return;
+  CheckGrantBy(internal::ParseClaimGrantAvx2, json, expected);
+  ClaimGrantView grant;
+  grant.grant_key = "untouched";
+  const bool taken = WithoutAllocation(
+      json, [&]() noexcept { return internal::ParseIssuedGrantAvx2(json, grant); });
+  Observe(taken);
+  if (!taken) {
+    if (grant.grant_key != "untouched") Fail("issued grant: touched", json);
+    return;
+  }
+  const ClaimResponseView response = {grant.execution_id.text(), grant.partition_key,
+                                      grant.grant_key, grant.expires_at_ms};
+  const NaiveExecutionId id = NaiveParseExecutionId(grant.execution_id.text(), ParseMode::kStrict);
+  if (!expected.result || !Holds(expected, response) || NaiveJson(response) != json ||
+      id.error != ExecutionIdError::kNone || id.uuid != grant.execution_id.uuid() ||
+      id.index != grant.execution_id.partition().index || !grant.execution_id.is_canonical()) {
+    Fail("issued grant", json);
+  }
+#else
+  static_cast<void>(json);
+  static_cast<void>(expected);
+#endif
+}
+
+// By each way to read one.
+void CheckGrant(const InputCopies& input, const NaiveDocument& expected) {
+  for (const std::string_view json : {input.exact(), input.at_page_end()}) {
+    CheckGrantBy(ParseClaimGrant, json, expected);
+    CheckGrantBy(internal::ParseAnyClaimGrant, json, expected);
+    CheckIssuedGrant(json, expected);
+  }
 }
 
 // --- the same said otherwise ---
@@ -229,7 +267,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                std::string(response.grant_key)};
   const ClaimResponseView kept = {texts[0], texts[1], texts[2], response.expires_at_ms};
   CheckCanonical(json, expected, kept);
-  CheckGrant(json, expected);
+  CheckGrant(input, expected);
   if (expected.result) CheckSaidOtherwise(json, expected, kept);
   return 0;
 }

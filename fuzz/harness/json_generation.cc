@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "ffgrant/testing/naive_uuid.h"
 #include "harness/text_mutation.h"
 
 namespace ffgrant::fuzz {
@@ -162,6 +163,12 @@ std::string Appended(Append append) {
   return std::string(text.view());
 }
 
+std::string SomeCanonicalUuid(Random& random) {
+  Uuid uuid;
+  for (std::uint8_t& byte : uuid.bytes) byte = static_cast<std::uint8_t>(random.Next());
+  return testing::NaiveUuidText(uuid);
+}
+
 // How one document is written.
 class Generator {
  public:
@@ -170,8 +177,15 @@ class Generator {
         spaced_(random.OneIn(4)),
         escaped_(random.OneIn(4)),
         faulty_(random.OneIn(2)),
-        index_(Appended([&](TextBuffer& text) { AppendIndex(random, text); })),
-        uuid_(Appended([&](TextBuffer& text) { AppendUuid(random, text); })) {}
+        issued_(random.OneIn(3)),
+        index_(Appended([&](TextBuffer& text) {
+          if (issued_) return text.AppendNumber(random.Below(65536) >> random.Below(17));
+          AppendIndex(random, text);
+        })),
+        uuid_(issued_ ? SomeCanonicalUuid(random)
+                      : Appended([&](TextBuffer& text) { AppendUuid(random, text); })) {
+    if (issued_) spaced_ = escaped_ = false;
+  }
 
   std::string Document(NaiveDto dto) {
     const std::span<const NaiveField> variants = NaiveVariants(dto);
@@ -191,6 +205,11 @@ class Generator {
     json += Space();
     if (FaultHere(16)) json += OneOf(random_, kTrailing);
     if (FaultHere(10)) json.resize(random_.Below(json.size() + 1));
+    // Nearly right, which what reads by comparing must notice.
+    if (!json.empty() && FaultHere(3)) {
+      char& byte = json[random_.Below(json.size())];
+      byte = static_cast<char>(byte ^ (1 << random_.Below(8)));
+    }
     return json;
   }
 
@@ -209,11 +228,12 @@ class Generator {
   }
 
   std::string Text(std::string_view name) {
-    if (name == "execution_id" && !random_.OneIn(8)) {
+    if (name == "execution_id" && (issued_ || !random_.OneIn(8))) {
       return Literal("{fp:" + index_ + "}:" + uuid_);
     }
-    if (name == "partition_key" && !random_.OneIn(4)) return Literal("{fp:" + index_ + "}");
-    if (name == "grant_key" && !random_.OneIn(4)) {
+    if (name == "partition_key" && (issued_ || !random_.OneIn(4)))
+      return Literal("{fp:" + index_ + "}");
+    if (name == "grant_key" && (issued_ || !random_.OneIn(4))) {
       const std::string tag = "{fp:" + index_ + "}";
       return Literal("ff:exec:" + tag + ":" + tag + ":" + uuid_ + ":claim_grant");
     }
@@ -334,7 +354,7 @@ class Generator {
   }
 
   std::string Struct(std::span<const NaiveField> fields, std::string_view tag) {
-    const bool positional = random_.OneIn(5);
+    const bool positional = !issued_ && random_.OneIn(5);
     std::vector<std::string> parts;
     if (!tag.empty()) {
       const std::string value = FaultHere(8) ? SomeValue(random_) : Literal(tag);
@@ -350,9 +370,9 @@ class Generator {
       if (!parts.empty() && fields.back().has_default && random_.OneIn(2)) parts.pop_back();
       if (FaultHere(8)) parts.push_back(SomeValue(random_));
     } else {
-      if (random_.OneIn(3)) parts.push_back(Extra());
+      if (!issued_ && random_.OneIn(3)) parts.push_back(Extra());
       if (!parts.empty() && FaultHere(8)) parts.push_back(parts[random_.Below(parts.size())]);
-      if (parts.size() > 1 && random_.OneIn(3)) {
+      if (parts.size() > 1 && !issued_ && random_.OneIn(3)) {
         for (std::size_t i = parts.size(); i > 1; --i) {
           std::swap(parts[i - 1], parts[random_.Below(i)]);
         }
@@ -372,6 +392,8 @@ class Generator {
   bool spaced_;
   bool escaped_;
   bool faulty_;
+  // As a server writes it: canonical, and with texts that go together.
+  bool issued_;
   std::string index_;
   std::string uuid_;
 };
