@@ -267,11 +267,14 @@ class Generator {
     std::string digits = std::to_string(number);
     constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};
     constexpr std::string_view kInFront[] = {"-", "0", "+", "00", "-0"};
-    switch (random_.Below(4)) {
+    constexpr std::string_view kShort[] = {"00", "01", "09", "-0", "-1", "+1", ".1"};
+    switch (random_.Below(5)) {
       case 0:
         return digits + Copied(OneOf(random_, kBehind));
       case 1:
         return Copied(OneOf(random_, kInFront)) + digits;
+      case 2:
+        return Copied(OneOf(random_, kShort));
       default:
         for (std::size_t more = 1 + random_.Below(6); more > 0; --more) Increment(digits);
         return digits;
