@@ -3,8 +3,6 @@
 
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs import build, processes
+from jobs.sanitizers import sanitizer_wrapper
 from jobs.terminal import Terminal, duration, run_main
 
 
@@ -61,25 +60,6 @@ def read_unittest(output):
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
     passed = max(0, int(ran[1]) - failed - skipped)
     return Tally(passed, failed, output.splitlines()[-40:] if failed else [])
-
-
-def _addresses_too_random():
-    """clang 14's sanitizers need a fixed shadow; more random bits than 28 can hit it."""
-    try:
-        bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return False
-    return bits > 28
-
-
-def sanitizer_wrapper():
-    """Words before a command that runs sanitized programs, also while building (discovery)."""
-    if not _addresses_too_random() or not shutil.which("setarch"):
-        return ()
-    wrapper = ("setarch", "-R")
-    works = subprocess.run([*wrapper, "true"], stdin=subprocess.DEVNULL, capture_output=True,
-                           check=False).returncode == 0
-    return wrapper if works else ()
 
 
 def _ctest(terminal, label, directory, arguments=(), wrapper=()):

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fuzzes: builds, explores, judges, keeps what is found. Started by scripts/fuzz."""
+
+import argparse
+import datetime
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from jobs import build, children, findings, fuzz_merge, fuzz_report, processes, targets
+from jobs.fuzz_session import EngineError, Session, Tools
+from jobs.sanitizers import sanitizer_wrapper
+from jobs.terminal import Terminal, duration, run_main
+
+FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}
+SANITIZED = "fuzz"
+_LEAST_SECONDS = 2  # for a target
+
+
+def _binary(preset, target):
+    return build.build_directory(preset) / "fuzz" / target.name
+
+
+def tools_of(target, engine, wrapper):
+    return Tools(fast=_binary(FAST[engine], target), sanitized=_binary(SANITIZED, target),
+                 work=build.ROOT / "build" / "fuzz-corpus" / target.name,
+                 scratch=build.ROOT / "build" / "fuzz-work" / target.name, wrapper=wrapper)
+
+
+class Job:
+    """All targets of one call; what is done so far makes the table, however it ends."""
+
+    def __init__(self, terminal, chosen, arguments, wrapper):
+        self._terminal, self._chosen, self._arguments = terminal, chosen, arguments
+        self._wrapper = wrapper
+        self.rows, self.found = [], []
+        self._active = []
+        # libFuzzer takes two processes a target, where there are two.
+        self._pair = arguments.engine == "libfuzzer" and arguments.jobs >= 2
+        self._lanes = min(len(chosen), arguments.jobs // 2 if self._pair else arguments.jobs)
+
+    def run(self):
+        seconds = max(_LEAST_SECONDS, self._arguments.seconds * self._lanes / len(self._chosen))
+        waiting = list(self._chosen)
+        with children.Children() as started:
+            try:
+                while waiting or self._active:
+                    while waiting and len(self._active) < self._lanes:
+                        target = waiting.pop(0)
+                        self._active.append(Session(
+                            target, tools_of(target, self._arguments.engine, self._wrapper),
+                            seconds, started, engine=self._arguments.engine, pair=self._pair,
+                            seed=self._arguments.seed))
+                    self._step()
+                    time.sleep(0.25)
+            except processes.Interrupted:
+                for session in self._active:  # what they did so far counts
+                    self._interrupt(session)
+                raise
+
+    def _step(self):
+        for session in list(self._active):
+            goes_on = session.step()
+            self._say_events(session)
+            if not goes_on:
+                self._active.remove(session)
+                self._finish(session)
+        if self._active:
+            self._terminal.progress(" | ".join(session.describe() for session in self._active))
+
+    def _say_events(self, session):
+        for event in session.events:
+            self._terminal.line(self._terminal.bad(event))
+        session.events.clear()
+
+    def _interrupt(self, session):
+        for role in (session.fast, session.sanitized, session.last):
+            if role.child:
+                role.child.end()
+                for line in role.child.new_lines():
+                    role.status.read(line)
+                role.end(time.monotonic())
+        self._add_row(session)
+        self._keep(session, minimize=False)
+
+    def _finish(self, session):
+        self._add_row(session)
+        self._keep(session, minimize=True)
+        row = self.rows[-1]
+        self._terminal.line(f"{row[0]:<20} {row[1]:>5} s  {row[2]:>7} executions  "
+                            f"{row[5]:>13} edges  {row[7]:>6} inputs  {row[8]} findings")
+
+    def _add_row(self, session):
+        if session.begun is None:
+            return
+        work = session.tools.work
+        files = sum(1 for _ in work.iterdir()) if work.is_dir() else 0
+        self.rows.append(fuzz_report.row(session, time.monotonic() - session.begun, files))
+
+    def _keep(self, session, minimize):
+        for finding in session.findings.all:
+            if minimize:
+                self._terminal.progress(f"{session.target.name}: making a finding smaller")
+                findings.minimize(finding)
+            findings.keep(finding, session.target, session.tools.scratch / "findings")
+            self.found.append((session.target, finding))
+
+    def report_findings(self):
+        for target, finding in self.found:
+            self._terminal.line()
+            self._terminal.line(self._terminal.bad(f"{target.name}: {finding.signature}"))
+            for line in finding.output.splitlines():
+                if line.startswith(("FINDING", "  input:", "  expected:", "  got:", "SUMMARY")) or (
+                        "runtime error" in line or "ERROR: AddressSanitizer" in line):
+                    self._terminal.line("  " + line[:200])
+            self._terminal.line(f"  {finding.count} inputs showed it; the smallest, "
+                                f"{len(finding.data)} bytes: {finding.replay}")
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/fuzz")
+    parser.add_argument("target", nargs="*")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--merge", action="store_true")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--engine", choices=sorted(FAST), default="libfuzzer")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    arguments = parser.parse_args()
+    if arguments.list:
+        return arguments, []
+    if bool(arguments.target) == arguments.all:
+        parser.error("name targets, or --all")
+    if arguments.seconds <= 0 or arguments.jobs < 1 or arguments.seed < 0:
+        parser.error("--seconds and --jobs must be above 0, --seed not below it")
+    chosen = ([target for target in targets.all_targets() if not target.is_canary]
+              if arguments.all else [targets.find(name) for name in arguments.target])
+    for name, target in zip(arguments.target, chosen):
+        if target is None:
+            parser.error(f"there is no target {name}; --list shows them")
+        if target.is_canary and arguments.merge:
+            parser.error("the canary has no corpus")
+    return arguments, chosen
+
+
+def list_targets(terminal):
+    for target in targets.all_targets():
+        note = " (not in --all)" if target.is_canary else ""
+        terminal.line(f"{target.subject:<18} {target.about(80 - len(note))}{note}")
+
+
+def build_all(terminal, chosen, engine, wrapper):
+    names = [target.name for target in chosen]
+    for preset in (FAST[engine], SANITIZED):
+        build.configure(terminal, preset)
+        build.build(terminal, preset, names, () if preset != SANITIZED else wrapper)
+
+
+def _write_reports(terminal, job, arguments, seconds):
+    made = fuzz_report.table(job.rows, arguments.engine)
+    terminal.line()
+    for line in fuzz_report.report.as_text(made, terminal):
+        terminal.line(line)
+    command = "./scripts/fuzz " + " ".join(shlex.quote(text) for text in sys.argv[1:])
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    if arguments.log:
+        plain = Terminal(open(os.devnull, "w", encoding="utf-8"))
+        lines = [f"{date}  {command}", *fuzz_report.report.as_text(made, plain)]
+        arguments.log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(
+            fuzz_report.markdown(made, FAST[arguments.engine], command, date, seconds),
+            encoding="utf-8")
+
+
+def fuzz(terminal, chosen, arguments):
+    wrapper = sanitizer_wrapper()
+    build_all(terminal, chosen, arguments.engine, wrapper)
+    if arguments.merge:
+        for target in chosen:
+            fuzz_merge.merge(terminal, target, tools_of(target, "libfuzzer", wrapper))
+        return 0
+    start = time.monotonic()
+    job = Job(terminal, chosen, arguments, wrapper)
+    stopped = None
+    try:
+        job.run()
+    except processes.Interrupted as interrupted:
+        stopped = interrupted
+    _write_reports(terminal, job, arguments, time.monotonic() - start)
+    job.report_findings()
+    if stopped:
+        terminal.line(f"fuzz: stopped by {stopped}")
+    if job.found:
+        return 1
+    return stopped.exit_status if stopped else 0
+
+
+def main():
+    arguments, chosen = _arguments()
+    terminal = Terminal()
+    if arguments.list:
+        list_targets(terminal)
+        return 0
+    processes.raise_on_signals()
+    start = time.monotonic()
+    try:
+        status = fuzz(terminal, chosen, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"fuzz: stopped by {interrupted}")
+        return interrupted.exit_status
+    except (build.BuildError, EngineError, targets.TargetError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        terminal.line(f"fuzz: could not run: {error}")
+        return 3
+    terminal.line(f"{duration(time.monotonic() - start)} in all")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libFuzzer: its command lines, and what it prints."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+INTERRUPTED = 72  # its exit status after SIGINT
+
+_STATUS = re.compile(
+    r"#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+) corp: (\d+)/\S+(?:.* exec/s: (\d+))?")
+_COUNTERS = re.compile(r"INFO: Loaded \d+ modules?\s+\((\d+) (?:inline 8-bit counters|guards)\)")
+_EXECUTED = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
+_WRITTEN = re.compile(r"Test unit written to (\S.*)$")
+
+
+@dataclass
+class Status:
+    """How far a run is, from the lines that it printed so far."""
+    executions: int = 0
+    rate: int = 0  # executions a second, by its own account
+    edges: int = 0
+    features: int = 0
+    corpus: int = 0
+    counters: int = 0  # edges that there are
+    artifact: Path = None
+
+    def read(self, line):
+        found = _STATUS.match(line)
+        if found:
+            self.executions, self.edges, self.features, self.corpus = (
+                int(found[group]) for group in (1, 3, 4, 5))
+            self.rate = int(found[6] or 0)
+            return
+        for pattern, name in ((_COUNTERS, "counters"), (_EXECUTED, "executions")):
+            found = pattern.match(line)
+            if found:
+                setattr(self, name, int(found[1]))
+        found = _WRITTEN.search(line)
+        # A slow input is reported too, and is no finding.
+        if found and not Path(found[1]).name.startswith("slow-unit-"):
+            self.artifact = Path(found[1])
+
+
+def environment():
+    env = dict(os.environ)
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+    return env
+
+
+def command(binary, target, artifacts, directories, flags=(), wrapper=()):
+    """artifacts: the prefix of the files for what is found."""
+    options = [f"-{name}={value}" for name, value in target.options().items()]
+    if target.dictionary.exists():
+        options.append(f"-dict={target.dictionary}")
+    return [*wrapper, str(binary), "-print_final_stats=1", "-timeout=25",
+            f"-artifact_prefix={artifacts}", *options, *flags, *map(str, directories)]
+
+
+_VAGUE = ("libFuzzer: deadly signal",)
+_FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (\S+)")
+# Frames that are on the way to every crash.
+_NOISE = re.compile(r"^(?:__|fuzzer::|raise$|abort$|main$|_start$|gsignal$|pthread_kill)"
+                    r"|^ffgrant::fuzz::Fail|^LLVMFuzzer")
+
+
+def signature(output):
+    """One line that is the same for two inputs which show the same mistake."""
+    said = re.search(r"^FINDING: (.+)$", output, re.MULTILINE)
+    if said:
+        return re.sub(r"\d+", "N", said[1]).strip()
+    frame = next((found[1] for line in output.splitlines() if (found := _FRAME.match(line))
+                  and not _NOISE.search(found[1])), "")
+    error = re.search(r"runtime error: (.+)$", output, re.MULTILINE)
+    summary = re.search(r"^SUMMARY: (.+)$", output, re.MULTILINE)
+    what = error[1] if error else summary[1] if summary else "died"
+    what = re.sub(r"0x[0-9a-f]+|\d+", "N", re.sub(r"\s*\(?/\S+.*$", "", what))
+    return f"{what.strip()} in {frame.split('(')[0]}" if frame else what.strip()
+
+
+def slug(text, size=40):
+    """For a file's name: the words in lower case, joined by hyphens."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return "-".join(words)[:size].rstrip("-") or "finding"
+
+
+def digest(data):
+    """libFuzzer's own names of inputs."""
+    return hashlib.sha1(data).hexdigest()
