@@ -5,6 +5,11 @@ import os
 import re
 
 
+# AFL++ can't use the mutator that is part of a target: it gets a neighbour of what the canary
+# trips over, which its deterministic stages (-D) change in every place.
+_CANARY_SEED = b"{fp:65535}"
+
+
 def environment():
     """For a container, where nobody may set up the kernel as AFL++ would like it."""
     env = dict(os.environ)
@@ -24,7 +29,7 @@ def command(binary, target, seeds, out, seconds, seed=0, extra=()):
     return ["afl-fuzz", "-i", str(seeds), "-o", str(out), "-V", str(max(1, round(seconds))),
             *(["-s", str(seed)] if seed else []), *(["-G", size] if size else []),
             *(["-x", str(target.dictionary)] if target.dictionary.exists() else []),
-            "-t", "1000", *extra, "--", str(binary)]
+            *(["-D"] if target.is_canary else []), "-t", "1000", *extra, "--", str(binary)]
 
 
 def prepare_seeds(target, directory):
@@ -39,7 +44,7 @@ def prepare_seeds(target, directory):
             (directory / f"{count:04d}-{path.name}").write_bytes(data)
             count += 1
     if not count:
-        (directory / "seed").write_bytes(b"0")
+        (directory / "seed").write_bytes(_CANARY_SEED if target.is_canary else b"0")
 
 
 def read_stats(text):

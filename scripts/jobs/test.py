@@ -10,7 +10,7 @@ import xml.etree.ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs import build, processes
+from jobs import build, fuzz_steps, processes
 from jobs.sanitizers import sanitizer_wrapper
 from jobs.terminal import Terminal, duration, run_main
 
@@ -149,9 +149,11 @@ def steps(long=False):
         ("conformance vectors", conformance_step),
         ("consumer of the installed package", consumer_step),
         ("clang: all tests", preset_step("clang-release")),
-        ("clang, ASan + UBSan: core, claims",
-         preset_step("asan-ubsan", "core|claims", ("ffgrant_tests_core", "ffgrant_tests_claims"),
+        ("clang, ASan + UBSan: core, claims, fuzz",
+         preset_step("asan-ubsan", "core|claims|fuzz",
+                     ("ffgrant_tests_core", "ffgrant_tests_claims", "ffgrant_tests_fuzz"),
                      wrapper)),
+        ("fuzzing: all targets, canary", fuzz_steps.step(Tally, "asan-ubsan", wrapper)),
         ("clang, TSan: threads",
          preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
         *((("exhaustive tests in full", long_step),) if long else ()),
@@ -183,7 +185,7 @@ def run_steps(terminal, all_steps):
         verdict = (terminal.bad(f"{tally.failed} FAILED") if tally.failed
                    else terminal.good("ok"))
         seconds = duration(time.monotonic() - start)
-        terminal.line(f"[{number}/{len(all_steps)}] {title:<36} {tally.passed:>6} passed  "
+        terminal.line(f"[{number}/{len(all_steps)}] {title:<39} {tally.passed:>6} passed  "
                       f"{seconds:>12}  {verdict}")
     return passed, failed
 

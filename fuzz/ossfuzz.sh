@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite, which say how by $CC, $CXX, $CFLAGS,
+# $CXXFLAGS and $LIB_FUZZING_ENGINE: nothing here knows a sanitizer or an engine. Results go to $OUT:
+# binary, seed corpus, dictionary and options of every target but the canary.
+set -eu
+: "${CC:?}" "${CXX:?}" "${CFLAGS?}" "${CXXFLAGS?}" "${LIB_FUZZING_ENGINE:?}"
+: "${SRC:?}" "${OUT:?}" "${WORK:?}"
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+jobs=${FFGRANT_BUILD_JOBS:-$(nproc)}
+
+# Like all that the base image lacks, simdjson is linked statically and built with the same flags
+# (a C++ library for another standard library, or without instrumentation, would not do).
+# Without its source, the system's is taken.
+prefix=
+if [ -d "$SRC/simdjson" ]; then
+  prefix=$WORK/simdjson
+  cmake -S "$SRC/simdjson" -B "$WORK/build-simdjson" -DCMAKE_BUILD_TYPE= \
+    -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=OFF \
+    -DSIMDJSON_DEVELOPER_MODE=OFF
+  cmake --build "$WORK/build-simdjson" --parallel "$jobs"
+  cmake --install "$WORK/build-simdjson"
+fi
+
+# No build type: it would add flags to theirs.
+cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${prefix:+-DCMAKE_PREFIX_PATH="$prefix"} \
+  -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF \
+  -DFFGRANT_FUZZ_ENGINE="$LIB_FUZZING_ENGINE"
+cmake --build "$WORK/build" --parallel "$jobs" --target ffgrant_fuzzers
+
+for source in "$root"/fuzz/*_fuzzer.cc; do
+  target=$(basename "$source" .cc)
+  [ "$target" != canary_fuzzer ] || continue  # must fail
+  cp "$WORK/build/fuzz/$target" "$OUT/"
+  for extension in dict options; do
+    file=$root/fuzz/$target.$extension
+    if [ -f "$file" ]; then cp "$file" "$OUT/"; fi
+  done
+  # All inputs, those of regressions/ too, without their folders: names may not clash then, so
+  # each is named by its content.
+  seeds=$WORK/seeds/$target
+  rm -rf "$seeds"
+  mkdir -p "$seeds"
+  find "$root/corpus/$target" -type f ! -name '.*' -exec sh -c '
+    for file do cp "$file" "$0/$(sha1sum <"$file" | cut -c 1-40)"; done' "$seeds" {} +
+  rm -f "$OUT/${target}_seed_corpus.zip"
+  (cd "$seeds" && zip -q -X "$OUT/${target}_seed_corpus.zip" -- *)
+done
