@@ -47,7 +47,9 @@ def environment(base, sanitizer, clang, libcxx):
            "SRC": str(base / "src"), "OUT": str(base / "out"), "WORK": str(base / "work"),
            "CC": f"clang-{clang}", "CXX": f"clang++-{clang}", "CFLAGS": flags,
            "CXXFLAGS": flags + (" -stdlib=libc++" if libcxx else ""),
-           "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer", "SANITIZER": sanitizer,
+           # Other than theirs, Debian's libFuzzer needs libstdc++, whatever the targets use.
+           "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer" + (" -lstdc++" if libcxx else ""),
+           "SANITIZER": sanitizer,
            "FUZZING_ENGINE": "libfuzzer", "FUZZING_LANGUAGE": "c++", "ARCHITECTURE": "x86_64"}
     for name in ("FFGRANT_BUILD_JOBS", "CCACHE_DIR"):
         if name in os.environ:
@@ -59,7 +61,7 @@ def environment(base, sanitizer, clang, libcxx):
 
 
 def play_builder(terminal, sanitizer, simdjson, clang):
-    """Builds as the image's compile command does; returns $OUT, and if libc++ is used."""
+    """Builds as the image's compile command does; returns $OUT."""
     base = build.ROOT / "build" / "ossfuzz" / sanitizer
     for name in ("src", "out", "work", "home"):
         shutil.rmtree(base / name, ignore_errors=True)
@@ -79,7 +81,7 @@ def play_builder(terminal, sanitizer, simdjson, clang):
     if status != 0:
         terminal.line("\n".join(output.splitlines()[-40:]))
         raise build.BuildError(f"{sanitizer}: build.sh ended with status {status}")
-    return base / "out", "-stdlib=libc++" in env["CXXFLAGS"]
+    return base / "out"
 
 
 def _left_out(folder, names):
@@ -120,10 +122,8 @@ def main():
     try:
         wrapper = sanitizer_wrapper()
         for sanitizer in arguments.sanitizer or FLAGS:
-            out, libcxx = play_builder(terminal, sanitizer, arguments.simdjson,
-                                       arguments.clang)
-            stand_ins = (([] if arguments.simdjson else ["simdjson"])
-                         + ([] if libcxx else ["libc++"]))
+            out = play_builder(terminal, sanitizer, arguments.simdjson, arguments.clang)
+            stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
             bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
     except processes.Interrupted as interrupted:
         terminal.line(f"ossfuzz-check: stopped by {interrupted}")
