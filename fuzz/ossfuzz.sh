@@ -39,6 +39,7 @@ for source in "$root"/fuzz/*_fuzzer.cc; do
   done
   # All inputs, those of regressions/ too, without their folders: names may not clash then, so
   # each is named by its content.
+  [ -d "$root/corpus/$target" ] || continue
   seeds=$WORK/seeds/$target
   rm -rf "$seeds"
   mkdir -p "$seeds"
