@@ -3,6 +3,7 @@
 // The embedded ledger from the claim on (contract 7.2 to 7.6).
 
 #include <array>
+#include <mutex>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
 #include "ffgrant/internal/concat.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <stdexcept>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
@@ -58,6 +59,7 @@ void MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
   const bool in_vain =
       swept_in_vain_at != internal::kNever && Now() - swept_in_vain_at < kSweepPauseMs;
+  internal::ScheduleWrite(internal::Shared::kReleased);
   if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return;
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region(region).lock.lock();
@@ -407,6 +409,7 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
   Impl& m = *impl_;
   const std::size_t slots = m.table.slot_count();
   const std::size_t places = std::min(max_places, slots);
+  internal::ScheduleWrite(internal::Shared::kCursor);
   const std::size_t begin = m.maintenance_cursor.fetch_add(places, std::memory_order_relaxed);
   MaintenanceResult result;
   for (std::size_t i = 0; i < places; ++i) {

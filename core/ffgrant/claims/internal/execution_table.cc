@@ -17,8 +17,9 @@ namespace {
 
 // Records spread over regions like balls over bins. Room for 16 standard
 // deviations above the mean means that no region fills up before the ledger.
-constexpr double kSpare = 16;
-constexpr std::size_t kRecordsPerRegion = 256;
+// Scheduled ledgers are tiny, and have two regions all the same.
+constexpr double kSpare = kScheduled ? 0 : 16;
+constexpr std::size_t kRecordsPerRegion = kScheduled ? 1 : 256;
 constexpr std::size_t kMaxRegions = 256;
 
 std::size_t RegionCount(std::size_t max_executions) noexcept {
@@ -46,7 +47,9 @@ ExecutionTable::ExecutionTable(std::size_t max_executions)
       regions_(new Region[region_count_]),
       tags_(new std::atomic<std::uint64_t>[region_count_ * region_words_]()),
       passed_(new std::uint8_t[region_count_ * region_words_]()) {
-  const std::array<Uuid, 2> random = {RandomUuid(), RandomUuid()};
+  // A scheduled run can be repeated: the same places each time.
+  const std::array<Uuid, 2> random =
+      kScheduled ? std::array<Uuid, 2>{} : std::array<Uuid, 2>{RandomUuid(), RandomUuid()};
   for (std::size_t i = 0; i < seeds_.size(); ++i) {
     std::uint64_t halves[2];  // six bits of which are the same in every uuid
     std::memcpy(halves, random[i].bytes.data(), sizeof halves);
@@ -54,7 +57,7 @@ ExecutionTable::ExecutionTable(std::size_t max_executions)
   }
   // Straight from the system: zeroed when touched, and in large pages where
   // they are to be had, since accesses are all over the place.
-  constexpr std::size_t kLargePage = std::size_t{2} << 20;
+  constexpr std::size_t kLargePage = kScheduled ? 64 : std::size_t{2} << 20;
   const std::size_t bytes = slot_count() * sizeof(ExecutionRecord) + kLargePage;
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
@@ -95,6 +98,7 @@ void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
 }
 
 Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
+  ScheduleWrite(Shared::kSize);
   // Never above the limit, not even for a moment: other threads look at it too.
   std::size_t size = size_.load(std::memory_order_relaxed);
   do {
@@ -125,6 +129,7 @@ void ExecutionTable::Erase(std::uint64_t hash, Slot slot) noexcept {
     if (passed_[word] != kManyPassed) --passed_[word];
   }
   SetTag(slot, 0);
+  ScheduleWrite(Shared::kSize);
   size_.fetch_sub(1, std::memory_order_relaxed);
 }
 

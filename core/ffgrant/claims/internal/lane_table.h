@@ -25,6 +25,7 @@ class LaneTable {
   explicit LaneTable(std::size_t max_lanes) : lanes_(max_lanes) {}
 
   std::optional<std::uint16_t> Find(LaneIdView lane) const noexcept {
+    ScheduleRead(Shared::kLanes);
     const std::size_t count = count_.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
       if (Text(static_cast<std::uint16_t>(i)) == lane.text()) return static_cast<std::uint16_t>(i);
@@ -41,6 +42,7 @@ class LaneTable {
     if (count == lanes_.size()) return std::nullopt;
     lanes_[count].size =
         static_cast<std::uint8_t>(lane.text().copy(lanes_[count].text.data(), kMaxLaneIdSize));
+    SchedulePoint(Shared::kLanes);
     count_.store(count + 1, std::memory_order_release);
     return static_cast<std::uint16_t>(count);
   }

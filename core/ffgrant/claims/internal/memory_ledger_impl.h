@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -20,6 +19,8 @@
 #include "ffgrant/claims/internal/lane_table.h"
 #include "ffgrant/claims/internal/name_pool.h"
 #include "ffgrant/claims/internal/ready_queues.h"
+#include "ffgrant/claims/internal/schedule_point.h"
+#include "ffgrant/claims/internal/spin_lock.h"
 #include "ffgrant/claims/memory_ledger.h"
 
 namespace ffgrant {
@@ -191,13 +192,14 @@ class MemoryLedger::Impl {
   internal::NamePool names;
   internal::ReadyQueues queues;
   std::vector<std::uint8_t> names_in_use;            // MakeRoomForNames() marks here,
-  std::mutex making_room;                            // one thread at a time
+  internal::SleepingLock making_room;                // one thread at a time
   std::int64_t swept_in_vain_at = internal::kNever;  // guarded by making_room
   static constexpr std::int64_t kSweepPauseMs = 100;
   std::atomic<bool> released{true};  // since the last try
 
   // A grant, a lease or an execution let go of its names.
   void NoteRelease() noexcept {
+    internal::ScheduleWrite(internal::Shared::kReleased);
     // Mostly it is set: reading leaves the line to all processors.
     if (!released.load(std::memory_order_relaxed)) released.store(true, std::memory_order_relaxed);
   }

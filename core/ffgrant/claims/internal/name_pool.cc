@@ -29,6 +29,7 @@ void NamePool::Link(NameId id) noexcept {
 NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
   const std::scoped_lock lock(interning_);
+  ScheduleWrite(Shared::kNames);
   // Somebody else may have made it meanwhile.
   if (const NameId id = Find(hash, first, second); id != 0) return id;
   const std::size_t left = max_bytes_ - used_bytes_;
@@ -42,12 +43,14 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
   if (!first.empty()) std::memcpy(to, first.data(), first.size());
   if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());
   used_bytes_ += first.size() + second.size();
+  SchedulePoint(Shared::kNames);
   Link(id);
   return id;
 }
 
 void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
   const std::scoped_lock lock(interning_);
+  ScheduleWrite(Shared::kNames);
   for (std::size_t id = 1; id < entries_.size(); ++id) {
     if (!IsUsed(entries_[id]) || in_use[id]) continue;
     entries_[id] = {};

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/claims/internal/schedule_point.h"
 #include "ffgrant/claims/internal/short_text.h"
 #include "ffgrant/claims/internal/spin_lock.h"
 
@@ -35,6 +36,7 @@ class NamePool {
   static constexpr NameId kFull = 0xFFFFFFFF;
   NameId Intern(std::string_view first, std::string_view second = {}) noexcept {
     if (first.empty() && second.empty()) return 0;
+    ScheduleRead(Shared::kNames);
     const auto hash = static_cast<std::uint32_t>(HashText(second, HashText(first, kMixA)));
     const NameId id = Find(hash, first, second);
     return id != 0 ? id : Make(hash, first, second);

@@ -83,6 +83,7 @@ void ReadyQueues::ReplaceTop(std::size_t index, Slot before, Slot now) noexcept 
 
 void ReadyQueues::MarkNonEmpty(std::uint16_t lane, std::uint16_t partition,
                                bool non_empty) noexcept {
+  ScheduleWrite(Shared::kNonEmpty);
   std::atomic<std::uint64_t>& word = non_empty_[lane * words_per_lane_ + partition / 64];
   const std::uint64_t bit = std::uint64_t{1} << partition % 64;
   if (non_empty) {
@@ -135,6 +136,7 @@ void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot)
 }
 
 std::size_t ReadyQueues::NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept {
+  SchedulePoint(Shared::kNonEmpty);
   for (std::size_t word = from / 64; word < words_per_lane_; ++word) {
     std::uint64_t bits = non_empty_[lane * words_per_lane_ + word].load(std::memory_order_relaxed);
     if (word == from / 64) bits &= ~std::uint64_t{0} << from % 64;

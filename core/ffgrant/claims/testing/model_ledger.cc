@@ -352,26 +352,39 @@ ClaimForWorkerOutcome ModelLedger::ClaimForWorker(const ClaimForWorkerArgs& args
 
 ModelLedger::MaintenanceResult ModelLedger::RunMaintenance() {
   MaintenanceResult result;
-  const std::int64_t now = Now();
   for (auto& [id, core] : cores_) {
-    if (core["lifecycle_phase"] == "active" && core["ownership_state"] == "leased" &&
-        Number(core["lease_expires_at"]) <= now) {
-      MarkExpired(core);
-      ++result.leases_expired;
-    }
-    SortedSet& delayed = SetsOf(core).delayed;
-    if (delayed.Has(id) && delayed.scores[id] <= now) {
-      delayed.scores.erase(id);
-      Set(core, {{"lifecycle_phase", "runnable"},
-                 {"ownership_state", "unowned"},
-                 {"eligibility_state", "eligible_now"},
-                 {"blocking_reason", "waiting_for_worker"},
-                 {"terminal_outcome", "none"},
-                 {"public_state", "waiting"},
-                 {"delay_until", ""}});
-      MakeEligible(core);
-      ++result.promoted;
-    }
+    const MaintenanceResult one = Maintain(id, core);
+    result.leases_expired += one.leases_expired;
+    result.promoted += one.promoted;
+  }
+  return result;
+}
+
+ModelLedger::MaintenanceResult ModelLedger::RunMaintenance(const ExecutionIdView& id) {
+  Hash* core = Core(id);
+  return core == nullptr ? MaintenanceResult() : Maintain(IdText(id), *core);
+}
+
+ModelLedger::MaintenanceResult ModelLedger::Maintain(const std::string& id, Hash& core) {
+  MaintenanceResult result;
+  const std::int64_t now = Now();
+  if (core["lifecycle_phase"] == "active" && core["ownership_state"] == "leased" &&
+      Number(core["lease_expires_at"]) <= now) {
+    MarkExpired(core);
+    ++result.leases_expired;
+  }
+  SortedSet& delayed = SetsOf(core).delayed;
+  if (delayed.Has(id) && delayed.scores[id] <= now) {
+    delayed.scores.erase(id);
+    Set(core, {{"lifecycle_phase", "runnable"},
+               {"ownership_state", "unowned"},
+               {"eligibility_state", "eligible_now"},
+               {"blocking_reason", "waiting_for_worker"},
+               {"terminal_outcome", "none"},
+               {"public_state", "waiting"},
+               {"delay_until", ""}});
+    MakeEligible(core);
+    ++result.promoted;
   }
   return result;
 }

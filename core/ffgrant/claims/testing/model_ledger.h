@@ -65,6 +65,8 @@ class ModelLedger final : public ClaimLedger {
     std::size_t promoted = 0;
   };
   MaintenanceResult RunMaintenance();
+  // The part of it that is one execution's.
+  MaintenanceResult RunMaintenance(const ExecutionIdView& id);
   Outcome Forget(const ExecutionIdView& id);
 
   // The executions that ClaimForWorker may choose from now: in each partition,
@@ -74,6 +76,13 @@ class ModelLedger final : public ClaimLedger {
 
   std::size_t size() const { return cores_.size(); }
 
+  // Whether everything that is stored is the same. A copy looks at the same
+  // clock.
+  bool SameState(const ModelLedger& other) const {
+    return cores_ == other.cores_ && grants_ == other.grants_ && leases_ == other.leases_ &&
+           lane_sets_ == other.lane_sets_ && lease_expiry_ == other.lease_expiry_;
+  }
+
  private:
   using Hash = std::map<std::string, std::string>;
   struct SortedSet {
@@ -81,6 +90,7 @@ class ModelLedger final : public ClaimLedger {
     bool Has(const std::string& member) const { return scores.count(member) != 0; }
     // By score, then by text.
     std::vector<std::string> InOrder() const;
+    friend bool operator==(const SortedSet&, const SortedSet&) = default;
   };
   // Those of one lane in one partition.
   struct LaneSets {
@@ -89,6 +99,7 @@ class ModelLedger final : public ClaimLedger {
     SortedSet active;
     SortedSet suspended;
     SortedSet terminal;
+    friend bool operator==(const LaneSets&, const LaneSets&) = default;
   };
   // The three parts of a fence as texts, empty where absent.
   struct FenceTexts {
@@ -123,6 +134,7 @@ class ModelLedger final : public ClaimLedger {
   TimestampMs WriteGrant(const IssueGrantArgs& args);
   Lease WriteLease(Hash& core, const NewLease& lease);
   void MakeEligible(Hash& core);
+  MaintenanceResult Maintain(const std::string& id, Hash& core);
   void FailTerminally(Hash& core);
 
   const Clock& clock_;
