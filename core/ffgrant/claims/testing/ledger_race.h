@@ -86,9 +86,13 @@ class LedgerRace {
   void Prepare(const Race& race);
   // Empty, or what went wrong while it ran: a deadlock.
   std::string Run(Chooser& chooser);
+  // After a run that is to be judged: records how things stand. Then time
+  // passes, all grants run out, and a scheduler must find exactly what is
+  // eligible.
+  void LookAtTheEnd();
   // Judges the last run: empty, or what is wrong.
   std::string Check();
-  // The same for what has been judged before, which is not done again.
+  // The same for runs that would be judged the same.
   std::uint64_t HistoryHash() const;
 
   const History& history() const { return history_; }
@@ -99,7 +103,6 @@ class LedgerRace {
               int thread);
   RecordedCall Resolve(const PlannedCall& planned, std::uint8_t given);
   void RunThread(std::size_t thread);
-  void LookAtTheEnd();
   // One call on the ledger: the clock and maintenance too.
   Answer Make(const RecordedCall& call);
   void Learn(const RecordedCall& call, const Answer& answer);

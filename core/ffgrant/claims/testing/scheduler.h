@@ -25,7 +25,7 @@ namespace ffgrant::testing {
 // lock counts as that lock.
 class Footprint {
  public:
-  static constexpr std::size_t kThings = 512;
+  static constexpr std::size_t kThings = 64;  // a scheduled ledger has few locks
   void Reads(std::uint32_t thing) { reads_.set(thing % kThings); }
   void Writes(std::uint32_t thing) { writes_.set(thing % kThings); }
   void BeginsCall() { begins_call_ = true; }
