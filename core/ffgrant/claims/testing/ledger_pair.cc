@@ -396,6 +396,11 @@ void LedgerPair::ClaimForWorker() {
   args.lane = ChooseLane(LaneIdView::Unchecked("main"));
   args.grant_ttl_ms = ChooseTtl();
   args.offered = ChooseOffered();
+  Schedule(args);
+  CompareEverything();
+}
+
+void LedgerPair::Schedule(const ClaimForWorkerArgs& args) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   const ClaimForWorkerOutcome memory = memory_.ClaimForWorker(args);
   See("claim_for_worker", ErrorName(memory.error));
@@ -433,7 +438,26 @@ void LedgerPair::ClaimForWorker() {
     observer_.GrantIssued(id, args.worker.worker_id.text, args.grant_ttl_ms, clock_.Now().value,
                           model.expires_at);
   }
+}
+
+bool LedgerPair::Settle() {
   CompareEverything();
+  clock_.Advance(1000);
+  state_before_ = "any";
+  Maintain();
+  for (const char* lane : {"main", "other lane"}) {
+    ClaimForWorkerArgs args;
+    args.worker = {{"settler"}, {lane}};
+    args.lane = LaneIdView::Unchecked(lane);
+    args.grant_ttl_ms = 1;
+    args.offered = &offered_.back();
+    for (std::size_t i = 0; i <= executions_.size(); ++i) Schedule(args);
+  }
+  CompareEverything();
+  if (!observer_.problem().empty()) {
+    Problem("invariant: " + observer_.problem());
+  }
+  return problem_.empty();
 }
 
 void LedgerPair::NoteLease(const Target& target, WorkerIdentity worker, std::int64_t ttl_ms,

@@ -31,6 +31,10 @@ class LedgerPair {
 
   // One call, chosen, on both. False if they differ or an invariant broke.
   bool Step();
+  // For the end of a history, without choices: compares everything, lets all
+  // that has a time run out, and has a scheduler find exactly what is eligible.
+  // What is wrong with the ledger's memory of things shows here.
+  bool Settle();
   const std::string& problem() const { return problem_; }
   // "<state> <operation> <outcome>" of every call so far; states are named
   // after what an execution can be told apart by (StateName).
@@ -60,6 +64,7 @@ class LedgerPair {
   void Create(const Target& target);
   void Issue(const Target& target, bool reclaim);
   void ClaimForWorker();
+  void Schedule(const ClaimForWorkerArgs& args);
   void Claim(const Target& target);
   void ClaimResumed(const Target& target);
   void Renew(const Target& target);

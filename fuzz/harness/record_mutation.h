@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mutations of inputs that are a header and then records of one width, as a
+// list of operations is: whole records are inserted, removed, repeated, moved
+// and exchanged, so that what comes behind keeps its meaning.
+
+#ifndef FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_
+#define FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "harness/engine.h"
+#include "harness/random.h"
+
+namespace ffgrant::fuzz {
+
+struct RecordFormat {
+  std::size_t header;  // bytes; may be 0
+  std::size_t width;
+  std::size_t max_records;
+  // Fill in what makes sense, at random.
+  void (*generate_header)(Random& random, std::span<std::uint8_t> header);
+  void (*generate_record)(Random& random, std::span<std::uint8_t> record);
+  // Changes a header a little.
+  void (*mutate_header)(Random& random, std::span<std::uint8_t> header);
+};
+
+// Returns the new size. An input that ends within a record gets the rest of it.
+std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::size_t size,
+                          std::size_t max_size, unsigned int seed);
+
+// One's header, records of both.
+std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::uint8_t> a,
+                             std::span<const std::uint8_t> b, std::uint8_t* out,
+                             std::size_t max_out_size, unsigned int seed);
+
+}  // namespace ffgrant::fuzz
+
+#define FFGRANT_FUZZ_RECORD_MUTATORS(format)                                                      \
+  extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,            \
+                                                 std::size_t max_size, unsigned int seed) {       \
+    return ffgrant::fuzz::MutateRecords(format, data, size, max_size, seed);                      \
+  }                                                                                               \
+  extern "C" std::size_t LLVMFuzzerCustomCrossOver(                                               \
+      const std::uint8_t* data1, std::size_t size1, const std::uint8_t* data2, std::size_t size2, \
+      std::uint8_t* out, std::size_t max_out_size, unsigned int seed) {                           \
+    return ffgrant::fuzz::CrossOverRecords(format, {data1, size1}, {data2, size2}, out,           \
+                                           max_out_size, seed);                                   \
+  }
+
+#endif  // FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger and the model side by side (contract 7): each record of
+// 16 bytes is one operation, on an execution, with arguments, chosen by its
+// bytes. After each one answers, details and stored state must be the same and
+// the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves on
+// step by step, all is maintained, and everything is compared again.
+//
+//   | alias? | execution | operation | arguments ... |
+//
+// The bytes of a record end with it, so that an operation that is inserted or
+// removed changes no other one's meaning.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/claims/testing/ledger_pair.h"
+#include "harness/engine.h"
+#include "harness/failure.h"
+#include "harness/observations.h"
+#include "harness/random.h"
+#include "harness/record_mutation.h"
+#include "harness/state_counters.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+constexpr std::size_t kWidth = 16;
+constexpr std::size_t kMaxRecords = 64;
+
+// Where LedgerPair::Step() takes its choices from: see there.
+constexpr std::size_t kAliasAt = 0;
+constexpr std::size_t kExecutionAt = 1;
+constexpr std::size_t kOperationAt = 2;
+constexpr std::uint8_t kOperations = 33;
+
+class RecordStream {
+ public:
+  void Begin(std::span<const std::uint8_t> record) { left_ = record; }
+  std::uint32_t Below(std::uint32_t bound) {
+    if (left_.empty()) return bound - 1;  // what is rare is 0
+    const std::uint8_t byte = left_.front();
+    left_ = left_.subspan(1);
+    return byte % bound;
+  }
+
+ private:
+  std::span<const std::uint8_t> left_;
+};
+
+void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
+  for (std::uint8_t& byte : record) byte = static_cast<std::uint8_t>(random.Next() >> 32);
+  if (!random.OneIn(64)) record[kAliasAt] = 1;
+  // Mostly on one or two, which so get further.
+  record[kExecutionAt] = static_cast<std::uint8_t>(random.Below(random.OneIn(4) ? 4 : 2));
+  record[kOperationAt] = static_cast<std::uint8_t>(random.Below(kOperations));
+}
+
+constexpr RecordFormat kFormat = {0, kWidth, kMaxRecords, nullptr, GenerateRecord, nullptr};
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  RecordStream stream;
+  ffgrant::testing::LedgerPair pair([&stream](std::uint32_t bound) { return stream.Below(bound); });
+  std::span<const std::uint8_t> left(data, std::min(size, kWidth * kMaxRecords));
+  while (!left.empty()) {
+    const std::span<const std::uint8_t> record = left.first(std::min(kWidth, left.size()));
+    left = left.subspan(record.size());
+    stream.Begin(record);
+    if (!pair.Step()) Fail(pair.problem(), input);
+  }
+  if (!pair.Settle()) Fail(pair.problem(), input);
+  for (const std::string& seen : pair.seen()) {
+    Observe(seen);
+    CountState(std::hash<std::string>()(seen));
+  }
+  return 0;
+}
+
+FFGRANT_FUZZ_RECORD_MUTATORS(kFormat)

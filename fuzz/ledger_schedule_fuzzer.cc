@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Up to three threads on a small embedded ledger, interleaved as the input
+// says: what they were told must be linearizable, the invariants of contract
+// 7.7 must hold, and the state at the end must be explained by an order of the
+// calls (ledger_race.h). The threads are fibers that switch where locks are
+// taken and released, the clock is read, and where other things are shared.
+//
+//   header   how the executions stand at the start, and the schedule: so many
+//            points further on, that thread
+//   record   | thread | call | execution, worker | time, cap | fence, flags |
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/claims/testing/ledger_race.h"
+#include "harness/engine.h"
+#include "harness/failure.h"
+#include "harness/observations.h"
+#include "harness/random.h"
+#include "harness/record_mutation.h"
+#include "harness/state_counters.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+using testing::CallKind;
+using testing::Chooser;
+using testing::FenceKind;
+using testing::HistoryEntry;
+using testing::kExecutions;
+using testing::LedgerRace;
+using testing::PlannedCall;
+using testing::Race;
+using testing::StartState;
+
+constexpr std::size_t kPopulation = 4;
+constexpr std::size_t kSwitches = 10;
+constexpr std::size_t kHeader = kPopulation + 2 * kSwitches;
+constexpr std::size_t kWidth = 5;
+constexpr std::size_t kMaxRecords = Race::kMaxThreads * Race::kMaxCalls;
+
+constexpr CallKind kKinds[] = {
+    CallKind::kIssue,        CallKind::kClaim,   CallKind::kClaimForWorker,
+    CallKind::kClaim,        CallKind::kRenew,   CallKind::kComplete,
+    CallKind::kIssueReclaim, CallKind::kReclaim, CallKind::kRevoke,
+    CallKind::kSuspend,      CallKind::kResume,  CallKind::kClaimResumed,
+    CallKind::kAdvance,      CallKind::kAdvance, CallKind::kMarkExpired,
+    CallKind::kCreate,       CallKind::kForget,  CallKind::kMaintain,
+    CallKind::kInspect,      CallKind::kIssue,   CallKind::kClaimForWorker};
+constexpr std::int64_t kTimes[] = {3, 1, 4, 0, 100, 2, -1, 5};
+
+// Goes on with the same thread for as many points as the schedule says, and
+// then with another one; at the schedule's end without switching.
+class Schedule final : public Chooser {
+ public:
+  explicit Schedule(std::span<const std::uint8_t> bytes) : left_(bytes) { Next(); }
+
+  int Choose(int current, std::uint32_t runnable) override {
+    const bool can_stay = current >= 0 && (runnable >> current & 1) != 0;
+    if (std::has_single_bit(runnable)) return std::countr_zero(runnable);
+    if (can_stay) {
+      if (over_ || points_-- > 0) return current;
+      runnable &= ~(1u << current);
+      const int to = Pick(runnable);
+      Next();
+      return to;
+    }
+    return Pick(runnable);
+  }
+
+ private:
+  void Next() {
+    over_ = left_.size() < 2;
+    if (over_) return;
+    points_ = left_[0] % 32;
+    target_ = left_[1];
+    left_ = left_.subspan(2);
+  }
+  int Pick(std::uint32_t runnable) const {
+    for (int skip = target_ % std::popcount(runnable); skip > 0; --skip) runnable &= runnable - 1;
+    return std::countr_zero(runnable);
+  }
+
+  std::span<const std::uint8_t> left_;
+  int points_ = 0;
+  std::uint8_t target_ = 0;
+  bool over_ = false;
+};
+
+PlannedCall CallOf(std::span<const std::uint8_t> record) {
+  PlannedCall call;
+  call.batch = record[0] / Race::kMaxThreads % 4 == 1;
+  call.kind = kKinds[record[1] % std::size(kKinds)];
+  call.execution = record[2] % (kExecutions + 1);
+  // Mostly the one that the grants at the start are for.
+  const std::uint8_t worker = record[2] / (kExecutions + 1) % 8;
+  call.worker = worker < 3 ? worker : call.execution == 0 ? 0 : 1;
+  call.ms = kTimes[record[3] % std::size(kTimes)];
+  if (call.kind == CallKind::kAdvance) call.ms = std::max<std::int64_t>(call.ms, 1);
+  if (const int cap = record[3] / 8 % 8; cap < 3) call.cap = cap;
+  if (const int fence = record[4] % 16; fence < testing::kFenceKinds) {
+    call.fence = static_cast<FenceKind>(fence);
+  }
+  call.flag = (record[4] >> 4 & 1) != 0;
+  call.own_instance = (record[4] >> 5 & 1) != 0;
+  call.with_text = (record[4] >> 6 & 1) != 0;
+  call.other_lane = record[4] == 0xFF;
+  return call;
+}
+
+Race RaceOf(std::span<const std::uint8_t> bytes) {
+  Race race;
+  for (std::size_t e = 0; e < kExecutions; ++e) {
+    race.start[e] = static_cast<StartState>(bytes[e] % testing::kStartStates);
+  }
+  race.few_names = (bytes[3] & 1) != 0;
+  race.max_executions = (bytes[3] >> 1) % 8 == 1 ? 2 : kExecutions;
+  for (std::size_t at = kHeader; at + kWidth <= bytes.size(); at += kWidth) {
+    const std::span<const std::uint8_t> record = bytes.subspan(at, kWidth);
+    auto& calls = race.threads[record[0] % Race::kMaxThreads];
+    if (calls.size() < Race::kMaxCalls) calls.push_back(CallOf(record));
+  }
+  return race;
+}
+
+void Note(const LedgerRace& race) {
+  Observe(race.HistoryHash());
+  const auto word = [](const HistoryEntry& entry) {
+    return static_cast<std::uint64_t>(entry.call.kind) << 16 |
+           static_cast<std::uint64_t>(entry.answer.error) << 8 | entry.answer.word;
+  };
+  for (const HistoryEntry& a : race.history()) {
+    if (a.fiber < 0) continue;
+    CountState(word(a));
+    for (const HistoryEntry& b : race.history()) {
+      // Which calls met, with what outcomes.
+      const bool met = a.fiber < b.fiber && a.called_at < b.returned_at &&
+                       b.called_at < a.returned_at && a.call.execution == b.call.execution;
+      if (met) CountState(word(a) << 32 | word(b));
+    }
+  }
+}
+
+void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
+  for (std::uint8_t& byte : header) byte = static_cast<std::uint8_t>(random.Next() >> 32);
+  header[3] = random.OneIn(4) ? header[3] : 0;
+  // Often few switches, as most faults need.
+  if (random.OneIn(2)) {
+    for (std::size_t i = 1 + random.Below(4); i < kSwitches; ++i) header[kPopulation + 2 * i] = 31;
+  }
+}
+
+void MutateHeader(Random& random, std::span<std::uint8_t> header) {
+  const std::size_t i = kPopulation + 2 * random.Below(kSwitches);
+  switch (random.Below(8)) {
+    case 0:
+      header[random.Below(kExecutions)] = static_cast<std::uint8_t>(random.Next());
+      break;
+    case 1:
+      header[3] = static_cast<std::uint8_t>(random.Next());
+      break;
+    case 2:  // everything from there on a switch later
+      std::copy_backward(header.begin() + static_cast<std::ptrdiff_t>(i), header.end() - 2,
+                         header.end());
+      break;
+    case 3:
+      header[i] = static_cast<std::uint8_t>(header[i] + 1);
+      break;
+    case 4:
+      header[i] = static_cast<std::uint8_t>(header[i] - 1);
+      break;
+    case 5:
+      header[i + 1] = static_cast<std::uint8_t>(random.Next());
+      break;
+    case 6:
+      for (std::size_t at = kPopulation; at < kHeader; ++at) {
+        header[at] = static_cast<std::uint8_t>(random.Next());
+      }
+      break;
+    default:
+      header[i] = static_cast<std::uint8_t>(random.Next());
+      break;
+  }
+}
+
+void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
+  for (std::uint8_t& byte : record) byte = static_cast<std::uint8_t>(random.Next() >> 32);
+  // Mostly on one execution: others are in nobody's way.
+  if (!random.OneIn(3)) record[2] = static_cast<std::uint8_t>(record[2] / 4 * 4);
+  if (!random.OneIn(8)) record[0] = static_cast<std::uint8_t>(random.Below(Race::kMaxThreads));
+}
+
+constexpr RecordFormat kFormat = {kHeader,        kWidth,         kMaxRecords,
+                                  GenerateHeader, GenerateRecord, MutateHeader};
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  std::array<std::uint8_t, kHeader + kWidth* kMaxRecords> bytes = {};
+  const std::size_t used = std::min(size, bytes.size());
+  std::copy_n(data, used, bytes.begin());
+  const std::size_t whole = std::max(used, kHeader);
+
+  static LedgerRace& race = *new LedgerRace;  // its stacks are used again and again
+  race.Prepare(RaceOf({bytes.data(), whole}));
+  Schedule schedule({bytes.data() + kPopulation, 2 * kSwitches});
+  std::string problem = race.Run(schedule);
+  if (problem.empty()) {
+    race.LookAtTheEnd();
+    problem = race.Check();
+  }
+  if (!problem.empty()) Fail(problem, input);
+  Note(race);
+  return 0;
+}
+
+FFGRANT_FUZZ_RECORD_MUTATORS(kFormat)
