@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,7 +38,6 @@ constexpr std::size_t kMaxRecords = 64;
 constexpr std::size_t kAliasAt = 0;
 constexpr std::size_t kExecutionAt = 1;
 constexpr std::size_t kOperationAt = 2;
-constexpr std::uint8_t kOperations = 33;
 
 class RecordStream {
  public:
@@ -53,12 +53,31 @@ class RecordStream {
   std::span<const std::uint8_t> left_;
 };
 
+// Operations by what LedgerPair::Step() takes them for, some of them oftener
+// than there: those that let time pass, above all.
+constexpr std::uint8_t kMoveClock = 32;
+constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveClock, 9,
+                                     17,         18,         20,         22,         31};
+// As an argument: nothing unusual, the right fence, all capabilities.
+constexpr std::uint8_t kUsual = 11;
+
 void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
-  for (std::uint8_t& byte : record) byte = static_cast<std::uint8_t>(random.Next() >> 32);
+  const bool usual = random.OneIn(2);
+  for (std::uint8_t& byte : record) {
+    byte = usual && !random.OneIn(8) ? kUsual : static_cast<std::uint8_t>(random.Next() >> 32);
+  }
   if (!random.OneIn(64)) record[kAliasAt] = 1;
   // Mostly on one or two, which so get further.
   record[kExecutionAt] = static_cast<std::uint8_t>(random.Below(random.OneIn(4) ? 4 : 2));
-  record[kOperationAt] = static_cast<std::uint8_t>(random.Below(kOperations));
+  record[kOperationAt] = random.OneIn(3) ? kOftener[random.Below(std::size(kOftener))]
+                                         : static_cast<std::uint8_t>(random.Below(kMoveClock));
+  if (record[kOperationAt] == kMoveClock && !random.OneIn(4)) {
+    // To where something of an execution ends: before, at and behind it.
+    record[3] = kUsual;
+    record[4] = 1;
+    record[5] = record[kExecutionAt];
+    record[6] = static_cast<std::uint8_t>(random.Below(3));
+  }
 }
 
 constexpr RecordFormat kFormat = {0, kWidth, kMaxRecords, nullptr, GenerateRecord, nullptr};

@@ -15,6 +15,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -101,7 +102,7 @@ PlannedCall CallOf(std::span<const std::uint8_t> record) {
   call.execution = record[2] % (kExecutions + 1);
   // Mostly the one that the grants at the start are for.
   const std::uint8_t worker = record[2] / (kExecutions + 1) % 8;
-  call.worker = worker < 3 ? worker : call.execution == 0 ? 0 : 1;
+  call.worker = worker < 3 || call.execution == kExecutions ? worker % 3 : call.execution;
   call.ms = kTimes[record[3] % std::size(kTimes)];
   if (call.kind == CallKind::kAdvance) call.ms = std::max<std::int64_t>(call.ms, 1);
   if (const int cap = record[3] / 8 % 8; cap < 3) call.cap = cap;
@@ -121,6 +122,7 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
     race.start[e] = static_cast<StartState>(bytes[e] % testing::kStartStates);
   }
   race.few_names = (bytes[3] & 1) != 0;
+  race.last_is_urgent = (bytes[3] & 16) != 0;
   race.max_executions = (bytes[3] >> 1) % 8 == 1 ? 2 : kExecutions;
   for (std::size_t at = kHeader; at + kWidth <= bytes.size(); at += kWidth) {
     const std::span<const std::uint8_t> record = bytes.subspan(at, kWidth);

@@ -30,7 +30,7 @@ MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
 }
 
 // What brings an execution to where it stands at the start.
-std::vector<RecordedCall> CallsTo(StartState state, std::uint8_t e) {
+std::vector<RecordedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) {
   using Kind = CallKind;
   using S = StartState;
   std::vector<RecordedCall> calls;
@@ -45,27 +45,18 @@ std::vector<RecordedCall> CallsTo(StartState state, std::uint8_t e) {
   };
   if (state == S::kAbsent) return calls;
   add(Kind::kCreate, kStart.value + 2);
-  // A worker without the capability can't be given the one that needs it.
-  if (e == kExecutions - 1) calls.back().worker = 0;
+  calls.back().worker = urgent ? 1 : 0;  // its priority
   if (state == S::kDelayed) calls.back().flag = true;
   if (state == S::kDelayed || state == S::kEligible) return calls;
-  const auto issue = [&](Kind kind) {
-    add(kind, 3);
-    if (e == kExecutions - 1) calls.back().worker = 1;
-  };
-  const auto claim = [&](Kind kind, std::int64_t ms) {
-    add(kind, ms);
-    if (e == kExecutions - 1) calls.back().worker = 1;
-  };
-  issue(Kind::kIssue);
+  add(Kind::kIssue, 3);
   if (state == S::kGranted) return calls;
   const bool is_over = state == S::kDue || state == S::kExpired || state == S::kExpiredGranted;
-  claim(Kind::kClaim, is_over ? 0 : 3);
+  add(Kind::kClaim, is_over ? 0 : 3);
   switch (state) {
     case S::kExpired:
     case S::kExpiredGranted:
       add(Kind::kMarkExpired, 0);
-      if (state == S::kExpiredGranted) issue(Kind::kIssueReclaim);
+      if (state == S::kExpiredGranted) add(Kind::kIssueReclaim, 3);
       break;
     case S::kRevoked:
       add(Kind::kRevoke, 0);
@@ -76,7 +67,7 @@ std::vector<RecordedCall> CallsTo(StartState state, std::uint8_t e) {
       add(Kind::kSuspend, 0);
       if (state == S::kSuspended) break;
       add(Kind::kResume, 0);
-      if (state == S::kResumedGranted) issue(Kind::kIssue);
+      if (state == S::kResumedGranted) add(Kind::kIssue, 3);
       break;
     case S::kCompleted:
       add(Kind::kComplete, 0);
@@ -200,7 +191,8 @@ void LedgerRace::Prepare(const Race& race) {
   before_.clear();
   std::size_t executions = 0;
   for (std::uint8_t e = 0; e < kExecutions; ++e) {
-    std::vector<RecordedCall> calls = CallsTo(race.start[e], e);
+    std::vector<RecordedCall> calls =
+        CallsTo(race.start[e], e, race.last_is_urgent && e == kExecutions - 1);
     if (!calls.empty() && executions++ == race.max_executions) break;
     for (RecordedCall& call : calls) {
       if (IsFenced(call.kind)) call.fence = FenceOf(FenceKind::kLatest, latest_[e]);

@@ -25,8 +25,7 @@
 namespace ffgrant::testing {
 
 // How an execution stands when the threads begin. Its grants and leases are
-// those of the worker of its own number, but for the last execution's, which are
-// the second worker's, since the last one lacks the capability.
+// those of the worker of its own number.
 enum class StartState : std::uint8_t {
   kAbsent,
   kEligible,
@@ -74,7 +73,8 @@ struct Race {
   std::array<StartState, kExecutions> start = {};
   std::array<std::vector<PlannedCall>, kMaxThreads> threads;
   std::size_t max_executions = kExecutions;
-  bool few_names = false;  // so that they run out and old ones are thrown away
+  bool last_is_urgent = false;  // of a higher priority than the others
+  bool few_names = false;       // so that they run out and old ones are thrown away
   bool points_after_unlock = true;
 };
 

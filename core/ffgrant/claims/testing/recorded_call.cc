@@ -55,7 +55,7 @@ CreateExecutionArgs CreateArgs(const RecordedCall& call) {
   args.execution_id = ExecutionAt(call.execution);
   args.lane = kLane;
   args.priority = call.worker;
-  args.required = call.execution == kExecutions - 1 ? &Gpu() : nullptr;
+  args.required = call.execution == 1 ? &Gpu() : nullptr;
   if (call.flag) args.delay_until = TimestampMs{call.ms};
   args.max_reclaim_count = call.cap;
   return args;

@@ -18,9 +18,9 @@
 
 namespace ffgrant::testing {
 
-// The population: a few executions in two partitions and one lane, of which
-// the last one needs a capability, and a few workers, of which the last one
-// has none.
+// The population: three executions in one lane, the first and the last in one
+// partition; the second one needs a capability. And three workers, of which
+// the last one has none.
 inline constexpr std::uint8_t kExecutions = 3;
 inline constexpr std::uint8_t kWorkers = 3;
 inline constexpr std::uint16_t kPartitions = 2;
