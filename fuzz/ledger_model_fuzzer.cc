@@ -61,6 +61,14 @@ constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveCl
 // As an argument: nothing unusual, the right fence, all capabilities.
 constexpr std::uint8_t kUsual = 11;
 
+// To where something of the execution ends: before, at and behind it.
+void PointClock(Random& random, std::span<std::uint8_t> record) {
+  record[3] = kUsual;
+  record[4] = 1;
+  record[5] = record[kExecutionAt];
+  record[6] = static_cast<std::uint8_t>(random.Below(3));
+}
+
 void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
   const bool usual = random.OneIn(2);
   for (std::uint8_t& byte : record) {
@@ -71,16 +79,57 @@ void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
   record[kExecutionAt] = static_cast<std::uint8_t>(random.Below(random.OneIn(4) ? 4 : 2));
   record[kOperationAt] = random.OneIn(3) ? kOftener[random.Below(std::size(kOftener))]
                                          : static_cast<std::uint8_t>(random.Below(kMoveClock));
-  if (record[kOperationAt] == kMoveClock && !random.OneIn(4)) {
-    // To where something of an execution ends: before, at and behind it.
-    record[3] = kUsual;
-    record[4] = 1;
-    record[5] = record[kExecutionAt];
-    record[6] = static_cast<std::uint8_t>(random.Below(3));
-  }
+  if (record[kOperationAt] == kMoveClock && !random.OneIn(4)) PointClock(random, record);
 }
 
-constexpr RecordFormat kFormat = {0, kWidth, kMaxRecords, nullptr, GenerateRecord, nullptr};
+// Ways through a life, on one execution.
+enum : std::uint8_t {
+  kCreate = 0,
+  kIssue = 3,
+  kSchedule = 7,
+  kClaim = 9,
+  kClaimResumed = 13,
+  kMark = 17,
+  kRevoke = 18,
+  kIssueReclaim = 19,
+  kReclaim = 22,
+  kSuspend = 24,
+  kResume = 26,
+  kComplete = 28,
+  kForget = 30,
+  kMaintain = 31,
+};
+constexpr std::uint8_t kRows[][5] = {
+    {kCreate, kIssue, kClaim, kComplete, kForget},
+    {kCreate, kIssue, kClaim, kRevoke, kIssueReclaim},
+    {kCreate, kIssue, kClaim, kSuspend, kResume},
+    {kCreate, kIssue, kClaim, kMoveClock, kMark},
+    {kCreate, kIssue, kClaim, kMoveClock, kMaintain},
+    {kIssueReclaim, kReclaim, kRevoke, kIssueReclaim, kReclaim},
+    {kIssue, kClaimResumed, kSuspend, kResume, kMaintain},
+    {kCreate, kSchedule, kMoveClock, kClaim, kSchedule},
+    {kForget, kCreate, kSchedule, kClaim, kComplete},
+};
+
+std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
+  const auto& row = kRows[random.Below(std::size(kRows))];
+  const auto execution = static_cast<std::uint8_t>(random.Below(4));
+  for (std::size_t i = 0; i < std::size(row); ++i) {
+    const std::span<std::uint8_t> record = records.subspan(i * kWidth, kWidth);
+    GenerateRecord(random, record);
+    std::fill(record.begin() + 3, record.end(), kUsual);
+    if (random.OneIn(2))
+      record[3 + random.Below(kWidth - 3)] = static_cast<std::uint8_t>(random.Next());
+    record[kAliasAt] = 1;
+    record[kExecutionAt] = execution;
+    record[kOperationAt] = row[i];
+    if (row[i] == kMoveClock) PointClock(random, record);
+  }
+  return std::size(row);
+}
+
+constexpr RecordFormat kFormat = {0,           kWidth, kMaxRecords, nullptr, GenerateRecord,
+                                  GenerateRow, nullptr};
 
 }  // namespace
 }  // namespace ffgrant::fuzz

@@ -127,7 +127,11 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
   for (std::size_t at = kHeader; at + kWidth <= bytes.size(); at += kWidth) {
     const std::span<const std::uint8_t> record = bytes.subspan(at, kWidth);
     auto& calls = race.threads[record[0] % Race::kMaxThreads];
-    if (calls.size() < Race::kMaxCalls) calls.push_back(CallOf(record));
+    if (calls.size() == Race::kMaxCalls) continue;
+    calls.push_back(CallOf(record));
+    // Names run out only if there are many.
+    calls.back().own_instance ^= race.few_names;
+    calls.back().with_text ^= race.few_names;
   }
   return race;
 }
@@ -199,8 +203,8 @@ void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
   if (!random.OneIn(8)) record[0] = static_cast<std::uint8_t>(random.Below(Race::kMaxThreads));
 }
 
-constexpr RecordFormat kFormat = {kHeader,        kWidth,         kMaxRecords,
-                                  GenerateHeader, GenerateRecord, MutateHeader};
+constexpr RecordFormat kFormat = {kHeader,        kWidth,  kMaxRecords, GenerateHeader,
+                                  GenerateRecord, nullptr, MutateHeader};
 
 }  // namespace
 }  // namespace ffgrant::fuzz

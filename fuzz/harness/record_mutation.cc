@@ -54,7 +54,21 @@ class Records {
     if (format_.header != 0) format_.generate_header(random, header());
     count_ = 0;
     const std::size_t most = std::min<std::size_t>(room_, 1 + random.Below(32));
-    while (count_ < most) format_.generate_record(random, (*this)[count_++]);
+    while (count_ < most) {
+      if (!random.OneIn(2) || !InsertRow(random, count_)) {
+        format_.generate_record(random, (*this)[count_++]);
+      }
+    }
+  }
+  // False if there is no such thing, or no room.
+  bool InsertRow(Random& random, std::size_t at) {
+    if (format_.generate_row == nullptr || room_ - count_ < RecordFormat::kMaxRow) return false;
+    // At the end, from where it is rotated to its place.
+    const std::span<std::uint8_t> row(data_ + size(), RecordFormat::kMaxRow * format_.width);
+    const std::size_t old_end = size();
+    count_ += format_.generate_row(random, row);
+    std::rotate(data_ + format_.header + at * format_.width, data_ + old_end, data_ + size());
+    return true;
   }
 
  private:
@@ -76,6 +90,8 @@ void MutateRecord(const RecordFormat& format, Random& random, Records& records) 
   const std::size_t other = random.Below(records.count());
   switch (random.Below(8)) {
     case 0:
+      if (records.InsertRow(random, at)) break;
+      [[fallthrough]];
     case 1:
       if (!records.full()) format.generate_record(random, records.Insert(random.Below(at + 1)));
       break;

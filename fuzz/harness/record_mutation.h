@@ -23,6 +23,9 @@ struct RecordFormat {
   // Fill in what makes sense, at random.
   void (*generate_header)(Random& random, std::span<std::uint8_t> header);
   void (*generate_record)(Random& random, std::span<std::uint8_t> record);
+  // Likewise a few records that make sense in a row; returns how many. May be null.
+  static constexpr std::size_t kMaxRow = 8;
+  std::size_t (*generate_row)(Random& random, std::span<std::uint8_t> records);
   // Changes a header a little.
   void (*mutate_header)(Random& random, std::span<std::uint8_t> header);
 };

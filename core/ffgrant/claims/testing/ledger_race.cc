@@ -14,8 +14,9 @@ constexpr TimestampMs kStart = {1'700'000'000'000};
 constexpr std::size_t kAllPlaces = 1024;
 // Behind the set-up's.
 constexpr std::uint8_t kFirstNumber = 64;
-// What is in use once all grants have run out, and one more, fits.
-constexpr std::size_t kFewNames = 10;
+// What is in use once all grants have run out, and one more, fits: three leases'
+// workers, their lane, a capability.
+constexpr std::size_t kFewNames = 7;
 constexpr int kNobody = -1;  // who looks when the threads are done
 
 MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
