@@ -57,6 +57,10 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
   const NameId lane_name = LaneName(record, lane);
   if (name == NamePool::kFull || lane_name == NamePool::kFull) [[unlikely]]
     return false;
+  // Mostly the new lease takes over the only name that the grant had. Else that
+  // of the grant is let go of, or its texts, or an earlier lease's.
+  if (!same || !record.grant_is_plain || record.lease_worker != 0) [[unlikely]]
+    NoteRelease();
   record.has_grant = false;
   record.state = State::kLeased;
   record.lease_worker = name;

@@ -137,6 +137,25 @@ TEST_F(MemoryLedgerTest, FullOfNames) {
   }
 }
 
+// A claim lets go of its grant's texts: there is room at once, although the try
+// before it was in vain.
+TEST_F(MemoryLedgerTest, AClaimMakesRoomForNames) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 2;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_TRUE(calls.Create(kB));
+  IssueGrantArgs a = calls.IssueArgs(kA, kW1, 100, nullptr, kMain);
+  a.capability_hash = "one";
+  EXPECT_TRUE(ledger.IssueClaimGrant(a));
+  IssueGrantArgs b = calls.IssueArgs(kB, kW1, 100, nullptr, kMain);
+  b.capability_hash = "two";
+  EXPECT_EQ(ledger.IssueClaimGrant(b).error, ClaimError::kLedgerFull);
+  EXPECT_TRUE(calls.Claim(kA));
+  EXPECT_TRUE(ledger.IssueClaimGrant(b));
+}
+
 TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 2;
