@@ -19,7 +19,7 @@ MemoryLedgerOptions Options(const Clock& clock) {
   MemoryLedgerOptions options;
   options.max_executions = 16;
   options.max_lanes = 4;
-  options.max_names = 24;  // what can be in use at once, and little more
+  options.max_names = 20;  // 19 can be in use at once
   options.max_name_bytes = 4096;
   options.partitions.num_flow_partitions = kPartitions;
   options.clock = &clock;
