@@ -87,6 +87,19 @@ void Scheduler::Main(unsigned int high, unsigned int low) {
   }
 }
 
+// In a function of its own: getcontext() returns twice, as far as a compiler knows.
+void Scheduler::Make(Fiber& fiber) {
+  getcontext(&fiber.context);
+  fiber.context.uc_stack.ss_sp = fiber.stack;
+  fiber.context.uc_stack.ss_size = fiber.stack_size;
+  fiber.context.uc_link = nullptr;
+  fiber.fake_stack = nullptr;
+  const auto address = reinterpret_cast<std::uintptr_t>(this);
+  makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Scheduler::Main), 2,
+              static_cast<unsigned int>(address >> 32), static_cast<unsigned int>(address));
+  fiber.made = true;
+}
+
 void Scheduler::Reset(std::span<const std::function<void()>> bodies) {
   if (bodies.size() > kMaxFibers || g_running != nullptr) std::abort();
   count_ = bodies.size();
@@ -95,23 +108,13 @@ void Scheduler::Reset(std::span<const std::function<void()>> bodies) {
   result_ = Result::kDone;
   footprint_.Clear();
   events_ = 0;
-  const auto address = reinterpret_cast<std::uintptr_t>(this);
   for (std::size_t i = 0; i < count_; ++i) {
     Fiber& fiber = *fibers_[i];
     held_[i].reset();
     fiber.body = &bodies[i];
     fiber.waits_for = kNothing;
     fiber.call_begins = false;
-    if (!fiber.made || !fiber.idle) {  // new, or left in the middle of a body
-      getcontext(&fiber.context);
-      fiber.context.uc_stack.ss_sp = fiber.stack;
-      fiber.context.uc_stack.ss_size = fiber.stack_size;
-      fiber.context.uc_link = nullptr;
-      fiber.fake_stack = nullptr;
-      makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Scheduler::Main), 2,
-                  static_cast<unsigned int>(address >> 32), static_cast<unsigned int>(address));
-      fiber.made = true;
-    }
+    if (!fiber.made || !fiber.idle) Make(fiber);  // new, or left in the middle of a body
     fiber.idle = false;
   }
 }

@@ -104,6 +104,7 @@ class Scheduler {
  private:
   struct Fiber;
   static void Main(unsigned int high, unsigned int low);
+  void Make(Fiber& fiber);
   void Reset(std::span<const std::function<void()>> bodies);
   void Yield();
   int Next();
