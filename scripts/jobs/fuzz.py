@@ -55,7 +55,7 @@ class Job:
                             seed=self._arguments.seed))
                     self._step()
                     time.sleep(0.25)
-            except processes.Interrupted:
+            except (processes.Interrupted, EngineError):
                 for session in self._active:  # what they did so far counts
                     self._interrupt(session)
                 raise
@@ -190,15 +190,16 @@ def fuzz(terminal, chosen, arguments):
     stopped = None
     try:
         job.run()
-    except processes.Interrupted as interrupted:
-        stopped = interrupted
+    except (processes.Interrupted, EngineError) as reason:
+        stopped = reason
     _write_reports(terminal, job, arguments, time.monotonic() - start)
     job.report_findings()
     if stopped:
         terminal.line(f"fuzz: stopped by {stopped}")
     if job.found:
         return 1
-    return stopped.exit_status if stopped else 0
+    # An engine that failed has no status of its own.
+    return getattr(stopped, "exit_status", 3) if stopped else 0
 
 
 def main():

@@ -47,8 +47,9 @@ def environment(base, sanitizer, clang, libcxx):
            "SRC": str(base / "src"), "OUT": str(base / "out"), "WORK": str(base / "work"),
            "CC": f"clang-{clang}", "CXX": f"clang++-{clang}", "CFLAGS": flags,
            "CXXFLAGS": flags + (" -stdlib=libc++" if libcxx else ""),
-           # Other than theirs, Debian's libFuzzer needs libstdc++, whatever the targets use.
-           "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer" + (" -lstdc++" if libcxx else ""),
+           # Other than theirs, Debian's libFuzzer needs libstdc++, whatever the targets use
+           # (clang would take -lstdc++ for libc++).
+           "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer" + (" -Wl,-l:libstdc++.so.6" if libcxx else ""),
            "SANITIZER": sanitizer,
            "FUZZING_ENGINE": "libfuzzer", "FUZZING_LANGUAGE": "c++", "ARCHITECTURE": "x86_64"}
     for name in ("FFGRANT_BUILD_JOBS", "CCACHE_DIR"):
