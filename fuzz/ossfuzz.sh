@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite, which say how by $CC, $CXX, $CFLAGS,
-# $CXXFLAGS and $LIB_FUZZING_ENGINE: nothing here knows a sanitizer or an engine. Results go to $OUT:
-# binary, seed corpus, dictionary and options of every target but the canary.
+# $CXXFLAGS and $LIB_FUZZING_ENGINE: nothing here knows a sanitizer or an engine. Results go to
+# $OUT: binary, seed corpus, dictionary and options of every target but the canary.
 set -eu
 : "${CC:?}" "${CXX:?}" "${CFLAGS?}" "${CXXFLAGS?}" "${LIB_FUZZING_ENGINE:?}"
 : "${SRC:?}" "${OUT:?}" "${WORK:?}"

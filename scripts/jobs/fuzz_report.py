@@ -6,8 +6,9 @@ from jobs.fuzz_session import short
 from jobs.tables import Table
 
 _NOTE = ("seconds: of the clock, per target; executions of both builds; rates: executions a second "
-         "of the fast and of the sanitized build; edges reached of those in the binary, features and "
-         "inputs of the working corpus as the fast build counts them; findings: different ones")
+         "of the fast and of the sanitized build; edges reached of those in the binary, features "
+         "as the fast build counts them; corpus: inputs of the working corpus; findings: different "
+         "ones")
 _COLUMNS = ["", "s", "executions", "fast/s", "san/s", "edges", "features", "corpus", "findings"]
 
 

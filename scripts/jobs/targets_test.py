@@ -36,15 +36,16 @@ class TargetsTest(unittest.TestCase):
             (corpus / "regressions").mkdir(parents=True)
             for name in ("one", "regressions/two", ".hidden"):
                 (corpus / name).write_text("")
-            self.assertEqual([path.name for path in targets.Target("a_fuzzer", Path(folder)).seeds()],
-                             ["one", "two"])
+            seeds = targets.Target("a_fuzzer", Path(folder)).seeds()
+            self.assertEqual([path.name for path in seeds], ["one", "two"])
 
 
 class FirstSentenceTest(unittest.TestCase):
     def test_skips_the_licence_and_ends_at_the_first_full_stop(self):
         self.assertEqual(
             targets.first_sentence("// SPDX-License-Identifier: X\n//\n// Keys (1.1 - 1.3),\n"
-                                   "// any bytes. More.\n\n// Other\n"), "Keys (1.1 - 1.3), any bytes")
+                                   "// any bytes. More.\n\n// Other\n"),
+            "Keys (1.1 - 1.3), any bytes")
 
     def test_without_a_comment_there_is_none(self):
         self.assertEqual(targets.first_sentence("// SPDX-License-Identifier: X\nint x;\n"), "")
