@@ -15,8 +15,9 @@ class TargetsTest(unittest.TestCase):
             with self.subTest(target.name):
                 self.assertTrue(target.about())
                 self.assertIn("max_len", target.options())
-                text = target.dictionary.read_text(encoding="utf-8")
-                self.assertTrue(targets.read_dictionary(text))
+                if target.dictionary.exists():  # operations have no words
+                    text = target.dictionary.read_text(encoding="utf-8")
+                    self.assertTrue(targets.read_dictionary(text))
                 self.assertEqual(bool(target.seeds()), not target.is_canary)
 
     def test_targets_are_the_sources_and_nothing_else(self):
