@@ -153,6 +153,9 @@ class Sandbox:
             pass  # reported by check_files
         self.seeds.chmod(0o555)
 
+    def seed_files(self):
+        return sorted(str(path) for path in self.seeds.iterdir())
+
     def run(self, name, arguments, timeout=100):
         """(exit status, output, files that it changed)."""
         before = _snapshot((self.out, self.home, self.here))
@@ -181,17 +184,23 @@ def _tail(output):
 
 def check_runs(checked, sandbox, sanitizer):
     """Starts, has edges to count, and does not fail on its own seeds."""
+    sandbox.unpack_seeds(checked.name)
+    if sanitizer == "coverage":  # has no edges, without which libFuzzer does not begin
+        status, output, changed = sandbox.run(checked.name, ["-runs=1", *sandbox.seed_files()])
+        if status != 0:
+            checked.problems.append(f"fails on its seed corpus ({status}):\n    {_tail(output)}")
+        if changed:
+            checked.problems.append(f"writes outside /tmp: {', '.join(sorted(changed))}")
+        return
     status, output, changed = sandbox.run(checked.name, ["-seed=1337", f"-runs={_RUNS}"])
     found = re.search(r"INFO: Loaded \d+ modules?.*\((?:\d+) (?:inline 8-bit )?"
                       r"(?:counters|guards)\):\s+(\d+)", output)
     checked.edges = int(found[1]) if found else 0
     if status != 0 or f"Done {_RUNS} runs" not in output:
         checked.problems.append(f"crashes or ends at its start ({status}):\n    {_tail(output)}")
-    # A build for coverage reports is not for fuzzing.
-    elif sanitizer != "coverage" and checked.edges < _LEAST_EDGES:
+    elif checked.edges < _LEAST_EDGES:
         checked.problems.append(f"{checked.edges} edges are instrumented, at least "
                                 f"{_LEAST_EDGES} are wanted")
-    sandbox.unpack_seeds(checked.name)
     status, output, more = sandbox.run(checked.name, ["-runs=0", "-timeout=25",
                                                       "-rss_limit_mb=2560", str(sandbox.seeds)])
     if status != 0:
@@ -205,7 +214,7 @@ def check_profile(checked, sandbox):
     folder = Path(tempfile.mkdtemp(prefix="ffgrant-profile-"))
     try:
         profile = folder / "profile"
-        done = subprocess.run([str(sandbox.out / checked.name), "-runs=0", str(sandbox.seeds)],
+        done = subprocess.run([str(sandbox.out / checked.name), "-runs=1", *sandbox.seed_files()],
                               cwd=folder, env={"LLVM_PROFILE_FILE": str(profile)},
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=100,
                               check=False)

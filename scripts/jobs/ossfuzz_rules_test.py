@@ -70,10 +70,14 @@ class RulesTest(unittest.TestCase):
         binary = self.built.get(key)
         if not binary:
             binary = self.built[key] = self.folder / f"built{len(self.built)}"
+            # In two steps: only what `flags` say may be instrumented.
+            compiler = ["clang++-14", *flags.split()]
             subprocess.run(
-                ["clang++-14", "-std=c++17", "-O0", *flags.split(), *link.split(),
-                 *(f"-D{define}" for define in defines), "-x", "c++", "-", "-o", str(binary)],
+                [*compiler, "-std=c++17", "-O0", *(f"-D{define}" for define in defines),
+                 "-x", "c++", "-c", "-", "-o", f"{binary}.o"],
                 input=SOURCE, text=True, check=True)
+            subprocess.run([*compiler, *link.split(), f"{binary}.o", "-o", str(binary)],
+                           check=True)
         out = Path(tempfile.mkdtemp(dir=self.folder))
         shutil.copy(binary, out / name)
         with zipfile.ZipFile(out / f"{name}_seed_corpus.zip", "w") as archive:
