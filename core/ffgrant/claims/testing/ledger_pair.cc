@@ -69,6 +69,7 @@ LedgerPair::Target LedgerPair::ChooseTarget() {
 WorkerIdentity LedgerPair::ChooseWorker(std::string_view id) {
   static constexpr std::array<WorkerIdentity, 3> kWorkers = {
       {{{"w1"}, {"w1-i1"}}, {{"w1"}, {"w1-i2"}}, {{"w2"}, {"w2-i1"}}}};
+  if (OneIn(24)) return {};  // nothing forbids empty names
   // Often the one that holds a grant, from another instance.
   const auto& grant = observer_.Of(id).grant;
   if (grant.has_value() && !OneIn(3)) {
@@ -212,7 +213,7 @@ void LedgerPair::CompareEverything() {
 bool LedgerPair::Step() {
   const Target target = ChooseTarget();
   state_before_ = StateName(model_.Inspect(target.id), clock_.Now());
-  switch (choose_(33)) {
+  switch (choose_(34)) {
     case 0:
     case 1:
     case 2:
@@ -274,6 +275,9 @@ bool LedgerPair::Step() {
       break;
     case 31:
       Maintain();
+      break;
+    case 32:
+      Churn(target);
       break;
     default:
       MoveClock();
@@ -387,6 +391,35 @@ void LedgerPair::Issue(const Target& target, bool reclaim) {
                           clock_.Now().value, memory.expires_at);
   }
   Same(reclaim ? "issue_reclaim" : "issue", memory, model);
+}
+
+// Grants that run out at once, with new texts each time, so that the ledger has
+// to throw away old ones while others hold on to theirs.
+void LedgerPair::Churn(const Target& target) {
+  for (int i = 0; i < 8; ++i) {
+    state_before_ = StateName(model_.Inspect(target.id), clock_.Now());
+    IssueGrantArgs args;
+    args.execution_id = target.id;
+    args.worker = ChooseWorker(target.id.text());
+    args.lane = target.lane;
+    args.grant_ttl_ms = 1;
+    args.offered = &offered_[2];
+    const std::string number = std::to_string(++next_text_);
+    const std::string texts[] = {"hash " + number, "{\"route\":" + number + "}",
+                                 "admitted " + number};
+    args.capability_hash = texts[0];
+    args.route_snapshot_json = texts[1];
+    args.admission_summary = texts[2];
+    const IssueOutcome memory = memory_.IssueClaimGrant(args, &memory_details_);
+    const IssueOutcome model = model_.IssueClaimGrant(args, &model_details_);
+    if (memory) {
+      observer_.GrantIssued(target.id.text(), args.worker.worker_id.text, args.grant_ttl_ms,
+                            clock_.Now().value, memory.expires_at);
+    }
+    Same("issue", memory, model);
+    clock_.Advance(2);
+  }
+  CompareEverything();
 }
 
 void LedgerPair::ClaimForWorker() {

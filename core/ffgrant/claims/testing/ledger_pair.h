@@ -75,6 +75,7 @@ class LedgerPair {
   void Resume(const Target& target);
   void Complete(const Target& target);
   void Maintain();
+  void Churn(const Target& target);
   void Forget(const Target& target);
 
   void NoteLease(const Target& target, WorkerIdentity worker, std::int64_t ttl_ms,
