@@ -26,6 +26,22 @@
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
 
+namespace ffgrant::under_test {
+
+[[gnu::noinline]] bool ParsePortably(std::string_view text, std::uint16_t& index,
+                                     Uuid& uuid) noexcept {
+  return internal::ParseCanonicalExecutionId(text, index, uuid);
+}
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+[[gnu::noinline]] bool ParseWithAvx2(std::string_view text, std::uint16_t& index,
+                                     Uuid& uuid) noexcept {
+  return internal::ParseCanonicalExecutionIdAvx2(text, index, uuid);
+}
+#endif
+
+}  // namespace ffgrant::under_test
+
 namespace ffgrant::fuzz {
 namespace {
 
@@ -121,11 +137,11 @@ void CheckCanonicalPaths(std::string_view text, const ExecutionIdResult& strict)
   };
   std::uint16_t index = 0;
   Uuid uuid;
-  const bool portable = internal::ParseCanonicalExecutionId(text, index, uuid);
+  const bool portable = under_test::ParsePortably(text, index, uuid);
   check("the portable path", portable, index, uuid);
 #ifdef FFGRANT_HAS_AVX2_PATHS
   if (!internal::HasAvx2()) return;
-  const bool avx2 = internal::ParseCanonicalExecutionIdAvx2(text, index, uuid);
+  const bool avx2 = under_test::ParseWithAvx2(text, index, uuid);
   check("the AVX2 path", avx2, index, uuid);
 #endif
 }

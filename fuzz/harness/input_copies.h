@@ -14,7 +14,6 @@
 #include <string_view>
 
 #include "ffgrant/testing/guarded_buffer.h"
-#include "harness/not_covered.h"
 
 namespace ffgrant::fuzz {
 
@@ -22,7 +21,7 @@ class InputCopies {
  public:
   InputCopies(const std::uint8_t* data, std::size_t size)
       : InputCopies({reinterpret_cast<const char*>(data), size}) {}
-  FFGRANT_FUZZ_NOT_COVERED explicit InputCopies(std::string_view input)
+  explicit InputCopies(std::string_view input)
       : exact_(new char[input.size()]), size_(input.size()) {
     if (!input.empty()) std::memcpy(exact_.get(), input.data(), input.size());
     static thread_local std::unique_ptr<testing::GuardedBuffer> buffer;

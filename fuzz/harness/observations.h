@@ -12,8 +12,6 @@
 #include <cstring>
 #include <string_view>
 
-#include "harness/not_covered.h"
-
 namespace ffgrant::fuzz {
 
 // Of this thread since the last StartObserving().
@@ -27,7 +25,7 @@ inline void Observe(std::uint64_t value) {
   observations ^= observations >> 29;
 }
 
-FFGRANT_FUZZ_NOT_COVERED inline void Observe(std::string_view bytes) {
+inline void Observe(std::string_view bytes) {
   Observe(bytes.size());
   while (!bytes.empty()) {
     std::uint64_t word = 0;
