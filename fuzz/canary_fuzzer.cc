@@ -18,7 +18,7 @@
 #include "harness/text_mutation.h"
 #include "partition_key_grammar.h"
 
-namespace ffgrant::fuzz {
+namespace ffgrant::under_test {
 namespace {
 
 struct Parsed {
@@ -27,7 +27,7 @@ struct Parsed {
 };
 
 // Accepts flow keys only; right, but for the one bound.
-Parsed ParseWithPlantedBug(std::string_view text) {
+[[gnu::noinline]] Parsed ParseWithPlantedBug(std::string_view text) {
   constexpr std::string_view kPrefix = "{fp:";
   if (text.size() < kPrefix.size() + 2 || text.substr(0, kPrefix.size()) != kPrefix ||
       text.back() != '}') {
@@ -47,7 +47,7 @@ Parsed ParseWithPlantedBug(std::string_view text) {
 }
 
 }  // namespace
-}  // namespace ffgrant::fuzz
+}  // namespace ffgrant::under_test
 
 using namespace ffgrant;
 using namespace ffgrant::fuzz;
@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const InputCopies input(data, size);
   const std::string_view text = input.at_page_end();
   const PartitionKeyResult expected = testing::NaiveParsePartitionKey(text, ParseMode::kLenient);
-  const Parsed got = ParseWithPlantedBug(text);
+  const under_test::Parsed got = under_test::ParseWithPlantedBug(text);
   const bool flow = expected && expected.partition.family == PartitionFamily::kFlow;
   if (got.accepted != flow || (flow && got.index != expected.partition.index)) {
     Fail("the canary, as it should be", text, std::to_string(flow), std::to_string(got.accepted));

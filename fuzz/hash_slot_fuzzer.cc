@@ -2,7 +2,8 @@
 //
 // Hashing (contract 2): CRC16, hash tags and slots of any bytes. CRC16 against
 // one computed bit by bit, and against a law that needs no second
-// implementation: it is linear over XOR. Tags against a plain scan.
+// implementation: it is linear over XOR. Tags against a plain scan. And what tags
+// are for (contract 3): all keys of an execution lie in one slot.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,9 @@
 #include <string_view>
 
 #include "ffgrant/crc16.h"
+#include "ffgrant/execution_id.h"
 #include "ffgrant/hash_slot.h"
+#include "ffgrant/key_names.h"
 #include "ffgrant/testing/naive_hash.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
@@ -64,10 +67,37 @@ void CheckSlot(const InputCopies& input) {
   Observe(slot);
 }
 
+void CheckKeysOfAnExecution(std::string_view input) {
+  const ExecutionIdResult id = ParseExecutionId(input, ParseMode::kLenient);
+  if (!id) return;
+  // Keys carry the canonical tag, whatever the id's own spelling.
+  const std::string tag = "fp:" + std::to_string(id.id.partition().index);
+  const std::uint16_t slot = NaiveCrc16(tag) % kHashSlotCount;
+  char out[kMaxExecutionKeySize + 256];
+  const auto check = [&](const WriteResult& written) {
+    if (!written) return;  // a spelling may be longer than the room
+    if (HashSlot({out, written.size}) != slot) Fail("a key in another slot", {out, written.size});
+  };
+  for (int role = 0; role <= static_cast<int>(ExecutionKey::kAttempts); ++role) {
+    check(FormatKey(static_cast<ExecutionKey>(role), id.id, out));
+  }
+  check(FormatKey(AttemptKey::kAttempt, id.id, AttemptIndex{slot}, out));
+  check(FormatKey(LaneKey::kEligible, id.id.partition(), LaneIdView::Unchecked("{other}"), out));
+  check(FormatKey(PartitionIndexKey::kLeaseExpiry, id.id.partition(), out));
+  if (HashSlot(id.id.partition()) != slot) Fail("a partition's slot", input);
+}
+
 constexpr std::string_view kPieces[] = {"{",      "}",      "{}",    "{{",       "}}",    "}{",
                                         "{fp:7}", "{b:31}", "{q:0}", "ff:exec:", ":core", "{a}{b}"};
 
 void Generate(Random& random, TextBuffer& text) {
+  if (random.OneIn(4)) {
+    text.Append("{fp:");
+    AppendIndex(random, text);
+    text.Append("}:");
+    AppendUuid(random, text);
+    return;
+  }
   for (std::size_t parts = random.Below(4); parts > 0; --parts) {
     text.Append(kPieces[random.Below(std::size(kPieces))]);
     for (std::size_t bytes = random.Below(10); bytes > 0; --bytes) {
@@ -87,6 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const InputCopies input(data, size);
   CheckCrc(input);
   CheckSlot(input);
+  CheckKeysOfAnExecution(input.exact());
   return 0;
 }
 
