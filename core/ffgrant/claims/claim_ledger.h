@@ -325,7 +325,10 @@ class ClaimLedger {
 
   // The scheduler's choice: of the lane's eligible executions whose
   // requirements `offered` meets, the head of the first partition that has
-  // one without a live grant; partitions in turn from ScanStart().
+  // one without a live grant; partitions in turn from ScanStart(). What it
+  // takes, it takes atomically; the partitions are looked at one after the
+  // other, so kNoEligibleExecution says that each had nothing at some moment of
+  // the call, not all at one.
   // kNoEligibleExecution, kInvalidInput.
   virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
 
