@@ -11,12 +11,21 @@ namespace {
 
 // constinit: malloc runs before any constructor does.
 constinit thread_local std::size_t allocations = 0;
+constinit thread_local std::size_t allocations_until_failure = 0;
+
+// Counts an allocation. True if it is to fail.
+[[maybe_unused]] bool CountAndFail() noexcept {
+  ++allocations;
+  return allocations_until_failure != 0 && --allocations_until_failure == 0;
+}
 
 }  // namespace
 
 namespace ffgrant::testing {
 
 std::size_t ThreadAllocations() noexcept { return allocations; }
+
+void FailAllocation(std::size_t nth) noexcept { allocations_until_failure = nth; }
 
 }  // namespace ffgrant::testing
 
@@ -39,6 +48,15 @@ const bool hooked = [] {
 
 #elif FFGRANT_REPLACES_MALLOC
 
+namespace {
+
+void* OutOfMemory() noexcept {
+  errno = ENOMEM;
+  return nullptr;
+}
+
+}  // namespace
+
 // glibc's own, under the names that it keeps for replacements to call. free()
 // stays as it is, since what they return is glibc's.
 extern "C" {
@@ -49,32 +67,32 @@ void* __libc_realloc(void* block, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) noexcept {
-  ++allocations;
+  if (CountAndFail()) return OutOfMemory();
   return __libc_malloc(size);
 }
 
 void* calloc(std::size_t count, std::size_t size) noexcept {
-  ++allocations;
+  if (CountAndFail()) return OutOfMemory();
   return __libc_calloc(count, size);
 }
 
 void* realloc(void* block, std::size_t size) noexcept {
-  ++allocations;
+  if (CountAndFail()) return OutOfMemory();
   return __libc_realloc(block, size);
 }
 
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
-  ++allocations;
+  if (CountAndFail()) return OutOfMemory();
   return __libc_memalign(alignment, size);
 }
 
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  ++allocations;
+  if (CountAndFail()) return OutOfMemory();
   return __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void** block, std::size_t alignment, std::size_t size) noexcept {
-  ++allocations;
+  if (CountAndFail()) return ENOMEM;
   void* const result = __libc_memalign(alignment, size);
   if (result == nullptr) return ENOMEM;
   *block = result;

@@ -34,8 +34,15 @@ namespace ffgrant::testing {
 
 inline constexpr bool kCountsMalloc = FFGRANT_HOOKS_MALLOC != 0 || FFGRANT_REPLACES_MALLOC != 0;
 
+// Whether FailAllocation() works.
+inline constexpr bool kFailsMalloc = FFGRANT_REPLACES_MALLOC != 0;
+
 // All allocations that this thread ever made.
 std::size_t ThreadAllocations() noexcept;
+
+// The `nth` allocation from now on that this thread makes fails, and no other.
+// 0 for none.
+void FailAllocation(std::size_t nth) noexcept;
 
 // How often `work` allocates on this thread.
 template <class Work>
