@@ -41,12 +41,11 @@ UuidGenerator::UuidGenerator(std::uint64_t seed) noexcept : state_(StateFromSeed
 UuidGenerator UuidGenerator::FromEntropy() noexcept {
   std::array<std::uint64_t, 4> state;
   static_assert(sizeof state <= 256, "getrandom() gives up to 256 bytes without interruption");
-  for (;;) {
-    const ssize_t size = getrandom(state.data(), sizeof state, 0);
-    if (size == static_cast<ssize_t>(sizeof state)) break;
+  // Never true: the system has entropy, and no signal comes in between.
+  while (getrandom(state.data(), sizeof state, 0) != static_cast<ssize_t>(sizeof state))
     // Without entropy there are no unique ids: nothing can go on.
-    if (size < 0 && errno != EINTR) std::abort();
-  }
+    // Never reached: as above.
+    if (errno != EINTR) std::abort();
   return UuidGenerator(state);
 }
 
@@ -73,6 +72,7 @@ Uuid UuidGenerator::Next() noexcept {
 Uuid RandomUuid() noexcept {
   // A child that went on with its parent's stream would repeat its ids.
   [[maybe_unused]] static const bool registered = [] {
+    // Never true: it fails for want of a few bytes of memory only.
     if (pthread_atfork(nullptr, nullptr, CountFork) != 0) std::abort();
     return true;
   }();

@@ -113,7 +113,8 @@ bool JsonReader::Expect(char c) noexcept {
 }
 
 bool JsonReader::ReadEnd() noexcept {
-  return Peek() == kEnd || Fail(JsonError::kTrailingBytes, p_);
+  if (Peek() == kEnd) return true;
+  return Fail(JsonError::kTrailingBytes, p_);
 }
 
 JsonReader::Next JsonReader::NextMember(bool first) noexcept {

@@ -114,15 +114,16 @@ bool DecodeUuid(JsonReader& reader, std::string_view& text) noexcept {
   reader.Peek();
   const char* const at = reader.position();
   if (!DecodeText(reader, text)) return false;
-  return ParseUuid(text, ParseMode::kLenient) || reader.Fail(JsonError::kInvalidUuid, at);
+  if (ParseUuid(text, ParseMode::kLenient)) return true;
+  return reader.Fail(JsonError::kInvalidUuid, at);
 }
 
 bool DecodeExecutionId(JsonReader& reader, std::string_view& text) noexcept {
   reader.Peek();
   const char* const at = reader.position();
   if (!DecodeText(reader, text)) return false;
-  return ParseExecutionId(text, ParseMode::kLenient) ||
-         reader.Fail(JsonError::kInvalidExecutionId, at);
+  if (ParseExecutionId(text, ParseMode::kLenient)) return true;
+  return reader.Fail(JsonError::kInvalidExecutionId, at);
 }
 
 bool DecodeBool(JsonReader& reader, std::uint64_t& out) noexcept {
@@ -168,14 +169,15 @@ bool DecodeValue(JsonReader& reader, const MemberSpec& spec, MemberValue* values
     case MemberKind::kStruct:
       return DecodeStruct(reader, *spec.nested, values + spec.nested_values);
   }
+  // Never reached: every enumerator has a case.
   return false;
 }
 
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept {
   values[i].seen = true;
-  return DecodeValue(reader, spec.members[i], values, values[i]) ||
-         reader.FailedIn(spec.members[i].name);
+  if (DecodeValue(reader, spec.members[i], values, values[i])) return true;
+  return reader.FailedIn(spec.members[i].name);
 }
 
 // The reader stands on the bracket that closes the struct.
@@ -217,7 +219,7 @@ bool DecodeObject(JsonReader& reader, const StructSpec& spec, MemberValue* value
 bool DecodePositional(JsonReader& reader, const StructSpec& spec, MemberValue* values, bool tagged,
                       JsonError surplus) noexcept {
   reader.Advance();
-  if (tagged && !reader.SkimValue()) return false;
+  if (tagged) reader.SkimValue();  // can't fail: ReadTag() has read it
   for (std::size_t i = 0; i < spec.members.size(); ++i) {
     const Next next = reader.NextElement(i == 0 && !tagged);
     if (next == Next::kError) return false;
@@ -239,7 +241,8 @@ bool DecodeVariantName(JsonReader& reader, std::span<const VariantSpec> variants
   std::string_view name;
   if (!ReadName(reader, name)) return false;
   which = FindName(variants, name);
-  return which != kNotFound || reader.Fail(JsonError::kUnknownVariant, at);
+  if (which != kNotFound) return true;
+  return reader.Fail(JsonError::kUnknownVariant, at);
 }
 
 // Reads the whole value to find the tag, and checks all else in full.
@@ -293,7 +296,8 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
   const char* const at = reader.position();
   if (c == '"') {
     if (!DecodeVariantName(reader, variants, which)) return false;
-    return variants[which].body == nullptr || reader.Fail(JsonError::kWrongType, at);
+    if (variants[which].body == nullptr) return true;
+    return reader.Fail(JsonError::kWrongType, at);
   }
   if (c != '{') return reader.FailUnexpected();
   reader.Advance();

@@ -47,11 +47,11 @@ Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
     path[size++] = a;
     a = nodes_[a].right;
   }
-  Slot below = a == kNoSlot ? b : a;
+  Slot below = a == kNoSlot ? b : a;  // with a path, not empty
   while (size > 0) {
     const Slot slot = path[--size];
     nodes_[slot].right = below;
-    if (below != kNoSlot) nodes_[below].parent = slot;
+    nodes_[below].parent = slot;
     Rerank(slot);
     below = slot;
   }
