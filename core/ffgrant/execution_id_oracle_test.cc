@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "ffgrant/execution_id.h"
+#include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/testing/guarded_buffer.h"
 #include "ffgrant/testing/mutate.h"
 #include "ffgrant/testing/naive_execution_id.h"
@@ -49,6 +50,12 @@ class Comparer {
       const NaiveExecutionId expected = NaiveParseExecutionId(guarded, mode);
       const ExecutionIdResult got = ParseExecutionId(guarded, mode);
       accepted_ += got ? 1 : 0;
+      // What machines without AVX2 do.
+      const ExecutionIdResult portable = internal::ParseExecutionIdWithoutAvx2(guarded, mode);
+      if (!Same(portable, expected, guarded) && ++differences_ <= 10) {
+        ADD_FAILURE() << ::testing::PrintToString(text) << " without AVX2: expected "
+                      << ErrorName(expected.error) << ", got " << ErrorName(portable.error);
+      }
       if (!Same(got, expected, guarded) && ++differences_ <= 10) {
         ADD_FAILURE() << ::testing::PrintToString(text)
                       << (mode == ParseMode::kStrict ? " strict" : " lenient") << ": expected "

@@ -29,6 +29,12 @@ struct ExecutionIdAccess {
   }
 };
 
+namespace internal {
+
+// ParseExecutionId() on machines without AVX2.
+ExecutionIdResult ParseExecutionIdWithoutAvx2(std::string_view text, ParseMode mode) noexcept;
+
+}  // namespace internal
 }  // namespace ffgrant
 
 #endif  // FFGRANT_INTERNAL_EXECUTION_ID_ACCESS_H_
