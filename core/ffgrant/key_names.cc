@@ -31,6 +31,7 @@ std::string_view RoleName(ExecutionKey role) noexcept {
     case ExecutionKey::kAttempts:
       return ":attempts";
   }
+  // Never reached: every enumerator has a case.
   return "";
 }
 
@@ -45,6 +46,7 @@ std::string_view RoleName(AttemptKey role) noexcept {
     case AttemptKey::kStreamMeta:
       return ":meta";
   }
+  // Never reached: every enumerator has a case.
   return "";
 }
 
@@ -71,6 +73,7 @@ std::string_view RoleName(LaneKey role) noexcept {
     case LaneKey::kBlockedDependencies:
       return ":blocked:dependencies";
   }
+  // Never reached: every enumerator has a case.
   return "";
 }
 
@@ -87,6 +90,7 @@ std::string_view RoleName(PartitionIndexKey role) noexcept {
     case PartitionIndexKey::kNoop:
       return "";
   }
+  // Never reached: every enumerator has a case.
   return "";
 }
 

@@ -30,6 +30,7 @@ std::string_view ErrorName(LaneIdError error) noexcept {
     case LaneIdError::kNotPrintable:
       return "not_printable";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 
@@ -46,6 +47,7 @@ WriteResult FormatLaneIdError(const LaneIdResult& result, std::span<char> out) n
       return internal::Concat(
           out, {"lane_id contains non-ASCII-printable byte at index ", number.view()});
   }
+  // Never reached: every enumerator has a case.
   return {};
 }
 

@@ -19,6 +19,7 @@ std::string_view FamilyName(PartitionFamily family) noexcept {
     case PartitionFamily::kQuota:
       return "quota";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 
@@ -32,6 +33,7 @@ std::string_view FamilyTagPrefix(PartitionFamily family) noexcept {
     case PartitionFamily::kQuota:
       return "q";
   }
+  // Never reached: every enumerator has a case.
   return "";  // a tag has no room for more than two bytes
 }
 

@@ -61,6 +61,7 @@ struct PartitionConfig {
       case PartitionFamily::kQuota:
         return num_quota_partitions;
     }
+    // Never reached: every enumerator has a case.
     return 0;
   }
 

@@ -80,6 +80,7 @@ std::string_view ErrorName(PartitionKeyError error) noexcept {
     case PartitionKeyError::kLeadingZero:
       return "leading_zero";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 
@@ -103,6 +104,7 @@ WriteResult FormatPartitionKeyError(const PartitionKeyResult& result,
     case PartitionKeyError::kLeadingZero:
       return internal::Concat(out, {"partition index '", result.payload, "' has leading zeros"});
   }
+  // Never reached: every enumerator has a case.
   return {};
 }
 

@@ -102,6 +102,7 @@ std::string_view ErrorName(UuidError error) noexcept {
     case UuidError::kUppercaseDigit:
       return "uppercase_digit";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 

@@ -13,6 +13,7 @@ std::string_view ErrorName(WriteError error) noexcept {
     case WriteError::kInvalidUtf8:
       return "invalid_utf8";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 

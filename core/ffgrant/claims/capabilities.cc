@@ -115,6 +115,7 @@ std::string_view Detail(CapabilityError error, bool required) noexcept {
     case CapabilityError::kTooManyBytes:
       return Pick(required, "required:too_many_bytes", "worker:too_many_bytes");
   }
+  // Never reached: every enumerator has a case.
   return "";
 }
 
@@ -127,6 +128,7 @@ void ForEachMissing(std::string_view required, std::string_view offered, Missing
     while (!have.empty() && have < want) {
       have = NextToken(offered);
     }
+    // Never alone: `!missing(want)`: one caller stops at once, the other one never does.
     if (have != want && !missing(want)) {
       return;
     }

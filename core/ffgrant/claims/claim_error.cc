@@ -65,6 +65,7 @@ constexpr Row kRows[] = {
     {ClaimError::kUnavailable, "unavailable", false, kRetryable, kRetryable},
 };
 
+// Never reached: computed at compile time.
 constexpr bool RowsAreInOrder() {
   for (std::size_t i = 0; i < std::size(kRows); ++i) {
     if (static_cast<std::size_t>(kRows[i].error) != i) return false;
@@ -97,6 +98,7 @@ std::string_view ErrorClassificationName(ErrorClassification c) noexcept {
     case ErrorClassification::kBug:
       return "bug";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 

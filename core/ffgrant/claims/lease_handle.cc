@@ -23,6 +23,7 @@ unsigned char BackendByte(HandleBackend backend) noexcept {
     case HandleBackend::kSqlite:
       return 3;
   }
+  // Never reached: every enumerator has a case.
   return 0;
 }
 
@@ -234,6 +235,7 @@ std::string_view ErrorName(LeaseHandleError error) noexcept {
     case LeaseHandleError::kInvalidUuid:
       return "invalid_uuid";
   }
+  // Never reached: every enumerator has a case.
   return "";
 }
 

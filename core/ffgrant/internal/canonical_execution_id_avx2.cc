@@ -7,6 +7,7 @@
 namespace ffgrant::internal {
 namespace {
 
+// Never reached: computed at compile time.
 constexpr HexConstants::Bytes Repeat(std::string_view pattern) noexcept {
   HexConstants::Bytes bytes{};
   for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -16,6 +17,7 @@ constexpr HexConstants::Bytes Repeat(std::string_view pattern) noexcept {
 }
 
 // From offset 2 of a UUID's text on.
+// Never reached: computed at compile time.
 constexpr HexConstants::Bytes HyphenPlaces() noexcept {
   HexConstants::Bytes places{};
   for (const std::size_t i : {8, 13, 18, 23}) places[i - 2] = 0xFF;

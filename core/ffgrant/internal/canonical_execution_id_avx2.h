@@ -35,6 +35,7 @@ struct alignas(64) IndexRow {
   std::array<std::int16_t, 8> pair_weights{};
 };
 
+// Never reached: computed at compile time.
 constexpr IndexRow MakeIndexRow(std::size_t digits) noexcept {
   constexpr int kPowersOfTen[] = {1, 10, 100, 1000};
   IndexRow row;

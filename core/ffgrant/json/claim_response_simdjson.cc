@@ -92,6 +92,7 @@ bool ParseClaimResponseSimdjson(std::string_view json, JsonScratch& scratch,
     for (const dom::key_value_pair member : object) {
       if (!TakeMember(member.key, member.value, view, seen)) return false;
     }
+    // Never false: what begins with a bracket is one of the two.
   } else if (root.get_array().get(array) == simdjson::SUCCESS) {
     std::size_t i = 0;
     for (const dom::element element : array) {

@@ -47,6 +47,7 @@ struct alignas(32) Block {
   std::array<char, 32> mask{};
 };
 
+// Never reached: computed at compile time.
 constexpr Block MakeBlock(std::size_t before, std::string_view literal) noexcept {
   Block block;
   for (std::size_t i = 0; i < literal.size(); ++i) {
@@ -57,6 +58,7 @@ constexpr Block MakeBlock(std::size_t before, std::string_view literal) noexcept
 }
 
 // Blocks end where the literal does, so that none can reach behind the document.
+// Never reached: computed at compile time.
 constexpr std::size_t Before(std::string_view literal) noexcept { return 32 - literal.size(); }
 constexpr Block kBeginBlock = MakeBlock(0, kBegin);
 constexpr Block kBehindIdBlock = MakeBlock(Before(kBehindId), kBehindId);

@@ -15,6 +15,7 @@ std::string_view ErrorClassName(JsonErrorClass error_class) noexcept {
     case JsonErrorClass::kCaller:
       return "caller";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 
@@ -71,6 +72,7 @@ std::string_view ErrorName(JsonError error) noexcept {
     case JsonError::kDocumentTooLarge:
       return "document_too_large";
   }
+  // Never reached: every enumerator has a case.
   return "unknown";
 }
 

@@ -184,6 +184,7 @@ WriteResult SerializeRevokeLeaseResult(const RevokeLeaseResultView& result,
       sink.Text(revoked->lease_id);
       sink.Raw(R"(,"lease_epoch":)");
       sink.Text(revoked->lease_epoch);
+      // Never false: there are two alternatives.
     } else if (const auto* satisfied = std::get_if<AlreadySatisfiedView>(&result)) {
       sink.Raw(R"({"AlreadySatisfied":{"reason":)");
       sink.Text(satisfied->reason);

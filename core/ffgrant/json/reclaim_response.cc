@@ -107,6 +107,7 @@ WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
       Emit(sink, *granted);
     } else if (const auto* refusal = std::get_if<NotReclaimableView>(&response)) {
       Emit(sink, *refusal);
+      // Never false: there are three alternatives.
     } else if (const auto* exceeded = std::get_if<ReclaimCapExceededView>(&response)) {
       Emit(sink, *exceeded);
     }

@@ -60,6 +60,7 @@ ExecutionTable::ExecutionTable(std::size_t max_executions)
   constexpr std::size_t kLargePage = kScheduled ? 64 : std::size_t{2} << 20;
   const std::size_t bytes = slot_count() * sizeof(ExecutionRecord) + kLargePage;
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // Never true: a system that is out of memory is nothing to test with.
   if (p == MAP_FAILED) throw std::bad_alloc();
   memory_ = {static_cast<ExecutionRecord*>(p), Unmap{bytes}};
   const auto address = (reinterpret_cast<std::uintptr_t>(p) + kLargePage - 1) & ~(kLargePage - 1);

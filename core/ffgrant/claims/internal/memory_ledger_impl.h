@@ -167,6 +167,7 @@ class MemoryLedger::Impl {
       if (!call()) [[likely]]
         return;
       MakeRoomForNames();
+      // Never true: `tries == kMaxTries`: others would have to take the room each time.
       if (names.freed() == freed || tries == kMaxTries) return;
     }
   }
