@@ -305,6 +305,8 @@ TEST(ExecutionIdTest, OwnedIdsOutliveTheirText) {
 TEST(ExecutionIdTest, OwnedIdsCanBeReassigned) {
   ExecutionId id;
   EXPECT_EQ(id.text(), "");
+  EXPECT_EQ(id.view().text(), "");
+  EXPECT_FALSE(id.view().is_canonical());
   for (const AcceptedRow& row : kAccepted) {
     id.assign(ParseExecutionId(row.text, ParseMode::kLenient).id);
     EXPECT_EQ(id, ExecutionId(ParseExecutionId(row.text, ParseMode::kLenient).id));

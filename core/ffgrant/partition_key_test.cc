@@ -209,6 +209,18 @@ TEST(PartitionKeyTest, ReadsNothingOutsideOfItsInput) {
   }
 }
 
+// Canonical keys are read by another way first; the rules take them as well.
+TEST(PartitionKeyTest, TheRulesTakeCanonicalKeys) {
+  for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+    for (const std::string_view key : {"{fp:0}", "{fp:65535}", "{b:31}", "{q:7}"}) {
+      const PartitionKeyResult result = internal::ParseAnyPartitionKey(key, mode);
+      EXPECT_TRUE(result) << key;
+      EXPECT_EQ(result.partition, ParsePartitionKey(key, mode).partition) << key;
+      EXPECT_EQ(result.partition.index, std::stoi(std::string(key.substr(key.find(':') + 1))));
+    }
+  }
+}
+
 TEST(PartitionKeyTest, HasNoLengthLimit) {
   const std::string zeros(1 << 20, '0');
   EXPECT_EQ(ParsePartitionKey("{q:" + zeros + "42}", ParseMode::kLenient).partition, Quota(42));
@@ -291,7 +303,9 @@ concept ParsesAsRvalue = requires(T key) {
   static_cast<T&&>(key).Parse(ParseMode::kLenient);
 };
 template <class Key>
-concept TextAsRvalue = requires(Key&& key) { std::forward<Key>(key).text(); };
+concept TextAsRvalue = requires(Key&& key) {
+  std::forward<Key>(key).text();
+};
 static_assert(TextAsRvalue<const PartitionKey&>);
 static_assert(!TextAsRvalue<PartitionKey>, "the text would dangle");
 static_assert(ParsesAsRvalue<const PartitionKey&>);

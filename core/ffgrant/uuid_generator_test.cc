@@ -8,6 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <thread>
 #include <vector>
@@ -114,12 +116,13 @@ TEST(UuidGeneratorTest, AForkedChildDoesNotRepeatItsParent) {
   (void)RandomUuid();  // seeds the stream that fork() copies
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);
+  std::fflush(nullptr);  // or the child would write it once more
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
     const Uuid uuid = RandomUuid();
     const ssize_t written = write(pipe_ends[1], uuid.bytes.data(), uuid.bytes.size());
-    _exit(written == static_cast<ssize_t>(uuid.bytes.size()) ? 0 : 1);
+    std::exit(written == static_cast<ssize_t>(uuid.bytes.size()) ? 0 : 1);
   }
   close(pipe_ends[1]);
   Uuid from_child;

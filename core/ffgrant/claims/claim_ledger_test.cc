@@ -519,5 +519,23 @@ TEST_P(LedgerTest, BatchesAnswerAsSingleCallsDo) {
   ledger.Claims({}, {});
 }
 
+TEST(LeaseKindTest, Names) {
+  EXPECT_EQ(LeaseKindName(LeaseKind::kInitial), "initial");
+  EXPECT_EQ(LeaseKindName(LeaseKind::kRetry), "retry");
+  EXPECT_EQ(LeaseKindName(LeaseKind::kReplay), "replay");
+  EXPECT_EQ(LeaseKindName(LeaseKind::kResumed), "resumed");
+  EXPECT_EQ(LeaseKindName(LeaseKind::kReclaim), "reclaim");
+}
+
+TEST(AlreadySatisfiedTest, ReasonWords) {
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kNo), "");
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kExecutionNotFound), "execution_not_found");
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kNotActive), "not_active");
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kAlreadyExpired), "already_expired");
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kAlreadyRevoked), "already_revoked");
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kUnowned), "unowned");
+  EXPECT_EQ(ReasonWord(AlreadySatisfied::kNotYetExpired), "not_yet_expired");
+}
+
 }  // namespace
 }  // namespace ffgrant::testing

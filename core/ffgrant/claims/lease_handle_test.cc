@@ -216,6 +216,16 @@ TEST(EncodeLeaseHandleTest, Bytes) {
   EXPECT_EQ(Encoded(handle)[2], 3);
 }
 
+TEST(EncodeLeaseHandleTest, EmptyTexts) {
+  LeaseHandleView handle = Handle();
+  handle.lane_id = LaneIdView::Unchecked("");
+  handle.worker_instance_id.text = "";
+  Fields fields;
+  fields.lane = fields.instance = Text("");
+  EXPECT_EQ(Encoded(handle), fields.Bytes());
+  EXPECT_EQ(DecodeLeaseHandle(fields.Bytes()).handle.lane_id.text(), "");
+}
+
 TEST(EncodeLeaseHandleTest, KeepsTheSpellingOfTheExecutionId) {
   LeaseHandleView handle = Handle();
   handle.execution_id =

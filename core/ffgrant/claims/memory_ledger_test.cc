@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -42,6 +44,15 @@ TEST_F(MemoryLedgerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_executions = 0; })), std::invalid_argument);
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_lanes = 0; })), std::invalid_argument);
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_lanes = 4097; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_executions = (std::size_t{1} << 31) + 1; })),
+               std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_names = 0; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_names = (std::size_t{1} << 24) + 1; })),
+               std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_name_bytes = 0; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_name_bytes = (std::size_t{1} << 32) + 1; })),
+               std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.clock = nullptr; })), std::invalid_argument);
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.partitions.num_flow_partitions = 0; })),
                std::invalid_argument);
 }
@@ -72,6 +83,8 @@ TEST_F(MemoryLedgerTest, Forgetting) {
   EXPECT_EQ(ledger_.Forget(Id(kA)).error, ClaimError::kInvalidInput);
   EXPECT_EQ(calls_.Complete(kA, lease.fence), ClaimError::kNone);
   EXPECT_EQ(ledger_.Forget(Id("{fp:01}:aaaaaaaa-0000-4000-8000-000000000001")).error,
+            ClaimError::kExecutionNotFound);
+  EXPECT_EQ(ledger_.Forget(Id("{fp:4}:aaaaaaaa-0000-4000-8000-000000000001")).error,
             ClaimError::kExecutionNotFound);
   EXPECT_TRUE(ledger_.Forget(Id(kA)));
   EXPECT_EQ(ledger_.size(), 0u);
@@ -154,6 +167,82 @@ TEST_F(MemoryLedgerTest, AClaimMakesRoomForNames) {
   EXPECT_EQ(ledger.IssueClaimGrant(b).error, ClaimError::kLedgerFull);
   EXPECT_TRUE(calls.Claim(kA));
   EXPECT_TRUE(ledger.IssueClaimGrant(b));
+}
+
+// What a lease needs and its grant had not: another instance, another lane.
+// Without room for it the grant stays as it is.
+TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 1;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_EQ(calls.Issue(kA), ClaimError::kNone);
+  const ExecutionState granted = calls.State(kA);
+  EXPECT_EQ(calls.Claim(kA, kW1Other).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.Claim(kA, kW1, 1000, kOtherLane).error, ClaimError::kLedgerFull);
+  const ClaimArgs args[] = {{Id(kA), kW1Other, kMain, {UuidOf(1)}, 1000, {UuidOf(2)}},
+                            {Id(kA), kW1, kOtherLane, {UuidOf(3)}, 1000, {UuidOf(4)}}};
+  ClaimOutcome outcomes[2];
+  ledger.Claims(args, outcomes);
+  EXPECT_EQ(outcomes[0].error, ClaimError::kLedgerFull);
+  EXPECT_EQ(outcomes[1].error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.State(kA), granted);
+  const Lease lease = calls.Claim(kA).lease;
+
+  EXPECT_TRUE(ledger.Suspend({Id(kA), lease.fence}));
+  EXPECT_TRUE(ledger.Resume({Id(kA), 0}));
+  EXPECT_EQ(calls.Issue(kA), ClaimError::kNone);
+  const ExecutionState resumed = calls.State(kA);
+  EXPECT_EQ(calls.ClaimResumed(kA, kW1Other).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.State(kA), resumed);
+  EXPECT_TRUE(calls.ClaimResumed(kA, kW1, 10));
+
+  clock_.Advance(10);
+  EXPECT_TRUE(ledger.MarkLeaseExpiredIfDue(Id(kA)));
+  EXPECT_EQ(calls.IssueReclaim(kA, kW1), ClaimError::kNone);
+  const ExecutionState expired = calls.State(kA);
+  EXPECT_EQ(calls.Reclaim(kA, kW1Other).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.State(kA), expired);
+  EXPECT_TRUE(calls.Reclaim(kA, kW1));
+}
+
+// Names that nobody needs any more make room for a lease's.
+TEST_F(MemoryLedgerTest, ALeaseForWhichRoomIsMade) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 2;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (const bool batch : {false, true}) {
+    EXPECT_TRUE(calls.Create(batch ? kC : kA));
+    const ExecutionIdView id = Id(batch ? kC : kA);
+    const std::string other = batch ? "second" : "first";
+    // Their grants run out.
+    EXPECT_TRUE(batch || calls.Create(kB));
+    EXPECT_EQ(calls.Issue(kB, {{other}, {other}}, 10), ClaimError::kNone);
+    clock_.Advance(11);
+    EXPECT_EQ(calls.Issue(id.text()), ClaimError::kNone);
+    const ClaimArgs args = {id, kW1Other, kMain, {UuidOf(1)}, 1000, {UuidOf(2)}};
+    ClaimOutcome outcome;
+    if (batch) {
+      ledger.Claims({&args, 1}, {&outcome, 1});
+    } else {
+      outcome = ledger.Claim(args);
+    }
+    EXPECT_TRUE(outcome) << ErrorName(outcome.error);
+    EXPECT_EQ(ledger.InspectNames(id)->current_worker_instance_id, "w1-i2");
+    EXPECT_EQ(calls.Complete(id.text(), outcome.lease.fence), ClaimError::kNone);
+  }
+}
+
+TEST_F(MemoryLedgerTest, DetailsNeedNotBeAskedFor) {
+  calls_.Leased(kA, 10, 0);
+  clock_.Advance(10);
+  EXPECT_TRUE(ledger_.MarkLeaseExpiredIfDue(Id(kA)));
+  EXPECT_EQ(calls_.IssueReclaim(kA), ClaimError::kNone);
+  EXPECT_EQ(ledger_.Reclaim({Id(kA), kW2, kMain, {UuidOf(8)}, 100, {UuidOf(9)}, {}}).error,
+            ClaimError::kMaxRetriesExhausted);
+  EXPECT_EQ(calls_.State(kA).lifecycle_phase, "terminal");
 }
 
 TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
@@ -241,6 +330,28 @@ TEST_F(MemoryLedgerTest, EveryPartitionIsServed) {
     EXPECT_TRUE(calls_.Claim(outcome.grant.view().execution_id.text()));
   }
   EXPECT_EQ(taken, (std::vector<int>{2, 2, 2, 2}));
+}
+
+// More partitions than a word has bits.
+TEST_F(MemoryLedgerTest, PartitionsFarApartAreServed) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.partitions.num_flow_partitions = 200;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  std::set<std::string> left;
+  for (const int partition : {0, 63, 64, 130, 199}) {
+    const std::string id =
+        "{fp:" + std::to_string(partition) + "}:aaaaaaaa-0000-4000-8000-000000000000";
+    EXPECT_TRUE(calls.Create(id));
+    left.insert(id);
+  }
+  while (!left.empty()) {
+    const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker({kW1, kMain, 100, nullptr});
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(left.erase(std::string(outcome.grant.view().execution_id.text())), 1u);
+  }
+  EXPECT_EQ(ledger.ClaimForWorker({kW1, kMain, 100, nullptr}).error,
+            ClaimError::kNoEligibleExecution);
 }
 
 }  // namespace

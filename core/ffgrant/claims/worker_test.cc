@@ -200,6 +200,19 @@ TEST_F(WorkerTest, ResumeGrantRefused) {
   EXPECT_EQ(worker_.permits_in_use(), 0u);
 }
 
+TEST_F(WorkerTest, ResumeGrantRefusedWithDetails) {
+  ErrorDetails details;
+  details.Add("from before");
+  const WorkerClaim held = worker_.ClaimFromResumeGrant({Grant(), kLane}, &details);
+  ASSERT_TRUE(held);
+  EXPECT_EQ(details.size(), 0u);
+  details.Add("from before");
+  EXPECT_EQ(worker_.ClaimFromResumeGrant({Grant(), kLane}, &details).error,
+            ClaimError::kWorkerAtCapacity);
+  EXPECT_EQ(details.size(), 0u);
+  EXPECT_EQ(ledger_.calls.size(), 1u);
+}
+
 TEST_F(WorkerTest, Reclaims) {
   const WorkerClaim claim = worker_.ClaimFromReclaimGrant({Grant(), kLane}, {Id(), kLane, 4});
   ASSERT_TRUE(claim);

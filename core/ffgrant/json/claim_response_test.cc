@@ -133,7 +133,9 @@ TEST_F(ClaimResponseTest, Numbers) {
   const struct {
     const char* text;
     std::uint64_t value;
-  } accepted[] = {{"0", 0},                                               // 16
+  } accepted[] = {{"0", 0},  // 16
+                  {"18446744073699999999", 18'446'744'073'699'999'999u},
+                  {"18439999999999999999", 18'439'999'999'999'999'999u},
                   {"18446744073709551615", 18'446'744'073'709'551'615u},  // 22
                   {"9007199254740993", 9'007'199'254'740'993u},           // 24
                   {"7", 7},
@@ -159,6 +161,11 @@ TEST_F(ClaimResponseTest, Numbers) {
       {"0e0", kNotAnInteger},                        // 21
       {"18446744073709551616", kIntegerOutOfRange},  // 23
       {"18446744073709551620", kIntegerOutOfRange},
+      {"18446744073799999999", kIntegerOutOfRange},
+      {"18446744073800000000", kIntegerOutOfRange},
+      {"18446744073909551615", kIntegerOutOfRange},
+      {"18449999999999999999", kIntegerOutOfRange},
+      {"18450000000000000000", kIntegerOutOfRange},
       {"99999999999999999999", kIntegerOutOfRange},
       {"100000000000000000000", kIntegerOutOfRange},
       {"01", kInvalidNumber},  // 25
@@ -328,6 +335,15 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(result, (JsonResult{kDocumentTooLarge, 8, ""}));
   EXPECT_EQ(result.error_class(), JsonErrorClass::kCaller);
   EXPECT_EQ(ParseClaimResponse("[\"e\", 1]", small, response).error, kWrongType);
+
+  // Large documents take another path.
+  const std::string large = std::string(5000, ' ') + kCanonical;
+  EXPECT_EQ(ParseClaimResponse(large, small, response), (JsonResult{kDocumentTooLarge, 8, ""}));
+  JsonScratch fits(large.size());
+  EXPECT_TRUE(ParseClaimResponse(large, fits, response));
+  JsonScratch nearly(large.size() - 1);
+  EXPECT_EQ(ParseClaimResponse(large, nearly, response),
+            (JsonResult{kDocumentTooLarge, large.size() - 1, ""}));
 
   JsonScratch exact(kCanonical.size() + 1);
   EXPECT_TRUE(ParseClaimResponse(" " + kCanonical, exact, response));

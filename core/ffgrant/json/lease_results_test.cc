@@ -249,6 +249,7 @@ TEST(AttemptTypeTest, Names) {
   EXPECT_EQ(AttemptTypeName(AttemptType::kReclaim), "reclaim");
   EXPECT_EQ(AttemptTypeName(AttemptType::kReplay), "replay");
   EXPECT_EQ(AttemptTypeName(AttemptType::kFallback), "fallback");
+  EXPECT_EQ(AttemptTypeName(static_cast<AttemptType>(200)), "");
 }
 
 #undef ONES

@@ -183,6 +183,7 @@ TEST_F(ReclaimResponseTest, Conversion) {
   conversion = ToReclaimGrant({{"{fp:x}:", "", "", 0}, ""}, grant);
   EXPECT_EQ(conversion.execution_id, ExecutionIdError::kInvalidPartitionIndex);
   EXPECT_EQ(conversion.lane_id, LaneIdError::kNone);
+  EXPECT_FALSE(conversion);
   EXPECT_EQ(grant, before);
 }
 

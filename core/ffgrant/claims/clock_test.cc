@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/clock.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+
+namespace ffgrant {
+namespace {
+
+std::int64_t UnixMs() {
+  using std::chrono::floor;
+  using std::chrono::milliseconds;
+  return floor<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+TEST(ClockTest, TheSystemsIsInMillisecondsSince1970) {
+  // Somebody may set the time in between: the bounds hold in one of a few tries.
+  bool right = false;
+  for (int tries = 0; tries < 10 && !right; ++tries) {
+    const std::int64_t before = UnixMs();
+    const std::int64_t now = SystemClock().Now().value;
+    right = before <= now && now <= UnixMs();
+  }
+  EXPECT_TRUE(right);
+  EXPECT_EQ(&SystemClock(), &SystemClock());
+}
+
+TEST(ClockTest, TheCoarseOneIsATickBehindAtMost) {
+  bool right = false;
+  for (int tries = 0; tries < 10 && !right; ++tries) {
+    const std::int64_t before = UnixMs();
+    const std::int64_t now = CoarseClock().Now().value;
+    right = before - 11 <= now && now <= UnixMs();
+  }
+  EXPECT_TRUE(right);
+  EXPECT_EQ(&CoarseClock(), &CoarseClock());
+  EXPECT_NE(&CoarseClock(), &SystemClock());
+}
+
+TEST(ClockTest, TheManualOneGoesWhereItIsTold) {
+  ManualClock clock(TimestampMs{5});
+  EXPECT_EQ(clock.Now(), TimestampMs{5});
+  clock.Advance(7);
+  EXPECT_EQ(clock.Now(), TimestampMs{12});
+  clock.Advance(-2);
+  EXPECT_EQ(clock.Now(), TimestampMs{10});
+  clock.Set(TimestampMs{-3});
+  EXPECT_EQ(clock.Now(), TimestampMs{-3});
+}
+
+}  // namespace
+}  // namespace ffgrant

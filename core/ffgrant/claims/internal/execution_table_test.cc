@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a ledger of usual ids would show once in a long time: regions that fill
+// up, words that many records went past, ids that differ in the partition alone.
+
+#include "ffgrant/claims/internal/execution_table.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "ffgrant/execution_id.h"
+
+namespace ffgrant::internal {
+namespace {
+
+// Ids by number; the table is told any hash for them.
+MintedExecutionId NumberedId(std::uint64_t number, std::uint16_t partition = 0) {
+  Uuid uuid;
+  for (std::size_t i = 0; i < 8; ++i) {
+    uuid.bytes[i] = static_cast<std::uint8_t>(number >> (8 * i));
+  }
+  return MintedExecutionId(partition, uuid);
+}
+
+class Table {
+ public:
+  explicit Table(std::size_t max_executions) : table_(max_executions) {}
+
+  Slot Insert(std::uint64_t hash, std::uint64_t number, std::uint16_t partition = 0) {
+    const Slot slot = table_.Insert(hash);
+    if (slot == kNoSlot) return slot;
+    const MintedExecutionId id = NumberedId(number, partition);
+    table_[slot].uuid = id.view().uuid();
+    table_[slot].partition = partition;
+    return slot;
+  }
+  Slot Find(std::uint64_t hash, std::uint64_t number, std::uint16_t partition = 0) {
+    const MintedExecutionId id = NumberedId(number, partition);
+    return table_.Find(hash, id.view());
+  }
+  ExecutionTable& operator*() { return table_; }
+  ExecutionTable* operator->() { return &table_; }
+
+ private:
+  ExecutionTable table_;
+};
+
+constexpr std::uint64_t kHash = 0x0123456789ABCD00;
+
+TEST(ExecutionTableTest, OneUuidInTwoPartitions) {
+  Table table(16);
+  const Slot first = table.Insert(kHash, 1, 7);
+  ASSERT_NE(first, kNoSlot);
+  EXPECT_EQ(table.Find(kHash, 1, 7), first);
+  EXPECT_EQ(table.Find(kHash, 1, 8), kNoSlot);
+  const Slot second = table.Insert(kHash, 1, 8);
+  EXPECT_NE(second, first);
+  EXPECT_EQ(table.Find(kHash, 1, 7), first);
+  EXPECT_EQ(table.Find(kHash, 1, 8), second);
+}
+
+TEST(ExecutionTableTest, NeverMoreThanTheLimit) {
+  Table table(3);
+  std::vector<Slot> slots;
+  for (std::uint64_t i = 0; i < 3; ++i) slots.push_back(table.Insert(kHash + i, i));
+  EXPECT_GT(table->slot_count(), 3u);
+  EXPECT_EQ(table.Insert(kHash, 3), kNoSlot);
+  EXPECT_EQ(table->size(), 3u);
+  table->Erase(kHash + 1, slots[1]);
+  EXPECT_FALSE(table->IsTaken(slots[1]));
+  EXPECT_NE(table.Insert(kHash, 3), kNoSlot);
+  EXPECT_EQ(table.Insert(kHash, 4), kNoSlot);
+}
+
+// All records begin at one word of one region, until that has no slot left.
+TEST(ExecutionTableTest, ARegionThatFillsUp) {
+  Table table(4096);
+  ASSERT_GT(table->region_count(), 1u);
+  const std::size_t in_region = table->slot_count() / table->region_count();
+  ASSERT_GT(in_region, 8u * 34);  // a word counts 255 that went past it
+  ASSERT_LT(in_region, table->max_executions());
+  std::vector<Slot> slots;
+  for (std::uint64_t i = 0; i < in_region; ++i) {
+    slots.push_back(table.Insert(kHash, i));
+    ASSERT_NE(slots.back(), kNoSlot) << i;
+  }
+  EXPECT_EQ(table.Insert(kHash, in_region), kNoSlot);
+  EXPECT_EQ(table->size(), in_region);
+  EXPECT_EQ(table.Find(kHash, in_region), kNoSlot);
+  for (std::uint64_t i = 0; i < in_region; ++i) ASSERT_EQ(table.Find(kHash, i), slots[i]) << i;
+  // The other regions have room.
+  EXPECT_NE(table.Insert(kHash + 1, in_region), kNoSlot);
+  EXPECT_EQ(table->size(), in_region + 1);
+
+  // Some go, the others are found, and what comes takes their places.
+  for (std::uint64_t i = 0; i < in_region; i += 3) table->Erase(kHash, slots[i]);
+  for (std::uint64_t i = 0; i < in_region; ++i) {
+    ASSERT_EQ(table.Find(kHash, i), i % 3 == 0 ? kNoSlot : slots[i]) << i;
+  }
+  for (std::uint64_t i = 0; i < in_region; i += 3) {
+    slots[i] = table.Insert(kHash, i);
+    ASSERT_NE(slots[i], kNoSlot) << i;
+  }
+  EXPECT_EQ(table.Insert(kHash, in_region), kNoSlot);
+  for (std::uint64_t i = 0; i < in_region; ++i) {
+    ASSERT_EQ(table.Find(kHash, i), slots[i]) << i;
+    table->Erase(kHash, slots[i]);
+    ASSERT_EQ(table.Find(kHash, i), kNoSlot) << i;
+  }
+  EXPECT_EQ(table->size(), 1u);
+}
+
+// Against a map: few first words and tags, so that records stand in each
+// other's way.
+TEST(ExecutionTableTest, RandomHistories) {
+  std::mt19937_64 random(20);
+  for (int round = 0; round < 20; ++round) {
+    Table table(64);
+    std::map<std::uint64_t, Slot> expected;
+    const auto hash_of = [](std::uint64_t number) {
+      return (number % 3 << 44) + (number % 2 << 60);
+    };
+    for (int step = 0; step < 2000; ++step) {
+      const std::uint64_t number = random() % 100;
+      const auto it = expected.find(number);
+      ASSERT_EQ(table.Find(hash_of(number), number), it == expected.end() ? kNoSlot : it->second);
+      if (it != expected.end()) {
+        table->Erase(hash_of(number), it->second);
+        expected.erase(it);
+      } else {
+        const Slot slot = table.Insert(hash_of(number), number);
+        ASSERT_EQ(slot == kNoSlot, expected.size() == 64);
+        if (slot != kNoSlot) expected[number] = slot;
+      }
+      ASSERT_EQ(table->size(), expected.size());
+    }
+  }
+}
+
+// Each thread in a region of its own: what they share is the limit.
+TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
+  constexpr std::size_t kRounds = 100'000;
+  ExecutionTable table(512);
+  ASSERT_EQ(table.region_count(), 2u);
+  std::array<std::size_t, 2> inserted{};
+  std::array<bool, 2> kept{true, true};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::size_t round = 0; round < kRounds; ++round) {
+        const std::scoped_lock lock(table.LockOf(t));
+        const Slot slot = table.Insert(t);
+        if (slot == kNoSlot) continue;
+        ++inserted[t];
+        const std::size_t size = table.size();
+        kept[t] = kept[t] && size >= 1 && size <= 2;
+        table.Erase(t, slot);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(inserted, (std::array<std::size_t, 2>{kRounds, kRounds}));
+  EXPECT_TRUE(kept[0] && kept[1]);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+}  // namespace
+}  // namespace ffgrant::internal

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many threads and few permits.
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "ffgrant/claims/testing/scripted_ledger.h"
+#include "ffgrant/claims/worker.h"
+
+namespace ffgrant {
+namespace {
+
+TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
+  constexpr std::uint32_t kPermits = 2;
+  constexpr int kRounds = 100'000;
+  ManualClock clock(TimestampMs{1000});
+  testing::ScriptedLedger ledger;
+  Worker worker(ledger, clock, {"w1", "w1-i1", kPermits, 12345});
+  // Fails with a permit in hand, before the ledger is asked.
+  const ClaimGrantView grant = {
+      ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111", ParseMode::kStrict).id,
+      "no key", "opaque", 5000};
+  const LaneIdView lane = LaneIdView::Unchecked("main");
+  std::array<int, 4> wrong{};
+  std::vector<std::thread> threads;
+  for (int& mine : wrong) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        const WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
+        const bool expected = claim.error == ClaimError::kInvalidPartitionKey ||
+                              claim.error == ClaimError::kWorkerAtCapacity;
+        if (!expected || worker.permits_in_use() > kPermits) ++mine;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, (std::array<int, 4>{}));
+  EXPECT_EQ(worker.permits_in_use(), 0u);
+  EXPECT_TRUE(ledger.calls.empty());
+  EXPECT_EQ(worker.ClaimFromGrant(grant, lane).error, ClaimError::kInvalidPartitionKey);
+}
+
+}  // namespace
+}  // namespace ffgrant
