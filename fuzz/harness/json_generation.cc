@@ -23,8 +23,9 @@ constexpr std::string_view kValues[] = {
     "0", "1", "7", "255", "256", "65535", "65536", "2147483647", "2147483648", "4294967295",
     "4294967296", "9007199254740993", "9223372036854775807", "9223372036854775808",
     "9999999999999999999", "18446744073709551614", "18446744073709551615", "18446744073709551616",
-    "18446744073709551620", "99999999999999999999", "100000000000000000000", "-0", "-1", "-5",
-    "-9223372036854775807", "-9223372036854775808", "-9223372036854775809", "-18446744073709551616",
+    "18446744073709551620", "18446744073800000000", "99999999999999999999", "100000000000000000000",
+    "-0", "-1", "-5", "-9223372036854775807", "-9223372036854775808", "-9223372036854775809",
+    "-18446744073709551616",
     // Numbers that are none of them, and numbers of no form.
     "1.0", "0.0", "1e3", "0e0", "1E+2", "-1.5e-3", "1e308", "1e309", "1e400", "-1e309", "0e999",
     "1e-999", "10e308", "0.1e-99999999999", "1e99999999999", "17976931348623157e292",
@@ -268,13 +269,19 @@ class Generator {
     constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};
     constexpr std::string_view kInFront[] = {"-", "0", "+", "00", "-0"};
     constexpr std::string_view kShort[] = {"00", "01", "09", "-0", "-1", "+1", ".1"};
-    switch (random_.Below(5)) {
+    switch (random_.Below(6)) {
       case 0:
         return digits + Copied(OneOf(random_, kBehind));
       case 1:
         return Copied(OneOf(random_, kInFront)) + digits;
       case 2:
         return Copied(OneOf(random_, kShort));
+      case 3: {  // larger in one digit, and anything behind it
+        std::size_t at = random_.Below(digits.size());
+        if (digits[at] != '9') ++digits[at];
+        while (++at < digits.size()) digits[at] = static_cast<char>('0' + random_.Below(10));
+        return digits;
+      }
       default:
         for (std::size_t more = 1 + random_.Below(6); more > 0; --more) Increment(digits);
         return digits;
