@@ -81,8 +81,8 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
 }
 
 TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {
-  EXPECT_TRUE(Checked("[{\"a\":[]}]", 2));
-  EXPECT_EQ(Checked("[{\"a\":[]}]", 1), (JsonResult{JsonError::kTooDeep, 1, {}}));
+  EXPECT_TRUE(Checked("[{\"a\":[]}]", 3));
+  EXPECT_EQ(Checked("[{\"a\":[]}]", 2), (JsonResult{JsonError::kTooDeep, 6, {}}));
   EXPECT_TRUE(Checked("1", 0));
   EXPECT_EQ(Checked("[]", 0), (JsonResult{JsonError::kTooDeep, 0, {}}));
   EXPECT_TRUE(Skimmed(std::string(2000, '[') + std::string(2000, ']')));
