@@ -114,8 +114,8 @@ ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexce
   // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
     return ParseWithAvx2(text, mode);
+  // Never reached: so; tests call what is for the others.
 #endif
-  // Never reached: there; tests call it.
   return internal::ParseExecutionIdWithoutAvx2(text, mode);
 }
 

@@ -412,21 +412,21 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
   internal::ScheduleWrite(internal::Shared::kCursor);
   const std::size_t begin = m.maintenance_cursor.fetch_add(places, std::memory_order_relaxed);
   MaintenanceResult result;
+  // The partition, if it is a delayed execution's place that is due.
+  const auto look_at = [&m, &result](internal::Slot slot) noexcept -> std::optional<std::uint16_t> {
+    const std::scoped_lock region(m.table.LockOfSlot(slot));
+    if (!m.table.IsTaken(slot)) return std::nullopt;
+    internal::ExecutionRecord& record = m.table[slot];
+    if (record.state == State::kLeased && record.lease_expires_at <= m.Now()) {
+      record.state = State::kLeaseExpired;
+      ++result.leases_expired;
+    }
+    if (!internal::IsDelayed(record.state) || record.delay_until > m.Now()) return std::nullopt;
+    return record.partition;
+  };
   for (std::size_t i = 0; i < places; ++i) {
     const auto slot = static_cast<internal::Slot>((begin + i) % slots);
-    std::uint16_t partition = 0;
-    {
-      const std::scoped_lock region(m.table.LockOfSlot(slot));
-      if (!m.table.IsTaken(slot)) continue;
-      internal::ExecutionRecord& record = m.table[slot];
-      if (record.state == State::kLeased && record.lease_expires_at <= m.Now()) {
-        record.state = State::kLeaseExpired;
-        ++result.leases_expired;
-      }
-      if (!internal::IsDelayed(record.state) || record.delay_until > m.Now()) continue;
-      partition = record.partition;
-    }
-    result.promoted += m.Promote(slot, partition);
+    if (const auto partition = look_at(slot)) result.promoted += m.Promote(slot, *partition);
   }
   return result;
 }

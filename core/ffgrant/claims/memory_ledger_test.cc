@@ -245,6 +245,24 @@ TEST_F(MemoryLedgerTest, DetailsNeedNotBeAskedFor) {
   EXPECT_EQ(calls_.State(kA).lifecycle_phase, "terminal");
 }
 
+// Making room stops everything, so it isn't tried again and again: after one
+// that was in vain, grants that ran out without anybody noticing have to wait.
+TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 1;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_TRUE(calls.Create(kB));
+  EXPECT_EQ(calls.Issue(kA, kW1, 10), ClaimError::kNone);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  clock_.Advance(99);
+  EXPECT_FALSE(calls.State(kA).has_grant);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  clock_.Advance(1);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
+}
+
 TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 2;

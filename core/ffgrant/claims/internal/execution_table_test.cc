@@ -118,6 +118,38 @@ TEST(ExecutionTableTest, ARegionThatFillsUp) {
   EXPECT_EQ(table->size(), 1u);
 }
 
+// Where each word was full when somebody went past it, nothing but the region's
+// size ends a search.
+TEST(ExecutionTableTest, AFullRegionThatIsInMotion) {
+  Table table(1024);
+  const std::size_t in_region = table->slot_count() / table->region_count();
+  std::mt19937_64 random(21);
+  const auto any_hash = [&random] { return random() & ~std::uint64_t{0xFFFF}; };
+  struct Entry {
+    std::uint64_t hash;
+    Slot slot;
+  };
+  std::vector<Entry> entries;
+  for (std::uint64_t i = 0; i < in_region; ++i) {
+    const std::uint64_t hash = any_hash();
+    entries.push_back({hash, table.Insert(hash, i)});
+    ASSERT_NE(entries.back().slot, kNoSlot);
+  }
+  for (std::size_t step = 0; step < 20 * in_region; ++step) {
+    const std::uint64_t number = random() % in_region;
+    Entry& entry = entries[number];
+    ASSERT_EQ(table.Find(entry.hash, number), entry.slot);
+    table->Erase(entry.hash, entry.slot);
+    entry.hash = any_hash();
+    entry.slot = table.Insert(entry.hash, number);
+    ASSERT_NE(entry.slot, kNoSlot);
+    ASSERT_EQ(table.Find(any_hash(), in_region), kNoSlot);
+  }
+  for (std::uint64_t i = 0; i < in_region; ++i) {
+    ASSERT_EQ(table.Find(entries[i].hash, i), entries[i].slot);
+  }
+}
+
 // Against a map: few first words and tags, so that records stand in each
 // other's way.
 TEST(ExecutionTableTest, RandomHistories) {

@@ -147,10 +147,15 @@ TEST_F(LedgerRaceTest, TwoMakeOneName) {
   EXPECT_GT(
       RunAll(TwoThreads(S::kAbsent, {Call(CallKind::kCreate, 0)}, {Call(CallKind::kCreate, 1)})),
       1u);
-  Race race =
-      TwoThreads(S::kEligible, {Call(CallKind::kIssue, 0, 0)}, {Call(CallKind::kIssue, 1, 0)});
-  race.start[1] = S::kEligible;
-  EXPECT_GT(RunAll(race), 1u);
+  EXPECT_GT(
+      RunAll(TwoThreads(S::kAbsent, {Call(CallKind::kCreate, 1)}, {Call(CallKind::kCreate, 2)})),
+      1u);
+  for (const std::uint8_t first : {0, 2}) {
+    Race race = TwoThreads(S::kEligible, {Call(CallKind::kIssue, first, 0)},
+                           {Call(CallKind::kIssue, 1, 0)});
+    race.start[1] = race.start[2] = S::kEligible;
+    EXPECT_GT(RunAll(race), 1u);
+  }
 }
 
 }  // namespace
