@@ -114,9 +114,11 @@ ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexce
   // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
     return ParseWithAvx2(text, mode);
-  // Never reached: so; tests call what is for the others.
-#endif
+  // Never reached: as above; tests call it.
   return internal::ParseExecutionIdWithoutAvx2(text, mode);
+#else
+  return internal::ParseExecutionIdWithoutAvx2(text, mode);
+#endif
 }
 
 std::string_view ErrorName(ExecutionIdError error) noexcept {

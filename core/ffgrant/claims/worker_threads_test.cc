@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -18,7 +19,7 @@ namespace {
 
 TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
   constexpr std::uint32_t kPermits = 2;
-  constexpr int kRounds = 100'000;
+  constexpr int kRounds = 300'000;
   ManualClock clock(TimestampMs{1000});
   testing::ScriptedLedger ledger;
   Worker worker(ledger, clock, {"w1", "w1-i1", kPermits, 12345});
@@ -28,9 +29,11 @@ TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
       "no key", "opaque", 5000};
   const LaneIdView lane = LaneIdView::Unchecked("main");
   std::array<int, 4> wrong{};
+  std::latch all_are_there(wrong.size());
   std::vector<std::thread> threads;
   for (int& mine : wrong) {
     threads.emplace_back([&] {
+      all_are_there.arrive_and_wait();
       for (int round = 0; round < kRounds; ++round) {
         const WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
         const bool expected = claim.error == ClaimError::kInvalidPartitionKey ||

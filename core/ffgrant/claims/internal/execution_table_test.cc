@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <latch>
 #include <map>
 #include <mutex>
 #include <random>
@@ -179,14 +180,16 @@ TEST(ExecutionTableTest, RandomHistories) {
 
 // Each thread in a region of its own: what they share is the limit.
 TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
-  constexpr std::size_t kRounds = 100'000;
+  constexpr std::size_t kRounds = 300'000;
   ExecutionTable table(512);
   ASSERT_EQ(table.region_count(), 2u);
   std::array<std::size_t, 2> inserted{};
   std::array<bool, 2> kept{true, true};
+  std::latch all_are_there(2);
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < 2; ++t) {
     threads.emplace_back([&, t] {
+      all_are_there.arrive_and_wait();
       for (std::size_t round = 0; round < kRounds; ++round) {
         const std::scoped_lock lock(table.LockOf(t));
         const Slot slot = table.Insert(t);
