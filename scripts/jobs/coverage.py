@@ -119,7 +119,9 @@ def _export(merged, objects, sources):
     files = coverage_data.read_export(json.loads(output),
                                       {str(path): name for name, path in sources.items()})
     for name, file in files.items():
-        file.leave_out_defaulted(sources[name].read_text(encoding="utf-8"))
+        text = sources[name].read_text(encoding="utf-8")
+        file.leave_out_defaulted(text)
+        file.leave_out_comments(text)
     return files
 
 

@@ -64,6 +64,11 @@ class CoverageDataTest(unittest.TestCase):
         file.leave_out_defaulted(text)
         self.assertEqual(file.branches, {})
 
+    def test_comments_are_no_lines(self):
+        file = File(lines={1: 0, 2: 0, 3: 5, 4: 0})
+        file.leave_out_comments("int F() {\n  // Why.\n  return 1;  // one\n}\n")
+        self.assertEqual(file.lines, {1: 0, 3: 5, 4: 0})
+
 
 TEXT = """int F(int a, int b) {
   // Never true: b is checked by the caller.

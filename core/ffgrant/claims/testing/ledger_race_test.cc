@@ -145,7 +145,7 @@ TEST_F(LedgerRaceTest, TheChoiceIsTakenMeanwhile) {
 // Both make the lane and the worker's name, and one of them finds it made. In a
 // larger ledger, where the executions are in regions of their own.
 TEST_F(LedgerRaceTest, TwoMakeOneName) {
-  for (const std::uint8_t other : {0, 2}) {
+  for (const std::uint8_t other : {std::uint8_t{0}, std::uint8_t{2}}) {
     Race race =
         TwoThreads(S::kAbsent, {Call(CallKind::kCreate, 1)}, {Call(CallKind::kCreate, other)});
     race.max_executions = 16;
