@@ -25,12 +25,14 @@ class JsonReaderTest : public ::testing::Test {
   }
   JsonResult Skimmed(std::string_view json) {
     JsonReader reader = Reader(json);
-    EXPECT_EQ(reader.SkimValue(), reader.result().error == JsonError::kNone);
+    const bool good = reader.SkimValue();
+    EXPECT_EQ(good, reader.result().error == JsonError::kNone);
     return reader.result();
   }
   JsonResult Checked(std::string_view json, std::size_t max_depth = 8) {
     JsonReader reader = Reader(json);
-    EXPECT_EQ(reader.CheckValue(max_depth), reader.result().error == JsonError::kNone);
+    const bool good = reader.CheckValue(max_depth);
+    EXPECT_EQ(good, reader.result().error == JsonError::kNone);
     return reader.result();
   }
 
