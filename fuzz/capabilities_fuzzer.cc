@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <set>
 #include <span>
@@ -32,10 +33,10 @@ using Tokens = std::vector<std::string_view>;
 struct Lists {
   Tokens required;
   Tokens offered;
-  std::vector<std::string> made;  // what views above point into
+  std::deque<std::string> made;  // what the views point into: it moves nothing
 };
 
-void Expand(std::string_view token, Lists& lists, std::vector<std::size_t>& into) {
+void Expand(std::string_view token, Lists& lists, Tokens& into) {
   std::size_t count = 1;
   std::string_view stem = token;
   if (token.size() > 2 && token[0] == '*') {
@@ -45,16 +46,13 @@ void Expand(std::string_view token, Lists& lists, std::vector<std::size_t>& into
   for (std::size_t i = 0; i < count; ++i) {
     std::string text(stem);
     if (stem.size() != token.size()) text += std::to_string(i);
-    into.push_back(lists.made.size());
-    lists.made.push_back(text);
+    into.push_back(lists.made.emplace_back(text));
   }
 }
 
 Lists ReadLists(std::string_view input) {
   Lists lists;
-  std::vector<std::size_t> required;
-  std::vector<std::size_t> offered;
-  std::vector<std::size_t>* into = &required;
+  Tokens* into = &lists.required;
   std::string token;
   bool any = false;
   const auto end_token = [&] {
@@ -65,7 +63,7 @@ Lists ReadLists(std::string_view input) {
   for (const char c : input) {
     if (c == '\f') {
       end_token();
-      into = &offered;
+      into = &lists.offered;
     } else if (c == '\n') {
       any = true;
       end_token();
@@ -75,8 +73,6 @@ Lists ReadLists(std::string_view input) {
     }
   }
   end_token();
-  for (const std::size_t i : required) lists.required.push_back(lists.made[i]);
-  for (const std::size_t i : offered) lists.offered.push_back(lists.made[i]);
   return lists;
 }
 

@@ -8,10 +8,11 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import build, coverage_data, coverage_notes, machine, processes, report
+from jobs.tables import Table
 from jobs.terminal import Terminal, duration, run_main
 
 PRESET = "coverage"
@@ -28,16 +29,6 @@ class Run:
     """A set of programs that are measured together."""
     name: str  # also that of directories
     commands: list  # of words
-
-
-@dataclass
-class Table:
-    """What jobs.report prints."""
-    title: str
-    note: str
-    columns: list
-    rows: list
-    flush_left: set = field(default_factory=set)
 
 
 def production_sources():
@@ -208,7 +199,7 @@ def make_table(verdicts, runs):
     return Table("Coverage of core/ffgrant", "percent of lines, of sides of branches, and of "
                  "conditions shown to decide by themselves (MC/DC); `of`: how many there are, "
                  f"without those that {notes} comments in the sources say can't be reached",
-                 columns, rows), sums
+                 columns, rows=rows), sums
 
 
 def uncovered_lines(sources, verdicts):
@@ -274,7 +265,8 @@ def _job(terminal, arguments):
         covered, total = getattr(sums[-1], kind)
         terminal.line(f"{kind}: {covered} of {total} covered")
     hint = "" if arguments.uncovered else " (--uncovered)"
-    terminal.line(f"not covered: {len(left)} places{hint}, wrong comments: {len(errors)}; HTML in build/{PRESET}/html")
+    terminal.line(f"not covered: {len(left)} places{hint}, wrong comments: {len(errors)}; "
+                  f"HTML in build/{PRESET}/html")
     return 1 if left or errors else 0
 
 

@@ -4,23 +4,14 @@
 import statistics
 import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobs import mutant_reach, mutant_run, report
+from jobs.tables import Table
 
 GRADED = ("killed-10", "killed-60", "survived", "unreached")
 _UNUSABLE = {"does-not-compile": "didn't compile", "identical": "compiled to the same objects",
              "unused": "in a function that no object holds"}
-
-
-@dataclass
-class Table:
-    """What jobs.report prints."""
-    title: str
-    note: str
-    columns: list
-    rows: list
-    flush_left: set = field(default_factory=set)
 
 
 class ListError(Exception):
@@ -104,7 +95,7 @@ def _table(title, by, results, equivalents):
              f"{s.share:.1f}" if s.graded > s.equivalent else "-"]
             for name, s in [*sorted(scores.items()), ("all", total)]]
     return Table(title, "", [by, "mutants", "killed in 10 s", "later", "survived", "equivalent",
-                             "% in 10 s"], rows)
+                             "% in 10 s"], rows=rows)
 
 
 def tables(results, equivalents):
@@ -136,7 +127,7 @@ def to_kill(results):
             else values[0]
         rows.append([label, *(_amount(v) for v in (statistics.median(values), p90, max(values)))])
     return Table("To kill a mutant", "of each mutant the median of its seeds; then over all that "
-                 "were killed", ["", "median", "p90", "max"], rows)
+                 "were killed", ["", "median", "p90", "max"], rows=rows)
 
 
 def ways(results):
@@ -174,8 +165,9 @@ def method(arguments):
         "A target fits if it executes the mutated place when it fuzzes the original for that time; "
         f"of those, the {mutant_reach.MOST} that execute the least of everything else are each "
         f"given {arguments.seconds} s with each of {len(mutant_run.SEEDS)} seeds, from an empty "
-        "corpus, with -use_value_profile=1; a seed's time is that of the fastest target that "
-        "killed, counted from the start of the process; a mutant is killed in 10 s if the median "
+        "corpus, with -use_value_profile=1, in turn until one kills; a seed's time is that of the "
+        "one that killed, counted from the start of the process; a mutant is killed in 10 s if the "
+        "median "
         f"of the seeds is at most 10 s, that is, if {len(mutant_run.SEEDS) // 2 + 1} of them were. "
         "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
         "that no target reached isn't run")
