@@ -27,45 +27,44 @@ def _export(children, tree, binary, profile):
     return json.loads(output.read_text(encoding="utf-8", errors="replace"))
 
 
-def measure(children, tree, targets, seconds, say):
-    """target name -> file -> line -> whether it was executed."""
-    tree.configure(REACH)
-    say("reach: building")
-    tree.build_original(REACH, [target.name for target in targets])
-    fuzzing, reached = tree.fuzzing(REACH), {}
+def _measure(children, tree, target, seconds):
+    """file -> line -> whether a target executes it."""
+    tree.build_original(REACH, [target.name])
+    profile = tree.directory / f"{target.name}.profraw"
+    profile.unlink(missing_ok=True)
+    run = tree.fuzzing(REACH).run(target, 1, seconds, {"LLVM_PROFILE_FILE": str(profile)})
+    if run.killed or not profile.exists():
+        raise TreeError(f"{target.name} fails on the unchanged sources: {run.how} {run.note}")
     prefix = str(tree.source / "core" / "ffgrant") + "/"
-    for target in targets:
-        say(f"reach: {target.name}, {seconds} s")
-        profile = tree.directory / f"{target.name}.profraw"
-        profile.unlink(missing_ok=True)
-        run = fuzzing.run(target, 1, seconds, {"LLVM_PROFILE_FILE": str(profile)})
-        if run.killed or not profile.exists():
-            raise TreeError(f"{target.name} fails on the unchanged sources: {run.how} {run.note}")
-        document = _export(children, tree, tree.build_directory(REACH) / "fuzz" / target.name,
-                           profile)
-        names = {entry["filename"]: entry["filename"][len(prefix):]
-                 for data in document["data"] for entry in data["files"]
-                 if entry["filename"].startswith(prefix)}
-        reached[target.name] = {
-            name: {line: count > 0 for line, count in file.lines.items()}
+    document = _export(children, tree, tree.build_directory(REACH) / "fuzz" / target.name, profile)
+    names = {entry["filename"]: entry["filename"][len(prefix):]
+             for data in document["data"] for entry in data["files"]
+             if entry["filename"].startswith(prefix)}
+    return {name: {line: count > 0 for line, count in file.lines.items()}
             for name, file in coverage_data.read_export(document, names).items()}
-    return reached
 
 
-def load_or_measure(children, tree, targets, seconds, state, say):
-    """The Reach of targets, kept in a file for as long as nothing changes."""
+def load_or_measure(children, tree, targets, seconds, states, say):
+    """The Reach of targets; what each reaches is kept for as long as its state is the same."""
     path = mutant_tree.ROOT / "reach.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         kept = {}
-    if kept.get("state") != state:
-        kept = {"state": state, "reached": measure(children, tree, targets, seconds, say)}
-        path.write_text(json.dumps(kept), encoding="utf-8")
-        kept = json.loads(path.read_text(encoding="utf-8"))  # its keys are texts
-    return Reach({target: {file: {int(line): hit for line, hit in lines.items()}
-                           for file, lines in files.items()}
-                  for target, files in kept["reached"].items()})
+    reached = {}
+    for target in targets:
+        state = f"{states[target.name]} {seconds}"
+        entry = kept.get(target.name, {})
+        if entry.get("state") != state:
+            say(f"reach: {target.name}, {seconds} s")
+            tree.configure(REACH)
+            kept[target.name] = entry = {
+                "state": state, "files": _measure(children, tree, target, seconds)}
+            path.write_text(json.dumps(kept), encoding="utf-8")
+        reached[target.name] = {
+            file: {int(line): hit for line, hit in lines.items()}
+            for file, lines in entry["files"].items()}
+    return Reach(reached)
 
 
 def _is_evaluated_early(head):

@@ -136,7 +136,7 @@ def ways(results):
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]
         if kills and result["outcome"].startswith("killed"):
-            counts[min(kills, key=lambda run: run["seconds"])["how"]] += 1
+            counts[min(kills, key=lambda run: run["cpu_seconds"])["how"]] += 1
     return counts.most_common()
 
 
@@ -146,7 +146,7 @@ def by_target(results):
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]
         if kills and result["outcome"].startswith("killed"):
-            counts[min(kills, key=lambda run: run["seconds"])["target"]] += 1
+            counts[min(kills, key=lambda run: run["cpu_seconds"])["target"]] += 1
     return counts.most_common()
 
 
@@ -162,11 +162,12 @@ def method(arguments):
         "shares in proportion to their edits, at least one each, and in a file the operators take "
         "turns. One that doesn't compile, or compiles (-O2, no instrumentation) to the same "
         "objects of the libraries and targets, gives way to the next of its file and operator. "
-        "A target fits if it executes the mutated place when it fuzzes the original for that time; "
+        "A target fits if it executes the mutated place when it fuzzes the original for a while; "
         f"of those, the {mutant_reach.MOST} that execute the least of everything else are each "
         f"given {arguments.seconds} s with each of {len(mutant_run.SEEDS)} seeds, from an empty "
         "corpus, with -use_value_profile=1, in turn until one kills; a seed's time is that of the "
-        "one that killed, counted from the start of the process; a mutant is killed in 10 s if the "
+        "one that killed, counted from the start of the process; seconds are of CPU, of one core; "
+        "a mutant is killed in 10 s if the "
         "median "
         f"of the seeds is at most 10 s, that is, if {len(mutant_run.SEEDS) // 2 + 1} of them were. "
         "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
@@ -179,7 +180,7 @@ def _survivor(result):
     kills = [run for run in result["runs"] if run["killed"]]
     for run in kills:
         lines.append(f"- seed {run['seed']} did kill it: {run['target']} after "
-                     f"{run['seconds']:.1f} s: {run['note']}")
+                     f"{run['cpu_seconds']:.1f} s: {run['note']}")
     if kills:
         lines.append("")
     return [*lines, "```diff", *result["diff"], "```", ""]

@@ -9,8 +9,8 @@ ARGUMENT = "The fast path falls back to the full parser."
 
 def result(name, outcome, seconds=None):
     runs = [{"target": "a_fuzzer", "seed": seed, "killed": seconds is not None,
-             "how": "check" if seconds is not None else "", "seconds": seconds or 60.0,
-             "cpu_seconds": 1.0, "executions": 1000 * seed, "note": "x != y"}
+             "how": "check" if seconds is not None else "", "seconds": 300.0,
+             "cpu_seconds": seconds or 60.0, "executions": 1000 * seed, "note": "x != y"}
             for seed in (1, 2, 3, 4, 5)]
     return {"id": name, "file": "a.cc", "operator": "boundary", "line": 3, "outcome": outcome,
             "targets": ["a_fuzzer"], "runs": runs, "diff": ["-a < b", "+a <= b"]}

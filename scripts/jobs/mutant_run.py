@@ -10,11 +10,17 @@ import subprocess
 import threading
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobs import libfuzzer
 
 SEEDS = (1, 2, 3, 4, 5)
 FAST_SECONDS = 10
 _UNIT_TIMEOUT = 5  # seconds an input; an execution takes microseconds
 _GRACE = 30  # seconds that a fuzzer may take to end
+_SLOWEST = 10  # seconds of the clock that one of CPU may take on a busy machine
+_TICK = 0.1  # seconds between two looks at what a child has used
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Stopped(Exception):
@@ -29,9 +35,9 @@ class Children:
         self._running = set()
         self._stopped = threading.Event()
 
-    def run(self, command, cwd, output, timeout=None, env=None):
+    def run(self, command, cwd, output, timeout=None, env=None, cpu_limit=None):
         """Runs a command, what it prints going to a file. Returns (exit status, or None if it had
-        to be ended; seconds; seconds of CPU)."""
+        to be ended; seconds; seconds of CPU). One that has used cpu_limit is interrupted."""
         start = time.monotonic()
         with output.open("wb") as stream:
             with self._lock:
@@ -41,14 +47,15 @@ class Children:
                     command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream,
                     stderr=subprocess.STDOUT, start_new_session=True)
                 self._running.add(process.pid)
-            timer = threading.Timer(timeout, self._kill, (process.pid,)) if timeout else None
-            if timer:
-                timer.start()
+            ended = threading.Event()
+            watcher = threading.Thread(
+                target=self._watch, args=(process.pid, ended, timeout, cpu_limit), daemon=True)
+            if timeout or cpu_limit:
+                watcher.start()
             try:
                 _, status, usage = os.wait4(process.pid, 0)
             finally:
-                if timer:
-                    timer.cancel()
+                ended.set()
                 with self._lock:
                     self._running.discard(process.pid)
                 process.returncode = 0  # waited for
@@ -56,31 +63,52 @@ class Children:
             raise Stopped
         seconds = time.monotonic() - start
         code = os.waitstatus_to_exitcode(status)
-        ended = timeout is not None and seconds >= timeout and code == -signal.SIGKILL
-        return None if ended else code, seconds, usage.ru_utime + usage.ru_stime
+        late = timeout is not None and seconds >= timeout and code == -signal.SIGKILL
+        return None if late else code, seconds, usage.ru_utime + usage.ru_stime
 
     def wait(self, seconds):
         """Sleeps; raises Stopped if the job ends."""
         if self._stopped.wait(seconds):
             raise Stopped
 
-    def _kill(self, pid):
+    def _watch(self, pid, ended, timeout, cpu_limit):
+        """Ends a child after `timeout`, and asks it to end, once, when it has used its CPU."""
+        start = time.monotonic()
+        while not ended.wait(_TICK):
+            if timeout and time.monotonic() - start >= timeout:
+                self._signal(pid, signal.SIGKILL)
+                return
+            if cpu_limit and _cpu_seconds(pid) >= cpu_limit:
+                self._signal(pid, signal.SIGINT)
+                cpu_limit = None
+
+    def _signal(self, pid, number):
         with self._lock:
             if pid in self._running:
-                _end(pid)
+                _send(pid, number)
 
     def stop(self):
         self._stopped.set()
         with self._lock:
             for pid in self._running:
-                _end(pid)
+                _send(pid, signal.SIGKILL)
 
 
-def _end(pid):
+def _send(pid, number):
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, number)
     except ProcessLookupError:
         pass  # it ended by itself
+
+
+def _cpu_seconds(pid):
+    """What a process has used so far; 0 if it has ended."""
+    try:
+        # The name, which may hold spaces, ends with the last parenthesis.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
 @dataclass(frozen=True)
@@ -94,6 +122,11 @@ class Run:
     cpu_seconds: float
     executions: int
     note: str  # a line of what it printed
+
+    @property
+    def cost(self):
+        """Seconds of CPU, which other processes don't make more; one that hangs may use none."""
+        return max(self.cpu_seconds, _UNIT_TIMEOUT) if self.how == "time-out" else self.cpu_seconds
 
     def as_dict(self):
         return asdict(self)
@@ -114,7 +147,7 @@ _ENGINE_LINE = re.compile(r"^(?:#\d|INFO:|WARNING:|==\d|Running:|\t).*$", re.MUL
 
 def judge_output(status, output):
     """(how, note) of what a fuzzer's exit status and output say; how is "" if it found nothing."""
-    if status == 0:
+    if status in (0, libfuzzer.INTERRUPTED):
         return "", ""
     if status is None:
         return "time-out", "it did not end in time"
@@ -179,6 +212,7 @@ class Fuzzing:
         self._wrapper = wrapper
 
     def run(self, target, seed, seconds, environment=None):
+        """Fuzzes for so many seconds of CPU."""
         corpus = self._scratch / "corpus"
         shutil.rmtree(self._scratch, ignore_errors=True)
         corpus.mkdir(parents=True)
@@ -187,10 +221,12 @@ class Fuzzing:
                    **(environment or {}))
         status, elapsed, cpu = self._children.run(
             [*self._wrapper, str(self._binaries / target.name), *target.flags,
-             f"-seed={seed}", "-use_value_profile=1", f"-max_total_time={seconds}",
+             f"-seed={seed}", "-use_value_profile=1",
+             f"-max_total_time={_SLOWEST * seconds}",
              f"-timeout={_UNIT_TIMEOUT}", "-rss_limit_mb=2048", "-print_final_stats=1",
              f"-artifact_prefix={self._scratch}/", str(corpus)],
-            cwd=self._scratch, output=log, timeout=seconds + _GRACE, env=env)
+            cwd=self._scratch, output=log, timeout=_SLOWEST * seconds + _GRACE, env=env,
+            cpu_limit=seconds)
         output = log.read_text(encoding="utf-8", errors="replace")
         how, note = judge_output(status, output)
         return Run(target.name, seed, bool(how), how, round(elapsed, 3), round(cpu, 3),
@@ -199,7 +235,7 @@ class Fuzzing:
 
 def _fastest(runs, seed):
     kills = [run for run in runs if run.seed == seed and run.killed]
-    return min(kills, key=lambda run: run.seconds, default=None)
+    return min(kills, key=lambda run: run.cost, default=None)
 
 
 def fastest_kills(runs):
@@ -212,20 +248,20 @@ def outcome(runs, seconds):
     that is, by what three of five did."""
     kills = fastest_kills(runs)
     majority = len(SEEDS) // 2 + 1
-    if sum(kill.seconds <= FAST_SECONDS for kill in kills) >= majority:
+    if sum(kill.cost <= FAST_SECONDS for kill in kills) >= majority:
         return "killed-10"
-    if sum(kill.seconds <= seconds + _GRACE for kill in kills) >= majority:
+    if sum(kill.cost <= seconds + _GRACE for kill in kills) >= majority:
         return "killed-60"
     return "survived"
 
 
 def median_kill(runs):
     """(seconds, executions) to kill, medians over the seeds; seeds that didn't count as slowest."""
-    kills = sorted(fastest_kills(runs), key=lambda run: run.seconds)
+    kills = sorted(fastest_kills(runs), key=lambda run: run.cost)
     place = len(SEEDS) // 2
     if len(kills) <= place:
         return None
-    return kills[place].seconds, statistics.median_low(run.executions for run in kills)
+    return kills[place].cost, statistics.median_low(run.executions for run in kills)
 
 
 def grade(run, targets, seconds):

@@ -15,7 +15,7 @@ A, B = Target("a_fuzzer", ()), Target("b_fuzzer", ())
 
 def made(target, seed, seconds=None, executions=100):
     killed = seconds is not None
-    return Run(target.name, seed, killed, "check" if killed else "", seconds or 60.0, 1.0,
+    return Run(target.name, seed, killed, "check" if killed else "", 300.0, seconds or 60.0,
                executions, "")
 
 
@@ -25,6 +25,7 @@ class JudgeOutputTest(unittest.TestCase):
 
     def test_each_way_to_end(self):
         self.assertEqual(self.how("Done 5 runs in 1 second(s)", 0), "")
+        self.assertEqual(self.how("libFuzzer: run interrupted; exiting", 72), "")
         self.assertEqual(self.how("==7== ERROR: libFuzzer: deadly signal"), "check")
         self.assertEqual(self.how("==7==ERROR: AddressSanitizer: heap-buffer-overflow on"),
                          "sanitizer")
@@ -115,6 +116,14 @@ class GradeTest(unittest.TestCase):
         self.assertEqual(mutant_run.median_kill(runs)[0], 3)
 
 
+class RunTest(unittest.TestCase):
+    def test_costs_what_it_used_not_what_it_waited_for(self):
+        self.assertEqual(made(A, 1, 2).cost, 2)
+
+    def test_one_that_hangs_costs_the_time_out(self):
+        self.assertEqual(Run("a_fuzzer", 1, True, "time-out", 6.0, 0.1, 9, "").cost, 5)
+
+
 class ChildrenTest(unittest.TestCase):
     def test_status_and_output(self):
         with tempfile.TemporaryDirectory() as name:
@@ -130,6 +139,22 @@ class ChildrenTest(unittest.TestCase):
                 ["sleep", "60"], name, Path(name) / "log", timeout=0.2)
             self.assertIsNone(status)
             self.assertLess(seconds, 30)
+
+    def test_what_has_used_its_cpu_is_interrupted(self):
+        endless = ("import signal, sys; signal.signal(signal.SIGINT, lambda *_: sys.exit(72))\n"
+                   "print('ready', flush=True)\nwhile True: pass")
+        with tempfile.TemporaryDirectory() as name:
+            log = Path(name) / "log"
+            status, _, cpu = mutant_run.Children().run(
+                [sys.executable, "-c", endless], name, log, timeout=60, cpu_limit=0.5)
+            self.assertEqual(status, 72)
+            self.assertGreater(cpu, 0.4)
+
+    def test_what_waits_uses_none(self):
+        with tempfile.TemporaryDirectory() as name:
+            status, _, _ = mutant_run.Children().run(
+                ["sleep", "0.5"], name, Path(name) / "log", timeout=60, cpu_limit=0.2)
+            self.assertEqual(status, 0)
 
     def test_stop_ends_all_and_lets_nothing_begin(self):
         children = mutant_run.Children()

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from jobs import build, mutant_run
 from jobs.cpp_tokens import Source
@@ -45,13 +46,9 @@ def source_files():
     return [name for name in names if (build.ROOT / name).is_file()]
 
 
-def state(*words):
-    """A digest of the sources and of whatever else results depend on."""
-    digest = hashlib.sha256(repr(words).encode())
-    for name in source_files():
-        if name != "fuzz/equivalent_mutants.toml":
-            digest.update(name.encode() + b"\0" + (build.ROOT / name).read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def joint(states):
+    """A digest of several."""
+    return hashlib.sha256(repr(sorted(states.items())).encode()).hexdigest()[:16]
 
 
 def probe(text, line):
@@ -113,6 +110,44 @@ class Tree:
         if not built:
             raise TreeError(f"{kind.name}: the sources don't build:\n{output[-3000:]}")
 
+    def states(self, kind, names):
+        """Of each target that was built, a digest of all that went into it: the sources, headers
+        and commands of its build, whatever directory that was in."""
+        headers, targets = self._headers(kind), {}
+        for name in names:
+            digest = hashlib.sha256(repr(kind).encode())
+            digest.update(self._ninja(kind, "commands", name).replace(
+                str(self.directory), ".").encode())
+            read = set()
+            for path in self._ninja(kind, "inputs", name).splitlines():
+                read.update(headers.get(path, ()), [path])
+            # The engine reads these two.
+            read.update(f"{self.source}/fuzz/{name}{end}" for end in (".dict", ".options"))
+            for path in sorted(read):
+                if path.startswith(f"{self.source}/") and Path(path).is_file():
+                    digest.update(path[len(str(self.source)):].encode() + b"\0")
+                    digest.update(Path(path).read_bytes() + b"\0")
+            targets[name] = digest.hexdigest()[:16]
+        return targets
+
+    def _headers(self, kind):
+        """object -> what its compiler read"""
+        found, current = {}, None
+        for line in self._ninja(kind, "deps").splitlines():
+            if line.startswith(" "):
+                found[current].append(line.strip())
+            elif line:
+                current = line.partition(":")[0]
+                found[current] = []
+        return found
+
+    def _ninja(self, kind, tool, *arguments):
+        status, output = self._run(
+            ["ninja", "-C", str(self.build_directory(kind)), "-t", tool, *arguments])
+        if status != 0:
+            raise TreeError(f"ninja -t {tool} failed:\n{output[-2000:]}")
+        return output
+
     def remember_objects(self):
         self._original = self._objects()
 
@@ -148,11 +183,8 @@ class Tree:
 
     def targets(self, kind):
         """Names of the fuzz targets, without the canary, which must fail."""
-        status, output = self._run(
-            ["ninja", "-C", str(self.build_directory(kind)), "-t", "targets", "all"])
-        if status != 0:
-            raise TreeError(f"ninja -t targets failed:\n{output[-2000:]}")
-        names = sorted(set(re.findall(r"^fuzz/(\w+_fuzzer): CXX_EXECUTABLE", output, re.MULTILINE)))
+        names = sorted(set(re.findall(r"^fuzz/(\w+_fuzzer): CXX_EXECUTABLE",
+                                      self._ninja(kind, "targets", "all"), re.MULTILINE)))
         return [name for name in names if not name.startswith("canary")]
 
 

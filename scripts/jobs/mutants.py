@@ -20,6 +20,7 @@ _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
 _REPORT = build.ROOT / "results" / "mutants.md"
 _LIBRARIES = ("ffgrant_core", "ffgrant_claims")
 _BAR = 95.0  # percent in 10 s
+REACH_SECONDS = 20  # that a target runs on the original to find out what it executes
 
 
 class MutantsError(Exception):
@@ -27,13 +28,13 @@ class MutantsError(Exception):
 
 
 class Journal:
-    """Results so far, a line each, kept so that an interrupted run can go on."""
+    """Results so far, a line each, kept so that an interrupted run can go on, also after a change
+    of some targets: a result holds the states (Tree.states) of what it depends on."""
 
-    def __init__(self, path, state, resume):
+    def __init__(self, path, resume):
         self._path = path
-        self._state = state
         self._lock = threading.Lock()
-        self.results = {}  # id -> result
+        self._results = {}  # id -> result
         path.parent.mkdir(parents=True, exist_ok=True)
         if resume and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -41,22 +42,23 @@ class Journal:
                     result = json.loads(line)
                 except ValueError:
                     continue  # cut off
-                if result.pop("state", "") == state:
-                    self.results[result["id"]] = result
-        self._rewrite()
+                self._results[result["id"]] = result
+        path.write_text("".join(json.dumps(r) + "\n" for r in self._results.values()),
+                        encoding="utf-8")
 
-    def _rewrite(self):
-        self._path.write_text("".join(self._line(r) for r in self.results.values()),
-                              encoding="utf-8")
-
-    def _line(self, result):
-        return json.dumps({"state": self._state, **result}) + "\n"
+    def result(self, name, states, settings):
+        """The result of that id, if all that it depends on is the same; None otherwise."""
+        result = self._results.get(name)
+        if result is None or result["settings"] != settings:
+            return None
+        same = all(states.get(key) == state for key, state in result["states"].items())
+        return result if same else None
 
     def add(self, result):
         with self._lock:
-            self.results[result["id"]] = result
+            self._results[result["id"]] = result
             with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(self._line(result))
+                stream.write(json.dumps(result) + "\n")
 
 
 class Job:
@@ -71,9 +73,10 @@ class Job:
         self.kind = mutant_tree.PLAIN if arguments.plain else mutant_tree.FUZZ
         self.wrapper = sanitizer_wrapper()
         self.children = mutant_run.Children()
-        self.state = mutant_tree.state(self.kind, SCREEN, arguments.seconds, mutant_run.SEEDS)
-        self.journal = Journal(mutant_tree.ROOT / "results.jsonl", self.state, arguments.resume)
+        self.settings = [self.kind.name, arguments.seconds, *mutant_run.SEEDS]
+        self.journal = Journal(mutant_tree.ROOT / "results.jsonl", arguments.resume)
         self.targets = {}  # name -> Target
+        self.states = {}  # of the targets, and of all of them as ""
         self.reach = None
         self.results = []  # of the mutants of this run
         self.doing = {}  # worker -> what
@@ -114,6 +117,10 @@ class Job:
         tree.remember_objects()
         self.say(worker, "building the fuzz targets of the original")
         tree.build_original(self.kind, list(self.targets))
+        with self._lock:
+            if not self.states:
+                self.states = tree.states(self.kind, self.targets)
+                self.states[""] = mutant_tree.joint(self.states)
         return tree
 
     def screened(self):
@@ -123,9 +130,8 @@ class Job:
         with self._lock:
             if self.reach is None:
                 self.reach = mutant_reach.load_or_measure(
-                    self.children, tree, list(self.targets.values()), self.arguments.seconds,
-                    mutant_tree.state(mutant_tree.REACH, self.arguments.seconds),
-                    lambda text: self.say(worker, text))
+                    self.children, tree, list(self.targets.values()), REACH_SECONDS,
+                    self.states, lambda text: self.say(worker, text))
 
     def needed(self):
         """Names of the targets that any mutant of the sample's files may need."""
@@ -138,23 +144,32 @@ class Job:
         return sorted(names)
 
     def control(self, worker, tree, name):
-        """A target on the original: must find nothing with any seed."""
+        """A target on the original: must find nothing with any seed, of which the first gets as
+        much time as a mutant at most does, the others what most mutants need."""
         key = f"control:{name}"
-        if key not in self.journal.results:
+        result = self.journal.result(key, self.states, self.settings)
+        if result is None:
             fuzzing, runs = tree.fuzzing(self.kind), []
             for seed in mutant_run.SEEDS:
                 self.say(worker, f"control: {name}, seed {seed}")
-                runs.append(fuzzing.run(self.targets[name], seed, self.arguments.seconds))
-            self.journal.add({"id": key, "outcome": "control",
-                              "runs": [run.as_dict() for run in runs]})
-        return self.journal.results[key]
+                runs.append(fuzzing.run(self.targets[name], seed, self.control_seconds(seed)))
+            result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
+                      "states": {name: self.states[name]}, "settings": self.settings}
+            self.journal.add(result)
+        return result
+
+    def control_seconds(self, seed):
+        first = seed == mutant_run.SEEDS[0]
+        return self.arguments.seconds if first else min(
+            mutant_run.FAST_SECONDS, self.arguments.seconds)
 
     def judge(self, worker, tree, mutant):
         """The result of one mutant, as it goes into the journal."""
         original = self.originals[mutant.file]
         result = {"id": mutant.id, "file": mutant.file, "operator": mutant.operator,
                   "line": mutant.line, "outcome": "", "targets": [], "runs": [],
-                  "diff": mutant_sample.diff(mutant, original)}
+                  "diff": mutant_sample.diff(mutant, original), "settings": self.settings,
+                  "states": {"": self.states[""]}}
         place = f"{mutant.file}:{mutant.line} {mutant.operator}"
         tree.write(mutant.file, mutant.text)
         try:
@@ -180,8 +195,11 @@ class Job:
 
             runs = mutant_run.grade(run, [self.targets[name] for name in targets],
                                     self.arguments.seconds)
-            return {**result, "outcome": mutant_run.outcome(runs, self.arguments.seconds),
-                    "runs": [run.as_dict() for run in runs]}
+            # A kill says nothing about targets that didn't run.
+            outcome = mutant_run.outcome(runs, self.arguments.seconds)
+            needed = targets if outcome == "survived" else {run.target for run in runs}
+            return {**result, "outcome": outcome, "runs": [run.as_dict() for run in runs],
+                    "states": {name: self.states[name] for name in sorted(needed)}}
         finally:
             tree.restore(mutant.file)
 
@@ -220,7 +238,7 @@ class Job:
                 self.say(worker, "waiting")
                 self.children.wait(0.2)
                 continue
-            result = self.journal.results.get(mutant.id)
+            result = self._known(mutant)
             fresh = result is None
             if fresh:
                 result = self.judge(worker, tree, mutant)
@@ -232,6 +250,14 @@ class Job:
                 self._graded_here += fresh and usable
                 if fresh and usable:
                     self._show(result)
+
+    def _known(self, mutant):
+        """What an earlier run found out about a mutant, if that still holds."""
+        result = self.journal.result(mutant.id, self.states, self.settings)
+        if result and result["outcome"] == "survived" and result["targets"] != self.reach.fitting(
+                mutant, self.originals[mutant.file]):
+            return None  # others may kill it
+        return result and {**result, "line": mutant.line}
 
     def _show(self, result):
         text = f"{result['outcome']:<10} {result['id']} (line {result['line']})"
@@ -309,8 +335,9 @@ def _facts(arguments, job):
         ("compiler", machine.first_line([job.kind.compiler, "--version"])),
         ("flags", f"{job.kind.flags} {job.kind.engine}"),
         ("method", mutant_report.method(arguments)),
-        ("control", f"each of the {len(job.needed())} targets that fit a mutant ran "
-         f"{arguments.seconds} s with each seed on the original and found nothing"),
+        ("control", f"each of the {len(job.needed())} targets that fit a mutant ran on the "
+         f"original, {job.control_seconds(1)} s with one seed and {job.control_seconds(2)} s with "
+         "each of the others, and found nothing"),
         ("replaced by others", mutant_report.unusable(job.results)),
         ("killed by", ways), ("fastest target", killers)]
 

@@ -8,33 +8,54 @@ from jobs.mutants import Journal
 
 
 class JournalTest(unittest.TestCase):
+    SETTINGS = ["fuzz", 60]
+    STATES = {"x_fuzzer": "1", "y_fuzzer": "2", "": "3"}
+
     def setUp(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.path = Path(directory.name) / "sub" / "results.jsonl"
-        first = Journal(self.path, "state 1", False)
-        first.add({"id": "a", "outcome": "killed-10"})
-        first.add({"id": "b", "outcome": "survived"})
+        first = Journal(self.path, False)
+        first.add(self.entry("a", "killed-10", "x_fuzzer"))
+        first.add(self.entry("b", "survived", "x_fuzzer", "y_fuzzer"))
+
+    def entry(self, name, outcome, *targets):
+        return {"id": name, "outcome": outcome, "settings": self.SETTINGS,
+                "states": {target: self.STATES[target] for target in targets}}
+
+    def outcomes(self, journal, states=None, settings=None):
+        found = (journal.result(name, {**self.STATES, **(states or {})}, settings or self.SETTINGS)
+                 for name in "abcd")
+        return [result and result["outcome"] for result in found]
 
     def test_goes_on_where_it_was(self):
-        second = Journal(self.path, "state 1", True)
-        self.assertEqual(list(second.results), ["a", "b"])
-        self.assertEqual(second.results["b"]["outcome"], "survived")
+        self.assertEqual(self.outcomes(Journal(self.path, True)),
+                         ["killed-10", "survived", None, None])
 
-    def test_results_of_other_sources_do_not_count(self):
-        self.assertEqual(Journal(self.path, "state 2", True).results, {})
+    def test_results_of_other_targets_do_not_count(self):
+        journal = Journal(self.path, True)
+        self.assertEqual(self.outcomes(journal, {"y_fuzzer": "9"}),
+                         ["killed-10", None, None, None])
+        self.assertEqual(self.outcomes(journal, {"x_fuzzer": "9"}), [None] * 4)
+        self.assertEqual(self.outcomes(journal, settings=["fuzz", 10]), [None] * 4)
+
+    def test_what_comes_later_holds(self):
+        journal = Journal(self.path, True)
+        journal.add(self.entry("b", "killed-60", "y_fuzzer"))
+        for again in (journal, Journal(self.path, True)):
+            self.assertEqual(self.outcomes(again), ["killed-10", "killed-60", None, None])
 
     def test_begins_anew_unless_told_to_go_on(self):
-        self.assertEqual(Journal(self.path, "state 1", False).results, {})
-        self.assertEqual(Journal(self.path, "state 1", True).results, {})
+        self.assertEqual(self.outcomes(Journal(self.path, False)), [None] * 4)
+        self.assertEqual(self.outcomes(Journal(self.path, True)), [None] * 4)
 
     def test_a_line_that_was_cut_off_is_forgotten(self):
         with self.path.open("a", encoding="utf-8") as stream:
-            stream.write('{"state": "state 1", "id": "c", "outc')
-        journal = Journal(self.path, "state 1", True)
-        self.assertEqual(list(journal.results), ["a", "b"])
-        journal.add({"id": "d", "outcome": "unreached"})
-        self.assertEqual(list(Journal(self.path, "state 1", True).results), ["a", "b", "d"])
+            stream.write('{"id": "c", "outc')
+        journal = Journal(self.path, True)
+        journal.add(self.entry("d", "unreached", ""))
+        self.assertEqual(self.outcomes(Journal(self.path, True)),
+                         ["killed-10", "survived", None, "unreached"])
 
 
 if __name__ == "__main__":
