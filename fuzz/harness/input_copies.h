@@ -7,6 +7,7 @@
 #ifndef FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
 #define FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -36,6 +37,13 @@ class InputCopies {
   std::string_view exact() const { return {exact_.get(), size_}; }
   // Valid until the thread makes the next InputCopies.
   std::string_view at_page_end() const { return at_page_end_; }
+  // The two in an order that the input decides: for two calls that are to see
+  // different copies, when making both calls on both would double a target's time.
+  std::array<std::string_view, 2> shuffled() const {
+    const std::size_t sum = size_ + (size_ == 0 ? 0 : static_cast<unsigned char>(exact_[size_ / 2]));
+    if (sum % 2 == 0) return {exact(), at_page_end_};
+    return {at_page_end_, exact()};
+  }
 
  private:
   static constexpr std::size_t kPage = 4096;

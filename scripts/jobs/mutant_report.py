@@ -165,7 +165,7 @@ def method(arguments):
         "A target fits if it executes the mutated place when it fuzzes the original for a while; "
         f"of those, the {mutant_reach.MOST} that execute the least of everything else are each "
         f"given {arguments.seconds} s with each of {len(mutant_run.SEEDS)} seeds, from an empty "
-        "corpus, with -use_value_profile=1, in turn until one kills; a seed's time is that of the "
+        "corpus, with its own options, in turn until one kills; a seed's time is that of the "
         "one that killed, counted from the start of the process; seconds are of CPU, of one core; "
         "a mutant is killed in 10 s if the "
         "median "

@@ -221,8 +221,7 @@ class Fuzzing:
                    **(environment or {}))
         status, elapsed, cpu = self._children.run(
             [*self._wrapper, str(self._binaries / target.name), *target.flags,
-             f"-seed={seed}", "-use_value_profile=1",
-             f"-max_total_time={_SLOWEST * seconds}",
+             f"-seed={seed}", f"-max_total_time={_SLOWEST * seconds}",
              f"-timeout={_UNIT_TIMEOUT}", "-rss_limit_mb=2048", "-print_final_stats=1",
              f"-artifact_prefix={self._scratch}/", str(corpus)],
             cwd=self._scratch, output=log, timeout=_SLOWEST * seconds + _GRACE, env=env,
