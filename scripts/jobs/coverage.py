@@ -97,14 +97,22 @@ def measure(terminal, run, sources):
     _tool("llvm-cov", "show", "-instr-profile", merged, *objects, "-format=html",
           f"-output-dir={html}", "-show-branches=count", "-show-mcdc", "-show-mcdc-summary",
           "-show-instantiations=false", "-sources", *sources.values())
-    return _export(merged, objects, sources)
+    # A program that contains an inline function, but does not use it, says that nothing in there
+    # was executed, and of several programs at once llvm-cov believes the first.
+    exports = []
+    for number, program in enumerate(programs, 1):
+        terminal.progress(f"{run.name}: reading what was counted, {number} of {len(programs)}")
+        exports.append(_export(merged, program, sources))
+    names = sorted({name for files in exports for name in files})
+    return {name: together([files[name] for files in exports if name in files])
+            for name in names}
 
 
-def _export(merged, objects, sources):
+def _export(merged, program, sources):
     # Its warnings are about inline functions that a program contains, but does not use.
     status, output = processes.run(
         ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", f"llvm-cov{_TOOLS}", "export",
-         "-instr-profile", str(merged), *objects], cwd=build.ROOT)
+         "-instr-profile", str(merged), str(program)], cwd=build.ROOT)
     if status != 0:
         raise CoverageError(f"llvm-cov export failed with status {status}")
     files = coverage_data.read_export(json.loads(output),

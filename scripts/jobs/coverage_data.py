@@ -27,7 +27,6 @@ class File:
     lines: dict = field(default_factory=dict)  # line -> times executed
     branches: dict = field(default_factory=dict)  # (line, column, end line, end column) -> Branch
     independent: dict = field(default_factory=dict)  # the same -> was shown to decide by itself
-    functions: dict = field(default_factory=dict)  # (first line, last line) -> times executed
 
     def leave_out_defaulted(self, text):
         """Leaves out the comparisons that the compiler writes: `= default` has no conditions."""
@@ -107,9 +106,6 @@ def _add_function(files, function):
     if file is None:
         return
     regions = [r for r in function["regions"] if r[7] == _CODE and r[5] == 0]
-    if regions:
-        span = (regions[0][0], regions[0][2])
-        file.functions[span] = file.functions.get(span, 0) + function["count"]
     conditions = []
     for branch in function.get("branches", ()):
         if branch[6] != 0 or branch[8] not in _BRANCHES:
