@@ -6,8 +6,8 @@
 local function new_lease(args, lease_id, attempt_id, epoch, now, now_text, ttl, renew_before)
   return {
     id = args[1], worker = args[2], instance = args[3], lane = args[4],
-    lease_id = lease_id, attempt_id = attempt_id, epoch = tostring(epoch), now = now_text,
-    expires_at = tostring(now + ttl), deadline = tostring(now + renew_before),
+    lease_id = lease_id, attempt_id = attempt_id, epoch = digits(epoch), now = now_text,
+    expires_at = digits(now + ttl), deadline = digits(now + renew_before),
   }
 end
 
@@ -67,13 +67,15 @@ local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attemp
 -- Attempt `index` of kind initial, retry or replay, and the core that goes with
 -- it. Where no attempt is pending, the lineage is empty, and an execution that
 -- may be claimed has no outcome yet: neither is written again.
-local function write_first_claim(core_key, attempts_key, lease, index, kind, started_at, policy)
-  local index_text = tostring(index)
-  local attempt = attempt_key(core_key, lease.id, index_text)
+local function write_first_claim(core_key, attempts_key, lease, index, attempt_state, policy)
+  local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'
+  local started_at = attempt_state ~= 'pending_first_attempt' and
+      call('HGET', core_key, 'started_at')
+  local attempt = attempt_key(core_key, lease.id, index)
   call('HSET', attempt,
     'attempt_id', lease.attempt_id,
     'execution_id', lease.id,
-    'attempt_index', index_text,
+    'attempt_index', index,
     'attempt_type', kind,
     'attempt_state', 'started',
     'created_at', lease.now,
@@ -83,7 +85,7 @@ local function write_first_claim(core_key, attempts_key, lease, index, kind, sta
     'worker_id', lease.worker,
     'worker_instance_id', lease.instance)
   if kind ~= 'initial' then write_lineage(core_key, attempt, kind) end
-  call('ZADD', attempts_key, lease.now, index_text)
+  call('ZADD', attempts_key, lease.now, index)
   call('HSET', attempt .. ':usage', 'last_usage_report_seq', '0')
   for i = 1, #policy, 2 do call('HSET', attempt .. ':policy', policy[i], policy[i + 1]) end
   call('HSET', core_key,
@@ -92,12 +94,12 @@ local function write_first_claim(core_key, attempts_key, lease, index, kind, sta
     'eligibility_state', 'not_applicable',
     'attempt_state', 'running_attempt',
     'current_lease_epoch', lease.epoch,
-    'total_attempt_count', tostring(index + 1),
+    'total_attempt_count', digits(index + 1),
     'started_at', is_set(started_at) and started_at or lease.now,
     'blocking_reason', 'none',
     'blocking_detail', '',
     'public_state', 'active',
-    'current_attempt_index', index_text,
+    'current_attempt_index', index,
     'current_attempt_id', lease.attempt_id,
     'current_lease_id', lease.lease_id,
     'current_worker_id', lease.worker,
@@ -109,7 +111,7 @@ local function write_first_claim(core_key, attempts_key, lease, index, kind, sta
     'lease_renewal_deadline', lease.deadline,
     'last_transition_at', lease.now,
     'last_mutation_at', lease.now)
-  return index_text
+  return kind
 end
 
 -- The same attempt goes on under a new lease.
@@ -188,7 +190,7 @@ register('ff_claim_execution', 14, 9, function(keys, args)
   local now, now_text = clock()
 
   local core = call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
-    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count', 'started_at')
+    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
   local attempt_state = core[4]
   if core[1] ~= 'runnable' then
     if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
@@ -205,12 +207,11 @@ register('ff_claim_execution', 14, 9, function(keys, args)
   if rejection then return rejection end
   if grant_expired(grant, now) then return { 0, 'claim_grant_expired' } end
 
-  local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'
   local lease = new_lease(args, args[6], args[9], (core[6] or 0) + 1, now, now_text, ttl,
     renew_before)
   call('DEL', keys[2], keys[10])
-  local index = write_first_claim(core_key, keys[9], lease, tonumber(core[7] or 0), kind,
-    core[8], policy)
+  local index = core[7] or '0'
+  local kind = write_first_claim(core_key, keys[9], lease, index, attempt_state, policy)
   write_lease(keys[10], lease)
   call('ZREM', keys[3], id)
   index_lease(lease, keys[4], keys[5], keys[12])
@@ -290,7 +291,7 @@ register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
   local now, now_text = clock()
 
   local core = call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
-    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count', 'started_at')
+    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
   local attempt_state = core[4]
   if core[1] ~= 'runnable' then
     if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
@@ -326,8 +327,8 @@ register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
   end
   local lease = new_lease(args, args[6], args[8], epoch, now, now_text, ttl, renew_before)
   call('DEL', keys[7])
-  local index = write_first_claim(core_key, keys[6], lease, tonumber(core[7] or 0),
-    KIND_OF_ATTEMPT[attempt_state] or 'initial', core[8], policy)
+  local index = core[7] or '0'
+  write_first_claim(core_key, keys[6], lease, index, attempt_state, policy)
   write_lease(keys[7], lease)
   index_lease(lease, keys[4], keys[5], keys[9])
   if timeout then call('ZADD', keys[10], now + timeout, id) end

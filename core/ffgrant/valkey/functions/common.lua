@@ -16,17 +16,17 @@ local CONTRACT_VERSION = '34'
 
 -- now + this is still stored with all of its digits (contract 9.5)
 local MAX_TTL_MS = 50000000000000
-local HISTORY_LENGTH = 1000
+local HISTORY_LENGTH = '1000'
 
 -- While a library is loaded, it sees nothing but redis.register_function. The
 -- first call fetches the rest into locals, which are quicker than globals.
 local function globals()
   return redis.call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, math.floor,
-    string.find, string.sub, string.gsub, string.gmatch, string.rep, string.char, table.concat,
-    table.sort
+    string.find, string.sub, string.gsub, string.gmatch, string.rep, string.char, string.format,
+    table.concat, table.sort
 end
 local call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
-    rep, char, concat, sort
+    rep, char, format, concat, sort
 
 -- Registers a function that takes `key_count` KEYS and at least `arg_count` ARGV:
 -- too few would end in a fault between two writes.
@@ -34,7 +34,7 @@ local function register(name, key_count, arg_count, body)
   redis.register_function(name, function(keys, args)
     if not call then
       call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
-          rep, char, concat, sort = globals()
+          rep, char, format, concat, sort = globals()
     end
     if #keys < key_count or #args < arg_count then
       return redis.error_reply('ERR ' .. name .. ' takes ' .. key_count .. ' KEYS and at least ' ..
@@ -75,11 +75,15 @@ local function optional_milliseconds_of(text, name)
   return milliseconds_of(text, name)
 end
 
+-- A whole number as text: the digits that tostring gives below 1e14 (contract
+-- 9.5), in a quarter of its time.
+local function digits(number) return format('%d', number) end
+
 -- Milliseconds, as a number and as text.
 local function clock()
   local time = call('TIME')
-  local now = time[1] * 1000 + floor(time[2] / 1000)
-  return now, tostring(now)
+  local text = time[1] .. sub('00000' .. time[2], -6, -4)
+  return tonumber(text), text
 end
 
 -- ff:attempt:{fp:7}:<execution id>:<index>, in the slot of the core key.

@@ -59,7 +59,7 @@ local function interrupt_attempt(attempt, stream_meta, reason, now_text)
 end
 
 local function write_reclaim(keys, lease, index, old_index, reason, reclaim_count)
-  local core_key, index_text = keys[1], tostring(index)
+  local core_key, index_text = keys[1], digits(index)
   local attempt = attempt_key(core_key, lease.id, index_text)
   call('HSET', attempt,
     'attempt_id', lease.attempt_id,
@@ -86,7 +86,7 @@ local function write_reclaim(keys, lease, index, old_index, reason, reclaim_coun
     'attempt_state', 'running_attempt',
     'terminal_outcome', 'none',
     'current_lease_epoch', lease.epoch,
-    'total_attempt_count', tostring(index + 1),
+    'total_attempt_count', digits(index + 1),
     'blocking_reason', 'none',
     'blocking_detail', '',
     'public_state', 'active',
@@ -105,7 +105,7 @@ local function write_reclaim(keys, lease, index, old_index, reason, reclaim_coun
     'lease_expired_at', '',
     'lease_revoked_at', '',
     'lease_revoke_reason', '',
-    'lease_reclaim_count', tostring(reclaim_count + 1))
+    'lease_reclaim_count', digits(reclaim_count + 1))
   return index_text
 end
 

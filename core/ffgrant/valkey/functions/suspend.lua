@@ -262,7 +262,7 @@ register('ff_resume_execution', 8, 1, function(keys, args)
   local eligibility, reason, detail, state = 'eligible_now', 'waiting_for_worker', '', 'waiting'
   if delay > 0 then
     eligibility, reason, state = 'not_eligible_until_time', 'waiting_for_resume_delay', 'delayed'
-    detail = 'resume delay ' .. tostring(delay) .. 'ms'
+    detail = 'resume delay ' .. digits(delay) .. 'ms'
   end
   call('HSET', core_key,
     'lifecycle_phase', 'runnable',
@@ -318,7 +318,7 @@ register('ff_promote_delayed', 3, 2, function(keys, args)
   local due = tonumber(core[3]) or tonumber(call('ZSCORE', delayed, id) or 0)
   if due > now then return { 1, 'OK', 'not_yet_due' } end
 
-  local now_text = tostring(now)
+  local now_text = digits(now)
   call('HSET', core_key,
     'lifecycle_phase', 'runnable',
     'ownership_state', 'unowned',
@@ -365,12 +365,12 @@ register('ff_rotate_waitpoint_hmac_secret', 1, 3, function(keys, args)
     end
   end
   if current then
-    local expires_at = tostring(now + grace)
+    local expires_at = digits(now + grace)
     call('HSET', key,
       'previous_kid', current,
       'previous_expires_at', expires_at,
       'expires_at:' .. current, expires_at)
   end
   call('HSET', key, 'current_kid', kid, 'secret:' .. kid, secret)
-  return { 1, 'OK', 'rotated', current or '', kid, tostring(removed) }
+  return { 1, 'OK', 'rotated', current or '', kid, digits(removed) }
 end)
