@@ -53,7 +53,8 @@ def _named_server(path):
     """`path` under a name that makes it a server.
 
     Debian's redis-tools and valkey-tools hold the server's binary as the checker of dumps: it goes
-    by the name that it is called by. The packages named after the server would add a system service.
+    by the name that it is called by. The packages named after the servers would add a system
+    service.
     """
     found = re.fullmatch(r"(redis|valkey)-check-rdb", os.path.basename(path))
     if not found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command beside a real server that lasts as long as it does. Started by scripts/claim-server."""
+"""Runs a command beside a real server that ends with it. Started by scripts/claim-server."""
 
 import argparse
 import os

@@ -3,7 +3,7 @@
 
 -- The cap on reclaims: the execution's own policy, else the caller's.
 local function reclaim_cap(core_key, default)
-  local policy_json = call('GET', gsub(core_key, ':core$', ':policy'))
+  local policy_json = call('GET', (gsub(core_key, ':core$', ':policy')))
   if policy_json then
     local decoded, policy = pcall(cjson.decode, policy_json)
     if decoded and type(policy) == 'table' and policy.max_reclaim_count ~= nil then
