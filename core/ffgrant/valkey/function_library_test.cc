@@ -11,8 +11,8 @@ namespace ffgrant::valkey {
 namespace {
 
 TEST(FunctionLibrary, BeginsWithItsNameAsServersWantIt) {
-  EXPECT_TRUE(FunctionLibrarySource().starts_with("#!lua name=" +
-                                                  std::string(kFunctionLibraryName) + "\n"));
+  EXPECT_TRUE(FunctionLibrarySource().starts_with(
+      "#!lua name=" + std::string(kFunctionLibraryName) + "\n"));
 }
 
 TEST(FunctionLibrary, AnswersTheVersionsThatTheHeaderNames) {
