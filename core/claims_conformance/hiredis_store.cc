@@ -124,6 +124,14 @@ std::int64_t HiredisStore::NowMs() {
          std::atoll(reply.elements.at(1).text.c_str()) / 1000;
 }
 
+std::vector<std::string> HiredisStore::SetMembers(const std::string& key) {
+  std::vector<std::string> members;
+  for (const RedisReply& member : Read(key, {"SMEMBERS", key}).elements) {
+    members.push_back(member.text);
+  }
+  return members;
+}
+
 Fields HiredisStore::Hash(const std::string& key) {
   return FieldsOf(Read(key, {"HGETALL", key}));
 }

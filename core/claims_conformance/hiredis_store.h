@@ -36,6 +36,7 @@ class HiredisStore final : public RawStore {
   // Follows redirections; a server that is gone throws, an error is a reply.
   RedisReply Command(const std::string& key, const std::vector<std::string>& words);
   std::int64_t NowMs();  // of the first node
+  std::vector<std::string> SetMembers(const std::string& key);
 
   Fields Hash(const std::string& key) override;
   std::optional<std::int64_t> ExpireTime(const std::string& key) override;
