@@ -230,7 +230,8 @@ void Run::CheckKeys(Execution& e) {
     CheckEqual("lease expiry", "none",
                lease_expiry.has_value() ? std::to_string(*lease_expiry) : "none");
   } else {
-    const Value& expires = expected.lease->at("expires_at");
+    const auto found = expected.lease->find("expires_at");
+    const Value expires = found == expected.lease->end() ? Value("") : found->second;
     bool right = false;
     for (const std::int64_t grace : kGraces) {
       right = right || (lease_expiry.has_value() && expires.MatchesTime(*lease_expiry - grace));

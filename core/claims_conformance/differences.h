@@ -17,7 +17,7 @@ struct Difference {
   std::string_view library;   // Engine::library(), or "" for any
   std::string_view scenario;  // "7.2 claim_of_a_delayed_execution"
   std::string_view place;     // as failures name it: "3 claim: error"
-  std::string_view actual;    // what the engine does instead, as failures print it
+  std::string_view actual;    // what the engine does instead, as failures print it; "*": any
   std::string_view reason;
 };
 

@@ -87,10 +87,12 @@ std::string Expected::WorkerLeasesKey(std::string_view instance) const {
   return "ff:idx:" + tag_ + ":worker:" + std::string(instance) + ":leases";
 }
 
-std::string Expected::Field(const std::string& name) const {
+Value Expected::Get(const std::string& name) const {
   const auto field = core.find(name);
-  return field == core.end() ? "" : field->second.Text();
+  return field == core.end() ? Value("") : field->second;
 }
+
+std::string Expected::Field(const std::string& name) const { return Get(name).Text(); }
 
 std::int64_t Expected::Count(const std::string& name) const {
   return ParseNumber(Field(name)).value_or(0);
@@ -101,7 +103,7 @@ void Expected::Set(std::initializer_list<std::pair<const char*, Value>> fields) 
 }
 
 Value Expected::EligibleScore() const {
-  const Value& created = core.at("created_at");
+  const Value created = Get("created_at");
   return Value::Time(created.moment(),
                      created.offset() - Count("priority") * std::int64_t{1'000'000'000'000});
 }
@@ -250,7 +252,7 @@ void Expected::NewAttempt(const Moment& at, const NewLease& taken, const char* t
 void Expected::Claimed(const Moment& at, const NewLease& taken) {
   TakeLease(at, taken, taken.attempt_id);
   NewAttempt(at, taken, "initial");
-  if (core.at("started_at").IsEmpty()) Set({{"started_at", Value::Time(at)}});
+  if (Get("started_at").IsEmpty()) Set({{"started_at", Value::Time(at)}});
   history.push_back(Event("acquired", at));
 }
 

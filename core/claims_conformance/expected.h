@@ -117,7 +117,8 @@ class Expected {
   std::string IndexKey(std::string_view role) const;           // ff:idx:T:<role>
   std::string WorkerLeasesKey(std::string_view instance) const;
 
-  std::string Field(const std::string& name) const;  // of the core, as text; "" if none
+  Value Get(const std::string& name) const;          // of the core; empty if none
+  std::string Field(const std::string& name) const;  // as text
   std::int64_t Count(const std::string& name) const;
 
  private:

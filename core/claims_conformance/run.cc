@@ -51,13 +51,22 @@ class CallScope {
   std::int64_t before_ = 0;
 };
 
+// The names of a run are its own; those of failures are the same in every run.
+std::string Run::WithoutPrefix(std::string text) const {
+  for (std::size_t at = 0; !prefix_.empty() && (at = text.find(prefix_, at)) != std::string::npos;) {
+    text.erase(at, prefix_.size());
+  }
+  return text;
+}
+
 // ---- failures --------------------------------------------------------------------
 
 void Run::Fail(std::string_view aspect, const std::string& expected, const std::string& actual) {
   // What the ledger shows wrongly it would show wrongly after every call.
   if (aspect.starts_with("state.") && !shown_wrongly_.emplace(aspect).second) return;
-  failures_.push_back(
-      {std::to_string(step_) + " " + operation_ + ": " + std::string(aspect), expected, actual});
+  failures_.push_back({std::to_string(step_) + " " + operation_ + ": " +
+                           WithoutPrefix(std::string(aspect)),
+                       expected, actual});
 }
 
 void Run::CheckEqual(std::string_view what, const std::string& expected,
@@ -66,10 +75,14 @@ void Run::CheckEqual(std::string_view what, const std::string& expected,
 }
 
 void Run::CheckAnswer(const Answer& answer, ClaimError error, const ErrorDetails& details) {
-  CheckEqual("error", std::string(ErrorName(answer.error)), std::string(ErrorName(error)));
-  if (answer.error != error) return;
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < details.size(); ++i) texts.emplace_back(details[i]);
+  if (answer.error != error) {
+    const bool unheard_of = error == ClaimError::kUnknownCode || error == ClaimError::kUnavailable;
+    Fail("error", std::string(ErrorName(answer.error)),
+         std::string(ErrorName(error)) + (unheard_of ? " " + Join(texts) : ""));
+    throw WentAstray();
+  }
   CheckEqual("details", Join(answer.details), Join(texts));
 }
 
@@ -239,7 +252,7 @@ void Run::NoteLease(Execution& e, const ClaimOutcome& outcome, LeaseKind kind) {
   CheckEqual("attempt index", e.expected.Field("current_attempt_index"),
              std::to_string(lease.attempt_index.value));
   CheckEqual("kind", std::string(LeaseKindName(kind)), std::string(LeaseKindName(lease.kind)));
-  const Value& expires = e.expected.core.at("lease_expires_at");
+  const Value expires = e.expected.Get("lease_expires_at");
   if (!expires.MatchesTime(lease.expires_at.value)) {
     Fail("expires_at", expires.Text(), std::to_string(lease.expires_at.value));
   }

@@ -92,6 +92,10 @@ struct Failure {
   std::string actual;
 };
 
+// A call answered otherwise than it had to: what would follow means nothing.
+// Thrown by Run's calls, after the failure has been noted; the runner catches it.
+struct WentAstray {};
+
 class Run {
  public:
   // `prefix` is of this run's lanes and worker names alone, at most 24 bytes.
@@ -149,6 +153,7 @@ class Run {
 
  private:
   friend class CallScope;
+  std::string WithoutPrefix(std::string text) const;
   void Fail(std::string_view aspect, const std::string& expected, const std::string& actual);
   void CheckAnswer(const Answer& answer, ClaimError error, const ErrorDetails& details);
   bool IssueAny(bool reclaim, Execution& e, const IssueOptions& options, const Answer& answer);
