@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every scenario on the embedded ledger.
+
+#include <gtest/gtest.h>
+
+#include "claims_conformance/memory_engine.h"
+#include "claims_conformance/runner.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+class MemoryConformance : public ::testing::TestWithParam<Scenario> {};
+
+std::vector<Scenario> ForMemory() {
+  std::vector<Scenario> scenarios = AllScenarios();
+  std::erase_if(scenarios, [](const Scenario& s) { return (s.needs & kStoredKeys) != 0; });
+  return scenarios;
+}
+
+TEST_P(MemoryConformance, Holds) {
+  MemoryEngine engine;
+  const ScenarioResult result = RunScenario(engine, GetParam(), "");
+  EXPECT_FALSE(result.left_out);
+  for (const std::string& failure : result.failures) ADD_FAILURE() << failure;
+}
+
+INSTANTIATE_TEST_SUITE_P(Contract, MemoryConformance, ::testing::ValuesIn(ForMemory()),
+                         [](const auto& run) {
+                           std::string name = run.param.FullName();
+                           for (char& c : name) {
+                             if (c == ' ' || c == '.') c = '_';
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace ffgrant::claims_conformance

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every call's KEYS and ARGV, spelled out, and every answer.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ffgrant/valkey/internal/claim_commands.h"
+#include "ffgrant/valkey/internal/claim_replies.h"
+#include "ffgrant/valkey/testing/scripted_server.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+using testing::Words;
+
+constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
+const std::string kExec = "ff:exec:{fp:7}:" + std::string(kId);
+const std::string kAttempt = "ff:attempt:{fp:7}:" + std::string(kId);
+const std::string kIndex = "ff:idx:{fp:7}";
+const std::string kLane = kIndex + ":lane:main";
+constexpr std::string_view kLease = "22222222-2222-4222-8222-222222222222";
+constexpr std::string_view kAttemptId = "33333333-3333-4333-8333-333333333333";
+
+ExecutionIdView Id() { return ParseExecutionId(kId, ParseMode::kStrict).id; }
+LaneIdView Lane() { return ParseLaneId("main").lane; }
+Uuid UuidOf(std::string_view text) { return ParseUuid(text, ParseMode::kStrict).uuid; }
+WorkerIdentity TheWorker() { return {{"w1"}, {"w1-i1"}}; }
+CoreHints Hints() {
+  CoreHints hints;
+  hints.attempt_index = 2;
+  hints.lane = "main";
+  hints.current_lane = "other";
+  hints.worker_instance_id = "w0-i0";
+  hints.waitpoint_id = "wp";
+  return hints;
+}
+
+Words Written(const std::function<void(RespCommand&)>& write) {
+  std::string bytes;
+  RespCommand command(bytes);
+  write(command);
+  const std::vector<Words> commands = testing::TakeCommands(bytes);
+  EXPECT_EQ(bytes, "");
+  EXPECT_EQ(commands.size(), 1u);
+  return commands.empty() ? Words() : commands[0];
+}
+
+void ExpectCall(const std::function<void(RespCommand&)>& write, const std::string& function,
+                const Words& keys, const Words& args) {
+  Words expected = {"FCALL", function, std::to_string(keys.size())};
+  expected.insert(expected.end(), keys.begin(), keys.end());
+  expected.insert(expected.end(), args.begin(), args.end());
+  EXPECT_EQ(Written(write), expected) << function;
+}
+
+TEST(ClaimCommands, Create) {
+  std::string scratch;
+  ClaimDefaults defaults;
+  CreateExecutionArgs args = {.execution_id = Id(), .lane = Lane(), .priority = 5};
+  const Words keys = {kExec + ":core",
+                      kExec + ":payload",
+                      kExec + ":policy",
+                      kExec + ":tags",
+                      kLane + ":eligible",
+                      "ff:noop:{fp:7}",
+                      kIndex + ":execution_deadline",
+                      kIndex + ":all_executions"};
+  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, "p", defaults, scratch); },
+             "ff_create_execution", keys,
+             {std::string(kId), "default", "main", "task", "5", "ffgrant", "{}", "p", "", "", "{}",
+              "", "7"});
+
+  CapabilitySet required;
+  const std::string_view tokens[] = {"b\"\\", "a"};
+  ASSERT_EQ(required.AssignRequired(tokens), CapabilityError::kNone);
+  args.required = &required;
+  args.max_reclaim_count = 3;
+  args.delay_until = TimestampMs{1'800'000'000'000};
+  Words delayed_keys = keys;
+  delayed_keys[4] = kLane + ":delayed";
+  ExpectCall(
+      [&](RespCommand& c) { WriteCreate(c, args, "", defaults, scratch); }, "ff_create_execution",
+      delayed_keys,
+      {std::string(kId), "default", "main", "task", "5", "ffgrant",
+       R"({"routing_requirements":{"required_capabilities":["a","b\"\\"]},"max_reclaim_count":3})",
+       "", "1800000000000", "", "{}", "", "7"});
+}
+
+TEST(ClaimCommands, IssueAndIssueReclaim) {
+  CapabilitySet offered;
+  ASSERT_EQ(offered.AssignOfferedCsv("gpu,a"), CapabilityError::kNone);
+  const IssueGrantArgs args = {.execution_id = Id(),
+                               .worker = TheWorker(),
+                               .lane = Lane(),
+                               .grant_ttl_ms = 5000,
+                               .offered = &offered,
+                               .capability_hash = "h",
+                               .route_snapshot_json = "r",
+                               .admission_summary = "s"};
+  const Words argv = {std::string(kId), "w1", "w1-i1", "main", "h", "5000", "r", "s", "a,gpu"};
+  ExpectCall([&](RespCommand& c) { WriteIssue(c, args); }, "ff_issue_claim_grant",
+             {kExec + ":core", kExec + ":claim_grant", kLane + ":eligible"}, argv);
+  ExpectCall([&](RespCommand& c) { WriteIssue(c, args, "bare"); }, "bare",
+             {kExec + ":core", kExec + ":claim_grant", kLane + ":eligible"}, argv);
+  ExpectCall([&](RespCommand& c) { WriteIssueReclaim(c, args); }, "ff_issue_reclaim_grant",
+             {kExec + ":core", kExec + ":claim_grant", kIndex + ":lease_expiry"}, argv);
+}
+
+TEST(ClaimCommands, ClaimFusedAndResumed) {
+  const ClaimArgs args = {.execution_id = Id(),
+                          .worker = TheWorker(),
+                          .lane = Lane(),
+                          .lease_id = {UuidOf(kLease)},
+                          .lease_ttl_ms = 30'000,
+                          .attempt_id = {UuidOf(kAttemptId)}};
+  ExpectCall([&](RespCommand& c) { WriteClaim(c, args); }, "ff_claim_execution",
+             {kExec + ":core", kExec + ":claim_grant", kLane + ":eligible",
+              kIndex + ":lease_expiry", kIndex + ":worker:w1-i1:leases", kAttempt + ":0",
+              kAttempt + ":0:usage", kAttempt + ":0:policy", kExec + ":attempts",
+              kExec + ":lease:current", kExec + ":lease:history", kLane + ":active",
+              kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
+             {std::string(kId), "w1", "w1-i1", "main", "", std::string(kLease), "30000", "20000",
+              std::string(kAttemptId), "", "", ""});
+  ExpectCall([&](RespCommand& c) { WriteIssueAndClaim(c, args); }, "ff_issue_grant_and_claim",
+             {kExec + ":core", kExec + ":claim_grant", kLane + ":eligible",
+              kIndex + ":lease_expiry", kIndex + ":worker:w1-i1:leases", kExec + ":attempts",
+              kExec + ":lease:current", kExec + ":lease:history", kLane + ":active",
+              kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
+             {std::string(kId), "w1", "w1-i1", "main", "", std::string(kLease), "30000",
+              std::string(kAttemptId), "", "", ""});
+  const ClaimResumedArgs resumed = {.execution_id = Id(),
+                                    .worker = TheWorker(),
+                                    .lane = Lane(),
+                                    .lease_id = {UuidOf(kLease)},
+                                    .lease_ttl_ms = 30'000};
+  ExpectCall([&](RespCommand& c) { WriteClaimResumed(c, resumed, 2); },
+             "ff_claim_resumed_execution",
+             {kExec + ":core", kExec + ":claim_grant", kLane + ":eligible",
+              kIndex + ":lease_expiry", kIndex + ":worker:w1-i1:leases", kAttempt + ":2",
+              kExec + ":lease:current", kExec + ":lease:history", kLane + ":active",
+              kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
+             {std::string(kId), "w1", "w1-i1", "main", "", std::string(kLease), "30000", ""});
+}
+
+TEST(ClaimCommands, RenewRevokeMarkExpired) {
+  ClaimDefaults defaults;
+  RenewArgs renew = {.execution_id = Id(),
+                     .attempt_index = {2},
+                     .fence = LeaseFence{{UuidOf(kLease)}, {4}, {UuidOf(kAttemptId)}},
+                     .lease_ttl_ms = 9000};
+  const Words renew_keys = {kExec + ":core", kExec + ":lease:current", kExec + ":lease:history",
+                            kIndex + ":lease_expiry"};
+  ExpectCall(
+      [&](RespCommand& c) { WriteRenew(c, renew, defaults); }, "ff_renew_lease", renew_keys,
+      {std::string(kId), "2", std::string(kAttemptId), std::string(kLease), "4", "9000", "5000"});
+  renew.fence = {};
+  ExpectCall([&](RespCommand& c) { WriteRenew(c, renew, defaults); }, "ff_renew_lease", renew_keys,
+             {std::string(kId), "2", "", "", "", "9000", "5000"});
+  ExpectCall([&](RespCommand& c) { WriteMarkExpired(c, Id()); }, "ff_mark_lease_expired_if_due",
+             {kExec + ":core", kExec + ":lease:current", kIndex + ":lease_expiry",
+              kExec + ":lease:history"},
+             {std::string(kId)});
+  ExpectCall(
+      [&](RespCommand& c) {
+        WriteRevoke(c, {.execution_id = Id(), .expected_lease_id = LeaseId{UuidOf(kLease)}},
+                    Hints(), defaults);
+      },
+      "ff_revoke_lease",
+      {kExec + ":core", kExec + ":lease:current", kExec + ":lease:history",
+       kIndex + ":lease_expiry", kIndex + ":worker:w0-i0:leases"},
+      {std::string(kId), std::string(kLease), "operator"});
+}
+
+TEST(ClaimCommands, Reclaim) {
+  ReclaimArgs args = {.execution_id = Id(),
+                      .worker = TheWorker(),
+                      .lane = Lane(),
+                      .lease_id = {UuidOf(kLease)},
+                      .lease_ttl_ms = 30'000,
+                      .attempt_id = {UuidOf(kAttemptId)},
+                      .max_reclaim_count = 7};
+  const Words keys = {kExec + ":core",
+                      kExec + ":claim_grant",
+                      kAttempt + ":2",
+                      "ff:stream:{fp:7}:" + std::string(kId) + ":2:meta",
+                      kAttempt + ":3",
+                      kAttempt + ":3:usage",
+                      kExec + ":attempts",
+                      kExec + ":lease:current",
+                      kExec + ":lease:history",
+                      kIndex + ":lease_expiry",
+                      kIndex + ":worker:w1-i1:leases",
+                      kLane + ":active",
+                      kIndex + ":attempt_timeout",
+                      kIndex + ":execution_deadline"};
+  ExpectCall([&](RespCommand& c) { WriteReclaim(c, args, 2); }, "ff_reclaim_execution", keys,
+             {std::string(kId), "w1", "w1-i1", "main", std::string(kLease), "30000",
+              std::string(kAttemptId), "", "7"});
+}
+
+TEST(ClaimCommands, SuspendResumeComplete) {
+  const OptionalFence fence = LeaseFence{{UuidOf(kLease)}, {4}, {UuidOf(kAttemptId)}};
+  const std::string suspension = "44444444-4444-4444-8444-444444444444";
+  const std::string waitpoint = "55555555-5555-4555-8555-555555555555";
+  const std::string wp = "ff:wp:{fp:7}:";
+  const std::string other = kIndex + ":lane:other";
+  ExpectCall(
+      [&](RespCommand& c) {
+        WriteSuspend(c, {.execution_id = Id(), .fence = fence}, Hints(), UuidOf(suspension),
+                     UuidOf(waitpoint));
+      },
+      "ff_suspend_execution",
+      {kExec + ":core", kAttempt + ":2", kExec + ":lease:current", kExec + ":lease:history",
+       kIndex + ":lease_expiry", kIndex + ":worker:w0-i0:leases", kExec + ":suspension:current",
+       wp + waitpoint, wp + waitpoint + ":signals", kIndex + ":suspension_timeout",
+       kIndex + ":pending_waitpoint_expiry", other + ":active", other + ":suspended",
+       kExec + ":waitpoints", wp + waitpoint + ":condition", kIndex + ":attempt_timeout",
+       "ff:sec:{fp:7}:waitpoint_hmac", "ff:noop:{fp:7}"},
+      {std::string(kId),
+       "2",
+       std::string(kAttemptId),
+       std::string(kLease),
+       "4",
+       suspension,
+       waitpoint,
+       waitpoint,
+       "waiting_for_signal",
+       "worker",
+       "",
+       "{}",
+       "{}",
+       "",
+       "",
+       "fail",
+       "1000",
+       "",
+       "0",
+       "0"});
+  ExpectCall(
+      [&](RespCommand& c) { WriteResume(c, {.execution_id = Id(), .delay_ms = 9}, Hints()); },
+      "ff_resume_execution",
+      {kExec + ":core", kExec + ":suspension:current", wp + "wp", wp + "wp:signals",
+       kIndex + ":suspension_timeout", kLane + ":eligible", kLane + ":delayed",
+       other + ":suspended"},
+      {std::string(kId), "operator", "9"});
+  ExpectCall(
+      [&](RespCommand& c) {
+        WriteComplete(c, {.execution_id = Id(), .fence = fence, .operator_override = true},
+                      Hints());
+      },
+      "ff_complete_execution",
+      {kExec + ":core", kAttempt + ":2", kIndex + ":lease_expiry", kIndex + ":worker:w0-i0:leases",
+       other + ":terminal", kExec + ":lease:current", kExec + ":lease:history", other + ":active",
+       "ff:stream:{fp:7}:" + std::string(kId) + ":2:meta", kExec + ":result",
+       kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
+      {std::string(kId), std::string(kLease), "4", std::string(kAttemptId), "",
+       "operator_override"});
+  EXPECT_EQ(Written([](RespCommand& c) { WriteReadHints(c, Id()); }),
+            (Words{"HMGET", kExec + ":core", "lane_id", "current_attempt_index",
+                   "current_worker_instance_id", "current_waitpoint_id", "current_lane"}));
+}
+
+// ---- answers -----------------------------------------------------------------------
+
+class ClaimReplies : public ::testing::Test {
+ protected:
+  const Reply& Read(std::string_view bytes) {
+    reader_.Reset();
+    reader_.Feed(bytes);
+    EXPECT_EQ(reader_.Next(), ReplyReader::Status::kReply) << bytes;
+    return reader_.reply();
+  }
+  bool Claim(std::string_view bytes, ClaimOutcome& out) {
+    return ReadClaim(Read(bytes), {UuidOf(kLease)}, AttemptId{UuidOf(kAttemptId)}, &details, out);
+  }
+  ErrorDetails details;
+
+ private:
+  ReplyReader reader_;
+};
+
+TEST_F(ClaimReplies, AClaimsAnswer) {
+  ClaimOutcome out;
+  ASSERT_TRUE(Claim(testing::OkReply({std::string(kLease), "3", "1700000000000",
+                                      std::string(kAttemptId), "2", "retry"}),
+                    out));
+  EXPECT_EQ(out.error, ClaimError::kNone);
+  EXPECT_EQ(out.lease.fence, (LeaseFence{{UuidOf(kLease)}, {3}, {UuidOf(kAttemptId)}}));
+  EXPECT_EQ(out.lease.expires_at, TimestampMs{1'700'000'000'000});
+  EXPECT_EQ(out.lease.attempt_index, AttemptIndex{2});
+  EXPECT_EQ(out.lease.kind, LeaseKind::kRetry);
+}
+
+TEST_F(ClaimReplies, WhatIsNoAnswerToThisClaimIsTakenForNone) {
+  const std::string lease(kLease);
+  const std::string attempt(kAttemptId);
+  for (const std::string& bytes :
+       {testing::OkReply({attempt, "3", "17", attempt, "2", "retry"}),  // another lease
+        testing::OkReply({lease, "3", "17", lease, "2", "retry"}),      // another attempt
+        testing::OkReply({lease, "-3", "17", attempt, "2", "retry"}),
+        testing::OkReply({lease, "3", "1.7e16", attempt, "2", "retry"}),
+        testing::OkReply({lease, "3", "17", attempt, "4294967296", "retry"}),
+        testing::OkReply({lease, "3", "17", attempt, "2", "Retry"}),
+        testing::OkReply({lease, "3", "17", attempt, "2"}), testing::OkReply({}),
+        std::string("*2\r\n:1\r\n$9\r\nDUPLICATE\r\n"), std::string("*2\r\n:2\r\n$2\r\nOK\r\n"),
+        std::string("*2\r\n$1\r\n1\r\n$2\r\nOK\r\n"), std::string("*1\r\n:0\r\n"),
+        std::string("*2\r\n:0\r\n:1\r\n"), std::string("*0\r\n"), std::string("+OK\r\n"),
+        std::string("$-1\r\n"), std::string(":1\r\n")}) {
+    ClaimOutcome out;
+    EXPECT_FALSE(Claim(bytes, out)) << bytes;
+    EXPECT_EQ(out.error, ClaimError::kNone);
+    EXPECT_EQ(out.lease, Lease{}) << bytes;
+  }
+}
+
+TEST_F(ClaimReplies, EveryCodeOfTheContractIsAnErrorOfItsOwn) {
+  int known = 0;
+  for (int i = 1; i <= static_cast<int>(ClaimError::kUnavailable); ++i) {
+    const auto error = static_cast<ClaimError>(i);
+    if (!ClaimErrorFromCode(ErrorName(error))) continue;
+    ++known;
+    ClaimOutcome out;
+    ASSERT_TRUE(Claim(testing::RejectedReply(ErrorName(error)), out));
+    EXPECT_EQ(out.error, error);
+    EXPECT_EQ(details.size(), 0u);
+  }
+  EXPECT_EQ(known, 27);
+}
+
+TEST_F(ClaimReplies, UnknownCodesFaultsAndDetailsKeepTheirTexts) {
+  ClaimOutcome out;
+  ASSERT_TRUE(Claim("*4\r\n:0\r\n$8\r\nsurprise\r\n$1\r\na\r\n$0\r\n\r\n", out));
+  EXPECT_EQ(out.error, ClaimError::kUnknownCode);
+  ASSERT_EQ(details.size(), 3u);
+  EXPECT_EQ(details[0], "surprise");
+  EXPECT_EQ(details[1], "a");
+  EXPECT_EQ(details[2], "");
+  ASSERT_TRUE(Claim("-WRONGTYPE what\r\n", out));
+  EXPECT_EQ(out.error, ClaimError::kUnknownCode);
+  ASSERT_EQ(details.size(), 1u);
+  EXPECT_EQ(details[0], "WRONGTYPE what");
+  ASSERT_TRUE(
+      Claim("*6\r\n:0\r\n$20\r\nexecution_not_active\r\n$7\r\nsuccess\r\n$1\r\n4\r\n"
+            "$8\r\nterminal\r\n$1\r\nx\r\n",
+            out));
+  EXPECT_EQ(out.error, ClaimError::kExecutionNotActive);
+  ASSERT_EQ(details.size(), 4u);
+  EXPECT_EQ(details[2], "terminal");
+  // Cut, not lost.
+  ASSERT_TRUE(Claim("-" + std::string(6000, 'x') + "\r\n", out));
+  EXPECT_EQ(details[0], std::string(512, 'x'));
+}
+
+TEST_F(ClaimReplies, TheOtherAnswers) {
+  CreateOutcome create;
+  ASSERT_TRUE(
+      ReadCreate(Read(testing::OkReply({std::string(kId), "delayed"})), Id(), nullptr, create));
+  EXPECT_EQ(create.status, CreateOutcome::Status::kDelayed);
+  ASSERT_TRUE(
+      ReadCreate(Read(testing::Array({":1\r\n", testing::Bulk("DUPLICATE"), testing::Bulk(kId)})),
+                 Id(), nullptr, create));
+  EXPECT_EQ(create.status, CreateOutcome::Status::kDuplicate);
+  EXPECT_FALSE(
+      ReadCreate(Read(testing::OkReply({"{fp:7}:other", "waiting"})), Id(), nullptr, create));
+
+  IssueOutcome issue;
+  ASSERT_TRUE(
+      ReadIssue(Read(testing::OkReply({std::string(kId), "99"})), kId, true, nullptr, issue));
+  EXPECT_EQ(issue.expires_at, TimestampMs{99});
+  EXPECT_FALSE(ReadIssue(Read(testing::OkReply({std::string(kId)})), kId, true, nullptr, issue));
+  ASSERT_TRUE(ReadIssue(Read(testing::OkReply({std::string(kId)})), kId, false, nullptr, issue));
+
+  ClaimOutcome fused;
+  ASSERT_TRUE(ReadIssueAndClaim(Read(testing::OkReply({std::string(kLease), "8", "1"})),
+                                {UuidOf(kLease)}, {UuidOf(kAttemptId)}, nullptr, fused));
+  EXPECT_EQ(fused.lease.fence.lease_epoch, LeaseEpoch{8});
+  EXPECT_EQ(fused.lease.attempt_index, AttemptIndex{1});
+  EXPECT_FALSE(ReadIssueAndClaim(Read(testing::OkReply({std::string(kAttemptId), "8", "1"})),
+                                 {UuidOf(kLease)}, {UuidOf(kAttemptId)}, nullptr, fused));
+
+  MarkExpiredOutcome mark;
+  for (const AlreadySatisfied reason :
+       {AlreadySatisfied::kExecutionNotFound, AlreadySatisfied::kNotActive,
+        AlreadySatisfied::kAlreadyExpired, AlreadySatisfied::kAlreadyRevoked,
+        AlreadySatisfied::kUnowned, AlreadySatisfied::kNotYetExpired}) {
+    ASSERT_TRUE(ReadMarkExpired(Read(testing::Array({":1\r\n", testing::Bulk("ALREADY_SATISFIED"),
+                                                     testing::Bulk(ReasonWord(reason))})),
+                                mark));
+    EXPECT_EQ(mark.already, reason);
+  }
+  RevokeOutcome revoke;
+  ASSERT_TRUE(
+      ReadRevoke(Read(testing::OkReply({"revoked", std::string(kLease), "5"})), nullptr, revoke));
+  EXPECT_EQ(revoke.lease_id, LeaseId{UuidOf(kLease)});
+  EXPECT_EQ(revoke.lease_epoch, LeaseEpoch{5});
+  ResumeOutcome resume;
+  ASSERT_TRUE(ReadResume(Read(testing::OkReply({"delayed"})), nullptr, resume));
+  EXPECT_TRUE(resume.delayed);
+  RenewOutcome renew;
+  ASSERT_TRUE(ReadRenew(Read(testing::OkReply({"123"})), nullptr, renew));
+  EXPECT_EQ(renew.expires_at, TimestampMs{123});
+  Outcome word;
+  EXPECT_TRUE(ReadWord(Read(testing::OkReply({"completed"})), "completed", nullptr, word));
+  EXPECT_FALSE(ReadWord(Read(testing::OkReply({"cancelled"})), "completed", nullptr, word));
+}
+
+TEST_F(ClaimReplies, Hints) {
+  CoreHints hints;
+  ClaimError error = ClaimError::kNone;
+  ASSERT_TRUE(
+      ReadHints(Read("*5\r\n$4\r\nmain\r\n$1\r\n2\r\n$1\r\ni\r\n$-1\r\n$0\r\n\r\n"), hints, error));
+  EXPECT_EQ(error, ClaimError::kNone);
+  EXPECT_EQ(hints.attempt_index, 2u);
+  EXPECT_EQ(hints.current_lane, "main");
+  ASSERT_TRUE(ReadHints(Read("*5\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n"), hints, error));
+  EXPECT_EQ(error, ClaimError::kExecutionNotFound);
+  EXPECT_FALSE(ReadHints(Read("*1\r\n$4\r\nmain\r\n"), hints, error));
+  EXPECT_FALSE(ReadHints(Read(":1\r\n"), hints, error));
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::internal

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The hot calls of the claim path with many of them under way at once, from one
+// thread: what a load generator, or a scheduler that hands out grants in bulk,
+// is built on.
+//
+//   ClaimPipeline pipeline(options);
+//   pipeline.SubmitIssue(args, /*tag=*/7);
+//   while (pipeline.in_flight() > 0) {
+//     for (const ClaimPipeline::Completion& done : pipeline.Poll(100)) Use(done);
+//   }
+//
+// Every submitted call ends in exactly one completion. kUnknownOutcome: it was
+// sent and its answer will never come; it may have happened, or not, or, as long
+// as the connection has not been fenced, may still happen (ValkeyLedger's
+// FindClaim() finds out). kUnavailable: it did not happen.
+//
+// Not thread-safe. Allocates nothing for a call once the buffers have grown to
+// the largest call.
+
+#ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
+#define FFGRANT_VALKEY_CLAIM_PIPELINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/server_info.h"
+
+namespace ffgrant::valkey {
+
+class ClaimPipeline {
+ public:
+  enum class Call : std::uint8_t { kCreate, kIssue, kClaim, kIssueAndClaim, kRenew, kComplete };
+
+  struct Completion : Outcome {
+    std::uint64_t tag = 0;
+    Call call = Call::kCreate;
+    CreateOutcome::Status created = CreateOutcome::Status::kWaiting;  // kCreate
+    // kClaim. kIssueAndClaim: its answer has neither the expiry nor the kind,
+    // and not the attempt id of a resumed attempt, which keeps its own.
+    Lease lease;
+    TimestampMs expires_at;  // kRenew
+  };
+
+  // What a completing worker knows of its lease, so that it need not be read.
+  struct Holder {
+    AttemptIndex attempt_index;
+    LaneIdView lane;  // that was claimed with
+    WorkerInstanceIdView worker_instance_id;
+  };
+
+  // Throws std::invalid_argument for options out of range. Connects with the
+  // first call.
+  explicit ClaimPipeline(const ClientOptions& options, const ClaimDefaults& defaults = {});
+  ~ClaimPipeline();  // what is under way is given up
+  ClaimPipeline(const ClaimPipeline&) = delete;
+  ClaimPipeline& operator=(const ClaimPipeline&) = delete;
+
+  // False, and nothing done, while capacity() calls are under way or completed
+  // and not yet taken by Poll(). The arguments are not kept. Those that a server
+  // would take apart wrongly complete with kInvalidInput, unsent.
+  //
+  // `function`, where given, is called with the same KEYS and ARGV in place of
+  // the call's own; its answer must look the same. For the limits of benchmarks.
+  bool SubmitCreate(const CreateExecutionArgs& args, std::string_view payload, std::uint64_t tag);
+  bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag, std::string_view function = {});
+  bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag, std::string_view function = {});
+  bool SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag,
+                           std::string_view function = {});
+  bool SubmitRenew(const RenewArgs& args, std::uint64_t tag);
+  bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
+                      std::string_view function = {});
+
+  // Moves everything on and returns what has completed: at once if something
+  // has, else as soon as something does, or nothing after `timeout_ms`. Valid
+  // until the next call of Poll().
+  std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
+
+  std::size_t in_flight() const noexcept;  // not yet completed
+  std::size_t capacity() const noexcept;   // options.max_in_flight
+  // Why a call failed that completed with kUnavailable, kUnknownOutcome or
+  // kUnknownCode: the last such text.
+  std::string_view last_error() const noexcept;
+  const ServerInfo& server() const noexcept;
+  std::uint64_t redirections() const noexcept;  // MOVED and ASK so far
+  std::uint64_t connects() const noexcept;      // connections begun so far
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ffgrant::valkey
+
+#endif  // FFGRANT_VALKEY_CLAIM_PIPELINE_H_

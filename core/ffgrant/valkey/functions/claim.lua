@@ -1,0 +1,346 @@
+
+-- ---- ff_claim_execution, ff_claim_resumed_execution, ff_issue_grant_and_claim --
+
+-- What the three have in common: who takes the lease and for how long. `args`
+-- is ARGV, whose first four are the same in all.
+local function new_lease(args, lease_id, attempt_id, epoch, now, now_text, ttl, renew_before)
+  return {
+    id = args[1], worker = args[2], instance = args[3], lane = args[4],
+    lease_id = lease_id, attempt_id = attempt_id, epoch = digits(epoch), now = now_text,
+    expires_at = digits(now + ttl), deadline = digits(now + renew_before),
+  }
+end
+
+local function write_lease(key, lease)
+  call('HSET', key,
+    'lease_id', lease.lease_id,
+    'lease_epoch', lease.epoch,
+    'execution_id', lease.id,
+    'attempt_id', lease.attempt_id,
+    'worker_id', lease.worker,
+    'worker_instance_id', lease.instance,
+    'acquired_at', lease.now,
+    'expires_at', lease.expires_at,
+    'last_renewed_at', lease.now,
+    'renewal_deadline', lease.deadline)
+end
+
+-- A policy as the fields that are kept of it; nil and the rejection if the text
+-- is no JSON.
+local function policy_fields(json)
+  local fields = {}
+  if not is_set(json) then return fields end
+  local decoded, policy = pcall(cjson.decode, json)
+  if not decoded or type(policy) ~= 'table' then
+    return nil, invalid('attempt_policy_json is malformed')
+  end
+  for name, value in pairs(policy) do
+    fields[#fields + 1] = tostring(name)
+    fields[#fields + 1] = type(value) == 'table' and cjson.encode(value) or tostring(value)
+  end
+  return fields
+end
+
+-- Where a retry or a replay comes from, for the attempt's record.
+local function write_lineage(core_key, attempt, kind)
+  local pending = call('HMGET', core_key, 'pending_retry_reason', 'pending_replay_reason',
+    'pending_replay_requested_by', 'pending_previous_attempt_index')
+  if kind == 'retry' then
+    call('HSET', attempt,
+      'retry_reason', pending[1] or '',
+      'previous_attempt_index', pending[4] or '')
+  else
+    call('HSET', attempt,
+      'replay_reason', pending[2] or '',
+      'replay_requested_by', pending[3] or '',
+      'replayed_from_attempt_index', pending[4] or '')
+  end
+  call('HSET', core_key,
+    'pending_retry_reason', '',
+    'pending_replay_reason', '',
+    'pending_replay_requested_by', '',
+    'pending_previous_attempt_index', '')
+end
+
+local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attempt = 'replay' }
+
+-- Attempt `index` of kind initial, retry or replay, and the core that goes with
+-- it. Where no attempt is pending, the lineage is empty, and an execution that
+-- may be claimed has no outcome yet: neither is written again.
+local function write_first_claim(core_key, attempts_key, lease, index, attempt_state, policy)
+  local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'
+  local started_at = attempt_state ~= 'pending_first_attempt' and
+      call('HGET', core_key, 'started_at')
+  local attempt = attempt_key(core_key, lease.id, index)
+  call('HSET', attempt,
+    'attempt_id', lease.attempt_id,
+    'execution_id', lease.id,
+    'attempt_index', index,
+    'attempt_type', kind,
+    'attempt_state', 'started',
+    'created_at', lease.now,
+    'started_at', lease.now,
+    'lease_id', lease.lease_id,
+    'lease_epoch', lease.epoch,
+    'worker_id', lease.worker,
+    'worker_instance_id', lease.instance)
+  if kind ~= 'initial' then write_lineage(core_key, attempt, kind) end
+  call('ZADD', attempts_key, lease.now, index)
+  call('HSET', attempt .. ':usage', 'last_usage_report_seq', '0')
+  for i = 1, #policy, 2 do call('HSET', attempt .. ':policy', policy[i], policy[i + 1]) end
+  call('HSET', core_key,
+    'lifecycle_phase', 'active',
+    'ownership_state', 'leased',
+    'eligibility_state', 'not_applicable',
+    'attempt_state', 'running_attempt',
+    'current_lease_epoch', lease.epoch,
+    'total_attempt_count', digits(index + 1),
+    'started_at', is_set(started_at) and started_at or lease.now,
+    'blocking_reason', 'none',
+    'blocking_detail', '',
+    'public_state', 'active',
+    'current_attempt_index', index,
+    'current_attempt_id', lease.attempt_id,
+    'current_lease_id', lease.lease_id,
+    'current_worker_id', lease.worker,
+    'current_worker_instance_id', lease.instance,
+    'current_lane', lease.lane,
+    'lease_acquired_at', lease.now,
+    'lease_expires_at', lease.expires_at,
+    'lease_last_renewed_at', lease.now,
+    'lease_renewal_deadline', lease.deadline,
+    'last_transition_at', lease.now,
+    'last_mutation_at', lease.now)
+  return kind
+end
+
+-- The same attempt goes on under a new lease.
+local function write_resumed_claim(core_key, attempt, lease)
+  call('HSET', attempt,
+    'attempt_state', 'started',
+    'resumed_at', lease.now,
+    'lease_id', lease.lease_id,
+    'lease_epoch', lease.epoch,
+    'worker_id', lease.worker,
+    'worker_instance_id', lease.instance,
+    'suspended_at', '',
+    'suspension_id', '')
+  call('HSET', core_key,
+    'lifecycle_phase', 'active',
+    'ownership_state', 'leased',
+    'eligibility_state', 'not_applicable',
+    'attempt_state', 'running_attempt',
+    'terminal_outcome', 'none',
+    'current_lease_epoch', lease.epoch,
+    'blocking_reason', 'none',
+    'blocking_detail', '',
+    'public_state', 'active',
+    'current_lease_id', lease.lease_id,
+    'current_worker_id', lease.worker,
+    'current_worker_instance_id', lease.instance,
+    'current_lane', lease.lane,
+    'lease_acquired_at', lease.now,
+    'lease_expires_at', lease.expires_at,
+    'lease_last_renewed_at', lease.now,
+    'lease_renewal_deadline', lease.deadline,
+    'last_transition_at', lease.now,
+    'last_mutation_at', lease.now,
+    'lease_expired_at', '',
+    'lease_revoked_at', '',
+    'lease_revoke_reason', '')
+end
+
+-- The execution's place in the indexes while it is leased.
+local function index_lease(lease, lease_expiry, worker_leases, active)
+  call('ZADD', lease_expiry, lease.expires_at, lease.id)
+  call('SADD', worker_leases, lease.id)
+  call('ZADD', active, lease.expires_at, lease.id)
+end
+
+-- The answer if `grant` isn't there for `worker`; expired ones are the caller's.
+local function check_grant(grant, worker)
+  if grant[1] and grant[1] == worker then return nil end
+  return { 0, 'invalid_claim_grant' }
+end
+
+local function grant_expired(grant, now)
+  return is_set(grant[2]) and tonumber(grant[2]) < now
+end
+
+-- Deadlines that a claim may bring along, from ARGV `i` and `i + 1`.
+local function timeouts_of(args, i)
+  local timeout, deadline, rejection
+  timeout, rejection = optional_milliseconds_of(args[i], 'attempt_timeout_ms')
+  if rejection then return nil, nil, rejection end
+  deadline, rejection = optional_milliseconds_of(args[i + 1], 'execution_deadline_at')
+  return timeout, deadline, rejection
+end
+
+register('ff_claim_execution', 14, 9, function(keys, args)
+  local ttl, renew_before, timeout, deadline, policy, rejection
+  ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
+  if rejection then return rejection end
+  renew_before, rejection = milliseconds_of(args[8], 'renew_before_ms')
+  if rejection then return rejection end
+  timeout, deadline, rejection = timeouts_of(args, 11)
+  if rejection then return rejection end
+  policy, rejection = policy_fields(args[10])
+  if rejection then return rejection end
+  local core_key, id = keys[1], args[1]
+  local now, now_text = clock()
+
+  local core = call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
+    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
+  local attempt_state = core[4]
+  if core[1] ~= 'runnable' then
+    if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
+    return { 0, 'execution_not_leaseable' }
+  end
+  if core[2] ~= 'unowned' then return { 0, 'lease_conflict' } end
+  if core[3] ~= 'eligible_now' or core[5] ~= 'none' then
+    return { 0, 'execution_not_leaseable' }
+  end
+  if attempt_state == 'running_attempt' then return { 0, 'active_attempt_exists' } end
+  if attempt_state == 'attempt_interrupted' then return { 0, 'use_claim_resumed_execution' } end
+  local grant = call('HMGET', keys[2], 'worker_id', 'grant_expires_at')
+  rejection = check_grant(grant, args[2])
+  if rejection then return rejection end
+  if grant_expired(grant, now) then return { 0, 'claim_grant_expired' } end
+
+  local lease = new_lease(args, args[6], args[9], (core[6] or 0) + 1, now, now_text, ttl,
+    renew_before)
+  call('DEL', keys[2], keys[10])
+  local index = core[7] or '0'
+  local kind = write_first_claim(core_key, keys[9], lease, index, attempt_state, policy)
+  write_lease(keys[10], lease)
+  call('ZREM', keys[3], id)
+  index_lease(lease, keys[4], keys[5], keys[12])
+  if timeout then call('ZADD', keys[13], now + timeout, id) end
+  if deadline then call('ZADD', keys[14], deadline, id) end
+  call('XADD', keys[11], 'MAXLEN', '~', HISTORY_LENGTH, '*',
+    'event', 'acquired',
+    'lease_id', lease.lease_id,
+    'lease_epoch', lease.epoch,
+    'attempt_id', lease.attempt_id,
+    'attempt_index', index,
+    'worker_id', lease.worker,
+    'ts', now_text)
+  return { 1, 'OK', lease.lease_id, lease.epoch, lease.expires_at, lease.attempt_id, index, kind }
+end)
+
+-- History of a claim that says why it came about.
+local function record_resumed(history_key, lease, index, reason)
+  call('XADD', history_key, 'MAXLEN', '~', HISTORY_LENGTH, '*',
+    'event', 'acquired',
+    'lease_id', lease.lease_id,
+    'lease_epoch', lease.epoch,
+    'attempt_index', index,
+    'attempt_id', lease.attempt_id,
+    'worker_id', lease.worker,
+    'reason', reason,
+    'ts', lease.now)
+end
+
+register('ff_claim_resumed_execution', 11, 7, function(keys, args)
+  local ttl, remaining, rejection
+  ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
+  if rejection then return rejection end
+  remaining, rejection = optional_milliseconds_of(args[8], 'remaining_attempt_timeout_ms')
+  if rejection then return rejection end
+  local core_key, id = keys[1], args[1]
+  local now, now_text = clock()
+
+  local core = call('HMGET', core_key, 'lifecycle_phase', 'attempt_state', 'current_lease_epoch',
+    'current_attempt_index', 'current_attempt_id')
+  if core[1] ~= 'runnable' then
+    if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
+    return { 0, 'execution_not_leaseable' }
+  end
+  if core[2] ~= 'attempt_interrupted' then return { 0, 'not_a_resumed_execution' } end
+  local grant = call('HMGET', keys[2], 'worker_id', 'grant_expires_at')
+  rejection = check_grant(grant, args[2])
+  if rejection then return rejection end
+  if grant_expired(grant, now) then
+    call('DEL', keys[2])
+    return { 0, 'claim_grant_expired' }
+  end
+
+  local index, attempt_id = core[4] or '', core[5] or ''
+  local lease = new_lease(args, args[6], attempt_id, (core[3] or 0) + 1, now, now_text, ttl,
+    floor(ttl * 2 / 3))
+  call('DEL', keys[2], keys[7])
+  write_resumed_claim(core_key, keys[6], lease)
+  write_lease(keys[7], lease)
+  call('ZREM', keys[3], id)
+  index_lease(lease, keys[4], keys[5], keys[9])
+  if remaining and remaining > 0 then call('ZADD', keys[10], now + remaining, id) end
+  record_resumed(keys[8], lease, index, 'claim_resumed')
+  return { 1, 'OK', lease.lease_id, lease.epoch, lease.expires_at, attempt_id, index, 'resumed' }
+end)
+
+-- One step: the grant that it would issue and consume is never written.
+register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
+  local ttl, timeout, deadline, policy, rejection
+  ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
+  if rejection then return rejection end
+  timeout, deadline, rejection = timeouts_of(args, 10)
+  if rejection then return rejection end
+  policy, rejection = policy_fields(args[9])
+  if rejection then return rejection end
+  local core_key, id = keys[1], args[1]
+  local now, now_text = clock()
+
+  local core = call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
+    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
+  local attempt_state = core[4]
+  if core[1] ~= 'runnable' then
+    if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
+    return { 0, 'execution_not_eligible' }
+  end
+  if core[2] ~= 'unowned' then return { 0, 'lease_conflict' } end
+  if core[5] ~= 'none' then return { 0, 'execution_not_eligible' } end
+  if attempt_state == 'running_attempt' then return { 0, 'active_attempt_exists' } end
+  if call('EXISTS', keys[2]) == 1 then return { 0, 'grant_already_exists' } end
+
+  local renew_before = floor(ttl * 2 / 3)
+  local epoch = (core[6] or 0) + 1
+  if attempt_state == 'attempt_interrupted' then
+    local current = call('HMGET', core_key, 'current_attempt_index', 'current_attempt_id')
+    local index = current[1] or ''
+    local lease = new_lease(args, args[6], current[2] or '', epoch, now, now_text, ttl,
+      renew_before)
+    call('DEL', keys[7])
+    write_resumed_claim(core_key, attempt_key(core_key, id, index), lease)
+    write_lease(keys[7], lease)
+    call('ZREM', keys[3], id)
+    index_lease(lease, keys[4], keys[5], keys[9])
+    record_resumed(keys[8], lease, index, 'issue_grant_and_claim_resumed')
+    return { 1, 'OK', lease.lease_id, lease.epoch, index }
+  end
+
+  if core[3] ~= 'eligible_now' and call('ZSCORE', keys[3], id) then
+    return { 0, 'execution_not_eligible' }
+  end
+  -- Of an eligible one this is the first write, or no write at all.
+  if core[3] ~= 'eligible_now' or call('ZREM', keys[3], id) == 0 then
+    return { 0, 'execution_not_in_eligible_set' }
+  end
+  local lease = new_lease(args, args[6], args[8], epoch, now, now_text, ttl, renew_before)
+  call('DEL', keys[7])
+  local index = core[7] or '0'
+  write_first_claim(core_key, keys[6], lease, index, attempt_state, policy)
+  write_lease(keys[7], lease)
+  index_lease(lease, keys[4], keys[5], keys[9])
+  if timeout then call('ZADD', keys[10], now + timeout, id) end
+  if deadline then call('ZADD', keys[11], deadline, id) end
+  call('XADD', keys[8], 'MAXLEN', '~', HISTORY_LENGTH, '*',
+    'event', 'acquired',
+    'lease_id', lease.lease_id,
+    'lease_epoch', lease.epoch,
+    'attempt_id', lease.attempt_id,
+    'attempt_index', index,
+    'worker_id', lease.worker,
+    'reason', 'issue_grant_and_claim',
+    'ts', now_text)
+  return { 1, 'OK', lease.lease_id, lease.epoch, index }
+end)

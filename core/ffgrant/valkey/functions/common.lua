@@ -1,0 +1,106 @@
+#!lua name=ffgrant
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The claim path as server functions. KEYS, ARGV, replies and stored state are
+-- those of FlowFabric's library (README.md here has the table); the text is not.
+-- The parts are joined in the order of parts.txt, so locals of one part are
+-- seen by those after it.
+--
+-- Two rules: every check comes before the first write, and a hash is read with
+-- one HMGET and written with one HSET.
+
+-- ours; function_library.h names it too
+local LIBRARY_VERSION = '1'
+-- the contract that KEYS and ARGV follow: what FlowFabric's library answers
+local CONTRACT_VERSION = '34'
+
+-- now + this is still stored with all of its digits (contract 9.5)
+local MAX_TTL_MS = 50000000000000
+local HISTORY_LENGTH = '1000'
+
+-- While a library is loaded, it sees nothing but redis.register_function. The
+-- first call fetches the rest into locals, which are quicker than globals.
+local function globals()
+  return redis.call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, math.floor,
+    string.find, string.sub, string.gsub, string.gmatch, string.rep, string.char, string.format,
+    table.concat, table.sort
+end
+local call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
+    rep, char, format, concat, sort
+
+-- Registers a function that takes `key_count` KEYS and at least `arg_count` ARGV:
+-- too few would end in a fault between two writes.
+local function register(name, key_count, arg_count, body)
+  redis.register_function(name, function(keys, args)
+    if not call then
+      call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
+          rep, char, format, concat, sort = globals()
+    end
+    if #keys < key_count or #args < arg_count then
+      return redis.error_reply('ERR ' .. name .. ' takes ' .. key_count .. ' KEYS and at least ' ..
+          arg_count .. ' ARGV; its arguments must be strings or integers')
+    end
+    return body(keys, args)
+  end)
+end
+
+local function is_set(value) return value and value ~= '' end
+
+local function invalid(detail) return { 0, 'invalid_input', detail } end
+
+-- The number that `text` is, or nil and the rejection.
+local function number_of(text, name)
+  local number = tonumber(text)
+  if not number then
+    return nil, invalid(name .. ' must be a number, got: ' .. tostring(text))
+  end
+  return number
+end
+
+-- A count of milliseconds. A fraction would fail where an expiry is set, after
+-- the first writes (contract 9.6); infinity and what is no number are no whole
+-- numbers either.
+local function milliseconds_of(text, name)
+  local number, rejection = number_of(text, name)
+  if rejection then return nil, rejection end
+  if number % 1 ~= 0 or number > MAX_TTL_MS or number < -MAX_TTL_MS then
+    return nil, invalid(name .. ' must be a whole number up to 50000000000000, got: ' .. text)
+  end
+  return number
+end
+
+-- The same, where empty means none and so does 0.
+local function optional_milliseconds_of(text, name)
+  if not is_set(text) or text == '0' then return nil end
+  return milliseconds_of(text, name)
+end
+
+-- A whole number as text: the digits that tostring gives below 1e14 (contract
+-- 9.5), in a quarter of its time.
+local function digits(number) return format('%d', number) end
+
+-- Milliseconds, as a number and as text.
+local function clock()
+  local time = call('TIME')
+  local text = time[1] .. sub('00000' .. time[2], -6, -4)
+  return tonumber(text), text
+end
+
+-- ff:attempt:{fp:7}:<execution id>:<index>, in the slot of the core key.
+local function attempt_key(core_key, id, index)
+  return 'ff:attempt:' .. sub(core_key, 9, find(core_key, '}', 9, true)) .. ':' .. id .. ':' .. index
+end
+
+-- ff:idx:{fp:7}:<rest>
+local function index_key(core_key, rest)
+  return 'ff:idx:' .. sub(core_key, 9, find(core_key, '}', 9, true)) .. ':' .. rest
+end
+
+local function eligible_score(priority, created_at)
+  return 0 - priority * 1000000000000 + created_at
+end
+
+redis.register_function('ff_version', function() return CONTRACT_VERSION end)
+
+-- Tells this library from any other.
+redis.register_function('ffgrant_version', function() return LIBRARY_VERSION end)

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/claim_commands.h"
+
+#include <array>
+#include <charconv>
+
+#include "ffgrant/valkey/internal/claim_keys.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+void BeginFunction(RespCommand& command, std::string_view function, std::uint64_t keys,
+                   std::size_t args) {
+  command.Begin(3 + keys + args);
+  command.Arg("FCALL");
+  command.Arg(function);
+  command.Arg(keys);
+}
+
+std::string_view OneOf(std::string_view function, std::string_view otherwise) {
+  return function.empty() ? otherwise : function;
+}
+
+void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIdentity& worker,
+                LaneIdView lane) {
+  command.Arg(id.text());
+  command.Arg(worker.worker_id.text);
+  command.Arg(worker.worker_instance_id.text);
+  command.Arg(lane.text());
+}
+
+// Absent parts of a fence travel as empty texts.
+void LeaseIdArg(RespCommand& command, const OptionalFence& fence) {
+  fence.lease_id ? command.Arg(fence.lease_id->uuid) : command.Arg("");
+}
+void EpochArg(RespCommand& command, const OptionalFence& fence) {
+  fence.lease_epoch ? command.Arg(fence.lease_epoch->value) : command.Arg("");
+}
+void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
+  fence.attempt_id ? command.Arg(fence.attempt_id->uuid) : command.Arg("");
+}
+
+// What ff_create_execution reads: {} or
+// {"routing_requirements":{"required_capabilities":[...]},"max_reclaim_count":3}
+std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratch) {
+  scratch.clear();
+  scratch.push_back('{');
+  if (args.required != nullptr && !args.required->empty()) {
+    scratch.append(R"("routing_requirements":{"required_capabilities":[")");
+    // Tokens hold neither commas nor control characters.
+    for (const char c : args.required->csv()) {
+      if (c == ',') {
+        scratch.append(R"(",")");
+      } else {
+        if (c == '"' || c == '\\') scratch.push_back('\\');
+        scratch.push_back(c);
+      }
+    }
+    scratch.append(R"("]})");
+  }
+  if (args.max_reclaim_count) {
+    if (scratch.size() > 1) scratch.push_back(',');
+    std::array<char, 10> digits;
+    const char* const end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), *args.max_reclaim_count).ptr;
+    scratch.append(R"("max_reclaim_count":)");
+    scratch.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+  }
+  scratch.push_back('}');
+  return scratch;
+}
+
+void WriteIssueTo(RespCommand& command, const IssueGrantArgs& args, std::string_view function,
+                  bool reclaim) {
+  ClaimKeys keys(command, args.execution_id, args.lane);
+  BeginFunction(command, function, 3, 9);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kClaimGrant);
+  if (reclaim) {
+    keys.Index(PartitionIndexKey::kLeaseExpiry);
+  } else {
+    keys.Lane(LaneKey::kEligible);
+  }
+  WorkerArgs(command, args.execution_id, args.worker, args.lane);
+  command.Arg(args.capability_hash);
+  command.Arg(args.grant_ttl_ms);
+  command.Arg(args.route_snapshot_json);
+  command.Arg(args.admission_summary);
+  command.Arg(args.offered == nullptr ? std::string_view() : args.offered->csv());
+}
+
+}  // namespace
+
+void WriteCreate(RespCommand& command, const CreateExecutionArgs& args, std::string_view payload,
+                 const ClaimDefaults& defaults, std::string& scratch) {
+  ClaimKeys keys(command, args.execution_id, args.lane);
+  BeginFunction(command, "ff_create_execution", 8, 13);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kPayload);
+  keys.Execution(ExecutionKey::kPolicy);
+  keys.Execution(ExecutionKey::kTags);
+  keys.Lane(args.delay_until ? LaneKey::kDelayed : LaneKey::kEligible);
+  keys.Index(PartitionIndexKey::kNoop);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  keys.Index(PartitionIndexKey::kAllExecutions);
+  command.Arg(args.execution_id.text());
+  command.Arg(defaults.ns);
+  command.Arg(args.lane.text());
+  command.Arg(defaults.execution_kind);
+  command.Arg(args.priority);
+  command.Arg(defaults.creator_identity);
+  command.Arg(PolicyJson(args, scratch));
+  command.Arg(payload);
+  args.delay_until ? command.Arg(args.delay_until->value) : command.Arg("");
+  command.Arg("");    // dedup_ttl_ms: without an idempotency key
+  command.Arg("{}");  // tags
+  command.Arg("");    // deadline
+  command.Arg(std::uint64_t{args.execution_id.partition().index});
+}
+
+void WriteIssue(RespCommand& command, const IssueGrantArgs& args, std::string_view function) {
+  WriteIssueTo(command, args, OneOf(function, "ff_issue_claim_grant"), false);
+}
+
+void WriteIssueReclaim(RespCommand& command, const IssueGrantArgs& args) {
+  WriteIssueTo(command, args, "ff_issue_reclaim_grant", true);
+}
+
+void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
+  ClaimKeys keys(command, args.execution_id, args.lane);
+  BeginFunction(command, OneOf(function, "ff_claim_execution"), 14, 12);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kClaimGrant);
+  keys.Lane(LaneKey::kEligible);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(args.worker.worker_instance_id.text);
+  // Index 0 stands for whatever comes next: the function names the key itself.
+  keys.Attempt(AttemptKey::kAttempt, 0);
+  keys.Attempt(AttemptKey::kUsage, 0);
+  keys.Attempt(AttemptKey::kPolicy, 0);
+  keys.Execution(ExecutionKey::kAttempts);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Lane(LaneKey::kActive);
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  WorkerArgs(command, args.execution_id, args.worker, args.lane);
+  command.Arg("");  // capability hash
+  command.Arg(args.lease_id.uuid);
+  command.Arg(args.lease_ttl_ms);
+  command.Arg(args.lease_ttl_ms * 2 / 3);
+  command.Arg(args.attempt_id.uuid);
+  command.Arg("");  // attempt policy
+  command.Arg("");  // attempt timeout
+  command.Arg("");  // deadline
+}
+
+void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
+  ClaimKeys keys(command, args.execution_id, args.lane);
+  BeginFunction(command, OneOf(function, "ff_issue_grant_and_claim"), 11, 11);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kClaimGrant);
+  keys.Lane(LaneKey::kEligible);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(args.worker.worker_instance_id.text);
+  keys.Execution(ExecutionKey::kAttempts);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Lane(LaneKey::kActive);
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  WorkerArgs(command, args.execution_id, args.worker, args.lane);
+  command.Arg("");  // capability hash
+  command.Arg(args.lease_id.uuid);
+  command.Arg(args.lease_ttl_ms);
+  command.Arg(args.attempt_id.uuid);
+  command.Arg("");  // attempt policy
+  command.Arg("");  // attempt timeout
+  command.Arg("");  // deadline
+}
+
+void WriteClaimResumed(RespCommand& command, const ClaimResumedArgs& args,
+                       std::uint32_t attempt_index) {
+  ClaimKeys keys(command, args.execution_id, args.lane);
+  BeginFunction(command, "ff_claim_resumed_execution", 11, 8);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kClaimGrant);
+  keys.Lane(LaneKey::kEligible);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(args.worker.worker_instance_id.text);
+  keys.Attempt(AttemptKey::kAttempt, attempt_index);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Lane(LaneKey::kActive);
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  WorkerArgs(command, args.execution_id, args.worker, args.lane);
+  command.Arg("");  // capability hash
+  command.Arg(args.lease_id.uuid);
+  command.Arg(args.lease_ttl_ms);
+  command.Arg("");  // what is left of the attempt's timeout
+}
+
+void WriteRenew(RespCommand& command, const RenewArgs& args, const ClaimDefaults& defaults) {
+  ClaimKeys keys(command, args.execution_id);
+  BeginFunction(command, "ff_renew_lease", 4, 7);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  command.Arg(args.execution_id.text());
+  command.Arg(std::uint64_t{args.attempt_index.value});
+  AttemptIdArg(command, args.fence);
+  LeaseIdArg(command, args.fence);
+  EpochArg(command, args.fence);
+  command.Arg(args.lease_ttl_ms);
+  command.Arg(defaults.lease_history_grace_ms);
+}
+
+void WriteMarkExpired(RespCommand& command, const ExecutionIdView& id) {
+  ClaimKeys keys(command, id);
+  BeginFunction(command, "ff_mark_lease_expired_if_due", 4, 1);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  command.Arg(id.text());
+}
+
+void WriteRevoke(RespCommand& command, const RevokeArgs& args, const CoreHints& hints,
+                 const ClaimDefaults& defaults) {
+  ClaimKeys keys(command, args.execution_id);
+  BeginFunction(command, "ff_revoke_lease", 5, 3);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(hints.worker_instance_id);
+  command.Arg(args.execution_id.text());
+  args.expected_lease_id ? command.Arg(args.expected_lease_id->uuid) : command.Arg("");
+  command.Arg(defaults.revoke_reason);
+}
+
+void WriteReclaim(RespCommand& command, const ReclaimArgs& args, std::uint32_t old_attempt_index) {
+  ClaimKeys keys(command, args.execution_id, args.lane);
+  BeginFunction(command, "ff_reclaim_execution", 14, 9);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Execution(ExecutionKey::kClaimGrant);
+  keys.Attempt(AttemptKey::kAttempt, old_attempt_index);
+  keys.Attempt(AttemptKey::kStreamMeta, old_attempt_index);
+  keys.Attempt(AttemptKey::kAttempt, old_attempt_index + 1);
+  keys.Attempt(AttemptKey::kUsage, old_attempt_index + 1);
+  keys.Execution(ExecutionKey::kAttempts);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(args.worker.worker_instance_id.text);
+  keys.Lane(LaneKey::kActive);
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  WorkerArgs(command, args.execution_id, args.worker, args.lane);
+  command.Arg(args.lease_id.uuid);
+  command.Arg(args.lease_ttl_ms);
+  command.Arg(args.attempt_id.uuid);
+  command.Arg("");  // attempt policy
+  command.Arg(std::uint64_t{args.max_reclaim_count.value_or(kDefaultMaxReclaimCount)});
+}
+
+void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints& hints,
+                  const Uuid& suspension_id, const Uuid& waitpoint_id) {
+  std::array<char, kUuidTextSize> text;
+  FormatUuid(waitpoint_id, text);
+  const std::string_view waitpoint(text.data(), text.size());
+  ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
+  BeginFunction(command, "ff_suspend_execution", 18, 20);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(hints.worker_instance_id);
+  keys.ExecutionRest("suspension:current");
+  keys.Waitpoint(waitpoint);
+  keys.Waitpoint(waitpoint, ":signals");
+  keys.Tagged("ff:idx", "suspension_timeout");
+  keys.Tagged("ff:idx", "pending_waitpoint_expiry");
+  keys.Lane(LaneKey::kActive);
+  keys.Lane(LaneKey::kSuspended);
+  keys.ExecutionRest("waitpoints");
+  keys.Waitpoint(waitpoint, ":condition");
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Tagged("ff:sec", "waitpoint_hmac");
+  keys.Index(PartitionIndexKey::kNoop);  // no idempotency key
+  command.Arg(args.execution_id.text());
+  command.Arg(std::uint64_t{hints.attempt_index});
+  AttemptIdArg(command, args.fence);
+  LeaseIdArg(command, args.fence);
+  EpochArg(command, args.fence);
+  command.Arg(suspension_id);
+  command.Arg(waitpoint);
+  command.Arg(waitpoint);  // its key, by which signals would address it
+  command.Arg("waiting_for_signal");
+  command.Arg("worker");
+  command.Arg("");    // no timeout
+  command.Arg("{}");  // any signal resumes
+  command.Arg("{}");
+  command.Arg("");  // continuation
+  command.Arg("");  // no pending waitpoint
+  command.Arg("fail");
+  command.Arg("1000");  // events that the lease history keeps
+  command.Arg("");      // no idempotency key
+  command.Arg("0");
+  command.Arg("0");  // further waitpoints
+}
+
+void WriteInstallWaitpointSecret(RespCommand& command, const ExecutionIdView& id,
+                                 std::string_view secret_hex) {
+  ClaimKeys keys(command, id);
+  BeginFunction(command, "ff_rotate_waitpoint_hmac_secret", 1, 3);
+  keys.Tagged("ff:sec", "waitpoint_hmac");
+  command.Arg("ffgrant");
+  command.Arg(secret_hex);
+  command.Arg("0");
+}
+
+void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& hints) {
+  ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.lane));
+  BeginFunction(command, "ff_resume_execution", 8, 3);
+  keys.Execution(ExecutionKey::kCore);
+  keys.ExecutionRest("suspension:current");
+  keys.Waitpoint(hints.waitpoint_id);
+  keys.Waitpoint(hints.waitpoint_id, ":signals");
+  keys.Tagged("ff:idx", "suspension_timeout");
+  keys.Lane(LaneKey::kEligible);
+  keys.Lane(LaneKey::kDelayed);
+  keys.Lane(LaneKey::kSuspended, LaneIdView::Unchecked(hints.current_lane));
+  command.Arg(args.execution_id.text());
+  command.Arg("operator");
+  command.Arg(args.delay_ms);
+}
+
+void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
+                   std::string_view function) {
+  ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
+  BeginFunction(command, OneOf(function, "ff_complete_execution"), 12, 6);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(hints.worker_instance_id);
+  keys.Lane(LaneKey::kTerminal);
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Lane(LaneKey::kActive);
+  keys.Attempt(AttemptKey::kStreamMeta, hints.attempt_index);
+  keys.Execution(ExecutionKey::kResult);
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  command.Arg(args.execution_id.text());
+  LeaseIdArg(command, args.fence);
+  EpochArg(command, args.fence);
+  AttemptIdArg(command, args.fence);
+  command.Arg("");  // result
+  command.Arg(args.operator_override ? "operator_override" : "");
+}
+
+void WriteReadHints(RespCommand& command, const ExecutionIdView& id) {
+  ClaimKeys keys(command, id);
+  command.Begin(7);
+  command.Arg("HMGET");
+  keys.Execution(ExecutionKey::kCore);
+  command.Arg("lane_id");
+  command.Arg("current_attempt_index");
+  command.Arg("current_worker_instance_id");
+  command.Arg("current_waitpoint_id");
+  command.Arg("current_lane");
+}
+
+}  // namespace ffgrant::valkey::internal

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calls of the claim path as commands: function name, KEYS and ARGV
+// (contract "The claim path as Valkey Functions", 2, and contract 7).
+
+#ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_COMMANDS_H_
+#define FFGRANT_VALKEY_INTERNAL_CLAIM_COMMANDS_H_
+
+#include <string>
+#include <string_view>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/internal/resp_command.h"
+
+namespace ffgrant::valkey::internal {
+
+// What some calls need to know of an execution to name their keys; read from
+// its core hash beforehand. A value that has changed since is no harm: the
+// fence, which the function checks, has then changed as well.
+struct CoreHints {
+  std::uint32_t attempt_index = 0;
+  std::string lane;          // its own
+  std::string current_lane;  // that of its last lease
+  std::string worker_instance_id;
+  std::string waitpoint_id;
+};
+
+// `function`, where given, is called in place of the call's own: the bare call
+// of a benchmark.
+void WriteCreate(RespCommand& command, const CreateExecutionArgs& args, std::string_view payload,
+                 const ClaimDefaults& defaults, std::string& scratch);
+void WriteIssue(RespCommand& command, const IssueGrantArgs& args, std::string_view function = {});
+void WriteIssueReclaim(RespCommand& command, const IssueGrantArgs& args);
+void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view function = {});
+void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args,
+                        std::string_view function = {});
+void WriteClaimResumed(RespCommand& command, const ClaimResumedArgs& args,
+                       std::uint32_t attempt_index);
+void WriteRenew(RespCommand& command, const RenewArgs& args, const ClaimDefaults& defaults);
+void WriteMarkExpired(RespCommand& command, const ExecutionIdView& id);
+void WriteRevoke(RespCommand& command, const RevokeArgs& args, const CoreHints& hints,
+                 const ClaimDefaults& defaults);
+void WriteReclaim(RespCommand& command, const ReclaimArgs& args, std::uint32_t old_attempt_index);
+void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints& hints,
+                  const Uuid& suspension_id, const Uuid& waitpoint_id);
+void WriteInstallWaitpointSecret(RespCommand& command, const ExecutionIdView& id,
+                                 std::string_view secret_hex);
+void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& hints);
+void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
+                   std::string_view function = {});
+
+// HMGET of the core hash for CoreHints: lane_id, current_attempt_index,
+// current_worker_instance_id, current_waitpoint_id, current_lane.
+void WriteReadHints(RespCommand& command, const ExecutionIdView& id);
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_CLAIM_COMMANDS_H_

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/client.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+constexpr std::size_t kReadSize = std::size_t{64} << 10;
+// Output beyond this is sent without waiting for the next Poll().
+constexpr std::size_t kFlushSize = std::size_t{64} << 10;
+// EINTR as often as this in a row is taken for a fault.
+constexpr int kMaxInterrupts = 64;
+constexpr std::int64_t kRefreshEveryMs = 50;
+
+}  // namespace
+
+Client::Client(const ClientOptions& options, std::unique_ptr<Network> network)
+    : options_(options), network_(std::move(network)), read_buffer_(kReadSize) {
+  if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
+      options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
+      options.reconnect.first_ms <= 0 || options.retry.first_ms <= 0) {
+    throw std::invalid_argument("ffgrant: client options out of range");
+  }
+  requests_.resize(options.max_in_flight);
+  free_.reserve(requests_.size());
+  waiting_.reserve(requests_.size());
+  for (std::size_t i = requests_.size(); i > 0; --i) {
+    free_.push_back(static_cast<std::uint32_t>(i - 1));
+  }
+  NodeAt(options_.servers.front());
+}
+
+Client::~Client() { Close(); }
+
+void Client::Close() noexcept {
+  for (Request& request : requests_) {
+    if (request.state == Request::State::kWaiting) {
+      Fail(request, CallFailure::kUnavailable, "the client was closed");
+    }
+  }
+  waiting_.clear();
+  for (const auto& node : nodes_) Down(*node, "the client was closed");
+  for (Request& request : requests_) {  // what Down() would have sent again
+    if (request.state == Request::State::kWaiting) {
+      Fail(request, CallFailure::kUnavailable, "the client was closed");
+    }
+  }
+  waiting_.clear();
+}
+
+// ---- requests ----------------------------------------------------------------
+
+Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target) {
+  if (free_.empty()) return nullptr;
+  Request& request = requests_[free_.back()];
+  free_.pop_back();
+  request.read_only = read_only;
+  request.slot = slot;
+  request.node = request.ask_node = -1;
+  request.tries = 0;
+  request.target = target;
+  request.bytes.clear();
+  request.refusal.clear();
+  ++in_flight_;
+  return &request;
+}
+
+void Client::Enqueue(Request& request) noexcept {
+  const std::int64_t now = network_->NowMs();
+  request.deadline = now + options_.request_timeout_ms;
+  // Behind what waits already: commands of one caller stay in order.
+  if (!waiting_.empty() || !TrySend(request)) Wait(request, now);
+}
+
+void Client::Wait(Request& request, std::int64_t retry_at) noexcept {
+  request.state = Request::State::kWaiting;
+  request.retry_at = retry_at;
+  waiting_.push_back(static_cast<std::uint32_t>(&request - requests_.data()));
+}
+
+void Client::Release(Request& request) noexcept {
+  request.state = Request::State::kFree;
+  free_.push_back(static_cast<std::uint32_t>(&request - requests_.data()));
+  --in_flight_;
+  ++ended_;
+}
+
+void Client::Fail(Request& request, CallFailure failure, std::string_view text) noexcept {
+  const CallTarget target = request.target;
+  Release(request);
+  target.on_failure(target.self, target.tag, failure, text);
+}
+
+// ---- nodes -------------------------------------------------------------------
+
+int Client::NodeAt(const Endpoint& endpoint) {
+  for (const auto& node : nodes_) {
+    if (node->endpoint == endpoint) return node->index;
+  }
+  const int index = static_cast<int>(nodes_.size());
+  ReplyLimits limits;
+  limits.max_bytes = options_.max_reply_bytes;
+  nodes_.push_back(std::make_unique<Node>(index, endpoint, network_->NewStream(), limits));
+  return index;
+}
+
+int Client::Route(const Request& request) const noexcept {
+  if (request.ask_node >= 0) return request.ask_node;
+  if (slots_.empty()) return 0;
+  return slots_[request.slot];
+}
+
+void Client::RefreshSoon() noexcept {
+  refresh_at_ = std::min(refresh_at_, std::max(network_->NowMs(), refreshed_at_ + kRefreshEveryMs));
+}
+
+void Client::RefreshSlots(std::int64_t now) noexcept {
+  if (slots_.empty() || refresh_at_ > now) return;
+  refreshed_at_ = now;
+  refresh_at_ = now + kRefreshEveryMs;
+  for (const auto& node : nodes_) {
+    if (node->state == Node::State::kReady && node->errand == Errand::kNone) {
+      Run(*node, Errand::kSlots);
+      return;
+    }
+  }
+  // Whoever can be reached will tell.
+  for (const Endpoint& endpoint : options_.servers) (void)NodeAt(endpoint);
+  for (const auto& node : nodes_) node->wanted = true;
+}
+
+bool Client::TrySend(Request& request) noexcept {
+  const int index = Route(request);
+  if (index < 0) {
+    RefreshSoon();
+    return false;
+  }
+  Node& node = *nodes_[index];
+  node.wanted = true;
+  if (node.state != Node::State::kReady) return false;
+  if (node.expected.empty()) {
+    // A server that closed the connection in the meantime, or says something
+    // unasked, is found out before the command is sent and not after.
+    Receive(node);
+    if (node.state != Node::State::kReady) return false;
+  }
+  const auto number = static_cast<std::uint32_t>(&request - requests_.data());
+  if (request.ask_node >= 0) {
+    RespCommand asking(node.out);
+    asking.Begin(1);
+    asking.Arg("ASKING");
+    node.expected.push({Expected::Kind::kAsking, 0, node.appended()});
+    request.ask_node = -1;
+  }
+  node.out.append(request.bytes);
+  node.expected.push({Expected::Kind::kRequest, number, node.appended()});
+  request.state = Request::State::kSent;
+  request.node = index;
+  next_deadline_ = std::min(next_deadline_, request.deadline);
+  if (node.out.size() - node.out_begin >= kFlushSize) (void)Flush(node);
+  return true;
+}
+
+void Client::SendWaiting(std::int64_t now) noexcept {
+  // Only what waits now: what comes in again meanwhile has its place behind.
+  std::size_t kept = 0;
+  const std::size_t count = waiting_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t number = waiting_[i];
+    Request& request = requests_[number];
+    if (request.deadline <= now) {
+      const int index = Route(request);
+      std::string_view reason = "no reply in time";
+      if (!request.refusal.empty()) {
+        reason = request.refusal;
+      } else if (index >= 0 && !nodes_[index]->down_reason.empty()) {
+        reason = nodes_[index]->down_reason;
+      }
+      Fail(request, CallFailure::kUnavailable, reason);
+    } else if (request.retry_at > now || !TrySend(request)) {
+      waiting_[kept++] = number;
+    }
+  }
+  waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(kept),
+                 waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+// A connection that owes an answer for too long is given up, and with it all
+// that is under way on it: nobody could tell later which answer is whose.
+void Client::FailLate(std::int64_t now) noexcept {
+  if (now < next_deadline_) return;
+  for (const Request& request : requests_) {
+    if (request.state == Request::State::kSent && request.deadline <= now) {
+      Down(*nodes_[request.node], "no reply in time");
+    }
+  }
+  next_deadline_ = kNever;
+  for (const Request& request : requests_) {
+    if (request.state == Request::State::kSent) {
+      next_deadline_ = std::min(next_deadline_, request.deadline);
+    }
+  }
+}
+
+// ---- connections ---------------------------------------------------------------
+
+void Client::Connect(Node& node, std::int64_t now) noexcept {
+  node.reader.Reset();
+  node.out.clear();
+  node.out_begin = 0;
+  node.written = 0;
+  node.expected.clear();
+  node.errand = Errand::kNone;
+  node.library_checked = false;
+  node.deadline = now + options_.connect_timeout_ms;
+  node.state = Node::State::kConnecting;
+  ++connects_;
+  const IoStatus status = node.stream->Open(node.endpoint);
+  if (status == IoStatus::kDone) {
+    Greet(node);
+  } else if (status != IoStatus::kWouldBlock && status != IoStatus::kInterrupted) {
+    Down(node, "can't connect");
+  }
+}
+
+void Client::Greet(Node& node) {
+  node.state = Node::State::kGreeting;
+  Run(node, options_.password.empty() ? Errand::kInfo : Errand::kAuth);
+}
+
+void Client::Progress(Node& node, std::int64_t now) noexcept {
+  if (node.state == Node::State::kDown) {
+    if ((node.wanted || node.fence_client_id != 0) && node.retry_at <= now) Connect(node, now);
+    return;
+  }
+  if (node.state == Node::State::kConnecting) {
+    const IoStatus status = node.stream->FinishOpen();
+    if (status == IoStatus::kDone) {
+      Greet(node);
+    } else if (status != IoStatus::kWouldBlock && status != IoStatus::kInterrupted) {
+      Down(node, "can't connect");
+      return;
+    }
+  }
+  if ((node.state != Node::State::kReady || node.errand != Errand::kNone) && node.deadline <= now) {
+    Down(node, "no connection in time");
+    return;
+  }
+  if (node.up()) (void)Flush(node);
+}
+
+bool Client::Flush(Node& node) noexcept {
+  for (int interrupts = 0; node.has_output();) {
+    const IoResult result = node.stream->Write(std::string_view(node.out).substr(node.out_begin));
+    if (result.status == IoStatus::kWouldBlock) break;
+    if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
+    if (result.status != IoStatus::kDone) {
+      Down(node, "the connection broke");
+      return false;
+    }
+    node.out_begin += result.size;
+    node.written += result.size;
+  }
+  if (!node.has_output()) {
+    node.out.clear();
+    node.out_begin = 0;
+  }
+  return true;
+}
+
+void Client::Receive(Node& node) noexcept {
+  for (int interrupts = 0; node.up();) {
+    const IoResult result = node.stream->Read(read_buffer_);
+    if (result.status == IoStatus::kWouldBlock) return;
+    if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
+    if (result.status != IoStatus::kDone) {
+      Down(node, result.status == IoStatus::kClosed ? "the server closed the connection"
+                                                    : "the connection broke");
+      return;
+    }
+    interrupts = 0;
+    node.reader.Feed({read_buffer_.data(), result.size});
+    for (;;) {
+      const ReplyReader::Status status = node.reader.Next();
+      if (status == ReplyReader::Status::kNeedMore) break;
+      if (status == ReplyReader::Status::kMalformed) {
+        Down(node, "the server does not speak RESP, or a reply is too large");
+        return;
+      }
+      if (!OnReply(node, node.reader.reply())) return;
+    }
+    if (result.size < read_buffer_.size()) return;  // that was all there is
+  }
+}
+
+void Client::Down(Node& node, std::string_view reason) noexcept {
+  if (node.state == Node::State::kDown) return;
+  const bool greeted = node.state == Node::State::kReady;
+  node.stream->Close();
+  node.state = Node::State::kDown;
+  node.errand = Errand::kNone;
+  node.wanted = false;
+  node.down_reason.assign(reason);
+  const std::int64_t now = network_->NowMs();
+  ++node.failures;
+  // The first try after a connection that worked is made at once.
+  node.retry_at = greeted && node.failures == 1
+                      ? now
+                      : now + options_.reconnect.DelayMs(node.failures, network_->Random());
+  if (!slots_.empty()) {
+    RefreshSoon();
+  } else if (!greeted && options_.servers.size() > 1) {
+    next_server_ = (next_server_ + 1) % options_.servers.size();
+    node.endpoint = options_.servers[next_server_];
+  }
+  bool lost = false;
+  while (!node.expected.empty()) {
+    const Expected expected = node.expected.front();
+    node.expected.pop();
+    if (expected.kind != Expected::Kind::kRequest) continue;
+    Request& request = requests_[expected.request];
+    const bool sent = expected.end <= node.written;
+    if (!sent || request.read_only) {
+      Wait(request, now);
+    } else {
+      lost = true;
+      Fail(request, CallFailure::kUnknownOutcome, reason);
+    }
+  }
+  if (lost) {
+    node.fence_run_id = node.run_id;
+    node.fence_client_id = node.client_id;
+  }
+}
+
+// ---- the loop ------------------------------------------------------------------
+
+void Client::Advance(std::int64_t now) noexcept {
+  FailLate(now);
+  SendWaiting(now);
+  RefreshSlots(now);
+  // By index: a node may come in meanwhile.
+  for (std::size_t i = 0; i < nodes_.size(); ++i) Progress(*nodes_[i], now);
+}
+
+std::int64_t Client::NextTimer() const noexcept {
+  std::int64_t next = std::min(next_deadline_, refresh_at_);
+  for (const auto& node : nodes_) {
+    if (node->state == Node::State::kDown) {
+      if (node->wanted || node->fence_client_id != 0) next = std::min(next, node->retry_at);
+    } else if (node->state != Node::State::kReady || node->errand != Errand::kNone) {
+      next = std::min(next, node->deadline);
+    }
+  }
+  for (const std::uint32_t number : waiting_) {
+    const Request& request = requests_[number];
+    next = std::min(next, request.deadline);
+    const int index = Route(request);
+    // One that waits for a connection has no time of its own.
+    if (index >= 0 && nodes_[index]->state == Node::State::kReady) {
+      next = std::min(next, request.retry_at);
+    }
+  }
+  return next;
+}
+
+void Client::Exchange(std::int64_t wait_ms) noexcept {
+  if (wait_ms >= 0) {
+    interests_.clear();
+    for (const auto& node : nodes_) {
+      if (node->state == Node::State::kDown) continue;
+      const bool connecting = node->state == Node::State::kConnecting;
+      interests_.push_back({node->stream.get(), connecting || node->has_output()});
+    }
+    network_->Wait(interests_, wait_ms);
+  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i]->up()) Receive(*nodes_[i]);
+  }
+}
+
+void Client::Poll(std::int64_t timeout_ms) noexcept {
+  std::int64_t now = network_->NowMs();
+  const std::int64_t end = timeout_ms > kNever - now ? kNever : now + timeout_ms;
+  ended_ = 0;
+  for (;;) {
+    Advance(now);
+    if (ended_ != 0 || in_flight_ == 0) break;
+    // Without time to wait, what has come by itself is taken.
+    Exchange(timeout_ms <= 0 ? -1 : std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+    now = network_->NowMs();
+    if (ended_ != 0 || now >= end) break;
+  }
+  // What ended may have made room on a connection for what waits.
+  if (!waiting_.empty()) Advance(now);
+}
+
+bool Client::Settle(std::int64_t timeout_ms) noexcept {
+  const std::int64_t end = network_->NowMs() + timeout_ms;
+  for (;;) {
+    const std::int64_t now = network_->NowMs();
+    const auto open = [](const auto& node) { return node->fence_client_id != 0; };
+    if (std::none_of(nodes_.begin(), nodes_.end(), open)) return true;
+    if (now >= end) return false;
+    Advance(now);
+    Exchange(std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+  }
+}
+
+}  // namespace ffgrant::valkey::internal

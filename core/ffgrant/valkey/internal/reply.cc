@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/reply.h"
+
+#include <hiredis/hiredis.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+constexpr std::size_t kChunkSize = std::size_t{64} << 10;
+
+}  // namespace
+
+void* ReplyArena::Take(std::size_t size) noexcept {
+  size = (size + alignof(Reply) - 1) / alignof(Reply) * alignof(Reply);
+  if (size > max_bytes_ - taken_) return nullptr;
+  while (current_ < chunks_.size() && size > chunks_[current_].size - used_) {
+    ++current_;
+    used_ = 0;
+  }
+  if (current_ == chunks_.size()) {
+    const std::size_t chunk_size = std::max(size, kChunkSize);
+    char* const bytes = new (std::nothrow) char[chunk_size];
+    if (bytes == nullptr) return nullptr;
+    chunks_.push_back({std::unique_ptr<char[]>(bytes), chunk_size});
+  }
+  void* const taken = chunks_[current_].bytes.get() + used_;
+  used_ += size;
+  taken_ += size;
+  return taken;
+}
+
+void ReplyArena::Reset() noexcept { current_ = used_ = taken_ = 0; }
+
+// A null pointer tells hiredis to give up.
+class ReplyReader::Builder {
+ public:
+  static void* String(const redisReadTask* task, char* text, std::size_t size) noexcept {
+    Reply::Type type = Reply::Type::kString;
+    if (task->type == REDIS_REPLY_STATUS) {
+      type = Reply::Type::kStatus;
+    } else if (task->type == REDIS_REPLY_ERROR) {
+      type = Reply::Type::kError;
+    } else if (task->type != REDIS_REPLY_STRING) {
+      return nullptr;
+    }
+    Reply* const reply = Place(task, type);
+    if (reply == nullptr || size == 0) return reply;
+    // hiredis moves its buffer when the next bytes are fed.
+    void* const copy = Self(task).arena_.Take(size);
+    if (copy == nullptr) return nullptr;
+    std::memcpy(copy, text, size);
+    reply->text = {static_cast<const char*>(copy), size};
+    return reply;
+  }
+
+  // The type of `size` is int before hiredis 1.0 and size_t from then on.
+  template <class Size>
+  static void* Array(const redisReadTask* task, Size size) noexcept {
+    if (task->type != REDIS_REPLY_ARRAY || Depth(task) > Self(task).limits_.max_depth) {
+      return nullptr;
+    }
+    Reply* const reply = Place(task, Reply::Type::kArray);
+    if (reply == nullptr || size == 0) return reply;
+    const auto count = static_cast<std::size_t>(size);
+    if (count > Self(task).limits_.max_bytes / sizeof(Reply)) return nullptr;
+    void* const room = Self(task).arena_.Take(count * sizeof(Reply));
+    if (room == nullptr) return nullptr;
+    Reply* const elements = new (room) Reply[count];
+    reply->elements = {elements, count};
+    return reply;
+  }
+
+  static void* Integer(const redisReadTask* task, long long value) noexcept {
+    Reply* const reply = Place(task, Reply::Type::kInteger);
+    if (reply != nullptr) reply->integer = value;
+    return reply;
+  }
+
+  static void* Nil(const redisReadTask* task) noexcept { return Place(task, Reply::Type::kNil); }
+
+  // The arena has it.
+  static void Free(void*) noexcept {}
+
+  static void* Double(const redisReadTask*, double, char*, std::size_t) noexcept { return nullptr; }
+  static void* Bool(const redisReadTask*, int) noexcept { return nullptr; }
+
+  // Takes whichever type this hiredis declares the member with.
+  template <class Size>
+  static void SetArray(void* (*&member)(const redisReadTask*, Size)) noexcept {
+    member = &Array<Size>;
+  }
+  // RESP 3, which nobody asks for, is refused; without these two functions a
+  // hiredis that knows it would hand out numbers for pointers.
+  template <class Functions>
+  static void RefuseResp3(Functions& functions) noexcept {
+    if constexpr (requires { functions.createDouble; }) {
+      functions.createDouble = &Double;
+      functions.createBool = &Bool;
+    }
+  }
+
+ private:
+  static ReplyReader& Self(const redisReadTask* task) noexcept {
+    return *static_cast<ReplyReader*>(task->privdata);
+  }
+
+  static int Depth(const redisReadTask* task) noexcept {
+    int depth = 1;
+    for (; task->parent != nullptr; task = task->parent) ++depth;
+    return depth;
+  }
+
+  // Where this value belongs: into its parent's elements, or by itself.
+  static Reply* Place(const redisReadTask* task, Reply::Type type) noexcept {
+    Reply* reply = nullptr;
+    if (task->parent != nullptr) {
+      const auto& elements = static_cast<const Reply*>(task->parent->obj)->elements;
+      reply = const_cast<Reply*>(elements.data()) + task->idx;
+    } else {
+      void* const room = Self(task).arena_.Take(sizeof(Reply));
+      if (room == nullptr) return nullptr;
+      reply = new (room) Reply;
+    }
+    reply->type = type;
+    return reply;
+  }
+};
+
+ReplyReader::ReplyReader(const ReplyLimits& limits) : limits_(limits), arena_(limits.max_bytes) {
+  MakeReader();
+}
+
+ReplyReader::~ReplyReader() { redisReaderFree(reader_); }
+
+void ReplyReader::MakeReader() {
+  static redisReplyObjectFunctions functions = [] {
+    redisReplyObjectFunctions f{};
+    f.createString = &Builder::String;
+    Builder::SetArray(f.createArray);
+    f.createInteger = &Builder::Integer;
+    f.createNil = &Builder::Nil;
+    f.freeObject = &Builder::Free;
+    Builder::RefuseResp3(f);
+    return f;
+  }();
+  reader_ = redisReaderCreateWithFunctions(&functions);
+  if (reader_ == nullptr) throw std::bad_alloc();
+  reader_->privdata = this;
+  reader_->maxbuf = 0;  // keep the buffer, however large
+}
+
+void ReplyReader::Feed(std::string_view bytes) noexcept {
+  if (failed_ || bytes.empty()) return;
+  if (bytes.size() > limits_.max_bytes ||
+      reader_->len - reader_->pos > limits_.max_bytes - bytes.size()) {
+    failed_ = true;
+    return;
+  }
+  failed_ = redisReaderFeed(reader_, bytes.data(), bytes.size()) != REDIS_OK;
+  unused_ += bytes.size();
+}
+
+ReplyReader::Status ReplyReader::Next() noexcept {
+  reply_ = nullptr;
+  if (failed_) return Status::kMalformed;
+  // A reply that hiredis is in the middle of lives in the arena.
+  if (reader_->ridx == -1) arena_.Reset();
+  void* reply = nullptr;
+  if (redisReaderGetReply(reader_, &reply) != REDIS_OK) {
+    failed_ = true;
+    return Status::kMalformed;
+  }
+  if (reply == nullptr) return Status::kNeedMore;
+  unused_ = reader_->len - reader_->pos;
+  reply_ = static_cast<const Reply*>(reply);
+  return Status::kReply;
+}
+
+void ReplyReader::Reset() noexcept {
+  reply_ = nullptr;
+  if (failed_ || unused_ != 0) {
+    redisReaderFree(reader_);
+    MakeReader();
+  }
+  failed_ = false;
+  unused_ = 0;
+  arena_.Reset();
+}
+
+}  // namespace ffgrant::valkey::internal

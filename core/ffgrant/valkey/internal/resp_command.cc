@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/resp_command.h"
+
+#include <charconv>
+
+namespace ffgrant::valkey::internal {
+
+void RespCommand::Header(char kind, std::size_t count) {
+  std::array<char, 24> text;
+  text[0] = kind;
+  char* end = std::to_chars(text.data() + 1, text.data() + text.size() - 2, count).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  out_.append(text.data(), static_cast<std::size_t>(end - text.data()));
+}
+
+void RespCommand::Arg(std::int64_t number) {
+  std::array<char, 24> text;
+  const char* const end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+  Arg(std::string_view(text.data(), static_cast<std::size_t>(end - text.data())));
+}
+
+void RespCommand::Arg(std::uint64_t number) {
+  std::array<char, 24> text;
+  const char* const end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+  Arg(std::string_view(text.data(), static_cast<std::size_t>(end - text.data())));
+}
+
+void RespCommand::Arg(const Uuid& uuid) {
+  std::array<char, kUuidTextSize> text;
+  FormatUuid(uuid, text);
+  Arg(std::string_view(text.data(), text.size()));
+}
+
+}  // namespace ffgrant::valkey::internal

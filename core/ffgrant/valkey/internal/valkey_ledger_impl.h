@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_
+#define FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_
+
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/valkey/internal/argument_checks.h"
+#include "ffgrant/valkey/internal/claim_commands.h"
+#include "ffgrant/valkey/internal/claim_keys.h"
+#include "ffgrant/valkey/internal/claim_replies.h"
+#include "ffgrant/valkey/internal/session.h"
+#include "ffgrant/valkey/valkey_ledger.h"
+
+namespace ffgrant::valkey {
+
+class ValkeyLedger::Impl {
+ public:
+  explicit Impl(const ValkeyLedgerOptions& o) : options(o), sessions(o.client, o.connections) {}
+
+  // One call of a function: refused by `refusal`, or sent and read.
+  template <class Result, class Write, class Read>
+  Result Call(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
+              const Write& write, const Read& read) noexcept {
+    Result outcome;
+    outcome.error = refusal;
+    if (refusal != ClaimError::kNone) return outcome;
+    internal::SessionPool::Lease lease = sessions.Take();
+    CallOn(lease.session, id, details, outcome, write, read);
+    return outcome;
+  }
+
+  template <class Result, class Write, class Read>
+  static void CallOn(internal::Session& session, const ExecutionIdView& id, ErrorDetails* details,
+                     Result& outcome, const Write& write, const Read& read) noexcept {
+    const ClaimError failure = CallAndWait(
+        session, HashSlot(id.partition()), false, details,
+        [&](internal::RespCommand& command) { write(session, command); },
+        [&](const internal::Reply& reply) { return read(reply, outcome); });
+    if (failure != ClaimError::kNone) outcome.error = failure;
+  }
+
+  // The same, with the core's names read into session.hints before.
+  template <class Result, class Write, class Read>
+  Result CallWithHints(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
+                       const Write& write, const Read& read) noexcept {
+    Result outcome;
+    outcome.error = refusal;
+    if (refusal != ClaimError::kNone) return outcome;
+    internal::SessionPool::Lease lease = sessions.Take();
+    outcome.error = ReadHintsOf(lease.session, id, details);
+    if (outcome) CallOn(lease.session, id, details, outcome, write, read);
+    return outcome;
+  }
+
+  static ClaimError ReadHintsOf(internal::Session& session, const ExecutionIdView& id,
+                                ErrorDetails* details) noexcept;
+
+  // A grant and, behind it, its expiry.
+  void Issue(internal::Session& session, const IssueGrantArgs& args, ErrorDetails* details,
+             IssueOutcome& outcome) noexcept;
+  // The server's time, on the node that has `id`.
+  static ClaimError ReadTime(internal::Session& session, const ExecutionIdView& id,
+                             ErrorDetails* details, TimestampMs& now) noexcept;
+
+  const PartitionConfig& partitions() const noexcept { return options.defaults.partitions; }
+
+  const ValkeyLedgerOptions options;
+  internal::SessionPool sessions;
+};
+
+}  // namespace ffgrant::valkey
+
+#endif  // FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the client needs of the world outside: byte streams, a clock, and
+// chance. The client itself makes no system call, so that tests and fuzzers can
+// put every fault and every delay where they want it.
+
+#ifndef FFGRANT_VALKEY_NETWORK_H_
+#define FFGRANT_VALKEY_NETWORK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ffgrant::valkey {
+
+struct Endpoint {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 6379;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+// Parses HOST:PORT; the host may hold colons itself (IPv6), in brackets or not.
+// False, and `out` untouched, for anything else.
+bool ParseEndpoint(std::string_view text, Endpoint& out);
+
+enum class IoStatus : std::uint8_t {
+  kDone,
+  kWouldBlock,   // nothing happened; Network::Wait() says when to try again
+  kInterrupted,  // nothing happened; try again at once (EINTR)
+  kClosed,       // the peer ended the stream
+  kFailed,       // reset, refused, no such host, ...
+};
+
+struct IoResult {
+  IoStatus status = IoStatus::kDone;
+  std::size_t size = 0;  // bytes moved, with kDone: at least 1
+};
+
+// One byte stream. None of the calls blocks (a host name may have to be looked
+// up), throws, or raises SIGPIPE. One thread at a time.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  // Begins to connect. kDone, kWouldBlock (then FinishOpen() until it says
+  // otherwise) or kFailed.
+  virtual IoStatus Open(const Endpoint& endpoint) noexcept = 0;
+  virtual IoStatus FinishOpen() noexcept = 0;
+  virtual IoResult Read(std::span<char> into) noexcept = 0;
+  virtual IoResult Write(std::string_view bytes) noexcept = 0;
+  // Open() may be called again after it.
+  virtual void Close() noexcept = 0;
+};
+
+// What is waited for: that the stream can be read, or also that it can be
+// written (or has connected, or can't). One that is not open is never ready.
+struct StreamInterest {
+  Stream* stream = nullptr;
+  bool or_writable = false;
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual std::unique_ptr<Stream> NewStream() = 0;
+  // Returns when one of the streams is ready or `timeout_ms` (>= 0) have
+  // passed, or earlier for no reason.
+  virtual void Wait(std::span<const StreamInterest> interests,
+                    std::int64_t timeout_ms) noexcept = 0;
+  // Milliseconds that only grow, from any beginning.
+  virtual std::int64_t NowMs() noexcept = 0;
+  // 64 random bits, for the jitter of waits.
+  virtual std::uint64_t Random() noexcept = 0;
+};
+
+// TCP, connected by hiredis, without delay (TCP_NODELAY); the monotonic clock.
+// One object serves one client.
+std::unique_ptr<Network> MakeSocketNetwork();
+
+}  // namespace ffgrant::valkey
+
+#endif  // FFGRANT_VALKEY_NETWORK_H_

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "ffgrant/valkey/backoff.h"
+#include "ffgrant/valkey/internal/reply.h"
+#include "ffgrant/valkey/internal/resp_command.h"
+#include "ffgrant/valkey/network.h"
+#include "ffgrant/valkey/testing/scripted_server.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+using Status = ReplyReader::Status;
+using Type = Reply::Type;
+
+TEST(RespCommand, WritesArgumentsByTheirSize) {
+  std::string out;
+  RespCommand command(out);
+  command.Begin(7);
+  command.Arg("SET");
+  command.Arg("");
+  command.Arg(std::string_view("a\r\n\0b", 5));
+  command.Arg(std::int64_t{-42});
+  command.Arg(std::uint64_t{18446744073709551615u});
+  command.Arg(Uuid{});
+  command.Key([](std::span<char> to) {
+    if (to.size() < 1) return WriteResult{1, WriteError::kBufferTooSmall};
+    to[0] = 'k';
+    return WriteResult{1, WriteError::kNone};
+  });
+  using std::string_view_literals::operator""sv;
+  EXPECT_EQ(out,
+            "*7\r\n$3\r\nSET\r\n$0\r\n\r\n$5\r\na\r\n\0b\r\n$3\r\n-42\r\n"
+            "$20\r\n18446744073709551615\r\n"
+            "$36\r\n00000000-0000-0000-0000-000000000000\r\n$1\r\nk\r\n"sv);
+}
+
+TEST(RespCommand, WritesKeysLongerThanItsRoom) {
+  std::string out;
+  RespCommand command(out);
+  const std::string key(1000, 'x');
+  command.Begin(1);
+  command.Key([&](std::span<char> to) {
+    if (to.size() < key.size()) return WriteResult{key.size(), WriteError::kBufferTooSmall};
+    key.copy(to.data(), key.size());
+    return WriteResult{key.size(), WriteError::kNone};
+  });
+  EXPECT_EQ(out, "*1\r\n$1000\r\n" + key + "\r\n");
+}
+
+// A reply as text: i7, "t", +OK, -ERR, nil, [..].
+std::string Shown(const Reply& reply) {
+  switch (reply.type) {
+    case Type::kNil:
+      return "nil";
+    case Type::kStatus:
+      return "+" + std::string(reply.text);
+    case Type::kError:
+      return "-" + std::string(reply.text);
+    case Type::kString:
+      return '"' + std::string(reply.text) + '"';
+    case Type::kInteger:
+      return "i" + std::to_string(reply.integer);
+    case Type::kArray: {
+      std::string shown = "[";
+      for (const Reply& element : reply.elements) shown += Shown(element) + ",";
+      return shown + "]";
+    }
+  }
+  return "?";
+}
+
+std::vector<std::string> ReadAll(ReplyReader& reader, std::string_view bytes, std::size_t chunk) {
+  std::vector<std::string> replies;
+  while (!bytes.empty()) {
+    reader.Feed(bytes.substr(0, chunk));
+    bytes.remove_prefix(std::min(chunk, bytes.size()));
+    for (;;) {
+      const Status status = reader.Next();
+      if (status == Status::kNeedMore) break;
+      if (status == Status::kMalformed) {
+        replies.push_back("malformed");
+        return replies;
+      }
+      replies.push_back(Shown(reader.reply()));
+    }
+  }
+  return replies;
+}
+
+constexpr std::string_view kStream =
+    "+OK\r\n:-12\r\n$-1\r\n$0\r\n\r\n$5\r\na\r\nbc\r\n*-1\r\n*0\r\n-ERR what\r\n"
+    "*3\r\n:1\r\n$2\r\nOK\r\n*2\r\n$1\r\nx\r\n$-1\r\n:9223372036854775807\r\n";
+
+TEST(ReplyReader, ReadsEveryTypeInWhateverPieces) {
+  const std::vector<std::string> expected = {"+OK",
+                                             "i-12",
+                                             "nil",
+                                             "\"\"",
+                                             "\"a\r\nbc\"",
+                                             "nil",
+                                             "[]",
+                                             "-ERR what",
+                                             "[i1,\"OK\",[\"x\",nil,],]",
+                                             "i9223372036854775807"};
+  for (std::size_t chunk = 1; chunk <= kStream.size(); ++chunk) {
+    ReplyReader reader;
+    EXPECT_EQ(ReadAll(reader, kStream, chunk), expected) << chunk;
+    EXPECT_FALSE(reader.has_rest());
+  }
+}
+
+TEST(ReplyReader, KnowsOfBytesThatNoReplyHasUsed) {
+  ReplyReader reader;
+  EXPECT_FALSE(reader.has_rest());
+  reader.Feed("+OK\r\n$");
+  EXPECT_EQ(reader.Next(), Status::kReply);
+  EXPECT_TRUE(reader.has_rest());
+  EXPECT_EQ(reader.Next(), Status::kNeedMore);
+  EXPECT_TRUE(reader.has_rest());
+  reader.Reset();
+  EXPECT_FALSE(reader.has_rest());
+  EXPECT_EQ(ReadAll(reader, ":5\r\n", 1), std::vector<std::string>{"i5"});
+}
+
+TEST(ReplyReader, GivesUpOnWhatIsNoResp2) {
+  for (const std::string_view bytes :
+       {"?\r\n", "hello\r\n", "*2\r\n:1\r\nx\r\n", "*99999999999999\r\n",
+        "$99999999999999999999\r\n", ":12x\r\n", "%1\r\n+a\r\n+b\r\n"}) {
+    ReplyReader reader;
+    EXPECT_EQ(ReadAll(reader, bytes, 100), std::vector<std::string>{"malformed"}) << bytes;
+    EXPECT_EQ(reader.Next(), Status::kMalformed);
+    reader.Feed("+OK\r\n");
+    EXPECT_EQ(reader.Next(), Status::kMalformed);
+    reader.Reset();
+    EXPECT_EQ(ReadAll(reader, "+OK\r\n", 1), std::vector<std::string>{"+OK"});
+  }
+}
+
+TEST(ReplyReader, KeepsToItsLimits) {
+  const ReplyLimits limits = {.max_bytes = 10'000, .max_depth = 2};
+  const auto verdict = [&](std::string_view bytes, std::size_t chunk) {
+    ReplyReader reader(limits);
+    return ReadAll(reader, bytes, chunk).back();
+  };
+  EXPECT_EQ(verdict("*1\r\n*1\r\n:1\r\n", 3), "[[i1,],]");
+  EXPECT_EQ(verdict("*1\r\n*1\r\n*1\r\n:1\r\n", 3), "malformed");
+  EXPECT_EQ(verdict(testing::Bulk(std::string(9000, 'x')), 100).size(), 9002u);
+  EXPECT_EQ(verdict(testing::Bulk(std::string(10'000, 'x')), 100), "malformed");
+  // Refused by its size, before its elements come.
+  EXPECT_EQ(verdict("*1000\r\n", 100), "malformed");
+  // Not for what earlier replies took.
+  ReplyReader reader(limits);
+  std::string many;
+  for (int i = 0; i < 50; ++i) many += testing::Bulk(std::string(2000, 'x'));
+  EXPECT_EQ(ReadAll(reader, many, 500).size(), 50u);
+}
+
+TEST(Backoff, DoublesUpToItsEndWithHalfLeftToChance) {
+  constexpr Backoff kBackoff = {.first_ms = 10, .longest_ms = 100};
+  constexpr std::pair<std::uint32_t, std::int64_t> kSteps[] = {
+      {1, 10}, {2, 20}, {3, 40}, {4, 80}, {5, 100}, {6, 100}, {1000, 100}, {UINT32_MAX, 100}};
+  for (const auto& [failures, step] : kSteps) {
+    std::int64_t least = INT64_MAX;
+    std::int64_t most = 0;
+    for (std::uint64_t random = 0; random < 200; ++random) {
+      const std::int64_t delay = kBackoff.DelayMs(failures, random);
+      least = std::min(least, delay);
+      most = std::max(most, delay);
+    }
+    EXPECT_EQ(least, step / 2) << failures;
+    EXPECT_EQ(most, step) << failures;
+  }
+  EXPECT_EQ((Backoff{.first_ms = 1, .longest_ms = 1}.DelayMs(1, 0)), 1);
+}
+
+TEST(ParseEndpoint, TakesHostAndPort) {
+  Endpoint endpoint;
+  ASSERT_TRUE(ParseEndpoint("127.0.0.1:7000", endpoint));
+  EXPECT_EQ(endpoint, (Endpoint{"127.0.0.1", 7000}));
+  ASSERT_TRUE(ParseEndpoint("[::1]:65535", endpoint));
+  EXPECT_EQ(endpoint, (Endpoint{"::1", 65535}));
+  ASSERT_TRUE(ParseEndpoint("::1:6379", endpoint));
+  EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
+  for (const std::string_view bad : {"", ":", "host", "host:", "host:0", "host:65536", "host:1x",
+                                     ":6379", "host:-1", "host: 1"}) {
+    EXPECT_FALSE(ParseEndpoint(bad, endpoint)) << bad;
+    EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::internal

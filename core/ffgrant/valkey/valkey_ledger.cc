@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/valkey_ledger.h"
+
+#include <algorithm>
+
+#include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/internal/valkey_ledger_impl.h"
+
+namespace ffgrant::valkey {
+
+using internal::CheckCreate;
+using internal::CheckId;
+using internal::CheckTtlAndId;
+using internal::Reply;
+using internal::RespCommand;
+using internal::Session;
+
+namespace {
+
+constexpr std::string_view kBadLeaseTtl = "lease_ttl_ms is out of range";
+constexpr std::string_view kBadGrantTtl = "grant_ttl_ms is out of range";
+
+void Clear(ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+}
+
+// HGET X:claim_grant grant_expires_at
+void WriteReadExpiry(RespCommand& command, const ExecutionIdView& id) {
+  internal::ClaimKeys keys(command, id);
+  command.Begin(3);
+  command.Arg("HGET");
+  keys.Execution(ExecutionKey::kClaimGrant);
+  command.Arg("grant_expires_at");
+}
+
+bool ReadExpiry(const Reply& reply, TimestampMs& expires_at) noexcept {
+  if (reply.is(Reply::Type::kNil)) return true;
+  const auto value =
+      reply.is(Reply::Type::kString) ? internal::ReadInteger(reply.text) : std::nullopt;
+  if (value) expires_at = {*value};
+  return value.has_value() || reply.is(Reply::Type::kError);
+}
+
+}  // namespace
+
+ClaimError ValkeyLedger::Impl::ReadHintsOf(Session& session, const ExecutionIdView& id,
+                                           ErrorDetails* details) noexcept {
+  ClaimError error = ClaimError::kNone;
+  const ClaimError failure = CallAndWait(
+      session, HashSlot(id.partition()), true, details,
+      [&](RespCommand& command) { WriteReadHints(command, id); },
+      [&](const Reply& reply) { return ReadHints(reply, session.hints, error); });
+  return failure != ClaimError::kNone ? failure : error;
+}
+
+ClaimError ValkeyLedger::Impl::ReadTime(Session& session, const ExecutionIdView& id,
+                                        ErrorDetails* details, TimestampMs& now) noexcept {
+  return CallAndWait(
+      session, HashSlot(id.partition()), true, details,
+      [](RespCommand& command) {
+        command.Begin(1);
+        command.Arg("TIME");
+      },
+      [&](const Reply& reply) {
+        const auto seconds = internal::ReadInteger(reply.TextAt(0).value_or(""));
+        const auto micros = internal::ReadInteger(reply.TextAt(1).value_or(""));
+        if (!seconds || !micros) return false;
+        now = {*seconds * 1000 + *micros / 1000};
+        return true;
+      });
+}
+
+void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, ErrorDetails* details,
+                               IssueOutcome& outcome) noexcept {
+  const std::uint16_t slot = HashSlot(args.execution_id.partition());
+  bool answered = false;
+  auto read_issue = [&](const Reply& reply) {
+    return answered = ReadIssue(reply, args.execution_id.text(), false, details, outcome);
+  };
+  auto read_expiry = [&](const Reply& reply) { return ReadExpiry(reply, outcome.expires_at); };
+  // Apart from `details`: that the expiry can't be read is no failure.
+  ErrorDetails why;
+  internal::Group group(session, details == nullptr ? nullptr : &why);
+  group.Add(
+      slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
+  group.Add(
+      slot, true, [&](RespCommand& command) { WriteReadExpiry(command, args.execution_id); },
+      read_expiry);
+  const ClaimError failure = group.Wait();
+  if (!answered) {
+    outcome.error = failure;
+    if (details != nullptr) *details = why;
+    return;
+  }
+  TimestampMs now;
+  if (outcome && outcome.expires_at.value == 0 &&
+      ReadTime(session, args.execution_id, nullptr, now) == ClaimError::kNone) {
+    outcome.expires_at = {now.value + args.grant_ttl_ms};
+  }
+  if (!outcome) outcome.expires_at = {};
+}
+
+ValkeyLedger::ValkeyLedger(const ValkeyLedgerOptions& options)
+    : impl_(std::make_unique<Impl>(options)) {}
+ValkeyLedger::~ValkeyLedger() = default;
+
+Outcome ValkeyLedger::Connect(ServerInfo& server, ErrorDetails* details) {
+  Clear(details);
+  internal::SessionPool::Lease lease = impl_->sessions.Take();
+  const ClaimError failure = CallAndWait(
+      lease.session, 0, true, details,
+      [](RespCommand& command) {
+        command.Begin(1);
+        command.Arg("PING");
+      },
+      [](const Reply&) { return true; });
+  server = lease->client.server();
+  return {failure};
+}
+
+CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
+                                            ErrorDetails* details) noexcept {
+  Impl& m = *impl_;
+  CreateOutcome outcome;
+  outcome.error = CheckCreate(args, m.partitions(), details);
+  if (!outcome) return outcome;
+  internal::SessionPool::Lease lease = m.sessions.Take();
+  CreateExecutionArgs sent = args;
+  if (sent.delay_until) {
+    // The key of the set that it goes to is ours to name, and the server's to
+    // decide: one that is due already must not be put among the delayed.
+    TimestampMs now;
+    outcome.error = Impl::ReadTime(lease.session, args.execution_id, details, now);
+    if (!outcome) return outcome;
+    if (sent.delay_until->value <= now.value) sent.delay_until.reset();
+  }
+  Impl::CallOn(
+      lease.session, args.execution_id, details, outcome,
+      [&](Session& session, RespCommand& command) {
+        WriteCreate(command, sent, {}, m.options.defaults, session.scratch);
+      },
+      [&](const Reply& reply, CreateOutcome& out) {
+        return ReadCreate(reply, args.execution_id, details, out);
+      });
+  return outcome;
+}
+
+IssueOutcome ValkeyLedger::IssueClaimGrant(const IssueGrantArgs& args,
+                                           ErrorDetails* details) noexcept {
+  IssueOutcome outcome;
+  outcome.error = CheckTtlAndId(args.grant_ttl_ms, kBadGrantTtl, args.execution_id,
+                                impl_->partitions(), details);
+  if (!outcome) return outcome;
+  internal::SessionPool::Lease lease = impl_->sessions.Take();
+  impl_->Issue(lease.session, args, details, outcome);
+  return outcome;
+}
+
+ClaimOutcome ValkeyLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {
+  return impl_->Call<ClaimOutcome>(
+      args.execution_id,
+      CheckTtlAndId(args.lease_ttl_ms, kBadLeaseTtl, args.execution_id, impl_->partitions(),
+                    details),
+      details, [&](Session&, RespCommand& command) { WriteClaim(command, args); },
+      [&](const Reply& reply, ClaimOutcome& out) {
+        return ReadClaim(reply, args.lease_id, args.attempt_id, details, out);
+      });
+}
+
+ClaimOutcome ValkeyLedger::ClaimResumed(const ClaimResumedArgs& args,
+                                        ErrorDetails* details) noexcept {
+  return impl_->CallWithHints<ClaimOutcome>(
+      args.execution_id,
+      CheckTtlAndId(args.lease_ttl_ms, kBadLeaseTtl, args.execution_id, impl_->partitions(),
+                    details),
+      details,
+      [&](Session& session, RespCommand& command) {
+        WriteClaimResumed(command, args, session.hints.attempt_index);
+      },
+      [&](const Reply& reply, ClaimOutcome& out) {
+        return ReadClaim(reply, args.lease_id, std::nullopt, details, out);
+      });
+}
+
+RenewOutcome ValkeyLedger::Renew(const RenewArgs& args, ErrorDetails* details) noexcept {
+  return impl_->Call<RenewOutcome>(
+      args.execution_id,
+      CheckTtlAndId(args.lease_ttl_ms, kBadLeaseTtl, args.execution_id, impl_->partitions(),
+                    details),
+      details,
+      [&](Session&, RespCommand& command) { WriteRenew(command, args, impl_->options.defaults); },
+      [&](const Reply& reply, RenewOutcome& out) { return ReadRenew(reply, details, out); });
+}
+
+MarkExpiredOutcome ValkeyLedger::MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept {
+  MarkExpiredOutcome outcome;
+  if (CheckId(id, impl_->partitions()) != ClaimError::kNone) {
+    outcome.already = AlreadySatisfied::kExecutionNotFound;
+    return outcome;
+  }
+  return impl_->Call<MarkExpiredOutcome>(
+      id, ClaimError::kNone, nullptr,
+      [&](Session&, RespCommand& command) { WriteMarkExpired(command, id); },
+      [](const Reply& reply, MarkExpiredOutcome& out) { return ReadMarkExpired(reply, out); });
+}
+
+RevokeOutcome ValkeyLedger::Revoke(const RevokeArgs& args, ErrorDetails* details) noexcept {
+  Clear(details);
+  return impl_->CallWithHints<RevokeOutcome>(
+      args.execution_id, CheckId(args.execution_id, impl_->partitions()), details,
+      [&](Session& session, RespCommand& command) {
+        WriteRevoke(command, args, session.hints, impl_->options.defaults);
+      },
+      [&](const Reply& reply, RevokeOutcome& out) { return ReadRevoke(reply, details, out); });
+}
+
+IssueOutcome ValkeyLedger::IssueReclaimGrant(const IssueGrantArgs& args,
+                                             ErrorDetails* details) noexcept {
+  return impl_->Call<IssueOutcome>(
+      args.execution_id,
+      CheckTtlAndId(args.grant_ttl_ms, kBadGrantTtl, args.execution_id, impl_->partitions(),
+                    details),
+      details, [&](Session&, RespCommand& command) { WriteIssueReclaim(command, args); },
+      [&](const Reply& reply, IssueOutcome& out) {
+        return ReadIssue(reply, args.execution_id.text(), true, details, out);
+      });
+}
+
+ClaimOutcome ValkeyLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept {
+  return impl_->CallWithHints<ClaimOutcome>(
+      args.execution_id,
+      CheckTtlAndId(args.lease_ttl_ms, kBadLeaseTtl, args.execution_id, impl_->partitions(),
+                    details),
+      details,
+      [&](Session& session, RespCommand& command) {
+        WriteReclaim(command, args, session.hints.attempt_index);
+      },
+      [&](const Reply& reply, ClaimOutcome& out) {
+        return ReadClaim(reply, args.lease_id, args.attempt_id, details, out);
+      });
+}
+
+Outcome ValkeyLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noexcept {
+  Clear(details);
+  Outcome outcome = {CheckId(args.execution_id, impl_->partitions())};
+  if (!outcome) return outcome;
+  internal::SessionPool::Lease lease = impl_->sessions.Take();
+  outcome.error = Impl::ReadHintsOf(lease.session, args.execution_id, details);
+  if (!outcome) return outcome;
+  const Uuid suspension_id = RandomUuid();
+  const Uuid waitpoint_id = RandomUuid();
+  bool no_secret = false;
+  const auto suspend = [&] {
+    Impl::CallOn(
+        lease.session, args.execution_id, details, outcome,
+        [&](Session& session, RespCommand& command) {
+          WriteSuspend(command, args, session.hints, suspension_id, waitpoint_id);
+        },
+        [&](const Reply& reply, Outcome& out) {
+          no_secret = reply.TextAt(1) == "hmac_secret_not_initialized";
+          return ReadWord(reply, {}, details, out);
+        });
+  };
+  suspend();
+  if (!no_secret || impl_->options.waitpoint_secret_hex.empty()) return outcome;
+  Impl::CallOn(
+      lease.session, args.execution_id, details, outcome,
+      [&](Session&, RespCommand& command) {
+        WriteInstallWaitpointSecret(command, args.execution_id,
+                                    impl_->options.waitpoint_secret_hex);
+      },
+      [&](const Reply& reply, Outcome& out) { return ReadWord(reply, {}, details, out); });
+  if (outcome) suspend();
+  return outcome;
+}
+
+ResumeOutcome ValkeyLedger::Resume(const ResumeArgs& args, ErrorDetails* details) noexcept {
+  return impl_->CallWithHints<ResumeOutcome>(
+      args.execution_id,
+      CheckTtlAndId(args.delay_ms, "delay_ms is out of range", args.execution_id,
+                    impl_->partitions(), details),
+      details,
+      [&](Session& session, RespCommand& command) { WriteResume(command, args, session.hints); },
+      [&](const Reply& reply, ResumeOutcome& out) { return ReadResume(reply, details, out); });
+}
+
+Outcome ValkeyLedger::Complete(const CompleteArgs& args, ErrorDetails* details) noexcept {
+  Clear(details);
+  return impl_->CallWithHints<Outcome>(
+      args.execution_id, CheckId(args.execution_id, impl_->partitions()), details,
+      [&](Session& session, RespCommand& command) { WriteComplete(command, args, session.hints); },
+      [&](const Reply& reply, Outcome& out) { return ReadWord(reply, "completed", details, out); });
+}
+
+Outcome ValkeyLedger::PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView lane,
+                                          bool& promoted, ErrorDetails* details) noexcept {
+  Clear(details);
+  promoted = false;
+  Outcome outcome = {CheckId(id, impl_->partitions())};
+  if (!outcome) return outcome;
+  internal::SessionPool::Lease lease = impl_->sessions.Take();
+  TimestampMs now;
+  outcome.error = Impl::ReadTime(lease.session, id, details, now);
+  if (!outcome) return outcome;
+  Impl::CallOn(
+      lease.session, id, details, outcome,
+      [&](Session&, RespCommand& command) {
+        internal::ClaimKeys keys(command, id, lane);
+        command.Begin(8);
+        command.Arg("FCALL");
+        command.Arg("ff_promote_delayed");
+        command.Arg("3");
+        keys.Execution(ExecutionKey::kCore);
+        keys.Lane(LaneKey::kDelayed);
+        keys.Lane(LaneKey::kEligible);
+        command.Arg(id.text());
+        command.Arg(now.value);
+      },
+      [&](const Reply& reply, Outcome& out) {
+        promoted = reply.TextAt(2) == "promoted";
+        return ReadWord(reply, {}, details, out);
+      });
+  return outcome;
+}
+
+}  // namespace ffgrant::valkey

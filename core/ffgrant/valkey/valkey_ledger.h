@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The claim path on a Valkey or Redis server, or on a cluster of them.
+//
+//   ValkeyLedger ledger({.client = {.servers = {{"127.0.0.1", 6379}}}});
+//   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) ...
+//
+// All decisions are the server's: each call is one of FlowFabric's functions
+// (contract 7), atomic there, on the server's clock. FlowFabric's own function
+// library is used where the server has it; where it has none, ours is loaded,
+// which answers alike (function_library.h).
+
+#ifndef FFGRANT_VALKEY_VALKEY_LEDGER_H_
+#define FFGRANT_VALKEY_VALKEY_LEDGER_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/server_info.h"
+
+namespace ffgrant::valkey {
+
+struct ValkeyLedgerOptions {
+  ClientOptions client = {};
+  ClaimDefaults defaults = {};
+  // Calls that are under way at once from different threads; more wait for one
+  // another. Each is a connection to every server that it needs. 1..1024.
+  std::size_t connections = 4;
+  // How many of a partition's eligible executions ClaimForWorker() looks at
+  // before it goes on to the next partition.
+  std::size_t max_candidates = 1024;
+  // Suspending signs a token, for which a partition needs a secret. Where it
+  // has none yet, this one is installed: hex digits, an even number of them.
+  // Empty: none is, and Suspend() says kUnknownCode, `hmac_secret_not_initialized`.
+  std::string waitpoint_secret_hex = {};
+};
+
+// What became of a claim.
+enum class ClaimFate : std::uint8_t {
+  kHeld,        // its lease is the current one
+  kEnded,       // it happened; the lease has been completed, lost or revoked since
+  kNotClaimed,  // no trace of it
+};
+
+struct FoundClaim : Outcome {
+  ClaimFate fate = ClaimFate::kNotClaimed;
+  Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
+  // With kNotClaimed: whether it can't happen any more. False if a connection
+  // that may still carry the claim could not be shut on the server (it is
+  // unreachable, or an ACL forbids CLIENT KILL); then ask again.
+  bool final = true;
+};
+
+// Besides ClaimLedger's errors any call can end with
+//   kUnavailable     it did not happen: no server could be reached, or it
+//                    refused to serve
+//   kUnknownOutcome  it was sent, and its answer will never come: it may have
+//                    happened or not. Never repeated by itself. Of claims,
+//                    FindClaim() knows; of others, Inspect().
+//   kUnknownCode     the server answered with a code that contract 8 does not
+//                    have, or with a fault of the function
+// each with the text behind it as a detail.
+//
+// Takes canonical ids of configured partitions only, as MemoryLedger does. A
+// call is one round trip; ClaimResumed, Revoke, Reclaim, Suspend, Resume and
+// Complete read the names of their keys first, which is a second. Reads and
+// calls that the server can't have executed are repeated within the time limit.
+// Nothing is allocated in a call once buffers have grown, except by
+// InspectNames() and when a connection fails.
+//
+// Thread-safe.
+class ValkeyLedger final : public ClaimLedger {
+ public:
+  // Throws std::invalid_argument for options out of range. Connects with the
+  // first call.
+  explicit ValkeyLedger(const ValkeyLedgerOptions& options);
+  ~ValkeyLedger() override;
+  ValkeyLedger(const ValkeyLedger&) = delete;
+  ValkeyLedger& operator=(const ValkeyLedger&) = delete;
+
+  // Reaches the server, loads the functions where they are missing, and says
+  // who it is. kUnavailable.
+  Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
+
+  CreateOutcome CreateExecution(const CreateExecutionArgs& args,
+                                ErrorDetails* details = nullptr) noexcept override;
+  // `expires_at` is read behind the grant. If that is gone by then (claimed, or
+  // its ttl was not positive), it is the server's time then plus the ttl.
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
+                               ErrorDetails* details = nullptr) noexcept override;
+  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
+  ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
+                            ErrorDetails* details = nullptr) noexcept override;
+  RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept override;
+  RevokeOutcome Revoke(const RevokeArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  IssueOutcome IssueReclaimGrant(const IssueGrantArgs& args,
+                                 ErrorDetails* details = nullptr) noexcept override;
+  ClaimOutcome Reclaim(const ReclaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  // Read in a few steps: what changes meanwhile may be seen by half. Empty also
+  // if the server can't be reached.
+  std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
+  std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
+  void IssueClaimGrants(std::span<const IssueGrantArgs> args,
+                        std::span<IssueOutcome> outcomes) noexcept override;
+  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override;
+
+  // Grant and claim at once, without asking for capabilities: an operator's
+  // call (contract 7, kind Operator). A suspended attempt is resumed by it and
+  // keeps its id. kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
+  // kLeaseConflict, kActiveAttemptExists, kGrantAlreadyExists,
+  // kExecutionNotInEligibleSet.
+  ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
+
+  // What became of the claim (or resumption, or reclaim) that was to create
+  // `lease_id`, after kUnknownOutcome: first shuts the broken connections on
+  // the server, then reads. kExecutionNotFound, kUnavailable.
+  FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
+                       ErrorDetails* details = nullptr) noexcept;
+
+  // Makes a delayed execution eligible whose time has come: what FlowFabric's
+  // scanner does. True in `promoted` if it was due.
+  Outcome PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView lane, bool& promoted,
+                              ErrorDetails* details = nullptr) noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ffgrant::valkey
+
+#endif  // FFGRANT_VALKEY_VALKEY_LEDGER_H_

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks what concurrent clients saw of the claim path against itself and against what is stored.
+
+Knows the contract alone (core/contract/wire-contract.md, section 7) and shares nothing with the
+client or a ledger. A history is a list of Calls of any number of threads and processes on one
+machine; the stored state is a mapping of Stored by execution id, read when all was quiet again.
+
+What must hold:
+  epochs    no epoch of an execution is given out twice, and they grow in the order of the calls
+  leases    no lease begins while another of the same execution is surely alive
+  grants    no lease without a grant of its own for that worker: a grant is consumed at most once
+  fences    what a fence let pass was done with the lease that was the last one; nothing after an end
+  unknown   what became of a call without an answer is what the store says of it
+  stored    what was acknowledged is there; what was said not to have happened is not
+"""
+
+import bisect
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+OK, UNKNOWN, UNAVAILABLE = "ok", "unknown", "unavailable"
+ISSUES = ("issue", "issue_reclaim")
+CLAIMS = ("claim", "reclaim")
+FENCED = ("renew", "complete")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of one client. Times are ns of one monotonic clock; `called` < `returned`."""
+    op: str  # create, issue, claim, renew, revoke, issue_reclaim, reclaim, mark, complete
+    execution: str
+    worker: str
+    called: int
+    returned: int
+    outcome: str  # ok, unknown, unavailable, or the code of a rejection
+    lease: str = ""  # id: of the lease that was taken, tried for, or that the fence names
+    epoch: int = 0
+    index: int = -1
+    expires: int = 0  # ms of the store's clock
+    ttl: int = 0
+    # Of an unknown claim: what the client found out. happened, not_happened, "" if nothing.
+    resolved: str = ""
+    # Whether it was confirmed further than the answer, as by a replica.
+    confirmed: bool = False
+
+    @property
+    def took_effect(self):
+        """Whether the client knows that it happened."""
+        return self.outcome == OK or (self.outcome == UNKNOWN and self.resolved == "happened")
+
+    @property
+    def acquired(self):
+        return self.expires - self.ttl
+
+
+@dataclass(slots=True)
+class Stored:
+    """What is stored of an execution in the end."""
+    phase: str  # lifecycle_phase
+    public_state: str
+    epoch: int
+    attempts: int  # total_attempt_count
+    # lease id -> epoch, of everything that lease:history says was acquired or reclaimed
+    leases: dict = field(default_factory=dict)
+
+
+@dataclass
+class Verdict:
+    violations: list = field(default_factory=list)  # texts
+    claims: int = 0      # leases that were acknowledged
+    unknown: int = 0     # calls without an answer
+    resolved: int = 0    # of these, claims that the client found out about
+    lost: int = 0        # acknowledged calls that are not stored, where that may be
+    lost_confirmed: int = 0  # of these, such as were confirmed by a replica
+
+    def add(self, kind, execution, text):
+        self.violations.append(f"{kind}: {execution}: {text}")
+
+
+def read_calls(path):
+    """The calls in a file of JSON lines, as core/claims_faults writes them."""
+    calls = []
+    with open(path, encoding="ascii") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                calls.append(Call(**json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}:{number}: {error}") from error
+    return calls
+
+
+def check(calls, stored, may_lose=False):
+    """The Verdict. may_lose: a failover took place, so that what was acknowledged may be gone."""
+    verdict = Verdict()
+    of_execution = defaultdict(list)
+    for call in calls:
+        of_execution[call.execution].append(call)
+        verdict.unknown += call.outcome == UNKNOWN
+        verdict.resolved += call.outcome == UNKNOWN and call.resolved != ""
+    for execution, own in of_execution.items():
+        own.sort(key=lambda call: call.called)
+        _check_execution(verdict, execution, own, stored.get(execution), may_lose)
+    return verdict
+
+
+def _check_execution(verdict, execution, calls, stored, may_lose):
+    if may_lose:
+        calls = _survivors(verdict, calls, stored)
+    else:
+        _check_stored(verdict, execution, calls, stored)
+    _check_not_happened(verdict, execution, calls, stored)
+    leases = sorted((call for call in calls if call.op in CLAIMS and call.took_effect),
+                    key=lambda call: call.epoch)
+    verdict.claims += len(leases)
+    _check_epochs(verdict, execution, leases)
+    _check_alive(verdict, execution, calls, leases)
+    _check_grants(verdict, execution, calls, leases)
+    _check_fences(verdict, execution, calls, leases)
+
+
+# ---- what is stored ----------------------------------------------------------------------------
+
+def _is_stored(call, stored):
+    """Whether an acknowledged call has left its mark; None where it leaves none that lasts."""
+    if stored is None:
+        return None if call.op in ("renew", "mark", "revoke", *ISSUES) else False
+    if call.op in CLAIMS:
+        return stored.leases.get(call.lease) == call.epoch
+    if call.op == "complete":
+        return stored.phase == "terminal" and stored.public_state == "completed"
+    return True if call.op == "create" else None
+
+
+def _check_stored(verdict, execution, calls, stored):
+    for call in calls:
+        if call.took_effect and _is_stored(call, stored) is False:
+            verdict.add("stored", execution, f"{call.op} {call.lease} was acknowledged and is gone")
+    if stored is not None and stored.leases:
+        if len(set(stored.leases.values())) != len(stored.leases):
+            verdict.add("epochs", execution, "two stored leases have one epoch")
+        if max(stored.leases.values()) != stored.epoch:
+            verdict.add("epochs", execution, "the stored epoch is not the last lease's")
+    # Nobody but the clients of this history was there.
+    known = {call.lease for call in calls if call.op in CLAIMS}
+    for lease in stored.leases if stored is not None else ():
+        if lease not in known:
+            verdict.add("stored", execution, f"lease {lease} was never asked for")
+
+
+def _survivors(verdict, calls, stored):
+    """The calls less those that a failover took back, which are counted."""
+    left = []
+    for call in calls:
+        if call.took_effect and _is_stored(call, stored) is False:
+            verdict.lost += 1
+            verdict.lost_confirmed += call.confirmed
+        else:
+            left.append(call)
+    return left
+
+
+def _check_not_happened(verdict, execution, calls, stored):
+    leases = stored.leases if stored is not None else {}
+    for call in calls:
+        if call.op not in CLAIMS or call.outcome == OK:
+            continue
+        if call.lease in leases and call.outcome != UNKNOWN:
+            verdict.add("stored", execution,
+                        f"{call.op} {call.lease} was said not to have happened "
+                        f"({call.outcome}) and is stored")
+        elif call.lease in leases and call.resolved == "not_happened":
+            verdict.add("unknown", execution, f"{call.lease} was found not to have happened "
+                        "and is stored")
+        elif call.lease not in leases and call.resolved == "happened":
+            verdict.add("unknown", execution, f"{call.lease} was found to have happened "
+                        "and is not stored")
+
+
+# ---- the calls among themselves ------------------------------------------------------------------
+
+def _check_epochs(verdict, execution, leases):
+    for before, after in zip(leases, leases[1:]):
+        if before.epoch == after.epoch:
+            verdict.add("epochs", execution, f"epoch {after.epoch} was given out twice")
+        elif after.returned < before.called:
+            verdict.add("epochs", execution,
+                        f"epoch {after.epoch} was there before epoch {before.epoch}")
+        if before.index >= after.index and before.epoch != after.epoch:
+            verdict.add("epochs", execution, f"attempt index {after.index} of epoch {after.epoch} "
+                        "does not grow")
+    for lease in leases:
+        if lease.epoch < 1:
+            verdict.add("epochs", execution, f"lease {lease.lease} has no epoch")
+
+
+def _check_alive(verdict, execution, calls, leases):
+    revoked = [call for call in calls if call.op == "revoke" and call.outcome in (OK, UNKNOWN)]
+    for before, after in zip(leases, leases[1:]):
+        # Renewals that were surely over: only those lengthen it for certain.
+        certain = max([before.expires] + [
+            call.expires for call in calls
+            if call.op == "renew" and call.lease == before.lease and call.outcome == OK
+            and call.returned < after.called])
+        if after.acquired >= certain:
+            continue  # it had run out
+        if any(call.called < after.returned and call.returned > before.called
+               for call in revoked):
+            continue  # it may have been revoked
+        verdict.add("leases", execution,
+                    f"epoch {after.epoch} began at {after.acquired} while epoch {before.epoch} "
+                    f"was alive until {certain}")
+
+
+def _check_grants(verdict, execution, calls, leases):
+    """Each lease takes the earliest grant of its kind and worker that nobody has taken."""
+    grants = defaultdict(list)
+    for call in calls:
+        if call.op in ISSUES and call.outcome in (OK, UNKNOWN):
+            grants[call.worker, call.op == "issue_reclaim"].append(call.called)
+    for times in grants.values():
+        times.sort()
+    taken = defaultdict(int)
+    for lease in sorted(leases, key=lambda call: call.returned):
+        key = lease.worker, lease.op == "reclaim"
+        taken[key] += 1
+        if bisect.bisect_left(grants[key], lease.returned) < taken[key]:
+            verdict.add("grants", execution,
+                        f"{lease.worker} took {taken[key]} leases with fewer grants")
+    # At most one grant is there at a time: two that were both surely there, with no lease and no
+    # expiry in between.
+    issued = sorted((call for call in calls if call.op in ISSUES and call.outcome == OK),
+                    key=lambda call: call.returned)
+    for before, after in zip(issued, issued[1:]):
+        if after.called < before.returned:
+            continue
+        consumed = any(call.op in CLAIMS and call.outcome in (OK, UNKNOWN)
+                       and call.returned > before.called and call.called < after.returned
+                       for call in calls)
+        elapsed = after.returned - before.called > before.ttl * 1_000_000
+        if not consumed and not elapsed:
+            verdict.add("grants", execution, "two grants were there at once")
+
+
+def _check_fences(verdict, execution, calls, leases):
+    by_id = {lease.lease: lease for lease in leases}
+    ended = [call for call in calls if call.op == "complete" and call.outcome == OK]
+    if len(ended) > 1:
+        verdict.add("fences", execution, f"completed {len(ended)} times")
+    for call in calls:
+        if call.op not in FENCED or call.outcome != OK:
+            continue
+        lease = by_id.get(call.lease)
+        if lease is None:
+            verdict.add("fences", execution, f"{call.op} passed with {call.lease}, nobody's lease")
+            continue
+        for other in leases:
+            if other.epoch > lease.epoch and other.returned < call.called:
+                verdict.add("fences", execution, f"{call.op} of epoch {lease.epoch} passed after "
+                            f"epoch {other.epoch} was there")
+                break
+        if call.op == "renew" and any(end.returned < call.called for end in ended):
+            verdict.add("fences", execution, "renewed after its end")
+    for end in ended:
+        for lease in leases:
+            if lease.called > end.returned:
+                verdict.add("fences", execution, f"epoch {lease.epoch} was taken after the end")
