@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures by Matplotlib, as SVG that follows the page's colours and as PNG for other texts.
+
+A figure is drawn in the colours of the light page. In the SVG each of them becomes a variable of
+the page's style sheet, so that the same figure serves light, dark and print. Text stays text.
+"""
+
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# A phone's width: scaled up on larger screens, where two stand side by side.
+WIDTH = 360  # points, which are the SVG's units
+_POINTS = 72  # an inch
+
+# Name in the style sheet -> colour on the light page. Blue and orange are told apart by all kinds
+# of colour vision; shapes and fillings say the same once more.
+COLOURS = {
+    "ink": "#1c2329",
+    "muted": "#586069",
+    "grid": "#dce1e6",
+    "blue": "#0b62a4",
+    "orange": "#b34700",
+    "purple": "#7b3aa0",
+    "sky": "#8fc1e3",
+    "panel": "#ffffff",
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": COLOURS["muted"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.labelsize": 8.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": COLOURS["grid"],
+    "grid.linewidth": 0.6,
+    "text.color": COLOURS["ink"],
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "hatch.linewidth": 0.8,
+    "hatch.color": COLOURS["panel"],
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "savefig.facecolor": COLOURS["panel"],
+}
+_SVG = "{http://www.w3.org/2000/svg}"
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+# What SVG and the page's style sheet (.plot, .plot text) say anyway.
+_DEFAULTS = {"stroke-linejoin": "miter", "stroke-opacity": "1", "fill-opacity": "1",
+             "stroke-linecap": "square", "text-anchor": "start", "font-size": "8.5px"}
+
+
+def new_figure(height):
+    """A figure of WIDTH by height points."""
+    figure = Figure(figsize=(WIDTH / _POINTS, height / _POINTS))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw(name, function):
+    """Calls function() -> Figure in the report's style; returns (SVG text, PNG bytes)."""
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = function()
+        vector, raster = io.BytesIO(), io.BytesIO()
+        figure.savefig(vector, format="svg", transparent=True,
+                       metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(raster, format="png", dpi=1.5 * _POINTS, metadata={"Software": None})
+    return clean(vector.getvalue(), name), _shrink(raster)
+
+
+def _shrink(raster):
+    """With a palette: flat colours need no more, and it is a quarter of the size."""
+    image = Image.open(raster).convert("RGB")
+    small = io.BytesIO()
+    image.quantize(24, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+    return small.getvalue()
+
+
+def _declarations(element):
+    style = element.attrib.pop("style", "")
+    return dict(part.strip().split(": ", 1) for part in style.split(";") if ": " in part)
+
+
+def _restyle(element):
+    """Colours by name of the style sheet; the page's font; no defaults."""
+    declarations = _declarations(element)
+    font = declarations.pop("font", None)
+    if font:
+        size = re.search(r"([\d.]+)px", font)
+        declarations["font-size"] = f"{float(size[1]):g}px"
+        weight = re.search(r"\b(bold|[5-9]00)\b", font)
+        if weight:
+            declarations["font-weight"] = weight[1]
+    for key, value in list(declarations.items()):
+        if _DEFAULTS.get(key) == value:
+            del declarations[key]
+        elif value in _VARIABLES:
+            declarations[key] = _VARIABLES[value]
+    for key in ("fill", "stroke"):  # text has them as attributes in some versions
+        if element.get(key) in _VARIABLES:
+            declarations[key] = _VARIABLES[element.attrib.pop(key)]
+    if element.tag == _SVG + "text" and declarations.get("fill") == "var(--ink)":
+        del declarations["fill"]
+    if declarations:
+        element.set("style", ";".join(f"{key}:{value}" for key, value in declarations.items()))
+
+
+_VARIABLES = {colour: f"var(--{name})" for name, colour in COLOURS.items()}
+_NUMBER = re.compile(r"-?\d+\.\d{2,}")
+
+
+def _round(text):
+    """A decimal: a tenth of a point is not seen, and diffs stay small."""
+    return _NUMBER.sub(lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), text)
+
+
+def _tidy(element, name, used):
+    """Attributes as the page wants them."""
+    identifier = element.attrib.pop("id", None)
+    element.attrib.pop("clip-path", None)  # axes hold all that is drawn
+    _restyle(element)
+    for key, value in list(element.attrib.items()):
+        if key == _XLINK:
+            del element.attrib[key]
+            element.set("href", value.replace("#", f"#{name}-"))
+        elif key == "style":
+            element.set(key, _round(value).replace("url(#", f"url(#{name}-"))
+        elif key == "d":
+            element.set(key, re.sub(r" ?([A-Za-z]) ?", r"\1", _round(" ".join(value.split()))))
+        elif key == "transform" and re.fullmatch(r"rotate\(-?0 [^)]*\)", value):
+            del element.attrib[key]
+        else:
+            element.set(key, _round(value))
+    if identifier in used:
+        element.set("id", f"{name}-{identifier}")
+
+
+def _is_invisible(element):
+    style = element.get("style", "")
+    return (element.tag == _SVG + "path" and "fill:none" in style and "stroke:" not in style
+            and not element.get("id"))
+
+
+def _flatten(element):
+    """Takes out groups that say nothing (their content moves up), and what draws nothing."""
+    kept = []
+    for child in list(element):
+        _flatten(child)
+        if child.tag in (_SVG + "g", _SVG + "defs") and not len(child) or _is_invisible(child):
+            continue
+        if child.tag == _SVG + "g" and not child.attrib:
+            kept += list(child)
+        else:
+            kept.append(child)
+        child.tail = None
+    element[:] = kept
+    element.text = element.text if element.tag == _SVG + "text" else None
+
+
+def _used(root):
+    """The ids that something refers to; what clips is left out later."""
+    texts = [element.get(key, "") for element in root.iter() for key in (_XLINK, "style", "fill")]
+    return set(re.findall(r"#([\w-]+)", " ".join(texts)))
+
+
+def clean(data, name):
+    """Matplotlib's SVG made fit to stand in a page: an element a line, no ids but those in use,
+    which carry the figure's name, no metadata, colours and font from the page."""
+    root = ElementTree.fromstring(data)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (_SVG + "metadata", _SVG + "style", _SVG + "clipPath"):
+                parent.remove(child)
+    used = _used(root)
+    for element in root.iter():
+        _tidy(element, name, used)
+    _flatten(root)
+    view = root.get("viewBox")
+    root.attrib.clear()
+    for key, value in (("viewBox", view), ("class", "plot"), ("role", "img"),
+                       ("aria-labelledby", f"{name}-title {name}-text")):
+        root.set(key, value)
+    text = ElementTree.tostring(root, encoding="unicode")
+    text = re.sub(r' xmlns:?\w*="[^"]*"', "", text).replace(" />", "/>")
+    text = re.sub(r"(</?)ns\d+:", r"\1", text)
+    return re.sub(r"(?<=>)(?=<(?!/text))", "\n", text)
