@@ -46,12 +46,16 @@ def _find(bench, op, case, impl):
     return name, bench.together.series.get(name)
 
 
+def _missing(what, command, link):
+    return Figure(what, "not measured", "", f"{command} measures it", link, missing=True)
+
+
 def _claims_figure(bench):
     what = "Claims a second, issue + claim, one thread, 1,000 live"
     _, series = _find(bench, "ClaimPairs", "live:1000", "Ledger") if bench else (None, None)
     found = series and perf_report_data.series_estimate(series, "items_per_second")
     if not found:
-        return Figure(what, "missing", "", "./scripts/bench measures it", "claims")
+        return _missing(what, "./scripts/bench", "claims")
     value, _, unit = rate(found.value).partition(" ")
     return Figure(what, value, f"{unit}/s".strip(), _sure(found, rate), "claims")
 
@@ -67,7 +71,7 @@ def _parse_figure(bench):
     what = "To parse a grant, canonical JSON"
     name, series = _find(bench, "ParseGrant", "canonical", "Core") if bench else (None, None)
     if series is None:
-        return Figure(what, "missing", "", "./scripts/bench measures it", "ratios")
+        return _missing(what, "./scripts/bench", "ratios")
     found = perf_report_data.series_estimate(series, "ns")
     best = min((one for one in perf_report_data.comparisons(bench.together)
                 if one.name == name and not one.is_limit), default=None,
@@ -85,7 +89,7 @@ def _mutants_figure(document):
     what = "Mutants of core killed in 10 s of fuzzing"
     counts = perf_report_evidence.mutant_counts(document)
     if not counts:
-        return Figure(what, "missing", "", "./scripts/mutants measures it", "mutants")
+        return _missing(what, "./scripts/mutants", "mutants")
     killable = sum(counts.values()) - counts["equivalent"]
     found = perf_report_evidence.share_estimate(counts["killed in 10 s"], killable)
     return Figure(what, f"{found.value:.1f}", "%",
@@ -98,11 +102,21 @@ def _coverage_figure(document):
     both = {kind: percent for kind, run, percent, _ in
             perf_report_evidence.coverage_totals(document) if run == "both"}
     if not both:
-        return Figure(what, "missing", "", "./scripts/coverage measures it", "coverage")
+        return _missing(what, "./scripts/coverage", "coverage")
     kind = min(both, key=both.get)
     return Figure(what, f"{both[kind]:g}", "%", "the least of " + ", ".join(
         f"{kind} {percent:g} %" for kind, percent in both.items()) + "; counted, not sampled",
         "coverage")
+
+
+def _when(bench):
+    """When and on what the benchmarks ran, in a line."""
+    if not bench:
+        return ""
+    facts = bench.facts
+    return "".join((f"Benchmarks: {bench.date}", f" on {facts['CPU']}" if "CPU" in facts else "",
+                    f", revision {facts['revision']}" if "revision" in facts else "",
+                    f", by {facts['command']}" if "command" in facts else ""))
 
 
 def _facts(bench, documents):
@@ -192,7 +206,8 @@ def gather(source, out):
                _coverage_figure(documents.get("coverage.md"))]
     links = {document.path: perf_report_page.relative(document.path, out)
              for document in documents.values()}
-    return Page(figures, _facts(bench, documents), _warnings(bench), sections, _PLOTS, links)
+    return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench), sections,
+                _PLOTS, links)
 
 
 def write(page, out):

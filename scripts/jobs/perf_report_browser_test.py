@@ -122,7 +122,7 @@ class BrowserTest(unittest.TestCase):
               return parseFloat(getComputedStyle(text).fontSize) *
                 svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
             }));""")
-        self.assertGreaterEqual(smallest, 7)
+        self.assertGreaterEqual(smallest, 8.5)
 
     def test_links_lead_somewhere(self):
         self.open()

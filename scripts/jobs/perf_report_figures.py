@@ -8,8 +8,9 @@ from matplotlib import ticker
 
 from jobs.perf_report_svg import COLOURS, WIDTH, new_figure
 
-_ROW = 15  # points
-_LABELS, _VALUES = 122, 50  # points, left and right of the rows' plot
+_ROW = 15.5  # points
+_LABELS, _VALUES = 112, 46  # points, left and right of the rows' plot
+_LEFT = 40  # points, for the numbers of a vertical axis
 _SIZE = 5  # of a marker
 # Behind a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
@@ -44,7 +45,7 @@ def _style(mark):
 
 def _rows_figure(rows, label):
     """An empty figure of rows, each with its label and value; returns (figure, axes)."""
-    bottom, top = 34, 4
+    bottom, top = 36, 4
     height = _ROW * len(rows) + bottom + top
     figure = new_figure(height)
     axes = figure.add_axes((_LABELS / WIDTH, bottom / height,
@@ -58,11 +59,11 @@ def _rows_figure(rows, label):
         heading = row.estimate is None
         axes.annotate(row.label, (0, number), (-_LABELS + (2 if heading else 10), 0),
                       xycoords=axes.get_yaxis_transform(), textcoords="offset points", va="center",
-                      weight="bold" if heading else "normal", color=COLOURS["ink"], size=8.5,
+                      weight="bold" if heading else "normal", color=COLOURS["ink"],
                       bbox=_BEHIND if heading else None)
         if not heading:
             axes.annotate(row.text, (1, number), (_VALUES - 2, 0), va="center", ha="right",
-                          xycoords=axes.get_yaxis_transform(), textcoords="offset points", size=8.5)
+                          xycoords=axes.get_yaxis_transform(), textcoords="offset points")
     return figure, axes
 
 
@@ -121,12 +122,17 @@ def differences(rows, label, margin):
     return figure
 
 
+def _title_above(axes, label, distance=8):
+    """What the vertical axis shows, level, so that nobody has to turn their head."""
+    axes.annotate(label, (0, 1), (2 - _LEFT, distance), xycoords="axes fraction",
+                  textcoords="offset points", color=COLOURS["muted"])
+
+
 def quantiles(lines, label):
     """Latency: lines of (label, [(share, Estimate of ns)], ours), on logarithmic axes."""
-    legend = 13 * len(lines) + 6
-    height = 170 + legend + 40
+    height = 170 + 14 * len(lines) + 6 + 60
     figure = new_figure(height)
-    axes = figure.add_axes((44 / WIDTH, 40 / height, (WIDTH - 56) / WIDTH, 170 / height))
+    axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - 8) / WIDTH, 170 / height))
     styles = (("o", "blue", True), ("s", "purple", True), ("D", "orange", False),
               ("^", "muted", False), ("v", "ink", False))
     shares = sorted({share for _, points, _ in lines for share, _ in points})
@@ -148,11 +154,11 @@ def quantiles(lines, label):
     axes.set_xlim(-0.4, len(shares) - 0.6)
     axes.set_xticks(range(len(shares)), [f"p{100 * share:g}" for share in shares])
     axes.set_xlabel("share of claims that took no longer")
-    axes.set_ylabel(label)
+    _title_above(axes, label)
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=12))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(40 / WIDTH, 1),
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 1),
                   borderpad=0, borderaxespad=0.2, handlelength=2.6, labelspacing=0.35)
     return figure
 
@@ -160,9 +166,9 @@ def quantiles(lines, label):
 def history(points, changes, label):
     """One benchmark over time: points of (date, Estimate), oldest first; changes: (index of the
     first point after it, percent)."""
-    height = 150
+    height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
-    axes = figure.add_axes((44 / WIDTH, 36 / height, (WIDTH - 56) / WIDTH, 96 / height))
+    axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - 8) / WIDTH, 96 / height))
     places = range(len(points))
     values = [found.value for _, found in points]
     bounds = [0, *(index for index, _ in changes), len(points)]
@@ -177,14 +183,17 @@ def history(points, changes, label):
     for index, percent in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))
         axes.annotate(f"{percent:+.1f} %", (index - 0.5, 1), (3, 2), textcoords="offset points",
-                      xycoords=axes.get_xaxis_transform(), color=COLOURS["purple"], size=8.5,
+                      xycoords=axes.get_xaxis_transform(), color=COLOURS["purple"],
                       weight="bold", va="bottom", ha="center")
     axes.grid(axis="y")
     axes.yaxis.set_major_locator(ticker.MaxNLocator(4))
-    axes.set_ylabel(label)
+    _title_above(axes, label, 22 if changes else 8)
     count = len(points)
     ticks = sorted({0, count // 2, count - 1}) if count > 4 else list(places)
     axes.set_xticks(ticks, [f"{points[tick][0]:%Y-%m-%d}" for tick in ticks])
+    if count > 4:  # the outer ones would be cut off
+        for tick, alignment in zip(axes.get_xticklabels(), ("left", "center", "right")):
+            tick.set_horizontalalignment(alignment)
     axes.set_xlabel(f"{count} measurements, oldest first" if count > 1 else "")
     return figure
 

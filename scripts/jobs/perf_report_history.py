@@ -9,6 +9,7 @@ from jobs.perf_report_sections import Missing, Plot, Section, Table, benchmark_l
 from jobs.perf_report_svg import draw
 
 _MOST_PLOTS = 12  # those whose history changed come first
+_MOST_ROWS = 12  # of a table: the newest
 _RECORD = "./scripts/perf record"
 
 
@@ -60,16 +61,16 @@ def _plot(line):
     svg, png = draw(line.identifier, lambda: perf_report_figures.history(
         points, [(change.index, change.percent) for change in line.changes or ()],
         "time / reference kernel"))
-    text = f"{len(points)} measurements of {line.label}. " + (
+    text = f"{len(points)} measurements. " + (
         "; ".join(f"{change.percent:+.1f} % at {line.points[change.index].revision} "
                   f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())
         or ("No change" if line.changes is not None else "Changes were not looked for")) + "."
     rows = [[f"{point.date:%Y-%m-%d %H:%M}", point.revision, three_digits(found.value),
              f"{three_digits(found.low)} – {three_digits(found.high)}",
              three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
-            for point, (_, found) in zip(line.points, points)]
+            for point, (_, found) in list(zip(line.points, points))[:-_MOST_ROWS - 1:-1]]
     return Plot(line.identifier, line.label, text, svg, png, Table(
-        line.label, ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
+        f"{line.label}, newest first", ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
 
 
 def history(lines):
@@ -92,7 +93,8 @@ def history(lines):
             for line in changed for change in line.changes]
     if rows:
         section.tables.append(Table("Change points", [
-            "benchmark", "date", "revision", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5)))
+            "benchmark", "date", "revision", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5),
+            stacked=True))
     elif any(line.changes is None for line in lines):
         section.lead.append("Change points are not marked: Apache Otava, which finds them, is not "
                             "installed (./scripts/bootstrap --for perf).")

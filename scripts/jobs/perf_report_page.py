@@ -26,10 +26,12 @@ class Figure:
     sure: str  # the uncertainty, in words
     link: str  # of the section with more
     good: object = None  # True, False, or None where there is no verdict
+    missing: bool = False
 
 
 @dataclass
 class Page:
+    when: str  # when and on what the benchmarks ran, in a line; may be empty
     figures: list  # Figure
     facts: list  # (what, [text])
     warnings: list  # texts

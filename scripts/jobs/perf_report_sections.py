@@ -25,6 +25,7 @@ class Table:
     rows: list
     left: tuple = (0,)  # columns set flush left
     name: str = ""  # of one that can be filtered
+    stacked: bool = False  # on a phone each row becomes a list
 
 
 @dataclass
@@ -142,12 +143,14 @@ def goals(bench):
         value = verdict.value
         rows.append([verdict.bar.what,
                      three_digits(value.median) + verdict.bar.unit if value else "not measured",
-                     f"{three_digits(value.low)} – {three_digits(value.high)}" if value else "",
+                     f"{three_digits(value.low)} – {three_digits(value.high)}"
+                     if value and value.low < value.high else "",
                      cell(verdict, verdict.bar.first), cell(verdict, verdict.bar.goal)])
     section.lead = ["What the project set itself, judged by the median of the rounds. "
                     "A figure that is missed says so here and in the terminal."]
     section.tables.append(Table("Figures to reach, with the range of the rounds",
-                                ["figure", "measured", "range", "first bar", "goal"], rows))
+                                ["figure", "measured", "range", "first bar", "goal"], rows,
+                                stacked=True))
     return section
 
 
@@ -287,11 +290,11 @@ def ratios(bench):
                 + (", continued" if part else "")
             judged = [one.verdict for one in found if not one.is_limit]
             svg, png = draw(name, lambda r=rows: perf_report_figures.ratios(
-                r, "times as fast as the baseline (right is better)"))
+                r, "times as fast as the baseline"))
             section.plots.append(Plot(
-                name, title, f"{title}: {len(judged)} ratios to baselines; ahead in "
-                f"{judged.count('ahead')}, behind in {judged.count('behind')}, undecided in "
-                f"{judged.count('undecided')}.", svg, png,
+                name, title, f"{len(judged)} ratios to baselines: " + ", ".join(
+                    f"{word} in {judged.count(word)}" for word in ("ahead", "behind", "undecided")
+                    if judged.count(word)) + ".", svg, png,
                 Table(title, ["operation", "baseline", "times as fast", "interval", "verdict"],
                       data, (0, 1, 4))))
     if not section.plots:
@@ -300,7 +303,7 @@ def ratios(bench):
     section.lead = [
         "How many times as fast as a plain implementation or a well-known library that does the "
         "same: 2× is half of the time or twice the claims. Ratios are taken within a round, where "
-        "both sides met the same conditions. The axis is logarithmic.",
+        "both sides met the same conditions. Right is better; the axis is logarithmic.",
         f"Dots are medians of {sureness(bench.rounds)}."]
     section.legend = [("ahead", "ahead: the whole interval is right of 1×"),
                       ("behind", "behind: the whole interval is left of 1×"),

@@ -6,6 +6,7 @@ the page's style sheet, so that the same figure serves light, dark and print. Te
 """
 
 import io
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -15,8 +16,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 # A phone's width: scaled up on larger screens, where two stand side by side.
-WIDTH = 360  # points, which are the SVG's units
+WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
+_SCALE = 1.5  # of the PNG
+TEXT = 9.5  # points, all text; also in perf_report.css
 
 # Name in the style sheet -> colour on the light page. Blue and orange are told apart by all kinds
 # of colour vision; shapes and fillings say the same once more.
@@ -33,10 +36,10 @@ COLOURS = {
 _STYLE = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
-    "font.size": 9,
+    "font.size": TEXT,
     "axes.edgecolor": COLOURS["muted"],
     "axes.labelcolor": COLOURS["muted"],
-    "axes.labelsize": 8.5,
+    "axes.labelsize": TEXT,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -46,19 +49,19 @@ _STYLE = {
     "text.color": COLOURS["ink"],
     "xtick.color": COLOURS["muted"],
     "ytick.color": COLOURS["muted"],
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
+    "xtick.labelsize": TEXT,
+    "ytick.labelsize": TEXT,
     "hatch.linewidth": 0.8,
     "hatch.color": COLOURS["panel"],
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": TEXT,
     "savefig.facecolor": COLOURS["panel"],
 }
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 # What SVG and the page's style sheet (.plot, .plot text) say anyway.
 _DEFAULTS = {"stroke-linejoin": "miter", "stroke-opacity": "1", "fill-opacity": "1",
-             "stroke-linecap": "square", "text-anchor": "start", "font-size": "8.5px"}
+             "stroke-linecap": "square", "text-anchor": "start", "font-size": f"{TEXT:g}px"}
 
 
 def new_figure(height):
@@ -75,7 +78,7 @@ def draw(name, function):
         vector, raster = io.BytesIO(), io.BytesIO()
         figure.savefig(vector, format="svg", transparent=True,
                        metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-        figure.savefig(raster, format="png", dpi=1.5 * _POINTS, metadata={"Software": None})
+        figure.savefig(raster, format="png", dpi=_SCALE * _POINTS, metadata={"Software": None})
     return clean(vector.getvalue(), name), _shrink(raster)
 
 
@@ -168,6 +171,22 @@ def _flatten(element):
     element.text = element.text if element.tag == _SVG + "text" else None
 
 
+def _share_styles(root):
+    """Puts neighbours of one style into a group that says it once."""
+    made = []
+    for style, run in itertools.groupby(root, key=lambda child: child.get("style")):
+        run = list(run)
+        if style is None or len(run) < 3 or any(len(child) for child in run):
+            made += run
+            continue
+        group = ElementTree.Element(_SVG + "g", {"style": style})
+        for child in run:
+            del child.attrib["style"]
+            group.append(child)
+        made.append(group)
+    root[:] = made
+
+
 def _used(root):
     """The ids that something refers to; what clips is left out later."""
     texts = [element.get(key, "") for element in root.iter() for key in (_XLINK, "style", "fill")]
@@ -186,6 +205,7 @@ def clean(data, name):
     for element in root.iter():
         _tidy(element, name, used)
     _flatten(root)
+    _share_styles(root)
     view = root.get("viewBox")
     root.attrib.clear()
     for key, value in (("viewBox", view), ("class", "plot"), ("role", "img"),
