@@ -6,9 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from jobs import (build, gbench, machine, perf_report_data, perf_report_evidence,
-                  perf_report_history, perf_report_markdown, perf_report_page,
-                  perf_report_sections)
+from jobs import (build, gbench, perf_report_data, perf_report_evidence, perf_report_gate,
+                  perf_report_history, perf_report_page, perf_report_sections)
 from jobs.perf_report_page import Figure, Page
 from jobs.perf_report_sections import interval, three_digits, times
 from jobs.tables import rate
@@ -21,9 +20,9 @@ _OURS = re.compile(r"(?:claims|latency|ratios|gate|history|mutants|coverage)(?:-
 _USAGE = """usage: scripts/perf report [--from DIR] [--out DIR]
 
 Writes report.html, which needs no other file and no network, and its plots as
-plots/*.png, from what is there: Google Benchmark's JSON (DIR/latest or DIR), history/,
-gate.json, mutants.md, coverage.md and other results. What is missing is named with the
-command that makes it.
+plots/*.png, from what is there: Google Benchmark's JSON and that of the gate
+(*.json in DIR/latest and DIR), DIR/history, mutants.md, coverage.md and other
+results. What is missing is named with the command that makes it.
 
   --from DIR  folder to read (results)
   --out DIR   folder to write to (results)
@@ -95,6 +94,22 @@ def _mutants_figure(document):
     return Figure(what, f"{found.value:.1f}", "%",
                   f"{found.low:.1f} – {found.high:.1f} % (95 % interval), {counts['survived']} of "
                   f"{killable} survived", "mutants")
+
+
+def _gate_figure(document):
+    if not document or not document["benchmarks"]:
+        return None
+    entries = document["benchmarks"]
+    counts = perf_report_gate.counts(entries)
+    slower = counts.get("regressed", 0)
+    margin = max(100 * ((entry["margin"] or 1) - 1) for entry in entries)
+    unsure = counts.get("inconclusive", 0) + counts.get("invalid", 0)
+    return Figure(f"Benchmarks slower than {document.get('base')}", f"{slower}",
+                  f"of {len(entries)}",
+                  f"{unsure or 'none'} undecided; margins up to {margin:.1f} %, "
+                  f"{min(entry['pairs'] for entry in entries)} to "
+                  f"{max(entry['pairs'] for entry in entries)} process pairs", "gate",
+                  False if slower else None if unsure else True)
 
 
 def _coverage_figure(document):
@@ -186,6 +201,7 @@ def gather(source, out):
     """The Page of a folder of results."""
     latest = source / "latest"
     bench = perf_report_data.read_bench(latest) or perf_report_data.read_bench(source)
+    gate = perf_report_gate.read_gate(latest, source)
     documents = perf_report_evidence.read_documents(source)
     lines = perf_report_history.read_lines(source / "history")
     shown = {"coverage.md", "mutants.md"} | ({"bench.md"} if bench else set())
@@ -194,6 +210,7 @@ def gather(source, out):
         perf_report_sections.claims(bench),
         perf_report_sections.latency(bench),
         perf_report_sections.ratios(bench),
+        perf_report_gate.gate(gate),
         perf_report_history.history(lines),
         perf_report_evidence.mutants(documents.get("mutants.md")),
         perf_report_evidence.coverage(documents.get("coverage.md")),
@@ -202,8 +219,8 @@ def gather(source, out):
         _method(bench),
     ]
     figures = [_claims_figure(bench), _parse_figure(bench),
-               _mutants_figure(documents.get("mutants.md")),
-               _coverage_figure(documents.get("coverage.md"))]
+               _gate_figure(gate) or _coverage_figure(documents.get("coverage.md")),
+               _mutants_figure(documents.get("mutants.md"))]
     links = {document.path: perf_report_page.relative(document.path, out)
              for document in documents.values()}
     return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench), sections,

@@ -87,12 +87,15 @@ class Bench:
             (context.get("date", "") for context in self.contexts), default="")
 
 
-def _document(path):
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{path}: {error}") from None
-    return document
+def read_documents(directory):
+    """[(path, parsed JSON)] of the files of a folder; none if it isn't there."""
+    found = []
+    for path in sorted(Path(directory).glob("*.json")):
+        try:
+            found.append((path, json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as error:
+            raise ReportError(f"{path}: {error}") from None
+    return found
 
 
 def is_benchmark(document):
@@ -104,8 +107,7 @@ def is_benchmark(document):
 def read_bench(directory):
     """The run whose files are in a directory; None if there is none."""
     bench = Bench()
-    for path in sorted(Path(directory).glob("*.json")):
-        document = _document(path)
+    for path, document in read_documents(directory):
         if not is_benchmark(document):
             continue
         match = _FILE.fullmatch(path.name)

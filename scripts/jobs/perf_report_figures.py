@@ -2,7 +2,8 @@
 """What the report's figures look like. Each function returns a Matplotlib figure; the caller gives
 it the report's style (perf_report_svg.draw)."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from matplotlib import ticker
 
@@ -21,6 +22,7 @@ MARKS = {
     "behind": ("D", "orange", True),
     "undecided": ("o", "muted", False),
     "limit": ("s", "muted", False),
+    "unchanged": ("o", "muted", True),
     "ours": ("o", "blue", True),
     "baseline": ("D", "orange", False),
 }
@@ -108,15 +110,24 @@ def rates(rows, label, scale):
     return figure
 
 
-def differences(rows, label, margin):
-    """Percent of change around 0; margin: half of the band in which nothing is said, percent."""
+def differences(rows, label, margins):
+    """Percent of change around 0; margins: percent, of each row half of the band in which nothing
+    is said, None for a heading. A bound that is infinite reaches to the edge."""
     figure, axes = _rows_figure(rows, label)
-    axes.axvspan(-margin, margin, color=COLOURS["grid"], linewidth=0, zorder=0)
-    axes.axvline(0, color=COLOURS["ink"], linewidth=0.9)
-    _plot_rows(axes, rows)
     found = [row.estimate for row in rows if row.estimate is not None]
-    reach = 1.15 * max(2 * margin, *(max(abs(e.low), abs(e.high)) for e in found))
+    bounds = [abs(bound) for one in found for bound in (one.low, one.high) if math.isfinite(bound)]
+    reach = 1.15 * max(*(2 * margin for margin in margins if margin is not None), *bounds,
+                       *(abs(one.value) for one in found))
+    for number, margin in enumerate(margins):
+        if margin is not None:
+            axes.barh(number, 2 * margin, left=-margin, height=0.72, color=COLOURS["grid"],
+                      linewidth=0)
+    axes.axvline(0, color=COLOURS["ink"], linewidth=0.9)
     axes.set_xlim(-reach, reach)
+    _plot_rows(axes, [row if row.estimate is None else
+                      replace(row, estimate=replace(row.estimate, low=max(row.estimate.low, -reach),
+                                                    high=min(row.estimate.high, reach)))
+                      for row in rows])
     axes.xaxis.set_major_locator(ticker.MaxNLocator(5, symmetric=True))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:+g} %"))
     return figure

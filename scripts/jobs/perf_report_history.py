@@ -70,7 +70,8 @@ def _plot(line):
              three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
             for point, (_, found) in list(zip(line.points, points))[:-_MOST_ROWS - 1:-1]]
     return Plot(line.identifier, line.label, text, svg, png, Table(
-        f"{line.label}, newest first", ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
+        f"{line.label}, newest first",
+        ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
 
 
 def history(lines):

@@ -100,12 +100,16 @@ def _threads(name):
     return f"{name.threads} threads" if name.threads > 1 else ""
 
 
+def case_label(name):
+    """canonical; 1,000 live, 2 threads"""
+    live = f"{name.live:,} live" if name.live is not None else ""
+    return ", ".join(filter(None, (_case(name), live, _threads(name))))
+
+
 def benchmark_label(name):
     """parse grant, canonical"""
     variant = tables.words(name.impl).replace("core", "").replace("ledger", "").strip()
-    live = f"{name.live:,} live" if name.live is not None else ""
-    return ", ".join(filter(None, (tables.words(name.op), variant, _case(name), live,
-                                   _threads(name))))
+    return ", ".join(filter(None, (tables.words(name.op), variant, case_label(name))))
 
 
 _OPERATIONS = {"ClaimPairs": "issue + claim", "ClaimCycle": "full cycle",

@@ -107,6 +107,23 @@ def history_points(name="BM_ParseGrant_Core/canonical", count=24, step=12, perce
     return points
 
 
+def gate_entry(name, ratio, verdict, half=0.01, **more):
+    """A benchmark of the gate's JSON."""
+    same = {"ratio": 1.0, "low": 0.995, "high": 1.004}
+    return {"name": name, "suite": "grant_json", "verdict": verdict, "ratio": ratio,
+            "low": ratio - half, "high": ratio + half, "same": same, "margin": 1.02, "p": 0.01,
+            "pairs": 20, "base_ns": 30.0, "head_ns": 30.0 * ratio, "note": "",
+            "confirmation": None, **more}
+
+
+def gate_document(*entries):
+    return {"format": 1, "lane": "time", "date": "2026-11-25T02:40:11Z",
+            "command": "./scripts/perf gate", "seconds": 212.4, "base": "merge base with main",
+            "head": "working tree on 0729f9c13a5b", "machine": {"cpu": "AMD EPYC"},
+            "conditions": "load 0.4 on 2 CPUs", "verdict": "regressed",
+            "benchmarks": list(entries), "only_in_one": []}
+
+
 def write_results(folder, rounds=5):
     """Results as they would be in results/, in an empty folder."""
     latest = folder / "latest"
@@ -117,6 +134,13 @@ def write_results(folder, rounds=5):
             entries = [one for one in _round(number) if one["name"].startswith(wanted)]
             (latest / f"{subject}{suffix}.json").write_text(json.dumps(document(*entries)))
     (latest / "summary.md").write_text(SUMMARY)
+    (latest / "gate.json").write_text(json.dumps(gate_document(
+        gate_entry("BM_ParseGrant_Core/canonical", 1.082, "regressed"),
+        gate_entry("BM_ParseGrant_Core/late_reject", 1.001, "clean"),
+        gate_entry("BM_ParseGrant_SimdjsonOnDemand/canonical", 1.01, "inconclusive", 0.05),
+        gate_entry("other/2", 0.95, "improved"),
+        gate_entry("BM_ClaimPairs_Ledger/live:1000000/threads:2", 1.03, "inconclusive", low=None,
+                   high=None, pairs=4))))
     (folder / "coverage.md").write_text(COVERAGE)
     (folder / "mutants.md").write_text(MUTANTS)
     for point in history_points():

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate's last answer as the report shows it: from the JSON of `perf gate --json`."""
+
+import math
+
+from jobs import gbench, perf_report_data, perf_report_figures, tables
+from jobs.perf_report_data import Estimate, ReportError
+from jobs.perf_report_figures import Row
+from jobs.perf_report_sections import (Missing, Plot, Section, Table, case_label, claim_label,
+                                       three_digits)
+from jobs.perf_report_svg import draw
+
+_COMMAND = "./scripts/perf gate --json results/latest/gate.json"
+# Worst first, with the mark in the figure and the class of a table's cell.
+_VERDICTS = {"regressed": ("behind", "bad"), "invalid": ("limit", "bad"),
+             "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
+             "clean": ("unchanged", "")}
+_MOST_ROWS = 70
+
+
+def is_gate(document):
+    """Whether a parsed JSON file is an answer of the gate about time."""
+    return (isinstance(document, dict) and document.get("lane") == "time"
+            and isinstance(document.get("benchmarks"), list))
+
+
+def read_gate(*folders):
+    """The gate's newest answer in some folders; None if there is none."""
+    found = [(path, document) for folder in folders
+             for path, document in perf_report_data.read_documents(folder) if is_gate(document)]
+    newest = max(found, key=lambda one: str(one[1].get("date")), default=None)
+    if newest is None:
+        return None
+    path, document = newest
+    for one in document["benchmarks"]:
+        lacking = {"name", "verdict", "ratio", "low", "high", "margin", "pairs", "base_ns",
+                   "head_ns", "same"} - set(one)
+        if lacking or one["verdict"] not in _VERDICTS:
+            raise ReportError(f"{path}: {one.get('name')}: lacks {', '.join(sorted(lacking))}"
+                              if lacking else f"{path}: verdict {one['verdict']!r} is unknown")
+    return document
+
+
+def percent(ratio):
+    """How far a ratio is from 1; None is open."""
+    return f"{100 * (ratio - 1):+.1f} %" if ratio is not None else "open"
+
+
+def _estimate(entry):
+    low, high = entry["low"], entry["high"]
+    return Estimate(100 * (entry["ratio"] - 1),
+                    -math.inf if low is None else 100 * (low - 1),
+                    math.inf if high is None else 100 * (high - 1),
+                    perf_report_data.CONFIDENCE, entry["pairs"])
+
+
+def _labels(text):
+    """(heading, label of the row)"""
+    name = gbench.parse_name(text)
+    if name is None:
+        return text.partition("/")[0], text.partition("/")[2] or text
+    heading = claim_label(name._replace(case="", threads=1))
+    who = "" if tables.is_ours(name.impl) else tables.label(name.impl)
+    return heading, ", ".join(filter(None, (who, case_label(name)))) or "all"
+
+
+def _draw(name, entries):
+    rows, margins, heading = [], [], None
+    for entry in entries:
+        above, label = _labels(entry["name"])
+        if above != heading:
+            heading = above
+            rows.append(Row(above))
+            margins.append(None)
+        rows.append(Row(label, _estimate(entry), _VERDICTS[entry["verdict"]][0],
+                        percent(entry["ratio"])))
+        margins.append(100 * ((entry["margin"] or 1.0) - 1))
+    return draw(name, lambda: perf_report_figures.differences(
+        rows, "change of time, head / base", margins))
+
+
+def _row(entry):
+    same = entry["same"]
+    return [entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
+            percent(entry["ratio"]), f"{percent(entry['low'])} to {percent(entry['high'])}",
+            f"±{100 * ((entry['margin'] or 1) - 1):.1f} %",
+            f"{percent(same.get('low'))} to {percent(same.get('high'))}",
+            three_digits(entry["base_ns"]), three_digits(entry["head_ns"]), str(entry["pairs"])]
+
+
+def counts(entries):
+    """{"regressed": 1, "clean": 39}, worst first."""
+    verdicts = [entry["verdict"] for entry in entries]
+    return {verdict: verdicts.count(verdict) for verdict in _VERDICTS if verdict in verdicts}
+
+
+def _said(entries):
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts(entries).items())
+
+
+def _plot(part, entries):
+    order = list(_VERDICTS)
+    worst = sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -entry["ratio"]))
+    text = _said(entries)
+    if worst[0]["verdict"] == "regressed":
+        text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
+    name = "gate-times" + (f"-{part + 1}" if part else "")
+    title = "Change of time" + (", continued" if part else "")
+    svg, png = _draw(name, entries)
+    return Plot(name, title, f"{text}.", svg, png, Table("Verdicts, worst first", [
+        "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base, ns",
+        "head, ns", "pairs"], [_row(entry) for entry in worst], (0, 1)))
+
+
+def gate(document):
+    section = Section("gate", "Slower than before?", "Gate")
+    if not document or not document["benchmarks"]:
+        section.missing.append(Missing("no answer of the gate is recorded", _COMMAND))
+        return section
+    entries = document["benchmarks"]
+    section.lead = [
+        f"{document.get('head')} beside {document.get('base')}: {_said(entries)}.",
+        "Both were built with the same flags and run in pairs of processes, in random order, with "
+        "a second copy of the base among them (A/A). Dots are medians of the pairs' ratios, bars "
+        "their confidence intervals; right is slower. Inside of the grey band, 2 % or three times "
+        "today's A/A noise, nothing is called a change."]
+    section.legend = [(mark, verdict) for verdict, (mark, _) in _VERDICTS.items()
+                      if verdict in counts(entries)]
+    for start in range(0, len(entries), _MOST_ROWS):
+        section.plots.append(_plot(start // _MOST_ROWS, entries[start:start + _MOST_ROWS]))
+    section.sources = [(what, str(document[what])) for what in
+                       ("date", "command", "conditions", "seconds") if what in document]
+    return section
