@@ -129,7 +129,8 @@ def differences(rows, label, margins):
                                                     high=min(row.estimate.high, reach)))
                       for row in rows])
     axes.xaxis.set_major_locator(ticker.MaxNLocator(5, symmetric=True))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:+g} %"))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(
+        lambda value, _: f"{value:+g} %".replace("+0 ", "0 ").replace("-", "−")))
     return figure
 
 

@@ -2,12 +2,13 @@
 """The gate's last answer as the report shows it: from the JSON of `perf gate --json`."""
 
 import math
+import re
 
 from jobs import gbench, perf_report_data, perf_report_figures, tables
 from jobs.perf_report_data import Estimate, ReportError
 from jobs.perf_report_figures import Row
-from jobs.perf_report_sections import (Missing, Plot, Section, Table, case_label, claim_label,
-                                       three_digits)
+from jobs.perf_report_sections import (Missing, Plot, Section, Table, case_label,
+                                       operation_label, subject_title, three_digits)
 from jobs.perf_report_svg import draw
 
 _COMMAND = "./scripts/perf gate --json results/latest/gate.json"
@@ -43,7 +44,10 @@ def read_gate(*folders):
 
 def percent(ratio):
     """How far a ratio is from 1; None is open."""
-    return f"{100 * (ratio - 1):+.1f} %" if ratio is not None else "open"
+    if ratio is None:
+        return "open"
+    text = f"{100 * (ratio - 1):+.1f}"
+    return "0.0 %" if text in ("+0.0", "-0.0") else f"{text} %".replace("-", "−")
 
 
 def _estimate(entry):
@@ -59,22 +63,26 @@ def _labels(text):
     name = gbench.parse_name(text)
     if name is None:
         return text.partition("/")[0], text.partition("/")[2] or text
-    heading = claim_label(name._replace(case="", threads=1))
+    live = f"{name.live:,} live" if name.live is not None else ""
     who = "" if tables.is_ours(name.impl) else tables.label(name.impl)
-    return heading, ", ".join(filter(None, (who, case_label(name)))) or "all"
+    rest = case_label(name._replace(case=re.sub(r"(?:^|/)live:\d+", "", name.case)))
+    return (", ".join(filter(None, (operation_label(name), live))),
+            ", ".join(filter(None, (who, rest))) or "one thread")
 
 
 def _draw(name, entries):
-    rows, margins, heading = [], [], None
+    groups = {}
     for entry in entries:
-        above, label = _labels(entry["name"])
-        if above != heading:
-            heading = above
-            rows.append(Row(above))
-            margins.append(None)
-        rows.append(Row(label, _estimate(entry), _VERDICTS[entry["verdict"]][0],
-                        percent(entry["ratio"])))
-        margins.append(100 * ((entry["margin"] or 1.0) - 1))
+        heading, label = _labels(entry["name"])
+        groups.setdefault(heading, []).append((label, entry))
+    rows, margins = [], []
+    for heading, members in groups.items():
+        rows.append(Row(heading))
+        margins.append(None)
+        for label, entry in members:
+            rows.append(Row(label, _estimate(entry), _VERDICTS[entry["verdict"]][0],
+                            percent(entry["ratio"])))
+            margins.append(100 * ((entry["margin"] or 1.0) - 1))
     return draw(name, lambda: perf_report_figures.differences(
         rows, "change of time, head / base", margins))
 
@@ -98,14 +106,14 @@ def _said(entries):
     return ", ".join(f"{count} {verdict}" for verdict, count in counts(entries).items())
 
 
-def _plot(part, entries):
+def _plot(suite, part, entries):
     order = list(_VERDICTS)
     worst = sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -entry["ratio"]))
     text = _said(entries)
     if worst[0]["verdict"] == "regressed":
         text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
-    name = "gate-times" + (f"-{part + 1}" if part else "")
-    title = "Change of time" + (", continued" if part else "")
+    name = "gate-" + re.sub(r"[^a-z0-9]+", "-", suite.lower()) + (f"-{part + 1}" if part else "")
+    title = subject_title(suite) + (", continued" if part else "")
     svg, png = _draw(name, entries)
     return Plot(name, title, f"{text}.", svg, png, Table("Verdicts, worst first", [
         "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base, ns",
@@ -119,15 +127,20 @@ def gate(document):
         return section
     entries = document["benchmarks"]
     section.lead = [
-        f"{document.get('head')} beside {document.get('base')}: {_said(entries)}.",
+        f"Head is {document.get('head')}, base is {document.get('base')}: {_said(entries)}.",
         "Both were built with the same flags and run in pairs of processes, in random order, with "
         "a second copy of the base among them (A/A). Dots are medians of the pairs' ratios, bars "
-        "their confidence intervals; right is slower. Inside of the grey band, 2 % or three times "
-        "today's A/A noise, nothing is called a change."]
+        "their confidence intervals. Inside of the grey band, 2 % or three times "
+        "today's A/A noise, nothing is called a change. Right is slower."]
     section.legend = [(mark, verdict) for verdict, (mark, _) in _VERDICTS.items()
                       if verdict in counts(entries)]
-    for start in range(0, len(entries), _MOST_ROWS):
-        section.plots.append(_plot(start // _MOST_ROWS, entries[start:start + _MOST_ROWS]))
+    suites = {}
+    for entry in entries:
+        suites.setdefault(entry.get("suite") or "benchmarks", []).append(entry)
+    for suite, members in suites.items():
+        for start in range(0, len(members), _MOST_ROWS):
+            section.plots.append(
+                _plot(suite, start // _MOST_ROWS, members[start:start + _MOST_ROWS]))
     section.sources = [(what, str(document[what])) for what in
                        ("date", "command", "conditions", "seconds") if what in document]
     return section

@@ -106,22 +106,25 @@ def case_label(name):
     return ", ".join(filter(None, (_case(name), live, _threads(name))))
 
 
-def benchmark_label(name):
-    """parse grant, canonical"""
-    variant = tables.words(name.impl).replace("core", "").replace("ledger", "").strip()
-    return ", ".join(filter(None, (tables.words(name.op), variant, case_label(name))))
+def operation_label(name):
+    """parse grant; issue + claim, batch: without case, threads and who does it."""
+    variant = tables.words(name.impl).replace("core", "").replace("ledger", "").strip() \
+        if tables.is_ours(name.impl) else ""
+    return ", ".join(filter(None, (_OPERATIONS.get(name.op) or tables.words(name.op), variant)))
 
 
 _OPERATIONS = {"ClaimPairs": "issue + claim", "ClaimCycle": "full cycle",
                "ClaimLatency": "one claim"}
 
 
+def benchmark_label(name):
+    """parse grant, canonical; issue + claim, batch, 1,000 live, 2 threads"""
+    return ", ".join(filter(None, (operation_label(name), case_label(name))))
+
+
 def claim_label(name):
-    """issue + claim, batch, 2 threads"""
-    variant = tables.words(name.impl).replace("ledger", "").strip() \
-        if tables.is_ours(name.impl) else ""
-    return ", ".join(filter(None, (_OPERATIONS.get(name.op) or tables.words(name.op), variant,
-                                   _case(name), _threads(name))))
+    """The same without the number of executions."""
+    return ", ".join(filter(None, (operation_label(name), _case(name), _threads(name))))
 
 
 def bench_missing(what):
@@ -261,7 +264,7 @@ def subject_title(subject):
 def _ratio_rows(comparisons):
     rows, data, heading = [], [], None
     for one in comparisons:
-        label = claim_label(one.name) if one.name.live is not None else benchmark_label(one.name)
+        label = claim_label(one.name)
         if label != heading:
             heading = label
             rows.append(Row(label))
@@ -332,9 +335,8 @@ def every_benchmark(bench):
             allocations = perf_report_data.series_estimate(series, "allocs_per_op")
             who = "ffgrant" if tables.is_ours(name.impl) else tables.label(name.impl)
             rows.append([
-                claim_label(name) + f", {name.live:,} live" if name.live is not None
-                else benchmark_label(name._replace(impl="Core" if who != "ffgrant" else name.impl)),
-                who, subject_title(subject).split(":", maxsplit=1)[0], three_digits(time.value),
+                benchmark_label(name), who, subject_title(subject).partition(":")[0],
+                three_digits(time.value),
                 interval(time), three_digits(speed.value / 1e9) if speed else "",
                 tables.rate(items.value) if items else "",
                 f"{allocations.value:g}" if allocations else ""])

@@ -9,10 +9,10 @@ import unittest
 
 from jobs import perf_history
 
-_MODULES = ("scipy", "matplotlib", "jinja2", "markdown_it")
+MODULES = ("scipy", "matplotlib", "jinja2", "markdown_it")
 
 
-def needs(modules=_MODULES, bootstrap="perf"):
+def needs(modules=MODULES, bootstrap="perf"):
     """Skips a module of tests where what it needs is not installed. Call it before the imports."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     if lacking:
