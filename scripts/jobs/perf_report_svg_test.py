@@ -99,7 +99,7 @@ class FiguresTest(unittest.TestCase):
 
     def test_differences_are_signed(self):
         rows = [Row("a", estimate([-1.0, 4.0]), "undecided", "+1.5 %")]
-        texts = self.text_of(lambda: perf_report_figures.differences(rows, "change", 2))
+        texts = self.text_of(lambda: perf_report_figures.differences(rows, "change", [2]))
         self.assertTrue(any(text.startswith("+") and text.endswith(" %") for text in texts))
 
 
