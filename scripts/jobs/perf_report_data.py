@@ -82,6 +82,12 @@ class Bench:
     facts: dict = field(default_factory=dict)  # of summary.md: date, command, revision, CPU, ...
 
     @property
+    def note(self):
+        """When, on what and of what, in a line."""
+        return ", ".join(filter(None, (self.date, self.facts.get("CPU"),
+                                       self.facts.get("revision"))))
+
+    @property
     def date(self):
         return self.facts.get("date") or min(
             (context.get("date", "") for context in self.contexts), default="")

@@ -8,7 +8,7 @@ from scipy import stats
 
 from jobs import perf_report_data, perf_report_figures, perf_report_markdown
 from jobs.perf_report_sections import Missing, Plot, Section, Table
-from jobs.perf_report_svg import draw
+from jobs.perf_report_svg import Caption, draw
 
 _MUTANTS = ("killed in 10 s", "later", "survived", "equivalent")
 _KINDS = (("killed in 10 s", "blue", None), ("killed later", "sky", None),
@@ -32,6 +32,11 @@ COMMANDS = {
 def read_documents(directory):
     """File name -> perf_report_markdown.Document of the results that are there."""
     return {path.name: perf_report_markdown.read(path) for path in sorted(directory.glob("*.md"))}
+
+
+def note(document):
+    """When and of what, in a line."""
+    return ", ".join(filter(None, (document.facts.get(what) for what in ("date", "revision"))))
 
 
 def _number(cell):
@@ -76,15 +81,17 @@ def mutants(document):
     rows = [(perf_report_markdown.plain(row[0]), [_number(row[place]) for place in places],
              f"{sum(_number(row[place]) for place in places)}")
             for row in table.rows if row[0] != "all"]
+    section.legend = [(f"bar-{colour}", name) for name, colour, _ in _KINDS]
+    title = "What became of mutants, by operator"
     svg, png = draw("mutants-by-operator", lambda: perf_report_figures.stacks(
-        rows, _KINDS, "mutants (number at the right: all)"))
+        rows, _KINDS, "mutants (number at the right: all)"),
+        Caption(title, note(document), perf_report_figures.key(section.legend)))
     section.plots.append(Plot(
-        "mutants-by-operator", "What became of mutants, by operator",
+        "mutants-by-operator", title,
         f"{counts['killed in 10 s']} killed in 10 s, {counts['later']} later, "
         f"{counts['survived']} survived, {counts['equivalent']} behave as the original.", svg, png,
         Table("By operator", [perf_report_markdown.plain(column) for column in table.columns],
               [[perf_report_markdown.plain(cell) for cell in row] for row in table.rows])))
-    section.legend = [(f"bar-{colour}", name) for name, colour, _ in _KINDS]
     section.documents.append(document)
     return section
 
@@ -127,7 +134,8 @@ def coverage(document):
         for _, run, percent, _ in found:
             rows.append((names.get(run, run), percent, f"{percent:g} %", run == "both"))
             data.append([words, names.get(run, run), f"{percent:g} %"])
-    svg, png = draw("coverage-by-run", lambda: perf_report_figures.shares(rows, "covered"))
+    svg, png = draw("coverage-by-run", lambda: perf_report_figures.shares(rows, "covered"),
+                    Caption(section.title, note(document)))
     best = [f"{kind} {percent:g} %" for kind, run, percent, _ in totals if run == "both"]
     section.plots.append(Plot("coverage-by-run", "Covered by tests and by fuzz corpora",
                               f"Tests and corpora together: {', '.join(best)}.", svg, png,

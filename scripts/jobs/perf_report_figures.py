@@ -28,6 +28,22 @@ MARKS = {
 }
 
 
+_SIGNS = {("o", True): "●", ("o", False): "○", ("D", True): "◆", ("D", False): "◇",
+          ("s", False): "□"}
+
+
+def key(legend):
+    """A legend of (mark, meaning) as perf_report_svg.Caption wants it."""
+    made = []
+    for mark, meaning in legend:
+        if mark.startswith("bar-"):
+            made.append(("■", mark[len("bar-"):], meaning))
+        else:
+            shape, colour, filled = MARKS[mark]
+            made.append((_SIGNS[shape, filled], colour, meaning.partition(":")[0]))
+    return tuple(made)
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of a figure of rows; one without an estimate is a heading."""

@@ -3,13 +3,14 @@
 
 import math
 import re
+from dataclasses import replace
 
 from jobs import gbench, perf_report_data, perf_report_figures, tables
 from jobs.perf_report_data import Estimate, ReportError
 from jobs.perf_report_figures import Row
 from jobs.perf_report_sections import (Missing, Plot, Section, Table, case_label,
                                        operation_label, subject_title, three_digits)
-from jobs.perf_report_svg import draw
+from jobs.perf_report_svg import Caption, draw
 
 _COMMAND = "./scripts/perf gate --json results/latest/gate.json"
 # Worst first, with the mark in the figure and the class of a table's cell.
@@ -70,7 +71,7 @@ def _labels(text):
             ", ".join(filter(None, (who, rest))) or "one thread")
 
 
-def _draw(name, entries):
+def _draw(name, entries, caption):
     groups = {}
     for entry in entries:
         heading, label = _labels(entry["name"])
@@ -84,7 +85,7 @@ def _draw(name, entries):
                             percent(entry["ratio"])))
             margins.append(100 * ((entry["margin"] or 1.0) - 1))
     return draw(name, lambda: perf_report_figures.differences(
-        rows, "change of time, head / base", margins))
+        rows, "change of time, head / base", margins), caption)
 
 
 def _row(entry):
@@ -106,7 +107,7 @@ def _said(entries):
     return ", ".join(f"{count} {verdict}" for verdict, count in counts(entries).items())
 
 
-def _plot(suite, part, entries):
+def _plot(suite, part, entries, caption):
     order = list(_VERDICTS)
     worst = sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -entry["ratio"]))
     text = _said(entries)
@@ -114,7 +115,7 @@ def _plot(suite, part, entries):
         text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
     name = "gate-" + re.sub(r"[^a-z0-9]+", "-", suite.lower()) + (f"-{part + 1}" if part else "")
     title = subject_title(suite) + (", continued" if part else "")
-    svg, png = _draw(name, entries)
+    svg, png = _draw(name, entries, replace(caption, title=f"Change of time: {title}"))
     return Plot(name, title, f"{text}.", svg, png, Table("Verdicts, worst first", [
         "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base, ns",
         "head, ns", "pairs"], [_row(entry) for entry in worst], (0, 1)))
@@ -134,13 +135,16 @@ def gate(document):
         "today's A/A noise, nothing is called a change. Right is slower."]
     section.legend = [(mark, verdict) for verdict, (mark, _) in _VERDICTS.items()
                       if verdict in counts(entries)]
+    caption = Caption(
+        note=f"{document.get('date')}, {document.get('head')} / {document.get('base')}",
+        key=perf_report_figures.key(section.legend))
     suites = {}
     for entry in entries:
         suites.setdefault(entry.get("suite") or "benchmarks", []).append(entry)
     for suite, members in suites.items():
         for start in range(0, len(members), _MOST_ROWS):
             section.plots.append(
-                _plot(suite, start // _MOST_ROWS, members[start:start + _MOST_ROWS]))
+                _plot(suite, start // _MOST_ROWS, members[start:start + _MOST_ROWS], caption))
     section.sources = [(what, str(document[what])) for what in
                        ("date", "command", "conditions", "seconds") if what in document]
     return section

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from jobs import gbench, perf_history, perf_report_data, perf_report_figures
 from jobs.perf_report_sections import Missing, Plot, Section, Table, benchmark_label, three_digits
-from jobs.perf_report_svg import draw
+from jobs.perf_report_svg import Caption, draw
 
-_MOST_PLOTS = 12  # those whose history changed come first
+_MOST_PLOTS = 8  # those whose history changed come first
 _MOST_ROWS = 12  # of a table: the newest
 _RECORD = "./scripts/perf record"
 
@@ -60,7 +60,8 @@ def _plot(line):
     points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
     svg, png = draw(line.identifier, lambda: perf_report_figures.history(
         points, [(change.index, change.percent) for change in line.changes or ()],
-        "time / reference kernel"))
+        "time / reference kernel"),
+        Caption(line.label, f"{line.suite}, {line.fingerprint}"))
     text = f"{len(points)} measurements. " + (
         "; ".join(f"{change.percent:+.1f} % at {line.points[change.index].revision} "
                   f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())

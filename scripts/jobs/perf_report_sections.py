@@ -4,8 +4,8 @@
 from dataclasses import dataclass, field
 
 from jobs import bars, perf_report_data, perf_report_figures, tables
-from jobs.perf_report_figures import Row
-from jobs.perf_report_svg import draw
+from jobs.perf_report_figures import Row, key
+from jobs.perf_report_svg import Caption, draw
 
 _SUBJECTS = {
     "execution_id": "Execution ids and UUIDs",
@@ -207,7 +207,8 @@ def claims(bench):
                    if data_row[1] == "ffgrant")[1:]
         title = f"{live:,} live executions"
         svg, png = draw(f"claims-{live}", lambda r=rows: perf_report_figures.rates(
-            r, "million claims a second", 1e6))
+            r, "million claims a second", 1e6),
+            Caption(f"{section.short}, {title}", bench.note, key(section.legend)))
         section.plots.append(Plot(
             f"claims-{live}", title,
             f"{len(found)} ways of claiming beside their baselines; the most of ffgrant's is "
@@ -247,7 +248,7 @@ def latency(bench):
         title = f"{live:,} live executions" if live is not None else "Latency"
         name = f"latency-{live or 'all'}"
         svg, png = draw(name, lambda l=labelled: perf_report_figures.quantiles(
-            l, "nanoseconds a claim"))
+            l, "nanoseconds a claim"), Caption(f"{section.title}, {title}", bench.note))
         first, points, _ = labelled[0]
         section.plots.append(Plot(
             name, title, f"Quantiles of the time of one claim. {first}: " + ", ".join(
@@ -285,9 +286,18 @@ def _parts(comparisons):
             yield live, start // _MOST_ROWS, found[start:start + _MOST_ROWS]
 
 
+def _ratio_legend(bench):
+    return [("ahead", "ahead: the whole interval is right of 1×"),
+            ("behind", "behind: the whole interval is left of 1×"),
+            ("undecided", "undecided: 1× is inside of the interval"
+             if bench.rounds > 1 else "undecided: a single round has no interval"),
+            ("limit", "limit: memcpy of the same bytes, no rival")]
+
+
 def ratios(bench):
     """How many times as fast as baselines and peers, by subject."""
     section = Section("ratios", "Beside baselines and peers", "Baselines")
+    section.legend = _ratio_legend(bench) if bench else []
     for subject, results in (bench.subjects.items() if bench else ()):
         for live, part, found in _parts(perf_report_data.comparisons(results)):
             rows, data = _ratio_rows(found)
@@ -297,7 +307,8 @@ def ratios(bench):
                 + (", continued" if part else "")
             judged = [one.verdict for one in found if not one.is_limit]
             svg, png = draw(name, lambda r=rows: perf_report_figures.ratios(
-                r, "times as fast as the baseline"))
+                r, "times as fast as the baseline"),
+                Caption(title, bench.note, key(section.legend)))
             section.plots.append(Plot(
                 name, title, f"{len(judged)} ratios to baselines: " + ", ".join(
                     f"{word} in {judged.count(word)}" for word in ("ahead", "behind", "undecided")
@@ -305,6 +316,7 @@ def ratios(bench):
                 Table(title, ["operation", "baseline", "times as fast", "interval", "verdict"],
                       data, (0, 1, 4))))
     if not section.plots:
+        section.legend = []
         section.missing.append(bench_missing("no ratios to baselines were measured"))
         return section
     section.lead = [
@@ -312,11 +324,6 @@ def ratios(bench):
         "same: 2× is half of the time or twice the claims. Ratios are taken within a round, where "
         "both sides met the same conditions. Right is better; the axis is logarithmic.",
         f"Dots are medians of {sureness(bench.rounds)}."]
-    section.legend = [("ahead", "ahead: the whole interval is right of 1×"),
-                      ("behind", "behind: the whole interval is left of 1×"),
-                      ("undecided", "undecided: 1× is inside of the interval"
-                       if bench.rounds > 1 else "undecided: a single round has no interval"),
-                      ("limit", "a limit, not a rival: memcpy of the same bytes")]
     return section
 
 
@@ -335,15 +342,15 @@ def every_benchmark(bench):
             allocations = perf_report_data.series_estimate(series, "allocs_per_op")
             who = "ffgrant" if tables.is_ours(name.impl) else tables.label(name.impl)
             rows.append([
-                benchmark_label(name), who, subject_title(subject).partition(":")[0],
-                three_digits(time.value),
+                benchmark_label(name), who, three_digits(time.value),
                 interval(time), three_digits(speed.value / 1e9) if speed else "",
                 tables.rate(items.value) if items else "",
-                f"{allocations.value:g}" if allocations else ""])
+                f"{allocations.value:g}" if allocations else "",
+                subject_title(subject).partition(":")[0]])
     section.lead = [f"Medians of {sureness(bench.rounds)}. Time is CPU time where one thread "
                     "works by itself, else that of the clock."]
     section.tables.append(Table(
-        f"{len(rows)} benchmarks", ["operation and case", "implementation", "subject", "ns",
-                                    "interval, ns", "GB/s", "items/s", "allocations"], rows,
-        (0, 1, 2), "benchmarks"))
+        f"{len(rows)} benchmarks", ["operation and case", "implementation", "ns", "interval, ns",
+                                    "GB/s", "items/s", "allocations", "subject"], rows, (0, 1, 7),
+        "benchmarks"))
     return section

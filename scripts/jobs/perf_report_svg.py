@@ -9,16 +9,18 @@ import io
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 
-import matplotlib
+import matplotlib.colors
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 # A phone's width: scaled up on larger screens, where two stand side by side.
 WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
-_SCALE = 1.5  # of the PNG
+_SCALE = 1.25  # of the PNG
 TEXT = 9.5  # points, all text; also in perf_report.css
 
 # Name in the style sheet -> colour on the light page. Blue and orange are told apart by all kinds
@@ -71,22 +73,66 @@ def new_figure(height):
     return figure
 
 
-def draw(name, function):
+@dataclass(frozen=True)
+class Caption:
+    """What stands above a PNG, which may be far from its page: its title, when and on what it was
+    measured, and the key: (sign, name in COLOURS, meaning)."""
+    title: str = ""
+    note: str = ""
+    key: tuple = ()
+
+
+def _write_above(figure, caption):
+    """Adds the caption and returns the box, in inches, that then holds all."""
+    width, height = (_POINTS * inches for inches in figure.get_size_inches())
+    lines = [caption.title, caption.note, caption.key]
+    top = height + 8 + 14 * sum(1 for line in lines if line)
+    place = top
+    for line, style in zip(lines, ({"weight": "bold", "size": TEXT + 1.5},
+                                   {"color": COLOURS["muted"], "size": TEXT - 1.5}, {})):
+        if not line:
+            continue
+        place -= 14
+        left = 2
+        for sign, colour, words in [("", "ink", line)] if isinstance(line, str) else line:
+            for part, shade in ((sign, colour), (words, "ink")):
+                if part:
+                    made = figure.text(left / width, place / height, part,
+                                       **{"color": COLOURS[shade], "va": "baseline", **style})
+                    box = made.get_window_extent(figure.canvas.get_renderer())
+                    left += box.width * _POINTS / figure.dpi + (3 if part == sign else 9)
+    return Bbox([[0, 0], [width / _POINTS, top / _POINTS]])
+
+
+def draw(name, function, caption=Caption()):
     """Calls function() -> Figure in the report's style; returns (SVG text, PNG bytes)."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = function()
         vector, raster = io.BytesIO(), io.BytesIO()
         figure.savefig(vector, format="svg", transparent=True,
                        metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-        figure.savefig(raster, format="png", dpi=_SCALE * _POINTS, metadata={"Software": None})
+        figure.savefig(raster, format="png", dpi=_SCALE * _POINTS, metadata={"Software": None},
+                       bbox_inches=_write_above(figure, caption))
     return clean(vector.getvalue(), name), _shrink(raster)
 
 
+def _palette():
+    """The report's colours, and each on its way to white, which is what smooths edges."""
+    image = Image.new("P", (1, 1))
+    entries = []
+    for colour in COLOURS.values():
+        whole = matplotlib.colors.to_rgb(colour)
+        for share in (0.35, 0.7, 1):
+            entries += [round(255 * (1 - share * (1 - part))) for part in whole]
+    image.putpalette(entries)
+    return image
+
+
 def _shrink(raster):
-    """With a palette: flat colours need no more, and it is a quarter of the size."""
-    image = Image.open(raster).convert("RGB")
+    """With a palette of its own: flat colours need no more, and it is a third of the size."""
     small = io.BytesIO()
-    image.quantize(24, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+    Image.open(raster).convert("RGB").quantize(
+        palette=_palette(), dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
     return small.getvalue()
 
 

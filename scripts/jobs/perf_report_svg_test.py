@@ -71,8 +71,16 @@ class DrawTest(unittest.TestCase):
     def test_png(self):
         image = Image.open(io.BytesIO(self.png))
         self.assertEqual(image.format, "PNG")
-        self.assertEqual(image.width, 1.5 * perf_report_svg.WIDTH)
+        self.assertEqual(image.width, 1.25 * perf_report_svg.WIDTH)
         self.assertLess(len(self.png), 20_000)
+
+    def test_png_keeps_the_colours(self):
+        rows = [Row("a", estimate([2, 3]), "ahead"), Row("b", estimate([0.2, 0.3]), "behind")]
+        _, png = perf_report_svg.draw("colours", lambda: perf_report_figures.ratios(rows, ""))
+        image = Image.open(io.BytesIO(png)).convert("RGB")
+        found = {"#%02x%02x%02x" % colour for _, colour in image.getcolors(1 << 16)}
+        for name in ("blue", "orange", "ink", "panel", "grid"):
+            self.assertIn(perf_report_svg.COLOURS[name], found)
 
 
 class FiguresTest(unittest.TestCase):
