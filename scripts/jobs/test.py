@@ -21,6 +21,7 @@ class Tally:
     passed: int = 0
     failed: int = 0
     problems: list = field(default_factory=list)  # texts for the reader
+    left_out: list = field(default_factory=list)  # why tests did not run, where they say so
 
     def fail(self, problem):
         self.failed += 1
@@ -51,7 +52,7 @@ def read_counts(output):
 
 
 def read_unittest(output):
-    """The tally of python3 -m unittest."""
+    """The tally of python3 -m unittest --verbose."""
     ran = re.search(r"^Ran (\d+) tests? in", output, re.MULTILINE)
     if not ran:
         return None
@@ -59,7 +60,9 @@ def read_unittest(output):
         r"(?:(?<!expected )failures|errors|unexpected successes)=(\d+)", output))
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
     passed = max(0, int(ran[1]) - failed - skipped)
-    return Tally(passed, failed, output.splitlines()[-40:] if failed else [])
+    reasons = re.findall(r"\.\.\. skipped ['\"](.+)['\"]$", output, re.MULTILINE)
+    return Tally(passed, failed, output.splitlines()[-40:] if failed else [],
+                 list(dict.fromkeys(reasons)))
 
 
 def _ctest(terminal, label, directory, arguments=(), wrapper=()):
@@ -132,8 +135,9 @@ def _counted(terminal, label, command, reader):
 
 def python_step(terminal):
     return _counted(
-        terminal, "Python", [sys.executable, "-m", "unittest", "discover", "--start-directory",
-                             "scripts", "--pattern", "*_test.py"], read_unittest)
+        terminal, "Python", [sys.executable, "-m", "unittest", "discover", "--verbose",
+                             "--start-directory", "scripts", "--pattern", "*_test.py"],
+        read_unittest)
 
 
 def conformance_step(terminal):
@@ -187,6 +191,8 @@ def run_steps(terminal, all_steps):
         seconds = duration(time.monotonic() - start)
         terminal.line(f"[{number}/{len(all_steps)}] {title:<39} {tally.passed:>6} passed  "
                       f"{seconds:>12}  {verdict}")
+        for reason in tally.left_out:
+            terminal.line(f"      left out, not counted: {reason}")
     return passed, failed
 
 

@@ -51,6 +51,15 @@ class ReadUnittestTest(unittest.TestCase):
         tally = test.read_unittest("...\nRan 12 tests in 0.1s\n\nOK (skipped=2)\n")
         self.assertEqual((tally.passed, tally.failed), (10, 0))
 
+    def test_what_is_left_out_says_why(self):
+        tally = test.read_unittest(
+            "unittest.loader.ModuleSkipped.jobs.a_test ... skipped 'no x: ./scripts/bootstrap'\n"
+            "test_b (jobs.b_test.B.test_b) ... skipped \"b's machine\"\n"
+            "test_c (jobs.b_test.B.test_c) ... skipped \"b's machine\"\n"
+            "test_d (jobs.b_test.B.test_d) ... ok\nRan 4 tests in 0.1s\n\nOK (skipped=3)\n")
+        self.assertEqual((tally.passed, tally.failed), (1, 0))
+        self.assertEqual(tally.left_out, ["no x: ./scripts/bootstrap", "b's machine"])
+
     def test_failures_and_errors(self):
         tally = test.read_unittest("Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=2)\n")
         self.assertEqual((tally.passed, tally.failed), (2, 3))
@@ -76,6 +85,11 @@ class RunStepsTest(unittest.TestCase):
     def test_sums_all_steps(self):
         counts, _ = self.run_steps(lambda _: test.Tally(3), lambda _: test.Tally(4, 2, ["why"]))
         self.assertEqual(counts, (7, 2))
+
+    def test_says_what_was_left_out(self):
+        counts, output = self.run_steps(lambda _: test.Tally(3, left_out=["no browser"]))
+        self.assertEqual(counts, (3, 0))
+        self.assertIn("left out, not counted: no browser", output)
 
     def test_a_step_without_tests_fails(self):
         counts, output = self.run_steps(lambda _: test.Tally())

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The history as the report shows it: a figure for each benchmark, change points marked."""
+
+import re
+from dataclasses import dataclass
+
+from jobs import gbench, perf_history, perf_report_data, perf_report_figures
+from jobs.perf_report_sections import Missing, Plot, Section, Table, benchmark_label, three_digits
+from jobs.perf_report_svg import Caption, draw
+
+_MOST_PLOTS = 8  # those whose history changed come first
+_MOST_ROWS = 12  # of a table: the newest
+_RECORD = "./scripts/perf record"
+
+
+@dataclass(frozen=True)
+class Change:
+    """From points[index] on it takes percent more time (less, where negative)."""
+    index: int
+    percent: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """The history of one benchmark on one kind of machine."""
+    fingerprint: str
+    suite: str
+    name: str
+    points: list  # perf_history.Point
+    changes: object  # list of Change; None where they were not looked for
+
+    @property
+    def label(self):
+        parsed = gbench.parse_name(self.name)
+        return benchmark_label(parsed) if parsed else self.name
+
+    @property
+    def identifier(self):
+        text = f"history-{self.fingerprint[-6:]}-{self.suite}-{self.name}"
+        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def read_lines(root, find_changes=None):
+    """Every benchmark's Line; find_changes(points, name) -> [Change], as `perf trend` finds them,
+    or None where nothing can find them."""
+    lines = []
+    for (fingerprint, suite), points in perf_history.read_all(root).items():
+        for name, its in perf_history.series(points).items():
+            lines.append(Line(fingerprint, suite, name, its,
+                              find_changes(its, name) if find_changes else None))
+    return lines
+
+
+def _estimate(measurement):
+    return perf_report_data.Estimate(measurement.ratio, measurement.low, measurement.high,
+                                     perf_report_data.CONFIDENCE, measurement.pairs)
+
+
+def _plot(line):
+    points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
+    svg, png = draw(line.identifier, lambda: perf_report_figures.history(
+        points, [(change.index, change.percent) for change in line.changes or ()],
+        "time / reference kernel"),
+        Caption(line.label, f"{line.suite}, {line.fingerprint}"))
+    text = f"{len(points)} measurements. " + (
+        "; ".join(f"{change.percent:+.1f} % at {line.points[change.index].revision} "
+                  f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())
+        or ("No change" if line.changes is not None else "Changes were not looked for")) + "."
+    rows = [[f"{point.date:%Y-%m-%d %H:%M}", point.revision, three_digits(found.value),
+             f"{three_digits(found.low)} – {three_digits(found.high)}",
+             three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
+            for point, (_, found) in list(zip(line.points, points))[:-_MOST_ROWS - 1:-1]]
+    return Plot(line.identifier, line.label, text, svg, png, Table(
+        f"{line.label}, newest first",
+        ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
+
+
+def history(lines):
+    section = Section("history", "History", "History")
+    if not lines:
+        section.missing.append(Missing("no history is recorded yet", _RECORD))
+        return section
+    fingerprints = sorted({line.fingerprint for line in lines})
+    section.lead = [
+        "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
+        "slower day of the machine does not count. Bars are confidence intervals of 95 %; level "
+        "lines are medians between change points; a dashed line is a change point, found as "
+        "./scripts/perf trend finds it. Less is better. Machines are never compared with each "
+        f"other: {', '.join(fingerprints)}."]
+    changed = [line for line in lines if line.changes]
+    rows = [[line.label, f"{line.points[change.index].date:%Y-%m-%d}",
+             line.points[change.index].revision,
+             (f"{change.percent:+.1f} %", "bad" if change.percent > 0 else "good"), line.suite,
+             line.fingerprint]
+            for line in changed for change in line.changes]
+    if rows:
+        section.tables.append(Table("Change points", [
+            "benchmark", "date", "revision", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5),
+            stacked=True))
+    elif any(line.changes is None for line in lines):
+        section.lead.append("Change points are not marked: Apache Otava, which finds them, is not "
+                            "installed (./scripts/bootstrap --for perf).")
+    else:
+        section.lead.append(f"No change points in {len(lines)} benchmarks.")
+    drawn = (changed + [line for line in lines if not line.changes])[:_MOST_PLOTS]
+    section.plots = [_plot(line) for line in drawn]
+    if len(lines) > len(drawn):
+        section.lead.append(f"Drawn: {len(drawn)} of {len(lines)} benchmarks, those that changed "
+                            "first; ./scripts/perf trend prints all.")
+    return section
