@@ -10,6 +10,7 @@
 #include <string_view>
 #include <variant>
 
+#include "chosen_dto.h"
 #include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/error_body.h"
 #include "ffgrant/json/lease_results.h"
@@ -24,22 +25,10 @@
 #include "harness/failure.h"
 #include "harness/input_copies.h"
 #include "harness/json_check.h"
-#include "harness/json_mutation.h"
-#include "harness/random.h"
 #include "oracles/naive_dtos.h"
 
 namespace ffgrant::fuzz {
 namespace {
-
-constexpr NaiveDto kDtos[] = {
-    NaiveDto::kClaimRequest,  NaiveDto::kReclaimRequest,    NaiveDto::kReclaimResponse,
-    NaiveDto::kErrorBody,     NaiveDto::kRevokeLeaseResult, NaiveDto::kRenewLeaseResult,
-    NaiveDto::kClaimedResult, NaiveDto::kLeaseFence,        NaiveDto::kPartitionConfig,
-};
-
-NaiveDto Chosen(std::uint8_t byte) {
-  return kDtos[static_cast<std::uint8_t>(byte - '0') % std::size(kDtos)];
-}
 
 template <class View>
 using Parser = JsonResult (*)(std::string_view, JsonScratch&, View&) noexcept;
@@ -156,34 +145,18 @@ using namespace ffgrant::fuzz;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const InputCopies input(data + 1, size - 1);
-  CheckDto(Chosen(data[0]), input);
+  CheckDto(ChosenDto(data[0]), input);
   return 0;
 }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned int seed) {
-  if (max_size == 0) return 0;
-  Random random(seed);
-  std::string json;
-  if (size > 0) json.assign(reinterpret_cast<const char*>(data) + 1, size - 1);
-  // Another DTO is another language: its document is written anew.
-  if (size == 0 || random.OneIn(8)) {
-    data[0] = static_cast<std::uint8_t>('0' + random.Below(std::size(kDtos)));
-    json.clear();
-  }
-  MutateJson(random, Chosen(data[0]), json);
-  return 1 + StoreText(json, data + 1, max_size - 1);
+  return MutateChosenDto(data, size, max_size, seed);
 }
 
 extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t size1,
                                                  const std::uint8_t* data2, std::size_t size2,
                                                  std::uint8_t* out, std::size_t max_out_size,
                                                  unsigned int seed) {
-  if (size1 == 0 || size2 == 0 || max_out_size == 0) return 0;
-  Random random(seed);
-  out[0] = data1[0];
-  const std::string json =
-      CrossOverJson(random, {reinterpret_cast<const char*>(data1) + 1, size1 - 1},
-                    {reinterpret_cast<const char*>(data2) + 1, size2 - 1});
-  return 1 + StoreText(json, out + 1, max_out_size - 1);
+  return CrossOverChosenDto({data1, size1}, {data2, size2}, {out, max_out_size}, seed);
 }

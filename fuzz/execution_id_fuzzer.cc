@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "execution_id_grammar.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
@@ -190,45 +191,6 @@ void CheckUuid(std::string_view text) {
   }
 }
 
-constexpr std::string_view kPieces[] = {"{fp:",
-                                        "}:",
-                                        "{fp:7}:",
-                                        "{b:",
-                                        "{q:",
-                                        "urn:uuid:",
-                                        "URN:UUID:",
-                                        "{",
-                                        "}",
-                                        ":",
-                                        "-",
-                                        "--",
-                                        "00000000-0000-0000-0000-000000000000",
-                                        "ffffffff-ffff-ffff-ffff-ffffffffffff",
-                                        "550e8400e29b41d4a716446655440000",
-                                        "550E8400-E29B-41D4-A716-446655440000",
-                                        "g",
-                                        "`",
-                                        "/",
-                                        "@",
-                                        "G",
-                                        "+",
-                                        "00",
-                                        "65535",
-                                        "65536",
-                                        "}}:"};
-
-void Generate(Random& random, TextBuffer& text) {
-  // Bare uuids too: they are parsed by themselves.
-  if (!random.OneIn(8)) {
-    text.Append("{fp:");
-    AppendIndex(random, text);
-    text.Append("}:");
-  }
-  AppendUuid(random, text);
-}
-
-constexpr TextGrammar kGrammar = {Generate, kPieces, "{}:fp0123456789abcdefABCDEF+-gG"};
-
 }  // namespace
 }  // namespace ffgrant::fuzz
 
@@ -253,4 +215,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)
+FFGRANT_FUZZ_TEXT_MUTATORS(kExecutionIdGrammar)

@@ -31,9 +31,11 @@
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
 #include "harness/value_choices.h"
+#include "harness/view_choices.h"
 #include "harness/write_check.h"
 #include "oracles/naive_dtos.h"
 #include "oracles/naive_json_writer.h"
+#include "roundtrip_grammar.h"
 
 namespace ffgrant::fuzz {
 namespace {
@@ -75,53 +77,6 @@ void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse,
   if (!(again == view)) Fail("parsed again", json);
 }
 
-ClaimResponseView SomeClaimResponse(ValueChoices& values) {
-  ClaimResponseView view;
-  view.execution_id = values.Text();
-  view.partition_key = values.Text();
-  view.grant_key = values.Text();
-  view.expires_at_ms = values.U64();
-  return view;
-}
-
-ReclaimResponseView SomeReclaimResponse(ValueChoices& values) {
-  switch (values.choices().Below(3)) {
-    case 0: {
-      const ClaimResponseView grant = SomeClaimResponse(values);
-      return ReclaimGrantedView{grant, values.Text()};
-    }
-    case 1: {
-      const std::string_view id = values.Text();
-      return NotReclaimableView{id, values.Text()};
-    }
-    default: {
-      const std::string_view id = values.Text();
-      return ReclaimCapExceededView{id, values.U32()};
-    }
-  }
-}
-
-RevokeLeaseResultView SomeRevokeResult(ValueChoices& values) {
-  if (values.choices().OneIn(2)) return AlreadySatisfiedView{values.Text()};
-  const std::string_view id = values.Text();
-  return RevokedView{id, values.Text()};
-}
-
-ClaimedView SomeClaimed(ValueChoices& values) {
-  ClaimedView view;
-  view.execution_id = values.Id();
-  view.lease_id.uuid = values.SomeUuid();
-  view.lease_epoch.value = values.U64();
-  view.attempt_index.value = values.U32();
-  view.attempt_id.uuid = values.SomeUuid();
-  view.attempt_type = static_cast<AttemptType>(values.choices().Below(5));
-  view.lease_expires_at.value = values.I64();
-  view.handle.backend = static_cast<HandleBackend>(values.choices().Below(3));
-  view.handle.kind = static_cast<HandleKind>(values.choices().Below(4));
-  view.handle.opaque = values.Bytes();
-  return view;
-}
-
 void CheckClaimResponse(ValueChoices& values) {
   const ClaimResponseView view = SomeClaimResponse(values);
   CheckDto(NaiveDto::kClaimResponse, view, values, ParseClaimResponse, SerializeClaimResponse);
@@ -129,49 +84,14 @@ void CheckClaimResponse(ValueChoices& values) {
     Fail("maximum size", NaiveJson(view));
 }
 
-void CheckRequests(ValueChoices& values, bool reclaim) {
-  if (!reclaim) {
-    ClaimRequestView view;
-    view.lane_id = values.Text();
-    view.worker_instance_id = values.Text();
-    view.capabilities = values.Texts();
-    view.grant_ttl_ms = values.U64();
-    CheckDto(NaiveDto::kClaimRequest, view, values, ParseClaimRequest, SerializeClaimRequest);
-    return;
-  }
-  ReclaimRequestView view;
-  view.worker_id = values.Text();
-  view.worker_instance_id = values.Text();
-  view.lane_id = values.Text();
-  view.capability_hash = values.OptionalText();
-  view.grant_ttl_ms = values.U64();
-  view.route_snapshot_json = values.OptionalText();
-  view.admission_summary = values.OptionalText();
-  view.worker_capabilities = values.Texts();
-  CheckDto(NaiveDto::kReclaimRequest, view, values, ParseReclaimRequest, SerializeReclaimRequest);
-}
-
-void CheckErrorBody(ValueChoices& values) {
-  ErrorBodyView view;
-  view.error = values.Text();
-  view.kind = values.OptionalText();
-  const std::uint32_t retryable = values.choices().Below(3);
-  if (retryable != 0) view.retryable = retryable == 1;
-  CheckDto(NaiveDto::kErrorBody, view, values, ParseErrorBody, SerializeErrorBody);
-}
-
 void CheckNumbers(ValueChoices& values) {
-  const PartitionConfig config = {values.U16(), values.U16(), values.U16()};
-  CheckDto(NaiveDto::kPartitionConfig, config, values, ParsePartitionConfig,
+  CheckDto(NaiveDto::kPartitionConfig, SomePartitionConfig(values), values, ParsePartitionConfig,
            SerializePartitionConfig);
   const RenewLeaseResult renewed = {{values.I64()}};
   CheckDto(NaiveDto::kRenewLeaseResult, renewed, values, ParseRenewLeaseResult,
            SerializeRenewLeaseResult);
-  LeaseFence fence;
-  fence.lease_id.uuid = values.SomeUuid();
-  fence.lease_epoch.value = values.U64();
-  fence.attempt_id.uuid = values.SomeUuid();
-  CheckDto(NaiveDto::kLeaseFence, fence, values, ParseLeaseFence, SerializeLeaseFence);
+  CheckDto(NaiveDto::kLeaseFence, SomeLeaseFence(values), values, ParseLeaseFence,
+           SerializeLeaseFence);
 }
 
 // --- grants ---
@@ -222,14 +142,17 @@ void CheckSubject(ValueChoices& values) {
     case 1:
       return CheckClaimResponse(values);
     case 2:
-      return CheckRequests(values, false);
+      return CheckDto(NaiveDto::kClaimRequest, SomeClaimRequest(values), values, ParseClaimRequest,
+                      SerializeClaimRequest);
     case 3:
-      return CheckRequests(values, true);
+      return CheckDto(NaiveDto::kReclaimRequest, SomeReclaimRequest(values), values,
+                      ParseReclaimRequest, SerializeReclaimRequest);
     case 4:
       return CheckDto(NaiveDto::kReclaimResponse, SomeReclaimResponse(values), values,
                       ParseReclaimResponse, SerializeReclaimResponse);
     case 5:
-      return CheckErrorBody(values);
+      return CheckDto(NaiveDto::kErrorBody, SomeErrorBody(values), values, ParseErrorBody,
+                      SerializeErrorBody);
     case 6:
       return CheckDto(NaiveDto::kRevokeLeaseResult, SomeRevokeResult(values), values,
                       ParseRevokeLeaseResult, SerializeRevokeLeaseResult);
@@ -244,14 +167,6 @@ void CheckSubject(ValueChoices& values) {
   }
 }
 
-void Generate(Random& random, TextBuffer& text) {
-  for (std::size_t size = 16 + random.Below(200); size > 0; --size) {
-    text.Append(static_cast<char>(random.Below(random.OneIn(4) ? 4 : 256)));
-  }
-}
-
-constexpr TextGrammar kGrammar = {Generate, {}, "\x01\x02\x03\x04\x08\x10\x20\x3F\x7F\x80\xFF"};
-
 }  // namespace
 }  // namespace ffgrant::fuzz
 
@@ -265,4 +180,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)
+FFGRANT_FUZZ_TEXT_MUTATORS(kRoundtripGrammar)

@@ -21,6 +21,7 @@
 #include "harness/input_copies.h"
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
+#include "hash_slot_grammar.h"
 
 namespace ffgrant::fuzz {
 namespace {
@@ -87,27 +88,6 @@ void CheckKeysOfAnExecution(std::string_view input) {
   if (HashSlot(id.id.partition()) != slot) Fail("a partition's slot", input);
 }
 
-constexpr std::string_view kPieces[] = {"{",      "}",      "{}",    "{{",       "}}",    "}{",
-                                        "{fp:7}", "{b:31}", "{q:0}", "ff:exec:", ":core", "{a}{b}"};
-
-void Generate(Random& random, TextBuffer& text) {
-  if (random.OneIn(4)) {
-    text.Append("{fp:");
-    AppendIndex(random, text);
-    text.Append("}:");
-    AppendUuid(random, text);
-    return;
-  }
-  for (std::size_t parts = random.Below(4); parts > 0; --parts) {
-    text.Append(kPieces[random.Below(std::size(kPieces))]);
-    for (std::size_t bytes = random.Below(10); bytes > 0; --bytes) {
-      text.Append(static_cast<char>(random.OneIn(2) ? 'a' + random.Below(26) : random.Below(256)));
-    }
-  }
-}
-
-constexpr TextGrammar kGrammar = {Generate, kPieces, "{}{}:a0\xFF"};
-
 }  // namespace
 }  // namespace ffgrant::fuzz
 
@@ -121,4 +101,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-FFGRANT_FUZZ_TEXT_MUTATORS(kGrammar)
+FFGRANT_FUZZ_TEXT_MUTATORS(kHashSlotGrammar)

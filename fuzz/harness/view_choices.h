@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bodies of contract 5, chosen by a fuzzer's bytes.
+
+#ifndef FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_
+#define FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_
+
+#include "ffgrant/ids.h"
+#include "ffgrant/json/claim_request.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/error_body.h"
+#include "ffgrant/json/lease_results.h"
+#include "ffgrant/json/reclaim_request.h"
+#include "ffgrant/json/reclaim_response.h"
+#include "ffgrant/partition.h"
+#include "harness/value_choices.h"
+
+namespace ffgrant::fuzz {
+
+// What they return lives as long as `values` does.
+ClaimResponseView SomeClaimResponse(ValueChoices& values);
+ReclaimResponseView SomeReclaimResponse(ValueChoices& values);
+RevokeLeaseResultView SomeRevokeResult(ValueChoices& values);
+ClaimedView SomeClaimed(ValueChoices& values);
+ClaimRequestView SomeClaimRequest(ValueChoices& values);
+ReclaimRequestView SomeReclaimRequest(ValueChoices& values);
+ErrorBodyView SomeErrorBody(ValueChoices& values);
+PartitionConfig SomePartitionConfig(ValueChoices& values);
+LeaseFence SomeLeaseFence(ValueChoices& values);
+
+}  // namespace ffgrant::fuzz
+
+#endif  // FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_
