@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -31,10 +32,11 @@ using ffgrant::fuzz::Random;
 constexpr std::size_t kMaxSize = 4096;  // of what --explore makes
 
 const char kUsage[] =
-    "usage: %s [--explore SECONDS] [--seed N] [PATH...]\n"
+    "usage: %s [--explore SECONDS | --executions N] [--seed N] [PATH...]\n"
     "\n"
     "Runs the target on each file, and on each file below each folder, twice.\n"
     "  --explore SECONDS  then mutates what it was given for so long\n"
+    "  --executions N     or so often: the same inputs for the same seed and files\n"
     "  --seed N           of the mutations (1)\n"
     "Exit status: 0; 1 the two runs differ, or a folder holds no file; 2 usage.\n"
     "A finding aborts.\n";
@@ -94,10 +96,13 @@ bool RunTwice(std::vector<Input>& inputs) {
   return differences == 0;
 }
 
-void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t seed) {
+// For so long, or so often if `wanted` is not 0.
+void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wanted,
+             std::uint64_t seed) {
   using Clock = std::chrono::steady_clock;
   Random random(seed);
   const auto start = Clock::now();
+  const std::clock_t own_start = std::clock();
   std::vector<Bytes> pool;
   for (const Input& input : inputs) pool.push_back(input.bytes);
   if (pool.empty()) pool.emplace_back();
@@ -105,7 +110,7 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t see
   double passed = 0;
   Bytes bytes;
   do {
-    for (int i = 0; i < 256; ++i, ++executions) {
+    for (int i = 0; i < 256 && (wanted == 0 || executions < wanted); ++i, ++executions) {
       const Bytes& parent = pool[random.Below(pool.size())];
       if (random.OneIn(8)) {
         const Bytes& other = pool[random.Below(pool.size())];
@@ -132,10 +137,12 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t see
       }
     }
     passed = std::chrono::duration<double>(Clock::now() - start).count();
-  } while (passed < seconds);
-  std::printf("explored: %llu executions, %.0f a second\n",
-              static_cast<unsigned long long>(executions),
-              static_cast<double>(executions) / passed);
+  } while (wanted == 0 ? passed < seconds : executions < wanted);
+  // Where others take part of the machine, its own time says more.
+  const double own = static_cast<double>(std::clock() - own_start) / CLOCKS_PER_SEC;
+  std::printf("explored: %llu executions, %.0f a second, in %.1f s; %.1f s of processor time\n",
+              static_cast<unsigned long long>(executions), static_cast<double>(executions) / passed,
+              passed, own);
 }
 
 }  // namespace
@@ -162,6 +169,7 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
 
 int main(int argc, char** argv) {
   double explore = 0;
+  std::uint64_t executions = 0;
   std::uint64_t seed = 1;
   std::vector<Input> inputs;
   for (int i = 1; i < argc; ++i) {
@@ -169,6 +177,8 @@ int main(int argc, char** argv) {
     const bool has_value = i + 1 < argc;
     if (argument == "--explore" && has_value) {
       explore = std::strtod(argv[++i], nullptr);
+    } else if (argument == "--executions" && has_value) {
+      executions = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument == "--seed" && has_value) {
       seed = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument.substr(0, 1) == "-") {
@@ -178,12 +188,12 @@ int main(int argc, char** argv) {
       return 1;
     }
   }
-  if (inputs.empty() && explore == 0) {
+  if (inputs.empty() && explore == 0 && executions == 0) {
     std::fprintf(stderr, kUsage, argv[0]);
     return 2;
   }
   if (!RunTwice(inputs)) return 1;
   std::printf("%zu inputs, run twice, the same each time\n", inputs.size());
-  if (explore > 0) Explore(inputs, explore, seed);
+  if (explore > 0 || executions > 0) Explore(inputs, explore, executions, seed);
   return 0;
 }
