@@ -297,7 +297,8 @@ typedef struct ffref_document {
 typedef enum ffref_reader {
   FFREF_AS_CLIENT = 0,  // serde_json::from_slice, as the client reads responses
   // serde_path_to_error over a Deserializer, then its end(), as the server's extractor does. The
-  // member is then the first part of the path; of an error that names one, that one.
+  // member is then the innermost of the path, or the first position in it where it names none; of
+  // an error that names one, that one.
   FFREF_AS_SERVER = 1,
 } ffref_reader;
 

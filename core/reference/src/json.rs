@@ -35,25 +35,30 @@ pub struct RawGrant {
     partition: RawPartition,
 }
 
-/// An error, and the first part of the path to it, where that was followed.
+/// An error, and the member on the path to it, where that was followed.
 type Failure = (serde_json::Error, String);
 
-fn first_part(path: &serde_path_to_error::Path) -> String {
-    path.iter()
-        .find_map(|segment| match segment {
-            Segment::Map { key } => Some(key.clone()),
-            Segment::Seq { index } => Some(index.to_string()),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .unwrap_or_default()
+/// The innermost member that the path names; where it goes by positions alone, the first position.
+fn member_of(path: &serde_path_to_error::Path) -> String {
+    let named = |segment: &Segment| match segment {
+        Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    };
+    let placed = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        _ => None,
+    };
+    let segments: Vec<&Segment> = path.iter().collect();
+    let name = segments.iter().rev().find_map(|segment| named(segment));
+    name.or_else(|| segments.iter().find_map(|segment| placed(segment))).unwrap_or_default()
 }
 
 /// As the server's extractor: an error in the value names its path, one behind it does not.
 fn decode_as_server<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Failure> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let part = first_part(error.path());
-        (error.into_inner(), part)
+        let member = member_of(error.path());
+        (error.into_inner(), member)
     })?;
     deserializer.end().map_err(|error| (error, String::new()))?;
     Ok(value)

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Claim responses against the reference: any bytes, decoded as its client and
+// its server do: verdict, class, error, member, values; then converted to a
+// grant, with its id and its partition.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "differential/verdict.h"
+#include "ffgrant/json/claim_response.h"
+#include "harness/engine.h"
+#include "harness/json_mutation.h"
+#include "harness/random.h"
+
+using namespace ffgrant;
+using namespace ffgrant::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static reference::DtoValues values;
+  const std::string_view json(reinterpret_cast<const char*>(data), size);
+  reference::Comparer& comparer = TheComparer();
+  JsonScratch& scratch = WarmScratch(size);
+  ClaimGrantView grant;
+  const GrantJsonResult result = ParseClaimGrant(json, scratch, grant);
+  Expect(json, comparer.Grant(json, result, grant));
+
+  ClaimResponseView response;
+  const JsonResult parsed = ParseClaimResponse(json, scratch, response);
+  reference::Fill(response, values);
+  Observe(static_cast<std::uint64_t>(parsed.error) << 32 | parsed.offset);
+  const ffref_reader reader = ObservedOneIn(2) ? FFREF_AS_SERVER : FFREF_AS_CLIENT;
+  Expect(json, comparer.Document(FFREF_CLAIM_RESPONSE, reader, json, parsed, values));
+  return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned int seed) {
+  Random random(seed);
+  std::string json(reinterpret_cast<const char*>(data), size);
+  MutateJson(random, NaiveDto::kClaimResponse, json);
+  return StoreText(json, data, max_size);
+}
+
+extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t size1,
+                                                 const std::uint8_t* data2, std::size_t size2,
+                                                 std::uint8_t* out, std::size_t max_out_size,
+                                                 unsigned int seed) {
+  Random random(seed);
+  const std::string json = CrossOverJson(random, {reinterpret_cast<const char*>(data1), size1},
+                                         {reinterpret_cast<const char*>(data2), size2});
+  return StoreText(json, out, max_out_size);
+}
