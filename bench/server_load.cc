@@ -226,8 +226,8 @@ class Driver {
     bool taken = false;
     switch (step.kind) {
       case kCreate:
-        taken = pipeline_->SubmitCreate({.execution_id = e.id.view(), .lane = lane_}, kPayload,
-                                        tag);
+        taken =
+            pipeline_->SubmitCreate({.execution_id = e.id.view(), .lane = lane_}, kPayload, tag);
         break;
       case kIssue:
         taken = pipeline_->SubmitIssue({.execution_id = e.id.view(),
@@ -246,8 +246,7 @@ class Driver {
       case kKinds:
         taken = pipeline_->SubmitComplete(
             {.execution_id = e.id.view(), .fence = LeaseFence{e.lease_id, {1}, e.attempt_id}},
-            {.attempt_index = {0}, .lane = lane_,
-             .worker_instance_id = kWorker.worker_instance_id},
+            {.attempt_index = {0}, .lane = lane_, .worker_instance_id = kWorker.worker_instance_id},
             tag, step.function);
         break;
     }
@@ -305,7 +304,8 @@ class Driver {
     double at = 0;
     for (Clock::time_point& moment : planned) {
       at += gap(random_);
-      moment = start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(at));
+      moment =
+          start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(at));
     }
     Clock::duration latest = Clock::duration::zero();
     std::size_t next = 0;
@@ -322,9 +322,8 @@ class Driver {
                             ? std::chrono::floor<std::chrono::milliseconds>(planned[next] - now)
                             : std::chrono::milliseconds(1000);
       const std::size_t before = took.size();
-      Collect(load, std::max<std::int64_t>(0, left.count() - 1), [&](std::size_t number) {
-        took.push_back(Clock::now() - planned[number]);
-      });
+      Collect(load, std::max<std::int64_t>(0, left.count() - 1),
+              [&](std::size_t number) { took.push_back(Clock::now() - planned[number]); });
       if (took.size() == before && left.count() < 2) std::this_thread::sleep_for(kNap);
     }
     Report(start, cpu, took, latest);

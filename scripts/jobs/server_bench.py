@@ -29,7 +29,7 @@ class Plan:
     open_seconds: float
 
 
-FULL = Plan(rounds=9, count=6000, open_seconds=4)
+FULL = Plan(rounds=7, count=4000, open_seconds=3)
 QUICK = Plan(rounds=3, count=1500, open_seconds=1)
 
 
