@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import select
 import subprocess
 import time
@@ -14,7 +15,7 @@ _LIMITS = build.ROOT / "bench" / "server_limits.lua"
 LIMITS_LIBRARY = "ffgrant_bench"
 WORKER_INSTANCE = "worker-1-a"  # as in bench/server_load.cc
 PARTITIONS = 256
-_SILENCE_SECONDS = 300
+_SILENCE_SECONDS = 120
 
 
 class LoadError(Exception):
@@ -35,6 +36,7 @@ class Target:
         if len(addresses) > 1:
             self.description += f", {len(addresses)} primaries"
         self._process = None
+        self._unread = b""  # of what it printed
         self._seed = seed
         self._expected_active = 0
 
@@ -45,8 +47,9 @@ class Target:
         self._process = subprocess.Popen(
             [str(program), f"--server={','.join(self.addresses)}", f"--lane={self.lane}",
              f"--seed={self._seed}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            bufsize=1, start_new_session=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            start_new_session=True)
+        self._unread = b""
 
     def stop(self):
         process, self._process = self._process, None
@@ -56,23 +59,28 @@ class Target:
 
     def _ask(self, line):
         try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+            self._process.stdin.write(line.encode() + b"\n")
         except BrokenPipeError:
             self._fail(line)
 
     def _answer(self, line):
-        ready, _, _ = select.select([self._process.stdout], [], [], _SILENCE_SECONDS)
-        answer = self._process.stdout.readline() if ready else ""
-        if not answer:
-            self._fail(line)
-        return answer
+        """The next line that the program prints."""
+        while b"\n" not in self._unread:
+            output = self._process.stdout
+            ready, _, _ = select.select([output], [], [], _SILENCE_SECONDS)
+            chunk = os.read(output.fileno(), 65536) if ready else b""
+            if not chunk:
+                self._fail(line)
+            self._unread += chunk
+        answer, _, self._unread = self._unread.partition(b"\n")
+        return answer.decode()
 
     def _fail(self, line):
         self._process.kill()
         _, errors = self._process.communicate()
         self._process = None
-        raise LoadError(f"`{line}` on {self.description}: {errors.strip() or 'no answer'}")
+        raise LoadError(f"`{line}` on {self.description}: "
+                        f"{errors.decode(errors='replace').strip() or 'no answer'}")
 
     # ---- measuring ----
 
