@@ -17,7 +17,7 @@ What must hold:
 import bisect
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 OK, UNKNOWN, UNAVAILABLE = "ok", "unknown", "unavailable"
 ISSUES = ("issue", "issue_reclaim")
@@ -110,13 +110,20 @@ def _check_execution(verdict, execution, calls, stored, may_lose):
     else:
         _check_stored(verdict, execution, calls, stored)
     _check_not_happened(verdict, execution, calls, stored)
-    leases = sorted((call for call in calls if call.op in CLAIMS and call.took_effect),
-                    key=lambda call: call.epoch)
+    leases = sorted((_with_epoch(call, stored) for call in calls
+                     if call.op in CLAIMS and call.took_effect), key=lambda call: call.epoch)
     verdict.claims += len(leases)
     _check_epochs(verdict, execution, leases)
     _check_alive(verdict, execution, calls, leases)
     _check_grants(verdict, execution, calls, leases)
     _check_fences(verdict, execution, calls, leases)
+
+
+def _with_epoch(call, stored):
+    """The claim; of one that was found out about too late to see its lease, with what is stored."""
+    if call.outcome == UNKNOWN and not call.epoch and stored is not None:
+        return replace(call, epoch=stored.leases.get(call.lease, 0))
+    return call
 
 
 # ---- what is stored ----------------------------------------------------------------------------
@@ -126,7 +133,9 @@ def _is_stored(call, stored):
     if stored is None:
         return None if call.op in ("renew", "mark", "revoke", *ISSUES) else False
     if call.op in CLAIMS:
-        return stored.leases.get(call.lease) == call.epoch
+        # The epoch of one that was found out about late is not known.
+        return call.lease in stored.leases and call.epoch in (
+            stored.leases[call.lease], 0 if call.outcome == UNKNOWN else None)
     if call.op == "complete":
         return stored.phase == "terminal" and stored.public_state == "completed"
     return True if call.op == "create" else None
@@ -186,7 +195,7 @@ def _check_epochs(verdict, execution, leases):
         elif after.returned < before.called:
             verdict.add("epochs", execution,
                         f"epoch {after.epoch} was there before epoch {before.epoch}")
-        if before.index >= after.index and before.epoch != after.epoch:
+        if before.index >= after.index >= 0 and before.epoch != after.epoch:
             verdict.add("epochs", execution, f"attempt index {after.index} of epoch {after.epoch} "
                         "does not grow")
     for lease in leases:
@@ -197,6 +206,8 @@ def _check_epochs(verdict, execution, leases):
 def _check_alive(verdict, execution, calls, leases):
     revoked = [call for call in calls if call.op == "revoke" and call.outcome in (OK, UNKNOWN)]
     for before, after in zip(leases, leases[1:]):
+        if not (before.expires and after.expires):
+            continue  # not known
         # Renewals that were surely over: only those lengthen it for certain.
         certain = max([before.expires] + [
             call.expires for call in calls

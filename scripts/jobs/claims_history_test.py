@@ -86,6 +86,15 @@ class GoodHistories(unittest.TestCase):
         self.assertEqual(verdict.claims, 2)
 
 
+    def test_an_unknown_claim_that_was_found_out_about_late(self):
+        calls, stored = good()
+        calls[2] = replace(calls[2], outcome="unknown", resolved="happened", epoch=0, index=-1,
+                           expires=0)
+        self.assertEqual(kinds(calls, stored), set())
+        stored[E].leases["l1"] = 2  # the same as the other's
+        self.assertIn("epochs", kinds(calls, stored))
+
+
 class BadHistories(unittest.TestCase):
     def refuses(self, kind, change, **options):
         calls, stored = good()
