@@ -62,19 +62,22 @@ def read_stored(client, executions):
             if core[0] is not None:
                 phase, state, epoch, attempts = (text.decode() for text in core)
                 stored[execution] = claims_history.Stored(
-                    phase, state, int(epoch), int(attempts), _leases(history))
+                    phase, state, int(epoch), int(attempts), *_read_history(history))
     return stored
 
 
-def _leases(history):
-    leases = {}
+def _read_history(history):
+    """(lease id -> epoch, the lease that it was completed with) of a lease:history."""
+    leases, completed_by = {}, ""
     for _, fields in history:
         event = {name.decode(): text.decode() for name, text in fields.items()}
         if event["event"] == "acquired":
             leases[event["lease_id"]] = int(event["lease_epoch"])
         elif event["event"] == "reclaimed":
             leases[event["new_lease_id"]] = int(event["new_lease_epoch"])
-    return leases
+        elif event["event"] == "released" and event["reason"] == "completed":
+            completed_by = event["lease_id"]
+    return leases, completed_by
 
 
 # ---- a round -----------------------------------------------------------------------------------
@@ -111,7 +114,7 @@ def _end(load):
 
 
 def run_round(terminal, name, number, arguments, folder):
-    fault = fault_makers.make_fault(name, arguments.seed * 1000 + number)
+    fault = fault_makers.make_fault(name, arguments.seed * 1000 + number, arguments.seconds)
     made = Round(name)
     title = f"round {number}, {name}"
     begin = time.monotonic()
@@ -139,8 +142,8 @@ def make_table(rounds):
     table = Table(
         "Claims under faults",
         "rounds of concurrent clients; unknown: calls without an answer, of these claims that the "
-        "client found out about afterwards; lost: acknowledged calls that a failover took back, "
-        "of those that were acknowledged by the primary alone and of those that WAIT 1 confirmed",
+        "client found out about afterwards; lost: acknowledged creations, claims, reclaims and "
+        "completions that a failover took back, and such of them as WAIT 1 had confirmed",
         ["fault", "rounds", "faults", "claims", "unknown", "found out", "violations", "lost",
          "lost confirmed"])
     for name in fault_makers.KINDS:
@@ -161,7 +164,8 @@ def _cells(rounds, name):
             total(lambda made: made.verdict.resolved),
             total(lambda made: len(made.verdict.violations)),
             total(lambda made: made.verdict.lost) if may_lose else "-",
-            total(lambda made: made.verdict.lost_confirmed)
+            f"{total(lambda made: made.verdict.lost_confirmed)} of "
+            f"{total(lambda made: made.verdict.confirmed)}"
             if may_lose and fault_makers.KINDS[name].confirm else "-"]
 
 

@@ -11,6 +11,17 @@ from jobs import claim_server
 _DURABLE = claim_server.Settings(appendonly=True, appendfsync="always")
 # Longer than fault_load lets a call take.
 _STOPPED_SECONDS = 0.9
+_CUT_SECONDS = 0.3
+_PATIENCE_SECONDS = 60
+
+
+def _wait_for(condition, what):
+    limit = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < limit:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise claim_server.ServerError(f"waited {_PATIENCE_SECONDS} s for {what}")
 
 
 class Fault:
@@ -18,8 +29,9 @@ class Fault:
     may_lose = False
     confirm = False  # whether the load asks replicas to confirm
 
-    def __init__(self, chance):
+    def __init__(self, chance, seconds):
         self.chance = chance
+        self.seconds = seconds  # how long the load will last
         self.made = 0
 
     def servers(self, engine):
@@ -31,7 +43,7 @@ class Fault:
 
     def pause(self):
         """Seconds of undisturbed load before the next fault."""
-        return self.chance.uniform(0.3, 1.0)
+        return self.chance.uniform(0.1, 0.3) * self.seconds
 
 
 class Kill(Fault):
@@ -112,14 +124,16 @@ class Failover(Fault):
     def make(self, running):
         victim = self.chance.choice(
             [node for node in running.nodes if self._is_primary(node)])
-        victim.kill()
-        limit = time.monotonic() + 30
-        while time.monotonic() < limit and not self._is_served(running, victim):
-            time.sleep(0.1)
-        victim.start()  # it comes back as a replica of the one that took over
-        while time.monotonic() < limit and not self._follows(victim):
-            time.sleep(0.1)
+        self.end(running, victim)
+        # It has nothing on disk: were it back before its replica took over, it would come up
+        # empty, still be the primary, and take its replica's data with it.
+        _wait_for(lambda: self._is_taken_over(running, victim), "a replica to take over")
+        victim.start()
+        _wait_for(lambda: self._follows(victim), "the old primary to follow the new one")
         self.made += 1
+
+    def end(self, _running, victim):
+        victim.kill()
 
     @staticmethod
     def _is_primary(node):
@@ -132,28 +146,43 @@ class Failover(Fault):
             return replication["role"] == "slave" and replication["master_link_status"] == "up"
         return False
 
+    def _is_taken_over(self, running, victim):
+        living = [node for node in running.nodes if node is not victim]
+        return (sum(map(self._is_primary, living)) == len(running.primaries)
+                and all(b"cluster_state:ok" in self._cluster_info(node) for node in living))
+
     @staticmethod
-    def _is_served(running, victim):
-        """Whether the others agree that every slot has somebody who lives."""
-        for node in running.nodes:
-            if node is victim:
-                continue
-            state = node.client().execute_command("CLUSTER", "INFO")
-            if not isinstance(state, dict):
-                state = dict(line.split(":", 1) for line in state.decode().split())
-            if state["cluster_state"] != "ok" or int(state["cluster_slots_fail"]):
-                return False
-        return True
+    def _cluster_info(node):
+        # Raw: the client would take it apart.
+        return node.client().execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
 
 
-class ConfirmedFailover(Failover):
+class CutFailover(Failover):
+    """The primary dies when it has been cut off from its replica for a while."""
+    name = "failover-cut"
+
+    def end(self, running, victim):
+        replica = next(node for node in running.nodes if node is not victim
+                       and self._primary_of(node) == victim.port)
+        replica.kill(signal.SIGSTOP)  # or it would be back at once
+        victim.client().execute_command("CLIENT", "KILL", "TYPE", "replica")
+        time.sleep(_CUT_SECONDS)
+        victim.kill()
+        replica.kill(signal.SIGCONT)
+
+    @staticmethod
+    def _primary_of(node):
+        return node.client().info("replication").get("master_port")
+
+
+class ConfirmedFailover(CutFailover):
     name = "failover-wait"
     confirm = True
 
 
 KINDS = {kind.name: kind for kind in
-         (Kill, Stop, Library, Migration, Failover, ConfirmedFailover)}
+         (Kill, Stop, Library, Migration, Failover, CutFailover, ConfirmedFailover)}
 
 
-def make_fault(name, seed):
-    return KINDS[name](random.Random(seed))
+def make_fault(name, seed, seconds):
+    return KINDS[name](random.Random(seed), seconds)
