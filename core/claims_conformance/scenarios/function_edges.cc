@@ -120,8 +120,7 @@ void AMalformedAttemptPolicy(Run& run) {
   run.Check("refused", answer.is_error || (!answer.texts.empty() && answer.texts[0] == "0"));
   const bool kept = run.store().Exists(e.expected.ExecutionKey("claim_grant"));
   run.CheckEqual("the grant", "kept", kept ? "kept" : "consumed");
-  if (!kept) e.expected.GrantGone();
-  run.CheckStored(e);
+  if (kept) run.CheckStored(e);  // else what was written by half means nothing
 }
 
 void AGrantTtlThatIsNoNumber(Run& run) {
