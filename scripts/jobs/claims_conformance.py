@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the claim scenarios on one engine after the other. Started by scripts/claims-conformance."""
+"""Runs the claim scenarios on every engine wanted. Started by scripts/claims-conformance."""
 
 import argparse
 import contextlib
 import re
 import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from jobs import build, claim_server, processes, wheels
+from jobs import build, children, claim_server, processes, wheels
 from jobs.terminal import Terminal, run_main
 
 PRESET = "gcc-release"
@@ -40,39 +44,71 @@ def _tool_options(arguments):
     return options
 
 
-@contextlib.contextmanager
-def _where(engine, clustered, arguments):
-    """The tool's options that say where to run."""
+def _where(stack, engine, clustered, arguments):
+    """The tool's options that say where to run; servers run until the stack is left."""
     if engine == "memory":
-        yield ["--engine", "memory"]
-    elif engine == "server":
-        yield ["--server", arguments.server,
-               *(["--use-loaded-library"] if arguments.use_loaded_library else [])]
-    elif clustered:
-        with claim_server.cluster(engine) as cluster:
-            yield ["--server", cluster.address]
-    else:
-        with claim_server.alone(engine) as server:
-            yield ["--server", server.address]
+        return ["--engine", "memory"]
+    if engine == "server":
+        return ["--server", arguments.server,
+                *(["--use-loaded-library"] if arguments.use_loaded_library else [])]
+    if clustered:
+        return ["--server", stack.enter_context(claim_server.cluster(engine)).address]
+    return ["--server", stack.enter_context(claim_server.alone(engine)).address]
 
 
-def run(terminal, engine, clustered, arguments):
-    """(passed, failed) on one engine."""
-    title = engine + (", cluster" if clustered else "")
-    terminal.progress(f"{title}: starting")
-    with _where(engine, clustered, arguments) as where:
-        status, output = processes.run(
-            [str(TOOL), *where, *_tool_options(arguments)],
-            on_tick=lambda: terminal.progress(f"{title}: running the scenarios"))
-    counts = read_last_line(output)
-    for line in output.rstrip().splitlines()[:-1 if counts else None]:
-        terminal.line(line)
-    if counts is None or status not in (0, 1):
-        terminal.line(terminal.bad(f"{title}: ended with status {status}"))
-        return (counts[0] if counts else 0), (counts[1] if counts else 0) + 1
-    terminal.line(f"{title:<18} {counts[0]:>5} passed  "
-                  + (terminal.bad(f"{counts[1]} FAILED") if counts[1] else terminal.good("ok")))
-    return counts
+@dataclass
+class Run:
+    """The tool at work on one engine."""
+    title: str
+    child: children.Child
+    shown: str = "starting"
+    lines: list = field(default_factory=list)
+
+    def read(self):
+        for line in self.child.new_lines():
+            step = re.match(r"progress (\S+) ", line)
+            if step:
+                self.shown = step[1]
+            else:
+                self.lines.append(line)
+
+    def report(self, terminal):
+        """Prints what the tool printed, and returns (passed, failed)."""
+        counts = read_last_line("\n".join(self.lines))
+        for line in self.lines[:-1 if counts else None]:
+            terminal.line(line)
+        if counts is None or self.child.status() not in (0, 1):
+            terminal.line(terminal.bad(f"{self.title}: ended with {self.child.status()}"))
+            return (counts[0] if counts else 0), (counts[1] if counts else 0) + 1
+        terminal.line(f"{self.title:<18} {counts[0]:>5} passed  "
+                      + (terminal.bad(f"{counts[1]} FAILED") if counts[1]
+                         else terminal.good("ok")))
+        return counts
+
+
+def run_all(terminal, wanted, arguments, folder):
+    """(passed, failed) of all engines. They run side by side: most of it is waiting."""
+    passed = failed = 0
+    with contextlib.ExitStack() as stack:
+        started = stack.enter_context(children.Children())
+        at_work = []
+        for engine, clustered in wanted:
+            title = engine + (", cluster" if clustered else "")
+            terminal.progress(f"{title}: starting")
+            where = _where(stack, engine, clustered, arguments)
+            at_work.append(Run(title, started.start(
+                [TOOL, *where, "--progress", *_tool_options(arguments)], folder / title)))
+        while at_work:
+            for run in [run for run in at_work if run.child.status() is not None]:
+                run.read()
+                counts = run.report(terminal)
+                passed, failed = passed + counts[0], failed + counts[1]
+                at_work.remove(run)
+            for run in at_work:
+                run.read()
+            terminal.progress("; ".join(f"{run.title} {run.shown}" for run in at_work))
+            time.sleep(0.1)
+    return passed, failed
 
 
 def _arguments():
@@ -96,13 +132,11 @@ def main():
     arguments = _arguments()
     terminal = Terminal()
     processes.raise_on_signals()
-    passed = failed = 0
     try:
         build.configure(terminal, PRESET)
         build.build(terminal, PRESET, ("claims_conformance",))
-        for engine, clustered in runs(arguments):
-            counts = run(terminal, engine, clustered, arguments)
-            passed, failed = passed + counts[0], failed + counts[1]
+        with tempfile.TemporaryDirectory(prefix="ffgrant-conformance-") as folder:
+            passed, failed = run_all(terminal, runs(arguments), arguments, Path(folder))
     except processes.Interrupted as interrupted:
         terminal.line(f"claims-conformance: stopped by {interrupted}")
         return interrupted.exit_status
