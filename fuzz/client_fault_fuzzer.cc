@@ -50,8 +50,8 @@ struct Armed {
 class Faults {
  public:
   void Arm(const Armed& armed) {
-    // A reply that comes twice, or another in its place, looks to the client like
-    // the next call's: of a rejection nobody can tell.
+    // A reply that comes twice looks like the next call's; RESP numbers nothing.
+    // No TCP does that, but a proxy out of order might.
     misleads_ |= armed.fault.kind == Fault::Kind::kTwice;
     armed_.push_back(armed);
   }
@@ -155,11 +155,7 @@ class PipelineRun {
     for (int i = 0; i < 10'000 && rig_.pipeline().in_flight() > 0; ++i) Take(50);
     if (rig_.pipeline().in_flight() > 0) Fail("a call without an end", input_);
     Take(0);
-    const Way after(1000);
-    for (const Call call : valkey::testing::kWay) {
-      const auto done = rig_.Run(after, call);
-      if (!done) Fail("no recovery", input_, {}, ErrorName(done.error));
-    }
+    if (!Recovers()) Fail("no recovery", input_);
     rig_.network->DeliverAll();
     for (const Made& made : made_) {
       if (made.ended != 1) Fail("a call that did not end once", input_);
@@ -168,6 +164,19 @@ class PipelineRun {
   }
 
  private:
+  // A connection that fell silent is noticed by a call that gets no answer, and
+  // the next may have to wait for its turn to reconnect; then all is well.
+  bool Recovers() {
+    for (std::uint64_t seed = 1000; seed < 1020; ++seed) {
+      const Way way(seed);
+      const auto works = [&](Call call) { return bool(rig_.Run(way, call)); };
+      if (std::all_of(std::begin(valkey::testing::kWay), std::end(valkey::testing::kWay), works)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   void Submit(std::size_t way, Call call) {
     for (const Made& made : made_) {
       if (made.way == way && made.call == call) return;  // so that each is made once
@@ -190,13 +199,17 @@ class PipelineRun {
 
   void Check(const Made& made) const {
     const ClaimError error = made.done.error;
-    const bool rejected = error != ClaimError::kNone && error != ClaimError::kUnavailable &&
-                          error != ClaimError::kUnknownOutcome;
-    if (rejected && (faults_.misleads() || (refused_ && error == ClaimError::kUnknownCode))) return;
-    // Of these an answer names nothing by which another's could be told from it.
-    const bool anonymous =
-        made.call == Call::kComplete || made.call == Call::kCreate || made.call == Call::kIssue;
-    if (faults_.misleads() && anonymous && error == ClaimError::kNone) return;
+    if (refused_ && error == ClaimError::kUnknownCode) return;
+    if (faults_.misleads()) {
+      // After a reply that came twice only what names itself is told apart.
+      if (made.call != Call::kClaim || error != ClaimError::kNone) return;
+      std::array<char, kUuidTextSize> lease;
+      FormatUuid(ways_[made.way].lease_id.uuid, lease);
+      if (!rig_.server.WasClaimed({lease.data(), lease.size()})) {
+        Fail("success without a lease", input_);
+      }
+      return;
+    }
     const std::string wrong = rig_.Contradiction(ways_[made.way], made.done);
     if (!wrong.empty()) Fail(wrong, input_, ScriptedRig::Function(made.call), ErrorName(error));
   }
