@@ -176,7 +176,7 @@ bool Client::OnRedirection(Node& node, Request& request, std::string_view text, 
 // ---- on the client's own behalf ------------------------------------------------
 
 void Client::Run(Node& node, Errand errand) {
-  RespCommand command(node.out);
+  RespCommand command(node.out.end());
   const auto words = [&command](std::initializer_list<std::string_view> all) {
     command.Begin(all.size());
     for (const std::string_view word : all) command.Arg(word);
