@@ -65,8 +65,8 @@ class Operator {
       texts.push_back(word.data());
       sizes.push_back(word.size());
     }
-    auto* const reply = static_cast<redisReply*>(redisCommandArgv(
-        context_, static_cast<int>(texts.size()), texts.data(), sizes.data()));
+    auto* const reply = static_cast<redisReply*>(
+        redisCommandArgv(context_, static_cast<int>(texts.size()), texts.data(), sizes.data()));
     EXPECT_NE(reply, nullptr);
     const std::string text = reply == nullptr ? "" : Text(*reply);
     freeReplyObject(reply);
@@ -116,11 +116,9 @@ class LiveServer : public ::testing::Test {
                            const CapabilitySet* required = nullptr) {
     MintedExecutionId id(partition, RandomUuid());
     ErrorDetails details;
-    const CreateOutcome created = ledger_.CreateExecution({.execution_id = id.view(),
-                                                           .lane = lane_,
-                                                           .priority = priority,
-                                                           .required = required},
-                                                          &details);
+    const CreateOutcome created = ledger_.CreateExecution(
+        {.execution_id = id.view(), .lane = lane_, .priority = priority, .required = required},
+        &details);
     EXPECT_TRUE(created) << ErrorName(created.error) << " "
                          << (details.size() > 0 ? details[0] : "");
     return id;
@@ -185,9 +183,9 @@ TEST_F(LiveServer, AnExecutionGoesFromCreationToItsEnd) {
 
   EXPECT_TRUE(ledger_.Complete({.execution_id = id.view(), .fence = claim.lease.fence}));
   ErrorDetails details;
-  EXPECT_EQ(ledger_.Complete({.execution_id = id.view(), .fence = claim.lease.fence}, &details)
-                .error,
-            ClaimError::kExecutionNotActive);
+  EXPECT_EQ(
+      ledger_.Complete({.execution_id = id.view(), .fence = claim.lease.fence}, &details).error,
+      ClaimError::kExecutionNotActive);
   ASSERT_EQ(details.size(), 4u);
   EXPECT_EQ(details[0], "success");
   EXPECT_EQ(details[2], "terminal");
@@ -267,16 +265,18 @@ TEST_F(LiveServer, DelayedExecutionsBecomeEligibleInTime) {
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::system_clock::now().time_since_epoch());
   const MintedExecutionId past(7, RandomUuid());
-  EXPECT_EQ(ledger_.CreateExecution({.execution_id = past.view(),
-                                     .lane = lane_,
-                                     .delay_until = TimestampMs{now.count() - 1000}})
+  EXPECT_EQ(ledger_
+                .CreateExecution({.execution_id = past.view(),
+                                  .lane = lane_,
+                                  .delay_until = TimestampMs{now.count() - 1000}})
                 .status,
             CreateOutcome::Status::kWaiting);
   EXPECT_TRUE(ledger_.Inspect(past.view())->in_eligible);
   const MintedExecutionId soon(7, RandomUuid());
-  EXPECT_EQ(ledger_.CreateExecution({.execution_id = soon.view(),
-                                     .lane = lane_,
-                                     .delay_until = TimestampMs{now.count() + 300}})
+  EXPECT_EQ(ledger_
+                .CreateExecution({.execution_id = soon.view(),
+                                  .lane = lane_,
+                                  .delay_until = TimestampMs{now.count() + 300}})
                 .status,
             CreateOutcome::Status::kDelayed);
   bool promoted = true;
@@ -383,14 +383,13 @@ TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
   Operator admin(Variable("FFGRANT_SERVER"));
   admin.Do({"SET", "ff:exec:{fp:7}:" + std::string(id.text()) + ":core", "x"});
   ErrorDetails details;
-  EXPECT_EQ(ledger_
-                .IssueClaimGrant({.execution_id = id.view(),
-                                  .worker = worker_,
-                                  .lane = lane_,
-                                  .grant_ttl_ms = 5000},
-                                 &details)
-                .error,
-            ClaimError::kUnknownCode);
+  EXPECT_EQ(
+      ledger_
+          .IssueClaimGrant(
+              {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000},
+              &details)
+          .error,
+      ClaimError::kUnknownCode);
   ASSERT_EQ(details.size(), 1u);
   EXPECT_NE(details[0].find("WRONGTYPE"), std::string_view::npos) << details[0];
 }
@@ -466,8 +465,8 @@ class ClusterServer : public LiveServer {
     for (;;) {
       std::string keys = admins_[from]->Do({"CLUSTER", "GETKEYSINSLOT", text, "100"});
       if (keys.empty()) return;
-      std::vector<std::string> command = {"MIGRATE", "127.0.0.1", Port(to), "", "0", "5000",
-                                          "KEYS"};
+      std::vector<std::string> command = {"MIGRATE", "127.0.0.1", Port(to), "",
+                                          "0",       "5000",      "KEYS"};
       for (std::size_t space = 0; !keys.empty(); keys.erase(0, space + 1)) {
         space = std::min(keys.find(' '), keys.size());
         command.push_back(keys.substr(0, space));
@@ -494,8 +493,8 @@ TEST_F(ClusterServer, EveryPartitionIsReachedThroughOneNode) {
   std::size_t created = 0;
   std::size_t sent = 0;
   while (created < 256) {
-    while (sent < 256 && pipeline.SubmitCreate({.execution_id = ids[sent].view(), .lane = lane_},
-                                               "", sent)) {
+    while (sent < 256 &&
+           pipeline.SubmitCreate({.execution_id = ids[sent].view(), .lane = lane_}, "", sent)) {
       ++sent;
     }
     for (const auto& done : pipeline.Poll(1000)) {

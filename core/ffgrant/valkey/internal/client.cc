@@ -326,10 +326,7 @@ void Client::Down(Node& node, std::string_view reason) noexcept {
       Fail(request, CallFailure::kUnknownOutcome, reason);
     }
   }
-  if (lost) {
-    node.fence_run_id = node.run_id;
-    node.fence_client_id = node.client_id;
-  }
+  if (lost) node.WantFence();
 }
 
 // ---- the loop ------------------------------------------------------------------
@@ -398,9 +395,16 @@ bool Client::Settle(std::int64_t timeout_ms) noexcept {
   const std::int64_t end = network_->NowMs() + timeout_ms;
   for (;;) {
     const std::int64_t now = network_->NowMs();
-    const auto open = [](const auto& node) { return node->fence_client_id != 0; };
-    if (std::none_of(nodes_.begin(), nodes_.end(), open)) return true;
-    if (now >= end) return false;
+    bool open = false;
+    bool hopeful = false;
+    for (const auto& node : nodes_) {
+      open |= node->fence_client_id != 0;
+      hopeful |= node->fence_client_id > 0 ||
+                 (node->fence_client_id != 0 && node->state != Node::State::kReady);
+    }
+    if (!hopeful || now >= end) return !open;
+    // Of a cluster, a node that has lost its slots need not be fenced.
+    if (!slots_.empty()) RefreshSoon();
     Advance(now);
     Exchange(std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
   }

@@ -133,9 +133,16 @@ struct Node {
   std::int64_t client_id = 0;
   bool replica = false;
   bool library_checked = false;  // on this connection
-  // The broken connection to be fenced: 0 if none.
+  // The broken connection to be fenced: 0 if none, kUnfenceable if there is one
+  // that can't be (an ACL forbids to ask for its id, or to kill it).
+  static constexpr std::int64_t kUnfenceable = -1;
   std::string fence_run_id;
   std::int64_t fence_client_id = 0;
+
+  void WantFence() {
+    fence_run_id = run_id;
+    fence_client_id = client_id > 0 && !run_id.empty() ? client_id : kUnfenceable;
+  }
 };
 
 }  // namespace ffgrant::valkey::internal
