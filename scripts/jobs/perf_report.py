@@ -161,8 +161,12 @@ def _facts(bench, documents):
     return rows
 
 
-def _warnings(bench):
+def _warnings(bench, documents):
     """What a reader has to know before any figure."""
+    if not bench and "bench.md" in documents:
+        return ["Plots of the benchmarks need the JSON of a run, which is not in the repository: "
+                "`./scripts/bench` and then `./scripts/perf report`. The last recorded run is "
+                "[among the recorded tables](#recorded)."]
     if not bench:
         return []
     found = []
@@ -201,15 +205,18 @@ def gather(source, out):
     """The Page of a folder of results."""
     latest = source / "latest"
     bench = perf_report_data.read_bench(latest) or perf_report_data.read_bench(source)
+    peers = (perf_report_data.read_bench(latest, "peers")
+             or perf_report_data.read_bench(source, "peers"))
     gate = perf_report_gate.read_gate(latest, source)
     documents = perf_report_evidence.read_documents(source)
     lines = perf_report_history.read_lines(source / "history")
-    shown = {"coverage.md", "mutants.md"} | ({"bench.md"} if bench else set())
+    shown = {"coverage.md", "mutants.md", "peers.md"} | ({"bench.md"} if bench else set())
     sections = [
         perf_report_sections.goals(bench),
         perf_report_sections.claims(bench),
         perf_report_sections.latency(bench),
         perf_report_sections.ratios(bench),
+        perf_report_sections.peers(peers, documents.get("peers.md")),
         perf_report_gate.gate(gate),
         perf_report_history.history(lines),
         perf_report_evidence.mutants(documents.get("mutants.md")),
@@ -223,7 +230,7 @@ def gather(source, out):
                _mutants_figure(documents.get("mutants.md"))]
     links = {document.path: perf_report_page.relative(document.path, out)
              for document in documents.values()}
-    return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench), sections,
+    return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench, documents), sections,
                 _PLOTS, links)
 
 

@@ -110,11 +110,22 @@ def is_benchmark(document):
             and isinstance(document.get("benchmarks"), list))
 
 
-def read_bench(directory):
-    """The run whose files are in a directory; None if there is none."""
+def _suite_of(document):
+    """peers for build/bench/bench/peers/x_benchmark, else nothing: programs of the two runs may
+    have benchmarks of one name, which are not to be mixed."""
+    folder = Path(document["context"].get("executable", "")).parent.name
+    return folder if folder in _REPORTS else ""
+
+
+# What scripts/bench writes beside its JSON, by suite.
+_REPORTS = {"": "summary.md", "peers": "peers.md"}
+
+
+def read_bench(directory, suite=""):
+    """The run of a suite, "" or "peers", whose files are in a directory; None if there is none."""
     bench = Bench()
     for path, document in read_documents(directory):
-        if not is_benchmark(document):
+        if not is_benchmark(document) or _suite_of(document) != suite:
             continue
         match = _FILE.fullmatch(path.name)
         number = int(match["round"] or 1)
@@ -128,9 +139,9 @@ def read_bench(directory):
             raise ReportError(f"{path}: a benchmark is not as expected: {error!r}") from None
     if not bench.contexts:
         return None
-    summary = Path(directory) / "summary.md"
-    if summary.exists():
-        bench.facts = perf_report_markdown.read(summary).facts
+    report = Path(directory) / _REPORTS[suite]
+    if report.exists():
+        bench.facts = perf_report_markdown.read(report).facts
     return bench
 
 

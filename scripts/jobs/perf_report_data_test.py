@@ -125,6 +125,19 @@ class ReadBenchTest(unittest.TestCase):
         (self.folder / "a.json").write_text(json.dumps(document(entry("BM_A_Core/x", 1))))
         self.assertEqual(list(perf_report_data.read_bench(self.folder).subjects), ["a"])
 
+    def test_suites_are_not_mixed(self):
+        for name, executable, ns in (("grant", "./build/bench/bench/grant_benchmark", 1),
+                                     ("peers", "./build/bench/bench/peers/grant_benchmark", 2),
+                                     ("any", "/usr/bin/any", 3)):
+            made = document(entry(f"BM_{name}_Core/x", ns), entry("BM_A_Core/x", ns))
+            made["context"]["executable"] = executable
+            (self.folder / f"{name}.json").write_text(json.dumps(made))
+        (self.folder / "peers.md").write_text("# Peers\n\n- date: today\n")
+        self.assertEqual(set(perf_report_data.read_bench(self.folder).subjects), {"any", "grant"})
+        peers = perf_report_data.read_bench(self.folder, "peers")
+        self.assertEqual((set(peers.subjects), peers.date), ({"peers"}, "today"))
+        self.assertEqual(peers.together.find("A", "Core", "x").stat("ns").median, 2)
+
     def test_a_broken_file_is_named(self):
         (self.folder / "a.json").write_text('{"context": {')
         with self.assertRaisesRegex(ReportError, "a.json"):

@@ -18,8 +18,6 @@ _COVERAGE = (("lines", "lines"), ("branches", "sides of branches"),
 # Commands that make the files that are shown as they are.
 COMMANDS = {
     "bench.md": ("the last recorded run of the benchmarks", "./scripts/bench"),
-    "peers.md": ("ratios to the reference implementation and other libraries",
-                 "./scripts/bench --peers"),
     "claims.md": ("claims per second on a real server", "./scripts/bench --backend valkey"),
     "perf-selftest.md": ("how often the gate is wrong", "./scripts/perf selftest"),
     "fuzz.md": ("how long the fuzz targets ran, and what they found",

@@ -167,6 +167,15 @@ class SparsePageTest(unittest.TestCase):
         self.assertIn("too few for an interval", words)
         self.assertNotIn("ahead in 1", words)
 
+    def test_recorded_figures_are_shown_where_their_json_is_not(self):
+        for name in ("bench.md", "peers.md"):
+            (self.source / name).write_text(f"# T {name}\n\n- date: today\n")
+        words = Reader(written(self.source, self.out)[2]).words()
+        self.assertIn("The last recorded run is among the recorded tables", words)
+        self.assertIn("T bench.md", words)
+        self.assertIn("T peers.md", words)
+        self.assertNotIn("./scripts/bench --peers makes it", words)
+
     def test_results_of_another_folder_than_latest(self):
         perf_report_testing.write_results(self.source)
         text = written(self.source / "latest", self.out)[2]

@@ -13,8 +13,10 @@ _SUBJECTS = {
     "grant_json": "Grants as JSON",
     "hash_slot": "Hash slots and key names",
     "ledger": "Ledger: claims",
+    "text_peers": "Keys, ids and grants",
+    "ledger_peers": "Claims in memory",
 }
-_MOST_ROWS = 60  # of a figure; what is longer is drawn in several
+_MOST_ROWS = 40  # of a figure; what is longer is drawn in several
 
 
 @dataclass
@@ -294,11 +296,8 @@ def _ratio_legend(bench):
             ("limit", "limit: memcpy of the same bytes, no rival")]
 
 
-def ratios(bench):
-    """How many times as fast as baselines and peers, by subject."""
-    section = Section("ratios", "Beside baselines and peers", "Baselines")
-    section.legend = _ratio_legend(bench) if bench else []
-    for subject, results in (bench.subjects.items() if bench else ()):
+def _ratio_plots(bench, legend, against):
+    for subject, results in bench.subjects.items():
         for live, part, found in _parts(perf_report_data.comparisons(results)):
             rows, data = _ratio_rows(found)
             name = f"ratios-{subject.replace('_', '-')}" + (f"-{live}" if live else "") \
@@ -307,23 +306,49 @@ def ratios(bench):
                 + (", continued" if part else "")
             judged = [one.verdict for one in found if not one.is_limit]
             svg, png = draw(name, lambda r=rows: perf_report_figures.ratios(
-                r, "times as fast as the baseline"),
-                Caption(title, bench.note, key(section.legend)))
-            section.plots.append(Plot(
-                name, title, f"{len(judged)} ratios to baselines: " + ", ".join(
+                r, f"times as fast as the {against}"), Caption(title, bench.note, key(legend)))
+            yield Plot(
+                name, title, f"{len(judged)} ratios: " + ", ".join(
                     f"{word} in {judged.count(word)}" for word in ("ahead", "behind", "undecided")
                     if judged.count(word)) + ".", svg, png,
-                Table(title, ["operation", "baseline", "times as fast", "interval", "verdict"],
-                      data, (0, 1, 4))))
+                Table(title, ["operation", against, "times as fast", "interval", "verdict"], data,
+                      (0, 1, 4)))
+
+
+def _fill_ratios(section, bench, against, lead):
+    """Whether there was something to fill it with."""
+    legend = _ratio_legend(bench) if bench else []
+    section.plots = list(_ratio_plots(bench, legend, against)) if bench else []
     if not section.plots:
-        section.legend = []
-        section.missing.append(bench_missing("no ratios to baselines were measured"))
-        return section
+        return False
+    section.legend = legend
     section.lead = [
-        "How many times as fast as a plain implementation or a well-known library that does the "
-        "same: 2× is half of the time or twice the claims. Ratios are taken within a round, where "
-        "both sides met the same conditions. Right is better; the axis is logarithmic.",
+        f"{lead} 2× is half of the time or twice the claims. Ratios are taken within a round, "
+        "where both sides met the same conditions. Right is better; the axis is logarithmic.",
         f"Dots are medians of {sureness(bench.rounds)}."]
+    return True
+
+
+def ratios(bench):
+    """How many times as fast as plain implementations, by subject."""
+    section = Section("ratios", "Beside plain baselines", "Baselines")
+    if not _fill_ratios(section, bench, "baseline", "How many times as fast as a plain "
+                        "implementation that does the same, in the same program."):
+        section.missing.append(bench_missing("no ratios to baselines were measured"))
+    return section
+
+
+def peers(bench, document=None):
+    """How many times as fast as other people's code; document: the last recorded peers.md."""
+    section = Section("peers", "Beside the reference and other libraries", "Peers")
+    if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
+                    "that do the same, each used as it advises."):
+        section.sources = list(bench.facts.items())
+    elif document:
+        section.documents.append(document)
+    else:
+        section.missing.append(Missing("nothing was measured beside other people's code",
+                                       "./scripts/bench --peers"))
     return section
 
 
