@@ -207,7 +207,8 @@ def gather(source, out):
     bench = perf_report_data.read_bench(latest) or perf_report_data.read_bench(source)
     peers = (perf_report_data.read_bench(latest, "peers")
              or perf_report_data.read_bench(source, "peers"))
-    gate = perf_report_gate.read_gate(latest, source)
+    gate = perf_report_gate.read_answer("time", latest, source)
+    counts = perf_report_gate.read_answer("counts", latest, source)
     documents = perf_report_evidence.read_documents(source)
     lines = perf_report_history.read_lines(source / "history")
     shown = {"coverage.md", "mutants.md", "peers.md"} | ({"bench.md"} if bench else set())
@@ -218,6 +219,7 @@ def gather(source, out):
         perf_report_sections.ratios(bench),
         perf_report_sections.peers(peers, documents.get("peers.md")),
         perf_report_gate.gate(gate),
+        perf_report_gate.instructions(counts),
         perf_report_history.history(lines),
         perf_report_evidence.mutants(documents.get("mutants.md")),
         perf_report_evidence.coverage(documents.get("coverage.md")),
@@ -230,8 +232,8 @@ def gather(source, out):
                _mutants_figure(documents.get("mutants.md"))]
     links = {document.path: perf_report_page.relative(document.path, out)
              for document in documents.values()}
-    return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench, documents), sections,
-                _PLOTS, links)
+    return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench, documents),
+                sections, _PLOTS, links)
 
 
 def write(page, out):

@@ -28,6 +28,7 @@ class Table:
     left: tuple = (0,)  # columns set flush left
     name: str = ""  # of one that can be filtered
     stacked: bool = False  # on a phone each row becomes a list
+    opened: bool = False  # of one that can be filtered: shown from the start
 
 
 @dataclass

@@ -141,6 +141,12 @@ def write_results(folder, rounds=5):
         gate_entry("other/2", 0.95, "improved"),
         gate_entry("BM_ClaimPairs_Ledger/live:1000000/threads:2", 1.03, "inconclusive", low=None,
                    high=None, pairs=4))))
+    (latest / "counts.json").write_text(json.dumps({
+        "format": 1, "lane": "counts", "date": "2026-11-25T02:44:00Z", "base": "a", "head": "b",
+        "command": "./scripts/perf counts", "errors": [], "benchmarks": [
+            {"name": "BM_ParseGrant_Core/canonical", "verdict": "regressed", "note": "",
+             "iterations": 1000, **{event: {"base": 100_000, "head": 101_500}
+                                    for event in ("Ir", "Dr", "Dw")}}]}))
     (folder / "coverage.md").write_text(COVERAGE)
     (folder / "mutants.md").write_text(MUTANTS)
     for point in history_points():
