@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from jobs import (build, gbench, perf_report_data, perf_report_evidence, perf_report_gate,
-                  perf_report_history, perf_report_page, perf_report_sections)
+                  perf_report_history, perf_report_page, perf_report_sections,
+                  perf_report_selftest)
 from jobs.perf_report_page import Figure, Page
 from jobs.perf_report_sections import interval, three_digits, times
 from jobs.tables import rate
@@ -16,7 +17,7 @@ from jobs.terminal import Terminal
 RESULTS = build.ROOT / "results"
 _PAGE = "report.html"
 _PLOTS = "plots"
-_OURS = re.compile(r"(?:claims|latency|ratios|gate|history|mutants|coverage)(?:-[\w-]+)?\.png")
+_OURS = re.compile(r"(?:claims|latency|ratios|gate|selftest|history|mutants|coverage)(?:-[\w-]+)?\.png")
 _USAGE = """usage: scripts/perf report [--from DIR] [--out DIR]
 
 Writes report.html, which needs no other file and no network, and its plots as
@@ -96,6 +97,20 @@ def _mutants_figure(document):
                   f"{killable} survived", "mutants")
 
 
+def _selftest_figure(document):
+    """The least of the conditions at 5 %, the slowdown that the gate promises to find."""
+    measured = [share for _, slower, memory, share in perf_report_selftest.power(document)
+                if slower == 5 and memory == "in cache"]
+    if not measured:
+        return None
+    worst = min(measured, key=lambda share: share.value)
+    alarms = perf_report_selftest.false_alarms(document)
+    text = f"{worst.low:g} – {worst.high:g} % (95 % interval), in the worse condition"
+    if alarms:
+        text += f"; false alarms: {alarms[0]:,} in {alarms[1]:,} verdicts"
+    return Figure("Slowdowns of 5 % that the gate finds", f"{worst.value:g}", "%", text, "selftest")
+
+
 def _gate_figure(document):
     if not document or not document["benchmarks"]:
         return None
@@ -145,7 +160,7 @@ def _facts(bench, documents):
     measured = [f"benchmarks: {bench.date}" + (f", revision {revision}" if revision else "")] \
         if bench else []
     for name, document in documents.items():
-        when = document.facts.get("date")
+        when = document.date
         if when and not (bench and name == "bench.md"):
             of = document.facts.get("revision")
             measured.append(f"{name}: {when}" + (f", revision {of}" if of else ""))
@@ -211,7 +226,7 @@ def gather(source, out):
     counts = perf_report_gate.read_answer("counts", latest, source)
     documents = perf_report_evidence.read_documents(source)
     lines = perf_report_history.read_lines(source / "history")
-    shown = {"coverage.md", "mutants.md", "peers.md"} | ({"bench.md"} if bench else set())
+    shown = {"coverage.md", "mutants.md", "peers.md", "perf-selftest.md"} | ({"bench.md"} if bench else set())
     sections = [
         perf_report_sections.goals(bench),
         perf_report_sections.claims(bench),
@@ -220,6 +235,7 @@ def gather(source, out):
         perf_report_sections.peers(peers, documents.get("peers.md")),
         perf_report_gate.gate(gate),
         perf_report_gate.instructions(counts),
+        perf_report_selftest.selftest(documents.get("perf-selftest.md")),
         perf_report_history.history(lines),
         perf_report_evidence.mutants(documents.get("mutants.md")),
         perf_report_evidence.coverage(documents.get("coverage.md")),
@@ -228,7 +244,7 @@ def gather(source, out):
         _method(bench),
     ]
     figures = [_claims_figure(bench), _parse_figure(bench),
-               _gate_figure(gate) or _coverage_figure(documents.get("coverage.md")),
+               _selftest_figure(documents.get("perf-selftest.md")) or _gate_figure(gate) or _coverage_figure(documents.get("coverage.md")),
                _mutants_figure(documents.get("mutants.md"))]
     links = {document.path: perf_report_page.relative(document.path, out)
              for document in documents.values()}

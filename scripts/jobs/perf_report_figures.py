@@ -151,6 +151,15 @@ def differences(rows, label, margins):
     return figure
 
 
+def found(rows, label):
+    """Percent from 0 to 100 with intervals."""
+    figure, axes = _rows_figure(rows, label)
+    _plot_rows(axes, rows)
+    axes.set_xlim(-2, 102)
+    axes.set_xticks((0, 50, 100), ("0 %", "50 %", "100 %"))
+    return figure
+
+
 def _title_above(axes, label, distance=8):
     """What the vertical axis shows, level, so that nobody has to turn their head."""
     axes.annotate(label, (0, 1), (2 - _LEFT, distance), xycoords="axes fraction",

@@ -176,6 +176,14 @@ class SparsePageTest(unittest.TestCase):
         self.assertIn("T peers.md", words)
         self.assertNotIn("./scripts/bench --peers makes it", words)
 
+    def test_a_file_may_lack_any_fact(self):
+        for name in ("fuzz.md", "claims.md", "coverage.md", "mutants.md", "perf-selftest.md"):
+            (self.source / name).write_text(f"# {name}\n\nText.\n")
+        status, _, text = written(self.source, self.out)
+        self.assertEqual((status, Reader(text).problems), (0, []))
+        (self.source / "fuzz.md").write_text("")
+        self.assertEqual(written(self.source, self.out)[0], 0)
+
     def test_results_of_another_folder_than_latest(self):
         perf_report_testing.write_results(self.source)
         text = written(self.source / "latest", self.out)[2]
