@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs import (build, perf_report_data, perf_report_evidence, perf_report_first,
                   perf_report_gate, perf_report_history, perf_report_page, perf_report_ratios,
-                  perf_report_sections, perf_report_selftest)
+                  perf_report_sections, perf_report_selftest, perf_report_server)
 from jobs.perf_report_page import Page
 from jobs.terminal import Terminal
 
@@ -16,7 +16,7 @@ RESULTS = build.ROOT / "results"
 _PAGE = "report.html"
 _PLOTS = "plots"
 _OURS = re.compile(
-    r"(?:claims|latency|ratios|gate|selftest|history|mutants|coverage)(?:-[\w-]+)?\.png")
+    r"(?:claims|latency|server|ratios|gate|selftest|history|mutants|coverage)(?:-[\w-]+)?\.png")
 
 
 def _arguments(argv):
@@ -60,12 +60,14 @@ def gather(source, out):
     counts = perf_report_gate.read_answer("counts", latest, source)
     documents = perf_report_evidence.read_documents(source)
     lines = perf_report_history.read_lines(source / "history")
-    shown = {"coverage.md", "mutants.md", "peers.md", "perf-selftest.md",
+    shown = {"claims.md", "coverage.md", "mutants.md", "peers.md", "perf-selftest.md",
              *(["bench.md"] if bench else [])}
     sections = [
         perf_report_sections.goals(bench),
         perf_report_sections.claims(bench),
         perf_report_sections.latency(bench),
+        perf_report_server.server(perf_report_server.read_runs(latest, source),
+                                  documents.get("claims.md")),
         perf_report_ratios.ratios(bench),
         perf_report_ratios.peers(peers, documents.get("peers.md")),
         perf_report_gate.gate(gate),

@@ -18,7 +18,6 @@ _COVERAGE = (("lines", "lines"), ("branches", "sides of branches"),
 # Commands that make the files that are shown as they are.
 COMMANDS = {
     "bench.md": ("the last recorded run of the benchmarks", "./scripts/bench"),
-    "claims.md": ("claims per second on a real server", "./scripts/bench --backend valkey"),
     "fuzz.md": ("how long the fuzz targets ran, and what they found",
                 "./scripts/fuzz --all --markdown results/fuzz.md"),
     "coverage.md": ("coverage of core", "./scripts/coverage"),

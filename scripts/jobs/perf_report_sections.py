@@ -81,13 +81,13 @@ def times(value):
     return f"{three_digits(value)}×"
 
 
-def sureness(count):
-    """What an interval of that many rounds is, in words."""
+def sureness(count, each=", each a process of its own"):
+    """What an interval of that many rounds is, in words; each: what is to be said of a round."""
     if count < 2:
         return "a single round: no interval can be given"
     found = perf_report_data.estimate(range(count))
     what = "the range of the rounds" if found.low == 0 else "order statistics of the rounds"
-    return (f"{count} rounds, each a process of its own; intervals are {what}, "
+    return (f"{count} rounds{each}; intervals are {what}, "
             f"which hold{'s' if found.low == 0 else ''} the true median with a chance of "
             f"{100 * found.confidence:.1f} %")
 
