@@ -80,8 +80,9 @@ def gather(source, out):
         perf_report_sections.every_benchmark(bench),
         _method(bench),
     ]
-    links = {document.path: perf_report_page.relative(document.path, out)
-             for document in documents.values()}
+    # A page that is taken elsewhere keeps what is below its folder, and nothing else.
+    links = {document.path: document.path.relative_to(out).as_posix()
+             for document in documents.values() if document.path.is_relative_to(out)}
     return Page(perf_report_first.when(bench), perf_report_first.figures(bench, gate, documents),
                 perf_report_first.facts(bench, documents),
                 perf_report_first.warnings(bench, documents), sections, _PLOTS, links)

@@ -177,6 +177,13 @@ class SparsePageTest(unittest.TestCase):
         self.assertIn("T peers.md", words)
         self.assertNotIn("./scripts/bench --peers makes it", words)
 
+    def test_only_files_beside_the_page_are_linked(self):
+        (self.source / "coverage.md").write_text(perf_report_testing.COVERAGE)
+        elsewhere = Reader(written(self.source, self.out)[2])
+        self.assertFalse([link for link in elsewhere.all("href") if link.endswith(".md")])
+        here = Reader(written(self.source, self.source)[2])
+        self.assertIn("coverage.md", here.all("href"))
+
     def test_a_file_may_lack_any_fact(self):
         for name in ("fuzz.md", "claims.md", "coverage.md", "mutants.md", "perf-selftest.md"):
             (self.source / name).write_text(f"# {name}\n\nText.\n")
