@@ -79,7 +79,12 @@ class Bench:
     together: gbench.Results = field(default_factory=gbench.Results)
     rounds: int = 0
     contexts: list = field(default_factory=list)
-    facts: dict = field(default_factory=dict)  # of summary.md: date, command, revision, CPU, ...
+    document: object = None  # the run's own report, summary.md or peers.md
+
+    @property
+    def facts(self):
+        """Of the run's own report: date, command, revision, CPU, ..."""
+        return self.document.facts if self.document else {}
 
     @property
     def note(self):
@@ -141,7 +146,7 @@ def read_bench(directory, suite=""):
         return None
     report = Path(directory) / _REPORTS[suite]
     if report.exists():
-        bench.facts = perf_report_markdown.read(report).facts
+        bench.document = perf_report_markdown.read(report)
     return bench
 
 
@@ -182,11 +187,14 @@ def comparisons(results):
     for name, series in results.series.items():
         if not tables.is_ours(name.impl) or quantiles(series):
             continue
-        metric = metric_of(name, series)
+        metric, found = metric_of(name, series), []
         for other, baseline in results.series.items():
             if ((other.op, other.case, other.threads) == (name.op, name.case, name.threads)
                     and not tables.is_ours(other.impl)):
                 times = _times(series, baseline, metric)
                 if times:
-                    made.append(Comparison(name, other.impl, times))
+                    found.append(Comparison(name, other.impl, times))
+        # The reference leads, what only limits comes last.
+        made += sorted(found, key=lambda one: (one.is_limit,
+                                               not one.baseline.startswith("Reference")))
     return made

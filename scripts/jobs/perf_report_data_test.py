@@ -84,6 +84,13 @@ class ComparisonsTest(unittest.TestCase):
             [entry("BM_A_Core/x", 1), entry("BM_A_Plain/y", 1), entry("BM_B_Plain/x", 1),
              entry("BM_A_Plain/x/threads:2", 1, 2), entry("BM_A_CoreOther/z", 1)])), [])
 
+    def test_the_reference_leads_and_limits_come_last(self):
+        found = perf_report_data.comparisons(results_of([
+            entry(f"BM_A_{impl}/x", 1) for impl in ("Memcpy", "Plain", "Reference", "Core",
+                                                    "Re2", "ReferenceReused")]))
+        self.assertEqual([one.baseline for one in found],
+                         ["Reference", "ReferenceReused", "Plain", "Re2", "Memcpy"])
+
     def test_memcpy_is_a_limit(self):
         self.assertTrue(self.only([entry("BM_A_Core/x", 2), entry("BM_A_Memcpy/x", 1)]).is_limit)
         self.assertFalse(self.only([entry("BM_A_Core/x", 2), entry("BM_A_Plain/x", 1)]).is_limit)

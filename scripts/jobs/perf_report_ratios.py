@@ -89,10 +89,10 @@ def peers(bench, document=None):
     section = Section("peers", "Beside the reference and other libraries", "Peers")
     if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
                     "that do the same, each used as it advises."):
-        section.sources = list(bench.facts.items())
-    elif document:
+        document = bench.document or document  # which says why, where core is not ahead
+    if document:
         section.documents.append(document)
-    else:
+    elif not section.plots:
         section.missing.append(Missing("nothing was measured beside other people's code",
                                        "./scripts/bench --peers"))
     return section
