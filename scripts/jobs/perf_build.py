@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
 
-All revisions are built with the same compiler and flags, in folders whose names are of one length,
-and no path of the machine gets into the programs: equal sources make equal programs, byte for byte.
-The working tree with its changes counts as a revision too: what git would commit of it now.
+What is kept is known by the files that the build reads: a revision that changed documentation alone
+is built already. All revisions are built with the same compiler and flags, in folders whose names
+are of one length, and no path of the machine gets into the programs: equal sources make equal
+programs, byte for byte. The working tree with its changes counts as a revision too: what git would
+commit of it now.
 """
 
 import hashlib
@@ -20,6 +22,7 @@ from jobs.perf_error import PerfError
 PERF = build.ROOT / "build" / "perf"
 COMPILER = "g++"
 FLAGS = "-O2 -g1 -DNDEBUG"  # lines for the annotation of counts; they change no instruction
+_INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
 _KEPT = 12  # built revisions
 # Those that make up the suite; the same folder also holds what perf itself runs.
 _SUFFIX = "_benchmark"
@@ -27,9 +30,10 @@ _SUFFIX = "_benchmark"
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit; of the working tree, one that no branch knows, with changed set."""
+    """A commit; of the working tree, one that no branch knows, with changed set. content tells
+    whether two of them build the same."""
     commit: str
-    tree: str
+    content: str
     label: str  # what the reader calls it
     changed: bool = False
 
@@ -38,10 +42,12 @@ class Revision:
         return self.commit[:12]
 
 
-def _git(*words, env=None):
+def git(*words, env=None, directory=None):
+    """What a git command prints, in the project or another directory. Raises PerfError."""
     try:
-        done = subprocess.run(["git", *words], cwd=build.ROOT, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=True, env=env and dict(os.environ, **env))
+        done = subprocess.run(["git", *words], cwd=directory or build.ROOT, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=True,
+                              env=env and dict(os.environ, **env))
     except FileNotFoundError:
         raise PerfError("git is needed to build revisions") from None
     except subprocess.CalledProcessError as error:
@@ -49,48 +55,51 @@ def _git(*words, env=None):
     return done.stdout.strip()
 
 
-def _of_commit(commit, label):
-    return Revision(commit, _git("rev-parse", f"{commit}^{{tree}}"), label)
+def _of_commit(commit, label, changed=False):
+    # Missing ones say nothing, which is as good an answer.
+    listed = git("ls-tree", commit, "--", *_INPUTS)
+    return Revision(commit, hashlib.sha256(listed.encode()).hexdigest()[:12], label, changed)
 
 
 def resolve(text):
     """The revision that git knows by this name."""
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
     return _of_commit(commit, text if commit.startswith(text) else f"{text} ({commit[:12]})")
 
 
 def working_tree():
     """The files as they are: HEAD where nothing changed, else what a commit of all would be."""
-    head = _of_commit(_git("rev-parse", "HEAD"), "working tree")
+    head = _of_commit(git("rev-parse", "HEAD"), "working tree")
     with tempfile.TemporaryDirectory(prefix="ffgrant-index-") as temporary:
         index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
-        _git("read-tree", "HEAD", env=index)
-        _git("add", "--all", env=index)
-        tree = _git("write-tree", env=index)
-    if tree == head.tree:
+        git("read-tree", "HEAD", env=index)
+        git("add", "--all", env=index)
+        tree = git("write-tree", env=index)
+    if tree == git("rev-parse", "HEAD^{tree}"):
         return head
     # Always the same for the same files, so that the build is found again.
     someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
                for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
-    commit = _git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
-    return Revision(commit, tree, f"working tree on {head.short}", changed=True)
+    commit = git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
+    return _of_commit(commit, f"working tree on {head.short}", changed=True)
 
 
 def default_base():
     """Where HEAD left main."""
     for name in ("main", "origin/main", "master", "origin/master"):
         try:
-            return _of_commit(_git("merge-base", "HEAD", name), f"merge base with {name}")
+            return _of_commit(git("merge-base", "HEAD", name), f"merge base with {name}")
         except PerfError:
             continue
     raise PerfError("no branch main to compare with; say --base REVISION")
 
 
-def _settings(source, compiler, flags):
+def _settings(source, tree, compiler, flags):
     return ("-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={compiler}",
             f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
-            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=.", "-DFFGRANT_BUILD_TESTS=OFF",
-            "-DFFGRANT_BUILD_BENCHMARKS=ON", "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
+            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=. -ffile-prefix-map={tree}=.",
+            "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=ON",
+            "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
 
 
 def _forget_old(directory):
@@ -105,8 +114,9 @@ def _forget_old(directory):
 def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     """Builds the revision's benchmarks, if that was not done before; returns their folder."""
     version = machine.first_line([compiler, "--version"])
-    key = hashlib.sha256(repr(_settings("", compiler, flags) + (version,)).encode()).hexdigest()[:8]
-    name = f"{revision.short}-{key}"
+    settings = repr((version, *_settings("", "", compiler, flags)))
+    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    name = f"{revision.content}-{key}"
     done = PERF / "bin" / name
     if done.is_dir():
         os.utime(done)
@@ -116,11 +126,11 @@ def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     for path in (source, tree):
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-    _git("worktree", "prune")
-    _git("worktree", "add", "--detach", "--force", str(source), revision.commit)
+    git("worktree", "prune")
+    git("worktree", "add", "--detach", "--force", str(source), revision.commit)
     label = f"building {revision.label}"
     build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
-                                     *_settings(source, compiler, flags)])
+                                     *_settings(source, tree, compiler, flags)])
     build.run_step(terminal, label, ["cmake", "--build", str(tree)])
     # Whole or not at all: an interrupt must not leave a build that looks done.
     partial = PERF / "bin" / f"{name}.partial"

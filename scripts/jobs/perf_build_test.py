@@ -1,42 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import io
-import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs import build, perf_build
+from jobs import build, perf_build, perf_fake
 from jobs.perf_error import PerfError
 from jobs.terminal import Terminal
 
 
-class RevisionTest(unittest.TestCase):
+class RevisionTest(perf_fake.RepositoryCase):
     def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.root = Path(temporary.name) / "repository"
-        self.root.mkdir()
+        super().setUp()
         self.built = []
-        for target, name, value in ((build, "ROOT", self.root),
-                                    (perf_build, "PERF", self.root / "build" / "perf"),
-                                    (build, "run_step", self.run_step)):
-            patch = mock.patch.object(target, name, value)
-            patch.start()
-            self.addCleanup(patch.stop)
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("config", "user.name", "x")
-        self.git("config", "user.email", "x@example.org")
-        self.write("file", "one")
+        self.replace(build, "run_step", self.run_step)
+        (self.root / "core").mkdir()
+        self.write("core/file", "one")
         self.write(".gitignore", "/build/")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "one")
         self.first = self.git("rev-parse", "HEAD")
-
-    def git(self, *words):
-        return subprocess.run(["git", *words], cwd=self.root, check=True, text=True,
-                              capture_output=True).stdout.strip()
 
     def write(self, name, text):
         (self.root / name).write_text(text, encoding="utf-8")
@@ -48,7 +32,7 @@ class RevisionTest(unittest.TestCase):
         else:
             tree = Path(command[2])
             (tree / "bench" / "perf").mkdir(parents=True)
-            self.built.append((self.source / "file").read_text(encoding="utf-8"))
+            self.built.append((self.source / "core" / "file").read_text(encoding="utf-8"))
             for name in ("bench/a_benchmark", "bench/perf/reference_kernel"):
                 (tree / name).write_text(self.built[-1], encoding="utf-8")
                 (tree / name).chmod(0o755)
@@ -62,18 +46,18 @@ class RevisionTest(unittest.TestCase):
         self.assertFalse(perf_build.working_tree().changed)
 
     def test_changes_and_new_files_make_a_revision_that_stays_the_same(self):
-        self.write("file", "two")
+        self.write("core/file", "two")
         one = perf_build.working_tree()
         self.assertTrue(one.changed)
         self.assertEqual(perf_build.working_tree(), one)
         self.write("new", "x")
-        self.assertNotEqual(perf_build.working_tree().tree, one.tree)
+        self.assertNotEqual(perf_build.working_tree().commit, one.commit)
         # The repository is as it was: nothing staged, no branch moved.
         self.assertEqual(self.git("diff", "--cached", "--name-only"), "")
         self.assertEqual(self.git("rev-parse", "HEAD"), self.first)
 
     def test_builds_in_a_worktree_of_its_own_and_once(self):
-        self.write("file", "two")
+        self.write("core/file", "two")
         old, new = perf_build.resolve("HEAD"), perf_build.working_tree()
         folders = [self.directory(revision) for revision in (old, new, old, new)]
         self.assertEqual(self.built, ["one", "two"])
@@ -82,7 +66,15 @@ class RevisionTest(unittest.TestCase):
         self.assertEqual(list(perf_build.suites(folders[1])), ["a"])
         self.assertEqual((folders[1] / "reference_kernel").read_text(encoding="utf-8"), "two")
         self.assertEqual(
-            (perf_build.source_of(folders[0]) / "file").read_text(encoding="utf-8"), "one")
+            (perf_build.source_of(folders[0]) / "core" / "file").read_text(encoding="utf-8"), "one")
+
+    def test_what_the_build_does_not_read_needs_no_new_one(self):
+        first = self.directory(perf_build.working_tree())
+        self.write("README.md", "new")
+        documented = perf_build.working_tree()
+        self.assertNotEqual(documented.commit, self.first)
+        self.assertEqual(self.directory(documented), first)
+        self.assertEqual(self.built, ["one"])
 
     def test_a_build_that_failed_is_none(self):
         with mock.patch.object(build, "run_step", side_effect=build.BuildError("x")):
@@ -99,7 +91,7 @@ class RevisionTest(unittest.TestCase):
 
     def test_the_base_is_where_head_left_main(self):
         self.git("checkout", "--quiet", "-b", "topic")
-        self.write("file", "two")
+        self.write("core/file", "two")
         self.git("commit", "--quiet", "--all", "--message", "two")
         self.assertEqual(perf_build.default_base().commit, self.first)
         self.git("branch", "--move", "main", "other")

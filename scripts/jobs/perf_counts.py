@@ -8,6 +8,7 @@ two compilations of one source differ in them by more than they differ in time.
 import argparse
 import contextlib
 import datetime
+import functools
 import json
 import os
 import shlex
@@ -137,32 +138,37 @@ def compare(runner, pairs):
     return comparisons, errors
 
 
-def _source_line(root, file, number, cache={}):
+@functools.lru_cache(maxsize=None)
+def _source(path):
+    """The lines of a file; none where it is not at hand."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _source_line(root, file, number):
     """The text of a source line, None where the source is not at hand."""
-    path = (root / file) if root else Path(file)
-    if path not in cache:
-        try:
-            cache[path] = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            cache[path] = None
-    lines = cache[path]
-    return lines[number - 1].strip() if lines and 0 < number <= len(lines) else None
+    lines = _source((root / file) if root else Path(file))
+    return lines[number - 1].strip() if 0 < number <= len(lines) else None
 
 
 def annotate(comparison, roots=(None, None)):
     """Lines of text: which functions and lines of source execute more or less than before.
 
     roots: folders that relative names of sources start from. A line is known by its text where the
-    source is at hand, so that one which only moved does not show.
+    source is at hand, so that one which only moved does not show; a file by the end of its name,
+    for the two were not built in one folder.
     """
     functions, lines = {}, {}
     iterations = comparison.base.iterations
     for sign, counts, root in ((-1, comparison.base, roots[0]), (1, comparison.head, roots[1])):
         for (file, function, number), cost in perf_callgrind.read_lines(counts.file).items():
+            text = _source_line(root, file, number)
+            file = "/".join(Path(file).parts[-2:])
             functions[file, function] = functions.get((file, function), 0) + sign * cost
             if not number:  # built without lines
                 continue
-            text = _source_line(root, file, number)
             key = (file, function, text or f"line {number}")
             lines[key] = lines.get(key, 0) + sign * cost
 

@@ -14,21 +14,24 @@ from jobs import (perf, perf_build, perf_decide, perf_machine, perf_pairs, perf_
 from jobs.perf_error import PerfError
 from jobs.terminal import Terminal, duration
 
-# What this project makes fast; its baselines are there to be compared with.
-OURS = "_(Core|Ledger)[A-Za-z]*(/|$)"
+# What this project makes fast; its baselines are there to be compared with. Of the ledger, one
+# thread on few executions: a million are set up for seconds before each repetition.
+OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/threads:1$"
 BUDGET = 600
 
 
 def add_effort(parser):
     """The options that say how much is measured."""
     parser.add_argument("--filter", metavar="RE", default=None,
-                        help="only benchmarks whose names match (default with revisions: "
-                             f"{OURS}, what is not a baseline; with programs: all)")
+                        help="only benchmarks whose names match (default with programs: all; with "
+                             "revisions: core, and the ledger with few executions and one thread)")
     parser.add_argument("--budget", type=float, default=BUDGET, metavar="SECONDS",
                         help="measure no longer than this, builds aside (%(default)s)")
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
+    parser.add_argument("--repetitions", type=int, metavar="N",
+                        default=perf_samples.Effort.repetitions,
                         help="in each process, of which the least counts (%(default)s)")
-    parser.add_argument("--min-time", type=float, default=0.01, metavar="SECONDS",
+    parser.add_argument("--min-time", type=float, metavar="SECONDS",
+                        default=perf_samples.Effort.min_time,
                         help="of a repetition (%(default)s)")
     parser.add_argument("--seed", type=int, help="of the order in which programs run")
 
@@ -54,8 +57,7 @@ def _parser():
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result there too")
     parser.add_argument("--markdown", metavar="FILE", type=Path)
     parser.add_argument("--raw", metavar="DIR", type=Path,
-                        help="keep Google Benchmark's JSON of every process (removes what is "
-                             "in DIR)")
+                        help="keep Google Benchmark's JSON of every process in this empty folder")
     return parser
 
 
@@ -77,20 +79,22 @@ def suites_of(folders):
     found = [perf_build.suites(folder) for folder in folders]
     suites = []
     for name in found[0].keys() & found[1].keys():
-        programs = [perf_samples.Program(paths[name], (), perf_pairs.environment_of(
-            paths[name].name)) for paths in found]
+        environment = perf_pairs.environment_of([paths[name] for paths in found])
+        programs = [perf_samples.Program(paths[name], (), environment) for paths in found]
         suites.append(perf_pairs.Suite(name, arms_of(*programs)))
     if not suites:
         raise PerfError("the revisions have no benchmark program in common")
     return sorted(suites, key=lambda suite: suite.name)
 
 
-def forecast(live, looks):
+def forecast(live, looks, clock):
     """What the run will take."""
     seconds = live.round_seconds(list(live.names))
+    affordable = max(0, int(clock.left() / seconds))
+    limit = f"; the budget allows {affordable} pairs" if affordable < looks[-1] else ""
     return (f"{len(live.names)} benchmarks, {duration(seconds)} a pair with its A/A: "
             f"{duration(seconds * looks[0])} if all is clear, {duration(seconds * looks[-1])} "
-            "if nothing is")
+            f"if nothing is{limit}")
 
 
 def measure(terminal, suites, filter_text, arguments, rules=perf_decide.Rules()):
@@ -98,7 +102,7 @@ def measure(terminal, suites, filter_text, arguments, rules=perf_decide.Rules())
     clock = perf_pairs.Clock(arguments.budget)
     with perf_pairs.Live(terminal, suites, filter_text, effort_of(arguments), clock,
                          arguments.seed, getattr(arguments, "raw", None)) as live:
-        terminal.line(forecast(live, rules.looks))
+        terminal.line(forecast(live, rules.looks, clock))
         results = perf_decide.decide(
             list(live.names), live.take, rules,
             lambda names: live.fresh(f"confirming {len(names)}"))
@@ -143,7 +147,7 @@ def choose(terminal, arguments, parser):
     revisions = _revisions(arguments)
     base, head = (revision.label for revision in revisions)
     filter_text = OURS if arguments.filter is None else arguments.filter
-    if revisions[0].tree == revisions[1].tree:
+    if revisions[0].content == revisions[1].content:
         terminal.line(f"{base} and {head} are the same files: nothing to compare")
         return Chosen([], base, head, filter_text, "", "")
     folders = [perf_build.directory_of(terminal, revision) for revision in revisions]

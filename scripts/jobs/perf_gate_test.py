@@ -43,7 +43,7 @@ class GateTest(unittest.TestCase):
                                    "--markdown", str(markdown))
         self.assertEqual(status, 1)
         self.assertIn("2 regressed", output)
-        self.assertRegex(output, r"BM_A +10 ns +10.6 ns +\+6.0%")
+        self.assertRegex(output, r"BM_A +10 ns +\+6.0% +\+6.0% to \+6.0% +10\+10  REGRESSED")
         document = json.loads(json_file.read_text(encoding="utf-8"))
         self.assertEqual((document["format"], document["verdict"]), (1, "regressed"))
         self.assertEqual([entry["name"] for entry in document["benchmarks"]], ["BM_A", "BM_B/1"])
@@ -73,6 +73,7 @@ class GateTest(unittest.TestCase):
         status, output = self.gate(self.head(10.6), "--budget", "0.0001")
         self.assertEqual(status, 3)
         self.assertIn("nothing measured", output)
+        self.assertRegex(output, "the budget allows 0 pairs")
 
     def test_filters_and_names_what_it_does_not_compare(self):
         status, output = self.gate(self.head(10.0, names=("BM_A", "BM_C")))

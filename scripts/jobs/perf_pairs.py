@@ -113,8 +113,9 @@ class Live:
             self._directory = Path(self._temporary.name)
             self._copies = Copies(self._suites, self._directory)
             if self._raw:
-                shutil.rmtree(self._raw, ignore_errors=True)
-                self._raw.mkdir(parents=True)
+                self._raw.mkdir(parents=True, exist_ok=True)
+                if any(self._raw.iterdir()):
+                    raise PerfError(f"{self._raw} is not empty")
             self._prepare()
         except BaseException:
             self._temporary.cleanup()
@@ -230,7 +231,14 @@ class Live:
 SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
 
 
-def environment_of(name):
-    """What a benchmark of this project gets in its environment besides what all get."""
+def environment_of(paths):
+    """What programs of this project, of which there is one of each arm, get in their environment.
+
+    They skip the check only if all know how to: one that checks itself before it measures leaves
+    its memory in another state, and is faster or slower by percents for it.
+    """
     from jobs import bench  # not at the top: bench imports what this does not need
-    return dict(bench.ENVIRONMENT.get(name, {}), **{SKIP_CHECK: "1"})
+    environment = dict(bench.ENVIRONMENT.get(paths[0].name, {}))
+    if all(SKIP_CHECK.encode() in path.read_bytes() for path in paths):
+        environment[SKIP_CHECK] = "1"
+    return environment

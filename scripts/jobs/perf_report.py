@@ -6,179 +6,32 @@ import os
 import re
 from pathlib import Path
 
-from jobs import (build, gbench, perf_report_data, perf_report_evidence, perf_report_gate,
-                  perf_report_history, perf_report_page, perf_report_sections)
-from jobs.perf_report_page import Figure, Page
-from jobs.perf_report_sections import interval, three_digits, times
-from jobs.tables import rate
+from jobs import (build, perf_report_data, perf_report_evidence, perf_report_first,
+                  perf_report_gate, perf_report_history, perf_report_page, perf_report_ratios,
+                  perf_report_sections, perf_report_selftest, perf_report_server)
+from jobs.perf_report_page import Page
 from jobs.terminal import Terminal
 
 RESULTS = build.ROOT / "results"
 _PAGE = "report.html"
 _PLOTS = "plots"
-_OURS = re.compile(r"(?:claims|latency|ratios|gate|history|mutants|coverage)(?:-[\w-]+)?\.png")
-_USAGE = """usage: scripts/perf report [--from DIR] [--out DIR]
-
-Writes report.html, which needs no other file and no network, and its plots as
-plots/*.png, from what is there: Google Benchmark's JSON and that of the gate
-(*.json in DIR/latest and DIR), DIR/history, mutants.md, coverage.md and other
-results. What is missing is named with the command that makes it.
-
-  --from DIR  folder to read (results)
-  --out DIR   folder to write to (results)
-
-Exit status: 0 written; 2 wrong usage, or a file that can't be read.
-"""
+_OURS = re.compile(
+    r"(?:claims|latency|server|ratios|gate|selftest|history|mutants|coverage)(?:-[\w-]+)?\.png")
 
 
 def _arguments(argv):
-    parser = argparse.ArgumentParser(prog="scripts/perf report", usage=_USAGE[len("usage: "):],
-                                     add_help=False)
-    parser.add_argument("-h", "--help", action="store_true")
-    parser.add_argument("--from", dest="source", type=Path, default=RESULTS)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser = argparse.ArgumentParser(
+        prog="scripts/perf report",
+        description="Writes report.html, which needs no other file and no network, and its plots "
+                    "as plots/*.png, from what is there: JSON of Google Benchmark, of the gate and "
+                    "of counts (*.json in DIR/latest and DIR), DIR/history, and the tables of "
+                    "DIR/*.md. What is missing is named with the command that makes it.",
+        epilog="Exit status: 0 written; 2 wrong usage, or a file that can't be read.")
+    parser.add_argument("--from", dest="source", metavar="DIR", type=Path, default=RESULTS,
+                        help="folder to read (results)")
+    parser.add_argument("--out", metavar="DIR", type=Path, default=RESULTS,
+                        help="folder to write to (results)")
     return parser.parse_args(argv)
-
-
-def _find(bench, op, case, impl):
-    name = gbench.Name(op, impl, case, 1)
-    return name, bench.together.series.get(name)
-
-
-def _missing(what, command, link):
-    return Figure(what, "not measured", "", f"{command} measures it", link, missing=True)
-
-
-def _claims_figure(bench):
-    what = "Claims a second, issue + claim, one thread, 1,000 live"
-    _, series = _find(bench, "ClaimPairs", "live:1000", "Ledger") if bench else (None, None)
-    found = series and perf_report_data.series_estimate(series, "items_per_second")
-    if not found:
-        return _missing(what, "./scripts/bench", "claims")
-    value, _, unit = rate(found.value).partition(" ")
-    return Figure(what, value, f"{unit}/s".strip(), _sure(found, rate), "claims")
-
-
-def _sure(found, shown=three_digits):
-    if found.count < 2:
-        return "one round: no interval"
-    return (f"{interval(found, shown)} ({100 * found.confidence:.0f} % interval, "
-            f"{found.count} rounds)")
-
-
-def _parse_figure(bench):
-    what = "To parse a grant, canonical JSON"
-    name, series = _find(bench, "ParseGrant", "canonical", "Core") if bench else (None, None)
-    if series is None:
-        return _missing(what, "./scripts/bench", "ratios")
-    found = perf_report_data.series_estimate(series, "ns")
-    best = min((one for one in perf_report_data.comparisons(bench.together)
-                if one.name == name and not one.is_limit), default=None,
-               key=lambda one: one.times.value)
-    text = _sure(found)
-    if best:
-        text += (f"; {times(best.times.value)} as fast as "
-                 f"{perf_report_sections.tables.label(best.baseline)}")
-        text += f" ({interval(best.times)})" if best.times.count > 1 else ""
-    return Figure(what, three_digits(found.value), "ns", text, "ratios",
-                  None if best is None else {"ahead": True, "behind": False}.get(best.verdict))
-
-
-def _mutants_figure(document):
-    what = "Mutants of core killed in 10 s of fuzzing"
-    counts = perf_report_evidence.mutant_counts(document)
-    if not counts:
-        return _missing(what, "./scripts/mutants", "mutants")
-    killable = sum(counts.values()) - counts["equivalent"]
-    found = perf_report_evidence.share_estimate(counts["killed in 10 s"], killable)
-    return Figure(what, f"{found.value:.1f}", "%",
-                  f"{found.low:.1f} – {found.high:.1f} % (95 % interval), {counts['survived']} of "
-                  f"{killable} survived", "mutants")
-
-
-def _gate_figure(document):
-    if not document or not document["benchmarks"]:
-        return None
-    entries = document["benchmarks"]
-    counts = perf_report_gate.counts(entries)
-    slower = counts.get("regressed", 0)
-    margin = max(100 * ((entry["margin"] or 1) - 1) for entry in entries)
-    unsure = counts.get("inconclusive", 0) + counts.get("invalid", 0)
-    return Figure(f"Benchmarks slower than {document.get('base')}", f"{slower}",
-                  f"of {len(entries)}",
-                  f"{unsure or 'none'} undecided; margins up to {margin:.1f} %, "
-                  f"{min(entry['pairs'] for entry in entries)} to "
-                  f"{max(entry['pairs'] for entry in entries)} process pairs", "gate",
-                  False if slower else None if unsure else True)
-
-
-def _coverage_figure(document):
-    what = "Coverage of core by tests and corpora"
-    both = {kind: percent for kind, run, percent, _ in
-            perf_report_evidence.coverage_totals(document) if run == "both"}
-    if not both:
-        return _missing(what, "./scripts/coverage", "coverage")
-    kind = min(both, key=both.get)
-    return Figure(what, f"{both[kind]:g}", "%", "the least of " + ", ".join(
-        f"{kind} {percent:g} %" for kind, percent in both.items()) + "; counted, not sampled",
-        "coverage")
-
-
-def _when(bench):
-    """When and on what the benchmarks ran, in a line."""
-    if not bench:
-        return ""
-    facts = bench.facts
-    return "".join((f"Benchmarks: {bench.date}", f" on {facts['CPU']}" if "CPU" in facts else "",
-                    f", revision {facts['revision']}" if "revision" in facts else "",
-                    f", by {facts['command']}" if "command" in facts else ""))
-
-
-def _facts(bench, documents):
-    """What stands first about machine, dates, revisions and commands."""
-    facts = dict(bench.facts) if bench else {}
-    revision = facts.get("revision")
-    rows = [("machine", [facts["CPU"]] if "CPU" in facts else [])]
-    rows[0][1].extend(filter(None, (facts.get("system"),)))
-    if not rows[0][1]:
-        rows = []
-    measured = [f"benchmarks: {bench.date}" + (f", revision {revision}" if revision else "")] \
-        if bench else []
-    for name, document in documents.items():
-        when = document.facts.get("date")
-        if when and not (bench and name == "bench.md"):
-            of = document.facts.get("revision")
-            measured.append(f"{name}: {when}" + (f", revision {of}" if of else ""))
-    if measured:
-        rows.append(("measured", measured))
-    commands = ([facts["command"]] if "command" in facts else []) + [
-        document.facts["command"] for name, document in documents.items()
-        if "command" in document.facts and not (bench and name == "bench.md")]
-    commands.append("`./scripts/perf report` (this page)")
-    rows.append(("commands", list(dict.fromkeys(commands))))
-    if "compiler" in facts:
-        rows.append(("compiler", [f"{facts['compiler']}, {facts.get('flags', '')}".rstrip(", ")]))
-    return rows
-
-
-def _warnings(bench):
-    """What a reader has to know before any figure."""
-    if not bench:
-        return []
-    found = []
-    if bench.rounds < 5:
-        found.append(f"The benchmarks ran {bench.rounds} round{'s' if bench.rounds > 1 else ''}: "
-                     "too few for an interval that says much. `./scripts/bench` runs five.")
-    loads = [context["load_avg"][0] for context in bench.contexts if context.get("load_avg")]
-    cores = max((context.get("num_cpus", 0) for context in bench.contexts), default=0)
-    if loads and cores and max(loads) > cores:
-        found.append(f"The machine was busy with other work: load up to {max(loads):.1f} on "
-                     f"{cores} cores when a run began. Times are too long and intervals wide; "
-                     "ratios suffer less.")
-    if "uncommitted" in bench.facts.get("revision", ""):
-        found.append("The benchmarks ran with changes that are in no commit.")
-    found += [f"A benchmark failed: {text}" for text in bench.together.errors]
-    return found
 
 
 def _method(bench):
@@ -201,16 +54,25 @@ def gather(source, out):
     """The Page of a folder of results."""
     latest = source / "latest"
     bench = perf_report_data.read_bench(latest) or perf_report_data.read_bench(source)
-    gate = perf_report_gate.read_gate(latest, source)
+    peers = (perf_report_data.read_bench(latest, "peers")
+             or perf_report_data.read_bench(source, "peers"))
+    gate = perf_report_gate.read_answer("time", latest, source)
+    counts = perf_report_gate.read_answer("counts", latest, source)
     documents = perf_report_evidence.read_documents(source)
     lines = perf_report_history.read_lines(source / "history")
-    shown = {"coverage.md", "mutants.md"} | ({"bench.md"} if bench else set())
+    shown = {"claims.md", "coverage.md", "mutants.md", "peers.md", "perf-selftest.md",
+             *(["bench.md"] if bench else [])}
     sections = [
         perf_report_sections.goals(bench),
         perf_report_sections.claims(bench),
         perf_report_sections.latency(bench),
-        perf_report_sections.ratios(bench),
+        perf_report_server.server(perf_report_server.read_runs(latest, source),
+                                  documents.get("claims.md")),
+        perf_report_ratios.ratios(bench),
+        perf_report_ratios.peers(peers, documents.get("peers.md")),
         perf_report_gate.gate(gate),
+        perf_report_gate.instructions(counts),
+        perf_report_selftest.selftest(documents.get("perf-selftest.md")),
         perf_report_history.history(lines),
         perf_report_evidence.mutants(documents.get("mutants.md")),
         perf_report_evidence.coverage(documents.get("coverage.md")),
@@ -218,13 +80,12 @@ def gather(source, out):
         perf_report_sections.every_benchmark(bench),
         _method(bench),
     ]
-    figures = [_claims_figure(bench), _parse_figure(bench),
-               _gate_figure(gate) or _coverage_figure(documents.get("coverage.md")),
-               _mutants_figure(documents.get("mutants.md"))]
-    links = {document.path: perf_report_page.relative(document.path, out)
-             for document in documents.values()}
-    return Page(_when(bench), figures, _facts(bench, documents), _warnings(bench), sections,
-                _PLOTS, links)
+    # A page that is taken elsewhere keeps what is below its folder, and nothing else.
+    links = {document.path: document.path.relative_to(out).as_posix()
+             for document in documents.values() if document.path.is_relative_to(out)}
+    return Page(perf_report_first.when(bench), perf_report_first.figures(bench, gate, documents),
+                perf_report_first.facts(bench, documents),
+                perf_report_first.warnings(bench, documents), sections, _PLOTS, links)
 
 
 def write(page, out):
@@ -243,9 +104,6 @@ def write(page, out):
 
 def main(argv):
     arguments = _arguments(argv)
-    if arguments.help:
-        print(_USAGE, end="")
-        return 0
     source, out = arguments.source.resolve(), arguments.out.resolve()
     if not source.is_dir():
         raise perf_report_data.ReportError(f"--from {arguments.source}: no such folder")

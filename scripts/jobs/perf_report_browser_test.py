@@ -225,7 +225,7 @@ class BrowserTest(unittest.TestCase):
               .filter((row) => row.checkVisibility()).map((row) => row.textContent);""")
         self.assertEqual(len(shown), 3)
         self.assertTrue(all("grant, canonical" in text for text in shown))
-        count = self.driver.find_element("css selector", ".filter output").text
+        count = self.driver.find_element("css selector", "#filter-benchmarks ~ output").text
         self.assertEqual(count, "3 of 17")
 
     def test_without_scripts_nothing_is_lost(self):

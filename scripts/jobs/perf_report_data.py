@@ -79,7 +79,12 @@ class Bench:
     together: gbench.Results = field(default_factory=gbench.Results)
     rounds: int = 0
     contexts: list = field(default_factory=list)
-    facts: dict = field(default_factory=dict)  # of summary.md: date, command, revision, CPU, ...
+    document: object = None  # the run's own report, summary.md or peers.md
+
+    @property
+    def facts(self):
+        """Of the run's own report: date, command, revision, CPU, ..."""
+        return self.document.facts if self.document else {}
 
     @property
     def note(self):
@@ -110,11 +115,22 @@ def is_benchmark(document):
             and isinstance(document.get("benchmarks"), list))
 
 
-def read_bench(directory):
-    """The run whose files are in a directory; None if there is none."""
+def _suite_of(document):
+    """peers for build/bench/bench/peers/x_benchmark, else nothing: programs of the two runs may
+    have benchmarks of one name, which are not to be mixed."""
+    folder = Path(document["context"].get("executable", "")).parent.name
+    return folder if folder in _REPORTS else ""
+
+
+# What scripts/bench writes beside its JSON, by suite.
+_REPORTS = {"": "summary.md", "peers": "peers.md"}
+
+
+def read_bench(directory, suite=""):
+    """The run of a suite, "" or "peers", whose files are in a directory; None if there is none."""
     bench = Bench()
     for path, document in read_documents(directory):
-        if not is_benchmark(document):
+        if not is_benchmark(document) or _suite_of(document) != suite:
             continue
         match = _FILE.fullmatch(path.name)
         number = int(match["round"] or 1)
@@ -128,9 +144,9 @@ def read_bench(directory):
             raise ReportError(f"{path}: a benchmark is not as expected: {error!r}") from None
     if not bench.contexts:
         return None
-    summary = Path(directory) / "summary.md"
-    if summary.exists():
-        bench.facts = perf_report_markdown.read(summary).facts
+    report = Path(directory) / _REPORTS[suite]
+    if report.exists():
+        bench.document = perf_report_markdown.read(report)
     return bench
 
 
@@ -171,11 +187,14 @@ def comparisons(results):
     for name, series in results.series.items():
         if not tables.is_ours(name.impl) or quantiles(series):
             continue
-        metric = metric_of(name, series)
+        metric, found = metric_of(name, series), []
         for other, baseline in results.series.items():
             if ((other.op, other.case, other.threads) == (name.op, name.case, name.threads)
                     and not tables.is_ours(other.impl)):
                 times = _times(series, baseline, metric)
                 if times:
-                    made.append(Comparison(name, other.impl, times))
+                    found.append(Comparison(name, other.impl, times))
+        # The reference leads, what only limits comes last.
+        made += sorted(found, key=lambda one: (one.is_limit,
+                                               not one.baseline.startswith("Reference")))
     return made

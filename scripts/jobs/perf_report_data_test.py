@@ -84,6 +84,13 @@ class ComparisonsTest(unittest.TestCase):
             [entry("BM_A_Core/x", 1), entry("BM_A_Plain/y", 1), entry("BM_B_Plain/x", 1),
              entry("BM_A_Plain/x/threads:2", 1, 2), entry("BM_A_CoreOther/z", 1)])), [])
 
+    def test_the_reference_leads_and_limits_come_last(self):
+        found = perf_report_data.comparisons(results_of([
+            entry(f"BM_A_{impl}/x", 1) for impl in ("Memcpy", "Plain", "Reference", "Core",
+                                                    "Re2", "ReferenceReused")]))
+        self.assertEqual([one.baseline for one in found],
+                         ["Reference", "ReferenceReused", "Plain", "Re2", "Memcpy"])
+
     def test_memcpy_is_a_limit(self):
         self.assertTrue(self.only([entry("BM_A_Core/x", 2), entry("BM_A_Memcpy/x", 1)]).is_limit)
         self.assertFalse(self.only([entry("BM_A_Core/x", 2), entry("BM_A_Plain/x", 1)]).is_limit)
@@ -124,6 +131,19 @@ class ReadBenchTest(unittest.TestCase):
         self.assertIsNone(perf_report_data.read_bench(self.folder))
         (self.folder / "a.json").write_text(json.dumps(document(entry("BM_A_Core/x", 1))))
         self.assertEqual(list(perf_report_data.read_bench(self.folder).subjects), ["a"])
+
+    def test_suites_are_not_mixed(self):
+        for name, executable, ns in (("grant", "./build/bench/bench/grant_benchmark", 1),
+                                     ("peers", "./build/bench/bench/peers/grant_benchmark", 2),
+                                     ("any", "/usr/bin/any", 3)):
+            made = document(entry(f"BM_{name}_Core/x", ns), entry("BM_A_Core/x", ns))
+            made["context"]["executable"] = executable
+            (self.folder / f"{name}.json").write_text(json.dumps(made))
+        (self.folder / "peers.md").write_text("# Peers\n\n- date: today\n")
+        self.assertEqual(set(perf_report_data.read_bench(self.folder).subjects), {"any", "grant"})
+        peers = perf_report_data.read_bench(self.folder, "peers")
+        self.assertEqual((set(peers.subjects), peers.date), ({"peers"}, "today"))
+        self.assertEqual(peers.together.find("A", "Core", "x").stat("ns").median, 2)
 
     def test_a_broken_file_is_named(self):
         (self.folder / "a.json").write_text('{"context": {')

@@ -18,10 +18,6 @@ _COVERAGE = (("lines", "lines"), ("branches", "sides of branches"),
 # Commands that make the files that are shown as they are.
 COMMANDS = {
     "bench.md": ("the last recorded run of the benchmarks", "./scripts/bench"),
-    "peers.md": ("ratios to the reference implementation and other libraries",
-                 "./scripts/bench --peers"),
-    "claims.md": ("claims per second on a real server", "./scripts/bench --backend valkey"),
-    "perf-selftest.md": ("how often the gate is wrong", "./scripts/perf selftest"),
     "fuzz.md": ("how long the fuzz targets ran, and what they found",
                 "./scripts/fuzz --all --markdown results/fuzz.md"),
     "coverage.md": ("coverage of core", "./scripts/coverage"),
@@ -36,7 +32,7 @@ def read_documents(directory):
 
 def note(document):
     """When and of what, in a line."""
-    return ", ".join(filter(None, (document.facts.get(what) for what in ("date", "revision"))))
+    return ", ".join(filter(None, (document.date, document.facts.get("revision"))))
 
 
 def _number(cell):

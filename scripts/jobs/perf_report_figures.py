@@ -3,6 +3,7 @@
 it the report's style (perf_report_svg.draw)."""
 
 import math
+import statistics
 from dataclasses import dataclass, replace
 
 from matplotlib import ticker
@@ -150,6 +151,15 @@ def differences(rows, label, margins):
     return figure
 
 
+def found(rows, label):
+    """Percent from 0 to 100 with intervals."""
+    figure, axes = _rows_figure(rows, label)
+    _plot_rows(axes, rows)
+    axes.set_xlim(-2, 102)
+    axes.set_xticks((0, 50, 100), ("0 %", "50 %", "100 %"))
+    return figure
+
+
 def _title_above(axes, label, distance=8):
     """What the vertical axis shows, level, so that nobody has to turn their head."""
     axes.annotate(label, (0, 1), (2 - _LEFT, distance), xycoords="axes fraction",
@@ -193,7 +203,7 @@ def quantiles(lines, label):
 
 def history(points, changes, label):
     """One benchmark over time: points of (date, Estimate), oldest first; changes: (index of the
-    first point after it, percent)."""
+    first point after it, text)."""
     height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - 8) / WIDTH, 96 / height))
@@ -205,12 +215,12 @@ def history(points, changes, label):
                   yerr=[[found.value - found.low for _, found in points],
                         [found.high - found.value for _, found in points]])
     for first, last in zip(bounds, bounds[1:]):
-        level = sorted(values[first:last])[(last - first) // 2]
+        level = statistics.fmean(values[first:last])
         axes.hlines(level, first - 0.5, last - 0.5, color=COLOURS["ink"], linewidth=1)
     axes.margins(x=0.02, y=0.12)
-    for index, percent in changes:
+    for index, text in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))
-        axes.annotate(f"{percent:+.1f} %", (index - 0.5, 1), (3, 2), textcoords="offset points",
+        axes.annotate(text, (index - 0.5, 1), (3, 2), textcoords="offset points",
                       xycoords=axes.get_xaxis_transform(), color=COLOURS["purple"],
                       weight="bold", va="bottom", ha="center")
     axes.grid(axis="y")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's last answer as the report shows it: from the JSON of `perf gate --json`."""
+"""The gate's last answers as the report shows them: times from `perf gate --json`, instructions
+from `perf counts --json`."""
 
 import math
 import re
@@ -12,7 +13,13 @@ from jobs.perf_report_sections import (Missing, Plot, Section, Table, case_label
                                        operation_label, subject_title, three_digits)
 from jobs.perf_report_svg import Caption, draw
 
-_COMMAND = "./scripts/perf gate --json results/latest/gate.json"
+_GATE = "./scripts/perf gate --json results/latest/gate.json"
+_COUNTS = "./scripts/perf counts --json results/latest/counts.json"
+_FIELDS = {
+    "time": {"name", "verdict", "ratio", "low", "high", "margin", "pairs", "base_ns", "head_ns",
+             "same"},
+    "counts": {"name", "verdict", "Ir", "Dr", "Dw"},
+}
 # Worst first, with the mark in the figure and the class of a table's cell.
 _VERDICTS = {"regressed": ("behind", "bad"), "invalid": ("limit", "bad"),
              "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
@@ -20,35 +27,30 @@ _VERDICTS = {"regressed": ("behind", "bad"), "invalid": ("limit", "bad"),
 _MOST_ROWS = 70
 
 
-def is_gate(document):
-    """Whether a parsed JSON file is an answer of the gate about time."""
-    return (isinstance(document, dict) and document.get("lane") == "time"
-            and isinstance(document.get("benchmarks"), list))
-
-
-def read_gate(*folders):
-    """The gate's newest answer in some folders; None if there is none."""
+def read_answer(lane, *folders):
+    """The newest answer of a lane, "time" or "counts", in some folders; None if there is none."""
     found = [(path, document) for folder in folders
-             for path, document in perf_report_data.read_documents(folder) if is_gate(document)]
+             for path, document in perf_report_data.read_documents(folder)
+             if isinstance(document, dict) and document.get("lane") == lane
+             and isinstance(document.get("benchmarks"), list)]
     newest = max(found, key=lambda one: str(one[1].get("date")), default=None)
     if newest is None:
         return None
     path, document = newest
     for one in document["benchmarks"]:
-        lacking = {"name", "verdict", "ratio", "low", "high", "margin", "pairs", "base_ns",
-                   "head_ns", "same"} - set(one)
+        lacking = _FIELDS[lane] - set(one)
         if lacking or one["verdict"] not in _VERDICTS:
             raise ReportError(f"{path}: {one.get('name')}: lacks {', '.join(sorted(lacking))}"
                               if lacking else f"{path}: verdict {one['verdict']!r} is unknown")
     return document
 
 
-def percent(ratio):
+def percent(ratio, digits=1):
     """How far a ratio is from 1; None is open."""
     if ratio is None:
         return "open"
-    text = f"{100 * (ratio - 1):+.1f}"
-    return "0.0 %" if text in ("+0.0", "-0.0") else f"{text} %".replace("-", "−")
+    text = f"{100 * (ratio - 1):+.{digits}f}"
+    return f"{0:.{digits}f} %" if not float(text) else f"{text} %".replace("-", "−")
 
 
 def _estimate(entry):
@@ -107,9 +109,13 @@ def _said(entries):
     return ", ".join(f"{count} {verdict}" for verdict, count in counts(entries).items())
 
 
-def _plot(suite, part, entries, caption):
+def _worst_first(entries, badness):
     order = list(_VERDICTS)
-    worst = sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -entry["ratio"]))
+    return sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -badness(entry)))
+
+
+def _plot(suite, part, entries, caption):
+    worst = _worst_first(entries, lambda entry: entry["ratio"])
     text = _said(entries)
     if worst[0]["verdict"] == "regressed":
         text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
@@ -124,7 +130,7 @@ def _plot(suite, part, entries, caption):
 def gate(document):
     section = Section("gate", "Slower than before?", "Gate")
     if not document or not document["benchmarks"]:
-        section.missing.append(Missing("no answer of the gate is recorded", _COMMAND))
+        section.missing.append(Missing("no answer of the gate is recorded", _GATE))
         return section
     entries = document["benchmarks"]
     section.lead = [
@@ -147,4 +153,37 @@ def gate(document):
                 _plot(suite, start // _MOST_ROWS, members[start:start + _MOST_ROWS], caption))
     section.sources = [(what, str(document[what])) for what in
                        ("date", "command", "conditions", "seconds") if what in document]
+    return section
+
+
+def _ratio_of(event):
+    """head / base of counts; without a base all is more."""
+    return event["head"] / event["base"] if event["base"] else (2.0 if event["head"] else 1.0)
+
+
+def instructions(document):
+    """Counts of instructions, which are exact: a table says all."""
+    section = Section("counts", "More instructions than before?", "Instructions")
+    if not document or not document["benchmarks"]:
+        section.missing.append(Missing("no instructions were counted", _COUNTS))
+        return section
+    entries = document["benchmarks"]
+    section.lead = [
+        f"Head is {document.get('head')}, base is {document.get('base')}: {_said(entries)}.",
+        "Instructions of the measured loop under callgrind: exact, also on a busy machine, and "
+        "blind to what instructions wait for. A change of more than 0.5 % counts as one; reads and "
+        "writes of memory stand beside it and are not judged."]
+    rows = []
+    for entry in _worst_first(entries, lambda entry: _ratio_of(entry["Ir"])):
+        events = [entry[event] for event in ("Ir", "Dr", "Dw")]
+        rows.append([entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
+                     *(percent(_ratio_of(event), 2) for event in events),
+                     f"{events[0]['base']:,.0f}", f"{events[0]['head']:,.0f}"])
+    section.tables.append(Table(f"{len(rows)} benchmarks, worst first", [
+        "benchmark", "verdict", "instructions", "reads", "writes", "base", "head"], rows, (0, 1),
+        "counts", opened="regressed" in counts(entries)))
+    section.sources = [(what, str(document[what])) for what in ("date", "command")
+                       if what in document]
+    section.sources += [("could not be counted", str(error))
+                        for error in document.get("errors") or ()]
     return section

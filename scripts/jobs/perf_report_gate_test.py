@@ -11,7 +11,8 @@ from jobs import perf_report_testing
 
 perf_report_testing.needs((*perf_report_testing.MODULES, "statsmodels"))
 
-from jobs import perf_decide, perf_report_gate, perf_result  # noqa: E402 (after what skips)
+from jobs import (perf_callgrind, perf_counts, perf_decide, perf_report_gate,  # noqa: E402
+                  perf_result)
 from jobs.perf_report_data import ReportError  # noqa: E402
 from jobs.perf_report_testing import gate_document, gate_entry  # noqa: E402
 
@@ -26,7 +27,7 @@ class ReadGateTest(unittest.TestCase):
         (self.folder / name).write_text(json.dumps(document))
 
     def read(self):
-        return perf_report_gate.read_gate(self.folder / "absent", self.folder)
+        return perf_report_gate.read_answer("time", self.folder / "absent", self.folder)
 
     def test_the_newest_counts(self):
         self.write("b.json", dict(gate_document(), date="2026-11-24T00:00:00Z"))
@@ -59,7 +60,7 @@ class ContractTest(unittest.TestCase):
             {"BM_A_Core/x": "suite"}, [])
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "any.json").write_text(json.dumps(perf_result.document(outcome)))
-            document = perf_report_gate.read_gate(Path(folder))
+            document = perf_report_gate.read_answer("time", Path(folder))
         section = perf_report_gate.gate(document)
         self.assertEqual(section.plots[0].table.rows[0][:4], [
             "BM_A_Core/x", ("regressed", "bad"), "+5.0 %", "+4.0 % to open"])
@@ -108,6 +109,30 @@ class GateTest(unittest.TestCase):
         self.assertEqual([plot.name for plot in section.plots],
                          ["gate-grant-json", "gate-grant-json-2"])
         self.assertEqual([len(plot.table.rows) for plot in section.plots], [70, 1])
+
+
+class InstructionsTest(unittest.TestCase):
+    def test_reads_what_counts_writes(self):
+        def counts(ir):
+            return perf_callgrind.Counts(4, {"Ir": ir, "Dr": 100, "Dw": 0}, Path("x"), False)
+        comparisons = [
+            perf_counts.Comparison("BM_A_Core/x", counts(1000), counts(1000), "clean"),
+            perf_counts.Comparison("BM_B_Core/x", counts(1000), counts(1012), "regressed")]
+        made = perf_counts.document(comparisons, [], "a", "b", "./scripts/perf counts",
+                                    datetime.datetime(2026, 11, 25))
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "any.json").write_text(json.dumps(made))
+            self.assertIsNone(perf_report_gate.read_answer("time", Path(folder)))
+            document = perf_report_gate.read_answer("counts", Path(folder))
+        section = perf_report_gate.instructions(document)
+        self.assertIn("1 regressed, 1 clean", section.lead[0])
+        self.assertEqual(section.tables[0].rows, [
+            ["BM_B_Core/x", ("regressed", "bad"), "+1.20 %", "0.00 %", "0.00 %", "1,000", "1,012"],
+            ["BM_A_Core/x", ("clean", ""), "0.00 %", "0.00 %", "0.00 %", "1,000", "1,000"]])
+
+    def test_without_them_they_are_missing(self):
+        self.assertIn("./scripts/perf counts",
+                      perf_report_gate.instructions(None).missing[0].command)
 
 
 if __name__ == "__main__":

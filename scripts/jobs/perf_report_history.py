@@ -4,7 +4,8 @@
 import re
 from dataclasses import dataclass
 
-from jobs import gbench, perf_history, perf_report_data, perf_report_figures
+from jobs import gbench, perf_history, perf_report_data, perf_report_figures, perf_trend
+from jobs.perf_error import PerfError
 from jobs.perf_report_sections import Missing, Plot, Section, Table, benchmark_label, three_digits
 from jobs.perf_report_svg import Caption, draw
 
@@ -18,6 +19,10 @@ class Change:
     """From points[index] on it takes percent more time (less, where negative)."""
     index: int
     percent: float
+
+    @property
+    def text(self):
+        return f"{self.percent:+.1f} %".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,22 @@ class Line:
         return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def read_lines(root, find_changes=None):
-    """Every benchmark's Line; find_changes(points, name) -> [Change], as `perf trend` finds them,
-    or None where nothing can find them."""
+def _changes(points, name):
+    """As `perf trend` finds them; None where what finds them is not installed."""
+    try:
+        found = perf_trend.change_points([point.benchmarks[name].ratio for point in points])
+    except PerfError:
+        return None
+    return [Change(index, 100 * (after / before - 1)) for index, before, after, _ in found]
+
+
+def read_lines(root):
+    """Every benchmark's Line."""
     lines = []
     for (fingerprint, suite), points in perf_history.read_all(root).items():
-        for name, its in perf_history.series(points).items():
-            lines.append(Line(fingerprint, suite, name, its,
-                              find_changes(its, name) if find_changes else None))
+        ordered = sorted(points, key=lambda point: point.date)
+        for name, its in perf_history.series(ordered).items():
+            lines.append(Line(fingerprint, suite, name, its, _changes(its, name)))
     return lines
 
 
@@ -59,11 +72,11 @@ def _estimate(measurement):
 def _plot(line):
     points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
     svg, png = draw(line.identifier, lambda: perf_report_figures.history(
-        points, [(change.index, change.percent) for change in line.changes or ()],
+        points, [(change.index, change.text) for change in line.changes or ()],
         "time / reference kernel"),
         Caption(line.label, f"{line.suite}, {line.fingerprint}"))
     text = f"{len(points)} measurements. " + (
-        "; ".join(f"{change.percent:+.1f} % at {line.points[change.index].revision} "
+        "; ".join(f"{change.text} at {line.points[change.index].revision} "
                   f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())
         or ("No change" if line.changes is not None else "Changes were not looked for")) + "."
     rows = [[f"{point.date:%Y-%m-%d %H:%M}", point.revision, three_digits(found.value),
@@ -84,13 +97,13 @@ def history(lines):
     section.lead = [
         "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
         "slower day of the machine does not count. Bars are confidence intervals of 95 %; level "
-        "lines are medians between change points; a dashed line is a change point, found as "
+        "lines are means between change points; a dashed line is a change point, found as "
         "./scripts/perf trend finds it. Less is better. Machines are never compared with each "
         f"other: {', '.join(fingerprints)}."]
     changed = [line for line in lines if line.changes]
     rows = [[line.label, f"{line.points[change.index].date:%Y-%m-%d}",
              line.points[change.index].revision,
-             (f"{change.percent:+.1f} %", "bad" if change.percent > 0 else "good"), line.suite,
+             (change.text, "bad" if change.percent > 0 else "good"), line.suite,
              line.fingerprint]
             for line in changed for change in line.changes]
     if rows:
@@ -101,7 +114,8 @@ def history(lines):
         section.lead.append("Change points are not marked: Apache Otava, which finds them, is not "
                             "installed (./scripts/bootstrap --for perf).")
     else:
-        section.lead.append(f"No change points in {len(lines)} benchmarks.")
+        section.lead.append(
+            f"No change points in {len(lines)} benchmark{'s' if len(lines) > 1 else ''}.")
     drawn = (changed + [line for line in lines if not line.changes])[:_MOST_PLOTS]
     section.plots = [_plot(line) for line in drawn]
     if len(lines) > len(drawn):

@@ -33,6 +33,11 @@ class Document:
     bold: str = ""  # the paragraph that sums up, inline Markdown
     tables: list = field(default_factory=list)
 
+    @property
+    def date(self):
+        """When it was measured, as the file has it; empty if it does not say."""
+        return self.facts.get("date") or self.facts.get("recorded") or ""
+
     def table(self, section):
         """The table below a heading, or None."""
         return next((table for table in self.tables if table.section == section), None)

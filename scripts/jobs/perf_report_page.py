@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report's page: fills the template with sections. Nothing in it comes from a network."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +36,7 @@ class Page:
     warnings: list  # texts
     sections: list  # perf_report_sections.Section
     plots: str = "plots"  # folder of the PNGs, as the page has to name it
-    links: dict = field(default_factory=dict)  # document's path -> address relative to the page
+    links: dict = field(default_factory=dict)  # document's path -> address from the page
 
 
 def _inline(text):
@@ -86,8 +85,3 @@ def render(page):
         script=Markup(_SCRIPT.read_text(encoding="utf-8")), safe=Markup)
     # Indented blocks of the template would leave blanks that make diffs longer than they are.
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"
-
-
-def relative(path, folder):
-    """The address of a file in a page that is written to a folder."""
-    return Path(os.path.relpath(path, folder)).as_posix()

@@ -130,16 +130,8 @@ class FullPageTest(unittest.TestCase):
     def test_the_same_results_make_the_same_page(self):
         again = self.out.parent / "again"
         self.assertEqual(written(self.source, again)[2], self.text)
-
-    def test_plots_that_are_no_more_go_away_and_others_stay(self):
-        out = self.out.parent / "old"
-        (out / "plots").mkdir(parents=True)
-        for name in ("ratios-gone.png", "mine.png", "ratios-gone.txt"):
-            (out / "plots" / name).write_text("")
-        written(self.source, out)
-        names = {path.name for path in (out / "plots").iterdir()}
-        self.assertNotIn("ratios-gone.png", names)
-        self.assertLessEqual({"mine.png", "ratios-gone.txt", "coverage-by-run.png"}, names)
+        for path in (self.out / "plots").iterdir():
+            self.assertEqual((again / "plots" / path.name).read_bytes(), path.read_bytes())
 
 
 class SparsePageTest(unittest.TestCase):
@@ -160,17 +152,50 @@ class SparsePageTest(unittest.TestCase):
             self.assertIn(command, page.words())
             self.assertIn(command, output)
 
+    def test_plots_that_are_no_more_go_away_and_others_stay(self):
+        (self.out / "plots").mkdir(parents=True)
+        for name in ("ratios-gone.png", "mine.png", "ratios-gone.txt"):
+            (self.out / "plots" / name).write_text("")
+        (self.source / "coverage.md").write_text(perf_report_testing.COVERAGE)
+        written(self.source, self.out)
+        self.assertEqual({path.name for path in (self.out / "plots").iterdir()},
+                         {"mine.png", "ratios-gone.txt", "coverage-by-run.png"})
+
     def test_one_round_has_no_intervals_and_no_verdicts(self):
-        perf_report_testing.write_results(self.source, rounds=1)
+        perf_report_testing.write_bench(self.source, rounds=1)
         words = Reader(written(self.source, self.out)[2]).words()
         self.assertIn("no interval can be given", words)
         self.assertIn("too few for an interval", words)
         self.assertNotIn("ahead in 1", words)
 
+    def test_recorded_figures_are_shown_where_their_json_is_not(self):
+        for name in ("bench.md", "peers.md"):
+            (self.source / name).write_text(f"# T {name}\n\n- date: today\n")
+        words = Reader(written(self.source, self.out)[2]).words()
+        self.assertIn("The last recorded run is among the recorded tables", words)
+        self.assertIn("T bench.md", words)
+        self.assertIn("T peers.md", words)
+        self.assertNotIn("./scripts/bench --peers makes it", words)
+
+    def test_only_files_beside_the_page_are_linked(self):
+        (self.source / "coverage.md").write_text(perf_report_testing.COVERAGE)
+        elsewhere = Reader(written(self.source, self.out)[2])
+        self.assertFalse([link for link in elsewhere.all("href") if link.endswith(".md")])
+        here = Reader(written(self.source, self.source)[2])
+        self.assertIn("coverage.md", here.all("href"))
+
+    def test_a_file_may_lack_any_fact(self):
+        for name in ("fuzz.md", "claims.md", "coverage.md", "mutants.md", "perf-selftest.md"):
+            (self.source / name).write_text(f"# {name}\n\nText.\n")
+        status, _, text = written(self.source, self.out)
+        self.assertEqual((status, Reader(text).problems), (0, []))
+        (self.source / "fuzz.md").write_text("")
+        self.assertEqual(written(self.source, self.out)[0], 0)
+
     def test_results_of_another_folder_than_latest(self):
-        perf_report_testing.write_results(self.source)
+        perf_report_testing.write_bench(self.source, subjects=("grant_json",))
         text = written(self.source / "latest", self.out)[2]
-        self.assertIn("1,000,000 live executions", text)
+        self.assertIn("Grants as JSON", text)
 
     def test_text_of_files_can_t_become_markup(self):
         (self.source / "fuzz.md").write_text(
@@ -182,7 +207,7 @@ class SparsePageTest(unittest.TestCase):
         self.assertIn("<script>alert(1)</script>", page.words())
 
     def test_a_broken_file_ends_it_with_its_name(self):
-        perf_report_testing.write_results(self.source)
+        perf_report_testing.write_bench(self.source)
         (self.source / "latest" / "ledger.json").write_text("{")
         with self.assertRaisesRegex(ReportError, "ledger.json"):
             written(self.source, self.out)

@@ -13,8 +13,9 @@ _SUBJECTS = {
     "grant_json": "Grants as JSON",
     "hash_slot": "Hash slots and key names",
     "ledger": "Ledger: claims",
+    "text_peers": "Keys, ids and grants",
+    "ledger_peers": "Claims in memory",
 }
-_MOST_ROWS = 60  # of a figure; what is longer is drawn in several
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Table:
     left: tuple = (0,)  # columns set flush left
     name: str = ""  # of one that can be filtered
     stacked: bool = False  # on a phone each row becomes a list
+    opened: bool = False  # of one that can be filtered: shown from the start
 
 
 @dataclass
@@ -79,13 +81,13 @@ def times(value):
     return f"{three_digits(value)}×"
 
 
-def sureness(count):
-    """What an interval of that many rounds is, in words."""
+def sureness(count, each=", each a process of its own"):
+    """What an interval of that many rounds is, in words; each: what is to be said of a round."""
     if count < 2:
         return "a single round: no interval can be given"
     found = perf_report_data.estimate(range(count))
     what = "the range of the rounds" if found.low == 0 else "order statistics of the rounds"
-    return (f"{count} rounds, each a process of its own; intervals are {what}, "
+    return (f"{count} rounds{each}; intervals are {what}, "
             f"which hold{'s' if found.low == 0 else ''} the true median with a chance of "
             f"{100 * found.confidence:.1f} %")
 
@@ -260,71 +262,6 @@ def latency(bench):
 
 def subject_title(subject):
     return _SUBJECTS.get(subject, subject.replace("_", " ").capitalize())
-
-
-def _ratio_rows(comparisons):
-    rows, data, heading = [], [], None
-    for one in comparisons:
-        label = claim_label(one.name)
-        if label != heading:
-            heading = label
-            rows.append(Row(label))
-        mark = "limit" if one.is_limit else one.verdict
-        rows.append(Row(tables.label(one.baseline), one.times, mark, times(one.times.value)))
-        data.append([label, tables.label(one.baseline), times(one.times.value),
-                     interval(one.times), mark])
-    return rows, data
-
-
-def _parts(comparisons):
-    """Of each figure the comparisons: apart by live executions, none of more than _MOST_ROWS."""
-    by_live = {}
-    for one in comparisons:
-        by_live.setdefault(one.name.live, []).append(one)
-    for live, found in sorted(by_live.items(), key=lambda item: item[0] or 0):
-        for start in range(0, len(found), _MOST_ROWS):
-            yield live, start // _MOST_ROWS, found[start:start + _MOST_ROWS]
-
-
-def _ratio_legend(bench):
-    return [("ahead", "ahead: the whole interval is right of 1×"),
-            ("behind", "behind: the whole interval is left of 1×"),
-            ("undecided", "undecided: 1× is inside of the interval"
-             if bench.rounds > 1 else "undecided: a single round has no interval"),
-            ("limit", "limit: memcpy of the same bytes, no rival")]
-
-
-def ratios(bench):
-    """How many times as fast as baselines and peers, by subject."""
-    section = Section("ratios", "Beside baselines and peers", "Baselines")
-    section.legend = _ratio_legend(bench) if bench else []
-    for subject, results in (bench.subjects.items() if bench else ()):
-        for live, part, found in _parts(perf_report_data.comparisons(results)):
-            rows, data = _ratio_rows(found)
-            name = f"ratios-{subject.replace('_', '-')}" + (f"-{live}" if live else "") \
-                + (f"-{part + 1}" if part else "")
-            title = subject_title(subject) + (f", {live:,} live" if live else "") \
-                + (", continued" if part else "")
-            judged = [one.verdict for one in found if not one.is_limit]
-            svg, png = draw(name, lambda r=rows: perf_report_figures.ratios(
-                r, "times as fast as the baseline"),
-                Caption(title, bench.note, key(section.legend)))
-            section.plots.append(Plot(
-                name, title, f"{len(judged)} ratios to baselines: " + ", ".join(
-                    f"{word} in {judged.count(word)}" for word in ("ahead", "behind", "undecided")
-                    if judged.count(word)) + ".", svg, png,
-                Table(title, ["operation", "baseline", "times as fast", "interval", "verdict"],
-                      data, (0, 1, 4))))
-    if not section.plots:
-        section.legend = []
-        section.missing.append(bench_missing("no ratios to baselines were measured"))
-        return section
-    section.lead = [
-        "How many times as fast as a plain implementation or a well-known library that does the "
-        "same: 2× is half of the time or twice the claims. Ratios are taken within a round, where "
-        "both sides met the same conditions. Right is better; the axis is logarithmic.",
-        f"Dots are medians of {sureness(bench.rounds)}."]
-    return section
 
 
 def every_benchmark(bench):

@@ -90,7 +90,7 @@ class FiguresTest(unittest.TestCase):
 
     def test_history_marks_its_changes(self):
         points = [(point.date, estimate([1, 2])) for point in perf_report_testing.history_points()]
-        texts = self.text_of(lambda: perf_report_figures.history(points, [(12, 8.04)], "ratio"))
+        texts = self.text_of(lambda: perf_report_figures.history(points, [(12, "+8.0 %")], "ratio"))
         self.assertIn("+8.0 %", texts)
         self.assertIn("2026-10-01", texts)
         self.assertIn("24 measurements, oldest first", texts)

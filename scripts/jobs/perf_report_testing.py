@@ -124,16 +124,23 @@ def gate_document(*entries):
             "benchmarks": list(entries), "only_in_one": []}
 
 
-def write_results(folder, rounds=5):
-    """Results as they would be in results/, in an empty folder."""
+def write_bench(folder, rounds=5, subjects=("grant_json", "ledger")):
+    """A run of scripts/bench, in folder/latest."""
     latest = folder / "latest"
     latest.mkdir()
+    names = {"grant_json": "BM_ParseGrant", "ledger": "BM_Claim"}
     for number in range(1, rounds + 1):
         suffix = "" if number == 1 else f".round{number}"
-        for subject, wanted in (("grant_json", "BM_ParseGrant"), ("ledger", "BM_Claim")):
-            entries = [one for one in _round(number) if one["name"].startswith(wanted)]
+        for subject in subjects:
+            entries = [one for one in _round(number) if one["name"].startswith(names[subject])]
             (latest / f"{subject}{suffix}.json").write_text(json.dumps(document(*entries)))
     (latest / "summary.md").write_text(SUMMARY)
+    return latest
+
+
+def write_results(folder):
+    """Results as they would be in results/, in an empty folder."""
+    latest = write_bench(folder)
     (latest / "gate.json").write_text(json.dumps(gate_document(
         gate_entry("BM_ParseGrant_Core/canonical", 1.082, "regressed"),
         gate_entry("BM_ParseGrant_Core/late_reject", 1.001, "clean"),
@@ -141,6 +148,12 @@ def write_results(folder, rounds=5):
         gate_entry("other/2", 0.95, "improved"),
         gate_entry("BM_ClaimPairs_Ledger/live:1000000/threads:2", 1.03, "inconclusive", low=None,
                    high=None, pairs=4))))
+    (latest / "counts.json").write_text(json.dumps({
+        "format": 1, "lane": "counts", "date": "2026-11-25T02:44:00Z", "base": "a", "head": "b",
+        "command": "./scripts/perf counts", "errors": [], "benchmarks": [
+            {"name": "BM_ParseGrant_Core/canonical", "verdict": "regressed", "note": "",
+             "iterations": 1000, **{event: {"base": 100_000, "head": 101_500}
+                                    for event in ("Ir", "Dr", "Dw")}}]}))
     (folder / "coverage.md").write_text(COVERAGE)
     (folder / "mutants.md").write_text(MUTANTS)
     for point in history_points():
