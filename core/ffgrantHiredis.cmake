@@ -8,7 +8,7 @@ if(NOT TARGET ffgrant::hiredis)
   find_library(FFGRANT_HIREDIS_LIBRARY hiredis)
   mark_as_advanced(FFGRANT_HIREDIS_INCLUDE FFGRANT_HIREDIS_LIBRARY)
   if(FFGRANT_HIREDIS_INCLUDE AND FFGRANT_HIREDIS_LIBRARY)
-    add_library(ffgrant::hiredis UNKNOWN IMPORTED)
+    add_library(ffgrant::hiredis UNKNOWN IMPORTED GLOBAL)
     set_target_properties(ffgrant::hiredis PROPERTIES
       IMPORTED_LOCATION ${FFGRANT_HIREDIS_LIBRARY}
       INTERFACE_INCLUDE_DIRECTORIES ${FFGRANT_HIREDIS_INCLUDE})

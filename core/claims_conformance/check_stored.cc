@@ -57,15 +57,13 @@ Value* Find(Record& record, const char* name) {
 
 }  // namespace
 
-// Whether the grant can, must or can't be there between two readings.
-enum class Presence : std::uint8_t { kGone, kThere, kEither };
-
-static Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
+static Run::Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
                            std::int64_t after) {
   if (!grant.has_value() || before > grant->issued.latest() + grant->ttl_ms) {
-    return Presence::kGone;
+    return Run::Presence::kGone;
   }
-  return after <= grant->issued.earliest() + grant->ttl_ms ? Presence::kThere : Presence::kEither;
+  return after <= grant->issued.earliest() + grant->ttl_ms ? Run::Presence::kThere
+                                                              : Run::Presence::kEither;
 }
 
 void Run::CheckStored(Execution& e) {
@@ -157,11 +155,9 @@ void Run::CheckState(Execution& e) {
 
 namespace {
 
-using Report = std::function<void(const std::string&, const std::string&, const std::string&)>;
-
 // The expectation takes over what differs.
 void CompareHash(const std::string& name, Record& expected, const Fields& actual,
-                 const Report& fail) {
+                 const Run::Report& fail) {
   for (auto& [field, value] : expected) {
     const auto found = actual.find(field);
     const std::string text = found == actual.end() ? kAbsent : found->second;
@@ -177,7 +173,7 @@ void CompareHash(const std::string& name, Record& expected, const Fields& actual
 }
 
 void CompareHistory(std::vector<Record>& expected, const std::vector<Fields>& actual,
-                    const Report& fail) {
+                    const Run::Report& fail) {
   if (expected.size() != actual.size()) {
     std::string events;
     for (const Fields& event : actual) {
@@ -195,65 +191,96 @@ void CompareHistory(std::vector<Record>& expected, const std::vector<Fields>& ac
 }  // namespace
 
 void Run::CheckKeys(Execution& e) {
-  const std::int64_t before = engine_.Now();
   Expected& expected = e.expected;
-  RawStore& keys = store();
   const Report fail = [this](const std::string& aspect, const std::string& wanted,
                              const std::string& actual) { Fail(aspect, wanted, actual); };
+  const std::int64_t before = engine_.Now();
+  Snapshot keys = store().Read(WantedOf(e));
+  CompareHash("core", expected.core, keys.hashes.at(expected.ExecutionKey("core")), fail);
+  CheckGrantKey(e, keys, PresenceOf(expected.grant, before, engine_.Now()), fail);
+  CheckLeaseKey(e, keys, fail);
+  CheckSets(e, keys, fail);
+  CheckAttempts(e, keys, fail);
+  CompareHistory(expected.history, keys.streams[expected.ExecutionKey("lease:history")], fail);
+}
 
-  CompareHash("core", expected.core, keys.Hash(expected.ExecutionKey("core")), fail);
-
-  // The grant, unless it is just going.
-  const std::string grant_key = expected.ExecutionKey("claim_grant");
-  const Fields grant = keys.Hash(grant_key);
-  const std::optional<std::int64_t> grant_expiry = keys.ExpireTime(grant_key);
-  const Presence presence = PresenceOf(expected.grant, before, engine_.Now());
-  if (presence == Presence::kGone) expected.GrantGone();
-  if (presence != Presence::kEither) {
-    Record none;
-    Record& wanted = expected.grant.has_value() ? expected.grant->fields : none;
-    CompareHash("claim_grant", wanted, grant, fail);
-    if (expected.grant.has_value() &&
-        !(grant_expiry.has_value() &&
-          expected.grant->issued.Is(*grant_expiry - expected.grant->ttl_ms))) {
-      fail("claim_grant expiry", expected.grant->issued.Text(expected.grant->ttl_ms),
-           grant_expiry.has_value() ? std::to_string(*grant_expiry) : "none");
-    }
-  }
-
-  const std::string lease_key = expected.ExecutionKey("lease:current");
-  Record none;
-  CompareHash("lease", expected.lease.has_value() ? *expected.lease : none, keys.Hash(lease_key),
-              fail);
-  const std::optional<std::int64_t> lease_expiry = keys.ExpireTime(lease_key);
-  if (!expected.lease.has_value() || !expected.lease_renewed.has_value()) {
-    CheckEqual("lease expiry", "none",
-               lease_expiry.has_value() ? std::to_string(*lease_expiry) : "none");
-  } else {
-    const auto found = expected.lease->find("expires_at");
-    const Value expires = found == expected.lease->end() ? Value("") : found->second;
-    bool right = false;
-    for (const std::int64_t grace : kGraces) {
-      right = right || (lease_expiry.has_value() && expires.MatchesTime(*lease_expiry - grace));
-    }
-    if (!right) {
-      fail("lease expiry", expires.Text() + " + grace",
-           lease_expiry.has_value() ? std::to_string(*lease_expiry) : "none");
-    }
-  }
-
-  // Sorted sets: of its own lane, of every lane that a lease was taken in, and
-  // the partition's.
-  std::set<std::string> looked_at;
+// The sorted sets that are looked at: of its own lane, of the other one that
+// scenarios claim with, and the partition's.
+static std::set<std::string> SortedSetsOf(const Expected& expected, const std::string& other_lane) {
+  std::set<std::string> keys;
   for (const char* role : {"eligible", "delayed", "active", "terminal", "suspended"}) {
-    looked_at.insert(expected.LaneKey(role));
-    looked_at.insert(expected.LaneKey(role, Name("other-lane")));
+    keys.insert(expected.LaneKey(role));
+    keys.insert(expected.LaneKey(role, other_lane));
   }
   for (const char* role : {"lease_expiry", "attempt_timeout", "execution_deadline"}) {
-    looked_at.insert(expected.IndexKey(role));
+    keys.insert(expected.IndexKey(role));
   }
-  for (const std::string& key : looked_at) {
-    const std::string actual = ScoreText(keys.Score(key, expected.id));
+  return keys;
+}
+
+Wanted Run::WantedOf(const Execution& e) const {
+  const Expected& expected = e.expected;
+  Wanted wanted;
+  for (const char* role : {"core", "claim_grant", "lease:current"}) {
+    wanted.hashes.push_back(expected.ExecutionKey(role));
+  }
+  // One attempt more than there must be.
+  for (std::size_t i = 0; i <= expected.attempts.size(); ++i) {
+    wanted.hashes.push_back(expected.AttemptKey(i));
+    wanted.hashes.push_back(expected.AttemptKey(i) + ":usage");
+    wanted.scores.emplace_back(expected.ExecutionKey("attempts"), std::to_string(i));
+  }
+  for (const std::string& key : SortedSetsOf(expected, Name("other-lane"))) {
+    wanted.scores.emplace_back(key, expected.id);
+  }
+  for (const Worker& worker : {kWorker1, kWorker1Other, kWorker2}) {
+    wanted.members.emplace_back(expected.WorkerLeasesKey(Name(worker.instance)), expected.id);
+  }
+  wanted.members.emplace_back(expected.IndexKey("all_executions"), expected.id);
+  wanted.streams.push_back(expected.ExecutionKey("lease:history"));
+  return wanted;
+}
+
+void Run::CheckGrantKey(Execution& e, const Snapshot& keys, Presence presence,
+                        const Report& fail) {
+  Expected& expected = e.expected;
+  if (presence == Presence::kGone) expected.GrantGone();
+  if (presence == Presence::kEither) return;  // it is just going
+  const std::string key = expected.ExecutionKey("claim_grant");
+  Record none;
+  CompareHash("claim_grant", expected.grant.has_value() ? expected.grant->fields : none,
+              keys.hashes.at(key), fail);
+  if (!expected.grant.has_value()) return;
+  const std::optional<std::int64_t> expiry = keys.expiries.at(key);
+  if (expiry.has_value() && expected.grant->issued.Is(*expiry - expected.grant->ttl_ms)) return;
+  fail("claim_grant expiry", expected.grant->issued.Text(expected.grant->ttl_ms),
+       expiry.has_value() ? std::to_string(*expiry) : "none");
+}
+
+void Run::CheckLeaseKey(Execution& e, const Snapshot& keys, const Report& fail) {
+  Expected& expected = e.expected;
+  const std::string key = expected.ExecutionKey("lease:current");
+  Record none;
+  CompareHash("lease", expected.lease.has_value() ? *expected.lease : none, keys.hashes.at(key),
+              fail);
+  const std::optional<std::int64_t> expiry = keys.expiries.at(key);
+  const std::string text = expiry.has_value() ? std::to_string(*expiry) : "none";
+  if (!expected.lease.has_value() || !expected.lease_renewed.has_value()) {
+    CheckEqual("lease expiry", "none", text);
+    return;
+  }
+  const auto found = expected.lease->find("expires_at");
+  const Value expires = found == expected.lease->end() ? Value("") : found->second;
+  for (const std::int64_t grace : kGraces) {
+    if (expiry.has_value() && expires.MatchesTime(*expiry - grace)) return;
+  }
+  fail("lease expiry", expires.Text() + " + grace", text);
+}
+
+void Run::CheckSets(Execution& e, const Snapshot& keys, const Report& fail) {
+  Expected& expected = e.expected;
+  for (const std::string& key : SortedSetsOf(expected, Name("other-lane"))) {
+    const std::string actual = ScoreText(keys.scores.at({key, expected.id}));
     const auto wanted = expected.sorted_sets.find(key);
     const bool right = wanted == expected.sorted_sets.end()
                            ? actual == kAbsent
@@ -270,29 +297,36 @@ void Run::CheckKeys(Execution& e) {
   for (const Worker& worker : {kWorker1, kWorker1Other, kWorker2}) {
     const std::string key = expected.WorkerLeasesKey(Name(worker.instance));
     CheckEqual("leases of " + worker.instance, Text(expected.worker_sets.count(key) != 0),
-               Text(keys.IsMember(key, expected.id)));
+               Text(keys.members.at({key, expected.id})));
   }
   CheckEqual("all_executions", Text(expected.exists),
-             Text(keys.IsMember(expected.IndexKey("all_executions"), expected.id)));
+             Text(keys.members.at({expected.IndexKey("all_executions"), expected.id})));
+}
 
-  // Attempts, and none beyond the last.
+// Every attempt, and none beyond the last.
+void Run::CheckAttempts(Execution& e, const Snapshot& keys, const Report& fail) {
+  Expected& expected = e.expected;
   for (std::size_t i = 0; i <= expected.attempts.size(); ++i) {
     const std::string name = "attempt[" + std::to_string(i) + "]";
-    const std::string actual =
-        ScoreText(keys.Score(expected.ExecutionKey("attempts"), std::to_string(i)));
+    const std::string score =
+        ScoreText(keys.scores.at({expected.ExecutionKey("attempts"), std::to_string(i)}));
+    const Fields& actual = keys.hashes.at(expected.AttemptKey(i));
+    const Fields& actual_usage = keys.hashes.at(expected.AttemptKey(i) + ":usage");
+    Record usage;
     if (i == expected.attempts.size()) {
-      CompareHash(name, none, keys.Hash(expected.AttemptKey(i)), fail);
-      CheckEqual(name + " score", kAbsent, actual);
-      break;
+      Record none;
+      CompareHash(name, none, actual, fail);
+      CompareHash(name + ":usage", usage, actual_usage, fail);
+      CheckEqual(name + " score", kAbsent, score);
+      return;
     }
-    CompareHash(name, expected.attempts[i], keys.Hash(expected.AttemptKey(i)), fail);
-    Record usage = {{"last_usage_report_seq", "0"}};
-    CompareHash(name + ":usage", usage, keys.Hash(expected.AttemptKey(i) + ":usage"), fail);
-    if (!expected.attempt_scores[i].Matches(actual)) {
-      fail(name + " score", expected.attempt_scores[i].Text(), actual);
+    usage = {{"last_usage_report_seq", "0"}};
+    CompareHash(name, expected.attempts[i], actual, fail);
+    CompareHash(name + ":usage", usage, actual_usage, fail);
+    if (!expected.attempt_scores[i].Matches(score)) {
+      fail(name + " score", expected.attempt_scores[i].Text(), score);
     }
   }
-  CompareHistory(expected.history, keys.Stream(expected.ExecutionKey("lease:history")), fail);
 }
 
 }  // namespace ffgrant::claims_conformance

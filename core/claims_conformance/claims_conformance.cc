@@ -34,12 +34,13 @@ struct Options {
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;
   std::uint64_t calls = 200;  // of each
+  bool progress = false;      // lines of it, for who runs this
 };
 
 void Usage(std::FILE* to) {
   std::fputs(
       "usage: claims_conformance --engine memory | --server HOST:PORT [--use-loaded-library]\n"
-      "                          [--filter TEXT] [--seed N] [--histories N] [--calls N]\n",
+      "                          [--filter TEXT] [--seed N] [--histories N] [--calls N] [--progress]\n",
       to);
 }
 
@@ -100,8 +101,7 @@ class Program {
     for (const Scenario& scenario : scenarios) {
       ++number;
       if (scenario.FullName().find(options_.filter) == std::string::npos) continue;
-      Progress(std::to_string(number) + "/" + std::to_string(scenarios.size()) + " " +
-               scenario.FullName());
+      Progress(number, scenarios.size(), scenario.FullName());
       const ScenarioResult result = RunScenario(*engine_, scenario, prefix_);
       left_out_ += result.left_out ? 1 : 0;
       differences_ += result.differences;
@@ -115,7 +115,7 @@ class Program {
     for (std::uint64_t i = 0; i < options_.histories; ++i) {
       const std::uint64_t seed = options_.seed + i;
       const std::string name = "history of seed " + std::to_string(seed);
-      Progress(name);
+      Progress(i + 1, options_.histories, name);
       const DifferentialResult result =
           RunDifferential(*engine_, prefix_, seed, options_.calls);
       std::vector<std::string> failures;
@@ -137,9 +137,14 @@ class Program {
     std::fflush(stdout);
   }
 
-  void Progress(const std::string& what) const {
-    if (isatty(1) == 0) return;
-    std::printf("\r%.79s\033[K", what.c_str());
+  // On a terminal one line, elsewhere "progress 3/160 7.1 name" where that is
+  // wanted.
+  void Progress(std::size_t number, std::size_t of, const std::string& what) const {
+    if (isatty(1) != 0) {
+      std::printf("\r%zu/%zu %.60s\033[K", number, of, what.c_str());
+    } else if (options_.progress) {
+      std::printf("progress %zu/%zu %s\n", number, of, what.c_str());
+    }
     std::fflush(stdout);
   }
 
@@ -171,6 +176,7 @@ bool Parse(int argc, char** argv, Options& options) {
                                     {"seed", required_argument, nullptr, 'r'},
                                     {"histories", required_argument, nullptr, 'n'},
                                     {"calls", required_argument, nullptr, 'c'},
+                                    {"progress", no_argument, nullptr, 'p'},
                                     {nullptr, 0, nullptr, 0}};
   bool memory = false;
   for (int found = 0; (found = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
@@ -196,6 +202,9 @@ bool Parse(int argc, char** argv, Options& options) {
         break;
       case 'c':
         options.calls = std::strtoull(optarg, nullptr, 10);
+        break;
+      case 'p':
+        options.progress = true;
         break;
       default:
         return false;

@@ -54,6 +54,15 @@ Fields FieldsOf(const RedisReply& reply) {
   return fields;
 }
 
+std::optional<std::int64_t> TimeOf(const RedisReply& reply) {
+  const std::int64_t time = std::atoll(reply.text.c_str());
+  return time < 0 ? std::nullopt : std::optional(time);
+}
+
+std::optional<double> ScoreOf(const RedisReply& reply) {
+  return reply.is_nil ? std::nullopt : std::optional(std::atof(reply.text.c_str()));
+}
+
 std::string Flat(const RedisReply& reply) {
   if (reply.elements.empty()) return reply.text;
   std::string text = "[";
@@ -112,69 +121,117 @@ RedisReply HiredisStore::Command(const std::string& key, const std::vector<std::
   throw std::runtime_error("too many redirections for " + key);
 }
 
-RedisReply HiredisStore::Read(const std::string& key, const std::vector<std::string>& words) {
+std::vector<RedisReply> HiredisStore::AskMany(
+    const std::string& key, const std::vector<std::vector<std::string>>& commands) {
+  const auto home = homes_.find(TagOf(key));
+  redisContext& connection = At(home == homes_.end() ? first_ : home->second);
+  for (const std::vector<std::string>& words : commands) {
+    std::vector<const char*> texts;
+    std::vector<std::size_t> sizes;
+    for (const std::string& word : words) {
+      texts.push_back(word.data());
+      sizes.push_back(word.size());
+    }
+    redisAppendCommandArgv(&connection, static_cast<int>(words.size()), texts.data(),
+                           sizes.data());
+  }
+  std::vector<RedisReply> replies;
+  for (const std::vector<std::string>& words : commands) {
+    void* reply = nullptr;
+    if (redisGetReply(&connection, &reply) != REDIS_OK) {
+      throw std::runtime_error(words[0] + " " + words[1] + ": " + connection.errstr);
+    }
+    replies.push_back(TreeOf(*static_cast<redisReply*>(reply)));
+    freeReplyObject(reply);
+    if (replies.back().is_error) {
+      throw std::runtime_error(words[0] + " " + words[1] + ": " + replies.back().text);
+    }
+  }
+  return replies;
+}
+
+RedisReply HiredisStore::Ask(const std::string& key, const std::vector<std::string>& words) {
   RedisReply reply = Command(key, words);
   if (reply.is_error) throw std::runtime_error(words[0] + " " + key + ": " + reply.text);
   return reply;
 }
 
 std::int64_t HiredisStore::NowMs() {
-  const RedisReply reply = Read("", {"TIME"});
+  const RedisReply reply = Ask("", {"TIME"});
   return std::atoll(reply.elements.at(0).text.c_str()) * 1000 +
          std::atoll(reply.elements.at(1).text.c_str()) / 1000;
 }
 
 std::vector<std::string> HiredisStore::SetMembers(const std::string& key) {
   std::vector<std::string> members;
-  for (const RedisReply& member : Read(key, {"SMEMBERS", key}).elements) {
+  for (const RedisReply& member : Ask(key, {"SMEMBERS", key}).elements) {
     members.push_back(member.text);
   }
   return members;
 }
 
+std::size_t HiredisStore::SetSize(const std::string& key) {
+  return static_cast<std::size_t>(std::atoll(Ask(key, {"ZCARD", key}).text.c_str()));
+}
+
 Fields HiredisStore::Hash(const std::string& key) {
-  return FieldsOf(Read(key, {"HGETALL", key}));
+  return FieldsOf(Ask(key, {"HGETALL", key}));
 }
 
 std::optional<std::int64_t> HiredisStore::ExpireTime(const std::string& key) {
-  const std::int64_t time = std::atoll(Read(key, {"PEXPIRETIME", key}).text.c_str());
-  return time < 0 ? std::nullopt : std::optional(time);
+  return TimeOf(Ask(key, {"PEXPIRETIME", key}));
 }
 
 bool HiredisStore::Exists(const std::string& key) {
-  return Read(key, {"EXISTS", key}).text == "1";
+  return Ask(key, {"EXISTS", key}).text == "1";
 }
 
 std::optional<double> HiredisStore::Score(const std::string& key, const std::string& member) {
-  const RedisReply reply = Read(key, {"ZSCORE", key, member});
-  return reply.is_nil ? std::nullopt : std::optional(std::atof(reply.text.c_str()));
+  return ScoreOf(Ask(key, {"ZSCORE", key, member}));
 }
 
-bool HiredisStore::IsMember(const std::string& key, const std::string& member) {
-  return Read(key, {"SISMEMBER", key, member}).text == "1";
-}
-
-std::vector<Fields> HiredisStore::Stream(const std::string& key) {
-  std::vector<Fields> entries;
-  for (const RedisReply& entry : Read(key, {"XRANGE", key, "-", "+"}).elements) {
-    entries.push_back(FieldsOf(entry.elements.at(1)));
+Snapshot HiredisStore::Read(const Wanted& wanted) {
+  std::vector<std::vector<std::string>> commands;
+  for (const std::string& key : wanted.hashes) {
+    commands.push_back({"HGETALL", key});
+    commands.push_back({"PEXPIRETIME", key});
   }
-  return entries;
+  for (const auto& [key, member] : wanted.scores) commands.push_back({"ZSCORE", key, member});
+  for (const auto& [key, member] : wanted.members) commands.push_back({"SISMEMBER", key, member});
+  for (const std::string& key : wanted.streams) commands.push_back({"XRANGE", key, "-", "+"});
+
+  Snapshot snapshot;
+  const std::string& any = wanted.hashes.at(0);
+  Ask(any, {"EXISTS", any});  // finds the node
+  const std::vector<RedisReply> replies = AskMany(any, commands);
+  auto reply = replies.begin();
+  for (const std::string& key : wanted.hashes) {
+    snapshot.hashes[key] = FieldsOf(*reply++);
+    snapshot.expiries[key] = TimeOf(*reply++);
+  }
+  for (const auto& place : wanted.scores) snapshot.scores[place] = ScoreOf(*reply++);
+  for (const auto& place : wanted.members) snapshot.members[place] = (reply++)->text == "1";
+  for (const std::string& key : wanted.streams) {
+    for (const RedisReply& entry : (reply++)->elements) {
+      snapshot.streams[key].push_back(FieldsOf(entry.elements.at(1)));
+    }
+  }
+  return snapshot;
 }
 
 std::string HiredisStore::Describe(const std::string& key) {
-  const std::string type = Read(key, {"TYPE", key}).text;
+  const std::string type = Ask(key, {"TYPE", key}).text;
   std::string content;
   if (type == "hash") {
     for (const auto& [name, value] : Hash(key)) content += name + "=" + value + "|";
   } else if (type == "string") {
-    content = Read(key, {"GET", key}).text;
+    content = Ask(key, {"GET", key}).text;
   } else if (type == "zset") {
-    content = Flat(Read(key, {"ZRANGE", key, "0", "-1", "WITHSCORES"}));
+    content = Flat(Ask(key, {"ZRANGE", key, "0", "-1", "WITHSCORES"}));
   } else if (type == "set") {
-    content = Flat(Read(key, {"SORT", key, "ALPHA"}));
+    content = Flat(Ask(key, {"SORT", key, "ALPHA"}));
   } else if (type == "stream") {
-    content = Flat(Read(key, {"XRANGE", key, "-", "+"}));
+    content = Flat(Ask(key, {"XRANGE", key, "-", "+"}));
   }
   const std::optional<std::int64_t> expiry = ExpireTime(key);
   return key + " " + type + " " + content +
@@ -183,17 +240,17 @@ std::string HiredisStore::Describe(const std::string& key) {
 
 void HiredisStore::SetField(const std::string& key, const std::string& field,
                             const std::string& value) {
-  Read(key, {"HSET", key, field, value});
+  Ask(key, {"HSET", key, field, value});
 }
 void HiredisStore::SetText(const std::string& key, const std::string& text) {
-  Read(key, {"SET", key, text});
+  Ask(key, {"SET", key, text});
 }
-void HiredisStore::Persist(const std::string& key) { Read(key, {"PERSIST", key}); }
-void HiredisStore::Delete(const std::string& key) { Read(key, {"DEL", key}); }
+void HiredisStore::Persist(const std::string& key) { Ask(key, {"PERSIST", key}); }
+void HiredisStore::Delete(const std::string& key) { Ask(key, {"DEL", key}); }
 
 void HiredisStore::RemoveMember(const std::string& key, const std::string& member) {
-  const std::string type = Read(key, {"TYPE", key}).text;
-  if (type != "none") Read(key, {type == "set" ? "SREM" : "ZREM", key, member});
+  const std::string type = Ask(key, {"TYPE", key}).text;
+  if (type != "none") Ask(key, {type == "set" ? "SREM" : "ZREM", key, member});
 }
 
 RawStore::Answer HiredisStore::Call(const std::string& function,

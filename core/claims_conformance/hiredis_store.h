@@ -37,13 +37,13 @@ class HiredisStore final : public RawStore {
   RedisReply Command(const std::string& key, const std::vector<std::string>& words);
   std::int64_t NowMs();  // of the first node
   std::vector<std::string> SetMembers(const std::string& key);
+  std::size_t SetSize(const std::string& key);  // of a sorted one
 
   Fields Hash(const std::string& key) override;
   std::optional<std::int64_t> ExpireTime(const std::string& key) override;
   bool Exists(const std::string& key) override;
   std::optional<double> Score(const std::string& key, const std::string& member) override;
-  bool IsMember(const std::string& key, const std::string& member) override;
-  std::vector<Fields> Stream(const std::string& key) override;
+  Snapshot Read(const Wanted& wanted) override;
   std::string Describe(const std::string& key) override;
   void SetField(const std::string& key, const std::string& field,
                 const std::string& value) override;
@@ -58,7 +58,10 @@ class HiredisStore final : public RawStore {
   using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
   redisContext& At(const std::string& address);
   // As Command(), but an error throws.
-  RedisReply Read(const std::string& key, const std::vector<std::string>& words);
+  RedisReply Ask(const std::string& key, const std::vector<std::string>& words);
+  // Many at once, to the node of `key`, which must be known already.
+  std::vector<RedisReply> AskMany(const std::string& key,
+                                  const std::vector<std::vector<std::string>>& commands);
 
   std::string first_;                              // HOST:PORT
   std::map<std::string, Connection> connections_;  // by address

@@ -10,11 +10,29 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ffgrant::claims_conformance {
 
 using Fields = std::map<std::string, std::string>;
+
+// What is to be read in one go, of keys of one execution.
+struct Wanted {
+  std::vector<std::string> hashes;  // with their expiries
+  std::vector<std::pair<std::string, std::string>> scores;   // key, member
+  std::vector<std::pair<std::string, std::string>> members;  // of sets
+  std::vector<std::string> streams;
+};
+
+// All of that, under the same names. Times in ms; empty where there is none.
+struct Snapshot {
+  std::map<std::string, Fields> hashes;
+  std::map<std::string, std::optional<std::int64_t>> expiries;
+  std::map<std::pair<std::string, std::string>, std::optional<double>> scores;
+  std::map<std::pair<std::string, std::string>, bool> members;
+  std::map<std::string, std::vector<Fields>> streams;
+};
 
 // Not thread-safe. A server that doesn't answer, or answers an error where
 // none is expected, throws std::runtime_error: the run ends there.
@@ -27,8 +45,7 @@ class RawStore {
   virtual std::optional<std::int64_t> ExpireTime(const std::string& key) = 0;
   virtual bool Exists(const std::string& key) = 0;
   virtual std::optional<double> Score(const std::string& key, const std::string& member) = 0;
-  virtual bool IsMember(const std::string& key, const std::string& member) = 0;
-  virtual std::vector<Fields> Stream(const std::string& key) = 0;
+  virtual Snapshot Read(const Wanted& wanted) = 0;
   // Type, content and expiry of a key as one text: to tell whether it changed.
   virtual std::string Describe(const std::string& key) = 0;
 

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -139,6 +140,11 @@ class Run {
     CheckEqual(what, "true", holds ? "true" : "false");
   }
 
+  // Whether a grant can't, must or may be there between two readings of the clock.
+  enum class Presence : std::uint8_t { kGone, kThere, kEither };
+  // What differs: aspect, expected, actual.
+  using Report = std::function<void(const std::string&, const std::string&, const std::string&)>;
+
   Engine& engine() { return engine_; }
   ClaimLedger& ledger() { return engine_.ledger(); }
   RawStore& store() { return *engine_.store(); }  // only where the scenario needs it
@@ -163,6 +169,11 @@ class Run {
 
   void CheckState(Execution& e);
   void CheckKeys(Execution& e);
+  Wanted WantedOf(const Execution& e) const;
+  void CheckGrantKey(Execution& e, const Snapshot& keys, Presence presence, const Report& fail);
+  void CheckLeaseKey(Execution& e, const Snapshot& keys, const Report& fail);
+  void CheckSets(Execution& e, const Snapshot& keys, const Report& fail);
+  void CheckAttempts(Execution& e, const Snapshot& keys, const Report& fail);
 
   Engine& engine_;
   std::string prefix_;

@@ -76,8 +76,8 @@ void ServerEngine::CleanUp(const std::deque<Execution>& executions, const std::s
           "lease:history", "attempts", "suspension:current", "waitpoints"}) {
       whole.insert(e.ExecutionKey(role));
     }
-    // One more than is known of: a failed scenario may have made it.
-    for (std::size_t i = 0; i <= e.attempts.size(); ++i) {
+    const std::size_t attempts = store_.SetSize(e.ExecutionKey("attempts"));
+    for (std::size_t i = 0; i <= attempts; ++i) {  // one may be there by half
       for (const char* rest : {"", ":usage", ":policy"}) whole.insert(e.AttemptKey(i) + rest);
     }
     for (const std::string& lane : {e.lane, prefix + "other-lane"}) {

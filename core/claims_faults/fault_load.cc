@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // fault_load --servers HOST:PORT,... --history PATH [...]: makes claims until it
-// is told to end by a line, or the end, of its input, and records every call.
-// Prints "claims unknown" once in a while and at the end.
+// gets SIGINT or SIGTERM, and records every call. Prints "<claims> <unknown>" five
+// times a second and at the end.
 
 #include <getopt.h>
-#include <poll.h>
-#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cinttypes>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -19,7 +20,10 @@
 namespace ffgrant::claims_faults {
 namespace {
 
-constexpr int kTickMs = 200;
+constexpr std::chrono::milliseconds kTick(200);
+
+volatile std::sig_atomic_t told_to_end = 0;
+extern "C" void OnSignal(int /*number*/) { told_to_end = 1; }
 
 bool ParseServers(std::string text, std::vector<valkey::Endpoint>& servers) {
   while (!text.empty()) {
@@ -78,8 +82,12 @@ void Run(const LoadOptions& options) {
     std::printf("%" PRIu64 " %" PRIu64 "\n", state.claims.load(), state.unknown.load());
     std::fflush(stdout);
   };
-  pollfd input = {STDIN_FILENO, POLLIN, 0};
-  while (poll(&input, 1, kTickMs) == 0) report();
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+  while (told_to_end == 0) {
+    std::this_thread::sleep_for(kTick);
+    report();
+  }
   state.stop = true;
   for (std::thread& thread : threads) thread.join();
   report();

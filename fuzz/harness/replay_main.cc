@@ -5,8 +5,12 @@
 // the same (observations.h). With --explore, also mutates: no match for an
 // engine, but there with every compiler.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -32,12 +36,13 @@ using ffgrant::fuzz::Random;
 constexpr std::size_t kMaxSize = 4096;  // of what --explore makes
 
 const char kUsage[] =
-    "usage: %s [--explore SECONDS | --executions N] [--seed N] [PATH...]\n"
+    "usage: %s [--explore SECONDS | --executions N] [--seed N] [--finding FILE] [PATH...]\n"
     "\n"
     "Runs the target on each file, and on each file below each folder, twice.\n"
     "  --explore SECONDS  then mutates what it was given for so long\n"
     "  --executions N     or so often: the same inputs for the same seed and files\n"
     "  --seed N           of the mutations (1)\n"
+    "  --finding FILE     write the input of a finding there\n"
     "Exit status: 0; 1 the two runs differ, or a folder holds no file; 2 usage.\n"
     "A finding aborts.\n";
 
@@ -47,12 +52,41 @@ struct Input {
   std::uint64_t seen = 0;
 };
 
-std::uint64_t Run(const Bytes& bytes) {
+// The input that runs, and where it goes when the target aborts.
+const std::uint8_t* running_data = nullptr;
+std::size_t running_size = 0;
+int finding_file = -1;
+
+void WriteRunningInput(int) {
+  for (std::size_t written = 0; written < running_size;) {
+    const ssize_t more = write(finding_file, running_data + written, running_size - written);
+    if (more <= 0) break;
+    written += static_cast<std::size_t>(more);
+  }
+  // Returning from SIGABRT's handler lets abort() end the process.
+}
+
+bool KeepFindingIn(const char* path) {
+  finding_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (finding_file < 0) {
+    std::perror(path);
+    return false;
+  }
+  return std::signal(SIGABRT, WriteRunningInput) != SIG_ERR;
+}
+
+std::uint64_t Run(const std::uint8_t* data, std::size_t size) {
+  running_data = data;
+  running_size = size;
   ffgrant::fuzz::StartObserving();
+  LLVMFuzzerTestOneInput(data, size);
+  return ffgrant::fuzz::observations;
+}
+
+std::uint64_t Run(const Bytes& bytes) {
   // As engines do: an input of size 0 has a pointer all the same.
   static const std::uint8_t kNothing = 0;
-  LLVMFuzzerTestOneInput(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
-  return ffgrant::fuzz::observations;
+  return Run(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
 }
 
 bool Read(const fs::path& path, std::vector<Input>& inputs) {
@@ -96,6 +130,51 @@ bool RunTwice(std::vector<Input>& inputs) {
   return differences == 0;
 }
 
+// Inputs to mutate: those of the corpus, and mutants of mutants, which are kept
+// by chance where no coverage says which are worth it.
+class Pool {
+ public:
+  explicit Pool(const std::vector<Input>& inputs) {
+    for (const Input& input : inputs) {
+      all_.push_back(input.bytes);
+      if (all_.back().size() > kMaxSize) all_.back().resize(kMaxSize);
+    }
+    if (all_.empty()) all_.emplace_back();
+    kept_from_ = all_.size();
+  }
+
+  const Bytes& Any(Random& random) const { return all_[random.Below(all_.size())]; }
+  void Keep(Random& random, const std::uint8_t* data, std::size_t size) {
+    if (all_.size() < kept_from_ + kKept) {
+      all_.emplace_back(data, data + size);
+    } else {
+      all_[kept_from_ + random.Below(kKept)].assign(data, data + size);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kKept = 1024;
+
+  std::vector<Bytes> all_;
+  std::size_t kept_from_;
+};
+
+// Makes an input of one or two of the pool in `buffer`, and returns its size.
+std::size_t Mutate(const Pool& pool, Random& random, Bytes& buffer) {
+  const Bytes& parent = pool.Any(random);
+  std::size_t size = parent.size();
+  if (random.OneIn(8)) {
+    const Bytes& other = pool.Any(random);
+    size = LLVMFuzzerCustomCrossOver(parent.data(), parent.size(), other.data(), other.size(),
+                                     buffer.data(), kMaxSize,
+                                     static_cast<unsigned int>(random.Next()));
+  } else {
+    std::copy(parent.begin(), parent.end(), buffer.begin());
+  }
+  return LLVMFuzzerCustomMutator(buffer.data(), size, kMaxSize,
+                                 static_cast<unsigned int>(random.Next()));
+}
+
 // For so long, or so often if `wanted` is not 0.
 void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wanted,
              std::uint64_t seed) {
@@ -103,44 +182,21 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wan
   Random random(seed);
   const auto start = Clock::now();
   const std::clock_t own_start = std::clock();
-  std::vector<Bytes> pool;
-  for (const Input& input : inputs) pool.push_back(input.bytes);
-  if (pool.empty()) pool.emplace_back();
+  Pool pool(inputs);
   std::uint64_t executions = 0;
   double passed = 0;
-  Bytes bytes;
+  Bytes buffer(kMaxSize);
   do {
     for (int i = 0; i < 256 && (wanted == 0 || executions < wanted); ++i, ++executions) {
-      const Bytes& parent = pool[random.Below(pool.size())];
-      if (random.OneIn(8)) {
-        const Bytes& other = pool[random.Below(pool.size())];
-        bytes.resize(kMaxSize);
-        bytes.resize(LLVMFuzzerCustomCrossOver(parent.data(), parent.size(), other.data(),
-                                               other.size(), bytes.data(), kMaxSize,
-                                               static_cast<unsigned int>(random.Next())));
-      } else {
-        bytes = parent;
-      }
-      if (bytes.size() > kMaxSize) bytes.resize(kMaxSize);
-      const std::size_t size = bytes.size();
-      bytes.resize(kMaxSize);
-      bytes.resize(LLVMFuzzerCustomMutator(bytes.data(), size, kMaxSize,
-                                           static_cast<unsigned int>(random.Next())));
-      Run(bytes);
-      // Without coverage to go by, mutants of mutants are kept by chance.
-      if (random.OneIn(64)) {
-        if (pool.size() < inputs.size() + 1024) {
-          pool.push_back(bytes);
-        } else {
-          pool[inputs.size() + random.Below(1024)] = bytes;
-        }
-      }
+      const std::size_t size = Mutate(pool, random, buffer);
+      Run(buffer.data(), size);
+      if (random.OneIn(64)) pool.Keep(random, buffer.data(), size);
     }
     passed = std::chrono::duration<double>(Clock::now() - start).count();
   } while (wanted == 0 ? passed < seconds : executions < wanted);
   // Where others take part of the machine, its own time says more.
   const double own = static_cast<double>(std::clock() - own_start) / CLOCKS_PER_SEC;
-  std::printf("explored: %llu executions, %.0f a second, in %.1f s; %.1f s of processor time\n",
+  std::printf("explored: %llu executions, %.0f a second, in %.2f s; %.2f s of processor time\n",
               static_cast<unsigned long long>(executions), static_cast<double>(executions) / passed,
               passed, own);
 }
@@ -179,6 +235,8 @@ int main(int argc, char** argv) {
       explore = std::strtod(argv[++i], nullptr);
     } else if (argument == "--executions" && has_value) {
       executions = std::strtoull(argv[++i], nullptr, 10);
+    } else if (argument == "--finding" && has_value) {
+      if (!KeepFindingIn(argv[++i])) return 2;
     } else if (argument == "--seed" && has_value) {
       seed = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument.substr(0, 1) == "-") {

@@ -17,7 +17,7 @@ What must hold:
 import bisect
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 OK, UNKNOWN, UNAVAILABLE = "ok", "unknown", "unavailable"
 ISSUES = ("issue", "issue_reclaim")
@@ -63,6 +63,7 @@ class Stored:
     attempts: int  # total_attempt_count
     # lease id -> epoch, of everything that lease:history says was acquired or reclaimed
     leases: dict = field(default_factory=dict)
+    completed_by: str = ""  # the lease that lease:history says it was completed with
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Verdict:
     claims: int = 0      # leases that were acknowledged
     unknown: int = 0     # calls without an answer
     resolved: int = 0    # of these, claims that the client found out about
+    confirmed: int = 0   # calls that a replica confirmed
     lost: int = 0        # acknowledged calls that are not stored, where that may be
     lost_confirmed: int = 0  # of these, such as were confirmed by a replica
 
@@ -105,18 +107,30 @@ def check(calls, stored, may_lose=False):
 
 
 def _check_execution(verdict, execution, calls, stored, may_lose):
+    lost = ()
     if may_lose:
-        calls = _survivors(verdict, calls, stored)
+        calls, lost = _survivors(verdict, calls, stored)
     else:
         _check_stored(verdict, execution, calls, stored)
     _check_not_happened(verdict, execution, calls, stored)
-    leases = sorted((call for call in calls if call.op in CLAIMS and call.took_effect),
-                    key=lambda call: call.epoch)
+    leases = sorted((_with_epoch(call, stored) for call in calls
+                     if call.op in CLAIMS and call.took_effect), key=lambda call: call.epoch)
     verdict.claims += len(leases)
     _check_epochs(verdict, execution, leases)
-    _check_alive(verdict, execution, calls, leases)
+    # Grants, renewals and revocations leave no mark that would tell whether they survived: only
+    # without losses it is certain how long one held.
+    _check_alive(verdict, execution, calls, leases, renewals=not may_lose)
     _check_grants(verdict, execution, calls, leases)
-    _check_fences(verdict, execution, calls, leases)
+    if not may_lose:
+        _check_one_grant(verdict, execution, calls)
+    _check_fences(verdict, execution, calls, leases, {call.lease for call in lost})
+
+
+def _with_epoch(call, stored):
+    """The claim; of one that was found out about too late to see its lease, with what is stored."""
+    if call.outcome == UNKNOWN and not call.epoch and stored is not None:
+        return replace(call, epoch=stored.leases.get(call.lease, 0))
+    return call
 
 
 # ---- what is stored ----------------------------------------------------------------------------
@@ -126,9 +140,11 @@ def _is_stored(call, stored):
     if stored is None:
         return None if call.op in ("renew", "mark", "revoke", *ISSUES) else False
     if call.op in CLAIMS:
-        return stored.leases.get(call.lease) == call.epoch
+        # The epoch of one that was found out about late is not known.
+        return call.lease in stored.leases and call.epoch in (
+            stored.leases[call.lease], 0 if call.outcome == UNKNOWN else None)
     if call.op == "complete":
-        return stored.phase == "terminal" and stored.public_state == "completed"
+        return stored.public_state == "completed" and stored.completed_by == call.lease
     return True if call.op == "create" else None
 
 
@@ -149,15 +165,17 @@ def _check_stored(verdict, execution, calls, stored):
 
 
 def _survivors(verdict, calls, stored):
-    """The calls less those that a failover took back, which are counted."""
-    left = []
+    """The calls less those that a failover took back, which are counted; and those."""
+    left, lost = [], []
     for call in calls:
         if call.took_effect and _is_stored(call, stored) is False:
             verdict.lost += 1
             verdict.lost_confirmed += call.confirmed
+            lost.append(call)
         else:
             left.append(call)
-    return left
+        verdict.confirmed += call.confirmed
+    return left, lost
 
 
 def _check_not_happened(verdict, execution, calls, stored):
@@ -186,7 +204,7 @@ def _check_epochs(verdict, execution, leases):
         elif after.returned < before.called:
             verdict.add("epochs", execution,
                         f"epoch {after.epoch} was there before epoch {before.epoch}")
-        if before.index >= after.index and before.epoch != after.epoch:
+        if before.index >= after.index >= 0 and before.epoch != after.epoch:
             verdict.add("epochs", execution, f"attempt index {after.index} of epoch {after.epoch} "
                         "does not grow")
     for lease in leases:
@@ -194,14 +212,16 @@ def _check_epochs(verdict, execution, leases):
             verdict.add("epochs", execution, f"lease {lease.lease} has no epoch")
 
 
-def _check_alive(verdict, execution, calls, leases):
+def _check_alive(verdict, execution, calls, leases, renewals):
     revoked = [call for call in calls if call.op == "revoke" and call.outcome in (OK, UNKNOWN)]
     for before, after in zip(leases, leases[1:]):
+        if not (before.expires and after.expires):
+            continue  # not known
         # Renewals that were surely over: only those lengthen it for certain.
         certain = max([before.expires] + [
             call.expires for call in calls
-            if call.op == "renew" and call.lease == before.lease and call.outcome == OK
-            and call.returned < after.called])
+            if renewals and call.op == "renew" and call.lease == before.lease
+            and call.outcome == OK and call.returned < after.called])
         if after.acquired >= certain:
             continue  # it had run out
         if any(call.called < after.returned and call.returned > before.called
@@ -227,8 +247,11 @@ def _check_grants(verdict, execution, calls, leases):
         if bisect.bisect_left(grants[key], lease.returned) < taken[key]:
             verdict.add("grants", execution,
                         f"{lease.worker} took {taken[key]} leases with fewer grants")
-    # At most one grant is there at a time: two that were both surely there, with no lease and no
-    # expiry in between.
+
+
+def _check_one_grant(verdict, execution, calls):
+    """At most one is there at a time: no two that both surely were, with neither a lease nor an
+    expiry in between."""
     issued = sorted((call for call in calls if call.op in ISSUES and call.outcome == OK),
                     key=lambda call: call.returned)
     for before, after in zip(issued, issued[1:]):
@@ -242,7 +265,7 @@ def _check_grants(verdict, execution, calls, leases):
             verdict.add("grants", execution, "two grants were there at once")
 
 
-def _check_fences(verdict, execution, calls, leases):
+def _check_fences(verdict, execution, calls, leases, lost):
     by_id = {lease.lease: lease for lease in leases}
     ended = [call for call in calls if call.op == "complete" and call.outcome == OK]
     if len(ended) > 1:
@@ -251,6 +274,8 @@ def _check_fences(verdict, execution, calls, leases):
         if call.op not in FENCED or call.outcome != OK:
             continue
         lease = by_id.get(call.lease)
+        if lease is None and call.lease in lost:
+            continue  # it passed before its lease was lost
         if lease is None:
             verdict.add("fences", execution, f"{call.op} passed with {call.lease}, nobody's lease")
             continue

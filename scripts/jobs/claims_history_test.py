@@ -37,7 +37,7 @@ def good():
              claim(10, "l2", 2, "reclaim", worker="w2"),
              call("renew", 12, worker="w2", lease="l2", epoch=2, expires=12_000, ttl=1000),
              call("complete", 14, worker="w2", lease="l2", epoch=2)]
-    stored = {E: Stored("terminal", "completed", 2, 2, {"l1": 1, "l2": 2})}
+    stored = {E: Stored("terminal", "completed", 2, 2, {"l1": 1, "l2": 2}, "l2")}
     return calls, stored
 
 
@@ -84,6 +84,15 @@ class GoodHistories(unittest.TestCase):
         verdict = claims_history.check(calls, stored)
         self.assertEqual(verdict.violations, [])
         self.assertEqual(verdict.claims, 2)
+
+
+    def test_an_unknown_claim_that_was_found_out_about_late(self):
+        calls, stored = good()
+        calls[2] = replace(calls[2], outcome="unknown", resolved="happened", epoch=0, index=-1,
+                           expires=0)
+        self.assertEqual(kinds(calls, stored), set())
+        stored[E].leases["l1"] = 2  # the same as the other's
+        self.assertIn("epochs", kinds(calls, stored))
 
 
 class BadHistories(unittest.TestCase):
@@ -173,6 +182,7 @@ class BadHistories(unittest.TestCase):
     def test_acknowledged_and_gone(self):
         self.refuses("stored", lambda _, stored: stored.leases.pop("l1"))
         self.refuses("stored", lambda _, stored: setattr(stored, "public_state", "active"))
+        self.refuses("stored", lambda _, stored: setattr(stored, "completed_by", "l1"))
         calls, _ = good()
         self.assertIn("stored", kinds(calls, {}))
 
@@ -203,6 +213,30 @@ class Failover(unittest.TestCase):
         verdict = claims_history.check(calls, stored, may_lose=True)
         self.assertEqual(verdict.violations, [])
         self.assertEqual((verdict.claims, verdict.lost, verdict.lost_confirmed), (1, 1, 1))
+
+    def test_grants_and_fences_of_what_is_lost(self):
+        calls, stored = good()
+        calls = calls[:4] + [issue(8, worker="w2"), issue(9)] + calls[6:7]
+        calls[-1] = replace(calls[-1], lease="l1", epoch=1)
+        stored[E] = Stored("runnable", "waiting", 0, 0, {})
+        verdict = claims_history.check(calls, stored, may_lose=True)
+        self.assertEqual(verdict.violations, [])
+        self.assertEqual(verdict.lost, 1)
+
+    def test_a_lost_end(self):
+        calls, stored = good()
+        calls.insert(6, call("complete", 11, worker="w2", lease="l2", epoch=2))
+        calls += [call("revoke", 16), issue(18, "issue_reclaim"), claim(20, "l3", 3, "reclaim"),
+                  call("complete", 22, lease="l3", epoch=3)]
+        stored[E] = Stored("terminal", "completed", 3, 3, {"l1": 1, "l2": 2, "l3": 3}, "l3")
+        verdict = claims_history.check(calls, stored, may_lose=True)
+        self.assertEqual(verdict.violations, [])
+        self.assertEqual(verdict.lost, 2)
+
+    def test_a_fence_of_nobody(self):
+        calls, stored = good()
+        calls.append(call("renew", 13, lease="l7", epoch=7, expires=12_000))
+        self.assertIn("fences", kinds(calls, stored, may_lose=True))
 
     def test_a_lost_execution(self):
         calls, _ = good()

@@ -17,9 +17,11 @@ WorkerClaim Refused(ClaimError error) noexcept {
 }
 
 // The permit goes with a lease and dies with a refusal.
-WorkerClaim Settled(const ClaimOutcome& outcome, WorkerPermit permit) noexcept {
+WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
+                    WorkerPermit permit) noexcept {
   WorkerClaim claim;
   claim.error = outcome.error;
+  if (outcome.error == ClaimError::kUnknownOutcome) claim.lease.fence.lease_id = lease_id;
   if (outcome) {
     claim.lease = outcome.lease;
     claim.permit = std::move(permit);
@@ -96,7 +98,7 @@ WorkerClaim Worker::ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                                     .lease_ttl_ms = args.lease_ttl_ms},
                                    details);
   }
-  return Settled(outcome, std::move(permit));
+  return Settled(outcome, args.lease_id, std::move(permit));
 }
 
 WorkerClaim Worker::ClaimFromResumeGrant(const ResumeGrantView& grant,
@@ -111,13 +113,14 @@ WorkerClaim Worker::ClaimFromResumeGrant(const ResumeGrantView& grant,
   if (!grant.partition()) {
     return Refused(ClaimError::kInvalidPartitionKey);
   }
+  const LeaseId lease_id = {RandomUuid()};
   const ClaimOutcome outcome = ledger_.ClaimResumed({.execution_id = grant.grant.execution_id,
                                                      .worker = identity(),
                                                      .lane = grant.lane_id,
-                                                     .lease_id = {RandomUuid()},
+                                                     .lease_id = lease_id,
                                                      .lease_ttl_ms = options_.lease_ttl_ms},
                                                     details);
-  return Settled(outcome, std::move(permit));
+  return Settled(outcome, lease_id, std::move(permit));
 }
 
 WorkerClaim Worker::ClaimFromReclaimGrant(const ReclaimGrantView& grant,
@@ -141,15 +144,16 @@ WorkerClaim Worker::ClaimFromReclaimGrant(const ReclaimGrantView& grant,
   if (!grant.partition()) {
     return Refused(ClaimError::kInvalidPartitionKey);
   }
+  const LeaseId lease_id = {RandomUuid()};
   const ClaimOutcome outcome = ledger_.Reclaim({.execution_id = target.execution_id,
                                                 .worker = identity(),
                                                 .lane = target.lane,
-                                                .lease_id = {RandomUuid()},
+                                                .lease_id = lease_id,
                                                 .lease_ttl_ms = options_.lease_ttl_ms,
                                                 .attempt_id = {RandomUuid()},
                                                 .max_reclaim_count = target.max_reclaim_count},
                                                details);
-  return Settled(outcome, std::move(permit));
+  return Settled(outcome, lease_id, std::move(permit));
 }
 
 }  // namespace ffgrant

@@ -36,6 +36,8 @@ class WorkerPermit {
 };
 
 struct [[nodiscard]] WorkerClaim : Outcome {
+  // With kUnknownOutcome its fence has the lease id that was asked for, by which
+  // a ledger on a server finds out what became of the claim.
   Lease lease;
   WorkerPermit permit;  // held for as long as the execution runs
 };

@@ -41,6 +41,18 @@ class WorkerTest : public ::testing::Test {
   Worker worker_;
 };
 
+TEST_F(WorkerTest, NamesTheLeaseWhoseFateIsUnknown) {
+  ledger_.answers = {ClaimError::kUnknownOutcome, ClaimError::kUnavailable};
+  const WorkerClaim lost = worker_.ClaimFromGrant(Grant(), kLane);
+  EXPECT_EQ(lost.error, ClaimError::kUnknownOutcome);
+  EXPECT_EQ(lost.lease.fence.lease_id, ledger_.calls[0].lease_id);
+  EXPECT_FALSE(lost.permit);
+  EXPECT_EQ(worker_.permits_in_use(), 0u);
+  const WorkerClaim refused = worker_.ClaimFromGrant(Grant(), kLane);
+  EXPECT_EQ(refused.error, ClaimError::kUnavailable);
+  EXPECT_EQ(refused.lease, Lease{});
+}
+
 TEST_F(WorkerTest, ClaimsWithItsOwnIdentityAndFreshIds) {
   const WorkerClaim claim = worker_.ClaimFromGrant(Grant(), kLane);
   ASSERT_TRUE(claim);

@@ -110,6 +110,28 @@ TEST(ClaimCommands, IssueAndIssueReclaim) {
              {kExec + ":core", kExec + ":claim_grant", kIndex + ":lease_expiry"}, argv);
 }
 
+// The deadline is rounded down, as the functions round it where they compute it.
+TEST(ClaimCommands, RenewBeforeIsRoundedDown) {
+  const struct {
+    std::int64_t ttl_ms;
+    std::string_view renew_before;
+  } kCases[] = {{0, "0"}, {1, "0"}, {2, "1"}, {3, "2"}, {-1, "-1"}, {-2, "-2"}, {-5, "-4"}};
+  for (const auto& c : kCases) {
+    std::string bytes;
+    RespCommand command(bytes);
+    WriteClaim(command, {.execution_id = Id(),
+                         .worker = TheWorker(),
+                         .lane = Lane(),
+                         .lease_id = {UuidOf(kLease)},
+                         .lease_ttl_ms = c.ttl_ms,
+                         .attempt_id = {UuidOf(kAttemptId)}});
+    const std::string sent = "\r\n" + std::to_string(c.ttl_ms) + "\r\n$" +
+                             std::to_string(c.renew_before.size()) + "\r\n" +
+                             std::string(c.renew_before) + "\r\n";
+    EXPECT_NE(bytes.find(sent), std::string::npos) << c.ttl_ms;
+  }
+}
+
 TEST(ClaimCommands, ClaimFusedAndResumed) {
   const ClaimArgs args = {.execution_id = Id(),
                           .worker = TheWorker(),

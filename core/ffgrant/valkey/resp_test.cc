@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ffgrant/valkey/backoff.h"
+#include "ffgrant/valkey/internal/node.h"
 #include "ffgrant/valkey/internal/reply.h"
 #include "ffgrant/valkey/internal/resp_command.h"
 #include "ffgrant/valkey/network.h"
@@ -158,6 +159,24 @@ TEST(ReplyReader, KeepsToItsLimits) {
   std::string many;
   for (int i = 0; i < 50; ++i) many += testing::Bulk(std::string(2000, 'x'));
   EXPECT_EQ(ReadAll(reader, many, 500).size(), 50u);
+}
+
+TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
+  OutputBuffer buffer;
+  std::uint64_t in = 0;
+  std::uint64_t out = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    for (int j = 0; j < 1000; ++j) buffer.end().push_back(static_cast<char>(in++ % 251));
+    const std::size_t size = i == 0 ? 500 : 1000;
+    for (const char c : buffer.pending().substr(0, size)) {
+      ASSERT_EQ(c, static_cast<char>(out++ % 251));
+    }
+    buffer.Consume(size);
+    ASSERT_EQ(buffer.size(), 500u);
+  }
+  EXPECT_LT(buffer.capacity(), 300'000u);
+  buffer.Consume(500);
+  EXPECT_TRUE(buffer.empty());
 }
 
 TEST(Backoff, DoublesUpToItsEndWithHalfLeftToChance) {

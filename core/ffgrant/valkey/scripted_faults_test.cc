@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -315,7 +316,8 @@ TEST(ScriptedFaults, WhatAServerWouldTakeApartWronglyIsNotSent) {
 // ---- what became of a claim ------------------------------------------------------
 
 struct LedgerRig {
-  LedgerRig() {
+  explicit LedgerRig(const std::function<void(ScriptedServer&)>& prepare = nullptr) {
+    if (prepare) prepare(server);
     ValkeyLedgerOptions options;
     options.client = ScriptedOptions(server, network);
     options.connections = 1;
@@ -389,6 +391,23 @@ TEST(FindClaim, SaysWhereTheServerCantBeReached) {
   const FoundClaim found = rig.ledger->FindClaim(rig.id(), rig.way.lease_id);
   EXPECT_EQ(found.error, ClaimError::kUnavailable);
   EXPECT_FALSE(found.final);
+}
+
+TEST(FindClaim, IsNotSureWhereConnectionsMayNotBeShut) {
+  for (const std::string subcommand : {"ID", "KILL"}) {
+    LedgerRig rig([&](ScriptedServer& server) { server.forbidden = {subcommand}; });
+    bool hold = true;
+    rig.network->SetScript([&](Operation operation) -> Fault {
+      return operation == Operation::kArrive && hold ? Fault{Kind::kHold} : Fault{};
+    });
+    EXPECT_EQ(rig.Claim().error, ClaimError::kUnknownOutcome);
+    hold = false;
+    const FoundClaim found = rig.ledger->FindClaim(rig.id(), rig.way.lease_id);
+    EXPECT_EQ(found.fate, ClaimFate::kNotClaimed);
+    EXPECT_FALSE(found.final) << subcommand;
+    rig.network->DeliverAll();
+    EXPECT_EQ(rig.ledger->FindClaim(rig.id(), rig.way.lease_id).fate, ClaimFate::kHeld);
+  }
 }
 
 TEST(FindClaim, AfterARestartNothingOfTheOldProcessIsLeft) {

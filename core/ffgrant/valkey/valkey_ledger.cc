@@ -50,7 +50,12 @@ ClaimError ValkeyLedger::Impl::ReadHintsOf(Session& session, const ExecutionIdVi
   const ClaimError failure = CallAndWait(
       session, HashSlot(id.partition()), true, details,
       [&](RespCommand& command) { WriteReadHints(command, id); },
-      [&](const Reply& reply) { return ReadHints(reply, session.hints, error); });
+      [&](const Reply& reply) {
+        if (reply.is(Reply::Type::kError) && details != nullptr) {
+          (void)details->Add(reply.text.substr(0, 512));
+        }
+        return ReadHints(reply, session.hints, error);
+      });
   return failure != ClaimError::kNone ? failure : error;
 }
 

@@ -9,6 +9,7 @@
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/internal/name_pool.h"
+#include "ffgrant/claims/internal/renew_before.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/uuid.h"
 
@@ -95,12 +96,6 @@ static_assert(sizeof(ExecutionRecord) == 192);
 
 // The record in the field's words.
 ExecutionState Describe(const ExecutionRecord& record, std::int64_t now) noexcept;
-
-// floor(ttl * 2 / 3), also of a negative one: when a lease should be renewed.
-constexpr std::int64_t RenewBefore(std::int64_t ttl_ms) noexcept {
-  const std::int64_t twice = ttl_ms * 2;
-  return twice >= 0 ? twice / 3 : -((-twice + 2) / 3);
-}
 
 }  // namespace ffgrant::internal
 

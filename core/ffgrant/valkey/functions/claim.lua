@@ -1,35 +1,27 @@
 
 -- ---- ff_claim_execution, ff_claim_resumed_execution, ff_issue_grant_and_claim --
 
--- What the three have in common: who takes the lease and for how long. `args`
--- is ARGV, whose first four are the same in all.
-local function new_lease(args, lease_id, attempt_id, epoch, now, now_text, ttl, renew_before)
-  return {
-    id = args[1], worker = args[2], instance = args[3], lane = args[4],
-    lease_id = lease_id, attempt_id = attempt_id, epoch = digits(epoch), now = now_text,
-    expires_at = digits(now + ttl), deadline = digits(now + renew_before),
-  }
-end
+-- In all three ARGV begins with execution id, worker, worker instance and lane.
 
-local function write_lease(key, lease)
+local function write_lease(key, args, lease_id, attempt_id, epoch, now, expires_at, deadline)
   call('HSET', key,
-    'lease_id', lease.lease_id,
-    'lease_epoch', lease.epoch,
-    'execution_id', lease.id,
-    'attempt_id', lease.attempt_id,
-    'worker_id', lease.worker,
-    'worker_instance_id', lease.instance,
-    'acquired_at', lease.now,
-    'expires_at', lease.expires_at,
-    'last_renewed_at', lease.now,
-    'renewal_deadline', lease.deadline)
+    'lease_id', lease_id,
+    'lease_epoch', epoch,
+    'execution_id', args[1],
+    'attempt_id', attempt_id,
+    'worker_id', args[2],
+    'worker_instance_id', args[3],
+    'acquired_at', now,
+    'expires_at', expires_at,
+    'last_renewed_at', now,
+    'renewal_deadline', deadline)
 end
 
--- A policy as the fields that are kept of it; nil and the rejection if the text
--- is no JSON.
+-- A policy as the fields that are kept of it, nil if there is none; nil and the
+-- rejection if the text is no JSON.
 local function policy_fields(json)
+  if not json or json == '' then return nil end
   local fields = {}
-  if not is_set(json) then return fields end
   local decoded, policy = pcall(cjson.decode, json)
   if not decoded or type(policy) ~= 'table' then
     return nil, invalid('attempt_policy_json is malformed')
@@ -67,62 +59,66 @@ local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attemp
 -- Attempt `index` of kind initial, retry or replay, and the core that goes with
 -- it. Where no attempt is pending, the lineage is empty, and an execution that
 -- may be claimed has no outcome yet: neither is written again.
-local function write_first_claim(core_key, attempts_key, lease, index, attempt_state, policy)
+local function write_first_claim(core_key, attempts_key, args, lease_id, attempt_id, epoch, index,
+                                 attempt_state, policy, now, expires_at, deadline)
   local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'
   local started_at = attempt_state ~= 'pending_first_attempt' and
       call('HGET', core_key, 'started_at')
-  local attempt = attempt_key(core_key, lease.id, index)
+  local attempt = attempt_key(core_key, index)
   call('HSET', attempt,
-    'attempt_id', lease.attempt_id,
-    'execution_id', lease.id,
+    'attempt_id', attempt_id,
+    'execution_id', args[1],
     'attempt_index', index,
     'attempt_type', kind,
     'attempt_state', 'started',
-    'created_at', lease.now,
-    'started_at', lease.now,
-    'lease_id', lease.lease_id,
-    'lease_epoch', lease.epoch,
-    'worker_id', lease.worker,
-    'worker_instance_id', lease.instance)
+    'created_at', now,
+    'started_at', now,
+    'lease_id', lease_id,
+    'lease_epoch', epoch,
+    'worker_id', args[2],
+    'worker_instance_id', args[3])
   if kind ~= 'initial' then write_lineage(core_key, attempt, kind) end
-  call('ZADD', attempts_key, lease.now, index)
+  call('ZADD', attempts_key, now, index)
   call('HSET', attempt .. ':usage', 'last_usage_report_seq', '0')
-  for i = 1, #policy, 2 do call('HSET', attempt .. ':policy', policy[i], policy[i + 1]) end
+  if policy then
+    for i = 1, #policy, 2 do call('HSET', attempt .. ':policy', policy[i], policy[i + 1]) end
+  end
   call('HSET', core_key,
     'lifecycle_phase', 'active',
     'ownership_state', 'leased',
     'eligibility_state', 'not_applicable',
     'attempt_state', 'running_attempt',
-    'current_lease_epoch', lease.epoch,
-    'total_attempt_count', digits(index + 1),
-    'started_at', is_set(started_at) and started_at or lease.now,
+    'current_lease_epoch', epoch,
+    'total_attempt_count', next_number(index),
+    'started_at', is_set(started_at) and started_at or now,
     'blocking_reason', 'none',
     'blocking_detail', '',
     'public_state', 'active',
     'current_attempt_index', index,
-    'current_attempt_id', lease.attempt_id,
-    'current_lease_id', lease.lease_id,
-    'current_worker_id', lease.worker,
-    'current_worker_instance_id', lease.instance,
-    'current_lane', lease.lane,
-    'lease_acquired_at', lease.now,
-    'lease_expires_at', lease.expires_at,
-    'lease_last_renewed_at', lease.now,
-    'lease_renewal_deadline', lease.deadline,
-    'last_transition_at', lease.now,
-    'last_mutation_at', lease.now)
+    'current_attempt_id', attempt_id,
+    'current_lease_id', lease_id,
+    'current_worker_id', args[2],
+    'current_worker_instance_id', args[3],
+    'current_lane', args[4],
+    'lease_acquired_at', now,
+    'lease_expires_at', expires_at,
+    'lease_last_renewed_at', now,
+    'lease_renewal_deadline', deadline,
+    'last_transition_at', now,
+    'last_mutation_at', now)
   return kind
 end
 
 -- The same attempt goes on under a new lease.
-local function write_resumed_claim(core_key, attempt, lease)
+local function write_resumed_claim(core_key, attempt, args, lease_id, epoch, now, expires_at,
+                                   deadline)
   call('HSET', attempt,
     'attempt_state', 'started',
-    'resumed_at', lease.now,
-    'lease_id', lease.lease_id,
-    'lease_epoch', lease.epoch,
-    'worker_id', lease.worker,
-    'worker_instance_id', lease.instance,
+    'resumed_at', now,
+    'lease_id', lease_id,
+    'lease_epoch', epoch,
+    'worker_id', args[2],
+    'worker_instance_id', args[3],
     'suspended_at', '',
     'suspension_id', '')
   call('HSET', core_key,
@@ -131,30 +127,30 @@ local function write_resumed_claim(core_key, attempt, lease)
     'eligibility_state', 'not_applicable',
     'attempt_state', 'running_attempt',
     'terminal_outcome', 'none',
-    'current_lease_epoch', lease.epoch,
+    'current_lease_epoch', epoch,
     'blocking_reason', 'none',
     'blocking_detail', '',
     'public_state', 'active',
-    'current_lease_id', lease.lease_id,
-    'current_worker_id', lease.worker,
-    'current_worker_instance_id', lease.instance,
-    'current_lane', lease.lane,
-    'lease_acquired_at', lease.now,
-    'lease_expires_at', lease.expires_at,
-    'lease_last_renewed_at', lease.now,
-    'lease_renewal_deadline', lease.deadline,
-    'last_transition_at', lease.now,
-    'last_mutation_at', lease.now,
+    'current_lease_id', lease_id,
+    'current_worker_id', args[2],
+    'current_worker_instance_id', args[3],
+    'current_lane', args[4],
+    'lease_acquired_at', now,
+    'lease_expires_at', expires_at,
+    'lease_last_renewed_at', now,
+    'lease_renewal_deadline', deadline,
+    'last_transition_at', now,
+    'last_mutation_at', now,
     'lease_expired_at', '',
     'lease_revoked_at', '',
     'lease_revoke_reason', '')
 end
 
 -- The execution's place in the indexes while it is leased.
-local function index_lease(lease, lease_expiry, worker_leases, active)
-  call('ZADD', lease_expiry, lease.expires_at, lease.id)
-  call('SADD', worker_leases, lease.id)
-  call('ZADD', active, lease.expires_at, lease.id)
+local function index_lease(id, expires_at, lease_expiry, worker_leases, active)
+  call('ZADD', lease_expiry, expires_at, id)
+  call('SADD', worker_leases, id)
+  call('ZADD', active, expires_at, id)
 end
 
 -- The answer if `grant` isn't there for `worker`; expired ones are the caller's.
@@ -207,38 +203,50 @@ register('ff_claim_execution', 14, 9, function(keys, args)
   if rejection then return rejection end
   if grant_expired(grant, now) then return { 0, 'claim_grant_expired' } end
 
-  local lease = new_lease(args, args[6], args[9], (core[6] or 0) + 1, now, now_text, ttl,
-    renew_before)
-  call('DEL', keys[2], keys[10])
-  local index = core[7] or '0'
-  local kind = write_first_claim(core_key, keys[9], lease, index, attempt_state, policy)
-  write_lease(keys[10], lease)
+  local lease_id, attempt_id = args[6], args[9]
+  local epoch, index = next_number(core[6] or '0'), core[7] or '0'
+  local expires_at, lease_key = digits(now + ttl), keys[10]
+  local lease_deadline = digits(now + renew_before)
+  call('DEL', keys[2], lease_key)
+  local kind = write_first_claim(core_key, keys[9], args, lease_id, attempt_id, epoch, index,
+    attempt_state, policy, now_text, expires_at, lease_deadline)
+  write_lease(lease_key, args, lease_id, attempt_id, epoch, now_text, expires_at, lease_deadline)
   call('ZREM', keys[3], id)
-  index_lease(lease, keys[4], keys[5], keys[12])
+  index_lease(id, expires_at, keys[4], keys[5], keys[12])
   if timeout then call('ZADD', keys[13], now + timeout, id) end
   if deadline then call('ZADD', keys[14], deadline, id) end
   call('XADD', keys[11], 'MAXLEN', '~', HISTORY_LENGTH, '*',
     'event', 'acquired',
-    'lease_id', lease.lease_id,
-    'lease_epoch', lease.epoch,
-    'attempt_id', lease.attempt_id,
+    'lease_id', lease_id,
+    'lease_epoch', epoch,
+    'attempt_id', attempt_id,
     'attempt_index', index,
-    'worker_id', lease.worker,
+    'worker_id', args[2],
     'ts', now_text)
-  return { 1, 'OK', lease.lease_id, lease.epoch, lease.expires_at, lease.attempt_id, index, kind }
+  return { 1, 'OK', lease_id, epoch, expires_at, attempt_id, index, kind }
 end)
 
--- History of a claim that says why it came about.
-local function record_resumed(history_key, lease, index, reason)
+-- The same attempt, whose index and id the execution has, under a new lease.
+-- `attempt` is its key; the keys of the rest are those of the two calls.
+local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, ttl, now, now_text,
+                            lease_key, eligible, lease_expiry, worker_leases, active, history_key,
+                            reason)
+  local id, lease_id = args[1], args[6]
+  local expires_at, deadline = digits(now + ttl), digits(now + floor(ttl * 2 / 3))
+  write_resumed_claim(core_key, attempt, args, lease_id, epoch, now_text, expires_at, deadline)
+  write_lease(lease_key, args, lease_id, attempt_id, epoch, now_text, expires_at, deadline)
+  call('ZREM', eligible, id)
+  index_lease(id, expires_at, lease_expiry, worker_leases, active)
   call('XADD', history_key, 'MAXLEN', '~', HISTORY_LENGTH, '*',
     'event', 'acquired',
-    'lease_id', lease.lease_id,
-    'lease_epoch', lease.epoch,
+    'lease_id', lease_id,
+    'lease_epoch', epoch,
     'attempt_index', index,
-    'attempt_id', lease.attempt_id,
-    'worker_id', lease.worker,
+    'attempt_id', attempt_id,
+    'worker_id', args[2],
     'reason', reason,
-    'ts', lease.now)
+    'ts', now_text)
+  return expires_at
 end
 
 register('ff_claim_resumed_execution', 11, 7, function(keys, args)
@@ -265,17 +273,12 @@ register('ff_claim_resumed_execution', 11, 7, function(keys, args)
     return { 0, 'claim_grant_expired' }
   end
 
-  local index, attempt_id = core[4] or '', core[5] or ''
-  local lease = new_lease(args, args[6], attempt_id, (core[3] or 0) + 1, now, now_text, ttl,
-    floor(ttl * 2 / 3))
+  local index, attempt_id, epoch = core[4] or '', core[5] or '', next_number(core[3] or '0')
   call('DEL', keys[2], keys[7])
-  write_resumed_claim(core_key, keys[6], lease)
-  write_lease(keys[7], lease)
-  call('ZREM', keys[3], id)
-  index_lease(lease, keys[4], keys[5], keys[9])
+  local expires_at = resume_claim(core_key, keys[6], index, attempt_id, epoch, args, ttl, now,
+    now_text, keys[7], keys[3], keys[4], keys[5], keys[9], keys[8], 'claim_resumed')
   if remaining and remaining > 0 then call('ZADD', keys[10], now + remaining, id) end
-  record_resumed(keys[8], lease, index, 'claim_resumed')
-  return { 1, 'OK', lease.lease_id, lease.epoch, lease.expires_at, attempt_id, index, 'resumed' }
+  return { 1, 'OK', args[6], epoch, expires_at, attempt_id, index, 'resumed' }
 end)
 
 -- One step: the grant that it would issue and consume is never written.
@@ -302,20 +305,15 @@ register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
   if attempt_state == 'running_attempt' then return { 0, 'active_attempt_exists' } end
   if call('EXISTS', keys[2]) == 1 then return { 0, 'grant_already_exists' } end
 
-  local renew_before = floor(ttl * 2 / 3)
-  local epoch = (core[6] or 0) + 1
+  local lease_id, epoch = args[6], next_number(core[6] or '0')
   if attempt_state == 'attempt_interrupted' then
     local current = call('HMGET', core_key, 'current_attempt_index', 'current_attempt_id')
     local index = current[1] or ''
-    local lease = new_lease(args, args[6], current[2] or '', epoch, now, now_text, ttl,
-      renew_before)
     call('DEL', keys[7])
-    write_resumed_claim(core_key, attempt_key(core_key, id, index), lease)
-    write_lease(keys[7], lease)
-    call('ZREM', keys[3], id)
-    index_lease(lease, keys[4], keys[5], keys[9])
-    record_resumed(keys[8], lease, index, 'issue_grant_and_claim_resumed')
-    return { 1, 'OK', lease.lease_id, lease.epoch, index }
+    resume_claim(core_key, attempt_key(core_key, index), index, current[2] or '', epoch, args, ttl,
+      now, now_text, keys[7], keys[3], keys[4], keys[5], keys[9], keys[8],
+      'issue_grant_and_claim_resumed')
+    return { 1, 'OK', lease_id, epoch, index }
   end
 
   if core[3] ~= 'eligible_now' and call('ZSCORE', keys[3], id) then
@@ -325,22 +323,23 @@ register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
   if core[3] ~= 'eligible_now' or call('ZREM', keys[3], id) == 0 then
     return { 0, 'execution_not_in_eligible_set' }
   end
-  local lease = new_lease(args, args[6], args[8], epoch, now, now_text, ttl, renew_before)
+  local attempt_id, index = args[8], core[7] or '0'
+  local expires_at, lease_deadline = digits(now + ttl), digits(now + floor(ttl * 2 / 3))
   call('DEL', keys[7])
-  local index = core[7] or '0'
-  write_first_claim(core_key, keys[6], lease, index, attempt_state, policy)
-  write_lease(keys[7], lease)
-  index_lease(lease, keys[4], keys[5], keys[9])
+  write_first_claim(core_key, keys[6], args, lease_id, attempt_id, epoch, index, attempt_state,
+    policy, now_text, expires_at, lease_deadline)
+  write_lease(keys[7], args, lease_id, attempt_id, epoch, now_text, expires_at, lease_deadline)
+  index_lease(id, expires_at, keys[4], keys[5], keys[9])
   if timeout then call('ZADD', keys[10], now + timeout, id) end
   if deadline then call('ZADD', keys[11], deadline, id) end
   call('XADD', keys[8], 'MAXLEN', '~', HISTORY_LENGTH, '*',
     'event', 'acquired',
-    'lease_id', lease.lease_id,
-    'lease_epoch', lease.epoch,
-    'attempt_id', lease.attempt_id,
+    'lease_id', lease_id,
+    'lease_epoch', epoch,
+    'attempt_id', attempt_id,
     'attempt_index', index,
-    'worker_id', lease.worker,
+    'worker_id', args[2],
     'reason', 'issue_grant_and_claim',
     'ts', now_text)
-  return { 1, 'OK', lease.lease_id, lease.epoch, index }
+  return { 1, 'OK', lease_id, epoch, index }
 end)

@@ -36,7 +36,7 @@ local function register(name, key_count, arg_count, body)
       call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
           rep, char, format, concat, sort = globals()
     end
-    if #keys < key_count or #args < arg_count then
+    if not (keys[key_count] and args[arg_count]) then
       return redis.error_reply('ERR ' .. name .. ' takes ' .. key_count .. ' KEYS and at least ' ..
           arg_count .. ' ARGV; its arguments must be strings or integers')
     end
@@ -71,24 +71,37 @@ end
 
 -- The same, where empty means none and so does 0.
 local function optional_milliseconds_of(text, name)
-  if not is_set(text) or text == '0' then return nil end
+  if not text or text == '' or text == '0' then return nil end
   return milliseconds_of(text, name)
 end
 
 -- A whole number as text: the digits that tostring gives below 1e14 (contract
--- 9.5), in a quarter of its time.
+-- 9.5), in half of its time.
 local function digits(number) return format('%d', number) end
+
+-- The number after `text`, as text. Epochs and attempts are small, and making
+-- text of a number takes longer than looking it up.
+local NEXT = {}
+local function next_number(text)
+  local found = NEXT[text]
+  if not found then
+    local number = (tonumber(text) or 0) + 1
+    found = digits(number)
+    if number <= 100 then NEXT[text] = found end
+  end
+  return found
+end
 
 -- Milliseconds, as a number and as text.
 local function clock()
   local time = call('TIME')
-  local text = time[1] .. sub('00000' .. time[2], -6, -4)
-  return tonumber(text), text
+  local now = time[1] * 1000 + floor(time[2] / 1000)
+  return now, digits(now)
 end
 
--- ff:attempt:{fp:7}:<execution id>:<index>, in the slot of the core key.
-local function attempt_key(core_key, id, index)
-  return 'ff:attempt:' .. sub(core_key, 9, find(core_key, '}', 9, true)) .. ':' .. id .. ':' .. index
+-- ff:exec:{fp:7}:<execution id>:core --> ff:attempt:{fp:7}:<execution id>:<index>
+local function attempt_key(core_key, index)
+  return 'ff:attempt:' .. sub(core_key, 9, -6) .. ':' .. index
 end
 
 -- ff:idx:{fp:7}:<rest>

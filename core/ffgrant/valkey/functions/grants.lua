@@ -7,10 +7,12 @@ local function token_count(csv)
   return count
 end
 
--- The rejection, if `csv` breaks a limit. A text of 512 bytes can't hold more
--- than 256 tokens.
+-- A text of so many bytes can't hold too many tokens.
+local ALWAYS_FEW_ENOUGH = 2 * MAX_CAPABILITY_TOKENS
+
+-- The rejection, if `csv` breaks a limit.
 local function check_capabilities(csv, whose)
-  if #csv <= 2 * MAX_CAPABILITY_TOKENS then return nil end
+  if #csv <= ALWAYS_FEW_ENOUGH then return nil end
   if #csv > MAX_CAPABILITY_BYTES then
     return { 0, 'invalid_capabilities', whose .. ':too_many_bytes' }
   end
@@ -37,8 +39,10 @@ end
 -- The mismatch leaves its time behind, so that operators find what waits for a
 -- worker that never comes.
 local function check_worker(core_key, required, offered, now_text)
+  if not required and #offered <= ALWAYS_FEW_ENOUGH then return nil end
   required = required or ''
-  local rejection = check_capabilities(required, 'required') or check_capabilities(offered, 'worker')
+  local rejection = check_capabilities(required, 'required') or
+      check_capabilities(offered, 'worker')
   if rejection or required == '' then return rejection end
   local missing = missing_capabilities(required, offered)
   if missing == '' then return nil end

@@ -59,12 +59,12 @@ local function interrupt_attempt(attempt, stream_meta, reason, now_text)
 end
 
 local function write_reclaim(keys, lease, index, old_index, reason, reclaim_count)
-  local core_key, index_text = keys[1], digits(index)
-  local attempt = attempt_key(core_key, lease.id, index_text)
+  local core_key = keys[1]
+  local attempt = attempt_key(core_key, index)
   call('HSET', attempt,
     'attempt_id', lease.attempt_id,
     'execution_id', lease.id,
-    'attempt_index', index_text,
+    'attempt_index', index,
     'attempt_type', 'reclaim',
     'attempt_state', 'started',
     'created_at', lease.now,
@@ -75,10 +75,11 @@ local function write_reclaim(keys, lease, index, old_index, reason, reclaim_coun
     'worker_instance_id', lease.instance,
     'reclaim_reason', reason,
     'previous_attempt_index', old_index)
-  call('ZADD', keys[7], lease.now, index_text)
+  call('ZADD', keys[7], lease.now, index)
   call('HSET', attempt .. ':usage', 'last_usage_report_seq', '0')
   call('DEL', keys[8])
-  write_lease(keys[8], lease)
+  write_lease(keys[8], { lease.id, lease.worker, lease.instance }, lease.lease_id, lease.attempt_id,
+    lease.epoch, lease.now, lease.expires_at, lease.deadline)
   call('HSET', core_key,
     'lifecycle_phase', 'active',
     'ownership_state', 'leased',
@@ -86,11 +87,11 @@ local function write_reclaim(keys, lease, index, old_index, reason, reclaim_coun
     'attempt_state', 'running_attempt',
     'terminal_outcome', 'none',
     'current_lease_epoch', lease.epoch,
-    'total_attempt_count', digits(index + 1),
+    'total_attempt_count', next_number(index),
     'blocking_reason', 'none',
     'blocking_detail', '',
     'public_state', 'active',
-    'current_attempt_index', index_text,
+    'current_attempt_index', index,
     'current_attempt_id', lease.attempt_id,
     'current_lease_id', lease.lease_id,
     'current_worker_id', lease.worker,
@@ -105,8 +106,7 @@ local function write_reclaim(keys, lease, index, old_index, reason, reclaim_coun
     'lease_expired_at', '',
     'lease_revoked_at', '',
     'lease_revoke_reason', '',
-    'lease_reclaim_count', digits(reclaim_count + 1))
-  return index_text
+    'lease_reclaim_count', next_number(reclaim_count))
 end
 
 register('ff_reclaim_execution', 14, 7, function(keys, args)
@@ -124,9 +124,8 @@ register('ff_reclaim_execution', 14, 7, function(keys, args)
   local ownership, old_instance = core[2], core[5]
   rejection = check_reclaimable(core_key, core[1], ownership)
   if rejection then return rejection end
-  local reclaim_count = tonumber(core[8] or 0)
   local cap = reclaim_cap(core_key, default_cap)
-  if reclaim_count >= cap then
+  if (tonumber(core[8]) or 0) >= cap then
     fail_for_good(keys, id, core, now_text)
     return { 0, 'max_retries_exhausted', tostring(cap) }
   end
@@ -134,17 +133,20 @@ register('ff_reclaim_execution', 14, 7, function(keys, args)
   rejection = check_grant(call('HMGET', keys[2], 'worker_id'), args[2])
   if rejection then return rejection end
 
-  local lease = new_lease(args, args[5], args[7], (core[3] or 0) + 1, now, now_text, ttl,
-    floor(ttl * 2 / 3))
+  local lease = {
+    id = id, worker = args[2], instance = args[3], lane = args[4], lease_id = args[5],
+    attempt_id = args[7], epoch = next_number(core[3] or '0'), now = now_text,
+    expires_at = digits(now + ttl), deadline = digits(now + floor(ttl * 2 / 3)),
+  }
   local reason = 'lease_' .. ownership
   call('DEL', keys[2])
   interrupt_attempt(keys[3], keys[4], reason, now_text)
-  local index = write_reclaim(keys, lease, tonumber(core[4] or 0), core[9] or '0', reason,
-    reclaim_count)
+  local index = core[4] or '0'
+  write_reclaim(keys, lease, index, core[9] or '0', reason, core[8] or '0')
   if is_set(old_instance) and old_instance ~= lease.instance then
     call('SREM', index_key(core_key, 'worker:' .. old_instance .. ':leases'), id)
   end
-  index_lease(lease, keys[10], keys[11], keys[12])
+  index_lease(id, lease.expires_at, keys[10], keys[11], keys[12])
   call('XADD', keys[9], 'MAXLEN', '~', HISTORY_LENGTH, '*',
     'event', 'reclaimed',
     'old_lease_epoch', core[3] or '',

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "ffgrant/claims/internal/renew_before.h"
 #include "ffgrant/valkey/internal/claim_keys.h"
 
 namespace ffgrant::valkey::internal {
@@ -149,7 +150,7 @@ void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view fu
   command.Arg("");  // capability hash
   command.Arg(args.lease_id.uuid);
   command.Arg(args.lease_ttl_ms);
-  command.Arg(args.lease_ttl_ms * 2 / 3);
+  command.Arg(ffgrant::internal::RenewBefore(args.lease_ttl_ms));
   command.Arg(args.attempt_id.uuid);
   command.Arg("");  // attempt policy
   command.Arg("");  // attempt timeout

@@ -150,18 +150,18 @@ bool Client::TrySend(Request& request) noexcept {
   }
   const auto number = static_cast<std::uint32_t>(&request - requests_.data());
   if (request.ask_node >= 0) {
-    RespCommand asking(node.out);
+    RespCommand asking(node.out.end());
     asking.Begin(1);
     asking.Arg("ASKING");
     node.expected.push({Expected::Kind::kAsking, 0, node.appended()});
     request.ask_node = -1;
   }
-  node.out.append(request.bytes);
+  node.out.end().append(request.bytes);
   node.expected.push({Expected::Kind::kRequest, number, node.appended()});
   request.state = Request::State::kSent;
   request.node = index;
   next_deadline_ = std::min(next_deadline_, request.deadline);
-  if (node.out.size() - node.out_begin >= kFlushSize) (void)Flush(node);
+  if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
 }
 
@@ -211,7 +211,6 @@ void Client::FailLate(std::int64_t now) noexcept {
 void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.reader.Reset();
   node.out.clear();
-  node.out_begin = 0;
   node.written = 0;
   node.expected.clear();
   node.errand = Errand::kNone;
@@ -254,20 +253,16 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
 }
 
 bool Client::Flush(Node& node) noexcept {
-  for (int interrupts = 0; node.has_output();) {
-    const IoResult result = node.stream->Write(std::string_view(node.out).substr(node.out_begin));
+  for (int interrupts = 0; !node.out.empty();) {
+    const IoResult result = node.stream->Write(node.out.pending());
     if (result.status == IoStatus::kWouldBlock) break;
     if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
     if (result.status != IoStatus::kDone) {
       Down(node, "the connection broke");
       return false;
     }
-    node.out_begin += result.size;
+    node.out.Consume(result.size);
     node.written += result.size;
-  }
-  if (!node.has_output()) {
-    node.out.clear();
-    node.out_begin = 0;
   }
   return true;
 }
@@ -331,10 +326,7 @@ void Client::Down(Node& node, std::string_view reason) noexcept {
       Fail(request, CallFailure::kUnknownOutcome, reason);
     }
   }
-  if (lost) {
-    node.fence_run_id = node.run_id;
-    node.fence_client_id = node.client_id;
-  }
+  if (lost) node.WantFence();
 }
 
 // ---- the loop ------------------------------------------------------------------
@@ -374,7 +366,7 @@ void Client::Exchange(std::int64_t wait_ms) noexcept {
     for (const auto& node : nodes_) {
       if (node->state == Node::State::kDown) continue;
       const bool connecting = node->state == Node::State::kConnecting;
-      interests_.push_back({node->stream.get(), connecting || node->has_output()});
+      interests_.push_back({node->stream.get(), connecting || !node->out.empty()});
     }
     network_->Wait(interests_, wait_ms);
   }
@@ -403,9 +395,16 @@ bool Client::Settle(std::int64_t timeout_ms) noexcept {
   const std::int64_t end = network_->NowMs() + timeout_ms;
   for (;;) {
     const std::int64_t now = network_->NowMs();
-    const auto open = [](const auto& node) { return node->fence_client_id != 0; };
-    if (std::none_of(nodes_.begin(), nodes_.end(), open)) return true;
-    if (now >= end) return false;
+    bool open = false;
+    bool hopeful = false;
+    for (const auto& node : nodes_) {
+      open |= node->fence_client_id != 0;
+      hopeful |= node->fence_client_id > 0 ||
+                 (node->fence_client_id != 0 && node->state != Node::State::kReady);
+    }
+    if (!hopeful || now >= end) return !open;
+    // Of a cluster, a node that has lost its slots need not be fenced.
+    if (!slots_.empty()) RefreshSoon();
     Advance(now);
     Exchange(std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
   }

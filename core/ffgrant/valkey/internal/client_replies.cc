@@ -93,8 +93,7 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
     return true;
   }
   // The stream may be out of step: nothing on it can be trusted any more.
-  node.fence_run_id = node.run_id;
-  node.fence_client_id = node.client_id;
+  node.WantFence();
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
   Fail(request, failure, "an answer that does not fit its command");
   Down(node, "an answer that does not fit its command");
@@ -176,7 +175,7 @@ bool Client::OnRedirection(Node& node, Request& request, std::string_view text, 
 // ---- on the client's own behalf ------------------------------------------------
 
 void Client::Run(Node& node, Errand errand) {
-  RespCommand command(node.out);
+  RespCommand command(node.out.end());
   const auto words = [&command](std::initializer_list<std::string_view> all) {
     command.Begin(all.size());
     for (const std::string_view word : all) command.Arg(word);
@@ -255,7 +254,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       AfterIdentity(node);
       break;
     case Errand::kFence:
-      if (reply.is(Reply::Type::kInteger)) node.fence_client_id = 0;
+      node.fence_client_id = reply.is(Reply::Type::kInteger) ? 0 : Node::kUnfenceable;
       Run(node, Errand::kOwnVersion);
       break;
     case Errand::kOwnVersion:
@@ -293,13 +292,11 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
 }
 
 void Client::AfterIdentity(Node& node) noexcept {
-  if (node.fence_client_id != 0 && node.fence_run_id == node.run_id && !node.run_id.empty()) {
-    Run(node, Errand::kFence);
-    return;
+  if (node.fence_client_id != 0 && node.run_id != node.fence_run_id && !node.run_id.empty()) {
+    // Another process: with the one before went its connections.
+    node.fence_client_id = 0;
   }
-  // Another process: with the one before went its connections.
-  if (!node.run_id.empty()) node.fence_client_id = 0;
-  Run(node, Errand::kOwnVersion);
+  Run(node, node.fence_client_id > 0 ? Errand::kFence : Errand::kOwnVersion);
 }
 
 void Client::OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept {
@@ -373,6 +370,12 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
     const int index = NodeAt({.host = std::string(host),
                               .port = static_cast<std::uint16_t>(primary.elements[1].integer)});
     std::fill(slots_.begin() + first, slots_.begin() + last + 1, static_cast<std::int16_t>(index));
+  }
+  // What a node without slots still executes is no part of what survives.
+  for (const auto& other : nodes_) {
+    if (complete && std::find(slots_.begin(), slots_.end(), other->index) == slots_.end()) {
+      other->fence_client_id = 0;
+    }
   }
   // A slot without an owner is asked for again by whoever needs it.
   refresh_at_ = complete ? kNever : refreshed_at_ + 1000;

@@ -71,6 +71,37 @@ class ExpectedQueue {
   std::size_t size_ = 0;
 };
 
+// Bytes to be written, which go in at the end and out at the front. What went
+// out makes room again also if it never becomes empty.
+class OutputBuffer {
+ public:
+  // To append to, and nothing else.
+  std::string& end() noexcept { return bytes_; }
+  std::string_view pending() const noexcept { return std::string_view(bytes_).substr(begin_); }
+  bool empty() const noexcept { return begin_ == bytes_.size(); }
+  std::size_t size() const noexcept { return bytes_.size() - begin_; }
+  std::size_t capacity() const noexcept { return bytes_.capacity(); }
+
+  // Removes the first `size` pending bytes.
+  void Consume(std::size_t size) noexcept {
+    begin_ += size;
+    // Moved seldom enough to cost less than one copy a byte.
+    if (begin_ == bytes_.size() || (begin_ >= kMoveSize && begin_ >= bytes_.size() / 2)) {
+      bytes_.erase(0, begin_);
+      begin_ = 0;
+    }
+  }
+  void clear() noexcept {
+    bytes_.clear();
+    begin_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kMoveSize = std::size_t{64} << 10;
+  std::string bytes_;
+  std::size_t begin_ = 0;
+};
+
 struct Node {
   enum class State : std::uint8_t { kDown, kConnecting, kGreeting, kReady };
 
@@ -78,17 +109,15 @@ struct Node {
       : index(number), endpoint(std::move(where)), stream(std::move(s)), reader(limits) {}
 
   bool up() const noexcept { return state == State::kGreeting || state == State::kReady; }
-  bool has_output() const noexcept { return out_begin != out.size(); }
   // What is appended to `out` from here on ends at this place of the stream.
-  std::uint64_t appended() const noexcept { return written + (out.size() - out_begin); }
+  std::uint64_t appended() const noexcept { return written + out.size(); }
 
   const int index;
   Endpoint endpoint;
   std::unique_ptr<Stream> stream;
   State state = State::kDown;
   ReplyReader reader;
-  std::string out;  // not yet written: from out_begin
-  std::size_t out_begin = 0;
+  OutputBuffer out;
   std::uint64_t written = 0;  // bytes, over this connection
   ExpectedQueue expected;
   Errand errand = Errand::kNone;  // the one that is under way
@@ -104,9 +133,16 @@ struct Node {
   std::int64_t client_id = 0;
   bool replica = false;
   bool library_checked = false;  // on this connection
-  // The broken connection to be fenced: 0 if none.
+  // The broken connection to be fenced: 0 if none, kUnfenceable if there is one
+  // that can't be (an ACL forbids to ask for its id, or to kill it).
+  static constexpr std::int64_t kUnfenceable = -1;
   std::string fence_run_id;
   std::int64_t fence_client_id = 0;
+
+  void WantFence() {
+    fence_run_id = run_id;
+    fence_client_id = client_id > 0 && !run_id.empty() ? client_id : kUnfenceable;
+  }
 };
 
 }  // namespace ffgrant::valkey::internal

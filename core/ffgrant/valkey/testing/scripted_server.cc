@@ -84,6 +84,7 @@ std::string ScriptedServer::Execute(std::int64_t client_id, const Words& command
         "redis_mode:standalone\r\nrun_id:process" +
         std::to_string(process_) + "\r\n# Replication\r\nrole:master\r\n");
   }
+  if (name == "CLIENT" && forbidden.count(command[1]) != 0) return "-NOPERM no permissions\r\n";
   if (name == "CLIENT" && command[1] == "ID") return Integer(client_id);
   if (name == "CLIENT" && command[1] == "KILL") {
     killed.insert(std::atoll(command[3].c_str()));

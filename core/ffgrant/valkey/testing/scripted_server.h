@@ -51,6 +51,8 @@ class ScriptedServer {
   std::string own_version = "1";
   int loads = 0;
   int replaces = 0;
+  // Subcommands of CLIENT that an ACL forbids.
+  std::set<std::string> forbidden;
   // Error texts answered in place of the next calls, which are not executed.
   std::vector<std::string> refusals;
 
