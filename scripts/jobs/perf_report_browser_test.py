@@ -11,7 +11,8 @@ from pathlib import Path
 from jobs import perf_report_testing
 
 perf_report_testing.needs(("scipy", "matplotlib", "jinja2", "markdown_it", "selenium"), "browser")
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
+_BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+if not (_BROWSER and shutil.which("chromedriver")):
     raise unittest.SkipTest("no chromium: ./scripts/bootstrap --for browser")
 
 from selenium import webdriver  # noqa: E402 (after what skips)
@@ -48,7 +49,7 @@ class BrowserTest(unittest.TestCase):
         written(folder / "results", folder / "out")
         cls.url = (folder / "out" / "report.html").as_uri()
         options = Options()
-        options.binary_location = shutil.which("chromium")
+        options.binary_location = _BROWSER
         for flag in (*_FLAGS, f"--user-data-dir={folder / 'profile'}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

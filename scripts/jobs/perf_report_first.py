@@ -162,6 +162,9 @@ def warnings(bench, documents):
                      "ratios suffer less.")
     if "uncommitted" in bench.facts.get("revision", ""):
         found.append("The benchmarks ran with changes that are in no commit.")
+    if bench.together.unnamed:
+        found.append(f"Left out, since not named BM_<Op>_<Impl>/<case>: "
+                     f"{', '.join(f'`{name}`' for name in bench.together.unnamed)}.")
     found += [f"A benchmark failed: {text}" for text in bench.together.errors]
     return found
 

@@ -31,6 +31,12 @@ class ParseTest(unittest.TestCase):
         self.assertEqual(table.right, [False, True, False])
         self.assertEqual(table.rows, [["a | b", "1", "x; y"]])
 
+    def test_reads_the_facts_of_a_summary(self):
+        text = report.summary([], [("CPU", "AMD EPYC, 2 cores")], "./scripts/bench", "today", "how")
+        self.assertEqual(perf_report_markdown.parse(text).facts, {
+            "date": "today", "command": "`./scripts/bench`", "method": "how",
+            "CPU": "AMD EPYC, 2 cores"})
+
     def test_only_the_list_below_the_title_holds_facts(self):
         document = perf_report_markdown.parse("# T\n\n- date: now\n- a: b: c\n\n## S\n\n- x: y\n")
         self.assertEqual(document.facts, {"date": "now", "a": "b: c"})

@@ -9,7 +9,7 @@ from jobs import perf_report_testing
 
 perf_report_testing.needs()
 
-from jobs import perf_report_markdown, perf_report_server  # noqa: E402 (after what skips)
+from jobs import perf_report_markdown, perf_report_server, server_figures  # noqa: E402
 from jobs.perf_report_data import ReportError  # noqa: E402
 
 
@@ -54,6 +54,16 @@ class ServerTest(unittest.TestCase):
         self.write([slow])
         self.assertEqual(self.section().plots[0].text,
                          "At 90 % of the peak: p50 0.100 ms, p99 0.200 ms, p99.9 12.0 ms.")
+
+    def test_reads_what_the_benchmark_writes(self):
+        figures = server_figures.Figures()
+        for number in range(3):
+            figures.add("fused", 64, server_figures.OURS,
+                        {"count": 100 + number, "seconds": 0.1, "p50_us": 5})
+        self.write(figures.as_json())
+        (plot,) = self.section().plots
+        self.assertEqual(plot.table.rows, [["issue and claim in one call, 64 at once", "ffgrant",
+                                            "1.01 k", "1.00 k – 1.02 k"]])
 
     def test_alone_and_cluster_stand_one_after_the_other(self):
         self.write(RUN, "claims-cluster")
