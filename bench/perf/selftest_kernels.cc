@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The benchmarks that scripts/perf selftest measures the gate with: five kinds
+// of work in four sizes. An iteration does a hundred portions of its work and
+// kSlowdownPercent more, so that a program of which nothing but that constant
+// differs takes exactly so much longer.
+
+#include <benchmark/benchmark.h>
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/perf/slowdown.h"
+
+namespace ffgrant::bench {
+namespace {
+
+int Portions() { return 100 + kSlowdownPercent; }
+
+std::string RandomText(std::size_t size, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::string text(size, '\0');
+  for (char& letter : text) letter = static_cast<char>('a' + random() % 26);
+  return text;
+}
+
+// Runs `portion(number)` so often; what it returns cannot be left out.
+template <class Portion>
+void Run(benchmark::State& state, Portion portion) {
+  const int portions = Portions();
+  std::size_t number = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < portions; ++i) benchmark::DoNotOptimize(portion(number++));
+  }
+}
+
+// Vector code of the C library on memory in the cache, from the start of a cache line: where the
+// allocator happens to put short texts moves this by a third from process to process.
+void BM_Scan_Selftest(benchmark::State& state) {
+  alignas(64) static char text[16384];
+  const auto size = static_cast<std::size_t>(state.range(0));
+  RandomText(size, 1).copy(text, size);
+  Run(state, [&](std::size_t) {
+    benchmark::DoNotOptimize(&text[0]);
+    return std::memchr(text, '#', size);
+  });
+}
+BENCHMARK(BM_Scan_Selftest)->RangeMultiplier(4)->Range(256, 16384);
+
+// A chain of loads from a table, as long as the input.
+void BM_Hash_Selftest(benchmark::State& state) {
+  std::string text = RandomText(static_cast<std::size_t>(state.range(0)), 2);
+  std::vector<std::uint32_t> table(256);
+  std::iota(table.begin(), table.end(), 0x9E3779B9u);
+  Run(state, [&](std::size_t) {
+    benchmark::DoNotOptimize(text.data());
+    std::uint32_t hash = 0;
+    for (const char letter : text) {
+      hash = (hash >> 8) ^ table[(hash ^ static_cast<std::uint8_t>(letter)) & 0xFF];
+    }
+    return hash;
+  });
+}
+BENCHMARK(BM_Hash_Selftest)->RangeMultiplier(2)->Range(16, 128);
+
+// Numbers of lengths that the branch predictor cannot know.
+void BM_Digits_Selftest(benchmark::State& state) {
+  std::mt19937_64 random(3);
+  std::vector<std::string> texts(static_cast<std::size_t>(state.range(0)));
+  for (auto& text : texts) {
+    const std::uint64_t bits = random();
+    text = std::to_string(bits >> (random() % 64));
+  }
+  Run(state, [&](std::size_t number) {
+    const std::string& text = texts[number % texts.size()];
+    std::uint64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  });
+}
+BENCHMARK(BM_Digits_Selftest)->Arg(64)->Arg(512)->Arg(4096)->Arg(65536);
+
+// Loads that depend on each other, all over the table: caches, then memory.
+void BM_Chase_Selftest(benchmark::State& state) {
+  std::vector<std::uint32_t> next(static_cast<std::size_t>(state.range(0)) / 4);
+  std::iota(next.begin(), next.end(), 0u);
+  std::mt19937 random(4);
+  for (std::size_t i = next.size() - 1; i > 0; --i) std::swap(next[i], next[random() % i]);
+  std::uint32_t at = 0;
+  Run(state, [&](std::size_t) {
+    for (int i = 0; i < 8; ++i) at = next[at];
+    return at;
+  });
+}
+BENCHMARK(BM_Chase_Selftest)->Arg(1 << 14)->Arg(1 << 18)->Arg(1 << 21)->Arg(1 << 23);
+
+// The allocator.
+void BM_Allocate_Selftest(benchmark::State& state) {
+  const auto kept = static_cast<std::size_t>(state.range(0));
+  std::vector<std::string> texts(kept);
+  Run(state, [&](std::size_t number) {
+    std::string& text = texts[number % kept];
+    text = std::string(24 + number * 7 % 200, 'x');
+    return text.data();
+  });
+}
+BENCHMARK(BM_Allocate_Selftest)->RangeMultiplier(8)->Range(1, 512);
+
+}  // namespace
+}  // namespace ffgrant::bench
+
+BENCHMARK_MAIN();
