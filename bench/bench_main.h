@@ -25,7 +25,9 @@ inline void SelfCheck(bool agrees, std::string_view what, std::string_view input
   if (!agrees) SelfCheckFailed(what, input);
 }
 
-// Runs `check`, then the benchmarks that the command line asks for.
+// Runs `check`, then the benchmarks that the command line asks for. With
+// FFGRANT_BENCH_SKIP_CHECK in the environment only those: scripts/perf starts
+// the same program a hundred times, and lets it check itself the first time.
 int RunBenchmarks(int argc, char** argv, void (*check)());
 
 // Counts the allocations of a timed loop and reports items, bytes and

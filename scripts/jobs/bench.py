@@ -20,7 +20,7 @@ _SUFFIX = "_benchmark"
 # Binaries that run with more in their environment. The ledger asks for huge pages for its
 # memory; with this, malloc asks too (glibc 2.35 and later), so that the maps it is set against
 # get them as well.
-_ENVIRONMENT = {"ledger_benchmark": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}}
+ENVIRONMENT = {"ledger_benchmark": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Binary:
 
     @property
     def environment(self):
-        return dict(os.environ, **_ENVIRONMENT.get(self.path.name, {}))
+        return dict(os.environ, **ENVIRONMENT.get(self.path.name, {}))
 
 
 def _fail_with(binary, status, output):
@@ -209,7 +209,7 @@ def _job(terminal, arguments):
 
     facts = machine.describe(PRESET, contexts)
     for binary in binaries:
-        for name, value in _ENVIRONMENT.get(binary.path.name, {}).items():
+        for name, value in ENVIRONMENT.get(binary.path.name, {}).items():
             facts.append((f"environment of {binary.path.name}", f"{name}={value}"))
     if results.unnamed:
         facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))

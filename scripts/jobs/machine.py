@@ -10,13 +10,18 @@ from pathlib import Path
 from jobs import build
 
 
-def first_line(command):
+def output_of(command):
+    """What a command prints; nothing if there is no such command or it fails."""
     try:
         done = subprocess.run(command, cwd=build.ROOT, stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return done.stdout.partition("\n")[0].strip()
+    return done.stdout
+
+
+def first_line(command):
+    return output_of(command).partition("\n")[0].strip()
 
 
 def cpu_model():
