@@ -11,7 +11,6 @@ process is lower than the median's in every condition.
 import json
 import os
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,19 +62,17 @@ class Program:
                 if line.strip() and not line.startswith("Failed to match")]
 
     def measure(self, names, effort, target, on_tick=None):
-        """One process that measures these benchmarks. Returns (document, seconds it took).
+        """One process that measures these benchmarks; returns its document.
 
         The JSON stays in the file `target`. A document has "context" and "benchmarks" as Google
         Benchmark wrote them, with all repetitions.
         """
-        start = time.monotonic()
         target.unlink(missing_ok=True)
         self.run([f"--benchmark_filter={exactly(names)}", *effort.flags,
                   "--benchmark_enable_random_interleaving=true",
                   f"--benchmark_out={target}", "--benchmark_out_format=json"], on_tick)
-        seconds = time.monotonic() - start
         try:
-            return json.loads(target.read_text(encoding="utf-8")), seconds
+            return json.loads(target.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise PerfError(f"{self.path} left no JSON of Google Benchmark: {error}") from None
 

@@ -88,10 +88,9 @@ class ProgramTest(unittest.TestCase):
         program = self.program(
             'for a in "$@"; do case $a in --benchmark_out=*) out=${a#*=};; esac; done\n'
             'printf \'{"benchmarks": [], "context": {"arguments": "%s"}}\' "$*" >"$out"\n')
-        document, seconds = program.measure(["a"], Effort(3, 0.5), self.directory / "out.json")
+        document = program.measure(["a"], Effort(3, 0.5), self.directory / "out.json")
         self.assertIn("--benchmark_filter=^(a)$ --benchmark_repetitions=3 "
                       "--benchmark_min_time=0.5", document["context"]["arguments"])
-        self.assertGreater(seconds, 0)
 
     def test_no_json_is_an_error(self):
         (self.directory / "out.json").write_text('{"benchmarks": []}', encoding="utf-8")  # old

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
+
+All revisions are built with the same compiler and flags, in folders whose names are of one length,
+and no path of the machine gets into the programs: equal sources make equal programs, byte for byte.
+The working tree with its changes counts as a revision too: what git would commit of it now.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs import build, machine
+from jobs.perf_error import PerfError
+
+PERF = build.ROOT / "build" / "perf"
+COMPILER = "g++"
+FLAGS = "-O2 -g1 -DNDEBUG"  # lines for the annotation of counts; they change no instruction
+_KEPT = 12  # built revisions
+# Those that make up the suite; the same folder also holds what perf itself runs.
+_SUFFIX = "_benchmark"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit; of the working tree, one that no branch knows, with changed set."""
+    commit: str
+    tree: str
+    label: str  # what the reader calls it
+    changed: bool = False
+
+    @property
+    def short(self):
+        return self.commit[:12]
+
+
+def _git(*words, env=None):
+    try:
+        done = subprocess.run(["git", *words], cwd=build.ROOT, stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=True, env=env and dict(os.environ, **env))
+    except FileNotFoundError:
+        raise PerfError("git is needed to build revisions") from None
+    except subprocess.CalledProcessError as error:
+        raise PerfError(f"git {' '.join(words)}: {error.stderr.strip()}") from None
+    return done.stdout.strip()
+
+
+def _of_commit(commit, label):
+    return Revision(commit, _git("rev-parse", f"{commit}^{{tree}}"), label)
+
+
+def resolve(text):
+    """The revision that git knows by this name."""
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
+    return _of_commit(commit, text if commit.startswith(text) else f"{text} ({commit[:12]})")
+
+
+def working_tree():
+    """The files as they are: HEAD where nothing changed, else what a commit of all would be."""
+    head = _of_commit(_git("rev-parse", "HEAD"), "working tree")
+    with tempfile.TemporaryDirectory(prefix="ffgrant-index-") as temporary:
+        index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
+        _git("read-tree", "HEAD", env=index)
+        _git("add", "--all", env=index)
+        tree = _git("write-tree", env=index)
+    if tree == head.tree:
+        return head
+    # Always the same for the same files, so that the build is found again.
+    someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+               for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
+    commit = _git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
+    return Revision(commit, tree, f"working tree on {head.short}", changed=True)
+
+
+def default_base():
+    """Where HEAD left main."""
+    for name in ("main", "origin/main", "master", "origin/master"):
+        try:
+            return _of_commit(_git("merge-base", "HEAD", name), f"merge base with {name}")
+        except PerfError:
+            continue
+    raise PerfError("no branch main to compare with; say --base REVISION")
+
+
+def _settings(source, compiler, flags):
+    return ("-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={compiler}",
+            f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
+            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=.", "-DFFGRANT_BUILD_TESTS=OFF",
+            "-DFFGRANT_BUILD_BENCHMARKS=ON", "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
+
+
+def _forget_old(directory):
+    """Leaves the builds that were used last."""
+    built = sorted((path for path in directory.iterdir() if path.is_dir()),
+                   key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in built[_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(PERF / "src" / path.name, ignore_errors=True)
+
+
+def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
+    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+    version = machine.first_line([compiler, "--version"])
+    key = hashlib.sha256(repr(_settings("", compiler, flags) + (version,)).encode()).hexdigest()[:8]
+    name = f"{revision.short}-{key}"
+    done = PERF / "bin" / name
+    if done.is_dir():
+        os.utime(done)
+        return done
+    source = PERF / "src" / name
+    tree = PERF / "tree" / name
+    for path in (source, tree):
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _git("worktree", "prune")
+    _git("worktree", "add", "--detach", "--force", str(source), revision.commit)
+    label = f"building {revision.label}"
+    build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
+                                     *_settings(source, compiler, flags)])
+    build.run_step(terminal, label, ["cmake", "--build", str(tree)])
+    # Whole or not at all: an interrupt must not leave a build that looks done.
+    partial = PERF / "bin" / f"{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for path in (*(tree / "bench").glob("*"), *(tree / "bench" / "perf").glob("*")):
+        if path.is_file() and os.access(path, os.X_OK):
+            shutil.copy2(path, partial / path.name)
+    partial.rename(done)
+    shutil.rmtree(tree)
+    _forget_old(done.parent)
+    return done
+
+
+def source_of(directory):
+    """The worktree that the programs of this folder were built in."""
+    return PERF / "src" / directory.name
+
+
+def suites(directory):
+    """Subject -> program, of the benchmarks in a built folder."""
+    return {path.name[:-len(_SUFFIX)]: path for path in sorted(directory.glob("*" + _SUFFIX))}

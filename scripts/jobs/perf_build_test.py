@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import io
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from jobs import build, perf_build
+from jobs.perf_error import PerfError
+from jobs.terminal import Terminal
+
+
+class RevisionTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name) / "repository"
+        self.root.mkdir()
+        self.built = []
+        for target, name, value in ((build, "ROOT", self.root),
+                                    (perf_build, "PERF", self.root / "build" / "perf"),
+                                    (build, "run_step", self.run_step)):
+            patch = mock.patch.object(target, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("config", "user.name", "x")
+        self.git("config", "user.email", "x@example.org")
+        self.write("file", "one")
+        self.write(".gitignore", "/build/")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "one")
+        self.first = self.git("rev-parse", "HEAD")
+
+    def git(self, *words):
+        return subprocess.run(["git", *words], cwd=self.root, check=True, text=True,
+                              capture_output=True).stdout.strip()
+
+    def write(self, name, text):
+        (self.root / name).write_text(text, encoding="utf-8")
+
+    def run_step(self, _terminal, _label, command):
+        """Takes the file for a program."""
+        if command[1] == "-S":
+            self.source = Path(command[2])
+        else:
+            tree = Path(command[2])
+            (tree / "bench" / "perf").mkdir(parents=True)
+            self.built.append((self.source / "file").read_text(encoding="utf-8"))
+            for name in ("bench/a_benchmark", "bench/perf/reference_kernel"):
+                (tree / name).write_text(self.built[-1], encoding="utf-8")
+                (tree / name).chmod(0o755)
+            (tree / "bench" / "cmake_install.cmake").touch()
+
+    def directory(self, revision):
+        return perf_build.directory_of(Terminal(io.StringIO()), revision)
+
+    def test_an_unchanged_working_tree_is_head(self):
+        self.assertEqual(perf_build.working_tree().commit, self.first)
+        self.assertFalse(perf_build.working_tree().changed)
+
+    def test_changes_and_new_files_make_a_revision_that_stays_the_same(self):
+        self.write("file", "two")
+        one = perf_build.working_tree()
+        self.assertTrue(one.changed)
+        self.assertEqual(perf_build.working_tree(), one)
+        self.write("new", "x")
+        self.assertNotEqual(perf_build.working_tree().tree, one.tree)
+        # The repository is as it was: nothing staged, no branch moved.
+        self.assertEqual(self.git("diff", "--cached", "--name-only"), "")
+        self.assertEqual(self.git("rev-parse", "HEAD"), self.first)
+
+    def test_builds_in_a_worktree_of_its_own_and_once(self):
+        self.write("file", "two")
+        old, new = perf_build.resolve("HEAD"), perf_build.working_tree()
+        folders = [self.directory(revision) for revision in (old, new, old, new)]
+        self.assertEqual(self.built, ["one", "two"])
+        self.assertEqual(folders[:2], folders[2:])
+        self.assertEqual(len(folders[0].name), len(folders[1].name))
+        self.assertEqual(list(perf_build.suites(folders[1])), ["a"])
+        self.assertEqual((folders[1] / "reference_kernel").read_text(encoding="utf-8"), "two")
+        self.assertEqual(
+            (perf_build.source_of(folders[0]) / "file").read_text(encoding="utf-8"), "one")
+
+    def test_a_build_that_failed_is_none(self):
+        with mock.patch.object(build, "run_step", side_effect=build.BuildError("x")):
+            with self.assertRaises(build.BuildError):
+                self.directory(perf_build.resolve("HEAD"))
+        self.directory(perf_build.resolve("HEAD"))
+        self.assertEqual(self.built, ["one"])
+
+    def test_other_flags_are_another_build(self):
+        revision = perf_build.resolve("HEAD")
+        terminal = Terminal(io.StringIO())
+        self.assertNotEqual(perf_build.directory_of(terminal, revision),
+                            perf_build.directory_of(terminal, revision, flags="-O3"))
+
+    def test_the_base_is_where_head_left_main(self):
+        self.git("checkout", "--quiet", "-b", "topic")
+        self.write("file", "two")
+        self.git("commit", "--quiet", "--all", "--message", "two")
+        self.assertEqual(perf_build.default_base().commit, self.first)
+        self.git("branch", "--move", "main", "other")
+        with self.assertRaisesRegex(PerfError, "--base"):
+            perf_build.default_base()
+
+    def test_an_unknown_revision_is_an_error(self):
+        for text in ("nothing", "--help", self.first[:-1] + "x"):
+            with self.assertRaises(PerfError):
+                perf_build.resolve(text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For tests: shell scripts that speak as much Google Benchmark as scripts/perf asks of a program."""
+
+from jobs.perf_samples import Program
+
+_SCRIPT = r"""#!/bin/sh
+out= filter=
+for argument in "$@"; do
+  case $argument in
+    --benchmark_list_tests=true) list=1 ;;
+    --benchmark_filter=*) filter=${argument#*=} ;;
+    --benchmark_out=*) out=${argument#*=} ;;
+  esac
+done
+names=$(printf '%s\n' NAMES | grep -E -- "$filter")
+if [ "$list" ]; then printf '%s\n' "$names"; exit; fi
+echo "$0 $*" >>LOG
+separator=
+{
+  printf '{"context": {"num_cpus": 2, "library_build_type": "release"}, "benchmarks": ['
+  for name in $names; do
+    printf '%s{"name": "%s", "run_type": "iteration", "cpu_time": TIME, "real_time": TIME,' \
+      "$separator" "$name"
+    printf ' "time_unit": "ns", "threads": 1, "iterations": 100}'
+    separator=,
+  done
+  printf ']}'
+} >"$out"
+EXTRA
+"""
+
+
+def program(path, names=("BM_A", "BM_B/1"), nanoseconds=10.0, extra=""):
+    """A program at `path` that says it took so long; what it was started with is in path.log."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = _SCRIPT.replace("NAMES", " ".join(f"'{name}'" for name in names))
+    text = text.replace("TIME", str(nanoseconds)).replace("LOG", f"'{path}.log'")
+    path.write_text(text.replace("EXTRA", extra), encoding="utf-8")
+    path.chmod(0o755)
+    return Program(path)
+
+
+def starts(made):
+    """The command lines with which a program or a copy of it was started to measure."""
+    try:
+        with open(f"{made.path}.log", encoding="utf-8") as log:
+            return log.read().splitlines()
+    except FileNotFoundError:
+        return []

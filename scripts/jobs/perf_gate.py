@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/perf gate: is head slower than base? Runs both side by side until it can tell."""
+
+import argparse
+import datetime
+import json
+import shlex
+import time
+from pathlib import Path
+
+from jobs import (perf, perf_build, perf_decide, perf_machine, perf_pairs, perf_result,
+                  perf_samples)
+from jobs.perf_error import PerfError
+from jobs.terminal import Terminal, duration
+
+# What this project makes fast; its baselines are there to be compared with.
+OURS = "_(Core|Ledger)[A-Za-z]*(/|$)"
+BUDGET = 600
+
+
+def add_effort(parser):
+    """The options that say how much is measured."""
+    parser.add_argument("--filter", metavar="RE", default=None,
+                        help="only benchmarks whose names match (default with revisions: "
+                             f"{OURS}, what is not a baseline; with programs: all)")
+    parser.add_argument("--budget", type=float, default=BUDGET, metavar="SECONDS",
+                        help="measure no longer than this, builds aside (%(default)s)")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
+                        help="in each process, of which the least counts (%(default)s)")
+    parser.add_argument("--min-time", type=float, default=0.01, metavar="SECONDS",
+                        help="of a repetition (%(default)s)")
+    parser.add_argument("--seed", type=int, help="of the order in which programs run")
+
+
+def effort_of(arguments):
+    if arguments.repetitions < 1 or arguments.min_time < 0 or arguments.budget <= 0:
+        raise PerfError("--repetitions, --min-time and --budget have to be positive")
+    return perf_samples.Effort(arguments.repetitions, arguments.min_time)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="scripts/perf gate",
+        description="Tells whether HEAD is slower than BASE, benchmark by benchmark.",
+        epilog="Exit status: 0 nothing slower; 1 something is; 2 wrong usage, or it could not be "
+               "measured; 3 inconclusive, e.g. too noisy or no time left.")
+    parser.add_argument("--base", metavar="REV", help="revision (merge base with main)")
+    parser.add_argument("--head", metavar="REV", help="revision (the working tree)")
+    parser.add_argument("--base-bin", metavar="FILE", type=Path,
+                        help="any program that uses Google Benchmark, in place of a revision")
+    parser.add_argument("--head-bin", metavar="FILE", type=Path)
+    add_effort(parser)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the result there too")
+    parser.add_argument("--markdown", metavar="FILE", type=Path)
+    parser.add_argument("--raw", metavar="DIR", type=Path,
+                        help="keep Google Benchmark's JSON of every process (removes what is "
+                             "in DIR)")
+    return parser
+
+
+def program_at(path):
+    """A program of somebody else's."""
+    path = path.resolve()
+    if not path.is_file():
+        raise PerfError(f"{path}: no such program")
+    return perf_samples.Program(path)
+
+
+def arms_of(base, head):
+    """base, a second copy of it, and head, in the order that perf_decide takes."""
+    return {"base": base, "copy": base, "head": head}
+
+
+def suites_of_revisions(terminal, base, head):
+    """Builds both; the suites are the benchmark programs that both have."""
+    folders = [perf_build.directory_of(terminal, revision) for revision in (base, head)]
+    found = [perf_build.suites(folder) for folder in folders]
+    suites = []
+    for name in found[0].keys() & found[1].keys():
+        programs = [perf_samples.Program(paths[name], (), perf_pairs.environment_of(
+            paths[name].name)) for paths in found]
+        suites.append(perf_pairs.Suite(name, arms_of(*programs)))
+    if not suites:
+        raise PerfError("the revisions have no benchmark program in common")
+    return sorted(suites, key=lambda suite: suite.name)
+
+
+def forecast(live, looks):
+    """What the run will take."""
+    seconds = live.round_seconds(list(live.names))
+    return (f"{len(live.names)} benchmarks, {duration(seconds)} a pair with its A/A: "
+            f"{duration(seconds * looks[0])} if all is clear, {duration(seconds * looks[-1])} "
+            "if nothing is")
+
+
+def measure(terminal, suites, filter_text, arguments, rules=perf_decide.Rules()):
+    """Runs rounds and decides. Returns (results, live): the verdicts and what was learnt."""
+    clock = perf_pairs.Clock(arguments.budget)
+    with perf_pairs.Live(terminal, suites, filter_text, effort_of(arguments), clock,
+                         arguments.seed, getattr(arguments, "raw", None)) as live:
+        terminal.line(forecast(live, rules.looks))
+        results = perf_decide.decide(
+            list(live.names), live.take, rules,
+            lambda names: live.fresh(f"confirming {len(names)}"))
+        return results, live
+
+
+def _revisions(arguments):
+    base = perf_build.resolve(arguments.base) if arguments.base else perf_build.default_base()
+    head = perf_build.resolve(arguments.head) if arguments.head else perf_build.working_tree()
+    return base, head
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def main(argv):
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    with_programs = bool(arguments.base_bin or arguments.head_bin)
+    if with_programs and (arguments.base or arguments.head):
+        parser.error("--base and --head are revisions, --base-bin and --head-bin programs: either")
+    if with_programs and not (arguments.base_bin and arguments.head_bin):
+        parser.error("--base-bin and --head-bin go together")
+    terminal = Terminal()
+    date = datetime.datetime.now(datetime.timezone.utc)
+    if with_programs:
+        programs = [program_at(path) for path in (arguments.base_bin, arguments.head_bin)]
+        suites = [perf_pairs.Suite(programs[1].name, arms_of(*programs))]
+        base, head = (str(path) for path in (arguments.base_bin, arguments.head_bin))
+        filter_text = arguments.filter or ""
+        compiler, flags = perf_machine.compiler_of(programs[1].path), "unknown"
+    else:
+        revisions = _revisions(arguments)
+        if revisions[0].tree == revisions[1].tree:
+            terminal.line(f"{revisions[0].label} and {revisions[1].label} are the same files: "
+                          "nothing to compare")
+            return perf.CLEAN
+        suites = suites_of_revisions(terminal, *revisions)
+        base, head = (revision.label for revision in revisions)
+        filter_text = OURS if arguments.filter is None else arguments.filter
+        compiler = perf_machine.compiler_version(perf_build.COMPILER)
+        flags = perf_build.FLAGS
+    start = time.monotonic()
+    results, live = measure(terminal, suites, filter_text, arguments)
+    context = next(iter(live.contexts.values()))
+    outcome = perf_result.Outcome(
+        date, shlex.join(["./scripts/perf", "gate", *argv]), time.monotonic() - start, base, head,
+        perf_machine.identity(context, compiler, flags), perf_machine.conditions(context),
+        results, live.names, sorted(sum(live.missing.values(), [])))
+    perf_result.print_text(outcome, terminal)
+    if arguments.json:
+        write(arguments.json, json.dumps(perf_result.document(outcome), indent=1) + "\n")
+    if arguments.markdown:
+        write(arguments.markdown, perf_result.markdown(outcome))
+    return outcome.exit_status
