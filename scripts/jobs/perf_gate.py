@@ -6,6 +6,7 @@ import datetime
 import json
 import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import (perf, perf_build, perf_decide, perf_machine, perf_pairs, perf_result,
@@ -71,9 +72,8 @@ def arms_of(base, head):
     return {"base": base, "copy": base, "head": head}
 
 
-def suites_of_revisions(terminal, base, head):
-    """Builds both; the suites are the benchmark programs that both have."""
-    folders = [perf_build.directory_of(terminal, revision) for revision in (base, head)]
+def suites_of(folders):
+    """The suites are the benchmark programs that base's and head's folders both have."""
     found = [perf_build.suites(folder) for folder in folders]
     suites = []
     for name in found[0].keys() & found[1].keys():
@@ -116,40 +116,59 @@ def write(path, text):
     path.write_text(text, encoding="utf-8")
 
 
-def main(argv):
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+@dataclass(frozen=True)
+class Chosen:
+    """What is compared; suites is empty if both are the same files."""
+    suites: list
+    base: str
+    head: str
+    filter: str
+    compiler: str
+    flags: str
+    sources: tuple = (None, None)  # folders that the programs' names of sources start from
+
+
+def choose(terminal, arguments, parser):
+    """Builds or finds what the arguments of gate and counts ask for."""
     with_programs = bool(arguments.base_bin or arguments.head_bin)
     if with_programs and (arguments.base or arguments.head):
         parser.error("--base and --head are revisions, --base-bin and --head-bin programs: either")
     if with_programs and not (arguments.base_bin and arguments.head_bin):
         parser.error("--base-bin and --head-bin go together")
-    terminal = Terminal()
-    date = datetime.datetime.now(datetime.timezone.utc)
     if with_programs:
         programs = [program_at(path) for path in (arguments.base_bin, arguments.head_bin)]
-        suites = [perf_pairs.Suite(programs[1].name, arms_of(*programs))]
-        base, head = (str(path) for path in (arguments.base_bin, arguments.head_bin))
-        filter_text = arguments.filter or ""
-        compiler, flags = perf_machine.compiler_of(programs[1].path), "unknown"
-    else:
-        revisions = _revisions(arguments)
-        if revisions[0].tree == revisions[1].tree:
-            terminal.line(f"{revisions[0].label} and {revisions[1].label} are the same files: "
-                          "nothing to compare")
-            return perf.CLEAN
-        suites = suites_of_revisions(terminal, *revisions)
-        base, head = (revision.label for revision in revisions)
-        filter_text = OURS if arguments.filter is None else arguments.filter
-        compiler = perf_machine.compiler_version(perf_build.COMPILER)
-        flags = perf_build.FLAGS
+        return Chosen([perf_pairs.Suite(programs[1].name, arms_of(*programs))],
+                      str(arguments.base_bin), str(arguments.head_bin), arguments.filter or "",
+                      perf_machine.compiler_of(programs[1].path), "unknown")
+    revisions = _revisions(arguments)
+    base, head = (revision.label for revision in revisions)
+    filter_text = OURS if arguments.filter is None else arguments.filter
+    if revisions[0].tree == revisions[1].tree:
+        terminal.line(f"{base} and {head} are the same files: nothing to compare")
+        return Chosen([], base, head, filter_text, "", "")
+    folders = [perf_build.directory_of(terminal, revision) for revision in revisions]
+    return Chosen(suites_of(folders), base, head, filter_text,
+                  perf_machine.compiler_version(perf_build.COMPILER), perf_build.FLAGS,
+                  tuple(map(perf_build.source_of, folders)))
+
+
+def main(argv):
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    terminal = Terminal()
+    date = datetime.datetime.now(datetime.timezone.utc)
+    chosen = choose(terminal, arguments, parser)
+    if not chosen.suites:
+        return perf.CLEAN
     start = time.monotonic()
-    results, live = measure(terminal, suites, filter_text, arguments)
+    results, live = measure(terminal, chosen.suites, chosen.filter, arguments)
     context = next(iter(live.contexts.values()))
     outcome = perf_result.Outcome(
-        date, shlex.join(["./scripts/perf", "gate", *argv]), time.monotonic() - start, base, head,
-        perf_machine.identity(context, compiler, flags), perf_machine.conditions(context),
-        results, live.names, sorted(sum(live.missing.values(), [])))
+        date, shlex.join(["./scripts/perf", "gate", *argv]), time.monotonic() - start,
+        chosen.base, chosen.head,
+        perf_machine.identity(context, chosen.compiler, chosen.flags),
+        perf_machine.conditions(context), results, live.names,
+        sorted(sum(live.missing.values(), [])))
     perf_result.print_text(outcome, terminal)
     if arguments.json:
         write(arguments.json, json.dumps(perf_result.document(outcome), indent=1) + "\n")
