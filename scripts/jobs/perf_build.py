@@ -38,10 +38,12 @@ class Revision:
         return self.commit[:12]
 
 
-def _git(*words, env=None):
+def git(*words, env=None, directory=None):
+    """What a git command prints, in the project or another directory. Raises PerfError."""
     try:
-        done = subprocess.run(["git", *words], cwd=build.ROOT, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=True, env=env and dict(os.environ, **env))
+        done = subprocess.run(["git", *words], cwd=directory or build.ROOT, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=True,
+                              env=env and dict(os.environ, **env))
     except FileNotFoundError:
         raise PerfError("git is needed to build revisions") from None
     except subprocess.CalledProcessError as error:
@@ -50,29 +52,29 @@ def _git(*words, env=None):
 
 
 def _of_commit(commit, label):
-    return Revision(commit, _git("rev-parse", f"{commit}^{{tree}}"), label)
+    return Revision(commit, git("rev-parse", f"{commit}^{{tree}}"), label)
 
 
 def resolve(text):
     """The revision that git knows by this name."""
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
     return _of_commit(commit, text if commit.startswith(text) else f"{text} ({commit[:12]})")
 
 
 def working_tree():
     """The files as they are: HEAD where nothing changed, else what a commit of all would be."""
-    head = _of_commit(_git("rev-parse", "HEAD"), "working tree")
+    head = _of_commit(git("rev-parse", "HEAD"), "working tree")
     with tempfile.TemporaryDirectory(prefix="ffgrant-index-") as temporary:
         index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
-        _git("read-tree", "HEAD", env=index)
-        _git("add", "--all", env=index)
-        tree = _git("write-tree", env=index)
+        git("read-tree", "HEAD", env=index)
+        git("add", "--all", env=index)
+        tree = git("write-tree", env=index)
     if tree == head.tree:
         return head
     # Always the same for the same files, so that the build is found again.
     someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
                for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
-    commit = _git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
+    commit = git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
     return Revision(commit, tree, f"working tree on {head.short}", changed=True)
 
 
@@ -80,7 +82,7 @@ def default_base():
     """Where HEAD left main."""
     for name in ("main", "origin/main", "master", "origin/master"):
         try:
-            return _of_commit(_git("merge-base", "HEAD", name), f"merge base with {name}")
+            return _of_commit(git("merge-base", "HEAD", name), f"merge base with {name}")
         except PerfError:
             continue
     raise PerfError("no branch main to compare with; say --base REVISION")
@@ -116,8 +118,8 @@ def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     for path in (source, tree):
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-    _git("worktree", "prune")
-    _git("worktree", "add", "--detach", "--force", str(source), revision.commit)
+    git("worktree", "prune")
+    git("worktree", "add", "--detach", "--force", str(source), revision.commit)
     label = f"building {revision.label}"
     build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
                                      *_settings(source, compiler, flags)])
