@@ -2,13 +2,10 @@
 
 import contextlib
 import io
-import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
-from jobs import build, perf, perf_bisect, perf_build
+from jobs import perf, perf_bisect, perf_fake
 from jobs.perf_error import PerfError
 from jobs.terminal import Terminal
 
@@ -16,25 +13,7 @@ from jobs.terminal import Terminal
 _STEP = ["sh", "-c", 'exit "$(git show BISECT_HEAD:status)"']
 
 
-class RepositoryTest(unittest.TestCase):
-    def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.root = Path(temporary.name) / "repository"
-        self.root.mkdir()
-        for target, name, value in ((build, "ROOT", self.root),
-                                    (perf_build, "PERF", self.root / "build" / "perf")):
-            patch = mock.patch.object(target, name, value)
-            patch.start()
-            self.addCleanup(patch.stop)
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("config", "user.name", "x")
-        self.git("config", "user.email", "x@example.org")
-
-    def git(self, *words):
-        return subprocess.run(["git", *words], cwd=self.root, check=True, text=True,
-                              capture_output=True).stdout.strip()
-
+class BisectTest(perf_fake.RepositoryCase):
     def commits(self, *statuses):
         made = []
         for number, status in enumerate(statuses):

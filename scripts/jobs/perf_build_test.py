@@ -1,42 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import io
-import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs import build, perf_build
+from jobs import build, perf_build, perf_fake
 from jobs.perf_error import PerfError
 from jobs.terminal import Terminal
 
 
-class RevisionTest(unittest.TestCase):
+class RevisionTest(perf_fake.RepositoryCase):
     def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.root = Path(temporary.name) / "repository"
-        self.root.mkdir()
+        super().setUp()
         self.built = []
-        for target, name, value in ((build, "ROOT", self.root),
-                                    (perf_build, "PERF", self.root / "build" / "perf"),
-                                    (build, "run_step", self.run_step)):
-            patch = mock.patch.object(target, name, value)
-            patch.start()
-            self.addCleanup(patch.stop)
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("config", "user.name", "x")
-        self.git("config", "user.email", "x@example.org")
+        self.replace(build, "run_step", self.run_step)
         self.write("file", "one")
         self.write(".gitignore", "/build/")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "one")
         self.first = self.git("rev-parse", "HEAD")
-
-    def git(self, *words):
-        return subprocess.run(["git", *words], cwd=self.root, check=True, text=True,
-                              capture_output=True).stdout.strip()
 
     def write(self, name, text):
         (self.root / name).write_text(text, encoding="utf-8")

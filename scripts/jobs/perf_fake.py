@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For tests: shell scripts that speak as much Google Benchmark as scripts/perf asks of a program."""
+"""For tests: shell scripts that speak as much Google Benchmark as scripts/perf asks of a program,
+and a repository in place of the project's."""
 
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from jobs import build, perf_build
 from jobs.perf_samples import Program
 
 _SCRIPT = r"""#!/bin/sh
@@ -47,3 +55,27 @@ def starts(made):
             return log.read().splitlines()
     except FileNotFoundError:
         return []
+
+
+class RepositoryCase(unittest.TestCase):
+    """A test with a new repository in place of the project's, on branch main."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name) / "repository"
+        self.root.mkdir()
+        self.replace(build, "ROOT", self.root)
+        self.replace(perf_build, "PERF", self.root / "build" / "perf")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("config", "user.name", "x")
+        self.git("config", "user.email", "x@example.org")
+
+    def replace(self, target, name, value):
+        patch = mock.patch.object(target, name, value)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def git(self, *words):
+        return subprocess.run(["git", *words], cwd=self.root, check=True, text=True,
+                              capture_output=True).stdout.strip()

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/perf selftest: measures the gate itself, on programs that are slower by a known amount.
+
+Records rounds of three equal programs and of such that do 3, 5 and 10 % more work, on the machine
+as it is and with a process that keeps another core busy; then replays the gate's procedure on
+them (jobs.perf_replay), and writes how often it was right.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from jobs import (build, perf, perf_build, perf_counts, perf_gate, perf_machine,
+                  perf_pairs, perf_replay, perf_samples, report)
+from jobs.children import Children
+from jobs.tables import Table
+from jobs.terminal import Terminal, duration
+
+REPORT = build.ROOT / "results" / "perf-selftest.md"
+RECORDING = perf_build.PERF / "selftest.json"
+_BUSY = "while True: pass"
+
+
+@contextlib.contextmanager
+def _hog(wanted):
+    """A process that takes a core."""
+    with Children() as children:
+        if wanted:
+            children.start([sys.executable, "-c", _BUSY], perf_build.PERF / "hog.log")
+        yield
+
+
+def record(terminal, folder, rounds, effort, seed):
+    """Measures under all conditions. Returns a recording, jobs.perf_replay."""
+    programs = {percent: perf_samples.Program(folder / f"perf_selftest_{percent}")
+                for percent in (0, *perf_replay.SLOWDOWNS)}
+    arms = {name: programs[percent] for name, percent in perf_replay.ARMS.items()}
+    suite = perf_pairs.Suite("selftest", arms)
+    conditions, context, names = {}, {}, []
+    for condition in perf_replay.CONDITIONS:
+        clock = perf_pairs.Clock(float("inf"))
+        load = os.getloadavg()[0]
+        with _hog(condition == "hog"), perf_pairs.Live(
+                terminal, [suite], "", effort, clock, seed) as live:
+            live.stage = f"recording, {condition}"
+            names = list(live.names)
+            terminal.line(f"{condition}: {rounds} rounds of {len(arms)} programs, about "
+                          f"{duration(live.round_seconds(names) * rounds)}")
+            start = time.monotonic()
+            times = live.take(tuple(names), rounds)
+            seconds = time.monotonic() - start
+            context = live.contexts["selftest"]
+        conditions[condition] = {
+            "load": [round(load, 1), round(os.getloadavg()[0], 1)],
+            "seconds_a_process": round(seconds / rounds / len(arms), 3),
+            "rounds": [[[round(value, 1) for value in each[name]] for name in names]
+                       for each in times]}
+    return {
+        "format": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"),
+        "machine": perf_machine.identity(
+            context, perf_machine.compiler_version(perf_build.COMPILER), perf_build.FLAGS),
+        "effort": {"repetitions": effort.repetitions, "min_time": effort.min_time},
+        "arms": list(arms), "benchmarks": names, "conditions": conditions}
+
+
+def count(terminal, folder):
+    """How many of the benchmarks with 1 % more work the counts lane finds: (found, all)."""
+    base, head = (perf_samples.Program(folder / f"perf_selftest_{percent}") for percent in (0, 1))
+    perf_build.PERF.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="counts-", dir=perf_build.PERF) as temporary:
+        runner = perf_counts.Runner(terminal, Path(temporary), limit=300)
+        pairs = {name: (base, head) for name in base.benchmarks()}
+        comparisons, errors = perf_counts.compare(runner, pairs)
+    for text in errors.values():
+        terminal.line(terminal.bad(text))
+    return sum(each.verdict == "regressed" for each in comparisons), len(pairs)
+
+
+def power_table(cells):
+    made = Table("Slowdowns that the gate finds", (
+        "in each replay a quarter of the benchmarks, drawn by chance, is slower and the others are "
+        "equal programs; found: the verdict is regressed, and was confirmed with fresh pairs; "
+        "intervals are Clopper-Pearson's of 95 %"),
+        ["", "slower by", "memory", "found", "interval", "inconclusive", "called clean", "pairs"])
+    for cell in cells:
+        if not cell.slowdown:
+            continue
+        for place, tally in (("in cache", cell.near), ("shared", cell.far)):
+            if not tally.total:
+                continue
+            low, high = perf_replay.proportion(tally.count("regressed"), tally.total)
+            made.rows.append([
+                cell.condition, f"{cell.slowdown}%", place,
+                f"{tally.share('regressed'):.1%}", f"{low:.1%} - {high:.1%}",
+                f"{tally.share('inconclusive', 'invalid'):.1%}",
+                f"{tally.share('clean', 'improved'):.1%}", f"{tally.median_pairs:g}"])
+    return made
+
+
+def false_table(cells):
+    made = Table("False alarms", (
+        "regressed, of programs that are equal; in the rows of slower programs, of those in the "
+        "suite that are equal"),
+        ["", "slower others", "benchmarks", "false", "interval", "suites", "with one", "interval"])
+    for cell in cells:
+        equal = cell.equal
+        bounds = perf_replay.proportion(equal.count("regressed"), equal.total)
+        suites = perf_replay.proportion(cell.false_suites, cell.replays)
+        made.rows.append([
+            cell.condition, f"{cell.slowdown}%" if cell.slowdown else "none", str(equal.total),
+            str(equal.count("regressed")), f"{bounds[0]:.2%} - {bounds[1]:.2%}",
+            str(cell.replays), str(cell.false_suites), f"{suites[0]:.2%} - {suites[1]:.2%}"])
+    return made
+
+
+def bars(cells, recording, counted):
+    """[(what, measured, bar, met)]."""
+    equal = [cell for cell in cells if not cell.slowdown]
+    rows = []
+    share = (sum(cell.equal.count("regressed") for cell in equal)
+             / sum(cell.equal.total for cell in equal))
+    rows.append(("false alarms a benchmark, A/A", f"{share:.2%}", "<= 0.1%", share <= 0.001))
+    share = sum(cell.false_suites for cell in equal) / sum(cell.replays for cell in equal)
+    rows.append(("false alarms a suite, A/A", f"{share:.1%}", "<= 2%", share <= 0.02))
+    for cell in cells:
+        if cell.slowdown == 5:
+            share = cell.near.share("regressed")
+            rows.append((f"5% found, in cache, {cell.condition}", f"{share:.1%}", ">= 95%",
+                         share >= 0.95))
+    seconds = perf_replay.forty_benchmarks(recording, equal)
+    rows.append(("40 equal benchmarks", duration(seconds), "<= 10 min", seconds <= 600))
+    if counted:
+        rows.append(("1% more instructions found", f"{counted[0]} of {counted[1]}", "all",
+                     counted[0] == counted[1]))
+    return rows
+
+
+def text_of(recording, cells, counted, command):
+    """The report in Markdown, and whether all bars are met."""
+    lines = ["# The gate, measured", "",
+             f"- command: `{command}`", f"- recorded: {recording['date']}",
+             f"- machine: {recording['machine']['cpu']}, {recording['machine']['cpus']} CPUs, "
+             f"kernel {recording['machine']['kernel']}, {recording['machine']['compiler']}"]
+    for name, condition in recording["conditions"].items():
+        loads = " to ".join(f"{load:g}" for load in condition["load"])
+        lines.append(f"- {name}: {len(condition['rounds'])} rounds, load {loads}, "
+                     f"{condition['seconds_a_process']:.2f} s a process of "
+                     f"{len(recording['benchmarks'])} benchmarks")
+    lines += ["", *perf_replay.INDEPENDENCE.format(
+        rounds=min(len(each["rounds"]) for each in recording["conditions"].values()),
+        replays=min(cell.replays for cell in cells)).splitlines(), ""]
+    made = Table("Bars", "", ["", "measured", "bar", ""], flush_left=(2, 3))
+    rows = bars(cells, recording, counted)
+    made.rows = [[what, measured, bar, "met" if met else "MISSED"]
+                 for what, measured, bar, met in rows]
+    for table in (made, power_table(cells), false_table(cells)):
+        lines += [*report.as_markdown(table), ""]
+    return "\n".join(lines).rstrip() + "\n", all(met for *_, met in rows)
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(
+        prog="scripts/perf selftest",
+        description="Measures the gate: records programs that are slower by a known amount, "
+                    "replays the gate on the recording, and writes results/perf-selftest.md.",
+        epilog="Exit status: 0 every bar is met; 1 one is not; 2 wrong usage, or it could not be "
+               "measured.")
+    parser.add_argument("--rounds", type=int, default=100, metavar="N",
+                        help="to record under each condition (%(default)s)")
+    parser.add_argument("--replays", type=int, default=200, metavar="N",
+                        help="of each cell of the table (%(default)s)")
+    parser.add_argument("--repetitions", type=int, default=5, help=argparse.SUPPRESS)
+    parser.add_argument("--min-time", type=float, default=0.01, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--replay", metavar="FILE", type=Path,
+                        help="a recording to replay; measures nothing")
+    parser.add_argument("--recording", metavar="FILE", type=Path, default=RECORDING,
+                        help="where the recording goes (build/perf/selftest.json)")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=REPORT)
+    arguments = parser.parse_args(argv)
+    if arguments.rounds < 20 or arguments.replays < 1:
+        parser.error("--rounds: 20 or more; --replays: 1 or more")
+    terminal = Terminal()
+    counted = None
+    if arguments.replay:
+        recording = perf_replay.load(arguments.replay)
+    else:
+        folder = perf_build.directory_of(terminal, perf_build.working_tree())
+        effort = perf_samples.Effort(arguments.repetitions, arguments.min_time)
+        recording = record(terminal, folder, arguments.rounds, effort, arguments.seed)
+        perf_gate.write(arguments.recording, perf_replay.dump(recording))
+        counted = count(terminal, folder)
+    cells = perf_replay.cells(recording, arguments.replays, random.Random(arguments.seed),
+                              lambda text: terminal.progress(text))
+    command = " ".join(["./scripts/perf selftest", *argv])
+    text, met = text_of(recording, cells, counted, command)
+    perf_gate.write(arguments.out, text)
+    terminal.line(text)
+    return perf.CLEAN if met else perf.REGRESSION
