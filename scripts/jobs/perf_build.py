@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
 
-All revisions are built with the same compiler and flags, in folders whose names are of one length,
+What is kept is known by the files that the build reads: a revision that changed documentation alone
+is built already. All revisions are built with the same compiler and flags, in folders whose names are of one length,
 and no path of the machine gets into the programs: equal sources make equal programs, byte for byte.
 The working tree with its changes counts as a revision too: what git would commit of it now.
 """
@@ -20,6 +21,7 @@ from jobs.perf_error import PerfError
 PERF = build.ROOT / "build" / "perf"
 COMPILER = "g++"
 FLAGS = "-O2 -g1 -DNDEBUG"  # lines for the annotation of counts; they change no instruction
+_INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
 _KEPT = 12  # built revisions
 # Those that make up the suite; the same folder also holds what perf itself runs.
 _SUFFIX = "_benchmark"
@@ -27,9 +29,10 @@ _SUFFIX = "_benchmark"
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit; of the working tree, one that no branch knows, with changed set."""
+    """A commit; of the working tree, one that no branch knows, with changed set. content tells
+    whether two of them build the same."""
     commit: str
-    tree: str
+    content: str
     label: str  # what the reader calls it
     changed: bool = False
 
@@ -51,8 +54,10 @@ def git(*words, env=None, directory=None):
     return done.stdout.strip()
 
 
-def _of_commit(commit, label):
-    return Revision(commit, git("rev-parse", f"{commit}^{{tree}}"), label)
+def _of_commit(commit, label, changed=False):
+    # Missing ones say nothing, which is as good an answer.
+    listed = git("ls-tree", commit, "--", *_INPUTS)
+    return Revision(commit, hashlib.sha256(listed.encode()).hexdigest()[:12], label, changed)
 
 
 def resolve(text):
@@ -69,13 +74,13 @@ def working_tree():
         git("read-tree", "HEAD", env=index)
         git("add", "--all", env=index)
         tree = git("write-tree", env=index)
-    if tree == head.tree:
+    if tree == git("rev-parse", "HEAD^{tree}"):
         return head
     # Always the same for the same files, so that the build is found again.
     someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
                for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
     commit = git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
-    return Revision(commit, tree, f"working tree on {head.short}", changed=True)
+    return _of_commit(commit, f"working tree on {head.short}", changed=True)
 
 
 def default_base():
@@ -108,7 +113,7 @@ def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     """Builds the revision's benchmarks, if that was not done before; returns their folder."""
     version = machine.first_line([compiler, "--version"])
     key = hashlib.sha256(repr(_settings("", compiler, flags) + (version,)).encode()).hexdigest()[:8]
-    name = f"{revision.short}-{key}"
+    name = f"{revision.content}-{key}"
     done = PERF / "bin" / name
     if done.is_dir():
         os.utime(done)

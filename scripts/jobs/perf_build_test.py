@@ -15,7 +15,8 @@ class RevisionTest(perf_fake.RepositoryCase):
         super().setUp()
         self.built = []
         self.replace(build, "run_step", self.run_step)
-        self.write("file", "one")
+        (self.root / "core").mkdir()
+        self.write("core/file", "one")
         self.write(".gitignore", "/build/")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "one")
@@ -31,7 +32,7 @@ class RevisionTest(perf_fake.RepositoryCase):
         else:
             tree = Path(command[2])
             (tree / "bench" / "perf").mkdir(parents=True)
-            self.built.append((self.source / "file").read_text(encoding="utf-8"))
+            self.built.append((self.source / "core" / "file").read_text(encoding="utf-8"))
             for name in ("bench/a_benchmark", "bench/perf/reference_kernel"):
                 (tree / name).write_text(self.built[-1], encoding="utf-8")
                 (tree / name).chmod(0o755)
@@ -45,18 +46,18 @@ class RevisionTest(perf_fake.RepositoryCase):
         self.assertFalse(perf_build.working_tree().changed)
 
     def test_changes_and_new_files_make_a_revision_that_stays_the_same(self):
-        self.write("file", "two")
+        self.write("core/file", "two")
         one = perf_build.working_tree()
         self.assertTrue(one.changed)
         self.assertEqual(perf_build.working_tree(), one)
         self.write("new", "x")
-        self.assertNotEqual(perf_build.working_tree().tree, one.tree)
+        self.assertNotEqual(perf_build.working_tree().commit, one.commit)
         # The repository is as it was: nothing staged, no branch moved.
         self.assertEqual(self.git("diff", "--cached", "--name-only"), "")
         self.assertEqual(self.git("rev-parse", "HEAD"), self.first)
 
     def test_builds_in_a_worktree_of_its_own_and_once(self):
-        self.write("file", "two")
+        self.write("core/file", "two")
         old, new = perf_build.resolve("HEAD"), perf_build.working_tree()
         folders = [self.directory(revision) for revision in (old, new, old, new)]
         self.assertEqual(self.built, ["one", "two"])
@@ -65,7 +66,15 @@ class RevisionTest(perf_fake.RepositoryCase):
         self.assertEqual(list(perf_build.suites(folders[1])), ["a"])
         self.assertEqual((folders[1] / "reference_kernel").read_text(encoding="utf-8"), "two")
         self.assertEqual(
-            (perf_build.source_of(folders[0]) / "file").read_text(encoding="utf-8"), "one")
+            (perf_build.source_of(folders[0]) / "core" / "file").read_text(encoding="utf-8"), "one")
+
+    def test_what_the_build_does_not_read_needs_no_new_one(self):
+        first = self.directory(perf_build.working_tree())
+        self.write("README.md", "new")
+        documented = perf_build.working_tree()
+        self.assertNotEqual(documented.commit, self.first)
+        self.assertEqual(self.directory(documented), first)
+        self.assertEqual(self.built, ["one"])
 
     def test_a_build_that_failed_is_none(self):
         with mock.patch.object(build, "run_step", side_effect=build.BuildError("x")):
@@ -82,7 +91,7 @@ class RevisionTest(perf_fake.RepositoryCase):
 
     def test_the_base_is_where_head_left_main(self):
         self.git("checkout", "--quiet", "-b", "topic")
-        self.write("file", "two")
+        self.write("core/file", "two")
         self.git("commit", "--quiet", "--all", "--message", "two")
         self.assertEqual(perf_build.default_base().commit, self.first)
         self.git("branch", "--move", "main", "other")

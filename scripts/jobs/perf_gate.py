@@ -77,8 +77,8 @@ def suites_of(folders):
     found = [perf_build.suites(folder) for folder in folders]
     suites = []
     for name in found[0].keys() & found[1].keys():
-        programs = [perf_samples.Program(paths[name], (), perf_pairs.environment_of(
-            paths[name].name)) for paths in found]
+        environment = perf_pairs.environment_of([paths[name] for paths in found])
+        programs = [perf_samples.Program(paths[name], (), environment) for paths in found]
         suites.append(perf_pairs.Suite(name, arms_of(*programs)))
     if not suites:
         raise PerfError("the revisions have no benchmark program in common")
@@ -143,7 +143,7 @@ def choose(terminal, arguments, parser):
     revisions = _revisions(arguments)
     base, head = (revision.label for revision in revisions)
     filter_text = OURS if arguments.filter is None else arguments.filter
-    if revisions[0].tree == revisions[1].tree:
+    if revisions[0].content == revisions[1].content:
         terminal.line(f"{base} and {head} are the same files: nothing to compare")
         return Chosen([], base, head, filter_text, "", "")
     folders = [perf_build.directory_of(terminal, revision) for revision in revisions]

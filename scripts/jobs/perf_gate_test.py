@@ -43,7 +43,7 @@ class GateTest(unittest.TestCase):
                                    "--markdown", str(markdown))
         self.assertEqual(status, 1)
         self.assertIn("2 regressed", output)
-        self.assertRegex(output, r"BM_A +10 ns +10.6 ns +\+6.0%")
+        self.assertRegex(output, r"BM_A +10 ns +\+6.0% +\+6.0% to \+6.0% +10\+10  REGRESSED")
         document = json.loads(json_file.read_text(encoding="utf-8"))
         self.assertEqual((document["format"], document["verdict"]), (1, "regressed"))
         self.assertEqual([entry["name"] for entry in document["benchmarks"]], ["BM_A", "BM_B/1"])

@@ -230,7 +230,14 @@ class Live:
 SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
 
 
-def environment_of(name):
-    """What a benchmark of this project gets in its environment besides what all get."""
+def environment_of(paths):
+    """What programs of this project, of which there is one of each arm, get in their environment.
+
+    They skip the check only if all know how to: one that checks itself before it measures leaves
+    its memory in another state, and is faster or slower by percents for it.
+    """
     from jobs import bench  # not at the top: bench imports what this does not need
-    return dict(bench.ENVIRONMENT.get(name, {}), **{SKIP_CHECK: "1"})
+    environment = dict(bench.ENVIRONMENT.get(paths[0].name, {}))
+    if all(SKIP_CHECK.encode() in path.read_bytes() for path in paths):
+        environment[SKIP_CHECK] = "1"
+    return environment

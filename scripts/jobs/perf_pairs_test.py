@@ -128,6 +128,16 @@ class BenchMainTest(unittest.TestCase):
         self.assertIn(f'getenv("{perf_pairs.SKIP_CHECK}")',
                       (build.ROOT / "bench" / "bench_main.cc").read_text(encoding="utf-8"))
 
+    def test_all_arms_skip_the_check_or_none(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            old, new = Path(temporary) / "old", Path(temporary) / "ledger_benchmark"
+            old.write_bytes(b"\x7fELF nothing")
+            new.write_bytes(b"\x7fELF " + perf_pairs.SKIP_CHECK.encode() + b"\0")
+            self.assertNotIn(perf_pairs.SKIP_CHECK, perf_pairs.environment_of([old, new]))
+            both = perf_pairs.environment_of([new, new])
+            self.assertEqual(both.pop(perf_pairs.SKIP_CHECK), "1")
+            self.assertEqual(list(both), ["GLIBC_TUNABLES"])  # as scripts/bench runs it
+
 
 if __name__ == "__main__":
     unittest.main()

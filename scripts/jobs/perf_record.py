@@ -109,7 +109,7 @@ def main(argv):
     else:
         chosen = perf_build.resolve(arguments.revision) if arguments.revision else here
         folder = perf_build.directory_of(terminal, chosen)
-        programs = {name: perf_samples.Program(path, (), perf_pairs.environment_of(path.name))
+        programs = {name: perf_samples.Program(path, (), perf_pairs.environment_of([path]))
                     for name, path in perf_build.suites(folder).items()}
         revision = chosen.commit[:12]
         if chosen.changed:

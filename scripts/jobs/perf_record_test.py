@@ -10,7 +10,7 @@ from unittest import mock
 from jobs import perf_build, perf_fake, perf_history, perf_record
 from jobs.perf_error import PerfError
 
-_HERE = perf_build.Revision("0729f9c13a5b" + "0" * 28, "tree", "working tree", changed=True)
+_HERE = perf_build.Revision("0729f9c13a5b" + "0" * 28, "content", "working tree", changed=True)
 
 
 class RecordTest(unittest.TestCase):

@@ -108,13 +108,13 @@ def nanoseconds(value):
 
 def _row(name, result):
     head, same = result.head, result.same
-    noise = f"{percent(same.low)} to {percent(same.high)}"
     pairs = str(result.pairs)
     if result.confirmation:
         pairs += f"+{result.confirmation.pairs}"
     verdict = result.verdict.upper() if result.verdict == REGRESSED else result.verdict
     return [name, nanoseconds(result.base_ns), nanoseconds(result.head_ns), percent(head.ratio),
-            f"{percent(head.low)} to {percent(head.high)}", noise, pairs, verdict]
+            f"{percent(head.low)} to {percent(head.high)}",
+            f"{percent(same.low)} to {percent(same.high)}", pairs, verdict]
 
 
 _ORDER = (REGRESSED, INVALID, INCONCLUSIVE, IMPROVED, CLEAN)
@@ -140,8 +140,15 @@ def _notes(outcome):
     return [f"{name}: {result.note}" for name, result in outcome.results.items() if result.note]
 
 
+def _narrow(made):
+    """Without head and A/A: names need the room, and the JSON has it all."""
+    kept = (0, 1, 3, 4, 6, 7)
+    return Table(made.title, made.note, [made.columns[i] for i in kept], (5,),
+                 [[row[i] for i in kept] for row in made.rows])
+
+
 def print_text(outcome, terminal):
-    made = table(outcome)
+    made = _narrow(table(outcome))
     for line in report.as_text(made, terminal)[2:]:
         terminal.line(terminal.bad(line) if line.endswith(REGRESSED.upper()) else line)
     for note in _notes(outcome):
