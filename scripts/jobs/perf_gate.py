@@ -85,12 +85,14 @@ def suites_of(folders):
     return sorted(suites, key=lambda suite: suite.name)
 
 
-def forecast(live, looks):
+def forecast(live, looks, clock):
     """What the run will take."""
     seconds = live.round_seconds(list(live.names))
+    affordable = max(0, int(clock.left() / seconds))
+    limit = f"; the budget allows {affordable} pairs" if affordable < looks[-1] else ""
     return (f"{len(live.names)} benchmarks, {duration(seconds)} a pair with its A/A: "
             f"{duration(seconds * looks[0])} if all is clear, {duration(seconds * looks[-1])} "
-            "if nothing is")
+            f"if nothing is{limit}")
 
 
 def measure(terminal, suites, filter_text, arguments, rules=perf_decide.Rules()):
@@ -98,7 +100,7 @@ def measure(terminal, suites, filter_text, arguments, rules=perf_decide.Rules())
     clock = perf_pairs.Clock(arguments.budget)
     with perf_pairs.Live(terminal, suites, filter_text, effort_of(arguments), clock,
                          arguments.seed, getattr(arguments, "raw", None)) as live:
-        terminal.line(forecast(live, rules.looks))
+        terminal.line(forecast(live, rules.looks, clock))
         results = perf_decide.decide(
             list(live.names), live.take, rules,
             lambda names: live.fresh(f"confirming {len(names)}"))

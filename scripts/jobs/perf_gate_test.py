@@ -73,6 +73,7 @@ class GateTest(unittest.TestCase):
         status, output = self.gate(self.head(10.6), "--budget", "0.0001")
         self.assertEqual(status, 3)
         self.assertIn("nothing measured", output)
+        self.assertRegex(output, "the budget allows 0 pairs")
 
     def test_filters_and_names_what_it_does_not_compare(self):
         status, output = self.gate(self.head(10.0, names=("BM_A", "BM_C")))

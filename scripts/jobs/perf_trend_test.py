@@ -41,8 +41,22 @@ class ChangePointsTest(unittest.TestCase):
         self.assertLess(p, 1e-5)
 
     def test_finds_no_step_in_noise(self):
-        for seed in range(40):
+        for seed in range(100):
             self.assertEqual(perf_trend.change_points(level(60, 1.0, 0.01, seed)), [])
+
+    def test_is_seldom_wrong_about_spikes(self):
+        found = 0
+        for seed in range(200):
+            source = random.Random(seed)
+            spiky = [value * (1 + source.uniform(0.1, 0.4) * (source.random() < 0.05))
+                     for value in level(60, 1.0, 0.01, seed)]
+            found += bool(perf_trend.change_points(spiky))
+        self.assertLessEqual(found, 20)
+
+    def test_finds_each_step_of_5_percent(self):
+        for seed in range(50):
+            series = level(30, 1.0, 0.01, seed) + level(30, 1.05, 0.01, 1000 + seed)
+            self.assertNotEqual(perf_trend.change_points(series), [])
 
     def test_a_spike_is_no_step(self):
         self.assertEqual(perf_trend.change_points(level(30, 1.0) + [1.4] + level(29, 1.0, seed=2)),
