@@ -99,7 +99,9 @@ def main(argv):
     terminal = Terminal()
     history = perf_history.read_all(arguments.history)
     if not history:
-        raise PerfError(f"no history in {arguments.history}; scripts/perf record begins one")
+        if arguments.history != perf_history.ROOT:
+            raise PerfError(f"no history in {arguments.history}")
+        terminal.line("no history yet; ./scripts/perf record begins one")
     found = changes(history)
     for made in tables(found):
         for line in report.as_text(made, terminal):

@@ -112,9 +112,13 @@ class TrendTest(unittest.TestCase):
             perf_history.append(point, self.root)
         self.assertIn("1 changes", self.trend()[1])
 
-    def test_no_history_is_an_error(self):
+    def test_no_history_is_an_error_where_one_was_asked_for(self):
         with self.assertRaisesRegex(PerfError, "no history"):
             self.trend()
+        with mock.patch.object(perf_history, "ROOT", self.root):
+            status, output = self.trend()
+        self.assertEqual(status, 0)
+        self.assertIn("record begins one", output)
 
 
 class WithoutOtavaTest(unittest.TestCase):
