@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <random>
 #include <string>
@@ -29,6 +30,15 @@ std::string RandomText(std::size_t size, std::uint32_t seed) {
   std::string text(size, '\0');
   for (char& letter : text) letter = static_cast<char>('a' + random() % 26);
   return text;
+}
+
+// Made once for each size: repetitions shall be short, and some of these take long.
+template <class Made>
+Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
+  static std::map<std::pair<std::size_t, Made (*)(std::size_t)>, Made> kept;
+  const auto found = kept.find({size, make});
+  if (found != kept.end()) return found->second;
+  return kept.emplace(std::pair(size, make), make(size)).first->second;
 }
 
 // Runs `portion(number)` so often; what it returns cannot be left out.
@@ -70,14 +80,19 @@ void BM_Hash_Selftest(benchmark::State& state) {
 }
 BENCHMARK(BM_Hash_Selftest)->RangeMultiplier(2)->Range(16, 128);
 
-// Numbers of lengths that the branch predictor cannot know.
-void BM_Digits_Selftest(benchmark::State& state) {
+std::vector<std::string> RandomNumbers(std::size_t count) {
   std::mt19937_64 random(3);
-  std::vector<std::string> texts(static_cast<std::size_t>(state.range(0)));
+  std::vector<std::string> texts(count);
   for (auto& text : texts) {
     const std::uint64_t bits = random();
     text = std::to_string(bits >> (random() % 64));
   }
+  return texts;
+}
+
+// Numbers of lengths that the branch predictor cannot know.
+void BM_Digits_Selftest(benchmark::State& state) {
+  const auto& texts = Kept(static_cast<std::size_t>(state.range(0)), RandomNumbers);
   Run(state, [&](std::size_t number) {
     const std::string& text = texts[number % texts.size()];
     std::uint64_t value = 0;
@@ -87,12 +102,18 @@ void BM_Digits_Selftest(benchmark::State& state) {
 }
 BENCHMARK(BM_Digits_Selftest)->Arg(64)->Arg(512)->Arg(4096)->Arg(65536);
 
-// Loads that depend on each other, all over the table: caches, then memory.
-void BM_Chase_Selftest(benchmark::State& state) {
-  std::vector<std::uint32_t> next(static_cast<std::size_t>(state.range(0)) / 4);
+// Every element names another one, all in one cycle.
+std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
+  std::vector<std::uint32_t> next(bytes / 4);
   std::iota(next.begin(), next.end(), 0u);
   std::mt19937 random(4);
   for (std::size_t i = next.size() - 1; i > 0; --i) std::swap(next[i], next[random() % i]);
+  return next;
+}
+
+// Loads that depend on each other, all over the table: caches, then memory.
+void BM_Chase_Selftest(benchmark::State& state) {
+  const auto& next = Kept(static_cast<std::size_t>(state.range(0)), RandomCycle);
   std::uint32_t at = 0;
   Run(state, [&](std::size_t) {
     for (int i = 0; i < 8; ++i) at = next[at];

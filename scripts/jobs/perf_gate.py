@@ -26,9 +26,11 @@ def add_effort(parser):
                              f"{OURS}, what is not a baseline; with programs: all)")
     parser.add_argument("--budget", type=float, default=BUDGET, metavar="SECONDS",
                         help="measure no longer than this, builds aside (%(default)s)")
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
+    parser.add_argument("--repetitions", type=int, metavar="N",
+                        default=perf_samples.Effort.repetitions,
                         help="in each process, of which the least counts (%(default)s)")
-    parser.add_argument("--min-time", type=float, default=0.01, metavar="SECONDS",
+    parser.add_argument("--min-time", type=float, metavar="SECONDS",
+                        default=perf_samples.Effort.min_time,
                         help="of a repetition (%(default)s)")
     parser.add_argument("--seed", type=int, help="of the order in which programs run")
 

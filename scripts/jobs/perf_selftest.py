@@ -177,8 +177,6 @@ def main(argv):
                         help="to record under each condition (%(default)s)")
     parser.add_argument("--replays", type=int, default=200, metavar="N",
                         help="of each cell of the table (%(default)s)")
-    parser.add_argument("--repetitions", type=int, default=5, help=argparse.SUPPRESS)
-    parser.add_argument("--min-time", type=float, default=0.01, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replay", metavar="FILE", type=Path,
                         help="a recording to replay; measures nothing")
@@ -194,8 +192,8 @@ def main(argv):
         recording = perf_replay.load(arguments.replay)
     else:
         folder = perf_build.directory_of(terminal, perf_build.working_tree())
-        effort = perf_samples.Effort(arguments.repetitions, arguments.min_time)
-        recording = record(terminal, folder, arguments.rounds, effort, arguments.seed)
+        recording = record(terminal, folder, arguments.rounds, perf_samples.Effort(),
+                           arguments.seed)
         perf_gate.write(arguments.recording, perf_replay.dump(recording))
         counted = count(terminal, folder)
     cells = perf_replay.cells(recording, arguments.replays, random.Random(arguments.seed),
