@@ -57,8 +57,7 @@ def _parser():
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result there too")
     parser.add_argument("--markdown", metavar="FILE", type=Path)
     parser.add_argument("--raw", metavar="DIR", type=Path,
-                        help="keep Google Benchmark's JSON of every process (removes what is "
-                             "in DIR)")
+                        help="keep Google Benchmark's JSON of every process in this empty folder")
     return parser
 
 

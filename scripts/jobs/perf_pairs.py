@@ -113,8 +113,9 @@ class Live:
             self._directory = Path(self._temporary.name)
             self._copies = Copies(self._suites, self._directory)
             if self._raw:
-                shutil.rmtree(self._raw, ignore_errors=True)
-                self._raw.mkdir(parents=True)
+                self._raw.mkdir(parents=True, exist_ok=True)
+                if any(self._raw.iterdir()):
+                    raise PerfError(f"{self._raw} is not empty")
             self._prepare()
         except BaseException:
             self._temporary.cleanup()

@@ -120,6 +120,8 @@ class LiveTest(unittest.TestCase):
         self.assertEqual(sorted(path.name for path in raw.iterdir()), sorted(
             ["suite.trial.copy.json", "suite.trial.head.json"]
             + [f"suite.{phase}01.{arm}.json" for phase in "ab" for arm in ("base", "copy", "head")]))
+        with self.assertRaisesRegex(PerfError, "not empty"):
+            self.live(raw=raw).__enter__()
 
 
 class BenchMainTest(unittest.TestCase):
