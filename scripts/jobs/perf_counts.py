@@ -8,6 +8,7 @@ two compilations of one source differ in them by more than they differ in time.
 import argparse
 import contextlib
 import datetime
+import functools
 import json
 import os
 import shlex
@@ -137,16 +138,19 @@ def compare(runner, pairs):
     return comparisons, errors
 
 
-def _source_line(root, file, number, cache={}):
+@functools.lru_cache(maxsize=None)
+def _source(path):
+    """The lines of a file; none where it is not at hand."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _source_line(root, file, number):
     """The text of a source line, None where the source is not at hand."""
-    path = (root / file) if root else Path(file)
-    if path not in cache:
-        try:
-            cache[path] = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            cache[path] = None
-    lines = cache[path]
-    return lines[number - 1].strip() if lines and 0 < number <= len(lines) else None
+    lines = _source((root / file) if root else Path(file))
+    return lines[number - 1].strip() if 0 < number <= len(lines) else None
 
 
 def annotate(comparison, roots=(None, None)):
