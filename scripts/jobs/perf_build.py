@@ -2,9 +2,10 @@
 """Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
 
 What is kept is known by the files that the build reads: a revision that changed documentation alone
-is built already. All revisions are built with the same compiler and flags, in folders whose names are of one length,
-and no path of the machine gets into the programs: equal sources make equal programs, byte for byte.
-The working tree with its changes counts as a revision too: what git would commit of it now.
+is built already. All revisions are built with the same compiler and flags, in folders whose names
+are of one length, and no path of the machine gets into the programs: equal sources make equal
+programs, byte for byte. The working tree with its changes counts as a revision too: what git would
+commit of it now.
 """
 
 import hashlib
@@ -93,11 +94,12 @@ def default_base():
     raise PerfError("no branch main to compare with; say --base REVISION")
 
 
-def _settings(source, compiler, flags):
+def _settings(source, tree, compiler, flags):
     return ("-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={compiler}",
             f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
-            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=.", "-DFFGRANT_BUILD_TESTS=OFF",
-            "-DFFGRANT_BUILD_BENCHMARKS=ON", "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
+            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=. -ffile-prefix-map={tree}=.",
+            "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=ON",
+            "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
 
 
 def _forget_old(directory):
@@ -112,7 +114,8 @@ def _forget_old(directory):
 def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     """Builds the revision's benchmarks, if that was not done before; returns their folder."""
     version = machine.first_line([compiler, "--version"])
-    key = hashlib.sha256(repr(_settings("", compiler, flags) + (version,)).encode()).hexdigest()[:8]
+    settings = repr((version, *_settings("", "", compiler, flags)))
+    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
     name = f"{revision.content}-{key}"
     done = PERF / "bin" / name
     if done.is_dir():
@@ -127,7 +130,7 @@ def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     git("worktree", "add", "--detach", "--force", str(source), revision.commit)
     label = f"building {revision.label}"
     build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
-                                     *_settings(source, compiler, flags)])
+                                     *_settings(source, tree, compiler, flags)])
     build.run_step(terminal, label, ["cmake", "--build", str(tree)])
     # Whole or not at all: an interrupt must not leave a build that looks done.
     partial = PERF / "bin" / f"{name}.partial"

@@ -4,8 +4,7 @@
 Google Benchmark finds out how often to repeat by trying 1, 10, 100, ... iterations until the time
 is a tenth of what was asked for. Asked for a day it tries them all: callgrind's counters are set to
 zero when the loop begins (State::StartKeepRunning) and dumped when it ends (FinishKeepRunning), so
-that part k of its output is the loop of 10^(k-1) iterations, set-up left out, whatever the machine's
-speed. After the part that is wanted the process is ended. A benchmark with a fixed number of
+that part k of its output is the loop of 10^(k-1) iterations, set-up left out, at whatever speed. After the part that is wanted the process is ended. A benchmark with a fixed number of
 iterations makes one part and ends by itself.
 
 What it takes: a program of one thread, not stripped of those two symbols; code that valgrind knows
@@ -90,7 +89,7 @@ class Counter:
         return events and Counts(number, events, path, fixed=False)
 
     def poll(self):
-        """The counts, None while it runs. Raises PerfError if it ended without, or took too long."""
+        """The counts, None while it runs; PerfError if it ended without, or took too long."""
         status = self._child.status()
         parts = [part for part in map(self._part, range(1, _PARTS + 1)) if part]
         if parts and (len(parts) == _PARTS or parts[-1].events["Ir"] >= _ENOUGH):

@@ -157,16 +157,18 @@ def annotate(comparison, roots=(None, None)):
     """Lines of text: which functions and lines of source execute more or less than before.
 
     roots: folders that relative names of sources start from. A line is known by its text where the
-    source is at hand, so that one which only moved does not show.
+    source is at hand, so that one which only moved does not show; a file by the end of its name,
+    for the two were not built in one folder.
     """
     functions, lines = {}, {}
     iterations = comparison.base.iterations
     for sign, counts, root in ((-1, comparison.base, roots[0]), (1, comparison.head, roots[1])):
         for (file, function, number), cost in perf_callgrind.read_lines(counts.file).items():
+            text = _source_line(root, file, number)
+            file = "/".join(Path(file).parts[-2:])
             functions[file, function] = functions.get((file, function), 0) + sign * cost
             if not number:  # built without lines
                 continue
-            text = _source_line(root, file, number)
             key = (file, function, text or f"line {number}")
             lines[key] = lines.get(key, 0) + sign * cost
 

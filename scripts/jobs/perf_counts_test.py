@@ -138,6 +138,17 @@ class CompareTest(unittest.TestCase):
             "  by line",
             "          +10.00  a.cc: three"])
 
+    def test_programs_built_in_two_folders_have_their_files_in_common(self):
+        base, head = self.counts(10_000, 2), self.counts(10_100, 2, extra=130)
+        for number, counts in enumerate((base, head)):
+            text = counts.file.read_text(encoding="utf-8")
+            counts.file.write_text(text.replace("a.cc", f"/build{number}/./core/a.cc"),
+                                   encoding="utf-8")
+        found = perf_counts.Comparison("a", base, head, "regressed")
+        self.assertEqual(perf_counts.annotate(found)[1:], [
+            "  by function", "          +10.00  Parse(char const*)  (core/a.cc)",
+            "  by line", "          +10.00  core/a.cc: line 12"])
+
     def test_a_line_that_moved_does_not_show(self):
         roots = [self.directory / "old", self.directory / "new"]
         for root, text in zip(roots, ("one\ntwo\nthree", "three\ntwo\none")):

@@ -87,7 +87,8 @@ def _measurement(name, entry):
     _require(set(entry) == set(fields), f"{name}: needs exactly {', '.join(fields)}")
     for field, value in entry.items():
         _require(isinstance(value, (int, float)) and not isinstance(value, bool)
-                 and math.isfinite(value) and value > 0, f"{name}: {field} is not a positive number")
+                 and math.isfinite(value) and value > 0,
+                 f"{name}: {field} is not a positive number")
     made = Measurement(**entry)
     _require(isinstance(made.pairs, int), f"{name}: pairs is not a whole number")
     _require(made.low <= made.ratio <= made.high, f"{name}: ratio is outside of its interval")

@@ -89,7 +89,8 @@ class FileTest(unittest.TestCase):
         self.assertEqual(perf_history.append(later, self.root), path)
         perf_history.append(other, self.root)
         self.assertEqual(perf_history.read(path), [point(), later])
-        self.assertEqual(list(perf_history.read_all(self.root).values()), [[point(), later], [other]])
+        self.assertEqual(list(perf_history.read_all(self.root).values()),
+                         [[point(), later], [other]])
 
     def test_appending_leaves_what_is_there(self):
         path = perf_history.append(point(), self.root)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a time depends on besides the code: the machine that the history's fingerprint is made of."""
+"""What a time depends on besides the code: what the history's fingerprint is made of."""
 
 import os
 import platform

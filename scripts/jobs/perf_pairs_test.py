@@ -119,7 +119,8 @@ class LiveTest(unittest.TestCase):
         # base and copy are one program, which is tried once.
         self.assertEqual(sorted(path.name for path in raw.iterdir()), sorted(
             ["suite.trial.copy.json", "suite.trial.head.json"]
-            + [f"suite.{phase}01.{arm}.json" for phase in "ab" for arm in ("base", "copy", "head")]))
+            + [f"suite.{phase}01.{arm}.json" for phase in "ab"
+               for arm in ("base", "copy", "head")]))
         with self.assertRaisesRegex(PerfError, "not empty"):
             self.live(raw=raw).__enter__()
 

@@ -28,9 +28,10 @@ _SHARE_SLOWER = 4  # one in so many benchmarks is slower in a replay
 
 INDEPENDENCE = """\
 Each cell has {replays} replays of the gate on {rounds} recorded rounds (jobs/perf_replay.py). They
-draw where they begin, the roles of the equal programs and the slower benchmarks by chance, but share
-rounds: of a run's 10 to 20 pairs, {rounds} rounds hold a handful that share none. The intervals
-below take replays for independent, and so are narrower than they should be."""
+draw where they begin, the roles of the equal programs and the slower benchmarks by chance, but
+share rounds: {rounds} rounds hold one run of 20 pairs and its confirmation, or a few of 10, that
+have none in common. The intervals below take replays for independent, and so are narrower than they
+should be."""
 
 # Larger than the caches that a core has for itself: their time is the neighbours' too.
 FAR = ("BM_Chase_Selftest/2097152", "BM_Chase_Selftest/8388608")

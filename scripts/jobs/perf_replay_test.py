@@ -64,7 +64,8 @@ class SourceTest(unittest.TestCase):
 
     def test_goes_on_where_it_was_around_the_end_and_sees_no_round_twice(self):
         source = self.source(start=3)
-        rounds = [each["BM_B"][0] // 100 for count in (2, 2, 9) for each in source(("BM_B",), count)]
+        rounds = [each["BM_B"][0] // 100
+                  for count in (2, 2, 9) for each in source(("BM_B",), count)]
         self.assertEqual(rounds, [4, 5, 1, 2, 3])
         self.assertEqual(source(("BM_B",), 1), [])
 
