@@ -84,7 +84,7 @@ def count(terminal, folder, filter_text):
     base, head = (perf_samples.Program(folder / f"perf_selftest_{percent}") for percent in (0, 1))
     perf_build.PERF.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="counts-", dir=perf_build.PERF) as temporary:
-        runner = perf_counts.Runner(terminal, Path(temporary), limit=300)
+        runner = perf_counts.Runner(terminal, Path(temporary), limit=600)
         pairs = {name: (base, head) for name in base.benchmarks(filter_text)}
         comparisons, errors = perf_counts.compare(runner, pairs)
     for text in errors.values():
