@@ -21,7 +21,10 @@ from jobs.perf_error import PerfError
 
 PERF = build.ROOT / "build" / "perf"
 COMPILER = "g++"
-FLAGS = "-O2 -g1 -DNDEBUG"  # lines for the annotation of counts; they change no instruction
+# -g1: lines for the annotation of counts; they change no instruction. -falign-functions: a function
+# that nobody changed keeps its place relative to cache lines, whatever the one before it grew by;
+# without, 112 bytes more in a file of no concern made a parser of this project 5 % slower.
+FLAGS = "-O2 -g1 -falign-functions=64 -DNDEBUG"
 _INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
 _KEPT = 12  # built revisions
 # Those that make up the suite; the same folder also holds what perf itself runs.

@@ -106,8 +106,9 @@ class Counter:
             self._child.end()
             if parts:
                 return parts[-1]
-            raise PerfError(f"{self.benchmark}: no loop came to its end in {self._limit:g} s; is "
-                            "the program stripped of benchmark::State::FinishKeepRunning()?")
+            raise PerfError(f"{self.benchmark}: no loop came to its end in {self._limit:g} s. Either "
+                            "it takes a longer --limit, or the program is stripped of "
+                            "benchmark::State::FinishKeepRunning()")
         return None
 
 

@@ -232,7 +232,7 @@ def _parser():
     parser.add_argument("--base-bin", metavar="FILE", type=Path)
     parser.add_argument("--head-bin", metavar="FILE", type=Path)
     parser.add_argument("--filter", metavar="RE", help="only benchmarks whose names match")
-    parser.add_argument("--limit", type=float, default=120, metavar="SECONDS",
+    parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
                         help="for one benchmark of one program (%(default)s)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     parser.add_argument("--markdown", metavar="FILE", type=Path)

@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import random
+import shlex
 import sys
 import tempfile
 import time
@@ -20,12 +21,14 @@ from pathlib import Path
 from jobs import (build, perf, perf_build, perf_counts, perf_gate, perf_machine,
                   perf_pairs, perf_replay, perf_samples, report)
 from jobs.children import Children
+from jobs.perf_error import PerfError
 from jobs.tables import Table
 from jobs.terminal import Terminal, duration
 
 REPORT = build.ROOT / "results" / "perf-selftest.md"
 RECORDING = perf_build.PERF / "selftest.json"
 _BUSY = "while True: pass"
+_FEWEST_ROUNDS = 20
 
 
 @contextlib.contextmanager
@@ -37,29 +40,34 @@ def _hog(wanted):
         yield
 
 
-def record(terminal, folder, rounds, effort, seed):
+def record(terminal, folder, arguments):
     """Measures under all conditions. Returns a recording, jobs.perf_replay."""
+    effort = perf_samples.Effort()
     programs = {percent: perf_samples.Program(folder / f"perf_selftest_{percent}")
                 for percent in (0, *perf_replay.SLOWDOWNS)}
     arms = {name: programs[percent] for name, percent in perf_replay.ARMS.items()}
     suite = perf_pairs.Suite("selftest", arms)
     conditions, context, names = {}, {}, []
     for condition in perf_replay.CONDITIONS:
-        clock = perf_pairs.Clock(float("inf"))
+        clock = perf_pairs.Clock(arguments.seconds)
         load = os.getloadavg()[0]
         with _hog(condition == "hog"), perf_pairs.Live(
-                terminal, [suite], "", effort, clock, seed) as live:
+                terminal, [suite], arguments.filter, effort, clock, arguments.seed) as live:
             live.stage = f"recording, {condition}"
             names = list(live.names)
-            terminal.line(f"{condition}: {rounds} rounds of {len(arms)} programs, about "
-                          f"{duration(live.round_seconds(names) * rounds)}")
+            seconds = min(live.round_seconds(names) * arguments.rounds, clock.left())
+            terminal.line(f"{condition}: {arguments.rounds} rounds of {len(arms)} programs, about "
+                          f"{duration(seconds)}")
             start = time.monotonic()
-            times = live.take(tuple(names), rounds)
+            times = live.take(tuple(names), arguments.rounds)
             seconds = time.monotonic() - start
+            if len(times) < _FEWEST_ROUNDS:
+                raise PerfError(f"{len(times)} rounds in {arguments.seconds:g} s are too few; "
+                                f"{_FEWEST_ROUNDS} are needed")
             context = live.contexts["selftest"]
         conditions[condition] = {
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
-            "seconds_a_process": round(seconds / rounds / len(arms), 3),
+            "seconds_a_process": round(seconds / len(times) / len(arms), 3),
             "rounds": [[[round(value, 1) for value in each[name]] for name in names]
                        for each in times]}
     return {
@@ -71,13 +79,13 @@ def record(terminal, folder, rounds, effort, seed):
         "arms": list(arms), "benchmarks": names, "conditions": conditions}
 
 
-def count(terminal, folder):
+def count(terminal, folder, filter_text):
     """How many of the benchmarks with 1 % more work the counts lane finds: (found, all)."""
     base, head = (perf_samples.Program(folder / f"perf_selftest_{percent}") for percent in (0, 1))
     perf_build.PERF.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="counts-", dir=perf_build.PERF) as temporary:
-        runner = perf_counts.Runner(terminal, Path(temporary), limit=300)
-        pairs = {name: (base, head) for name in base.benchmarks()}
+        runner = perf_counts.Runner(terminal, Path(temporary), limit=600)
+        pairs = {name: (base, head) for name in base.benchmarks(filter_text)}
         comparisons, errors = perf_counts.compare(runner, pairs)
     for text in errors.values():
         terminal.line(terminal.bad(text))
@@ -175,6 +183,9 @@ def main(argv):
                "measured.")
     parser.add_argument("--rounds", type=int, default=100, metavar="N",
                         help="to record under each condition (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3600, metavar="N",
+                        help="for each condition; fewer rounds if that is less (%(default)s)")
+    parser.add_argument("--filter", metavar="RE", default="", help="only these benchmarks")
     parser.add_argument("--replays", type=int, default=200, metavar="N",
                         help="of each cell of the table (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
@@ -184,21 +195,20 @@ def main(argv):
                         help="where the recording goes (build/perf/selftest.json)")
     parser.add_argument("--out", metavar="FILE", type=Path, default=REPORT)
     arguments = parser.parse_args(argv)
-    if arguments.rounds < 20 or arguments.replays < 1:
-        parser.error("--rounds: 20 or more; --replays: 1 or more")
+    if arguments.rounds < _FEWEST_ROUNDS or arguments.replays < 1:
+        parser.error(f"--rounds: {_FEWEST_ROUNDS} or more; --replays: 1 or more")
     terminal = Terminal()
     counted = None
     if arguments.replay:
         recording = perf_replay.load(arguments.replay)
     else:
         folder = perf_build.directory_of(terminal, perf_build.working_tree())
-        recording = record(terminal, folder, arguments.rounds, perf_samples.Effort(),
-                           arguments.seed)
+        recording = record(terminal, folder, arguments)
         perf_gate.write(arguments.recording, perf_replay.dump(recording))
-        counted = count(terminal, folder)
+        counted = count(terminal, folder, arguments.filter)
     cells = perf_replay.cells(recording, arguments.replays, random.Random(arguments.seed),
                               lambda text: terminal.progress(text))
-    command = " ".join(["./scripts/perf selftest", *argv])
+    command = shlex.join(["./scripts/perf", "selftest", *argv])
     text, met = text_of(recording, cells, counted, command)
     perf_gate.write(arguments.out, text)
     terminal.line(text)
