@@ -1,146 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client against a real server, alone or as a cluster. scripts/claim-server
-// starts it and says where it is:
+// The client against a real server, alone or as a cluster (live_cluster_test.cc).
+// scripts/claim-server starts it and says where it is:
 //
 //   scripts/claim-server --engine redis -- live_server_test --gtest_filter=-Cluster*
-//   scripts/claim-server --cluster -- live_server_test --gtest_filter=Cluster*
+//   scripts/claim-server --cluster -- live_server_test
 
 #include <gtest/gtest.h>
-#include <hiredis/hiredis.h>
 #include <signal.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "ffgrant/claims/worker.h"
-#include "ffgrant/hash_slot.h"
-#include "ffgrant/uuid_generator.h"
-#include "ffgrant/valkey/claim_pipeline.h"
 #include "ffgrant/valkey/function_library.h"
-#include "ffgrant/valkey/valkey_ledger.h"
+#include "ffgrant/valkey/testing/live_server.h"
 
-namespace ffgrant::valkey {
+namespace ffgrant::valkey::testing {
 namespace {
-
-std::string Variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-std::vector<std::string> Split(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
-    parts.emplace_back(text.substr(0, comma));
-    text.remove_prefix(std::min(comma + 1, text.size()));
-  }
-  return parts;
-}
-
-// A plain client for what an operator does.
-class Operator {
- public:
-  explicit Operator(const std::string& where) {
-    Endpoint endpoint;
-    EXPECT_TRUE(ParseEndpoint(where, endpoint)) << "no server: run this by scripts/claim-server";
-    context_ = redisConnect(endpoint.host.c_str(), endpoint.port);
-    EXPECT_TRUE(context_ != nullptr && context_->err == 0);
-  }
-  ~Operator() { redisFree(context_); }
-  Operator(const Operator&) = delete;
-
-  // The reply as text; that of an array, its elements with spaces between.
-  std::string Do(const std::vector<std::string>& words) {
-    std::vector<const char*> texts;
-    std::vector<std::size_t> sizes;
-    for (const std::string& word : words) {
-      texts.push_back(word.data());
-      sizes.push_back(word.size());
-    }
-    auto* const reply = static_cast<redisReply*>(
-        redisCommandArgv(context_, static_cast<int>(texts.size()), texts.data(), sizes.data()));
-    EXPECT_NE(reply, nullptr);
-    const std::string text = reply == nullptr ? "" : Text(*reply);
-    freeReplyObject(reply);
-    return text;
-  }
-
- private:
-  static std::string Text(const redisReply& reply) {
-    if (reply.type == REDIS_REPLY_INTEGER) return std::to_string(reply.integer);
-    if (reply.type == REDIS_REPLY_ARRAY) {
-      std::string all;
-      for (std::size_t i = 0; i < reply.elements; ++i) {
-        all += (i == 0 ? "" : " ") + Text(*reply.element[i]);
-      }
-      return all;
-    }
-    return reply.str == nullptr ? "" : std::string(reply.str, reply.len);
-  }
-
-  redisContext* context_;
-};
-
-ClientOptions Where(std::int64_t patience_ms = 10'000) {
-  ClientOptions options;
-  Endpoint endpoint;
-  EXPECT_TRUE(ParseEndpoint(Variable("FFGRANT_SERVER"), endpoint))
-      << "no server: run this by scripts/claim-server";
-  options.servers = {endpoint};
-  options.request_timeout_ms = patience_ms;
-  return options;
-}
-
-class LiveServer : public ::testing::Test {
- protected:
-  explicit LiveServer(std::int64_t patience_ms = 10'000)
-      : ledger_({.client = Where(patience_ms),
-                 .defaults = {},
-                 .waitpoint_secret_hex = std::string(64, 'a')}) {
-    // A lane of its own, so that no test finds another's executions.
-    lane_text_ = "live-";
-    const Uuid uuid = RandomUuid();
-    for (const std::uint8_t byte : uuid.bytes) lane_text_ += static_cast<char>('a' + byte % 26);
-    lane_ = ParseLaneId(lane_text_).lane;
-  }
-
-  MintedExecutionId Create(std::uint16_t partition = 7, std::int64_t priority = 0,
-                           const CapabilitySet* required = nullptr) {
-    MintedExecutionId id(partition, RandomUuid());
-    ErrorDetails details;
-    const CreateOutcome created = ledger_.CreateExecution(
-        {.execution_id = id.view(), .lane = lane_, .priority = priority, .required = required},
-        &details);
-    EXPECT_TRUE(created) << ErrorName(created.error) << " "
-                         << (details.size() > 0 ? details[0] : "");
-    return id;
-  }
-  IssueOutcome Issue(const MintedExecutionId& id, std::int64_t ttl = 60'000) {
-    return ledger_.IssueClaimGrant(
-        {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = ttl});
-  }
-  ClaimArgs ArgsFor(const MintedExecutionId& id) {
-    return {.execution_id = id.view(),
-            .worker = worker_,
-            .lane = lane_,
-            .lease_id = {RandomUuid()},
-            .lease_ttl_ms = 60'000,
-            .attempt_id = {RandomUuid()}};
-  }
-
-  std::string lane_text_;
-  LaneIdView lane_;
-  const WorkerIdentity worker_ = {{"w1"}, {"w1-i1"}};
-  ValkeyLedger ledger_;
-};
 
 TEST_F(LiveServer, SaysWhoItIs) {
   ServerInfo server;
@@ -425,134 +305,5 @@ TEST_F(ImpatientClient, AClaimWithoutReplyIsFoundOut) {
             held ? ClaimError::kExecutionNotLeaseable : ClaimError::kNone);
 }
 
-// ---- cluster -----------------------------------------------------------------------
-
-class ClusterServer : public LiveServer {
- protected:
-  ClusterServer() : nodes_(Split(Variable("FFGRANT_CLUSTER"))) {
-    EXPECT_EQ(nodes_.size(), 3u);
-    for (const std::string& node : nodes_) {
-      admins_.push_back(std::make_unique<Operator>(node));
-      ids_.push_back(admins_.back()->Do({"CLUSTER", "MYID"}));
-    }
-  }
-  std::string Port(std::size_t node) const {
-    return nodes_[node].substr(nodes_[node].rfind(':') + 1);
-  }
-  // The node that serves `slot`, by what the first one says.
-  std::size_t OwnerOf(std::uint16_t slot) {
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      const std::string reply = admins_[i]->Do({"GET", KeyIn(slot)});
-      if (!reply.starts_with("MOVED")) return i;
-    }
-    return 0;
-  }
-  std::string KeyIn(std::uint16_t slot) const {
-    for (std::uint16_t p = 0; p < 256; ++p) {
-      if (HashSlot(Partition{PartitionFamily::kExecution, p}) == slot) {
-        return "{fp:" + std::to_string(p) + "}";
-      }
-    }
-    return "";
-  }
-  void Announce(std::uint16_t slot, std::size_t from, std::size_t to) {
-    const std::string text = std::to_string(slot);
-    EXPECT_EQ(admins_[to]->Do({"CLUSTER", "SETSLOT", text, "IMPORTING", ids_[from]}), "OK");
-    EXPECT_EQ(admins_[from]->Do({"CLUSTER", "SETSLOT", text, "MIGRATING", ids_[to]}), "OK");
-  }
-  void MoveKeys(std::uint16_t slot, std::size_t from, std::size_t to) {
-    const std::string text = std::to_string(slot);
-    for (;;) {
-      std::string keys = admins_[from]->Do({"CLUSTER", "GETKEYSINSLOT", text, "100"});
-      if (keys.empty()) return;
-      std::vector<std::string> command = {"MIGRATE", "127.0.0.1", Port(to), "",
-                                          "0",       "5000",      "KEYS"};
-      for (std::size_t space = 0; !keys.empty(); keys.erase(0, space + 1)) {
-        space = std::min(keys.find(' '), keys.size());
-        command.push_back(keys.substr(0, space));
-        if (space == keys.size()) break;
-      }
-      EXPECT_EQ(admins_[from]->Do(command), "OK");
-    }
-  }
-  void Assign(std::uint16_t slot, std::size_t to) {
-    for (const std::size_t node : {to, std::size_t{0}, std::size_t{1}, std::size_t{2}}) {
-      admins_[node]->Do({"CLUSTER", "SETSLOT", std::to_string(slot), "NODE", ids_[to]});
-    }
-  }
-
-  std::vector<std::string> nodes_;
-  std::vector<std::unique_ptr<Operator>> admins_;
-  std::vector<std::string> ids_;
-};
-
-TEST_F(ClusterServer, EveryPartitionIsReachedThroughOneNode) {
-  ClaimPipeline pipeline(Where());
-  std::vector<MintedExecutionId> ids;
-  for (std::uint16_t p = 0; p < 256; ++p) ids.emplace_back(p, RandomUuid());
-  std::size_t created = 0;
-  std::size_t sent = 0;
-  while (created < 256) {
-    while (sent < 256 &&
-           pipeline.SubmitCreate({.execution_id = ids[sent].view(), .lane = lane_}, "", sent)) {
-      ++sent;
-    }
-    for (const auto& done : pipeline.Poll(1000)) {
-      ASSERT_TRUE(done) << ErrorName(done.error) << " " << pipeline.last_error();
-      ++created;
-    }
-  }
-  EXPECT_EQ(pipeline.redirections(), 0u) << "the map was known before the first call";
-  EXPECT_EQ(pipeline.connects(), 3u);
-  // All three primaries have the library and some of the work.
-  for (std::uint16_t p = 0; p < 256; ++p) EXPECT_TRUE(ledger_.Inspect(ids[p].view())) << p;
-}
-
-TEST_F(ClusterServer, AMovedSlotIsFollowed) {
-  constexpr std::uint16_t kPartition = 11;
-  const std::uint16_t slot = HashSlot(Partition{PartitionFamily::kExecution, kPartition});
-  const MintedExecutionId id = Create(kPartition);
-  const std::size_t from = OwnerOf(slot);
-  const std::size_t to = (from + 1) % 3;
-  Announce(slot, from, to);
-  MoveKeys(slot, from, to);
-  Assign(slot, to);
-  ASSERT_TRUE(Issue(id));
-  ASSERT_TRUE(ledger_.Claim(ArgsFor(id)));
-  EXPECT_TRUE(ledger_.Inspect(id.view())->in_active);
-  // And back, without the library at the new home.
-  Announce(slot, to, from);
-  MoveKeys(slot, to, from);
-  Assign(slot, from);
-  EXPECT_EQ(admins_[from]->Do({"FUNCTION", "FLUSH"}), "OK");
-  EXPECT_EQ(ledger_.Claim(ArgsFor(id)).error, ClaimError::kExecutionNotLeaseable);
-}
-
-TEST_F(ClusterServer, AskedElsewhereWhileASlotIsUnderWay) {
-  constexpr std::uint16_t kPartition = 12;
-  const std::uint16_t slot = HashSlot(Partition{PartitionFamily::kExecution, kPartition});
-  const MintedExecutionId id = Create(kPartition);
-  ASSERT_TRUE(Issue(id));
-  const std::size_t from = OwnerOf(slot);
-  const std::size_t to = (from + 1) % 3;
-  Announce(slot, from, to);
-  MoveKeys(slot, from, to);
-  // The keys are there, the slot is still here: reads of one key are asked for
-  // there, and calls that name keys which don't exist yet are put off.
-  const auto state = ledger_.Inspect(id.view());
-  ASSERT_TRUE(state);
-  EXPECT_TRUE(state->has_grant);
-  std::thread finisher([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    Assign(slot, to);
-  });
-  const auto begin = std::chrono::steady_clock::now();
-  const ClaimOutcome claim = ledger_.Claim(ArgsFor(id));
-  const auto took = std::chrono::steady_clock::now() - begin;
-  finisher.join();
-  EXPECT_TRUE(claim) << ErrorName(claim.error);
-  EXPECT_GE(took, std::chrono::milliseconds(100)) << "claimed before the slot was stable";
-}
-
 }  // namespace
-}  // namespace ffgrant::valkey
+}  // namespace ffgrant::valkey::testing

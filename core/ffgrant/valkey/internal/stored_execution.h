@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stored hashes of an execution (contract 7), read by field.
+
+#ifndef FFGRANT_VALKEY_INTERNAL_STORED_EXECUTION_H_
+#define FFGRANT_VALKEY_INTERNAL_STORED_EXECUTION_H_
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/valkey/internal/claim_keys.h"
+#include "ffgrant/valkey/internal/claim_replies.h"
+
+namespace ffgrant::valkey::internal {
+
+// The fields of a hash by their place in the command.
+enum CoreField : std::size_t {
+  kPhase,
+  kOwnership,
+  kEligibility,
+  kBlocking,
+  kOutcome,
+  kAttemptState,
+  kPublicState,
+  kPriority,
+  kCreatedAt,
+  kAttemptCount,
+  kReclaimCount,
+  kEpoch,
+  kLeaseId,
+  kAttemptId,
+  kAttemptIndex,
+  kAcquiredAt,
+  kExpiresAt,
+  kRenewedAt,
+  kDeadline,
+  kDelayUntil,
+  kMismatchAt,
+  kRequired,
+  kWorkerId,
+  kInstanceId,
+  kCurrentLane,
+  kLane,
+  kCoreFieldCount
+};
+inline constexpr std::array<std::string_view, kCoreFieldCount> kCoreFields = {
+    "lifecycle_phase",
+    "ownership_state",
+    "eligibility_state",
+    "blocking_reason",
+    "terminal_outcome",
+    "attempt_state",
+    "public_state",
+    "priority",
+    "created_at",
+    "total_attempt_count",
+    "lease_reclaim_count",
+    "current_lease_epoch",
+    "current_lease_id",
+    "current_attempt_id",
+    "current_attempt_index",
+    "lease_acquired_at",
+    "lease_expires_at",
+    "lease_last_renewed_at",
+    "lease_renewal_deadline",
+    "delay_until",
+    "last_capability_mismatch_at",
+    "required_capabilities",
+    "current_worker_id",
+    "current_worker_instance_id",
+    "current_lane",
+    "lane_id"};
+
+enum GrantField : std::size_t {
+  kGrantWorker,
+  kGrantInstance,
+  kGrantLane,
+  kCapabilityHash,
+  kRoute,
+  kAdmission,
+  kGrantCreatedAt,
+  kGrantExpiresAt,
+  kGrantFieldCount
+};
+inline constexpr std::array<std::string_view, kGrantFieldCount> kGrantFields = {
+    "worker_id",           "worker_instance_id", "lane_id",    "capability_hash",
+    "route_snapshot_json", "admission_summary",  "created_at", "grant_expires_at"};
+
+// Empty for a field that is.
+inline std::optional<TimestampMs> TimeOf(std::string_view text) noexcept {
+  const auto value = ReadInteger(text);
+  return value ? std::optional(TimestampMs{*value}) : std::nullopt;
+}
+
+template <class Id>
+std::optional<Id> IdOf(std::string_view text) noexcept {
+  const UuidResult uuid = ParseUuid(text, ParseMode::kLenient);
+  return uuid ? std::optional(Id{uuid.uuid}) : std::nullopt;
+}
+
+// HMGET of a hash's fields.
+template <std::size_t kCount>
+void WriteFields(RespCommand& command, const ExecutionIdView& id, ExecutionKey key,
+                 const std::array<std::string_view, kCount>& fields) {
+  internal::ClaimKeys keys(command, id);
+  command.Begin(2 + kCount);
+  command.Arg("HMGET");
+  keys.Execution(key);
+  for (const std::string_view field : fields) command.Arg(field);
+}
+
+// True if the hash is there: its first field is.
+template <std::size_t kCount>
+bool HasFields(const Reply& reply, const std::array<std::string_view, kCount>&) noexcept {
+  return reply.is(Reply::Type::kArray) && reply.elements.size() == kCount &&
+         reply.elements[0].is(Reply::Type::kString);
+}
+
+// What the core hash says; `reply` has its fields.
+void FillCore(const Reply& reply, ExecutionState& out) noexcept;
+// The grant's part, if there is one.
+void FillGrant(const Reply& reply, ExecutionState& out) noexcept;
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_STORED_EXECUTION_H_
