@@ -8,7 +8,7 @@ import select
 import subprocess
 import time
 
-from jobs import build, claim_server, wheels
+from jobs import build, claim_functions, claim_server, wheels
 
 PROGRAM = "server_load"
 _LIMITS = build.ROOT / "bench" / "server_limits.lua"
@@ -35,6 +35,7 @@ class Target:
         self.description = claim_server.describe(self.cpu_of[0].info("server"))
         if len(addresses) > 1:
             self.description += f", {len(addresses)} primaries"
+        self._libraries = self._library_names()  # before anything was loaded
         self._process = None
         self._unread = b""  # of what it printed
         self._seed = seed
@@ -174,8 +175,13 @@ class Target:
             with contextlib.suppress(LoadError, redis.RedisError):
                 self.forget()
         for node in self.cpu_of:
-            with contextlib.suppress(redis.RedisError):
-                node.function_delete(LIMITS_LIBRARY)
+            for name in (LIMITS_LIBRARY, claim_functions.LIBRARY):
+                if name not in self._libraries:  # the client loads ours where there is none
+                    with contextlib.suppress(redis.RedisError):
+                        node.function_delete(name)
+
+    def _library_names(self):
+        return {_mapping(entry)["library_name"] for entry in self.cpu_of[0].function_list()}
 
     def library(self):
         """The library whose functions are measured, as FUNCTION LIST names it."""

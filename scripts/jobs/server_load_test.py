@@ -74,6 +74,14 @@ class OnRedis(unittest.TestCase):
         libraries = [entry[1] for entry in self.client.function_list()]
         self.assertEqual(libraries, [b"ffgrant"])
 
+    def test_a_library_that_was_not_there_before_goes_again(self):
+        self.client.function_flush()
+        target = server_load.Target([self.server.address], "ours", 1, owned=False)
+        self.client.function_load(claim_functions.source())
+        target.leave()
+        self.assertEqual(self.client.function_list(), [])
+        self.client.function_load(claim_functions.source())
+
     def test_a_program_that_claims_what_the_server_does_not_hold_is_found_out(self):
         self.target.load("closed 1 1 issue claim")
         with self.assertRaisesRegex(server_load.LoadError, "0 leases are held after 1 claims"):

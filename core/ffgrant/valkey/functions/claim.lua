@@ -163,13 +163,22 @@ local function grant_expired(grant, now)
   return is_set(grant[2]) and tonumber(grant[2]) < now
 end
 
--- Deadlines that a claim may bring along, from ARGV `i` and `i + 1`.
-local function timeouts_of(args, i)
-  local timeout, deadline, rejection
-  timeout, rejection = optional_milliseconds_of(args[i], 'attempt_timeout_ms')
-  if rejection then return nil, nil, rejection end
-  deadline, rejection = optional_milliseconds_of(args[i + 1], 'execution_deadline_at')
-  return timeout, deadline, rejection
+-- What a claim may bring along, from ARGV `i` on: the attempt's policy, its
+-- timeout, the execution's deadline. The rejection comes last.
+local function optional_arguments(args, i)
+  local policy, timeout, deadline, rejection
+  timeout, rejection = optional_milliseconds_of(args[i + 1], 'attempt_timeout_ms')
+  if rejection then return nil, nil, nil, rejection end
+  deadline, rejection = optional_milliseconds_of(args[i + 2], 'execution_deadline_at')
+  if rejection then return nil, nil, nil, rejection end
+  policy, rejection = policy_fields(args[i])
+  return policy, timeout, deadline, rejection
+end
+
+-- What decides whether an execution can be claimed, and what its lease will be.
+local function read_claimable(core_key)
+  return call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
+    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
 end
 
 register('ff_claim_execution', 14, 9, function(keys, args)
@@ -178,15 +187,12 @@ register('ff_claim_execution', 14, 9, function(keys, args)
   if rejection then return rejection end
   renew_before, rejection = milliseconds_of(args[8], 'renew_before_ms')
   if rejection then return rejection end
-  timeout, deadline, rejection = timeouts_of(args, 11)
-  if rejection then return rejection end
-  policy, rejection = policy_fields(args[10])
+  policy, timeout, deadline, rejection = optional_arguments(args, 10)
   if rejection then return rejection end
   local core_key, id = keys[1], args[1]
   local now, now_text = clock()
 
-  local core = call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
-    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
+  local core = read_claimable(core_key)
   local attempt_state = core[4]
   if core[1] ~= 'runnable' then
     if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
@@ -286,15 +292,12 @@ register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
   local ttl, timeout, deadline, policy, rejection
   ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
   if rejection then return rejection end
-  timeout, deadline, rejection = timeouts_of(args, 10)
-  if rejection then return rejection end
-  policy, rejection = policy_fields(args[9])
+  policy, timeout, deadline, rejection = optional_arguments(args, 9)
   if rejection then return rejection end
   local core_key, id = keys[1], args[1]
   local now, now_text = clock()
 
-  local core = call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
-    'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
+  local core = read_claimable(core_key)
   local attempt_state = core[4]
   if core[1] ~= 'runnable' then
     if call('EXISTS', core_key) == 0 then return { 0, 'execution_not_found' } end
