@@ -145,12 +145,25 @@ def conformance_step(terminal):
     return _counted(terminal, "conformance", ["scripts/conformance", *map(str, files)], read_counts)
 
 
+def claims_step(terminal):
+    """The claim scenarios on real servers, with fewer random histories than by default."""
+    return _counted(terminal, "claims on servers",
+                    ["scripts/claims-conformance", "--histories", "10"], read_counts)
+
+
+def faults_step(terminal):
+    return _counted(terminal, "claims under faults", ["scripts/claims-faults", "--short"],
+                    read_counts)
+
+
 def steps(long=False):
     wrapper = sanitizer_wrapper()
     return (
         ("Python: the scripts' own tests", python_step),
         ("gcc: all tests", preset_step("gcc-release")),
         ("conformance vectors", conformance_step),
+        ("claim scenarios: Valkey, Redis", claims_step),
+        ("claims under faults, short", faults_step),
         ("consumer of the installed package", consumer_step),
         ("clang: all tests", preset_step("clang-release")),
         ("clang, ASan + UBSan: core, claims, fuzz",
