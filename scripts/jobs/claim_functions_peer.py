@@ -60,8 +60,9 @@ ON_PURPOSE_AT_CREATION = [
 # ---- comparing -----------------------------------------------------------------------------------
 
 def _split_score(score):
-    """(priority, the rest) of an eligible score; other scores have priority 0."""
-    priority = round((time.time() * 1000 - score) / 1e12) if score < 1e12 else 0
+    """(priority, creation) of an eligible score; other scores have priority 0."""
+    eligible = score < 1e12 and abs(score) > 1e11
+    priority = round((time.time() * 1000 - score) / 1e12) if eligible else 0
     return priority, score + priority * 1e12
 
 
@@ -73,7 +74,7 @@ def _same(ours, theirs):
             for a, b in zip(_TIME.findall(ours), _TIME.findall(theirs)))
     if isinstance(ours, float) and isinstance(theirs, float):
         (p, a), (q, b) = _split_score(ours), _split_score(theirs)
-        return p == q and abs(a - b) <= _TOLERANCE_MS
+        return p == q and (a == b or (a > 1e12 and abs(a - b) <= _TOLERANCE_MS))
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(_same(ours[k], theirs[k]) for k in ours)
     if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
@@ -90,12 +91,14 @@ def _describe_state(ours, theirs):
         if a is None or b is None:
             lines.append(f"  {key}: only {'ours' if a else 'theirs'}: {a or b}")
         elif not _same(a, b):
+            if not _same(a[::2], b[::2]):
+                lines.append(f"  {key}: type and expiry: ours {a[::2]}, theirs {b[::2]}")
             if isinstance(a[1], dict) and isinstance(b[1], dict):
                 lines += [f"  {key} {field}: ours {a[1].get(field)!r}, theirs {b[1].get(field)!r}"
                           for field in sorted(a[1].keys() | b[1].keys())
                           if not _same(a[1].get(field), b[1].get(field))]
-            else:
-                lines.append(f"  {key}: ours {a}, theirs {b}")
+            elif not _same(a[1], b[1]):
+                lines.append(f"  {key}: ours {a[1]}, theirs {b[1]}")
     return "\n".join(lines)
 
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
+import io
 import math
+import sys
 import unittest
+from unittest import mock
 
 from jobs import server_bench, server_figures
 from jobs.server_figures import OURS, REFERENCE, Figures, paired_ratio
@@ -119,6 +123,27 @@ class Cells(unittest.TestCase):
                                         done.get("fused", 0) if step == "complete" else 0)
                         self.assertGreaterEqual(available, int(count), (what, depth, load))
                     done[step] = done.get(step, 0) + int(count)
+
+
+class Arguments(unittest.TestCase):
+    def refused(self, *arguments):
+        with mock.patch.object(sys, "argv", ["bench", *arguments]), \
+                contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as ended:
+            server_bench._arguments()
+        return ended.exception.code == 2
+
+    def test_a_server_of_somebody_elses_is_taken_as_it_is(self):
+        self.assertTrue(self.refused("--server", "nowhere"))
+        self.assertTrue(self.refused("--server", "h:1", "--cluster"))
+        self.assertTrue(self.refused("--server", "h:1", "--with-reference"))
+        self.assertTrue(self.refused("--server", "h:1", "--engine", "redis"))
+
+    def test_the_command_is_repeated_as_it_was_given(self):
+        with mock.patch.object(sys, "argv", ["bench", "--quick", "--cluster", "--with-reference",
+                                             "--engine", "redis"]):
+            self.assertEqual(server_bench._command(server_bench._arguments()),
+                             "./scripts/bench --backend valkey --quick --cluster --engine redis "
+                             "--with-reference")
 
 
 if __name__ == "__main__":
