@@ -25,7 +25,7 @@ fi
 
 # No build type: it would add flags to theirs.
 cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${prefix:+-DCMAKE_PREFIX_PATH="$prefix"} \
-  -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF \
+  -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF -DFFGRANT_REFERENCE=OFF \
   -DFFGRANT_FUZZ_ENGINE="$LIB_FUZZING_ENGINE"
 cmake --build "$WORK/build" --parallel "$jobs" --target ffgrant_fuzzers
 

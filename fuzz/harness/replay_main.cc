@@ -47,12 +47,16 @@ struct Input {
   std::uint64_t seen = 0;
 };
 
-std::uint64_t Run(const Bytes& bytes) {
+std::uint64_t Run(const std::uint8_t* data, std::size_t size) {
   ffgrant::fuzz::StartObserving();
+  LLVMFuzzerTestOneInput(data, size);
+  return ffgrant::fuzz::observations;
+}
+
+std::uint64_t Run(const Bytes& bytes) {
   // As engines do: an input of size 0 has a pointer all the same.
   static const std::uint8_t kNothing = 0;
-  LLVMFuzzerTestOneInput(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
-  return ffgrant::fuzz::observations;
+  return Run(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
 }
 
 bool Read(const fs::path& path, std::vector<Input>& inputs) {
@@ -96,6 +100,51 @@ bool RunTwice(std::vector<Input>& inputs) {
   return differences == 0;
 }
 
+// Inputs to mutate: those of the corpus, and mutants of mutants, which are kept
+// by chance where no coverage says which are worth it.
+class Pool {
+ public:
+  explicit Pool(const std::vector<Input>& inputs) {
+    for (const Input& input : inputs) {
+      all_.push_back(input.bytes);
+      if (all_.back().size() > kMaxSize) all_.back().resize(kMaxSize);
+    }
+    if (all_.empty()) all_.emplace_back();
+    kept_from_ = all_.size();
+  }
+
+  const Bytes& Any(Random& random) const { return all_[random.Below(all_.size())]; }
+  void Keep(Random& random, const std::uint8_t* data, std::size_t size) {
+    if (all_.size() < kept_from_ + kKept) {
+      all_.emplace_back(data, data + size);
+    } else {
+      all_[kept_from_ + random.Below(kKept)].assign(data, data + size);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kKept = 1024;
+
+  std::vector<Bytes> all_;
+  std::size_t kept_from_;
+};
+
+// Makes an input of one or two of the pool in `buffer`, and returns its size.
+std::size_t Mutate(const Pool& pool, Random& random, Bytes& buffer) {
+  const Bytes& parent = pool.Any(random);
+  std::size_t size = parent.size();
+  if (random.OneIn(8)) {
+    const Bytes& other = pool.Any(random);
+    size = LLVMFuzzerCustomCrossOver(parent.data(), parent.size(), other.data(), other.size(),
+                                     buffer.data(), kMaxSize,
+                                     static_cast<unsigned int>(random.Next()));
+  } else {
+    std::copy(parent.begin(), parent.end(), buffer.begin());
+  }
+  return LLVMFuzzerCustomMutator(buffer.data(), size, kMaxSize,
+                                 static_cast<unsigned int>(random.Next()));
+}
+
 // For so long, or so often if `wanted` is not 0.
 void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wanted,
              std::uint64_t seed) {
@@ -103,38 +152,15 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wan
   Random random(seed);
   const auto start = Clock::now();
   const std::clock_t own_start = std::clock();
-  std::vector<Bytes> pool;
-  for (const Input& input : inputs) pool.push_back(input.bytes);
-  if (pool.empty()) pool.emplace_back();
+  Pool pool(inputs);
   std::uint64_t executions = 0;
   double passed = 0;
-  Bytes bytes;
+  Bytes buffer(kMaxSize);
   do {
     for (int i = 0; i < 256 && (wanted == 0 || executions < wanted); ++i, ++executions) {
-      const Bytes& parent = pool[random.Below(pool.size())];
-      if (random.OneIn(8)) {
-        const Bytes& other = pool[random.Below(pool.size())];
-        bytes.resize(kMaxSize);
-        bytes.resize(LLVMFuzzerCustomCrossOver(parent.data(), parent.size(), other.data(),
-                                               other.size(), bytes.data(), kMaxSize,
-                                               static_cast<unsigned int>(random.Next())));
-      } else {
-        bytes = parent;
-      }
-      if (bytes.size() > kMaxSize) bytes.resize(kMaxSize);
-      const std::size_t size = bytes.size();
-      bytes.resize(kMaxSize);
-      bytes.resize(LLVMFuzzerCustomMutator(bytes.data(), size, kMaxSize,
-                                           static_cast<unsigned int>(random.Next())));
-      Run(bytes);
-      // Without coverage to go by, mutants of mutants are kept by chance.
-      if (random.OneIn(64)) {
-        if (pool.size() < inputs.size() + 1024) {
-          pool.push_back(bytes);
-        } else {
-          pool[inputs.size() + random.Below(1024)] = bytes;
-        }
-      }
+      const std::size_t size = Mutate(pool, random, buffer);
+      Run(buffer.data(), size);
+      if (random.OneIn(64)) pool.Keep(random, buffer.data(), size);
     }
     passed = std::chrono::duration<double>(Clock::now() - start).count();
   } while (wanted == 0 ? passed < seconds : executions < wanted);
