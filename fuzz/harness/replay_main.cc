@@ -5,8 +5,12 @@
 // the same (observations.h). With --explore, also mutates: no match for an
 // engine, but there with every compiler.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -32,12 +36,13 @@ using ffgrant::fuzz::Random;
 constexpr std::size_t kMaxSize = 4096;  // of what --explore makes
 
 const char kUsage[] =
-    "usage: %s [--explore SECONDS | --executions N] [--seed N] [PATH...]\n"
+    "usage: %s [--explore SECONDS | --executions N] [--seed N] [--finding FILE] [PATH...]\n"
     "\n"
     "Runs the target on each file, and on each file below each folder, twice.\n"
     "  --explore SECONDS  then mutates what it was given for so long\n"
     "  --executions N     or so often: the same inputs for the same seed and files\n"
     "  --seed N           of the mutations (1)\n"
+    "  --finding FILE     write the input of a finding there\n"
     "Exit status: 0; 1 the two runs differ, or a folder holds no file; 2 usage.\n"
     "A finding aborts.\n";
 
@@ -47,7 +52,32 @@ struct Input {
   std::uint64_t seen = 0;
 };
 
+// The input that runs, and where it goes when the target aborts.
+const std::uint8_t* running_data = nullptr;
+std::size_t running_size = 0;
+int finding_file = -1;
+
+void WriteRunningInput(int) {
+  for (std::size_t written = 0; written < running_size;) {
+    const ssize_t more = write(finding_file, running_data + written, running_size - written);
+    if (more <= 0) break;
+    written += static_cast<std::size_t>(more);
+  }
+  // Returning from SIGABRT's handler lets abort() end the process.
+}
+
+bool KeepFindingIn(const char* path) {
+  finding_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (finding_file < 0) {
+    std::perror(path);
+    return false;
+  }
+  return std::signal(SIGABRT, WriteRunningInput) != SIG_ERR;
+}
+
 std::uint64_t Run(const std::uint8_t* data, std::size_t size) {
+  running_data = data;
+  running_size = size;
   ffgrant::fuzz::StartObserving();
   LLVMFuzzerTestOneInput(data, size);
   return ffgrant::fuzz::observations;
@@ -166,7 +196,7 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wan
   } while (wanted == 0 ? passed < seconds : executions < wanted);
   // Where others take part of the machine, its own time says more.
   const double own = static_cast<double>(std::clock() - own_start) / CLOCKS_PER_SEC;
-  std::printf("explored: %llu executions, %.0f a second, in %.1f s; %.1f s of processor time\n",
+  std::printf("explored: %llu executions, %.0f a second, in %.2f s; %.2f s of processor time\n",
               static_cast<unsigned long long>(executions), static_cast<double>(executions) / passed,
               passed, own);
 }
@@ -205,6 +235,8 @@ int main(int argc, char** argv) {
       explore = std::strtod(argv[++i], nullptr);
     } else if (argument == "--executions" && has_value) {
       executions = std::strtoull(argv[++i], nullptr, 10);
+    } else if (argument == "--finding" && has_value) {
+      if (!KeepFindingIn(argv[++i])) return 2;
     } else if (argument == "--seed" && has_value) {
       seed = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument.substr(0, 1) == "-") {

@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from jobs import build, children, findings, fuzz_merge, fuzz_report, processes, targets
+from jobs import (build, children, findings, fuzz_batch, fuzz_merge, fuzz_report, processes,
+                  reference, targets)
 from jobs.fuzz_session import EngineError, Session, Tools
 from jobs.sanitizers import sanitizer_wrapper
 from jobs.terminal import Terminal, duration, run_main
@@ -124,6 +125,8 @@ def _arguments():
     parser.add_argument("target", nargs="*")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--reference", action="store_true")
+    parser.add_argument("--executions", type=_count, default=0)
     parser.add_argument("--merge", action="store_true")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--engine", choices=sorted(FAST), default="libfuzzer")
@@ -134,24 +137,59 @@ def _arguments():
     arguments = parser.parse_args()
     if arguments.list:
         return arguments, []
-    if bool(arguments.target) == arguments.all:
-        parser.error("name targets, or --all")
+    if bool(arguments.target) + arguments.all + arguments.reference != 1:
+        parser.error("name targets, or --all, or --reference")
+    if arguments.executions and (arguments.merge or arguments.engine != "libfuzzer"):
+        parser.error("--executions goes without an engine and without --merge")
     if arguments.seconds <= 0 or arguments.jobs < 1 or arguments.seed < 0:
         parser.error("--seconds and --jobs must be above 0, --seed not below it")
-    chosen = ([target for target in targets.all_targets() if not target.is_canary]
-              if arguments.all else [targets.find(name) for name in arguments.target])
+    chosen = [targets.find(name) for name in arguments.target]
+    if arguments.all:
+        chosen = [target for target in targets.all_targets() if not target.is_canary]
     for name, target in zip(arguments.target, chosen):
         if target is None:
             parser.error(f"there is no target {name}; --list shows them")
         if target.is_canary and arguments.merge:
             parser.error("the canary has no corpus")
+        if target.is_reference and arguments.merge:
+            parser.error(f"{name} has the corpus of {target.plain_name}: merge that")
     return arguments, chosen
+
+
+def _count(text):
+    """A number as people write large ones: 1000000, 1e6."""
+    number = int(float(text))
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def add_reference_targets(terminal, arguments, chosen):
+    """Those of --reference, and with --all those that can be built; raises if they are missing."""
+    wanted = arguments.reference or any(target.is_reference for target in chosen)
+    if not wanted and (not arguments.all or arguments.merge):
+        return chosen
+    lacking = reference.lacking()
+    if lacking and wanted:
+        raise targets.TargetError(f"no reference: {lacking}; {reference.ADVICE}")
+    if lacking:
+        terminal.line(f"without the reference: {lacking}; {reference.ADVICE}")
+        return chosen
+    if any(target.is_reference for target in chosen):
+        return chosen
+    return chosen + targets.reference_targets()
 
 
 def list_targets(terminal):
     for target in targets.all_targets():
         note = " (not in --all)" if target.is_canary else ""
         terminal.line(f"{target.subject:<18} {target.about(80 - len(note))}{note}")
+    lacking = reference.lacking()
+    terminal.line()
+    terminal.line(f"with the reference as their oracle: not here, {lacking}; {reference.ADVICE}"
+                  if lacking else "with the reference as their oracle, by --reference:")
+    for target in targets.reference_targets() if not lacking else ():
+        terminal.line(f"{target.subject:<26} {target.about(72)}")
 
 
 def build_all(terminal, chosen, engine, wrapper):
@@ -161,17 +199,42 @@ def build_all(terminal, chosen, engine, wrapper):
         build.build(terminal, preset, names, () if preset != SANITIZED else wrapper)
 
 
+def batch(terminal, chosen, arguments):
+    made, stopped = fuzz_batch.run(terminal, chosen, arguments.executions, arguments.seed)
+    table = made.table()
+    terminal.line()
+    for line in fuzz_report.report.as_text(table, terminal):
+        terminal.line(line)
+    command, date = _command_and_date()
+    _write_log(arguments.log, command, date, table)
+    if arguments.markdown:
+        arguments.markdown.write_text(fuzz_batch.markdown(table, command, date), encoding="utf-8")
+    if stopped:
+        terminal.line(f"fuzz: stopped by {stopped}")
+    if any(row.finding for row in made.rows):
+        return 1
+    return stopped.exit_status if stopped else 0
+
+
+def _command_and_date():
+    command = "./scripts/fuzz " + " ".join(shlex.quote(text) for text in sys.argv[1:])
+    return command, datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _write_log(path, command, date, made):
+    if path:
+        plain = Terminal(open(os.devnull, "w", encoding="utf-8"))
+        lines = [f"{date}  {command}", *fuzz_report.report.as_text(made, plain)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def _write_reports(terminal, job, arguments, seconds):
     made = fuzz_report.table(job.rows, arguments.engine)
     terminal.line()
     for line in fuzz_report.report.as_text(made, terminal):
         terminal.line(line)
-    command = "./scripts/fuzz " + " ".join(shlex.quote(text) for text in sys.argv[1:])
-    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    if arguments.log:
-        plain = Terminal(open(os.devnull, "w", encoding="utf-8"))
-        lines = [f"{date}  {command}", *fuzz_report.report.as_text(made, plain)]
-        arguments.log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    command, date = _command_and_date()
+    _write_log(arguments.log, command, date, made)
     if arguments.markdown:
         arguments.markdown.write_text(
             fuzz_report.markdown(made, FAST[arguments.engine], command, date, seconds),
@@ -211,7 +274,8 @@ def main():
     processes.raise_on_signals()
     start = time.monotonic()
     try:
-        status = fuzz(terminal, chosen, arguments)
+        chosen = add_reference_targets(terminal, arguments, chosen)
+        status = (batch if arguments.executions else fuzz)(terminal, chosen, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"fuzz: stopped by {interrupted}")
         return interrupted.exit_status

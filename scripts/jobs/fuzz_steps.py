@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from jobs import afl, build, children, libfuzzer, processes, targets
+from jobs import afl, build, children, libfuzzer, processes, reference, targets
 from jobs.terminal import duration
 
 SMOKE_SECONDS = 60  # of the clock, all targets together
@@ -48,6 +48,11 @@ def run_watched(terminal, label, starts, lanes):
 def smoke(terminal, tally, preset, wrapper, seconds=SMOKE_SECONDS):
     """Every target with libFuzzer and sanitizers for its share of the time: nothing found."""
     chosen = [target for target in targets.all_targets() if not target.is_canary]
+    lacking = reference.lacking()
+    if lacking:
+        terminal.line(f"fuzz smoke: without the reference, {lacking}; {reference.ADVICE}")
+    else:
+        chosen += targets.reference_targets()
     share = max(1, round(seconds * _LANES / len(chosen)))
     with tempfile.TemporaryDirectory(prefix="ffgrant-smoke-") as folder, \
             children.Children() as started:

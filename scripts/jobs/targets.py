@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fuzz targets: every fuzz/<subject>_fuzzer.cc, with its options, dictionary and corpus."""
+"""The fuzz targets: every fuzz/<subject>_fuzzer.cc, with its options, dictionary and corpus.
+
+Beside them, where Rust is there, fuzz/differential/<subject>_reference_fuzzer.cc: the same subject
+with the reference as its oracle, and the options, dictionary and corpus of the plain target.
+"""
 
 import configparser
 import re
@@ -11,6 +15,7 @@ from jobs.build import ROOT
 
 CANARY = "canary_fuzzer"  # must fail: in no "all", and what it finds is kept nowhere
 _SUFFIX = "_fuzzer"
+_REFERENCE = "_reference"
 
 
 class TargetError(Exception):
@@ -27,16 +32,26 @@ class Target:
         return self.name[:-len(_SUFFIX)]
 
     @property
+    def is_reference(self):
+        return self.subject.endswith(_REFERENCE)
+
+    @property
+    def plain_name(self):
+        """Of the target that has options, dictionary and corpus."""
+        return (self.subject[:-len(_REFERENCE)] + _SUFFIX) if self.is_reference else self.name
+
+    @property
     def source(self):
-        return self.root / "fuzz" / f"{self.name}.cc"
+        folder = "fuzz/differential" if self.is_reference else "fuzz"
+        return self.root / folder / f"{self.name}.cc"
 
     @property
     def dictionary(self):
-        return self.root / "fuzz" / f"{self.name}.dict"
+        return self.root / "fuzz" / f"{self.plain_name}.dict"
 
     @property
     def corpus(self):
-        return self.root / "corpus" / self.name
+        return self.root / "corpus" / self.plain_name
 
     @property
     def is_canary(self):
@@ -49,7 +64,7 @@ class Target:
 
     def options(self):
         """What the .options file says to libFuzzer: name -> value."""
-        path = self.root / "fuzz" / f"{self.name}.options"
+        path = self.root / "fuzz" / f"{self.plain_name}.options"
         return read_options(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def about(self, width=78):
@@ -96,12 +111,22 @@ def first_sentence(source):
     return re.split(r"\.(?=\s|$)", " ".join(lines), maxsplit=1)[0]
 
 
+def _targets_in(folder, root):
+    return [Target(path.stem, root) for path in sorted((root / folder).glob(f"*{_SUFFIX}.cc"))]
+
+
 def all_targets(root=ROOT):
-    """In alphabetical order, the canary too."""
-    return [Target(path.stem, root) for path in sorted((root / "fuzz").glob(f"*{_SUFFIX}.cc"))]
+    """In alphabetical order, the canary too; those that need no reference."""
+    return _targets_in("fuzz", root)
+
+
+def reference_targets(root=ROOT):
+    """Those whose oracle is the reference, whether it is there or not."""
+    return _targets_in("fuzz/differential", root)
 
 
 def find(name, root=ROOT):
     """By name, with or without _fuzzer; None if there is none."""
     wanted = name if name.endswith(_SUFFIX) else name + _SUFFIX
-    return next((target for target in all_targets(root) if target.name == wanted), None)
+    known = all_targets(root) + reference_targets(root)
+    return next((target for target in known if target.name == wanted), None)

@@ -11,7 +11,7 @@ class TargetsTest(unittest.TestCase):
     def test_every_target_of_the_project_is_complete(self):
         found = targets.all_targets()
         self.assertIn(targets.CANARY, [target.name for target in found])
-        for target in found:
+        for target in found + targets.reference_targets():
             with self.subTest(target.name):
                 self.assertTrue(target.about())
                 self.assertIn("max_len", target.options())
@@ -30,6 +30,19 @@ class TargetsTest(unittest.TestCase):
                              ["a_fuzzer", "b_fuzzer"])
             self.assertEqual(targets.find("a", root), targets.find("a_fuzzer", root))
             self.assertIsNone(targets.find("c", root))
+
+    def test_those_with_the_reference_share_what_the_plain_ones_have(self):
+        found = targets.reference_targets()
+        self.assertIn("partition_key_reference_fuzzer", [target.name for target in found])
+        for target in found:
+            with self.subTest(target.name):
+                self.assertTrue(target.is_reference)
+                plain = targets.find(target.plain_name)
+                self.assertFalse(plain.is_reference)
+                self.assertEqual(target.corpus, plain.corpus)
+                self.assertEqual(target.options(), plain.options())
+                self.assertEqual(target.dictionary, plain.dictionary)
+                self.assertEqual(targets.find(target.subject), target)
 
     def test_seeds_are_those_of_folders_too(self):
         with tempfile.TemporaryDirectory() as folder:
