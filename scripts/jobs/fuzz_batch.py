@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from jobs import build, machine, processes, report
-from jobs.fuzz_session import short
+from jobs.fuzz_session import EngineError, short
 from jobs.tables import Table
 from jobs.terminal import duration
 
@@ -92,7 +92,8 @@ class Batch:
         found.unlink(missing_ok=True)
         status, output = processes.run(
             [*_NICE, str(binary), "--executions", str(size), "--seed", str(seed), "--finding",
-             str(found), str(row.target.corpus)], cwd=build.ROOT,
+             str(found), *([] if row.target.is_canary else [str(row.target.corpus)])],
+            cwd=build.ROOT,
             on_tick=lambda: self._terminal.progress(label))
         done = read_done(output)
         if status == 0 and done:
@@ -100,9 +101,13 @@ class Batch:
             row.seconds += done[1]
             row.processor += done[2]
             row.seeds.append(seed)
+            found.unlink(missing_ok=True)  # empty
             return
+        tail = "\n".join(output.rstrip().splitlines()[-12:])
+        if status >= 0:  # a finding aborts
+            raise EngineError(f"{row.target.name}: status {status}\n{tail}")
         kept = keep_finding(row.target, found)
-        row.finding = "\n".join(output.rstrip().splitlines()[-12:])
+        row.finding = tail
         self._terminal.line(self._terminal.bad(f"{row.target.name}: status {status}, seed {seed}"))
         self._terminal.line(row.finding)
         if kept:
