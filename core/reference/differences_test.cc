@@ -11,9 +11,7 @@
 
 #include <algorithm>
 #include <fstream>
-#include <optional>
 #include <random>
-#include <regex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -314,12 +312,12 @@ TEST(KnownDifferences, AreThoseOfTheReviewedFile) {
                                FFREF_AS_SERVER, ParseClaimedResult));
 
   std::ifstream file(FFGRANT_KNOWN_DIFFERENCES);
-  const std::regex row(R"(^\| `([a-z0-9-]+)` \|.*\|.*\|.*\|.*\|$)");
   std::set<std::string> listed;
   std::string line;
   while (std::getline(file, line)) {
-    std::smatch found;
-    if (std::regex_match(line, found, row)) listed.insert(found[1]);
+    if (line.rfind("| `", 0) != 0) continue;
+    EXPECT_GE(std::count(line.begin(), line.end(), '|'), 6) << line;
+    listed.insert(line.substr(3, line.find('`', 3) - 3));
   }
   EXPECT_EQ(shown, listed);
 }
