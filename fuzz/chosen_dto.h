@@ -56,6 +56,19 @@ inline std::size_t CrossOverChosenDto(std::span<const std::uint8_t> a,
   return 1 + StoreText(json, out.data() + 1, out.size() - 1);
 }
 
+// Defines both.
+#define FFGRANT_FUZZ_CHOSEN_DTO_MUTATORS()                                                        \
+  extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,            \
+                                                 std::size_t max_size, unsigned int seed) {       \
+    return ::ffgrant::fuzz::MutateChosenDto(data, size, max_size, seed);                          \
+  }                                                                                               \
+  extern "C" std::size_t LLVMFuzzerCustomCrossOver(                                               \
+      const std::uint8_t* data1, std::size_t size1, const std::uint8_t* data2, std::size_t size2, \
+      std::uint8_t* out, std::size_t max_out_size, unsigned int seed) {                           \
+    return ::ffgrant::fuzz::CrossOverChosenDto({data1, size1}, {data2, size2},                    \
+                                               {out, max_out_size}, seed);                        \
+  }
+
 }  // namespace ffgrant::fuzz
 
 #endif  // FFGRANT_FUZZ_CHOSEN_DTO_H_

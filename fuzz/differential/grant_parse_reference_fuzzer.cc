@@ -6,14 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "differential/verdict.h"
 #include "ffgrant/json/claim_response.h"
 #include "harness/engine.h"
 #include "harness/json_mutation.h"
-#include "harness/random.h"
 
 using namespace ffgrant;
 using namespace ffgrant::fuzz;
@@ -36,20 +34,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
-                                               std::size_t max_size, unsigned int seed) {
-  Random random(seed);
-  std::string json(reinterpret_cast<const char*>(data), size);
-  MutateJson(random, NaiveDto::kClaimResponse, json);
-  return StoreText(json, data, max_size);
-}
-
-extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t size1,
-                                                 const std::uint8_t* data2, std::size_t size2,
-                                                 std::uint8_t* out, std::size_t max_out_size,
-                                                 unsigned int seed) {
-  Random random(seed);
-  const std::string json = CrossOverJson(random, {reinterpret_cast<const char*>(data1), size1},
-                                         {reinterpret_cast<const char*>(data2), size2});
-  return StoreText(json, out, max_out_size);
-}
+FFGRANT_FUZZ_DOCUMENT_MUTATORS(NaiveDto::kClaimResponse)

@@ -25,6 +25,25 @@ std::string CrossOverJson(Random& random, std::string_view a, std::string_view b
 // For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver: copies what fits.
 std::size_t StoreText(std::string_view text, std::uint8_t* out, std::size_t max_size);
 
+// Defines both, for a target whose input is a document of `dto`.
+#define FFGRANT_FUZZ_DOCUMENT_MUTATORS(dto)                                                       \
+  extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,            \
+                                                 std::size_t max_size, unsigned int seed) {       \
+    ::ffgrant::fuzz::Random random(seed);                                                         \
+    std::string json(reinterpret_cast<const char*>(data), size);                                  \
+    ::ffgrant::fuzz::MutateJson(random, dto, json);                                               \
+    return ::ffgrant::fuzz::StoreText(json, data, max_size);                                      \
+  }                                                                                               \
+  extern "C" std::size_t LLVMFuzzerCustomCrossOver(                                               \
+      const std::uint8_t* data1, std::size_t size1, const std::uint8_t* data2, std::size_t size2, \
+      std::uint8_t* out, std::size_t max_out_size, unsigned int seed) {                           \
+    ::ffgrant::fuzz::Random random(seed);                                                         \
+    const std::string json =                                                                      \
+        ::ffgrant::fuzz::CrossOverJson(random, {reinterpret_cast<const char*>(data1), size1},     \
+                                       {reinterpret_cast<const char*>(data2), size2});            \
+    return ::ffgrant::fuzz::StoreText(json, out, max_out_size);                                   \
+  }
+
 }  // namespace ffgrant::fuzz
 
 #endif  // FFGRANT_FUZZ_HARNESS_JSON_MUTATION_H_
