@@ -24,9 +24,13 @@ inline reference::Comparer& TheComparer() {
   return comparer;
 }
 
+// How many of each answer there were: verdict.cc reports it.
+inline std::uint64_t answer_counts[4] = {};
+
 // A difference is a finding.
 inline void Expect(std::string_view input, reference::Answer answer) {
   Observe(static_cast<std::uint64_t>(answer));
+  ++answer_counts[static_cast<std::size_t>(answer)];
   if (answer != reference::Answer::kDifferent) [[likely]]
     return;
   const reference::Difference& difference = TheComparer().difference();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The functions between a target and what drives it: libFuzzer, AFL++ or the
-// replay main. A target defines the first three; the fourth is the engine's.
+// replay main. A target defines the first three; the fourth is the engine's; the
+// last may be defined by a target that has more to say at the end than that it
+// found nothing, which the replay main then lets it print.
 
 #ifndef FFGRANT_FUZZ_HARNESS_ENGINE_H_
 #define FFGRANT_FUZZ_HARNESS_ENGINE_H_
@@ -22,6 +24,7 @@ std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t siz
 // Weak, since not every engine has it.
 __attribute__((weak)) std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
                                                    std::size_t max_size);
+__attribute__((weak)) void FfgrantFuzzReport(void);
 }
 
 #endif  // FFGRANT_FUZZ_HARNESS_ENGINE_H_

@@ -253,5 +253,6 @@ int main(int argc, char** argv) {
   if (!RunTwice(inputs)) return 1;
   std::printf("%zu inputs, run twice, the same each time\n", inputs.size());
   if (explore > 0 || executions > 0) Explore(inputs, explore, executions, seed);
+  if (FfgrantFuzzReport != nullptr) FfgrantFuzzReport();
   return 0;
 }

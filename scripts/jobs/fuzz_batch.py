@@ -22,8 +22,11 @@ _NICE = ["nice", "-n", "19"]
 _CHUNKS = 20  # of a target
 _DONE = re.compile(r"^explored: (\d+) executions, .* in ([\d.]+) s; ([\d.]+) s of processor time$",
                    re.MULTILINE)
+_ANSWERS = re.compile(r"^the reference: (\d+) times the same, (\d+) known to differ, "
+                      r"(\d+) not asked$", re.MULTILINE)
 _NOTE = ("executions: inputs run; s: of the clock; CPU s: of the processor; rate: executions in a "
-         "second of the processor; seeds: of the chunks, all of one size")
+         "second of the processor; seeds: of the chunks, all of one size; same, known, not asked: "
+         "what the reference said, several times an input (fuzz/known_differences.md)")
 
 
 @dataclass
@@ -35,12 +38,19 @@ class Row:
     processor: float = 0
     seeds: list = field(default_factory=list)
     finding: str = ""
+    answers: list = None  # same, known, not asked; of targets that ask the reference
+
+    def add_answers(self, answers):
+        if answers:
+            self.answers = [a + b for a, b in zip(self.answers or [0, 0, 0], answers)]
 
     def cells(self):
         rate = self.executions / self.processor if self.processor else 0
         seeds = f"{self.seeds[0]}-{self.seeds[-1]}" if self.seeds else "-"
         return [self.target.subject, f"{self.executions:,}", f"{self.seconds:.0f}",
-                f"{self.processor:.0f}", short(round(rate)), seeds, "1" if self.finding else "0"]
+                f"{self.processor:.0f}", short(round(rate)), seeds,
+                *([short(number) for number in self.answers] if self.answers else ["-"] * 3),
+                "1" if self.finding else "0"]
 
 
 def chunk_sizes(executions):
@@ -53,6 +63,12 @@ def read_done(output):
     """(executions, seconds, processor seconds) of what a replay main printed; None if it did not."""
     found = _DONE.search(output)
     return (int(found[1]), float(found[2]), float(found[3])) if found else None
+
+
+def read_answers(output):
+    """[same, known, not asked] of a target that asks the reference; None of another."""
+    found = _ANSWERS.search(output)
+    return [int(number) for number in found.groups()] if found else None
 
 
 def keep_finding(target, path):
@@ -101,6 +117,7 @@ class Batch:
             row.seconds += done[1]
             row.processor += done[2]
             row.seeds.append(seed)
+            row.add_answers(read_answers(output))
             found.unlink(missing_ok=True)  # empty
             return
         tail = "\n".join(output.rstrip().splitlines()[-12:])
@@ -117,7 +134,8 @@ class Batch:
     def table(self):
         total = sum(row.executions for row in self.rows)
         return Table("Fuzzing by the replay mains", f"{total:,} executions in all; {_NOTE}",
-                     ["", "executions", "s", "CPU s", "rate", "seeds", "findings"],
+                     ["", "executions", "s", "CPU s", "rate", "seeds", "same", "known", "not asked",
+                      "findings"],
                      rows=[row.cells() for row in self.rows])
 
 

@@ -31,15 +31,29 @@ class ReadDoneTest(unittest.TestCase):
         self.assertIsNone(fuzz_batch.read_done(""))
 
 
+class ReadAnswersTest(unittest.TestCase):
+    def test_reads_what_a_target_reports(self):
+        text = "the reference: 123 times the same, 4 known to differ, 56 not asked\n"
+        self.assertEqual(fuzz_batch.read_answers("explored\n" + text), [123, 4, 56])
+        self.assertIsNone(fuzz_batch.read_answers("explored\n"))
+
+
 class RowTest(unittest.TestCase):
     def test_the_rate_is_of_the_processors_time(self):
         row = fuzz_batch.Row(Target("a_reference_fuzzer"), 3_000_000, 9.6, 1.5, [4, 5, 6])
         self.assertEqual(row.cells(),
-                         ["a_reference", "3,000,000", "10", "2", "2.00 M", "4-6", "0"])
+                         ["a_reference", "3,000,000", "10", "2", "2.00 M", "4-6", "-", "-", "-", "0"])
+
+    def test_answers_add_up(self):
+        row = fuzz_batch.Row(Target("a_reference_fuzzer"))
+        row.add_answers([10_000_000, 2, 3])
+        row.add_answers(None)
+        row.add_answers([10_000_000, 0, 4])
+        self.assertEqual(row.cells()[6:9], ["20.0 M", "2", "7"])
 
     def test_a_target_that_never_ran_has_no_rate(self):
         row = fuzz_batch.Row(Target("a_fuzzer"), finding="FINDING")
-        self.assertEqual(row.cells()[1:], ["0", "0", "0", "0", "-", "1"])
+        self.assertEqual(row.cells()[1:], ["0", "0", "0", "0", "-", "-", "-", "-", "1"])
 
 
 class KeepFindingTest(unittest.TestCase):
