@@ -6,9 +6,12 @@
 // Every function returns an Answer:
 //   kSame       the reference was asked and says the same
 //   kNotAsked   it takes no such input (bytes that are not UTF-8)
-//   kDifferent  `difference` says what, what ffgrant says and what the reference does
-// A panic of the reference is a difference. Nothing that could be compared is left out: a
-// difference that is meant to be has to be told here, and have a row in fuzz/known_differences.md.
+//   kKnown      it says something else, which is meant to be: known() names the row of
+//               fuzz/known_differences.md that says why
+//   kDifferent  difference() says what, what ffgrant says and what the reference does
+// A panic of the reference is a difference. Verdict, class, values, payloads, texts and bytes have
+// no known ones: they are in names of JSON errors and their members. Offsets of errors and the
+// errors of strict mode are ffgrant's own, so they are not compared.
 //
 // Cost: that of the reference, and no allocation of its own in the long run, but for differences.
 // Threads: one at a time for a Comparer.
