@@ -51,11 +51,13 @@ inline Uuid ToUuid(const ffref_uuid& raw) {
 Partition ToPartition(const ffref_partition& raw);
 ffref_partition ToRaw(Partition partition);
 
+// Of writers. The text is empty unless the status is kOk.
 struct Text {
   Status status = Status::kOk;
   std::string_view text;
 };
 
+// kOk: the partition. kRejected: error and payload, empty for errors that carry none.
 struct ParsedPartitionKey {
   Status status = Status::kOk;
   Partition partition;
@@ -63,6 +65,7 @@ struct ParsedPartitionKey {
   std::string_view payload;
 };
 
+// kOk: text as spelt, index and UUID. kRejected: error and payload.
 struct ParsedExecutionId {
   Status status = Status::kOk;
   std::string_view text;
@@ -77,6 +80,7 @@ struct ParsedUuid {
   Uuid uuid;
 };
 
+// kRejected: error, and the number that it carries.
 struct CheckedLane {
   Status status = Status::kOk;
   std::uint32_t error = 0;  // ffref_lane_error
@@ -88,12 +92,14 @@ struct Number {
   std::uint16_t value = 0;
 };
 
+// kOk: variant and values. kRejected: class, error, member, place.
 struct ParsedDocument {
   Status status = Status::kOk;
   ffref_document document = {};
   std::span<const ffref_value> values() const { return {document.values, document.value_count}; }
 };
 
+// kOk: a grant. kRejected: the document was (its error_class is not 0), or the id in it.
 struct ParsedGrant {
   Status status = Status::kOk;
   ffref_grant grant = {};
@@ -103,19 +109,32 @@ class Reference {
  public:
   Reference() : scratch_(ffref_scratch_new()) {}
 
-  // Of the last call if that was rejected; empty otherwise.
+  // The Display text of the last call's error if that was kRejected; empty otherwise.
   std::string_view ErrorText();
 
+  // Contract 1.3. Any UTF-8 text.
   ParsedPartitionKey ParsePartitionKey(std::string_view text);
+  // Contract 1.2, as `{fp:7}`.
   Text FormatPartition(Partition partition);
+
+  // Contract 1.6. Any UTF-8 text.
   ParsedExecutionId ParseExecutionId(std::string_view text);
+  // Deterministic minting, contract 1.6. num_flow_partitions 0: kPanicked. The lane is not checked.
   Text MintForFlow(const Uuid& flow, std::uint16_t num_flow_partitions, const Uuid& uuid);
   Text MintSolo(std::string_view lane, std::uint16_t num_flow_partitions, const Uuid& uuid);
   Text FormatUuid(const Uuid& uuid);
+  // Contract 1.7.
   CheckedLane CheckLane(std::string_view text);
+
+  // Contract 3. kRejected: the subject's execution id does not parse.
   Text KeyName(ffref_key key, const ffref_key_subject& subject);
+
+  // Contract 4, 5: any bytes, as one of the bodies.
   ParsedDocument ParseJson(ffref_dto dto, ffref_reader reader, std::string_view json);
+  // `values`: those of the dto's variant, in order. kInvalidArgument: too few, too many, beyond a
+  // member's range. kNotUtf8: a text is not. kRejected: an execution id that does not parse.
   Text WriteJson(ffref_dto dto, std::uint32_t variant, std::span<const ffref_value> values);
+  // Contract 5.5.
   ParsedGrant ParseClaimGrant(std::string_view json);
 
  private:
@@ -125,10 +144,13 @@ class Reference {
   std::unique_ptr<ffref_scratch, Free> scratch_;
 };
 
-// Those that need no scratch.
+// Those that need no scratch; any thread.
+// Contract 1.5: kOk or kRejected, since the reference drops why; kNotUtf8.
 ParsedUuid ParseUuid(std::string_view text);
+// Contract 2. `count` 0: kPanicked; family kExecution: kInvalidArgument.
 Number UuidPartition(PartitionFamily family, const Uuid& id, std::uint16_t count);
 Number LanePartition(std::string_view lane, std::uint16_t num_flow_partitions);
+// Of any bytes.
 std::uint16_t Crc16(std::string_view bytes);
 std::uint16_t HashSlot(std::string_view key);
 

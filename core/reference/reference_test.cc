@@ -8,11 +8,9 @@
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
-#include <array>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,7 +69,6 @@ TEST(ReferenceBorder, WhatDoesNotExistIsSaidToBeSo) {
   ffref_scratch_free(scratch);
   ffref_scratch_free(nullptr);
   EXPECT_EQ(UuidPartition(PartitionFamily::kExecution, {}, 1).status, Status::kInvalidArgument);
-
   Reference reference;
   ffref_value values[FFREF_MAX_VALUES + 1] = {};
   EXPECT_EQ(reference.WriteJson(FFREF_CLAIM_RESPONSE, 1, values).status, Status::kInvalidArgument);
@@ -127,7 +124,7 @@ TEST(ReferenceJson, EachBodyIsWrittenAndReadAgain) {
   const ffref_value list = {1, 0, {}, tokens, std::size(tokens)};
   const auto text = TextValue;
   const auto number = NumberValue;
-  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  constexpr std::uint64_t kMax = ~std::uint64_t{0};
   struct Case {
     ffref_dto dto;
     std::uint32_t variant;
@@ -263,9 +260,8 @@ TEST(ReferenceJson, ErrorsHaveClassKindMemberAndPlace) {
 
 TEST(ReferenceJson, GrantsAreDecodedAndConverted) {
   Reference reference;
-  const std::string good = R"({"execution_id":")" + std::string(kId) +
-                           R"(","partition_key":"{zz:0}","grant_key":"k","expires_at_ms":5})";
-  const ParsedGrant grant = reference.ParseClaimGrant(good);
+  const ParsedGrant grant =
+      reference.ParseClaimGrant("[\"" + std::string(kId) + R"(","{zz:0}","k",5])");
   EXPECT_EQ(grant.status, Status::kOk);
   EXPECT_EQ(ToText(grant.grant.id.text), kId);
   EXPECT_EQ(grant.grant.id.index, 7);
@@ -309,9 +305,9 @@ TEST(ReferencePrepared, EveryOperationRunsAndItsSumIsOfTheResults) {
   };
   ASSERT_EQ(std::size(cases), std::size_t{FFREF_NUMBER_OF_OPERATIONS});
   for (const Case& one : cases) {
-    const std::array<ffref_view, 3> inputs = {ToView(one.input), ToView(one.input),
-                                              ToView(one.input)};
-    ffref_prepared* prepared = ffref_prepared_new(one.operation, inputs.data(), inputs.size());
+    const ffref_view input = ToView(one.input);
+    const ffref_view inputs[] = {input, input, input};
+    ffref_prepared* prepared = ffref_prepared_new(one.operation, inputs, std::size(inputs));
     ASSERT_NE(prepared, nullptr) << one.operation;
     std::uint64_t sum = 0;
     EXPECT_EQ(ffref_prepared_run(prepared, 1, 2, &sum), FFREF_OK);

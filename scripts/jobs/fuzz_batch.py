@@ -48,7 +48,7 @@ class Row:
         rate = self.executions / self.processor if self.processor else 0
         seeds = f"{self.seeds[0]}-{self.seeds[-1]}" if self.seeds else "-"
         return [self.target.subject, f"{self.executions:,}", f"{self.seconds:.0f}",
-                f"{self.processor:.0f}", short(round(rate)), seeds,
+                f"{self.processor:.1f}", short(round(rate)), seeds,
                 *([short(number) for number in self.answers] if self.answers else ["-"] * 3),
                 "1" if self.finding else "0"]
 

@@ -42,7 +42,7 @@ class RowTest(unittest.TestCase):
     def test_the_rate_is_of_the_processors_time(self):
         row = fuzz_batch.Row(Target("a_reference_fuzzer"), 3_000_000, 9.6, 1.5, [4, 5, 6])
         self.assertEqual(row.cells(),
-                         ["a_reference", "3,000,000", "10", "2", "2.00 M", "4-6", "-", "-", "-", "0"])
+                         ["a_reference", "3,000,000", "10", "1.5", "2.00 M", "4-6", "-", "-", "-", "0"])
 
     def test_answers_add_up(self):
         row = fuzz_batch.Row(Target("a_reference_fuzzer"))
@@ -53,7 +53,7 @@ class RowTest(unittest.TestCase):
 
     def test_a_target_that_never_ran_has_no_rate(self):
         row = fuzz_batch.Row(Target("a_fuzzer"), finding="FINDING")
-        self.assertEqual(row.cells()[1:], ["0", "0", "0", "0", "-", "-", "-", "-", "1"])
+        self.assertEqual(row.cells()[1:], ["0", "0", "0.0", "0", "-", "-", "-", "-", "1"])
 
 
 class KeepFindingTest(unittest.TestCase):
