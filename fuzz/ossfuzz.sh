@@ -23,8 +23,12 @@ if [ -d "$SRC/simdjson" ]; then
   cmake --install "$WORK/build-simdjson"
 fi
 
+# hiredis is C, so that the system's will do; static, since what runs the targets lacks it.
+hiredis=$(find /usr/lib /usr/local/lib -name libhiredis.a 2>/dev/null | head -n 1)
+
 # No build type: it would add flags to theirs.
 cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${prefix:+-DCMAKE_PREFIX_PATH="$prefix"} \
+  ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} \
   -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF -DFFGRANT_REFERENCE=OFF \
   -DFFGRANT_FUZZ_ENGINE="$LIB_FUZZING_ENGINE"
 cmake --build "$WORK/build" --parallel "$jobs" --target ffgrant_fuzzers
