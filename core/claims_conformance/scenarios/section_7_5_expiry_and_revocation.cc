@@ -16,9 +16,9 @@ void MarkingSaysWhyNot(Run& run) {
   run.MarkExpired(done, AlreadySatisfied::kNotYetExpired);
   run.Complete(done);
   run.MarkExpired(done, AlreadySatisfied::kNotActive);
-  Execution& suspended = run.Leased(kShort);
+  Execution& suspended = run.Leased(kSoon);
   run.Suspend(suspended);
-  run.Pass(kShort + 1);
+  run.Pass(kSoon + 1);
   run.MarkExpired(suspended, AlreadySatisfied::kNotActive);
   Execution& revoked = run.Leased(kShort);
   run.Revoke(revoked);
