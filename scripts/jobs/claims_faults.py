@@ -173,8 +173,8 @@ def markdown(rounds, command, date):
     servers = sorted({made.server for made in rounds})
     facts = [("date", date), ("command", f"`{command}`"), ("servers", "; ".join(servers)),
              *machine.basic()]
-    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims under faults", "", *(f"- {what}: {text}" for what, text in facts),
-                      "", *report.as_markdown(make_table(rounds))]) + "\n"
+    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims under faults", "",
+                      *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(make_table(rounds))]) + "\n"
 
 
 # ---- the job -----------------------------------------------------------------------------------
