@@ -40,7 +40,8 @@ struct Options {
 void Usage(std::FILE* to) {
   std::fputs(
       "usage: claims_conformance --engine memory | --server HOST:PORT [--use-loaded-library]\n"
-      "                          [--filter TEXT] [--seed N] [--histories N] [--calls N] [--progress]\n",
+      "                          [--filter TEXT] [--seed N] [--histories N] [--calls N]\n"
+      "                          [--progress]\n",
       to);
 }
 

@@ -127,9 +127,11 @@ class Differential {
   }
   OptionalFence ChooseFence() {
     const std::vector<LeaseFence>& past = past_[target_];
-    OptionalFence fence = past.empty() ? LeaseFence{{run_.NextUuid()}, {1}, {run_.NextUuid()}}
-                                       : past[OneIn(6) ? Choose(static_cast<std::uint32_t>(past.size()))
-                                                      : past.size() - 1];
+    OptionalFence fence = LeaseFence{{run_.NextUuid()}, {1}, {run_.NextUuid()}};
+    if (!past.empty()) {
+      const auto count = static_cast<std::uint32_t>(past.size());
+      fence = past[OneIn(6) ? Choose(count) : count - 1];
+    }
     switch (Choose(16)) {
       case 0:
         return {};

@@ -4,10 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "claims_conformance/memory_engine.h"
 #include "claims_conformance/runner.h"
 
 namespace ffgrant::claims_conformance {
+
+// Else its bytes would be shown, and be part of the test's name.
+void PrintTo(const Scenario& scenario, std::ostream* to) { *to << scenario.FullName(); }
+
 namespace {
 
 class MemoryConformance : public ::testing::TestWithParam<Scenario> {};

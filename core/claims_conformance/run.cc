@@ -53,7 +53,8 @@ class CallScope {
 
 // The names of a run are its own; those of failures are the same in every run.
 std::string Run::WithoutPrefix(std::string text) const {
-  for (std::size_t at = 0; !prefix_.empty() && (at = text.find(prefix_, at)) != std::string::npos;) {
+  if (prefix_.empty()) return text;
+  for (std::size_t at = text.find(prefix_); at != std::string::npos; at = text.find(prefix_, at)) {
     text.erase(at, prefix_.size());
   }
   return text;

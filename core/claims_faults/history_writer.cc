@@ -25,10 +25,13 @@ void HistoryWriter::Check(bool well) {
 // Ids, codes and worker names need no escaping.
 void HistoryWriter::Write(const RecordedCall& call) {
   std::array<char, kUuidTextSize + 1> lease{};
-  if (call.lease.uuid != Uuid()) FormatUuid(call.lease.uuid, std::span(lease).first<kUuidTextSize>());
+  if (call.lease.uuid != Uuid()) {
+    FormatUuid(call.lease.uuid, std::span(lease).first<kUuidTextSize>());
+  }
   Check(std::fprintf(file_,
                      "{\"op\":\"%s\",\"execution\":\"%s\",\"worker\":\"%s\",\"called\":%" PRId64
-                     ",\"returned\":%" PRId64 ",\"outcome\":\"%s\",\"lease\":\"%s\",\"epoch\":%" PRIu64
+                     ",\"returned\":%" PRId64
+                     ",\"outcome\":\"%s\",\"lease\":\"%s\",\"epoch\":%" PRIu64
                      ",\"index\":%" PRId64 ",\"expires\":%" PRId64 ",\"ttl\":%" PRId64
                      ",\"resolved\":\"%s\",\"confirmed\":%s}\n",
                      call.op, call.execution.c_str(), call.worker.c_str(), call.called,

@@ -140,7 +140,7 @@ def run_round(terminal, name, number, arguments, folder):
 
 def make_table(rounds):
     table = Table(
-        "Claims under faults",
+        "Rounds by kind of fault",
         "rounds of concurrent clients; unknown: calls without an answer, of these claims that the "
         "client found out about afterwards; lost: acknowledged creations, claims, reclaims and "
         "completions that a failover took back, and such of them as WAIT 1 had confirmed",
@@ -173,8 +173,8 @@ def markdown(rounds, command, date):
     servers = sorted({made.server for made in rounds})
     facts = [("date", date), ("command", f"`{command}`"), ("servers", "; ".join(servers)),
              *machine.basic()]
-    return "\n".join(["# Claims under faults", "", *(f"- {what}: {text}" for what, text in facts),
-                      "", *report.as_markdown(make_table(rounds))]) + "\n"
+    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims under faults", "",
+                      *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(make_table(rounds))]) + "\n"
 
 
 # ---- the job -----------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ def good():
 
 
 def kinds(calls, stored, **options):
-    return {text.split(":")[0] for text in claims_history.check(calls, stored, **options).violations}
+    verdict = claims_history.check(calls, stored, **options)
+    return {text.split(":")[0] for text in verdict.violations}
 
 
 class GoodHistories(unittest.TestCase):

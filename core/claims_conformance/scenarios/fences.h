@@ -14,6 +14,10 @@
 
 namespace ffgrant::claims_conformance {
 
+// Of a lease that a call must still find alive, however busy the machine is,
+// and that is then waited for.
+inline constexpr std::int64_t kSoon = 1500;
+
 // A call that takes a fence; without one it gives the last lease's.
 using FencedCall = void (*)(Run&, Execution&, std::optional<OptionalFence>, const Answer&);
 

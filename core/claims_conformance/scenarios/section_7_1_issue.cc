@@ -8,7 +8,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-void WritesTheGrantAndLeavesTheExecutionEligible(Run& run) {
+void WritesTheGrantAlone(Run& run) {
   Execution& e = run.Create();
   run.Issue(e, {.capability_hash = "hash 1",
                 .route_snapshot_json = R"({"route":[1,"two"]})",
@@ -128,8 +128,12 @@ void BatchesAnswerAsSingleCallsDo(Run& run) {
                    std::string(ErrorName(issued[i].error)));
   }
   const auto claim = [&](Execution& e) {
-    return ClaimArgs{e.id(),         {{worker.id}, {worker.instance}}, LaneIdView::Unchecked(e.lane()),
-                     {run.NextUuid()}, kLong, {run.NextUuid()}};
+    return ClaimArgs{e.id(),
+                     {{worker.id}, {worker.instance}},
+                     LaneIdView::Unchecked(e.lane()),
+                     {run.NextUuid()},
+                     kLong,
+                     {run.NextUuid()}};
   };
   const std::vector<ClaimArgs> claims = {claim(second), claim(absent), claim(first), claim(first)};
   std::vector<ClaimOutcome> claimed(claims.size());
@@ -150,7 +154,7 @@ void BatchesAnswerAsSingleCallsDo(Run& run) {
 }  // namespace
 
 void AddIssueScenarios(std::vector<Scenario>& to) {
-  to.push_back({"7.1", "issue_writes_the_grant_alone", WritesTheGrantAndLeavesTheExecutionEligible});
+  to.push_back({"7.1", "issue_writes_the_grant_alone", WritesTheGrantAlone});
   to.push_back({"7.1", "issue_checks_the_ttl_first", TtlComesFirst});
   to.push_back({"7.1", "issue_needs_an_execution", NeedsAnExecution});
   to.push_back({"7.1", "issue_needs_it_runnable_and_eligible", NeedsARunnableEligibleExecution});

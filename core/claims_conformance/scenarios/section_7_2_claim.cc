@@ -97,8 +97,12 @@ void ARecordThatOutlivedItsTime(Run& run) {
   const std::string before = run.store().Describe(key);
   ErrorDetails details;
   const Worker worker = run.Named(kWorker1);
-  const ClaimArgs args = {e.id(),           {{worker.id}, {worker.instance}},
-                          LaneIdView::Unchecked(e.lane()), {run.NextUuid()}, kLong, {run.NextUuid()}};
+  const ClaimArgs args = {e.id(),
+                          {{worker.id}, {worker.instance}},
+                          LaneIdView::Unchecked(e.lane()),
+                          {run.NextUuid()},
+                          kLong,
+                          {run.NextUuid()}};
   run.CheckEqual("claim", "claim_grant_expired",
                  std::string(ErrorName(run.ledger().Claim(args, &details).error)));
   run.CheckEqual("the grant", before, run.store().Describe(key));

@@ -47,9 +47,9 @@ void ToNothingExpiresAtOnce(Run& run) {
 }
 
 void OfARenewedLease(Run& run) {
-  Execution& e = run.Leased(kShort);
+  Execution& e = run.Leased(kSoon);
   run.Renew(e);
-  run.Pass(kShort + 1);  // past the first expiry
+  run.Pass(kSoon + 1);  // past the first expiry
   run.MarkExpired(e, AlreadySatisfied::kNotYetExpired);
   run.Complete(e);
 }

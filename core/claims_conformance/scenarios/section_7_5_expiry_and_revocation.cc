@@ -16,9 +16,9 @@ void MarkingSaysWhyNot(Run& run) {
   run.MarkExpired(done, AlreadySatisfied::kNotYetExpired);
   run.Complete(done);
   run.MarkExpired(done, AlreadySatisfied::kNotActive);
-  Execution& suspended = run.Leased(kShort);
+  Execution& suspended = run.Leased(kSoon);
   run.Suspend(suspended);
-  run.Pass(kShort + 1);
+  run.Pass(kSoon + 1);
   run.MarkExpired(suspended, AlreadySatisfied::kNotActive);
   Execution& revoked = run.Leased(kShort);
   run.Revoke(revoked);
@@ -68,10 +68,10 @@ void TheLateOwnerMarksIt(Run& run) {
 void Revoking(Run& run) {
   Execution& e = run.Leased();
   const std::string current = e.expected.Field("current_lease_id");
-  const LeaseId other = {ParseUuid("00000000-0000-4000-8000-000000000063", ParseMode::kStrict).uuid};
+  const std::string text = "00000000-0000-4000-8000-000000000063";
+  const LeaseId other = {ParseUuid(text, ParseMode::kStrict).uuid};
   run.Revoke(e, other,
-             {ClaimError::kStaleLease,
-              {"expected 00000000-0000-4000-8000-000000000063 but current is " + current}});
+             {ClaimError::kStaleLease, {"expected " + text + " but current is " + current}});
   run.Revoke(e, e.fence.lease_id);
   // Whatever lease is expected then.
   run.Revoke(e, other, {}, AlreadySatisfied::kAlreadyRevoked);
