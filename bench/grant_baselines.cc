@@ -65,13 +65,16 @@ bool SimdjsonGrantReader::ReadMembers(std::string_view json, GrantMembers& out) 
 }
 
 bool SimdjsonGrantReader::ReadTyped(std::string_view json, TypedGrant& out) {
-  if (!ReadMembers(json, out.members)) return false;
-  const std::optional<PlainExecutionId> id = ParseExecutionIdLenient(out.members.execution_id);
+  return ReadMembers(json, out.members) && UnderstandMembers(out);
+}
+
+bool UnderstandMembers(TypedGrant& grant) {
+  const std::optional<PlainExecutionId> id = ParseExecutionIdLenient(grant.members.execution_id);
   if (!id) return false;
-  const std::optional<Partition> partition = ParsePartitionKeyLenient(out.members.partition_key);
+  const std::optional<Partition> partition = ParsePartitionKeyLenient(grant.members.partition_key);
   if (!partition) return false;
-  out.execution_id = *id;
-  out.partition = *partition;
+  grant.execution_id = *id;
+  grant.partition = *partition;
   return true;
 }
 

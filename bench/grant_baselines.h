@@ -23,6 +23,7 @@ struct GrantMembers {
   std::string_view partition_key;
   std::string_view grant_key;
   std::uint64_t expires_at_ms = 0;
+  friend bool operator==(const GrantMembers&, const GrantMembers&) = default;
 };
 
 // The members with the texts understood.
@@ -30,7 +31,12 @@ struct TypedGrant {
   GrantMembers members;
   PlainExecutionId execution_id;
   Partition partition;
+  friend bool operator==(const TypedGrant&, const TypedGrant&) = default;
 };
+
+// Fills in what the texts of `grant.members` say, by the plain parsers, as
+// leniently as the reference; false if they say nothing.
+bool UnderstandMembers(TypedGrant& grant);
 
 class SimdjsonGrantReader {
  public:

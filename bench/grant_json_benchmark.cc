@@ -10,10 +10,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "bench/bench_main.h"
 #include "bench/grant_baselines.h"
+#include "bench/grant_inputs.h"
 #include "bench/inputs.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/json/claim_response.h"
@@ -28,56 +28,6 @@ constexpr std::array kCases = {GrantCase::kCanonical,   GrantCase::kReordered,
 
 // Larger than any document of the sets.
 constexpr std::size_t kBufferSize = 512;
-
-// What is serialized: the members of the canonical documents, and the same
-// with bytes that want escapes in the grant key.
-struct GrantSet {
-  std::vector<std::string> grant_keys;  // of the escaped case
-  std::vector<plain::GrantMembers> members;
-  std::vector<ClaimGrantView> grants;
-  double average_json_size = 0;
-};
-
-GrantSet MakeGrantSet(bool wants_escapes) {
-  GrantSet set;
-  plain::SimdjsonGrantReader reader;
-  const TextSet& documents = GrantDocuments(GrantCase::kCanonical);
-  Random random(9);
-  set.grant_keys.reserve(documents.size());
-  std::string json;
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    plain::GrantMembers members;
-    SelfCheck(reader.ReadMembers(documents[i], members), "a document is not read", documents[i]);
-    // simdjson's texts live in its own buffer; the document has the same bytes.
-    const auto in_document = [&](std::string_view text, std::string_view after) {
-      const std::size_t begin = documents[i].find(after) + after.size();
-      return documents[i].substr(begin, text.size());
-    };
-    members.execution_id = in_document(members.execution_id, "\"execution_id\":\"");
-    members.partition_key = in_document(members.partition_key, "\"partition_key\":\"");
-    members.grant_key = in_document(members.grant_key, "\"grant_key\":\"");
-    if (wants_escapes) {
-      std::string key(members.grant_key);
-      key[random.Below(key.size())] = "\"\\\n\x01"[random.Below(4)];
-      set.grant_keys.push_back(key);
-      members.grant_key = set.grant_keys.back();
-    }
-    const ExecutionIdResult id = ParseExecutionId(members.execution_id, ParseMode::kLenient);
-    SelfCheck(static_cast<bool>(id), "an id is rejected", members.execution_id);
-    set.members.push_back(members);
-    set.grants.push_back({id.id, members.partition_key, members.grant_key, members.expires_at_ms});
-    json.clear();
-    plain::AppendGrantJson(members, json);
-    set.average_json_size += static_cast<double>(json.size()) / kInputCount;
-  }
-  return set;
-}
-
-const GrantSet& Grants(bool wants_escapes) {
-  static const auto* const plain_set = new GrantSet(MakeGrantSet(false));
-  static const auto* const escaped_set = new GrantSet(MakeGrantSet(true));
-  return wants_escapes ? *escaped_set : *plain_set;
-}
 
 bool SameMembers(const plain::GrantMembers& a, const ClaimResponseView& b) {
   return a.execution_id == b.execution_id && a.partition_key == b.partition_key &&

@@ -32,6 +32,7 @@ std::string FormatPartitionKeyString(Partition partition);
 struct PlainExecutionId {
   std::uint16_t index = 0;
   Uuid uuid;
+  friend bool operator==(const PlainExecutionId&, const PlainExecutionId&) = default;
 };
 
 // std::from_chars, two hex digits at a time.

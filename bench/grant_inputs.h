@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The grants that benchmarks serialize.
+
+#ifndef FFGRANT_BENCH_GRANT_INPUTS_H_
+#define FFGRANT_BENCH_GRANT_INPUTS_H_
+
+#include <string>
+#include <vector>
+
+#include "bench/grant_baselines.h"
+#include "ffgrant/grant.h"
+
+namespace ffgrant::bench {
+
+// The members of the canonical documents (inputs.h), as text and understood.
+struct GrantSet {
+  std::vector<std::string> grant_keys;  // of the escaped case
+  std::vector<plain::GrantMembers> members;
+  std::vector<ClaimGrantView> grants;
+  double average_json_size = 0;
+};
+
+// `wants_escapes`: with a byte in each grant key that JSON wants escaped. Made
+// at the first call and kept.
+const GrantSet& Grants(bool wants_escapes);
+
+}  // namespace ffgrant::bench
+
+#endif  // FFGRANT_BENCH_GRANT_INPUTS_H_

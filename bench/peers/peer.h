@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one interface behind which every peer of a figure stands.
+//
+// A *figure* (key_figures.h and its like) is a struct that says what is done:
+//
+//   struct ParseThing {
+//     static constexpr std::string_view kOp = "ParseThing";  // BM_<kOp>_...
+//     static constexpr std::array<std::string_view, 2> kCases = {"valid", "wrong"};
+//     using Value = std::optional<Thing>;      // what peers are compared by
+//     static const TextSet& Inputs(std::size_t case_index);   // kInputCount
+//     static std::string_view Describe(input); // for the message of a failure
+//     static std::string_view Limit(std::size_t case_index, std::size_t i);
+//   };
+//
+// A *peer* of it is a class that does it once per call, in whatever form its
+// library likes best, with what that library advises to keep between calls as
+// its members:
+//
+//   struct Re2Thing {
+//     static constexpr std::string_view kImpl = "Re2";       // BM_..._<kImpl>
+//     auto operator()(std::string_view text);                // timed
+//     static ParseThing::Value ValueOf(const Result& result); // not timed
+//   };
+//
+// AddPeer<ParseThing, Re2Thing>(registry) checks the peer's value against
+// core's on every input of every case and times it on each case. The value may
+// point into the peer, until its next call.
+//
+// The *limit* beside each case copies what the operation reads, or what it
+// writes if it is a formatting one: Limit() is that text.
+
+#ifndef FFGRANT_BENCH_PEERS_PEER_H_
+#define FFGRANT_BENCH_PEERS_PEER_H_
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "bench/bench_main.h"
+#include "bench/inputs.h"
+#include "bench/peers/registry.h"
+
+namespace ffgrant::bench::peers {
+
+// What a figure's set of inputs holds.
+template <class Figure>
+using InputOf = std::remove_cvref_t<decltype(Figure::Inputs(0)[0])>;
+
+template <class P, class Figure>
+concept PeerOf = requires(P& peer, const InputOf<Figure>& input) {
+  { P::kImpl } -> std::convertible_to<std::string_view>;
+  { P::ValueOf(peer(input)) } -> std::same_as<typename Figure::Value>;
+};
+
+// For peers whose result is the value already.
+template <class Value>
+struct ResultIsValue {
+  static const Value& ValueOf(const Value& value) { return value; }
+};
+
+// Core's own implementation, which core_peer.cc defines for each figure.
+template <class Figure>
+struct CorePeer;
+
+template <class Figure, class Peer>
+void CheckAgainstCore() {
+  CorePeer<Figure> core;
+  const auto peer = std::make_unique<Peer>();
+  for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
+    for (std::size_t i = 0; i < kInputCount; ++i) {
+      const auto input = Figure::Inputs(which)[i];
+      const auto expected_result = core(input);
+      const auto result = (*peer)(input);
+      const typename Figure::Value expected = CorePeer<Figure>::ValueOf(expected_result);
+      if (expected != Peer::ValueOf(result)) {
+        SelfCheckFailed(std::string(Figure::kOp) + ", " + std::string(Figure::kCases[which]) +
+                            ": core and " + std::string(Peer::kImpl) + " differ",
+                        Figure::Describe(input));
+      }
+    }
+  }
+}
+
+template <class Figure, class Peer>
+  requires PeerOf<Peer, Figure>
+void AddPeer(Registry& registry) {
+  registry.AddCheck(CheckAgainstCore<Figure, Peer>);
+  for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
+    registry.AddTimed(Figure::kOp, Peer::kImpl, Figure::kCases[which],
+                      [which](benchmark::State& state) {
+                        const auto peer = std::make_unique<Peer>();
+                        RunOverSet(state, Figure::Inputs(which), 0,
+                                   [&](const auto& input) { return (*peer)(input); });
+                      });
+  }
+}
+
+// The limit of each case of a figure: memcpy of Limit(), sizes unknown to the
+// compiler.
+template <class Figure>
+void AddLimit(Registry& registry) {
+  for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
+    registry.AddTimed(
+        Figure::kOp, "Memcpy", Figure::kCases[which], [which](benchmark::State& state) {
+          std::array<char, 1024> buffer{};
+          std::vector<std::string_view> texts;
+          for (std::size_t i = 0; i < kInputCount; ++i) {
+            texts.push_back(Figure::Limit(which, i));
+            SelfCheck(texts.back().size() <= buffer.size(), "the limit's buffer is too small",
+                      texts.back());
+          }
+          RunOverSet(state, texts, 0, [&buffer](std::string_view text) {
+            std::memcpy(buffer.data(), text.data(), text.size());
+            benchmark::DoNotOptimize(buffer);
+            return text.size();
+          });
+        });
+  }
+}
+
+}  // namespace ffgrant::bench::peers
+
+#endif  // FFGRANT_BENCH_PEERS_PEER_H_

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "bench/peers/registry.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#include "bench/bench_main.h"
+
+namespace ffgrant::bench::peers {
+namespace {
+
+// Google Benchmark's functions take no state of ours.
+Registry& TheRegistry() {
+  static Registry registry;
+  return registry;
+}
+
+bool TakeFlag(int& argc, char** argv, const char* flag) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], flag) != 0) continue;
+    std::copy(argv + i + 1, argv + argc + 1, argv + i);  // with the null at the end
+    --argc;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Registry::AddTimed(std::string_view op, std::string_view impl, std::string_view case_name,
+                        Run run) {
+  timed_.push_back(
+      {std::string(op), std::string(impl), std::string(case_name), std::move(run)});
+}
+
+void Registry::AddVersion(std::string_view library, std::string_view version) {
+  benchmark::AddCustomContext("version of " + std::string(library), std::string(version));
+}
+
+void Registry::AddLeftOut(std::string_view library, std::string_view why) {
+  benchmark::AddCustomContext("left out " + std::string(library), std::string(why));
+}
+
+void Registry::RunChecks() const {
+  for (const Check& check : checks_) check();
+}
+
+void Registry::RegisterBenchmarks(bool reversed) const {
+  // A figure's and a case's place is that of the first entry that has it.
+  const auto place = [this](const Timed& entry, bool with_case) {
+    return std::find_if(timed_.begin(), timed_.end(),
+                        [&](const Timed& other) {
+                          return other.op == entry.op &&
+                                 (!with_case || other.case_name == entry.case_name);
+                        }) -
+           timed_.begin();
+  };
+  std::vector<const Timed*> order;
+  for (const Timed& entry : timed_) order.push_back(&entry);
+  if (reversed) std::reverse(order.begin(), order.end());
+  std::stable_sort(order.begin(), order.end(), [&](const Timed* a, const Timed* b) {
+    return std::pair(place(*a, false), place(*a, true)) <
+           std::pair(place(*b, false), place(*b, true));
+  });
+  for (const Timed* entry : order) {
+    const std::string name = "BM_" + entry->op + "_" + entry->impl + "/" + entry->case_name;
+    benchmark::RegisterBenchmark(name.c_str(), entry->run);
+  }
+}
+
+int RunPeers(int argc, char** argv, void (*add_peers)(Registry&)) {
+  const bool reversed = TakeFlag(argc, argv, "--reversed");
+  Registry& registry = TheRegistry();
+  add_peers(registry);
+  registry.RegisterBenchmarks(reversed);
+  return RunBenchmarks(argc, argv, [] { TheRegistry().RunChecks(); });
+}
+
+}  // namespace ffgrant::bench::peers
