@@ -41,7 +41,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
+#include <vector>
 
 #include "bench/bench_main.h"
 #include "bench/inputs.h"
@@ -62,7 +62,7 @@ concept PeerOf = requires(P& peer, const InputOf<Figure>& input) {
 // For peers whose result is the value already.
 template <class Value>
 struct ResultIsValue {
-  static const Value& ValueOf(const Value& value) { return value; }
+  static Value ValueOf(const Value& value) { return value; }
 };
 
 // Core's own implementation, which core_peer.cc defines for each figure.

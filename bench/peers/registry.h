@@ -46,10 +46,6 @@ class Registry {
   std::vector<Timed> timed_;
 };
 
-// Adds every peer that was built in, core first, and names the others as left
-// out.
-void AddTextPeers(Registry& registry);
-
 // A main function's: checks, then times what the command line asks for.
 // `--reversed` turns the order within each case round.
 int RunPeers(int argc, char** argv, void (*add_peers)(Registry&));

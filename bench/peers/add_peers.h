@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each xyz_peer.cc defines: adds the library to every figure that it has
+// an answer for.
+
+#ifndef FFGRANT_BENCH_PEERS_ADD_PEERS_H_
+#define FFGRANT_BENCH_PEERS_ADD_PEERS_H_
+
+#include "bench/peers/registry.h"
+
+namespace ffgrant::bench::peers {
+
+void AddCoreAndLimits(Registry& registry);
+void AddAbslPeers(Registry& registry);
+void AddNlohmannPeers(Registry& registry);
+void AddPlainPeers(Registry& registry);
+void AddRapidjsonPeers(Registry& registry);
+void AddRe2Peers(Registry& registry);
+void AddReferencePeers(Registry& registry);
+void AddSimdjsonPeers(Registry& registry);
+
+}  // namespace ffgrant::bench::peers
+
+#endif  // FFGRANT_BENCH_PEERS_ADD_PEERS_H_

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Core itself behind the peers' interface. A result is what core's own caller
+// gets, whole.
+
+#ifndef FFGRANT_BENCH_PEERS_CORE_PEER_H_
+#define FFGRANT_BENCH_PEERS_CORE_PEER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "bench/peers/grant_figures.h"
+#include "bench/peers/id_figures.h"
+#include "bench/peers/key_figures.h"
+#include "bench/peers/name_figures.h"
+#include "bench/peers/peer.h"
+#include "ffgrant/crc16.h"
+#include "ffgrant/execution_id.h"
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/json_scratch.h"
+#include "ffgrant/key_names.h"
+#include "ffgrant/parse_mode.h"
+#include "ffgrant/partition_key.h"
+#include "ffgrant/routing.h"
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::bench::peers {
+
+struct CoreImpl {
+  static constexpr std::string_view kImpl = "Core";
+};
+
+template <ParseMode kMode>
+struct CoreKeyParser : CoreImpl {
+  PartitionKeyResult operator()(std::string_view text) const {
+    return ParsePartitionKey(text, kMode);
+  }
+  static std::optional<Partition> ValueOf(const PartitionKeyResult& result) {
+    return result ? std::optional(result.partition) : std::nullopt;
+  }
+};
+template <>
+struct CorePeer<ParsePartitionKeyLenient> : CoreKeyParser<ParseMode::kLenient> {};
+template <>
+struct CorePeer<ParsePartitionKeyStrict> : CoreKeyParser<ParseMode::kStrict> {};
+
+template <ParseMode kMode>
+struct CoreIdParser : CoreImpl {
+  ExecutionIdResult operator()(std::string_view text) const {
+    return ParseExecutionId(text, kMode);
+  }
+  static std::optional<plain::PlainExecutionId> ValueOf(const ExecutionIdResult& result) {
+    if (!result) return std::nullopt;
+    return plain::PlainExecutionId{result.id.partition().index, result.id.uuid()};
+  }
+};
+template <>
+struct CorePeer<ParseExecutionIdLenient> : CoreIdParser<ParseMode::kLenient> {};
+template <>
+struct CorePeer<ParseExecutionIdStrict> : CoreIdParser<ParseMode::kStrict> {};
+
+template <>
+struct CorePeer<ParseUuidStrict> : CoreImpl {
+  UuidResult operator()(std::string_view text) const {
+    return ParseUuid(text, ParseMode::kStrict);
+  }
+  static std::optional<Uuid> ValueOf(const UuidResult& result) {
+    return result ? std::optional(result.uuid) : std::nullopt;
+  }
+};
+
+// Core writes into the caller's buffer.
+template <std::size_t kSize>
+class CoreWriter : public CoreImpl, public ResultIsValue<std::string_view> {
+ protected:
+  std::string_view Written(const WriteResult& written) const {
+    return {out_.data(), written ? written.size : 0};
+  }
+  std::array<char, kSize> out_;
+};
+
+template <>
+struct CorePeer<FormatPartitionKey> : CoreWriter<kMaxPartitionTagSize> {
+  std::string_view operator()(Partition partition) {
+    return Written(FormatPartitionTag(partition, out_));
+  }
+};
+
+template <>
+struct CorePeer<FormatUuidText> : CoreWriter<kUuidTextSize> {
+  std::string_view operator()(const Uuid& uuid) {
+    FormatUuid(uuid, out_);
+    return {out_.data(), out_.size()};
+  }
+};
+
+template <>
+struct CorePeer<FormatExecutionId> : CoreImpl {
+  MintedExecutionId operator()(const Uuid& uuid) const {
+    return MintedExecutionId(FormatExecutionId::IndexOf(uuid), uuid);
+  }
+  static std::string_view ValueOf(const MintedExecutionId& id) { return id.text(); }
+};
+
+template <>
+struct CorePeer<MintId> : CoreImpl {
+  std::optional<MintedExecutionId> operator()(const Uuid& flow) const {
+    return MintExecutionId(FlowId{flow}, PartitionConfig{}, flow);
+  }
+  static std::string_view ValueOf(const std::optional<MintedExecutionId>& id) {
+    return id ? id->text() : std::string_view();
+  }
+};
+
+template <>
+struct CorePeer<Crc16> : CoreImpl, ResultIsValue<std::uint16_t> {
+  std::uint16_t operator()(std::string_view bytes) const { return Crc16Xmodem(bytes); }
+};
+
+template <>
+struct CorePeer<KeySlot> : CoreImpl, ResultIsValue<std::uint16_t> {
+  std::uint16_t operator()(std::string_view key) const { return HashSlot(key); }
+};
+
+template <>
+struct CorePeer<PartitionSlot> : CoreImpl, ResultIsValue<std::uint16_t> {
+  std::uint16_t operator()(Partition partition) const { return HashSlot(partition); }
+};
+
+template <>
+struct CorePeer<FormatGrantKey> : CoreWriter<kMaxExecutionKeySize> {
+  std::string_view operator()(const ExecutionIdView& id) {
+    return Written(FormatKey(ExecutionKey::kClaimGrant, id, out_));
+  }
+};
+
+template <>
+struct CorePeer<FormatEligibleKey> : CoreWriter<kMaxLaneKeySize> {
+  std::string_view operator()(std::string_view lane) {
+    return Written(FormatKey(LaneKey::kEligible, FormatEligibleKey::kPartition,
+                             LaneIdView::Unchecked(lane), out_));
+  }
+};
+
+template <>
+class CorePeer<ParseGrantMembers> : public CoreImpl {
+ public:
+  struct Result {
+    bool ok = false;
+    ClaimResponseView response;
+  };
+
+  Result operator()(std::string_view json) {
+    Result result;
+    result.ok = static_cast<bool>(ParseClaimResponse(json, scratch_, result.response));
+    return result;
+  }
+  static ParseGrantMembers::Value ValueOf(const Result& result) {
+    if (!result.ok) return std::nullopt;
+    const ClaimResponseView& r = result.response;
+    return plain::GrantMembers{r.execution_id, r.partition_key, r.grant_key, r.expires_at_ms};
+  }
+
+ private:
+  JsonScratch scratch_;
+};
+
+template <>
+class CorePeer<ParseGrant> : public CoreImpl {
+ public:
+  struct Result {
+    bool ok = false;
+    ClaimGrantView grant;
+    Partition partition;
+  };
+
+  Result operator()(std::string_view json) {
+    Result result;
+    if (!ParseClaimGrant(json, scratch_, result.grant)) return result;
+    const PartitionKeyResult key = result.grant.partition();
+    result.ok = static_cast<bool>(key);
+    result.partition = key.partition;
+    return result;
+  }
+  static ParseGrant::Value ValueOf(const Result& result) {
+    if (!result.ok) return std::nullopt;
+    const ClaimGrantView& g = result.grant;
+    return plain::TypedGrant{
+        {g.execution_id.text(), g.partition_key, g.grant_key, g.expires_at_ms},
+        {g.execution_id.partition().index, g.execution_id.uuid()},
+        result.partition};
+  }
+
+ private:
+  JsonScratch scratch_;
+};
+
+template <>
+struct CorePeer<SerializeGrant> : CoreWriter<512> {
+  std::string_view operator()(const SerializeGrant::Input& input) {
+    return Written(SerializeClaimGrant(input.set->grants[input.place], out_));
+  }
+};
+
+}  // namespace ffgrant::bench::peers
+
+#endif  // FFGRANT_BENCH_PEERS_CORE_PEER_H_

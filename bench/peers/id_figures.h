@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Uuids and execution ids: what is timed of them.
+
+#ifndef FFGRANT_BENCH_PEERS_ID_FIGURES_H_
+#define FFGRANT_BENCH_PEERS_ID_FIGURES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/inputs.h"
+#include "bench/plain_baselines.h"
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::bench::peers {
+
+struct ParseExecutionIdLenient {
+  static constexpr std::string_view kOp = "ParseExecutionIdLenient";
+  static constexpr std::array<std::string_view, 4> kCases = {"valid", "early_reject",
+                                                             "late_reject", "spellings"};
+  using Value = std::optional<plain::PlainExecutionId>;
+
+  static const TextSet& Inputs(std::size_t case_index) {
+    constexpr std::array kSets = {IdCase::kValid, IdCase::kEarlyReject, IdCase::kLateReject,
+                                  IdCase::kSpellings};
+    return ExecutionIds(kSets[case_index]);
+  }
+  static std::string Describe(std::string_view text) { return std::string(text); }
+  static std::string_view Limit(std::size_t case_index, std::size_t i) {
+    return Inputs(case_index)[i];
+  }
+};
+
+struct ParseExecutionIdStrict : ParseExecutionIdLenient {
+  static constexpr std::string_view kOp = "ParseExecutionIdStrict";
+};
+
+struct ParseUuidStrict {
+  static constexpr std::string_view kOp = "ParseUuidStrict";
+  static constexpr std::array<std::string_view, 1> kCases = {"valid"};
+  using Value = std::optional<Uuid>;
+
+  static const TextSet& Inputs(std::size_t) { return UuidTexts(); }
+  static std::string Describe(std::string_view text) { return std::string(text); }
+  static std::string_view Limit(std::size_t, std::size_t i) { return UuidTexts()[i]; }
+};
+
+// The figures that write a text from a uuid.
+struct FromUuid {
+  static constexpr std::array<std::string_view, 1> kCases = {"random"};
+  using Value = std::string_view;
+
+  static const std::vector<Uuid>& Inputs(std::size_t) { return Uuids(); }
+  static std::string Describe(const Uuid& uuid) { return PlainUuidText(uuid); }
+};
+
+struct FormatUuidText : FromUuid {
+  static constexpr std::string_view kOp = "FormatUuid";
+  static std::string_view Limit(std::size_t, std::size_t i);
+};
+
+// The index is any u16: the first two bytes of the uuid.
+struct FormatExecutionId : FromUuid {
+  static constexpr std::string_view kOp = "FormatExecutionId";
+  static std::uint16_t IndexOf(const Uuid& uuid) {
+    return static_cast<std::uint16_t>(uuid.bytes[0] << 8 | uuid.bytes[1]);
+  }
+  static std::string_view Limit(std::size_t, std::size_t i);
+};
+
+// In the partition of a flow, with a uuid from the caller, or else no two
+// implementations would write the same; here it is the flow's own.
+struct MintId : FromUuid {
+  static constexpr std::string_view kOp = "MintExecutionId";
+  static constexpr std::array<std::string_view, 1> kCases = {"deterministic"};
+  static std::string_view Limit(std::size_t, std::size_t i);
+};
+
+}  // namespace ffgrant::bench::peers
+
+#endif  // FFGRANT_BENCH_PEERS_ID_FIGURES_H_

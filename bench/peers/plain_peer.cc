@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The standard library as a competent developer uses it: std::from_chars and
+// std::to_chars, std::string fresh and reused, loops and a table of 256 CRCs
+// (bench/plain_baselines.h, bench/grant_baselines.h).
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "bench/peers/add_peers.h"
+#include "bench/peers/core_peer.h"
+#include "bench/plain_baselines.h"
+
+namespace ffgrant::bench::peers {
+namespace {
+
+struct FromChars {
+  static constexpr std::string_view kImpl = "FromChars";
+};
+struct Loop {
+  static constexpr std::string_view kImpl = "Loop";
+};
+struct Table {
+  static constexpr std::string_view kImpl = "Table";
+};
+
+// Calls a function that returns the figure's value. Not through a pointer.
+template <class Name, class Figure, auto function>
+struct Call : Name, ResultIsValue<typename Figure::Value> {
+  auto operator()(const InputOf<Figure>& input) const { return function(input); }
+};
+
+// A text in a string of its own for each call.
+template <class Figure, auto function>
+struct FreshString {
+  static constexpr std::string_view kImpl = "StdString";
+  std::string operator()(const InputOf<Figure>& input) const { return function(input); }
+  static std::string_view ValueOf(const std::string& text) { return text; }
+};
+
+struct ToCharsKey : ResultIsValue<std::string_view> {
+  static constexpr std::string_view kImpl = "ToChars";
+  std::string_view operator()(Partition partition) {
+    return {out.data(), plain::FormatPartitionKeyToChars(partition, out.data())};
+  }
+  std::array<char, kMaxPartitionTagSize> out;
+};
+
+struct LoopUuid : Loop, ResultIsValue<std::string_view> {
+  std::string_view operator()(const Uuid& uuid) {
+    plain::FormatUuid(uuid, out.data());
+    return {out.data(), out.size()};
+  }
+  std::array<char, kUuidTextSize> out;
+};
+
+std::string IdString(const Uuid& uuid) {
+  return plain::ExecutionIdString(FormatExecutionId::IndexOf(uuid), uuid);
+}
+
+std::string MintedString(const Uuid& flow) {
+  const std::string_view raw(reinterpret_cast<const char*>(flow.bytes.data()), flow.bytes.size());
+  return plain::ExecutionIdString(static_cast<std::uint16_t>(plain::Crc16Table(raw) % 256), flow);
+}
+
+std::string GrantKeyString(const ExecutionIdView& id) {
+  return plain::GrantKeyString(id.partition(), id.text());
+}
+
+std::string EligibleKeyString(std::string_view lane) {
+  return plain::EligibleKeyString(FormatEligibleKey::kPartition, lane);
+}
+
+constexpr auto kTableSlotOfKey = [](std::string_view key) { return plain::HashSlot(key); };
+constexpr auto kTableSlotOfPartition = [](Partition p) { return plain::HashSlot(p); };
+
+struct ReusedGrantKey : ResultIsValue<std::string_view> {
+  static constexpr std::string_view kImpl = "StdStringReused";
+  std::string_view operator()(const ExecutionIdView& id) {
+    text.clear();
+    plain::AppendGrantKey(id.partition(), id.text(), text);
+    return text;
+  }
+  std::string text;
+};
+
+struct FreshWriter {
+  static constexpr std::string_view kImpl = "StdString";
+  std::string operator()(const SerializeGrant::Input& input) const {
+    std::string json;
+    plain::AppendGrantJson(input.set->members[input.place], json);
+    return json;
+  }
+  static std::string_view ValueOf(const std::string& json) { return json; }
+};
+
+struct ReusedWriter {
+  static constexpr std::string_view kImpl = "StdStringReused";
+  std::string_view Write(const plain::GrantMembers& grant) {
+    json.clear();
+    plain::AppendGrantJson(grant, json);
+    return json;
+  }
+  std::string json;
+};
+
+}  // namespace
+
+void AddPlainPeers(Registry& registry) {
+  using ParseKeyStrict = ParsePartitionKeyStrict;
+  using ParseKeyLenient = ParsePartitionKeyLenient;
+  AddPeer<ParseKeyStrict, Call<FromChars, ParseKeyStrict, plain::ParsePartitionKeyStrict>>(
+      registry);
+  AddPeer<ParseKeyLenient, Call<FromChars, ParseKeyLenient, plain::ParsePartitionKeyLenient>>(
+      registry);
+  AddPeer<FormatPartitionKey, ToCharsKey>(registry);
+  AddPeer<FormatPartitionKey, FreshString<FormatPartitionKey, plain::FormatPartitionKeyString>>(
+      registry);
+
+  using ParseIdStrict = ParseExecutionIdStrict;
+  using ParseIdLenient = ParseExecutionIdLenient;
+  AddPeer<ParseIdStrict, Call<FromChars, ParseIdStrict, plain::ParseExecutionIdStrictFromChars>>(
+      registry);
+  AddPeer<ParseIdStrict, Call<Loop, ParseIdStrict, plain::ParseExecutionIdStrictLoop>>(registry);
+  AddPeer<ParseIdLenient, Call<FromChars, ParseIdLenient, plain::ParseExecutionIdLenient>>(
+      registry);
+  AddPeer<ParseUuidStrict, Call<FromChars, ParseUuidStrict, plain::ParseUuidStrictFromChars>>(
+      registry);
+  AddPeer<ParseUuidStrict, Call<Loop, ParseUuidStrict, plain::ParseUuidStrictLoop>>(registry);
+  AddPeer<FormatUuidText, LoopUuid>(registry);
+  AddPeer<FormatExecutionId, FreshString<FormatExecutionId, IdString>>(registry);
+  AddPeer<MintId, FreshString<MintId, MintedString>>(registry);
+
+  AddPeer<Crc16, Call<Table, Crc16, plain::Crc16Table>>(registry);
+  AddPeer<KeySlot, Call<Table, KeySlot, kTableSlotOfKey>>(registry);
+  AddPeer<PartitionSlot, Call<Table, PartitionSlot, kTableSlotOfPartition>>(registry);
+  AddPeer<FormatGrantKey, FreshString<FormatGrantKey, GrantKeyString>>(registry);
+  AddPeer<FormatGrantKey, ReusedGrantKey>(registry);
+  AddPeer<FormatEligibleKey, FreshString<FormatEligibleKey, EligibleKeyString>>(registry);
+
+  AddPeer<SerializeGrant, FreshWriter>(registry);
+  AddGrantWriter<ReusedWriter>(registry);
+}
+
+}  // namespace ffgrant::bench::peers
