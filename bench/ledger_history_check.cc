@@ -4,23 +4,18 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "bench/map_ledger.h"
+#include "bench/bench_main.h"
+#include "bench/inputs.h"
 #include "bench/population.h"
 
-namespace ffgrant::bench {
+namespace ffgrant::bench::history {
 namespace {
 
-constexpr std::size_t kSteps = 40'000;
-// A window of this many executions is in use; it moves on by one every few
-// steps, since an execution whose lease ran out can't be completed any more.
-constexpr std::size_t kWindow = 200;
-constexpr std::size_t kStepsPerMove = 20;
-constexpr std::size_t kExecutions = kWindow + kSteps / kStepsPerMove;
 constexpr std::array<WorkerIdentity, 3> kWorkers = {
     {{{"w1"}, {"w1-a"}}, {{"w1"}, {"w1-b"}}, {{"w2"}, {"w2-a"}}}};
 
@@ -28,76 +23,6 @@ constexpr std::array<WorkerIdentity, 3> kWorkers = {
 // it to the ledger which of the two a claim reports.
 ClaimError Comparable(ClaimError error) {
   return error == ClaimError::kClaimGrantExpired ? ClaimError::kInvalidClaimGrant : error;
-}
-
-struct Answer {
-  ClaimError error = ClaimError::kNone;
-  CreateOutcome::Status status = CreateOutcome::Status::kWaiting;
-  TimestampMs grant_expires_at;
-  Lease lease;
-  friend bool operator==(const Answer&, const Answer&) = default;
-};
-
-// One call, chosen at random, the same for every ledger.
-struct Step {
-  enum class Kind { kCreate, kIssue, kClaim, kComplete, kForget };
-  Kind kind = Kind::kCreate;
-  ExecutionIdView id;
-  WorkerIdentity worker;
-  const CapabilitySet* capabilities = nullptr;
-  LaneIdView lane = LaneIdView::Unchecked(kLane);
-  std::int64_t ttl_ms = 0;
-  LeaseId lease_id;
-  LeaseFence fence;
-};
-
-template <class Ledger>
-Answer Play(Ledger& ledger, const Step& step) {
-  Answer answer;
-  switch (step.kind) {
-    case Step::Kind::kCreate: {
-      CreateExecutionArgs args;
-      args.execution_id = step.id;
-      args.lane = LaneIdView::Unchecked(kLane);
-      args.required = step.capabilities;
-      const CreateOutcome outcome = ledger.CreateExecution(args);
-      answer.error = outcome.error;
-      answer.status = outcome.status;
-      break;
-    }
-    case Step::Kind::kIssue: {
-      IssueGrantArgs args;
-      args.execution_id = step.id;
-      args.worker = step.worker;
-      args.lane = step.lane;
-      args.grant_ttl_ms = step.ttl_ms;
-      args.offered = step.capabilities;
-      const IssueOutcome outcome = ledger.IssueClaimGrant(args);
-      answer.error = outcome.error;
-      if (outcome) answer.grant_expires_at = outcome.expires_at;
-      break;
-    }
-    case Step::Kind::kClaim: {
-      ClaimArgs args;
-      args.execution_id = step.id;
-      args.worker = step.worker;
-      args.lane = step.lane;
-      args.lease_id = step.lease_id;
-      args.lease_ttl_ms = step.ttl_ms;
-      args.attempt_id = AttemptIdOf(step.id);
-      const ClaimOutcome outcome = ledger.Claim(args);
-      answer.error = Comparable(outcome.error);
-      if (outcome) answer.lease = outcome.lease;
-      break;
-    }
-    case Step::Kind::kComplete:
-      answer.error = ledger.Complete(step.id, step.fence).error;
-      break;
-    case Step::Kind::kForget:
-      answer.error = ledger.Forget(step.id).error;
-      break;
-  }
-  return answer;
 }
 
 class History {
@@ -158,21 +83,20 @@ class History {
 
 }  // namespace
 
-void CheckLedgersAgree() {
-  ManualClock clock(TimestampMs{1'700'000'000'000});
+void CheckAgainstCore(std::string_view name, ManualClock& clock,
+                      const std::function<Answer(const Step&)>& other) {
   CoreLedger core(kExecutions, clock);
-  MapLedger<StringKey> by_text(kExecutions, clock);
-  MapLedger<UuidKey> by_uuid(kExecutions, clock);
   const auto history = std::make_unique<History>();
   for (std::size_t i = 0; i < kSteps; ++i) {
     const Step step = history->Next();
-    const Answer answer = Play(by_text, step);
-    SelfCheck(Play(by_uuid, step) == answer, "the two map ledgers differ", step.id.text());
-    const Answer got = Play(core, step);
-    if (got != answer) {
-      SelfCheckFailed("the ledger differs from the map: " + std::string(ErrorName(got.error)) +
-                          " against " + std::string(ErrorName(answer.error)) + " at step " +
-                          std::to_string(i),
+    Answer expected = Play(core, step);
+    Answer answer = other(step);
+    expected.error = Comparable(expected.error);
+    answer.error = Comparable(answer.error);
+    if (answer != expected) {
+      SelfCheckFailed("the ledger differs from " + std::string(name) + ": " +
+                          std::string(ErrorName(expected.error)) + " against " +
+                          std::string(ErrorName(answer.error)) + " at step " + std::to_string(i),
                       step.id.text());
     }
     history->Note(step, answer);
@@ -181,4 +105,4 @@ void CheckLedgersAgree() {
   SelfCheck(history->SawEverything(), "the random history misses an outcome", "");
 }
 
-}  // namespace ffgrant::bench
+}  // namespace ffgrant::bench::history

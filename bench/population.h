@@ -15,7 +15,6 @@
 
 #include "bench/bench_main.h"
 #include "bench/inputs.h"
-#include "bench/map_ledger.h"
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/memory_ledger.h"
@@ -81,7 +80,7 @@ class Population {
   std::vector<std::uint32_t> creation_order_;
 };
 
-// MemoryLedger with the signatures of MapLedger.
+// MemoryLedger with the signatures of StoreLedger (map_ledger.h).
 class CoreLedger {
  public:
   CoreLedger(std::size_t max_executions, const Clock& clock)
