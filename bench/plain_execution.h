@@ -113,6 +113,22 @@ class PlainExecution {
 
   bool is_terminal() const { return phase_ == Phase::kTerminal; }
 
+  // Both comma-joined; a plain search for each token.
+  static bool HasAll(std::string_view required, std::string_view offered) {
+    while (!required.empty()) {
+      const std::string_view token = required.substr(0, required.find(','));
+      required.remove_prefix(std::min(token.size() + 1, required.size()));
+      bool found = false;
+      for (std::string_view rest = offered; !rest.empty() && !found;) {
+        const std::string_view candidate = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(candidate.size() + 1, rest.size()));
+        found = candidate == token;
+      }
+      if (!found) return false;
+    }
+    return true;
+  }
+
  private:
   enum class Phase : std::uint8_t { kRunnable, kActive, kTerminal };
   enum class Ownership : std::uint8_t { kUnowned, kLeased, kExpired };
@@ -142,22 +158,6 @@ class PlainExecution {
   static Result Fail(Result& outcome, ClaimError error) {
     outcome.error = error;
     return outcome;
-  }
-
-  // Both comma-joined; a plain search for each token.
-  static bool HasAll(std::string_view required, std::string_view offered) {
-    while (!required.empty()) {
-      const std::string_view token = required.substr(0, required.find(','));
-      required.remove_prefix(std::min(token.size() + 1, required.size()));
-      bool found = false;
-      for (std::string_view rest = offered; !rest.empty() && !found;) {
-        const std::string_view candidate = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(candidate.size() + 1, rest.size()));
-        found = candidate == token;
-      }
-      if (!found) return false;
-    }
-    return true;
   }
 
   Phase phase_ = Phase::kRunnable;

@@ -31,9 +31,9 @@ bool TakeFlag(int& argc, char** argv, const char* flag) {
 }  // namespace
 
 void Registry::AddTimed(std::string_view op, std::string_view impl, std::string_view case_name,
-                        Run run) {
+                        Run run, int threads) {
   timed_.push_back(
-      {std::string(op), std::string(impl), std::string(case_name), std::move(run)});
+      {std::string(op), std::string(impl), std::string(case_name), std::move(run), threads});
 }
 
 void Registry::AddVersion(std::string_view library, std::string_view version) {
@@ -54,7 +54,8 @@ void Registry::RegisterBenchmarks(bool reversed) const {
     return std::find_if(timed_.begin(), timed_.end(),
                         [&](const Timed& other) {
                           return other.op == entry.op &&
-                                 (!with_case || other.case_name == entry.case_name);
+                                 (!with_case || (other.case_name == entry.case_name &&
+                                                 other.threads == entry.threads));
                         }) -
            timed_.begin();
   };
@@ -67,7 +68,8 @@ void Registry::RegisterBenchmarks(bool reversed) const {
   });
   for (const Timed* entry : order) {
     const std::string name = "BM_" + entry->op + "_" + entry->impl + "/" + entry->case_name;
-    benchmark::RegisterBenchmark(name.c_str(), entry->run);
+    auto* const added = benchmark::RegisterBenchmark(name.c_str(), entry->run);
+    if (entry->threads != 0) added->UseManualTime()->Threads(entry->threads);
   }
 }
 

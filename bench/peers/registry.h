@@ -23,8 +23,10 @@ class Registry {
 
   // `check` ends the process if the peer gives another result than core.
   void AddCheck(Check check) { checks_.push_back(std::move(check)); }
-  // Registers BM_<op>_<impl>/<case_name>.
-  void AddTimed(std::string_view op, std::string_view impl, std::string_view case_name, Run run);
+  // Registers BM_<op>_<impl>/<case_name>; with `threads`, of so many and by the
+  // time that `run` states itself.
+  void AddTimed(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
+                int threads = 0);
   // For the report: a library and its version, or why it isn't there.
   void AddVersion(std::string_view library, std::string_view version);
   void AddLeftOut(std::string_view library, std::string_view why);
@@ -40,6 +42,7 @@ class Registry {
     std::string impl;
     std::string case_name;
     Run run;
+    int threads = 0;
   };
 
   std::vector<Check> checks_;

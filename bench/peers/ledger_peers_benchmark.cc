@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pairs of a grant issued and claimed: core's ledger beside databases and
+// concurrent maps that keep the same rules. Every ledger is first held against
+// core's by one long random history.
+//
+// The limit beside each case copies into the executions' memory, in the order
+// in which they are claimed, as many bytes as core's ledger touches of one: two
+// cache lines, once for the grant and once for the claim.
+
+#include <absl/base/config.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/ledger_blocks.h"
+#include "bench/ledger_history_check.h"
+#include "bench/map_ledger.h"
+#include "bench/peers/registry.h"
+#if FFGRANT_HAVE_SQLITE
+#include "bench/peers/sqlite_ledger.h"
+#endif
+#if FFGRANT_HAVE_TBB
+#include <tbb/version.h>
+
+#include "bench/peers/tbb_ledger.h"
+#endif
+
+namespace ffgrant::bench::peers {
+namespace {
+
+constexpr std::array<std::size_t, 2> kLive = {1000, 1'000'000};
+
+struct alignas(64) CopiedRecord {
+  char bytes[128] = {};
+};
+
+void RunCopies(benchmark::State& state, std::size_t live, Rendezvous& threads) {
+  static std::vector<CopiedRecord> records;
+  if (state.thread_index() == 0) records.resize(live);
+  threads.Wait();
+  const std::span<const std::uint32_t> order = Population::Of(live).creation_order();
+  const Range range = ThreadRange(state, live);
+  const std::size_t block = BlockSize(kBlock, state, live);
+  std::size_t next = range.begin;
+  CopiedRecord source;
+  BlockTimer timer(threads);
+  while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(block))) {
+    if (next + block > range.end) next = range.begin;
+    timer.Run(state, [&] {
+      for (std::size_t i = next; i < next + block; ++i) {
+        for (int call = 0; call < 2; ++call) {
+          benchmark::DoNotOptimize(source);
+          std::memcpy(&records[order[i]], &source, sizeof source);
+          benchmark::DoNotOptimize(records[order[i]]);
+        }
+      }
+      return std::size_t{0};
+    });
+    next += block;
+  }
+  timer.Report(state);
+}
+
+#if FFGRANT_HAVE_SQLITE
+// Pairs in transactions of many.
+struct TransactionPairs {
+  static constexpr std::size_t kPairs = 1024;  // also said in results/peers.md
+
+  std::size_t operator()(Fixture<SqliteLedger>& fixture, std::size_t begin,
+                         std::size_t end) const {
+    std::size_t failures = 0;
+    for (std::size_t i = begin; i < end; i += kPairs) {
+      fixture.ledger().Begin();
+      failures += Pairs()(fixture, i, std::min(i + kPairs, end));
+      fixture.ledger().Commit();
+    }
+    return failures;
+  }
+};
+#endif
+
+void AddCopies(Registry& registry, std::string_view op, std::size_t live, int threads) {
+  const auto together = std::make_shared<Rendezvous>(threads);
+  registry.AddTimed(
+      op, "Memcpy", "live:" + std::to_string(live),
+      [=](benchmark::State& state) { RunCopies(state, live, *together); }, threads);
+}
+
+template <class Ledger, class Work>
+void Add(Registry& registry, std::string_view op, std::string_view impl, std::size_t live,
+         int threads) {
+  const auto together = std::make_shared<Rendezvous>(threads);
+  registry.AddTimed(
+      op, impl, "live:" + std::to_string(live),
+      [=](benchmark::State& state) {
+        RunBlocks<Ledger>(state, live, SystemClock(), *together, Work());
+      },
+      threads);
+}
+
+// One call after the other. SQLite's connection serves one thread.
+void AddPairs(Registry& registry, std::size_t live, int threads) {
+  constexpr std::string_view kOp = "ClaimPairs";
+  Add<CoreLedger, Pairs>(registry, kOp, "Ledger", live, threads);
+  AddCopies(registry, kOp, live, threads);
+  Add<MapLedger<UuidKey>, Pairs>(registry, kOp, "AbslMapUuid", live, threads);
+  Add<MapLedger<StringKey>, Pairs>(registry, kOp, "AbslMapString", live, threads);
+#if FFGRANT_HAVE_TBB
+  Add<TbbLedger, Pairs>(registry, kOp, "TbbMap", live, threads);
+#endif
+#if FFGRANT_HAVE_SQLITE
+  if (threads == 1) Add<SqliteLedger, Pairs>(registry, kOp, "Sqlite", live, threads);
+#endif
+}
+
+// Many a call.
+void AddBatches(Registry& registry, std::size_t live) {
+  constexpr std::string_view kOp = "ClaimPairsBatched";
+  Add<CoreLedger, BatchedPairs>(registry, kOp, "Ledger", live, 1);
+  AddCopies(registry, kOp, live, 1);
+#if FFGRANT_HAVE_SQLITE
+  Add<SqliteLedger, TransactionPairs>(registry, kOp, "Sqlite", live, 1);
+#endif
+}
+
+void AddAll(Registry& registry) {
+  registry.AddVersion("Abseil", std::to_string(ABSL_LTS_RELEASE_VERSION));
+  registry.AddCheck([] { CheckLedgerAgainstCore<MapLedger<StringKey>>("the map by text"); });
+  registry.AddCheck([] { CheckLedgerAgainstCore<MapLedger<UuidKey>>("the map by uuid"); });
+#if FFGRANT_HAVE_TBB
+  registry.AddVersion("oneTBB", TBB_VERSION_STRING);
+  registry.AddCheck([] { CheckLedgerAgainstCore<TbbLedger>("oneTBB's map"); });
+#else
+  registry.AddLeftOut("oneTBB", "libtbb-dev");
+#endif
+#if FFGRANT_HAVE_SQLITE
+  registry.AddVersion("SQLite", sqlite3_libversion());
+  registry.AddCheck([] { CheckLedgerAgainstCore<SqliteLedger>("SQLite"); });
+#else
+  registry.AddLeftOut("SQLite", "libsqlite3-dev");
+#endif
+  for (const std::size_t live : kLive) {
+    for (const int threads : {1, 2}) AddPairs(registry, live, threads);
+    AddBatches(registry, live);
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::bench::peers
+
+int main(int argc, char** argv) {
+  using namespace ffgrant::bench::peers;
+  return RunPeers(argc, argv, AddAll);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The claim path on SQLite in memory: one table, statements prepared once, each
+// call one UPDATE that makes its checks in its WHERE clause; why an update
+// found nothing is asked for only then. As https://www.sqlite.org/np1queryprob.html,
+// /withoutrowid.html and /pragma.html advise: no mutexes for a connection that
+// one thread uses, no journal where nothing is rolled back, a key that is the
+// table's own order, texts and blobs bound without a copy.
+//
+// By default each call is a transaction of its own; Begin() and Commit() make
+// one of many.
+
+#ifndef FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
+#define FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
+
+#include <sqlite3.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/claims/clock.h"
+
+namespace ffgrant::bench::peers {
+
+// One thread at a time. The signatures are StoreLedger's (bench/map_ledger.h).
+class SqliteLedger {
+ public:
+  SqliteLedger(std::size_t max_executions, const Clock& clock);
+
+  CreateOutcome CreateExecution(const CreateExecutionArgs& args);
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args);
+  ClaimOutcome Claim(const ClaimArgs& args);
+  Outcome Complete(const ExecutionIdView& id, const LeaseFence& fence);
+  Outcome Forget(const ExecutionIdView& id);
+
+  void Begin();
+  void Commit();
+
+ private:
+  struct Close {
+    void operator()(sqlite3* database) const { sqlite3_close(database); }
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+
+  void Execute(const char* sql);
+  Statement Prepare(std::string_view sql);
+
+  // Why a call was refused: the checks in the contract's order.
+  ClaimError WhyNotIssued(const IssueGrantArgs& args, std::int64_t now);
+  ClaimError WhyNotClaimed(const ClaimArgs& args, std::int64_t now);
+  ClaimError WhyNotCompleted(const ExecutionIdView& id, std::int64_t now);
+
+  const Clock& clock_;
+  std::unique_ptr<sqlite3, Close> database_;
+  Statement create_, issue_, claim_, complete_, expire_, forget_, state_, begin_, commit_;
+};
+
+}  // namespace ffgrant::bench::peers
+
+#endif  // FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
