@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path on SQLite in memory: one table, statements prepared once, each
-// call one UPDATE that makes its checks in its WHERE clause; why an update
-// found nothing is asked for only then. As https://www.sqlite.org/np1queryprob.html,
+// The claim path on SQLite in memory: one table, statements prepared once. To
+// issue is one UPDATE with its checks in the WHERE clause, to claim a SELECT
+// and an UPDATE; why an update found nothing is asked for only then. As https://www.sqlite.org/np1queryprob.html,
 // /withoutrowid.html and /pragma.html advise: no mutexes for a connection that
 // one thread uses, no journal where nothing is rolled back, a key that is the
 // table's own order, texts and blobs bound without a copy.
@@ -17,7 +17,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <string_view>
 
@@ -52,7 +51,6 @@ class SqliteLedger {
 
   // Why a call was refused: the checks in the contract's order.
   ClaimError WhyNotIssued(const IssueGrantArgs& args, std::int64_t now);
-  ClaimError WhyNotClaimed(const ClaimArgs& args, std::int64_t now);
   ClaimError WhyNotCompleted(const ExecutionIdView& id, std::int64_t now);
 
   const Clock& clock_;
