@@ -50,7 +50,8 @@ class Registry {
 };
 
 // A main function's: checks, then times what the command line asks for.
-// `--reversed` turns the order within each case round.
+// `--reversed` turns the order within each case round; `--checked` leaves the
+// checks out, which take seconds and find the same in each of many processes.
 int RunPeers(int argc, char** argv, void (*add_peers)(Registry&));
 
 }  // namespace ffgrant::bench::peers

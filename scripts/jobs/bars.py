@@ -50,6 +50,36 @@ BARS = (
 
 
 @dataclass(frozen=True)
+class ReferenceBar:
+    """How many times as fast as the reference core has to be, in ./scripts/bench --peers."""
+    what: str
+    op: str
+    case: str
+    at_least: float
+    reference: str = "Reference"  # the implementation's name
+
+    def verdict(self, interval):
+        """By the whole confidence interval; where there is none, by the median."""
+        low = interval.median if interval.low is None else interval.low
+        high = interval.median if interval.high is None else interval.high
+        if low >= self.at_least:
+            return "met"
+        return "MISSED" if high < self.at_least else "undecided"
+
+
+REFERENCE_BARS = (
+    ReferenceBar("partition key parse", "ParsePartitionKeyLenient", "random", 2),
+    ReferenceBar("execution id parse", "ParseExecutionIdLenient", "valid", 6),
+    ReferenceBar("grant decode", "ParseGrant", "canonical", 8),
+    ReferenceBar("grant encode", "SerializeGrant", "canonical", 5),
+    ReferenceBar("grant encode, the reference's buffer reused", "SerializeGrant", "canonical", 5,
+                 "ReferenceReused"),
+    ReferenceBar("mint, uuid given", "MintExecutionId", "deterministic", 6),
+    ReferenceBar("mint, random uuid", "MintExecutionIdRandom", "random", 6),
+)
+
+
+@dataclass(frozen=True)
 class Verdict:
     bar: Bar
     value: object  # Stat, or None where nothing was measured

@@ -20,7 +20,8 @@ _SUFFIX = "_benchmark"
 # Binaries that run with more in their environment. The ledger asks for huge pages for its
 # memory; with this, malloc asks too (glibc 2.35 and later), so that the maps it is set against
 # get them as well.
-_ENVIRONMENT = {"ledger_benchmark": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}}
+_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+_ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES}
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,29 @@ class Plan:
     budget: float  # seconds, all rounds
 
 
-FULL = Plan(rounds=5, repetitions=3, min_time=0.05, budget=900)
-QUICK = Plan(rounds=3, repetitions=1, min_time=0.02, budget=45)
+@dataclass(frozen=True)
+class Suite:
+    """The binaries of one folder of the build, and how they are run and reported."""
+    directory: str
+    targets: tuple  # what to build; empty: everything
+    full: Plan
+    quick: Plan
+    report: str
+    title: str
+    # Whether the binaries can run a case's benchmarks the other way round, and take our word that
+    # they have passed their checks, which find_binaries() has seen.
+    is_peers: bool = False
+    flag: str = ""
+
+
+CORE = Suite("bench", (), Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
+             Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md",
+             "Benchmark summary")
+# Six rounds are the least that a confidence interval of 95 % can be made of.
+PEERS = Suite("bench/peers", ("ffgrant_peers",),
+              Plan(rounds=12, repetitions=3, min_time=0.01, budget=1500),
+              Plan(rounds=6, repetitions=1, min_time=0.002, budget=600), "peers.md",
+              "Core beside its peers", is_peers=True, flag="--peers")
 
 
 class BenchError(Exception):
@@ -64,11 +86,14 @@ def _fail_with(binary, status, output):
     raise BenchError(f"{binary.name} failed with status {status}:\n{tail}")
 
 
-def find_binaries(terminal, filter_text):
+def _paths(suite):
+    return sorted(path for path in (build.build_directory(PRESET) / suite.directory).glob(
+        "*" + _SUFFIX) if path.is_file() and os.access(path, os.X_OK))
+
+
+def find_binaries(terminal, suite, filter_text):
     """The binaries that the build made, with the benchmarks that the filter leaves."""
-    directory = build.build_directory(PRESET) / "bench"
-    paths = sorted(path for path in directory.glob("*" + _SUFFIX)
-                   if path.is_file() and os.access(path, os.X_OK))
+    paths = _paths(suite)
     if not paths:
         raise BenchError("the build made no benchmarks")
     binaries = []
@@ -141,17 +166,17 @@ def _output_file(out, binary, round_number):
     return out / f"{binary.subject}{suffix}.json"
 
 
-def _remove_old_results(out, binaries):
+def _remove_old_results(out, suite):
     """A run with fewer rounds must not leave files of the one before beside its own."""
     out.mkdir(parents=True, exist_ok=True)
-    subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in
-                        (build.build_directory(PRESET) / "bench").glob("*" + _SUFFIX))
+    subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in _paths(suite))
+    old = rf"(?:{subjects})(?:\.round\d+)?\.json|{re.escape(suite.report)}"
     for path in out.iterdir():
-        if re.fullmatch(rf"(?:{subjects})(?:\.round\d+)?\.json|summary\.md", path.name):
+        if re.fullmatch(old, path.name):
             path.unlink()
 
 
-def measure(terminal, binaries, plan, filter_text, out):
+def measure(terminal, suite, binaries, plan, filter_text, out):
     """Runs all rounds. Returns (results, contexts, rounds done)."""
     results, contexts = gbench.Results(), []
     progress = Progress(terminal, binaries, plan.rounds)
@@ -165,7 +190,9 @@ def measure(terminal, binaries, plan, filter_text, out):
             target = _output_file(out, binary, number)
             progress.begin(binary)
             status, output = processes.run(
-                [binary.command, f"--benchmark_filter={filter_text or '.'}",
+                [binary.command, *(["--checked"] if suite.is_peers else []),
+                 *(["--reversed"] if suite.is_peers and number % 2 == 0 else []),
+                 f"--benchmark_filter={filter_text or '.'}",
                  f"--benchmark_min_time={plan.min_time}",
                  f"--benchmark_repetitions={plan.repetitions}",
                  "--benchmark_color=false", f"--benchmark_out={target}",
@@ -186,28 +213,50 @@ def measure(terminal, binaries, plan, filter_text, out):
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--filter", default="")
     parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "latest")
     return parser.parse_args()
 
 
-def _job(terminal, arguments):
+def _core_report(results, _contexts):
+    return tables.all_tables(results), [], []
+
+
+def _peers_report(results, contexts):
+    from jobs import peers  # needs scipy, which nothing else here does
+    found = peers.groups(results, peers.read_sentences(
+        peers.SENTENCES.read_text(encoding="utf-8")))
+    made = [table for table in (peers.bars_table(results), peers.peers_table(results, found))
+            if table]
+    return made, peers.facts(contexts), peers.problems(found)
+
+
+def _command(suite, arguments):
+    parts = ["./scripts/bench", suite.flag, "--quick" if arguments.quick else "",
+             f"--filter {shlex.quote(arguments.filter)}" if arguments.filter else ""]
+    return " ".join(filter(None, parts))
+
+
+def _job(terminal, suite, arguments):
+    """Returns the exit status."""
     out = arguments.out.resolve()
     start = time.monotonic()
     build.configure(terminal, PRESET)
-    build.build(terminal, PRESET)
+    build.build(terminal, PRESET, suite.targets)
     terminal.line(f"built in {duration(time.monotonic() - start)}; now checking and measuring")
     start = time.monotonic()
-    plan = QUICK if arguments.quick else FULL
-    binaries = find_binaries(terminal, arguments.filter)
-    _remove_old_results(out, binaries)
-    results, contexts, rounds = measure(terminal, binaries, plan, arguments.filter, out)
-    made = tables.all_tables(results)
+    plan = suite.quick if arguments.quick else suite.full
+    binaries = find_binaries(terminal, suite, arguments.filter)
+    _remove_old_results(out, suite)
+    results, contexts, rounds = measure(terminal, suite, binaries, plan, arguments.filter, out)
+    made, more_facts, problems = (
+        _peers_report if suite.is_peers else _core_report)(results, contexts)
     if not made:
         raise BenchError("nothing was measured that a table could show")
 
-    facts = machine.describe(PRESET, contexts)
+    facts = machine.describe(PRESET, contexts) + more_facts
     for binary in binaries:
         for name, value in _ENVIRONMENT.get(binary.path.name, {}).items():
             facts.append((f"environment of {binary.path.name}", f"{name}={value}"))
@@ -215,12 +264,10 @@ def _job(terminal, arguments):
         facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))
     method = (f"rounds (processes of each binary): {rounds}, repetitions in each: "
               f"{plan.repetitions}, of {plan.min_time:g} s or more; ratios within a round")
-    command = "./scripts/bench" + "".join(
-        " " + text for text in (["--quick"] if arguments.quick else [])
-        + ([f"--filter {shlex.quote(arguments.filter)}"] if arguments.filter else []))
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    (out / "summary.md").write_text(
-        report.summary(made, facts, command, date, method), encoding="utf-8")
+    (out / suite.report).write_text(
+        report.summary(made, facts, _command(suite, arguments), date, method, suite.title),
+        encoding="utf-8")
 
     for table in made:
         terminal.line()
@@ -231,7 +278,10 @@ def _job(terminal, arguments):
         terminal.line(terminal.dim(f"{what}: {text}"[:100]))
     place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
     terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; "
-                  f"JSON and summary.md are in {place}")
+                  f"JSON and {suite.report} are in {place}")
+    for problem in problems:
+        terminal.line(terminal.bad(problem))
+    return 3 if problems else 0
 
 
 def main():
@@ -239,7 +289,7 @@ def main():
     terminal = Terminal()
     processes.raise_on_signals()
     try:
-        _job(terminal, arguments)
+        return _job(terminal, PEERS if arguments.peers else CORE, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"bench: stopped by {interrupted}")
         return interrupted.exit_status
@@ -248,7 +298,6 @@ def main():
     except BenchError as error:
         terminal.line(f"bench: {error}")
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ def library_version(cache, name):
     return "unknown"
 
 
+def package_version(name):
+    """Of a package of the distribution."""
+    return first_line(["dpkg-query", "-W", "-f=${Version}", name]) or "unknown"
+
+
 def revision():
     text = first_line(["git", "rev-parse", "--short=12", "HEAD"])
     if not text:

@@ -3,15 +3,17 @@
 
 import textwrap
 
+from jobs.tables import Remark
 from jobs.terminal import WIDTH
 
 
 def as_text(table, terminal):
     """Lines of at most WIDTH columns; the first column gives way if it has to."""
-    body = [row for row in table.rows if len(row) > 1]
+    body = [row for row in table.rows if len(row) > 1 and not isinstance(row, Remark)]
     widths = [max(len(row[i]) for row in body + [table.columns])
               for i in range(len(table.columns))]
-    lead = max([widths[0]] + [len(row[0]) for row in table.rows if len(row) == 1])
+    lead = max([widths[0]] + [len(row[0]) for row in table.rows
+                              if len(row) == 1 and not isinstance(row, Remark)])
     widths[0] = min(lead, WIDTH - sum(width + 2 for width in widths[1:]))
 
     def layout(cells):
@@ -24,6 +26,10 @@ def as_text(table, terminal):
     lines += [terminal.dim(line) for line in textwrap.wrap(table.note, WIDTH)]
     lines += ["", terminal.dim(layout(table.columns))]
     for row in table.rows:
+        if isinstance(row, Remark):
+            lines += [terminal.dim(line) for line in textwrap.wrap(
+                row, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+            continue
         if len(row) == 1:
             lines.append(terminal.bold(row[0][:WIDTH]))
             continue
@@ -45,7 +51,9 @@ def as_markdown(table):
                              for column in range(len(table.columns))) + "|"]
     heading = ""
     for row in table.rows:
-        if len(row) == 1:
+        if isinstance(row, Remark):
+            lines.append(line([f"*{row}*"] + [""] * (len(table.columns) - 1)))
+        elif len(row) == 1:
             heading = row[0]
         elif not row[0]:  # goes on with the last cell of the row before
             lines[-1] = f"{lines[-1][:-len(' |')]}; {row[-1]} |"
@@ -55,9 +63,9 @@ def as_markdown(table):
     return lines
 
 
-def summary(tables, facts, command, date, method):
-    """The text of summary.md."""
-    lines = ["# Benchmark summary", ""]
+def summary(tables, facts, command, date, method, title="Benchmark summary"):
+    """The text of summary.md, or of another report."""
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", f"# {title}", ""]
     lines += [f"- {what}: {text}" for what, text in
               [("date", date), ("command", f"`{command}`"), ("method", method), *facts]]
     for table in tables:

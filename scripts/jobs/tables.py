@@ -12,6 +12,19 @@ _LABELS = {
     "FromChars": "from_chars",
     "SimdjsonOnDemand": "simdjson",
     "SimdjsonOnDemandTyped": "simdjson, typed",
+    "SimdjsonDom": "simdjson, DOM",
+    "Rapidjson": "RapidJSON",
+    "RapidjsonDom": "RapidJSON, DOM in situ",
+    "RapidjsonSax": "RapidJSON, SAX in situ",
+    "Nlohmann": "nlohmann JSON",
+    "NlohmannDom": "nlohmann JSON, DOM",
+    "NlohmannSax": "nlohmann JSON, SAX",
+    "Re2": "RE2",
+    "Reference": "the reference",
+    "ReferenceReused": "the reference, reused",
+    "Sqlite": "SQLite",
+    "TbbMap": "oneTBB concurrent_hash_map",
+    "AbslStrAppend": "absl::StrAppend",
     "AbslMapString": "Abseil, text",
     "AbslMapUuid": "Abseil, uuid",
     "StdString": "std::string",
@@ -37,9 +50,14 @@ def is_ours(impl):
     return _OURS.fullmatch(impl) is not None
 
 
+class Remark(str):
+    """A row of a table that is a sentence about the row before."""
+
+
 @dataclass
 class Table:
-    """A row of one cell is a heading; one with an empty first cell goes on with the row before.
+    """A row of one cell is a heading; one with an empty first cell goes on with the row before; a
+    Remark is a sentence under it.
 
     Columns after the first are set flush right, but for those named in flush_left.
     """
@@ -54,21 +72,21 @@ def rate(value):
     """9.81 M, 812 k: claims per second."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
-            return f"{_three_digits(value / limit)} {letter}"
-    return _three_digits(value)
+            return f"{three_digits(value / limit)} {letter}"
+    return three_digits(value)
 
 
-def _three_digits(value):
+def three_digits(value):
     if value == 0:
         return "0"
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
 def nanoseconds(value):
-    return f"{_three_digits(value)}" if value < 99_999.5 else f"{value / 1000:.0f} k"
+    return f"{three_digits(value)}" if value < 99_999.5 else f"{value / 1000:.0f} k"
 
 
-def _spread(stat):
+def spread(stat):
     return f"{stat.spread * 100:.0f}%" if stat and stat.low < stat.high else ""
 
 
@@ -76,14 +94,14 @@ def _range(stat):
     """Empty where a single value says nothing about it."""
     if stat.low == stat.high:
         return ""
-    return f"{_three_digits(stat.low)}-{_three_digits(stat.high)}"
+    return f"{three_digits(stat.low)}-{three_digits(stat.high)}"
 
 
 def _ratio_cell(stat):
     if stat is None:
         return "-"
     extent = _range(stat)
-    return f"{_three_digits(stat.median)}x" + (f" ({extent})" if extent else "")
+    return f"{three_digits(stat.median)}x" + (f" ({extent})" if extent else "")
 
 
 def _case(name):
@@ -143,7 +161,7 @@ def claims_table(results):
 
     def rows_of(name):
         speed = results.series[name].stat("items_per_second")
-        cells = [f"  {_claim_label(name)}", str(name.threads), rate(speed.median), _spread(speed)]
+        cells = [f"  {_claim_label(name)}", str(name.threads), rate(speed.median), spread(speed)]
         return _with_ratios(cells, _ratios(results, name, "items_per_second"))
 
     _add_by_size(table, [name for name in _claim_names(results, "items_per_second")
@@ -204,8 +222,8 @@ def _text_rows(results, name):
     threads = f"{name.threads} threads" if name.threads > 1 else ""
     cells = [
         "  " + (", ".join(filter(None, (variant, _case(name), threads))) or "all"),
-        nanoseconds(time.median), _spread(time),
-        _three_digits(speed.median / 1e9) if speed else "",
+        nanoseconds(time.median), spread(time),
+        three_digits(speed.median / 1e9) if speed else "",
         f"{allocations.median:g}" if allocations else ""]
     return _with_ratios(cells, _ratios(results, name, "ns"))
 
@@ -219,7 +237,7 @@ def bars_table(results):
         bar = verdict.bar
         cells = [bar.what, "not measured", ""]
         if verdict.value:
-            cells[1:] = [_three_digits(verdict.value.median) + bar.unit, _range(verdict.value)]
+            cells[1:] = [three_digits(verdict.value.median) + bar.unit, _range(verdict.value)]
         for limit in (bar.first, bar.goal):
             met = verdict.meets(limit)
             cells += [verdict.limit_text(limit), {True: "met", False: "MISSED", None: "-"}[met]]
