@@ -19,8 +19,8 @@ void AddEach(Registry& registry) {
 void AddCoreAndLimits(Registry& registry) {
   AddEach<ParsePartitionKeyStrict, ParsePartitionKeyLenient, FormatPartitionKey,
           ParseExecutionIdStrict, ParseExecutionIdLenient, ParseUuidStrict, FormatUuidText,
-          FormatExecutionId, MintId, ParseGrant, ParseGrantMembers, SerializeGrant, Crc16, KeySlot,
-          PartitionSlot, FormatGrantKey, FormatEligibleKey>(registry);
+          FormatExecutionId, MintId, MintRandomId, ParseGrant, ParseGrantMembers, SerializeGrant,
+          Crc16, KeySlot, PartitionSlot, FormatGrantKey, FormatEligibleKey>(registry);
 }
 
 }  // namespace ffgrant::bench::peers

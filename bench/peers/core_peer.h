@@ -117,6 +117,16 @@ struct CorePeer<MintId> : CoreImpl {
 };
 
 template <>
+struct CorePeer<MintRandomId> : CoreImpl {
+  std::optional<MintedExecutionId> operator()(const Uuid& flow) const {
+    return MintExecutionId(FlowId{flow}, PartitionConfig{});
+  }
+  static MintRandomId::Value ValueOf(const std::optional<MintedExecutionId>& id) {
+    return id ? MintRandomId::IndexOf(id->text()) : MintRandomId::kNoId;
+  }
+};
+
+template <>
 struct CorePeer<Crc16> : CoreImpl, ResultIsValue<std::uint16_t> {
   std::uint16_t operator()(std::string_view bytes) const { return Crc16Xmodem(bytes); }
 };

@@ -81,6 +81,19 @@ struct MintId : FromUuid {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
+// With a random uuid of the implementation's own. What can be compared is the
+// partition; that the text is an id is checked too.
+struct MintRandomId : FromUuid {
+  static constexpr std::string_view kOp = "MintExecutionIdRandom";
+  using Value = std::uint16_t;  // the partition's index; of no id: kNoId
+  static constexpr Value kNoId = 65535;
+  static Value IndexOf(std::string_view id) {
+    const auto parsed = plain::ParseExecutionIdStrictFromChars(id);
+    return parsed ? parsed->index : kNoId;
+  }
+  static std::string_view Limit(std::size_t, std::size_t i) { return MintId::Limit(0, i); }
+};
+
 }  // namespace ffgrant::bench::peers
 
 #endif  // FFGRANT_BENCH_PEERS_ID_FIGURES_H_

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -64,6 +66,22 @@ std::string MintedString(const Uuid& flow) {
   const std::string_view raw(reinterpret_cast<const char*>(flow.bytes.data()), flow.bytes.size());
   return plain::ExecutionIdString(static_cast<std::uint16_t>(plain::Crc16Table(raw) % 256), flow);
 }
+
+struct RandomMinter {
+  static constexpr std::string_view kImpl = "StdString";
+  std::string operator()(const Uuid& flow) {
+    Uuid uuid;
+    const std::uint64_t halves[2] = {random(), random()};
+    std::memcpy(uuid.bytes.data(), halves, sizeof halves);
+    uuid.bytes[6] = static_cast<std::uint8_t>(0x40 | (uuid.bytes[6] & 0x0F));  // version 4
+    uuid.bytes[8] = static_cast<std::uint8_t>(0x80 | (uuid.bytes[8] & 0x3F));
+    const std::string_view raw(reinterpret_cast<const char*>(flow.bytes.data()), 16);
+    return plain::ExecutionIdString(static_cast<std::uint16_t>(plain::Crc16Table(raw) % 256),
+                                    uuid);
+  }
+  static MintRandomId::Value ValueOf(const std::string& id) { return MintRandomId::IndexOf(id); }
+  std::mt19937_64 random{std::random_device()()};
+};
 
 std::string GrantKeyString(const ExecutionIdView& id) {
   return plain::GrantKeyString(id.partition(), id.text());
@@ -132,6 +150,7 @@ void AddPlainPeers(Registry& registry) {
   AddPeer<FormatUuidText, LoopUuid>(registry);
   AddPeer<FormatExecutionId, FreshString<FormatExecutionId, IdString>>(registry);
   AddPeer<MintId, FreshString<MintId, MintedString>>(registry);
+  AddPeer<MintRandomId, RandomMinter>(registry);
 
   AddPeer<Crc16, Call<Table, Crc16, plain::Crc16Table>>(registry);
   AddPeer<KeySlot, Call<Table, KeySlot, kTableSlotOfKey>>(registry);

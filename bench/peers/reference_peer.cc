@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FlowFabric's own code (core/reference/). Its results are compared call by
+// call; what is timed is a run over a thousand inputs that Rust holds in its
+// own types, so that neither the border between the languages nor a conversion
+// of inputs is counted. That the timed run does the same as the compared calls
+// is seen from its checksum.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/peers/add_peers.h"
+#include "bench/peers/core_peer.h"
+#include "reference/reference.h"
+
+namespace ffgrant::bench::peers {
+namespace {
+
+using reference::Status;
+
+// The crossing takes some nanoseconds: nothing, for so many inputs.
+constexpr std::size_t kInputsACall = 1024;
+static_assert(kInputCount % kInputsACall == 0);
+
+constexpr std::uint16_t kFlowPartitions = PartitionConfig{}.num_flow_partitions;
+
+// ---- call by call -----------------------------------------------------------
+
+struct ReferenceImpl {
+  static constexpr std::string_view kImpl = "Reference";
+  reference::Reference reference;
+};
+
+struct KeyParser : ReferenceImpl {
+  auto operator()(std::string_view text) { return reference.ParsePartitionKey(text); }
+  static std::optional<Partition> ValueOf(const reference::ParsedPartitionKey& key) {
+    return key.status == Status::kOk ? std::optional(key.partition) : std::nullopt;
+  }
+};
+
+struct IdParser : ReferenceImpl {
+  auto operator()(std::string_view text) { return reference.ParseExecutionId(text); }
+  static std::optional<plain::PlainExecutionId> ValueOf(const reference::ParsedExecutionId& id) {
+    if (id.status != Status::kOk) return std::nullopt;
+    return plain::PlainExecutionId{id.index, id.uuid};
+  }
+};
+
+struct UuidParser : ReferenceImpl {
+  auto operator()(std::string_view text) { return reference::ParseUuid(text); }
+  static std::optional<Uuid> ValueOf(const reference::ParsedUuid& uuid) {
+    return uuid.status == Status::kOk ? std::optional(uuid.uuid) : std::nullopt;
+  }
+};
+
+struct Writer : ReferenceImpl {
+  static std::string_view ValueOf(const reference::Text& text) {
+    return text.status == Status::kOk ? text.text : std::string_view();
+  }
+};
+struct KeyWriter : Writer {
+  auto operator()(Partition partition) { return reference.FormatPartition(partition); }
+};
+struct UuidWriter : Writer {
+  auto operator()(const Uuid& uuid) { return reference.FormatUuid(uuid); }
+};
+struct Minter : Writer {
+  auto operator()(const Uuid& flow) {
+    return reference.MintForFlow(flow, kFlowPartitions, flow);
+  }
+};
+struct GrantKeyWriter : Writer {
+  auto operator()(const ExecutionIdView& id) {
+    ffref_key_subject subject = {};
+    subject.execution_id = reference::ToView(id.text());
+    return reference.KeyName(FFREF_KEY_CLAIM_GRANT, subject);
+  }
+};
+struct GrantJsonWriter : Writer {
+  auto operator()(const SerializeGrant::Input& input) {
+    const plain::GrantMembers& grant = input.set->members[input.place];
+    const ffref_value values[] = {
+        reference::TextValue(grant.execution_id), reference::TextValue(grant.partition_key),
+        reference::TextValue(grant.grant_key), reference::NumberValue(grant.expires_at_ms)};
+    return reference.WriteJson(FFREF_CLAIM_RESPONSE, 0, values);
+  }
+};
+
+struct Crc : ReferenceImpl, ResultIsValue<std::uint16_t> {
+  std::uint16_t operator()(std::string_view bytes) const { return reference::Crc16(bytes); }
+};
+struct Slot : ReferenceImpl, ResultIsValue<std::uint16_t> {
+  std::uint16_t operator()(std::string_view key) const { return reference::HashSlot(key); }
+};
+
+plain::GrantMembers MembersOf(const ffref_document& document) {
+  const ffref_value* const values = document.values;
+  return {reference::ToText(values[0].text), reference::ToText(values[1].text),
+          reference::ToText(values[2].text), values[3].number};
+}
+
+struct MembersReader : ReferenceImpl {
+  auto operator()(std::string_view json) {
+    return reference.ParseJson(FFREF_CLAIM_RESPONSE, FFREF_AS_CLIENT, json);
+  }
+  static ParseGrantMembers::Value ValueOf(const reference::ParsedDocument& result) {
+    if (result.status != Status::kOk) return std::nullopt;
+    return MembersOf(result.document);
+  }
+};
+
+struct GrantParser : ReferenceImpl {
+  auto operator()(std::string_view json) { return reference.ParseClaimGrant(json); }
+  static ParseGrant::Value ValueOf(const reference::ParsedGrant& result) {
+    const ffref_grant& grant = result.grant;
+    if (result.status != Status::kOk || grant.key_rejection.error != 0) return std::nullopt;
+    return plain::TypedGrant{MembersOf(grant.document),
+                             {grant.id.index, reference::ToUuid(grant.id.uuid)},
+                             reference::ToPartition(grant.partition)};
+  }
+};
+
+// ---- many inputs a call -----------------------------------------------------
+
+class Prepared {
+ public:
+  Prepared(ffref_operation operation, const std::vector<std::string_view>& inputs) {
+    std::vector<ffref_view> views;
+    for (const std::string_view input : inputs) views.push_back(reference::ToView(input));
+    prepared_.reset(ffref_prepared_new(operation, views.data(), views.size()));
+    SelfCheck(prepared_ != nullptr, "the reference does not take the inputs", inputs.front());
+  }
+
+  std::uint64_t Run(std::size_t first, std::size_t count) {
+    std::uint64_t checksum = 0;
+    SelfCheck(ffref_prepared_run(prepared_.get(), first, count, &checksum) == FFREF_OK,
+              "the reference does not run", "");
+    return checksum;
+  }
+
+ private:
+  struct Free {
+    void operator()(ffref_prepared* prepared) const { ffref_prepared_free(prepared); }
+  };
+  std::unique_ptr<ffref_prepared, Free> prepared_;
+};
+
+// What a run's checksum adds up, for one result (ffref_prepared_run).
+std::uint64_t Share(const std::optional<Partition>& key) { return key ? key->index : 1; }
+std::uint64_t Share(const std::optional<Uuid>& uuid) {
+  if (!uuid) return 1;
+  return std::accumulate(uuid->bytes.begin() + 8, uuid->bytes.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, std::uint8_t byte) { return sum << 8 | byte; });
+}
+std::uint64_t Share(std::string_view written) { return written.size(); }
+std::uint64_t Share(std::uint16_t number) { return number; }
+std::uint64_t Share(const ParseGrantMembers::Value& grant) {
+  return grant ? grant->expires_at_ms : 1;
+}
+std::uint64_t Share(const ParseGrant::Value& grant) {
+  return grant ? grant->members.expires_at_ms : 1;
+}
+
+// Times `operation` on `input(case, i)`, by the name of `impl`. `share(value,
+// input)` is what a result adds to the checksum.
+template <class Figure, class Input, class ShareOf>
+void AddRun(Registry& registry, std::string_view impl, ffref_operation operation, Input input,
+            ShareOf share) {
+  for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
+    const auto prepare = [=] {
+      std::vector<std::string_view> inputs;
+      for (std::size_t i = 0; i < kInputCount; ++i) inputs.push_back(input(which, i));
+      return Prepared(operation, inputs);
+    };
+    registry.AddCheck([=] {
+      CorePeer<Figure> core;
+      std::uint64_t expected = 0;
+      for (std::size_t i = 0; i < kInputCount; ++i) {
+        const auto result = core(Figure::Inputs(which)[i]);
+        expected += share(CorePeer<Figure>::ValueOf(result), input(which, i));
+      }
+      SelfCheck(prepare().Run(0, kInputCount) == expected,
+                "the reference's run: the checksum is not core's", Figure::kOp);
+    });
+    registry.AddTimed(Figure::kOp, impl, Figure::kCases[which], [=](benchmark::State& state) {
+      Prepared prepared = prepare();
+      std::size_t first = 0;
+      LoopCounters counters(state);
+      while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(kInputsACall))) {
+        benchmark::DoNotOptimize(prepared.Run(first, kInputsACall));
+        first = (first + kInputsACall) % kInputCount;
+      }
+      counters.Report();
+    });
+  }
+}
+
+template <class Figure, class Peer, class Input>
+void AddBoth(Registry& registry, ffref_operation operation, Input input) {
+  static_assert(PeerOf<Peer, Figure>);
+  registry.AddCheck(CheckAgainstCore<Figure, Peer>);
+  AddRun<Figure>(registry, Peer::kImpl, operation, input,
+                 [](const auto& value, std::string_view) { return Share(value); });
+}
+
+}  // namespace
+
+void AddReferencePeers(Registry& registry) {
+  registry.AddVersion("the reference", reference::ToText(ffref_versions()));
+  constexpr auto kKeys = ParsePartitionKeyLenient::Limit;
+  AddBoth<ParsePartitionKeyLenient, KeyParser>(registry, FFREF_RUN_PARTITION_KEY_PARSE, kKeys);
+  AddBoth<FormatPartitionKey, KeyWriter>(registry, FFREF_RUN_PARTITION_FORMAT,
+                                         FormatPartitionKey::Limit);
+
+  constexpr auto kIds = ParseExecutionIdLenient::Limit;
+  registry.AddCheck(CheckAgainstCore<ParseExecutionIdLenient, IdParser>);
+  AddRun<ParseExecutionIdLenient>(registry, "Reference", FFREF_RUN_EXECUTION_ID_PARSE, kIds,
+                                  [](const auto& id, std::string_view text) -> std::uint64_t {
+                                    return id ? text.size() : 1;
+                                  });
+  AddBoth<ParseUuidStrict, UuidParser>(registry, FFREF_RUN_UUID_PARSE, ParseUuidStrict::Limit);
+  constexpr auto kUuids = FormatUuidText::Limit;
+  AddBoth<FormatUuidText, UuidWriter>(registry, FFREF_RUN_UUID_FORMAT, kUuids);
+  AddBoth<MintId, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
+  // Ids with random uuids can't be compared; their sizes can.
+  AddRun<MintRandomId>(registry, "Reference", FFREF_RUN_MINT_FOR_FLOW, kUuids,
+                       [](std::uint16_t index, std::string_view) {
+                         return plain::ExecutionIdString(index, Uuid()).size();
+                       });
+
+  AddBoth<ParseGrantMembers, MembersReader>(registry, FFREF_RUN_CLAIM_RESPONSE_DECODE,
+                                            ParseGrantMembers::Limit);
+  AddBoth<ParseGrant, GrantParser>(registry, FFREF_RUN_GRANT_DECODE, ParseGrant::Limit);
+  AddBoth<SerializeGrant, GrantJsonWriter>(registry, FFREF_RUN_GRANT_ENCODE,
+                                           SerializeGrant::Limit);
+  AddRun<SerializeGrant>(registry, "ReferenceReused", FFREF_RUN_GRANT_ENCODE_INTO,
+                         SerializeGrant::Limit,
+                         [](std::string_view json, std::string_view) { return json.size(); });
+
+  AddBoth<Crc16, Crc>(registry, FFREF_RUN_CRC16, Crc16::Limit);
+  AddBoth<KeySlot, Slot>(registry, FFREF_RUN_HASH_SLOT, KeySlot::Limit);
+  AddBoth<FormatGrantKey, GrantKeyWriter>(
+      registry, FFREF_RUN_CLAIM_GRANT_KEY,
+      [](std::size_t which, std::size_t i) { return FormatGrantKey::Inputs(which)[i].text(); });
+}
+
+}  // namespace ffgrant::bench::peers
