@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 
+#include "ffgrant/internal/crc16_of_word.h"
+
 namespace ffgrant {
 namespace {
 
@@ -34,6 +36,15 @@ constexpr std::array<Table, 8> MakeTables() {
 constexpr std::array<Table, 8> kTables = MakeTables();
 
 }  // namespace
+
+std::uint16_t internal::Crc16OfWord(std::uint64_t word) noexcept {
+  // Written out: compilers leave a loop over it one.
+  const auto part = [word](unsigned byte) -> unsigned {
+    return kTables[7 - byte][word >> (8 * byte) & 0xFF];
+  };
+  return static_cast<std::uint16_t>(part(0) ^ part(1) ^ part(2) ^ part(3) ^ part(4) ^ part(5) ^
+                                    part(6) ^ part(7));
+}
 
 std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept {
   unsigned crc = 0;

@@ -5,6 +5,8 @@
 #include <cstddef>
 
 #include "ffgrant/crc16.h"
+#include "ffgrant/internal/crc16_of_word.h"
+#include "ffgrant/internal/partition_tag_text.h"
 
 namespace ffgrant {
 
@@ -21,7 +23,10 @@ std::uint16_t HashSlot(std::string_view key) noexcept {
 }
 
 std::uint16_t HashSlot(Partition partition) noexcept {
-  return HashSlot(PartitionTag(partition).view());
+  // What stands between the braces: three to eight bytes.
+  const internal::PartitionTagText tag = internal::TagText(partition);
+  const std::size_t size = tag.size - 2;
+  return internal::Crc16OfWord(tag.From(1) << (64 - 8 * size)) & (kHashSlotCount - 1);
 }
 
 }  // namespace ffgrant

@@ -2,13 +2,43 @@
 
 #include "ffgrant/key_names.h"
 
+#include <cstring>
+
 #include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/partition_tag_text.h"
 
 namespace ffgrant {
 namespace {
 
 using internal::Concat;
 using internal::Decimal;
+using std::string_view_literals::operator""sv;
+
+inline char* Put(char* to, std::string_view part) noexcept {
+  // memcpy from an empty view could be from a null pointer.
+  if (!part.empty()) std::memcpy(to, part.data(), part.size());
+  return to + part.size();
+}
+
+// As Concat of a stem, a tag and parts, in straight-line code: a loop over parts
+// of unknown sizes costs more than to copy them.
+template <class... Parts>
+inline WriteResult ConcatTagged(std::span<char> out, std::string_view stem, Partition partition,
+                                Parts... parts) noexcept {
+  const internal::PartitionTagText tag = internal::TagText(partition);
+  const std::size_t size = stem.size() + tag.size + (parts.size() + ...);
+  if (size > out.size()) return {size, WriteError::kBufferTooSmall};
+  char* to = Put(out.data(), stem);
+  // What lies behind the tag is then overwritten by the parts.
+  if (size - stem.size() >= 16) {
+    tag.WriteWhole(to);
+  } else {
+    tag.Write(to);
+  }
+  to += tag.size;
+  ((to = Put(to, parts)), ...);
+  return {size, WriteError::kNone};
+}
 
 std::string_view RoleName(ExecutionKey role) noexcept {
   switch (role) {
@@ -97,40 +127,35 @@ std::string_view RoleName(PartitionIndexKey role) noexcept {
 }  // namespace
 
 WriteResult FormatKey(ExecutionKey role, const ExecutionIdView& id, std::span<char> out) noexcept {
-  const PartitionTag tag(id.partition());
-  return Concat(out, {"ff:exec:", tag.view(), ":", id.text(), RoleName(role)});
+  return ConcatTagged(out, "ff:exec:", id.partition(), ":"sv, id.text(), RoleName(role));
 }
 
 WriteResult FormatKey(AttemptKey role, const ExecutionIdView& id, AttemptIndex attempt,
                       std::span<char> out) noexcept {
-  const PartitionTag tag(id.partition());
   const Decimal number(attempt.value);
   const std::string_view stem = role == AttemptKey::kStreamMeta ? "ff:stream:" : "ff:attempt:";
-  return Concat(out, {stem, tag.view(), ":", id.text(), ":", number.view(), RoleName(role)});
+  return ConcatTagged(out, stem, id.partition(), ":"sv, id.text(), ":"sv, number.view(),
+                      RoleName(role));
 }
 
 WriteResult FormatKey(LaneKey role, Partition partition, LaneIdView lane,
                       std::span<char> out) noexcept {
-  const PartitionTag tag(partition);
-  return Concat(out, {"ff:idx:", tag.view(), ":lane:", lane.text(), RoleName(role)});
+  return ConcatTagged(out, "ff:idx:", partition, ":lane:"sv, lane.text(), RoleName(role));
 }
 
 WriteResult FormatKey(PartitionIndexKey role, Partition partition, std::span<char> out) noexcept {
-  const PartitionTag tag(partition);
   const std::string_view stem = role == PartitionIndexKey::kNoop ? "ff:noop:" : "ff:idx:";
-  return Concat(out, {stem, tag.view(), RoleName(role)});
+  return ConcatTagged(out, stem, partition, RoleName(role));
 }
 
 WriteResult FormatWorkerLeasesKey(Partition partition, WorkerInstanceIdView instance,
                                   std::span<char> out) noexcept {
-  const PartitionTag tag(partition);
-  return Concat(out, {"ff:idx:", tag.view(), ":worker:", instance.text, ":leases"});
+  return ConcatTagged(out, "ff:idx:", partition, ":worker:"sv, instance.text, ":leases"sv);
 }
 
 WriteResult FormatIdempotencyKey(Partition partition, NamespaceView ns,
                                  std::string_view idempotency_key, std::span<char> out) noexcept {
-  const PartitionTag tag(partition);
-  return Concat(out, {"ff:idem:", tag.view(), ":", ns.text, ":", idempotency_key});
+  return ConcatTagged(out, "ff:idem:", partition, ":"sv, ns.text, ":"sv, idempotency_key);
 }
 
 WriteResult FormatLaneConfigKey(LaneIdView lane, std::span<char> out) noexcept {

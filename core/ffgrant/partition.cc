@@ -2,9 +2,7 @@
 
 #include "ffgrant/partition.h"
 
-#include <charconv>
-
-#include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/partition_tag_text.h"
 
 namespace ffgrant {
 
@@ -38,18 +36,16 @@ std::string_view FamilyTagPrefix(PartitionFamily family) noexcept {
 }
 
 PartitionTag::PartitionTag(Partition partition) noexcept {
-  const std::string_view prefix = FamilyTagPrefix(partition.family);
-  char* to = bytes_.data();
-  *to++ = '{';
-  for (char c : prefix) *to++ = c;
-  *to++ = ':';
-  to = std::to_chars(to, bytes_.data() + bytes_.size(), partition.index).ptr;
-  *to++ = '}';
-  size_ = static_cast<std::uint8_t>(to - bytes_.data());
+  const internal::PartitionTagText text = internal::TagText(partition);
+  text.WriteWhole(bytes_.data());
+  size_ = static_cast<std::uint8_t>(text.size);
 }
 
 WriteResult FormatPartitionTag(Partition partition, std::span<char> out) noexcept {
-  return internal::Concat(out, {PartitionTag(partition).view()});
+  const internal::PartitionTagText text = internal::TagText(partition);
+  if (text.size > out.size()) return {text.size, WriteError::kBufferTooSmall};
+  text.Write(out.data());
+  return {text.size, WriteError::kNone};
 }
 
 }  // namespace ffgrant

@@ -87,7 +87,11 @@ class PartitionTag {
   constexpr std::string_view view() const noexcept { return {bytes_.data(), size_}; }
 
  private:
-  std::array<char, kMaxPartitionTagSize> bytes_;
+  // Written as two words.
+  static constexpr std::size_t kRoom = 16;
+  static_assert(kRoom >= kMaxPartitionTagSize);
+
+  std::array<char, kRoom> bytes_;
   std::uint8_t size_;
 };
 

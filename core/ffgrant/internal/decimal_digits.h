@@ -41,15 +41,37 @@ constexpr unsigned DigitCount(std::uint64_t value) noexcept {
   return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
 }
 
+// By the place of a u16's topmost bit: the number of digits in the upper half,
+// so that to add the u16 carries into it exactly from the power of ten on that
+// lies between this place and the next.
+inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
+  std::array<std::uint32_t, 16> counts{};
+  for (unsigned bit = 0; bit < counts.size(); ++bit) {
+    const unsigned digits = DigitCount(std::uint64_t{1} << bit);
+    const std::uint64_t power = kPowersOfTen[digits];
+    const bool between = power < std::uint64_t{2} << bit && power <= 65535;
+    counts[bit] = between ? (digits + 1) * 65536 - static_cast<std::uint32_t>(power)
+                          : digits * 65536;
+  }
+  return counts;
+}();
+
 // The digits of a u16, the first one lowest, zeros above; `count` is how many.
 // Without a branch: one on their number is mispredicted when that varies.
 inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcept {
-  const auto pair = [](unsigned number) {
+  const auto pair = [](std::uint64_t number) {
     return std::uint64_t{Load16(kDigitPairs.data() + 2 * number)};
   };
-  count = 1u + (value >= 10) + (value >= 100) + (value >= 1000) + (value >= 10000);
+  // A number of 32.32 bits, just above value / 10000: its whole part is the first
+  // digit, and a hundred times what is behind the point the next two.
+  constexpr std::uint64_t kFraction = 0xFFFFFFFF;
+  const std::uint64_t first = value * std::uint64_t{429497};
+  const std::uint64_t second = (first & kFraction) * 100;
+  const std::uint64_t third = (second & kFraction) * 100;
   const std::uint64_t all_five =
-      ('0' + value / 10000u) | pair(value / 100u % 100u) << 8 | pair(value % 100u) << 24;
+      ('0' + (first >> 32)) | pair(second >> 32) << 8 | pair(third >> 32) << 24;
+  const auto topmost = static_cast<unsigned>(std::bit_width(value | 1u)) - 1;
+  count = (kIndexDigitCounts[topmost] + value) >> 16;
   return all_five >> (8 * (5 - count));
 }
 
