@@ -132,7 +132,9 @@ class Fixture final : public AnyFixture {
  public:
   Fixture(const Population& population, const Clock& clock)
       : ledger_(population.size(), clock), population_(population) {
-    for (const std::uint32_t i : population.creation_order()) Create(population[i]);
+    Together([&] {
+      for (const std::uint32_t i : population.creation_order()) Create(population[i]);
+    });
   }
 
   Ledger& ledger() { return ledger_; }
@@ -148,7 +150,9 @@ class Fixture final : public AnyFixture {
     Create(id);
   }
   void Rearm(std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) Rearm(population_[i]);
+    Together([&] {
+      for (std::size_t i = begin; i < end; ++i) Rearm(population_[i]);
+    });
   }
 
   // The fixture for this population and clock; the threads of one run share
@@ -170,6 +174,14 @@ class Fixture final : public AnyFixture {
   }
 
  private:
+  // In one transaction, where the ledger has any.
+  template <class Work>
+  void Together(Work work) {
+    if constexpr (requires { ledger_.Begin(); }) ledger_.Begin();
+    work();
+    if constexpr (requires { ledger_.Commit(); }) ledger_.Commit();
+  }
+
   void Create(const ExecutionIdView& id) {
     CreateExecutionArgs args;
     args.execution_id = id;

@@ -108,8 +108,8 @@ struct CorePeer<FormatExecutionId> : CoreImpl {
 
 template <>
 struct CorePeer<MintId> : CoreImpl {
-  std::optional<MintedExecutionId> operator()(const Uuid& flow) const {
-    return MintExecutionId(FlowId{flow}, PartitionConfig{}, flow);
+  std::optional<MintedExecutionId> operator()(const FlowId& flow) const {
+    return MintExecutionId(flow, PartitionConfig{}, flow.uuid);
   }
   static std::string_view ValueOf(const std::optional<MintedExecutionId>& id) {
     return id ? id->text() : std::string_view();
@@ -118,8 +118,8 @@ struct CorePeer<MintId> : CoreImpl {
 
 template <>
 struct CorePeer<MintRandomId> : CoreImpl {
-  std::optional<MintedExecutionId> operator()(const Uuid& flow) const {
-    return MintExecutionId(FlowId{flow}, PartitionConfig{});
+  std::optional<MintedExecutionId> operator()(const FlowId& flow) const {
+    return MintExecutionId(flow, PartitionConfig{});
   }
   static MintRandomId::Value ValueOf(const std::optional<MintedExecutionId>& id) {
     return id ? MintRandomId::IndexOf(id->text()) : MintRandomId::kNoId;

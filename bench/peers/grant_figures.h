@@ -92,8 +92,17 @@ concept GrantWriter = requires(W& writer, const plain::GrantMembers& grant) {
   { writer.Write(grant) } -> std::same_as<std::string_view>;
 };
 
+// Inputs a repetition: the reader's say (peer.h).
 template <GrantReader Reader>
-class MembersPeer {
+struct TurnOf {};
+template <GrantReader Reader>
+  requires requires { Reader::kInputsATurn; }
+struct TurnOf<Reader> {
+  static constexpr std::size_t kInputsATurn = Reader::kInputsATurn;
+};
+
+template <GrantReader Reader>
+class MembersPeer : public TurnOf<Reader> {
  public:
   static constexpr std::string_view kImpl = Reader::kImpl;
   struct Result {
@@ -116,7 +125,7 @@ class MembersPeer {
 
 // The library reads the members, std::from_chars the texts.
 template <GrantReader Reader>
-class TypedPeer {
+class TypedPeer : public TurnOf<Reader> {
  public:
   static constexpr std::string_view kImpl = Reader::kImpl;
   struct Result {

@@ -15,6 +15,7 @@
 
 #include "bench/inputs.h"
 #include "bench/plain_baselines.h"
+#include "ffgrant/ids.h"
 #include "ffgrant/uuid.h"
 
 namespace ffgrant::bench::peers {
@@ -75,23 +76,27 @@ struct FormatExecutionId : FromUuid {
 
 // In the partition of a flow, with a uuid from the caller, or else no two
 // implementations would write the same; here it is the flow's own.
-struct MintId : FromUuid {
+struct MintId {
   static constexpr std::string_view kOp = "MintExecutionId";
   static constexpr std::array<std::string_view, 1> kCases = {"deterministic"};
+  using Value = std::string_view;
+
+  static const std::vector<FlowId>& Inputs(std::size_t);
+  static std::string Describe(const FlowId& flow) { return PlainUuidText(flow.uuid); }
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
 // With a random uuid of the implementation's own. What can be compared is the
 // partition; that the text is an id is checked too.
-struct MintRandomId : FromUuid {
+struct MintRandomId : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdRandom";
+  static constexpr std::array<std::string_view, 1> kCases = {"random"};
   using Value = std::uint16_t;  // the partition's index; of no id: kNoId
   static constexpr Value kNoId = 65535;
   static Value IndexOf(std::string_view id) {
     const auto parsed = plain::ParseExecutionIdStrictFromChars(id);
     return parsed ? parsed->index : kNoId;
   }
-  static std::string_view Limit(std::size_t, std::size_t i) { return MintId::Limit(0, i); }
 };
 
 }  // namespace ffgrant::bench::peers

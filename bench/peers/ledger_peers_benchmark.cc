@@ -90,7 +90,7 @@ struct TransactionPairs {
 
 void AddCopies(Registry& registry, std::string_view op, std::size_t live, int threads) {
   const auto together = std::make_shared<Rendezvous>(threads);
-  registry.AddTimed(
+  registry.AddThreads(
       op, "Memcpy", "live:" + std::to_string(live),
       [=](benchmark::State& state) { RunCopies(state, live, *together); }, threads);
 }
@@ -99,7 +99,7 @@ template <class Ledger, class Work>
 void Add(Registry& registry, std::string_view op, std::string_view impl, std::size_t live,
          int threads) {
   const auto together = std::make_shared<Rendezvous>(threads);
-  registry.AddTimed(
+  registry.AddThreads(
       op, impl, "live:" + std::to_string(live),
       [=](benchmark::State& state) {
         RunBlocks<Ledger>(state, live, SystemClock(), *together, Work());
@@ -148,8 +148,10 @@ void AddAll(Registry& registry) {
 #else
   registry.AddLeftOut("SQLite", "libsqlite3-dev");
 #endif
+  // Where two threads meet most often.
+  AddPairs(registry, kLive.front(), 2);
   for (const std::size_t live : kLive) {
-    for (const int threads : {1, 2}) AddPairs(registry, live, threads);
+    AddPairs(registry, live, 1);
     AddBatches(registry, live);
   }
 }

@@ -18,9 +18,12 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::size_t kNlohmannInputs = 16384;
+
 class Dom {
  public:
   static constexpr std::string_view kImpl = "NlohmannDom";
+  static constexpr std::size_t kInputsATurn = kNlohmannInputs;
 
   bool Read(std::string_view json, plain::GrantMembers& out) {
     document_ = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
@@ -106,6 +109,7 @@ class Handler : public Json::json_sax_t {
 class Sax {
  public:
   static constexpr std::string_view kImpl = "NlohmannSax";
+  static constexpr std::size_t kInputsATurn = kNlohmannInputs;
 
   bool Read(std::string_view json, plain::GrantMembers& out) {
     handler_.Begin();

@@ -62,22 +62,24 @@ std::string IdString(const Uuid& uuid) {
   return plain::ExecutionIdString(FormatExecutionId::IndexOf(uuid), uuid);
 }
 
-std::string MintedString(const Uuid& flow) {
-  const std::string_view raw(reinterpret_cast<const char*>(flow.bytes.data()), flow.bytes.size());
-  return plain::ExecutionIdString(static_cast<std::uint16_t>(plain::Crc16Table(raw) % 256), flow);
+std::uint16_t PartitionOf(const FlowId& flow) {
+  const auto& bytes = flow.uuid.bytes;
+  return plain::Crc16Table({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) % 256;
+}
+
+std::string MintedString(const FlowId& flow) {
+  return plain::ExecutionIdString(PartitionOf(flow), flow.uuid);
 }
 
 struct RandomMinter {
   static constexpr std::string_view kImpl = "StdString";
-  std::string operator()(const Uuid& flow) {
+  std::string operator()(const FlowId& flow) {
     Uuid uuid;
     const std::uint64_t halves[2] = {random(), random()};
     std::memcpy(uuid.bytes.data(), halves, sizeof halves);
     uuid.bytes[6] = static_cast<std::uint8_t>(0x40 | (uuid.bytes[6] & 0x0F));  // version 4
     uuid.bytes[8] = static_cast<std::uint8_t>(0x80 | (uuid.bytes[8] & 0x3F));
-    const std::string_view raw(reinterpret_cast<const char*>(flow.bytes.data()), 16);
-    return plain::ExecutionIdString(static_cast<std::uint16_t>(plain::Crc16Table(raw) % 256),
-                                    uuid);
+    return plain::ExecutionIdString(PartitionOf(flow), uuid);
   }
   static MintRandomId::Value ValueOf(const std::string& id) { return MintRandomId::IndexOf(id); }
   std::mt19937_64 random{std::random_device()()};

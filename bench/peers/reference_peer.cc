@@ -71,8 +71,8 @@ struct UuidWriter : Writer {
   auto operator()(const Uuid& uuid) { return reference.FormatUuid(uuid); }
 };
 struct Minter : Writer {
-  auto operator()(const Uuid& flow) {
-    return reference.MintForFlow(flow, kFlowPartitions, flow);
+  auto operator()(const FlowId& flow) {
+    return reference.MintForFlow(flow.uuid, kFlowPartitions, flow.uuid);
   }
 };
 struct GrantKeyWriter : Writer {
@@ -197,7 +197,7 @@ void AddRun(Registry& registry, std::string_view impl, ffref_operation operation
         first = (first + kInputsACall) % kInputCount;
       }
       counters.Report();
-    });
+    }, kInputCount);
   }
 }
 

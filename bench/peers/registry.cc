@@ -31,9 +31,15 @@ bool TakeFlag(int& argc, char** argv, const char* flag) {
 }  // namespace
 
 void Registry::AddTimed(std::string_view op, std::string_view impl, std::string_view case_name,
-                        Run run, int threads) {
+                        Run run, std::size_t iterations) {
+  timed_.push_back({std::string(op), std::string(impl), std::string(case_name), std::move(run),
+                    iterations, 0});
+}
+
+void Registry::AddThreads(std::string_view op, std::string_view impl, std::string_view case_name,
+                          Run run, int threads) {
   timed_.push_back(
-      {std::string(op), std::string(impl), std::string(case_name), std::move(run), threads});
+      {std::string(op), std::string(impl), std::string(case_name), std::move(run), 0, threads});
 }
 
 void Registry::AddVersion(std::string_view library, std::string_view version) {
@@ -66,10 +72,16 @@ void Registry::RegisterBenchmarks(bool reversed) const {
     return std::pair(place(*a, false), place(*a, true)) <
            std::pair(place(*b, false), place(*b, true));
   });
-  for (const Timed* entry : order) {
-    const std::string name = "BM_" + entry->op + "_" + entry->impl + "/" + entry->case_name;
-    auto* const added = benchmark::RegisterBenchmark(name.c_str(), entry->run);
-    if (entry->threads != 0) added->UseManualTime()->Threads(entry->threads);
+  for (const Timed* entry : order) Register(*entry);
+}
+
+void Registry::Register(const Timed& entry) const {
+  const std::string name = "BM_" + entry.op + "_" + entry.impl + "/" + entry.case_name;
+  auto* const added = benchmark::RegisterBenchmark(name.c_str(), entry.run);
+  if (entry.threads != 0) {
+    added->UseManualTime()->Threads(entry.threads);
+  } else {
+    added->Iterations(static_cast<benchmark::IterationCount>(entry.iterations));
   }
 }
 

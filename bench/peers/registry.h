@@ -9,6 +9,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,10 +24,13 @@ class Registry {
 
   // `check` ends the process if the peer gives another result than core.
   void AddCheck(Check check) { checks_.push_back(std::move(check)); }
-  // Registers BM_<op>_<impl>/<case_name>; with `threads`, of so many and by the
-  // time that `run` states itself.
+  // Registers BM_<op>_<impl>/<case_name>, of so many iterations. To look for a
+  // number can end at the first if another process has the core for so long.
   void AddTimed(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
-                int threads = 0);
+                std::size_t iterations);
+  // The same of so many threads, by the time that `run` states itself.
+  void AddThreads(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
+                  int threads);
   // For the report: a library and its version, or why it isn't there.
   void AddVersion(std::string_view library, std::string_view version);
   void AddLeftOut(std::string_view library, std::string_view why);
@@ -42,8 +46,11 @@ class Registry {
     std::string impl;
     std::string case_name;
     Run run;
+    std::size_t iterations = 0;
     int threads = 0;
   };
+
+  void Register(const Timed& entry) const;
 
   std::vector<Check> checks_;
   std::vector<Timed> timed_;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The inputs of figures that bench/inputs.h has not got as they are.
 
 #include "bench/peers/name_figures.h"
 
 #include "bench/bench_main.h"
+#include "bench/peers/id_figures.h"
 #include "ffgrant/parse_mode.h"
 
 namespace ffgrant::bench::peers {
@@ -20,6 +23,15 @@ const TextSet& RawUuids() {
 }
 
 }  // namespace
+
+const std::vector<FlowId>& MintId::Inputs(std::size_t) {
+  static const std::vector<FlowId>* const flows = [] {
+    auto* const made = new std::vector<FlowId>;
+    for (const Uuid& uuid : Uuids()) made->push_back(FlowId{uuid});
+    return made;
+  }();
+  return *flows;
+}
 
 const TextSet& Crc16::Inputs(std::size_t case_index) {
   return case_index == 0 ? RawUuids() : case_index == 1 ? GrantKeys() : Lanes();
