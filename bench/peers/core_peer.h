@@ -157,8 +157,7 @@ struct CorePeer<FormatEligibleKey> : CoreWriter<kMaxLaneKeySize> {
 };
 
 template <>
-class CorePeer<ParseGrantMembers> : public CoreImpl {
- public:
+struct CorePeer<ParseGrantMembers> : CoreImpl {
   struct Result {
     bool ok = false;
     ClaimResponseView response;
@@ -180,8 +179,7 @@ class CorePeer<ParseGrantMembers> : public CoreImpl {
 };
 
 template <>
-class CorePeer<ParseGrant> : public CoreImpl {
- public:
+struct CorePeer<ParseGrant> : CoreImpl {
   struct Result {
     bool ok = false;
     ClaimGrantView grant;

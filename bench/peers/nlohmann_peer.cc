@@ -152,7 +152,8 @@ class JsonWriter {
 };
 
 #define FFGRANT_TEXT_OF(x) #x
-#define FFGRANT_VERSION_TEXT(a, b, c) FFGRANT_TEXT_OF(a) "." FFGRANT_TEXT_OF(b) "." FFGRANT_TEXT_OF(c)
+#define FFGRANT_VERSION_TEXT(a, b, c) \
+  FFGRANT_TEXT_OF(a) "." FFGRANT_TEXT_OF(b) "." FFGRANT_TEXT_OF(c)
 
 }  // namespace
 

@@ -106,13 +106,14 @@ template <class Figure, class Peer>
 void AddPeer(Registry& registry) {
   registry.AddCheck(CheckAgainstCore<Figure, Peer>);
   for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
-    registry.AddTimed(Figure::kOp, Peer::kImpl, Figure::kCases[which],
-                      [which](benchmark::State& state) {
-                        const auto peer = std::make_unique<Peer>();
-                        RunOverSet(state, Figure::Inputs(which), 0,
-                                   [&](const auto& input) { return (*peer)(input); });
-                      },
-                      InputsATurn<Peer>());
+    registry.AddTimed(
+        Figure::kOp, Peer::kImpl, Figure::kCases[which],
+        [which](benchmark::State& state) {
+          const auto peer = std::make_unique<Peer>();
+          RunOverSet(state, Figure::Inputs(which), 0,
+                     [&](const auto& input) { return (*peer)(input); });
+        },
+        InputsATurn<Peer>());
   }
 }
 
@@ -122,7 +123,8 @@ template <class Figure>
 void AddLimit(Registry& registry) {
   for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
     registry.AddTimed(
-        Figure::kOp, "Memcpy", Figure::kCases[which], [which](benchmark::State& state) {
+        Figure::kOp, "Memcpy", Figure::kCases[which],
+        [which](benchmark::State& state) {
           std::array<char, 1024> buffer{};
           std::vector<std::string_view> texts;
           for (std::size_t i = 0; i < kInputCount; ++i) {

@@ -188,16 +188,19 @@ void AddRun(Registry& registry, std::string_view impl, ffref_operation operation
       SelfCheck(prepare().Run(0, kInputCount) == expected,
                 "the reference's run: the checksum is not core's", Figure::kOp);
     });
-    registry.AddTimed(Figure::kOp, impl, Figure::kCases[which], [=](benchmark::State& state) {
-      Prepared prepared = prepare();
-      std::size_t first = 0;
-      LoopCounters counters(state);
-      while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(kInputsACall))) {
-        benchmark::DoNotOptimize(prepared.Run(first, kInputsACall));
-        first = (first + kInputsACall) % kInputCount;
-      }
-      counters.Report();
-    }, kInputCount);
+    registry.AddTimed(
+        Figure::kOp, impl, Figure::kCases[which],
+        [=](benchmark::State& state) {
+          Prepared prepared = prepare();
+          std::size_t first = 0;
+          LoopCounters counters(state);
+          while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(kInputsACall))) {
+            benchmark::DoNotOptimize(prepared.Run(first, kInputsACall));
+            first = (first + kInputsACall) % kInputCount;
+          }
+          counters.Report();
+        },
+        kInputCount);
   }
 }
 

@@ -2,10 +2,11 @@
 //
 // The claim path on SQLite in memory: one table, statements prepared once. To
 // issue is one UPDATE with its checks in the WHERE clause, to claim a SELECT
-// and an UPDATE; why an update found nothing is asked for only then. As https://www.sqlite.org/np1queryprob.html,
-// /withoutrowid.html and /pragma.html advise: no mutexes for a connection that
-// one thread uses, no journal where nothing is rolled back, a key that is the
-// table's own order, texts and blobs bound without a copy.
+// and an UPDATE; why an update found nothing is asked for only then. As
+// https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and /pragma.html
+// advise: no mutexes for a connection that one thread uses, no journal where
+// nothing is rolled back, a key that is the table's own order, texts and blobs
+// bound without a copy.
 //
 // By default each call is a transaction of its own; Begin() and Commit() make
 // one of many.

@@ -47,8 +47,17 @@ class Row:
         return low > 1
 
     @property
+    def remark(self):
+        """What stands under the row: nothing where core is ahead."""
+        if self.is_limit or self.is_ahead:
+            return ""
+        if self.ratio.median > 1:
+            return "Undecided: core is ahead in the median, but the interval reaches below 1."
+        return self.sentence or "NOT AHEAD, and nothing says why"
+
+    @property
     def is_unexplained(self):
-        return not (self.is_limit or self.is_ahead or self.sentence)
+        return not (self.is_limit or self.ratio.median > 1 or self.sentence)
 
 
 @dataclass(frozen=True)
@@ -132,10 +141,8 @@ def peers_table(results, found):
             label = "limit: memcpy" if row.is_limit else tables.label(row.name.impl)
             table.rows.append([f"  {label}", *_figures(results, row.name),
                                f"{tables.three_digits(row.ratio.median)}x", _range(row.ratio)])
-            if row.is_unexplained:
-                table.rows.append(tables.Remark("NOT AHEAD, and nothing says why"))
-            elif not (row.is_limit or row.is_ahead):
-                table.rows.append(tables.Remark(row.sentence))
+            if row.remark:
+                table.rows.append(tables.Remark(row.remark))
     return table if table.rows else None
 
 

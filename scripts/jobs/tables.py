@@ -154,9 +154,9 @@ def claims_table(results):
     """Claims per second, ours beside the baselines; None if none was measured."""
     table = Table(
         "Claims per second, embedded ledger",
-        "median of the rounds, +/- half of their range; then claims of ours / claims of the "
-        "baseline, more is better; batch rows are calls of 32 executions each, set against the "
-        "baseline's single calls",
+        "median of the rounds, +/- half of their range; one thread by its CPU time, two by the "
+        "clock; then claims of ours / claims of the baseline, more is better; batch rows are calls "
+        "of 32 executions each, set against the baseline's single calls",
         ["", "threads", "claims/s", "+/-", "ours / baseline (range)"], flush_left=(4,))
 
     def rows_of(name):
