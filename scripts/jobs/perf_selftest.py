@@ -9,7 +9,6 @@ them (jobs.perf_replay), and writes how often it was right.
 import argparse
 import contextlib
 import datetime
-import json
 import os
 import random
 import shlex
