@@ -5,7 +5,7 @@ import unittest
 
 from jobs import build, perf_replay
 
-# Recorded by scripts/perf selftest on two cores at a load of 16 to 30: as bad as a machine gets.
+# Recorded by scripts/perf selftest on two cores at a load of 10 to 30: as bad as a machine gets.
 RECORDING = build.ROOT / "bench" / "perf" / "selftest_recording.json"
 
 

@@ -28,6 +28,7 @@ REPORT = build.ROOT / "results" / "perf-selftest.md"
 RECORDING = perf_build.PERF / "selftest.json"
 _BUSY = "while True: pass"
 _FEWEST_ROUNDS = 20
+_BUSY_LOAD = 2  # runnable processes a CPU, from which on a recording says so
 
 
 @contextlib.contextmanager
@@ -162,6 +163,10 @@ def text_of(recording, cells, command):
         lines.append(f"- {name}: {len(condition['rounds'])} rounds, load {loads}, "
                      f"{condition['seconds_a_process']:.2f} s a process of "
                      f"{len(recording['benchmarks'])} benchmarks")
+    if max(max(each["load"]) for each in recording["conditions"].values()) > _BUSY_LOAD * int(
+            recording["machine"]["cpus"]):
+        lines += ["", "The machine was overloaded while this was recorded: shares of what was "
+                  "found and the time say more about it than about the gate. False alarms do count."]
     lines += ["", *perf_replay.INDEPENDENCE.format(
         rounds=min(len(each["rounds"]) for each in recording["conditions"].values()),
         replays=min(cell.replays for cell in cells)).splitlines(), ""]
