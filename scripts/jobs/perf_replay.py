@@ -4,9 +4,10 @@
 A recording (JSON) has, under each condition, rounds: benchmark -> the nanoseconds of each arm, in
 the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and goes on from
 there, around the end if need be: neighbouring rounds stay neighbours, as the noise of a machine
-that is busy for a minute does. It sees no round twice, so that a confirmation is of fresh pairs, for which
-a third of the rounds is kept back; where it would have to see one twice, its time is up. Which of the three equal programs is the base, its copy,
-and the head that is as fast, is drawn by chance too.
+that is busy for a minute does. It sees no round twice, so that a confirmation is of fresh pairs,
+for which a third of the rounds is kept back; where it would have to see one twice, its time is up.
+Which of the three equal programs is the base, its copy, and the head that is as fast, is drawn by
+chance too.
 """
 
 import json

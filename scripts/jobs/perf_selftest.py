@@ -166,7 +166,7 @@ def text_of(recording, cells, command):
     if max(max(each["load"]) for each in recording["conditions"].values()) > _BUSY_LOAD * int(
             recording["machine"]["cpus"]):
         lines += ["", "The machine was overloaded while this was recorded: shares of what was "
-                  "found and the time say more about it than about the gate. False alarms do count."]
+                  "found and the time say more about it than about the gate. False alarms count."]
     lines += ["", *perf_replay.INDEPENDENCE.format(
         rounds=min(len(each["rounds"]) for each in recording["conditions"].values()),
         replays=min(cell.replays for cell in cells)).splitlines(), ""]
