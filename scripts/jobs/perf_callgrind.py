@@ -4,8 +4,9 @@
 Google Benchmark finds out how often to repeat by trying 1, 10, 100, ... iterations until the time
 is a tenth of what was asked for. Asked for a day it tries them all: callgrind's counters are set to
 zero when the loop begins (State::StartKeepRunning) and dumped when it ends (FinishKeepRunning), so
-that part k of its output is the loop of 10^(k-1) iterations, set-up left out, at whatever speed. After the part that is wanted the process is ended. A benchmark with a fixed number of
-iterations makes one part and ends by itself.
+that part k of its output is the loop of 10^(k-1) iterations, set-up left out, at whatever speed.
+After the part that is wanted the process is ended. A benchmark with a fixed number of iterations
+makes one part and ends by itself.
 
 What it takes: a program of one thread, not stripped of those two symbols; code that valgrind knows
 (3.19: no AVX-512, so x86-64-v3 at most).
@@ -106,8 +107,8 @@ class Counter:
             self._child.end()
             if parts:
                 return parts[-1]
-            raise PerfError(f"{self.benchmark}: no loop came to its end in {self._limit:g} s. Either "
-                            "it takes a longer --limit, or the program is stripped of "
+            raise PerfError(f"{self.benchmark}: no loop came to its end in {self._limit:g} s. "
+                            "Either it takes a longer --limit, or the program is stripped of "
                             "benchmark::State::FinishKeepRunning()")
         return None
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import perf, perf_build, perf_callgrind, perf_gate, perf_samples, report
+from jobs import perf, perf_build, perf_callgrind, perf_gate, report
 from jobs.children import Children
 from jobs.perf_error import PerfError
 from jobs.tables import Table

@@ -7,7 +7,6 @@ fresh copies are made now and then: which pages of memory a file happens to lie 
 between two programs that no number of processes averages out.
 """
 
-import os
 import random
 import shutil
 import tempfile

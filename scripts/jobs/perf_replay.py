@@ -4,9 +4,10 @@
 A recording (JSON) has, under each condition, rounds: benchmark -> the nanoseconds of each arm, in
 the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and goes on from
 there, around the end if need be: neighbouring rounds stay neighbours, as the noise of a machine
-that is busy for a minute does. It sees no round twice, so that a confirmation is of fresh pairs;
-where it would have to, its time is up. Which of the three equal programs is the base, its copy,
-and the head that is as fast, is drawn by chance too.
+that is busy for a minute does. It sees no round twice, so that a confirmation is of fresh pairs,
+for which a third of the rounds is kept back; where it would have to see one twice, its time is up.
+Which of the three equal programs is the base, its copy, and the head that is as fast, is drawn by
+chance too.
 """
 
 import json
@@ -115,10 +116,15 @@ class Source:
         self._slower = slower
         self._slow = arms.index(str(slowdown)) if slowdown else self._equal
         self._start = start
+        self._kept_back = len(self._rounds) // 3
         self.used = 0
 
+    def fresh(self, _suspects):
+        """What was kept back may be used: the confirmation begins."""
+        self._kept_back = 0
+
     def __call__(self, names, count):
-        count = min(count, len(self._rounds) - self.used)
+        count = max(0, min(count, len(self._rounds) - self._kept_back - self.used))
         rounds = []
         for _ in range(count):
             times = self._rounds[(self._start + self.used) % len(self._rounds)]
@@ -138,7 +144,7 @@ def replay(recording, cell, random):
     slower = set(random.sample(names, len(names) // _SHARE_SLOWER)) if cell.slowdown else set()
     start = random.randrange(len(recording["conditions"][cell.condition]["rounds"]))
     source = Source(recording, cell.condition, roles, slower, cell.slowdown, start)
-    results = perf_decide.decide(names, source)
+    results = perf_decide.decide(names, source, on_suspects=source.fresh)
     cell.replays += 1
     false_alarm = False
     for name, result in results.items():

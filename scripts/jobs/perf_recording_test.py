@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import random
+import unittest
+
+from jobs import build, perf_replay
+
+# Recorded by scripts/perf selftest on two cores at a load of 10 to 30: as bad as a machine gets.
+RECORDING = build.ROOT / "bench" / "perf" / "selftest_recording.json"
+
+
+class RecordingTest(unittest.TestCase):
+    """The procedure on rounds that are always the same: a change of it that raises false alarms or
+    loses slowdowns fails here, and no noise does. The shares of slowdowns are what such a machine
+    lets it find, in few rounds; the bars are the self-test's, results/perf-selftest.md."""
+
+    @classmethod
+    def setUpClass(cls):
+        recording = perf_replay.load(RECORDING)
+        cls.cells = {(cell.condition, cell.slowdown): cell
+                     for cell in perf_replay.cells(recording, 200, random.Random(1))}
+
+    def of(self, slowdown):
+        return [(condition, self.cells[condition, slowdown]) for condition in ("plain", "hog")]
+
+    def test_no_false_alarm_of_equal_programs(self):
+        for condition, cell in self.of(0):
+            with self.subTest(condition):
+                self.assertEqual(cell.replays, 200)
+                self.assertLessEqual(cell.equal.share("regressed"), 0.001)
+                self.assertLessEqual(cell.false_suites / cell.replays, 0.02)
+
+    def test_equal_programs_beside_slower_ones_are_not_blamed(self):
+        for slowdown in perf_replay.SLOWDOWNS:
+            for condition, cell in self.of(slowdown):
+                with self.subTest(condition, slowdown=slowdown):
+                    self.assertLessEqual(cell.equal.share("regressed"), 0.001)
+
+    def test_slowdowns_are_found(self):
+        for slowdown, share in ((5, 0.65), (10, 0.80)):
+            for condition, cell in self.of(slowdown):
+                with self.subTest(condition, slowdown=slowdown):
+                    self.assertGreaterEqual(cell.near.total, 400)
+                    self.assertGreaterEqual(cell.near.share("regressed"), share)
+
+    def test_slowdowns_are_never_called_clean(self):
+        for slowdown in (5, 10):
+            for condition, cell in self.of(slowdown):
+                with self.subTest(condition, slowdown=slowdown):
+                    self.assertLessEqual(cell.near.share("clean", "improved"), 0.005)
+                    self.assertLessEqual(cell.far.share("clean", "improved"), 0.005)
+
+
+if __name__ == "__main__":
+    unittest.main()
