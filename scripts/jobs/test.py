@@ -10,7 +10,7 @@ import xml.etree.ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs import build, fuzz_steps, processes
+from jobs import bench, build, fuzz_steps, processes
 from jobs.sanitizers import sanitizer_wrapper
 from jobs.terminal import Terminal, duration, run_main
 
@@ -145,6 +145,18 @@ def conformance_step(terminal):
     return _counted(terminal, "conformance", ["scripts/conformance", *map(str, files)], read_counts)
 
 
+def benchmarks_step(terminal):
+    """Builds the benchmarks and has each check its results, as it does before it measures."""
+    build.configure(terminal, bench.PRESET)
+    build.build(terminal, bench.PRESET)
+    tally = Tally()
+    try:
+        tally.passed = len(bench.find_binaries(terminal, bench.CORE, ""))
+    except bench.BenchError as error:
+        tally.fail(str(error))
+    return tally
+
+
 def claims_step(terminal):
     """The claim scenarios on real servers, with fewer random histories than by default."""
     return _counted(terminal, "claims on servers",
@@ -165,6 +177,7 @@ def steps(long=False):
         ("claim scenarios: Valkey, Redis", claims_step),
         ("claims under faults, short", faults_step),
         ("consumer of the installed package", consumer_step),
+        ("benchmarks: each checks its results", benchmarks_step),
         ("clang: all tests", preset_step("clang-release")),
         ("clang, ASan + UBSan: core, claims, fuzz",
          preset_step("asan-ubsan", "core|claims|fuzz",
