@@ -144,7 +144,8 @@ def markdown(made, command, date):
     facts = [fact for fact in machine.describe(PRESET, []) if fact[0] in wanted]
     lines = [f"- {what}: {text}"
              for what, text in [("date", date), ("command", f"`{command}`"), *facts]]
-    return "\n".join(["# Fuzzing", "", *lines, "", *report.as_markdown(made)]) + "\n"
+    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Fuzzing", "",
+                      *lines, "", *report.as_markdown(made)]) + "\n"
 
 
 def run(terminal, chosen, executions, seed):

@@ -33,7 +33,7 @@ def markdown(made, preset, command, date, seconds):
     """The text of results/fuzz.md."""
     wanted = ("CPU", "system", "compiler", "flags", "revision")
     facts = [fact for fact in machine.describe(preset, []) if fact[0] in wanted]
-    lines = ["# Fuzzing", ""]
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Fuzzing", ""]
     lines += [f"- {what}: {text}" for what, text in
               [("date", date), ("command", f"`{command}`"),
                ("seconds in all", f"{seconds:.0f}"), *facts]]

@@ -154,7 +154,7 @@ def bars(cells, recording):
 
 def text_of(recording, cells, command):
     """The report in Markdown, and whether all bars are met."""
-    lines = ["# The gate, measured", "",
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# The gate, measured", "",
              f"- command: `{command}`", f"- recorded: {recording['date']}",
              f"- machine: {recording['machine']['cpu']}, {recording['machine']['cpus']} CPUs, "
              f"kernel {recording['machine']['kernel']}, {recording['machine']['compiler']}"]

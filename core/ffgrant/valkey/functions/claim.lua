@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 
 -- ---- ff_claim_execution, ff_claim_resumed_execution, ff_issue_grant_and_claim --
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 
 -- ---- ff_issue_claim_grant, ff_issue_reclaim_grant ------------------------------
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 
 -- ---- fences, ff_renew_lease, ff_mark_lease_expired_if_due, ff_revoke_lease -----
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 
 -- ---- ff_suspend_execution, ff_resume_execution, ff_promote_delayed,
 -- ---- ff_rotate_waitpoint_hmac_secret -------------------------------------------
