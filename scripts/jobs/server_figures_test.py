@@ -75,7 +75,15 @@ class Bars(unittest.TestCase):
             figures = Figures()
             figures.add("pair", 64, OURS, figures_of(10_000, 100, client_us))
             self.assertEqual(
-                self.verdicts(figures)["client's share of a core, server's core full"], verdict)
+                self.verdicts(figures)["client's share of a core at the peak, 64 at once"],
+                verdict)
+
+    def test_the_clients_share_is_that_where_the_server_is_quickest(self):
+        figures = Figures()
+        for depth, claims, client_us in ((16, 9_000, 20), (64, 10_000, 11), (256, 11_000, 9)):
+            figures.add("pair", depth, OURS, figures_of(claims, 100, client_us))
+        self.assertEqual(self.verdicts(figures),
+                         {"client's share of a core at the peak, 256 at once": "first"})
 
     def test_the_limit_is_that_of_both_calls_together(self):
         figures = measured([1000], [])

@@ -10,6 +10,7 @@
 
 #include "ffgrant/testing/allocation_counter.h"
 #include "ffgrant/valkey/claim_pipeline.h"
+#include "ffgrant/valkey/function_library.h"
 #include "ffgrant/valkey/testing/scripted_server.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
@@ -85,7 +86,7 @@ class ClientAllocation : public ::testing::Test {
       auto network = std::make_unique<CannedNetwork>();
       network->answers = {{"INFO", Bulk("redis_version:7.2\r\nrun_id:x\r\nrole:master\r\n")},
                           {"CLIENT", ":5\r\n"},
-                          {"ffgrant_version", Bulk("1")},
+                          {"ffgrant_version", Bulk(kFunctionLibraryVersion)},
                           {"ff_version", Bulk("34")},
                           {"ff_create_execution", OkReply({id, "waiting"})},
                           {"ff_issue_claim_grant", OkReply({id})},

@@ -7,8 +7,11 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "ffgrant/valkey/function_library.h"
 #include "ffgrant/valkey/testing/scripted_rig.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
@@ -272,7 +275,8 @@ TEST(ScriptedFaults, SomebodyElsesLibraryIsUsedAndLeftAlone) {
 }
 
 TEST(ScriptedFaults, AnOlderLibraryOfOursIsReplacedANewerIsNot) {
-  for (const auto& [version, replaces] : {std::pair{"0", 1}, {"1", 0}, {"999", 0}}) {
+  for (const auto& [version, replaces] :
+       {std::pair<std::string_view, int>{"1", 1}, {kFunctionLibraryVersion, 0}, {"999", 0}}) {
     ScriptedRig rig;
     rig.server.own_version = version;
     EXPECT_TRUE(rig.Run(Way(1), Call::kCreate));

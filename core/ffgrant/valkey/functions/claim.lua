@@ -212,8 +212,8 @@ register('ff_claim_execution', 14, 9, function(keys, args)
 
   local lease_id, attempt_id = args[6], args[9]
   local epoch, index = next_number(core[6] or '0'), core[7] or '0'
-  local expires_at, lease_key = digits(now + ttl), keys[10]
-  local lease_deadline = digits(now + renew_before)
+  local expires_at, lease_key = time_digits(now + ttl), keys[10]
+  local lease_deadline = time_digits(now + renew_before)
   call('DEL', keys[2], lease_key)
   local kind = write_first_claim(core_key, keys[9], args, lease_id, attempt_id, epoch, index,
     attempt_state, policy, now_text, expires_at, lease_deadline)
@@ -239,7 +239,7 @@ local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, t
                             lease_key, eligible, lease_expiry, worker_leases, active, history_key,
                             reason)
   local id, lease_id = args[1], args[6]
-  local expires_at, deadline = digits(now + ttl), digits(now + floor(ttl * 2 / 3))
+  local expires_at, deadline = time_digits(now + ttl), time_digits(now + floor(ttl * 2 / 3))
   write_resumed_claim(core_key, attempt, args, lease_id, epoch, now_text, expires_at, deadline)
   write_lease(lease_key, args, lease_id, attempt_id, epoch, now_text, expires_at, deadline)
   call('ZREM', eligible, id)
@@ -328,7 +328,7 @@ register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
     return { 0, 'execution_not_in_eligible_set' }
   end
   local attempt_id, index = args[8], core[7] or '0'
-  local expires_at, lease_deadline = digits(now + ttl), digits(now + floor(ttl * 2 / 3))
+  local expires_at, lease_deadline = time_digits(now + ttl), time_digits(now + floor(ttl * 2 / 3))
   call('DEL', keys[7])
   write_first_claim(core_key, keys[6], args, lease_id, attempt_id, epoch, index, attempt_state,
     policy, now_text, expires_at, lease_deadline)

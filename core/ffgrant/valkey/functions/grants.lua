@@ -53,7 +53,7 @@ end
 
 -- Writes the grant of ARGV and returns its expiry.
 local function write_grant(grant_key, args, ttl, now, now_text)
-  local expires_at = digits(now + ttl)
+  local expires_at = time_digits(now + ttl)
   -- It would be gone with the command that sets its expiry.
   if ttl <= 0 then return expires_at end
   call('HSET', grant_key,

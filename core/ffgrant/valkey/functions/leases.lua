@@ -100,7 +100,7 @@ register('ff_renew_lease', 4, 7, function(keys, args)
   end
 
   local expires_at = now + ttl
-  local expires_text, deadline = digits(expires_at), digits(now + floor(ttl * 2 / 3))
+  local expires_text, deadline = time_digits(expires_at), time_digits(now + floor(ttl * 2 / 3))
   call('HSET', core_key,
     'lease_expires_at', expires_text,
     'lease_last_renewed_at', now_text,

@@ -137,7 +137,7 @@ register('ff_reclaim_execution', 14, 7, function(keys, args)
   local lease = {
     id = id, worker = args[2], instance = args[3], lane = args[4], lease_id = args[5],
     attempt_id = args[7], epoch = next_number(core[3] or '0'), now = now_text,
-    expires_at = digits(now + ttl), deadline = digits(now + floor(ttl * 2 / 3)),
+    expires_at = time_digits(now + ttl), deadline = time_digits(now + floor(ttl * 2 / 3)),
   }
   local reason = 'lease_' .. ownership
   call('DEL', keys[2])

@@ -102,7 +102,7 @@ std::string ScriptedServer::Library(const Words& command) {
   const bool replace = command[2] == "REPLACE";
   if (has_library && !replace) return "-ERR Library 'ffgrant' already exists\r\n";
   has_library = true;
-  own_version = "1";
+  own_version = kFunctionLibraryVersion;
   ++(replace ? replaces : loads);
   return Bulk("ffgrant");
 }

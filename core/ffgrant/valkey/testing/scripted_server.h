@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/valkey/function_library.h"
+
 namespace ffgrant::valkey::testing {
 
 using Words = std::vector<std::string>;
@@ -48,7 +50,7 @@ class ScriptedServer {
 
   bool has_library = true;
   bool foreign_library = false;  // FlowFabric's own: ffgrant_version is unknown
-  std::string own_version = "1";
+  std::string own_version{kFunctionLibraryVersion};
   int loads = 0;
   int replaces = 0;
   // Subcommands of CLIENT that an ACL forbids.
