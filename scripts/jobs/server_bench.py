@@ -25,12 +25,13 @@ SHARES = (50, 70, 90)  # of the peak, open loop
 @dataclass(frozen=True)
 class Plan:
     rounds: int
+    turns: int  # in a round, of a call and its commands alone
     count: int  # executions of a closed load; a quarter of it one by one
     open_seconds: float
 
 
-FULL = Plan(rounds=7, count=4000, open_seconds=3)
-QUICK = Plan(rounds=3, count=1500, open_seconds=1)
+FULL = Plan(rounds=7, turns=5, count=4000, open_seconds=3)
+QUICK = Plan(rounds=3, turns=1, count=1500, open_seconds=1)
 
 
 class BenchError(Exception):
@@ -43,7 +44,7 @@ def _closed(depth, count, *steps):
     return f"closed {depth} {count} " + " ".join(steps)
 
 
-def cells(plan, own_functions):
+def cells(plan):
     """Pairs ((what, depth), loads): the load before the last prepares, the last is measured."""
     made = []
     for what, steps in (("pair", ("issue", "claim")), ("fused", ("fused",))):
@@ -61,14 +62,23 @@ def cells(plan, own_functions):
     made.append((("complete", DEPTH), [_closed(DEPTH, count, "create"),
                                        _closed(DEPTH, count, "fused"),
                                        _closed(DEPTH, count, "complete")]))
-    if own_functions:
-        create = _closed(DEPTH, count, "create")
-        made.append((("bare", DEPTH),
-                     [create, f"repeat {DEPTH} {count} claim:ffgrant_bench_bare"]))
-        for name in ("issue", "claim", "fused"):
-            before = [create] + ([_closed(DEPTH, count, "issue")] if name == "claim" else [])
-            made.append(((f"commands {name}", DEPTH),
-                         before + [_closed(DEPTH, count, f"{name}:ffgrant_bench_{name}")]))
+    return made
+
+
+def bare_cell(plan):
+    return ("bare", DEPTH), [_closed(DEPTH, plan.count, "create"),
+                             f"repeat {DEPTH} {plan.count} claim:ffgrant_bench_bare"]
+
+
+def limit_cells(plan):
+    """Pairs of cells that differ by a function: a call, and its data commands without logic."""
+    made = []
+    for name in ("issue", "claim", "fused"):
+        before = [_closed(DEPTH, plan.count, "create")]
+        before += [_closed(DEPTH, plan.count, "issue")] * (name == "claim")
+        made.append([((f"{kind} {name}", DEPTH), [*before, _closed(DEPTH, plan.count, call)])
+                     for kind, call in (("calls", name),
+                                        ("commands", f"{name}:ffgrant_bench_{name}"))])
     return made
 
 
@@ -101,17 +111,28 @@ class Rounds:
                                 f"{duration(left)} left: {what}")
 
     def closed(self):
-        common = cells(self._plan, own_functions=False)
-        limits = cells(self._plan, own_functions=True)[len(common):]
-        self._total = self._plan.rounds * (len(common) * len(self._whose) + len(limits)
-                                           + len(SHARES)) + 1
+        common, limits = cells(self._plan), limit_cells(self._plan)
+        self._total = self._plan.rounds * (
+            len(common) * len(self._whose) + 1 + self._plan.turns * sum(map(len, limits))
+            + len(SHARES)) + 1
         for number in range(self._plan.rounds):
-            for i, ((what, depth), loads) in enumerate(common + limits):
-                names = list(self._whose) if i < len(common) else [OURS]
+            for i, (key, loads) in enumerate(common):
+                names = list(self._whose)
                 for name in names if (number + i) % 2 else reversed(names):
-                    self._show(f"{what}, {depth} at once, {name}")
-                    self.figures.add(what, depth, name, _measure_cell(self._whose[name], loads))
-                    self._done += 1
+                    self._measure(key, name, loads)
+            key, loads = bare_cell(self._plan)
+            self._measure(key, OURS, loads)
+            # Side by side, and often: they differ by a few percent.
+            for turn in range(self._plan.turns):
+                for pair in limits:
+                    for key, loads in pair if (number + turn) % 2 else reversed(pair):
+                        self._measure(key, OURS, loads)
+
+    def _measure(self, key, name, loads):
+        what, depth = key
+        self._show(f"{what}, {depth} at once, {name}")
+        self.figures.add(what, depth, name, _measure_cell(self._whose[name], loads))
+        self._done += 1
 
     def open(self):
         """Returns the peak that the shares are of."""
