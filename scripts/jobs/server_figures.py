@@ -210,6 +210,6 @@ def bars_table(figures, depth):
     for what, names in (("pair", ("issue", "claim")), ("fused", ("fused",))):
         share = _limit_share(figures, depth, names)
         if share:
-            row(f"same data commands without logic: CPU x that of {_LABELS[what]}", 0.95, 0.95,
-                share.mean, share.text())
+            row(f"CPU of the data commands / {_LABELS[what]}", 0.95, 0.95, share.mean,
+                share.text())
     return table if table.rows else None

@@ -91,7 +91,7 @@ class Bars(unittest.TestCase):
         for what, server_us in (("calls issue", 20), ("calls claim", 80), ("commands issue", 18),
                                 ("commands claim", 76)):
             figures.add(what, 64, OURS, figures_of(1000, server_us))
-        name = "same data commands without logic: CPU x that of issue, then claim"
+        name = "CPU of the data commands / issue, then claim"
         self.assertEqual(self.verdicts(figures)[name], "MISSED")
         figures = measured([1000], [])
         for what, server_us in (("calls issue", 20), ("calls claim", 80), ("commands issue", 19),
