@@ -24,11 +24,18 @@ class CoverageError(Exception):
     """Something that ends the job with status 1."""
 
 
+@dataclass(frozen=True)
+class Command:
+    """A program that counts, and the words that start it, perhaps by way of another."""
+    program: str
+    words: tuple
+
+
 @dataclass
 class Run:
-    """A set of programs that are measured together."""
+    """A set of commands that are measured together."""
     name: str  # also that of directories
-    commands: list  # of words
+    commands: list
 
 
 def production_sources():
@@ -40,17 +47,27 @@ def production_sources():
 
 def read_runs(document):
     """The runs, from what `ctest --show-only=json-v1` printed: tests of core (those of
-    GoogleTest a program at a time), and the replay of the corpora."""
+    GoogleTest a program at a time), also those on servers, and the replay of the corpora."""
     tests, corpora = [], []
     for test in document["tests"]:
         labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
-        command = test.get("command", [])
+        words = test.get("command", [])
         if test["name"].endswith("_replay"):
-            corpora.append(command)
-        elif command and not {"core", "claims", "threads"}.isdisjoint(labels):
-            filtered = any(word.startswith("--gtest_filter") for word in command)
-            tests.append((command[0],) if filtered else tuple(command))
-    return [Run("tests", [list(words) for words in dict.fromkeys(tests)]), Run("corpora", corpora)]
+            corpora.append(Command(words[0], tuple(words)))
+        elif words and "valkey" in labels:
+            tests.append(Command(words[words.index("--") + 1], tuple(words)))
+        elif words and not {"core", "claims", "threads"}.isdisjoint(labels):
+            filtered = any(word.startswith("--gtest_filter") for word in words)
+            tests.append(Command(words[0], tuple(words[:1] if filtered else words)))
+    return [Run("tests", list(dict.fromkeys(tests))), Run("corpora", corpora)]
+
+
+def scenarios(tool):
+    """The claim scenarios on servers, which are no test of ctest's."""
+    script = f'exec "{tool}" --server "$FFGRANT_SERVER" --histories 2'
+    return [Command(str(tool), (str(build.ROOT / "scripts" / "claim-server"), "--engine", "valkey",
+                                *where, "--", "sh", "-c", script))
+            for where in ((), ("--cluster",))]
 
 
 def find_runs(terminal, tests_only):
@@ -58,6 +75,7 @@ def find_runs(terminal, tests_only):
     output = build.run_step(terminal, "coverage: list of tests",
                             ["ctest", "--test-dir", str(directory), "--show-only=json-v1"])
     tests, corpora = read_runs(json.loads(output[output.index("{"):]))
+    tests.commands += scenarios(directory / "core" / "claims_conformance" / "claims_conformance")
     if not tests_only and not corpora.commands:
         raise CoverageError("the build made no replay of fuzz corpora (--tests-only?)")
     return [tests] if tests_only else [tests, corpora]
@@ -77,10 +95,10 @@ def measure(terminal, run, sources):
     profiles.mkdir(parents=True)
     start = time.monotonic()
     for number, command in enumerate(run.commands, 1):
-        name = Path(command[0]).name
+        name = Path(command.program).name
         # %m: processes of one program add to one file.
         status, output = processes.run(
-            command, cwd=directory,
+            command.words, cwd=directory,
             env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f"{name}.%m.profraw")),
             on_tick=lambda n=number, what=name: terminal.progress(
                 f"{run.name}: {n} of {len(run.commands)}, {what}, "
@@ -90,7 +108,7 @@ def measure(terminal, run, sources):
     terminal.progress(f"{run.name}: reading what was counted")
     merged = directory / "profiles" / f"{run.name}.profdata"
     _tool("llvm-profdata", "merge", "-sparse", *sorted(profiles.glob("*.profraw")), "-o", merged)
-    programs = list(dict.fromkeys(command[0] for command in run.commands))
+    programs = list(dict.fromkeys(command.program for command in run.commands))
     objects = [programs[0], *(word for path in programs[1:] for word in ("-object", path))]
     html = directory / "html" / run.name
     shutil.rmtree(html, ignore_errors=True)

@@ -3,6 +3,7 @@
 import unittest
 
 from jobs import coverage, coverage_data, coverage_notes
+from jobs.coverage import Command
 from jobs.coverage_data import Branch, File
 
 
@@ -143,10 +144,16 @@ class RunsTest(unittest.TestCase):
             test("A.B", "core", "/x/a_test", "--gtest_filter=A.B"),
             test("A.C", "core", "/x/a_test", "--gtest_filter=A.C"),
             test("vectors", "core", "/x/run_vectors", "a.jsonl"),
+            test("live", "valkey", "/x/claim-server", "--cluster", "--", "/x/live", "--gtest_filter=*"),
             test("p_replay", "fuzz", "/x/p_replay", "/corpus/p"),
             test("all", "long", "/x/all", "--long")]})
-        self.assertEqual(tests.commands, [["/x/a_test"], ["/x/run_vectors", "a.jsonl"]])
-        self.assertEqual(corpora.commands, [["/x/p_replay", "/corpus/p"]])
+        self.assertEqual(tests.commands, [
+            Command("/x/a_test", ("/x/a_test",)),
+            Command("/x/run_vectors", ("/x/run_vectors", "a.jsonl")),
+            Command("/x/live", ("/x/claim-server", "--cluster", "--", "/x/live",
+                                "--gtest_filter=*"))])
+        self.assertEqual(corpora.commands, [
+            Command("/x/p_replay", ("/x/p_replay", "/corpus/p"))])
 
     def test_together(self):
         one = File(lines={1: 1, 2: 0}, branches={(1, 1, 1, 2): Branch(1, 0, False, True)})
