@@ -158,7 +158,7 @@ def unusable(results):
 def method(arguments):
     return (
         f"mutants are drawn by lot (seed {arguments.seed}) from all edits that the operators of "
-        "scripts/jobs/mutation_operators.py make in the production sources of core; files get "
+        "scripts/jobs/mutation_operators.py make in those sources; files get "
         "shares in proportion to their edits, at least one each, and in a file the operators take "
         "turns. One that doesn't compile, or compiles (-O2, no instrumentation) to the same "
         "objects of the libraries and targets, gives way to the next of its file and operator. "

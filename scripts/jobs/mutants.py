@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent import futures
+from dataclasses import dataclass
 
 from jobs import (build, coverage, machine, mutant_reach, mutant_report, mutant_run, mutant_sample,
                   mutant_tree, processes, report)
@@ -17,14 +18,40 @@ from jobs.terminal import Terminal, duration, run_main
 from jobs.test import sanitizer_wrapper
 
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
-_REPORT = build.ROOT / "results" / "mutants.md"
-_LIBRARIES = ("ffgrant_core", "ffgrant_claims")
+_RESULTS = build.ROOT / "results"
 _BAR = 95.0  # percent in 10 s
+_LASTING = ("control", "killed-60", "survived")  # outcomes that took all seconds there were
 REACH_SECONDS = 20  # that a target runs on the original to find out what it executes
 
 
 class MutantsError(Exception):
     """Something that ends the job with status 1."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sources that are graded together."""
+    libraries: tuple  # that hold them
+    report: str
+    text: str  # which they are, and what is left out and why
+
+
+_CLIENT = "valkey/"
+_SOCKETS = "valkey/socket_network.cc"
+PARTS = {
+    "core": Part(("ffgrant_core", "ffgrant_claims"), "mutants.md",
+                 "core without the client of a server, core/ffgrant/valkey, which is a part of its "
+                 "own (--part client)"),
+    "client": Part(("ffgrant_valkey",), "mutants-client.md",
+                   f"the client of a server, core/ffgrant/valkey, without {_SOCKETS}: system "
+                   "calls, whose place a scripted network takes in the targets"),
+}
+
+
+def sources_of(part, sources):
+    """Those of the sources (name -> anything) that a part has."""
+    return {name: source for name, source in sources.items()
+            if name.startswith(_CLIENT) == (part == "client") and name != _SOCKETS}
 
 
 class Journal:
@@ -46,10 +73,15 @@ class Journal:
         path.write_text("".join(json.dumps(r) + "\n" for r in self._results.values()),
                         encoding="utf-8")
 
-    def result(self, name, states, settings):
-        """The result of that id, if all that it depends on is the same; None otherwise."""
+    def result(self, name, states, settings, seconds):
+        """The result of that id, if all that it depends on is the same; None otherwise. What came
+        out within the first seconds doesn't depend on how many more there were."""
         result = self._results.get(name)
         if result is None or result["settings"] != settings:
+            return None
+        if result["seconds"] != seconds and (
+                result["outcome"] in _LASTING
+                or min(result["seconds"], seconds) < mutant_run.FAST_SECONDS):
             return None
         same = all(states.get(key) == state for key, state in result["states"].items())
         return result if same else None
@@ -73,7 +105,7 @@ class Job:
         self.kind = mutant_tree.PLAIN if arguments.plain else mutant_tree.FUZZ
         self.wrapper = sanitizer_wrapper()
         self.children = mutant_run.Children()
-        self.settings = [self.kind.name, arguments.seconds, *mutant_run.SEEDS]
+        self.settings = [self.kind.name, *mutant_run.SEEDS]
         self.journal = Journal(mutant_tree.ROOT / "results.jsonl", arguments.resume)
         self.targets = {}  # name -> Target
         self.states = {}  # of the targets, and of all of them as ""
@@ -124,7 +156,8 @@ class Job:
         return tree
 
     def screened(self):
-        return [*_LIBRARIES, *(name.replace("_fuzzer", "_target") for name in self.targets)]
+        libraries = PARTS[self.arguments.part].libraries
+        return [*libraries, *(name.replace("_fuzzer", "_target") for name in self.targets)]
 
     def measure_reach(self, worker, tree):
         with self._lock:
@@ -147,14 +180,15 @@ class Job:
         """A target on the original: must find nothing with any seed, of which the first gets as
         much time as a mutant at most does, the others what most mutants need."""
         key = f"control:{name}"
-        result = self.journal.result(key, self.states, self.settings)
+        result = self.journal.result(key, self.states, self.settings, self.arguments.seconds)
         if result is None:
             fuzzing, runs = tree.fuzzing(self.kind), []
             for seed in mutant_run.SEEDS:
                 self.say(worker, f"control: {name}, seed {seed}")
                 runs.append(fuzzing.run(self.targets[name], seed, self.control_seconds(seed)))
             result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
-                      "states": {name: self.states[name]}, "settings": self.settings}
+                      "states": {name: self.states[name]}, "settings": self.settings,
+                      "seconds": self.arguments.seconds}
             self.journal.add(result)
         return result
 
@@ -169,7 +203,7 @@ class Job:
         result = {"id": mutant.id, "file": mutant.file, "operator": mutant.operator,
                   "line": mutant.line, "outcome": "", "targets": [], "runs": [],
                   "diff": mutant_sample.diff(mutant, original), "settings": self.settings,
-                  "states": {"": self.states[""]}}
+                  "seconds": self.arguments.seconds, "states": {"": self.states[""]}}
         place = f"{mutant.file}:{mutant.line} {mutant.operator}"
         tree.write(mutant.file, mutant.text)
         try:
@@ -253,7 +287,8 @@ class Job:
 
     def _known(self, mutant):
         """What an earlier run found out about a mutant, if that still holds."""
-        result = self.journal.result(mutant.id, self.states, self.settings)
+        result = self.journal.result(
+            mutant.id, self.states, self.settings, self.arguments.seconds)
         if result and result["outcome"] == "survived" and result["targets"] != self.reach.fitting(
                 mutant, self.originals[mutant.file]):
             return None  # others may kill it
@@ -291,12 +326,22 @@ class Job:
         self.terminal.clear()
 
 
-def _read_sources(files):
-    sources = coverage.production_sources()
+def _read_sources(part, files):
+    sources = sources_of(part, coverage.production_sources())
     unknown = [name for name in files if name not in sources]
     if unknown:
-        raise MutantsError(f"{unknown[0]}: no production source below core/ffgrant")
+        raise MutantsError(f"{unknown[0]}: not a production source of that part, below "
+                           "core/ffgrant")
+    return _texts(sources)
+
+
+def _texts(sources):
     return {name: path.read_text(encoding="utf-8") for name, path in sources.items()}
+
+
+def _ids_of_all_parts():
+    return {mutant.id for file, text in _texts(coverage.production_sources()).items()
+            for mutant in mutant_sample.mutants_of(file, text)}
 
 
 def _list(terminal, mutants, originals):
@@ -326,7 +371,8 @@ def _sample(arguments, by_file):
 def _facts(arguments, job):
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     command = "./scripts/mutants " + shlex.join(
-        [f"--count={arguments.count}", f"--seed={arguments.seed}",
+        [f"--part={arguments.part}"] * (arguments.part != "core")
+        + [f"--count={arguments.count}", f"--seed={arguments.seed}",
          f"--jobs={arguments.jobs}", f"--seconds={arguments.seconds}"])
     ways = ", ".join(f"{how} {count}" for how, count in mutant_report.ways(job.results))
     killers = ", ".join(f"{name} {count}" for name, count in mutant_report.by_target(job.results))
@@ -334,7 +380,7 @@ def _facts(arguments, job):
         ("date", date), ("command", f"`{command}`"), *machine.basic(),
         ("compiler", machine.first_line([job.kind.compiler, "--version"])),
         ("flags", f"{job.kind.flags} {job.kind.engine}"),
-        ("method", mutant_report.method(arguments)),
+        ("sources", PARTS[arguments.part].text), ("method", mutant_report.method(arguments)),
         ("control", f"each of the {len(job.needed())} targets that fit a mutant ran on the "
          f"original, {job.control_seconds(1)} s with one seed and {job.control_seconds(2)} s with "
          "each of the others, and found nothing"),
@@ -363,10 +409,11 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
     for error in errors:
         terminal.line(terminal.bad(error))
     if whole:
-        _REPORT.parent.mkdir(parents=True, exist_ok=True)
-        _REPORT.write_text(mutant_report.markdown(results, equivalents, _facts(arguments, job)),
-                           encoding="utf-8")
-        terminal.line(f"written: {_REPORT.relative_to(build.ROOT)}")
+        path = _RESULTS / PARTS[arguments.part].report
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(mutant_report.markdown(results, equivalents, _facts(arguments, job)),
+                        encoding="utf-8")
+        terminal.line(f"written: {path.relative_to(build.ROOT)}")
     total = mutant_report.score(results, equivalents)
     terminal.line(f"replaced by others: {mutant_report.unusable(results)}")
     terminal.line(f"{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} %), "
@@ -375,7 +422,7 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
 
 
 def _job(terminal, arguments):
-    originals = _read_sources(arguments.file)
+    originals = _read_sources(arguments.part, arguments.file)
     by_file = {file: mutant_sample.mutants_of(file, text) for file, text in originals.items()}
     mutants = [mutant for file in by_file for mutant in by_file[file]]
     if arguments.list:
@@ -393,7 +440,7 @@ def _job(terminal, arguments):
         _LIST.read_text(encoding="utf-8") if _LIST.exists() else "")
     job = Job(terminal, arguments, originals, by_file, _sample(arguments, by_file))
     job.run()
-    return _finish(terminal, arguments, job, equivalents, {mutant.id for mutant in mutants})
+    return _finish(terminal, arguments, job, equivalents, _ids_of_all_parts())
 
 
 def _positive(text):
@@ -405,6 +452,7 @@ def _positive(text):
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="scripts/mutants")
+    parser.add_argument("--part", choices=tuple(PARTS), default="core")
     parser.add_argument("--count", type=_positive, default=220)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=_positive, default=1)

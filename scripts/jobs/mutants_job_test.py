@@ -4,11 +4,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from jobs.mutants import Journal
+from jobs.mutants import Journal, sources_of
 
 
 class JournalTest(unittest.TestCase):
-    SETTINGS = ["fuzz", 60]
+    SETTINGS = ["fuzz", 1, 2]
     STATES = {"x_fuzzer": "1", "y_fuzzer": "2", "": "3"}
 
     def setUp(self):
@@ -20,11 +20,12 @@ class JournalTest(unittest.TestCase):
         first.add(self.entry("b", "survived", "x_fuzzer", "y_fuzzer"))
 
     def entry(self, name, outcome, *targets):
-        return {"id": name, "outcome": outcome, "settings": self.SETTINGS,
+        return {"id": name, "outcome": outcome, "settings": self.SETTINGS, "seconds": 60,
                 "states": {target: self.STATES[target] for target in targets}}
 
-    def outcomes(self, journal, states=None, settings=None):
-        found = (journal.result(name, {**self.STATES, **(states or {})}, settings or self.SETTINGS)
+    def outcomes(self, journal, states=None, settings=None, seconds=60):
+        found = (journal.result(name, {**self.STATES, **(states or {})}, settings or self.SETTINGS,
+                                seconds)
                  for name in "abcd")
         return [result and result["outcome"] for result in found]
 
@@ -37,7 +38,12 @@ class JournalTest(unittest.TestCase):
         self.assertEqual(self.outcomes(journal, {"y_fuzzer": "9"}),
                          ["killed-10", None, None, None])
         self.assertEqual(self.outcomes(journal, {"x_fuzzer": "9"}), [None] * 4)
-        self.assertEqual(self.outcomes(journal, settings=["fuzz", 10]), [None] * 4)
+        self.assertEqual(self.outcomes(journal, settings=["plain", 1, 2]), [None] * 4)
+
+    def test_what_came_fast_holds_for_other_limits(self):
+        journal = Journal(self.path, True)
+        self.assertEqual(self.outcomes(journal, seconds=10), ["killed-10", None, None, None])
+        self.assertEqual(self.outcomes(journal, seconds=9), [None] * 4)
 
     def test_what_comes_later_holds(self):
         journal = Journal(self.path, True)
@@ -56,6 +62,15 @@ class JournalTest(unittest.TestCase):
         journal.add(self.entry("d", "unreached", ""))
         self.assertEqual(self.outcomes(Journal(self.path, True)),
                          ["killed-10", "survived", None, "unreached"])
+
+
+class PartsTest(unittest.TestCase):
+    SOURCES = {name: name for name in ("a.cc", "json/b.cc", "valkey/c.cc",
+                                       "valkey/socket_network.cc")}
+
+    def test_no_source_is_in_two_parts(self):
+        self.assertEqual(list(sources_of("core", self.SOURCES)), ["a.cc", "json/b.cc"])
+        self.assertEqual(list(sources_of("client", self.SOURCES)), ["valkey/c.cc"])
 
 
 if __name__ == "__main__":
