@@ -32,7 +32,8 @@ def _measure(children, tree, target, seconds):
     tree.build_original(REACH, [target.name])
     profile = tree.directory / f"{target.name}.profraw"
     profile.unlink(missing_ok=True)
-    run = tree.fuzzing(REACH).run(target, 1, seconds, {"LLVM_PROFILE_FILE": str(profile)})
+    run = tree.fuzzing(REACH).run_to_its_end(
+        target, 1, seconds, {"LLVM_PROFILE_FILE": str(profile)})
     if run.killed or not profile.exists():
         raise TreeError(f"{target.name} fails on the unchanged sources: {run.how} {run.note}")
     prefix = str(tree.source / "core" / "ffgrant") + "/"
@@ -40,8 +41,11 @@ def _measure(children, tree, target, seconds):
     names = {entry["filename"]: entry["filename"][len(prefix):]
              for data in document["data"] for entry in data["files"]
              if entry["filename"].startswith(prefix)}
-    return {name: {line: count > 0 for line, count in file.lines.items()}
-            for name, file in coverage_data.read_export(document, names).items()}
+    reached = {name: {line: count > 0 for line, count in file.lines.items()}
+               for name, file in coverage_data.read_export(document, names).items()}
+    if not any(any(lines.values()) for lines in reached.values()):
+        raise TreeError(f"{target.name} executes nothing of core")
+    return reached
 
 
 def load_or_measure(children, tree, targets, seconds, states, say):

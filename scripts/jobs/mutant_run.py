@@ -211,8 +211,16 @@ class Fuzzing:
         self._scratch = scratch
         self._wrapper = wrapper
 
-    def run(self, target, seed, seconds, environment=None):
-        """Fuzzes for so many seconds of CPU."""
+    def run(self, target, seed, seconds):
+        """Fuzzes for so many seconds of CPU; who has used them is interrupted."""
+        return self._run(target, seed, seconds, _SLOWEST * seconds)
+
+    def run_to_its_end(self, target, seed, seconds, environment):
+        """Fuzzes for so many seconds of the clock; it ends by itself, so that what the program does
+        at its end, as writing a profile, is done."""
+        return self._run(target, seed, _SLOWEST * seconds, seconds, environment)
+
+    def _run(self, target, seed, cpu_seconds, clock_seconds, environment=None):
         corpus = self._scratch / "corpus"
         shutil.rmtree(self._scratch, ignore_errors=True)
         corpus.mkdir(parents=True)
@@ -221,11 +229,11 @@ class Fuzzing:
                    **(environment or {}))
         status, elapsed, cpu = self._children.run(
             [*self._wrapper, str(self._binaries / target.name), *target.flags,
-             f"-seed={seed}", f"-max_total_time={_SLOWEST * seconds}",
+             f"-seed={seed}", f"-max_total_time={clock_seconds}",
              f"-timeout={_UNIT_TIMEOUT}", "-rss_limit_mb=2048", "-print_final_stats=1",
              f"-artifact_prefix={self._scratch}/", str(corpus)],
-            cwd=self._scratch, output=log, timeout=_SLOWEST * seconds + _GRACE, env=env,
-            cpu_limit=seconds)
+            cwd=self._scratch, output=log, timeout=clock_seconds + _GRACE, env=env,
+            cpu_limit=cpu_seconds)
         output = log.read_text(encoding="utf-8", errors="replace")
         how, note = judge_output(status, output)
         return Run(target.name, seed, bool(how), how, round(elapsed, 3), round(cpu, 3),
