@@ -142,6 +142,15 @@ class Granting(OnEachEngine):
             self.ok(f.issue(self.e, ttl=ttl), self.e.id)
             self.assertEqual(f.state(self.client), before)
 
+    def test_more_ttls_than_the_library_remembers(self):
+        for ttl in range(1, 1102):
+            self.rejects(f.issue(self.e, ttl=str(ttl)), "execution_not_found")
+        self.ok(f.create(self.e))
+        for ttl in ("1.5", "x"):
+            self.assertEqual(f.run(self.client, f.issue(self.e, ttl=ttl))[1], "invalid_input")
+        self.ok(f.issue(self.e, ttl="1101"))
+        self.assertAlmostEqual(int(self.client.pttl(self.e.exec("claim_grant"))), 1101, delta=1000)
+
     def test_who_can_be_granted(self):
         self.rejects(f.issue(self.e), "execution_not_found")
         self.ok(f.create(self.e))

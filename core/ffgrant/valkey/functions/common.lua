@@ -59,13 +59,19 @@ end
 
 -- A count of milliseconds. A fraction would fail where an expiry is set, after
 -- the first writes (contract 9.6); infinity and what is no number are no whole
--- numbers either.
+-- numbers either. TTLs are few, and found again in less time than read again.
+local KNOWN_AT_MOST = 1000
+local known, known_count = {}, 0
 local function milliseconds_of(text, name)
+  local found = known[text]
+  if found then return found end
   local number, rejection = number_of(text, name)
   if rejection then return nil, rejection end
   if number % 1 ~= 0 or number > MAX_TTL_MS or number < -MAX_TTL_MS then
     return nil, invalid(name .. ' must be a whole number up to 50000000000000, got: ' .. text)
   end
+  if known_count == KNOWN_AT_MOST then known, known_count = {}, 0 end
+  known[text], known_count = number, known_count + 1
   return number
 end
 
