@@ -4,6 +4,7 @@
 import argparse
 import datetime
 import math
+import os
 import shlex
 import statistics
 from pathlib import Path
@@ -129,5 +130,5 @@ def main(argv):
         machine = perf_machine.identity(live.contexts[suite], compiler, flags)
         path = perf_history.append(perf_history.Point(date, revision, suite, command, machine,
                                                       entries), arguments.history)
-        terminal.line(f"{len(entries):3} benchmarks at {revision}: {path}")
+        terminal.line(f"{len(entries):3} benchmarks at {revision}: {os.path.relpath(path)}")
     return perf.CLEAN
