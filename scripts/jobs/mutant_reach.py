@@ -92,7 +92,8 @@ class Reach:
         know the place best; MOST of them at most, which can only make the grade worse.
 
         A target fits if it executes the mutant's line or, of a line that is no code (or may be
-        evaluated by the compiler), something in the same file; of a file without any code, each.
+        evaluated by the compiler), something in the same file; where nothing is executed there,
+        if it has the file's code; of a file without any code, each.
         """
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
         names = [name for name, lines in here.items()
@@ -103,7 +104,8 @@ class Reach:
             # The head of a template or function may take several lines.
             if known and not _is_evaluated_early(" ".join(head[:3])):
                 return []
-            names = [name for name, lines in here.items() if any(lines.values())]
-            if not names and not any(here.values()):
+            names = ([name for name, lines in here.items() if any(lines.values())]
+                     or [name for name, lines in here.items() if lines])
+            if not names:
                 names = list(here)
         return sorted(names, key=lambda name: (self._total[name], name))[:MOST]

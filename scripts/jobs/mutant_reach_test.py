@@ -40,6 +40,10 @@ class FittingTest(unittest.TestCase):
     def test_so_does_what_may_be_evaluated_while_compiling(self):
         self.assertEqual(self.fitting(3, {"a": {"a.cc": {3: False, 6: True}}}), ["a"])
 
+    def test_where_all_is_evaluated_while_compiling_it_concerns_who_has_the_file(self):
+        self.assertEqual(self.fitting(3, {"a": {"a.cc": {3: False}}, "b": {"b.cc": {1: True}}}),
+                         ["a"])
+
     def test_a_file_without_code_concerns_all(self):
         self.assertEqual(self.fitting(1, {"a": {}, "b": {"b.cc": {1: True}}}), ["a", "b"])
 

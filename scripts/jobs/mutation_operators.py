@@ -310,13 +310,24 @@ OPERATORS = {
 }
 
 
+_NEVER_LEFT = re.compile(r"//\s*Never reached:[^\n]*\n(?:\s*//[^\n]*\n)*\s*(?:return|break)\b")
+
+
+def _never_reached(source):
+    """Lines of a return or break that a comment (jobs.coverage_notes) says nothing gets to: that it
+    is true is scripts/coverage's affair. Of a function the comment may mean that only the compiler
+    runs it."""
+    return {source.text.count("\n", 0, match.end()) + 1
+            for match in _NEVER_LEFT.finditer(source.text)}
+
+
 def all_edits(source):
     """(operator, Edit) of all edits outside of what must stay; none changes a text as another
     operator before it does."""
-    seen = set()
+    seen, never_reached = set(), _never_reached(source)
     for name, operator in OPERATORS.items():
         for edit in sorted(operator(source), key=lambda e: (e.begin, e.end)):
-            if source.is_skipped(edit.begin):
+            if source.is_skipped(edit.begin) or source.line_of(edit.begin) in never_reached:
                 continue
             key = (edit.begin, edit.end, edit.text)
             if edit.text != source.slice(edit.begin, edit.end) and key not in seen:

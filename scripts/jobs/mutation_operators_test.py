@@ -109,6 +109,14 @@ class OperatorTest(unittest.TestCase):
                      "[[gnu::aligned(8)]]"):
             self.assertEqual(list(mutation_operators.all_edits(Source(text))), [])
 
+    def test_nothing_that_a_comment_says_is_never_left_by(self):
+        never = "// Never reached: every enumerator\n  // has a case.\n"
+        self.check("returned-truth", f"if (a) return true; {never} return false;",
+                   f"if (a) return false; {' '.join(never.split())} return false;")
+        self.check("returned-truth", "// Never reached: at compile time.\nint b = G([] {\n"
+                   "return true; });", "// Never reached: at compile time. int b = G([] { return "
+                   "false; });")
+
     def test_every_edit_changes_the_text_and_no_two_are_the_same(self):
         source = Source(body("if (!a) return false; b = true; c(d, 1); e = f.size() + 2;"))
         texts = [mutation_operators.apply(source, edit)

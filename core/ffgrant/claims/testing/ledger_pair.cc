@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ffgrant/claims/testing/describe.h"
+#include "ffgrant/testing/naive_execution_id.h"
 
 namespace ffgrant::testing {
 namespace {
@@ -29,6 +30,14 @@ CapabilitySet Offered(std::string_view csv) {
   CapabilitySet set;
   static_cast<void>(set.AssignOfferedCsv(csv));
   return set;
+}
+
+// Whether what a view says of itself is what its text, a canonical id, says.
+bool SameId(const ExecutionIdView& view, std::string_view id) {
+  const NaiveExecutionId expected = NaiveParseExecutionId(id, ParseMode::kStrict);
+  return expected.error == ExecutionIdError::kNone && view.text() == id &&
+         view.partition() == Partition{PartitionFamily::kExecution, expected.index} &&
+         view.uuid() == expected.uuid && view.is_canonical();
 }
 
 // The first word: what coverage is counted by.
@@ -357,7 +366,8 @@ void LedgerPair::Schedule(const ClaimForWorkerArgs& args) {
     const std::int64_t expires_at = std::max<std::int64_t>(model.expires_at.value, 0);
     if (!model || grant.expires_at_ms != static_cast<std::uint64_t>(expires_at) ||
         grant.partition_key != partition_key ||
-        grant.grant_key != "ff:exec:" + partition_key + ":" + id + ":claim_grant") {
+        grant.grant_key != "ff:exec:" + partition_key + ":" + id + ":claim_grant" ||
+        !SameId(grant.execution_id, id)) {
       Problem("claim_for_worker: the grant of " + id + " is wrong");
     }
     observer_.GrantIssued(id, args.worker.worker_id.text, args.grant_ttl_ms, clock_.Now().value,
