@@ -19,6 +19,7 @@ FAST_SECONDS = 10
 _UNIT_TIMEOUT = 5  # seconds an input; an execution takes microseconds
 _GRACE = 30  # seconds that a fuzzer may take to end
 _SLOWEST = 10  # seconds of the clock that one of CPU may take on a busy machine
+_TO_END = 10  # seconds that one that was interrupted may take to end
 _TICK = 0.1  # seconds between two looks at what a child has used
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -37,7 +38,9 @@ class Children:
 
     def run(self, command, cwd, output, timeout=None, env=None, cpu_limit=None):
         """Runs a command, what it prints going to a file. Returns (exit status, or None if it had
-        to be ended; seconds; seconds of CPU). One that has used cpu_limit is interrupted."""
+        to be ended; seconds; seconds of CPU). One that has used cpu_limit is interrupted, and ended
+        if that doesn't end it: a handler that the signal calls amid an allocation may wait for
+        ever for that to be done. Its status is libfuzzer.INTERRUPTED then too."""
         start = time.monotonic()
         with output.open("wb") as stream:
             with self._lock:
@@ -47,9 +50,10 @@ class Children:
                     command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream,
                     stderr=subprocess.STDOUT, start_new_session=True)
                 self._running.add(process.pid)
-            ended = threading.Event()
+            ended, interrupted = threading.Event(), threading.Event()
             watcher = threading.Thread(
-                target=self._watch, args=(process.pid, ended, timeout, cpu_limit), daemon=True)
+                target=self._watch, daemon=True,
+                args=(process.pid, ended, timeout, cpu_limit, interrupted))
             if timeout or cpu_limit:
                 watcher.start()
             try:
@@ -63,6 +67,8 @@ class Children:
             raise Stopped
         seconds = time.monotonic() - start
         code = os.waitstatus_to_exitcode(status)
+        if interrupted.is_set() and code == -signal.SIGKILL:
+            code = libfuzzer.INTERRUPTED
         late = timeout is not None and seconds >= timeout and code == -signal.SIGKILL
         return None if late else code, seconds, usage.ru_utime + usage.ru_stime
 
@@ -71,16 +77,19 @@ class Children:
         if self._stopped.wait(seconds):
             raise Stopped
 
-    def _watch(self, pid, ended, timeout, cpu_limit):
-        """Ends a child after `timeout`, and asks it to end, once, when it has used its CPU."""
+    def _watch(self, pid, ended, timeout, cpu_limit, interrupted):
+        """Ends a child after `timeout`, and asks it to end when it has used its CPU."""
         start = time.monotonic()
         while not ended.wait(_TICK):
             if timeout and time.monotonic() - start >= timeout:
                 self._signal(pid, signal.SIGKILL)
                 return
             if cpu_limit and _cpu_seconds(pid) >= cpu_limit:
+                interrupted.set()
                 self._signal(pid, signal.SIGINT)
-                cpu_limit = None
+                if not ended.wait(_TO_END):
+                    self._signal(pid, signal.SIGKILL)
+                return
 
     def _signal(self, pid, number):
         with self._lock:

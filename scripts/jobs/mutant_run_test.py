@@ -6,6 +6,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs import mutant_run
 from jobs.mutant_run import Run, Target
@@ -149,6 +150,16 @@ class ChildrenTest(unittest.TestCase):
                 [sys.executable, "-c", endless], name, log, timeout=60, cpu_limit=0.5)
             self.assertEqual(status, 72)
             self.assertGreater(cpu, 0.4)
+
+    def test_what_an_interrupt_does_not_end_is_ended_and_no_finding(self):
+        endless = ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+                   "while True: pass")
+        with tempfile.TemporaryDirectory() as name, \
+                mock.patch.object(mutant_run, "_TO_END", 0.2):
+            status, _, _ = mutant_run.Children().run(
+                [sys.executable, "-c", endless], name, Path(name) / "log", timeout=60,
+                cpu_limit=0.3)
+            self.assertEqual(mutant_run.judge_output(status, ""), ("", ""))
 
     def test_what_waits_uses_none(self):
         with tempfile.TemporaryDirectory() as name:
