@@ -189,7 +189,8 @@ class Job:
             result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
                       "states": {name: self.states[name]}, "settings": self.settings,
                       "seconds": self.arguments.seconds}
-            self.journal.add(result)
+            if not any(run.killed for run in runs):  # else it is to be seen again
+                self.journal.add(result)
         return result
 
     def control_seconds(self, seed):
