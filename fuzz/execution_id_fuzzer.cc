@@ -64,7 +64,7 @@ std::string Shown(const ExecutionIdResult& r) {
 }
 
 bool SameView(std::string_view a, std::string_view b) {
-  return a == b && (a.empty() || a.data() == b.data());
+  return a.size() == b.size() && (a.empty() || a.data() == b.data());
 }
 
 // Where the views point is compared too.

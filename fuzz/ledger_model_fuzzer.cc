@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger and the model side by side (contract 7): each record of
-// 16 bytes is one operation, on an execution, with arguments, chosen by its
-// bytes. After each one answers, details and stored state must be the same and
+// The embedded ledger and the model side by side (contract 7): a byte says how
+// much room the ledger has for names; then each record of 16 bytes is one
+// operation, on an execution, with arguments, chosen by its bytes. After each one answers, details and stored state must be the same and
 // the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves on
 // step by step, all is maintained, and everything is compared again.
 //
+//   | room |
 //   | alias? | execution | operation | arguments ... |
 //
 // The bytes of a record end with it, so that an operation that is inserted or
@@ -31,6 +32,7 @@
 namespace ffgrant::fuzz {
 namespace {
 
+constexpr std::size_t kHeader = 1;
 constexpr std::size_t kWidth = 16;
 constexpr std::size_t kMaxRecords = 64;
 
@@ -38,6 +40,13 @@ constexpr std::size_t kMaxRecords = 64;
 constexpr std::size_t kAliasAt = 0;
 constexpr std::size_t kExecutionAt = 1;
 constexpr std::size_t kOperationAt = 2;
+
+// Ample, or so little that it runs out.
+testing::LedgerPair::Room RoomOf(std::uint8_t header) {
+  if (header % 2 == 0) return {};
+  const std::size_t names = 1 + header / 2 % 8;
+  return {names, header >= 0x80 ? 6 * names : 4096};
+}
 
 class RecordStream {
  public:
@@ -60,6 +69,10 @@ constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveCl
                                      18,         20,         22,         31,         32, 32};
 // As an argument: nothing unusual, the right fence, all capabilities.
 constexpr std::uint8_t kUsual = 11;
+
+void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
+  header[0] = random.OneIn(2) ? 0 : static_cast<std::uint8_t>(random.Next());
+}
 
 // To where something of the execution ends: before, at and behind it.
 void PointClock(Random& random, std::span<std::uint8_t> record) {
@@ -129,8 +142,8 @@ std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   return std::size(row);
 }
 
-constexpr RecordFormat kFormat = {0,           kWidth, kMaxRecords, nullptr, GenerateRecord,
-                                  GenerateRow, nullptr};
+constexpr RecordFormat kFormat = {kHeader,        kWidth,      kMaxRecords,   GenerateHeader,
+                                  GenerateRecord, GenerateRow, GenerateHeader};
 
 }  // namespace
 }  // namespace ffgrant::fuzz
@@ -139,9 +152,12 @@ using namespace ffgrant::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (size == 0) return 0;
   RecordStream stream;
-  ffgrant::testing::LedgerPair pair([&stream](std::uint32_t bound) { return stream.Below(bound); });
-  std::span<const std::uint8_t> left(data, std::min(size, kWidth * kMaxRecords));
+  ffgrant::testing::LedgerPair pair([&stream](std::uint32_t bound) { return stream.Below(bound); },
+                                    RoomOf(data[0]));
+  std::span<const std::uint8_t> left(data + kHeader,
+                                     std::min(size - kHeader, kWidth * kMaxRecords));
   while (!left.empty()) {
     const std::span<const std::uint8_t> record = left.first(std::min(kWidth, left.size()));
     left = left.subspan(record.size());

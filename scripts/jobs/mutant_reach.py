@@ -28,7 +28,8 @@ def _export(children, tree, binary, profile):
 
 
 def _measure(children, tree, target, seconds):
-    """file -> line -> whether a target executes it."""
+    """file -> line -> whether a target executes it, for the files whose code it holds; those that
+    it merely includes have no lines."""
     tree.build_original(REACH, [target.name])
     profile = tree.directory / f"{target.name}.profraw"
     profile.unlink(missing_ok=True)
@@ -45,6 +46,9 @@ def _measure(children, tree, target, seconds):
                for name, file in coverage_data.read_export(document, names).items()}
     if not any(any(lines.values()) for lines in reached.values()):
         raise TreeError(f"{target.name} executes nothing of core")
+    for path in tree.read_by(REACH, target.name):
+        if path.startswith(prefix):
+            reached.setdefault(path[len(prefix):], {})
     return reached
 
 
@@ -57,7 +61,7 @@ def load_or_measure(children, tree, targets, seconds, states, say):
         kept = {}
     reached = {}
     for target in targets:
-        state = f"{states[target.name]} {seconds}"
+        state = f"{states[target.name]} {seconds} files"
         entry = kept.get(target.name, {})
         if entry.get("state") != state:
             say(f"reach: {target.name}, {seconds} s")
@@ -93,7 +97,7 @@ class Reach:
 
         A target fits if it executes the mutant's line or, of a line that is no code (or may be
         evaluated by the compiler), something in the same file; where nothing is executed there,
-        if it has the file's code; of a file without any code, each.
+        if it has the file's code; of a file without any code, if it includes it.
         """
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
         names = [name for name, lines in here.items()
@@ -107,5 +111,6 @@ class Reach:
             names = ([name for name, lines in here.items() if any(lines.values())]
                      or [name for name, lines in here.items() if lines])
             if not names:
-                names = list(here)
+                names = ([name for name, files in self._reached.items() if mutant.file in files]
+                         or list(here))
         return sorted(names, key=lambda name: (self._total[name], name))[:MOST]

@@ -44,7 +44,10 @@ class FittingTest(unittest.TestCase):
         self.assertEqual(self.fitting(3, {"a": {"a.cc": {3: False}}, "b": {"b.cc": {1: True}}}),
                          ["a"])
 
-    def test_a_file_without_code_concerns_all(self):
+    def test_a_file_without_code_concerns_who_includes_it(self):
+        self.assertEqual(self.fitting(1, {"a": {"a.cc": {}}, "b": {"b.cc": {1: True}}}), ["a"])
+
+    def test_a_file_that_nobody_has_concerns_all(self):
         self.assertEqual(self.fitting(1, {"a": {}, "b": {"b.cc": {1: True}}}), ["a", "b"])
 
     def test_not_too_many(self):

@@ -131,6 +131,11 @@ class Tree:
             targets[name] = digest.hexdigest()[:16]
         return targets
 
+    def read_by(self, kind, target):
+        """What the compiler read for a fuzz target's own objects, its libraries left out."""
+        return {path for name, paths in self._headers(kind).items()
+                if name.startswith(f"fuzz/CMakeFiles/{target}.dir/") for path in paths}
+
     def _headers(self, kind):
         """object -> what its compiler read"""
         found, current = {}, None

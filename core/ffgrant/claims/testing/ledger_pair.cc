@@ -14,13 +14,16 @@ namespace {
 
 constexpr std::int64_t kStart = 1'700'000'000'000;
 constexpr std::uint16_t kPartitions = 3;
+// Having looked for room in vain, the ledger doesn't look again for so long,
+// unless something was let go of.
+constexpr std::int64_t kPauseMs = 100;
 
-MemoryLedgerOptions Options(const Clock& clock) {
+MemoryLedgerOptions Options(const Clock& clock, const LedgerPair::Room& room) {
   MemoryLedgerOptions options;
   options.max_executions = 16;
   options.max_lanes = 4;
-  options.max_names = 20;  // 19 can be in use at once
-  options.max_name_bytes = 4096;
+  options.max_names = room.max_names;
+  options.max_name_bytes = room.max_name_bytes;
   options.partitions.num_flow_partitions = kPartitions;
   options.clock = &clock;
   return options;
@@ -45,11 +48,12 @@ std::string FirstWord(const std::string& text) { return text.substr(0, text.find
 
 }  // namespace
 
-LedgerPair::LedgerPair(Choose choose)
+LedgerPair::LedgerPair(Choose choose, Room room)
     : choose_(std::move(choose)),
+      room_(room),
       clock_(TimestampMs{kStart}),
-      memory_(Options(clock_)),
-      model_(clock_, Options(clock_).partitions) {
+      memory_(Options(clock_, room)),
+      model_(clock_, Options(clock_, room).partitions) {
   // Two of them in one partition and lane; the uuids' order is not that of
   // their making.
   executions_ = {{"{fp:1}:22222222-2222-4222-8222-222222222222", "main"},
@@ -109,11 +113,131 @@ void LedgerPair::CompareEverything() {
   }
 }
 
+// ---- room for names ----------------------------------------------------------
+
+LedgerPair::Names LedgerPair::NamesInUse() {
+  Names names;
+  for (const Execution& execution : executions_) {
+    const std::optional<ExecutionNames> held = model_.InspectNames(execution.View());
+    if (!held.has_value()) {
+      continue;
+    }
+    names.insert({held->required_capabilities, ""});
+    names.insert({held->grant_worker_id, held->grant_worker_instance_id});
+    names.insert({held->capability_hash, ""});
+    names.insert({held->route_snapshot_json, ""});
+    names.insert({held->admission_summary, ""});
+    names.insert({held->current_worker_id, held->current_worker_instance_id});
+    for (const std::string& lane : {held->grant_lane_id, held->current_lane}) {
+      if (lane != execution.lane) {
+        names.insert({lane, ""});
+      }
+    }
+  }
+  names.erase({"", ""});  // takes no place
+  return names;
+}
+
+bool LedgerPair::Fits(const Names& names) const {
+  std::size_t bytes = 0;
+  for (const auto& [first, second] : names) {
+    bytes += first.size() + second.size();
+  }
+  return names.size() <= room_.max_names && bytes <= room_.max_name_bytes;
+}
+
+LedgerPair::Names LedgerPair::NamesOf(const IssueGrantArgs& args, LaneIdView own_lane) const {
+  Names names;
+  if (args.grant_ttl_ms <= 0) {
+    return names;  // such a grant never exists
+  }
+  names.insert({std::string(args.worker.worker_id.text),
+                std::string(args.worker.worker_instance_id.text)});
+  if (args.lane.text() != own_lane.text()) {
+    names.insert({std::string(args.lane.text()), ""});
+  }
+  for (const std::string_view text :
+       {args.capability_hash, args.route_snapshot_json, args.admission_summary}) {
+    names.insert({std::string(text), ""});
+  }
+  names.erase({"", ""});
+  return names;
+}
+
+LedgerPair::Names LedgerPair::NamesOf(const WorkerIdentity& worker, const ExecutionIdView& id,
+                                      LaneIdView lane, LaneIdView own_lane) {
+  Names names;
+  const std::optional<ExecutionNames> held = model_.InspectNames(id);
+  // The instance that was granted goes by the grant's name.
+  if (!held.has_value() || held->grant_worker_instance_id != worker.worker_instance_id.text) {
+    names.insert({std::string(worker.worker_id.text), std::string(worker.worker_instance_id.text)});
+  }
+  if (lane.text() != own_lane.text()) {
+    names.insert({std::string(lane.text()), ""});
+  }
+  names.erase({"", ""});
+  return names;
+}
+
+template <class Call>
+bool LedgerPair::IsFull(std::string_view operation, ClaimError error, const Names& needed,
+                        Call call) {
+  if (error != ClaimError::kLedgerFull) {
+    return false;
+  }
+  const Names in_use = NamesInUse();
+  Names all = in_use;
+  all.insert(needed.begin(), needed.end());
+  const bool in_vain =
+      full_at_.has_value() && clock_.Now().value - *full_at_ < kPauseMs && !released_;
+  if (all == in_use || (Fits(all) && !in_vain)) {
+    Problem(std::string(operation) + ": full, with " + std::to_string(in_use.size()) + " of " +
+            std::to_string(room_.max_names) + " names in use");
+  }
+  ModelLedger with_room = model_;
+  if (const ClaimError otherwise = call(with_room); otherwise != ClaimError::kNone) {
+    Problem(std::string(operation) + ": full, where it must be refused with " +
+            std::string(ErrorName(otherwise)));
+  }
+  for (std::size_t i = 0; i < memory_details_.size(); ++i) {
+    if (memory_details_[i] != "names") {
+      Problem(std::string(operation) + ": full of " + std::string(memory_details_[i]));
+    }
+  }
+  memory_details_.clear();
+  full_at_ = clock_.Now().value;
+  released_ = false;
+  See(operation, ErrorName(error));
+  return true;
+}
+
 // ---- calls -------------------------------------------------------------------
 
 bool LedgerPair::Step() {
   const Target target = ChooseTarget();
   state_before_ = StateName(model_.Inspect(target.id), clock_.Now());
+  const TimestampMs before = clock_.Now();
+  const Names had = NamesInUse();
+  TakeStep(target);
+  const Names has = NamesInUse();
+  if (!Fits(has)) {
+    Problem("the ledger keeps more names than it has room for");
+  }
+  // What time alone lets go of, the ledger finds out when it looks for room.
+  if (clock_.Now() == before && !std::includes(has.begin(), has.end(), had.begin(), had.end())) {
+    released_ = true;
+  }
+  CompareState(target.id);
+  if (OneIn(16)) {
+    CompareEverything();
+  }
+  if (!observer_.problem().empty()) {
+    Problem("invariant: " + observer_.problem());
+  }
+  return problem_.empty();
+}
+
+void LedgerPair::TakeStep(const Target& target) {
   switch (choose_(34)) {
     case 0:
     case 1:
@@ -184,14 +308,6 @@ bool LedgerPair::Step() {
       MoveClock();
       break;
   }
-  CompareState(target.id);
-  if (OneIn(16)) {
-    CompareEverything();
-  }
-  if (!observer_.problem().empty()) {
-    Problem("invariant: " + observer_.problem());
-  }
-  return problem_.empty();
 }
 
 void LedgerPair::MoveClock() {
@@ -256,6 +372,11 @@ void LedgerPair::Create(const Target& target) {
     args.max_reclaim_count = choose_(3);
   }
   const CreateOutcome memory = memory_.CreateExecution(args, &memory_details_);
+  const Names needed = {{std::string(args.required == nullptr ? "" : args.required->csv()), ""}};
+  if (IsFull(operation, memory.error, needed,
+             [&](ModelLedger& model) { return model.CreateExecution(args).error; })) {
+    return;
+  }
   const CreateOutcome model = model_.CreateExecution(args, &model_details_);
   Same(operation, memory, model);
 }
@@ -275,23 +396,34 @@ void LedgerPair::Issue(const Target& target, bool reclaim) {
   args.capability_hash = hash;
   args.route_snapshot_json = route;
   args.admission_summary = admission;
+  const char* const operation = reclaim ? "issue_reclaim" : "issue";
+  const bool batch = !reclaim && OneIn(4);
   IssueOutcome memory;
-  IssueOutcome model;
   if (reclaim) {
     memory = memory_.IssueReclaimGrant(args, &memory_details_);
-    model = model_.IssueReclaimGrant(args, &model_details_);
-  } else if (OneIn(4)) {
+  } else if (batch) {
     memory_.IssueClaimGrants({&args, 1}, {&memory, 1});
-    model_.IssueClaimGrants({&args, 1}, {&model, 1});
   } else {
     memory = memory_.IssueClaimGrant(args, &memory_details_);
+  }
+  if (IsFull(operation, memory.error, NamesOf(args, target.lane), [&](ModelLedger& model) {
+        return (reclaim ? model.IssueReclaimGrant(args) : model.IssueClaimGrant(args)).error;
+      })) {
+    return;
+  }
+  IssueOutcome model;
+  if (reclaim) {
+    model = model_.IssueReclaimGrant(args, &model_details_);
+  } else if (batch) {
+    model_.IssueClaimGrants({&args, 1}, {&model, 1});
+  } else {
     model = model_.IssueClaimGrant(args, &model_details_);
   }
   if (memory) {
     observer_.GrantIssued(target.id.text(), args.worker.worker_id.text, args.grant_ttl_ms,
                           clock_.Now().value, memory.expires_at);
   }
-  Same(reclaim ? "issue_reclaim" : "issue", memory, model);
+  Same(operation, memory, model);
 }
 
 // Grants that run out at once, with new texts each time, so that the ledger has
@@ -312,6 +444,10 @@ void LedgerPair::Churn(const Target& target) {
     args.route_snapshot_json = texts[1];
     args.admission_summary = texts[2];
     const IssueOutcome memory = memory_.IssueClaimGrant(args, &memory_details_);
+    if (IsFull("issue", memory.error, NamesOf(args, target.lane),
+               [&](ModelLedger& model) { return model.IssueClaimGrant(args).error; })) {
+      continue;
+    }
     const IssueOutcome model = model_.IssueClaimGrant(args, &model_details_);
     if (memory) {
       observer_.GrantIssued(target.id.text(), args.worker.worker_id.text, args.grant_ttl_ms,
@@ -337,6 +473,16 @@ void LedgerPair::ClaimForWorker() {
 void LedgerPair::Schedule(const ClaimForWorkerArgs& args) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   const ClaimForWorkerOutcome memory = memory_.ClaimForWorker(args);
+  Names needed;
+  if (args.grant_ttl_ms > 0) {
+    needed.insert({std::string(args.worker.worker_id.text),
+                   std::string(args.worker.worker_instance_id.text)});
+    needed.erase({"", ""});
+  }
+  if (IsFull("claim_for_worker", memory.error, needed,
+             [&](ModelLedger& model) { return model.ClaimForWorker(args).error; })) {
+    return;
+  }
   See("claim_for_worker", ErrorName(memory.error));
   if (args.grant_ttl_ms > kMaxTtlMs || args.grant_ttl_ms < -kMaxTtlMs) {
     if (memory.error != ClaimError::kInvalidInput) {
@@ -412,13 +558,21 @@ void LedgerPair::Claim(const Target& target) {
                           {NextUuid()},
                           ChooseTtl(),
                           {NextUuid()}};
+  const bool batch = OneIn(4);
   ClaimOutcome memory;
-  ClaimOutcome model;
-  if (OneIn(4)) {
+  if (batch) {
     memory_.Claims({&args, 1}, {&memory, 1});
-    model_.Claims({&args, 1}, {&model, 1});
   } else {
     memory = memory_.Claim(args, &memory_details_);
+  }
+  if (IsFull("claim", memory.error, NamesOf(args.worker, target.id, args.lane, target.lane),
+             [&](ModelLedger& model) { return model.Claim(args).error; })) {
+    return;
+  }
+  ClaimOutcome model;
+  if (batch) {
+    model_.Claims({&args, 1}, {&model, 1});
+  } else {
     model = model_.Claim(args, &model_details_);
   }
   NoteLease(target, args.worker, args.lease_ttl_ms, memory);
@@ -432,6 +586,10 @@ void LedgerPair::ClaimResumed(const Target& target) {
                                  {NextUuid()},
                                  ChooseTtl()};
   const ClaimOutcome memory = memory_.ClaimResumed(args, &memory_details_);
+  if (IsFull("claim_resumed", memory.error, NamesOf(args.worker, target.id, args.lane, target.lane),
+             [&](ModelLedger& model) { return model.ClaimResumed(args).error; })) {
+    return;
+  }
   const ClaimOutcome model = model_.ClaimResumed(args, &model_details_);
   NoteLease(target, args.worker, args.lease_ttl_ms, memory);
   Same("claim_resumed", memory, model);
@@ -449,6 +607,10 @@ void LedgerPair::Reclaim(const Target& target) {
     args.max_reclaim_count = choose_(4);
   }
   const ClaimOutcome memory = memory_.Reclaim(args, &memory_details_);
+  if (IsFull("reclaim", memory.error, NamesOf(args.worker, target.id, args.lane, target.lane),
+             [&](ModelLedger& model) { return model.Reclaim(args).error; })) {
+    return;
+  }
   const ClaimOutcome model = model_.Reclaim(args, &model_details_);
   NoteLease(target, args.worker, args.lease_ttl_ms, memory);
   Same("reclaim", memory, model);

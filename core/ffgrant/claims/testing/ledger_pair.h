@@ -3,16 +3,19 @@
 // The embedded ledger and the model, driven side by side through one history:
 // after every call the outcomes, the details and the stored state must be the
 // same, and the invariants must hold. What is called with what comes from a
-// stream of choices: a random generator's, or a fuzzer's bytes.
+// stream of choices: a random generator's, or a fuzzer's bytes. The model has room
+// without end; whether the ledger may say that it has none is counted here.
 
 #ifndef FFGRANT_CLAIMS_TESTING_LEDGER_PAIR_H_
 #define FFGRANT_CLAIMS_TESTING_LEDGER_PAIR_H_
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ffgrant/claims/clock.h"
@@ -27,7 +30,14 @@ class LedgerPair {
   // Returns a number below `bound`, which is never 0.
   using Choose = std::function<std::uint32_t(std::uint32_t bound)>;
 
-  explicit LedgerPair(Choose choose);
+  // The ledger's room for names.
+  struct Room {
+    std::size_t max_names = 20;  // 19 can be in use at once
+    std::size_t max_name_bytes = 4096;
+  };
+
+  explicit LedgerPair(Choose choose) : LedgerPair(std::move(choose), Room()) {}
+  LedgerPair(Choose choose, Room room);
 
   // One call, chosen, on both. False if they differ or an invariant broke.
   bool Step();
@@ -51,6 +61,10 @@ class LedgerPair {
     LaneIdView lane;
   };
 
+  // What takes a place in the ledger's memory: a text, or two that go together.
+  using Name = std::pair<std::string, std::string>;
+  using Names = std::set<Name>;
+
   Target ChooseTarget();
   WorkerIdentity ChooseWorker(std::string_view id);
   LaneIdView ChooseLane(LaneIdView own);
@@ -60,6 +74,7 @@ class LedgerPair {
   Uuid NextUuid();
   bool OneIn(std::uint32_t n) { return choose_(n) == 0; }
 
+  void TakeStep(const Target& target);
   void MoveClock();
   void Create(const Target& target);
   void Issue(const Target& target, bool reclaim);
@@ -78,6 +93,18 @@ class LedgerPair {
   void Churn(const Target& target);
   void Forget(const Target& target);
 
+  // The names that live grants, leases and requirements refer to.
+  Names NamesInUse();
+  bool Fits(const Names& names) const;
+  Names NamesOf(const IssueGrantArgs& args, LaneIdView own_lane) const;
+  // Those that a claim needs besides the grant's.
+  Names NamesOf(const WorkerIdentity& worker, const ExecutionIdView& id, LaneIdView lane,
+                LaneIdView own_lane);
+  // Whether the ledger says that it is full. It may do so only if names are
+  // missing, and only of a call that would succeed: `call` makes it on a model.
+  template <class Call>
+  bool IsFull(std::string_view operation, ClaimError error, const Names& needed, Call call);
+
   void NoteLease(const Target& target, WorkerIdentity worker, std::int64_t ttl_ms,
                  const ClaimOutcome& outcome);
   void See(std::string_view operation, std::string_view outcome);
@@ -88,6 +115,7 @@ class LedgerPair {
   void Problem(const std::string& text);
 
   Choose choose_;
+  Room room_;
   ManualClock clock_;
   MemoryLedger memory_;
   ModelLedger model_;
@@ -99,6 +127,9 @@ class LedgerPair {
   ErrorDetails model_details_;
   std::uint64_t next_uuid_ = 0;
   std::uint64_t next_text_ = 0;
+  // When the ledger was last full, and whether a call has let go of a name since.
+  std::optional<std::int64_t> full_at_;
+  bool released_ = true;
   std::string state_before_;
   std::string problem_;
   std::set<std::string> seen_;
