@@ -292,38 +292,26 @@ class LedgerRun {
 template <class Run>
 void RunAll(std::string_view input, std::string_view records) {
   Run run(input);
-  for (std::size_t i = 0; i < kMaxRecords && !records.empty(); ++i) {
-    std::array<std::uint8_t, kWidth> record{};
-    const std::size_t size = std::min(kWidth, records.size());
-    std::copy_n(records.begin(), size, record.begin());
-    records.remove_prefix(size);
-    run.Step(record);
-  }
+  ForEachRecord<kWidth>(records, kMaxRecords, [&run](const auto& record) { run.Step(record); });
   run.Finish();
 }
 
 void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
   header[0] = static_cast<std::uint8_t>(random.Below(2));
 }
-void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
-  for (std::uint8_t& byte : record) byte = static_cast<std::uint8_t>(random.Next());
-}
 // An execution's calls in a row with a fault before them.
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   const auto way = static_cast<std::uint8_t>(random.Next());
   const std::uint8_t operations[] = {6, 0, 5, 1, 5, 2, 5, 3};
   for (std::size_t i = 0; i < std::size(operations); ++i) {
-    GenerateRecord(random, records.subspan(i * kWidth, kWidth));
+    AnyBytes(random, records.subspan(i * kWidth, kWidth));
     records[i * kWidth] = operations[i];
     if (operations[i] < 4) records[i * kWidth + 1] = way;
   }
   return std::size(operations);
 }
-void MutateHeader(Random& random, std::span<std::uint8_t> header) {
-  GenerateHeader(random, header);
-}
 constexpr RecordFormat kFormat = {
-    1, kWidth, kMaxRecords, GenerateHeader, GenerateRecord, GenerateRow, MutateHeader};
+    1, kWidth, kMaxRecords, GenerateHeader, AnyBytes, GenerateRow, GenerateHeader};
 
 }  // namespace
 }  // namespace ffgrant::fuzz

@@ -27,6 +27,10 @@
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
 
+#ifdef FFGRANT_HAS_AVX2_PATHS
+#include <cpuid.h>
+#endif
+
 namespace ffgrant::under_test {
 
 [[gnu::noinline]] bool ParsePortably(std::string_view text, std::uint16_t& index,
@@ -119,6 +123,22 @@ std::string NaiveErrorText(const ExecutionIdResult& result) {
   return "?";
 }
 
+#ifdef FFGRANT_HAS_AVX2_PATHS
+// As the processor's manual says it is found out: leaf 7 has AVX2; the system
+// must keep the registers, which XCR0 tells where leaf 1 has OSXSAVE.
+bool ProcessorHasAvx2() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return false;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (b & bit_AVX2) == 0) return false;
+  __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  constexpr unsigned kSseAndAvx = 6;
+  return (a & kSseAndAvx) == kSseAndAvx;
+}
+#endif
+
 // The ways to read a canonical id, of which a machine takes one.
 void CheckCanonicalPaths(std::string_view text, const ExecutionIdResult& strict) {
   const auto check = [&](std::string_view path, bool canonical, std::uint16_t index,
@@ -133,7 +153,9 @@ void CheckCanonicalPaths(std::string_view text, const ExecutionIdResult& strict)
   const bool portable = under_test::ParsePortably(text, index, uuid);
   check("the portable path", portable, index, uuid);
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  if (!internal::HasAvx2()) return;
+  static const bool has_avx2 = ProcessorHasAvx2();
+  if (internal::HasAvx2() != has_avx2) Fail("whether there is AVX2", text);
+  if (!has_avx2) return;
   const bool avx2 = under_test::ParseWithAvx2(text, index, uuid);
   check("the AVX2 path", avx2, index, uuid);
 #endif

@@ -9,11 +9,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "ffgrant/grant.h"
+#include "ffgrant/ids.h"
 #include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/error_body.h"
@@ -84,7 +86,39 @@ void CheckClaimResponse(ValueChoices& values) {
     Fail("maximum size", NaiveJson(view));
 }
 
+// Any number may be cast to an enumeration.
+void CheckNames(ValueChoices& values) {
+  constexpr std::string_view kTypes[] = {"initial", "retry", "reclaim", "replay", "fallback"};
+  const std::uint8_t number = values.choices().OneIn(2) ? values.choices().Byte()
+                                                        : std::uint8_t{std::size(kTypes)};
+  const std::string_view expected = number < std::size(kTypes) ? kTypes[number] : "";
+  const std::string_view name = AttemptTypeName(static_cast<AttemptType>(number));
+  if (name != expected) Fail("name of an attempt type", std::to_string(number), expected, name);
+}
+
+// Values that nobody has set: all zero or empty.
+void CheckUnset() {
+  const ClaimRequestView claim;
+  const ClaimResponseView granted;
+  const ReclaimRequestView reclaim;
+  const ClaimedView claimed;
+  const LeaseFence fence;
+  const ClaimGrantView grant;
+  const ClaimGrant owned;
+  if (claim.grant_ttl_ms != 0 || granted.expires_at_ms != 0 || reclaim.grant_ttl_ms != 0 ||
+      grant.expires_at_ms != 0 || owned.view().expires_at_ms != 0 ||
+      fence.lease_epoch.value != 0 || fence.lease_id.uuid != Uuid() ||
+      claimed.lease_epoch.value != 0 || claimed.attempt_index.value != 0 ||
+      claimed.lease_expires_at.value != 0 || claimed.attempt_type != AttemptType::kInitial ||
+      claimed.handle.backend != HandleBackend::kValkey ||
+      claimed.handle.kind != HandleKind::kFresh || RenewLeaseResult().expires_at.value != 0) {
+    Fail("a value that nobody has set", "");
+  }
+}
+
 void CheckNumbers(ValueChoices& values) {
+  CheckNames(values);
+
   CheckDto(NaiveDto::kPartitionConfig, SomePartitionConfig(values), values, ParsePartitionConfig,
            SerializePartitionConfig);
   const RenewLeaseResult renewed = {{values.I64()}};
@@ -107,6 +141,9 @@ void CheckOwned(const View& view, std::string_view partition_key) {
       Fail("partition of a grant", partition_key);
     }
   }
+  Grant fresh;
+  fresh.assign(view);
+  if (!(fresh == grant)) Fail("owning grant, made empty and assigned", partition_key);
   const Grant same = grant;
   WithoutAllocation(partition_key, [&] {
     grant.assign(view);
@@ -174,6 +211,8 @@ using namespace ffgrant;
 using namespace ffgrant::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const bool unset_checked = (CheckUnset(), true);
+  static_cast<void>(unset_checked);
   Choices choices(data, size);
   ValueChoices values(choices);
   CheckSubject(values);

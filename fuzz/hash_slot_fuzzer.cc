@@ -76,7 +76,8 @@ void CheckKeysOfAnExecution(std::string_view input) {
   const std::uint16_t slot = NaiveCrc16(tag) % kHashSlotCount;
   char out[kMaxExecutionKeySize + 256];
   const auto check = [&](const WriteResult& written) {
-    if (!written) return;  // a spelling may be longer than the room
+    if (written.error != WriteError::kNone) return;  // a spelling may be longer than the room
+    if (!written) Fail("a key was written, but not taken for it", input);
     if (HashSlot({out, written.size}) != slot) Fail("a key in another slot", {out, written.size});
   };
   for (int role = 0; role <= static_cast<int>(ExecutionKey::kAttempts); ++role) {

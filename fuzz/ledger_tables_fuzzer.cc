@@ -356,33 +356,21 @@ class QueuesRun {
 template <class Run>
 void RunAll(std::string_view input) {
   Run run(input, input.size() > 1 ? static_cast<std::uint8_t>(input[1]) : 0);
-  std::string_view records = input.substr(std::min(kHeader, input.size()));
-  for (std::size_t i = 0; i < kMaxRecords && !records.empty(); ++i) {
-    Step step{};
-    const std::size_t size = std::min(kWidth, records.size());
-    std::copy_n(records.begin(), size, step.begin());
-    records.remove_prefix(size);
-    run.Take(step);
-  }
+  ForEachRecord<kWidth>(input.substr(std::min(kHeader, input.size())), kMaxRecords,
+                        [&run](const Step& step) { run.Take(step); });
 }
 
-void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
-  for (std::uint8_t& byte : header) byte = static_cast<std::uint8_t>(random.Next());
-}
-void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
-  GenerateHeader(random, record);
-}
 // Several of one kind, which fill what there is to fill.
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   const auto what = static_cast<std::uint8_t>(random.Next());
   for (std::size_t i = 0; i < RecordFormat::kMaxRow; ++i) {
-    GenerateRecord(random, records.subspan(i * kWidth, kWidth));
+    AnyBytes(random, records.subspan(i * kWidth, kWidth));
     records[i * kWidth] = what;
   }
   return RecordFormat::kMaxRow;
 }
-constexpr RecordFormat kFormat = {kHeader,        kWidth,      kMaxRecords,   GenerateHeader,
-                                  GenerateRecord, GenerateRow, GenerateHeader};
+constexpr RecordFormat kFormat = {kHeader,  kWidth,      kMaxRecords, AnyBytes,
+                                  AnyBytes, GenerateRow, AnyBytes};
 
 }  // namespace
 }  // namespace ffgrant::fuzz

@@ -3,9 +3,11 @@
 // The worker (contract 7.2 worker side, 7.6): grants handed in one after the
 // other, permits given back and moved in any order, the ledger answering as the
 // input says. A plain count of permits and a list of the calls that are due
-// judge it; every error code must keep its name and classes (contract 8).
+// judge it; every error code must keep its name and classes (contract 8). The
+// clocks are read once.
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -13,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/testing/scripted_ledger.h"
 #include "ffgrant/claims/worker.h"
 #include "ffgrant/testing/naive_partition_key.h"
@@ -295,6 +298,28 @@ void CheckDetails(std::string_view input, Choices choices) {
   }
 }
 
+// The clocks of the system, beside the standard library's.
+void CheckClocks() {
+  using std::chrono::milliseconds;
+  const auto now = [] {
+    return std::chrono::floor<milliseconds>(std::chrono::system_clock::now())
+        .time_since_epoch()
+        .count();
+  };
+  const std::int64_t before = now();
+  const std::int64_t read = SystemClock().Now().value;
+  const std::int64_t coarse = CoarseClock().Now().value;
+  const std::int64_t after = now();
+  if (after < before) return;  // somebody sets it
+  if (read < before || read > after) {
+    Fail("the system's clock", "", std::to_string(before), std::to_string(read));
+  }
+  constexpr std::int64_t kLongestTick = 10;
+  if (coarse < before - kLongestTick || coarse > after) {
+    Fail("the coarse clock", "", std::to_string(before), std::to_string(coarse));
+  }
+}
+
 constexpr std::string_view kPieces[] = {"execution_not_found", "grant_already_exists",
                                         "lease_expired", "stale_lease", "unknown_outcome"};
 
@@ -314,6 +339,8 @@ using namespace ffgrant::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
+  static const bool clocks_checked = (CheckClocks(), true);
+  static_cast<void>(clocks_checked);
   Choices choices(input);
   CheckDetails(input, choices);
   {

@@ -51,6 +51,7 @@ View CheckParse(std::string_view what, std::string_view json, const NaiveDocumen
   }
   if (result.error_class() != ErrorClass(result.error)) Fail("error class", json);
   if (result) {
+    if (result.offset != 0 || !result.member.empty()) Fail("a place beside no error", json);
     if (!Holds(expected, view)) Fail(std::string(what) + ": values", json);
   } else if (!(view == untouched)) {
     Fail(std::string(what) + ": touched on failure", json);

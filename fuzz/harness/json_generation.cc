@@ -155,6 +155,25 @@ std::string_view OneOf(Random& random, const std::string_view (&words)[kSize]) {
   return words[random.Below(kSize)];
 }
 
+// With more digits than 64 bits hold, before and behind the point, about as large
+// as a double can be.
+std::string HugeNumber(Random& random) {
+  std::string digits;
+  const std::size_t size = 1 + random.Below(40);
+  const bool at_the_limit = random.OneIn(2);
+  for (std::size_t i = 0; i < size; ++i) {
+    constexpr std::string_view kLimit = "17976931348623157";
+    const bool like_the_limit = at_the_limit && i < kLimit.size();
+    digits += like_the_limit ? kLimit[i] : static_cast<char>('0' + random.Below(10));
+  }
+  if (digits[0] == '0') digits[0] = '1';
+  const std::size_t whole = 1 + random.Below(size);
+  const std::size_t magnitude = 304 + random.Below(8);
+  std::string json = (random.OneIn(4) ? "-" : "") + digits.substr(0, whole);
+  if (whole < size) json += "." + digits.substr(whole);
+  return json + "e" + std::to_string(magnitude - whole + 1);
+}
+
 // What TextBuffer's helpers append.
 template <class Append>
 std::string Appended(Append append) {
@@ -269,7 +288,9 @@ class Generator {
     constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};
     constexpr std::string_view kInFront[] = {"-", "0", "+", "00", "-0"};
     constexpr std::string_view kShort[] = {"00", "01", "09", "-0", "-1", "+1", ".1"};
-    switch (random_.Below(6)) {
+    switch (random_.Below(7)) {
+      case 6:
+        return HugeNumber(random_);
       case 0:
         return digits + Copied(OneOf(random_, kBehind));
       case 1:
@@ -416,6 +437,8 @@ std::string GenerateDocument(Random& random, NaiveDto dto) {
 
 std::string SomeValue(Random& random) {
   switch (random.Below(8)) {
+    case 2:
+      return random.OneIn(2) ? HugeNumber(random) : Copied(OneOf(random, kValues));
     case 0:
       return SomeString(random);
     case 1:

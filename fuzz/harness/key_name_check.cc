@@ -30,6 +30,14 @@ void CheckKey(const std::string& expected, std::size_t max_size, Write write) {
   Observe(expected);
 }
 
+// What a maximum is for: the longest key of its kind.
+void CheckLongest(const std::string& key, std::size_t max_size) {
+  if (key.size() != max_size) {
+    Fail("size of the longest key", key, std::to_string(max_size), std::to_string(key.size()));
+  }
+}
+bool IsLongest(Partition partition) { return NaivePartitionTag(partition).size() == 10; }
+
 // The same, of a key that lives in the slot of its partition.
 template <class Write>
 void CheckRoutedKey(const std::string& expected, Partition partition, std::size_t max_size,
@@ -52,6 +60,9 @@ void CheckExecutionKeys(ValueChoices& values) {
                      return FormatKey(static_cast<ExecutionKey>(i), id, out);
                    });
   }
+  if (id.is_canonical() && IsLongest(id.partition())) {
+    CheckLongest(stem + "lease:current", kMaxExecutionKeySize);
+  }
 }
 
 void CheckAttemptKeys(ValueChoices& values) {
@@ -66,6 +77,9 @@ void CheckAttemptKeys(ValueChoices& values) {
     CheckRoutedKey(keys[i], id.partition(), max_size, [&](std::span<char> out) noexcept {
       return FormatKey(static_cast<AttemptKey>(i), id, attempt, out);
     });
+  }
+  if (id.is_canonical() && IsLongest(id.partition()) && attempt.value >= 1'000'000'000) {
+    CheckLongest(keys[2], kMaxAttemptKeySize);
   }
 }
 
@@ -89,6 +103,9 @@ void CheckLaneKeys(ValueChoices& values) {
   }
   CheckKey("ff:lane:" + std::string(name) + ":config", checked ? kMaxLaneConfigKeySize : kNoLimit,
            [&](std::span<char> out) noexcept { return FormatLaneConfigKey(lane, out); });
+  if (checked && name.size() == kMaxLaneIdSize && IsLongest(partition)) {
+    CheckLongest(stem + "blocked:dependencies", kMaxLaneKeySize);
+  }
 }
 
 void CheckPartitionKeys(ValueChoices& values) {
@@ -104,6 +121,7 @@ void CheckPartitionKeys(ValueChoices& values) {
                      return FormatKey(static_cast<PartitionIndexKey>(i), partition, out);
                    });
   }
+  if (IsLongest(partition)) CheckLongest(keys[2], kMaxPartitionIndexKeySize);
 }
 
 void CheckNamedKeys(ValueChoices& values) {

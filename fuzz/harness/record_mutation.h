@@ -7,9 +7,12 @@
 #ifndef FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_
 #define FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "harness/engine.h"
 #include "harness/random.h"
@@ -38,6 +41,23 @@ std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::s
 std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::uint8_t> a,
                              std::span<const std::uint8_t> b, std::uint8_t* out,
                              std::size_t max_out_size, unsigned int seed);
+
+// A header or record that any bytes make sense in.
+inline void AnyBytes(Random& random, std::span<std::uint8_t> bytes) {
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random.Next());
+}
+
+// Calls `take` with one record after the other; the last is filled up with zeros.
+template <std::size_t kWidth, class Take>
+void ForEachRecord(std::string_view records, std::size_t max_records, Take take) {
+  for (std::size_t i = 0; i < max_records && !records.empty(); ++i) {
+    std::array<std::uint8_t, kWidth> record{};
+    const std::size_t size = std::min(kWidth, records.size());
+    std::copy_n(records.begin(), size, record.begin());
+    records.remove_prefix(size);
+    take(record);
+  }
+}
 
 }  // namespace ffgrant::fuzz
 

@@ -35,6 +35,9 @@ void CheckWriteInto(std::size_t room, std::string_view what, std::string_view in
   const std::span<char> out = buffer->LastBytes(room);
   std::fill(out.begin(), out.end(), kUntouched);
   const WriteResult result = WithoutAllocation(input, [&] { return write(out); });
+  if (static_cast<bool>(result) != (result.error == WriteError::kNone)) {
+    Fail(std::string(what) + ": whether it was written", input);
+  }
   const bool fits = room >= expected.size();
   const std::string_view got(out.data(), out.size());
   const std::string_view text = fits ? expected : std::string_view();

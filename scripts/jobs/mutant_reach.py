@@ -97,7 +97,7 @@ class Reach:
 
         A target fits if it executes the mutant's line or, of a line that is no code (or may be
         evaluated by the compiler), something in the same file; where nothing is executed there,
-        if it has the file's code; of a file without any code, if it includes it.
+        if it has the file's code. A file without any code concerns all that include it.
         """
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
         names = [name for name, lines in here.items()
@@ -110,7 +110,8 @@ class Reach:
                 return []
             names = ([name for name, lines in here.items() if any(lines.values())]
                      or [name for name, lines in here.items() if lines])
-            if not names:
-                names = ([name for name, files in self._reached.items() if mutant.file in files]
-                         or list(here))
-        return sorted(names, key=lambda name: (self._total[name], name))[:MOST]
+        by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
+        if not names:
+            return ([name for name in by_size if mutant.file in self._reached[name]]
+                    or by_size[:MOST])
+        return [name for name in by_size if name in names][:MOST]

@@ -234,7 +234,8 @@ class Fuzzing:
         shutil.rmtree(self._scratch, ignore_errors=True)
         corpus.mkdir(parents=True)
         log = self._scratch / "log"
-        env = dict(os.environ, ASAN_OPTIONS="symbolize=0", UBSAN_OPTIONS="symbolize=0",
+        env = dict(os.environ, ASAN_OPTIONS="symbolize=0:malloc_context_size=0",
+                   UBSAN_OPTIONS="symbolize=0",
                    **(environment or {}))
         status, elapsed, cpu = self._children.run(
             [*self._wrapper, str(self._binaries / target.name), *target.flags,

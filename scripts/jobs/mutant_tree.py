@@ -134,7 +134,8 @@ class Tree:
     def read_by(self, kind, target):
         """What the compiler read for a fuzz target's own objects, its libraries left out."""
         return {path for name, paths in self._headers(kind).items()
-                if name.startswith(f"fuzz/CMakeFiles/{target}.dir/") for path in paths}
+                if name.startswith(f"fuzz/CMakeFiles/{target.removesuffix('_fuzzer')}_target.dir/")
+                for path in paths}
 
     def _headers(self, kind):
         """object -> what its compiler read"""

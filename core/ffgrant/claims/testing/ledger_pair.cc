@@ -179,15 +179,14 @@ LedgerPair::Names LedgerPair::NamesOf(const WorkerIdentity& worker, const Execut
   return names;
 }
 
-template <class Call>
-bool LedgerPair::IsFull(std::string_view operation, ClaimError error, const Names& needed,
-                        Call call) {
+template <class Needed, class Call>
+bool LedgerPair::IsFull(std::string_view operation, ClaimError error, Needed needed, Call call) {
   if (error != ClaimError::kLedgerFull) {
     return false;
   }
   const Names in_use = NamesInUse();
   Names all = in_use;
-  all.insert(needed.begin(), needed.end());
+  all.merge(needed());
   const bool in_vain =
       full_at_.has_value() && clock_.Now().value - *full_at_ < kPauseMs && !released_;
   if (all == in_use || (Fits(all) && !in_vain)) {
@@ -216,6 +215,22 @@ bool LedgerPair::IsFull(std::string_view operation, ClaimError error, const Name
 bool LedgerPair::Step() {
   const Target target = ChooseTarget();
   state_before_ = StateName(model_.Inspect(target.id), clock_.Now());
+  if (IsAmple()) {
+    TakeStep(target);
+  } else {
+    TakeStepInLittleRoom(target);
+  }
+  CompareState(target.id);
+  if (OneIn(16)) {
+    CompareEverything();
+  }
+  if (!observer_.problem().empty()) {
+    Problem("invariant: " + observer_.problem());
+  }
+  return problem_.empty();
+}
+
+void LedgerPair::TakeStepInLittleRoom(const Target& target) {
   const TimestampMs before = clock_.Now();
   const Names had = NamesInUse();
   TakeStep(target);
@@ -227,14 +242,6 @@ bool LedgerPair::Step() {
   if (clock_.Now() == before && !std::includes(has.begin(), has.end(), had.begin(), had.end())) {
     released_ = true;
   }
-  CompareState(target.id);
-  if (OneIn(16)) {
-    CompareEverything();
-  }
-  if (!observer_.problem().empty()) {
-    Problem("invariant: " + observer_.problem());
-  }
-  return problem_.empty();
 }
 
 void LedgerPair::TakeStep(const Target& target) {
@@ -372,7 +379,11 @@ void LedgerPair::Create(const Target& target) {
     args.max_reclaim_count = choose_(3);
   }
   const CreateOutcome memory = memory_.CreateExecution(args, &memory_details_);
-  const Names needed = {{std::string(args.required == nullptr ? "" : args.required->csv()), ""}};
+  const auto needed = [&] {
+    Names names = {{std::string(args.required == nullptr ? "" : args.required->csv()), ""}};
+    names.erase({"", ""});
+    return names;
+  };
   if (IsFull(operation, memory.error, needed,
              [&](ModelLedger& model) { return model.CreateExecution(args).error; })) {
     return;
@@ -406,9 +417,11 @@ void LedgerPair::Issue(const Target& target, bool reclaim) {
   } else {
     memory = memory_.IssueClaimGrant(args, &memory_details_);
   }
-  if (IsFull(operation, memory.error, NamesOf(args, target.lane), [&](ModelLedger& model) {
-        return (reclaim ? model.IssueReclaimGrant(args) : model.IssueClaimGrant(args)).error;
-      })) {
+  if (IsFull(
+          operation, memory.error, [&] { return NamesOf(args, target.lane); },
+          [&](ModelLedger& model) {
+            return (reclaim ? model.IssueReclaimGrant(args) : model.IssueClaimGrant(args)).error;
+          })) {
     return;
   }
   IssueOutcome model;
@@ -444,7 +457,7 @@ void LedgerPair::Churn(const Target& target) {
     args.route_snapshot_json = texts[1];
     args.admission_summary = texts[2];
     const IssueOutcome memory = memory_.IssueClaimGrant(args, &memory_details_);
-    if (IsFull("issue", memory.error, NamesOf(args, target.lane),
+    if (IsFull("issue", memory.error, [&] { return NamesOf(args, target.lane); },
                [&](ModelLedger& model) { return model.IssueClaimGrant(args).error; })) {
       continue;
     }
@@ -473,12 +486,12 @@ void LedgerPair::ClaimForWorker() {
 void LedgerPair::Schedule(const ClaimForWorkerArgs& args) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   const ClaimForWorkerOutcome memory = memory_.ClaimForWorker(args);
-  Names needed;
-  if (args.grant_ttl_ms > 0) {
-    needed.insert({std::string(args.worker.worker_id.text),
-                   std::string(args.worker.worker_instance_id.text)});
-    needed.erase({"", ""});
-  }
+  const auto needed = [&] {
+    IssueGrantArgs issue;
+    issue.worker = args.worker;
+    issue.grant_ttl_ms = args.grant_ttl_ms;
+    return NamesOf(issue, issue.lane);
+  };
   if (IsFull("claim_for_worker", memory.error, needed,
              [&](ModelLedger& model) { return model.ClaimForWorker(args).error; })) {
     return;
@@ -565,7 +578,8 @@ void LedgerPair::Claim(const Target& target) {
   } else {
     memory = memory_.Claim(args, &memory_details_);
   }
-  if (IsFull("claim", memory.error, NamesOf(args.worker, target.id, args.lane, target.lane),
+  if (IsFull("claim", memory.error,
+             [&] { return NamesOf(args.worker, target.id, args.lane, target.lane); },
              [&](ModelLedger& model) { return model.Claim(args).error; })) {
     return;
   }
@@ -586,7 +600,8 @@ void LedgerPair::ClaimResumed(const Target& target) {
                                  {NextUuid()},
                                  ChooseTtl()};
   const ClaimOutcome memory = memory_.ClaimResumed(args, &memory_details_);
-  if (IsFull("claim_resumed", memory.error, NamesOf(args.worker, target.id, args.lane, target.lane),
+  if (IsFull("claim_resumed", memory.error,
+             [&] { return NamesOf(args.worker, target.id, args.lane, target.lane); },
              [&](ModelLedger& model) { return model.ClaimResumed(args).error; })) {
     return;
   }
@@ -607,7 +622,8 @@ void LedgerPair::Reclaim(const Target& target) {
     args.max_reclaim_count = choose_(4);
   }
   const ClaimOutcome memory = memory_.Reclaim(args, &memory_details_);
-  if (IsFull("reclaim", memory.error, NamesOf(args.worker, target.id, args.lane, target.lane),
+  if (IsFull("reclaim", memory.error,
+             [&] { return NamesOf(args.worker, target.id, args.lane, target.lane); },
              [&](ModelLedger& model) { return model.Reclaim(args).error; })) {
     return;
   }

@@ -34,6 +34,7 @@ class LedgerPair {
   struct Room {
     std::size_t max_names = 20;  // 19 can be in use at once
     std::size_t max_name_bytes = 4096;
+    friend bool operator==(const Room&, const Room&) = default;
   };
 
   explicit LedgerPair(Choose choose) : LedgerPair(std::move(choose), Room()) {}
@@ -75,6 +76,7 @@ class LedgerPair {
   bool OneIn(std::uint32_t n) { return choose_(n) == 0; }
 
   void TakeStep(const Target& target);
+  void TakeStepInLittleRoom(const Target& target);
   void MoveClock();
   void Create(const Target& target);
   void Issue(const Target& target, bool reclaim);
@@ -96,14 +98,15 @@ class LedgerPair {
   // The names that live grants, leases and requirements refer to.
   Names NamesInUse();
   bool Fits(const Names& names) const;
+  bool IsAmple() const { return room_ == Room(); }
   Names NamesOf(const IssueGrantArgs& args, LaneIdView own_lane) const;
   // Those that a claim needs besides the grant's.
   Names NamesOf(const WorkerIdentity& worker, const ExecutionIdView& id, LaneIdView lane,
                 LaneIdView own_lane);
   // Whether the ledger says that it is full. It may do so only if names are
   // missing, and only of a call that would succeed: `call` makes it on a model.
-  template <class Call>
-  bool IsFull(std::string_view operation, ClaimError error, const Names& needed, Call call);
+  template <class Needed, class Call>
+  bool IsFull(std::string_view operation, ClaimError error, Needed needed, Call call);
 
   void NoteLease(const Target& target, WorkerIdentity worker, std::int64_t ttl_ms,
                  const ClaimOutcome& outcome);
