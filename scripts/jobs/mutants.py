@@ -96,12 +96,13 @@ class Journal:
 class Job:
     """One grading: workers that take mutants from a sample until it is complete."""
 
-    def __init__(self, terminal, arguments, originals, by_file, sample):
+    def __init__(self, terminal, arguments, originals, by_file, sample, equivalents):
         self.terminal = terminal
         self.arguments = arguments
         self.by_file = by_file  # file -> all its mutants
         self.originals = originals  # file -> text
         self.sample = sample
+        self.equivalents = equivalents  # ids
         self.kind = mutant_tree.PLAIN if arguments.plain else mutant_tree.FUZZ
         self.wrapper = sanitizer_wrapper()
         self.children = mutant_run.Children()
@@ -198,13 +199,19 @@ class Job:
         return self.arguments.seconds if first else min(
             mutant_run.FAST_SECONDS, self.arguments.seconds)
 
+    def seconds_of(self, mutant):
+        """What each target gets of it. Of an equivalent one its argument is the proof, and runs
+        are there to show an argument that is wrong."""
+        longest = mutant_run.FAST_SECONDS if mutant.id in self.equivalents else float("inf")
+        return min(self.arguments.seconds, longest)
+
     def judge(self, worker, tree, mutant):
         """The result of one mutant, as it goes into the journal."""
-        original = self.originals[mutant.file]
+        original, seconds = self.originals[mutant.file], self.seconds_of(mutant)
         result = {"id": mutant.id, "file": mutant.file, "operator": mutant.operator,
                   "line": mutant.line, "outcome": "", "targets": [], "runs": [],
                   "diff": mutant_sample.diff(mutant, original), "settings": self.settings,
-                  "seconds": self.arguments.seconds, "states": {"": self.states[""]}}
+                  "seconds": seconds, "states": {"": self.states[""]}}
         place = f"{mutant.file}:{mutant.line} {mutant.operator}"
         tree.write(mutant.file, mutant.text)
         try:
@@ -224,14 +231,13 @@ class Job:
                 return {**result, "outcome": "does-not-compile"}
             fuzzing = tree.fuzzing(self.kind)
 
-            def run(target, seed, seconds):
+            def run(target, seed, limit):
                 self.say(worker, f"{place}: {target.name}, seed {seed}")
-                return fuzzing.run(target, seed, seconds)
+                return fuzzing.run(target, seed, limit)
 
-            runs = mutant_run.grade(run, [self.targets[name] for name in targets],
-                                    self.arguments.seconds)
+            runs = mutant_run.grade(run, [self.targets[name] for name in targets], seconds)
             # A kill says nothing about targets that didn't run.
-            outcome = mutant_run.outcome(runs, self.arguments.seconds)
+            outcome = mutant_run.outcome(runs, seconds)
             needed = targets if outcome == "survived" else {run.target for run in runs}
             return {**result, "outcome": outcome, "runs": [run.as_dict() for run in runs],
                     "states": {name: self.states[name] for name in sorted(needed)}}
@@ -289,7 +295,7 @@ class Job:
     def _known(self, mutant):
         """What an earlier run found out about a mutant, if that still holds."""
         result = self.journal.result(
-            mutant.id, self.states, self.settings, self.arguments.seconds)
+            mutant.id, self.states, self.settings, self.seconds_of(mutant))
         if result and result["outcome"] == "survived" and result["targets"] != self.reach.fitting(
                 mutant, self.originals[mutant.file]):
             return None  # others may kill it
@@ -439,7 +445,7 @@ def _job(terminal, arguments):
         return 0
     equivalents = mutant_report.read_equivalents(
         _LIST.read_text(encoding="utf-8") if _LIST.exists() else "")
-    job = Job(terminal, arguments, originals, by_file, _sample(arguments, by_file))
+    job = Job(terminal, arguments, originals, by_file, _sample(arguments, by_file), equivalents)
     job.run()
     return _finish(terminal, arguments, job, equivalents, _ids_of_all_parts())
 
