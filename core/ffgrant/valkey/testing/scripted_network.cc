@@ -11,11 +11,12 @@ class ScriptedStream final : public Stream {
   explicit ScriptedStream(ScriptedNetwork& network) : network_(network) {}
   ~ScriptedStream() override { Close(); }
 
-  IoStatus Open(const Endpoint&) noexcept override {
+  IoStatus Open(const Endpoint& endpoint) noexcept override {
     Close();
     network_.connections_.push_back(std::make_unique<ScriptedNetwork::Connection>());
     connection_ = network_.connections_.back().get();
     connection_->id = static_cast<std::int64_t>(network_.connections_.size());
+    connection_->endpoint = endpoint;
     return FinishOpen();
   }
 

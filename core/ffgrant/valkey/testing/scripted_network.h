@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ffgrant/valkey/network.h"
@@ -66,11 +67,23 @@ class ScriptedNetwork final : public Network {
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }
+  // Where connection `id`, 1..connections(), was opened to. All lead to the one
+  // server, which may play several by it.
+  const Endpoint& endpoint(std::int64_t id) const {
+    return connections_[static_cast<std::size_t>(id - 1)]->endpoint;
+  }
+  // Bytes from the server that nobody asked for.
+  void Say(std::int64_t id, std::string_view bytes) {
+    connections_[static_cast<std::size_t>(id - 1)]->to_client += bytes;
+  }
+  // The server closes it.
+  void HangUp(std::int64_t id) { connections_[static_cast<std::size_t>(id - 1)]->killed = true; }
 
  private:
   friend class ScriptedStream;
   struct Connection {
     std::int64_t id = 0;
+    Endpoint endpoint;
     std::string to_server;
     std::string unread;  // at the server: no whole command yet
     std::string to_client;

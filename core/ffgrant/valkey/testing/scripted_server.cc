@@ -3,13 +3,12 @@
 #include "ffgrant/valkey/testing/scripted_server.h"
 
 #include <cstdlib>
+#include <utility>
 
 namespace ffgrant::valkey::testing {
 namespace {
 
 const char kNil[] = "$-1\r\n";
-
-std::string Integer(std::int64_t value) { return ":" + std::to_string(value) + "\r\n"; }
 
 // The number behind the first byte of a line; `at` moves behind the line. False
 // if it has no end yet.
@@ -61,6 +60,8 @@ std::string Bulk(std::string_view text) {
   return "$" + std::to_string(text.size()) + "\r\n" + std::string(text) + "\r\n";
 }
 
+std::string Integer(std::int64_t value) { return ":" + std::to_string(value) + "\r\n"; }
+
 std::string Array(const std::vector<std::string>& encoded) {
   std::string reply = "*" + std::to_string(encoded.size()) + "\r\n";
   for (const std::string& element : encoded) reply += element;
@@ -77,6 +78,9 @@ std::string RejectedReply(std::string_view code) { return Array({Integer(0), Bul
 
 std::string ScriptedServer::Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                                     std::set<std::int64_t>& killed) {
+  if (answer) {
+    if (std::optional<std::string> reply = answer(client_id, command)) return *std::move(reply);
+  }
   const std::string& name = command[0];
   if (name == "INFO") {
     return Bulk(

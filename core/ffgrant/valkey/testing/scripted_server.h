@@ -9,7 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,6 +29,7 @@ std::vector<Words> TakeCommands(std::string& bytes);
 
 // RESP, the plain way.
 std::string Bulk(std::string_view text);
+std::string Integer(std::int64_t value);
 std::string Array(const std::vector<std::string>& encoded);
 // [1,"OK",fields...] and [0,code].
 std::string OkReply(const Words& fields);
@@ -38,6 +41,10 @@ class ScriptedServer {
   // gets the ids that CLIENT KILL named.
   std::string Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                       std::set<std::int64_t>& killed);
+
+  // Asked before each command: what it answers, in RESP, is answered in place of
+  // the server's own reply, and nothing is executed.
+  std::function<std::optional<std::string>(std::int64_t client_id, const Words& command)> answer;
 
   // Another process in its place: same data, other run id.
   void Restart() { ++process_; }
