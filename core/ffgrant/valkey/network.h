@@ -69,7 +69,7 @@ class Network {
   // passed, or earlier for no reason.
   virtual void Wait(std::span<const StreamInterest> interests,
                     std::int64_t timeout_ms) noexcept = 0;
-  // Milliseconds that only grow, from any beginning.
+  // Milliseconds that only grow, from any beginning that is not negative.
   virtual std::int64_t NowMs() noexcept = 0;
   // 64 random bits, for the jitter of waits.
   virtual std::uint64_t Random() noexcept = 0;

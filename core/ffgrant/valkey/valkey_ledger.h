@@ -50,7 +50,8 @@ struct FoundClaim : Outcome {
   Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
   // With kNotClaimed: whether it can't happen any more. False if a connection
   // that may still carry the claim could not be shut on the server (it is
-  // unreachable, or an ACL forbids CLIENT KILL); then ask again.
+  // unreachable, another one that is not its promoted replica is used in its
+  // place, or an ACL forbids CLIENT KILL); then ask again.
   bool final = true;
 };
 

@@ -15,6 +15,11 @@ constexpr std::size_t kFlushSize = std::size_t{64} << 10;
 // EINTR as often as this in a row is taken for a fault.
 constexpr int kMaxInterrupts = 64;
 constexpr std::int64_t kRefreshEveryMs = 50;
+constexpr std::size_t kMaxNodes = 1024;
+
+bool IsInOrder(const Backoff& backoff) noexcept {
+  return backoff.first_ms > 0 && backoff.longest_ms >= backoff.first_ms;
+}
 
 }  // namespace
 
@@ -22,7 +27,7 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network)
     : options_(options), network_(std::move(network)), read_buffer_(kReadSize) {
   if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
-      options.reconnect.first_ms <= 0 || options.retry.first_ms <= 0) {
+      !IsInOrder(options.reconnect) || !IsInOrder(options.retry)) {
     throw std::invalid_argument("ffgrant: client options out of range");
   }
   requests_.resize(options.max_in_flight);
@@ -37,14 +42,8 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network)
 Client::~Client() { Close(); }
 
 void Client::Close() noexcept {
-  for (Request& request : requests_) {
-    if (request.state == Request::State::kWaiting) {
-      Fail(request, CallFailure::kUnavailable, "the client was closed");
-    }
-  }
-  waiting_.clear();
   for (const auto& node : nodes_) Down(*node, "the client was closed");
-  for (Request& request : requests_) {  // what Down() would have sent again
+  for (Request& request : requests_) {  // also what Down() would have sent again
     if (request.state == Request::State::kWaiting) {
       Fail(request, CallFailure::kUnavailable, "the client was closed");
     }
@@ -71,7 +70,7 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
 
 void Client::Enqueue(Request& request) noexcept {
   const std::int64_t now = network_->NowMs();
-  request.deadline = now + options_.request_timeout_ms;
+  request.deadline = Later(now, options_.request_timeout_ms);
   // Behind what waits already: commands of one caller stay in order.
   if (!waiting_.empty() || !TrySend(request)) Wait(request, now);
 }
@@ -101,6 +100,7 @@ int Client::NodeAt(const Endpoint& endpoint) {
   for (const auto& node : nodes_) {
     if (node->endpoint == endpoint) return node->index;
   }
+  if (nodes_.size() >= kMaxNodes) return -1;
   const int index = static_cast<int>(nodes_.size());
   ReplyLimits limits;
   limits.max_bytes = options_.max_reply_bytes;
@@ -119,18 +119,26 @@ void Client::RefreshSoon() noexcept {
 }
 
 void Client::RefreshSlots(std::int64_t now) noexcept {
-  if (slots_.empty() || refresh_at_ > now) return;
-  refreshed_at_ = now;
-  refresh_at_ = now + kRefreshEveryMs;
-  for (const auto& node : nodes_) {
-    if (node->state == Node::State::kReady && node->errand == Errand::kNone) {
-      Run(*node, Errand::kSlots);
+  if (refresh_at_ > now) return;
+  // In turn: one that was thrown out of the cluster has nothing to say for good.
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = *nodes_[next_asked_++ % nodes_.size()];
+    if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
+      AskForSlots(node);
       return;
     }
   }
+  refreshed_at_ = now;
+  refresh_at_ = now + kRefreshEveryMs;
   // Whoever can be reached will tell.
   for (const Endpoint& endpoint : options_.servers) (void)NodeAt(endpoint);
   for (const auto& node : nodes_) node->wanted = true;
+}
+
+void Client::AskForSlots(Node& node) {
+  refreshed_at_ = network_->NowMs();
+  refresh_at_ = refreshed_at_ + kRefreshEveryMs;
+  Run(node, Errand::kSlots);
 }
 
 bool Client::TrySend(Request& request) noexcept {
@@ -161,6 +169,7 @@ bool Client::TrySend(Request& request) noexcept {
   request.state = Request::State::kSent;
   request.node = index;
   next_deadline_ = std::min(next_deadline_, request.deadline);
+  // If that fails, it does so again in Progress(): from here nobody is told.
   if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
 }
@@ -214,14 +223,14 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.written = 0;
   node.expected.clear();
   node.errand = Errand::kNone;
-  node.library_checked = false;
-  node.deadline = now + options_.connect_timeout_ms;
+  node.library_refusal.clear();
+  node.deadline = Later(now, options_.connect_timeout_ms);
   node.state = Node::State::kConnecting;
   ++connects_;
   const IoStatus status = node.stream->Open(node.endpoint);
   if (status == IoStatus::kDone) {
     Greet(node);
-  } else if (status != IoStatus::kWouldBlock && status != IoStatus::kInterrupted) {
+  } else if (status != IoStatus::kWouldBlock) {
     Down(node, "can't connect");
   }
 }
@@ -233,14 +242,14 @@ void Client::Greet(Node& node) {
 
 void Client::Progress(Node& node, std::int64_t now) noexcept {
   if (node.state == Node::State::kDown) {
-    if ((node.wanted || node.fence_client_id != 0) && node.retry_at <= now) Connect(node, now);
+    if ((node.wanted || node.has_open_fence()) && node.retry_at <= now) Connect(node, now);
     return;
   }
   if (node.state == Node::State::kConnecting) {
     const IoStatus status = node.stream->FinishOpen();
     if (status == IoStatus::kDone) {
       Greet(node);
-    } else if (status != IoStatus::kWouldBlock && status != IoStatus::kInterrupted) {
+    } else if (status != IoStatus::kWouldBlock) {
       Down(node, "can't connect");
       return;
     }
@@ -249,7 +258,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     Down(node, "no connection in time");
     return;
   }
-  if (node.up()) (void)Flush(node);
+  if (node.up() && !Flush(node)) Down(node, "the connection broke");
 }
 
 bool Client::Flush(Node& node) noexcept {
@@ -257,10 +266,7 @@ bool Client::Flush(Node& node) noexcept {
     const IoResult result = node.stream->Write(node.out.pending());
     if (result.status == IoStatus::kWouldBlock) break;
     if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
-    if (result.status != IoStatus::kDone) {
-      Down(node, "the connection broke");
-      return false;
-    }
+    if (result.status != IoStatus::kDone) return false;
     node.out.Consume(result.size);
     node.written += result.size;
   }
@@ -268,7 +274,7 @@ bool Client::Flush(Node& node) noexcept {
 }
 
 void Client::Receive(Node& node) noexcept {
-  for (int interrupts = 0; node.up();) {
+  for (int interrupts = 0;;) {
     const IoResult result = node.stream->Read(read_buffer_);
     if (result.status == IoStatus::kWouldBlock) return;
     if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
@@ -292,7 +298,7 @@ void Client::Receive(Node& node) noexcept {
   }
 }
 
-void Client::Down(Node& node, std::string_view reason) noexcept {
+void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   if (node.state == Node::State::kDown) return;
   const bool greeted = node.state == Node::State::kReady;
   node.stream->Close();
@@ -305,14 +311,13 @@ void Client::Down(Node& node, std::string_view reason) noexcept {
   // The first try after a connection that worked is made at once.
   node.retry_at = greeted && node.failures == 1
                       ? now
-                      : now + options_.reconnect.DelayMs(node.failures, network_->Random());
+                      : Later(now, options_.reconnect.DelayMs(node.failures, network_->Random()));
   if (!slots_.empty()) {
     RefreshSoon();
   } else if (!greeted && options_.servers.size() > 1) {
     next_server_ = (next_server_ + 1) % options_.servers.size();
     node.endpoint = options_.servers[next_server_];
   }
-  bool lost = false;
   while (!node.expected.empty()) {
     const Expected expected = node.expected.front();
     node.expected.pop();
@@ -343,7 +348,7 @@ std::int64_t Client::NextTimer() const noexcept {
   std::int64_t next = std::min(next_deadline_, refresh_at_);
   for (const auto& node : nodes_) {
     if (node->state == Node::State::kDown) {
-      if (node->wanted || node->fence_client_id != 0) next = std::min(next, node->retry_at);
+      if (node->wanted || node->has_open_fence()) next = std::min(next, node->retry_at);
     } else if (node->state != Node::State::kReady || node->errand != Errand::kNone) {
       next = std::min(next, node->deadline);
     }
@@ -377,7 +382,7 @@ void Client::Exchange(std::int64_t wait_ms) noexcept {
 
 void Client::Poll(std::int64_t timeout_ms) noexcept {
   std::int64_t now = network_->NowMs();
-  const std::int64_t end = timeout_ms > kNever - now ? kNever : now + timeout_ms;
+  const std::int64_t end = Later(now, std::max<std::int64_t>(timeout_ms, 0));
   ended_ = 0;
   for (;;) {
     Advance(now);
@@ -392,15 +397,15 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
 }
 
 bool Client::Settle(std::int64_t timeout_ms) noexcept {
-  const std::int64_t end = network_->NowMs() + timeout_ms;
+  const std::int64_t end = Later(network_->NowMs(), std::max<std::int64_t>(timeout_ms, 0));
   for (;;) {
     const std::int64_t now = network_->NowMs();
     bool open = false;
     bool hopeful = false;
     for (const auto& node : nodes_) {
-      open |= node->fence_client_id != 0;
-      hopeful |= node->fence_client_id > 0 ||
-                 (node->fence_client_id != 0 && node->state != Node::State::kReady);
+      open |= node->has_open_fence();
+      // What a connection can do for it is done before it is ready.
+      hopeful |= node->has_open_fence() && node->state != Node::State::kReady;
     }
     if (!hopeful || now >= end) return !open;
     // Of a cluster, a node that has lost its slots need not be fenced.

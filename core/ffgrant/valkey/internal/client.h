@@ -20,6 +20,7 @@
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,8 +37,8 @@ namespace ffgrant::valkey::internal {
 
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
-// Who is told how a command ended. Called from within Poll() and Close(), and
-// must not call the client.
+// Who is told how a command ended. Called from within Poll(), Settle() and
+// Close(), the destructor's too, but never Submit(); must not call the client.
 struct CallTarget {
   void* self = nullptr;
   // False, and nothing remembered: this can't be the answer to that command.
@@ -51,6 +52,7 @@ struct CallTarget {
 
 class Client {
  public:
+  // Throws std::invalid_argument for options out of range.
   Client(const ClientOptions& options, std::unique_ptr<Network> network);
   ~Client();  // everything under way ends as by Close()
   Client(const Client&) = delete;
@@ -69,14 +71,13 @@ class Client {
   }
 
   std::size_t in_flight() const noexcept { return in_flight_; }
-  std::size_t max_in_flight() const noexcept { return requests_.size(); }
 
   // Sends, receives, connects and repeats what is due. Returns once a command
   // has ended, nothing is under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
 
   // Tries, for at most `timeout_ms`, to fence every broken connection. True if
-  // none is left that may still be executing something.
+  // none is left that may still be executing something that would be seen.
   bool Settle(std::int64_t timeout_ms) noexcept;
 
   // Ends everything under way.
@@ -85,7 +86,6 @@ class Client {
   const ServerInfo& server() const noexcept { return server_; }
   std::uint64_t connects() const noexcept { return connects_; }
   std::uint64_t redirections() const noexcept { return redirections_; }
-  Network& network() noexcept { return *network_; }
 
  private:
   struct Request {
@@ -110,6 +110,12 @@ class Client {
   void Fail(Request& request, CallFailure failure, std::string_view text) noexcept;
   void Wait(Request& request, std::int64_t retry_at) noexcept;
 
+  // `ms` from `now` on; what is too far away is never.
+  static std::int64_t Later(std::int64_t now, std::int64_t ms) noexcept {
+    return now + std::min(ms, kNever - now);
+  }
+
+  // -1: it would be one too many.
   int NodeAt(const Endpoint& endpoint);
   int Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
@@ -121,14 +127,17 @@ class Client {
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
   void Progress(Node& node, std::int64_t now) noexcept;
+  // False if the connection broke, which is then left to the caller.
   bool Flush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
-  void Down(Node& node, std::string_view reason) noexcept;
+  // `lost`: whether it is known already that something may still be executed.
+  void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
   void Exchange(std::int64_t wait_ms) noexcept;
   std::int64_t NextTimer() const noexcept;
   void RefreshSlots(std::int64_t now) noexcept;
+  void AskForSlots(Node& node);
 
   // False once the node is down.
   bool OnReply(Node& node, const Reply& reply) noexcept;
@@ -156,8 +165,9 @@ class Client {
   std::size_t in_flight_ = 0;
   std::size_t ended_ = 0;  // since Poll() began
   std::size_t next_server_ = 0;
+  std::size_t next_asked_ = 0;           // for the slots
   std::int64_t next_deadline_ = kNever;  // no sent command's is before it
-  std::int64_t refresh_at_ = kNever;     // when the slots are asked for again
+  std::int64_t refresh_at_ = kNever;     // when the slots are asked for again; of clusters only
   std::int64_t refreshed_at_ = 0;
   std::uint64_t connects_ = 0;
   std::uint64_t redirections_ = 0;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <span>
+#include <string>
 
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/valkey/function_library.h"
@@ -13,7 +15,6 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-constexpr std::size_t kMaxNodes = 1024;
 // Redirections that are followed at once; then they wait as refusals do.
 constexpr std::uint32_t kFastRedirections = 5;
 constexpr std::uint32_t kMaxLoads = 3;
@@ -62,6 +63,39 @@ bool IsRefused(std::string_view error) noexcept {
   return false;
 }
 
+std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
+                                      std::int64_t most) noexcept {
+  if (!reply.is(Reply::Type::kInteger) || reply.integer < least || reply.integer > most) {
+    return std::nullopt;
+  }
+  return reply.integer;
+}
+
+struct SlotRange {
+  std::int64_t first;
+  std::int64_t last;
+  Endpoint primary;
+};
+
+// An element of CLUSTER SLOTS: [first, last, [host, port, ...], replica...]. The
+// host is nil or empty where it is that of the node itself, and "?" where the
+// node doesn't know it.
+std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host) {
+  if (range.elements.size() < 3) return std::nullopt;
+  const std::span<const Reply> primary = range.elements[2].elements;
+  if (primary.size() < 2) return std::nullopt;
+  const auto first = IntegerIn(range.elements[0], 0, kHashSlotCount - 1);
+  const auto last = IntegerIn(range.elements[1], 0, kHashSlotCount - 1);
+  const auto port = IntegerIn(primary[1], 1, 65535);
+  const Reply& host = primary[0];
+  if (!first || !last || *first > *last || !port || host.text == "?") return std::nullopt;
+  if (!host.is(Reply::Type::kString) && !host.is(Reply::Type::kNil)) return std::nullopt;
+  return SlotRange{*first,
+                   *last,
+                   {.host = host.text.empty() ? own_host : std::string(host.text),
+                    .port = static_cast<std::uint16_t>(*port)}};
+}
+
 }  // namespace
 
 bool Client::OnReply(Node& node, const Reply& reply) noexcept {
@@ -72,15 +106,11 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
   }
   const Expected expected = node.expected.front();
   node.expected.pop();
-  switch (expected.kind) {
-    case Expected::Kind::kRequest:
-      return OnCallReply(node, requests_[expected.request], reply);
-    case Expected::Kind::kErrand:
-      OnErrandReply(node, reply);
-      break;
-    case Expected::Kind::kAsking:
-      break;
+  if (expected.kind == Expected::Kind::kRequest) {
+    return OnCallReply(node, requests_[expected.request], reply);
   }
+  // What is answered to ASKING doesn't matter: the command behind it tells.
+  if (expected.kind == Expected::Kind::kErrand) OnErrandReply(node, reply);
   return node.up();
 }
 
@@ -93,10 +123,9 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
     return true;
   }
   // The stream may be out of step: nothing on it can be trusted any more.
-  node.WantFence();
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
   Fail(request, failure, "an answer that does not fit its command");
-  Down(node, "an answer that does not fit its command");
+  Down(node, "an answer that does not fit its command", true);
   return false;
 }
 
@@ -106,7 +135,8 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   const std::int64_t now = network_->NowMs();
   if (IsMissingFunction(text)) {
     if (!options_.load_library || request.tries >= kMaxLoads) {
-      Fail(request, CallFailure::kUnavailable, text);
+      const std::string& why = node.library_refusal;
+      Fail(request, CallFailure::kUnavailable, why.empty() ? text : why);
       return true;
     }
     ++request.tries;
@@ -126,7 +156,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   if (!IsRefusedForNow(text)) return false;
   ++request.tries;
   request.refusal.assign(text);
-  Wait(request, now + options_.retry.DelayMs(request.tries, network_->Random()));
+  Wait(request, Later(now, options_.retry.DelayMs(request.tries, network_->Random())));
   const bool elsewhere = text.starts_with("READONLY ") || text.starts_with("CLUSTERDOWN ") ||
                          text.starts_with("MASTERDOWN ");
   if (!slots_.empty()) {
@@ -142,21 +172,16 @@ bool Client::OnRedirection(Node& node, Request& request, std::string_view text, 
   const std::size_t space = text.find(' ');
   if (space == std::string_view::npos) return false;
   const auto slot = ParseNumber<std::uint16_t>(text.substr(0, space));
-  const std::string_view where = text.substr(space + 1);
-  Endpoint endpoint = node.endpoint;
-  if (where.starts_with(':')) {
-    const auto port = ParseNumber<std::uint16_t>(where.substr(1));
-    if (!port) return false;
-    endpoint.port = *port;
-  } else if (!ParseEndpoint(where, endpoint)) {
-    return false;
-  }
-  if (!slot || *slot >= kHashSlotCount || nodes_.size() >= kMaxNodes) return false;
+  std::string where(text.substr(space + 1));
+  if (where.rfind(':') == 0) where.insert(0, node.endpoint.host);
+  Endpoint endpoint;
+  if (!slot || *slot >= kHashSlotCount || !ParseEndpoint(where, endpoint)) return false;
+  const int index = NodeAt(endpoint);
+  if (index < 0) return false;
   ++redirections_;
   ++request.tries;
   request.refusal = ask ? "ASK " : "MOVED ";
   request.refusal.append(text);
-  const int index = NodeAt(endpoint);
   if (slots_.empty()) slots_.assign(kHashSlotCount, std::int16_t{-1});
   if (ask) {
     request.ask_node = index;
@@ -165,10 +190,10 @@ bool Client::OnRedirection(Node& node, Request& request, std::string_view text, 
     RefreshSoon();
   }
   const std::int64_t now = network_->NowMs();
-  Wait(request,
-       request.tries <= kFastRedirections
-           ? now
-           : now + options_.retry.DelayMs(request.tries - kFastRedirections, network_->Random()));
+  Wait(request, request.tries <= kFastRedirections
+                    ? now
+                    : Later(now, options_.retry.DelayMs(request.tries - kFastRedirections,
+                                                        network_->Random())));
   return true;
 }
 
@@ -181,8 +206,6 @@ void Client::Run(Node& node, Errand errand) {
     for (const std::string_view word : all) command.Arg(word);
   };
   switch (errand) {
-    case Errand::kNone:
-      return;
     case Errand::kAuth:
       if (options_.username.empty()) {
         words({"AUTH", options_.password});
@@ -218,9 +241,12 @@ void Client::Run(Node& node, Errand errand) {
     case Errand::kSlots:
       words({"CLUSTER", "SLOTS"});
       break;
+    // Never reached: nobody runs kNone.
+    default:
+      return;
   }
   node.errand = errand;
-  node.deadline = network_->NowMs() + options_.connect_timeout_ms;
+  node.deadline = Later(network_->NowMs(), options_.connect_timeout_ms);
   node.expected.push({Expected::Kind::kErrand, 0, node.appended()});
 }
 
@@ -232,8 +258,6 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
     return;
   }
   switch (errand) {
-    case Errand::kNone:
-      break;
     case Errand::kAuth:
       if (reply.is(Reply::Type::kError)) {
         Down(node, reply.text);
@@ -267,13 +291,18 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       break;
     case Errand::kSlots:
       OnSlots(node, reply);
-      if (node.state == Node::State::kGreeting) node.state = Node::State::kReady;
+      node.state = Node::State::kReady;
+      break;
+    // Never reached: what is answered was run.
+    default:
       break;
   }
 }
 
 bool Client::OnInfo(Node& node, std::string_view text) noexcept {
   node.run_id.assign(InfoField(text, "run_id"));
+  node.history.assign(InfoField(text, "master_replid"));
+  node.former_history.assign(InfoField(text, "master_replid2"));
   const std::string_view valkey = InfoField(text, "valkey_version");
   server_.name.assign(valkey.empty() ? "redis" : "valkey");
   server_.version.assign(valkey.empty() ? InfoField(text, "redis_version") : valkey);
@@ -292,11 +321,8 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
 }
 
 void Client::AfterIdentity(Node& node) noexcept {
-  if (node.fence_client_id != 0 && node.run_id != node.fence_run_id && !node.run_id.empty()) {
-    // Another process: with the one before went its connections.
-    node.fence_client_id = 0;
-  }
-  Run(node, node.fence_client_id > 0 ? Errand::kFence : Errand::kOwnVersion);
+  if (node.FenceIsPast()) node.fence_client_id = 0;
+  Run(node, node.CanFence() ? Errand::kFence : Errand::kOwnVersion);
 }
 
 void Client::OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept {
@@ -305,8 +331,8 @@ void Client::OnVersionReply(Node& node, Errand errand, const Reply& reply) noexc
   if (reply.is(Reply::Type::kString)) {
     version.assign(reply.text);
     const auto there = ParseNumber<std::uint64_t>(reply.text);
-    const auto ours = ParseNumber<std::uint64_t>(kFunctionLibraryVersion);
-    if (own && there && ours && *there < *ours && options_.load_library && !node.replica) {
+    const auto ours = ParseNumber<std::uint64_t>(kFunctionLibraryVersion).value_or(0);
+    if (own && there && *there < ours && options_.load_library && !node.replica) {
       Run(node, Errand::kReplace);
     } else if (own) {
       Run(node, Errand::kVersion);
@@ -329,8 +355,9 @@ void Client::OnVersionReply(Node& node, Errand errand, const Reply& reply) noexc
 void Client::OnLoaded(Node& node, const Reply& reply) noexcept {
   // Somebody may have been faster, which is as well.
   if (reply.is(Reply::Type::kError) && reply.text.find("already exists") == std::string::npos) {
-    node.down_reason.assign(reply.text);
+    node.library_refusal.assign(reply.text);
   } else {
+    node.library_refusal.clear();
     server_.library_version.assign(kFunctionLibraryVersion);
     server_.contract_version.assign(kFunctionContractVersion);
   }
@@ -338,47 +365,34 @@ void Client::OnLoaded(Node& node, const Reply& reply) noexcept {
 }
 
 void Client::AfterLibrary(Node& node) noexcept {
-  if (!slots_.empty() && refresh_at_ <= network_->NowMs()) {
-    refreshed_at_ = network_->NowMs();
-    Run(node, Errand::kSlots);
-    return;
+  if (refresh_at_ != kNever) {
+    AskForSlots(node);
+  } else {
+    node.state = Node::State::kReady;
   }
-  node.state = Node::State::kReady;
 }
 
-// [[first, last, [host, port, ...], replica...], ...]
 void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   if (!reply.is(Reply::Type::kArray)) return;  // asked again by the timer
   std::fill(slots_.begin(), slots_.end(), std::int16_t{-1});
-  bool complete = true;
-  for (const Reply& range : reply.elements) {
-    if (range.elements.size() < 3) continue;
-    const std::int64_t first = range.elements[0].integer;
-    const std::int64_t last = range.elements[1].integer;
-    const Reply& primary = range.elements[2];
-    if (first < 0 || last >= kHashSlotCount || first > last || primary.elements.size() < 2 ||
-        primary.elements[1].integer <= 0 || primary.elements[1].integer > 65535) {
-      complete = false;
+  bool whole = true;
+  for (const Reply& element : reply.elements) {
+    const auto range = ReadRange(element, node.endpoint.host);
+    const int index = range ? NodeAt(range->primary) : -1;
+    if (index < 0) {
+      whole = false;
       continue;
     }
-    std::string_view host = primary.elements[0].text;
-    if (host == "?" || nodes_.size() >= kMaxNodes) {
-      complete = false;
-      continue;
-    }
-    if (host.empty()) host = node.endpoint.host;
-    const int index = NodeAt({.host = std::string(host),
-                              .port = static_cast<std::uint16_t>(primary.elements[1].integer)});
-    std::fill(slots_.begin() + first, slots_.begin() + last + 1, static_cast<std::int16_t>(index));
+    std::fill(slots_.begin() + range->first, slots_.begin() + range->last + 1,
+              static_cast<std::int16_t>(index));
   }
-  // What a node without slots still executes is no part of what survives.
-  for (const auto& other : nodes_) {
-    if (complete && std::find(slots_.begin(), slots_.end(), other->index) == slots_.end()) {
-      other->fence_client_id = 0;
-    }
-  }
+  const auto has = [this](int index) {
+    return std::find(slots_.begin(), slots_.end(), index) != slots_.end();
+  };
+  whole = whole && !has(-1);
+  for (const auto& other : nodes_) other->fence_matters = !whole || has(other->index);
   // A slot without an owner is asked for again by whoever needs it.
-  refresh_at_ = complete ? kNever : refreshed_at_ + 1000;
+  refresh_at_ = whole ? kNever : refreshed_at_ + 1000;
 }
 
 }  // namespace ffgrant::valkey::internal

@@ -46,7 +46,6 @@ struct Expected {
 class ExpectedQueue {
  public:
   bool empty() const noexcept { return size_ == 0; }
-  std::size_t size() const noexcept { return size_; }
   const Expected& front() const noexcept { return ring_[begin_]; }
   void pop() noexcept {
     begin_ = (begin_ + 1) & (ring_.size() - 1);
@@ -130,18 +129,55 @@ struct Node {
 
   // Who this is, and who the connection is there; run_id changes with the process.
   std::string run_id;
+  // Of the data's history, and of the one that it goes on from since this server
+  // was promoted.
+  std::string history;
+  std::string former_history;
   std::int64_t client_id = 0;
   bool replica = false;
-  bool library_checked = false;  // on this connection
-  // The broken connection to be fenced: 0 if none, kUnfenceable if there is one
-  // that can't be (an ACL forbids to ask for its id, or to kill it).
-  static constexpr std::int64_t kUnfenceable = -1;
-  std::string fence_run_id;
-  std::int64_t fence_client_id = 0;
+  std::string library_refusal;  // why the library could not be loaded, on this connection
 
+  // The broken connection to be fenced: 0 if none, kUnfenceable if there is one
+  // that can't be (an ACL forbids to ask for its id, or to kill it). It was to
+  // the server at fence_endpoint, which need not be the one that is asked now.
+  static constexpr std::int64_t kUnfenceable = -1;
+  std::int64_t fence_client_id = 0;
+  // False: this node of a cluster has no slots any more, so that what it still
+  // executes is no part of what survives. If it is asked once more after all, the
+  // connection is shut before.
+  bool fence_matters = true;
+  Endpoint fence_endpoint;
+  std::string fence_run_id;
+  std::string fence_history;
+
+  // For the connection that breaks.
   void WantFence() {
-    fence_run_id = run_id;
-    fence_client_id = client_id > 0 && !run_id.empty() ? client_id : kUnfenceable;
+    fence_matters = true;
+    if (fence_client_id == 0) {
+      fence_client_id = client_id > 0 && !run_id.empty() ? client_id : kUnfenceable;
+      fence_endpoint = endpoint;
+      fence_run_id = run_id;
+      fence_history = history;
+      return;
+    }
+    // There is an older one still. One at a time can be shut; both are gone only
+    // with the process, if it is the same one.
+    fence_client_id = kUnfenceable;
+    if (fence_run_id != run_id) {
+      fence_run_id.clear();
+      fence_history.clear();
+    }
+  }
+  bool has_open_fence() const noexcept { return fence_client_id != 0 && fence_matters; }
+  // Whether that connection can be shut here.
+  bool CanFence() const noexcept { return fence_client_id > 0 && fence_run_id == run_id; }
+  // Whether nothing of what it still carries can ever be seen: it went with its
+  // process, in whose place is another one now; or here is a replica of that
+  // server, promoted in its stead.
+  bool FenceIsPast() const noexcept {
+    if (fence_run_id.empty() || run_id.empty() || fence_run_id == run_id) return false;
+    if (fence_endpoint == endpoint) return true;
+    return !fence_history.empty() && fence_history == former_history;
   }
 };
 
