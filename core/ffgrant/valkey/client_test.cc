@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ffgrant/valkey/testing/scripted_network.h"
+#include "ffgrant/valkey/testing/scripted_rig.h"
 #include "ffgrant/valkey/testing/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
@@ -321,6 +322,33 @@ TEST(Client, SubmitTellsNobodyThatTheConnectionBroke) {
   EXPECT_EQ(rig.ends[1], "unknown: the connection broke");
   for (int i = 0; i < 100 && rig.ends.count(2) == 0; ++i) rig.client.Poll(50);
   EXPECT_EQ(rig.ends[2], "OK") << "none of it was sent";
+}
+
+// The same, as the pipeline sees it, which has a number for each call under way.
+TEST(Client, CallsOfAPipelineAreKeptApartWhereASubmitBreaksTheConnection) {
+  testing::ScriptedRig rig;
+  const auto create = [&](std::uint64_t tag, std::size_t payload) {
+    const testing::ScriptedRig::Way way(tag);
+    return rig.pipeline().SubmitCreate(
+        {.execution_id = way.execution.view(), .lane = ParseLaneId("main").lane},
+        std::string(payload, 'x'), tag);
+  };
+  ASSERT_TRUE(rig.Run(testing::ScriptedRig::Way(1), ClaimPipeline::Call::kCreate));
+  rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
+  ASSERT_TRUE(create(2, 1));
+  ASSERT_TRUE(rig.pipeline().Poll(5).empty());
+  rig.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
+  ASSERT_TRUE(create(3, 100'000));
+  ASSERT_TRUE(create(4, 1));
+  std::map<std::uint64_t, ClaimError> ends;
+  for (int i = 0; i < 100 && rig.pipeline().in_flight() > 0; ++i) {
+    for (const auto& done : rig.pipeline().Poll(50)) {
+      EXPECT_TRUE(ends.emplace(done.tag, done.error).second) << done.tag << " ended twice";
+    }
+  }
+  EXPECT_EQ(ends,
+            (std::map<std::uint64_t, ClaimError>{
+                {2, ClaimError::kUnknownOutcome}, {3, ClaimError::kNone}, {4, ClaimError::kNone}}));
 }
 
 // ---- connections -----------------------------------------------------------------
@@ -878,7 +906,8 @@ TEST(Client, RefusalsOfACluster) {
                                                           {"MASTERDOWN Link is down", 2},
                                                           {"TRYAGAIN Multiple keys", 1},
                                                           {"LOADING data", 1}};
-  for (const auto& [refusal, tables] : cases) {
+  for (const auto& one : cases) {
+    const std::string& refusal = one.first;
     const std::string slots = Array({Range(0, 16383, 1)});
     Rig rig;
     bool refused = false;
@@ -890,7 +919,7 @@ TEST(Client, RefusalsOfACluster) {
     rig.Pass(60);
     EXPECT_EQ(rig.Get(), "a of 1");
     EXPECT_EQ(rig.Get(), "a of 1");
-    EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), tables) << refusal;
+    EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), one.second) << refusal;
     EXPECT_EQ(rig.network->connections(), 1u) << refusal;
   }
 }
