@@ -172,6 +172,27 @@ Play Cluster(const std::string& slots) {
   };
 }
 
+// ---- output ----------------------------------------------------------------------
+
+TEST(OutputBuffer, MovesWhatIsPendingOnlyWhenItIsTheSmallerPart) {
+  OutputBuffer buffer;
+  std::string rest;
+  for (int i = 0; i < 300'000; ++i) rest += static_cast<char>('a' + i % 23);
+  buffer.end() = rest;
+  // Consumed so far, and what is stored then.
+  const std::vector<std::pair<std::size_t, std::size_t>> steps = {
+      {65'535, 300'000}, {70'000, 300'000}, {149'999, 300'000}, {150'000, 150'000}, {300'000, 0}};
+  std::size_t consumed = 0;
+  for (const auto& [until, stored] : steps) {
+    buffer.Consume(until - consumed);
+    consumed = until;
+    EXPECT_TRUE(buffer.pending() == std::string_view(rest).substr(until)) << until;
+    EXPECT_EQ(buffer.size(), rest.size() - until);
+    EXPECT_EQ(buffer.end().size(), stored) << until;
+  }
+  EXPECT_TRUE(buffer.empty());
+}
+
 // ---- options ---------------------------------------------------------------------
 
 TEST(Client, RefusesOptionsOutOfRange) {
