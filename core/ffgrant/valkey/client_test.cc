@@ -1126,6 +1126,29 @@ TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
   }
 }
 
+// A connection that breaks while its library is looked after is taken for one
+// that was never any good, and the next server is tried at once.
+TEST(Fence, IsOfTheServerThatWasLeft) {
+  Rig rig(TwoServers());
+  bool silent = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FCALL" && command[1] == "f") {
+      silent |= port == 1;
+      return port == 1 ? kMissing : Bulk("done");
+    }
+    if (port == 1 && silent) return "";
+    return TwoOf("", "")(port, command);
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  ASSERT_TRUE(rig.Submit(1, {"FCALL", "f", "0"}));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}));
+  for (int i = 0; i < 100 && rig.ends.count(2) == 0; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[2], "unknown: no connection in time");
+  ASSERT_EQ(rig.Get(), "a of 2");
+  EXPECT_FALSE(rig.client.Settle(300));
+  EXPECT_EQ(rig.Count("2 CLIENT KILL"), 0);
+}
+
 TEST(Fence, IsNotNeededWhereAReplicaHasTakenOver) {
   Rig rig(TwoServers());
   rig.play = TwoOf("master_replid:aaa\r\n", "master_replid:bbb\r\nmaster_replid2:aaa\r\n");

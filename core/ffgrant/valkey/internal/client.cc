@@ -312,12 +312,6 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   node.retry_at = greeted && node.failures == 1
                       ? now
                       : Later(now, options_.reconnect.DelayMs(node.failures, network_->Random()));
-  if (!slots_.empty()) {
-    RefreshSoon();
-  } else if (!greeted && options_.servers.size() > 1) {
-    next_server_ = (next_server_ + 1) % options_.servers.size();
-    node.endpoint = options_.servers[next_server_];
-  }
   while (!node.expected.empty()) {
     const Expected expected = node.expected.front();
     node.expected.pop();
@@ -332,6 +326,12 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
     }
   }
   if (lost) node.WantFence();
+  if (!slots_.empty()) {
+    RefreshSoon();
+  } else if (!greeted && options_.servers.size() > 1) {
+    next_server_ = (next_server_ + 1) % options_.servers.size();
+    node.endpoint = options_.servers[next_server_];
+  }
 }
 
 // ---- the loop ------------------------------------------------------------------
