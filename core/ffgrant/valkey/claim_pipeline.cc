@@ -55,6 +55,9 @@ class ClaimPipeline::Impl {
       return true;
     }
     const std::uint32_t number = free_.back();
+    // Taken before the client sends: if the connection breaks over it, others
+    // end there and give theirs back.
+    free_.pop_back();
     CallInFlight& in_flight = calls_[number];
     in_flight.tag = tag;
     in_flight.call = call;
@@ -65,8 +68,8 @@ class ClaimPipeline::Impl {
         ParseExecutionId({in_flight.id_text.data(), id.text().size()}, ParseMode::kStrict).id;
     const internal::CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = number};
-    if (!client_.Submit(HashSlot(id.partition()), false, target, write)) return false;
-    free_.pop_back();
+    // It takes as many as there are numbers.
+    (void)client_.Submit(HashSlot(id.partition()), false, target, write);
     return true;
   }
 

@@ -64,6 +64,8 @@ class ScriptedServer {
   std::set<std::string> forbidden;
   // Error texts answered in place of the next calls, which are not executed.
   std::vector<std::string> refusals;
+  // Replies, in RESP, to the next calls, which are not executed either.
+  std::vector<std::string> answers;
 
  private:
   struct Execution {

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/claim_pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/testing/scripted_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Call = ClaimPipeline::Call;
+using Kind = Fault::Kind;
+using Way = ScriptedRig::Way;
+
+constexpr Call kCalls[] = {Call::kCreate,        Call::kIssue, Call::kClaim,
+                           Call::kIssueAndClaim, Call::kRenew, Call::kComplete};
+
+std::string TextOf(const Uuid& uuid) {
+  std::array<char, kUuidTextSize> text;
+  FormatUuid(uuid, text);
+  return {text.data(), text.size()};
+}
+
+// Submits any of the calls.
+bool Submit(ScriptedRig& rig, const Way& way, Call call, std::uint64_t tag) {
+  const ExecutionIdView id = way.execution.view();
+  if (call == Call::kIssueAndClaim) {
+    return rig.pipeline().SubmitIssueAndClaim({.execution_id = id,
+                                               .worker = {{"w1"}, {"w1-i1"}},
+                                               .lane = ParseLaneId("main").lane,
+                                               .lease_id = way.lease_id,
+                                               .lease_ttl_ms = 5000,
+                                               .attempt_id = way.attempt_id},
+                                              tag);
+  }
+  if (call == Call::kRenew) {
+    return rig.pipeline().SubmitRenew({.execution_id = id,
+                                       .attempt_index = {0},
+                                       .fence = LeaseFence{way.lease_id, {1}, way.attempt_id},
+                                       .lease_ttl_ms = 5000},
+                                      tag);
+  }
+  return rig.Submit(way, call, tag);
+}
+
+// A call that is refused at once.
+bool SubmitRefused(ScriptedRig& rig, const Way& way, std::uint64_t tag) {
+  return rig.pipeline().SubmitIssue({.execution_id = way.execution.view(),
+                                     .worker = {{"w1"}, {"w1-i1"}},
+                                     .lane = ParseLaneId("main").lane,
+                                     .grant_ttl_ms = kMaxTtlMs + 1},
+                                    tag);
+}
+
+// Everything that completes until nothing is under way any more, by tag.
+std::multimap<std::uint64_t, ClaimPipeline::Completion> RunAll(ScriptedRig& rig) {
+  std::multimap<std::uint64_t, ClaimPipeline::Completion> all;
+  for (int i = 0; i < 100'000; ++i) {
+    for (const auto& done : rig.pipeline().Poll(50)) all.emplace(done.tag, done);
+    if (rig.pipeline().in_flight() == 0) return all;
+  }
+  std::abort();  // a call without an end
+}
+
+TEST(ClaimPipelineTest, HoldsAsManyCallsAsItsOptionsSay) {
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  ClientOptions options = ScriptedOptions(server, network);
+  for (const std::size_t size : {std::size_t{1}, std::size_t{2}, std::size_t{65536}}) {
+    options.max_in_flight = size;
+    EXPECT_EQ(ClaimPipeline(options).capacity(), size);
+  }
+  for (const std::size_t size : {std::size_t{0}, std::size_t{65537}, SIZE_MAX}) {
+    options.max_in_flight = size;
+    EXPECT_THROW(ClaimPipeline{options}, std::invalid_argument) << size;
+  }
+}
+
+TEST(ClaimPipelineTest, TakesNoMoreUntilWhatCompletedIsTaken) {
+  ScriptedRig rig([](ClientOptions options) {
+    options.max_in_flight = 2;
+    return options;
+  });
+  std::vector<Way> ways;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) ways.emplace_back(seed);
+  ASSERT_TRUE(rig.Run(ways[0], Call::kCreate));
+
+  // Two under way.
+  ASSERT_TRUE(Submit(rig, ways[1], Call::kCreate, 1));
+  ASSERT_TRUE(Submit(rig, ways[2], Call::kCreate, 2));
+  EXPECT_FALSE(Submit(rig, ways[3], Call::kCreate, 3));
+  EXPECT_FALSE(SubmitRefused(rig, ways[3], 3));
+  EXPECT_EQ(rig.pipeline().in_flight(), 2u);
+  auto all = RunAll(rig);
+  ASSERT_EQ(all.size(), 2u);
+  for (const auto& [tag, done] : all) EXPECT_TRUE(done) << tag;
+  EXPECT_FALSE(rig.server.WasCreated(std::string(ways[3].execution.text())));
+
+  // One under way and one completed.
+  ASSERT_TRUE(SubmitRefused(rig, ways[0], 4));
+  ASSERT_TRUE(Submit(rig, ways[3], Call::kCreate, 5));
+  EXPECT_EQ(rig.pipeline().in_flight(), 1u);
+  EXPECT_FALSE(Submit(rig, ways[4], Call::kCreate, 6));
+  // What has completed is there at once, whatever time there is to wait.
+  const std::int64_t before = rig.network->NowMs();
+  const auto done = rig.pipeline().Poll(60'000);
+  EXPECT_EQ(rig.network->NowMs(), before);
+  ASSERT_GE(done.size(), 1u);
+  EXPECT_EQ(done[0].tag, 4u);
+  EXPECT_EQ(done[0].error, ClaimError::kInvalidInput);
+  EXPECT_TRUE(Submit(rig, ways[4], Call::kCreate, 6));
+  const std::size_t early = done.size() - 1;
+  all = RunAll(rig);
+  EXPECT_EQ(all.size() + early, 2u);
+  EXPECT_TRUE(rig.server.WasCreated(std::string(ways[3].execution.text())));
+  EXPECT_TRUE(rig.server.WasCreated(std::string(ways[4].execution.text())));
+}
+
+TEST(ClaimPipelineTest, AnswersToEveryCall) {
+  const Way way(1);
+  const std::string id(way.execution.text());
+  const std::string lease = TextOf(way.lease_id.uuid);
+  const std::string attempt = TextOf(way.attempt_id.uuid);
+  const struct {
+    Call call;
+    std::string fits;
+    std::string misfits;
+  } kCases[] = {
+      {Call::kCreate, OkReply({id, "delayed"}), OkReply({"{fp:7}:another", "waiting"})},
+      {Call::kIssue, OkReply({id}), OkReply({"{fp:7}:another"})},
+      {Call::kClaim, OkReply({lease, "3", "99", attempt, "2", "retry"}),
+       OkReply({attempt, "3", "99", attempt, "2", "retry"})},
+      {Call::kIssueAndClaim, OkReply({lease, "3", "2"}), OkReply({attempt, "3", "2"})},
+      {Call::kRenew, OkReply({"99"}), OkReply({"soon"})},
+      {Call::kComplete, OkReply({"completed"}), OkReply({"cancelled"})},
+  };
+  for (const auto& c : kCases) {
+    const std::string where = "call " + std::to_string(static_cast<int>(c.call));
+    ScriptedRig rig;
+    const auto run = [&](const std::string& answer) {
+      rig.server.answers = {answer};
+      EXPECT_TRUE(Submit(rig, way, c.call, 7));
+      const auto all = RunAll(rig);
+      EXPECT_EQ(all.size(), 1u) << where;
+      const ClaimPipeline::Completion done =
+          all.empty() ? ClaimPipeline::Completion() : all.begin()->second;
+      EXPECT_EQ(done.tag, 7u);
+      EXPECT_EQ(done.call, c.call);
+      return done;
+    };
+
+    const ClaimPipeline::Completion done = run(c.fits);
+    EXPECT_EQ(done.error, ClaimError::kNone) << where;
+    const bool claims = c.call == Call::kClaim || c.call == Call::kIssueAndClaim;
+    EXPECT_EQ(done.created, c.call == Call::kCreate ? CreateOutcome::Status::kDelayed
+                                                    : CreateOutcome::Status::kWaiting);
+    EXPECT_EQ(done.lease.fence,
+              claims ? (LeaseFence{way.lease_id, {3}, way.attempt_id}) : LeaseFence{})
+        << where;
+    EXPECT_EQ(done.lease.expires_at, TimestampMs{c.call == Call::kClaim ? 99 : 0}) << where;
+    EXPECT_EQ(done.expires_at, TimestampMs{c.call == Call::kRenew ? 99 : 0}) << where;
+
+    EXPECT_EQ(run(RejectedReply("stale_lease")).error, ClaimError::kStaleLease) << where;
+    EXPECT_EQ(rig.pipeline().last_error(), "");
+    EXPECT_EQ(run(RejectedReply("surprise")).error, ClaimError::kUnknownCode) << where;
+    EXPECT_EQ(rig.pipeline().last_error(), "surprise");
+    EXPECT_EQ(run("-ERR user_function: line 1\r\n").error, ClaimError::kUnknownCode) << where;
+    EXPECT_EQ(rig.pipeline().last_error(), "ERR user_function: line 1");
+    // Cut, not lost.
+    EXPECT_EQ(run(RejectedReply(std::string(300, 'x'))).error, ClaimError::kUnknownCode);
+    EXPECT_EQ(rig.pipeline().last_error(), std::string(256, 'x'));
+
+    EXPECT_EQ(run(c.misfits).error, ClaimError::kUnknownOutcome) << where;
+    EXPECT_EQ(rig.pipeline().last_error(), "an answer that does not fit its command");
+    EXPECT_EQ(run("+OK\r\n").error, ClaimError::kUnknownOutcome) << where;
+  }
+}
+
+// A large command is sent from within its Submit(). If the connection breaks
+// there, others end while it goes on.
+TEST(ClaimPipelineTest, CallsThatEndWithinASubmitLeaveTheOthersTheirTags) {
+  ScriptedRig rig;
+  std::vector<Way> ways;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) ways.emplace_back(seed);
+  ASSERT_TRUE(rig.Run(ways[0], Call::kCreate));
+
+  // Sent, and not answered for now.
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return {operation == Operation::kArrive ? Kind::kHold : Kind::kNone};
+  });
+  ASSERT_TRUE(Submit(rig, ways[1], Call::kCreate, 1));
+  ASSERT_TRUE(Submit(rig, ways[2], Call::kCreate, 2));
+  EXPECT_TRUE(rig.pipeline().Poll(0).empty());
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return {operation == Operation::kWrite ? Kind::kReset : Kind::kNone};
+  });
+  const CreateExecutionArgs large = {.execution_id = ways[3].execution.view(),
+                                     .lane = ParseLaneId("main").lane};
+  ASSERT_TRUE(rig.pipeline().SubmitCreate(large, std::string(100'000, 'x'), 3));
+  EXPECT_EQ(rig.pipeline().in_flight(), 1u);
+  rig.network->SetScript(nullptr);
+  for (std::uint64_t tag = 4; tag < 10; ++tag) {
+    ASSERT_TRUE(Submit(rig, ways[tag], Call::kCreate, tag));
+  }
+
+  const auto all = RunAll(rig);
+  EXPECT_EQ(all.size(), 9u);
+  for (std::uint64_t tag = 1; tag < 10; ++tag) {
+    ASSERT_EQ(all.count(tag), 1u) << tag;
+    const auto& done = all.find(tag)->second;
+    EXPECT_EQ(done.error, tag <= 2 ? ClaimError::kUnknownOutcome : ClaimError::kNone) << tag;
+    EXPECT_EQ(rig.Contradiction(ways[tag], done), "") << tag;
+  }
+  // And none is lost for later.
+  for (std::size_t i = 0; i < rig.pipeline().capacity(); ++i) {
+    EXPECT_TRUE(Submit(rig, ways[0], Call::kCreate, 100 + i));
+  }
+  EXPECT_EQ(RunAll(rig).size(), rig.pipeline().capacity());
+}
+
+TEST(ClaimPipelineTest, ArgumentsThatCantBeSentAreRefusedByEveryCall) {
+  ScriptedRig rig;
+  ASSERT_TRUE(rig.Run(Way(1), Call::kCreate));
+  const std::size_t sent = rig.network->bytes_to_server();
+  // A partition that the defaults don't have.
+  const MintedExecutionId id(300, Way(1).ids.Next());
+  Way way(2);
+  way.execution = id;
+  for (const Call call : kCalls) {
+    ASSERT_TRUE(Submit(rig, way, call, 9));
+    EXPECT_EQ(rig.pipeline().in_flight(), 0u);
+    const auto done = rig.pipeline().Poll(0);
+    ASSERT_EQ(done.size(), 1u);
+    EXPECT_EQ(done[0].error, call == Call::kCreate ? ClaimError::kInvalidInput
+                                                   : ClaimError::kExecutionNotFound);
+    EXPECT_EQ(done[0].tag, 9u);
+    EXPECT_EQ(done[0].call, call);
+  }
+  EXPECT_EQ(rig.network->bytes_to_server(), sent);
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing
