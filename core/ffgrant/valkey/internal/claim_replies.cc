@@ -114,6 +114,8 @@ bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* det
   if (read->Field(0) != id.text()) return false;
   if (read->kind == FunctionReply::Kind::kDuplicate) {
     out.status = CreateOutcome::Status::kDuplicate;
+  } else if (read->kind != FunctionReply::Kind::kOk) {
+    return false;
   } else if (read->Field(1) == "delayed") {
     out.status = CreateOutcome::Status::kDelayed;
   } else if (read->Field(1) == "waiting") {

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every reader of answers beside answers that are one, answers that can't be
+// one, and those that no function gives.
+
+#include "ffgrant/valkey/internal/claim_replies.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/testing/scripted_server.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+using testing::Array;
+using testing::Bulk;
+using testing::OkReply;
+using testing::RejectedReply;
+using testing::Words;
+
+constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
+const std::string kLease = "22222222-2222-4222-8222-222222222222";
+const std::string kAttempt = "33333333-3333-4333-8333-333333333333";
+const std::string kOther = "44444444-4444-4444-8444-444444444444";
+
+Uuid UuidOf(std::string_view text) { return ParseUuid(text, ParseMode::kStrict).uuid; }
+const LeaseId kLeaseId = {UuidOf(kLease)};
+const AttemptId kAttemptId = {UuidOf(kAttempt)};
+
+// [1, word, fields...]
+std::string Answer(std::string_view word, const Words& fields) {
+  std::vector<std::string> all = {":1\r\n", Bulk(word)};
+  for (const std::string& field : fields) all.push_back(Bulk(field));
+  return Array(all);
+}
+std::string Duplicate(const Words& fields) { return Answer("DUPLICATE", fields); }
+std::string Satisfied(const Words& fields) { return Answer("ALREADY_SATISFIED", fields); }
+
+std::string Text(const Uuid& uuid) {
+  std::array<char, kUuidTextSize> text;
+  FormatUuid(uuid, text);
+  return {text.data(), text.size()};
+}
+std::string Text(std::int64_t number) { return " " + std::to_string(number); }
+std::string Text(const Outcome& outcome) { return std::string(ErrorName(outcome.error)); }
+
+// What an outcome says, in one line.
+std::string Shown(const Outcome& out) { return Text(out); }
+std::string Shown(const CreateOutcome& out) {
+  constexpr std::string_view kStatuses[] = {" waiting", " delayed", " duplicate"};
+  return Text(out) + std::string(kStatuses[static_cast<int>(out.status)]);
+}
+std::string Shown(const IssueOutcome& out) { return Text(out) + Text(out.expires_at.value); }
+std::string Shown(const RenewOutcome& out) { return Text(out) + Text(out.expires_at.value); }
+std::string Shown(const ClaimOutcome& out) {
+  const Lease& lease = out.lease;
+  return Text(out) + " " + Text(lease.fence.lease_id.uuid) +
+         Text(static_cast<std::int64_t>(lease.fence.lease_epoch.value)) + " " +
+         Text(lease.fence.attempt_id.uuid) + Text(lease.attempt_index.value) +
+         Text(lease.expires_at.value) + " " + std::string(LeaseKindName(lease.kind));
+}
+std::string Shown(const MarkExpiredOutcome& out) {
+  return Text(out) + " " + std::string(ReasonWord(out.already));
+}
+std::string Shown(const RevokeOutcome& out) {
+  return Text(out) + " " + std::string(ReasonWord(out.already)) + " " + Text(out.lease_id.uuid) +
+         Text(static_cast<std::int64_t>(out.lease_epoch.value));
+}
+std::string Shown(const ResumeOutcome& out) {
+  return Text(out) + (out.delayed ? " delayed" : " waiting");
+}
+
+constexpr std::string_view kRefused = "refused";
+
+// What `read` makes of `bytes`: the outcome shown, or kRefused, which leaves it
+// alone. Of a rejection only the error is written.
+template <class Result, class Read>
+std::string Taken(const std::string& bytes, const Read& read) {
+  ReplyReader reader;
+  reader.Feed(bytes);
+  EXPECT_EQ(reader.Next(), ReplyReader::Status::kReply) << bytes;
+  Result out;
+  out.error = ClaimError::kLedgerFull;  // no answer's
+  const std::string before = Shown(out);
+  const bool taken = read(reader.reply(), out);
+  if (!taken) {
+    EXPECT_EQ(Shown(out), before) << bytes;
+    return std::string(kRefused);
+  }
+  if (out.error != ClaimError::kNone) {
+    Result rejected;
+    rejected.error = out.error;
+    EXPECT_EQ(Shown(out), Shown(rejected)) << bytes;
+    return Text(out);
+  }
+  return Shown(out);
+}
+
+std::string Create(const std::string& bytes, ErrorDetails* details) {
+  return Taken<CreateOutcome>(bytes, [&](const Reply& reply, CreateOutcome& out) {
+    return ReadCreate(reply, ParseExecutionId(kId, ParseMode::kStrict).id, details, out);
+  });
+}
+std::string Issue(const std::string& bytes, ErrorDetails* details) {
+  return Taken<IssueOutcome>(bytes, [&](const Reply& reply, IssueOutcome& out) {
+    return ReadIssue(reply, kId, false, details, out);
+  });
+}
+std::string IssueReclaim(const std::string& bytes, ErrorDetails* details) {
+  return Taken<IssueOutcome>(bytes, [&](const Reply& reply, IssueOutcome& out) {
+    return ReadIssue(reply, kId, true, details, out);
+  });
+}
+std::string Claim(const std::string& bytes, ErrorDetails* details) {
+  return Taken<ClaimOutcome>(bytes, [&](const Reply& reply, ClaimOutcome& out) {
+    return ReadClaim(reply, kLeaseId, kAttemptId, details, out);
+  });
+}
+std::string ClaimResumed(const std::string& bytes, ErrorDetails* details) {
+  return Taken<ClaimOutcome>(bytes, [&](const Reply& reply, ClaimOutcome& out) {
+    return ReadClaim(reply, kLeaseId, std::nullopt, details, out);
+  });
+}
+std::string IssueAndClaim(const std::string& bytes, ErrorDetails* details) {
+  return Taken<ClaimOutcome>(bytes, [&](const Reply& reply, ClaimOutcome& out) {
+    return ReadIssueAndClaim(reply, kLeaseId, kAttemptId, details, out);
+  });
+}
+std::string Renew(const std::string& bytes, ErrorDetails* details) {
+  return Taken<RenewOutcome>(bytes, [&](const Reply& reply, RenewOutcome& out) {
+    return ReadRenew(reply, details, out);
+  });
+}
+std::string MarkExpired(const std::string& bytes, ErrorDetails*) {
+  return Taken<MarkExpiredOutcome>(
+      bytes, [](const Reply& reply, MarkExpiredOutcome& out) { return ReadMarkExpired(reply, out); });
+}
+std::string Revoke(const std::string& bytes, ErrorDetails* details) {
+  return Taken<RevokeOutcome>(bytes, [&](const Reply& reply, RevokeOutcome& out) {
+    return ReadRevoke(reply, details, out);
+  });
+}
+std::string Resume(const std::string& bytes, ErrorDetails* details) {
+  return Taken<ResumeOutcome>(bytes, [&](const Reply& reply, ResumeOutcome& out) {
+    return ReadResume(reply, details, out);
+  });
+}
+std::string Completed(const std::string& bytes, ErrorDetails* details) {
+  return Taken<Outcome>(bytes, [&](const Reply& reply, Outcome& out) {
+    return ReadWord(reply, "completed", details, out);
+  });
+}
+std::string AnyWord(const std::string& bytes, ErrorDetails* details) {
+  return Taken<Outcome>(
+      bytes, [&](const Reply& reply, Outcome& out) { return ReadWord(reply, "", details, out); });
+}
+
+using Reader = std::string (*)(const std::string& bytes, ErrorDetails* details);
+
+constexpr Reader kReaders[] = {Create,        Issue, IssueReclaim, Claim,  ClaimResumed,
+                               IssueAndClaim, Renew, MarkExpired,  Revoke, Resume,
+                               Completed,     AnyWord};
+
+TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
+  const std::string id(kId);
+  for (const std::string& bytes :
+       {std::string("+OK\r\n"), std::string(":1\r\n"), std::string("$-1\r\n"), Bulk("OK"),
+        std::string("*-1\r\n"), std::string("*0\r\n"), std::string("*1\r\n:1\r\n"),
+        std::string("*1\r\n:0\r\n"),
+        // The first element is a number, one of two.
+        Array({Bulk("1"), Bulk("OK"), Bulk(id)}), Array({"$-1\r\n", Bulk("OK"), Bulk(id)}),
+        Array({":2\r\n", Bulk("OK"), Bulk(id)}), Array({":-1\r\n", Bulk("stale_lease")}),
+        // All others are texts.
+        Array({":1\r\n", "+OK\r\n", Bulk(id)}), Array({":1\r\n", Bulk("OK"), ":1\r\n"}),
+        Array({":1\r\n", Bulk("OK"), Bulk(id), "$-1\r\n"}), Array({":0\r\n", ":1\r\n"}),
+        Array({":0\r\n", Bulk("stale_lease"), "*0\r\n"}),
+        // Words that there are not, or that say nothing.
+        Answer("ok", {id}), Answer("OK ", {id}), Answer("", {id}), Answer("stale_lease", {}),
+        OkReply({}), Duplicate({}), Satisfied({})}) {
+    for (const Reader read : kReaders) {
+      ErrorDetails details;
+      ASSERT_TRUE(details.Add("an earlier call's"));
+      EXPECT_EQ(read(bytes, &details), kRefused) << bytes;
+      if (read != MarkExpired) EXPECT_EQ(details.size(), 0u) << bytes;
+    }
+  }
+}
+
+TEST(ClaimReplyReaders, RejectionsAreTakenByAll) {
+  const struct {
+    std::string bytes;
+    std::string_view error;
+    std::vector<std::string_view> details;
+  } kCases[] = {
+      {RejectedReply("stale_lease"), "stale_lease", {}},
+      {Array({":0\r\n", Bulk("max_retries_exhausted"), Bulk("3")}), "max_retries_exhausted", {"3"}},
+      {Array({":0\r\n", Bulk("surprise"), Bulk("a"), Bulk("")}),
+       "unknown_code",
+       {"surprise", "a", ""}},
+      {RejectedReply(""), "unknown_code", {""}},
+      // Codes of this side's own are no server's.
+      {RejectedReply("unavailable"), "unknown_code", {"unavailable"}},
+      {RejectedReply("none"), "unknown_code", {"none"}},
+      {"-ERR user_function:1: attempt\r\n", "unknown_code", {"ERR user_function:1: attempt"}},
+      {"-WRONGTYPE what\r\n", "unknown_code", {"WRONGTYPE what"}},
+  };
+  for (const auto& c : kCases) {
+    for (const Reader read : kReaders) {
+      ErrorDetails details;
+      ASSERT_TRUE(details.Add("an earlier call's"));
+      EXPECT_EQ(read(c.bytes, &details), c.error) << c.bytes;
+      EXPECT_EQ(read(c.bytes, nullptr), c.error) << c.bytes;
+      if (read == MarkExpired) continue;
+      ASSERT_EQ(details.size(), c.details.size()) << c.bytes;
+      for (std::size_t i = 0; i < details.size(); ++i) EXPECT_EQ(details[i], c.details[i]);
+    }
+  }
+}
+
+TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
+  const std::string id(kId);
+  const std::string other_id = "{fp:7}:" + kOther;
+  const std::string lease = kLease + " 3 " + kAttempt + " 2";
+  const std::string none = Text(Uuid{});
+  const struct {
+    Reader read;
+    std::string bytes;
+    std::string expected;
+  } kCases[] = {
+      {Create, OkReply({id, "waiting"}), "none waiting"},
+      {Create, OkReply({id, "delayed"}), "none delayed"},
+      {Create, Duplicate({id}), "none duplicate"},
+      {Create, Duplicate({other_id}), "refused"},
+      {Create, OkReply({id}), "refused"},
+      {Create, OkReply({id, "eligible"}), "refused"},
+      {Create, OkReply({other_id, "waiting"}), "refused"},
+      {Create, Satisfied({id, "waiting"}), "refused"},
+      {Create, Satisfied({id, "delayed"}), "refused"},
+
+      {Issue, OkReply({id}), "none 0"},
+      {Issue, OkReply({other_id}), "refused"},
+      {Issue, Duplicate({id}), "refused"},
+      {Issue, Satisfied({id}), "refused"},
+      {IssueReclaim, OkReply({id, "99"}), "none 99"},
+      {IssueReclaim, OkReply({id, "-5"}), "none -5"},
+      {IssueReclaim, OkReply({id}), "refused"},
+      {IssueReclaim, OkReply({id, ""}), "refused"},
+      {IssueReclaim, OkReply({id, "9 "}), "refused"},
+      {IssueReclaim, OkReply({id, "+9"}), "refused"},
+      {IssueReclaim, OkReply({id, "9223372036854775808"}), "refused"},
+      {IssueReclaim, OkReply({other_id, "99"}), "refused"},
+      {IssueReclaim, Duplicate({id, "99"}), "refused"},
+
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "initial"}), "none " + lease + " 17 initial"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "retry"}), "none " + lease + " 17 retry"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "replay"}), "none " + lease + " 17 replay"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "resumed"}),
+       "none " + lease + " 17 resumed"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "reclaim"}),
+       "none " + lease + " 17 reclaim"},
+      {Claim, OkReply({kOther, "3", "17", kAttempt, "2", "retry"}), "refused"},
+      {Claim, OkReply({"no uuid", "3", "17", kAttempt, "2", "retry"}), "refused"},
+      {Claim, OkReply({kLease, "-3", "17", kAttempt, "2", "retry"}), "refused"},
+      {Claim, OkReply({kLease, "3", "soon", kAttempt, "2", "retry"}), "refused"},
+      {Claim, OkReply({kLease, "3", "17", kOther, "2", "retry"}), "refused"},
+      {Claim, OkReply({kLease, "3", "17", "", "2", "retry"}), "refused"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "4294967296", "retry"}), "refused"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "again"}), "refused"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2"}), "refused"},
+      {Claim, Duplicate({kLease, "3", "17", kAttempt, "2", "retry"}), "refused"},
+      {Claim, Satisfied({kLease, "3", "17", kAttempt, "2", "retry"}), "refused"},
+      // Keeps the attempt that is there, whichever it is, but there must be one.
+      {ClaimResumed, OkReply({kLease, "3", "17", kAttempt, "2", "resumed"}),
+       "none " + lease + " 17 resumed"},
+      {ClaimResumed, OkReply({kLease, "3", "17", "no uuid", "2", "resumed"}), "refused"},
+      {ClaimResumed, OkReply({kOther, "3", "17", kAttempt, "2", "resumed"}), "refused"},
+
+      {IssueAndClaim, OkReply({kLease, "3", "2"}), "none " + lease + " 0 initial"},
+      {IssueAndClaim, OkReply({kOther, "3", "2"}), "refused"},
+      {IssueAndClaim, OkReply({kLease, "three", "2"}), "refused"},
+      {IssueAndClaim, OkReply({kLease, "3", "-2"}), "refused"},
+      {IssueAndClaim, OkReply({kLease, "3"}), "refused"},
+      {IssueAndClaim, Duplicate({kLease, "3", "2"}), "refused"},
+
+      {Renew, OkReply({"123"}), "none 123"},
+      {Renew, OkReply({"soon"}), "refused"},
+      {Renew, OkReply({"1e3"}), "refused"},
+      {Renew, Duplicate({"123"}), "refused"},
+
+      {MarkExpired, OkReply({"marked_expired"}), "none "},
+      {MarkExpired, OkReply({"expired"}), "refused"},
+      {MarkExpired, Duplicate({"marked_expired"}), "refused"},
+      {MarkExpired, Satisfied({"unowned"}), "none unowned"},
+      {MarkExpired, Satisfied({"marked_expired"}), "refused"},
+      {MarkExpired, Satisfied({""}), "refused"},
+
+      {Revoke, OkReply({"revoked", kLease, "5"}), "none  " + kLease + " 5"},
+      {Revoke, OkReply({"removed", kLease, "5"}), "refused"},
+      {Revoke, OkReply({"revoked", "no uuid", "5"}), "refused"},
+      {Revoke, OkReply({"revoked", kLease, "five"}), "refused"},
+      {Revoke, OkReply({"revoked", kLease}), "refused"},
+      {Revoke, OkReply({"revoked"}), "refused"},
+      {Revoke, Duplicate({"revoked", kLease, "5"}), "refused"},
+      {Revoke, Satisfied({"already_revoked"}), "none already_revoked " + none + " 0"},
+      {Revoke, Satisfied({"revoked", kLease, "5"}), "refused"},
+
+      {Resume, OkReply({"waiting"}), "none waiting"},
+      {Resume, OkReply({"delayed"}), "none delayed"},
+      {Resume, OkReply({"suspended"}), "refused"},
+      {Resume, Duplicate({"waiting"}), "refused"},
+
+      {Completed, OkReply({"completed"}), "none"},
+      {Completed, OkReply({"cancelled"}), "refused"},
+      {Completed, Duplicate({"completed"}), "refused"},
+      {AnyWord, OkReply({"whatever"}), "none"},
+      {AnyWord, OkReply({""}), "none"},
+      {AnyWord, Duplicate({"whatever"}), "refused"},
+  };
+  for (const auto& c : kCases) {
+    ErrorDetails details;
+    EXPECT_EQ(c.read(c.bytes, &details), c.expected) << c.bytes;
+    EXPECT_EQ(details.size(), 0u) << c.bytes;
+  }
+}
+
+TEST(ClaimReplyReaders, Hints) {
+  const auto fields = [](const Words& words) {
+    std::vector<std::string> all;
+    for (const std::string& word : words) all.push_back(word == "nil" ? "$-1\r\n" : Bulk(word));
+    return Array(all);
+  };
+  // lane, attempt index, worker instance, waitpoint, lane of the last lease
+  const struct {
+    std::string bytes;
+    std::string expected;
+  } kCases[] = {
+      {fields({"main", "2", "i", "wp", "other"}), "none main 2 i wp other"},
+      {fields({"main", "2", "i", "wp", ""}), "none main 2 i wp main"},
+      {fields({"main", "nil", "nil", "nil", "nil"}), "none main 0   main"},
+      {fields({"main", "", "", "", ""}), "none main 0   main"},
+      {fields({"nil", "nil", "nil", "nil", "nil"}), "execution_not_found"},
+      {"-WRONGTYPE what\r\n", "unknown_code"},
+      {fields({"main", "2", "i", "wp"}), "refused"},
+      {fields({"main", "2", "i", "wp", "other", "more"}), "refused"},
+      {Array({Bulk("main"), ":2\r\n", Bulk("i"), Bulk("wp"), Bulk("other")}), "refused"},
+      {Array({Bulk("main"), Bulk("2"), Bulk("i"), Bulk("wp"), "*0\r\n"}), "refused"},
+      {"*0\r\n", "refused"},
+      {"$4\r\nmain\r\n", "refused"},
+  };
+  for (const auto& c : kCases) {
+    ReplyReader reader;
+    reader.Feed(c.bytes);
+    ASSERT_EQ(reader.Next(), ReplyReader::Status::kReply);
+    CoreHints hints;
+    hints.lane = "as it was";
+    ClaimError error = ClaimError::kLedgerFull;
+    const bool taken = ReadHints(reader.reply(), hints, error);
+    std::string shown = taken ? std::string(ErrorName(error)) : std::string(kRefused);
+    if (error == ClaimError::kNone) {
+      shown += " " + hints.lane + Text(hints.attempt_index) + " " + hints.worker_instance_id + " " +
+               hints.waitpoint_id + " " + hints.current_lane;
+    } else {
+      EXPECT_EQ(hints.lane, "as it was") << c.bytes;
+    }
+    EXPECT_EQ(shown, c.expected) << c.bytes;
+    if (!taken) EXPECT_EQ(error, ClaimError::kLedgerFull) << c.bytes;
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::internal
