@@ -22,7 +22,8 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
-// Parses HOST:PORT; the host may hold colons itself (IPv6), in brackets or not.
+// Parses HOST:PORT; the host may hold colons itself (IPv6), in a pair of brackets
+// or not.
 // False, and `out` untouched, for anything else.
 bool ParseEndpoint(std::string_view text, Endpoint& out);
 

@@ -17,8 +17,10 @@
 namespace ffgrant::valkey {
 namespace {
 
+static_assert(EWOULDBLOCK == EAGAIN);
+
 IoStatus FromErrno(int error) noexcept {
-  if (error == EAGAIN || error == EWOULDBLOCK) return IoStatus::kWouldBlock;
+  if (error == EAGAIN) return IoStatus::kWouldBlock;
   if (error == EINTR) return IoStatus::kInterrupted;
   return IoStatus::kFailed;
 }
@@ -107,7 +109,7 @@ class SocketNetwork final : public Network {
     std::memcpy(&bits, uuid.bytes.data() + 8, sizeof bits);
     std::uint64_t more = 0;
     std::memcpy(&more, uuid.bytes.data(), sizeof more);
-    return bits ^ (more << 7);  // over the fixed bits of version and variant
+    return bits ^ (more << 6);  // over the two fixed bits of the variant, the lowest but six
   }
 
  private:
@@ -123,14 +125,11 @@ bool ParseEndpoint(std::string_view text, Endpoint& out) {
   if (colon == std::string_view::npos || colon == 0) return false;
   std::string_view host = text.substr(0, colon);
   const std::string_view digits = text.substr(colon + 1);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (host.empty() || error != std::errc() || end != digits.data() + digits.size() || port == 0) {
-    return false;
-  }
+  if (error != std::errc() || end != digits.data() + digits.size() || port == 0) return false;
+  if (host.empty() || host.find_first_of("[]") != std::string_view::npos) return false;
   out.host.assign(host);
   out.port = port;
   return true;

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sockets on the loopback, and, for what those don't do when they are asked to,
+// calls of the system that fail as the test wants them to (linked with --wrap).
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ffgrant/valkey/network.h"
+
+struct redisContext;
+
+namespace ffgrant::valkey {
+namespace {
+
+// What the next call does in place of what it should: returns `result` with
+// errno `error`.
+struct Fault {
+  int result = -1;
+  int error = 0;
+};
+struct Faults {
+  std::optional<Fault> recv, send, poll, getsockopt;
+  std::optional<int> socket_error;  // what getsockopt() finds
+  bool no_context = false;
+};
+Faults faults;
+
+// True if there is a fault, which is used up by this.
+bool Fails(std::optional<Fault>& planned, int& result) {
+  if (!planned) return false;
+  result = planned->result;
+  errno = planned->error;
+  planned.reset();
+  return true;
+}
+
+}  // namespace
+
+extern "C" {
+
+ssize_t __real_recv(int fd, void* to, std::size_t size, int flags);
+ssize_t __wrap_recv(int fd, void* to, std::size_t size, int flags) {
+  int result = 0;
+  return Fails(faults.recv, result) ? result : __real_recv(fd, to, size, flags);
+}
+
+ssize_t __real_send(int fd, const void* from, std::size_t size, int flags);
+ssize_t __wrap_send(int fd, const void* from, std::size_t size, int flags) {
+  int result = 0;
+  return Fails(faults.send, result) ? result : __real_send(fd, from, size, flags);
+}
+
+int __real_poll(pollfd* fds, nfds_t count, int timeout_ms);
+int __wrap_poll(pollfd* fds, nfds_t count, int timeout_ms) {
+  int result = 0;
+  return Fails(faults.poll, result) ? result : __real_poll(fds, count, timeout_ms);
+}
+
+int __real_getsockopt(int fd, int level, int name, void* value, socklen_t* size);
+int __wrap_getsockopt(int fd, int level, int name, void* value, socklen_t* size) {
+  int result = 0;
+  if (Fails(faults.getsockopt, result)) return result;
+  result = __real_getsockopt(fd, level, name, value, size);
+  if (faults.socket_error) *static_cast<int*>(value) = *std::exchange(faults.socket_error, {});
+  return result;
+}
+
+redisContext* __real_redisConnectNonBlock(const char* host, int port);
+redisContext* __wrap_redisConnectNonBlock(const char* host, int port) {
+  return faults.no_context ? nullptr : __real_redisConnectNonBlock(host, port);
+}
+
+}  // extern "C"
+
+namespace {
+
+// A descriptor that is closed at its end.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) { EXPECT_GE(fd, 0); }
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~Descriptor() { Close(); }
+  void Close() {
+    if (fd_ >= 0) close(fd_);
+    fd_ = -1;
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// The other side: a port of the system's choice.
+class Listener {
+ public:
+  explicit Listener(int backlog = 8) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(socket_.get(), generic, size), 0);
+    EXPECT_EQ(listen(socket_.get(), backlog), 0);
+    EXPECT_EQ(getsockname(socket_.get(), generic, &size), 0);
+    endpoint_ = {"127.0.0.1", ntohs(address.sin_port)};
+  }
+  const Endpoint& endpoint() const { return endpoint_; }
+  Descriptor Accept() { return Descriptor(accept(socket_.get(), nullptr, nullptr)); }
+
+ private:
+  Descriptor socket_;
+  Endpoint endpoint_;
+};
+
+class SocketNetworkTest : public ::testing::Test {
+ protected:
+  void SetUp() override { faults = {}; }
+  void TearDown() override { faults = {}; }
+
+  void WaitFor(Stream& which, bool or_writable, std::int64_t timeout_ms = 10'000) {
+    const StreamInterest interest = {&which, or_writable};
+    network->Wait({&interest, 1}, timeout_ms);
+  }
+  // Until it has connected or can't.
+  IoStatus Finish(Stream& which, IoStatus status) {
+    for (int i = 0; i < 1000 && status == IoStatus::kWouldBlock; ++i) {
+      WaitFor(which, true, 10);
+      status = which.FinishOpen();
+    }
+    return status;
+  }
+  IoStatus Open(Stream& which, const Endpoint& endpoint) {
+    return Finish(which, which.Open(endpoint));
+  }
+  // All that can be read until it would block, ends or fails.
+  std::pair<std::string, IoStatus> ReadAll(Stream& which) {
+    std::string all;
+    char bytes[4096];
+    for (;;) {
+      const IoResult result = which.Read(bytes);
+      if (result.status != IoStatus::kDone) {
+        EXPECT_EQ(result.size, 0u);
+        return {all, result.status};
+      }
+      EXPECT_GE(result.size, 1u);
+      all.append(bytes, result.size);
+    }
+  }
+  // A stream is of no use until it is opened.
+  void ExpectNotOpen(Stream& which) {
+    char byte = 0;
+    EXPECT_EQ(which.FinishOpen(), IoStatus::kFailed);
+    EXPECT_EQ(which.Read({&byte, 1}).status, IoStatus::kFailed);
+    EXPECT_EQ(which.Write("x").status, IoStatus::kFailed);
+  }
+
+  Listener listener;
+  std::unique_ptr<Network> network = MakeSocketNetwork();
+  std::unique_ptr<Stream> stream = network->NewStream();
+};
+
+TEST_F(SocketNetworkTest, CarriesBytesBothWaysUntilThePeerCloses) {
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+  EXPECT_EQ(ReadAll(*stream), (std::pair{std::string(), IoStatus::kWouldBlock}));
+
+  const IoResult written = stream->Write("to the server");
+  EXPECT_EQ(written.status, IoStatus::kDone);
+  EXPECT_EQ(written.size, 13u);
+  char bytes[64];
+  ASSERT_EQ(recv(peer.get(), bytes, sizeof bytes, 0), 13);
+  EXPECT_EQ(std::string_view(bytes, 13), "to the server");
+
+  ASSERT_EQ(send(peer.get(), "back", 4, 0), 4);
+  WaitFor(*stream, false);
+  EXPECT_EQ(ReadAll(*stream), (std::pair{std::string("back"), IoStatus::kWouldBlock}));
+
+  ASSERT_EQ(send(peer.get(), "last", 4, 0), 4);
+  peer.Close();
+  std::string last;
+  IoStatus status = IoStatus::kWouldBlock;
+  while (status == IoStatus::kWouldBlock) {
+    WaitFor(*stream, false);
+    std::string more;
+    std::tie(more, status) = ReadAll(*stream);
+    last += more;
+  }
+  EXPECT_EQ(last, "last");
+  EXPECT_EQ(status, IoStatus::kClosed);
+}
+
+TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {
+  ExpectNotOpen(*stream);
+  stream->Close();
+  ExpectNotOpen(*stream);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+    EXPECT_EQ(stream->Write("x").status, IoStatus::kDone);
+    stream->Close();
+    ExpectNotOpen(*stream);
+    WaitFor(*stream, true, 0);  // never ready, and no fault
+  }
+  // Opening closes what was open.
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  (void)listener.Accept();
+  (void)listener.Accept();
+  Descriptor third = listener.Accept();
+  char byte = 0;
+  EXPECT_EQ(recv(third.get(), &byte, 1, 0), 0);
+}
+
+TEST_F(SocketNetworkTest, AnAddressThatNobodyCanConnectToFailsAtOnce) {
+  // TCP does not broadcast.
+  EXPECT_EQ(stream->Open({"255.255.255.255", 6379}), IoStatus::kFailed);
+  ExpectNotOpen(*stream);
+  EXPECT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+}
+
+TEST_F(SocketNetworkTest, WhereNobodyListensItFailsSoonerOrLater) {
+  Endpoint nobody;
+  {
+    Listener gone;
+    nobody = gone.endpoint();
+  }
+  EXPECT_EQ(Open(*stream, nobody), IoStatus::kFailed);
+  ExpectNotOpen(*stream);
+}
+
+TEST_F(SocketNetworkTest, AServerThatDoesNotAcceptIsStillConnectedTo) {
+  Listener full(0);
+  std::vector<std::unique_ptr<Stream>> streams;
+  for (int i = 0; i < 16; ++i) {
+    streams.push_back(network->NewStream());
+    Stream& last = *streams.back();
+    IoStatus status = last.Open(full.endpoint());
+    for (int tries = 0; tries < 10 && status == IoStatus::kWouldBlock; ++tries) {
+      WaitFor(last, true, 1);
+      status = last.FinishOpen();
+    }
+    if (status == IoStatus::kDone) continue;
+    EXPECT_EQ(status, IoStatus::kWouldBlock);
+    EXPECT_GT(i, 0);
+    last.Close();
+    ExpectNotOpen(last);
+    return;
+  }
+  FAIL() << "a queue without an end";
+}
+
+TEST_F(SocketNetworkTest, AResetIsAFailureAndNoSignal) {
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+  const linger reset = {.l_onoff = 1, .l_linger = 0};
+  ASSERT_EQ(setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+  peer.Close();
+  IoStatus status = IoStatus::kWouldBlock;
+  while (status == IoStatus::kWouldBlock) {
+    WaitFor(*stream, false);
+    status = ReadAll(*stream).second;
+  }
+  EXPECT_EQ(status, IoStatus::kFailed);
+  EXPECT_EQ(stream->Write("x").status, IoStatus::kFailed);
+}
+
+TEST_F(SocketNetworkTest, WritesUntilThereIsNoRoomAndGoesOnWhenThereIs) {
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+  const std::string bytes(1 << 16, 'x');
+  std::size_t written = 0;
+  IoResult result;
+  while ((result = stream->Write(bytes)).status == IoStatus::kDone) {
+    ASSERT_GE(result.size, 1u);
+    written += result.size;
+  }
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  EXPECT_EQ(result.size, 0u);
+  EXPECT_GT(written, 0u);
+  std::string into(written, ' ');
+  ASSERT_EQ(recv(peer.get(), into.data(), written, MSG_WAITALL), static_cast<ssize_t>(written));
+  do {
+    WaitFor(*stream, true);
+    result = stream->Write(bytes);
+  } while (result.status == IoStatus::kWouldBlock);
+  EXPECT_EQ(result.status, IoStatus::kDone);
+  // Nothing takes no room, and is not done either.
+  EXPECT_EQ(stream->Write("").status, IoStatus::kWouldBlock);
+}
+
+TEST_F(SocketNetworkTest, WaitsForTheStreamsThatItIsGiven) {
+  const std::unique_ptr<Stream> other = network->NewStream();
+  const std::unique_ptr<Stream> closed = network->NewStream();
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+  ASSERT_EQ(Open(*other, listener.endpoint()), IoStatus::kDone);
+  Descriptor other_peer = listener.Accept();
+  const StreamInterest all[] = {{closed.get(), true}, {stream.get(), false}, {other.get(), false}};
+  const std::int64_t before = network->NowMs();
+  network->Wait(all, 2);
+  EXPECT_EQ(ReadAll(*stream).second, IoStatus::kWouldBlock);
+  EXPECT_GE(network->NowMs(), before);
+  ASSERT_EQ(send(other_peer.get(), "x", 1, 0), 1);
+  network->Wait(all, INT64_MAX);  // taken for a long time
+  EXPECT_EQ(ReadAll(*other).first, "x");
+}
+
+TEST_F(SocketNetworkTest, WhatIsInterruptedHasNotHappened) {
+  faults.poll = {-1, EINTR};
+  const IoStatus first = stream->Open(listener.endpoint());
+  EXPECT_EQ(first, IoStatus::kWouldBlock);
+  EXPECT_EQ(Finish(*stream, first), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+
+  faults.send = {-1, EINTR};
+  EXPECT_EQ(stream->Write("once").status, IoStatus::kInterrupted);
+  EXPECT_EQ(stream->Write("once").status, IoStatus::kDone);
+  char bytes[64];
+  EXPECT_EQ(recv(peer.get(), bytes, sizeof bytes, 0), 4);
+
+  ASSERT_EQ(send(peer.get(), "back", 4, 0), 4);
+  WaitFor(*stream, false);
+  faults.recv = {-1, EINTR};
+  EXPECT_EQ(ReadAll(*stream), (std::pair{std::string(), IoStatus::kInterrupted}));
+  EXPECT_EQ(ReadAll(*stream), (std::pair{std::string("back"), IoStatus::kWouldBlock}));
+}
+
+TEST_F(SocketNetworkTest, WhatTheSystemRefusesIsAFailure) {
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  faults.send = {-1, ENOBUFS};
+  EXPECT_EQ(stream->Write("x").status, IoStatus::kFailed);
+  faults.recv = {-1, ENOMEM};
+  EXPECT_EQ(ReadAll(*stream).second, IoStatus::kFailed);
+
+  // While it connects; it is then closed.
+  faults.poll = {-1, ENOMEM};
+  EXPECT_EQ(stream->FinishOpen(), IoStatus::kFailed);
+  ExpectNotOpen(*stream);
+  faults.poll = {0, 0};
+  const IoStatus open = stream->Open(listener.endpoint());
+  EXPECT_EQ(open, IoStatus::kWouldBlock);
+  ASSERT_EQ(Finish(*stream, open), IoStatus::kDone);
+  faults.getsockopt = {-1, ENOBUFS};
+  EXPECT_EQ(stream->FinishOpen(), IoStatus::kFailed);
+  ExpectNotOpen(*stream);
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  faults.socket_error = ECONNREFUSED;
+  EXPECT_EQ(stream->FinishOpen(), IoStatus::kFailed);
+  ExpectNotOpen(*stream);
+  faults.no_context = true;
+  EXPECT_EQ(stream->Open(listener.endpoint()), IoStatus::kFailed);
+  ExpectNotOpen(*stream);
+}
+
+TEST_F(SocketNetworkTest, ChanceHasAllBits) {
+  std::uint64_t ones = 0;
+  std::uint64_t zeros = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::uint64_t random = network->Random();
+    ones |= random;
+    zeros |= ~random;
+  }
+  EXPECT_EQ(ones, UINT64_MAX);
+  EXPECT_EQ(zeros, UINT64_MAX);
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey
