@@ -15,7 +15,7 @@ struct Backoff {
   std::int64_t first_ms = 5;      // >= 1
   std::int64_t longest_ms = 500;  // >= first_ms
 
-  // After `failures` (>= 1) in a row: in [step/2, step], where step is first_ms
+  // After `failures` in a row (0 is taken for 1): in [step/2, step], where step is first_ms
   // doubled failures - 1 times, at most longest_ms; at least 1.
   //
   //   Backoff{.first_ms = 10, .longest_ms = 100}.DelayMs(3, random)   // 20..40

@@ -33,6 +33,7 @@ struct ClientOptions {
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
   // Calls of one client that are under way at once, 1..65536.
   std::size_t max_in_flight = 256;
+  // Of one reply as it is kept; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
   // Whether our function library may be loaded where there is none, and put in

@@ -161,6 +161,166 @@ TEST(ReplyReader, KeepsToItsLimits) {
   EXPECT_EQ(ReadAll(reader, many, 500).size(), 50u);
 }
 
+// The limit is on one reply, not on what happens to come with it.
+TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
+  const ReplyLimits limits = {.max_bytes = 1000};
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += testing::Bulk(std::to_string(i));
+  for (const std::size_t chunk : {std::size_t{999}, std::size_t{1000}, std::size_t{1001},
+                                  std::size_t{2500}, many.size()}) {
+    ReplyReader reader(limits);
+    const std::vector<std::string> replies = ReadAll(reader, many, chunk);
+    ASSERT_EQ(replies.size(), 1000u) << chunk;
+    EXPECT_EQ(replies.back(), "\"999\"");
+    // And is kept to behind them.
+    EXPECT_EQ(ReadAll(reader, "$100000\r\n" + std::string(1100, 'x'), 50).back(), "malformed");
+  }
+}
+
+TEST(ReplyReader, RefusesByWhatAReplyIsMadeOf) {
+  // What each takes: 48 bytes for a value, and its text.
+  const struct {
+    std::size_t max_bytes;
+    std::string bytes;
+    std::string_view expected;
+  } kCases[] = {
+      {48, ":1\r\n", "i1"},
+      {47, ":1\r\n", "malformed"},
+      {47, "$-1\r\n", "malformed"},
+      {47, "*0\r\n", "malformed"},
+      {48, "*0\r\n", "[]"},
+      {47, "+OK\r\n", "malformed"},
+      {47, "$0\r\n\r\n", "malformed"},
+      {48, "$0\r\n\r\n", "\"\""},
+      {48, "+OK\r\n", "malformed"},
+      {56, "+OK\r\n", "+OK"},
+      // The elements, then their texts.
+      {48 + 96, "*2\r\n:1\r\n:2\r\n", "[i1,i2,]"},
+      {48 + 95, "*2\r\n:1\r\n:2\r\n", "malformed"},
+      {48 + 96 + 8, "*2\r\n+a\r\n:2\r\n", "[+a,i2,]"},
+      {48 + 96 + 7, "*2\r\n+a\r\n:2\r\n", "malformed"},
+      // Arrays that fit one by one.
+      {48 + 96 + 96, "*2\r\n*1\r\n:1\r\n*1\r\n:2\r\n", "[[i1,],[i2,],]"},
+      {48 + 96 + 95, "*2\r\n*1\r\n:1\r\n*1\r\n:2\r\n", "malformed"},
+  };
+  for (const auto& c : kCases) {
+    ReplyReader reader({.max_bytes = c.max_bytes});
+    EXPECT_EQ(ReadAll(reader, c.bytes, 1), std::vector<std::string>{std::string(c.expected)})
+        << c.max_bytes << " " << c.bytes;
+  }
+}
+
+TEST(ReplyReader, TakesNothingFromNothing) {
+  ReplyReader reader;
+  reader.Feed("");
+  EXPECT_EQ(reader.Next(), Status::kNeedMore);
+  EXPECT_FALSE(reader.has_rest());
+  reader.Feed("+O");
+  reader.Feed("");
+  EXPECT_EQ(reader.Next(), Status::kNeedMore);
+  reader.Feed("K\r\n");
+  ASSERT_EQ(reader.Next(), Status::kReply);
+  EXPECT_EQ(Shown(reader.reply()), "+OK");
+}
+
+// Larger than the chunks that its memory comes in.
+TEST(ReplyReader, KeepsEveryPartOfALargeReplyInItsPlace) {
+  ReplyReader reader;
+  for (const std::size_t size : {std::size_t{30'000}, std::size_t{70'000}, std::size_t{100},
+                                 std::size_t{200'000}, std::size_t{65'536}}) {
+    std::string bytes = "*6\r\n";
+    std::string expected = "[";
+    for (char c = 'a'; c < 'f'; ++c) {
+      bytes += testing::Bulk(std::string(size, c));
+      expected += '"' + std::string(size, c) + "\",";
+    }
+    bytes += ":7\r\n";
+    EXPECT_EQ(ReadAll(reader, bytes, 50'000), std::vector<std::string>{expected + "i7,]"}) << size;
+  }
+}
+
+TEST(ReplyArena, HoldsNoMoreThanWhatOneReplyTook) {
+  constexpr std::size_t kMax = std::size_t{1} << 20;
+  ReplyArena arena(kMax);
+  EXPECT_EQ(arena.held(), 0u);
+  EXPECT_EQ(arena.Take(kMax + 1), nullptr);
+  // Each a little larger than the one before.
+  for (std::size_t size = 1 << 10; size < kMax / 2; size += 1 << 10) {
+    ASSERT_NE(arena.Take(48), nullptr);
+    ASSERT_NE(arena.Take(size), nullptr);
+    ASSERT_NE(arena.Take(size), nullptr);
+    ASSERT_EQ(arena.Take(kMax), nullptr);
+    arena.Reset();
+    ASSERT_LE(arena.held(), 2 * size + (1 << 17)) << size;
+  }
+  // What fitted before takes no other memory.
+  void* const first = arena.Take(1000);
+  arena.Reset();
+  const std::size_t held = arena.held();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(arena.Take(1000), first);
+    ASSERT_NE(arena.Take(kMax / 2), nullptr);
+    arena.Reset();
+  }
+  EXPECT_EQ(arena.held(), held);
+}
+
+TEST(Reply, TextOfAnElement) {
+  ReplyReader reader;
+  reader.Feed("*4\r\n$1\r\na\r\n:1\r\n+b\r\n$0\r\n\r\n");
+  ASSERT_EQ(reader.Next(), Status::kReply);
+  const Reply& reply = reader.reply();
+  EXPECT_EQ(reply.TextAt(0), "a");
+  EXPECT_EQ(reply.TextAt(1), std::nullopt);
+  EXPECT_EQ(reply.TextAt(2), std::nullopt);
+  EXPECT_EQ(reply.TextAt(3), "");
+  EXPECT_EQ(reply.TextAt(4), std::nullopt);
+  EXPECT_EQ(Reply().TextAt(0), std::nullopt);
+}
+
+TEST(OutputBuffer, GivesOutWhatWentInHoweverMuchOfItAtATime) {
+  std::string all;
+  while (all.size() < 1'000'000) all += std::to_string(all.size()) + ",";
+  // Around where it moves what is left, in one piece and in several.
+  for (const std::size_t size : {std::size_t{65'535}, std::size_t{65'536}, std::size_t{100'000},
+                                 std::size_t{499'999}, std::size_t{600'000}}) {
+    OutputBuffer buffer;
+    buffer.end().append(all);
+    std::size_t out = 0;
+    while (all.size() - out > size) {
+      buffer.Consume(size);
+      out += size;
+      ASSERT_EQ(buffer.size(), all.size() - out);
+      ASSERT_TRUE(buffer.pending() == std::string_view(all).substr(out)) << size << " " << out;
+      ASSERT_FALSE(buffer.empty());
+    }
+    buffer.end().append("end");
+    EXPECT_TRUE(buffer.pending().ends_with(all.substr(out + 1) + "end"));
+    buffer.clear();
+    EXPECT_TRUE(buffer.empty());
+  }
+}
+
+// A connection is shut by its id only where it is sure whose id that is.
+TEST(Node, ABrokenConnectionIsFencedWhereItIsKnown) {
+  const struct {
+    std::string run_id;
+    std::int64_t client_id;
+    std::int64_t fence;
+  } kCases[] = {
+      {"process", 5, 5}, {"", 5, Node::kUnfenceable}, {"process", 0, Node::kUnfenceable},
+      {"", 0, Node::kUnfenceable}};
+  for (const auto& c : kCases) {
+    Node node(0, {}, nullptr, {});
+    EXPECT_EQ(node.fence_client_id, 0);
+    node.run_id = c.run_id;
+    node.client_id = c.client_id;
+    node.WantFence();
+    EXPECT_EQ(node.fence_client_id, c.fence) << c.run_id << " " << c.client_id;
+    EXPECT_EQ(node.fence_run_id, c.run_id);
+  }
+}
+
 TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
   OutputBuffer buffer;
   std::uint64_t in = 0;
@@ -182,7 +342,7 @@ TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
 TEST(Backoff, DoublesUpToItsEndWithHalfLeftToChance) {
   constexpr Backoff kBackoff = {.first_ms = 10, .longest_ms = 100};
   constexpr std::pair<std::uint32_t, std::int64_t> kSteps[] = {
-      {1, 10}, {2, 20}, {3, 40}, {4, 80}, {5, 100}, {6, 100}, {1000, 100}, {UINT32_MAX, 100}};
+      {0, 10}, {1, 10}, {2, 20}, {3, 40}, {4, 80}, {5, 100}, {6, 100}, {1000, 100}, {UINT32_MAX, 100}};
   for (const auto& [failures, step] : kSteps) {
     std::int64_t least = INT64_MAX;
     std::int64_t most = 0;

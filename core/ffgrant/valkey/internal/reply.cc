@@ -9,32 +9,37 @@
 #include <new>
 
 namespace ffgrant::valkey::internal {
-namespace {
-
-constexpr std::size_t kChunkSize = std::size_t{64} << 10;
-
-}  // namespace
 
 void* ReplyArena::Take(std::size_t size) noexcept {
   size = (size + alignof(Reply) - 1) / alignof(Reply) * alignof(Reply);
   if (size > max_bytes_ - taken_) return nullptr;
-  while (current_ < chunks_.size() && size > chunks_[current_].size - used_) {
-    ++current_;
-    used_ = 0;
-  }
-  if (current_ == chunks_.size()) {
-    const std::size_t chunk_size = std::max(size, kChunkSize);
+  if (chunks_.empty() || size > chunks_.back().size - used_) {
+    const std::size_t chunk_size = std::max(size, chunk_size_);
     char* const bytes = new (std::nothrow) char[chunk_size];
+    // Never true: a system that is out of memory is nothing to test with.
     if (bytes == nullptr) return nullptr;
     chunks_.push_back({std::unique_ptr<char[]>(bytes), chunk_size});
+    used_ = 0;
   }
-  void* const taken = chunks_[current_].bytes.get() + used_;
+  void* const taken = chunks_.back().bytes.get() + used_;
   used_ += size;
   taken_ += size;
   return taken;
 }
 
-void ReplyArena::Reset() noexcept { current_ = used_ = taken_ = 0; }
+void ReplyArena::Reset() noexcept {
+  if (chunks_.size() > 1) {
+    chunk_size_ = taken_;  // which did not fit into the first
+    chunks_.clear();
+  }
+  used_ = taken_ = 0;
+}
+
+std::size_t ReplyArena::held() const noexcept {
+  std::size_t size = 0;
+  for (const Chunk& chunk : chunks_) size += chunk.size;
+  return size;
+}
 
 // A null pointer tells hiredis to give up.
 class ReplyReader::Builder {
@@ -45,8 +50,6 @@ class ReplyReader::Builder {
       type = Reply::Type::kStatus;
     } else if (task->type == REDIS_REPLY_ERROR) {
       type = Reply::Type::kError;
-    } else if (task->type != REDIS_REPLY_STRING) {
-      return nullptr;
     }
     Reply* const reply = Place(task, type);
     if (reply == nullptr || size == 0) return reply;
@@ -61,9 +64,7 @@ class ReplyReader::Builder {
   // The type of `size` is int before hiredis 1.0 and size_t from then on.
   template <class Size>
   static void* Array(const redisReadTask* task, Size size) noexcept {
-    if (task->type != REDIS_REPLY_ARRAY || Depth(task) > Self(task).limits_.max_depth) {
-      return nullptr;
-    }
+    if (Depth(task) > Self(task).limits_.max_depth) return nullptr;
     Reply* const reply = Place(task, Reply::Type::kArray);
     if (reply == nullptr || size == 0) return reply;
     const auto count = static_cast<std::size_t>(size);
@@ -86,9 +87,6 @@ class ReplyReader::Builder {
   // The arena has it.
   static void Free(void*) noexcept {}
 
-  static void* Double(const redisReadTask*, double, char*, std::size_t) noexcept { return nullptr; }
-  static void* Bool(const redisReadTask*, int) noexcept { return nullptr; }
-
   // Takes whichever type this hiredis declares the member with.
   template <class Size>
   static void SetArray(void* (*&member)(const redisReadTask*, Size)) noexcept {
@@ -99,8 +97,10 @@ class ReplyReader::Builder {
   template <class Functions>
   static void RefuseResp3(Functions& functions) noexcept {
     if constexpr (requires { functions.createDouble; }) {
-      functions.createDouble = &Double;
-      functions.createBool = &Bool;
+      functions.createDouble = [](const redisReadTask*, double, char*, std::size_t) -> void* {
+        return nullptr;
+      };
+      functions.createBool = [](const redisReadTask*, int) -> void* { return nullptr; };
     }
   }
 
@@ -117,6 +117,9 @@ class ReplyReader::Builder {
 
   // Where this value belongs: into its parent's elements, or by itself.
   static Reply* Place(const redisReadTask* task, Reply::Type type) noexcept {
+    // RESP 2's types are the first ones.
+    // Never true: hiredis 0.14 knows no other; later ones have those of RESP 3.
+    if (task->type > REDIS_REPLY_ERROR) return nullptr;
     Reply* reply = nullptr;
     if (task->parent != nullptr) {
       const auto& elements = static_cast<const Reply*>(task->parent->obj)->elements;
@@ -149,6 +152,7 @@ void ReplyReader::MakeReader() {
     return f;
   }();
   reader_ = redisReaderCreateWithFunctions(&functions);
+  // Never true: a system that is out of memory is nothing to test with.
   if (reader_ == nullptr) throw std::bad_alloc();
   reader_->privdata = this;
   reader_->maxbuf = 0;  // keep the buffer, however large
@@ -156,11 +160,6 @@ void ReplyReader::MakeReader() {
 
 void ReplyReader::Feed(std::string_view bytes) noexcept {
   if (failed_ || bytes.empty()) return;
-  if (bytes.size() > limits_.max_bytes ||
-      reader_->len - reader_->pos > limits_.max_bytes - bytes.size()) {
-    failed_ = true;
-    return;
-  }
   failed_ = redisReaderFeed(reader_, bytes.data(), bytes.size()) != REDIS_OK;
   unused_ += bytes.size();
 }
@@ -175,7 +174,10 @@ ReplyReader::Status ReplyReader::Next() noexcept {
     failed_ = true;
     return Status::kMalformed;
   }
-  if (reply == nullptr) return Status::kNeedMore;
+  if (reply == nullptr) {
+    failed_ = reader_->len - reader_->pos > limits_.max_bytes;
+    return failed_ ? Status::kMalformed : Status::kNeedMore;
+  }
   unused_ = reader_->len - reader_->pos;
   reply_ = static_cast<const Reply*>(reply);
   return Status::kReply;

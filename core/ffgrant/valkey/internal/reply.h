@@ -38,22 +38,25 @@ struct Reply {
 // What a reply may take at most. Beyond them reading fails, before the memory
 // is asked for.
 struct ReplyLimits {
-  // Of what is read and not yet a whole reply, and of what a reply is made of
-  // (48 bytes for each value, and its text).
+  // Of what is fed and not yet a whole reply, and of what a reply is made of
+  // (48 bytes for each value, and its text). However many are fed at once.
   std::size_t max_bytes = std::size_t{4} << 20;
   // Arrays within arrays; 1 for a flat one. hiredis' own limit is 7.
   int max_depth = 5;
 };
 
-// Memory in chunks that stay where they are and are given back all at once.
+// Memory in chunks that stay where they are and are given back all at once. What
+// took several is followed by one that holds as much.
 class ReplyArena {
  public:
   explicit ReplyArena(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
 
-  // `size` bytes aligned for a Reply; null beyond the limit.
+  // `size` bytes aligned for a Reply; null beyond the limit, or without memory.
   void* Take(std::size_t size) noexcept;
   // All of it can be taken again.
   void Reset() noexcept;
+  // Bytes of all chunks, taken or not.
+  std::size_t held() const noexcept;
 
  private:
   struct Chunk {
@@ -61,10 +64,10 @@ class ReplyArena {
     std::size_t size;
   };
   std::size_t max_bytes_;
-  std::vector<Chunk> chunks_;
-  std::size_t current_ = 0;  // chunk taken from
-  std::size_t used_ = 0;     // of it
-  std::size_t taken_ = 0;    // in all
+  std::vector<Chunk> chunks_;                       // taken from: the last
+  std::size_t chunk_size_ = std::size_t{64} << 10;  // of the next, at least
+  std::size_t used_ = 0;                            // of the last
+  std::size_t taken_ = 0;                           // in all
 };
 
 // Bytes in, replies out. Not thread-safe.
