@@ -240,8 +240,8 @@ TEST(ClaimPipelineTest, ArgumentsThatCantBeSentAreRefusedByEveryCall) {
     EXPECT_EQ(rig.pipeline().in_flight(), 0u);
     const auto done = rig.pipeline().Poll(0);
     ASSERT_EQ(done.size(), 1u);
-    EXPECT_EQ(done[0].error, call == Call::kCreate ? ClaimError::kInvalidInput
-                                                   : ClaimError::kExecutionNotFound);
+    EXPECT_EQ(done[0].error,
+              call == Call::kCreate ? ClaimError::kInvalidInput : ClaimError::kExecutionNotFound);
     EXPECT_EQ(done[0].tag, 9u);
     EXPECT_EQ(done[0].call, call);
   }

@@ -166,8 +166,8 @@ TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
   const ReplyLimits limits = {.max_bytes = 1000};
   std::string many;
   for (int i = 0; i < 1000; ++i) many += testing::Bulk(std::to_string(i));
-  for (const std::size_t chunk : {std::size_t{999}, std::size_t{1000}, std::size_t{1001},
-                                  std::size_t{2500}, many.size()}) {
+  for (const std::size_t chunk :
+       {std::size_t{999}, std::size_t{1000}, std::size_t{1001}, std::size_t{2500}, many.size()}) {
     ReplyReader reader(limits);
     const std::vector<std::string> replies = ReadAll(reader, many, chunk);
     ASSERT_EQ(replies.size(), 1000u) << chunk;
@@ -307,9 +307,10 @@ TEST(Node, ABrokenConnectionIsFencedWhereItIsKnown) {
     std::string run_id;
     std::int64_t client_id;
     std::int64_t fence;
-  } kCases[] = {
-      {"process", 5, 5}, {"", 5, Node::kUnfenceable}, {"process", 0, Node::kUnfenceable},
-      {"", 0, Node::kUnfenceable}};
+  } kCases[] = {{"process", 5, 5},
+                {"", 5, Node::kUnfenceable},
+                {"process", 0, Node::kUnfenceable},
+                {"", 0, Node::kUnfenceable}};
   for (const auto& c : kCases) {
     Node node(0, {}, nullptr, {});
     EXPECT_EQ(node.fence_client_id, 0);
@@ -342,7 +343,8 @@ TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
 TEST(Backoff, DoublesUpToItsEndWithHalfLeftToChance) {
   constexpr Backoff kBackoff = {.first_ms = 10, .longest_ms = 100};
   constexpr std::pair<std::uint32_t, std::int64_t> kSteps[] = {
-      {0, 10}, {1, 10}, {2, 20}, {3, 40}, {4, 80}, {5, 100}, {6, 100}, {1000, 100}, {UINT32_MAX, 100}};
+      {0, 10},  {1, 10},  {2, 20},     {3, 40},          {4, 80},
+      {5, 100}, {6, 100}, {1000, 100}, {UINT32_MAX, 100}};
   for (const auto& [failures, step] : kSteps) {
     std::int64_t least = INT64_MAX;
     std::int64_t most = 0;

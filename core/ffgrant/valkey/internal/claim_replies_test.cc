@@ -133,13 +133,13 @@ std::string IssueAndClaim(const std::string& bytes, ErrorDetails* details) {
   });
 }
 std::string Renew(const std::string& bytes, ErrorDetails* details) {
-  return Taken<RenewOutcome>(bytes, [&](const Reply& reply, RenewOutcome& out) {
-    return ReadRenew(reply, details, out);
-  });
+  return Taken<RenewOutcome>(
+      bytes, [&](const Reply& reply, RenewOutcome& out) { return ReadRenew(reply, details, out); });
 }
 std::string MarkExpired(const std::string& bytes, ErrorDetails*) {
-  return Taken<MarkExpiredOutcome>(
-      bytes, [](const Reply& reply, MarkExpiredOutcome& out) { return ReadMarkExpired(reply, out); });
+  return Taken<MarkExpiredOutcome>(bytes, [](const Reply& reply, MarkExpiredOutcome& out) {
+    return ReadMarkExpired(reply, out);
+  });
 }
 std::string Revoke(const std::string& bytes, ErrorDetails* details) {
   return Taken<RevokeOutcome>(bytes, [&](const Reply& reply, RevokeOutcome& out) {
@@ -163,9 +163,9 @@ std::string AnyWord(const std::string& bytes, ErrorDetails* details) {
 
 using Reader = std::string (*)(const std::string& bytes, ErrorDetails* details);
 
-constexpr Reader kReaders[] = {Create,        Issue, IssueReclaim, Claim,  ClaimResumed,
-                               IssueAndClaim, Renew, MarkExpired,  Revoke, Resume,
-                               Completed,     AnyWord};
+constexpr Reader kReaders[] = {Create,       Issue,         IssueReclaim, Claim,
+                               ClaimResumed, IssueAndClaim, Renew,        MarkExpired,
+                               Revoke,       Resume,        Completed,    AnyWord};
 
 TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
   const std::string id(kId);
@@ -187,7 +187,9 @@ TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
       ErrorDetails details;
       ASSERT_TRUE(details.Add("an earlier call's"));
       EXPECT_EQ(read(bytes, &details), kRefused) << bytes;
-      if (read != MarkExpired) EXPECT_EQ(details.size(), 0u) << bytes;
+      if (read != MarkExpired) {
+        EXPECT_EQ(details.size(), 0u) << bytes;
+      }
     }
   }
 }
@@ -257,9 +259,11 @@ TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
       {IssueReclaim, OkReply({other_id, "99"}), "refused"},
       {IssueReclaim, Duplicate({id, "99"}), "refused"},
 
-      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "initial"}), "none " + lease + " 17 initial"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "initial"}),
+       "none " + lease + " 17 initial"},
       {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "retry"}), "none " + lease + " 17 retry"},
-      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "replay"}), "none " + lease + " 17 replay"},
+      {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "replay"}),
+       "none " + lease + " 17 replay"},
       {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "resumed"}),
        "none " + lease + " 17 resumed"},
       {Claim, OkReply({kLease, "3", "17", kAttempt, "2", "reclaim"}),
@@ -369,7 +373,9 @@ TEST(ClaimReplyReaders, Hints) {
       EXPECT_EQ(hints.lane, "as it was") << c.bytes;
     }
     EXPECT_EQ(shown, c.expected) << c.bytes;
-    if (!taken) EXPECT_EQ(error, ClaimError::kLedgerFull) << c.bytes;
+    if (!taken) {
+      EXPECT_EQ(error, ClaimError::kLedgerFull) << c.bytes;
+    }
   }
 }
 

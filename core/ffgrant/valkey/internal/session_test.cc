@@ -130,7 +130,9 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
       EXPECT_EQ(own.client.in_flight(), 0u);
     }
     ASSERT_EQ(details.size(), c.text.empty() ? 0u : 1u);
-    if (!c.text.empty()) EXPECT_EQ(details[0], c.text);
+    if (!c.text.empty()) {
+      EXPECT_EQ(details[0], c.text);
+    }
     EXPECT_TRUE(server.refusals.empty());
   }
 }
@@ -151,7 +153,9 @@ TEST(SessionPoolTest, HasOneToSomeConnections) {
     // Each is given away once at a time.
     const SessionPool::Lease first = pool.Take();
     EXPECT_EQ(&first.session, &pool[0]);
-    if (size > 1) EXPECT_EQ(&pool.Take().session, &pool[1]);
+    if (size > 1) {
+      EXPECT_EQ(&pool.Take().session, &pool[1]);
+    }
   }
 }
 
