@@ -126,7 +126,8 @@ void ScriptedNetwork::Arrive(Connection& connection, bool without_faults) {
   for (const Words& command : TakeCommands(connection.unread)) {
     if (connection.killed) return;
     std::set<std::int64_t> killed;
-    const std::string reply = server_.Execute(connection.id, command, now_, killed);
+    std::string reply = server_.Execute(connection.id, command, now_, killed);
+    if (server_.edit_reply) server_.edit_reply(command, reply);
     for (const std::int64_t id : killed) {
       if (id > 0 && id <= static_cast<std::int64_t>(connections_.size())) {
         connections_[static_cast<std::size_t>(id - 1)]->killed = true;

@@ -98,7 +98,10 @@ std::string ScriptedServer::Execute(std::int64_t client_id, const Words& command
   if (name == "TIME") return Array({Bulk(std::to_string(now / 1000)), Bulk("0")});
   if (name == "FUNCTION") return Library(command);
   if (name == "FCALL") return Call(command, now);
-  if (name == "HMGET" || name == "HGET" || name == "XREVRANGE") return Read(command);
+  if (name == "HMGET" || name == "HGET" || name == "XREVRANGE" || name == "EXISTS") {
+    return Read(command);
+  }
+  if (name == "ZRANGE" || name == "ZSCORE") return ReadSet(command);
   return "-ERR unknown command\r\n";
 }
 
@@ -137,6 +140,7 @@ std::string ScriptedServer::Call(const Words& command, std::int64_t now) {
   ++calls_[function + " " + id];
   if (function == "ff_create_execution") {
     const bool is_new = executions_.emplace(id, Execution{}).second;
+    executions_[id].lane = Argument(command, 3);
     return is_new ? OkReply({id, "waiting"}) : Array({Integer(1), Bulk("DUPLICATE"), Bulk(id)});
   }
   const auto found = executions_.find(id);
@@ -155,15 +159,12 @@ std::string ScriptedServer::CallOf(Execution& execution, const Words& command, s
   if (function == "ff_claim_execution") {
     if (!execution.lease_id.empty()) return RejectedReply("execution_not_leaseable");
     if (execution.grant_worker != Argument(command, 2)) return RejectedReply("invalid_claim_grant");
-    execution.grant_worker.clear();
-    execution.lease_id = Argument(command, 6);
-    execution.attempt_id = Argument(command, 9);
-    execution.expires_at = now + std::atoll(Argument(command, 7).c_str());
-    ++execution.epoch;
-    execution.history.push_back(execution.lease_id);
-    leases_.insert(execution.lease_id);
-    return OkReply({execution.lease_id, std::to_string(execution.epoch),
-                    std::to_string(execution.expires_at), execution.attempt_id, "0", "initial"});
+    return Claim(execution, command, 9, now);
+  }
+  if (function == "ff_issue_grant_and_claim") {
+    if (!execution.lease_id.empty()) return RejectedReply("execution_not_eligible");
+    (void)Claim(execution, command, 8, now);
+    return OkReply({execution.lease_id, std::to_string(execution.epoch), "0"});
   }
   if (function == "ff_complete_execution") {
     if (execution.lease_id != Argument(command, 2)) return RejectedReply("stale_lease");
@@ -171,6 +172,50 @@ std::string ScriptedServer::CallOf(Execution& execution, const Words& command, s
     return OkReply({"completed"});
   }
   return "-ERR Function not found\r\n";
+}
+
+std::string ScriptedServer::Claim(Execution& execution, const Words& command,
+                                  std::size_t attempt_argument, std::int64_t now) {
+  execution.grant_worker.clear();
+  execution.lease_id = Argument(command, 6);
+  execution.attempt_id = Argument(command, attempt_argument);
+  execution.expires_at = now + std::atoll(Argument(command, 7).c_str());
+  ++execution.epoch;
+  execution.history.push_back(execution.lease_id);
+  leases_.insert(execution.lease_id);
+  return OkReply({execution.lease_id, std::to_string(execution.epoch),
+                  std::to_string(execution.expires_at), execution.attempt_id, "0", "initial"});
+}
+
+// The sets of a lane, in the order of the ids: whoever has had no lease is
+// eligible.
+std::string ScriptedServer::ReadSet(const Words& command) const {
+  const std::string& key = command[1];
+  if (command[0] == "ZRANGE") {
+    const auto first = static_cast<std::size_t>(std::atoll(command[2].c_str()));
+    const auto last = static_cast<std::size_t>(std::atoll(command[3].c_str()));
+    std::vector<std::string> found;
+    std::size_t place = 0;
+    for (const auto& [id, execution] : executions_) {
+      const std::string tag = id.substr(0, id.find('}') + 1);
+      if (!execution.lease_id.empty() ||
+          key != "ff:idx:" + tag + ":lane:" + execution.lane + ":eligible") {
+        continue;
+      }
+      if (place >= first && place <= last) found.push_back(Bulk(id));
+      ++place;
+    }
+    return Array(found);
+  }
+  const auto found = executions_.find(command[2]);
+  if (found == executions_.end()) return kNil;
+  const std::string set = key.substr(key.rfind(':') + 1);
+  const std::string& lease = found->second.lease_id;
+  const bool in = set == "eligible"                          ? lease.empty()
+                  : set == "active" || set == "lease_expiry" ? lease.size() == 36
+                  : set == "terminal"                        ? lease == "ended"
+                                                             : false;
+  return in ? Bulk("1") : kNil;
 }
 
 std::string ScriptedServer::Read(const Words& command) const {
@@ -185,13 +230,24 @@ std::string ScriptedServer::Read(const Words& command) const {
     }
     return Array(entries);
   }
+  if (command[0] == "EXISTS") {
+    const bool grant = command[1].ends_with(":claim_grant");
+    return Integer(grant ? !execution.grant_worker.empty() : execution.lease_id.size() == 36);
+  }
   const auto field = [&](const std::string& name) -> std::string {
     if (found == executions_.end()) return kNil;
+    const auto given = given_fields.find(name);
+    if (given != given_fields.end()) return given->second;
     const bool active = execution.lease_id.size() == 36;
     if (name == "lifecycle_phase") return Bulk(active ? "active" : "runnable");
     if (name == "ownership_state") return Bulk(active ? "leased" : "unowned");
     if (name == "current_lease_id") return Bulk(active ? execution.lease_id : "");
     if (name == "current_attempt_id") return Bulk(execution.attempt_id);
+    if (name == "current_attempt_index") return Bulk(execution.epoch == 0 ? "" : "0");
+    if (name == "attempt_type") return Bulk("initial");
+    if (name == "worker_id") {
+      return execution.grant_worker.empty() ? kNil : Bulk(execution.grant_worker);
+    }
     if (name == "current_lease_epoch") return Bulk(std::to_string(execution.epoch));
     if (name == "lease_expires_at") return Bulk(std::to_string(execution.expires_at));
     if (name == "grant_expires_at") return execution.grant_worker.empty() ? kNil : Bulk("9000");

@@ -66,9 +66,14 @@ class ScriptedServer {
   std::vector<std::string> refusals;
   // Replies, in RESP, to the next calls, which are not executed either.
   std::vector<std::string> answers;
+  // Sees every command that was executed, and may change its reply.
+  std::function<void(const Words& command, std::string& reply)> edit_reply;
+  // What is read of fields of that name, as RESP, whatever is stored.
+  std::map<std::string, std::string> given_fields;
 
  private:
   struct Execution {
+    std::string lane;
     std::string grant_worker;  // empty: no grant
     std::string lease_id;      // of the current lease
     std::string attempt_id;
@@ -80,7 +85,10 @@ class ScriptedServer {
   std::string Call(const Words& command, std::int64_t now);
   std::string CallOf(Execution& execution, const Words& command, std::int64_t now);
   std::string Library(const Words& command);
+  std::string Claim(Execution& execution, const Words& command, std::size_t attempt_argument,
+                    std::int64_t now);
   std::string Read(const Words& command) const;
+  std::string ReadSet(const Words& command) const;
 
   int process_ = 1;
   std::map<std::string, Execution> executions_;
