@@ -11,6 +11,7 @@
 #include "ffgrant/testing/allocation_counter.h"
 #include "ffgrant/valkey/claim_pipeline.h"
 #include "ffgrant/valkey/function_library.h"
+#include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/testing/scripted_server.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
@@ -82,6 +83,8 @@ class ClientAllocation : public ::testing::Test {
     const std::string zero = "00000000-0000-0000-0000-000000000000";
     const std::string hints =
         testing::Array({Bulk("main"), Bulk("0"), Bulk("i"), Bulk(""), Bulk("main")});
+    std::vector<std::string> core(internal::kCoreFieldCount, Bulk("0"));
+    core[internal::kLeaseId] = core[internal::kAttemptId] = Bulk(zero);
     options_.make_network = [=] {
       auto network = std::make_unique<CannedNetwork>();
       network->answers = {{"INFO", Bulk("redis_version:7.2\r\nrun_id:x\r\nrole:master\r\n")},
@@ -95,6 +98,7 @@ class ClientAllocation : public ::testing::Test {
                           {"ff_renew_lease", OkReply({"99"})},
                           {"ff_complete_execution", OkReply({"completed"})},
                           {"grant_expires_at", Bulk("99")},
+                          {"lifecycle_phase", testing::Array(core)},
                           {"HMGET", hints},
                           {"PING", "+PONG\r\n"}};
       return network;

@@ -4,6 +4,7 @@
 // some of it out, and the search for one whose answer is lost.
 
 #include <array>
+#include <optional>
 
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -14,19 +15,11 @@ using namespace internal;  // NOLINT: all of it is about the stored fields
 
 namespace {
 
-Lease LeaseOf(const ExecutionState& state, const LeaseId& lease_id) noexcept {
-  return {.fence = {.lease_id = lease_id,
-                    .lease_epoch = state.current_lease_epoch,
-                    .attempt_id = state.current_attempt_id.value_or(AttemptId{})},
-          .attempt_index = state.current_attempt_index,
-          .expires_at = state.lease_expires_at.value_or(TimestampMs{}),
-          .kind = LeaseKind::kInitial};
-}
-
-// The kind of the attempt that `lease` is of.
+// The kind of the attempt that `lease` is of. Nothing is written with an error.
 ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* details,
                     Lease& lease) noexcept {
-  return CallAndWait(
+  ClaimError error = ClaimError::kNone;
+  const ClaimError failure = CallAndWait(
       session, HashSlot(id.partition()), true, details,
       [&](RespCommand& command) {
         ClaimKeys keys(command, id);
@@ -36,18 +29,30 @@ ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* d
         command.Arg("attempt_type");
       },
       [&](const Reply& reply) {
-        for (const LeaseKind kind : {LeaseKind::kRetry, LeaseKind::kReplay, LeaseKind::kReclaim}) {
-          if (reply.text == LeaseKindName(kind)) lease.kind = kind;
+        if (reply.is(Reply::Type::kString)) {
+          for (const LeaseKind kind :
+               {LeaseKind::kInitial, LeaseKind::kRetry, LeaseKind::kReplay, LeaseKind::kReclaim}) {
+            if (reply.text != LeaseKindName(kind)) continue;
+            lease.kind = kind;
+            return true;
+          }
         }
-        return true;
+        error = UnknownText(reply, details);
+        return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil) ||
+               reply.is(Reply::Type::kError);
       });
+  return failure != ClaimError::kNone ? failure : error;
 }
 
 // Whether an event of the lease history created `lease_id`: "acquired" names it
-// lease_id, "reclaimed" new_lease_id. [[id, [field, value, ...]], ...]
-bool HistoryHas(const Reply& reply, std::string_view lease_id) noexcept {
+// lease_id, "reclaimed" new_lease_id. [[id, [field, value, ...]], ...]; empty if
+// `reply` is no history.
+std::optional<bool> HistoryHas(const Reply& reply, std::string_view lease_id) noexcept {
+  if (!reply.is(Reply::Type::kArray)) return std::nullopt;
   for (const Reply& entry : reply.elements) {
-    if (entry.elements.size() != 2) continue;
+    if (entry.elements.size() != 2 || !entry.elements[1].is(Reply::Type::kArray)) {
+      return std::nullopt;
+    }
     const std::span<const Reply> fields = entry.elements[1].elements;
     bool acquired = false;
     bool same = false;
@@ -66,7 +71,8 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
                        ErrorDetails* details, bool& happened) noexcept {
   std::array<char, kUuidTextSize> wanted;
   FormatUuid(lease_id.uuid, wanted);
-  return CallAndWait(
+  ClaimError error = ClaimError::kNone;
+  const ClaimError failure = CallAndWait(
       session, HashSlot(id.partition()), true, details,
       [&](RespCommand& command) {
         ClaimKeys keys(command, id);
@@ -79,9 +85,26 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
         command.Arg("2000");  // it is kept to about 1000
       },
       [&](const Reply& reply) {
-        happened = HistoryHas(reply, {wanted.data(), wanted.size()});
-        return true;
+        if (reply.is(Reply::Type::kError)) {
+          error = UnknownText(reply, details);
+          return true;
+        }
+        const auto has = HistoryHas(reply, {wanted.data(), wanted.size()});
+        happened = has.value_or(false);
+        return has.has_value();
       });
+  return failure != ClaimError::kNone ? failure : error;
+}
+
+// A claim that happened, and whose lease can't be told.
+ClaimOutcome WithoutLease(ErrorDetails* details, const ErrorDetails& why) noexcept {
+  if (details != nullptr) {
+    *details = why;
+    if (why.size() == 0) (void)details->Add("the lease is not the one that is stored");
+  }
+  ClaimOutcome outcome;
+  outcome.error = ClaimError::kUnknownOutcome;
+  return outcome;
 }
 
 }  // namespace
@@ -99,32 +122,44 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
     return answered = ReadIssueAndClaim(reply, args.lease_id, args.attempt_id, details, outcome);
   };
   // What the answer doesn't name.
-  auto read_core = [&](const Reply& reply) {
-    if (!HasFields(reply, kCoreFields) || !outcome ||
-        IdOf<LeaseId>(reply.elements[kLeaseId].text) != args.lease_id) {
-      return true;
-    }
-    const auto attempt = IdOf<AttemptId>(reply.elements[kAttemptId].text);
-    const auto expires_at = TimeOf(reply.elements[kExpiresAt].text);
-    if (attempt) outcome.lease.fence.attempt_id = *attempt;
-    if (expires_at) outcome.lease.expires_at = *expires_at;
-    if (attempt != args.attempt_id) outcome.lease.kind = LeaseKind::kResumed;
-    return true;
-  };
   ErrorDetails why;
-  Group group(lease.session, details == nullptr ? nullptr : &why);
+  ErrorDetails* const explain = details == nullptr ? nullptr : &why;
+  bool early = false;
+  std::optional<Lease> stored;
+  const auto write_core = [&](RespCommand& command) {
+    WriteFields(command, args.execution_id, ExecutionKey::kCore, kCoreFields);
+  };
+  auto read_core = [&](const Reply& reply) {
+    early = !answered;
+    const HashAnswer core = HashAnswerOf(reply, kCoreFieldCount);
+    if (early) return core != HashAnswer::kNone;
+    if (core == HashAnswer::kError) (void)UnknownText(reply, explain);
+    if (core == HashAnswer::kThere) stored = LeaseOf(reply);
+    return core != HashAnswer::kNone;
+  };
+  Group group(lease.session, explain);
   group.Add(
       slot, false, [&](RespCommand& command) { WriteIssueAndClaim(command, args); }, read_claim);
-  group.Add(
-      slot, true,
-      [&](RespCommand& command) {
-        WriteFields(command, args.execution_id, ExecutionKey::kCore, kCoreFields);
-      },
-      read_core);
+  group.Add(slot, true, write_core, read_core);
   const ClaimError failure = group.Wait();
-  if (answered) return outcome;
-  outcome.error = failure;
-  if (details != nullptr) *details = why;
+  if (!answered) {
+    outcome.error = failure;
+    if (details != nullptr) *details = why;
+    return outcome;
+  }
+  if (!outcome) return outcome;
+  // The core was read while the claim, refused for now, waited.
+  if (early) (void)CallAndWait(lease.session, slot, true, explain, write_core, read_core);
+  if (!stored || stored->fence.lease_id != args.lease_id) return WithoutLease(details, why);
+  outcome.lease.fence.attempt_id = stored->fence.attempt_id;
+  outcome.lease.expires_at = stored->expires_at;
+  if (stored->fence.attempt_id != args.attempt_id) {
+    outcome.lease.kind = LeaseKind::kResumed;
+  } else if (outcome.lease.attempt_index.value != 0 &&
+             ReadKind(lease.session, args.execution_id, explain, outcome.lease) !=
+                 ClaimError::kNone) {
+    return WithoutLease(details, why);
+  }
   return outcome;
 }
 
@@ -141,27 +176,39 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
     found.final &= impl_->sessions[i].client.Settle(patience);
   }
   SessionPool::Lease lease = impl_->sessions.Take();
-  ExecutionState state;
-  bool exists = false;
+  HashAnswer core = HashAnswer::kNone;
+  ClaimError fault = ClaimError::kNone;
+  bool is_current = false;
+  bool is_leased = false;
+  std::optional<Lease> stored;
   found.error = CallAndWait(
       lease.session, HashSlot(id.partition()), true, details,
       [&](RespCommand& command) { WriteFields(command, id, ExecutionKey::kCore, kCoreFields); },
       [&](const Reply& reply) {
-        exists = HasFields(reply, kCoreFields);
-        if (exists) FillCore(reply, state);
-        return true;
+        core = HashAnswerOf(reply, kCoreFieldCount);
+        if (core == HashAnswer::kError) fault = UnknownText(reply, details);
+        if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
+        is_current = IdOf<LeaseId>(reply.elements[kLeaseId].text) == lease_id;
+        is_leased = reply.elements[kOwnership].text == "leased";
+        stored = LeaseOf(reply);
+        return !is_current || !is_leased || stored.has_value();
       });
   if (!found) return found;
-  if (!exists) {
+  if (core == HashAnswer::kError) {
+    found.error = fault;
+  } else if (core == HashAnswer::kMissing) {
     found.error = ClaimError::kExecutionNotFound;
-  } else if (state.current_lease_id == lease_id) {
-    found.fate = state.ownership_state == "leased" ? ClaimFate::kHeld : ClaimFate::kEnded;
-    found.lease = LeaseOf(state, lease_id);
-    found.error = ReadKind(lease.session, id, details, found.lease);
-  } else {
+  } else if (!is_current) {
     bool happened = false;
     found.error = ReadHistory(lease.session, id, lease_id, details, happened);
     if (happened) found.fate = ClaimFate::kEnded;
+  } else if (!is_leased) {
+    found.fate = ClaimFate::kEnded;
+  } else {
+    found.error = ReadKind(lease.session, id, details, *stored);
+    if (!found) return found;
+    found.fate = ClaimFate::kHeld;
+    found.lease = *stored;
   }
   return found;
 }

@@ -13,16 +13,21 @@ using namespace internal;  // NOLINT: all of it is about the stored fields
 
 namespace {
 
-// Reads which sorted sets the execution is in.
-ClaimError ReadSets(Session& session, const ExecutionIdView& id, ExecutionState& state) noexcept {
+// Reads which sorted sets the execution is in. False if one can't be read.
+bool ReadSets(Session& session, const ExecutionIdView& id, ExecutionState& state) noexcept {
   const std::uint16_t slot = HashSlot(id.partition());
   const LaneIdView own = LaneIdView::Unchecked(session.hints.lane);
   const LaneIdView current = LaneIdView::Unchecked(session.hints.current_lane);
+  bool failed = false;
   struct Member {
     bool* is_member;
+    bool* failed;
     bool operator()(const Reply& reply) const noexcept {
-      *is_member |= reply.is(Reply::Type::kString);
-      return true;
+      const bool is_error = reply.is(Reply::Type::kError);
+      const bool is_score = reply.is(Reply::Type::kString);
+      *failed |= is_error;
+      *is_member |= is_score;
+      return is_score || is_error || reply.is(Reply::Type::kNil);
     }
   };
   struct Set {
@@ -41,7 +46,7 @@ ClaimError ReadSets(Session& session, const ExecutionIdView& id, ExecutionState&
   std::array<Member, sets.size() + 1> members;
   Group group(session, nullptr);
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    members[i] = {sets[i].is_member};
+    members[i] = {sets[i].is_member, &failed};
     group.Add(
         slot, true,
         [&](RespCommand& command) {
@@ -53,7 +58,7 @@ ClaimError ReadSets(Session& session, const ExecutionIdView& id, ExecutionState&
         },
         members[i]);
   }
-  members.back() = {&state.in_lease_expiry};
+  members.back() = {&state.in_lease_expiry, &failed};
   group.Add(
       slot, true,
       [&](RespCommand& command) {
@@ -64,7 +69,7 @@ ClaimError ReadSets(Session& session, const ExecutionIdView& id, ExecutionState&
         command.Arg(id.text());
       },
       members.back());
-  return group.Wait();
+  return group.Wait() == ClaimError::kNone && !failed;
 }
 
 }  // namespace
@@ -75,22 +80,26 @@ std::optional<ExecutionState> ValkeyLedger::Inspect(const ExecutionIdView& id) n
   Session& session = lease.session;
   const std::uint16_t slot = HashSlot(id.partition());
   ExecutionState state;
-  bool exists = false;
+  HashAnswer core = HashAnswer::kNone;
+  HashAnswer grant = HashAnswer::kNone;
+  bool failed = false;
   auto read_core = [&](const Reply& reply) {
-    exists = HasFields(reply, kCoreFields);
-    if (!exists) return true;
+    core = HashAnswerOf(reply, kCoreFieldCount);
+    if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
     FillCore(reply, state);
     session.hints.lane.assign(reply.elements[kLane].text);
     session.hints.current_lane.assign(reply.elements[kCurrentLane].text);
     return true;
   };
   auto read_grant = [&](const Reply& reply) {
-    FillGrant(reply, state);
-    return true;
+    grant = HashAnswerOf(reply, kGrantFieldCount);
+    if (grant == HashAnswer::kThere) FillGrant(reply, state);
+    return grant != HashAnswer::kNone;
   };
   auto read_lease = [&](const Reply& reply) {
+    failed = reply.is(Reply::Type::kError);
     state.lease_current = reply.integer == 1;
-    return true;
+    return failed || reply.is(Reply::Type::kInteger);
   };
   Group group(session, nullptr);
   group.Add(
@@ -112,8 +121,10 @@ std::optional<ExecutionState> ValkeyLedger::Inspect(const ExecutionIdView& id) n
         keys.Execution(ExecutionKey::kLeaseCurrent);
       },
       read_lease);
-  if (group.Wait() != ClaimError::kNone || !exists) return std::nullopt;
-  if (ReadSets(session, id, state) != ClaimError::kNone) return std::nullopt;
+  if (group.Wait() != ClaimError::kNone || core != HashAnswer::kThere ||
+      grant == HashAnswer::kError || failed || !ReadSets(session, id, state)) {
+    return std::nullopt;
+  }
   return state;
 }
 
@@ -122,10 +133,11 @@ std::optional<ExecutionNames> ValkeyLedger::InspectNames(const ExecutionIdView& 
   SessionPool::Lease lease = impl_->sessions.Take();
   const std::uint16_t slot = HashSlot(id.partition());
   ExecutionNames names;
-  bool exists = false;
+  HashAnswer core = HashAnswer::kNone;
+  HashAnswer grant = HashAnswer::kNone;
   auto read_core = [&](const Reply& reply) {
-    exists = HasFields(reply, kCoreFields);
-    if (!exists) return true;
+    core = HashAnswerOf(reply, kCoreFieldCount);
+    if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
     const auto text = [&](CoreField field) { return reply.elements[field].text; };
     names.required_capabilities = text(kRequired);
     if (text(kPhase) == "active") {
@@ -136,7 +148,8 @@ std::optional<ExecutionNames> ValkeyLedger::InspectNames(const ExecutionIdView& 
     return true;
   };
   auto read_grant = [&](const Reply& reply) {
-    if (!HasFields(reply, kGrantFields)) return true;
+    grant = HashAnswerOf(reply, kGrantFieldCount);
+    if (grant != HashAnswer::kThere) return grant != HashAnswer::kNone;
     const auto text = [&](GrantField field) { return reply.elements[field].text; };
     names.grant_worker_id = text(kGrantWorker);
     names.grant_worker_instance_id = text(kGrantInstance);
@@ -157,7 +170,10 @@ std::optional<ExecutionNames> ValkeyLedger::InspectNames(const ExecutionIdView& 
         WriteFields(command, id, ExecutionKey::kClaimGrant, kGrantFields);
       },
       read_grant);
-  if (group.Wait() != ClaimError::kNone || !exists) return std::nullopt;
+  if (group.Wait() != ClaimError::kNone || core != HashAnswer::kThere ||
+      grant == HashAnswer::kError) {
+    return std::nullopt;
+  }
   return names;
 }
 

@@ -45,6 +45,7 @@ enum class ClaimFate : std::uint8_t {
   kNotClaimed,  // no trace of it
 };
 
+// Nothing of it holds with an error.
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
   Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
@@ -61,8 +62,8 @@ struct FoundClaim : Outcome {
 //   kUnknownOutcome  it was sent, and its answer will never come: it may have
 //                    happened or not. Never repeated by itself. Of claims,
 //                    FindClaim() knows; of others, Inspect().
-//   kUnknownCode     the server answered with a code that contract 8 does not
-//                    have, or with a fault of the function
+//   kUnknownCode     the server answered with a code or a word that the contract
+//                    does not have, or with a fault
 // each with the text behind it as a detail.
 //
 // Takes canonical ids of configured partitions only, as MemoryLedger does. A
@@ -89,9 +90,12 @@ class ValkeyLedger final : public ClaimLedger {
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                 ErrorDetails* details = nullptr) noexcept override;
   // `expires_at` is read behind the grant. If that is gone by then (claimed, or
-  // its ttl was not positive), it is the server's time then plus the ttl.
+  // its ttl was not positive), or can't be read, it is the server's time then
+  // plus the ttl; 0 if that can't be read either. So it is in a batch.
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
+  // What the server answers with a fault is passed over; if nothing else is
+  // found, it is kUnknownCode.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -106,7 +110,7 @@ class ValkeyLedger final : public ClaimLedger {
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
   // Read in a few steps: what changes meanwhile may be seen by half. Empty also
-  // if the server can't be reached.
+  // if the server can't be reached, or answers one of them with an error.
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs> args,
@@ -118,11 +122,15 @@ class ValkeyLedger final : public ClaimLedger {
   // keeps its id. kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
   // kLeaseConflict, kActiveAttemptExists, kGrantAlreadyExists,
   // kExecutionNotInEligibleSet.
+  // The answer leaves some of the lease out, which is read behind it, in the same
+  // round trip if all goes well; a retry's kind is read in one more. kUnknownOutcome
+  // also if the claim happened and its lease can't be read, or has ended since:
+  // FindClaim() knows.
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
 
   // What became of the claim (or resumption, or reclaim) that was to create
   // `lease_id`, after kUnknownOutcome: first shuts the broken connections on
-  // the server, then reads. kExecutionNotFound, kUnavailable.
+  // the server, then reads. kExecutionNotFound, kUnavailable, kUnknownCode.
   FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
                        ErrorDetails* details = nullptr) noexcept;
 

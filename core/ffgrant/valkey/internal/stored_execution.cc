@@ -2,6 +2,8 @@
 
 #include "ffgrant/valkey/internal/stored_execution.h"
 
+#include <limits>
+
 namespace ffgrant::valkey::internal {
 namespace {
 
@@ -63,6 +65,13 @@ std::string_view Word(std::string_view text) noexcept {
   return text.empty() ? std::string_view() : std::string_view("unknown");
 }
 
+// A number that is not negative and at most `max`.
+std::optional<std::uint64_t> CountOf(std::string_view text, std::uint64_t max) noexcept {
+  const auto value = ReadInteger(text);
+  if (!value || *value < 0 || static_cast<std::uint64_t>(*value) > max) return std::nullopt;
+  return static_cast<std::uint64_t>(*value);
+}
+
 }  // namespace
 
 void FillCore(const Reply& reply, ExecutionState& out) noexcept {
@@ -94,10 +103,57 @@ void FillCore(const Reply& reply, ExecutionState& out) noexcept {
 }
 
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept {
-  out.has_grant = HasFields(reply, kGrantFields);
-  if (!out.has_grant) return;
+  out.has_grant = true;
   out.grant_created_at = TimeOf(reply.elements[kGrantCreatedAt].text);
   out.grant_expires_at = TimeOf(reply.elements[kGrantExpiresAt].text);
+}
+
+HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept {
+  if (reply.is(Reply::Type::kError)) return HashAnswer::kError;
+  if (reply.elements.size() != fields) return HashAnswer::kNone;
+  for (const Reply& element : reply.elements) {
+    if (!element.is(Reply::Type::kString) && !element.is(Reply::Type::kNil)) {
+      return HashAnswer::kNone;
+    }
+  }
+  return reply.elements[0].is(Reply::Type::kString) ? HashAnswer::kThere : HashAnswer::kMissing;
+}
+
+std::optional<Lease> LeaseOf(const Reply& core) noexcept {
+  const auto text = [&](CoreField field) { return core.elements[field].text; };
+  const auto lease = IdOf<LeaseId>(text(kLeaseId));
+  const auto attempt = IdOf<AttemptId>(text(kAttemptId));
+  const auto expires_at = TimeOf(text(kExpiresAt));
+  const auto epoch = CountOf(text(kEpoch), std::numeric_limits<std::uint64_t>::max());
+  const auto index = CountOf(text(kAttemptIndex), std::numeric_limits<std::uint32_t>::max());
+  if (!lease || !attempt || !expires_at || !epoch || !index) return std::nullopt;
+  return Lease{.fence = {.lease_id = *lease, .lease_epoch = {*epoch}, .attempt_id = *attempt},
+               .attempt_index = {static_cast<std::uint32_t>(*index)},
+               .expires_at = *expires_at,
+               .kind = LeaseKind::kInitial};
+}
+
+void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id) {
+  ClaimKeys keys(command, id);
+  command.Begin(3);
+  command.Arg("HGET");
+  keys.Execution(ExecutionKey::kClaimGrant);
+  command.Arg("grant_expires_at");
+}
+
+bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept {
+  if (reply.is(Reply::Type::kNil) || reply.is(Reply::Type::kError)) return true;
+  const auto value = reply.is(Reply::Type::kString) ? TimeOf(reply.text) : std::nullopt;
+  expires_at = value.value_or(expires_at);
+  return value.has_value();
+}
+
+ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept {
+  if (details != nullptr) {
+    details->clear();
+    (void)details->Add(reply.text.substr(0, 512));
+  }
+  return ClaimError::kUnknownCode;
 }
 
 }  // namespace ffgrant::valkey::internal

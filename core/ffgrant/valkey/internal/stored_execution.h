@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -105,24 +106,40 @@ std::optional<Id> IdOf(std::string_view text) noexcept {
 template <std::size_t kCount>
 void WriteFields(RespCommand& command, const ExecutionIdView& id, ExecutionKey key,
                  const std::array<std::string_view, kCount>& fields) {
-  internal::ClaimKeys keys(command, id);
+  ClaimKeys keys(command, id);
   command.Begin(2 + kCount);
   command.Arg("HMGET");
   keys.Execution(key);
   for (const std::string_view field : fields) command.Arg(field);
 }
 
-// True if the hash is there: its first field is.
-template <std::size_t kCount>
-bool HasFields(const Reply& reply, const std::array<std::string_view, kCount>&) noexcept {
-  return reply.is(Reply::Type::kArray) && reply.elements.size() == kCount &&
-         reply.elements[0].is(Reply::Type::kString);
-}
+// What the answer to WriteFields() is.
+enum class HashAnswer : std::uint8_t {
+  kThere,    // for each field a text or nil, and the first is there
+  kMissing,  // the same, but without the first: there is no such hash
+  kError,    // an error of the server's
+  kNone,     // no answer to that command
+};
+HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept;
 
 // What the core hash says; `reply` has its fields.
 void FillCore(const Reply& reply, ExecutionState& out) noexcept;
-// The grant's part, if there is one.
+// The grant's part; `reply` has its fields.
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept;
+
+// The lease that the core names, but for its kind; empty unless all of it can
+// be read.
+std::optional<Lease> LeaseOf(const Reply& core) noexcept;
+
+// HGET of the grant's expiry.
+void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
+// False if it is no answer to that. Of a grant that isn't there, and of an
+// error, `expires_at` stays as it was.
+bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
+
+// kUnknownCode: the server answered a reading command with a text that says
+// nothing. It becomes the one detail.
+ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal
 

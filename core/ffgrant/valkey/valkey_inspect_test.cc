@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is read back is what is stored, all of it, or nothing.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/testing/scripted_ledger.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Way = ScriptedLedger::Way;
+
+std::string Array26(const std::string& element) {
+  return Array(std::vector<std::string>(26, element));
+}
+std::string Array8(const std::string& element) {
+  return Array(std::vector<std::string>(8, element));
+}
+
+TEST(InspectReplies, AreWhatIsStored) {
+  ScriptedLedger rig;
+  const Way way(1);
+  const ExecutionIdView id = way.execution.view();
+  EXPECT_FALSE(rig.ledger->Inspect(id));
+  EXPECT_FALSE(rig.ledger->InspectNames(id));
+
+  rig.Create(way);
+  auto state = rig.ledger->Inspect(id);
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->lifecycle_phase, "runnable");
+  EXPECT_TRUE(state->in_eligible);
+  EXPECT_FALSE(state->has_grant || state->lease_current || state->in_active ||
+               state->in_lease_expiry || state->in_terminal || state->in_delayed ||
+               state->in_suspended);
+
+  ASSERT_TRUE(rig.ledger->IssueClaimGrant(rig.IssueArgs(way)));
+  state = rig.ledger->Inspect(id);
+  ASSERT_TRUE(state);
+  EXPECT_TRUE(state->has_grant);
+  EXPECT_EQ(state->grant_expires_at, TimestampMs{9000});
+  EXPECT_FALSE(state->lease_current);
+  EXPECT_EQ(rig.ledger->InspectNames(id)->grant_worker_id, "w1");
+
+  ASSERT_TRUE(rig.ledger->Claim(rig.ArgsFor(way)));
+  state = rig.ledger->Inspect(id);
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->ownership_state, "leased");
+  EXPECT_EQ(state->current_lease_id, way.lease_id);
+  EXPECT_TRUE(state->lease_current && state->in_active && state->in_lease_expiry);
+  EXPECT_FALSE(state->in_eligible || state->has_grant);
+  EXPECT_EQ(rig.ledger->InspectNames(id)->grant_worker_id, "");
+  EXPECT_EQ(rig.ledger->InspectNames(id)->current_lane, "main");
+}
+
+TEST(InspectReplies, OfStatesThatAreNoWordsOfTheContractAreUnknown) {
+  ScriptedLedger rig;
+  const Way way(1);
+  rig.Create(way);
+  rig.server.given_fields = {{"blocking_reason", Bulk("blocked_by_the_moon")},
+                             {"public_state", Bulk("")},
+                             {"terminal_outcome", kNil}};
+  const auto state = rig.ledger->Inspect(way.execution.view());
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->blocking_reason, "unknown");
+  EXPECT_EQ(state->public_state, "");
+  EXPECT_EQ(state->terminal_outcome, "");
+}
+
+TEST(InspectReplies, OfIdsThatNoServerKnowsAreNotAskedFor) {
+  ScriptedLedger rig;
+  for (const std::string_view id : kUnaskedIds) {
+    EXPECT_FALSE(rig.ledger->Inspect(UnaskedId(id)));
+    EXPECT_FALSE(rig.ledger->InspectNames(UnaskedId(id)));
+  }
+  EXPECT_EQ(rig.commands.size(), 0u);
+}
+
+TEST(InspectReplies, ThatSayNothingAreNoState) {
+  const std::string kNoHashes[] = {":1\r\n", "+OK\r\n", kNil, Bulk("x"), "*0\r\n", kFault};
+  struct Case {
+    std::string word;
+    std::vector<std::string> replies;
+    bool names;  // InspectNames() asks for it too
+  };
+  std::vector<Case> cases = {
+      {"lifecycle_phase", {Array26(":1\r\n"), Array8(kNil), Array26(kNil)}, true},
+      {"route_snapshot_json", {Array8("*0\r\n"), Array26(kNil)}, true},
+      {"EXISTS", {kNil, Bulk("1"), "+OK\r\n", "*0\r\n", kFault}, false},
+      {"ZSCORE", {":1\r\n", "+1\r\n", "*0\r\n", kFault}, false},
+  };
+  for (std::size_t i = 0; i < 2; ++i) {
+    cases[i].replies.insert(cases[i].replies.end(), std::begin(kNoHashes), std::end(kNoHashes));
+  }
+  ScriptedLedger rig;
+  const Way way(1);
+  const ExecutionIdView id = way.execution.view();
+  rig.Create(way);
+  for (const Case& c : cases) {
+    for (const std::string& reply : c.replies) {
+      // Of the sets, any one's.
+      const std::size_t places = c.word == "ZSCORE" ? 7 : 1;
+      for (std::size_t place = 0; place < places; ++place) {
+        rig.Restore();
+        rig.Answer(c.word, reply, place, 1);
+        EXPECT_FALSE(rig.ledger->Inspect(id)) << c.word << " " << place << " " << reply;
+      }
+      if (!c.names) continue;
+      rig.Restore();
+      rig.Answer(c.word, reply);
+      EXPECT_FALSE(rig.ledger->InspectNames(id)) << c.word << " " << reply;
+    }
+    rig.Restore();
+    rig.Silence(c.word);
+    EXPECT_FALSE(rig.ledger->Inspect(id)) << c.word;
+    EXPECT_EQ(rig.ledger->InspectNames(id).has_value(), !c.names) << c.word;
+  }
+  rig.Restore();
+  EXPECT_TRUE(rig.ledger->Inspect(id));
+  EXPECT_TRUE(rig.ledger->InspectNames(id));
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing
