@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ffgrant/routing.h"
+#include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
 
 namespace ffgrant::valkey {
@@ -91,16 +92,10 @@ struct ExpiryBatch {
   // Nothing is read for one that was refused; its error stays.
   ClaimError Check(std::size_t i) const noexcept { return outcomes[i].error; }
   void Write(std::size_t i, RespCommand& command) const {
-    internal::ClaimKeys keys(command, args[i].execution_id);
-    command.Begin(3);
-    command.Arg("HGET");
-    keys.Execution(ExecutionKey::kClaimGrant);
-    command.Arg("grant_expires_at");
+    internal::WriteReadGrantExpiry(command, args[i].execution_id);
   }
   bool Read(std::size_t i, const Reply& reply) const noexcept {
-    const auto value = internal::ReadInteger(reply.text);
-    if (value) outcomes[i].expires_at = {*value};
-    return true;
+    return internal::ReadGrantExpiry(reply, outcomes[i].expires_at);
   }
   void SetError(std::size_t, ClaimError) const noexcept {}
 };
@@ -131,6 +126,7 @@ constexpr std::size_t kCandidatesAtOnce = 32;
 struct Candidate {
   std::array<char, kMaxExecutionIdSize> text;
   std::size_t size = 0;
+  bool there = false;
   bool granted = true;
   bool suits = false;
 
@@ -151,12 +147,18 @@ void WriteRange(RespCommand& command, Partition partition, LaneIdView lane, std:
 }
 
 // Fills in what an eligible set's range holds; ids of other spellings, which
-// nobody may claim, stay empty.
-bool ReadRange(const Reply& reply, std::span<Candidate> candidates, std::size_t& count) noexcept {
-  if (!reply.is(Reply::Type::kArray)) return reply.is(Reply::Type::kError);
-  if (reply.elements.size() > candidates.size()) return false;
+// nobody may claim, stay empty. An error of the server's is noted in `error`.
+bool ReadRange(const Reply& reply, std::span<Candidate> candidates, std::size_t& count,
+               ClaimError& error) noexcept {
+  if (reply.is(Reply::Type::kError)) {
+    error = ClaimError::kUnknownCode;
+    return true;
+  }
+  if (!reply.is(Reply::Type::kArray) || reply.elements.size() > candidates.size()) return false;
   for (const Reply& element : reply.elements) {
+    if (!element.is(Reply::Type::kString)) return false;
     Candidate& candidate = candidates[count++];
+    candidate.there = true;
     candidate.size = 0;
     if (!ParseExecutionId(element.text, ParseMode::kStrict)) continue;
     candidate.size = element.text.copy(candidate.text.data(), candidate.text.size());
@@ -164,25 +166,34 @@ bool ReadRange(const Reply& reply, std::span<Candidate> candidates, std::size_t&
   return true;
 }
 
-// Which of them have no grant, and requirements that are met.
-ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
-                      std::string_view offered) noexcept {
+// Which of them have no grant, and requirements that are met. One of which the
+// server answers with an error, which is noted, is taken for granted.
+ClaimError ReadStates(Session& session, std::span<Candidate> candidates, std::string_view offered,
+                      ClaimError& error) noexcept {
   internal::Group group(session, nullptr);
   struct Grant {
     Candidate* candidate;
+    ClaimError* error;
     bool operator()(const Reply& reply) const noexcept {
-      candidate->granted = !reply.is(Reply::Type::kInteger) || reply.integer != 0;
-      return true;
+      if (reply.is(Reply::Type::kError)) {
+        *error = ClaimError::kUnknownCode;
+        return true;
+      }
+      candidate->granted = reply.integer != 0;
+      return reply.is(Reply::Type::kInteger);
     }
   };
   struct Required {
     Candidate* candidate;
     std::string_view offered;
+    ClaimError* error;
     bool operator()(const Reply& reply) const noexcept {
-      candidate->suits =
-          reply.is(Reply::Type::kNil) ||
-          (reply.is(Reply::Type::kString) && CapabilitiesSatisfied(reply.text, offered));
-      return true;
+      if (reply.is(Reply::Type::kError)) {
+        *error = ClaimError::kUnknownCode;
+        return true;
+      }
+      candidate->suits = CapabilitiesSatisfied(reply.text, offered);  // nil: none are required
+      return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil);
     }
   };
   std::array<Grant, kPartitionsAtOnce> grants;
@@ -195,8 +206,8 @@ ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
     if (candidates[i].size == 0) continue;
     const ExecutionIdView id = candidates[i].id();
     const std::uint16_t slot = HashSlot(id.partition());
-    grants[i] = {&candidates[i]};
-    required[i] = {&candidates[i], offered};
+    grants[i] = {&candidates[i], &error};
+    required[i] = {&candidates[i], offered, &error};
     group.Add(
         slot, true,
         [&](RespCommand& command) {
@@ -232,7 +243,7 @@ class Choice {
     std::array<Candidate, kPartitionsAtOnce> heads;
     if (!ReadHeads(first, count, heads)) return true;
     for (std::size_t i = 0; i < count; ++i) {
-      if (heads[i].size == 0) continue;
+      if (!heads[i].there) continue;
       if (!heads[i].granted && heads[i].suits && TryIssue(heads[i])) return true;
       if (TryRest(PartitionAt(first + i))) return true;
     }
@@ -258,15 +269,16 @@ class Choice {
   bool ReadHeads(std::size_t first, std::size_t count, std::span<Candidate> heads) noexcept {
     struct Head {
       Candidate* candidate;
+      ClaimError* error;
       bool operator()(const Reply& reply) const noexcept {
         std::size_t found = 0;
-        return ReadRange(reply, {candidate, 1}, found);
+        return ReadRange(reply, {candidate, 1}, found, *error);
       }
     };
     std::array<Head, kPartitionsAtOnce> readers;
     internal::Group group(session_, nullptr);
     for (std::size_t i = 0; i < count; ++i) {
-      readers[i] = {&heads[i]};
+      readers[i] = {&heads[i], &outcome.error};
       const Partition partition = PartitionAt(first + i);
       group.Add(
           HashSlot(partition), true,
@@ -274,7 +286,7 @@ class Choice {
           readers[i]);
     }
     if (Failed(group.Wait())) return false;
-    return !Failed(ReadStates(session_, heads.first(count), offered()));
+    return !Failed(ReadStates(session_, heads.first(count), offered(), outcome.error));
   }
 
   // What stands behind the head.
@@ -282,18 +294,21 @@ class Choice {
     std::array<Candidate, kCandidatesAtOnce> candidates;
     for (std::uint64_t begin = 1; begin < impl_.options.max_candidates;
          begin += kCandidatesAtOnce) {
+      const std::uint64_t end =
+          std::min<std::uint64_t>(begin + kCandidatesAtOnce, impl_.options.max_candidates);
       std::size_t count = 0;
       if (Failed(CallAndWait(
               session_, HashSlot(partition), true, nullptr,
               [&](RespCommand& command) {
-                WriteRange(command, partition, args_.lane, begin, begin + kCandidatesAtOnce - 1);
+                WriteRange(command, partition, args_.lane, begin, end - 1);
               },
-              [&](const Reply& reply) { return ReadRange(reply, candidates, count); }))) {
+              [&](const Reply& reply) {
+                return ReadRange(reply, candidates, count, outcome.error);
+              }))) {
         return true;
       }
-      if (count == 0) return false;
       const std::span<Candidate> found(candidates.data(), count);
-      if (Failed(ReadStates(session_, found, offered()))) return true;
+      if (Failed(ReadStates(session_, found, offered(), outcome.error))) return true;
       for (const Candidate& candidate : found) {
         if (!candidate.granted && candidate.suits && TryIssue(candidate)) return true;
       }
