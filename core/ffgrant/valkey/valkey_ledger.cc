@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
 
 namespace ffgrant::valkey {
@@ -25,22 +26,8 @@ void Clear(ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
 }
 
-// HGET X:claim_grant grant_expires_at
-void WriteReadExpiry(RespCommand& command, const ExecutionIdView& id) {
-  internal::ClaimKeys keys(command, id);
-  command.Begin(3);
-  command.Arg("HGET");
-  keys.Execution(ExecutionKey::kClaimGrant);
-  command.Arg("grant_expires_at");
-}
-
-bool ReadExpiry(const Reply& reply, TimestampMs& expires_at) noexcept {
-  if (reply.is(Reply::Type::kNil)) return true;
-  const auto value =
-      reply.is(Reply::Type::kString) ? internal::ReadInteger(reply.text) : std::nullopt;
-  if (value) expires_at = {*value};
-  return value.has_value() || reply.is(Reply::Type::kError);
-}
+// A server's time beyond this can't be one, and is not reckoned with.
+constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
 
 }  // namespace
 
@@ -51,9 +38,7 @@ ClaimError ValkeyLedger::Impl::ReadHintsOf(Session& session, const ExecutionIdVi
       session, HashSlot(id.partition()), true, details,
       [&](RespCommand& command) { WriteReadHints(command, id); },
       [&](const Reply& reply) {
-        if (reply.is(Reply::Type::kError) && details != nullptr) {
-          (void)details->Add(reply.text.substr(0, 512));
-        }
+        if (reply.is(Reply::Type::kError)) (void)internal::UnknownText(reply, details);
         return ReadHints(reply, session.hints, error);
       });
   return failure != ClaimError::kNone ? failure : error;
@@ -70,7 +55,10 @@ ClaimError ValkeyLedger::Impl::ReadTime(Session& session, const ExecutionIdView&
       [&](const Reply& reply) {
         const auto seconds = internal::ReadInteger(reply.TextAt(0).value_or(""));
         const auto micros = internal::ReadInteger(reply.TextAt(1).value_or(""));
-        if (!seconds || !micros) return false;
+        if (!seconds || *seconds < 0 || *seconds > kMaxSeconds || !micros || *micros < 0 ||
+            *micros > 999'999) {
+          return false;
+        }
         now = {*seconds * 1000 + *micros / 1000};
         return true;
       });
@@ -83,14 +71,19 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
   auto read_issue = [&](const Reply& reply) {
     return answered = ReadIssue(reply, args.execution_id.text(), false, details, outcome);
   };
-  auto read_expiry = [&](const Reply& reply) { return ReadExpiry(reply, outcome.expires_at); };
+  // One that is read while the grant, refused for now, waits is that of another.
+  auto read_expiry = [&](const Reply& reply) {
+    TimestampMs others;
+    return internal::ReadGrantExpiry(reply, answered ? outcome.expires_at : others);
+  };
   // Apart from `details`: that the expiry can't be read is no failure.
   ErrorDetails why;
   internal::Group group(session, details == nullptr ? nullptr : &why);
   group.Add(
       slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
   group.Add(
-      slot, true, [&](RespCommand& command) { WriteReadExpiry(command, args.execution_id); },
+      slot, true,
+      [&](RespCommand& command) { internal::WriteReadGrantExpiry(command, args.execution_id); },
       read_expiry);
   const ClaimError failure = group.Wait();
   if (!answered) {
