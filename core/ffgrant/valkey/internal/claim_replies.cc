@@ -271,6 +271,7 @@ bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept {
   }
   // Empty before the first attempt.
   const auto index = Parse<std::uint32_t>(reply.elements[1].text);
+  if (!index && !reply.elements[1].text.empty()) return false;
   error = ClaimError::kNone;
   out.attempt_index = index.value_or(0);
   out.lane.assign(lane.text);
