@@ -55,8 +55,6 @@ class ClaimPipeline::Impl {
       return true;
     }
     const std::uint32_t number = free_.back();
-    // Taken before the client sends: if the connection breaks over it, others
-    // end there and give theirs back.
     free_.pop_back();
     CallInFlight& in_flight = calls_[number];
     in_flight.tag = tag;

@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "ffgrant/valkey/testing/scripted_network.h"
-#include "ffgrant/valkey/testing/scripted_rig.h"
 #include "ffgrant/valkey/testing/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
@@ -343,33 +342,6 @@ TEST(Client, SubmitTellsNobodyThatTheConnectionBroke) {
   EXPECT_EQ(rig.ends[1], "unknown: the connection broke");
   for (int i = 0; i < 100 && rig.ends.count(2) == 0; ++i) rig.client.Poll(50);
   EXPECT_EQ(rig.ends[2], "OK") << "none of it was sent";
-}
-
-// The same, as the pipeline sees it, which has a number for each call under way.
-TEST(Client, CallsOfAPipelineAreKeptApartWhereASubmitBreaksTheConnection) {
-  testing::ScriptedRig rig;
-  const auto create = [&](std::uint64_t tag, std::size_t payload) {
-    const testing::ScriptedRig::Way way(tag);
-    return rig.pipeline().SubmitCreate(
-        {.execution_id = way.execution.view(), .lane = ParseLaneId("main").lane},
-        std::string(payload, 'x'), tag);
-  };
-  ASSERT_TRUE(rig.Run(testing::ScriptedRig::Way(1), ClaimPipeline::Call::kCreate));
-  rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
-  ASSERT_TRUE(create(2, 1));
-  ASSERT_TRUE(rig.pipeline().Poll(5).empty());
-  rig.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
-  ASSERT_TRUE(create(3, 100'000));
-  ASSERT_TRUE(create(4, 1));
-  std::map<std::uint64_t, ClaimError> ends;
-  for (int i = 0; i < 100 && rig.pipeline().in_flight() > 0; ++i) {
-    for (const auto& done : rig.pipeline().Poll(50)) {
-      EXPECT_TRUE(ends.emplace(done.tag, done.error).second) << done.tag << " ended twice";
-    }
-  }
-  EXPECT_EQ(ends,
-            (std::map<std::uint64_t, ClaimError>{
-                {2, ClaimError::kUnknownOutcome}, {3, ClaimError::kNone}, {4, ClaimError::kNone}}));
 }
 
 // ---- connections -----------------------------------------------------------------

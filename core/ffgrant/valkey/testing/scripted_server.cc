@@ -131,11 +131,6 @@ std::string ScriptedServer::Call(const Words& command, std::int64_t now) {
     refusals.erase(refusals.begin());
     return "-" + refusal + "\r\n";
   }
-  if (!answers.empty()) {
-    const std::string answer = answers.front();
-    answers.erase(answers.begin());
-    return answer;
-  }
   const std::string& id = Argument(command, 1);
   ++calls_[function + " " + id];
   if (function == "ff_create_execution") {

@@ -64,8 +64,6 @@ class ScriptedServer {
   std::set<std::string> forbidden;
   // Error texts answered in place of the next calls, which are not executed.
   std::vector<std::string> refusals;
-  // Replies, in RESP, to the next calls, which are not executed either.
-  std::vector<std::string> answers;
   // Sees every command that was executed, and may change its reply.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
   // What is read of fields of that name, as RESP, whatever is stored.
