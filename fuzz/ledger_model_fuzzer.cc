@@ -44,8 +44,8 @@ constexpr std::size_t kOperationAt = 2;
 // Ample, or so little that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
-  const std::size_t names = 1 + header / 2 % 8;
-  return {names, header >= 0x80 ? 6 * names : 4096};
+  const std::size_t names = 1 + header / 2 % 4;
+  return {names, header >= 0xC0 ? 6 * names : 4096};
 }
 
 class RecordStream {
@@ -71,7 +71,7 @@ constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveCl
 constexpr std::uint8_t kUsual = 11;
 
 void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
-  header[0] = random.OneIn(2) ? 0 : static_cast<std::uint8_t>(random.Next());
+  header[0] = random.OneIn(2) ? 0 : static_cast<std::uint8_t>(random.Next() | 1);
 }
 
 // To where something of the execution ends: before, at and behind it.
@@ -123,6 +123,7 @@ constexpr std::uint8_t kRows[][5] = {
     {kIssue, kClaimResumed, kSuspend, kResume, kMaintain},
     {kCreate, kSchedule, kMoveClock, kClaim, kSchedule},
     {kForget, kCreate, kSchedule, kClaim, kComplete},
+    {kSuspend, kResume, kSchedule, kClaimResumed, kComplete},
 };
 
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {

@@ -678,7 +678,7 @@ void LedgerPair::Suspend(const Target& target) {
 }
 
 void LedgerPair::Resume(const Target& target) {
-  const ResumeArgs args = {target.id, OneIn(2) ? 0 : ChooseTtl()};
+  const ResumeArgs args = {target.id, OneIn(2) ? ChooseTtl() : 0};
   const ResumeOutcome memory = memory_.Resume(args, &memory_details_);
   const ResumeOutcome model = model_.Resume(args, &model_details_);
   Same("resume", memory, model);

@@ -46,7 +46,7 @@ std::string MissingTokens(const std::string& required, const std::string& offere
 }
 
 std::optional<TimestampMs> OptionalTime(const Hash& hash, const char* name) {
-  const auto field = hash.find(name);
+  const auto field = hash.find(std::string_view(name));
   if (field == hash.end() || field->second.empty()) {
     return std::nullopt;
   }

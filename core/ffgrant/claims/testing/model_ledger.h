@@ -21,6 +21,7 @@
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
+#include "ffgrant/claims/testing/model_texts.h"
 #include "ffgrant/partition.h"
 
 namespace ffgrant::testing {
@@ -84,7 +85,7 @@ class ModelLedger final : public ClaimLedger {
   }
 
  private:
-  using Hash = std::map<std::string, std::string>;
+  using Hash = model::Hash;
   struct SortedSet {
     std::map<std::string, std::int64_t> scores;
     bool Has(const std::string& member) const { return scores.count(member) != 0; }
