@@ -263,6 +263,35 @@ TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
 }
 
+// A call that needs two names and finds room for one makes that one, and lets go
+// of it: nothing is gained by freeing it again and again.
+TEST_F(MemoryLedgerTest, RoomForOneNameOfTwoIsNotLookedForOften) {
+  class CountingClock final : public Clock {
+   public:
+    TimestampMs Now() const noexcept override {
+      ++readings;
+      return {kNow};
+    }
+    mutable int readings = 0;
+  } clock;
+  MemoryLedgerOptions options = SmallOptions(clock);
+  options.max_names = 2;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_TRUE(calls.Create(kB));
+  EXPECT_EQ(calls.Issue(kA, kW1), ClaimError::kNone);
+  IssueGrantArgs args = calls.IssueArgs(kB, kW2, 100, nullptr, kMain);
+  args.capability_hash = "one too many";
+  clock.readings = 0;
+  EXPECT_EQ(ledger.IssueClaimGrant(args).error, ClaimError::kLedgerFull);
+  // Three tries of the call, two of making room; each tells the time at most twice.
+  EXPECT_LE(clock.readings, 10);
+  // What it made is nobody's: there is room for one at once.
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
+  EXPECT_EQ(ledger.InspectNames(Id(kB))->grant_worker_id, "w2");
+}
+
 TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 2;

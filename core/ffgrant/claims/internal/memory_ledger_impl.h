@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -155,20 +156,26 @@ class MemoryLedger::Impl {
 
   // Frees names that no live grant, no lease and no requirement refers to.
   // Stops all calls for as long as it takes; so after a try in vain there is
-  // none until something was released, or until grants may have run out.
-  void MakeRoomForNames() noexcept;
+  // none until something was released, or until grants may have run out. False
+  // if it was in vain: nothing was freed, or there is as much room as the
+  // caller's try before left, which was not enough. `room` is what is left now.
+  bool MakeRoomForNames(std::optional<internal::NamePool::Room>& room) noexcept;
   // Runs `call`, which says whether names were missing, and runs it again after
   // making room if they were. Other threads may take the room that was made, or
   // have made some just before; only if nobody could free a name is there none.
   template <class Call>
   void WhileNamesAreMissing(Call call) noexcept {
+    std::optional<internal::NamePool::Room> room;
     for (int tries = 0;; ++tries) {
       const std::uint64_t freed = names.freed();
+      const std::uint64_t made = names.made();
       if (!call()) [[likely]]
         return;
-      MakeRoomForNames();
-      // Never true: `tries == kMaxTries`: others would have to take the room each time.
-      if (names.freed() == freed || tries == kMaxTries) return;
+      // Some of its names may have been made before one was missing.
+      if (names.made() != made) NoteRelease();
+      if (!MakeRoomForNames(room) || names.freed() == freed) return;
+      // Never true: others would have to take the room each time.
+      if (tries == kMaxTries) return;
     }
   }
   // The same for a call whose kLedgerFull says just that.
