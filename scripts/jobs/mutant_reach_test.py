@@ -55,6 +55,15 @@ class FittingTest(unittest.TestCase):
         self.assertEqual(len(self.fitting(6, reached)), mutant_reach.MOST)
 
 
+class DepsTest(unittest.TestCase):
+    def test_paths_are_absolute_whether_or_not_they_were_printed_so(self):
+        text = ("fuzz/x.cc.o: #deps 2, deps mtime 1 (VALID)\n    ../src/core/ffgrant/a.h\n"
+                "    /usr/include/b.h\n\ny.o: #deps 0, deps mtime 1 (VALID)\n")
+        self.assertEqual(mutant_tree.read_deps(text, "/tree/reach"),
+                         {"fuzz/x.cc.o": ["/tree/src/core/ffgrant/a.h", "/usr/include/b.h"],
+                          "y.o": []})
+
+
 class ProbeTest(unittest.TestCase):
     def test_is_put_into_the_function_around_a_line(self):
         changed = mutant_tree.probe(TEXT, 7).splitlines()

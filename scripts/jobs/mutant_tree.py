@@ -2,6 +2,7 @@
 """Private copies of the sources in which mutants are built."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -31,6 +32,19 @@ FUZZ = Kind("fuzz", "clang++-14", "-O1 -fno-omit-frame-pointer "
 PLAIN = Kind("plain", "clang++-14", "-O2 -fsanitize=fuzzer-no-link")
 REACH = Kind("reach", "clang++-19",
              "-O1 -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping")
+
+
+def read_deps(text, directory):
+    """object -> what its compiler read, of what `ninja -t deps` prints. ccache makes paths relative
+    to the build directory."""
+    found, current = {}, None
+    for line in text.splitlines():
+        if line.startswith(" "):
+            found[current].append(os.path.normpath(os.path.join(directory, line.strip())))
+        elif line:
+            current = line.partition(":")[0]
+            found[current] = []
+    return found
 
 
 class TreeError(Exception):
@@ -138,15 +152,7 @@ class Tree:
                 for path in paths}
 
     def _headers(self, kind):
-        """object -> what its compiler read"""
-        found, current = {}, None
-        for line in self._ninja(kind, "deps").splitlines():
-            if line.startswith(" "):
-                found[current].append(line.strip())
-            elif line:
-                current = line.partition(":")[0]
-                found[current] = []
-        return found
+        return read_deps(self._ninja(kind, "deps"), self.build_directory(kind))
 
     def _ninja(self, kind, tool, *arguments):
         status, output = self._run(
