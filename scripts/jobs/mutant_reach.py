@@ -93,25 +93,24 @@ class Reach:
 
     def fitting(self, mutant, original):
         """Names of the targets that fit, those that execute the least of everything first, as they
-        know the place best; MOST of them at most, which can only make the grade worse.
+        know the place best.
 
-        A target fits if it executes the mutant's line or, of a line that is no code (or may be
-        evaluated by the compiler), something in the same file; where nothing is executed there,
-        if it has the file's code. A file without any code concerns all that include it.
+        A target fits if it executes the mutant's line; of those MOST at most, which can only make
+        the grade worse. Of a line that is no code (or may be evaluated by the compiler) it fits if
+        it executes something in the same file; where nobody does, if it has the file's code. A file
+        without any code concerns all that include it.
         """
-        here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
-        names = [name for name, lines in here.items()
-                 if _executed(lines, mutant.line, mutant.line)]
-        if not names:
-            known = any(mutant.line in lines for lines in here.values())
-            head = original.splitlines()[mutant.lines[0] - 1:mutant.line]
-            # The head of a template or function may take several lines.
-            if known and not _is_evaluated_early(" ".join(head[:3])):
-                return []
-            names = ([name for name, lines in here.items() if any(lines.values())]
-                     or [name for name, lines in here.items() if lines])
         by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
-        if not names:
-            return ([name for name in by_size if mutant.file in self._reached[name]]
-                    or by_size[:MOST])
-        return [name for name in by_size if name in names][:MOST]
+        here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
+        names = [name for name in by_size if _executed(here[name], mutant.line, mutant.line)]
+        if names:
+            return names[:MOST]
+        known = any(mutant.line in lines for lines in here.values())
+        head = original.splitlines()[mutant.lines[0] - 1:mutant.line]
+        # The head of a template or function may take several lines.
+        if known and not _is_evaluated_early(" ".join(head[:3])):
+            return []
+        return ([name for name in by_size if any(here[name].values())]
+                or [name for name in by_size if here[name]]
+                or [name for name in by_size if mutant.file in self._reached[name]]
+                or by_size[:MOST])
