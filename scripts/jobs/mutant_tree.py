@@ -146,10 +146,10 @@ class Tree:
         return targets
 
     def read_by(self, kind, target):
-        """What the compiler read for a fuzz target's own objects, its libraries left out."""
-        return {path for name, paths in self._headers(kind).items()
-                if name.startswith(f"fuzz/CMakeFiles/{target.removesuffix('_fuzzer')}_target.dir/")
-                for path in paths}
+        """What the compiler read for a fuzz target, its checks and oracles; not for core."""
+        headers = self._headers(kind)
+        return {path for name in self._ninja(kind, "inputs", target).splitlines()
+                if name.startswith("fuzz/") for path in headers.get(name, ())}
 
     def _headers(self, kind):
         return read_deps(self._ninja(kind, "deps"), self.build_directory(kind))
