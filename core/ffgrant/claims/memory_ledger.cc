@@ -55,13 +55,12 @@ MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
       queues(table, o.max_lanes, partition_count),
       names_in_use(o.max_names + 1) {}
 
-bool MemoryLedger::Impl::MakeRoomForNames(
-    std::optional<internal::NamePool::Room>& room) noexcept {
+std::optional<std::uint64_t> MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
   const bool in_vain =
       swept_in_vain_at != internal::kNever && Now() - swept_in_vain_at < kSweepPauseMs;
   internal::ScheduleWrite(internal::Shared::kReleased);
-  if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return true;
+  if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return std::nullopt;
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region(region).lock.lock();
   }
@@ -86,15 +85,14 @@ bool MemoryLedger::Impl::MakeRoomForNames(
     }
   }
   const std::uint64_t freed = names.freed();
-  const internal::NamePool::Room left = names.Keep(names_in_use);
-  const bool gained = names.freed() != freed && room != left;
-  room = left;
-  swept_in_vain_at = gained ? internal::kNever : now;
+  names.Keep(names_in_use);
+  swept_in_vain_at = names.freed() == freed ? now : internal::kNever;
+  const std::uint64_t made = names.made();
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region(region).last_worker = 0;  // its number may become another's
     table.region(region).lock.unlock();
   }
-  return gained;
+  return made;
 }
 
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::RefuseMismatch(Record& record,

@@ -285,7 +285,7 @@ TEST_F(MemoryLedgerTest, RoomForOneNameOfTwoIsNotLookedForOften) {
   args.capability_hash = "one too many";
   clock.readings = 0;
   EXPECT_EQ(ledger.IssueClaimGrant(args).error, ClaimError::kLedgerFull);
-  // Three tries of the call, two of making room; each tells the time at most twice.
+  // Three tries of the call, one of making room; each tells the time at most twice.
   EXPECT_LE(clock.readings, 10);
   // What it made is nobody's: there is room for one at once.
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);

@@ -44,12 +44,13 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
   if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());
   used_bytes_ += first.size() + second.size();
   made_.fetch_add(1, std::memory_order_relaxed);
+  ++made_by_thread_;
   SchedulePoint(Shared::kNames);
   Link(id);
   return id;
 }
 
-NamePool::Room NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
+void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
   const std::scoped_lock lock(interning_);
   ScheduleWrite(Shared::kNames);
   for (std::size_t id = 1; id < entries_.size(); ++id) {
@@ -77,7 +78,6 @@ NamePool::Room NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
     Link(id);
   }
   used_bytes_ = to;
-  return {free_.size(), max_bytes_ - used_bytes_};
 }
 
 }  // namespace ffgrant::internal

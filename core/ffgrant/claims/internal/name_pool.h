@@ -55,18 +55,14 @@ class NamePool {
     return TextEqual(First(id), first) && TextEqual(Second(id), second);
   }
 
-  struct Room {
-    std::size_t names = 0;
-    std::size_t bytes = 0;
-    friend bool operator==(const Room&, const Room&) = default;
-  };
   // Frees every name that isn't marked in `in_use` (one byte a number, size
-  // max_names + 1) and closes the gaps. Returns what is left.
-  Room Keep(std::span<const std::uint8_t> in_use) noexcept;
+  // max_names + 1) and closes the gaps.
+  void Keep(std::span<const std::uint8_t> in_use) noexcept;
   // How many names were ever freed: if that stands still, there was no room.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
-  // How many were ever made.
+  // How many were ever made; and by this thread, in all pools.
   std::uint64_t made() const noexcept { return made_.load(std::memory_order_relaxed); }
+  static std::uint64_t made_by_this_thread() noexcept { return made_by_thread_; }
 
  private:
   // Small, since every grant reads one. A free number's texts are empty.
@@ -104,6 +100,7 @@ class NamePool {
 
   std::atomic<std::uint64_t> freed_{0};
   std::atomic<std::uint64_t> made_{0};
+  inline static thread_local std::uint64_t made_by_thread_ = 0;
   SpinLock interning_;
 };
 
