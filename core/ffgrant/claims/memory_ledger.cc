@@ -55,12 +55,12 @@ MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
       queues(table, o.max_lanes, partition_count),
       names_in_use(o.max_names + 1) {}
 
-std::optional<std::uint64_t> MemoryLedger::Impl::MakeRoomForNames() noexcept {
+std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const std::scoped_lock one_at_a_time(making_room);
   const bool in_vain =
       swept_in_vain_at != internal::kNever && Now() - swept_in_vain_at < kSweepPauseMs;
   internal::ScheduleWrite(internal::Shared::kReleased);
-  if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return std::nullopt;
+  if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return kNoTry;
   for (std::size_t region = 0; region < table.region_count(); ++region) {
     table.region(region).lock.lock();
   }

@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -157,16 +156,17 @@ class MemoryLedger::Impl {
   // Frees names that no live grant, no lease and no requirement refers to.
   // Stops all calls for as long as it takes; so after a try in vain there is
   // none until something was released, or until grants may have run out.
-  // Returns how many names had been made when it was done; nothing if there was
-  // no try.
-  std::optional<std::uint64_t> MakeRoomForNames() noexcept;
+  // Returns how many names had been made when it was done; kNoTry if there was
+  // none, which no number of names comes near.
+  static constexpr std::uint64_t kNoTry = ~std::uint64_t{0} / 2;
+  std::uint64_t MakeRoomForNames() noexcept;
   // Runs `call`, which says whether names were missing, and runs it again after
   // making room if they were. Other threads may take the room that was made, or
   // have made some just before; only if nobody could free a name is there none,
   // or if nobody else took what was freed.
   template <class Call>
   void WhileNamesAreMissing(Call call) noexcept {
-    std::optional<std::uint64_t> made_by_then;
+    std::uint64_t made_by_then = kNoTry;
     for (int tries = 0;; ++tries) {
       const std::uint64_t freed = names.freed();
       const std::uint64_t own = internal::NamePool::made_by_this_thread();
@@ -175,7 +175,7 @@ class MemoryLedger::Impl {
       // What it made before a name was missing is nobody's.
       const std::uint64_t made = internal::NamePool::made_by_this_thread() - own;
       if (made != 0) NoteRelease();
-      if (made_by_then && names.made() - *made_by_then == made) return;
+      if (names.made() - made_by_then == made) return;
       made_by_then = MakeRoomForNames();
       if (names.freed() == freed) return;
       // Never true: others would have to take the room each time.
