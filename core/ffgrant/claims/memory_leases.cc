@@ -49,14 +49,17 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
     Record& record, const WorkerIdentity& worker, const LaneIdView& lane, const LeaseId& lease_id,
     std::int64_t ttl_ms, std::int64_t now) noexcept {
+  const std::uint64_t made_before = internal::NamePool::made_by_this_thread();
   // Mostly the instance that was granted is the one that claims.
   const bool same =
       internal::TextEqual(names.Second(record.grant_worker), worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker
                            : names.Intern(worker.worker_id.text, worker.worker_instance_id.text);
   const NameId lane_name = LaneName(record, lane);
-  if (name == NamePool::kFull || lane_name == NamePool::kFull) [[unlikely]]
+  if (name == NamePool::kFull || lane_name == NamePool::kFull) [[unlikely]] {
+    NoteOrphans(made_before);
     return false;
+  }
   // Mostly the new lease takes over the only name that the grant had. Else that
   // of the grant is let go of, or its texts, or an earlier lease's.
   if (!same || !record.grant_is_plain || record.lease_worker != 0) [[unlikely]]

@@ -145,6 +145,7 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;
   }
+  const std::uint64_t made_before = internal::NamePool::made_by_this_thread();
   const std::string_view id = args.worker.worker_id.text;
   const std::string_view instance = args.worker.worker_instance_id.text;
   NameId worker = region.last_worker;
@@ -157,6 +158,7 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
   const bool plain = own_lane && opaque_texts == 0 && record.grant_is_plain;
   if (worker == NamePool::kFull || (!plain && !KeepGrantTexts(record, args, own_lane)))
       [[unlikely]] {
+    NoteOrphans(made_before);
     Detail(details, "names");
     return ClaimError::kLedgerFull;
   }

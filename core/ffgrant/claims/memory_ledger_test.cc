@@ -292,6 +292,24 @@ TEST_F(MemoryLedgerTest, RoomForOneNameOfTwoIsNotLookedForOften) {
   EXPECT_EQ(ledger.InspectNames(Id(kB))->grant_worker_id, "w2");
 }
 
+// After a try in vain no room is looked for, for a while; but a name that a call
+// made, and then could not use, is let go of like any other.
+TEST_F(MemoryLedgerTest, WhatACallMadeInVainIsInNobodysWay) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_name_bytes = 10;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  const auto issue = [&](std::string_view worker, std::string_view route) {
+    IssueGrantArgs args = calls.IssueArgs(kA, {{worker}, {""}}, 100, nullptr, kMain);
+    args.route_snapshot_json = route;
+    return ledger.IssueClaimGrant(args).error;
+  };
+  EXPECT_EQ(issue("12345678901", ""), ClaimError::kLedgerFull);  // in vain
+  EXPECT_EQ(issue("12345", "123456"), ClaimError::kLedgerFull);  // has made its worker's name
+  EXPECT_EQ(issue("1234567890", ""), ClaimError::kNone);
+}
+
 TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 2;

@@ -486,6 +486,33 @@ TEST(Client, LooksForThePrimary) {
   EXPECT_EQ(alone.Get(), "unavailable: the server is a replica");
 }
 
+// What has to be done meanwhile is done, though nobody calls in between.
+TEST(Client, OneLongPollIsAsGoodAsManyShortOnes) {
+  Rig dead(TwoServers());
+  dead.network->SetScript(Unreachable(dead, 1));
+  ASSERT_TRUE(dead.Submit(1, {"GET", "a"}));
+  dead.client.Poll(60'000);
+  EXPECT_EQ(dead.ends[1], "a of 2");
+
+  Rig demoted(TwoServers());
+  ASSERT_EQ(demoted.Get(), "a of 1");
+  demoted.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && command[0] == "INFO") return Info("one", "slave");
+    if (port == 1 && command[0] == "SET") return "-READONLY a replica\r\n";
+    return std::nullopt;
+  };
+  ASSERT_TRUE(demoted.Submit(1, {"SET", "a", "b"}));
+  demoted.client.Poll(60'000);
+  EXPECT_EQ(demoted.ends[1], "OK");
+
+  Rig broken;
+  ASSERT_EQ(broken.Get(), "a of 1");
+  broken.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
+  ASSERT_TRUE(broken.Submit(1, {"SET", "a", "b"}));
+  broken.client.Poll(60'000);
+  EXPECT_EQ(broken.ends[1], "OK") << "none of it was sent";
+}
+
 // ---- the greeting ------------------------------------------------------------------
 
 TEST(Client, Greets) {
@@ -660,6 +687,23 @@ TEST(Client, AFunctionThatStaysMissingIsGivenUp) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
+// Redirections on the way to a node say nothing of its library.
+TEST(Client, ARedirectedCallMayLoadTheLibraryToo) {
+  Rig rig;
+  int redirections = 0;
+  bool missed = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "CLUSTER") return Array({Range(0, 16383, port)});
+    if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;
+    if (redirections < 4) {
+      return "-MOVED 0 :" + std::to_string(++redirections % 2 + 1) + "\r\n";
+    }
+    return std::exchange(missed, true) ? Bulk("done") : kMissing;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+}
+
 TEST(Client, CallsThatMissTheLibraryTogetherLoadItOnce) {
   Rig rig;
   ASSERT_EQ(rig.Get(), "a of 1");
@@ -771,6 +815,7 @@ TEST(Client, RedirectionsToNowhereAreAnswers) {
                                     "MOVED 0 127.0.0.1:",
                                     "MOVED 0 127.0.0.1:0",
                                     "MOVED 0 127.0.0.1:65536",
+                                    "MOVED 0 ?:7",
                                     "MOVED 0 ",
                                     "MOVED 0 :",
                                     "MOVED 0 :0",
@@ -1049,6 +1094,8 @@ TEST(Fence, IsPutUpOnceItsNodeIsAskedAgain) {
   LoseACommand(rig, 2);
   slots = Array({Range(0, 16383, 1)});
   ASSERT_TRUE(rig.client.Settle(300));
+  EXPECT_TRUE(rig.client.HasWaivedFenceAt(At(2)));
+  EXPECT_FALSE(rig.client.HasWaivedFenceAt(At(1)));
   const std::size_t connections = rig.network->connections();
   ASSERT_EQ(rig.Get(true, 0), "a of 1");
   rig.Pass(5000);
@@ -1058,8 +1105,31 @@ TEST(Fence, IsPutUpOnceItsNodeIsAskedAgain) {
   rig.network->SetScript(nullptr);
   EXPECT_EQ(rig.Get(true, 0), "a of 2");
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
+  EXPECT_FALSE(rig.client.HasWaivedFenceAt(At(2)));
   rig.network->DeliverAll();
   EXPECT_EQ(rig.Count("2 SET"), 0) << "executed after it was read";
+}
+
+// A node that a slot is moved to has none before it is there.
+TEST(Fence, OfANodeThatWasAskedIsNoneThatATableDrops) {
+  const std::string slots = Array({Range(0, 16383, 1)});
+  Rig rig;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    const bool has_key = command[0] == "SET" || command[0] == "GET";
+    if (has_key && port == 1) return "-ASK 0 :2\r\n";
+    return Cluster(slots)(port, command);
+  };
+  ASSERT_EQ(rig.Get(), "a of 2");
+  rig.play = [&, before = rig.play](std::uint16_t port, const Words& command) {
+    if (command[0] == "SET" && port == 2) return std::optional<std::string>("");
+    return before(port, command);
+  };
+  rig.network->SetScript(Unreachable(rig, 2));
+  ASSERT_EQ(rig.Do({"SET", "a", "b"}), "unknown: no reply in time");
+  EXPECT_FALSE(rig.client.Settle(300));
+  rig.network->SetScript(nullptr);
+  EXPECT_TRUE(rig.client.Settle(2000));
+  EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
 // Two servers, each its own, and what their INFOs say besides.

@@ -114,7 +114,10 @@ struct ClaimBatch {
   bool Read(std::size_t i, const Reply& reply) const noexcept {
     return ReadClaim(reply, args[i].lease_id, args[i].attempt_id, nullptr, outcomes[i]);
   }
-  void SetError(std::size_t i, ClaimError error) const noexcept { outcomes[i].error = error; }
+  void SetError(std::size_t i, ClaimError error) const noexcept {
+    outcomes[i].error = error;
+    outcomes[i].lease = {};
+  }
 };
 
 // ---- the scheduler's choice ------------------------------------------------------
@@ -317,7 +320,7 @@ class Choice {
     return false;
   }
 
-  // False if somebody else was faster: any other may still do.
+  // False if somebody else was faster, or it faults: any other may still do.
   bool TryIssue(const Candidate& candidate) noexcept {
     const ExecutionIdView id = candidate.id();
     IssueOutcome issued;
@@ -333,10 +336,13 @@ class Choice {
       outcome.grant = IssuedGrant(id, issued.expires_at);
       return true;
     }
+    if (issued.error == ClaimError::kUnknownCode) {  // one that faults must not be in the others' way
+      outcome.error = issued.error;
+      return false;
+    }
     return issued.error == ClaimError::kUnknownOutcome ||
                    issued.error == ClaimError::kUnavailable ||
-                   issued.error == ClaimError::kInvalidCapabilities ||
-                   issued.error == ClaimError::kUnknownCode
+                   issued.error == ClaimError::kInvalidCapabilities
                ? Failed(issued.error)
                : false;
   }

@@ -163,28 +163,22 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
   return outcome;
 }
 
-FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
-                                   ErrorDetails* details) noexcept {
+namespace {
+
+// What the stored execution says of the claim, and which server said it.
+FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& lease_id,
+                    ErrorDetails* details, Endpoint& server) noexcept {
   FoundClaim found;
-  if (details != nullptr) details->clear();
-  found.error = CheckId(id, impl_->partitions());
-  if (!found) return found;
-  // Whichever of the connections it was sent on.
-  const std::int64_t patience = impl_->options.client.request_timeout_ms;
-  for (std::size_t i = 0; i < impl_->sessions.size(); ++i) {
-    const std::scoped_lock lock(impl_->sessions[i].mutex);
-    found.final &= impl_->sessions[i].client.Settle(patience);
-  }
-  SessionPool::Lease lease = impl_->sessions.Take();
   HashAnswer core = HashAnswer::kNone;
   ClaimError fault = ClaimError::kNone;
   bool is_current = false;
   bool is_leased = false;
   std::optional<Lease> stored;
   found.error = CallAndWait(
-      lease.session, HashSlot(id.partition()), true, details,
+      session, HashSlot(id.partition()), true, details,
       [&](RespCommand& command) { WriteFields(command, id, ExecutionKey::kCore, kCoreFields); },
       [&](const Reply& reply) {
+        server = session.client.answering();
         core = HashAnswerOf(reply, kCoreFieldCount);
         if (core == HashAnswer::kError) fault = UnknownText(reply, details);
         if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
@@ -200,16 +194,42 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
     found.error = ClaimError::kExecutionNotFound;
   } else if (!is_current) {
     bool happened = false;
-    found.error = ReadHistory(lease.session, id, lease_id, details, happened);
+    found.error = ReadHistory(session, id, lease_id, details, happened);
     if (happened) found.fate = ClaimFate::kEnded;
   } else if (!is_leased) {
     found.fate = ClaimFate::kEnded;
   } else {
-    found.error = ReadKind(lease.session, id, details, *stored);
+    found.error = ReadKind(session, id, details, *stored);
     if (!found) return found;
     found.fate = ClaimFate::kHeld;
     found.lease = *stored;
   }
+  return found;
+}
+
+}  // namespace
+
+FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
+                                   ErrorDetails* details) noexcept {
+  FoundClaim found;
+  if (details != nullptr) details->clear();
+  found.error = CheckId(id, impl_->partitions());
+  if (!found) return found;
+  // Whichever of the connections it was sent on.
+  const std::int64_t patience = impl_->options.client.request_timeout_ms;
+  internal::SessionPool& sessions = impl_->sessions;
+  bool settled = true;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    const std::scoped_lock lock(sessions[i].mutex);
+    settled &= sessions[i].client.Settle(patience);
+  }
+  Endpoint server;
+  found = ReadFate(sessions.Take().session, id, lease_id, details, server);
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    const std::scoped_lock lock(sessions[i].mutex);
+    settled &= !sessions[i].client.HasWaivedFenceAt(server);
+  }
+  found.final = settled;
   return found;
 }
 

@@ -5,11 +5,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
+#include "ffgrant/hash_slot.h"
 #include "ffgrant/valkey/testing/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
@@ -428,6 +433,74 @@ TEST_F(FindClaimReplies, OfWhatIsNotThereNothingIsFound) {
   rig_.Answer("lifecycle_phase", Nils(26));
   EXPECT_EQ(Find().error, ClaimError::kExecutionNotFound);
   EXPECT_EQ(rig_.Count("XREVRANGE"), 0u);
+}
+
+// Two connections of one ledger to a cluster whose table is an old one: it knows
+// nothing of the node that has the execution by now, to which the first
+// connection's claim is on its way.
+TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
+  const Way way(1);
+  const std::string moved =
+      "-MOVED " + std::to_string(HashSlot(way.execution.view().partition())) + " 127.0.0.1:2\r\n";
+  ScriptedServer server;
+  std::vector<ScriptedNetwork*> networks;
+  ValkeyLedgerOptions options;
+  options.connections = 2;
+  options.client.servers = {{.host = "127.0.0.1", .port = 1}};
+  options.client.request_timeout_ms = 200;
+  options.client.connect_timeout_ms = 100;
+  options.client.make_network = [&] {
+    auto made = std::make_unique<ScriptedNetwork>(server);
+    networks.push_back(made.get());
+    return made;
+  };
+  ValkeyLedger ledger(options);
+  const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
+  const LaneIdView lane = ParseLaneId("main").lane;
+  std::size_t asked = 0;  // the connection that is used
+  ClaimError lost = ClaimError::kNone;
+  bool is_moved = false;
+  server.answer = [&](std::int64_t id, const Words& command) -> std::optional<std::string> {
+    const std::uint16_t port = networks[asked]->endpoint(id).port;
+    if (command[0] == "CLUSTER") {
+      return Array({Array({Integer(0), Integer(16383), Array({Bulk("127.0.0.1"), Integer(1)})})});
+    }
+    const bool has_key = command[0] == "FCALL" ? command[2] != "0"
+                                               : command[0] == "HMGET" || command[0] == "XREVRANGE";
+    if (has_key && is_moved && port == 1) return moved;
+    if (asked == 1 && has_key) return "";  // it stays on its way
+    if (command[0] != "FCALL" || command[1] != "ff_issue_claim_grant") return std::nullopt;
+    // While this connection is taken, another thread claims on the other one.
+    asked = 1;
+    is_moved = true;
+    std::thread([&] {
+      lost = ledger
+                 .Claim({.execution_id = way.execution.view(),
+                         .worker = worker,
+                         .lane = lane,
+                         .lease_id = way.lease_id,
+                         .lease_ttl_ms = 5000,
+                         .attempt_id = way.attempt_id})
+                 .error;
+    }).join();
+    asked = 0;
+    return std::nullopt;
+  };
+  ASSERT_TRUE(ledger.CreateExecution({.execution_id = way.execution.view(), .lane = lane}));
+  ASSERT_TRUE(ledger.IssueClaimGrant({.execution_id = way.execution.view(),
+                                      .worker = worker,
+                                      .lane = lane,
+                                      .grant_ttl_ms = 5000}));
+  ASSERT_EQ(lost, ClaimError::kUnknownOutcome);
+  networks[1]->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(networks[1]->connections());
+    const bool refused = operation == Operation::kOpen && networks[1]->endpoint(last).port == 2;
+    return refused ? Fault{Fault::Kind::kRefused} : Fault{};
+  });
+  const FoundClaim found = ledger.FindClaim(way.execution.view(), way.lease_id);
+  ASSERT_TRUE(found) << ErrorName(found.error);
+  EXPECT_EQ(found.fate, ClaimFate::kNotClaimed);
+  EXPECT_FALSE(found.final);
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ enum class ClaimFate : std::uint8_t {
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
   Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
-  // With kNotClaimed: whether it can't happen any more. False if a connection
+  // With kNotClaimed, of a claim that this ledger made: whether it can't happen
+  // any more. False if a connection
   // that may still carry the claim could not be shut on the server (it is
   // unreachable, another one that is not its promoted replica is used in its
   // place, or an ACL forbids CLIENT KILL); then ask again.

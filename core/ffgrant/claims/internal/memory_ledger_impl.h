@@ -172,9 +172,7 @@ class MemoryLedger::Impl {
       const std::uint64_t own = internal::NamePool::made_by_this_thread();
       if (!call()) [[likely]]
         return;
-      // What it made before a name was missing is nobody's.
       const std::uint64_t made = internal::NamePool::made_by_this_thread() - own;
-      if (made != 0) NoteRelease();
       if (names.made() - made_by_then == made) return;
       made_by_then = MakeRoomForNames();
       if (names.freed() == freed) return;
@@ -214,6 +212,11 @@ class MemoryLedger::Impl {
     internal::ScheduleWrite(internal::Shared::kReleased);
     // Mostly it is set: reading leaves the line to all processors.
     if (!released.load(std::memory_order_relaxed)) released.store(true, std::memory_order_relaxed);
+  }
+  // Of a call for which names are missing: what it made before one was, beyond
+  // `made_before`, is nobody's.
+  void NoteOrphans(std::uint64_t made_before) noexcept {
+    if (internal::NamePool::made_by_this_thread() != made_before) NoteRelease();
   }
   std::atomic<std::size_t> maintenance_cursor{0};
 };

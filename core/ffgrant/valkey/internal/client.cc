@@ -60,7 +60,7 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
   request.read_only = read_only;
   request.slot = slot;
   request.node = request.ask_node = -1;
-  request.tries = 0;
+  request.tries = request.loads = 0;
   request.target = target;
   request.bytes.clear();
   request.refusal.clear();
@@ -161,6 +161,7 @@ bool Client::TrySend(Request& request) noexcept {
     RespCommand asking(node.out.end());
     asking.Begin(1);
     asking.Arg("ASKING");
+    node.asked = true;
     node.expected.push({Expected::Kind::kAsking, 0, node.appended()});
     request.ask_node = -1;
   }
@@ -224,6 +225,7 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.expected.clear();
   node.errand = Errand::kNone;
   node.library_refusal.clear();
+  node.asked = false;
   node.deadline = Later(now, options_.connect_timeout_ms);
   node.state = Node::State::kConnecting;
   ++connects_;
@@ -357,9 +359,13 @@ std::int64_t Client::NextTimer() const noexcept {
     const Request& request = requests_[number];
     next = std::min(next, request.deadline);
     const int index = Route(request);
-    // One that waits for a connection has no time of its own.
-    if (index >= 0 && nodes_[index]->state == Node::State::kReady) {
+    if (index < 0) continue;
+    // While a connection is made, that has a time of its own.
+    const Node& node = *nodes_[index];
+    if (node.state == Node::State::kReady) {
       next = std::min(next, request.retry_at);
+    } else if (node.state == Node::State::kDown) {
+      next = std::min(next, std::max(request.retry_at, node.retry_at));
     }
   }
   return next;
@@ -394,6 +400,12 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
   }
   // What ended may have made room on a connection for what waits.
   if (!waiting_.empty()) Advance(now);
+}
+
+bool Client::HasWaivedFenceAt(const Endpoint& server) const noexcept {
+  return std::any_of(nodes_.begin(), nodes_.end(), [&server](const auto& node) {
+    return node->fence_client_id != 0 && !node->fence_matters && node->fence_endpoint == server;
+  });
 }
 
 bool Client::Settle(std::int64_t timeout_ms) noexcept {

@@ -80,6 +80,13 @@ class Client {
   // none is left that may still be executing something that would be seen.
   bool Settle(std::int64_t timeout_ms) noexcept;
 
+  // Whether there is a broken connection to that server which Settle() let be,
+  // since a table of the cluster says that the server has no slots. Tables may be
+  // old: who is answered by that server knows better.
+  bool HasWaivedFenceAt(const Endpoint& server) const noexcept;
+  // The server whose reply is being handed on; within on_reply only.
+  const Endpoint& answering() const noexcept { return nodes_[answering_]->endpoint; }
+
   // Ends everything under way.
   void Close() noexcept;
 
@@ -95,7 +102,8 @@ class Client {
     std::uint16_t slot = 0;
     int node = -1;      // where it was sent
     int ask_node = -1;  // where ASK wants it next
-    std::uint32_t tries = 0;
+    std::uint32_t tries = 0;  // that were refused for now, or redirected
+    std::uint32_t loads = 0;  // of the library
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
     CallTarget target;
@@ -164,6 +172,7 @@ class Client {
   std::vector<std::int16_t> slots_;  // node of each, -1 if unknown; empty until a cluster is seen
   std::size_t in_flight_ = 0;
   std::size_t ended_ = 0;  // since Poll() began
+  std::size_t answering_ = 0;  // node
   std::size_t next_server_ = 0;
   std::size_t next_asked_ = 0;           // for the slots
   std::int64_t next_deadline_ = kNever;  // no sent command's is before it

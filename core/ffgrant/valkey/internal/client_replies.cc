@@ -118,6 +118,7 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
   node.failures = 0;
   if (reply.is(Reply::Type::kError) && OnRefusal(node, request, reply.text)) return node.up();
   const CallTarget& target = request.target;
+  answering_ = static_cast<std::size_t>(node.index);
   if (target.on_reply(target.self, target.tag, reply)) {
     Release(request);
     return true;
@@ -134,12 +135,12 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   if (text.starts_with("ASK ")) return OnRedirection(node, request, text.substr(4), true);
   const std::int64_t now = network_->NowMs();
   if (IsMissingFunction(text)) {
-    if (!options_.load_library || request.tries >= kMaxLoads) {
+    if (!options_.load_library || request.loads >= kMaxLoads) {
       const std::string& why = node.library_refusal;
       Fail(request, CallFailure::kUnavailable, why.empty() ? text : why);
       return true;
     }
-    ++request.tries;
+    ++request.loads;
     request.refusal.assign(text);
     Wait(request, now);
     // Nothing more is sent there until its library has been looked after.
@@ -167,7 +168,8 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   return true;
 }
 
-// `SLOT HOST:PORT`; the host is empty where it is that of the node itself.
+// `SLOT HOST:PORT`; the host is empty where it is that of the node itself, and
+// "?" where the node doesn't know it.
 bool Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   const std::size_t space = text.find(' ');
   if (space == std::string_view::npos) return false;
@@ -175,7 +177,9 @@ bool Client::OnRedirection(Node& node, Request& request, std::string_view text, 
   std::string where(text.substr(space + 1));
   if (where.rfind(':') == 0) where.insert(0, node.endpoint.host);
   Endpoint endpoint;
-  if (!slot || *slot >= kHashSlotCount || !ParseEndpoint(where, endpoint)) return false;
+  if (!slot || *slot >= kHashSlotCount || !ParseEndpoint(where, endpoint) || endpoint.host == "?") {
+    return false;
+  }
   const int index = NodeAt(endpoint);
   if (index < 0) return false;
   ++redirections_;
@@ -390,7 +394,9 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
     return std::find(slots_.begin(), slots_.end(), index) != slots_.end();
   };
   whole = whole && !has(-1);
-  for (const auto& other : nodes_) other->fence_matters = !whole || has(other->index);
+  for (const auto& other : nodes_) {
+    other->fence_matters = !whole || has(other->index) || other->fence_was_asked;
+  }
   // A slot without an owner is asked for again by whoever needs it.
   refresh_at_ = whole ? kNever : refreshed_at_ + 1000;
 }

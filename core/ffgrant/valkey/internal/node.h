@@ -135,6 +135,7 @@ struct Node {
   std::string former_history;
   std::int64_t client_id = 0;
   bool replica = false;
+  bool asked = false;  // behind ASKING, on this connection
   std::string library_refusal;  // why the library could not be loaded, on this connection
 
   // The broken connection to be fenced: 0 if none, kUnfenceable if there is one
@@ -146,6 +147,9 @@ struct Node {
   // executes is no part of what survives. If it is asked once more after all, the
   // connection is shut before.
   bool fence_matters = true;
+  // Of what was sent behind ASKING, that doesn't hold: the slot was on its way to
+  // this node, and no table had it yet.
+  bool fence_was_asked = false;
   Endpoint fence_endpoint;
   std::string fence_run_id;
   std::string fence_history;
@@ -153,6 +157,7 @@ struct Node {
   // For the connection that breaks.
   void WantFence() {
     fence_matters = true;
+    fence_was_asked = asked || (fence_client_id != 0 && fence_was_asked);
     if (fence_client_id == 0) {
       fence_client_id = client_id > 0 && !run_id.empty() ? client_id : kUnfenceable;
       fence_endpoint = endpoint;
