@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstdlib>
 #include <map>
 #include <optional>
@@ -13,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/testing/naive_uuid.h"
 #include "ffgrant/valkey/testing/scripted_rig.h"
 
 namespace ffgrant::valkey::testing {
@@ -20,16 +20,11 @@ namespace {
 
 using Call = ClaimPipeline::Call;
 using Kind = Fault::Kind;
+using ffgrant::testing::NaiveUuidText;
 using Way = ScriptedRig::Way;
 
 constexpr Call kCalls[] = {Call::kCreate,        Call::kIssue, Call::kClaim,
                            Call::kIssueAndClaim, Call::kRenew, Call::kComplete};
-
-std::string TextOf(const Uuid& uuid) {
-  std::array<char, kUuidTextSize> text;
-  FormatUuid(uuid, text);
-  return {text.data(), text.size()};
-}
 
 // Submits any of the calls.
 bool Submit(ScriptedRig& rig, const Way& way, Call call, std::uint64_t tag) {
@@ -129,8 +124,8 @@ TEST(ClaimPipelineTest, TakesNoMoreUntilWhatCompletedIsTaken) {
 TEST(ClaimPipelineTest, AnswersToEveryCall) {
   const Way way(1);
   const std::string id(way.execution.text());
-  const std::string lease = TextOf(way.lease_id.uuid);
-  const std::string attempt = TextOf(way.attempt_id.uuid);
+  const std::string lease = NaiveUuidText(way.lease_id.uuid);
+  const std::string attempt = NaiveUuidText(way.attempt_id.uuid);
   const struct {
     Call call;
     std::string fits;

@@ -336,7 +336,7 @@ class Choice {
       outcome.grant = IssuedGrant(id, issued.expires_at);
       return true;
     }
-    if (issued.error == ClaimError::kUnknownCode) {  // one that faults must not be in the others' way
+    if (issued.error == ClaimError::kUnknownCode) {  // which must not be in the others' way
       outcome.error = issued.error;
       return false;
     }

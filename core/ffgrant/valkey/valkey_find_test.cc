@@ -87,7 +87,7 @@ TEST(IssueGrantAndClaim, OfAnInterruptedAttemptIsItsResumption) {
   const Way way(1);
   rig.Create(way);
   rig.server.given_fields["current_attempt_id"] = Bulk(kOther);
-  rig.Answer("ff_issue_grant_and_claim", OkReply({UuidText(way.lease_id.uuid), "7", "2"}));
+  rig.Answer("ff_issue_grant_and_claim", OkReply({NaiveUuidText(way.lease_id.uuid), "7", "2"}));
   const ClaimOutcome claim = rig.ledger->IssueGrantAndClaim(rig.ArgsFor(way));
   ASSERT_EQ(claim.error, ClaimError::kNone);
   EXPECT_EQ(claim.lease.kind, LeaseKind::kResumed);
@@ -103,7 +103,7 @@ TEST(IssueGrantAndClaim, OfALaterAttemptHasItsKind) {
     ScriptedLedger rig;
     const Way way(1);
     rig.Create(way);
-    rig.Answer("ff_issue_grant_and_claim", OkReply({UuidText(way.lease_id.uuid), "7", "2"}));
+    rig.Answer("ff_issue_grant_and_claim", OkReply({NaiveUuidText(way.lease_id.uuid), "7", "2"}));
     rig.server.given_fields["attempt_type"] = Bulk(LeaseKindName(kind));
     const ClaimOutcome claim = rig.ledger->IssueGrantAndClaim(rig.ArgsFor(way));
     ASSERT_EQ(claim.error, ClaimError::kNone);
@@ -113,7 +113,7 @@ TEST(IssueGrantAndClaim, OfALaterAttemptHasItsKind) {
     rig.Restore();
     const Way next(2);
     rig.Create(next);
-    rig.Answer("ff_issue_grant_and_claim", OkReply({UuidText(next.lease_id.uuid), "7", "2"}));
+    rig.Answer("ff_issue_grant_and_claim", OkReply({NaiveUuidText(next.lease_id.uuid), "7", "2"}));
     rig.Answer("attempt_type", kFault);
     ErrorDetails details;
     const ClaimOutcome unknown = rig.ledger->IssueGrantAndClaim(rig.ArgsFor(next), &details);
@@ -288,7 +288,7 @@ class FindClaimReplies : public ::testing::Test {
 
   ScriptedLedger rig_;
   const Way way_{1};
-  const std::string lease_ = UuidText(way_.lease_id.uuid);
+  const std::string lease_ = NaiveUuidText(way_.lease_id.uuid);
 };
 
 TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {

@@ -7,12 +7,12 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/testing/naive_uuid.h"
 #include "ffgrant/valkey/testing/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
@@ -42,11 +42,7 @@ std::string Answer(std::string_view word, const Words& fields) {
 std::string Duplicate(const Words& fields) { return Answer("DUPLICATE", fields); }
 std::string Satisfied(const Words& fields) { return Answer("ALREADY_SATISFIED", fields); }
 
-std::string Text(const Uuid& uuid) {
-  std::array<char, kUuidTextSize> text;
-  FormatUuid(uuid, text);
-  return {text.data(), text.size()};
-}
+std::string Text(const Uuid& uuid) { return ffgrant::testing::NaiveUuidText(uuid); }
 std::string Text(std::int64_t number) { return " " + std::to_string(number); }
 std::string Text(const Outcome& outcome) { return std::string(ErrorName(outcome.error)); }
 

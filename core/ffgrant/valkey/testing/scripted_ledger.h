@@ -9,7 +9,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,10 +16,13 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/testing/naive_uuid.h"
 #include "ffgrant/valkey/testing/scripted_rig.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
 namespace ffgrant::valkey::testing {
+
+using ffgrant::testing::NaiveUuidText;
 
 class ScriptedLedger {
  public:
@@ -140,12 +142,6 @@ inline const std::string kFaultText = "WRONGTYPE Operation against a key";
 inline const std::string kFault = "-" + kFaultText + "\r\n";
 // The detail of a call whose reply is no answer to it.
 inline const std::string kMisfit = "an answer that does not fit its command";
-
-inline std::string UuidText(const Uuid& uuid) {
-  std::array<char, kUuidTextSize> text;
-  FormatUuid(uuid, text);
-  return {text.data(), text.size()};
-}
 
 // The text of one detail; empty if there is another number of them.
 inline std::string OnlyDetail(const ErrorDetails& details) {
