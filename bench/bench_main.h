@@ -14,7 +14,7 @@
 #include <string_view>
 
 #include "bench/inputs.h"
-#include "ffgrant/testing/allocation_counter.h"
+#include "testing/naive/allocation_counter.h"
 
 namespace ffgrant::bench {
 

@@ -10,13 +10,13 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/naive_partition_key.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
 #include "harness/input_copies.h"
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
 #include "partition_key_grammar.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::under_test {
 namespace {

@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "ffgrant/claims/capabilities.h"
-#include "ffgrant/testing/guarded_buffer.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
 #include "harness/input_copies.h"
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
+#include "testing/naive/guarded_buffer.h"
 
 namespace ffgrant::fuzz {
 namespace {

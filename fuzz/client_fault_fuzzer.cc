@@ -17,7 +17,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/valkey/testing/scripted_rig.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 #include "harness/choices.h"
 #include "harness/engine.h"
@@ -25,6 +24,7 @@
 #include "harness/observations.h"
 #include "harness/record_mutation.h"
 #include "harness/state_counters.h"
+#include "testing/simulation/scripted_rig.h"
 
 namespace ffgrant::fuzz {
 namespace {
@@ -310,8 +310,8 @@ std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   }
   return std::size(operations);
 }
-constexpr RecordFormat kFormat = {
-    1, kWidth, kMaxRecords, GenerateHeader, AnyBytes, GenerateRow, GenerateHeader};
+constexpr RecordFormat kFormat = {1,        kWidth,      kMaxRecords,   GenerateHeader,
+                                  AnyBytes, GenerateRow, GenerateHeader};
 
 }  // namespace
 }  // namespace ffgrant::fuzz

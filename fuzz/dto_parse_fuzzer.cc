@@ -18,7 +18,6 @@
 #include "ffgrant/json/reclaim_request.h"
 #include "ffgrant/json/reclaim_response.h"
 #include "ffgrant/lane_id.h"
-#include "ffgrant/testing/naive_execution_id.h"
 #include "ffgrant/uuid.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
@@ -26,6 +25,7 @@
 #include "harness/input_copies.h"
 #include "harness/json_check.h"
 #include "oracles/naive_dtos.h"
+#include "testing/naive/naive_execution_id.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -16,8 +16,6 @@
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/partition_key.h"
-#include "ffgrant/testing/naive_execution_id.h"
-#include "ffgrant/testing/naive_uuid.h"
 #include "ffgrant/uuid.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
@@ -26,6 +24,8 @@
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
+#include "testing/naive/naive_execution_id.h"
+#include "testing/naive/naive_uuid.h"
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 #include <cpuid.h>

@@ -15,10 +15,8 @@
 
 #include "ffgrant/grant.h"
 #include "ffgrant/ingress.h"
-#include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/json/claim_response.h"
-#include "ffgrant/testing/naive_execution_id.h"
-#include "ffgrant/testing/naive_partition_key.h"
+#include "ffgrant/json/internal/claim_response_paths.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
@@ -30,6 +28,8 @@
 #include "harness/random.h"
 #include "oracles/naive_dtos.h"
 #include "oracles/naive_json_writer.h"
+#include "testing/naive/naive_execution_id.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -23,7 +23,6 @@
 #include "ffgrant/json/partition_config.h"
 #include "ffgrant/json/reclaim_request.h"
 #include "ffgrant/json/reclaim_response.h"
-#include "ffgrant/testing/naive_partition_key.h"
 #include "harness/allocation_trap.h"
 #include "harness/choices.h"
 #include "harness/engine.h"
@@ -38,6 +37,7 @@
 #include "oracles/naive_dtos.h"
 #include "oracles/naive_json_writer.h"
 #include "roundtrip_grammar.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::fuzz {
 namespace {
@@ -89,8 +89,8 @@ void CheckClaimResponse(ValueChoices& values) {
 // Any number may be cast to an enumeration.
 void CheckNames(ValueChoices& values) {
   constexpr std::string_view kTypes[] = {"initial", "retry", "reclaim", "replay", "fallback"};
-  const std::uint8_t number = values.choices().OneIn(2) ? values.choices().Byte()
-                                                        : std::uint8_t{std::size(kTypes)};
+  const std::uint8_t number =
+      values.choices().OneIn(2) ? values.choices().Byte() : std::uint8_t{std::size(kTypes)};
   const std::string_view expected = number < std::size(kTypes) ? kTypes[number] : "";
   const std::string_view name = AttemptTypeName(static_cast<AttemptType>(number));
   if (name != expected) Fail("name of an attempt type", std::to_string(number), expected, name);
@@ -106,10 +106,10 @@ void CheckUnset() {
   const ClaimGrantView grant;
   const ClaimGrant owned;
   if (claim.grant_ttl_ms != 0 || granted.expires_at_ms != 0 || reclaim.grant_ttl_ms != 0 ||
-      grant.expires_at_ms != 0 || owned.view().expires_at_ms != 0 ||
-      fence.lease_epoch.value != 0 || fence.lease_id.uuid != Uuid() ||
-      claimed.lease_epoch.value != 0 || claimed.attempt_index.value != 0 ||
-      claimed.lease_expires_at.value != 0 || claimed.attempt_type != AttemptType::kInitial ||
+      grant.expires_at_ms != 0 || owned.view().expires_at_ms != 0 || fence.lease_epoch.value != 0 ||
+      fence.lease_id.uuid != Uuid() || claimed.lease_epoch.value != 0 ||
+      claimed.attempt_index.value != 0 || claimed.lease_expires_at.value != 0 ||
+      claimed.attempt_type != AttemptType::kInitial ||
       claimed.handle.backend != HandleBackend::kValkey ||
       claimed.handle.kind != HandleKind::kFresh || RenewLeaseResult().expires_at.value != 0) {
     Fail("a value that nobody has set", "");

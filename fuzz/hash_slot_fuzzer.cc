@@ -14,7 +14,6 @@
 #include "ffgrant/execution_id.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/key_names.h"
-#include "ffgrant/testing/naive_hash.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
@@ -22,6 +21,7 @@
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
 #include "hash_slot_grammar.h"
+#include "testing/naive/naive_hash.h"
 
 namespace ffgrant::fuzz {
 namespace {

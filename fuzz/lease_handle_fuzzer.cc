@@ -10,8 +10,6 @@
 #include <string_view>
 
 #include "ffgrant/claims/lease_handle.h"
-#include "ffgrant/testing/naive_execution_id.h"
-#include "ffgrant/testing/naive_uuid.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
@@ -20,6 +18,8 @@
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
 #include "oracles/naive_json_reader.h"
+#include "testing/naive/naive_execution_id.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant::fuzz {
 namespace {
@@ -162,9 +162,8 @@ void CheckFields(std::string_view input, const LeaseHandleView& got, const Naive
 void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   if (handle.backend != HandleBackend::kValkey || !handle.execution_id.text().empty() ||
       handle.attempt_index.value != 0 || handle.attempt_id.uuid != Uuid() ||
-      handle.lease_id.uuid != Uuid() || handle.lease_epoch.value != 0 ||
-      handle.lease_ttl_ms != 0 || !handle.lane_id.text().empty() ||
-      !handle.worker_instance_id.text.empty()) {
+      handle.lease_id.uuid != Uuid() || handle.lease_epoch.value != 0 || handle.lease_ttl_ms != 0 ||
+      !handle.lane_id.text().empty() || !handle.worker_instance_id.text.empty()) {
     Fail("a handle beside an error", input);
   }
 }

@@ -2,9 +2,9 @@
 //
 // The embedded ledger and the model side by side (contract 7): a byte says how
 // much room the ledger has for names; then each record of 16 bytes is one
-// operation, on an execution, with arguments, chosen by its bytes. After each one answers, details and stored state must be the same and
-// the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves on
-// step by step, all is maintained, and everything is compared again.
+// operation, on an execution, with arguments, chosen by its bytes. After each one answers, details
+// and stored state must be the same and the invariants of 7.7 must hold (ledger_pair.h). At the end
+// the clock moves on step by step, all is maintained, and everything is compared again.
 //
 //   | room |
 //   | alias? | execution | operation | arguments ... |
@@ -21,13 +21,13 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/claims/testing/ledger_pair.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
 #include "harness/observations.h"
 #include "harness/random.h"
 #include "harness/record_mutation.h"
 #include "harness/state_counters.h"
+#include "testing/model/ledger_pair.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -20,13 +20,13 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/claims/testing/ledger_race.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
 #include "harness/observations.h"
 #include "harness/random.h"
 #include "harness/record_mutation.h"
 #include "harness/state_counters.h"
+#include "testing/model/ledger_race.h"
 
 namespace ffgrant::fuzz {
 namespace {

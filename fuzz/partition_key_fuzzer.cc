@@ -14,8 +14,6 @@
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/partition_key.h"
-#include "ffgrant/testing/naive_hash.h"
-#include "ffgrant/testing/naive_partition_key.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
@@ -24,6 +22,8 @@
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
 #include "partition_key_grammar.h"
+#include "testing/naive/naive_hash.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::under_test {
 

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/testing/naive_uuid.h"
 #include "ffgrant/valkey/internal/claim_replies.h"
 #include "ffgrant/valkey/internal/reply.h"
 #include "harness/engine.h"
@@ -20,6 +19,7 @@
 #include "harness/observations.h"
 #include "harness/text_mutation.h"
 #include "oracles/naive_resp.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -16,9 +16,6 @@
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/routing.h"
-#include "ffgrant/testing/naive_hash.h"
-#include "ffgrant/testing/naive_uuid.h"
-#include "ffgrant/testing/naive_uuid_generator.h"
 #include "ffgrant/uuid_generator.h"
 #include "harness/allocation_trap.h"
 #include "harness/choices.h"
@@ -29,6 +26,9 @@
 #include "harness/random.h"
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
+#include "testing/naive/naive_hash.h"
+#include "testing/naive/naive_uuid.h"
+#include "testing/naive/naive_uuid_generator.h"
 
 namespace ffgrant::fuzz {
 namespace {

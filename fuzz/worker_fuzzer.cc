@@ -16,9 +16,7 @@
 #include <utility>
 
 #include "ffgrant/claims/clock.h"
-#include "ffgrant/claims/testing/scripted_ledger.h"
 #include "ffgrant/claims/worker.h"
-#include "ffgrant/testing/naive_partition_key.h"
 #include "harness/choices.h"
 #include "harness/engine.h"
 #include "harness/failure.h"
@@ -26,6 +24,8 @@
 #include "harness/random.h"
 #include "harness/text_mutation.h"
 #include "oracles/error_codes.h"
+#include "testing/model/scripted_ledger.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's own code (core/reference/). Its results are compared call by
+// FlowFabric's own code (core/testing/reference/). Its results are compared call by
 // call; what is timed is a run over a thousand inputs that Rust holds in its
 // own types, so that neither the border between the languages nor a conversion
 // of inputs is counted. That the timed run does the same as the compared calls
@@ -17,7 +17,7 @@
 
 #include "bench/peers/add_peers.h"
 #include "bench/peers/core_peer.h"
-#include "reference/reference.h"
+#include "testing/reference/reference.h"
 
 namespace ffgrant::bench::peers {
 namespace {
@@ -223,10 +223,9 @@ void AddReferencePeers(Registry& registry) {
 
   constexpr auto kIds = ParseExecutionIdLenient::Limit;
   registry.AddCheck(CheckAgainstCore<ParseExecutionIdLenient, IdParser>);
-  AddRun<ParseExecutionIdLenient>(registry, "Reference", FFREF_RUN_EXECUTION_ID_PARSE, kIds,
-                                  [](const auto& id, std::string_view text) -> std::uint64_t {
-                                    return id ? text.size() : 1;
-                                  });
+  AddRun<ParseExecutionIdLenient>(
+      registry, "Reference", FFREF_RUN_EXECUTION_ID_PARSE, kIds,
+      [](const auto& id, std::string_view text) -> std::uint64_t { return id ? text.size() : 1; });
   AddBoth<ParseUuidStrict, UuidParser>(registry, FFREF_RUN_UUID_PARSE, ParseUuidStrict::Limit);
   constexpr auto kUuids = FormatUuidText::Limit;
   AddBoth<FormatUuidText, UuidWriter>(registry, FFREF_RUN_UUID_FORMAT, kUuids);
@@ -240,8 +239,7 @@ void AddReferencePeers(Registry& registry) {
   AddBoth<ParseGrantMembers, MembersReader>(registry, FFREF_RUN_CLAIM_RESPONSE_DECODE,
                                             ParseGrantMembers::Limit);
   AddBoth<ParseGrant, GrantParser>(registry, FFREF_RUN_GRANT_DECODE, ParseGrant::Limit);
-  AddBoth<SerializeGrant, GrantJsonWriter>(registry, FFREF_RUN_GRANT_ENCODE,
-                                           SerializeGrant::Limit);
+  AddBoth<SerializeGrant, GrantJsonWriter>(registry, FFREF_RUN_GRANT_ENCODE, SerializeGrant::Limit);
   AddRun<SerializeGrant>(registry, "ReferenceReused", FFREF_RUN_GRANT_ENCODE_INTO,
                          SerializeGrant::Limit,
                          [](std::string_view json, std::string_view) { return json.size(); });

@@ -17,10 +17,10 @@
 #include "ffgrant/grant.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/ingress.h"
-#include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/error_body.h"
+#include "ffgrant/json/internal/claim_response_paths.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/json/lease_results.h"
@@ -31,9 +31,9 @@
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition_key.h"
 #include "ffgrant/routing.h"
-#include "ffgrant/testing/allocation_counter.h"
 #include "ffgrant/uuid.h"
 #include "ffgrant/uuid_generator.h"
+#include "testing/naive/allocation_counter.h"
 
 namespace ffgrant {
 namespace {

@@ -9,8 +9,8 @@
 #include <random>
 #include <string>
 
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/naive_hash.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/naive_hash.h"
 
 namespace ffgrant {
 namespace {

@@ -13,9 +13,9 @@
 
 #include "ffgrant/execution_id.h"
 #include "ffgrant/internal/execution_id_access.h"
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/mutate.h"
-#include "ffgrant/testing/naive_execution_id.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
+#include "testing/naive/naive_execution_id.h"
 
 namespace ffgrant {
 namespace {

@@ -12,9 +12,9 @@
 #include <string_view>
 
 #include "ffgrant/hash_slot.h"
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/write_checks.h"
 #include "ffgrant/uuid.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

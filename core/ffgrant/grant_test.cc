@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "ffgrant/testing/allocation_counter.h"
+#include "testing/naive/allocation_counter.h"
 
 namespace ffgrant {
 namespace {

@@ -11,9 +11,9 @@
 #include <string_view>
 
 #include "ffgrant/partition.h"
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/mutate.h"
-#include "ffgrant/testing/naive_hash.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
+#include "testing/naive/naive_hash.h"
 
 namespace ffgrant {
 namespace {

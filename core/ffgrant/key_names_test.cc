@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "ffgrant/hash_slot.h"
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

@@ -11,9 +11,9 @@
 #include <string_view>
 
 #include "ffgrant/partition_key.h"
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/mutate.h"
-#include "ffgrant/testing/naive_partition_key.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

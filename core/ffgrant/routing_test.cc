@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/naive_hash.h"
 #include "ffgrant/uuid.h"
+#include "testing/naive/naive_hash.h"
 
 namespace ffgrant {
 namespace {

@@ -11,9 +11,9 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/mutate.h"
-#include "ffgrant/testing/naive_uuid.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant {
 namespace {

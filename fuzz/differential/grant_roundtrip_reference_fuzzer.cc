@@ -17,8 +17,8 @@
 #include "harness/text_mutation.h"
 #include "harness/value_choices.h"
 #include "harness/view_choices.h"
-#include "reference/key_roles.h"
 #include "roundtrip_grammar.h"
+#include "testing/reference/key_roles.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -14,7 +14,7 @@
 #include "ffgrant/json/json_scratch.h"
 #include "harness/failure.h"
 #include "harness/observations.h"
-#include "reference/differences.h"
+#include "testing/reference/differences.h"
 
 namespace ffgrant::fuzz {
 

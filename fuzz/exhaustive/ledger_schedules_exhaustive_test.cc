@@ -22,8 +22,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "ffgrant/claims/testing/ledger_race.h"
-#include "ffgrant/claims/testing/schedule_search.h"
+#include "testing/model/ledger_race.h"
+#include "testing/model/schedule_search.h"
 
 namespace ffgrant {
 namespace {

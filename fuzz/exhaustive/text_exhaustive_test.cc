@@ -18,11 +18,11 @@
 
 #include "ffgrant/execution_id.h"
 #include "ffgrant/partition_key.h"
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/mutate.h"
-#include "ffgrant/testing/naive_execution_id.h"
-#include "ffgrant/testing/naive_partition_key.h"
 #include "harness/failure.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
+#include "testing/naive/naive_execution_id.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <string_view>
 
-#include "ffgrant/testing/allocation_counter.h"
 #include "harness/failure.h"
+#include "testing/naive/allocation_counter.h"
 
 namespace ffgrant::fuzz {
 

@@ -14,7 +14,7 @@
 #include <memory>
 #include <string_view>
 
-#include "ffgrant/testing/guarded_buffer.h"
+#include "testing/naive/guarded_buffer.h"
 
 namespace ffgrant::fuzz {
 
@@ -40,7 +40,8 @@ class InputCopies {
   // The two in an order that the input decides: for two calls that are to see
   // different copies, when making both calls on both would double a target's time.
   std::array<std::string_view, 2> shuffled() const {
-    const std::size_t sum = size_ + (size_ == 0 ? 0 : static_cast<unsigned char>(exact_[size_ / 2]));
+    const std::size_t sum =
+        size_ + (size_ == 0 ? 0 : static_cast<unsigned char>(exact_[size_ / 2]));
     if (sum % 2 == 0) return {exact(), at_page_end_};
     return {at_page_end_, exact()};
   }

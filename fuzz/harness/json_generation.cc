@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "ffgrant/testing/naive_uuid.h"
 #include "harness/text_mutation.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant::fuzz {
 namespace {

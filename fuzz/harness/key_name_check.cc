@@ -10,11 +10,11 @@
 
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/key_names.h"
-#include "ffgrant/testing/naive_hash.h"
-#include "ffgrant/testing/naive_partition_key.h"
 #include "harness/failure.h"
 #include "harness/observations.h"
 #include "harness/write_check.h"
+#include "testing/naive/naive_hash.h"
+#include "testing/naive/naive_partition_key.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -6,9 +6,9 @@
 #include <iterator>
 #include <utility>
 
-#include "ffgrant/testing/naive_partition_key.h"
-#include "ffgrant/testing/naive_uuid.h"
 #include "harness/failure.h"
+#include "testing/naive/naive_partition_key.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -12,10 +12,10 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/guarded_buffer.h"
 #include "ffgrant/write_result.h"
 #include "harness/allocation_trap.h"
 #include "harness/failure.h"
+#include "testing/naive/guarded_buffer.h"
 
 namespace ffgrant::fuzz {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <variant>
 
-#include "ffgrant/testing/naive_execution_id.h"
+#include "testing/naive/naive_execution_id.h"
 
 namespace ffgrant::fuzz {
 namespace {

@@ -3,8 +3,8 @@
 #include "oracles/naive_json_struct.h"
 
 #include "ffgrant/parse_mode.h"
-#include "ffgrant/testing/naive_execution_id.h"
-#include "ffgrant/testing/naive_uuid.h"
+#include "testing/naive/naive_execution_id.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant::fuzz {
 namespace {

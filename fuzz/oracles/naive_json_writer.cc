@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <variant>
 
-#include "ffgrant/testing/naive_uuid.h"
+#include "testing/naive/naive_uuid.h"
 
 namespace ffgrant::fuzz {
 namespace {

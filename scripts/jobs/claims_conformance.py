@@ -14,7 +14,7 @@ from jobs import build, children, claim_server, processes, wheels
 from jobs.terminal import Terminal, run_main
 
 PRESET = "gcc-release"
-TOOL = build.build_directory(PRESET) / "core" / "claims_conformance" / "claims_conformance"
+TOOL = build.build_directory(PRESET) / "core" / "testing" / "scenarios" / "claims_conformance"
 _ENGINES = ("memory", "valkey", "redis")
 
 

@@ -19,7 +19,7 @@ from jobs.tables import Table
 from jobs.terminal import Terminal, duration, run_main
 
 PRESET = "gcc-release"
-LOAD = build.build_directory(PRESET) / "core" / "claims_faults" / "fault_load"
+LOAD = build.build_directory(PRESET) / "core" / "testing" / "faults" / "fault_load"
 _SHORT = {"faults": ("kill", "library"), "seconds": 2.0}
 _END_SECONDS = 60
 _SHOWN_VIOLATIONS = 10

@@ -81,7 +81,7 @@ class Verdict:
 
 
 def read_calls(path):
-    """The calls in a file of JSON lines, as core/claims_faults writes them."""
+    """The calls in a file of JSON lines, as core/testing/faults writes them."""
     calls = []
     with open(path, encoding="ascii") as lines:
         for number, line in enumerate(lines, 1):

@@ -75,7 +75,7 @@ def find_runs(terminal, tests_only):
     output = build.run_step(terminal, "coverage: list of tests",
                             ["ctest", "--test-dir", str(directory), "--show-only=json-v1"])
     tests, corpora = read_runs(json.loads(output[output.index("{"):]))
-    tests.commands += scenarios(directory / "core" / "claims_conformance" / "claims_conformance")
+    tests.commands += scenarios(directory / "core" / "testing" / "scenarios" / "claims_conformance")
     if not tests_only and not corpora.commands:
         raise CoverageError("the build made no replay of fuzz corpora (--tests-only?)")
     return [tests] if tests_only else [tests, corpora]

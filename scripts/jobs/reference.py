@@ -8,7 +8,7 @@ import subprocess
 from jobs.build import ROOT
 
 OLDEST_RUST = (1, 85)
-MANIFEST = ROOT / "core" / "reference" / "Cargo.toml"
+MANIFEST = ROOT / "core" / "testing" / "reference" / "Cargo.toml"
 ADVICE = "./scripts/bootstrap --with-reference gets it"
 
 

@@ -43,8 +43,8 @@ class LackingTest(unittest.TestCase):
 class OldestRustTest(unittest.TestCase):
     def test_is_the_same_everywhere(self):
         expected = "{}.{}".format(*reference.OLDEST_RUST)
-        for path, pattern in (("core/reference/CMakeLists.txt", r"set\(oldest_rust (.*)\)"),
-                              ("core/reference/Cargo.toml", r'rust-version = "(.*)"'),
+        for path, pattern in (("core/testing/reference/CMakeLists.txt", r"set\(oldest_rust (.*)\)"),
+                              ("core/testing/reference/Cargo.toml", r'rust-version = "(.*)"'),
                               ("scripts/bootstrap", r"^oldest_rust=(.*)$")):
             with self.subTest(path):
                 text = (ROOT / path).read_text(encoding="utf-8")

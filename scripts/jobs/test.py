@@ -113,7 +113,7 @@ def consumer_step(terminal):
         for command in (
                 ["cmake", "--install", str(build.build_directory("gcc-release")),
                  "--prefix", str(prefix)],
-                ["cmake", "-S", "core/consumer_test", "-B", str(directory), "-G", "Ninja",
+                ["cmake", "-S", "core/testing/consumer", "-B", str(directory), "-G", "Ninja",
                  "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_COMPILER=g++",
                  f"-DCMAKE_PREFIX_PATH={prefix}"],
                 ["cmake", "--build", str(directory)]):

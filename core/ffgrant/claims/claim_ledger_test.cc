@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/claims/testing/ledger_test_fixture.h"
+#include "testing/model/ledger_test_fixture.h"
 
 namespace ffgrant::testing {
 namespace {

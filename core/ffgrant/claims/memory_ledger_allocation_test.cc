@@ -14,8 +14,8 @@
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/memory_ledger.h"
 #include "ffgrant/execution_id.h"
-#include "ffgrant/testing/allocation_counter.h"
 #include "ffgrant/uuid_generator.h"
+#include "testing/naive/allocation_counter.h"
 
 namespace ffgrant {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "ffgrant/claims/testing/ledger_pair.h"
+#include "testing/model/ledger_pair.h"
 
 namespace ffgrant {
 namespace {

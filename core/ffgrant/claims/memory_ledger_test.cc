@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/claims/testing/ledger_calls.h"
+#include "testing/calls/ledger_calls.h"
 
 namespace ffgrant::testing {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "ffgrant/claims/testing/model_ledger.h"
-#include "ffgrant/claims/testing/scripted_ledger.h"
+#include "testing/model/model_ledger.h"
+#include "testing/model/scripted_ledger.h"
 
 namespace ffgrant {
 namespace {

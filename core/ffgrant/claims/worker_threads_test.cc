@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "ffgrant/claims/testing/scripted_ledger.h"
 #include "ffgrant/claims/worker.h"
+#include "testing/model/scripted_ledger.h"
 
 namespace ffgrant {
 namespace {

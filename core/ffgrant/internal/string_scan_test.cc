@@ -12,7 +12,7 @@
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/packed_string.h"
 #include "ffgrant/internal/utf8.h"
-#include "ffgrant/testing/guarded_buffer.h"
+#include "testing/naive/guarded_buffer.h"
 
 namespace ffgrant::internal {
 namespace {

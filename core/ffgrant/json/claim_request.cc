@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "ffgrant/internal/json_struct.h"
-#include "ffgrant/internal/json_writer.h"
+#include "ffgrant/json/internal/json_struct.h"
+#include "ffgrant/json/internal/json_writer.h"
 
 namespace ffgrant {
 namespace {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

@@ -8,13 +8,13 @@
 
 #include "ffgrant/internal/avx2.h"
 #include "ffgrant/internal/canonical_execution_id.h"
-#include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/execution_id_access.h"
-#include "ffgrant/internal/json_struct.h"
-#include "ffgrant/internal/json_writer.h"
 #include "ffgrant/internal/load.h"
 #include "ffgrant/internal/string_scan.h"
+#include "ffgrant/json/internal/claim_response_paths.h"
+#include "ffgrant/json/internal/json_struct.h"
+#include "ffgrant/json/internal/json_writer.h"
 
 namespace ffgrant {
 namespace internal {

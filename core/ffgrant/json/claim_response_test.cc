@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "ffgrant/testing/guarded_buffer.h"
-#include "ffgrant/testing/json_documents.h"
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/json_documents.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <new>
 
-#include "ffgrant/internal/json_memory.h"
-#include "ffgrant/internal/json_scratch_state.h"
 #include "ffgrant/internal/packed_string.h"
+#include "ffgrant/json/internal/json_memory.h"
+#include "ffgrant/json/internal/json_scratch_state.h"
 
 namespace ffgrant {
 namespace {

@@ -11,9 +11,9 @@
 #include <string>
 #include <utility>
 
-#include "ffgrant/internal/claim_response_paths.h"
 #include "ffgrant/json/claim_response.h"
-#include "ffgrant/testing/allocation_counter.h"
+#include "ffgrant/json/internal/claim_response_paths.h"
+#include "testing/naive/allocation_counter.h"
 
 namespace ffgrant {
 namespace {

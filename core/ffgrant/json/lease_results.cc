@@ -5,8 +5,8 @@
 #include <array>
 #include <cstddef>
 
-#include "ffgrant/internal/json_struct.h"
-#include "ffgrant/internal/json_writer.h"
+#include "ffgrant/json/internal/json_struct.h"
+#include "ffgrant/json/internal/json_writer.h"
 
 namespace ffgrant {
 namespace {

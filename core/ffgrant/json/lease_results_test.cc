@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "ffgrant/testing/json_documents.h"
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/json_documents.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

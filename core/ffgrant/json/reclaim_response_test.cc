@@ -10,8 +10,8 @@
 #include <string_view>
 #include <variant>
 
-#include "ffgrant/testing/json_documents.h"
-#include "ffgrant/testing/write_checks.h"
+#include "testing/naive/json_documents.h"
+#include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {

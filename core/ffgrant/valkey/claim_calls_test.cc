@@ -10,7 +10,7 @@
 
 #include "ffgrant/valkey/internal/claim_commands.h"
 #include "ffgrant/valkey/internal/claim_replies.h"
-#include "ffgrant/valkey/testing/scripted_server.h"
+#include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
 namespace {

@@ -10,7 +10,7 @@
 #include "ffgrant/valkey/internal/reply.h"
 #include "ffgrant/valkey/internal/resp_command.h"
 #include "ffgrant/valkey/network.h"
-#include "ffgrant/valkey/testing/scripted_server.h"
+#include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
 namespace {

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/valkey/testing/scripted_ledger.h"
+#include "testing/simulation/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
@@ -78,9 +78,9 @@ TEST_F(Batches, EachCallHasItsOwnEnd) {
     EXPECT_EQ(issued_[i].error, expected) << i;
     EXPECT_EQ(issued_[i].expires_at, TimestampMs{expected == ClaimError::kNone ? 9000 : 0}) << i;
     EXPECT_EQ(claimed_[i].error, expected) << i;
-    EXPECT_EQ(claimed_[i].lease.fence,
-              claimed_[i] ? (LeaseFence{ways_[i].lease_id, {1}, ways_[i].attempt_id})
-                          : LeaseFence{})
+    EXPECT_EQ(
+        claimed_[i].lease.fence,
+        claimed_[i] ? (LeaseFence{ways_[i].lease_id, {1}, ways_[i].attempt_id}) : LeaseFence{})
         << i;
   }
 }

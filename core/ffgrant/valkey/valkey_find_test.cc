@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ffgrant/hash_slot.h"
-#include "ffgrant/valkey/testing/scripted_ledger.h"
+#include "testing/simulation/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/valkey/testing/scripted_ledger.h"
+#include "testing/simulation/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
 namespace {

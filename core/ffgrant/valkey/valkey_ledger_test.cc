@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "ffgrant/valkey/testing/scripted_ledger.h"
+#include "testing/simulation/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The embedded ledger's parts, for its two sources: memory_ledger.cc (create,
-// issue, schedule, maintain) and memory_leases.cc (claim to complete).
+// issue, schedule, maintain) and memory_ledger_leases.cc (claim to complete).
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/testing/naive_uuid.h"
-#include "ffgrant/valkey/testing/scripted_server.h"
+#include "testing/naive/naive_uuid.h"
+#include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
 namespace {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ffgrant/valkey/testing/scripted_rig.h"
+#include "testing/simulation/scripted_rig.h"
 
 namespace ffgrant::valkey::internal {
 namespace {

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verdict on a claim response must not depend on the path that found it.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/internal/claim_response_paths.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/json_documents.h"
+#include "testing/naive/mutate.h"
+
+namespace ffgrant {
+namespace {
+
+using testing::E;
+using testing::ForEachSingleByteEdit;
+using testing::GuardedBuffer;
+using testing::K;
+using testing::kGrantKeyText;
+using testing::kIdText;
+using testing::Mutated;
+using testing::Object;
+using testing::P;
+using testing::X;
+
+class ClaimResponsePathsTest : public ::testing::Test {
+ protected:
+  // Reads the document, at the end of what may be read, on all paths.
+  void Check(const std::string& text) {
+    const std::string_view json = memory_.AtEnd(text);
+    ClaimResponseView expected;
+    const JsonResult verdict =
+        internal::ParseClaimResponseSequential(json, sequential_scratch_, expected);
+
+    ClaimResponseView found;
+    if (internal::ParseClaimResponseCanonical(json, found)) {
+      ++canonical_;
+      ASSERT_TRUE(verdict) << text;
+      ASSERT_EQ(found, expected) << text;
+    }
+    if (internal::ParseClaimResponseSimdjson(json, simdjson_scratch_, found)) {
+      ++simdjson_;
+      ASSERT_TRUE(verdict) << text;
+      ASSERT_EQ(found, expected) << text;
+    }
+    ClaimResponseView response;
+    ASSERT_EQ(ParseClaimResponse(json, scratch_, response), verdict) << text;
+    ASSERT_EQ(response, expected) << text;
+
+    CheckGrant(text, ParseClaimGrant(json, scratch_, grant_), verdict, expected);
+    CheckGrant(text, internal::ParseAnyClaimGrant(json, scratch_, grant_), verdict, expected);
+    CheckIssued(json);
+  }
+
+  // `grant_` is what was read from the document.
+  void CheckGrant(const std::string& text, const GrantJsonResult& result, const JsonResult& verdict,
+                  const ClaimResponseView& expected) {
+    ASSERT_EQ(result.json, verdict) << text;
+    if (!verdict) return;
+    const ExecutionIdResult id = ParseExecutionId(expected.execution_id, ParseMode::kLenient);
+    ASSERT_EQ(result.execution_id, id.error) << text;
+    if (!id) return;
+    ASSERT_EQ(grant_, (ClaimGrantView{id.id, expected.partition_key, expected.grant_key,
+                                      expected.expires_at_ms}))
+        << text;
+    ASSERT_EQ(grant_.execution_id.uuid(), id.id.uuid());
+    ASSERT_EQ(grant_.execution_id.partition(), id.id.partition());
+    ASSERT_EQ(grant_.execution_id.is_canonical(), id.id.is_canonical());
+  }
+
+  // The fast path for issued grants takes them all and no other document, and
+  // reads them as the slower path does, which Check compares.
+  void CheckIssued([[maybe_unused]] std::string_view json) {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+    if (!internal::HasAvx2()) return;
+    ClaimGrantView expected;
+    const GrantJsonResult result = internal::ParseAnyClaimGrant(json, scratch_, expected);
+    ClaimGrantView found;
+    const bool issued = internal::ParseIssuedGrantAvx2(json, found);
+    ASSERT_EQ(issued, result && IsIssued(json, expected)) << json;
+    if (!issued) {
+      ASSERT_EQ(found, ClaimGrantView()) << json;
+      return;
+    }
+    ++issued_;
+    ASSERT_EQ(found, expected) << json;
+    ASSERT_EQ(found.execution_id.uuid(), expected.execution_id.uuid());
+    ASSERT_EQ(found.execution_id.partition(), expected.execution_id.partition());
+    ASSERT_TRUE(found.execution_id.is_canonical());
+#endif
+  }
+
+  static bool IsIssued(std::string_view json, const ClaimGrantView& grant) {
+    const std::string id(grant.execution_id.text());
+    const std::string tag = id.substr(0, id.find('}') + 1);
+    const std::string time = std::to_string(grant.expires_at_ms);
+    return grant.execution_id.is_canonical() && time.size() == 13 &&
+           json == IssuedDocument(tag, id.substr(tag.size() + 1), time);
+  }
+
+  static std::string IssuedDocument(const std::string& tag, const std::string& uuid,
+                                    const std::string& time) {
+    return R"({"execution_id":")" + tag + ":" + uuid + R"(","partition_key":")" + tag +
+           R"(","grant_key":"ff:exec:)" + tag + ":" + tag + ":" + uuid +
+           R"(:claim_grant","expires_at_ms":)" + time + "}";
+  }
+
+  GuardedBuffer memory_{1 << 17};
+  ClaimGrantView grant_;
+  int issued_ = 0;
+  JsonScratch scratch_;
+  JsonScratch sequential_scratch_;
+  JsonScratch simdjson_scratch_;
+  int canonical_ = 0;
+  int simdjson_ = 0;
+};
+
+TEST_F(ClaimResponsePathsTest, EverySingleByteEdit) {
+  const std::string canonical = Object({E, P, K, X});
+  ForEachSingleByteEdit(canonical, [this](const std::string& json) { Check(json); });
+  ForEachSingleByteEdit(R"({"a":[1,"\n"],"execution_id":"\u00e9","partition_key":"\"",)"
+                        R"( "grant_key":"","expires_at_ms":0})",
+                        [this](const std::string& json) { Check(json); });
+  ForEachSingleByteEdit(R"([ "{fp:7}:x" , "\ud83d\ude00","k",18446744073709551615])",
+                        [this](const std::string& json) { Check(json); });
+  EXPECT_GT(canonical_, 10'000);
+  EXPECT_GT(simdjson_, 10'000);
+}
+
+TEST_F(ClaimResponsePathsTest, EveryTruncation) {
+  for (const std::string& json :
+       {Object({E, P, K, X}), " " + Object({X, R"("\u0061":{"b":[null,true,1e5]})", K, P, E})}) {
+    for (std::size_t size = 0; size <= json.size(); ++size) Check(json.substr(0, size));
+  }
+}
+
+TEST_F(ClaimResponsePathsTest, RandomEdits) {
+  std::mt19937_64 random(20240607);
+  const std::string seeds[] = {
+      Object({E, P, K, X}),
+      "{ " + X + ",\n" + K + " , " + E + "\t," + P + "}",
+      Object({E, P, R"("grant_key":"\ud83d\ude00\/\u00ff")", R"("expires_at_ms":-0)"}),
+      Object({E, P, K, X, R"("x":[{"y":"\uD800","z":[1e999,-0,0.5E+3]},null,true,false])"}),
+      R"(["a","b","c",12])",
+  };
+  for (int i = 0; i < 60'000; ++i) {
+    Check(Mutated(seeds[random() % std::size(seeds)], "{}[]\",:\\u0123456789eE+-.dDfptrnl \n",
+                  random));
+  }
+  EXPECT_GT(canonical_, 500);
+  EXPECT_GT(simdjson_, 1000);
+}
+
+// Sizes that the canonical path takes in another way than the usual one.
+TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
+  int documents = 0;
+  for (const char* index :
+       {"0", "10", "255", "1000", "65535", "65536", "007", "+1", "", "123456"}) {
+    const std::string tag = std::string("{fp:") + index + "}";
+    for (const std::string& key : {tag, tag + "x", std::string("{b:1}"), std::string()}) {
+      for (std::size_t grant_size : {0u, 1u, 7u, 12u, 15u, 16u, 17u, 31u, 70u, 100u}) {
+        for (const char* time : {"0", "12", "12345678", "123456789", "1234567890123",
+                                 "0234567890123", "12345678901234", "12345678901234567",
+                                 "18446744073709551615", "18446744073709551616"}) {
+          Check(R"({"execution_id":")" + tag + R"(:11111111-1111-4111-8111-11111111111f",)" +
+                R"("partition_key":")" + key + R"(","grant_key":")" + std::string(grant_size, 'k') +
+                R"(","expires_at_ms":)" + time + "}");
+          ++documents;
+        }
+      }
+    }
+  }
+  // All but two of the ten times are right.
+  EXPECT_EQ(canonical_, documents * 8 / 10);
+}
+
+// What an issuer on Valkey writes, for every number of digits, and everything
+// one byte away from it.
+TEST_F(ClaimResponsePathsTest, IssuedGrants) {
+  int documents = 0;
+  for (const char* index : {"0", "42", "255", "9876", "65535", "65536", "00", "99999", "07"}) {
+    for (const char* uuid :
+         {"550e8400-e29b-41d4-a716-446655440000", "fedcba98-7654-3210-0123-456789abcdef"}) {
+      for (const char* time :
+           {"1000000000000", "1700000012345", "9999999999999", "0999999999999"}) {
+        const std::string tag = std::string("{fp:") + index + "}";
+        Check(IssuedDocument(tag, uuid, time));
+        ++documents;
+      }
+    }
+  }
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  // Five of the nine indices and three of the four times are right.
+  if (internal::HasAvx2()) {
+    EXPECT_EQ(issued_, 5 * 2 * 3);
+  }
+#endif
+  EXPECT_EQ(documents, 9 * 2 * 4);
+  for (const char* index : {"0", "42", "255", "9876", "65535"}) {
+    ForEachSingleByteEdit(IssuedDocument(std::string("{fp:") + index + "}",
+                                         "12345678-9abc-def0-0fed-cba987654321", "1234567890123"),
+                          [this](const std::string& text) { CheckIssued(memory_.AtEnd(text)); });
+  }
+}
+
+// Every place's digits are weighed: each value of each.
+TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
+  std::mt19937_64 random(7);
+  for (unsigned index = 0; index <= 65535; ++index) {
+    const std::uint64_t time = 1'000'000'000'000 + random() % 9'000'000'000'000;
+    const std::string text =
+        IssuedDocument("{fp:" + std::to_string(index) + "}", "12345678-9abc-def0-0fed-cba987654321",
+                       std::to_string(time));
+    const std::string_view json = memory_.AtStart(text);
+    CheckIssued(json);
+    ASSERT_TRUE(ParseClaimGrant(json, scratch_, grant_)) << text;
+    ASSERT_EQ(grant_.execution_id.partition().index, index);
+    ASSERT_EQ(grant_.expires_at_ms, time);
+    ASSERT_EQ(grant_.partition().partition.index, index);
+  }
+}
+
+// Where the shortcut expects an end, a text may hold what looks like one.
+TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
+  for (const char* text :
+       {R"(\",\"grant_key\":\")", R"(\",\"expires_at_ms\":1)", "},{", "}:", ":}"}) {
+    Check(Object({R"("execution_id":")" + std::string(text) + '"', P, K, X}));
+    Check(Object({E, R"("partition_key":")" + std::string(text) + '"', K, X}));
+    Check(Object({E, P, R"("grant_key":")" + std::string(text) + '"', X}));
+    Check(Object({E, P, R"("grant_key":")" + std::string(80, 'x') + text + '"', X}));
+  }
+  EXPECT_GT(canonical_, 0);
+}
+
+// Large enough for ParseClaimResponse to ask simdjson.
+TEST_F(ClaimResponsePathsTest, LargeDocuments) {
+  const std::string filler = "\"x\":[" + std::string(3000, ' ') + "1" + [] {
+    std::string items;
+    for (int i = 0; i < 700; ++i) items += ",{\"n\":" + std::to_string(i) + "}";
+    return items;
+  }() + "]";
+  for (const std::string& last :
+       {X, std::string(R"("expires_at_ms":0)"), std::string(R"("expires_at_ms":-0)"),
+        std::string(R"("expires_at_ms":1.0)"), X + "," + X, X + R"(,"y":1e999)",
+        X + R"(,"y":"\uD800")", X + R"(,"y":"\\\" \/")", X + ",\"y\":\"\xFF\"", X + ",",
+        X + R"(,"grant_key":null)"}) {
+    Check(Object({E, P, K, filler, last}));
+    Check(Object({E, P, R"("grant_key":"\ud83d\u0041")", filler, last}));
+    Check(Object({E, P, R"("grant_key":"\\ \n")", filler, last}));
+  }
+  Check("\xEF\xBB\xBF" + Object({E, P, K, filler, X}));
+  EXPECT_GT(simdjson_, 0);
+  EXPECT_EQ(canonical_, 0);
+}
+
+}  // namespace
+}  // namespace ffgrant

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A sequential reader of JSON that reports what is wrong at the first
+// offending position and with the class that the reference reports there
+// (contract 4). It knows JSON, not DTOs; json_struct.h does those.
+
+#ifndef FFGRANT_JSON_INTERNAL_JSON_READER_H_
+#define FFGRANT_JSON_INTERNAL_JSON_READER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "ffgrant/json/internal/json_memory.h"
+#include "ffgrant/json/json_error.h"
+
+namespace ffgrant::internal {
+
+struct JsonNumber {
+  enum class Kind : std::uint8_t {
+    kUnsigned,
+    kNegative,    // down to -2^63; `bits` in two's complement
+    kOutOfRange,  // an integer that is neither
+    kFraction,    // with a fraction or an exponent, or -0
+  };
+  Kind kind = Kind::kUnsigned;
+  std::uint64_t bits = 0;
+};
+
+// Reading functions return false after a failure; result() then says which,
+// and nothing may be read any more. Text and document stay where they are, so
+// what ReadString returned remains valid.
+class JsonReader {
+ public:
+  // `document` is not larger than the scratch behind `memory` was made for.
+  JsonReader(std::string_view document, const JsonMemory& memory) noexcept
+      : begin_(document.data()),
+        end_(document.data() + document.size()),
+        p_(document.data()),
+        text_(memory.text),
+        nesting_(memory.nesting) {}
+
+  static constexpr int kEnd = -1;
+
+  // The next byte that isn't white space, or kEnd. The reader then stands on it.
+  int Peek() noexcept {
+    while (p_ != end_) {
+      const auto c = static_cast<unsigned char>(*p_);
+      if (c > ' ') return c;
+      if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
+      ++p_;
+    }
+    return kEnd;
+  }
+
+  // Steps over the byte that Peek() returned.
+  void Advance() noexcept { ++p_; }
+  const char* position() const noexcept { return p_; }
+  void Rewind() noexcept { p_ = begin_; }
+
+  // Steps over `c`, or fails.
+  bool Expect(char c) noexcept;
+  // Nothing but white space may be left.
+  bool ReadEnd() noexcept;
+
+  // What follows in an object or array after its bracket (`first`) or after an
+  // item. kItem: the reader stands on the name's quote, or on the element.
+  // kEnd: it stands on the closing bracket.
+  enum class Next : std::uint8_t { kItem, kEnd, kError };
+  Next NextMember(bool first) noexcept;
+  Next NextElement(bool first) noexcept;
+
+  // The next three: Peek() returned the value's first byte.
+  bool ReadString(std::string_view& out) noexcept;
+  bool ReadNumber(JsonNumber& out) noexcept;
+  bool ReadLiteral(std::string_view literal) noexcept;
+
+  // Skims a value that nobody wants: its shape alone, any depth.
+  bool SkimValue() noexcept;
+  // Checks a value in full; at most `max_depth` brackets may be open in it.
+  bool CheckValue(std::size_t max_depth) noexcept;
+
+  // Memory for text: a string that had escapes is put at the top. Both ends of
+  // it can be moved by who knows what is there.
+  char* text_top() const noexcept { return text_; }
+  void set_text_top(char* top) noexcept { text_ = top; }
+
+  // The next value has a type that isn't wanted. A scalar is read all the
+  // same, because a fault in it comes first. Always false.
+  bool FailWrongType() noexcept;
+  // The byte that Peek() returned has no business there. Always false.
+  bool FailUnexpected() noexcept;
+  bool Fail(JsonError error, const char* at, std::string_view member = {}) noexcept;
+  // Names the member concerned, unless a member within it was named. Always false.
+  bool FailedIn(std::string_view member) noexcept;
+
+  const JsonResult& result() const noexcept { return result_; }
+
+ private:
+  enum class Check : bool { kShape, kFull };
+
+  template <Check kCheck>
+  bool SkipValue(std::size_t max_depth) noexcept;
+  template <Check kCheck>
+  bool SkipScalar(int c) noexcept;
+  template <Check kCheck>
+  bool SkipString() noexcept;
+  template <Check kCheck>
+  bool SkipName() noexcept;
+  bool SkimNumber() noexcept;
+  bool SkipDigits() noexcept;
+  bool ReadEscape(char*& to) noexcept;
+  bool ReadHex4(unsigned& unit) noexcept;
+  bool ReadUtf8() noexcept;
+  bool ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept;
+
+  void PushBracket(std::size_t depth, bool is_object) noexcept;
+  bool IsObjectAt(std::size_t depth) const noexcept;
+
+  const char* begin_;
+  const char* end_;
+  const char* p_;
+  char* text_;
+  std::uint64_t* nesting_;
+  JsonResult result_;
+};
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_JSON_INTERNAL_JSON_READER_H_

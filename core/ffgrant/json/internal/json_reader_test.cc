@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the reader itself promises; which documents it takes is tested with the
+// types that it reads.
+
+#include "ffgrant/json/internal/json_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/json/json_scratch.h"
+#include "testing/naive/guarded_buffer.h"
+
+namespace ffgrant::internal {
+namespace {
+
+class JsonReaderTest : public ::testing::Test {
+ protected:
+  // At the end of what may be read.
+  JsonReader Reader(std::string_view json) {
+    return JsonReader(memory_.AtEnd(json), MemoryOf(scratch_));
+  }
+  JsonResult Skimmed(std::string_view json) {
+    JsonReader reader = Reader(json);
+    const bool good = reader.SkimValue();
+    EXPECT_EQ(good, reader.result().error == JsonError::kNone);
+    return reader.result();
+  }
+  JsonResult Checked(std::string_view json, std::size_t max_depth = 8) {
+    JsonReader reader = Reader(json);
+    const bool good = reader.CheckValue(max_depth);
+    EXPECT_EQ(good, reader.result().error == JsonError::kNone);
+    return reader.result();
+  }
+
+  testing::GuardedBuffer memory_{4096};
+  JsonScratch scratch_;
+};
+
+TEST_F(JsonReaderTest, WhiteSpaceAloneMayFollowTheValue) {
+  for (const std::string_view rest : {"", " ", "\n\r\t "}) {
+    JsonReader reader = Reader(rest);
+    EXPECT_TRUE(reader.ReadEnd());
+    EXPECT_EQ(reader.result(), JsonResult());
+  }
+  for (const std::string_view rest : {" x", "\v", ",", "}"}) {
+    JsonReader reader = Reader(rest);
+    EXPECT_FALSE(reader.ReadEnd());
+    EXPECT_EQ(reader.result(), (JsonResult{JsonError::kTrailingBytes, rest.size() - 1, {}}));
+  }
+}
+
+// Whether a string is skimmed, checked or read, its end is missed at the
+// document's end.
+TEST_F(JsonReaderTest, StringsThatAreCutOff) {
+  const std::string whole = "\"a\\n\xC3\xA9\\ud83d\\ude00\xF0\x9F\x98\x80\\u0041\"";
+  EXPECT_TRUE(Skimmed(whole));
+  EXPECT_TRUE(Checked(whole));
+  for (std::size_t size = 1; size < whole.size(); ++size) {
+    const std::string cut = whole.substr(0, size);
+    const bool in_sequence = size == 5 || (size > 18 && size < 22);
+    const JsonResult expected = {in_sequence ? JsonError::kInvalidUtf8 : JsonError::kUnexpectedEnd,
+                                 size == 5     ? 4
+                                 : in_sequence ? 18
+                                               : size,
+                                 {}};
+    JsonReader reader = Reader(cut);
+    std::string_view text;
+    EXPECT_FALSE(reader.ReadString(text));
+    EXPECT_EQ(reader.result(), expected) << size;
+    EXPECT_EQ(Checked(cut), expected) << size;
+    // Skimming takes halves of pairs and any byte, so nothing but the end is wrong.
+    EXPECT_EQ(Skimmed(cut), (JsonResult{JsonError::kUnexpectedEnd, size, {}})) << size;
+  }
+  JsonReader reader = Reader(whole);
+  std::string_view text;
+  EXPECT_TRUE(reader.ReadString(text));
+  EXPECT_EQ(text, "a\n\xC3\xA9\xF0\x9F\x98\x80\xF0\x9F\x98\x80\x41");
+  EXPECT_TRUE(reader.ReadEnd());
+}
+
+TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {
+  EXPECT_TRUE(Checked("[{\"a\":[]}]", 3));
+  EXPECT_EQ(Checked("[{\"a\":[]}]", 2), (JsonResult{JsonError::kTooDeep, 6, {}}));
+  EXPECT_TRUE(Checked("1", 0));
+  EXPECT_EQ(Checked("[]", 0), (JsonResult{JsonError::kTooDeep, 0, {}}));
+  EXPECT_TRUE(Skimmed(std::string(2000, '[') + std::string(2000, ']')));
+}
+
+}  // namespace
+}  // namespace ffgrant::internal

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The client and a cluster: redirections, the table of slots, refusals.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "testing/simulation/client_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Kind = Fault::Kind;
+
+// ---- redirections ------------------------------------------------------------------
+
+TEST(Client, FollowsRedirections) {
+  struct Case {
+    std::string refusal;
+    std::string end;
+    Endpoint to;
+    int asking;
+  };
+  const std::vector<Case> cases = {
+      {"MOVED 0 127.0.0.1:7", "a of 7", At(7), 0},
+      {"MOVED 16383 127.0.0.2:7", "a of 7", {"127.0.0.2", 7}, 0},
+      {"MOVED 0 ::1:7", "a of 7", {"::1", 7}, 0},
+      {"MOVED 0 :65535", "a of 65535", At(65535), 0},
+      {"ASK 0 127.0.0.1:7", "a of 7", At(7), 1},
+      {"ASK 0 :7", "a of 7", At(7), 1},
+  };
+  for (const Case& c : cases) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "ASKING") return "+OK\r\n";
+      if (command[0] == "GET" && port == 1) return "-" + c.refusal + "\r\n";
+      return std::nullopt;
+    };
+    const auto slot = static_cast<std::uint16_t>(c.refusal.find("16383") == 6 ? 16383 : 0);
+    EXPECT_EQ(rig.Get(false, slot), c.end) << c.refusal;
+    EXPECT_EQ(rig.client.redirections(), 1u) << c.refusal;
+    ASSERT_EQ(rig.network->connections(), 2u) << c.refusal;
+    EXPECT_EQ(rig.network->endpoint(2), c.to) << c.refusal;
+    EXPECT_EQ(rig.Count(std::to_string(c.to.port) + " ASKING"), c.asking) << c.refusal;
+  }
+}
+
+TEST(Client, RedirectionsWithoutEndAreFollowedSlowly) {
+  ClientOptions options = RigOptions();
+  options.retry = {10, 10};
+  ClientRig rig(options);
+  rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "GET") return std::nullopt;
+    return port == 1 ? "-MOVED 0 :2\r\n" : "-MOVED 0 :1\r\n";
+  };
+  EXPECT_EQ(rig.Get().substr(0, 22), "unavailable: MOVED 0 :");
+  EXPECT_GE(rig.client.redirections(), 10u);
+  EXPECT_LE(rig.client.redirections(), 40u);
+}
+
+TEST(Client, RedirectionsToNowhereAreAnswers) {
+  for (const std::string refusal : {"MOVED 0",
+                                    "MOVED x 127.0.0.1:7",
+                                    "MOVED 0x 127.0.0.1:7",
+                                    "MOVED  127.0.0.1:7",
+                                    "MOVED -1 127.0.0.1:7",
+                                    "MOVED 16384 127.0.0.1:7",
+                                    "MOVED 65536 127.0.0.1:7",
+                                    "MOVED 0 127.0.0.1",
+                                    "MOVED 0 127.0.0.1:",
+                                    "MOVED 0 127.0.0.1:0",
+                                    "MOVED 0 127.0.0.1:65536",
+                                    "MOVED 0 ?:7",
+                                    "MOVED 0 ",
+                                    "MOVED 0 :",
+                                    "MOVED 0 :0",
+                                    "MOVED 0 :x",
+                                    "MOVED 0 :7x",
+                                    "MOVED 0 :65536",
+                                    "ASK 0",
+                                    "ASK 16384 127.0.0.1:7",
+                                    "ASK 0 :0",
+                                    "ASK 0 127.0.0.1:x"}) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "GET") return "-" + refusal + "\r\n";
+      return std::nullopt;
+    };
+    EXPECT_EQ(rig.Get(false), "error: " + refusal);
+    EXPECT_EQ(rig.client.redirections(), 0u) << refusal;
+    EXPECT_EQ(rig.network->connections(), 1u) << refusal;
+  }
+}
+
+// ---- clusters ----------------------------------------------------------------------
+
+TEST(Client, SendsWhereTheSlotIs) {
+  // Both halves, and a host that is the asked one's own, in both of its forms.
+  const std::string no_host =
+      Array({Integer(8192), Integer(16000), Array({"$-1\r\n", Integer(3), Bulk("id")})});
+  const std::string slots =
+      Array({Range(0, 8190, 1), Range(8191, 8191, 2, ""), no_host, Range(16001, 16383, 4)});
+  ClientRig rig;
+  rig.play = Cluster(slots);
+  const std::vector<std::pair<std::uint16_t, std::string>> owners = {
+      {0, "1"}, {8190, "1"}, {8191, "2"}, {8192, "3"}, {16000, "3"}, {16001, "4"}, {16383, "4"}};
+  for (const auto& [slot, owner] : owners) EXPECT_EQ(rig.Get(false, slot), "a of " + owner) << slot;
+  EXPECT_EQ(rig.client.redirections(), 0u);
+  EXPECT_EQ(rig.network->connections(), 4u);
+  // Nobody asks again for what is known.
+  rig.Pass(10'000);
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), 1);
+}
+
+TEST(Client, AsksForTheTableWithTheGreeting) {
+  const std::string slots = Array({Range(0, 16383, 1)});
+  for (const std::string name : {"redis_mode", "server_mode"}) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Bulk(name + ":cluster\r\nrun_id:x\r\nrole:master\r\n");
+      return Cluster(slots)(port, command);
+    };
+    const std::int64_t begin = rig.network->NowMs();
+    EXPECT_EQ(rig.Get(), "a of 1") << name;
+    EXPECT_LE(rig.network->NowMs() - begin, 20) << name << ": waited for the next turn";
+    EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), 1) << name;
+    EXPECT_TRUE(rig.client.server().cluster) << name;
+  }
+}
+
+TEST(Client, ANodeWithoutATableIsNotTheOnlyOneAsked) {
+  const std::string slots = Array({Range(0, 99, 1), Range(100, 16383, 2)});
+  bool reset = false;
+  ClientRig rig;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && reset && command[0] == "CLUSTER") return "*0\r\n";
+    if (port == 1 && reset && command[0] == "GET") return "-CLUSTERDOWN Hash slot not served\r\n";
+    if (port == 2 && reset && command[0] == "CLUSTER") return Array({Range(0, 16383, 2)});
+    return Cluster(slots)(port, command);
+  };
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  ASSERT_EQ(rig.Get(true, 100), "a of 2");
+  reset = true;
+  EXPECT_EQ(rig.Get(true, 0), "a of 2");
+}
+
+TEST(Client, ASlotThatNobodyHasIsWaitedFor) {
+  std::string slots = Array({Range(0, 99, 1)});
+  ClientRig rig;
+  rig.play = Cluster(slots);
+  EXPECT_EQ(rig.Get(true, 99), "a of 1");
+  EXPECT_EQ(rig.Get(true, 100), "unavailable: no reply in time");
+  const int asked = rig.Count("1 CLUSTER SLOTS");
+  EXPECT_GE(asked, 3);
+  EXPECT_LE(asked, 10) << "asked without pause";
+  slots = Array({Range(0, 16383, 2)});
+  EXPECT_EQ(rig.Get(true, 100), "a of 2");
+}
+
+TEST(Client, WhereNobodyHasATableItIsAskedForAgain) {
+  const std::string whole = Array({Range(0, 16383, 1)});
+  for (const std::string answer : {"-CLUSTERDOWN Hash slot not served\r\n", "-ERR no\r\n",
+                                   "+OK\r\n", ":5\r\n", "$-1\r\n", "*0\r\n"}) {
+    std::string slots = answer;
+    ClientRig rig;
+    rig.play = Cluster(slots);
+    EXPECT_EQ(rig.Get(), "unavailable: no reply in time") << answer;
+    EXPECT_GE(rig.Count("1 CLUSTER SLOTS"), 3) << answer;
+    EXPECT_EQ(rig.network->connections(), 1u) << answer;
+    slots = whole;
+    EXPECT_EQ(rig.Get(), "a of 1") << answer;
+  }
+}
+
+TEST(Client, ATableThatDoesNotComeBreaksTheConnection) {
+  std::string slots = Array({Range(0, 99, 1)});
+  ClientOptions options = RigOptions();
+  options.request_timeout_ms = 1000;
+  ClientRig rig(options);
+  rig.play = Cluster(slots);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  slots = "";
+  ASSERT_TRUE(rig.Submit(1, {"GET", "b"}, true, 100));
+  const std::int64_t begin = rig.network->NowMs();
+  while (rig.network->connections() == 1 && rig.network->NowMs() < begin + 900) rig.client.Poll(10);
+  EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), 2) << "asked although asked for";
+  EXPECT_GE(rig.network->NowMs() - begin, 100);
+  slots = Array({Range(0, 16383, 1)});
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(10);
+  EXPECT_EQ(rig.ends[1], "b of 1");
+  EXPECT_EQ(rig.network->connections(), 2u);
+}
+
+TEST(Client, RefusalsOfACluster) {
+  // What is refused at first, and whether the table is then asked for again.
+  const std::vector<std::pair<std::string, int>> cases = {{"READONLY a replica", 2},
+                                                          {"CLUSTERDOWN The cluster is down", 2},
+                                                          {"MASTERDOWN Link is down", 2},
+                                                          {"TRYAGAIN Multiple keys", 1},
+                                                          {"LOADING data", 1}};
+  for (const auto& one : cases) {
+    const std::string& refusal = one.first;
+    const std::string slots = Array({Range(0, 16383, 1)});
+    ClientRig rig;
+    bool refused = false;
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "SET" && !std::exchange(refused, true)) return "-" + refusal + "\r\n";
+      return Cluster(slots)(port, command);
+    };
+    EXPECT_EQ(rig.Do({"SET", "a", "b"}), "OK") << refusal;
+    rig.Pass(60);
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), one.second) << refusal;
+    EXPECT_EQ(rig.network->connections(), 1u) << refusal;
+  }
+}
+
+TEST(Client, ALibraryIsLoadedAlsoWhileATableIsAskedFor) {
+  const std::string slots = Array({Range(0, 16383, 1)});
+  ClientRig rig;
+  bool refused = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "SET" && !std::exchange(refused, true)) return "-CLUSTERDOWN down\r\n";
+    if (const auto reply = FunctionOf(rig.server)(port, command)) return reply;
+    return Cluster(slots)(port, command);
+  };
+  ASSERT_EQ(rig.Do({"SET", "a", "b"}), "OK");
+  rig.Pass(60);  // the table is due
+  rig.server.has_library = false;
+  rig.log.clear();
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+  ASSERT_GE(rig.log.size(), 2u);
+  EXPECT_EQ(rig.log[0], "1 FCALL f 0");
+  EXPECT_EQ(rig.log[1], "1 CLUSTER SLOTS");
+  EXPECT_EQ(rig.server.loads, 1);
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
+TEST(Client, KnowsNoMoreThan1024Nodes) {
+  // A node a slot, and the rest at the first.
+  std::vector<std::string> ranges = {Range(1100, 16383, 1)};
+  for (std::uint16_t i = 0; i < 1100; ++i) {
+    ranges.push_back(Range(i, i, static_cast<std::uint16_t>(10'000 + i)));
+  }
+  const std::string slots = Array(ranges);
+  ClientOptions options = RigOptions();
+  options.max_reply_bytes = 1 << 20;
+  ClientRig rig(options);
+  bool move = true;
+  std::string refusal = "MOVED 2000 :10000";
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "SET" && std::exchange(move, false)) return "-" + refusal + "\r\n";
+    return Cluster(slots)(port, command);
+  };
+  EXPECT_EQ(rig.Get(true, 2000), "a of 1");
+  EXPECT_EQ(rig.Get(true, 0), "a of 10000");
+  EXPECT_EQ(rig.Get(true, 1022), "a of 11022");
+  EXPECT_EQ(rig.Get(true, 1023), "unavailable: no reply in time") << "one too many";
+  // To one that is known a redirection is followed all the same.
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 2000), "OK");
+  EXPECT_EQ(rig.Count("10000 SET"), 1);
+  move = true;
+  refusal = "MOVED 2001 :9";
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 2001), "error: MOVED 2001 :9");
+  // And a table that names those that are known is taken.
+  EXPECT_EQ(rig.Get(true, 500), "a of 10500");
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing

@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The client and one server, or the next of several: options, the loop,
+// connections, the greeting, the library, answers.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "testing/simulation/client_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using internal::OutputBuffer;
+using Kind = Fault::Kind;
+
+// ---- output ----------------------------------------------------------------------
+
+TEST(OutputBuffer, MovesWhatIsPendingOnlyWhenItIsTheSmallerPart) {
+  OutputBuffer buffer;
+  std::string rest;
+  for (int i = 0; i < 300'000; ++i) rest += static_cast<char>('a' + i % 23);
+  buffer.end() = rest;
+  // Consumed so far, and what is stored then.
+  const std::vector<std::pair<std::size_t, std::size_t>> steps = {
+      {65'535, 300'000}, {70'000, 300'000}, {149'999, 300'000}, {150'000, 150'000}, {300'000, 0}};
+  std::size_t consumed = 0;
+  for (const auto& [until, stored] : steps) {
+    buffer.Consume(until - consumed);
+    consumed = until;
+    EXPECT_TRUE(buffer.pending() == std::string_view(rest).substr(until)) << until;
+    EXPECT_EQ(buffer.size(), rest.size() - until);
+    EXPECT_EQ(buffer.end().size(), stored) << until;
+  }
+  EXPECT_TRUE(buffer.empty());
+}
+
+// ---- options ---------------------------------------------------------------------
+
+TEST(Client, RefusesOptionsOutOfRange) {
+  const std::vector<std::pair<std::string, std::function<void(ClientOptions&)>>> refused = {
+      {"servers", [](ClientOptions& o) { o.servers.clear(); }},
+      {"max_in_flight 0", [](ClientOptions& o) { o.max_in_flight = 0; }},
+      {"max_in_flight 65537", [](ClientOptions& o) { o.max_in_flight = 65537; }},
+      {"request_timeout_ms 0", [](ClientOptions& o) { o.request_timeout_ms = 0; }},
+      {"request_timeout_ms -1", [](ClientOptions& o) { o.request_timeout_ms = -1; }},
+      {"connect_timeout_ms 0", [](ClientOptions& o) { o.connect_timeout_ms = 0; }},
+      {"reconnect.first_ms 0", [](ClientOptions& o) { o.reconnect.first_ms = 0; }},
+      {"reconnect.longest_ms",
+       [](ClientOptions& o) {
+         o.reconnect = {10, 9};
+       }},
+      {"retry.first_ms 0", [](ClientOptions& o) { o.retry.first_ms = 0; }},
+      {"retry.longest_ms",
+       [](ClientOptions& o) {
+         o.retry = {10, -10};
+       }},
+  };
+  ScriptedServer server;
+  for (const auto& [what, change] : refused) {
+    ClientOptions options = RigOptions();
+    change(options);
+    EXPECT_THROW(Client(options, std::make_unique<ScriptedNetwork>(server)), std::invalid_argument)
+        << what;
+  }
+  for (const std::size_t most : {1, 65536}) {
+    ClientOptions options = RigOptions();
+    options.max_in_flight = most;
+    options.request_timeout_ms = options.connect_timeout_ms = 1;
+    options.reconnect = options.retry = {1, 1};
+    EXPECT_NO_THROW(Client(options, std::make_unique<ScriptedNetwork>(server))) << most;
+  }
+}
+
+// ---- the loop --------------------------------------------------------------------
+
+TEST(Client, PollWithNothingUnderWayReturnsAtOnce) {
+  ClientRig rig;
+  const std::int64_t begin = rig.network->NowMs();
+  rig.client.Poll(1000);
+  EXPECT_EQ(rig.network->NowMs(), begin);
+  EXPECT_EQ(rig.network->connections(), 0u);
+}
+
+TEST(Client, PollWithoutTimeTakesWhatHasCome) {
+  for (const std::int64_t timeout : {std::int64_t{0}, std::int64_t{-1}, INT64_MIN}) {
+    ClientRig rig;
+    const std::int64_t begin = rig.network->NowMs();
+    ASSERT_TRUE(rig.Submit(1, {"GET", "a"}));
+    for (int i = 0; i < 10 && rig.ends.empty(); ++i) rig.client.Poll(timeout);
+    EXPECT_EQ(rig.ends[1], "a of 1") << timeout;
+    EXPECT_EQ(rig.network->NowMs(), begin) << "waited";
+  }
+}
+
+TEST(Client, PollWithoutEndWaitsForTheReply) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 150} : Fault{};
+  });
+  const std::int64_t begin = rig.network->NowMs();
+  ASSERT_TRUE(rig.Submit(1, {"GET", "b"}));
+  rig.client.Poll(INT64_MAX);
+  EXPECT_EQ(rig.ends[1], "b of 1");
+  EXPECT_GE(rig.network->NowMs() - begin, 150);
+}
+
+TEST(Client, NoPatienceIsTooLong) {
+  ClientOptions options = RigOptions();
+  options.request_timeout_ms = options.connect_timeout_ms = INT64_MAX;
+  options.reconnect = options.retry = {INT64_MAX, INT64_MAX};
+  ClientRig rig(options);
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_TRUE(rig.client.Settle(INT64_MAX));
+  EXPECT_EQ(rig.network->connections(), 1u);
+  // A new try in good time, which is never.
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "SET") return "-BUSY a script runs\r\n";
+    return std::nullopt;
+  };
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
+  for (int i = 0; i < 100; ++i) rig.client.Poll(1000);
+  EXPECT_EQ(rig.Count("1 SET"), 1);
+  EXPECT_TRUE(rig.ends.count(1) == 0);
+  rig.client.Close();
+  EXPECT_EQ(rig.ends[1], "unavailable: the client was closed");
+
+  ClientRig other(options);
+  other.network->SetScript(Always(Operation::kOpen, Kind::kRefused));
+  ASSERT_TRUE(other.Submit(1, {"GET", "a"}));
+  for (int i = 0; i < 100; ++i) other.client.Poll(1000);
+  EXPECT_EQ(other.network->connections(), 1u);
+  EXPECT_EQ(other.client.in_flight(), 1u);
+}
+
+TEST(Client, TakesAsMuchAsItMayHaveUnderWay) {
+  ClientOptions options = RigOptions();
+  options.max_in_flight = 2;
+  ClientRig rig(options);
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}));
+  ASSERT_TRUE(rig.Submit(2, {"GET", "b"}));
+  EXPECT_FALSE(rig.Submit(3, {"GET", "c"}));
+  EXPECT_EQ(rig.client.in_flight(), 2u);
+  while (rig.client.in_flight() > 0) rig.client.Poll(50);
+  EXPECT_EQ(rig.Count("1 GET"), 2);
+  EXPECT_EQ(rig.ends.count(3), 0u);
+  EXPECT_EQ(rig.Do({"GET", "c"}), "c of 1");
+}
+
+TEST(Client, CloseEndsWhatIsUnderWay) {
+  ClientRig rig;
+  rig.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
+  rig.client.Poll(10);
+  rig.client.Close();
+  EXPECT_EQ(rig.ends[1], "unavailable: the client was closed");
+  EXPECT_EQ(rig.client.in_flight(), 0u);
+
+  rig.network->SetScript(nullptr);
+  ASSERT_EQ(rig.Get(), "a of 1") << "of no use after it";
+  rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}));
+  ASSERT_TRUE(rig.Submit(3, {"GET", "a"}, true));
+  rig.client.Poll(10);
+  ASSERT_TRUE(rig.Submit(4, {"SET", "a", "c"}));
+  rig.client.Close();
+  EXPECT_EQ(rig.ends[2], "unknown: the client was closed");
+  EXPECT_EQ(rig.ends[3], "unavailable: the client was closed");
+  EXPECT_EQ(rig.ends[4], "unavailable: the client was closed");
+  EXPECT_EQ(rig.client.in_flight(), 0u);
+}
+
+TEST(Client, SubmitTellsNobodyThatTheConnectionBroke) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
+  rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
+  rig.client.Poll(10);  // it is on its way now
+  rig.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
+  // More than is kept for the next Poll().
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", std::string(100'000, 'x')}));
+  EXPECT_EQ(rig.ends.count(1), 0u);
+  rig.client.Poll(10);
+  EXPECT_EQ(rig.ends[1], "unknown: the connection broke");
+  for (int i = 0; i < 100 && rig.ends.count(2) == 0; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[2], "OK") << "none of it was sent";
+}
+
+// ---- connections -----------------------------------------------------------------
+
+TEST(Client, WaitsForAConnectionThatTakesItsTime) {
+  ClientRig rig;
+  rig.network->SetScript(First(3, Operation::kOpen, Kind::kWouldBlock));
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
+TEST(Client, AConnectionThatFailsLaterIsTriedAgain) {
+  ClientRig rig;
+  int asked = 0;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation != Operation::kOpen) return {};
+    return {++asked % 2 == 1 ? Kind::kWouldBlock : Kind::kRefused};
+  });
+  EXPECT_EQ(rig.Get(), "unavailable: can't connect");
+  EXPECT_GT(rig.network->connections(), 2u);
+  rig.network->SetScript(nullptr);
+  EXPECT_EQ(rig.Get(), "a of 1");
+}
+
+TEST(Client, SaysWhyItHasNoConnection) {
+  ClientRig rig;
+  rig.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
+  EXPECT_EQ(rig.Get(), "unavailable: no connection in time");
+  EXPECT_GE(rig.network->connections(), 2u);
+  // Before anything failed there is no such reason.
+  ClientOptions options = RigOptions();
+  options.connect_timeout_ms = 1000;
+  ClientRig other(options);
+  other.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
+  EXPECT_EQ(other.Get(), "unavailable: no reply in time");
+  EXPECT_EQ(other.network->connections(), 1u);
+}
+
+TEST(Client, InterruptsAreOutlastedUpToALimit) {
+  for (const Operation operation : {Operation::kRead, Operation::kWrite}) {
+    ClientRig rig;
+    rig.network->SetScript(First(63, operation, Kind::kInterrupted));
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.network->connections(), 1u);
+    ClientRig other;
+    other.network->SetScript(First(64, operation, Kind::kInterrupted));
+    EXPECT_EQ(other.Get(), "a of 1");
+    EXPECT_EQ(other.network->connections(), 2u) << "not taken for a fault";
+    ClientRig always;
+    always.network->SetScript(Always(operation, Kind::kInterrupted));
+    EXPECT_EQ(always.Get(), "unavailable: the connection broke");
+  }
+}
+
+TEST(Client, ConnectsAgainAtOnceButOnce) {
+  ClientOptions options = RigOptions();
+  options.request_timeout_ms = 1000;
+  options.reconnect = {100, 100};
+  ClientRig rig(options);
+  std::vector<std::int64_t> opened;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation == Operation::kOpen) opened.push_back(rig.network->NowMs());
+    const bool asked = !rig.log.empty() && rig.log.back() == "1 GET a";
+    return operation == Operation::kRead && asked ? Fault{Kind::kReset} : Fault{};
+  });
+  EXPECT_EQ(rig.Get(), "unavailable: the connection broke");
+  ASSERT_GE(opened.size(), 3u);
+  EXPECT_LE(opened[1] - opened[0], 30);
+  EXPECT_GE(opened[2] - opened[1], 50);
+}
+
+TEST(Client, SaysThatTheServerClosedTheConnection) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "SET") return std::nullopt;
+    rig.network->HangUp(1);
+    return "";
+  };
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}), "unknown: the server closed the connection");
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.client.connects(), 2u);
+}
+
+TEST(Client, AnErrorThatComesUnaskedSaysWhyItWasSentAway) {
+  ClientRig rig;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation == Operation::kOpen) {
+      rig.network->Say(static_cast<std::int64_t>(rig.network->connections()),
+                       "-ERR max number of clients reached\r\n");
+    }
+    return {};
+  });
+  EXPECT_EQ(rig.Get(), "unavailable: ERR max number of clients reached");
+  EXPECT_TRUE(rig.log.empty());
+}
+
+// ---- several servers ---------------------------------------------------------------
+
+TEST(Client, GoesOnToTheNextServer) {
+  ClientRig rig(TwoServers());
+  rig.network->SetScript(Unreachable(rig, 1));
+  EXPECT_EQ(rig.Get(), "a of 2");
+  EXPECT_EQ(rig.Count("1 "), 0);
+  // And back.
+  rig.network->SetScript(Unreachable(rig, 2));
+  rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 2 && command[0] == "GET") return "";
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Get(), "unavailable: no reply in time");
+  EXPECT_EQ(rig.Get(), "a of 1");
+}
+
+TEST(Client, LooksForThePrimary) {
+  bool demoted = false;
+  const auto play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && command[0] == "INFO") return Info("one", demoted ? "slave" : "master");
+    if (port == 1 && command[0] == "SET" && demoted) return "-READONLY a replica\r\n";
+    return std::nullopt;
+  };
+  ClientRig rig(TwoServers());
+  rig.play = play;
+  EXPECT_EQ(rig.Get(), "a of 1");
+  demoted = true;
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}), "OK");
+  EXPECT_EQ(rig.Count("1 SET"), 1);
+  EXPECT_EQ(rig.Count("2 SET"), 1);
+
+  ClientRig first(TwoServers());
+  first.play = play;
+  EXPECT_EQ(first.Get(), "a of 2");
+
+  ClientRig alone;
+  alone.play = play;
+  EXPECT_EQ(alone.Get(), "unavailable: the server is a replica");
+}
+
+// What has to be done meanwhile is done, though nobody calls in between.
+TEST(Client, OneLongPollIsAsGoodAsManyShortOnes) {
+  ClientRig dead(TwoServers());
+  dead.network->SetScript(Unreachable(dead, 1));
+  ASSERT_TRUE(dead.Submit(1, {"GET", "a"}));
+  dead.client.Poll(60'000);
+  EXPECT_EQ(dead.ends[1], "a of 2");
+
+  ClientRig demoted(TwoServers());
+  ASSERT_EQ(demoted.Get(), "a of 1");
+  demoted.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && command[0] == "INFO") return Info("one", "slave");
+    if (port == 1 && command[0] == "SET") return "-READONLY a replica\r\n";
+    return std::nullopt;
+  };
+  ASSERT_TRUE(demoted.Submit(1, {"SET", "a", "b"}));
+  demoted.client.Poll(60'000);
+  EXPECT_EQ(demoted.ends[1], "OK");
+
+  ClientRig broken;
+  ASSERT_EQ(broken.Get(), "a of 1");
+  broken.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
+  ASSERT_TRUE(broken.Submit(1, {"SET", "a", "b"}));
+  broken.client.Poll(60'000);
+  EXPECT_EQ(broken.ends[1], "OK") << "none of it was sent";
+}
+
+// ---- the greeting ------------------------------------------------------------------
+
+TEST(Client, Greets) {
+  struct Case {
+    std::string what;
+    std::string username;
+    std::string password;
+    std::map<std::string, std::string> answers;  // by the command's first word
+    std::string end;
+    std::vector<std::string> first;  // that the server is sent
+  };
+  const std::string info = "1 INFO server replication";
+  const std::vector<Case> cases = {
+      {"nobody in particular", "", "", {}, "a of 1", {info, "1 CLIENT ID"}},
+      {"a name alone", "me", "", {}, "a of 1", {info}},
+      {"a password", "", "pw", {{"AUTH", "+OK\r\n"}}, "a of 1", {"1 AUTH pw", info}},
+      {"both", "me", "pw", {{"AUTH", "+OK\r\n"}}, "a of 1", {"1 AUTH me pw", info}},
+      {"a wrong password",
+       "",
+       "pw",
+       {{"AUTH", "-WRONGPASS invalid\r\n"}},
+       "unavailable: WRONGPASS invalid",
+       {"1 AUTH pw", "1 AUTH pw"}},
+      {"a server that loads its data",
+       "",
+       "pw",
+       {{"AUTH", "-LOADING data\r\n"}},
+       "unavailable: LOADING data",
+       {"1 AUTH pw", "1 AUTH pw"}},
+      {"no password where one is asked for",
+       "",
+       "",
+       {{"INFO", "-NOAUTH Authentication required.\r\n"}},
+       "unavailable: NOAUTH Authentication required.",
+       {info, info}},
+      {"INFO is forbidden", "", "", {{"INFO", "-NOPERM no\r\n"}}, "a of 1", {info, "1 CLIENT ID"}},
+      {"a name that begins like a replica's role",
+       "",
+       "",
+       {{"INFO", Bulk("role_before:slave\r\nrole:master\r\n")}},
+       "a of 1",
+       {info}},
+      {"a name that begins like a primary's role",
+       "",
+       "",
+       {{"INFO", Bulk("role_before:master\r\nrole:slave\r\n")}},
+       "unavailable: the server is a replica",
+       {info}},
+  };
+  for (const Case& c : cases) {
+    ClientOptions options = RigOptions();
+    options.username = c.username;
+    options.password = c.password;
+    ClientRig rig(options);
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      const auto found = c.answers.find(command[0]);
+      if (found == c.answers.end()) return std::nullopt;
+      return found->second;
+    };
+    EXPECT_EQ(rig.Get(), c.end) << c.what;
+    ASSERT_GE(rig.log.size(), c.first.size()) << c.what;
+    for (std::size_t i = 0; i < c.first.size(); ++i) EXPECT_EQ(rig.log[i], c.first[i]) << c.what;
+  }
+}
+
+TEST(Client, AServerThatIsReadyInTheEndIsUsed) {
+  ClientRig rig;
+  int left = 3;
+  rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO" && left-- > 0) return "-LOADING data\r\n";
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Count("1 INFO"), 4);
+}
+
+// ---- the library -------------------------------------------------------------------
+
+TEST(Client, LoadsTheLibraryWhereItMay) {
+  struct Case {
+    std::string what;
+    std::string own;  // answers of ffgrant_version and ff_version
+    std::string other;
+    std::string mode;
+    std::string role;
+    bool load_library;
+    int loads;
+    int replaces;
+  };
+  const std::string old = Bulk("1");
+  const std::vector<Case> cases = {
+      {"none", kMissing, kMissing, "standalone", "master", true, 1, 0},
+      {"none, no leave", kMissing, kMissing, "standalone", "master", false, 0, 0},
+      {"none, on a replica", kMissing, kMissing, "cluster", "slave", true, 0, 0},
+      {"another fault", kMissing, "-ERR out of order\r\n", "standalone", "master", true, 0, 0},
+      {"a number", kMissing, Integer(34), "standalone", "master", true, 0, 0},
+      {"old", old, Bulk("34"), "standalone", "master", true, 0, 1},
+      {"old, no leave", old, Bulk("34"), "standalone", "master", false, 0, 0},
+      {"old, on a replica", old, Bulk("34"), "cluster", "slave", true, 0, 0},
+      {"no number", Bulk("one"), Bulk("34"), "standalone", "master", true, 0, 0},
+      {"not only a number", Bulk("1a"), Bulk("34"), "standalone", "master", true, 0, 0},
+  };
+  for (const Case& c : cases) {
+    ClientOptions options = RigOptions();
+    options.load_library = c.load_library;
+    ClientRig rig(options);
+    rig.server.has_library = c.own != kMissing;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("x", c.role, c.mode);
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
+      if (command[0] == "FCALL") return command[1] == "ffgrant_version" ? c.own : c.other;
+      return std::nullopt;
+    };
+    EXPECT_EQ(rig.Get(), "a of 1") << c.what;
+    EXPECT_EQ(rig.server.loads, c.loads) << c.what;
+    EXPECT_EQ(rig.server.replaces, c.replaces) << c.what;
+  }
+}
+
+TEST(Client, SomebodyElseMayHaveLoadedTheLibrary) {
+  ClientRig rig;
+  rig.server.has_library = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FUNCTION") rig.server.has_library = true;  // and the load is refused
+    return FunctionOf(rig.server)(port, command);
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+  EXPECT_EQ(rig.Count("1 FUNCTION LOAD"), 1);
+  EXPECT_EQ(rig.server.loads, 0);
+  EXPECT_FALSE(rig.client.server().library_version.empty());
+}
+
+TEST(Client, SaysWhyTheLibraryCouldNotBeLoaded) {
+  ClientRig rig;
+  rig.server.has_library = false;
+  bool allowed = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FUNCTION" && !allowed) return "-NOPERM no FUNCTION for you\r\n";
+    return FunctionOf(rig.server)(port, command);
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: NOPERM no FUNCTION for you");
+  EXPECT_EQ(rig.client.server().library_version, "");
+  allowed = true;
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+  // A reason that has gone is none.
+  allowed = false;
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FCALL" && command[1] == "f") return kMissing;
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: ERR Function not found");
+}
+
+TEST(Client, AFunctionThatStaysMissingIsGivenUp) {
+  ClientRig rig;
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FCALL" && command[1] == "f") return kMissing;
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: ERR Function not found");
+  EXPECT_EQ(rig.Count("1 FCALL f 0"), 4);
+  EXPECT_EQ(rig.Get(), "a of 1");
+}
+
+// Redirections on the way to a node say nothing of its library.
+TEST(Client, ARedirectedCallMayLoadTheLibraryToo) {
+  ClientRig rig;
+  int redirections = 0;
+  bool missed = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "CLUSTER") return Array({Range(0, 16383, port)});
+    if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;
+    if (redirections < 4) {
+      return "-MOVED 0 :" + std::to_string(++redirections % 2 + 1) + "\r\n";
+    }
+    return std::exchange(missed, true) ? Bulk("done") : kMissing;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+}
+
+TEST(Client, CallsThatMissTheLibraryTogetherLoadItOnce) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.server.has_library = false;
+  rig.play = FunctionOf(rig.server);
+  for (const std::uint64_t tag : {1, 2, 3}) ASSERT_TRUE(rig.Submit(tag, {"FCALL", "f", "0"}));
+  for (int i = 0; i < 100 && rig.client.in_flight() > 0; ++i) rig.client.Poll(50);
+  for (const std::uint64_t tag : {1, 2, 3}) EXPECT_EQ(rig.ends[tag], "done");
+  EXPECT_EQ(rig.server.loads, 1);
+}
+
+// ---- answers -----------------------------------------------------------------------
+
+TEST(Client, WhatOnlyReadsIsRepeated) {
+  for (const bool read_only : {true, false}) {
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    bool broken = false;
+    rig.network->SetScript([&](Operation operation) -> Fault {
+      const bool breaks = operation == Operation::kRead && !broken && rig.log.back() == "1 GET b";
+      broken |= breaks;
+      return breaks ? Fault{Kind::kReset} : Fault{};
+    });
+    EXPECT_EQ(rig.Do({"GET", "b"}, read_only),
+              read_only ? "b of 1" : "unknown: the connection broke");
+    EXPECT_EQ(rig.Count("1 GET b"), read_only ? 2 : 1);
+  }
+}
+
+TEST(Client, AnAnswerThatDoesNotFitBreaksTheConnection) {
+  for (const bool read_only : {true, false}) {
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.fits = false;
+    EXPECT_EQ(rig.Get(read_only), std::string(read_only ? "unavailable" : "unknown") +
+                                      ": an answer that does not fit its command");
+    rig.fits = true;
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.network->connections(), 2u);
+    EXPECT_EQ(rig.Count("1 CLIENT KILL ID 1"), 1);
+    EXPECT_TRUE(rig.client.Settle(100));
+  }
+}
+
+TEST(Client, AnswersToNothingAreNone) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->Say(1, "+OK\r\n");
+  EXPECT_EQ(rig.Get(false), "a of 1");
+  EXPECT_EQ(rig.network->connections(), 2u);
+  EXPECT_EQ(rig.Count("1 GET a"), 2);
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing

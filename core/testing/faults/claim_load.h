@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What clients do while faults are made: lives of executions, each with many
+// leases, and intrusions into the lives that other threads lead. Every call is
+// recorded.
+
+#ifndef FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_
+#define FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/faults/history_writer.h"
+#include "testing/faults/replica_confirmation.h"
+
+namespace ffgrant::claims_faults {
+
+struct LoadOptions {
+  std::vector<valkey::Endpoint> servers;
+  std::string history;  // path; ".<thread>" is appended
+  std::uint64_t seed = 1;
+  int threads = 8;
+  int leases_per_execution = 20;
+  std::int64_t request_timeout_ms = 500;
+  bool confirm = false;  // ask a replica to confirm what is acknowledged
+};
+
+// What all threads share.
+struct LoadState {
+  explicit LoadState(std::size_t slots) : lives(slots) {}
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> claims{0};  // acknowledged
+  std::atomic<std::uint64_t> unknown{0};
+  std::mutex mutex;
+  std::vector<std::string> lives;  // the execution that each thread is at
+};
+
+// One thread's share. Not thread-safe.
+class ClaimLoad {
+ public:
+  ClaimLoad(const LoadOptions& options, LoadState& state, int thread);
+  // Until state.stop; a life that has begun then ends early.
+  void Run();
+
+ private:
+  struct Held {
+    LeaseFence fence;
+    AttemptIndex index;
+    bool any = false;
+  };
+
+  void Life();
+  void Lose(const ExecutionIdView& id, const Held& held);
+  void Intrude();
+  std::uint64_t Choose(std::uint64_t bound);
+  bool OneIn(std::uint64_t n) { return Choose(n) == 0; }
+
+  bool Create(const ExecutionIdView& id);
+  bool Issue(const ExecutionIdView& id, bool reclaim);
+  bool Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms, Held& held);
+  void Resolve(RecordedCall& call, const ExecutionIdView& id);
+  void Renew(const ExecutionIdView& id, const Held& held);
+  void Revoke(const ExecutionIdView& id);
+  void Mark(const ExecutionIdView& id);
+  bool Complete(const ExecutionIdView& id, const Held& held);
+
+  RecordedCall Begin(const char* op, const ExecutionIdView& id) const;
+  // Completes and writes it. True if the call succeeded.
+  bool End(RecordedCall& call, const Outcome& outcome, bool confirm = false);
+
+  const LoadOptions& options_;
+  LoadState& state_;
+  const int thread_;
+  const std::string worker_id_;
+  const std::string instance_;
+  const WorkerIdentity worker_;
+  valkey::ValkeyLedger ledger_;
+  HistoryWriter history_;
+  ReplicaConfirmation confirmation_;
+  std::mt19937_64 random_;
+};
+
+}  // namespace ffgrant::claims_faults
+
+#endif  // FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_

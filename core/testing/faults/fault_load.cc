@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fault_load --servers HOST:PORT,... --history PATH [...]: makes claims until it
+// gets SIGINT or SIGTERM, and records every call. Prints "<claims> <unknown>" five
+// times a second and at the end.
+
+#include <getopt.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include "testing/faults/claim_load.h"
+
+namespace ffgrant::claims_faults {
+namespace {
+
+constexpr std::chrono::milliseconds kTick(200);
+
+volatile std::sig_atomic_t told_to_end = 0;
+extern "C" void OnSignal(int /*number*/) { told_to_end = 1; }
+
+bool ParseServers(std::string text, std::vector<valkey::Endpoint>& servers) {
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    valkey::Endpoint endpoint;
+    if (!valkey::ParseEndpoint(text.substr(0, comma), endpoint)) return false;
+    servers.push_back(endpoint);
+    text.erase(0, comma + 1);
+  }
+  return !servers.empty();
+}
+
+bool Parse(int argc, char** argv, LoadOptions& options) {
+  static const option kOptions[] = {{"servers", required_argument, nullptr, 's'},
+                                    {"history", required_argument, nullptr, 'h'},
+                                    {"seed", required_argument, nullptr, 'r'},
+                                    {"threads", required_argument, nullptr, 't'},
+                                    {"leases", required_argument, nullptr, 'l'},
+                                    {"confirm", no_argument, nullptr, 'c'},
+                                    {nullptr, 0, nullptr, 0}};
+  for (int found = 0; (found = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
+    switch (found) {
+      case 's':
+        if (!ParseServers(optarg, options.servers)) return false;
+        break;
+      case 'h':
+        options.history = optarg;
+        break;
+      case 'r':
+        options.seed = std::strtoull(optarg, nullptr, 10);
+        break;
+      case 't':
+        options.threads = std::atoi(optarg);
+        break;
+      case 'l':
+        options.leases_per_execution = std::atoi(optarg);
+        break;
+      case 'c':
+        options.confirm = true;
+        break;
+      default:
+        return false;
+    }
+  }
+  return optind == argc && !options.servers.empty() && !options.history.empty() &&
+         options.threads > 0 && options.leases_per_execution > 0;
+}
+
+void Run(const LoadOptions& options) {
+  LoadState state(static_cast<std::size_t>(options.threads));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < options.threads; ++i) {
+    threads.emplace_back([&, i] { ClaimLoad(options, state, i).Run(); });
+  }
+  const auto report = [&] {
+    std::printf("%" PRIu64 " %" PRIu64 "\n", state.claims.load(), state.unknown.load());
+    std::fflush(stdout);
+  };
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+  while (told_to_end == 0) {
+    std::this_thread::sleep_for(kTick);
+    report();
+  }
+  state.stop = true;
+  for (std::thread& thread : threads) thread.join();
+  report();
+}
+
+}  // namespace
+}  // namespace ffgrant::claims_faults
+
+int main(int argc, char** argv) {
+  ffgrant::claims_faults::LoadOptions options;
+  if (!ffgrant::claims_faults::Parse(argc, argv, options)) {
+    std::fputs(
+        "usage: fault_load --servers HOST:PORT,... --history PATH [--seed N] [--threads N]\n"
+        "                  [--leases N] [--confirm]\n",
+        stderr);
+    return 2;
+  }
+  ffgrant::claims_faults::Run(options);
+  return 0;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One line of JSON a call, in the form that scripts/jobs/claims_history.py
+// reads.
+
+#ifndef FFGRANT_TESTING_FAULTS_HISTORY_WRITER_H_
+#define FFGRANT_TESTING_FAULTS_HISTORY_WRITER_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "ffgrant/claims/claim_ledger.h"
+
+namespace ffgrant::claims_faults {
+
+struct RecordedCall {
+  const char* op = "";
+  std::string execution;
+  std::string worker;
+  std::int64_t called = 0;    // ns, CLOCK_MONOTONIC
+  std::int64_t returned = 0;  // ns
+  std::string outcome;        // ok, unknown, unavailable, or a code
+  LeaseId lease;
+  std::uint64_t epoch = 0;
+  std::int64_t index = -1;
+  std::int64_t expires = 0;
+  std::int64_t ttl = 0;
+  const char* resolved = "";  // happened, not_happened
+  bool confirmed = false;
+};
+
+// One thread's file. Buffered; complete once it is destroyed.
+class HistoryWriter {
+ public:
+  // Ends the process if the file can't be written: a history with holes proves
+  // nothing.
+  explicit HistoryWriter(const std::string& path);
+  ~HistoryWriter();
+  HistoryWriter(const HistoryWriter&) = delete;
+  HistoryWriter& operator=(const HistoryWriter&) = delete;
+
+  void Write(const RecordedCall& call);
+
+ private:
+  void Check(bool well);
+  std::string path_;
+  std::FILE* file_;
+};
+
+std::int64_t MonotonicNs();
+
+}  // namespace ffgrant::claims_faults
+
+#endif  // FFGRANT_TESTING_FAULTS_HISTORY_WRITER_H_

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "testing/faults/replica_confirmation.h"
+
+#include <stdexcept>
+
+namespace ffgrant::claims_faults {
+
+bool ReplicaConfirmation::Confirm(const std::string& tag) {
+  try {
+    if (store_ == nullptr) {
+      const valkey::Endpoint& server = servers_[next_++ % servers_.size()];
+      store_ = std::make_unique<claims_conformance::HiredisStore>(server.host, server.port);
+    }
+    // It expires by itself.
+    const std::string key = "ff:faults:" + tag + ":confirmed";
+    const auto written = store_->Command(key, {"SET", key, "1", "PX", "1000"});
+    const auto replicas = store_->Command(key, {"WAIT", "1", "1000"});
+    return !written.is_error && !replicas.is_error && replicas.text != "0";
+  } catch (const std::runtime_error&) {
+    store_.reset();  // a node went; the next call asks another one
+    return false;
+  }
+}
+
+}  // namespace ffgrant::claims_faults

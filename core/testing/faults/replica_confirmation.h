@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whether a replica has what a primary has acknowledged. WAIT covers what its
+// own connection has written; as the stream to a replica is in order, a write
+// of ours behind an acknowledged one covers that as well.
+
+#ifndef FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_
+#define FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ffgrant/valkey/network.h"
+#include "testing/scenarios/hiredis_store.h"
+
+namespace ffgrant::claims_faults {
+
+class ReplicaConfirmation {
+ public:
+  explicit ReplicaConfirmation(const std::vector<valkey::Endpoint>& servers) : servers_(servers) {}
+
+  // True once one replica has all that the primary of `tag`, "{fp:7}", had
+  // acknowledged before. False if none says so within a second.
+  bool Confirm(const std::string& tag);
+
+ private:
+  std::vector<valkey::Endpoint> servers_;
+  std::size_t next_ = 0;
+  std::unique_ptr<claims_conformance::HiredisStore> store_;
+};
+
+}  // namespace ffgrant::claims_faults
+
+#endif  // FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_

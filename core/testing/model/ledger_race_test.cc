@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every schedule of calls that meet where a ledger looks, lets go of a lock and
+// looks again. What threads would show once in a long time happens here for
+// certain.
+
+#include "testing/model/ledger_race.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "testing/model/schedule_search.h"
+
+namespace ffgrant::testing {
+namespace {
+
+using S = StartState;
+
+PlannedCall Call(CallKind kind, std::uint8_t execution = 0, std::uint8_t worker = 0,
+                 std::int64_t ms = 3) {
+  PlannedCall call;
+  call.kind = kind;
+  call.execution = execution;
+  call.worker = worker;
+  call.ms = ms;
+  return call;
+}
+
+// The first thread makes so many steps; then the others run to their ends.
+class Interruption final : public Chooser {
+ public:
+  explicit Interruption(int steps) : left_(steps) {}
+  int Choose(int /*current*/, std::uint32_t runnable) override {
+    if ((runnable & 1) != 0 && (left_ > 0 || runnable == 1)) {
+      --left_;
+      return 0;
+    }
+    return std::countr_zero(runnable & ~1u);
+  }
+  // The first thread was done by then.
+  bool too_late() const { return left_ > 0; }
+
+ private:
+  int left_;
+};
+
+class LedgerRaceTest : public ::testing::Test {
+ protected:
+  // Judges all schedules; returns how many histories differ.
+  std::size_t RunAll(const Race& race) {
+    LedgerRace runner;
+    runner.Prepare(race);
+    ScheduleSearch search;
+    std::unordered_set<std::uint64_t> judged;
+    while (search.NextRun()) {
+      const std::string problem = runner.Run(search);
+      EXPECT_EQ(problem, "");
+      if (!problem.empty()) break;
+      if (search.redundant()) continue;
+      runner.LookAtTheEnd();
+      if (!judged.insert(runner.HistoryHash()).second) continue;
+      const std::string wrong = runner.Check();
+      EXPECT_EQ(wrong, "");
+      if (!wrong.empty()) break;
+    }
+    return judged.size();
+  }
+
+  // The first thread is interrupted once, wherever it can be, for as long as the
+  // others take. Returns where that was the last time.
+  int RunInterrupted(const Race& race) {
+    LedgerRace runner;
+    runner.Prepare(race);
+    for (int at = 1;; ++at) {
+      Interruption interruption(at);
+      EXPECT_EQ(runner.Run(interruption), "") << at;
+      runner.LookAtTheEnd();
+      EXPECT_EQ(runner.Check(), "") << at;
+      if (HasFailure() || interruption.too_late()) return at;
+    }
+  }
+
+  static Race TwoThreads(S start, std::vector<PlannedCall> first, std::vector<PlannedCall> second) {
+    Race race;
+    race.start = {start, S::kAbsent, S::kAbsent};
+    race.points_after_unlock = false;
+    race.threads[0] = std::move(first);
+    race.threads[1] = std::move(second);
+    return race;
+  }
+};
+
+// Maintenance sees a delayed execution that is due, and when it has the
+// partition's lock as well, another one has made it eligible.
+TEST_F(LedgerRaceTest, TwoMaintainersPromoteOnce) {
+  Race race =
+      TwoThreads(S::kDelayed, {Call(CallKind::kAdvance, 0, 0, 10), Call(CallKind::kMaintain)},
+                 {Call(CallKind::kMaintain)});
+  race.max_executions = 1;
+  EXPECT_GT(RunInterrupted(race), 3);
+}
+
+// Or it is gone by then, and its place empty or another's: of another
+// partition, or of one that is delayed itself, and longer.
+TEST_F(LedgerRaceTest, PromotionMeetsAnotherInThePlace) {
+  const std::vector<PlannedCall> end = {Call(CallKind::kMaintain), Call(CallKind::kIssue),
+                                        Call(CallKind::kClaim), Call(CallKind::kComplete),
+                                        Call(CallKind::kForget)};
+  PlannedCall delayed = Call(CallKind::kCreate, 2, 0, 5000);
+  delayed.flag = true;
+  for (const std::optional<PlannedCall>& next :
+       {std::optional<PlannedCall>(), std::optional(Call(CallKind::kCreate, 1)),
+        std::optional(delayed)}) {
+    Race race = TwoThreads(S::kDelayed,
+                           {Call(CallKind::kAdvance, 0, 0, 10), Call(CallKind::kMaintain)}, end);
+    race.max_executions = 1;
+    if (next) race.threads[1].push_back(*next);
+    EXPECT_GT(RunInterrupted(race), 3);
+  }
+}
+
+// A scheduler chooses, and before it grants, another one has granted or
+// claimed.
+TEST_F(LedgerRaceTest, TheChoiceIsTakenMeanwhile) {
+  EXPECT_GT(RunAll(TwoThreads(S::kEligible, {Call(CallKind::kClaimForWorker)},
+                              {Call(CallKind::kIssue, 0, 1)})),
+            1u);
+  EXPECT_GT(RunAll(TwoThreads(S::kEligible, {Call(CallKind::kClaimForWorker)},
+                              {Call(CallKind::kIssue, 0, 1), Call(CallKind::kClaim, 0, 1)})),
+            1u);
+  EXPECT_GT(RunAll(TwoThreads(S::kGranted,
+                              {Call(CallKind::kAdvance, 0, 0, 4), Call(CallKind::kClaimForWorker)},
+                              {Call(CallKind::kClaim)})),
+            1u);
+}
+
+// Both make the lane and the worker's name, and one of them finds it made. In a
+// larger ledger, where the executions are in regions of their own.
+TEST_F(LedgerRaceTest, TwoMakeOneName) {
+  for (const std::uint8_t other : {std::uint8_t{0}, std::uint8_t{2}}) {
+    Race race =
+        TwoThreads(S::kAbsent, {Call(CallKind::kCreate, 1)}, {Call(CallKind::kCreate, other)});
+    race.max_executions = 16;
+    EXPECT_GT(RunAll(race), 1u);
+    race = TwoThreads(S::kEligible, {Call(CallKind::kIssue, 1)}, {Call(CallKind::kIssue, other)});
+    race.start[1] = race.start[2] = S::kEligible;
+    race.max_executions = 16;
+    EXPECT_GT(RunAll(race), 1u);
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::testing

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "testing/model/linearizability.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+namespace ffgrant::testing {
+namespace {
+
+using Units = std::uint64_t;
+constexpr std::size_t kMaxUnits = 64;
+
+// A step of the search: a call, or a part of one that isn't one step.
+struct Unit {
+  std::size_t entry = 0;
+  std::uint8_t execution = 0;  // of a part
+  bool is_part = false;
+  Units before = 0;  // what must be done first
+};
+
+// Where the search stands besides what is done: the model, and what rounds of
+// maintenance have found so far.
+struct Place {
+  explicit Place(const ModelLedger& m) : model(m) {}
+  ModelLedger model;
+  std::vector<std::pair<std::size_t, std::array<std::uint8_t, 2>>> found;
+
+  bool Same(const Place& other) const {
+    return found == other.found && model.SameState(other.model);
+  }
+  std::array<std::uint8_t, 2>& FoundBy(std::size_t entry) {
+    for (auto& [of, counts] : found) {
+      if (of == entry) return counts;
+    }
+    return found.emplace_back(entry, std::array<std::uint8_t, 2>{}).second;
+  }
+};
+
+bool IsScanInVain(const HistoryEntry& entry) {
+  return entry.call.kind == CallKind::kClaimForWorker &&
+         entry.answer.error == ClaimError::kNoEligibleExecution;
+}
+
+bool NeedsNames(CallKind kind) {
+  switch (kind) {
+    case CallKind::kCreate:
+    case CallKind::kIssue:
+    case CallKind::kClaimForWorker:
+    case CallKind::kClaim:
+    case CallKind::kClaimResumed:
+    case CallKind::kIssueReclaim:
+    case CallKind::kReclaim:
+      return true;
+    default:
+      return false;
+  }
+}
+
+class Search {
+ public:
+  Search(const History& history, ManualClock& clock, const Circumstances& circumstances)
+      : history_(history), clock_(clock), start_(clock.Now()), circumstances_(circumstances) {
+    MakeUnits();
+  }
+  ~Search() { clock_.Set(start_); }
+  Search(const Search&) = delete;
+  Search& operator=(const Search&) = delete;
+
+  bool Find(const ModelLedger& start) {
+    Place place(start);
+    if (Straight(place)) return true;
+    return From(0, Place(start));
+  }
+
+ private:
+  void MakeUnits();
+  // Without looking back: in the order in which calls seem to have acted.
+  bool Straight(Place& place);
+  bool From(Units done, const Place& place);
+  // Does a step; false if it can't be that one now. `again` is set if another
+  // step of the same kind may follow.
+  bool Do(const Unit& unit, Units done, Place& place, bool& again);
+  bool DoPart(const Unit& unit, Units done, Place& place, bool& again);
+  bool DoCall(const HistoryEntry& entry, Place& place);
+  void SetClock(Units done);
+
+  const History& history_;
+  ManualClock& clock_;
+  const TimestampMs start_;
+  const Circumstances& circumstances_;
+  std::vector<Unit> units_;
+  Units all_ = 0;
+  std::unordered_map<Units, std::vector<std::unique_ptr<Place>>> been_;
+};
+
+void Search::MakeUnits() {
+  std::vector<std::size_t> order(history_.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return history_[a].acted_at < history_[b].acted_at;
+  });
+  for (const std::size_t i : order) {
+    const HistoryEntry& entry = history_[i];
+    if (entry.call.kind == CallKind::kMaintain || IsScanInVain(entry)) {
+      for (std::uint8_t e = 0; e < kExecutions; ++e) units_.push_back({i, e, true, 0});
+    } else {
+      units_.push_back({i, 0, false, 0});
+    }
+  }
+  if (units_.size() > kMaxUnits) std::abort();
+  for (Unit& unit : units_) {
+    const HistoryEntry& later = history_[unit.entry];
+    for (std::size_t i = 0; i < units_.size(); ++i) {
+      const HistoryEntry& earlier = history_[units_[i].entry];
+      const bool same_batch = later.call.in_batch && earlier.call.in_batch &&
+                              later.fiber == earlier.fiber && later.called_at == earlier.called_at;
+      if (earlier.returned_at < later.called_at || (same_batch && units_[i].entry < unit.entry)) {
+        unit.before |= Units{1} << i;
+      }
+    }
+  }
+  all_ = units_.size() == kMaxUnits ? ~Units{0} : (Units{1} << units_.size()) - 1;
+}
+
+void Search::SetClock(Units done) {
+  std::int64_t now = start_.value;
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const RecordedCall& call = history_[units_[i].entry].call;
+    if ((done >> i & 1) != 0 && call.kind == CallKind::kAdvance) now += call.ms;
+  }
+  clock_.Set({now});
+}
+
+bool Search::DoCall(const HistoryEntry& entry, Place& place) {
+  const RecordedCall& call = entry.call;
+  if (call.kind == CallKind::kAdvance) return true;
+  if (entry.answer.error == ClaimError::kLedgerFull) {
+    // At the end of a race there is room again.
+    const bool racing = entry.fiber >= 0;
+    if (racing && circumstances_.names_may_run_out && NeedsNames(call.kind)) return true;
+    return call.kind == CallKind::kCreate && entry.answer.details == "[executions]" &&
+           place.model.size() >= circumstances_.max_executions &&
+           !place.model.Inspect(ExecutionAt(call.execution)).has_value();
+  }
+  if (call.kind == CallKind::kClaimForWorker && entry.answer.error == ClaimError::kNone) {
+    std::string instance;
+    const ExecutionIdView chosen = ExecutionAt(entry.answer.word);
+    const std::vector<std::string> allowed =
+        place.model.AllowedChoices(ScheduleArgs(call, instance));
+    if (entry.answer.word >= kExecutions ||
+        std::count(allowed.begin(), allowed.end(), chosen.text()) == 0) {
+      return false;
+    }
+    return MakeCall(AsIssue(call, entry.answer.word), place.model).number == entry.answer.number;
+  }
+  // A ledger without room refuses what the model takes.
+  if (call.kind == CallKind::kCreate && place.model.size() >= circumstances_.max_executions &&
+      !place.model.Inspect(ExecutionAt(call.execution)).has_value()) {
+    return false;
+  }
+  return MakeCall(call, place.model) == entry.answer;
+}
+
+bool Search::DoPart(const Unit& unit, Units done, Place& place, bool& again) {
+  const HistoryEntry& entry = history_[unit.entry];
+  const ExecutionIdView id = ExecutionAt(unit.execution);
+  if (IsScanInVain(entry)) {
+    std::string instance;
+    const std::vector<std::string> allowed =
+        place.model.AllowedChoices(ScheduleArgs(entry.call, instance));
+    return std::count(allowed.begin(), allowed.end(), id.text()) == 0;
+  }
+  const ModelLedger::MaintenanceResult result = place.model.RunMaintenance(id);
+  std::array<std::uint8_t, 2>& found = place.FoundBy(unit.entry);
+  found[0] = static_cast<std::uint8_t>(found[0] + result.leases_expired);
+  found[1] = static_cast<std::uint8_t>(found[1] + result.promoted);
+  // A slot is looked at once, but an execution may move to another one.
+  again = result.leases_expired + result.promoted != 0;
+  if (found[0] > entry.answer.counts[0] || found[1] > entry.answer.counts[1]) return false;
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const bool is_this = &units_[i] == &unit;
+    if (units_[i].entry == unit.entry && !is_this && (done >> i & 1) == 0) return true;
+  }
+  return again || (found[0] == entry.answer.counts[0] && found[1] == entry.answer.counts[1]);
+}
+
+bool Search::Do(const Unit& unit, Units done, Place& place, bool& again) {
+  SetClock(done);
+  again = false;
+  return unit.is_part ? DoPart(unit, done, place, again) : DoCall(history_[unit.entry], place);
+}
+
+bool Search::Straight(Place& place) {
+  Units done = 0;
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    bool again = false;
+    if ((units_[i].before & ~done) != 0 || !Do(units_[i], done, place, again)) return false;
+    done |= Units{1} << i;
+  }
+  for (auto& [entry, counts] : place.found) {
+    if (!std::equal(counts.begin(), counts.end(), history_[entry].answer.counts)) return false;
+  }
+  return true;
+}
+
+bool Search::From(Units done, const Place& place) {
+  if (done == all_) {
+    return std::all_of(place.found.begin(), place.found.end(), [&](const auto& found) {
+      return std::equal(found.second.begin(), found.second.end(),
+                        history_[found.first].answer.counts);
+    });
+  }
+  auto& places = been_[done];
+  for (const auto& been : places) {
+    if (been->Same(place)) return false;
+  }
+  places.push_back(std::make_unique<Place>(place));
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    if ((done >> i & 1) != 0 || (units_[i].before & ~done) != 0) continue;
+    Place next(place);
+    bool again = false;
+    if (!Do(units_[i], done, next, again)) continue;
+    if (From(done | Units{1} << i, next)) return true;
+    if (again && From(done, next)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string CheckLinearizable(const History& history, const ModelLedger& start, ManualClock& clock,
+                              const Circumstances& circumstances) {
+  Search search(history, clock, circumstances);
+  if (search.Find(start)) return {};
+  return "no order of these calls explains the answers:\n" + Describe(history);
+}
+
+std::string CheckInvariants(const History& history) {
+  struct Seen {
+    std::vector<const HistoryEntry*> leases;  // created
+    std::size_t grants = 0;                   // issued
+    bool forgotten = false;
+  };
+  std::array<Seen, kExecutions> seen;
+  for (const HistoryEntry& entry : history) {
+    Seen& s = seen[entry.call.execution % kExecutions];
+    if (entry.answer.lease) s.leases.push_back(&entry);
+    if (entry.answer.error == ClaimError::kNone) {
+      if (entry.call.kind == CallKind::kIssue || entry.call.kind == CallKind::kIssueReclaim) {
+        ++s.grants;
+      } else if (entry.call.kind == CallKind::kClaimForWorker) {
+        ++seen[entry.answer.word % kExecutions].grants;
+      }
+    }
+    if (entry.call.kind == CallKind::kForget && entry.answer.error == ClaimError::kNone) {
+      s.forgotten = true;
+    }
+  }
+  for (Seen& s : seen) {
+    if (s.leases.size() > s.grants) return "a grant was consumed twice:\n" + Describe(history);
+    if (s.forgotten) continue;  // another life begins, with epochs of its own
+    std::sort(s.leases.begin(), s.leases.end(), [](const HistoryEntry* a, const HistoryEntry* b) {
+      return a->answer.lease->fence.lease_epoch < b->answer.lease->fence.lease_epoch;
+    });
+    for (std::size_t i = 1; i < s.leases.size(); ++i) {
+      const HistoryEntry& before = *s.leases[i - 1];
+      const HistoryEntry& after = *s.leases[i];
+      const std::string both = ":\n" + Describe(History{before, after});
+      const Lease& old_lease = *before.answer.lease;
+      const Lease& new_lease = *after.answer.lease;
+      if (new_lease.fence.lease_epoch.value != old_lease.fence.lease_epoch.value + 1) {
+        return "an epoch came twice, or was left out" + both;
+      }
+      if (after.returned_at < before.called_at) return "epochs did not grow with time" + both;
+      const bool resumed = new_lease.kind == LeaseKind::kResumed;
+      if (new_lease.attempt_index.value != old_lease.attempt_index.value + (resumed ? 0 : 1)) {
+        return "the attempt index is wrong" + both;
+      }
+      // The old one must have been over: by suspension, revocation or time.
+      const bool ended = std::any_of(history.begin(), history.end(), [&](const HistoryEntry& e) {
+        if (e.called_at > after.returned_at) return false;
+        if (e.answer.counts[0] != 0) return true;
+        if (e.call.execution != before.call.execution) return false;
+        const bool did = e.answer.error == ClaimError::kNone;
+        return (did && e.answer.revoked &&
+                e.answer.revoked->lease_epoch == old_lease.fence.lease_epoch) ||
+               (did && e.call.kind == CallKind::kSuspend) ||
+               (did && e.call.kind == CallKind::kMarkExpired) ||
+               e.answer.error == ClaimError::kLeaseExpired;
+      });
+      if (!ended) return "two leases at a time" + both;
+    }
+  }
+  return {};
+}
+
+std::string Describe(const History& history) {
+  std::string text;
+  for (const HistoryEntry& entry : history) {
+    text += "  " + std::to_string(entry.called_at) + ".." + std::to_string(entry.returned_at) +
+            " fiber " + std::to_string(entry.fiber) + ": " + Describe(entry.call) + " -> " +
+            Describe(entry.answer) + "\n";
+  }
+  return text;
+}
+
+}  // namespace ffgrant::testing

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The claim path as plainly as it can be said: the oracle of tests and
+// fuzzers. An execution is a hash of texts, as on a Valkey server, the sorted
+// sets are sorted sets, and every call goes through the contract's checks line
+// by line. Slow, single-threaded, shares nothing with the embedded ledger but
+// the interface and the capability sets' text.
+
+#ifndef FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
+#define FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/claims/clock.h"
+#include "ffgrant/partition.h"
+#include "testing/model/model_texts.h"
+
+namespace ffgrant::testing {
+
+// Where the embedded ledger's rules go beyond the contract, the model has them
+// too: canonical ids, configured partitions and checked lanes only; ttls
+// within +-kMaxTtlMs; a grant's record is gone once its time is over; resume
+// delays are kept by the delayed set's score; a lease hash has no expiry of
+// its own. It has no capacity, so it never answers kLedgerFull.
+class ModelLedger final : public ClaimLedger {
+ public:
+  explicit ModelLedger(const Clock& clock, PartitionConfig partitions = {});
+
+  CreateOutcome CreateExecution(const CreateExecutionArgs& args,
+                                ErrorDetails* details = nullptr) noexcept override;
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
+                               ErrorDetails* details = nullptr) noexcept override;
+  // The first of AllowedChoices(): the embedded ledger's may be another of them.
+  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
+  ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
+                            ErrorDetails* details = nullptr) noexcept override;
+  RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept override;
+  RevokeOutcome Revoke(const RevokeArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  IssueOutcome IssueReclaimGrant(const IssueGrantArgs& args,
+                                 ErrorDetails* details = nullptr) noexcept override;
+  ClaimOutcome Reclaim(const ReclaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
+  std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
+  void IssueClaimGrants(std::span<const IssueGrantArgs> args,
+                        std::span<IssueOutcome> outcomes) noexcept override;
+  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override;
+
+  // The embedded ledger's own calls. A round of maintenance looks at
+  // everything.
+  struct MaintenanceResult {
+    std::size_t leases_expired = 0;
+    std::size_t promoted = 0;
+  };
+  MaintenanceResult RunMaintenance();
+  // The part of it that is one execution's.
+  MaintenanceResult RunMaintenance(const ExecutionIdView& id);
+  Outcome Forget(const ExecutionIdView& id);
+
+  // The executions that ClaimForWorker may choose from now: in each partition,
+  // for each set of requirements that is met, the one that is first in the
+  // eligible set, unless it holds a live grant.
+  std::vector<std::string> AllowedChoices(const ClaimForWorkerArgs& args);
+
+  std::size_t size() const { return cores_.size(); }
+
+  // Whether everything that is stored is the same. A copy looks at the same
+  // clock.
+  bool SameState(const ModelLedger& other) const {
+    return cores_ == other.cores_ && grants_ == other.grants_ && leases_ == other.leases_ &&
+           lane_sets_ == other.lane_sets_ && lease_expiry_ == other.lease_expiry_;
+  }
+
+ private:
+  using Hash = model::Hash;
+  struct SortedSet {
+    std::map<std::string, std::int64_t> scores;
+    bool Has(const std::string& member) const { return scores.count(member) != 0; }
+    // By score, then by text.
+    std::vector<std::string> InOrder() const;
+    friend bool operator==(const SortedSet&, const SortedSet&) = default;
+  };
+  // Those of one lane in one partition.
+  struct LaneSets {
+    SortedSet eligible;
+    SortedSet delayed;
+    SortedSet active;
+    SortedSet suspended;
+    SortedSet terminal;
+    friend bool operator==(const LaneSets&, const LaneSets&) = default;
+  };
+  // The three parts of a fence as texts, empty where absent.
+  struct FenceTexts {
+    std::string lease_id;
+    std::string lease_epoch;
+    std::string attempt_id;
+    int present = 0;
+  };
+  struct NewLease {
+    std::string worker_id;
+    std::string worker_instance_id;
+    std::string lane;
+    std::string lease_id;
+    std::string attempt_id;
+    std::string attempt_index;
+    std::int64_t ttl_ms = 0;
+    LeaseKind kind = LeaseKind::kInitial;
+  };
+
+  std::int64_t Now() const { return clock_.Now().value; }
+  Hash* Core(const ExecutionIdView& id);
+  // The grant hash, deleted first if its time is over.
+  Hash* Grant(const std::string& id);
+  LaneSets& SetsOf(const Hash& core);
+  SortedSet& LeaseExpiry(const Hash& core);
+
+  static FenceTexts TextsOf(const OptionalFence& fence);
+  ClaimError CheckLease(Hash& core, const FenceTexts& fence, ErrorDetails* details);
+  void MarkExpired(Hash& core);
+  void ReleaseLease(Hash& core);
+  ClaimError CheckCapabilities(Hash& core, const CapabilitySet* offered, ErrorDetails* details);
+  TimestampMs WriteGrant(const IssueGrantArgs& args);
+  Lease WriteLease(Hash& core, const NewLease& lease);
+  void MakeEligible(Hash& core);
+  MaintenanceResult Maintain(const std::string& id, Hash& core);
+  void FailTerminally(Hash& core);
+
+  const Clock& clock_;
+  PartitionConfig partitions_;
+  std::map<std::string, Hash> cores_;
+  std::map<std::string, Hash> grants_;
+  std::map<std::string, Hash> leases_;                                 // lease:current
+  std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // partition, lane
+  std::map<std::string, SortedSet> lease_expiry_;                      // by partition
+};
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_

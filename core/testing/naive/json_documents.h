@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: members of the DTOs as JSON, to build documents from, and the
+// names that the contract's vectors (section 13) give them.
+
+#ifndef FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_
+#define FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_
+
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace ffgrant::testing {
+
+inline constexpr char kIdText[] = "{fp:7}:11111111-1111-4111-8111-111111111111";
+inline constexpr char kGrantKeyText[] =
+    "ff:exec:{fp:7}:{fp:7}:11111111-1111-4111-8111-111111111111:claim_grant";
+
+inline const std::string E = std::string(R"("execution_id":")") + kIdText + '"';
+inline const std::string P = R"("partition_key":"{fp:7}")";
+inline const std::string K = std::string(R"("grant_key":")") + kGrantKeyText + '"';
+inline const std::string X = R"("expires_at_ms":1700000000000)";
+inline const std::string L = R"("lane_id":"main")";
+inline const std::string G = R"("status":"granted")";
+
+// The members between braces, with commas.
+inline std::string Object(std::initializer_list<std::string_view> members) {
+  std::string json = "{";
+  for (const std::string_view member : members) {
+    if (json.size() > 1) json += ',';
+    json += member;
+  }
+  return json + '}';
+}
+
+inline std::string NestedArrays(std::size_t depth) {
+  return std::string(depth, '[') + std::string(depth, ']');
+}
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+
+std::vector<Scenario> AllScenarios() {
+  std::vector<Scenario> all;
+  AddCreateScenarios(all);
+  AddIssueScenarios(all);
+  AddClaimScenarios(all);
+  AddResumeScenarios(all);
+  AddRenewScenarios(all);
+  AddExpiryScenarios(all);
+  AddReclaimScenarios(all);
+  AddInvariantScenarios(all);
+  AddCompleteScenarios(all);
+  AddFunctionEdgeScenarios(all);
+  AddCheckOrderScenarios(all);
+  return all;
+}
+
+}  // namespace ffgrant::claims_conformance

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// valkey-functions.md section 5: the edges, by number. Those that only a
+// client of another make can send go past the ledger, as FCALLs.
+
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+// Edges 1 to 4 are scenarios of 7.1 and 7.2 as well; here in one go.
+void GrantsThatAreNone(Run& run) {
+  Execution& elapsed = run.Create();
+  run.Issue(elapsed, {.ttl_ms = kShort});
+  run.Pass(kShort + 1);
+  run.Claim(elapsed, {}, ClaimError::kInvalidClaimGrant);
+  run.Issue(elapsed, {.worker = kWorker2});
+  run.Claim(elapsed, {}, ClaimError::kInvalidClaimGrant);
+  run.Claim(elapsed, {.worker = kWorker2});
+  run.Claim(elapsed, {.worker = kWorker2}, ClaimError::kExecutionNotLeaseable);
+  run.Issue(elapsed, {}, ClaimError::kExecutionNotEligible);
+}
+
+void DelayedExecution(Run& run) {
+  Execution& e = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+  run.Issue(e, {}, ClaimError::kExecutionNotEligible);
+  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);
+}
+
+void AfterALeaseExpired(Run& run) {
+  Execution& e = run.Leased(kShort);
+  run.Pass(kShort + 1);
+  run.Complete(e, {}, ClaimError::kLeaseExpired);
+  run.Issue(e, {}, ClaimError::kExecutionNotEligible);
+  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);
+}
+
+void GrantsWithoutTime(Run& run) {
+  for (const std::int64_t ttl : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{-kLong}}) {
+    Execution& e = run.Create();
+    run.Issue(e, {.ttl_ms = ttl});
+    run.Claim(e, {}, ClaimError::kInvalidClaimGrant);
+    run.Issue(e);
+    run.Claim(e);
+  }
+  Execution& lost = run.RevokedOne();
+  run.IssueReclaim(lost, {.worker = kWorker2, .ttl_ms = 0});
+  run.Reclaim(lost, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
+}
+
+void LeasesWithoutTime(Run& run) {
+  Execution& e = run.Leased(0);
+  run.Complete(e, {}, ClaimError::kLeaseExpired);
+  Execution& negative = run.Leased(-5);
+  run.MarkExpired(negative);
+  run.IssueReclaim(negative);
+  run.Reclaim(negative, {.worker = kWorker2, .ttl_ms = 0});
+  run.MarkExpired(negative);
+}
+
+// ---- past the ledger -----------------------------------------------------------
+
+struct RawCall {
+  std::vector<std::string> keys;
+  std::vector<std::string> args;
+};
+
+RawCall RawIssue(Run& run, const Execution& e, const std::string& ttl) {
+  const Worker worker = run.Named(kWorker1);
+  return {{e.expected.ExecutionKey("core"), e.expected.ExecutionKey("claim_grant"),
+           e.expected.LaneKey("eligible")},
+          {e.expected.id, worker.id, worker.instance, e.expected.lane, "", ttl, "", "", ""}};
+}
+
+RawCall RawClaim(Run& run, const Execution& e, const std::string& ttl,
+                 const std::string& attempt_policy) {
+  const Worker worker = run.Named(kWorker1);
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
+           x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), x.AttemptKey(0),
+           x.AttemptKey(0) + ":usage", x.AttemptKey(0) + ":policy", x.ExecutionKey("attempts"),
+           x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+           x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+          {x.id, worker.id, worker.instance, x.lane, "", "11111111-1111-4111-8111-111111111111",
+           ttl, ttl, "22222222-2222-4222-8222-222222222222", attempt_policy, "", ""}};
+}
+
+std::string FirstTexts(const RawStore::Answer& answer) {
+  if (answer.is_error) return "-" + answer.texts[0].substr(0, answer.texts[0].find(' '));
+  std::string text;
+  for (std::size_t i = 0; i < answer.texts.size() && i < 2; ++i) {
+    text += (i == 0 ? "" : " ") + answer.texts[i];
+  }
+  return text;
+}
+
+// Edge 8: half of a call must not happen.
+void AFractionalGrantTtl(Run& run) {
+  for (const std::string ttl : {"50.5", "1e-1"}) {
+    Execution& e = run.Create();
+    const RawCall call = RawIssue(run, e, ttl);
+    run.CheckEqual("issue with ttl " + ttl, "0 invalid_input",
+                   FirstTexts(run.store().Call("ff_issue_claim_grant", call.keys, call.args)));
+    const std::string key = e.expected.ExecutionKey("claim_grant");
+    run.CheckEqual("what is left of ttl " + ttl, "nothing",
+                   !run.store().Exists(key)                  ? "nothing"
+                   : run.store().ExpireTime(key).has_value() ? "a grant"
+                                                             : "a grant without expiry");
+    run.store().Delete(key);
+    run.CheckStored(e);
+  }
+}
+
+void AMalformedAttemptPolicy(Run& run) {
+  Execution& e = run.Create();
+  run.Issue(e);
+  const RawCall call = RawClaim(run, e, std::to_string(kLong), "{malformed");
+  const RawStore::Answer answer = run.store().Call("ff_claim_execution", call.keys, call.args);
+  run.Check("refused", answer.is_error || (!answer.texts.empty() && answer.texts[0] == "0"));
+  const bool kept = run.store().Exists(e.expected.ExecutionKey("claim_grant"));
+  run.CheckEqual("the grant", "kept", kept ? "kept" : "consumed");
+  if (kept) run.CheckStored(e);  // else what was written by half means nothing
+}
+
+void AGrantTtlThatIsNoNumber(Run& run) {
+  for (const std::string ttl : {"abc", "", "1,000"}) {
+    Execution& e = run.Create();
+    const RawCall call = RawIssue(run, e, ttl);
+    run.CheckEqual("issue with ttl '" + ttl + "'", "0 invalid_input",
+                   FirstTexts(run.store().Call("ff_issue_claim_grant", call.keys, call.args)));
+    run.CheckStored(e);
+  }
+  // Before the existence check.
+  Execution& absent = run.New();
+  const RawCall call = RawIssue(run, absent, "abc");
+  run.CheckEqual("issue for an absent one", "0 invalid_input",
+                 FirstTexts(run.store().Call("ff_issue_claim_grant", call.keys, call.args)));
+}
+
+void ALeaseTtlThatIsNoNumber(Run& run) {
+  Execution& e = run.Create();
+  run.Issue(e);
+  for (const char* ttl : {"abc", "", "1,000"}) {
+    const RawCall call = RawClaim(run, e, ttl, "");
+    run.CheckEqual("claim with ttl '" + std::string(ttl) + "'", "0 invalid_input",
+                   FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
+    run.CheckStored(e);
+  }
+  // Before the existence check.
+  Execution& absent = run.New();
+  const RawCall call = RawClaim(run, absent, "abc", "");
+  run.CheckEqual("claim of an absent one", "0 invalid_input",
+                 FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
+}
+
+// Edge 9.
+void TooFewKeys(Run& run) {
+  Execution& e = run.Create();
+  RawCall call = RawIssue(run, e, std::to_string(kLong));
+  call.keys.resize(1);
+  run.CheckEqual("issue", "-ERR",
+                 FirstTexts(run.store().Call("ff_issue_claim_grant", call.keys, call.args)));
+  run.CheckStored(e);
+}
+
+void ACoreOfAnotherType(Run& run) {
+  Execution& e = run.New();
+  run.store().SetText(e.expected.ExecutionKey("core"), "no hash");
+  const RawCall issue = RawIssue(run, e, std::to_string(kLong));
+  run.CheckEqual("issue", "-WRONGTYPE",
+                 FirstTexts(run.store().Call("ff_issue_claim_grant", issue.keys, issue.args)));
+  const RawCall claim = RawClaim(run, e, std::to_string(kLong), "");
+  run.CheckEqual("claim", "-WRONGTYPE",
+                 FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
+  run.store().Delete(e.expected.ExecutionKey("core"));
+}
+
+// Replies are texts after the first element, numbers included (functions 1).
+void RepliesAsTheyAreOnTheWire(Run& run) {
+  Execution& e = run.Create();
+  const RawCall issue = RawIssue(run, e, std::to_string(kLong));
+  const RawStore::Answer issued = run.store().Call("ff_issue_claim_grant", issue.keys, issue.args);
+  run.CheckEqual("issue", "1 OK", FirstTexts(issued));
+  run.CheckEqual("issue's third", e.expected.id, issued.texts.size() == 3 ? issued.texts[2] : "");
+  const RawCall claim = RawClaim(run, e, std::to_string(kLong), "");
+  const RawStore::Answer claimed = run.store().Call("ff_claim_execution", claim.keys, claim.args);
+  run.CheckEqual("claim", "1 OK", FirstTexts(claimed));
+  run.CheckEqual("claim's size", "8", std::to_string(claimed.texts.size()));
+  if (claimed.texts.size() != 8) return;
+  run.CheckEqual("lease id", claim.args[5], claimed.texts[2]);
+  run.CheckEqual("epoch", "1", claimed.texts[3]);
+  run.CheckEqual("expires_at",
+                 run.store().Hash(e.expected.ExecutionKey("lease:current"))["expires_at"],
+                 claimed.texts[4]);
+  run.CheckEqual("attempt id", claim.args[8], claimed.texts[5]);
+  run.CheckEqual("attempt index", "0", claimed.texts[6]);
+  run.CheckEqual("kind", "initial", claimed.texts[7]);
+}
+
+}  // namespace
+
+void AddFunctionEdgeScenarios(std::vector<Scenario>& to) {
+  to.push_back({"F5", "1_to_4_grants_that_are_none", GrantsThatAreNone});
+  to.push_back({"F5", "5_delayed_execution", DelayedExecution});
+  to.push_back({"F5", "6_after_a_lease_expired", AfterALeaseExpired});
+  to.push_back({"F5", "7_grants_without_time", GrantsWithoutTime});
+  to.push_back({"F5", "7_leases_without_time", LeasesWithoutTime});
+  to.push_back({"F5", "8_fractional_grant_ttl", AFractionalGrantTtl, kStoredKeys});
+  to.push_back({"F5", "8_malformed_attempt_policy", AMalformedAttemptPolicy, kStoredKeys});
+  to.push_back({"7", "grant_ttl_that_is_no_number", AGrantTtlThatIsNoNumber, kStoredKeys});
+  to.push_back({"7", "lease_ttl_that_is_no_number", ALeaseTtlThatIsNoNumber, kStoredKeys});
+  to.push_back({"F5", "9_too_few_keys", TooFewKeys, kStoredKeys});
+  to.push_back({"F5", "9_core_of_another_type", ACoreOfAnotherType, kStoredKeys});
+  to.push_back({"F1", "replies_as_they_are_on_the_wire", RepliesAsTheyAreOnTheWire, kStoredKeys});
+}
+
+}  // namespace ffgrant::claims_conformance

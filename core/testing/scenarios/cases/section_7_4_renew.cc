@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Contract 7.4: renewal.
+
+#include "testing/scenarios/cases/fences.h"
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+void IsFromNowAndKeepsIdAndEpoch(Run& run) {
+  Execution& e = run.Leased();
+  run.Pass(2);
+  run.Renew(e);
+  run.Pass(2);
+  run.Renew(e, {.ttl_ms = kLong / 2 + 1});  // shorter than what is left
+  run.Renew(e, {.ttl_ms = kLong + 2});
+}
+
+void ChecksInOrder(Run& run) { FencedChecksInOrder(run, RenewWith); }
+void OldFence(Run& run) { OldFenceIsStale(run, RenewWith); }
+
+void TtlComesFirst(Run& run) {
+  run.Renew(run.New(), {.ttl_ms = kMaxTtlMs + 1},
+            {ClaimError::kInvalidInput, {"lease_ttl_ms is out of range"}});
+  Execution& e = run.Leased();
+  run.Renew(e, {.fence = OptionalFence(), .ttl_ms = -kMaxTtlMs - 1},
+            {ClaimError::kInvalidInput, {"lease_ttl_ms is out of range"}});
+}
+
+void TheAttemptIndexMustMatch(Run& run) {
+  Execution& e = run.Leased();
+  run.Renew(e, {.attempt_index = AttemptIndex{1}}, ClaimError::kStaleLease);
+  run.Renew(e);
+  Execution& reclaimed = run.RevokedOne();
+  run.IssueReclaim(reclaimed);
+  run.Reclaim(reclaimed);
+  run.Renew(reclaimed, {.attempt_index = AttemptIndex{0}}, ClaimError::kStaleLease);
+  run.Renew(reclaimed);
+}
+
+void ToNothingExpiresAtOnce(Run& run) {
+  Execution& e = run.Leased();
+  run.Renew(e, {.ttl_ms = 0});
+  run.Renew(e, {}, ClaimError::kLeaseExpired);
+}
+
+void OfARenewedLease(Run& run) {
+  Execution& e = run.Leased(kSoon);
+  run.Renew(e);
+  run.Pass(kSoon + 1);  // past the first expiry
+  run.MarkExpired(e, AlreadySatisfied::kNotYetExpired);
+  run.Complete(e);
+}
+
+void AtTheEdge(Run& run) {
+  Execution& e = run.Leased(100);
+  run.Pass(99);
+  run.Renew(e, {.ttl_ms = 100});
+  run.Pass(100);  // 7.7 (6): good until just before its expiry
+  run.Renew(e, {}, ClaimError::kLeaseExpired);
+}
+
+}  // namespace
+
+void AddRenewScenarios(std::vector<Scenario>& to) {
+  to.push_back({"7.4", "renew_is_from_now_and_keeps_id_and_epoch", IsFromNowAndKeepsIdAndEpoch});
+  to.push_back({"7.4", "renew_checks_in_order", ChecksInOrder});
+  to.push_back({"7.4", "renew_checks_the_ttl_first", TtlComesFirst});
+  to.push_back({"7.4", "renew_compares_the_attempt_index", TheAttemptIndexMustMatch});
+  to.push_back({"7.4", "renew_to_nothing_expires_at_once", ToNothingExpiresAtOnce});
+  to.push_back({"7.4", "renewed_lease_outlives_its_first_expiry", OfARenewedLease});
+  to.push_back({"7.4", "renew_at_the_edge", AtTheEdge, kExactTime});
+  to.push_back({"7.7", "renew_with_the_fence_of_before_a_reclaim", OldFence});
+}
+
+}  // namespace ffgrant::claims_conformance

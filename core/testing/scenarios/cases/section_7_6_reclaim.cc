@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Contract 7.6: reclaiming what its owner lost.
+
+#include "testing/scenarios/cases/fences.h"
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+void OfAnExpiredOne(Run& run) {
+  Execution& e = run.Expired();
+  run.IssueReclaim(e, {.worker = kWorker2,
+                       .capability_hash = "h",
+                       .route_snapshot_json = "{}",
+                       .admission_summary = "a"});
+  run.Reclaim(e);
+  run.Complete(e);
+}
+
+void OfARevokedOne(Run& run) {
+  Execution& e = run.RevokedOne();
+  run.IssueReclaim(e);
+  run.Reclaim(e);
+  run.Complete(e);
+}
+
+void ByTheSameWorkerAndInstance(Run& run) {
+  Execution& e = run.Expired();
+  run.IssueReclaim(e, {.worker = kWorker1});
+  run.Reclaim(e, {.worker = kWorker1});
+}
+
+void IssueChecksInOrder(Run& run) {
+  Execution& absent = run.New();
+  run.IssueReclaim(absent, {.ttl_ms = kMaxTtlMs + 1},
+                   {ClaimError::kInvalidInput, {"grant_ttl_ms is out of range"}});
+  run.IssueReclaim(absent, {}, ClaimError::kExecutionNotFound);
+  const Answer not_reclaimable = ClaimError::kExecutionNotReclaimable;
+  run.IssueReclaim(run.Create({.required = "gpu"}), {}, not_reclaimable);
+  Execution& suspended = run.Leased();
+  run.IssueReclaim(suspended, {}, not_reclaimable);
+  run.Suspend(suspended);
+  run.IssueReclaim(suspended, {}, not_reclaimable);
+  Execution& done = run.Leased();
+  run.Complete(done);
+  run.IssueReclaim(done, {}, not_reclaimable);
+
+  Execution& e = run.Create({.required = "arm,gpu"});
+  run.Issue(e, {.offered = "arm,gpu"});
+  run.Claim(e);
+  run.Revoke(e);
+  run.IssueReclaim(e, {.offered = "arm"}, {ClaimError::kCapabilityMismatch, {"gpu"}});
+  run.IssueReclaim(e, {.worker = kWorker2, .offered = "arm,gpu"});
+  run.IssueReclaim(e, {.offered = "arm"}, ClaimError::kGrantAlreadyExists);
+  run.IssueReclaim(e, {.worker = kWorker2, .offered = "arm,gpu"}, ClaimError::kGrantAlreadyExists);
+}
+
+void ReclaimChecksInOrder(Run& run) {
+  run.Reclaim(run.New(), {.ttl_ms = -kMaxTtlMs - 1},
+              {ClaimError::kInvalidInput, {"lease_ttl_ms is out of range"}});
+  run.Reclaim(run.New(), {}, ClaimError::kExecutionNotFound);
+  const Answer not_reclaimable = ClaimError::kExecutionNotReclaimable;
+  run.Reclaim(run.Create(), {.cap = 0}, not_reclaimable);
+  Execution& leased = run.Leased();
+  run.Reclaim(leased, {.cap = 0}, not_reclaimable);
+  run.Suspend(leased);
+  run.Reclaim(leased, {}, not_reclaimable);
+  Execution& done = run.Leased();
+  run.Complete(done);
+  run.Reclaim(done, {}, not_reclaimable);
+
+  Execution& e = run.RevokedOne();
+  run.Reclaim(e, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
+  run.IssueReclaim(e);
+  run.Reclaim(e, {.worker = kWorker1}, ClaimError::kInvalidClaimGrant);
+  run.Reclaim(e, {.worker = {"w2", "w1-i2"}, .lane = run.Name("other-lane")});
+}
+
+void AnElapsedGrantIsGone(Run& run) {
+  Execution& e = run.Expired();
+  run.IssueReclaim(e, {.worker = kWorker2, .ttl_ms = kShort});
+  run.Pass(kShort + 1);
+  run.Reclaim(e, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
+  run.IssueReclaim(e, {.worker = kWorker1});
+  run.Reclaim(e, {.worker = kWorker1});
+}
+
+// Its expiry is not compared: only that of the key protects.
+void ARecordThatOutlivedItsTimeIsTaken(Run& run) {
+  Execution& e = run.RevokedOne();
+  run.IssueReclaim(e);
+  const std::string key = e.expected.ExecutionKey("claim_grant");
+  run.store().Persist(key);
+  run.store().SetField(key, "grant_expires_at", std::to_string(run.engine().Now() - 1));
+  run.Reclaim(e);
+}
+
+void TheCapComesBeforeTheGrant(Run& run) {
+  Execution& without = run.RevokedOne();
+  run.Reclaim(without, {.worker = kWorker2, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
+  run.Reclaim(without, {.worker = kWorker2}, ClaimError::kExecutionNotReclaimable);
+  run.Complete(without, {}, NotActive(without));
+
+  // Another's grant is left behind.
+  Execution& with = run.Expired();
+  run.IssueReclaim(with);
+  run.Reclaim(with, {.worker = kWorker1, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
+}
+
+void CapsOfExecutionAndCall(Run& run) {
+  // The execution's own wins over the call's.
+  Execution& own = run.RevokedOne(1);
+  run.IssueReclaim(own);
+  run.Reclaim(own, {.worker = kWorker2, .cap = 0});
+  run.Revoke(own);
+  run.IssueReclaim(own);
+  run.Reclaim(own, {.worker = kWorker2, .cap = 50}, {ClaimError::kMaxRetriesExhausted, {"1"}});
+  // The call's counts the reclaims so far.
+  Execution& call = run.RevokedOne();
+  run.IssueReclaim(call);
+  run.Reclaim(call, {.worker = kWorker2, .cap = 1});
+  run.Revoke(call);
+  run.IssueReclaim(call);
+  run.Reclaim(call, {.worker = kWorker2, .cap = 1}, {ClaimError::kMaxRetriesExhausted, {"1"}});
+  Execution& zero = run.RevokedOne(0);
+  run.Reclaim(zero, {}, {ClaimError::kMaxRetriesExhausted, {"0"}});
+}
+
+// Nobody is asked for a cap: 100.
+void TheCapByDefault(Run& run) {
+  Execution& e = run.RevokedOne();
+  for (int i = 0; i < 99; ++i) {
+    run.IssueReclaim(e);
+    run.Reclaim(e);
+    run.Revoke(e);
+  }
+  run.IssueReclaim(e);
+  run.Reclaim(e);
+  run.Revoke(e);
+  run.Reclaim(e, {.worker = kWorker2, .cap = 101}, ClaimError::kInvalidClaimGrant);
+  run.Reclaim(e, {.worker = kWorker2}, {ClaimError::kMaxRetriesExhausted, {"100"}});
+}
+
+void OfAResumedOne(Run& run) {
+  Execution& e = run.Interrupted();
+  run.Issue(e);
+  run.ClaimResumed(e, {.ttl_ms = kShort});
+  run.Pass(kShort + 1);
+  run.MarkExpired(e);
+  run.IssueReclaim(e);
+  run.Reclaim(e);
+}
+
+}  // namespace
+
+void AddReclaimScenarios(std::vector<Scenario>& to) {
+  to.push_back({"7.6", "reclaim_of_an_expired_one", OfAnExpiredOne});
+  to.push_back({"7.6", "reclaim_of_a_revoked_one", OfARevokedOne});
+  to.push_back({"7.6", "reclaim_by_the_same_instance", ByTheSameWorkerAndInstance});
+  to.push_back({"7.6", "reclaim_of_a_resumed_one", OfAResumedOne});
+  to.push_back({"7.6", "issue_reclaim_checks_in_order", IssueChecksInOrder});
+  to.push_back({"7.6", "reclaim_checks_in_order", ReclaimChecksInOrder});
+  to.push_back({"7.6", "reclaim_after_the_grant_elapsed", AnElapsedGrantIsGone});
+  to.push_back({"7.6", "reclaim_with_a_record_that_outlived_its_time",
+                ARecordThatOutlivedItsTimeIsTaken, kStoredKeys});
+  to.push_back({"7.6", "reclaim_cap_comes_before_the_grant", TheCapComesBeforeTheGrant});
+  to.push_back({"7.6", "reclaim_caps_of_execution_and_call", CapsOfExecutionAndCall});
+  to.push_back({"7.6", "reclaim_cap_by_default", TheCapByDefault});
+}
+
+}  // namespace ffgrant::claims_conformance

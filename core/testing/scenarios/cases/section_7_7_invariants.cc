@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Contract 7.7: what holds over a whole life. The single calls' share of it is
+// in the sections before; here are the long ways round.
+
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+// 3 and 4: what epoch, attempt index and counters do at each turn.
+void ALifeWithEveryTurn(Run& run) {
+  Execution& e = run.Create({.priority = 7, .required = "gpu"});
+  run.Issue(e, {.offered = "gpu"});
+  run.Claim(e);
+  run.Renew(e);
+  run.Suspend(e);
+  run.Resume(e);
+  run.Issue(e, {.worker = kWorker2, .offered = "gpu"});
+  run.ClaimResumed(e, {.worker = kWorker2, .ttl_ms = kShort});
+  run.Pass(kShort + 1);
+  run.MarkExpired(e);
+  run.IssueReclaim(e, {.worker = kWorker1, .offered = "gpu"});
+  run.Reclaim(e, {.worker = kWorker1});
+  run.Renew(e);
+  run.Revoke(e);
+  run.IssueReclaim(e, {.worker = kWorker1Other, .offered = "gpu"});
+  run.Reclaim(e, {.worker = kWorker1Other});
+  run.Suspend(e);
+  run.Resume(e);
+  run.Issue(e, {.offered = "gpu"});
+  run.ClaimResumed(e);
+  run.Complete(e);
+  run.CheckEqual("epoch", "5", e.expected.Field("current_lease_epoch"));
+  run.CheckEqual("attempts", "3", e.expected.Field("total_attempt_count"));
+  run.CheckEqual("reclaims", "2", e.expected.Field("lease_reclaim_count"));
+}
+
+// 1 and 2: whoever fails, the grant stays the one that it was.
+void AGrantSurvivesEveryFailure(Run& run) {
+  Execution& e = run.Create();
+  run.Issue(e);
+  run.Claim(e, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
+  run.ClaimResumed(e, {}, ClaimError::kNotAResumedExecution);
+  run.Reclaim(e, {.worker = kWorker1}, ClaimError::kExecutionNotReclaimable);
+  run.IssueReclaim(e, {}, ClaimError::kExecutionNotReclaimable);
+  run.Issue(e, {.worker = kWorker2}, ClaimError::kGrantAlreadyExists);
+  run.Claim(e);
+  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);  // consumed once
+}
+
+// Lost twice in a row, each time to another.
+void LostTwiceInARow(Run& run) {
+  Execution& e = run.Expired();
+  run.IssueReclaim(e, {.worker = kWorker1});
+  run.Reclaim(e, {.worker = kWorker1});
+  run.Revoke(e);
+  run.IssueReclaim(e, {.worker = kWorker2});
+  run.Renew(e, {}, ClaimError::kLeaseRevoked);
+  run.Reclaim(e, {.worker = kWorker2});
+}
+
+// Two executions of one lane and partition don't touch each other.
+void Neighbours(Run& run) {
+  Execution& first = run.Create();
+  Execution& second = run.Create({}, &first);
+  run.Issue(first);
+  run.Issue(second, {.worker = kWorker2});
+  run.Claim(first, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
+  run.Claim(second, {.worker = kWorker2});
+  run.CheckStored(first);
+  run.Claim(first);
+  run.Complete(second);
+  run.CheckStored(first);
+  run.Complete(first);
+  run.CheckStored(second);
+}
+
+}  // namespace
+
+void AddInvariantScenarios(std::vector<Scenario>& to) {
+  to.push_back({"7.7", "life_with_every_turn", ALifeWithEveryTurn});
+  to.push_back({"7.7", "grant_survives_every_failure", AGrantSurvivesEveryFailure});
+  to.push_back({"7.7", "reclaim_after_reclaim", LostTwiceInARow});
+  to.push_back({"7.7", "neighbours", Neighbours});
+}
+
+}  // namespace ffgrant::claims_conformance

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "testing/scenarios/differences.h"
+
+namespace ffgrant::claims_conformance {
+
+namespace {
+
+// A claim may come from another lane than the execution's (contract 7.7, 5). A
+// function on a server takes the sets that KEYS name, which are the caller's
+// lane's, and does not know that the execution is in another's; the embedded
+// ledger knows. FlowFabric's SDK always claims with the grant's lane, so that
+// this takes a worker that errs.
+constexpr std::string_view kOtherLane =
+    "the functions take it out of the set of the caller's lane, which KEYS name";
+// Edge 8 of valkey-functions.md: ours refuse up front what the reference does by
+// half.
+constexpr std::string_view kHalf = "the reference writes before it checks (functions 5, edge 8)";
+
+constexpr Difference kDifferences[] = {
+    {"server", "", "7.2 claim_is_bound_by_the_worker_id_alone", "6 claim: state.in_eligible", "1",
+     kOtherLane},
+    {"server", "", "7.2 claim_is_bound_by_the_worker_id_alone", "6 claim: lane:lane2:eligible", "*",
+     kOtherLane},
+    {"server", "", "7.3 claim_resumed_needs_its_own_grant", "9 claim_resumed: state.in_eligible",
+     "1", kOtherLane},
+    {"server", "", "7.3 claim_resumed_needs_its_own_grant", "9 claim_resumed: lane:lane1:eligible",
+     "*", kOtherLane},
+    {"server", "", "7.6 reclaim_checks_in_order", "23 reclaim: lane:lane6:active", "*", kOtherLane},
+
+    {"server", "flowfabric", "F5 8_fractional_grant_ttl", "1 create: issue with ttl 50.5", "-ERR",
+     kHalf},
+    {"server", "flowfabric", "F5 8_fractional_grant_ttl", "1 create: what is left of ttl 50.5",
+     "a grant without expiry", kHalf},
+    {"server", "flowfabric", "F5 8_fractional_grant_ttl", "2 create: issue with ttl 1e-1", "-ERR",
+     kHalf},
+    {"server", "flowfabric", "F5 8_fractional_grant_ttl", "2 create: what is left of ttl 1e-1",
+     "a grant without expiry", kHalf},
+    {"server", "flowfabric", "F5 8_malformed_attempt_policy", "2 issue: the grant", "consumed",
+     kHalf},
+};
+
+}  // namespace
+
+std::span<const Difference> ReviewedDifferences() { return kDifferences; }
+
+}  // namespace ffgrant::claims_conformance

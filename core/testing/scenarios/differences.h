@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where an engine may answer or store otherwise than the scenarios say, and why
+// that is right. Reviewed: nothing gets in here to make a run pass. An entry
+// that no longer happens fails the run as much as a difference that isn't here.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_
+#define FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_
+
+#include <span>
+#include <string_view>
+
+namespace ffgrant::claims_conformance {
+
+struct Difference {
+  std::string_view engine;    // Engine::kind()
+  std::string_view library;   // Engine::library(), or "" for any
+  std::string_view scenario;  // "7.2 claim_of_a_delayed_execution"
+  std::string_view place;     // as failures name it: "3 claim: error"
+  std::string_view actual;    // what the engine does instead, as failures print it; "*": any
+  std::string_view reason;
+};
+
+std::span<const Difference> ReviewedDifferences();
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_

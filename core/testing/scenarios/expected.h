@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What has to be stored of an execution, written from the contract: sections 3
+// and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
+// stored-state-observed.md. Nothing of a ledger is used here, key names and
+// numbers are composed as texts. What a scenario says has happened is written
+// down with the functions named after it (expected.Claimed(...)); whether a
+// call should have had that effect is for the scenario to say.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
+#define FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "testing/scenarios/moment.h"
+
+namespace ffgrant::claims_conformance {
+
+// The text of a stored field: a given one, a time, or the client's own choice.
+class Value {
+ public:
+  Value(std::string text) : text_(std::move(text)) {}  // NOLINT: a text is one
+  Value(const char* text) : text_(text) {}             // NOLINT: a text is one
+  static Value Time(const Moment& moment, std::int64_t offset = 0);
+  static Value Number(std::int64_t number) { return Value(std::to_string(number)); }
+  static Value Anything();
+
+  // A time is pinned by the first text that it is compared with.
+  bool Matches(const std::string& text) const;
+  bool MatchesTime(std::int64_t time) const;  // false unless it is a time or a number
+  bool IsEmpty() const { return kind_ == Kind::kText && text_.empty(); }
+  bool IsAnything() const { return kind_ == Kind::kAnything; }
+  std::string Text() const;  // for messages
+  const Moment& moment() const { return moment_; }
+  std::int64_t offset() const { return offset_; }
+
+ private:
+  enum class Kind : std::uint8_t { kText, kTime, kAnything };
+  Kind kind_ = Kind::kText;
+  std::string text_;
+  Moment moment_;
+  std::int64_t offset_ = 0;
+};
+
+using Record = std::map<std::string, Value>;  // a hash, or an entry of a stream
+
+struct Worker {
+  std::string id;
+  std::string instance;
+};
+
+struct ExpectedGrant {
+  Record fields;
+  Moment issued;
+  std::int64_t ttl_ms = 0;
+};
+
+struct NewLease {
+  Worker worker;
+  std::string lane;
+  std::string lease_id;
+  std::string attempt_id;  // of claim and reclaim
+  std::int64_t ttl_ms = 0;
+};
+
+class Expected {
+ public:
+  Expected(std::string id, std::string lane);
+
+  // ---- effects, by the section that describes them ----
+  void Created(const Moment& at, std::int64_t priority, const std::string& required,
+               std::optional<std::int64_t> delay_until);  // functions 2, 3
+  void Granted(const Moment& at, const Record& opaque, const Worker& worker,
+               const std::string& lane, std::int64_t ttl_ms);    // 7.1, 7.6
+  void CapabilityMismatch(const Moment& at);                     // 7.1
+  void Claimed(const Moment& at, const NewLease& lease);         // 7.2
+  void ClaimedResumed(const Moment& at, const NewLease& lease);  // 7.3
+  void Renewed(const Moment& at, std::int64_t ttl_ms);           // 7.4
+  void MarkedExpired(const Moment& at);                          // 7.5
+  void Revoked(const Moment& at);                                // 7.5
+  void Reclaimed(const Moment& at, const NewLease& lease);       // 7.6
+  void ReclaimedTooOften(const Moment& at);                      // 7.6
+  void Suspended(const Moment& at);
+  void Resumed(const Moment& at, std::int64_t delay_ms);
+  void Completed(const Moment& at);  // functions 2
+  // A grant goes by itself when its time is over (7.7, 6).
+  void GrantGone() { grant.reset(); }
+
+  // ---- what is there ----
+  bool exists = false;
+  std::string id;
+  std::string lane;
+  Record core;
+  std::optional<ExpectedGrant> grant;
+  std::optional<Record> lease;          // lease:current
+  std::optional<Moment> lease_renewed;  // then its key has an expiry
+  std::int64_t lease_renewed_ttl_ms = 0;
+  std::map<std::string, Value> sorted_sets;  // key -> score; where it isn't, it must not be
+  std::set<std::string> worker_sets;         // keys of the instances' sets that hold it
+  std::vector<Record> attempts;              // by attempt index
+  std::vector<Value> attempt_scores;
+  std::vector<Record> history;  // lease:history, oldest first
+
+  // ---- names (contract 3) ----
+  const std::string& tag() const { return tag_; }
+  std::string ExecutionKey(std::string_view role) const;  // ff:exec:T:E:<role>
+  std::string AttemptKey(std::size_t index) const;        // ff:attempt:T:E:<index>
+  std::string LaneKey(std::string_view role) const;       // of the execution's own lane
+  std::string LaneKey(std::string_view role, std::string_view of_lane) const;
+  std::string IndexKey(std::string_view role) const;  // ff:idx:T:<role>
+  std::string WorkerLeasesKey(std::string_view instance) const;
+
+  Value Get(const std::string& name) const;          // of the core; empty if none
+  std::string Field(const std::string& name) const;  // as text
+  std::int64_t Count(const std::string& name) const;
+
+ private:
+  void Set(std::initializer_list<std::pair<const char*, Value>> fields);
+  void TakeLease(const Moment& at, const NewLease& lease, const std::string& attempt_id);
+  void NewAttempt(const Moment& at, const NewLease& lease, const char* type);
+  void DropLease(const char* keep_in = "");
+  Record Event(const char* name, const Moment& at) const;
+  Value EligibleScore() const;
+
+  std::string tag_;
+};
+
+// floor(2 * ttl / 3), of a negative ttl too.
+std::int64_t TwoThirds(std::int64_t ttl_ms);
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_EXPECTED_H_

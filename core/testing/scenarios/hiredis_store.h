@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keys of a Valkey or Redis server, or of a cluster, read and written with
+// hiredis. Shares nothing with ffgrant::valkey, which is what is being judged.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_HIREDIS_STORE_H_
+#define FFGRANT_TESTING_SCENARIOS_HIREDIS_STORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "testing/scenarios/raw_store.h"
+
+struct redisContext;
+
+namespace ffgrant::claims_conformance {
+
+// A reply as a tree of texts.
+struct RedisReply {
+  bool is_error = false;
+  bool is_nil = false;
+  std::string text;  // of a string, status or error; an integer as decimal text
+  std::vector<RedisReply> elements;
+};
+
+class HiredisStore final : public RawStore {
+ public:
+  // Of a cluster any node will do. Throws std::runtime_error.
+  HiredisStore(const std::string& host, int port);
+  ~HiredisStore() override;
+
+  // The command goes where `key` is; with an empty one to the first node.
+  // Follows redirections; a server that is gone throws, an error is a reply.
+  RedisReply Command(const std::string& key, const std::vector<std::string>& words);
+  std::int64_t NowMs();  // of the first node
+  std::vector<std::string> SetMembers(const std::string& key);
+  std::size_t SetSize(const std::string& key);  // of a sorted one
+
+  Fields Hash(const std::string& key) override;
+  std::optional<std::int64_t> ExpireTime(const std::string& key) override;
+  bool Exists(const std::string& key) override;
+  std::optional<double> Score(const std::string& key, const std::string& member) override;
+  Snapshot Read(const Wanted& wanted) override;
+  std::string Describe(const std::string& key) override;
+  void SetField(const std::string& key, const std::string& field,
+                const std::string& value) override;
+  void SetText(const std::string& key, const std::string& text) override;
+  void Persist(const std::string& key) override;
+  void Delete(const std::string& key) override;
+  void RemoveMember(const std::string& key, const std::string& member) override;
+  Answer Call(const std::string& function, const std::vector<std::string>& keys,
+              const std::vector<std::string>& args) override;
+
+ private:
+  using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
+  redisContext& At(const std::string& address);
+  // As Command(), but an error throws.
+  RedisReply Ask(const std::string& key, const std::vector<std::string>& words);
+  // Many at once, to the node of `key`, which must be known already.
+  std::vector<RedisReply> AskMany(const std::string& key,
+                                  const std::vector<std::vector<std::string>>& commands);
+
+  std::string first_;                              // HOST:PORT
+  std::map<std::string, Connection> connections_;  // by address
+  std::map<std::string, std::string> homes_;       // hash tag -> address
+};
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_HIREDIS_STORE_H_

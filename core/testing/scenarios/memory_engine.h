@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger on a clock that stands still between calls.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
+#define FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
+
+#include <memory>
+#include <string>
+
+#include "ffgrant/claims/clock.h"
+#include "ffgrant/claims/memory_ledger.h"
+#include "testing/scenarios/engine.h"
+
+namespace ffgrant::claims_conformance {
+
+class MemoryEngine final : public Engine {
+ public:
+  MemoryEngine() { BeginScenario(); }
+
+  std::string kind() const override { return "memory"; }
+  std::string description() const override { return "the embedded ledger, virtual clock"; }
+  ClaimLedger& ledger() override { return *ledger_; }
+  std::int64_t Now() override { return clock_.Now().value; }
+  void PassUntil(std::int64_t time) override {
+    if (time > Now()) clock_.Set({time});
+  }
+  bool has_exact_time() const override { return true; }
+  RawStore* store() override { return nullptr; }
+  std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
+  // Each scenario has a ledger to itself.
+  void BeginScenario() override {
+    MemoryLedgerOptions options;
+    options.max_executions = 1024;
+    options.clock = &clock_;
+    ledger_ = std::make_unique<MemoryLedger>(options);
+  }
+
+ private:
+  ManualClock clock_{TimestampMs{1'700'000'000'000}};
+  std::unique_ptr<MemoryLedger> ledger_;
+};
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_

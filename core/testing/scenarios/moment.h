@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When a call took place, as far as a caller can know: between two readings of
+// the store's clock. Every time that the call stored is computed from one and
+// the same moment, so the first one seen pins it, and from then on every other
+// has to agree to the millisecond.
+//
+//   const Moment claimed(before, after);
+//   claimed.Is(acquired_at);            // within, and pins
+//   claimed.Is(expires_at - lease_ttl); // exactly the same now
+
+#ifndef FFGRANT_TESTING_SCENARIOS_MOMENT_H_
+#define FFGRANT_TESTING_SCENARIOS_MOMENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace ffgrant::claims_conformance {
+
+// Copies share what is known. Milliseconds since the Unix epoch.
+class Moment {
+ public:
+  Moment() : Moment(0, 0) {}
+  Moment(std::int64_t earliest, std::int64_t latest)
+      : range_(std::make_shared<Range>(Range{earliest, latest})) {}
+
+  std::int64_t earliest() const { return range_->earliest; }
+  std::int64_t latest() const { return range_->latest; }
+
+  // Whether it can have been at `time`; if so, it was.
+  bool Is(std::int64_t time) const {
+    if (time < range_->earliest || time > range_->latest) return false;
+    *range_ = {time, time};
+    return true;
+  }
+
+  std::string Text(std::int64_t offset = 0) const {
+    const std::string first = std::to_string(range_->earliest + offset);
+    return range_->earliest == range_->latest
+               ? first
+               : first + ".." + std::to_string(range_->latest + offset);
+  }
+
+ private:
+  struct Range {
+    std::int64_t earliest;
+    std::int64_t latest;
+  };
+  std::shared_ptr<Range> range_;
+};
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_MOMENT_H_

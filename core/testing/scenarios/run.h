@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One scenario on one engine: the calls in short form. Every call states what
+// it has to answer; its outcome, code and details are checked, and then the
+// whole stored state of the execution, which a success has changed as the
+// contract says and a rejection has left as it was.
+//
+//   void ClaimByAnotherWorker(Run& run) {
+//     Execution& e = run.Create();
+//     run.Issue(e, {.worker = kWorker1});
+//     run.Claim(e, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
+//     run.Claim(e, {.worker = kWorker1});
+//   }
+
+#ifndef FFGRANT_TESTING_SCENARIOS_RUN_H_
+#define FFGRANT_TESTING_SCENARIOS_RUN_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "testing/scenarios/engine.h"
+#include "testing/scenarios/expected.h"
+
+namespace ffgrant::claims_conformance {
+
+// Long enough never to run out during a scenario on a busy machine, and short
+// enough to wait for.
+inline constexpr std::int64_t kLong = 600'000;
+inline constexpr std::int64_t kShort = 20;
+
+// Their names are made unique to a run, so that a shared server's are left
+// alone: see Run::Name().
+inline const Worker kWorker1 = {"w1", "w1-i1"};
+inline const Worker kWorker1Other = {"w1", "w1-i2"};  // another instance of it
+inline const Worker kWorker2 = {"w2", "w2-i1"};
+
+struct Execution {
+  explicit Execution(Expected stored) : expected(std::move(stored)) {}
+  ExecutionIdView id() const { return ParseExecutionId(expected.id, ParseMode::kLenient).id; }
+  std::string_view lane() const { return expected.lane; }
+
+  Expected expected;
+  OptionalFence fence;           // of the last lease
+  AttemptIndex attempt_index{};  // of the last lease
+};
+
+// What a call has to answer.
+struct Answer {
+  Answer() = default;
+  Answer(ClaimError code, std::vector<std::string> with = {})  // NOLINT: a code is one
+      : error(code), details(std::move(with)) {}
+  ClaimError error = ClaimError::kNone;
+  std::vector<std::string> details;
+};
+
+struct CreateOptions {
+  std::int64_t priority = 0;
+  std::optional<std::string> required = {};  // comma-joined, sorted
+  std::optional<TimestampMs> delay_until = {};
+  std::optional<std::uint32_t> cap = {};
+};
+struct IssueOptions {
+  Worker worker = kWorker1;
+  std::int64_t ttl_ms = kLong;
+  std::optional<std::string> offered = {};  // comma-joined
+  std::optional<std::string> lane = {};     // the execution's own
+  std::string capability_hash = {};
+  std::string route_snapshot_json = {};
+  std::string admission_summary = {};
+};
+struct ClaimOptions {
+  Worker worker = kWorker1;
+  std::int64_t ttl_ms = kLong;
+  std::optional<std::string> lane = {};
+  std::optional<std::uint32_t> cap = {};  // of a reclaim
+};
+struct RenewOptions {
+  std::optional<OptionalFence> fence = {};  // the last lease's
+  std::optional<AttemptIndex> attempt_index = {};
+  std::int64_t ttl_ms = kLong;
+};
+
+struct Failure {
+  std::string place;  // "3 claim: error"
+  std::string expected;
+  std::string actual;
+};
+
+// A call answered otherwise than it had to: what would follow means nothing.
+// Thrown by Run's calls, after the failure has been noted; the runner catches it.
+struct WentAstray {};
+
+class Run {
+ public:
+  // `prefix` is of this run's lanes and worker names alone, at most 24 bytes.
+  Run(Engine& engine, std::string prefix, std::size_t argument = 0)
+      : engine_(engine), prefix_(std::move(prefix)), argument_(argument) {}
+
+  // An id and a lane of its own, in a partition of its own or in `beside`'s;
+  // nothing is created.
+  Execution& New(const Execution* beside = nullptr);
+  Execution& Create(const CreateOptions& options = {}, const Execution* beside = nullptr);
+  // Created, granted to worker 1, claimed.
+  Execution& Leased(std::int64_t ttl_ms = kLong, std::optional<std::uint32_t> cap = {});
+  Execution& Expired();                                          // leased, run out, marked
+  Execution& RevokedOne(std::optional<std::uint32_t> cap = {});  // leased, revoked
+  Execution& Interrupted();                                      // leased, suspended, resumed
+
+  void CreateAgain(Execution& e, const CreateOptions& options);
+  void Issue(Execution& e, const IssueOptions& options = {}, const Answer& answer = {});
+  void IssueReclaim(Execution& e, const IssueOptions& options = {.worker = kWorker2},
+                    const Answer& answer = {});
+  void Claim(Execution& e, const ClaimOptions& options = {}, const Answer& answer = {});
+  void ClaimResumed(Execution& e, const ClaimOptions& options = {}, const Answer& answer = {});
+  void Renew(Execution& e, const RenewOptions& options = {}, const Answer& answer = {});
+  void MarkExpired(Execution& e, AlreadySatisfied already = AlreadySatisfied::kNo);
+  void Revoke(Execution& e, std::optional<LeaseId> expected_lease = {}, const Answer& answer = {},
+              AlreadySatisfied already = AlreadySatisfied::kNo);
+  void Reclaim(Execution& e, const ClaimOptions& options = {.worker = kWorker2},
+               const Answer& answer = {});
+  void Suspend(Execution& e, std::optional<OptionalFence> fence = {}, const Answer& answer = {});
+  void Resume(Execution& e, std::int64_t delay_ms = 0, const Answer& answer = {});
+  void Complete(Execution& e, std::optional<OptionalFence> fence = {}, const Answer& answer = {},
+                bool operator_override = false);
+
+  // Lets at least so much time pass; exactly so much where time is exact.
+  void Pass(std::int64_t ms);
+  // Everything that is stored of `e` is as expected.
+  void CheckStored(Execution& e);
+  // Says what is compared; a mismatch is a failure of the scenario.
+  void CheckEqual(std::string_view what, const std::string& expected, const std::string& actual);
+  void Check(std::string_view what, bool holds) {
+    CheckEqual(what, "true", holds ? "true" : "false");
+  }
+
+  // Whether a grant can't, must or may be there between two readings of the clock.
+  enum class Presence : std::uint8_t { kGone, kThere, kEither };
+  // What differs: aspect, expected, actual.
+  using Report = std::function<void(const std::string&, const std::string&, const std::string&)>;
+
+  Engine& engine() { return engine_; }
+  ClaimLedger& ledger() { return engine_.ledger(); }
+  RawStore& store() { return *engine_.store(); }  // only where the scenario needs it
+  std::size_t argument() const { return argument_; }
+  const std::vector<Failure>& failures() const { return failures_; }
+  // All that was made, to clean up after.
+  const std::deque<Execution>& executions() const { return executions_; }
+
+  std::string Name(std::string_view name) const { return prefix_ + std::string(name); }
+  Worker Named(const Worker& worker) const { return {Name(worker.id), Name(worker.instance)}; }
+  Uuid NextUuid();
+
+ private:
+  friend class CallScope;
+  std::string WithoutPrefix(std::string text) const;
+  void Fail(std::string_view aspect, const std::string& expected, const std::string& actual);
+  void CheckAnswer(const Answer& answer, ClaimError error, const ErrorDetails& details);
+  bool IssueAny(bool reclaim, Execution& e, const IssueOptions& options, const Answer& answer);
+  void NoteLease(Execution& e, const ClaimOutcome& outcome, LeaseKind kind);
+  void NoteRejection(Execution& e, ClaimError error, const Moment& at);
+  NewLease LeaseOf(const ClaimOptions& options, const Execution& e);
+
+  void CheckState(Execution& e);
+  void CheckKeys(Execution& e);
+  Wanted WantedOf(const Execution& e) const;
+  void CheckGrantKey(Execution& e, const Snapshot& keys, Presence presence, const Report& fail);
+  void CheckLeaseKey(Execution& e, const Snapshot& keys, const Report& fail);
+  void CheckSets(Execution& e, const Snapshot& keys, const Report& fail);
+  void CheckAttempts(Execution& e, const Snapshot& keys, const Report& fail);
+
+  Engine& engine_;
+  std::string prefix_;
+  std::size_t argument_;
+  std::deque<Execution> executions_;
+  std::vector<Failure> failures_;
+  std::set<std::string> shown_wrongly_;
+  int step_ = 0;
+  std::string operation_;
+};
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_RUN_H_

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs scenarios on an engine and sorts what differs from the contract into
+// reviewed differences and failures.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_RUNNER_H_
+#define FFGRANT_TESTING_SCENARIOS_RUNNER_H_
+
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "testing/scenarios/differences.h"
+#include "testing/scenarios/engine.h"
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+
+struct ScenarioResult {
+  bool left_out = false;              // the engine can't do what it needs
+  std::size_t differences = 0;        // that are reviewed
+  std::vector<std::string> failures;  // each a text for people
+  std::deque<Execution> executions;   // that it made
+};
+
+// `prefix`: see Run. A std::runtime_error of the engine's is a failure.
+ScenarioResult RunScenario(Engine& engine, const Scenario& scenario, const std::string& prefix,
+                           std::span<const Difference> reviewed = ReviewedDifferences());
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_RUNNER_H_

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A scenario: one rule of the contract as a short history of calls. Those of
+// section 7.2 are in scenarios/section_7_2_claim.cc, and so on.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_SCENARIO_H_
+#define FFGRANT_TESTING_SCENARIOS_SCENARIO_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ffgrant::claims_conformance {
+
+class Run;
+
+enum Needs : std::uint8_t {
+  kNothing = 0,
+  kExactTime = 1,   // Engine::has_exact_time()
+  kStoredKeys = 2,  // Engine::store()
+};
+
+struct Scenario {
+  std::string_view section;  // of the wire contract: "7.2"; "F5" is valkey-functions 5
+  std::string name;
+  void (*body)(Run&) = nullptr;
+  std::uint8_t needs = kNothing;
+  std::size_t argument = 0;  // Run::argument(): which row of a table
+
+  std::string FullName() const { return std::string(section) + " " + name; }
+};
+
+// All of them, in the order of the contract.
+std::vector<Scenario> AllScenarios();
+
+// One a file.
+void AddCreateScenarios(std::vector<Scenario>& to);
+void AddIssueScenarios(std::vector<Scenario>& to);
+void AddClaimScenarios(std::vector<Scenario>& to);
+void AddResumeScenarios(std::vector<Scenario>& to);
+void AddRenewScenarios(std::vector<Scenario>& to);
+void AddExpiryScenarios(std::vector<Scenario>& to);
+void AddReclaimScenarios(std::vector<Scenario>& to);
+void AddCompleteScenarios(std::vector<Scenario>& to);
+void AddInvariantScenarios(std::vector<Scenario>& to);
+void AddFunctionEdgeScenarios(std::vector<Scenario>& to);
+void AddCheckOrderScenarios(std::vector<Scenario>& to);
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_SCENARIO_H_

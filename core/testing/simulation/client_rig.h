@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: the client by itself, against servers that say whatever a test wants
+// them to. They differ by their ports.
+
+#ifndef FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
+#define FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/internal/client.h"
+#include "testing/simulation/scripted_network.h"
+#include "testing/simulation/scripted_server.h"
+
+namespace ffgrant::valkey::testing {
+
+using internal::CallFailure;
+using internal::CallTarget;
+using internal::Client;
+using internal::Reply;
+using internal::RespCommand;
+
+inline constexpr char kMissing[] = "-ERR Function not found\r\n";
+
+// What the server at a port answers, in RESP; nothing: what it would anyway.
+using Play = std::function<std::optional<std::string>(std::uint16_t port, const Words& command)>;
+
+inline Endpoint At(std::uint16_t port) { return {.host = "127.0.0.1", .port = port}; }
+
+inline ClientOptions RigOptions() {
+  ClientOptions options;
+  options.servers = {At(1)};
+  options.request_timeout_ms = 200;
+  options.connect_timeout_ms = 100;
+  options.max_in_flight = 16;
+  options.max_reply_bytes = 1 << 16;
+  return options;
+}
+
+class ClientRig {
+ public:
+  explicit ClientRig(const ClientOptions& options = RigOptions())
+      : client(options, [this] {
+          auto made = std::make_unique<ScriptedNetwork>(server);
+          network = made.get();
+          return made;
+        }()) {
+    server.answer = [this](std::int64_t id, const Words& command) -> std::optional<std::string> {
+      const std::uint16_t port = network->endpoint(id).port;
+      std::string line = std::to_string(port);
+      for (const std::string& word : command) line += " " + word.substr(0, 40);
+      log.push_back(line);
+      if (play) {
+        if (auto reply = play(port, command)) return reply;
+      }
+      if (command[0] == "GET") return Bulk(command[1] + " of " + std::to_string(port));
+      if (command[0] == "SET") return "+OK\r\n";
+      return std::nullopt;
+    };
+  }
+
+  bool Submit(std::uint64_t tag, const Words& words, bool read_only = false,
+              std::uint16_t slot = 0) {
+    const CallTarget target = {
+        .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = tag};
+    submitting = true;
+    const bool taken = client.Submit(slot, read_only, target, [&](RespCommand& command) {
+      command.Begin(words.size());
+      for (const std::string& word : words) command.Arg(word);
+    });
+    submitting = false;
+    return taken;
+  }
+
+  // How a command ends.
+  std::string Do(const Words& words, bool read_only = false, std::uint16_t slot = 0) {
+    const std::uint64_t tag = 1000 + ends.size();
+    EXPECT_TRUE(Submit(tag, words, read_only, slot));
+    for (int i = 0; i < 10'000 && ends.count(tag) == 0; ++i) client.Poll(50);
+    return ends[tag];
+  }
+  std::string Get(bool read_only = true, std::uint16_t slot = 0) {
+    return Do({"GET", "a"}, read_only, slot);
+  }
+
+  // The clock moves on.
+  void Pass(std::int64_t ms) { network->Wait({}, ms); }
+
+  int Count(std::string_view begin) const {
+    int count = 0;
+    for (const std::string& line : log) count += line.starts_with(begin);
+    return count;
+  }
+
+  static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept {
+    auto& rig = *static_cast<ClientRig*>(self);
+    if (!rig.fits) return false;
+    rig.End(tag, (reply.is(Reply::Type::kError) ? "error: " : "") + std::string(reply.text));
+    return true;
+  }
+  static void OnFailure(void* self, std::uint64_t tag, CallFailure failure,
+                        std::string_view text) noexcept {
+    static_cast<ClientRig*>(self)->End(
+        tag,
+        (failure == CallFailure::kUnavailable ? "unavailable: " : "unknown: ") + std::string(text));
+  }
+  void End(std::uint64_t tag, const std::string& end) {
+    EXPECT_FALSE(submitting) << "told from within Submit(): " << end;
+    EXPECT_TRUE(ends.emplace(tag, end).second) << "ended twice";
+  }
+
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  Play play;
+  std::vector<std::string> log;  // PORT COMMAND, as they were executed
+  std::map<std::uint64_t, std::string> ends;
+  bool fits = true;  // whether replies fit their commands
+  bool submitting = false;
+  Client client;  // the first to go: it ends what is under way
+};
+
+// The first `times` operations of a kind, or all of them.
+inline ScriptedNetwork::Script First(int times, Operation operation, Fault::Kind kind) {
+  return [=](Operation asked) mutable -> Fault {
+    return asked == operation && times-- > 0 ? Fault{kind} : Fault{};
+  };
+}
+inline ScriptedNetwork::Script Always(Operation operation, Fault::Kind kind) {
+  return [=](Operation asked) { return asked == operation ? Fault{kind} : Fault{}; };
+}
+// Nobody listens at `port`.
+inline ScriptedNetwork::Script Unreachable(const ClientRig& rig, std::uint16_t port) {
+  return [&rig, port](Operation asked) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const bool refused = asked == Operation::kOpen && rig.network->endpoint(last).port == port;
+    return refused ? Fault{Fault::Kind::kRefused} : Fault{};
+  };
+}
+
+inline std::string Info(std::string_view run_id, std::string_view role = "master",
+                        std::string_view mode = "standalone", std::string_view more = "") {
+  std::string text = "redis_version:7.2.4\r\nvalkey_version:9.9.9\r\nredis_mode:";
+  text.append(mode).append("\r\nrun_id:").append(run_id).append("\r\nrole:").append(role);
+  return Bulk(text.append("\r\n").append(more));
+}
+
+// A range of CLUSTER SLOTS.
+inline std::string Range(std::int64_t first, std::int64_t last, std::uint16_t port,
+                         std::string_view host = "127.0.0.1") {
+  return Array(
+      {Integer(first), Integer(last), Array({Bulk(host), Integer(port), Bulk("node-id")})});
+}
+
+// Nodes of a cluster, whatever their port. `slots` must outlive it.
+inline Play Cluster(const std::string& slots) {
+  return [&slots](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
+    if (command[0] == "CLUSTER") return slots;
+    return std::nullopt;
+  };
+}
+
+// `f` is missing until the library has been loaded.
+inline Play FunctionOf(ScriptedServer& server) {
+  return [&server](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;
+    return server.has_library ? Bulk("done") : kMissing;
+  };
+}
+
+inline ClientOptions TwoServers() {
+  ClientOptions options = RigOptions();
+  options.servers = {At(1), At(2)};
+  return options;
+}
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: a ledger on a scripted network whose server answers what a test
+// wants, in place of or besides what is right.
+
+#ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
+#define FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/naive/naive_uuid.h"
+#include "testing/simulation/scripted_rig.h"
+
+namespace ffgrant::valkey::testing {
+
+using ffgrant::testing::NaiveUuidText;
+
+class ScriptedLedger {
+ public:
+  using Way = ScriptedRig::Way;
+
+  explicit ScriptedLedger(void (*change)(ValkeyLedgerOptions&) = nullptr) {
+    ValkeyLedgerOptions options;
+    options.client = ScriptedOptions(server, network);
+    options.connections = 1;
+    if (change != nullptr) change(options);
+    ledger = std::make_unique<ValkeyLedger>(options);
+    server.edit_reply = [this](const Words& command, std::string& reply) { Edit(command, reply); };
+    network->SetScript([this](Operation operation) -> Fault {
+      if (unplugged && operation == Operation::kOpen) return {Fault::Kind::kRefused};
+      if (unplugged && operation == Operation::kWrite) return {Fault::Kind::kReset};
+      if (operation != Operation::kAnswer || !silent_) return {};
+      silent_ = false;
+      return {Fault::Kind::kSilence};
+    });
+    ServerInfo who;
+    EXPECT_TRUE(ledger->Connect(who));
+    commands.clear();
+  }
+
+  // The reply to every command from now on that has the word `word` is `reply`,
+  // but for the first `skipped` of them and those behind the next `count`. The
+  // command is executed all the same.
+  void Answer(std::string word, std::string reply, std::size_t skipped = 0,
+              std::size_t count = SIZE_MAX) {
+    edits_.push_back({std::move(word), std::move(reply), skipped, count, false});
+  }
+  // It never comes, nor does anything behind it on that connection.
+  void Silence(std::string word, std::size_t skipped = 0, std::size_t count = SIZE_MAX) {
+    edits_.push_back({std::move(word), "", skipped, count, true});
+  }
+  // From now on all is right again.
+  void Restore() {
+    edits_.clear();
+    server.given_fields.clear();
+  }
+  // How many commands with the word `word` were executed.
+  std::size_t Count(std::string_view word) const {
+    return static_cast<std::size_t>(
+        std::count_if(commands.begin(), commands.end(),
+                      [&](const Words& command) { return Has(command, word); }));
+  }
+
+  void Create(const Way& way) {
+    EXPECT_TRUE(ledger->CreateExecution({.execution_id = way.execution.view(), .lane = lane}));
+  }
+  IssueGrantArgs IssueArgs(const Way& way) const {
+    return {
+        .execution_id = way.execution.view(), .worker = worker, .lane = lane, .grant_ttl_ms = 5000};
+  }
+  ClaimArgs ArgsFor(const Way& way) const {
+    return {.execution_id = way.execution.view(),
+            .worker = worker,
+            .lane = lane,
+            .lease_id = way.lease_id,
+            .lease_ttl_ms = 5000,
+            .attempt_id = way.attempt_id};
+  }
+
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  std::unique_ptr<ValkeyLedger> ledger;
+  std::vector<Words> commands;  // executed, those of connecting too
+  bool unplugged = false;       // nothing gets to the server any more
+  const LaneIdView lane = ParseLaneId("main").lane;
+  const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
+
+ private:
+  struct Edited {
+    std::string word;
+    std::string reply;
+    std::size_t skipped;
+    std::size_t count;
+    bool silent;
+  };
+
+  static bool Has(const Words& command, std::string_view word) {
+    return std::find(command.begin(), command.end(), word) != command.end();
+  }
+
+  void Edit(const Words& command, std::string& reply) {
+    commands.push_back(command);
+    for (Edited& edit : edits_) {
+      if (!Has(command, edit.word) || edit.count == 0) continue;
+      if (edit.skipped > 0) {
+        --edit.skipped;
+        continue;
+      }
+      --edit.count;
+      if (edit.silent) {
+        silent_ = true;
+      } else {
+        reply = edit.reply;
+      }
+    }
+  }
+
+  std::vector<Edited> edits_;
+  bool silent_ = false;
+};
+
+// An id that no server is asked about: another spelling, or a partition beyond
+// those that are configured.
+inline constexpr std::string_view kUnaskedIds[] = {"{fp:07}:11111111-1111-4111-8111-111111111111",
+                                                   "{fp:256}:11111111-1111-4111-8111-111111111111"};
+inline ExecutionIdView UnaskedId(std::string_view text) {
+  return ParseExecutionId(text, ParseMode::kLenient).id;
+}
+
+// Replies: nothing, and a fault of what is asked, which is no refusal to serve.
+inline const std::string kNil = "$-1\r\n";
+inline const std::string kFaultText = "WRONGTYPE Operation against a key";
+inline const std::string kFault = "-" + kFaultText + "\r\n";
+// The detail of a call whose reply is no answer to it.
+inline const std::string kMisfit = "an answer that does not fit its command";
+
+// The text of one detail; empty if there is another number of them.
+inline std::string OnlyDetail(const ErrorDetails& details) {
+  return details.size() == 1 ? std::string(details[0]) : std::string();
+}
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_

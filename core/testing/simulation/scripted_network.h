@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: a network between a client and one ScriptedServer where every
+// operation can go wrong, with a clock that moves only when somebody waits.
+//
+// Bytes that the client has written are on their way until the server takes
+// them, and may still arrive when the client has long closed the connection: a
+// command can be executed late, unless that connection is killed before.
+
+#ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_
+#define FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/network.h"
+#include "testing/simulation/scripted_server.h"
+
+namespace ffgrant::valkey::testing {
+
+// What one operation does in place of what it should.
+struct Fault {
+  enum class Kind : std::uint8_t {
+    kNone,
+    kPartial,      // moves `size` bytes at most (at least 1)
+    kWouldBlock,   // nothing moves this time
+    kInterrupted,  // EINTR
+    kReset,        // the connection breaks; what is on its way stays so
+    kRefused,      // of kOpen: can't connect
+    // Of kAnswer, which is the server about to answer a command:
+    kTwice,      // the reply comes twice
+    kSilence,    // neither it nor anything behind it ever comes
+    kLate,       // it, and all behind it, comes `size` ms later
+    kOversized,  // a text of `size` bytes comes in its place
+    kGarbage,    // what is no RESP comes in its place
+    // Of kArrive, which is bytes about to reach the server:
+    kHold,  // they stay on their way
+  };
+  Kind kind = Kind::kNone;
+  std::size_t size = 1;
+};
+
+enum class Operation : std::uint8_t { kOpen, kRead, kWrite, kArrive, kAnswer };
+
+class ScriptedNetwork final : public Network {
+ public:
+  // Asked before every operation. Without it nothing goes wrong.
+  using Script = std::function<Fault(Operation)>;
+
+  explicit ScriptedNetwork(ScriptedServer& server) : server_(server) {}
+
+  std::unique_ptr<Stream> NewStream() override;
+  void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override;
+  std::int64_t NowMs() noexcept override { return now_; }
+  std::uint64_t Random() noexcept override { return ++random_ * 0x9E3779B97F4A7C15; }
+
+  void SetScript(Script script) { script_ = std::move(script); }
+  // Lets everything that is on its way arrive and be executed, closed
+  // connections' too, but for those that were killed.
+  void DeliverAll();
+  // All that ever went each way.
+  std::size_t bytes_to_server() const { return bytes_to_server_; }
+  std::size_t bytes_to_client() const { return bytes_to_client_; }
+  std::size_t connections() const { return connections_.size(); }
+  // Where connection `id`, 1..connections(), was opened to. All lead to the one
+  // server, which may play several by it.
+  const Endpoint& endpoint(std::int64_t id) const {
+    return connections_[static_cast<std::size_t>(id - 1)]->endpoint;
+  }
+  // Bytes from the server that nobody asked for.
+  void Say(std::int64_t id, std::string_view bytes) {
+    connections_[static_cast<std::size_t>(id - 1)]->to_client += bytes;
+  }
+  // The server closes it.
+  void HangUp(std::int64_t id) { connections_[static_cast<std::size_t>(id - 1)]->killed = true; }
+
+ private:
+  friend class ScriptedStream;
+  struct Connection {
+    std::int64_t id = 0;
+    Endpoint endpoint;
+    std::string to_server;
+    std::string unread;  // at the server: no whole command yet
+    std::string to_client;
+    std::int64_t readable_at = 0;
+    bool silent = false;
+    bool closed = false;  // by the client, or broken
+    bool killed = false;  // on the server, which reads no more of it
+  };
+
+  Fault Ask(Operation operation) { return script_ ? script_(operation) : Fault{}; }
+  void Arrive(Connection& connection, bool without_faults);
+  void Answer(Connection& connection, const std::string& reply, const Fault& fault);
+
+  ScriptedServer& server_;
+  Script script_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::int64_t now_ = 1'000'000;
+  std::uint64_t random_ = 0;
+  std::size_t bytes_to_server_ = 0;
+  std::size_t bytes_to_client_ = 0;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: a server in a few lines, that knows the claim path as far as the
+// client's promises are about it: who was granted and leased what, and which
+// calls were executed. Deterministic; its clock is given to it.
+
+#ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
+#define FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/function_library.h"
+
+namespace ffgrant::valkey::testing {
+
+using Words = std::vector<std::string>;
+
+// The commands that `bytes` begins with; what they took is removed. Plain: no
+// part of the client has a hand in it.
+std::vector<Words> TakeCommands(std::string& bytes);
+
+// RESP, the plain way.
+std::string Bulk(std::string_view text);
+std::string Integer(std::int64_t value);
+std::string Array(const std::vector<std::string>& encoded);
+// [1,"OK",fields...] and [0,code].
+std::string OkReply(const Words& fields);
+std::string RejectedReply(std::string_view code);
+
+class ScriptedServer {
+ public:
+  // Executes a command of connection `client_id` and returns its reply. `killed`
+  // gets the ids that CLIENT KILL named.
+  std::string Execute(std::int64_t client_id, const Words& command, std::int64_t now,
+                      std::set<std::int64_t>& killed);
+
+  // Asked before each command: what it answers, in RESP, is answered in place of
+  // the server's own reply, and nothing is executed.
+  std::function<std::optional<std::string>(std::int64_t client_id, const Words& command)> answer;
+
+  // Another process in its place: same data, other run id.
+  void Restart() { ++process_; }
+
+  // What holds in truth.
+  bool WasCreated(const std::string& id) const { return executions_.count(id) != 0; }
+  bool WasClaimed(const std::string& lease_id) const { return leases_.count(lease_id) != 0; }
+  // How often `function` was executed for execution `id`.
+  int Executions(std::string_view function, std::string_view id) const;
+
+  bool has_library = true;
+  bool foreign_library = false;  // FlowFabric's own: ffgrant_version is unknown
+  std::string own_version{kFunctionLibraryVersion};
+  int loads = 0;
+  int replaces = 0;
+  // Subcommands of CLIENT that an ACL forbids.
+  std::set<std::string> forbidden;
+  // Error texts answered in place of the next calls, which are not executed.
+  std::vector<std::string> refusals;
+  // Sees every command that was executed, and may change its reply.
+  std::function<void(const Words& command, std::string& reply)> edit_reply;
+  // What is read of fields of that name, as RESP, whatever is stored.
+  std::map<std::string, std::string> given_fields;
+
+ private:
+  struct Execution {
+    std::string lane;
+    std::string grant_worker;  // empty: no grant
+    std::string lease_id;      // of the current lease
+    std::string attempt_id;
+    std::uint64_t epoch = 0;
+    std::int64_t expires_at = 0;
+    std::vector<std::string> history;  // lease ids
+  };
+
+  std::string Call(const Words& command, std::int64_t now);
+  std::string CallOf(Execution& execution, const Words& command, std::int64_t now);
+  std::string Library(const Words& command);
+  std::string Claim(Execution& execution, const Words& command, std::size_t attempt_argument,
+                    std::int64_t now);
+  std::string Read(const Words& command) const;
+  std::string ReadSet(const Words& command) const;
+
+  int process_ = 1;
+  std::map<std::string, Execution> executions_;
+  std::set<std::string> leases_;
+  std::map<std::string, int> calls_;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the checks of vector_kinds.h work with: a vector's members, read one by
+// one, and the list of what differs from them.
+
+#ifndef FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
+#define FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
+
+#include <simdjson.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/write_result.h"
+
+namespace ffgrant::conformance {
+
+struct Difference {
+  std::string what;
+  std::string expected;
+  std::string got;
+};
+
+// Collects the differences of one vector. A vector passes if there are none.
+class Case {
+ public:
+  void Fail(std::string_view what, std::string_view expected, std::string_view got);
+
+  void SameText(std::string_view what, std::string_view expected, std::string_view got);
+  void SameNumber(std::string_view what, std::uint64_t expected, std::uint64_t got);
+  void SameFlag(std::string_view what, bool expected, bool got);
+  // What must be so for every vector of the kind.
+  void Holds(std::string_view what, bool holds);
+
+  bool passed() const { return differences_.empty(); }
+  const std::vector<Difference>& differences() const { return differences_; }
+
+ private:
+  std::vector<Difference> differences_;
+};
+
+// The members of an object in a vector. Each must be asked for: the destructor
+// fails the case for every member that nobody read, so an unknown one can't go
+// unnoticed. A missing member, one of another type and a repeated one fail the
+// case too; what is returned then is empty.
+class Object {
+ public:
+  Object(const simdjson::dom::element& element, std::string path, Case& result);
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+  ~Object();
+
+  bool Has(std::string_view name) const;
+  std::string_view Text(std::string_view name);
+  // Empty for null.
+  std::optional<std::string_view> TextOrNull(std::string_view name);
+  std::uint64_t Number(std::string_view name, std::uint64_t max);
+  bool Flag(std::string_view name);
+  Object Child(std::string_view name);
+
+ private:
+  struct Member {
+    std::string_view name;
+    simdjson::dom::element value;
+    bool read = false;
+  };
+
+  const simdjson::dom::element& Find(std::string_view name);
+  void WrongType(std::string_view name, std::string_view expected);
+
+  std::vector<Member> members_;
+  std::string path_;
+  Case& result_;
+};
+
+// A copy that ends where its allocation does, so that AddressSanitizer sees a
+// parser read past its input.
+class ExactCopy {
+ public:
+  explicit ExactCopy(std::string_view text);
+  std::string_view view() const { return {bytes_.get(), size_}; }
+
+ private:
+  std::size_t size_;
+  std::unique_ptr<char[]> bytes_;
+};
+
+// What `write` puts into a buffer of exactly the size that it asks for when it
+// gets none. Fails the case if it doesn't ask, or if a buffer that is a byte
+// short is written to or doesn't report the same size.
+std::string Written(std::string_view what, const std::function<WriteResult(std::span<char>)>& write,
+                    Case& result);
+
+}  // namespace ffgrant::conformance
+
+#endif  // FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The checks of the conformance vectors, one a kind (corpus/vectors/README.md
+// has the format).
+
+#ifndef FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
+#define FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
+
+#include <simdjson.h>
+
+#include <string>
+#include <string_view>
+
+#include "testing/vectors/vector_case.h"
+
+namespace ffgrant::conformance {
+
+// Stands for the kind of what is not a vector.
+inline constexpr std::string_view kNoKind = "(not a vector)";
+
+struct Outcome {
+  std::string_view kind = kNoKind;
+  Case result;
+};
+
+// Checks one line of a vector file.
+Outcome CheckVector(const std::string& line, simdjson::dom::parser& parser);
+
+}  // namespace ffgrant::conformance
+
+#endif  // FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
