@@ -375,5 +375,154 @@ TEST(ClaimReplyReaders, Hints) {
   }
 }
 
+// The readers with the text that an answer leaves in the details.
+class ClaimReplies : public ::testing::Test {
+ protected:
+  const Reply& Read(std::string_view bytes) {
+    reader_.Reset();
+    reader_.Feed(bytes);
+    EXPECT_EQ(reader_.Next(), ReplyReader::Status::kReply) << bytes;
+    return reader_.reply();
+  }
+  bool Claim(std::string_view bytes, ClaimOutcome& out) {
+    return ReadClaim(Read(bytes), kLeaseId, kAttemptId, &details, out);
+  }
+  ErrorDetails details;
+
+ private:
+  ReplyReader reader_;
+};
+
+TEST_F(ClaimReplies, AClaimsAnswer) {
+  ClaimOutcome out;
+  ASSERT_TRUE(Claim(OkReply({kLease, "3", "1700000000000", kAttempt, "2", "retry"}), out));
+  EXPECT_EQ(out.error, ClaimError::kNone);
+  EXPECT_EQ(out.lease.fence, (LeaseFence{kLeaseId, {3}, kAttemptId}));
+  EXPECT_EQ(out.lease.expires_at, TimestampMs{1'700'000'000'000});
+  EXPECT_EQ(out.lease.attempt_index, AttemptIndex{2});
+  EXPECT_EQ(out.lease.kind, LeaseKind::kRetry);
+}
+
+TEST_F(ClaimReplies, WhatIsNoAnswerToThisClaimIsTakenForNone) {
+  for (const std::string& bytes :
+       {OkReply({kAttempt, "3", "17", kAttempt, "2", "retry"}),  // another lease
+        OkReply({kLease, "3", "17", kLease, "2", "retry"}),      // another attempt
+        OkReply({kLease, "-3", "17", kAttempt, "2", "retry"}),
+        OkReply({kLease, "3", "1.7e16", kAttempt, "2", "retry"}),
+        OkReply({kLease, "3", "17", kAttempt, "4294967296", "retry"}),
+        OkReply({kLease, "3", "17", kAttempt, "2", "Retry"}),
+        OkReply({kLease, "3", "17", kAttempt, "2"}), OkReply({}),
+        std::string("*2\r\n:1\r\n$9\r\nDUPLICATE\r\n"), std::string("*2\r\n:2\r\n$2\r\nOK\r\n"),
+        std::string("*2\r\n$1\r\n1\r\n$2\r\nOK\r\n"), std::string("*1\r\n:0\r\n"),
+        std::string("*2\r\n:0\r\n:1\r\n"), std::string("*0\r\n"), std::string("+OK\r\n"),
+        std::string("$-1\r\n"), std::string(":1\r\n")}) {
+    ClaimOutcome out;
+    EXPECT_FALSE(Claim(bytes, out)) << bytes;
+    EXPECT_EQ(out.error, ClaimError::kNone);
+    EXPECT_EQ(out.lease, Lease{}) << bytes;
+  }
+}
+
+TEST_F(ClaimReplies, EveryCodeOfTheContractIsAnErrorOfItsOwn) {
+  int known = 0;
+  for (int i = 1; i <= static_cast<int>(ClaimError::kUnavailable); ++i) {
+    const auto error = static_cast<ClaimError>(i);
+    if (!ClaimErrorFromCode(ErrorName(error))) continue;
+    ++known;
+    ClaimOutcome out;
+    ASSERT_TRUE(Claim(RejectedReply(ErrorName(error)), out));
+    EXPECT_EQ(out.error, error);
+    EXPECT_EQ(details.size(), 0u);
+  }
+  EXPECT_EQ(known, 27);
+}
+
+TEST_F(ClaimReplies, UnknownCodesFaultsAndDetailsKeepTheirTexts) {
+  ClaimOutcome out;
+  ASSERT_TRUE(Claim("*4\r\n:0\r\n$8\r\nsurprise\r\n$1\r\na\r\n$0\r\n\r\n", out));
+  EXPECT_EQ(out.error, ClaimError::kUnknownCode);
+  ASSERT_EQ(details.size(), 3u);
+  EXPECT_EQ(details[0], "surprise");
+  EXPECT_EQ(details[1], "a");
+  EXPECT_EQ(details[2], "");
+  ASSERT_TRUE(Claim("-WRONGTYPE what\r\n", out));
+  EXPECT_EQ(out.error, ClaimError::kUnknownCode);
+  ASSERT_EQ(details.size(), 1u);
+  EXPECT_EQ(details[0], "WRONGTYPE what");
+  ASSERT_TRUE(
+      Claim("*6\r\n:0\r\n$20\r\nexecution_not_active\r\n$7\r\nsuccess\r\n$1\r\n4\r\n"
+            "$8\r\nterminal\r\n$1\r\nx\r\n",
+            out));
+  EXPECT_EQ(out.error, ClaimError::kExecutionNotActive);
+  ASSERT_EQ(details.size(), 4u);
+  EXPECT_EQ(details[2], "terminal");
+  // Cut, not lost.
+  ASSERT_TRUE(Claim("-" + std::string(6000, 'x') + "\r\n", out));
+  EXPECT_EQ(details[0], std::string(512, 'x'));
+}
+
+TEST_F(ClaimReplies, TheOtherAnswers) {
+  CreateOutcome create;
+  ASSERT_TRUE(ReadCreate(Read(OkReply({std::string(kId), "delayed"})),
+                         ParseExecutionId(kId, ParseMode::kStrict).id, nullptr, create));
+  EXPECT_EQ(create.status, CreateOutcome::Status::kDelayed);
+  ASSERT_TRUE(ReadCreate(Read(Array({":1\r\n", Bulk("DUPLICATE"), Bulk(kId)})),
+                         ParseExecutionId(kId, ParseMode::kStrict).id, nullptr, create));
+  EXPECT_EQ(create.status, CreateOutcome::Status::kDuplicate);
+  EXPECT_FALSE(ReadCreate(Read(OkReply({"{fp:7}:other", "waiting"})),
+                          ParseExecutionId(kId, ParseMode::kStrict).id, nullptr, create));
+
+  IssueOutcome issue;
+  ASSERT_TRUE(ReadIssue(Read(OkReply({std::string(kId), "99"})), kId, true, nullptr, issue));
+  EXPECT_EQ(issue.expires_at, TimestampMs{99});
+  EXPECT_FALSE(ReadIssue(Read(OkReply({std::string(kId)})), kId, true, nullptr, issue));
+  ASSERT_TRUE(ReadIssue(Read(OkReply({std::string(kId)})), kId, false, nullptr, issue));
+
+  ClaimOutcome fused;
+  ASSERT_TRUE(
+      ReadIssueAndClaim(Read(OkReply({kLease, "8", "1"})), kLeaseId, kAttemptId, nullptr, fused));
+  EXPECT_EQ(fused.lease.fence.lease_epoch, LeaseEpoch{8});
+  EXPECT_EQ(fused.lease.attempt_index, AttemptIndex{1});
+  EXPECT_FALSE(
+      ReadIssueAndClaim(Read(OkReply({kAttempt, "8", "1"})), kLeaseId, kAttemptId, nullptr, fused));
+
+  MarkExpiredOutcome mark;
+  for (const AlreadySatisfied reason :
+       {AlreadySatisfied::kExecutionNotFound, AlreadySatisfied::kNotActive,
+        AlreadySatisfied::kAlreadyExpired, AlreadySatisfied::kAlreadyRevoked,
+        AlreadySatisfied::kUnowned, AlreadySatisfied::kNotYetExpired}) {
+    ASSERT_TRUE(ReadMarkExpired(
+        Read(Array({":1\r\n", Bulk("ALREADY_SATISFIED"), Bulk(ReasonWord(reason))})), mark));
+    EXPECT_EQ(mark.already, reason);
+  }
+  RevokeOutcome revoke;
+  ASSERT_TRUE(ReadRevoke(Read(OkReply({"revoked", kLease, "5"})), nullptr, revoke));
+  EXPECT_EQ(revoke.lease_id, kLeaseId);
+  EXPECT_EQ(revoke.lease_epoch, LeaseEpoch{5});
+  ResumeOutcome resume;
+  ASSERT_TRUE(ReadResume(Read(OkReply({"delayed"})), nullptr, resume));
+  EXPECT_TRUE(resume.delayed);
+  RenewOutcome renew;
+  ASSERT_TRUE(ReadRenew(Read(OkReply({"123"})), nullptr, renew));
+  EXPECT_EQ(renew.expires_at, TimestampMs{123});
+  Outcome word;
+  EXPECT_TRUE(ReadWord(Read(OkReply({"completed"})), "completed", nullptr, word));
+  EXPECT_FALSE(ReadWord(Read(OkReply({"cancelled"})), "completed", nullptr, word));
+}
+
+TEST_F(ClaimReplies, Hints) {
+  CoreHints hints;
+  ClaimError error = ClaimError::kNone;
+  ASSERT_TRUE(
+      ReadHints(Read("*5\r\n$4\r\nmain\r\n$1\r\n2\r\n$1\r\ni\r\n$-1\r\n$0\r\n\r\n"), hints, error));
+  EXPECT_EQ(error, ClaimError::kNone);
+  EXPECT_EQ(hints.attempt_index, 2u);
+  EXPECT_EQ(hints.current_lane, "main");
+  ASSERT_TRUE(ReadHints(Read("*5\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n"), hints, error));
+  EXPECT_EQ(error, ClaimError::kExecutionNotFound);
+  EXPECT_FALSE(ReadHints(Read("*1\r\n$4\r\nmain\r\n"), hints, error));
+  EXPECT_FALSE(ReadHints(Read(":1\r\n"), hints, error));
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::internal

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every call's KEYS and ARGV, spelled out, and every answer.
+// Every call's KEYS and ARGV, spelled out.
+
+#include "ffgrant/valkey/internal/claim_commands.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "ffgrant/valkey/internal/claim_commands.h"
-#include "ffgrant/valkey/internal/claim_replies.h"
 #include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
@@ -284,164 +284,6 @@ TEST(ClaimCommands, SuspendResumeComplete) {
   EXPECT_EQ(Written([](RespCommand& c) { WriteReadHints(c, Id()); }),
             (Words{"HMGET", kExec + ":core", "lane_id", "current_attempt_index",
                    "current_worker_instance_id", "current_waitpoint_id", "current_lane"}));
-}
-
-// ---- answers -----------------------------------------------------------------------
-
-class ClaimReplies : public ::testing::Test {
- protected:
-  const Reply& Read(std::string_view bytes) {
-    reader_.Reset();
-    reader_.Feed(bytes);
-    EXPECT_EQ(reader_.Next(), ReplyReader::Status::kReply) << bytes;
-    return reader_.reply();
-  }
-  bool Claim(std::string_view bytes, ClaimOutcome& out) {
-    return ReadClaim(Read(bytes), {UuidOf(kLease)}, AttemptId{UuidOf(kAttemptId)}, &details, out);
-  }
-  ErrorDetails details;
-
- private:
-  ReplyReader reader_;
-};
-
-TEST_F(ClaimReplies, AClaimsAnswer) {
-  ClaimOutcome out;
-  ASSERT_TRUE(Claim(testing::OkReply({std::string(kLease), "3", "1700000000000",
-                                      std::string(kAttemptId), "2", "retry"}),
-                    out));
-  EXPECT_EQ(out.error, ClaimError::kNone);
-  EXPECT_EQ(out.lease.fence, (LeaseFence{{UuidOf(kLease)}, {3}, {UuidOf(kAttemptId)}}));
-  EXPECT_EQ(out.lease.expires_at, TimestampMs{1'700'000'000'000});
-  EXPECT_EQ(out.lease.attempt_index, AttemptIndex{2});
-  EXPECT_EQ(out.lease.kind, LeaseKind::kRetry);
-}
-
-TEST_F(ClaimReplies, WhatIsNoAnswerToThisClaimIsTakenForNone) {
-  const std::string lease(kLease);
-  const std::string attempt(kAttemptId);
-  for (const std::string& bytes :
-       {testing::OkReply({attempt, "3", "17", attempt, "2", "retry"}),  // another lease
-        testing::OkReply({lease, "3", "17", lease, "2", "retry"}),      // another attempt
-        testing::OkReply({lease, "-3", "17", attempt, "2", "retry"}),
-        testing::OkReply({lease, "3", "1.7e16", attempt, "2", "retry"}),
-        testing::OkReply({lease, "3", "17", attempt, "4294967296", "retry"}),
-        testing::OkReply({lease, "3", "17", attempt, "2", "Retry"}),
-        testing::OkReply({lease, "3", "17", attempt, "2"}), testing::OkReply({}),
-        std::string("*2\r\n:1\r\n$9\r\nDUPLICATE\r\n"), std::string("*2\r\n:2\r\n$2\r\nOK\r\n"),
-        std::string("*2\r\n$1\r\n1\r\n$2\r\nOK\r\n"), std::string("*1\r\n:0\r\n"),
-        std::string("*2\r\n:0\r\n:1\r\n"), std::string("*0\r\n"), std::string("+OK\r\n"),
-        std::string("$-1\r\n"), std::string(":1\r\n")}) {
-    ClaimOutcome out;
-    EXPECT_FALSE(Claim(bytes, out)) << bytes;
-    EXPECT_EQ(out.error, ClaimError::kNone);
-    EXPECT_EQ(out.lease, Lease{}) << bytes;
-  }
-}
-
-TEST_F(ClaimReplies, EveryCodeOfTheContractIsAnErrorOfItsOwn) {
-  int known = 0;
-  for (int i = 1; i <= static_cast<int>(ClaimError::kUnavailable); ++i) {
-    const auto error = static_cast<ClaimError>(i);
-    if (!ClaimErrorFromCode(ErrorName(error))) continue;
-    ++known;
-    ClaimOutcome out;
-    ASSERT_TRUE(Claim(testing::RejectedReply(ErrorName(error)), out));
-    EXPECT_EQ(out.error, error);
-    EXPECT_EQ(details.size(), 0u);
-  }
-  EXPECT_EQ(known, 27);
-}
-
-TEST_F(ClaimReplies, UnknownCodesFaultsAndDetailsKeepTheirTexts) {
-  ClaimOutcome out;
-  ASSERT_TRUE(Claim("*4\r\n:0\r\n$8\r\nsurprise\r\n$1\r\na\r\n$0\r\n\r\n", out));
-  EXPECT_EQ(out.error, ClaimError::kUnknownCode);
-  ASSERT_EQ(details.size(), 3u);
-  EXPECT_EQ(details[0], "surprise");
-  EXPECT_EQ(details[1], "a");
-  EXPECT_EQ(details[2], "");
-  ASSERT_TRUE(Claim("-WRONGTYPE what\r\n", out));
-  EXPECT_EQ(out.error, ClaimError::kUnknownCode);
-  ASSERT_EQ(details.size(), 1u);
-  EXPECT_EQ(details[0], "WRONGTYPE what");
-  ASSERT_TRUE(
-      Claim("*6\r\n:0\r\n$20\r\nexecution_not_active\r\n$7\r\nsuccess\r\n$1\r\n4\r\n"
-            "$8\r\nterminal\r\n$1\r\nx\r\n",
-            out));
-  EXPECT_EQ(out.error, ClaimError::kExecutionNotActive);
-  ASSERT_EQ(details.size(), 4u);
-  EXPECT_EQ(details[2], "terminal");
-  // Cut, not lost.
-  ASSERT_TRUE(Claim("-" + std::string(6000, 'x') + "\r\n", out));
-  EXPECT_EQ(details[0], std::string(512, 'x'));
-}
-
-TEST_F(ClaimReplies, TheOtherAnswers) {
-  CreateOutcome create;
-  ASSERT_TRUE(
-      ReadCreate(Read(testing::OkReply({std::string(kId), "delayed"})), Id(), nullptr, create));
-  EXPECT_EQ(create.status, CreateOutcome::Status::kDelayed);
-  ASSERT_TRUE(
-      ReadCreate(Read(testing::Array({":1\r\n", testing::Bulk("DUPLICATE"), testing::Bulk(kId)})),
-                 Id(), nullptr, create));
-  EXPECT_EQ(create.status, CreateOutcome::Status::kDuplicate);
-  EXPECT_FALSE(
-      ReadCreate(Read(testing::OkReply({"{fp:7}:other", "waiting"})), Id(), nullptr, create));
-
-  IssueOutcome issue;
-  ASSERT_TRUE(
-      ReadIssue(Read(testing::OkReply({std::string(kId), "99"})), kId, true, nullptr, issue));
-  EXPECT_EQ(issue.expires_at, TimestampMs{99});
-  EXPECT_FALSE(ReadIssue(Read(testing::OkReply({std::string(kId)})), kId, true, nullptr, issue));
-  ASSERT_TRUE(ReadIssue(Read(testing::OkReply({std::string(kId)})), kId, false, nullptr, issue));
-
-  ClaimOutcome fused;
-  ASSERT_TRUE(ReadIssueAndClaim(Read(testing::OkReply({std::string(kLease), "8", "1"})),
-                                {UuidOf(kLease)}, {UuidOf(kAttemptId)}, nullptr, fused));
-  EXPECT_EQ(fused.lease.fence.lease_epoch, LeaseEpoch{8});
-  EXPECT_EQ(fused.lease.attempt_index, AttemptIndex{1});
-  EXPECT_FALSE(ReadIssueAndClaim(Read(testing::OkReply({std::string(kAttemptId), "8", "1"})),
-                                 {UuidOf(kLease)}, {UuidOf(kAttemptId)}, nullptr, fused));
-
-  MarkExpiredOutcome mark;
-  for (const AlreadySatisfied reason :
-       {AlreadySatisfied::kExecutionNotFound, AlreadySatisfied::kNotActive,
-        AlreadySatisfied::kAlreadyExpired, AlreadySatisfied::kAlreadyRevoked,
-        AlreadySatisfied::kUnowned, AlreadySatisfied::kNotYetExpired}) {
-    ASSERT_TRUE(ReadMarkExpired(Read(testing::Array({":1\r\n", testing::Bulk("ALREADY_SATISFIED"),
-                                                     testing::Bulk(ReasonWord(reason))})),
-                                mark));
-    EXPECT_EQ(mark.already, reason);
-  }
-  RevokeOutcome revoke;
-  ASSERT_TRUE(
-      ReadRevoke(Read(testing::OkReply({"revoked", std::string(kLease), "5"})), nullptr, revoke));
-  EXPECT_EQ(revoke.lease_id, LeaseId{UuidOf(kLease)});
-  EXPECT_EQ(revoke.lease_epoch, LeaseEpoch{5});
-  ResumeOutcome resume;
-  ASSERT_TRUE(ReadResume(Read(testing::OkReply({"delayed"})), nullptr, resume));
-  EXPECT_TRUE(resume.delayed);
-  RenewOutcome renew;
-  ASSERT_TRUE(ReadRenew(Read(testing::OkReply({"123"})), nullptr, renew));
-  EXPECT_EQ(renew.expires_at, TimestampMs{123});
-  Outcome word;
-  EXPECT_TRUE(ReadWord(Read(testing::OkReply({"completed"})), "completed", nullptr, word));
-  EXPECT_FALSE(ReadWord(Read(testing::OkReply({"cancelled"})), "completed", nullptr, word));
-}
-
-TEST_F(ClaimReplies, Hints) {
-  CoreHints hints;
-  ClaimError error = ClaimError::kNone;
-  ASSERT_TRUE(
-      ReadHints(Read("*5\r\n$4\r\nmain\r\n$1\r\n2\r\n$1\r\ni\r\n$-1\r\n$0\r\n\r\n"), hints, error));
-  EXPECT_EQ(error, ClaimError::kNone);
-  EXPECT_EQ(hints.attempt_index, 2u);
-  EXPECT_EQ(hints.current_lane, "main");
-  ASSERT_TRUE(ReadHints(Read("*5\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n"), hints, error));
-  EXPECT_EQ(error, ClaimError::kExecutionNotFound);
-  EXPECT_FALSE(ReadHints(Read("*1\r\n$4\r\nmain\r\n"), hints, error));
-  EXPECT_FALSE(ReadHints(Read(":1\r\n"), hints, error));
 }
 
 }  // namespace

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "ffgrant/valkey/internal/reply.h"
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "ffgrant/valkey/backoff.h"
-#include "ffgrant/valkey/internal/node.h"
-#include "ffgrant/valkey/internal/reply.h"
-#include "ffgrant/valkey/internal/resp_command.h"
-#include "ffgrant/valkey/network.h"
 #include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
@@ -17,41 +16,6 @@ namespace {
 
 using Status = ReplyReader::Status;
 using Type = Reply::Type;
-
-TEST(RespCommand, WritesArgumentsByTheirSize) {
-  std::string out;
-  RespCommand command(out);
-  command.Begin(7);
-  command.Arg("SET");
-  command.Arg("");
-  command.Arg(std::string_view("a\r\n\0b", 5));
-  command.Arg(std::int64_t{-42});
-  command.Arg(std::uint64_t{18446744073709551615u});
-  command.Arg(Uuid{});
-  command.Key([](std::span<char> to) {
-    if (to.size() < 1) return WriteResult{1, WriteError::kBufferTooSmall};
-    to[0] = 'k';
-    return WriteResult{1, WriteError::kNone};
-  });
-  using std::string_view_literals::operator""sv;
-  EXPECT_EQ(out,
-            "*7\r\n$3\r\nSET\r\n$0\r\n\r\n$5\r\na\r\n\0b\r\n$3\r\n-42\r\n"
-            "$20\r\n18446744073709551615\r\n"
-            "$36\r\n00000000-0000-0000-0000-000000000000\r\n$1\r\nk\r\n"sv);
-}
-
-TEST(RespCommand, WritesKeysLongerThanItsRoom) {
-  std::string out;
-  RespCommand command(out);
-  const std::string key(1000, 'x');
-  command.Begin(1);
-  command.Key([&](std::span<char> to) {
-    if (to.size() < key.size()) return WriteResult{key.size(), WriteError::kBufferTooSmall};
-    key.copy(to.data(), key.size());
-    return WriteResult{key.size(), WriteError::kNone};
-  });
-  EXPECT_EQ(out, "*1\r\n$1000\r\n" + key + "\r\n");
-}
 
 // A reply as text: i7, "t", +OK, -ERR, nil, [..].
 std::string Shown(const Reply& reply) {
@@ -276,106 +240,6 @@ TEST(Reply, TextOfAnElement) {
   EXPECT_EQ(reply.TextAt(3), "");
   EXPECT_EQ(reply.TextAt(4), std::nullopt);
   EXPECT_EQ(Reply().TextAt(0), std::nullopt);
-}
-
-TEST(OutputBuffer, GivesOutWhatWentInHoweverMuchOfItAtATime) {
-  std::string all;
-  while (all.size() < 1'000'000) all += std::to_string(all.size()) + ",";
-  // Around where it moves what is left, in one piece and in several.
-  for (const std::size_t size : {std::size_t{65'535}, std::size_t{65'536}, std::size_t{100'000},
-                                 std::size_t{499'999}, std::size_t{600'000}}) {
-    OutputBuffer buffer;
-    buffer.end().append(all);
-    std::size_t out = 0;
-    while (all.size() - out > size) {
-      buffer.Consume(size);
-      out += size;
-      ASSERT_EQ(buffer.size(), all.size() - out);
-      ASSERT_TRUE(buffer.pending() == std::string_view(all).substr(out)) << size << " " << out;
-      ASSERT_FALSE(buffer.empty());
-    }
-    buffer.end().append("end");
-    EXPECT_TRUE(buffer.pending().ends_with(all.substr(out + 1) + "end"));
-    buffer.clear();
-    EXPECT_TRUE(buffer.empty());
-  }
-}
-
-// A connection is shut by its id only where it is sure whose id that is.
-TEST(Node, ABrokenConnectionIsFencedWhereItIsKnown) {
-  const struct {
-    std::string run_id;
-    std::int64_t client_id;
-    std::int64_t fence;
-  } kCases[] = {{"process", 5, 5},
-                {"", 5, Node::kUnfenceable},
-                {"process", 0, Node::kUnfenceable},
-                {"", 0, Node::kUnfenceable}};
-  for (const auto& c : kCases) {
-    Node node(0, {}, nullptr, {});
-    EXPECT_EQ(node.fence_client_id, 0);
-    node.run_id = c.run_id;
-    node.client_id = c.client_id;
-    node.WantFence();
-    EXPECT_EQ(node.fence_client_id, c.fence) << c.run_id << " " << c.client_id;
-    EXPECT_EQ(node.fence_run_id, c.run_id);
-  }
-}
-
-TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
-  OutputBuffer buffer;
-  std::uint64_t in = 0;
-  std::uint64_t out = 0;
-  for (int i = 0; i < 20'000; ++i) {
-    for (int j = 0; j < 1000; ++j) buffer.end().push_back(static_cast<char>(in++ % 251));
-    const std::size_t size = i == 0 ? 500 : 1000;
-    for (const char c : buffer.pending().substr(0, size)) {
-      ASSERT_EQ(c, static_cast<char>(out++ % 251));
-    }
-    buffer.Consume(size);
-    ASSERT_EQ(buffer.size(), 500u);
-  }
-  EXPECT_LT(buffer.capacity(), 300'000u);
-  buffer.Consume(500);
-  EXPECT_TRUE(buffer.empty());
-}
-
-TEST(Backoff, DoublesUpToItsEndWithHalfLeftToChance) {
-  constexpr Backoff kBackoff = {.first_ms = 10, .longest_ms = 100};
-  constexpr std::pair<std::uint32_t, std::int64_t> kSteps[] = {
-      {0, 10},  {1, 10},  {2, 20},     {3, 40},          {4, 80},
-      {5, 100}, {6, 100}, {1000, 100}, {UINT32_MAX, 100}};
-  for (const auto& [failures, step] : kSteps) {
-    std::int64_t least = INT64_MAX;
-    std::int64_t most = 0;
-    for (std::uint64_t random = 0; random < 200; ++random) {
-      const std::int64_t delay = kBackoff.DelayMs(failures, random);
-      least = std::min(least, delay);
-      most = std::max(most, delay);
-    }
-    EXPECT_EQ(least, step / 2) << failures;
-    EXPECT_EQ(most, step) << failures;
-  }
-  EXPECT_EQ((Backoff{.first_ms = 1, .longest_ms = 1}.DelayMs(1, 0)), 1);
-}
-
-TEST(ParseEndpoint, TakesHostAndPort) {
-  Endpoint endpoint;
-  ASSERT_TRUE(ParseEndpoint("127.0.0.1:7000", endpoint));
-  EXPECT_EQ(endpoint, (Endpoint{"127.0.0.1", 7000}));
-  ASSERT_TRUE(ParseEndpoint("[::1]:65535", endpoint));
-  EXPECT_EQ(endpoint, (Endpoint{"::1", 65535}));
-  ASSERT_TRUE(ParseEndpoint("h:1", endpoint));
-  EXPECT_EQ(endpoint, (Endpoint{"h", 1}));
-  ASSERT_TRUE(ParseEndpoint("::1:6379", endpoint));
-  EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
-  for (const std::string_view bad :
-       {"", ":", "host", "host:", "host:0", "host:65536", "host:1x", ":6379", "host:-1", "host: 1",
-        "[]:6379", "[:6379", "]:6379", "[::1:6379", "::1]:6379", "[[::1]]:6379", "]::1[:6379",
-        "[::1]x:6379", "[::1]"}) {
-    EXPECT_FALSE(ParseEndpoint(bad, endpoint)) << bad;
-    EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
-  }
 }
 
 }  // namespace

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/node.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+// A connection is shut by its id only where it is sure whose id that is.
+TEST(Node, ABrokenConnectionIsFencedWhereItIsKnown) {
+  const struct {
+    std::string run_id;
+    std::int64_t client_id;
+    std::int64_t fence;
+  } kCases[] = {{"process", 5, 5},
+                {"", 5, Node::kUnfenceable},
+                {"process", 0, Node::kUnfenceable},
+                {"", 0, Node::kUnfenceable}};
+  for (const auto& c : kCases) {
+    Node node(0, {}, nullptr, {});
+    EXPECT_EQ(node.fence_client_id, 0);
+    node.run_id = c.run_id;
+    node.client_id = c.client_id;
+    node.WantFence();
+    EXPECT_EQ(node.fence_client_id, c.fence) << c.run_id << " " << c.client_id;
+    EXPECT_EQ(node.fence_run_id, c.run_id);
+  }
+}
+
+TEST(OutputBuffer, GivesOutWhatWentInHoweverMuchOfItAtATime) {
+  std::string all;
+  while (all.size() < 1'000'000) all += std::to_string(all.size()) + ",";
+  // Around where it moves what is left, in one piece and in several.
+  for (const std::size_t size : {std::size_t{65'535}, std::size_t{65'536}, std::size_t{100'000},
+                                 std::size_t{499'999}, std::size_t{600'000}}) {
+    OutputBuffer buffer;
+    buffer.end().append(all);
+    std::size_t out = 0;
+    while (all.size() - out > size) {
+      buffer.Consume(size);
+      out += size;
+      ASSERT_EQ(buffer.size(), all.size() - out);
+      ASSERT_TRUE(buffer.pending() == std::string_view(all).substr(out)) << size << " " << out;
+      ASSERT_FALSE(buffer.empty());
+    }
+    buffer.end().append("end");
+    EXPECT_TRUE(buffer.pending().ends_with(all.substr(out + 1) + "end"));
+    buffer.clear();
+    EXPECT_TRUE(buffer.empty());
+  }
+}
+
+TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
+  OutputBuffer buffer;
+  std::uint64_t in = 0;
+  std::uint64_t out = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    for (int j = 0; j < 1000; ++j) buffer.end().push_back(static_cast<char>(in++ % 251));
+    const std::size_t size = i == 0 ? 500 : 1000;
+    for (const char c : buffer.pending().substr(0, size)) {
+      ASSERT_EQ(c, static_cast<char>(out++ % 251));
+    }
+    buffer.Consume(size);
+    ASSERT_EQ(buffer.size(), 500u);
+  }
+  EXPECT_LT(buffer.capacity(), 300'000u);
+  buffer.Consume(500);
+  EXPECT_TRUE(buffer.empty());
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::internal

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/resp_command.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+TEST(RespCommand, WritesArgumentsByTheirSize) {
+  std::string out;
+  RespCommand command(out);
+  command.Begin(7);
+  command.Arg("SET");
+  command.Arg("");
+  command.Arg(std::string_view("a\r\n\0b", 5));
+  command.Arg(std::int64_t{-42});
+  command.Arg(std::uint64_t{18446744073709551615u});
+  command.Arg(Uuid{});
+  command.Key([](std::span<char> to) {
+    if (to.size() < 1) return WriteResult{1, WriteError::kBufferTooSmall};
+    to[0] = 'k';
+    return WriteResult{1, WriteError::kNone};
+  });
+  using std::string_view_literals::operator""sv;
+  EXPECT_EQ(out,
+            "*7\r\n$3\r\nSET\r\n$0\r\n\r\n$5\r\na\r\n\0b\r\n$3\r\n-42\r\n"
+            "$20\r\n18446744073709551615\r\n"
+            "$36\r\n00000000-0000-0000-0000-000000000000\r\n$1\r\nk\r\n"sv);
+}
+
+TEST(RespCommand, WritesKeysLongerThanItsRoom) {
+  std::string out;
+  RespCommand command(out);
+  const std::string key(1000, 'x');
+  command.Begin(1);
+  command.Key([&](std::span<char> to) {
+    if (to.size() < key.size()) return WriteResult{key.size(), WriteError::kBufferTooSmall};
+    key.copy(to.data(), key.size());
+    return WriteResult{key.size(), WriteError::kNone};
+  });
+  EXPECT_EQ(out, "*1\r\n$1000\r\n" + key + "\r\n");
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::internal
