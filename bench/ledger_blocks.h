@@ -30,7 +30,7 @@
 
 namespace ffgrant::bench {
 
-inline constexpr std::size_t kBatch = 32;  // also said in scripts/jobs/tables.py
+inline constexpr std::size_t kBatch = 32;  // also said in scripts/jobs/common/tables.py
 // Executions claimed between two readings of the benchmark's own clock.
 inline constexpr std::size_t kBlock = 32768;
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/bench and scripts/test are made of. Standard library only."""
+"""What the scripts are made of: a package a job, and one package that all of them share."""

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One line of JSON a call, in the form that scripts/jobs/claims_history.py
+// One line of JSON a call, in the form that scripts/jobs/claims/history_check.py
 // reads.
 
 #ifndef FFGRANT_TESTING_FAULTS_HISTORY_WRITER_H_

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job: build with optimisation, measure in rounds, report. Started by scripts/bench."""
+
+import argparse
+import datetime
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import build, gbench, machine, processes, report, tables
+from jobs.common.terminal import Terminal, duration, run_main
+
+PRESET = "bench"
+_SUFFIX = "_benchmark"
+# Binaries that run with more in their environment. The ledger asks for huge pages for its
+# memory; with this, malloc asks too (glibc 2.35 and later), so that the maps it is set against
+# get them as well.
+_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. Rounds after the first are left out once they would not fit."""
+    rounds: int
+    repetitions: int
+    min_time: float  # seconds a repetition
+    budget: float  # seconds, all rounds
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The binaries of one folder of the build, and how they are run and reported."""
+    directory: str
+    targets: tuple  # what to build; empty: everything
+    full: Plan
+    quick: Plan
+    report: str
+    title: str
+    # Whether the binaries can run a case's benchmarks the other way round, and take our word that
+    # they have passed their checks, which find_binaries() has seen.
+    is_peers: bool = False
+    repetition: str = "of {:g} s or more"
+    flag: str = ""
+
+
+CORE = Suite("bench", (), Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
+             Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md",
+             "Benchmark summary")
+# Six rounds are the least that a confidence interval of 95 % can be made of.
+PEERS = Suite("bench/peers", ("ffgrant_peers",),
+              Plan(rounds=9, repetitions=3, min_time=0.01, budget=1800),
+              Plan(rounds=6, repetitions=1, min_time=0.002, budget=960), "peers.md",
+              "Core beside its peers", is_peers=True, flag="--peers",
+              repetition="each a pass over 65,536 inputs, of ledgers {:g} s or more")
+
+
+class BenchError(Exception):
+    """Something that ends the job with status 1."""
+
+
+@dataclass(frozen=True)
+class Binary:
+    path: Path
+    benchmarks: tuple  # names, in the order in which they run
+
+    @property
+    def subject(self):
+        return self.path.name[:-len(_SUFFIX)]
+
+    @property
+    def command(self):
+        # Relative, so that the JSON holds no path of this machine.
+        return "./" + os.path.relpath(self.path, build.ROOT)
+
+    @property
+    def environment(self):
+        return dict(os.environ, **ENVIRONMENT.get(self.path.name, {}))
+
+
+def _fail_with(binary, status, output):
+    tail = "\n".join(output.rstrip().splitlines()[-20:])
+    raise BenchError(f"{binary.name} failed with status {status}:\n{tail}")
+
+
+def _paths(suite):
+    return sorted(path for path in (build.build_directory(PRESET) / suite.directory).glob(
+        "*" + _SUFFIX) if path.is_file() and os.access(path, os.X_OK))
+
+
+def find_binaries(terminal, suite, filter_text):
+    """The binaries that the build made, with the benchmarks that the filter leaves."""
+    paths = _paths(suite)
+    if not paths:
+        raise BenchError("the build made no benchmarks")
+    binaries = []
+    for path in paths:
+        terminal.progress(f"checking {path.name}")
+        status, output = processes.run(
+            [str(path), "--benchmark_list_tests=true", f"--benchmark_filter={filter_text or '.'}"],
+            cwd=build.ROOT, on_tick=lambda: None)
+        if status != 0:
+            _fail_with(path, status, output)
+        names = tuple(line.strip() for line in output.splitlines() if line.startswith("BM_"))
+        if names:
+            binaries.append(Binary(path, names))
+    if not binaries:
+        raise BenchError(f"no benchmark's name matches {filter_text!r}")
+    return binaries
+
+
+class Progress:
+    """What runs, how far it is, and how long the rest will take."""
+
+    def __init__(self, terminal, binaries, rounds):
+        self._terminal = terminal
+        self._total = sum(len(binary.benchmarks) for binary in binaries) * rounds
+        self._rounds = rounds
+        self._start = time.monotonic()
+        self._seconds = {}  # benchmark -> seconds it took when it last ran
+        self._done = 0
+        self._begin = self._start
+        self._pending = []
+        self.round = 1
+
+    def elapsed(self):
+        return time.monotonic() - self._start
+
+    def begin(self, binary):
+        self._pending = list(binary.benchmarks)
+        self._begin = time.monotonic()
+
+    def line(self, text):
+        """Takes in a line that a binary printed: one starts with a benchmark's name once done."""
+        name = text.split(" ", 1)[0]
+        if name in self._pending:
+            now = time.monotonic()
+            count = self._pending.index(name) + 1
+            for passed in self._pending[:count]:
+                self._seconds[passed] = (now - self._begin) / count
+            self._begin = now
+            del self._pending[:count]
+            self._done += count
+
+    def left(self):
+        """Seconds, from what the benchmarks took so far."""
+        if not self._seconds:
+            return None
+        mean = sum(self._seconds.values()) / len(self._seconds)
+        return mean * (self._total - self._done)
+
+    def show(self):
+        left = self.left()
+        now = self._pending[0] if self._pending else "finishing"
+        ending = f", about {duration(left)} left" if left is not None else ""
+        self._terminal.progress(
+            f"round {self.round}/{self._rounds}, {min(self._done + 1, self._total)} of "
+            f"{self._total}, {duration(self.elapsed())}{ending}: {now}")
+
+
+def _output_file(out, binary, round_number):
+    suffix = "" if round_number == 1 else f".round{round_number}"
+    return out / f"{binary.subject}{suffix}.json"
+
+
+def _remove_old_results(out, suite):
+    """A run with fewer rounds must not leave files of the one before beside its own."""
+    out.mkdir(parents=True, exist_ok=True)
+    subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in _paths(suite))
+    old = rf"(?:{subjects})(?:\.round\d+)?\.json|{re.escape(suite.report)}"
+    for path in out.iterdir():
+        if re.fullmatch(old, path.name):
+            path.unlink()
+
+
+def measure(terminal, suite, binaries, plan, filter_text, out):
+    """Runs all rounds. Returns (results, contexts, rounds done)."""
+    results, contexts = gbench.Results(), []
+    progress = Progress(terminal, binaries, plan.rounds)
+    rounds = 0
+    for number in range(1, plan.rounds + 1):
+        if rounds and progress.elapsed() * number / rounds > plan.budget:
+            break
+        progress.round = number
+        # Every other round backwards: a drift of the machine then favours nobody.
+        for binary in binaries if number % 2 else reversed(binaries):
+            target = _output_file(out, binary, number)
+            progress.begin(binary)
+            status, output = processes.run(
+                [binary.command, *(["--checked"] if suite.is_peers else []),
+                 *(["--reversed"] if suite.is_peers and number % 2 == 0 else []),
+                 f"--benchmark_filter={filter_text or '.'}",
+                 f"--benchmark_min_time={plan.min_time}",
+                 f"--benchmark_repetitions={plan.repetitions}",
+                 "--benchmark_color=false", f"--benchmark_out={target}",
+                 "--benchmark_out_format=json"],
+                cwd=build.ROOT, env=binary.environment, on_line=progress.line,
+                on_tick=progress.show)
+            if status != 0:
+                _fail_with(binary.path, status, output)
+            document = json.loads(target.read_text(encoding="utf-8"))
+            contexts.append(document["context"])
+            results.add(document, number)
+            if results.errors:
+                raise BenchError(f"{binary.path.name}: {results.errors[0]}")
+        rounds = number
+    terminal.clear()
+    return results, contexts, rounds
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--filter", default="")
+    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "latest")
+    return parser.parse_args()
+
+
+def _core_report(results, _contexts):
+    return tables.all_tables(results), [], []
+
+
+def _peers_report(results, contexts):
+    from jobs.bench import peers  # needs scipy, which nothing else here does
+    found = peers.groups(results, peers.read_sentences(
+        peers.SENTENCES.read_text(encoding="utf-8")))
+    made = [table for table in (peers.bars_table(results), peers.peers_table(results, found))
+            if table]
+    return made, peers.facts(contexts), peers.problems(found)
+
+
+def _command(suite, arguments):
+    parts = ["./scripts/bench", suite.flag, "--quick" if arguments.quick else "",
+             f"--filter {shlex.quote(arguments.filter)}" if arguments.filter else ""]
+    return " ".join(filter(None, parts))
+
+
+def _job(terminal, suite, arguments):
+    """Returns the exit status."""
+    out = arguments.out.resolve()
+    start = time.monotonic()
+    build.configure(terminal, PRESET)
+    build.build(terminal, PRESET, suite.targets)
+    terminal.line(f"built in {duration(time.monotonic() - start)}; now checking and measuring")
+    start = time.monotonic()
+    plan = suite.quick if arguments.quick else suite.full
+    binaries = find_binaries(terminal, suite, arguments.filter)
+    _remove_old_results(out, suite)
+    results, contexts, rounds = measure(terminal, suite, binaries, plan, arguments.filter, out)
+    made, more_facts, problems = (
+        _peers_report if suite.is_peers else _core_report)(results, contexts)
+    if not made:
+        raise BenchError("nothing was measured that a table could show")
+
+    facts = machine.describe(PRESET, contexts) + more_facts
+    for binary in binaries:
+        for name, value in ENVIRONMENT.get(binary.path.name, {}).items():
+            facts.append((f"environment of {binary.path.name}", f"{name}={value}"))
+    if results.unnamed:
+        facts.append(("measured, but not named BM_<Op>_<Impl>/<case>", ", ".join(results.unnamed)))
+    method = (f"rounds (processes of each binary): {rounds}, repetitions in each: "
+              f"{plan.repetitions}, {suite.repetition.format(plan.min_time)}; ratios within a "
+              "round")
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    (out / suite.report).write_text(
+        report.summary(made, facts, _command(suite, arguments), date, method, suite.title),
+        encoding="utf-8")
+
+    for table in made:
+        terminal.line()
+        for line in report.as_text(table, terminal):
+            terminal.line(line)
+    terminal.line()
+    for what, text in [("method", method), *facts]:
+        terminal.line(terminal.dim(f"{what}: {text}"[:100]))
+    place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
+    terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; "
+                  f"JSON and {suite.report} are in {place}")
+    for problem in problems:
+        terminal.line(terminal.bad(problem))
+    return 3 if problems else 0
+
+
+def main():
+    arguments = _arguments()
+    terminal = Terminal()
+    processes.raise_on_signals()
+    try:
+        return _job(terminal, PEERS if arguments.peers else CORE, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"bench: stopped by {interrupted}")
+        return interrupted.exit_status
+    except build.BuildError:
+        return 1
+    except BenchError as error:
+        terminal.line(f"bench: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of core beside its peers: one table, and a sentence under each row that needs one."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+
+from jobs.common import bars, build, intervals, machine, tables
+
+SENTENCES = build.ROOT / "bench" / "peers" / "not_ahead.toml"
+_LIMIT = "Memcpy"
+_REFERENCE = re.compile(r"Reference\w*")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Why core is not ahead in the rows that all three regular expressions match."""
+    op: str
+    peer: str
+    case: str
+    text: str
+
+    def fits(self, name):
+        return all(re.fullmatch(pattern, text) for pattern, text in
+                   ((self.op, name.op), (self.peer, name.impl), (self.case, name.case)))
+
+
+def read_sentences(text):
+    return [Sentence(**entry) for entry in tomllib.loads(text).get("row", [])]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A peer in one case. ratio: its time / core's, an Interval; above 1 core is ahead."""
+    name: object  # gbench.Name
+    ratio: object
+    sentence: str
+
+    @property
+    def is_limit(self):
+        return self.name.impl == _LIMIT
+
+    @property
+    def is_ahead(self):
+        """Whether all of the interval says so; where there is none, the median."""
+        low = self.ratio.median if self.ratio.low is None else self.ratio.low
+        return low > 1
+
+    @property
+    def remark(self):
+        """What stands under the row: nothing where core is ahead."""
+        if self.is_limit or self.is_ahead:
+            return ""
+        if self.ratio.median > 1:
+            return "Undecided: core is ahead in the median, but the interval reaches below 1."
+        return self.sentence or "NOT AHEAD, and nothing says why"
+
+    @property
+    def is_unexplained(self):
+        return not (self.is_limit or self.ratio.median > 1 or self.sentence)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One case of one figure."""
+    ours: object  # gbench.Name
+    rows: tuple
+
+    @property
+    def has_limit(self):
+        return any(row.is_limit for row in self.rows)
+
+
+def ratio(results, ours, other):
+    """An Interval of other's time / ours, from the rounds; None where they share no round."""
+    mine, theirs = (results.series[name].per_round("ns") for name in (ours, other))
+    shared = sorted(mine.keys() & theirs.keys())
+    return intervals.of_median([theirs[n] / mine[n] for n in shared]) if shared else None
+
+
+def _place(impl):
+    """The reference leads, the limit comes last."""
+    return (impl == _LIMIT, not _REFERENCE.fullmatch(impl), tables.label(impl).lower())
+
+
+def groups(results, sentences):
+    """In the order in which they were first seen."""
+    found = []
+    for ours in results.series:
+        if not tables.is_ours(ours.impl):
+            continue
+        others = sorted((name for name in results.series
+                         if not tables.is_ours(name.impl)
+                         and name._replace(impl=ours.impl) == ours),
+                        key=lambda name: _place(name.impl))
+        rows = []
+        for name in others:
+            interval = ratio(results, ours, name)
+            if interval:
+                text = next((s.text for s in sentences if s.fits(name)), "")
+                rows.append(Row(name, interval, text))
+        found.append(Group(ours, tuple(rows)))
+    return found
+
+
+def _range(interval):
+    if interval.low is None:
+        return ""
+    return f"{tables.three_digits(interval.low)}-{tables.three_digits(interval.high)}"
+
+
+def _figures(results, name):
+    series = results.series[name]
+    time, allocations = series.stat("ns"), series.stat("allocs_per_op")
+    return [tables.nanoseconds(time.median), tables.spread(time), tables.rate(1e9 / time.median),
+            f"{allocations.median:.3g}" if allocations else ""]
+
+
+def _heading(name):
+    live = f"{name.live:,} live" if name.live is not None else ""
+    case = "" if live else re.sub("[_:]", " ", name.case)
+    threads = f"{name.threads} threads" if name.threads > 1 else ""
+    what = {"ClaimPairs": "grants issued and claimed",
+            "ClaimPairsBatched": "grants issued and claimed, many a call"}.get(name.op)
+    return ", ".join(filter(None, (what or tables.words(name.op), case, live, threads)))
+
+
+def peers_table(results, found):
+    """All groups; None if nothing was measured."""
+    table = tables.Table(
+        "Core beside its peers",
+        "ns an operation: median of the rounds, +/- half of their range; last, how many times as "
+        "fast core is: its peer's time / its own within a round, the median of the rounds and "
+        "between what the true one lies with 95 % confidence; above 1 core is ahead; a limit only "
+        "copies the bytes that the operation reads or writes",
+        ["", "ns", "+/-", "per second", "allocs", "core is", "95 %"])
+    for group in found:
+        table.rows.append([_heading(group.ours)])
+        table.rows.append(["  ffgrant", *_figures(results, group.ours), "", ""])
+        for row in group.rows:
+            label = "limit: memcpy" if row.is_limit else tables.label(row.name.impl)
+            table.rows.append([f"  {label}", *_figures(results, row.name),
+                               f"{tables.three_digits(row.ratio.median)}x", _range(row.ratio)])
+            if row.remark:
+                table.rows.append(tables.Remark(row.remark))
+    return table if table.rows else None
+
+
+def bars_table(results):
+    """The figures to reach against the reference; None where it was not measured."""
+    table = tables.Table("Figures to reach: times as fast as the reference", "",
+                         ["", "core is", "95 %", "bar", ""], flush_left=(4,))
+    measured = False
+    for bar in bars.REFERENCE_BARS:
+        ours = next((name for name in results.series
+                     if (name.op, name.impl, name.case) == (bar.op, "Core", bar.case)), None)
+        other = ours and ours._replace(impl=bar.reference)
+        interval = ratio(results, ours, other) if other in results.series else None
+        if interval is None:
+            cells = ["not measured", "", f">= {bar.at_least:g}x", "-"]
+        else:
+            measured = True
+            cells = [f"{tables.three_digits(interval.median)}x", _range(interval),
+                     f">= {bar.at_least:g}x", bar.verdict(interval)]
+        table.rows.append([bar.what, *cells])
+    return table if measured else None
+
+
+def problems(found):
+    """Texts: what is wrong with the report, whatever the figures are."""
+    texts = [f"{_heading(group.ours)}: no limit beside it" for group in found
+             if not group.has_limit]
+    texts += [f"{_heading(group.ours)}: not ahead of {tables.label(row.name.impl)}, and "
+              f"bench/peers/{SENTENCES.name} does not say why"
+              for group in found for row in group.rows if row.is_unexplained]
+    return texts
+
+
+def _version(text):
+    """Where a library does not state its version, the distribution does."""
+    package = re.fullmatch(r"package (\S+)", text)
+    return machine.package_version(package[1]) if package else text
+
+
+def facts(contexts):
+    """Pairs (what, text): versions of the peers, and what was left out."""
+    merged = {key: value for context in contexts for key, value in context.items()}
+    versions, left_out = [], []
+    for key, value in merged.items():
+        if key.startswith("version of "):
+            versions.append(f"{key[len('version of '):]} {_version(value)}")
+        elif key.startswith("left out "):
+            left_out.append(f"{key[len('left out '):]} ({value})")
+    rows = [("peers", ", ".join(sorted(versions, key=str.lower)))]
+    if left_out:
+        rows.append(("left out, since they are not here", ", ".join(sorted(left_out))))
+    return rows

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every test; the last line is "N passed, N failed". Started by scripts/test."""
+
+import os
+import re
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.bench import job as bench
+from jobs.checks import fuzz_steps
+from jobs.common import build, processes
+from jobs.common.sanitizers import sanitizer_wrapper
+from jobs.common.terminal import Terminal, duration, run_main
+
+
+@dataclass
+class Tally:
+    """What one step counted."""
+    passed: int = 0
+    failed: int = 0
+    problems: list = field(default_factory=list)  # texts for the reader
+    left_out: list = field(default_factory=list)  # why tests did not run, where they say so
+
+    def fail(self, problem):
+        self.failed += 1
+        self.problems.append(problem)
+
+
+def read_junit(text):
+    """The tally of ctest's JUnit file; the problems are the failing tests with their output."""
+    tally = Tally()
+    for case in xml.etree.ElementTree.fromstring(text).iter("testcase"):
+        skipped = case.find("skipped")
+        reason = skipped.get("message", "") if skipped is not None else ""
+        if case.get("status") == "run":
+            tally.passed += 1
+        elif case.get("status") != "disabled" and not reason.startswith("SKIP_"):
+            output = (case.findtext("system-out") or "").rstrip().splitlines()
+            tally.fail("\n".join([f"FAILED {case.get('name')} {reason}".rstrip(), *output[-40:]]))
+    return tally
+
+
+def read_counts(output):
+    """The tally of a tool whose last line is "N passed, N failed"."""
+    lines = output.rstrip().splitlines()
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
+    if not found:
+        return None
+    return Tally(int(found[1]), int(found[2]), lines[-20:-1] if int(found[2]) else [])
+
+
+def read_unittest(output):
+    """The tally of python3 -m unittest --verbose."""
+    ran = re.search(r"^Ran (\d+) tests? in", output, re.MULTILINE)
+    if not ran:
+        return None
+    failed = sum(int(number) for number in re.findall(
+        r"(?:(?<!expected )failures|errors|unexpected successes)=(\d+)", output))
+    skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
+    passed = max(0, int(ran[1]) - failed - skipped)
+    reasons = re.findall(r"\.\.\. skipped ['\"](.+)['\"]$", output, re.MULTILINE)
+    return Tally(passed, failed, output.splitlines()[-40:] if failed else [],
+                 list(dict.fromkeys(reasons)))
+
+
+def _ctest(terminal, label, directory, arguments=(), wrapper=()):
+    """Runs ctest in a build directory and returns its tally."""
+    junit = directory / "junit.xml"
+    junit.unlink(missing_ok=True)
+    start = time.monotonic()
+    shown = ["starting"]
+
+    def line(text):
+        step = re.match(r"\s*(\d+)/(\d+) Test\s+#", text)
+        if step:
+            shown[0] = f"{step[1]} of {step[2]}"
+
+    _, output = processes.run(
+        [*wrapper, "ctest", "--test-dir", str(directory), "--parallel", str(os.cpu_count() or 1),
+         "--output-junit", str(junit), *(arguments or ("--label-exclude", "^long$"))],
+        cwd=build.ROOT, on_line=line,
+        on_tick=lambda: terminal.progress(
+            f"{label}: test {shown[0]}, {duration(time.monotonic() - start)}"))
+    if not junit.exists():
+        tally = Tally()
+        tally.fail(f"ctest left no results:\n{output[-2000:]}")
+        return tally
+    return read_junit(junit.read_text(encoding="utf-8", errors="replace"))
+
+
+def preset_step(preset, label="", targets=(), wrapper=()):
+    """A step that configures, builds and tests a preset; label: a ctest filter."""
+    def step(terminal):
+        build.configure(terminal, preset, wrapper)
+        build.build(terminal, preset, targets, wrapper)
+        return _ctest(terminal, preset, build.build_directory(preset),
+                      ("--label-regex", label) if label else (), wrapper)
+    return step
+
+
+def long_step(terminal):
+    """What ctest leaves out of a short run: exhaustive tests that take minutes."""
+    return _ctest(terminal, "long", build.build_directory("gcc-release"),
+                  ("--label-regex", "^long$"))
+
+
+def consumer_step(terminal):
+    """Installs what gcc-release built, and builds a project against it that knows no more."""
+    with tempfile.TemporaryDirectory(prefix="ffgrant-consumer-") as temporary:
+        prefix, directory = Path(temporary) / "prefix", Path(temporary) / "build"
+        for command in (
+                ["cmake", "--install", str(build.build_directory("gcc-release")),
+                 "--prefix", str(prefix)],
+                ["cmake", "-S", "core/testing/consumer", "-B", str(directory), "-G", "Ninja",
+                 "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_COMPILER=g++",
+                 f"-DCMAKE_PREFIX_PATH={prefix}"],
+                ["cmake", "--build", str(directory)]):
+            build.run_step(terminal, "consumer", command)
+        return _ctest(terminal, "consumer", directory)
+
+
+def _counted(terminal, label, command, reader):
+    start = time.monotonic()
+    status, output = processes.run(
+        command, cwd=build.ROOT, env=dict(os.environ, PYTHONPATH=str(build.ROOT / "scripts")),
+        on_tick=lambda: terminal.progress(f"{label}, {duration(time.monotonic() - start)}"))
+    tally = reader(output)
+    if tally is None or (status != 0 and not tally.failed):
+        tally = tally or Tally()
+        tally.fail(f"{' '.join(command)} ended with status {status}:\n{output[-2000:]}")
+    return tally
+
+
+def python_step(terminal):
+    return _counted(
+        terminal, "Python", [sys.executable, "-m", "unittest", "discover", "--verbose",
+                             "--start-directory", "scripts", "--pattern", "*_test.py"],
+        read_unittest)
+
+
+def conformance_step(terminal):
+    files = sorted((build.ROOT / "corpus" / "vectors").glob("*.jsonl"))
+    return _counted(terminal, "conformance", ["scripts/conformance", *map(str, files)], read_counts)
+
+
+def benchmarks_step(terminal):
+    """Builds the benchmarks and has each check its results, as it does before it measures."""
+    build.configure(terminal, bench.PRESET)
+    build.build(terminal, bench.PRESET)
+    tally = Tally()
+    try:
+        tally.passed = len(bench.find_binaries(terminal, bench.CORE, ""))
+    except bench.BenchError as error:
+        tally.fail(str(error))
+    return tally
+
+
+def claims_step(terminal):
+    """The claim scenarios on real servers, with fewer random histories than by default."""
+    return _counted(terminal, "claims on servers",
+                    ["scripts/claims-conformance", "--histories", "10"], read_counts)
+
+
+def faults_step(terminal):
+    return _counted(terminal, "claims under faults", ["scripts/claims-faults", "--short"],
+                    read_counts)
+
+
+def steps(long=False):
+    wrapper = sanitizer_wrapper()
+    return (
+        ("Python: the scripts' own tests", python_step),
+        ("gcc: all tests", preset_step("gcc-release")),
+        ("conformance vectors", conformance_step),
+        ("claim scenarios: Valkey, Redis", claims_step),
+        ("claims under faults, short", faults_step),
+        ("consumer of the installed package", consumer_step),
+        ("benchmarks: each checks its results", benchmarks_step),
+        ("clang: all tests", preset_step("clang-release")),
+        ("clang, ASan + UBSan: core, claims, fuzz",
+         preset_step("asan-ubsan", "core|claims|fuzz",
+                     ("ffgrant_tests_core", "ffgrant_tests_claims", "ffgrant_tests_fuzz"),
+                     wrapper)),
+        ("fuzzing: all targets, canary", fuzz_steps.step(Tally, "asan-ubsan", wrapper)),
+        ("clang, TSan: threads",
+         preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
+        *((("exhaustive tests in full", long_step),) if long else ()),
+    )
+
+
+def run_steps(terminal, all_steps):
+    """Runs the steps, prints a line for each, and returns (passed, failed) of all."""
+    passed = failed = 0
+    for number, (title, step) in enumerate(all_steps, 1):
+        start = time.monotonic()
+        try:
+            tally = step(terminal)
+        except build.BuildError as error:
+            tally = Tally()
+            tally.fail(f"{error} failed, see above")
+        except BrokenPipeError:  # nobody reads what the steps would say
+            raise
+        except OSError as error:
+            tally = Tally()
+            tally.fail(str(error))
+        if not tally.passed and not tally.failed:
+            tally.fail("the step ran no tests")
+        passed += tally.passed
+        failed += tally.failed
+        terminal.clear()
+        for problem in tally.problems[:20]:
+            terminal.line(problem)
+        verdict = (terminal.bad(f"{tally.failed} FAILED") if tally.failed
+                   else terminal.good("ok"))
+        seconds = duration(time.monotonic() - start)
+        terminal.line(f"[{number}/{len(all_steps)}] {title:<39} {tally.passed:>6} passed  "
+                      f"{seconds:>12}  {verdict}")
+        for reason in tally.left_out:
+            terminal.line(f"      left out, not counted: {reason}")
+    return passed, failed
+
+
+def main():
+    terminal = Terminal()
+    processes.raise_on_signals()
+    start = time.monotonic()
+    try:
+        passed, failed = run_steps(terminal, steps("--long" in sys.argv[1:]))
+    except processes.Interrupted as interrupted:
+        terminal.line(f"test: stopped by {interrupted}")
+        return interrupted.exit_status
+    terminal.line(f"all steps: {duration(time.monotonic() - start)}")
+    terminal.line(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import io
+import unittest
+
+from jobs.checks import job
+from jobs.common import build
+from jobs.common.terminal import Terminal
+
+
+def junit(*cases):
+    return f"<testsuite>{''.join(cases)}</testsuite>"
+
+
+PASSED = '<testcase name="A.Passes" status="run"><system-out/></testcase>'
+FAILED = ('<testcase name="A.Fails" status="fail"><failure message=""/>'
+          '<system-out>expected 1, got 2</system-out></testcase>')
+SKIPPED = ('<testcase name="A.Skips" status="notrun">'
+           '<skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/></testcase>')
+NOT_STARTED = ('<testcase name="a_NOT_BUILT" status="notrun">'
+               '<skipped message="Unable to find executable"/></testcase>')
+DISABLED = ('<testcase name="A.DISABLED_B" status="disabled">'
+            '<skipped message="Disabled"/></testcase>')
+
+
+class ReadJunitTest(unittest.TestCase):
+    def test_counts_what_ran(self):
+        tally = job.read_junit(junit(PASSED, FAILED, PASSED, SKIPPED, DISABLED))
+        self.assertEqual((tally.passed, tally.failed), (2, 1))
+
+    def test_shows_the_output_of_failures(self):
+        tally = job.read_junit(junit(PASSED, FAILED))
+        self.assertEqual(tally.problems, ["FAILED A.Fails\nexpected 1, got 2"])
+
+    def test_a_test_that_could_not_start_failed(self):
+        self.assertEqual(job.read_junit(junit(NOT_STARTED)).failed, 1)
+
+
+class ReadCountsTest(unittest.TestCase):
+    def test_reads_the_last_line(self):
+        tally = job.read_counts("1 passed, 1 failed\nkind a 7\n3250 passed, 0 failed\n")
+        self.assertEqual((tally.passed, tally.failed), (3250, 0))
+        self.assertEqual(job.read_counts("1 passed, 2 failed\n").failed, 2)
+
+    def test_without_it_there_is_no_tally(self):
+        for output in ("", "crashed", "1 passed, 0 failed\nand then it crashed"):
+            self.assertIsNone(job.read_counts(output))
+
+
+class ReadUnittestTest(unittest.TestCase):
+    def test_success(self):
+        tally = job.read_unittest("...\nRan 12 tests in 0.1s\n\nOK (skipped=2)\n")
+        self.assertEqual((tally.passed, tally.failed), (10, 0))
+
+    def test_what_is_left_out_says_why(self):
+        tally = job.read_unittest(
+            "unittest.loader.ModuleSkipped.jobs.a_test ... skipped 'no x: ./scripts/bootstrap'\n"
+            "test_b (jobs.b_test.B.test_b) ... skipped \"b's machine\"\n"
+            "test_c (jobs.b_test.B.test_c) ... skipped \"b's machine\"\n"
+            "test_d (jobs.b_test.B.test_d) ... ok\nRan 4 tests in 0.1s\n\nOK (skipped=3)\n")
+        self.assertEqual((tally.passed, tally.failed), (1, 0))
+        self.assertEqual(tally.left_out, ["no x: ./scripts/bootstrap", "b's machine"])
+
+    def test_failures_and_errors(self):
+        tally = job.read_unittest("Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=2)\n")
+        self.assertEqual((tally.passed, tally.failed), (2, 3))
+
+    def test_expected_failures_did_not_fail(self):
+        tally = job.read_unittest("Ran 5 tests in 0.1s\n\nOK (expected failures=1)\n")
+        self.assertEqual((tally.passed, tally.failed), (5, 0))
+        tally = job.read_unittest("Ran 5 tests in 0.1s\n\n"
+                                  "FAILED (failures=1, expected failures=2, "
+                                  "unexpected successes=1)\n")
+        self.assertEqual((tally.passed, tally.failed), (3, 2))
+
+    def test_no_run_is_no_tally(self):
+        self.assertIsNone(job.read_unittest("python3: No module named unittest"))
+
+
+class RunStepsTest(unittest.TestCase):
+    def run_steps(self, *steps):
+        stream = io.StringIO()
+        counts = job.run_steps(Terminal(stream), [("step", step) for step in steps])
+        return counts, stream.getvalue()
+
+    def test_sums_all_steps(self):
+        counts, _ = self.run_steps(lambda _: job.Tally(3), lambda _: job.Tally(4, 2, ["why"]))
+        self.assertEqual(counts, (7, 2))
+
+    def test_says_what_was_left_out(self):
+        counts, output = self.run_steps(lambda _: job.Tally(3, left_out=["no browser"]))
+        self.assertEqual(counts, (3, 0))
+        self.assertIn("left out, not counted: no browser", output)
+
+    def test_a_step_without_tests_fails(self):
+        counts, output = self.run_steps(lambda _: job.Tally())
+        self.assertEqual(counts, (0, 1))
+        self.assertIn("ran no tests", output)
+
+    def test_a_broken_build_fails_and_the_other_steps_still_run(self):
+        def broken(_):
+            raise build.BuildError("gcc: build")
+
+        counts, output = self.run_steps(broken, lambda _: job.Tally(1))
+        self.assertEqual(counts, (1, 1))
+        self.assertIn("gcc: build failed", output)
+
+    def test_ends_where_nobody_reads(self):
+        def unread(_):
+            raise BrokenPipeError
+
+        with self.assertRaises(BrokenPipeError):
+            self.run_steps(unread, lambda _: self.fail("went on"))
+
+
+if __name__ == "__main__":
+    unittest.main()

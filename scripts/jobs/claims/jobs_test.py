@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts/claims-conformance and scripts/claims-faults are made of, without servers."""
+
+import argparse
+import io
+import random
+import tempfile
+import unittest
+from pathlib import Path
+
+from jobs.claims import conformance, fault_makers, faults, history_check
+from jobs.common import children
+from jobs.common.terminal import Terminal
+
+
+def conformance_arguments(**changes):
+    fields = {"server": None, "engine": None, "cluster": False, "use_loaded_library": False,
+              "filter": None, "histories": None, "calls": None, "seed": None, **changes}
+    return argparse.Namespace(**fields)
+
+
+class WhatIsRun(unittest.TestCase):
+    def test_all_by_default(self):
+        self.assertEqual(conformance.runs(conformance_arguments()),
+                         [("memory", False), ("valkey", False), ("redis", False),
+                          ("valkey", True), ("redis", True)])
+
+    def test_clusters_alone(self):
+        self.assertEqual(conformance.runs(conformance_arguments(cluster=True)),
+                         [("valkey", True), ("redis", True)])
+
+    def test_what_is_named(self):
+        arguments = conformance_arguments(engine=["redis", "memory"], cluster=True)
+        self.assertEqual(conformance.runs(arguments), [("redis", True), ("memory", False)])
+
+    def test_a_given_server(self):
+        arguments = conformance_arguments(server="h:1")
+        self.assertEqual(conformance.runs(arguments), [("server", False)])
+
+
+class WhatTheToolPrints(unittest.TestCase):
+    def finished(self, script):
+        """(passed, failed) of a tool that does as the shell script says, and what is shown."""
+        stream = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, children.Children() as started:
+            child = started.start(["sh", "-c", script], Path(folder) / "log")
+            while child.status() is None:
+                pass
+            run = conformance.Run("valkey", child)
+            run.read()
+            return run.report(Terminal(stream)), stream.getvalue()
+
+    def test_counts_and_lines(self):
+        counts, shown = self.finished(
+            "echo 'progress 3/9 7.1 x'; echo 'FAILED x'; echo '3 passed, 1 failed'; exit 1")
+        self.assertEqual(counts, (3, 1))
+        self.assertIn("FAILED x\n", shown)
+        self.assertNotIn("progress", shown)
+
+    def test_one_that_crashes_has_failed(self):
+        self.assertEqual(self.finished("kill -9 $$")[0], (0, 1))
+        self.assertEqual(self.finished("echo 3 passed, 0 failed; exit 3")[0], (3, 1))
+
+    def test_a_last_line_is_wanted(self):
+        self.assertIsNone(conformance.read_last_line("3 passed, 0 failed\nand more"))
+        self.assertIsNone(conformance.read_last_line(""))
+
+
+class Rounds(unittest.TestCase):
+    def made(self, **changes):
+        verdict = history_check.Verdict(claims=10, unknown=3, resolved=2, lost=4,
+                                        lost_confirmed=1, confirmed=8)
+        fields = {"fault": "kill", "server": "Valkey 9", "made": 2, "seconds": 1.0,
+                  "verdict": verdict, **changes}
+        return faults.Round(**fields)
+
+    def test_one_that_proves_nothing_has_failed(self):
+        self.assertEqual(self.made().problem, "")
+        self.assertEqual(self.made(made=0).problem, "no fault was made")
+        self.assertEqual(self.made(verdict=history_check.Verdict()).problem,
+                         "no claim was made")
+        bad = history_check.Verdict(claims=1, violations=["leases: x"])
+        self.assertEqual(self.made(verdict=bad).problem, "1 violations")
+
+    def test_the_table(self):
+        rounds = [self.made(), self.made(), self.made(fault="failover"),
+                  self.made(fault="failover-wait")]
+        rows = faults.make_table(rounds).rows
+        self.assertEqual(rows[0], ["kill", "2", "4", "20", "6", "4", "0", "-", "-"])
+        self.assertEqual(rows[1], ["failover", "1", "2", "10", "3", "2", "0", "4", "-"])
+        self.assertEqual(rows[2][-2:], ["4", "1 of 8"])
+        self.assertEqual(rows[3][:4], ["all", "4", "8", "40"])
+        text = faults.markdown(rounds, "scripts/claims-faults", "2026-01-01")
+        self.assertIn("- servers: Valkey 9\n", text)
+        self.assertIn("| kill | 2 | 4 |", text)
+
+    def test_what_a_pause_depends_on(self):
+        for kind in fault_makers.KINDS.values():
+            fault = kind(random.Random(1), 10)
+            self.assertTrue(all(0 <= fault.pause() <= 3 for _ in range(100)), kind.name)
+
+
+class FakeClient:
+    """A server with one execution, as redis-py shows it."""
+
+    def __init__(self):
+        self.asked = []
+
+    def pipeline(self):
+        return self
+
+    def hmget(self, key, *_fields):
+        self.asked.append(key)
+
+    def xrange(self, key):
+        self.asked.append(key)
+
+    def execute(self):
+        asked, self.asked = self.asked, []
+        replies = []
+        for core in asked[0::2]:
+            if "there" not in core:
+                replies += [[None] * 4, []]
+                continue
+            replies += [[b"terminal", b"completed", b"2", b"2"],
+                        [(b"1-0", {b"event": b"acquired", b"lease_id": b"a", b"lease_epoch": b"1"}),
+                         (b"2-0", {b"event": b"reclaimed", b"new_lease_id": b"b",
+                                   b"new_lease_epoch": b"2"}),
+                         (b"3-0", {b"event": b"released", b"reason": b"completed",
+                                   b"lease_id": b"b"})]]
+        return replies
+
+
+class WhatIsStored(unittest.TestCase):
+    def test_reads_cores_and_histories(self):
+        stored = faults.read_stored(FakeClient(), ["{fp:1}:there", "{fp:1}:gone"])
+        self.assertEqual(stored, {"{fp:1}:there": history_check.Stored(
+            "terminal", "completed", 2, 2, {"a": 1, "b": 2}, "b")})
+
+    def test_in_parts(self):
+        ids = [f"{{fp:1}}:there{i}" for i in range(450)]
+        self.assertEqual(len(faults.read_stored(FakeClient(), ids)), 450)
+
+
+if __name__ == "__main__":
+    unittest.main()

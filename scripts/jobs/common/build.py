@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configure and build through the presets of CMakePresets.json, with progress."""
+
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from jobs.common import processes
+from jobs.common.terminal import duration
+
+ROOT = Path(__file__).resolve().parents[3]
+_NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
+
+
+class BuildError(Exception):
+    """A command of the build failed; its output has been printed."""
+
+
+def build_directory(preset):
+    return ROOT / "build" / preset
+
+
+def environment():
+    """This process's environment, with ccache where there is one."""
+    env = dict(os.environ)
+    if shutil.which("ccache"):
+        env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
+        env.setdefault("CCACHE_SLOPPINESS", "pch_defines,time_macros")  # for precompiled headers
+    return env
+
+
+def run_step(terminal, label, command, cwd=ROOT, on_line=None):
+    """Runs one command of a build and returns its output; raises BuildError if it fails."""
+    start = time.monotonic()
+    shown = [label]
+
+    def line(text):
+        step = _NINJA_STEP.match(text)
+        if step:
+            shown[0] = f"{label}: {step[1]} of {step[2]}"
+        if on_line:
+            on_line(text)
+
+    def tick():
+        terminal.progress(f"{shown[0]}, {duration(time.monotonic() - start)}")
+
+    tick()
+    status, output = processes.run(
+        command, cwd=cwd, env=environment(), on_line=line, on_tick=tick)
+    if status != 0:
+        terminal.line(terminal.bad(f"{label} failed ({status}): {' '.join(map(str, command))}"))
+        terminal.line(_important(output))
+        raise BuildError(label)
+    return output
+
+
+def _important(output):
+    """What a reader needs of a failing build: from the first failure on, not what went well."""
+    lines = output.rstrip().splitlines()
+    first = next((i for i, text in enumerate(lines)
+                  if text.startswith(("FAILED", "CMake Error"))), 0)
+    kept = [text for text in lines[first:] if not _NINJA_STEP.match(text)]
+    if len(kept) > 80:
+        kept = kept[:60] + [f"... {len(kept) - 70} lines left out ..."] + kept[-10:]
+    return "\n".join(kept)
+
+
+def configure(terminal, preset, wrapper=()):
+    return run_step(terminal, f"{preset}: configure", [*wrapper, "cmake", "--preset", preset])
+
+
+def build(terminal, preset, targets=(), wrapper=()):
+    command = [*wrapper, "cmake", "--build", "--preset", preset]
+    if targets:
+        command += ["--target", *targets]
+    return run_step(terminal, f"{preset}: build", command)
+
+
+def cache(preset):
+    """The variables of a configured build directory: name -> value."""
+    text = (build_directory(preset) / "CMakeCache.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z]\w*):\w+=(.*)$", text, re.MULTILINE))

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+from jobs.common import processes
+
+_SCRIPTS = Path(__file__).resolve().parents[2]
+
+
+def alive(pid):
+    """True if the process runs; one that has ended and waits for its parent does not."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+class RunTest(unittest.TestCase):
+    def test_returns_status_and_output_of_both_streams(self):
+        self.assertEqual(processes.run(["sh", "-c", "echo a; echo b >&2; exit 3"]), (3, "a\nb\n"))
+
+    def test_hands_over_each_line_and_keeps_an_unfinished_last_one(self):
+        lines = []
+        _, output = processes.run(["printf", "one\\ntwo\\nrest"], on_line=lines.append)
+        self.assertEqual(lines, ["one", "two"])
+        self.assertEqual(output, "one\ntwo\nrest")
+
+    def test_gives_no_input(self):
+        self.assertEqual(processes.run(["cat"]), (0, ""))
+
+    def test_after_an_error_signals_are_handled_as_before(self):
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = [signal.getsignal(number) for number in numbers]
+
+        def broken():
+            raise OSError("no more of it")
+
+        with self.assertRaises(OSError):
+            processes.run(["sleep", "60"], on_tick=broken)
+        self.assertEqual([signal.getsignal(number) for number in numbers], before)
+
+    def test_an_interrupt_ends_children_and_grandchildren(self):
+        program = ("from jobs.common import processes\n"
+                   "processes.raise_on_signals()\n"
+                   "try:\n"
+                   "  processes.run(['sh', '-c', 'sleep 60 & echo $!; wait'],\n"
+                   "                on_line=lambda text: print(text, flush=True))\n"
+                   "except processes.Interrupted as stop:\n"
+                   "  raise SystemExit(stop.exit_status)\n")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE,
+                                  text=True, env=dict(os.environ, PYTHONPATH=str(_SCRIPTS))) as job:
+                grandchild = int(job.stdout.readline())
+                self.assertTrue(alive(grandchild))
+                job.send_signal(number)
+                self.assertEqual(job.wait(10), 128 + number)
+            deadline = time.monotonic() + 5
+            while alive(grandchild) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            self.assertFalse(alive(grandchild))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints tables on a terminal and as Markdown."""
+
+import textwrap
+
+from jobs.common.tables import Remark
+from jobs.common.terminal import WIDTH
+
+
+def as_text(table, terminal):
+    """Lines of at most WIDTH columns; the first column gives way if it has to."""
+    body = [row for row in table.rows if len(row) > 1 and not isinstance(row, Remark)]
+    widths = [max(len(row[i]) for row in body + [table.columns])
+              for i in range(len(table.columns))]
+    lead = max([widths[0]] + [len(row[0]) for row in table.rows
+                              if len(row) == 1 and not isinstance(row, Remark)])
+    widths[0] = min(lead, WIDTH - sum(width + 2 for width in widths[1:]))
+
+    def layout(cells):
+        first = cells[0][:widths[0]].ljust(widths[0])
+        rest = ("  " + (cell.ljust(width) if column in table.flush_left else cell.rjust(width))
+                for column, (cell, width) in enumerate(zip(cells[1:], widths[1:]), 1))
+        return (first + "".join(rest)).rstrip()
+
+    lines = [terminal.bold(table.title)]
+    lines += [terminal.dim(line) for line in textwrap.wrap(table.note, WIDTH)]
+    lines += ["", terminal.dim(layout(table.columns))]
+    for row in table.rows:
+        if isinstance(row, Remark):
+            lines += [terminal.dim(line) for line in textwrap.wrap(
+                row, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+            continue
+        if len(row) == 1:
+            lines.append(terminal.bold(row[0][:WIDTH]))
+            continue
+        line = layout(row)
+        lines.append(terminal.bad(line) if "MISSED" in row else line)
+    return lines
+
+
+def as_markdown(table):
+    def line(cells):
+        return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
+
+    lines = [f"## {table.title}", ""]
+    if table.note:
+        lines += [table.note[0].upper() + table.note[1:] + ".", ""]
+    left = {0} | set(table.flush_left)
+    lines += [line(table.columns),
+              "|" + "|".join(":--" if column in left else "--:"
+                             for column in range(len(table.columns))) + "|"]
+    heading = ""
+    for row in table.rows:
+        if isinstance(row, Remark):
+            lines.append(line([f"*{row}*"] + [""] * (len(table.columns) - 1)))
+        elif len(row) == 1:
+            heading = row[0]
+        elif not row[0]:  # goes on with the last cell of the row before
+            lines[-1] = f"{lines[-1][:-len(' |')]}; {row[-1]} |"
+        else:
+            name = row[0].strip()
+            lines.append(line([f"{heading}: {name}" if heading else name, *row[1:]]))
+    return lines
+
+
+def summary(tables, facts, command, date, method, title="Benchmark summary"):
+    """The text of summary.md, or of another report."""
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", f"# {title}", ""]
+    lines += [f"- {what}: {text}" for what, text in
+              [("date", date), ("command", f"`{command}`"), ("method", method), *facts]]
+    for table in tables:
+        lines += ["", *as_markdown(table)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arranges results into tables, which report.py prints as text and as Markdown."""
+
+import re
+from dataclasses import dataclass, field
+
+from jobs.common import bars
+from jobs.common.gbench import ratio
+
+_OURS = re.compile(r"(?:Core|Ledger)\w*")
+_LABELS = {
+    "FromChars": "from_chars",
+    "SimdjsonOnDemand": "simdjson",
+    "SimdjsonOnDemandTyped": "simdjson, typed",
+    "SimdjsonDom": "simdjson, DOM",
+    "Rapidjson": "RapidJSON",
+    "RapidjsonDom": "RapidJSON, DOM in situ",
+    "RapidjsonSax": "RapidJSON, SAX in situ",
+    "Nlohmann": "nlohmann JSON",
+    "NlohmannDom": "nlohmann JSON, DOM",
+    "NlohmannSax": "nlohmann JSON, SAX",
+    "Re2": "RE2",
+    "Reference": "the reference",
+    "ReferenceReused": "the reference, reused",
+    "Sqlite": "SQLite",
+    "TbbMap": "oneTBB concurrent_hash_map",
+    "AbslStrAppend": "absl::StrAppend",
+    "AbslMapString": "Abseil, text",
+    "AbslMapUuid": "Abseil, uuid",
+    "StdString": "std::string",
+    "StdStringReused": "std::string, reused",
+    "ToChars": "to_chars",
+    "StringConcat": "std::string",
+    "Memcpy": "memcpy",
+}
+_ACRONYMS = {"json": "JSON", "crc16": "CRC16"}
+
+
+def words(camel):
+    """ParseExecutionId -> parse execution id."""
+    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+", camel)
+    return " ".join(_ACRONYMS.get(part.lower(), part.lower()) for part in parts)
+
+
+def label(impl):
+    return _LABELS.get(impl) or words(impl)
+
+
+def is_ours(impl):
+    return _OURS.fullmatch(impl) is not None
+
+
+class Remark(str):
+    """A row of a table that is a sentence about the row before."""
+
+
+@dataclass
+class Table:
+    """A row of one cell is a heading; one with an empty first cell goes on with the row before; a
+    Remark is a sentence under it.
+
+    Columns after the first are set flush right, but for those named in flush_left.
+    """
+    title: str
+    note: str
+    columns: list
+    flush_left: tuple = ()
+    rows: list = field(default_factory=list)
+
+
+def rate(value):
+    """9.81 M, 812 k: claims per second."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{three_digits(value / limit)} {letter}"
+    return three_digits(value)
+
+
+def three_digits(value):
+    if value == 0:
+        return "0"
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def nanoseconds(value):
+    return f"{three_digits(value)}" if value < 99_999.5 else f"{value / 1000:.0f} k"
+
+
+def spread(stat):
+    return f"{stat.spread * 100:.0f}%" if stat and stat.low < stat.high else ""
+
+
+def _range(stat):
+    """Empty where a single value says nothing about it."""
+    if stat.low == stat.high:
+        return ""
+    return f"{three_digits(stat.low)}-{three_digits(stat.high)}"
+
+
+def _ratio_cell(stat):
+    if stat is None:
+        return "-"
+    extent = _range(stat)
+    return f"{three_digits(stat.median)}x" + (f" ({extent})" if extent else "")
+
+
+def _case(name):
+    case = re.sub(r"(?:^|/)live:\d+", "", name.case).strip("/")
+    return re.sub("[_:]", " ", case).replace("/", ", ")
+
+
+def _baselines(names):
+    return list(dict.fromkeys(name.impl for name in names if not is_ours(name.impl)))
+
+
+def _ratios(results, name, metric):
+    """A text for each baseline that was measured in the same case."""
+    texts = []
+    for impl in _baselines(other for other in results.series if other.op == name.op):
+        other = results.find(name.op, impl, name.case, name.threads)
+        if other:
+            found = ratio(results.series[name], other, metric)
+            texts.append(f"{label(impl)} {_ratio_cell(found)}")
+    return texts
+
+
+def _with_ratios(cells, ratios):
+    """A row that ends in the first ratio, and rows that go on with the others."""
+    return ([cells + (ratios[:1] or [""])]
+            + [[""] * len(cells) + [text] for text in ratios[1:]])
+
+
+def _claim_names(results, metric):
+    """The ledger's benchmarks that measured this, the same sizes together."""
+    ops = list(dict.fromkeys(name.op for name in results.series))
+    impls = list(dict.fromkeys(name.impl for name in results.series))
+    return sorted((name for name, series in results.series.items()
+                   if name.live is not None and series.stat(metric)),
+                  key=lambda name: (name.live, _case(name), ops.index(name.op),
+                                    impls.index(name.impl), name.threads))
+
+
+def _add_by_size(table, names, rows_of):
+    """Appends the rows of each name, under a heading for each number of executions."""
+    live = None
+    for name in names:
+        if name.live != live:
+            live = name.live
+            table.rows.append([f"{live:,} live"])
+        table.rows.extend(rows_of(name))
+
+
+def claims_table(results):
+    """Claims per second, ours beside the baselines; None if none was measured."""
+    table = Table(
+        "Claims per second, embedded ledger",
+        "median of the rounds, +/- half of their range; one thread by its CPU time, two by the "
+        "clock; then claims of ours / claims of the baseline, more is better; batch rows are calls "
+        "of 32 executions each, set against the baseline's single calls",
+        ["", "threads", "claims/s", "+/-", "ours / baseline (range)"], flush_left=(4,))
+
+    def rows_of(name):
+        speed = results.series[name].stat("items_per_second")
+        cells = [f"  {_claim_label(name)}", str(name.threads), rate(speed.median), spread(speed)]
+        return _with_ratios(cells, _ratios(results, name, "items_per_second"))
+
+    _add_by_size(table, [name for name in _claim_names(results, "items_per_second")
+                         if is_ours(name.impl) and not results.series[name].stat("p50_ns")],
+                 rows_of)
+    return table if table.rows else None
+
+
+def _claim_label(name):
+    what = {"ClaimPairs": "issue + claim", "ClaimCycle": "full cycle",
+            "ClaimLatency": "one claim"}.get(name.op) or words(name.op)
+    if is_ours(name.impl):
+        how = words(name.impl).replace("ledger", "").strip()
+    else:
+        how = label(name.impl)
+    return ", ".join(filter(None, (what, how, _case(name))))
+
+
+def claim_latency_table(results):
+    """Quantiles of a single claim; None if none was measured."""
+    table = Table("Time of a single claim", "nanoseconds, median of the rounds",
+                  ["", "threads", "p50", "p99", "p99.9"])
+
+    def rows_of(name):
+        series = results.series[name]
+        quantiles = [series.stat(metric) for metric in ("p50_ns", "p99_ns", "p999_ns")]
+        return [[f"  {_claim_label(name)}", str(name.threads)]
+                + [nanoseconds(q.median) if q else "-" for q in quantiles]]
+
+    _add_by_size(table, _claim_names(results, "p50_ns"), rows_of)
+    return table if table.rows else None
+
+
+def text_table(results):
+    """Parse and serialize: one table of all operations, with a heading row for each."""
+    table = Table(
+        "Parse and serialize",
+        "ns an operation, median of the rounds, +/- half of their range; then time of ours / "
+        "time of the baseline, less is better",
+        ["", "ns", "+/-", "GB/s", "allocs", "ours / baseline (range)"],
+        flush_left=(5,))
+    names = [name for name in results.series if name.live is None]
+    for op in dict.fromkeys(name.op for name in names):
+        ours = [name for name in names if name.op == op and is_ours(name.impl)]
+        if not ours:
+            continue
+        table.rows.append([words(op)])
+        for name in ours:
+            table.rows.extend(_text_rows(results, name))
+    return table if table.rows else None
+
+
+def _text_rows(results, name):
+    series = results.series[name]
+    time, speed, allocations = (
+        series.stat(metric) for metric in ("ns", "bytes_per_second", "allocs_per_op"))
+    variant = words(name.impl).replace("core", "").strip()
+    threads = f"{name.threads} threads" if name.threads > 1 else ""
+    cells = [
+        "  " + (", ".join(filter(None, (variant, _case(name), threads))) or "all"),
+        nanoseconds(time.median), spread(time),
+        three_digits(speed.median / 1e9) if speed else "",
+        f"{allocations.median:g}" if allocations else ""]
+    return _with_ratios(cells, _ratios(results, name, "ns"))
+
+
+def bars_table(results):
+    """The figures to reach; None where nothing of them was measured."""
+    table = Table("Figures to reach", "", ["", "measured", "range", "first bar", "", "goal", ""],
+                  flush_left=(4, 6))
+    verdicts = bars.judge(results)
+    for verdict in verdicts:
+        bar = verdict.bar
+        cells = [bar.what, "not measured", ""]
+        if verdict.value:
+            cells[1:] = [three_digits(verdict.value.median) + bar.unit, _range(verdict.value)]
+        for limit in (bar.first, bar.goal):
+            met = verdict.meets(limit)
+            cells += [verdict.limit_text(limit), {True: "met", False: "MISSED", None: "-"}[met]]
+        table.rows.append(cells)
+    return table if any(verdict.value for verdict in verdicts) else None
+
+
+def all_tables(results):
+    """[claims, latency of a claim, parse and serialize, figures to reach], without empty ones."""
+    made = (claims_table(results), claim_latency_table(results), text_table(results),
+            bars_table(results))
+    return [table for table in made if table]

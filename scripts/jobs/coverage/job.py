@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coverage of core by the tests and by the fuzz corpora. Started by scripts/coverage."""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import build, machine, processes, report
+from jobs.common.tables import Table
+from jobs.common.terminal import Terminal, duration, run_main
+from jobs.coverage import export, notes as coverage_notes
+
+PRESET = "coverage"
+_TOOLS = "-19"  # those of the compiler that the preset names
+_SOURCES = build.ROOT / "core" / "ffgrant"
+
+
+class CoverageError(Exception):
+    """Something that ends the job with status 1."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program that counts, and the words that start it, perhaps by way of another."""
+    program: str
+    words: tuple
+
+
+@dataclass
+class Run:
+    """A set of commands that are measured together."""
+    name: str  # also that of directories
+    commands: list
+
+
+def production_sources():
+    """path below core/ffgrant -> path, of all that is neither a test nor for tests."""
+    return {str(path.relative_to(_SOURCES)): path for path in sorted(_SOURCES.rglob("*"))
+            if path.suffix in (".cc", ".h") and not path.name.endswith("_test.cc")
+            and "testing" not in path.relative_to(_SOURCES).parts}
+
+
+def read_runs(document):
+    """The runs, from what `ctest --show-only=json-v1` printed: tests of core (those of
+    GoogleTest a program at a time), also those on servers, and the replay of the corpora."""
+    tests, corpora = [], []
+    for test in document["tests"]:
+        labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
+        words = test.get("command", [])
+        if test["name"].endswith("_replay"):
+            corpora.append(Command(words[0], tuple(words)))
+        elif words and "valkey" in labels:
+            tests.append(Command(words[words.index("--") + 1], tuple(words)))
+        elif words and not {"core", "claims", "threads"}.isdisjoint(labels):
+            filtered = any(word.startswith("--gtest_filter") for word in words)
+            tests.append(Command(words[0], tuple(words[:1] if filtered else words)))
+    return [Run("tests", list(dict.fromkeys(tests))), Run("corpora", corpora)]
+
+
+def scenarios(tool):
+    """The claim scenarios on servers, which are no test of ctest's."""
+    script = f'exec "{tool}" --server "$FFGRANT_SERVER" --histories 2'
+    return [Command(str(tool), (str(build.ROOT / "scripts" / "claim-server"), "--engine", "valkey",
+                                *where, "--", "sh", "-c", script))
+            for where in ((), ("--cluster",))]
+
+
+def find_runs(terminal, tests_only):
+    directory = build.build_directory(PRESET)
+    output = build.run_step(terminal, "coverage: list of tests",
+                            ["ctest", "--test-dir", str(directory), "--show-only=json-v1"])
+    tests, corpora = read_runs(json.loads(output[output.index("{"):]))
+    tests.commands += scenarios(directory / "core" / "testing" / "scenarios" / "claims_conformance")
+    if not tests_only and not corpora.commands:
+        raise CoverageError("the build made no replay of fuzz corpora (--tests-only?)")
+    return [tests] if tests_only else [tests, corpora]
+
+
+def _tool(name, *arguments):
+    status, output = processes.run([name + _TOOLS, *map(str, arguments)], cwd=build.ROOT)
+    if status != 0:
+        raise CoverageError(f"{name} failed with status {status}:\n{output[-2000:]}")
+
+
+def measure(terminal, run, sources):
+    """Runs the programs; returns name -> export.File and writes the HTML report."""
+    directory = build.build_directory(PRESET)
+    profiles = directory / "profiles" / run.name
+    shutil.rmtree(profiles, ignore_errors=True)
+    profiles.mkdir(parents=True)
+    start = time.monotonic()
+    for number, command in enumerate(run.commands, 1):
+        name = Path(command.program).name
+        # %m: processes of one program add to one file.
+        status, output = processes.run(
+            command.words, cwd=directory,
+            env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f"{name}.%m.profraw")),
+            on_tick=lambda n=number, what=name: terminal.progress(
+                f"{run.name}: {n} of {len(run.commands)}, {what}, "
+                f"{duration(time.monotonic() - start)}"))
+        if status != 0:
+            raise CoverageError(f"{name} ended with status {status}:\n{output[-3000:]}")
+    terminal.progress(f"{run.name}: reading what was counted")
+    merged = directory / "profiles" / f"{run.name}.profdata"
+    _tool("llvm-profdata", "merge", "-sparse", *sorted(profiles.glob("*.profraw")), "-o", merged)
+    programs = list(dict.fromkeys(command.program for command in run.commands))
+    objects = [programs[0], *(word for path in programs[1:] for word in ("-object", path))]
+    html = directory / "html" / run.name
+    shutil.rmtree(html, ignore_errors=True)
+    _tool("llvm-cov", "show", "-instr-profile", merged, *objects, "-format=html",
+          f"-output-dir={html}", "-show-branches=count", "-show-mcdc", "-show-mcdc-summary",
+          "-show-instantiations=false", "-sources", *sources.values())
+    # A program that contains an inline function, but does not use it, says that nothing in there
+    # was executed, and of several programs at once llvm-cov believes the first.
+    exports = []
+    for number, program in enumerate(programs, 1):
+        terminal.progress(f"{run.name}: reading what was counted, {number} of {len(programs)}")
+        exports.append(_export(merged, program, sources))
+    names = sorted({name for files in exports for name in files})
+    return {name: together([files[name] for files in exports if name in files])
+            for name in names}
+
+
+def _export(merged, program, sources):
+    # Its warnings are about inline functions that a program contains, but does not use.
+    status, output = processes.run(
+        ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", f"llvm-cov{_TOOLS}", "export",
+         "-instr-profile", str(merged), str(program)], cwd=build.ROOT)
+    if status != 0:
+        raise CoverageError(f"llvm-cov export failed with status {status}")
+    files = export.read_export(json.loads(output),
+                               {str(path): name for name, path in sources.items()})
+    for name, file in files.items():
+        text = sources[name].read_text(encoding="utf-8")
+        file.leave_out_defaulted(text)
+        file.leave_out_comments(text)
+    return files
+
+
+def together(files):
+    """The union of export.File of several runs."""
+    union = export.File()
+    for file in files:
+        for line, count in file.lines.items():
+            union.lines[line] = union.lines.get(line, 0) + count
+        for place, branch in file.branches.items():
+            seen = union.branches.setdefault(place, export.Branch())
+            seen.true += branch.true
+            seen.false += branch.false
+            seen.executed = seen.executed or branch.executed
+            seen.constant = seen.constant and branch.constant
+        for place, independent in file.independent.items():
+            union.independent[place] = union.independent.get(place, False) or independent
+    return union
+
+
+@dataclass
+class Verdict:
+    """What all runs say about one file."""
+    counts: list  # Counts by run, then of all together
+    left: coverage_notes.Uncovered  # by all together
+    errors: list  # of its notes
+    notes: int
+
+
+def judge(sources, measured):
+    """name -> Verdict; measured: name -> export.File, by run."""
+    verdicts = {}
+    for name, path in sources.items():
+        files = [run[name] for run in measured if name in run]
+        if not files:
+            continue  # declarations only
+        text = path.read_text(encoding="utf-8")
+        union = together(files)
+        excused = coverage_notes.excuses(text, union)
+        counts = [coverage_notes.judge(run.get(name, export.File()), excused)[0]
+                  if len(measured) > 1 else None for run in measured]
+        total, left = coverage_notes.judge(union, excused)
+        errors = [f"{name}:{error}" for error in excused.errors]
+        verdicts[name] = Verdict([c for c in counts if c] + [total], left, errors,
+                                 len(coverage_notes.read_notes(text)))
+    return verdicts
+
+
+def _share(pair, of=None):
+    covered, total = pair[0], of if of is not None else pair[1]
+    if not total:
+        return "-"
+    if covered == total:
+        return "100"
+    return f"{min(99.9, 100 * covered / total):.1f}"
+
+
+def make_table(verdicts, runs):
+    names = [run.name for run in runs] + (["both"] if len(runs) > 1 else [])
+    columns = ["file"]
+    for kind in ("lines", "branches", "MC/DC"):
+        columns += [f"{kind}: {names[0]}", *names[1:], "of"]
+
+    def row(name, all_counts):
+        cells = [name]
+        for kind in ("lines", "branches", "mcdc"):
+            total = getattr(all_counts[-1], kind)[1]
+            # A run that lacks a file altogether covers nothing of it.
+            cells += [_share(getattr(counts, kind), total) for counts in all_counts]
+            cells.append(str(total))
+        return cells
+
+    rows, sums = [], None
+    for name, verdict in verdicts.items():
+        rows.append(row(name, verdict.counts))
+        if sums is None:
+            sums = [coverage_notes.Counts() for _ in verdict.counts]
+        for total, counts in zip(sums, verdict.counts):
+            for kind in ("lines", "branches", "mcdc"):
+                setattr(total, kind, tuple(
+                    a + b for a, b in zip(getattr(total, kind), getattr(counts, kind))))
+    rows.append(row("all", sums))
+    notes = sum(verdict.notes for verdict in verdicts.values())
+    return Table("Coverage of core/ffgrant", "percent of lines, of sides of branches, and of "
+                 "conditions shown to decide by themselves (MC/DC); `of`: how many there are, "
+                 f"without those that {notes} comments in the sources say can't be reached",
+                 columns, rows=rows), sums
+
+
+def uncovered_lines(sources, verdicts):
+    """Text lines that list what is not covered."""
+    shown = []
+    for name, verdict in verdicts.items():
+        lines = sources[name].read_text(encoding="utf-8").splitlines()
+        found = [(line, 0, f"{name}:{line}: not executed: {lines[line - 1].strip()}")
+                 for line in verdict.left.lines]
+        for place, side in verdict.left.sides:
+            found.append((*place[:2], f"{name}:{place[0]}: never {side}: "
+                          f"{coverage_notes.place_text(lines, place)}"))
+        for place in verdict.left.conditions:
+            found.append((*place[:2], f"{name}:{place[0]}: never alone: "
+                          f"{coverage_notes.place_text(lines, place)}"))
+        shown += [text for *_, text in sorted(found)]
+    return shown
+
+
+def _facts():
+    cache = build.cache(PRESET)
+    return machine.basic() + [
+        ("compiler", machine.first_line([cache["CMAKE_CXX_COMPILER"], "--version"])),
+        ("flags", f"{cache['CMAKE_CXX_FLAGS']} {cache['CMAKE_CXX_FLAGS_DEBUG']}")]
+
+
+_METHOD = ("a place in the source counts once, however many objects and instantiations hold it, "
+           "and is covered if one of them covers it; conditions that are constant in every "
+           "instantiation, and comparisons that the compiler writes (`= default`), are not counted")
+
+
+def _write_report(path, table, left):
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    facts = [("date", date), ("command", "`./scripts/coverage`"), ("method", _METHOD), *_facts()]
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Coverage", "",
+             *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(table), "",
+             "## Not covered", "", *([f"- `{text}`" for text in left] or ["Nothing."])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _job(terminal, arguments):
+    build.configure(terminal, PRESET)
+    build.build(terminal, PRESET)
+    sources = production_sources()
+    runs = find_runs(terminal, arguments.tests_only)
+    verdicts = judge(sources, [measure(terminal, run, sources) for run in runs])
+    table, sums = make_table(verdicts, runs)
+    for line in report.as_text(table, terminal):
+        terminal.line(line)
+    left = uncovered_lines(sources, verdicts)
+    if arguments.uncovered:
+        terminal.line()
+        for line in left:
+            terminal.line(line)
+    errors = [error for verdict in verdicts.values() for error in verdict.errors]
+    terminal.line()
+    for error in errors:
+        terminal.line(terminal.bad(error))
+    if not arguments.tests_only:
+        _write_report(arguments.out, table, left)
+    for kind in ("lines", "branches", "mcdc"):
+        covered, total = getattr(sums[-1], kind)
+        terminal.line(f"{kind}: {covered} of {total} covered")
+    hint = "" if arguments.uncovered else " (--uncovered)"
+    terminal.line(f"not covered: {len(left)} places{hint}, wrong comments: {len(errors)}; "
+                  f"HTML in build/{PRESET}/html")
+    return 1 if left or errors else 0
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/coverage")
+    parser.add_argument("--tests-only", action="store_true")
+    parser.add_argument("--uncovered", action="store_true")
+    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "coverage.md")
+    return parser.parse_args()
+
+
+def main():
+    arguments = _arguments()
+    terminal = Terminal()
+    processes.raise_on_signals()
+    try:
+        return _job(terminal, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"coverage: stopped by {interrupted}")
+        return interrupted.exit_status
+    except build.BuildError:
+        return 1
+    except CoverageError as error:
+        terminal.line(f"coverage: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

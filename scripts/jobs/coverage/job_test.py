@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import unittest
+
+from jobs.coverage import export, job, notes
+from jobs.coverage.export import Branch, File
+from jobs.coverage.job import Command
+
+
+def region(line, column, end_line, end_column, count):
+    return [line, column, end_line, end_column, count, 0, 0, 0]
+
+
+def function(name, regions, branches=(), records=()):
+    return {"name": name, "filenames": ["/a.h"], "count": regions[0][4], "regions": regions,
+            "branches": [[*b, 0, 0, kind] for *b, kind in branches],
+            "mcdc_records": [[*r[:4], 0, 5, r[4]] for r in records]}
+
+
+def read(*functions, segments=()):
+    document = {"data": [{"files": [{"filename": "/a.h", "segments": list(segments)}],
+                          "functions": list(functions)}]}
+    return export.read_export(document, {"/a.h": "a.h"})["a.h"]
+
+
+class CoverageDataTest(unittest.TestCase):
+    def test_lines(self):
+        #                 line, column, count, has count, entry, gap
+        file = read(segments=[[1, 10, 5, True, True, False], [2, 3, 0, True, True, False],
+                              [3, 2, 5, True, False, False], [4, 2, 0, False, False, False]])
+        self.assertEqual(file.lines, {1: 5, 2: 5, 3: 0, 4: 5})
+
+    def test_instantiations_add_up(self):
+        one = function("f<1>", [region(1, 1, 9, 1, 4)], [(2, 3, 2, 8, 4, 0, 4)])
+        two = function("f<2>", [region(1, 1, 9, 1, 4)], [(2, 3, 2, 8, 0, 4, 4)])
+        self.assertEqual([count for *_, count in read(one).sides()], [4, 0])
+        self.assertEqual([count for *_, count in read(one, two).sides()], [4, 4])
+
+    def test_what_is_constant_everywhere_is_no_branch(self):
+        constant = function("f<1>", [region(1, 1, 9, 1, 4)], [(2, 3, 2, 8, 0, 0, 4)])
+        never_run = function("f<1>", [region(1, 1, 9, 1, 0)], [(2, 3, 2, 8, 0, 0, 4)])
+        self.assertEqual(list(read(constant).sides()), [])
+        self.assertEqual(len(list(read(never_run).sides())), 2)
+
+    def test_conditions_that_decide_by_themselves(self):
+        def one(independent):
+            return function("f", [region(1, 1, 9, 1, 4)],
+                            [(2, 3, 2, 8, 2, 2, 6), (2, 12, 2, 15, 1, 1, 6)],
+                            [(2, 3, 2, 15, independent)])
+
+        self.assertEqual([v for _, v in read(one([True, False])).conditions()], [True, False])
+        self.assertEqual([v for _, v in read(one([True, False]), one([False, True])).conditions()],
+                         [True, True])
+
+    def test_a_constant_condition_that_is_missing_among_the_branches(self):
+        found = read(function("f", [region(1, 1, 9, 1, 4)],
+                              [(2, 3, 2, 8, 2, 2, 6), (2, 12, 2, 15, 1, 1, 6)],
+                              [(2, 3, 2, 30, [True, False, True])]))
+        self.assertEqual([v for _, v in found.conditions()], [True, True])
+
+    def test_comparisons_that_the_compiler_writes(self):
+        text = "\nbool operator==(const A&) const = default;\n"
+        end = text.splitlines()[1].index(";") + 1
+        file = File(branches={(2, end - 1, 2, end): Branch(1, 0, False, True)})
+        file.leave_out_defaulted(text)
+        self.assertEqual(file.branches, {})
+
+    def test_comments_are_no_lines(self):
+        file = File(lines={1: 0, 2: 0, 3: 5, 4: 0})
+        file.leave_out_comments("int F() {\n  // Why.\n  return 1;  // one\n}\n")
+        self.assertEqual(file.lines, {1: 0, 3: 5, 4: 0})
+
+
+TEXT = """int F(int a, int b) {
+  // Never true: b is checked by the caller.
+  if (b < 0) return 1;
+  switch (a) {
+    case 1:
+      return 2;
+  }
+  return 3;  // Never reached: all cases return.
+}
+"""
+CHECK, SWITCH = (3, 7, 3, 12), (4, 11, 4, 12)
+
+
+def covered():
+    return File(lines={1: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 0, 9: 1},
+                branches={CHECK: Branch(0, 9, False, True), SWITCH: Branch(0, 9, False, True)})
+
+
+class NotesTest(unittest.TestCase):
+    def judge(self, text, file):
+        excused = notes.excuses(text, file)
+        counts, left = notes.judge(file, excused)
+        return excused.errors, counts, left
+
+    def test_what_they_excuse_is_not_missing(self):
+        errors, counts, left = self.judge(TEXT, covered())
+        self.assertEqual(errors, [])
+        self.assertEqual((left.lines, left.sides), ([], []))
+        self.assertEqual((counts.lines, counts.branches), ((7, 7), (2, 2)))
+
+    def test_without_them_it_is(self):
+        _, counts, left = self.judge(TEXT.replace("Never", "Seldom"), covered())
+        self.assertEqual((left.lines, left.sides), ([8], [(CHECK, "true"), (SWITCH, "true")]))
+        self.assertEqual((counts.lines, counts.branches), ((7, 8), (2, 4)))
+
+    def test_covered_code_that_is_said_never_to_be_reached(self):
+        file = covered()
+        file.lines[8] = 3
+        errors, *_ = self.judge(TEXT, file)
+        self.assertIn("is covered", errors[0])
+
+    def test_a_condition_that_is_said_never_to_be_true(self):
+        file = covered()
+        file.branches[CHECK].true = 1
+        errors, *_ = self.judge(TEXT, file)
+        self.assertIn("fits no conditions", errors[0])
+
+    def test_a_note_needs_a_reason(self):
+        errors, *_ = self.judge(TEXT.replace(" b is checked by the caller.", ""), covered())
+        self.assertIn("no reason", errors[0])
+
+    def test_names_one_of_several_conditions(self):
+        line = "  if (a < 0 || b < 0) return 1;  // Never true{}: the caller checks.\n"
+        places = {place: Branch(0, 1, False, True) for place in ((1, 7, 1, 12), (1, 16, 1, 21))}
+        file = File(lines={1: 1}, branches=places,
+                    independent={place: False for place in places})
+        errors, *_ = self.judge(line.format(""), file)
+        self.assertIn("fits 2 conditions", errors[0])
+        errors, _, left = self.judge(line.format(": `b < 0`"), file)
+        self.assertEqual((errors, left.sides), ([], [((1, 7, 1, 12), "true")]))
+        self.assertEqual(left.conditions, [(1, 7, 1, 12)])
+
+
+class RunsTest(unittest.TestCase):
+    def test_programs_once_and_replays_as_they_are(self):
+        def test(name, label, *command):
+            return {"name": name, "command": list(command),
+                    "properties": [{"name": "LABELS", "value": [label]}]}
+
+        tests, corpora = job.read_runs({"tests": [
+            test("A.B", "core", "/x/a_test", "--gtest_filter=A.B"),
+            test("A.C", "core", "/x/a_test", "--gtest_filter=A.C"),
+            test("vectors", "core", "/x/run_vectors", "a.jsonl"),
+            test("live", "valkey", "/x/claim-server", "--cluster", "--", "/x/live", "--gtest_filter=*"),
+            test("p_replay", "fuzz", "/x/p_replay", "/corpus/p"),
+            test("all", "long", "/x/all", "--long")]})
+        self.assertEqual(tests.commands, [
+            Command("/x/a_test", ("/x/a_test",)),
+            Command("/x/run_vectors", ("/x/run_vectors", "a.jsonl")),
+            Command("/x/live", ("/x/claim-server", "--cluster", "--", "/x/live",
+                                "--gtest_filter=*"))])
+        self.assertEqual(corpora.commands, [
+            Command("/x/p_replay", ("/x/p_replay", "/corpus/p"))])
+
+    def test_together(self):
+        one = File(lines={1: 1, 2: 0}, branches={(1, 1, 1, 2): Branch(1, 0, False, True)})
+        two = File(lines={1: 0, 2: 3}, branches={(1, 1, 1, 2): Branch(0, 1, False, True)})
+        union = job.together([one, two])
+        self.assertEqual(union.lines, {1: 1, 2: 3})
+        self.assertEqual([count for *_, count in union.sides()], [1, 1])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""So many executions of each target by its replay main: no engine, one process, low priority.
+
+Inputs are made by the targets' own mutators, with no coverage to go by: many times as many as an
+engine runs, all of them told by seed and number. Runs come in chunks, target by target, each with a
+seed of its own, so that what is done counts whenever it ends.
+"""
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass, field
+
+from jobs.common import build, machine, processes, report
+from jobs.common.tables import Table
+from jobs.common.terminal import duration
+from jobs.fuzz.session import EngineError, short
+
+PRESET = "gcc-release"
+_NICE = ["nice", "-n", "19"]
+_CHUNKS = 20  # of a target
+_DONE = re.compile(r"^explored: (\d+) executions, .* in ([\d.]+) s; ([\d.]+) s of processor time$",
+                   re.MULTILINE)
+_ANSWERS = re.compile(r"^the reference: (\d+) times the same, (\d+) known to differ, "
+                      r"(\d+) not asked$", re.MULTILINE)
+_NOTE = ("executions: inputs run; s: of the clock; CPU s: of the processor; rate: executions in a "
+         "second of the processor; seeds: of the chunks, all of one size; same, known, not asked: "
+         "what the reference said, several times an input (fuzz/known_differences.md)")
+
+
+@dataclass
+class Row:
+    """What a target did so far."""
+    target: object
+    executions: int = 0
+    seconds: float = 0
+    processor: float = 0
+    seeds: list = field(default_factory=list)
+    finding: str = ""
+    answers: list = None  # same, known, not asked; of targets that ask the reference
+
+    def add_answers(self, answers):
+        if answers:
+            self.answers = [a + b for a, b in zip(self.answers or [0, 0, 0], answers)]
+
+    def cells(self):
+        rate = self.executions / self.processor if self.processor else 0
+        seeds = f"{self.seeds[0]}-{self.seeds[-1]}" if self.seeds else "-"
+        return [self.target.subject, f"{self.executions:,}", f"{self.seconds:.0f}",
+                f"{self.processor:.1f}", short(round(rate)), seeds,
+                *([short(number) for number in self.answers] if self.answers else ["-"] * 3),
+                "1" if self.finding else "0"]
+
+
+def chunk_sizes(executions):
+    """As many chunks as make sense, the last one smaller; they add up."""
+    size = max(1, -(-executions // _CHUNKS))
+    return [min(size, executions - start) for start in range(0, executions, size)]
+
+
+def read_done(output):
+    """(executions, seconds, processor seconds) of what a replay main printed; None if it did not."""
+    found = _DONE.search(output)
+    return (int(found[1]), float(found[2]), float(found[3])) if found else None
+
+
+def read_answers(output):
+    """[same, known, not asked] of a target that asks the reference; None of another."""
+    found = _ANSWERS.search(output)
+    return [int(number) for number in found.groups()] if found else None
+
+
+def keep_finding(target, path):
+    """Moves the input that a run ended on to the corpus and returns where it is; None without."""
+    if not path.is_file() or target.is_canary:
+        return None
+    data = path.read_bytes()
+    kept = target.corpus / "regressions" / hashlib.sha1(data).hexdigest()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(data)
+    path.unlink()
+    return kept
+
+
+class Batch:
+    """All targets of one call."""
+
+    def __init__(self, terminal, chosen, executions, seed):
+        self._terminal, self._executions, self._seed = terminal, executions, max(1, seed)
+        self.rows = [Row(target) for target in chosen]
+
+    def run(self):
+        started = time.monotonic()
+        sizes = chunk_sizes(self._executions)
+        for number, size in enumerate(sizes):
+            for row in self.rows:
+                if row.finding:
+                    continue
+                left = f"{number + 1} of {len(sizes)}, {duration(time.monotonic() - started)}"
+                self._chunk(row, size, self._seed + number,
+                            f"{row.target.subject}: {size:,} executions, round {left}")
+
+    def _chunk(self, row, size, seed, label):
+        binary = build.build_directory(PRESET) / "fuzz" / f"{row.target.subject}_replay"
+        found = build.ROOT / "build" / "fuzz-work" / f"{row.target.name}.finding"
+        found.parent.mkdir(parents=True, exist_ok=True)
+        found.unlink(missing_ok=True)
+        status, output = processes.run(
+            [*_NICE, str(binary), "--executions", str(size), "--seed", str(seed), "--finding",
+             str(found), *([] if row.target.is_canary else [str(row.target.corpus)])],
+            cwd=build.ROOT,
+            on_tick=lambda: self._terminal.progress(label))
+        done = read_done(output)
+        if status == 0 and done:
+            row.executions += done[0]
+            row.seconds += done[1]
+            row.processor += done[2]
+            row.seeds.append(seed)
+            row.add_answers(read_answers(output))
+            found.unlink(missing_ok=True)  # empty
+            return
+        tail = "\n".join(output.rstrip().splitlines()[-12:])
+        if status >= 0:  # a finding aborts
+            raise EngineError(f"{row.target.name}: status {status}\n{tail}")
+        kept = keep_finding(row.target, found)
+        row.finding = tail
+        self._terminal.line(self._terminal.bad(f"{row.target.name}: status {status}, seed {seed}"))
+        self._terminal.line(row.finding)
+        if kept:
+            self._terminal.line(f"replay with: {os.path.relpath(binary, build.ROOT)} "
+                                f"{os.path.relpath(kept, build.ROOT)}")
+
+    def table(self):
+        total = sum(row.executions for row in self.rows)
+        return Table("Fuzzing by the replay mains", f"{total:,} executions in all; {_NOTE}",
+                     ["", "executions", "s", "CPU s", "rate", "seeds", "same", "known", "not asked",
+                      "findings"],
+                     rows=[row.cells() for row in self.rows])
+
+
+def markdown(made, command, date):
+    wanted = ("CPU", "system", "compiler", "flags", "revision")
+    facts = [fact for fact in machine.describe(PRESET, []) if fact[0] in wanted]
+    lines = [f"- {what}: {text}"
+             for what, text in [("date", date), ("command", f"`{command}`"), *facts]]
+    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Fuzzing", "",
+                      *lines, "", *report.as_markdown(made)]) + "\n"
+
+
+def run(terminal, chosen, executions, seed):
+    """Returns the batch, ended or interrupted, and the interrupt if there was one."""
+    build.configure(terminal, PRESET)
+    build.build(terminal, PRESET, [f"{target.subject}_replay" for target in chosen])
+    batch = Batch(terminal, chosen, executions, seed)
+    try:
+        batch.run()
+    except processes.Interrupted as reason:
+        return batch, reason
+    return batch, None

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What fuzzing found: told apart, made small, kept as regression inputs."""
+
+import os
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import build, processes
+from jobs.fuzz import libfuzzer
+
+_MINIMIZE_SECONDS = 10
+
+
+@dataclass
+class Finding:
+    signature: str
+    data: bytes
+    output: str  # of the run that found it
+    binary: Path  # that shows it
+    wrapper: tuple = ()
+    count: int = 1  # inputs that showed the same
+    path: Path = None  # where it is kept
+
+    @property
+    def replay(self):
+        path = os.path.relpath(self.path, build.ROOT)
+        binary = os.path.relpath(self.binary, build.ROOT)
+        return " ".join([*self.wrapper, shlex.quote(binary), shlex.quote(path)])
+
+
+class Findings:
+    """Of one target; one for each signature."""
+
+    def __init__(self):
+        self.all = []
+
+    def add(self, data, output, binary, wrapper=()):
+        """Returns the finding if it is a new one, else None."""
+        signature = libfuzzer.signature(output)
+        for known in self.all:
+            if known.signature == signature:
+                known.count += 1
+                if len(data) < len(known.data):
+                    known.data, known.output = data, output
+                    known.binary, known.wrapper = binary, wrapper
+                return None
+        self.all.append(Finding(signature, data, output, binary, wrapper))
+        return self.all[-1]
+
+    def __len__(self):
+        return len(self.all)
+
+
+def run_on(finding, path):
+    """(exit status, output) of the finding's binary on a file."""
+    return processes.run([*finding.wrapper, str(finding.binary), "-timeout=25", str(path)],
+                         env=libfuzzer.environment())
+
+
+def minimize(finding, seconds=_MINIMIZE_SECONDS):
+    """Makes the input smaller as long as it shows the same; gives up after some seconds."""
+    with tempfile.TemporaryDirectory(prefix="ffgrant-fuzz-") as folder:
+        whole, small = Path(folder) / "whole", Path(folder) / "small"
+        whole.write_bytes(finding.data)
+        processes.run(
+            [*finding.wrapper, str(finding.binary), "-minimize_crash=1", "-timeout=25",
+             f"-max_total_time={seconds}", f"-exact_artifact_path={small}", str(whole)],
+            cwd=folder, env=libfuzzer.environment())
+        if not small.exists() or small.stat().st_size >= len(finding.data):
+            return
+        # On the way it may have turned into another mistake.
+        status, output = run_on(finding, small)
+        if status != 0 and libfuzzer.signature(output) == finding.signature:
+            finding.data, finding.output = small.read_bytes(), output
+
+
+def keep(finding, target, scratch):
+    """Writes the input to corpus/TARGET/regressions/, or, the canary's, to `scratch`.
+
+    An input that the corpus holds already stays where it is.
+    """
+    for known in target.seeds():
+        if known.read_bytes() == finding.data:
+            finding.path = known
+            return
+    folder = scratch if target.is_canary else target.corpus / "regressions"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{libfuzzer.slug(finding.signature)}-{libfuzzer.digest(finding.data)[:10]}"
+    finding.path = folder / name
+    finding.path.write_bytes(finding.data)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fuzzes: builds, explores, judges, keeps what is found. Started by scripts/fuzz."""
+
+import argparse
+import datetime
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from jobs.common import build, children, processes, reference
+from jobs.common.sanitizers import sanitizer_wrapper
+from jobs.common.terminal import Terminal, duration, run_main
+from jobs.fuzz import batch as fuzz_batch, findings, merge, summary, targets
+from jobs.fuzz.session import EngineError, Session, Tools
+
+FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}
+SANITIZED = "fuzz"
+_LEAST_SECONDS = 2  # for a target
+
+
+def _binary(preset, target):
+    return build.build_directory(preset) / "fuzz" / target.name
+
+
+def tools_of(target, engine, wrapper):
+    return Tools(fast=_binary(FAST[engine], target), sanitized=_binary(SANITIZED, target),
+                 work=build.ROOT / "build" / "fuzz-corpus" / target.name,
+                 scratch=build.ROOT / "build" / "fuzz-work" / target.name, wrapper=wrapper)
+
+
+class Job:
+    """All targets of one call; what is done so far makes the table, however it ends."""
+
+    def __init__(self, terminal, chosen, arguments, wrapper):
+        self._terminal, self._chosen, self._arguments = terminal, chosen, arguments
+        self._wrapper = wrapper
+        self.rows, self.found = [], []
+        self._active = []
+        # libFuzzer takes two processes a target, where there are two.
+        self._pair = arguments.engine == "libfuzzer" and arguments.jobs >= 2
+        self._lanes = min(len(chosen), arguments.jobs // 2 if self._pair else arguments.jobs)
+
+    def run(self):
+        seconds = max(_LEAST_SECONDS, self._arguments.seconds * self._lanes / len(self._chosen))
+        waiting = list(self._chosen)
+        with children.Children() as started:
+            try:
+                while waiting or self._active:
+                    while waiting and len(self._active) < self._lanes:
+                        target = waiting.pop(0)
+                        self._active.append(Session(
+                            target, tools_of(target, self._arguments.engine, self._wrapper),
+                            seconds, started, engine=self._arguments.engine, pair=self._pair,
+                            seed=self._arguments.seed))
+                    self._step()
+                    time.sleep(0.25)
+            except (processes.Interrupted, EngineError):
+                for session in self._active:  # what they did so far counts
+                    self._interrupt(session)
+                raise
+
+    def _step(self):
+        for session in list(self._active):
+            goes_on = session.step()
+            self._say_events(session)
+            if not goes_on:
+                self._active.remove(session)
+                self._finish(session)
+        if self._active:
+            self._terminal.progress(" | ".join(session.describe() for session in self._active))
+
+    def _say_events(self, session):
+        for event in session.events:
+            self._terminal.line(self._terminal.bad(event))
+        session.events.clear()
+
+    def _interrupt(self, session):
+        for role in (session.fast, session.sanitized, session.last):
+            if role.child:
+                role.child.end()
+                for line in role.child.new_lines():
+                    role.status.read(line)
+                role.end(time.monotonic())
+        self._add_row(session)
+        self._keep(session, minimize=False)
+
+    def _finish(self, session):
+        self._add_row(session)
+        self._keep(session, minimize=True)
+        row = self.rows[-1]
+        self._terminal.line(f"{row[0]:<20} {row[1]:>5} s  {row[2]:>7} executions  "
+                            f"{row[5]:>13} edges  {row[7]:>6} inputs  {row[8]} findings")
+
+    def _add_row(self, session):
+        if session.begun is None:
+            return
+        work = session.tools.work
+        files = sum(1 for _ in work.iterdir()) if work.is_dir() else 0
+        self.rows.append(summary.row(session, time.monotonic() - session.begun, files))
+
+    def _keep(self, session, minimize):
+        for finding in session.findings.all:
+            if minimize:
+                self._terminal.progress(f"{session.target.name}: making a finding smaller")
+                findings.minimize(finding)
+            findings.keep(finding, session.target, session.tools.scratch / "findings")
+            self.found.append((session.target, finding))
+
+    def report_findings(self):
+        for target, finding in self.found:
+            self._terminal.line()
+            self._terminal.line(self._terminal.bad(f"{target.name}: {finding.signature}"))
+            for line in finding.output.splitlines():
+                if line.startswith(("FINDING", "  input:", "  expected:", "  got:", "SUMMARY")) or (
+                        "runtime error" in line or "ERROR: AddressSanitizer" in line):
+                    self._terminal.line("  " + line[:200])
+            self._terminal.line(f"  {finding.count} inputs showed it; the smallest, "
+                                f"{len(finding.data)} bytes: {finding.replay}")
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/fuzz")
+    parser.add_argument("target", nargs="*")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--reference", action="store_true")
+    parser.add_argument("--executions", type=_count, default=0)
+    parser.add_argument("--merge", action="store_true")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--engine", choices=sorted(FAST), default="libfuzzer")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    arguments = parser.parse_args()
+    if arguments.list:
+        return arguments, []
+    if bool(arguments.target) + arguments.all + arguments.reference != 1:
+        parser.error("name targets, or --all, or --reference")
+    if arguments.executions and (arguments.merge or arguments.engine != "libfuzzer"):
+        parser.error("--executions goes without an engine and without --merge")
+    if arguments.seconds <= 0 or arguments.jobs < 1 or arguments.seed < 0:
+        parser.error("--seconds and --jobs must be above 0, --seed not below it")
+    chosen = [targets.find(name) for name in arguments.target]
+    if arguments.all:
+        chosen = [target for target in targets.all_targets() if not target.is_canary]
+    for name, target in zip(arguments.target, chosen):
+        if target is None:
+            parser.error(f"there is no target {name}; --list shows them")
+        if target.is_canary and arguments.merge:
+            parser.error("the canary has no corpus")
+        if target.is_reference and arguments.merge:
+            parser.error(f"{name} has the corpus of {target.plain_name}: merge that")
+    return arguments, chosen
+
+
+def _count(text):
+    """A number as people write large ones: 1000000, 1e6."""
+    number = int(float(text))
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def add_reference_targets(terminal, arguments, chosen):
+    """Those of --reference, and with --all those that can be built; raises if they are missing."""
+    wanted = arguments.reference or any(target.is_reference for target in chosen)
+    if not wanted and (not arguments.all or arguments.merge):
+        return chosen
+    lacking = reference.lacking()
+    if lacking and wanted:
+        raise targets.TargetError(f"no reference: {lacking}; {reference.ADVICE}")
+    if lacking:
+        terminal.line(f"without the reference: {lacking}; {reference.ADVICE}")
+        return chosen
+    if any(target.is_reference for target in chosen):
+        return chosen
+    return chosen + targets.reference_targets()
+
+
+def list_targets(terminal):
+    for target in targets.all_targets():
+        note = " (not in --all)" if target.is_canary else ""
+        terminal.line(f"{target.subject:<18} {target.about(80 - len(note))}{note}")
+    lacking = reference.lacking()
+    terminal.line()
+    terminal.line(f"with the reference as their oracle: not here, {lacking}; {reference.ADVICE}"
+                  if lacking else "with the reference as their oracle, by --reference:")
+    for target in targets.reference_targets() if not lacking else ():
+        terminal.line(f"{target.subject:<26} {target.about(72)}")
+
+
+def build_all(terminal, chosen, engine, wrapper):
+    names = [target.name for target in chosen]
+    for preset in (FAST[engine], SANITIZED):
+        build.configure(terminal, preset)
+        build.build(terminal, preset, names, () if preset != SANITIZED else wrapper)
+
+
+def batch(terminal, chosen, arguments):
+    made, stopped = fuzz_batch.run(terminal, chosen, arguments.executions, arguments.seed)
+    table = made.table()
+    terminal.line()
+    for line in summary.report.as_text(table, terminal):
+        terminal.line(line)
+    command, date = _command_and_date()
+    _write_log(arguments.log, command, date, table)
+    if arguments.markdown:
+        arguments.markdown.write_text(fuzz_batch.markdown(table, command, date), encoding="utf-8")
+    if stopped:
+        terminal.line(f"fuzz: stopped by {stopped}")
+    if any(row.finding for row in made.rows):
+        return 1
+    return stopped.exit_status if stopped else 0
+
+
+def _command_and_date():
+    command = "./scripts/fuzz " + " ".join(shlex.quote(text) for text in sys.argv[1:])
+    return command, datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _write_log(path, command, date, made):
+    if path:
+        plain = Terminal(open(os.devnull, "w", encoding="utf-8"))
+        lines = [f"{date}  {command}", *summary.report.as_text(made, plain)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_reports(terminal, job, arguments, seconds):
+    made = summary.table(job.rows, arguments.engine)
+    terminal.line()
+    for line in summary.report.as_text(made, terminal):
+        terminal.line(line)
+    command, date = _command_and_date()
+    _write_log(arguments.log, command, date, made)
+    if arguments.markdown:
+        arguments.markdown.write_text(
+            summary.markdown(made, FAST[arguments.engine], command, date, seconds),
+            encoding="utf-8")
+
+
+def fuzz(terminal, chosen, arguments):
+    wrapper = sanitizer_wrapper()
+    build_all(terminal, chosen, arguments.engine, wrapper)
+    if arguments.merge:
+        for target in chosen:
+            merge.merge(terminal, target, tools_of(target, "libfuzzer", wrapper))
+        return 0
+    start = time.monotonic()
+    job = Job(terminal, chosen, arguments, wrapper)
+    stopped = None
+    try:
+        job.run()
+    except (processes.Interrupted, EngineError) as reason:
+        stopped = reason
+    _write_reports(terminal, job, arguments, time.monotonic() - start)
+    job.report_findings()
+    if stopped:
+        terminal.line(f"fuzz: stopped by {stopped}")
+    if job.found:
+        return 1
+    # An engine that failed has no status of its own.
+    return getattr(stopped, "exit_status", 3) if stopped else 0
+
+
+def main():
+    arguments, chosen = _arguments()
+    terminal = Terminal()
+    if arguments.list:
+        list_targets(terminal)
+        return 0
+    processes.raise_on_signals()
+    start = time.monotonic()
+    try:
+        chosen = add_reference_targets(terminal, arguments, chosen)
+        status = (batch if arguments.executions else fuzz)(terminal, chosen, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"fuzz: stopped by {interrupted}")
+        return interrupted.exit_status
+    except (build.BuildError, EngineError, targets.TargetError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        terminal.line(f"fuzz: could not run: {error}")
+        return 3
+    terminal.line(f"{duration(time.monotonic() - start)} in all")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings the best of a working corpus into corpus/TARGET/."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from jobs.common import build
+from jobs.fuzz import libfuzzer
+
+MOST_FILES = 40
+MOST_BYTES = 4096  # of one file
+_MERGED = re.compile(r"[0-9a-f]{40}")  # libFuzzer's names; others were given by people
+
+
+def choose(paths):
+    """The smallest ones, so many that a repository can bear them."""
+    small = [path for path in paths if path.stat().st_size <= MOST_BYTES]
+    return sorted(small, key=lambda path: (path.stat().st_size, path.name))[:MOST_FILES]
+
+
+def replace_merged(corpus, chosen):
+    """Files of earlier merges give way; named ones and those in folders stay."""
+    corpus.mkdir(parents=True, exist_ok=True)
+    keep = {path.name: path.read_bytes() for path in chosen}
+    for path in corpus.iterdir():
+        if path.is_file() and _MERGED.fullmatch(path.name) and path.name not in keep:
+            path.unlink()
+    for name, data in keep.items():
+        (corpus / name).write_bytes(data)
+
+
+def merge(terminal, target, tools):
+    """Adds, to what people named, inputs that reach more; counts with the fast build."""
+    with tempfile.TemporaryDirectory(prefix="ffgrant-merge-") as folder:
+        named, candidates = Path(folder) / "named", Path(folder) / "candidates"
+        for directory in (named, candidates):
+            directory.mkdir()
+        given = set()
+        for path in target.seeds():
+            merged = path.parent == target.corpus and _MERGED.fullmatch(path.name)
+            data = path.read_bytes()
+            name = libfuzzer.digest(data)
+            ((candidates if merged else named) / name).write_bytes(data)
+            if not merged:
+                given.add(name)
+        for path in tools.work.iterdir() if tools.work.is_dir() else ():
+            if path.stat().st_size <= MOST_BYTES:
+                shutil.copyfile(path, candidates / path.name)
+        # A value profile counts comparisons too, and would keep hundreds.
+        command = libfuzzer.command(tools.fast, target, f"{folder}/found-", (named, candidates),
+                                    ("-merge=1", "-use_value_profile=0"))
+        build.run_step(terminal, f"{target.name}: merge", command, cwd=folder)
+        added = choose([path for path in named.iterdir() if path.name not in given])
+        replace_merged(target.corpus, added)
+    terminal.line(f"{target.name}: {len(given)} named inputs, {len(added)} merged ones")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays OSS-Fuzz's builder and its check of bad builds. Started by scripts/ossfuzz-check."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from jobs.common import build, processes
+from jobs.common.sanitizers import sanitizer_wrapper
+from jobs.common.terminal import Terminal, duration, run_main
+from jobs.fuzz import ossfuzz_rules, targets
+
+# As their builder's image sets them, with what clang 14 knows.
+_COMMON = ("-O1 -fno-omit-frame-pointer -gline-tables-only "
+           "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION")
+_UB = ("bool,array-bounds,float-divide-by-zero,function,integer-divide-by-zero,return,shift,"
+       "signed-integer-overflow,vla-bound,vptr")
+FLAGS = {
+    "address": "-fsanitize=address -fsanitize-address-use-after-scope -fsanitize=fuzzer-no-link",
+    "undefined": (f"-fsanitize={_UB},unsigned-integer-overflow -fno-sanitize-recover={_UB} "
+                  "-fsanitize=fuzzer-no-link"),
+    "coverage": ("-fprofile-instr-generate -fcoverage-mapping -pthread -Wl,--no-as-needed "
+                 "-Wl,-ldl -Wl,-lm -Wno-unused-command-line-argument"),
+}
+
+
+def _has_libcxx(clang):
+    """Whether there is a libc++ that is new enough: that of clang 14 has not all of C++20."""
+    source = ("#include <array>\n#include <string_view>\n"
+              "int main() { return (std::string_view() <=> std::string_view()) < 0 ||\n"
+              "             (std::array<int, 1>{} <=> std::array<int, 1>{}) < 0; }\n")
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            [f"clang++-{clang}", "-std=c++20", "-stdlib=libc++", "-x", "c++", "-",
+             "-o", f"{folder}/a"],
+            input=source, text=True, capture_output=True, check=False).returncode == 0
+
+
+def environment(base, sanitizer, clang, libcxx):
+    """Nothing but what their containers have."""
+    flags = f"{_COMMON} {FLAGS[sanitizer]}"
+    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(base / "home"),
+           "SRC": str(base / "src"), "OUT": str(base / "out"), "WORK": str(base / "work"),
+           "CC": f"clang-{clang}", "CXX": f"clang++-{clang}", "CFLAGS": flags,
+           "CXXFLAGS": flags + (" -stdlib=libc++" if libcxx else ""),
+           # Other than theirs, Debian's libFuzzer needs libstdc++, whatever the targets use
+           # (clang would take -lstdc++ for libc++).
+           "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer" + (" -Wl,-l:libstdc++.so.6" if libcxx else ""),
+           "SANITIZER": sanitizer,
+           "FUZZING_ENGINE": "libfuzzer", "FUZZING_LANGUAGE": "c++", "ARCHITECTURE": "x86_64"}
+    for name in ("FFGRANT_BUILD_JOBS", "CCACHE_DIR"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    if shutil.which("ccache"):
+        env.setdefault("CCACHE_DIR", str(Path.home() / ".cache" / "ccache"))
+        env["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
+    return env
+
+
+def play_builder(terminal, sanitizer, simdjson, clang):
+    """Builds as the image's compile command does; returns $OUT."""
+    base = build.ROOT / "build" / "ossfuzz" / sanitizer
+    for name in ("src", "out", "work", "home"):
+        shutil.rmtree(base / name, ignore_errors=True)
+        (base / name).mkdir(parents=True)
+    # A copy without build trees, like a fresh clone.
+    shutil.copytree(build.ROOT, base / "src" / "ffgrant", symlinks=True,
+                    ignore=_left_out)
+    if simdjson:
+        shutil.copytree(simdjson, base / "src" / "simdjson", symlinks=True)
+    shutil.copy(build.ROOT / "fuzz" / "oss-fuzz" / "build.sh", base / "src" / "build.sh")
+    env = environment(base, sanitizer, clang, bool(simdjson) and _has_libcxx(clang))
+    start = time.monotonic()
+    status, output = processes.run(
+        ["bash", "-eux", str(base / "src" / "build.sh")], cwd=base / "src" / "ffgrant", env=env,
+        on_tick=lambda: terminal.progress(
+            f"{sanitizer}: build, {duration(time.monotonic() - start)}"))
+    if status != 0:
+        terminal.line("\n".join(output.splitlines()[-40:]))
+        raise build.BuildError(f"{sanitizer}: build.sh ended with status {status}")
+    return base / "out"
+
+
+def _left_out(folder, names):
+    if Path(folder) == build.ROOT:
+        return {name for name in names if name in ("build", ".git", ".cache")}
+    return {name for name in names if name == "__pycache__"}
+
+
+def judge(terminal, sanitizer, out, stand_ins, wrapper):
+    """Prints a line a target; returns how many are wrong."""
+    results = ossfuzz_rules.check(out, sanitizer, wrapper, stand_ins)
+    wanted = {target.name for target in targets.all_targets() if not target.is_canary}
+    for name in sorted(wanted - {checked.name for checked in results}):
+        results.append(ossfuzz_rules.Checked(name, ["is not in $OUT"]))
+    for checked in results:
+        verdict = terminal.bad("BAD BUILD") if checked.problems else terminal.good("ok")
+        terminal.line(f"{sanitizer:<10} {checked.name:<24} {checked.asan_calls:>6} asan  "
+                      f"{checked.ubsan_calls:>5} ubsan  {checked.edges:>5} edges  "
+                      f"{checked.seeds:>4} seeds  {verdict}")
+        for problem in checked.problems:
+            terminal.line(f"  {problem}")
+    return sum(1 for checked in results if checked.problems)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/ossfuzz-check")
+    parser.add_argument("--sanitizer", choices=sorted(FLAGS), action="append")
+    parser.add_argument("--simdjson", type=Path)
+    parser.add_argument("--clang", type=int, default=14)
+    arguments = parser.parse_args()
+    if arguments.simdjson and not (arguments.simdjson / "CMakeLists.txt").exists():
+        parser.error(f"{arguments.simdjson} is no source of simdjson")
+    if not shutil.which(f"clang++-{arguments.clang}"):
+        parser.error(f"there is no clang++-{arguments.clang}")
+    terminal = Terminal()
+    processes.raise_on_signals()
+    bad = 0
+    try:
+        wrapper = sanitizer_wrapper()
+        for sanitizer in arguments.sanitizer or FLAGS:
+            out = play_builder(terminal, sanitizer, arguments.simdjson, arguments.clang)
+            stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
+            bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"ossfuzz-check: stopped by {interrupted}")
+        return interrupted.exit_status
+    except (build.BuildError, OSError) as error:
+        terminal.line(f"ossfuzz-check: could not build: {error}")
+        return 3
+    terminal.line(f"{bad} bad builds" if bad else "no bad builds")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of a fuzzing run, and the file with it for results/."""
+
+from jobs.common import machine, report
+from jobs.common.tables import Table
+from jobs.fuzz.session import short
+
+_NOTE = ("seconds: of the clock, per target; executions of both builds; rates: executions a second "
+         "of the fast and of the sanitized build; edges reached of those in the binary, features "
+         "as the fast build counts them; corpus: inputs of the working corpus; findings: different "
+         "ones")
+_COLUMNS = ["", "s", "executions", "fast/s", "san/s", "edges", "features", "corpus", "findings"]
+
+
+def row(session, seconds, files):
+    """Of an ended session."""
+    fast, sanitized = session.fast, session.sanitized
+    now = 0  # nothing of it runs any more
+    status = fast.status
+    return [session.target.subject, f"{seconds:.0f}",
+            short(fast.total() + sanitized.total() + session.last.total()),
+            short(fast.rate(now)), short(sanitized.rate(now)) if sanitized.runs else "-",
+            f"{status.edges} of {status.counters}", str(status.features or "-"), str(files),
+            str(len(session.findings))]
+
+
+def table(rows, engine):
+    name = {"afl": "AFL++", "libfuzzer": "libFuzzer"}[engine]
+    return Table(f"Fuzzing with {name}", _NOTE, _COLUMNS, rows=list(rows))
+
+
+def markdown(made, preset, command, date, seconds):
+    """The text of results/fuzz.md."""
+    wanted = ("CPU", "system", "compiler", "flags", "revision")
+    facts = [fact for fact in machine.describe(preset, []) if fact[0] in wanted]
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Fuzzing", ""]
+    lines += [f"- {what}: {text}" for what, text in
+              [("date", date), ("command", f"`{command}`"),
+               ("seconds in all", f"{seconds:.0f}"), *facts]]
+    return "\n".join([*lines, "", *report.as_markdown(made)]) + "\n"

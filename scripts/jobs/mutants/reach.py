@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which fuzz targets fit a mutant: those that execute the place where it is.
+
+Found out by running each target on the unchanged sources from an empty corpus, compiled with
+source-based coverage.
+"""
+
+import json
+
+from jobs.coverage import export
+from jobs.mutants import trees
+from jobs.mutants.trees import REACH, TreeError
+
+_TOOLS = "-19"
+MOST = 4  # targets that a mutant is given
+
+
+def _export(children, tree, binary, profile):
+    merged = profile.with_suffix(".profdata")
+    output = tree.directory / "export.json"
+    for command in (
+            [f"llvm-profdata{_TOOLS}", "merge", "-sparse", str(profile), "-o", str(merged)],
+            ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", f"llvm-cov{_TOOLS}", "export",
+             f"-instr-profile={merged}", str(binary)]):
+        status, _, _ = children.run(command, cwd=tree.directory, output=output)
+        if status != 0:
+            raise TreeError(f"{command[0]} failed with status {status}")
+    return json.loads(output.read_text(encoding="utf-8", errors="replace"))
+
+
+def _measure(children, tree, target, seconds):
+    """file -> line -> whether a target executes it, for the files whose code it holds; those that
+    it merely includes have no lines."""
+    tree.build_original(REACH, [target.name])
+    profile = tree.directory / f"{target.name}.profraw"
+    profile.unlink(missing_ok=True)
+    run = tree.fuzzing(REACH).run_to_its_end(
+        target, 1, seconds, {"LLVM_PROFILE_FILE": str(profile)})
+    if run.killed or not profile.exists():
+        raise TreeError(f"{target.name} fails on the unchanged sources: {run.how} {run.note}")
+    prefix = str(tree.source / "core" / "ffgrant") + "/"
+    document = _export(children, tree, tree.build_directory(REACH) / "fuzz" / target.name, profile)
+    names = {entry["filename"]: entry["filename"][len(prefix):]
+             for data in document["data"] for entry in data["files"]
+             if entry["filename"].startswith(prefix)}
+    reached = {name: {line: count > 0 for line, count in file.lines.items()}
+               for name, file in export.read_export(document, names).items()}
+    if not any(any(lines.values()) for lines in reached.values()):
+        raise TreeError(f"{target.name} executes nothing of core")
+    for path in tree.read_by(REACH, target.name):
+        if path.startswith(prefix):
+            reached.setdefault(path[len(prefix):], {})
+    return reached
+
+
+def load_or_measure(children, tree, targets, seconds, states, say):
+    """The Reach of targets; what each reaches is kept for as long as its state is the same."""
+    path = trees.ROOT / "reach.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    reached = {}
+    for target in targets:
+        state = f"{states[target.name]} {seconds} files"
+        entry = kept.get(target.name, {})
+        if entry.get("state") != state:
+            say(f"reach: {target.name}, {seconds} s")
+            tree.configure(REACH)
+            kept[target.name] = entry = {
+                "state": state, "files": _measure(children, tree, target, seconds)}
+            path.write_text(json.dumps(kept), encoding="utf-8")
+        reached[target.name] = {
+            file: {int(line): hit for line, hit in lines.items()}
+            for file, lines in entry["files"].items()}
+    return Reach(reached)
+
+
+def _is_evaluated_early(head):
+    return any(word in head for word in ("constexpr", "consteval", "constinit"))
+
+
+def _executed(lines, first, last):
+    return any(lines.get(line, False) for line in range(first, last + 1))
+
+
+class Reach:
+    """target name -> file -> line -> whether it was executed, and what follows from it."""
+
+    def __init__(self, reached):
+        self._reached = reached
+        self._total = {name: sum(sum(lines.values()) for lines in files.values())
+                       for name, files in reached.items()}
+
+    def fitting(self, mutant, original):
+        """Names of the targets that fit, those that execute the least of everything first, as they
+        know the place best.
+
+        A target fits if it executes the mutant's line; of those MOST at most, which can only make
+        the grade worse. Of a line that is no code (or may be evaluated by the compiler) it fits if
+        it executes something in the same file; where nobody does, if it has the file's code. A file
+        without any code concerns all that include it.
+        """
+        by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
+        here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}
+        names = [name for name in by_size if _executed(here[name], mutant.line, mutant.line)]
+        if names:
+            return names[:MOST]
+        known = any(mutant.line in lines for lines in here.values())
+        head = original.splitlines()[mutant.lines[0] - 1:mutant.line]
+        # The head of a template or function may take several lines.
+        if known and not _is_evaluated_early(" ".join(head[:3])):
+            return []
+        return ([name for name in by_size if any(here[name].values())]
+                or [name for name in by_size if here[name]]
+                or [name for name in by_size if mutant.file in self._reached[name]]
+                or by_size[:MOST])

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said about graded mutants: on the terminal and in results/mutants.md."""
+
+import statistics
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+
+from jobs.common import report
+from jobs.common.tables import Table
+from jobs.mutants import reach, runner
+
+GRADED = ("killed-10", "killed-60", "survived", "unreached")
+_UNUSABLE = {"does-not-compile": "didn't compile", "identical": "compiled to the same objects",
+             "unused": "in a function that no object holds"}
+
+
+class ListError(Exception):
+    """The list of equivalent mutants can't be read."""
+
+
+def read_equivalents(text):
+    """id -> argument."""
+    try:
+        entries = tomllib.loads(text).get("mutant", [])
+    except tomllib.TOMLDecodeError as error:
+        raise ListError(str(error)) from error
+    found = {}
+    for entry in entries:
+        name, argument = entry.get("id", ""), " ".join(entry.get("argument", "").split())
+        if set(entry) != {"id", "argument"} or not name or len(argument) < 20:
+            raise ListError(f"{name or entry}: needs an id and an argument, and nothing else")
+        if name in found:
+            raise ListError(f"{name}: listed twice")
+        found[name] = argument
+    return found
+
+
+def list_errors(equivalents, results, known_ids):
+    """What is wrong with the list, as texts."""
+    outcomes = {result["id"]: result for result in results}
+    errors = [f"{name}: listed as equivalent, but there is no such mutant (any more)"
+              for name in equivalents if name not in known_ids]
+    for name in equivalents:
+        result = outcomes.get(name, {})
+        kills = [run for run in result.get("runs", ()) if run["killed"]]
+        if kills:
+            errors.append(f"{name}: listed as equivalent, but {kills[0]['target']} killed it: "
+                          f"{kills[0]['note']}")
+    return errors
+
+
+@dataclass
+class Score:
+    graded: int = 0
+    fast: int = 0  # killed in 10 s
+    slow: int = 0  # killed in 60 s, but not in 10
+    left: int = 0  # survived or unreached, not equivalent
+    equivalent: int = 0  # survived, and listed
+
+    def add(self, result, equivalents):
+        self.graded += 1
+        if result["outcome"] == "killed-10":
+            self.fast += 1
+        elif result["outcome"] == "killed-60":
+            self.slow += 1
+        elif result["id"] in equivalents:
+            self.equivalent += 1
+        else:
+            self.left += 1
+
+    @property
+    def share(self):
+        """Percent killed in 10 s, of those that can be killed."""
+        killable = self.graded - self.equivalent
+        return 100 * self.fast / killable if killable else 0.0
+
+
+def graded(results):
+    return [result for result in results if result["outcome"] in GRADED]
+
+
+def score(results, equivalents):
+    total = Score()
+    for result in graded(results):
+        total.add(result, equivalents)
+    return total
+
+
+def _table(title, by, results, equivalents):
+    scores, total = {}, Score()
+    for result in graded(results):
+        scores.setdefault(result[by], Score()).add(result, equivalents)
+        total.add(result, equivalents)
+    rows = [[name, str(s.graded), str(s.fast), str(s.slow), str(s.left), str(s.equivalent),
+             f"{s.share:.1f}" if s.graded > s.equivalent else "-"]
+            for name, s in [*sorted(scores.items()), ("all", total)]]
+    return Table(title, "", [by, "mutants", "killed in 10 s", "later", "survived", "equivalent",
+                             "% in 10 s"], rows=rows)
+
+
+def tables(results, equivalents):
+    return [_table("By file", "file", results, equivalents),
+            _table("By operator", "operator", results, equivalents)]
+
+
+def _runs(result):
+    return [runner.Run(**run) for run in result["runs"]]
+
+
+def _amount(number):
+    for unit, size in (("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.3g}"
+
+
+def to_kill(results):
+    """A table: seconds and executions that killing took."""
+    medians = [found for found in (runner.median_kill(_runs(result)) for result in results
+                                   if result["outcome"].startswith("killed")) if found]
+    if not medians:
+        return None
+    rows = []
+    for label, values in (("seconds", [m[0] for m in medians]),
+                          ("executions", [m[1] for m in medians])):
+        p90 = statistics.quantiles(values, n=10, method="inclusive")[8] if len(values) > 1 \
+            else values[0]
+        rows.append([label, *(_amount(v) for v in (statistics.median(values), p90, max(values)))])
+    return Table("To kill a mutant", "of each mutant the median of its seeds; then over all that "
+                 "were killed", ["", "median", "p90", "max"], rows=rows)
+
+
+def ways(results):
+    """How mutants died, by the fastest kill: (how, count)."""
+    counts = Counter()
+    for result in results:
+        kills = [run for run in result.get("runs", ()) if run["killed"]]
+        if kills and result["outcome"].startswith("killed"):
+            counts[min(kills, key=lambda run: run["cpu_seconds"])["how"]] += 1
+    return counts.most_common()
+
+
+def by_target(results):
+    """Which target killed how many: (target, count)."""
+    counts = Counter()
+    for result in results:
+        kills = [run for run in result.get("runs", ()) if run["killed"]]
+        if kills and result["outcome"].startswith("killed"):
+            counts[min(kills, key=lambda run: run["cpu_seconds"])["target"]] += 1
+    return counts.most_common()
+
+
+def unusable(results):
+    counts = Counter(result["outcome"] for result in results)
+    return ", ".join(f"{counts[name]} {text}" for name, text in _UNUSABLE.items())
+
+
+def method(arguments):
+    return (
+        f"mutants are drawn by lot (seed {arguments.seed}) from all edits that the operators of "
+        "scripts/jobs/mutants/operators.py make in those sources; files get "
+        "shares in proportion to their edits, at least one each, and in a file the operators take "
+        "turns. One that doesn't compile, or compiles (-O2, no instrumentation) to the same "
+        "objects of the libraries and targets, gives way to the next of its file and operator. "
+        "A target fits if it executes the mutated place when it fuzzes the original for a while; "
+        f"of those, the {reach.MOST} that execute the least of everything else (of what is "
+        "no code of its own, all that execute the file, or include it) are each "
+        f"given {arguments.seconds} s ({min(arguments.seconds, runner.FAST_SECONDS)} s of a "
+        f"mutant that is listed as equivalent) with each of {len(runner.SEEDS)} seeds, from an "
+        "empty "
+        "corpus, with its own options, in turn until one kills; a seed's time is that of the "
+        "one that killed, counted from the start of the process; seconds are of CPU, of one core; "
+        "a mutant is killed in 10 s if the "
+        "median "
+        f"of the seeds is at most 10 s, that is, if {len(runner.SEEDS) // 2 + 1} of them were. "
+        "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
+        "that no target reached isn't run")
+
+
+def _survivor(result):
+    reached = ", ".join(result["targets"]) or "none"
+    lines = [f"### {result['id']}", "", f"Line {result['line']}; targets that fit: {reached}.", ""]
+    kills = [run for run in result["runs"] if run["killed"]]
+    for run in kills:
+        lines.append(f"- seed {run['seed']} did kill it: {run['target']} after "
+                     f"{run['cpu_seconds']:.1f} s: {run['note']}")
+    if kills:
+        lines.append("")
+    return [*lines, "```diff", *result["diff"], "```", ""]
+
+
+def markdown(results, equivalents, facts):
+    """The text of results/mutants.md."""
+    total = score(results, equivalents)
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Mutants", "",
+             *(f"- {what}: {text}" for what, text in facts), "",
+             f"**{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} % of those "
+             f"that aren't equivalent), {total.slow} later, {total.left} survived, "
+             f"{total.equivalent} equivalent.**", ""]
+    kills = to_kill(graded(results))
+    for table in [*tables(results, equivalents), *([kills] if kills else [])]:
+        lines += [*report.as_markdown(table), ""]
+    late = [r for r in graded(results) if r["outcome"] == "killed-60"]
+    if late:
+        lines += ["## Killed, but not in 10 s", ""]
+        for result in late:
+            seconds, count = runner.median_kill(_runs(result))
+            lines += [f"- `{result['id']}`, line {result['line']}: {seconds:.1f} s, "
+                      f"{_amount(count)} executions"]
+        lines.append("")
+    left = [r for r in graded(results) if r["outcome"] in ("survived", "unreached")]
+    lines += ["## Survivors", ""]
+    for result in left:
+        if result["id"] not in equivalents:
+            lines += _survivor(result)
+    if not total.left:
+        lines += ["None.", ""]
+    lines += ["## Equivalent", ""]
+    for result in left:
+        if result["id"] in equivalents:
+            lines += [f"### {result['id']}", "", equivalents[result["id"]], "", "```diff",
+                      *result["diff"], "```", ""]
+    if not total.equivalent:
+        lines += ["None.", ""]
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Private copies of the sources in which mutants are built."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import build
+from jobs.common.cpp_tokens import Source
+from jobs.mutants import runner
+
+ROOT = build.ROOT / "build" / "mutants"
+_COPIED = ("CMakeLists.txt", "core", "fuzz")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to build."""
+    name: str
+    compiler: str
+    flags: str
+    engine: str = "-fsanitize=fuzzer"
+
+
+# Without instrumentation, in which comparisons of numbers are visible that optimisation removes.
+SCREEN = Kind("screen", "clang++-14", "-O2 -DNDEBUG", "")
+FUZZ = Kind("fuzz", "clang++-14", "-O1 -fno-omit-frame-pointer "
+            "-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all")
+PLAIN = Kind("plain", "clang++-14", "-O2 -fsanitize=fuzzer-no-link")
+REACH = Kind("reach", "clang++-19",
+             "-O1 -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping")
+
+
+def read_deps(text, directory):
+    """object -> what its compiler read, of what `ninja -t deps` prints. ccache makes paths relative
+    to the build directory."""
+    found, current = {}, None
+    for line in text.splitlines():
+        if line.startswith(" "):
+            found[current].append(os.path.normpath(os.path.join(directory, line.strip())))
+        elif line:
+            current = line.partition(":")[0]
+            found[current] = []
+    return found
+
+
+class TreeError(Exception):
+    """The unchanged sources can't be built."""
+
+
+def source_files():
+    """Paths below the root of all files that a build reads."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *_COPIED],
+        cwd=build.ROOT, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    names = sorted(name for name in listed.stdout.decode().split("\0") if name)
+    return [name for name in names if (build.ROOT / name).is_file()]
+
+
+def joint(states):
+    """A digest of several."""
+    return hashlib.sha256(repr(sorted(states.items())).encode()).hexdigest()[:16]
+
+
+def probe(text, line):
+    """The text with an instruction at the start of the function around a line; None if there is
+    none."""
+    source = Source(text)
+    for span in source.functions:
+        if source.line_of(span.begin) <= line <= source.line_of(span.end - 1):
+            brace = source.partner[span.end - 1]
+            at = source.tokens[brace].end
+            return f'{text[:at]} asm volatile("nop");{text[at:]}'
+    return None
+
+
+class Tree:
+    """A worker's copy of the sources with a build directory for each kind."""
+
+    def __init__(self, children, number, wrapper=()):
+        self.directory = ROOT / f"worker{number}"
+        self.source = self.directory / "src"
+        self.wrapper = wrapper
+        self._children = children
+        self._original = {}  # object -> digest
+
+    def synchronize(self):
+        """Makes the copy equal to the sources; what is equal already keeps its time stamp."""
+        wanted = set(source_files())
+        for name in wanted:
+            target, content = self.source / name, (build.ROOT / name).read_bytes()
+            if not target.exists() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+                shutil.copymode(build.ROOT / name, target)
+        for path in self.source.rglob("*"):
+            if path.is_file() and str(path.relative_to(self.source)) not in wanted:
+                path.unlink()
+
+    def build_directory(self, kind):
+        return self.directory / kind.name
+
+    def configure(self, kind):
+        status, output = self._run([
+            "cmake", "-S", str(self.source), "-B", str(self.build_directory(kind)), "-G", "Ninja",
+            f"-DCMAKE_CXX_COMPILER={kind.compiler}", "-DCMAKE_BUILD_TYPE=None",
+            f"-DCMAKE_CXX_FLAGS={kind.flags}", f"-DFFGRANT_FUZZ_ENGINE={kind.engine}",
+            "-DFFGRANT_BUILD_FUZZERS=ON", "-DFFGRANT_BUILD_TESTS=OFF",
+            "-DFFGRANT_BUILD_BENCHMARKS=OFF", "-DFFGRANT_INSTALL=OFF",
+            "-DFFGRANT_REFERENCE=OFF"])
+        if status != 0:
+            raise TreeError(f"cmake failed:\n{output[-3000:]}")
+
+    def build(self, kind, targets):
+        """(whether it was built, what was printed)"""
+        status, output = self._run(
+            ["ninja", "-C", str(self.build_directory(kind)), "-j1", *targets])
+        return status == 0, output
+
+    def build_original(self, kind, targets):
+        built, output = self.build(kind, targets)
+        if not built:
+            raise TreeError(f"{kind.name}: the sources don't build:\n{output[-3000:]}")
+
+    def states(self, kind, names):
+        """Of each target that was built, a digest of all that went into it: the sources, headers
+        and commands of its build, whatever directory that was in."""
+        headers, targets = self._headers(kind), {}
+        for name in names:
+            digest = hashlib.sha256(repr(kind).encode())
+            digest.update(self._ninja(kind, "commands", name).replace(
+                str(self.directory), ".").encode())
+            read = set()
+            for path in self._ninja(kind, "inputs", name).splitlines():
+                read.update(headers.get(path, ()), [path])
+            # The engine reads these two.
+            read.update(f"{self.source}/fuzz/{name}{end}" for end in (".dict", ".options"))
+            for path in sorted(read):
+                if path.startswith(f"{self.source}/") and Path(path).is_file():
+                    digest.update(path[len(str(self.source)):].encode() + b"\0")
+                    digest.update(Path(path).read_bytes() + b"\0")
+            targets[name] = digest.hexdigest()[:16]
+        return targets
+
+    def read_by(self, kind, target):
+        """What the compiler read for a fuzz target, its checks and oracles; not for core."""
+        headers = self._headers(kind)
+        return {path for name in self._ninja(kind, "inputs", target).splitlines()
+                if name.startswith("fuzz/") for path in headers.get(name, ())}
+
+    def _headers(self, kind):
+        return read_deps(self._ninja(kind, "deps"), self.build_directory(kind))
+
+    def _ninja(self, kind, tool, *arguments):
+        status, output = self._run(
+            ["ninja", "-C", str(self.build_directory(kind)), "-t", tool, *arguments])
+        if status != 0:
+            raise TreeError(f"ninja -t {tool} failed:\n{output[-2000:]}")
+        return output
+
+    def remember_objects(self):
+        self._original = self._objects()
+
+    def objects_changed(self):
+        return self._objects() != self._original
+
+    def _objects(self):
+        directory = self.build_directory(SCREEN)
+        return {str(path): hashlib.sha256(path.read_bytes()).digest()
+                for path in sorted(directory.rglob("*.o"))}
+
+    def write(self, file, text):
+        """Changes a file below core/ffgrant; restore() undoes it."""
+        (self.source / "core" / "ffgrant" / file).write_text(text, encoding="utf-8")
+
+    def restore(self, file):
+        name = f"core/ffgrant/{file}"
+        (self.source / name).write_bytes((build.ROOT / name).read_bytes())
+
+    def _run(self, command):
+        log = self.directory / "log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # Relative paths, so that workers share what ccache keeps.
+        env = dict(build.environment(), CCACHE_BASEDIR=str(self.directory), CCACHE_NOHASHDIR="1",
+                   LC_ALL="C")
+        status, _, _ = self._children.run([*self.wrapper, *command], cwd=self.directory,
+                                          output=log, env=env)
+        return status, log.read_text(encoding="utf-8", errors="replace")
+
+    def fuzzing(self, kind):
+        return runner.Fuzzing(self._children, self.build_directory(kind) / "fuzz",
+                              self.directory / "scratch", self.wrapper)
+
+    def targets(self, kind):
+        """Names of the fuzz targets, without the canary, which must fail."""
+        names = sorted(set(re.findall(r"^fuzz/(\w+_fuzzer): CXX_EXECUTABLE",
+                                      self._ninja(kind, "targets", "all"), re.MULTILINE)))
+        return [name for name in names if not name.startswith("canary")]
+
+

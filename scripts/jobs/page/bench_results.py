@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the report is made from: Google Benchmark's JSON of a run of scripts/bench, with intervals.
+
+An interval here is distribution-free: order statistics of the rounds (processes), whose chance to
+hold the median is exact. Few rounds can't reach 95 %; then it is their range, and says how sure
+that is: 93.75 % for 5 rounds, 75 % for 3.
+"""
+
+import json
+import re
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scipy import stats
+
+from jobs.common import gbench, tables
+from jobs.page import markdown
+from jobs.perf.error import PerfError
+
+CONFIDENCE = 0.95  # where there are rounds enough
+# Baselines that do less work than the operation could: what no implementation gets past.
+LIMITS = frozenset(("Memcpy",))
+_FILE = re.compile(r"(?P<subject>.+?)(?:\.round(?P<round>\d+))?\.json")
+_QUANTILE = re.compile(r"p(\d+)_ns")
+
+
+class ReportError(PerfError):
+    """A file that the report is made from is not as it has to be. The text says which."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A median with an interval; confidence is the chance that it holds the true median."""
+    value: float
+    low: float
+    high: float
+    confidence: float
+    count: int  # independent measurements
+
+
+def estimate(values):
+    """The median of independent measurements and its interval; None without any."""
+    values = sorted(values)
+    count = len(values)
+    if not count:
+        return None
+    # The most that can be cut off at each end; at least nothing, which leaves the range.
+    rank = max(1, int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)))
+    confidence = 1 - 2 * float(stats.binom.cdf(rank - 1, count, 0.5))
+    return Estimate(statistics.median(values), values[rank - 1], values[count - rank],
+                    max(0.0, confidence), count)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many times as fast as a baseline, in the same case: more is better for us."""
+    name: gbench.Name  # ours
+    baseline: str  # implementation
+    times: Estimate
+
+    @property
+    def is_limit(self):
+        return self.baseline in LIMITS
+
+    @property
+    def verdict(self):
+        """ahead, behind, or undecided where the interval holds 1 or a single round gives none."""
+        if self.times.count < 2:
+            return "undecided"
+        if self.times.low > 1:
+            return "ahead"
+        return "behind" if self.times.high < 1 else "undecided"
+
+
+@dataclass
+class Bench:
+    """One run of scripts/bench, or of any program that writes Google Benchmark's JSON."""
+    subjects: dict = field(default_factory=dict)  # name of the program -> gbench.Results
+    together: gbench.Results = field(default_factory=gbench.Results)
+    rounds: int = 0
+    contexts: list = field(default_factory=list)
+    document: object = None  # the run's own report, summary.md or peers.md
+
+    @property
+    def facts(self):
+        """Of the run's own report: date, command, revision, CPU, ..."""
+        return self.document.facts if self.document else {}
+
+    @property
+    def note(self):
+        """When, on what and of what, in a line."""
+        return ", ".join(filter(None, (self.date, self.facts.get("CPU"),
+                                       self.facts.get("revision"))))
+
+    @property
+    def date(self):
+        return self.facts.get("date") or min(
+            (context.get("date", "") for context in self.contexts), default="")
+
+
+def read_documents(directory):
+    """[(path, parsed JSON)] of the files of a folder; none if it isn't there."""
+    found = []
+    for path in sorted(Path(directory).glob("*.json")):
+        try:
+            found.append((path, json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as error:
+            raise ReportError(f"{path}: {error}") from None
+    return found
+
+
+def is_benchmark(document):
+    """Whether it is Google Benchmark's JSON: other tools may leave their own beside it."""
+    return (isinstance(document, dict) and isinstance(document.get("context"), dict)
+            and isinstance(document.get("benchmarks"), list))
+
+
+def _suite_of(document):
+    """peers for build/bench/bench/peers/x_benchmark, else nothing: programs of the two runs may
+    have benchmarks of one name, which are not to be mixed."""
+    folder = Path(document["context"].get("executable", "")).parent.name
+    return folder if folder in _REPORTS else ""
+
+
+# What scripts/bench writes beside its JSON, by suite.
+_REPORTS = {"": "summary.md", "peers": "peers.md"}
+
+
+def read_bench(directory, suite=""):
+    """The run of a suite, "" or "peers", whose files are in a directory; None if there is none."""
+    bench = Bench()
+    for path, document in read_documents(directory):
+        if not is_benchmark(document) or _suite_of(document) != suite:
+            continue
+        match = _FILE.fullmatch(path.name)
+        number = int(match["round"] or 1)
+        bench.rounds = max(bench.rounds, number)
+        bench.contexts.append(document["context"])
+        results = bench.subjects.setdefault(match["subject"], gbench.Results())
+        try:
+            results.add(document, number)
+            bench.together.add(document, number)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReportError(f"{path}: a benchmark is not as expected: {error!r}") from None
+    if not bench.contexts:
+        return None
+    report = Path(directory) / _REPORTS[suite]
+    if report.exists():
+        bench.document = markdown.read(report)
+    return bench
+
+
+def series_estimate(series, metric):
+    """Over the rounds; with a single round one value that has no interval."""
+    return estimate(series.per_round(metric).values())
+
+
+def _times(ours, baseline, metric):
+    mine, theirs = ours.per_round(metric), baseline.per_round(metric)
+    if metric == "ns":  # of times the longer one is the slower
+        mine, theirs = theirs, mine
+    return estimate([mine[number] / theirs[number] for number in sorted(mine.keys() & theirs.keys())
+                     if theirs[number] > 0 and mine[number] > 0])
+
+
+def metric_of(name, series):
+    """What is compared: claims per second where that is what was measured, else time."""
+    counts = name.live is not None and series.per_round("items_per_second")
+    return "items_per_second" if counts else "ns"
+
+
+def quantiles(series):
+    """[(share, Estimate of ns)] of the counters p50_ns, p99_ns, p999_ns, ... and max_ns."""
+    found = []
+    for metric in series.metrics:
+        match = _QUANTILE.fullmatch(metric)
+        if match:
+            digits = match[1]
+            # p50, p99 are percents; what follows are decimals: p999 is 99.9 %.
+            found.append((int(digits) / 10 ** len(digits), series_estimate(series, metric)))
+    return sorted(found)
+
+
+def comparisons(results):
+    """A Comparison for each of ours and each baseline of the same operation, case and threads."""
+    made = []
+    for name, series in results.series.items():
+        if not tables.is_ours(name.impl) or quantiles(series):
+            continue
+        metric, found = metric_of(name, series), []
+        for other, baseline in results.series.items():
+            if ((other.op, other.case, other.threads) == (name.op, name.case, name.threads)
+                    and not tables.is_ours(other.impl)):
+                times = _times(series, baseline, metric)
+                if times:
+                    found.append(Comparison(name, other.impl, times))
+        # The reference leads, what only limits comes last.
+        made += sorted(found, key=lambda one: (one.is_limit,
+                                               not one.baseline.startswith("Reference")))
+    return made

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the report that recorded results give: mutants, coverage, and files as they are."""
+
+import re
+from dataclasses import replace
+
+from scipy import stats
+
+from jobs.page import bench_results, figures, markdown
+from jobs.page.parts import Missing, Plot, Section, Table
+from jobs.page.svg import Caption, draw
+
+_MUTANTS = ("killed in 10 s", "later", "survived", "equivalent")
+_KINDS = (("killed in 10 s", "blue", None), ("killed later", "sky", None),
+          ("survived", "orange", "////"), ("equivalent", "grid", None))
+_COVERAGE = (("lines", "lines"), ("branches", "sides of branches"),
+             ("MC/DC", "conditions by themselves (MC/DC)"))
+# Commands that make the files that are shown as they are.
+COMMANDS = {
+    "bench.md": ("the last recorded run of the benchmarks", "./scripts/bench"),
+    "fuzz.md": ("how long the fuzz targets ran, and what they found",
+                "./scripts/fuzz --all --markdown results/fuzz.md"),
+    "coverage.md": ("coverage of core", "./scripts/coverage"),
+    "mutants.md": ("the grading of the fuzz targets", "./scripts/mutants"),
+}
+
+
+def read_documents(directory):
+    """File name -> markdown.Document of the results that are there."""
+    return {path.name: markdown.read(path) for path in sorted(directory.glob("*.md"))}
+
+
+def note(document):
+    """When and of what, in a line."""
+    return ", ".join(filter(None, (document.date, document.facts.get("revision"))))
+
+
+def _number(cell):
+    found = re.search(r"\d[\d,]*", cell)
+    return int(found[0].replace(",", "")) if found else 0
+
+
+def share_estimate(count, total):
+    """A share of a sample with Wilson's interval of 95 %, in percent."""
+    found = stats.binomtest(count, total).proportion_ci(bench_results.CONFIDENCE, "wilson")
+    return bench_results.Estimate(100 * count / total, 100 * found.low, 100 * found.high,
+                                  bench_results.CONFIDENCE, total)
+
+
+def mutant_counts(document):
+    """{"killed in 10 s": ..., ...} of all mutants; None if the file does not have them."""
+    table = document.table("By operator") if document else None
+    if not table or not set(_MUTANTS) <= set(table.columns) or not table.rows:
+        return None
+    total = next((row for row in table.rows if row[0] == "all"), None)
+    if total is None:
+        return None
+    return {kind: _number(total[table.columns.index(kind)]) for kind in _MUTANTS}
+
+
+def mutants(document):
+    section = Section("mutants", "Faults found: mutants", "Mutants")
+    counts = mutant_counts(document)
+    if not counts:
+        section.missing.append(Missing(
+            "no grading of the fuzz targets is recorded", "./scripts/mutants"))
+        return section
+    killable = sum(counts.values()) - counts["equivalent"]
+    score = share_estimate(counts["killed in 10 s"], killable)
+    section.lead = [
+        "Small faults were put into core, one at a time and drawn by lot; then the fuzz targets "
+        "looked for each from an empty corpus. What they miss is what no target checks.",
+        f"Killed in 10 s: {counts['killed in 10 s']} of {killable}, {score.value:.1f} % "
+        f"({score.low:.1f} – {score.high:.1f} %, Wilson's interval of 95 % for a sample)."]
+    table = document.table("By operator")
+    places = [table.columns.index(kind) for kind in _MUTANTS]
+    rows = [(markdown.plain(row[0]), [_number(row[place]) for place in places],
+             f"{sum(_number(row[place]) for place in places)}")
+            for row in table.rows if row[0] != "all"]
+    section.legend = [(f"bar-{colour}", name) for name, colour, _ in _KINDS]
+    title = "What became of mutants, by operator"
+    svg, png = draw("mutants-by-operator", lambda: figures.stacks(
+        rows, _KINDS, "mutants (number at the right: all)"),
+        Caption(title, note(document), figures.key(section.legend)))
+    section.plots.append(Plot(
+        "mutants-by-operator", title,
+        f"{counts['killed in 10 s']} killed in 10 s, {counts['later']} later, "
+        f"{counts['survived']} survived, {counts['equivalent']} behave as the original.", svg, png,
+        Table("By operator", [markdown.plain(column) for column in table.columns],
+              [[markdown.plain(cell) for cell in row] for row in table.rows])))
+    section.documents.append(document)
+    return section
+
+
+def coverage_totals(document):
+    """[(kind, run, percent, number of places)] of all files; empty if the file lacks them."""
+    table = document.table("Coverage of core/ffgrant") if document else None
+    total = next((row for row in table.rows if row[0] == "all"), None) if table else None
+    if total is None:
+        return []
+    found, kind = [], ""
+    for column, cell in list(zip(table.columns, total))[1:]:
+        start, colon, rest = column.partition(": ")
+        if colon:
+            kind = start
+            first = len(found)
+        run = rest if colon else column
+        if run == "of":
+            found[first:] = [(k, r, p, _number(cell)) for k, r, p, _ in found[first:]]
+        elif re.fullmatch(r"[\d.]+", cell):
+            found.append((kind, run, float(cell), 0))
+    return found
+
+
+def coverage(document):
+    section = Section("coverage", "Coverage of core", "Coverage")
+    totals = coverage_totals(document)
+    if not totals:
+        section.missing.append(Missing("no coverage is recorded", "./scripts/coverage"))
+        return section
+    section.lead = [
+        "What of core the tests execute, and what the fuzz corpora do by replay alone. Executed is "
+        "not checked: what the checks are worth, the mutants say."]
+    names = {"tests": "tests", "corpora": "fuzz corpora", "both": "both together"}
+    rows, data = [], []
+    for kind, words in _COVERAGE:
+        found = [entry for entry in totals if entry[0] == kind]
+        if found:
+            rows.append((f"{words}: {found[0][3]:,}", None, "", False))
+        for _, run, percent, _ in found:
+            rows.append((names.get(run, run), percent, f"{percent:g} %", run == "both"))
+            data.append([words, names.get(run, run), f"{percent:g} %"])
+    svg, png = draw("coverage-by-run", lambda: figures.shares(rows, "covered"),
+                    Caption(section.title, note(document)))
+    best = [f"{kind} {percent:g} %" for kind, run, percent, _ in totals if run == "both"]
+    section.plots.append(Plot("coverage-by-run", "Covered by tests and by fuzz corpora",
+                              f"Tests and corpora together: {', '.join(best)}.", svg, png,
+                              Table("Coverage of core", ["of", "by", "covered"], data, (0, 1))))
+    section.documents.append(replace(document, tables=[]))  # a row for each file: too long here
+    return section
+
+
+def recorded(documents, shown):
+    """Files of results/ whose tables are shown as they are; shown: names that others have."""
+    section = Section("recorded", "Other recorded results", "Recorded tables")
+    section.lead = ["Tables as they stand in the files beside this page, each with the command "
+                    "that made it."]
+    for name, (what, command) in COMMANDS.items():
+        if name not in documents and name not in shown:
+            section.missing.append(Missing(f"{what} ({name})", command))
+    section.documents = [document for name, document in documents.items() if name not in shown]
+    return section

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate's last answers as the report shows them: times from `perf gate --json`, instructions
+from `perf counts --json`."""
+
+import math
+import re
+from dataclasses import replace
+
+from jobs.common import gbench, tables
+from jobs.page import bench_results, figures
+from jobs.page.bench_results import Estimate, ReportError
+from jobs.page.figures import Row
+from jobs.page.parts import (Missing, Plot, Section, Table, case_label, operation_label,
+                             subject_title, three_digits)
+from jobs.page.svg import Caption, draw
+
+_GATE = "./scripts/perf gate --json results/latest/gate.json"
+_COUNTS = "./scripts/perf counts --json results/latest/counts.json"
+_FIELDS = {
+    "time": {"name", "verdict", "ratio", "low", "high", "margin", "pairs", "base_ns", "head_ns",
+             "same"},
+    "counts": {"name", "verdict", "Ir", "Dr", "Dw"},
+}
+# Worst first, with the mark in the figure and the class of a table's cell.
+_VERDICTS = {"regressed": ("behind", "bad"), "invalid": ("limit", "bad"),
+             "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
+             "clean": ("unchanged", "")}
+_MOST_ROWS = 70
+
+
+def read_answer(lane, *folders):
+    """The newest answer of a lane, "time" or "counts", in some folders; None if there is none."""
+    found = [(path, document) for folder in folders
+             for path, document in bench_results.read_documents(folder)
+             if isinstance(document, dict) and document.get("lane") == lane
+             and isinstance(document.get("benchmarks"), list)]
+    newest = max(found, key=lambda one: str(one[1].get("date")), default=None)
+    if newest is None:
+        return None
+    path, document = newest
+    for one in document["benchmarks"]:
+        lacking = _FIELDS[lane] - set(one)
+        if lacking or one["verdict"] not in _VERDICTS:
+            raise ReportError(f"{path}: {one.get('name')}: lacks {', '.join(sorted(lacking))}"
+                              if lacking else f"{path}: verdict {one['verdict']!r} is unknown")
+    return document
+
+
+def percent(ratio, digits=1):
+    """How far a ratio is from 1; None is open."""
+    if ratio is None:
+        return "open"
+    text = f"{100 * (ratio - 1):+.{digits}f}"
+    return f"{0:.{digits}f} %" if not float(text) else f"{text} %".replace("-", "−")
+
+
+def _estimate(entry):
+    low, high = entry["low"], entry["high"]
+    return Estimate(100 * (entry["ratio"] - 1),
+                    -math.inf if low is None else 100 * (low - 1),
+                    math.inf if high is None else 100 * (high - 1),
+                    bench_results.CONFIDENCE, entry["pairs"])
+
+
+def _labels(text):
+    """(heading, label of the row)"""
+    name = gbench.parse_name(text)
+    if name is None:
+        return text.partition("/")[0], text.partition("/")[2] or text
+    live = f"{name.live:,} live" if name.live is not None else ""
+    who = "" if tables.is_ours(name.impl) else tables.label(name.impl)
+    rest = case_label(name._replace(case=re.sub(r"(?:^|/)live:\d+", "", name.case)))
+    return (", ".join(filter(None, (operation_label(name), live))),
+            ", ".join(filter(None, (who, rest))) or "one thread")
+
+
+def _draw(name, entries, caption):
+    groups = {}
+    for entry in entries:
+        heading, label = _labels(entry["name"])
+        groups.setdefault(heading, []).append((label, entry))
+    rows, margins = [], []
+    for heading, members in groups.items():
+        rows.append(Row(heading))
+        margins.append(None)
+        for label, entry in members:
+            rows.append(Row(label, _estimate(entry), _VERDICTS[entry["verdict"]][0],
+                            percent(entry["ratio"])))
+            margins.append(100 * ((entry["margin"] or 1.0) - 1))
+    return draw(name, lambda: figures.differences(
+        rows, "change of time, head / base", margins), caption)
+
+
+def _row(entry):
+    same = entry["same"]
+    return [entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
+            percent(entry["ratio"]), f"{percent(entry['low'])} to {percent(entry['high'])}",
+            f"±{100 * ((entry['margin'] or 1) - 1):.1f} %",
+            f"{percent(same.get('low'))} to {percent(same.get('high'))}",
+            three_digits(entry["base_ns"]), three_digits(entry["head_ns"]), str(entry["pairs"])]
+
+
+def counts(entries):
+    """{"regressed": 1, "clean": 39}, worst first."""
+    verdicts = [entry["verdict"] for entry in entries]
+    return {verdict: verdicts.count(verdict) for verdict in _VERDICTS if verdict in verdicts}
+
+
+def _said(entries):
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts(entries).items())
+
+
+def _worst_first(entries, badness):
+    order = list(_VERDICTS)
+    return sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -badness(entry)))
+
+
+def _plot(suite, part, entries, caption):
+    worst = _worst_first(entries, lambda entry: entry["ratio"])
+    text = _said(entries)
+    if worst[0]["verdict"] == "regressed":
+        text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
+    name = "gate-" + re.sub(r"[^a-z0-9]+", "-", suite.lower()) + (f"-{part + 1}" if part else "")
+    title = subject_title(suite) + (", continued" if part else "")
+    svg, png = _draw(name, entries, replace(caption, title=f"Change of time: {title}"))
+    return Plot(name, title, f"{text}.", svg, png, Table("Verdicts, worst first", [
+        "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base, ns",
+        "head, ns", "pairs"], [_row(entry) for entry in worst], (0, 1)))
+
+
+def gate(document):
+    section = Section("gate", "Slower than before?", "Gate")
+    if not document or not document["benchmarks"]:
+        section.missing.append(Missing("no answer of the gate is recorded", _GATE))
+        return section
+    entries = document["benchmarks"]
+    section.lead = [
+        f"Head is {document.get('head')}, base is {document.get('base')}: {_said(entries)}.",
+        "Both were built with the same flags and run in pairs of processes, in random order, with "
+        "a second copy of the base among them (A/A). Dots are medians of the pairs' ratios, bars "
+        "their confidence intervals. Inside of the grey band, 2 % or three times "
+        "today's A/A noise, nothing is called a change. Right is slower."]
+    section.legend = [(mark, verdict) for verdict, (mark, _) in _VERDICTS.items()
+                      if verdict in counts(entries)]
+    caption = Caption(
+        note=f"{document.get('date')}, {document.get('head')} / {document.get('base')}",
+        key=figures.key(section.legend))
+    suites = {}
+    for entry in entries:
+        suites.setdefault(entry.get("suite") or "benchmarks", []).append(entry)
+    for suite, members in suites.items():
+        for start in range(0, len(members), _MOST_ROWS):
+            section.plots.append(
+                _plot(suite, start // _MOST_ROWS, members[start:start + _MOST_ROWS], caption))
+    section.sources = [(what, str(document[what])) for what in
+                       ("date", "command", "conditions", "seconds") if what in document]
+    return section
+
+
+def _ratio_of(event):
+    """head / base of counts; without a base all is more."""
+    return event["head"] / event["base"] if event["base"] else (2.0 if event["head"] else 1.0)
+
+
+def instructions(document):
+    """Counts of instructions, which are exact: a table says all."""
+    section = Section("counts", "More instructions than before?", "Instructions")
+    if not document or not document["benchmarks"]:
+        section.missing.append(Missing("no instructions were counted", _COUNTS))
+        return section
+    entries = document["benchmarks"]
+    section.lead = [
+        f"Head is {document.get('head')}, base is {document.get('base')}: {_said(entries)}.",
+        "Instructions of the measured loop under callgrind: exact, also on a busy machine, and "
+        "blind to what instructions wait for. A change of more than 0.5 % counts as one; reads and "
+        "writes of memory stand beside it and are not judged."]
+    rows = []
+    for entry in _worst_first(entries, lambda entry: _ratio_of(entry["Ir"])):
+        events = [entry[event] for event in ("Ir", "Dr", "Dw")]
+        rows.append([entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
+                     *(percent(_ratio_of(event), 2) for event in events),
+                     f"{events[0]['base']:,.0f}", f"{events[0]['head']:,.0f}"])
+    section.tables.append(Table(f"{len(rows)} benchmarks, worst first", [
+        "benchmark", "verdict", "instructions", "reads", "writes", "base", "head"], rows, (0, 1),
+        "counts", opened="regressed" in counts(entries)))
+    section.sources = [(what, str(document[what])) for what in ("date", "command")
+                       if what in document]
+    section.sources += [("could not be counted", str(error))
+                        for error in document.get("errors") or ()]
+    return section

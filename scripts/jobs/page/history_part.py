@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The history as the report shows it: a figure for each benchmark, change points marked."""
+
+import re
+from dataclasses import dataclass
+
+from jobs.common import gbench
+from jobs.page import bench_results, figures
+from jobs.page.parts import Missing, Plot, Section, Table, benchmark_label, three_digits
+from jobs.page.svg import Caption, draw
+from jobs.perf import history_files, trend
+from jobs.perf.error import PerfError
+
+_MOST_PLOTS = 8  # those whose history changed come first
+_MOST_ROWS = 12  # of a table: the newest
+_RECORD = "./scripts/perf record"
+
+
+@dataclass(frozen=True)
+class Change:
+    """From points[index] on it takes percent more time (less, where negative)."""
+    index: int
+    percent: float
+
+    @property
+    def text(self):
+        return f"{self.percent:+.1f} %".replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Line:
+    """The history of one benchmark on one kind of machine."""
+    fingerprint: str
+    suite: str
+    name: str
+    points: list  # history_files.Point
+    changes: object  # list of Change; None where they were not looked for
+
+    @property
+    def label(self):
+        parsed = gbench.parse_name(self.name)
+        return benchmark_label(parsed) if parsed else self.name
+
+    @property
+    def identifier(self):
+        text = f"history-{self.fingerprint[-6:]}-{self.suite}-{self.name}"
+        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _changes(points, name):
+    """As `perf trend` finds them; None where what finds them is not installed."""
+    try:
+        found = trend.change_points([point.benchmarks[name].ratio for point in points])
+    except PerfError:
+        return None
+    return [Change(index, 100 * (after / before - 1)) for index, before, after, _ in found]
+
+
+def read_lines(root):
+    """Every benchmark's Line."""
+    lines = []
+    for (fingerprint, suite), points in history_files.read_all(root).items():
+        ordered = sorted(points, key=lambda point: point.date)
+        for name, its in history_files.series(ordered).items():
+            lines.append(Line(fingerprint, suite, name, its, _changes(its, name)))
+    return lines
+
+
+def _estimate(measurement):
+    return bench_results.Estimate(measurement.ratio, measurement.low, measurement.high,
+                                  bench_results.CONFIDENCE, measurement.pairs)
+
+
+def _plot(line):
+    points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
+    svg, png = draw(line.identifier, lambda: figures.history(
+        points, [(change.index, change.text) for change in line.changes or ()],
+        "time / reference kernel"),
+        Caption(line.label, f"{line.suite}, {line.fingerprint}"))
+    text = f"{len(points)} measurements. " + (
+        "; ".join(f"{change.text} at {line.points[change.index].revision} "
+                  f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())
+        or ("No change" if line.changes is not None else "Changes were not looked for")) + "."
+    rows = [[f"{point.date:%Y-%m-%d %H:%M}", point.revision, three_digits(found.value),
+             f"{three_digits(found.low)} – {three_digits(found.high)}",
+             three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
+            for point, (_, found) in list(zip(line.points, points))[:-_MOST_ROWS - 1:-1]]
+    return Plot(line.identifier, line.label, text, svg, png, Table(
+        f"{line.label}, newest first",
+        ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
+
+
+def history(lines):
+    section = Section("history", "History", "History")
+    if not lines:
+        section.missing.append(Missing("no history is recorded yet", _RECORD))
+        return section
+    fingerprints = sorted({line.fingerprint for line in lines})
+    section.lead = [
+        "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
+        "slower day of the machine does not count. Bars are confidence intervals of 95 %; level "
+        "lines are means between change points; a dashed line is a change point, found as "
+        "./scripts/perf trend finds it. Less is better. Machines are never compared with each "
+        f"other: {', '.join(fingerprints)}."]
+    changed = [line for line in lines if line.changes]
+    rows = [[line.label, f"{line.points[change.index].date:%Y-%m-%d}",
+             line.points[change.index].revision,
+             (change.text, "bad" if change.percent > 0 else "good"), line.suite,
+             line.fingerprint]
+            for line in changed for change in line.changes]
+    if rows:
+        section.tables.append(Table("Change points", [
+            "benchmark", "date", "revision", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5),
+            stacked=True))
+    elif any(line.changes is None for line in lines):
+        section.lead.append("Change points are not marked: Apache Otava, which finds them, is not "
+                            "installed (./scripts/bootstrap --for perf).")
+    else:
+        section.lead.append(
+            f"No change points in {len(lines)} benchmark{'s' if len(lines) > 1 else ''}.")
+    drawn = (changed + [line for line in lines if not line.changes])[:_MOST_PLOTS]
+    section.plots = [_plot(line) for line in drawn]
+    if len(lines) > len(drawn):
+        section.lead.append(f"Drawn: {len(drawn)} of {len(lines)} benchmarks, those that changed "
+                            "first; ./scripts/perf trend prints all.")
+    return section

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import unittest
+from types import SimpleNamespace
+
+from jobs.page import testing
+
+testing.needs((*testing.MODULES, "statsmodels"))
+
+from jobs.common import report  # noqa: E402
+from jobs.page import markdown, selftest_part  # noqa: E402
+from jobs.perf import replay, selftest  # noqa: E402
+
+
+def tally(**verdicts):
+    made = replay.Tally()
+    for verdict, count in verdicts.items():
+        for _ in range(count):
+            made.add(SimpleNamespace(verdict=verdict, pairs=20))
+    return made
+
+
+def document():
+    """As scripts/perf selftest writes it."""
+    cells = [replay.Cell("plain", 0, 200, 1, equal=tally(clean=1198, regressed=2)),
+             replay.Cell("plain", 5, 200, 0, tally(regressed=98, clean=2), tally(regressed=50),
+                         tally(clean=300)),
+             replay.Cell("hog", 0, 200, 0, equal=tally(clean=1200)),
+             replay.Cell("hog", 5, 200, 0, tally(regressed=95, inconclusive=5),
+                         tally(regressed=40, inconclusive=10), tally(clean=300))]
+    lines = ["# The gate, measured", "", "- recorded: 2026-11-25 03:00 UTC", ""]
+    for made in (selftest.power_table(cells), selftest.false_table(cells)):
+        lines += [*report.as_markdown(made), ""]
+    return markdown.parse("\n".join(lines), "perf-selftest.md")
+
+
+class SelftestTest(unittest.TestCase):
+    def test_reads_what_the_selftest_writes(self):
+        measured = selftest_part.power(document())
+        self.assertEqual([(condition, slower, memory, share.value)
+                          for condition, slower, memory, share in measured],
+                         [("plain", 5, "in cache", 98), ("plain", 5, "shared", 100),
+                          ("hog", 5, "in cache", 95), ("hog", 5, "shared", 80)])
+        share = measured[0][3]
+        self.assertTrue(90 < share.low < 98 < share.high < 100, share)
+
+    def test_false_alarms_are_those_where_nothing_is_slower(self):
+        self.assertEqual(selftest_part.false_alarms(document()), (2, 2400))
+
+    def test_the_section_says_both(self):
+        section = selftest_part.selftest(document())
+        self.assertIn("2 in 2,400 verdicts", " ".join(section.lead))
+        self.assertIn("5 % slower, in cache, machine as it is: 98 %", section.plots[0].text)
+        self.assertIn("100 %", section.plots[0].svg)
+
+    def test_another_form_is_shown_as_it_is(self):
+        foreign = markdown.parse("# T\n\n## Slowdowns that the gate finds\n\n"
+                                 "| a |\n|--|\n| b |\n")
+        section = selftest_part.selftest(foreign)
+        self.assertEqual((section.plots, section.documents), ([], [foreign]))
+        self.assertEqual(selftest_part.selftest(None).missing[0].command,
+                         "./scripts/perf selftest")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the report's tests share: what they need, and a small folder of results."""
+
+import datetime
+import importlib.util
+import json
+import math
+import unittest
+
+from jobs.perf import history_files
+
+MODULES = ("scipy", "matplotlib", "jinja2", "markdown_it")
+
+
+def needs(modules=MODULES, bootstrap="perf"):
+    """Skips a module of tests where what it needs is not installed. Call it before the imports."""
+    lacking = [name for name in modules if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise unittest.SkipTest(f"no {', '.join(lacking)}: ./scripts/bootstrap --for {bootstrap}")
+
+
+def entry(name, ns, threads=1, **more):
+    """One benchmark as Google Benchmark writes it."""
+    return {"name": name, "run_name": name, "run_type": "iteration", "repetitions": 1,
+            "repetition_index": 0, "threads": threads, "iterations": 1000, "real_time": ns,
+            "cpu_time": ns, "time_unit": "ns", **more}
+
+
+def document(*entries, load=0.5):
+    return {"context": {"date": "2026-11-25T02:00:00+00:00", "num_cpus": 2,
+                        "load_avg": [load, 0.5, 0.5], "library_build_type": "release"},
+            "benchmarks": list(entries)}
+
+
+def _round(number):
+    """Entries of a round; a round is a little slower than the one before."""
+    slow = 1 + number / 100
+    cases = [entry("BM_ParseGrant_Core/canonical", 30 * slow, bytes_per_second=7e9 / slow),
+             entry("BM_ParseGrant_SimdjsonOnDemand/canonical", 180 * slow ** 2),
+             entry("BM_ParseGrant_Memcpy/canonical", 14 * slow),
+             entry("BM_ParseGrant_Core/late_reject", 300 * slow),
+             entry("BM_ParseGrant_SimdjsonOnDemand/late_reject", 100 * slow)]
+    for live, speed in ((1000, 7e6), (1000000, 2.5e6)):
+        for impl, factor in (("Ledger", 1), ("AbslMapString", 0.4)):
+            for threads in (1, 2):
+                cases.append(entry(f"BM_ClaimPairs_{impl}/live:{live}/real_time/threads:{threads}",
+                                   1e9 / speed, threads,
+                                   items_per_second=speed * factor * threads / slow))
+            cases.append(entry(f"BM_ClaimLatency_{impl}/live:{live}", 500 * slow,
+                               p50_ns=1e8 / speed * slow, p99_ns=4e8 / speed * slow,
+                               p999_ns=2e9 / speed / slow / factor))
+    return cases
+
+
+SUMMARY = """# Benchmark summary
+
+- date: 2026-11-25 02:00 UTC
+- command: `./scripts/bench`
+- CPU: A & B <1 GHz>, 2 cores to use
+- system: Debian GNU/Linux 12
+- revision: 0729f9c13a5b
+"""
+COVERAGE = """# Coverage
+
+- date: 2026-11-24 00:25 UTC
+- command: `./scripts/coverage`
+- revision: a47ee51cfe65
+
+## Coverage of core/ffgrant
+
+| file | lines: tests | corpora | both | of | branches: tests | corpora | both | of |
+|:--|--:|--:|--:|--:|--:|--:|--:|--:|
+| grant.cc | 100 | 50.0 | 100 | 13 | - | - | - | 0 |
+| all | 99.9 | 89.6 | 100 | 4681 | 98.0 | 78.2 | 99.1 | 2320 |
+"""
+MUTANTS = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+# Mutants
+
+- date: 2026-11-25 01:00 UTC
+- command: `./scripts/mutants`
+
+**200 mutants: 180 killed in 10 s, 8 later, 2 survived, 10 equivalent.**
+
+## By operator
+
+| operator | mutants | killed in 10 s | later | survived | equivalent | % in 10 s |
+|:--|--:|--:|--:|--:|--:|--:|
+| relational | 120 | 110 | 4 | 2 | 4 | 94.8 |
+| constant | 80 | 70 | 4 | 0 | 6 | 94.6 |
+| all | 200 | 180 | 8 | 2 | 10 | 94.7 |
+"""
+
+
+def history_points(name="BM_ParseGrant_Core/canonical", count=24, step=12, percent=8.0):
+    """A history that takes percent more time from point number step on; the noise is fixed."""
+    start = datetime.datetime(2026, 10, 1, 3, 0, tzinfo=datetime.timezone.utc)
+    points = []
+    for number in range(count):
+        ratio = 7.3 * (1 + 0.01 * math.sin(2.4 * number)) * (
+            1 + percent / 100 if number >= step else 1)
+        points.append(history_files.Point(
+            date=start + datetime.timedelta(days=number), revision=f"{number + 4096:012x}",
+            suite="grant_json", command="./scripts/perf record",
+            machine={"cpu": "AMD EPYC", "kernel": "6.1"},
+            benchmarks={name: history_files.Measurement(
+                ratio, ratio * 0.985, ratio * 1.015, ratio * 3.9, 3.9, 10)}))
+    return points
+
+
+def gate_entry(name, ratio, verdict, half=0.01, **more):
+    """A benchmark of the gate's JSON."""
+    same = {"ratio": 1.0, "low": 0.995, "high": 1.004}
+    return {"name": name, "suite": "grant_json", "verdict": verdict, "ratio": ratio,
+            "low": ratio - half, "high": ratio + half, "same": same, "margin": 1.02, "p": 0.01,
+            "pairs": 20, "base_ns": 30.0, "head_ns": 30.0 * ratio, "note": "",
+            "confirmation": None, **more}
+
+
+def gate_document(*entries):
+    return {"format": 1, "lane": "time", "date": "2026-11-25T02:40:11Z",
+            "command": "./scripts/perf gate", "seconds": 212.4, "base": "merge base with main",
+            "head": "working tree on 0729f9c13a5b", "machine": {"cpu": "AMD EPYC"},
+            "conditions": "load 0.4 on 2 CPUs", "verdict": "regressed",
+            "benchmarks": list(entries), "only_in_one": []}
+
+
+def write_bench(folder, rounds=5, subjects=("grant_json", "ledger")):
+    """A run of scripts/bench, in folder/latest."""
+    latest = folder / "latest"
+    latest.mkdir()
+    names = {"grant_json": "BM_ParseGrant", "ledger": "BM_Claim"}
+    for number in range(1, rounds + 1):
+        suffix = "" if number == 1 else f".round{number}"
+        for subject in subjects:
+            entries = [one for one in _round(number) if one["name"].startswith(names[subject])]
+            (latest / f"{subject}{suffix}.json").write_text(json.dumps(document(*entries)))
+    (latest / "summary.md").write_text(SUMMARY)
+    return latest
+
+
+def write_results(folder):
+    """Results as they would be in results/, in an empty folder."""
+    latest = write_bench(folder)
+    (latest / "gate.json").write_text(json.dumps(gate_document(
+        gate_entry("BM_ParseGrant_Core/canonical", 1.082, "regressed"),
+        gate_entry("BM_ParseGrant_Core/late_reject", 1.001, "clean"),
+        gate_entry("BM_ParseGrant_SimdjsonOnDemand/canonical", 1.01, "inconclusive", 0.05),
+        gate_entry("other/2", 0.95, "improved"),
+        gate_entry("BM_ClaimPairs_Ledger/live:1000000/threads:2", 1.03, "inconclusive", low=None,
+                   high=None, pairs=4))))
+    (latest / "counts.json").write_text(json.dumps({
+        "format": 1, "lane": "counts", "date": "2026-11-25T02:44:00Z", "base": "a", "head": "b",
+        "command": "./scripts/perf counts", "errors": [], "benchmarks": [
+            {"name": "BM_ParseGrant_Core/canonical", "verdict": "regressed", "note": "",
+             "iterations": 1000, **{event: {"base": 100_000, "head": 101_500}
+                                    for event in ("Ir", "Dr", "Dw")}}]}))
+    (latest / "claims.json").write_text(json.dumps([
+        {"what": what, "at_once": 16, "whose": whose, "rounds": [
+            {"count": count + number, "seconds": 0.5, "p50_us": 90 + number, "p99_us": 400,
+             "p999_us": 900} for number in range(5)]}
+        for what, whose, count in (("pair", "ours", 1500), ("pair", "reference", 900),
+                                   ("open 70", "ours", 1000))]))
+    (folder / "coverage.md").write_text(COVERAGE)
+    (folder / "mutants.md").write_text(MUTANTS)
+    for point in history_points():
+        history_files.append(point, folder / "history")
+    return folder

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from jobs.perf import callgrind, counts as perf_counts
+from jobs.perf.callgrind import Counts
+from jobs.perf.error import PerfError
+
+PART = """# callgrind format
+version: 1
+positions: line
+events: Ir Dr Dw I1mr
+summary: {total} 40
+
+ob=/program
+fl=a.cc
+fn=Parse(char const*)
+10 60 20
+cob=/libc.so
+cfi=memchr.S
+cfn=memchr
+calls=3 0
+11 30 9
+fi=a.h
+7 5
+fe=a.cc
+12 {extra} 11
+
+fl=???
+fn=Other
+0 5
+totals: {total} 40
+"""
+
+
+def part(directory, number, total, extra=30):
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"part.{number}"
+    path.write_text(PART.format(total=total, extra=extra), encoding="utf-8")
+    return Counts(number, callgrind.read_events(path.read_text(encoding="utf-8")), path, False)
+
+
+class ReadTest(unittest.TestCase):
+    def test_events_with_the_zeros_that_are_left_out(self):
+        self.assertEqual(callgrind.read_events(PART.format(total=100, extra=1)),
+                         {"Ir": 100, "Dr": 40, "Dw": 0, "I1mr": 0})
+
+    def test_a_file_that_is_being_written_has_none(self):
+        text = PART.format(total=100, extra=1)
+        self.assertIsNone(callgrind.read_events(text[:text.index("totals")]))
+        self.assertIsNone(callgrind.read_events(""))
+
+    def test_own_costs_by_file_function_and_line(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            counts = part(Path(temporary), 1, 100)
+            self.assertEqual(callgrind.read_lines(counts.file), {
+                ("a.cc", "Parse(char const*)", 10): 60, ("a.h", "Parse(char const*)", 7): 5,
+                ("a.cc", "Parse(char const*)", 12): 30, ("???", "Other", 0): 5})
+            self.assertEqual(callgrind.read_lines(counts.file, "Dr"), {
+                ("a.cc", "Parse(char const*)", 10): 20, ("a.cc", "Parse(char const*)", 12): 11})
+
+
+class FakeRunner:
+    """Hands out what it was given: (name, side) -> a Counts or PerfError for each time."""
+
+    def __init__(self, results):
+        self.results = results
+
+    def count(self, tasks):
+        return {key: self.results[key].pop(0) for key, _, _ in tasks}
+
+
+class CompareTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.number = 0
+
+    def counts(self, total, number=4, **options):
+        self.number += 1
+        return part(self.directory / str(self.number), number, total, **options)
+
+    def compare(self, base, head):
+        runner = FakeRunner({("a", 0): base, ("a", 1): head})
+        return perf_counts.compare(runner, {"a": ("base", "head")})
+
+    def test_one_hundredth_more_is_a_regression(self):
+        (found,), errors = self.compare([self.counts(10_000), self.counts(10_000)],
+                                        [self.counts(10_100), self.counts(10_100)])
+        self.assertEqual((found.verdict, errors), ("regressed", {}))
+        self.assertAlmostEqual(found.change(), 0.01)
+        self.assertEqual(perf_counts.exit_status([found], {}), 1)
+
+    def test_up_to_half_a_hundredth_is_clean_and_not_counted_again(self):
+        (found,), _ = self.compare([self.counts(10_000)], [self.counts(10_050)])
+        self.assertEqual(found.verdict, "clean")
+        self.assertEqual(perf_counts.exit_status([found], {}), 0)
+
+    def test_less_is_an_improvement(self):
+        (found,), _ = self.compare([self.counts(10_000), self.counts(10_000)],
+                                   [self.counts(9_900), self.counts(9_900)])
+        self.assertEqual(found.verdict, "improved")
+
+    def test_what_counts_by_chance_is_inconclusive(self):
+        (found,), _ = self.compare([self.counts(10_000), self.counts(10_000)],
+                                   [self.counts(10_100), self.counts(10_000)])
+        self.assertEqual(found.verdict, "inconclusive")
+        self.assertIn("differently", found.note)
+        self.assertEqual(perf_counts.exit_status([found], {}), 3)
+
+    def test_compares_at_the_iterations_that_both_have(self):
+        base = self.counts(20_000_000, 3)
+        head = self.counts(99, 4)
+        part(head.file.parent, 3, 20_000_000)
+        (found,), _ = self.compare([base], [head])
+        self.assertEqual((found.base.part, found.head.part, found.verdict), (3, 3, "clean"))
+        self.assertEqual(found.base.iterations, 100)
+
+    def test_what_could_not_be_counted_is_an_error(self):
+        found, errors = self.compare([self.counts(1)], [PerfError("a: nothing was counted")])
+        self.assertEqual((found, errors), ([], {"a": "a: nothing was counted"}))
+        self.assertEqual(perf_counts.exit_status(found, errors), 2)
+
+    def test_annotates_by_function_and_line(self):
+        roots = [self.directory / "old", self.directory / "new"]
+        for root, lines in zip(roots, (9, 9)):
+            root.mkdir()
+            (root / "a.cc").write_text("\n" * lines + "one\ntwo\nthree\n", encoding="utf-8")
+        base, head = self.counts(10_000, 2), self.counts(10_100, 2, extra=130)
+        found = perf_counts.Comparison("a", base, head, "regressed")
+        self.assertEqual(perf_counts.annotate(found, roots), [
+            "a: 1,000.00 to 1,010.00 instructions an iteration",
+            "  by function",
+            "          +10.00  Parse(char const*)  (a.cc)",
+            "  by line",
+            "          +10.00  a.cc: three"])
+
+    def test_programs_built_in_two_folders_have_their_files_in_common(self):
+        base, head = self.counts(10_000, 2), self.counts(10_100, 2, extra=130)
+        for number, counts in enumerate((base, head)):
+            text = counts.file.read_text(encoding="utf-8")
+            counts.file.write_text(text.replace("a.cc", f"/build{number}/./core/a.cc"),
+                                   encoding="utf-8")
+        found = perf_counts.Comparison("a", base, head, "regressed")
+        self.assertEqual(perf_counts.annotate(found)[1:], [
+            "  by function", "          +10.00  Parse(char const*)  (core/a.cc)",
+            "  by line", "          +10.00  core/a.cc: line 12"])
+
+    def test_a_line_that_moved_does_not_show(self):
+        roots = [self.directory / "old", self.directory / "new"]
+        for root, text in zip(roots, ("one\ntwo\nthree", "three\ntwo\none")):
+            root.mkdir()
+            (root / "a.cc").write_text("\n" * 9 + text + "\n", encoding="utf-8")
+        base, head = self.counts(100, 1), self.counts(100, 1)
+        head.file.write_text(head.file.read_text(encoding="utf-8").replace("\n10 60", "\n12 60")
+                             .replace("\n12 30", "\n10 30"), encoding="utf-8")
+        found = perf_counts.Comparison("a", base, head, "clean")
+        self.assertEqual(perf_counts.annotate(found, roots)[1:], ["  by function"])
+
+
+class TableTest(unittest.TestCase):
+    def test_the_worst_comes_first(self):
+        counts = Counts(3, {"Ir": 200, "Dr": 100, "Dw": 0}, None, False)
+        more = Counts(3, {"Ir": 204, "Dr": 100, "Dw": 1}, None, False)
+        rows = perf_counts.table([
+            perf_counts.Comparison("a", counts, counts, "clean"),
+            perf_counts.Comparison("b", counts, more, "regressed")]).rows
+        self.assertEqual(rows, [
+            ["b", "2.0", "2.0", "+2.00%", "+0.00%", "+100.00%", "REGRESSED"],
+            ["a", "2.0", "2.0", "+0.00%", "+0.00%", "+0.00%", "clean"]])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import math
+import random
+import unittest
+
+from jobs.perf import decide
+from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, Rules
+
+
+class Source:
+    """Rounds drawn from a normal distribution of logarithms, with shifts of head and copy."""
+
+    def __init__(self, head, noise=0.003, copy=0.0, seed=1, rounds=10_000):
+        self.head = head  # name -> shift, a number, or a function of the round's number
+        self.noise = noise
+        self.copy = copy
+        self.random = random.Random(seed)
+        self.left = rounds
+        self.asked = []  # (names, count)
+        self.number = 0
+
+    def __call__(self, names, count):
+        self.asked.append((names, count))
+        count = min(count, self.left)
+        self.left -= count
+        rounds = []
+        for _ in range(count):
+            self.number += 1
+            rounds.append({name: tuple(100 * math.exp(shift + self.random.gauss(0, self.noise))
+                                       for shift in (0, self.copy, self.shift(name)))
+                           for name in names})
+        return rounds
+
+    def shift(self, name):
+        shift = self.head[name]
+        return shift(self.number) if callable(shift) else shift
+
+
+class BoundsTest(unittest.TestCase):
+    def test_are_the_sign_tests(self):
+        # P(X < k) of Bin(10, 1/2): 1/1024 for k = 1, 11/1024 for k = 2, 56/1024 for k = 3.
+        values = list(range(10))
+        self.assertEqual(decide.bounds(values, 1 / 1024), (0, 9))
+        self.assertEqual(decide.bounds(values, 0.0107), (0, 9))
+        self.assertEqual(decide.bounds(values, 0.0108), (1, 8))
+        self.assertEqual(decide.bounds(values, 0.05), (1, 8))
+        self.assertEqual(decide.bounds(values, 0.055), (2, 7))
+
+    def test_too_few_values_bound_nothing(self):
+        self.assertEqual(decide.bounds([1.0] * 8, 0.002), (-math.inf, math.inf))
+
+    def test_cover_the_median_as_often_as_they_say(self):
+        source = random.Random(7)
+        missed = 0
+        for _ in range(4000):
+            low, _ = decide.bounds([source.gauss(0, 1) for _ in range(20)], 0.025)
+            missed += low > 0
+        # 21,700 in a million by the binomial distribution: 6 or fewer of 20 below the median.
+        self.assertAlmostEqual(missed / 4000, 0.0207, delta=0.008)
+
+
+class DecideTest(unittest.TestCase):
+    def verdicts(self, source, names=None, rules=Rules()):
+        self.results = decide.decide(names or list(source.head), source, rules)
+        return {name: result.verdict for name, result in self.results.items()}
+
+    def test_equal_programs_are_clean_at_the_first_look(self):
+        source = Source({"a": 0.0, "b": 0.0})
+        self.assertEqual(self.verdicts(source), {"a": CLEAN, "b": CLEAN})
+        self.assertEqual(source.asked, [(("a", "b"), 10)])
+        self.assertEqual(self.results["a"].pairs, 10)
+
+    def test_a_regression_is_confirmed_with_fresh_pairs(self):
+        source = Source({"a": math.log(1.05)})
+        self.assertEqual(self.verdicts(source), {"a": REGRESSED})
+        self.assertEqual(source.asked, [(("a",), 10), (("a",), 10)])
+        result = self.results["a"]
+        self.assertEqual(result.confirmation.verdict, REGRESSED)
+        self.assertLess(result.head.low, 1.05)
+        self.assertGreater(result.head.high, 1.05)
+        self.assertAlmostEqual(result.head_ns / result.base_ns, 1.05, delta=0.005)
+
+    def test_one_regression_among_many_takes_more_pairs(self):
+        shifts = {f"b{i}": 0.0 for i in range(39)} | {"a": math.log(1.05)}
+        source = Source(shifts)
+        verdicts = self.verdicts(source)
+        self.assertEqual(verdicts.pop("a"), REGRESSED)
+        self.assertEqual(set(verdicts.values()), {CLEAN})
+        self.assertEqual(self.results["a"].pairs, 20)  # 1 / 1024 * 40 is no evidence
+        self.assertEqual([len(names) for names, _ in source.asked], [40, 1, 1])
+
+    def test_what_went_away_is_not_a_regression(self):
+        source = Source({"a": lambda number: math.log(1.1) if number <= 10 else 0.0})
+        self.assertEqual(self.verdicts(source), {"a": CLEAN})
+        self.assertEqual(self.results["a"].confirmation.verdict, CLEAN)
+        self.assertIn("not so in fresh pairs", self.results["a"].note)
+
+    def test_the_caller_hears_of_suspects_before_fresh_pairs(self):
+        source = Source({"a": math.log(1.05), "b": 0.0})
+        heard = []
+        decide.decide(["a", "b"], source,
+                      on_suspects=lambda names: heard.append((names, len(source.asked))))
+        self.assertEqual(heard, [(("a",), 1)])
+
+    def test_an_improvement_is_told(self):
+        self.assertEqual(self.verdicts(Source({"a": math.log(0.93)})), {"a": IMPROVED})
+
+    def test_a_change_within_the_margin_is_clean(self):
+        self.assertEqual(self.verdicts(Source({"a": 0.01, "b": -0.01}, noise=0.002)),
+                         {"a": CLEAN, "b": CLEAN})
+
+    def test_a_change_at_the_margin_is_inconclusive_after_the_last_look(self):
+        source = Source({"a": math.log(1.02)}, noise=0.002)
+        self.assertEqual(self.verdicts(source), {"a": INCONCLUSIVE})
+        self.assertEqual([count for _, count in source.asked], [10, 10, 20])
+        self.assertEqual(self.results["a"].pairs, 40)
+
+    def test_a_noisy_machine_does_not_call_clean_what_it_cannot_see(self):
+        for shift in (0.0, math.log(1.05)):
+            self.assertEqual(self.verdicts(Source({"a": shift}, noise=0.1)), {"a": INCONCLUSIVE})
+            self.assertIn("too noisy", self.results["a"].note)
+
+    def test_noise_widens_the_margin(self):
+        self.verdicts(Source({"a": 0.0}, noise=0.001))
+        self.assertAlmostEqual(self.results["a"].margin, 1.02)
+        self.verdicts(Source({"a": 0.0}, noise=0.02))
+        self.assertGreater(self.results["a"].margin, 1.02)
+
+    def test_copies_that_differ_make_the_timing_invalid(self):
+        for shift in (0.0, 0.2):
+            self.assertEqual(self.verdicts(Source({"a": shift, "b": shift}, copy=0.05)),
+                             {"a": INVALID, "b": INVALID})
+
+    def test_no_time_is_inconclusive(self):
+        self.assertEqual(self.verdicts(Source({"a": 0.018}, rounds=12)), {"a": INCONCLUSIVE})
+        self.assertIn("time", self.results["a"].note)
+        self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=10)), {"a": INCONCLUSIVE})
+        self.assertIn("confirm", self.results["a"].note)
+        self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=4)), {"a": INCONCLUSIVE})
+        self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=0)), {})
+
+    def test_false_alarms_are_rare_where_noise_is_heavy(self):
+        """200 suites of equal programs with outliers: not one regression."""
+        for noise in (0.01, 0.03):
+            for seed in range(100):
+                source = Source({f"b{i}": 0.0 for i in range(5)}, noise, seed=seed)
+                normal = source.random.gauss
+                source.random.gauss = lambda mean, sigma, normal=normal, source=source: (
+                    normal(mean, sigma * (10 if source.random.random() < 0.1 else 1)))
+                self.assertFalse({REGRESSED, IMPROVED, INVALID} & set(
+                    self.verdicts(source).values()))
+
+
+if __name__ == "__main__":
+    unittest.main()

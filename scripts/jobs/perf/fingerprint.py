@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a time depends on besides the code: what the history's fingerprint is made of."""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+from jobs.common import machine
+
+
+def _cpu_flags():
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown"
+    found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    return " ".join(sorted(found[1].split())) if found else "unknown"
+
+
+def _caches(context):
+    """L1 Data 32 KiB x2, ..., as Google Benchmark saw them."""
+    texts = [f"L{cache['level']} {cache['type']} {cache['size'] // 1024} KiB"
+             f" for {cache.get('num_sharing') or 1}" for cache in context.get("caches", [])]
+    return ", ".join(texts) or "unknown"
+
+
+def compiler_of(program):
+    """The compilers that left their names in an ELF file."""
+    text = machine.output_of(["readelf", "--string-dump=.comment", str(program)])
+    names = sorted(set(re.findall(r"^\s*\[\s*[0-9a-f]+\]\s+(.+?)\s*$", text, re.MULTILINE)))
+    return ", ".join(names) or "unknown"
+
+
+def identity(context, compiler, flags):
+    """Texts, by which two machines differ; context is Google Benchmark's."""
+    return {
+        "cpu": machine.cpu_model(),
+        "cpus": str(context.get("num_cpus", os.cpu_count())),
+        "cpu_flags": _cpu_flags(),
+        "caches": _caches(context),
+        "kernel": platform.release(),
+        "compiler": compiler,
+        "compiler_flags": flags,
+        "libc": " ".join(platform.libc_ver()).strip() or "unknown",
+        "benchmark_library": " ".join(filter(None, (
+            context.get("library_version", ""), context.get("library_build_type", "unknown")))),
+    }
+
+
+def conditions(context):
+    """What the reader should know of the moment, though it identifies nothing."""
+    load = os.getloadavg()[0]
+    return f"load {load:.1f} on {context.get('num_cpus', os.cpu_count())} CPUs"
+
+
+def compiler_version(compiler):
+    return machine.first_line([compiler, "--version"]) or "unknown"

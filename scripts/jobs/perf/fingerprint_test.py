@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from jobs.perf import fingerprint, history_files
+
+_CONTEXT = {"num_cpus": 2, "library_build_type": "debug", "caches": [
+    {"level": 1, "type": "Data", "size": 32768, "num_sharing": 1}]}
+
+
+class IdentityTest(unittest.TestCase):
+    def test_is_made_of_texts(self):
+        found = fingerprint.identity(_CONTEXT, "g++ 12", "-O2")
+        self.assertTrue(all(isinstance(text, str) and text for text in found.values()))
+        self.assertEqual(found["caches"], "L1 Data 32 KiB for 1")
+        self.assertEqual(found["benchmark_library"], "debug")
+
+    def test_the_fingerprint_depends_on_what_a_time_depends_on(self):
+        mark = history_files.fingerprint(fingerprint.identity(_CONTEXT, "g++ 12", "-O2"))
+        self.assertEqual(
+            history_files.fingerprint(fingerprint.identity(dict(_CONTEXT), "g++ 12", "-O2")), mark)
+        for context, compiler, flags in (
+                (_CONTEXT, "g++ 13", "-O2"), (_CONTEXT, "g++ 12", "-O3"),
+                (dict(_CONTEXT, library_build_type="release"), "g++ 12", "-O2"),
+                (dict(_CONTEXT, num_cpus=4), "g++ 12", "-O2")):
+            self.assertNotEqual(
+                history_files.fingerprint(fingerprint.identity(context, compiler, flags)), mark)
+
+    def test_a_context_of_nothing_will_do(self):
+        self.assertEqual(fingerprint.identity({}, "x", "y")["caches"], "unknown")
+
+    @unittest.skipUnless(shutil.which("readelf"), "no readelf")
+    def test_a_program_says_what_compiled_it(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            path = f"{temporary}/object.o"
+            subprocess.run(["g++", "-x", "c++", "-c", "-o", path, "-"], input=b"int x;", check=True)
+            self.assertRegex(fingerprint.compiler_of(path), r"^GCC: .*\d+\.\d+")
+        self.assertEqual(fingerprint.compiler_of("/no/such/file"), "unknown")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import dataclasses
+import io
+import json
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from jobs.perf import answer, decide, fake, gate
+from jobs.perf.error import PerfError
+
+
+class GateTest(unittest.TestCase):
+    """The whole command, with scripts in place of programs: their times do not vary."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.base = fake.program(self.directory / "base", nanoseconds=10.0).path
+        # Fewer looks: 40 rounds of scripts take long.
+        rules = decide.Rules(looks=(10,), alphas=(0.002,), confirm_alphas=(0.01,))
+        patch = mock.patch.object(gate.measure, "__defaults__", (rules,))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def gate(self, head, *more):
+        output = io.StringIO()
+        arguments = ["--base-bin", str(self.base), "--head-bin", str(head), *more]
+        with contextlib.redirect_stdout(output):
+            status = gate.main(arguments)
+        return status, output.getvalue()
+
+    def head(self, nanoseconds, **options):
+        return fake.program(self.directory / "head", nanoseconds=nanoseconds, **options).path
+
+    def test_what_is_slower_is_status_1_and_told(self):
+        json_file, markdown = self.directory / "out.json", self.directory / "new" / "out.md"
+        status, output = self.gate(self.head(10.6), "--json", str(json_file),
+                                   "--markdown", str(markdown))
+        self.assertEqual(status, 1)
+        self.assertIn("2 regressed", output)
+        self.assertRegex(output, r"BM_A +10 ns +\+6.0% +\+6.0% to \+6.0% +10\+10  REGRESSED")
+        document = json.loads(json_file.read_text(encoding="utf-8"))
+        self.assertEqual((document["format"], document["verdict"]), (1, "regressed"))
+        self.assertEqual([entry["name"] for entry in document["benchmarks"]], ["BM_A", "BM_B/1"])
+        first = document["benchmarks"][0]
+        self.assertEqual((first["verdict"], first["pairs"], first["suite"]),
+                         ("regressed", 10, "head"))
+        self.assertAlmostEqual(first["low"], 1.06)
+        self.assertEqual(first["same"]["ratio"], 1.0)
+        self.assertEqual(first["confirmation"]["verdict"], "regressed")
+        text = markdown.read_text(encoding="utf-8")
+        self.assertTrue(text.startswith("## Slower\n"))
+        self.assertIn("| BM_A | 10 ns | 10.6 ns | +6.0% |", text)
+
+    def test_what_is_as_fast_is_status_0(self):
+        markdown = self.directory / "out.md"
+        status, output = self.gate(self.head(10.0), "--markdown", str(markdown))
+        self.assertEqual(status, 0)
+        self.assertIn("2 clean", output)
+        self.assertIn("<summary>2 clean</summary>", markdown.read_text(encoding="utf-8"))
+
+    def test_what_is_faster_is_status_0(self):
+        status, output = self.gate(self.head(9.0))
+        self.assertEqual(status, 0)
+        self.assertIn("2 improved", output)
+
+    def test_no_time_is_status_3(self):
+        status, output = self.gate(self.head(10.6), "--budget", "0.0001")
+        self.assertEqual(status, 3)
+        self.assertIn("nothing measured", output)
+        self.assertRegex(output, "the budget allows 0 pairs")
+
+    def test_filters_and_names_what_it_does_not_compare(self):
+        status, output = self.gate(self.head(10.0, names=("BM_A", "BM_C")))
+        self.assertEqual(status, 0)
+        self.assertIn("only in one of the two: BM_B/1, BM_C", output)
+        with self.assertRaisesRegex(PerfError, "no benchmark"):
+            self.gate(self.head(10.0), "--filter", "BM_X")
+
+    def test_a_program_that_fails_is_an_error(self):
+        with self.assertRaisesRegex(PerfError, "status 1:\nno good"):
+            self.gate(self.head(10.0, extra="echo no good; exit 1"))
+        with self.assertRaisesRegex(PerfError, "no such program"):
+            self.gate(self.directory / "none")
+
+    def test_wrong_usage(self):
+        for arguments in (["--base-bin", "x"], ["--base", "x", "--base-bin", "y"], ["--what"]):
+            with self.assertRaises(SystemExit) as stop, \
+                    contextlib.redirect_stderr(io.StringIO()):
+                gate.main(arguments)
+            self.assertEqual(stop.exception.code, 2)
+        with self.assertRaisesRegex(PerfError, "positive"):
+            self.gate(self.head(10.0), "--budget", "0")
+
+
+class OutcomeTest(unittest.TestCase):
+    def outcome(self, *verdicts):
+        interval = decide.Interval(1.0, 0.99, float("inf"))
+        result = decide.Result("clean", interval, interval, 1.02, 1.0, 10, 10.0, 10.0)
+        results = {f"b{number}": dataclasses.replace(result, verdict=verdict)
+                   for number, verdict in enumerate(verdicts)}
+        return answer.Outcome(None, "", 1.0, "old", "new", {}, "", results, {}, [])
+
+    def test_the_worst_verdict_decides(self):
+        for verdicts, status in ((("clean", "improved"), 0), (("clean", "inconclusive"), 3),
+                                 (("invalid", "clean"), 3), ((), 3),
+                                 (("inconclusive", "regressed", "clean"), 1)):
+            self.assertEqual(self.outcome(*verdicts).exit_status, status)
+
+    def test_the_worst_comes_first(self):
+        made = answer.table(self.outcome("clean", "inconclusive", "regressed"))
+        self.assertEqual([row[-1] for row in made.rows], ["REGRESSED", "inconclusive", "clean"])
+
+    def test_an_open_bound_is_null(self):
+        self.assertIn("-1.0% to ?", answer.table(self.outcome("clean")).rows[0])
+
+    def test_units(self):
+        for value, text in ((28.44, "28.4 ns"), (1270, "1.27 us"), (5e6, "5 ms"), (2e9, "2 s")):
+            self.assertEqual(answer.nanoseconds(value), text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import dataclasses
+import datetime
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from jobs.perf import history_files
+from jobs.perf.history_files import HistoryError, Measurement, Point
+
+MACHINE = {"cpu": "AMD EPYC (1.5)", "kernel": "6.1.0", "compiler": "g++ 12.2.0"}
+DATE = datetime.datetime(2026, 11, 25, 2, 40, 11, tzinfo=datetime.timezone.utc)
+
+
+def point(**changes):
+    made = Point(date=DATE, revision="0729f9c13a5b", suite="grant_json",
+                 command="./scripts/perf record", machine=dict(MACHINE),
+                 benchmarks={"BM_A/x": Measurement(2.0, 1.9, 2.1, 20.0, 10.0, 10)})
+    return dataclasses.replace(made, **changes)
+
+
+def line(**changes):
+    """The text of a point as others might have written it."""
+    document = {"date": "2026-11-25T02:40:11Z", "revision": "0729f9c13a5b", "suite": "grant_json",
+                "command": "./scripts/perf record", "machine": MACHINE,
+                "benchmarks": {"BM_A/x": {"ratio": 2.0, "low": 1.9, "high": 2.1, "time_ns": 20.0,
+                                          "reference_ns": 10.0, "pairs": 10}}}
+    document.update(changes)
+    return json.dumps(document)
+
+
+class FingerprintTest(unittest.TestCase):
+    def test_names_the_cpu_and_digests_the_rest(self):
+        text = history_files.fingerprint(MACHINE)
+        self.assertRegex(text, r"^amd-epyc-1-5-[0-9a-f]{12}$")
+        for changed in (dict(MACHINE, kernel="6.1.1"), dict(MACHINE, libc="2.36")):
+            self.assertNotEqual(history_files.fingerprint(changed), text)
+
+    def test_does_not_depend_on_the_order(self):
+        self.assertEqual(history_files.fingerprint(dict(reversed(MACHINE.items()))),
+                         history_files.fingerprint(MACHINE))
+
+
+class ParsePointTest(unittest.TestCase):
+    def test_reads_every_field(self):
+        self.assertEqual(history_files.parse_point(line()), point())
+        self.assertEqual(history_files.parse_point(line(revision="0729f9c13a5b+")).revision,
+                         "0729f9c13a5b+")
+
+    def test_refuses_what_is_not_of_the_form(self):
+        measurement = {"ratio": 2.0, "low": 1.9, "high": 2.1, "time_ns": 20.0,
+                       "reference_ns": 10.0, "pairs": 10}
+        for text, problem in (
+                ("{", "not JSON"),
+                ("[]", "not an object"),
+                ("{}", "needs exactly"),
+                (line(more=1), "needs exactly"),
+                (line(date="2026-11-25 02:40"), "date"),
+                (line(date=5), "date"),
+                (line(revision="main"), "revision"),
+                (line(suite="../up"), "suite"),
+                (line(machine={}), "machine"),
+                (line(machine={"cpu": 1}), "machine"),
+                (line(benchmarks={}), "no benchmarks"),
+                (line(benchmarks={"BM_A/x": dict(measurement, more=1)}), "BM_A/x"),
+                (line(benchmarks={"BM_A/x": dict(measurement, ratio="2")}), "ratio"),
+                (line(benchmarks={"BM_A/x": dict(measurement, ratio=0)}), "ratio"),
+                (line(benchmarks={"BM_A/x": dict(measurement, time_ns=float("nan"))}), "time_ns"),
+                (line(benchmarks={"BM_A/x": dict(measurement, pairs=True)}), "pairs"),
+                (line(benchmarks={"BM_A/x": dict(measurement, pairs=1.5)}), "pairs"),
+                (line(benchmarks={"BM_A/x": dict(measurement, low=2.05)}), "interval")):
+            with self.subTest(text=text):
+                with self.assertRaisesRegex(HistoryError, problem):
+                    history_files.parse_point(text)
+
+
+class FileTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name)
+
+    def test_what_was_appended_is_read(self):
+        later = point(date=DATE + datetime.timedelta(days=1))
+        other = point(suite="ledger", machine=dict(MACHINE, cpu="ARM"))
+        path = history_files.append(point(), self.root)
+        self.assertEqual(history_files.append(later, self.root), path)
+        history_files.append(other, self.root)
+        self.assertEqual(history_files.read(path), [point(), later])
+        self.assertEqual(list(history_files.read_all(self.root).values()),
+                         [[point(), later], [other]])
+
+    def test_appending_leaves_what_is_there(self):
+        path = history_files.append(point(), self.root)
+        before = path.read_bytes()
+        history_files.append(point(), self.root)
+        self.assertTrue(path.read_bytes().startswith(before))
+
+    def test_does_not_write_what_it_would_not_read(self):
+        with self.assertRaisesRegex(HistoryError, "suite"):
+            history_files.append(point(suite="a/b"), self.root)
+        self.assertEqual(list(self.root.iterdir()), [])
+
+    def test_does_not_go_on_after_an_unfinished_line(self):
+        path = history_files.append(point(), self.root)
+        path.write_bytes(path.read_bytes()[:-1])
+        with self.assertRaisesRegex(HistoryError, "not finished"):
+            history_files.append(point(), self.root)
+
+    def test_says_where_a_file_is_wrong(self):
+        path = history_files.append(point(), self.root)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line(revision="x") + "\n")
+        with self.assertRaisesRegex(HistoryError, r"grant_json\.jsonl:2: revision"):
+            history_files.read(path)
+
+    def test_a_point_of_another_machine_or_suite_is_an_error(self):
+        path = history_files.append(point(), self.root)
+        for text in (line(machine=dict(MACHINE, kernel="7")), line(suite="ledger")):
+            path.write_text(text + "\n", encoding="utf-8")
+            with self.assertRaisesRegex(HistoryError, ":1: the (machine|suite) is not that of the"):
+                history_files.read(path)
+
+    def test_no_history_is_empty(self):
+        self.assertEqual(history_files.read_all(self.root / "none"), {})
+
+    def test_what_is_committed_can_be_read(self):
+        history_files.read_all()
+
+
+class SeriesTest(unittest.TestCase):
+    def test_a_benchmark_has_the_points_that_have_it(self):
+        value = Measurement(2.0, 1.9, 2.1, 20.0, 10.0, 10)
+        both, one = point(benchmarks={"a": value, "b": value}), point(benchmarks={"b": value})
+        self.assertEqual(history_files.series([both, one]), {"a": [both], "b": [both, one]})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+from jobs.common.terminal import Terminal
+from jobs.perf import fake, process_pairs
+from jobs.perf.error import PerfError
+from jobs.perf.process_pairs import Clock, Live, Suite
+from jobs.perf.samples import Effort
+
+
+class LiveTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.base = fake.program(self.directory / "old" / "program", nanoseconds=10.0)
+        self.head = fake.program(self.directory / "new" / "program", nanoseconds=11.0)
+        self.now = 0.0
+
+    def suite(self, name="suite", **arms):
+        return Suite(name, arms or {"base": self.base, "copy": self.base, "head": self.head})
+
+    def live(self, *suites, filter_text="", budget=100.0, **options):
+        return Live(Terminal(io.StringIO()), suites or (self.suite(),), filter_text,
+                    Effort(2, 0.5), Clock(budget, lambda: self.now), seed=1, **options)
+
+    def test_a_round_has_the_times_of_all_arms_in_their_order(self):
+        with self.live() as live:
+            self.assertEqual(live.names, {"BM_A": "suite", "BM_B/1": "suite"})
+            self.assertEqual(live.take(("BM_A", "BM_B/1"), 2),
+                             [{"BM_A": (10.0, 10.0, 11.0), "BM_B/1": (10.0, 10.0, 11.0)}] * 2)
+            self.assertEqual(live.take(("BM_A",), 1), [{"BM_A": (10.0, 10.0, 11.0)}])
+
+    def test_only_what_is_undecided_runs(self):
+        with self.live() as live:
+            live.take(("BM_B/1",), 1)
+        self.assertIn("--benchmark_filter=^(BM_B/1)$ --benchmark_repetitions=2",
+                      fake.starts(self.head)[-1])
+
+    def test_the_order_is_drawn_by_chance_and_repeated_by_the_seed(self):
+        def order():
+            for made in (self.base, self.head):
+                Path(f"{made.path}.log").unlink(missing_ok=True)
+            with self.live() as live:
+                live.take(("BM_A",), 12)
+            # Of each process the folder of its arm: 00 base, 01 copy.
+            return [Path(line.split()[0]).parent.name for line in fake.starts(self.base)]
+
+        first = order()
+        self.assertEqual(order(), first)
+        self.assertEqual(sorted(first[1:]), ["00"] * 12 + ["01"] * 12)  # one was the trial
+        self.assertGreater(len({tuple(first[i:i + 2]) for i in range(1, 25, 2)}), 1)
+
+    def test_paths_are_of_one_length_and_copies_are_renewed(self):
+        with self.live() as live:
+            live.take(("BM_A",), 11)
+            live.fresh("again")
+            live.take(("BM_A",), 1)
+            paths = {line.split()[0] for made in (self.base, self.head)
+                     for line in fake.starts(made)}
+            self.assertEqual(len({len(path) for path in paths}), 1)
+            # Two arms of the base and one of the head; from the start, after 10 rounds, afresh.
+            self.assertEqual(len(paths), 9)
+            self.assertNotIn(str(self.base.path), paths)
+        self.assertFalse(any(Path(path).exists() for path in paths))
+
+    def test_a_program_that_runs_only_from_its_place_is_linked_to(self):
+        self.base.path.write_text(
+            self.base.path.read_text(encoding="utf-8").replace(
+                "out= filter=", 'out= filter=; [ -e "$(dirname "$(readlink -f "$0")")/library" ]'
+                                ' || exit 127'), encoding="utf-8")
+        (self.base.path.parent / "library").touch()
+        with self.live() as live:
+            self.assertEqual(live.take(("BM_A",), 1), [{"BM_A": (10.0, 10.0, 11.0)}])
+
+    def test_compares_what_all_arms_have_and_names_the_rest(self):
+        self.head = fake.program(self.head.path, ("BM_B/1", "BM_C"))
+        with self.live() as live:
+            self.assertEqual(list(live.names), ["BM_B/1"])
+            self.assertEqual(live.missing, {"suite": ["BM_A", "BM_C"]})
+
+    def test_nothing_in_common_is_an_error(self):
+        with self.assertRaisesRegex(PerfError, "no benchmark"):
+            self.live(filter_text="BM_X").__enter__()
+
+    def test_a_name_in_two_suites_is_an_error(self):
+        with self.assertRaisesRegex(PerfError, "BM_A is in one and in two"):
+            self.live(self.suite("one"), self.suite("two")).__enter__()
+
+    def test_no_round_begins_that_would_not_end_in_time(self):
+        with self.live(budget=100.0) as live:
+            live._seconds["suite"] = (30.0, 2)
+            self.now = 65.0
+            self.assertEqual(len(live.take(("BM_A", "BM_B/1"), 1)), 1)
+            live._seconds["suite"] = (30.0, 2)
+            self.now = 75.0
+            self.assertEqual(live.take(("BM_A", "BM_B/1"), 1), [])
+            self.assertEqual(len(live.take(("BM_A",), 1)), 1)  # half a round still fits
+
+    def test_checks_itself_once_and_no_more(self):
+        extra = f'echo "${{{process_pairs.SKIP_CHECK}-checked}}" >>"{self.directory}/checks"'
+        self.base = fake.program(self.base.path, extra=extra)
+        self.base.environment[process_pairs.SKIP_CHECK] = "1"
+        with self.live() as live:
+            live.take(("BM_A",), 1)
+        self.assertEqual((self.directory / "checks").read_text(encoding="utf-8").split(),
+                         ["checked", "1", "1"])
+
+    def test_keeps_the_json_of_every_process(self):
+        raw = self.directory / "raw"
+        with self.live(raw=raw) as live:
+            live.take(("BM_A",), 1)
+            live.fresh("again")
+            live.take(("BM_A",), 1)
+        # base and copy are one program, which is tried once.
+        self.assertEqual(sorted(path.name for path in raw.iterdir()), sorted(
+            ["suite.trial.copy.json", "suite.trial.head.json"]
+            + [f"suite.{phase}01.{arm}.json" for phase in "ab"
+               for arm in ("base", "copy", "head")]))
+        with self.assertRaisesRegex(PerfError, "not empty"):
+            self.live(raw=raw).__enter__()
+
+
+class BenchMainTest(unittest.TestCase):
+    def test_the_programs_know_the_variable(self):
+        from jobs.common import build
+        self.assertIn(f'getenv("{process_pairs.SKIP_CHECK}")',
+                      (build.ROOT / "bench" / "bench_main.cc").read_text(encoding="utf-8"))
+
+    def test_all_arms_skip_the_check_or_none(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            old, new = Path(temporary) / "old", Path(temporary) / "ledger_benchmark"
+            old.write_bytes(b"\x7fELF nothing")
+            new.write_bytes(b"\x7fELF " + process_pairs.SKIP_CHECK.encode() + b"\0")
+            self.assertNotIn(process_pairs.SKIP_CHECK, process_pairs.environment_of([old, new]))
+            both = process_pairs.environment_of([new, new])
+            self.assertEqual(both.pop(process_pairs.SKIP_CHECK), "1")
+            self.assertEqual(list(both), ["GLIBC_TUNABLES"])  # as scripts/bench runs it
+
+
+if __name__ == "__main__":
+    unittest.main()

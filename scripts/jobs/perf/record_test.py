@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from jobs.perf import fake, history_files, record, revisions
+from jobs.perf.error import PerfError
+
+_HERE = revisions.Revision("0729f9c13a5b" + "0" * 28, "content", "working tree", changed=True)
+
+
+class RecordTest(unittest.TestCase):
+    """The whole command, with scripts in place of programs and no build."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.folder = self.directory / "built"
+        fake.program(self.folder / "reference_kernel", (record.REFERENCE,), 4.0)
+        fake.program(self.folder / "a_benchmark", ("BM_X_Core", "BM_X_Plain"), 10.0)
+        fake.program(self.folder / "b_benchmark", ("BM_Y_Core/1",), 2.0)
+        for name, value in (("directory_of", lambda *_: self.folder),
+                            ("working_tree", lambda: _HERE), ("resolve", lambda _: _HERE)):
+            patch = mock.patch.object(revisions, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def record(self, *more):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            status = record.main(["--history", str(self.directory / "history"),
+                                  "--pairs", "6", *more])
+        return status, output.getvalue(), history_files.read_all(self.directory / "history")
+
+    def test_a_point_a_suite_as_multiples_of_the_kernel(self):
+        status, output, history = self.record()
+        self.assertEqual(status, 0)
+        self.assertEqual(sorted(suite for _, suite in history), ["a", "b"])
+        (point,) = next(points for (_, suite), points in history.items() if suite == "a")
+        self.assertEqual(point.revision, "0729f9c13a5b+")  # what no commit holds
+        self.assertEqual(point.benchmarks, {
+            "BM_X_Core": history_files.Measurement(2.5, 2.5, 2.5, 10.0, 4.0, 6)})  # no baseline
+        self.assertIn("a.jsonl", output)
+
+    def test_appends(self):
+        self.record()
+        _, _, history = self.record()
+        self.assertEqual([len(points) for points in history.values()], [2, 2])
+
+    def test_a_filter_picks_and_baselines_can_be_asked_for(self):
+        _, _, history = self.record("--filter", "BM_X")
+        ((_, suite), (point,)), = history.items()
+        self.assertEqual((suite, sorted(point.benchmarks)), ("a", ["BM_X_Core", "BM_X_Plain"]))
+        with self.assertRaisesRegex(PerfError, "no benchmark"):
+            self.record("--filter", "BM_Z")
+
+    def test_any_program(self):
+        program = fake.program(self.directory / "other", ("BM_Z",), 8.0)
+        _, _, history = self.record("--bin", str(program.path), "--suite", "other",
+                                    "--revision", "aaaaaaaaaaaa")
+        ((_, suite), (point,)), = history.items()
+        self.assertEqual((suite, point.revision), ("other", "aaaaaaaaaaaa"))
+        self.assertEqual(point.benchmarks["BM_Z"].ratio, 2.0)
+
+    def test_too_little_time_records_nothing(self):
+        with self.assertRaisesRegex(PerfError, "budget"):
+            self.record("--budget", "0.001")
+        self.assertFalse((self.directory / "history").exists())
+
+    def test_wrong_usage(self):
+        for arguments in (["--bin", "x"], ["--bin", "x", "--suite", "y"], ["--pairs", "5"]):
+            with self.assertRaises(SystemExit) as stop, contextlib.redirect_stderr(io.StringIO()):
+                record.main(arguments)
+            self.assertEqual(stop.exception.code, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
+
+What is kept is known by the files that the build reads: a revision that changed documentation alone
+is built already. All revisions are built with the same compiler and flags, in folders whose names
+are of one length, and no path of the machine gets into the programs: equal sources make equal
+programs, byte for byte. The working tree with its changes counts as a revision too: what git would
+commit of it now.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import build, machine
+from jobs.perf.error import PerfError
+
+PERF = build.ROOT / "build" / "perf"
+COMPILER = "g++"
+# -g1: lines for the annotation of counts; they change no instruction. -falign-functions: a function
+# that nobody changed keeps its place relative to cache lines, whatever the one before it grew by;
+# without, a parser measured 5 % slower once 112 bytes had been added to a file of no concern.
+FLAGS = "-O2 -g1 -falign-functions=64 -DNDEBUG"
+_INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
+_KEPT = 12  # built revisions
+# Those that make up the suite; the same folder also holds what perf itself runs.
+_SUFFIX = "_benchmark"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit; of the working tree, one that no branch knows, with changed set. content tells
+    whether two of them build the same."""
+    commit: str
+    content: str
+    label: str  # what the reader calls it
+    changed: bool = False
+
+    @property
+    def short(self):
+        return self.commit[:12]
+
+
+def git(*words, env=None, directory=None):
+    """What a git command prints, in the project or another directory. Raises PerfError."""
+    try:
+        done = subprocess.run(["git", *words], cwd=directory or build.ROOT, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=True,
+                              env=env and dict(os.environ, **env))
+    except FileNotFoundError:
+        raise PerfError("git is needed to build revisions") from None
+    except subprocess.CalledProcessError as error:
+        raise PerfError(f"git {' '.join(words)}: {error.stderr.strip()}") from None
+    return done.stdout.strip()
+
+
+def _of_commit(commit, label, changed=False):
+    # Missing ones say nothing, which is as good an answer.
+    listed = git("ls-tree", commit, "--", *_INPUTS)
+    return Revision(commit, hashlib.sha256(listed.encode()).hexdigest()[:12], label, changed)
+
+
+def resolve(text):
+    """The revision that git knows by this name."""
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
+    return _of_commit(commit, text if commit.startswith(text) else f"{text} ({commit[:12]})")
+
+
+def working_tree():
+    """The files as they are: HEAD where nothing changed, else what a commit of all would be."""
+    head = _of_commit(git("rev-parse", "HEAD"), "working tree")
+    with tempfile.TemporaryDirectory(prefix="ffgrant-index-") as temporary:
+        index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
+        git("read-tree", "HEAD", env=index)
+        git("add", "--all", env=index)
+        tree = git("write-tree", env=index)
+    if tree == git("rev-parse", "HEAD^{tree}"):
+        return head
+    # Always the same for the same files, so that the build is found again.
+    someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+               for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
+    commit = git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
+    return _of_commit(commit, f"working tree on {head.short}", changed=True)
+
+
+def default_base():
+    """Where HEAD left main."""
+    for name in ("main", "origin/main", "master", "origin/master"):
+        try:
+            return _of_commit(git("merge-base", "HEAD", name), f"merge base with {name}")
+        except PerfError:
+            continue
+    raise PerfError("no branch main to compare with; say --base REVISION")
+
+
+def _settings(source, tree, compiler, flags):
+    return ("-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={compiler}",
+            f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
+            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=. -ffile-prefix-map={tree}=.",
+            "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=ON",
+            "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
+
+
+def _forget_old(directory):
+    """Leaves the builds that were used last."""
+    built = sorted((path for path in directory.iterdir() if path.is_dir()),
+                   key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in built[_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(PERF / "src" / path.name, ignore_errors=True)
+
+
+def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
+    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+    version = machine.first_line([compiler, "--version"])
+    settings = repr((version, *_settings("", "", compiler, flags)))
+    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    name = f"{revision.content}-{key}"
+    done = PERF / "bin" / name
+    if done.is_dir():
+        os.utime(done)
+        return done
+    source = PERF / "src" / name
+    tree = PERF / "tree" / name
+    for path in (source, tree):
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    git("worktree", "prune")
+    git("worktree", "add", "--detach", "--force", str(source), revision.commit)
+    label = f"building {revision.label}"
+    build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
+                                     *_settings(source, tree, compiler, flags)])
+    build.run_step(terminal, label, ["cmake", "--build", str(tree)])
+    # Whole or not at all: an interrupt must not leave a build that looks done.
+    partial = PERF / "bin" / f"{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for path in (*(tree / "bench").glob("*"), *(tree / "bench" / "perf").glob("*")):
+        if path.is_file() and os.access(path, os.X_OK):
+            shutil.copy2(path, partial / path.name)
+    partial.rename(done)
+    shutil.rmtree(tree)
+    _forget_old(done.parent)
+    return done
+
+
+def source_of(directory):
+    """The worktree that the programs of this folder were built in."""
+    return PERF / "src" / directory.name
+
+
+def suites(directory):
+    """Subject -> program, of the benchmarks in a built folder."""
+    return {path.name[:-len(_SUFFIX)]: path for path in sorted(directory.glob("*" + _SUFFIX))}

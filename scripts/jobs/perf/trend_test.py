@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import datetime
+import importlib.util
+import io
+import json
+import random
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from jobs.perf import history_files, trend
+from jobs.perf.error import PerfError
+from jobs.perf.history_files import Measurement, Point
+
+_START = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+_OTAVA = importlib.util.find_spec("otava") is not None
+
+
+def level(count, value, noise=0.005, seed=1):
+    source = random.Random(seed)
+    return [value * (1 + source.gauss(0, noise)) for _ in range(count)]
+
+
+def points(ratios, machine="AMD EPYC", benchmark="BM_A"):
+    return [Point(_START + datetime.timedelta(days=day), f"{day:012x}", "suite", "record",
+                  {"cpu": machine},
+                  {benchmark: Measurement(ratio, ratio, ratio, ratio * 10, 10.0, 10)})
+            for day, ratio in enumerate(ratios)]
+
+
+@unittest.skipUnless(_OTAVA, "Apache Otava is not installed")
+class ChangePointsTest(unittest.TestCase):
+    def test_finds_a_step_and_where_it_is(self):
+        ((index, before, after, p),) = trend.change_points(
+            level(25, 1.0) + level(25, 1.05, seed=2))
+        self.assertEqual(index, 25)
+        self.assertAlmostEqual(after / before, 1.05, delta=0.005)
+        self.assertLess(p, 1e-5)
+
+    def test_finds_no_step_in_noise(self):
+        for seed in range(100):
+            self.assertEqual(trend.change_points(level(60, 1.0, 0.01, seed)), [])
+
+    def test_is_seldom_wrong_about_spikes(self):
+        found = 0
+        for seed in range(200):
+            source = random.Random(seed)
+            spiky = [value * (1 + source.uniform(0.1, 0.4) * (source.random() < 0.05))
+                     for value in level(60, 1.0, 0.01, seed)]
+            found += bool(trend.change_points(spiky))
+        self.assertLessEqual(found, 20)
+
+    def test_finds_each_step_of_5_percent(self):
+        for seed in range(50):
+            series = level(30, 1.0, 0.01, seed) + level(30, 1.05, 0.01, 1000 + seed)
+            self.assertNotEqual(trend.change_points(series), [])
+
+    def test_a_spike_is_no_step(self):
+        self.assertEqual(trend.change_points(level(30, 1.0) + [1.4] + level(29, 1.0, seed=2)),
+                         [])
+
+    def test_a_step_of_less_than_3_percent_is_left_out(self):
+        self.assertEqual(
+            trend.change_points(level(30, 1.0, 0.001) + level(30, 1.02, 0.001, 2)), [])
+
+    def test_finds_two(self):
+        found = trend.change_points(level(30, 1.0) + level(30, 1.1, seed=2)
+                                    + level(30, 1.0, seed=3))
+        self.assertEqual([index for index, *_ in found], [30, 60])
+
+    def test_few_points_say_nothing(self):
+        for count in range(4):
+            self.assertEqual(trend.change_points([1.0] * count), [])
+
+
+@unittest.skipUnless(_OTAVA, "Apache Otava is not installed")
+class TrendTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name)
+
+    def trend(self, *more):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            status = trend.main(["--history", str(self.root), *more])
+        return status, output.getvalue()
+
+    def test_says_what_changed_when_by_how_much_and_where(self):
+        for point in points(level(20, 2.0) + level(20, 2.2, seed=2)):
+            history_files.append(point, self.root)
+        status, output = self.trend("--json", str(self.root / "out.json"))
+        self.assertEqual(status, 0)
+        self.assertRegex(output, r"BM_A  2026-01-21  000000000013\.\.000000000014 +2 +2\.197 ")
+        self.assertIn("amd-epyc-", output)
+        self.assertIn("1 changes in 40 points of 1 machines", output)
+        (found,) = json.loads((self.root / "out.json").read_text(encoding="utf-8"))
+        self.assertEqual((found["benchmark"], found["revision"]), ("BM_A", f"{20:012x}"))
+        self.assertAlmostEqual(found["change"], 0.1, delta=0.01)
+
+    def test_another_machine_is_another_series(self):
+        for point in (*points(level(20, 2.0)), *points(level(20, 3.0), "Xeon")):
+            history_files.append(point, self.root)
+        self.assertIn("0 changes in 40 points of 2 machines", self.trend()[1])
+
+    def test_dates_order_the_points_not_their_lines(self):
+        made = points(level(20, 2.0) + level(20, 2.2, seed=2))
+        for point in reversed(made):
+            history_files.append(point, self.root)
+        self.assertIn("1 changes", self.trend()[1])
+
+    def test_no_history_is_an_error_where_one_was_asked_for(self):
+        with self.assertRaisesRegex(PerfError, "no history"):
+            self.trend()
+        with mock.patch.object(history_files, "ROOT", self.root):
+            status, output = self.trend()
+        self.assertEqual(status, 0)
+        self.assertIn("record begins one", output)
+
+
+class WithoutOtavaTest(unittest.TestCase):
+    def test_says_how_to_get_it(self):
+        with mock.patch.dict("sys.modules", {"otava": None, "otava.analysis": None}), \
+                self.assertRaisesRegex(PerfError, "bootstrap --for perf"):
+            trend.change_points([1.0, 1.0])
+
+
+if __name__ == "__main__":
+    unittest.main()

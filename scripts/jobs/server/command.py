@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a command beside a real server that ends with it. Started by scripts/claim-server."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from jobs.common import processes
+from jobs.server import claim_server
+
+_GRACE_SECONDS = 5
+
+
+def environment(running):
+    """What a command learns of the servers: {name: text}."""
+    nodes = getattr(running, "nodes", [running])
+    names = {"FFGRANT_SERVER": running.address,
+             "FFGRANT_SERVER_NAME": running.info(),
+             "FFGRANT_SERVER_PIDS": ",".join(str(node.pid) for node in nodes)}
+    if len(nodes) > 1:
+        names["FFGRANT_CLUSTER"] = ",".join(node.address for node in nodes)
+    return names
+
+
+def _run(command, running):
+    """The command's exit status, as a shell gives it."""
+    child = subprocess.Popen(command, env={**os.environ, **environment(running)})
+    try:
+        status = child.wait()
+    except BaseException:
+        # A terminal's Ctrl-C has reached the command as well; a signal to us alone has not.
+        child.terminate()
+        try:
+            child.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise
+    return status if status >= 0 else 128 - status
+
+
+def _serve(running):
+    for name, text in environment(running).items():
+        print(f"{name}={text}", flush=True)
+    print("running until it is interrupted", file=sys.stderr, flush=True)
+    while True:
+        time.sleep(3600)
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/claim-server")
+    parser.add_argument("--engine", choices=("auto", "valkey", "redis"), default="auto")
+    parser.add_argument("--cluster", action="store_true")
+    parser.add_argument("--replicas", type=int, choices=range(3), default=0)
+    parser.add_argument("--appendfsync", choices=("always", "everysec", "no"))
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    if arguments.command[:1] == ["--"]:
+        del arguments.command[0]
+    if arguments.replicas and not arguments.cluster:
+        parser.error("--replicas needs --cluster")
+    return arguments
+
+
+def main():
+    arguments = _arguments()
+    processes.raise_on_signals()
+    settings = claim_server.Settings()
+    if arguments.appendfsync:
+        settings = claim_server.Settings(appendonly=True, appendfsync=arguments.appendfsync)
+    if arguments.cluster:
+        started = claim_server.cluster(arguments.engine, settings, replicas=arguments.replicas)
+    else:
+        started = claim_server.alone(arguments.engine, settings)
+    try:
+        with started as running:
+            if not arguments.command:
+                _serve(running)
+            return _run(arguments.command, running)
+    except processes.Interrupted as interrupted:
+        return interrupted.exit_status
+    except (claim_server.ServerError, OSError) as error:
+        print(f"claim-server: {error}", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

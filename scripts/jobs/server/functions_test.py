@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the function library accepts and rejects of creating, granting and claiming."""
+
+import time
+import unittest
+
+from jobs.common import wheels
+from jobs.server import functions as f
+from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule  # noqa: F401
+
+
+class Library(OnEachEngine):
+    def test_it_is_ours_and_answers_the_contract_that_it_follows(self):
+        self.assertEqual(self.client.function_list("ffgrant")[0][1], b"ffgrant")
+        self.assertEqual(self.call("ff_version", [], []), b"34")
+        self.assertRegex(self.call("ffgrant_version", [], []).decode(), r"^\d+$")
+
+    def test_it_never_takes_the_place_of_somebody_elses(self):
+        redis = wheels.client_module()
+        self.client.function_flush()
+        other = ("#!lua name=other\n"
+                 "redis.register_function('ff_version', function() return '99' end)\n")
+        try:
+            self.client.function_load(other)
+            for replace in (False, True):
+                with self.assertRaisesRegex(redis.ResponseError, "already exists"):
+                    self.client.function_load(f.source(), replace=replace)
+            self.assertEqual(self.call("ff_version", [], []), b"99")
+        finally:
+            self.client.function_flush()
+            self.client.function_load(f.source())
+
+    def test_too_few_keys_or_arguments_are_a_fault_before_anything_is_written(self):
+        redis = wheels.client_module()
+        calls = [f.create(self.e), f.issue(self.e), f.claim(self.e), f.claim_resumed(self.e),
+                 f.issue_and_claim(self.e), f.complete(self.e), f.renew(self.e),
+                 f.mark_expired(self.e), f.revoke(self.e), f.issue_reclaim(self.e),
+                 f.reclaim(self.e, self.e), f.suspend(self.e), f.resume(self.e),
+                 f.promote(self.e, "1"), f.rotate(self.e)]
+        for name, keys, arguments in calls:
+            few_keys = keys[:16] if name == "ff_suspend_execution" else keys[:-1]
+            for call in ((name, few_keys, arguments), (name, keys, [])):
+                with self.assertRaisesRegex(redis.ResponseError, "strings or integers"):
+                    f.run(self.client, call)
+        self.assertEqual(f.state(self.client), {})
+
+    def test_a_core_of_another_type(self):
+        redis = wheels.client_module()
+        self.client.set(self.e.exec("core"), "x")
+        for call in (f.issue(self.e), f.claim(self.e), f.complete(self.e)):
+            with self.assertRaisesRegex(redis.ResponseError, "WRONGTYPE"):
+                f.run(self.client, call)
+
+
+class Creating(OnEachEngine):
+    def test_a_second_time_is_a_duplicate_that_changes_nothing(self):
+        self.ok(f.create(self.e), self.e.id, "waiting")
+        before = f.state(self.client)
+        self.assertEqual(f.run(self.client, f.create(self.e, priority="9")),
+                         [1, "DUPLICATE", self.e.id])
+        self.assertEqual(f.state(self.client), before)
+
+    def test_an_idempotency_key_gives_the_execution_that_took_it(self):
+        first, second = f.Execution(), f.Execution()
+        self.ok(f.create(first, idempotency="k", dedup="5000"))
+        self.assertEqual(f.run(self.client, f.create(second, idempotency="k", dedup="5000")),
+                         [1, "DUPLICATE", first.id])
+        self.assertEqual(self.client.exists(second.exec("core")), 0)
+        self.assertTrue(0 < self.client.pttl("ff:idem:{fp:7}:default:k") <= 5000)
+
+    def test_arguments(self):
+        invalid = "invalid_input"
+        for call, *rejection in (
+                (f.create(self.e, priority="abc"), invalid, "priority must be a number, got: abc"),
+                (f.create(self.e, priority="nan"), invalid, "priority must be a number, got: nan"),
+                (f.create(self.e, delay="x"), invalid, "delay_until must be a number, got: x"),
+                (f.create(self.e, deadline="x"), invalid,
+                 "execution_deadline_at must be a number, got: x"),
+                (f.create(self.e, dedup="1.5"), invalid,
+                 "dedup_ttl_ms must be a whole number up to 50000000000000, got: 1.5")):
+            self.rejects(call, *rejection)
+
+    def test_policies(self):
+        def needs(*tokens):
+            inside = ",".join(tokens)
+            return '{"routing_requirements":{"required_capabilities":[' + inside + "]}}"
+
+        many = [f'"c{i:03}"' for i in range(257)]
+        long = ['"' + c * 1365 + '"' for c in "abc"]
+        bad_policy, bad = "invalid_policy_json", "invalid_capabilities"
+        for policy, *rejection in (
+                ("{", bad_policy, "malformed"),
+                ('{"routing_requirements":5}', bad_policy, "routing_requirements:not_object"),
+                ('{"routing_requirements":null}', bad_policy, "routing_requirements:not_object"),
+                ('{"routing_requirements":{"required_capabilities":"gpu"}}', bad,
+                 "required:not_array"),
+                (needs("7"), bad, "required:non_string_token"),
+                (needs('"a"', "null"), bad, "required:non_string_token"),
+                (needs('""'), bad, "required:empty_token"),
+                (needs('"a,b"'), bad, "required:comma_in_token"),
+                (needs('"a b"'), bad, "required:control_or_whitespace"),
+                (needs('"a\\u0000"'), bad, "required:control_or_whitespace"),
+                (needs('"a\\u007f"'), bad, "required:control_or_whitespace"),
+                (needs(*many), bad, "required:too_many_tokens"),
+                (needs(*long, '"d"'), bad, "required:too_many_bytes")):
+            self.rejects(f.create(self.e, policy=policy), *rejection)
+        for policy, required in ((needs('"gpu"', '"cuda"'), b"cuda,gpu"), ("[]", None),
+                                 ('{"routing_requirements":{}}', None), (needs(), None),
+                                 (needs('"東"'), "東".encode()),
+                                 (needs(*many[:256]),
+                                  ",".join(many[:256]).replace('"', "").encode()),
+                                 (needs(*long[:2], '"' + "c" * 1364 + '"'), b"a" * 1365 + b","
+                                  + b"b" * 1365 + b"," + b"c" * 1364)):
+            e = f.Execution()
+            self.ok(f.create(e, policy=policy))
+            self.assertEqual(self.client.hget(e.exec("core"), "required_capabilities"), required)
+
+    def test_priorities_are_clamped_and_order_the_lane(self):
+        order = []
+        for priority in ("-3", "0", "9000", "99999", "5"):
+            order.append(f.Execution())
+            self.ok(f.create(order[-1], priority=priority))
+        ids = [member.decode() for member in self.client.zrange(self.e.in_lane("eligible"), 0, -1)]
+        self.assertEqual({ids[0], ids[1]}, {order[2].id, order[3].id})
+        self.assertEqual(ids[2], order[4].id)
+        self.assertEqual(self.client.hget(order[3].exec("core"), "priority"), b"9000")
+        self.assertEqual(self.client.hget(order[0].exec("core"), "priority"), b"0")
+
+
+class Granting(OnEachEngine):
+    def test_ttls(self):
+        self.ok(f.create(self.e))
+        for ttl, why in (("abc", "must be a number"), ("", "must be a number"),
+                         ("50.5", "must be a whole number up to 50000000000000"),
+                         ("1e15", "must be a whole number up to 50000000000000"),
+                         ("inf", "must be a whole number up to 50000000000000"),
+                         ("nan", "must be a whole number up to 50000000000000")):
+            self.rejects(f.issue(self.e, ttl=ttl), "invalid_input",
+                         f"grant_ttl_ms {why}, got: {ttl}")
+        for ttl in ("0", "-5"):  # granted, and gone at once
+            before = f.state(self.client)
+            self.ok(f.issue(self.e, ttl=ttl), self.e.id)
+            self.assertEqual(f.state(self.client), before)
+
+    def test_more_ttls_than_the_library_remembers(self):
+        for ttl in range(1, 1102):
+            self.rejects(f.issue(self.e, ttl=str(ttl)), "execution_not_found")
+        self.ok(f.create(self.e))
+        for ttl in ("1.5", "x"):
+            self.assertEqual(f.run(self.client, f.issue(self.e, ttl=ttl))[1], "invalid_input")
+        self.ok(f.issue(self.e, ttl="1101"))
+        self.assertAlmostEqual(int(self.client.pttl(self.e.exec("claim_grant"))), 1101, delta=1000)
+
+    def test_who_can_be_granted(self):
+        self.rejects(f.issue(self.e), "execution_not_found")
+        self.ok(f.create(self.e))
+        self.ok(f.issue(self.e), self.e.id)
+        self.rejects(f.issue(self.e), "grant_already_exists")
+        self.ok(f.claim(self.e))
+        self.rejects(f.issue(self.e), "execution_not_eligible")
+        self.ok(f.complete(self.e))
+        self.rejects(f.issue(self.e), "execution_not_eligible")
+
+    def test_a_delayed_one_cannot(self):
+        self.ok(f.create(self.e, delay="1999999999999"), self.e.id, "delayed")
+        self.rejects(f.issue(self.e), "execution_not_eligible")
+        self.rejects(f.claim(self.e), "execution_not_leaseable")
+        self.rejects(f.issue_and_claim(self.e), "execution_not_in_eligible_set")
+
+    def test_one_that_is_in_no_index_cannot(self):
+        self.ok(f.create(self.e))
+        self.client.delete(self.e.in_lane("eligible"))
+        self.rejects(f.issue(self.e), "execution_not_in_eligible_set")
+        self.rejects(f.issue_and_claim(self.e), "execution_not_in_eligible_set")
+
+    def test_capabilities(self):
+        policy = '{"routing_requirements":{"required_capabilities":["gpu","cuda","gpu"]}}'
+        self.ok(f.create(self.e, policy=policy))
+        for offered, missing in (("", "cuda,gpu"), ("gpu", "cuda"), ("gpux,xcuda", "cuda,gpu")):
+            self.assertEqual(f.run(self.client, f.issue(self.e, capabilities=offered)),
+                             [0, "capability_mismatch", missing])
+        self.assertAlmostEqual(int(self.core("last_capability_mismatch_at")), time.time() * 1000,
+                               delta=5000)
+        for offered, rejection in (("x" * 4097, "worker:too_many_bytes"),
+                                   ("y," * 257, "worker:too_many_tokens")):
+            self.rejects(f.issue(self.e, capabilities=offered), "invalid_capabilities", rejection)
+        self.ok(f.issue(self.e, capabilities=",,cuda,,gpu," + "z" * 4083))
+
+    def test_limits_hold_for_those_who_need_nothing_too(self):
+        self.ok(f.create(self.e))
+        self.rejects(f.issue(self.e, capabilities="y," * 257), "invalid_capabilities",
+                     "worker:too_many_tokens")
+        self.ok(f.issue(self.e, capabilities="y," * 256))
+
+    def test_a_grant_that_ran_out_makes_room(self):
+        self.ok(f.create(self.e))
+        self.ok(f.issue(self.e, ttl="1"))
+        time.sleep(0.01)
+        self.rejects(f.claim(self.e), "invalid_claim_grant")
+        self.e.worker = "w2"
+        self.ok(f.issue(self.e))
+        self.ok(f.claim(self.e))
+
+
+class Claiming(OnEachEngine):
+    def test_arguments(self):
+        self.ok(f.create(self.e))
+        self.ok(f.issue(self.e))
+        whole = "must be a whole number up to 50000000000000, got: "
+        for call, detail in (
+                (f.claim(self.e, ttl="x"), "lease_ttl_ms must be a number, got: x"),
+                (f.claim(self.e, ttl="1.5"), f"lease_ttl_ms {whole}1.5"),
+                (f.claim(self.e, renew="x"), "renew_before_ms must be a number, got: x"),
+                (f.claim(self.e, timeout="x"), "attempt_timeout_ms must be a number, got: x"),
+                (f.claim(self.e, deadline="x"), "execution_deadline_at must be a number, got: x"),
+                (f.claim(self.e, policy="{"), "attempt_policy_json is malformed"),
+                (f.claim(self.e, policy="7"), "attempt_policy_json is malformed"),
+                (f.claim_resumed(self.e, ttl="x"), "lease_ttl_ms must be a number, got: x"),
+                (f.claim_resumed(self.e, remaining="x"),
+                 "remaining_attempt_timeout_ms must be a number, got: x"),
+                (f.issue_and_claim(self.e, ttl="x"), "lease_ttl_ms must be a number, got: x"),
+                (f.issue_and_claim(self.e, policy="{"), "attempt_policy_json is malformed")):
+            self.rejects(call, "invalid_input", detail)
+
+    def test_bad_arguments_win_over_a_missing_execution(self):
+        self.rejects(f.claim(self.e, ttl="x"), "invalid_input",
+                     "lease_ttl_ms must be a number, got: x")
+        self.rejects(f.claim(self.e), "execution_not_found")
+        self.rejects(f.claim_resumed(self.e), "execution_not_found")
+        self.rejects(f.issue_and_claim(self.e), "execution_not_found")
+
+    def test_the_order_of_what_stands_against_a_claim(self):
+        self.ok(f.create(self.e))
+        for fields, claim, fused in (
+                ({"lifecycle_phase": "active"}, "execution_not_leaseable",
+                 "execution_not_eligible"),
+                ({"lifecycle_phase": "runnable", "ownership_state": "leased"}, "lease_conflict",
+                 "lease_conflict"),
+                ({"ownership_state": "unowned", "terminal_outcome": "failed"},
+                 "execution_not_leaseable", "execution_not_eligible"),
+                ({"terminal_outcome": "none", "attempt_state": "running_attempt"},
+                 "active_attempt_exists", "active_attempt_exists"),
+                ({"attempt_state": "pending_first_attempt", "eligibility_state": "not_applicable"},
+                 "execution_not_leaseable", "execution_not_eligible")):
+            self.set_core(**fields)
+            self.rejects(f.claim(self.e), claim)
+            self.rejects(f.issue_and_claim(self.e), fused)
+
+    def test_the_grant_binds_the_worker_alone(self):
+        self.ok(f.create(self.e))
+        self.rejects(f.claim(self.e), "invalid_claim_grant")
+        self.ok(f.issue(self.e))
+        self.e.worker = "w2"
+        self.rejects(f.claim(self.e), "invalid_claim_grant")
+        self.e.worker, self.e.instance = "w1", "w1-i2"
+        self.ok(f.claim(self.e), "lease-1", "1")
+        self.rejects(f.claim(self.e), "execution_not_leaseable")
+
+    def test_a_grant_whose_record_outlived_its_time(self):
+        self.ok(f.create(self.e))
+        self.ok(f.issue(self.e))
+        self.client.hset(self.e.exec("claim_grant"), "grant_expires_at", "1000")
+        self.rejects(f.claim(self.e), "claim_grant_expired")
+
+    def test_issue_and_claim_respects_a_grant_that_is_there(self):
+        self.ok(f.create(self.e))
+        self.ok(f.issue(self.e))
+        self.rejects(f.issue_and_claim(self.e), "grant_already_exists")
+
+    def test_retries_and_replays_have_their_lineage(self):
+        for attempt_state, kind, fields in (
+                ("pending_retry_attempt", "retry",
+                 {"retry_reason": "boom", "previous_attempt_index": "4"}),
+                ("pending_replay_attempt", "replay",
+                 {"replay_reason": "again", "replay_requested_by": "op",
+                  "replayed_from_attempt_index": "4"})):
+            self.e = f.Execution()
+            self.ok(f.create(self.e))
+            self.set_core(attempt_state=attempt_state, total_attempt_count="5",
+                          current_lease_epoch="8", started_at="1234", pending_retry_reason="boom",
+                          pending_replay_reason="again", pending_replay_requested_by="op",
+                          pending_previous_attempt_index="4")
+            self.ok(f.issue(self.e))
+            reply = self.ok(f.claim(self.e), "lease-1", "9")
+            self.assertEqual(reply[5:], ["attempt-1", "5", kind])
+            attempt = {k.decode(): v.decode() for k, v in
+                       self.client.hgetall(self.e.attempt_key(5)).items()}
+            self.assertEqual(attempt["attempt_type"], kind)
+            self.assertEqual({name: attempt[name] for name in fields}, fields)
+            self.assertEqual(self.core("started_at"), "1234")
+            self.assertEqual(self.core("pending_retry_reason"), "")
+            self.assertEqual(self.core("pending_previous_attempt_index"), "")
+
+    def test_policy_timeout_and_deadline_are_kept(self):
+        self.ok(f.create(self.e))
+        self.ok(f.issue(self.e))
+        reply = self.ok(f.claim(self.e, policy='{"a":1,"b":{"c":true}}', timeout="9000",
+                                deadline="1999999999999"))
+        now = int(reply[4]) - 30000
+        self.assertEqual(self.client.hgetall(self.e.attempt_key() + ":policy"),
+                         {b"a": b"1", b"b": b'{"c":true}'})
+        self.assertEqual(self.client.zscore(self.e.index("attempt_timeout"), self.e.id), now + 9000)
+        self.assertEqual(self.client.zscore(self.e.index("execution_deadline"), self.e.id),
+                         1999999999999)
+
+
+if __name__ == "__main__":
+    unittest.main()

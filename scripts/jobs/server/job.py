@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks of the claim path on a real server. Started by scripts/bench --backend valkey."""
+
+import argparse
+import contextlib
+import datetime
+import json
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import build, machine, processes, report, wheels
+from jobs.common.terminal import Terminal, duration, run_main
+from jobs.server import claim_server, load_figures, load_program, reference_functions
+from jobs.server.load_figures import OURS, REFERENCE
+
+PRESET = "bench"
+DEPTHS = (1, 16, 64, 256)
+DEPTH = 64  # where costs are compared
+SHARES = (50, 70, 90)  # of the peak, open loop
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    turns: int  # in a round, of a call and its commands alone
+    count: int  # executions of a closed load; a quarter of it one by one
+    open_seconds: float
+
+
+FULL = Plan(rounds=7, turns=5, count=4000, open_seconds=3)
+QUICK = Plan(rounds=3, turns=1, count=1500, open_seconds=1)
+
+
+class BenchError(Exception):
+    """Something that ends the job with status 1."""
+
+
+# ---- what is measured ----------------------------------------------------------------------------
+
+def _closed(depth, count, *steps):
+    return f"closed {depth} {count} " + " ".join(steps)
+
+
+def cells(plan):
+    """Pairs ((what, depth), loads): the load before the last prepares, the last is measured."""
+    made = []
+    for what, steps in (("pair", ("issue", "claim")), ("fused", ("fused",))):
+        for depth in DEPTHS:
+            count = plan.count if depth > 1 else plan.count // 4
+            made.append(((what, depth), [_closed(DEPTH, count, "create"),
+                                         _closed(depth, count, *steps)]))
+    count = plan.count
+    made.append((("create", DEPTH), [_closed(DEPTH, count, "create")]))
+    made.append((("issue", DEPTH), [_closed(DEPTH, count, "create"),
+                                    _closed(DEPTH, count, "issue")]))
+    made.append((("claim", DEPTH), [_closed(DEPTH, count, "create"),
+                                    _closed(DEPTH, count, "issue"),
+                                    _closed(DEPTH, count, "claim")]))
+    made.append((("complete", DEPTH), [_closed(DEPTH, count, "create"),
+                                       _closed(DEPTH, count, "fused"),
+                                       _closed(DEPTH, count, "complete")]))
+    return made
+
+
+def bare_cell(plan):
+    return ("bare", DEPTH), [_closed(DEPTH, plan.count, "create"),
+                             f"repeat {DEPTH} {plan.count} claim:ffgrant_bench_bare"]
+
+
+def limit_cells(plan):
+    """Pairs of cells that differ by a function: a call, and its data commands without logic."""
+    made = []
+    for name in ("issue", "claim", "fused"):
+        before = [_closed(DEPTH, plan.count, "create")]
+        before += [_closed(DEPTH, plan.count, "issue")] * (name == "claim")
+        made.append([((f"{kind} {name}", DEPTH), [*before, _closed(DEPTH, plan.count, call)])
+                     for kind, call in (("calls", name),
+                                        ("commands", f"{name}:ffgrant_bench_{name}"))])
+    return made
+
+
+def _measure_cell(target, loads):
+    """The figures of the last load, on a server that holds nothing else of ours."""
+    target.forget()
+    for line in loads[:-1]:
+        target.load(line)
+    figures = target.load(loads[-1])
+    target.check()
+    return figures
+
+
+class Rounds:
+    """Runs the cells round by round; in a cell the targets take turns, in turns first."""
+
+    def __init__(self, terminal, plan, whose):
+        self._terminal = terminal
+        self._plan = plan
+        self._whose = whose  # {OURS: Target, REFERENCE: Target}
+        self.figures = load_figures.Figures()
+        self._start = time.monotonic()
+        self._done = 0
+        self._total = 1
+
+    def _show(self, what):
+        elapsed = time.monotonic() - self._start
+        left = elapsed / self._done * (self._total - self._done) if self._done else 0
+        self._terminal.progress(f"{self._done} of {self._total}, {duration(elapsed)}, about "
+                                f"{duration(left)} left: {what}")
+
+    def closed(self):
+        common, limits = cells(self._plan), limit_cells(self._plan)
+        self._total = self._plan.rounds * (
+            len(common) * len(self._whose) + 1 + self._plan.turns * sum(map(len, limits))
+            + len(SHARES)) + 1
+        for number in range(self._plan.rounds):
+            for i, (key, loads) in enumerate(common):
+                names = list(self._whose)
+                for name in names if (number + i) % 2 else reversed(names):
+                    self._measure(key, name, loads)
+            key, loads = bare_cell(self._plan)
+            self._measure(key, OURS, loads)
+            # Side by side, and often: they differ by a few percent.
+            for turn in range(self._plan.turns):
+                for pair in limits:
+                    for key, loads in pair if (number + turn) % 2 else reversed(pair):
+                        self._measure(key, OURS, loads)
+
+    def _measure(self, key, name, loads):
+        what, depth = key
+        self._show(f"{what}, {depth} at once, {name}")
+        self.figures.add(what, depth, name, _measure_cell(self._whose[name], loads))
+        self._done += 1
+
+    def open(self):
+        """Returns the peak that the shares are of."""
+        peak = max(self.figures.stat("pair", depth, OURS, "rate").median for depth in DEPTHS)
+        for _ in range(self._plan.rounds):
+            for share in SHARES:
+                speed = peak * share / 100
+                count = max(1, round(speed * self._plan.open_seconds))
+                self._show(f"open loop, {share} % of the peak")
+                loads = [_closed(DEPTH, count, "create"), f"open {speed:.0f} {count} issue claim"]
+                self.figures.add(f"open {share}", 0, OURS,
+                                 _measure_cell(self._whose[OURS], loads))
+                self._done += 1
+        self._terminal.clear()
+        return peak
+
+
+# ---- servers -------------------------------------------------------------------------------------
+
+def _addresses(running):
+    return [node.address for node in getattr(running, "primaries", [running])]
+
+
+def _start_servers(stack, arguments):
+    """{OURS: Target, REFERENCE: Target}; ours without our library, which the client loads."""
+    lane = load_program.lane_name()
+    if arguments.server:
+        addresses = load_program.primaries(arguments.server)
+        return {OURS: load_program.Target(addresses, lane, time.time_ns() % 2**63, owned=False)}
+    start = claim_server.cluster if arguments.cluster else claim_server.alone
+    made = {}
+    for name in (OURS, REFERENCE) if arguments.with_reference else (OURS,):
+        running = stack.enter_context(start(arguments.engine))
+        made[name] = load_program.Target(_addresses(running), lane, time.time_ns() % 2**63, True)
+    if REFERENCE in made:
+        source = reference_functions.source()
+        for node in made[REFERENCE].cpu_of:
+            node.function_load(source)
+    return made
+
+
+def _facts(arguments, whose):
+    facts = [("server", whose[OURS].description),
+             ("functions of ours", whose[OURS].library())]
+    if REFERENCE in whose:
+        facts.append(("functions of the reference",
+                      f"{whose[REFERENCE].library()} of {reference_functions.CRATE} "
+                      f"{reference_functions.VERSION}, on a second server of the same build"))
+    if not arguments.server:
+        facts.append(("persistence", "none"))
+    load = Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
+    return facts + machine.basic() + [("load when the runs ended", load)]
+
+
+# ---- the job -------------------------------------------------------------------------------------
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="scripts/bench --backend valkey")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--engine", choices=("auto", "valkey", "redis"), default="auto")
+    parser.add_argument("--cluster", action="store_true")
+    parser.add_argument("--server", default="", metavar="HOST:PORT")
+    parser.add_argument("--with-reference", action="store_true")
+    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "latest")
+    arguments = parser.parse_args()
+    if arguments.server:
+        host, _, port = arguments.server.rpartition(":")
+        if not host or not port.isdigit():
+            parser.error("--server takes HOST:PORT")
+        if arguments.cluster or arguments.with_reference or arguments.engine != "auto":
+            parser.error("--server goes with neither --cluster, --engine nor --with-reference")
+    return arguments
+
+
+def _command(arguments):
+    words = ["./scripts/bench", "--backend", "valkey"]
+    words += ["--quick"] * arguments.quick + ["--cluster"] * arguments.cluster
+    words += ["--engine", arguments.engine] * (arguments.engine != "auto")
+    words += ["--server", arguments.server] * bool(arguments.server)
+    words += ["--with-reference"] * arguments.with_reference
+    return shlex.join(words)
+
+
+def _tables(figures, peak):
+    return [table for table in (
+        load_figures.rate_table(figures, DEPTHS), load_figures.cost_table(figures, DEPTH),
+        load_figures.open_table(figures, SHARES, peak),
+        load_figures.bars_table(figures, DEPTH)) if table]
+
+
+def _job(terminal, arguments):
+    out = arguments.out.resolve()
+    build.configure(terminal, PRESET)
+    build.build(terminal, PRESET, [load_program.PROGRAM])
+    plan = QUICK if arguments.quick else FULL
+    start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        terminal.progress("starting servers")
+        whose = _start_servers(stack, arguments)
+        stack.enter_context(load_program.targets(list(whose.values())))
+        whose[OURS].load_limits()
+        rounds = Rounds(terminal, plan, whose)
+        rounds.closed()
+        tables = _tables(rounds.figures, rounds.open())
+        facts = _facts(arguments, whose)
+
+    method = (f"rounds: {plan.rounds}, {plan.count} executions a load over 256 partitions, in each "
+              "round ours and the reference in turn; CPU as INFO says")
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    out.mkdir(parents=True, exist_ok=True)
+    stem = "claims-cluster" if len(whose[OURS].addresses) > 1 else "claims"
+    (out / f"{stem}.md").write_text(
+        report.summary(tables, facts, _command(arguments), date, method), encoding="utf-8")
+    (out / f"{stem}.json").write_text(json.dumps(rounds.figures.as_json(), indent=1),
+                                      encoding="utf-8")
+    for table in tables:
+        terminal.line()
+        for line in report.as_text(table, terminal):
+            terminal.line(line)
+    terminal.line()
+    for what, text in [("method", method), *facts]:
+        terminal.line(terminal.dim(f"{what}: {text}"[:100]))
+    place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
+    terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; {stem}.md and {stem}.json "
+                  f"are in {place}")
+
+
+def main():
+    arguments = _arguments()
+    terminal = Terminal()
+    processes.raise_on_signals()
+    try:
+        _job(terminal, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"bench: stopped by {interrupted}")
+        return interrupted.exit_status
+    except build.BuildError:
+        return 1
+    except (BenchError, load_program.LoadError, claim_server.ServerError, wheels.WheelError,
+            reference_functions.FetchError, OSError) as error:
+        terminal.line(f"bench: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of the claim path on a server: kept round by round, set against each other in pairs."""
+
+import math
+import statistics
+from typing import NamedTuple
+
+from scipy import stats
+
+from jobs.common.gbench import Stat
+from jobs.common.tables import Table, rate
+
+OURS, REFERENCE = "ours", "reference"
+
+
+class Ratio(NamedTuple):
+    """A geometric mean and its 95 % confidence interval; NaN where one round says nothing of it."""
+    mean: float
+    low: float
+    high: float
+
+    def text(self):
+        if math.isnan(self.low):
+            return f"{self.mean:.2f}x"
+        return f"{self.mean:.2f}x ({self.low:.2f}-{self.high:.2f})"
+
+
+def paired_ratio(numerators, denominators):
+    """Of rounds that ran side by side: each pair's ratio counts once."""
+    logs = [math.log(a / b) for a, b in zip(numerators, denominators)]
+    mean = statistics.fmean(logs)
+    if len(logs) < 2:
+        return Ratio(math.exp(mean), math.nan, math.nan)
+    if max(logs) == min(logs):
+        return Ratio(*[math.exp(mean)] * 3)
+    interval = stats.ttest_1samp(logs, 0.0).confidence_interval(0.95)
+    return Ratio(math.exp(mean), math.exp(interval.low), math.exp(interval.high))
+
+
+class Figures:
+    """What loads measured: for each (what, depth, whose) a list with one entry a round."""
+
+    def __init__(self):
+        self._rounds = {}
+
+    def add(self, what, depth, whose, figures):
+        self._rounds.setdefault((what, depth, whose), []).append(figures)
+
+    def as_json(self):
+        return [{"what": what, "at_once": depth, "whose": whose, "rounds": rounds}
+                for (what, depth, whose), rounds in self._rounds.items()]
+
+    def has(self, what, depth, whose=OURS):
+        return (what, depth, whose) in self._rounds
+
+    def depths(self, what):
+        return [depth for each, depth, whose in self._rounds if (each, whose) == (what, OURS)]
+
+    def values(self, what, depth, whose, metric):
+        read = _METRICS.get(metric) or (lambda figures: figures[metric])
+        return [read(figures) for figures in self._rounds[what, depth, whose]]
+
+    def stat(self, what, depth, whose, metric):
+        values = self.values(what, depth, whose, metric)
+        return Stat(statistics.median(values), min(values), max(values))
+
+    def ratio(self, what, depth, metric, over=REFERENCE, inverse=False):
+        """ours / reference, or the other way round; None if there is no reference."""
+        if not (self.has(what, depth) and self.has(what, depth, over)):
+            return None
+        pair = [self.values(what, depth, OURS, metric), self.values(what, depth, over, metric)]
+        return paired_ratio(*(reversed(pair) if inverse else pair))
+
+
+_METRICS = {
+    "rate": lambda f: f["count"] / f["seconds"],
+    "server_us": lambda f: f["server_cpu"] / f["count"] * 1e6,
+    "client_us": lambda f: f["client_cpu"] / f["count"] * 1e6,
+    "client_share": lambda f: f["client_cpu"] / f["server_cpu"],
+}
+
+_LABELS = {"pair": "issue, then claim", "fused": "issue and claim in one", "create": "create",
+           "issue": "issue", "claim": "claim", "complete": "complete",
+           "bare": "bare call with claim's arguments", "commands issue": "issue's commands alone",
+           "commands claim": "claim's commands alone", "commands fused": "the one call's commands",
+           "calls issue": "issue, beside its commands", "calls claim": "claim, beside its commands",
+           "calls fused": "the one call, beside its commands"}
+
+
+def _micros(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def _ratio_text(ratio):
+    return ratio.text() if ratio else ""
+
+
+def rate_table(figures, depths):
+    table = Table(
+        "Claims per second on a server, closed loop",
+        "median of the rounds, +/- half of their range; times of one claim from its first call to "
+        "its last answer; server and client CPU for one claim; ours / reference: claims per "
+        "second, paired by round, with its 95 % confidence interval",
+        ["", "at once", "claims/s", "+/-", "p50 us", "p99 us", "server us", "client us",
+         "ours / reference"], flush_left=(8,))
+    for what in ("pair", "fused"):
+        if not any(figures.has(what, depth) for depth in depths):
+            continue
+        table.rows.append([_LABELS[what]])
+        for depth in depths:
+            speed = figures.stat(what, depth, OURS, "rate")
+            median = lambda metric: figures.stat(what, depth, OURS, metric).median
+            table.rows.append(
+                ["  ours", str(depth), rate(speed.median), f"{speed.spread * 100:.0f}%",
+                 *(_micros(median(metric)) for metric in
+                   ("p50_us", "p99_us", "server_us", "client_us")),
+                 _ratio_text(figures.ratio(what, depth, "rate"))])
+            if figures.has(what, depth, REFERENCE):
+                theirs = lambda metric: figures.stat(what, depth, REFERENCE, metric)
+                table.rows.append(
+                    ["  reference", str(depth), rate(theirs("rate").median),
+                     f"{theirs('rate').spread * 100:.0f}%",
+                     *(_micros(theirs(metric).median) for metric in
+                       ("p50_us", "p99_us", "server_us", "client_us")), ""])
+    return table
+
+
+def cost_table(figures, depth):
+    table = Table(
+        "Server CPU of one call",
+        f"microseconds of the server's process, {depth} calls at once, median of the rounds; "
+        "reference / ours: paired by round, with its 95 % confidence interval; steadier on a busy "
+        "machine than calls per second",
+        ["", "ours", "+/-", "reference", "reference / ours"], flush_left=(4,))
+    for what in ("create", "issue", "claim", "pair", "fused", "complete", "bare",
+                 "calls issue", "commands issue", "calls claim", "commands claim", "calls fused",
+                 "commands fused"):
+        if not figures.has(what, depth):
+            continue
+        ours = figures.stat(what, depth, OURS, "server_us")
+        theirs = (figures.stat(what, depth, REFERENCE, "server_us")
+                  if figures.has(what, depth, REFERENCE) else None)
+        table.rows.append([_LABELS[what], f"{ours.median:.1f}", f"{ours.spread * 100:.0f}%",
+                           f"{theirs.median:.1f}" if theirs else "",
+                           _ratio_text(figures.ratio(what, depth, "server_us", inverse=True))])
+    return table
+
+
+def open_table(figures, shares, peak):
+    table = Table(
+        "Time of one claim, open loop",
+        f"claims (issue, then claim) that begin at random moments, whether or not the server keeps "
+        f"up, at a share of the peak of {rate(peak)} claims/s; microseconds from the planned "
+        "moment, median of the rounds, of the longest the longest",
+        ["share of the peak", "claims/s", "p50", "p99", "p99.9", "longest", "sent late by at most"])
+    for share in shares:
+        what = f"open {share}"
+        if not figures.has(what, 0):
+            continue
+        median = lambda metric: figures.stat(what, 0, OURS, metric).median
+        table.rows.append(
+            [f"{share} %", rate(figures.stat(what, 0, OURS, "rate").median),
+             *(_micros(median(metric)) for metric in ("p50_us", "p99_us", "p999_us")),
+             _micros(figures.stat(what, 0, OURS, "max_us").high),
+             _micros(figures.stat(what, 0, OURS, "latest_us").high)])
+    return table if table.rows else None
+
+
+def peak_depth(figures):
+    """With how many calls at once issue, then claim is the quickest; None if it wasn't run."""
+    rates = {depth: figures.stat("pair", depth, OURS, "rate").median
+             for depth in figures.depths("pair")}
+    return max(rates, key=rates.get, default=None)
+
+
+def _limit_share(figures, depth, names):
+    """CPU of the data commands of calls alone / CPU of our calls, paired by turn."""
+    if not all(figures.has(f"commands {name}", depth) for name in names):
+        return None
+    alone, ours = ([sum(parts) for parts in zip(*(
+        figures.values(prefix + name, depth, OURS, "server_us") for name in names))]
+        for prefix in ("commands ", "calls "))
+    return paired_ratio(alone, ours)
+
+
+def bars_table(figures, depth):
+    """The figures to reach; "first" is the bar, "goal" where it is meant to go."""
+    table = Table("Figures to reach", "first has to be reached, goal is the aim",
+                  ["", "first", "goal", "measured", ""], flush_left=(3,))
+
+    def row(what, first, goal, value, text, at_most=False):
+        good = lambda limit: value <= limit if at_most else value >= limit
+        sign = "<=" if at_most else ">="
+        number = lambda limit: f"{sign} {limit:g}"
+        verdict = "goal" if good(goal) else "first" if good(first) else "MISSED"
+        table.rows.append([what, number(first), number(goal), text, verdict])
+
+    for what in ("pair", "fused"):
+        ratio = figures.ratio(what, depth, "rate")
+        if ratio:
+            row(f"claims/s, {_LABELS[what]}: x reference", 1.5, 2, ratio.mean, ratio.text())
+        ratio = figures.ratio(what, depth, "server_us", inverse=True)
+        if ratio:
+            row(f"server CPU, {_LABELS[what]}: reference x ours", 1.5, 2, ratio.mean, ratio.text())
+    peak = peak_depth(figures)
+    if peak is not None:
+        share = figures.stat("pair", peak, OURS, "client_share").median
+        row(f"client's share of a core at the peak, {peak} at once", 0.10, 0.06, share,
+            f"{share:.3f}", True)
+    for what, names in (("pair", ("issue", "claim")), ("fused", ("fused",))):
+        share = _limit_share(figures, depth, names)
+        if share:
+            row(f"CPU of the data commands / {_LABELS[what]}", 0.95, 0.95, share.mean,
+                share.text())
+    return table if table.rows else None

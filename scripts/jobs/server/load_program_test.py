@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from jobs.common import build
+from jobs.server import claim_server, functions, load_program
+
+_PROGRAM = """#!{python}
+import sys
+for line in sys.stdin:
+    if line.startswith("die"):
+        sys.exit("no such thing")
+    if line == "ids\\n":
+        print(open({ids!r}).read() + ".", flush=True)
+    elif line == "forget\\n":
+        print("{{}}", flush=True)
+    else:
+        print('{{"count": 1, "seconds": 1, "client_cpu": 0}}', flush=True)
+"""
+
+
+class OnRedis(unittest.TestCase):
+    """A target on a server that is somebody else's, with a program that does no work."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = contextlib.ExitStack()
+        cls.addClassCleanup(cls.stack.close)
+        cls.server = cls.stack.enter_context(claim_server.alone("redis"))
+        cls.client = cls.server.client()
+        cls.client.function_load(functions.source())
+
+    def setUp(self):
+        self.client.flushall()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.ids = Path(folder.name) / "ids"
+        self.ids.write_text("", encoding="ascii")
+        program = Path(folder.name) / "bench" / load_program.PROGRAM
+        program.parent.mkdir()
+        program.write_text(_PROGRAM.format(python=sys.executable, ids=str(self.ids)),
+                           encoding="ascii")
+        os.chmod(program, 0o755)
+        directory = build.build_directory
+        build.build_directory = lambda preset: Path(folder.name)
+        self.addCleanup(setattr, build, "build_directory", directory)
+        self.target = load_program.Target([self.server.address], "ours", 1, owned=False)
+        self.target.start()
+        self.addCleanup(self.target.stop)
+
+    def execution(self, lane, *calls):
+        e = functions.Execution(partition=9, lane=lane)
+        e.instance = load_program.WORKER_INSTANCE
+        for call in calls:
+            self.assertEqual(functions.run(self.client, call(e))[1], "OK")
+        return e
+
+    def test_what_it_put_there_is_removed_and_nothing_else(self):
+        f = functions
+        self.execution("other", f.create, f.issue, f.claim)
+        before = f.state(self.client)
+        made = [self.execution("ours", *calls) for calls in (
+            (f.create,), (f.create, f.issue), (f.create, f.issue, f.claim),
+            (f.create, f.issue_and_claim, f.complete))]
+        self.ids.write_text("".join(e.id + "\n" for e in made), encoding="ascii")
+        self.target.load_limits()
+        self.target.forget()
+        self.assertEqual(f.state(self.client), before)
+        self.target.leave()
+        libraries = [entry[1] for entry in self.client.function_list()]
+        self.assertEqual(libraries, [b"ffgrant"])
+
+    def test_a_library_that_was_not_there_before_goes_again(self):
+        self.client.function_flush()
+        target = load_program.Target([self.server.address], "ours", 1, owned=False)
+        self.client.function_load(functions.source())
+        target.leave()
+        self.assertEqual(self.client.function_list(), [])
+        self.client.function_load(functions.source())
+
+    def test_a_program_that_claims_what_the_server_does_not_hold_is_found_out(self):
+        self.target.load("closed 1 1 issue claim")
+        with self.assertRaisesRegex(load_program.LoadError, "0 leases are held after 1 claims"):
+            self.target.check()
+        self.execution("ours", functions.create, functions.issue_and_claim)
+        self.target.check()
+        self.target.load("closed 1 1 complete")
+        with self.assertRaisesRegex(load_program.LoadError, "1 leases are held after 0 claims"):
+            self.target.check()
+
+    def test_a_program_that_ends_says_why(self):
+        with self.assertRaisesRegex(load_program.LoadError, "`die now`.*Redis.*no such thing"):
+            self.target.load("die now")
+
+    def test_whose_functions_are_measured(self):
+        self.target.load_limits()
+        self.assertEqual(self.target.library(), "ffgrant")
+
+    def test_the_server_is_named_as_it_is(self):
+        self.assertRegex(self.target.description, r"^Redis 7\S+, standalone$")
+
+
+if __name__ == "__main__":
+    unittest.main()
