@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms of the project: who may include whom in core, who may import whom in scripts/jobs."""
+
+import ast
+import re
+import subprocess
+import unittest
+
+from jobs.common import build
+
+CORE = build.ROOT / "core"
+JOBS = build.ROOT / "scripts" / "jobs"
+
+# A room of core/ffgrant includes itself and the rooms below it.
+_ROOMS = ("text", "json", "claims", "valkey")
+
+# The floors of scripts/jobs, lowest first: a package imports packages of lower floors only.
+_FLOORS = (
+    {"common"},
+    {"bench", "coverage", "fuzz", "server"},
+    {"perf", "mutants", "claims", "checks"},
+    {"page"},
+)
+
+
+def _includes(path):
+    return re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def room_of(include):
+    """The room of core/ffgrant that an include path such as ffgrant/json/x.h names."""
+    parts = include.split("/")
+    return parts[1] if len(parts) > 2 and parts[1] in _ROOMS else "text"
+
+
+def wrong_includes(path, includes):
+    """The includes that a file below core/ffgrant, by its path from there, must not have."""
+    wrong = []
+    is_test = path.endswith("_test.cc")
+    room = _ROOMS.index(room_of(f"ffgrant/{path}"))
+    for include in includes:
+        if include.startswith("ffgrant/"):
+            if not is_test and _ROOMS.index(room_of(include)) > room:
+                wrong.append(include)
+        elif not (is_test and include.startswith("testing/")):
+            wrong.append(include)
+    return wrong
+
+
+def floor_of(package):
+    return next(number for number, floor in enumerate(_FLOORS) if package in floor)
+
+
+def wrong_imports(package, imported):
+    """The packages of `imported` that do not stand on a lower floor than `package`."""
+    return [name for name in imported
+            if name != package and floor_of(name) >= floor_of(package)]
+
+
+def _imported_packages(text):
+    """The packages of jobs that a module's source imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("jobs.")}
+    return found
+
+
+def _tracked(folder, pattern):
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "."], cwd=folder,
+                            capture_output=True, text=True, check=False)
+    files = ([folder / name for name in listed.stdout.splitlines()] if listed.returncode == 0
+             else sorted(folder.rglob("*")))
+    return [path for path in files if path.is_file() and re.search(pattern, path.name)]
+
+
+class CoreTest(unittest.TestCase):
+    def test_the_product_includes_neither_its_judges_nor_a_room_above(self):
+        files = _tracked(CORE / "ffgrant", r"\.(h|cc)$")
+        self.assertGreater(len(files), 150)
+        for path in files:
+            relative = path.relative_to(CORE / "ffgrant").as_posix()
+            self.assertEqual(wrong_includes(relative, _includes(path)), [], relative)
+
+    def test_every_source_stands_in_one_of_the_two_rooms(self):
+        rooms = {path.relative_to(CORE).parts[0] for path in _tracked(CORE, r"\.(h|cc|lua|rs)$")}
+        self.assertLessEqual(rooms, {"ffgrant", "testing", "examples"})
+
+    def test_what_is_wrong_is_found(self):
+        self.assertEqual(wrong_includes("uuid.cc", ["ffgrant/json/json_error.h"]),
+                         ["ffgrant/json/json_error.h"])
+        self.assertEqual(wrong_includes("internal/hex.h", ["ffgrant/uuid.h"]), [])
+        self.assertEqual(wrong_includes("json/internal/x.h", ["ffgrant/claims/clock.h"]),
+                         ["ffgrant/claims/clock.h"])
+        self.assertEqual(wrong_includes("claims/worker.cc", ["testing/model/model_ledger.h"]),
+                         ["testing/model/model_ledger.h"])
+        self.assertEqual(wrong_includes("claims/worker_test.cc", ["testing/model/model_ledger.h"]),
+                         [])
+        self.assertEqual(wrong_includes("valkey/x_test.cc", ["bench/inputs.h"]),
+                         ["bench/inputs.h"])
+
+
+class JobsTest(unittest.TestCase):
+    def test_imports_run_in_one_direction(self):
+        packages = {path.name for path in JOBS.iterdir() if (path / "__init__.py").is_file()}
+        self.assertEqual(packages, set().union(*_FLOORS))
+        for path in _tracked(JOBS, r"\.py$"):
+            package = path.relative_to(JOBS).parts[0]
+            if package == "__init__.py":
+                continue
+            imported = _imported_packages(path.read_text(encoding="utf-8"))
+            self.assertEqual(wrong_imports(package, imported & packages), [],
+                             path.relative_to(JOBS))
+
+    def test_every_package_says_in_a_sentence_what_it_is_for(self):
+        for path in JOBS.glob("*/__init__.py"):
+            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            self.assertRegex(doc or "", r"^[\w].{20,}\.$", path.parent.name)
+
+    def test_what_is_wrong_is_found(self):
+        self.assertEqual(wrong_imports("perf", ["common", "bench", "perf"]), [])
+        self.assertEqual(wrong_imports("bench", ["perf"]), ["perf"])
+        self.assertEqual(wrong_imports("perf", ["mutants"]), ["mutants"])
+        self.assertEqual(_imported_packages("def f():\n  from jobs.page import job\n"), {"page"})
+        self.assertEqual(_imported_packages("import jobs.perf.gate as g\nfrom jobs import fuzz\n"),
+                         {"perf", "fuzz"})
+
+
+if __name__ == "__main__":
+    unittest.main()
