@@ -36,18 +36,20 @@ inline std::size_t MutateChosenDto(std::uint8_t* data, std::size_t size, std::si
   std::string json;
   if (size > 0) json.assign(reinterpret_cast<const char*>(data) + 1, size - 1);
   // Another DTO is another language: its document is written anew.
-  if (size == 0 || random.OneIn(8)) {
+  if (size == 0 || (size <= max_size && random.OneIn(8))) {
     data[0] = static_cast<std::uint8_t>('0' + random.Below(std::size(kChosenDtos)));
     json.clear();
   }
-  MutateJson(random, ChosenDto(data[0]), json);
+  MutateJson(random, ChosenDto(data[0]), json, max_size - 1);
   return 1 + StoreText(json, data + 1, max_size - 1);
 }
 
 inline std::size_t CrossOverChosenDto(std::span<const std::uint8_t> a,
                                       std::span<const std::uint8_t> b, std::span<std::uint8_t> out,
                                       unsigned int seed) {
-  if (a.empty() || b.empty() || out.empty()) return 0;
+  if (out.empty() || (a.empty() && b.empty())) return 0;
+  if (a.empty()) a = b;
+  if (b.empty()) b = a;
   Random random(seed);
   out[0] = a[0];
   const std::string json =

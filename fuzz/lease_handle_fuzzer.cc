@@ -217,7 +217,7 @@ void AppendUuidField(Random& random, TextBuffer& text) {
   const std::size_t at = text.size();
   text.Append(std::string_view("\0\0\0\0", 4));
   AppendUuid(random, text);
-  text[at] = static_cast<char>(text.size() - at - 4);
+  text.Set(at, static_cast<char>(text.size() - at - 4));
 }
 
 void Generate(Random& random, TextBuffer& text) {
@@ -233,7 +233,7 @@ void Generate(Random& random, TextBuffer& text) {
   AppendIndex(random, text);
   text.Append("}:");
   AppendUuid(random, text);
-  text[at] = static_cast<char>(text.size() - at - 4);
+  text.Set(at, static_cast<char>(text.size() - at - 4));
   const auto number = [&](std::size_t size) {
     text.Append(LittleEndian(random.OneIn(2) ? random.Next() : random.Below(300), size));
   };

@@ -206,11 +206,13 @@ void Generate(Random& random, TextBuffer& text) {
   constexpr std::size_t kSizes[] = {0, 1, 7, 8, 63, 64, 65, 66};
   const std::size_t size =
       random.OneIn(2) ? kSizes[random.Below(std::size(kSizes))] : random.Below(70);
+  const std::size_t name = text.size();
   for (std::size_t i = 0; i < size; ++i) text.Append(static_cast<char>(0x20 + random.Below(95)));
   // One bad byte, often the nearest one to the good ones.
   constexpr char kBad[] = {'\x1F', '\x7F', '\x80', '\0', '\xFF'};
   if (random.OneIn(3) && size > 0) {
-    text[text.size() - 1 - random.Below(size)] = kBad[random.Below(std::size(kBad))];
+    const std::size_t at = name + random.Below(size);
+    text.Set(at, kBad[random.Below(std::size(kBad))]);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "harness/cutting.h"
 #include "harness/engine.h"
 #include "harness/json_generation.h"
 #include "harness/text_mutation.h"
@@ -241,9 +242,26 @@ void EditItem(Random& random, NaiveDto dto, std::string& json, const std::vector
   }
 }
 
+// Members and elements, mostly, or any bytes.
+void CutJson(Random& random, std::string& json, std::size_t max_size) {
+  const bool by_items = !random.OneIn(3);
+  for (int attempts = 4; by_items && attempts > 0 && json.size() > max_size; --attempts) {
+    const std::vector<Item> items = FindItems(json);
+    if (items.size() < 2) break;
+    EraseItem(json, items[1 + random.Below(items.size() - 1)]);
+  }
+  if (json.size() <= max_size) return;
+  json.resize(
+      CutToFit(random, reinterpret_cast<std::uint8_t*>(json.data()), json.size(), max_size));
+}
+
 }  // namespace
 
-void MutateJson(Random& random, NaiveDto dto, std::string& json) {
+void MutateJson(Random& random, NaiveDto dto, std::string& json, std::size_t max_size) {
+  if (json.size() > max_size) {
+    CutJson(random, json, max_size);
+    if (!random.OneIn(4)) return;
+  }
   if (json.empty() || random.OneIn(6)) {
     json = GenerateDocument(random, dto);
     return;
@@ -256,6 +274,7 @@ void MutateJson(Random& random, NaiveDto dto, std::string& json) {
       EditItem(random, dto, json, items);
     }
   }
+  if (json.empty()) json = "{";
 }
 
 std::string CrossOverJson(Random& random, std::string_view a, std::string_view b) {
@@ -265,6 +284,7 @@ std::string CrossOverJson(Random& random, std::string_view a, std::string_view b
   if (into.empty() || from.empty() || random.OneIn(4)) {
     json.resize(random.Below(json.size() + 1));
     json += b.substr(random.Below(b.size() + 1));
+    if (json.empty()) json = a.empty() ? b : a;
     return json;
   }
   const Item& to = into[random.Below(into.size())];

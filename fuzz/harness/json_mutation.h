@@ -16,10 +16,13 @@
 
 namespace ffgrant::fuzz {
 
-// Edits a document of `dto` once or a few times, or writes a new one.
-void MutateJson(Random& random, NaiveDto dto, std::string& json);
+// Edits a document of `dto` once or a few times, or writes a new one. One that is
+// larger than `max_size`, as an engine that minimises wants it to be, loses parts
+// until it is not, mostly without another change. The result may be larger than
+// max_size again, and is not empty if that is not 0.
+void MutateJson(Random& random, NaiveDto dto, std::string& json, std::size_t max_size);
 
-// A document of `a` with parts of `b`.
+// A document of `a` with parts of `b`; empty only if both are.
 std::string CrossOverJson(Random& random, std::string_view a, std::string_view b);
 
 // For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver: copies what fits.
@@ -31,7 +34,7 @@ std::size_t StoreText(std::string_view text, std::uint8_t* out, std::size_t max_
                                                  std::size_t max_size, unsigned int seed) {       \
     ::ffgrant::fuzz::Random random(seed);                                                         \
     std::string json(reinterpret_cast<const char*>(data), size);                                  \
-    ::ffgrant::fuzz::MutateJson(random, dto, json);                                               \
+    ::ffgrant::fuzz::MutateJson(random, dto, json, max_size);                                     \
     return ::ffgrant::fuzz::StoreText(json, data, max_size);                                      \
   }                                                                                               \
   extern "C" std::size_t LLVMFuzzerCustomCrossOver(                                               \

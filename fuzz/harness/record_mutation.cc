@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "harness/cutting.h"
+
 namespace ffgrant::fuzz {
 namespace {
 
@@ -78,6 +80,28 @@ class Records {
   std::size_t count_ = 0;
 };
 
+// Makes an input shorter: whole records are taken out, sometimes bytes.
+std::size_t CutRecords(const RecordFormat& format, Random& random, std::uint8_t* data,
+                       std::size_t size, std::size_t max_size) {
+  if (max_size < format.header + format.width || random.OneIn(4)) {
+    // The end of the last record has no need to be there.
+    return random.OneIn(4) ? max_size : CutToFit(random, data, size, max_size);
+  }
+  return format.header + CutToFit(random, data + format.header, size - format.header,
+                                  max_size - format.header, format.width);
+}
+
+// Of an input in which no record fits.
+std::size_t MutateBytes(Random& random, std::uint8_t* data, std::size_t size,
+                        std::size_t max_size) {
+  if (size == 0) {
+    AnyBytes(random, {data, max_size});
+    return max_size;
+  }
+  data[random.Below(size)] = static_cast<std::uint8_t>(random.Next());
+  return size;
+}
+
 // Of a record or a header as bytes: its size stays.
 void MutateByEngine(std::span<std::uint8_t> bytes) {
   if (LLVMFuzzerMutate == nullptr || bytes.empty()) return;
@@ -106,7 +130,9 @@ void MutateRecord(const RecordFormat& format, Random& random, Records& records) 
       }
       break;
     case 4:
-      std::swap_ranges(records[at].begin(), records[at].end(), records[other].begin());
+      if (at != other) {
+        std::swap_ranges(records[at].begin(), records[at].end(), records[other].begin());
+      }
       break;
     case 5:
       format.generate_record(random, records[at]);
@@ -125,9 +151,14 @@ void MutateRecord(const RecordFormat& format, Random& random, Records& records) 
 std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::size_t size,
                           std::size_t max_size, unsigned int seed) {
   Random random(seed);
+  const bool minimising = size > max_size;
+  if (minimising) {
+    size = CutRecords(format, random, data, size, max_size);
+    if (!random.OneIn(4)) return size;
+  }
+  if (max_size < format.header + format.width) return MutateBytes(random, data, size, max_size);
   Records records(format, data, max_size);
-  if (max_size < format.header + format.width) return size;
-  if (records.Adopt(size) || random.OneIn(16)) {
+  if (records.Adopt(size) || (!minimising && random.OneIn(16))) {
     records.Generate(random);
     return records.size();
   }
@@ -144,14 +175,20 @@ std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::s
       MutateRecord(format, random, records);
     }
   }
+  if (records.size() == 0) records.Generate(random);
   return records.size();
 }
 
 std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::uint8_t> a,
                              std::span<const std::uint8_t> b, std::uint8_t* out,
                              std::size_t max_out_size, unsigned int seed) {
-  if (max_out_size < format.header + format.width) return 0;
   Random random(seed);
+  if (max_out_size < format.header + format.width) {
+    const std::span<const std::uint8_t> from = a.empty() || (!b.empty() && random.OneIn(2)) ? b : a;
+    const std::size_t size = std::min(from.size(), max_out_size);
+    std::copy_n(from.begin(), size, out);
+    return size;
+  }
   const auto count = [&](std::span<const std::uint8_t> bytes) {
     return bytes.size() < format.header ? 0 : (bytes.size() - format.header) / format.width;
   };
@@ -159,9 +196,8 @@ std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::ui
     return bytes.subspan(format.header + i * format.width, format.width);
   };
   Records records(format, out, max_out_size);
-  records.Adopt(0);
+  records.Adopt(0);  // a header of zeros
   const std::span<const std::uint8_t> head = a.first(std::min(a.size(), format.header));
-  std::fill(records.header().begin(), records.header().end(), std::uint8_t{0});
   std::copy(head.begin(), head.end(), records.header().begin());
   if (random.OneIn(4)) {  // one by one, from either
     for (std::size_t i = 0; i < std::max(count(a), count(b)); ++i) {

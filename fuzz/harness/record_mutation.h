@@ -33,10 +33,11 @@ struct RecordFormat {
   void (*mutate_header)(Random& random, std::span<std::uint8_t> header);
 };
 
-// Returns the new size. An input that ends within a record gets the rest of it.
+// Both for the callbacks whose contract is in engine.h. An input that ends within
+// a record gets the rest of it, unless an engine minimises it. Where not even one
+// record fits, bytes are mutated.
 std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::size_t size,
                           std::size_t max_size, unsigned int seed);
-
 // One's header, records of both.
 std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::uint8_t> a,
                              std::span<const std::uint8_t> b, std::uint8_t* out,

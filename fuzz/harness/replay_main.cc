@@ -23,6 +23,7 @@
 #include <system_error>
 #include <vector>
 
+#include "harness/callback_check.h"
 #include "harness/engine.h"
 #include "harness/observations.h"
 #include "harness/random.h"
@@ -37,12 +38,14 @@ constexpr std::size_t kMaxSize = 4096;  // of what --explore makes
 
 const char kUsage[] =
     "usage: %s [--explore SECONDS | --executions N] [--seed N] [--finding FILE] [PATH...]\n"
+    "       %s --callbacks\n"
     "\n"
     "Runs the target on each file, and on each file below each folder, twice.\n"
     "  --explore SECONDS  then mutates what it was given for so long\n"
     "  --executions N     or so often: the same inputs for the same seed and files\n"
     "  --seed N           of the mutations (1)\n"
     "  --finding FILE     write the input of a finding there\n"
+    "  --callbacks        checks the target's mutator and crossover, and runs no input\n"
     "Exit status: 0; 1 the two runs differ, or a folder holds no file; 2 usage.\n"
     "A finding aborts.\n";
 
@@ -203,31 +206,15 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wan
 
 }  // namespace
 
-// A small one of our own, in place of the engine's: see engine.h.
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
-                                        std::size_t max_size) {
-  static Random random(0);
-  if (size == 0 || (size < max_size && random.OneIn(3))) {
-    if (size == max_size) return size;
-    const std::size_t at = random.Below(size + 1);
-    std::copy_backward(data + at, data + size, data + size + 1);
-    data[at] = static_cast<std::uint8_t>(random.Next());
-    return size + 1;
-  }
-  const std::size_t at = random.Below(size);
-  if (random.OneIn(2)) {
-    data[at] = static_cast<std::uint8_t>(random.Next());
-    return size;
-  }
-  std::copy(data + at + 1, data + size, data + at);
-  return size - 1;
-}
-
 int main(int argc, char** argv) {
   double explore = 0;
   std::uint64_t executions = 0;
   std::uint64_t seed = 1;
   std::vector<Input> inputs;
+  if (argc == 2 && std::string_view(argv[1]) == "--callbacks") {
+    std::printf("%zu calls of the mutator and the crossover\n", ffgrant::fuzz::CheckCallbacks());
+    return 0;
+  }
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     const bool has_value = i + 1 < argc;
@@ -240,14 +227,14 @@ int main(int argc, char** argv) {
     } else if (argument == "--seed" && has_value) {
       seed = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument.substr(0, 1) == "-") {
-      std::fprintf(stderr, kUsage, argv[0]);
+      std::fprintf(stderr, kUsage, argv[0], argv[0]);
       return 2;
     } else if (!ReadAll(argument, inputs)) {
       return 1;
     }
   }
   if (inputs.empty() && explore == 0 && executions == 0) {
-    std::fprintf(stderr, kUsage, argv[0]);
+    std::fprintf(stderr, kUsage, argv[0], argv[0]);
     return 2;
   }
   if (!RunTwice(inputs)) return 1;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 
+#include "harness/cutting.h"
 #include "harness/engine.h"
 
 namespace ffgrant::fuzz {
@@ -100,7 +101,7 @@ void MutateOnce(const TextGrammar& grammar, Random& random, TextBuffer& text) {
   switch (random.Below(12)) {
     case 0:
     case 1:
-      if (left > 0) text[at] = symbol;
+      text.Set(at, symbol);
       break;
     case 2:
       text.Insert(at, {&symbol, 1});
@@ -112,7 +113,12 @@ void MutateOnce(const TextGrammar& grammar, Random& random, TextBuffer& text) {
       text.Insert(random.Below(text.size() + 1), text.view().substr(at, part));
       break;
     case 5:  // swapped with a byte elsewhere
-      if (left > 0) std::swap(text[at], text[random.Below(text.size())]);
+      if (left > 0) {
+        const std::size_t other = random.Below(text.size());
+        const char moved = text.view()[other];
+        text.Set(other, text.view()[at]);
+        text.Set(at, moved);
+      }
       break;
     case 6:
       if (!grammar.pieces.empty()) {
@@ -126,8 +132,10 @@ void MutateOnce(const TextGrammar& grammar, Random& random, TextBuffer& text) {
       MutateNumber(random, text);
       break;
     case 10:
-      if (left > 0)
-        text[at] = static_cast<char>(text[at] ^ (random.OneIn(2) ? 0x20 : 1 << random.Below(8)));
+      if (left > 0) {
+        const int changed = random.OneIn(2) ? 0x20 : 1 << random.Below(8);
+        text.Set(at, static_cast<char>(text.view()[at] ^ changed));
+      }
       break;
     default:
       text.MutateByEngine(at);
@@ -178,15 +186,21 @@ void TextBuffer::MutateByEngine(std::size_t at) {
 std::size_t MutateText(const TextGrammar& grammar, std::uint8_t* data, std::size_t size,
                        std::size_t max_size, unsigned int seed) {
   Random random(seed);
+  const bool minimising = size > max_size;
+  if (minimising) {
+    size = CutToFit(random, data, size, max_size);
+    if (!random.OneIn(4)) return size;
+  }
   TextBuffer text(data, size, max_size);
-  if (text.size() == 0 || random.OneIn(8)) {
+  if (!minimising && (text.size() == 0 || random.OneIn(8))) {
     text.Clear();
     grammar.generate(random, text);
-    if (random.OneIn(2)) return text.size();
+    if (text.size() != 0 && random.OneIn(2)) return text.size();
   }
   for (std::size_t edits = random.OneIn(2) ? 1 : 1 + random.Below(4); edits > 0; --edits) {
     MutateOnce(grammar, random, text);
   }
+  if (text.size() == 0) text.Append(grammar.alphabet[random.Below(grammar.alphabet.size())]);
   return text.size();
 }
 
@@ -205,6 +219,7 @@ std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* 
     text.Append(b.substr(from, part));
     text.Append(a.substr(random.OneIn(2) ? cut : std::min(a.size(), cut + part)));
   }
+  if (text.size() == 0) text.Append(a.empty() ? b : a);
   return text.size();
 }
 

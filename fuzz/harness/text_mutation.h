@@ -18,7 +18,8 @@
 
 namespace ffgrant::fuzz {
 
-// A text in a buffer of fixed size. What would not fit is left out.
+// A text in a buffer of fixed size, which is not below the text's. What would not
+// fit is left out.
 class TextBuffer {
  public:
   TextBuffer(std::uint8_t* data, std::size_t size, std::size_t max_size)
@@ -26,7 +27,10 @@ class TextBuffer {
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
-  char& operator[](std::size_t i) { return data_[i]; }
+  // Nothing happens if there is no such byte: it may not have fitted.
+  void Set(std::size_t at, char c) {
+    if (at < size_) data_[at] = c;
+  }
 
   void Clear() { size_ = 0; }
   void Append(std::string_view text) { Insert(size_, text); }
@@ -57,7 +61,8 @@ struct TextGrammar {
   std::string_view alphabet;
 };
 
-// For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver.
+// For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver, whose contract is in
+// engine.h.
 std::size_t MutateText(const TextGrammar& grammar, std::uint8_t* data, std::size_t size,
                        std::size_t max_size, unsigned int seed);
 std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* out,
