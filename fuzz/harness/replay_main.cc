@@ -5,12 +5,8 @@
 // the same (observations.h). With --explore, also mutates: no match for an
 // engine, but there with every compiler.
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +21,7 @@
 
 #include "harness/callback_check.h"
 #include "harness/engine.h"
+#include "harness/finding_file.h"
 #include "harness/observations.h"
 #include "harness/random.h"
 
@@ -44,7 +41,7 @@ const char kUsage[] =
     "  --explore SECONDS  then mutates what it was given for so long\n"
     "  --executions N     or so often: the same inputs for the same seed and files\n"
     "  --seed N           of the mutations (1)\n"
-    "  --finding FILE     write the input of a finding there\n"
+    "  --finding FILE     write the input of a finding there; no file without one\n"
     "  --callbacks        checks the target's mutator and crossover, and runs no input\n"
     "Exit status: 0; 1 the two runs differ, or a folder holds no file; 2 usage.\n"
     "A finding aborts.\n";
@@ -55,34 +52,11 @@ struct Input {
   std::uint64_t seen = 0;
 };
 
-// The input that runs, and where it goes when the target aborts.
-const std::uint8_t* running_data = nullptr;
-std::size_t running_size = 0;
-int finding_file = -1;
-
-void WriteRunningInput(int) {
-  for (std::size_t written = 0; written < running_size;) {
-    const ssize_t more = write(finding_file, running_data + written, running_size - written);
-    if (more <= 0) break;
-    written += static_cast<std::size_t>(more);
-  }
-  // Returning from SIGABRT's handler lets abort() end the process.
-}
-
-bool KeepFindingIn(const char* path) {
-  finding_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (finding_file < 0) {
-    std::perror(path);
-    return false;
-  }
-  return std::signal(SIGABRT, WriteRunningInput) != SIG_ERR;
-}
-
 std::uint64_t Run(const std::uint8_t* data, std::size_t size) {
-  running_data = data;
-  running_size = size;
+  ffgrant::fuzz::finding_file.Begin(data, size);
   ffgrant::fuzz::StartObserving();
   LLVMFuzzerTestOneInput(data, size);
+  ffgrant::fuzz::finding_file.End();
   return ffgrant::fuzz::observations;
 }
 
@@ -223,7 +197,7 @@ int main(int argc, char** argv) {
     } else if (argument == "--executions" && has_value) {
       executions = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument == "--finding" && has_value) {
-      if (!KeepFindingIn(argv[++i])) return 2;
+      if (!ffgrant::fuzz::finding_file.Open(argv[++i])) return 2;
     } else if (argument == "--seed" && has_value) {
       seed = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument.substr(0, 1) == "-") {
