@@ -118,7 +118,6 @@ class Batch:
             row.processor += done[2]
             row.seeds.append(seed)
             row.add_answers(read_answers(output))
-            found.unlink(missing_ok=True)  # empty
             return
         tail = "\n".join(output.rstrip().splitlines()[-12:])
         if status >= 0:  # a finding aborts

@@ -60,7 +60,10 @@ def run_on(finding, path):
 
 
 def minimize(finding, seconds=_MINIMIZE_SECONDS):
-    """Makes the input smaller as long as it shows the same; gives up after some seconds."""
+    """Makes the input smaller as long as it shows the same, or leaves the finding as it is.
+
+    Ends when `seconds` have brought nothing smaller.
+    """
     with tempfile.TemporaryDirectory(prefix="ffgrant-fuzz-") as folder:
         whole, small = Path(folder) / "whole", Path(folder) / "small"
         whole.write_bytes(finding.data)

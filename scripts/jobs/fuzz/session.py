@@ -180,16 +180,32 @@ class Session:
             self.first_edges = role.status.edges
 
     def _crashed(self, role):
-        try:
-            data = role.status.artifact.read_bytes()
-        except OSError:
-            data = b""
         fast = role is self.fast
-        self._found(data, role.output, self.tools.fast if fast else self.tools.sanitized,
-                    () if fast else self.tools.wrapper)
+        binary, wrapper = ((self.tools.fast, ()) if fast
+                           else (self.tools.sanitized, self.tools.wrapper))
+        data = self._artifact(role, binary, wrapper)
+        self._found(data, role.output, binary, wrapper)
         # Or it would end the next run before it begins.
         for folder in (self.tools.work, self._seeds):
             (folder / libfuzzer.digest(data)).unlink(missing_ok=True)
+
+    def _artifact(self, role, binary, wrapper):
+        """The input that failed; raises if the fuzzer died while none was running.
+
+        libFuzzer leaves an empty file then, as after the empty input: running it tells them apart.
+        """
+        path = role.status.artifact
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise EngineError(
+                f"{self.target.name}, {role.name}: no input to read: {error}") from error
+        finding = findings.Finding("", data, "", binary, wrapper)
+        if not data and findings.run_on(finding, path)[0] == 0:
+            tail = "\n".join(role.output.splitlines()[-15:])
+            raise EngineError(f"{self.target.name}, {role.name}: died while no input was running, "
+                              f"in its mutator perhaps\n{tail}")
+        return data
 
     def _found(self, data, output, binary, wrapper):
         new = self.findings.add(data, output, binary, wrapper)

@@ -99,6 +99,79 @@ class SessionTest(WithTarget):
             self.run_session()
 
 
+    def fake_mutator_that_dies(self, path):
+        """As libFuzzer: the artifact is empty, since no input was running."""
+        path.write_text(textwrap.dedent("""\
+            #!/usr/bin/env python3
+            import sys
+            prefix = next((a[17:] for a in sys.argv if a.startswith("-artifact_prefix=")), None)
+            if prefix is None:
+                sys.exit(0)
+            open(prefix + "crash-da39", "wb").close()
+            print("FINDING: one")
+            print("Test unit written to " + prefix + "crash-da39")
+            sys.exit(77)
+            """), encoding="utf-8")
+        path.chmod(0o755)
+
+    def test_a_mutator_that_dies_is_an_error_and_no_finding(self):
+        for unreadable in (False, True):
+            with self.subTest(unreadable=unreadable):
+                self.fake_mutator_that_dies(self.tools.fast)
+                if unreadable:
+                    text = self.tools.fast.read_text(encoding="utf-8")
+                    text = text.replace('open(prefix + "crash-da39"', 'open("elsewhere"')
+                    self.tools.fast.write_text(text, encoding="utf-8")
+                with children.Children() as started:
+                    session = Session(self.target, self.tools, 9, started)
+                    session.findings.add(b"an input", "FINDING: one", self.tools.fast)
+                    with self.assertRaisesRegex(EngineError, "no input"):
+                        while session.step():
+                            time.sleep(0.02)
+                self.assertEqual([(one.data, one.count) for one in session.findings.all],
+                                 [(b"an input", 1)])
+
+    def test_an_empty_input_may_be_a_finding(self):
+        (self.target.corpus / "empty").write_bytes(b"")
+        fake_fuzzer(self.tools.fast, fatal=b"")
+        fake_fuzzer(self.tools.sanitized)
+        session = self.run_session()
+        self.assertIn(b"", [one.data for one in session.findings.all])
+
+
+# Behaves like libFuzzer that minimises to SMALL, or leaves nothing; an input fails as it says.
+FAKE_MINIMISER = """\
+#!/usr/bin/env python3
+import sys
+options = dict(a[1:].split("=", 1) for a in sys.argv[1:] if a.startswith("-"))
+if "minimize_crash" in options:
+    if SMALL is not None:
+        open(options["exact_artifact_path"], "wb").write(SMALL)
+    sys.exit(1)
+data = open(sys.argv[-1], "rb").read()
+if data:
+    print("FINDING: " + data.split()[0].decode())
+    sys.exit(77)
+"""
+
+
+class MinimizeTest(WithTarget):
+    def left_of(self, small, data=b"one and more"):
+        self.tools.sanitized.write_text(FAKE_MINIMISER.replace("SMALL", repr(small)),
+                                        encoding="utf-8")
+        finding = findings.Findings().add(data, "FINDING: one", self.tools.sanitized)
+        findings.minimize(finding)
+        return finding.data
+
+    def test_takes_what_shows_the_same(self):
+        self.assertEqual(self.left_of(b"one"), b"one")
+
+    def test_the_finding_stays_as_it_is_where_that_is_none(self):
+        for small in (b"", None, b"two", b"one and even more"):
+            with self.subTest(small):
+                self.assertEqual(self.left_of(small), b"one and more")
+
+
 class FindingsTest(WithTarget):
     def add(self, found, data, said="FINDING: one"):
         return found.add(data, said, self.tools.sanitized)
