@@ -3,6 +3,7 @@
 #include "testing/simulation/scripted_network.h"
 
 #include <algorithm>
+#include <set>
 
 namespace ffgrant::valkey::testing {
 
@@ -27,13 +28,22 @@ class ScriptedStream final : public Stream {
       Close();
       return IoStatus::kFailed;
     }
-    return fault.kind == Fault::Kind::kWouldBlock ? IoStatus::kWouldBlock : IoStatus::kDone;
+    if (fault.kind == Fault::Kind::kWouldBlock) return IoStatus::kWouldBlock;
+    const ServerEnd::Accept accept =
+        network_.server_.Connect(connection_->id, connection_->endpoint);
+    if (accept == ServerEnd::Accept::kNo) {
+      Close();
+      return IoStatus::kFailed;
+    }
+    connection_->pending = accept == ServerEnd::Accept::kPending;
+    return connection_->pending ? IoStatus::kWouldBlock : IoStatus::kDone;
   }
 
   IoResult Read(std::span<char> into) noexcept override {
     if (Dead()) return {IoStatus::kFailed, 0};
     network_.Arrive(*connection_, false);
     std::string& bytes = connection_->to_client;
+    if (!network_.server_.Hears(connection_->id)) return {IoStatus::kWouldBlock, 0};
     if (bytes.empty() && connection_->killed) return {IoStatus::kClosed, 0};
     if (bytes.empty() || connection_->readable_at > network_.now_) {
       return {IoStatus::kWouldBlock, 0};
@@ -53,13 +63,22 @@ class ScriptedStream final : public Stream {
   }
 
   void Close() noexcept override {
-    if (connection_ != nullptr) connection_->closed = true;
+    if (connection_ != nullptr) {
+      connection_->closed = true;
+      if (connection_->to_server.empty()) network_.server_.Leave(connection_->id);
+    }
     connection_ = nullptr;
   }
 
   bool Ready(bool or_writable) const {
     if (connection_ == nullptr) return false;
-    if (or_writable || connection_->closed || connection_->killed) return true;
+    if (connection_->pending) {
+      return network_.server_.Connect(connection_->id, connection_->endpoint) !=
+             ServerEnd::Accept::kPending;
+    }
+    if (or_writable || connection_->closed) return true;
+    if (!network_.server_.Hears(connection_->id)) return false;
+    if (connection_->killed || !network_.server_.Stands(connection_->id)) return true;
     return (!connection_->to_client.empty() && connection_->readable_at <= network_.now_) ||
            !connection_->to_server.empty();
   }
@@ -102,16 +121,17 @@ std::unique_ptr<Stream> ScriptedNetwork::NewStream() {
 
 void ScriptedNetwork::Wait(std::span<const StreamInterest> interests,
                            std::int64_t timeout_ms) noexcept {
-  std::int64_t until = now_ + timeout_ms;
+  std::int64_t until = std::min(now_ + timeout_ms, server_.NextEvent());
   for (const StreamInterest& interest : interests) {
     const auto& stream = static_cast<const ScriptedStream&>(*interest.stream);
     if (stream.Ready(interest.or_writable)) {
-      now_ += 1;  // so that a fault without end is outlasted
-      return;
+      until = now_ + 1;  // so that a fault without end is outlasted
+      break;
     }
     until = std::min(until, stream.readable_at());
   }
   now_ = std::max(now_ + 1, until);
+  server_.OnTime(now_);
 }
 
 void ScriptedNetwork::DeliverAll() {
@@ -119,6 +139,8 @@ void ScriptedNetwork::DeliverAll() {
 }
 
 void ScriptedNetwork::Arrive(Connection& connection, bool without_faults) {
+  if (!server_.Hears(connection.id)) return;
+  if (!server_.Stands(connection.id)) connection.killed = true;
   if (connection.to_server.empty()) return;
   if (!without_faults && Ask(Operation::kArrive).kind == Fault::Kind::kHold) return;
   connection.unread += connection.to_server;
@@ -126,17 +148,18 @@ void ScriptedNetwork::Arrive(Connection& connection, bool without_faults) {
   for (const Words& command : TakeCommands(connection.unread)) {
     if (connection.killed) return;
     std::set<std::int64_t> killed;
-    std::string reply = server_.Execute(connection.id, command, now_, killed);
-    if (server_.edit_reply) server_.edit_reply(command, reply);
+    const std::string reply = server_.Execute(connection.id, command, now_, killed);
     for (const std::int64_t id : killed) {
       if (id > 0 && id <= static_cast<std::int64_t>(connections_.size())) {
         connections_[static_cast<std::size_t>(id - 1)]->killed = true;
       }
     }
+    if (!server_.Stands(connection.id)) connection.killed = true;
     if (!connection.closed) {
       Answer(connection, reply, without_faults ? Fault{} : Ask(Operation::kAnswer));
     }
   }
+  if (connection.closed) server_.Leave(connection.id);
 }
 
 void ScriptedNetwork::Answer(Connection& connection, const std::string& reply, const Fault& fault) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a network between a client and one ScriptedServer where every
-// operation can go wrong, with a clock that moves only when somebody waits.
+// Test only: a network between a client and a ServerEnd where every operation can
+// go wrong, with a clock that moves only when somebody waits.
 //
 // Bytes that the client has written are on their way until the server takes
 // them, and may still arrive when the client has long closed the connection: a
@@ -20,6 +20,7 @@
 
 #include "ffgrant/valkey/network.h"
 #include "testing/simulation/scripted_server.h"
+#include "testing/simulation/server_end.h"
 
 namespace ffgrant::valkey::testing {
 
@@ -52,7 +53,9 @@ class ScriptedNetwork final : public Network {
   // Asked before every operation. Without it nothing goes wrong.
   using Script = std::function<Fault(Operation)>;
 
-  explicit ScriptedNetwork(ScriptedServer& server) : server_(server) {}
+  explicit ScriptedNetwork(ServerEnd& server) : server_(server), now_(own_clock_) {}
+  // On a clock, in ms, that it shares with other networks. `clock` must outlive it.
+  ScriptedNetwork(ServerEnd& server, std::int64_t& clock) : server_(server), now_(clock) {}
 
   std::unique_ptr<Stream> NewStream() override;
   void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override;
@@ -67,8 +70,8 @@ class ScriptedNetwork final : public Network {
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }
-  // Where connection `id`, 1..connections(), was opened to. All lead to the one
-  // server, which may play several by it.
+  // Where connection `id`, 1..connections(), was opened to. A ScriptedServer may play
+  // several servers by it.
   const Endpoint& endpoint(std::int64_t id) const {
     return connections_[static_cast<std::size_t>(id - 1)]->endpoint;
   }
@@ -89,6 +92,7 @@ class ScriptedNetwork final : public Network {
     std::string to_client;
     std::int64_t readable_at = 0;
     bool silent = false;
+    bool pending = false;  // nobody has accepted it yet
     bool closed = false;  // by the client, or broken
     bool killed = false;  // on the server, which reads no more of it
   };
@@ -97,10 +101,11 @@ class ScriptedNetwork final : public Network {
   void Arrive(Connection& connection, bool without_faults);
   void Answer(Connection& connection, const std::string& reply, const Fault& fault);
 
-  ScriptedServer& server_;
+  ServerEnd& server_;
   Script script_;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::int64_t now_ = 1'000'000;
+  std::int64_t own_clock_ = 1'000'000;
+  std::int64_t& now_;
   std::uint64_t random_ = 0;
   std::size_t bytes_to_server_ = 0;
   std::size_t bytes_to_client_ = 0;

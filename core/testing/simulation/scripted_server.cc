@@ -78,6 +78,13 @@ std::string RejectedReply(std::string_view code) { return Array({Integer(0), Bul
 
 std::string ScriptedServer::Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                                     std::set<std::int64_t>& killed) {
+  std::string reply = Answer(client_id, command, now, killed);
+  if (edit_reply) edit_reply(command, reply);
+  return reply;
+}
+
+std::string ScriptedServer::Answer(std::int64_t client_id, const Words& command, std::int64_t now,
+                                   std::set<std::int64_t>& killed) {
   if (answer) {
     if (std::optional<std::string> reply = answer(client_id, command)) return *std::move(reply);
   }

@@ -18,10 +18,9 @@
 #include <vector>
 
 #include "ffgrant/valkey/function_library.h"
+#include "testing/simulation/server_end.h"
 
 namespace ffgrant::valkey::testing {
-
-using Words = std::vector<std::string>;
 
 // The commands that `bytes` begins with; what they took is removed. Plain: no
 // part of the client has a hand in it.
@@ -35,12 +34,12 @@ std::string Array(const std::vector<std::string>& encoded);
 std::string OkReply(const Words& fields);
 std::string RejectedReply(std::string_view code);
 
-class ScriptedServer {
+class ScriptedServer final : public ServerEnd {
  public:
   // Executes a command of connection `client_id` and returns its reply. `killed`
   // gets the ids that CLIENT KILL named.
   std::string Execute(std::int64_t client_id, const Words& command, std::int64_t now,
-                      std::set<std::int64_t>& killed);
+                      std::set<std::int64_t>& killed) override;
 
   // Asked before each command: what it answers, in RESP, is answered in place of
   // the server's own reply, and nothing is executed.
@@ -80,6 +79,8 @@ class ScriptedServer {
     std::vector<std::string> history;  // lease ids
   };
 
+  std::string Answer(std::int64_t client_id, const Words& command, std::int64_t now,
+                     std::set<std::int64_t>& killed);
   std::string Call(const Words& command, std::int64_t now);
   std::string CallOf(Execution& execution, const Words& command, std::int64_t now);
   std::string Library(const Words& command);

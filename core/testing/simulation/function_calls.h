@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: calls of the function library as plain commands, drawn by a seed: whole
+// lives of executions, with arguments and stored states that no client of ours
+// would make in between. Key names and orders of arguments are written down here
+// once more (functions/README.md), with nothing from the client.
+
+#ifndef FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
+#define FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ffgrant::valkey::testing {
+
+struct FunctionCall {
+  std::string function;
+  std::vector<std::string> keys;
+  std::vector<std::string> args;
+  // FCALL function count KEYS ARGV
+  std::vector<std::string> Command() const;
+};
+
+class FunctionCalls {
+ public:
+  // Calls about a few executions, by `seed`. `prefix` begins each function's name.
+  FunctionCalls(std::uint64_t seed, std::string prefix);
+
+  // The next command: mostly a function call, sometimes one that changes what is
+  // stored behind the functions' backs.
+  std::vector<std::string> Next(std::int64_t now_ms);
+  // The functions that Next() may call.
+  static const std::vector<std::string_view>& Names();
+  // The reply to the last command, as texts: fences of later calls come from it.
+  void Learn(const std::vector<std::string>& reply);
+
+ private:
+  struct Execution {
+    std::string tag;
+    std::string id;
+    std::string lane;
+    std::string lease;
+    std::string attempt_id;
+    std::string epoch = "1";
+    std::size_t attempt = 0;
+    std::string waitpoint = "wp-0";
+    std::string worker = "w1";
+    std::string instance = "w1-i1";
+    std::string last;  // call that succeeded, which says what can come next
+  };
+
+  std::size_t Below(std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random_);
+  }
+  bool OneIn(std::size_t n) { return Below(n) == 0; }
+  std::string Pick(std::initializer_list<const char*> texts) {
+    return texts.begin()[Below(texts.size())];
+  }
+  // In a call that may be odd, one time in n.
+  bool Odd(std::size_t n) { return odd_ && OneIn(n); }
+  std::string PickOdd(const char* usual, std::initializer_list<const char*> odd) {
+    return Odd(3) ? Pick(odd) : usual;
+  }
+  std::string NewName(const char* stem) { return stem + std::to_string(++names_); }
+
+  std::string X(std::string_view rest) const;
+  std::string I(std::string_view rest) const;
+  std::string L(std::string_view rest) const;
+  std::string Attempt(std::size_t index) const;
+  std::string Leases(const std::string& instance) const;
+  std::string Waitpoint(std::string_view rest) const;
+
+  std::string Ttl();
+  std::string Policy();
+  std::string Capabilities();
+  void ChooseWorker();
+  void AddFence(std::vector<std::string>& args);
+  std::vector<std::string> WorkerArgs() const;
+
+  FunctionCall Create(std::int64_t now_ms);
+  FunctionCall Issue(bool reclaim);
+  FunctionCall Claim();
+  FunctionCall ClaimResumed();
+  FunctionCall IssueAndClaim();
+  FunctionCall Complete();
+  FunctionCall RenewLease();
+  FunctionCall MarkExpired();
+  FunctionCall Revoke();
+  FunctionCall Reclaim();
+  FunctionCall Suspend(std::int64_t now_ms);
+  FunctionCall Resume();
+  FunctionCall Promote(std::int64_t now_ms);
+  FunctionCall Rotate();
+  FunctionCall Version();
+  FunctionCall Make(std::string_view name, std::int64_t now_ms);
+  std::string_view Choose();
+  void Replace(Execution& execution);
+  void Break(FunctionCall& call);
+  std::vector<std::string> Disturb(std::int64_t now_ms);
+
+  std::mt19937_64 random_;
+  std::string prefix_;
+  std::vector<Execution> executions_;
+  Execution* e_ = nullptr;  // the one that the call is about
+  bool odd_ = false;
+  std::string new_lease_;
+  std::string new_attempt_;
+  std::string last_function_;
+  std::vector<std::string> last_keys_;
+  std::size_t names_ = 0;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: the commands on keys that the functions and the client use, with the
+// arities, checks and texts of a Valkey 9 server. Options that neither uses are
+// refused as the server refuses an unknown one.
+
+#ifndef FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
+#define FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "testing/simulation/key_space.h"
+#include "testing/simulation/reply_sink.h"
+
+namespace ffgrant::valkey::testing {
+
+using Arguments = std::span<const std::string_view>;
+
+struct CommandCall {
+  KeySpace& keys;
+  Arguments words;  // the command's name and its arguments, the arity checked
+  ReplySink& reply;
+  std::int64_t now_us = 0;
+  bool changed = false;  // set if the command has written anything
+};
+
+struct KeyCommand {
+  std::string_view name;
+  int arity = 0;  // words, the name among them; negative: at least so many
+  bool writes = false;
+  int first_key = 0;  // word; 0: it names no key
+  int last_key = 0;   // word; -1: the last one
+  void (*run)(CommandCall&) = nullptr;
+
+  bool Takes(std::size_t words) const {
+    const int count = static_cast<int>(words);
+    return arity >= 0 ? count == arity : count >= -arity;
+  }
+};
+
+// In any case of letters; null if it is none of these commands.
+const KeyCommand* FindKeyCommand(std::string_view name);
+
+inline constexpr std::string_view kWrongType =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
+inline constexpr std::string_view kNoInteger = "ERR value is not an integer or out of range";
+inline constexpr std::string_view kSyntax = "ERR syntax error";
+
+// Whether `a` and `b` are the same but for the case of ASCII letters.
+bool SameWord(std::string_view a, std::string_view b);
+
+// The commands by the type that they work on; key_commands.cc lists them.
+void RunHset(CommandCall& call);
+void RunHget(CommandCall& call);
+void RunHmget(CommandCall& call);
+void RunHgetall(CommandCall& call);
+void RunHdel(CommandCall& call);
+void RunSadd(CommandCall& call);
+void RunSrem(CommandCall& call);
+void RunSmembers(CommandCall& call);
+void RunSismember(CommandCall& call);
+void RunZadd(CommandCall& call);
+void RunZrem(CommandCall& call);
+void RunZscore(CommandCall& call);
+void RunZrange(CommandCall& call);
+void RunZcard(CommandCall& call);
+void RunXadd(CommandCall& call);
+void RunXrange(CommandCall& call);
+void RunXrevrange(CommandCall& call);
+void RunXlen(CommandCall& call);
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_

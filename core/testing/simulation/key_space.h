@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: the keys of one simulated server, with their expiries.
+
+#ifndef FFGRANT_TESTING_SIMULATION_KEY_SPACE_H_
+#define FFGRANT_TESTING_SIMULATION_KEY_SPACE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "testing/simulation/key_values.h"
+
+namespace ffgrant::valkey::testing {
+
+class KeySpace {
+ public:
+  struct Entry {
+    KeyValue value;
+    std::int64_t expires_at = kNever;  // in ms; gone once the clock is beyond it
+  };
+  static constexpr std::int64_t kNever = -1;
+
+  // The clock, which stands still while a command or a script is executed.
+  void SetNow(std::int64_t now_ms) { now_ = now_ms; }
+  std::int64_t now() const { return now_; }
+
+  // Null if there is no such key, or if it has expired: then it is deleted.
+  Entry* Find(std::string_view key);
+  // The value of a key that is not there is made by `T()`.
+  template <class T>
+  T* FindOrMake(std::string_view key, bool& wrong_type) {
+    Entry* entry = Find(key);
+    if (entry == nullptr) entry = &entries_.emplace(key, Entry{T(), kNever}).first->second;
+    T* const value = std::get_if<T>(&entry->value);
+    wrong_type = value == nullptr;
+    return value;
+  }
+  // Null without `wrong_type`: there is no such key.
+  template <class T>
+  T* FindAs(std::string_view key, bool& wrong_type) {
+    Entry* const entry = Find(key);
+    wrong_type = entry != nullptr && !std::holds_alternative<T>(entry->value);
+    return entry == nullptr ? nullptr : std::get_if<T>(&entry->value);
+  }
+  void Put(std::string_view key, KeyValue value, std::int64_t expires_at = kNever);
+  bool Remove(std::string_view key);
+  void Clear() { entries_.clear(); }
+
+  // Keys that have not expired, in the order of their bytes. Takes time.
+  std::vector<std::string> Keys();
+  // One line a key: its name, type, expiry and content, every part quoted, so that
+  // equal texts mean equal key spaces. Sets and fields are sorted.
+  std::map<std::string, std::string> Dump();
+
+ private:
+  std::int64_t now_ = 0;
+  TextMap<Entry> entries_;
+};
+
+// `text` between double quotes, with other than printable ASCII as \xHH.
+std::string Quoted(std::string_view text);
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_KEY_SPACE_H_

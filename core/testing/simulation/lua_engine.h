@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: function libraries, run by Lua 5.1 in this process as a Valkey 9
+// server runs them: the same libraries and globals, the same conversion of numbers,
+// texts and replies, the same texts of errors.
+//
+// What differs from the server:
+//   - cjson is Debian's lua-cjson 2.1, not the server's copy of it;
+//   - tables of the libraries (`string`, `cjson`, ...) can be written to, and rawset
+//     reaches the globals: the server's Lua is patched to refuse both;
+//   - no math.random, cmsgpack, struct, redis.log, redis.setresp, redis.set_repl or
+//     redis.acl_check_cmd, os.clock() stands still, and tostring() gives every table
+//     the same address: a run is the same each time;
+//   - a script that never ends is not interrupted, and memory has no limit;
+//   - the fields `map`, `set`, `double`, `big_number` and `verbatim_string` of a
+//     returned table mean nothing.
+//
+// One thread at a time. Throws nothing; ends the program where memory does.
+
+#ifndef FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_
+#define FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "testing/simulation/key_commands.h"
+#include "testing/simulation/number_text.h"
+#include "testing/simulation/reply_sink.h"
+
+struct lua_State;
+
+namespace ffgrant::valkey::testing {
+
+// Who executes what a script hands to redis.call() and redis.pcall().
+class ScriptHost {
+ public:
+  virtual ~ScriptHost() = default;
+  // `words` is not empty. Exactly one reply; an error ends a redis.call().
+  virtual void ExecuteInScript(Arguments words, ReplySink& reply) = 0;
+};
+
+class LuaEngine {
+ public:
+  struct Function {
+    std::string library;
+    int reference = 0;  // in Lua's registry
+    bool no_writes = false;
+  };
+
+  explicit LuaEngine(ScriptHost& host);
+  ~LuaEngine();
+  LuaEngine(const LuaEngine&) = delete;
+  LuaEngine& operator=(const LuaEngine&) = delete;
+
+  // FUNCTION LOAD. Returns "" and the library's name, or the error's text and
+  // everything stays as it was.
+  std::string Load(std::string_view code, bool replace, std::string& name);
+  bool Delete(std::string_view library);
+  void Flush();
+
+  const Function* Find(std::string_view function) const;
+  // By name; a library's functions have its name in `library`.
+  const TextMap<Function>& functions() const { return functions_; }
+  const std::map<std::string, std::string>& libraries() const { return libraries_; }  // -> code
+
+  void Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply);
+
+  // From now on counts how often each line of `library` is executed, for as long as
+  // it is loaded; "" ends it. Counting takes about as long as executing.
+  void CountLines(std::string_view library);
+  // Of the lines that hold code, counted from 1 as in the text that was loaded.
+  std::map<int, std::uint64_t> LineCounts() const;
+
+ private:
+  friend struct LuaApi;
+  struct Close {
+    void operator()(lua_State* state) const;
+  };
+
+  std::string Run(std::string_view body);
+  void DropPending();
+  void Unlink(std::string_view library);
+  void Reply(ReplySink& reply, int depth);
+  void ReplyToFailure(ReplySink& reply);
+
+  ScriptHost& host_;
+  std::unique_ptr<lua_State, Close> state_;
+  TextMap<Function> functions_;
+  std::map<std::string, std::string> libraries_;
+  TextMap<Function> pending_;  // registered by the library that is being loaded
+  bool loading_ = false;
+  std::vector<std::string_view> words_;  // of redis.call(), kept for its room
+  std::vector<std::array<char, kMaxNumberText>> numbers_;
+  std::string counted_library_;
+  std::vector<std::uint64_t> counts_;  // by line
+};
+
+// The lines of `code` that hold code, functions that are never called included.
+// Empty if it does not compile.
+std::vector<int> LinesWithCode(std::string_view code);
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_

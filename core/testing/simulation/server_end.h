@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: what a ScriptedNetwork leads to: one scripted server, or a world of
+// simulated ones.
+
+#ifndef FFGRANT_TESTING_SIMULATION_SERVER_END_H_
+#define FFGRANT_TESTING_SIMULATION_SERVER_END_H_
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ffgrant/valkey/network.h"
+
+namespace ffgrant::valkey::testing {
+
+using Words = std::vector<std::string>;
+
+class ServerEnd {
+ public:
+  enum class Accept : std::uint8_t {
+    kYes,
+    kNo,       // refused: nobody listens there
+    kPending,  // no answer yet; asked again later
+  };
+
+  virtual ~ServerEnd() = default;
+
+  // Connection `id`, which counts from 1 in its network, wants to get to `endpoint`.
+  virtual Accept Connect(std::int64_t /*id*/, const Endpoint& /*endpoint*/) {
+    return Accept::kYes;
+  }
+  // The client has closed the connection, and all that it sent has arrived.
+  virtual void Leave(std::int64_t /*id*/) {}
+  // False: bytes on their way to the server, or back, do not arrive for now.
+  virtual bool Hears(std::int64_t /*id*/) { return true; }
+  // False: the server has closed the connection.
+  virtual bool Stands(std::int64_t /*id*/) { return true; }
+  // Executes a command and returns its reply. `killed` gets the connections that
+  // the command has closed.
+  virtual std::string Execute(std::int64_t id, const Words& command, std::int64_t now,
+                              std::set<std::int64_t>& killed) = 0;
+  // Called once the clock has moved, and asked how far it may move at once.
+  virtual void OnTime(std::int64_t /*now*/) {}
+  virtual std::int64_t NextEvent() { return INT64_MAX; }
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SERVER_END_H_

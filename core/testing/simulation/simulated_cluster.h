@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: simulated servers that are one cluster, and what operators and
+// failures do to it. Each node knows what it was told: Gossip() lets all that can
+// talk to each other tell all they know.
+//
+//   SimulatedCluster cluster(world, {.primaries = 3, .replicas = 1});
+//   cluster.Separate({0});          // node 0 is alone
+//   cluster.Failover(3);            // its replica takes over, without its last writes
+//   cluster.Gossip();
+//   cluster.Separate({});           // and finds out
+
+#ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_
+#define FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "testing/simulation/simulated_world.h"
+
+namespace ffgrant::valkey::testing {
+
+class SimulatedCluster {
+ public:
+  struct Options {
+    std::size_t primaries = 3;
+    std::size_t replicas = 0;  // of each primary
+    std::string network = "10.0.0.";  // node i is at <network>(i + 1)
+    std::uint16_t port = 6379;
+    bool full_coverage = true;  // a slot without a live owner takes the cluster down
+  };
+
+  // Node i < primaries has an equal share of the slots; its replicas are the nodes
+  // primaries + i * replicas and those behind.
+  SimulatedCluster(SimulatedWorld& world, Options options);
+
+  std::size_t size() const { return nodes_.size(); }
+  SimulatedServer& node(std::size_t i) { return *nodes_[i]; }
+  ClusterState& state(std::size_t i) { return *nodes_[i]->cluster; }
+  // The node that says so itself, with the greatest epoch; size() if none does.
+  std::size_t PrimaryOf(std::uint16_t slot) const;
+
+  // Nodes tell each other what they know; primaries that have lost everything become
+  // replicas; and who sees no majority, or lacks an owner, is down. Links of
+  // replication are open between nodes that can talk.
+  void Gossip();
+  // The nodes of `group` can talk to each other, and so can the others; no node of
+  // one to any of the other. Clients reach both, unless the world cuts them off.
+  void Separate(std::set<std::size_t> group);
+
+  // A slot moves with its keys. Between BeginMigration() and FinishMigration() keys
+  // are here or there, as MigrateKey() has it.
+  void BeginMigration(std::uint16_t slot, std::size_t from, std::size_t to);
+  void MigrateKey(std::string_view key, std::size_t from, std::size_t to);
+  void MigrateKeys(std::uint16_t slot, std::size_t from, std::size_t to);
+  void FinishMigration(std::uint16_t slot, std::size_t from, std::size_t to);
+  // All of that at once, for each slot of [first, last].
+  void MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from, std::size_t to);
+
+  // The replica takes its primary's slots. What its link still keeps is lost, unless
+  // it is `planned`. Returns how many commands' changes are lost.
+  std::size_t Failover(std::size_t replica, bool planned = false);
+
+  // FORGET by all others and RESET: the node is alone, with a new node id, without
+  // slots and keys. Its functions stay.
+  SimulatedServer& Remove(std::size_t i);
+  // MEET: a server of its own becomes a primary without slots. Returns its number.
+  std::size_t Add(SimulatedServer& server);
+
+ private:
+  bool CanTalk(std::size_t a, std::size_t b) const;
+  std::size_t IndexOf(std::string_view id) const;
+  void Follow(std::size_t replica, const std::string& primary_id);
+  void FollowPromotions();
+  void Judge(std::size_t i);
+  std::vector<std::string> KeysIn(std::uint16_t first, std::uint16_t last, std::size_t node);
+  void MoveKeys(const std::vector<std::string>& keys, std::size_t from, std::size_t to);
+  void MarkSlot(std::uint16_t slot, std::size_t from, std::size_t to);
+
+  SimulatedWorld& world_;
+  Options options_;
+  std::vector<SimulatedServer*> nodes_;
+  std::set<std::size_t> group_;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_

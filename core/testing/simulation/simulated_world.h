@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: simulated servers at addresses, one clock for all of them and for the
+// networks of all clients, and what can happen between the two: a server stops,
+// freezes, moves, or cannot be reached.
+//
+//   SimulatedWorld world;
+//   SimulatedServer& server = world.Start({"10.0.0.1", 6379});
+//   ClientOptions options;
+//   options.make_network = [&world] { return world.NewNetwork(); };
+//   world.At(world.now() + 500, [&] { world.Freeze(server, true); });
+//
+// The clock moves when a network waits. One thread at a time. The world must
+// outlive the networks that it has made.
+
+#ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_
+#define FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "testing/simulation/scripted_network.h"
+#include "testing/simulation/simulated_server.h"
+
+namespace ffgrant::valkey::testing {
+
+class SimulatedWorld {
+ public:
+  SimulatedWorld() = default;
+  SimulatedWorld(const SimulatedWorld&) = delete;
+
+  // A new process that listens at `address`, in place of whoever did before. It has no
+  // functions and no keys. The reference is good for as long as the world is.
+  SimulatedServer& Start(const Endpoint& address);
+  // Kills the process: nobody listens, and its connections are gone. It can be
+  // started again, as a new process, with or without what it had stored.
+  void Stop(SimulatedServer& server);
+  void Restart(SimulatedServer& server, bool keeps_data);
+  bool IsUp(const SimulatedServer& server) const { return Has(down_, server) == 0; }
+  // A frozen server accepts connections and executes nothing, until it thaws.
+  void Freeze(SimulatedServer& server, bool frozen) { Put(frozen_, server, frozen); }
+  // A server that clients cannot reach, and that keeps running: nothing arrives.
+  void CutOff(SimulatedServer& server, bool cut) { Put(cut_, server, cut); }
+  bool IsCutOff(const SimulatedServer& server) const { return Has(cut_, server) != 0; }
+  // Listens at another address, and announces it to its cluster. Connections stay
+  // as they are unless `closes` them.
+  void Move(SimulatedServer& server, const Endpoint& address, bool closes);
+
+  // A network of its own for each client.
+  std::unique_ptr<ScriptedNetwork> NewNetwork();
+
+  // Milliseconds since the Unix epoch, and on every network's clock.
+  std::int64_t now() const { return now_; }
+  std::int64_t& clock() { return now_; }
+  void Pass(std::int64_t ms);
+  // `event` happens once the clock has reached `time`. Events at the same time
+  // happen in the order in which they came.
+  void At(std::int64_t time, std::function<void()> event) {
+    events_.emplace(time, std::move(event));
+  }
+
+  // A text of 40 hexadecimal digits that no other call returns: a run id, a node id.
+  std::string NewId();
+  const std::vector<std::unique_ptr<SimulatedServer>>& servers() const { return servers_; }
+
+ private:
+  friend class WorldGate;
+  using Servers = std::set<const SimulatedServer*>;
+
+  static std::size_t Has(const Servers& servers, const SimulatedServer& server) {
+    return servers.count(&server);
+  }
+  static void Put(Servers& servers, const SimulatedServer& server, bool in) {
+    in ? static_cast<void>(servers.insert(&server)) : static_cast<void>(servers.erase(&server));
+  }
+  SimulatedServer* ListenerAt(const Endpoint& address) const;
+  void Happen();
+
+  std::int64_t now_ = 1'700'000'000'000;
+  std::int64_t clients_ = 0;
+  std::uint64_t ids_ = 0;
+  std::multimap<std::int64_t, std::function<void()>> events_;
+  std::map<std::pair<std::string, std::uint16_t>, SimulatedServer*> listeners_;
+  Servers down_;
+  Servers frozen_;
+  Servers cut_;
+  std::vector<std::unique_ptr<ServerEnd>> gates_;
+  std::vector<std::unique_ptr<SimulatedServer>> servers_;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_

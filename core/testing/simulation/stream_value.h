@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: a stream as the server keeps it. `MAXLEN ~ N` removes whole nodes
+// alone, so the nodes are modelled to the byte: how many entries a history keeps
+// depends on how large its entries are.
+
+#ifndef FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
+#define FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ffgrant::valkey::testing {
+
+struct StreamId {
+  std::uint64_t ms = 0;
+  std::uint64_t sequence = 0;
+  friend auto operator<=>(const StreamId&, const StreamId&) = default;
+  std::string Text() const { return std::to_string(ms) + "-" + std::to_string(sequence); }
+};
+
+class StreamValue {
+ public:
+  struct Entry {
+    StreamId id;
+    std::vector<std::string> words;  // field, value, field, value, ...
+  };
+  struct Node {
+    std::size_t bytes = 0;  // of its listpack
+    std::size_t count = 0;  // of entries, those that were trimmed out of it too
+    StreamId first_id;
+    std::vector<std::string> fields;  // of its first entry
+    std::deque<Entry> entries;
+  };
+
+  // The id that `*` stands for at `now_ms`: later than all before it.
+  StreamId NextId(std::int64_t now_ms) const;
+  // `id` must be later than last_id(). `words` is a list of fields and values.
+  void Add(StreamId id, std::span<const std::string_view> words);
+  // MAXLEN ~ `max_length`: removes nodes from the front as long as `max_length`
+  // entries remain, of at most 10,000 entries in all.
+  void TrimAbout(std::uint64_t max_length);
+  // MAXLEN `max_length`: removes entries, also out of a node.
+  void TrimExactly(std::uint64_t max_length);
+
+  std::size_t size() const { return size_; }
+  StreamId last_id() const { return last_id_; }
+  const std::deque<Node>& nodes() const { return nodes_; }
+
+ private:
+  std::deque<Node> nodes_;
+  std::size_t size_ = 0;
+  StreamId last_id_;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
