@@ -23,12 +23,17 @@ if [ -d "$SRC/simdjson" ]; then
   cmake --install "$WORK/build-simdjson"
 fi
 
-# hiredis is C, so that the system's will do; static, since what runs the targets lacks it.
-hiredis=$(find /usr/lib /usr/local/lib -name libhiredis.a 2>/dev/null | head -n 1)
+# hiredis and Lua are C, so that the system's will do; static, since what runs the targets lacks
+# them. Without one of them the targets that need it are left out, with a message.
+static() { find /usr/lib /usr/local/lib -name "$1" 2>/dev/null | head -n 1; }
+hiredis=$(static libhiredis.a)
+lua=$(static liblua5.1.a)
+cjson=$(static liblua5.1-cjson.a)
 
 # No build type: it would add flags to theirs.
 cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${prefix:+-DCMAKE_PREFIX_PATH="$prefix"} \
-  ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} \
+  ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} ${lua:+-DFFGRANT_LUA_LIBRARY="$lua"} \
+  ${cjson:+-DFFGRANT_LUA_CJSON_LIBRARY="$cjson"} \
   -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF -DFFGRANT_REFERENCE=OFF \
   -DFFGRANT_FUZZ_ENGINE="$LIB_FUZZING_ENGINE"
 cmake --build "$WORK/build" --parallel "$jobs" --target ffgrant_fuzzers

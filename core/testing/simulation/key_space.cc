@@ -11,19 +11,26 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
+std::string SortedAndJoined(std::vector<std::string> parts) {
+  std::sort(parts.begin(), parts.end());
+  std::string text;
+  for (const std::string& part : parts) text += part;
+  return text;
+}
+
 struct Describe {
   std::string operator()(const std::string& text) const { return Quoted(text); }
   std::string operator()(const HashValue& hash) const {
-    auto fields = hash.fields();
-    std::sort(fields.begin(), fields.end());
-    std::string text;
-    for (const auto& [field, value] : fields) text += " " + Quoted(field) + "=" + Quoted(value);
-    return text;
+    std::vector<std::string> parts;
+    for (const auto& [field, value] : hash.fields()) {
+      parts.push_back(" " + Quoted(field) + "=" + Quoted(value));
+    }
+    return SortedAndJoined(std::move(parts));
   }
   std::string operator()(const SetValue& set) const {
-    std::string text;
-    for (const std::string_view member : set.Sorted()) text += " " + Quoted(member);
-    return text;
+    std::vector<std::string> parts;
+    for (const std::string_view member : set.Sorted()) parts.push_back(" " + Quoted(member));
+    return SortedAndJoined(std::move(parts));
   }
   std::string operator()(const SortedSetValue& set) const {
     std::string text;
@@ -85,12 +92,15 @@ std::vector<std::string> KeySpace::Keys() {
 
 std::map<std::string, std::string> KeySpace::Dump() {
   std::map<std::string, std::string> lines;
-  for (const std::string& key : Keys()) {
-    const Entry& entry = *Find(key);
-    lines[key] = std::string(TypeName(entry.value)) + " " + std::to_string(entry.expires_at) + " " +
-                 std::visit(Describe{}, entry.value);
-  }
+  for (const std::string& key : Keys()) lines[key] = DumpKey(key);
   return lines;
+}
+
+std::string KeySpace::DumpKey(std::string_view key) {
+  const Entry* const entry = Find(key);
+  if (entry == nullptr) return "none";
+  return std::string(TypeName(entry->value)) + " " + std::to_string(entry->expires_at) + " " +
+         std::visit(Describe{}, entry->value);
 }
 
 std::string Quoted(std::string_view text) {

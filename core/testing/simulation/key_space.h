@@ -53,8 +53,10 @@ class KeySpace {
 
   // Keys that have not expired, in the order of their bytes. Takes time.
   std::vector<std::string> Keys();
-  // One line a key: its name, type, expiry and content, every part quoted, so that
-  // equal texts mean equal key spaces. Sets and fields are sorted.
+  // The type, expiry and content of a key, every part of it quoted and in an order of
+  // its own, so that equal texts mean equal values. "none" if there is no such key.
+  std::string DumpKey(std::string_view key);
+  // That of every key, by its name.
   std::map<std::string, std::string> Dump();
 
  private:

@@ -125,12 +125,12 @@ void ScriptedNetwork::Wait(std::span<const StreamInterest> interests,
   for (const StreamInterest& interest : interests) {
     const auto& stream = static_cast<const ScriptedStream&>(*interest.stream);
     if (stream.Ready(interest.or_writable)) {
-      until = now_ + 1;  // so that a fault without end is outlasted
+      until = now_ + server_.TickMs();  // so that a fault without end is outlasted
       break;
     }
     until = std::min(until, stream.readable_at());
   }
-  now_ = std::max(now_ + 1, until);
+  now_ = std::max(now_ + server_.TickMs(), until);
   server_.OnTime(now_);
 }
 

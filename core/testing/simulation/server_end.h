@@ -41,6 +41,8 @@ class ServerEnd {
   // the command has closed.
   virtual std::string Execute(std::int64_t id, const Words& command, std::int64_t now,
                               std::set<std::int64_t>& killed) = 0;
+  // How long a wait takes whose stream was ready.
+  virtual std::int64_t TickMs() { return 1; }
   // Called once the clock has moved, and asked how far it may move at once.
   virtual void OnTime(std::int64_t /*now*/) {}
   virtual std::int64_t NextEvent() { return INT64_MAX; }

@@ -41,6 +41,7 @@ class WorldGate final : public ServerEnd {
     const Link link = LinkOf(id);
     return link.server == nullptr ? "" : link.server->Execute(link.client, command, 1000 * now);
   }
+  std::int64_t TickMs() override { return world_.tick_ms; }
   void OnTime(std::int64_t) override { world_.Happen(); }
   std::int64_t NextEvent() override {
     return world_.events_.empty() ? INT64_MAX : world_.events_.begin()->first;

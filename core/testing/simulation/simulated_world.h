@@ -64,6 +64,10 @@ class SimulatedWorld {
     events_.emplace(time, std::move(event));
   }
 
+  // How long a wait takes that finds something to do. With 0, time passes only where
+  // somebody waits for it; then no fault may go on without end.
+  std::int64_t tick_ms = 1;
+
   // A text of 40 hexadecimal digits that no other call returns: a run id, a node id.
   std::string NewId();
   const std::vector<std::unique_ptr<SimulatedServer>>& servers() const { return servers_; }
