@@ -45,6 +45,7 @@ void RunHset(CommandCall& call) {
   auto* const hash = call.keys.FindOrMake<HashValue>(call.words[1], wrong_type);
   if (wrong_type) return call.reply.Error(kWrongType);
   std::int64_t added = 0;
+  hash->Reserve(call.words.size() / 2);
   for (std::size_t i = 2; i < call.words.size(); i += 2) {
     added += hash->Set(call.words[i], call.words[i + 1]);
   }

@@ -44,6 +44,9 @@ void RunType(CommandCall& call) {
 }
 
 void RunPexpireat(CommandCall& call) {
+  if (call.words.size() > 3) {
+    return call.reply.Error("ERR Unsupported option " + std::string(call.words[3]));
+  }
   const auto when = ParseInteger(call.words[2]);
   if (!when) return call.reply.Error(kNoInteger);
   KeySpace::Entry* const entry = call.keys.Find(call.words[1]);
@@ -99,7 +102,11 @@ void RunSet(CommandCall& call) {
     }
     expires_at = from + *number;
   }
-  call.keys.Put(call.words[1], std::string(call.words[2]), expires_at);
+  if (expires_at != KeySpace::kNever && expires_at <= call.keys.now()) {
+    call.keys.Remove(call.words[1]);
+  } else {
+    call.keys.Put(call.words[1], std::string(call.words[2]), expires_at);
+  }
   call.changed = true;
   call.reply.Status("OK");
 }
@@ -126,7 +133,7 @@ constexpr KeyCommand kCommands[] = {
     {"del", -2, true, 1, -1, &RunDel},
     {"exists", -2, false, 1, -1, &RunExists},
     {"type", 2, false, 1, 1, &RunType},
-    {"pexpireat", 3, true, 1, 1, &RunPexpireat},
+    {"pexpireat", -3, true, 1, 1, &RunPexpireat},
     {"pexpiretime", 2, false, 1, 1, &RunPexpiretime},
     {"pttl", 2, false, 1, 1, &RunPttl},
     {"persist", 2, true, 1, 1, &RunPersist},

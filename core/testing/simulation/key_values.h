@@ -35,6 +35,10 @@ class HashValue {
   // True if the field is new.
   bool Set(std::string_view field, std::string_view value);
   bool Remove(std::string_view field);
+  // Makes room for `count` more fields.
+  void Reserve(std::size_t count) {
+    if (fields_.empty()) fields_.reserve(count);
+  }
   std::size_t size() const { return fields_.size(); }
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
 

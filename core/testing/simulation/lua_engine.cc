@@ -62,15 +62,15 @@ std::string ReadFirstLine(std::string_view line, std::string& name) {
     if (end > 0) words.push_back(line.substr(0, end));
     line.remove_prefix(std::min(end + 1, line.size()));
   }
+  bool given = false;
   for (std::size_t i = 1; i < words.size(); ++i) {
     const std::string_view word = words[i];
     if (!word.starts_with("name=")) return "ERR Invalid metadata value given: " + std::string(word);
-    if (!name.empty()) {
-      return "ERR Invalid metadata value, name argument was given multiple times";
-    }
+    if (given) return "ERR Invalid metadata value, name argument was given multiple times";
+    given = true;
     name = word.substr(5);
   }
-  if (name.empty()) return "ERR Library name was not given";
+  if (!given) return "ERR Library name was not given";
   if (!IsName(name)) {
     return "ERR Library names can only contain letters, numbers, or underscores(_) and must be at "
            "least one character long";

@@ -80,7 +80,7 @@ TEST_F(LuaEngineTest, ErrorsNameTheLineAndEndTheScript) {
   EXPECT_EQ(console_.Run("return redis.call('NOSUCH')"),
             "-ERR Unknown command called from script script: on @user_function:2.");
   EXPECT_EQ(console_.Run("return redis.call('AUTH', 'x')"),
-            "-ERR This Redis command is not allowed from script script: on @user_function:2.");
+            "-ERR This Valkey command is not allowed from script script: on @user_function:2.");
   EXPECT_EQ(console_.Run("return redis.call()"),
             "-ERR Please specify at least one argument for this call script: on @user_function:2.");
   EXPECT_EQ(console_.Run("return redis.call('SET', 'k', {})"),

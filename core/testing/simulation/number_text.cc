@@ -24,7 +24,7 @@ Digits ShortestDigits(double number) {
       std::to_chars(scientific, scientific + sizeof scientific, number, std::chars_format::scientific)
           .ptr;
   const char* const e = std::find(static_cast<const char*>(scientific), end, 'e');
-  Digits digits = {{}, std::atoi(e + 1)};
+  Digits digits = {{}, std::stoi(std::string(e + 1, end))};
   for (const char* p = scientific; p != e; ++p) {
     if (*p != '.') digits.text += *p;
   }

@@ -39,7 +39,10 @@ class RespSink final : public ReplySink {
   void Nil() override { out_ += "$-1\r\n"; }
   void NilArray() override { out_ += "*-1\r\n"; }
   void Status(std::string_view text) override { Line('+', OneLine(text)); }
-  void Error(std::string_view text) override { Line('-', OneLine(text)); }
+  void Error(std::string_view text) override {
+    while (text.ends_with('\r') || text.ends_with('\n')) text.remove_suffix(1);
+    Line('-', OneLine(text));
+  }
   void Array(std::size_t size) override { Line('*', std::to_string(size)); }
 
  private:

@@ -270,7 +270,7 @@ void SimulatedServer::ExecuteInScript(Arguments words, ReplySink& reply) {
   if (command == nullptr) {
     return reply.Error(FindServerCommand(words[0]) == nullptr
                            ? "ERR Unknown command called from script"
-                           : "ERR This Redis command is not allowed from script");
+                           : "ERR This Valkey command is not allowed from script");
   }
   const std::string refused = ScriptRefusal(*command, words);
   if (!refused.empty()) return reply.Error(refused);

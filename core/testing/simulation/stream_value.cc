@@ -102,7 +102,7 @@ void StreamValue::TrimAbout(std::uint64_t max_length) {
   while (!nodes_.empty() && size_ > max_length) {
     const std::size_t entries = nodes_.front().entries.size();
     if (removed + entries > kTrimLimit || size_ - entries < max_length) break;
-    nodes_.pop_front();
+    nodes_.erase(nodes_.begin());
     size_ -= entries;
     removed += entries;
   }
@@ -113,10 +113,11 @@ void StreamValue::TrimExactly(std::uint64_t max_length) {
     Node& node = nodes_.front();
     if (size_ - node.entries.size() >= max_length) {
       size_ -= node.entries.size();
-      nodes_.pop_front();
+      nodes_.erase(nodes_.begin());
     } else {
-      node.entries.pop_front();
-      --size_;
+      const auto surplus = static_cast<std::ptrdiff_t>(size_ - max_length);
+      node.entries.erase(node.entries.begin(), node.entries.begin() + surplus);
+      size_ = max_length;
     }
   }
 }

@@ -10,7 +10,6 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,7 +35,7 @@ class StreamValue {
     std::size_t count = 0;  // of entries, those that were trimmed out of it too
     StreamId first_id;
     std::vector<std::string> fields;  // of its first entry
-    std::deque<Entry> entries;
+    std::vector<Entry> entries;
   };
 
   // The id that `*` stands for at `now_ms`: later than all before it.
@@ -51,10 +50,10 @@ class StreamValue {
 
   std::size_t size() const { return size_; }
   StreamId last_id() const { return last_id_; }
-  const std::deque<Node>& nodes() const { return nodes_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
 
  private:
-  std::deque<Node> nodes_;
+  std::vector<Node> nodes_;
   std::size_t size_ = 0;
   StreamId last_id_;
 };
