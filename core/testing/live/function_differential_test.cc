@@ -88,7 +88,7 @@ class Differential {
 
 TEST(FunctionDifferential, SameRepliesAndSameKeys) {
   const std::string wanted = Variable("FFGRANT_DIFFERENTIAL_CALLS");
-  const int calls = wanted.empty() ? 5000 : std::atoi(wanted.c_str());
+  const int calls = wanted.empty() ? 3000 : std::atoi(wanted.c_str());
   constexpr int kWalk = 100;
   for (int walk = 0; walk < calls / kWalk; ++walk) {
     Differential differential(static_cast<std::uint64_t>(walk));

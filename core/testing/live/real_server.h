@@ -90,7 +90,8 @@ inline constexpr char kDump[] = R"lua(
     elseif kind == 'set' then content = redis.call('SMEMBERS', key)
     elseif kind == 'zset' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     else content = redis.call('XRANGE', key, '-', '+') end
-    found[#found + 1] = { key, kind, tostring(redis.call('PEXPIRETIME', key)), content }
+    local expiry = string.format('%.0f', redis.call('PEXPIRETIME', key))
+    found[#found + 1] = { key, kind, expiry, content }
   end
   return found)lua";
 

@@ -29,8 +29,7 @@ TEST_P(SimulatedConformance, Holds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Contract, SimulatedConformance,
-                         ::testing::Combine(::testing::ValuesIn(AllScenarios()),
-                                            ::testing::Bool()),
+                         ::testing::Combine(::testing::ValuesIn(AllScenarios()), ::testing::Bool()),
                          [](const auto& run) {
                            std::string name = std::get<0>(run.param).FullName() +
                                               (std::get<1>(run.param) ? "_cluster" : "");

@@ -116,8 +116,7 @@ RawStore::Answer SimulatedStore::Call(const std::string& function,
   std::vector<std::string> words = {"FCALL", function, std::to_string(keys.size())};
   words.insert(words.end(), keys.begin(), keys.end());
   words.insert(words.end(), args.begin(), args.end());
-  const std::string reply =
-      At(keys.empty() ? "" : keys[0]).Execute(-1, words, 1000 * world_.now());
+  const std::string reply = At(keys.empty() ? "" : keys[0]).Execute(-1, words, 1000 * world_.now());
   Answer answer;
   answer.is_error = reply.starts_with('-');
   answer.texts = valkey::testing::RespText::Elements(reply);

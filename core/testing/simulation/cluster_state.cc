@@ -41,8 +41,8 @@ const ClusterMember* ClusterState::Owner(std::uint16_t slot) const {
 std::size_t ClusterState::CountSlots(std::string_view id) const {
   const auto found = std::find(names_.begin(), names_.end(), id);
   if (found == names_.end()) return 0;
-  return static_cast<std::size_t>(std::count(
-      owners_.begin(), owners_.end(), static_cast<std::uint16_t>(found - names_.begin())));
+  return static_cast<std::size_t>(std::count(owners_.begin(), owners_.end(),
+                                             static_cast<std::uint16_t>(found - names_.begin())));
 }
 
 std::uint64_t ClusterState::HighestEpoch() const {
@@ -82,8 +82,7 @@ bool ClusterState::Learn(const ClusterState& sender) {
   const bool had_slots = CountSlots(shard) > 0;
   const std::uint16_t name = NameOf(sender.my_id_);
   const auto claimed = static_cast<std::uint16_t>(
-      std::find(sender.names_.begin(), sender.names_.end(), sender.my_id_) -
-      sender.names_.begin());
+      std::find(sender.names_.begin(), sender.names_.end(), sender.my_id_) - sender.names_.begin());
   for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
     if (sender.owners_[slot] != claimed || owners_[slot] == name) continue;
     const ClusterMember* const owner = Owner(static_cast<std::uint16_t>(slot));

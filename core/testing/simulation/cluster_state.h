@@ -27,7 +27,7 @@ std::uint16_t SlotOf(std::string_view key);
 
 struct ClusterMember {
   std::string id;
-  Endpoint address;  // as it announces itself
+  Endpoint address;        // as it announces itself
   std::string primary_id;  // of a replica; empty: it is a primary
   std::uint64_t epoch = 0;
   bool failed = false;

@@ -157,8 +157,7 @@ void RunZrange(CommandCall& call) {
   const auto size = static_cast<std::int64_t>(set == nullptr ? 0 : set->size());
   const std::int64_t first =
       *given_first < 0 ? std::max<std::int64_t>(*given_first + size, 0) : *given_first;
-  const std::int64_t last =
-      std::min(*given_last < 0 ? *given_last + size : *given_last, size - 1);
+  const std::int64_t last = std::min(*given_last < 0 ? *given_last + size : *given_last, size - 1);
   const std::int64_t count = std::max<std::int64_t>(last - first + 1, 0);
   call.reply.Array(static_cast<std::size_t>(with_scores ? 2 * count : count));
   if (count == 0) return;

@@ -167,9 +167,8 @@ constexpr KeyCommand kCommands[] = {
 }  // namespace
 
 bool SameWord(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return Lower(x) == Lower(y);
-         });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](char x, char y) { return Lower(x) == Lower(y); });
 }
 
 const KeyCommand* FindKeyCommand(std::string_view name) {

@@ -49,8 +49,7 @@ TEST_F(KeyCommandsTest, TimesThatAreNoWholeNumbersAreRefused) {
   console_.Do({"SET", "k", "v"});
   for (const char* const text : {"", "x", "1e3", "1.5", "+5", "05", " 5", "5 ", "-0",
                                  "9223372036854775808", "99999999999999999999"}) {
-    EXPECT_EQ(console_.Do({"PEXPIREAT", "k", text}),
-              "-ERR value is not an integer or out of range")
+    EXPECT_EQ(console_.Do({"PEXPIREAT", "k", text}), "-ERR value is not an integer or out of range")
         << text;
   }
   EXPECT_EQ(console_.Do({"PEXPIREAT", "k", "9223372036854775807"}), ":1");
@@ -61,11 +60,13 @@ TEST_F(KeyCommandsTest, CommandsOnKeysOfAnotherTypeAreRefused) {
   console_.Do({"ZADD", "zset", "1", "m"});
   const std::string wrong = "-" + std::string(kWrongType);
   const std::vector<std::vector<std::string>> of_text = {
-      {"HSET", "text", "f", "v"}, {"HGET", "text", "f"},  {"HMGET", "text", "f"},
-      {"HGETALL", "text"},        {"HDEL", "text", "f"},  {"SADD", "text", "m"},
-      {"SREM", "text", "m"},      {"ZADD", "text", "1", "m"}, {"ZREM", "text", "m"},
-      {"ZSCORE", "text", "m"},    {"ZRANGE", "text", "0", "1"},
-      {"XADD", "text", "*", "f", "v"}, {"XREVRANGE", "text", "+", "-"}, {"GET", "zset"}};
+      {"HSET", "text", "f", "v"},      {"HGET", "text", "f"},
+      {"HMGET", "text", "f"},          {"HGETALL", "text"},
+      {"HDEL", "text", "f"},           {"SADD", "text", "m"},
+      {"SREM", "text", "m"},           {"ZADD", "text", "1", "m"},
+      {"ZREM", "text", "m"},           {"ZSCORE", "text", "m"},
+      {"ZRANGE", "text", "0", "1"},    {"XADD", "text", "*", "f", "v"},
+      {"XREVRANGE", "text", "+", "-"}, {"GET", "zset"}};
   for (const auto& command : of_text) EXPECT_EQ(console_.Do(command), wrong) << command[0];
   EXPECT_EQ(console_.Do({"SET", "zset", "v"}), "+OK");
   EXPECT_EQ(console_.Do({"DEL", "text", "zset", "none"}), ":2");
@@ -101,13 +102,18 @@ TEST_F(KeyCommandsTest, SortedSetsAreOrderedByScoreAndThenByBytes) {
 }
 
 TEST_F(KeyCommandsTest, ScoresThatAreNoNumbersAreRefused) {
-  for (const char* const text : {"", "abc", "nan", "-nan", "0x10", " 1", "1 ", "1e", "1e400",
-                                 "1e-400", "--1", "+-1", "."}) {
+  for (const char* const text :
+       {"", "abc", "nan", "-nan", "0x10", " 1", "1 ", "1e", "1e400", "1e-400", "--1", "+-1", "."}) {
     EXPECT_EQ(console_.Do({"ZADD", "z", text, "m"}), "-ERR value is not a valid float") << text;
   }
   for (const auto& [text, score] : std::vector<std::pair<std::string, std::string>>{
-           {"+1", "1"}, {"1.", "1"}, {"-.5", "-0.5"}, {"1E5", "100000"}, {"iNf", "inf"},
-           {"-infinity", "-inf"}, {"-8999998276543210", "-8999998276543210"}}) {
+           {"+1", "1"},
+           {"1.", "1"},
+           {"-.5", "-0.5"},
+           {"1E5", "100000"},
+           {"iNf", "inf"},
+           {"-infinity", "-inf"},
+           {"-8999998276543210", "-8999998276543210"}}) {
     console_.Do({"ZADD", "z", text, "m"});
     EXPECT_EQ(console_.Do({"ZSCORE", "z", "m"}), score) << text;
   }

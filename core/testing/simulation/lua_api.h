@@ -39,6 +39,9 @@ struct LuaApi {
 // {err = `text`}, with ERR before a text that has no code.
 void PushScriptError(lua_State* state, std::string_view text);
 
+// The libraries that scripts have, as globals.
+void OpenLuaLibraries(lua_State* state);
+
 // The functions of `bit` on the top of the stack.
 void PushBitLibrary(lua_State* state);
 

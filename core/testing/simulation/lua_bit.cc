@@ -41,9 +41,7 @@ int Or(lua_State* state) {
 int Xor(lua_State* state) {
   return Fold(state, [](std::uint32_t a, std::uint32_t b) { return a ^ b; });
 }
-int ShiftLeft(lua_State* state) {
-  return Push(state, BitsAt(state, 1) << (BitsAt(state, 2) & 31));
-}
+int ShiftLeft(lua_State* state) { return Push(state, BitsAt(state, 1) << (BitsAt(state, 2) & 31)); }
 int ShiftRight(lua_State* state) {
   return Push(state, BitsAt(state, 1) >> (BitsAt(state, 2) & 31));
 }
@@ -56,8 +54,9 @@ int ShiftRightSigned(lua_State* state) {
 
 void PushBitLibrary(lua_State* state) {
   static constexpr luaL_Reg kFunctions[] = {
-      {"tobit", &ToBit},       {"bnot", &Not},          {"band", &And},
-      {"bor", &Or},            {"bxor", &Xor},          {"lshift", &ShiftLeft},
+      {"tobit", &ToBit},       {"bnot", &Not},
+      {"band", &And},          {"bor", &Or},
+      {"bxor", &Xor},          {"lshift", &ShiftLeft},
       {"rshift", &ShiftRight}, {"arshift", &ShiftRightSigned},
   };
   lua_newtable(state);

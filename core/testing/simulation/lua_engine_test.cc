@@ -193,17 +193,17 @@ TEST_F(LuaEngineTest, FunctionsThatPromiseNotToWriteAreHeldToIt) {
 
 TEST_F(LuaEngineTest, LinesAreCounted) {
   const std::string code =
-      "#!lua name=t\n"                                     // 1
-      "local function never()\n"                           // 2
-      "  return 1\n"                                       // 3
-      "end\n"                                              // 4
-      "redis.register_function('f', function(_, args)\n"   // 5
-      "  if args[1] == 'x' then\n"                         // 6
-      "    return never()\n"                               // 7
-      "  end\n"                                            // 8
-      "  -- a comment\n"                                   // 9
-      "  return 2\n"                                       // 10
-      "end)\n";                                            // 11
+      "#!lua name=t\n"                                    // 1
+      "local function never()\n"                          // 2
+      "  return 1\n"                                      // 3
+      "end\n"                                             // 4
+      "redis.register_function('f', function(_, args)\n"  // 5
+      "  if args[1] == 'x' then\n"                        // 6
+      "    return never()\n"                              // 7
+      "  end\n"                                           // 8
+      "  -- a comment\n"                                  // 9
+      "  return 2\n"                                      // 10
+      "end)\n";                                           // 11
   ASSERT_EQ(console_.Do({"FUNCTION", "LOAD", code}), "t");
   server_.lua().CountLines("t");
   for (int i = 0; i < 3; ++i) EXPECT_EQ(console_.Do({"FCALL", "f", "0"}), ":2");

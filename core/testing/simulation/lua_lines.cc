@@ -21,7 +21,7 @@ class CompiledReader {
   explicit CompiledReader(std::string_view bytes) : rest_(bytes) { Skip(12); }  // header
 
   void ReadFunction(std::set<int>& lines) {
-    SkipText();  // source
+    SkipText();                 // source
     Skip(2 * sizeof(int) + 4);  // lines it spans, counts of upvalues, parameters, slots
     Skip(ReadInt() * sizeof(std::uint32_t));  // instructions
     for (std::size_t i = ReadInt(); i > 0; --i) SkipConstant();

@@ -20,9 +20,9 @@ struct Digits {
 
 Digits ShortestDigits(double number) {
   char scientific[64];
-  const char* const end =
-      std::to_chars(scientific, scientific + sizeof scientific, number, std::chars_format::scientific)
-          .ptr;
+  const char* const end = std::to_chars(scientific, scientific + sizeof scientific, number,
+                                        std::chars_format::scientific)
+                              .ptr;
   const char* const e = std::find(static_cast<const char*>(scientific), end, 'e');
   Digits digits = {{}, std::stoi(std::string(e + 1, end))};
   for (const char* p = scientific; p != e; ++p) {
@@ -88,8 +88,8 @@ std::size_t FormatNumber(double number, std::span<char, kMaxNumberText> out) {
   const Digits digits = ShortestDigits(std::fabs(number));
   const int count = static_cast<int>(digits.text.size());
   const int magnitude = std::abs(digits.exponent + count - 1);
-  const bool plain = digits.exponent >= 0 ? magnitude < count + 7
-                                          : digits.exponent > -7 || magnitude < 4;
+  const bool plain =
+      digits.exponent >= 0 ? magnitude < count + 7 : digits.exponent > -7 || magnitude < 4;
   std::string text = number < 0 ? "-" : "";
   text += plain ? PlainText(digits) : ScientificText(digits);
   return Copy(text, out);

@@ -93,8 +93,8 @@ class ScriptedNetwork final : public Network {
     std::int64_t readable_at = 0;
     bool silent = false;
     bool pending = false;  // nobody has accepted it yet
-    bool closed = false;  // by the client, or broken
-    bool killed = false;  // on the server, which reads no more of it
+    bool closed = false;   // by the client, or broken
+    bool killed = false;   // on the server, which reads no more of it
   };
 
   Fault Ask(Operation operation) { return script_ ? script_(operation) : Fault{}; }

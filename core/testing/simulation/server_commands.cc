@@ -21,15 +21,14 @@ std::string Unknown(std::string_view command, std::string_view subcommand) {
 const SimulatedServer::ServerCommand* SimulatedServer::FindServerCommand(std::string_view name) {
   using Server = SimulatedServer;
   static constexpr ServerCommand kCommands[] = {
-      {"ASKING", 1, true, &Server::RunState},      {"AUTH", -2, true, &Server::RunAuth},
-      {"CLIENT", -2, true, &Server::RunClient},    {"CLUSTER", -2, true, &Server::RunCluster},
-      {"DISCARD", 1, false, &Server::RunExec},     {"EXEC", 1, false, &Server::RunExec},
-      {"FCALL", -3, false, &Server::RunFcall},     {"FCALL_RO", -3, false, &Server::RunFcall},
-      {"FUNCTION", -2, false, &Server::RunFunction},
-      {"HELLO", -1, true, &Server::RunHello},      {"INFO", -1, true, &Server::RunInfo},
-      {"MULTI", 1, false, &Server::RunExec},       {"PING", -1, false, &Server::RunPing},
-      {"READONLY", 1, true, &Server::RunState},    {"READWRITE", 1, true, &Server::RunState},
-      {"WAIT", 3, false, &Server::RunWait},
+      {"ASKING", 1, true, &Server::RunState},        {"AUTH", -2, true, &Server::RunAuth},
+      {"CLIENT", -2, true, &Server::RunClient},      {"CLUSTER", -2, true, &Server::RunCluster},
+      {"DISCARD", 1, false, &Server::RunExec},       {"EXEC", 1, false, &Server::RunExec},
+      {"FCALL", -3, false, &Server::RunFcall},       {"FCALL_RO", -3, false, &Server::RunFcall},
+      {"FUNCTION", -2, false, &Server::RunFunction}, {"HELLO", -1, true, &Server::RunHello},
+      {"INFO", -1, true, &Server::RunInfo},          {"MULTI", 1, false, &Server::RunExec},
+      {"PING", -1, false, &Server::RunPing},         {"READONLY", 1, true, &Server::RunState},
+      {"READWRITE", 1, true, &Server::RunState},     {"WAIT", 3, false, &Server::RunWait},
   };
   for (const ServerCommand& command : kCommands) {
     if (SameWord(command.name, name)) return &command;
@@ -106,13 +105,12 @@ void SimulatedServer::RunHello(Connection& connection, Arguments words, ReplySin
 }
 
 void SimulatedServer::RunInfo(Connection&, Arguments, ReplySink& reply) {
-  std::string text = "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:" +
-                     options_.version + "\r\nserver_mode:" + (cluster ? "cluster" : "standalone") +
-                     "\r\nrun_id:" + options_.run_id +
-                     "\r\ntcp_port:" + std::to_string(options_.address.port) +
-                     "\r\nserver_time_usec:" + std::to_string(now_us_) +
-                     "\r\n\r\n# Replication\r\nrole:" + (is_replica() ? "slave" : "master") +
-                     "\r\n";
+  std::string text =
+      "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:" +
+      options_.version + "\r\nserver_mode:" + (cluster ? "cluster" : "standalone") +
+      "\r\nrun_id:" + options_.run_id + "\r\ntcp_port:" + std::to_string(options_.address.port) +
+      "\r\nserver_time_usec:" + std::to_string(now_us_) +
+      "\r\n\r\n# Replication\r\nrole:" + (is_replica() ? "slave" : "master") + "\r\n";
   if (is_replica()) {
     text += "master_host:" + primary_->address().host +
             "\r\nmaster_port:" + std::to_string(primary_->address().port) +
@@ -190,9 +188,8 @@ void SimulatedServer::RunExec(Connection& connection, Arguments words, ReplySink
 
 // How many replicas have everything; it does not wait for more.
 void SimulatedServer::RunWait(Connection&, Arguments, ReplySink& reply) {
-  reply.Integer(std::count_if(replicas_.begin(), replicas_.end(), [](SimulatedServer* replica) {
-    return replica->link_.empty();
-  }));
+  reply.Integer(std::count_if(replicas_.begin(), replicas_.end(),
+                              [](SimulatedServer* replica) { return replica->link_.empty(); }));
 }
 
 // ---- libraries -----------------------------------------------------------------

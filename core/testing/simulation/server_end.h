@@ -28,9 +28,7 @@ class ServerEnd {
   virtual ~ServerEnd() = default;
 
   // Connection `id`, which counts from 1 in its network, wants to get to `endpoint`.
-  virtual Accept Connect(std::int64_t /*id*/, const Endpoint& /*endpoint*/) {
-    return Accept::kYes;
-  }
+  virtual Accept Connect(std::int64_t /*id*/, const Endpoint& /*endpoint*/) { return Accept::kYes; }
   // The client has closed the connection, and all that it sent has arrived.
   virtual void Leave(std::int64_t /*id*/) {}
   // False: bytes on their way to the server, or back, do not arrive for now.

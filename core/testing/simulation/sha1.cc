@@ -53,7 +53,8 @@ std::array<char, 40> Sha1Hex(std::string_view text) {
     Digest(state, block);
     std::memset(block, 0, sizeof block);
   }
-  for (std::size_t i = 0; i < 8; ++i) block[56 + i] = static_cast<unsigned char>(bits >> (56 - 8 * i));
+  for (std::size_t i = 0; i < 8; ++i)
+    block[56 + i] = static_cast<unsigned char>(bits >> (56 - 8 * i));
   Digest(state, block);
   std::array<char, 40> hex;
   for (std::size_t i = 0; i < hex.size(); ++i) {

@@ -28,7 +28,7 @@ class SimulatedCluster {
  public:
   struct Options {
     std::size_t primaries = 3;
-    std::size_t replicas = 0;  // of each primary
+    std::size_t replicas = 0;         // of each primary
     std::string network = "10.0.0.";  // node i is at <network>(i + 1)
     std::uint16_t port = 6379;
     bool full_coverage = true;  // a slot without a live owner takes the cluster down

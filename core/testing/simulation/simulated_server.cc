@@ -14,8 +14,8 @@ namespace {
 Arguments KeysOf(const KeyCommand& command, Arguments words) {
   if (command.first_key == 0) return {};
   const auto first = static_cast<std::size_t>(command.first_key);
-  const std::size_t last = command.last_key < 0 ? words.size() - 1
-                                                : static_cast<std::size_t>(command.last_key);
+  const std::size_t last =
+      command.last_key < 0 ? words.size() - 1 : static_cast<std::size_t>(command.last_key);
   return words.subspan(first, last - first + 1);
 }
 
@@ -117,8 +117,8 @@ SimulatedServer::Parsed SimulatedServer::Parse(Arguments words) const {
     parsed.error = UnknownCommand(words);
     return parsed;
   }
-  const int arity = parsed.key_command != nullptr ? parsed.key_command->arity
-                                                  : parsed.server_command->arity;
+  const int arity =
+      parsed.key_command != nullptr ? parsed.key_command->arity : parsed.server_command->arity;
   const auto count = static_cast<int>(words.size());
   if (arity >= 0 ? count != arity : count < -arity) {
     parsed.error = "ERR wrong number of arguments for '" + Lower(words[0]) + "' command";
@@ -244,8 +244,8 @@ std::string SimulatedServer::ScriptRefusal(const KeyCommand& command, Arguments 
   if (!cluster) return "";
   const Arguments keys = KeysOf(command, words);
   if (keys.empty()) return "";
-  const std::string elsewhere = cluster->Refusal(
-      {keys, command.writes, caller_->asking, caller_->readonly}, keys_);
+  const std::string elsewhere =
+      cluster->Refusal({keys, command.writes, caller_->asking, caller_->readonly}, keys_);
   if (elsewhere.starts_with("TRYAGAIN")) {
     return "ERR Unable to execute command '" + std::string(command.name) +
            "' in script because undeclared keys were accessed during rehashing of the slot";

@@ -172,8 +172,8 @@ class SimulatedServer final : public ScriptHost {
   using Change = std::vector<std::string>;
   std::deque<std::vector<Change>> link_;  // on their way from the primary, by command
   std::vector<Change> changes_;           // of the command that is being executed
-  std::string history_;         // master_replid
-  std::string former_history_;  // master_replid2
+  std::string history_;                   // master_replid
+  std::string former_history_;            // master_replid2
   std::uint64_t histories_ = 0;
 };
 

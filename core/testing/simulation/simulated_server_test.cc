@@ -40,8 +40,7 @@ TEST_F(SimulatedServerTest, ConnectionsHaveIdsAndCanBeKilled) {
   EXPECT_TRUE(server_.HasClosed(2));
   EXPECT_FALSE(server_.HasClosed(1));
   EXPECT_EQ(console_.Do({"CLIENT", "KILL", "ID", "2"}), ":0");
-  EXPECT_EQ(console_.Do({"CLIENT", "KILL", "ID", "0"}),
-            "-ERR client-id should be greater than 0");
+  EXPECT_EQ(console_.Do({"CLIENT", "KILL", "ID", "0"}), "-ERR client-id should be greater than 0");
 }
 
 TEST_F(SimulatedServerTest, PasswordsAreAskedFor) {
@@ -108,8 +107,7 @@ TEST_F(SimulatedServerTest, TransactionsStandStillInTime) {
   EXPECT_EQ(console_.Do({"EXEC"}), "-ERR EXEC without MULTI");
   console_.Do({"MULTI"});
   console_.Do({"NOSUCH"});
-  EXPECT_EQ(console_.Do({"EXEC"}),
-            "-EXECABORT Transaction discarded because of previous errors.");
+  EXPECT_EQ(console_.Do({"EXEC"}), "-EXECABORT Transaction discarded because of previous errors.");
 }
 
 TEST_F(SimulatedServerTest, BeyondItsClientsItSaysSoAndHangsUp) {
@@ -127,8 +125,9 @@ TEST_F(SimulatedServerTest, BeyondItsClientsItSaysSoAndHangsUp) {
 
 TEST_F(SimulatedServerTest, AReplicaHasWhatItsPrimaryHas) {
   console_.Do({"SET", "before", "1"});
-  console_.Load("redis.call('XADD', keys[1], '*', 'f', 'v') redis.call('HSET', keys[2], 'f', 'v') "
-                "redis.call('SET', keys[3], 'v', 'PX', 50)");
+  console_.Load(
+      "redis.call('XADD', keys[1], '*', 'f', 'v') redis.call('HSET', keys[2], 'f', 'v') "
+      "redis.call('SET', keys[3], 'v', 'PX', 50)");
   SimulatedServer replica({.run_id = "run-2", .address = {"10.0.0.2", 6379}});
   replica.BecomeReplicaOf(server_);
   console_.Do({"FCALL", "f", "3", "x", "h", "s"});

@@ -29,8 +29,8 @@ class WorldGate final : public ServerEnd {
   }
   bool Hears(std::int64_t id) override {
     const SimulatedServer* const server = LinkOf(id).server;
-    return server == nullptr || (SimulatedWorld::Has(world_.frozen_, *server) == 0 &&
-                                 !world_.IsCutOff(*server));
+    return server == nullptr ||
+           (SimulatedWorld::Has(world_.frozen_, *server) == 0 && !world_.IsCutOff(*server));
   }
   bool Stands(std::int64_t id) override {
     const Link link = LinkOf(id);

@@ -124,7 +124,8 @@ TEST_F(SimulatedWorldTest, EveryCallReachesTheShippedFunctions) {
 TEST_F(SimulatedWorldTest, EveryCallReachesTheFunctionsOfACluster) {
   SimulatedCluster cluster(world_, {.primaries = 3, .replicas = 1});
   Caller caller(world_, cluster.node(0).address());
-  for (const int partition : {0, 1, 7}) caller.GoThrough(world_, static_cast<std::uint16_t>(partition));
+  for (const int partition : {0, 1, 7})
+    caller.GoThrough(world_, static_cast<std::uint16_t>(partition));
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_GT(cluster.node(i).function_calls, 14u) << i;
     cluster.node(3 + i).keys().SetNow(world_.now());
