@@ -4,16 +4,7 @@
 // server runs them: the same libraries and globals, the same conversion of numbers,
 // texts and replies, the same texts of errors.
 //
-// What differs from the server:
-//   - cjson is Debian's lua-cjson 2.1, not the server's copy of it;
-//   - tables of the libraries (`string`, `cjson`, ...) can be written to, and rawset
-//     reaches the globals: the server's Lua is patched to refuse both;
-//   - no math.random, cmsgpack, struct, redis.log, redis.setresp, redis.set_repl or
-//     redis.acl_check_cmd, os.clock() stands still, and tostring() gives every table
-//     the same address: a run is the same each time;
-//   - a script that never ends is not interrupted, and memory has no limit;
-//   - the fields `map`, `set`, `double`, `big_number` and `verbatim_string` of a
-//     returned table mean nothing.
+// README.md here lists what differs from the server.
 //
 // One thread at a time. Throws nothing; ends the program where memory does.
 
