@@ -138,6 +138,12 @@ void SetFunction(lua_State* state, const char* name, lua_CFunction function) {
   lua_setfield(state, -2, name);
 }
 
+// A field of the table at 1, whose metamethods are not asked: they could fail.
+void PushRawField(lua_State* state, const char* name) {
+  lua_pushstring(state, name);
+  lua_rawget(state, 1);
+}
+
 }  // namespace
 
 void PushScriptError(lua_State* state, std::string_view text) {
@@ -288,7 +294,7 @@ const char* LuaApi::Register(LuaEngine& engine, lua_State* state) {
       return "ERR calling server.register_function with a single argument is only applicable to "
              "Lua table (representing named arguments).";
     }
-    lua_getfield(state, 1, "flags");
+    PushRawField(state, "flags");
     for (int i = 1; lua_istable(state, -1) && i <= static_cast<int>(lua_objlen(state, -1)); ++i) {
       lua_rawgeti(state, -1, i);
       const std::string_view flag = TextAt(state, -1);
@@ -296,8 +302,8 @@ const char* LuaApi::Register(LuaEngine& engine, lua_State* state) {
       function.no_writes = true;
       lua_pop(state, 1);
     }
-    lua_getfield(state, 1, "function_name");
-    lua_getfield(state, 1, "callback");
+    PushRawField(state, "function_name");
+    PushRawField(state, "callback");
     lua_replace(state, 1);
     lua_replace(state, 2);
     lua_settop(state, 2);

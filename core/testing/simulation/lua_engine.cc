@@ -9,21 +9,10 @@
 #include <utility>
 
 #include "testing/simulation/lua_api.h"
+#include "testing/simulation/lua_heap.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
-
-// Never null, so that nothing in Lua ever fails for want of memory, and the only
-// functions that are left by longjmp() are those that fail on purpose.
-void* Allocate(void*, void* old, std::size_t, std::size_t size) {
-  if (size == 0) {
-    std::free(old);
-    return nullptr;
-  }
-  void* const made = std::realloc(old, size);
-  if (made == nullptr) std::abort();
-  return made;
-}
 
 int OnPanic(lua_State*) { std::abort(); }
 
@@ -33,8 +22,11 @@ std::string TextAt(lua_State* state, int index) {
   return text == nullptr ? "" : std::string(text, size);
 }
 
-std::string FieldAt(lua_State* state, int table, const char* name) {
-  lua_getfield(state, table, name);
+// A field of the table on the top of the stack, whose metamethods are not asked: nobody
+// would catch their failure.
+std::string TopField(lua_State* state, const char* name) {
+  lua_pushstring(state, name);
+  lua_rawget(state, -2);
   std::string text = lua_isstring(state, -1) ? TextAt(state, -1) : "";
   lua_pop(state, 1);
   return text;
@@ -92,7 +84,10 @@ void CountLine(lua_State*, lua_Debug* place) {
 
 void LuaEngine::Close::operator()(lua_State* state) const { lua_close(state); }
 
-LuaEngine::LuaEngine(ScriptHost& host) : host_(host), state_(lua_newstate(&Allocate, nullptr)) {
+LuaEngine::LuaEngine(ScriptHost& host)
+    : host_(host),
+      heap_(std::make_unique<LuaHeap>()),
+      state_(lua_newstate(&LuaHeap::Allocate, heap_.get())) {
   lua_atpanic(state_.get(), &OnPanic);
   LuaApi::Open(*this, state_.get());
 }
@@ -151,7 +146,7 @@ std::string LuaEngine::Run(std::string_view body) {
   loading_ = false;
   if (!failed) return "";
   const std::string text =
-      lua_istable(state, -1) ? FieldAt(state, -1, "err") : "ERR " + TextAt(state, -1);
+      lua_istable(state, -1) ? TopField(state, "err") : "ERR " + TextAt(state, -1);
   lua_pop(state, 1);
   // A name that cannot be is told as it is.
   const bool told = text.starts_with("ERR Function ");
@@ -208,10 +203,10 @@ void LuaEngine::Call(const Function& function, Arguments keys, Arguments args, R
 void LuaEngine::ReplyToFailure(ReplySink& reply) {
   lua_State* const state = state_.get();
   if (!lua_istable(state, -1)) return reply.Error("ERR Error running script");
-  std::string text = FieldAt(state, -1, "err");
+  std::string text = TopField(state, "err");
   if (text.empty()) text = "ERR unknown error";
-  const std::string line = FieldAt(state, -1, "line");
-  const std::string source = FieldAt(state, -1, "source");
+  const std::string line = TopField(state, "line");
+  const std::string source = TopField(state, "source");
   if (!line.empty() && !source.empty()) text += " script: on " + source + ":" + line + ".";
   reply.Error(text);
 }

@@ -36,6 +36,8 @@ class ScriptHost {
   virtual void ExecuteInScript(Arguments words, ReplySink& reply) = 0;
 };
 
+class LuaHeap;
+
 class LuaEngine {
  public:
   struct Function {
@@ -81,6 +83,7 @@ class LuaEngine {
   void ReplyToFailure(ReplySink& reply);
 
   ScriptHost& host_;
+  std::unique_ptr<LuaHeap> heap_;
   std::unique_ptr<lua_State, Close> state_;
   TextMap<Function> functions_;
   std::map<std::string, std::string> libraries_;

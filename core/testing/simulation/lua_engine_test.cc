@@ -74,6 +74,8 @@ TEST_F(LuaEngineTest, ErrorsNameTheLineAndEndTheScript) {
   EXPECT_EQ(console_.Run("error('boom')"),
             "-ERR user_function:2: boom script: on @user_function:2.");
   EXPECT_EQ(console_.Run("error({err = 'My boom'})"), "-My boom script: on @user_function:2.");
+  EXPECT_EQ(console_.Run("error(setmetatable({}, {__index = function() error('no') end}))"),
+            "-ERR unknown error script: on @user_function:2.");
   EXPECT_EQ(console_.Run("error({})"), "-ERR unknown error script: on @user_function:2.");
   EXPECT_EQ(console_.Run("return redis.call('SET', 'k')"),
             "-ERR Wrong number of args calling command from script script: on @user_function:2.");
