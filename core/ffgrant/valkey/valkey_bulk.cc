@@ -28,38 +28,34 @@ namespace {
 template <class Batch>
 void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   struct Run {
+    Session& session;
     Batch& batch;
-    std::size_t open = 0;
     static bool OnReply(void* self, std::uint64_t i, const Reply& reply) noexcept {
       Run& run = *static_cast<Run*>(self);
       if (!run.batch.Read(i, reply)) return false;
-      --run.open;
+      run.session.Ended();
       return true;
     }
     static void OnFailure(void* self, std::uint64_t i, internal::CallFailure failure,
                           std::string_view) noexcept {
       Run& run = *static_cast<Run*>(self);
-      --run.open;
       run.batch.SetError(i, failure == internal::CallFailure::kUnavailable
                                 ? ClaimError::kUnavailable
                                 : ClaimError::kUnknownOutcome);
+      run.session.Ended();
     }
   };
-  constexpr std::int64_t kLong = 60'000;  // every command has a deadline of its own
-  Run run{batch};
+  Run run{session, batch};
   for (std::size_t i = 0; i < size; ++i) {
     const ClaimError refusal = batch.Check(i);
     batch.SetError(i, refusal);
     if (refusal != ClaimError::kNone) continue;
     const internal::CallTarget target = {
         .self = &run, .on_reply = &Run::OnReply, .on_failure = &Run::OnFailure, .tag = i};
-    ++run.open;
-    while (!session.client.Submit(batch.Slot(i), batch.read_only(), target,
-                                  [&](RespCommand& command) { batch.Write(i, command); })) {
-      session.client.Poll(kLong);
-    }
+    session.Submit(batch.Slot(i), batch.read_only(), target,
+                   [&](RespCommand& command) { batch.Write(i, command); });
   }
-  while (run.open > 0) session.client.Poll(kLong);
+  session.Wait();
 }
 
 struct IssueBatch {

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands whose answers are waited for: one, or a group that is under way
-// together.
+// Calls of many threads through few connections. A call borrows a session, whose
+// client it shares with other calls: commands of all of them are under way together
+// on the client's connections, so that nobody waits for a connection, and a server
+// that does not answer holds up only those who ask it.
+//
+// One of the threads that wait leads: it alone uses the client, sends what the others
+// have handed in, and tells each when its answers are there. When its own call is
+// over, whoever has waited longest leads on. A thread that is alone always leads, and
+// uses the client directly.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
 
 #include <array>
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -20,18 +29,114 @@
 
 namespace ffgrant::valkey::internal {
 
-// A client and what calls through it need besides. Whoever has the mutex uses it.
-struct Session {
-  Session(const ClientOptions& options, std::unique_ptr<Network> network)
-      : client(options, std::move(network)) {}
+class Session;
 
-  std::mutex mutex;
-  Client client;
-  std::string scratch;
-  CoreHints hints;
+// A client, and who uses it now.
+class SharedClient {
+ public:
+  SharedClient(const ClientOptions& options, std::unique_ptr<Network> network,
+               std::shared_ptr<LostConnections> lost);
+  ~SharedClient();
+  SharedClient(const SharedClient&) = delete;
+
+  // How many calls use it: a hint for who chooses among several.
+  std::size_t users() const noexcept { return users_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class Session;
+  friend class SessionPool;
+
+  std::mutex mutex_;
+  bool has_leader_ = false;
+  std::vector<Session*> inbox_;    // have commands for the leader
+  std::vector<Session*> waiting_;  // for the leader, the longest first
+  std::vector<std::unique_ptr<Session>> idle_;
+  ServerInfo server_;
+  std::atomic<std::size_t> users_ = 0;
+  const std::int64_t limit_ms_;
+  const std::size_t window_;
+  Client client_;  // the leader's alone
 };
 
-// A reader of an answer: `bool(const Reply&)`, false if it can't be one.
+// One call's place at a client, and what the call needs besides. One thread at a
+// time; its targets are called by the thread that leads.
+class Session {
+ public:
+  explicit Session(SharedClient& shared) : shared_(shared) {}
+  Session(const Session&) = delete;
+
+  // A call begins, and has the client's request_timeout_ms from now on for all that
+  // it does; and ends, with nothing under way.
+  void Begin() noexcept;
+  void End() noexcept;
+
+  // As Client's; the target calls Ended() for each end, but for a reply that does not
+  // fit. Waits while max_in_flight commands of this call are under way.
+  template <class Write>
+  void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
+    if (open_.load(std::memory_order_relaxed) >= shared_.window_) WaitUntilBelow(shared_.window_);
+    open_.fetch_add(1, std::memory_order_relaxed);
+    if (leads_) {
+      shared_.client_.MakeRoom();
+      (void)shared_.client_.Submit(slot, read_only, target, write, deadline_);
+      return;
+    }
+    Written& written = AddWritten(slot, read_only, target);
+    RespCommand command(written.bytes);
+    write(command);
+  }
+  void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
+                      const CallTarget& target);
+  void Ended() noexcept;
+  // Until everything submitted has ended.
+  void Wait() noexcept { WaitUntilBelow(1); }
+
+  std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
+  std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
+  // What was known of the server when the last command ended.
+  ServerInfo server() const;
+  // Within a target only.
+  const Client& client() const noexcept { return shared_.client_; }
+
+  std::string scratch;
+  CoreHints hints;
+
+ private:
+  friend class SharedClient;
+
+  struct Written {
+    std::uint16_t slot = 0;
+    bool read_only = false;
+    bool settles = false;
+    std::uint64_t before = 0;
+    std::int64_t deadline = 0;
+    CallTarget target;
+    std::string bytes;
+  };
+
+  Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target);
+  void WaitUntilBelow(std::size_t open) noexcept;
+  // With the lock; the last two as the leader.
+  bool TryLead() noexcept;
+  void HandOver() noexcept;
+  void CopyServer();
+  // As the leader, without it.
+  void Lead(std::size_t open) noexcept;
+  void HandIn() noexcept;
+
+  SharedClient& shared_;
+  std::int64_t deadline_ = 0;
+  std::atomic<std::size_t> open_ = 0;  // commands that have not ended
+  bool leads_ = false;                 // this thread's; set by another only while it waits
+  std::vector<Written> written_;       // for the leader; the first written_size_
+  std::size_t written_size_ = 0;
+  // Guarded by the client's mutex.
+  std::size_t wants_below_ = 0;  // 0: it does not wait
+  std::condition_variable changed_;
+};
+
+// A reader of an answer: `bool(const Reply&)`, false if it can't be one. It may be
+// called by another thread, while the one that added it waits.
 class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;
@@ -51,20 +156,17 @@ class Group {
     const CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = size_};
     ++size_;
-    ++open_;
-    while (!session_.client.Submit(slot, read_only, target, write)) session_.client.Poll(kLong);
+    session_.Submit(slot, read_only, target, write);
   }
 
   // Until each has its answer. kNone, or how the first that failed did:
   // kUnknownOutcome or kUnavailable.
   ClaimError Wait() noexcept {
-    while (open_ > 0) session_.client.Poll(kLong);
+    session_.Wait();
     return failure_;
   }
 
  private:
-  // Every command has a deadline of its own.
-  static constexpr std::int64_t kLong = 60'000;
   struct Item {
     void* read = nullptr;
     bool (*invoke)(void* self, const Reply& reply) noexcept = nullptr;
@@ -74,13 +176,12 @@ class Group {
     auto& group = *static_cast<Group*>(self);
     const Item& item = group.items_[tag];
     if (!item.invoke(item.read, reply)) return false;
-    --group.open_;
+    group.session_.Ended();
     return true;
   }
   static void OnFailure(void* self, std::uint64_t, CallFailure failure,
                         std::string_view text) noexcept {
     auto& group = *static_cast<Group*>(self);
-    --group.open_;
     // What may have happened outweighs what has not.
     if (failure == CallFailure::kUnknownOutcome) {
       if (group.failure_ != ClaimError::kUnknownOutcome) group.Explain(text);
@@ -89,6 +190,7 @@ class Group {
       group.Explain(text);
       group.failure_ = ClaimError::kUnavailable;
     }
+    group.session_.Ended();
   }
   void Explain(std::string_view text) noexcept {
     if (details_ == nullptr) return;
@@ -99,7 +201,6 @@ class Group {
   Session& session_;
   ErrorDetails* details_;
   std::size_t size_ = 0;
-  std::size_t open_ = 0;
   ClaimError failure_ = ClaimError::kNone;
   std::array<Item, kMaxSize> items_;
 };
@@ -113,24 +214,36 @@ ClaimError CallAndWait(Session& session, std::uint16_t slot, bool read_only, Err
   return group.Wait();
 }
 
-// As many as there are threads that call at once, up to a fixed number.
+// A fixed number of clients, and as many sessions at each as calls want.
 class SessionPool {
  public:
   SessionPool(const ClientOptions& options, std::size_t size);
 
-  struct Lease {
-    Session& session;
-    std::unique_lock<std::mutex> lock;
+  class Lease {
+   public:
+    Lease(SharedClient& shared, std::unique_ptr<Session> owned)
+        : session(*owned), shared_(shared), owned_(std::move(owned)) {
+      session.Begin();
+    }
+    ~Lease();
+    Lease(const Lease&) = delete;
     Session* operator->() noexcept { return &session; }
+
+    Session& session;
+
+   private:
+    SharedClient& shared_;
+    std::unique_ptr<Session> owned_;
   };
-  // One that is free; else waits for one.
+  // At the client that the fewest calls use. Waits for nobody.
   Lease Take() noexcept;
 
-  std::size_t size() const noexcept { return sessions_.size(); }
-  Session& operator[](std::size_t i) noexcept { return *sessions_[i]; }
+  std::size_t size() const noexcept { return clients_.size(); }
+  LostConnections& lost() noexcept { return *lost_; }
 
  private:
-  std::vector<std::unique_ptr<Session>> sessions_;
+  std::shared_ptr<LostConnections> lost_ = std::make_shared<LostConnections>();
+  std::vector<std::unique_ptr<SharedClient>> clients_;
 };
 
 }  // namespace ffgrant::valkey::internal
