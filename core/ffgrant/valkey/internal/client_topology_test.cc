@@ -280,6 +280,12 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
 TEST_F(Topology, AddressesMayChangeForEver) {
   ClientRig rig(Patient());
   Meet(rig);
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const bool refused =
+        operation == Operation::kOpen && clusters.nodes.count(rig.network->endpoint(last).port) == 0;
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
   for (int i = 0; i < 3000; ++i) {
     const std::size_t place = static_cast<std::size_t>(i) % 3;
     const std::uint16_t old_port = A().members[place].port;
@@ -332,6 +338,7 @@ TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
   A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
   HangUp(rig, 1);
   rig.Pass(60);
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
   ASSERT_EQ(rig.Get(true, 10'000), "a of 2");
   EXPECT_EQ(rig.client.nodes(), 3u);
   for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);

@@ -20,9 +20,9 @@
 #include <thread>
 #include <vector>
 
-#include "ffgrant/valkey/valkey_ledger.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/valkey_ledger.h"
 #include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::testing {
@@ -73,7 +73,11 @@ class SocketServer {
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
         continue;
       }
-      if (all[0].revents != 0) unread_.emplace(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), "");
+      if (all[0].revents != 0) {
+        const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        unread_[fd].clear();
+        ids_[fd] = ++last_id_;
+      }
       for (std::size_t i = 1; i < all.size(); ++i) {
         if (all[i].revents != 0) Serve(all[i].fd);
       }
@@ -85,6 +89,7 @@ class SocketServer {
     if (size <= 0) {
       close(fd);
       unread_.erase(fd);
+      ids_.erase(fd);
       return;
     }
     std::string& unread = unread_[fd];
@@ -94,15 +99,19 @@ class SocketServer {
         Clock::now().time_since_epoch());
     std::set<std::int64_t> killed;
     for (const Words& command : TakeCommands(unread)) {
-      replies += server.Execute(fd, command, now.count(), killed);
+      replies += server.Execute(ids_[fd], command, now.count(), killed);
     }
-    for (const std::int64_t id : killed) shutdown(static_cast<int>(id), SHUT_RDWR);
+    for (const auto& [other, id] : ids_) {
+      if (killed.count(id) != 0) shutdown(other, SHUT_RDWR);
+    }
     (void)!send(fd, replies.data(), replies.size(), MSG_NOSIGNAL);
   }
 
   int listener_ = -1;
   std::uint16_t port_ = 0;
-  std::map<int, std::string> unread_;
+  std::map<int, std::string> unread_;  // by descriptor
+  std::map<int, std::int64_t> ids_;    // client ids, none of which is used twice
+  std::int64_t last_id_ = 0;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> frozen_ = false;
   std::thread thread_;
