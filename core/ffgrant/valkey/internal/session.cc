@@ -26,14 +26,18 @@ void Session::Begin() noexcept {
 }
 
 void Session::End() noexcept {
+  if (std::exchange(unsent_, false)) {
+    if (!leads_ && written_size_ > 0) WaitFor(SIZE_MAX, kNoEnd);
+    if (leads_) shared_.client_.Poll(0);
+  }
   if (!leads_) return;
   const std::scoped_lock lock(shared_.mutex_);
   HandOver();
 }
 
 bool Session::TryLead() noexcept {
-  if (shared_.has_leader_) return false;
-  shared_.has_leader_ = true;
+  if (shared_.leader_ != nullptr) return false;
+  shared_.leader_ = this;
   return true;
 }
 
@@ -42,12 +46,11 @@ bool Session::TryLead() noexcept {
 void Session::HandOver() noexcept {
   CopyServer();
   leads_ = false;
-  const auto next = std::find_if(
-      shared_.waiting_.begin(), shared_.waiting_.end(), [](const Session* other) {
-        return other->open_.load(std::memory_order_relaxed) >= other->wants_below_;
-      });
-  shared_.has_leader_ = next != shared_.waiting_.end();
-  if (!shared_.has_leader_) return;
+  const auto next =
+      std::find_if(shared_.waiting_.begin(), shared_.waiting_.end(),
+                   [](const Session* other) { return !other->IsDone(); });
+  shared_.leader_ = next == shared_.waiting_.end() ? nullptr : *next;
+  if (shared_.leader_ == nullptr) return;
   (*next)->leads_ = true;
   (*next)->changed_.notify_one();
 }
@@ -104,44 +107,55 @@ void Session::HandIn() noexcept {
   written_size_ = 0;
 }
 
-void Session::Ended() noexcept {
-  if (leads_) {
-    open_.fetch_sub(1, std::memory_order_relaxed);
+// By the thread that leads.
+void Session::OnEnd(std::size_t open) noexcept {
+  if (shared_.leader_ == this) {
+    open_.fetch_sub(open, std::memory_order_relaxed);
+    ends_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  // With the lock: once its thread sees the last end, the session may be gone.
+  // With the lock: once its thread sees the last end, its call may be over.
   const std::scoped_lock lock(shared_.mutex_);
   CopyServer();
-  if (open_.fetch_sub(1, std::memory_order_relaxed) - 1 < wants_below_) changed_.notify_one();
+  open_.fetch_sub(open, std::memory_order_release);
+  ends_.fetch_add(1, std::memory_order_release);
+  if (waits_ && IsDone()) changed_.notify_one();
 }
 
-void Session::WaitUntilBelow(std::size_t open) noexcept {
+void Session::WaitFor(std::size_t below, std::uint64_t after) noexcept {
   if (!leads_) {
     std::unique_lock lock(shared_.mutex_);
-    if (TryLead()) {
-      leads_ = true;
-    } else {
+    wants_below_ = below;
+    wants_after_ = after;
+    leads_ = TryLead();
+    if (!leads_) {
       if (written_size_ > 0) {
         shared_.inbox_.push_back(this);
         if (shared_.inbox_.size() == 1) shared_.client_.Wake();
       }
       shared_.waiting_.push_back(this);
-      wants_below_ = open;
-      changed_.wait(lock, [&] { return leads_ || open_.load(std::memory_order_relaxed) < open; });
-      wants_below_ = 0;
+      waits_ = true;
+      changed_.wait(lock, [this] { return leads_ || IsDone(); });
+      waits_ = false;
       std::erase(shared_.waiting_, this);
       if (!leads_) return;
     }
   }
-  Lead(open);
+  wants_below_ = below;
+  wants_after_ = after;
+  unsent_ = false;
+  Lead();
 }
 
-void Session::Lead(std::size_t open) noexcept {
+void Session::Lead() noexcept {
   HandIn();
-  while (open_.load(std::memory_order_relaxed) >= open) {
+  while (!HasWhatItWants()) {
     {
       const std::scoped_lock lock(shared_.mutex_);
-      for (Session* const other : shared_.inbox_) other->HandIn();
+      for (Session* const other : shared_.inbox_) {
+        other->HandIn();
+        if (other->waits_ && other->IsDone()) other->changed_.notify_one();
+      }
       shared_.inbox_.clear();
     }
     shared_.client_.Turn();

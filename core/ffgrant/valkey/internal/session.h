@@ -47,7 +47,7 @@ class SharedClient {
   friend class SessionPool;
 
   std::mutex mutex_;
-  bool has_leader_ = false;
+  Session* leader_ = nullptr;
   std::vector<Session*> inbox_;    // have commands for the leader
   std::vector<Session*> waiting_;  // for the leader, the longest first
   std::vector<std::unique_ptr<Session>> idle_;
@@ -66,7 +66,7 @@ class Session {
   Session(const Session&) = delete;
 
   // A call begins, and has the client's request_timeout_ms from now on for all that
-  // it does; and ends, with nothing under way.
+  // it does; and ends, with nothing under way but what was submitted to be left behind.
   void Begin() noexcept;
   void End() noexcept;
 
@@ -74,22 +74,31 @@ class Session {
   // fit. Waits while max_in_flight commands of this call are under way.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
-    if (open_.load(std::memory_order_relaxed) >= shared_.window_) WaitUntilBelow(shared_.window_);
-    open_.fetch_add(1, std::memory_order_relaxed);
-    if (leads_) {
-      shared_.client_.MakeRoom();
-      (void)shared_.client_.Submit(slot, read_only, target, write, deadline_);
-      return;
+    if (open_.load(std::memory_order_relaxed) >= shared_.window_) {
+      WaitFor(shared_.window_, kNoEnd);
     }
-    Written& written = AddWritten(slot, read_only, target);
-    RespCommand command(written.bytes);
-    write(command);
+    open_.fetch_add(1, std::memory_order_relaxed);
+    Send(slot, read_only, target, write);
   }
+  // The same for a command that the call may leave behind: nobody waits for its end
+  // but WaitForEnd(). The target calls LeftEnded() in place of Ended(), has to live as
+  // long as the session, and is called by any thread at any time.
+  template <class Write>
+  void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
+                     const Write& write) {
+    unsent_ = true;
+    Send(slot, read_only, target, write);
+  }
+  void LeftEnded() noexcept { OnEnd(0); }
   void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
                       const CallTarget& target);
-  void Ended() noexcept;
-  // Until everything submitted has ended.
-  void Wait() noexcept { WaitUntilBelow(1); }
+  void Ended() noexcept { OnEnd(1); }
+  // Until everything submitted has ended that is not to be left behind.
+  void Wait() noexcept { WaitFor(1, kNoEnd); }
+  // How many commands have ended so far, and until there are more; some have to be
+  // under way. Every command ends by the deadline of the call that submitted it.
+  std::uint64_t ends() const noexcept { return ends_.load(std::memory_order_acquire); }
+  void WaitForEnd(std::uint64_t after) noexcept { WaitFor(0, after); }
 
   std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
@@ -114,24 +123,48 @@ class Session {
     std::string bytes;
   };
 
+  static constexpr std::uint64_t kNoEnd = UINT64_MAX;
+
+  template <class Write>
+  void Send(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
+    if (leads_) {
+      shared_.client_.MakeRoom();
+      (void)shared_.client_.Submit(slot, read_only, target, write, deadline_);
+      return;
+    }
+    Written& written = AddWritten(slot, read_only, target);
+    RespCommand command(written.bytes);
+    write(command);
+  }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target);
-  void WaitUntilBelow(std::size_t open) noexcept;
+  void OnEnd(std::size_t open) noexcept;
+  // Until fewer than `below` commands are open, or more than `after` have ended.
+  void WaitFor(std::size_t below, std::uint64_t after) noexcept;
+  bool HasWhatItWants() const noexcept {
+    return open_.load(std::memory_order_acquire) < wants_below_ ||
+           ends_.load(std::memory_order_acquire) > wants_after_;
+  }
+  bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
   // With the lock; the last two as the leader.
   bool TryLead() noexcept;
   void HandOver() noexcept;
   void CopyServer();
   // As the leader, without it.
-  void Lead(std::size_t open) noexcept;
+  void Lead() noexcept;
   void HandIn() noexcept;
 
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
-  std::atomic<std::size_t> open_ = 0;  // commands that have not ended
-  bool leads_ = false;                 // this thread's; set by another only while it waits
+  std::atomic<std::size_t> open_ = 0;   // commands that have not ended, and are waited for
+  std::atomic<std::uint64_t> ends_ = 0;  // of all
+  bool unsent_ = false;  // something to be left behind may not have been sent
+  bool leads_ = false;                 // its thread's; set by another only while it waits
   std::vector<Written> written_;       // for the leader; the first written_size_
   std::size_t written_size_ = 0;
-  // Guarded by the client's mutex.
-  std::size_t wants_below_ = 0;  // 0: it does not wait
+  // What it waits for. Guarded by the client's mutex, but where this thread leads.
+  std::size_t wants_below_ = 0;
+  std::uint64_t wants_after_ = kNoEnd;
+  bool waits_ = false;
   std::condition_variable changed_;
 };
 

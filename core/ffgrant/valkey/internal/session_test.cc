@@ -143,6 +143,44 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
   }
 }
 
+// A question whose answer comes when the call is over, to the next call's benefit.
+TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
+  struct Left {
+    Session* session;
+    int ends = 0;
+  } left{&session};
+  const CallTarget target = {
+      .self = &left,
+      .on_reply =
+          [](void* self, std::uint64_t, const Reply&) noexcept {
+            auto& all = *static_cast<Left*>(self);
+            ++all.ends;
+            all.session->LeftEnded();
+            return true;
+          },
+      .on_failure = nullptr,
+      .tag = 0};
+  const auto ping = [](RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  };
+  session.Begin();
+  const std::uint64_t before = session.ends();
+  session.SubmitToLeave(0, true, target, ping);
+  session.WaitForEnd(before);
+  EXPECT_EQ(left.ends, 1);
+  session.SubmitToLeave(0, true, target, ping);
+  session.Wait();  // for nothing
+  EXPECT_EQ(left.ends, 1);
+  session.End();
+  session.Begin();
+  session.SubmitToLeave(0, true, target, ping);
+  const std::uint64_t ends = session.ends();
+  while (left.ends < 3) session.WaitForEnd(session.ends());
+  EXPECT_GT(session.ends(), ends);
+  session.End();
+}
+
 TEST(SessionPoolTest, HasOneToSomeConnections) {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
