@@ -187,6 +187,19 @@ bool Client::TrySend(Request& request) noexcept {
   return true;
 }
 
+std::string_view Client::WhyUnsent(const Request& request) const noexcept {
+  if (!request.refusal.empty()) return request.refusal;
+  const Node* const node = Route(request);
+  if (node != nullptr && !node->down_reason.empty()) return node->down_reason;
+  if (node == nullptr) {  // nobody told a table
+    if (!slots_refusal_.empty()) return slots_refusal_;
+    for (const auto& other : nodes_) {
+      if (!other->down_reason.empty()) return other->down_reason;
+    }
+  }
+  return "no reply in time";
+}
+
 void Client::SendWaiting(std::int64_t now) noexcept {
   // Only what waits now: what comes in again meanwhile has its place behind.
   std::size_t kept = 0;
@@ -195,16 +208,7 @@ void Client::SendWaiting(std::int64_t now) noexcept {
     const std::uint32_t number = waiting_[i];
     Request& request = requests_[number];
     if (request.deadline <= now) {
-      const Node* const node = Route(request);
-      std::string_view reason = "no reply in time";
-      if (!request.refusal.empty()) {
-        reason = request.refusal;
-      } else if (node != nullptr && !node->down_reason.empty()) {
-        reason = node->down_reason;
-      } else if (node == nullptr && !slots_refusal_.empty()) {
-        reason = slots_refusal_;
-      }
-      Fail(request, CallFailure::kUnavailable, reason);
+      Fail(request, CallFailure::kUnavailable, WhyUnsent(request));
     } else if (request.retry_at > now || !TrySend(request)) {
       waiting_[kept++] = number;
     }

@@ -65,7 +65,10 @@ TEST(Client, RedirectionsWithoutEndAreFollowedSlowly) {
 
 // They say that the command was not executed, whatever else they say.
 TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
-  for (const std::string refusal : {"MOVED 0",
+  for (const std::string refusal : {"MOVED",
+                                    "ASK",
+                                    "MOVED ",
+                                    "MOVED 0",
                                     "MOVED x 127.0.0.1:7",
                                     "MOVED 0x 127.0.0.1:7",
                                     "MOVED  127.0.0.1:7",

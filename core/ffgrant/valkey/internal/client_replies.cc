@@ -116,8 +116,9 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
 }
 
 bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noexcept {
-  if (text.starts_with("MOVED ") || text.starts_with("ASK ")) {
-    OnRedirection(node, request, text, text.starts_with("ASK "));
+  const std::string_view code = text.substr(0, text.find(' '));
+  if (code == "MOVED" || code == "ASK") {
+    OnRedirection(node, request, text, code == "ASK");
     return true;
   }
   if (IsOfAFunction(text)) return false;  // which may have written before
@@ -167,7 +168,7 @@ void Client::OnRedirection(Node& node, Request& request, std::string_view text,
   request.refusal.assign(text);
   ++request.tries;
   const std::int64_t now = network_->NowMs();
-  std::string_view rest = text.substr(ask ? 4 : 6);
+  const std::string_view rest = text.substr(std::min(text.size(), std::size_t{ask ? 4u : 6u}));
   const std::size_t space = std::min(rest.find(' '), rest.size());
   const auto slot = ParseNumber<std::uint16_t>(rest.substr(0, space));
   std::string where(rest.substr(std::min(space + 1, rest.size())));
