@@ -435,16 +435,16 @@ std::int64_t Client::NextTimer() const noexcept {
   return next;
 }
 
-void Client::Exchange(std::int64_t wait_ms) noexcept {
-  if (wait_ms >= 0) {
-    interests_.clear();
-    for (const auto& node : nodes_) {
-      if (node->state == Node::State::kDown) continue;
-      const bool connecting = node->state == Node::State::kConnecting;
-      interests_.push_back({node->stream.get(), connecting || !node->out.empty()});
-    }
-    network_->Wait(interests_, wait_ms);
+void Client::CollectInterests() noexcept {
+  interests_.clear();
+  for (const auto& node : nodes_) {
+    if (node->state == Node::State::kDown) continue;
+    const bool connecting = node->state == Node::State::kConnecting;
+    interests_.push_back({node->stream.get(), connecting || !node->out.empty()});
   }
+}
+
+void Client::ReceiveAll() noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->up()) Receive(*nodes_[i]);
   }
@@ -458,7 +458,11 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
     Advance(now);
     if (ended_ != 0 || in_flight_ == 0) break;
     // Without time to wait, what has come by itself is taken.
-    Exchange(timeout_ms <= 0 ? -1 : std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+    if (timeout_ms > 0) {
+      CollectInterests();
+      network_->Wait(interests_, std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+    }
+    ReceiveAll();
     now = network_->NowMs();
     if (ended_ != 0 || now >= end) break;
   }
@@ -466,12 +470,33 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
   if (!waiting_.empty()) Advance(now);
 }
 
-void Client::Turn() noexcept {
-  std::int64_t now = network_->NowMs();
+std::int64_t Client::BeginTurn() noexcept {
+  const std::int64_t now = network_->NowMs();
   ended_ = 0;
   Advance(now);
-  if (ended_ != 0 || in_flight_ == 0) return;
-  Exchange(std::max<std::int64_t>(NextTimer() - now, 0));
+  if (ended_ != 0 || in_flight_ == 0) return -1;
+  CollectInterests();
+  return std::max<std::int64_t>(NextTimer() - now, 0);
+}
+
+void Client::EndTurn() noexcept {
+  ended_ = 0;
+  ReceiveAll();
+}
+
+bool Client::CanSend(std::uint16_t slot) const noexcept {
+  const std::int16_t index = slots_.empty() ? std::int16_t{0} : slots_[slot];
+  if (index < 0 || !waiting_.empty()) return false;
+  const Node& node = *nodes_[static_cast<std::size_t>(index)];
+  return node.serves() && !node.expected.empty();
+}
+
+bool Client::SendNow() noexcept {
+  bool all = true;
+  for (const auto& node : nodes_) {
+    if (node->up() && !node->out.empty()) all &= Flush(*node) && node->out.empty();
+  }
+  return all;
 }
 
 }  // namespace ffgrant::valkey::internal

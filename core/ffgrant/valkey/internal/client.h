@@ -101,9 +101,18 @@ class Client {
   // Sends, receives, connects and repeats what is due. Returns once a command
   // has ended, nothing is under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
-  // The same for one wait, which Wake() ends too.
-  void Turn() noexcept;
-  // Ends the wait of a Turn() under way, or else the next one. From any thread.
+  // The same in parts, for one wait: what is due is done, and returned how long there
+  // is nothing to do; -1 if a command has ended, or nothing is under way. Then the wait
+  // itself, which Wake() ends too. Meanwhile other threads may use CanSend(), MakeRoom(),
+  // Submit() and SendNow(), one at a time. Then what has come is read.
+  std::int64_t BeginTurn() noexcept;
+  void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
+  void EndTurn() noexcept;
+  // Whether Submit() would put a command of `slot` on a connection that is in use.
+  bool CanSend(std::uint16_t slot) const noexcept;
+  // Writes what Submit() has put there. False if some of it has to be written later.
+  bool SendNow() noexcept;
+  // Ends the wait of a turn under way, or else the next one. From any thread.
   void Wake() noexcept { network_->Wake(); }
   // From any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
@@ -188,7 +197,8 @@ class Client {
   void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
-  void Exchange(std::int64_t wait_ms) noexcept;
+  void CollectInterests() noexcept;
+  void ReceiveAll() noexcept;
   std::int64_t NextTimer() const noexcept;
 
   // Who is in the cluster, and who may say so (client_topology.cc).

@@ -21,18 +21,29 @@ SharedClient::~SharedClient() = default;
 void Session::Begin() noexcept {
   const std::int64_t now = NowMs();
   deadline_ = now + std::min(shared_.limit_ms_, Client::kNever - now);
-  const std::scoped_lock lock(shared_.mutex_);
+  const Lock lock(shared_.mutex_);
   leads_ = TryLead();
 }
 
 void Session::End() noexcept {
-  if (std::exchange(unsent_, false)) {
-    if (!leads_ && written_size_ > 0) WaitFor(SIZE_MAX, kNoEnd);
-    if (leads_) shared_.client_.Poll(0);
-  }
+  if (!leads_ && !unsent_) return;
+  if (!leads_) WaitFor(SIZE_MAX, kNoEnd);  // until all is sent
+  Lock lock(shared_.mutex_);
+  if (leads_ && unsent_) shared_.client_.Poll(0);
+  unsent_ = false;
   if (!leads_) return;
-  const std::scoped_lock lock(shared_.mutex_);
-  HandOver();
+  WakeTheDone(lock);
+  HandOver(lock);
+}
+
+ServerInfo Session::server() const {
+  const Lock lock(shared_.mutex_);
+  return shared_.client_.server();
+}
+
+std::uint64_t Session::ends() const noexcept {
+  const Lock lock(shared_.mutex_);
+  return ends_;
 }
 
 bool Session::TryLead() noexcept {
@@ -43,26 +54,25 @@ bool Session::TryLead() noexcept {
 
 // Whoever takes over finds in the inbox what has been handed in meanwhile. If nobody
 // waits, nothing is under way but what nobody waits for.
-void Session::HandOver() noexcept {
-  CopyServer();
+void Session::HandOver(Lock& lock) noexcept {
   leads_ = false;
-  const auto next =
-      std::find_if(shared_.waiting_.begin(), shared_.waiting_.end(),
-                   [](const Session* other) { return !other->IsDone(); });
-  shared_.leader_ = next == shared_.waiting_.end() ? nullptr : *next;
-  if (shared_.leader_ == nullptr) return;
-  (*next)->leads_ = true;
-  (*next)->changed_.notify_one();
+  const auto next = std::find_if(shared_.waiting_.begin(), shared_.waiting_.end(),
+                                 [](const Session* other) { return !other->IsDone(); });
+  Session* const leader = next == shared_.waiting_.end() ? nullptr : *next;
+  shared_.leader_ = leader;
+  if (leader != nullptr) leader->leads_ = true;
+  lock.unlock();
+  if (leader != nullptr) leader->changed_.notify_one();
 }
 
-void Session::CopyServer() {
-  if (!(shared_.server_ == shared_.client_.server())) shared_.server_ = shared_.client_.server();
-}
-
-ServerInfo Session::server() const {
-  if (leads_) return shared_.client_.server();
-  const std::scoped_lock lock(shared_.mutex_);
-  return shared_.server_;
+// Without the lock, which they would only wait for. A session outlives its call, so
+// that one whose thread is awake already may be told once more.
+void Session::WakeTheDone(Lock& lock) noexcept {
+  if (shared_.done_.empty()) return;
+  lock.unlock();
+  for (Session* const other : shared_.done_) other->changed_.notify_one();
+  shared_.done_.clear();
+  lock.lock();
 }
 
 Session::Written& Session::AddWritten(std::uint16_t slot, bool read_only,
@@ -80,7 +90,8 @@ Session::Written& Session::AddWritten(std::uint16_t slot, bool read_only,
 
 void Session::SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
                              const CallTarget& target) {
-  open_.fetch_add(1, std::memory_order_relaxed);
+  const Lock lock(shared_.mutex_);
+  ++open_;
   if (leads_) {
     shared_.client_.SubmitSettling(slot, before, deadline, target);
     return;
@@ -107,58 +118,65 @@ void Session::HandIn() noexcept {
   written_size_ = 0;
 }
 
-// By the thread that leads.
+// By the thread that leads, with the lock.
 void Session::OnEnd(std::size_t open) noexcept {
-  if (shared_.leader_ == this) {
-    open_.fetch_sub(open, std::memory_order_relaxed);
-    ends_.fetch_add(1, std::memory_order_relaxed);
-    return;
+  open_ -= open;
+  ++ends_;
+  if (waits_ && IsDone()) shared_.done_.push_back(this);
+}
+
+// Sends what can be sent, and wakes the leader if there is something for it to do.
+void Session::TellTheLeader() noexcept {
+  bool wake = !shared_.client_.SendNow() || deadline_ < shared_.leader_waits_until_;
+  if (written_size_ > 0) {
+    shared_.inbox_.push_back(this);
+    wake = true;
   }
-  // With the lock: once its thread sees the last end, its call may be over.
-  const std::scoped_lock lock(shared_.mutex_);
-  CopyServer();
-  open_.fetch_sub(open, std::memory_order_release);
-  ends_.fetch_add(1, std::memory_order_release);
-  if (waits_ && IsDone()) changed_.notify_one();
+  if (wake) shared_.client_.Wake();
 }
 
 void Session::WaitFor(std::size_t below, std::uint64_t after) noexcept {
-  if (!leads_) {
-    std::unique_lock lock(shared_.mutex_);
-    wants_below_ = below;
-    wants_after_ = after;
-    leads_ = TryLead();
-    if (!leads_) {
-      if (written_size_ > 0) {
-        shared_.inbox_.push_back(this);
-        if (shared_.inbox_.size() == 1) shared_.client_.Wake();
-      }
-      shared_.waiting_.push_back(this);
-      waits_ = true;
-      changed_.wait(lock, [this] { return leads_ || IsDone(); });
-      waits_ = false;
-      std::erase(shared_.waiting_, this);
-      if (!leads_) return;
-    }
-  }
+  Lock lock(shared_.mutex_);
   wants_below_ = below;
   wants_after_ = after;
-  unsent_ = false;
-  Lead();
+  if (!leads_) {
+    if (IsDone() && !unsent_) return;
+    leads_ = TryLead();
+  }
+  if (!leads_) {
+    TellTheLeader();
+    unsent_ = false;
+    shared_.waiting_.push_back(this);
+    waits_ = true;
+    changed_.wait(lock, [this] { return leads_ || IsDone(); });
+    waits_ = false;
+    std::erase(shared_.waiting_, this);
+  }
+  if (leads_) Lead(lock);
 }
 
-void Session::Lead() noexcept {
+void Session::Lead(Lock& lock) noexcept {
+  Client& client = shared_.client_;
   HandIn();
   while (!HasWhatItWants()) {
-    {
-      const std::scoped_lock lock(shared_.mutex_);
-      for (Session* const other : shared_.inbox_) {
-        other->HandIn();
-        if (other->waits_ && other->IsDone()) other->changed_.notify_one();
-      }
-      shared_.inbox_.clear();
+    for (Session* const other : shared_.inbox_) {
+      other->HandIn();
+      if (other->waits_ && other->IsDone()) shared_.done_.push_back(other);
     }
-    shared_.client_.Turn();
+    shared_.inbox_.clear();
+    const std::int64_t wait_ms = client.BeginTurn();
+    unsent_ = false;
+    if (wait_ms < 0) {
+      WakeTheDone(lock);
+      continue;
+    }
+    shared_.leader_waits_until_ = client.NowMs() + std::min(wait_ms, Client::kNever / 2);
+    WakeTheDone(lock);  // who handed something in, and wants no more
+    lock.unlock();
+    client.WaitInTurn(wait_ms);
+    lock.lock();
+    client.EndTurn();
+    WakeTheDone(lock);
   }
 }
 

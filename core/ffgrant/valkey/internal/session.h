@@ -5,10 +5,10 @@
 // on the client's connections, so that nobody waits for a connection, and a server
 // that does not answer holds up only those who ask it.
 //
-// One of the threads that wait leads: it alone uses the client, sends what the others
-// have handed in, and tells each when its answers are there. When its own call is
-// over, whoever has waited longest leads on. A thread that is alone always leads, and
-// uses the client directly.
+// One of the threads leads: it waits for the network on behalf of all, and tells each
+// when its answers are there. When its own call is over, whoever has waited longest
+// leads on. The others send by themselves where a connection is in use already, and
+// leave the rest to the leader. A thread that is alone always leads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
@@ -46,20 +46,22 @@ class SharedClient {
   friend class Session;
   friend class SessionPool;
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // of all below; the leader lets go of it while it waits
   Session* leader_ = nullptr;
+  std::int64_t leader_waits_until_ = 0;
   std::vector<Session*> inbox_;    // have commands for the leader
   std::vector<Session*> waiting_;  // for the leader, the longest first
+  std::vector<Session*> done_;     // the leader's: who is to be told that it has what it wants
   std::vector<std::unique_ptr<Session>> idle_;
-  ServerInfo server_;
-  std::atomic<std::size_t> users_ = 0;
+  std::atomic<std::size_t> users_ = 0;  // without the mutex
   const std::int64_t limit_ms_;
   const std::size_t window_;
-  Client client_;  // the leader's alone
+  // Only the leader opens and closes connections, since it may be waiting for them.
+  Client client_;
 };
 
 // One call's place at a client, and what the call needs besides. One thread at a
-// time; its targets are called by the thread that leads.
+// time; its targets are called by the thread that leads, one after the other.
 class Session {
  public:
   explicit Session(SharedClient& shared) : shared_(shared) {}
@@ -74,11 +76,8 @@ class Session {
   // fit. Waits while max_in_flight commands of this call are under way.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
-    if (open_.load(std::memory_order_relaxed) >= shared_.window_) {
-      WaitFor(shared_.window_, kNoEnd);
-    }
-    open_.fetch_add(1, std::memory_order_relaxed);
-    Send(slot, read_only, target, write);
+    WaitFor(shared_.window_, kNoEnd);
+    Send(slot, read_only, target, write, 1);
   }
   // The same for a command that the call may leave behind: nobody waits for its end
   // but WaitForEnd(). The target calls LeftEnded() in place of Ended(), has to live as
@@ -87,7 +86,7 @@ class Session {
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
     unsent_ = true;
-    Send(slot, read_only, target, write);
+    Send(slot, read_only, target, write, 0);
   }
   void LeftEnded() noexcept { OnEnd(0); }
   void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
@@ -97,12 +96,11 @@ class Session {
   void Wait() noexcept { WaitFor(1, kNoEnd); }
   // How many commands have ended so far, and until there are more; some have to be
   // under way. Every command ends by the deadline of the call that submitted it.
-  std::uint64_t ends() const noexcept { return ends_.load(std::memory_order_acquire); }
+  std::uint64_t ends() const noexcept;
   void WaitForEnd(std::uint64_t after) noexcept { WaitFor(0, after); }
 
   std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
-  // What was known of the server when the last command ended.
   ServerInfo server() const;
   // Within a target only.
   const Client& client() const noexcept { return shared_.client_; }
@@ -124,12 +122,18 @@ class Session {
   };
 
   static constexpr std::uint64_t kNoEnd = UINT64_MAX;
+  // The locks of the leader, which holds one in its targets.
+  using Lock = std::unique_lock<std::mutex>;
 
   template <class Write>
-  void Send(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
-    if (leads_) {
-      shared_.client_.MakeRoom();
-      (void)shared_.client_.Submit(slot, read_only, target, write, deadline_);
+  void Send(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
+            std::size_t open) {
+    const Lock lock(shared_.mutex_);
+    open_ += open;
+    Client& client = shared_.client_;
+    if (leads_ || (written_size_ == 0 && client.CanSend(slot))) {
+      client.MakeRoom();
+      (void)client.Submit(slot, read_only, target, write, deadline_);
       return;
     }
     Written& written = AddWritten(slot, read_only, target);
@@ -140,29 +144,27 @@ class Session {
   void OnEnd(std::size_t open) noexcept;
   // Until fewer than `below` commands are open, or more than `after` have ended.
   void WaitFor(std::size_t below, std::uint64_t after) noexcept;
-  bool HasWhatItWants() const noexcept {
-    return open_.load(std::memory_order_acquire) < wants_below_ ||
-           ends_.load(std::memory_order_acquire) > wants_after_;
-  }
+
+  // With the lock.
+  bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
   bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
-  // With the lock; the last two as the leader.
   bool TryLead() noexcept;
-  void HandOver() noexcept;
-  void CopyServer();
-  // As the leader, without it.
-  void Lead() noexcept;
+  void HandOver(Lock& lock) noexcept;
+  void WakeTheDone(Lock& lock) noexcept;
   void HandIn() noexcept;
+  void TellTheLeader() noexcept;
+  void Lead(Lock& lock) noexcept;
 
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
-  std::atomic<std::size_t> open_ = 0;   // commands that have not ended, and are waited for
-  std::atomic<std::uint64_t> ends_ = 0;  // of all
+  bool leads_ = false;   // its thread's; set by another only while it waits
   bool unsent_ = false;  // something to be left behind may not have been sent
-  bool leads_ = false;                 // its thread's; set by another only while it waits
-  std::vector<Written> written_;       // for the leader; the first written_size_
+  // With the client's mutex.
+  std::size_t open_ = 0;    // commands that have not ended, and are waited for
+  std::uint64_t ends_ = 0;  // of all
+  std::vector<Written> written_;  // for the leader; the first written_size_
   std::size_t written_size_ = 0;
-  // What it waits for. Guarded by the client's mutex, but where this thread leads.
-  std::size_t wants_below_ = 0;
+  std::size_t wants_below_ = 0;  // what it waits for
   std::uint64_t wants_after_ = kNoEnd;
   bool waits_ = false;
   std::condition_variable changed_;
