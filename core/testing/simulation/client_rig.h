@@ -49,11 +49,14 @@ inline ClientOptions RigOptions() {
 class ClientRig {
  public:
   explicit ClientRig(const ClientOptions& options = RigOptions())
-      : client(options, [this] {
-          auto made = std::make_unique<ScriptedNetwork>(server);
-          network = made.get();
-          return made;
-        }(), lost) {
+      : client(
+            options,
+            [this] {
+              auto made = std::make_unique<ScriptedNetwork>(server);
+              network = made.get();
+              return made;
+            }(),
+            lost) {
     server.answer = [this](std::int64_t id, const Words& command) -> std::optional<std::string> {
       const std::uint16_t port = network->endpoint(id).port;
       std::string line = std::to_string(port);
@@ -98,14 +101,13 @@ class ClientRig {
     bool ended = false;
     const CallTarget target = {
         .self = &ended,
-        .on_reply =
-            [](void* self, std::uint64_t, const Reply&) noexcept {
-              return *static_cast<bool*>(self) = true;
-            },
+        .on_reply = [](void* self, std::uint64_t,
+                       const Reply&) noexcept { return *static_cast<bool*>(self) = true; },
         .on_failure = nullptr,
         .tag = 0};
     const std::uint64_t before = lost->next_number();
-    client.SubmitSettling(slot, before, network->NowMs() + ms, target);
+    client.SubmitSettling(slot, before, network->NowMs() + std::min(ms, Client::kNever / 2),
+                          target);
     while (!ended) client.Poll(50);
     std::vector<internal::LostConnections::Target> left;
     const bool known = lost->List(slot, before, left);
@@ -161,8 +163,7 @@ class ClientRig {
   bool submitting = false;
   std::vector<std::string> reader_texts;
   std::optional<internal::ServerIdentity> reader;  // whose reply came last
-  std::shared_ptr<internal::LostConnections> lost =
-      std::make_shared<internal::LostConnections>();
+  std::shared_ptr<internal::LostConnections> lost = std::make_shared<internal::LostConnections>();
   Client client;  // the first to go: it ends what is under way
 };
 
@@ -212,7 +213,7 @@ inline Play Cluster(const std::string& slots) {
 struct FakeNode {
   std::string id;
   std::string run_id;
-  std::string table;  // the name of the table that it gives
+  std::string table;      // the name of the table that it gives
   std::string info = "";  // more lines of INFO
 };
 struct FakeMember {

@@ -54,8 +54,8 @@ void Client::Close() noexcept {
   waiting_.clear();
   for (const Settling& settling : std::exchange(settlings_, {})) {
     --in_flight_;
-    settling.target.on_failure(settling.target.self, settling.target.tag,
-                               CallFailure::kUnavailable, "the client was closed");
+    settling.target.on_failure(settling.target.self, settling.target.tag, CallFailure::kUnavailable,
+                               "the client was closed");
   }
 }
 
@@ -135,8 +135,8 @@ Node* Client::FindNode(const Endpoint& endpoint) const noexcept {
 
 Node* Client::NodeAt(const Endpoint& endpoint) {
   if (Node* const node = FindNode(endpoint)) return node;
-  const auto staying = std::count_if(nodes_.begin(), nodes_.end(),
-                                     [](const auto& node) { return !node->leaving; });
+  const auto staying =
+      std::count_if(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->leaving; });
   if (static_cast<std::size_t>(staying) >= kMaxNodes) return nullptr;
   ReplyLimits limits;
   limits.max_bytes = options_.max_reply_bytes;
@@ -293,9 +293,9 @@ void Client::Greet(Node& node) {
 }
 
 // Where calls are under way besides an errand, their own limits tell.
-bool Client::IsLate(const Node& node, std::int64_t now) noexcept {
-  const bool waits_for_errand = node.errand != Errand::kNone && node.expected.size() == 1;
-  return (node.state != Node::State::kReady || waits_for_errand) && node.deadline <= now;
+bool Client::HasDeadline(const Node& node) noexcept {
+  return node.state != Node::State::kReady ||
+         (node.errand != Errand::kNone && node.expected.size() == 1);
 }
 
 void Client::Progress(Node& node, std::int64_t now) noexcept {
@@ -312,7 +312,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
       return;
     }
   }
-  if (IsLate(node, now)) {
+  if (HasDeadline(node) && node.deadline <= now) {
     Down(node, "no connection in time");
     return;
   }
@@ -402,13 +402,13 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
 // ---- the loop ------------------------------------------------------------------
 
 void Client::Advance(std::int64_t now) noexcept {
+  ForgetIdle();
   FailLate(now);
   SendWaiting(now);
   RefreshSlots(now);
   AdvanceSettlings(now);
   // By index: a node may come in meanwhile.
   for (std::size_t i = 0; i < nodes_.size(); ++i) Progress(*nodes_[i], now);
-  ForgetIdle();
 }
 
 std::int64_t Client::NextTimer() const noexcept {
@@ -416,7 +416,7 @@ std::int64_t Client::NextTimer() const noexcept {
   for (const auto& node : nodes_) {
     if (node->state == Node::State::kDown) {
       if (node->wanted) next = std::min(next, node->retry_at);
-    } else if (node->state != Node::State::kReady || node->errand != Errand::kNone) {
+    } else if (HasDeadline(*node)) {
       next = std::min(next, node->deadline);
     }
   }

@@ -136,8 +136,8 @@ class Client {
     std::uint16_t slot = 0;
     Node* node = nullptr;      // where it was sent
     Node* ask_node = nullptr;  // where ASK wants it next
-    std::uint32_t tries = 0;  // that were refused for now, or redirected
-    std::uint32_t loads = 0;  // of the library
+    std::uint32_t tries = 0;   // that were refused for now, or redirected
+    std::uint32_t loads = 0;   // of the library
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
     CallTarget target;
@@ -188,7 +188,7 @@ class Client {
   // Where a node stands (client.cc) and what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
-  static bool IsLate(const Node& node, std::int64_t now) noexcept;
+  static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
   // False if the connection broke, which is then left to the caller.
   bool Flush(Node& node) noexcept;

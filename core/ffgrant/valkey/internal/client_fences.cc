@@ -44,7 +44,7 @@ void Client::SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64
                         .before = before,
                         .began = network_->NowMs(),
                         .deadline = deadline,
-                        .failed_attempts = nodes_.front()->failed_attempts,
+                        .failed_attempts = nodes_.empty() ? 0 : nodes_.front()->failed_attempts,
                         .target = target});
   ++in_flight_;
   // Servers may have moved: the newest addresses are wanted.
@@ -76,8 +76,10 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
 
 bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
   if (target.open) return true;  // its answer may come
-  Node* node = nodes_.front().get();
-  if (!slots_.empty()) {
+  Node* node = nullptr;
+  if (slots_.empty()) {
+    node = nodes_.front().get();
+  } else {
     // Where the newest table has that node; else where it was.
     const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
       return !m.id.empty() && m.id == target.node_id;
@@ -97,10 +99,9 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
       break;
   }
   // Every server that it may be gets one try.
-  const bool tried = slots_.empty()
-                         ? node->failed_attempts - settling.failed_attempts >=
-                               options_.servers.size()
-                         : node->unreachable_at >= settling.began;
+  const bool tried =
+      slots_.empty() ? node->failed_attempts - settling.failed_attempts >= options_.servers.size()
+                     : node->unreachable_at >= settling.began;
   if (tried || node->retry_at >= settling.deadline) {
     return !slots_.empty() && needed_since_ != kNever;  // a table may know another address
   }

@@ -163,8 +163,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 // `MOVED SLOT HOST:PORT`, or ASK; the host is empty where it is that of the node
 // itself, and "?" where the node doesn't know it. Wherever it leads, it says that the
 // command was not executed. One that leads nowhere is asked again: the node may learn.
-void Client::OnRedirection(Node& node, Request& request, std::string_view text,
-                           bool ask) noexcept {
+void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   request.refusal.assign(text);
   ++request.tries;
   const std::int64_t now = network_->NowMs();

@@ -189,8 +189,7 @@ bool Client::IsConfigured(const Node& node) const noexcept {
 }
 
 bool Client::MayTell(const Node& node) const noexcept {
-  return members_.empty() || MemberOf(node) != nullptr ||
-         (configured_turn_ && IsConfigured(node));
+  return members_.empty() || MemberOf(node) != nullptr || (configured_turn_ && IsConfigured(node));
 }
 
 bool Client::IsStranger(const Node& node) const noexcept {
@@ -207,9 +206,8 @@ void Client::RefreshSoon() noexcept {
 Node* Client::NextToTell(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[next_asked_++ % nodes_.size()];
-    if (node.state == Node::State::kReady && node.errand == Errand::kNone &&
-        node.abandoned == 0 && MayTell(node) &&
-        (node.refused_at < 0 || now - node.refused_at >= kRefreshEveryMs)) {
+    if (node.state == Node::State::kReady && node.errand == Errand::kNone && node.abandoned == 0 &&
+        MayTell(node) && (node.refused_at < 0 || now - node.refused_at >= kRefreshEveryMs)) {
       return &node;
     }
   }
@@ -232,9 +230,8 @@ bool Client::AwaitMembers(bool connect) noexcept {
       node->announced_id = member.id;
     }
     const bool ready = node->state == Node::State::kReady;
-    const bool failed =
-        ready ? node->stranger || node->refused_at >= needed_since_
-              : node->unreachable_at >= needed_since_;
+    const bool failed = ready ? node->stranger || node->refused_at >= needed_since_
+                              : node->unreachable_at >= needed_since_;
     pending |= !failed;
     if (ready || !connect) continue;
     if (!failed && connecting++ >= kMaxAskedAtOnce) continue;
@@ -309,18 +306,17 @@ void Client::OnMembers(Node& node, const Reply& reply) {
 
 void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   std::vector<Member> told = std::exchange(node.told, {});
-  const bool is_table = reply.is(Reply::Type::kArray) &&
-                        std::any_of(reply.elements.begin(), reply.elements.end(),
-                                    [&](const Reply& range) {
-                                      return ReadRange(range, node.endpoint.host).has_value();
-                                    });
+  const bool is_table =
+      reply.is(Reply::Type::kArray) &&
+      std::any_of(reply.elements.begin(), reply.elements.end(), [&](const Reply& range) {
+        return ReadRange(range, node.endpoint.host).has_value();
+      });
   if (is_table) AddTable(reply, node.endpoint.host, told);
   const bool tells = MayTell(node);
   const bool by_config = configured_turn_ && IsConfigured(node);
   const bool is_itself =
       node.node_id.empty() || !HasIds(told) ||
-      (HasId(told, node.node_id) &&
-       (node.told_own_id.empty() || node.told_own_id == node.node_id));
+      (HasId(told, node.node_id) && (node.told_own_id.empty() || node.told_own_id == node.node_id));
   if (is_table && is_itself && (by_config || IsOurCluster(told))) {
     if (tells) {
       Adopt(node, reply, std::move(told));
@@ -330,11 +326,11 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
     return;
   }
   node.refused_at = network_->NowMs();
-  const std::string_view reason =
-      reply.is(Reply::Type::kError) ? reply.text
-      : !is_table                   ? "the server has no table of slots"
-      : !is_itself                  ? "the server is not in its own table of slots"
-                                    : "the server's table of slots is of another cluster";
+  const std::string_view reason = reply.is(Reply::Type::kError) ? reply.text
+                                  : !is_table                   ? "the server has no table of slots"
+                                  : !is_itself
+                                      ? "the server is not in its own table of slots"
+                                      : "the server's table of slots is of another cluster";
   slots_refusal_.assign(reason);
   refresh_at_ = node.refused_at;  // somebody else may tell
   if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
@@ -366,7 +362,8 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
     const auto range = ReadRange(element, own_host);
     if (!range) continue;
     const Endpoint& where = range->primary.endpoint;
-    const auto [place, is_new] = seen.emplace(where.host + " " + std::to_string(where.port), nullptr);
+    const auto [place, is_new] =
+        seen.emplace(where.host + " " + std::to_string(where.port), nullptr);
     if (is_new) place->second = NodeAt(where);
     if (place->second == nullptr) continue;
     place->second->leaving = false;
@@ -398,7 +395,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
 // What the newest table has no use for goes once nothing is under way there. While
 // somebody looks for a table, or for a server to shut a connection on, it may be of use.
 void Client::ForgetIdle() noexcept {
-  if (!has_leaving_ || needed_since_ != kNever || !settlings_.empty()) return;
+  if (!has_leaving_ || needed_since_ != kNever) return;
   has_leaving_ = false;
   std::vector<std::int16_t> places(nodes_.size(), -1);
   std::size_t kept = 0;
@@ -407,7 +404,9 @@ void Client::ForgetIdle() noexcept {
     const bool asked = std::any_of(requests_.begin(), requests_.end(), [&](const Request& r) {
       return r.state == Request::State::kWaiting && r.ask_node == &node;
     });
-    const bool busy = node.state == Node::State::kReady && !node.expected.empty();
+    const bool is_up = node.state != Node::State::kDown;
+    const bool busy = (node.state == Node::State::kReady && !node.expected.empty()) ||
+                      (!settlings_.empty() && (node.wanted || is_up));
     if (node.leaving && !asked && !busy) {
       node.stream->Close();
       continue;

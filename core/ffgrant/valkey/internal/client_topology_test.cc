@@ -28,12 +28,13 @@ ClientOptions Patient() {
 class Topology : public ::testing::Test {
  protected:
   Topology() {
-    clusters.nodes = {{1, {"a", "run-a", "A"}}, {2, {"b", "run-b", "A"}},
-                      {3, {"c", "run-c", "A"}}, {11, {"x", "run-x", "B"}},
+    clusters.nodes = {{1, {"a", "run-a", "A"}},
+                      {2, {"b", "run-b", "A"}},
+                      {3, {"c", "run-c", "A"}},
+                      {11, {"x", "run-x", "B"}},
                       {12, {"y", "run-y", "B"}}};
-    clusters.tables["A"] = {
-        {{"a", 1}, {"b", 2}, {"c", 3}},
-        {{0, 4999, {"a"}}, {5000, 9999, {"b"}}, {10'000, 16383, {"c"}}}};
+    clusters.tables["A"] = {{{"a", 1}, {"b", 2}, {"c", 3}},
+                            {{0, 4999, {"a"}}, {5000, 9999, {"b"}}, {10'000, 16383, {"c"}}}};
     clusters.tables["B"] = {{{"x", 11}, {"y", 12}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
   }
   FakeTable& A() { return clusters.tables["A"]; }
@@ -124,7 +125,11 @@ TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
 
 // A whole shard, primary and replica, leaves together.
 TEST_F(Topology, ATableIsNotOursForSharingAFewNodes) {
-  A().members = {{"a", 1}, {"b", 2}, {"c", 3}, {"a2", 4, 1, "slave"}, {"b2", 5, 1, "slave"},
+  A().members = {{"a", 1},
+                 {"b", 2},
+                 {"c", 3},
+                 {"a2", 4, 1, "slave"},
+                 {"b2", 5, 1, "slave"},
                  {"c2", 6, 1, "slave"}};
   A().ranges = {{0, 4999, {"a", "a2"}}, {5000, 9999, {"b", "b2"}}, {10'000, 16383, {"c", "c2"}}};
   ClientRig rig(Patient());
@@ -181,8 +186,8 @@ TEST_F(Topology, ARollingReplacementIsFollowed) {
   std::set<std::uint16_t> gone;
   rig.network->SetScript([&](Operation operation) -> Fault {
     const auto last = static_cast<std::int64_t>(rig.network->connections());
-    const bool refused = operation == Operation::kOpen &&
-                         gone.count(rig.network->endpoint(last).port) != 0;
+    const bool refused =
+        operation == Operation::kOpen && gone.count(rig.network->endpoint(last).port) != 0;
     return refused ? Fault{Kind::kRefused} : Fault{};
   });
   for (std::uint16_t i = 0; i < 60; ++i) {
@@ -214,8 +219,7 @@ TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   Meet(rig);
   rig.network->SetScript([&](Operation operation) -> Fault {
     const auto last = static_cast<std::int64_t>(rig.network->connections());
-    const bool refused =
-        operation == Operation::kOpen && rig.network->endpoint(last).port < 10;
+    const bool refused = operation == Operation::kOpen && rig.network->endpoint(last).port < 10;
     return refused ? Fault{Kind::kRefused} : Fault{};
   });
   for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
@@ -282,8 +286,8 @@ TEST_F(Topology, AddressesMayChangeForEver) {
   Meet(rig);
   rig.network->SetScript([&](Operation operation) -> Fault {
     const auto last = static_cast<std::int64_t>(rig.network->connections());
-    const bool refused =
-        operation == Operation::kOpen && clusters.nodes.count(rig.network->endpoint(last).port) == 0;
+    const bool refused = operation == Operation::kOpen &&
+                         clusters.nodes.count(rig.network->endpoint(last).port) == 0;
     return refused ? Fault{Kind::kRefused} : Fault{};
   });
   for (int i = 0; i < 3000; ++i) {
@@ -297,6 +301,40 @@ TEST_F(Topology, AddressesMayChangeForEver) {
     const auto slot = static_cast<std::uint16_t>(place * 5000);
     ASSERT_EQ(rig.Get(true, slot), "a of " + std::to_string(port)) << i;
     ASSERT_LE(rig.client.nodes(), 5u) << i;
+    rig.log.clear();
+  }
+}
+
+// One shard is gone for good, and somebody always asks for it.
+TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  A().ranges.pop_back();
+  HangUp(rig, 1);
+  HangUp(rig, 3);
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const std::uint16_t port = rig.network->endpoint(last).port;
+    const bool refused = operation == Operation::kOpen && clusters.nodes.count(port) == 0;
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
+  std::uint64_t unowned = 5000;
+  ASSERT_TRUE(rig.Submit(unowned, {"GET", "a"}, true, 10'000));
+  for (int i = 0; i < 300; ++i) {
+    const std::size_t place = static_cast<std::size_t>(i) % 2;
+    const std::uint16_t old_port = A().members[place].port;
+    const auto port = static_cast<std::uint16_t>(100 + i);
+    clusters.nodes[port] = clusters.nodes[old_port];
+    clusters.nodes.erase(old_port);
+    A().members[place].port = port;
+    HangUp(rig, old_port);
+    ASSERT_EQ(rig.Get(true, static_cast<std::uint16_t>(place * 5000)),
+              "a of " + std::to_string(port))
+        << i;
+    if (rig.ends.count(unowned) != 0) {
+      ASSERT_TRUE(rig.Submit(++unowned, {"GET", "a"}, true, 10'000));
+    }
+    ASSERT_LE(rig.client.nodes(), 8u) << i;
     rig.log.clear();
   }
 }
@@ -383,10 +421,8 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   rig.network->SetScript([](Operation operation) -> Fault {
     return operation == Operation::kAnswer ? Fault{Kind::kLate, 400} : Fault{};
   });
-  const CallTarget target = {.self = &rig,
-                             .on_reply = &ClientRig::OnReply,
-                             .on_failure = &ClientRig::OnFailure,
-                             .tag = 1};
+  const CallTarget target = {
+      .self = &rig, .on_reply = &ClientRig::OnReply, .on_failure = &ClientRig::OnFailure, .tag = 1};
   ASSERT_TRUE(rig.client.Submit(
       0, false, target,
       [](RespCommand& command) {

@@ -147,7 +147,7 @@ struct Node {
   ExpectedQueue expected;
   Errand errand = Errand::kNone;  // the one that is under way
 
-  bool wanted = false;  // somebody waits for it
+  bool wanted = false;                // somebody waits for it
   std::uint32_t failures = 0;         // since the last answer to a call
   std::uint64_t failed_attempts = 0;  // to connect or greet, in all
   std::int64_t retry_at = 0;
@@ -188,8 +188,8 @@ struct Node {
   // Requests under way here whose end has been told. Nothing is sent behind them,
   // since it can't be known whether the server is alive.
   std::size_t abandoned = 0;
-  std::int64_t heard_at = 0;   // when anything was received for the last time
-  std::uint64_t lost = 0;      // this connection's number among the lost ones
+  std::int64_t heard_at = 0;       // when anything was received for the last time
+  std::uint64_t lost = 0;          // this connection's number among the lost ones
   LostConnections::Fence fencing;  // what kFence shuts
 
   ServerIdentity identity() const noexcept {

@@ -160,8 +160,8 @@ class Session {
   bool leads_ = false;   // its thread's; set by another only while it waits
   bool unsent_ = false;  // something to be left behind may not have been sent
   // With the client's mutex.
-  std::size_t open_ = 0;    // commands that have not ended, and are waited for
-  std::uint64_t ends_ = 0;  // of all
+  std::size_t open_ = 0;          // commands that have not ended, and are waited for
+  std::uint64_t ends_ = 0;        // of all
   std::vector<Written> written_;  // for the leader; the first written_size_
   std::size_t written_size_ = 0;
   std::size_t wants_below_ = 0;  // what it waits for

@@ -149,17 +149,16 @@ TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
     Session* session;
     int ends = 0;
   } left{&session};
-  const CallTarget target = {
-      .self = &left,
-      .on_reply =
-          [](void* self, std::uint64_t, const Reply&) noexcept {
-            auto& all = *static_cast<Left*>(self);
-            ++all.ends;
-            all.session->LeftEnded();
-            return true;
-          },
-      .on_failure = nullptr,
-      .tag = 0};
+  const CallTarget target = {.self = &left,
+                             .on_reply =
+                                 [](void* self, std::uint64_t, const Reply&) noexcept {
+                                   auto& all = *static_cast<Left*>(self);
+                                   ++all.ends;
+                                   all.session->LeftEnded();
+                                   return true;
+                                 },
+                             .on_failure = nullptr,
+                             .tag = 0};
   const auto ping = [](RespCommand& command) {
     command.Begin(1);
     command.Arg("PING");

@@ -95,8 +95,8 @@ class SocketServer {
     std::string& unread = unread_[fd];
     unread.append(bytes, static_cast<std::size_t>(size));
     std::string replies;
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-        Clock::now().time_since_epoch());
+    const auto now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch());
     std::set<std::int64_t> killed;
     for (const Words& command : TakeCommands(unread)) {
       replies += server.Execute(ids_[fd], command, now.count(), killed);
@@ -146,9 +146,7 @@ class ManyThreads : public ::testing::Test {
                       "\r\n");
         }
         if (command[0] != "CLUSTER") return std::nullopt;
-        return command[1] == "SLOTS" ? slots
-               : command[1] == "MYID" ? Bulk(id)
-                                      : "-NOPERM no\r\n";
+        return command[1] == "SLOTS" ? slots : command[1] == "MYID" ? Bulk(id) : "-NOPERM no\r\n";
       };
     }
   }
