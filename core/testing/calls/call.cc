@@ -32,13 +32,13 @@ std::size_t SizeOf(const T&) {
 }
 
 struct Owner {
-  std::string& texts;
+  char* end;
   std::shared_ptr<const CapabilitySet>& capabilities;
 
   std::string_view Copy(std::string_view text) {
-    const std::size_t begin = texts.size();
-    texts += text;
-    return std::string_view(texts).substr(begin);
+    char* const begin = end;
+    end += text.copy(begin, text.size());
+    return {begin, text.size()};
   }
   void operator()(std::string_view& text) { text = Copy(text); }
   void operator()(ExecutionIdView& id) {
@@ -50,7 +50,7 @@ struct Owner {
     (*this)(worker.worker_instance_id.text);
   }
   void operator()(const CapabilitySet*& set) {
-    if (set == nullptr) return;
+    if (set == nullptr || set == capabilities.get()) return;
     capabilities = std::make_shared<const CapabilitySet>(*set);
     set = capabilities.get();
   }
@@ -93,9 +93,8 @@ std::string Text(const OptionalFence& fence) {
 void Call::Own() {
   std::size_t size = 0;
   ForEachField(any_, [&](const auto& field) { size += SizeOf(field); });
-  const auto texts = std::make_shared<std::string>();
-  texts->reserve(size);  // so that no text moves any more
-  Owner owner{*texts, capabilities_};
+  const auto texts = std::make_shared<char[]>(size);
+  Owner owner{texts.get(), capabilities_};
   std::visit(
       [&](auto& call) {
         std::apply([&](auto&... field) { (owner(field), ...); }, calls::FieldsOf(call.args));

@@ -196,11 +196,12 @@ static_assert(static_cast<std::size_t>(CallKind::kAdvance) + 1 == kCallKinds);
 class Call {
  public:
   Call() = default;
-  // Copies every text that `call` points to.
+  // Copies every text that `call` points to. Capabilities are not copied if they
+  // are `capabilities`, which are then shared: they take 4 kB.
   template <class T>
-  requires std::is_constructible_v<calls::Any, const T&> &&
-      (!std::is_same_v<T, Call>)Call(const T& call)  // NOLINT: it is one
-      : any_(call) {
+  requires std::is_constructible_v<calls::Any, const T&> &&(!std::is_same_v<T, Call>)
+      Call(const T& call, std::shared_ptr<const CapabilitySet> capabilities = nullptr)  // NOLINT
+      : any_(call), capabilities_(std::move(capabilities)) {
     Own();
   }
 
@@ -224,7 +225,7 @@ class Call {
 
   calls::Any any_;
   // Never changed, so that copies share them.
-  std::shared_ptr<const std::string> texts_;
+  std::shared_ptr<const char[]> texts_;
   std::shared_ptr<const CapabilitySet> capabilities_;
 };
 

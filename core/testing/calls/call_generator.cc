@@ -7,23 +7,17 @@
 
 namespace ffgrant::testing {
 
+Choices::Capabilities Choices::Set(std::string_view csv) {
+  CapabilitySet set;
+  static_cast<void>(set.AssignOfferedCsv(csv));
+  return std::make_shared<const CapabilitySet>(set);
+}
+
 CallGenerator::CallGenerator(Choose choose, Choices choices, const Clock& clock, Inspect inspect)
     : choose_(std::move(choose)),
       choices_(std::move(choices)),
       clock_(clock),
-      inspect_(std::move(inspect)),
-      required_(SetsOf(choices_.required, sets_)),
-      offered_(SetsOf(choices_.offered, sets_)) {}
-
-std::vector<const CapabilitySet*> CallGenerator::SetsOf(
-    const std::vector<Choices::Capabilities>& csvs, std::deque<CapabilitySet>& made) {
-  std::vector<const CapabilitySet*> sets;
-  for (const Choices::Capabilities& csv : csvs) {
-    if (csv) static_cast<void>(made.emplace_back().AssignOfferedCsv(*csv));
-    sets.push_back(csv ? &made.back() : nullptr);
-  }
-  return sets;
-}
+      inspect_(std::move(inspect)) {}
 
 // ---- what is remembered ------------------------------------------------------
 
@@ -251,13 +245,14 @@ Call CallGenerator::Create() {
     }
   }
   args.priority = OneOf(choices_.priorities);
-  args.required = OneOf(required_);
+  capabilities_ = OneOf(choices_.required);
+  args.required = capabilities_.get();
   if (OneIn(4)) {
     args.delay_until =
         TimestampMs{clock_.Now().value + choices_.delay_ms + choose_(choices_.delay_spread)};
   }
   if (OneIn(2)) args.max_reclaim_count = choose_(3);
-  return calls::Create{args};
+  return {calls::Create{args}, capabilities_};
 }
 
 IssueGrantArgs CallGenerator::IssueArgs(bool churned) {
@@ -266,7 +261,8 @@ IssueGrantArgs CallGenerator::IssueArgs(bool churned) {
   args.worker = ChooseWorker(target_.text());
   args.lane = churned ? lane_ : ChooseLane(lane_);
   args.grant_ttl_ms = churned ? 1 : ChooseTtl();
-  args.offered = churned ? offered_.back() : OneOf(offered_);
+  capabilities_ = churned ? choices_.offered.back() : OneOf(choices_.offered);
+  args.offered = capabilities_.get();
   // New texts most of the time, so that a ledger has to throw away old ones.
   const std::string number = std::to_string(++next_text_);
   const auto text = [&](std::string value) { return !churned && OneIn(2) ? "" : value; };
@@ -280,9 +276,15 @@ IssueGrantArgs CallGenerator::IssueArgs(bool churned) {
 }
 
 Call CallGenerator::Issue(bool churned) {
-  Call call = calls::Issue{IssueArgs(churned)};
+  const calls::Issue issue = {IssueArgs(churned)};
+  Call call(issue, capabilities_);
   call.in_batch = choices_.has_batches && !churned && OneIn(4);
   return call;
+}
+
+Call CallGenerator::IssueReclaim() {
+  const calls::IssueReclaim issue = {IssueArgs(false)};
+  return {issue, capabilities_};
 }
 
 Call CallGenerator::ClaimForWorker() {
@@ -290,8 +292,9 @@ Call CallGenerator::ClaimForWorker() {
   args.worker = ChooseWorker("");
   args.lane = ChooseLane(LaneIdView::Unchecked(choices_.executions.front().lane));
   args.grant_ttl_ms = ChooseTtl();
-  args.offered = OneOf(offered_);
-  return calls::ClaimForWorker{args};
+  capabilities_ = OneOf(choices_.offered);
+  args.offered = capabilities_.get();
+  return {calls::ClaimForWorker{args}, capabilities_};
 }
 
 Call CallGenerator::Claim() {

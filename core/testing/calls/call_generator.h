@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +40,8 @@ struct Choices {
     std::string id;
     std::string instance;
   };
-  using Capabilities = std::optional<std::string>;  // comma-joined
+  using Capabilities = std::shared_ptr<const CapabilitySet>;
+  static Capabilities Set(std::string_view csv);
 
   std::vector<CallKind> kinds;
   std::deque<Execution> executions;
@@ -49,8 +51,8 @@ struct Choices {
   bool has_nameless_workers = false;  // nothing forbids empty names
   std::vector<std::string> lanes;     // besides an execution's own
   bool claims_in_own_lane = false;
-  std::vector<Capabilities> required = {std::nullopt};
-  std::vector<Capabilities> offered = {std::nullopt};
+  std::vector<Capabilities> required = {nullptr};
+  std::vector<Capabilities> offered = {nullptr};
   std::vector<std::int64_t> priorities = {0};
   // An execution may be delayed until so far from now, and up to `spread - 1` longer.
   std::int64_t delay_ms = 0;
@@ -98,8 +100,6 @@ class CallGenerator {
     std::vector<LeaseFence> ended;
   };
 
-  static std::vector<const CapabilitySet*> SetsOf(const std::vector<Choices::Capabilities>& csvs,
-                                                  std::deque<CapabilitySet>& made);
   template <class T>
   const T& OneOf(const std::vector<T>& table) {
     return table[choose_(static_cast<std::uint32_t>(table.size()))];
@@ -119,7 +119,7 @@ class CallGenerator {
   Call Create();
   IssueGrantArgs IssueArgs(bool churned);
   Call Issue(bool churned);
-  Call IssueReclaim() { return calls::IssueReclaim{IssueArgs(false)}; }
+  Call IssueReclaim();
   Call ClaimForWorker();
   Call Claim();
   Call ClaimResumed();
@@ -132,9 +132,7 @@ class CallGenerator {
   Choices choices_;
   const Clock& clock_;
   Inspect inspect_;
-  std::deque<CapabilitySet> sets_;
-  std::vector<const CapabilitySet*> required_;
-  std::vector<const CapabilitySet*> offered_;
+  Choices::Capabilities capabilities_;  // of the call that is being made
   std::map<std::string, Known> known_;
   ExecutionIdView target_;
   LaneIdView lane_;

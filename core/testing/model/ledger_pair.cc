@@ -24,7 +24,7 @@ MemoryLedgerOptions Options(const Clock& clock, const LedgerPair::Room& room) {
   return options;
 }
 
-Choices PairChoices() {
+Choices MakeChoices() {
   using K = CallKind;
   Choices choices;
   choices.kinds = {K::kCreate,       K::kCreate,         K::kCreate,
@@ -51,13 +51,22 @@ Choices PairChoices() {
   choices.workers = {{"w1", "w1-i1"}, {"w1", "w1-i2"}, {"w2", "w2-i1"}};
   choices.has_nameless_workers = true;
   choices.lanes = {"main", "other lane", "unheard of"};
-  choices.required = {std::nullopt, std::nullopt, std::nullopt, "", "gpu", "arm,gpu"};
-  choices.offered = {std::nullopt, "", "gpu", "arm,big,gpu", "arm,big,gpu", "arm,big,gpu"};
+  const auto all = Choices::Set("arm,big,gpu");
+  const auto empty = Choices::Set("");
+  const auto gpu = Choices::Set("gpu");
+  choices.required = {nullptr, nullptr, nullptr, empty, gpu, Choices::Set("arm,gpu")};
+  choices.offered = {nullptr, empty, gpu, all, all, all};
   choices.priorities = {0, 1, 2, 9000, 9001, -5};
   choices.delay_ms = -1;
   choices.delay_spread = 6;
   choices.odd_ttls = {0, -1, -7, kMaxTtlMs, -kMaxTtlMs, kMaxTtlMs + 1, -kMaxTtlMs - 1};
   choices.has_batches = true;
+  return choices;
+}
+
+// Made once: a set of capabilities takes longer than a call.
+const Choices& PairChoices() {
+  static const Choices choices = MakeChoices();
   return choices;
 }
 
@@ -144,8 +153,7 @@ void LedgerPair::See(const Call& call, const Answer& answer) {
       complete != nullptr && complete->args.operator_override) {
     operation = "complete_override";
   }
-  const bool is_of_one = !is_malformed && call.kind() != CallKind::kClaimForWorker;
-  seen_.insert((is_of_one ? state_before_ : "any") + " " + operation + " " +
+  seen_.insert((is_malformed ? "any" : state_before_) + " " + operation + " " +
                std::string(Word(answer)));
 }
 
@@ -170,7 +178,9 @@ void LedgerPair::CompareEverything() {
 // ---- the history -------------------------------------------------------------
 
 void LedgerPair::Do(const Call& call) {
-  state_before_ = StateName(model_.Inspect(generator_.target()), clock_.Now());
+  const ExecutionIdView id = call.execution();
+  state_before_ =
+      id.text().empty() ? "any" : StateName(model_.Inspect(generator_.target()), clock_.Now());
   generator_.Learn(call, driver_.Do(call));
 }
 
@@ -200,16 +210,15 @@ bool LedgerPair::Settle() {
   Do(calls::Advance{1000});
   Do(calls::Maintain{});
   CompareEverything();
-  CapabilitySet all;
-  static_cast<void>(all.AssignOfferedCsv("arm,big,gpu"));
+  const Choices::Capabilities& all = PairChoices().offered.back();
   for (const char* lane : {"main", "other lane"}) {
     ClaimForWorkerArgs args;
     args.worker = {{"settler"}, {lane}};
     args.lane = LaneIdView::Unchecked(lane);
     args.grant_ttl_ms = 1;
-    args.offered = &all;
+    args.offered = all.get();
     for (std::size_t i = 0; i <= generator_.executions().size(); ++i) {
-      Do(calls::ClaimForWorker{args});
+      Do({calls::ClaimForWorker{args}, all});
     }
   }
   CompareEverything();

@@ -240,14 +240,18 @@ std::string CheckLinearizable(const History& history, const ModelLedger& start, 
   return "no order of these calls explains the answers:\n" + Describe(history);
 }
 
-std::string CheckInvariants(const History& history) {
+std::string CheckInvariants(const History& history, const History& before) {
   struct Seen {
     std::vector<const HistoryEntry*> leases;  // created
     std::size_t grants = 0;                   // issued
     bool forgotten = false;
   };
   std::array<Seen, kExecutions + 1> seen;  // the last: calls about none
-  for (const HistoryEntry& entry : history) {
+  std::vector<const HistoryEntry*> all;
+  for (const HistoryEntry& entry : before) all.push_back(&entry);
+  for (const HistoryEntry& entry : history) all.push_back(&entry);
+  for (const HistoryEntry* each : all) {
+    const HistoryEntry& entry = *each;
     if (entry.answer.chosen) ++seen[NumberOf(entry.answer.chosen->execution_id.view())].grants;
     Seen& s = seen[entry.execution];
     if (entry.answer.lease) s.leases.push_back(&entry);
@@ -263,24 +267,25 @@ std::string CheckInvariants(const History& history) {
       return a->answer.lease->fence.lease_epoch < b->answer.lease->fence.lease_epoch;
     });
     for (std::size_t i = 1; i < s.leases.size(); ++i) {
-      const HistoryEntry& before = *s.leases[i - 1];
-      const HistoryEntry& after = *s.leases[i];
-      const std::string both = ":\n" + Describe(History{before, after});
-      const Lease& old_lease = *before.answer.lease;
-      const Lease& new_lease = *after.answer.lease;
+      const HistoryEntry& older = *s.leases[i - 1];
+      const HistoryEntry& newer = *s.leases[i];
+      const auto both = [&] { return ":\n" + Describe(History{older, newer}); };
+      const Lease& old_lease = *older.answer.lease;
+      const Lease& new_lease = *newer.answer.lease;
       if (new_lease.fence.lease_epoch.value != old_lease.fence.lease_epoch.value + 1) {
-        return "an epoch came twice, or was left out" + both;
+        return "an epoch came twice, or was left out" + both();
       }
-      if (after.returned_at < before.called_at) return "epochs did not grow with time" + both;
+      if (newer.returned_at < older.called_at) return "epochs did not grow with time" + both();
       const bool resumed = new_lease.kind == LeaseKind::kResumed;
       if (new_lease.attempt_index.value != old_lease.attempt_index.value + (resumed ? 0 : 1)) {
-        return "the attempt index is wrong" + both;
+        return "the attempt index is wrong" + both();
       }
       // The old one must have been over: by suspension, revocation or time.
-      const bool ended = std::any_of(history.begin(), history.end(), [&](const HistoryEntry& e) {
-        if (e.called_at > after.returned_at) return false;
+      const bool ended = std::any_of(all.begin(), all.end(), [&](const HistoryEntry* each) {
+        const HistoryEntry& e = *each;
+        if (e.called_at > newer.returned_at) return false;
         if (e.answer.maintained && e.answer.maintained->leases_expired != 0) return true;
-        if (e.execution != before.execution) return false;
+        if (e.execution != older.execution) return false;
         const bool did = e.answer.ok();
         return (did && e.answer.revoked &&
                 e.answer.revoked->lease_epoch == old_lease.fence.lease_epoch) ||
@@ -288,7 +293,7 @@ std::string CheckInvariants(const History& history) {
                (did && e.call.kind() == CallKind::kMarkExpired) ||
                e.answer.error == ClaimError::kLeaseExpired;
       });
-      if (!ended) return "two leases at a time" + both;
+      if (!ended) return "two leases at a time" + both();
     }
   }
   return {};

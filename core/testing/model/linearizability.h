@@ -58,8 +58,8 @@ std::string CheckLinearizable(const History& history, const ModelLedger& start, 
 
 // Contract 7.7 from calls and answers alone, without the model: epochs and
 // attempts grow, a grant is consumed once, no two leases live at a time. Empty
-// if it holds. `leases` are those of the executions at the start, if any.
-std::string CheckInvariants(const History& history);
+// if it holds. `before` is what led to the start.
+std::string CheckInvariants(const History& history, const History& before = {});
 
 std::string Describe(const History& history);
 

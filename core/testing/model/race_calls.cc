@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "testing/calls/call_generator.h"
+
 namespace ffgrant::testing {
 namespace {
 
@@ -17,12 +19,8 @@ constexpr std::string_view kWorkerIds[kWorkers] = {"w0", "w1", "w2"};
 constexpr LaneIdView kLane = LaneIdView::Unchecked("main");
 constexpr LaneIdView kOtherLane = LaneIdView::Unchecked("side");
 
-const CapabilitySet& Gpu() {
-  static const CapabilitySet gpu = [] {
-    CapabilitySet set;
-    static_cast<void>(set.AssignOfferedCsv("gpu"));
-    return set;
-  }();
+const Choices::Capabilities& Gpu() {
+  static const Choices::Capabilities gpu = Choices::Set("gpu");
   return gpu;
 }
 
@@ -76,7 +74,7 @@ Call CallOf(const PlannedCall& p, std::uint8_t number, const std::optional<Lease
   const std::string instance = p.own_instance ? "i" + std::to_string(number) : "i";
   const std::string text = p.with_text ? "t" + std::to_string(number) : "";
   const WorkerIdentity worker = {{kWorkerIds[p.worker % kWorkers]}, {instance}};
-  const CapabilitySet* const offered = p.worker % kWorkers == kWorkers - 1 ? nullptr : &Gpu();
+  const CapabilitySet* const offered = p.worker % kWorkers == kWorkers - 1 ? nullptr : Gpu().get();
   const LaneIdView lane = p.other_lane ? kOtherLane : kLane;
   const LeaseId lease_id = {UuidOf(1, number)};
   const AttemptId attempt_id = {UuidOf(2, number)};
@@ -85,19 +83,19 @@ Call CallOf(const PlannedCall& p, std::uint8_t number, const std::optional<Lease
   Call call;
   switch (p.kind) {
     case CallKind::kCreate: {
-      CreateExecutionArgs args = {id, kLane, p.worker, p.execution == 1 ? &Gpu() : nullptr,
+      CreateExecutionArgs args = {id, kLane, p.worker, p.execution == 1 ? Gpu().get() : nullptr,
                                   {}, p.cap};
       if (p.flag) args.delay_until = TimestampMs{kRaceStart.value + p.ms};
-      return calls::Create{args};
+      return {calls::Create{args}, Gpu()};
     }
     case CallKind::kIssue:
-      call = calls::Issue{issue};
+      call = {calls::Issue{issue}, Gpu()};
       call.in_batch = p.batch;
       return call;
     case CallKind::kIssueReclaim:
-      return calls::IssueReclaim{issue};
+      return {calls::IssueReclaim{issue}, Gpu()};
     case CallKind::kClaimForWorker:
-      return calls::ClaimForWorker{{worker, lane, p.ms, offered}};
+      return {calls::ClaimForWorker{{worker, lane, p.ms, offered}}, Gpu()};
     case CallKind::kClaim:
       call = calls::Claim{{id, worker, lane, lease_id, p.ms, attempt_id}};
       call.in_batch = p.batch;
