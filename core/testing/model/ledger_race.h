@@ -76,7 +76,7 @@ class LedgerRace {
   const History& history() const { return history_; }
 
  private:
-  void Record(const Call& call, const Answer& answer, Scheduler::CallEvents events, int thread,
+  void Record(const Call& call, Answer answer, Scheduler::CallEvents events, int thread,
               std::uint8_t number);
   Call Resolve(const PlannedCall& planned, std::uint8_t number);
   void RunThread(std::size_t thread);

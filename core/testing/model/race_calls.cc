@@ -64,7 +64,8 @@ ExecutionIdView ExecutionAt(std::uint8_t number) {
 
 std::uint8_t NumberOf(const ExecutionIdView& id) {
   for (std::uint8_t i = 0; i < kExecutions; ++i) {
-    if (kIds[i] == id.text()) return i;
+    // The uuid first: engines look into each comparison of texts.
+    if (ExecutionAt(i).uuid() == id.uuid() && kIds[i] == id.text()) return i;
   }
   return kExecutions;
 }
