@@ -26,7 +26,7 @@ void TtlComesFirst(Run& run) {
 void NeedsAnExecution(Run& run) { run.Issue(run.New(), {}, ClaimError::kExecutionNotFound); }
 
 void NeedsARunnableEligibleExecution(Run& run) {
-  const Answer not_eligible = ClaimError::kExecutionNotEligible;
+  const ExpectedAnswer not_eligible = ClaimError::kExecutionNotEligible;
   run.Issue(run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}}), {}, not_eligible);
   run.Issue(run.Leased(), {}, not_eligible);
   run.Issue(run.Expired(), {}, not_eligible);

@@ -23,7 +23,7 @@ void TtlComesFirst(Run& run) {
 void NeedsAnExecution(Run& run) { run.ClaimResumed(run.New(), {}, ClaimError::kExecutionNotFound); }
 
 void NeedsItRunnable(Run& run) {
-  const Answer not_leaseable = ClaimError::kExecutionNotLeaseable;
+  const ExpectedAnswer not_leaseable = ClaimError::kExecutionNotLeaseable;
   run.ClaimResumed(run.Leased(), {}, not_leaseable);
   run.ClaimResumed(run.Expired(), {}, not_leaseable);  // interrupted, but active
   run.ClaimResumed(run.RevokedOne(), {}, not_leaseable);
