@@ -247,7 +247,7 @@ Call CallGenerator::Create() {
   args.priority = OneOf(choices_.priorities);
   capabilities_ = OneOf(choices_.required);
   args.required = capabilities_.get();
-  if (OneIn(4)) {
+  if (choices_.delay_spread != 0 && OneIn(4)) {
     args.delay_until =
         TimestampMs{clock_.Now().value + choices_.delay_ms + choose_(choices_.delay_spread)};
   }

@@ -54,7 +54,8 @@ struct Choices {
   std::vector<Capabilities> required = {nullptr};
   std::vector<Capabilities> offered = {nullptr};
   std::vector<std::int64_t> priorities = {0};
-  // An execution may be delayed until so far from now, and up to `spread - 1` longer.
+  // An execution may be delayed until so far from now, and up to `spread - 1`
+  // longer; 0: none is.
   std::int64_t delay_ms = 0;
   std::uint32_t delay_spread = 1;
   // A ttl is this one, or up to `spread - 1` longer; one in so many is odd.
