@@ -116,7 +116,7 @@ namespace {
 Call CreateCall(const Execution& e, const CreateOptions& options) {
   const auto required = SetOf(options.required);
   return calls::Create{{.execution_id = e.id(),
-                        .lane = LaneIdView::Unchecked(e.lane()),
+                        .lane = LaneIdView::Unchecked(options.lane ? *options.lane : e.lane()),
                         .priority = options.priority,
                         .required = required.get(),
                         .delay_until = options.delay_until,

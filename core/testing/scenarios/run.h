@@ -66,6 +66,7 @@ struct CreateOptions {
   std::optional<std::string> required = {};  // comma-joined, sorted
   std::optional<TimestampMs> delay_until = {};
   std::optional<std::uint32_t> cap = {};
+  std::optional<std::string> lane = {};  // of a second creation: the execution's own
 };
 struct IssueOptions {
   Worker worker = kWorker1;

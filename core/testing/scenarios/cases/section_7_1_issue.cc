@@ -13,6 +13,7 @@ void WritesTheGrantAlone(Run& run) {
   run.Issue(e, {.capability_hash = "hash 1",
                 .route_snapshot_json = R"({"route":[1,"two"]})",
                 .admission_summary = "admitted"});
+  run.Issue(run.Create(), {.ttl_ms = kMaxTtlMs});
 }
 
 void TtlComesFirst(Run& run) {

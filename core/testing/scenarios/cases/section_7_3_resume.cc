@@ -93,7 +93,7 @@ void ResumedAgainAndAgain(Run& run) {
     run.ClaimResumed(e);
     run.Renew(e);
     run.Suspend(e);
-    run.Resume(e);
+    run.Resume(e, -i);  // no delay lies behind
   }
 }
 
