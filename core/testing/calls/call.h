@@ -12,6 +12,7 @@
 #ifndef FFGRANT_TESTING_CALLS_CALL_H_
 #define FFGRANT_TESTING_CALLS_CALL_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,84 +27,41 @@
 
 namespace ffgrant::testing {
 
-// One struct a call: its name, the ledger's method, and the arguments.
 namespace calls {
 
-struct Create {
-  static constexpr std::string_view kName = "create";
-  static constexpr auto kMethod = &ClaimLedger::CreateExecution;
-  CreateExecutionArgs args;
+template <std::size_t kSize>
+struct Text {
+  char bytes[kSize];
+  consteval Text(const char (&text)[kSize]) { std::copy_n(text, kSize, bytes); }  // NOLINT
 };
-struct Issue {
-  static constexpr std::string_view kName = "issue";
-  static constexpr auto kMethod = &ClaimLedger::IssueClaimGrant;
-  IssueGrantArgs args;
+
+// What a method of the ledger's takes, besides details.
+template <class Outcome, class Args, class... Details>
+Args ArgsOf(Outcome (ClaimLedger::*method)(const Args&, Details...));
+
+// A call by its name, the ledger's method, and the arguments.
+template <Text kText, auto kMethodOf>
+struct To {
+  static constexpr std::string_view kName = kText.bytes;
+  static constexpr auto kMethod = kMethodOf;
+  decltype(ArgsOf(kMethodOf)) args;
 };
-struct ClaimForWorker {
-  static constexpr std::string_view kName = "claim_for_worker";
-  static constexpr auto kMethod = &ClaimLedger::ClaimForWorker;
-  ClaimForWorkerArgs args;
-};
-struct Claim {
-  static constexpr std::string_view kName = "claim";
-  static constexpr auto kMethod = &ClaimLedger::Claim;
-  ClaimArgs args;
-};
-struct ClaimResumed {
-  static constexpr std::string_view kName = "claim_resumed";
-  static constexpr auto kMethod = &ClaimLedger::ClaimResumed;
-  ClaimResumedArgs args;
-};
-struct Renew {
-  static constexpr std::string_view kName = "renew";
-  static constexpr auto kMethod = &ClaimLedger::Renew;
-  RenewArgs args;
-};
-struct MarkExpired {
-  static constexpr std::string_view kName = "mark_expired";
-  static constexpr auto kMethod = &ClaimLedger::MarkLeaseExpiredIfDue;
-  ExecutionIdView args;
-};
-struct Revoke {
-  static constexpr std::string_view kName = "revoke";
-  static constexpr auto kMethod = &ClaimLedger::Revoke;
-  RevokeArgs args;
-};
-struct IssueReclaim {
-  static constexpr std::string_view kName = "issue_reclaim";
-  static constexpr auto kMethod = &ClaimLedger::IssueReclaimGrant;
-  IssueGrantArgs args;
-};
-struct Reclaim {
-  static constexpr std::string_view kName = "reclaim";
-  static constexpr auto kMethod = &ClaimLedger::Reclaim;
-  ReclaimArgs args;
-};
-struct Suspend {
-  static constexpr std::string_view kName = "suspend";
-  static constexpr auto kMethod = &ClaimLedger::Suspend;
-  SuspendArgs args;
-};
-struct Resume {
-  static constexpr std::string_view kName = "resume";
-  static constexpr auto kMethod = &ClaimLedger::Resume;
-  ResumeArgs args;
-};
-struct Complete {
-  static constexpr std::string_view kName = "complete";
-  static constexpr auto kMethod = &ClaimLedger::Complete;
-  CompleteArgs args;
-};
-struct Inspect {
-  static constexpr std::string_view kName = "inspect";
-  static constexpr auto kMethod = &ClaimLedger::Inspect;
-  ExecutionIdView args;
-};
-struct InspectNames {
-  static constexpr std::string_view kName = "inspect_names";
-  static constexpr auto kMethod = &ClaimLedger::InspectNames;
-  ExecutionIdView args;
-};
+
+using Create = To<"create", &ClaimLedger::CreateExecution>;
+using Issue = To<"issue", &ClaimLedger::IssueClaimGrant>;
+using ClaimForWorker = To<"claim_for_worker", &ClaimLedger::ClaimForWorker>;
+using Claim = To<"claim", &ClaimLedger::Claim>;
+using ClaimResumed = To<"claim_resumed", &ClaimLedger::ClaimResumed>;
+using Renew = To<"renew", &ClaimLedger::Renew>;
+using MarkExpired = To<"mark_expired", &ClaimLedger::MarkLeaseExpiredIfDue>;
+using Revoke = To<"revoke", &ClaimLedger::Revoke>;
+using IssueReclaim = To<"issue_reclaim", &ClaimLedger::IssueReclaimGrant>;
+using Reclaim = To<"reclaim", &ClaimLedger::Reclaim>;
+using Suspend = To<"suspend", &ClaimLedger::Suspend>;
+using Resume = To<"resume", &ClaimLedger::Resume>;
+using Complete = To<"complete", &ClaimLedger::Complete>;
+using Inspect = To<"inspect", &ClaimLedger::Inspect>;
+using InspectNames = To<"inspect_names", &ClaimLedger::InspectNames>;
 
 // The embedded ledger's and its model's own calls.
 struct Forget {
