@@ -35,6 +35,7 @@ class Ended:
     tail: bytes  # the last that it printed on either output
     seconds: float
     stopped: str = ""
+    idle: float = 0.0  # seconds without progress before it was ended from here
 
     @property
     def failed(self):
@@ -148,25 +149,26 @@ def _end(process):
 
 
 def _watch(process, reader, end, stall, progress, on_tick):
-    """Waits for the end of the process. Returns why it has to be ended from here, or nothing."""
+    """Waits for the end of the process. Returns why it has to be ended from here, or nothing, and
+    for how long nothing had come of it."""
     now = start = time.monotonic()
     seen, since = progress() if progress else None, now
     tick = 0.05
     while process.poll() is None:
         now = time.monotonic()
         if now >= end:
-            return f"had not ended after {now - start:.3g} s"
+            return f"had not ended after {now - start:.3g} s", now - since
         if progress:
             state = progress()
             if state != seen:
                 seen, since = state, now
             elif now - since >= stall:
-                return f"hung: nothing came of it for {now - since:.3g} s"
+                return f"hung: nothing came of it for {now - since:.3g} s", now - since
         if on_tick:
             on_tick()
         reader.wait(min(tick, end - now))
         tick = _TICK_SECONDS
-    return ""
+    return "", 0.0
 
 
 def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tick=None,
@@ -186,12 +188,13 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
     reader = None
     try:
         reader = _Reader(process)
-        stopped = _watch(process, reader, start + limit, stall, progress, on_tick)
+        stopped, idle = _watch(process, reader, start + limit, stall, progress, on_tick)
         if stopped:
             _end(process)
         seconds = time.monotonic() - start
         reader.drain()
-        return Ended(process.wait(), bytes(reader.stdout), bytes(reader.tail), seconds, stopped)
+        return Ended(process.wait(), bytes(reader.stdout), bytes(reader.tail), seconds, stopped,
+                     idle)
     except BaseException as reason:
         # Further signals must not cut this short.
         handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}

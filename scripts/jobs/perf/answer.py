@@ -20,6 +20,7 @@ _DATE = "%Y-%m-%dT%H:%M:%SZ"
 _EMPTY_CYCLES = 0.8
 _USUAL_MHZ = 3000
 _MOST_NAMED = 5  # benchmarks in the first line
+_MOST_OF_A_REASON = 10  # names that are told for one reason
 EMPTY = "measures nothing: an iteration takes about one cycle, as an empty loop does"
 
 
@@ -71,12 +72,15 @@ class Outcome:
 
     @property
     def blocking(self):
-        """Texts: benchmark -> why its lack of a time is no pass."""
-        found = {one.benchmark: one.text for one in self.unmeasured
-                 if one.blocks and not self.excused(one.benchmark)}
-        found.update((name, f"head {EMPTY}") for name, result in self.results.items()
-                     if self.vanished(name, result) and not self.excused(name))
-        return found
+        """The benchmarks whose lack of a time is no pass."""
+        return [one.benchmark for one in self.unmeasured
+                if one.blocks and not self.excused(one.benchmark)]
+
+    @property
+    def emptied(self):
+        """The benchmarks of which the head measures nothing any more."""
+        return [name for name, result in self.results.items()
+                if self.vanished(name, result) and not self.excused(name)]
 
     def _open(self, *verdicts):
         return [name for name, result in self.results.items()
@@ -89,7 +93,7 @@ class Outcome:
         if self.count(REGRESSED):
             return "regressed"
         late = any(one.late for one in self.unmeasured)
-        if self.blocking or self.incidents or (
+        if self.blocking or self.emptied or self.incidents or (
                 not self.results and not self.no_time and not late):
             return "unmeasured"
         if self.count(SUSPECTED):
@@ -249,9 +253,12 @@ def action(outcome):
     if slow:
         parts.append(f"slower: {_slow(outcome, slow)}")
     if blocked:
-        parts.append(f"measured in the base and not in the head: {_some(blocked)}")
+        parts.append(f"not measured: {_some(blocked)}")
+    if outcome.emptied:
+        parts.append("the head measures nothing any more: "
+                     + _some([code(outcome.name(name)) for name in outcome.emptied]))
     if outcome.incidents:
-        parts.append(f"failed: {_some([code(text) for text in outcome.incidents])}")
+        parts.append(f"failed: {_some([code(text) for text in _counted(outcome.incidents)])}")
     if suspects:
         parts.append(f"seemed slower, not confirmed: {_slow(outcome, suspects)}; measure again "
                      f"{_again(outcome)}")
@@ -333,8 +340,27 @@ def _left_out(outcome):
         entry = outcome.excused(one.benchmark)
         made.append((outcome.name(one.benchmark),
                      one.text + (f" (known until {entry.until}: {entry.reason})" if entry else "")))
-    return made + [(outcome.name(name), "no time was left to measure it")
-                   for name in outcome.no_time]
+    made += [(outcome.name(name), "no time was left to measure it") for name in outcome.no_time]
+    return _shortened(made)
+
+
+def _shortened(pairs):
+    """(name, why), with many names of one reason told as a number; the JSON has them all."""
+    by_reason = {}
+    for name, why in pairs:
+        by_reason.setdefault(why, []).append(name)
+    made = []
+    for why, names in by_reason.items():
+        made += [(name, why) for name in names[:_MOST_OF_A_REASON]]
+        if len(names) > _MOST_OF_A_REASON:
+            made.append((f"... and {len(names) - _MOST_OF_A_REASON} more", why))
+    return made
+
+
+def _counted(texts):
+    """The texts, each once, with how often it is there."""
+    return [text + (f" ({texts.count(text)} times)" if texts.count(text) > 1 else "")
+            for text in dict.fromkeys(texts)]
 
 
 def _about_known(outcome):
@@ -362,7 +388,7 @@ def print_text(outcome, terminal):
         terminal.line(terminal.dim(f"{name}: {printable(text)}"))
     for name, text in _left_out(outcome):
         terminal.line(f"not measured: {name}: {printable(text)}")
-    for text in (*outcome.incidents, *_about_known(outcome)):
+    for text in (*_counted(outcome.incidents), *_about_known(outcome)):
         terminal.line(printable(text))
     for who, words in outcome.words.items():
         terminal.line(terminal.dim(f"{printable(who)} said at last:"))
@@ -396,7 +422,7 @@ def markdown(outcome):
     if left_out:
         lines += ["", "Not measured:", ""]
         lines += [f"- {code(name)}: {code(text)}" for name, text in left_out]
-    lines += [f"- {code(text)}" for text in (*outcome.incidents, *_about_known(outcome))]
+    lines += [f"- {code(text)}" for text in (*_counted(outcome.incidents), *_about_known(outcome))]
     for who, words in outcome.words.items():
         lines += ["", f"{code(who)} said at last:", "",
                   *block([printable(line) for line in words.splitlines()])]

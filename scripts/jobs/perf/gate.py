@@ -117,7 +117,8 @@ def main(argv):
             live.facts.notes, {suite.name: live.contexts.get(suite.name, {})
                                for suite in chosen.suites},
             chosen.known, arguments.budget, measured.settling_budget,
-            {f"{suite}, {arm}": words for (suite, arm), words in live.facts.words.items()},
+            {f"{suite}, {arm}": words for (suite, arm), words in live.facts.words.items()
+             if words},
             [name for name in live.benchmarks if name not in live.lost], measured.interrupted)
     answer.print_text(outcome, terminal)
     if arguments.json:

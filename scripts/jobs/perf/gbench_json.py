@@ -50,6 +50,10 @@ class Document:
     whole: bool = False
 
 
+def _first_of_a_name(pairs):
+    return dict(reversed(pairs))
+
+
 def _dictionaries(value):
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
@@ -57,7 +61,9 @@ def _dictionaries(value):
 def parse(data):
     """A Document of the bytes of a file; of a file that breaks off, the rows that are complete."""
     text = data.decode("utf-8", "surrogateescape")
-    decoder = json.JSONDecoder(strict=False)  # the library leaves control characters as they are
+    # The library leaves control characters as they are, and writes a program's own counters behind
+    # its own fields: of two fields of one name, the first is the library's.
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_first_of_a_name)
     try:
         found = decoder.decode(text)
         if isinstance(found, dict) and isinstance(found.get("benchmarks"), list):
@@ -150,10 +156,10 @@ def _no_time(values):
 def reading(key, rows):
     """The Reading of a benchmark's rows."""
     for row in rows:
-        if row.get("error_occurred"):
+        if row.get("error_occurred") is True:  # a program may have a counter of this name
             return Reading(None, f"failed: {row.get('error_message') or 'no message'}")
     for row in rows:
-        if row.get("skipped"):
+        if row.get("skipped") is True:
             return Reading(None, f"skipped: {row.get('skip_message') or 'no message'}")
     values = [_time(row, key.name) for row in rows if not _is_aggregate(row)]
     note = ""

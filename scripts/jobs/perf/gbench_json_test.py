@@ -97,6 +97,10 @@ class ParseTest(unittest.TestCase):
         for data in (b"[]", b"{}", b'{"benchmarks": 1}', b"\xff\xfe", b"[" * 100_000, b"null"):
             self.assertEqual(gbench_json.parse(data).rows, [])
 
+    def test_a_counter_does_not_hide_what_the_library_says(self):
+        data = b'{"benchmarks": [{"run_name": "a", "cpu_time": 2.0, "cpu_time": 9.0}]}'
+        self.assertEqual(gbench_json.parse(data).rows[0]["cpu_time"], 2.0)
+
     def test_names_may_hold_any_byte(self):
         data = self.TEXT.replace('"run_name": "a"', '"run_name": "a\x01\udcff"').encode(
             "utf-8", "surrogateescape")

@@ -288,13 +288,14 @@ class Live(decide.Source):
             f"{self._left_text}")
 
     _left_text = ""
+    _time_is_up = False
 
     def take(self, names, count):
         rounds = []
         self.rounds_wanted = self._done + count
         for number in range(count):
             seconds = self.round_seconds(names)
-            if seconds > self._clock.left():
+            if seconds > self._clock.left() or self._time_is_up:
                 break
             self._left_text = (f"{len(names)} benchmarks undecided, next look in about "
                                f"{duration(seconds * (count - number))}")
@@ -338,7 +339,7 @@ class Live(decide.Source):
         for arm in arms:
             of_arm[arm] = self._process(suite, arm, asked)
             if of_arm[arm] is None:
-                return None if self._clock.left() <= 0 else {}
+                return None if self._time_is_up else {}
         return {name: tuple(of_arm[arm][name] for arm in suite.arms) for name in asked
                 if all(name in of_arm[arm] for arm in arms)}
 
@@ -353,7 +354,8 @@ class Live(decide.Source):
             names = set(samples.batches([key.name for key in waiting])[0])
             group = waiting if whole else [key for key in waiting if key.name in names]
             expected = self.seconds(suite.name, arm, len(group))
-            limit = min(self._clock.left(), max(10 * expected, expected + self._stall()))
+            left = self._clock.left()
+            limit = min(left, max(10 * expected, expected + self._stall()))
             run = program.measure(
                 [key.name for key in group], self._effort, self._directory / "out.json",
                 max(0.05, limit), filter_text="." if whole else None, on_tick=self._show)
@@ -361,7 +363,9 @@ class Live(decide.Source):
                        run.data)
             self.facts.contexts[suite.name] = run.context or self.facts.contexts[suite.name]
             if run.ended.failed or not run.whole:
-                if self._clock.left() > 0:
+                if run.ended.stopped and limit == left:
+                    self._time_is_up = True
+                else:
                     self._blame(suite, arm, asked, run)
                 return None
             found.update((key, run.readings[key]) for key in waiting if key in run.readings)

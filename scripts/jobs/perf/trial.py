@@ -4,7 +4,8 @@ others do not.
 
 The benchmarks run one after the other, and the library writes a row as soon as it has one. So a
 process that dies or hangs shows at which benchmark: the first without a row. That one is named, and
-the rest runs in another process.
+the rest runs in another process. Where a process dies before it has written any row, each benchmark
+gets a process of its own.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from jobs.perf import samples
 
 _MOST_DEATHS = 8  # processes that die before the rest is given up
+_MOST_BARREN = 3  # of them, in a row and without a single row
 SECOND_LINE = "is a part of a name of two lines"
 NO_ROW = "is listed, but left no row"
 
@@ -70,12 +72,13 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
     made = Trial(tuple(keys))
     waiting = list(keys)
     deaths = barren = 0
+    alone = False  # each benchmark in a process of its own: it died before it said of which
     while waiting:
         if limits.left() <= 0:
             made.give_up(waiting, "was not tried: the time was up", late=True)
             break
-        whole = everything and len(waiting) == len(keys)
-        batch = waiting if whole else _first_batch(waiting)
+        whole = everything and len(waiting) == len(keys) and not alone
+        batch = waiting if whole else _first_batch(waiting[:1] if alone else waiting)
         done = program.measure([key.name for key in batch], effort, target, limits.left(),
                                stall=limits.stall, in_order=True, on_tick=on_tick,
                                filter_text="." if whole else None)
@@ -92,11 +95,16 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
             continue
         made.words = done.ended.words(leave_out=samples.BANNER) or made.words
         made.died = made.died or not done.ended.stopped
+        if limits.left() <= 0.1 and done.ended.stopped and not _is_stuck(done.ended):
+            made.give_up(waiting, "the time was up before it had been tried", late=True)
+            break
         deaths += 1
         barren = 0 if found else barren + 1
         if not rest:  # everything was measured, and still it failed
             made.give_up(batch, f"the program {_why(done)} after its last benchmark")
-        elif barren > 1:
+        elif barren == 1 and len(batch) > 1 and not done.ended.stopped:
+            alone = True
+        elif barren > (_MOST_BARREN if alone else 1):
             made.give_up(waiting, f"the program {_why(done)}")
             break
         elif deaths > _MOST_DEATHS:
@@ -106,6 +114,11 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
             made.give_up(rest[:1], _why(done))
             waiting.remove(rest[0])
     return made
+
+
+def _is_stuck(ended):
+    """Whether a process that was ended with the budget hung, and was not just slow."""
+    return ended.idle >= max(1.0, ended.seconds / 2)
 
 
 def _first_batch(waiting):
