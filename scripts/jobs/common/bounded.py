@@ -20,7 +20,7 @@ from jobs.common.processes import Interrupted
 
 _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 1.0
-_KEPT = 16 * 2**20  # bytes of standard output; a listing of 100,000 names is shorter
+_KEPT = 64 * 2**20  # bytes of standard output; a listing of a million names is shorter
 _TAIL = 8192  # bytes of both outputs, for a message
 _MARK = "FFGRANT_PERF_RUN"  # its value has one length, so that it never moves a stack
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,11 +31,16 @@ _NUMBERS = itertools.count(1)
 class Ended:
     """How a program ended. stopped says why it was ended from here; empty if it ended by itself."""
     status: int  # exit status; -N after signal N
-    stdout: bytes  # at most the first 16 MiB
+    stdout: bytes  # at most the first 64 MiB, see is_cut
     tail: bytes  # the last that it printed on either output
     seconds: float
     stopped: str = ""
     idle: float = 0.0  # seconds without progress before it was ended from here
+
+    @property
+    def is_cut(self):
+        """Whether it printed more than stdout holds."""
+        return len(self.stdout) >= _KEPT
 
     @property
     def failed(self):

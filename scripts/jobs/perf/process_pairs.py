@@ -117,10 +117,17 @@ class Copies:
 
 @dataclass
 class _Pace:
-    """Seconds that a process of an arm took last, and for how many benchmarks."""
-    seconds: float
-    count: int
-    start: float = 0.0  # of them, what it takes without a benchmark
+    """How long a process of an arm takes: what the trial says, and what the last process took."""
+    start: float  # seconds without a benchmark
+    rate: float  # seconds for one more
+    last: tuple = (0, 0.0)  # (benchmarks, seconds)
+
+    def seconds(self, count):
+        return self.last[1] if count == self.last[0] else self.start + self.rate * count
+
+    def saw(self, count, seconds):
+        self.last = (count, seconds)
+        self.start = min(self.start, seconds)
 
 
 @dataclass
@@ -213,7 +220,7 @@ class Live(decide.Source):
             for key, note in trial.notes.items():
                 self.facts.notes[Benchmark(suite.name, key)] = note
             self._paces[suite.name, arm] = _Pace(
-                trial.seconds, max(1, len(trial.times)), trial.start)
+                trial.start, (trial.seconds - trial.start) / max(1, len(trial.times)))
             if not self._filter:
                 self._all[suite.name, arm] = frozenset(trial.listed)
 
@@ -266,8 +273,7 @@ class Live(decide.Source):
 
     def seconds(self, suite, arm, count):
         """What a process of this arm with so many benchmarks will take."""
-        pace = self._paces[suite, arm]
-        return pace.start + (pace.seconds - pace.start) * count / pace.count
+        return self._paces[suite, arm].seconds(count)
 
     def round_seconds(self, benchmarks):
         """What a round with these benchmarks will take."""
@@ -371,8 +377,7 @@ class Live(decide.Source):
             found.update((key, run.readings[key]) for key in waiting if key in run.readings)
             seconds += run.ended.seconds
             waiting = [key for key in waiting if key not in found and key not in group]
-        pace = self._paces[suite.name, arm]
-        pace.seconds, pace.count = seconds, len(asked)
+        self._paces[suite.name, arm].saw(len(asked), seconds)
         times = {}
         for name in asked:
             reading = found.get(name.key)

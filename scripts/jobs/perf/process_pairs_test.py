@@ -108,7 +108,7 @@ class LiveTest(unittest.TestCase):
         with self.live(budget=100.0) as live:
             def slow():
                 for pace in live._paces.values():
-                    pace.seconds, pace.count, pace.start = 10.0, 2, 0.0
+                    pace.start, pace.rate, pace.last = 0.0, 5.0, (0, 0.0)
 
             slow()
             self.now = 65.0

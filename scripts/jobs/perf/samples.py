@@ -168,6 +168,8 @@ class Program:
         if ended.failed:
             raise PerfError(f"{self.path}, asked for its benchmarks, {ended.why()}:\n"
                             f"{ended.words(20, BANNER)}".rstrip(":\n"))
+        if ended.is_cut:
+            raise PerfError(f"{self.path}, asked for its benchmarks, prints without end")
         return ended
 
     def listing(self, filter_text="", limit=_LIST_SECONDS):
