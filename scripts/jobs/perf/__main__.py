@@ -13,4 +13,6 @@ from jobs.common.terminal import run_main  # noqa: E402 (after the path is right
 from jobs.perf import commands  # noqa: E402
 
 if __name__ == "__main__":
+    # Names and paths may hold any byte, and are printed all the same.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_main(lambda: commands.run(sys.argv[1:])))

@@ -117,7 +117,8 @@ class Outcome:
         """The name as the reader sees it; with its program's where there are several."""
         suites = {name.suite for name in (*self.results, *self.listed)}
         suites |= {one.benchmark.suite for one in self.unmeasured}
-        return f"{benchmark.suite}: {benchmark}" if len(suites) > 1 else str(benchmark)
+        return (f"{printable(benchmark.suite)}: {benchmark}" if len(suites) > 1
+                else str(benchmark))
 
 
 # JSON.
@@ -170,9 +171,10 @@ def document(outcome):
                                     *(one.benchmark for one in outcome.unmeasured))]
     return {
         "format": FORMAT, "lane": "time", "date": outcome.date.strftime(_DATE),
-        "command": outcome.command, "seconds": round(outcome.seconds, 1),
+        "command": printable(outcome.command), "seconds": round(outcome.seconds, 1),
         "budget": outcome.budget, "settling_budget": outcome.settling_budget,
-        "base": outcome.base, "head": outcome.head, "machine": outcome.machine,
+        "base": printable(outcome.base), "head": printable(outcome.head),
+        "machine": outcome.machine,
         "conditions": outcome.conditions, "verdict": outcome.verdict,
         "exit_status": outcome.exit_status, "action": plain(action(outcome)),
         "interrupted": str(outcome.interrupted) if outcome.interrupted else None, "error": None,
@@ -185,8 +187,8 @@ def document(outcome):
 
 def error_document(lane, command, date, text):
     """What --json gets where nothing can be said."""
-    return {"format": FORMAT, "lane": lane, "date": date.strftime(_DATE), "command": command,
-            "verdict": "error", "exit_status": statuses.HARNESS_ERROR, "error": printable(text),
+    return {"format": FORMAT, "lane": lane, "date": date.strftime(_DATE),
+            "command": printable(command), "verdict": "error", "exit_status": statuses.HARNESS_ERROR, "error": printable(text),
             "action": f"Look at this: it could not be measured. {printable(text)}"}
 
 

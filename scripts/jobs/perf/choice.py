@@ -6,6 +6,7 @@ are asked for.
 """
 
 import argparse
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,8 @@ def add_effort(parser):
 
 
 def effort_of(arguments):
-    if arguments.repetitions < 1 or not arguments.min_time >= 0 or not arguments.budget > 0:
+    if arguments.repetitions < 1 or not arguments.min_time >= 0 or not (
+            0 < arguments.budget < math.inf):
         raise PerfError("--repetitions, --min-time and --budget have to be positive")
     return samples.Effort(arguments.repetitions, arguments.min_time)
 

@@ -82,6 +82,8 @@ def run(argv):
         _tell(command, rest, str(error))
     except BrokenPipeError:
         raise
+    except OSError as error:  # no room, no right, no such folder
+        _tell(command, rest, str(error))
     except ImportError as error:
         _tell(command, rest, f"{error}; scripts/bootstrap installs what is missing")
     except Exception as error:  # pylint: disable=broad-except

@@ -7,6 +7,7 @@ instructions went, but two compilations of one source differ in them by more tha
 
 import datetime
 import functools
+import math
 import os
 import re
 import shlex
@@ -413,7 +414,7 @@ def main(argv):
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
     command = shlex.join(["./scripts/perf", "counts", *argv])
-    if not arguments.limit > 0 or not arguments.budget > 0:
+    if not 0 < arguments.limit < math.inf or not 0 < arguments.budget < math.inf:
         raise PerfError("--limit and --budget have to be positive")
     if not callgrind.is_installed():
         raise PerfError("valgrind is needed; scripts/bootstrap --for counts installs it")

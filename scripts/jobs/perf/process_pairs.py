@@ -200,7 +200,7 @@ class Live(decide.Source):
         except PerfError as error:
             if len(self._suites) == 1:
                 raise
-            self.facts.incidents.append(str(error))
+            self.facts.incidents.append(str(error).splitlines()[0])
 
     def _prepare(self, suite):
         """Lists the benchmarks, and runs each arm's once: with checks, and to know the time."""
@@ -251,7 +251,8 @@ class Live(decide.Source):
         original = suite.arms[arm]
         self._terminal.progress(f"listing {original.name}")
         start = self._clock.elapsed()
-        listing = program.listing(self._filter, max(1.0, self._clock.left()))
+        listing = program.listing(self._filter, max(1.0, min(self._clock.left(),
+                                                             10 + self._stall())))
         listed = self._clock.elapsed() - start
         self._terminal.progress(f"trying {original.name}, {arm}")
         limits = perf_trial.Limits(self._clock.left, self._stall() + 2 * listed)

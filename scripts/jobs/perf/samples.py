@@ -30,6 +30,7 @@ _FLAG_VARIABLES = re.compile(
     r"ENABLE_RANDOM_INTERLEAVING|REPORT_AGGREGATES_ONLY|DISPLAY_AGGREGATES_ONLY|FORMAT|OUT_FORMAT|"
     r"OUT|COLOR|COUNTERS_TABULAR|TIME_UNIT)")
 _LONGEST_FILTER = 30_000  # bytes: a third of what libstdc++ and an argument hold
+_LONGEST_NAME = 6_000  # characters that are asked for; what else matches is not taken
 _SPECIAL = re.compile(r"([\\.\[({)*+?|^$])")
 # Matches no benchmark: with it, a program's listing is what else it prints.
 _NOTHING = "^no benchmark has this name, as ffgrant hopes$"
@@ -90,7 +91,13 @@ def exactly(names):
     "]" and "}" stand for themselves: outside of brackets every engine takes them so, and some
     refuse a backslash before them.
     """
-    return "^(" + "|".join(_SPECIAL.sub(r"\\\1", name) for name in names) + ")$"
+    return "^(" + "|".join(map(_pattern, names)) + ")$"
+
+
+def _pattern(name):
+    """A pattern for a name; of a very long one for those that begin like it."""
+    text = _SPECIAL.sub(r"\\\1", name[:_LONGEST_NAME])
+    return text + ".*" if len(name) > _LONGEST_NAME else text
 
 
 def _size(text):

@@ -124,7 +124,7 @@ def power_table(cells):
             made.rows.append([
                 cell.condition, f"{cell.slowdown}%", place,
                 f"{tally.share('regressed'):.1%}", f"{low:.1%} - {high:.1%}",
-                f"{tally.share('inconclusive', 'invalid'):.1%}",
+                f"{tally.share('inconclusive', 'invalid', 'suspected'):.1%}",
                 f"{tally.share('clean', 'improved'):.1%}", f"{tally.median_pairs:g}"])
     return made
 

@@ -16,7 +16,7 @@ from jobs.common import wheels
 from jobs.perf import callgrind
 from jobs.perf.outside import case, situations
 from jobs.perf.outside.case import IS_LONG, OutsideCase
-from jobs.perf.outside.situations import CLEAN, ERROR, INCONCLUSIVE, REGRESSION
+from jobs.perf.outside.situations import CLEAN, ERROR, REGRESSION
 
 
 class SituationsTest(OutsideCase):
@@ -72,9 +72,9 @@ class SituationsTest(OutsideCase):
 
     def test_what_a_name_looks_like_in_markdown(self):
         _, _, markdown, _ = self.gate(self.odd, self.odd, "--env", "ODD=signs")
-        for text in ("`BM_<b>&amp;/manual_time`", "`` BM_`ticks`/manual_time ``",
+        for text in ("`BM_<b>&amp;/manual_time`", "``BM_`ticks`/manual_time``",
                      "`BM_a\\|b/manual_time`"):
-            self.assertIn(text.replace("`` BM", "``BM").replace("time ``", "time``"), markdown)
+            self.assertIn(text, markdown)
 
 
 class FilesTest(OutsideCase):
@@ -113,6 +113,12 @@ class FilesTest(OutsideCase):
         empty = self.folder / "empty"
         empty.touch(0o755)
         self.fails(empty, "")
+
+    def test_programs_that_are_no_benchmarks(self):
+        for name in ("true", "echo", "cat", "false"):
+            status, document, markdown, output = self.gate(shutil.which(name), shutil.which(name))
+            self.assertEqual(status, ERROR, output)
+            self.check(document, markdown)
 
     def test_links_spaces_and_the_same_file(self):
         link = self.folder / "link"
