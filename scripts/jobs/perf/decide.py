@@ -56,7 +56,7 @@ class Rules:
     noise_alpha: float = 0.025  # one-sided, of the A/A interval that the margin is made of
     widest: float = math.log(1.05)  # beyond this margin nothing is called clean
     promising: float = 0.02  # p-value, not corrected, from which on a benchmark looks slower
-    share: float = 0.75  # of the time left that a look may use: the rest is for confirmations
+    share: float = 0.65  # of the time left that a look may use: the rest is for confirmations
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,8 @@ def append(point, root=ROOT):
     path = path_of(point, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path.parent):
+        for left in path.parent.glob(".writing-*"):  # of a writer that was killed
+            left.unlink(missing_ok=True)
         try:
             data = path.read_bytes()
         except FileNotFoundError:

@@ -156,6 +156,12 @@ class FileTest(unittest.TestCase):
             history_files.append(point(), self.root)
         self.assertEqual((path.read_bytes(), len(list(path.parent.iterdir()))), (before, 1))
 
+    def test_what_a_killed_writer_left_is_cleared_away(self):
+        path = history_files.append(point(), self.root)
+        (path.parent / ".writing-x").touch()
+        history_files.append(point(), self.root)
+        self.assertEqual(list(path.parent.iterdir()), [path])
+
     def test_what_could_not_be_appended_is_told_before(self):
         history_files.check("suite", "0729f9c13a5b", root=self.root / "new")
         for suite, revision in (("../up", "0729f9c13a5b"), ("suite", "main")):
