@@ -8,7 +8,7 @@ the rest runs in another process. Where a process dies before it has written any
 gets a process of its own.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobs.perf import samples
 
@@ -111,9 +111,25 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
             made.give_up(waiting, f"was not tried: the program died {deaths} times before it")
             break
         else:
-            made.give_up(rest[:1], _why(done))
+            slow = done.ended.stopped and _seconds_of_one(program, rest[0], effort, target, limits)
+            if slow:
+                made.give_up(rest[:1], f"takes {slow:.3g} s once, and {effort.repetitions} times "
+                             "that in each process: --repetitions 1, or a larger --budget",
+                             late=True)
+            else:
+                made.give_up(rest[:1], _why(done))
             waiting.remove(rest[0])
     return made
+
+
+def _seconds_of_one(program, key, effort, target, limits):
+    """What a single repetition takes of a benchmark that seemed to hang; None if it does hang, or
+    takes so long that no budget of this size would do."""
+    if effort.repetitions <= 1 or limits.left() <= 0:
+        return None
+    done = program.measure([key.name], replace(effort, repetitions=1), target,
+                           min(limits.left(), limits.stall / 2), in_order=True)
+    return done.ended.seconds if key in done.readings and not done.ended.stopped else None
 
 
 def _is_stuck(ended):

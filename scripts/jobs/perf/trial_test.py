@@ -28,6 +28,7 @@ for name in ("a", "bad", "b", "c"):
     if name == "bad":
         if mode == "segv": os.kill(os.getpid(), 11)
         if mode == "hang": time.sleep(60)
+        if mode == "slow": time.sleep(0.1 * int(flags["benchmark_repetitions"]))
         if mode == "exit": sys.exit(0)
         if mode == "leave out": continue
     out.write(comma + '{"run_name": "%s", "cpu_time": 5.0}' % name)
@@ -72,6 +73,11 @@ class TrialTest(unittest.TestCase):
         self.assertRegex(made.reasons[Key("bad")], "hung: nothing came of it")
         self.assertEqual(len(made.times), 3)
         self.assertLess(made.seconds, 10)  # what was waited for in vain is no measure of a round
+
+    def test_one_that_is_slow_does_not_hang(self):
+        made = self.run_mode("slow", stall=1.0)
+        self.assertEqual(made.late, {Key("bad")})
+        self.assertIn("--repetitions 1, or a larger --budget", made.reasons[Key("bad")])
 
     def test_a_program_that_never_starts_is_given_up(self):
         made = self.run_mode("start")

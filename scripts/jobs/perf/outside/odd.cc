@@ -204,6 +204,16 @@ const std::map<std::string, std::function<void()>>& Kinds() {
          });
          Add("BM_z");
        }},
+      {"slow",
+       [] {
+         Add("BM_a");
+         AddFunction("BM_bad", [](auto& s) {
+           for (auto _ : s) {
+             Sleep(1);
+             s.SetIterationTime(1);
+           }
+         });
+       }},
       {"flaky",
        [] {
          AddFunction("BM_a", [](auto& s) {

@@ -170,11 +170,22 @@ class FilesTest(OutsideCase):
         self.check(document, markdown)
 
     @unittest.skipUnless(callgrind.is_installed(), "no valgrind")
-    def test_a_stripped_program_is_not_counted_and_says_so(self):
-        stripped = self.compiled("stripped", "-s", "-static-libstdc++")
-        # The library is shared, so that its symbols are there all the same.
+    def test_a_stripped_program_is_counted_by_the_symbols_of_a_shared_library(self):
+        stripped = self.compiled("stripped", "-s")
         self.assertEqual(self.command("counts", "--base-bin", str(stripped), "--head-bin",
                                       str(stripped), "--env", "ODD=real")[0], CLEAN)
+
+    @unittest.skipUnless(callgrind.is_installed(), "no valgrind")
+    def test_a_program_in_python_behind_a_script_is_counted_too(self):
+        versions = wheels.benchmark_versions()
+        if not versions:
+            self.skipTest("no wheels of google-benchmark for this Python: scripts/bootstrap "
+                          "--for test fetches them")
+        program = case.wheel_program(self.folder, versions[-1][1])
+        status, document, _, output = self.command(
+            "counts", "--base-bin", str(program), "--head-bin", str(program), "--filter", "BM_a")
+        self.assertEqual(status, CLEAN, output)
+        self.assertEqual(len(document["benchmarks"]), 1)
 
     def test_ctrl_c_leaves_an_answer(self):
         out = self.folder / "interrupted.json"
@@ -224,6 +235,17 @@ class WheelsTest(OutsideCase):
             for situation in situations.WHEELS if IS_LONG else situations.WHEELS[:4]:
                 with self.subTest(f"{version}: {situation.what}"):
                     self.judge(situation, program, program)
+
+    def test_two_versions_side_by_side(self):
+        versions = wheels.benchmark_versions()
+        if len(versions) < 2:
+            self.skipTest("no wheels of google-benchmark for this Python: scripts/bootstrap "
+                          "--for test fetches them")
+        programs = []
+        for version, folders in (versions[0], versions[-1]):
+            (self.folder / version).mkdir()
+            programs.append(case.wheel_program(self.folder / version, folders))
+        self.judge(situations.WHEELS[0], *programs)
 
 
 if __name__ == "__main__":
