@@ -13,8 +13,8 @@ _ROOT = Path(__file__).resolve().parents[3]
 def output_of(command):
     """What a command prints; nothing if there is no such command or it fails."""
     try:
-        done = subprocess.run(command, cwd=_ROOT, stdin=subprocess.DEVNULL, text=True, errors="replace",
-                              capture_output=True, check=True)
+        done = subprocess.run(command, cwd=_ROOT, stdin=subprocess.DEVNULL, text=True,
+                              errors="replace", capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout

@@ -77,8 +77,8 @@ def _surroundings(line):
             for index, texts in history_files.changes_around(line.points).items()]
     if not said:
         return ""
-    return ("The series goes on, by the reference kernel, where the machine's surroundings changed: "
-            + "; ".join(said) + ".")
+    return ("The series goes on, by the reference kernel, where the machine's surroundings "
+            f"changed: {'; '.join(said)}.")
 
 
 def _plot(line):

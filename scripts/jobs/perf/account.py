@@ -22,8 +22,8 @@ class Benchmark(NamedTuple):
 @dataclass(frozen=True)
 class Unmeasured:
     """A benchmark that is not compared. reasons: arm -> why; the arms that measured are left out.
-    blocks: that it is not compared is no pass: the base measured it and the head does not, or the head
-    dies of it. late: all that it lacked is time."""
+    blocks: that it is not compared is no pass: the base measured it and the head does not, or the
+    head dies of it. late: all that it lacked is time."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool

@@ -95,7 +95,8 @@ def main(argv):
         terminal.line(f"{arguments.benchmark} at {arguments.bad} is not slower than at "
                       f"{arguments.good}, as far as can be told")
         return commands.INCONCLUSIVE
-    command = [sys.executable, str(Path(__file__).with_name("__main__.py")), "bisect", "--step", "--good", good,
+    command = [sys.executable, str(Path(__file__).with_name("__main__.py")), "bisect", "--step",
+               "--good", good,
                "--bad", bad, "--benchmark", arguments.benchmark, *options]
     found = bisect(terminal, good, bad, command, revisions.PERF / "bisect")
     for commit in found:

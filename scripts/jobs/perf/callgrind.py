@@ -90,7 +90,8 @@ class Counter:
 
     def __init__(self, children, program, key, directory, limit, memory=False):
         """directory: its own and empty, of a name as long as that of the others; limit: seconds;
-        memory: counts reads and writes too, which takes twice the time. The program is run by a path of one length too, with the environment that all lanes give."""
+        memory: counts reads and writes too, which takes twice the time. The program is run by a
+        path of one length too, with the environment that all lanes give."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)
@@ -151,7 +152,7 @@ class Counter:
         return None
 
     def _ended(self, status, dumps):
-        """What a process says that ended by itself: a benchmark of fixed iterations, or a failure."""
+        """What a process says that ended by itself: of fixed iterations, or failed."""
         try:
             document = gbench_json.parse(self._out.read_bytes())
         except OSError:

@@ -144,7 +144,7 @@ def _pairs(bases, heads):
 
 
 def _suite_names(paths):
-    """A name for each program: its file's, with folders before it as far as that tells them apart."""
+    """A name for each program: its file's, with folders before it where that tells them apart."""
     depth = 1
     while depth < 8:
         names = ["/".join(path.absolute().parts[-depth:]) for path in paths]

@@ -50,14 +50,14 @@ def _tell(command, argv, text):
     if command not in ("gate", "counts", "record", "trend"):
         return
     try:
-        from jobs.perf import answer, gate  # what is missing may be theirs
+        from jobs.perf import answer, answer_text, gate  # what is missing may be theirs
         json_file, markdown = _files(argv)
         if json_file:
             gate.write_json(json_file, answer.error_document(
                 _LANES.get(command, command), shlex.join(["./scripts/perf", command, *argv]),
                 datetime.datetime.now(datetime.timezone.utc), text))
         if markdown:
-            gate.write(markdown, answer.error_markdown(command, text))
+            gate.write(markdown, answer_text.error_markdown(command, text))
     except Exception as error:  # pylint: disable=broad-except
         print(f"perf {command}: nor could that be written: {error}", file=sys.stderr)
 

@@ -6,50 +6,33 @@ instructions went, but two compilations of one source differ in them by more tha
 """
 
 import datetime
-import functools
 import math
 import os
 import re
 import shlex
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.common import report
 from jobs.common.children import Children
-from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (answer, callgrind, choice, gate, process_pairs, samples, scratch, statuses,
+from jobs.perf import (callgrind, choice, gate, process_pairs, samples, scratch, statuses,
                        trial as perf_trial)
 from jobs.perf.account import Unmeasured, account
+from jobs.perf.annotate import annotate
+from jobs.perf.counts_answer import ORDER, Comparison, Outcome, action, document, markdown, table
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import printable
+from jobs.perf.texts import plain
 
 THRESHOLD = 0.005
 _DETERMINISTIC = 0.001  # two runs of one program that differ by more count by chance
-_SHOWN = 8  # functions, and lines, of a differential annotation
 _ANNOTATED = 5  # benchmarks
 _POLL_SECONDS = 0.05
 _THREADS = re.compile(r"/threads:([0-9]+)(?:/|$)")
 _TRIAL = samples.Effort(1, 0.0)  # one iteration of each: enough to know whether it works
 _STALL = 120.0  # seconds that the trial waits for a benchmark
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Of one benchmark, at the same number of iterations on both sides."""
-    name: object  # account.Benchmark
-    base: callgrind.Counts
-    head: callgrind.Counts
-    verdict: str  # regressed, improved, clean, inconclusive
-    note: str = ""
-
-    def change(self, event="Ir"):
-        """0.01: one hundredth more; None where it was not counted."""
-        before, after = (counts.events.get(event) for counts in (self.base, self.head))
-        if before is None or after is None:
-            return None
-        return after / before - 1 if before else (1.0 if after else 0.0)
 
 
 def verdict_of(base, head):
@@ -114,8 +97,9 @@ def compare(runner, pairs):
     """pairs: Benchmark -> (base Program, head Program). Returns (comparisons, errors: Benchmark ->
     (arm, text), late: list of Benchmark).
 
-    Where the counts differ, both are counted twice more, once with reads and writes of memory: an exact
-    count is the same each time. One that hangs on the clock may agree with itself once by chance.
+    Where the counts differ, both are counted twice more, once with reads and writes of memory: an
+    exact count is the same each time. One that hangs on the clock may agree with itself once by
+    chance.
     """
     first = runner.count([((name, side), programs[side], name.key)
                           for name, programs in pairs.items() for side in (0, 1)])
@@ -164,183 +148,6 @@ def _again(pair, second, verdict):
 def _unconfirmed(verdict):
     """What is left of a verdict that no second count confirmed."""
     return "suspected" if verdict == "regressed" else "inconclusive"
-
-
-@functools.lru_cache(maxsize=None)
-def _source(path):
-    """The lines of a file; none where it is not at hand."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _source_line(root, file, number):
-    """The text of a source line, None where the source is not at hand."""
-    lines = _source((root / file) if root else Path(file))
-    return lines[number - 1].strip() if 0 < number <= len(lines) else None
-
-
-def annotate(comparison, roots=(None, None)):
-    """Lines of text: which functions and lines of source execute more or less than before.
-
-    roots: folders that relative names of sources start from. A line is known by its text where the
-    source is at hand, so that one which only moved does not show; a file by the end of its name,
-    for the two were not built in one folder.
-    """
-    functions, lines = {}, {}
-    iterations = comparison.base.iterations
-    for sign, counts, root in ((-1, comparison.base, roots[0]), (1, comparison.head, roots[1])):
-        for (file, function, number), cost in callgrind.read_lines(counts.file).items():
-            text = _source_line(root, file, number)
-            file = "/".join(Path(file).parts[-2:])
-            functions[file, function] = functions.get((file, function), 0) + sign * cost
-            if not number:  # built without lines
-                continue
-            key = (file, function, text or f"line {number}")
-            lines[key] = lines.get(key, 0) + sign * cost
-
-    def largest(costs):
-        ordered = sorted(costs.items(), key=lambda item: -abs(item[1]))
-        return [(key, cost / iterations) for key, cost in ordered[:_SHOWN]
-                if abs(cost) / iterations >= 0.005]
-
-    unit = "instructions" if comparison.base.fixed else "instructions an iteration"
-    out = [f"{printable(str(comparison.name))}: {comparison.base.events['Ir'] / iterations:,.2f} to "
-           f"{comparison.head.events['Ir'] / iterations:,.2f} {unit}", "  by function"]
-    out += [f"    {cost:+12,.2f}  {function}  ({file})"
-            for (file, function), cost in largest(functions)]
-    by_line = [f"    {cost:+12,.2f}  {file}: {text}" for (file, _, text), cost in largest(lines)]
-    return out + (["  by line", *by_line] if by_line else [])
-
-
-_ORDER = ("regressed", "suspected", "inconclusive", "improved", "clean")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A whole run of counts."""
-    date: datetime.datetime
-    command: str
-    seconds: float
-    base: str
-    head: str
-    comparisons: tuple = ()
-    unmeasured: tuple = ()  # account.Unmeasured
-    incidents: tuple = ()
-    known: object = None
-    same_files: bool = False
-
-    def excused(self, benchmark):
-        return self.known.entry(str(benchmark)) if self.known else None
-
-    @property
-    def verdict(self):
-        verdicts = {each.verdict for each in self.comparisons
-                    if each.verdict in ("regressed", "suspected")
-                    or not self.excused(each.name)}
-        if self.same_files:
-            return "clean"
-        if "regressed" in verdicts:
-            return "regressed"
-        late = any(one.late for one in self.unmeasured)
-        if self.incidents or self.blocking or not self.comparisons and not late:
-            return "unmeasured"
-        if "suspected" in verdicts:
-            return "suspected"
-        return "inconclusive" if "inconclusive" in verdicts or late else "clean"
-
-    @property
-    def blocking(self):
-        return [one for one in self.unmeasured if one.blocks and not self.excused(one.benchmark)]
-
-    @property
-    def exit_status(self):
-        return statuses.STATUS_OF[self.verdict]
-
-    def ordered(self):
-        return sorted(self.comparisons,
-                      key=lambda each: (_ORDER.index(each.verdict), -each.change()))
-
-
-def action(outcome):
-    """One line of Markdown: what the reader has to do."""
-    def some(comparisons):
-        return ", ".join(f"{answer.code(str(each.name))} {each.change() * 100:+.2f}%"
-                         for each in comparisons[:5])
-
-    slow = [each for each in outcome.ordered() if each.verdict == "regressed"]
-    suspects = [each for each in outcome.ordered() if each.verdict == "suspected"]
-    parts = []
-    if slow:
-        parts.append(f"more instructions: {some(slow)}")
-    if outcome.blocking:
-        parts.append("not counted: " + ", ".join(
-            answer.code(str(one.benchmark)) for one in outcome.blocking[:5]))
-    parts += [answer.code(text) for text in outcome.incidents]
-    if suspects:
-        parts.append(f"seemed more, not confirmed: {some(suspects)}")
-    if outcome.verdict == "unmeasured" and not parts:
-        parts.append("nothing could be counted")
-    if parts:
-        return f"**Look at these**: {'; '.join(parts)}."
-    if outcome.verdict == "inconclusive":
-        return "**Measure again**: not all could be told."
-    return "**Nothing to do**: nothing takes more instructions."
-
-
-def _percent(change):
-    return "" if change is None else f"{change * 100:+.2f}%"
-
-
-def table(comparisons):
-    made = Table("Instructions", "", ["", "base", "head", "change", "reads", "writes", "verdict"],
-                 flush_left=(6,))
-    for each in sorted(comparisons, key=lambda each: (_ORDER.index(each.verdict),
-                                                      -each.change())):
-        base, head = (f"{counts.events['Ir'] / counts.iterations:,.1f}"
-                      for counts in (each.base, each.head))
-        verdict = each.verdict.upper() if each.verdict == "regressed" else each.verdict
-        made.rows.append([str(each.name), base, head] + [
-            _percent(each.change(event)) for event in callgrind.EVENTS] + [verdict])
-    return made
-
-
-def document(outcome):
-    return {
-        "format": answer.FORMAT, "lane": "counts",
-        "date": outcome.date.strftime("%Y-%m-%dT%H:%M:%SZ"), "command": outcome.command,
-        "seconds": round(outcome.seconds, 1), "base": outcome.base, "head": outcome.head,
-        "verdict": outcome.verdict, "exit_status": outcome.exit_status,
-        "action": answer.plain(action(outcome)), "error": None,
-        "incidents": [printable(text) for text in outcome.incidents],
-        "unmeasured": [
-            {"name": str(one.benchmark), "suite": printable(one.benchmark.suite),
-             "reasons": {arm: printable(reason) for arm, reason in one.reasons.items()},
-             "blocks": one.blocks, "late": one.late,
-             "known": answer.excuse(outcome, one.benchmark)} for one in outcome.unmeasured],
-        "benchmarks": [{
-            "name": str(each.name), "suite": printable(each.name.suite), "verdict": each.verdict,
-            "note": each.note, "iterations": None if each.base.fixed else each.base.iterations,
-            **{event: None if each.change(event) is None else
-               {"base": each.base.events[event], "head": each.head.events[event]}
-               for event in callgrind.EVENTS}} for each in outcome.comparisons]}
-
-
-def markdown(outcome, annotations=()):
-    made = table(outcome.comparisons)
-    made.rows = [[answer.code(row[0]), *row[1:]] for row in made.rows]
-    lines = ["## Instructions", "", action(outcome), ""]
-    if made.rows:
-        lines += report.as_markdown(made)[2:]
-    if outcome.unmeasured:
-        lines += ["", "Not counted:", ""]
-        lines += [f"- {answer.code(str(one.benchmark))}: {answer.code(one.text)}"
-                  for one in sorted(outcome.unmeasured, key=lambda one: not one.blocks)]
-    lines += [f"- {answer.code(text)}" for text in outcome.incidents]
-    if annotations:
-        lines += ["", *answer.block([printable(line) for line in annotations])]
-    return "\n".join(lines) + "\n"
 
 
 def _parser():
@@ -460,7 +267,7 @@ def _print(terminal, outcome, annotations):
     for text in outcome.incidents:
         terminal.line(terminal.bad(printable(text)))
     counts = [f"{sum(each.verdict == verdict for each in outcome.comparisons)} {verdict}"
-              for verdict in _ORDER]
+              for verdict in ORDER]
     terminal.line(f"{', '.join(counts)}, {len(outcome.unmeasured)} not counted: instructions of "
                   f"{outcome.head} against {outcome.base}, {duration(outcome.seconds)}")
-    terminal.line(answer.plain(action(outcome)))
+    terminal.line(plain(action(outcome)))

@@ -97,7 +97,8 @@ class CompareTest(unittest.TestCase):
         return comparisons, errors
 
     def status(self, comparisons, errors=()):
-        unmeasured = tuple(Unmeasured(name, reasons, True) for name, reasons in dict(errors).items())
+        unmeasured = tuple(Unmeasured(name, reasons, True)
+                           for name, reasons in dict(errors).items())
         return perf_counts.Outcome(None, "", 1.0, "", "", tuple(comparisons),
                                    unmeasured).exit_status
 

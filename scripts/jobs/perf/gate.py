@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs.common import processes
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import answer, choice, decide, fingerprint, process_pairs, statuses
+from jobs.perf import answer, answer_text, choice, decide, fingerprint, process_pairs, statuses
 from jobs.perf.error import PerfError
 
 
@@ -120,9 +120,9 @@ def main(argv):
             {f"{suite}, {arm}": words for (suite, arm), words in live.facts.words.items()
              if words},
             [name for name in live.benchmarks if name not in live.lost], measured.interrupted)
-    answer.print_text(outcome, terminal)
+    answer_text.print_text(outcome, terminal)
     if arguments.json:
         write_json(arguments.json, answer.document(outcome))
     if arguments.markdown:
-        write(arguments.markdown, answer.markdown(outcome))
+        write(arguments.markdown, answer_text.markdown(outcome))
     return outcome.exit_status

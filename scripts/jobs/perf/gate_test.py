@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import answer, decide, fake, gate
+from jobs.perf import answer, answer_text, decide, fake, gate, texts
 from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
@@ -150,11 +150,11 @@ class OutcomeTest(unittest.TestCase):
             self.assertEqual(self.outcome(*verdicts).exit_status, status)
 
     def test_the_worst_comes_first(self):
-        made = answer.table(self.outcome("clean", "inconclusive", "regressed"))
+        made = answer_text.table(self.outcome("clean", "inconclusive", "regressed"))
         self.assertEqual([row[-1] for row in made.rows], ["REGRESSED", "inconclusive", "clean"])
 
     def test_an_open_bound_is_null(self):
-        self.assertIn("-1.0% to ?", answer.table(self.outcome("clean")).rows[0])
+        self.assertIn("-1.0% to ?", answer_text.table(self.outcome("clean")).rows[0])
 
     def test_the_first_line_names_the_slowest_first(self):
         outcome = self.outcome("regressed", "regressed", "clean")
@@ -168,11 +168,11 @@ class OutcomeTest(unittest.TestCase):
         for name, text in (("BM_fill<int>", "`BM_fill<int>`"), ("a`b", "``a`b``"),
                            ("`", "`` ` ``"), ("a\nb", "`a\\nb`"), ("\udcff", "`\\xff`"),
                            ("BM_x ", "`BM_x `")):
-            self.assertEqual(answer.code(name), text)
+            self.assertEqual(texts.code(name), text)
 
     def test_units(self):
         for value, text in ((28.44, "28.4 ns"), (1270, "1.27 us"), (5e6, "5 ms"), (2e9, "2 s")):
-            self.assertEqual(answer.nanoseconds(value), text)
+            self.assertEqual(texts.nanoseconds(value), text)
 
 
 if __name__ == "__main__":

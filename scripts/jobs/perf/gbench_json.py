@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one process's JSON of Google Benchmark says about each benchmark: a time, or why there is none.
+"""What one process's JSON of Google Benchmark says of each benchmark: a time, or why there is none.
 
 Reads what every version from 1.6 on writes, and what is left of a file whose writer died. A
 benchmark is known by its name and, since names may repeat, by its number among those of the name.

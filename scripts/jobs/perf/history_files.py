@@ -15,8 +15,8 @@
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
 is made of what such a comparison would not survive: processor, caches, the vector instructions that
 code asks for, compiler and flags. What else the machine says (kernel, libc, Google Benchmark's
-version) is told in each point, and a series goes on when it changes: the reference kernel ran in the
-same pairs, before the change and after it. Who shows a series shows where it changed.
+version) is told in each point, and a series goes on when it changes: the reference kernel ran in
+the same pairs, before the change and after it. Who shows a series shows where it changed.
 
 Writers may run at once; a writer that is killed leaves the file as it was. A line that is damaged
 all the same costs that line: `scripts/perf history repair` takes it out.
@@ -40,9 +40,10 @@ from jobs.perf.error import PerfError
 ROOT = Path(__file__).resolve().parents[3] / "build" / "perf" / "history"
 # What a point tells and its series outlives.
 SURROUNDINGS = ("kernel", "libc", "benchmark_library")
-# Of the processor's flags, which a kernel lists one day and not the other, those that code asks for.
-_CODE_FLAGS = frozenset(
-    "sse4_2 avx avx2 bmi2 fma avx512f avx512bw avx512vl erms fsrm asimd sve sve2 crc32 pmull".split())
+# The processor's flags that code asks for; the others a kernel lists one day and not the next.
+_CODE_FLAGS = frozenset((
+    "sse4_2", "avx", "avx2", "bmi2", "fma", "avx512f", "avx512bw", "avx512vl", "erms", "fsrm",
+    "asimd", "sve", "sve2", "crc32", "pmull"))
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[0-9a-f]{12,64}\+?")
@@ -158,7 +159,7 @@ def parse_point(text):
 
 
 def check(suite, revision, machine=None, root=ROOT):
-    """Raises HistoryError where a point of this kind could not be appended; for before measuring."""
+    """Raises HistoryError where such a point could not be appended; to be asked before measuring."""
     _require(_SUITE.fullmatch(suite), f"suite {suite!r} is no file's name")
     _require(_REVISION.fullmatch(revision), f"revision {revision!r} is not 12 or more digits of "
                                             "git in hexadecimal")

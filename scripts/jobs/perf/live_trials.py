@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf selftest --live: does the gate find what it must in a crowded suite, within minutes?
 
-Ten benchmarks stay in a core's own caches; one of them is slower by a known amount. Three others are
-so noisy that nothing can be told of them. One core is busy, and the budget is two minutes. Each try
-is a whole run of the gate on programs that run now. A try that is done is kept at once, so that a
-run that was interrupted goes on where it was.
+Ten benchmarks stay in a core's own caches; one of them is slower by a known amount. Three others
+are so noisy that nothing can be told of them. One core is busy, and the budget is two minutes. Each
+try is a whole run of the gate on programs that run now. A try that is done is kept at once, so that
+a run that was interrupted goes on where it was.
 """
 
 import contextlib
@@ -121,9 +121,10 @@ def text_of(kept, command):
         f"- machine: {settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
         f"{max(loads):g} when the tries began, and one core kept busy",
         f"- budget of a try: {settings['budget']:g} s", "",
-        "In each try one of ten benchmarks, drawn by chance, is slower; three others are drawn anew "
-        "in each process, between 1 and 2 times their work. Bars: 5 % found in 95 of 100 tries, 10 % "
-        "and 30 % in all, no false alarm. Intervals are Clopper-Pearson's of 95 %.", "",
+        "In each try one of ten benchmarks, drawn by chance, is slower; three others are drawn "
+        "anew in each process, between 1 and 2 times their work. Bars: 5 % found in 95 of 100 "
+        "tries, 10 % and 30 % in all, no false alarm. Intervals are Clopper-Pearson's of 95 %.",
+        "",
         *report.as_markdown(made)]) + "\n"
 
 

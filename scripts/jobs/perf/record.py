@@ -143,8 +143,8 @@ class _Plan:
 
 
 def _append(terminal, plan, arguments, date, command, measured, live):
-    """Appends a point a suite, all of them even if one fails. Returns (entries for the answer, texts
-    of failures)."""
+    """Appends a point a suite, all of them even if one fails. Returns (entries for the answer,
+    texts of failures)."""
     told, failures = [], []
     for suite in plan.programs:
         entries = {str(name): value for name, value in measured.items() if name.suite == suite}

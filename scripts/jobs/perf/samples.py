@@ -11,7 +11,7 @@ another process' data in the caches. (A walk over 256 KiB, 24 processes on two c
 
 Names reach the program as a regular expression, for there is no other way in all versions. What
 that takes: the library's std::regex refuses "\\]" and "\\}" and more than 100,000 states, an
-argument of Linux holds 128 KiB, and a filter that cannot be compiled ends the program with status 0.
+argument of Linux holds 128 KiB, and a filter that can't be compiled ends the program with status 0.
 """
 
 import os
@@ -37,8 +37,8 @@ _NOTHING = "^no benchmark has this name, as ffgrant hopes$"
 _LIST_SECONDS = 600
 # What the library prints of the machine, which explains no failure.
 BANNER = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d|Running |Run on \(|CPU Caches:|  L\d |Load Average:|\*\*\*WARNING"
-    r"|-- LOG\(|-+$|Benchmark  +Time  +CPU")
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d|Running |Run on \(|CPU Caches:|  L\d |Load Average:"
+    r"|\*\*\*WARNING|-- LOG\(|-+$|Benchmark  +Time  +CPU")
 
 
 @dataclass(frozen=True)

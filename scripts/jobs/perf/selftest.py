@@ -32,8 +32,8 @@ _BUSY_LOAD = 2  # runnable processes a CPU, from which on a recording says so
 
 
 def record(terminal, folder, arguments, kept):
-    """Measures under all conditions. Returns a recording, jobs.perf.replay. What a condition gave is
-    kept in a file, from which a run that was interrupted goes on."""
+    """Measures under all conditions. Returns a recording, jobs.perf.replay. What a condition gave
+    is kept in a file, from which a run that was interrupted goes on."""
     effort = samples.Effort()
     programs = {percent: samples.Program(folder / f"perf_selftest_{percent}")
                 for percent in (0, *replay.SLOWDOWNS)}

@@ -59,7 +59,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Limits:
-    """left(): seconds until the time is up; stall: seconds that a benchmark may take for its row."""
+    """left(): seconds until the time is up; stall: what a benchmark may take for its row."""
     left: object
     stall: float
 

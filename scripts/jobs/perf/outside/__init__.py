@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Odd programs and situations, each with the verdict that scripts/perf must reach: the outside corpus."""
+"""The outside corpus: odd programs and situations, each with the verdict that there must be."""

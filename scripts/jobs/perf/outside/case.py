@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the tests of the outside corpus: builds the odd programs, runs a command, checks its answer."""
+"""For the tests of the outside corpus: builds odd programs, runs a command, checks its answer."""
 
 import contextlib
 import io
@@ -40,7 +40,7 @@ class OutsideCase(unittest.TestCase):
 
     @classmethod
     def compiled(cls, name="odd", *flags, source=None):
-        """The program of odd.cc, built with Debian's Google Benchmark; skips where there is none."""
+        """The program of odd.cc on Debian's Google Benchmark; skips the test where there is none."""
         if not shutil.which("g++"):
             raise unittest.SkipTest("no g++")
         path = cls.folder / name

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Odd programs for the tests of scripts/perf: one program that is many. ODD says what kind of
-// program it is, ODD_NS how many nanoseconds its benchmarks claim to take. Times are set by hand, so
-// that verdicts do not depend on the machine. It takes Google Benchmark 1.6 or later.
+// program it is, ODD_NS how many nanoseconds its benchmarks claim to take. Times are set by hand,
+// so that verdicts do not depend on the machine. It takes Google Benchmark 1.6 or later.
 
 #include <benchmark/benchmark.h>
 #include <signal.h>
@@ -39,9 +39,9 @@ void Claim(benchmark::State& state, double nanoseconds) {
 }
 
 benchmark::internal::Benchmark* Add(const std::string& name, double nanoseconds) {
-  return benchmark::RegisterBenchmark(name.c_str(), [nanoseconds](benchmark::State& state) {
-           Claim(state, nanoseconds);
-         })->UseManualTime();
+  return benchmark::RegisterBenchmark(
+             name.c_str(), [nanoseconds](benchmark::State& state) { Claim(state, nanoseconds); })
+      ->UseManualTime();
 }
 
 benchmark::internal::Benchmark* Add(const std::string& name) { return Add(name, Nanoseconds()); }
@@ -74,32 +74,64 @@ void Sleep(double seconds) { std::this_thread::sleep_for(std::chrono::duration<d
 
 const std::map<std::string, std::function<void()>>& Kinds() {
   static const std::map<std::string, std::function<void()>> kinds{
-      {"plain", [] { Names({"BM_a", "BM_b/8"}); }},
+      {"plain",
+       [] {
+         Names({"BM_a", "BM_b/8"});
+       }},
       {"none", [] {}},
       {"one", [] { Names({"BM_a"}); }},
-      {"three", [] { Names({"BM_a", "BM_b/8", "BM_c"}); }},
-      {"renamed", [] { Names({"BM_a", "BM_renamed"}); }},
+      {"three",
+       [] {
+         Names({"BM_a", "BM_b/8", "BM_c"});
+       }},
+      {"renamed",
+       [] {
+         Names({"BM_a", "BM_renamed"});
+       }},
       {"one slow", [] { Add("BM_a"), Add("BM_b/8", 10000); }},
       {"order",
        [] { Add("BM_little", (Nanoseconds() + 20000) / 3), Add("BM_much", Nanoseconds()); }},
       {"twice", [] { Add("BM_a/8", 5000), Add("BM_a/8"), Add("BM_a/8", 20000); }},
       {"brackets",
-       [] { Names({"BM_fill<int[16]>", "BM_x{1}", "BM_]", "BM_}", "BM_[a-z]", "BM_a]b}c", "[]"}); }},
+       [] {
+         Names({"BM_fill<int[16]>", "BM_x{1}", "BM_]", "BM_}", "BM_[a-z]", "BM_a]b}c", "[]"});
+       }},
       {"signs",
        [] {
          Names({"BM_\"quoted\"", "BM_'single'", "BM_a,b", "BM_a//b/", "BM_<std::pair<int, int>>",
                 "BM_back\\slash", "BM_(a|b)*+?^$.", "BM_a b  c", "BM_#1 @x", "BM_%s%n", "BM_$HOME",
                 "BM_`ticks`", "BM_a|b", "BM_<b>&amp;", "BM_a;b&c=d", "BM_~!:"});
        }},
-      {"utf8", [] { Names({"BM_größe", "BM_日本語", "BM_🚀/8"}); }},
-      {"bytes", [] { Names({"BM_\xff\xfe", "BM_\xc3"}); }},
-      {"control", [] { Names({"BM_\x01\x1b[31m", "BM_tab\tx"}); }},
-      {"newline", [] { Names({"BM_one\nBM_two", "BM_a"}); }},
-      {"dash", [] { Names({"-BM_a", "--benchmark_filter=x", " BM_lead"}); }},
+      {"utf8",
+       [] {
+         Names({"BM_größe", "BM_日本語", "BM_🚀/8"});
+       }},
+      {"bytes",
+       [] {
+         Names({"BM_\xff\xfe", "BM_\xc3"});
+       }},
+      {"control",
+       [] {
+         Names({"BM_\x01\x1b[31m", "BM_tab\tx"});
+       }},
+      {"newline",
+       [] {
+         Names({"BM_one\nBM_two", "BM_a"});
+       }},
+      {"dash",
+       [] {
+         Names({"-BM_a", "--benchmark_filter=x", " BM_lead"});
+       }},
       {"long",
-       [] { Names({std::string(9000, 'x'), std::string(9000, 'x') + "y", std::string(70000, 'z')}); }},
-      {"prefixes", [] { Names({"a", "ab", "abc", "all", "."}); }},
-      {"space", [] { benchmark::RegisterBenchmark("BM_space ", [](auto& s) { Work(s, Portions()); }); }},
+       [] {
+         Names({std::string(9000, 'x'), std::string(9000, 'x') + "y", std::string(70000, 'z')});
+       }},
+      {"prefixes",
+       [] {
+         Names({"a", "ab", "abc", "all", "."});
+       }},
+      {"space",
+       [] { benchmark::RegisterBenchmark("BM_space ", [](auto& s) { Work(s, Portions()); }); }},
       {"many",
        [] {
          const int count = std::atoi(Setting("ODD_COUNT", "2500").c_str());
@@ -111,10 +143,15 @@ const std::map<std::string, std::function<void()>>& Kinds() {
       {"error",
        [] {
          Add("BM_a");
-         AddFunction("BM_fails", [](auto& s) { s.SkipWithError("no \"memory\" <today>"), Claim(s, 1); });
+         AddFunction("BM_fails",
+                     [](auto& s) { s.SkipWithError("no \"memory\" <today>"), Claim(s, 1); });
        }},
-      {"good for error", [] { Names({"BM_a", "BM_fails"}); }},
-      {"all errors", [] { AddFunction("BM_a", [](auto& s) { s.SkipWithError("no"), Claim(s, 1); }); }},
+      {"good for error",
+       [] {
+         Names({"BM_a", "BM_fails"});
+       }},
+      {"all errors",
+       [] { AddFunction("BM_a", [](auto& s) { s.SkipWithError("no"), Claim(s, 1); }); }},
       {"late error",
        [] {
          Add("BM_a");
@@ -145,14 +182,20 @@ const std::map<std::string, std::function<void()>>& Kinds() {
       {"repetitions", [] { Add("BM_a")->Repetitions(7); }},
       {"complexity",
        [] {
-         benchmark::RegisterBenchmark("BM_a", [](benchmark::State& s) {
-           Claim(s, Nanoseconds() * static_cast<double>(s.range(0)));
-           s.SetComplexityN(s.range(0));
-         })->UseManualTime()->RangeMultiplier(2)->Range(1, 16)->Complexity();
+         benchmark::RegisterBenchmark("BM_a",
+                                      [](benchmark::State& s) {
+                                        Claim(s, Nanoseconds() * static_cast<double>(s.range(0)));
+                                        s.SetComplexityN(s.range(0));
+                                      })
+             ->UseManualTime()
+             ->RangeMultiplier(2)
+             ->Range(1, 16)
+             ->Complexity();
        }},
       {"statistics",
        [] {
-         Add("BM_a")->ComputeStatistics("max", [](const std::vector<double>& v) { return v.back(); });
+         Add("BM_a")->ComputeStatistics("max",
+                                        [](const std::vector<double>& v) { return v.back(); });
        }},
       {"zero", [] { Add("BM_a"), Add("BM_zero", 0)->Iterations(10); }},
       {"good for zero", [] { Add("BM_a"), Add("BM_zero")->Iterations(10); }},
@@ -181,14 +224,20 @@ const std::map<std::string, std::function<void()>>& Kinds() {
          Add("BM_a");
          AddFunction("BM_throws", [](auto&) { throw std::runtime_error("no fixture today"); });
        }},
-      {"good for throws", [] { Names({"BM_a", "BM_throws"}); }},
+      {"good for throws",
+       [] {
+         Names({"BM_a", "BM_throws"});
+       }},
       {"crash",
        [] {
          Add("BM_a");
          AddFunction("BM_bad", [](auto&) { raise(SIGSEGV); });
          Add("BM_z");
        }},
-      {"good for bad", [] { Names({"BM_a", "BM_bad", "BM_z"}); }},
+      {"good for bad",
+       [] {
+         Names({"BM_a", "BM_bad", "BM_z"});
+       }},
       {"exits",
        [] {
          Add("BM_a");
@@ -230,13 +279,20 @@ const std::map<std::string, std::function<void()>>& Kinds() {
          for (int i = 0; i < 3; ++i) Add("BM_noise/" + std::to_string(i), Noise());
        }},
       {"only noise", [] { Add("BM_a", 10000), Add("BM_noise", Noise()); }},
-      {"real", [] { benchmark::RegisterBenchmark("BM_work", [](auto& s) { Work(s, Portions()); }); }},
+      {"real",
+       [] { benchmark::RegisterBenchmark("BM_work", [](auto& s) { Work(s, Portions()); }); }},
       {"real threads",
        [] {
          benchmark::RegisterBenchmark("BM_work", [](auto& s) { Work(s, Portions()); });
          benchmark::RegisterBenchmark("BM_both", [](auto& s) { Work(s, 10); })->Threads(2);
        }},
-      {"empty loop", [] { benchmark::RegisterBenchmark("BM_work", [](auto& s) { for (auto _ : s) {} }); }},
+      {"empty loop",
+       [] {
+         benchmark::RegisterBenchmark("BM_work", [](auto& s) {
+           for (auto _ : s) {
+           }
+         });
+       }},
   };
   return kinds;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The situations of the outside corpus: what base and head are, and the verdict that there must be."""
+"""The situations of the outside corpus: what base and head are, and which verdict is right."""
 
 from dataclasses import dataclass, field
 
