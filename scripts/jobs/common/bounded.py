@@ -33,6 +33,7 @@ class Ended:
     status: int  # exit status; -N after signal N
     stdout: bytes  # at most the first 64 MiB, see is_cut
     tail: bytes  # the last that it printed on either output
+    errors: bytes  # the last that it printed on standard error
     seconds: float
     stopped: str = ""
     idle: float = 0.0  # seconds without progress before it was ended from here
@@ -58,10 +59,13 @@ class Ended:
         return f"ended with status {self.status}"
 
     def words(self, lines=12, leave_out=None):
-        """The last lines that it printed; leave_out: a pattern of lines that say nothing."""
-        text = self.tail.decode("utf-8", "backslashreplace")
-        kept = [line for line in text.splitlines()
-                if line.strip() and not (leave_out and leave_out.match(line))][-lines:]
+        """The last lines that it printed, on standard error if there are any; leave_out: a pattern
+        of lines that say nothing."""
+        kept = []
+        for data in (self.errors, self.tail):
+            text = data.decode("utf-8", "backslashreplace")
+            kept = kept or [line for line in text.splitlines()
+                            if line.strip() and not (leave_out and leave_out.match(line))][-lines:]
         return "\n".join(line[:300] for line in kept)
 
 
@@ -96,6 +100,7 @@ class _Reader:
     def __init__(self, process):
         self.stdout = bytearray()
         self.tail = bytearray()
+        self.errors = bytearray()
         self._first = process.stdout.fileno()
         self._poll = select.poll()
         self.open = {self._first, process.stderr.fileno()}
@@ -127,8 +132,9 @@ class _Reader:
             return False
         if descriptor == self._first and len(self.stdout) < _KEPT:
             self.stdout += chunk
-        self.tail += chunk
-        del self.tail[:-_TAIL]
+        for kept in (self.tail, *(() if descriptor == self._first else (self.errors,))):
+            kept += chunk
+            del kept[:-_TAIL]
         return True
 
     def drain(self):
@@ -198,8 +204,8 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
             _end(process)
         seconds = time.monotonic() - start
         reader.drain()
-        return Ended(process.wait(), bytes(reader.stdout), bytes(reader.tail), seconds, stopped,
-                     idle)
+        return Ended(process.wait(), bytes(reader.stdout), bytes(reader.tail),
+                     bytes(reader.errors), seconds, stopped, idle)
     except BaseException as reason:
         # Further signals must not cut this short.
         handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
