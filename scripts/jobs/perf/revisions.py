@@ -114,12 +114,16 @@ def _forget_old(directory):
         shutil.rmtree(PERF / "src" / path.name, ignore_errors=True)
 
 
-def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
-    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+def folder_name(revision, compiler=COMPILER, flags=FLAGS):
+    """The name of the folder below build/perf/bin that holds a revision's programs."""
     version = machine.first_line([compiler, "--version"])
     settings = repr((version, *_settings("", "", compiler, flags)))
-    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
-    name = f"{revision.content}-{key}"
+    return f"{revision.content}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
+    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+    name = folder_name(revision, compiler, flags)
     done = PERF / "bin" / name
     if done.is_dir():
         os.utime(done)
