@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configure and build through the presets of CMakePresets.json, with progress."""
 
+import functools
+import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -29,6 +32,16 @@ def environment():
         env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
         env.setdefault("CCACHE_SLOPPINESS", "pch_defines,time_macros")  # for precompiled headers
     return env
+
+
+@functools.cache
+def clang():
+    """The clang++ that the clang presets take, too: scripts/bootstrap --clang says which."""
+    done = subprocess.run([ROOT / "scripts" / "bootstrap", "--clang"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(done.stderr.strip())
+    return done.stdout.strip()
 
 
 def run_step(terminal, label, command, cwd=ROOT, on_line=None):
@@ -67,8 +80,31 @@ def _important(output):
     return "\n".join(kept)
 
 
+def is_clang_preset(name):
+    """Whether a preset takes the clang that clang() names, by its toolchain file."""
+    document = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
+    presets = {preset["name"]: preset for preset in document["configurePresets"]}
+    while name in presets:
+        if "toolchainFile" in presets[name]:
+            return True
+        name = presets[name].get("inherits")
+    return False
+
+
+def _has_other_compiler(preset):
+    """Whether the build directory of a clang preset was configured with another clang."""
+    try:
+        compiler = cache(preset).get("CMAKE_CXX_COMPILER")
+    except OSError:
+        return False
+    return is_clang_preset(preset) and compiler != shutil.which(clang())
+
+
 def configure(terminal, preset, wrapper=()):
-    return run_step(terminal, f"{preset}: configure", [*wrapper, "cmake", "--preset", preset])
+    # CMake would notice another compiler, too, but then forgets the preset's flags.
+    fresh = ["--fresh"] if _has_other_compiler(preset) else []
+    return run_step(terminal, f"{preset}: configure",
+                    [*wrapper, "cmake", "--preset", preset, *fresh])
 
 
 def build(terminal, preset, targets=(), wrapper=()):
