@@ -16,7 +16,8 @@ class ChosenClang(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="ffgrant-clang-")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        (self.folder / "dirname").symlink_to(shutil.which("dirname"))
+        for name in ("dirname", "readlink"):
+            (self.folder / name).symlink_to(shutil.which(name))
 
     def install(self, name, says):
         path = self.folder / name
