@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configure and build through the presets of CMakePresets.json, with progress."""
 
+import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -14,6 +16,8 @@ from jobs.common import processes
 from jobs.common.terminal import duration
 
 ROOT = Path(__file__).resolve().parents[3]
+# Of builds, downloads and what jobs keep for themselves. scripts/bootstrap checks the variable.
+BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
 
@@ -22,7 +26,18 @@ class BuildError(Exception):
 
 
 def build_directory(preset):
-    return ROOT / "build" / preset
+    return BUILD / preset
+
+
+def shown(path):
+    """A path for the reader: from the project's folder on, if it is below that."""
+    return path.relative_to(ROOT) if ROOT in path.parents else path
+
+
+def results_directory():
+    """Where results go: results/, or beside the builds if the checkout is read-only."""
+    results = ROOT / "results"
+    return results if os.access(results, os.W_OK) else BUILD / "results"
 
 
 def environment():
@@ -80,6 +95,23 @@ def _important(output):
     return "\n".join(kept)
 
 
+@contextlib.contextmanager
+def locked(terminal, name):
+    """Keeps a folder below BUILD from other processes of this checkout; waits for those at it."""
+    (BUILD / name).mkdir(parents=True, exist_ok=True)
+    with (BUILD / f"{name}.lock").open("w", encoding="ascii") as lock:
+        start = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                terminal.progress(f"{name}: another run is at it, waiting for "
+                                  f"{duration(time.monotonic() - start)}")
+                time.sleep(0.2)
+        yield
+
+
 def is_clang_preset(name):
     """Whether a preset takes the clang that clang() names, by its toolchain file."""
     document = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
@@ -102,16 +134,19 @@ def _has_other_compiler(preset):
 
 def configure(terminal, preset, wrapper=()):
     # CMake would notice another compiler, too, but then forgets the preset's flags.
-    fresh = ["--fresh"] if _has_other_compiler(preset) else []
-    return run_step(terminal, f"{preset}: configure",
-                    [*wrapper, "cmake", "--preset", preset, *fresh])
+    with locked(terminal, preset):
+        fresh = ["--fresh"] if _has_other_compiler(preset) else []
+        return run_step(terminal, f"{preset}: configure",
+                        [*wrapper, "cmake", "--preset", preset, "-B",
+                         str(build_directory(preset)), *fresh])
 
 
 def build(terminal, preset, targets=(), wrapper=()):
-    command = [*wrapper, "cmake", "--build", "--preset", preset]
+    command = [*wrapper, "cmake", "--build", str(build_directory(preset))]
     if targets:
         command += ["--target", *targets]
-    return run_step(terminal, f"{preset}: build", command)
+    with locked(terminal, preset):
+        return run_step(terminal, f"{preset}: build", command)
 
 
 def cache(preset):

@@ -4,6 +4,7 @@
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -66,6 +67,11 @@ class ChosenClang(unittest.TestCase):
 
 
 class Presets(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ffgrant-build-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
     def test_those_with_a_chosen_clang(self):
         for name in ("clang-debug", "clang-release", "asan-ubsan", "tsan", "fuzz", "fuzz-fast"):
             self.assertTrue(build.is_clang_preset(name), name)
@@ -86,11 +92,42 @@ class Presets(unittest.TestCase):
                     mock.patch.object(build, "cache", cache), \
                     mock.patch.object(build, "clang", lambda: "sh"), \
                     mock.patch.object(build.shutil, "which", lambda _: "here"), \
+                    mock.patch.object(build, "BUILD", self.folder), \
                     mock.patch.object(build, "run_step", lambda _, label, command:
                                       commands.append(command)):
                 build.configure(None, preset, ("setarch", "-R"))
-                self.assertEqual(commands, [["setarch", "-R", "cmake", "--preset", preset,
+                self.assertTrue((self.folder / f"{preset}.lock").exists())
+                self.assertEqual(commands, [["setarch", "-R", "cmake", "--preset", preset, "-B",
+                                             str(build.build_directory(preset)),
                                              *(["--fresh"] if fresh else [])]])
+
+
+class TwoRuns(unittest.TestCase):
+    def test_the_second_waits_for_the_first(self):
+        order, waits = [], threading.Event()
+
+        class Terminal:
+            @staticmethod
+            def progress(text):
+                order.append(text.split(" is")[0])
+                waits.set()
+
+        def second():
+            with build.locked(Terminal, "tsan"):
+                order.append("second")
+
+        with tempfile.TemporaryDirectory(prefix="ffgrant-build-") as folder, \
+                mock.patch.object(build, "BUILD", Path(folder)):
+            with build.locked(Terminal, "tsan"):
+                thread = threading.Thread(target=second)
+                thread.start()
+                self.assertTrue(waits.wait(20))
+                with build.locked(Terminal, "gcc-release"):
+                    order.append("another folder")
+                order.append("first")
+            thread.join()
+        self.assertEqual([text for i, text in enumerate(order) if text not in order[:i]],
+                         ["tsan: another run", "another folder", "first", "second"])
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ def _binary(preset, target):
 
 def tools_of(target, engine, wrapper):
     return Tools(fast=_binary(FAST[engine], target), sanitized=_binary(SANITIZED, target),
-                 work=build.ROOT / "build" / "fuzz-corpus" / target.name,
-                 scratch=build.ROOT / "build" / "fuzz-work" / target.name, wrapper=wrapper)
+                 work=build.BUILD / "fuzz-corpus" / target.name,
+                 scratch=build.BUILD / "fuzz-work" / target.name, wrapper=wrapper)
 
 
 class Job:

@@ -64,7 +64,7 @@ def environment(base, sanitizer, clang, libcxx):
 
 def play_builder(terminal, sanitizer, simdjson, clang):
     """Builds as the image's compile command does; returns $OUT."""
-    base = build.ROOT / "build" / "ossfuzz" / sanitizer
+    base = build.BUILD / "ossfuzz" / sanitizer
     for name in ("src", "out", "work", "home"):
         shutil.rmtree(base / name, ignore_errors=True)
         (base / name).mkdir(parents=True)

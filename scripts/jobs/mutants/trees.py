@@ -13,7 +13,7 @@ from jobs.common import build
 from jobs.common.cpp_tokens import Source
 from jobs.mutants import runner
 
-ROOT = build.ROOT / "build" / "mutants"
+ROOT = build.BUILD / "mutants"
 _COPIED = ("CMakeLists.txt", "core", "fuzz")
 
 

@@ -12,7 +12,7 @@ from jobs.page import (bench_results, evidence, first, gate_part, history_part, 
                        selftest_part, server_part, template)
 from jobs.page.template import Page
 
-RESULTS = build.ROOT / "results"
+RESULTS = build.results_directory()
 _PAGE = "report.html"
 _PLOTS = "plots"
 _OURS = re.compile(

@@ -19,7 +19,7 @@ from pathlib import Path
 from jobs.common import build, machine
 from jobs.perf.error import PerfError
 
-PERF = build.ROOT / "build" / "perf"
+PERF = build.BUILD / "perf"
 COMPILER = "g++"
 # -g1: lines for the annotation of counts; they change no instruction. -falign-functions: a function
 # that nobody changed keeps its place relative to cache lines, whatever the one before it grew by;

@@ -24,7 +24,7 @@ from jobs.common.terminal import Terminal, duration
 from jobs.perf import commands, counts, fingerprint, gate, process_pairs, replay, revisions, samples
 from jobs.perf.error import PerfError
 
-REPORT = build.ROOT / "results" / "perf-selftest.md"
+REPORT = build.results_directory() / "perf-selftest.md"
 RECORDING = revisions.PERF / "selftest.json"
 _BUSY = "while True: pass"
 _FEWEST_ROUNDS = 20
