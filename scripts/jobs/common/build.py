@@ -97,9 +97,10 @@ def _important(output):
 
 @contextlib.contextmanager
 def locked(terminal, name):
-    """Keeps a folder below BUILD from other processes of this checkout; waits for those at it."""
-    (BUILD / name).mkdir(parents=True, exist_ok=True)
-    with (BUILD / f"{name}.lock").open("w", encoding="ascii") as lock:
+    """Keeps BUILD/NAME from other processes, and waits for one that is at it. Not to be nested."""
+    path = BUILD / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="ascii") as lock:
         start = time.monotonic()
         while True:
             try:

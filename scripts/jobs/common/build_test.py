@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which clang is chosen, by bootstrap and for presets: with false compilers in an own PATH."""
 
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -100,6 +102,33 @@ class Presets(unittest.TestCase):
                 self.assertEqual(commands, [["setarch", "-R", "cmake", "--preset", preset, "-B",
                                              str(build.build_directory(preset)),
                                              *(["--fresh"] if fresh else [])]])
+
+
+class ReadOnlyCheckout(unittest.TestCase):
+    def test_results_go_beside_the_builds(self):
+        self.assertEqual(build.results_directory(), build.ROOT / "results")
+        with mock.patch.object(build.os, "access", lambda *_: False):
+            self.assertEqual(build.results_directory(), build.BUILD / "results")
+
+    def test_paths_for_the_reader(self):
+        self.assertEqual(build.shown(build.ROOT / "results" / "a.md"), Path("results/a.md"))
+        self.assertEqual(build.shown(Path("/elsewhere/a.md")), Path("/elsewhere/a.md"))
+
+
+class BuildFolder(unittest.TestCase):
+    def test_an_absolute_path_is_taken_and_another_refused(self):
+        for given, status in (("/elsewhere", 0), ("elsewhere", 1)):
+            done = subprocess.run(
+                [build.ROOT / "scripts" / "bootstrap", "--python"], text=True, check=False,
+                env=dict(os.environ, FFGRANT_BUILD_DIR=given), stdin=subprocess.DEVNULL,
+                capture_output=True)
+            self.assertEqual(done.returncode, status)
+        self.assertIn("FFGRANT_BUILD_DIR=elsewhere has to be an absolute path", done.stderr)
+        done = subprocess.run(
+            [sys.executable, "-c", "from jobs.common import build; print(build.BUILD)"], text=True,
+            cwd=build.ROOT / "scripts", env=dict(os.environ, FFGRANT_BUILD_DIR="/elsewhere"),
+            stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        self.assertEqual(done.stdout, "/elsewhere\n")
 
 
 class TwoRuns(unittest.TestCase):

@@ -310,7 +310,8 @@ def main():
     terminal = Terminal()
     processes.raise_on_signals()
     try:
-        return _job(terminal, arguments)
+        with build.locked(terminal, "coverage-job"):
+            return _job(terminal, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"coverage: stopped by {interrupted}")
         return interrupted.exit_status

@@ -2,6 +2,7 @@
 """Fuzzes: builds, explores, judges, keeps what is found. Started by scripts/fuzz."""
 
 import argparse
+import contextlib
 import datetime
 import os
 import shlex
@@ -275,7 +276,10 @@ def main():
     start = time.monotonic()
     try:
         chosen = add_reference_targets(terminal, arguments, chosen)
-        status = (batch if arguments.executions else fuzz)(terminal, chosen, arguments)
+        with contextlib.ExitStack() as stack:
+            for name in sorted({target.name for target in chosen}):
+                stack.enter_context(build.locked(terminal, f"fuzz-work/{name}"))
+            status = (batch if arguments.executions else fuzz)(terminal, chosen, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"fuzz: stopped by {interrupted}")
         return interrupted.exit_status

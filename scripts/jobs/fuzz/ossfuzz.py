@@ -88,7 +88,8 @@ def play_builder(terminal, sanitizer, simdjson, clang):
 
 def _left_out(folder, names):
     if Path(folder) == build.ROOT:
-        return {name for name in names if name in ("build", ".git", ".cache")}
+        return {name for name in names if name in ("build", ".git", ".cache")
+                or build.ROOT / name == build.BUILD}
     return {name for name in names if name == "__pycache__"}
 
 
@@ -124,10 +125,11 @@ def main():
     bad = 0
     try:
         wrapper = sanitizer_wrapper()
-        for sanitizer in arguments.sanitizer or FLAGS:
-            out = play_builder(terminal, sanitizer, arguments.simdjson, clang)
-            stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
-            bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
+        with build.locked(terminal, "ossfuzz"):
+            for sanitizer in arguments.sanitizer or FLAGS:
+                out = play_builder(terminal, sanitizer, arguments.simdjson, clang)
+                stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
+                bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
     except processes.Interrupted as interrupted:
         terminal.line(f"ossfuzz-check: stopped by {interrupted}")
         return interrupted.exit_status

@@ -57,7 +57,7 @@ class Target:
     @property
     def regressions(self):
         """Where findings are kept: in the corpus, or beside the builds if that is read-only."""
-        if os.access(self.corpus, os.W_OK):
+        if os.access(self.root, os.W_OK):
             return self.corpus / "regressions"
         return BUILD / "fuzz-findings" / self.plain_name
 

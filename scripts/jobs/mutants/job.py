@@ -478,7 +478,8 @@ def main():
     terminal = Terminal()
     processes.raise_on_signals()
     try:
-        return _job(terminal, arguments)
+        with build.locked(terminal, "mutants"):
+            return _job(terminal, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"mutants: stopped by {interrupted}; --resume goes on")
         return interrupted.exit_status

@@ -116,6 +116,11 @@ def _forget_old(directory):
 
 def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+    with build.locked(terminal, "perf"):
+        return _built(terminal, revision, compiler, flags)
+
+
+def _built(terminal, revision, compiler, flags):
     version = machine.first_line([compiler, "--version"])
     settings = repr((version, *_settings("", "", compiler, flags)))
     key = hashlib.sha256(settings.encode()).hexdigest()[:8]
