@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jobs.common import build
 
-CACHE = build.ROOT / "build" / "cache"
+CACHE = build.BUILD / "cache"
 
 
 class WheelError(Exception):

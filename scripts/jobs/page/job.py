@@ -13,7 +13,7 @@ from jobs.page import (bench_results, evidence, first, gate_part, history_part, 
 from jobs.page.template import Page
 from jobs.perf import history_files
 
-RESULTS = build.ROOT / "results"
+RESULTS = build.results_directory()
 _PAGE = "report.html"
 _PLOTS = "plots"
 _OURS = re.compile(

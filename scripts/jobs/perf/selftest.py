@@ -25,7 +25,7 @@ from jobs.perf import (commands, counts, fingerprint, gate, live_trials, process
 from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
 
-REPORT = build.ROOT / "results" / "perf-selftest.md"
+REPORT = build.results_directory() / "perf-selftest.md"
 RECORDING = revisions.PERF / "selftest.json"
 _FEWEST_ROUNDS = 20
 _BUSY_LOAD = 2  # runnable processes a CPU, from which on a recording says so
