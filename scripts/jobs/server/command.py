@@ -51,7 +51,7 @@ def _serve(running):
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="scripts/claim-server")
-    parser.add_argument("--engine", choices=("auto", "valkey", "redis"), default="auto")
+    parser.add_argument("--engine", choices=("auto", "valkey", "redis", "pinned"), default="auto")
     parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--replicas", type=int, choices=range(3), default=0)
     parser.add_argument("--appendfsync", choices=("always", "everysec", "no"))
