@@ -19,8 +19,9 @@ void AddEach(Registry& registry) {
 void AddCoreAndLimits(Registry& registry) {
   AddEach<ParsePartitionKeyStrict, ParsePartitionKeyLenient, FormatPartitionKey,
           ParseExecutionIdStrict, ParseExecutionIdLenient, ParseUuidStrict, FormatUuidText,
-          FormatExecutionId, MintId, MintRandomId, ParseGrant, ParseGrantMembers, SerializeGrant,
-          Crc16, KeySlot, PartitionSlot, FormatGrantKey, FormatEligibleKey>(registry);
+          FormatExecutionId, MintId, MintAndUse, MintRandomId, ParseGrant, ParseGrantMembers,
+          SerializeGrant, Crc16, KeySlot, PartitionSlot, FormatGrantKey, FormatEligibleKey>(
+      registry);
 }
 
 }  // namespace ffgrant::bench::peers
