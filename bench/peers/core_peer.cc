@@ -51,6 +51,8 @@ void AddCoreAndLimits(Registry& registry) {
           FormatExecutionId, MintId, MintAndUse, MintRandomId, ParseGrant, ParseGrantMembers,
           SerializeGrant, Crc16, KeySlot, PartitionSlot, FormatGrantKey, FormatEligibleKey>(
       registry);
+  AddMany<Partition, ParsePartitionKeys, ParsePartitionKeyStrict>(registry);
+  AddMany<ExecutionIdView, ParseExecutionIds, ParseExecutionIdStrict>(registry);
 }
 
 }  // namespace ffgrant::bench::peers
