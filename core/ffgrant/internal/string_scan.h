@@ -93,6 +93,12 @@ inline const char* FindSpecialPortable(const char* p, const char* end) noexcept 
 template <NonAscii kNonAscii>
 inline const char* FindSpecial(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_SSE2
+  // Names are short.
+  if (end - p >= 16) {
+    const unsigned mask = SpecialMask16<kNonAscii>(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+    p += 16;
+  }
   const char* const begin = p;
   for (; end - p >= 32; p += 32) {
     const std::uint32_t mask = SpecialMask32<kNonAscii>(p);
