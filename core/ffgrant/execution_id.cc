@@ -97,7 +97,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   }
   const std::size_t uuid_begin = index_end + kTagEnd.size();
   const std::string_view uuid_text = text.substr(uuid_begin);
-  std::size_t uppercase = 0;
+  std::size_t uppercase = std::string_view::npos;
   const UuidResult uuid = internal::ParseAnyUuid(uuid_text, uppercase);
   if (!uuid) {
     return Fail(result, ExecutionIdError::kInvalidUuid, uuid_begin + uuid.offset, uuid_text);

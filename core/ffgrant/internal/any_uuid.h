@@ -10,8 +10,9 @@
 
 namespace ffgrant::internal {
 
-// What lenient mode makes of `text`, whatever its form. `uppercase` is set to the
-// offset of the first uppercase digit, if there is one and the text is accepted.
+// What lenient mode makes of `text`, whatever its form. `uppercase` must be npos; it
+// is set to the offset of the first uppercase digit, if there is one and the text is
+// accepted.
 UuidResult ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept;
 
 }  // namespace ffgrant::internal
