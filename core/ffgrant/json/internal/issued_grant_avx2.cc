@@ -20,7 +20,6 @@
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/load.h"
-#include "ffgrant/internal/string_scan.h"
 #include "ffgrant/json/internal/claim_response_paths.h"
 
 namespace ffgrant::internal {
@@ -71,12 +70,12 @@ FFGRANT_AVX2 inline __m256i Differs(const char* p, const Block& block) noexcept 
   return _mm256_and_si256(_mm256_xor_si256(Load256(p), Load256(&block.text)), Load256(&block.mask));
 }
 
-// The last 16 bytes: `":`, 13 digits, of which the first is no zero, and what is
-// looked at later. A byte is right if it is `least` to `least` + `range`.
+// The last 16 bytes: `":`, 13 digits, of which the first is no zero, `}`. A byte
+// is right if it is `least` to `least` + `range`.
 struct alignas(16) TimeTables {
   std::array<char, 16> least = {'"', ':', '1', '0', '0', '0', '0', '0',
-                                '0', '0', '0', '0', '0', '0', '0', '\0'};
-  std::array<std::uint8_t, 16> range = {0, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 255};
+                                '0', '0', '0', '0', '0', '0', '0', '}'};
+  std::array<std::uint8_t, 16> range = {0, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0};
   std::array<std::int8_t, 16> byte_weights = {0, 0, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 1, 0};
   // Pairs to numbers of 2, 4, 4 and 3 digits, and those to 6 and 7 digits.
   std::array<std::int16_t, 8> pair_weights = {0, 1, 100, 1, 100, 1, 10, 1};
@@ -97,10 +96,9 @@ FFGRANT_AVX2 inline std::uint64_t DecodeTime(const char* end, __m256i& wrong) no
   return (both & 0xFFFFFFFF) * 10'000'000 + (both >> 32) + 1'000'000'000'000;
 }
 
-// As ParseIssuedGrantAvx2. `all_but_the_end` becomes true if nothing but the last
-// byte is wrong.
-FFGRANT_AVX2 inline bool TakeIssued(std::string_view json, ClaimGrantView& out,
-                                    bool& all_but_the_end) noexcept {
+}  // namespace
+
+FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept {
   const std::size_t beyond_least = json.size() - (kAroundIndices + 4);
   if (beyond_least > 4 * 4 || beyond_least % 4 != 0) return false;
   const std::size_t digits = beyond_least / 4 + 1;
@@ -130,10 +128,6 @@ FFGRANT_AVX2 inline bool TakeIssued(std::string_view json, ClaimGrantView& out,
       index > 65535) {
     return false;
   }
-  if (json.back() != '}') [[unlikely]] {
-    all_but_the_end = true;
-    return false;
-  }
   ExecutionIdAccess::Fill(out.execution_id, {id, id_size}, static_cast<std::uint16_t>(index), uuid);
   out.partition_key = {partition_index - kTagBegin, kTagBegin + digits + 1};
   const char* const grant_key = grant_index - kGrantKeyBegin.size();
@@ -143,29 +137,10 @@ FFGRANT_AVX2 inline bool TakeIssued(std::string_view json, ClaimGrantView& out,
   return true;
 }
 
-// True if the byte behind a number of 13 digits is one that the reader refuses
-// there and then.
-bool IsRefusedBehindNumber(char c) noexcept {
-  const bool goes_on = (c >= '0' && c <= '9') || c == '.' || (c | 0x20) == 'e';
-  return !goes_on && c != ',' && c != '}' && !IsBlank(c);
-}
-
-}  // namespace
-
-FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept {
-  bool all_but_the_end = false;
-  return TakeIssued(json, out, all_but_the_end);
-}
-
 FFGRANT_AVX2 GrantJsonResult ParseClaimGrantAvx2(std::string_view json, JsonScratch& scratch,
                                                  ClaimGrantView& out) noexcept {
-  bool all_but_the_end = false;
-  if (TakeIssued(json, out, all_but_the_end)) [[likely]]
+  if (ParseIssuedGrantAvx2(json, out)) [[likely]]
     return {};
-  if (all_but_the_end && IsRefusedBehindNumber(json.back()) &&
-      json.size() <= scratch.max_document_size()) {
-    return {.json = {JsonError::kUnexpectedByte, json.size() - 1, {}}};
-  }
   return ParseAnyClaimGrant(json, scratch, out);
 }
 
