@@ -145,7 +145,7 @@ template <class Figure>
 void AddLimit(Registry& registry) {
   for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {
     registry.AddTimed(
-        Figure::kOp, "Memcpy", Figure::kCases[which],
+        Figure::kOp, "CacheLines", Figure::kCases[which],
         [which](benchmark::State& state) {
           std::vector<char> buffer(65536);
           std::vector<std::string_view> texts;
