@@ -56,8 +56,8 @@ class LoopCounters {
 // Times `operation` on one input of `set` after the other, again and again;
 // neither the input nor the result can be seen through by the compiler.
 template <class Set, class Operation>
-void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item,
-                Operation operation) {
+void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, Operation operation,
+                std::size_t count = kInputCount) {
   std::size_t i = 0;
   LoopCounters counters(state);
   for (auto _ : state) {
@@ -65,7 +65,7 @@ void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item,
     benchmark::DoNotOptimize(input);
     auto result = operation(input);
     benchmark::DoNotOptimize(result);
-    i = (i + 1) % kInputCount;
+    i = i + 1 == count ? 0 : i + 1;
   }
   counters.Report(bytes_per_item);
 }

@@ -6,10 +6,11 @@
 #include <charconv>
 #include <optional>
 
-namespace ffgrant::bench::plain {
-namespace {
+#include "bench/simd_uuid.h"
 
-void AppendEscaped(std::string_view text, std::string& out) {
+namespace ffgrant::bench::plain {
+
+void AppendJsonText(std::string_view text, std::string& out) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
   std::size_t copied = 0;
@@ -49,8 +50,6 @@ void AppendEscaped(std::string_view text, std::string& out) {
   out += '"';
 }
 
-}  // namespace
-
 bool SimdjsonGrantReader::ReadMembers(std::string_view json, GrantMembers& out) {
   const simdjson::padded_string_view padded(json.data(), json.size(),
                                             json.size() + simdjson::SIMDJSON_PADDING);
@@ -69,7 +68,8 @@ bool SimdjsonGrantReader::ReadTyped(std::string_view json, TypedGrant& out) {
 }
 
 bool UnderstandMembers(TypedGrant& grant) {
-  const std::optional<PlainExecutionId> id = ParseExecutionIdLenient(grant.members.execution_id);
+  const std::optional<PlainExecutionId> id =
+      ParseExecutionIdLenientSimd(grant.members.execution_id);
   if (!id) return false;
   const std::optional<Partition> partition = ParsePartitionKeyLenient(grant.members.partition_key);
   if (!partition) return false;
@@ -80,11 +80,11 @@ bool UnderstandMembers(TypedGrant& grant) {
 
 void AppendGrantJson(const GrantMembers& grant, std::string& out) {
   out += "{\"execution_id\":";
-  AppendEscaped(grant.execution_id, out);
+  AppendJsonText(grant.execution_id, out);
   out += ",\"partition_key\":";
-  AppendEscaped(grant.partition_key, out);
+  AppendJsonText(grant.partition_key, out);
   out += ",\"grant_key\":";
-  AppendEscaped(grant.grant_key, out);
+  AppendJsonText(grant.grant_key, out);
   out += ",\"expires_at_ms\":";
   std::array<char, 20> digits;
   const char* const end =

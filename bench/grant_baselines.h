@@ -34,8 +34,9 @@ struct TypedGrant {
   friend bool operator==(const TypedGrant&, const TypedGrant&) = default;
 };
 
-// Fills in what the texts of `grant.members` say, by the plain parsers, as
-// leniently as the reference; false if they say nothing.
+// Fills in what the texts of `grant.members` say, as leniently as the reference:
+// the id by a good UUID parser (simd_uuid.h), the key by std::from_chars. False if
+// they say nothing.
 bool UnderstandMembers(TypedGrant& grant);
 
 class SimdjsonGrantReader {
@@ -43,13 +44,15 @@ class SimdjsonGrantReader {
   // `json` must be followed by SIMDJSON_PADDING readable bytes. The result
   // points into `json` or into this reader, until its next use.
   bool ReadMembers(std::string_view json, GrantMembers& out);
-  // Members, then the id and the partition by the plain parsers, as leniently
-  // as the reference.
+  // Members, then UnderstandMembers.
   bool ReadTyped(std::string_view json, TypedGrant& out);
 
  private:
   simdjson::ondemand::parser parser_;
 };
+
+// Appends the text with its quotes, escaping what JSON wants escaped.
+void AppendJsonText(std::string_view text, std::string& out);
 
 // Appends the claim response, escaping what JSON wants escaped.
 void AppendGrantJson(const GrantMembers& grant, std::string& out);

@@ -22,9 +22,10 @@
 namespace ffgrant::bench {
 namespace {
 
-constexpr std::array kCases = {GrantCase::kCanonical,   GrantCase::kReordered,
-                               GrantCase::kWhitespace,  GrantCase::kEscaped,
-                               GrantCase::kEarlyReject, GrantCase::kLateReject};
+constexpr std::array kCases = {
+    GrantCase::kCanonical,     GrantCase::kReordered,   GrantCase::kWhitespace,
+    GrantCase::kEscaped,       GrantCase::kEarlyReject, GrantCase::kLateReject,
+    GrantCase::kUnknownMember, GrantCase::kPostgresKey, GrantCase::kSqliteKey};
 
 // Larger than any document of the sets.
 constexpr std::size_t kBufferSize = 512;

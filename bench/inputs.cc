@@ -113,18 +113,45 @@ std::string Escaped(std::string text, Random& random) {
   return text;
 }
 
+// As the reference's PostgreSQL backend signs them (contract 9).
+std::string PostgresKey(const std::string& key, Random& random) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text = "pg:" + key + ":" + PlainUuidText(random.NextUuid()) + ":" +
+                     std::to_string(1'700'000'000'000 + random.Below(1u << 31)) + ":k" +
+                     std::to_string(random.Below(10)) + ":";
+  for (int i = 0; i < 64; ++i) text += kHex[random.Below(16)];
+  return text;
+}
+
+// What a newer server might add.
+std::string UnknownMember(Random& random) {
+  const std::string number = std::to_string(random.Below(100'000));
+  switch (random.Below(4)) {
+    case 0:
+      return "\"trace_id\":\"" + PlainUuidText(random.NextUuid()) + "\"";
+    case 1:
+      return "\"priority\":" + number;
+    case 2:
+      return "\"labels\":[\"gpu\",\"eu-" + number + "\",null]";
+    default:
+      return "\"queue\":{\"depth\":" + number + ",\"paused\":false}";
+  }
+}
+
 std::string RandomGrant(GrantCase which, Random& random) {
   // Counts as deployed: an index has one to three digits.
   const auto index = static_cast<unsigned>(random.Below(256));
   std::string id = IdText(index, random.NextUuid());
   std::string key = KeyText(0, index);
   std::string grant_key = "ff:exec:" + key + ":" + id + ":claim_grant";
+  if (which == GrantCase::kPostgresKey) grant_key = PostgresKey(key, random);
+  if (which == GrantCase::kSqliteKey) grant_key = PlainUuidText(random.NextUuid());
   if (which == GrantCase::kEscaped) {
     for (std::string* text : {&id, &key, &grant_key}) *text = Escaped(*text, random);
   }
   const bool indented = which == GrantCase::kWhitespace;
   const std::string colon = indented ? ": " : ":";
-  std::array<std::string, 4> members = {
+  std::vector<std::string> members = {
       "\"execution_id\"" + colon + "\"" + id + "\"",
       "\"partition_key\"" + colon + "\"" + key + "\"",
       "\"grant_key\"" + colon + "\"" + grant_key + "\"",
@@ -134,6 +161,10 @@ std::string RandomGrant(GrantCase which, Random& random) {
     for (std::size_t i = members.size(); i > 1; --i) {
       std::swap(members[i - 1], members[random.Below(i)]);
     }
+  }
+  if (which == GrantCase::kUnknownMember) {
+    members.insert(members.begin() + static_cast<std::ptrdiff_t>(random.Below(5)),
+                   UnknownMember(random));
   }
   std::string text = "{";
   for (std::size_t i = 0; i < members.size(); ++i) {
@@ -158,7 +189,7 @@ std::vector<std::string> Texts(Random& random, Make make) {
 // One set per case, made when it is first asked for and kept.
 template <class Case, class Make>
 const TextSet& CachedSet(Case which, Make make) {
-  static std::array<std::unique_ptr<const TextSet>, 8> sets;
+  static std::array<std::unique_ptr<const TextSet>, 16> sets;
   std::unique_ptr<const TextSet>& set = sets[static_cast<std::size_t>(which)];
   if (!set) set = std::make_unique<const TextSet>(make());
   return *set;
@@ -324,6 +355,12 @@ std::string_view CaseName(GrantCase which) {
       return "early_reject";
     case GrantCase::kLateReject:
       return "late_reject";
+    case GrantCase::kUnknownMember:
+      return "unknown_member";
+    case GrantCase::kPostgresKey:
+      return "postgres_key";
+    case GrantCase::kSqliteKey:
+      return "sqlite_key";
   }
   return "";
 }

@@ -77,12 +77,15 @@ enum class IdCase {
 const TextSet& ExecutionIds(IdCase which);
 
 enum class GrantCase {
-  kCanonical,    // as the reference writes it
-  kReordered,    // members in any order
-  kWhitespace,   // indented
-  kEscaped,      // two bytes of each string as \u00xx
-  kEarlyReject,  // the first byte is none that a document begins with
-  kLateReject,   // the last byte is `]`
+  kCanonical,      // as the reference writes it
+  kReordered,      // members in any order
+  kWhitespace,     // indented
+  kEscaped,        // two bytes of each string as \u00xx
+  kEarlyReject,    // the first byte is none that a document begins with
+  kLateReject,     // the last byte is `]`
+  kUnknownMember,  // one more member, anywhere: a text, a number, a list, an object
+  kPostgresKey,    // the grant key is pg:{fp:7}:<uuid>:<expiry>:<kid>:<hex>
+  kSqliteKey,      // the grant key is a bare UUID
 };
 // Claim responses, about 200 bytes each.
 const TextSet& GrantDocuments(GrantCase which);

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "chosen_dto.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/error_body.h"
 #include "ffgrant/json/lease_results.h"
@@ -39,7 +40,10 @@ View Check(NaiveDto dto, const InputCopies& input, const View& untouched, Parser
   const NaiveDocument expected = NaiveDecode(dto, json);
   JsonScratch& scratch = ScratchFor(json.size());
   CheckTooLarge(json, untouched, parse);
-  CheckParse("at a page's end", input.at_page_end(), expected, untouched, scratch, parse);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    CheckParse("at a page's end", input.at_page_end(), expected, untouched, scratch, parse);
+  }
   return CheckParse("parse", json, expected, untouched, scratch, parse);
 }
 

@@ -5,6 +5,7 @@
 // offset, value. The key within an accepted id must be one that the partition
 // key parser takes, and the values written again must be the canonical text.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -213,6 +214,22 @@ void CheckUuid(std::string_view text) {
   }
 }
 
+// Between two that are right.
+void CheckMany(std::string_view text, const ExecutionIdResult& strict) {
+  constexpr std::string_view kRight = "{fp:7}:550e8400-e29b-41d4-a716-446655440000";
+  const std::string_view texts[] = {kRight, text, kRight};
+  ExecutionIdView ids[3];
+  const ExecutionIdsResult got = WithoutAllocation(
+      text, [&]() noexcept { return ParseExecutionIds(texts, ParseMode::kStrict, ids); });
+  if (got.count != (strict ? 3u : 1u) || static_cast<bool>(got) != static_cast<bool>(strict) ||
+      got.failure.error != strict.error || got.failure.offset != strict.offset ||
+      ids[0].text() != kRight || ids[1].text() != strict.id.text() ||
+      ids[1].uuid() != strict.id.uuid() || ids[1].partition() != strict.id.partition() ||
+      ids[2].text().empty() == static_cast<bool>(strict)) {
+    Fail("many ids", text, Shown(strict), Shown(got.failure));
+  }
+}
+
 }  // namespace
 }  // namespace ffgrant::fuzz
 
@@ -224,6 +241,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto [text, other] = input.shuffled();
   const ExecutionIdResult lenient = CheckMode(text, ParseMode::kLenient);
   const ExecutionIdResult strict = CheckMode(other, ParseMode::kStrict);
+  {
+    const internal::ForceCpuFeatures force(0);
+    static_cast<void>(CheckMode(other, ParseMode::kLenient));
+    static_cast<void>(CheckMode(text, ParseMode::kStrict));
+    CheckUuid(text.substr(std::min(text.find("}:"), size)));
+  }
+  CheckMany(text, strict);
   if (lenient) CheckAccepted(text, lenient.id, static_cast<bool>(strict));
   if (!strict && ObservedOneIn(8)) {
     CheckWrite("error text", text, NaiveErrorText(strict), size * 7,

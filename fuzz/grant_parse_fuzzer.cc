@@ -15,6 +15,7 @@
 
 #include "ffgrant/grant.h"
 #include "ffgrant/ingress.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/internal/claim_response_paths.h"
 #include "harness/allocation_trap.h"
@@ -70,18 +71,6 @@ void CheckCanonical(std::string_view json, const NaiveDocument& expected,
   } else if (!taken) {
     CheckTooLarge(json, kUntouched, parse);
   }
-}
-
-void CheckSimdjson(std::string_view json, const NaiveDocument& expected) {
-  ClaimResponseView view = kUntouched;
-  JsonScratch& scratch = ScratchFor(json.size());
-  const bool taken = WithoutAllocation(
-      json, [&]() noexcept { return internal::ParseClaimResponseSimdjson(json, scratch, view); });
-  if (taken && (!expected.result || !Holds(expected, view))) {
-    Fail("simdjson path", json, Shown(expected.result));
-  }
-  if (!taken && !(view == kUntouched)) Fail("simdjson path: touched on failure", json);
-  Observe(taken);
 }
 
 // --- the grant ---
@@ -191,7 +180,10 @@ void CheckIssuedGrant(std::string_view json, const NaiveDocument& expected) {
 // By each way to read one.
 void CheckGrant(const InputCopies& input, const NaiveDocument& expected) {
   for (const std::string_view json : {input.exact(), input.at_page_end()}) {
-    CheckGrantBy(ParseClaimGrant, json, expected);
+    for (const unsigned features : internal::kCpuFeatureSets) {
+      const internal::ForceCpuFeatures force(features);
+      CheckGrantBy(ParseClaimGrant, json, expected);
+    }
     CheckGrantBy(internal::ParseAnyClaimGrant, json, expected);
     CheckIssuedGrant(json, expected);
   }
@@ -255,10 +247,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CheckParse("sequential path", copy, expected, kUntouched, scratch,
                internal::ParseClaimResponseSequential);
   }
-  CheckSimdjson(json, expected);
-  CheckSimdjson(input.at_page_end(), expected);
-  CheckParse("at a page's end", input.at_page_end(), expected, kUntouched, scratch,
-             ParseClaimResponse);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    CheckParse("at a page's end", input.at_page_end(), expected, kUntouched, scratch,
+               ParseClaimResponse);
+    CheckParse("sequential path", input.at_page_end(), expected, kUntouched, scratch,
+               internal::ParseClaimResponseSequential);
+  }
   const ClaimResponseView response =
       CheckParse("parse", json, expected, kUntouched, scratch, ParseClaimResponse);
   // By value: the paths and the other spelling use the scratch again.

@@ -13,6 +13,7 @@
 #include "ffgrant/crc16.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/hash_slot.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/key_names.h"
 #include "harness/allocation_trap.h"
 #include "harness/engine.h"
@@ -41,6 +42,10 @@ void CheckCrc(const InputCopies& input) {
     Fail("crc16", text, std::to_string(NaiveCrc16(text)), std::to_string(crc));
   }
   if (Crc(input.at_page_end()) != crc) Fail("crc16 at a page's end", text);
+  {
+    const internal::ForceCpuFeatures force(0);
+    if (Crc(text) != crc) Fail("crc16 by table", text);
+  }
   // It begins at 0, so leading zeros change nothing, and it is linear:
   // crc(a xor b) = crc(a) xor crc(b) for texts of one size.
   const std::size_t half = text.size() / 2;

@@ -10,19 +10,6 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 jobs=${FFGRANT_BUILD_JOBS:-$(nproc)}
 
-# Like all that the base image lacks, simdjson is linked statically and built with the same flags
-# (a C++ library for another standard library, or without instrumentation, would not do).
-# Without its source, the system's is taken.
-prefix=
-if [ -d "$SRC/simdjson" ]; then
-  prefix=$WORK/simdjson
-  cmake -S "$SRC/simdjson" -B "$WORK/build-simdjson" -DCMAKE_BUILD_TYPE= \
-    -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=OFF \
-    -DSIMDJSON_DEVELOPER_MODE=OFF
-  cmake --build "$WORK/build-simdjson" --parallel "$jobs"
-  cmake --install "$WORK/build-simdjson"
-fi
-
 # hiredis and Lua are C, so that the system's will do; static, since what runs the targets lacks
 # them. Without one of them the targets that need it are left out, with a message.
 static() { find /usr/lib /usr/local/lib -name "$1" 2>/dev/null | head -n 1; }
@@ -31,7 +18,7 @@ lua=$(static liblua5.1.a)
 cjson=$(static liblua5.1-cjson.a)
 
 # No build type: it would add flags to theirs.
-cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${prefix:+-DCMAKE_PREFIX_PATH="$prefix"} \
+cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= \
   ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} ${lua:+-DFFGRANT_LUA_LIBRARY="$lua"} \
   ${cjson:+-DFFGRANT_LUA_CJSON_LIBRARY="$cjson"} \
   -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF -DFFGRANT_REFERENCE=OFF \

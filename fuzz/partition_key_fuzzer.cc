@@ -104,6 +104,21 @@ std::string NaiveErrorText(const PartitionKeyResult& result) {
   return "?";
 }
 
+// Between two that are right.
+void CheckMany(std::string_view text, const PartitionKeyResult& lenient) {
+  const std::string_view texts[] = {"{b:5}", text, "{q:6}"};
+  Partition partitions[3];
+  const PartitionKeysResult got = WithoutAllocation(
+      text, [&]() noexcept { return ParsePartitionKeys(texts, ParseMode::kLenient, partitions); });
+  const PartitionKeyResult failure = lenient ? PartitionKeyResult{} : lenient;
+  if (got.count != (lenient ? 3u : 1u) || got.failure != failure ||
+      partitions[0] != Partition{PartitionFamily::kBudget, 5} ||
+      partitions[1] != lenient.partition ||
+      partitions[2] != (lenient ? Partition{PartitionFamily::kQuota, 6} : Partition{})) {
+    Fail("many keys", text, Shown(lenient), Shown(got.failure));
+  }
+}
+
 void CheckErrorText(std::string_view text, const PartitionKeyResult& result) {
   CheckWrite("error text", text, NaiveErrorText(result), text.size() * 7,
              [&](std::span<char> out) noexcept { return FormatPartitionKeyError(result, out); });
@@ -120,6 +135,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto [text, other] = input.shuffled();
   const PartitionKeyResult lenient = CheckMode(text, ParseMode::kLenient);
   const PartitionKeyResult strict = CheckMode(other, ParseMode::kStrict);
+  CheckMany(text, lenient);
   if (lenient) CheckText(text, lenient.partition, static_cast<bool>(strict));
   if (!strict && ObservedOneIn(8)) CheckErrorText(text, strict);
   return 0;

@@ -17,6 +17,7 @@ void AddPlainPeers(Registry& registry);
 void AddRapidjsonPeers(Registry& registry);
 void AddRe2Peers(Registry& registry);
 void AddReferencePeers(Registry& registry);
+void AddRequestPeers(Registry& registry);
 void AddSimdjsonPeers(Registry& registry);
 
 }  // namespace ffgrant::bench::peers

@@ -2,6 +2,9 @@
 
 #include "bench/peers/core_peer.h"
 
+#include <span>
+#include <vector>
+
 #include "bench/peers/add_peers.h"
 
 namespace ffgrant::bench::peers {
@@ -14,13 +17,42 @@ void AddEach(Registry& registry) {
   (AddLimit<Figures>(registry), ...);
 }
 
+// Core's own calls for many texts, beside one call each.
+constexpr std::size_t kBatch = 256;
+
+template <class Value, auto parse_many, class Figure>
+void AddMany(Registry& registry) {
+  registry.AddTimed(
+      Figure::kOp, "CoreMany", Figure::kCases[0],
+      [](benchmark::State& state) {
+        std::vector<std::string_view> texts;
+        for (std::size_t i = 0; i < kInputCount; ++i) texts.push_back(Figure::Inputs(0)[i]);
+        std::vector<Value> out(kBatch);
+        std::size_t first = 0;
+        LoopCounters counters(state);
+        while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(kBatch))) {
+          const auto result = parse_many(std::span(texts).subspan(first, kBatch),
+                                         ParseMode::kStrict, std::span<Value>(out));
+          benchmark::DoNotOptimize(result.count);
+          benchmark::DoNotOptimize(*out.data());
+          benchmark::ClobberMemory();
+          first = (first + kBatch) % kInputCount;
+        }
+        counters.Report();
+      },
+      kInputCount);
+}
+
 }  // namespace
 
 void AddCoreAndLimits(Registry& registry) {
   AddEach<ParsePartitionKeyStrict, ParsePartitionKeyLenient, FormatPartitionKey,
           ParseExecutionIdStrict, ParseExecutionIdLenient, ParseUuidStrict, FormatUuidText,
-          FormatExecutionId, MintId, MintRandomId, ParseGrant, ParseGrantMembers, SerializeGrant,
-          Crc16, KeySlot, PartitionSlot, FormatGrantKey, FormatEligibleKey>(registry);
+          FormatExecutionId, MintId, MintAndUse, MintRandomId, ParseGrant, ParseGrantMembers,
+          SerializeGrant, Crc16, KeySlot, PartitionSlot, FormatGrantKey, FormatEligibleKey>(
+      registry);
+  AddMany<Partition, ParsePartitionKeys, ParsePartitionKeyStrict>(registry);
+  AddMany<ExecutionIdView, ParseExecutionIds, ParseExecutionIdStrict>(registry);
 }
 
 }  // namespace ffgrant::bench::peers

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
@@ -65,9 +66,7 @@ struct CorePeer<ParseExecutionIdStrict> : CoreIdParser<ParseMode::kStrict> {};
 
 template <>
 struct CorePeer<ParseUuidStrict> : CoreImpl {
-  UuidResult operator()(std::string_view text) const {
-    return ParseUuid(text, ParseMode::kStrict);
-  }
+  UuidResult operator()(std::string_view text) const { return ParseUuid(text, ParseMode::kStrict); }
   static std::optional<Uuid> ValueOf(const UuidResult& result) {
     return result ? std::optional(result.uuid) : std::nullopt;
   }
@@ -114,6 +113,21 @@ struct CorePeer<MintId> : CoreImpl {
   static std::string_view ValueOf(const std::optional<MintedExecutionId>& id) {
     return id ? id->text() : std::string_view();
   }
+};
+
+template <>
+class CorePeer<MintAndUse> : public CoreImpl, public ResultIsValue<std::string_view> {
+ public:
+  std::string_view operator()(const FlowId& flow) {
+    const auto id = MintExecutionId(flow, PartitionConfig{}, flow.uuid);
+    if (!id) return {};
+    const std::string_view text = id->text();
+    std::memcpy(out_.data(), text.data(), text.size());
+    return {out_.data(), text.size()};
+  }
+
+ private:
+  std::array<char, kMaxExecutionIdSize> out_;
 };
 
 template <>
@@ -197,10 +211,9 @@ struct CorePeer<ParseGrant> : CoreImpl {
   static ParseGrant::Value ValueOf(const Result& result) {
     if (!result.ok) return std::nullopt;
     const ClaimGrantView& g = result.grant;
-    return plain::TypedGrant{
-        {g.execution_id.text(), g.partition_key, g.grant_key, g.expires_at_ms},
-        {g.execution_id.partition().index, g.execution_id.uuid()},
-        result.partition};
+    return plain::TypedGrant{{g.execution_id.text(), g.partition_key, g.grant_key, g.expires_at_ms},
+                             {g.execution_id.partition().index, g.execution_id.uuid()},
+                             result.partition};
   }
 
  private:

@@ -35,14 +35,16 @@ namespace ffgrant::bench::peers {
 // The four members, none of them understood.
 struct ParseGrantMembers {
   static constexpr std::string_view kOp = "ParseGrantMembers";
-  static constexpr std::array<std::string_view, 6> kCases = {
-      "canonical", "reordered", "whitespace", "escaped", "early_reject", "late_reject"};
+  static constexpr std::array<std::string_view, 9> kCases = {
+      "canonical",   "reordered",      "whitespace",   "escaped",   "early_reject",
+      "late_reject", "unknown_member", "postgres_key", "sqlite_key"};
   using Value = std::optional<plain::GrantMembers>;
 
   static const TextSet& Inputs(std::size_t case_index) {
-    constexpr std::array kSets = {GrantCase::kCanonical,   GrantCase::kReordered,
-                                  GrantCase::kWhitespace,  GrantCase::kEscaped,
-                                  GrantCase::kEarlyReject, GrantCase::kLateReject};
+    constexpr std::array kSets = {
+        GrantCase::kCanonical,     GrantCase::kReordered,   GrantCase::kWhitespace,
+        GrantCase::kEscaped,       GrantCase::kEarlyReject, GrantCase::kLateReject,
+        GrantCase::kUnknownMember, GrantCase::kPostgresKey, GrantCase::kSqliteKey};
     return GrantDocuments(kSets[case_index]);
   }
   static std::string Describe(std::string_view json) { return std::string(json); }
@@ -96,7 +98,7 @@ concept GrantWriter = requires(W& writer, const plain::GrantMembers& grant) {
 template <GrantReader Reader>
 struct TurnOf {};
 template <GrantReader Reader>
-  requires requires { Reader::kInputsATurn; }
+requires requires { Reader::kInputsATurn; }
 struct TurnOf<Reader> {
   static constexpr std::size_t kInputsATurn = Reader::kInputsATurn;
 };
@@ -123,7 +125,7 @@ class MembersPeer : public TurnOf<Reader> {
   Reader reader_;
 };
 
-// The library reads the members, std::from_chars the texts.
+// The library reads the members, plain::UnderstandMembers the texts.
 template <GrantReader Reader>
 class TypedPeer : public TurnOf<Reader> {
  public:
@@ -135,8 +137,7 @@ class TypedPeer : public TurnOf<Reader> {
 
   Result operator()(std::string_view json) {
     Result result;
-    result.ok =
-        reader_.Read(json, result.grant.members) && plain::UnderstandMembers(result.grant);
+    result.ok = reader_.Read(json, result.grant.members) && plain::UnderstandMembers(result.grant);
     return result;
   }
   static ParseGrant::Value ValueOf(const Result& result) {

@@ -22,8 +22,8 @@ namespace ffgrant::bench::peers {
 
 struct ParseExecutionIdLenient {
   static constexpr std::string_view kOp = "ParseExecutionIdLenient";
-  static constexpr std::array<std::string_view, 4> kCases = {"valid", "early_reject",
-                                                             "late_reject", "spellings"};
+  static constexpr std::array<std::string_view, 4> kCases = {"valid", "early_reject", "late_reject",
+                                                             "spellings"};
   using Value = std::optional<plain::PlainExecutionId>;
 
   static const TextSet& Inputs(std::size_t case_index) {
@@ -84,6 +84,12 @@ struct MintId {
   static const std::vector<FlowId>& Inputs(std::size_t);
   static std::string Describe(const FlowId& flow) { return PlainUuidText(flow.uuid); }
   static std::string_view Limit(std::size_t, std::size_t i);
+};
+
+// The same, and the text is read at once, as whoever writes a command does: it is
+// appended to a buffer.
+struct MintAndUse : MintId {
+  static constexpr std::string_view kOp = "MintExecutionIdAndUse";
 };
 
 // With a random uuid of the implementation's own. What can be compared is the

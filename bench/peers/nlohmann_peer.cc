@@ -56,23 +56,24 @@ class Dom {
 // Keeps the texts that the parser hands over.
 class Handler : public Json::json_sax_t {
  public:
-  bool null() override { return false; }
-  bool boolean(bool) override { return false; }
-  bool number_integer(number_integer_t) override { return false; }
+  bool null() override { return place_ == kUnknown; }
+  bool boolean(bool) override { return place_ == kUnknown; }
+  bool number_integer(number_integer_t) override { return place_ == kUnknown; }
   bool number_unsigned(number_unsigned_t value) override {
-    if (place_ != 3) return false;
+    if (place_ != 3) return place_ == kUnknown;
     expires_at_ms = value;
     return true;
   }
-  bool number_float(number_float_t, const string_t&) override { return false; }
+  bool number_float(number_float_t, const string_t&) override { return place_ == kUnknown; }
   bool string(string_t& text) override {
-    if (place_ > 2) return false;
+    if (place_ > 2) return place_ == kUnknown;
     texts[place_].swap(text);
     return true;
   }
   bool binary(binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return depth_++ == 0; }
+  bool start_object(std::size_t) override { return depth_++ == 0 || place_ == kUnknown; }
   bool key(string_t& name) override {
+    if (depth_ != 1) return true;
     if (name == "execution_id") {
       place_ = 0;
     } else if (name == "partition_key") {
@@ -82,26 +83,38 @@ class Handler : public Json::json_sax_t {
     } else if (name == "expires_at_ms") {
       place_ = 3;
     } else {
-      return false;
+      place_ = kUnknown;
+      return true;
     }
     ++seen_;
     return true;
   }
-  bool end_object() override { return true; }
-  bool start_array(std::size_t) override { return false; }
-  bool end_array() override { return false; }
+  bool end_object() override {
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t) override { return depth_++ != 0 && place_ == kUnknown; }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
   bool parse_error(std::size_t, const std::string&, const Json::exception&) override {
     return false;
   }
 
-  void Begin() { depth_ = seen_ = 0; }
+  void Begin() {
+    depth_ = seen_ = 0;
+    place_ = kUnknown;
+  }
   bool complete() const { return seen_ == 4; }
 
   std::string texts[3];
   std::uint64_t expires_at_ms = 0;
 
  private:
-  std::size_t place_ = 4;
+  static constexpr std::size_t kUnknown = 4;
+
+  std::size_t place_ = kUnknown;
   int depth_ = 0;
   int seen_ = 0;
 };
@@ -158,9 +171,9 @@ class JsonWriter {
 }  // namespace
 
 void AddNlohmannPeers(Registry& registry) {
-  registry.AddVersion("nlohmann JSON", FFGRANT_VERSION_TEXT(NLOHMANN_JSON_VERSION_MAJOR,
-                                                            NLOHMANN_JSON_VERSION_MINOR,
-                                                            NLOHMANN_JSON_VERSION_PATCH));
+  registry.AddVersion("nlohmann JSON",
+                      FFGRANT_VERSION_TEXT(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
+                                           NLOHMANN_JSON_VERSION_PATCH));
   AddGrantReader<Dom>(registry);
   AddGrantReader<Sax>(registry);
   AddGrantWriter<JsonWriter>(registry);

@@ -14,6 +14,7 @@
 #include "bench/peers/add_peers.h"
 #include "bench/peers/core_peer.h"
 #include "bench/plain_baselines.h"
+#include "bench/simd_uuid.h"
 
 namespace ffgrant::bench::peers {
 namespace {
@@ -23,6 +24,9 @@ struct FromChars {
 };
 struct Loop {
   static constexpr std::string_view kImpl = "Loop";
+};
+struct Simd {
+  static constexpr std::string_view kImpl = "Simd";
 };
 struct Table {
   static constexpr std::string_view kImpl = "Table";
@@ -149,9 +153,13 @@ void AddPlainPeers(Registry& registry) {
   AddPeer<ParseUuidStrict, Call<FromChars, ParseUuidStrict, plain::ParseUuidStrictFromChars>>(
       registry);
   AddPeer<ParseUuidStrict, Call<Loop, ParseUuidStrict, plain::ParseUuidStrictLoop>>(registry);
+  AddPeer<ParseIdStrict, Call<Simd, ParseIdStrict, plain::ParseExecutionIdStrictSimd>>(registry);
+  AddPeer<ParseIdLenient, Call<Simd, ParseIdLenient, plain::ParseExecutionIdLenientSimd>>(registry);
+  AddPeer<ParseUuidStrict, Call<Simd, ParseUuidStrict, plain::ParseUuidStrictSimd>>(registry);
   AddPeer<FormatUuidText, LoopUuid>(registry);
   AddPeer<FormatExecutionId, FreshString<FormatExecutionId, IdString>>(registry);
   AddPeer<MintId, FreshString<MintId, MintedString>>(registry);
+  AddPeer<MintAndUse, FreshString<MintAndUse, MintedString>>(registry);
   AddPeer<MintRandomId, RandomMinter>(registry);
 
   AddPeer<Crc16, Call<Table, Crc16, plain::Crc16Table>>(registry);

@@ -3,7 +3,7 @@
 // RapidJSON: https://rapidjson.org/md_doc_performance.html
 // With its SSE4.2 code; in situ, as advised, on a copy of the input in a buffer
 // that is kept, since in-situ parsing destroys what it reads (the copy is
-// timed: it is what the row Memcpy takes); memory pools, stack and output
+// timed); memory pools, stack and output
 // buffer are kept too. DOM, and SAX with a handler for the four members.
 
 #include <rapidjson/document.h>
@@ -80,15 +80,24 @@ class InSitu {
   Pool stack_{stack_memory_.data(), stack_memory_.size()};
 };
 
-// Takes the four members of one object; stops at anything else.
+// Takes the four members of one object and skips all others.
 class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
  public:
   explicit Handler(plain::GrantMembers& out) : out_(out) {}
 
-  bool Default() { return false; }
-  bool StartObject() { return depth_++ == 0; }
-  bool EndObject(rapidjson::SizeType) { return true; }
+  bool Default() { return IsUnknown(); }
+  bool StartObject() { return depth_++ == 0 || IsUnknown(); }
+  bool EndObject(rapidjson::SizeType) {
+    --depth_;
+    return true;
+  }
+  bool StartArray() { return depth_++ != 0 && IsUnknown(); }
+  bool EndArray(rapidjson::SizeType) {
+    --depth_;
+    return true;
+  }
   bool Key(const char* text, rapidjson::SizeType size, bool) {
+    if (depth_ != 1) return true;
     const std::string_view name(text, size);
     text_ = nullptr;
     number_ = nullptr;
@@ -101,25 +110,27 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
     } else if (name == "expires_at_ms") {
       number_ = &out_.expires_at_ms;
     } else {
-      return false;
+      return true;
     }
     ++seen_;
     return true;
   }
   bool String(const char* text, rapidjson::SizeType size, bool) {
-    if (text_ == nullptr) return false;
+    if (text_ == nullptr) return IsUnknown();
     *text_ = {text, size};
     return true;
   }
   bool Uint(unsigned value) { return Uint64(value); }
   bool Uint64(std::uint64_t value) {
-    if (number_ == nullptr) return false;
+    if (number_ == nullptr) return IsUnknown();
     *number_ = value;
     return true;
   }
   bool complete() const { return seen_ == 4; }
 
  private:
+  bool IsUnknown() const { return text_ == nullptr && number_ == nullptr; }
+
   plain::GrantMembers& out_;
   std::string_view* text_ = nullptr;
   std::uint64_t* number_ = nullptr;

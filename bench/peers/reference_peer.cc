@@ -230,6 +230,8 @@ void AddReferencePeers(Registry& registry) {
   constexpr auto kUuids = FormatUuidText::Limit;
   AddBoth<FormatUuidText, UuidWriter>(registry, FFREF_RUN_UUID_FORMAT, kUuids);
   AddBoth<MintId, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
+  // The reference's own text is on the heap already: what is timed is the same.
+  AddBoth<MintAndUse, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
   // Ids with random uuids can't be compared; their sizes can.
   AddRun<MintRandomId>(registry, "Reference", FFREF_RUN_MINT_FOR_FLOW, kUuids,
                        [](std::uint16_t index, std::string_view) {

@@ -12,6 +12,7 @@ namespace {
 // Core first: it leads each case's rows.
 void AddAll(Registry& registry) {
   AddCoreAndLimits(registry);
+  AddRequestPeers(registry);
 #if FFGRANT_HAVE_REFERENCE
   AddReferencePeers(registry);
 #else

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "ffgrant/internal/crc16_clmul.h"
 #include "ffgrant/internal/crc16_of_word.h"
 
 namespace ffgrant {
@@ -47,6 +48,14 @@ std::uint16_t internal::Crc16OfWord(std::uint64_t word) noexcept {
 }
 
 std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  // Shorter texts are faster by table.
+  constexpr std::size_t kLeast = 24;
+  static_assert(kLeast >= internal::kMinClmulSize);
+  if (bytes.size() >= kLeast && internal::HasClmul()) {
+    return internal::Crc16Clmul(bytes.data(), bytes.size());
+  }
+#endif
   unsigned crc = 0;
   const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t left = bytes.size();

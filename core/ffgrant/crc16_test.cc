@@ -9,6 +9,8 @@
 #include <random>
 #include <string>
 
+#include "ffgrant/internal/cpu.h"
+#include "ffgrant/internal/crc16_clmul.h"
 #include "testing/naive/guarded_buffer.h"
 #include "testing/naive/naive_hash.h"
 
@@ -50,8 +52,18 @@ TEST(Crc16Test, AgreesWithTheBitwiseFormAtEveryLengthAndAlignment) {
   for (std::size_t size = 0; size <= 300; ++size) {
     const std::string bytes = RandomBytes(size, random);
     const std::uint16_t expected = NaiveCrc16(bytes);
-    ASSERT_EQ(Crc16Xmodem(buffer.AtEnd(bytes)), expected) << size;
-    ASSERT_EQ(Crc16Xmodem(buffer.AtStart(bytes)), expected) << size;
+    for (const unsigned features : internal::kCpuFeatureSets) {
+      const internal::ForceCpuFeatures force(features);
+      ASSERT_EQ(Crc16Xmodem(buffer.AtEnd(bytes)), expected) << size;
+      ASSERT_EQ(Crc16Xmodem(buffer.AtStart(bytes)), expected) << size;
+    }
+#ifdef FFGRANT_HAS_AVX2_PATHS
+    // Also where another path is faster.
+    if (size >= internal::kMinClmulSize && internal::HasClmul()) {
+      const std::string_view at_end = buffer.AtEnd(bytes);
+      ASSERT_EQ(internal::Crc16Clmul(at_end.data(), size), expected) << size;
+    }
+#endif
   }
 }
 

@@ -2,8 +2,11 @@
 
 #include "ffgrant/execution_id.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
+#include "ffgrant/internal/any_uuid.h"
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/internal/concat.h"
@@ -20,59 +23,100 @@ using internal::IndexSpelling;
 
 constexpr std::string_view kTagBegin = "{fp:";
 constexpr std::string_view kTagEnd = "}:";
-ExecutionIdResult Fail(ExecutionIdError error, std::size_t offset,
-                       std::string_view payload) noexcept {
-  return {.id = {}, .error = error, .offset = offset, .payload = payload};
+
+// The result holds no id yet.
+void Fail(ExecutionIdResult& result, ExecutionIdError error, std::size_t offset,
+          std::string_view payload) noexcept {
+  result.error = error;
+  result.offset = offset;
+  result.payload = payload;
 }
 
 // The offset of the first byte that differs from `{fp:`.
 std::size_t FirstDifference(std::string_view text) noexcept {
+  if (text.size() >= kTagBegin.size()) {
+    const std::uint32_t difference =
+        internal::Load32(text.data()) ^ internal::Word32('{', 'f', 'p', ':');
+    return static_cast<std::size_t>(std::countr_zero(difference)) / 8;
+  }
   std::size_t i = 0;
   while (i < text.size() && text[i] == kTagBegin[i]) ++i;
   return i;
 }
 
+// An index of 1 to 7 digits that `}:` follows: nearly all there are. False for
+// any other text, and for numbers above 65535. `text` begins with `{fp:`.
+bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size_t& end) noexcept {
+  const std::size_t begin = kTagBegin.size();
+  if (text.size() < begin + 10) return false;
+  const bool plus = text[begin] == '+';
+  const char* const p = text.data() + begin + (plus ? 1 : 0);
+  const std::uint64_t word = internal::Load64(p);
+  const std::uint64_t digits = word ^ 0x3030303030303030u;
+  const std::uint64_t others = ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u;
+  const auto count = static_cast<unsigned>(std::countr_zero(others)) / 8;
+  if (count == 0 || count == 8 || internal::Load16(p + count) != (':' << 8 | '}')) return false;
+  bool ok = true;
+  const std::uint64_t value = internal::ParseUpTo8Digits(word << (64 - 8 * count), count, ok);
+  if (value > 65535) return false;
+  index.value = static_cast<std::uint16_t>(value);
+  index.spelling = plus                     ? IndexSpelling::kPlusSign
+                   : *p == '0' && count > 1 ? IndexSpelling::kLeadingZero
+                                            : IndexSpelling::kCanonical;
+  end = static_cast<std::size_t>(p - text.data()) + count;
+  return true;
+}
+
+// What most texts that are no ids fail at, without a call.
+inline bool HasOtherBegin(std::string_view text) noexcept {
+  return text.size() >= kTagBegin.size() &&
+         internal::Load32(text.data()) != internal::Word32('{', 'f', 'p', ':');
+}
+
 // The rules one by one, in the order in which they win. Out of line, so that
 // canonical ids do not save registers for it.
-[[gnu::noinline, gnu::cold]] ExecutionIdResult ParseAnySpelling(std::string_view text,
-                                                                ParseMode mode) noexcept {
+[[gnu::noinline]] void ParseAnySpelling(std::string_view text, ParseMode mode,
+                                        ExecutionIdResult& result) noexcept {
   if (!text.starts_with(kTagBegin)) {
-    return Fail(ExecutionIdError::kMissingTag, FirstDifference(text), text);
+    return Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
   }
   const std::size_t index_begin = kTagBegin.size();
-  const std::size_t index_end = text.find(kTagEnd, index_begin);
-  if (index_end == std::string_view::npos) {
-    return Fail(ExecutionIdError::kMissingTag, text.size(), text);
+  internal::IndexText index;
+  std::size_t index_end;
+  if (!ReadShortIndex(text, index, index_end)) {
+    index_end = text.find(kTagEnd, index_begin);
+    if (index_end == std::string_view::npos) {
+      return Fail(result, ExecutionIdError::kMissingTag, text.size(), text);
+    }
+    index = internal::ParseIndexText(text.substr(index_begin, index_end - index_begin));
   }
   const std::string_view index_text = text.substr(index_begin, index_end - index_begin);
-  const internal::IndexText index = internal::ParseIndexText(index_text);
   if (index.spelling == IndexSpelling::kInvalid) {
-    return Fail(ExecutionIdError::kInvalidPartitionIndex, index_begin + index.offset, index_text);
+    return Fail(result, ExecutionIdError::kInvalidPartitionIndex, index_begin + index.offset,
+                index_text);
   }
   const std::size_t uuid_begin = index_end + kTagEnd.size();
   const std::string_view uuid_text = text.substr(uuid_begin);
-  const UuidResult lenient = ParseUuid(uuid_text, ParseMode::kLenient);
-  if (!lenient) {
-    return Fail(ExecutionIdError::kInvalidUuid, uuid_begin + lenient.offset, uuid_text);
+  std::size_t uppercase = std::string_view::npos;
+  const UuidResult uuid = internal::ParseAnyUuid(uuid_text, uppercase);
+  if (!uuid) {
+    return Fail(result, ExecutionIdError::kInvalidUuid, uuid_begin + uuid.offset, uuid_text);
   }
   if (mode == ParseMode::kLenient) {
-    return {.id = ExecutionIdAccess::Make(text, lenient.uuid, index.value, false),
-            .error = ExecutionIdError::kNone,
-            .offset = 0,
-            .payload = {}};
+    result.id = ExecutionIdAccess::Make(text, uuid.uuid, index.value, false);
+    return;
   }
   if (index.spelling == IndexSpelling::kPlusSign) {
-    return Fail(ExecutionIdError::kPlusSign, index_begin, index_text);
+    return Fail(result, ExecutionIdError::kPlusSign, index_begin, index_text);
   }
   if (index.spelling == IndexSpelling::kLeadingZero) {
-    return Fail(ExecutionIdError::kLeadingZero, index_begin, index_text);
+    return Fail(result, ExecutionIdError::kLeadingZero, index_begin, index_text);
   }
   // Lenient accepts it and nothing else is left to be non-canonical: the uuid.
-  const UuidResult strict = ParseUuid(uuid_text, ParseMode::kStrict);
-  const ExecutionIdError error = strict.error == UuidError::kUppercaseDigit
-                                     ? ExecutionIdError::kUppercaseUuid
-                                     : ExecutionIdError::kNonCanonicalUuidForm;
-  return Fail(error, uuid_begin + strict.offset, uuid_text);
+  if (uuid_text.size() != kUuidTextSize) {
+    return Fail(result, ExecutionIdError::kNonCanonicalUuidForm, uuid_begin, uuid_text);
+  }
+  Fail(result, ExecutionIdError::kUppercaseUuid, uuid_begin + uppercase, uuid_text);
 }
 
 }  // namespace
@@ -85,8 +129,10 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   Uuid uuid;
   if (internal::ParseCanonicalExecutionId(text, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(result.id, text, index, uuid);
+  } else if (HasOtherBegin(text)) {
+    Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
   } else {
-    result = ParseAnySpelling(text, mode);
+    ParseAnySpelling(text, mode, result);
   }
   return result;
 }
@@ -100,8 +146,10 @@ FFGRANT_AVX2 ExecutionIdResult ParseWithAvx2(std::string_view text, ParseMode mo
   Uuid uuid;
   if (internal::ParseCanonicalExecutionIdAvx2(text, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(result.id, text, index, uuid);
+  } else if (HasOtherBegin(text)) {
+    Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
   } else {
-    result = ParseAnySpelling(text, mode);
+    ParseAnySpelling(text, mode, result);
   }
   return result;
 }
@@ -119,6 +167,46 @@ ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexce
 #else
   return internal::ParseExecutionIdWithoutAvx2(text, mode);
 #endif
+}
+
+namespace {
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+FFGRANT_AVX2 ExecutionIdsResult ParseEachAvx2(std::span<const std::string_view> texts,
+                                              ParseMode mode,
+                                              std::span<ExecutionIdView> out) noexcept {
+  const std::size_t count = std::min(texts.size(), out.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t index;
+    Uuid uuid;
+    if (internal::ParseCanonicalExecutionIdAvx2(texts[i], index, uuid)) [[likely]] {
+      ExecutionIdAccess::Fill(out[i], texts[i], index, uuid);
+      continue;
+    }
+    const ExecutionIdResult result = ParseWithAvx2(texts[i], mode);
+    if (!result) return {i, result};
+    out[i] = result.id;
+  }
+  return {count, {}};
+}
+#endif
+
+}  // namespace
+
+ExecutionIdsResult ParseExecutionIds(std::span<const std::string_view> texts, ParseMode mode,
+                                     std::span<ExecutionIdView> out) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  // Never false: coverage is measured on machines that have it.
+  if (internal::HasAvx2()) [[likely]]
+    return ParseEachAvx2(texts, mode, out);
+#endif
+  const std::size_t count = std::min(texts.size(), out.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const ExecutionIdResult result = internal::ParseExecutionIdWithoutAvx2(texts[i], mode);
+    if (!result) return {i, result};
+    out[i] = result.id;
+  }
+  return {count, {}};
 }
 
 std::string_view ErrorName(ExecutionIdError error) noexcept {

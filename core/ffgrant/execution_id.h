@@ -113,6 +113,24 @@ struct [[nodiscard]] ExecutionIdResult {
 //   r.id.partition().index == 7
 ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept;
 
+struct [[nodiscard]] ExecutionIdsResult {
+  std::size_t count = 0;      // ids that were parsed, from the first text on
+  ExecutionIdResult failure;  // of text `count`, if that is what ended the parse
+
+  constexpr explicit operator bool() const noexcept { return static_cast<bool>(failure); }
+};
+
+// Parses many texts in one call, for gateways and replays: each as
+// ParseExecutionId does, in order, until one fails or either span ends. Elements of
+// `out` from `count` on are untouched. To go on behind a text that failed, call it
+// again with what follows. Linear, no allocation. Any thread.
+//
+//   std::vector<ExecutionIdView> ids(texts.size());
+//   const auto r = ParseExecutionIds(texts, ParseMode::kStrict, ids);
+//   if (!r) report(texts[r.count], r.failure.error);
+ExecutionIdsResult ParseExecutionIds(std::span<const std::string_view> texts, ParseMode mode,
+                                     std::span<ExecutionIdView> out) noexcept;
+
 // Writes the reference's message, as
 // `execution_id partition index is not a valid u16: x`; payload unescaped.
 WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<char> out) noexcept;

@@ -4,14 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ffgrant/hash_slot.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/uuid.h"
 #include "testing/naive/guarded_buffer.h"
 #include "testing/naive/write_checks.h"
@@ -335,6 +338,57 @@ static_assert(kMaxExecutionIdSize == std::string_view("{fp:65535}:" U).size());
 #undef U
 #undef UPPER_U
 #undef S
+
+// Many at once: as one by one, up to the first that fails.
+TEST(ExecutionIdsTest, AreThoseOfOneCallEach) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 100; ++i) {
+    texts.push_back("{fp:" + std::string(i % 7 == 0 ? "+" : "") + std::to_string(i * 600) +
+                    "}:550e8400-e29b-41d4-a716-4466554400" + (i % 5 == 0 ? "FF" : "1f"));
+  }
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+      std::vector<std::string_view> views(texts.begin(), texts.end());
+      std::size_t next = 0;
+      while (next < views.size()) {
+        std::vector<ExecutionIdView> ids(views.size());
+        const ExecutionIdsResult result =
+            ParseExecutionIds(std::span(views).subspan(next), mode, ids);
+        ASSERT_EQ(static_cast<bool>(result), next + result.count == views.size());
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+          if (i >= result.count) {
+            ASSERT_EQ(ids[i].text().data(), nullptr);
+            continue;
+          }
+          const ExecutionIdResult one = ParseExecutionId(views[next + i], mode);
+          ASSERT_TRUE(one);
+          ASSERT_EQ(ids[i].text().data(), views[next + i].data());
+          ASSERT_EQ(ids[i], one.id);
+          ASSERT_EQ(ids[i].uuid(), one.id.uuid());
+          ASSERT_EQ(ids[i].partition(), one.id.partition());
+          ASSERT_EQ(ids[i].is_canonical(), one.id.is_canonical());
+        }
+        next += result.count;
+        if (result) break;
+        const ExecutionIdResult one = ParseExecutionId(views[next], mode);
+        ASSERT_EQ(result.failure.error, one.error);
+        ASSERT_EQ(result.failure.offset, one.offset);
+        ASSERT_EQ(result.failure.payload, one.payload);
+        ++next;
+      }
+    }
+  }
+}
+
+TEST(ExecutionIdsTest, EndWithTheShorterSpan) {
+  const std::string_view texts[] = {"{fp:7}:550e8400-e29b-41d4-a716-446655440000", "x"};
+  std::array<ExecutionIdView, 1> ids;
+  EXPECT_EQ(ParseExecutionIds(texts, ParseMode::kStrict, ids).count, 1u);
+  EXPECT_TRUE(ParseExecutionIds(texts, ParseMode::kStrict, ids));
+  EXPECT_TRUE(ParseExecutionIds({}, ParseMode::kStrict, ids));
+  EXPECT_EQ(ParseExecutionIds(texts, ParseMode::kStrict, {}).count, 0u);
+}
 
 }  // namespace
 }  // namespace ffgrant

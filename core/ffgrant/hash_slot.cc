@@ -2,15 +2,37 @@
 
 #include "ffgrant/hash_slot.h"
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #include "ffgrant/crc16.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/crc16_of_word.h"
+#include "ffgrant/internal/load.h"
 #include "ffgrant/internal/partition_tag_text.h"
+
+#ifdef FFGRANT_HAS_SSE2
+#include <emmintrin.h>
+#endif
 
 namespace ffgrant {
 
-std::string_view HashTag(std::string_view key) noexcept {
+namespace {
+
+#ifdef FFGRANT_HAS_SSE2
+// Bit i is set if p[i] is `byte`, for i < 32.
+inline std::uint32_t PlacesOf(char byte, const char* p) noexcept {
+  const __m128i wanted = _mm_set1_epi8(byte);
+  const auto mask = [wanted](const char* at) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
+  };
+  return mask(p) | mask(p + 16) << 16;
+}
+#endif
+
+std::string_view FindHashTag(std::string_view key) noexcept {
   const std::size_t open = key.find('{');
   if (open == std::string_view::npos) return key;
   const std::size_t close = key.find('}', open + 1);
@@ -18,8 +40,36 @@ std::string_view HashTag(std::string_view key) noexcept {
   return key.substr(open + 1, close - open - 1);
 }
 
+// Where the key's first 32 bytes hold both braces, as FlowFabric's keys do,
+// without a loop.
+inline std::string_view HashTagOf(std::string_view key) noexcept {
+#ifdef FFGRANT_HAS_SSE2
+  if (key.size() >= 32) {
+    const std::uint32_t opens = PlacesOf('{', key.data());
+    // Those behind the first opening brace.
+    const std::uint32_t closes = PlacesOf('}', key.data()) & ~(opens ^ (opens - 1));
+    if (opens != 0 && closes != 0) {
+      const auto open = static_cast<std::size_t>(std::countr_zero(opens));
+      const auto close = static_cast<std::size_t>(std::countr_zero(closes));
+      return close == open + 1 ? key : key.substr(open + 1, close - open - 1);
+    }
+  }
+#endif
+  return FindHashTag(key);
+}
+
+}  // namespace
+
+std::string_view HashTag(std::string_view key) noexcept { return HashTagOf(key); }
+
 std::uint16_t HashSlot(std::string_view key) noexcept {
-  return Crc16Xmodem(HashTag(key)) & (kHashSlotCount - 1);
+  const std::string_view tag = HashTagOf(key);
+  // A tag of up to eight bytes, seven of which can be behind it in the key.
+  if (tag.size() - 1 < 8 && tag.data() + 8 <= key.data() + key.size()) {
+    const std::uint64_t word = internal::Load64(tag.data()) << (64 - 8 * tag.size());
+    return internal::Crc16OfWord(word) & (kHashSlotCount - 1);
+  }
+  return Crc16Xmodem(tag) & (kHashSlotCount - 1);
 }
 
 std::uint16_t HashSlot(Partition partition) noexcept {

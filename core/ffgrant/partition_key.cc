@@ -2,8 +2,14 @@
 
 #include "ffgrant/partition_key.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
 #include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/index_text.h"
+#include "ffgrant/internal/load.h"
 
 namespace ffgrant {
 namespace {
@@ -15,17 +21,29 @@ PartitionKeyResult Fail(PartitionKeyError error, std::size_t offset,
   return {.partition = {}, .error = error, .offset = offset, .payload = payload};
 }
 
-bool ParseFamily(std::string_view prefix, PartitionFamily& family) noexcept {
-  if (prefix == "fp") {
+// Where the index begins behind a known family; 0 if there is none.
+std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept {
+  const char* const p = text.data();
+  if (text.size() > 4 && internal::Load32(p) == internal::Word32('{', 'f', 'p', ':')) {
     family = PartitionFamily::kFlow;
-  } else if (prefix == "b") {
-    family = PartitionFamily::kBudget;
-  } else if (prefix == "q") {
-    family = PartitionFamily::kQuota;
-  } else {
-    return false;
+    return 4;
   }
-  return true;
+  if (text.size() > 3 && p[2] == ':' && (p[1] == 'b' || p[1] == 'q')) {
+    family = p[1] == 'b' ? PartitionFamily::kBudget : PartitionFamily::kQuota;
+    return 3;
+  }
+  return 0;
+}
+
+// An index of up to eight digits, all of them at once. False for any other text
+// and for numbers above 65535. The text [begin, end) has eight bytes before its end.
+bool ReadDigits(const char* begin, const char* end, std::uint32_t& value) noexcept {
+  const auto digits = static_cast<std::size_t>(end - begin);
+  if (digits - 1 >= 8) return false;
+  bool ok = true;
+  value = static_cast<std::uint32_t>(
+      internal::ParseUpTo8Digits(internal::Load64(end - 8), static_cast<unsigned>(digits), ok));
+  return ok && value <= 65535;
 }
 
 }  // namespace
@@ -37,30 +55,54 @@ PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMo
   if (text.size() < 2 || text.back() != '}') {
     return Fail(PartitionKeyError::kMissingBraces, text.size());
   }
-  const std::string_view body = text.substr(1, text.size() - 2);
-  const std::size_t colon = body.find(':');
-  if (colon == std::string_view::npos) {
-    return Fail(PartitionKeyError::kMalformedBody, text.size() - 1);
-  }
   Partition partition;
-  const std::string_view prefix = body.substr(0, colon);
-  if (!ParseFamily(prefix, partition.family)) {
-    return Fail(PartitionKeyError::kUnknownFamilyPrefix, 1, prefix);
+  const std::size_t index_begin = IndexBegin(text, partition.family);
+  if (index_begin == 0) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) {
+      return Fail(PartitionKeyError::kMalformedBody, text.size() - 1);
+    }
+    return Fail(PartitionKeyError::kUnknownFamilyPrefix, 1, text.substr(1, colon - 1));
   }
-  const std::string_view index_text = body.substr(colon + 1);
-  const std::size_t index_begin = colon + 2;
-  const internal::IndexText index = internal::ParseIndexText(index_text);
-  if (index.spelling == IndexSpelling::kInvalid) {
-    return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
+  const std::string_view index_text = text.substr(index_begin, text.size() - 1 - index_begin);
+  const char* const end = text.data() + text.size() - 1;
+  const char* const begin = text.data() + index_begin;
+  const bool plus = *begin == '+';
+  const char* const digits = begin + (plus ? 1 : 0);
+  IndexSpelling spelling = plus                                 ? IndexSpelling::kPlusSign
+                           : *digits == '0' && end - digits > 1 ? IndexSpelling::kLeadingZero
+                                                                : IndexSpelling::kCanonical;
+  std::uint32_t value = 0;
+  if (text.size() < 9 || !ReadDigits(digits, end, value)) {
+    const internal::IndexText index = internal::ParseIndexText(index_text);
+    if (index.spelling == IndexSpelling::kInvalid) {
+      return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
+    }
+    value = index.value;
+    spelling = index.spelling;
   }
-  if (mode == ParseMode::kStrict && index.spelling == IndexSpelling::kPlusSign) {
-    return Fail(PartitionKeyError::kPlusSign, index_begin, index_text);
+  if (mode == ParseMode::kStrict && spelling != IndexSpelling::kCanonical) {
+    return Fail(spelling == IndexSpelling::kPlusSign ? PartitionKeyError::kPlusSign
+                                                     : PartitionKeyError::kLeadingZero,
+                index_begin, index_text);
   }
-  if (mode == ParseMode::kStrict && index.spelling == IndexSpelling::kLeadingZero) {
-    return Fail(PartitionKeyError::kLeadingZero, index_begin, index_text);
-  }
-  partition.index = index.value;
+  partition.index = static_cast<std::uint16_t>(value);
   return {.partition = partition, .error = PartitionKeyError::kNone, .offset = 0, .payload = {}};
+}
+
+PartitionKeysResult ParsePartitionKeys(std::span<const std::string_view> texts, ParseMode mode,
+                                       std::span<Partition> out) noexcept {
+  const std::size_t count = std::min(texts.size(), out.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    Partition partition;
+    if (!internal::ParseCanonicalPartitionKey(texts[i], partition)) [[unlikely]] {
+      const PartitionKeyResult result = internal::ParseAnyPartitionKey(texts[i], mode);
+      if (!result) return {i, result};
+      partition = result.partition;
+    }
+    out[i] = partition;
+  }
+  return {count, {}};
 }
 
 std::string_view ErrorName(PartitionKeyError error) noexcept {

@@ -82,6 +82,23 @@ inline PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mod
   return internal::ParseAnyPartitionKey(text, mode);
 }
 
+struct [[nodiscard]] PartitionKeysResult {
+  std::size_t count = 0;       // keys that were parsed, from the first text on
+  PartitionKeyResult failure;  // of text `count`, if that is what ended the parse
+
+  constexpr explicit operator bool() const noexcept { return static_cast<bool>(failure); }
+};
+
+// Parses many texts in one call, for gateways and replays: each as
+// ParsePartitionKey does, in order, until one fails or either span ends. Elements of
+// `out` from `count` on are untouched. Linear, no allocation. Any thread.
+//
+//   std::vector<Partition> partitions(texts.size());
+//   const auto r = ParsePartitionKeys(texts, ParseMode::kStrict, partitions);
+//   if (!r) report(texts[r.count], r.failure.error);
+PartitionKeysResult ParsePartitionKeys(std::span<const std::string_view> texts, ParseMode mode,
+                                       std::span<Partition> out) noexcept;
+
 // Writes the reference's message for a failed parse, payload unescaped, as
 // `partition index 'x' is not a valid u16`. Nothing is written for kNone. The
 // strict errors have messages of our own.

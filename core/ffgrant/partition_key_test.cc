@@ -6,9 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ffgrant/hash_slot.h"
 #include "testing/naive/guarded_buffer.h"
@@ -311,6 +313,33 @@ static_assert(!TextAsRvalue<PartitionKey>, "the text would dangle");
 static_assert(ParsesAsRvalue<const PartitionKey&>);
 static_assert(!ParsesAsRvalue<PartitionKey>, "the payload would dangle");
 static_assert(!ParsesAsRvalue<const PartitionKey>, "the payload would dangle");
+
+// Many at once: as one by one, up to the first that fails.
+TEST(PartitionKeysTest, AreThoseOfOneCallEach) {
+  const std::string_view texts[] = {"{fp:7}",          "{b:0}",      "{q:65535}", "{fp:+7}",
+                                    "{q:00000000012}", "{fp:65536}", "{b:1}",     "",
+                                    "{b:31}"};
+  for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+    std::size_t next = 0;
+    while (next < std::size(texts)) {
+      const Partition untouched = {PartitionFamily::kExecution, 9};
+      std::vector<Partition> partitions(std::size(texts), untouched);
+      const PartitionKeysResult result =
+          ParsePartitionKeys(std::span(texts).subspan(next), mode, partitions);
+      for (std::size_t i = 0; i < partitions.size(); ++i) {
+        ASSERT_EQ(partitions[i], i < result.count
+                                     ? ParsePartitionKey(texts[next + i], mode).partition
+                                     : untouched);
+      }
+      next += result.count;
+      if (result) break;
+      ASSERT_EQ(result.failure, ParsePartitionKey(texts[next], mode));
+      ++next;
+    }
+    ASSERT_EQ(next, std::size(texts));
+  }
+  EXPECT_EQ(ParsePartitionKeys(texts, ParseMode::kStrict, {}).count, 0u);
+}
 
 }  // namespace
 }  // namespace ffgrant

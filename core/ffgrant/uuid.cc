@@ -2,6 +2,9 @@
 
 #include "ffgrant/uuid.h"
 
+#include "ffgrant/internal/any_case_uuid_avx2.h"
+#include "ffgrant/internal/any_uuid.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/uuid_hex.h"
 
 namespace ffgrant {
@@ -28,8 +31,8 @@ bool IsHyphenPlace(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18
 
 // The digits of one form, `text[begin..]`, hyphenated or not. Offsets are of
 // `text`. Notes the first uppercase digit, if any.
-UuidResult ParseDigits(std::string_view text, std::size_t begin, std::size_t size, bool hyphenated,
-                       std::size_t& uppercase) noexcept {
+UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size_t size,
+                             bool hyphenated, std::size_t& uppercase) noexcept {
   UuidResult result;
   std::size_t digits = 0;
   for (std::size_t i = 0; i < size; ++i) {
@@ -48,7 +51,32 @@ UuidResult ParseDigits(std::string_view text, std::size_t begin, std::size_t siz
   return result;
 }
 
-UuidResult ParseAnyForm(std::string_view text, std::size_t& uppercase) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+FFGRANT_AVX2 UuidResult ParseDigitsAvx2(std::string_view text, std::size_t begin, std::size_t size,
+                                        bool hyphenated, std::size_t& uppercase) noexcept {
+  UuidResult result;
+  const char* const digits = text.data() + begin;
+  const internal::DigitPlaces places = hyphenated ? internal::DecodeHyphenated(digits, result.uuid)
+                                                  : internal::DecodeSimple(digits, result.uuid);
+  if (places.invalid < size) return Fail(UuidError::kInvalidCharacter, begin + places.invalid);
+  if (places.uppercase < size) uppercase = begin + places.uppercase;
+  return result;
+}
+#endif
+
+UuidResult ParseDigits(std::string_view text, std::size_t begin, std::size_t size, bool hyphenated,
+                       std::size_t& uppercase) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  // Never false: coverage is measured on machines that have it.
+  if (internal::HasAvx2()) [[likely]]
+    return ParseDigitsAvx2(text, begin, size, hyphenated, uppercase);
+#endif
+  return ParseDigitsByLoop(text, begin, size, hyphenated, uppercase);
+}
+
+}  // namespace
+
+UuidResult internal::ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept {
   switch (text.size()) {
     case kSimpleSize:
       return ParseDigits(text, 0, kSimpleSize, false, uppercase);
@@ -70,15 +98,13 @@ UuidResult ParseAnyForm(std::string_view text, std::size_t& uppercase) noexcept 
   }
 }
 
-}  // namespace
-
 UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept {
   UuidResult canonical;
   if (text.size() == kUuidTextSize && internal::ParseCanonicalUuid(text.data(), canonical.uuid)) {
     return canonical;
   }
   std::size_t uppercase = std::string_view::npos;
-  const UuidResult result = ParseAnyForm(text, uppercase);
+  const UuidResult result = internal::ParseAnyUuid(text, uppercase);
   if (!result || mode == ParseMode::kLenient) return result;
   if (text.size() != kUuidTextSize) return Fail(UuidError::kNonCanonicalForm, 0);
   // A hyphenated text that is not canonical: some digit is uppercase.

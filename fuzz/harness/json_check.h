@@ -28,6 +28,7 @@ inline JsonScratch& ScratchFor(std::size_t size) {
   std::unique_ptr<JsonScratch>& scratch = size < exact.size() ? exact[size] : large;
   if (scratch == nullptr || scratch->max_document_size() < size) {
     scratch = std::make_unique<JsonScratch>(size < exact.size() ? size : 2 * size);
+    scratch->Reserve();
   }
   return *scratch;
 }

@@ -6,7 +6,7 @@
 #ifndef FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
 #define FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
 
-#include "ffgrant/internal/avx2.h"
+#include "ffgrant/internal/cpu.h"
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 

@@ -13,9 +13,12 @@
 #include <cstring>
 #include <string_view>
 
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/load.h"
 
-#ifdef __SSE2__
+#if defined(FFGRANT_HAS_AVX2_PATHS)
+#include <immintrin.h>
+#elif defined(FFGRANT_HAS_SSE2)
 #include <emmintrin.h>
 #endif
 
@@ -45,7 +48,7 @@ constexpr std::uint64_t SpecialBits(std::uint64_t word) noexcept {
   return kNonAscii == NonAscii::kSpecial ? special | (word & kHigh) : special;
 }
 
-#ifdef __SSE2__
+#ifdef FFGRANT_HAS_SSE2
 // Bit i is set if p[i] is special, for i < 16.
 template <NonAscii kNonAscii>
 inline unsigned SpecialMask16(const char* p) noexcept {
@@ -62,17 +65,22 @@ inline unsigned SpecialMask16(const char* p) noexcept {
   return static_cast<unsigned>(
       _mm_movemask_epi8(_mm_or_si128(range, _mm_or_si128(quote, backslash))));
 }
+
+// The same for i < 32.
+template <NonAscii kNonAscii>
+inline std::uint32_t SpecialMask32(const char* p) noexcept {
+  return SpecialMask16<kNonAscii>(p) | SpecialMask16<kNonAscii>(p + 16) << 16;
+}
 #endif
 
-// The first special byte of [p, end), or `end`.
+// FindSpecial and SkipBlanks on ranges of any size; made for long ones.
+const char* FindSpecialFar(const char* p, const char* end) noexcept;       // kSpecial
+const char* FindSpecialFarPlain(const char* p, const char* end) noexcept;  // kPlain
+const char* SkipBlanksFar(const char* p, const char* end) noexcept;
+
+// The first special byte of [p, end), or `end`; without SIMD.
 template <NonAscii kNonAscii>
-inline const char* FindSpecial(const char* p, const char* end) noexcept {
-#ifdef __SSE2__
-  for (; end - p >= 16; p += 16) {
-    const unsigned mask = SpecialMask16<kNonAscii>(p);
-    if (mask != 0) return p + std::countr_zero(mask);
-  }
-#endif
+inline const char* FindSpecialPortable(const char* p, const char* end) noexcept {
   for (; end - p >= 8; p += 8) {
     const std::uint64_t bits = SpecialBits<kNonAscii>(Load64(p));
     if (bits != 0) return p + std::countr_zero(bits) / 8;
@@ -81,10 +89,95 @@ inline const char* FindSpecial(const char* p, const char* end) noexcept {
   return p;
 }
 
+// The first special byte of [p, end), or `end`.
+template <NonAscii kNonAscii>
+inline const char* FindSpecial(const char* p, const char* end) noexcept {
+#ifdef FFGRANT_HAS_SSE2
+  // Names are short.
+  if (end - p >= 16) {
+    const unsigned mask = SpecialMask16<kNonAscii>(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+    p += 16;
+  }
+  const char* const begin = p;
+  for (; end - p >= 32; p += 32) {
+    const std::uint32_t mask = SpecialMask32<kNonAscii>(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+    if (p - begin == 96) {
+      return kNonAscii == NonAscii::kSpecial ? FindSpecialFar(p + 32, end)
+                                             : FindSpecialFarPlain(p + 32, end);
+    }
+  }
+  if (end - p >= 16) {
+    const unsigned mask = SpecialMask16<kNonAscii>(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+    p += 16;
+  }
+#endif
+  return FindSpecialPortable<kNonAscii>(p, end);
+}
+
+// JSON's white space.
+constexpr bool IsBlank(char c) noexcept {
+  constexpr std::uint64_t kBlanks = std::uint64_t{1} << ' ' | 1u << '\n' | 1u << '\r' | 1u << '\t';
+  return static_cast<unsigned char>(c) <= ' ' && (kBlanks >> c & 1) != 0;
+}
+
+inline const char* SkipBlanksPortable(const char* p, const char* end) noexcept {
+  while (p != end && IsBlank(*p)) ++p;
+  return p;
+}
+
+// The first byte of [p, end) that isn't white space, or `end`.
+inline const char* SkipBlanks(const char* p, const char* end) noexcept {
+  if (p != end && static_cast<unsigned char>(*p) > ' ') [[likely]]
+    return p;
+  // A blank behind a colon or a comma is often alone.
+  if (end - p >= 2 && *p == ' ' && static_cast<unsigned char>(p[1]) > ' ') return p + 1;
+  return SkipBlanksFar(p, end);
+}
+
+// How FindSpecial looks through a text, for functions that are compiled for more
+// than one processor.
+struct BaselineScan {
+  static const char* FindSpecial(const char* p, const char* end) noexcept {
+    return internal::FindSpecial<NonAscii::kSpecial>(p, end);
+  }
+};
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+// Bit i is set if p[i] is special, for i < 32.
+FFGRANT_AVX2 inline std::uint32_t SpecialMask32Avx2(const char* p) noexcept {
+  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i quote = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'));
+  const __m256i backslash = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\'));
+  const __m256i range = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), bytes);
+  return static_cast<std::uint32_t>(
+      _mm256_movemask_epi8(_mm256_or_si256(range, _mm256_or_si256(quote, backslash))));
+}
+
+struct Avx2Scan {
+  FFGRANT_AVX2 static const char* FindSpecial(const char* p, const char* end) noexcept {
+    const char* const begin = p;
+    for (; end - p >= 32; p += 32) {
+      const std::uint32_t mask = SpecialMask32Avx2(p);
+      if (mask != 0) return p + std::countr_zero(mask);
+      if (p - begin == 160) return FindSpecialFar(p + 32, end);
+    }
+    if (p != begin) {
+      // The last 32 bytes, of which the first ones are plain.
+      const std::uint32_t mask = SpecialMask32Avx2(end - 32);
+      return mask == 0 ? end : end - 32 + std::countr_zero(mask);
+    }
+    return internal::FindSpecial<NonAscii::kSpecial>(p, end);
+  }
+};
+#endif
+
 // How many of the 16 bytes at `p`, all of which can be read, are plain before
 // the first one that isn't.
 inline std::size_t PlainPrefix16(const char* p) noexcept {
-#ifdef __SSE2__
+#ifdef FFGRANT_HAS_SSE2
   return static_cast<std::size_t>(
       std::countr_zero(SpecialMask16<NonAscii::kSpecial>(p) | 0x10000u));
 #else
@@ -97,7 +190,7 @@ inline bool IsPlainText(std::string_view text) noexcept {
   constexpr NonAscii kNonAscii = NonAscii::kSpecial;
   const char* const p = text.data();
   const std::size_t size = text.size();
-#ifdef __SSE2__
+#ifdef FFGRANT_HAS_SSE2
   if (size >= 16) {
     unsigned mask = SpecialMask16<kNonAscii>(p + size - 16);
     for (std::size_t i = 0; i + 16 < size; i += 16) mask |= SpecialMask16<kNonAscii>(p + i);

@@ -41,11 +41,57 @@ TEST(StringScanTest, EveryByteInEveryPlace) {
           const char* const found = non_ascii ? FindSpecial<NonAscii::kSpecial>(view.data(), end)
                                               : FindSpecial<NonAscii::kPlain>(view.data(), end);
           ASSERT_EQ(static_cast<std::size_t>(found - view.data()), naive) << size << ' ' << value;
+          const char* const portable =
+              non_ascii ? FindSpecialPortable<NonAscii::kSpecial>(view.data(), end)
+                        : FindSpecialPortable<NonAscii::kPlain>(view.data(), end);
+          ASSERT_EQ(portable, found) << size << ' ' << value;
+#ifdef FFGRANT_HAS_AVX2_PATHS
+          if (non_ascii && (DetectCpuFeatures() & kCpuAvx2) != 0) {
+            ASSERT_EQ(Avx2Scan::FindSpecial(view.data(), end), found) << size << ' ' << value;
+          }
+#endif
           if (!non_ascii) continue;
           ASSERT_EQ(IsPlainText(view), naive == size) << size << ' ' << place << ' ' << value;
           if (size >= 16) {
             ASSERT_EQ(PlainPrefix16(view.data()), std::min<std::size_t>(naive, 16));
           }
+        }
+      }
+    }
+  }
+}
+
+// Long texts, by each set of instructions, with one special byte or blanks alone.
+TEST(StringScanTest, FarAway) {
+  GuardedBuffer memory;
+  for (const unsigned features : kCpuFeatureSets) {
+    const ForceCpuFeatures force(features);
+    for (std::size_t size = 0; size <= 400; ++size) {
+      for (std::size_t place : {size, size / 2, size - size / 3, size / 7, size - size / 9}) {
+        std::string text(size, 'a');
+        std::string blanks(size, ' ');
+        for (std::size_t i = 0; i < size; ++i) blanks[i] = " \n\r\t"[i * i % 4];
+        for (const char byte : {'"', '\\', '\x1F', '\x80', '\xFF', '\0'}) {
+          if (place < size) {
+            text[place] = byte;
+            blanks[place] = byte;
+          }
+          std::string_view view = memory.AtEnd(text);
+          const char* end = view.data() + size;
+          ASSERT_EQ(FindSpecial<NonAscii::kSpecial>(view.data(), end), view.data() + place);
+          ASSERT_EQ(FindSpecialFar(view.data(), end), view.data() + place);
+#ifdef FFGRANT_HAS_AVX2_PATHS
+          if ((features & DetectCpuFeatures() & kCpuAvx2) != 0) {
+            ASSERT_EQ(Avx2Scan::FindSpecial(view.data(), end), view.data() + place);
+          }
+#endif
+          const bool is_plain = static_cast<unsigned char>(byte) >= 0x80;
+          ASSERT_EQ(FindSpecial<NonAscii::kPlain>(view.data(), end),
+                    view.data() + (is_plain ? size : place));
+          view = memory.AtEnd(blanks);
+          end = view.data() + size;
+          ASSERT_EQ(SkipBlanks(view.data(), end), view.data() + place);
+          ASSERT_EQ(SkipBlanksFar(view.data(), end), view.data() + place);
         }
       }
     }

@@ -6,15 +6,16 @@
 #ifndef FFGRANT_INTERNAL_UUID_HEX_H_
 #define FFGRANT_INTERNAL_UUID_HEX_H_
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include <cstdint>
 #include <cstring>
 
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/load.h"
 #include "ffgrant/uuid.h"
+
+#ifdef FFGRANT_HAS_SSE2
+#include <emmintrin.h>
+#endif
 
 namespace ffgrant::internal {
 
@@ -57,7 +58,7 @@ inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
   return hyphens & ((all[0] & all[1]) == ~std::uint64_t{0});
 }
 
-#ifdef __SSE2__
+#ifdef FFGRANT_HAS_SSE2
 
 // As HexValues and JoinPairs, but what compilers don't find by themselves:
 // saturating steps bring digits to 0..9, letters to 10..15 and everything else

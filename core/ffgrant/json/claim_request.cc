@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "ffgrant/json/internal/json_object.h"
 #include "ffgrant/json/internal/json_struct.h"
 #include "ffgrant/json/internal/json_writer.h"
 
@@ -18,7 +19,6 @@ constexpr std::array<internal::MemberSpec, 4> kMembers = {{
     {.name = "capabilities", .kind = MemberKind::kTextList, .required = false},
     {.name = "grant_ttl_ms", .kind = MemberKind::kUint64},
 }};
-constexpr internal::StructSpec kSpec = {kMembers};
 
 }  // namespace
 
@@ -27,7 +27,7 @@ JsonResult ParseClaimRequest(std::string_view json, JsonScratch& scratch,
   std::array<internal::MemberValue, kMembers.size()> values;
   const JsonResult result =
       internal::DecodeDocument(json, scratch, [&values](internal::JsonReader& reader) {
-        return internal::DecodeStruct(reader, kSpec, values.data());
+        return internal::DecodeStructOf<kMembers>(reader, values.data());
       });
   if (result) {
     out = {.lane_id = values[0].text,

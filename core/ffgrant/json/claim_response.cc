@@ -6,13 +6,14 @@
 #include <bit>
 #include <cstring>
 
-#include "ffgrant/internal/avx2.h"
 #include "ffgrant/internal/canonical_execution_id.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/load.h"
 #include "ffgrant/internal/string_scan.h"
 #include "ffgrant/json/internal/claim_response_paths.h"
+#include "ffgrant/json/internal/json_object.h"
 #include "ffgrant/json/internal/json_struct.h"
 #include "ffgrant/json/internal/json_writer.h"
 
@@ -107,6 +108,11 @@ inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcep
          TakeNumber(p, end - 1, out.expires_at_ms);
 }
 
+// False for documents that are not canonical, almost always.
+inline bool BeginsCanonically(std::string_view json) noexcept {
+  return json.size() > kPunctuation && BeginsWith(json.data(), kBeforeExecutionId);
+}
+
 constexpr std::size_t kUsualDigits = 13;    // the time, until the year 2286
 constexpr std::size_t kAroundKeyIndex = 5;  // `{fp:` and `}`
 // Where the grant key begins at the latest, and what is behind it.
@@ -188,44 +194,27 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
     {.name = "grant_key"},
     {.name = "expires_at_ms", .kind = MemberKind::kUint64},
 }};
-constexpr StructSpec kSpec = {kMembers};
 
 }  // namespace
 
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept {
+  if (!BeginsCanonically(json)) return false;
   if (TakeUsual(json, out) && IsPlainText(out.execution_id)) [[likely]]
     return true;
   return TakeCanonical(json, out);
 }
 
-JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
-                                        ClaimResponseView& out) noexcept {
+[[gnu::noinline]] JsonResult ParseClaimResponseSequential(std::string_view json,
+                                                          JsonScratch& scratch,
+                                                          ClaimResponseView& out) noexcept {
   std::array<MemberValue, kMembers.size()> values;
   const JsonResult result = DecodeDocument(json, scratch, [&values](JsonReader& reader) {
-    return DecodeStruct(reader, kSpec, values.data());
+    return DecodeStructOf<kMembers>(reader, values.data());
   });
   if (result) out = {values[0].text, values[1].text, values[2].text, values[3].number};
   return result;
 }
 
-namespace {
-
-// Setting simdjson up costs more than reading a small document through, so
-// only larger ones go there.
-constexpr std::size_t kMinSimdjsonSize = 4096;
-
-// The two paths for what is not canonical. Out of line: the canonical path
-// stays small.
-[[gnu::noinline]] JsonResult ParseNonCanonical(std::string_view json, JsonScratch& scratch,
-                                               ClaimResponseView& out) noexcept {
-  if (json.size() >= kMinSimdjsonSize && json.size() <= scratch.max_document_size() &&
-      ParseClaimResponseSimdjson(json, scratch, out)) {
-    return {};
-  }
-  return ParseClaimResponseSequential(json, scratch, out);
-}
-
-}  // namespace
 }  // namespace internal
 
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
@@ -235,7 +224,7 @@ JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
     out = view;
     return {};
   }
-  return internal::ParseNonCanonical(json, scratch, out);
+  return internal::ParseClaimResponseSequential(json, scratch, out);
 }
 
 ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView& out) noexcept {
@@ -253,17 +242,21 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
   ClaimResponseView view;
   std::uint16_t index;
   Uuid uuid;
-  // A canonical id has no byte that isn't plain.
-  if (TakeUsual(json, view) && ParseCanonicalExecutionId(view.execution_id, index, uuid))
-      [[likely]] {
+  // A canonical id has no byte that isn't plain: there is no need to look for one.
+  const bool usual = BeginsCanonically(json) && TakeUsual(json, view);
+  if (!usual && !(BeginsCanonically(json) && TakeCanonical(json, view))) {
+    result.json = ParseClaimResponseSequential(json, scratch, view);
+    if (!result.json) return result;
+  }
+  if (ParseCanonicalExecutionId(view.execution_id, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(out.execution_id, view.execution_id, index, uuid);
     out.partition_key = view.partition_key;
     out.grant_key = view.grant_key;
     out.expires_at_ms = view.expires_at_ms;
     return result;
   }
-  if (!TakeCanonical(json, view)) {
-    result.json = ParseNonCanonical(json, scratch, view);
+  if (usual && !TakeCanonical(json, view)) {
+    result.json = ParseClaimResponseSequential(json, scratch, view);
     if (!result.json) return result;
   }
   result.execution_id = ToClaimGrant(view, out).error;

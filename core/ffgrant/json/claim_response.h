@@ -35,11 +35,10 @@ struct ClaimResponseView {
   friend constexpr bool operator==(const ClaimResponseView&, const ClaimResponseView&) = default;
 };
 
-// Decodes `json`: any bytes. Canonical documents take a fast path, large
-// well-formed ones simdjson, the rest the reader of contract 4; the verdict
-// does not depend on the path. `out` is untouched on failure. Canonical
-// documents may be of any size: they need no scratch, so its limit does not
-// apply to them.
+// Decodes `json`: any bytes. Canonical documents take a fast path, the rest the
+// reader of contract 4; the verdict does not depend on the path. `out` is
+// untouched on failure. Canonical documents may be of any size: they need no
+// scratch, so its limit does not apply to them.
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 

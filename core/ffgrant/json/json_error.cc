@@ -71,6 +71,8 @@ std::string_view ErrorName(JsonError error) noexcept {
       return "invalid_execution_id";
     case JsonError::kDocumentTooLarge:
       return "document_too_large";
+    case JsonError::kOutOfMemory:
+      return "out_of_memory";
   }
   // Never reached: every enumerator has a case.
   return "unknown";

@@ -10,7 +10,8 @@
 // reclaim response differs: what is wrong with its form or its tag comes
 // before what is wrong with its other members.
 //
-// Cost: Parse* and Serialize* are linear in the document and never allocate.
+// Cost: Parse* and Serialize* are linear in the document. Only the first parse
+// that needs its scratch allocates (json_scratch.h).
 // Threads: any; each that parses needs a scratch of its own.
 
 #ifndef FFGRANT_JSON_JSON_ERROR_H_
@@ -49,6 +50,7 @@ enum class JsonError : std::uint8_t {
   kInvalidExecutionId,
   // Class kCaller: the caller's doing, not the document's.
   kDocumentTooLarge,  // larger than the scratch was made for
+  kOutOfMemory,       // the scratch could not be allocated
 };
 
 enum class JsonErrorClass : std::uint8_t { kNone, kSyntax, kData, kCaller };
@@ -63,7 +65,7 @@ JsonErrorClass ErrorClass(JsonError error) noexcept;
 // "too_many_elements", "wrong_type", "not_an_integer", "integer_out_of_range",
 // "missing_field", "duplicate_field", "unknown_variant", "too_few_elements",
 // "surplus_element", "invalid_uuid", "invalid_execution_id",
-// "document_too_large". They are the library's own, not the contract's.
+// "document_too_large", "out_of_memory". They are the library's own, not the contract's.
 std::string_view ErrorName(JsonError error) noexcept;
 
 struct [[nodiscard]] JsonResult {

@@ -13,7 +13,7 @@ namespace {
 TEST(JsonErrorTest, NamesAreDistinct) {
   std::set<std::string_view> names;
   int errors = 0;
-  for (int i = 0; i <= static_cast<int>(JsonError::kDocumentTooLarge); ++i, ++errors) {
+  for (int i = 0; i <= static_cast<int>(JsonError::kOutOfMemory); ++i, ++errors) {
     names.insert(ErrorName(static_cast<JsonError>(i)));
   }
   EXPECT_EQ(names.size(), static_cast<std::size_t>(errors));
@@ -36,6 +36,7 @@ TEST(JsonErrorTest, Classes) {
   }
   EXPECT_EQ(ErrorClass(kNone), JsonErrorClass::kNone);
   EXPECT_EQ(ErrorClass(kDocumentTooLarge), JsonErrorClass::kCaller);
+  EXPECT_EQ(ErrorClass(kOutOfMemory), JsonErrorClass::kCaller);
   EXPECT_EQ(ErrorClassName(JsonErrorClass::kNone), "none");
   EXPECT_EQ(ErrorClassName(JsonErrorClass::kSyntax), "syntax");
   EXPECT_EQ(ErrorClassName(JsonErrorClass::kData), "data");

@@ -7,12 +7,10 @@
 #include <cstddef>
 #include <limits>
 #include <new>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "ffgrant/json/claim_response.h"
-#include "ffgrant/json/internal/claim_response_paths.h"
 #include "testing/naive/allocation_counter.h"
 
 namespace ffgrant {
@@ -55,37 +53,34 @@ TEST(JsonScratchTest, SizesThatOverflow) {
   EXPECT_THROW(JsonScratch{kMax / 2 + 1}, std::bad_alloc);
 }
 
-TEST(JsonScratchTest, EveryAllocationMayFail) {
-  if (!testing::kFailsMalloc) GTEST_SKIP() << "another malloc";
-  { const JsonScratch first; }  // which allocates what simdjson keeps for all
-  const std::size_t needed = testing::CountAllocations([] { JsonScratch scratch; });
-  ASSERT_GT(needed, 2u);
-  for (std::size_t nth = 1; nth <= needed; ++nth) {
-    testing::FailAllocation(nth);
-    EXPECT_THROW(JsonScratch{}, std::bad_alloc) << nth;
-  }
-  testing::FailAllocation(0);
+TEST(JsonScratchTest, AllocatesOnFirstNeedAndOnce) {
   JsonScratch scratch;
-  EXPECT_TRUE(Parses(scratch));
+  EXPECT_EQ(testing::CountAllocations([] { JsonScratch unused; }), 0u);
+  ClaimResponseView response;
+  constexpr std::string_view kCanonical =
+      R"({"execution_id":"e","partition_key":"p","grant_key":"k","expires_at_ms":1})";
+  EXPECT_EQ(testing::CountAllocations(
+                [&] { EXPECT_TRUE(ParseClaimResponse(kCanonical, scratch, response)); }),
+            0u);
+  EXPECT_EQ(testing::CountAllocations([&] { EXPECT_TRUE(Parses(scratch)); }), 1u);
+  EXPECT_EQ(testing::CountAllocations([&] { EXPECT_TRUE(Parses(scratch)); }), 0u);
+  JsonScratch reserved;
+  EXPECT_EQ(testing::CountAllocations([&] { reserved.Reserve(); }), 1u);
+  EXPECT_EQ(testing::CountAllocations([&] { EXPECT_TRUE(Parses(reserved)); }), 0u);
 }
 
-// Larger than simdjson can take: the reader does without it.
-TEST(JsonScratchTest, DocumentsOfMoreThanFourGigabytes) {
-  if (!testing::kFailsMalloc) GTEST_SKIP() << "a sanitizer touches what it allocates";
-  std::optional<JsonScratch> scratch;
-  try {
-    scratch.emplace(std::size_t{1} << 32);
-  } catch (const std::bad_alloc&) {
-    GTEST_SKIP() << "not even the addresses";
-  }
-  EXPECT_EQ(scratch->max_document_size(), std::size_t{1} << 32);
-  EXPECT_TRUE(Parses(*scratch));
-  std::string json(kDocument);
-  json.append(5000, ' ');
-  ClaimResponseView response;
-  EXPECT_FALSE(internal::ParseClaimResponseSimdjson(json, *scratch, response));
-  EXPECT_TRUE(ParseClaimResponse(json, *scratch, response));
-  EXPECT_EQ(response.grant_key, "k");
+TEST(JsonScratchTest, TheAllocationMayFail) {
+  if (!testing::kFailsMalloc) GTEST_SKIP() << "another malloc";
+  JsonScratch scratch;
+  testing::FailAllocation(1);
+  EXPECT_THROW(scratch.Reserve(), std::bad_alloc);
+  ClaimResponseView response = {"before", "", "", 0};
+  testing::FailAllocation(1);
+  const JsonResult result = ParseClaimResponse(kDocument, scratch, response);
+  testing::FailAllocation(0);
+  EXPECT_EQ(result, (JsonResult{JsonError::kOutOfMemory, 0, {}}));
+  EXPECT_EQ(response.execution_id, "before");
+  EXPECT_TRUE(Parses(scratch));
 }
 
 }  // namespace

@@ -194,6 +194,7 @@ bool SameJsonError(JsonError ours, std::uint32_t error) {
   switch (ours) {
     case JsonError::kNone:
     case JsonError::kDocumentTooLarge:
+    case JsonError::kOutOfMemory:
       return false;
     case JsonError::kUnexpectedEnd:
       names = Bit(FFREF_JSON_UNEXPECTED_END);

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from jobs.common import bars, build, intervals, machine, tables
 
 SENTENCES = build.ROOT / "bench" / "peers" / "not_ahead.toml"
-_LIMIT = "Memcpy"
 _REFERENCE = re.compile(r"Reference\w*")
 
 
@@ -38,7 +37,7 @@ class Row:
 
     @property
     def is_limit(self):
-        return self.name.impl == _LIMIT
+        return self.name.impl in tables.LIMITS
 
     @property
     def is_ahead(self):
@@ -80,7 +79,7 @@ def ratio(results, ours, other):
 
 def _place(impl):
     """The reference leads, the limit comes last."""
-    return (impl == _LIMIT, not _REFERENCE.fullmatch(impl), tables.label(impl).lower())
+    return (impl in tables.LIMITS, not _REFERENCE.fullmatch(impl), tables.label(impl).lower())
 
 
 def groups(results, sentences):
@@ -132,13 +131,14 @@ def peers_table(results, found):
         "ns an operation: median of the rounds, +/- half of their range; last, how many times as "
         "fast core is: its peer's time / its own within a round, the median of the rounds and "
         "between what the true one lies with 95 % confidence; above 1 core is ahead; a limit only "
-        "copies the bytes that the operation reads or writes",
+        "copies four bytes of each cache line of the text that the operation reads or writes, or, "
+        "for a pair, its record twice",
         ["", "ns", "+/-", "per second", "allocs", "core is", "95 %"])
     for group in found:
         table.rows.append([_heading(group.ours)])
         table.rows.append(["  ffgrant", *_figures(results, group.ours), "", ""])
         for row in group.rows:
-            label = "limit: memcpy" if row.is_limit else tables.label(row.name.impl)
+            label = ("limit: " if row.is_limit else "") + tables.label(row.name.impl)
             table.rows.append([f"  {label}", *_figures(results, row.name),
                                f"{tables.three_digits(row.ratio.median)}x", _range(row.ratio)])
             if row.remark:

@@ -12,7 +12,7 @@ try:
 except ImportError:  # scipy is a part of scripts/bootstrap --for peers
     peers = None
 
-CORE, LIMIT = "BM_ParseKey_Core/random", "BM_ParseKey_Memcpy/random"
+CORE, LIMIT = "BM_ParseKey_Core/random", "BM_ParseKey_CacheLines/random"
 SENTENCES = """
 [[row]]
 op = "ParseKey"
@@ -44,7 +44,7 @@ class GroupsTest(unittest.TestCase):
         _, found = groups_of({CORE: 1, LIMIT: 1, "BM_ParseKey_FromChars/random": 2,
                               "BM_ParseKey_Reference/random": 2, "BM_ParseKey_AbslX/random": 2})
         self.assertEqual([row.name.impl for row in found[0].rows],
-                         ["Reference", "AbslX", "FromChars", "Memcpy"])
+                         ["Reference", "AbslX", "FromChars", "CacheLines"])
 
     def test_only_the_same_figure_case_and_threads_stand_together(self):
         _, found = groups_of({

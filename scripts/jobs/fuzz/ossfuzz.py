@@ -62,7 +62,7 @@ def environment(base, sanitizer, clang, libcxx):
     return env
 
 
-def play_builder(terminal, sanitizer, simdjson, clang):
+def play_builder(terminal, sanitizer, clang):
     """Builds as the image's compile command does; returns $OUT."""
     base = build.BUILD / "ossfuzz" / sanitizer
     for name in ("src", "out", "work", "home"):
@@ -71,10 +71,8 @@ def play_builder(terminal, sanitizer, simdjson, clang):
     # A copy without build trees, like a fresh clone.
     shutil.copytree(build.ROOT, base / "src" / "ffgrant", symlinks=True,
                     ignore=_left_out)
-    if simdjson:
-        shutil.copytree(simdjson, base / "src" / "simdjson", symlinks=True)
     shutil.copy(build.ROOT / "fuzz" / "oss-fuzz" / "build.sh", base / "src" / "build.sh")
-    env = environment(base, sanitizer, clang, bool(simdjson) and _has_libcxx(clang))
+    env = environment(base, sanitizer, clang, _has_libcxx(clang))
     start = time.monotonic()
     status, output = processes.run(
         ["bash", "-eux", str(base / "src" / "build.sh")], cwd=base / "src" / "ffgrant", env=env,
@@ -112,11 +110,8 @@ def judge(terminal, sanitizer, out, stand_ins, wrapper):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/ossfuzz-check")
     parser.add_argument("--sanitizer", choices=sorted(FLAGS), action="append")
-    parser.add_argument("--simdjson", type=Path)
     parser.add_argument("--clang", type=int)
     arguments = parser.parse_args()
-    if arguments.simdjson and not (arguments.simdjson / "CMakeLists.txt").exists():
-        parser.error(f"{arguments.simdjson} is no source of simdjson")
     clang = f"clang++-{arguments.clang}" if arguments.clang else build.clang()
     if not shutil.which(clang):
         parser.error(f"there is no {clang}")
@@ -127,9 +122,8 @@ def main():
         wrapper = sanitizer_wrapper()
         with build.locked(terminal, "ossfuzz"):
             for sanitizer in arguments.sanitizer or FLAGS:
-                out = play_builder(terminal, sanitizer, arguments.simdjson, clang)
-                stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
-                bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
+                out = play_builder(terminal, sanitizer, clang)
+                bad += judge(terminal, sanitizer, out, ["libc++"], wrapper)
     except processes.Interrupted as interrupted:
         terminal.line(f"ossfuzz-check: stopped by {interrupted}")
         return interrupted.exit_status

@@ -24,8 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+_fuzzer")
 _LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
               "libgcc_s.so.1", "libresolv.so.2", "ld-linux-x86-64.so.2", "linux-vdso.so.1"}
 # What a build on an ordinary system has in place of their static libraries.
-STAND_INS = {"libc++": r"lib(?:(?:std)?c\+\+(?:abi)?|unwind)\.so\.\d+",
-             "simdjson": r"libsimdjson\.so\.\d+"}
+STAND_INS = {"libc++": r"lib(?:(?:std)?c\+\+(?:abi)?|unwind)\.so\.\d+"}
 _NOBODY = 65534
 
 

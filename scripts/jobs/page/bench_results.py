@@ -19,8 +19,6 @@ from jobs.page import markdown
 from jobs.perf.error import PerfError
 
 CONFIDENCE = 0.95  # where there are rounds enough
-# Baselines that do less work than the operation could: what no implementation gets past.
-LIMITS = frozenset(("Memcpy",))
 _FILE = re.compile(r"(?P<subject>.+?)(?:\.round(?P<round>\d+))?\.json")
 _QUANTILE = re.compile(r"p(\d+)_ns")
 
@@ -61,7 +59,7 @@ class Comparison:
 
     @property
     def is_limit(self):
-        return self.baseline in LIMITS
+        return self.baseline in tables.LIMITS
 
     @property
     def verdict(self):

@@ -92,8 +92,10 @@ class ComparisonsTest(unittest.TestCase):
         self.assertEqual([one.baseline for one in found],
                          ["Reference", "ReferenceReused", "Plain", "Re2", "Memcpy"])
 
-    def test_memcpy_is_a_limit(self):
-        self.assertTrue(self.only([entry("BM_A_Core/x", 2), entry("BM_A_Memcpy/x", 1)]).is_limit)
+    def test_copies_are_limits(self):
+        for impl in ("Memcpy", "CacheLines"):
+            self.assertTrue(
+                self.only([entry("BM_A_Core/x", 2), entry(f"BM_A_{impl}/x", 1)]).is_limit)
         self.assertFalse(self.only([entry("BM_A_Core/x", 2), entry("BM_A_Plain/x", 1)]).is_limit)
 
 

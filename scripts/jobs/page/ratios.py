@@ -40,7 +40,7 @@ def _ratio_legend(bench):
             ("behind", "behind: the whole interval is left of 1×"),
             ("undecided", "undecided: 1× is inside of the interval"
              if bench.rounds > 1 else "undecided: a single round has no interval"),
-            ("limit", "limit: memcpy of the same bytes, no rival")]
+            ("limit", "limit: copies what no code can leave out, no rival")]
 
 
 def _ratio_plots(bench, legend, against):

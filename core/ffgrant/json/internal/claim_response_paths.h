@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ways to read a claim response. ParseClaimResponse tries the three for
-// responses from top to bottom; the first two say no to all that they aren't
-// sure of, so that only the last one ever rejects a document. ParseClaimGrant
-// has a further one in front.
+// The ways to read a claim response. ParseClaimResponse tries the two for
+// responses from top to bottom; the first says no to all that it isn't sure of,
+// so that only the second ever rejects a document. ParseClaimGrant has a further
+// one in front.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 
 #include <string_view>
 
-#include "ffgrant/internal/avx2.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
@@ -21,12 +21,7 @@ namespace ffgrant::internal {
 // bytes. Any size; `out` may be written in part if the answer is no.
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept;
 
-// Documents that simdjson accepts and whose meaning its DOM holds without
-// doubt. The other two need the document to fit the scratch.
-bool ParseClaimResponseSimdjson(std::string_view json, JsonScratch& scratch,
-                                ClaimResponseView& out) noexcept;
-
-// All documents.
+// All documents that fit the scratch.
 JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
                                         ClaimResponseView& out) noexcept;
 

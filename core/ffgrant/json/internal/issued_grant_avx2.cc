@@ -8,7 +8,7 @@
 //   {"execution_id":"{fp:7}:<uuid>","partition_key":"{fp:7}",
 //    "grant_key":"ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant","expires_at_ms":1700000000000}
 
-#include "ffgrant/internal/avx2.h"
+#include "ffgrant/internal/cpu.h"
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 

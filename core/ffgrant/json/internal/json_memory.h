@@ -3,19 +3,41 @@
 #ifndef FFGRANT_JSON_INTERNAL_JSON_MEMORY_H_
 #define FFGRANT_JSON_INTERNAL_JSON_MEMORY_H_
 
+#include <cstddef>
 #include <cstdint>
 
+#include "ffgrant/internal/packed_string.h"
 #include "ffgrant/json/json_scratch.h"
 
 namespace ffgrant::internal {
 
-// What the sequential reader works in, sized for the largest document.
+// What the reader works in, sized for the largest document.
 struct JsonMemory {
+  // Bytes behind a text that the reader may write to: it copies in blocks.
+  static constexpr std::size_t kSlack = 32;
+
   char* text = nullptr;              // unescaped strings and packed lists
   std::uint64_t* nesting = nullptr;  // one bit an open bracket: 1 for `{`
-};
 
-const JsonMemory& MemoryOf(JsonScratch& scratch) noexcept;
+  // The memory of a scratch, which is allocated if it wasn't; null pointers if
+  // there is none.
+  static JsonMemory Of(JsonScratch& scratch) noexcept {
+    if (scratch.block_ == nullptr && !Allocate(scratch)) [[unlikely]]
+      return {};
+    std::uint64_t* const block = scratch.block_.get();
+    return {reinterpret_cast<char*>(block + NestingWords(scratch.max_document_size())), block};
+  }
+
+ private:
+  // A document can't open more brackets than it has bytes.
+  static constexpr std::size_t NestingWords(std::size_t document_size) noexcept {
+    return document_size / 64 + 1;
+  }
+  static constexpr std::size_t TextWords(std::size_t document_size) noexcept {
+    return (PackedCapacity(document_size) + kSlack) / 8 + 1;
+  }
+  static bool Allocate(JsonScratch& scratch) noexcept;
+};
 
 }  // namespace ffgrant::internal
 

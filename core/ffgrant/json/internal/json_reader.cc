@@ -3,23 +3,40 @@
 #include "ffgrant/json/internal/json_reader.h"
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "ffgrant/internal/string_scan.h"
 #include "ffgrant/internal/utf8.h"
+#include "ffgrant/json/internal/json_digits.h"
 
 namespace ffgrant::internal {
 namespace {
 
 constexpr bool IsDigit(int c) noexcept { return c >= '0' && c <= '9'; }
 
-constexpr int HexValue(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+// By the byte: a hex digit's value, or -1.
+constexpr std::array<std::int8_t, 256> kHexValues = [] {
+  std::array<std::int8_t, 256> values{};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const int c = static_cast<int>(i);
+    const int value = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    values[i] = static_cast<std::int8_t>(value);
+  }
+  return values;
+}();
+
+constexpr int HexValue(char c) noexcept { return kHexValues[static_cast<unsigned char>(c)]; }
+
+// The value of the four hex digits at `p`; negative if one of them is none.
+inline int Hex4(const char* p) noexcept {
+  const int high = HexValue(p[0]) * 4096 | HexValue(p[1]) * 256;
+  return high | HexValue(p[2]) * 16 | HexValue(p[3]);
 }
 
 // True if `value * 10 + digit` does not fit.
@@ -85,6 +102,31 @@ constexpr char SimpleEscape(char c) noexcept {
 
 }  // namespace
 
+int JsonReader::PeekBehindBlanks() noexcept {
+  p_ = SkipBlanks(p_, end_);
+  return p_ == end_ ? kEnd : static_cast<unsigned char>(*p_);
+}
+
+// Copies plain bytes up to one that isn't, or the document's end, which becomes
+// `p`; writes up to a block more.
+inline char* JsonReader::CopyPlain(char* to, const char*& p) const noexcept {
+#ifdef FFGRANT_HAS_SSE2
+  while (end_ - p >= 32) {
+    const std::uint32_t mask = SpecialMask32<NonAscii::kSpecial>(p);
+    std::memcpy(to, p, 32);
+    if (mask != 0) {
+      p += std::countr_zero(mask);
+      return to + std::countr_zero(mask);
+    }
+    p += 32;
+    to += 32;
+  }
+#endif
+  const char* const run = p;
+  p = FindSpecialPortable<NonAscii::kSpecial>(p, end_);
+  return CopyText(to, {run, static_cast<std::size_t>(p - run)});
+}
+
 bool JsonReader::Fail(JsonError error, const char* at, std::string_view member) noexcept {
   result_ = {error, static_cast<std::size_t>(at - begin_), member};
   return false;
@@ -149,36 +191,65 @@ JsonReader::Next JsonReader::NextElement(bool first) noexcept {
 // ---- strings ---------------------------------------------------------------
 
 bool JsonReader::ReadString(std::string_view& out) noexcept {
-  const char* run = ++p_;    // what isn't copied yet
-  char* const text = text_;  // where the string goes if it has escapes
-  char* to = text;
-  bool escaped = false;
+  const char* const begin = ++p_;
   for (;;) {
     p_ = FindSpecial<NonAscii::kSpecial>(p_, end_);
     if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
     const auto c = static_cast<unsigned char>(*p_);
-    if (c >= 0x80) {
-      if (!ReadUtf8()) return false;
-      continue;
-    }
-    if (c < 0x20) return Fail(JsonError::kControlCharacter, p_);
-    const auto run_size = static_cast<std::size_t>(p_ - run);
     if (c == '"') {
+      out = {begin, static_cast<std::size_t>(p_ - begin)};
       ++p_;
-      if (!escaped) {
-        out = {run, run_size};
-        return true;
-      }
-      std::memcpy(to, run, run_size);
-      text_ = to + run_size;
-      out = {text, static_cast<std::size_t>(text_ - text)};
       return true;
     }
-    escaped = true;
-    std::memcpy(to, run, run_size);
-    to += run_size;
-    if (!ReadEscape(to)) return false;
-    run = p_;
+    if (c == '\\') return ReadEscapedString(begin, out);
+    if (c < 0x20) return Fail(JsonError::kControlCharacter, p_);
+    if (!ReadUtf8()) return false;
+  }
+}
+
+// From the first escape on bytes are copied as they are looked at, in blocks, of
+// which the memory takes one more than there is text.
+bool JsonReader::ReadEscapedString(const char* begin, std::string_view& out) noexcept {
+  char* const text = text_;
+  const char* p = p_;
+  char* to = text + (p - begin);
+  if (end_ - p >= 16) {
+    for (std::ptrdiff_t i = 0; i < p - begin; i += 16) std::memcpy(text + i, begin + i, 16);
+  } else {
+    CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
+  }
+  for (;;) {
+    // On a byte that isn't plain, or the document's end.
+    if (end_ - p >= 6 && p[0] == '\\' && p[1] == 'u') {
+      const int unit = Hex4(p + 2);
+      if (unit >= 0 && unit < 0x80) [[likely]] {
+        *to++ = static_cast<char>(unit);
+        p += 6;
+        to = CopyPlain(to, p);
+        continue;
+      }
+    }
+    if (p == end_) {
+      return Fail(JsonError::kUnexpectedEnd, p);
+    }
+    const auto c = static_cast<unsigned char>(*p);
+    if (c == '"') {
+      p_ = p + 1;
+      text_ = to;
+      out = {text, static_cast<std::size_t>(to - text)};
+      return true;
+    }
+    p_ = p;
+    if (c == '\\') {
+      if (!ReadEscape(to)) return false;
+    } else if (c < 0x20) {
+      return Fail(JsonError::kControlCharacter, p);
+    } else {
+      if (!ReadUtf8()) return false;
+      to = CopyText(to, {p, static_cast<std::size_t>(p_ - p)});
+    }
+    p = p_;
+    to = CopyPlain(to, p);
   }
 }
 
@@ -229,6 +300,14 @@ bool JsonReader::ReadUtf8() noexcept {
 bool JsonReader::ReadHex4(unsigned& unit) noexcept {
   const char* const at = p_ - 1;
   ++p_;
+  if (end_ - p_ >= 4) {
+    const int value = Hex4(p_);
+    if (value >= 0) [[likely]] {
+      p_ += 4;
+      unit = static_cast<unsigned>(value);
+      return true;
+    }
+  }
   unit = 0;
   for (int i = 0; i < 4; ++i, ++p_) {
     if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
@@ -374,16 +453,6 @@ bool JsonReader::ReadNumber(JsonNumber& out) noexcept {
 
 // ---- values that nobody wants ----------------------------------------------
 
-void JsonReader::PushBracket(std::size_t depth, bool is_object) noexcept {
-  const std::uint64_t bit = std::uint64_t{1} << (depth % 64);
-  std::uint64_t& word = nesting_[depth / 64];
-  word = is_object ? word | bit : word & ~bit;
-}
-
-bool JsonReader::IsObjectAt(std::size_t depth) const noexcept {
-  return (nesting_[depth / 64] >> (depth % 64) & 1) != 0;
-}
-
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipScalar(int c) noexcept {
   switch (c) {
@@ -406,43 +475,85 @@ bool JsonReader::SkipScalar(int c) noexcept {
   }
 }
 
+// At `p` a name and a colon are due.
 template <JsonReader::Check kCheck>
-bool JsonReader::SkipName() noexcept {
+inline bool JsonReader::SkipName(const char*& p) noexcept {
+  constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
+  p = SkipBlanks(p, end_);
+  if (p != end_ && *p == '"') {
+    const char* const special = FindSpecial<kNonAscii>(p + 1, end_);
+    if (end_ - special >= 2 && special[0] == '"' && special[1] == ':') [[likely]] {
+      p = special + 2;
+      return true;
+    }
+  }
+  p_ = p;
   if (Peek() != '"') return FailUnexpected();
-  return SkipString<kCheck>() && Expect(':');
+  if (!SkipString<kCheck>() || !Expect(':')) return false;
+  p = p_;
+  return true;
 }
 
+// Which brackets are open: the innermost 64 in a word, the others in memory.
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
+  constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
   std::size_t depth = 0;
+  std::uint64_t innermost = 0;  // the lowest bit is the last bracket; 1 for `{`
+  const char* p = p_;
   for (;;) {
     // A value is due.
-    const int c = Peek();
+    p = SkipBlanks(p, end_);
+    const int c = p == end_ ? kEnd : static_cast<unsigned char>(*p);
     if (c == '[' || c == '{') {
       const bool is_object = c == '{';
-      if (depth == max_depth) return Fail(JsonError::kTooDeep, p_);
-      ++p_;
-      if (Peek() != (is_object ? '}' : ']')) {
-        PushBracket(depth++, is_object);
-        if (is_object && !SkipName<kCheck>()) return false;
+      if (depth == max_depth) return Fail(JsonError::kTooDeep, p);
+      p = SkipBlanks(p + 1, end_);
+      if (p == end_ || *p != (is_object ? '}' : ']')) {
+        if (depth % 64 == 0 && depth != 0) nesting_[depth / 64 - 1] = innermost;
+        innermost = innermost << 1 | (is_object ? 1 : 0);
+        ++depth;
+        if (is_object && !SkipName<kCheck>(p)) return false;
         continue;
       }
-      ++p_;
-    } else if (!SkipScalar<kCheck>(c)) {
-      return false;
+      ++p;
+    } else {
+      const char* behind = nullptr;
+      if (c == '"') {
+        const char* const special = FindSpecial<kNonAscii>(p + 1, end_);
+        if (special != end_ && *special == '"') behind = special + 1;
+      } else if (IsDigit(c) && p - begin_ >= 8) {
+        std::uint64_t unused;
+        behind = TakeDigits(p, end_, unused);
+      }
+      if (behind == nullptr) {
+        p_ = p;
+        if (!SkipScalar<kCheck>(c)) return false;
+        behind = p_;
+      }
+      p = behind;
     }
     // A value has ended, and with it perhaps what it stood in.
-    for (;; --depth) {
-      if (depth == 0) return true;
-      const bool is_object = IsObjectAt(depth - 1);
-      const int next = Peek();
-      if (next == ',') {
-        ++p_;
-        if (is_object && !SkipName<kCheck>()) return false;
+    for (;;) {
+      if (depth == 0) {
+        p_ = p;
+        return true;
+      }
+      const bool is_object = (innermost & 1) != 0;
+      p = SkipBlanks(p, end_);
+      if (p != end_ && *p == ',') {
+        ++p;
+        if (is_object && !SkipName<kCheck>(p)) return false;
         break;
       }
-      if (next != (is_object ? '}' : ']')) return FailUnexpected();
-      ++p_;
+      if (p == end_ || *p != (is_object ? '}' : ']')) {
+        p_ = p;
+        return FailUnexpected();
+      }
+      ++p;
+      innermost >>= 1;
+      --depth;
+      if (depth % 64 == 0 && depth != 0) innermost = nesting_[depth / 64 - 1];
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/internal/string_scan.h"
 #include "ffgrant/json/internal/json_memory.h"
 #include "ffgrant/json/json_error.h"
 
@@ -44,18 +45,19 @@ class JsonReader {
 
   // The next byte that isn't white space, or kEnd. The reader then stands on it.
   int Peek() noexcept {
-    while (p_ != end_) {
-      const auto c = static_cast<unsigned char>(*p_);
-      if (c > ' ') return c;
-      if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
-      ++p_;
+    if (p_ != end_ && static_cast<unsigned char>(*p_) > ' ') {
+      return static_cast<unsigned char>(*p_);
     }
-    return kEnd;
+    return PeekBehindBlanks();
   }
 
   // Steps over the byte that Peek() returned.
   void Advance() noexcept { ++p_; }
   const char* position() const noexcept { return p_; }
+  const char* begin() const noexcept { return begin_; }
+  const char* end() const noexcept { return end_; }
+  // For who has looked at what lies before `p`.
+  void set_position(const char* p) noexcept { p_ = p; }
   void Rewind() noexcept { p_ = begin_; }
 
   // Steps over `c`, or fails.
@@ -72,6 +74,9 @@ class JsonReader {
 
   // The next three: Peek() returned the value's first byte.
   bool ReadString(std::string_view& out) noexcept;
+  // A string that begins at `begin`, behind its quote, and was looked at up to the
+  // reader's position, which is its first escape.
+  bool ReadEscapedString(const char* begin, std::string_view& out) noexcept;
   bool ReadNumber(JsonNumber& out) noexcept;
   bool ReadLiteral(std::string_view literal) noexcept;
 
@@ -99,6 +104,7 @@ class JsonReader {
  private:
   enum class Check : bool { kShape, kFull };
 
+  int PeekBehindBlanks() noexcept;
   template <Check kCheck>
   bool SkipValue(std::size_t max_depth) noexcept;
   template <Check kCheck>
@@ -106,16 +112,14 @@ class JsonReader {
   template <Check kCheck>
   bool SkipString() noexcept;
   template <Check kCheck>
-  bool SkipName() noexcept;
+  bool SkipName(const char*& p) noexcept;
   bool SkimNumber() noexcept;
   bool SkipDigits() noexcept;
+  char* CopyPlain(char* to, const char*& p) const noexcept;
   bool ReadEscape(char*& to) noexcept;
   bool ReadHex4(unsigned& unit) noexcept;
   bool ReadUtf8() noexcept;
   bool ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept;
-
-  void PushBracket(std::size_t depth, bool is_object) noexcept;
-  bool IsObjectAt(std::size_t depth) const noexcept;
 
   const char* begin_;
   const char* end_;

@@ -21,7 +21,7 @@ class JsonReaderTest : public ::testing::Test {
  protected:
   // At the end of what may be read.
   JsonReader Reader(std::string_view json) {
-    return JsonReader(memory_.AtEnd(json), MemoryOf(scratch_));
+    return JsonReader(memory_.AtEnd(json), JsonMemory::Of(scratch_));
   }
   JsonResult Skimmed(std::string_view json) {
     JsonReader reader = Reader(json);

@@ -173,6 +173,8 @@ bool DecodeValue(JsonReader& reader, const MemberSpec& spec, MemberValue* values
   return false;
 }
 
+}  // namespace
+
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept {
   values[i].seen = true;
@@ -180,7 +182,6 @@ bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* value
   return reader.FailedIn(spec.members[i].name);
 }
 
-// The reader stands on the bracket that closes the struct.
 bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
                    JsonError error) noexcept {
   for (std::size_t i = 0; i < spec.members.size(); ++i) {
@@ -191,23 +192,26 @@ bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue
   return true;
 }
 
+bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept {
+  const char* const at = reader.position();
+  std::string_view name;
+  if (!ReadName(reader, name)) return false;
+  const std::size_t i = FindName(spec.members, name);
+  if (i == kNotFound) return reader.Expect(':') && reader.SkimValue();
+  if (values[i].seen) return reader.Fail(JsonError::kDuplicateField, at, spec.members[i].name);
+  if (!reader.Expect(':')) return reader.FailedIn(spec.members[i].name);
+  return DecodeMember(reader, spec, values, i);
+}
+
+namespace {
+
 bool DecodeObject(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept {
   reader.Advance();
   for (bool first = true;; first = false) {
     const Next next = reader.NextMember(first);
     if (next == Next::kError) return false;
     if (next == Next::kEnd) break;
-    const char* const at = reader.position();
-    std::string_view name;
-    if (!ReadName(reader, name)) return false;
-    const std::size_t i = FindName(spec.members, name);
-    if (i == kNotFound) {
-      if (!reader.Expect(':') || !reader.SkimValue()) return false;
-      continue;
-    }
-    if (values[i].seen) return reader.Fail(JsonError::kDuplicateField, at, spec.members[i].name);
-    if (!reader.Expect(':')) return reader.FailedIn(spec.members[i].name);
-    if (!DecodeMember(reader, spec, values, i)) return false;
+    if (!DecodeNamedMember(reader, spec, values)) return false;
   }
   if (!CheckRequired(reader, spec, values, JsonError::kMissingField)) return false;
   reader.Advance();

@@ -76,6 +76,16 @@ struct MemberValue {
 // A struct as object or as positional array.
 bool DecodeStruct(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
 
+// What the decoders of a struct are made of. The reader stands on the first byte of
+// member `i`'s value.
+bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
+                  std::size_t i) noexcept;
+// It stands on the quote of a name; unknown members are skimmed.
+bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
+// It stands on the bracket that closes the struct: `error` if a member is missing.
+bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
+                   JsonError error) noexcept;
+
 // An externally tagged type: `which` of the variants, and its body.
 bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, MemberValue* values,
                    std::size_t& which) noexcept;
@@ -93,7 +103,10 @@ JsonResult DecodeDocument(std::string_view json, JsonScratch& scratch,
   if (json.size() > scratch.max_document_size()) {
     return {JsonError::kDocumentTooLarge, scratch.max_document_size(), {}};
   }
-  JsonReader reader(json, MemoryOf(scratch));
+  const JsonMemory memory = JsonMemory::Of(scratch);
+  if (memory.text == nullptr) [[unlikely]]
+    return {JsonError::kOutOfMemory, 0, {}};
+  JsonReader reader(json, memory);
   if (!decode(reader) || !reader.ReadEnd()) return reader.result();
   return {};
 }

@@ -29,20 +29,27 @@ class JsonSizer {
  public:
   void Raw(std::string_view json) noexcept { size_ += json.size(); }
   void Text(std::string_view text) noexcept {
-    std::size_t size = 0;
-    valid_ &= EscapedSize(text, size);
+    std::size_t size = text.size();
+    if (!IsPlainText(text)) {
+      plain_ = false;
+      valid_ &= EscapedSize(text, size);
+    }
     size_ += size + 2;
   }
   void Number(std::uint64_t value) noexcept { size_ += DigitCount(value); }
 
   bool valid() const noexcept { return valid_; }
+  // True if no text needs an escape or is other than ASCII.
+  bool plain() const noexcept { return plain_; }
   std::size_t size() const noexcept { return size_; }
 
  private:
   std::size_t size_ = 0;
   bool valid_ = true;
+  bool plain_ = true;
 };
 
+template <bool kPlain>
 class JsonAppender {
  public:
   explicit JsonAppender(char* to) noexcept : to_(to) {}
@@ -50,7 +57,7 @@ class JsonAppender {
   void Raw(std::string_view json) noexcept { to_ = CopyText(to_, json); }
   void Text(std::string_view text) noexcept {
     *to_++ = '"';
-    to_ = WriteEscaped(to_, text);
+    to_ = kPlain ? CopyText(to_, text) : WriteEscaped(to_, text);
     *to_++ = '"';
   }
   void Number(std::uint64_t value) noexcept { to_ = WriteDigits(to_, value, DigitCount(value)); }
@@ -66,8 +73,13 @@ WriteResult WriteJson(std::span<char> out, const Emit& emit) noexcept {
   emit(sizer);
   if (!sizer.valid()) return {0, WriteError::kInvalidUtf8};
   if (sizer.size() > out.size()) return {sizer.size(), WriteError::kBufferTooSmall};
-  JsonAppender appender(out.data());
-  emit(appender);
+  if (sizer.plain()) [[likely]] {
+    JsonAppender<true> appender(out.data());
+    emit(appender);
+  } else {
+    JsonAppender<false> appender(out.data());
+    emit(appender);
+  }
   return {sizer.size(), WriteError::kNone};
 }
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_INTERNAL_ANY_UUID_H_
+#define FFGRANT_INTERNAL_ANY_UUID_H_
+
+#include <cstddef>
+#include <string_view>
+
+#include "ffgrant/uuid.h"
+
+namespace ffgrant::internal {
+
+// What lenient mode makes of `text`, whatever its form. `uppercase` must be npos; it
+// is set to the offset of the first uppercase digit, if there is one and the text is
+// accepted.
+UuidResult ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept;
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_INTERNAL_ANY_UUID_H_

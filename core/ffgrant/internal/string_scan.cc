@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/internal/string_scan.h"
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+#include <immintrin.h>
+#endif
+
+namespace ffgrant::internal {
+namespace {
+
+#ifdef FFGRANT_HAS_SSE2
+
+// The bytes at `p` that aren't blanks, for i < 16.
+inline unsigned InkMask16(const char* p) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i spaces = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
+  const __m128i tabs = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  const __m128i feeds = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'));
+  const __m128i returns = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r'));
+  const __m128i blanks = _mm_or_si128(_mm_or_si128(spaces, tabs), _mm_or_si128(feeds, returns));
+  return static_cast<unsigned>(_mm_movemask_epi8(blanks)) ^ 0xFFFF;
+}
+
+#endif
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+
+// What a search stops at: the places of 32 bytes that it marks.
+template <NonAscii kNonAscii>
+struct AtSpecial {
+  FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
+    const __m256i quote = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'));
+    const __m256i backslash = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\'));
+    const __m256i range =
+        kNonAscii == NonAscii::kSpecial
+            ? _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), bytes)
+            : _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1F)), bytes);
+    return _mm256_or_si256(range, _mm256_or_si256(quote, backslash));
+  }
+};
+
+struct AtInk {
+  FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
+    // By the low half of a byte, the blank that has it; from 0x80 on it is 0.
+    const __m256i blanks = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(' ', -1, -1, -1, -1, -1, -1, -1, -1, '\t', '\n', -1, -1, '\r', -1, -1));
+    return _mm256_xor_si256(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(blanks, bytes), bytes),
+                            _mm256_set1_epi8(-1));
+  }
+};
+
+// Looks through blocks of 64 bytes. Where there is nothing to stop at, the rest
+// is for the caller, who goes on at the returned place.
+template <class Stop>
+FFGRANT_AVX2 const char* FindIn64s(const char* p, const char* end, bool& found) noexcept {
+  for (; end - p >= 64; p += 64) {
+    const auto load = reinterpret_cast<const __m256i*>(p);
+    const __m256i low = Stop::Places(_mm256_loadu_si256(load));
+    const __m256i high = Stop::Places(_mm256_loadu_si256(load + 1));
+    const __m256i any = _mm256_or_si256(low, high);
+    if (_mm256_testz_si256(any, any) != 0) continue;
+    const std::uint64_t mask = static_cast<std::uint32_t>(_mm256_movemask_epi8(low)) |
+                               std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(high))}
+                                   << 32;
+    found = true;
+    return p + std::countr_zero(mask);
+  }
+  return p;
+}
+
+#endif
+
+template <NonAscii kNonAscii>
+const char* FindFar(const char* p, const char* end) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (HasAvx2()) {
+    bool found = false;
+    p = FindIn64s<AtSpecial<kNonAscii>>(p, end, found);
+    if (found) return p;
+  }
+#endif
+#ifdef FFGRANT_HAS_SSE2
+  for (; end - p >= 16; p += 16) {
+    const unsigned mask = SpecialMask16<kNonAscii>(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+  }
+#endif
+  return FindSpecialPortable<kNonAscii>(p, end);
+}
+
+}  // namespace
+
+const char* FindSpecialFar(const char* p, const char* end) noexcept {
+  return FindFar<NonAscii::kSpecial>(p, end);
+}
+
+const char* FindSpecialFarPlain(const char* p, const char* end) noexcept {
+  return FindFar<NonAscii::kPlain>(p, end);
+}
+
+const char* SkipBlanksFar(const char* p, const char* end) noexcept {
+#ifdef FFGRANT_HAS_SSE2
+  // Indentation is short.
+  if (end - p >= 16) {
+    const unsigned mask = InkMask16(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+    p += 16;
+  }
+#endif
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (HasAvx2()) {
+    bool found = false;
+    p = FindIn64s<AtInk>(p, end, found);
+    if (found) return p;
+  }
+#endif
+#ifdef FFGRANT_HAS_SSE2
+  for (; end - p >= 16; p += 16) {
+    const unsigned mask = InkMask16(p);
+    if (mask != 0) return p + std::countr_zero(mask);
+  }
+#endif
+  return SkipBlanksPortable(p, end);
+}
+
+}  // namespace ffgrant::internal

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linked into core's tests. Where FFGRANT_TEST_PORTABLE_PATHS is in the
+// environment, the whole program takes core's paths for processors without AVX2
+// and PCLMULQDQ, but for tests that force a set of features by themselves.
+
+#include <cstdlib>
+
+#include "ffgrant/internal/cpu.h"
+
+namespace {
+
+// The library's own constructor, which detects the features, has priority 101.
+[[gnu::constructor(102)]] void TakePortablePaths() noexcept {
+  if (std::getenv("FFGRANT_TEST_PORTABLE_PATHS") != nullptr) {
+    ffgrant::internal::cpu_features.store(0);
+  }
+}
+
+}  // namespace
