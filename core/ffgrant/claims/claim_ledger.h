@@ -41,8 +41,9 @@ namespace ffgrant {
 inline constexpr std::int64_t kMaxPriority = 9000;
 // Reclaims per execution when neither call nor execution names a cap (7.6).
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 100;
-// Ttls beyond this are refused before anything is written: their sum with the
-// clock would no longer be stored exactly (contract 9.5).
+// Durations (ttls, delays) beyond this either way are refused before anything is
+// written: their sum with the clock would no longer be stored exactly (contract
+// 9.5). A time is no sum: `delay_until` may be any, and is stored as it is.
 inline constexpr std::int64_t kMaxTtlMs = 50'000'000'000'000;
 
 struct WorkerIdentity {
@@ -57,7 +58,7 @@ struct CreateExecutionArgs {
   LaneIdView lane;
   std::int64_t priority = 0;                            // higher first, 0..9000
   const CapabilitySet* required = nullptr;              // none: any worker will do
-  std::optional<TimestampMs> delay_until = {};          // not eligible before
+  std::optional<TimestampMs> delay_until = {};          // not eligible before; any time
   std::optional<std::uint32_t> max_reclaim_count = {};  // the execution's own cap
 };
 

@@ -120,7 +120,13 @@ class ModelLedger final : public ClaimLedger {
     LeaseKind kind = LeaseKind::kInitial;
   };
 
-  std::int64_t Now() const { return clock_.Now().value; }
+  // Times beyond 5e13 either way are none: that bound stands for them.
+  std::int64_t Now() const {
+    const std::int64_t now = clock_.Now().value;
+    return now > 50'000'000'000'000    ? 50'000'000'000'000
+           : now < -50'000'000'000'000 ? -50'000'000'000'000
+                                       : now;
+  }
   Hash* Core(const ExecutionIdView& id);
   // The grant hash, deleted first if its time is over.
   Hash* Grant(const std::string& id);

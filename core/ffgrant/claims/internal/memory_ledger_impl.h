@@ -69,7 +69,7 @@ class MemoryLedger::Impl {
     return {region, slot == internal::kNoSlot ? nullptr : &table[slot], slot};
   }
 
-  std::int64_t Now() const noexcept { return clock.Now().value; }
+  std::int64_t Now() const noexcept { return std::clamp(clock.Now().value, -kMaxTtlMs, kMaxTtlMs); }
 
   bool GrantIsLive(const Record& record, std::int64_t now) const noexcept {
     return record.has_grant && now <= record.grant_expires_at;

@@ -170,7 +170,7 @@ local function optional_arguments(args, i)
   local policy, timeout, deadline, rejection
   timeout, rejection = optional_milliseconds_of(args[i + 1], 'attempt_timeout_ms')
   if rejection then return nil, nil, nil, rejection end
-  deadline, rejection = optional_milliseconds_of(args[i + 2], 'execution_deadline_at')
+  deadline, rejection = optional_time_of(args[i + 2], 'execution_deadline_at')
   if rejection then return nil, nil, nil, rejection end
   policy, rejection = policy_fields(args[i])
   return policy, timeout, deadline, rejection
