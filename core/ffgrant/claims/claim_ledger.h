@@ -39,8 +39,13 @@ namespace ffgrant {
 
 // Priorities outside are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
-// Reclaims per execution when neither call nor execution names a cap (7.6).
-inline constexpr std::uint32_t kDefaultMaxReclaimCount = 100;
+// Reclaims per execution when neither call nor execution names a cap: what
+// FlowFabric's typed call sends (7.6). Its function alone would say 100.
+inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
+// The cap of an execution with requirements and no cap of its own. FlowFabric
+// keeps requirements in a policy, and its policies always have a cap, which wins
+// over a call's.
+inline constexpr std::uint32_t kPolicyMaxReclaimCount = 100;
 // Durations (ttls, delays) beyond this either way are refused before anything is
 // written: their sum with the clock would no longer be stored exactly (contract
 // 9.5). A time is no sum: `delay_until` may be any, and is stored as it is.
@@ -56,10 +61,12 @@ struct WorkerIdentity {
 struct CreateExecutionArgs {
   ExecutionIdView execution_id;
   LaneIdView lane;
-  std::int64_t priority = 0;                            // higher first, 0..9000
-  const CapabilitySet* required = nullptr;              // none: any worker will do
-  std::optional<TimestampMs> delay_until = {};          // not eligible before; any time
-  std::optional<std::uint32_t> max_reclaim_count = {};  // the execution's own cap
+  std::int64_t priority = 0;                    // higher first, 0..9000
+  const CapabilitySet* required = nullptr;      // none: any worker will do
+  std::optional<TimestampMs> delay_until = {};  // not eligible before; any time
+  // The execution's own cap, which wins over a call's. Without one: kPolicyMaxReclaimCount if
+  // `required` is not empty, else the call's.
+  std::optional<std::uint32_t> max_reclaim_count = {};
 };
 
 struct IssueGrantArgs {
@@ -127,7 +134,7 @@ struct ReclaimArgs {
   LeaseId lease_id;
   std::int64_t lease_ttl_ms = 0;
   AttemptId attempt_id;
-  std::optional<std::uint32_t> max_reclaim_count = {};
+  std::optional<std::uint32_t> max_reclaim_count = {};  // none: kDefaultMaxReclaimCount
 };
 
 struct SuspendArgs {

@@ -255,8 +255,8 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
   record.priority =
       static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
   record.delay_until = delayed ? args.delay_until->value : 0;
-  record.has_reclaim_cap = args.max_reclaim_count.has_value();
-  record.max_reclaim_count = args.max_reclaim_count.value_or(0);
+  record.has_reclaim_cap = args.max_reclaim_count.has_value() || required != 0;
+  record.max_reclaim_count = args.max_reclaim_count.value_or(kPolicyMaxReclaimCount);
   if (!delayed) queues.Push(*lane, partition, slot);
   outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
   return outcome;

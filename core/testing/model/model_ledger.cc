@@ -172,6 +172,8 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
   const std::int64_t priority = std::clamp<std::int64_t>(args.priority, 0, 9000);
   const bool delayed = args.delay_until.has_value() && args.delay_until->value > now;
   const std::string id = IdText(args.execution_id);
+  // Requirements stand in a policy, and no policy is without a cap.
+  const char* policy_cap = args.required == nullptr || args.required->csv().empty() ? "" : "100";
   Hash& core = cores_[id];
   Set(core,
       {{"execution_id", id},
@@ -180,8 +182,9 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
        {"partition_id", Text(std::int64_t{partition})},
        {"priority", Text(priority)},
        {"required_capabilities", args.required == nullptr ? "" : std::string(args.required->csv())},
-       {"policy.max_reclaim_count",
-        args.max_reclaim_count.has_value() ? Text(std::int64_t{*args.max_reclaim_count}) : ""},
+       {"policy.max_reclaim_count", args.max_reclaim_count.has_value()
+                                        ? Text(std::int64_t{*args.max_reclaim_count})
+                                        : policy_cap},
        {"lifecycle_phase", "runnable"},
        {"ownership_state", "unowned"},
        {"eligibility_state", delayed ? "not_eligible_until_time" : "eligible_now"},

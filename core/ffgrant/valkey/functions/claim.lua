@@ -21,7 +21,7 @@ end
 -- A policy as the fields that are kept of it, nil if there is none; nil and the
 -- rejection if the text is no JSON.
 local function policy_fields(json)
-  if not json or json == '' then return nil end
+  if not json or json == '' or json == '{}' then return nil end
   local fields = {}
   local decoded, policy = pcall(cjson.decode, json)
   if not decoded or type(policy) ~= 'table' then
