@@ -456,17 +456,40 @@ TEST_P(LedgerTest, ReclaimCaps) {
   Leased(kB, 10, 2);
   EXPECT_TRUE(ledger.Revoke({Id(kA), {}}));
   EXPECT_TRUE(ledger.Revoke({Id(kB), {}}));
-  // The execution's own wins over the call's; the default is 100.
+  // The execution's own wins over the call's; the default is 1000.
   EXPECT_EQ(Reclaim(kB, kW2, 10, 0).error, ClaimError::kInvalidClaimGrant);
   EXPECT_EQ(Reclaim(kA, kW2, 10).error, ClaimError::kInvalidClaimGrant);
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     ASSERT_EQ(IssueReclaim(kA), ClaimError::kNone);
     ASSERT_TRUE(Reclaim(kA, kW2, 10));
     ASSERT_TRUE(ledger.Revoke({Id(kA), {}}));
   }
-  EXPECT_EQ(Reclaim(kA, kW2, 10, 101).error, ClaimError::kInvalidClaimGrant);
+  EXPECT_EQ(Reclaim(kA, kW2, 10, 1001).error, ClaimError::kInvalidClaimGrant);
   EXPECT_EQ(Reclaim(kA, kW2, 10).error, ClaimError::kMaxRetriesExhausted);
+  EXPECT_EQ(Details(), Texts{"1000"});
+}
+
+// Requirements stand in a policy, and a policy is never without a cap.
+TEST_P(LedgerTest, ReclaimCapOfRequirements) {
+  const CapabilitySet gpu = Caps("gpu");
+  EXPECT_TRUE(Create(kA, kMain, 0, &gpu));
+  EXPECT_EQ(Issue(kA, kW1, 100, &gpu), ClaimError::kNone);
+  EXPECT_TRUE(Claim(kA));
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(ledger.Revoke({Id(kA), {}}));
+    ASSERT_EQ(IssueReclaim(kA, kW2, 100, &gpu), ClaimError::kNone);
+    ASSERT_TRUE(Reclaim(kA, kW2, 10, 1));
+  }
+  ASSERT_TRUE(ledger.Revoke({Id(kA), {}}));
+  EXPECT_EQ(Reclaim(kA, kW2, 10, 1000).error, ClaimError::kMaxRetriesExhausted);
   EXPECT_EQ(Details(), Texts{"100"});
+  // None are required: no policy.
+  const CapabilitySet none;
+  EXPECT_TRUE(Create(kB, kMain, 0, &none));
+  EXPECT_EQ(Issue(kB), ClaimError::kNone);
+  EXPECT_TRUE(Claim(kB));
+  ASSERT_TRUE(ledger.Revoke({Id(kB), {}}));
+  EXPECT_EQ(Reclaim(kB, kW2, 10, 0).error, ClaimError::kMaxRetriesExhausted);
 }
 
 TEST_P(LedgerTest, SuspendResumeClaim) {

@@ -30,6 +30,7 @@ const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
   require(o.max_name_bytes >= 1 && o.max_name_bytes <= std::size_t{1} << 32,
           "max_name_bytes must be in 1..2^32");
   require(o.partitions.IsValid(), "partition counts must not be 0");
+  require(o.max_candidates >= 1, "max_candidates must not be 0");
   require(o.clock != nullptr, "a clock is needed");
   return o;
 }
@@ -49,6 +50,7 @@ CreateOutcome Refuse(ClaimError error) noexcept {
 MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
     : clock(*o.clock),
       partition_count(o.partitions.num_flow_partitions),
+      max_candidates(o.max_candidates),
       table(o.max_executions),
       lanes(o.max_lanes),
       names(o.max_names, o.max_name_bytes),
@@ -127,9 +129,8 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
 
 // Inlined where grants are issued one after another.
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
-    GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
+    GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args, std::int64_t now,
     TimestampMs& expires_at, ErrorDetails* details) noexcept {
-  const std::int64_t now = Now();
   if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
   const bool own_lane = internal::TextEqual(lanes.Text(record.lane), args.lane.text());
@@ -171,9 +172,9 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
 }
 
 ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& region,
-                                     const IssueGrantArgs& args, TimestampMs& expires_at,
-                                     ErrorDetails* details) noexcept {
-  return IssueInline(kind, record, region, args, expires_at, details);
+                                     const IssueGrantArgs& args, std::int64_t now,
+                                     TimestampMs& expires_at, ErrorDetails* details) noexcept {
+  return IssueInline(kind, record, region, args, now, expires_at, details);
 }
 
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryIssueClaimGrant(
@@ -187,7 +188,7 @@ ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& reg
   const Held held = Find(args.execution_id, hash);
   if (!held) return ClaimError::kExecutionNotFound;
   if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotEligible;
-  return IssueInline(GrantKind::kClaim, *held, held.region(), args, expires_at, details);
+  return IssueInline(GrantKind::kClaim, *held, held.region(), args, Now(), expires_at, details);
 }
 
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::IssueWithRoom(const IssueGrantArgs& args,
@@ -324,82 +325,133 @@ void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
   });
 }
 
-internal::Slot MemoryLedger::Impl::BestReady(std::uint16_t lane, std::uint16_t partition,
-                                             std::string_view offered) noexcept {
-  internal::Slot best = kNoSlot;
-  for (internal::Slot top = queues.FirstTop(lane, partition); top != kNoSlot;) {
-    bool eligible;
-    bool suits;
-    {
-      const std::scoped_lock region(table.LockOfSlot(top));
-      const Record& record = table[top];
-      eligible = internal::IsEligible(record.state);
-      suits = eligible && !GrantIsLive(record, Now()) &&
-              CapabilitiesSatisfied(names.First(record.required), offered);
-    }
-    if (!eligible) {
-      // It stays so: only who has the queue's lock makes it eligible.
-      queues.Remove(lane, partition, top);
-      // The heap has another top now, or is gone: look from the front again.
-      top = queues.FirstTop(lane, partition);
-      best = kNoSlot;
-      continue;
-    }
-    if (suits && (best == kNoSlot || queues.Before(top, best))) best = top;
-    top = queues.NextTop(top);
+void MemoryLedger::Impl::ReturnParked(const Candidates& c) noexcept {
+  const std::int64_t now = Now();
+  for (;;) {
+    const internal::Slot slot = queues.FirstParked(c.lane, c.partition);
+    if (slot == kNoSlot || queues.ParkedUntil(slot) >= now) return;
+    queues.Remove(c.lane, c.partition, slot);
+    const std::scoped_lock region(table.LockOfSlot(slot));
+    // One that has another grant by now is parked again when it comes to the top.
+    if (internal::IsEligible(table[slot].state)) queues.Push(c.lane, c.partition, slot);
   }
-  return best;
 }
 
-bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
-                                            const ClaimForWorkerArgs& args,
-                                            ClaimForWorkerOutcome& outcome) noexcept {
+internal::Slot MemoryLedger::Impl::BestReady(Candidates& c) noexcept {
+  ReturnParked(c);
+  for (;;) {
+    internal::Slot best = kNoSlot;
+    bool granted = false;
+    std::int64_t granted_until = 0;
+    for (internal::Slot top = queues.FirstTop(c.lane, c.partition); top != kNoSlot;) {
+      bool eligible;
+      {
+        const std::scoped_lock region(table.LockOfSlot(top));
+        const Record& record = table[top];
+        eligible = internal::IsEligible(record.state);
+        if (eligible && (best == kNoSlot || queues.Before(top, best)) &&
+            CapabilitiesSatisfied(names.First(record.required), c.offered)) {
+          best = top;
+          granted = GrantIsLive(record, Now());
+          granted_until = record.grant_expires_at;
+        }
+      }
+      if (!eligible) {
+        // It stays so: only who has the queue's lock makes it eligible.
+        queues.Remove(c.lane, c.partition, top);
+        // The heap has another top now, or is gone: look from the front again.
+        top = queues.FirstTop(c.lane, c.partition);
+        best = kNoSlot;
+        continue;
+      }
+      top = queues.NextTop(top);
+    }
+    if (best == kNoSlot || !granted) return best;
+    c.cut_short = c.passed_over == max_candidates;
+    if (c.cut_short) return kNoSlot;
+    ++c.passed_over;
+    queues.Park(c.lane, c.partition, best, granted_until);
+  }
+}
+
+MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(
+    std::uint16_t lane, std::uint16_t partition, const ClaimForWorkerArgs& args,
+    ClaimForWorkerOutcome& outcome) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
+  Candidates candidates = {lane, partition, CsvOf(args.offered)};
   // Issuing and claiming don't need the queue's lock: either may come in
   // between the choice and the grant, and then there is another choice.
   for (;;) {
-    const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
-    if (best == kNoSlot) return false;
+    const internal::Slot best = BestReady(candidates);
+    if (best == kNoSlot) return candidates.cut_short ? Visit::kCutShort : Visit::kNothing;
     Region& region = table.RegionOfSlot(best);
     const std::scoped_lock lock(region.lock);
     Record& record = table[best];
-    if (!internal::IsEligible(record.state) || GrantIsLive(record, Now())) continue;
+    const std::int64_t now = Now();
+    if (!internal::IsEligible(record.state) || GrantIsLive(record, now)) continue;
+    // Nor may the time of one that was passed over have come meanwhile.
+    const internal::Slot parked = queues.FirstParked(lane, partition);
+    if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;
     const MintedExecutionId id(record.partition, record.uuid);
     TimestampMs expires_at;
     outcome.error = Issue(GrantKind::kClaim, record, region,
-                          {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered},
+                          {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, now,
                           expires_at, nullptr);
     if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
-    return true;
+    return Visit::kSettled;
   }
+}
+
+ClaimError MemoryLedger::Impl::Schedule(std::uint16_t lane, const internal::ScanWindow& window,
+                                        const ClaimForWorkerArgs& args,
+                                        ClaimForWorkerOutcome& outcome,
+                                        std::uint32_t& looked_at) noexcept {
+  const std::uint32_t end = window.first + window.size;
+  std::uint32_t cut_short = 0;
+  // The window up to the last partition, and from partition 0 on.
+  const std::pair<std::uint32_t, std::uint32_t> parts[] = {
+      {window.first, std::min(end, window.count)}, {0, end - std::min(end, window.count)}};
+  for (const auto& [first, part_end] : parts) {
+    for (std::size_t p = queues.NextNonEmpty(lane, first); p < part_end;
+         p = queues.NextNonEmpty(lane, p + 1)) {
+      const Visit visit = IssueFromPartition(lane, static_cast<std::uint16_t>(p), args, outcome);
+      if (visit == Visit::kSettled) {
+        const auto place = static_cast<std::uint32_t>(p);
+        looked_at = (place + window.count - window.first) % window.count + 1;
+        outcome.partitions_seen = looked_at - cut_short;
+        return outcome.error;
+      }
+      cut_short += visit == Visit::kCutShort;
+    }
+  }
+  looked_at = window.size;
+  outcome.partitions_seen = window.size - cut_short;
+  return outcome.partitions_seen == window.count ? ClaimError::kNoEligibleExecution
+                                                 : ClaimError::kNothingInWindow;
 }
 
 ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
   Impl& m = *impl_;
-  const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
   ClaimForWorkerOutcome outcome;
   if (!TtlInRange(args.grant_ttl_ms)) {
     outcome.error = ClaimError::kInvalidInput;
     return outcome;
   }
-  outcome.error = m.WithNames([&]() noexcept {
-    if (!lane) return ClaimError::kNoEligibleExecution;
-    // The reference's round: from a place of the worker's own that moves on
-    // with time.
-    const std::size_t count = m.partition_count;
-    const std::uint64_t moved = static_cast<std::uint64_t>(m.Now()) / 250 * 32;
-    const std::size_t start =
-        (ScanStart(args.worker.worker_instance_id, m.partition_count) + moved % count) % count;
-    for (const auto& [first, end] : {std::pair{start, count}, std::pair{std::size_t{0}, start}}) {
-      for (std::size_t p = m.queues.NextNonEmpty(*lane, first); p < end;
-           p = m.queues.NextNonEmpty(*lane, p + 1)) {
-        if (m.IssueFromPartition(*lane, static_cast<std::uint16_t>(p), args, outcome)) {
-          return outcome.error;
-        }
-      }
-    }
-    return ClaimError::kNoEligibleExecution;
-  });
+  outcome.partitions = m.partition_count;
+  const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
+  if (!lane) {
+    // Nobody has created anything there: wherever the window lies, it is empty.
+    const bool whole = args.max_partitions == 0 || args.max_partitions >= m.partition_count;
+    outcome.partitions_seen = whole ? m.partition_count : args.max_partitions;
+    outcome.error = whole ? ClaimError::kNoEligibleExecution : ClaimError::kNothingInWindow;
+    return outcome;
+  }
+  internal::ScanPlaces::Scan scan(m.scans, internal::Fnv1a64(args.worker.worker_instance_id.text),
+                                  *lane, m.partition_count, args.max_partitions);
+  std::uint32_t looked_at = 0;
+  outcome.error = m.WithNames(
+      [&]() noexcept { return m.Schedule(*lane, scan.window(), args, outcome, looked_at); });
+  scan.End(looked_at);
   return outcome;
 }
 

@@ -163,7 +163,7 @@ std::set<std::string> ExpectedSightings() {
 }
 
 TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
-  constexpr int kHistories = 8;
+  constexpr int kHistories = 16;
   constexpr int kCalls = 25'000;
   std::set<std::string> seen;
   for (std::uint32_t seed = 1; seed <= kHistories; ++seed) {

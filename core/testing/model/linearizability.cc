@@ -171,9 +171,7 @@ bool Search::DoPart(const Unit& unit, Units done, Place& place, bool& again) {
   const ExecutionIdView id = ExecutionAt(unit.execution);
   if (IsScanInVain(entry)) {
     std::string instance;
-    const std::vector<std::string> allowed =
-        place.model.AllowedChoices(ScheduleArgs(entry.call, instance));
-    return std::count(allowed.begin(), allowed.end(), id.text()) == 0;
+    return !place.model.IsToBeHad(ScheduleArgs(entry.call, instance), std::string(id.text()));
   }
   const ModelLedger::MaintenanceResult result = place.model.RunMaintenance(id);
   std::array<std::uint8_t, 2>& found = place.FoundBy(unit.entry);
