@@ -90,6 +90,8 @@ class Client {
   // Ends everything under way.
   void Close() noexcept;
 
+  // By the network's clock, which waiting goes by.
+  std::int64_t NowMs() const noexcept { return network_->NowMs(); }
   const ServerInfo& server() const noexcept { return server_; }
   std::uint64_t connects() const noexcept { return connects_; }
   std::uint64_t redirections() const noexcept { return redirections_; }
@@ -100,8 +102,8 @@ class Client {
     State state = State::kFree;
     bool read_only = false;
     std::uint16_t slot = 0;
-    int node = -1;      // where it was sent
-    int ask_node = -1;  // where ASK wants it next
+    int node = -1;            // where it was sent
+    int ask_node = -1;        // where ASK wants it next
     std::uint32_t tries = 0;  // that were refused for now, or redirected
     std::uint32_t loads = 0;  // of the library
     std::int64_t deadline = 0;
@@ -171,7 +173,7 @@ class Client {
   std::vector<char> read_buffer_;
   std::vector<std::int16_t> slots_;  // node of each, -1 if unknown; empty until a cluster is seen
   std::size_t in_flight_ = 0;
-  std::size_t ended_ = 0;  // since Poll() began
+  std::size_t ended_ = 0;      // since Poll() began
   std::size_t answering_ = 0;  // node
   std::size_t next_server_ = 0;
   std::size_t next_asked_ = 0;           // for the slots

@@ -17,6 +17,7 @@
 #include "ffgrant/claims/claim_error.h"
 #include "ffgrant/valkey/internal/claim_commands.h"
 #include "ffgrant/valkey/internal/client.h"
+#include "ffgrant/valkey/internal/partition_scan.h"
 
 namespace ffgrant::valkey::internal {
 
@@ -26,6 +27,7 @@ struct Session {
       : client(options, std::move(network)) {}
 
   std::mutex mutex;
+  PartitionScan scan;  // before the client, which may end what it has asked
   Client client;
   std::string scratch;
   CoreHints hints;

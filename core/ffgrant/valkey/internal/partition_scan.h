@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The heads of the partitions' eligible sets, asked for from many servers at once.
+
+#ifndef FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_
+#define FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/valkey/internal/client.h"
+
+namespace ffgrant::valkey::internal {
+
+// What one client has asked the partitions, and what they have said. A call need not wait for
+// all of its questions: those that are open when it returns stay here, and their answers are
+// thrown away. So a server that does not answer holds up no call that finds something
+// elsewhere, and only the first that does not.
+//
+// A partition that did not answer in time is late: later calls pass it over. Each of them asks
+// one late partition again, without waiting. The first answer of a late one ends lateness for
+// all: whatever was wrong is over, and what is still wrong shows again.
+//
+// Must outlive its client. One thread at a time.
+class PartitionScan {
+ public:
+  struct Head {
+    bool unreachable = false;  // no answer
+    bool fault = false;        // an error instead of an answer
+    bool there = false;        // the eligible set has a first member
+    bool canonical = false;    // its id; others can't be claimed
+    bool granted = true;
+    bool suits = false;
+    Uuid uuid;
+  };
+
+  // A new call; nobody is interested in what earlier ones asked.
+  void Begin(std::uint16_t partitions, std::string_view offered);
+
+  // Asks for the head, or for the grant and the requirements of the head that was found. False
+  // if the client takes no more now; of AskForState() then some may be asked already: repeat it.
+  bool AskForHead(Client& client, std::uint16_t partition, LaneIdView lane);
+  bool AskForState(Client& client, std::uint16_t partition);
+
+  // Whether an answer is outstanding, of whichever call's question.
+  bool IsOpen(std::uint16_t partition) const noexcept { return places_[partition].open != 0; }
+  // What was said to this call, once nothing is open.
+  const Head& head(std::uint16_t partition) const noexcept { return places_[partition].head; }
+
+  bool IsLate(std::uint16_t partition) const noexcept {
+    return places_[partition].late_since == epoch_;
+  }
+  void MarkLate(std::uint16_t partition) noexcept;
+  void ForgetLateness() noexcept;
+  std::size_t late() const noexcept { return late_; }
+  std::uint32_t call() const noexcept { return call_; }
+
+ private:
+  enum class Question : std::uint8_t { kHead, kGrant, kRequirements };
+  struct Place {
+    Head head;
+    std::uint32_t call = 0;        // whose question it was
+    std::uint32_t late_since = 0;  // the epoch
+    std::uint8_t open = 0;
+    bool grant_asked = false;
+  };
+
+  template <class Write>
+  bool Ask(Client& client, std::uint16_t partition, Question question, const Write& write);
+  bool Read(std::uint16_t partition, Question question, const Reply& reply, Head& head) const;
+  static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept;
+  static void OnFailure(void* self, std::uint64_t tag, CallFailure, std::string_view) noexcept;
+
+  std::vector<Place> places_;  // one a partition
+  std::string_view offered_;   // the current call's
+  std::uint32_t call_ = 0;
+  std::uint32_t epoch_ = 1;  // of lateness
+  std::size_t late_ = 0;
+};
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_

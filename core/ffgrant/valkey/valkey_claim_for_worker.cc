@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scheduler's choice, on servers of which some may not answer.
+
+#include <algorithm>
+#include <array>
+
+#include "ffgrant/internal/fnv1a.h"
+#include "ffgrant/valkey/internal/partition_scan.h"
+#include "ffgrant/valkey/internal/stored_execution.h"
+#include "ffgrant/valkey/internal/valkey_ledger_impl.h"
+
+namespace ffgrant::valkey {
+
+using internal::PartitionScan;
+using internal::Reply;
+using internal::RespCommand;
+using internal::Session;
+
+namespace {
+
+// Partitions that are asked at once: so many at first, and one more for each that has nothing.
+constexpr std::size_t kAtFirst = 4;
+constexpr std::size_t kAtMost = 32;
+// Candidates of one partition that are looked at in one go.
+constexpr std::size_t kCandidatesAtOnce = 32;
+
+struct Candidate {
+  std::array<char, kMaxExecutionIdSize> text;
+  std::size_t size = 0;  // 0: an id of another spelling, which nobody may claim
+  bool granted = true;
+  bool suits = false;
+  bool fault = false;
+
+  ExecutionIdView id() const noexcept {
+    return ParseExecutionId({text.data(), size}, ParseMode::kStrict).id;
+  }
+};
+
+// Elements [first, last] of an eligible set.
+ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
+                     std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
+                     bool& fault) noexcept {
+  return CallAndWait(
+      session, HashSlot(partition), true, nullptr,
+      [&](RespCommand& command) {
+        command.Begin(4);
+        command.Arg("ZRANGE");
+        command.Key([&](std::span<char> out) {
+          return FormatKey(LaneKey::kEligible, partition, lane, out);
+        });
+        command.Arg(first);
+        command.Arg(last);
+      },
+      [&](const Reply& reply) {
+        fault = reply.is(Reply::Type::kError);
+        if (fault) return true;
+        if (!reply.is(Reply::Type::kArray) || reply.elements.size() > candidates.size()) {
+          return false;
+        }
+        count = 0;
+        for (const Reply& element : reply.elements) {
+          if (!element.is(Reply::Type::kString)) return false;
+          Candidate& candidate = candidates[count++];
+          candidate = Candidate();
+          if (!ParseExecutionId(element.text, ParseMode::kStrict)) continue;
+          candidate.size = element.text.copy(candidate.text.data(), candidate.text.size());
+        }
+        return true;
+      });
+}
+
+// Which of them have no grant, and requirements that are met.
+ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
+                      std::string_view offered) noexcept {
+  struct Grant {
+    Candidate* candidate;
+    bool operator()(const Reply& reply) const noexcept {
+      candidate->fault |= reply.is(Reply::Type::kError);
+      if (reply.is(Reply::Type::kError)) return true;
+      candidate->granted = reply.integer != 0;
+      return reply.is(Reply::Type::kInteger);
+    }
+  };
+  struct Required {
+    Candidate* candidate;
+    std::string_view offered;
+    bool operator()(const Reply& reply) const noexcept {
+      candidate->fault |= reply.is(Reply::Type::kError);
+      if (reply.is(Reply::Type::kError)) return true;
+      candidate->suits = CapabilitiesSatisfied(reply.text, offered);  // nil: none are required
+      return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil);
+    }
+  };
+  std::array<Grant, kCandidatesAtOnce> grants;
+  std::array<Required, kCandidatesAtOnce> required;
+  static_assert(2 * kCandidatesAtOnce <= internal::Group::kMaxSize);
+  internal::Group group(session, nullptr);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (candidates[i].size == 0) continue;
+    const ExecutionIdView id = candidates[i].id();
+    const std::uint16_t slot = HashSlot(id.partition());
+    grants[i] = {&candidates[i]};
+    required[i] = {&candidates[i], offered};
+    group.Add(
+        slot, true,
+        [&](RespCommand& command) {
+          internal::ClaimKeys keys(command, id);
+          command.Begin(2);
+          command.Arg("EXISTS");
+          keys.Execution(ExecutionKey::kClaimGrant);
+        },
+        grants[i]);
+    group.Add(
+        slot, true,
+        [&](RespCommand& command) {
+          internal::ClaimKeys keys(command, id);
+          command.Begin(3);
+          command.Arg("HGET");
+          keys.Execution(ExecutionKey::kCore);
+          command.Arg("required_capabilities");
+        },
+        required[i]);
+  }
+  return group.Wait();
+}
+
+// The search of one call; Impl is ValkeyLedger's, which is private.
+template <class Impl>
+class Search {
+ public:
+  Search(Impl& impl, Session& session, const ClaimForWorkerArgs& args,
+         const ffgrant::internal::ScanWindow& window)
+      : impl_(impl),
+        session_(session),
+        scan_(session.scan),
+        args_(args),
+        window_(window),
+        deadline_(session.client.NowMs() + impl.options.client.request_timeout_ms),
+        room_(std::clamp<std::size_t>(impl.options.client.max_in_flight / 2, 1, kAtMost)) {
+    outcome.partitions = window.count;
+  }
+
+  // Returns how many of the window's partitions were looked at.
+  std::uint32_t Run() noexcept {
+    scan_.Begin(impl_.partitions().num_flow_partitions, offered());
+    // Where all are late, somebody has to wait for them.
+    if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
+    AskOneThatIsLate();
+    while (!done_) {
+      AskOn();
+      if (waiting_ == 0 && next_ == window_.size) break;
+      if (Proceed()) continue;
+      const std::int64_t left = deadline_ - session_.client.NowMs();
+      if (left <= 0) {
+        GiveUpWaiting();
+        break;
+      }
+      session_.client.Poll(left);
+    }
+    if (!done_) outcome.error = Verdict();
+    return done_ ? looked_at_ : next_;
+  }
+
+  ClaimForWorkerOutcome outcome;
+
+ private:
+  enum class Step : std::uint8_t {
+    kAgain,  // what was open when the call began is not
+    kHead,
+    kState,
+  };
+  // A partition that is waited for, by its place in the window.
+  struct Waiting {
+    std::uint32_t offset;
+    Step step;
+  };
+  // What looking at a partition, or at one of its executions, came to.
+  enum class Found : std::uint8_t { kNothing, kNotAll, kUnreachable, kDone };
+
+  std::uint16_t IndexAt(std::uint32_t offset) const noexcept {
+    return static_cast<std::uint16_t>(window_.At(offset));
+  }
+  std::string_view offered() const noexcept {
+    return args_.offered == nullptr ? std::string_view() : args_.offered->csv();
+  }
+  bool TimeIsUp() const noexcept { return session_.client.NowMs() >= deadline_; }
+
+  bool AllAreLate() const noexcept {
+    for (std::uint32_t i = 0; i < window_.size; ++i) {
+      if (!scan_.IsLate(IndexAt(i))) return false;
+    }
+    return true;
+  }
+
+  // A different one in each call, so that each server has its turn.
+  void AskOneThatIsLate() noexcept {
+    if (scan_.late() == 0) return;
+    for (std::uint32_t i = 0; i < window_.size; ++i) {
+      const std::uint16_t partition = IndexAt((scan_.call() + i) % window_.size);
+      if (!scan_.IsLate(partition)) continue;
+      if (!scan_.IsOpen(partition)) {
+        (void)scan_.AskForHead(session_.client, partition, args_.lane);
+        session_.client.Poll(0);
+      }
+      return;
+    }
+  }
+
+  void AskOn() noexcept {
+    while (waiting_ < std::min(at_once_, room_) && next_ < window_.size) {
+      const std::uint16_t partition = IndexAt(next_);
+      if (scan_.IsLate(partition)) {
+        ++outcome.partitions_unreachable;
+        ++next_;
+        continue;
+      }
+      const bool open = scan_.IsOpen(partition);
+      if (!open && !scan_.AskForHead(session_.client, partition, args_.lane)) return;
+      waiting_for_[waiting_++] = {next_++, open ? Step::kAgain : Step::kHead};
+    }
+  }
+
+  // Goes on with every partition that has answered. False if none had.
+  bool Proceed() noexcept {
+    bool any = false;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < waiting_; ++i) {
+      Waiting waiting = waiting_for_[i];
+      if (done_ || scan_.IsOpen(IndexAt(waiting.offset)) || !Answered(waiting, any)) {
+        waiting_for_[kept++] = waiting;
+      }
+    }
+    waiting_ = kept;
+    return any || done_;
+  }
+
+  // True if nothing is waited for at this partition any more.
+  bool Answered(Waiting& waiting, bool& any) noexcept {
+    const std::uint16_t partition = IndexAt(waiting.offset);
+    const PartitionScan::Head head = scan_.head(partition);
+    if (waiting.step == Step::kAgain && !scan_.IsLate(partition)) {
+      if (!scan_.AskForHead(session_.client, partition, args_.lane)) return false;
+      waiting.step = Step::kHead;
+      any = true;
+      return false;
+    }
+    if (waiting.step == Step::kHead && head.there && head.canonical && !head.unreachable) {
+      if (!scan_.AskForState(session_.client, partition)) return false;
+      waiting.step = Step::kState;
+      any = true;
+      return false;
+    }
+    any = true;
+    looked_at_ = waiting.offset + 1;
+    Note(partition, scan_.IsLate(partition) || head.unreachable ? Found::kUnreachable
+                                                                : LookAt(partition, head));
+    return true;
+  }
+
+  void Note(std::uint16_t partition, Found found) noexcept {
+    switch (found) {
+      case Found::kNothing:
+        ++outcome.partitions_seen;
+        ++at_once_;
+        return;
+      case Found::kNotAll:
+        return;
+      case Found::kUnreachable:
+        scan_.MarkLate(partition);
+        ++outcome.partitions_unreachable;
+        return;
+      case Found::kDone:
+        done_ = true;
+        return;
+    }
+  }
+
+  // With what is known of the head.
+  Found LookAt(std::uint16_t partition, const PartitionScan::Head& head) noexcept {
+    fault_ |= head.fault;
+    if (!head.there) return head.fault ? Found::kNotAll : Found::kNothing;
+    bool fault = head.fault;
+    if (head.canonical && !head.granted && head.suits && !head.fault) {
+      const MintedExecutionId id(partition, head.uuid);
+      const Found found = Issue(id.view(), fault);
+      if (found != Found::kNothing) return found;
+    }
+    const Found found = LookBehind({PartitionFamily::kExecution, partition}, fault);
+    return found == Found::kNothing && fault ? Found::kNotAll : found;
+  }
+
+  // What stands behind the head.
+  Found LookBehind(Partition partition, bool& fault) noexcept {
+    std::array<Candidate, kCandidatesAtOnce> candidates;
+    const std::uint64_t end = impl_.options.max_candidates;
+    for (std::uint64_t begin = 1; begin < end; begin += kCandidatesAtOnce) {
+      if (TimeIsUp()) return Found::kNotAll;
+      const std::uint64_t last = std::min<std::uint64_t>(begin + kCandidatesAtOnce, end) - 1;
+      std::size_t count = 0;
+      bool no_range = false;
+      if (ReadRange(session_, partition, args_.lane, begin, last, candidates, count, no_range) !=
+          ClaimError::kNone) {
+        return Found::kUnreachable;
+      }
+      fault_ |= no_range;
+      if (no_range) return Found::kNotAll;
+      const std::span<Candidate> found(candidates.data(), count);
+      if (ReadStates(session_, found, offered()) != ClaimError::kNone) return Found::kUnreachable;
+      for (const Candidate& candidate : found) {
+        fault |= candidate.fault;
+        if (candidate.granted || !candidate.suits || candidate.fault) continue;
+        const Found issued = Issue(candidate.id(), fault);
+        if (issued != Found::kNothing) return issued;
+      }
+      fault_ |= fault;
+      if (count < last - begin + 1) return Found::kNothing;
+    }
+    return Found::kNotAll;
+  }
+
+  // kNothing if somebody else was faster, or it faults: any other may still do.
+  Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
+    if (TimeIsUp()) return Found::kNotAll;
+    IssueOutcome issued;
+    impl_.Issue(session_,
+                {.execution_id = id,
+                 .worker = args_.worker,
+                 .lane = args_.lane,
+                 .grant_ttl_ms = args_.grant_ttl_ms,
+                 .offered = args_.offered},
+                nullptr, issued);
+    outcome.error = issued.error;
+    switch (issued.error) {
+      case ClaimError::kNone:
+        outcome.grant = IssuedGrant(id, issued.expires_at);
+        ++outcome.partitions_seen;
+        return Found::kDone;
+      case ClaimError::kUnknownOutcome:
+      case ClaimError::kInvalidCapabilities:
+        return Found::kDone;
+      case ClaimError::kUnavailable:
+        return Found::kUnreachable;
+      case ClaimError::kUnknownCode:
+        fault = fault_ = true;
+        return Found::kNothing;
+      default:
+        return Found::kNothing;
+    }
+  }
+
+  void GiveUpWaiting() noexcept {
+    for (std::size_t i = 0; i < waiting_; ++i) {
+      Note(IndexAt(waiting_for_[i].offset), Found::kUnreachable);
+    }
+  }
+
+  ClaimError Verdict() const noexcept {
+    if (fault_) return ClaimError::kUnknownCode;
+    if (outcome.saw_all()) return ClaimError::kNoEligibleExecution;
+    return outcome.partitions_seen == 0 && outcome.partitions_unreachable != 0
+               ? ClaimError::kUnavailable
+               : ClaimError::kNothingInWindow;
+  }
+
+  Impl& impl_;
+  Session& session_;
+  PartitionScan& scan_;
+  const ClaimForWorkerArgs& args_;
+  const ffgrant::internal::ScanWindow window_;
+  const std::int64_t deadline_;
+  const std::size_t room_;  // as many as the client can have under way, and half of it stays free
+  std::size_t at_once_ = kAtFirst;
+  std::array<Waiting, kAtMost> waiting_for_;
+  std::size_t waiting_ = 0;
+  std::uint32_t next_ = 0;       // place in the window that is asked next
+  std::uint32_t looked_at_ = 0;  // up to the last one that was gone on with
+  bool done_ = false;
+  bool fault_ = false;
+};
+
+}  // namespace
+
+ClaimForWorkerOutcome ValkeyLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
+  Impl& m = *impl_;
+  if (args.grant_ttl_ms < -kMaxTtlMs || args.grant_ttl_ms > kMaxTtlMs) {
+    ClaimForWorkerOutcome outcome;
+    outcome.error = ClaimError::kInvalidInput;
+    return outcome;
+  }
+  internal::SessionPool::Lease lease = m.sessions.Take();
+  ffgrant::internal::ScanPlaces::Scan place(
+      m.scans, ffgrant::internal::Fnv1a64(args.worker.worker_instance_id.text),
+      ffgrant::internal::Fnv1a64(args.lane.text()), m.partitions().num_flow_partitions,
+      args.max_partitions);
+  Search search(m, lease.session, args, place.window());
+  place.End(search.Run());
+  return search.outcome;
+}
+
+}  // namespace ffgrant::valkey
