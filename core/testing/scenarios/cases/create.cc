@@ -98,7 +98,6 @@ void EligibleOrderIsByPriorityThenAge(Run& run) {
                    outcome ? std::string(outcome.grant.view().execution_id.text())
                            : std::string(ErrorName(outcome.error)));
     if (!outcome) return;
-    // One grant a partition until it is consumed: only then the next is head.
     ErrorDetails details;
     const ClaimOutcome claimed = run.ledger().Claim(
         {expected->id(), args.worker, args.lane, {run.NextUuid()}, kLong, {run.NextUuid()}},
