@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "ffgrant/internal/fnv1a.h"
 #include "ffgrant/valkey/internal/partition_scan.h"
@@ -19,9 +20,12 @@ using internal::Session;
 
 namespace {
 
-// Partitions that are asked at once: so many at first, and one more for each that has nothing.
+// Partitions that are waited for at once: so many at first, and one more for each that has
+// nothing.
 constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
+// Where nobody has answered for so long, others are asked.
+constexpr std::int64_t kPatienceMs = 10;
 // Candidates of one partition that are looked at in one go.
 constexpr std::size_t kCandidatesAtOnce = 32;
 
@@ -136,9 +140,13 @@ class Search {
         scan_(session.scan),
         args_(args),
         window_(window),
+        active_(session.scan.active),
+        aside_(session.scan.aside),
         deadline_(session.client.NowMs() + impl.options.client.request_timeout_ms),
-        room_(std::clamp<std::size_t>(impl.options.client.max_in_flight / 2, 1, kAtMost)) {
+        room_(std::max<std::size_t>(impl.options.client.max_in_flight / 2, 1)) {
     outcome.partitions = window.count;
+    active_.clear();
+    aside_.clear();
   }
 
   // Returns how many of the window's partitions were looked at.
@@ -147,16 +155,27 @@ class Search {
     // Where all are late, somebody has to wait for them.
     if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
     AskOneThatIsLate();
+    std::int64_t heard_at = session_.client.NowMs();
     while (!done_) {
       AskOn();
-      if (waiting_ == 0 && next_ == window_.size) break;
-      if (Proceed()) continue;
-      const std::int64_t left = deadline_ - session_.client.NowMs();
-      if (left <= 0) {
+      if (active_.empty() && aside_.empty() && next_ == window_.size) break;
+      const bool any = Proceed();
+      const std::int64_t now = session_.client.NowMs();
+      if (any) {
+        heard_at = now;
+        continue;
+      }
+      if (now >= deadline_) {
         GiveUpWaiting();
         break;
       }
-      session_.client.Poll(left);
+      const bool can_ask_others = next_ < window_.size && !active_.empty();
+      if (can_ask_others && now >= heard_at + kPatienceMs) {
+        SetAside();
+        continue;
+      }
+      session_.client.Poll(
+          std::min(deadline_, can_ask_others ? heard_at + kPatienceMs : deadline_) - now);
     }
     if (!done_) outcome.error = Verdict();
     return done_ ? looked_at_ : next_;
@@ -165,16 +184,8 @@ class Search {
   ClaimForWorkerOutcome outcome;
 
  private:
-  enum class Step : std::uint8_t {
-    kAgain,  // what was open when the call began is not
-    kHead,
-    kState,
-  };
-  // A partition that is waited for, by its place in the window.
-  struct Waiting {
-    std::uint32_t offset;
-    Step step;
-  };
+  using Waiting = PartitionScan::Waiting;
+  using Step = Waiting::Step;
   // What looking at a partition, or at one of its executions, came to.
   enum class Found : std::uint8_t { kNothing, kNotAll, kUnreachable, kDone };
 
@@ -208,30 +219,43 @@ class Search {
   }
 
   void AskOn() noexcept {
-    while (waiting_ < std::min(at_once_, room_) && next_ < window_.size) {
+    while (active_.size() < std::min(at_once_, kAtMost) && active_.size() + aside_.size() < room_ &&
+           next_ < window_.size) {
       const std::uint16_t partition = IndexAt(next_);
       if (scan_.IsLate(partition)) {
         ++outcome.partitions_unreachable;
         ++next_;
         continue;
       }
-      const bool open = scan_.IsOpen(partition);
-      if (!open && !scan_.AskForHead(session_.client, partition, args_.lane)) return;
-      waiting_for_[waiting_++] = {next_++, open ? Step::kAgain : Step::kHead};
+      if (scan_.IsOpen(partition)) {  // a call before has not waited for it
+        aside_.push_back({next_++, Step::kAgain});
+        continue;
+      }
+      if (!scan_.AskForHead(session_.client, partition, args_.lane)) return;
+      active_.push_back({next_++, Step::kHead});
     }
+  }
+
+  // They are not given up, but don't keep others from being asked.
+  void SetAside() noexcept {
+    aside_.insert(aside_.end(), active_.begin(), active_.end());
+    active_.clear();
+    at_once_ = kAtMost;
   }
 
   // Goes on with every partition that has answered. False if none had.
   bool Proceed() noexcept {
     bool any = false;
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < waiting_; ++i) {
-      Waiting waiting = waiting_for_[i];
-      if (done_ || scan_.IsOpen(IndexAt(waiting.offset)) || !Answered(waiting, any)) {
-        waiting_for_[kept++] = waiting;
+    for (std::vector<Waiting>* const list : {&active_, &aside_}) {
+      std::size_t kept = 0;
+      for (std::size_t i = 0; i < list->size(); ++i) {
+        Waiting waiting = (*list)[i];
+        if (done_ || scan_.IsOpen(IndexAt(waiting.offset)) || !Answered(waiting, any)) {
+          (*list)[kept++] = waiting;
+        }
       }
+      list->resize(kept);
     }
-    waiting_ = kept;
     return any || done_;
   }
 
@@ -350,8 +374,8 @@ class Search {
   }
 
   void GiveUpWaiting() noexcept {
-    for (std::size_t i = 0; i < waiting_; ++i) {
-      Note(IndexAt(waiting_for_[i].offset), Found::kUnreachable);
+    for (const std::vector<Waiting>* const list : {&active_, &aside_}) {
+      for (const Waiting& waiting : *list) Note(IndexAt(waiting.offset), Found::kUnreachable);
     }
   }
 
@@ -368,11 +392,11 @@ class Search {
   PartitionScan& scan_;
   const ClaimForWorkerArgs& args_;
   const ffgrant::internal::ScanWindow window_;
+  std::vector<Waiting>& active_;  // an answer should come soon
+  std::vector<Waiting>& aside_;   // it should have come
   const std::int64_t deadline_;
-  const std::size_t room_;  // as many as the client can have under way, and half of it stays free
+  const std::size_t room_;  // half of what the client can have under way, for both
   std::size_t at_once_ = kAtFirst;
-  std::array<Waiting, kAtMost> waiting_for_;
-  std::size_t waiting_ = 0;
   std::uint32_t next_ = 0;       // place in the window that is asked next
   std::uint32_t looked_at_ = 0;  // up to the last one that was gone on with
   bool done_ = false;

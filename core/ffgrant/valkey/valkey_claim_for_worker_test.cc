@@ -431,17 +431,14 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
     CreateOneInEach();
     frozen ? Freeze(2) : Kill(2);
     std::set<std::uint16_t> gave;
-    std::int64_t waited = 0;
     for (std::uint32_t i = 0; i < kPartitions - PartitionsOf(2); ++i) {
       const ClaimForWorkerOutcome outcome = Choose();
       ASSERT_TRUE(outcome) << i << " " << ErrorName(outcome.error);
       gave.insert(outcome.grant.view().execution_id.partition().index);
-      waited += took_;
+      EXPECT_LT(took_, kLimitMs / 4) << i;
     }
     EXPECT_EQ(gave.size(), kPartitions - PartitionsOf(2));
     for (const std::uint16_t partition : gave) EXPECT_NE(PortOf(partition), 2);
-    // At most one of them has had to wait for the one that is away.
-    EXPECT_LE(waited, kLimitMs + 20 * std::int64_t{kPartitions});
     // That nothing is left where it could look does not mean that there is nothing.
     for (int i = 0; i < 5; ++i) {
       const ClaimForWorkerOutcome none = Choose();

@@ -37,6 +37,20 @@ class PartitionScan {
     Uuid uuid;
   };
 
+  // A partition that a call waits for, by its place in the call's window.
+  struct Waiting {
+    enum class Step : std::uint8_t {
+      kAgain,  // until what a call before has asked is over: then it is asked
+      kHead,
+      kState,
+    };
+    std::uint32_t offset;
+    Step step;
+  };
+  // The current call's; here so that their memory is kept.
+  std::vector<Waiting> active;
+  std::vector<Waiting> aside;
+
   // A new call; nobody is interested in what earlier ones asked.
   void Begin(std::uint16_t partitions, std::string_view offered);
 
