@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "ffgrant/internal/fnv1a.h"
+#include "ffgrant/valkey/internal/candidates.h"
 #include "ffgrant/valkey/internal/partition_scan.h"
-#include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
 
 namespace ffgrant::valkey {
 
+using internal::Candidate;
+using internal::kCandidatesAtOnce;
 using internal::PartitionScan;
-using internal::Reply;
-using internal::RespCommand;
 using internal::Session;
 
 namespace {
@@ -26,109 +26,6 @@ constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
 // Where nobody has answered for so long, others are asked.
 constexpr std::int64_t kPatienceMs = 10;
-// Candidates of one partition that are looked at in one go.
-constexpr std::size_t kCandidatesAtOnce = 32;
-
-struct Candidate {
-  std::array<char, kMaxExecutionIdSize> text;
-  std::size_t size = 0;  // 0: an id of another spelling, which nobody may claim
-  bool granted = true;
-  bool suits = false;
-  bool fault = false;
-
-  ExecutionIdView id() const noexcept {
-    return ParseExecutionId({text.data(), size}, ParseMode::kStrict).id;
-  }
-};
-
-// Elements [first, last] of an eligible set.
-ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
-                     std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
-                     bool& fault) noexcept {
-  return CallAndWait(
-      session, HashSlot(partition), true, nullptr,
-      [&](RespCommand& command) {
-        command.Begin(4);
-        command.Arg("ZRANGE");
-        command.Key([&](std::span<char> out) {
-          return FormatKey(LaneKey::kEligible, partition, lane, out);
-        });
-        command.Arg(first);
-        command.Arg(last);
-      },
-      [&](const Reply& reply) {
-        fault = reply.is(Reply::Type::kError);
-        if (fault) return true;
-        if (!reply.is(Reply::Type::kArray) || reply.elements.size() > candidates.size()) {
-          return false;
-        }
-        count = 0;
-        for (const Reply& element : reply.elements) {
-          if (!element.is(Reply::Type::kString)) return false;
-          Candidate& candidate = candidates[count++];
-          candidate = Candidate();
-          if (!ParseExecutionId(element.text, ParseMode::kStrict)) continue;
-          candidate.size = element.text.copy(candidate.text.data(), candidate.text.size());
-        }
-        return true;
-      });
-}
-
-// Which of them have no grant, and requirements that are met.
-ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
-                      std::string_view offered) noexcept {
-  struct Grant {
-    Candidate* candidate;
-    bool operator()(const Reply& reply) const noexcept {
-      candidate->fault |= reply.is(Reply::Type::kError);
-      if (reply.is(Reply::Type::kError)) return true;
-      candidate->granted = reply.integer != 0;
-      return reply.is(Reply::Type::kInteger);
-    }
-  };
-  struct Required {
-    Candidate* candidate;
-    std::string_view offered;
-    bool operator()(const Reply& reply) const noexcept {
-      candidate->fault |= reply.is(Reply::Type::kError);
-      if (reply.is(Reply::Type::kError)) return true;
-      candidate->suits = CapabilitiesSatisfied(reply.text, offered);  // nil: none are required
-      return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil);
-    }
-  };
-  std::array<Grant, kCandidatesAtOnce> grants;
-  std::array<Required, kCandidatesAtOnce> required;
-  static_assert(2 * kCandidatesAtOnce <= internal::Group::kMaxSize);
-  internal::Group group(session, nullptr);
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].size == 0) continue;
-    const ExecutionIdView id = candidates[i].id();
-    const std::uint16_t slot = HashSlot(id.partition());
-    grants[i] = {&candidates[i]};
-    required[i] = {&candidates[i], offered};
-    group.Add(
-        slot, true,
-        [&](RespCommand& command) {
-          internal::ClaimKeys keys(command, id);
-          command.Begin(2);
-          command.Arg("EXISTS");
-          keys.Execution(ExecutionKey::kClaimGrant);
-        },
-        grants[i]);
-    group.Add(
-        slot, true,
-        [&](RespCommand& command) {
-          internal::ClaimKeys keys(command, id);
-          command.Begin(3);
-          command.Arg("HGET");
-          keys.Execution(ExecutionKey::kCore);
-          command.Arg("required_capabilities");
-        },
-        required[i]);
-  }
-  return group.Wait();
-}
-
 // The search of one call; Impl is ValkeyLedger's, which is private.
 template <class Impl>
 class Search {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger's parts, for its two sources: memory_ledger.cc (create,
-// issue, schedule, maintain) and memory_ledger_leases.cc (claim to complete).
+// The embedded ledger's parts, for its sources: memory_ledger.cc (create, issue,
+// maintain), memory_ledger_claim_for_worker.cc (schedule) and
+// memory_ledger_leases.cc (claim to complete).
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
@@ -245,6 +246,10 @@ class MemoryLedger::Impl {
 // Adds what there is to say, if anybody asked.
 inline void Detail(ErrorDetails* details, std::string_view text) noexcept {
   if (details != nullptr) details->Add(text);
+}
+
+inline std::string_view CsvOf(const CapabilitySet* set) noexcept {
+  return set == nullptr ? std::string_view() : set->csv();
 }
 
 // Beyond it, times could not be stored exactly (contract 9.5).

@@ -10,7 +10,7 @@
 -- one HMGET and written with one HSET.
 
 -- ours; function_library.h names it too
-local LIBRARY_VERSION = '2'
+local LIBRARY_VERSION = '3'
 -- the contract that KEYS and ARGV follow: what FlowFabric's library answers
 local CONTRACT_VERSION = '34'
 
