@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One long random history, played against core's ledger and another, outcome
-// by outcome.
+// One long random history, played against core's ledger and another, answer
+// by answer.
 
 #ifndef FFGRANT_BENCH_LEDGER_HISTORY_CHECK_H_
 #define FFGRANT_BENCH_LEDGER_HISTORY_CHECK_H_
 
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <string_view>
 
-#include "bench/population.h"
-#include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
+#include "testing/calls/driver.h"
 
 namespace ffgrant::bench {
 
@@ -26,79 +23,24 @@ inline constexpr std::size_t kWindow = 200;
 inline constexpr std::size_t kStepsPerMove = 20;
 inline constexpr std::size_t kExecutions = kWindow + kSteps / kStepsPerMove;
 
-struct Answer {
-  ClaimError error = ClaimError::kNone;
-  CreateOutcome::Status status = CreateOutcome::Status::kWaiting;
-  TimestampMs grant_expires_at;
-  Lease lease;
-  friend bool operator==(const Answer&, const Answer&) = default;
-};
-
-// One call, chosen at random, the same for every ledger.
-struct Step {
-  enum class Kind { kCreate, kIssue, kClaim, kComplete, kForget };
-  Kind kind = Kind::kCreate;
-  ExecutionIdView id;
-  WorkerIdentity worker;
-  const CapabilitySet* capabilities = nullptr;
-  LaneIdView lane = LaneIdView::Unchecked(kLane);
-  std::int64_t ttl_ms = 0;
-  LeaseId lease_id;
-  LeaseFence fence;
-};
-
+// With the signatures of StoreLedger (map_ledger.h).
 template <class Ledger>
-Answer Play(Ledger& ledger, const Step& step) {
-  Answer answer;
-  switch (step.kind) {
-    case Step::Kind::kCreate: {
-      CreateExecutionArgs args;
-      args.execution_id = step.id;
-      args.lane = LaneIdView::Unchecked(kLane);
-      args.required = step.capabilities;
-      const CreateOutcome outcome = ledger.CreateExecution(args);
-      answer.error = outcome.error;
-      answer.status = outcome.status;
-      break;
-    }
-    case Step::Kind::kIssue: {
-      IssueGrantArgs args;
-      args.execution_id = step.id;
-      args.worker = step.worker;
-      args.lane = step.lane;
-      args.grant_ttl_ms = step.ttl_ms;
-      args.offered = step.capabilities;
-      const IssueOutcome outcome = ledger.IssueClaimGrant(args);
-      answer.error = outcome.error;
-      if (outcome) answer.grant_expires_at = outcome.expires_at;
-      break;
-    }
-    case Step::Kind::kClaim: {
-      ClaimArgs args;
-      args.execution_id = step.id;
-      args.worker = step.worker;
-      args.lane = step.lane;
-      args.lease_id = step.lease_id;
-      args.lease_ttl_ms = step.ttl_ms;
-      args.attempt_id = AttemptIdOf(step.id);
-      const ClaimOutcome outcome = ledger.Claim(args);
-      answer.error = outcome.error;
-      if (outcome) answer.lease = outcome.lease;
-      break;
-    }
-    case Step::Kind::kComplete:
-      answer.error = ledger.Complete(step.id, step.fence).error;
-      break;
-    case Step::Kind::kForget:
-      answer.error = ledger.Forget(step.id).error;
-      break;
+testing::Answer Make(Ledger& ledger, const testing::Call& call) {
+  namespace calls = testing::calls;
+  using testing::AnswerOf;
+  if (const auto* c = call.As<calls::Create>()) return AnswerOf(ledger.CreateExecution(c->args));
+  if (const auto* c = call.As<calls::Issue>()) return AnswerOf(ledger.IssueClaimGrant(c->args));
+  if (const auto* c = call.As<calls::Claim>()) return AnswerOf(ledger.Claim(c->args));
+  if (const auto* c = call.As<calls::Complete>()) {
+    const OptionalFence& fence = c->args.fence;
+    return AnswerOf(ledger.Complete(c->args.execution_id,
+                                    {*fence.lease_id, *fence.lease_epoch, *fence.attempt_id}));
   }
-  return answer;
+  return AnswerOf(ledger.Forget(call.As<calls::Forget>()->args));
 }
 
-// Ends the process at the first difference. `other` plays a step by `clock`.
-void CheckAgainstCore(std::string_view name, ManualClock& clock,
-                      const std::function<Answer(const Step&)>& other);
+// Ends the process at the first difference. `other` makes a call by `clock`.
+void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver::Maker other);
 
 }  // namespace history
 
@@ -108,7 +50,7 @@ void CheckLedgerAgainstCore(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});
   Ledger ledger(history::kExecutions, clock);
   history::CheckAgainstCore(
-      name, clock, [&ledger](const history::Step& step) { return history::Play(ledger, step); });
+      name, clock, [&ledger](const testing::Call& call) { return history::Make(ledger, call); });
 }
 
 }  // namespace ffgrant::bench

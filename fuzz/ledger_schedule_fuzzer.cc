@@ -31,12 +31,14 @@
 namespace ffgrant::fuzz {
 namespace {
 
+using testing::Answer;
 using testing::CallKind;
 using testing::Chooser;
 using testing::FenceKind;
 using testing::HistoryEntry;
 using testing::kExecutions;
 using testing::LedgerRace;
+using testing::NumberOf;
 using testing::PlannedCall;
 using testing::Race;
 using testing::StartState;
@@ -141,11 +143,18 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
   return race;
 }
 
+// What else an answer is told apart by.
+std::uint64_t WordOf(const Answer& answer) {
+  if (answer.chosen) return NumberOf(answer.chosen->execution_id.view());
+  if (answer.created) return static_cast<std::uint64_t>(*answer.created);
+  return answer.delayed ? 1 : static_cast<std::uint64_t>(answer.already);
+}
+
 void Note(const LedgerRace& race) {
   Observe(race.HistoryHash());
   const auto word = [](const HistoryEntry& entry) {
-    return static_cast<std::uint64_t>(entry.call.kind) << 16 |
-           static_cast<std::uint64_t>(entry.answer.error) << 8 | entry.answer.word;
+    return static_cast<std::uint64_t>(entry.call.kind()) << 16 |
+           static_cast<std::uint64_t>(entry.answer.error) << 8 | WordOf(entry.answer);
   };
   for (const HistoryEntry& a : race.history()) {
     if (a.fiber < 0) continue;
@@ -153,7 +162,7 @@ void Note(const LedgerRace& race) {
     for (const HistoryEntry& b : race.history()) {
       // Which calls met, with what outcomes.
       const bool met = a.fiber < b.fiber && a.called_at < b.returned_at &&
-                       b.called_at < a.returned_at && a.call.execution == b.call.execution;
+                       b.called_at < a.returned_at && a.execution == b.execution;
       if (met) CountState(word(a) << 32 | word(b));
     }
   }

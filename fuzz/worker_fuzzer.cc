@@ -181,12 +181,13 @@ class Session {
   }
   static bool Refused(ClaimError error) { return error != ClaimError::kNone; }
 
-  void CheckCall(const ScriptedLedger::Call& call, std::string_view name, const ExecutionIdView& id,
-                 LaneIdView lane, std::uint32_t held) {
+  void CheckCall(const ScriptedLedger::Asked& call, std::string_view name,
+                 const ExecutionIdView& id, LaneIdView lane, std::uint32_t held) {
     const bool new_attempt = name != "claim_resumed";
-    if (call.name != name || call.id != id.text() || call.lane != lane.text() ||
-        call.worker_id != "w1" || call.worker_instance_id != "w1-i1" || call.lease_ttl_ms != kTtl ||
-        call.lease_id.uuid == Uuid() || (call.attempt_id.uuid == Uuid()) == new_attempt ||
+    if (call.name != name || call.id != id.text() || call.lane != lane ||
+        call.worker.worker_id.text != "w1" || call.worker.worker_instance_id.text != "w1-i1" ||
+        call.lease_ttl_ms != kTtl || call.lease_id.uuid == Uuid() ||
+        (call.attempt_id.uuid == Uuid()) == new_attempt ||
         call.lease_id.uuid == call.attempt_id.uuid || call.permits_in_use != held + 1 ||
         (name != "reclaim" && call.max_reclaim_count.has_value())) {
       Fail("a call to the ledger", input_, name, call.name);

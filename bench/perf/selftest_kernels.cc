@@ -2,7 +2,7 @@
 //
 // The benchmarks that scripts/perf selftest measures the gate with: five kinds
 // of work in four sizes. An iteration does a hundred portions of its work and
-// kSlowdownPercent more, so that a program of which nothing but that constant
+// SlowdownPercent() more, so that a program of which nothing but that function
 // differs takes exactly so much longer.
 
 #include <benchmark/benchmark.h>
@@ -23,8 +23,6 @@
 namespace ffgrant::bench {
 namespace {
 
-int Portions() { return 100 + kSlowdownPercent; }
-
 std::string RandomText(std::size_t size, std::uint32_t seed) {
   std::mt19937 random(seed);
   std::string text(size, '\0');
@@ -41,10 +39,11 @@ Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
   return kept.emplace(std::pair(size, make), make(size)).first->second;
 }
 
-// Runs `portion(number)` so often; what it returns cannot be left out.
+// Runs `portion(number)` so often; what it returns cannot be left out. `name`: the benchmark's,
+// without its argument.
 template <class Portion>
-void Run(benchmark::State& state, Portion portion) {
-  const int portions = Portions();
+void Run(benchmark::State& state, const char* name, Portion portion) {
+  const int portions = 100 + SlowdownPercent(name, state.range(0));
   std::size_t number = 0;
   for (auto _ : state) {
     for (int i = 0; i < portions; ++i) benchmark::DoNotOptimize(portion(number++));
@@ -57,7 +56,7 @@ void BM_Scan_Selftest(benchmark::State& state) {
   alignas(64) static char text[16384];
   const auto size = static_cast<std::size_t>(state.range(0));
   RandomText(size, 1).copy(text, size);
-  Run(state, [&](std::size_t) {
+  Run(state, "BM_Scan_Selftest", [&](std::size_t) {
     benchmark::DoNotOptimize(&text[0]);
     return std::memchr(text, '#', size);
   });
@@ -69,7 +68,7 @@ void BM_Hash_Selftest(benchmark::State& state) {
   std::string text = RandomText(static_cast<std::size_t>(state.range(0)), 2);
   std::vector<std::uint32_t> table(256);
   std::iota(table.begin(), table.end(), 0x9E3779B9u);
-  Run(state, [&](std::size_t) {
+  Run(state, "BM_Hash_Selftest", [&](std::size_t) {
     benchmark::DoNotOptimize(text.data());
     std::uint32_t hash = 0;
     for (const char letter : text) {
@@ -93,7 +92,7 @@ std::vector<std::string> RandomNumbers(std::size_t count) {
 // Numbers of lengths that the branch predictor cannot know.
 void BM_Digits_Selftest(benchmark::State& state) {
   const auto& texts = Kept(static_cast<std::size_t>(state.range(0)), RandomNumbers);
-  Run(state, [&](std::size_t number) {
+  Run(state, "BM_Digits_Selftest", [&](std::size_t number) {
     const std::string& text = texts[number % texts.size()];
     std::uint64_t value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
@@ -115,7 +114,7 @@ std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
 void BM_Chase_Selftest(benchmark::State& state) {
   const auto& next = Kept(static_cast<std::size_t>(state.range(0)), RandomCycle);
   std::uint32_t at = 0;
-  Run(state, [&](std::size_t) {
+  Run(state, "BM_Chase_Selftest", [&](std::size_t) {
     for (int i = 0; i < 8; ++i) at = next[at];
     return at;
   });
@@ -126,7 +125,7 @@ BENCHMARK(BM_Chase_Selftest)->Arg(1 << 14)->Arg(1 << 18)->Arg(1 << 21)->Arg(1 <<
 void BM_Allocate_Selftest(benchmark::State& state) {
   const auto kept = static_cast<std::size_t>(state.range(0));
   std::vector<std::string> texts(kept);
-  Run(state, [&](std::size_t number) {
+  Run(state, "BM_Allocate_Selftest", [&](std::size_t number) {
     std::string& text = texts[number % kept];
     text = std::string(24 + number * 7 % 200, 'x');
     return text.data();

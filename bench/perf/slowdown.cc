@@ -4,6 +4,6 @@
 
 namespace ffgrant::bench {
 
-const int kSlowdownPercent = FFGRANT_SLOWDOWN_PERCENT;
+int SlowdownPercent(const char*, std::int64_t) { return FFGRANT_SLOWDOWN_PERCENT; }
 
 }  // namespace ffgrant::bench

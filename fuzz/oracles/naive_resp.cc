@@ -28,6 +28,8 @@ class Decoder {
     if (end == std::string_view::npos) return NaiveRespEnd::kNeedMore;
     const std::string_view line = rest_.substr(1, end - 1);
     if (type == '+' || type == '-') {
+      // hiredis takes such a line before 1.0, and refuses it since.
+      if (line.find_first_of("\r\n") != std::string_view::npos) return NaiveRespEnd::kOpen;
       reply.kind = type == '+' ? NaiveReply::Kind::kStatus : NaiveReply::Kind::kError;
       reply.text = std::string(line);
       text_ += line.size();

@@ -9,6 +9,8 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "testing/model/ledger_pair.h"
@@ -62,7 +64,7 @@ const Expected kExpected[] = {
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kOwned, "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", "suspended", "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kTerminal, "invalid_input"},
-    {"claim_for_worker", "any", "none no_eligible_execution invalid_input"},
+    {"claim_for_worker", "any", "none no_eligible_execution nothing_in_window invalid_input"},
 
     // Then existence.
     {"issue claim claim_resumed renew revoke issue_reclaim reclaim suspend resume complete "
@@ -180,6 +182,23 @@ TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
   }
   for (const std::string& sighting : seen) {
     EXPECT_EQ(expected.count(sighting), 1u) << "not expected: " << sighting;
+  }
+}
+
+template <std::size_t... kIndex>
+std::set<std::string> CallNames(std::index_sequence<kIndex...>) {
+  return {std::string(std::variant_alternative_t<kIndex, testing::calls::Any>::kName)...};
+}
+
+// A call that is not among the choices is not tested. What is left out looks at
+// the state, or is the clock's.
+TEST(MemoryLedgerPropertyTest, EveryCallIsChosen) {
+  LedgerPair pair(RandomChoices(1));
+  for (int call = 0; call < 2000; ++call) ASSERT_TRUE(pair.Step()) << pair.problem();
+  std::set<std::string> chosen = {"inspect", "inspect_names", "size", "advance"};
+  for (const std::string& sighting : pair.seen()) chosen.insert(Words(sighting)[1]);
+  for (const std::string& name : CallNames(std::make_index_sequence<testing::kCallKinds>())) {
+    EXPECT_EQ(chosen.count(name), 1u) << name;
   }
 }
 

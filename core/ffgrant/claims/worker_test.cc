@@ -60,9 +60,9 @@ TEST_F(WorkerTest, ClaimsWithItsOwnIdentityAndFreshIds) {
   const auto& call = ledger_.calls[0];
   EXPECT_EQ(call.name, "claim");
   EXPECT_EQ(call.id, kId);
-  EXPECT_EQ(call.worker_id, "w1");
-  EXPECT_EQ(call.worker_instance_id, "w1-i1");
-  EXPECT_EQ(call.lane, "main");
+  EXPECT_EQ(call.worker.worker_id.text, "w1");
+  EXPECT_EQ(call.worker.worker_instance_id.text, "w1-i1");
+  EXPECT_EQ(call.lane.text(), "main");
   EXPECT_EQ(call.lease_ttl_ms, 12345);
   EXPECT_EQ(call.permits_in_use, 1u);  // taken before the ledger is asked
   EXPECT_NE(call.lease_id.uuid, Uuid());
@@ -181,9 +181,9 @@ TEST_F(WorkerTest, GoesOnThroughTheResumePath) {
   EXPECT_EQ(ledger_.calls[0].name, "claim");
   EXPECT_EQ(ledger_.calls[1].name, "claim_resumed");
   EXPECT_EQ(ledger_.calls[1].id, kId);
-  EXPECT_EQ(ledger_.calls[1].worker_id, "w1");
-  EXPECT_EQ(ledger_.calls[1].worker_instance_id, "w1-i1");
-  EXPECT_EQ(ledger_.calls[1].lane, "main");
+  EXPECT_EQ(ledger_.calls[1].worker.worker_id.text, "w1");
+  EXPECT_EQ(ledger_.calls[1].worker.worker_instance_id.text, "w1-i1");
+  EXPECT_EQ(ledger_.calls[1].lane.text(), "main");
   EXPECT_EQ(ledger_.calls[1].lease_ttl_ms, 12345);
   EXPECT_EQ(ledger_.calls[1].permits_in_use, 1u);
 }
@@ -200,7 +200,7 @@ TEST_F(WorkerTest, ResumeGrantTakesTheResumePathAlone) {
   ASSERT_TRUE(claim);
   ASSERT_EQ(ledger_.calls.size(), 1u);
   EXPECT_EQ(ledger_.calls[0].name, "claim_resumed");
-  EXPECT_EQ(ledger_.calls[0].lane, "other");
+  EXPECT_EQ(ledger_.calls[0].lane.text(), "other");
   EXPECT_NE(ledger_.calls[0].lease_id.uuid, Uuid());
   EXPECT_EQ(worker_.permits_in_use(), 1u);
 }
@@ -232,8 +232,8 @@ TEST_F(WorkerTest, Reclaims) {
   ASSERT_EQ(ledger_.calls.size(), 1u);
   EXPECT_EQ(ledger_.calls[0].name, "reclaim");
   EXPECT_EQ(ledger_.calls[0].id, kId);
-  EXPECT_EQ(ledger_.calls[0].worker_id, "w1");
-  EXPECT_EQ(ledger_.calls[0].lane, "main");
+  EXPECT_EQ(ledger_.calls[0].worker.worker_id.text, "w1");
+  EXPECT_EQ(ledger_.calls[0].lane.text(), "main");
   EXPECT_EQ(ledger_.calls[0].lease_ttl_ms, 12345);
   EXPECT_EQ(ledger_.calls[0].max_reclaim_count, 4u);
   EXPECT_NE(ledger_.calls[0].attempt_id.uuid, Uuid());

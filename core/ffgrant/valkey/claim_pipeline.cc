@@ -95,7 +95,7 @@ class ClaimPipeline::Impl {
   bool Answered(std::uint32_t number, const Reply& reply) noexcept {
     Completion done;
     if (!Read(calls_[number], reply, done)) return false;
-    if (done.error == ClaimError::kUnknownCode) {
+    if (done.error == ClaimError::kUnknownCode || done.error == ClaimError::kUnknownOutcome) {
       last_error_.assign(reply.is(Reply::Type::kError)
                              ? reply.text.substr(0, 256)
                              : reply.TextAt(1).value_or("").substr(0, 256));

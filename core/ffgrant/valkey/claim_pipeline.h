@@ -11,9 +11,10 @@
 //   }
 //
 // Every submitted call ends in exactly one completion. kUnknownOutcome: it was
-// sent and its answer will never come; it may have happened, or not, or may still
-// happen. Whether it has, ValkeyLedger's FindClaim() finds out; that it can't any
-// more, it knows of its own ledger's claims only. kUnavailable: it did not happen.
+// sent and its answer will never come, or was a claim that the server answered with
+// an error; it may have happened, or not, or may still happen. Whether it has, ValkeyLedger's
+// FindClaim() finds out; that it can't any more, it knows of its own ledger's claims only.
+// kUnavailable: it did not happen.
 //
 // Not thread-safe. Allocates nothing for a call once the buffers have grown to
 // the largest call.

@@ -70,7 +70,11 @@ class Network {
   // passed, or earlier for no reason.
   virtual void Wait(std::span<const StreamInterest> interests,
                     std::int64_t timeout_ms) noexcept = 0;
-  // Milliseconds that only grow, from any beginning that is not negative.
+  // Ends the Wait() under way, or else the next one. From any thread. By default
+  // it does nothing: for a network that one thread uses.
+  virtual void Wake() noexcept {}
+  // Milliseconds that only grow, from any beginning that is not negative. From any
+  // thread.
   virtual std::int64_t NowMs() noexcept = 0;
   // 64 random bits, for the jitter of waits.
   virtual std::uint64_t Random() noexcept = 0;

@@ -16,6 +16,7 @@ struct ServerInfo {
   std::string contract_version;
   std::string library_version;  // of our function library; empty if it has another
   bool cluster = false;
+  friend bool operator==(const ServerInfo&, const ServerInfo&) = default;
 };
 
 }  // namespace ffgrant::valkey

@@ -2,7 +2,9 @@
 
 #include <hiredis/hiredis.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -83,6 +85,10 @@ class SocketStream final : public Stream {
 
 class SocketNetwork final : public Network {
  public:
+  SocketNetwork() : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+  ~SocketNetwork() override {
+    if (wake_ >= 0) close(wake_);
+  }
   std::unique_ptr<Stream> NewStream() override { return std::make_unique<SocketStream>(); }
 
   void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
@@ -94,8 +100,17 @@ class SocketNetwork final : public Network {
            .events = static_cast<short>(interest.or_writable ? POLLIN | POLLOUT : POLLIN),
            .revents = 0});
     }
-    constexpr std::int64_t kLongest = 60'000;
-    (void)poll(polled_.data(), polled_.size(), static_cast<int>(std::min(timeout_ms, kLongest)));
+    polled_.push_back({.fd = wake_, .events = POLLIN, .revents = 0});
+    // Without a descriptor to be woken by (there were too many), it looks up often.
+    const std::int64_t longest = wake_ >= 0 ? 60'000 : 10;
+    (void)poll(polled_.data(), polled_.size(), static_cast<int>(std::min(timeout_ms, longest)));
+    std::uint64_t count = 0;
+    if (polled_.back().revents != 0) (void)!read(wake_, &count, sizeof count);
+  }
+
+  void Wake() noexcept override {
+    constexpr std::uint64_t kOne = 1;
+    if (wake_ >= 0) (void)!write(wake_, &kOne, sizeof kOne);
   }
 
   std::int64_t NowMs() noexcept override {
@@ -113,6 +128,7 @@ class SocketNetwork final : public Network {
   }
 
  private:
+  const int wake_;
   std::vector<pollfd> polled_;
 };
 

@@ -21,76 +21,78 @@ namespace {
 template <class Batch>
 void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   struct Run {
+    Session& session;
     Batch& batch;
-    std::size_t open = 0;
     static bool OnReply(void* self, std::uint64_t i, const Reply& reply) noexcept {
       Run& run = *static_cast<Run*>(self);
       if (!run.batch.Read(i, reply)) return false;
-      --run.open;
+      run.session.Ended();
       return true;
     }
     static void OnFailure(void* self, std::uint64_t i, internal::CallFailure failure,
                           std::string_view) noexcept {
       Run& run = *static_cast<Run*>(self);
-      --run.open;
       run.batch.SetError(i, failure == internal::CallFailure::kUnavailable
                                 ? ClaimError::kUnavailable
                                 : ClaimError::kUnknownOutcome);
+      run.session.Ended();
     }
   };
-  constexpr std::int64_t kLong = 60'000;  // every command has a deadline of its own
-  Run run{batch};
+  Run run{session, batch};
   for (std::size_t i = 0; i < size; ++i) {
     const ClaimError refusal = batch.Check(i);
     batch.SetError(i, refusal);
     if (refusal != ClaimError::kNone) continue;
     const internal::CallTarget target = {
         .self = &run, .on_reply = &Run::OnReply, .on_failure = &Run::OnFailure, .tag = i};
-    ++run.open;
-    while (!session.client.Submit(batch.Slot(i), batch.read_only(), target,
-                                  [&](RespCommand& command) { batch.Write(i, command); })) {
-      session.client.Poll(kLong);
-    }
+    session.Submit(batch.Slot(i), batch.read_only(i), target,
+                   [&](RespCommand& command) { batch.Write(i, command); });
   }
-  while (run.open > 0) session.client.Poll(kLong);
+  session.Wait();
 }
 
+// Each grant and, right behind it, its expiry: commands 2 i and 2 i + 1. What was
+// issued has its expiry then even if the time is over before the batch is.
 struct IssueBatch {
   std::span<const IssueGrantArgs> args;
   std::span<IssueOutcome> outcomes;
   const PartitionConfig& partitions;
 
-  bool read_only() const noexcept { return false; }
-  std::uint16_t Slot(std::size_t i) const { return HashSlot(args[i].execution_id.partition()); }
-  ClaimError Check(std::size_t i) const noexcept {
-    return CheckTtlAndId(args[i].grant_ttl_ms, {}, args[i].execution_id, partitions, nullptr);
-  }
-  void Write(std::size_t i, RespCommand& command) const { WriteIssue(command, args[i]); }
-  bool Read(std::size_t i, const Reply& reply) const noexcept {
-    return ReadIssue(reply, args[i].execution_id.text(), false, nullptr, outcomes[i]);
-  }
-  void SetError(std::size_t i, ClaimError error) const noexcept {
-    outcomes[i].error = error;
-    outcomes[i].expires_at = {};
-  }
-};
+  // The expiry of a grant that has not been issued yet: one that is read before is
+  // another's.
+  static constexpr std::int64_t kNotYet = -1;
 
-// The expiries of the grants that the batch before has issued.
-struct ExpiryBatch {
-  std::span<const IssueGrantArgs> args;
-  std::span<IssueOutcome> outcomes;
-
-  bool read_only() const noexcept { return true; }
-  std::uint16_t Slot(std::size_t i) const { return HashSlot(args[i].execution_id.partition()); }
-  // Nothing is read for one that was refused; its error stays.
-  ClaimError Check(std::size_t i) const noexcept { return outcomes[i].error; }
-  void Write(std::size_t i, RespCommand& command) const {
-    internal::WriteReadGrantExpiry(command, args[i].execution_id);
+  static bool read_only(std::size_t k) noexcept { return k % 2 == 1; }
+  std::uint16_t Slot(std::size_t k) const { return HashSlot(args[k / 2].execution_id.partition()); }
+  ClaimError Check(std::size_t k) const noexcept {
+    const IssueGrantArgs& grant = args[k / 2];
+    return CheckTtlAndId(grant.grant_ttl_ms, {}, grant.execution_id, partitions, nullptr);
   }
-  bool Read(std::size_t i, const Reply& reply) const noexcept {
-    return internal::ReadGrantExpiry(reply, outcomes[i].expires_at);
+  void Write(std::size_t k, RespCommand& command) const {
+    if (read_only(k)) {
+      internal::WriteReadGrantExpiry(command, args[k / 2].execution_id);
+    } else {
+      WriteIssue(command, args[k / 2]);
+    }
   }
-  void SetError(std::size_t, ClaimError) const noexcept {}
+  bool Read(std::size_t k, const Reply& reply) const noexcept {
+    IssueOutcome& outcome = outcomes[k / 2];
+    if (read_only(k)) {
+      TimestampMs others;
+      const bool issued = outcome && outcome.expires_at.value != kNotYet;
+      // What is no expiry is none. It costs no other grant its answer, which names its
+      // execution and would show that the stream is out of step.
+      (void)internal::ReadGrantExpiry(reply, issued ? outcome.expires_at : others);
+      return true;
+    }
+    outcome.expires_at = {};
+    return ReadIssue(reply, args[k / 2].execution_id.text(), false, nullptr, outcome);
+  }
+  void SetError(std::size_t k, ClaimError error) const noexcept {
+    if (read_only(k)) return;  // that the expiry can't be read is no failure
+    outcomes[k / 2].error = error;
+    outcomes[k / 2].expires_at = {error == ClaimError::kNone ? kNotYet : 0};
+  }
 };
 
 struct ClaimBatch {
@@ -98,7 +100,7 @@ struct ClaimBatch {
   std::span<ClaimOutcome> outcomes;
   const PartitionConfig& partitions;
 
-  bool read_only() const noexcept { return false; }
+  static bool read_only(std::size_t) noexcept { return false; }
   std::uint16_t Slot(std::size_t i) const { return HashSlot(args[i].execution_id.partition()); }
   ClaimError Check(std::size_t i) const noexcept {
     return CheckTtlAndId(args[i].lease_ttl_ms, {}, args[i].execution_id, partitions, nullptr);
@@ -119,9 +121,7 @@ void ValkeyLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                     std::span<IssueOutcome> outcomes) noexcept {
   internal::SessionPool::Lease lease = impl_->sessions.Take();
   IssueBatch grants{args, outcomes, impl_->partitions()};
-  RunBatch(lease.session, grants, args.size());
-  ExpiryBatch expiries{args, outcomes};
-  RunBatch(lease.session, expiries, args.size());
+  RunBatch(lease.session, grants, 2 * args.size());
   for (std::size_t i = 0; i < args.size(); ++i) {
     TimestampMs now;
     if (outcomes[i] && outcomes[i].expires_at.value == 0 &&

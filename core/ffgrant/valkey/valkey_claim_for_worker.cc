@@ -39,7 +39,7 @@ class Search {
         window_(window),
         active_(session.scan.active),
         aside_(session.scan.aside),
-        deadline_(session.client.NowMs() + impl.options.client.request_timeout_ms),
+        deadline_(session.deadline()),
         room_(std::max<std::size_t>(impl.options.client.max_in_flight / 2, 1)) {
     outcome.partitions = window.count;
     active_.clear();
@@ -52,12 +52,13 @@ class Search {
     // Where all are late, somebody has to wait for them.
     if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
     AskOneThatIsLate();
-    std::int64_t heard_at = session_.client.NowMs();
+    std::int64_t heard_at = session_.NowMs();
     while (!done_) {
       AskOn();
       if (active_.empty() && aside_.empty() && next_ == window_.size) break;
+      const std::uint64_t ends = session_.ends();
       const bool any = Proceed();
-      const std::int64_t now = session_.client.NowMs();
+      const std::int64_t now = session_.NowMs();
       if (any) {
         heard_at = now;
         continue;
@@ -71,9 +72,10 @@ class Search {
         SetAside();
         continue;
       }
-      session_.client.Poll(
-          std::min(deadline_, can_ask_others ? heard_at + kPatienceMs : deadline_) - now);
+      session_.WaitForEnd(ends,
+                          std::min(deadline_, can_ask_others ? heard_at + kPatienceMs : deadline_));
     }
+    scan_.End();
     if (!done_) outcome.error = Verdict();
     return done_ ? looked_at_ : next_;
   }
@@ -92,7 +94,7 @@ class Search {
   std::string_view offered() const noexcept {
     return args_.offered == nullptr ? std::string_view() : args_.offered->csv();
   }
-  bool TimeIsUp() const noexcept { return session_.client.NowMs() >= deadline_; }
+  bool TimeIsUp() const noexcept { return session_.NowMs() >= deadline_; }
 
   bool AllAreLate() const noexcept {
     for (std::uint32_t i = 0; i < window_.size; ++i) {
@@ -107,10 +109,7 @@ class Search {
     for (std::uint32_t i = 0; i < window_.size; ++i) {
       const std::uint16_t partition = IndexAt((scan_.call() + i) % window_.size);
       if (!scan_.IsLate(partition)) continue;
-      if (!scan_.IsOpen(partition)) {
-        (void)scan_.AskForHead(session_.client, partition, args_.lane);
-        session_.client.Poll(0);
-      }
+      if (!scan_.IsOpen(partition)) scan_.AskForHead(partition, args_.lane);
       return;
     }
   }
@@ -128,7 +127,7 @@ class Search {
         aside_.push_back({next_++, Step::kAgain});
         continue;
       }
-      if (!scan_.AskForHead(session_.client, partition, args_.lane)) return;
+      scan_.AskForHead(partition, args_.lane);
       active_.push_back({next_++, Step::kHead});
     }
   }
@@ -161,13 +160,13 @@ class Search {
     const std::uint16_t partition = IndexAt(waiting.offset);
     const PartitionScan::Head head = scan_.head(partition);
     if (waiting.step == Step::kAgain && !scan_.IsLate(partition)) {
-      if (!scan_.AskForHead(session_.client, partition, args_.lane)) return false;
+      scan_.AskForHead(partition, args_.lane);
       waiting.step = Step::kHead;
       any = true;
       return false;
     }
     if (waiting.step == Step::kHead && head.there && head.canonical && !head.unreachable) {
-      if (!scan_.AskForState(session_.client, partition)) return false;
+      scan_.AskForState(partition);
       waiting.step = Step::kState;
       any = true;
       return false;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <vector>
 
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -165,20 +166,43 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
 
 namespace {
 
-// What the stored execution says of the claim, and which server said it.
+// Tries to shut what may still carry a command of `slot`, for no more than half of
+// the time that the call has: what is read then has the other half.
+void Settle(Session& session, std::uint16_t slot, std::uint64_t before) noexcept {
+  struct Target {
+    static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
+      static_cast<Session*>(self)->Ended();
+      return true;
+    }
+    static void OnFailure(void* self, std::uint64_t, CallFailure, std::string_view) noexcept {
+      static_cast<Session*>(self)->Ended();
+    }
+  };
+  const std::int64_t now = session.NowMs();
+  session.SubmitSettling(
+      slot, before, now + (session.deadline() - now) / 2,
+      {.self = &session, .on_reply = &Target::OnReply, .on_failure = &Target::OnFailure});
+  session.Wait();
+}
+
+// What the stored execution says of the claim. It is final if nothing on `lost` can
+// change what is stored where it was read.
 FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& lease_id,
-                    ErrorDetails* details, Endpoint& server) noexcept {
+                    const std::vector<LostConnections::Target>& lost,
+                    ErrorDetails* details) noexcept {
   FoundClaim found;
+  const std::uint16_t slot = HashSlot(id.partition());
   HashAnswer core = HashAnswer::kNone;
   ClaimError fault = ClaimError::kNone;
   bool is_current = false;
   bool is_leased = false;
+  bool final = false;
   std::optional<Lease> stored;
   found.error = CallAndWait(
-      session, HashSlot(id.partition()), true, details,
+      session, slot, true, details,
       [&](RespCommand& command) { WriteFields(command, id, ExecutionKey::kCore, kCoreFields); },
       [&](const Reply& reply) {
-        server = session.client.answering();
+        final = !LostConnections::MayStillChange(lost, session.client().answering());
         core = HashAnswerOf(reply, kCoreFieldCount);
         if (core == HashAnswer::kError) fault = UnknownText(reply, details);
         if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
@@ -187,6 +211,7 @@ FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& 
         stored = LeaseOf(reply);
         return !is_current || !is_leased || stored.has_value();
       });
+  found.final = final;
   if (!found) return found;
   if (core == HashAnswer::kError) {
     found.error = fault;
@@ -215,21 +240,17 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   if (details != nullptr) details->clear();
   found.error = CheckId(id, impl_->partitions());
   if (!found) return found;
-  // Whichever of the connections it was sent on.
-  const std::int64_t patience = impl_->options.client.request_timeout_ms;
-  internal::SessionPool& sessions = impl_->sessions;
-  bool settled = true;
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    const std::scoped_lock lock(sessions[i].mutex);
-    settled &= sessions[i].client.Settle(patience);
-  }
-  Endpoint server;
-  found = ReadFate(sessions.Take().session, id, lease_id, details, server);
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    const std::scoped_lock lock(sessions[i].mutex);
-    settled &= !sessions[i].client.HasWaivedFenceAt(server);
-  }
-  found.final = settled;
+  // Whichever connection the claim was sent on, it is among these if it was lost.
+  LostConnections& lost = impl_->sessions.lost();
+  const std::uint64_t before = lost.next_number();
+  SessionPool::Lease lease = impl_->sessions.Take();
+  const std::uint16_t slot = HashSlot(id.partition());
+  Settle(lease.session, slot, before);
+  // Before it is read: what is shut only afterwards may have been executed in between.
+  std::vector<LostConnections::Target> open;
+  const bool all_known = lost.List(slot, before, open);
+  found = ReadFate(lease.session, id, lease_id, open, details);
+  found.final = found.final && all_known;
   return found;
 }
 

@@ -231,7 +231,7 @@ TEST(IssueGrantAndClaim, WithoutItsAnswerIsUnknownOrDidNotHappen) {
       {"", ClaimError::kUnknownOutcome, "no reply in time"},
       {"+OK\r\n", ClaimError::kUnknownOutcome, kMisfit},
       {"-NOPERM no permissions\r\n", ClaimError::kUnavailable, "NOPERM no permissions"},
-      {kFault, ClaimError::kUnknownCode, kFaultText},
+      {kFault, ClaimError::kUnknownOutcome, kFaultText},
   };
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {

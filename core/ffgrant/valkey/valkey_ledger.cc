@@ -128,7 +128,7 @@ Outcome ValkeyLedger::Connect(ServerInfo& server, ErrorDetails* details) {
         command.Arg("PING");
       },
       [](const Reply&) { return true; });
-  server = lease->client.server();
+  server = lease->server();
   return {failure};
 }
 

@@ -26,8 +26,9 @@ namespace ffgrant::valkey {
 struct ValkeyLedgerOptions {
   ClientOptions client = {};
   ClaimDefaults defaults = {};
-  // Calls that are under way at once from different threads; more wait for one
-  // another. Each is a connection to every server that it needs. 1..1024.
+  // To each server that is needed, 1..1024. Calls of different threads share them:
+  // none waits for another to be over, nor for a server that it does not ask. As
+  // many threads as this have one each, which is the quickest.
   std::size_t connections = 4;
   // How many of a partition's eligible executions ClaimForWorker() looks at
   // before it goes on to the next partition. At least 1.
@@ -49,11 +50,13 @@ enum class ClaimFate : std::uint8_t {
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
   Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
-  // With kNotClaimed, of a claim that this ledger made: whether it can't happen
-  // any more. False if a connection
-  // that may still carry the claim could not be shut on the server (it is
-  // unreachable, another one that is not its promoted replica is used in its
-  // place, or an ACL forbids CLIENT KILL); then ask again.
+  // With kNotClaimed, of a claim that this ledger made: whether it can't happen any
+  // more. False if a connection that may still carry the claim could not be shut on
+  // its server; then ask again. It could be shut where the server says by INFO that
+  // it is the same process, wherever it is found; and need not be where that process
+  // has ended, or where the answer comes from the server's promoted replica. So it
+  // stays false while the server can't be reached, and for as long as an ACL forbids
+  // INFO, CLIENT ID or CLIENT KILL.
   bool final = true;
 };
 
@@ -62,10 +65,17 @@ struct FoundClaim : Outcome {
 //                    refused to serve
 //   kUnknownOutcome  it was sent, and its answer will never come: it may have
 //                    happened or not. Never repeated by itself. Of claims,
-//                    FindClaim() knows; of others, Inspect().
+//                    FindClaim() knows; of others, Inspect(). A claim that the
+//                    server answers with an error ends so too: the function may have
+//                    written the lease before it failed.
 //   kUnknownCode     the server answered with a code or a word that the contract
-//                    does not have, or with a fault
+//                    does not have; or, but for a claim, with a fault, before which
+//                    the function may have done a part of its work
 // each with the text behind it as a detail.
+//
+// Every call ends within client.request_timeout_ms, whatever fails: that one limit is
+// for all that the call does, and for a whole batch. What a batch has not sent by then
+// is kUnavailable.
 //
 // Takes canonical ids of configured partitions only, as MemoryLedger does. A
 // call is one round trip; ClaimResumed, Revoke, Reclaim, Suspend, Resume and
@@ -139,8 +149,9 @@ class ValkeyLedger final : public ClaimLedger {
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
 
   // What became of the claim (or resumption, or reclaim) that was to create
-  // `lease_id`, after kUnknownOutcome: first shuts the broken connections on
-  // the server, then reads. kExecutionNotFound, kUnavailable, kUnknownCode.
+  // `lease_id`, after kUnknownOutcome: first shuts, for at most half of the limit and
+  // all at once, the lost connections that may still carry it; then reads.
+  // kExecutionNotFound, kUnavailable, kUnknownCode.
   FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
                        ErrorDetails* details = nullptr) noexcept;
 

@@ -27,11 +27,43 @@ valkey::ValkeyLedgerOptions Options(const LoadOptions& options) {
   return ledger;
 }
 
-std::string OutcomeText(const Outcome& outcome) {
-  if (outcome) return "ok";
-  if (outcome.error == ClaimError::kUnknownOutcome) return "unknown";
-  if (outcome.error == ClaimError::kUnavailable) return "unavailable";
-  return std::string(ErrorName(outcome.error));
+std::string OutcomeText(const Answer& answer) {
+  if (answer.already != AlreadySatisfied::kNo) return "already";
+  if (answer.ok()) return "ok";
+  if (answer.error == ClaimError::kUnknownOutcome) return "unknown";
+  if (answer.error == ClaimError::kUnavailable) return "unavailable";
+  return std::string(ErrorName(answer.error));
+}
+
+void AddLease(const Lease& lease, HistoryLine& line) {
+  line.lease = lease.fence.lease_id;
+  line.epoch = lease.fence.lease_epoch.value;
+  line.index = lease.attempt_index.value;
+  line.expires = lease.expires_at.value;
+}
+
+// What was asked for, by the calls that the load makes.
+void AddArguments(const Call& call, HistoryLine& line) {
+  const auto of_fence = [&](const OptionalFence& fence) {
+    line.lease = *fence.lease_id;
+    line.epoch = fence.lease_epoch->value;
+  };
+  if (const auto* issue = call.As<calls::Issue>()) {
+    line.ttl = issue->args.grant_ttl_ms;
+  } else if (const auto* issue_reclaim = call.As<calls::IssueReclaim>()) {
+    line.ttl = issue_reclaim->args.grant_ttl_ms;
+  } else if (const auto* claim = call.As<calls::Claim>()) {
+    line.lease = claim->args.lease_id;
+    line.ttl = claim->args.lease_ttl_ms;
+  } else if (const auto* reclaim = call.As<calls::Reclaim>()) {
+    line.lease = reclaim->args.lease_id;
+    line.ttl = reclaim->args.lease_ttl_ms;
+  } else if (const auto* renew = call.As<calls::Renew>()) {
+    of_fence(renew->args.fence);
+    line.ttl = renew->args.lease_ttl_ms;
+  } else if (const auto* complete = call.As<calls::Complete>()) {
+    of_fence(complete->args.fence);
+  }
 }
 
 }  // namespace
@@ -46,6 +78,8 @@ ClaimLoad::ClaimLoad(const LoadOptions& options, LoadState& state, int thread)
       ledger_(Options(options)),
       history_(options.history + "." + std::to_string(thread)),
       confirmation_(options.servers),
+      driver_([this](const Call& call) { return Make(call); },
+              {[this](const Call& call, const Answer& answer) { return Record(call, answer); }}),
       random_(options.seed * 1000 + static_cast<std::uint64_t>(thread)) {}
 
 std::uint64_t ClaimLoad::Choose(std::uint64_t bound) {
@@ -62,7 +96,7 @@ void ClaimLoad::Life() {
   const FlowId flow = {RandomUuid()};
   const auto minted = MintExecutionId(flow, PartitionConfig{});
   const ExecutionIdView id = minted->view();
-  if (!Create(id)) {
+  if (!Do(calls::Create{{.execution_id = id, .lane = kLane, .max_reclaim_count = 1'000'000}})) {
     Sleep(5);
     return;
   }
@@ -76,28 +110,27 @@ void ClaimLoad::Life() {
     if (state_.stop.load(std::memory_order_relaxed)) return;
     if (OneIn(4)) Intrude();
     Issue(id, leased);
-    Held held;
     const bool is_short = OneIn(8);
-    leased = Claim(id, leased, is_short ? kShortLeaseMs : kLongLeaseMs, held) || leased;
+    const Held held = Claim(id, leased, is_short ? kShortLeaseMs : kLongLeaseMs);
     // A fence of before must not pass.
-    if (previous.any && OneIn(4)) Renew(id, previous);
-    if (held.any && OneIn(3)) Renew(id, held);
+    if (previous && OneIn(4)) Renew(id, *previous);
+    if (held && OneIn(3)) Renew(id, *held);
     if (i + 1 < options_.leases_per_execution) {
-      if (is_short && held.any) Sleep(kShortLeaseMs + 1);
+      if (is_short && held) Sleep(kShortLeaseMs + 1);
       Lose(id, held);
-      if (held.any) previous = held;
-    } else if (held.any) {
-      Complete(id, held);
+      if (held) previous = held;
+    } else if (held) {
+      Complete(id, *held);
     }
     leased = true;  // somebody may have been faster
-    if (!held.any && OneIn(2)) leased = false;
+    if (!held && OneIn(2)) leased = false;
   }
 }
 
 void ClaimLoad::Lose(const ExecutionIdView& id, const Held& held) {
   if (OneIn(3)) Mark(id);
-  if (held.any && OneIn(16)) {
-    Complete(id, held);  // an early end: all that follows must fail
+  if (held && OneIn(16)) {
+    Complete(id, *held);  // an early end: all that follows must fail
     return;
   }
   Revoke(id);
@@ -111,7 +144,6 @@ void ClaimLoad::Intrude() {
   }
   if (text.empty()) return;
   const ExecutionIdView id = ParseExecutionId(text, ParseMode::kStrict).id;
-  Held held;
   switch (Choose(8)) {
     case 0:
       Issue(id, false);
@@ -120,10 +152,10 @@ void ClaimLoad::Intrude() {
       Issue(id, true);
       break;
     case 2:
-      Claim(id, false, kLongLeaseMs, held);
+      Claim(id, false, kLongLeaseMs);
       break;
     case 3:
-      Claim(id, true, kLongLeaseMs, held);
+      Claim(id, true, kLongLeaseMs);
       break;
     case 4:
       Revoke(id);
@@ -132,131 +164,91 @@ void ClaimLoad::Intrude() {
       Mark(id);
       break;
     case 6:
-      if (Issue(id, false)) Claim(id, false, kLongLeaseMs, held);
+      if (Issue(id, false)) Claim(id, false, kLongLeaseMs);
       break;
     default:
-      if (Issue(id, true)) Claim(id, true, kLongLeaseMs, held);
+      if (Issue(id, true)) Claim(id, true, kLongLeaseMs);
       break;
   }
 }
 
 // ---- calls -------------------------------------------------------------------------
 
-RecordedCall ClaimLoad::Begin(const char* op, const ExecutionIdView& id) const {
-  RecordedCall call;
-  call.op = op;
-  call.execution = std::string(id.text());
-  call.worker = worker_id_;
-  call.called = MonotonicNs();
-  return call;
-}
-
-bool ClaimLoad::End(RecordedCall& call, const Outcome& outcome, bool confirm) {
-  if (call.returned == 0) call.returned = MonotonicNs();
-  if (call.outcome.empty()) call.outcome = OutcomeText(outcome);
-  if (outcome.error == ClaimError::kUnknownOutcome) {
-    state_.unknown.fetch_add(1, std::memory_order_relaxed);
-  }
-  if (outcome && confirm && options_.confirm) {
-    call.confirmed = confirmation_.Confirm(call.execution.substr(0, call.execution.find('}') + 1));
-  }
-  history_.Write(call);
-  if (outcome.error == ClaimError::kUnavailable) Sleep(10);
-  return static_cast<bool>(outcome);
-}
-
-bool ClaimLoad::Create(const ExecutionIdView& id) {
-  RecordedCall call = Begin("create", id);
-  CreateExecutionArgs args;
-  args.execution_id = id;
-  args.lane = kLane;
-  args.max_reclaim_count = 1'000'000;
-  return End(call, ledger_.CreateExecution(args), true);
-}
-
 bool ClaimLoad::Issue(const ExecutionIdView& id, bool reclaim) {
-  RecordedCall call = Begin(reclaim ? "issue_reclaim" : "issue", id);
-  IssueGrantArgs args;
-  args.execution_id = id;
-  args.worker = worker_;
-  args.lane = kLane;
-  args.grant_ttl_ms = call.ttl = kGrantTtlMs;
-  return End(call, reclaim ? ledger_.IssueReclaimGrant(args) : ledger_.IssueClaimGrant(args));
+  const IssueGrantArgs args = {
+      .execution_id = id, .worker = worker_, .lane = kLane, .grant_ttl_ms = kGrantTtlMs};
+  return Do(reclaim ? Call(calls::IssueReclaim{args}) : Call(calls::Issue{args}));
 }
 
-bool ClaimLoad::Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms, Held& held) {
-  RecordedCall call = Begin(reclaim ? "reclaim" : "claim", id);
+ClaimLoad::Held ClaimLoad::Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms) {
   const LeaseId lease_id = {RandomUuid()};
   const AttemptId attempt_id = {RandomUuid()};
-  const ClaimOutcome outcome =
-      reclaim ? ledger_.Reclaim({id, worker_, kLane, lease_id, ttl_ms, attempt_id, {}})
-              : ledger_.Claim({id, worker_, kLane, lease_id, ttl_ms, attempt_id});
-  call.lease = lease_id;
-  call.ttl = ttl_ms;
-  if (outcome) {
-    call.epoch = outcome.lease.fence.lease_epoch.value;
-    call.index = outcome.lease.attempt_index.value;
-    call.expires = outcome.lease.expires_at.value;
-    held = {outcome.lease.fence, outcome.lease.attempt_index, true};
-    state_.claims.fetch_add(1, std::memory_order_relaxed);
-  } else if (outcome.error == ClaimError::kUnknownOutcome) {
-    // The call is over now; what follows finds out about it.
-    call.returned = MonotonicNs();
-    Resolve(call, id);
-  }
-  return End(call, outcome, true);
+  return driver_
+      .Do(reclaim ? Call(calls::Reclaim{{id, worker_, kLane, lease_id, ttl_ms, attempt_id, {}}})
+                  : Call(calls::Claim{{id, worker_, kLane, lease_id, ttl_ms, attempt_id}}))
+      .lease;
 }
 
-void ClaimLoad::Resolve(RecordedCall& call, const ExecutionIdView& id) {
+void ClaimLoad::Renew(const ExecutionIdView& id, const Lease& held) {
+  Do(calls::Renew{{id, held.attempt_index, held.fence, kLongLeaseMs}});
+}
+
+void ClaimLoad::Complete(const ExecutionIdView& id, const Lease& held) {
+  Do(calls::Complete{{id, held.fence, false}});
+}
+
+Answer ClaimLoad::Make(const Call& call) {
+  called_ = MonotonicNs();
+  Answer answer = testing::Make(ledger_, call);
+  returned_ = MonotonicNs();
+  return answer;
+}
+
+std::string ClaimLoad::Record(const Call& call, const Answer& answer) {
+  const testing::CallKind kind = call.kind();
+  const bool claims = kind == testing::CallKind::kClaim || kind == testing::CallKind::kReclaim;
+  HistoryLine line;
+  line.op = call.name();
+  line.execution = std::string(call.execution().text());
+  line.worker = worker_id_;
+  line.called = called_;
+  line.returned = returned_;
+  line.outcome = OutcomeText(answer);
+  AddArguments(call, line);
+  if (answer.lease) AddLease(*answer.lease, line);
+  if (answer.lease) state_.claims.fetch_add(1, std::memory_order_relaxed);
+  if (kind == testing::CallKind::kRenew && answer.expires_at) {
+    line.expires = answer.expires_at->value;
+  }
+  if (answer.error == ClaimError::kUnknownOutcome) {
+    state_.unknown.fetch_add(1, std::memory_order_relaxed);
+    if (claims) Resolve(call.execution(), line);
+  }
+  if (answer.ok() && options_.confirm &&
+      (claims || kind == testing::CallKind::kCreate || kind == testing::CallKind::kComplete)) {
+    line.confirmed = confirmation_.Confirm(line.execution.substr(0, line.execution.find('}') + 1));
+  }
+  history_.Write(line);
+  if (answer.error == ClaimError::kUnavailable) Sleep(10);
+  return {};
+}
+
+// The call is over; what follows finds out about it.
+void ClaimLoad::Resolve(const ExecutionIdView& id, HistoryLine& line) {
   const std::int64_t limit = MonotonicNs() + kResolveSeconds * 1'000'000'000;
   while (MonotonicNs() < limit) {
-    const valkey::FoundClaim found = ledger_.FindClaim(id, call.lease);
+    const valkey::FoundClaim found = ledger_.FindClaim(id, line.lease);
     if (found && found.fate != valkey::ClaimFate::kNotClaimed) {
-      call.resolved = "happened";
-      if (found.fate == valkey::ClaimFate::kHeld) {
-        call.epoch = found.lease.fence.lease_epoch.value;
-        call.index = found.lease.attempt_index.value;
-        call.expires = found.lease.expires_at.value;
-      }
+      line.resolved = "happened";
+      if (found.fate == valkey::ClaimFate::kHeld) AddLease(found.lease, line);
       return;
     }
     if ((found && found.final) || found.error == ClaimError::kExecutionNotFound) {
-      call.resolved = "not_happened";
+      line.resolved = "not_happened";
       return;
     }
     Sleep(20);
   }
-}
-
-void ClaimLoad::Renew(const ExecutionIdView& id, const Held& held) {
-  RecordedCall call = Begin("renew", id);
-  const RenewOutcome outcome = ledger_.Renew({id, held.index, held.fence, kLongLeaseMs});
-  call.lease = held.fence.lease_id;
-  call.epoch = held.fence.lease_epoch.value;
-  call.ttl = kLongLeaseMs;
-  call.expires = outcome.expires_at.value;
-  End(call, outcome);
-}
-
-void ClaimLoad::Revoke(const ExecutionIdView& id) {
-  RecordedCall call = Begin("revoke", id);
-  const RevokeOutcome outcome = ledger_.Revoke({id, {}});
-  if (outcome && outcome.already != AlreadySatisfied::kNo) call.outcome = "already";
-  End(call, outcome);
-}
-
-void ClaimLoad::Mark(const ExecutionIdView& id) {
-  RecordedCall call = Begin("mark", id);
-  const MarkExpiredOutcome outcome = ledger_.MarkLeaseExpiredIfDue(id);
-  if (outcome && outcome.already != AlreadySatisfied::kNo) call.outcome = "already";
-  End(call, outcome);
-}
-
-bool ClaimLoad::Complete(const ExecutionIdView& id, const Held& held) {
-  RecordedCall call = Begin("complete", id);
-  call.lease = held.fence.lease_id;
-  call.epoch = held.fence.lease_epoch.value;
-  return End(call, ledger_.Complete({id, held.fence, false}), true);
 }
 
 }  // namespace ffgrant::claims_faults

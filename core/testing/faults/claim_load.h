@@ -10,15 +10,21 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/calls/driver.h"
 #include "testing/faults/history_writer.h"
 #include "testing/faults/replica_confirmation.h"
 
 namespace ffgrant::claims_faults {
+
+namespace calls = testing::calls;
+using testing::Answer;
+using testing::Call;
 
 struct LoadOptions {
   std::vector<valkey::Endpoint> servers;
@@ -48,11 +54,7 @@ class ClaimLoad {
   void Run();
 
  private:
-  struct Held {
-    LeaseFence fence;
-    AttemptIndex index;
-    bool any = false;
-  };
+  using Held = std::optional<Lease>;
 
   void Life();
   void Lose(const ExecutionIdView& id, const Held& held);
@@ -60,18 +62,18 @@ class ClaimLoad {
   std::uint64_t Choose(std::uint64_t bound);
   bool OneIn(std::uint64_t n) { return Choose(n) == 0; }
 
-  bool Create(const ExecutionIdView& id);
+  // Makes it and records it. True if it succeeded.
+  bool Do(const Call& call) { return driver_.Do(call).ok(); }
   bool Issue(const ExecutionIdView& id, bool reclaim);
-  bool Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms, Held& held);
-  void Resolve(RecordedCall& call, const ExecutionIdView& id);
-  void Renew(const ExecutionIdView& id, const Held& held);
-  void Revoke(const ExecutionIdView& id);
-  void Mark(const ExecutionIdView& id);
-  bool Complete(const ExecutionIdView& id, const Held& held);
+  Held Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms);
+  void Renew(const ExecutionIdView& id, const Lease& held);
+  void Revoke(const ExecutionIdView& id) { Do(calls::Revoke{{id, {}}}); }
+  void Mark(const ExecutionIdView& id) { Do(calls::MarkExpired{id}); }
+  void Complete(const ExecutionIdView& id, const Lease& held);
 
-  RecordedCall Begin(const char* op, const ExecutionIdView& id) const;
-  // Completes and writes it. True if the call succeeded.
-  bool End(RecordedCall& call, const Outcome& outcome, bool confirm = false);
+  Answer Make(const Call& call);
+  std::string Record(const Call& call, const Answer& answer);
+  void Resolve(const ExecutionIdView& id, HistoryLine& line);
 
   const LoadOptions& options_;
   LoadState& state_;
@@ -82,6 +84,9 @@ class ClaimLoad {
   valkey::ValkeyLedger ledger_;
   HistoryWriter history_;
   ReplicaConfirmation confirmation_;
+  testing::Driver driver_;
+  std::int64_t called_ = 0;  // the last call; ns
+  std::int64_t returned_ = 0;
   std::mt19937_64 random_;
 };
 

@@ -23,20 +23,21 @@ void HistoryWriter::Check(bool well) {
 }
 
 // Ids, codes and worker names need no escaping.
-void HistoryWriter::Write(const RecordedCall& call) {
+void HistoryWriter::Write(const HistoryLine& line) {
   std::array<char, kUuidTextSize + 1> lease{};
-  if (call.lease.uuid != Uuid()) {
-    FormatUuid(call.lease.uuid, std::span(lease).first<kUuidTextSize>());
+  if (line.lease.uuid != Uuid()) {
+    FormatUuid(line.lease.uuid, std::span(lease).first<kUuidTextSize>());
   }
   Check(std::fprintf(file_,
-                     "{\"op\":\"%s\",\"execution\":\"%s\",\"worker\":\"%s\",\"called\":%" PRId64
+                     "{\"op\":\"%.*s\",\"execution\":\"%s\",\"worker\":\"%s\",\"called\":%" PRId64
                      ",\"returned\":%" PRId64
                      ",\"outcome\":\"%s\",\"lease\":\"%s\",\"epoch\":%" PRIu64 ",\"index\":%" PRId64
                      ",\"expires\":%" PRId64 ",\"ttl\":%" PRId64
                      ",\"resolved\":\"%s\",\"confirmed\":%s}\n",
-                     call.op, call.execution.c_str(), call.worker.c_str(), call.called,
-                     call.returned, call.outcome.c_str(), lease.data(), call.epoch, call.index,
-                     call.expires, call.ttl, call.resolved, call.confirmed ? "true" : "false") > 0);
+                     static_cast<int>(line.op.size()), line.op.data(), line.execution.c_str(),
+                     line.worker.c_str(), line.called, line.returned, line.outcome.c_str(),
+                     lease.data(), line.epoch, line.index, line.expires, line.ttl, line.resolved,
+                     line.confirmed ? "true" : "false") > 0);
 }
 
 std::int64_t MonotonicNs() {

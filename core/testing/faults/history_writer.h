@@ -9,13 +9,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "ffgrant/claims/claim_ledger.h"
 
 namespace ffgrant::claims_faults {
 
-struct RecordedCall {
-  const char* op = "";
+struct HistoryLine {
+  std::string_view op;
   std::string execution;
   std::string worker;
   std::int64_t called = 0;    // ns, CLOCK_MONOTONIC
@@ -40,7 +41,7 @@ class HistoryWriter {
   HistoryWriter(const HistoryWriter&) = delete;
   HistoryWriter& operator=(const HistoryWriter&) = delete;
 
-  void Write(const RecordedCall& call);
+  void Write(const HistoryLine& line);
 
  private:
   void Check(bool well);

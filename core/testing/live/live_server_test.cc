@@ -274,6 +274,39 @@ TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
   EXPECT_NE(details[0].find("WRONGTYPE"), std::string_view::npos) << details[0];
 }
 
+// A user that lacks a command which the claim's function uses: the error comes after
+// whatever the function has written by then.
+TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
+  if (!Variable("FFGRANT_CLUSTER").empty()) return;
+  Operator admin(Variable("FFGRANT_SERVER"));
+  ClientOptions as_user = Where();
+  as_user.username = lane_text_;
+  as_user.password = "p";
+  std::size_t held = 0;
+  for (const std::string command : {"xadd", "zrem", "zadd", "hset"}) {
+    const MintedExecutionId id = Create();
+    ASSERT_TRUE(Issue(id));
+    ASSERT_EQ(admin.Do({"ACL", "SETUSER", lane_text_, "reset", "on", ">p", "~*", "&*", "+@all",
+                        "-" + command}),
+              "OK");
+    ValkeyLedger restricted({.client = as_user, .defaults = {}});
+    const ClaimArgs args = ArgsFor(id);
+    ErrorDetails details;
+    EXPECT_EQ(restricted.Claim(args, &details).error, ClaimError::kUnknownOutcome) << command;
+    ASSERT_EQ(details.size(), 1u);
+    EXPECT_NE(details[0].find("script"), std::string_view::npos) << command << ": " << details[0];
+    const FoundClaim found = restricted.FindClaim(id.view(), args.lease_id);
+    ASSERT_TRUE(found) << ErrorName(found.error);
+    EXPECT_TRUE(found.final) << command;
+    const auto state = ledger_.Inspect(id.view());
+    ASSERT_TRUE(state);
+    EXPECT_EQ(found.fate == ClaimFate::kHeld, state->ownership_state == "leased") << command;
+    held += found.fate == ClaimFate::kHeld;
+  }
+  admin.Do({"ACL", "DELUSER", lane_text_});
+  EXPECT_GT(held, 0u) << "no error came behind the lease";
+}
+
 // A server that stands still: the reply does not come, and comes too late.
 class ImpatientClient : public LiveServer {
  protected:

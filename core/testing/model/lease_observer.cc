@@ -6,6 +6,47 @@
 
 namespace ffgrant::testing {
 
+const std::string& LeaseObserver::Saw(const Call& call, const Answer& answer, TimestampMs now) {
+  now_ = now.value;
+  const std::string_view id = call.execution().text();
+  const IssueGrantArgs* issue = nullptr;
+  if (const auto* c = call.As<calls::Issue>()) issue = &c->args;
+  if (const auto* c = call.As<calls::IssueReclaim>()) issue = &c->args;
+  if (issue != nullptr && answer.expires_at) {
+    GrantIssued(id, issue->worker, issue->grant_ttl_ms, answer.expires_at->value);
+  } else if (const auto* scan = call.As<calls::ClaimForWorker>();
+             scan != nullptr && answer.chosen) {
+    // The wire has no time before 1970.
+    const std::int64_t expires_at = now_ + scan->args.grant_ttl_ms;
+    Check(answer.chosen->expires_at_ms ==
+              static_cast<std::uint64_t>(std::max<std::int64_t>(expires_at, 0)),
+          answer.chosen->execution_id.text(), "a grant's expiry is not now + ttl");
+    GrantIssued(answer.chosen->execution_id.text(), scan->args.worker, scan->args.grant_ttl_ms,
+                expires_at);
+  } else if (const auto* claim = call.As<calls::Claim>(); claim != nullptr && answer.lease) {
+    LeaseCreated(call, claim->args.lease_ttl_ms, *answer.lease);
+  } else if (const auto* claim_resumed = call.As<calls::ClaimResumed>();
+             claim_resumed != nullptr && answer.lease) {
+    LeaseCreated(call, claim_resumed->args.lease_ttl_ms, *answer.lease);
+  } else if (const auto* reclaim = call.As<calls::Reclaim>()) {
+    if (answer.lease) LeaseCreated(call, reclaim->args.lease_ttl_ms, *answer.lease);
+    if (answer.error == ClaimError::kMaxRetriesExhausted) Failed(id);
+  } else if (const auto* renew = call.As<calls::Renew>()) {
+    if (answer.error != ClaimError::kInvalidInput) Fenced(call, renew->args.fence, answer);
+  } else if (const auto* suspend = call.As<calls::Suspend>()) {
+    Fenced(call, suspend->args.fence, answer);
+  } else if (const auto* complete = call.As<calls::Complete>()) {
+    Fenced(call, complete->args.fence, answer, complete->args.operator_override);
+  } else if (answer.revoked) {
+    Revoked(id, *answer.revoked);
+  } else if (call.As<calls::MarkExpired>() != nullptr && Word(answer) == "none") {
+    MarkedExpired(id);
+  } else if (call.As<calls::Forget>() != nullptr && answer.ok()) {
+    executions_.erase(std::string(id));
+  }
+  return problem_;
+}
+
 void LeaseObserver::Check(bool good, std::string_view id, const char* what) {
   if (!good && problem_.empty()) {
     problem_ = std::string(what) + ": " + std::string(id);
@@ -19,34 +60,35 @@ void LeaseObserver::EndLease(Execution& execution) {
   }
 }
 
-void LeaseObserver::GrantIssued(std::string_view id, std::string_view worker_id,
-                                std::int64_t ttl_ms, std::int64_t now, TimestampMs expires_at) {
+void LeaseObserver::GrantIssued(std::string_view id, const WorkerIdentity& worker,
+                                std::int64_t ttl_ms, std::int64_t expires_at) {
   Execution& execution = executions_[std::string(id)];
-  Check(!execution.grant.has_value() || now > execution.grant->expires_at, id,
+  Check(!execution.grant.has_value() || now_ > execution.grant->expires_at, id,
         "a second live grant");
-  Check(expires_at.value == now + ttl_ms, id, "a grant's expiry is not now + ttl");
-  Check(!execution.lease.has_value() || now >= execution.lease->expires_at.value, id,
+  Check(expires_at == now_ + ttl_ms, id, "a grant's expiry is not now + ttl");
+  Check(!execution.lease.has_value() || now_ >= execution.lease->expires_at.value, id,
         "a grant while a lease lives");
   execution.grant.reset();
   if (ttl_ms > 0) {
-    execution.grant = {std::string(worker_id), expires_at.value};
+    execution.grant = {std::string(worker.worker_id.text), expires_at};
   }
 }
 
-void LeaseObserver::LeaseCreated(std::string_view id, std::string_view worker_id,
-                                 std::int64_t ttl_ms, std::int64_t now, const Lease& lease) {
+void LeaseObserver::LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease) {
+  const std::string_view id = call.execution().text();
   Execution& execution = executions_[std::string(id)];
   Check(execution.grant.has_value(), id, "a lease without a grant, or a grant consumed twice");
   if (execution.grant.has_value()) {
-    Check(execution.grant->worker_id == worker_id, id, "another worker's grant was consumed");
-    Check(now <= execution.grant->expires_at, id, "an elapsed grant was consumed");
+    Check(execution.grant->worker_id == call.worker().worker_id.text, id,
+          "another worker's grant was consumed");
+    Check(now_ <= execution.grant->expires_at, id, "an elapsed grant was consumed");
   }
   execution.grant.reset();
-  Check(!execution.lease.has_value() || now >= execution.lease->expires_at.value, id,
+  Check(!execution.lease.has_value() || now_ >= execution.lease->expires_at.value, id,
         "two live leases");
   Check(lease.fence.lease_epoch.value == execution.last_epoch + 1, id,
         "the epoch did not grow by one");
-  Check(lease.expires_at.value == now + ttl_ms, id, "a lease's expiry is not now + ttl");
+  Check(lease.expires_at.value == now_ + ttl_ms, id, "a lease's expiry is not now + ttl");
   Check(lease_ids_.insert(lease.fence.lease_id.uuid).second, id, "a lease id came twice");
   if (lease.kind == LeaseKind::kResumed) {
     Check(execution.last_attempt_index == lease.attempt_index, id,
@@ -68,11 +110,12 @@ void LeaseObserver::LeaseCreated(std::string_view id, std::string_view worker_id
   execution.last_attempt_id = lease.fence.attempt_id;
 }
 
-void LeaseObserver::Fenced(FencedCall call, std::string_view id, const OptionalFence& fence,
-                           bool operator_override, std::int64_t now, ClaimError error,
-                           std::optional<TimestampMs> new_expiry) {
+void LeaseObserver::Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
+                           bool operator_override) {
+  const std::string_view id = call.execution().text();
+  const ClaimError error = answer.error;
   Execution& execution = executions_[std::string(id)];
-  const bool live = execution.lease.has_value() && now < execution.lease->expires_at.value;
+  const bool live = execution.lease.has_value() && now_ < execution.lease->expires_at.value;
   const bool whole =
       fence.lease_id.has_value() && fence.lease_epoch.has_value() && fence.attempt_id.has_value();
   const LeaseFence given =
@@ -92,36 +135,33 @@ void LeaseObserver::Fenced(FencedCall call, std::string_view id, const OptionalF
   }
   Check(whole ? given == execution.lease->fence : operator_override, id,
         "a fenced call succeeded without the lease's fence");
-  if (call == FencedCall::kRenew) {
-    Check(new_expiry.has_value(), id, "a renewal without an expiry");
-    execution.lease->expires_at = new_expiry.value_or(TimestampMs{});
+  if (call.kind() == CallKind::kRenew) {
+    Check(answer.expires_at.has_value(), id, "a renewal without an expiry");
+    execution.lease->expires_at = answer.expires_at.value_or(TimestampMs{});
   } else {
     EndLease(execution);
   }
 }
 
-void LeaseObserver::Revoked(std::string_view id, const RevokeOutcome& outcome) {
-  if (!outcome || outcome.already != AlreadySatisfied::kNo) {
-    return;
-  }
+void LeaseObserver::Revoked(std::string_view id, const LeaseFence& revoked) {
   Execution& execution = executions_[std::string(id)];
-  Check(execution.lease.has_value() && outcome.lease_id == execution.lease->fence.lease_id &&
-            outcome.lease_epoch == execution.lease->fence.lease_epoch,
+  Check(execution.lease.has_value() && revoked.lease_id == execution.lease->fence.lease_id &&
+            revoked.lease_epoch == execution.lease->fence.lease_epoch,
         id, "revoked what was not leased");
   EndLease(execution);
   execution.revoked = true;
 }
 
-void LeaseObserver::MarkedExpired(std::string_view id, std::int64_t now) {
+void LeaseObserver::MarkedExpired(std::string_view id) {
   const Execution& execution = executions_[std::string(id)];
-  Check(execution.lease.has_value() && now >= execution.lease->expires_at.value, id,
+  Check(execution.lease.has_value() && now_ >= execution.lease->expires_at.value, id,
         "a lease was marked expired before its time");
 }
 
-void LeaseObserver::Failed(std::string_view id, std::int64_t now) {
+void LeaseObserver::Failed(std::string_view id) {
   Execution& execution = executions_[std::string(id)];
   Check(execution.revoked ||
-            (execution.lease.has_value() && now >= execution.lease->expires_at.value),
+            (execution.lease.has_value() && now_ >= execution.lease->expires_at.value),
         id, "failed while its lease lives");
   EndLease(execution);
 }

@@ -8,6 +8,7 @@
 #define FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,11 +17,18 @@
 #include <vector>
 
 #include "ffgrant/claims/claim_ledger.h"
+#include "testing/calls/answer.h"
+#include "testing/calls/call.h"
 
 namespace ffgrant::testing {
 
 class LeaseObserver {
  public:
+  // A call that was made at `now`, and its answer. Returns the first invariant
+  // that was ever broken; empty while every one holds.
+  const std::string& Saw(const Call& call, const Answer& answer, TimestampMs now);
+
+ private:
   // What became known of one execution.
   struct Execution {
     struct Grant {
@@ -36,31 +44,22 @@ class LeaseObserver {
     std::vector<LeaseFence> ended;  // fences that must never be good again
   };
 
-  // Empty while every invariant holds.
-  const std::string& problem() const { return problem_; }
-  const Execution& Of(std::string_view id) { return executions_[std::string(id)]; }
-
-  void Forgotten(std::string_view id) { executions_.erase(std::string(id)); }
-  void GrantIssued(std::string_view id, std::string_view worker_id, std::int64_t ttl_ms,
-                   std::int64_t now, TimestampMs expires_at);
-  void LeaseCreated(std::string_view id, std::string_view worker_id, std::int64_t ttl_ms,
-                    std::int64_t now, const Lease& lease);
+  void GrantIssued(std::string_view id, const WorkerIdentity& worker, std::int64_t ttl_ms,
+                   std::int64_t expires_at);
+  void LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease);
   // Renewed, suspended or completed, or refused.
-  enum class FencedCall { kRenew, kSuspend, kComplete };
-  void Fenced(FencedCall call, std::string_view id, const OptionalFence& fence,
-              bool operator_override, std::int64_t now, ClaimError error,
-              std::optional<TimestampMs> new_expiry);
-  void Revoked(std::string_view id, const RevokeOutcome& outcome);
-  // Reported expired by anybody.
-  void MarkedExpired(std::string_view id, std::int64_t now);
+  void Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
+              bool operator_override = false);
+  void Revoked(std::string_view id, const LeaseFence& revoked);
+  void MarkedExpired(std::string_view id);
   // Reclaimed too often.
-  void Failed(std::string_view id, std::int64_t now);
+  void Failed(std::string_view id);
 
- private:
   void Check(bool good, std::string_view id, const char* what);
   void EndLease(Execution& execution);
 
-  std::map<std::string, Execution> executions_;
+  std::int64_t now_ = 0;
+  std::map<std::string, Execution, std::less<>> executions_;
   std::set<Uuid> lease_ids_;
   std::string problem_;
 };

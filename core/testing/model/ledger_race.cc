@@ -4,14 +4,14 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace ffgrant::testing {
 namespace {
 
-constexpr TimestampMs kStart = {1'700'000'000'000};
-constexpr std::size_t kAllPlaces = 1024;
 // Behind the set-up's.
 constexpr std::uint8_t kFirstNumber = 64;
 // What is in use once all grants have run out, and one more, fits: three leases'
@@ -31,21 +31,20 @@ MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
 }
 
 // What brings an execution to where it stands at the start.
-std::vector<RecordedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) {
+std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) {
   using Kind = CallKind;
   using S = StartState;
-  std::vector<RecordedCall> calls;
+  std::vector<PlannedCall> calls;
   const auto add = [&](Kind kind, std::int64_t ms) {
-    RecordedCall call;
+    PlannedCall call;
     call.kind = kind;
     call.execution = call.worker = e;
-    call.number = static_cast<std::uint8_t>(e * 16 + calls.size() + 1);
     call.ms = ms;
     if (kind == Kind::kCreate && e == 1) call.cap = 1;
     calls.push_back(call);
   };
   if (state == S::kAbsent) return calls;
-  add(Kind::kCreate, kStart.value + 2);
+  add(Kind::kCreate, 2);
   calls.back().worker = urgent ? 1 : 0;  // its priority
   if (state == S::kDelayed) calls.back().flag = true;
   if (state == S::kDelayed || state == S::kEligible) return calls;
@@ -79,188 +78,142 @@ std::vector<RecordedCall> CallsTo(StartState state, std::uint8_t e, bool urgent)
   return calls;
 }
 
-OptionalFence FenceOf(FenceKind kind, const std::optional<Lease>& latest) {
-  LeaseFence fence = latest ? latest->fence : LeaseFence{};
-  OptionalFence partial = fence;
-  switch (kind) {
-    case FenceKind::kLatest:
-      return fence;
-    case FenceKind::kAbsent:
-      return {};
-    case FenceKind::kPartial:
-      partial.attempt_id.reset();
-      return partial;
-    case FenceKind::kWrongLease:
-      fence.lease_id.uuid.bytes[7] = 1;
-      return fence;
-    case FenceKind::kWrongEpoch:
-      fence.lease_epoch.value += 1;
-      return fence;
-  }
-  std::abort();
-}
-
-bool IsFenced(CallKind kind) {
-  return kind == CallKind::kRenew || kind == CallKind::kSuspend || kind == CallKind::kComplete ||
-         kind == CallKind::kRevoke;
-}
-
 // What threads know of leases is shared, too.
 internal::Shared LeaseOf(std::uint8_t execution) {
   return static_cast<internal::Shared>(8 + execution);
 }
 
-void Mix(std::uint64_t& hash, std::uint64_t value) {
-  hash = (hash ^ value) * 0x9E3779B97F4A7C15;
-  hash ^= hash >> 29;
-}
-void Mix(std::uint64_t& hash, std::string_view text) {
-  Mix(hash, std::hash<std::string_view>()(text));
-}
-void Mix(std::uint64_t& hash, const Uuid& uuid) {
-  std::uint64_t halves[2];
-  std::memcpy(halves, uuid.bytes.data(), sizeof halves);
-  Mix(hash, halves[0]);
-  Mix(hash, halves[1]);
-}
-void Mix(std::uint64_t& hash, const std::optional<TimestampMs>& time) {
-  Mix(hash, time ? static_cast<std::uint64_t>(time->value) : 1);
-}
-void Mix(std::uint64_t& hash, const ExecutionState& s) {
-  for (const std::string_view word :
-       {s.lifecycle_phase, s.ownership_state, s.eligibility_state, s.blocking_reason,
-        s.terminal_outcome, s.attempt_state, s.public_state}) {
-    Mix(hash, word);
+// A hash of what was said, field by field: a text of it would take too long.
+class Hash {
+ public:
+  template <class... T>
+  Hash& Mix(const T&... values) {
+    (Add(values), ...);
+    return *this;
   }
-  for (const std::optional<TimestampMs>& time :
-       {std::optional(s.created_at), s.lease_acquired_at, s.lease_expires_at,
-        s.lease_last_renewed_at, s.lease_renewal_deadline, s.grant_created_at, s.grant_expires_at,
-        s.delay_until, s.last_capability_mismatch_at}) {
-    Mix(hash, time);
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  void Add(std::uint64_t value) {
+    hash_ = (hash_ ^ value) * 0x9E3779B97F4A7C15;
+    hash_ ^= hash_ >> 29;
   }
-  if (s.current_lease_id) Mix(hash, s.current_lease_id->uuid);
-  if (s.current_attempt_id) Mix(hash, s.current_attempt_id->uuid);
-  Mix(hash, std::uint64_t{s.total_attempt_count} << 32 | s.lease_reclaim_count);
-  Mix(hash, s.current_lease_epoch.value << 32 | s.current_attempt_index.value);
-  std::uint64_t flags = static_cast<std::uint64_t>(s.priority);
-  for (const bool flag : {s.lease_current, s.has_grant, s.in_eligible, s.in_delayed, s.in_active,
-                          s.in_suspended, s.in_terminal, s.in_lease_expiry}) {
-    flags = flags << 1 | (flag ? 1 : 0);
+  template <class T>
+  requires std::is_integral_v<T> || std::is_enum_v<T>
+  void Add(T value) { Add(static_cast<std::uint64_t>(value)); }
+  void Add(std::string_view text) { Add(std::hash<std::string_view>()(text)); }
+  void Add(const std::string& text) { Add(std::string_view(text)); }
+  void Add(const Uuid& uuid) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, uuid.bytes.data(), sizeof halves);
+    Mix(halves[0], halves[1]);
   }
-  Mix(hash, flags);
-}
-void Mix(std::uint64_t& hash, const ExecutionNames& names) {
-  for (const std::string* text :
-       {&names.required_capabilities, &names.grant_worker_id, &names.grant_worker_instance_id,
-        &names.grant_lane_id, &names.capability_hash, &names.route_snapshot_json,
-        &names.admission_summary, &names.current_worker_id, &names.current_worker_instance_id,
-        &names.current_lane}) {
-    Mix(hash, std::string_view(*text));
+  template <class Tag>
+  void Add(const UuidId<Tag>& id) {
+    Add(id.uuid);
   }
-}
-void Mix(std::uint64_t& hash, const Answer& answer) {
-  Mix(hash, static_cast<std::uint64_t>(answer.error) << 32 | std::uint64_t{answer.word} << 16 |
-                std::uint64_t{answer.counts[0]} << 8 | answer.counts[1]);
-  Mix(hash, static_cast<std::uint64_t>(answer.number));
-  if (answer.lease) {
-    Mix(hash, answer.lease->fence.lease_id.uuid);
-    Mix(hash, answer.lease->fence.attempt_id.uuid);
-    Mix(hash, answer.lease->fence.lease_epoch.value << 32 | answer.lease->attempt_index.value);
-    Mix(hash, std::optional(answer.lease->expires_at));
-    Mix(hash, static_cast<std::uint64_t>(answer.lease->kind));
+  template <class Tag, class Rep>
+  void Add(const Counter<Tag, Rep>& counter) {
+    Add(counter.value);
   }
-  if (answer.revoked) {
-    Mix(hash, answer.revoked->lease_id.uuid);
-    Mix(hash, answer.revoked->lease_epoch.value);
+  void Add(TimestampMs time) { Add(time.value); }
+  template <class T>
+  void Add(const std::optional<T>& value) {
+    value ? Add(*value) : Add(kAbsent);
   }
-  if (answer.state) Mix(hash, *answer.state);
-  if (answer.names) Mix(hash, *answer.names);
-  Mix(hash, std::string_view(answer.details));
+  void Add(const OptionalFence& f) { Mix(f.lease_id, f.lease_epoch, f.attempt_id); }
+  void Add(const LeaseFence& f) { Mix(f.lease_id, f.lease_epoch, f.attempt_id); }
+  void Add(const Lease& l) { Mix(l.fence, l.attempt_index, l.expires_at, l.kind); }
+  void Add(const ChosenGrant& g) { Mix(g.execution_id.text(), g.expires_at_ms); }
+  void Add(const Looked& l) { Mix(l.partitions, l.seen, l.unreachable); }
+  void Add(const Maintained& m) { Mix(m.leases_expired, m.promoted); }
+  void Add(const ExecutionState& s) {
+    Mix(s.lifecycle_phase, s.ownership_state, s.eligibility_state, s.blocking_reason,
+        s.terminal_outcome, s.attempt_state, s.public_state, s.priority, s.created_at,
+        s.total_attempt_count, s.lease_reclaim_count, s.current_lease_epoch, s.lease_current,
+        s.current_lease_id, s.current_attempt_id, s.current_attempt_index, s.lease_acquired_at,
+        s.lease_expires_at, s.lease_last_renewed_at, s.lease_renewal_deadline, s.has_grant,
+        s.grant_created_at, s.grant_expires_at, s.delay_until, s.last_capability_mismatch_at,
+        s.in_eligible, s.in_delayed, s.in_active, s.in_suspended, s.in_terminal, s.in_lease_expiry);
+  }
+  void Add(const ExecutionNames& n) {
+    Mix(n.required_capabilities, n.grant_worker_id, n.grant_worker_instance_id, n.grant_lane_id,
+        n.capability_hash, n.route_snapshot_json, n.admission_summary, n.current_worker_id,
+        n.current_worker_instance_id, n.current_lane);
+  }
+  void Add(const Answer& a) {
+    Mix(a.error, a.created, a.already, a.delayed, a.expires_at, a.chosen, a.looked, a.lease,
+        a.revoked, a.state, a.names, a.maintained, a.size);
+    for (const std::string& detail : a.details) Add(detail);
+  }
+
+  static constexpr std::uint64_t kAbsent = 0x5DEECE66D;
+  std::uint64_t hash_ = 0;
+};
+
+OptionalFence FenceIn(const Call& call) {
+  if (const auto* renew = call.As<calls::Renew>()) return renew->args.fence;
+  if (const auto* suspend = call.As<calls::Suspend>()) return suspend->args.fence;
+  if (const auto* complete = call.As<calls::Complete>()) return complete->args.fence;
+  OptionalFence fence;
+  if (const auto* revoke = call.As<calls::Revoke>())
+    fence.lease_id = revoke->args.expected_lease_id;
+  return fence;
 }
 
 }  // namespace
 
-LedgerRace::LedgerRace() : model_clock_(kStart) {}
+LedgerRace::LedgerRace() : model_clock_(kRaceStart) {}
 
 void LedgerRace::Prepare(const Race& race) {
   race_ = race;
-  model_clock_.Set(kStart);
+  model_clock_.Set(kRaceStart);
   model_ = std::make_unique<ModelLedger>(model_clock_, Options(race, model_clock_).partitions);
   latest_ = {};
-  set_up_.clear();
-  set_up_answers_.clear();
   before_.clear();
   std::size_t executions = 0;
   for (std::uint8_t e = 0; e < kExecutions; ++e) {
-    std::vector<RecordedCall> calls =
+    const std::vector<PlannedCall> calls =
         CallsTo(race.start[e], e, race.last_is_urgent && e == kExecutions - 1);
     if (!calls.empty() && executions++ == race.max_executions) break;
-    for (RecordedCall& call : calls) {
-      if (IsFenced(call.kind)) call.fence = FenceOf(FenceKind::kLatest, latest_[e]);
-      const Answer answer = MakeCall(call, *model_);
-      Learn(call, answer);
-      set_up_.push_back(call);
-      set_up_answers_.push_back(answer);
-      HistoryEntry entry;
-      entry.call = call;
-      entry.answer = answer;
+    auto number = static_cast<std::uint8_t>(e * 16 + 1);
+    for (const PlannedCall& planned : calls) {
+      HistoryEntry& entry = before_.emplace_back();
+      entry.call = CallOf(planned, number++, latest_[e]);
+      entry.answer = Make(*model_, entry.call);
+      entry.execution = e;
       entry.fiber = kNobody;
-      before_.push_back(entry);
+      Learn(e, entry.answer);
     }
   }
 }
 
-void LedgerRace::Learn(const RecordedCall& call, const Answer& answer) {
+void LedgerRace::Learn(std::uint8_t execution, const Answer& answer) {
   if (!answer.lease) return;
-  internal::ScheduleWrite(LeaseOf(call.execution));
-  latest_[call.execution] = answer.lease;
+  internal::ScheduleWrite(LeaseOf(execution));
+  latest_[execution] = answer.lease;
 }
 
-RecordedCall LedgerRace::Resolve(const PlannedCall& planned, std::uint8_t given) {
-  RecordedCall call;
-  call.kind = planned.kind;
-  call.execution = planned.execution == PlannedCall::kGiven ? given : planned.execution;
-  call.worker = planned.worker;
-  call.number = next_number_++;
-  call.own_instance = planned.own_instance;
-  call.with_text = planned.with_text;
-  call.other_lane = planned.other_lane;
-  call.flag = planned.flag;
-  call.ms = planned.ms;
-  call.cap = planned.cap;
-  if (planned.kind == CallKind::kCreate) call.ms = kStart.value + planned.ms;
-  if (IsFenced(planned.kind)) {
-    internal::ScheduleRead(LeaseOf(call.execution));
-    const std::optional<Lease>& latest = latest_[call.execution];
-    call.fence = FenceOf(planned.fence, latest);
-    if (latest) call.attempt_index = latest->attempt_index;
-  }
-  return call;
+Call LedgerRace::Resolve(const PlannedCall& planned, std::uint8_t number) {
+  if (planned.is_fenced()) internal::ScheduleRead(LeaseOf(planned.execution));
+  return CallOf(planned, number, latest_[planned.execution]);
 }
 
-Answer LedgerRace::Make(const RecordedCall& call) {
-  Answer answer;
-  switch (call.kind) {
-    case CallKind::kAdvance:
-      internal::SchedulePoint(internal::Shared::kClock);
-      clock_->Advance(call.ms);
-      return answer;
-    case CallKind::kMaintain: {
-      const MemoryLedger::MaintenanceResult result = ledger_->RunMaintenance(kAllPlaces);
-      answer.counts[0] = static_cast<std::uint8_t>(result.leases_expired);
-      answer.counts[1] = static_cast<std::uint8_t>(result.promoted);
-      return answer;
-    }
-    default:
-      return MakeCall(call, *ledger_);
-  }
+Answer LedgerRace::MakeHere(const Call& call) {
+  const auto* advance = call.As<calls::Advance>();
+  if (advance == nullptr) return Make(*ledger_, call);
+  internal::SchedulePoint(internal::Shared::kClock);
+  clock_->Advance(advance->args);
+  return {};
 }
 
-void LedgerRace::Record(const RecordedCall& call, const Answer& answer,
-                        Scheduler::CallEvents events, int thread) {
+void LedgerRace::Record(const Call& call, Answer answer, Scheduler::CallEvents events, int thread,
+                        std::uint8_t number) {
   HistoryEntry& entry = history_.emplace_back();
   entry.call = call;
-  entry.answer = answer;
+  entry.answer = std::move(answer);
+  entry.execution = NumberOf(call.execution());
+  entry.number = number;
   entry.called_at = events.called_at;
   entry.returned_at = events.returned_at;
   entry.acted_at = events.acted_at;
@@ -271,78 +224,76 @@ void LedgerRace::RunThread(std::size_t thread) {
   std::uint8_t given = 0;
   // Numbers by place, so that they are the same in every order.
   auto number = static_cast<std::uint8_t>(kFirstNumber + thread * 32);
-  for (const PlannedCall& planned : race_.threads[thread]) {
-    next_number_ = number;
-    number = static_cast<std::uint8_t>(number + kExecutions);
-    std::vector<RecordedCall> calls = {Resolve(planned, given)};
-    if (planned.batch && (planned.kind == CallKind::kIssue || planned.kind == CallKind::kClaim)) {
-      calls[0].in_batch = true;
-      for (std::uint8_t i = 1; i < kExecutions; ++i) {
-        calls.push_back(calls[0]);
-        calls[i].execution = static_cast<std::uint8_t>((calls[0].execution + i) % kExecutions);
-        calls[i].number = static_cast<std::uint8_t>(calls[0].number + i);
-      }
-    }
-    scheduler_.CallBegins();
-    std::vector<Answer> answers;
+  Scheduler::CallEvents events;
+  const auto judge = [&](const Call& call, const Answer& answer) {
+    if (answer.chosen) given = NumberOf(answer.chosen->execution_id.view()) % kExecutions;
+    const std::uint8_t execution = NumberOf(call.execution());
+    if (execution < kExecutions) Learn(execution, answer);
+    Record(call, answer, events, static_cast<int>(thread), number++);
+    return std::string();
+  };
+  Driver driver(
+      [&](const Call& call) {
+        scheduler_.CallBegins();
+        Answer answer = MakeHere(call);
+        events = scheduler_.CallEnds();
+        return answer;
+      },
+      {judge});
+  for (PlannedCall planned : race_.threads[thread]) {
+    const auto next = static_cast<std::uint8_t>(number + kExecutions);
+    if (planned.execution == PlannedCall::kGiven) planned.execution = given;
+    std::vector<Call> calls = {Resolve(planned, number)};
     if (calls[0].in_batch) {
-      answers = MakeCalls(calls, *ledger_);
-    } else {
-      answers.push_back(Make(calls[0]));
-    }
-    const Scheduler::CallEvents events = scheduler_.CallEnds();
-    for (std::size_t i = 0; i < calls.size(); ++i) {
-      if (calls[i].kind == CallKind::kClaimForWorker && answers[i].error == ClaimError::kNone &&
-          answers[i].word < kExecutions) {
-        given = answers[i].word;
+      for (std::uint8_t i = 1; i < kExecutions; ++i) {
+        planned.execution = static_cast<std::uint8_t>((planned.execution + 1) % kExecutions);
+        calls.push_back(CallOf(planned, static_cast<std::uint8_t>(number + i)));
       }
-      Learn(calls[i], answers[i]);
-      Record(calls[i], answers[i], events, static_cast<int>(thread));
+      scheduler_.CallBegins();
+      const std::vector<Answer> answers = MakeBatch(*ledger_, calls);
+      events = scheduler_.CallEnds();
+      for (std::size_t i = 0; i < calls.size(); ++i) judge(calls[i], answers[i]);
+    } else {
+      driver.Do(calls[0]);
     }
+    number = next;
   }
 }
 
 void LedgerRace::LookAtTheEnd() {
-  const auto make = [&](RecordedCall call) {
+  const auto make = [&](const PlannedCall& planned, std::uint8_t number = 0) {
+    const Call call = CallOf(planned, number);
     const std::uint32_t now = scheduler_.NextEvent();
-    const Answer answer = Make(call);
-    Record(call, answer, {now, now, now}, kNobody);
-    return answer;
+    Answer answer = MakeHere(call);
+    const bool did = answer.ok();
+    Record(call, std::move(answer), {now, now, now}, kNobody, number);
+    return did;
   };
-  RecordedCall call;
   for (const CallKind kind : {CallKind::kInspect, CallKind::kInspectNames}) {
-    call.kind = kind;
-    for (call.execution = 0; call.execution < kExecutions; ++call.execution) make(call);
+    for (std::uint8_t e = 0; e < kExecutions; ++e) make({.kind = kind, .execution = e});
   }
-  call.execution = 0;
-  call.kind = CallKind::kSize;
-  make(call);
-  call.kind = CallKind::kAdvance;
-  call.ms = 1000;
-  make(call);
-  call.kind = CallKind::kMaintain;
-  make(call);
-  call.kind = CallKind::kClaimForWorker;
-  call.own_instance = true;
+  make({.kind = CallKind::kSize});
+  make({.kind = CallKind::kAdvance, .ms = 1000});
+  make({.kind = CallKind::kMaintain});
   for (std::uint8_t i = 0; i <= kExecutions; ++i) {
-    call.number = i;
-    if (make(call).error != ClaimError::kNone) break;
+    const PlannedCall scan = {.kind = CallKind::kClaimForWorker, .own_instance = true, .ms = 1000};
+    if (!make(scan, i)) break;
   }
 }
 
 std::string LedgerRace::Run(Chooser& chooser) {
   ledger_.reset();
-  clock_ = std::make_unique<ScheduledClock>(kStart);
+  clock_ = std::make_unique<ScheduledClock>(kRaceStart);
   Scheduler::ResetLockNumbers();
   ledger_ = std::make_unique<MemoryLedger>(Options(race_, *clock_));
   history_.clear();
   latest_ = {};
-  for (std::size_t i = 0; i < set_up_.size(); ++i) {
-    const Answer answer = MakeCall(set_up_[i], *ledger_);
-    Learn(set_up_[i], answer);
-    if (answer != set_up_answers_[i]) {
-      return "before the race: " + Describe(set_up_[i]) + " -> " + Describe(answer) +
-             ", model says " + Describe(set_up_answers_[i]);
+  for (const HistoryEntry& entry : before_) {
+    const Answer answer = Make(*ledger_, entry.call);
+    Learn(entry.execution, answer);
+    if (answer != entry.answer) {
+      return "before the race: " + Describe(entry.call) + " -> " + Describe(answer) +
+             ", model says " + Describe(entry.answer);
     }
   }
   std::array<std::function<void()>, Race::kMaxThreads> bodies;
@@ -367,25 +318,19 @@ std::string LedgerRace::Check() {
   circumstances.names_may_run_out = race_.few_names;
   std::string problem = CheckLinearizable(history_, *model_, model_clock_, circumstances);
   if (!problem.empty()) return problem;
-  History all = before_;
-  all.insert(all.end(), history_.begin(), history_.end());
-  return CheckInvariants(all);
+  return CheckInvariants(history_, before_);
 }
 
 std::uint64_t LedgerRace::HistoryHash() const {
-  std::uint64_t hash = 0;
+  Hash hash;
   for (const HistoryEntry& entry : history_) {
     // Which call, what it was told, and which calls were over when it began.
-    Mix(hash, static_cast<std::uint64_t>(entry.call.kind) << 16 |
-                  std::uint64_t{entry.call.execution} << 8 | entry.call.number);
-    Mix(hash, entry.call.fence.lease_epoch ? entry.call.fence.lease_epoch->value : 0);
-    if (entry.call.fence.lease_id) Mix(hash, entry.call.fence.lease_id->uuid);
-    Mix(hash, entry.answer);
+    hash.Mix(entry.call.kind(), entry.execution, entry.number, FenceIn(entry.call), entry.answer);
     for (const HistoryEntry& other : history_) {
-      Mix(hash, other.returned_at < entry.called_at ? other.call.number : 0u);
+      hash.Mix(other.returned_at < entry.called_at ? other.number : std::uint8_t{0});
     }
   }
-  return hash;
+  return hash.value();
 }
 
 }  // namespace ffgrant::testing

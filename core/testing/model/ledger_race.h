@@ -17,9 +17,10 @@
 
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/memory_ledger.h"
-#include "testing/calls/recorded_call.h"
+#include "testing/calls/driver.h"
 #include "testing/model/linearizability.h"
 #include "testing/model/model_ledger.h"
+#include "testing/model/race_calls.h"
 #include "testing/model/scheduler.h"
 
 namespace ffgrant::testing {
@@ -42,29 +43,6 @@ enum class StartState : std::uint8_t {
   kCompleted,
 };
 inline constexpr std::uint8_t kStartStates = 13;
-
-// What a fenced call presents.
-enum class FenceKind : std::uint8_t { kLatest, kAbsent, kPartial, kWrongLease, kWrongEpoch };
-inline constexpr std::uint8_t kFenceKinds = 5;
-
-// A call before it is known which fence there is.
-struct PlannedCall {
-  // Stands for the execution that this thread was last given by ClaimForWorker,
-  // the first one if by none.
-  static constexpr std::uint8_t kGiven = kExecutions;
-
-  CallKind kind = CallKind::kNone;
-  std::uint8_t execution = 0;
-  std::uint8_t worker = 0;
-  bool batch = false;  // kIssue, kClaim: on all executions, from this one on
-  bool own_instance = false;
-  bool with_text = false;
-  bool other_lane = false;
-  bool flag = false;
-  std::int64_t ms = 3;
-  std::optional<std::uint32_t> cap;
-  FenceKind fence = FenceKind::kLatest;
-};
 
 struct Race {
   static constexpr std::size_t kMaxThreads = 3;
@@ -98,26 +76,22 @@ class LedgerRace {
   const History& history() const { return history_; }
 
  private:
-  void SetUp();
-  void Record(const RecordedCall& call, const Answer& answer, Scheduler::CallEvents events,
-              int thread);
-  RecordedCall Resolve(const PlannedCall& planned, std::uint8_t given);
+  void Record(const Call& call, Answer answer, Scheduler::CallEvents events, int thread,
+              std::uint8_t number);
+  Call Resolve(const PlannedCall& planned, std::uint8_t number);
   void RunThread(std::size_t thread);
-  // One call on the ledger: the clock and maintenance too.
-  Answer Make(const RecordedCall& call);
-  void Learn(const RecordedCall& call, const Answer& answer);
+  // One call on the ledger: the clock too.
+  Answer MakeHere(const Call& call);
+  void Learn(std::uint8_t execution, const Answer& answer);
 
   Scheduler scheduler_;
   Race race_;
-  std::vector<RecordedCall> set_up_;
-  std::vector<Answer> set_up_answers_;
   ManualClock model_clock_;
   std::unique_ptr<ModelLedger> model_;  // when the threads begin
   std::unique_ptr<ScheduledClock> clock_;
   std::unique_ptr<MemoryLedger> ledger_;
   std::array<std::optional<Lease>, kExecutions> latest_;
-  std::uint8_t next_number_ = 0;
-  History before_;   // the set-up
+  History before_;   // the set-up, on the model
   History history_;  // from then on
 };
 

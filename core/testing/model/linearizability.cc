@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "testing/calls/make.h"
+
 namespace ffgrant::testing {
 namespace {
 
@@ -28,21 +30,21 @@ struct Unit {
 struct Place {
   explicit Place(const ModelLedger& m) : model(m) {}
   ModelLedger model;
-  std::vector<std::pair<std::size_t, std::array<std::uint8_t, 2>>> found;
+  std::vector<std::pair<std::size_t, Maintained>> found;
 
   bool Same(const Place& other) const {
     return found == other.found && model.SameState(other.model);
   }
-  std::array<std::uint8_t, 2>& FoundBy(std::size_t entry) {
+  Maintained& FoundBy(std::size_t entry) {
     for (auto& [of, counts] : found) {
       if (of == entry) return counts;
     }
-    return found.emplace_back(entry, std::array<std::uint8_t, 2>{}).second;
+    return found.emplace_back(entry, Maintained{}).second;
   }
 };
 
 bool IsScanInVain(const HistoryEntry& entry) {
-  return entry.call.kind == CallKind::kClaimForWorker &&
+  return entry.call.kind() == CallKind::kClaimForWorker &&
          entry.answer.error == ClaimError::kNoEligibleExecution;
 }
 
@@ -106,7 +108,7 @@ void Search::MakeUnits() {
   });
   for (const std::size_t i : order) {
     const HistoryEntry& entry = history_[i];
-    if (entry.call.kind == CallKind::kMaintain || IsScanInVain(entry)) {
+    if (entry.call.kind() == CallKind::kMaintain || IsScanInVain(entry)) {
       for (std::uint8_t e = 0; e < kExecutions; ++e) units_.push_back({i, e, true, 0});
     } else {
       units_.push_back({i, 0, false, 0});
@@ -130,61 +132,61 @@ void Search::MakeUnits() {
 void Search::SetClock(Units done) {
   std::int64_t now = start_.value;
   for (std::size_t i = 0; i < units_.size(); ++i) {
-    const RecordedCall& call = history_[units_[i].entry].call;
-    if ((done >> i & 1) != 0 && call.kind == CallKind::kAdvance) now += call.ms;
+    const auto* advance = history_[units_[i].entry].call.As<calls::Advance>();
+    if ((done >> i & 1) != 0 && advance != nullptr) now += advance->args;
   }
   clock_.Set({now});
 }
 
 bool Search::DoCall(const HistoryEntry& entry, Place& place) {
-  const RecordedCall& call = entry.call;
-  if (call.kind == CallKind::kAdvance) return true;
+  const Call& call = entry.call;
+  const CallKind kind = call.kind();
+  if (kind == CallKind::kAdvance) return true;
   if (entry.answer.error == ClaimError::kLedgerFull) {
     // At the end of a race there is room again.
     const bool racing = entry.fiber >= 0;
-    if (racing && circumstances_.names_may_run_out && NeedsNames(call.kind)) return true;
-    return call.kind == CallKind::kCreate && entry.answer.details == "[executions]" &&
+    if (racing && circumstances_.names_may_run_out && NeedsNames(kind)) return true;
+    return kind == CallKind::kCreate &&
+           entry.answer.details == std::vector<std::string>{"executions"} &&
            place.model.size() >= circumstances_.max_executions &&
-           !place.model.Inspect(ExecutionAt(call.execution)).has_value();
+           !place.model.Inspect(call.execution()).has_value();
   }
-  if (call.kind == CallKind::kClaimForWorker && entry.answer.error == ClaimError::kNone) {
-    std::string instance;
-    const ExecutionIdView chosen = ExecutionAt(entry.answer.word);
-    const std::vector<std::string> allowed =
-        place.model.AllowedChoices(ScheduleArgs(call, instance));
-    if (entry.answer.word >= kExecutions ||
-        std::count(allowed.begin(), allowed.end(), chosen.text()) == 0) {
-      return false;
-    }
-    return MakeCall(AsIssue(call, entry.answer.word), place.model).number == entry.answer.number;
+  if (const auto* scan = call.As<calls::ClaimForWorker>(); scan != nullptr && entry.answer.chosen) {
+    const ChosenGrant& chosen = *entry.answer.chosen;
+    const std::vector<std::string> allowed = place.model.AllowedChoices(scan->args);
+    if (std::count(allowed.begin(), allowed.end(), chosen.execution_id.text()) == 0) return false;
+    const IssueOutcome issued =
+        place.model.IssueClaimGrant(GrantFor(scan->args, chosen.execution_id.view()));
+    return issued && static_cast<std::uint64_t>(issued.expires_at.value) == chosen.expires_at_ms;
   }
   // A ledger without room refuses what the model takes.
-  if (call.kind == CallKind::kCreate && place.model.size() >= circumstances_.max_executions &&
-      !place.model.Inspect(ExecutionAt(call.execution)).has_value()) {
+  if (kind == CallKind::kCreate && place.model.size() >= circumstances_.max_executions &&
+      !place.model.Inspect(call.execution()).has_value()) {
     return false;
   }
-  return MakeCall(call, place.model) == entry.answer;
+  return Make(place.model, call) == entry.answer;
 }
 
 bool Search::DoPart(const Unit& unit, Units done, Place& place, bool& again) {
   const HistoryEntry& entry = history_[unit.entry];
   const ExecutionIdView id = ExecutionAt(unit.execution);
   if (IsScanInVain(entry)) {
-    std::string instance;
-    return !place.model.IsToBeHad(ScheduleArgs(entry.call, instance), std::string(id.text()));
+    return !place.model.IsToBeHad(entry.call.As<calls::ClaimForWorker>()->args,
+                                  std::string(id.text()));
   }
   const ModelLedger::MaintenanceResult result = place.model.RunMaintenance(id);
-  std::array<std::uint8_t, 2>& found = place.FoundBy(unit.entry);
-  found[0] = static_cast<std::uint8_t>(found[0] + result.leases_expired);
-  found[1] = static_cast<std::uint8_t>(found[1] + result.promoted);
+  const Maintained told = *entry.answer.maintained;
+  Maintained& found = place.FoundBy(unit.entry);
+  found.leases_expired += result.leases_expired;
+  found.promoted += result.promoted;
   // A slot is looked at once, but an execution may move to another one.
   again = result.leases_expired + result.promoted != 0;
-  if (found[0] > entry.answer.counts[0] || found[1] > entry.answer.counts[1]) return false;
+  if (found.leases_expired > told.leases_expired || found.promoted > told.promoted) return false;
   for (std::size_t i = 0; i < units_.size(); ++i) {
     const bool is_this = &units_[i] == &unit;
     if (units_[i].entry == unit.entry && !is_this && (done >> i & 1) == 0) return true;
   }
-  return again || (found[0] == entry.answer.counts[0] && found[1] == entry.answer.counts[1]);
+  return again || found == told;
 }
 
 bool Search::Do(const Unit& unit, Units done, Place& place, bool& again) {
@@ -201,7 +203,7 @@ bool Search::Straight(Place& place) {
     done |= Units{1} << i;
   }
   for (auto& [entry, counts] : place.found) {
-    if (!std::equal(counts.begin(), counts.end(), history_[entry].answer.counts)) return false;
+    if (counts != history_[entry].answer.maintained) return false;
   }
   return true;
 }
@@ -209,8 +211,7 @@ bool Search::Straight(Place& place) {
 bool Search::From(Units done, const Place& place) {
   if (done == all_) {
     return std::all_of(place.found.begin(), place.found.end(), [&](const auto& found) {
-      return std::equal(found.second.begin(), found.second.end(),
-                        history_[found.first].answer.counts);
+      return found.second == history_[found.first].answer.maintained;
     });
   }
   auto& places = been_[done];
@@ -238,26 +239,25 @@ std::string CheckLinearizable(const History& history, const ModelLedger& start, 
   return "no order of these calls explains the answers:\n" + Describe(history);
 }
 
-std::string CheckInvariants(const History& history) {
+std::string CheckInvariants(const History& history, const History& before) {
   struct Seen {
     std::vector<const HistoryEntry*> leases;  // created
     std::size_t grants = 0;                   // issued
     bool forgotten = false;
   };
-  std::array<Seen, kExecutions> seen;
-  for (const HistoryEntry& entry : history) {
-    Seen& s = seen[entry.call.execution % kExecutions];
+  std::array<Seen, kExecutions + 1> seen;  // the last: calls about none
+  std::vector<const HistoryEntry*> all;
+  for (const HistoryEntry& entry : before) all.push_back(&entry);
+  for (const HistoryEntry& entry : history) all.push_back(&entry);
+  for (const HistoryEntry* each : all) {
+    const HistoryEntry& entry = *each;
+    if (entry.answer.chosen) ++seen[NumberOf(entry.answer.chosen->execution_id.view())].grants;
+    Seen& s = seen[entry.execution];
     if (entry.answer.lease) s.leases.push_back(&entry);
-    if (entry.answer.error == ClaimError::kNone) {
-      if (entry.call.kind == CallKind::kIssue || entry.call.kind == CallKind::kIssueReclaim) {
-        ++s.grants;
-      } else if (entry.call.kind == CallKind::kClaimForWorker) {
-        ++seen[entry.answer.word % kExecutions].grants;
-      }
-    }
-    if (entry.call.kind == CallKind::kForget && entry.answer.error == ClaimError::kNone) {
-      s.forgotten = true;
-    }
+    if (!entry.answer.ok()) continue;
+    const CallKind kind = entry.call.kind();
+    if (kind == CallKind::kIssue || kind == CallKind::kIssueReclaim) ++s.grants;
+    if (kind == CallKind::kForget) s.forgotten = true;
   }
   for (Seen& s : seen) {
     if (s.leases.size() > s.grants) return "a grant was consumed twice:\n" + Describe(history);
@@ -266,32 +266,33 @@ std::string CheckInvariants(const History& history) {
       return a->answer.lease->fence.lease_epoch < b->answer.lease->fence.lease_epoch;
     });
     for (std::size_t i = 1; i < s.leases.size(); ++i) {
-      const HistoryEntry& before = *s.leases[i - 1];
-      const HistoryEntry& after = *s.leases[i];
-      const std::string both = ":\n" + Describe(History{before, after});
-      const Lease& old_lease = *before.answer.lease;
-      const Lease& new_lease = *after.answer.lease;
+      const HistoryEntry& older = *s.leases[i - 1];
+      const HistoryEntry& newer = *s.leases[i];
+      const auto both = [&] { return ":\n" + Describe(History{older, newer}); };
+      const Lease& old_lease = *older.answer.lease;
+      const Lease& new_lease = *newer.answer.lease;
       if (new_lease.fence.lease_epoch.value != old_lease.fence.lease_epoch.value + 1) {
-        return "an epoch came twice, or was left out" + both;
+        return "an epoch came twice, or was left out" + both();
       }
-      if (after.returned_at < before.called_at) return "epochs did not grow with time" + both;
+      if (newer.returned_at < older.called_at) return "epochs did not grow with time" + both();
       const bool resumed = new_lease.kind == LeaseKind::kResumed;
       if (new_lease.attempt_index.value != old_lease.attempt_index.value + (resumed ? 0 : 1)) {
-        return "the attempt index is wrong" + both;
+        return "the attempt index is wrong" + both();
       }
       // The old one must have been over: by suspension, revocation or time.
-      const bool ended = std::any_of(history.begin(), history.end(), [&](const HistoryEntry& e) {
-        if (e.called_at > after.returned_at) return false;
-        if (e.answer.counts[0] != 0) return true;
-        if (e.call.execution != before.call.execution) return false;
-        const bool did = e.answer.error == ClaimError::kNone;
+      const bool ended = std::any_of(all.begin(), all.end(), [&](const HistoryEntry* each) {
+        const HistoryEntry& e = *each;
+        if (e.called_at > newer.returned_at) return false;
+        if (e.answer.maintained && e.answer.maintained->leases_expired != 0) return true;
+        if (e.execution != older.execution) return false;
+        const bool did = e.answer.ok();
         return (did && e.answer.revoked &&
                 e.answer.revoked->lease_epoch == old_lease.fence.lease_epoch) ||
-               (did && e.call.kind == CallKind::kSuspend) ||
-               (did && e.call.kind == CallKind::kMarkExpired) ||
+               (did && e.call.kind() == CallKind::kSuspend) ||
+               (did && e.call.kind() == CallKind::kMarkExpired) ||
                e.answer.error == ClaimError::kLeaseExpired;
       });
-      if (!ended) return "two leases at a time" + both;
+      if (!ended) return "two leases at a time" + both();
     }
   }
   return {};

@@ -24,16 +24,20 @@
 #include <vector>
 
 #include "ffgrant/claims/clock.h"
-#include "testing/calls/recorded_call.h"
+#include "testing/calls/answer.h"
+#include "testing/calls/call.h"
 #include "testing/model/model_ledger.h"
+#include "testing/model/race_calls.h"
 
 namespace ffgrant::testing {
 
 // A call and its answer. Events are numbered as they happened; a call that
 // returned before another began comes before it.
 struct HistoryEntry {
-  RecordedCall call;
+  Call call;
   Answer answer;
+  std::uint8_t execution = kExecutions;  // NumberOf() the one that the call is about
+  std::uint8_t number = 0;               // tells calls apart
   std::uint32_t called_at = 0;
   std::uint32_t returned_at = 0;
   std::uint32_t acted_at = 0;  // a guess at its place: a hint where to begin
@@ -54,8 +58,8 @@ std::string CheckLinearizable(const History& history, const ModelLedger& start, 
 
 // Contract 7.7 from calls and answers alone, without the model: epochs and
 // attempts grow, a grant is consumed once, no two leases live at a time. Empty
-// if it holds. `leases` are those of the executions at the start, if any.
-std::string CheckInvariants(const History& history);
+// if it holds. `before` is what led to the start.
+std::string CheckInvariants(const History& history, const History& before = {});
 
 std::string Describe(const History& history);
 

@@ -10,24 +10,24 @@
 #include <cstdlib>
 #include <deque>
 #include <optional>
-#include <span>
-#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/worker.h"
+#include "testing/calls/calling_ledger.h"
 
 namespace ffgrant::testing {
 
-// Answers from a script, and notes what it was asked.
-class ScriptedLedger final : public ClaimLedger {
+// Answers from a script, and notes what it was asked: a worker's three calls.
+class ScriptedLedger final : public CallingLedger {
  public:
-  struct Call {
-    std::string name;
-    std::string id;
-    std::string worker_id;
-    std::string worker_instance_id;
-    std::string lane;
+  struct Asked {
+    Call call;
+    std::string_view name;
+    std::string_view id;
+    WorkerIdentity worker;
+    LaneIdView lane;
     LeaseId lease_id;
     std::int64_t lease_ttl_ms = 0;
     AttemptId attempt_id;
@@ -36,102 +36,51 @@ class ScriptedLedger final : public ClaimLedger {
   };
 
   std::deque<ClaimError> answers;
-  std::vector<Call> calls;
+  std::vector<Asked> calls;
   const Worker* watched = nullptr;
 
-  ClaimOutcome Claim(const ClaimArgs& a, ErrorDetails* details) noexcept override {
-    Note("claim", a);
-    calls.back().attempt_id = a.attempt_id;
-    return Answer(details, LeaseKind::kInitial);
+  Answer Do(const Call& call) override {
+    Asked& asked = calls.emplace_back();
+    asked.call = call;  // and the texts that the others view
+    LeaseKind kind = LeaseKind::kInitial;
+    if (const auto* claim = call.As<calls::Claim>()) {
+      Note(claim->args, asked);
+      asked.attempt_id = claim->args.attempt_id;
+    } else if (const auto* resumed = call.As<calls::ClaimResumed>()) {
+      Note(resumed->args, asked);
+      kind = LeaseKind::kResumed;
+    } else if (const auto* reclaim = call.As<calls::Reclaim>()) {
+      Note(reclaim->args, asked);
+      asked.attempt_id = reclaim->args.attempt_id;
+      asked.max_reclaim_count = reclaim->args.max_reclaim_count;
+      kind = LeaseKind::kReclaim;
+    } else {
+      std::fputs("not a worker's call\n", stderr);
+      std::abort();
+    }
+    Answer answer;
+    if (!answers.empty()) {
+      answer.error = answers.front();
+      answers.pop_front();
+    }
+    if (answer.ok()) {
+      answer.lease = Lease{{asked.lease_id, {9}, {}}, {}, {}, kind};
+    } else {
+      answer.details = {"why"};
+    }
+    return answer;
   }
-  ClaimOutcome ClaimResumed(const ClaimResumedArgs& a, ErrorDetails* details) noexcept override {
-    Note("claim_resumed", a);
-    return Answer(details, LeaseKind::kResumed);
-  }
-  ClaimOutcome Reclaim(const ReclaimArgs& a, ErrorDetails* details) noexcept override {
-    Note("reclaim", a);
-    calls.back().attempt_id = a.attempt_id;
-    calls.back().max_reclaim_count = a.max_reclaim_count;
-    return Answer(details, LeaseKind::kReclaim);
-  }
-
-  // A worker that calls any of these is wrong.
-  CreateOutcome CreateExecution(const CreateExecutionArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<CreateOutcome>();
-  }
-  IssueOutcome IssueClaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<IssueOutcome>();
-  }
-  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs&) noexcept override {
-    return Unexpected<ClaimForWorkerOutcome>();
-  }
-  RenewOutcome Renew(const RenewArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<RenewOutcome>();
-  }
-  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView&) noexcept override {
-    return Unexpected<MarkExpiredOutcome>();
-  }
-  RevokeOutcome Revoke(const RevokeArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<RevokeOutcome>();
-  }
-  IssueOutcome IssueReclaimGrant(const IssueGrantArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<IssueOutcome>();
-  }
-  Outcome Suspend(const SuspendArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<Outcome>();
-  }
-  ResumeOutcome Resume(const ResumeArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<ResumeOutcome>();
-  }
-  Outcome Complete(const CompleteArgs&, ErrorDetails*) noexcept override {
-    return Unexpected<Outcome>();
-  }
-  std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override {
-    return std::nullopt;
-  }
-  std::optional<ExecutionNames> InspectNames(const ExecutionIdView&) override {
-    return std::nullopt;
-  }
-  void IssueClaimGrants(std::span<const IssueGrantArgs>,
-                        std::span<IssueOutcome>) noexcept override {}
-  void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override {}
 
  private:
   template <class Args>
-  void Note(const char* name, const Args& a) {
-    calls.push_back({name,
-                     std::string(a.execution_id.text()),
-                     std::string(a.worker.worker_id.text),
-                     std::string(a.worker.worker_instance_id.text),
-                     std::string(a.lane.text()),
-                     a.lease_id,
-                     a.lease_ttl_ms,
-                     {},
-                     {},
-                     watched == nullptr ? 0 : watched->permits_in_use()});
-  }
-  ClaimOutcome Answer(ErrorDetails* details, LeaseKind kind) {
-    if (details != nullptr) {
-      details->clear();
-    }
-    ClaimOutcome outcome;
-    if (!answers.empty()) {
-      outcome.error = answers.front();
-      answers.pop_front();
-    }
-    if (outcome) {
-      outcome.lease.fence.lease_id = calls.back().lease_id;
-      outcome.lease.fence.lease_epoch.value = 9;
-      outcome.lease.kind = kind;
-    } else if (details != nullptr) {
-      details->Add("why");
-    }
-    return outcome;
-  }
-  template <class T>
-  T Unexpected() {
-    std::fputs("not a worker's call\n", stderr);
-    std::abort();
+  void Note(const Args& args, Asked& asked) const {
+    asked.name = asked.call.name();
+    asked.id = args.execution_id.text();
+    asked.worker = args.worker;
+    asked.lane = args.lane;
+    asked.lease_id = args.lease_id;
+    asked.lease_ttl_ms = args.lease_ttl_ms;
+    if (watched != nullptr) asked.permits_in_use = watched->permits_in_use();
   }
 };
 

@@ -5,10 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "testing/calls/calling_ledger.h"
+#include "testing/calls/make.h"
 #include "testing/scenarios/differential.h"
 #include "testing/scenarios/memory_engine.h"
 #include "testing/scenarios/runner.h"
@@ -44,106 +47,75 @@ constexpr Defect kDefects[] = {
     Defect::kDelayed,   Defect::kEligible,    Defect::kWorker,      Defect::kMismatchTime,
     Defect::kTtl};
 
-class FaultyLedger final : public ClaimLedger {
+namespace calls = testing::calls;
+using testing::Answer;
+using testing::Call;
+using testing::CallKind;
+
+class FaultyLedger final : public testing::CallingLedger {
  public:
   FaultyLedger(ClaimLedger& right, Defect defect) : right_(right), defect_(defect) {}
 
-  CreateOutcome CreateExecution(const CreateExecutionArgs& args,
-                                ErrorDetails* details) noexcept override {
-    CreateOutcome outcome = right_.CreateExecution(args, details);
-    if (Has(Defect::kDuplicate)) outcome.status = CreateOutcome::Status::kWaiting;
-    return outcome;
-  }
-  IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
-                               ErrorDetails* details) noexcept override {
-    IssueGrantArgs with = args;
-    if (Has(Defect::kTtl) && with.grant_ttl_ms > kMaxTtlMs) with.grant_ttl_ms = kMaxTtlMs;
-    IssueOutcome outcome = right_.IssueClaimGrant(with, details);
-    if (Has(Defect::kGrantExpiry)) outcome.expires_at.value += 1;
-    if (Has(Defect::kDetails) && details != nullptr) details->clear();
-    return outcome;
-  }
-  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override {
-    return right_.ClaimForWorker(args);
-  }
-  ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details) noexcept override {
-    ClaimOutcome outcome = right_.Claim(args, details);
-    if (Has(Defect::kEpoch)) outcome.lease.fence.lease_epoch.value += 1;
-    if (Has(Defect::kExpiry)) outcome.lease.expires_at.value += 1;
-    if (Has(Defect::kCode) && outcome.error == ClaimError::kInvalidClaimGrant) {
-      outcome.error = ClaimError::kClaimGrantExpired;
+  Answer Do(const Call& call) override {
+    Answer answer = Make(right_, Bent(call));
+    const bool is_claim = call.kind() == CallKind::kClaim;
+    if (is_claim && answer.lease && Has(Defect::kEpoch)) {
+      answer.lease->fence.lease_epoch.value += 1;
     }
-    return outcome;
-  }
-  ClaimOutcome ClaimResumed(const ClaimResumedArgs& args, ErrorDetails* details) noexcept override {
-    return right_.ClaimResumed(args, details);
-  }
-  RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details) noexcept override {
-    RenewOutcome outcome = right_.Renew(args, details);
-    if (Has(Defect::kRenewedExpiry)) outcome.expires_at.value += args.lease_ttl_ms;
-    return outcome;
-  }
-  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept override {
-    MarkExpiredOutcome outcome = right_.MarkLeaseExpiredIfDue(id);
-    if (Has(Defect::kMarked) && outcome.already == AlreadySatisfied::kAlreadyExpired) {
-      outcome.already = AlreadySatisfied::kNo;
+    if (is_claim && answer.lease && Has(Defect::kExpiry)) answer.lease->expires_at.value += 1;
+    if (is_claim && answer.error == ClaimError::kInvalidClaimGrant && Has(Defect::kCode)) {
+      answer.error = ClaimError::kClaimGrantExpired;
     }
-    return outcome;
-  }
-  RevokeOutcome Revoke(const RevokeArgs& args, ErrorDetails* details) noexcept override {
-    RevokeOutcome outcome = right_.Revoke(args, details);
-    if (Has(Defect::kRevoked)) outcome.lease_id = {};
-    return outcome;
-  }
-  IssueOutcome IssueReclaimGrant(const IssueGrantArgs& args,
-                                 ErrorDetails* details) noexcept override {
-    return right_.IssueReclaimGrant(args, details);
-  }
-  ClaimOutcome Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept override {
-    ClaimOutcome outcome = right_.Reclaim(args, details);
-    if (Has(Defect::kReclaimKind)) outcome.lease.kind = LeaseKind::kInitial;
-    return outcome;
-  }
-  Outcome Suspend(const SuspendArgs& args, ErrorDetails* details) noexcept override {
-    const Outcome outcome = right_.Suspend(args, details);
-    if (!Has(Defect::kStale) || outcome.error != ClaimError::kStaleLease) return outcome;
-    return {};
-  }
-  ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details) noexcept override {
-    ResumeOutcome outcome = right_.Resume(args, details);
-    if (Has(Defect::kDelayed)) outcome.delayed = false;
-    return outcome;
-  }
-  Outcome Complete(const CompleteArgs& args, ErrorDetails* details) noexcept override {
-    CompleteArgs with = args;
-    if (Has(Defect::kOverride) && right_.Complete(args).error == ClaimError::kPartialFenceTriple) {
-      with.fence = OptionalFence();
-      with.operator_override = true;
+    const bool is_issue = call.kind() == CallKind::kIssue;
+    if (is_issue && Has(Defect::kDetails)) answer.details.clear();
+    if (is_issue && answer.expires_at && Has(Defect::kGrantExpiry)) answer.expires_at->value += 1;
+    if (answer.created && Has(Defect::kDuplicate)) {
+      answer.created = CreateOutcome::Status::kWaiting;
     }
-    return right_.Complete(with, details);
-  }
-  std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override {
-    auto state = right_.Inspect(id);
-    if (!state.has_value()) return state;
-    if (Has(Defect::kEligible) && state->lifecycle_phase == "active") state->in_eligible = true;
-    if (Has(Defect::kMismatchTime)) state->last_capability_mismatch_at.reset();
-    return state;
-  }
-  std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override {
-    auto names = right_.InspectNames(id);
-    if (names.has_value() && Has(Defect::kWorker)) names->current_worker_id.clear();
-    return names;
-  }
-  void IssueClaimGrants(std::span<const IssueGrantArgs> args,
-                        std::span<IssueOutcome> outcomes) noexcept override {
-    right_.IssueClaimGrants(args, outcomes);
-  }
-  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override {
-    right_.Claims(args, outcomes);
+    if (call.kind() == CallKind::kReclaim && answer.lease && Has(Defect::kReclaimKind)) {
+      answer.lease->kind = LeaseKind::kInitial;
+    }
+    if (const auto* renew = call.As<calls::Renew>();
+        renew != nullptr && answer.expires_at && Has(Defect::kRenewedExpiry)) {
+      answer.expires_at->value += renew->args.lease_ttl_ms;
+    }
+    if (call.kind() == CallKind::kSuspend && answer.error == ClaimError::kStaleLease &&
+        Has(Defect::kStale)) {
+      answer = {};
+    }
+    if (call.kind() == CallKind::kMarkExpired && Has(Defect::kMarked) &&
+        answer.already == AlreadySatisfied::kAlreadyExpired) {
+      answer.already = AlreadySatisfied::kNo;
+    }
+    if (answer.revoked && Has(Defect::kRevoked)) answer.revoked->lease_id = {};
+    if (Has(Defect::kDelayed)) answer.delayed = false;
+    if (answer.state && Has(Defect::kEligible) && answer.state->lifecycle_phase == "active") {
+      answer.state->in_eligible = true;
+    }
+    if (answer.state && Has(Defect::kMismatchTime)) {
+      answer.state->last_capability_mismatch_at.reset();
+    }
+    if (answer.names && Has(Defect::kWorker)) answer.names->current_worker_id.clear();
+    return answer;
   }
 
  private:
   bool Has(Defect defect) const { return defect_ == defect; }
+
+  // What is made of what was asked.
+  Call Bent(const Call& call) {
+    if (const auto* issue = call.As<calls::Issue>(); issue != nullptr && Has(Defect::kTtl)) {
+      IssueGrantArgs args = issue->args;
+      args.grant_ttl_ms = std::min(args.grant_ttl_ms, kMaxTtlMs);
+      return calls::Issue{args};
+    }
+    if (const auto* complete = call.As<calls::Complete>();
+        complete != nullptr && Has(Defect::kOverride) &&
+        right_.Complete(complete->args).error == ClaimError::kPartialFenceTriple) {
+      return calls::Complete{{complete->args.execution_id, {}, true}};
+    }
+    return call;
+  }
 
   ClaimLedger& right_;
   Defect defect_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every scenario on the embedded ledger.
+// Every scenario on the embedded ledger, and on the model: they anchor the oracle
+// of the histories.
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,17 @@ void PrintTo(const Scenario& scenario, std::ostream* to) { *to << scenario.FullN
 
 namespace {
 
-class MemoryConformance : public ::testing::TestWithParam<Scenario> {};
+class Conformance : public ::testing::TestWithParam<Scenario> {
+ protected:
+  static void Hold(bool is_model) {
+    MemoryEngine engine(is_model);
+    const ScenarioResult result = RunScenario(engine, GetParam(), "");
+    EXPECT_FALSE(result.left_out);
+    for (const std::string& failure : result.failures) ADD_FAILURE() << failure;
+  }
+};
+class MemoryConformance : public Conformance {};
+class ModelConformance : public Conformance {};
 
 std::vector<Scenario> ForMemory() {
   std::vector<Scenario> scenarios = AllScenarios();
@@ -24,21 +35,19 @@ std::vector<Scenario> ForMemory() {
   return scenarios;
 }
 
-TEST_P(MemoryConformance, Holds) {
-  MemoryEngine engine;
-  const ScenarioResult result = RunScenario(engine, GetParam(), "");
-  EXPECT_FALSE(result.left_out);
-  for (const std::string& failure : result.failures) ADD_FAILURE() << failure;
+std::string NameOf(const ::testing::TestParamInfo<Scenario>& run) {
+  std::string name = run.param.FullName();
+  for (char& c : name) {
+    if (c == ' ' || c == '.') c = '_';
+  }
+  return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Contract, MemoryConformance, ::testing::ValuesIn(ForMemory()),
-                         [](const auto& run) {
-                           std::string name = run.param.FullName();
-                           for (char& c : name) {
-                             if (c == ' ' || c == '.') c = '_';
-                           }
-                           return name;
-                         });
+TEST_P(MemoryConformance, Holds) { Hold(false); }
+TEST_P(ModelConformance, Holds) { Hold(true); }
+
+INSTANTIATE_TEST_SUITE_P(Contract, MemoryConformance, ::testing::ValuesIn(ForMemory()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Contract, ModelConformance, ::testing::ValuesIn(ForMemory()), NameOf);
 
 }  // namespace
 }  // namespace ffgrant::claims_conformance

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger on a clock that stands still between calls.
+// The embedded ledger, and the model, on a clock that stands still between calls.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
@@ -10,16 +10,19 @@
 
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/memory_ledger.h"
+#include "testing/model/model_ledger.h"
 #include "testing/scenarios/engine.h"
 
 namespace ffgrant::claims_conformance {
 
 class MemoryEngine final : public Engine {
  public:
-  MemoryEngine() { BeginScenario(); }
+  explicit MemoryEngine(bool is_model = false) : is_model_(is_model) { BeginScenario(); }
 
   std::string kind() const override { return "memory"; }
-  std::string description() const override { return "the embedded ledger, virtual clock"; }
+  std::string description() const override {
+    return std::string(is_model_ ? "the model" : "the embedded ledger") + ", virtual clock";
+  }
   ClaimLedger& ledger() override { return *ledger_; }
   std::int64_t Now() override { return clock_.Now().value; }
   void PassUntil(std::int64_t time) override {
@@ -33,12 +36,17 @@ class MemoryEngine final : public Engine {
     MemoryLedgerOptions options;
     options.max_executions = 1024;
     options.clock = &clock_;
-    ledger_ = std::make_unique<MemoryLedger>(options);
+    if (is_model_) {
+      ledger_ = std::make_unique<testing::ModelLedger>(clock_, options.partitions);
+    } else {
+      ledger_ = std::make_unique<MemoryLedger>(options);
+    }
   }
 
  private:
+  const bool is_model_;
   ManualClock clock_{TimestampMs{1'700'000'000'000}};
-  std::unique_ptr<MemoryLedger> ledger_;
+  std::unique_ptr<ClaimLedger> ledger_;
 };
 
 }  // namespace ffgrant::claims_conformance

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "ffgrant/claims/claim_ledger.h"
+#include "testing/calls/driver.h"
 #include "testing/scenarios/engine.h"
 #include "testing/scenarios/expected.h"
 
@@ -52,9 +53,9 @@ struct Execution {
 };
 
 // What a call has to answer.
-struct Answer {
-  Answer() = default;
-  Answer(ClaimError code, std::vector<std::string> with = {})  // NOLINT: a code is one
+struct ExpectedAnswer {
+  ExpectedAnswer() = default;
+  ExpectedAnswer(ClaimError code, std::vector<std::string> with = {})  // NOLINT: a code is one
       : error(code), details(std::move(with)) {}
   ClaimError error = ClaimError::kNone;
   std::vector<std::string> details;
@@ -65,6 +66,7 @@ struct CreateOptions {
   std::optional<std::string> required = {};  // comma-joined, sorted
   std::optional<TimestampMs> delay_until = {};
   std::optional<std::uint32_t> cap = {};
+  std::optional<std::string> lane = {};  // of a second creation: the execution's own
 };
 struct IssueOptions {
   Worker worker = kWorker1;
@@ -100,8 +102,7 @@ struct WentAstray {};
 class Run {
  public:
   // `prefix` is of this run's lanes and worker names alone, at most 24 bytes.
-  Run(Engine& engine, std::string prefix, std::size_t argument = 0)
-      : engine_(engine), prefix_(std::move(prefix)), argument_(argument) {}
+  Run(Engine& engine, std::string prefix, std::size_t argument = 0);
 
   // An id and a lane of its own, in a partition of its own or in `beside`'s;
   // nothing is created.
@@ -114,21 +115,23 @@ class Run {
   Execution& Interrupted();                                      // leased, suspended, resumed
 
   void CreateAgain(Execution& e, const CreateOptions& options);
-  void Issue(Execution& e, const IssueOptions& options = {}, const Answer& answer = {});
+  void Issue(Execution& e, const IssueOptions& options = {}, const ExpectedAnswer& answer = {});
   void IssueReclaim(Execution& e, const IssueOptions& options = {.worker = kWorker2},
-                    const Answer& answer = {});
-  void Claim(Execution& e, const ClaimOptions& options = {}, const Answer& answer = {});
-  void ClaimResumed(Execution& e, const ClaimOptions& options = {}, const Answer& answer = {});
-  void Renew(Execution& e, const RenewOptions& options = {}, const Answer& answer = {});
+                    const ExpectedAnswer& answer = {});
+  void Claim(Execution& e, const ClaimOptions& options = {}, const ExpectedAnswer& answer = {});
+  void ClaimResumed(Execution& e, const ClaimOptions& options = {},
+                    const ExpectedAnswer& answer = {});
+  void Renew(Execution& e, const RenewOptions& options = {}, const ExpectedAnswer& answer = {});
   void MarkExpired(Execution& e, AlreadySatisfied already = AlreadySatisfied::kNo);
-  void Revoke(Execution& e, std::optional<LeaseId> expected_lease = {}, const Answer& answer = {},
-              AlreadySatisfied already = AlreadySatisfied::kNo);
+  void Revoke(Execution& e, std::optional<LeaseId> expected_lease = {},
+              const ExpectedAnswer& answer = {}, AlreadySatisfied already = AlreadySatisfied::kNo);
   void Reclaim(Execution& e, const ClaimOptions& options = {.worker = kWorker2},
-               const Answer& answer = {});
-  void Suspend(Execution& e, std::optional<OptionalFence> fence = {}, const Answer& answer = {});
-  void Resume(Execution& e, std::int64_t delay_ms = 0, const Answer& answer = {});
-  void Complete(Execution& e, std::optional<OptionalFence> fence = {}, const Answer& answer = {},
-                bool operator_override = false);
+               const ExpectedAnswer& answer = {});
+  void Suspend(Execution& e, std::optional<OptionalFence> fence = {},
+               const ExpectedAnswer& answer = {});
+  void Resume(Execution& e, std::int64_t delay_ms = 0, const ExpectedAnswer& answer = {});
+  void Complete(Execution& e, std::optional<OptionalFence> fence = {},
+                const ExpectedAnswer& answer = {}, bool operator_override = false);
 
   // Lets at least so much time pass; exactly so much where time is exact.
   void Pass(std::int64_t ms);
@@ -158,13 +161,20 @@ class Run {
   Uuid NextUuid();
 
  private:
-  friend class CallScope;
+  // What a success does, between two readings of the clock.
+  using Effect = std::function<void(const Moment&, const testing::Answer&)>;
+  // Makes the call, checks the answer and then all that is stored. What a
+  // rejection leaves behind is known; what a success does, `effect` notes.
+  void Do(Execution& e, const testing::Call& call, const ExpectedAnswer& expected,
+          const Effect& effect);
   std::string WithoutPrefix(std::string text) const;
   void Fail(std::string_view aspect, const std::string& expected, const std::string& actual);
-  void CheckAnswer(const Answer& answer, ClaimError error, const ErrorDetails& details);
-  bool IssueAny(bool reclaim, Execution& e, const IssueOptions& options, const Answer& answer);
-  void NoteLease(Execution& e, const ClaimOutcome& outcome, LeaseKind kind);
-  void NoteRejection(Execution& e, ClaimError error, const Moment& at);
+  void IssueAny(bool reclaim, Execution& e, const IssueOptions& options,
+                const ExpectedAnswer& expected);
+  void CheckAnswer(const ExpectedAnswer& expected, const testing::Answer& answer);
+  void CheckExpiry(const Moment& at, std::int64_t ttl_ms, const testing::Answer& answer);
+  void NoteLease(Execution& e, const testing::Answer& answer, LeaseKind kind);
+  void NoteRejection(Execution& e, testing::CallKind kind, ClaimError error, const Moment& at);
   NewLease LeaseOf(const ClaimOptions& options, const Execution& e);
 
   void CheckState(Execution& e);
@@ -181,6 +191,8 @@ class Run {
   std::deque<Execution> executions_;
   std::vector<Failure> failures_;
   std::set<std::string> shown_wrongly_;
+  Moment moment_;  // of the last call
+  testing::Driver driver_;
   int step_ = 0;
   std::string operation_;
 };

@@ -49,11 +49,14 @@ inline ClientOptions RigOptions() {
 class ClientRig {
  public:
   explicit ClientRig(const ClientOptions& options = RigOptions())
-      : client(options, [this] {
-          auto made = std::make_unique<ScriptedNetwork>(server);
-          network = made.get();
-          return made;
-        }()) {
+      : client(
+            options,
+            [this] {
+              auto made = std::make_unique<ScriptedNetwork>(server);
+              network = made.get();
+              return made;
+            }(),
+            lost) {
     server.answer = [this](std::int64_t id, const Words& command) -> std::optional<std::string> {
       const std::uint16_t port = network->endpoint(id).port;
       std::string line = std::to_string(port);
@@ -92,6 +95,28 @@ class ClientRig {
     return Do({"GET", "a"}, read_only, slot);
   }
 
+  // Whether nothing of slot 0 that was lost so far is left to be shut, or to change
+  // what the server that is asked says, after at most `ms` of trying.
+  bool Settle(std::int64_t ms, std::uint16_t slot = 0) {
+    bool ended = false;
+    const CallTarget target = {
+        .self = &ended,
+        .on_reply = [](void* self, std::uint64_t,
+                       const Reply&) noexcept { return *static_cast<bool*>(self) = true; },
+        .on_failure = nullptr,
+        .tag = 0};
+    const std::uint64_t before = lost->next_number();
+    client.SubmitSettling(slot, before, network->NowMs() + std::min(ms, Client::kNever / 2),
+                          target);
+    while (!ended) client.Poll(50);
+    std::vector<internal::LostConnections::Target> left;
+    const bool known = lost->List(slot, before, left);
+    if (left.empty() || !known) return known;
+    reader.reset();
+    (void)Get(true, slot);
+    return reader && !internal::LostConnections::MayStillChange(left, *reader);
+  }
+
   // The clock moves on.
   void Pass(std::int64_t ms) { network->Wait({}, ms); }
 
@@ -104,6 +129,7 @@ class ClientRig {
   static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept {
     auto& rig = *static_cast<ClientRig*>(self);
     if (!rig.fits) return false;
+    rig.Note(rig.client.answering());
     rig.End(tag, (reply.is(Reply::Type::kError) ? "error: " : "") + std::string(reply.text));
     return true;
   }
@@ -112,6 +138,16 @@ class ClientRig {
     static_cast<ClientRig*>(self)->End(
         tag,
         (failure == CallFailure::kUnavailable ? "unavailable: " : "unknown: ") + std::string(text));
+  }
+  // Keeps the texts, which are the node's.
+  void Note(const internal::ServerIdentity& who) {
+    reader_texts = {std::string(who.node_id), std::string(who.run_id), std::string(who.history),
+                    std::string(who.former_history)};
+    reader = who;
+    reader->node_id = reader_texts[0];
+    reader->run_id = reader_texts[1];
+    reader->history = reader_texts[2];
+    reader->former_history = reader_texts[3];
   }
   void End(std::uint64_t tag, const std::string& end) {
     EXPECT_FALSE(submitting) << "told from within Submit(): " << end;
@@ -125,6 +161,9 @@ class ClientRig {
   std::map<std::uint64_t, std::string> ends;
   bool fits = true;  // whether replies fit their commands
   bool submitting = false;
+  std::vector<std::string> reader_texts;
+  std::optional<internal::ServerIdentity> reader;  // whose reply came last
+  std::shared_ptr<internal::LostConnections> lost = std::make_shared<internal::LostConnections>();
   Client client;  // the first to go: it ends what is under way
 };
 
@@ -148,7 +187,8 @@ inline ScriptedNetwork::Script Unreachable(const ClientRig& rig, std::uint16_t p
 
 inline std::string Info(std::string_view run_id, std::string_view role = "master",
                         std::string_view mode = "standalone", std::string_view more = "") {
-  std::string text = "redis_version:7.2.4\r\nvalkey_version:9.9.9\r\nredis_mode:";
+  std::string text =
+      "redis_version:7.2.4\r\nvalkey_version:9.9.9\r\nuptime_in_seconds:0\r\nredis_mode:";
   text.append(mode).append("\r\nrun_id:").append(run_id).append("\r\nrole:").append(role);
   return Bulk(text.append("\r\n").append(more));
 }
@@ -168,6 +208,73 @@ inline Play Cluster(const std::string& slots) {
     return std::nullopt;
   };
 }
+
+// Servers that form clusters: who each of them is, and what it says of its cluster.
+struct FakeNode {
+  std::string id;
+  std::string run_id;
+  std::string table;      // the name of the table that it gives
+  std::string info = "";  // more lines of INFO
+};
+struct FakeMember {
+  std::string id;
+  std::uint16_t port = 0;
+  std::uint64_t epoch = 1;
+  std::string flags = "master";
+};
+struct FakeTable {
+  struct Range {
+    std::int64_t first;
+    std::int64_t last;
+    std::vector<std::string> ids;  // the primary's, the replicas'
+  };
+  std::vector<FakeMember> members;
+  std::vector<Range> ranges;
+};
+struct FakeClusters {
+  std::map<std::uint16_t, FakeNode> nodes;  // by port
+  std::map<std::string, FakeTable> tables;
+
+  std::uint16_t PortOf(const FakeTable& table, const std::string& id) const {
+    for (const FakeMember& member : table.members) {
+      if (member.id == id) return member.port;
+    }
+    return 0;
+  }
+  std::string Slots(const FakeTable& table) const {
+    std::vector<std::string> ranges;
+    for (const FakeTable::Range& range : table.ranges) {
+      std::vector<std::string> all = {Integer(range.first), Integer(range.last)};
+      for (const std::string& id : range.ids) {
+        all.push_back(Array({Bulk("127.0.0.1"), Integer(PortOf(table, id)), Bulk(id)}));
+      }
+      ranges.push_back(Array(all));
+    }
+    return Array(ranges);
+  }
+  std::string Nodes(const FakeTable& table, const std::string& own_id) const {
+    std::string text;
+    for (const FakeMember& member : table.members) {
+      text += member.id + " 127.0.0.1:" + std::to_string(member.port) + "@1" +
+              std::to_string(member.port) + " " + (member.id == own_id ? "myself," : "") +
+              member.flags + " - 0 0 " + std::to_string(member.epoch) + " connected\n";
+    }
+    return text;
+  }
+  std::optional<std::string> Answer(std::uint16_t port, const Words& command) const {
+    const auto found = nodes.find(port);
+    if (found == nodes.end()) return std::nullopt;
+    const FakeNode& node = found->second;
+    if (command[0] == "INFO") return Info(node.run_id, "master", "cluster", node.info);
+    if (command[0] != "CLUSTER") return std::nullopt;
+    const FakeTable& table = tables.at(node.table);
+    if (command[1] == "MYID") return Bulk(node.id);
+    return command[1] == "NODES" ? Bulk(Nodes(table, node.id)) : Slots(table);
+  }
+  Play play() {
+    return [this](std::uint16_t port, const Words& command) { return Answer(port, command); };
+  }
+};
 
 // `f` is missing until the library has been loaded.
 inline Play FunctionOf(ScriptedServer& server) {

@@ -92,7 +92,7 @@ std::string ScriptedServer::Answer(std::int64_t client_id, const Words& command,
   if (name == "INFO") {
     return Bulk(
         "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.9.9\r\n"
-        "redis_mode:standalone\r\nrun_id:process" +
+        "redis_mode:standalone\r\nuptime_in_seconds:0\r\nrun_id:process" +
         std::to_string(process_) + "\r\n# Replication\r\nrole:master\r\n");
   }
   if (name == "CLIENT" && forbidden.count(command[1]) != 0) return "-NOPERM no permissions\r\n";

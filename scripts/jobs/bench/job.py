@@ -218,7 +218,7 @@ def _arguments():
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--filter", default="")
-    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "latest")
+    parser.add_argument("--out", type=Path, default=build.results_directory() / "latest")
     return parser.parse_args()
 
 
@@ -279,9 +279,8 @@ def _job(terminal, suite, arguments):
     terminal.line()
     for what, text in [("method", method), *facts]:
         terminal.line(terminal.dim(f"{what}: {text}"[:100]))
-    place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
     terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; "
-                  f"JSON and {suite.report} are in {place}")
+                  f"JSON and {suite.report} are in {build.shown(out)}")
     for problem in problems:
         terminal.line(terminal.bad(problem))
     return 3 if problems else 0

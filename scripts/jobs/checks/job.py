@@ -123,10 +123,11 @@ def consumer_step(terminal):
         return _ctest(terminal, "consumer", directory)
 
 
-def _counted(terminal, label, command, reader):
+def _counted(terminal, label, command, reader, variables=()):
     start = time.monotonic()
     status, output = processes.run(
-        command, cwd=build.ROOT, env=dict(os.environ, PYTHONPATH=str(build.ROOT / "scripts")),
+        command, cwd=build.ROOT,
+        env=dict(os.environ, PYTHONPATH=str(build.ROOT / "scripts"), **dict(variables)),
         on_tick=lambda: terminal.progress(f"{label}, {duration(time.monotonic() - start)}"))
     tally = reader(output)
     if tally is None or (status != 0 and not tally.failed):
@@ -135,11 +136,14 @@ def _counted(terminal, label, command, reader):
     return tally
 
 
-def python_step(terminal):
-    return _counted(
-        terminal, "Python", [sys.executable, "-m", "unittest", "discover", "--verbose",
-                             "--start-directory", "scripts", "--pattern", "*_test.py"],
-        read_unittest)
+def python_step(long=False):
+    """The step of the scripts' own tests; long: with the whole outside corpus of scripts/perf."""
+    def step(terminal):
+        return _counted(
+            terminal, "Python", [sys.executable, "-m", "unittest", "discover", "--verbose",
+                                 "--start-directory", "scripts", "--pattern", "*_test.py"],
+            read_unittest, {"FFGRANT_LONG": "1"} if long else {})
+    return step
 
 
 def conformance_step(terminal):
@@ -173,7 +177,7 @@ def faults_step(terminal):
 def steps(long=False):
     wrapper = sanitizer_wrapper()
     return (
-        ("Python: the scripts' own tests", python_step),
+        ("Python: the scripts' own tests", python_step(long)),
         ("gcc: all tests", preset_step("gcc-release")),
         ("conformance vectors", conformance_step),
         ("claim scenarios: Valkey, Redis", claims_step),

@@ -28,7 +28,7 @@ FENCED = ("renew", "complete")
 @dataclass(slots=True)
 class Call:
     """One call of one client. Times are ns of one monotonic clock; `called` < `returned`."""
-    op: str  # create, issue, claim, renew, revoke, issue_reclaim, reclaim, mark, complete
+    op: str  # create, issue, claim, renew, revoke, issue_reclaim, reclaim, mark_expired, complete
     execution: str
     worker: str
     called: int
@@ -138,7 +138,7 @@ def _with_epoch(call, stored):
 def _is_stored(call, stored):
     """Whether an acknowledged call has left its mark; None where it leaves none that lasts."""
     if stored is None:
-        return None if call.op in ("renew", "mark", "revoke", *ISSUES) else False
+        return None if call.op in ("renew", "mark_expired", "revoke", *ISSUES) else False
     if call.op in CLAIMS:
         # The epoch of one that was found out about late is not known.
         return call.lease in stored.leases and call.epoch in (

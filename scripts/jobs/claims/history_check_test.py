@@ -60,7 +60,7 @@ class GoodHistories(unittest.TestCase):
         calls, stored = good()
         calls = [c for c in calls if c.op != "revoke"]
         calls[2] = replace(calls[2], expires=10_005, ttl=1)
-        calls.append(call("mark", 6))
+        calls.append(call("mark_expired", 6))
         self.assertEqual(kinds(calls, stored), set())
 
     def test_rejections_leave_nothing(self):

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configure and build through the presets of CMakePresets.json, with progress."""
 
+import contextlib
+import fcntl
+import functools
+import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +16,8 @@ from jobs.common import processes
 from jobs.common.terminal import duration
 
 ROOT = Path(__file__).resolve().parents[3]
+# Of builds, downloads and what jobs keep for themselves. scripts/bootstrap checks the variable.
+BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
 
@@ -19,7 +26,18 @@ class BuildError(Exception):
 
 
 def build_directory(preset):
-    return ROOT / "build" / preset
+    return BUILD / preset
+
+
+def shown(path):
+    """A path for the reader: from the project's folder on, if it is below that."""
+    return path.relative_to(ROOT) if ROOT in path.parents else path
+
+
+def results_directory():
+    """Where results go: results/, or beside the builds if the checkout is read-only."""
+    results = ROOT / "results"
+    return results if os.access(results, os.W_OK) else BUILD / "results"
 
 
 def environment():
@@ -29,6 +47,16 @@ def environment():
         env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
         env.setdefault("CCACHE_SLOPPINESS", "pch_defines,time_macros")  # for precompiled headers
     return env
+
+
+@functools.cache
+def clang():
+    """The clang++ that the clang presets take, too: scripts/bootstrap --clang says which."""
+    done = subprocess.run([ROOT / "scripts" / "bootstrap", "--clang"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(done.stderr.strip())
+    return done.stdout.strip()
 
 
 def run_step(terminal, label, command, cwd=ROOT, on_line=None):
@@ -67,15 +95,59 @@ def _important(output):
     return "\n".join(kept)
 
 
+@contextlib.contextmanager
+def locked(terminal, name):
+    """Keeps BUILD/NAME from other processes, and waits for one that is at it. Not to be nested."""
+    path = BUILD / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="ascii") as lock:
+        start = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                terminal.progress(f"{name}: another run is at it, waiting for "
+                                  f"{duration(time.monotonic() - start)}")
+                time.sleep(0.2)
+        yield
+
+
+def is_clang_preset(name):
+    """Whether a preset takes the clang that clang() names, by its toolchain file."""
+    document = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
+    presets = {preset["name"]: preset for preset in document["configurePresets"]}
+    while name in presets:
+        if "toolchainFile" in presets[name]:
+            return True
+        name = presets[name].get("inherits")
+    return False
+
+
+def _has_other_compiler(preset):
+    """Whether the build directory of a clang preset was configured with another clang."""
+    try:
+        compiler = cache(preset).get("CMAKE_CXX_COMPILER")
+    except OSError:
+        return False
+    return is_clang_preset(preset) and compiler != shutil.which(clang())
+
+
 def configure(terminal, preset, wrapper=()):
-    return run_step(terminal, f"{preset}: configure", [*wrapper, "cmake", "--preset", preset])
+    # CMake would notice another compiler, too, but then forgets the preset's flags.
+    with locked(terminal, preset):
+        fresh = ["--fresh"] if _has_other_compiler(preset) else []
+        return run_step(terminal, f"{preset}: configure",
+                        [*wrapper, "cmake", "--preset", preset, "-B",
+                         str(build_directory(preset)), *fresh])
 
 
 def build(terminal, preset, targets=(), wrapper=()):
-    command = [*wrapper, "cmake", "--build", "--preset", preset]
+    command = [*wrapper, "cmake", "--build", str(build_directory(preset))]
     if targets:
         command += ["--target", *targets]
-    return run_step(terminal, f"{preset}: build", command)
+    with locked(terminal, preset):
+        return run_step(terminal, f"{preset}: build", command)
 
 
 def cache(preset):

@@ -12,14 +12,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Child:
     """A process in a group of its own; its output goes to a file that is read as it grows."""
 
-    def __init__(self, command, log, env=None, cwd=None):
+    def __init__(self, command, log, env=None, cwd=None, before=None):
+        """before: called in the child right before the program."""
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         self._offset = 0
         with open(log, "wb") as output:
             self._process = subprocess.Popen(
                 [str(word) for word in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=before)
 
     def status(self):
         """The exit status, None while it runs."""
@@ -43,8 +45,10 @@ class Child:
         except ProcessLookupError:
             pass
 
-    def end(self):
+    def end(self, at_once=False):
         """Ends the process and what it started, first politely; does nothing if it has ended."""
+        if at_once:
+            self.signal(signal.SIGKILL)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self._process.poll() is not None and number != signal.SIGKILL:
                 continue

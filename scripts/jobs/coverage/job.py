@@ -293,7 +293,7 @@ def _job(terminal, arguments):
         terminal.line(f"{kind}: {covered} of {total} covered")
     hint = "" if arguments.uncovered else " (--uncovered)"
     terminal.line(f"not covered: {len(left)} places{hint}, wrong comments: {len(errors)}; "
-                  f"HTML in build/{PRESET}/html")
+                  f"HTML in {build.shown(build.build_directory(PRESET))}/html")
     return 1 if left or errors else 0
 
 
@@ -301,7 +301,7 @@ def _arguments():
     parser = argparse.ArgumentParser(prog="scripts/coverage")
     parser.add_argument("--tests-only", action="store_true")
     parser.add_argument("--uncovered", action="store_true")
-    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "coverage.md")
+    parser.add_argument("--out", type=Path, default=build.results_directory() / "coverage.md")
     return parser.parse_args()
 
 
@@ -310,7 +310,8 @@ def main():
     terminal = Terminal()
     processes.raise_on_signals()
     try:
-        return _job(terminal, arguments)
+        with build.locked(terminal, "coverage-job"):
+            return _job(terminal, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"coverage: stopped by {interrupted}")
         return interrupted.exit_status

@@ -76,7 +76,7 @@ def keep_finding(target, path):
     if not path.is_file() or target.is_canary:
         return None
     data = path.read_bytes()
-    kept = target.corpus / "regressions" / hashlib.sha1(data).hexdigest()
+    kept = target.regressions / hashlib.sha1(data).hexdigest()
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(data)
     path.unlink()
@@ -103,7 +103,7 @@ class Batch:
 
     def _chunk(self, row, size, seed, label):
         binary = build.build_directory(PRESET) / "fuzz" / f"{row.target.subject}_replay"
-        found = build.ROOT / "build" / "fuzz-work" / f"{row.target.name}.finding"
+        found = build.BUILD / "fuzz-work" / f"{row.target.name}.finding"
         found.parent.mkdir(parents=True, exist_ok=True)
         found.unlink(missing_ok=True)
         status, output = processes.run(

@@ -88,7 +88,7 @@ def keep(finding, target, scratch):
         if known.read_bytes() == finding.data:
             finding.path = known
             return
-    folder = scratch if target.is_canary else target.corpus / "regressions"
+    folder = scratch if target.is_canary else target.regressions
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{libfuzzer.slug(finding.signature)}-{libfuzzer.digest(finding.data)[:10]}"
     finding.path = folder / name

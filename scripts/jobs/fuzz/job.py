@@ -2,6 +2,7 @@
 """Fuzzes: builds, explores, judges, keeps what is found. Started by scripts/fuzz."""
 
 import argparse
+import contextlib
 import datetime
 import os
 import shlex
@@ -26,8 +27,8 @@ def _binary(preset, target):
 
 def tools_of(target, engine, wrapper):
     return Tools(fast=_binary(FAST[engine], target), sanitized=_binary(SANITIZED, target),
-                 work=build.ROOT / "build" / "fuzz-corpus" / target.name,
-                 scratch=build.ROOT / "build" / "fuzz-work" / target.name, wrapper=wrapper)
+                 work=build.BUILD / "fuzz-corpus" / target.name,
+                 scratch=build.BUILD / "fuzz-work" / target.name, wrapper=wrapper)
 
 
 class Job:
@@ -275,7 +276,10 @@ def main():
     start = time.monotonic()
     try:
         chosen = add_reference_targets(terminal, arguments, chosen)
-        status = (batch if arguments.executions else fuzz)(terminal, chosen, arguments)
+        with contextlib.ExitStack() as stack:
+            for name in sorted({target.name for target in chosen}):
+                stack.enter_context(build.locked(terminal, f"fuzz-work/{name}"))
+            status = (batch if arguments.executions else fuzz)(terminal, chosen, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"fuzz: stopped by {interrupted}")
         return interrupted.exit_status

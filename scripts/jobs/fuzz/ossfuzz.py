@@ -15,7 +15,7 @@ from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration, run_main
 from jobs.fuzz import ossfuzz_rules, targets
 
-# As their builder's image sets them, with what clang 14 knows.
+# As their builder's image sets them, as far as clang 14 knows them.
 _COMMON = ("-O1 -fno-omit-frame-pointer -gline-tables-only "
            "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION")
 _UB = ("bool,array-bounds,float-divide-by-zero,function,integer-divide-by-zero,return,shift,"
@@ -36,7 +36,7 @@ def _has_libcxx(clang):
               "             (std::array<int, 1>{} <=> std::array<int, 1>{}) < 0; }\n")
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.run(
-            [f"clang++-{clang}", "-std=c++20", "-stdlib=libc++", "-x", "c++", "-",
+            [clang, "-std=c++20", "-stdlib=libc++", "-x", "c++", "-",
              "-o", f"{folder}/a"],
             input=source, text=True, capture_output=True, check=False).returncode == 0
 
@@ -46,7 +46,7 @@ def environment(base, sanitizer, clang, libcxx):
     flags = f"{_COMMON} {FLAGS[sanitizer]}"
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(base / "home"),
            "SRC": str(base / "src"), "OUT": str(base / "out"), "WORK": str(base / "work"),
-           "CC": f"clang-{clang}", "CXX": f"clang++-{clang}", "CFLAGS": flags,
+           "CC": clang.replace("clang++", "clang"), "CXX": clang, "CFLAGS": flags,
            "CXXFLAGS": flags + (" -stdlib=libc++" if libcxx else ""),
            # Other than theirs, Debian's libFuzzer needs libstdc++, whatever the targets use
            # (clang would take -lstdc++ for libc++).
@@ -64,7 +64,7 @@ def environment(base, sanitizer, clang, libcxx):
 
 def play_builder(terminal, sanitizer, simdjson, clang):
     """Builds as the image's compile command does; returns $OUT."""
-    base = build.ROOT / "build" / "ossfuzz" / sanitizer
+    base = build.BUILD / "ossfuzz" / sanitizer
     for name in ("src", "out", "work", "home"):
         shutil.rmtree(base / name, ignore_errors=True)
         (base / name).mkdir(parents=True)
@@ -88,7 +88,8 @@ def play_builder(terminal, sanitizer, simdjson, clang):
 
 def _left_out(folder, names):
     if Path(folder) == build.ROOT:
-        return {name for name in names if name in ("build", ".git", ".cache")}
+        return {name for name in names if name in ("build", ".git", ".cache")
+                or build.ROOT / name == build.BUILD}
     return {name for name in names if name == "__pycache__"}
 
 
@@ -112,21 +113,23 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/ossfuzz-check")
     parser.add_argument("--sanitizer", choices=sorted(FLAGS), action="append")
     parser.add_argument("--simdjson", type=Path)
-    parser.add_argument("--clang", type=int, default=14)
+    parser.add_argument("--clang", type=int)
     arguments = parser.parse_args()
     if arguments.simdjson and not (arguments.simdjson / "CMakeLists.txt").exists():
         parser.error(f"{arguments.simdjson} is no source of simdjson")
-    if not shutil.which(f"clang++-{arguments.clang}"):
-        parser.error(f"there is no clang++-{arguments.clang}")
+    clang = f"clang++-{arguments.clang}" if arguments.clang else build.clang()
+    if not shutil.which(clang):
+        parser.error(f"there is no {clang}")
     terminal = Terminal()
     processes.raise_on_signals()
     bad = 0
     try:
         wrapper = sanitizer_wrapper()
-        for sanitizer in arguments.sanitizer or FLAGS:
-            out = play_builder(terminal, sanitizer, arguments.simdjson, arguments.clang)
-            stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
-            bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
+        with build.locked(terminal, "ossfuzz"):
+            for sanitizer in arguments.sanitizer or FLAGS:
+                out = play_builder(terminal, sanitizer, arguments.simdjson, clang)
+                stand_ins = ["libc++"] if arguments.simdjson else ["libc++", "simdjson"]
+                bad += judge(terminal, sanitizer, out, stand_ins, wrapper)
     except processes.Interrupted as interrupted:
         terminal.line(f"ossfuzz-check: stopped by {interrupted}")
         return interrupted.exit_status

@@ -8,6 +8,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
+from jobs.common import build
 from jobs.fuzz import ossfuzz_rules
 
 # 40 copies of a function make enough edges and calls to pass.
@@ -55,7 +56,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 """
 
 
-@unittest.skipUnless(shutil.which("clang++-14"), "no clang 14")
+def clang():
+    try:
+        return build.clang()
+    except build.BuildError:
+        return None
+
+
+@unittest.skipUnless(clang(), "no clang: ./scripts/bootstrap --for fuzz")
 class RulesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -71,7 +79,7 @@ class RulesTest(unittest.TestCase):
         if not binary:
             binary = self.built[key] = self.folder / f"built{len(self.built)}"
             # In two steps: only what `flags` say may be instrumented.
-            compiler = ["clang++-14", *flags.split()]
+            compiler = [clang(), *flags.split()]
             subprocess.run(
                 [*compiler, "-std=c++17", "-O0", *(f"-D{define}" for define in defines),
                  "-x", "c++", "-c", "-", "-o", f"{binary}.o"],

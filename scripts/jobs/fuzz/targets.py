@@ -6,12 +6,13 @@ with the reference as its oracle, and the options, dictionary and corpus of the 
 """
 
 import configparser
+import os
 import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.common.build import ROOT
+from jobs.common.build import BUILD, ROOT
 
 CANARY = "canary_fuzzer"  # must fail: in no "all", and what it finds is kept nowhere
 _SUFFIX = "_fuzzer"
@@ -52,6 +53,13 @@ class Target:
     @property
     def corpus(self):
         return self.root / "corpus" / self.plain_name
+
+    @property
+    def regressions(self):
+        """Where findings are kept: in the corpus, or beside the builds if that is read-only."""
+        if os.access(self.root, os.W_OK):
+            return self.corpus / "regressions"
+        return BUILD / "fuzz-findings" / self.plain_name
 
     @property
     def is_canary(self):

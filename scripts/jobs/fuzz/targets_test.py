@@ -3,6 +3,7 @@
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.fuzz import targets
 
@@ -19,6 +20,13 @@ class TargetsTest(unittest.TestCase):
                     text = target.dictionary.read_text(encoding="utf-8")
                     self.assertTrue(targets.read_dictionary(text))
                 self.assertEqual(bool(target.seeds()), not target.is_canary)
+
+    def test_findings_go_to_the_corpus_unless_the_checkout_is_read_only(self):
+        target = targets.all_targets()[0]
+        self.assertEqual(target.regressions, target.corpus / "regressions")
+        with mock.patch.object(targets.os, "access", lambda *_: False):
+            self.assertEqual(target.regressions,
+                             targets.BUILD / "fuzz-findings" / target.plain_name)
 
     def test_targets_are_the_sources_and_nothing_else(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from jobs.mutants import reach, runner, sampling, summary, trees
 from jobs.mutants.trees import SCREEN
 
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
-_RESULTS = build.ROOT / "results"
+_RESULTS = build.results_directory()
 _BAR = 95.0  # percent in 10 s
 _LASTING = ("control", "killed-60", "survived")  # outcomes that took all seconds there were
 REACH_SECONDS = 20  # that a target runs on the original to find out what it executes
@@ -421,7 +421,7 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(summary.markdown(results, equivalents, _facts(arguments, job)),
                         encoding="utf-8")
-        terminal.line(f"written: {path.relative_to(build.ROOT)}")
+        terminal.line(f"written: {build.shown(path)}")
     total = summary.score(results, equivalents)
     terminal.line(f"replaced by others: {summary.unusable(results)}")
     terminal.line(f"{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} %), "
@@ -478,7 +478,8 @@ def main():
     terminal = Terminal()
     processes.raise_on_signals()
     try:
-        return _job(terminal, arguments)
+        with build.locked(terminal, "mutants"):
+            return _job(terminal, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"mutants: stopped by {interrupted}; --resume goes on")
         return interrupted.exit_status

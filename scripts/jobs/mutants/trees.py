@@ -13,7 +13,7 @@ from jobs.common import build
 from jobs.common.cpp_tokens import Source
 from jobs.mutants import runner
 
-ROOT = build.ROOT / "build" / "mutants"
+ROOT = build.BUILD / "mutants"
 _COPIED = ("CMakeLists.txt", "core", "fuzz")
 
 
@@ -21,18 +21,23 @@ _COPIED = ("CMakeLists.txt", "core", "fuzz")
 class Kind:
     """A way to build."""
     name: str
-    compiler: str
     flags: str
     engine: str = "-fsanitize=fuzzer"
+    pinned_compiler: str = ""  # empty: the clang of all presets
+
+    @property
+    def compiler(self):
+        return self.pinned_compiler or build.clang()
 
 
 # Without instrumentation, in which comparisons of numbers are visible that optimisation removes.
-SCREEN = Kind("screen", "clang++-14", "-O2 -DNDEBUG", "")
-FUZZ = Kind("fuzz", "clang++-14", "-O1 -fno-omit-frame-pointer "
+SCREEN = Kind("screen", "-O2 -DNDEBUG", "")
+FUZZ = Kind("fuzz", "-O1 -fno-omit-frame-pointer "
             "-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all")
-PLAIN = Kind("plain", "clang++-14", "-O2 -fsanitize=fuzzer-no-link")
-REACH = Kind("reach", "clang++-19",
-             "-O1 -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping")
+PLAIN = Kind("plain", "-O2 -fsanitize=fuzzer-no-link")
+REACH = Kind("reach",
+             "-O1 -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping",
+             pinned_compiler="clang++-19")
 
 
 def read_deps(text, directory):

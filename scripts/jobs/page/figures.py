@@ -201,9 +201,10 @@ def quantiles(lines, label):
     return figure
 
 
-def history(points, changes, label):
+def history(points, changes, label, bridges=()):
     """One benchmark over time: points of (date, Estimate), oldest first; changes: (index of the
-    first point after it, text)."""
+    first point after it, text); bridges: indices of points whose surroundings (a kernel) are not
+    those of the point before."""
     height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - 8) / WIDTH, 96 / height))
@@ -218,6 +219,8 @@ def history(points, changes, label):
         level = statistics.fmean(values[first:last])
         axes.hlines(level, first - 0.5, last - 0.5, color=COLOURS["ink"], linewidth=1)
     axes.margins(x=0.02, y=0.12)
+    for index in bridges:
+        axes.axvline(index - 0.5, color=COLOURS["sky"], linewidth=1.4, linestyle=(0, (1, 1.5)))
     for index, text in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))
         axes.annotate(text, (index - 0.5, 1), (3, 2), textcoords="offset points",

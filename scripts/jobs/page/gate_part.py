@@ -22,7 +22,8 @@ _FIELDS = {
     "counts": {"name", "verdict", "Ir", "Dr", "Dw"},
 }
 # Worst first, with the mark in the figure and the class of a table's cell.
-_VERDICTS = {"regressed": ("behind", "bad"), "invalid": ("limit", "bad"),
+_VERDICTS = {"regressed": ("behind", "bad"), "suspected": ("behind", "bad"),
+             "invalid": ("limit", "bad"),
              "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
              "clean": ("unchanged", "")}
 _MOST_ROWS = 70
@@ -47,7 +48,7 @@ def read_answer(lane, *folders):
 
 
 def percent(ratio, digits=1):
-    """How far a ratio is from 1; None is open."""
+    """How far a ratio is from 1; None is open, or was not counted."""
     if ratio is None:
         return "open"
     text = f"{100 * (ratio - 1):+.{digits}f}"
@@ -154,11 +155,21 @@ def gate(document):
                 _plot(suite, start // _MOST_ROWS, members[start:start + _MOST_ROWS], caption))
     section.sources = [(what, str(document[what])) for what in
                        ("date", "command", "conditions", "seconds") if what in document]
+    section.sources += _left_out(document, "not measured")
     return section
 
 
+def _left_out(document, what):
+    """What an answer names without a figure."""
+    return [(what, f"{one['name']}: " + "; ".join(
+        f"{arm}: {reason}" for arm, reason in one["reasons"].items()))
+            for one in document.get("unmeasured") or ()]
+
+
 def _ratio_of(event):
-    """head / base of counts; without a base all is more."""
+    """head / base of counts; without a base all is more; None where it was not counted."""
+    if event is None:
+        return None
     return event["head"] / event["base"] if event["base"] else (2.0 if event["head"] else 1.0)
 
 
@@ -178,13 +189,12 @@ def instructions(document):
     for entry in _worst_first(entries, lambda entry: _ratio_of(entry["Ir"])):
         events = [entry[event] for event in ("Ir", "Dr", "Dw")]
         rows.append([entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
-                     *(percent(_ratio_of(event), 2) for event in events),
+                     *(percent(_ratio_of(event), 2) if event else "" for event in events),
                      f"{events[0]['base']:,.0f}", f"{events[0]['head']:,.0f}"])
     section.tables.append(Table(f"{len(rows)} benchmarks, worst first", [
         "benchmark", "verdict", "instructions", "reads", "writes", "base", "head"], rows, (0, 1),
         "counts", opened="regressed" in counts(entries)))
     section.sources = [(what, str(document[what])) for what in ("date", "command")
                        if what in document]
-    section.sources += [("could not be counted", str(error))
-                        for error in document.get("errors") or ()]
+    section.sources += _left_out(document, "not counted")
     return section

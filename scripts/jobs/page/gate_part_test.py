@@ -15,6 +15,8 @@ from jobs.page import gate_part  # noqa: E402
 from jobs.page.bench_results import ReportError  # noqa: E402
 from jobs.page.testing import gate_document, gate_entry  # noqa: E402
 from jobs.perf import answer, callgrind, counts as perf_counts, decide  # noqa: E402
+from jobs.perf.account import Benchmark, Unmeasured  # noqa: E402
+from jobs.perf.gbench_json import Key  # noqa: E402
 
 
 class ReadGateTest(unittest.TestCase):
@@ -56,8 +58,8 @@ class ContractTest(unittest.TestCase):
                                decide.Interval(1.0, 0.99, 1.01), 1.02, 0.001, 20, 30, 31)
         outcome = answer.Outcome(
             datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc), "./scripts/perf gate",
-            60.0, "a", "b", {"cpu": "x"}, "load 0.1", {"BM_A_Core/x": result},
-            {"BM_A_Core/x": "suite"}, [])
+            60.0, "a", "b", {"cpu": "x"}, "load 0.1",
+            {Benchmark("suite", Key("BM_A_Core/x")): result})
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "any.json").write_text(json.dumps(answer.document(outcome)))
             document = gate_part.read_answer("time", Path(folder))
@@ -113,13 +115,18 @@ class GateTest(unittest.TestCase):
 
 class InstructionsTest(unittest.TestCase):
     def test_reads_what_counts_writes(self):
-        def counts(ir):
-            return callgrind.Counts(4, {"Ir": ir, "Dr": 100, "Dw": 0}, Path("x"), False)
+        def counts(ir, reads=100):
+            memory = {} if reads is None else {"Dr": reads, "Dw": 0}
+            return callgrind.Counts(4, {"Ir": ir, **memory}, Path("x"), False)
         comparisons = [
-            perf_counts.Comparison("BM_A_Core/x", counts(1000), counts(1000), "clean"),
-            perf_counts.Comparison("BM_B_Core/x", counts(1000), counts(1012), "regressed")]
-        made = perf_counts.document(comparisons, [], "a", "b", "./scripts/perf counts",
-                                    datetime.datetime(2026, 11, 25))
+            perf_counts.Comparison(Benchmark("s", Key("BM_A_Core/x")), counts(1000, None),
+                                   counts(1000, None), "clean"),
+            perf_counts.Comparison(Benchmark("s", Key("BM_B_Core/x")), counts(1000), counts(1012),
+                                   "regressed")]
+        made = perf_counts.document(perf_counts.Outcome(
+            datetime.datetime(2026, 11, 25), "./scripts/perf counts", 1.0, "a", "b",
+            tuple(comparisons), (Unmeasured(Benchmark("s", Key("BM_C")), {"head": "failed: x"},
+                                            True),)))
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "any.json").write_text(json.dumps(made))
             self.assertIsNone(gate_part.read_answer("time", Path(folder)))
@@ -128,7 +135,8 @@ class InstructionsTest(unittest.TestCase):
         self.assertIn("1 regressed, 1 clean", section.lead[0])
         self.assertEqual(section.tables[0].rows, [
             ["BM_B_Core/x", ("regressed", "bad"), "+1.20 %", "0.00 %", "0.00 %", "1,000", "1,012"],
-            ["BM_A_Core/x", ("clean", ""), "0.00 %", "0.00 %", "0.00 %", "1,000", "1,000"]])
+            ["BM_A_Core/x", ("clean", ""), "0.00 %", "", "", "1,000", "1,000"]])
+        self.assertEqual(section.sources[-1], ("not counted", "BM_C: head: failed: x"))
 
     def test_without_them_they_are_missing(self):
         self.assertIn("./scripts/perf counts",

@@ -71,16 +71,27 @@ def _estimate(measurement):
                                   bench_results.CONFIDENCE, measurement.pairs)
 
 
+def _surroundings(line):
+    """What else changed along a series, though it goes on: a sentence, or nothing."""
+    said = [f"{line.points[index].date:%Y-%m-%d}: {', '.join(texts)}"
+            for index, texts in history_files.changes_around(line.points).items()]
+    if not said:
+        return ""
+    return ("The series goes on, by the reference kernel, where the machine's surroundings "
+            f"changed: {'; '.join(said)}.")
+
+
 def _plot(line):
     points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
     svg, png = draw(line.identifier, lambda: figures.history(
         points, [(change.index, change.text) for change in line.changes or ()],
-        "time / reference kernel"),
+        "time / reference kernel", sorted(history_files.changes_around(line.points))),
         Caption(line.label, f"{line.suite}, {line.fingerprint}"))
     text = f"{len(points)} measurements. " + (
         "; ".join(f"{change.text} at {line.points[change.index].revision} "
                   f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())
         or ("No change" if line.changes is not None else "Changes were not looked for")) + "."
+    text = " ".join(filter(None, (text, _surroundings(line))))
     rows = [[f"{point.date:%Y-%m-%d %H:%M}", point.revision, three_digits(found.value),
              f"{three_digits(found.low)} – {three_digits(found.high)}",
              three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
@@ -90,8 +101,12 @@ def _plot(line):
         ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
 
 
-def history(lines):
+def history(lines, root=None):
+    """root: the folder that the lines were read from, for what is to be said of it as a whole."""
     section = Section("history", "History", "History")
+    found = history_files.read_all(root) if root is not None else history_files.History()
+    section.sources = [("left out", text) for text in found.problems]
+    section.sources += [("ended", text) for text in history_files.ended(found)]
     if not lines:
         section.missing.append(Missing("no history is recorded yet", _RECORD))
         return section
@@ -100,8 +115,9 @@ def history(lines):
         "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
         "slower day of the machine does not count. Bars are confidence intervals of 95 %; level "
         "lines are means between change points; a dashed line is a change point, found as "
-        "./scripts/perf trend finds it. Less is better. Machines are never compared with each "
-        f"other: {', '.join(fingerprints)}."]
+        "./scripts/perf trend finds it; at a dotted line the kernel or a library changed, and the "
+        "series goes on by the reference kernel. Less is better. Machines are never compared with "
+        f"each other: {', '.join(fingerprints)}."]
     changed = [line for line in lines if line.changes]
     rows = [[line.label, f"{line.points[change.index].date:%Y-%m-%d}",
              line.points[change.index].revision,

@@ -53,6 +53,22 @@ class HistoryTest(unittest.TestCase):
         self.assertIn("Change points are not marked", section.lead[-1])
         self.assertNotIn("No change", section.plots[0].text)
 
+    def test_a_new_kernel_is_told_and_a_series_that_ended_too(self):
+        points = [history_files.Point(**{**vars(point), "machine": {
+            **point.machine, "kernel": "6.1" if number < 10 else "6.2"}})
+            for number, point in enumerate(history_points())]
+        section = history_part.history(self.lines(points, lambda _: []), self.root)
+        self.assertIn("kernel: 6.1 to 6.2", section.plots[0].text)
+        self.assertEqual(section.sources, [])
+        later = history_points(count=1)[0]
+        history_files.append(history_files.Point(**{
+            **vars(later), "date": points[-1].date.replace(year=2027),
+            "machine": {**later.machine, "compiler": "another"}}), self.root)
+        with open(next(self.root.glob("*/*.jsonl")), "a", encoding="utf-8") as file:
+            file.write("{\n")
+        section = history_part.history(self.lines([], lambda _: []), self.root)
+        self.assertEqual([what for what, _ in section.sources], ["left out", "ended"])
+
     def test_is_in_the_order_of_time_whatever_the_order_in_the_file(self):
         seen = []
         points = history_points(count=6, step=3)

@@ -11,8 +11,9 @@ from jobs.common.terminal import Terminal
 from jobs.page import (bench_results, evidence, first, gate_part, history_part, parts, ratios,
                        selftest_part, server_part, template)
 from jobs.page.template import Page
+from jobs.perf import history_files
 
-RESULTS = build.ROOT / "results"
+RESULTS = build.results_directory()
 _PAGE = "report.html"
 _PLOTS = "plots"
 _OURS = re.compile(
@@ -24,11 +25,13 @@ def _arguments(argv):
         prog="scripts/perf report",
         description="Writes report.html, which needs no other file and no network, and its plots "
                     "as plots/*.png, from what is there: JSON of Google Benchmark, of the gate and "
-                    "of counts (*.json in DIR/latest and DIR), DIR/history, and the tables of "
+                    "of counts (*.json in DIR/latest and DIR), the history, and the tables of "
                     "DIR/*.md. What is missing is named with the command that makes it.",
         epilog="Exit status: 0 written; 2 wrong usage, or a file that can't be read.")
     parser.add_argument("--from", dest="source", metavar="DIR", type=Path, default=RESULTS,
                         help="folder to read (results)")
+    parser.add_argument("--history", metavar="DIR", type=Path,
+                        help="(DIR/history, or build/perf/history: the branch perf-history)")
     parser.add_argument("--out", metavar="DIR", type=Path, default=RESULTS,
                         help="folder to write to (results)")
     return parser.parse_args(argv)
@@ -50,8 +53,12 @@ def _method(bench):
     return section
 
 
-def gather(source, out):
-    """The Page of a folder of results."""
+def gather(source, out, history=None):
+    """The Page of a folder of results, and of a history (the folder's own, or the branch's)."""
+    if history is None:
+        history = source / "history"
+        if not history.is_dir() and source == RESULTS:
+            history = history_files.ROOT
     latest = source / "latest"
     bench = bench_results.read_bench(latest) or bench_results.read_bench(source)
     peers = (bench_results.read_bench(latest, "peers")
@@ -59,7 +66,7 @@ def gather(source, out):
     gate = gate_part.read_answer("time", latest, source)
     counts = gate_part.read_answer("counts", latest, source)
     documents = evidence.read_documents(source)
-    lines = history_part.read_lines(source / "history")
+    lines = history_part.read_lines(history)
     shown = {"claims.md", "coverage.md", "mutants.md", "peers.md", "perf-selftest.md",
              *(["bench.md"] if bench else [])}
     sections = [
@@ -73,7 +80,7 @@ def gather(source, out):
         gate_part.gate(gate),
         gate_part.instructions(counts),
         selftest_part.selftest(documents.get("perf-selftest.md")),
-        history_part.history(lines),
+        history_part.history(lines, history),
         evidence.mutants(documents.get("mutants.md")),
         evidence.coverage(documents.get("coverage.md")),
         evidence.recorded(documents, shown),
@@ -109,7 +116,7 @@ def main(argv):
         raise bench_results.ReportError(f"--from {arguments.source}: no such folder")
     terminal = Terminal()
     terminal.progress("drawing")
-    page = gather(source, out)
+    page = gather(source, out, arguments.history)
     count = write(page, out)
     missing = [missing for section in page.sections for missing in section.missing]
     for one in missing:

@@ -144,6 +144,8 @@ def _declarations(element):
 def _restyle(element):
     """Colours by name of the style sheet; the page's font; no defaults."""
     declarations = _declarations(element)
+    # Matplotlib 3.6 writes one declaration for the font, 3.10 one for each property of it.
+    declarations.pop("font-family", None)
     font = declarations.pop("font", None)
     if font:
         size = re.search(r"([\d.]+)px", font)

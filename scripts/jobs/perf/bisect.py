@@ -11,10 +11,11 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from jobs.common import build, processes
 from jobs.common.terminal import Terminal
-from jobs.perf import commands, gate, revisions, samples
+from jobs.perf import choice, commands, revisions, samples
 from jobs.perf.error import PerfError
 
 _GOOD, _BAD, _SKIP, _ABORT = 0, 1, 125, 255  # what git bisect run takes exit statuses for
@@ -26,7 +27,8 @@ def verdict_of(status):
         return _GOOD
     if status == commands.REGRESSION:
         return _BAD
-    return _SKIP if status in (commands.INCONCLUSIVE, commands.HARNESS_ERROR) else _ABORT
+    skipped = (commands.INCONCLUSIVE, commands.HARNESS_ERROR, commands.SUSPICION)
+    return _SKIP if status in skipped else _ABORT
 
 
 def step(good, benchmark, options):
@@ -71,7 +73,7 @@ def _parser():
     parser.add_argument("--good", metavar="REV", required=True)
     parser.add_argument("--bad", metavar="REV", required=True)
     parser.add_argument("--benchmark", metavar="NAME", required=True, help="its whole name")
-    parser.add_argument("--budget", type=float, default=gate.BUDGET, metavar="SECONDS",
+    parser.add_argument("--budget", type=float, default=choice.BUDGET, metavar="SECONDS",
                         help="for each revision, its build aside (%(default)s)")
     parser.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -93,7 +95,8 @@ def main(argv):
         terminal.line(f"{arguments.benchmark} at {arguments.bad} is not slower than at "
                       f"{arguments.good}, as far as can be told")
         return commands.INCONCLUSIVE
-    command = [sys.executable, "-m", "jobs.perf.commands", "bisect", "--step", "--good", good,
+    command = [sys.executable, str(Path(__file__).with_name("__main__.py")), "bisect", "--step",
+               "--good", good,
                "--bad", bad, "--benchmark", arguments.benchmark, *options]
     found = bisect(terminal, good, bad, command, revisions.PERF / "bisect")
     for commit in found:

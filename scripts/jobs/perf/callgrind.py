@@ -4,47 +4,62 @@
 Google Benchmark finds out how often to repeat by trying 1, 10, 100, ... iterations until the time
 is a tenth of what was asked for. Asked for a day it tries them all: callgrind's counters are set to
 zero when the loop begins (State::StartKeepRunning) and dumped when it ends (FinishKeepRunning), so
-that part k of its output is the loop of 10^(k-1) iterations, set-up left out, at whatever speed.
-After the part that is wanted the process is ended. A benchmark with a fixed number of iterations
-makes one part and ends by itself.
+that the k-th dump is the loop of 10^(k-1) iterations, set-up left out, at whatever speed. After the
+dump that is wanted the process is ended. A benchmark with a fixed number of iterations makes one
+dump and ends by itself; so does one that fails, and then its JSON says so.
 
-What it takes: a program of one thread, not stripped of those two symbols; code that valgrind knows
-(3.19: no AVX-512, so x86-64-v3 at most).
+Versions from 1.9.3 on start themselves anew where addresses are randomised, and Valgrind would lose
+them: they are started without the randomisation, and Valgrind follows what a program executes.
+
+What it takes: a benchmark of one thread; a program that is not stripped of those two symbols; code
+that valgrind knows (3.19: no AVX-512, so x86-64-v3 at most).
 """
 
-import os
+import ctypes
 import re
-import signal
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.perf import samples
+from jobs.perf import gbench_json, samples
 from jobs.perf.error import PerfError
 
-EVENTS = ("Ir", "Dr", "Dw")
-_PARTS = 5  # 10,000 iterations
-_ENOUGH = 20_000_000  # instructions; a slow benchmark needs no more iterations
+EVENTS = ("Ir", "Dr", "Dw")  # instructions; reads and writes of memory where they are asked for
+_PARTS = 4  # 1,000 iterations
+_ENOUGH = 2_000_000  # instructions; a slow benchmark needs no more iterations
 _DAY = 86_400
+_NO_RANDOMISATION = 0x0040000  # ADDR_NO_RANDOMIZE of personality(2)
+# The sizes are fixed; of the simulated caches only the numbers of accesses are used.
+_MEMORY = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=8388608,16,64")
 _FLAGS = (
-    # The sizes are fixed; of the simulated caches only the numbers of accesses are used.
-    "--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=8388608,16,64",
-    "--compress-strings=no", "--compress-pos=no",
+    "--compress-strings=no", "--compress-pos=no", "--trace-children=yes",
     "--zero-before=benchmark::State::StartKeepRunning()",
     "--dump-before=benchmark::State::FinishKeepRunning()")
+_TRIGGER = "desc: Trigger: --dump-before=benchmark::State::FinishKeepRunning()"
+_HEAD = 4096  # bytes of a dump that hold its description
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one loop. events: name -> number; file is callgrind's part, for the annotation."""
+    """Of one loop. events: name -> number; file is callgrind's dump, for the annotation."""
     part: int
     events: dict
     file: Path
     fixed: bool  # the benchmark itself says how many iterations; else 10 ** (part - 1)
+    files: tuple = ()  # the dumps of all parts up to this one
 
     @property
     def iterations(self):
         return 1 if self.fixed else 10 ** (self.part - 1)
+
+    def at(self, part):
+        """The counts of an earlier part."""
+        if part == self.part:
+            return self
+        path = self.files[part - 1]
+        return Counts(part, read_events(path.read_text(encoding="utf-8", errors="replace")), path,
+                      self.fixed, self.files[:part])
 
 
 def read_events(text):
@@ -60,57 +75,105 @@ def read_events(text):
     return dict(zip(names[1].split(), values))
 
 
+def _without_randomisation():
+    """In the child, before the program: as `setarch -R` does it; where that is forbidden, the
+    program is not allowed to either, and stays as it was started."""
+    ctypes.CDLL(None).personality(_NO_RANDOMISATION)
+
+
+def is_installed():
+    return shutil.which("valgrind") is not None
+
+
 class Counter:
     """One benchmark under callgrind, begun at once; poll() until it says what was counted."""
 
-    def __init__(self, children, program, benchmark, directory, limit):
-        """directory: its own and empty; limit: seconds. The program is run by a path that is the
-        same for all, and with an environment of nothing that shifts its stack."""
+    def __init__(self, children, program, key, directory, limit, memory=False):
+        """directory: its own and empty, of a name as long as that of the others; limit: seconds;
+        memory: counts reads and writes too, which takes twice the time. The program is run by a
+        path of one length too, with the environment that all lanes give."""
         self._directory = directory
-        self.benchmark = benchmark
+        self.key = key
         directory.mkdir(parents=True)
-        (directory / "program").symlink_to(program.path)
-        environment = {"PATH": os.defpath, "LC_ALL": "C", **program.environment}
-        if "LD_LIBRARY_PATH" in os.environ:
-            environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-        self._end = time.monotonic() + limit
+        link = directory / "program"
+        link.symlink_to(program.path.absolute())
+        self._out = directory / "out.json"
         self._limit = limit
+        self._end = time.monotonic() + limit
+        self._known = {}  # path -> events, of the dumps that are complete
         self._child = children.start(
-            ["valgrind", "--tool=callgrind", *_FLAGS, "--callgrind-out-file=part", "./program",
-             *program.arguments, f"--benchmark_filter={samples.exactly([benchmark])}",
-             f"--benchmark_min_time={_DAY}"],
-            directory / "log", environment, directory)
+            ["valgrind", "--tool=callgrind", *(_MEMORY if memory else ()), *_FLAGS,
+             f"--callgrind-out-file={directory}/part.%p", str(link), *program.arguments,
+             f"--benchmark_filter={samples.exactly([key.name])}",
+             f"--benchmark_min_time={_DAY}", "--benchmark_repetitions=1",
+             f"--benchmark_out={self._out}", "--benchmark_out_format=json"],
+            directory / "log", program.whole_environment(), program.directory,
+            before=_without_randomisation)
 
-    def _part(self, number):
-        path = self._directory / f"part.{number}"
-        try:
-            events = read_events(path.read_text(encoding="utf-8", errors="replace"))
-        except FileNotFoundError:
-            return None
-        return events and Counts(number, events, path, fixed=False)
+    def _dumps(self):
+        """The dumps of the loops, in their order."""
+        found = []
+        for path in self._directory.glob("part.*.*"):
+            if path not in self._known:
+                text = path.read_text(encoding="utf-8", errors="replace")
+                if _TRIGGER not in text[:_HEAD]:
+                    if "\ndesc: Trigger:" in text[:_HEAD]:
+                        self._known[path] = None
+                    continue
+                events = read_events(text)
+                if events is None:
+                    continue  # it is being written
+                self._known[path] = events
+            if self._known[path] is not None:
+                found.append(path)
+        return sorted(found, key=lambda path: int(path.suffix[1:]))
+
+    def _counts(self, dumps, fixed):
+        return Counts(len(dumps), self._known[dumps[-1]], dumps[-1], fixed, tuple(dumps))
 
     def poll(self):
         """The counts, None while it runs; PerfError if it ended without, or took too long."""
         status = self._child.status()
-        parts = [part for part in map(self._part, range(1, _PARTS + 1)) if part]
-        if parts and (len(parts) == _PARTS or parts[-1].events["Ir"] >= _ENOUGH):
-            self._child.signal(signal.SIGKILL)
-            self._child.end()
-            return parts[-1]
-        if status == 0 and parts:
-            last = parts[-1]
-            return Counts(last.part, last.events, last.file, fixed=True)
+        dumps = self._dumps()
+        if status is None and dumps and (
+                len(dumps) >= _PARTS or self._known[dumps[-1]]["Ir"] >= _ENOUGH):
+            self._child.end(at_once=True)
+            return self._counts(dumps[:_PARTS], fixed=False)
         if status is not None:
-            tail = "\n".join(self._child.output().rstrip().splitlines()[-15:])
-            raise PerfError(f"{self.benchmark}: nothing was counted (status {status}):\n{tail}")
+            return self._ended(status, self._dumps())
         if time.monotonic() > self._end:
             self._child.end()
-            if parts:
-                return parts[-1]
-            raise PerfError(f"{self.benchmark}: no loop came to its end in {self._limit:g} s. "
-                            "Either it takes a longer --limit, or the program is stripped of "
-                            "benchmark::State::FinishKeepRunning()")
+            if dumps:
+                return self._counts(dumps, fixed=False)
+            raise PerfError(f"no loop came to its end in {self._limit:g} s. Either it takes a "
+                            "longer --limit, or the program has no symbol "
+                            "benchmark::State::FinishKeepRunning(): it is stripped, or its "
+                            "library hides it")
         return None
+
+    def _ended(self, status, dumps):
+        """What a process says that ended by itself: of fixed iterations, or failed."""
+        try:
+            document = gbench_json.parse(self._out.read_bytes())
+        except OSError:
+            document = gbench_json.Document()
+        reading = gbench_json.readings(document).get(self.key)
+        if reading is not None and reading.ns is None and reading.reason.startswith(
+                ("failed", "skipped")):
+            raise PerfError(reading.reason)
+        if status == 0 and reading is not None and dumps:
+            if "/min_time:" in self.key.name and len(dumps) > 1:
+                # How long the last loop was depends on the clock; those before it are of 1, 10, ...
+                return self._counts(dumps[:-1], fixed=False)
+            return self._counts(dumps, fixed=True)
+        if status == 0 and reading is not None:
+            raise PerfError("nothing was counted: the program has no symbol "
+                            "benchmark::State::FinishKeepRunning(): it is stripped, or its "
+                            "library hides it")
+        text = [line for line in self._child.output().rstrip().splitlines()
+                if not samples.BANNER.match(line)]
+        raise PerfError(f"nothing was counted: it ended with status {status}:\n"
+                        + "\n".join(text[-15:]))
 
 
 def read_lines(path, event="Ir"):

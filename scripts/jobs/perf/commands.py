@@ -1,29 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of scripts/perf: each is a module with main(argv), argv without the command's name.
 
-main returns the exit status (scripts/perf --help). It may raise Interrupted, BuildError and
-PerfError; what they mean to the caller is decided here, once.
+main returns the exit status (scripts/perf --help). Whatever else it does, a failure is decided
+here, once: status 2, and the files of --json and --markdown say why.
 """
 
+import argparse
+import contextlib
+import datetime
 import importlib
+import shlex
 import sys
+import traceback
+from pathlib import Path
 
 from jobs.common import processes
-from jobs.common.build import BuildError
-from jobs.common.terminal import run_main
 from jobs.perf.error import PerfError
-
-CLEAN, REGRESSION, HARNESS_ERROR, INCONCLUSIVE = 0, 1, 2, 3
+from jobs.perf.statuses import (CLEAN, HARNESS_ERROR, INCONCLUSIVE, REGRESSION,  # noqa: F401
+                                SUSPICION)
 
 COMMANDS = {
     "gate": "jobs.perf.gate",
     "counts": "jobs.perf.counts",
     "record": "jobs.perf.record",
     "trend": "jobs.perf.trend",
+    "history": "jobs.perf.history",
+    "baseline": "jobs.perf.baseline",
     "bisect": "jobs.perf.bisect",
     "report": "jobs.page.job",
     "selftest": "jobs.perf.selftest",
 }
+_LANES = {"gate": "time"}
+
+
+def _files(argv):
+    """The files that --json and --markdown name."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    with contextlib.redirect_stderr(None), contextlib.suppress(SystemExit):
+        found, _ = parser.parse_known_args(argv)
+        return found.json, found.markdown
+    return None, None
+
+
+def _tell(command, argv, text):
+    """Says on stderr and in the caller's files that nothing can be said, and why."""
+    print(f"perf {command}: {text}", file=sys.stderr)
+    if command not in ("gate", "counts", "record", "trend"):
+        return
+    try:
+        from jobs.perf import answer, answer_text, gate  # what is missing may be theirs
+        json_file, markdown = _files(argv)
+        if json_file:
+            gate.write_json(json_file, answer.error_document(
+                _LANES.get(command, command), shlex.join(["./scripts/perf", command, *argv]),
+                datetime.datetime.now(datetime.timezone.utc), text))
+        if markdown:
+            gate.write(markdown, answer_text.error_markdown(command, text))
+    except Exception as error:  # pylint: disable=broad-except
+        print(f"perf {command}: nor could that be written: {error}", file=sys.stderr)
 
 
 def run(argv):
@@ -31,20 +67,29 @@ def run(argv):
     if not argv or argv[0] not in COMMANDS:
         print(f"perf: one of {', '.join(COMMANDS)} is needed", file=sys.stderr)
         return HARNESS_ERROR
-    command = argv[0]
+    command, rest = argv[0], argv[1:]
     processes.raise_on_signals()
     try:
-        return importlib.import_module(COMMANDS[command]).main(argv[1:])
+        return importlib.import_module(COMMANDS[command]).main(rest)
     except processes.Interrupted as interrupted:
-        print(f"perf {command}: stopped by {interrupted}", file=sys.stderr)
+        _tell(command, rest, f"stopped by {interrupted}")
         return interrupted.exit_status
-    except BuildError as error:
-        print(f"perf {command}: {error} failed", file=sys.stderr)
-        return HARNESS_ERROR
+    except SystemExit as stop:
+        if stop.code not in (0, None):
+            _tell(command, rest, "the command line is wrong, see above")
+        raise
     except PerfError as error:
-        print(f"perf {command}: {error}", file=sys.stderr)
-        return HARNESS_ERROR
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(lambda: run(sys.argv[1:])))
+        _tell(command, rest, str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # no room, no right, no such folder
+        _tell(command, rest, str(error))
+    except ImportError as error:
+        _tell(command, rest, f"{error}; scripts/bootstrap installs what is missing")
+    except Exception as error:  # pylint: disable=broad-except
+        name = type(error).__name__
+        if name == "BuildError":
+            _tell(command, rest, f"{error} failed")
+        else:
+            _tell(command, rest, f"it broke: {name}: {error}\n{traceback.format_exc()}")
+    return HARNESS_ERROR

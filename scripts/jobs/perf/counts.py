@@ -1,49 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf counts: does head execute more instructions than base? Exact, also under load.
 
-Gated are instructions. Reads and writes stand beside them: they tell where instructions went, but
-two compilations of one source differ in them by more than they differ in time.
+Gated are instructions. Where they differ, reads and writes stand beside them: they tell where
+instructions went, but two compilations of one source differ in them by more than in time.
 """
 
-import argparse
-import contextlib
 import datetime
-import functools
-import json
+import math
 import os
+import re
 import shlex
-import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.common import report
 from jobs.common.children import Children
-from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import callgrind, commands, gate, revisions
+from jobs.perf import (callgrind, choice, gate, process_pairs, samples, scratch, statuses,
+                       trial as perf_trial)
+from jobs.perf.account import Unmeasured, account
+from jobs.perf.annotate import annotate
+from jobs.perf.counts_answer import ORDER, Comparison, Outcome, action, document, markdown, table
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import printable
+from jobs.perf.texts import plain
 
 THRESHOLD = 0.005
 _DETERMINISTIC = 0.001  # two runs of one program that differ by more count by chance
-_SHOWN = 8  # functions, and lines, of a differential annotation
 _ANNOTATED = 5  # benchmarks
-_POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Of one benchmark, at the same number of iterations on both sides."""
-    name: str
-    base: callgrind.Counts
-    head: callgrind.Counts
-    verdict: str  # regressed, improved, clean, inconclusive
-    note: str = ""
-
-    def change(self, event="Ir"):
-        """0.01: one hundredth more."""
-        before, after = self.base.events[event], self.head.events[event]
-        return after / before - 1 if before else (1.0 if after else 0.0)
+_POLL_SECONDS = 0.05
+_THREADS = re.compile(r"/threads:([0-9]+)(?:/|$)")
+_TRIAL = samples.Effort(1, 0.0)  # one iteration of each: enough to know whether it works
+_STALL = 120.0  # seconds that the trial waits for a benchmark
 
 
 def verdict_of(base, head):
@@ -56,25 +45,31 @@ def verdict_of(base, head):
 class Runner:
     """Counts benchmarks of several programs, as many at once as there are CPUs."""
 
-    def __init__(self, terminal, directory, limit, jobs=None):
+    def __init__(self, terminal, directory, limit, budget=float("inf"), jobs=None):
+        """limit: seconds for one benchmark of one program; budget: for all together."""
         self._terminal = terminal
         self._directory = directory
         self._limit = limit
+        self._end = time.monotonic() + budget
         self._jobs = jobs or len(os.sched_getaffinity(0))
         self._number = 0
 
-    def count(self, tasks):
-        """tasks: (key, program, benchmark). Returns key -> Counts, or the PerfError it met."""
+    def count(self, tasks, memory=False):
+        """tasks: (key, program, gbench_json.Key). Returns key -> Counts, or the PerfError it met;
+        those that the budget does not suffice for are left out."""
         waiting, running, done = list(tasks), {}, {}
         start = time.monotonic()
         with Children() as children:
             while waiting or running:
+                left = self._end - time.monotonic()
+                if left <= 0:
+                    break
                 while waiting and len(running) < self._jobs:
                     key, program, benchmark = waiting.pop(0)
                     self._number += 1
                     running[key] = callgrind.Counter(
-                        children, program, benchmark,
-                        self._directory / f"{self._number:06}", self._limit)
+                        children, program, benchmark, self._directory / f"{self._number:06}",
+                        min(self._limit, left), memory)
                 for key, counter in list(running.items()):
                     try:
                         counts = counter.poll()
@@ -95,163 +90,130 @@ class Runner:
 def _common_part(base, head):
     """Both counts at the number of iterations that both have."""
     part = min(base.part, head.part)
-
-    def at(counts):
-        if counts.part == part:
-            return counts
-        path = counts.file.parent / f"part.{part}"
-        events = callgrind.read_events(path.read_text(encoding="utf-8", errors="replace"))
-        return callgrind.Counts(part, events, path, counts.fixed)
-
-    return at(base), at(head)
+    return base.at(part), head.at(part)
 
 
 def compare(runner, pairs):
-    """pairs: name -> (base Program, head Program). Returns (comparisons, errors: name -> text).
+    """pairs: Benchmark -> (base Program, head Program). Returns (comparisons, errors: Benchmark ->
+    (arm, text), late: list of Benchmark).
 
-    Where the counts differ, both are counted again: an exact count is the same twice.
+    Where the counts differ, both are counted twice more, once with reads and writes of memory: an
+    exact count is the same each time. One that hangs on the clock may agree with itself once by
+    chance.
     """
-    first = runner.count([((name, side), programs[side], name)
+    first = runner.count([((name, side), programs[side], name.key)
                           for name, programs in pairs.items() for side in (0, 1)])
-    errors = {name: str(result) for (name, _), result in first.items()
-              if isinstance(result, PerfError)}
-    found = {}
+    errors, late, found = {}, [], {}
     for name in pairs:
-        if name not in errors:
-            found[name] = _common_part(first[name, 0], first[name, 1])
-    suspects = [name for name, (base, head) in found.items()
-                if verdict_of(base.events["Ir"], head.events["Ir"]) != "clean"]
-    second = runner.count([((name, side), pairs[name][side], name)
-                           for name in suspects for side in (0, 1)]) if suspects else {}
-    comparisons = []
-    for name, (base, head) in found.items():
-        verdict, note = verdict_of(base.events["Ir"], head.events["Ir"]), ""
-        if name in suspects:
-            for side, counts in enumerate((base, head)):
-                again = second[name, side]
-                if isinstance(again, PerfError) or again.part < counts.part:
-                    verdict, note = "inconclusive", "could not be counted a second time"
-                    continue
-                again, _ = _common_part(again, counts)
-                if abs(again.events["Ir"] / counts.events["Ir"] - 1) > _DETERMINISTIC:
-                    verdict, note = "inconclusive", "counts differently each time"
-        comparisons.append(Comparison(name, base, head, verdict, note))
-    return comparisons, errors
+        sides = [first.get((name, side)) for side in (0, 1)]
+        failed = [side for side in (0, 1) if isinstance(sides[side], PerfError)]
+        if failed:
+            errors[name] = {("base", "head")[side]: str(sides[side]) for side in failed}
+        elif None in sides:
+            late.append(name)
+        elif sides[0].fixed != sides[1].fixed:
+            errors[name] = {"base and head": "only one of them has a fixed number of iterations"}
+        else:
+            found[name] = _common_part(*sides)
+    verdicts = {name: (verdict_of(base.events["Ir"], head.events["Ir"]), "")
+                for name, (base, head) in found.items()}
+    for memory in (True, False):
+        suspects = [name for name, (verdict, _) in verdicts.items()
+                    if verdict in ("regressed", "improved")]
+        if not suspects:
+            break
+        more = runner.count([((name, side), pairs[name][side], name.key)
+                             for name in suspects for side in (0, 1)], memory=memory)
+        for name in suspects:
+            again = [more.get((name, side)) for side in (0, 1)]
+            verdicts[name] = _again(found[name], again, verdicts[name][0])
+            if memory and verdicts[name][0] in ("regressed", "improved"):
+                part = found[name][0].part
+                found[name] = tuple(counts.at(part) for counts in again)
+    return ([Comparison(name, *found[name], *verdicts[name]) for name in found], errors, late)
 
 
-@functools.lru_cache(maxsize=None)
-def _source(path):
-    """The lines of a file; none where it is not at hand."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
+def _again(pair, second, verdict):
+    """The verdict after the second count, and a note."""
+    note = ""
+    for counts, again in zip(pair, second):
+        if again is None or isinstance(again, PerfError) or again.part < counts.part:
+            return (_unconfirmed(verdict), "could not be counted a second time")
+        again, _ = _common_part(again, counts)
+        if abs(again.events["Ir"] / counts.events["Ir"] - 1) > _DETERMINISTIC:
+            verdict, note = "inconclusive", "counts differently each time"
+    return verdict, note
 
 
-def _source_line(root, file, number):
-    """The text of a source line, None where the source is not at hand."""
-    lines = _source((root / file) if root else Path(file))
-    return lines[number - 1].strip() if 0 < number <= len(lines) else None
-
-
-def annotate(comparison, roots=(None, None)):
-    """Lines of text: which functions and lines of source execute more or less than before.
-
-    roots: folders that relative names of sources start from. A line is known by its text where the
-    source is at hand, so that one which only moved does not show; a file by the end of its name,
-    for the two were not built in one folder.
-    """
-    functions, lines = {}, {}
-    iterations = comparison.base.iterations
-    for sign, counts, root in ((-1, comparison.base, roots[0]), (1, comparison.head, roots[1])):
-        for (file, function, number), cost in callgrind.read_lines(counts.file).items():
-            text = _source_line(root, file, number)
-            file = "/".join(Path(file).parts[-2:])
-            functions[file, function] = functions.get((file, function), 0) + sign * cost
-            if not number:  # built without lines
-                continue
-            key = (file, function, text or f"line {number}")
-            lines[key] = lines.get(key, 0) + sign * cost
-
-    def largest(costs):
-        ordered = sorted(costs.items(), key=lambda item: -abs(item[1]))
-        return [(key, cost / iterations) for key, cost in ordered[:_SHOWN]
-                if abs(cost) / iterations >= 0.005]
-
-    unit = "instructions" if comparison.base.fixed else "instructions an iteration"
-    out = [f"{comparison.name}: {comparison.base.events['Ir'] / iterations:,.2f} to "
-           f"{comparison.head.events['Ir'] / iterations:,.2f} {unit}", "  by function"]
-    out += [f"    {cost:+12,.2f}  {function}  ({file})"
-            for (file, function), cost in largest(functions)]
-    by_line = [f"    {cost:+12,.2f}  {file}: {text}" for (file, _, text), cost in largest(lines)]
-    return out + (["  by line", *by_line] if by_line else [])
-
-
-def table(comparisons):
-    made = Table("Instructions", "", ["", "base", "head", "change", "reads", "writes", "verdict"],
-                 flush_left=(6,))
-    order = ("regressed", "inconclusive", "improved", "clean")
-    for each in sorted(comparisons, key=lambda each: order.index(each.verdict)):
-        base, head = (f"{counts.events['Ir'] / counts.iterations:,.1f}"
-                      for counts in (each.base, each.head))
-        verdict = each.verdict.upper() if each.verdict == "regressed" else each.verdict
-        made.rows.append([each.name, base, head] + [
-            f"{each.change(event) * 100:+.2f}%" for event in callgrind.EVENTS] + [verdict])
-    return made
-
-
-def document(comparisons, errors, base, head, command, date):
-    return {
-        "format": 1, "lane": "counts", "date": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": command, "base": base, "head": head, "errors": errors,
-        "benchmarks": [{
-            "name": each.name, "verdict": each.verdict, "note": each.note,
-            "iterations": None if each.base.fixed else each.base.iterations,
-            **{event: {"base": each.base.events[event], "head": each.head.events[event]}
-               for event in callgrind.EVENTS}} for each in comparisons]}
-
-
-def exit_status(comparisons, errors):
-    verdicts = {each.verdict for each in comparisons}
-    if "regressed" in verdicts:
-        return commands.REGRESSION
-    if errors:
-        return commands.HARNESS_ERROR
-    return commands.INCONCLUSIVE if "inconclusive" in verdicts else commands.CLEAN
+def _unconfirmed(verdict):
+    """What is left of a verdict that no second count confirmed."""
+    return "suspected" if verdict == "regressed" else "inconclusive"
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        prog="scripts/perf counts",
-        description="Compares the instructions that each benchmark executes, under callgrind: "
-                    f"exact, gated at {THRESHOLD:.1%}. Programs need code for x86-64-v3 at most, "
-                    "benchmarks of one thread, and the symbols of Google Benchmark.",
-        epilog="Exit status: 0 no more instructions; 1 more; 2 wrong usage, or something could not "
-               "be counted; 3 a benchmark counts differently each time.")
-    parser.add_argument("--base", metavar="REV", help="revision (merge base with main)")
-    parser.add_argument("--head", metavar="REV", help="revision (the working tree)")
-    parser.add_argument("--base-bin", metavar="FILE", type=Path)
-    parser.add_argument("--head-bin", metavar="FILE", type=Path)
+    parser = choice.parser(
+        "counts", "Compares the instructions that each benchmark executes, under callgrind: "
+                  f"exact, gated at {THRESHOLD:.1%}. Programs need code for x86-64-v3 at most, "
+                  "benchmarks of one thread, and the symbols of Google Benchmark.",
+        statuses.EPILOG)
+    choice.add_programs(parser)
     parser.add_argument("--filter", metavar="RE", help="only benchmarks whose names match")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
                         help="for one benchmark of one program (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", type=Path)
-    parser.add_argument("--markdown", metavar="FILE", type=Path)
+    parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS",
+                        help="for all, builds aside (%(default)s)")
     return parser
 
 
-def _plan(terminal, arguments, parser):
-    """(pairs: name -> (base, head), what was chosen)."""
-    chosen = gate.choose(terminal, arguments, parser)
-    pairs = {}
+def _uncountable(benchmark):
+    """Why callgrind can't count a benchmark that works; empty if it can."""
+    threads = _THREADS.search(benchmark.key.name)
+    if threads and int(threads[1]) > 1:
+        return "runs in several threads, whose instructions depend on who waits for whom"
+    if benchmark.key.nth > 1:
+        return "has the name of another benchmark, and only the first of a name can be counted"
+    return ""
+
+
+def plan(terminal, chosen, directory, clock):
+    """(pairs: Benchmark -> (base, head), list of Unmeasured, incidents): runs each benchmark once,
+    to know which of them work."""
+    pairs, left_out = {}, []
+    incidents = [f"{name}: the base has this program, the head lacks it"
+                 for name in chosen.lacking]
     for suite in chosen.suites:
-        base, head = suite.arms["base"], suite.arms["head"]
-        have = set(base.benchmarks(chosen.filter))
-        for name in head.benchmarks(chosen.filter):
-            threads = name.rpartition("/threads:")[2]
-            if name in have and not (threads.isdigit() and int(threads) > 1):
-                pairs[name] = (base, head)
-    return pairs, chosen
+        trials = {}
+        try:
+            for arm in ("base", "head"):
+                terminal.progress(f"trying {suite.name}, {arm}")
+                program = suite.arms[arm]
+                program = replace(program, environment={
+                    name: text for name, text in program.environment.items()
+                    if name != process_pairs.SKIP_CHECK})
+                listing = program.listing(chosen.filter, max(1.0, clock.left()))
+                trials[arm] = perf_trial.run(
+                    program, listing.keys, _TRIAL, directory / "trial.json",
+                    perf_trial.Limits(clock.left, _STALL), everything=not chosen.filter)
+                if listing.doubt:
+                    process_pairs.leave_out_noise(program, trials[arm], listing.doubt,
+                                                  max(1.0, clock.left()))
+        except PerfError as error:
+            if len(chosen.suites) == 1:
+                raise
+            incidents.append(str(error))
+            continue
+        compared, unmeasured = account(suite.name, trials)
+        left_out += unmeasured
+        for benchmark in compared:
+            reason = _uncountable(benchmark)
+            if reason:
+                left_out.append(Unmeasured(benchmark, {"base and head": reason}, False))
+            else:
+                pairs[benchmark] = (suite.arms["base"], suite.arms["head"])
+    if not pairs and not left_out and not incidents:
+        raise PerfError(f"no benchmark matches {chosen.filter!r}" if chosen.filter
+                        else "the programs list no benchmark")
+    return pairs, left_out, incidents
 
 
 def main(argv):
@@ -259,37 +221,53 @@ def main(argv):
     arguments = parser.parse_args(argv)
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
-    pairs, chosen = _plan(terminal, arguments, parser)
-    if not chosen.suites:
-        return commands.CLEAN
-    if not pairs:
-        raise PerfError("no benchmark of one thread that both have")
-    revisions.PERF.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(
-            prefix="counts-", dir=revisions.PERF)))
-        comparisons, errors = compare(Runner(terminal, directory, arguments.limit), pairs)
-        worst = sorted((each for each in comparisons if each.verdict == "regressed"),
-                       key=lambda each: -each.change())
-        annotations = [line for each in worst[:_ANNOTATED]
-                       for line in annotate(each, chosen.sources)]
-    made = table(comparisons)
-    for line in report.as_text(made, terminal)[1:]:
-        terminal.line(terminal.bad(line) if line.endswith("REGRESSED") else line)
-    for line in annotations + [f"{each.name}: {each.note}" for each in comparisons if each.note]:
-        terminal.line(line)
-    for name, text in errors.items():
-        terminal.line(terminal.bad(text if text.startswith(name) else f"{name}: {text}"))
-    counts = [f"{sum(each.verdict == verdict for each in comparisons)} {verdict}"
-              for verdict in ("regressed", "inconclusive", "improved", "clean")]
-    terminal.line(f"{', '.join(counts)}: instructions of {chosen.head} against {chosen.base}")
     command = shlex.join(["./scripts/perf", "counts", *argv])
+    if not 0 < arguments.limit < math.inf or not 0 < arguments.budget < math.inf:
+        raise PerfError("--limit and --budget have to be positive")
+    if not callgrind.is_installed():
+        raise PerfError("valgrind is needed; scripts/bootstrap --for counts installs it")
+    chosen = choice.choose(terminal, arguments, parser)
+    annotations = []
+    if not chosen.suites:
+        outcome = Outcome(date, command, 0.0, chosen.base, chosen.head, same_files=True)
+    else:
+        clock = process_pairs.Clock(arguments.budget)
+        with scratch.folder(chosen.directory) as temporary:
+            directory = Path(temporary).resolve()
+            pairs, left_out, incidents = plan(terminal, chosen, directory, clock)
+            runner = Runner(terminal, directory, arguments.limit, max(1.0, clock.left()))
+            comparisons, errors, late = compare(runner, pairs)
+            left_out += [Unmeasured(name, reasons, True) for name, reasons in errors.items()]
+            left_out += [Unmeasured(name, {"base and head": "no time was left to count it"}, False,
+                                    True) for name in late]
+            outcome = Outcome(date, command, clock.elapsed(), chosen.base, chosen.head,
+                              tuple(comparisons), tuple(left_out), tuple(incidents), chosen.known)
+            for each in [each for each in outcome.ordered()
+                         if each.verdict == "regressed"][:_ANNOTATED]:
+                annotations += annotate(each, chosen.sources)
+    _print(terminal, outcome, annotations)
     if arguments.json:
-        gate.write(arguments.json, json.dumps(document(
-            comparisons, errors, chosen.base, chosen.head, command, date), indent=1) + "\n")
+        gate.write_json(arguments.json, document(outcome))
     if arguments.markdown:
-        lines = report.as_markdown(made)
-        if annotations:
-            lines += ["", "```", *annotations, "```"]
-        gate.write(arguments.markdown, "\n".join(lines) + "\n")
-    return exit_status(comparisons, errors)
+        gate.write(arguments.markdown, markdown(outcome, annotations))
+    return outcome.exit_status
+
+
+def _print(terminal, outcome, annotations):
+    made = table(outcome.comparisons)
+    if made.rows:
+        for line in report.as_text(made, terminal)[1:]:
+            terminal.line(terminal.bad(line) if line.endswith("REGRESSED") else line)
+    for line in annotations + [f"{each.name}: {each.note}" for each in outcome.comparisons
+                               if each.note]:
+        terminal.line(line)
+    for one in outcome.unmeasured:
+        line = f"not counted: {one.benchmark}: {printable(one.text)}"
+        terminal.line(terminal.bad(line) if one.blocks else line)
+    for text in outcome.incidents:
+        terminal.line(terminal.bad(printable(text)))
+    counts = [f"{sum(each.verdict == verdict for each in outcome.comparisons)} {verdict}"
+              for verdict in ORDER]
+    terminal.line(f"{', '.join(counts)}, {len(outcome.unmeasured)} not counted: instructions of "
+                  f"{outcome.head} against {outcome.base}, {duration(outcome.seconds)}")
+    terminal.line(plain(action(outcome)))

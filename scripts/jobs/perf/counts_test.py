@@ -5,8 +5,12 @@ import unittest
 from pathlib import Path
 
 from jobs.perf import callgrind, counts as perf_counts
+from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.callgrind import Counts
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import Key
+
+A, B = (Benchmark("suite", Key(name)) for name in "ab")
 
 PART = """# callgrind format
 version: 1
@@ -39,7 +43,9 @@ def part(directory, number, total, extra=30):
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"part.{number}"
     path.write_text(PART.format(total=total, extra=extra), encoding="utf-8")
-    return Counts(number, callgrind.read_events(path.read_text(encoding="utf-8")), path, False)
+    files = tuple(directory / f"part.{each}" for each in range(1, number + 1))
+    return Counts(number, callgrind.read_events(path.read_text(encoding="utf-8")), path, False,
+                  files)
 
 
 class ReadTest(unittest.TestCase):
@@ -63,13 +69,15 @@ class ReadTest(unittest.TestCase):
 
 
 class FakeRunner:
-    """Hands out what it was given: (name, side) -> a Counts or PerfError for each time."""
+    """Hands out what it was given: (name, side) -> a Counts or PerfError for each time; the last of
+    them for ever."""
 
     def __init__(self, results):
         self.results = results
 
-    def count(self, tasks):
-        return {key: self.results[key].pop(0) for key, _, _ in tasks}
+    def count(self, tasks, memory=False):
+        return {key: self.results[key].pop(0) if len(self.results[key]) > 1
+                else self.results[key][0] for key, _, _ in tasks}
 
 
 class CompareTest(unittest.TestCase):
@@ -84,20 +92,27 @@ class CompareTest(unittest.TestCase):
         return part(self.directory / str(self.number), number, total, **options)
 
     def compare(self, base, head):
-        runner = FakeRunner({("a", 0): base, ("a", 1): head})
-        return perf_counts.compare(runner, {"a": ("base", "head")})
+        runner = FakeRunner({(A, 0): base, (A, 1): head})
+        comparisons, errors, _ = perf_counts.compare(runner, {A: ("base", "head")})
+        return comparisons, errors
+
+    def status(self, comparisons, errors=()):
+        unmeasured = tuple(Unmeasured(name, reasons, True)
+                           for name, reasons in dict(errors).items())
+        return perf_counts.Outcome(None, "", 1.0, "", "", tuple(comparisons),
+                                   unmeasured).exit_status
 
     def test_one_hundredth_more_is_a_regression(self):
         (found,), errors = self.compare([self.counts(10_000), self.counts(10_000)],
                                         [self.counts(10_100), self.counts(10_100)])
         self.assertEqual((found.verdict, errors), ("regressed", {}))
         self.assertAlmostEqual(found.change(), 0.01)
-        self.assertEqual(perf_counts.exit_status([found], {}), 1)
+        self.assertEqual(self.status([found]), 1)
 
     def test_up_to_half_a_hundredth_is_clean_and_not_counted_again(self):
         (found,), _ = self.compare([self.counts(10_000)], [self.counts(10_050)])
         self.assertEqual(found.verdict, "clean")
-        self.assertEqual(perf_counts.exit_status([found], {}), 0)
+        self.assertEqual(self.status([found]), 0)
 
     def test_less_is_an_improvement(self):
         (found,), _ = self.compare([self.counts(10_000), self.counts(10_000)],
@@ -109,7 +124,7 @@ class CompareTest(unittest.TestCase):
                                    [self.counts(10_100), self.counts(10_000)])
         self.assertEqual(found.verdict, "inconclusive")
         self.assertIn("differently", found.note)
-        self.assertEqual(perf_counts.exit_status([found], {}), 3)
+        self.assertEqual(self.status([found]), 3)
 
     def test_compares_at_the_iterations_that_both_have(self):
         base = self.counts(20_000_000, 3)
@@ -120,9 +135,23 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(found.base.iterations, 100)
 
     def test_what_could_not_be_counted_is_an_error(self):
-        found, errors = self.compare([self.counts(1)], [PerfError("a: nothing was counted")])
-        self.assertEqual((found, errors), ([], {"a": "a: nothing was counted"}))
-        self.assertEqual(perf_counts.exit_status(found, errors), 2)
+        found, errors = self.compare([self.counts(1)], [PerfError("nothing was counted")])
+        self.assertEqual((found, errors), ([], {A: {"head": "nothing was counted"}}))
+        self.assertEqual(self.status(found, errors), 2)
+
+    def test_what_agrees_with_itself_once_by_chance_is_inconclusive(self):
+        (found,), _ = self.compare([self.counts(10_000)] * 3,
+                                   [self.counts(10_100), self.counts(10_100), self.counts(10_050)])
+        self.assertEqual(found.verdict, "inconclusive")
+
+    def test_what_is_not_counted_a_second_time_is_suspected(self):
+        (found,), _ = self.compare([self.counts(10_000), PerfError("hung")],
+                                   [self.counts(10_100), self.counts(10_100)])
+        self.assertEqual(found.verdict, "suspected")
+        self.assertEqual(self.status([found]), 4)
+
+    def test_nothing_counted_is_no_pass(self):
+        self.assertEqual(self.status([]), 2)
 
     def test_annotates_by_function_and_line(self):
         roots = [self.directory / "old", self.directory / "new"]
@@ -130,7 +159,7 @@ class CompareTest(unittest.TestCase):
             root.mkdir()
             (root / "a.cc").write_text("\n" * lines + "one\ntwo\nthree\n", encoding="utf-8")
         base, head = self.counts(10_000, 2), self.counts(10_100, 2, extra=130)
-        found = perf_counts.Comparison("a", base, head, "regressed")
+        found = perf_counts.Comparison(A, base, head, "regressed")
         self.assertEqual(perf_counts.annotate(found, roots), [
             "a: 1,000.00 to 1,010.00 instructions an iteration",
             "  by function",
@@ -144,7 +173,7 @@ class CompareTest(unittest.TestCase):
             text = counts.file.read_text(encoding="utf-8")
             counts.file.write_text(text.replace("a.cc", f"/build{number}/./core/a.cc"),
                                    encoding="utf-8")
-        found = perf_counts.Comparison("a", base, head, "regressed")
+        found = perf_counts.Comparison(A, base, head, "regressed")
         self.assertEqual(perf_counts.annotate(found)[1:], [
             "  by function", "          +10.00  Parse(char const*)  (core/a.cc)",
             "  by line", "          +10.00  core/a.cc: line 12"])
@@ -157,7 +186,7 @@ class CompareTest(unittest.TestCase):
         base, head = self.counts(100, 1), self.counts(100, 1)
         head.file.write_text(head.file.read_text(encoding="utf-8").replace("\n10 60", "\n12 60")
                              .replace("\n12 30", "\n10 30"), encoding="utf-8")
-        found = perf_counts.Comparison("a", base, head, "clean")
+        found = perf_counts.Comparison(A, base, head, "clean")
         self.assertEqual(perf_counts.annotate(found, roots)[1:], ["  by function"])
 
 
@@ -166,8 +195,8 @@ class TableTest(unittest.TestCase):
         counts = Counts(3, {"Ir": 200, "Dr": 100, "Dw": 0}, None, False)
         more = Counts(3, {"Ir": 204, "Dr": 100, "Dw": 1}, None, False)
         rows = perf_counts.table([
-            perf_counts.Comparison("a", counts, counts, "clean"),
-            perf_counts.Comparison("b", counts, more, "regressed")]).rows
+            perf_counts.Comparison(A, counts, counts, "clean"),
+            perf_counts.Comparison(B, counts, more, "regressed")]).rows
         self.assertEqual(rows, [
             ["b", "2.0", "2.0", "+2.00%", "+0.00%", "+100.00%", "REGRESSED"],
             ["a", "2.0", "2.0", "+0.00%", "+0.00%", "+0.00%", "clean"]])

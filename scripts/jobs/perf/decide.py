@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate's procedure: from process pairs to a verdict for each benchmark. Runs nothing itself.
 
-decide() asks for rounds of processes until it can tell; where they come from (programs that run
-now, or a recording) is the caller's. A round gives a benchmark three numbers: the base's time, that
-of a second copy of the base, and the head's. The unit is the pair: log(head / base), and for the
-A/A arm log(copy / base).
+A Decision asks a source for rounds of processes until it can tell; where they come from (programs
+that run now, or a recording) is the source's affair. A round gives a benchmark three numbers: the
+base's time, that of a second copy of the base, and the head's. The unit is the pair:
+log(head / base), and for the A/A arm log(copy / base).
 
 A look after 10, 20 and 40 pairs. At each:
 
@@ -19,7 +19,12 @@ A look after 10, 20 and 40 pairs. At each:
 
 Each look spends a part of the error probability, so that looking three times is not three tests.
 What regressed is measured once more from the start with fresh pairs, from fresh copies of the
-programs; only what regresses there too stays regressed.
+programs. Only what regresses there too is regressed; where the fresh pairs do not tell, or no time
+is left for them, it is suspected.
+
+Time goes first where it tells most: to the confirmation of what seems slower, then to what looks as
+if it were slower, then to what was never looked at, and last to what is too noisy to be called
+clean soon. So noise never eats the time that a certain slowdown needs.
 
 Intervals and p-values are those of the sign test, i.e. of the median: they need no distribution,
 and a pair that a neighbour spoilt weighs no more than any other. With the order within a round
@@ -37,6 +42,7 @@ from statsmodels.stats.multitest import fdrcorrection
 
 REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
 INCONCLUSIVE, INVALID = "inconclusive", "invalid"
+SUSPECTED = "suspected"  # seemed slower, and could not be confirmed
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Rules:
     noise_factor: float = 3.0
     noise_alpha: float = 0.025  # one-sided, of the A/A interval that the margin is made of
     widest: float = math.log(1.05)  # beyond this margin nothing is called clean
+    promising: float = 0.02  # p-value, not corrected, from which on a benchmark looks slower
+    share: float = 0.65  # of the time left that a look may use: the rest is for confirmations
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Result:
     head_ns: float
     note: str = ""
     confirmation: Optional["Result"] = None
+    out_of_time: bool = False  # more time might have told more
 
 
 @lru_cache(maxsize=None)
@@ -165,18 +174,23 @@ def _verdict(look, p, alpha, last, rules):
     return INCONCLUSIVE if last else None
 
 
-def _result(verdict, samples, look, alpha, p, note=""):
+def _result(verdict, samples, look, alpha, p, note="", out_of_time=False):
     return Result(verdict, interval(samples.head_logs, alpha), interval(samples.same_logs, alpha),
                   math.exp(look.margin), p, len(samples), statistics.median(samples.base),
-                  statistics.median(samples.head), note)
+                  statistics.median(samples.head), note, None, out_of_time)
 
 
-def _note(verdict, look, rules):
+def _note(verdict, look, pairs, out_of_time, rules):
+    """Why a verdict is none."""
     if verdict == INVALID:
         return "two copies of the base differ"
-    if verdict == INCONCLUSIVE and look.margin > rules.widest:
-        return f"too noisy: copies of the base differ by up to {math.expm1(look.margin):.0%}"
-    return ""
+    if verdict != INCONCLUSIVE:
+        return ""
+    noisy = look.margin > rules.widest and pairs >= rules.looks[0]
+    said = f"copies of the base differ by up to {math.expm1(look.margin):.0%}" if noisy else ""
+    if out_of_time:
+        return f"the time was up after {pairs} pairs" + (f"; {said}" if said else "")
+    return f"too noisy: {said}" if said else "too close to the margin to tell"
 
 
 class _P(NamedTuple):
@@ -186,74 +200,246 @@ class _P(NamedTuple):
     differ: float
 
 
-def _adjusted(looks, adjust):
-    """name -> its p-values, each corrected over all names."""
+def _adjusted(looks, family):
+    """name -> its p-values, each corrected over the family; what has no look yet counts as 1."""
     table = [(look.slower_p, look.faster_p, look.differ_p) for look in looks.values()]
-    if adjust and len(table) > 1:
+    table += [(1.0, 1.0, 1.0)] * max(0, family - len(table))
+    if len(table) > 1:
         table = zip(*(fdrcorrection(column)[1] for column in zip(*table)))
     return {name: _P(*map(float, row)) for name, row in zip(looks, table)}
 
 
-def _stage(names, take, alphas, rules, adjust):
-    """Looks until every benchmark has a verdict. Returns name -> Result."""
-    samples = {name: Samples() for name in names}
-    looks, results, active = {}, {}, list(names)
-    for number, (wanted, alpha) in enumerate(zip(rules.looks, alphas)):
-        missing = wanted - min(len(samples[name]) for name in active)
-        rounds = take(tuple(active), missing)
-        for times in rounds:
-            for name in active:
-                samples[name].add(*times[name])
-        out_of_time = len(rounds) < missing
-        last = out_of_time or number == len(rules.looks) - 1
-        if not len(samples[active[0]]):
-            return {}
-        # What has a verdict keeps its last p-value, so that the family stays the whole suite.
-        looks.update((name, _look(samples[name], alpha, rules)) for name in active)
-        adjusted = _adjusted(looks, adjust)
-        for name in active:
-            look = looks[name]
-            p = adjusted[name]
-            verdict = _verdict(look, p, alpha, last, rules)
+class _Stage:
+    """The looks at some benchmarks, of the first measurement or of the confirmation."""
+
+    def __init__(self, alphas, rules, corrected):
+        self._alphas = alphas
+        self._rules = rules
+        self._corrected = corrected
+        self.family = 0
+        self.samples = {}  # name -> Samples
+        self.seen = {}  # name -> how many looks it has had
+        self.looks = {}  # name -> its last _Look; a verdict leaves it, so the family stays whole
+        self.results = {}
+
+    def add(self, names):
+        for name in names:
+            self.samples[name] = Samples()
+            self.seen[name] = 0
+        self.family = len(self.samples)
+
+    def open(self):
+        """The benchmarks without a verdict."""
+        return [name for name in self.samples if name not in self.results]
+
+    def wanted(self, name):
+        return self._rules.looks[self.seen[name]]
+
+    def promises(self, name):
+        """Whether the benchmark looks as if it were slower."""
+        look = self.looks.get(name)
+        return look is not None and look.slower_p <= self._rules.promising
+
+    def is_noisy(self, name):
+        look = self.looks.get(name)
+        return look is not None and look.margin > self._rules.widest
+
+    def look(self, names, out_of_time=False):
+        """Looks at what these benchmarks have; gives verdicts."""
+        names = [name for name in names if len(self.samples[name])]
+        numbers = {name: min(self.seen[name], len(self._rules.looks) - 1) for name in names}
+        for name in names:
+            self.looks[name] = _look(self.samples[name], self._alphas[numbers[name]], self._rules)
+        if self._corrected:
+            adjusted = _adjusted(self.looks, self.family)
+        else:
+            adjusted = {name: _P(look.slower_p, look.faster_p, look.differ_p)
+                        for name, look in self.looks.items()}
+        for name in names:
+            look, p, alpha = self.looks[name], adjusted[name], self._alphas[numbers[name]]
+            self.seen[name] += 1
+            last = out_of_time or self.seen[name] >= len(self._rules.looks)
+            verdict = _verdict(look, p, alpha, last, self._rules)
             if verdict:
-                note = _note(verdict, look, rules)
-                if verdict == INCONCLUSIVE and out_of_time:
-                    note = note or "the time was up"
-                results[name] = _result(verdict, samples[name], look, alpha,
-                                        p.faster if verdict == IMPROVED else p.slower, note)
-        active = [name for name in active if name not in results]
-        if not active:
-            break
-    return results
+                samples = self.samples[name]
+                starved = out_of_time and verdict == INCONCLUSIVE
+                self.results[name] = _result(
+                    verdict, samples, look, alpha, p.faster if verdict == IMPROVED else p.slower,
+                    _note(verdict, look, len(samples), starved, self._rules), starved)
 
 
 def _confirmed(first, second):
     """The result after the confirmation: the first one's figures, the second's verdict."""
+    starved = second is None or second.out_of_time
     if second is None:
-        verdict, note = INCONCLUSIVE, "seemed slower; no time was left to confirm it"
+        verdict, note = SUSPECTED, "seemed slower; no time was left to confirm it"
     elif second.verdict == REGRESSED:
-        verdict, note = REGRESSED, ""
+        verdict, note, starved = REGRESSED, "", False
     elif second.verdict in (CLEAN, IMPROVED):
-        verdict, note = CLEAN, "seemed slower, not so in fresh pairs"
+        verdict, note, starved = CLEAN, "seemed slower, not so in fresh pairs", False
     else:
-        verdict, note = INCONCLUSIVE, "seemed slower; fresh pairs could not tell"
+        verdict, note = SUSPECTED, f"seemed slower; fresh pairs could not tell: {second.note}"
     return Result(verdict, first.head, first.same, first.margin, first.p, first.pairs,
-                  first.base_ns, first.head_ns, note, second)
+                  first.base_ns, first.head_ns, note, second, starved)
 
 
-def decide(names, take, rules=Rules(), on_suspects=None):
-    """The verdicts: name -> Result, empty if there was no time for a single round.
+class Source:
+    """What a Decision takes rounds from. This one counts rounds and not seconds."""
 
-    take(names, count) gives up to `count` new rounds, each name -> (base, copy, head) in
-    nanoseconds; fewer if the time is up. on_suspects(names) is called before what seems slower is
-    measured again; rounds taken from then on have to be fresh in every respect.
-    """
-    results = _stage(names, take, rules.alphas, rules, adjust=True)
-    suspects = [name for name, result in results.items() if result.verdict == REGRESSED]
-    if suspects:
-        if on_suspects:
-            on_suspects(tuple(suspects))
-        fresh = _stage(suspects, take, rules.confirm_alphas, rules, adjust=False)
-        for name in suspects:
-            results[name] = _confirmed(results[name], fresh.get(name))
-    return {name: results[name] for name in names if name in results}
+    lost = frozenset()  # names that can't be measured any more
+
+    def take(self, names, count):
+        """Up to `count` new rounds, each name -> (base, copy, head) in nanoseconds. Fewer if the
+        time is up or something failed; what is in `lost` afterwards is not asked for again."""
+        raise NotImplementedError
+
+    def fresh(self, names):
+        """Called before what seems slower is measured again: rounds taken from then on have to be
+        fresh in every respect."""
+
+    def affords(self, names, count):
+        """How many of `count` such rounds the time allows."""
+        return count
+
+
+class Decision:
+    """Decides about benchmarks. run() takes rounds until every one has a verdict or the time is up;
+    results() may be asked at any time, also after run() was interrupted."""
+
+    def __init__(self, names, source, rules=Rules(), late=()):
+        """late: names that are known for their noise; they wait until the others are done."""
+        self._names = list(names)
+        self._source = source
+        self._rules = rules
+        self._late = set(late)
+        self._first = _Stage(rules.alphas, rules, corrected=True)
+        self._second = _Stage(rules.confirm_alphas, rules, corrected=False)
+        self._first.add(self._names)
+        self._given_up = set()  # what the time does not suffice for
+
+    def run(self):
+        while True:
+            self._add_suspects()
+            stage, names = self._next()
+            if not names:
+                return
+            self._advance(stage, names)
+
+    def _add_suspects(self):
+        new = [name for name, result in self._first.results.items()
+               if result.verdict == REGRESSED and name not in self._second.samples]
+        if new:
+            self._second.add(new)
+
+    def _next(self):
+        """The stage and the benchmarks that rounds tell most about now."""
+        skip = self._given_up | set(self._source.lost)
+        first, second = self._first, self._second
+        groups = {}
+        for name in second.open():
+            if name not in skip:
+                groups.setdefault((0 if not second.seen[name] else 2, second.seen[name]),
+                                  (second, []))[1].append(name)
+        for name in first.open():
+            if name in skip:
+                continue
+            seen = first.seen[name]
+            rank = (6 if name in self._late else 3 if not seen else 1 if first.promises(name)
+                    else 5 if first.is_noisy(name) else 4)
+            groups.setdefault((rank, seen), (first, []))[1].append(name)
+        if not groups:
+            return None, []
+        stage, names = groups[min(groups)]
+        return stage, names
+
+    def _fitting(self, stage, names):
+        """As many of the names as the time allows, the most telling first, and for how many
+        rounds: down to a single benchmark's as far as they go."""
+        order = sorted(names, key=lambda name: stage.looks[name].slower_p) \
+            if stage.seen[names[0]] else names
+        count = max(stage.wanted(name) - len(stage.samples[name]) for name in order)
+        # Rounds of the confirmation may use all time that is left; others leave some for it.
+        wanted = count if stage is self._second else math.ceil(count / self._rules.share)
+        low, high = 0, len(order)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._source.affords(order[:middle], wanted) >= wanted:
+                low = middle
+            else:
+                high = middle - 1
+        if low:
+            return order[:low], count
+        rounds = self._source.affords(order[:1], wanted)
+        if stage is not self._second:
+            rounds = int(rounds * self._rules.share)
+        return order[:1], min(count, rounds)
+
+    def _advance(self, stage, names):
+        """Measures up to the next look, and looks."""
+        names, count = self._fitting(stage, names)
+        if count <= 0:
+            self._given_up.update(names)
+            return
+        if stage is self._second and not stage.seen[names[0]]:
+            self._source.fresh(tuple(names))
+        target = {name: len(stage.samples[name]) + count for name in names}
+        out_of_time = any(target[name] < stage.wanted(name) for name in names)
+        while True:
+            asked = [name for name in names if name not in self._source.lost
+                     and len(stage.samples[name]) < target[name]]
+            if not asked:
+                break
+            wanted = target[asked[0]] - len(stage.samples[asked[0]])
+            asked = [name for name in asked
+                     if target[name] - len(stage.samples[name]) == wanted]
+            lost = len(self._source.lost)
+            rounds = self._source.take(tuple(asked), wanted)
+            for times in rounds:
+                for name in asked:
+                    if name in times:
+                        stage.samples[name].add(*times[name])
+            if len(rounds) < wanted and len(self._source.lost) == lost:
+                out_of_time = True
+                break
+        alive = [name for name in names if name not in self._source.lost]
+        short = [name for name in alive if len(stage.samples[name]) < stage.wanted(name)]
+        stage.look([name for name in alive if name not in short])
+        if short and out_of_time:
+            stage.look(short, out_of_time=True)
+            self._given_up.update(name for name in short if name not in stage.results)
+
+    def results(self):
+        """name -> Result, of every benchmark with a single pair or more."""
+        lost = set(self._source.lost)
+        first, second = self._first, self._second
+        for stage in (first, second):
+            stage.look([name for name in stage.open()
+                        if name not in lost and len(stage.samples[name])], out_of_time=True)
+        self._add_suspects()
+        return {name: _confirmed(first.results[name], second.results.get(name))
+                if first.results[name].verdict == REGRESSED else first.results[name]
+                for name in self._names if name in first.results and name not in lost}
+
+    def pairs_to_settle(self):
+        """name -> pairs: what the time did not suffice for, and how many more pairs it may take."""
+        results = self.results()
+        starved = [name for name in self._names if name not in self._source.lost
+                   and (name not in results or results[name].out_of_time)]
+        confirmation = self._rules.looks[min(1, len(self._rules.looks) - 1)]
+        needed = {}
+        for name in starved:
+            found = results.get(name)
+            pairs = self._rules.looks[-1] - (found.pairs if found else 0)
+            if found is None:
+                pairs += confirmation  # in case that it has to be confirmed
+            elif found.verdict == SUSPECTED:
+                pairs = confirmation
+            needed[name] = max(pairs, self._rules.looks[0])
+        return needed
+
+
+def decide(names, source, rules=Rules(), late=()):
+    """The verdicts of a source that ends by itself: name -> Result."""
+    decision = Decision(names, source, rules, late)
+    decision.run()
+    return decision.results()

@@ -5,10 +5,11 @@ import random
 import unittest
 
 from jobs.perf import decide
-from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, Rules
+from jobs.perf.decide import (CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, SUSPECTED,
+                              Decision, Rules)
 
 
-class Source:
+class Source(decide.Source):
     """Rounds drawn from a normal distribution of logarithms, with shifts of head and copy."""
 
     def __init__(self, head, noise=0.003, copy=0.0, seed=1, rounds=10_000):
@@ -19,8 +20,12 @@ class Source:
         self.left = rounds
         self.asked = []  # (names, count)
         self.number = 0
+        self.freshened = []  # (names, how often rounds had been asked for)
 
-    def __call__(self, names, count):
+    def fresh(self, names):
+        self.freshened.append((names, len(self.asked)))
+
+    def take(self, names, count):
         self.asked.append((names, count))
         count = min(count, self.left)
         self.left -= count
@@ -96,12 +101,10 @@ class DecideTest(unittest.TestCase):
         self.assertEqual(self.results["a"].confirmation.verdict, CLEAN)
         self.assertIn("not so in fresh pairs", self.results["a"].note)
 
-    def test_the_caller_hears_of_suspects_before_fresh_pairs(self):
+    def test_the_source_hears_of_suspects_before_fresh_pairs(self):
         source = Source({"a": math.log(1.05), "b": 0.0})
-        heard = []
-        decide.decide(["a", "b"], source,
-                      on_suspects=lambda names: heard.append((names, len(source.asked))))
-        self.assertEqual(heard, [(("a",), 1)])
+        decide.decide(["a", "b"], source)
+        self.assertEqual(source.freshened, [(("a",), 1)])
 
     def test_an_improvement_is_told(self):
         self.assertEqual(self.verdicts(Source({"a": math.log(0.93)})), {"a": IMPROVED})
@@ -134,11 +137,89 @@ class DecideTest(unittest.TestCase):
 
     def test_no_time_is_inconclusive(self):
         self.assertEqual(self.verdicts(Source({"a": 0.018}, rounds=12)), {"a": INCONCLUSIVE})
-        self.assertIn("time", self.results["a"].note)
-        self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=10)), {"a": INCONCLUSIVE})
-        self.assertIn("confirm", self.results["a"].note)
+        self.assertEqual(self.results["a"].note, "the time was up after 12 pairs")
+        self.assertTrue(self.results["a"].out_of_time)
         self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=4)), {"a": INCONCLUSIVE})
+        self.assertEqual(self.results["a"].note, "the time was up after 4 pairs")
         self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=0)), {})
+
+    def test_too_few_pairs_for_an_interval_are_no_noise(self):
+        self.verdicts(Source({"a": 0.05}, noise=0.2, rounds=4))
+        self.assertNotIn("inf", self.results["a"].note)
+        self.assertNotIn("noisy", self.results["a"].note)
+
+    def test_what_seemed_slower_and_was_not_confirmed_is_suspected(self):
+        self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=10)), {"a": SUSPECTED})
+        self.assertIn("no time was left to confirm", self.results["a"].note)
+        # Slower for ten rounds, then lost in noise: fresh pairs can't tell.
+        noise = Source({"a": lambda number: math.log(1.3) if number <= 10 else 0.0})
+        quiet = noise.random.gauss
+        noise.random.gauss = lambda mean, sigma: quiet(mean, sigma if noise.number <= 10 else 0.2)
+        self.assertEqual(self.verdicts(noise), {"a": SUSPECTED})
+        self.assertIn("fresh pairs could not tell", self.results["a"].note)
+
+    def test_suspects_are_confirmed_before_noise_gets_more_pairs(self):
+        """+30 % among noise: the confirmation comes before any further look at the noisy ones."""
+        shifts = {f"noisy{i}": 0.0 for i in range(5)} | {"slow": math.log(1.3)}
+        source = Source(shifts)
+        normal = source.random.gauss
+        calls = []
+
+        def gauss(mean, sigma):
+            calls.append(None)
+            column = (len(calls) - 1) // 3 % len(source.asked[-1][0])
+            return normal(mean, 0.3 if "noisy" in source.asked[-1][0][column] else 0.001)
+
+        source.random.gauss = gauss
+        self.assertEqual(self.verdicts(source)["slow"], REGRESSED)
+        self.assertEqual(source.asked[:3], [
+            (tuple(shifts), 10), (("slow",), 10), (("slow",), 10)])
+        self.assertEqual(source.freshened[0], (("slow",), 2))
+
+    def test_what_is_known_for_its_noise_waits_to_the_end(self):
+        source = Source({"a": 0.0, "b": 0.0})
+        decide.decide(["a", "b"], source, late=("a",))
+        self.assertEqual([names for names, _ in source.asked], [("b",), ("a",)])
+
+    def test_a_budget_too_small_for_all_is_spent_on_some(self):
+        class Costly(Source):
+            def affords(self, names, count):
+                return min(count, self.left // len(names))
+
+            def take(self, names, count):
+                count = self.affords(names, count)
+                rounds = super().take(names, count)
+                self.left -= count * (len(names) - 1)
+                return rounds
+
+        source = Costly({f"b{i}": 0.0 for i in range(50)}, rounds=100)
+        verdicts = self.verdicts(source)
+        self.assertGreaterEqual(sum(verdict == CLEAN for verdict in verdicts.values()), 6)
+
+    def test_what_is_lost_has_no_result_and_the_others_go_on(self):
+        class Losing(Source):
+            def take(self, names, count):
+                rounds = super().take(names, min(count, 3) if "b" in names else count)
+                if "b" in names:
+                    self.lost = {"b"}
+                return rounds
+
+        self.assertEqual(self.verdicts(Losing({"a": 0.0, "b": 0.0})), {"a": CLEAN})
+        self.assertEqual(self.results["a"].pairs, 10)
+
+    def test_results_may_be_asked_before_the_end(self):
+        class Stopped(Source):
+            def take(self, names, count):
+                if len(self.asked) == 1:
+                    raise KeyboardInterrupt
+                return super().take(names, count)
+
+        decision = Decision(["a", "b"], Stopped({"a": math.log(1.05), "b": 0.0}))
+        with self.assertRaises(KeyboardInterrupt):
+            decision.run()
+        self.assertEqual({name: result.verdict for name, result in decision.results().items()},
+                         {"a": SUSPECTED, "b": CLEAN})
+        self.assertEqual(decision.pairs_to_settle(), {"a": 20})
 
     def test_false_alarms_are_rare_where_noise_is_heavy(self):
         """200 suites of equal programs with outliers: not one regression."""

@@ -20,8 +20,11 @@ def _cpu_flags():
 
 def _caches(context):
     """L1 Data 32 KiB x2, ..., as Google Benchmark saw them."""
-    texts = [f"L{cache['level']} {cache['type']} {cache['size'] // 1024} KiB"
-             f" for {cache.get('num_sharing') or 1}" for cache in context.get("caches", [])]
+    try:
+        texts = [f"L{cache['level']} {cache['type']} {cache['size'] // 1024} KiB"
+                 f" for {cache.get('num_sharing') or 1}" for cache in context.get("caches", [])]
+    except (TypeError, KeyError, AttributeError):  # another program's idea of a context
+        return "unknown"
     return ", ".join(texts) or "unknown"
 
 
@@ -43,8 +46,9 @@ def identity(context, compiler, flags):
         "compiler": compiler,
         "compiler_flags": flags,
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
-        "benchmark_library": " ".join(filter(None, (
-            context.get("library_version", ""), context.get("library_build_type", "unknown")))),
+        "benchmark_library": " ".join(str(text) for text in (
+            context.get("library_version", ""), context.get("library_build_type", "unknown"))
+            if text),
     }
 
 

@@ -24,13 +24,16 @@ class IdentityTest(unittest.TestCase):
             history_files.fingerprint(fingerprint.identity(dict(_CONTEXT), "g++ 12", "-O2")), mark)
         for context, compiler, flags in (
                 (_CONTEXT, "g++ 13", "-O2"), (_CONTEXT, "g++ 12", "-O3"),
-                (dict(_CONTEXT, library_build_type="release"), "g++ 12", "-O2"),
+                (dict(_CONTEXT, caches=[]), "g++ 12", "-O2"),
                 (dict(_CONTEXT, num_cpus=4), "g++ 12", "-O2")):
             self.assertNotEqual(
                 history_files.fingerprint(fingerprint.identity(context, compiler, flags)), mark)
 
     def test_a_context_of_nothing_will_do(self):
         self.assertEqual(fingerprint.identity({}, "x", "y")["caches"], "unknown")
+        for caches in (1, [1], [{"level": 1, "type": "Data", "size": "big"}]):
+            self.assertEqual(fingerprint.identity({"caches": caches}, "x", "y")["caches"],
+                             "unknown")
 
     @unittest.skipUnless(shutil.which("readelf"), "no readelf")
     def test_a_program_says_what_compiled_it(self):

@@ -9,8 +9,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import answer, decide, fake, gate
+from jobs.perf import answer, answer_text, decide, fake, gate, texts
+from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import Key
 
 
 class GateTest(unittest.TestCase):
@@ -45,7 +47,7 @@ class GateTest(unittest.TestCase):
         self.assertIn("2 regressed", output)
         self.assertRegex(output, r"BM_A +10 ns +\+6.0% +\+6.0% to \+6.0% +10\+10  REGRESSED")
         document = json.loads(json_file.read_text(encoding="utf-8"))
-        self.assertEqual((document["format"], document["verdict"]), (1, "regressed"))
+        self.assertEqual((document["format"], document["verdict"]), (2, "regressed"))
         self.assertEqual([entry["name"] for entry in document["benchmarks"]], ["BM_A", "BM_B/1"])
         first = document["benchmarks"][0]
         self.assertEqual((first["verdict"], first["pairs"], first["suite"]),
@@ -54,8 +56,9 @@ class GateTest(unittest.TestCase):
         self.assertEqual(first["same"]["ratio"], 1.0)
         self.assertEqual(first["confirmation"]["verdict"], "regressed")
         text = markdown.read_text(encoding="utf-8")
-        self.assertTrue(text.startswith("## Slower\n"))
-        self.assertIn("| BM_A | 10 ns | 10.6 ns | +6.0% |", text)
+        self.assertTrue(text.startswith(
+            "## Slower\n\n**Look at these**: slower: `BM_A` +6.0%, `BM_B/1` +6.0%.\n"))
+        self.assertIn("| `BM_A` | 10 ns | 10.6 ns | +6.0% |", text)
 
     def test_what_is_as_fast_is_status_0(self):
         markdown = self.directory / "out.md"
@@ -73,20 +76,53 @@ class GateTest(unittest.TestCase):
         status, output = self.gate(self.head(10.6), "--budget", "0.0001")
         self.assertEqual(status, 3)
         self.assertIn("nothing measured", output)
-        self.assertRegex(output, "the budget allows 0 pairs")
+        self.assertRegex(output, "Measure again with --budget")
 
-    def test_filters_and_names_what_it_does_not_compare(self):
-        status, output = self.gate(self.head(10.0, names=("BM_A", "BM_C")))
+    def test_what_only_the_head_has_is_named(self):
+        status, output = self.gate(self.head(10.0, names=("BM_A", "BM_B/1", "BM_C")))
         self.assertEqual(status, 0)
-        self.assertIn("only in one of the two: BM_B/1, BM_C", output)
+        self.assertIn("not measured: BM_C: base: is not in it", output)
+
+    def test_what_the_base_has_and_the_head_lacks_is_no_pass(self):
+        status, output = self.gate(self.head(10.0, names=("BM_A",)))
+        self.assertEqual(status, 2)
+        self.assertIn("not measured: BM_B/1: head: is not in it", output)
+        self.assertIn("Look at these: not measured: BM_B/1.", output)
+
+    def test_no_match_is_an_error(self):
         with self.assertRaisesRegex(PerfError, "no benchmark"):
             self.gate(self.head(10.0), "--filter", "BM_X")
 
-    def test_a_program_that_fails_is_an_error(self):
-        with self.assertRaisesRegex(PerfError, "status 1:\nno good"):
-            self.gate(self.head(10.0, extra="echo no good; exit 1"))
+    def test_a_program_that_fails_is_no_pass(self):
+        status, output = self.gate(self.head(10.0, extra="echo no good; exit 1"))
+        self.assertEqual(status, 2)
+        self.assertIn("head: the program ended with status 1 after its last benchmark", output)
+        self.assertIn("no good", output)
         with self.assertRaisesRegex(PerfError, "no such program"):
             self.gate(self.directory / "none")
+
+    def test_several_programs_at_once(self):
+        other = fake.program(self.directory / "other", names=("BM_A",), nanoseconds=5.0).path
+        status, output = self.gate(self.head(10.0), "--base-bin", str(other), "--head-bin",
+                                   str(other))
+        self.assertEqual(status, 0)
+        self.assertIn("other: BM_A", output)
+        self.assertIn("3 clean", output)
+
+    def test_what_is_known_is_excused(self):
+        known = self.directory / "known.json"
+        known.write_text(json.dumps([
+            {"benchmark": "BM_B/*", "reason": "removed", "until": "2999-01-01"},
+            {"benchmark": "BM_Z", "reason": "old", "until": "2001-01-01"},
+            {"benchmark": "BM_Y", "reason": "gone", "until": "2999-01-01"}]), encoding="utf-8")
+        status, output = self.gate(self.head(10.0, names=("BM_A",)), "--known", str(known))
+        self.assertEqual(status, 0)
+        self.assertIn("known until 2999-01-01: removed", output)
+        self.assertIn("'BM_Z' of --known is past its day", output)
+        self.assertIn("'BM_Y' of --known matches no benchmark", output)
+        known.write_text('[{"benchmark": "x", "until": "2999-01-01"}]', encoding="utf-8")
+        with self.assertRaisesRegex(PerfError, "entry 1: needs benchmark, reason and until"):
+            self.gate(self.head(10.0), "--known", str(known))
 
     def test_wrong_usage(self):
         for arguments in (["--base-bin", "x"], ["--base", "x", "--base-bin", "y"], ["--what"]):
@@ -102,26 +138,41 @@ class OutcomeTest(unittest.TestCase):
     def outcome(self, *verdicts):
         interval = decide.Interval(1.0, 0.99, float("inf"))
         result = decide.Result("clean", interval, interval, 1.02, 1.0, 10, 10.0, 10.0)
-        results = {f"b{number}": dataclasses.replace(result, verdict=verdict)
-                   for number, verdict in enumerate(verdicts)}
-        return answer.Outcome(None, "", 1.0, "old", "new", {}, "", results, {}, [])
+        results = {Benchmark("suite", Key(f"b{number}")): dataclasses.replace(
+            result, verdict=verdict) for number, verdict in enumerate(verdicts)}
+        return answer.Outcome(None, "", 1.0, "old", "new", {}, "", results)
 
     def test_the_worst_verdict_decides(self):
         for verdicts, status in ((("clean", "improved"), 0), (("clean", "inconclusive"), 3),
-                                 (("invalid", "clean"), 3), ((), 3),
+                                 (("invalid", "clean"), 3), ((), 2),
+                                 (("suspected", "inconclusive"), 4),
                                  (("inconclusive", "regressed", "clean"), 1)):
             self.assertEqual(self.outcome(*verdicts).exit_status, status)
 
     def test_the_worst_comes_first(self):
-        made = answer.table(self.outcome("clean", "inconclusive", "regressed"))
+        made = answer_text.table(self.outcome("clean", "inconclusive", "regressed"))
         self.assertEqual([row[-1] for row in made.rows], ["REGRESSED", "inconclusive", "clean"])
 
     def test_an_open_bound_is_null(self):
-        self.assertIn("-1.0% to ?", answer.table(self.outcome("clean")).rows[0])
+        self.assertIn("-1.0% to ?", answer_text.table(self.outcome("clean")).rows[0])
+
+    def test_the_first_line_names_the_slowest_first(self):
+        outcome = self.outcome("regressed", "regressed", "clean")
+        second = list(outcome.results)[1]
+        outcome.results[second] = dataclasses.replace(
+            outcome.results[second], head=decide.Interval(1.3, 1.2, 1.4))
+        self.assertEqual(answer.action(outcome),
+                         "**Look at these**: slower: `b1` +30.0%, `b0` +0.0%.")
+
+    def test_names_are_code_whatever_they_hold(self):
+        for name, text in (("BM_fill<int>", "`BM_fill<int>`"), ("a`b", "``a`b``"),
+                           ("`", "`` ` ``"), ("a\nb", "`a\\nb`"), ("\udcff", "`\\xff`"),
+                           ("BM_x ", "`BM_x `")):
+            self.assertEqual(texts.code(name), text)
 
     def test_units(self):
         for value, text in ((28.44, "28.4 ns"), (1270, "1.27 us"), (5e6, "5 ms"), (2e9, "2 s")):
-            self.assertEqual(answer.nanoseconds(value), text)
+            self.assertEqual(texts.nanoseconds(value), text)
 
 
 if __name__ == "__main__":

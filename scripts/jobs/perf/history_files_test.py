@@ -3,9 +3,12 @@
 import dataclasses
 import datetime
 import json
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.perf import history_files
 from jobs.perf.history_files import HistoryError, Measurement, Point
@@ -35,8 +38,16 @@ class FingerprintTest(unittest.TestCase):
     def test_names_the_cpu_and_digests_the_rest(self):
         text = history_files.fingerprint(MACHINE)
         self.assertRegex(text, r"^amd-epyc-1-5-[0-9a-f]{12}$")
-        for changed in (dict(MACHINE, kernel="6.1.1"), dict(MACHINE, libc="2.36")):
+        for changed in (dict(MACHINE, compiler="g++ 13"), dict(MACHINE, caches="L1"),
+                        dict(MACHINE, cpu_flags="avx2")):
             self.assertNotEqual(history_files.fingerprint(changed), text)
+
+    def test_outlives_the_kernel_and_what_else_leaves_times_comparable(self):
+        text = history_files.fingerprint(dict(MACHINE, cpu_flags="avx2 nopl"))
+        for changed in (dict(MACHINE, kernel="6.1.1"), dict(MACHINE, libc="2.36"),
+                        dict(MACHINE, benchmark_library="1.9")):
+            changed["cpu_flags"] = "avx2 rdpid"  # which a newer kernel lists
+            self.assertEqual(history_files.fingerprint(changed), text)
 
     def test_does_not_depend_on_the_order(self):
         self.assertEqual(history_files.fingerprint(dict(reversed(MACHINE.items()))),
@@ -103,11 +114,72 @@ class FileTest(unittest.TestCase):
             history_files.append(point(suite="a/b"), self.root)
         self.assertEqual(list(self.root.iterdir()), [])
 
-    def test_does_not_go_on_after_an_unfinished_line(self):
+    def test_an_unfinished_line_costs_that_line_alone(self):
         path = history_files.append(point(), self.root)
-        path.write_bytes(path.read_bytes()[:-1])
-        with self.assertRaisesRegex(HistoryError, "not finished"):
+        path.write_bytes(path.read_bytes()[:-20])
+        later = point(date=DATE + datetime.timedelta(days=1))
+        history_files.append(later, self.root)
+        problems = []
+        self.assertEqual(history_files.read(path, problems), [later])
+        self.assertEqual(len(problems), 1)
+        history = history_files.read_all(self.root)
+        self.assertEqual(list(history.values()), [[later]])
+        self.assertRegex(history.problems[0], r"grant_json\.jsonl:1: not JSON")
+
+    def test_a_repair_takes_out_what_is_damaged_and_keeps_it_beside(self):
+        path = history_files.append(point(), self.root)
+        with open(path, "ab") as file:
+            file.write(b"\xff\n{}\n")
+        history_files.append(point(), self.root)
+        self.assertEqual(history_files.repair(path), 2)
+        self.assertEqual(history_files.read(path), [point(), point()])
+        self.assertEqual(path.with_name(path.name + ".damaged").read_bytes(), b"\xff\n{}\n")
+        self.assertEqual(history_files.repair(path), 0)
+
+    def test_writers_at_once_lose_nothing(self):
+        program = (
+            "import sys, datetime\n"
+            "from jobs.perf import history_files_test as its, history_files\n"
+            "for number in range(40):\n"
+            "    history_files.append(its.point(command=f'{sys.argv[2]} {number}'), sys.argv[1])\n")
+        writers = [subprocess.Popen([sys.executable, "-c", program, str(self.root), str(number)])
+                   for number in range(3)]
+        self.assertEqual([writer.wait(60) for writer in writers], [0, 0, 0])
+        (points,) = history_files.read_all(self.root).values()
+        self.assertEqual(len({one.command for one in points}), 120)
+
+    def test_a_write_that_fails_leaves_the_file_as_it_was(self):
+        path = history_files.append(point(), self.root)
+        before = path.read_bytes()
+        with mock.patch("os.fsync", side_effect=OSError("disk full")), \
+                self.assertRaisesRegex(OSError, "disk full"):
             history_files.append(point(), self.root)
+        self.assertEqual((path.read_bytes(), len(list(path.parent.iterdir()))), (before, 1))
+
+    def test_what_a_killed_writer_left_is_cleared_away(self):
+        path = history_files.append(point(), self.root)
+        (path.parent / ".writing-x").touch()
+        history_files.append(point(), self.root)
+        self.assertEqual(list(path.parent.iterdir()), [path])
+
+    def test_what_could_not_be_appended_is_told_before(self):
+        history_files.check("suite", "0729f9c13a5b", root=self.root / "new")
+        for suite, revision in (("../up", "0729f9c13a5b"), ("suite", "main")):
+            with self.assertRaises(HistoryError):
+                history_files.check(suite, revision, root=self.root)
+        (self.root / "file").touch()
+        with self.assertRaisesRegex(HistoryError, "can't be written"):
+            history_files.check("suite", "0729f9c13a5b", root=self.root / "file")
+
+    def test_an_old_history_is_taken_over_once(self):
+        old = self.root / "old" / "amd-epyc-0123456789ab"
+        old.mkdir(parents=True)
+        (old / "grant_json.jsonl").write_text(line() + "\nbroken\n", encoding="utf-8")
+        new = self.root / "new"
+        added, problems = history_files.migrate(self.root / "old", new)
+        self.assertEqual((added, len(problems)), (1, 1))
+        self.assertEqual(list(history_files.read_all(new).values()), [[point()]])
+        self.assertEqual(history_files.migrate(self.root / "old", new)[0], 0)
 
     def test_says_where_a_file_is_wrong(self):
         path = history_files.append(point(), self.root)
@@ -118,7 +190,7 @@ class FileTest(unittest.TestCase):
 
     def test_a_point_of_another_machine_or_suite_is_an_error(self):
         path = history_files.append(point(), self.root)
-        for text in (line(machine=dict(MACHINE, kernel="7")), line(suite="ledger")):
+        for text in (line(machine=dict(MACHINE, compiler="7")), line(suite="ledger")):
             path.write_text(text + "\n", encoding="utf-8")
             with self.assertRaisesRegex(HistoryError, ":1: the (machine|suite) is not that of the"):
                 history_files.read(path)
@@ -126,15 +198,28 @@ class FileTest(unittest.TestCase):
     def test_no_history_is_empty(self):
         self.assertEqual(history_files.read_all(self.root / "none"), {})
 
-    def test_what_is_committed_can_be_read(self):
-        history_files.read_all()
-
 
 class SeriesTest(unittest.TestCase):
     def test_a_benchmark_has_the_points_that_have_it(self):
         value = Measurement(2.0, 1.9, 2.1, 20.0, 10.0, 10)
         both, one = point(benchmarks={"a": value, "b": value}), point(benchmarks={"b": value})
         self.assertEqual(history_files.series([both, one]), {"a": [both], "b": [both, one]})
+
+    def test_says_where_a_series_ended_and_why(self):
+        old = point()
+        new = point(date=DATE + datetime.timedelta(days=9), machine=dict(MACHINE, compiler="13"))
+        value = Measurement(2.0, 1.9, 2.1, 20.0, 10.0, 10)
+        more = point(benchmarks={"BM_A/x": value, "BM_B": value})
+        history = {("old", "s"): [more, old], ("new", "s"): [new]}
+        said = history_files.ended(history)
+        self.assertIn("s on old ended on 2026-11-25; it goes on as new: compiler: g++ 12.2.0 to 13",
+                      said)
+        self.assertIn("BM_B of s on old ended on 2026-11-25: later points lack it", said)
+
+    def test_says_where_the_surroundings_changed(self):
+        new = point(machine=dict(MACHINE, kernel="6.2"))
+        self.assertEqual(history_files.changes_around([point(), point(), new]),
+                         {2: ["kernel: 6.1.0 to 6.2"]})
 
 
 if __name__ == "__main__":

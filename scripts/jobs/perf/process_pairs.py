@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rounds of processes for jobs.perf.decide, run now: base, a second copy of it, head, and more.
 
-In a round every program runs once with all benchmarks that are still undecided, in an order drawn
-by chance. Programs run from copies whose paths are of one length (a path moves the stack), and
-fresh copies are made now and then: which pages of memory a file happens to lie in is a difference
-between two programs that no number of processes averages out.
+In a round every program runs once with all benchmarks that are asked for, in an order drawn by
+chance. Programs run from copies whose paths are of one length (a path moves the stack), and fresh
+copies are made now and then: which pages of memory a file happens to lie in is a difference between
+two programs that no number of processes averages out.
 """
 
 import random
-import shutil
-import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobs.common.terminal import duration
-from jobs.perf import revisions, samples
+from jobs.perf import decide, samples, scratch, trial as perf_trial
+from jobs.perf.account import Benchmark, Unmeasured, account
+from jobs.perf.copies import Copies
 from jobs.perf.error import PerfError
 
 _ROUNDS_PER_COPY = 10
+_LEAST_STALL = 5.0  # seconds
+_STALL_SHARE = 0.1  # of the budget: what takes longer for one row has no time for ten pairs
+_MOST_STRIKES = 3  # processes of an arm that may die without a benchmark that is to blame
+# bench/bench_main.cc: a program that was checked once need not be in each of its processes.
+SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
 
 
 @dataclass(frozen=True)
@@ -43,51 +48,37 @@ class Clock:
         return self.budget - self.elapsed()
 
 
-class Copies:
-    """Copies of the programs of all suites, in folders whose names are of one length."""
+@dataclass
+class _Pace:
+    """How long a process of an arm takes: what the trial says, and what the last process took."""
+    start: float  # seconds without a benchmark
+    rate: float  # seconds for one more
+    last: tuple = (0, 0.0)  # (benchmarks, seconds)
 
-    def __init__(self, suites, directory):
-        self._suites = suites
-        self._directory = Path(directory)
-        self._linked = set()  # programs that run only from where they are
-        self._generation = 0
-        self.programs = {}  # (suite, arm) -> Program
-        self.renew()
+    def seconds(self, count):
+        return self.last[1] if count == self.last[0] else self.start + self.rate * count
 
-    def renew(self):
-        """Makes new files of all programs, and removes the old ones."""
-        old = self._directory / f"{self._generation:04}"
-        self._generation += 1
-        for suite in self._suites:
-            for number, (arm, program) in enumerate(suite.arms.items()):
-                target = (self._directory / f"{self._generation:04}" / f"{number:02}"
-                          / program.path.name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self.programs[suite.name, arm] = self._copy(program, target)
-        shutil.rmtree(old, ignore_errors=True)
-
-    def _copy(self, program, target):
-        target.unlink(missing_ok=True)
-        if program.path not in self._linked:
-            shutil.copy2(program.path, target)
-            copy = replace(program, path=target)
-            if self._generation > 1:
-                return copy
-            try:
-                copy.benchmarks()
-                return copy
-            except (PerfError, OSError):  # it looks for its libraries beside itself, say
-                self._linked.add(program.path)
-                target.unlink()
-        target.symlink_to(program.path.resolve())
-        return replace(program, path=target)
+    def saw(self, count, seconds):
+        self.last = (count, seconds)
+        self.start = min(self.start, seconds)
 
 
-class Live:
-    """Runs rounds. Use as a context; take() is what decide.decide asks."""
+@dataclass
+class Facts:
+    """What a run learnt of a suite. incidents: texts on processes that failed, though the same
+    benchmarks ran in other processes."""
+    contexts: dict = field(default_factory=dict)  # suite -> the "context" that was written last
+    notes: dict = field(default_factory=dict)  # Benchmark -> a remark
+    words: dict = field(default_factory=dict)  # (suite, arm) -> the last that a process printed
+    incidents: list = field(default_factory=list)
 
-    def __init__(self, terminal, suites, filter_text, effort, clock, seed=None, raw=None):
-        """raw: a folder that gets the JSON of every process."""
+
+class Live(decide.Source):
+    """Runs rounds. Use as a context; take() is what a Decision asks."""
+
+    def __init__(self, terminal, suites, filter_text, effort, clock, seed=None, raw=None,
+                 directory=None):
+        """raw: a folder that gets the JSON of every process; directory: where files go."""
         self._terminal = terminal
         self._suites = suites
         self._filter = filter_text
@@ -95,27 +86,30 @@ class Live:
         self._clock = clock
         self._random = random.Random(seed)
         self._raw = raw
-        self._seconds = {}  # suite -> (seconds of its last round, benchmarks in it)
+        self._temporary = scratch.folder(directory)
+        self._paces = {}  # (suite, arm) -> _Pace
+        self._all = {}  # (suite, arm) -> all keys of the program, where no filter left some out
+        self._strikes = {}  # (suite, arm) -> processes that died
         self._done = 0
         self._phase = 0
         self.stage = "measuring"
         self.rounds_wanted = None
-        self.contexts = {}  # suite -> the last "context" that Google Benchmark wrote
-        self.missing = {}  # suite -> names that not every arm has
-        self.names = {}  # benchmark -> suite
+        self.facts = Facts()
+        self.benchmarks = []  # what all arms measure
+        self.unmeasured = []  # list of Unmeasured
+        self.lost = set()
 
     def __enter__(self):
-        run = revisions.PERF / "run"
-        run.mkdir(parents=True, exist_ok=True)
-        self._temporary = tempfile.TemporaryDirectory(prefix="", dir=run)
         try:
             self._directory = Path(self._temporary.name)
-            self._copies = Copies(self._suites, self._directory)
             if self._raw:
                 self._raw.mkdir(parents=True, exist_ok=True)
                 if any(self._raw.iterdir()):
                     raise PerfError(f"{self._raw} is not empty")
-            self._prepare()
+            self._copies = Copies(self._suites, self._directory)
+            self._copies.renew()
+            for suite in self._suites:
+                self._prepare_or_tell(suite)
         except BaseException:
             self._temporary.cleanup()
             raise
@@ -126,52 +120,106 @@ class Live:
         self._terminal.clear()
         return False
 
-    def _prepare(self):
+    @property
+    def contexts(self):
+        return self.facts.contexts
+
+    # The trial.
+
+    def _prepare_or_tell(self, suite):
+        """One program of several that fails does not take the others with it."""
+        try:
+            self._prepare(suite)
+        except PerfError as error:
+            if len(self._suites) == 1:
+                raise
+            self.facts.incidents.append(str(error).splitlines()[0])
+
+    def _prepare(self, suite):
         """Lists the benchmarks, and runs each arm's once: with checks, and to know the time."""
-        for suite in self._suites:
-            lists = {}
-            for arm, program in suite.arms.items():
-                self._terminal.progress(f"listing {program.name}")
-                lists[arm] = program.benchmarks(self._filter)
-            everywhere = [name for name in next(iter(lists.values()))
-                          if all(name in names for names in lists.values())]
-            self.missing[suite.name] = sorted(set().union(*lists.values()) - set(everywhere))
-            if not everywhere:
-                continue
-            start = self._clock.elapsed()
-            measured = set(everywhere)
-            for arm, program in {str(p.path): (a, p) for a, p in suite.arms.items()}.values():
-                self._terminal.progress(f"trying {program.name}, {arm}")
-                measured &= set(self._process(suite, arm, everywhere, "trial", checked=True))
-            programs = len({str(program.path) for program in suite.arms.values()})
-            self._seconds[suite.name] = (
-                (self._clock.elapsed() - start) * len(suite.arms) / programs, len(everywhere))
-            for name in everywhere:
-                if name in measured:
-                    if name in self.names:
-                        raise PerfError(f"{name} is in {self.names[name]} and in {suite.name}")
-                    self.names[name] = suite.name
-        if not self.names:
-            raise PerfError(f"no benchmark that all have matches {self._filter or '.'!r}")
+        made, trials = {}, {}
+        for arm, program in suite.arms.items():
+            who = (program.path, program.arguments, tuple(sorted(program.environment.items())))
+            if who not in made:
+                made[who] = self._try(suite, arm)
+            trials[arm] = made[who]
+        compared, left_out = account(suite.name, trials)
+        self.benchmarks += compared
+        self.unmeasured += left_out
+        for arm, trial in trials.items():
+            self.facts.contexts[suite.name] = trial.context
+            if trial.words and arm != "copy":
+                self.facts.words[suite.name, arm] = trial.words
+            for key, note in trial.notes.items():
+                self.facts.notes[Benchmark(suite.name, key)] = note
+            self._paces[suite.name, arm] = _Pace(
+                trial.start, (trial.seconds - trial.start) / max(1, len(trial.times)))
+            if not self._filter:
+                self._all[suite.name, arm] = frozenset(trial.listed)
 
-    def _process(self, suite, arm, names, label, checked=False):
+    def _try(self, suite, arm):
+        """The Trial of an arm, from where the program works."""
+        while True:
+            try:
+                trial = self._try_here(suite, arm)
+                break
+            except PerfError:
+                if self._clock.left() <= 0 or not self._copies.next_way(suite, arm):
+                    raise
+        if not trial.died or self._clock.left() <= 0 or not self._copies.in_place(suite, arm):
+            return trial
+        try:
+            again = self._try_here(suite, arm)  # it may miss what lies beside it
+            if len(again.times) > len(trial.times):
+                return again
+        except PerfError:
+            pass
+        self._copies.back(suite, arm)
+        return trial
+
+    def _try_here(self, suite, arm):
         program = self._copies.programs[suite.name, arm]
-        if checked:
-            program = replace(program, environment={
-                key: value for key, value in program.environment.items() if key != SKIP_CHECK})
-        target = (self._raw or self._directory) / (
-            f"{suite.name}.{label}.{arm}.json" if self._raw else "out.json")
-        document = program.measure(names, self._effort, target, self._show)
-        self.contexts[suite.name] = document.get("context", {})
-        return samples.reduce(document)
+        program = replace(program, environment={
+            key: value for key, value in program.environment.items() if key != SKIP_CHECK})
+        original = suite.arms[arm]
+        self._terminal.progress(f"listing {original.name}")
+        start = self._clock.elapsed()
+        listing = program.listing(self._filter, max(1.0, min(self._clock.left(),
+                                                             10 + self._stall())))
+        listed = self._clock.elapsed() - start
+        self._terminal.progress(f"trying {original.name}, {arm}")
+        limits = perf_trial.Limits(self._clock.left, self._stall() + 2 * listed)
+        pieces = []
+        trial = perf_trial.run(
+            program, listing.keys, self._effort, self._directory / "out.json", limits,
+            keep=pieces.append if self._raw else None, everything=not self._filter)
+        for number, data in enumerate(pieces, 1):
+            self._keep(suite, f"trial{'' if number == 1 else number}", arm, data)
+        trial.start = min(listed / 2, trial.seconds)
+        if listing.doubt:
+            leave_out_noise(program, trial, listing.doubt, max(1.0, self._clock.left()))
+        return trial
 
-    def round_seconds(self, names):
+    def _stall(self):
+        return max(_LEAST_STALL, _STALL_SHARE * self._clock.budget)
+
+    # Rounds.
+
+    def seconds(self, suite, arm, count):
+        """What a process of this arm with so many benchmarks will take."""
+        return self._paces[suite, arm].seconds(count)
+
+    def round_seconds(self, benchmarks):
         """What a round with these benchmarks will take."""
-        total = 0.0
-        for suite, (seconds, count) in self._seconds.items():
-            asked = sum(self.names[name] == suite for name in names)
-            total += seconds * asked / count
-        return total
+        counts = {}
+        for benchmark in benchmarks:
+            counts[benchmark.suite] = counts.get(benchmark.suite, 0) + 1
+        return sum(self.seconds(suite.name, arm, counts[suite.name])
+                   for suite in self._suites if suite.name in counts for arm in suite.arms)
+
+    def affords(self, names, count):
+        seconds = self.round_seconds(names)
+        return count if seconds <= 0 else max(0, min(count, int(self._clock.left() / seconds)))
 
     def _show(self):
         wanted = f" of {self.rounds_wanted}" if self.rounds_wanted else ""
@@ -180,54 +228,143 @@ class Live:
             f"{self._left_text}")
 
     _left_text = ""
+    _time_is_up = False
 
     def take(self, names, count):
         rounds = []
         self.rounds_wanted = self._done + count
         for number in range(count):
             seconds = self.round_seconds(names)
-            if seconds > self._clock.left():
+            if seconds > self._clock.left() or self._time_is_up:
                 break
             self._left_text = (f"{len(names)} benchmarks undecided, next look in about "
                                f"{duration(seconds * (count - number))}")
             if self._done and self._done % _ROUNDS_PER_COPY == 0:
                 self._copies.renew()
-            rounds.append(self._round(names))
+            times = self._round(names)
+            if times is None:
+                break
+            rounds.append(times)
             self._done += 1
+            if self.lost & set(names):
+                break
         return rounds
 
-    def fresh(self, stage):
+    def fresh(self, names):
         """From now on new copies of all programs."""
-        self.stage = stage
+        self.stage = f"confirming {len(names)}"
         self._phase += 1
         self._done = 0
         self._copies.renew()
 
     def _round(self, names):
-        """name -> its times, in the order of the arms."""
+        """name -> its times, in the order of the arms; a suite that failed is left out. None if
+        the time is up."""
         times = {}
         suites = list(self._suites)
         self._random.shuffle(suites)
         for suite in suites:
-            asked = [name for name in names if self.names[name] == suite.name]
-            if not asked:
-                continue
-            arms = list(suite.arms)
-            self._random.shuffle(arms)
-            start = self._clock.elapsed()
-            label = f"{'abcd'[self._phase]}{self._done + 1:02}"
-            of_arm = {arm: self._process(suite, arm, asked, label) for arm in arms}
-            self._seconds[suite.name] = (self._clock.elapsed() - start, len(asked))
-            for name in asked:
-                for arm in arms:
-                    if name not in of_arm[arm]:
-                        raise PerfError(f"{name}: nothing was measured")
-                times[name] = tuple(of_arm[arm][name] for arm in suite.arms)
+            asked = [name for name in names if name.suite == suite.name and name not in self.lost]
+            if asked:
+                found = self._round_of(suite, asked)
+                if found is None:
+                    return None
+                times.update(found)
         return times
 
+    def _round_of(self, suite, asked):
+        arms = list(suite.arms)
+        self._random.shuffle(arms)
+        of_arm = {}
+        for arm in arms:
+            of_arm[arm] = self._process(suite, arm, asked)
+            if of_arm[arm] is None:
+                return None if self._time_is_up else {}
+        return {name: tuple(of_arm[arm][name] for arm in suite.arms) for name in asked
+                if all(name in of_arm[arm] for arm in arms)}
 
-# bench/bench_main.cc: a program that was checked once need not be in each of its processes.
-SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
+    def _process(self, suite, arm, asked):
+        """Benchmark -> nanoseconds of one process, or several where the filter would be too long;
+        None if it failed or the time is up."""
+        program = self._copies.programs[suite.name, arm]
+        waiting = [name.key for name in asked]
+        found, seconds = {}, 0.0
+        whole = self._all.get((suite.name, arm)) == frozenset(waiting)
+        while waiting:
+            names = set(samples.batches([key.name for key in waiting])[0])
+            group = waiting if whole else [key for key in waiting if key.name in names]
+            expected = self.seconds(suite.name, arm, len(group))
+            left = self._clock.left()
+            limit = min(left, max(10 * expected, expected + self._stall()))
+            run = program.measure(
+                [key.name for key in group], self._effort, self._directory / "out.json",
+                max(0.05, limit), filter_text="." if whole else None, on_tick=self._show)
+            self._keep(suite, f"{chr(ord('a') + self._phase % 26)}{self._done + 1:02}", arm,
+                       run.data)
+            self.facts.contexts[suite.name] = run.context or self.facts.contexts[suite.name]
+            if run.ended.failed or not run.whole:
+                if run.ended.stopped and limit == left:
+                    self._time_is_up = True
+                else:
+                    self._blame(suite, arm, asked, run)
+                return None
+            found.update((key, run.readings[key]) for key in waiting if key in run.readings)
+            seconds += run.ended.seconds
+            waiting = [key for key in waiting if key not in found and key not in group]
+        self._paces[suite.name, arm].saw(len(asked), seconds)
+        times = {}
+        for name in asked:
+            reading = found.get(name.key)
+            if reading is None or reading.ns is None:
+                self._lose(name, arm, reading.reason if reading else "left no row")
+            else:
+                times[name] = reading.ns
+        return times
+
+    def _keep(self, suite, label, arm, data):
+        if self._raw:
+            path = self._raw / f"{Path(suite.name).name}.{label}.{arm}.json"
+            while path.exists():
+                path = path.with_suffix(".more.json")
+            path.write_bytes(data)
+
+    def _lose(self, name, arm, reason):
+        arm = "base" if arm == "copy" else arm
+        if name not in self.lost:
+            self.lost.add(name)
+            self.unmeasured.append(Unmeasured(name, {arm: reason}, True))
+
+    def _blame(self, suite, arm, asked, run):
+        """A process died amid the rounds: finds the benchmark that does it, if one always does."""
+        self._strikes[suite.name, arm] = self._strikes.get((suite.name, arm), 0) + 1
+        self.facts.words[suite.name, arm] = run.ended.words(
+            leave_out=samples.BANNER)
+        why = run.ended.why() if run.ended.failed else "ended early with status 0"
+        self.facts.incidents.append(f"{arm}: a process of {suite.name} {why}")
+        limits = perf_trial.Limits(self._clock.left, self._stall())
+        found = perf_trial.run(
+            self._copies.programs[suite.name, arm], tuple(name.key for name in asked),
+            self._effort, self._directory / "out.json", limits)
+        for name in asked:
+            if name.key in found.reasons and name.key not in found.late:
+                self._lose(name, arm, found.reasons[name.key])
+        if self._strikes[suite.name, arm] >= _MOST_STRIKES:
+            for name in asked:
+                self._lose(name, arm, f"the program {why}, and did so "
+                                      f"{self._strikes[suite.name, arm]} times")
+
+
+def leave_out_noise(program, trial, doubt, limit):
+    """Drops the lines that were taken for names, and are none."""
+    doubtful = {key for key in trial.listed if key in trial.without_row}
+    if doubt == "all":
+        noise = set() if len(doubtful) < len(trial.listed) else doubtful
+    else:
+        noise = doubtful and {key for key in doubtful if key.name not in program.still_listed(
+            [key.name for key in doubtful], limit)}
+    trial.listed = tuple(key for key in trial.listed if key not in noise)
+    for key in noise:
+        trial.reasons.pop(key, None)
 
 
 def environment_of(paths):
@@ -236,7 +373,7 @@ def environment_of(paths):
     They skip the check only if all know how to: one that checks itself before it measures leaves
     its memory in another state, and is faster or slower by percents for it.
     """
-    from jobs.bench import job as bench  # not at the top: bench imports what this does not need
+    from jobs.bench import job as bench  # only where this project's own programs are compared
     environment = dict(bench.ENVIRONMENT.get(paths[0].name, {}))
     if all(SKIP_CHECK.encode() in path.read_bytes() for path in paths):
         environment[SKIP_CHECK] = "1"

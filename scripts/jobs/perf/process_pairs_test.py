@@ -7,9 +7,14 @@ from pathlib import Path
 
 from jobs.common.terminal import Terminal
 from jobs.perf import fake, process_pairs
+from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import Key
 from jobs.perf.process_pairs import Clock, Live, Suite
 from jobs.perf.samples import Effort
+
+
+A, B = (Benchmark("suite", Key(name)) for name in ("BM_A", "BM_B/1"))
 
 
 class LiveTest(unittest.TestCase):
@@ -30,14 +35,14 @@ class LiveTest(unittest.TestCase):
 
     def test_a_round_has_the_times_of_all_arms_in_their_order(self):
         with self.live() as live:
-            self.assertEqual(live.names, {"BM_A": "suite", "BM_B/1": "suite"})
-            self.assertEqual(live.take(("BM_A", "BM_B/1"), 2),
-                             [{"BM_A": (10.0, 10.0, 11.0), "BM_B/1": (10.0, 10.0, 11.0)}] * 2)
-            self.assertEqual(live.take(("BM_A",), 1), [{"BM_A": (10.0, 10.0, 11.0)}])
+            self.assertEqual(live.benchmarks, [A, B])
+            self.assertEqual(live.take((A, B), 2),
+                             [{A: (10.0, 10.0, 11.0), B: (10.0, 10.0, 11.0)}] * 2)
+            self.assertEqual(live.take((A,), 1), [{A: (10.0, 10.0, 11.0)}])
 
     def test_only_what_is_undecided_runs(self):
         with self.live() as live:
-            live.take(("BM_B/1",), 1)
+            live.take((B,), 1)
         self.assertIn("--benchmark_filter=^(BM_B/1)$ --benchmark_repetitions=2",
                       fake.starts(self.head)[-1])
 
@@ -46,7 +51,7 @@ class LiveTest(unittest.TestCase):
             for made in (self.base, self.head):
                 Path(f"{made.path}.log").unlink(missing_ok=True)
             with self.live() as live:
-                live.take(("BM_A",), 12)
+                live.take((A,), 12)
             # Of each process the folder of its arm: 00 base, 01 copy.
             return [Path(line.split()[0]).parent.name for line in fake.starts(self.base)]
 
@@ -57,9 +62,9 @@ class LiveTest(unittest.TestCase):
 
     def test_paths_are_of_one_length_and_copies_are_renewed(self):
         with self.live() as live:
-            live.take(("BM_A",), 11)
-            live.fresh("again")
-            live.take(("BM_A",), 1)
+            live.take((A,), 11)
+            live.fresh((A,))
+            live.take((A,), 1)
             paths = {line.split()[0] for made in (self.base, self.head)
                      for line in fake.starts(made)}
             self.assertEqual(len({len(path) for path in paths}), 1)
@@ -75,50 +80,76 @@ class LiveTest(unittest.TestCase):
                                 ' || exit 127'), encoding="utf-8")
         (self.base.path.parent / "library").touch()
         with self.live() as live:
-            self.assertEqual(live.take(("BM_A",), 1), [{"BM_A": (10.0, 10.0, 11.0)}])
+            self.assertEqual(live.take((A,), 1), [{A: (10.0, 10.0, 11.0)}])
 
     def test_compares_what_all_arms_have_and_names_the_rest(self):
         self.head = fake.program(self.head.path, ("BM_B/1", "BM_C"))
         with self.live() as live:
-            self.assertEqual(list(live.names), ["BM_B/1"])
-            self.assertEqual(live.missing, {"suite": ["BM_A", "BM_C"]})
+            self.assertEqual(live.benchmarks, [B])
+            self.assertEqual([(str(one.benchmark), one.text, one.blocks)
+                              for one in live.unmeasured],
+                             [("BM_A", "head: is not in it", True),
+                              ("BM_C", "base: is not in it", False)])
 
-    def test_nothing_in_common_is_an_error(self):
-        with self.assertRaisesRegex(PerfError, "no benchmark"):
-            self.live(filter_text="BM_X").__enter__()
+    def test_a_name_may_be_in_two_suites(self):
+        with self.live(self.suite("one"), self.suite("two")) as live:
+            self.assertEqual(len(live.benchmarks), 4)
+            (times,) = live.take(tuple(live.benchmarks), 1)
+            self.assertEqual(len(times), 4)
 
-    def test_a_name_in_two_suites_is_an_error(self):
-        with self.assertRaisesRegex(PerfError, "BM_A is in one and in two"):
-            self.live(self.suite("one"), self.suite("two")).__enter__()
+    def test_one_program_of_several_that_fails_does_not_take_the_others_with_it(self):
+        broken = fake.program(self.directory / "broken", extra="")
+        broken.path.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+        with self.live(self.suite(), self.suite("two", base=broken, head=broken)) as live:
+            self.assertEqual(live.benchmarks, [A, B])
+            self.assertRegex(live.facts.incidents[0], "ended with status 3")
 
     def test_no_round_begins_that_would_not_end_in_time(self):
         with self.live(budget=100.0) as live:
-            live._seconds["suite"] = (30.0, 2)
+            def slow():
+                for pace in live._paces.values():
+                    pace.start, pace.rate, pace.last = 0.0, 5.0, (0, 0.0)
+
+            slow()
             self.now = 65.0
-            self.assertEqual(len(live.take(("BM_A", "BM_B/1"), 1)), 1)
-            live._seconds["suite"] = (30.0, 2)
+            self.assertEqual(len(live.take((A, B), 1)), 1)
+            slow()
             self.now = 75.0
-            self.assertEqual(live.take(("BM_A", "BM_B/1"), 1), [])
-            self.assertEqual(len(live.take(("BM_A",), 1)), 1)  # half a round still fits
+            self.assertEqual((live.affords((A, B), 5), live.affords((A,), 5)), (0, 1))
+            self.assertEqual(live.take((A, B), 1), [])
+            self.assertEqual(len(live.take((A,), 1)), 1)  # half a round still fits
+
+    def test_a_benchmark_that_dies_in_the_rounds_is_lost_and_the_others_go_on(self):
+        with self.live() as live:
+            text = self.head.path.read_text(encoding="utf-8")
+            dying = 'case $names in *BM_A*) kill -SEGV $$ ;; esac\nseparator='
+            self.head.path.write_text(text.replace("separator=\n", dying + "\n", 1),
+                                      encoding="utf-8")
+            live.fresh((A, B))
+            self.assertEqual(live.take((A, B), 1), [{}])
+            self.assertEqual(live.lost, {A})
+            self.assertEqual(live.unmeasured[0].text, "head: ended by SIGSEGV")
+            self.assertEqual(live.take((B,), 1), [{B: (10.0, 10.0, 11.0)}])
+            self.assertEqual(live.facts.incidents, ["head: a process of suite ended by SIGSEGV"])
 
     def test_checks_itself_once_and_no_more(self):
         extra = f'echo "${{{process_pairs.SKIP_CHECK}-checked}}" >>"{self.directory}/checks"'
         self.base = fake.program(self.base.path, extra=extra)
         self.base.environment[process_pairs.SKIP_CHECK] = "1"
         with self.live() as live:
-            live.take(("BM_A",), 1)
+            live.take((A,), 1)
         self.assertEqual((self.directory / "checks").read_text(encoding="utf-8").split(),
                          ["checked", "1", "1"])
 
     def test_keeps_the_json_of_every_process(self):
         raw = self.directory / "raw"
         with self.live(raw=raw) as live:
-            live.take(("BM_A",), 1)
-            live.fresh("again")
-            live.take(("BM_A",), 1)
+            live.take((A,), 1)
+            live.fresh((A,))
+            live.take((A,), 1)
         # base and copy are one program, which is tried once.
         self.assertEqual(sorted(path.name for path in raw.iterdir()), sorted(
-            ["suite.trial.copy.json", "suite.trial.head.json"]
+            ["suite.trial.base.json", "suite.trial.head.json"]
             + [f"suite.{phase}01.{arm}.json" for phase in "ab"
                for arm in ("base", "copy", "head")]))
         with self.assertRaisesRegex(PerfError, "not empty"):

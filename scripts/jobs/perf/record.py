@@ -7,34 +7,43 @@ import math
 import os
 import shlex
 import statistics
+from dataclasses import asdict
 from pathlib import Path
 
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (commands, decide, fingerprint, gate, history_files, process_pairs, revisions,
-                       samples)
+from jobs.perf import (answer, choice, decide, fingerprint, gate, history_files, kernel,
+                       process_pairs, samples, statuses)
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import printable
 
 REFERENCE = "BM_ReferenceKernel"
+_REFERENCE_SUITE = "reference kernel"
 _ALPHA = 0.025  # one-sided: intervals of 95 %
 _PAIRS = 12
 _FEWEST_PAIRS = 6  # with fewer there is no interval
 
 
-class _WithReference(process_pairs.Live):
-    """Rounds of a suite's programs and the reference kernel's, in random order.
+def _pairs(live, count):
+    """Benchmark -> [(nanoseconds, the kernel's nanoseconds)], a round each.
 
-    The kernel is a suite of its own with one benchmark; what it took in a round is what the
-    round's other times are divided by.
+    The kernel is a suite of its own with one benchmark; what it took in a round is what the round's
+    other times are divided by.
     """
-
-    def pairs(self, count):
-        """benchmark -> [(nanoseconds, the kernel's nanoseconds)], a round each."""
-        found = {name: [] for name in self.names if name != REFERENCE}
-        for times in self.take(tuple(self.names), count):
-            (reference,) = times[REFERENCE]
-            for name, values in found.items():
-                values.append((times[name][0], reference))
-        return found
+    (reference,) = [name for name in live.benchmarks if name.suite == _REFERENCE_SUITE]
+    found = {name: [] for name in live.benchmarks if name != reference}
+    while True:
+        wanted = [name for name in found if name not in live.lost and len(found[name]) < count]
+        if not wanted or reference in live.lost:
+            return found
+        lost, done = len(live.lost), 0
+        for times in live.take((*wanted, reference), min(count - len(found[name])
+                                                         for name in wanted)):
+            done += 1
+            for name in wanted:
+                if name in times and reference in times:
+                    found[name].append((times[name][0], times[reference][0]))
+        if not done and len(live.lost) == lost:
+            return found  # the time is up
 
 
 def measurement(pairs):
@@ -47,46 +56,112 @@ def measurement(pairs):
         statistics.median(reference for _, reference in pairs), len(pairs))
 
 
-def measure(terminal, programs, reference, filter_text, arguments):
-    """programs: suite -> Program. Returns (benchmark -> Measurement, live)."""
+def measure(terminal, programs, reference, filter_text, arguments, directory=None):
+    """programs: suite -> Program. Returns (Benchmark -> Measurement, live)."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
     # A suite apart, that no filter leaves out.
-    kernel = process_pairs.Suite("reference", {"head": reference})
+    suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))
     clock = process_pairs.Clock(arguments.budget)
-    pattern = f"({filter_text or '.'})|^{REFERENCE}$"
-    with _WithReference(terminal, [*suites, kernel], pattern,
-                        gate.effort_of(arguments), clock, arguments.seed) as live:
-        if len(live.names) < 2:
+    pattern = f"({filter_text})|^{REFERENCE}$" if filter_text else ""
+    with process_pairs.Live(terminal, suites, pattern, choice.effort_of(arguments), clock,
+                            arguments.seed, directory=directory) as live:
+        if not any(name.suite == _REFERENCE_SUITE for name in live.benchmarks):
+            if clock.left() <= 0:
+                raise PerfError("the budget was up before a single pair")
+            raise PerfError("the reference kernel could not be measured")
+        if len(live.benchmarks) < 2 and not live.unmeasured:
             raise PerfError(f"no benchmark matches {filter_text!r}")
-        seconds = live.round_seconds(list(live.names))
-        terminal.line(f"{len(live.names) - 1} benchmarks, {arguments.pairs} pairs: about "
+        seconds = live.round_seconds(live.benchmarks)
+        terminal.line(f"{len(live.benchmarks) - 1} benchmarks, {arguments.pairs} pairs: about "
                       f"{duration(seconds * arguments.pairs)}")
-        pairs = live.pairs(arguments.pairs)
-    done = len(next(iter(pairs.values())))
-    if done < _FEWEST_PAIRS:
+        pairs = _pairs(live, arguments.pairs)
+    done = max(map(len, pairs.values()), default=0)
+    if pairs and done < _FEWEST_PAIRS:
         raise PerfError(f"the budget was up after {done} pairs; {_FEWEST_PAIRS} are needed")
-    return {name: measurement(values) for name, values in pairs.items()}, live
+    return {name: measurement(values) for name, values in pairs.items()
+            if len(values) >= _FEWEST_PAIRS}, live
 
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="scripts/perf record",
+        prog="scripts/perf record", allow_abbrev=False,
         description="Measures a suite and appends a point to its history. Times are stated as "
                     "multiples of the frozen reference kernel's (bench/perf), which runs in the "
                     "same pairs.",
-        epilog="Exit status: 0 recorded; 2 wrong usage, or it could not be measured.")
+        epilog="Exit status: 0 recorded; 2 wrong usage, or something could not be measured or "
+               "recorded.")
     parser.add_argument("--revision", metavar="REV",
                         help="measure this one (the working tree)")
     parser.add_argument("--bin", metavar="FILE", type=Path,
                         help="measure any program that uses Google Benchmark; needs --suite, and "
                              "--revision says of what (not looked up)")
     parser.add_argument("--suite", metavar="NAME", help="of --bin: the history's file")
+    parser.add_argument("--kernel", metavar="FILE", type=Path,
+                        help="a ready reference kernel (built from bench/perf/reference_kernel.cc)")
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help="where points go (results/history)")
+                        help="where points go (build/perf/history, the branch perf-history)")
     parser.add_argument("--pairs", type=int, default=_PAIRS, metavar="N",
                         help="(%(default)s)")
-    gate.add_effort(parser)
+    parser.add_argument("--json", metavar="FILE", type=Path)
+    choice.add_effort(parser)
+    choice.add_surroundings(parser)
     return parser
+
+
+class _Plan:
+    """What is measured, and what its points say of it."""
+
+    def __init__(self, terminal, arguments):
+        self.directory = None
+        if arguments.bin:
+            program = choice.program_at(arguments.bin, arguments)
+            self.programs, self.revision = {arguments.suite: program}, arguments.revision
+            self.compiler, self.flags = fingerprint.compiler_of(program.path), "unknown"
+            self.filter = arguments.filter or ""
+            history_files.check(arguments.suite, self.revision, root=arguments.history)
+            self.kernel = arguments.kernel or kernel.program()
+            return
+        from jobs.perf import revisions
+        chosen = (revisions.resolve(arguments.revision) if arguments.revision
+                  else revisions.working_tree())
+        self.revision = chosen.commit[:12]
+        if chosen.changed:
+            self.revision = revisions.resolve("HEAD").short + "+"
+        history_files.check("suite", self.revision, root=arguments.history)
+        folder = revisions.directory_of(terminal, chosen)
+        self.programs = {
+            name: samples.Program(path, tuple(arguments.argument), {
+                **process_pairs.environment_of([path]), **choice.environment(arguments.env)},
+                arguments.cwd) for name, path in revisions.suites(folder).items()}
+        self.compiler = fingerprint.compiler_version(revisions.COMPILER)
+        self.flags = revisions.FLAGS
+        self.filter = choice.OURS if arguments.filter is None else arguments.filter
+        self.directory = revisions.PERF / "run"
+        self.kernel = arguments.kernel or folder / "reference_kernel"
+        if not self.kernel.is_file():  # a revision from before there was one
+            self.kernel = kernel.program()
+
+
+def _append(terminal, plan, arguments, date, command, measured, live):
+    """Appends a point a suite, all of them even if one fails. Returns (entries for the answer,
+    texts of failures)."""
+    told, failures = [], []
+    for suite in plan.programs:
+        entries = {str(name): value for name, value in measured.items() if name.suite == suite}
+        if not entries:
+            continue
+        machine = fingerprint.identity(live.contexts[suite], plan.compiler, plan.flags)
+        point = history_files.Point(date, plan.revision, suite, command, machine, entries)
+        try:
+            path = history_files.keep(point, arguments.history)
+        except history_files.HistoryError as error:
+            failures.append(str(error))
+            continue
+        terminal.line(f"{len(entries):3} benchmarks at {plan.revision}: {os.path.relpath(path)}")
+        told.append({"suite": suite, "fingerprint": path.parent.name, "file": str(path),
+                     "machine": machine,
+                     "benchmarks": {name: asdict(value) for name, value in entries.items()}})
+    return told, failures
 
 
 def main(argv):
@@ -100,35 +175,39 @@ def main(argv):
         parser.error(f"--pairs: {_FEWEST_PAIRS} or more")
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
-    here = revisions.working_tree()
-    if arguments.bin:
-        program = gate.program_at(arguments.bin)
-        programs, revision = {arguments.suite: program}, arguments.revision
-        compiler, flags = fingerprint.compiler_of(program.path), "unknown"
-        filter_text = arguments.filter or ""
-        folder = revisions.directory_of(terminal, here)
-    else:
-        chosen = revisions.resolve(arguments.revision) if arguments.revision else here
-        folder = revisions.directory_of(terminal, chosen)
-        programs = {name: samples.Program(path, (), process_pairs.environment_of([path]))
-                    for name, path in revisions.suites(folder).items()}
-        revision = chosen.commit[:12]
-        if chosen.changed:
-            revision = revisions.resolve("HEAD").short + "+"
-        compiler, flags = fingerprint.compiler_version(revisions.COMPILER), revisions.FLAGS
-        filter_text = gate.OURS if arguments.filter is None else arguments.filter
-    kernel = folder / "reference_kernel"
-    if not kernel.is_file():  # a revision from before there was one
-        kernel = revisions.directory_of(terminal, here) / "reference_kernel"
-    measured, live = measure(terminal, programs, samples.Program(kernel), filter_text,
-                             arguments)
     command = shlex.join(["./scripts/perf", "record", *argv])
-    for suite in programs:
-        entries = {name: value for name, value in measured.items() if live.names[name] == suite}
-        if not entries:
-            continue
-        machine = fingerprint.identity(live.contexts[suite], compiler, flags)
-        path = history_files.append(history_files.Point(date, revision, suite, command, machine,
-                                                        entries), arguments.history)
-        terminal.line(f"{len(entries):3} benchmarks at {revision}: {os.path.relpath(path)}")
-    return commands.CLEAN
+    choice.effort_of(arguments)
+    plan = _Plan(terminal, arguments)
+    measured, live = measure(terminal, plan.programs, samples.Program(plan.kernel), plan.filter,
+                             arguments, plan.directory)
+    told, failures = _append(terminal, plan, arguments, date, command, measured, live)
+    lacking = [name for name in live.benchmarks if name not in measured
+               and name not in live.lost and name.suite != _REFERENCE_SUITE]
+    for one in live.unmeasured:
+        terminal.line(f"not measured: {one.benchmark}: {printable(one.text)}")
+    for name in lacking:
+        terminal.line(f"not measured: {name}: too few pairs in the budget")
+    failures += live.facts.incidents
+    failures += [f"{one.benchmark}: {one.text}" for one in live.unmeasured if one.blocks]
+    if not told and not failures:
+        failures.append("nothing could be measured")
+    for text in failures:
+        terminal.line(terminal.bad(printable(text)))
+    status = statuses.HARNESS_ERROR if failures else statuses.CLEAN
+    if arguments.json:
+        gate.write_json(arguments.json, {
+            "format": answer.FORMAT, "lane": "record", "date": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "command": command, "verdict": "unmeasured" if failures else "clean",
+            "exit_status": status, "error": None, "revision": plan.revision,
+            "action": f"Look at these: {printable(failures[0])}" if failures else
+                      "Nothing to do: all that was measured is recorded.",
+            "points": told, "incidents": [printable(text) for text in failures],
+            "unmeasured": [
+                {"name": str(one.benchmark), "suite": printable(one.benchmark.suite),
+                 "reasons": {arm: printable(reason) for arm, reason in one.reasons.items()},
+                 "blocks": one.blocks, "late": one.late, "known": None}
+                for one in live.unmeasured] + [
+                {"name": str(name), "suite": printable(name.suite),
+                 "reasons": {"head": "too few pairs in the budget"}, "blocks": False,
+                 "late": True, "known": None} for name in lacking]})
+    return status

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import fake, history_files, record, revisions
+from jobs.perf import fake, history_files, kernel, record, revisions
 from jobs.perf.error import PerfError
 
 _HERE = revisions.Revision("0729f9c13a5b" + "0" * 28, "content", "working tree", changed=True)
@@ -25,10 +25,14 @@ class RecordTest(unittest.TestCase):
         fake.program(self.folder / "a_benchmark", ("BM_X_Core", "BM_X_Plain"), 10.0)
         fake.program(self.folder / "b_benchmark", ("BM_Y_Core/1",), 2.0)
         for name, value in (("directory_of", lambda *_: self.folder),
-                            ("working_tree", lambda: _HERE), ("resolve", lambda _: _HERE)):
+                            ("working_tree", lambda: _HERE), ("resolve", lambda _: _HERE),
+                            ("PERF", self.directory / "perf")):
             patch = mock.patch.object(revisions, name, value)
             patch.start()
             self.addCleanup(patch.stop)
+        patch = mock.patch.object(kernel, "program", lambda: self.folder / "reference_kernel")
+        patch.start()
+        self.addCleanup(patch.stop)
 
     def record(self, *more):
         output = io.StringIO()
@@ -70,7 +74,45 @@ class RecordTest(unittest.TestCase):
     def test_too_little_time_records_nothing(self):
         with self.assertRaisesRegex(PerfError, "budget"):
             self.record("--budget", "0.001")
-        self.assertFalse((self.directory / "history").exists())
+        self.assertEqual(history_files.read_all(self.directory / "history"), {})
+
+    def bin(self, *more, revision="aaaaaaaaaaaa", suite="other"):
+        program = fake.program(self.directory / "other", ("BM_Z",), 8.0)
+        return program, self.record("--bin", str(program.path), "--suite", suite,
+                                    "--revision", revision, *more)
+
+    def test_a_bad_revision_or_suite_is_found_out_before_anything_is_measured(self):
+        for names in ({"revision": "main"}, {"suite": "../up"}):
+            with self.assertRaises(PerfError):
+                self.bin(**names)
+            self.assertEqual(fake.starts(fake.Program(self.directory / "other")), [])
+
+    def test_a_program_needs_no_build_of_the_project(self):
+        with mock.patch.object(revisions, "directory_of", side_effect=AssertionError), \
+                mock.patch.object(revisions, "working_tree", side_effect=AssertionError):
+            self.assertEqual(self.bin()[1][0], 0)
+
+    def test_what_was_measured_is_kept_where_it_cannot_be_recorded(self):
+        with mock.patch.object(history_files, "append", side_effect=OSError("disk full")):
+            _, (status, output, history) = self.bin("--json", str(self.directory / "out.json"))
+        self.assertEqual((status, history), (2, {}))
+        self.assertRegex(output, "it is kept in .*unrecorded-other-.*jsonl")
+        (kept,) = self.directory.glob("unrecorded-other-*.jsonl")
+        self.assertEqual(history_files.parse_point(kept.read_text(encoding="utf-8")).suite,
+                         "other")
+
+    def test_what_is_not_measured_is_named(self):
+        made = fake.program(self.directory / "crash", ("BM_Z", "BM_Crash"), 8.0)
+        text = made.path.read_text(encoding="utf-8")
+        made.path.write_text(text.replace(
+            "separator=\n", "case $names in *Crash*) kill -SEGV $$ ;; esac\nseparator=\n", 1),
+            encoding="utf-8")
+        status, output, history = self.record("--bin", str(made.path), "--suite", "other",
+                                              "--revision", "aaaaaaaaaaaa", "--filter", "BM")
+        self.assertEqual(status, 2)
+        self.assertIn("not measured: BM_Crash: head: ", output)
+        ((_, (point,)),) = history.items()
+        self.assertEqual(list(point.benchmarks), ["BM_Z"])
 
     def test_wrong_usage(self):
         for arguments in (["--bin", "x"], ["--bin", "x", "--suite", "y"], ["--pairs", "5"]):

@@ -105,8 +105,8 @@ def dump(recording):
     return "\n".join(lines) + "}}\n"
 
 
-class Source:
-    """take() of one replay: arms of the recording in the roles that were drawn."""
+class Source(decide.Source):
+    """What one replay takes its rounds from: arms of the recording in the roles that were drawn."""
 
     def __init__(self, recording, condition, roles, slower, slowdown, start):
         self._names = recording["benchmarks"]
@@ -119,11 +119,11 @@ class Source:
         self._kept_back = len(self._rounds) // 3
         self.used = 0
 
-    def fresh(self, _suspects):
+    def fresh(self, names):
         """What was kept back may be used: the confirmation begins."""
         self._kept_back = 0
 
-    def __call__(self, names, count):
+    def take(self, names, count):
         count = max(0, min(count, len(self._rounds) - self._kept_back - self.used))
         rounds = []
         for _ in range(count):
@@ -144,7 +144,7 @@ def replay(recording, cell, random):
     slower = set(random.sample(names, len(names) // _SHARE_SLOWER)) if cell.slowdown else set()
     start = random.randrange(len(recording["conditions"][cell.condition]["rounds"]))
     source = Source(recording, cell.condition, roles, slower, cell.slowdown, start)
-    results = decide.decide(names, source, on_suspects=source.fresh)
+    results = decide.decide(names, source)
     cell.replays += 1
     false_alarm = False
     for name, result in results.items():

@@ -59,14 +59,14 @@ class SourceTest(unittest.TestCase):
 
     def test_arms_have_the_roles_that_were_drawn(self):
         # Arms: a 0, b 1, c 2, 3 % 3, 5 % 4.
-        self.assertEqual(self.source()(("BM_A", "BM_B"), 1),
+        self.assertEqual(self.source().take(("BM_A", "BM_B"), 1),
                          [{"BM_A": (101, 100, 104), "BM_B": (111, 110, 112)}])
 
     def test_goes_on_where_it_was_around_the_end_and_sees_no_round_twice(self):
         source = self.source(start=3)
 
         def take(count):
-            return [each["BM_B"][0] // 100 for each in source(("BM_B",), count)]
+            return [each["BM_B"][0] // 100 for each in source.take(("BM_B",), count)]
 
         self.assertEqual([take(2), take(9), take(1)], [[4, 5], [1, 2], []])  # of 5, 1 is kept back
         source.fresh(("BM_B",))

@@ -19,7 +19,7 @@ from pathlib import Path
 from jobs.common import build, machine
 from jobs.perf.error import PerfError
 
-PERF = build.ROOT / "build" / "perf"
+PERF = build.BUILD / "perf"
 COMPILER = "g++"
 # -g1: lines for the annotation of counts; they change no instruction. -falign-functions: a function
 # that nobody changed keeps its place relative to cache lines, whatever the one before it grew by;
@@ -114,12 +114,21 @@ def _forget_old(directory):
         shutil.rmtree(PERF / "src" / path.name, ignore_errors=True)
 
 
-def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
-    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+def folder_name(revision, compiler=COMPILER, flags=FLAGS):
+    """The name of the folder below build/perf/bin that holds a revision's programs."""
     version = machine.first_line([compiler, "--version"])
     settings = repr((version, *_settings("", "", compiler, flags)))
-    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
-    name = f"{revision.content}-{key}"
+    return f"{revision.content}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
+    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+    with build.locked(terminal, "perf"):
+        return _built(terminal, revision, compiler, flags)
+
+
+def _built(terminal, revision, compiler, flags):
+    name = folder_name(revision, compiler, flags)
     done = PERF / "bin" / name
     if done.is_dir():
         os.utime(done)

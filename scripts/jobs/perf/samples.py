@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One process of a program that uses Google Benchmark, and what is taken from it.
+"""Lists and runs a program that uses Google Benchmark, of any version from 1.6 on.
 
 The process is the unit of measurement: repetitions inside of it share the layout of its memory and
 the state of the machine, so they are no independent evidence. A process gives one number for each
@@ -8,19 +8,37 @@ least is what was disturbed least. Many short repetitions find a quiet moment wh
 do not: on a core that is shared, one shorter than a slice of the scheduler may run through without
 another process' data in the caches. (A walk over 256 KiB, 24 processes on two cores at a load of
 15, differs from process to process by 1.6 % with 5 repetitions of 10 ms, by 0.4 % with 25 of 2 ms.)
+
+Names reach the program as a regular expression, for there is no other way in all versions. What
+that takes: the library's std::regex refuses "\\]" and "\\}" and more than 100,000 states, an
+argument of Linux holds 128 KiB, and a filter that can't be compiled ends the program with status 0.
 """
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.common import processes
+from jobs.common import bounded
+from jobs.perf import gbench_json
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import Key
 
-NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
-_REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
+# The library takes its flags from these too; what is asked for here must not depend on the caller.
+_FLAG_VARIABLES = re.compile(
+    r"BENCHMARK_(?:LIST_TESTS|FILTER|MIN_TIME|MIN_WARMUP_TIME|REPETITIONS|DRY_RUN|"
+    r"ENABLE_RANDOM_INTERLEAVING|REPORT_AGGREGATES_ONLY|DISPLAY_AGGREGATES_ONLY|FORMAT|OUT_FORMAT|"
+    r"OUT|COLOR|COUNTERS_TABULAR|TIME_UNIT)")
+_LONGEST_FILTER = 30_000  # bytes: a third of what libstdc++ and an argument hold
+_LONGEST_NAME = 6_000  # characters that are asked for; what else matches is not taken
+_SPECIAL = re.compile(r"([\\.\[({)*+?|^$])")
+# Matches no benchmark: with it, a program's listing is what else it prints.
+_NOTHING = "^no benchmark has this name, as ffgrant hopes$"
+_LIST_SECONDS = 600
+# What the library prints of the machine, which explains no failure.
+BANNER = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d|Running |Run on \(|CPU Caches:|  L\d |Load Average:"
+    r"|\*\*\*WARNING|-- LOG\(|-+$|Benchmark  +Time  +CPU")
 
 
 @dataclass(frozen=True)
@@ -31,8 +49,97 @@ class Effort:
 
     @property
     def flags(self):
+        # Without the suffix "s", which versions before 1.8 do not know.
         return (f"--benchmark_repetitions={self.repetitions}",
                 f"--benchmark_min_time={self.min_time:g}")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The benchmarks that a program lists, in its order.
+
+    doubt: empty where what else the program printed is known and left out; "lines" where some may
+    still be among the keys; "all" where it prints the same whatever it is asked for.
+    """
+    keys: tuple
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process that measured: Key -> gbench_json.Reading, and how the process ended."""
+    readings: dict
+    context: dict
+    ended: bounded.Ended
+    whole: bool  # the JSON is all there
+    data: bytes = b""
+
+
+def numbered(names):
+    """Keys for names in their order; a name that repeats is counted."""
+    seen = {}
+    keys = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        keys.append(Key(name, seen[name]))
+    return tuple(keys)
+
+
+def exactly(names):
+    """A regular expression for Google Benchmark that matches these names alone.
+
+    "]" and "}" stand for themselves: outside of brackets every engine takes them so, and some
+    refuse a backslash before them.
+    """
+    return "^(" + "|".join(map(_pattern, names)) + ")$"
+
+
+def _pattern(name):
+    """A pattern for a name; of a very long one for those that begin like it."""
+    text = _SPECIAL.sub(r"\\\1", name[:_LONGEST_NAME])
+    return text + ".*" if len(name) > _LONGEST_NAME else text
+
+
+def _size(text):
+    return len(text.encode("utf-8", "surrogateescape"))
+
+
+def batches(names):
+    """The names in groups whose filters are short enough for every version."""
+    groups, length = [], _LONGEST_FILTER
+    for name in dict.fromkeys(names):
+        size = _size(exactly([name]))
+        if length + size > _LONGEST_FILTER or not groups:
+            groups.append([])
+            length = 0
+        groups[-1].append(name)
+        length += size
+    return groups
+
+
+def _names_between(text, noise):
+    """The lines of `text` that are no part of `noise`, and the doubt about them (see Listing).
+
+    noise: what the program prints where it lists nothing: before the names, behind them, or both.
+    """
+    if not noise.strip():
+        return text.split("\n"), ""
+    if text == noise:
+        return text.split("\n"), "all"
+    common = len(os.path.commonprefix([text, noise]))
+    splits = [at for at in range(common + 1) if at == 0 or noise[at - 1] == "\n"]
+    for at in [*reversed(splits), common]:
+        rest = noise[at:]
+        if len(text) >= len(noise) and text.endswith(rest):
+            return text[at:len(text) - len(rest)].split("\n"), ""
+    left = noise.split("\n")
+    kept = []
+    for line in text.split("\n"):
+        if line in left:
+            left.remove(line)
+        else:
+            kept.append(line)
+    return kept, "lines"
 
 
 @dataclass(frozen=True)
@@ -41,65 +148,83 @@ class Program:
     path: Path
     arguments: tuple = ()
     environment: dict = field(default_factory=dict)
+    directory: object = None  # the working folder; None: the caller's
 
     @property
     def name(self):
         return self.path.name
 
-    def run(self, flags, on_tick=None):
-        """Runs it and returns its output; raises PerfError if it fails."""
-        command = [str(self.path), *self.arguments, *flags]
-        status, output = processes.run(command, env=dict(os.environ, **self.environment),
-                                       on_tick=on_tick)
-        if status != 0:
-            tail = "\n".join(output.rstrip().splitlines()[-20:])
-            raise PerfError(f"{' '.join(command)} ended with status {status}:\n{tail}")
-        return output
+    def whole_environment(self):
+        """What the program finds in its environment."""
+        kept = {name: text for name, text in os.environ.items()
+                if not _FLAG_VARIABLES.fullmatch(name)}
+        return {**kept, **self.environment}
 
-    def benchmarks(self, filter_text=""):
-        """The names of its benchmarks, as it lists them."""
-        output = self.run(["--benchmark_list_tests=true",
-                           f"--benchmark_filter={filter_text or '.'}"])
-        return [line.strip() for line in output.splitlines()
-                if line.strip() and not line.startswith("Failed to match")]
+    def run(self, flags, limit, **options):
+        """Runs it with more flags; see jobs.common.bounded. Raises PerfError if it can't start."""
+        try:
+            return bounded.run([str(self.path), *self.arguments, *flags], limit,
+                               env=self.whole_environment(), cwd=self.directory, **options)
+        except (OSError, ValueError) as error:
+            text = getattr(error, "strerror", None) or error
+            raise PerfError(f"{self.path} can't be run: {text}") from None
 
-    def measure(self, names, effort, target, on_tick=None):
-        """One process that measures these benchmarks; returns its document.
+    def _printed(self, filter_text, limit):
+        ended = self.run(["--benchmark_list_tests=true", f"--benchmark_filter={filter_text}",
+                          "--benchmark_format=console", "--benchmark_color=false"], limit)
+        if ended.failed:
+            raise PerfError(f"{self.path}, asked for its benchmarks, {ended.why()}:\n"
+                            f"{ended.words(20, BANNER)}".rstrip(":\n"))
+        if ended.is_cut:
+            raise PerfError(f"{self.path}, asked for its benchmarks, prints without end")
+        return ended
 
-        The JSON stays in the file `target`. A document has "context" and "benchmarks" as Google
-        Benchmark wrote them, with all repetitions.
+    def listing(self, filter_text="", limit=_LIST_SECONDS):
+        """The Listing of what matches the filter, a regular expression of Google Benchmark."""
+        ended = self._printed(filter_text or ".", limit)
+        text = ended.stdout.decode("utf-8", "surrogateescape")
+        if not text.strip():
+            if b"Could not compile benchmark re" in ended.tail:
+                raise PerfError(f"--filter {filter_text!r} is no regular expression:\n"
+                                f"{ended.words(3)}")
+            return Listing(())
+        noise = self._printed(_NOTHING, limit).stdout.decode("utf-8", "surrogateescape")
+        lines, doubt = _names_between(text, noise)
+        return Listing(numbered(line for line in lines if line), doubt)
+
+    def still_listed(self, names, limit=_LIST_SECONDS):
+        """Those of the names that are listed again if they are asked for by name, and only then."""
+        def lines(pattern):
+            text = self._printed(pattern, limit).stdout.decode("utf-8", "surrogateescape")
+            return set(text.split("\n"))
+
+        found = set().union(*(lines(exactly(group)) & set(group) for group in batches(names)))
+        return found - lines(_NOTHING)
+
+    def measure(self, names, effort, target, limit, *, stall=None, in_order=False,
+                filter_text=None, on_tick=None):
+        """One process that measures these benchmarks: a Run. Its JSON goes to the file `target`.
+
+        limit, stall: seconds after which it is ended, in all and without another row. in_order: it
+        measures one after the other, so that the rows tell at which one it died.
         """
         target.unlink(missing_ok=True)
-        self.run([f"--benchmark_filter={exactly(names)}", *effort.flags,
-                  "--benchmark_enable_random_interleaving=true",
-                  f"--benchmark_out={target}", "--benchmark_out_format=json"], on_tick)
+
+        def size():
+            try:
+                return target.stat().st_size
+            except OSError:
+                return 0
+
+        ended = self.run(
+            [f"--benchmark_filter={filter_text or exactly(names)}", *effort.flags,
+             f"--benchmark_enable_random_interleaving={'false' if in_order else 'true'}",
+             "--benchmark_report_aggregates_only=false", "--benchmark_color=false",
+             f"--benchmark_out={target}", "--benchmark_out_format=json"],
+            limit, stall=stall, progress=size if stall else None, on_tick=on_tick)
         try:
-            return json.loads(target.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise PerfError(f"{self.path} left no JSON of Google Benchmark: {error}") from None
-
-
-def exactly(names):
-    """A regular expression for Google Benchmark that matches these names alone."""
-    return "^(" + "|".join(re.sub(r"([][.^$*+?{}()|\\])", r"\\\1", name) for name in names) + ")$"
-
-
-def reduce(document):
-    """Benchmark -> nanoseconds, from one process' JSON. Raises PerfError if one failed.
-
-    CPU time where one thread works by itself, for a neighbour that takes the core away then
-    disturbs less; real time where the benchmark's name says so or threads work together.
-    """
-    least = {}
-    for entry in document.get("benchmarks", []):
-        if entry.get("run_type", "iteration") != "iteration" or "aggregate_name" in entry:
-            continue
-        name = entry.get("run_name", entry["name"])
-        if entry.get("error_occurred"):
-            raise PerfError(f"{name}: {entry.get('error_message', 'failed')}")
-        wants_real = entry.get("threads", 1) > 1 or _REAL_TIME.search(name)
-        value = entry["real_time" if wants_real else "cpu_time"]
-        value *= NANOSECONDS[entry.get("time_unit", "ns")]
-        if value > 0:  # a clock too coarse for it has measured nothing
-            least[name] = min(value, least.get(name, value))
-    return least
+            data = target.read_bytes()
+        except OSError:
+            data = b""
+        document = gbench_json.parse(data)
+        return Run(gbench_json.readings(document), document.context, ended, document.whole, data)

@@ -3,80 +3,94 @@
 
 Records rounds of three equal programs and of such that do 3, 5 and 10 % more work, on the machine
 as it is and with a process that keeps another core busy; then replays the gate's procedure on
-them (jobs.perf.replay), and writes how often it was right.
+them (jobs.perf.replay), and writes how often it was right. With --live it runs the gate itself on
+a crowded suite (jobs.perf.live_trials). Both go on where they were interrupted.
 """
 
 import argparse
-import contextlib
 import datetime
+import json
 import os
 import random
 import shlex
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from jobs.common import build, report
-from jobs.common.children import Children
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import commands, counts, fingerprint, gate, process_pairs, replay, revisions, samples
+from jobs.perf import (commands, counts, fingerprint, gate, live_trials, process_pairs, replay,
+                       revisions, samples)
+from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
 
-REPORT = build.ROOT / "results" / "perf-selftest.md"
+REPORT = build.results_directory() / "perf-selftest.md"
 RECORDING = revisions.PERF / "selftest.json"
-_BUSY = "while True: pass"
 _FEWEST_ROUNDS = 20
 _BUSY_LOAD = 2  # runnable processes a CPU, from which on a recording says so
 
 
-@contextlib.contextmanager
-def _hog(wanted):
-    """A process that takes a core."""
-    with Children() as children:
-        if wanted:
-            children.start([sys.executable, "-c", _BUSY], revisions.PERF / "hog.log")
-        yield
-
-
-def record(terminal, folder, arguments):
-    """Measures under all conditions. Returns a recording, jobs.perf.replay."""
+def record(terminal, folder, arguments, kept):
+    """Measures under all conditions. Returns a recording, jobs.perf.replay. What a condition gave
+    is kept in a file, from which a run that was interrupted goes on."""
     effort = samples.Effort()
     programs = {percent: samples.Program(folder / f"perf_selftest_{percent}")
                 for percent in (0, *replay.SLOWDOWNS)}
     arms = {name: programs[percent] for name, percent in replay.ARMS.items()}
     suite = process_pairs.Suite("selftest", arms)
-    conditions, context, names = {}, {}, []
+    programs_text = str(folder.name)
+    state = _kept(kept, programs_text, arguments)
+    conditions = state["conditions"]
     for condition in replay.CONDITIONS:
+        if condition in conditions:
+            terminal.line(f"{condition}: kept from the run before")
+            continue
         clock = process_pairs.Clock(arguments.seconds)
         load = os.getloadavg()[0]
-        with _hog(condition == "hog"), process_pairs.Live(
-                terminal, [suite], arguments.filter, effort, clock, arguments.seed) as live:
+        with live_trials.hog(condition == "hog"), process_pairs.Live(
+                terminal, [suite], arguments.filter, effort, clock, arguments.seed,
+                directory=revisions.PERF / "run") as live:
             live.stage = f"recording, {condition}"
-            names = list(live.names)
+            names = list(live.benchmarks)
             seconds = min(live.round_seconds(names) * arguments.rounds, clock.left())
             terminal.line(f"{condition}: {arguments.rounds} rounds of {len(arms)} programs, about "
                           f"{duration(seconds)}")
             start = time.monotonic()
-            times = live.take(tuple(names), arguments.rounds)
+            times = [each for each in live.take(tuple(names), arguments.rounds)
+                     if len(each) == len(names)]
             seconds = time.monotonic() - start
             if len(times) < _FEWEST_ROUNDS:
                 raise PerfError(f"{len(times)} rounds in {arguments.seconds:g} s are too few; "
                                 f"{_FEWEST_ROUNDS} are needed")
-            context = live.contexts["selftest"]
+            state["context"] = live.contexts["selftest"]
         conditions[condition] = {
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
             "seconds_a_process": round(seconds / len(times) / len(arms), 3),
             "rounds": [[[round(value, 1) for value in each[name]] for name in names]
                        for each in times]}
+        state["names"] = list(map(str, names))
+        gate.write_json(kept, state)
+    kept.unlink(missing_ok=True)
     return {
         "format": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime(
             "%Y-%m-%dT%H:%M:%SZ"),
         "machine": fingerprint.identity(
-            context, fingerprint.compiler_version(revisions.COMPILER), revisions.FLAGS),
+            state["context"], fingerprint.compiler_version(revisions.COMPILER), revisions.FLAGS),
         "effort": {"repetitions": effort.repetitions, "min_time": effort.min_time},
-        "arms": list(arms), "benchmarks": names, "conditions": conditions}
+        "arms": list(arms), "benchmarks": state["names"], "conditions": conditions}
+
+
+def _kept(path, programs, arguments):
+    """What an interrupted run of the same programs left; else a new beginning."""
+    wanted = {"programs": programs, "rounds": arguments.rounds, "filter": arguments.filter}
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if {name: state[name] for name in wanted} == wanted:
+            return state
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return {**wanted, "conditions": {}, "context": {}, "names": []}
 
 
 def count(terminal, folder, filter_text):
@@ -84,11 +98,13 @@ def count(terminal, folder, filter_text):
     base, head = (samples.Program(folder / f"perf_selftest_{percent}") for percent in (0, 1))
     revisions.PERF.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="counts-", dir=revisions.PERF) as temporary:
+        terminal.progress("counting")
         runner = counts.Runner(terminal, Path(temporary), limit=600)
-        pairs = {name: (base, head) for name in base.benchmarks(filter_text)}
-        comparisons, errors = counts.compare(runner, pairs)
-    for text in errors.values():
-        terminal.line(terminal.bad(text))
+        pairs = {Benchmark("selftest", key): (base, head)
+                 for key in base.listing(filter_text).keys}
+        comparisons, errors, _ = counts.compare(runner, pairs)
+    for name, reasons in errors.items():
+        terminal.line(terminal.bad(f"{name}: {reasons}"))
     return [sum(each.verdict == "regressed" for each in comparisons), len(pairs)]
 
 
@@ -108,7 +124,7 @@ def power_table(cells):
             made.rows.append([
                 cell.condition, f"{cell.slowdown}%", place,
                 f"{tally.share('regressed'):.1%}", f"{low:.1%} - {high:.1%}",
-                f"{tally.share('inconclusive', 'invalid'):.1%}",
+                f"{tally.share('inconclusive', 'invalid', 'suspected'):.1%}",
                 f"{tally.share('clean', 'improved'):.1%}", f"{tally.median_pairs:g}"])
     return made
 
@@ -199,21 +215,24 @@ def main(argv):
     parser.add_argument("--recording", metavar="FILE", type=Path, default=RECORDING,
                         help="where the recording goes (build/perf/selftest.json)")
     parser.add_argument("--out", metavar="FILE", type=Path, default=REPORT)
+    live_trials.add_options(parser)
     arguments = parser.parse_args(argv)
     if arguments.rounds < _FEWEST_ROUNDS or arguments.replays < 1:
         parser.error(f"--rounds: {_FEWEST_ROUNDS} or more; --replays: 1 or more")
     terminal = Terminal()
+    command = shlex.join(["./scripts/perf", "selftest", *argv])
+    if arguments.live:
+        return live_trials.run(terminal, arguments, command)
     if arguments.replay:
         recording = replay.load(arguments.replay)
     else:
         folder = revisions.directory_of(terminal, revisions.working_tree())
-        recording = record(terminal, folder, arguments)
+        recording = record(terminal, folder, arguments, arguments.recording.with_suffix(".partial"))
         gate.write(arguments.recording, replay.dump(recording))
         recording["counts"] = count(terminal, folder, arguments.filter)
         gate.write(arguments.recording, replay.dump(recording))
     cells = replay.cells(recording, arguments.replays, random.Random(arguments.seed),
                          lambda text: terminal.progress(text))
-    command = shlex.join(["./scripts/perf", "selftest", *argv])
     text, met = text_of(recording, cells, command)
     gate.write(arguments.out, text)
     terminal.line(text)

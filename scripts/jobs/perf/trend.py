@@ -8,14 +8,15 @@ twenty is a spike; p = 1e-5 and a magnitude of 3 % none and 8 %, and still find 
 """
 
 import argparse
-import json
+import datetime
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import report
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
-from jobs.perf import commands, history_files
+from jobs.perf import answer, gate, history_files, statuses
 from jobs.perf.error import PerfError
 
 MAX_P = 1e-5
@@ -35,6 +36,7 @@ class Change:
     before: float
     after: float
     p: float
+    around: tuple = ()  # what else changed with this point: 'kernel: 6.1 to 6.2'
 
     @property
     def relative(self):
@@ -61,18 +63,51 @@ def changes(history):
         ordered = sorted(points, key=lambda point: point.date)
         for benchmark, series in history_files.series(ordered).items():
             ratios = [point.benchmarks[benchmark].ratio for point in series]
+            around = history_files.changes_around(series)
             found += [Change(fingerprint, suite, benchmark, series[index - 1], series[index],
-                             before, after, p)
+                             before, after, p, tuple(around.get(index, ())))
                       for index, before, after, p in change_points(ratios)]
     return sorted(found, key=lambda change: (change.point.date, abs(change.relative)), reverse=True)
 
 
-def document(found):
-    return [{"fingerprint": each.fingerprint, "suite": each.suite, "benchmark": each.benchmark,
+def document(history, found, command, date):
+    return {
+        "format": answer.FORMAT, "lane": "trend", "date": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": command, "verdict": "clean", "exit_status": statuses.CLEAN, "error": None,
+        "action": _action(history, found),
+        "points": sum(map(len, history.values())),
+        "machines": sorted({fingerprint for fingerprint, _ in history}),
+        "changes": [
+            {"fingerprint": each.fingerprint, "suite": each.suite, "benchmark": each.benchmark,
              "date": each.point.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
              "revision": each.point.revision, "previous_revision": each.previous.revision,
-             "before": each.before, "after": each.after, "change": each.relative, "p": each.p}
-            for each in found]
+             "before": each.before, "after": each.after, "change": each.relative, "p": each.p,
+             "around": list(each.around)} for each in found],
+        "bridges": _bridges(history), "ended": history_files.ended(history),
+        "problems": list(history.problems)}
+
+
+def _bridges(history):
+    """Where series go on though the surroundings of the measurements changed."""
+    found = []
+    for (fingerprint, suite), points in history.items():
+        ordered = sorted(points, key=lambda point: point.date)
+        found += [{"fingerprint": fingerprint, "suite": suite,
+                   "date": ordered[index].date.strftime("%Y-%m-%dT%H:%M:%SZ"), "changed": texts}
+                  for index, texts in history_files.changes_around(ordered).items()]
+    return found
+
+
+def _action(history, found):
+    slower = [each for each in found if each.relative > 0]
+    if history.problems:
+        return ("Look at these: lines that can't be read; ./scripts/perf history repair takes them "
+                "out.")
+    if slower:
+        worst = max(slower, key=lambda each: each.relative)
+        return (f"Look at these: {len(slower)} became slower, {worst.benchmark} the most: "
+                f"{worst.relative:+.1%} at {worst.point.revision}.")
+    return "Nothing to do: nothing became slower."
 
 
 def tables(found):
@@ -94,25 +129,41 @@ def main(argv):
         description="Prints the change points of the history: times in multiples of the reference "
                     "kernel's, each machine by itself.",
         epilog="Exit status: 0, whatever changed; 2 wrong usage, or the history can't be read.")
-    parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT)
+    parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
+                        help="(build/perf/history, the branch perf-history)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     arguments = parser.parse_args(argv)
     terminal = Terminal()
+    date = datetime.datetime.now(datetime.timezone.utc)
     history = history_files.read_all(arguments.history)
-    if not history:
+    if not history and not history.problems:
         if arguments.history != history_files.ROOT:
             raise PerfError(f"no history in {arguments.history}")
-        terminal.line("no history yet; ./scripts/perf record begins one")
+        terminal.line("no history here yet; ./scripts/perf history fetch gets the branch, and "
+                      "./scripts/perf record begins one")
     found = changes(history)
     for made in tables(found):
         for line in report.as_text(made, terminal):
             terminal.line(line)
         terminal.line()
+    for each in found:
+        for text in each.around:
+            terminal.line(f"{each.benchmark}, {each.point.date:%Y-%m-%d}: changed with it: {text}")
+    for bridge in _bridges(history):
+        terminal.line(terminal.dim(
+            f"{bridge['suite']} goes on over {bridge['date'][:10]}, as multiples of the reference "
+            f"kernel: {'; '.join(bridge['changed'])}"))
+    for text in history_files.ended(history):
+        terminal.line(text)
+    for text in history.problems:
+        terminal.line(terminal.bad(f"left out: {text}"))
     points = sum(map(len, history.values()))
     machines = len({fingerprint for fingerprint, _ in history})
     terminal.line(f"{len(found)} changes in {points} points of {machines} machines "
                   f"(p < {MAX_P:g}, {MIN_MAGNITUDE:.0%} or more)")
+    if history.problems:
+        terminal.line(terminal.bad(_action(history, found)))
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(document(found), indent=1) + "\n", encoding="utf-8")
-    return commands.CLEAN
+        command = shlex.join(["./scripts/perf", "trend", *argv])
+        gate.write_json(arguments.json, document(history, found, command, date))
+    return statuses.CLEAN

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.util
 import io
@@ -97,7 +98,7 @@ class TrendTest(unittest.TestCase):
         self.assertRegex(output, r"BM_A  2026-01-21  000000000013\.\.000000000014 +2 +2\.197 ")
         self.assertIn("amd-epyc-", output)
         self.assertIn("1 changes in 40 points of 1 machines", output)
-        (found,) = json.loads((self.root / "out.json").read_text(encoding="utf-8"))
+        (found,) = json.loads((self.root / "out.json").read_text(encoding="utf-8"))["changes"]
         self.assertEqual((found["benchmark"], found["revision"]), ("BM_A", f"{20:012x}"))
         self.assertAlmostEqual(found["change"], 0.1, delta=0.01)
 
@@ -105,6 +106,26 @@ class TrendTest(unittest.TestCase):
         for point in (*points(level(20, 2.0)), *points(level(20, 3.0), "Xeon")):
             history_files.append(point, self.root)
         self.assertIn("0 changes in 40 points of 2 machines", self.trend()[1])
+
+    def test_a_step_on_the_day_of_a_new_kernel_is_seen_and_the_kernel_told(self):
+        for day, point in enumerate(points(level(30, 2.0) + level(30, 2.6, seed=2))):
+            history_files.append(dataclasses.replace(point, machine={
+                **point.machine, "kernel": "6.1" if day < 30 else "6.2"}), self.root)
+        _, output = self.trend()
+        self.assertIn("1 changes in 60 points of 1 machines", output)
+        self.assertIn("changed with it: kernel: 6.1 to 6.2", output)
+        self.assertIn("suite goes on over 2026-01-31", output)
+
+    def test_a_damaged_line_stops_nothing(self):
+        for point in points(level(20, 2.0) + level(20, 2.2, seed=2)):
+            path = history_files.append(point, self.root)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("{\n")
+        status, output = self.trend()
+        self.assertEqual(status, 0)
+        self.assertIn("1 changes in 40 points", output)
+        self.assertIn("suite.jsonl:41: not JSON", output)
+        self.assertIn("history repair", output)
 
     def test_dates_order_the_points_not_their_lines(self):
         made = points(level(20, 2.0) + level(20, 2.2, seed=2))

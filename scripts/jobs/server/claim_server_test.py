@@ -14,7 +14,7 @@ from jobs.common import build, wheels
 from jobs.server import claim_server
 from jobs.server.claim_server import ServerError, Settings
 
-ENGINES = [("redis", "Redis 7")]
+ENGINES = [("redis", "Redis ")]
 if os.uname().machine == "x86_64":
     ENGINES.append(("valkey", "Valkey "))
 
@@ -192,7 +192,7 @@ class Command(unittest.TestCase):
         process = self.start("--", sys.executable, "-c", code)
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 7)
-        self.assertRegex(output, r"^b'\+PONG\\r\\n' Redis 7\S+, standalone \d+$")
+        self.assertRegex(output, r"^b'\+PONG\\r\\n' Redis \d\S+, standalone \d+$")
         self.assertTrue(wait_for_end(int(output.split()[-1])))
 
     def _server_after(self, number):

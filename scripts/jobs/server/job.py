@@ -196,7 +196,7 @@ def _arguments():
     parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--server", default="", metavar="HOST:PORT")
     parser.add_argument("--with-reference", action="store_true")
-    parser.add_argument("--out", type=Path, default=build.ROOT / "results" / "latest")
+    parser.add_argument("--out", type=Path, default=build.results_directory() / "latest")
     arguments = parser.parse_args()
     if arguments.server:
         host, _, port = arguments.server.rpartition(":")
@@ -255,9 +255,8 @@ def _job(terminal, arguments):
     terminal.line()
     for what, text in [("method", method), *facts]:
         terminal.line(terminal.dim(f"{what}: {text}"[:100]))
-    place = out.relative_to(build.ROOT) if build.ROOT in out.parents else out
     terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; {stem}.md and {stem}.json "
-                  f"are in {place}")
+                  f"are in {build.shown(out)}")
 
 
 def main():

@@ -55,6 +55,15 @@ std::optional<FunctionReply> ReadOk(const Reply& reply, ErrorDetails* details, O
   return read;
 }
 
+// The same for a claim. An error is no rejection: the function may have written the
+// lease before it failed.
+std::optional<FunctionReply> ReadOkOfClaim(const Reply& reply, ErrorDetails* details,
+                                           ClaimOutcome& out, bool& valid) noexcept {
+  const std::optional<FunctionReply> read = ReadOk(reply, details, out, valid);
+  if (reply.is(Reply::Type::kError)) out.error = ClaimError::kUnknownOutcome;
+  return read;
+}
+
 void AddDetail(ErrorDetails* details, std::string_view text) noexcept {
   if (details == nullptr) return;
   // What is too long for a detail is cut, not lost.
@@ -146,7 +155,7 @@ bool ReadClaim(const Reply& reply, const LeaseId& lease_id,
                const std::optional<AttemptId>& attempt_id, ErrorDetails* details,
                ClaimOutcome& out) noexcept {
   bool valid = false;
-  const auto read = ReadOk(reply, details, out, valid);
+  const auto read = ReadOkOfClaim(reply, details, out, valid);
   if (!read) return valid;
   const auto lease = ParseId(read->Field(0));
   const auto epoch = Parse<std::uint64_t>(read->Field(1));
@@ -169,7 +178,7 @@ bool ReadClaim(const Reply& reply, const LeaseId& lease_id,
 bool ReadIssueAndClaim(const Reply& reply, const LeaseId& lease_id, const AttemptId& attempt_id,
                        ErrorDetails* details, ClaimOutcome& out) noexcept {
   bool valid = false;
-  const auto read = ReadOk(reply, details, out, valid);
+  const auto read = ReadOkOfClaim(reply, details, out, valid);
   if (!read) return valid;
   const auto lease = ParseId(read->Field(0));
   const auto epoch = Parse<std::uint64_t>(read->Field(1));

@@ -14,7 +14,6 @@ constexpr std::size_t kReadSize = std::size_t{64} << 10;
 constexpr std::size_t kFlushSize = std::size_t{64} << 10;
 // EINTR as often as this in a row is taken for a fault.
 constexpr int kMaxInterrupts = 64;
-constexpr std::int64_t kRefreshEveryMs = 50;
 constexpr std::size_t kMaxNodes = 1024;
 
 bool IsInOrder(const Backoff& backoff) noexcept {
@@ -23,8 +22,12 @@ bool IsInOrder(const Backoff& backoff) noexcept {
 
 }  // namespace
 
-Client::Client(const ClientOptions& options, std::unique_ptr<Network> network)
-    : options_(options), network_(std::move(network)), read_buffer_(kReadSize) {
+Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
+               std::shared_ptr<LostConnections> lost)
+    : options_(options),
+      network_(std::move(network)),
+      lost_(lost ? std::move(lost) : std::make_shared<LostConnections>()),
+      read_buffer_(kReadSize) {
   if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
       !IsInOrder(options.reconnect) || !IsInOrder(options.retry)) {
@@ -36,7 +39,7 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network)
   for (std::size_t i = requests_.size(); i > 0; --i) {
     free_.push_back(static_cast<std::uint32_t>(i - 1));
   }
-  NodeAt(options_.servers.front());
+  (void)NodeAt(options_.servers.front());
 }
 
 Client::~Client() { Close(); }
@@ -49,18 +52,25 @@ void Client::Close() noexcept {
     }
   }
   waiting_.clear();
+  for (const Settling& settling : std::exchange(settlings_, {})) {
+    --in_flight_;
+    settling.target.on_failure(settling.target.self, settling.target.tag, CallFailure::kUnavailable,
+                               "the client was closed");
+  }
 }
 
 // ---- requests ----------------------------------------------------------------
 
-Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target) {
+Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target,
+                                    std::int64_t deadline) {
   if (free_.empty()) return nullptr;
   Request& request = requests_[free_.back()];
   free_.pop_back();
   request.read_only = read_only;
   request.slot = slot;
-  request.node = request.ask_node = -1;
+  request.node = request.ask_node = nullptr;
   request.tries = request.loads = 0;
+  request.deadline = deadline;
   request.target = target;
   request.bytes.clear();
   request.refusal.clear();
@@ -68,11 +78,31 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
   return &request;
 }
 
+bool Client::SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
+                           std::string& bytes, std::int64_t deadline) {
+  Request* const request = NewRequest(slot, read_only, target, deadline);
+  if (request == nullptr) return false;
+  request->bytes.swap(bytes);
+  Enqueue(*request);
+  return true;
+}
+
+void Client::MakeRoom() {
+  if (!free_.empty()) return;
+  const std::size_t size = requests_.size();
+  requests_.resize(2 * size);
+  free_.reserve(requests_.size());
+  waiting_.reserve(requests_.size());
+  for (std::size_t i = requests_.size(); i > size; --i) {
+    free_.push_back(static_cast<std::uint32_t>(i - 1));
+  }
+}
+
 void Client::Enqueue(Request& request) noexcept {
   const std::int64_t now = network_->NowMs();
-  request.deadline = Later(now, options_.request_timeout_ms);
+  request.deadline = std::min(request.deadline, Later(now, options_.request_timeout_ms));
   // Behind what waits already: commands of one caller stay in order.
-  if (!waiting_.empty() || !TrySend(request)) Wait(request, now);
+  if (!waiting_.empty() || request.deadline <= now || !TrySend(request)) Wait(request, now);
 }
 
 void Client::Wait(Request& request, std::int64_t retry_at) noexcept {
@@ -96,83 +126,78 @@ void Client::Fail(Request& request, CallFailure failure, std::string_view text) 
 
 // ---- nodes -------------------------------------------------------------------
 
-int Client::NodeAt(const Endpoint& endpoint) {
+Node* Client::FindNode(const Endpoint& endpoint) const noexcept {
   for (const auto& node : nodes_) {
-    if (node->endpoint == endpoint) return node->index;
+    if (node->endpoint == endpoint) return node.get();
   }
-  if (nodes_.size() >= kMaxNodes) return -1;
-  const int index = static_cast<int>(nodes_.size());
+  return nullptr;
+}
+
+Node* Client::NodeAt(const Endpoint& endpoint) {
+  if (Node* const node = FindNode(endpoint)) return node;
+  const auto staying =
+      std::count_if(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->leaving; });
+  if (static_cast<std::size_t>(staying) >= kMaxNodes) return nullptr;
   ReplyLimits limits;
   limits.max_bytes = options_.max_reply_bytes;
-  nodes_.push_back(std::make_unique<Node>(index, endpoint, network_->NewStream(), limits));
-  return index;
+  nodes_.push_back(std::make_unique<Node>(static_cast<int>(nodes_.size()), endpoint,
+                                          network_->NewStream(), limits));
+  return nodes_.back().get();
 }
 
-int Client::Route(const Request& request) const noexcept {
-  if (request.ask_node >= 0) return request.ask_node;
-  if (slots_.empty()) return 0;
-  return slots_[request.slot];
-}
-
-void Client::RefreshSoon() noexcept {
-  refresh_at_ = std::min(refresh_at_, std::max(network_->NowMs(), refreshed_at_ + kRefreshEveryMs));
-}
-
-void Client::RefreshSlots(std::int64_t now) noexcept {
-  if (refresh_at_ > now) return;
-  // In turn: one that was thrown out of the cluster has nothing to say for good.
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    Node& node = *nodes_[next_asked_++ % nodes_.size()];
-    if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
-      AskForSlots(node);
-      return;
-    }
-  }
-  refreshed_at_ = now;
-  refresh_at_ = now + kRefreshEveryMs;
-  // Whoever can be reached will tell.
-  for (const Endpoint& endpoint : options_.servers) (void)NodeAt(endpoint);
-  for (const auto& node : nodes_) node->wanted = true;
-}
-
-void Client::AskForSlots(Node& node) {
-  refreshed_at_ = network_->NowMs();
-  refresh_at_ = refreshed_at_ + kRefreshEveryMs;
-  Run(node, Errand::kSlots);
+Node* Client::Route(const Request& request) const noexcept {
+  if (request.ask_node != nullptr) return request.ask_node;
+  if (slots_.empty()) return nodes_.front().get();
+  const std::int16_t index = slots_[request.slot];
+  return index < 0 ? nullptr : nodes_[static_cast<std::size_t>(index)].get();
 }
 
 bool Client::TrySend(Request& request) noexcept {
-  const int index = Route(request);
-  if (index < 0) {
+  Node* const route = Route(request);
+  if (route == nullptr) {
     RefreshSoon();
     return false;
   }
-  Node& node = *nodes_[index];
+  Node& node = *route;
   node.wanted = true;
-  if (node.state != Node::State::kReady) return false;
+  if (node.stranger) RefreshSoon();
+  if (!node.serves()) return false;
   if (node.expected.empty()) {
     // A server that closed the connection in the meantime, or says something
     // unasked, is found out before the command is sent and not after.
     Receive(node);
-    if (node.state != Node::State::kReady) return false;
+    if (!node.serves()) return false;
   }
+  const std::int64_t now = network_->NowMs();
   const auto number = static_cast<std::uint32_t>(&request - requests_.data());
-  if (request.ask_node >= 0) {
+  if (request.ask_node != nullptr) {
     RespCommand asking(node.out.end());
     asking.Begin(1);
     asking.Arg("ASKING");
-    node.asked = true;
-    node.expected.push({Expected::Kind::kAsking, 0, node.appended()});
-    request.ask_node = -1;
+    node.expected.push({Expected::Kind::kAsking, 0, node.appended(), now});
+    request.ask_node = nullptr;
   }
   node.out.end().append(request.bytes);
-  node.expected.push({Expected::Kind::kRequest, number, node.appended()});
+  node.expected.push({Expected::Kind::kRequest, number, node.appended(), now});
   request.state = Request::State::kSent;
-  request.node = index;
+  request.node = &node;
   next_deadline_ = std::min(next_deadline_, request.deadline);
   // If that fails, it does so again in Progress(): from here nobody is told.
   if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
+}
+
+std::string_view Client::WhyUnsent(const Request& request) const noexcept {
+  if (!request.refusal.empty()) return request.refusal;
+  const Node* const node = Route(request);
+  if (node != nullptr && !node->down_reason.empty()) return node->down_reason;
+  if (node == nullptr) {  // nobody told a table
+    if (!slots_refusal_.empty()) return slots_refusal_;
+    for (const auto& other : nodes_) {
+      if (!other->down_reason.empty()) return other->down_reason;
+    }
+  }
+  return "no reply in time";
 }
 
 void Client::SendWaiting(std::int64_t now) noexcept {
@@ -183,14 +208,7 @@ void Client::SendWaiting(std::int64_t now) noexcept {
     const std::uint32_t number = waiting_[i];
     Request& request = requests_[number];
     if (request.deadline <= now) {
-      const int index = Route(request);
-      std::string_view reason = "no reply in time";
-      if (!request.refusal.empty()) {
-        reason = request.refusal;
-      } else if (index >= 0 && !nodes_[index]->down_reason.empty()) {
-        reason = nodes_[index]->down_reason;
-      }
-      Fail(request, CallFailure::kUnavailable, reason);
+      Fail(request, CallFailure::kUnavailable, WhyUnsent(request));
     } else if (request.retry_at > now || !TrySend(request)) {
       waiting_[kept++] = number;
     }
@@ -199,20 +217,49 @@ void Client::SendWaiting(std::int64_t now) noexcept {
                  waiting_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-// A connection that owes an answer for too long is given up, and with it all
-// that is under way on it: nobody could tell later which answer is whose.
+// A connection that owes an answer for the client's whole limit is given up, and
+// with it all that is under way on it: the server may be dead. A request whose call
+// has less time left ends by itself, and leaves the connection to the others.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
-  for (const Request& request : requests_) {
-    if (request.state == Request::State::kSent && request.deadline <= now) {
-      Down(*nodes_[request.node], "no reply in time");
+  const std::int64_t limit = options_.request_timeout_ms;
+  for (std::uint32_t i = 0; i < requests_.size(); ++i) {
+    Request& request = requests_[i];
+    if (request.state != Request::State::kSent || request.deadline > now) continue;
+    Node& node = *request.node;
+    Expected& expected = node.expected.of_request(i);
+    if (Later(expected.sent_at, limit) <= now || expected.end > node.written) {
+      Down(node, "no reply in time");
+    } else {
+      Abandon(node, request, expected);
     }
   }
   next_deadline_ = kNever;
+  for (const auto& node : nodes_) {
+    if (node->abandoned == 0) continue;
+    const Expected& oldest = node->expected.front();
+    const std::int64_t end = Later(oldest.sent_at, limit);
+    if (oldest.kind == Expected::Kind::kAbandoned && end <= now) {
+      Down(*node, "no reply in time");
+    } else {
+      next_deadline_ = std::min(next_deadline_, end);
+    }
+  }
   for (const Request& request : requests_) {
     if (request.state == Request::State::kSent) {
       next_deadline_ = std::min(next_deadline_, request.deadline);
     }
+  }
+}
+
+void Client::Abandon(Node& node, Request& request, Expected& expected) noexcept {
+  expected.kind = Expected::Kind::kAbandoned;
+  ++node.abandoned;
+  if (request.read_only) {
+    Fail(request, CallFailure::kUnavailable, "no reply in time");
+  } else {
+    Lose(node, request.slot, true);
+    Fail(request, CallFailure::kUnknownOutcome, "no reply in time");
   }
 }
 
@@ -225,7 +272,10 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.expected.clear();
   node.errand = Errand::kNone;
   node.library_refusal.clear();
-  node.asked = false;
+  node.has_library = false;
+  node.stranger = false;
+  node.draining = false;
+  node.abandoned = 0;
   node.deadline = Later(now, options_.connect_timeout_ms);
   node.state = Node::State::kConnecting;
   ++connects_;
@@ -242,9 +292,15 @@ void Client::Greet(Node& node) {
   Run(node, options_.password.empty() ? Errand::kInfo : Errand::kAuth);
 }
 
+// Where calls are under way besides an errand, their own limits tell.
+bool Client::HasDeadline(const Node& node) noexcept {
+  return node.state != Node::State::kReady ||
+         (node.errand != Errand::kNone && node.expected.size() == 1);
+}
+
 void Client::Progress(Node& node, std::int64_t now) noexcept {
   if (node.state == Node::State::kDown) {
-    if ((node.wanted || node.has_open_fence()) && node.retry_at <= now) Connect(node, now);
+    if (node.wanted && node.retry_at <= now) Connect(node, now);
     return;
   }
   if (node.state == Node::State::kConnecting) {
@@ -256,7 +312,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
       return;
     }
   }
-  if ((node.state != Node::State::kReady || node.errand != Errand::kNone) && node.deadline <= now) {
+  if (HasDeadline(node) && node.deadline <= now) {
     Down(node, "no connection in time");
     return;
   }
@@ -286,6 +342,7 @@ void Client::Receive(Node& node) noexcept {
       return;
     }
     interrupts = 0;
+    node.heard_at = network_->NowMs();
     node.reader.Feed({read_buffer_.data(), result.size});
     for (;;) {
       const ReplyReader::Status status = node.reader.Next();
@@ -309,11 +366,16 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   node.wanted = false;
   node.down_reason.assign(reason);
   const std::int64_t now = network_->NowMs();
+  if (!greeted) {
+    node.unreachable_at = now;
+    ++node.failed_attempts;
+  }
   ++node.failures;
   // The first try after a connection that worked is made at once.
   node.retry_at = greeted && node.failures == 1
                       ? now
                       : Later(now, options_.reconnect.DelayMs(node.failures, network_->Random()));
+  if (lost) Lose(node, std::nullopt, false);
   while (!node.expected.empty()) {
     const Expected expected = node.expected.front();
     node.expected.pop();
@@ -323,11 +385,12 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
     if (!sent || request.read_only) {
       Wait(request, now);
     } else {
-      lost = true;
+      Lose(node, request.slot, false);
       Fail(request, CallFailure::kUnknownOutcome, reason);
     }
   }
-  if (lost) node.WantFence();
+  node.abandoned = 0;
+  if (node.lost != 0) lost_->Close(std::exchange(node.lost, 0));
   if (!slots_.empty()) {
     RefreshSoon();
   } else if (!greeted && options_.servers.size() > 1) {
@@ -339,48 +402,49 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
 // ---- the loop ------------------------------------------------------------------
 
 void Client::Advance(std::int64_t now) noexcept {
+  ForgetIdle();
   FailLate(now);
   SendWaiting(now);
   RefreshSlots(now);
+  AdvanceSettlings(now);
   // By index: a node may come in meanwhile.
   for (std::size_t i = 0; i < nodes_.size(); ++i) Progress(*nodes_[i], now);
 }
 
 std::int64_t Client::NextTimer() const noexcept {
-  std::int64_t next = std::min(next_deadline_, refresh_at_);
+  std::int64_t next = std::min({next_deadline_, refresh_at_, settle_again_at_});
   for (const auto& node : nodes_) {
     if (node->state == Node::State::kDown) {
-      if (node->wanted || node->has_open_fence()) next = std::min(next, node->retry_at);
-    } else if (node->state != Node::State::kReady || node->errand != Errand::kNone) {
+      if (node->wanted) next = std::min(next, node->retry_at);
+    } else if (HasDeadline(*node)) {
       next = std::min(next, node->deadline);
     }
   }
   for (const std::uint32_t number : waiting_) {
     const Request& request = requests_[number];
     next = std::min(next, request.deadline);
-    const int index = Route(request);
-    if (index < 0) continue;
+    const Node* const node = Route(request);
+    if (node == nullptr) continue;
     // While a connection is made, that has a time of its own.
-    const Node& node = *nodes_[index];
-    if (node.state == Node::State::kReady) {
+    if (node->serves()) {
       next = std::min(next, request.retry_at);
-    } else if (node.state == Node::State::kDown) {
-      next = std::min(next, std::max(request.retry_at, node.retry_at));
+    } else if (node->state == Node::State::kDown) {
+      next = std::min(next, std::max(request.retry_at, node->retry_at));
     }
   }
   return next;
 }
 
-void Client::Exchange(std::int64_t wait_ms) noexcept {
-  if (wait_ms >= 0) {
-    interests_.clear();
-    for (const auto& node : nodes_) {
-      if (node->state == Node::State::kDown) continue;
-      const bool connecting = node->state == Node::State::kConnecting;
-      interests_.push_back({node->stream.get(), connecting || !node->out.empty()});
-    }
-    network_->Wait(interests_, wait_ms);
+void Client::CollectInterests() noexcept {
+  interests_.clear();
+  for (const auto& node : nodes_) {
+    if (node->state == Node::State::kDown) continue;
+    const bool connecting = node->state == Node::State::kConnecting;
+    interests_.push_back({node->stream.get(), connecting || !node->out.empty()});
   }
+}
+
+void Client::ReceiveAll() noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->up()) Receive(*nodes_[i]);
   }
@@ -394,7 +458,11 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
     Advance(now);
     if (ended_ != 0 || in_flight_ == 0) break;
     // Without time to wait, what has come by itself is taken.
-    Exchange(timeout_ms <= 0 ? -1 : std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+    if (timeout_ms > 0) {
+      CollectInterests();
+      network_->Wait(interests_, std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+    }
+    ReceiveAll();
     now = network_->NowMs();
     if (ended_ != 0 || now >= end) break;
   }
@@ -402,29 +470,33 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
   if (!waiting_.empty()) Advance(now);
 }
 
-bool Client::HasWaivedFenceAt(const Endpoint& server) const noexcept {
-  return std::any_of(nodes_.begin(), nodes_.end(), [&server](const auto& node) {
-    return node->fence_client_id != 0 && !node->fence_matters && node->fence_endpoint == server;
-  });
+std::int64_t Client::BeginTurn() noexcept {
+  const std::int64_t now = network_->NowMs();
+  ended_ = 0;
+  Advance(now);
+  if (ended_ != 0 || in_flight_ == 0) return -1;
+  CollectInterests();
+  return std::max<std::int64_t>(NextTimer() - now, 0);
 }
 
-bool Client::Settle(std::int64_t timeout_ms) noexcept {
-  const std::int64_t end = Later(network_->NowMs(), std::max<std::int64_t>(timeout_ms, 0));
-  for (;;) {
-    const std::int64_t now = network_->NowMs();
-    bool open = false;
-    bool hopeful = false;
-    for (const auto& node : nodes_) {
-      open |= node->has_open_fence();
-      // What a connection can do for it is done before it is ready.
-      hopeful |= node->has_open_fence() && node->state != Node::State::kReady;
-    }
-    if (!hopeful || now >= end) return !open;
-    // Of a cluster, a node that has lost its slots need not be fenced.
-    if (!slots_.empty()) RefreshSoon();
-    Advance(now);
-    Exchange(std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
+void Client::EndTurn() noexcept {
+  ended_ = 0;
+  ReceiveAll();
+}
+
+bool Client::CanSend(std::uint16_t slot) const noexcept {
+  const std::int16_t index = slots_.empty() ? std::int16_t{0} : slots_[slot];
+  if (index < 0 || !waiting_.empty()) return false;
+  const Node& node = *nodes_[static_cast<std::size_t>(index)];
+  return node.serves() && !node.expected.empty();
+}
+
+bool Client::SendNow() noexcept {
+  bool all = true;
+  for (const auto& node : nodes_) {
+    if (node->up() && !node->out.empty()) all &= Flush(*node) && node->out.empty();
   }
+  return all;
 }
 
 }  // namespace ffgrant::valkey::internal

@@ -11,11 +11,16 @@
 //       the connection broke before all of it was sent
 //
 // A command is repeated by itself only if the server can't have executed it, or
-// if it only reads. A broken connection on which something may still have been
-// under way is fenced: the next one kills it on the server (CLIENT KILL ID)
-// before anything else is asked, so that what is then read is final.
+// if it only reads. A connection that broke with something on it is fenced: whoever
+// next connects to that server shuts it there (CLIENT KILL ID) before anything else
+// is asked, so that what is then read is final (lost_connections.h).
 //
-// One thread at a time. Allocates nothing once buffers and nodes are there.
+// Of a cluster the client believes the members of the last table of slots that was
+// good, and where none of them can tell, the servers that it was configured with
+// (client_topology.cc). Servers that the newest table doesn't name are forgotten.
+//
+// One thread at a time, but for NowMs() and Wake(). Allocates nothing once buffers
+// and nodes are there.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
@@ -24,11 +29,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/internal/lost_connections.h"
 #include "ffgrant/valkey/internal/node.h"
 #include "ffgrant/valkey/internal/reply.h"
 #include "ffgrant/valkey/internal/resp_command.h"
@@ -52,49 +59,74 @@ struct CallTarget {
 
 class Client {
  public:
-  // Throws std::invalid_argument for options out of range.
-  Client(const ClientOptions& options, std::unique_ptr<Network> network);
+  static constexpr std::int64_t kNever = INT64_MAX;
+
+  // `lost` is shared with other clients that speak to the same servers; null: a
+  // list of the client's own. Throws std::invalid_argument for options out of range.
+  Client(const ClientOptions& options, std::unique_ptr<Network> network,
+         std::shared_ptr<LostConnections> lost = nullptr);
   ~Client();  // everything under way ends as by Close()
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // `write(RespCommand&)` writes one command whose keys are all in `slot`.
+  // `write(RespCommand&)` writes one command whose keys are all in `slot`. It ends
+  // at `deadline` (NowMs()) or after the client's own limit, whichever is earlier.
   // False, and nothing written, if max_in_flight commands are under way.
   template <class Write>
-  bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
-    Request* const request = NewRequest(slot, read_only, target);
+  bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
+              std::int64_t deadline = kNever) {
+    Request* const request = NewRequest(slot, read_only, target, deadline);
     if (request == nullptr) return false;
     RespCommand command(request->bytes);
     write(command);
     Enqueue(*request);
     return true;
   }
+  // The same for a command that has been written already: `bytes` is swapped for a
+  // buffer of the client's.
+  bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
+                     std::string& bytes, std::int64_t deadline);
+  // The next Submit() succeeds, however many commands are under way. Not from a target.
+  void MakeRoom();
+
+  // Tries until `deadline` to shut what may still carry a command of `slot` that was
+  // lost before `before` (LostConnections::next_number()). Ends with on_reply: the
+  // integer 1 if nothing is left that has to be shut, else 0; earlier than the
+  // deadline if trying on is of no use for now. Never on_failure but by Close().
+  void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
+                      const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
 
   // Sends, receives, connects and repeats what is due. Returns once a command
   // has ended, nothing is under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
+  // The same in parts, for one wait: what is due is done, and returned how long there
+  // is nothing to do; -1 if a command has ended, or nothing is under way. Then the wait
+  // itself, which Wake() ends too. Meanwhile other threads may use CanSend(), MakeRoom(),
+  // Submit() and SendNow(), one at a time. Then what has come is read.
+  std::int64_t BeginTurn() noexcept;
+  void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
+  void EndTurn() noexcept;
+  // Whether Submit() would put a command of `slot` on a connection that is in use.
+  bool CanSend(std::uint16_t slot) const noexcept;
+  // Writes what Submit() has put there. False if some of it has to be written later.
+  bool SendNow() noexcept;
+  // Ends the wait of a turn under way, or else the next one. From any thread.
+  void Wake() noexcept { network_->Wake(); }
+  // By the network's clock, which waiting goes by. From any thread.
+  std::int64_t NowMs() const noexcept { return network_->NowMs(); }
 
-  // Tries, for at most `timeout_ms`, to fence every broken connection. True if
-  // none is left that may still be executing something that would be seen.
-  bool Settle(std::int64_t timeout_ms) noexcept;
-
-  // Whether there is a broken connection to that server which Settle() let be,
-  // since a table of the cluster says that the server has no slots. Tables may be
-  // old: who is answered by that server knows better.
-  bool HasWaivedFenceAt(const Endpoint& server) const noexcept;
-  // The server whose reply is being handed on; within on_reply only.
-  const Endpoint& answering() const noexcept { return nodes_[answering_]->endpoint; }
+  // The server whose reply is being handed on; within on_reply of a command only.
+  ServerIdentity answering() const noexcept { return answering_->identity(); }
 
   // Ends everything under way.
   void Close() noexcept;
 
-  // By the network's clock, which waiting goes by.
-  std::int64_t NowMs() const noexcept { return network_->NowMs(); }
   const ServerInfo& server() const noexcept { return server_; }
   std::uint64_t connects() const noexcept { return connects_; }
   std::uint64_t redirections() const noexcept { return redirections_; }
+  std::size_t nodes() const noexcept { return nodes_.size(); }
 
  private:
   struct Request {
@@ -102,19 +134,27 @@ class Client {
     State state = State::kFree;
     bool read_only = false;
     std::uint16_t slot = 0;
-    int node = -1;            // where it was sent
-    int ask_node = -1;        // where ASK wants it next
-    std::uint32_t tries = 0;  // that were refused for now, or redirected
-    std::uint32_t loads = 0;  // of the library
+    Node* node = nullptr;      // where it was sent
+    Node* ask_node = nullptr;  // where ASK wants it next
+    std::uint32_t tries = 0;   // that were refused for now, or redirected
+    std::uint32_t loads = 0;   // of the library
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
     CallTarget target;
     std::string bytes;
     std::string refusal;  // the last one
   };
-  static constexpr std::int64_t kNever = INT64_MAX;
+  struct Settling {
+    std::uint16_t slot = 0;
+    std::uint64_t before = 0;
+    std::int64_t began = 0;
+    std::int64_t deadline = 0;
+    std::uint64_t failed_attempts = 0;  // of the first node, when it began
+    CallTarget target;
+  };
 
-  Request* NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target);
+  Request* NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target,
+                      std::int64_t deadline);
   void Enqueue(Request& request) noexcept;
   void Release(Request& request) noexcept;
   void Fail(Request& request, CallFailure failure, std::string_view text) noexcept;
@@ -125,17 +165,30 @@ class Client {
     return now + std::min(ms, kNever - now);
   }
 
-  // -1: it would be one too many.
-  int NodeAt(const Endpoint& endpoint);
-  int Route(const Request& request) const noexcept;
+  // Null: it would be one too many.
+  Node* NodeAt(const Endpoint& endpoint);
+  Node* FindNode(const Endpoint& endpoint) const noexcept;
+  Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
+  std::string_view WhyUnsent(const Request& request) const noexcept;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
+  void Abandon(Node& node, Request& request, Expected& expected) noexcept;
+
+  // What may still be executed on connections that broke (client_fences.cc).
+  void Lose(Node& node, std::optional<std::uint16_t> slot, bool open);
+  // Shuts the next lost connection to `node`'s process; false if there is none.
+  bool FenceNext(Node& node);
+  void OnFenceReply(Node& node, const Reply& reply);
+  void AdvanceSettlings(std::int64_t now) noexcept;
+  // Whether there is hope that this resolves `target`.
+  bool Pursue(const LostConnections::Target& target, const Settling& settling);
 
   // Where a node stands (client.cc) and what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
+  static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
   // False if the connection broke, which is then left to the caller.
   bool Flush(Node& node) noexcept;
@@ -144,27 +197,44 @@ class Client {
   void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
-  void Exchange(std::int64_t wait_ms) noexcept;
+  void CollectInterests() noexcept;
+  void ReceiveAll() noexcept;
   std::int64_t NextTimer() const noexcept;
+
+  // Who is in the cluster, and who may say so (client_topology.cc).
   void RefreshSlots(std::int64_t now) noexcept;
   void AskForSlots(Node& node);
+  const Member* MemberOf(const Node& node) const noexcept;
+  bool IsConfigured(const Node& node) const noexcept;
+  bool MayTell(const Node& node) const noexcept;
+  bool IsStranger(const Node& node) const noexcept;
+  Node* NextToTell(std::int64_t now) noexcept;
+  bool AwaitMembers(bool connect) noexcept;
+  void WantConfigured() noexcept;
+  bool IsOurCluster(const std::vector<Member>& told) const noexcept;
+  void OnMembers(Node& node, const Reply& reply);
+  void OnSlots(Node& node, const Reply& reply) noexcept;
+  void Adopt(Node& teller, const Reply& reply, std::vector<Member> told);
+  void Disown(Node& node, std::string_view reason) noexcept;
+  void ForgetIdle() noexcept;
 
   // False once the node is down.
   bool OnReply(Node& node, const Reply& reply) noexcept;
   bool OnCallReply(Node& node, Request& request, const Reply& reply) noexcept;
   // True if the refusal was no answer yet, or ended the call by itself.
   bool OnRefusal(Node& node, Request& request, std::string_view text) noexcept;
-  bool OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
+  void OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
   void OnErrandReply(Node& node, const Reply& reply) noexcept;
   bool OnInfo(Node& node, std::string_view text) noexcept;
   void AfterIdentity(Node& node) noexcept;
+  void ContinueGreeting(Node& node) noexcept;
   void OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept;
   void OnLoaded(Node& node, const Reply& reply) noexcept;
   void AfterLibrary(Node& node) noexcept;
-  void OnSlots(Node& node, const Reply& reply) noexcept;
 
   ClientOptions options_;
   std::unique_ptr<Network> network_;
+  std::shared_ptr<LostConnections> lost_;
   std::vector<Request> requests_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> waiting_;
@@ -172,14 +242,22 @@ class Client {
   std::vector<StreamInterest> interests_;
   std::vector<char> read_buffer_;
   std::vector<std::int16_t> slots_;  // node of each, -1 if unknown; empty until a cluster is seen
+  std::vector<Member> members_;      // of the last good table, by id
+  std::vector<Settling> settlings_;
+  std::vector<LostConnections::Target> targets_;  // for one use at a time
   std::size_t in_flight_ = 0;
-  std::size_t ended_ = 0;      // since Poll() began
-  std::size_t answering_ = 0;  // node
+  std::size_t ended_ = 0;  // since Poll() began
+  const Node* answering_ = nullptr;
   std::size_t next_server_ = 0;
   std::size_t next_asked_ = 0;           // for the slots
   std::int64_t next_deadline_ = kNever;  // no sent command's is before it
   std::int64_t refresh_at_ = kNever;     // when the slots are asked for again; of clusters only
   std::int64_t refreshed_at_ = 0;
+  std::int64_t needed_since_ = kNever;  // since when a new table is needed
+  bool configured_turn_ = false;        // no member can tell
+  bool has_leaving_ = false;
+  std::string slots_refusal_;  // why the last table was no good
+  std::int64_t settle_again_at_ = kNever;
   std::uint64_t connects_ = 0;
   std::uint64_t redirections_ = 0;
   ServerInfo server_;

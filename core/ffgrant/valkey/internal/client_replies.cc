@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <span>
 #include <string>
+#include <utility>
 
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/valkey/function_library.h"
@@ -45,6 +45,13 @@ bool IsMissingFunction(std::string_view error) noexcept {
   return error.starts_with("ERR Function not found");
 }
 
+// The error came out of a function that was running: "... script: ff_x, on
+// @user_function:7." Whatever its code says, the function may have written before.
+bool IsOfAFunction(std::string_view error) noexcept {
+  return error.find(" script: ") != std::string_view::npos &&
+         error.find("@user_") != std::string_view::npos;
+}
+
 // The command was not executed, and may be in a while.
 bool IsRefusedForNow(std::string_view error) noexcept {
   for (const std::string_view code :
@@ -63,39 +70,6 @@ bool IsRefused(std::string_view error) noexcept {
   return false;
 }
 
-std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
-                                      std::int64_t most) noexcept {
-  if (!reply.is(Reply::Type::kInteger) || reply.integer < least || reply.integer > most) {
-    return std::nullopt;
-  }
-  return reply.integer;
-}
-
-struct SlotRange {
-  std::int64_t first;
-  std::int64_t last;
-  Endpoint primary;
-};
-
-// An element of CLUSTER SLOTS: [first, last, [host, port, ...], replica...]. The
-// host is nil or empty where it is that of the node itself, and "?" where the
-// node doesn't know it.
-std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host) {
-  if (range.elements.size() < 3) return std::nullopt;
-  const std::span<const Reply> primary = range.elements[2].elements;
-  if (primary.size() < 2) return std::nullopt;
-  const auto first = IntegerIn(range.elements[0], 0, kHashSlotCount - 1);
-  const auto last = IntegerIn(range.elements[1], 0, kHashSlotCount - 1);
-  const auto port = IntegerIn(primary[1], 1, 65535);
-  const Reply& host = primary[0];
-  if (!first || !last || *first > *last || !port || host.text == "?") return std::nullopt;
-  if (!host.is(Reply::Type::kString) && !host.is(Reply::Type::kNil)) return std::nullopt;
-  return SlotRange{*first,
-                   *last,
-                   {.host = host.text.empty() ? own_host : std::string(host.text),
-                    .port = static_cast<std::uint16_t>(*port)}};
-}
-
 }  // namespace
 
 bool Client::OnReply(Node& node, const Reply& reply) noexcept {
@@ -106,11 +80,21 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
   }
   const Expected expected = node.expected.front();
   node.expected.pop();
-  if (expected.kind == Expected::Kind::kRequest) {
-    return OnCallReply(node, requests_[expected.request], reply);
+  switch (expected.kind) {
+    case Expected::Kind::kRequest:
+      if (!OnCallReply(node, requests_[expected.request], reply)) return false;
+      break;
+    case Expected::Kind::kAbandoned:
+      // It has been executed, or refused; nobody waits for it any more.
+      if (--node.abandoned == 0 && node.lost != 0) lost_->Resolve(std::exchange(node.lost, 0));
+      break;
+    case Expected::Kind::kAsking:
+      break;  // the command behind it tells
+    case Expected::Kind::kErrand:
+      OnErrandReply(node, reply);
+      break;
   }
-  // What is answered to ASKING doesn't matter: the command behind it tells.
-  if (expected.kind == Expected::Kind::kErrand) OnErrandReply(node, reply);
+  if (node.up() && node.draining && node.expected.empty()) Down(node, node.drain_reason);
   return node.up();
 }
 
@@ -118,21 +102,26 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
   node.failures = 0;
   if (reply.is(Reply::Type::kError) && OnRefusal(node, request, reply.text)) return node.up();
   const CallTarget& target = request.target;
-  answering_ = static_cast<std::size_t>(node.index);
+  answering_ = &node;
   if (target.on_reply(target.self, target.tag, reply)) {
     Release(request);
     return true;
   }
   // The stream may be out of step: nothing on it can be trusted any more.
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
+  Lose(node, std::nullopt, true);
   Fail(request, failure, "an answer that does not fit its command");
-  Down(node, "an answer that does not fit its command", true);
+  Down(node, "an answer that does not fit its command");
   return false;
 }
 
 bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noexcept {
-  if (text.starts_with("MOVED ")) return OnRedirection(node, request, text.substr(6), false);
-  if (text.starts_with("ASK ")) return OnRedirection(node, request, text.substr(4), true);
+  const std::string_view code = text.substr(0, text.find(' '));
+  if (code == "MOVED" || code == "ASK") {
+    OnRedirection(node, request, text, code == "ASK");
+    return true;
+  }
+  if (IsOfAFunction(text)) return false;  // which may have written before
   const std::int64_t now = network_->NowMs();
   if (IsMissingFunction(text)) {
     if (!options_.load_library || request.loads >= kMaxLoads) {
@@ -162,43 +151,50 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
                          text.starts_with("MASTERDOWN ");
   if (!slots_.empty()) {
     if (elsewhere) RefreshSoon();
-  } else if (text.starts_with("READONLY ")) {
-    Down(node, text);  // demoted: the next of the servers may be the primary now
+  } else if (text.starts_with("READONLY ") && !node.draining) {
+    // Demoted: the next of the servers may be the primary now. What is under way
+    // here has its answers first.
+    node.draining = true;
+    node.drain_reason.assign(text);
   }
   return true;
 }
 
-// `SLOT HOST:PORT`; the host is empty where it is that of the node itself, and
-// "?" where the node doesn't know it.
-bool Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
-  const std::size_t space = text.find(' ');
-  if (space == std::string_view::npos) return false;
-  const auto slot = ParseNumber<std::uint16_t>(text.substr(0, space));
-  std::string where(text.substr(space + 1));
+// `MOVED SLOT HOST:PORT`, or ASK; the host is empty where it is that of the node
+// itself, and "?" where the node doesn't know it. Wherever it leads, it says that the
+// command was not executed. One that leads nowhere is asked again: the node may learn.
+void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
+  request.refusal.assign(text);
+  ++request.tries;
+  const std::int64_t now = network_->NowMs();
+  const std::string_view rest = text.substr(std::min(text.size(), std::size_t{ask ? 4u : 6u}));
+  const std::size_t space = std::min(rest.find(' '), rest.size());
+  const auto slot = ParseNumber<std::uint16_t>(rest.substr(0, space));
+  std::string where(rest.substr(std::min(space + 1, rest.size())));
   if (where.rfind(':') == 0) where.insert(0, node.endpoint.host);
   Endpoint endpoint;
-  if (!slot || *slot >= kHashSlotCount || !ParseEndpoint(where, endpoint) || endpoint.host == "?") {
-    return false;
+  Node* target = nullptr;
+  if (slot && *slot < kHashSlotCount && ParseEndpoint(where, endpoint) && endpoint.host != "?") {
+    target = NodeAt(endpoint);
   }
-  const int index = NodeAt(endpoint);
-  if (index < 0) return false;
+  if (target == nullptr) {
+    if (!slots_.empty()) RefreshSoon();
+    Wait(request, Later(now, options_.retry.DelayMs(request.tries, network_->Random())));
+    return;
+  }
   ++redirections_;
-  ++request.tries;
-  request.refusal = ask ? "ASK " : "MOVED ";
-  request.refusal.append(text);
   if (slots_.empty()) slots_.assign(kHashSlotCount, std::int16_t{-1});
   if (ask) {
-    request.ask_node = index;
+    request.ask_node = target;
   } else {
-    slots_[*slot] = static_cast<std::int16_t>(index);
+    slots_[*slot] = static_cast<std::int16_t>(target->index);
+    target->leaving = false;
     RefreshSoon();
   }
-  const std::int64_t now = network_->NowMs();
   Wait(request, request.tries <= kFastRedirections
                     ? now
                     : Later(now, options_.retry.DelayMs(request.tries - kFastRedirections,
                                                         network_->Random())));
-  return true;
 }
 
 // ---- on the client's own behalf ------------------------------------------------
@@ -223,12 +219,15 @@ void Client::Run(Node& node, Errand errand) {
     case Errand::kClientId:
       words({"CLIENT", "ID"});
       break;
+    case Errand::kNodeId:
+      words({"CLUSTER", "MYID"});
+      break;
     case Errand::kFence:
       command.Begin(4);
       command.Arg("CLIENT");
       command.Arg("KILL");
       command.Arg("ID");
-      command.Arg(node.fence_client_id);
+      command.Arg(node.fencing.client_id);
       break;
     case Errand::kOwnVersion:
       words({"FCALL", "ffgrant_version", "0"});
@@ -242,6 +241,9 @@ void Client::Run(Node& node, Errand errand) {
     case Errand::kReplace:
       words({"FUNCTION", "LOAD", "REPLACE", FunctionLibrarySource()});
       break;
+    case Errand::kMembers:
+      words({"CLUSTER", "NODES"});
+      break;
     case Errand::kSlots:
       words({"CLUSTER", "SLOTS"});
       break;
@@ -251,13 +253,15 @@ void Client::Run(Node& node, Errand errand) {
   }
   node.errand = errand;
   node.deadline = Later(network_->NowMs(), options_.connect_timeout_ms);
-  node.expected.push({Expected::Kind::kErrand, 0, node.appended()});
+  node.expected.push({Expected::Kind::kErrand, 0, node.appended(), network_->NowMs()});
 }
 
 void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
   const Errand errand = node.errand;
   node.errand = Errand::kNone;
-  if (reply.is(Reply::Type::kError) && IsRefusedForNow(reply.text) && errand != Errand::kSlots) {
+  const bool greets = node.state == Node::State::kGreeting && errand != Errand::kNodeId &&
+                      errand != Errand::kMembers && errand != Errand::kSlots;
+  if (reply.is(Reply::Type::kError) && IsRefusedForNow(reply.text) && greets) {
     Down(node, reply.text);
     return;
   }
@@ -279,11 +283,21 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
     case Errand::kClientId:
       // An ACL may forbid it; nothing can then be fenced.
       node.client_id = reply.is(Reply::Type::kInteger) ? reply.integer : 0;
+      node.node_id.clear();
+      if (node.cluster) {
+        Run(node, Errand::kNodeId);
+      } else {
+        AfterIdentity(node);
+      }
+      break;
+    case Errand::kNodeId:
+      // An ACL may forbid it; the node is then known by its process alone.
+      if (reply.is(Reply::Type::kString)) node.node_id.assign(reply.text);
       AfterIdentity(node);
       break;
     case Errand::kFence:
-      node.fence_client_id = reply.is(Reply::Type::kInteger) ? 0 : Node::kUnfenceable;
-      Run(node, Errand::kOwnVersion);
+      OnFenceReply(node, reply);
+      if (node.state == Node::State::kGreeting) ContinueGreeting(node);
       break;
     case Errand::kOwnVersion:
     case Errand::kVersion:
@@ -293,9 +307,18 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
     case Errand::kReplace:
       OnLoaded(node, reply);
       break;
+    case Errand::kMembers:
+      OnMembers(node, reply);
+      break;
     case Errand::kSlots:
       OnSlots(node, reply);
-      node.state = Node::State::kReady;
+      if (!node.up()) break;
+      if (node.has_library || node.stranger) {
+        node.state = Node::State::kReady;
+      } else {
+        node.state = Node::State::kGreeting;
+        Run(node, Errand::kOwnVersion);
+      }
       break;
     // Never reached: what is answered was run.
     default:
@@ -312,7 +335,14 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
   server_.version.assign(valkey.empty() ? InfoField(text, "redis_version") : valkey);
   server_.cluster =
       InfoField(text, "redis_mode") == "cluster" || InfoField(text, "server_mode") == "cluster";
+  node.cluster = server_.cluster;
   node.replica = InfoField(text, "role") == "slave";
+  // In whole seconds, of which the first may be a part of one.
+  const auto uptime = ParseNumber<std::int64_t>(InfoField(text, "uptime_in_seconds"));
+  node.latest_start = -1;
+  if (uptime && *uptime >= 0 && *uptime < network_->NowMs() / 1000) {
+    node.latest_start = network_->NowMs() - (*uptime - 1) * 1000;
+  }
   if (server_.cluster && slots_.empty()) {
     slots_.assign(kHashSlotCount, std::int16_t{-1});
     refresh_at_ = network_->NowMs();
@@ -325,8 +355,19 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
 }
 
 void Client::AfterIdentity(Node& node) noexcept {
-  if (node.FenceIsPast()) node.fence_client_id = 0;
-  Run(node, node.CanFence() ? Errand::kFence : Errand::kOwnVersion);
+  lost_->OnServer(node.identity());
+  ContinueGreeting(node);
+}
+
+void Client::ContinueGreeting(Node& node) noexcept {
+  if (FenceNext(node)) return;
+  node.stranger = !slots_.empty() && IsStranger(node);
+  if (node.stranger) {
+    RefreshSoon();
+    AskForSlots(node);
+  } else {
+    Run(node, Errand::kOwnVersion);
+  }
 }
 
 void Client::OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept {
@@ -369,36 +410,12 @@ void Client::OnLoaded(Node& node, const Reply& reply) noexcept {
 }
 
 void Client::AfterLibrary(Node& node) noexcept {
-  if (refresh_at_ != kNever) {
+  node.has_library = true;
+  if (refresh_at_ != kNever && MayTell(node)) {
     AskForSlots(node);
   } else {
     node.state = Node::State::kReady;
   }
-}
-
-void Client::OnSlots(Node& node, const Reply& reply) noexcept {
-  if (!reply.is(Reply::Type::kArray)) return;  // asked again by the timer
-  std::fill(slots_.begin(), slots_.end(), std::int16_t{-1});
-  bool whole = true;
-  for (const Reply& element : reply.elements) {
-    const auto range = ReadRange(element, node.endpoint.host);
-    const int index = range ? NodeAt(range->primary) : -1;
-    if (index < 0) {
-      whole = false;
-      continue;
-    }
-    std::fill(slots_.begin() + range->first, slots_.begin() + range->last + 1,
-              static_cast<std::int16_t>(index));
-  }
-  const auto has = [this](int index) {
-    return std::find(slots_.begin(), slots_.end(), index) != slots_.end();
-  };
-  whole = whole && !has(-1);
-  for (const auto& other : nodes_) {
-    other->fence_matters = !whole || has(other->index) || other->fence_was_asked;
-  }
-  // A slot without an owner is asked for again by whoever needs it.
-  refresh_at_ = whole ? kNever : refreshed_at_ + 1000;
 }
 
 }  // namespace ffgrant::valkey::internal

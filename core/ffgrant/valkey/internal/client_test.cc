@@ -122,7 +122,7 @@ TEST(Client, NoPatienceIsTooLong) {
   options.reconnect = options.retry = {INT64_MAX, INT64_MAX};
   ClientRig rig(options);
   EXPECT_EQ(rig.Get(), "a of 1");
-  EXPECT_TRUE(rig.client.Settle(INT64_MAX));
+  EXPECT_TRUE(rig.Settle(INT64_MAX));
   EXPECT_EQ(rig.network->connections(), 1u);
   // A new try in good time, which is never.
   rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
@@ -581,7 +581,7 @@ TEST(Client, AnAnswerThatDoesNotFitBreaksTheConnection) {
     EXPECT_EQ(rig.Get(), "a of 1");
     EXPECT_EQ(rig.network->connections(), 2u);
     EXPECT_EQ(rig.Count("1 CLIENT KILL ID 1"), 1);
-    EXPECT_TRUE(rig.client.Settle(100));
+    EXPECT_TRUE(rig.Settle(100));
   }
 }
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/valkey/internal/lost_connections.h"
 #include "ffgrant/valkey/internal/reply.h"
 #include "ffgrant/valkey/network.h"
 #include "ffgrant/valkey/server_info.h"
@@ -26,27 +27,52 @@ enum class Errand : std::uint8_t {
   kAuth,        // AUTH [user] password
   kInfo,        // INFO server replication: who is it
   kClientId,    // CLIENT ID, by which this connection can be fenced one day
-  kFence,       // CLIENT KILL ID of the one before
+  kNodeId,      // CLUSTER MYID; of a cluster only
+  kFence,       // CLIENT KILL ID of a lost connection, as often as there is one
   kOwnVersion,  // FCALL ffgrant_version 0
   kVersion,     // FCALL ff_version 0
   kLoad,        // FUNCTION LOAD
   kReplace,     // FUNCTION LOAD REPLACE
-  kSlots,       // CLUSTER SLOTS
+  kMembers,     // CLUSTER NODES: who is in the cluster
+  kSlots,       // CLUSTER SLOTS: who serves what
+};
+
+// A node as a table of the cluster names it.
+struct Member {
+  std::string id;  // empty: the table doesn't tell
+  Endpoint endpoint;
+  bool primary = false;
+  std::uint64_t epoch = 0;  // of a primary's configuration
 };
 
 // What the next reply belongs to.
 struct Expected {
-  enum class Kind : std::uint8_t { kRequest, kAsking, kErrand };
+  enum class Kind : std::uint8_t {
+    kRequest,
+    kAbandoned,  // a request whose end has been told: its time was over
+    kAsking,
+    kErrand,
+  };
   Kind kind = Kind::kRequest;
   std::uint32_t request = 0;
   std::uint64_t end = 0;  // of its bytes, in all that was ever written here
+  std::int64_t sent_at = 0;
 };
 
 // A queue in a ring that grows to the power of two it needs and no more.
 class ExpectedQueue {
  public:
   bool empty() const noexcept { return size_ == 0; }
+  std::size_t size() const noexcept { return size_; }
   const Expected& front() const noexcept { return ring_[begin_]; }
+  // The one of request `number`; it is there.
+  Expected& of_request(std::uint32_t number) noexcept {
+    std::size_t i = begin_;
+    while (ring_[i].kind != Expected::Kind::kRequest || ring_[i].request != number) {
+      i = (i + 1) & (ring_.size() - 1);
+    }
+    return ring_[i];
+  }
   void pop() noexcept {
     begin_ = (begin_ + 1) & (ring_.size() - 1);
     --size_;
@@ -111,7 +137,7 @@ struct Node {
   // What is appended to `out` from here on ends at this place of the stream.
   std::uint64_t appended() const noexcept { return written + out.size(); }
 
-  const int index;
+  int index;  // in the client's list
   Endpoint endpoint;
   std::unique_ptr<Stream> stream;
   State state = State::kDown;
@@ -121,68 +147,63 @@ struct Node {
   ExpectedQueue expected;
   Errand errand = Errand::kNone;  // the one that is under way
 
-  bool wanted = false;  // a request waits for it
-  std::uint32_t failures = 0;
+  bool wanted = false;                // somebody waits for it
+  std::uint32_t failures = 0;         // since the last answer to a call
+  std::uint64_t failed_attempts = 0;  // to connect or greet, in all
   std::int64_t retry_at = 0;
-  std::int64_t deadline = 0;  // of connecting and greeting
+  std::int64_t deadline = 0;  // of connecting, greeting, and of an errand
   std::string down_reason;
 
   // Who this is, and who the connection is there; run_id changes with the process.
+  std::string node_id;
   std::string run_id;
   // Of the data's history, and of the one that it goes on from since this server
   // was promoted.
   std::string history;
   std::string former_history;
+  bool cluster = false;
+  std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;
-  bool asked = false;  // behind ASKING, on this connection
+  bool has_library = false;     // it has been looked after, on this connection
   std::string library_refusal;  // why the library could not be loaded, on this connection
 
-  // The broken connection to be fenced: 0 if none, kUnfenceable if there is one
-  // that can't be (an ACL forbids to ask for its id, or to kill it). It was to
-  // the server at fence_endpoint, which need not be the one that is asked now.
-  static constexpr std::int64_t kUnfenceable = -1;
-  std::int64_t fence_client_id = 0;
-  // False: this node of a cluster has no slots any more, so that what it still
-  // executes is no part of what survives. If it is asked once more after all, the
-  // connection is shut before.
-  bool fence_matters = true;
-  // Of what was sent behind ASKING, that doesn't hold: the slot was on its way to
-  // this node, and no table had it yet.
-  bool fence_was_asked = false;
-  Endpoint fence_endpoint;
-  std::string fence_run_id;
-  std::string fence_history;
+  // Its place in the cluster.
+  std::string announced_id;  // who is at this address by the last good table; or empty
+  // Who answers here is not known to be of the cluster: nothing is sent there yet.
+  bool stranger = false;
+  // The table has no use for it: it is forgotten as soon as nothing is under way.
+  bool leaving = false;
+  std::int64_t unreachable_at = -1;  // when it could not be connected to, or greeted
+  std::int64_t refused_at = -1;      // when it gave a table that was no good
+  // A table that is being told: what CLUSTER NODES said.
+  std::vector<Member> told;
+  std::string told_own_id;
 
-  // For the connection that breaks.
-  void WantFence() {
-    fence_matters = true;
-    fence_was_asked = asked || (fence_client_id != 0 && fence_was_asked);
-    if (fence_client_id == 0) {
-      fence_client_id = client_id > 0 && !run_id.empty() ? client_id : kUnfenceable;
-      fence_endpoint = endpoint;
-      fence_run_id = run_id;
-      fence_history = history;
-      return;
-    }
-    // There is an older one still. One at a time can be shut; both are gone only
-    // with the process, if it is the same one.
-    fence_client_id = kUnfenceable;
-    if (fence_run_id != run_id) {
-      fence_run_id.clear();
-      fence_history.clear();
-    }
+  // Nothing is sent on this connection any more, but what is under way has its
+  // answers; then it is closed, for `drain_reason`.
+  bool draining = false;
+  std::string drain_reason;
+
+  // Requests under way here whose end has been told. Nothing is sent behind them,
+  // since it can't be known whether the server is alive.
+  std::size_t abandoned = 0;
+  std::int64_t heard_at = 0;       // when anything was received for the last time
+  std::uint64_t lost = 0;          // this connection's number among the lost ones
+  LostConnections::Fence fencing;  // what kFence shuts
+
+  ServerIdentity identity() const noexcept {
+    return {.node_id = node_id,
+            .run_id = run_id,
+            .history = history,
+            .former_history = former_history,
+            .endpoint = endpoint,
+            .cluster = cluster,
+            .latest_start = latest_start};
   }
-  bool has_open_fence() const noexcept { return fence_client_id != 0 && fence_matters; }
-  // Whether that connection can be shut here.
-  bool CanFence() const noexcept { return fence_client_id > 0 && fence_run_id == run_id; }
-  // Whether nothing of what it still carries can ever be seen: it went with its
-  // process, in whose place is another one now; or here is a replica of that
-  // server, promoted in its stead.
-  bool FenceIsPast() const noexcept {
-    if (fence_run_id.empty() || run_id.empty() || fence_run_id == run_id) return false;
-    if (fence_endpoint == endpoint) return true;
-    return !fence_history.empty() && fence_history == former_history;
+  // Whether a request can be sent now.
+  bool serves() const noexcept {
+    return state == State::kReady && !stranger && !draining && abandoned == 0;
   }
 };
 

@@ -9,27 +9,6 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// A connection is shut by its id only where it is sure whose id that is.
-TEST(Node, ABrokenConnectionIsFencedWhereItIsKnown) {
-  const struct {
-    std::string run_id;
-    std::int64_t client_id;
-    std::int64_t fence;
-  } kCases[] = {{"process", 5, 5},
-                {"", 5, Node::kUnfenceable},
-                {"process", 0, Node::kUnfenceable},
-                {"", 0, Node::kUnfenceable}};
-  for (const auto& c : kCases) {
-    Node node(0, {}, nullptr, {});
-    EXPECT_EQ(node.fence_client_id, 0);
-    node.run_id = c.run_id;
-    node.client_id = c.client_id;
-    node.WantFence();
-    EXPECT_EQ(node.fence_client_id, c.fence) << c.run_id << " " << c.client_id;
-    EXPECT_EQ(node.fence_run_id, c.run_id);
-  }
-}
-
 TEST(OutputBuffer, GivesOutWhatWentInHoweverMuchOfItAtATime) {
   std::string all;
   while (all.size() < 1'000'000) all += std::to_string(all.size()) + ",";

@@ -6,47 +6,55 @@
 #include "ffgrant/execution_id.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/valkey/internal/claim_keys.h"
+#include "ffgrant/valkey/internal/session.h"
 
 namespace ffgrant::valkey::internal {
 
 void PartitionScan::Begin(std::uint16_t partitions, std::string_view offered) {
+  const Lock lock(mutex_);
   places_.resize(partitions);
   offered_ = offered;
   ++call_;
 }
 
-void PartitionScan::MarkLate(std::uint16_t partition) noexcept {
-  if (IsLate(partition)) return;
+void PartitionScan::End() noexcept {
+  const Lock lock(mutex_);
+  offered_ = {};
+  ++call_;
+}
+
+void PartitionScan::MarkLateLocked(std::uint16_t partition) noexcept {
+  if (IsLateLocked(partition)) return;
   places_[partition].late_since = epoch_;
   ++late_;
 }
 
-void PartitionScan::ForgetLateness() noexcept {
+void PartitionScan::ForgetLatenessLocked() noexcept {
   ++epoch_;
   late_ = 0;
 }
 
 template <class Write>
-bool PartitionScan::Ask(Client& client, std::uint16_t partition, Question question,
-                        const Write& write) {
+void PartitionScan::Ask(std::uint16_t partition, Question question, const Write& write) {
   const CallTarget target = {
       .self = this,
       .on_reply = &OnReply,
       .on_failure = &OnFailure,
       .tag = std::uint64_t{partition} << 2 | static_cast<std::uint64_t>(question)};
   const Partition where = {PartitionFamily::kExecution, partition};
-  if (!client.Submit(HashSlot(where), true, target, write)) return false;
-  ++places_[partition].open;
-  return true;
+  session_.SubmitToLeave(HashSlot(where), true, target, write);
 }
 
-bool PartitionScan::AskForHead(Client& client, std::uint16_t partition, LaneIdView lane) {
-  Place& place = places_[partition];
-  place.head = Head();
-  place.call = call_;
-  place.grant_asked = false;
+void PartitionScan::AskForHead(std::uint16_t partition, LaneIdView lane) {
+  {
+    const Lock lock(mutex_);
+    Place& place = places_[partition];
+    place.head = Head();
+    place.call = call_;
+    ++place.open;
+  }
   const Partition where = {PartitionFamily::kExecution, partition};
-  return Ask(client, partition, Question::kHead, [&](RespCommand& command) {
+  Ask(partition, Question::kHead, [&](RespCommand& command) {
     command.Begin(4);
     command.Arg("ZRANGE");
     command.Key(
@@ -56,25 +64,29 @@ bool PartitionScan::AskForHead(Client& client, std::uint16_t partition, LaneIdVi
   });
 }
 
-bool PartitionScan::AskForState(Client& client, std::uint16_t partition) {
-  Place& place = places_[partition];
-  const MintedExecutionId minted(partition, place.head.uuid);
+void PartitionScan::AskForState(std::uint16_t partition) {
+  Uuid uuid;
+  {
+    const Lock lock(mutex_);
+    Place& place = places_[partition];
+    uuid = place.head.uuid;
+    place.open += 2;
+  }
+  const MintedExecutionId minted(partition, uuid);
   const ExecutionIdView id = minted.view();
-  place.grant_asked =
-      place.grant_asked || Ask(client, partition, Question::kGrant, [&](RespCommand& command) {
-        ClaimKeys keys(command, id);
-        command.Begin(2);
-        command.Arg("EXISTS");
-        keys.Execution(ExecutionKey::kClaimGrant);
-      });
-  return place.grant_asked &&
-         Ask(client, partition, Question::kRequirements, [&](RespCommand& command) {
-           ClaimKeys keys(command, id);
-           command.Begin(3);
-           command.Arg("HGET");
-           keys.Execution(ExecutionKey::kCore);
-           command.Arg("required_capabilities");
-         });
+  Ask(partition, Question::kGrant, [&](RespCommand& command) {
+    ClaimKeys keys(command, id);
+    command.Begin(2);
+    command.Arg("EXISTS");
+    keys.Execution(ExecutionKey::kClaimGrant);
+  });
+  Ask(partition, Question::kRequirements, [&](RespCommand& command) {
+    ClaimKeys keys(command, id);
+    command.Begin(3);
+    command.Arg("HGET");
+    keys.Execution(ExecutionKey::kCore);
+    command.Arg("required_capabilities");
+  });
 }
 
 // False if it can't be the answer.
@@ -105,12 +117,16 @@ bool PartitionScan::Read(std::uint16_t partition, Question question, const Reply
 bool PartitionScan::OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept {
   auto& scan = *static_cast<PartitionScan*>(self);
   const auto partition = static_cast<std::uint16_t>(tag >> 2);
-  Place& place = scan.places_[partition];
-  Head head = place.head;
-  if (!scan.Read(partition, static_cast<Question>(tag & 3), reply, head)) return false;
-  if (place.call == scan.call_) place.head = head;
-  --place.open;
-  if (scan.IsLate(partition)) scan.ForgetLateness();
+  {
+    const Lock lock(scan.mutex_);
+    Place& place = scan.places_[partition];
+    Head head = place.head;
+    if (!scan.Read(partition, static_cast<Question>(tag & 3), reply, head)) return false;
+    if (place.call == scan.call_) place.head = head;
+    --place.open;
+    if (scan.IsLateLocked(partition)) scan.ForgetLatenessLocked();
+  }
+  scan.session_.LeftEnded();
   return true;
 }
 
@@ -118,10 +134,14 @@ void PartitionScan::OnFailure(void* self, std::uint64_t tag, CallFailure,
                               std::string_view) noexcept {
   auto& scan = *static_cast<PartitionScan*>(self);
   const auto partition = static_cast<std::uint16_t>(tag >> 2);
-  Place& place = scan.places_[partition];
-  --place.open;
-  place.head.unreachable = true;
-  scan.MarkLate(partition);
+  {
+    const Lock lock(scan.mutex_);
+    Place& place = scan.places_[partition];
+    --place.open;
+    place.head.unreachable = true;
+    scan.MarkLateLocked(partition);
+  }
+  scan.session_.LeftEnded();
 }
 
 }  // namespace ffgrant::valkey::internal

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -15,7 +16,9 @@
 
 namespace ffgrant::valkey::internal {
 
-// What one client has asked the partitions, and what they have said. A call need not wait for
+class Session;
+
+// What one session has asked the partitions, and what they have said. A call need not wait for
 // all of its questions: those that are open when it returns stay here, and their answers are
 // thrown away. So a server that does not answer holds up no call that finds something
 // elsewhere, and only the first that does not.
@@ -24,7 +27,9 @@ namespace ffgrant::valkey::internal {
 // one late partition again, without waiting. The first answer of a late one ends lateness for
 // all: whatever was wrong is over, and what is still wrong shows again.
 //
-// Must outlive its client. One thread at a time.
+// A part of its session. One thread at a time, which has the answers put here by whichever
+// thread leads at the client: the mutex is for these two, and is never held while the session
+// is called.
 class PartitionScan {
  public:
   struct Head {
@@ -51,26 +56,50 @@ class PartitionScan {
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
 
-  // A new call; nobody is interested in what earlier ones asked.
-  void Begin(std::uint16_t partitions, std::string_view offered);
+  explicit PartitionScan(Session& session) : session_(session) {}
+  PartitionScan(const PartitionScan&) = delete;
 
-  // Asks for the head, or for the grant and the requirements of the head that was found. False
-  // if the client takes no more now; of AskForState() then some may be asked already: repeat it.
-  bool AskForHead(Client& client, std::uint16_t partition, LaneIdView lane);
-  bool AskForState(Client& client, std::uint16_t partition);
+  // A new call, of always as many partitions; nobody is interested in what earlier ones asked.
+  // `offered` is looked at until End(), then nobody is interested in this call's either.
+  void Begin(std::uint16_t partitions, std::string_view offered);
+  void End() noexcept;
+
+  // Asks for the head, where nothing is open; then for the grant and the requirements of the
+  // head that was found.
+  void AskForHead(std::uint16_t partition, LaneIdView lane);
+  void AskForState(std::uint16_t partition);
 
   // Whether an answer is outstanding, of whichever call's question.
-  bool IsOpen(std::uint16_t partition) const noexcept { return places_[partition].open != 0; }
+  bool IsOpen(std::uint16_t partition) const noexcept {
+    const Lock lock(mutex_);
+    return places_[partition].open != 0;
+  }
   // What was said to this call, once nothing is open.
-  const Head& head(std::uint16_t partition) const noexcept { return places_[partition].head; }
+  Head head(std::uint16_t partition) const noexcept {
+    const Lock lock(mutex_);
+    return places_[partition].head;
+  }
 
   bool IsLate(std::uint16_t partition) const noexcept {
-    return places_[partition].late_since == epoch_;
+    const Lock lock(mutex_);
+    return IsLateLocked(partition);
   }
-  void MarkLate(std::uint16_t partition) noexcept;
-  void ForgetLateness() noexcept;
-  std::size_t late() const noexcept { return late_; }
-  std::uint32_t call() const noexcept { return call_; }
+  void MarkLate(std::uint16_t partition) noexcept {
+    const Lock lock(mutex_);
+    MarkLateLocked(partition);
+  }
+  void ForgetLateness() noexcept {
+    const Lock lock(mutex_);
+    ForgetLatenessLocked();
+  }
+  std::size_t late() const noexcept {
+    const Lock lock(mutex_);
+    return late_;
+  }
+  std::uint32_t call() const noexcept {
+    const Lock lock(mutex_);
+    return call_;
+  }
 
  private:
   enum class Question : std::uint8_t { kHead, kGrant, kRequirements };
@@ -79,15 +108,24 @@ class PartitionScan {
     std::uint32_t call = 0;        // whose question it was
     std::uint32_t late_since = 0;  // the epoch
     std::uint8_t open = 0;
-    bool grant_asked = false;
   };
+  using Lock = std::lock_guard<std::mutex>;
 
+  // What is open has been counted by then.
   template <class Write>
-  bool Ask(Client& client, std::uint16_t partition, Question question, const Write& write);
+  void Ask(std::uint16_t partition, Question question, const Write& write);
+  // With the lock.
+  bool IsLateLocked(std::uint16_t partition) const noexcept {
+    return places_[partition].late_since == epoch_;
+  }
+  void MarkLateLocked(std::uint16_t partition) noexcept;
+  void ForgetLatenessLocked() noexcept;
   bool Read(std::uint16_t partition, Question question, const Reply& reply, Head& head) const;
   static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept;
   static void OnFailure(void* self, std::uint64_t tag, CallFailure, std::string_view) noexcept;
 
+  Session& session_;
+  mutable std::mutex mutex_;   // of all below
   std::vector<Place> places_;  // one a partition
   std::string_view offered_;   // the current call's
   std::uint32_t call_ = 0;

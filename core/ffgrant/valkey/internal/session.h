@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands whose answers are waited for: one, or a group that is under way
-// together.
+// Calls of many threads through few connections. A call borrows a session, whose
+// client it shares with other calls: commands of all of them are under way together
+// on the client's connections, so that nobody waits for a connection, and a server
+// that does not answer holds up only those who ask it.
+//
+// One of the threads leads: it waits for the network on behalf of all, and tells each
+// when its answers are there. When its own call is over, whoever has waited longest
+// leads on. The others send by themselves where a connection is in use already, and
+// leave the rest to the leader. A thread that is alone always leads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
 
 #include <array>
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -21,19 +30,156 @@
 
 namespace ffgrant::valkey::internal {
 
-// A client and what calls through it need besides. Whoever has the mutex uses it.
-struct Session {
-  Session(const ClientOptions& options, std::unique_ptr<Network> network)
-      : client(options, std::move(network)) {}
+class Session;
 
-  std::mutex mutex;
-  PartitionScan scan;  // before the client, which may end what it has asked
-  Client client;
-  std::string scratch;
-  CoreHints hints;
+// A client, and who uses it now.
+class SharedClient {
+ public:
+  SharedClient(const ClientOptions& options, std::unique_ptr<Network> network,
+               std::shared_ptr<LostConnections> lost);
+  ~SharedClient();
+  SharedClient(const SharedClient&) = delete;
+
+  // How many calls use it: a hint for who chooses among several.
+  std::size_t users() const noexcept { return users_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class Session;
+  friend class SessionPool;
+
+  std::mutex mutex_;  // of all below; the leader lets go of it while it waits
+  Session* leader_ = nullptr;
+  std::int64_t leader_waits_until_ = 0;
+  std::vector<Session*> inbox_;    // have commands for the leader
+  std::vector<Session*> waiting_;  // for the leader, the longest first
+  std::vector<Session*> done_;     // the leader's: who is to be told that it has what it wants
+  std::vector<std::unique_ptr<Session>> idle_;
+  std::atomic<std::size_t> users_ = 0;  // without the mutex
+  const std::int64_t limit_ms_;
+  const std::size_t window_;
+  // Only the leader opens and closes connections, since it may be waiting for them.
+  Client client_;
 };
 
-// A reader of an answer: `bool(const Reply&)`, false if it can't be one.
+// One call's place at a client, and what the call needs besides. One thread at a
+// time; its targets are called by the thread that leads, one after the other.
+class Session {
+ public:
+  explicit Session(SharedClient& shared) : scan(*this), shared_(shared) {}
+  Session(const Session&) = delete;
+
+  // A call begins, and has the client's request_timeout_ms from now on for all that
+  // it does; and ends, with nothing under way but what was submitted to be left behind.
+  void Begin() noexcept;
+  void End() noexcept;
+
+  // As Client's; the target calls Ended() for each end, but for a reply that does not
+  // fit. Waits while max_in_flight commands of this call are under way.
+  template <class Write>
+  void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
+    WaitFor(shared_.window_, kNoEnd);
+    Send(slot, read_only, target, write, 1);
+  }
+  // The same for a command that the call may leave behind: nobody waits for its end
+  // but WaitForEnd(). The target calls LeftEnded() in place of Ended(), has to live as
+  // long as the session, and is called by any thread at any time.
+  template <class Write>
+  void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
+                     const Write& write) {
+    unsent_ = true;
+    Send(slot, read_only, target, write, 0);
+  }
+  void LeftEnded() noexcept { OnEnd(0); }
+  void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
+                      const CallTarget& target);
+  void Ended() noexcept { OnEnd(1); }
+  // Until everything submitted has ended that is not to be left behind.
+  void Wait() noexcept { WaitFor(1, kNoEnd); }
+  // How many commands have ended so far, and until there are more, but not beyond `until`
+  // (NowMs()); some have to be under way. Every command ends by the deadline of the call
+  // that submitted it.
+  std::uint64_t ends() const noexcept;
+  void WaitForEnd(std::uint64_t after, std::int64_t until = Client::kNever) noexcept {
+    WaitFor(0, after, until);
+  }
+
+  std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
+  std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
+  ServerInfo server() const;
+  // Within a target only.
+  const Client& client() const noexcept { return shared_.client_; }
+
+  std::string scratch;
+  CoreHints hints;
+  PartitionScan scan;
+
+ private:
+  friend class SharedClient;
+
+  struct Written {
+    std::uint16_t slot = 0;
+    bool read_only = false;
+    bool settles = false;
+    std::uint64_t before = 0;
+    std::int64_t deadline = 0;
+    CallTarget target;
+    std::string bytes;
+  };
+
+  static constexpr std::uint64_t kNoEnd = UINT64_MAX;
+  // The locks of the leader, which holds one in its targets.
+  using Lock = std::unique_lock<std::mutex>;
+
+  template <class Write>
+  void Send(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
+            std::size_t open) {
+    const Lock lock(shared_.mutex_);
+    open_ += open;
+    Client& client = shared_.client_;
+    if (leads_ || (written_size_ == 0 && client.CanSend(slot))) {
+      client.MakeRoom();
+      (void)client.Submit(slot, read_only, target, write, deadline_);
+      return;
+    }
+    Written& written = AddWritten(slot, read_only, target);
+    RespCommand command(written.bytes);
+    write(command);
+  }
+  Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target);
+  void OnEnd(std::size_t open) noexcept;
+  // Until fewer than `below` commands are open, or more than `after` have ended, or it is
+  // `until`.
+  void WaitFor(std::size_t below, std::uint64_t after,
+               std::int64_t until = Client::kNever) noexcept;
+
+  // With the lock.
+  bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
+  bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
+  bool TryLead() noexcept;
+  void HandOver(Lock& lock) noexcept;
+  void WakeTheDone(Lock& lock) noexcept;
+  void HandIn() noexcept;
+  void TellTheLeader() noexcept;
+  void WaitForLeader(Lock& lock, std::int64_t until) noexcept;
+  void Lead(Lock& lock, std::int64_t until) noexcept;
+
+  SharedClient& shared_;
+  std::int64_t deadline_ = 0;
+  bool leads_ = false;   // its thread's; set by another only while it waits
+  bool unsent_ = false;  // something to be left behind may not have been sent
+  // With the client's mutex.
+  std::size_t open_ = 0;          // commands that have not ended, and are waited for
+  std::uint64_t ends_ = 0;        // of all
+  std::vector<Written> written_;  // for the leader; the first written_size_
+  std::size_t written_size_ = 0;
+  std::size_t wants_below_ = 0;  // what it waits for
+  std::uint64_t wants_after_ = kNoEnd;
+  bool waits_ = false;
+  std::condition_variable changed_;
+};
+
+// A reader of an answer: `bool(const Reply&)`, false if it can't be one. It may be
+// called by another thread, while the one that added it waits.
 class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;
@@ -53,20 +199,17 @@ class Group {
     const CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = size_};
     ++size_;
-    ++open_;
-    while (!session_.client.Submit(slot, read_only, target, write)) session_.client.Poll(kLong);
+    session_.Submit(slot, read_only, target, write);
   }
 
   // Until each has its answer. kNone, or how the first that failed did:
   // kUnknownOutcome or kUnavailable.
   ClaimError Wait() noexcept {
-    while (open_ > 0) session_.client.Poll(kLong);
+    session_.Wait();
     return failure_;
   }
 
  private:
-  // Every command has a deadline of its own.
-  static constexpr std::int64_t kLong = 60'000;
   struct Item {
     void* read = nullptr;
     bool (*invoke)(void* self, const Reply& reply) noexcept = nullptr;
@@ -76,13 +219,12 @@ class Group {
     auto& group = *static_cast<Group*>(self);
     const Item& item = group.items_[tag];
     if (!item.invoke(item.read, reply)) return false;
-    --group.open_;
+    group.session_.Ended();
     return true;
   }
   static void OnFailure(void* self, std::uint64_t, CallFailure failure,
                         std::string_view text) noexcept {
     auto& group = *static_cast<Group*>(self);
-    --group.open_;
     // What may have happened outweighs what has not.
     if (failure == CallFailure::kUnknownOutcome) {
       if (group.failure_ != ClaimError::kUnknownOutcome) group.Explain(text);
@@ -91,6 +233,7 @@ class Group {
       group.Explain(text);
       group.failure_ = ClaimError::kUnavailable;
     }
+    group.session_.Ended();
   }
   void Explain(std::string_view text) noexcept {
     if (details_ == nullptr) return;
@@ -101,7 +244,6 @@ class Group {
   Session& session_;
   ErrorDetails* details_;
   std::size_t size_ = 0;
-  std::size_t open_ = 0;
   ClaimError failure_ = ClaimError::kNone;
   std::array<Item, kMaxSize> items_;
 };
@@ -115,24 +257,36 @@ ClaimError CallAndWait(Session& session, std::uint16_t slot, bool read_only, Err
   return group.Wait();
 }
 
-// As many as there are threads that call at once, up to a fixed number.
+// A fixed number of clients, and as many sessions at each as calls want.
 class SessionPool {
  public:
   SessionPool(const ClientOptions& options, std::size_t size);
 
-  struct Lease {
-    Session& session;
-    std::unique_lock<std::mutex> lock;
+  class Lease {
+   public:
+    Lease(SharedClient& shared, std::unique_ptr<Session> owned)
+        : session(*owned), shared_(shared), owned_(std::move(owned)) {
+      session.Begin();
+    }
+    ~Lease();
+    Lease(const Lease&) = delete;
     Session* operator->() noexcept { return &session; }
+
+    Session& session;
+
+   private:
+    SharedClient& shared_;
+    std::unique_ptr<Session> owned_;
   };
-  // One that is free; else waits for one.
+  // At the client that the fewest calls use. Waits for nobody.
   Lease Take() noexcept;
 
-  std::size_t size() const noexcept { return sessions_.size(); }
-  Session& operator[](std::size_t i) noexcept { return *sessions_[i]; }
+  std::size_t size() const noexcept { return clients_.size(); }
+  LostConnections& lost() noexcept { return *lost_; }
 
  private:
-  std::vector<std::unique_ptr<Session>> sessions_;
+  std::shared_ptr<LostConnections> lost_ = std::make_shared<LostConnections>();
+  std::vector<std::unique_ptr<SharedClient>> clients_;
 };
 
 }  // namespace ffgrant::valkey::internal

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "testing/simulation/client_rig.h"
 #include "testing/simulation/scripted_rig.h"
 
 namespace ffgrant::valkey::internal {
@@ -42,7 +43,8 @@ class SessionTest : public ::testing::Test {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
   ClientOptions options = Options(testing::ScriptedOptions(server, network));
-  Session session{options, options.make_network()};
+  SharedClient client{options, options.make_network(), nullptr};
+  Session session{client};
 };
 
 TEST_F(SessionTest, AGroupLargerThanTheClientTakesWaitsForRoom) {
@@ -52,9 +54,11 @@ TEST_F(SessionTest, AGroupLargerThanTheClientTakesWaitsForRoom) {
     return true;
   };
   ErrorDetails details;
+  session.Begin();
   Group group(session, &details);
   for (std::uint64_t number = 0; number < 5; ++number) Add(group, number, read);
   EXPECT_EQ(group.Wait(), ClaimError::kNone);
+  session.End();
   ASSERT_EQ(answers.size(), 5u);
   for (std::uint64_t number = 0; number < 5; ++number) {
     const testing::ScriptedRig::Way way(number);
@@ -98,7 +102,8 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
     std::string current_id;
     int answered = 0;
     network = nullptr;
-    Session own(options, options.make_network());
+    SharedClient own_client(options, options.make_network(), nullptr);
+    Session own(own_client);
     network->SetScript([&](Operation operation) -> Fault {
       const bool silent = operation == Operation::kAnswer && current.kind == End::Kind::kSilence &&
                           server.Executions("ff_create_execution", current_id) != 0;
@@ -111,6 +116,7 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
     };
     ErrorDetails details;
     for (ErrorDetails* const told : {&details, static_cast<ErrorDetails*>(nullptr)}) {
+      own.Begin();
       Group group(own, told);
       for (const End& end : c.ends) {
         const testing::ScriptedRig::Way way(++number);
@@ -127,7 +133,8 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
             read);
       }
       EXPECT_EQ(group.Wait(), c.error);
-      EXPECT_EQ(own.client.in_flight(), 0u);
+      EXPECT_EQ(own.client().in_flight(), 0u);
+      own.End();
     }
     ASSERT_EQ(details.size(), c.text.empty() ? 0u : 1u);
     if (!c.text.empty()) {
@@ -135,6 +142,77 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
     }
     EXPECT_TRUE(server.refusals.empty());
   }
+}
+
+// A question whose answer comes when the call is over, to the next call's benefit.
+TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
+  struct Left {
+    Session* session;
+    int ends = 0;
+  } left{&session};
+  const CallTarget target = {.self = &left,
+                             .on_reply =
+                                 [](void* self, std::uint64_t, const Reply&) noexcept {
+                                   auto& all = *static_cast<Left*>(self);
+                                   ++all.ends;
+                                   all.session->LeftEnded();
+                                   return true;
+                                 },
+                             .on_failure = nullptr,
+                             .tag = 0};
+  const auto ping = [](RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  };
+  session.Begin();
+  const std::uint64_t before = session.ends();
+  session.SubmitToLeave(0, true, target, ping);
+  session.WaitForEnd(before);
+  EXPECT_EQ(left.ends, 1);
+  session.SubmitToLeave(0, true, target, ping);
+  session.Wait();  // for nothing
+  EXPECT_EQ(left.ends, 1);
+  session.End();
+  session.Begin();
+  session.SubmitToLeave(0, true, target, ping);
+  const std::uint64_t ends = session.ends();
+  while (left.ends < 3) session.WaitForEnd(session.ends());
+  EXPECT_GT(session.ends(), ends);
+  session.End();
+}
+
+TEST(SessionWaitTest, EndsAtItsTime) {
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  const ClientOptions options = testing::ScriptedOptions(server, network);
+  SessionPool pool(options, 1);
+  SessionPool::Lease lease = pool.Take();
+  Session& session = lease.session;
+  network->SetScript(testing::Always(Operation::kAnswer, Fault::Kind::kSilence));
+  const CallTarget target = {
+      .self = &session,
+      .on_reply =
+          [](void* self, std::uint64_t, const Reply&) noexcept {
+            static_cast<Session*>(self)->LeftEnded();
+            return true;
+          },
+      .on_failure = [](void* self, std::uint64_t, CallFailure,
+                       std::string_view) noexcept { static_cast<Session*>(self)->LeftEnded(); },
+      .tag = 0};
+  session.SubmitToLeave(0, true, target, [](RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  });
+  const std::uint64_t ends = session.ends();
+  const std::int64_t now = session.NowMs();
+  session.WaitForEnd(ends, now + 10);
+  EXPECT_EQ(session.ends(), ends);
+  EXPECT_EQ(session.NowMs(), now + 10);
+  session.WaitForEnd(ends, now);  // is over
+  EXPECT_EQ(session.NowMs(), now + 10);
+  session.WaitForEnd(ends);
+  EXPECT_EQ(session.ends(), ends + 1);
+  EXPECT_EQ(session.NowMs(), session.deadline());
 }
 
 TEST(SessionPoolTest, HasOneToSomeConnections) {
@@ -150,12 +228,10 @@ TEST(SessionPoolTest, HasOneToSomeConnections) {
     small.max_in_flight = 1;
     SessionPool pool(small, size);
     EXPECT_EQ(pool.size(), size);
-    // Each is given away once at a time.
+    // A call has a client to itself while there are enough of them.
     const SessionPool::Lease first = pool.Take();
-    EXPECT_EQ(&first.session, &pool[0]);
-    if (size > 1) {
-      EXPECT_EQ(&pool.Take().session, &pool[1]);
-    }
+    const SessionPool::Lease second = pool.Take();
+    EXPECT_EQ(&first.session.client() == &second.session.client(), size == 1);
   }
 }
 

@@ -16,6 +16,9 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
+namespace calls = testing::calls;
+using testing::Call;
+
 // What a call is made with; a spoiler changes it or the store.
 struct Attempted {
   std::int64_t ttl_ms = kLong;
@@ -39,7 +42,7 @@ struct Function {
   const char* name;
   Execution& (*prepare)(Run&);  // so that the call would succeed
   Attempted (*arguments)(const Execution&);
-  ClaimError (*call)(Run&, Execution&, const Attempted&);
+  Call (*call)(Run&, const Execution&, const Attempted&);
   std::vector<Check> checks;
 };
 
@@ -92,69 +95,48 @@ void OtherExpectedLease(Run& run, Execution&, Attempted& with) {
 
 // ---- calls ---------------------------------------------------------------------
 
-ClaimError DoIssue(Run& run, Execution& e, const Attempted& with, bool reclaim) {
+Call CallIssueGrant(Run& run, const Execution& e, const Attempted& with, bool reclaim) {
   const Worker worker = run.Named(with.worker);
   CapabilitySet offered;
   static_cast<void>(offered.AssignOfferedCsv(with.offered));
-  IssueGrantArgs args;
-  args.execution_id = e.id();
-  args.worker = {{worker.id}, {worker.instance}};
-  args.lane = LaneIdView::Unchecked(e.lane());
-  args.grant_ttl_ms = with.ttl_ms;
-  args.offered = &offered;
-  return reclaim ? run.ledger().IssueReclaimGrant(args).error
-                 : run.ledger().IssueClaimGrant(args).error;
+  const IssueGrantArgs args = {.execution_id = e.id(),
+                               .worker = {{worker.id}, {worker.instance}},
+                               .lane = LaneIdView::Unchecked(e.lane()),
+                               .grant_ttl_ms = with.ttl_ms,
+                               .offered = &offered};
+  return reclaim ? Call(calls::IssueReclaim{args}) : Call(calls::Issue{args});
 }
-ClaimError CallIssue(Run& run, Execution& e, const Attempted& with) {
-  return DoIssue(run, e, with, false);
+Call CallIssue(Run& run, const Execution& e, const Attempted& with) {
+  return CallIssueGrant(run, e, with, false);
 }
-ClaimError CallIssueReclaim(Run& run, Execution& e, const Attempted& with) {
-  return DoIssue(run, e, with, true);
+Call CallIssueReclaim(Run& run, const Execution& e, const Attempted& with) {
+  return CallIssueGrant(run, e, with, true);
 }
-ClaimError CallClaim(Run& run, Execution& e, const Attempted& with) {
+// One of the calls that lease: Claim and Reclaim, and without an attempt id
+// ClaimResumed.
+template <class Kind>
+Call CallLease(Run& run, const Execution& e, const Attempted& with) {
   const Worker worker = run.Named(with.worker);
-  return run.ledger()
-      .Claim({e.id(),
-              {{worker.id}, {worker.instance}},
-              LaneIdView::Unchecked(e.lane()),
-              {run.NextUuid()},
-              with.ttl_ms,
-              {run.NextUuid()}})
-      .error;
+  Kind call;
+  call.args.execution_id = e.id();
+  call.args.worker = {{worker.id}, {worker.instance}};
+  call.args.lane = LaneIdView::Unchecked(e.lane());
+  call.args.lease_id = {run.NextUuid()};
+  call.args.lease_ttl_ms = with.ttl_ms;
+  if constexpr (requires { call.args.attempt_id; }) call.args.attempt_id = {run.NextUuid()};
+  return call;
 }
-ClaimError CallClaimResumed(Run& run, Execution& e, const Attempted& with) {
-  const Worker worker = run.Named(with.worker);
-  return run.ledger()
-      .ClaimResumed({e.id(),
-                     {{worker.id}, {worker.instance}},
-                     LaneIdView::Unchecked(e.lane()),
-                     {run.NextUuid()},
-                     with.ttl_ms})
-      .error;
+Call CallRenew(Run&, const Execution& e, const Attempted& with) {
+  return calls::Renew{{e.id(), with.attempt_index, with.fence, with.ttl_ms}};
 }
-ClaimError CallReclaim(Run& run, Execution& e, const Attempted& with) {
-  const Worker worker = run.Named(with.worker);
-  return run.ledger()
-      .Reclaim({e.id(),
-                {{worker.id}, {worker.instance}},
-                LaneIdView::Unchecked(e.lane()),
-                {run.NextUuid()},
-                with.ttl_ms,
-                {run.NextUuid()},
-                {}})
-      .error;
+Call CallRevoke(Run&, const Execution& e, const Attempted& with) {
+  return calls::Revoke{{e.id(), with.expected_lease}};
 }
-ClaimError CallRenew(Run& run, Execution& e, const Attempted& with) {
-  return run.ledger().Renew({e.id(), with.attempt_index, with.fence, with.ttl_ms}).error;
+Call CallSuspend(Run&, const Execution& e, const Attempted& with) {
+  return calls::Suspend{{e.id(), with.fence}};
 }
-ClaimError CallRevoke(Run& run, Execution& e, const Attempted& with) {
-  return run.ledger().Revoke({e.id(), with.expected_lease}).error;
-}
-ClaimError CallSuspend(Run& run, Execution& e, const Attempted& with) {
-  return run.ledger().Suspend({e.id(), with.fence}).error;
-}
-ClaimError CallComplete(Run& run, Execution& e, const Attempted& with) {
-  return run.ledger().Complete({e.id(), with.fence, false}).error;
+Call CallComplete(Run&, const Execution& e, const Attempted& with) {
+  return calls::Complete{{e.id(), with.fence, false}};
 }
 
 // ---- states from which each call succeeds ------------------------------------------
@@ -232,7 +214,7 @@ const std::vector<Function>& Functions() {
        "claim",
        Granted,
        WithItsFence,
-       CallClaim,
+       CallLease<calls::Claim>,
        {kTtl,
         kAbsent,
         {"phase", E::kExecutionNotLeaseable, Field("lifecycle_phase", "suspended")},
@@ -250,7 +232,7 @@ const std::vector<Function>& Functions() {
        "claim_resumed",
        InterruptedAndGranted,
        WithItsFence,
-       CallClaimResumed,
+       CallLease<calls::ClaimResumed>,
        {kTtl,
         kAbsent,
         {"phase", E::kExecutionNotLeaseable, Field("lifecycle_phase", "active")},
@@ -294,7 +276,7 @@ const std::vector<Function>& Functions() {
        "reclaim",
        RevokedAndGranted,
        WithItsFence,
-       CallReclaim,
+       CallLease<calls::Reclaim>,
        {kTtl,
         kAbsent,
         {"phase", E::kExecutionNotReclaimable, Field("lifecycle_phase", "suspended")},
@@ -342,7 +324,7 @@ void FirstOfTwoWins(Run& run) {
     if (second != first) loses.spoil(run, e, with);
     wins.spoil(run, e, with);
     const std::string before = Everything(run, e);
-    const ClaimError error = function.call(run, e, with);
+    const ClaimError error = Make(run.ledger(), function.call(run, e, with)).error;
     const std::string which =
         std::string(wins.name) + (second == first ? "" : " before " + std::string(loses.name));
     run.CheckEqual(which, std::string(ErrorName(wins.error)), std::string(ErrorName(error)));

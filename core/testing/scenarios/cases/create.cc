@@ -40,7 +40,7 @@ void DelaysReachAsFarAsTheirType(Run& run) {
 
 void CreatingAgainChangesNothing(Run& run) {
   Execution& e = run.Create({.priority = 3});
-  run.CreateAgain(e, {.priority = 7, .required = "gpu"});
+  run.CreateAgain(e, {.priority = 7, .required = "gpu", .lane = run.Name("other-lane")});
   run.CreateAgain(e, {.delay_until = TimestampMs{run.engine().Now() + kLong}, .cap = 0});
   Execution& leased = run.Leased();
   run.CreateAgain(leased, {});

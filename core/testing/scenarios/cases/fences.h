@@ -19,18 +19,18 @@ namespace ffgrant::claims_conformance {
 inline constexpr std::int64_t kSoon = 1500;
 
 // A call that takes a fence; without one it gives the last lease's.
-using FencedCall = void (*)(Run&, Execution&, std::optional<OptionalFence>, const Answer&);
+using FencedCall = void (*)(Run&, Execution&, std::optional<OptionalFence>, const ExpectedAnswer&);
 
 inline void RenewWith(Run& run, Execution& e, std::optional<OptionalFence> fence,
-                      const Answer& answer) {
+                      const ExpectedAnswer& answer) {
   run.Renew(e, {.fence = fence}, answer);
 }
 inline void SuspendWith(Run& run, Execution& e, std::optional<OptionalFence> fence,
-                        const Answer& answer) {
+                        const ExpectedAnswer& answer) {
   run.Suspend(e, fence, answer);
 }
 inline void CompleteWith(Run& run, Execution& e, std::optional<OptionalFence> fence,
-                         const Answer& answer) {
+                         const ExpectedAnswer& answer) {
   run.Complete(e, fence, answer);
 }
 
@@ -59,7 +59,7 @@ inline std::vector<OptionalFence> WrongOnes(Run& run, const OptionalFence& right
 }
 
 // execution_not_active and what it says.
-inline Answer NotActive(const Execution& e) {
+inline ExpectedAnswer NotActive(const Execution& e) {
   return {ClaimError::kExecutionNotActive,
           {e.expected.Field("terminal_outcome"), e.expected.Field("current_lease_epoch"),
            e.expected.Field("lifecycle_phase"), e.expected.Field("current_attempt_id")}};

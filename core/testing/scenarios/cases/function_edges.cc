@@ -37,7 +37,7 @@ void AfterALeaseExpired(Run& run) {
 }
 
 void GrantsWithoutTime(Run& run) {
-  for (const std::int64_t ttl : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{-kLong}}) {
+  for (const std::int64_t ttl : {std::int64_t{0}, std::int64_t{-1}, -kLong, -kMaxTtlMs}) {
     Execution& e = run.Create();
     run.Issue(e, {.ttl_ms = ttl});
     run.Claim(e, {}, ClaimError::kInvalidClaimGrant);

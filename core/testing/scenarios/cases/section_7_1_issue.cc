@@ -13,6 +13,7 @@ void WritesTheGrantAlone(Run& run) {
   run.Issue(e, {.capability_hash = "hash 1",
                 .route_snapshot_json = R"({"route":[1,"two"]})",
                 .admission_summary = "admitted"});
+  run.Issue(run.Create(), {.ttl_ms = kMaxTtlMs});
 }
 
 void TtlComesFirst(Run& run) {
@@ -26,7 +27,7 @@ void TtlComesFirst(Run& run) {
 void NeedsAnExecution(Run& run) { run.Issue(run.New(), {}, ClaimError::kExecutionNotFound); }
 
 void NeedsARunnableEligibleExecution(Run& run) {
-  const Answer not_eligible = ClaimError::kExecutionNotEligible;
+  const ExpectedAnswer not_eligible = ClaimError::kExecutionNotEligible;
   run.Issue(run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}}), {}, not_eligible);
   run.Issue(run.Leased(), {}, not_eligible);
   run.Issue(run.Expired(), {}, not_eligible);

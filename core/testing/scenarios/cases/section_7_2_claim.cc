@@ -28,7 +28,7 @@ void TtlComesFirst(Run& run) {
 void NeedsAnExecution(Run& run) { run.Claim(run.New(), {}, ClaimError::kExecutionNotFound); }
 
 void NeedsARunnableEligibleExecution(Run& run) {
-  const Answer not_leaseable = ClaimError::kExecutionNotLeaseable;
+  const ExpectedAnswer not_leaseable = ClaimError::kExecutionNotLeaseable;
   run.Claim(run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}}), {},
             not_leaseable);
   run.Claim(run.Leased(), {}, not_leaseable);

@@ -23,7 +23,7 @@ void TtlComesFirst(Run& run) {
 void NeedsAnExecution(Run& run) { run.ClaimResumed(run.New(), {}, ClaimError::kExecutionNotFound); }
 
 void NeedsItRunnable(Run& run) {
-  const Answer not_leaseable = ClaimError::kExecutionNotLeaseable;
+  const ExpectedAnswer not_leaseable = ClaimError::kExecutionNotLeaseable;
   run.ClaimResumed(run.Leased(), {}, not_leaseable);
   run.ClaimResumed(run.Expired(), {}, not_leaseable);  // interrupted, but active
   run.ClaimResumed(run.RevokedOne(), {}, not_leaseable);
@@ -93,7 +93,7 @@ void ResumedAgainAndAgain(Run& run) {
     run.ClaimResumed(e);
     run.Renew(e);
     run.Suspend(e);
-    run.Resume(e);
+    run.Resume(e, -i);  // no delay lies behind
   }
 }
 

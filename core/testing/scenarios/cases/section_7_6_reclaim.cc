@@ -37,7 +37,7 @@ void IssueChecksInOrder(Run& run) {
   run.IssueReclaim(absent, {.ttl_ms = kMaxTtlMs + 1},
                    {ClaimError::kInvalidInput, {"grant_ttl_ms is out of range"}});
   run.IssueReclaim(absent, {}, ClaimError::kExecutionNotFound);
-  const Answer not_reclaimable = ClaimError::kExecutionNotReclaimable;
+  const ExpectedAnswer not_reclaimable = ClaimError::kExecutionNotReclaimable;
   run.IssueReclaim(run.Create({.required = "gpu"}), {}, not_reclaimable);
   Execution& suspended = run.Leased();
   run.IssueReclaim(suspended, {}, not_reclaimable);
@@ -61,7 +61,7 @@ void ReclaimChecksInOrder(Run& run) {
   run.Reclaim(run.New(), {.ttl_ms = -kMaxTtlMs - 1},
               {ClaimError::kInvalidInput, {"lease_ttl_ms is out of range"}});
   run.Reclaim(run.New(), {}, ClaimError::kExecutionNotFound);
-  const Answer not_reclaimable = ClaimError::kExecutionNotReclaimable;
+  const ExpectedAnswer not_reclaimable = ClaimError::kExecutionNotReclaimable;
   run.Reclaim(run.Create(), {.cap = 0}, not_reclaimable);
   Execution& leased = run.Leased();
   run.Reclaim(leased, {.cap = 0}, not_reclaimable);

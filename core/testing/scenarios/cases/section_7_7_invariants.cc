@@ -77,6 +77,29 @@ void Neighbours(Run& run) {
   run.CheckStored(second);
 }
 
+// Two spellings of one id must not be two executions (1.8), nor one.
+void OtherSpellings(Run& run) {
+  Execution& e = run.Leased();
+  ClaimLedger& ledger = run.ledger();
+  const std::string text = "{fp:+" + e.expected.id.substr(4);
+  const ExecutionIdView alias = ParseExecutionId(text, ParseMode::kLenient).id;
+  const Worker worker = run.Named(kWorker1);
+  const WorkerIdentity identity = {{worker.id}, {worker.instance}};
+  const LaneIdView lane = LaneIdView::Unchecked(e.lane());
+  const auto is_absent = [&](const char* call, ClaimError error) {
+    run.CheckEqual(call, "execution_not_found", std::string(ErrorName(error)));
+  };
+  run.Check("inspected", !ledger.Inspect(alias) && !ledger.Inspect(ExecutionIdView()));
+  is_absent("issue", ledger.IssueClaimGrant({alias, identity, lane, kLong}).error);
+  is_absent("claim", ledger.Claim({alias, identity, lane, {}, kLong, {}}).error);
+  is_absent("renew", ledger.Renew({alias, e.attempt_index, e.fence, kLong}).error);
+  is_absent("revoke", ledger.Revoke({alias, {}}).error);
+  is_absent("complete", ledger.Complete({alias, e.fence}).error);
+  run.Check("marked",
+            ledger.MarkLeaseExpiredIfDue(alias).already == AlreadySatisfied::kExecutionNotFound);
+  run.CheckStored(e);
+}
+
 }  // namespace
 
 void AddInvariantScenarios(std::vector<Scenario>& to) {
@@ -84,6 +107,7 @@ void AddInvariantScenarios(std::vector<Scenario>& to) {
   to.push_back({"7.7", "grant_survives_every_failure", AGrantSurvivesEveryFailure});
   to.push_back({"7.7", "reclaim_after_reclaim", LostTwiceInARow});
   to.push_back({"7.7", "neighbours", Neighbours});
+  to.push_back({"1.8", "other_spellings_are_not_found", OtherSpellings});
 }
 
 }  // namespace ffgrant::claims_conformance

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// perf_crowded: the self-test's kernels of which the environment makes one slower, beside three
+// benchmarks that no gate can tell anything of. One program is base and head, so that nothing but
+// the slowdown differs:
+//
+//   FFGRANT_SLOW=BM_Hash_Selftest/64  FFGRANT_SLOW_PERCENT=05
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "bench/perf/slowdown.h"
+
+namespace ffgrant::bench {
+namespace {
+
+std::string Setting(const char* name) {
+  const char* text = std::getenv(name);
+  return text ? text : "";
+}
+
+// Each process draws how much work this is: from one process to the next the time differs by up to
+// a factor of two, and no number of repetitions inside a process shows it.
+void BM_Noise_Crowded(benchmark::State& state) {
+  static std::random_device device;
+  static const std::uint32_t portions[] = {60 + device() % 60, 60 + device() % 60,
+                                           60 + device() % 60};
+  const std::uint32_t mine = portions[static_cast<std::size_t>(state.range(0)) % 3];
+  std::uint32_t hash = 1;
+  for (auto _ : state) {
+    for (std::uint32_t i = 0; i < mine * 16; ++i) hash = (hash ^ i) * 0x9E3779B1u;
+    benchmark::DoNotOptimize(hash);
+  }
+}
+BENCHMARK(BM_Noise_Crowded)->DenseRange(0, 2);
+
+}  // namespace
+
+int SlowdownPercent(const char* name, std::int64_t argument) {
+  static const std::string slow = Setting("FFGRANT_SLOW");
+  static const int percent = std::atoi(Setting("FFGRANT_SLOW_PERCENT").c_str());
+  return slow == std::string(name) + "/" + std::to_string(argument) ? percent : 0;
+}
+
+}  // namespace ffgrant::bench

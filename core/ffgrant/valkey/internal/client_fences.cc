@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Connections that broke with something on them, and how they are shut.
+
+#include <algorithm>
+
+#include "ffgrant/valkey/internal/client.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+// How often a settling looks for what other clients have shut meanwhile.
+constexpr std::int64_t kSettleEveryMs = 20;
+
+}  // namespace
+
+void Client::Lose(Node& node, std::optional<std::uint16_t> slot, bool open) {
+  if (node.lost != 0) {
+    lost_->AddSlot(node.lost, slot);
+  } else {
+    node.lost = lost_->Add(node.identity(), node.client_id, node.heard_at, slot, open);
+  }
+}
+
+bool Client::FenceNext(Node& node) {
+  const auto fence = lost_->NextFence(node.run_id);
+  if (!fence) return false;
+  node.fencing = *fence;
+  Run(node, Errand::kFence);
+  return true;
+}
+
+void Client::OnFenceReply(Node& node, const Reply& reply) {
+  if (reply.is(Reply::Type::kInteger)) {  // 0: it was gone already
+    lost_->Resolve(node.fencing.number);
+  } else {
+    lost_->SetUnfenceable(node.fencing.number);
+  }
+}
+
+void Client::SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
+                            const CallTarget& target) {
+  settlings_.push_back({.slot = slot,
+                        .before = before,
+                        .began = network_->NowMs(),
+                        .deadline = deadline,
+                        .failed_attempts = nodes_.empty() ? 0 : nodes_.front()->failed_attempts,
+                        .target = target});
+  ++in_flight_;
+  // Servers may have moved: the newest addresses are wanted.
+  (void)lost_->List(slot, before, targets_);
+  if (!slots_.empty() && !targets_.empty()) RefreshSoon();
+}
+
+void Client::AdvanceSettlings(std::int64_t now) noexcept {
+  settle_again_at_ = kNever;
+  for (std::size_t i = 0; i < settlings_.size();) {
+    const Settling settling = settlings_[i];
+    (void)lost_->List(settling.slot, settling.before, targets_);
+    bool hopeful = false;
+    for (const LostConnections::Target& target : targets_) hopeful |= Pursue(target, settling);
+    if (hopeful && now < settling.deadline) {
+      settle_again_at_ = std::min({settle_again_at_, settling.deadline, now + kSettleEveryMs});
+      ++i;
+      continue;
+    }
+    settlings_.erase(settlings_.begin() + static_cast<std::ptrdiff_t>(i));
+    --in_flight_;
+    ++ended_;
+    Reply reply;
+    reply.type = Reply::Type::kInteger;
+    reply.integer = targets_.empty() ? 1 : 0;
+    (void)settling.target.on_reply(settling.target.self, settling.target.tag, reply);
+  }
+}
+
+bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
+  if (target.open) return true;  // its answer may come
+  Node* node = nullptr;
+  if (slots_.empty()) {
+    node = nodes_.front().get();
+  } else {
+    // Where the newest table has that node; else where it was.
+    const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
+      return !m.id.empty() && m.id == target.node_id;
+    });
+    node = NodeAt(member == members_.end() ? target.endpoint : member->endpoint);
+    if (node == nullptr) return false;
+  }
+  switch (node->state) {
+    case Node::State::kReady:
+      if (!target.fenceable || node->run_id != target.run_id) return false;
+      if (node->errand == Errand::kNone && node->abandoned == 0) (void)FenceNext(*node);
+      return true;
+    case Node::State::kConnecting:
+    case Node::State::kGreeting:
+      return true;
+    case Node::State::kDown:
+      break;
+  }
+  // Every server that it may be gets one try.
+  const bool tried =
+      slots_.empty() ? node->failed_attempts - settling.failed_attempts >= options_.servers.size()
+                     : node->unreachable_at >= settling.began;
+  if (tried || node->retry_at >= settling.deadline) {
+    return !slots_.empty() && needed_since_ != kNever;  // a table may know another address
+  }
+  node->wanted = true;
+  return true;
+}
+
+}  // namespace ffgrant::valkey::internal

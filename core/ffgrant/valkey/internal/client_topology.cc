@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who is in the cluster, who serves which slots, and whom the client believes.
+//
+// A table of slots is taken
+//   1. from a member of the last good table, if it names more than half of the
+//      nodes that the last one named, and none of the primaries that both name with
+//      an older configuration epoch;
+//   2. where every member has failed or been refused since a table was needed: from
+//      one of the configured servers, whatever it names. The client then knows no more
+//      than one that has just been started.
+// In both cases the table has to name the node that gave it, by the id which that
+// node had when it was connected to.
+//
+// Why more than half: a node that left for another cluster keeps its connections, and
+// with a soft reset its id and process too. Its table then names the new cluster. A
+// cluster whose nodes are replaced one after the other, or whose shards fail over,
+// keeps most of its ids from one table to the next, so a client that is used follows
+// it for ever. A client that slept while half of the cluster was replaced, or whose
+// cluster was reset, gets on by rule 2: it needs what a fresh client needs, a
+// configured server that is alive. Epochs are compared node by node, since the
+// greatest of them goes away with its node; a node's own epoch only grows.
+//
+// A server that is found at a member's address under another id, or that a
+// redirection names and no table does, is a stranger: before anything is sent to it,
+// its own table has to pass the test of rule 1. Such a table is not taken over.
+//
+// A server that tells no ids (an ACL forbids CLUSTER MYID and CLUSTER NODES, or the
+// table has none) can't be tested so: it is known by its address then.
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/valkey/internal/client.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+// The least time between two questions for the table.
+constexpr std::int64_t kRefreshEveryMs = 50;
+// How soon a table is asked for again that had slots without an owner.
+constexpr std::int64_t kPartAgainMs = 1000;
+// Members that are connected to at once only to be asked.
+constexpr std::size_t kMaxAskedAtOnce = 32;
+
+bool ById(const Member& a, const Member& b) noexcept { return a.id < b.id; }
+
+// The members have ids, or none of them has.
+bool HasIds(const std::vector<Member>& members) noexcept {
+  return !members.empty() && !members.back().id.empty();
+}
+
+bool HasId(const std::vector<Member>& members, std::string_view id) noexcept {
+  const auto found =
+      std::lower_bound(members.begin(), members.end(), id,
+                       [](const Member& m, std::string_view wanted) { return m.id < wanted; });
+  return found != members.end() && found->id == id;
+}
+
+std::string_view TakeWord(std::string_view& line) noexcept {
+  const std::size_t end = std::min(line.find(' '), line.size());
+  const std::string_view word = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return word;
+}
+
+bool HasFlag(std::string_view flags, std::string_view flag) noexcept {
+  while (!flags.empty()) {
+    const std::size_t end = std::min(flags.find(','), flags.size());
+    if (flags.substr(0, end) == flag) return true;
+    flags.remove_prefix(std::min(end + 1, flags.size()));
+  }
+  return false;
+}
+
+// A line of CLUSTER NODES:
+//   ID HOST:PORT@BUS[,HOSTNAME...] FLAG[,FLAG...] PRIMARY|- PING PONG EPOCH LINK [SLOTS...]
+// Empty for a line that is none, and for a node that has just been met, whose id is
+// not known yet.
+std::optional<Member> ReadMember(std::string_view line, const Endpoint& own, bool& is_own) {
+  Member member;
+  member.id = TakeWord(line);
+  std::string_view address = TakeWord(line);
+  const std::string_view flags = TakeWord(line);
+  for (int i = 0; i < 3; ++i) (void)TakeWord(line);
+  const std::string_view epoch = TakeWord(line);
+  const auto [end, error] =
+      std::from_chars(epoch.data(), epoch.data() + epoch.size(), member.epoch);
+  if (member.id.empty() || error != std::errc() || end != epoch.data() + epoch.size() ||
+      HasFlag(flags, "handshake")) {
+    return std::nullopt;
+  }
+  is_own = HasFlag(flags, "myself");
+  member.primary = HasFlag(flags, "master");
+  address = address.substr(0, address.find_first_of("@,"));
+  member.endpoint.port = 0;  // nobody knows where it is
+  if (is_own) {
+    member.endpoint = own;
+  } else {
+    (void)ParseEndpoint(address, member.endpoint);
+  }
+  return member;
+}
+
+std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
+                                      std::int64_t most) noexcept {
+  if (!reply.is(Reply::Type::kInteger) || reply.integer < least || reply.integer > most) {
+    return std::nullopt;
+  }
+  return reply.integer;
+}
+
+// A node in CLUSTER SLOTS: [host, port, id, ...]. The host is nil or empty where it
+// is that of the node which answers, and "?" where that node doesn't know it.
+std::optional<Member> ReadSlotNode(const Reply& node, const std::string& own_host) {
+  if (node.elements.size() < 2) return std::nullopt;
+  const Reply& host = node.elements[0];
+  const auto port = IntegerIn(node.elements[1], 1, 65535);
+  if (!port || host.text == "?") return std::nullopt;
+  if (!host.is(Reply::Type::kString) && !host.is(Reply::Type::kNil)) return std::nullopt;
+  Member member;
+  member.id = node.TextAt(2).value_or("");
+  member.endpoint = {.host = host.text.empty() ? own_host : std::string(host.text),
+                     .port = static_cast<std::uint16_t>(*port)};
+  return member;
+}
+
+struct SlotRange {
+  std::int64_t first;
+  std::int64_t last;
+  Member primary;
+};
+
+// An element of CLUSTER SLOTS: [first, last, primary, replica...].
+std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host) {
+  if (range.elements.size() < 3) return std::nullopt;
+  const auto first = IntegerIn(range.elements[0], 0, kHashSlotCount - 1);
+  const auto last = IntegerIn(range.elements[1], 0, kHashSlotCount - 1);
+  auto primary = ReadSlotNode(range.elements[2], own_host);
+  if (!first || !last || *first > *last || !primary) return std::nullopt;
+  primary->primary = true;
+  return SlotRange{*first, *last, *std::move(primary)};
+}
+
+// Every node that the table names. `members` gets the addresses that the table has
+// for them, which are the ones to be used; without members, they are the members.
+void AddTable(const Reply& table, const std::string& own_host, std::vector<Member>& members) {
+  const bool known = !members.empty();
+  std::unordered_map<std::string, std::size_t> seen;
+  for (std::size_t i = 0; i < members.size(); ++i) seen.emplace(members[i].id, i);
+  for (const Reply& range : table.elements) {
+    for (std::size_t i = 2; i < range.elements.size(); ++i) {
+      auto node = ReadSlotNode(range.elements[i], own_host);
+      if (!node) continue;
+      node->primary = i == 2;
+      if (known) {
+        const auto found = seen.find(node->id);
+        if (found != seen.end()) members[found->second].endpoint = node->endpoint;
+        continue;
+      }
+      const std::string key =
+          node->id + " " + node->endpoint.host + " " + std::to_string(node->endpoint.port);
+      if (seen.emplace(key, members.size()).second) members.push_back(*std::move(node));
+    }
+  }
+  std::sort(members.begin(), members.end(), ById);
+}
+
+}  // namespace
+
+// ---- who may tell ------------------------------------------------------------------
+
+const Member* Client::MemberOf(const Node& node) const noexcept {
+  const bool by_id = !node.node_id.empty() && HasIds(members_);
+  for (const Member& member : members_) {
+    if (by_id ? member.id == node.node_id : member.endpoint == node.endpoint) return &member;
+  }
+  return nullptr;
+}
+
+bool Client::IsConfigured(const Node& node) const noexcept {
+  return std::find(options_.servers.begin(), options_.servers.end(), node.endpoint) !=
+         options_.servers.end();
+}
+
+bool Client::MayTell(const Node& node) const noexcept {
+  return members_.empty() || MemberOf(node) != nullptr || (configured_turn_ && IsConfigured(node));
+}
+
+bool Client::IsStranger(const Node& node) const noexcept {
+  return HasIds(members_) && MemberOf(node) == nullptr;
+}
+
+void Client::RefreshSoon() noexcept {
+  const std::int64_t now = network_->NowMs();
+  refresh_at_ = std::min(refresh_at_, std::max(now, refreshed_at_ + kRefreshEveryMs));
+  if (needed_since_ == kNever) needed_since_ = now;
+}
+
+// In turn: one that was thrown out of the cluster has nothing to say for good.
+Node* Client::NextToTell(std::int64_t now) noexcept {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = *nodes_[next_asked_++ % nodes_.size()];
+    if (node.state == Node::State::kReady && node.errand == Errand::kNone && node.abandoned == 0 &&
+        MayTell(node) && (node.refused_at < 0 || now - node.refused_at >= kRefreshEveryMs)) {
+      return &node;
+    }
+  }
+  return nullptr;
+}
+
+// Whether a member may still tell a table; with `connect`, those that are not
+// connected are.
+bool Client::AwaitMembers(bool connect) noexcept {
+  bool pending = false;
+  std::size_t connecting = 0;
+  for (const Member& member : members_) {
+    if (member.endpoint.port == 0) continue;
+    Node* node = FindNode(member.endpoint);
+    if (node == nullptr) {
+      pending = true;
+      if (!connect || connecting >= kMaxAskedAtOnce) continue;
+      node = NodeAt(member.endpoint);
+      if (node == nullptr) continue;
+      node->announced_id = member.id;
+    }
+    const bool ready = node->state == Node::State::kReady;
+    const bool failed = ready ? node->stranger || node->refused_at >= needed_since_
+                              : node->unreachable_at >= needed_since_;
+    pending |= !failed;
+    if (ready || !connect) continue;
+    if (!failed && connecting++ >= kMaxAskedAtOnce) continue;
+    node->wanted = true;
+  }
+  return pending;
+}
+
+void Client::WantConfigured() noexcept {
+  for (const Endpoint& endpoint : options_.servers) {
+    Node* const node = NodeAt(endpoint);
+    if (node != nullptr && node->state == Node::State::kDown) node->wanted = true;
+  }
+}
+
+void Client::RefreshSlots(std::int64_t now) noexcept {
+  if (refresh_at_ > now) return;
+  if (needed_since_ == kNever) needed_since_ = now;
+  configured_turn_ = members_.empty() || !AwaitMembers(false);
+  if (Node* const node = NextToTell(now)) {
+    AskForSlots(*node);
+    return;
+  }
+  refreshed_at_ = now;
+  refresh_at_ = now + kRefreshEveryMs;
+  (void)AwaitMembers(true);
+  WantConfigured();  // by the time that they may tell, they can
+}
+
+void Client::AskForSlots(Node& node) {
+  refreshed_at_ = network_->NowMs();
+  refresh_at_ = refreshed_at_ + kRefreshEveryMs;
+  Run(node, Errand::kMembers);
+}
+
+// ---- what they tell ----------------------------------------------------------------
+
+bool Client::IsOurCluster(const std::vector<Member>& told) const noexcept {
+  if (!HasIds(members_) || !HasIds(told)) return true;
+  std::size_t common = 0;
+  auto other = told.begin();
+  for (const Member& member : members_) {
+    while (other != told.end() && other->id < member.id) ++other;
+    if (other == told.end()) break;
+    if (other->id != member.id) continue;
+    ++common;
+    if (member.primary && other->primary && other->epoch < member.epoch) return false;
+  }
+  return 2 * common > members_.size();
+}
+
+void Client::OnMembers(Node& node, const Reply& reply) {
+  node.told.clear();
+  node.told_own_id.clear();
+  if (reply.is(Reply::Type::kString)) {
+    std::string_view text = reply.text;
+    while (!text.empty()) {
+      const std::size_t end = std::min(text.find('\n'), text.size());
+      std::string_view line = text.substr(0, end);
+      text.remove_prefix(std::min(end + 1, text.size()));
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      bool is_own = false;
+      auto member = ReadMember(line, node.endpoint, is_own);
+      if (!member) continue;
+      if (is_own) node.told_own_id = member->id;
+      node.told.push_back(*std::move(member));
+    }
+    std::sort(node.told.begin(), node.told.end(), ById);
+  }
+  Run(node, Errand::kSlots);
+}
+
+void Client::OnSlots(Node& node, const Reply& reply) noexcept {
+  std::vector<Member> told = std::exchange(node.told, {});
+  const bool is_table =
+      reply.is(Reply::Type::kArray) &&
+      std::any_of(reply.elements.begin(), reply.elements.end(), [&](const Reply& range) {
+        return ReadRange(range, node.endpoint.host).has_value();
+      });
+  if (is_table) AddTable(reply, node.endpoint.host, told);
+  const bool tells = MayTell(node);
+  const bool by_config = configured_turn_ && IsConfigured(node);
+  const bool is_itself =
+      node.node_id.empty() || !HasIds(told) ||
+      (HasId(told, node.node_id) && (node.told_own_id.empty() || node.told_own_id == node.node_id));
+  if (is_table && is_itself && (by_config || IsOurCluster(told))) {
+    if (tells) {
+      Adopt(node, reply, std::move(told));
+    } else {
+      node.stranger = false;
+    }
+    return;
+  }
+  node.refused_at = network_->NowMs();
+  const std::string_view reason = reply.is(Reply::Type::kError) ? reply.text
+                                  : !is_table                   ? "the server has no table of slots"
+                                  : !is_itself
+                                      ? "the server is not in its own table of slots"
+                                      : "the server's table of slots is of another cluster";
+  slots_refusal_.assign(reason);
+  refresh_at_ = node.refused_at;  // somebody else may tell
+  if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
+}
+
+// Nothing is sent to a stranger that has turned out to be one, whoever named it.
+void Client::Disown(Node& node, std::string_view reason) noexcept {
+  Down(node, reason);
+  std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
+               std::int16_t{-1});
+  for (Request& request : requests_) {
+    if (request.ask_node != &node) continue;
+    request.ask_node = nullptr;
+    request.refusal.assign(reason);
+  }
+  node.leaving = has_leaving_ = true;
+}
+
+void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
+  const std::string own_host = teller.endpoint.host;
+  members_ = std::move(told);
+  for (const auto& node : nodes_) {
+    node->leaving = true;
+    node->announced_id.clear();
+  }
+  std::fill(slots_.begin(), slots_.end(), std::int16_t{-1});
+  std::unordered_map<std::string, Node*> seen;
+  for (const Reply& element : reply.elements) {
+    const auto range = ReadRange(element, own_host);
+    if (!range) continue;
+    const Endpoint& where = range->primary.endpoint;
+    const auto [place, is_new] =
+        seen.emplace(where.host + " " + std::to_string(where.port), nullptr);
+    if (is_new) place->second = NodeAt(where);
+    if (place->second == nullptr) continue;
+    place->second->leaving = false;
+    place->second->announced_id = range->primary.id;
+    std::fill(slots_.begin() + range->first, slots_.begin() + range->last + 1,
+              static_cast<std::int16_t>(place->second->index));
+  }
+  const bool whole = std::find(slots_.begin(), slots_.end(), -1) == slots_.end();
+  // A slot without an owner is asked for again by whoever needs it.
+  refresh_at_ = whole ? kNever : refreshed_at_ + kPartAgainMs;
+  needed_since_ = kNever;
+  configured_turn_ = false;
+  slots_refusal_.clear();
+  has_leaving_ = true;
+  for (const auto& node : nodes_) {
+    node->refused_at = -1;
+    if (node->leaving && node->state == Node::State::kDown) node->wanted = false;
+    if (node->state != Node::State::kReady) continue;
+    node->stranger = IsStranger(*node);
+    if (!node->stranger && !node->has_library && node->errand == Errand::kNone &&
+        node.get() != &teller) {
+      node->state = Node::State::kGreeting;
+      Run(*node, Errand::kOwnVersion);
+    }
+  }
+  teller.stranger = IsStranger(teller);
+}
+
+// What the newest table has no use for goes once nothing is under way there. While
+// somebody looks for a table, or for a server to shut a connection on, it may be of use.
+void Client::ForgetIdle() noexcept {
+  if (!has_leaving_ || needed_since_ != kNever) return;
+  has_leaving_ = false;
+  std::vector<std::int16_t> places(nodes_.size(), -1);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = *nodes_[i];
+    const bool asked = std::any_of(requests_.begin(), requests_.end(), [&](const Request& r) {
+      return r.state == Request::State::kWaiting && r.ask_node == &node;
+    });
+    const bool is_up = node.state != Node::State::kDown;
+    const bool busy = (node.state == Node::State::kReady && !node.expected.empty()) ||
+                      (!settlings_.empty() && (node.wanted || is_up));
+    if (node.leaving && !asked && !busy) {
+      node.stream->Close();
+      continue;
+    }
+    has_leaving_ |= node.leaving;
+    node.index = static_cast<int>(kept);
+    places[i] = static_cast<std::int16_t>(kept);
+    if (kept != i) nodes_[kept] = std::move(nodes_[i]);
+    ++kept;
+  }
+  if (kept == places.size()) return;
+  nodes_.resize(kept);
+  for (std::int16_t& slot : slots_) {
+    if (slot >= 0) slot = places[static_cast<std::size_t>(slot)];
+  }
+}
+
+}  // namespace ffgrant::valkey::internal

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The client where a cluster moves: whose table it believes, and what it forgets.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "testing/simulation/client_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Kind = Fault::Kind;
+
+ClientOptions Patient() {
+  ClientOptions options = RigOptions();
+  options.request_timeout_ms = 2000;
+  options.max_reply_bytes = 1 << 20;
+  return options;
+}
+
+// Cluster A: nodes a, b, c at ports 1, 2, 3. Cluster B: x, y at 11 and 12.
+class Topology : public ::testing::Test {
+ protected:
+  Topology() {
+    clusters.nodes = {{1, {"a", "run-a", "A"}},
+                      {2, {"b", "run-b", "A"}},
+                      {3, {"c", "run-c", "A"}},
+                      {11, {"x", "run-x", "B"}},
+                      {12, {"y", "run-y", "B"}}};
+    clusters.tables["A"] = {{{"a", 1}, {"b", 2}, {"c", 3}},
+                            {{0, 4999, {"a"}}, {5000, 9999, {"b"}}, {10'000, 16383, {"c"}}}};
+    clusters.tables["B"] = {{{"x", 11}, {"y", 12}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
+  }
+  FakeTable& A() { return clusters.tables["A"]; }
+  FakeTable& B() { return clusters.tables["B"]; }
+
+  // All three connections stand.
+  void Meet(ClientRig& rig) {
+    rig.play = clusters.play();
+    ASSERT_EQ(rig.Get(true, 0), "a of 1");
+    ASSERT_EQ(rig.Get(true, 5000), "a of 2");
+    ASSERT_EQ(rig.Get(true, 10'000), "a of 3");
+  }
+  // The newest connection to `port` ends.
+  static void HangUp(ClientRig& rig, std::uint16_t port) {
+    for (std::size_t i = rig.network->connections(); i > 0; --i) {
+      const auto id = static_cast<std::int64_t>(i);
+      if (rig.network->endpoint(id).port != port) continue;
+      rig.network->HangUp(id);
+      return;
+    }
+  }
+  // Every slot's command is asked for, and none of it goes to a server beyond `last`.
+  static void ExpectNothingBeyond(ClientRig& rig, int last) {
+    rig.log.clear();
+    for (const int slot : {0, 4999, 5000, 9999, 10'000, 16'383}) {
+      (void)rig.Do({"SET", "a", "b"}, false, static_cast<std::uint16_t>(slot));
+    }
+    for (const std::string& line : rig.log) {
+      if (line.find(" SET ") == std::string::npos) continue;
+      EXPECT_LE(std::stoi(line), last) << line;
+    }
+  }
+
+  FakeClusters clusters;
+};
+
+// ---- whose table is believed -------------------------------------------------------
+
+// c leaves for cluster B, softly (its id stays) or hard (it gets another one), while
+// the client's connections stand; then a connection to another node breaks.
+TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
+  for (const bool soft : {true, false}) {
+    for (const bool is_configured : {true, false}) {
+      ClientOptions options = Patient();
+      options.servers = {At(static_cast<std::uint16_t>(is_configured ? 3 : 1))};
+      const FakeClusters before = clusters;
+      ClientRig rig(options);
+      Meet(rig);
+      const std::string id = soft ? "c" : "c2";
+      clusters.nodes[3] = {id, "run-c", "B"};
+      B().members.push_back({id, 3, 50});
+      B().ranges = {{0, 8191, {id}}, {8192, 16383, {"y"}}};
+      A().members.pop_back();
+      A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+      for (int round = 0; round < 20; ++round) {
+        HangUp(rig, 1);
+        HangUp(rig, 2);
+        rig.Pass(60);
+        EXPECT_EQ(rig.Get(true, 0), "a of 1") << soft << is_configured;
+        EXPECT_EQ(rig.Get(true, 10'000), "a of 2") << soft << is_configured;
+      }
+      ExpectNothingBeyond(rig, 2);
+      EXPECT_EQ(rig.Count("11 "), 0);
+      EXPECT_EQ(rig.Count("12 "), 0);
+      clusters = before;
+    }
+  }
+}
+
+// It answers MOVED to its new cluster before any table says that it has left.
+TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  clusters.nodes[3] = {"c", "run-c", "B"};
+  B().members.push_back({"c", 3, 50});
+  A().members.pop_back();
+  A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+  rig.play = [this](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 3 && command[0] == "SET") return "-MOVED 10000 127.0.0.1:11\r\n";
+    return clusters.Answer(port, command);
+  };
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 10'000), "OK");
+  EXPECT_EQ(rig.Count("2 SET"), 1);
+  EXPECT_EQ(rig.Count("11 SET"), 0);
+  EXPECT_EQ(rig.Count("11 FUNCTION"), 0) << "nothing is loaded there either";
+  ExpectNothingBeyond(rig, 3);
+}
+
+// A whole shard, primary and replica, leaves together.
+TEST_F(Topology, ATableIsNotOursForSharingAFewNodes) {
+  A().members = {{"a", 1},
+                 {"b", 2},
+                 {"c", 3},
+                 {"a2", 4, 1, "slave"},
+                 {"b2", 5, 1, "slave"},
+                 {"c2", 6, 1, "slave"}};
+  A().ranges = {{0, 4999, {"a", "a2"}}, {5000, 9999, {"b", "b2"}}, {10'000, 16383, {"c", "c2"}}};
+  ClientRig rig(Patient());
+  Meet(rig);
+  clusters.nodes[3].table = clusters.nodes[6].table = "B";
+  B().members = {{"x", 11, 50}, {"y", 12, 50}, {"c", 3, 50}, {"c2", 6, 50, "slave"}};
+  B().ranges = {{0, 8191, {"c", "c2"}}, {8192, 16383, {"y"}}};
+  A().members = {{"a", 1}, {"b", 2}, {"a2", 4, 1, "slave"}, {"b2", 5, 1, "slave"}};
+  A().ranges = {{0, 4999, {"a", "a2"}}, {5000, 16383, {"b", "b2"}}};
+  HangUp(rig, 1);
+  HangUp(rig, 2);
+  rig.Pass(60);
+  EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.Get(true, 10'000), "a of 2");
+  ExpectNothingBeyond(rig, 2);
+}
+
+// A node that was cut off while others went on knows an older configuration.
+TEST_F(Topology, NoTableGoesBackInTime) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  clusters.tables["old"] = A();
+  A().members[0].epoch = 7;
+  A().ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
+  HangUp(rig, 1);
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  ASSERT_EQ(rig.Get(true, 5000), "a of 1");
+  clusters.nodes[3].table = "old";
+  for (int round = 0; round < 10; ++round) {
+    HangUp(rig, 1);
+    rig.Pass(60);
+    EXPECT_EQ(rig.Get(true, 5000), "a of 1") << round;
+  }
+  EXPECT_EQ(rig.Count("2 GET"), 1);
+}
+
+// The greatest epoch may go with its node.
+TEST_F(Topology, ANodeMayLeaveWhateverItsEpoch) {
+  A().members[2].epoch = 100;
+  ClientRig rig(Patient());
+  Meet(rig);
+  A().members.pop_back();
+  A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+  clusters.nodes.erase(3);
+  rig.network->SetScript(Unreachable(rig, 3));
+  HangUp(rig, 3);
+  EXPECT_EQ(rig.Get(true, 10'000), "a of 2");
+}
+
+// Every node is replaced, one after the other, and none of the first is left.
+TEST_F(Topology, ARollingReplacementIsFollowed) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  std::set<std::uint16_t> gone;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const bool refused =
+        operation == Operation::kOpen && gone.count(rig.network->endpoint(last).port) != 0;
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
+  for (std::uint16_t i = 0; i < 60; ++i) {
+    const std::size_t place = i % 3;
+    const std::string old_id = A().members[place].id;
+    const std::uint16_t old_port = A().members[place].port;
+    const std::string id = "n" + std::to_string(i);
+    const auto port = static_cast<std::uint16_t>(100 + i);
+    clusters.nodes[port] = {id, "run-" + id, "A"};
+    clusters.nodes.erase(old_port);
+    A().members[place] = {id, port, i + 2u};
+    for (FakeTable::Range& range : A().ranges) {
+      if (range.ids[0] == old_id) range.ids[0] = id;
+    }
+    gone.insert(old_port);
+    HangUp(rig, old_port);
+    ASSERT_EQ(rig.Get(true, 0), "a of " + std::to_string(A().members[0].port)) << i;
+    ASSERT_EQ(rig.Get(true, 5000), "a of " + std::to_string(A().members[1].port)) << i;
+    ASSERT_EQ(rig.Get(true, 10'000), "a of " + std::to_string(A().members[2].port)) << i;
+    ASSERT_LE(rig.client.nodes(), 5u) << i;
+  }
+}
+
+// A client that slept meanwhile begins anew with the servers that it was given.
+TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
+  ClientOptions options = Patient();
+  options.servers = {At(1), At(11)};
+  ClientRig rig(options);
+  Meet(rig);
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const bool refused = operation == Operation::kOpen && rig.network->endpoint(last).port < 10;
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
+  for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
+  EXPECT_EQ(rig.Get(true, 0), "a of 11");
+  EXPECT_EQ(rig.Get(true, 16'000), "a of 12");
+  EXPECT_EQ(rig.client.nodes(), 2u);
+}
+
+// All nodes get new ids, and their epochs begin again.
+TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
+  for (FakeMember& member : A().members) member.epoch = 50;
+  ClientRig rig(Patient());
+  Meet(rig);
+  for (std::uint16_t port = 1; port <= 3; ++port) {
+    const std::string id = "new" + std::to_string(port);
+    clusters.nodes[port].id = id;
+    A().members[port - 1u] = {id, port, 1};
+    A().ranges[port - 1u].ids[0] = id;
+    HangUp(rig, port);
+  }
+  EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.Get(true, 5000), "a of 2");
+  EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
+}
+
+// Where the only primary is gone, its replica knows.
+TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
+  A().members = {{"a", 1}, {"r", 2, 1, "slave"}};
+  A().ranges = {{0, 16383, {"a", "r"}}};
+  clusters.nodes[2].id = "r";
+  ClientRig rig(Patient());
+  rig.play = clusters.play();
+  ASSERT_EQ(rig.Get(), "a of 1");
+  A().members = {{"a", 1, 1, "master,fail"}, {"r", 2, 2}};
+  A().ranges = {{0, 16383, {"r"}}};
+  rig.network->SetScript(Unreachable(rig, 1));
+  HangUp(rig, 1);
+  EXPECT_EQ(rig.Get(), "a of 2");
+}
+
+// ---- addresses ---------------------------------------------------------------------
+
+// A pod gets the address that another one had.
+TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  const FakeNode c = clusters.nodes[3];
+  clusters.nodes[3] = {"x", "run-x", "B"};
+  clusters.nodes[33] = c;
+  rig.network->SetScript(Unreachable(rig, 11));
+  HangUp(rig, 3);
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
+  for (int i = 0; i < 20; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends.count(1), 0u);
+  A().members[2].port = 33;  // the others hear of it at last
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.Count("33 SET"), 1);
+  EXPECT_EQ(rig.Count("3 SET"), 0);
+}
+
+TEST_F(Topology, AddressesMayChangeForEver) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const bool refused = operation == Operation::kOpen &&
+                         clusters.nodes.count(rig.network->endpoint(last).port) == 0;
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
+  for (int i = 0; i < 3000; ++i) {
+    const std::size_t place = static_cast<std::size_t>(i) % 3;
+    const std::uint16_t old_port = A().members[place].port;
+    const auto port = static_cast<std::uint16_t>(100 + i);
+    clusters.nodes[port] = clusters.nodes[old_port];
+    clusters.nodes.erase(old_port);
+    A().members[place].port = port;
+    HangUp(rig, old_port);
+    const auto slot = static_cast<std::uint16_t>(place * 5000);
+    ASSERT_EQ(rig.Get(true, slot), "a of " + std::to_string(port)) << i;
+    ASSERT_LE(rig.client.nodes(), 5u) << i;
+    rig.log.clear();
+  }
+}
+
+// One shard is gone for good, and somebody always asks for it.
+TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  A().ranges.pop_back();
+  HangUp(rig, 1);
+  HangUp(rig, 3);
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const std::uint16_t port = rig.network->endpoint(last).port;
+    const bool refused = operation == Operation::kOpen && clusters.nodes.count(port) == 0;
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
+  std::uint64_t unowned = 5000;
+  ASSERT_TRUE(rig.Submit(unowned, {"GET", "a"}, true, 10'000));
+  for (int i = 0; i < 300; ++i) {
+    const std::size_t place = static_cast<std::size_t>(i) % 2;
+    const std::uint16_t old_port = A().members[place].port;
+    const auto port = static_cast<std::uint16_t>(100 + i);
+    clusters.nodes[port] = clusters.nodes[old_port];
+    clusters.nodes.erase(old_port);
+    A().members[place].port = port;
+    HangUp(rig, old_port);
+    ASSERT_EQ(rig.Get(true, static_cast<std::uint16_t>(place * 5000)),
+              "a of " + std::to_string(port))
+        << i;
+    if (rig.ends.count(unowned) != 0) {
+      ASSERT_TRUE(rig.Submit(++unowned, {"GET", "a"}, true, 10'000));
+    }
+    ASSERT_LE(rig.client.nodes(), 8u) << i;
+    rig.log.clear();
+  }
+}
+
+// The same where nobody says who he is.
+TEST(TopologyWithoutIds, AddressesMayChangeForEver) {
+  std::uint16_t port = 1;
+  ClientRig rig(Patient());
+  rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO") return Info("run", "master", "cluster");
+    if (command[0] != "CLUSTER") return std::nullopt;
+    if (command[1] != "SLOTS") return "-NOPERM no\r\n";
+    return Array({Array({Integer(0), Integer(16383), Array({Bulk("127.0.0.1"), Integer(port)})})});
+  };
+  for (int i = 0; i < 2000; ++i) {
+    port = static_cast<std::uint16_t>(1 + i);
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    for (std::int64_t id = std::max<std::int64_t>(last - 3, 1); id <= last; ++id) {
+      rig.network->HangUp(id);
+    }
+    rig.Pass(60);
+    ASSERT_EQ(rig.Get(), "a of " + std::to_string(port)) << i;
+    ASSERT_LE(rig.client.nodes(), 4u) << i;
+    rig.log.clear();
+  }
+}
+
+// What is under way on a node that the newest table does not name has its answer.
+TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const bool at_c = !rig.log.empty() && rig.log.back() == "3 SET a b";
+    return operation == Operation::kAnswer && at_c ? Fault{Kind::kLate, 500} : Fault{};
+  });
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
+  rig.client.Poll(10);
+  A().members.pop_back();
+  A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+  HangUp(rig, 1);
+  rig.Pass(60);
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  ASSERT_EQ(rig.Get(true, 10'000), "a of 2");
+  EXPECT_EQ(rig.client.nodes(), 3u);
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "OK");
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.client.nodes(), 2u);
+}
+
+// ---- answers -----------------------------------------------------------------------
+
+// A failover with many calls under way: each is refused by itself, and done elsewhere.
+TEST(Demotion, CostsNoCallItsAnswer) {
+  ClientOptions options = TwoServers();
+  options.max_in_flight = 256;
+  options.request_timeout_ms = 2000;
+  ClientRig rig(options);
+  bool demoted = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && demoted && command[0] == "INFO") return Info("one", "slave");
+    if (port == 1 && demoted && command[0] == "SET") return "-READONLY a replica\r\n";
+    return std::nullopt;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  demoted = true;
+  for (std::uint64_t i = 0; i < 255; ++i) ASSERT_TRUE(rig.Submit(i, {"SET", "a", "b"}));
+  // A read among them is answered by the replica.
+  ASSERT_TRUE(rig.Submit(255, {"GET", "a"}, true));
+  for (int i = 0; i < 1000 && rig.client.in_flight() > 0; ++i) rig.client.Poll(20);
+  for (std::uint64_t i = 0; i < 255; ++i) EXPECT_EQ(rig.ends[i], "OK") << i;
+  EXPECT_EQ(rig.ends[255], "a of 1");
+  EXPECT_EQ(rig.Count("1 SET"), 255);
+  EXPECT_EQ(rig.Count("2 SET"), 255);
+  EXPECT_EQ(rig.lost->size(), 0u);
+}
+
+// A call that has little time left does not take the others' connection with it.
+TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
+  ClientOptions options = RigOptions();
+  options.request_timeout_ms = 1000;
+  ClientRig rig(options);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 400} : Fault{};
+  });
+  const CallTarget target = {
+      .self = &rig, .on_reply = &ClientRig::OnReply, .on_failure = &ClientRig::OnFailure, .tag = 1};
+  ASSERT_TRUE(rig.client.Submit(
+      0, false, target,
+      [](RespCommand& command) {
+        command.Begin(3);
+        for (const char* word : {"SET", "a", "b"}) command.Arg(word);
+      },
+      rig.network->NowMs() + 100));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "c"}));
+  const std::int64_t begin = rig.network->NowMs();
+  rig.client.Poll(10'000);
+  EXPECT_EQ(rig.ends[1], "unknown: no reply in time");
+  EXPECT_LE(rig.network->NowMs() - begin, 110);
+  EXPECT_EQ(rig.lost->size(), 1u);
+  // Nothing is sent behind what may be a dead server's silence.
+  ASSERT_TRUE(rig.Submit(3, {"SET", "a", "d"}));
+  rig.client.Poll(10);
+  EXPECT_EQ(rig.Count("1 SET a d"), 0);
+  for (int i = 0; i < 100 && rig.client.in_flight() > 0; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[2], "OK");
+  EXPECT_EQ(rig.ends[3], "OK");
+  EXPECT_EQ(rig.network->connections(), 1u);
+  EXPECT_EQ(rig.lost->size(), 0u) << "its answer came: it is over";
+
+  // If the server is dead, the connection goes with its oldest command's limit.
+  rig.network->SetScript(Always(Operation::kAnswer, Kind::kSilence));
+  ASSERT_TRUE(rig.client.Submit(
+      0, false, {&rig, &ClientRig::OnReply, &ClientRig::OnFailure, 4},
+      [](RespCommand& command) {
+        command.Begin(3);
+        for (const char* word : {"SET", "a", "b"}) command.Arg(word);
+      },
+      rig.network->NowMs() + 100));
+  rig.client.Poll(10'000);
+  EXPECT_EQ(rig.ends[4], "unknown: no reply in time");
+  rig.network->SetScript(nullptr);
+  ASSERT_TRUE(rig.Submit(5, {"SET", "a", "e"}));
+  const std::int64_t later = rig.network->NowMs();
+  for (int i = 0; i < 100 && rig.ends.count(5) == 0; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[5], "OK");
+  EXPECT_LE(rig.network->NowMs() - later, 950);
+  EXPECT_EQ(rig.network->connections(), 2u);
+  EXPECT_EQ(rig.Count("1 CLIENT KILL"), 1);
+}
+
+// An error that a function raised comes after what it has written.
+TEST(Errors, OfARunningFunctionAreAnswers) {
+  for (const std::string error :
+       {"NOPERM ACL failure in script: User u has no permissions to run the 'xadd' command "
+        "script: ff_claim_execution, on @user_function:212.",
+        "OOM command not allowed when used memory > 'maxmemory'. script: ff_x, on "
+        "@user_function:3.",
+        "READONLY You can't write against a read only replica. script: ff_x, on @user_function:3.",
+        "ERR Function not found script: ff_x, on @user_function:3."}) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "SET") return "-" + error + "\r\n";
+      return std::nullopt;
+    };
+    EXPECT_EQ(rig.Do({"SET", "a", "b"}), "error: " + error);
+    EXPECT_EQ(rig.Count("1 SET"), 1);
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing

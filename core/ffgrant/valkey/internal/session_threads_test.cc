@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls of many threads through few connections, to servers on this machine: some
+// answer, some are frozen.
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/simulation/scripted_server.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::int64_t MsSince(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+}
+
+// A scripted server behind real sockets, in a thread of its own.
+class SocketServer {
+ public:
+  SocketServer() {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(listen(listener_, 512), 0);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~SocketServer() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+    for (const auto& [fd, unread] : unread_) close(fd);
+    close(listener_);
+  }
+  void Start() {
+    thread_ = std::thread([this] { Run(); });
+  }
+  // It reads nothing, as a process that was stopped.
+  void Freeze(bool frozen) { frozen_ = frozen; }
+
+  std::uint16_t port() const { return port_; }
+  ScriptedServer server;  // before Start(), or from its thread
+
+ private:
+  void Run() {
+    while (!stop_) {
+      std::vector<pollfd> all = {{listener_, POLLIN, 0}};
+      for (const auto& [fd, unread] : unread_) all.push_back({fd, POLLIN, 0});
+      (void)poll(all.data(), all.size(), 5);
+      if (frozen_) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        continue;
+      }
+      if (all[0].revents != 0) {
+        const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        unread_[fd].clear();
+        ids_[fd] = ++last_id_;
+      }
+      for (std::size_t i = 1; i < all.size(); ++i) {
+        if (all[i].revents != 0) Serve(all[i].fd);
+      }
+    }
+  }
+  void Serve(int fd) {
+    char bytes[65536];
+    const ssize_t size = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (size <= 0) {
+      close(fd);
+      unread_.erase(fd);
+      ids_.erase(fd);
+      return;
+    }
+    std::string& unread = unread_[fd];
+    unread.append(bytes, static_cast<std::size_t>(size));
+    std::string replies;
+    const auto now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch());
+    std::set<std::int64_t> killed;
+    for (const Words& command : TakeCommands(unread)) {
+      replies += server.Execute(ids_[fd], command, now.count(), killed);
+    }
+    for (const auto& [other, id] : ids_) {
+      if (killed.count(id) != 0) shutdown(other, SHUT_RDWR);
+    }
+    (void)!send(fd, replies.data(), replies.size(), MSG_NOSIGNAL);
+  }
+
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  std::map<int, std::string> unread_;  // by descriptor
+  std::map<int, std::int64_t> ids_;    // client ids, none of which is used twice
+  std::int64_t last_id_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::atomic<bool> frozen_ = false;
+  std::thread thread_;
+};
+
+constexpr std::int64_t kLimitMs = 1500;
+// What a busy machine and a sanitizer may add.
+constexpr std::int64_t kTickMs = 700;
+
+class ManyThreads : public ::testing::Test {
+ protected:
+  ValkeyLedgerOptions Options(std::size_t connections) const {
+    ValkeyLedgerOptions options;
+    options.connections = connections;
+    options.client.servers = {{"127.0.0.1", one_.port()}};
+    options.client.request_timeout_ms = options.client.connect_timeout_ms = kLimitMs;
+    return options;
+  }
+  // The lower half of the slots is the first server's, the other the second one's.
+  void FormCluster() {
+    const auto node = [](const SocketServer& s, std::string_view id) {
+      return Array({Bulk("127.0.0.1"), Integer(s.port()), Bulk(id)});
+    };
+    const std::string slots = Array({Array({Integer(0), Integer(8191), node(one_, "a")}),
+                                     Array({Integer(8192), Integer(16383), node(two_, "b")})});
+    for (SocketServer* const s : {&one_, &two_}) {
+      s->server.answer = [s, this, slots](std::int64_t,
+                                          const Words& command) -> std::optional<std::string> {
+        const std::string id = s == &one_ ? "a" : "b";
+        if (command[0] == "INFO") {
+          return Bulk("valkey_version:9\r\nredis_mode:cluster\r\nrole:master\r\nrun_id:" + id +
+                      "\r\n");
+        }
+        if (command[0] != "CLUSTER") return std::nullopt;
+        return command[1] == "SLOTS" ? slots : command[1] == "MYID" ? Bulk(id) : "-NOPERM no\r\n";
+      };
+    }
+  }
+  void Start() {
+    one_.Start();
+    two_.Start();
+  }
+  static std::uint16_t PartitionOn(bool second) {
+    for (std::uint16_t p = 0; p < 256; ++p) {
+      if ((HashSlot(Partition{PartitionFamily::kExecution, p}) >= 8192) == second) return p;
+    }
+    return 0;
+  }
+  CreateOutcome Create(ValkeyLedger& ledger, std::uint16_t partition,
+                       ErrorDetails* details = nullptr) const {
+    const MintedExecutionId id(partition, RandomUuid());
+    return ledger.CreateExecution({.execution_id = id.view(), .lane = lane_}, details);
+  }
+
+  SocketServer one_;
+  SocketServer two_;
+  const LaneIdView lane_ = ParseLaneId("main").lane;
+};
+
+TEST_F(ManyThreads, EachCallHasItsOwnAnswer) {
+  Start();
+  ValkeyLedger ledger(Options(2));
+  std::vector<std::thread> threads;
+  std::atomic<int> right = 0;
+  for (int t = 0; t < 16; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        const MintedExecutionId id(7, RandomUuid());
+        const CreateExecutionArgs args = {.execution_id = id.view(), .lane = lane_};
+        // The answer names the execution; the second one says that it was there.
+        const CreateOutcome first = ledger.CreateExecution(args);
+        const CreateOutcome second = ledger.CreateExecution(args);
+        right += first && first.status == CreateOutcome::Status::kWaiting && second &&
+                 second.status == CreateOutcome::Status::kDuplicate;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, 16 * 200);
+}
+
+TEST_F(ManyThreads, EveryCallToAFrozenServerEndsWithinItsLimit) {
+  Start();
+  ValkeyLedger ledger(Options(4));
+  ASSERT_TRUE(Create(ledger, 7));
+  one_.Freeze(true);
+  std::vector<std::thread> threads;
+  std::vector<std::int64_t> took(64);
+  std::vector<ClaimError> errors(64);
+  for (std::size_t t = 0; t < took.size(); ++t) {
+    threads.emplace_back([&, t] {
+      const auto begin = Clock::now();
+      errors[t] = Create(ledger, 7).error;
+      took[t] = MsSince(begin);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(*std::max_element(took.begin(), took.end()), kLimitMs + kTickMs);
+  for (const ClaimError error : errors) {
+    EXPECT_TRUE(error == ClaimError::kUnknownOutcome || error == ClaimError::kUnavailable);
+  }
+  one_.Freeze(false);
+  EXPECT_TRUE(Create(ledger, 7));
+}
+
+TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
+  FormCluster();
+  Start();
+  ValkeyLedger ledger(Options(4));
+  ASSERT_TRUE(Create(ledger, PartitionOn(false)));
+  ASSERT_TRUE(Create(ledger, PartitionOn(true)));
+  two_.Freeze(true);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 16; ++t) {
+    threads.emplace_back([&] {
+      while (!stop) (void)Create(ledger, PartitionOn(true));
+    });
+  }
+  std::vector<std::int64_t> longest(8);
+  std::atomic<int> failed = 0;
+  std::atomic<int> calls = 0;
+  for (std::size_t t = 0; t < longest.size(); ++t) {
+    threads.emplace_back([&, t] {
+      while (!stop) {
+        const auto begin = Clock::now();
+        failed += !Create(ledger, PartitionOn(false));
+        longest[t] = std::max(longest[t], MsSince(begin));
+        ++calls;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(2 * kLimitMs));
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_GT(calls, 100);
+  EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
+}
+
+// What a search asks the frozen shard it leaves to whichever thread leads.
+TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
+  FormCluster();
+  Start();
+  ValkeyLedger ledger(Options(2));
+  int there = 0;
+  for (std::uint16_t p = 0; p < 256; ++p) {
+    if (HashSlot(Partition{PartitionFamily::kExecution, p}) >= 8192 || there == 40) continue;
+    ASSERT_TRUE(Create(ledger, p));
+    ++there;
+  }
+  ASSERT_TRUE(Create(ledger, PartitionOn(true)));
+  two_.Freeze(true);
+  std::mutex mutex;
+  std::set<std::string> given;
+  std::int64_t longest = 0;
+  int again = 0;
+  int other_errors = 0;
+  const auto claim = [&](const std::string& instance) {
+    const auto begin = Clock::now();
+    const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker(
+        {.worker = {{"w"}, {instance}}, .lane = lane_, .grant_ttl_ms = 600'000});
+    const std::scoped_lock lock(mutex);
+    longest = std::max(longest, MsSince(begin));
+    if (outcome) {
+      again += !given.emplace(outcome.grant.view().execution_id.text()).second;
+    } else {
+      other_errors += outcome.error != ClaimError::kNothingInWindow;
+    }
+    return outcome;
+  };
+  const auto is_over = [&, begin = Clock::now()] {
+    const std::scoped_lock lock(mutex);
+    return given.size() == 40 || MsSince(begin) > 30'000;
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, instance = "i" + std::to_string(t)] {
+      while (!is_over()) (void)claim(instance);
+      (void)claim(instance);  // finds nothing
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(given.size(), 40u);
+  EXPECT_EQ(again, 0);
+  EXPECT_EQ(other_errors, 0);
+  EXPECT_LE(longest, kLimitMs + kTickMs);
+  two_.Freeze(false);
+  for (int i = 0; i < 50 && given.size() < 41; ++i) {
+    (void)claim("i0");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(given.size(), 41u);
+}
+
+TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
+  Start();
+  ValkeyLedger ledger(Options(16));
+  const WorkerIdentity worker = {{"w"}, {"i"}};
+  std::vector<MintedExecutionId> ids;
+  std::vector<ClaimArgs> claims;
+  for (int i = 0; i < 16; ++i) ids.emplace_back(7, RandomUuid());
+  for (const MintedExecutionId& id : ids) {
+    ASSERT_TRUE(ledger.CreateExecution({.execution_id = id.view(), .lane = lane_}));
+    ASSERT_TRUE(ledger.IssueClaimGrant(
+        {.execution_id = id.view(), .worker = worker, .lane = lane_, .grant_ttl_ms = 600'000}));
+    claims.push_back({.execution_id = id.view(),
+                      .worker = worker,
+                      .lane = lane_,
+                      .lease_id = {RandomUuid()},
+                      .lease_ttl_ms = 600'000,
+                      .attempt_id = {RandomUuid()}});
+  }
+  const auto all = [&](auto call) {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < ids.size(); ++i) threads.emplace_back([&, i] { call(i); });
+    for (std::thread& thread : threads) thread.join();
+  };
+  all([&](std::size_t i) {  // each connection stands
+    for (int k = 0; k < 50; ++k) (void)ledger.Inspect(ids[i].view());
+  });
+  one_.Freeze(true);
+  std::atomic<int> unknown = 0;
+  all([&](std::size_t i) {
+    unknown += ledger.Claim(claims[i]).error == ClaimError::kUnknownOutcome;
+  });
+  EXPECT_GT(unknown, 0);
+  const auto begin = Clock::now();
+  const FoundClaim frozen = ledger.FindClaim(ids[0].view(), claims[0].lease_id);
+  EXPECT_LE(MsSince(begin), kLimitMs + kTickMs);
+  EXPECT_EQ(frozen.error, ClaimError::kUnavailable);
+  EXPECT_FALSE(frozen.final);
+  one_.Freeze(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the backoff's longest
+  std::atomic<int> final = 0;
+  all([&](std::size_t i) {
+    const FoundClaim found = ledger.FindClaim(ids[i].view(), claims[i].lease_id);
+    final += found && found.final;
+  });
+  EXPECT_EQ(final, 16);
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a ledger answered, whatever the call: to keep, compare and show. What
+// means nothing with an outcome is left out, so that two answers are equal if
+// they say the same.
+
+#ifndef FFGRANT_TESTING_CALLS_ANSWER_H_
+#define FFGRANT_TESTING_CALLS_ANSWER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/claim_ledger.h"
+
+namespace ffgrant::testing {
+
+// A grant as a scheduler gets it, with texts of its own.
+struct ChosenGrant {
+  ExecutionId execution_id;
+  std::string partition_key;
+  std::string grant_key;
+  std::uint64_t expires_at_ms = 0;
+  friend bool operator==(const ChosenGrant&, const ChosenGrant&) = default;
+};
+
+// How far a scheduler has looked, in partitions.
+struct Looked {
+  std::uint32_t partitions = 0;
+  std::uint32_t seen = 0;
+  std::uint32_t unreachable = 0;
+  friend bool operator==(const Looked&, const Looked&) = default;
+};
+
+// A round of maintenance.
+struct Maintained {
+  std::size_t leases_expired = 0;
+  std::size_t promoted = 0;
+  friend bool operator==(const Maintained&, const Maintained&) = default;
+};
+
+struct Answer {
+  ClaimError error = ClaimError::kNone;
+  std::optional<CreateOutcome::Status> created;
+  AlreadySatisfied already = AlreadySatisfied::kNo;
+  bool delayed = false;
+  std::optional<TimestampMs> expires_at;  // of a grant, or a renewed lease
+  std::optional<ChosenGrant> chosen;
+  std::optional<Looked> looked;       // whatever was found
+  std::optional<Lease> lease;         // created
+  std::optional<LeaseFence> revoked;  // without attempt
+  std::optional<ExecutionState> state;
+  std::optional<ExecutionNames> names;
+  std::optional<Maintained> maintained;
+  std::size_t size = 0;
+  std::vector<std::string> details;
+
+  bool ok() const { return error == ClaimError::kNone; }
+  friend bool operator==(const Answer&, const Answer&) = default;
+};
+
+// Without details.
+Answer AnswerOf(const Outcome& outcome);
+Answer AnswerOf(const CreateOutcome& outcome);
+Answer AnswerOf(const IssueOutcome& outcome);
+Answer AnswerOf(const ClaimForWorkerOutcome& outcome);
+Answer AnswerOf(const ClaimOutcome& outcome);
+Answer AnswerOf(const RenewOutcome& outcome);
+Answer AnswerOf(const MarkExpiredOutcome& outcome);
+Answer AnswerOf(const RevokeOutcome& outcome);
+Answer AnswerOf(const ResumeOutcome& outcome);
+Answer AnswerOf(std::optional<ExecutionState> state);
+Answer AnswerOf(std::optional<ExecutionNames> names);
+
+// The error's own word, or the outcome's: "none", "stale_lease", "delayed",
+// "duplicate", "already_expired".
+std::string_view Word(const Answer& answer);
+// The word, and all else that the answer says.
+std::string Describe(const Answer& answer);
+std::string Describe(const std::optional<ExecutionState>& state);
+std::string Describe(const std::optional<ExecutionNames>& names);
+
+// What an execution can be told apart by: "absent", "created_granted", "due"...
+std::string StateName(const std::optional<ExecutionState>& state, TimestampMs now);
+
+std::string UuidText(const Uuid& uuid);
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_CALLS_ANSWER_H_

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A ledger that is asked in one place, by calls as values: for ledgers that
+// answer from a script, or that err.
+
+#ifndef FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_
+#define FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "testing/calls/answer.h"
+#include "testing/calls/call.h"
+
+namespace ffgrant::testing {
+
+class CallingLedger : public ClaimLedger {
+ public:
+  // Any call of ClaimLedger's; batches come one by one, marked.
+  virtual Answer Do(const Call& call) = 0;
+
+  CreateOutcome CreateExecution(const CreateExecutionArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<CreateOutcome>(calls::Create{a}, d);
+  }
+  IssueOutcome IssueClaimGrant(const IssueGrantArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<IssueOutcome>(calls::Issue{a}, d);
+  }
+  ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& a) noexcept override {
+    return Ask<ClaimForWorkerOutcome>(calls::ClaimForWorker{a}, nullptr);
+  }
+  ClaimOutcome Claim(const ClaimArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<ClaimOutcome>(calls::Claim{a}, d);
+  }
+  ClaimOutcome ClaimResumed(const ClaimResumedArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<ClaimOutcome>(calls::ClaimResumed{a}, d);
+  }
+  RenewOutcome Renew(const RenewArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<RenewOutcome>(calls::Renew{a}, d);
+  }
+  MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept override {
+    return Ask<MarkExpiredOutcome>(calls::MarkExpired{id}, nullptr);
+  }
+  RevokeOutcome Revoke(const RevokeArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<RevokeOutcome>(calls::Revoke{a}, d);
+  }
+  IssueOutcome IssueReclaimGrant(const IssueGrantArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<IssueOutcome>(calls::IssueReclaim{a}, d);
+  }
+  ClaimOutcome Reclaim(const ReclaimArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<ClaimOutcome>(calls::Reclaim{a}, d);
+  }
+  Outcome Suspend(const SuspendArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<Outcome>(calls::Suspend{a}, d);
+  }
+  ResumeOutcome Resume(const ResumeArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<ResumeOutcome>(calls::Resume{a}, d);
+  }
+  Outcome Complete(const CompleteArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<Outcome>(calls::Complete{a}, d);
+  }
+  std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override {
+    return Do(calls::Inspect{id}).state;
+  }
+  std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override {
+    return Do(calls::InspectNames{id}).names;
+  }
+  void IssueClaimGrants(std::span<const IssueGrantArgs> args,
+                        std::span<IssueOutcome> outcomes) noexcept override {
+    AskAll<calls::Issue>(args, outcomes);
+  }
+  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override {
+    AskAll<calls::Claim>(args, outcomes);
+  }
+
+ private:
+  template <class Outcome>
+  Outcome Ask(const Call& call, ErrorDetails* details) {
+    const Answer answer = Do(call);
+    if (details != nullptr) {
+      details->clear();
+      for (const std::string& detail : answer.details) details->Add(std::string_view(detail));
+    }
+    Outcome outcome;
+    outcome.error = answer.error;
+    if constexpr (requires { outcome.status; })
+      outcome.status = answer.created.value_or(outcome.status);
+    if constexpr (requires { outcome.expires_at; }) {
+      outcome.expires_at = answer.expires_at.value_or(TimestampMs{});
+    }
+    if constexpr (requires { outcome.grant; }) {
+      if (answer.chosen) {
+        outcome.grant = IssuedGrant(answer.chosen->execution_id.view(),
+                                    {static_cast<std::int64_t>(answer.chosen->expires_at_ms)});
+      }
+    }
+    if constexpr (requires { outcome.partitions_seen; }) {
+      const Looked looked = answer.looked.value_or(Looked());
+      outcome.partitions = looked.partitions;
+      outcome.partitions_seen = looked.seen;
+      outcome.partitions_unreachable = looked.unreachable;
+    }
+    if constexpr (requires { outcome.lease; }) outcome.lease = answer.lease.value_or(Lease());
+    if constexpr (requires { outcome.already; }) outcome.already = answer.already;
+    if constexpr (requires { outcome.lease_epoch; }) {
+      const LeaseFence revoked = answer.revoked.value_or(LeaseFence());
+      outcome.lease_id = revoked.lease_id;
+      outcome.lease_epoch = revoked.lease_epoch;
+    }
+    if constexpr (requires { outcome.delayed; }) outcome.delayed = answer.delayed;
+    return outcome;
+  }
+  template <class Kind, class Args, class Outcome>
+  void AskAll(std::span<const Args> args, std::span<Outcome> outcomes) {
+    for (std::size_t i = 0; i < args.size(); ++i) {
+      Call call = Kind{args[i]};
+      call.in_batch = true;
+      outcomes[i] = Ask<Outcome>(call, nullptr);
+    }
+  }
+};
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Makes a call, given as a value, on a ledger.
+
+#ifndef FFGRANT_TESTING_CALLS_MAKE_H_
+#define FFGRANT_TESTING_CALLS_MAKE_H_
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "testing/calls/answer.h"
+#include "testing/calls/call.h"
+
+namespace ffgrant::testing {
+
+// Any call of ClaimLedger's; ends the process for another one.
+Answer Make(ClaimLedger& ledger, const Call& call);
+
+// Calls of one kind, Issue or Claim, in one go. Their answers have no details.
+std::vector<Answer> MakeBatch(ClaimLedger& ledger, std::span<const Call> calls);
+
+// A ledger that things are removed from and that is maintained by hand: the
+// embedded one, and its model.
+template <class Ledger>
+concept KeptByHand = requires(Ledger& ledger, const ExecutionIdView& id) {
+  ledger.Forget(id);
+  ledger.size();
+};
+
+// All but Advance.
+template <KeptByHand Ledger>
+Answer Make(Ledger& ledger, const Call& call) {
+  if (const auto* forget = call.As<calls::Forget>()) return AnswerOf(ledger.Forget(forget->args));
+  Answer answer;
+  if (call.As<calls::Maintain>() != nullptr) {
+    const auto maintain = [&] {
+      if constexpr (requires { ledger.RunMaintenance(); }) {
+        return ledger.RunMaintenance();
+      } else {
+        constexpr std::size_t kAllPlaces = 1 << 20;
+        return ledger.RunMaintenance(kAllPlaces);
+      }
+    };
+    const auto result = maintain();
+    answer.maintained = {result.leases_expired, result.promoted};
+    return answer;
+  }
+  if (call.As<calls::Size>() != nullptr) {
+    answer.size = ledger.size();
+    return answer;
+  }
+  return Make(static_cast<ClaimLedger&>(ledger), call);
+}
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_CALLS_MAKE_H_

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a program that nobody here wrote, within a time limit, whatever the program does.
+
+run() returns when the program has ended or its time is up, also if a child that it left behind
+holds its output open. What the program started is ended with it: its process group, and every
+process that has inherited the mark in its environment, such as a daemon in a session of its own.
+"""
+
+import contextlib
+import itertools
+import os
+import select
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common.processes import Interrupted
+
+_TICK_SECONDS = 0.25
+_GRACE_SECONDS = 1.0
+_KEPT = 64 * 2**20  # bytes of standard output; a listing of a million names is shorter
+_TAIL = 8192  # bytes of both outputs, for a message
+_MARK = "FFGRANT_PERF_RUN"  # its value has one length, so that it never moves a stack
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended. stopped says why it was ended from here; empty if it ended by itself."""
+    status: int  # exit status; -N after signal N
+    stdout: bytes  # at most the first 64 MiB, see is_cut
+    tail: bytes  # the last that it printed on either output
+    errors: bytes  # the last that it printed on standard error
+    seconds: float
+    stopped: str = ""
+    idle: float = 0.0  # seconds without progress before it was ended from here
+
+    @property
+    def is_cut(self):
+        """Whether it printed more than stdout holds."""
+        return len(self.stdout) >= _KEPT
+
+    @property
+    def failed(self):
+        return bool(self.stopped) or self.status != 0
+
+    def why(self):
+        """How it failed, in words: 'ended by SIGSEGV'."""
+        if self.stopped:
+            return self.stopped
+        if self.status < 0:
+            try:
+                return f"ended by {signal.Signals(-self.status).name}"
+            except ValueError:
+                return f"ended by signal {-self.status}"
+        return f"ended with status {self.status}"
+
+    def words(self, lines=12, leave_out=None):
+        """The last lines that it printed, on standard error if there are any; leave_out: a pattern
+        of lines that say nothing."""
+        kept = []
+        for data in (self.errors, self.tail):
+            text = data.decode("utf-8", "backslashreplace")
+            kept = kept or [line for line in text.splitlines()
+                            if line.strip() and not (leave_out and leave_out.match(line))][-lines:]
+        return "\n".join(line[:300] for line in kept)
+
+
+def _marked(mark):
+    """The processes that have this mark in their environment."""
+    wanted = f"{_MARK}={mark}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError, ValueError):
+            if wanted in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def _end_left_over(group, mark):
+    """Ends what the program left behind, and waits until it is gone, so that it disturbs nobody."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+    for _ in range(20):
+        left = [pid for pid in _marked(mark) if pid != os.getpid()]
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+class _Reader:
+    """What a process prints, read as it comes."""
+
+    def __init__(self, process):
+        self.stdout = bytearray()
+        self.tail = bytearray()
+        self.errors = bytearray()
+        self._first = process.stdout.fileno()
+        self._poll = select.poll()
+        self.open = {self._first, process.stderr.fileno()}
+        for descriptor in self.open:
+            os.set_blocking(descriptor, False)
+            self._poll.register(descriptor, select.POLLIN)
+        try:
+            self._pidfd = os.pidfd_open(process.pid)
+            self._poll.register(self._pidfd, select.POLLIN)
+        except (AttributeError, OSError):  # an old kernel: the tick notices the end
+            self._pidfd = None
+
+    def wait(self, seconds):
+        """Takes in what is there, or comes within the time; returns at the process's end, too."""
+        for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000):
+            if descriptor in self.open:
+                self._read(descriptor)
+            elif descriptor == self._pidfd:
+                self._poll.unregister(descriptor)
+
+    def _read(self, descriptor):
+        try:
+            chunk = os.read(descriptor, 65536)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self.open.discard(descriptor)
+            self._poll.unregister(descriptor)
+            return False
+        if descriptor == self._first and len(self.stdout) < _KEPT:
+            self.stdout += chunk
+        for kept in (self.tail, *(() if descriptor == self._first else (self.errors,))):
+            kept += chunk
+            del kept[:-_TAIL]
+        return True
+
+    def drain(self):
+        """Takes in what is still in the pipes; a child that holds them open is not waited for."""
+        for descriptor in tuple(self.open):
+            for _ in range(4096):
+                if not self._read(descriptor):
+                    break
+
+    def close(self):
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+
+
+def _end(process):
+    """Ends the process group, first politely."""
+    for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, 10.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+
+
+def _watch(process, reader, end, stall, progress, on_tick):
+    """Waits for the end of the process. Returns why it has to be ended from here, or nothing, and
+    for how long nothing had come of it."""
+    now = start = time.monotonic()
+    seen, since = progress() if progress else None, now
+    tick = 0.05
+    while process.poll() is None:
+        now = time.monotonic()
+        if now >= end:
+            return f"had not ended after {now - start:.3g} s", now - since
+        if progress:
+            state = progress()
+            if state != seen:
+                seen, since = state, now
+            elif now - since >= stall:
+                return f"hung: nothing came of it for {now - since:.3g} s", now - since
+        if on_tick:
+            on_tick()
+        reader.wait(min(tick, end - now))
+        tick = _TICK_SECONDS
+    return "", 0.0
+
+
+def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tick=None,
+        before=None):
+    """Runs a command for at most `limit` seconds. Raises OSError if it cannot be started.
+
+    env: the whole environment, this process's if None. progress: a function whose value changes
+    while the program gets on; where the value stays for `stall` seconds the program is ended.
+    on_tick is called a few times a second. before: called in the child right before the program.
+    """
+    mark = f"{os.getpid():010}-{next(_NUMBERS):010}"
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=cwd, env=dict(os.environ if env is None else env, **{_MARK: mark}),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=before)
+    reader = None
+    try:
+        reader = _Reader(process)
+        stopped, idle = _watch(process, reader, start + limit, stall, progress, on_tick)
+        if stopped:
+            _end(process)
+        seconds = time.monotonic() - start
+        reader.drain()
+        return Ended(process.wait(), bytes(reader.stdout), bytes(reader.tail),
+                     bytes(reader.errors), seconds, stopped, idle)
+    except BaseException as reason:
+        # Further signals must not cut this short.
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+        _end(process)
+        if not isinstance(reason, Interrupted):  # the job may go on, and be interrupted later
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        raise
+    finally:
+        _end_left_over(process.pid, mark)
+        if reader:
+            reader.close()
+        process.stdout.close()
+        process.stderr.close()

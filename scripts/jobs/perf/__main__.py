@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a command from a file, so that the caller's PYTHONPATH stays what its programs see."""
+
+import os
+import sys
+
+# Before anything else is imported: this folder holds a bisect.py.
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != _HERE]
+sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
+
+from jobs.common.terminal import run_main  # noqa: E402 (after the path is right)
+from jobs.perf import commands  # noqa: E402
+
+if __name__ == "__main__":
+    # Names and paths may hold any byte, and are printed all the same.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(run_main(lambda: commands.run(sys.argv[1:])))

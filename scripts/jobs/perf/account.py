@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The account of every benchmark that a program lists: compared, or named with the reason."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jobs.perf import trial as perf_trial
+from jobs.perf.gbench_json import Key
+
+ABSENT = "is not in it"
+
+
+class Benchmark(NamedTuple):
+    """A benchmark of a suite. Its text is its name, which is what readers know it by."""
+    suite: str
+    key: Key
+
+    def __str__(self):
+        return str(self.key)
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A benchmark that is not compared. reasons: arm -> why; the arms that measured are left out.
+    blocks: that it is not compared is no pass: the base measured it and the head does not, or the
+    head dies of it. late: all that it lacked is time."""
+    benchmark: Benchmark
+    reasons: dict
+    blocks: bool
+    late: bool = False
+
+    @property
+    def text(self):
+        """Why, for the reader: 'head: failed: no memory'."""
+        said = {}
+        for arm, reason in self.reasons.items():
+            said.setdefault(reason, []).append(arm)
+        return "; ".join(f"{' and '.join(arms)}: {reason}" for reason, arms in said.items())
+
+
+def account(suite, trials):
+    """What to compare, and what not. trials: arm -> trial.Trial; the first arm is the base.
+
+    Returns (benchmarks, list of Unmeasured), both in the order of the base's listing.
+    """
+    keys = dict.fromkeys(key for trial in trials.values()
+                         for key in (*trial.listed, *trial.times, *trial.reasons))
+    base, head = next(iter(trials)), next(reversed(trials))
+    compared, left_out = [], []
+    for key in keys:
+        reasons = {}
+        for arm, trial in trials.items():
+            if key not in trial.times and arm != "copy":  # it is the base once more
+                reasons[arm] = trial.reasons.get(key, ABSENT)
+        if set(reasons.values()) - {ABSENT} == {perf_trial.SECOND_LINE}:
+            continue
+        benchmark = Benchmark(suite, key)
+        if reasons:
+            late = all(key in trials[arm].late for arm in reasons)
+            blocks = base not in reasons or key in trials[head].without_row
+            left_out.append(Unmeasured(benchmark, reasons, blocks and not late, late))
+        else:
+            compared.append(benchmark)
+    return compared, left_out

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts/perf gate says, on a terminal and as Markdown."""
+
+from jobs.common import report
+from jobs.common.tables import Table
+from jobs.common.terminal import duration
+from jobs.perf.answer import EMPTY, action, counted
+from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, SUSPECTED
+from jobs.perf.gbench_json import printable
+from jobs.perf.texts import block, code, escaped, nanoseconds, percent, plain
+
+_MOST_OF_A_REASON = 10  # names that are told for one reason
+
+
+def _row(outcome, name, result):
+    head, same = result.head, result.same
+    pairs = str(result.pairs)
+    if result.confirmation:
+        pairs += f"+{result.confirmation.pairs}"
+    verdict = result.verdict.upper() if result.verdict == REGRESSED else result.verdict
+    if outcome.excused(name) and result.verdict in (INCONCLUSIVE, INVALID):
+        verdict += " (known)"
+    return [outcome.name(name), nanoseconds(result.base_ns), nanoseconds(result.head_ns),
+            percent(head.ratio), f"{percent(head.low)} to {percent(head.high)}",
+            f"{percent(same.low)} to {percent(same.high)}", pairs, verdict]
+
+
+_ORDER = (REGRESSED, SUSPECTED, INVALID, INCONCLUSIVE, IMPROVED, CLEAN)
+
+
+def table(outcome):
+    """Worst first, the most slowed down before the others."""
+    made = Table("", "", ["", "base", "head", "change", "interval", "A/A interval", "pairs",
+                          "verdict"], flush_left=(7,))
+    made.rows = [_row(outcome, name, outcome.results[name])
+                 for verdict in _ORDER for name in outcome.ordered(verdict)]
+    return made
+
+
+def headline(outcome):
+    counts = [f"{outcome.count(verdict)} {verdict}" for verdict in _ORDER
+              if outcome.count(verdict)]
+    left_out = len(outcome.unmeasured) + len(outcome.no_time)
+    if not counts:
+        counts.append("nothing measured")
+    if left_out:
+        counts.append(f"{left_out} not measured")
+    return (f"{', '.join(counts)}: {outcome.head} against {outcome.base}, "
+            f"{len(outcome.results)} benchmarks in {duration(outcome.seconds)}")
+
+
+def _notes(outcome):
+    """(name, text) of what is to be said of single benchmarks."""
+    notes = []
+    for name, result in outcome.results.items():
+        texts = [result.note, outcome.remarks.get(name, "")]
+        empty = [side for side, value in (("base", result.base_ns), ("head", result.head_ns))
+                 if outcome.is_empty(name, value)]
+        if empty:
+            texts.append(f"{' and '.join(empty)} {EMPTY}")
+        entry = outcome.excused(name)
+        if entry and result.verdict in (INCONCLUSIVE, INVALID):
+            texts.append(f"known until {entry.until}: {entry.reason}")
+        notes += [(outcome.name(name), text) for text in texts if text]
+    return notes
+
+
+def _left_out(outcome):
+    """(name, why) of what was not compared, the ones that matter first."""
+    made = []
+    for one in sorted(outcome.unmeasured, key=lambda one: not one.blocks):
+        entry = outcome.excused(one.benchmark)
+        made.append((outcome.name(one.benchmark),
+                     one.text + (f" (known until {entry.until}: {entry.reason})" if entry else "")))
+    made += [(outcome.name(name), "no time was left to measure it") for name in outcome.no_time]
+    return _shortened(made)
+
+
+def _shortened(pairs):
+    """(name, why), with many names of one reason told as a number; the JSON has them all."""
+    by_reason = {}
+    for name, why in pairs:
+        by_reason.setdefault(why, []).append(name)
+    made = []
+    for why, names in by_reason.items():
+        made += [(name, why) for name in names[:_MOST_OF_A_REASON]]
+        if len(names) > _MOST_OF_A_REASON:
+            made.append((f"... and {len(names) - _MOST_OF_A_REASON} more", why))
+    return made
+
+
+def _about_known(outcome):
+    names = [str(name) for name in (*outcome.results, *outcome.no_time,
+                                    *(one.benchmark for one in outcome.unmeasured))]
+    return ([f"the entry {entry.benchmark!r} of --known is past its day, {entry.until}"
+             for entry in outcome.known.expired]
+            + [f"the entry {entry.benchmark!r} of --known matches no benchmark"
+               for entry in outcome.known.unused(names)])
+
+
+def _narrow(made):
+    """Without head and A/A: names need the room, and the JSON has it all."""
+    kept = (0, 1, 3, 4, 6, 7)
+    return Table(made.title, made.note, [made.columns[i] for i in kept], (5,),
+                 [[row[i] for i in kept] for row in made.rows])
+
+
+def print_text(outcome, terminal):
+    made = _narrow(table(outcome))
+    if made.rows:
+        for line in report.as_text(made, terminal)[2:]:
+            terminal.line(terminal.bad(line) if line.endswith(REGRESSED.upper()) else line)
+    for name, text in _notes(outcome):
+        terminal.line(terminal.dim(f"{name}: {printable(text)}"))
+    for name, text in _left_out(outcome):
+        terminal.line(f"not measured: {name}: {printable(text)}")
+    for text in (*counted(outcome.incidents), *_about_known(outcome)):
+        terminal.line(printable(text))
+    for who, words in outcome.words.items():
+        terminal.line(terminal.dim(f"{printable(who)} said at last:"))
+        for line in words.splitlines():
+            terminal.line(terminal.dim(f"  {printable(line)}"))
+    paint = terminal.good if outcome.verdict == "clean" else terminal.bad
+    terminal.line(paint(headline(outcome)))
+    terminal.line(paint(plain(action(outcome))))
+
+
+def _spans(made, rows):
+    """The table with names in code spans."""
+    return Table("", "", made.columns, made.flush_left,
+                 [[code(row[0]), *row[1:]] for row in rows])
+
+
+def markdown(outcome):
+    """A summary for a pull request: what to do, then the verdicts; what is clean is folded away."""
+    made = table(outcome)
+    title = {"regressed": "Slower", "unmeasured": "Performance: not measured",
+             "suspected": "Performance: perhaps slower",
+             "inconclusive": "Performance: can't tell",
+             "clean": "No performance regression"}[outcome.verdict]
+    lines = [f"## {title}", "", action(outcome), "", f"{escaped(headline(outcome))}.", ""]
+    rest = _spans(made, [row for row in made.rows if row[-1] != CLEAN])
+    clean = _spans(made, [row for row in made.rows if row[-1] == CLEAN])
+    if rest.rows:
+        lines += report.as_markdown(rest)[2:] + [""]
+    lines += [f"- {code(name)}: {escaped(text)}" for name, text in _notes(outcome)]
+    left_out = _left_out(outcome)
+    if left_out:
+        lines += ["", "Not measured:", ""]
+        lines += [f"- {code(name)}: {code(text)}" for name, text in left_out]
+    lines += [f"- {code(text)}" for text in (*counted(outcome.incidents), *_about_known(outcome))]
+    for who, words in outcome.words.items():
+        lines += ["", f"{code(who)} said at last:", "",
+                  *block([printable(line) for line in words.splitlines()])]
+    if clean.rows:
+        lines += ["", f"<details><summary>{len(clean.rows)} clean</summary>", "",
+                  *report.as_markdown(clean)[2:], "", "</details>"]
+    cpu = outcome.machine.get("cpu", "unknown CPU")
+    lines += ["", f"<sub>{code(outcome.command)}, {outcome.date:%Y-%m-%d %H:%M} UTC, "
+              f"{escaped(cpu)}, {escaped(outcome.conditions)}. Intervals are of the median ratio "
+              "of process pairs; A/A is a second copy of the base.</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def error_markdown(lane, text):
+    """What --markdown gets where nothing can be said."""
+    lines = printable(text.splitlines()[0] if text.splitlines() else "")
+    more = [printable(line) for line in text.splitlines()[1:]]
+    made = [f"## Performance: `{lane}` failed", "",
+            f"**Look at this**: it could not be measured: {code(lines)}", ""]
+    return "\n".join(made + (block(more) if more else [])) + "\n"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/perf baseline: keeps a revision's build in one file, for gates that need not build it.
+
+A build is only taken for a base if the compiler and the flags are those of this machine; otherwise
+the revision is built again. Times are never kept: they hold for one machine and one moment.
+"""
+
+import argparse
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from jobs.common.terminal import Terminal
+from jobs.perf import revisions, statuses
+from jobs.perf.error import PerfError
+
+_MANIFEST = "baseline.json"
+
+
+def save(directory, revision, target):
+    """Writes the programs of a built folder, and what they are, to a file."""
+    manifest = json.dumps({"format": 1, "folder": directory.name, "commit": revision.commit,
+                           "content": revision.content, "label": revision.label}).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            entry = tarfile.TarInfo(_MANIFEST)
+            entry.size = len(manifest)
+            archive.addfile(entry, io.BytesIO(manifest))
+            for path in sorted(directory.iterdir()):
+                archive.add(path, f"bin/{path.name}", recursive=False)
+    Path(file.name).replace(target)
+
+
+def opened(terminal, path):
+    """The revision of a kept build, which is put where directory_of() finds it if it fits here."""
+    try:
+        with tarfile.open(path) as archive:
+            manifest = json.loads(archive.extractfile(_MANIFEST).read())
+            revision = revisions.Revision(manifest["commit"], manifest["content"],
+                                          f"{manifest['label']}, kept")
+            folder = str(manifest["folder"])
+            done = revisions.PERF / "bin" / folder
+            if folder != revisions.folder_name(revision):
+                terminal.line(f"{path} was built by another compiler or with other flags; building "
+                              "it again")
+                return revision
+            if not done.is_dir():
+                _unpack(archive, done)
+    except (OSError, tarfile.TarError, KeyError, TypeError, ValueError) as error:
+        raise PerfError(f"--baseline {path}: {error}") from None
+    return revision
+
+
+def _unpack(archive, done):
+    done.parent.mkdir(parents=True, exist_ok=True)
+    partial = done.with_name(f"{done.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for member in archive.getmembers():
+        name = Path(member.name)
+        if member.isfile() and name.parent == Path("bin"):
+            target = partial / name.name
+            target.write_bytes(archive.extractfile(member).read())
+            target.chmod(0o755)
+    partial.rename(done)
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(
+        prog="scripts/perf baseline", allow_abbrev=False,
+        description="Builds a revision's benchmarks and keeps them in one file, which gate and "
+                    "counts take with --baseline FILE in place of --base.",
+        epilog="Exit status: 0 kept; 2 wrong usage, or it could not be built.")
+    parser.add_argument("--base", metavar="REV", help="revision (the working tree)")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    terminal = Terminal()
+    revision = (revisions.resolve(arguments.base) if arguments.base
+                else revisions.working_tree())
+    directory = revisions.directory_of(terminal, revision)
+    save(directory, revision, arguments.out)
+    terminal.line(f"{revision.label} is kept in {arguments.out}")
+    return statuses.CLEAN

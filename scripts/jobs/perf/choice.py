@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What gate and counts compare: two ready programs, several pairs of them, or two revisions.
+
+Two ready programs need nothing of this project's build: revisions are looked at only where they
+are asked for.
+"""
+
+import argparse
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.perf import fingerprint, known as perf_known, process_pairs, samples
+from jobs.perf.error import PerfError
+
+# What this project makes fast; its baselines are there to be compared with. Of the ledger, one
+# thread on few executions: a million are set up for seconds before each repetition.
+OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/threads:1$"
+BUDGET = 600
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is compared; suites is empty if both are the same files. lacking: programs that the
+    base has and the head lacks."""
+    suites: list
+    base: str
+    head: str
+    filter: str
+    compiler: str
+    flags: str
+    sources: tuple = (None, None)  # folders that the programs' names of sources start from
+    directory: object = None  # where copies go; None: where the system keeps temporary files
+    lacking: tuple = ()
+    known: perf_known.Known = field(default_factory=perf_known.Known)
+
+
+def add_effort(parser):
+    """The options that say how much is measured."""
+    parser.add_argument("--filter", metavar="RE", default=None,
+                        help="only benchmarks whose names match (default with programs: all; with "
+                             "revisions: core, and the ledger with few executions and one thread)")
+    parser.add_argument("--budget", type=float, default=BUDGET, metavar="SECONDS",
+                        help="measure no longer than this, builds aside (%(default)s)")
+    parser.add_argument("--repetitions", type=int, metavar="N",
+                        default=samples.Effort.repetitions,
+                        help="in each process, of which the least counts (%(default)s)")
+    parser.add_argument("--min-time", type=float, metavar="SECONDS",
+                        default=samples.Effort.min_time,
+                        help="of a repetition (%(default)s)")
+    parser.add_argument("--seed", type=int, help="of the order in which programs run")
+
+
+def effort_of(arguments):
+    if arguments.repetitions < 1 or not arguments.min_time >= 0 or not (
+            0 < arguments.budget < math.inf):
+        raise PerfError("--repetitions, --min-time and --budget have to be positive")
+    return samples.Effort(arguments.repetitions, arguments.min_time)
+
+
+def add_surroundings(parser, sides=()):
+    """The options that say what a ready program gets; the same in every lane."""
+    parser.add_argument("--argument", metavar="TEXT", action="append", default=[],
+                        help="an argument for the programs; --argument=--flag for one that begins "
+                             "with a dash; may be repeated")
+    for option, who in (("env", "the programs"), *((f"{side}-env", side) for side in sides)):
+        parser.add_argument(f"--{option}", metavar="NAME=TEXT", action="append", default=[],
+                            help=f"a variable in the environment of {who}; may be repeated")
+    parser.add_argument("--cwd", metavar="DIR", type=Path,
+                        help="the programs' working folder (this one)")
+
+
+def add_programs(parser):
+    """The options that say what is compared."""
+    parser.add_argument("--base", metavar="REV", help="revision (merge base with main)")
+    parser.add_argument("--head", metavar="REV", help="revision (the working tree)")
+    parser.add_argument("--baseline", metavar="FILE", type=Path,
+                        help="a build that scripts/perf baseline kept, in place of --base")
+    parser.add_argument("--base-bin", metavar="FILE", type=Path, nargs="+", action="extend",
+                        default=[], help="programs that use Google Benchmark, or folders of such, "
+                                         "in place of a revision")
+    parser.add_argument("--head-bin", metavar="FILE", type=Path, nargs="+", action="extend",
+                        default=[], help="as many, in the same order")
+    add_surroundings(parser, ("base", "head"))
+    parser.add_argument("--known", metavar="FILE", type=Path,
+                        help="benchmarks that are known for noise or for failing, with reasons")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the answer there too")
+    parser.add_argument("--markdown", metavar="FILE", type=Path)
+
+
+def environment(texts):
+    """name -> text of NAME=TEXT arguments."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise PerfError(f"--env {text!r}: NAME=TEXT is needed")
+        found[name] = value
+    return found
+
+
+def program_at(path, arguments, variables=()):
+    """A program of somebody else's, with what the command line gives it."""
+    where = path.absolute()
+    if not where.exists():
+        raise PerfError(f"{path}: no such program")
+    if not where.is_file():
+        raise PerfError(f"{path}: no file")
+    if not os.access(where, os.X_OK):
+        raise PerfError(f"{path}: not executable")
+    directory = arguments.cwd.resolve() if arguments.cwd else None
+    if directory and not directory.is_dir():
+        raise PerfError(f"--cwd {arguments.cwd}: no such folder")
+    return samples.Program(where, tuple(arguments.argument),
+                           environment([*arguments.env, *variables]), directory)
+
+
+def arms_of(base, head):
+    """base, a second copy of it, and head, in the order that decide.Decision takes."""
+    return {"base": base, "copy": base, "head": head}
+
+
+def _executables(folder):
+    return {path.name: path for path in sorted(folder.iterdir())
+            if path.is_file() and os.access(path, os.X_OK)}
+
+
+def _pairs(bases, heads):
+    """((base, head) paths, names of programs that head lacks)."""
+    pairs, lacking = [], []
+    for base, head in zip(bases, heads):
+        if base.is_dir() != head.is_dir():
+            raise PerfError(f"{base} and {head}: two programs are needed, or two folders")
+        if not base.is_dir():
+            pairs.append((base, head))
+            continue
+        old, new = _executables(base), _executables(head)
+        pairs += [(path, new[name]) for name, path in old.items() if name in new]
+        lacking += [name for name in old if name not in new]
+        if not old:
+            raise PerfError(f"{base}: no programs in this folder")
+    return pairs, lacking
+
+
+def _suite_names(paths):
+    """A name for each program: its file's, with folders before it where that tells them apart."""
+    depth = 1
+    while depth < 8:
+        names = ["/".join(path.absolute().parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+        depth += 1
+    return [f"{path.name}-{number}" for number, path in enumerate(paths, 1)]
+
+
+def _programs(arguments):
+    pairs, lacking = _pairs(arguments.base_bin, arguments.head_bin)
+    if not pairs:
+        raise PerfError("the folders have no program in common")
+    suites = []
+    for name, (base, head) in zip(_suite_names([head for _, head in pairs]), pairs):
+        suites.append(process_pairs.Suite(name, arms_of(
+            program_at(base, arguments, arguments.base_env),
+            program_at(head, arguments, arguments.head_env))))
+    compilers = {fingerprint.compiler_of(suite.arms["head"].path) for suite in suites}
+    return Chosen(suites, ", ".join(map(str, arguments.base_bin)),
+                  ", ".join(map(str, arguments.head_bin)), arguments.filter or "",
+                  ", ".join(sorted(compilers)), "unknown", lacking=tuple(lacking),
+                  known=_known(arguments))
+
+
+def _known(arguments):
+    return perf_known.read(arguments.known) if arguments.known else perf_known.Known()
+
+
+def _suites_of(folders, arguments):
+    """The suites are the benchmark programs that base's and head's folders both have."""
+    from jobs.perf import revisions
+    found = [revisions.suites(folder) for folder in folders]
+    suites = []
+    for name in found[0].keys() & found[1].keys():
+        variables = process_pairs.environment_of([paths[name] for paths in found])
+        programs = [samples.Program(
+            paths[name], tuple(arguments.argument),
+            {**variables, **environment([*arguments.env, *more])}, arguments.cwd)
+            for paths, more in zip(found, (arguments.base_env, arguments.head_env))]
+        suites.append(process_pairs.Suite(name, arms_of(*programs)))
+    if not suites:
+        raise PerfError("the revisions have no benchmark program in common")
+    return (sorted(suites, key=lambda suite: suite.name),
+            tuple(sorted(found[0].keys() - found[1].keys())))
+
+
+def _revisions(terminal, arguments):
+    from jobs.perf import baseline, revisions
+    if arguments.baseline:
+        base = baseline.opened(terminal, arguments.baseline)
+    else:
+        base = (revisions.resolve(arguments.base) if arguments.base else revisions.default_base())
+    head = (revisions.resolve(arguments.head) if arguments.head else revisions.working_tree())
+    filter_text = OURS if arguments.filter is None else arguments.filter
+    if base.content == head.content:
+        terminal.line(f"{base.label} and {head.label} are the same files: nothing to compare")
+        return Chosen([], base.label, head.label, filter_text, "", "")
+    folders = [revisions.directory_of(terminal, revision) for revision in (base, head)]
+    suites, lacking = _suites_of(folders, arguments)
+    return Chosen(suites, base.label, head.label, filter_text,
+                  fingerprint.compiler_version(revisions.COMPILER), revisions.FLAGS,
+                  tuple(map(revisions.source_of, folders)), revisions.PERF / "run", lacking,
+                  _known(arguments))
+
+
+def choose(terminal, arguments, parser):
+    """Builds or finds what the arguments of gate and counts ask for."""
+    with_programs = bool(arguments.base_bin or arguments.head_bin)
+    if with_programs and (arguments.base or arguments.head or arguments.baseline):
+        parser.error("--base and --head are revisions, --base-bin and --head-bin programs: either")
+    if len(arguments.base_bin) != len(arguments.head_bin):
+        parser.error("--base-bin and --head-bin go together: as many of the one as of the other")
+    if arguments.base and arguments.baseline:
+        parser.error("--baseline stands in place of --base")
+    return _programs(arguments) if with_programs else _revisions(terminal, arguments)
+
+
+def parser(name, description, epilog):
+    return argparse.ArgumentParser(prog=f"scripts/perf {name}", description=description,
+                                   epilog=epilog, allow_abbrev=False)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the programs of a run are run from."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+
+class Copies:
+    """Where the programs of all suites run: from copies in folders whose names are of one length.
+
+    A program that does not work from a copy (it looks for files beside itself, say) runs by a link,
+    and one that does not work by a link runs where it is.
+    """
+
+    def __init__(self, suites, directory):
+        self._suites = suites
+        self._directory = Path(directory)
+        self._ways = {}  # path of a program -> copy, link or place
+        self._generation = 0
+        self.programs = {}  # (suite, arm) -> Program
+
+    def renew(self):
+        """Makes new files of all programs, and removes the old ones."""
+        old = self._directory / f"{self._generation:04}"
+        self._generation += 1
+        for suite in self._suites:
+            for arm in suite.arms:
+                self._make(suite, arm)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _make(self, suite, arm):
+        program = suite.arms[arm]
+        way = self._ways.get(program.path, "copy")
+        number = list(suite.arms).index(arm)
+        target = (self._directory / f"{self._generation:04}" / f"{number:02}"
+                  / Path(suite.name).name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        if way == "copy":
+            shutil.copy2(program.path, target)
+        elif way == "link":
+            target.symlink_to(program.path.resolve())
+        else:
+            target = program.path
+        self.programs[suite.name, arm] = replace(program, path=target)
+
+    def next_way(self, suite, arm):
+        """Another way to run a program that did not work; False if there is none left."""
+        way = {"copy": "link", "link": "place"}.get(
+            self._ways.get(suite.arms[arm].path, "copy"))
+        if way is None:
+            return False
+        self._switch(suite, arm, way)
+        return True
+
+    def in_place(self, suite, arm):
+        """Runs the program where it is from now on; False if it does already."""
+        if self._ways.get(suite.arms[arm].path) == "place":
+            return False
+        self._switch(suite, arm, "place")
+        return True
+
+    def back(self, suite, arm):
+        """Back to a copy, where another way was no better."""
+        self._switch(suite, arm, "copy")
+
+    def _switch(self, suite, arm, way):
+        path = suite.arms[arm].path
+        self._ways[path] = way
+        for other in suite.arms:
+            if suite.arms[other].path == path:
+                self._make(suite, other)

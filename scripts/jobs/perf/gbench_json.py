@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one process's JSON of Google Benchmark says of each benchmark: a time, or why there is none.
+
+Reads what every version from 1.6 on writes, and what is left of a file whose writer died. A
+benchmark is known by its name and, since names may repeat, by its number among those of the name.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional
+
+NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+_REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
+# The statistics of the library that stand for a process where it leaves the repetitions out.
+_AGGREGATES = ("median", "mean")
+_NO_LOOP = 0.02  # nanoseconds: less than any processor takes for an iteration
+_ROWS = re.compile(r'"benchmarks"\s*:\s*\[')
+
+
+class Key(NamedTuple):
+    """A benchmark of one program; nth counts those of the same name from 1."""
+    name: str
+    nth: int = 1
+
+    def __str__(self):
+        return printable(self.name) + (f" #{self.nth}" if self.nth > 1 else "")
+
+
+class Reading(NamedTuple):
+    """What one process says of a benchmark: nanoseconds an iteration, or the reason for none."""
+    ns: Optional[float]
+    reason: str = ""
+    note: str = ""
+
+
+def printable(name):
+    """A name as texts hold it: bytes that are no UTF-8, and control characters, are written out."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]",
+                  lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+@dataclass
+class Document:
+    """A file: its context, its rows, and whether it is all there."""
+    context: dict = field(default_factory=dict)
+    rows: list = field(default_factory=list)
+    whole: bool = False
+
+
+def _first_of_a_name(pairs):
+    return dict(reversed(pairs))
+
+
+def _dictionaries(value):
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def parse(data):
+    """A Document of the bytes of a file; of a file that breaks off, the rows that are complete."""
+    text = data.decode("utf-8", "surrogateescape")
+    # The library leaves control characters as they are, and writes a program's own counters behind
+    # its own fields: of two fields of one name, the first is the library's.
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_first_of_a_name)
+    try:
+        found = decoder.decode(text)
+        if isinstance(found, dict) and isinstance(found.get("benchmarks"), list):
+            context = found.get("context")
+            return Document(context if isinstance(context, dict) else {},
+                            _dictionaries(found["benchmarks"]), True)
+        return Document()
+    except (ValueError, RecursionError):
+        pass
+    made = Document()
+    begin = _ROWS.search(text)
+    if not begin:
+        return made
+    try:
+        made.context = dict(decoder.decode(text[:begin.start()].rstrip().rstrip(",") + "}")
+                            .get("context", {}))
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        pass
+    at = begin.end()
+    while True:
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        try:
+            row, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return made
+        if isinstance(row, dict):
+            made.rows.append(row)
+
+
+def _name_of(row):
+    name = row.get("run_name")
+    if not isinstance(name, str):
+        name = str(row.get("name", ""))
+        suffix = f"_{row.get('aggregate_name')}"
+        if "aggregate_name" in row and name.endswith(suffix):
+            name = name[:-len(suffix)]
+    return name
+
+
+def _is_aggregate(row):
+    return row.get("run_type", "iteration") != "iteration" or "aggregate_name" in row
+
+
+def _is_of_family(row):
+    """The rows of complexity speak of a whole family, not of a benchmark."""
+    return row.get("aggregate_name") in ("BigO", "RMS") or "big_o" in row or "rms" in row
+
+
+def by_key(rows):
+    """Key -> its rows. The library numbers families and their instances, which tells those of one
+    name apart, in whatever order they ran."""
+    instances = {}
+    for row in rows:
+        if _is_of_family(row):
+            continue
+        place = (row.get("family_index", 0), row.get("per_family_instance_index", 0))
+        if not all(isinstance(number, int) for number in place):
+            place = (0, 0)
+        instances.setdefault(_name_of(row), {}).setdefault(place, []).append(row)
+    return {Key(name, nth): found for name, places in instances.items()
+            for nth, (_, found) in enumerate(sorted(places.items(), key=lambda item: item[0]), 1)}
+
+
+def _time(row, name):
+    """Nanoseconds, NaN where the row has no number.
+
+    CPU time where one thread works by itself, for a neighbour that takes the core away then
+    disturbs less; real time where the benchmark's name says so or threads work together.
+    """
+    threads = row.get("threads", 1)
+    wants_real = (isinstance(threads, int) and threads > 1) or _REAL_TIME.search(name)
+    value = row.get("real_time" if wants_real else "cpu_time")
+    unit = NANOSECONDS.get(row.get("time_unit", "ns"))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or unit is None:
+        return math.nan
+    return value * unit
+
+
+def _no_time(values):
+    """Why none of these is a time."""
+    value = values[0]
+    if value == 0:
+        return "its time is 0: the clock is too coarse for it, or it does nothing"
+    if not math.isfinite(value):
+        return "its time is no finite number"
+    return "its time is negative"
+
+
+def reading(key, rows):
+    """The Reading of a benchmark's rows."""
+    for row in rows:
+        if row.get("error_occurred") is True:  # a program may have a counter of this name
+            return Reading(None, f"failed: {row.get('error_message') or 'no message'}")
+    for row in rows:
+        if row.get("skipped") is True:
+            return Reading(None, f"skipped: {row.get('skip_message') or 'no message'}")
+    values = [_time(row, key.name) for row in rows if not _is_aggregate(row)]
+    note = ""
+    if not values:
+        named = {row.get("aggregate_name"): row for row in rows}
+        chosen = next((name for name in _AGGREGATES if name in named), None)
+        if chosen is None:
+            return Reading(None, "its row has no time")
+        values = [_time(named[chosen], key.name)]
+        note = f"reports aggregates only: the {chosen} of its repetitions stands for a process"
+    usable = [value for value in values if 0 < value < math.inf]
+    if not usable:
+        return Reading(None, _no_time(values))
+    if min(usable) < _NO_LOOP:
+        return Reading(None, "measures nothing: the optimiser has removed its loop")
+    return Reading(min(usable), "", note)
+
+
+def readings(document):
+    """Key -> Reading, of every benchmark that the document has rows of."""
+    return {key: reading(key, rows) for key, rows in by_key(document.rows).items()}

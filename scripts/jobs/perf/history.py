@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/perf history: the branch perf-history, on which the history lives, and its files.
+
+The branch holds nothing but the history, and shares no commit with main. Its worktree is
+build/perf/history, where record writes and trend and report read.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from jobs.common.terminal import Terminal
+from jobs.perf import history_files, statuses
+from jobs.perf.error import PerfError
+
+BRANCH = "perf-history"
+_REMOTE = "origin"
+_OLD = "results/history"  # where the history was before it had a branch
+_TRIES = 5  # to push, where others push too
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def _git(*words, directory=_ROOT, check=True, text=True):
+    """What a git command prints; None if it fails and need not succeed."""
+    try:
+        done = subprocess.run(["git", *words], cwd=directory, stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False, text=text)
+    except FileNotFoundError:
+        raise PerfError("git is needed") from None
+    if done.returncode == 0:
+        return done.stdout.strip() if text else done.stdout
+    if check:
+        error = done.stderr if text else done.stderr.decode(errors="replace")
+        raise PerfError(f"git {' '.join(words)}: {error.strip()}")
+    return None
+
+
+def _has(name, directory):
+    return _git("rev-parse", "--verify", "--quiet", f"refs/{name}", directory=directory,
+                check=False) is not None
+
+
+def _has_remote(directory):
+    return _REMOTE in (_git("remote", directory=directory) or "").split()
+
+
+def fetch(terminal, worktree, project=_ROOT):
+    """Makes or updates the branch's worktree. A branch that exists nowhere begins empty."""
+    if _has_remote(project):
+        _git("fetch", "--quiet", _REMOTE,
+             f"+refs/heads/{BRANCH}:refs/remotes/{_REMOTE}/{BRANCH}", directory=project,
+             check=False)
+    remote = f"{_REMOTE}/{BRANCH}" if _has(f"remotes/{_REMOTE}/{BRANCH}", project) else None
+    if (worktree / ".git").exists():
+        if remote:
+            _git("rebase", "--quiet", remote, directory=worktree)
+        return
+    if worktree.exists() and any(worktree.iterdir()):
+        raise PerfError(f"{worktree} is there, and no worktree of the branch {BRANCH}")
+    _git("worktree", "prune", directory=project)
+    if not _has(f"heads/{BRANCH}", project):
+        if remote:
+            _git("branch", "--quiet", BRANCH, remote, directory=project)
+        else:
+            # A commit of nothing: the branch shares no file and no commit with main.
+            tree = _git("hash-object", "-t", "tree", "-w", os.devnull, directory=project)
+            commit = _git(*_as_someone(project), "commit-tree", tree, "-m",
+                          "Begin the history of the performance", directory=project)
+            _git("branch", "--quiet", BRANCH, commit, directory=project)
+            terminal.line(f"the branch {BRANCH} is new")
+    worktree.parent.mkdir(parents=True, exist_ok=True)
+    _git("worktree", "add", "--quiet", str(worktree), BRANCH, directory=project)
+
+
+def _as_someone(directory):
+    """Settings for git where nobody has told it who commits."""
+    if _git("config", "user.email", directory=directory, check=False):
+        return ()
+    return ("-c", "user.name=perf", "-c", "user.email=perf@localhost")
+
+
+def commit(terminal, worktree, message, push):
+    """Commits what record appended, and pushes it where others may push as well."""
+    if not (worktree / ".git").exists():
+        raise PerfError(f"{worktree} is no worktree of the branch {BRANCH}: "
+                        "./scripts/perf history fetch")
+    _git("add", "--all", directory=worktree)
+    if _git("diff", "--cached", "--name-only", directory=worktree):
+        _git(*_as_someone(worktree), "commit", "--quiet", "--message", message,
+             directory=worktree)
+    else:
+        terminal.line("nothing new to commit")
+    if not push:
+        return
+    for number in range(_TRIES):
+        if _git("push", "--quiet", _REMOTE, f"HEAD:refs/heads/{BRANCH}", directory=worktree,
+                check=number == _TRIES - 1) is not None:
+            terminal.line(f"pushed to {BRANCH}")
+            return
+        _git("fetch", "--quiet", _REMOTE, BRANCH, directory=worktree)
+        _merge(worktree)
+
+
+def _merge(worktree):
+    """Puts the points of this worktree's own commits on top of what others pushed."""
+    ours = _git("rev-parse", "HEAD", directory=worktree)
+    _git("reset", "--quiet", "--hard", "FETCH_HEAD", directory=worktree)
+    with tempfile.TemporaryDirectory() as temporary:
+        _extract(worktree, ours, "", Path(temporary))
+        added, problems = history_files.migrate(temporary, worktree)
+    if problems:
+        raise PerfError("the history can't be put together:\n" + "\n".join(problems))
+    if added:
+        _git("add", "--all", directory=worktree)
+        _git(*_as_someone(worktree), "commit", "--quiet", "--message",
+             _git("log", "-1", "--format=%s", ours, directory=worktree), directory=worktree)
+
+
+def _extract(directory, revision, path, target):
+    """Writes the files of a revision's folder to another folder."""
+    data = _git("archive", "--format=tar", f"{revision}:{path}" if path else revision,
+                directory=directory, text=False)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive.getmembers():
+            parts = Path(member.name).parts
+            if member.isfile() and ".." not in parts and member.name.endswith(".jsonl"):
+                place = target.joinpath(*parts)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(archive.extractfile(member).read())
+
+
+def _last_revision_with(path, project):
+    """The newest commit that has the folder of the old history."""
+    if _git("cat-file", "-e", f"HEAD:{path}", directory=project, check=False) is not None:
+        return "HEAD"
+    gone = _git("log", "-1", "--format=%H", "--diff-filter=D", "--", path, directory=project)
+    return f"{gone}^" if gone else None
+
+
+def migrate(terminal, source, root, project=_ROOT):
+    """Takes over a history of the old form. source: a folder; None: what main held last."""
+    with tempfile.TemporaryDirectory() as temporary:
+        if source is None:
+            revision = _last_revision_with(_OLD, project)
+            if revision is None:
+                raise PerfError(f"no commit has {_OLD}; --from names another folder")
+            source = Path(temporary)
+            _extract(project, revision, _OLD, source)
+        elif not source.is_dir():
+            raise PerfError(f"--from {source}: no such folder")
+        added, problems = history_files.migrate(source, root)
+    for text in problems:
+        terminal.line(terminal.bad(f"left out: {text}"))
+    terminal.line(f"{added} points taken over into {root}")
+    return statuses.HARNESS_ERROR if problems else statuses.CLEAN
+
+
+def repair(terminal, root):
+    """Takes damaged lines out of every file."""
+    total = 0
+    for path in sorted(Path(root).glob("*/*.jsonl")):
+        count = history_files.repair(path)
+        total += count
+        if count:
+            terminal.line(f"{path}: {count} damaged lines are in {path.name}.damaged now")
+    terminal.line(f"{total} damaged lines taken out")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="scripts/perf history", allow_abbrev=False,
+        description="Keeps the history: fetch makes or updates the worktree build/perf/history of "
+                    f"the branch {BRANCH}; commit commits what record appended there; migrate "
+                    f"takes over a history of the old form (what main last held in {_OLD}); repair "
+                    "takes damaged lines out of the files, and keeps them beside.",
+        epilog="Exit status: 0 done; 2 wrong usage, or it could not be done.")
+    parser.add_argument("what", choices=("fetch", "commit", "migrate", "repair"))
+    parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
+                        help="(build/perf/history)")
+    parser.add_argument("--from", dest="source", metavar="DIR", type=Path,
+                        help="of migrate: a folder with the old history")
+    parser.add_argument("--push", action="store_true", help="of commit: to the remote, too")
+    parser.add_argument("--message", metavar="TEXT", default="Record the performance",
+                        help="of commit")
+    return parser
+
+
+def main(argv):
+    arguments = _parser().parse_args(argv)
+    terminal = Terminal()
+    if arguments.what == "fetch":
+        fetch(terminal, arguments.history)
+    elif arguments.what == "commit":
+        commit(terminal, arguments.history, arguments.message, arguments.push)
+    elif arguments.what == "migrate":
+        return migrate(terminal, arguments.source, arguments.history)
+    else:
+        repair(terminal, arguments.history)
+    return statuses.CLEAN

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of benchmarks that are known for being noisy or for failing: --known FILE.
+
+A JSON array of objects:
+
+    [{"benchmark": "BM_Chase/*",          its name; * stands for any text
+      "reason": "larger than the core's own caches",
+      "until": "2027-03-31"}]             the last day on which the entry holds
+
+An entry excuses a benchmark that is inconclusive, invalid or not measured; never one that is slower
+or seemed so. An entry past its day excuses nothing. Both that and an entry that matches no
+benchmark are told.
+"""
+
+import datetime
+import json
+import re
+from dataclasses import dataclass, field
+
+from jobs.perf.error import PerfError
+
+_FIELDS = {"benchmark", "reason", "until"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    benchmark: str
+    reason: str
+    until: datetime.date
+
+    def matches(self, name):
+        pattern = ".*".join(map(re.escape, self.benchmark.split("*")))
+        return re.fullmatch(pattern, name, re.DOTALL) is not None
+
+
+@dataclass(frozen=True)
+class Known:
+    """The entries of a file; today decides which of them hold."""
+    entries: tuple = ()
+    today: datetime.date = field(default_factory=lambda: datetime.datetime.now(
+        datetime.timezone.utc).date())
+
+    def entry(self, name):
+        """The entry that excuses a benchmark, None if there is none that holds."""
+        return next((entry for entry in self.entries
+                     if entry.until >= self.today and entry.matches(name)), None)
+
+    @property
+    def expired(self):
+        return [entry for entry in self.entries if entry.until < self.today]
+
+    def unused(self, names):
+        return [entry for entry in self.entries if entry.until >= self.today
+                and not any(map(entry.matches, names))]
+
+
+def read(path, today=None):
+    """The Known of a file; PerfError says what is wrong with it."""
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PerfError(f"--known {path}: {error}") from None
+    if not isinstance(listed, list):
+        raise PerfError(f"--known {path}: an array is needed")
+    entries = []
+    for number, one in enumerate(listed, 1):
+        where = f"--known {path}: entry {number}"
+        if not isinstance(one, dict) or set(one) != _FIELDS or not all(
+                isinstance(text, str) and text.strip() for text in one.values()):
+            raise PerfError(f"{where}: needs benchmark, reason and until, all of them texts")
+        try:
+            until = datetime.date.fromisoformat(one["until"])
+        except ValueError:
+            raise PerfError(f"{where}: until {one['until']!r} is no date like 2027-03-31") from None
+        entries.append(Entry(one["benchmark"], one["reason"], until))
+    return Known(tuple(entries), **({"today": today} if today else {}))

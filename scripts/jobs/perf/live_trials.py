@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/perf selftest --live: does the gate find what it must in a crowded suite, within minutes?
+
+Ten benchmarks stay in a core's own caches; one of them is slower by a known amount. Three others
+are so noisy that nothing can be told of them. One core is busy, and the budget is two minutes. Each
+try is a whole run of the gate on programs that run now. A try that is done is kept at once, so that
+a run that was interrupted goes on where it was.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+from jobs.common import build, report
+from jobs.common.children import Children
+from jobs.common.tables import Table
+from jobs.common.terminal import duration
+from jobs.perf import (choice, commands, decide, fingerprint, gate, process_pairs, replay,
+                       revisions, samples)
+from jobs.perf.known import Known
+
+REPORT = build.ROOT / "results" / "perf-selftest-live.md"
+_KEPT = revisions.PERF / "selftest-live.json"
+_BUSY = "while True: pass"
+_FILTER = "BM_(Scan|Hash)_Selftest|BM_Digits_Selftest/(64|512)$|BM_Noise_Crowded"
+_SLOWDOWNS = (5, 10, 30)
+_FEWEST = {5: 0.95}  # the share of the tries in which it has to be found; 1 for the others
+
+
+@contextlib.contextmanager
+def hog(wanted):
+    """A process that takes a core."""
+    with Children() as children:
+        if wanted:
+            children.start([sys.executable, "-c", _BUSY], revisions.PERF / "hog.log")
+        yield
+
+
+def add_options(parser):
+    parser.add_argument("--live", action="store_true",
+                        help="instead: run the gate on a crowded suite, with one core busy, for "
+                             "each slowdown; writes results/perf-selftest-live.md; goes on where "
+                             "it was interrupted")
+    parser.add_argument("--tries", type=int, default=20, metavar="N",
+                        help="of --live, for each slowdown (%(default)s)")
+    parser.add_argument("--budget", type=float, default=120, metavar="SECONDS",
+                        help="of --live, for each try (%(default)s)")
+    parser.add_argument("--fresh", action="store_true",
+                        help="of --live: forget the tries that are kept")
+
+
+def _read(settings):
+    try:
+        kept = json.loads(_KEPT.read_text(encoding="utf-8"))
+        if kept["settings"] == settings:
+            return kept
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return {"settings": settings, "tries": []}
+
+
+def one_try(terminal, program, percent, number, budget):
+    """Runs the gate once. Returns what is kept of it."""
+    names = [str(key) for key in program.listing(_FILTER).keys if "Noise" not in key.name]
+    slow = random.Random(1000 * percent + number).choice(names)
+    # Of one length on both sides: what is in the environment moves the stack.
+    arms = [samples.Program(program.path, (), {"FFGRANT_SLOW": slow,
+                                               "FFGRANT_SLOW_PERCENT": f"{value:02}"})
+            for value in (0, percent)]
+    chosen = choice.Chosen([process_pairs.Suite("perf_crowded", choice.arms_of(*arms))], "", "",
+                           _FILTER, "", "", directory=revisions.PERF / "run", known=Known())
+
+    class Arguments:  # what gate.measure() reads of a command line
+        seed = None
+        repetitions = samples.Effort.repetitions
+        min_time = samples.Effort.min_time
+
+    Arguments.budget = budget
+    load = os.getloadavg()[0]
+    clock = process_pairs.Clock(budget)
+    with hog(True):
+        measured = gate.measure(terminal, chosen, Arguments)
+    if measured.interrupted:
+        raise measured.interrupted
+    verdicts = {str(name): result.verdict for name, result in measured.results.items()}
+    return {"percent": percent, "slow": slow, "found": verdicts.get(slow, "nothing"),
+            "false": sorted(name for name, verdict in verdicts.items()
+                            if verdict == decide.REGRESSED and name != slow),
+            "seconds": round(clock.elapsed(), 1), "load": round(load, 1)}
+
+
+def _rows(tries):
+    """(percent, tries, found, false alarms, longest, met)"""
+    rows = []
+    for percent in sorted({each["percent"] for each in tries}):
+        its = [each for each in tries if each["percent"] == percent]
+        found = sum(each["found"] == decide.REGRESSED for each in its)
+        false = sum(len(each["false"]) for each in its)
+        rows.append((percent, len(its), found, false, max(each["seconds"] for each in its),
+                     found >= _FEWEST.get(percent, 1.0) * len(its) and not false))
+    return rows
+
+
+def text_of(kept, command):
+    settings = kept["settings"]
+    loads = [each["load"] for each in kept["tries"]]
+    made = Table("Found", "", ["slower by", "tries", "found", "interval", "false alarms",
+                               "longest", ""], flush_left=(6,))
+    for percent, tries, found, false, seconds, met in _rows(kept["tries"]):
+        low, high = replay.proportion(found, tries)
+        made.rows.append([f"{percent}%", str(tries), str(found), f"{low:.1%} - {high:.1%}",
+                          str(false), duration(seconds), "met" if met else "MISSED"])
+    return "\n".join([
+        "<!-- SPDX-License-Identifier: Apache-2.0 -->", "# The gate in a crowded suite, live", "",
+        f"- command: `{command}`",
+        f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        f"- machine: {settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
+        f"{max(loads):g} when the tries began, and one core kept busy",
+        f"- budget of a try: {settings['budget']:g} s", "",
+        "In each try one of ten benchmarks, drawn by chance, is slower; three others are drawn "
+        "anew in each process, between 1 and 2 times their work. Bars: 5 % found in 95 of 100 "
+        "tries, 10 % and 30 % in all, no false alarm. Intervals are Clopper-Pearson's of 95 %.",
+        "",
+        *report.as_markdown(made)]) + "\n"
+
+
+def run(terminal, arguments, command):
+    folder = revisions.directory_of(terminal, revisions.working_tree())
+    program = samples.Program(Path(folder) / "perf_crowded")
+    settings = {"folder": folder.name, "budget": arguments.budget,
+                "cpu": fingerprint.identity({}, "", "")["cpu"],
+                "cpus": len(os.sched_getaffinity(0))}
+    if arguments.fresh:
+        _KEPT.unlink(missing_ok=True)
+    kept = _read(settings)
+    for number in range(arguments.tries):
+        for percent in _SLOWDOWNS:
+            done = sum(each["percent"] == percent for each in kept["tries"])
+            if done > number:
+                continue
+            found = one_try(terminal, program, percent, number, arguments.budget)
+            kept["tries"].append(found)
+            gate.write_json(_KEPT, kept)
+            terminal.line(f"try {number + 1} of {arguments.tries}, {percent}%: {found['slow']} "
+                          f"{found['found']} after {duration(found['seconds'])}"
+                          + (f"; FALSE: {', '.join(found['false'])}" if found["false"] else ""))
+    text = text_of(kept, command)
+    gate.write(arguments.out if arguments.out.name != "perf-selftest.md" else REPORT, text)
+    terminal.line(text)
+    return commands.CLEAN if all(met for *_, met in _rows(kept["tries"])) else commands.REGRESSION

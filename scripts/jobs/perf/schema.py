@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schema of what --json writes: answer.schema.json, with an example of each lane in examples/.
+
+Checking takes the Python package jsonschema, which only the tests need.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+PATH = Path(__file__).with_name("answer.schema.json")
+EXAMPLES = Path(__file__).with_name("examples")
+
+
+@functools.lru_cache(maxsize=None)
+def _validator():
+    try:
+        import jsonschema
+    except ImportError:
+        return None
+    document = json.loads(PATH.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(document)
+    # One lane's own part says more of what is wrong than "none of five".
+    parts = {}
+    for part in ("gate", "counts", "trend", "record", "error"):
+        parts[part] = jsonschema.Draft202012Validator(
+            {"$ref": f"#/$defs/{part}", "$defs": document["$defs"]})
+    parts["any"] = jsonschema.Draft202012Validator(document)
+    return parts
+
+
+def is_installed():
+    """Whether documents can be checked here."""
+    return _validator() is not None
+
+
+def check(document):
+    """Raises ValueError where a document is not of its lane's form; does nothing without
+    jsonschema."""
+    validators = _validator()
+    if validators is None:
+        return
+    part = "error" if document.get("verdict") == "error" else {"time": "gate"}.get(
+        document.get("lane"), document.get("lane"))
+    problems = [f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
+                for error in validators.get(part, validators["any"]).iter_errors(document)]
+    problems += [error.message for error in validators["any"].iter_errors(document)][:1]
+    if problems:
+        raise ValueError("; ".join(problems)[:2000])

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders for the copies of programs and the files of a run."""
+
+import tempfile
+
+
+def folder(directory=None):
+    """A new temporary folder, in `directory` or where the system keeps such; use as a context."""
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="perf-", dir=directory)

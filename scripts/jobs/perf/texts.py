@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts of other people, and figures, as Markdown and terminals show them."""
+
+import math
+import re
+
+from jobs.perf.gbench_json import printable
+
+
+def code(text):
+    """A code span of Markdown, whatever the text holds."""
+    text = printable(text)
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def block(lines):
+    """A fenced block of Markdown."""
+    text = "\n".join(lines)
+    fence = "`" * max(3, max(map(len, re.findall("`+", text)), default=0) + 1)
+    return [fence, *lines, fence]
+
+
+def plain(markdown):
+    """The line without its emphasis and code spans' fences, for a terminal and for JSON."""
+    return markdown.replace("**", "").replace("`", "")
+
+
+def percent(ratio):
+    """+5.1 %: how far a ratio is from 1."""
+    if not 0 < ratio < math.inf:
+        return "?"
+    return f"{(ratio - 1) * 100:+.1f}%"
+
+
+def nanoseconds(value):
+    """28.4 ns, 1.27 us."""
+    for limit, unit in ((1e3, "ns"), (1e6, "us"), (1e9, "ms"), (math.inf, "s")):
+        if value < limit:
+            return f"{value / limit * 1e3 if unit != 's' else value / 1e9:.3g} {unit}"
+    raise AssertionError("not reached")
+
+
+def escaped(text):
+    """A text of which Markdown and HTML leave every letter as it is."""
+    return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", printable(text)).replace("\\<", "&lt;")

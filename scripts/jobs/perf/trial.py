@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every benchmark of a program once, before the pairs: which of them give a time, and why the
+others do not.
+
+The benchmarks run one after the other, and the library writes a row as soon as it has one. So a
+process that dies or hangs shows at which benchmark: the first without a row. That one is named, and
+the rest runs in another process. Where a process dies before it has written any row, each benchmark
+gets a process of its own.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from jobs.perf import samples
+
+_MOST_DEATHS = 8  # processes that die before the rest is given up
+_MOST_BARREN = 3  # of them, in a row and without a single row
+SECOND_LINE = "is a part of a name of two lines"
+NO_ROW = "is listed, but left no row"
+
+
+@dataclass
+class Trial:
+    """What is known of each benchmark of a program. Every one that is listed has a time or a
+    reason."""
+    listed: tuple = ()  # in the program's order
+    times: dict = field(default_factory=dict)  # Key -> nanoseconds
+    reasons: dict = field(default_factory=dict)  # Key -> why there is no time
+    notes: dict = field(default_factory=dict)  # Key -> a remark
+    late: set = field(default_factory=set)  # keys that the time did not suffice for
+    without_row: set = field(default_factory=set)
+    context: dict = field(default_factory=dict)
+    seconds: float = 0.0  # that measuring took, without what was waited for in vain
+    start: float = 0.0  # what a process takes before it measures
+    words: str = ""  # the last that a process printed which died
+    died: bool = False  # a process ended by itself before it was done
+
+    def take(self, run, wanted):
+        """Takes in a run's rows; returns those of `wanted` that it has."""
+        self.context = run.context or self.context
+        found = {key: run.readings[key] for key in wanted if key in run.readings}
+        for key, reading in found.items():
+            if reading.ns is None:
+                self.reasons[key] = reading.reason
+            else:
+                self.times[key] = reading.ns
+            if reading.note:
+                self.notes[key] = reading.note
+        return set(found)
+
+    def give_up(self, keys, reason, late=False):
+        """Says of these why they have no time."""
+        for key in keys:
+            self.times.pop(key, None)
+            self.reasons[key] = reason
+        self.without_row.update(keys)
+        if late:
+            self.late.update(keys)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """left(): seconds until the time is up; stall: what a benchmark may take for its row."""
+    left: object
+    stall: float
+
+
+def run(program, keys, effort, target, limits, on_tick=None, keep=None, everything=False):
+    """Tries the benchmarks of a program; returns a Trial that has a word on every one of them.
+
+    keep(data) gets the JSON of each process. everything: the keys are all that the program has.
+    """
+    made = Trial(tuple(keys))
+    waiting = list(keys)
+    deaths = barren = 0
+    alone = False  # each benchmark in a process of its own: it died before it said of which
+    while waiting:
+        if limits.left() <= 0:
+            made.give_up(waiting, "was not tried: the time was up", late=True)
+            break
+        whole = everything and len(waiting) == len(keys) and not alone
+        batch = waiting if whole else _first_batch(waiting[:1] if alone else waiting)
+        done = program.measure([key.name for key in batch], effort, target, limits.left(),
+                               stall=limits.stall, in_order=True, on_tick=on_tick,
+                               filter_text="." if whole else None)
+        if keep:
+            keep(done.data)
+        # A program that ignores the filter measures more than it was asked for.
+        found = made.take(done, waiting)
+        made.seconds += max(0.0, done.ended.seconds - (limits.stall if done.ended.stopped else 0))
+        rest = [key for key in batch if key not in found]
+        waiting = [key for key in waiting if key not in found]
+        if not done.ended.failed and done.whole:
+            _without_row(made, rest, done)
+            waiting = [key for key in waiting if key not in made.reasons]
+            continue
+        made.words = done.ended.words(leave_out=samples.BANNER) or made.words
+        made.died = made.died or not done.ended.stopped
+        if limits.left() <= 0.1 and done.ended.stopped and not _is_stuck(done.ended):
+            made.give_up(waiting, "the time was up before it had been tried", late=True)
+            break
+        deaths += 1
+        barren = 0 if found else barren + 1
+        if not rest:  # everything was measured, and still it failed
+            made.give_up(batch, f"the program {_why(done)} after its last benchmark")
+        elif barren == 1 and len(batch) > 1 and not done.ended.stopped:
+            alone = True
+        elif barren > (_MOST_BARREN if alone else 1):
+            made.give_up(waiting, f"the program {_why(done)}")
+            break
+        elif deaths > _MOST_DEATHS:
+            made.give_up(waiting, f"was not tried: the program died {deaths} times before it")
+            break
+        else:
+            slow = done.ended.stopped and _seconds_of_one(program, rest[0], effort, target, limits)
+            if slow:
+                made.give_up(rest[:1], f"takes {slow:.3g} s once, and {effort.repetitions} times "
+                             "that in each process: --repetitions 1, or a larger --budget",
+                             late=True)
+            else:
+                made.give_up(rest[:1], _why(done))
+            waiting.remove(rest[0])
+    return made
+
+
+def _seconds_of_one(program, key, effort, target, limits):
+    """What a single repetition takes of a benchmark that seemed to hang; None if it does hang, or
+    takes so long that no budget of this size would do."""
+    if effort.repetitions <= 1 or limits.left() <= 0:
+        return None
+    done = program.measure([key.name], replace(effort, repetitions=1), target,
+                           min(limits.left(), limits.stall / 2), in_order=True)
+    return done.ended.seconds if key in done.readings and not done.ended.stopped else None
+
+
+def _is_stuck(ended):
+    """Whether a process that was ended with the budget hung, and was not just slow."""
+    return ended.idle >= max(1.0, ended.seconds / 2)
+
+
+def _first_batch(waiting):
+    names = set(samples.batches([key.name for key in waiting])[0])
+    return [key for key in waiting if key.name in names]
+
+
+def _why(done):
+    if done.ended.failed:
+        return done.ended.why()
+    if not done.data:
+        return "wrote no JSON, and ended with status 0"
+    return "ended early with status 0: its JSON breaks off"
+
+
+def _without_row(made, keys, done):
+    """Names what a process left out that says it did all; a name of two lines is one benchmark."""
+    broken = {key: reading for key, reading in done.readings.items() if "\n" in key.name}
+    lines = {line for key in broken for line in key.name.split("\n")}
+    made.give_up([key for key in keys if key.name not in lines], NO_ROW)
+    made.reasons.update((key, SECOND_LINE) for key in keys if key.name in lines)
+    for key, reading in broken.items():
+        if reading.ns is None:
+            made.reasons[key] = reading.reason
+        else:
+            made.times[key] = reading.ns
