@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ffgrant/crc16.h"
+#include "ffgrant/internal/fnv1a.h"
 #include "ffgrant/uuid_generator.h"
 
 namespace ffgrant {
@@ -85,12 +86,7 @@ std::optional<MintedExecutionId> MintExecutionId(LaneIdView lane, const Partitio
 }
 
 std::uint16_t ScanStart(WorkerInstanceIdView instance, std::uint16_t count) noexcept {
-  if (count == 0) return 0;
-  std::uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a 64
-  for (const char c : instance.text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  }
-  return static_cast<std::uint16_t>((hash & 0xFFFF) % count);
+  return internal::ScanStartOf(internal::Fnv1a64(instance.text), count);
 }
 
 }  // namespace ffgrant

@@ -56,6 +56,7 @@ constexpr Row kRows[] = {
     {ClaimError::kFenceRequired, "fence_required", true, kTerminal, kTerminal},
     {ClaimError::kPartialFenceTriple, "partial_fence_triple", true, kTerminal, kTerminal},
     {ClaimError::kAttemptNotInCreatedState, "attempt_not_in_created_state", true, kBug, kBug},
+    {ClaimError::kNothingInWindow, "nothing_in_window", false, kRetryable, kRetryable},
     {ClaimError::kLedgerFull, "ledger_full", false, kRetryable, kRetryable},
     {ClaimError::kWorkerAtCapacity, "worker_at_capacity", false, kRetryable, kRetryable},
     {ClaimError::kInvalidPartitionKey, "invalid_partition_key", false, kTerminal, kTerminal},

@@ -44,6 +44,7 @@ enum class ClaimError : std::uint8_t {
   kPartialFenceTriple,
   kAttemptNotInCreatedState,
   // This side's own.
+  kNothingInWindow,      // nothing in the partitions that were looked at; not all were
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched
   kInvalidPartitionKey,  // the worker's early check of the grant failed

@@ -76,6 +76,7 @@ TEST(ClaimErrorTest, OwnErrorsAreNoCodes) {
     std::string_view name;
     ErrorClassification classification;
   } own[] = {
+      {ClaimError::kNothingInWindow, "nothing_in_window", ErrorClassification::kRetryable},
       {ClaimError::kLedgerFull, "ledger_full", ErrorClassification::kRetryable},
       {ClaimError::kWorkerAtCapacity, "worker_at_capacity", ErrorClassification::kRetryable},
       {ClaimError::kInvalidPartitionKey, "invalid_partition_key", ErrorClassification::kTerminal},

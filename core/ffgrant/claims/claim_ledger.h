@@ -39,10 +39,16 @@ namespace ffgrant {
 
 // Priorities outside are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
-// Reclaims per execution when neither call nor execution names a cap (7.6).
-inline constexpr std::uint32_t kDefaultMaxReclaimCount = 100;
-// Ttls beyond this are refused before anything is written: their sum with the
-// clock would no longer be stored exactly (contract 9.5).
+// Reclaims per execution when neither call nor execution names a cap: what
+// FlowFabric's typed call sends (7.6). Its function alone would say 100.
+inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
+// The cap of an execution with requirements and no cap of its own. FlowFabric
+// keeps requirements in a policy, and its policies always have a cap, which wins
+// over a call's.
+inline constexpr std::uint32_t kPolicyMaxReclaimCount = 100;
+// Durations (ttls, delays) beyond this either way are refused before anything is
+// written: their sum with the clock would no longer be stored exactly (contract
+// 9.5). A time is no sum: `delay_until` may be any, and is stored as it is.
 inline constexpr std::int64_t kMaxTtlMs = 50'000'000'000'000;
 
 struct WorkerIdentity {
@@ -55,10 +61,12 @@ struct WorkerIdentity {
 struct CreateExecutionArgs {
   ExecutionIdView execution_id;
   LaneIdView lane;
-  std::int64_t priority = 0;                            // higher first, 0..9000
-  const CapabilitySet* required = nullptr;              // none: any worker will do
-  std::optional<TimestampMs> delay_until = {};          // not eligible before
-  std::optional<std::uint32_t> max_reclaim_count = {};  // the execution's own cap
+  std::int64_t priority = 0;                    // higher first, 0..9000
+  const CapabilitySet* required = nullptr;      // none: any worker will do
+  std::optional<TimestampMs> delay_until = {};  // not eligible before; any time
+  // The execution's own cap, which wins over a call's. Without one: kPolicyMaxReclaimCount if
+  // `required` is not empty, else the call's.
+  std::optional<std::uint32_t> max_reclaim_count = {};
 };
 
 struct IssueGrantArgs {
@@ -72,11 +80,24 @@ struct IssueGrantArgs {
   std::string_view admission_summary = {};
 };
 
+// How many partitions ClaimForWorker() looks at in one call, at most. By default
+// all of them, so that one call finds whatever there is, and its "nothing" means
+// nothing. A smaller window does not make that cheaper: how soon a lone execution
+// is found depends on how many partitions are looked at in a second, and 8 calls
+// with 32 each cost more than 1 call with 256 (idle, on one Valkey: 0.28 ms and
+// 1.1 ms a call). What it buys is a bound on each call. It suits many workers that
+// poll on a clock and would rather find a lone execution a few ticks later than
+// have all partitions searched at each tick: FlowFabric looks at 32 of its 256 in
+// a call. The embedded ledger knows which partitions are empty without a look.
+inline constexpr std::uint16_t kAllPartitions = 0;
+
 struct ClaimForWorkerArgs {
   WorkerIdentity worker;
   LaneIdView lane;
   std::int64_t grant_ttl_ms = 0;
   const CapabilitySet* offered = nullptr;
+  // More than there are is all of them.
+  std::uint16_t max_partitions = kAllPartitions;
 };
 
 struct ClaimArgs {
@@ -126,7 +147,7 @@ struct ReclaimArgs {
   LeaseId lease_id;
   std::int64_t lease_ttl_ms = 0;
   AttemptId attempt_id;
-  std::optional<std::uint32_t> max_reclaim_count = {};
+  std::optional<std::uint32_t> max_reclaim_count = {};  // none: kDefaultMaxReclaimCount
 };
 
 struct SuspendArgs {
@@ -182,8 +203,16 @@ class IssuedGrant {
 };
 
 struct ClaimForWorkerOutcome : Outcome {
-  // kNoEligibleExecution: nothing now that this worker can take (HTTP 204).
   IssuedGrant grant;
+
+  // How much the call has seen; 0 after kInvalidInput.
+  std::uint32_t partitions = 0;  // that there are
+  // Of these, where it knows that there was nothing for this worker, and the grant's own.
+  std::uint32_t partitions_seen = 0;
+  // Where it could not look: a server could not be reached. A call passes these over.
+  std::uint32_t partitions_unreachable = 0;
+
+  bool saw_all() const noexcept { return partitions != 0 && partitions_seen == partitions; }
 };
 
 // How a lease came about: the words of the claim replies.
@@ -323,13 +352,33 @@ class ClaimLedger {
   virtual IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                        ErrorDetails* details = nullptr) noexcept = 0;
 
-  // The scheduler's choice: of the lane's eligible executions whose
-  // requirements `offered` meets, the head of the first partition that has
-  // one without a live grant; partitions in turn from ScanStart(). What it
-  // takes, it takes atomically; the partitions are looked at one after the
-  // other, so kNoEligibleExecution says that each had nothing at some moment of
-  // the call, not all at one.
-  // kNoEligibleExecution, kInvalidInput.
+  // The scheduler's choice. In a partition: of the lane's eligible executions, in
+  // order (contract 3), the first that holds no live grant and whose requirements
+  // `offered` meets. Of the partitions: the first that has one, in a ring that
+  // begins at ScanStart() for a worker instance's first call on a lane, and for
+  // each later call behind the last partition that its call before has looked at.
+  // So calls of n partitions each come round to every partition, a partition
+  // that always has work starves no other, and workers begin apart. (A ledger
+  // remembers 1024 places; a worker whose place another one has taken begins
+  // anywhere.)
+  //
+  // What it takes, it takes atomically. The partitions are looked at one after
+  // the other: each that counts as seen had nothing at some moment of the call.
+  //
+  // kNoEligibleExecution: nothing that this worker can take, in all partitions.
+  // kNothingInWindow: nothing in those that were seen, and not all were: the
+  // window is smaller, a partition could not be reached, or it has more
+  // executions than the ledger looks at. kInvalidInput. Over HTTP the first two
+  // are 204 both; call again.
+  //
+  // FlowFabric's scheduler (contract 7.1) differs in two ways. It looks at the
+  // head of a partition alone, so that a grant that nobody claims holds up all
+  // behind it until it ends; here they are handed out meanwhile, each once. And
+  // it moves an execution whose requirements a worker does not meet out of the
+  // eligible set until somebody moves it back; here it stays, and is passed
+  // over. Both ledgers look ahead so, up to their option `max_candidates`: the
+  // embedded one counts executions with a grant, a server's those without the
+  // worker's capabilities as well.
   virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
 
   // Contract 7.2: consumes the grant and creates the lease. kInvalidInput

@@ -13,7 +13,9 @@
 
 namespace ffgrant {
 
-// Thread-safe, never blocks. Milliseconds since the Unix epoch, rounded down.
+// Thread-safe, never blocks. Milliseconds since the Unix epoch, rounded down. A
+// ledger takes a reading beyond +-kMaxTtlMs (claim_ledger.h) for that bound: sums of
+// a time and a duration then always fit (contract 9.5).
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -8,7 +8,6 @@
 #include <stdexcept>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
-#include "ffgrant/routing.h"
 
 namespace ffgrant {
 
@@ -30,12 +29,9 @@ const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
   require(o.max_name_bytes >= 1 && o.max_name_bytes <= std::size_t{1} << 32,
           "max_name_bytes must be in 1..2^32");
   require(o.partitions.IsValid(), "partition counts must not be 0");
+  require(o.max_candidates >= 1, "max_candidates must not be 0");
   require(o.clock != nullptr, "a clock is needed");
   return o;
-}
-
-std::string_view CsvOf(const CapabilitySet* set) noexcept {
-  return set == nullptr ? std::string_view() : set->csv();
 }
 
 CreateOutcome Refuse(ClaimError error) noexcept {
@@ -49,6 +45,7 @@ CreateOutcome Refuse(ClaimError error) noexcept {
 MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
     : clock(*o.clock),
       partition_count(o.partitions.num_flow_partitions),
+      max_candidates(o.max_candidates),
       table(o.max_executions),
       lanes(o.max_lanes),
       names(o.max_names, o.max_name_bytes),
@@ -127,9 +124,8 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
 
 // Inlined where grants are issued one after another.
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
-    GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
+    GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args, std::int64_t now,
     TimestampMs& expires_at, ErrorDetails* details) noexcept {
-  const std::int64_t now = Now();
   if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
   const bool own_lane = internal::TextEqual(lanes.Text(record.lane), args.lane.text());
@@ -171,9 +167,9 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
 }
 
 ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& region,
-                                     const IssueGrantArgs& args, TimestampMs& expires_at,
-                                     ErrorDetails* details) noexcept {
-  return IssueInline(kind, record, region, args, expires_at, details);
+                                     const IssueGrantArgs& args, std::int64_t now,
+                                     TimestampMs& expires_at, ErrorDetails* details) noexcept {
+  return IssueInline(kind, record, region, args, now, expires_at, details);
 }
 
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryIssueClaimGrant(
@@ -187,7 +183,7 @@ ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& reg
   const Held held = Find(args.execution_id, hash);
   if (!held) return ClaimError::kExecutionNotFound;
   if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotEligible;
-  return IssueInline(GrantKind::kClaim, *held, held.region(), args, expires_at, details);
+  return IssueInline(GrantKind::kClaim, *held, held.region(), args, Now(), expires_at, details);
 }
 
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::IssueWithRoom(const IssueGrantArgs& args,
@@ -255,8 +251,8 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
   record.priority =
       static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
   record.delay_until = delayed ? args.delay_until->value : 0;
-  record.has_reclaim_cap = args.max_reclaim_count.has_value();
-  record.max_reclaim_count = args.max_reclaim_count.value_or(0);
+  record.has_reclaim_cap = args.max_reclaim_count.has_value() || required != 0;
+  record.max_reclaim_count = args.max_reclaim_count.value_or(kPolicyMaxReclaimCount);
   if (!delayed) queues.Push(*lane, partition, slot);
   outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
   return outcome;
@@ -322,85 +318,6 @@ void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
       outcome.error = m.IssueWithRoom(args[i], hash, outcome.expires_at, nullptr);
     }
   });
-}
-
-internal::Slot MemoryLedger::Impl::BestReady(std::uint16_t lane, std::uint16_t partition,
-                                             std::string_view offered) noexcept {
-  internal::Slot best = kNoSlot;
-  for (internal::Slot top = queues.FirstTop(lane, partition); top != kNoSlot;) {
-    bool eligible;
-    bool suits;
-    {
-      const std::scoped_lock region(table.LockOfSlot(top));
-      const Record& record = table[top];
-      eligible = internal::IsEligible(record.state);
-      suits = eligible && !GrantIsLive(record, Now()) &&
-              CapabilitiesSatisfied(names.First(record.required), offered);
-    }
-    if (!eligible) {
-      // It stays so: only who has the queue's lock makes it eligible.
-      queues.Remove(lane, partition, top);
-      // The heap has another top now, or is gone: look from the front again.
-      top = queues.FirstTop(lane, partition);
-      best = kNoSlot;
-      continue;
-    }
-    if (suits && (best == kNoSlot || queues.Before(top, best))) best = top;
-    top = queues.NextTop(top);
-  }
-  return best;
-}
-
-bool MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
-                                            const ClaimForWorkerArgs& args,
-                                            ClaimForWorkerOutcome& outcome) noexcept {
-  const std::scoped_lock queue(queues.LockOf(partition));
-  // Issuing and claiming don't need the queue's lock: either may come in
-  // between the choice and the grant, and then there is another choice.
-  for (;;) {
-    const internal::Slot best = BestReady(lane, partition, CsvOf(args.offered));
-    if (best == kNoSlot) return false;
-    Region& region = table.RegionOfSlot(best);
-    const std::scoped_lock lock(region.lock);
-    Record& record = table[best];
-    if (!internal::IsEligible(record.state) || GrantIsLive(record, Now())) continue;
-    const MintedExecutionId id(record.partition, record.uuid);
-    TimestampMs expires_at;
-    outcome.error = Issue(GrantKind::kClaim, record, region,
-                          {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered},
-                          expires_at, nullptr);
-    if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
-    return true;
-  }
-}
-
-ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
-  Impl& m = *impl_;
-  const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
-  ClaimForWorkerOutcome outcome;
-  if (!TtlInRange(args.grant_ttl_ms)) {
-    outcome.error = ClaimError::kInvalidInput;
-    return outcome;
-  }
-  outcome.error = m.WithNames([&]() noexcept {
-    if (!lane) return ClaimError::kNoEligibleExecution;
-    // The reference's round: from a place of the worker's own that moves on
-    // with time.
-    const std::size_t count = m.partition_count;
-    const std::uint64_t moved = static_cast<std::uint64_t>(m.Now()) / 250 * 32;
-    const std::size_t start =
-        (ScanStart(args.worker.worker_instance_id, m.partition_count) + moved % count) % count;
-    for (const auto& [first, end] : {std::pair{start, count}, std::pair{std::size_t{0}, start}}) {
-      for (std::size_t p = m.queues.NextNonEmpty(*lane, first); p < end;
-           p = m.queues.NextNonEmpty(*lane, p + 1)) {
-        if (m.IssueFromPartition(*lane, static_cast<std::uint16_t>(p), args, outcome)) {
-          return outcome.error;
-        }
-      }
-    }
-    return ClaimError::kNoEligibleExecution;
-  });
-  return outcome;
 }
 
 std::optional<ExecutionState> MemoryLedger::Inspect(const ExecutionIdView& id) noexcept {

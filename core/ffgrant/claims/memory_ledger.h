@@ -26,6 +26,10 @@ struct MemoryLedgerOptions {
   // that nothing refers to any more make room for new ones.
   std::size_t max_names = 4096;
   std::size_t max_name_bytes = 1 << 20;
+  // How many executions that hold a grant ClaimForWorker() passes over in a
+  // partition before it goes on to the next one. At least 1. The next call goes on
+  // behind them.
+  std::size_t max_candidates = 1024;
   PartitionConfig partitions = {};
   const Clock* clock = &SystemClock();  // must outlive the ledger
 };

@@ -5,16 +5,48 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "ffgrant/routing.h"
 
 #include "testing/model/ledger_test_fixture.h"
 
 namespace ffgrant::testing {
 namespace {
 
+// The n-th of up to ten executions of partition 1.
+std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
+
 class ScheduleTest : public LedgerTest {
  protected:
+  static std::string Placed(int partition, int n) {
+    return "{fp:" + std::to_string(partition) + "}:dddddddd-0000-4000-8000-00000000000" +
+           std::to_string(n);
+  }
+  // Executions of one partition, the first to be taken first.
+  std::vector<std::string> CreateInOrder(int count) {
+    std::vector<std::string> ids;
+    for (int i = 0; i < count; ++i) {
+      ids.push_back(IdOf(i));
+      EXPECT_TRUE(Create(ids.back(), kMain, 9 - i));
+    }
+    return ids;
+  }
+  // Takes it out of the ledger's way for good, so that its id can be used again.
+  void End(const std::string& id, WorkerIdentity worker) {
+    const ClaimOutcome claimed = Claim(id, worker);
+    ASSERT_TRUE(claimed);
+    EXPECT_EQ(Complete(id, claimed.lease.fence), ClaimError::kNone);
+    if (GetParam()) {
+      EXPECT_TRUE(static_cast<ModelLedger&>(ledger).Forget(Id(id)));
+    } else {
+      EXPECT_TRUE(static_cast<MemoryLedger&>(ledger).Forget(Id(id)));
+    }
+  }
   // Whom the worker is given; empty for nobody.
   std::string Next(const CapabilitySet* offered = nullptr, LaneIdView lane = kMain,
                    std::int64_t ttl = 100) {
@@ -109,6 +141,210 @@ TEST_P(ScheduleTest, ResumedOnesComeBackInTheirPlace) {
   EXPECT_EQ(Next(), kA);
   EXPECT_TRUE(ClaimResumed(kA));
   EXPECT_EQ(Take(), kB);
+}
+
+// One grant that nobody claims does not hold up what stands behind it.
+TEST_P(ScheduleTest, GrantsHoldUpNobodyElse) {
+  const std::vector<std::string> ids = CreateInOrder(5);
+  for (const std::string& id : ids) EXPECT_EQ(Next(), id);
+  EXPECT_EQ(Next(), "");
+  // Whatever becomes of a grant, each execution is in its place again.
+  EXPECT_TRUE(Claim(ids[1]));
+  clock.Advance(101);
+  EXPECT_EQ(Issue(ids[2], kW2, 1000), ClaimError::kNone);
+  EXPECT_EQ(Next(), ids[0]);
+  EXPECT_EQ(Next(), ids[3]);
+  EXPECT_EQ(Next(), ids[4]);
+  EXPECT_EQ(Next(), "");
+  clock.Advance(100);  // at its very end a grant is still good
+  EXPECT_EQ(Next(), "");
+  clock.Advance(1);
+  EXPECT_EQ(Next(), ids[0]);
+}
+
+TEST_P(ScheduleTest, GrantsOfOthersAreStoodBehind) {
+  const std::vector<std::string> ids = CreateInOrder(4);
+  EXPECT_EQ(Issue(ids[0], kW2, 50), ClaimError::kNone);
+  EXPECT_EQ(Issue(ids[1], kW2, 20), ClaimError::kNone);
+  EXPECT_EQ(Issue(ids[2], kW2, 70), ClaimError::kNone);
+  EXPECT_EQ(Next(nullptr, kMain, 1000), ids[3]);
+  EXPECT_EQ(Next(), "");
+  clock.Advance(21);
+  EXPECT_EQ(Next(nullptr, kMain, 1000), ids[1]);
+  EXPECT_EQ(Next(), "");
+  clock.Advance(50);
+  EXPECT_EQ(Next(nullptr, kMain, 1000), ids[0]);
+  EXPECT_EQ(Next(nullptr, kMain, 1000), ids[2]);
+  EXPECT_EQ(Next(), "");
+}
+
+// One that holds a grant, is claimed, suspended and resumed stands in the queue at once, long
+// before the grant's end.
+TEST_P(ScheduleTest, AGrantThatIsUsedEndsAtOnce) {
+  const std::vector<std::string> ids = CreateInOrder(2);
+  EXPECT_EQ(Next(nullptr, kMain, 1000), ids[0]);
+  EXPECT_EQ(Next(nullptr, kMain, 1000), ids[1]);
+  EXPECT_EQ(Next(), "");  // both have been passed over
+  const ClaimOutcome claimed = Claim(ids[0]);
+  ASSERT_TRUE(claimed);
+  EXPECT_TRUE(ledger.Suspend({Id(ids[0]), claimed.lease.fence}));
+  EXPECT_EQ(Next(), "");
+  EXPECT_TRUE(ledger.Resume({Id(ids[0]), 0}));
+  EXPECT_EQ(Next(), ids[0]);
+  EXPECT_EQ(Next(), "");
+}
+
+TEST_P(ScheduleTest, RequirementsAndGrantsTogether) {
+  const CapabilitySet gpu = Caps("gpu");
+  EXPECT_TRUE(Create(kA, kMain, 9, &gpu));
+  EXPECT_TRUE(Create(kB, kMain, 8));
+  EXPECT_TRUE(Create(kC, kMain, 7, &gpu));
+  EXPECT_EQ(Next(&gpu), kA);
+  EXPECT_EQ(Next(), kB);
+  EXPECT_EQ(Next(), "");
+  EXPECT_EQ(Next(&gpu), kC);
+  EXPECT_EQ(Next(&gpu), "");
+}
+
+TEST_P(ScheduleTest, AnswersSayWhatWasSeen) {
+  EXPECT_TRUE(Create(kA));
+  const auto seen = [](const ClaimForWorkerOutcome& o) {
+    return std::vector<std::uint32_t>{o.partitions, o.partitions_seen, o.partitions_unreachable};
+  };
+  using Seen = std::vector<std::uint32_t>;
+  const auto claim = [&](std::uint16_t max_partitions, LaneIdView lane) {
+    return ledger.ClaimForWorker({kW1, lane, 100, nullptr, max_partitions});
+  };
+  EXPECT_EQ(seen(ledger.ClaimForWorker({kW1, kMain, kMaxTtlMs + 1, nullptr})), (Seen{0, 0, 0}));
+  EXPECT_FALSE(ledger.ClaimForWorker({kW1, kMain, kMaxTtlMs + 1, nullptr}).saw_all());
+  const ClaimForWorkerOutcome found = claim(kAllPartitions, kMain);
+  ASSERT_TRUE(found);
+  EXPECT_GE(found.partitions_seen, 1u);
+  for (const std::uint16_t all : {kAllPartitions, std::uint16_t{4}, std::uint16_t{65535}}) {
+    for (const LaneIdView lane : {kMain, kOtherLane}) {
+      const ClaimForWorkerOutcome none = claim(all, lane);
+      EXPECT_EQ(none.error, ClaimError::kNoEligibleExecution);
+      EXPECT_EQ(seen(none), (Seen{4, 4, 0}));
+      EXPECT_TRUE(none.saw_all());
+    }
+  }
+  for (const std::uint16_t some : {std::uint16_t{1}, std::uint16_t{3}}) {
+    for (const LaneIdView lane : {kMain, kOtherLane}) {
+      const ClaimForWorkerOutcome none = claim(some, lane);
+      EXPECT_EQ(none.error, ClaimError::kNothingInWindow);
+      EXPECT_EQ(seen(none), (Seen{4, some, 0}));
+      EXPECT_FALSE(none.saw_all());
+    }
+  }
+}
+
+// Windows follow one another, wherever the execution is and whatever their size.
+TEST_P(ScheduleTest, EveryPartitionComesRound) {
+  for (const std::uint16_t window : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3}}) {
+    const std::size_t calls = (4u + window - 1u) / window;
+    for (int partition = 0; partition < 4; ++partition) {
+      for (const std::string instance : {"i1", "i2", "i3"}) {
+        const std::string id = Placed(partition, 1);
+        EXPECT_TRUE(Create(id));
+        std::size_t needed = 0;
+        ClaimForWorkerOutcome outcome;
+        do {
+          outcome = ledger.ClaimForWorker({{{"w"}, {instance}}, kMain, 100, nullptr, window});
+          ++needed;
+          if (!outcome) {
+            ASSERT_EQ(outcome.error, ClaimError::kNothingInWindow);
+          }
+        } while (!outcome && needed < calls);
+        ASSERT_TRUE(outcome) << window << " " << partition;
+        EXPECT_EQ(outcome.grant.view().execution_id.text(), id);
+        End(id, {{"w"}, {instance}});
+      }
+    }
+  }
+}
+
+// Nor does a partition that always has something keep those behind it waiting.
+TEST_P(ScheduleTest, ABusyPartitionStarvesNoOther) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Create(Placed(1, i), kMain, 9));
+  for (const int partition : {0, 2, 3}) EXPECT_TRUE(Create(Placed(partition, 0)));
+  std::set<std::string> first_four;
+  for (int i = 0; i < 4; ++i) first_four.insert(Next());
+  EXPECT_EQ(first_four,
+            (std::set<std::string>{Placed(0, 0), Placed(1, 0), Placed(2, 0), Placed(3, 0)}));
+  EXPECT_EQ(Next(), Placed(1, 1));
+}
+
+// Each worker instance has a round of its own on each lane, and they begin apart.
+TEST_P(ScheduleTest, RoundsAreTheWorkersOwn) {
+  for (int partition = 0; partition < 4; ++partition) {
+    EXPECT_TRUE(Create(Placed(partition, 0)));
+    EXPECT_TRUE(Create(Placed(partition, 1), kOtherLane));
+  }
+  const auto first = [&](std::string_view instance, LaneIdView lane) {
+    const ClaimForWorkerOutcome outcome =
+        ledger.ClaimForWorker({{{"w"}, {instance}}, lane, 0, nullptr, 1});
+    EXPECT_TRUE(outcome);
+    return outcome.grant.view().execution_id.partition().index;
+  };
+  // A ttl of 0 grants nothing that stays.
+  for (const std::string_view instance : {"i1", "i2", "i3", "i4"}) {
+    const std::uint16_t start = ScanStart({instance}, 4);
+    for (const LaneIdView lane : {kMain, kOtherLane}) {
+      for (std::uint16_t i = 0; i < 6; ++i) EXPECT_EQ(first(instance, lane), (start + i) % 4);
+    }
+  }
+}
+
+// ---- the embedded ledger alone -----------------------------------------------------
+
+class LookAheadTest : public ::testing::Test, public Calls {
+ protected:
+  explicit LookAheadTest(std::size_t max_candidates = 2)
+      : Calls(ledger_, clock_), ledger_(Options(max_candidates, clock_)) {}
+  static MemoryLedgerOptions Options(std::size_t max_candidates, const Clock& clock) {
+    MemoryLedgerOptions options = SmallOptions(clock);
+    options.max_candidates = max_candidates;
+    return options;
+  }
+  ManualClock clock_{TimestampMs{kNow}};
+  MemoryLedger ledger_;
+};
+
+// A call passes over so many, says that it has not seen all, and the next goes on behind them.
+TEST_F(LookAheadTest, IsBoundedAndGoesOn) {
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_TRUE(Create(IdOf(i), kMain, 9 - i));
+    if (i < 5) {
+      EXPECT_EQ(Issue(IdOf(i), kW2, 1000), ClaimError::kNone);
+    }
+  }
+  const ClaimForWorkerArgs args = {kW1, kMain, 100, nullptr};
+  for (int i = 0; i < 2; ++i) {
+    const ClaimForWorkerOutcome cut = ledger.ClaimForWorker(args);
+    EXPECT_EQ(cut.error, ClaimError::kNothingInWindow);
+    EXPECT_EQ(cut.partitions_seen, 3u);
+    EXPECT_FALSE(cut.saw_all());
+  }
+  const ClaimForWorkerOutcome found = ledger.ClaimForWorker(args);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found.grant.view().execution_id.text(), IdOf(5));
+  EXPECT_EQ(ledger.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
+}
+
+// As many as may be passed over, and nothing behind them.
+TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(Create(IdOf(i)));
+    EXPECT_EQ(Issue(IdOf(i), kW2, 1000), ClaimError::kNone);
+  }
+  EXPECT_EQ(ledger.ClaimForWorker({kW1, kMain, 100, nullptr}).error,
+            ClaimError::kNoEligibleExecution);
+}
+
+TEST(MemoryLedgerOptionsTest, NoCandidatesAreRefused) {
+  MemoryLedgerOptions options;
+  options.max_candidates = 0;
+  EXPECT_THROW(MemoryLedger ledger(options), std::invalid_argument);
 }
 
 }  // namespace

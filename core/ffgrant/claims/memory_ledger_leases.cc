@@ -269,8 +269,8 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
     if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
-    return m.Issue(Impl::GrantKind::kReclaim, *held, held.region(), args, outcome.expires_at,
-                   details);
+    return m.Issue(Impl::GrantKind::kReclaim, *held, held.region(), args, m.Now(),
+                   outcome.expires_at, details);
   });
   return outcome;
 }

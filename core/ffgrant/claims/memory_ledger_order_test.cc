@@ -134,20 +134,12 @@ class History {
   bool IsGranted(const Execution& e) const { return clock_.Now().value <= e.granted_until; }
   static auto Rank(const Execution& e) { return std::tuple(e.score, e.id.view().uuid()); }
 
-  // The first of each set of requirements that the worker meets is a
-  // candidate unless it is granted; of the candidates, the first.
+  // The first of those that are not granted and whose requirements the worker meets.
   Execution* Expected(std::size_t offer) {
-    std::array<Execution*, kNeeds> first = {};
-    for (Execution& e : executions_) {
-      Execution*& so_far = first[e.needs];
-      if (e.state == State::kEligible && (so_far == nullptr || Rank(e) < Rank(*so_far)))
-        so_far = &e;
-    }
     Execution* best = nullptr;
-    for (std::size_t needs = 0; needs < kNeeds; ++needs) {
-      Execution* const e = first[needs];
-      if ((needs & ~offer) != 0 || e == nullptr || IsGranted(*e)) continue;
-      if (best == nullptr || Rank(*e) < Rank(*best)) best = e;
+    for (Execution& e : executions_) {
+      if (e.state != State::kEligible || (e.needs & ~offer) != 0 || IsGranted(e)) continue;
+      if (best == nullptr || Rank(e) < Rank(*best)) best = &e;
     }
     return best;
   }

@@ -64,7 +64,7 @@ const Expected kExpected[] = {
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kOwned, "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", "suspended", "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kTerminal, "invalid_input"},
-    {"claim_for_worker", "any", "none no_eligible_execution invalid_input"},
+    {"claim_for_worker", "any", "none no_eligible_execution nothing_in_window invalid_input"},
 
     // Then existence.
     {"issue claim claim_resumed renew revoke issue_reclaim reclaim suspend resume complete "
@@ -165,7 +165,7 @@ std::set<std::string> ExpectedSightings() {
 }
 
 TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
-  constexpr int kHistories = 8;
+  constexpr int kHistories = 16;
   constexpr int kCalls = 25'000;
   std::set<std::string> seen;
   for (std::uint32_t seed = 1; seed <= kHistories; ++seed) {

@@ -69,6 +69,11 @@ class ClaimPipeline {
   //
   // `function`, where given, is called with the same KEYS and ARGV in place of
   // the call's own; its answer must look the same. For the limits of benchmarks.
+  //
+  // SubmitCreate: `delay_until`, where given, must lie ahead. The server puts an
+  // execution whose delay is over into the set that KEYS name, the delayed one, where no
+  // scheduler looks; so does FlowFabric's typed call. ValkeyLedger reads the server's
+  // time first.
   bool SubmitCreate(const CreateExecutionArgs& args, std::string_view payload, std::uint64_t tag);
   bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag, std::string_view function = {});
   bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag, std::string_view function = {});

@@ -45,14 +45,15 @@ struct ClientOptions {
   std::function<std::unique_ptr<Network>()> make_network = {};
 };
 
-// What the calls carry that their arguments don't say.
+// What the calls carry that their arguments don't say. Where FlowFabric has a default, it is
+// that one; core/contract/defaults-observed.md has them all, with where each was seen.
 struct ClaimDefaults {
   PartitionConfig partitions = {};
   std::string ns = "default";
   std::string execution_kind = "task";
   std::string creator_identity = "ffgrant";
-  std::string revoke_reason = "operator";
-  // How long a lease hash outlives its lease once it has been renewed.
+  std::string revoke_reason = "operator_revoke";
+  // How long a lease hash outlives its lease once it has been renewed. 0..kMaxTtlMs.
   std::int64_t lease_history_grace_ms = 5000;
 };
 

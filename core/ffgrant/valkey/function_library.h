@@ -28,7 +28,7 @@ namespace ffgrant::valkey {
 inline constexpr std::string_view kFunctionLibraryName = "ffgrant";
 
 // What `ffgrant_version` answers: a decimal number, higher is newer.
-inline constexpr std::string_view kFunctionLibraryVersion = "2";
+inline constexpr std::string_view kFunctionLibraryVersion = "3";
 
 // What `ff_version` answers: the contract that KEYS and ARGV follow, in the
 // reference's counting.

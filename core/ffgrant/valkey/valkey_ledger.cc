@@ -3,6 +3,7 @@
 #include "ffgrant/valkey/valkey_ledger.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/internal/stored_execution.h"
@@ -30,6 +31,20 @@ void Clear(ErrorDetails* details) noexcept {
 constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
 
 }  // namespace
+
+ValkeyLedger::Impl::Impl(const ValkeyLedgerOptions& o)
+    : options(o), sessions(o.client, o.connections) {
+  const std::int64_t grace = o.defaults.lease_history_grace_ms;
+  if (!o.defaults.partitions.IsValid()) {
+    throw std::invalid_argument("ffgrant: partition counts must not be 0");
+  }
+  if (grace < 0 || grace > kMaxTtlMs) {
+    throw std::invalid_argument("ffgrant: lease_history_grace_ms out of range");
+  }
+  if (o.max_candidates == 0) {
+    throw std::invalid_argument("ffgrant: max_candidates must not be 0");
+  }
+}
 
 ClaimError ValkeyLedger::Impl::ReadHintsOf(Session& session, const ExecutionIdView& id,
                                            ErrorDetails* details) noexcept {

@@ -31,7 +31,7 @@ struct ValkeyLedgerOptions {
   // many threads as this have one each, which is the quickest.
   std::size_t connections = 4;
   // How many of a partition's eligible executions ClaimForWorker() looks at
-  // before it goes on to the next partition.
+  // before it goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
   // Suspending signs a token, for which a partition needs a secret. Where it
   // has none yet, this one is installed: hex digits, an even number of them.
@@ -105,8 +105,17 @@ class ValkeyLedger final : public ClaimLedger {
   // plus the ttl; 0 if that can't be read either. So it is in a batch.
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
-  // What the server answers with a fault is passed over; if nothing else is
-  // found, it is kUnknownCode.
+  // Partitions whose server can't be reached are passed over, and counted in the
+  // outcome; kUnavailable if that is all of them. What a server answers with a
+  // fault is passed over too; if nothing else is found, it is kUnknownCode.
+  // kUnknownOutcome: of a grant that was sent.
+  //
+  // Partitions are asked side by side, a few at first, up to 32 while none has
+  // anything: an idle call is one range query for each of its partitions. It
+  // waits for a server that does not answer only if it finds nothing elsewhere,
+  // and for no more than request_timeout_ms in all, but for the time that a grant
+  // on its way takes; the calls behind it on the same connection don't wait for
+  // that server at all, until it answers again.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,

@@ -48,6 +48,8 @@ Answer AnswerOf(const IssueOutcome& outcome) {
 }
 Answer AnswerOf(const ClaimForWorkerOutcome& outcome) {
   Answer answer = Error(outcome);
+  answer.looked =
+      Looked{outcome.partitions, outcome.partitions_seen, outcome.partitions_unreachable};
   if (!outcome) return answer;
   const ClaimGrantView grant = outcome.grant.view();
   answer.chosen = {ExecutionId(grant.execution_id), std::string(grant.partition_key),
@@ -108,6 +110,11 @@ std::string Describe(const Answer& answer) {
     text += " " + std::string(answer.chosen->execution_id.text()) + " " +
             answer.chosen->partition_key + " " + answer.chosen->grant_key + " until " +
             std::to_string(answer.chosen->expires_at_ms);
+  }
+  if (answer.looked) {
+    text += " seen " + std::to_string(answer.looked->seen) + " of " +
+            std::to_string(answer.looked->partitions) + ", unreachable " +
+            std::to_string(answer.looked->unreachable);
   }
   if (answer.lease) {
     const Lease& lease = *answer.lease;

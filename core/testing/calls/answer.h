@@ -27,6 +27,14 @@ struct ChosenGrant {
   friend bool operator==(const ChosenGrant&, const ChosenGrant&) = default;
 };
 
+// How far a scheduler has looked, in partitions.
+struct Looked {
+  std::uint32_t partitions = 0;
+  std::uint32_t seen = 0;
+  std::uint32_t unreachable = 0;
+  friend bool operator==(const Looked&, const Looked&) = default;
+};
+
 // A round of maintenance.
 struct Maintained {
   std::size_t leases_expired = 0;
@@ -41,6 +49,7 @@ struct Answer {
   bool delayed = false;
   std::optional<TimestampMs> expires_at;  // of a grant, or a renewed lease
   std::optional<ChosenGrant> chosen;
+  std::optional<Looked> looked;       // whatever was found
   std::optional<Lease> lease;         // created
   std::optional<LeaseFence> revoked;  // without attempt
   std::optional<ExecutionState> state;

@@ -71,6 +71,10 @@ std::string Text(const CapabilitySet* set) {
 }
 std::string Text(std::int64_t number) { return std::to_string(number); }
 std::string Text(std::uint32_t number) { return "cap " + std::to_string(number); }
+std::string Text(std::uint16_t partitions) {
+  return partitions == kAllPartitions ? "all partitions"
+                                      : std::to_string(partitions) + " partitions";
+}
 std::string Text(bool flag) { return flag ? "override" : ""; }
 std::string Text(TimestampMs time) { return "until " + std::to_string(time.value); }
 std::string Text(AttemptIndex index) { return "attempt " + std::to_string(index.value); }

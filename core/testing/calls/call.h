@@ -98,7 +98,7 @@ auto FieldsOf(Args& a) {
     return std::tie(a.execution_id, a.worker, a.lane, a.grant_ttl_ms, a.offered, a.capability_hash,
                     a.route_snapshot_json, a.admission_summary);
   } else if constexpr (std::is_same_v<T, ClaimForWorkerArgs>) {
-    return std::tie(a.worker, a.lane, a.grant_ttl_ms, a.offered);
+    return std::tie(a.worker, a.lane, a.grant_ttl_ms, a.offered, a.max_partitions);
   } else if constexpr (std::is_same_v<T, ClaimArgs>) {
     return std::tie(a.execution_id, a.worker, a.lane, a.lease_id, a.lease_ttl_ms, a.attempt_id);
   } else if constexpr (std::is_same_v<T, ClaimResumedArgs>) {

@@ -297,6 +297,7 @@ Call CallGenerator::ClaimForWorker() {
   args.grant_ttl_ms = ChooseTtl();
   capabilities_ = OneOf(choices_.offered);
   args.offered = capabilities_.get();
+  args.max_partitions = OneOf(choices_.windows);
   return {calls::ClaimForWorker{args}, capabilities_};
 }
 

@@ -63,6 +63,7 @@ struct Choices {
   std::uint32_t ttl_spread = 8;
   std::uint32_t odd_ttl_one_in = 8;
   std::vector<std::int64_t> odd_ttls;
+  std::vector<std::uint16_t> windows = {kAllPartitions};  // of a scheduler's search
   bool has_batches = false;
   bool has_partial_fences = true;
 };

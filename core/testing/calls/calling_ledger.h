@@ -96,6 +96,12 @@ class CallingLedger : public ClaimLedger {
                                     {static_cast<std::int64_t>(answer.chosen->expires_at_ms)});
       }
     }
+    if constexpr (requires { outcome.partitions_seen; }) {
+      const Looked looked = answer.looked.value_or(Looked());
+      outcome.partitions = looked.partitions;
+      outcome.partitions_seen = looked.seen;
+      outcome.partitions_unreachable = looked.unreachable;
+    }
     if constexpr (requires { outcome.lease; }) outcome.lease = answer.lease.value_or(Lease());
     if constexpr (requires { outcome.already; }) outcome.already = answer.already;
     if constexpr (requires { outcome.lease_epoch; }) {

@@ -60,6 +60,8 @@ Choices MakeChoices() {
   choices.delay_ms = -1;
   choices.delay_spread = 6;
   choices.odd_ttls = {0, -1, -7, kMaxTtlMs, -kMaxTtlMs, kMaxTtlMs + 1, -kMaxTtlMs - 1};
+  choices.windows = {kAllPartitions, kAllPartitions, kAllPartitions, 1, 2,
+                     kPartitions,    kPartitions + 1};
   choices.has_batches = true;
   return choices;
 }
@@ -112,17 +114,27 @@ std::string LedgerPair::Beside(const Call& call, const Answer& answer) {
   return "was " + state_before_ + "; the model says " + Describe(models);
 }
 
-// The model has no choice of its own: it says what may be chosen.
+// The model says what may be chosen: of each partition one. Where a search begins, it doesn't say.
 std::string LedgerPair::BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   if (args.grant_ttl_ms > kMaxTtlMs || args.grant_ttl_ms < -kMaxTtlMs) {
     return answer.error == ClaimError::kInvalidInput ? "" : "a ttl out of range was taken";
   }
+  const bool is_all = args.max_partitions == kAllPartitions || args.max_partitions >= kPartitions;
+  const std::uint32_t window = is_all ? kPartitions : args.max_partitions;
+  const Looked looked = answer.looked.value_or(Looked());
+  if (looked.partitions != kPartitions || looked.unreachable != 0) return "looked elsewhere";
   if (!answer.ok()) {
-    return answer.error == ClaimError::kNoEligibleExecution && allowed.empty()
+    if (answer.error !=
+        (is_all ? ClaimError::kNoEligibleExecution : ClaimError::kNothingInWindow)) {
+      return "another error than of a search in vain";
+    }
+    if (looked.seen != window) return "the window was not seen";
+    return allowed.size() + window <= kPartitions
                ? ""
                : "of " + std::to_string(allowed.size()) + " choices";
   }
+  if (looked.seen == 0 || looked.seen > window) return "seen more than the window";
   const ChosenGrant& grant = *answer.chosen;
   const std::string id(grant.execution_id.text());
   if (std::count(allowed.begin(), allowed.end(), id) == 0) return "the choice is not allowed";

@@ -125,6 +125,7 @@ class Hash {
   void Add(const LeaseFence& f) { Mix(f.lease_id, f.lease_epoch, f.attempt_id); }
   void Add(const Lease& l) { Mix(l.fence, l.attempt_index, l.expires_at, l.kind); }
   void Add(const ChosenGrant& g) { Mix(g.execution_id.text(), g.expires_at_ms); }
+  void Add(const Looked& l) { Mix(l.partitions, l.seen, l.unreachable); }
   void Add(const Maintained& m) { Mix(m.leases_expired, m.promoted); }
   void Add(const ExecutionState& s) {
     Mix(s.lifecycle_phase, s.ownership_state, s.eligibility_state, s.blocking_reason,
@@ -141,8 +142,8 @@ class Hash {
         n.current_worker_instance_id, n.current_lane);
   }
   void Add(const Answer& a) {
-    Mix(a.error, a.created, a.already, a.delayed, a.expires_at, a.chosen, a.lease, a.revoked,
-        a.state, a.names, a.maintained, a.size);
+    Mix(a.error, a.created, a.already, a.delayed, a.expires_at, a.chosen, a.looked, a.lease,
+        a.revoked, a.state, a.names, a.maintained, a.size);
     for (const std::string& detail : a.details) Add(detail);
   }
 

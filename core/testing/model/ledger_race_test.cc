@@ -142,6 +142,18 @@ TEST_F(LedgerRaceTest, TheChoiceIsTakenMeanwhile) {
             1u);
 }
 
+// A scheduler passes over one that holds a grant, which ends before it has granted
+// what stands behind: the choice must be right at one time.
+TEST_F(LedgerRaceTest, TheGrantThatWasPassedOverEnds) {
+  // The third execution stands before the first in their partition.
+  Race race = TwoThreads(S::kEligible, {Call(CallKind::kClaimForWorker)},
+                         {Call(CallKind::kAdvance, 0, 0, 4)});
+  race.start[2] = S::kGranted;
+  EXPECT_GT(RunAll(race), 1u);
+  race.threads[1].push_back(Call(CallKind::kIssue, 2, 1));
+  EXPECT_GT(RunAll(race), 1u);
+}
+
 // Both make the lane and the worker's name, and one of them finds it made. In a
 // larger ledger, where the executions are in regions of their own.
 TEST_F(LedgerRaceTest, TwoMakeOneName) {

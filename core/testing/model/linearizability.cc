@@ -171,9 +171,8 @@ bool Search::DoPart(const Unit& unit, Units done, Place& place, bool& again) {
   const HistoryEntry& entry = history_[unit.entry];
   const ExecutionIdView id = ExecutionAt(unit.execution);
   if (IsScanInVain(entry)) {
-    const std::vector<std::string> allowed =
-        place.model.AllowedChoices(entry.call.As<calls::ClaimForWorker>()->args);
-    return std::count(allowed.begin(), allowed.end(), id.text()) == 0;
+    return !place.model.IsToBeHad(entry.call.As<calls::ClaimForWorker>()->args,
+                                  std::string(id.text()));
   }
   const ModelLedger::MaintenanceResult result = place.model.RunMaintenance(id);
   const Maintained told = *entry.answer.maintained;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "testing/model/model_texts.h"
+#include "testing/naive/naive_hash.h"
 
 namespace ffgrant::testing {
 
@@ -172,6 +173,8 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
   const std::int64_t priority = std::clamp<std::int64_t>(args.priority, 0, 9000);
   const bool delayed = args.delay_until.has_value() && args.delay_until->value > now;
   const std::string id = IdText(args.execution_id);
+  // Requirements stand in a policy, and no policy is without a cap.
+  const char* policy_cap = args.required == nullptr || args.required->csv().empty() ? "" : "100";
   Hash& core = cores_[id];
   Set(core,
       {{"execution_id", id},
@@ -180,8 +183,9 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
        {"partition_id", Text(std::int64_t{partition})},
        {"priority", Text(priority)},
        {"required_capabilities", args.required == nullptr ? "" : std::string(args.required->csv())},
-       {"policy.max_reclaim_count",
-        args.max_reclaim_count.has_value() ? Text(std::int64_t{*args.max_reclaim_count}) : ""},
+       {"policy.max_reclaim_count", args.max_reclaim_count.has_value()
+                                        ? Text(std::int64_t{*args.max_reclaim_count})
+                                        : policy_cap},
        {"lifecycle_phase", "runnable"},
        {"ownership_state", "unowned"},
        {"eligibility_state", delayed ? "not_eligible_until_time" : "eligible_now"},
@@ -306,23 +310,36 @@ TimestampMs ModelLedger::WriteGrant(const IssueGrantArgs& args) {
   return {expires_at};
 }
 
-std::vector<std::string> ModelLedger::AllowedChoices(const ClaimForWorkerArgs& args) {
+bool ModelLedger::IsToBeHad(const ClaimForWorkerArgs& args, const std::string& id) {
+  const auto core = cores_.find(id);
+  if (core == cores_.end() || core->second["lane_id"] != args.lane.text() ||
+      !SetsOf(core->second).eligible.Has(id)) {
+    return false;
+  }
   const std::string offered = args.offered == nullptr ? "" : std::string(args.offered->csv());
+  return MissingTokens(core->second["required_capabilities"], offered).empty() &&
+         Grant(id) == nullptr;
+}
+
+std::optional<std::string> ModelLedger::ChoiceIn(int partition, const ClaimForWorkerArgs& args) {
+  const auto sets = lane_sets_.find({std::to_string(partition), std::string(args.lane.text())});
+  if (sets == lane_sets_.end()) {
+    return std::nullopt;
+  }
+  for (const std::string& id : sets->second.eligible.InOrder()) {
+    if (IsToBeHad(args, id)) {
+      return id;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> ModelLedger::AllowedChoices(const ClaimForWorkerArgs& args) {
   std::vector<std::string> choices;
   for (int partition = 0; partition < partitions_.num_flow_partitions; ++partition) {
-    const auto sets = lane_sets_.find({std::to_string(partition), std::string(args.lane.text())});
-    if (sets == lane_sets_.end()) {
-      continue;
-    }
-    std::set<std::string> requirements_seen;
-    for (const std::string& id : sets->second.eligible.InOrder()) {
-      const std::string& required = cores_[id]["required_capabilities"];
-      if (!MissingTokens(required, offered).empty() || !requirements_seen.insert(required).second) {
-        continue;
-      }
-      if (Grant(id) == nullptr) {
-        choices.push_back(id);
-      }
+    const std::optional<std::string> choice = ChoiceIn(partition, args);
+    if (choice.has_value()) {
+      choices.push_back(*choice);
     }
   }
   return choices;
@@ -332,19 +349,34 @@ ClaimForWorkerOutcome ModelLedger::ClaimForWorker(const ClaimForWorkerArgs& args
   if (!TtlInRange(args.grant_ttl_ms, "grant_ttl_ms", nullptr)) {
     return Refuse<ClaimForWorkerOutcome>(ClaimError::kInvalidInput);
   }
-  const std::vector<std::string> choices = AllowedChoices(args);
-  if (choices.empty()) {
-    return Refuse<ClaimForWorkerOutcome>(ClaimError::kNoEligibleExecution);
+  const int count = partitions_.num_flow_partitions;
+  const int window =
+      args.max_partitions == 0 || args.max_partitions > count ? count : args.max_partitions;
+  const std::string instance(args.worker.worker_instance_id.text);
+  const auto [next, first_time] =
+      next_partition_.try_emplace({instance, std::string(args.lane.text())}, 0);
+  if (first_time) {
+    next->second = static_cast<int>((NaiveFnv1a64(instance) % 65536) % count);
   }
-  const ExecutionIdView id = ParseExecutionId(choices.front(), ParseMode::kStrict).id;
-  IssueGrantArgs issue;
-  issue.execution_id = id;
-  issue.worker = args.worker;
-  issue.lane = args.lane;
-  issue.grant_ttl_ms = args.grant_ttl_ms;
-  issue.offered = args.offered;
   ClaimForWorkerOutcome outcome;
-  outcome.grant = IssuedGrant(id, IssueClaimGrant(issue).expires_at);
+  outcome.partitions = count;
+  for (int looked_at = 0; looked_at < window; ++looked_at) {
+    const std::optional<std::string> choice = ChoiceIn(next->second, args);
+    next->second = (next->second + 1) % count;
+    ++outcome.partitions_seen;
+    if (!choice.has_value()) {
+      continue;
+    }
+    IssueGrantArgs issue;
+    issue.execution_id = ParseExecutionId(*choice, ParseMode::kStrict).id;
+    issue.worker = args.worker;
+    issue.lane = args.lane;
+    issue.grant_ttl_ms = args.grant_ttl_ms;
+    issue.offered = args.offered;
+    outcome.grant = IssuedGrant(issue.execution_id, IssueClaimGrant(issue).expires_at);
+    return outcome;
+  }
+  outcome.error = window == count ? ClaimError::kNoEligibleExecution : ClaimError::kNothingInWindow;
   return outcome;
 }
 

@@ -39,7 +39,7 @@ class ModelLedger final : public ClaimLedger {
                                 ErrorDetails* details = nullptr) noexcept override;
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
-  // The first of AllowedChoices(): the embedded ledger's may be another of them.
+  // Goes round the partitions from where this worker's call on this lane before ended.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -70,10 +70,11 @@ class ModelLedger final : public ClaimLedger {
   MaintenanceResult RunMaintenance(const ExecutionIdView& id);
   Outcome Forget(const ExecutionIdView& id);
 
-  // The executions that ClaimForWorker may choose from now: in each partition,
-  // for each set of requirements that is met, the one that is first in the
-  // eligible set, unless it holds a live grant.
+  // The executions that ClaimForWorker may choose from now, wherever it begins: in
+  // each partition the first one in the eligible set that IsToBeHad().
   std::vector<std::string> AllowedChoices(const ClaimForWorkerArgs& args);
+  // In the lane's eligible set, without a live grant, its requirements met.
+  bool IsToBeHad(const ClaimForWorkerArgs& args, const std::string& id);
 
   std::size_t size() const { return cores_.size(); }
 
@@ -120,7 +121,13 @@ class ModelLedger final : public ClaimLedger {
     LeaseKind kind = LeaseKind::kInitial;
   };
 
-  std::int64_t Now() const { return clock_.Now().value; }
+  // Times beyond 5e13 either way are none: that bound stands for them.
+  std::int64_t Now() const {
+    const std::int64_t now = clock_.Now().value;
+    return now > 50'000'000'000'000    ? 50'000'000'000'000
+           : now < -50'000'000'000'000 ? -50'000'000'000'000
+                                       : now;
+  }
   Hash* Core(const ExecutionIdView& id);
   // The grant hash, deleted first if its time is over.
   Hash* Grant(const std::string& id);
@@ -136,6 +143,7 @@ class ModelLedger final : public ClaimLedger {
   Lease WriteLease(Hash& core, const NewLease& lease);
   void MakeEligible(Hash& core);
   MaintenanceResult Maintain(const std::string& id, Hash& core);
+  std::optional<std::string> ChoiceIn(int partition, const ClaimForWorkerArgs& args);
   void FailTerminally(Hash& core);
 
   const Clock& clock_;
@@ -145,6 +153,8 @@ class ModelLedger final : public ClaimLedger {
   std::map<std::string, Hash> leases_;                                 // lease:current
   std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // partition, lane
   std::map<std::string, SortedSet> lease_expiry_;                      // by partition
+  // Where the next round begins; by worker instance and lane.
+  std::map<std::pair<std::string, std::string>, int> next_partition_;
 };
 
 }  // namespace ffgrant::testing

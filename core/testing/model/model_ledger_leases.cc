@@ -311,8 +311,8 @@ ClaimOutcome ModelLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details
       (*core)["ownership_state"] != "lease_revoked") {
     return Refuse<ClaimOutcome>(ClaimError::kExecutionNotReclaimable);
   }
-  // The execution's own cap, else the caller's, else 100.
-  std::int64_t cap = 100;
+  // The execution's own cap, else the caller's, else 1000.
+  std::int64_t cap = 1000;
   if (args.max_reclaim_count.has_value()) {
     cap = *args.max_reclaim_count;
   }

@@ -45,7 +45,9 @@ requires(std::integral<Number> && !std::same_as<Number, bool>) std::string Text(
 
 std::string ScoreText(std::optional<double> score) {
   if (!score.has_value()) return kAbsent;
-  if (*score != std::floor(*score)) return std::to_string(*score);
+  if (*score != std::floor(*score) || std::fabs(*score) > static_cast<double>(kMaxExactScore)) {
+    return std::to_string(*score);
+  }
   return std::to_string(static_cast<std::int64_t>(*score));
 }
 

@@ -178,7 +178,9 @@ void Expected::Created(const Moment& at, std::int64_t priority, const std::strin
        {"delay_until", until}});
   if (!required.empty()) Set({{"required_capabilities", required}});
   if (delayed) {
-    sorted_sets.insert_or_assign(LaneKey("delayed"), Value(until));
+    const bool exact = *delay_until >= -kMaxExactScore && *delay_until <= kMaxExactScore;
+    sorted_sets.insert_or_assign(LaneKey("delayed"),
+                                 exact ? until : std::to_string(static_cast<double>(*delay_until)));
   } else {
     sorted_sets.insert_or_assign(LaneKey("eligible"), EligibleScore());
   }

@@ -49,6 +49,9 @@ class Value {
   std::int64_t offset_ = 0;
 };
 
+// Scores of a sorted set are doubles: whole numbers beyond this one are rounded.
+inline constexpr std::int64_t kMaxExactScore = std::int64_t{1} << 53;
+
 using Record = std::map<std::string, Value>;  // a hash, or an entry of a stream
 
 struct Worker {

@@ -36,6 +36,7 @@ std::vector<Scenario> AllScenarios();
 
 // One a file.
 void AddCreateScenarios(std::vector<Scenario>& to);
+void AddSchedulingScenarios(std::vector<Scenario>& to);
 void AddIssueScenarios(std::vector<Scenario>& to);
 void AddClaimScenarios(std::vector<Scenario>& to);
 void AddResumeScenarios(std::vector<Scenario>& to);

@@ -128,6 +128,15 @@ class ScriptedLedger {
   bool silent_ = false;
 };
 
+// So many executions of partition 7, in the order of their ids.
+inline std::vector<ScriptedLedger::Way> WaysInOrder(std::size_t count) {
+  std::vector<ScriptedLedger::Way> ways;
+  for (std::size_t i = 0; i < count; ++i) ways.emplace_back(i + 1);
+  std::sort(ways.begin(), ways.end(),
+            [](const auto& a, const auto& b) { return a.execution.text() < b.execution.text(); });
+  return ways;
+}
+
 // An id that no server is asked about: another spelling, or a partition beyond
 // those that are configured.
 inline constexpr std::string_view kUnaskedIds[] = {"{fp:07}:11111111-1111-4111-8111-111111111111",

@@ -80,6 +80,23 @@ class Creating(OnEachEngine):
                  "dedup_ttl_ms must be a whole number up to 50000000000000, got: 1.5")):
             self.rejects(call, *rejection)
 
+    def test_times_reach_as_far_as_64_bits(self):
+        whole = "must be a whole number of 64 bits, got: "
+        for text in ("1e300", "inf", "-inf", "nan", "1.5"):
+            self.rejects(f.create(self.e, delay=text), "invalid_input", f"delay_until {whole}{text}")
+            self.rejects(f.create(self.e, deadline=text), "invalid_input",
+                         f"execution_deadline_at {whole}{text}")
+        for delay, state in (("50000000000001", "delayed"), ("9223372036854775807", "delayed"),
+                             ("-9223372036854775808", "waiting"), ("-50000000000001", "waiting")):
+            e = f.Execution()
+            self.ok(f.create(e, delay=delay, scheduling=None if state == "delayed" else "eligible"),
+                    e.id, state)
+            stored = self.client.hget(e.exec("core"), "delay_until").decode()
+            self.assertEqual(stored, delay if state == "delayed" else "")
+        e = f.Execution()
+        self.ok(f.create(e, deadline="9223372036854775807"))
+        self.assertEqual(self.client.zscore(e.index("execution_deadline"), e.id), 2.0 ** 63)
+
     def test_policies(self):
         def needs(*tokens):
             inside = ",".join(tokens)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger's parts, for its two sources: memory_ledger.cc (create,
-// issue, schedule, maintain) and memory_ledger_leases.cc (claim to complete).
+// The embedded ledger's parts, for its sources: memory_ledger.cc (create, issue,
+// maintain), memory_ledger_claim_for_worker.cc (schedule) and
+// memory_ledger_leases.cc (claim to complete).
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
@@ -19,6 +20,7 @@
 #include "ffgrant/claims/internal/lane_table.h"
 #include "ffgrant/claims/internal/name_pool.h"
 #include "ffgrant/claims/internal/ready_queues.h"
+#include "ffgrant/claims/internal/scan_places.h"
 #include "ffgrant/claims/internal/schedule_point.h"
 #include "ffgrant/claims/internal/spin_lock.h"
 #include "ffgrant/claims/memory_ledger.h"
@@ -69,7 +71,7 @@ class MemoryLedger::Impl {
     return {region, slot == internal::kNoSlot ? nullptr : &table[slot], slot};
   }
 
-  std::int64_t Now() const noexcept { return clock.Now().value; }
+  std::int64_t Now() const noexcept { return std::clamp(clock.Now().value, -kMaxTtlMs, kMaxTtlMs); }
 
   bool GrantIsLive(const Record& record, std::int64_t now) const noexcept {
     return record.has_grant && now <= record.grant_expires_at;
@@ -84,9 +86,9 @@ class MemoryLedger::Impl {
   // nothing is changed, if names are missing.
   enum class GrantKind : bool { kClaim, kReclaim };
   ClaimError Issue(GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
-                   TimestampMs& expires_at, ErrorDetails* details) noexcept;
+                   std::int64_t now, TimestampMs& expires_at, ErrorDetails* details) noexcept;
   ClaimError IssueInline(GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
-                         TimestampMs& expires_at, ErrorDetails* details) noexcept;
+                         std::int64_t now, TimestampMs& expires_at, ErrorDetails* details) noexcept;
   // Its rare parts.
   ClaimError RefuseMismatch(Record& record, std::string_view offered, std::int64_t now,
                             ErrorDetails* details) noexcept;
@@ -121,13 +123,31 @@ class MemoryLedger::Impl {
   // About how many cache misses a core keeps in flight.
   static constexpr std::size_t kBatch = 16;
 
-  // Of the heaps' tops in a partition, the first in order that these
-  // capabilities suffice for and that has no live grant; kNoSlot if none.
-  // Drops what is no longer eligible. Under the queue's lock.
-  Slot BestReady(std::uint16_t lane, std::uint16_t partition, std::string_view offered) noexcept;
-  // True if that settled the call.
-  bool IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
-                          const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome) noexcept;
+  // What a visit to a partition came to.
+  enum class Visit : std::uint8_t {
+    kNothing,   // there is nothing for this worker
+    kCutShort,  // nothing before max_candidates with grants: more may be behind them
+    kSettled,   // a grant, or an error that ends the call
+  };
+  // A partition of the lane on its way through one call; under the queue's lock.
+  struct Candidates {
+    std::uint16_t lane;
+    std::uint16_t partition;
+    std::string_view offered;
+    std::size_t passed_over = 0;  // that hold a grant
+    bool cut_short = false;       // there were more of them than max_candidates
+  };
+  // Queues again what was parked until a time that is over.
+  void ReturnParked(const Candidates& candidates) noexcept;
+  // The first in order that these capabilities suffice for and that has no live grant; kNoSlot
+  // if there is none. Drops what is no longer eligible, and parks what has a grant.
+  Slot BestReady(Candidates& candidates) noexcept;
+  Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
+                           const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome) noexcept;
+  // The call behind its checks.
+  ClaimError Schedule(std::uint16_t lane, const internal::ScanWindow& window,
+                      const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
+                      std::uint32_t& looked_at) noexcept;
 
   // A lease for one whose grant is live and its own: grant consumed, epoch
   // grown. False, and nothing changed, if names are missing.
@@ -197,10 +217,12 @@ class MemoryLedger::Impl {
 
   const Clock& clock;
   const std::uint16_t partition_count;
+  const std::size_t max_candidates;
   internal::ExecutionTable table;
   internal::LaneTable lanes;
   internal::NamePool names;
   internal::ReadyQueues queues;
+  internal::ScanPlaces scans;
   std::vector<std::uint8_t> names_in_use;            // MakeRoomForNames() marks here,
   internal::SleepingLock making_room;                // one thread at a time
   std::int64_t swept_in_vain_at = internal::kNever;  // guarded by making_room
@@ -224,6 +246,10 @@ class MemoryLedger::Impl {
 // Adds what there is to say, if anybody asked.
 inline void Detail(ErrorDetails* details, std::string_view text) noexcept {
   if (details != nullptr) details->Add(text);
+}
+
+inline std::string_view CsvOf(const CapabilitySet* set) noexcept {
+  return set == nullptr ? std::string_view() : set->csv();
 }
 
 // Beyond it, times could not be stored exactly (contract 9.5).

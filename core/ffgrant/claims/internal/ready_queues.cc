@@ -18,6 +18,7 @@ ReadyQueues::ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::si
       partitions_(partitions),
       words_per_lane_((partitions + 63) / 64),
       tops_(lanes * partitions, kNoSlot),
+      parked_(lanes * partitions, kNoSlot),
       nodes_(new Node[table.slot_count()]()),
       non_empty_(new std::atomic<std::uint64_t>[lanes * words_per_lane_]()),
       locks_(new Lock[kLocks]) {}
@@ -95,7 +96,8 @@ void ReadyQueues::MarkNonEmpty(std::uint16_t lane, std::uint16_t partition,
 
 void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
   Node& node = nodes_[slot];
-  if (node.queued) return;
+  if (node.queued && !node.parked) return;
+  if (node.queued) Remove(lane, partition, slot);
   const ExecutionRecord& record = table_[slot];
   node = {.score = record.created_at - record.priority * kPriorityWeight,
           .left = kNoSlot,
@@ -104,6 +106,7 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
           .next_top = kNoSlot,
           .rank = 1,
           .queued = true,
+          .parked = false,
           .is_top = false};
   const std::size_t index = IndexOf(lane, partition);
   if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, true);
@@ -118,21 +121,49 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   if (melded != top) ReplaceTop(index, top, melded);
 }
 
+// One that has no parent is the top of a heap, which is left to the caller.
+Slot ReadyQueues::Detach(Slot slot) noexcept {
+  const Node& node = nodes_[slot];
+  const Slot orphans = Meld(node.left, node.right);
+  Slot parent = node.parent;
+  if (parent == kNoSlot) return orphans;
+  (nodes_[parent].left == slot ? nodes_[parent].left : nodes_[parent].right) = orphans;
+  if (orphans != kNoSlot) nodes_[orphans].parent = parent;
+  while (parent != kNoSlot && Rerank(parent)) parent = nodes_[parent].parent;
+  return orphans;
+}
+
 void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
   Node& node = nodes_[slot];
   if (!node.queued) return;
   node.queued = false;
   const std::size_t index = IndexOf(lane, partition);
-  const Slot orphans = Meld(node.left, node.right);
+  const bool is_parked_top = parked_[index] == slot;
+  const Slot orphans = Detach(slot);
   if (node.is_top) {
     ReplaceTop(index, slot, orphans);
-    if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, false);
-    return;
+  } else if (is_parked_top) {
+    parked_[index] = orphans;
   }
-  Slot parent = node.parent;
-  (nodes_[parent].left == slot ? nodes_[parent].left : nodes_[parent].right) = orphans;
-  if (orphans != kNoSlot) nodes_[orphans].parent = parent;
-  while (parent != kNoSlot && Rerank(parent)) parent = nodes_[parent].parent;
+  if (tops_[index] == kNoSlot && parked_[index] == kNoSlot) MarkNonEmpty(lane, partition, false);
+}
+
+void ReadyQueues::Park(std::uint16_t lane, std::uint16_t partition, Slot slot,
+                       std::int64_t until) noexcept {
+  Node& node = nodes_[slot];
+  const std::size_t index = IndexOf(lane, partition);
+  const Slot orphans = Detach(slot);
+  if (node.is_top) ReplaceTop(index, slot, orphans);
+  node = {.score = until,
+          .left = kNoSlot,
+          .right = kNoSlot,
+          .parent = kNoSlot,
+          .next_top = kNoSlot,
+          .rank = 1,
+          .queued = true,
+          .parked = true,
+          .is_top = false};
+  parked_[index] = Meld(parked_[index], slot);
 }
 
 std::size_t ReadyQueues::NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept {

@@ -24,8 +24,10 @@ namespace ffgrant::internal {
 //
 // A claim doesn't touch the heaps: what is no longer eligible is dropped when
 // it comes to a heap's top, or found valid again if it became eligible
-// meanwhile, as its score never changes. So a slot stands in at most one heap
-// at most once, and the nodes, one a slot, are all the memory there is.
+// meanwhile, as its score never changes. What is eligible and holds a grant is
+// parked when it comes to the top: one more heap for each lane and partition, by
+// when the grants end. So a slot stands in at most one heap at most once, and the
+// nodes, one a slot, are all the memory there is.
 //
 // Every call needs the partition's lock, which is taken before a region's.
 class ReadyQueues {
@@ -34,10 +36,17 @@ class ReadyQueues {
 
   SpinLock& LockOf(std::uint16_t partition) noexcept { return locks_[partition % kLocks].lock; }
 
-  // Does nothing if the slot is queued already.
+  // Does nothing if the slot is queued already; one that is parked is not.
   void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
-  // Takes the slot out, if it is in.
+  // Takes the slot out, if it is in or parked.
   void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
+  // Parks a slot that is queued, whose grant is good up to and including `until`.
+  void Park(std::uint16_t lane, std::uint16_t partition, Slot slot, std::int64_t until) noexcept;
+  // The parked one whose grant ends first, and its end; kNoSlot if there is none.
+  Slot FirstParked(std::uint16_t lane, std::uint16_t partition) const noexcept {
+    return parked_[IndexOf(lane, partition)];
+  }
+  std::int64_t ParkedUntil(Slot parked) const noexcept { return nodes_[parked].score; }
 
   // The heaps of a lane and partition, each by its top; kNoSlot ends.
   Slot FirstTop(std::uint16_t lane, std::uint16_t partition) const noexcept {
@@ -47,7 +56,7 @@ class ReadyQueues {
   bool Before(Slot a, Slot b) const noexcept;
 
   // Without the lock, and so a hint: the first partition at or behind `from`
-  // that has a heap for this lane; `partitions` if there is none.
+  // that has a heap for this lane, parked ones included; `partitions` if there is none.
   std::size_t NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept;
 
  private:
@@ -62,14 +71,15 @@ class ReadyQueues {
   // and removal, whatever the order of pushes; a pairing heap, which is that on
   // average only, has been seen to hold its lock for most of a second.
   struct Node {
-    std::int64_t score;
+    std::int64_t score;  // of a parked one: the end of its grant
     Slot left;
     Slot right;
     Slot parent;
     Slot next_top;
     std::uint8_t rank;
-    bool queued;
-    bool is_top;
+    bool queued;  // or parked
+    bool parked;
+    bool is_top;  // of a heap of queued ones
   };
 
   std::size_t IndexOf(std::uint16_t lane, std::uint16_t partition) const noexcept {
@@ -81,6 +91,8 @@ class ReadyQueues {
   std::uint8_t RankOf(Slot slot) const noexcept { return slot == kNoSlot ? 0 : nodes_[slot].rank; }
   // The top of the heap that has this slot's requirements; kNoSlot if none.
   Slot TopLike(std::size_t index, Slot slot) const noexcept;
+  // Takes a slot out of its heap, and returns what is left of the part below it.
+  Slot Detach(Slot slot) noexcept;
   // Puts `now` in the place of the top `before`; kNoSlot removes the heap.
   void ReplaceTop(std::size_t index, Slot before, Slot now) noexcept;
   void MarkNonEmpty(std::uint16_t lane, std::uint16_t partition, bool non_empty) noexcept;
@@ -89,6 +101,7 @@ class ReadyQueues {
   std::size_t partitions_;
   std::size_t words_per_lane_;
   std::vector<Slot> tops_;
+  std::vector<Slot> parked_;
   std::unique_ptr<Node[]> nodes_;
   std::unique_ptr<std::atomic<std::uint64_t>[]> non_empty_;  // a bit a partition
   std::unique_ptr<Lock[]> locks_;

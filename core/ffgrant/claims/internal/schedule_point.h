@@ -19,6 +19,7 @@ enum class Shared : std::uint32_t {
   kNonEmpty,  // hints of the queues
   kReleased,
   kCursor,  // of maintenance
+  kScans,   // where workers' rounds begin
   kSize,
   kFirstLock = 16,
 };

@@ -21,7 +21,7 @@ end
 -- A policy as the fields that are kept of it, nil if there is none; nil and the
 -- rejection if the text is no JSON.
 local function policy_fields(json)
-  if not json or json == '' then return nil end
+  if not json or json == '' or json == '{}' then return nil end
   local fields = {}
   local decoded, policy = pcall(cjson.decode, json)
   if not decoded or type(policy) ~= 'table' then
@@ -170,7 +170,7 @@ local function optional_arguments(args, i)
   local policy, timeout, deadline, rejection
   timeout, rejection = optional_milliseconds_of(args[i + 1], 'attempt_timeout_ms')
   if rejection then return nil, nil, nil, rejection end
-  deadline, rejection = optional_milliseconds_of(args[i + 2], 'execution_deadline_at')
+  deadline, rejection = optional_time_of(args[i + 2], 'execution_deadline_at')
   if rejection then return nil, nil, nil, rejection end
   policy, rejection = policy_fields(args[i])
   return policy, timeout, deadline, rejection

@@ -10,7 +10,7 @@
 -- one HMGET and written with one HSET.
 
 -- ours; function_library.h names it too
-local LIBRARY_VERSION = '2'
+local LIBRARY_VERSION = '3'
 -- the contract that KEYS and ARGV follow: what FlowFabric's library answers
 local CONTRACT_VERSION = '34'
 
@@ -75,7 +75,24 @@ local function milliseconds_of(text, name)
   return number
 end
 
+-- A time of a caller's own: what fits into 64 bits. Nothing is added to it, and it
+-- is stored as the text that it came as, so that it stays exact however far away.
+local function time_of(text, name)
+  local number, rejection = number_of(text, name)
+  if rejection then return nil, rejection end
+  if number % 1 ~= 0 or number > 2 ^ 63 or number < -2 ^ 63 then
+    return nil, invalid(name .. ' must be a whole number of 64 bits, got: ' .. text)
+  end
+  return number
+end
+
 -- The same, where empty means none and so does 0.
+local function optional_time_of(text, name)
+  if not text or text == '' or text == '0' then return nil end
+  return time_of(text, name)
+end
+
+-- milliseconds_of(), where empty means none and so does 0.
 local function optional_milliseconds_of(text, name)
   if not text or text == '' or text == '0' then return nil end
   return milliseconds_of(text, name)

@@ -62,11 +62,11 @@ register('ff_create_execution', 8, 13, function(keys, args)
   if priority < 0 then priority = 0 elseif priority > 9000 then priority = 9000 end
   local delay_until, deadline, dedup_ttl
   if is_set(delay_text) then
-    delay_until, rejection = milliseconds_of(delay_text, 'delay_until')
+    delay_until, rejection = time_of(delay_text, 'delay_until')
     if rejection then return rejection end
   end
   if is_set(args[12]) then
-    deadline, rejection = milliseconds_of(args[12], 'execution_deadline_at')
+    deadline, rejection = time_of(args[12], 'execution_deadline_at')
     if rejection then return rejection end
   end
   if tonumber(args[10]) then

@@ -156,7 +156,7 @@ local function check_suspension(args)
     return invalid('num_extra_waitpoints is not served')
   end
   if is_set(args[11]) then
-    _, rejection = milliseconds_of(args[11], 'timeout_at')
+    _, rejection = time_of(args[11], 'timeout_at')
     if rejection then return rejection end
   end
   _, rejection = milliseconds_of(args[17] or '1000', 'lease_history_maxlen')

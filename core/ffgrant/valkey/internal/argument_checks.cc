@@ -39,10 +39,6 @@ ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& p
     const WriteResult written = FormatLaneIdError(lane, text);
     return Invalid({text.data(), written.size}, details);
   }
-  if (args.delay_until &&
-      (args.delay_until->value > kMaxTtlMs || args.delay_until->value < -kMaxTtlMs)) {
-    return Invalid("delay_until is out of range", details);
-  }
   return ClaimError::kNone;
 }
 

@@ -23,7 +23,8 @@ ClaimError CheckId(const ExecutionIdView& id, const PartitionConfig& partitions)
 ClaimError CheckTtlAndId(std::int64_t ttl_ms, std::string_view detail, const ExecutionIdView& id,
                          const PartitionConfig& partitions, ErrorDetails* details) noexcept;
 
-// kInvalidInput.
+// kInvalidInput. `delay_until` is not looked at: it is a time and no sum, which
+// a server stores as the text that it was given.
 ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& partitions,
                        ErrorDetails* details) noexcept;
 

@@ -4,12 +4,22 @@
 
 #include <array>
 #include <charconv>
+#include <span>
 
 #include "ffgrant/claims/internal/renew_before.h"
 #include "ffgrant/valkey/internal/claim_keys.h"
 
 namespace ffgrant::valkey::internal {
 namespace {
+
+// What ff-backend-valkey writes of a condition that any signal meets, and of the policy
+// ResumePolicy::normal().
+constexpr std::string_view kAnySignalResumes =
+    R"({"allow_operator_override":true,"condition_type":"signal_set","minimum_signal_count":1,)"
+    R"("required_signal_names":[],"signal_match_mode":"any","timeout_behavior":"fail"})";
+constexpr std::string_view kResumePolicy =
+    R"({"close_waitpoint_on_resume":true,"consume_matched_signals":true,)"
+    R"("resume_target":"runnable","retain_signal_buffer_until_closed":false})";
 
 void BeginFunction(RespCommand& command, std::string_view function, std::uint64_t keys,
                    std::size_t args) {
@@ -31,6 +41,13 @@ void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIde
   command.Arg(lane.text());
 }
 
+// The attempt's policy, its timeout and the execution's deadline, which a claim may bring along.
+void NoAttemptOptions(RespCommand& command) {
+  command.Arg("{}");
+  command.Arg("");
+  command.Arg("");
+}
+
 // Absent parts of a fence travel as empty texts.
 void LeaseIdArg(RespCommand& command, const OptionalFence& fence) {
   fence.lease_id ? command.Arg(fence.lease_id->uuid) : command.Arg("");
@@ -42,13 +59,23 @@ void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
   fence.attempt_id ? command.Arg(fence.attempt_id->uuid) : command.Arg("");
 }
 
-// What ff_create_execution reads: {} or
-// {"routing_requirements":{"required_capabilities":[...]},"max_reclaim_count":3}
+// {} without requirements and cap, else FlowFabric's policy with its defaults, as
+// ff-core's ExecutionPolicy is serialized:
+// {"priority":0,"max_reclaim_count":100,"max_replay_count":10,"budget_ids":[],
+//  "routing_requirements":{"required_capabilities":["a"]},"max_signals_per_execution":10000}
 std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratch) {
+  const bool has_requirements = args.required != nullptr && !args.required->empty();
   scratch.clear();
-  scratch.push_back('{');
-  if (args.required != nullptr && !args.required->empty()) {
-    scratch.append(R"("routing_requirements":{"required_capabilities":[")");
+  if (!has_requirements && !args.max_reclaim_count) return "{}";
+  std::array<char, 10> digits;
+  const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(),
+                                        args.max_reclaim_count.value_or(kPolicyMaxReclaimCount))
+                              .ptr;
+  scratch.append(R"({"priority":0,"max_reclaim_count":)");
+  scratch.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+  scratch.append(R"(,"max_replay_count":10,"budget_ids":[])");
+  if (has_requirements) {
+    scratch.append(R"(,"routing_requirements":{"required_capabilities":[")");
     // Tokens hold neither commas nor control characters.
     for (const char c : args.required->csv()) {
       if (c == ',') {
@@ -60,15 +87,7 @@ std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratc
     }
     scratch.append(R"("]})");
   }
-  if (args.max_reclaim_count) {
-    if (scratch.size() > 1) scratch.push_back(',');
-    std::array<char, 10> digits;
-    const char* const end =
-        std::to_chars(digits.data(), digits.data() + digits.size(), *args.max_reclaim_count).ptr;
-    scratch.append(R"("max_reclaim_count":)");
-    scratch.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
-  }
-  scratch.push_back('}');
+  scratch.append(R"(,"max_signals_per_execution":10000})");
   return scratch;
 }
 
@@ -152,9 +171,7 @@ void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view fu
   command.Arg(args.lease_ttl_ms);
   command.Arg(ffgrant::internal::RenewBefore(args.lease_ttl_ms));
   command.Arg(args.attempt_id.uuid);
-  command.Arg("");  // attempt policy
-  command.Arg("");  // attempt timeout
-  command.Arg("");  // deadline
+  NoAttemptOptions(command);
 }
 
 void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
@@ -176,9 +193,7 @@ void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args, std::string
   command.Arg(args.lease_id.uuid);
   command.Arg(args.lease_ttl_ms);
   command.Arg(args.attempt_id.uuid);
-  command.Arg("");  // attempt policy
-  command.Arg("");  // attempt timeout
-  command.Arg("");  // deadline
+  NoAttemptOptions(command);
 }
 
 void WriteClaimResumed(RespCommand& command, const ClaimResumedArgs& args,
@@ -264,15 +279,18 @@ void WriteReclaim(RespCommand& command, const ReclaimArgs& args, std::uint32_t o
   command.Arg(args.lease_id.uuid);
   command.Arg(args.lease_ttl_ms);
   command.Arg(args.attempt_id.uuid);
-  command.Arg("");  // attempt policy
+  command.Arg("{}");  // attempt policy
   command.Arg(std::uint64_t{args.max_reclaim_count.value_or(kDefaultMaxReclaimCount)});
 }
 
 void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints& hints,
                   const Uuid& suspension_id, const Uuid& waitpoint_id) {
-  std::array<char, kUuidTextSize> text;
-  FormatUuid(waitpoint_id, text);
-  const std::string_view waitpoint(text.data(), text.size());
+  constexpr std::string_view kKeyBegin = "wpk:";
+  std::array<char, kKeyBegin.size() + kUuidTextSize> text;
+  kKeyBegin.copy(text.data(), kKeyBegin.size());
+  FormatUuid(waitpoint_id, std::span(text).subspan<kKeyBegin.size()>());
+  const std::string_view waitpoint_key(text.data(), text.size());
+  const std::string_view waitpoint = waitpoint_key.substr(kKeyBegin.size());
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
   BeginFunction(command, "ff_suspend_execution", 18, 20);
   keys.Execution(ExecutionKey::kCore);
@@ -300,12 +318,12 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
   EpochArg(command, args.fence);
   command.Arg(suspension_id);
   command.Arg(waitpoint);
-  command.Arg(waitpoint);  // its key, by which signals would address it
+  command.Arg(waitpoint_key);  // by which signals address it
   command.Arg("waiting_for_signal");
   command.Arg("worker");
-  command.Arg("");    // no timeout
-  command.Arg("{}");  // any signal resumes
-  command.Arg("{}");
+  command.Arg("");  // no timeout
+  command.Arg(kAnySignalResumes);
+  command.Arg(kResumePolicy);
   command.Arg("");  // continuation
   command.Arg("");  // no pending waitpoint
   command.Arg("fail");
@@ -337,7 +355,7 @@ void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& 
   keys.Lane(LaneKey::kDelayed);
   keys.Lane(LaneKey::kSuspended, LaneIdView::Unchecked(hints.current_lane));
   command.Arg(args.execution_id.text());
-  command.Arg("operator");
+  command.Arg("signal");
   command.Arg(args.delay_ms);
 }
 

@@ -82,12 +82,13 @@ TEST(ClaimCommands, Create) {
   args.delay_until = TimestampMs{1'800'000'000'000};
   Words delayed_keys = keys;
   delayed_keys[4] = kLane + ":delayed";
-  ExpectCall(
-      [&](RespCommand& c) { WriteCreate(c, args, "", defaults, scratch); }, "ff_create_execution",
-      delayed_keys,
-      {std::string(kId), "default", "main", "task", "5", "ffgrant",
-       R"({"routing_requirements":{"required_capabilities":["a","b\"\\"]},"max_reclaim_count":3})",
-       "", "1800000000000", "", "{}", "", "7"});
+  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, "", defaults, scratch); },
+             "ff_create_execution", delayed_keys,
+             {std::string(kId), "default", "main", "task", "5", "ffgrant",
+              R"({"priority":0,"max_reclaim_count":3,"max_replay_count":10,"budget_ids":[],)"
+              R"("routing_requirements":{"required_capabilities":["a","b\"\\"]},)"
+              R"("max_signals_per_execution":10000})",
+              "", "1800000000000", "", "{}", "", "7"});
 }
 
 TEST(ClaimCommands, IssueAndIssueReclaim) {
@@ -146,14 +147,14 @@ TEST(ClaimCommands, ClaimFusedAndResumed) {
               kExec + ":lease:current", kExec + ":lease:history", kLane + ":active",
               kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
              {std::string(kId), "w1", "w1-i1", "main", "", std::string(kLease), "30000", "20000",
-              std::string(kAttemptId), "", "", ""});
+              std::string(kAttemptId), "{}", "", ""});
   ExpectCall([&](RespCommand& c) { WriteIssueAndClaim(c, args); }, "ff_issue_grant_and_claim",
              {kExec + ":core", kExec + ":claim_grant", kLane + ":eligible",
               kIndex + ":lease_expiry", kIndex + ":worker:w1-i1:leases", kExec + ":attempts",
               kExec + ":lease:current", kExec + ":lease:history", kLane + ":active",
               kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
              {std::string(kId), "w1", "w1-i1", "main", "", std::string(kLease), "30000",
-              std::string(kAttemptId), "", "", ""});
+              std::string(kAttemptId), "{}", "", ""});
   const ClaimResumedArgs resumed = {.execution_id = Id(),
                                     .worker = TheWorker(),
                                     .lane = Lane(),
@@ -194,7 +195,7 @@ TEST(ClaimCommands, RenewRevokeMarkExpired) {
       "ff_revoke_lease",
       {kExec + ":core", kExec + ":lease:current", kExec + ":lease:history",
        kIndex + ":lease_expiry", kIndex + ":worker:w0-i0:leases"},
-      {std::string(kId), std::string(kLease), "operator"});
+      {std::string(kId), std::string(kLease), "operator_revoke"});
 }
 
 TEST(ClaimCommands, Reclaim) {
@@ -221,7 +222,11 @@ TEST(ClaimCommands, Reclaim) {
                       kIndex + ":execution_deadline"};
   ExpectCall([&](RespCommand& c) { WriteReclaim(c, args, 2); }, "ff_reclaim_execution", keys,
              {std::string(kId), "w1", "w1-i1", "main", std::string(kLease), "30000",
-              std::string(kAttemptId), "", "7"});
+              std::string(kAttemptId), "{}", "7"});
+  args.max_reclaim_count.reset();
+  ExpectCall([&](RespCommand& c) { WriteReclaim(c, args, 2); }, "ff_reclaim_execution", keys,
+             {std::string(kId), "w1", "w1-i1", "main", std::string(kLease), "30000",
+              std::string(kAttemptId), "{}", "1000"});
 }
 
 TEST(ClaimCommands, SuspendResumeComplete) {
@@ -249,12 +254,15 @@ TEST(ClaimCommands, SuspendResumeComplete) {
        "4",
        suspension,
        waitpoint,
-       waitpoint,
+       "wpk:" + waitpoint,
        "waiting_for_signal",
        "worker",
        "",
-       "{}",
-       "{}",
+       R"({"allow_operator_override":true,"condition_type":"signal_set",)"
+       R"("minimum_signal_count":1,"required_signal_names":[],"signal_match_mode":"any",)"
+       R"("timeout_behavior":"fail"})",
+       R"({"close_waitpoint_on_resume":true,"consume_matched_signals":true,)"
+       R"("resume_target":"runnable","retain_signal_buffer_until_closed":false})",
        "",
        "",
        "fail",
@@ -268,7 +276,7 @@ TEST(ClaimCommands, SuspendResumeComplete) {
       {kExec + ":core", kExec + ":suspension:current", wp + "wp", wp + "wp:signals",
        kIndex + ":suspension_timeout", kLane + ":eligible", kLane + ":delayed",
        other + ":suspended"},
-      {std::string(kId), "operator", "9"});
+      {std::string(kId), "signal", "9"});
   ExpectCall(
       [&](RespCommand& c) {
         WriteComplete(c, {.execution_id = Id(), .fence = fence, .operator_override = true},

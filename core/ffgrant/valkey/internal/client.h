@@ -114,7 +114,7 @@ class Client {
   bool SendNow() noexcept;
   // Ends the wait of a turn under way, or else the next one. From any thread.
   void Wake() noexcept { network_->Wake(); }
-  // From any thread.
+  // By the network's clock, which waiting goes by. From any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
 
   // The server whose reply is being handed on; within on_reply of a command only.

@@ -3,10 +3,16 @@
 #include "ffgrant/valkey/internal/session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
 namespace ffgrant::valkey::internal {
+namespace {
+
+constexpr std::int64_t kMaxWaitMs = 60'000;  // what a condition variable is asked for at once
+
+}  // namespace
 
 SharedClient::SharedClient(const ClientOptions& options, std::unique_ptr<Network> network,
                            std::shared_ptr<LostConnections> lost)
@@ -135,7 +141,7 @@ void Session::TellTheLeader() noexcept {
   if (wake) shared_.client_.Wake();
 }
 
-void Session::WaitFor(std::size_t below, std::uint64_t after) noexcept {
+void Session::WaitFor(std::size_t below, std::uint64_t after, std::int64_t until) noexcept {
   Lock lock(shared_.mutex_);
   wants_below_ = below;
   wants_after_ = after;
@@ -145,30 +151,44 @@ void Session::WaitFor(std::size_t below, std::uint64_t after) noexcept {
   }
   if (!leads_) {
     TellTheLeader();
-    unsent_ = false;
     shared_.waiting_.push_back(this);
     waits_ = true;
-    changed_.wait(lock, [this] { return leads_ || IsDone(); });
+    WaitForLeader(lock, until);
     waits_ = false;
     std::erase(shared_.waiting_, this);
+    unsent_ = written_size_ > 0;  // if the time was over before the leader took it
   }
-  if (leads_) Lead(lock);
+  if (leads_) Lead(lock, until);
 }
 
-void Session::Lead(Lock& lock) noexcept {
+void Session::WaitForLeader(Lock& lock, std::int64_t until) noexcept {
+  const auto over = [this] { return leads_ || IsDone(); };
+  if (until == Client::kNever) {
+    changed_.wait(lock, over);
+    return;
+  }
+  // By another clock than the network's: whoever sets a limit looks at that clock afterwards.
+  const std::int64_t ms = std::clamp<std::int64_t>(until - NowMs(), 0, kMaxWaitMs);
+  (void)changed_.wait_for(lock, std::chrono::milliseconds(ms), over);
+}
+
+void Session::Lead(Lock& lock, std::int64_t until) noexcept {
   Client& client = shared_.client_;
   HandIn();
-  while (!HasWhatItWants()) {
+  while (!HasWhatItWants() && (until == Client::kNever || client.NowMs() < until)) {
     for (Session* const other : shared_.inbox_) {
       other->HandIn();
       if (other->waits_ && other->IsDone()) shared_.done_.push_back(other);
     }
     shared_.inbox_.clear();
-    const std::int64_t wait_ms = client.BeginTurn();
+    std::int64_t wait_ms = client.BeginTurn();
     unsent_ = false;
     if (wait_ms < 0) {
       WakeTheDone(lock);
       continue;
+    }
+    if (until != Client::kNever) {
+      wait_ms = std::clamp<std::int64_t>(until - client.NowMs(), 0, wait_ms);
     }
     shared_.leader_waits_until_ = client.NowMs() + std::min(wait_ms, Client::kNever / 2);
     WakeTheDone(lock);  // who handed something in, and wants no more

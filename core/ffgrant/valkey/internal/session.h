@@ -26,6 +26,7 @@
 #include "ffgrant/claims/claim_error.h"
 #include "ffgrant/valkey/internal/claim_commands.h"
 #include "ffgrant/valkey/internal/client.h"
+#include "ffgrant/valkey/internal/partition_scan.h"
 
 namespace ffgrant::valkey::internal {
 
@@ -64,7 +65,7 @@ class SharedClient {
 // time; its targets are called by the thread that leads, one after the other.
 class Session {
  public:
-  explicit Session(SharedClient& shared) : shared_(shared) {}
+  explicit Session(SharedClient& shared) : scan(*this), shared_(shared) {}
   Session(const Session&) = delete;
 
   // A call begins, and has the client's request_timeout_ms from now on for all that
@@ -94,10 +95,13 @@ class Session {
   void Ended() noexcept { OnEnd(1); }
   // Until everything submitted has ended that is not to be left behind.
   void Wait() noexcept { WaitFor(1, kNoEnd); }
-  // How many commands have ended so far, and until there are more; some have to be
-  // under way. Every command ends by the deadline of the call that submitted it.
+  // How many commands have ended so far, and until there are more, but not beyond `until`
+  // (NowMs()); some have to be under way. Every command ends by the deadline of the call
+  // that submitted it.
   std::uint64_t ends() const noexcept;
-  void WaitForEnd(std::uint64_t after) noexcept { WaitFor(0, after); }
+  void WaitForEnd(std::uint64_t after, std::int64_t until = Client::kNever) noexcept {
+    WaitFor(0, after, until);
+  }
 
   std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
@@ -107,6 +111,7 @@ class Session {
 
   std::string scratch;
   CoreHints hints;
+  PartitionScan scan;
 
  private:
   friend class SharedClient;
@@ -142,8 +147,10 @@ class Session {
   }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target);
   void OnEnd(std::size_t open) noexcept;
-  // Until fewer than `below` commands are open, or more than `after` have ended.
-  void WaitFor(std::size_t below, std::uint64_t after) noexcept;
+  // Until fewer than `below` commands are open, or more than `after` have ended, or it is
+  // `until`.
+  void WaitFor(std::size_t below, std::uint64_t after,
+               std::int64_t until = Client::kNever) noexcept;
 
   // With the lock.
   bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
@@ -153,7 +160,8 @@ class Session {
   void WakeTheDone(Lock& lock) noexcept;
   void HandIn() noexcept;
   void TellTheLeader() noexcept;
-  void Lead(Lock& lock) noexcept;
+  void WaitForLeader(Lock& lock, std::int64_t until) noexcept;
+  void Lead(Lock& lock, std::int64_t until) noexcept;
 
   SharedClient& shared_;
   std::int64_t deadline_ = 0;

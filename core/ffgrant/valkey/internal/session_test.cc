@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "testing/simulation/client_rig.h"
 #include "testing/simulation/scripted_rig.h"
 
 namespace ffgrant::valkey::internal {
@@ -178,6 +179,40 @@ TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
   while (left.ends < 3) session.WaitForEnd(session.ends());
   EXPECT_GT(session.ends(), ends);
   session.End();
+}
+
+TEST(SessionWaitTest, EndsAtItsTime) {
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  const ClientOptions options = testing::ScriptedOptions(server, network);
+  SessionPool pool(options, 1);
+  SessionPool::Lease lease = pool.Take();
+  Session& session = lease.session;
+  network->SetScript(testing::Always(Operation::kAnswer, Fault::Kind::kSilence));
+  const CallTarget target = {
+      .self = &session,
+      .on_reply =
+          [](void* self, std::uint64_t, const Reply&) noexcept {
+            static_cast<Session*>(self)->LeftEnded();
+            return true;
+          },
+      .on_failure = [](void* self, std::uint64_t, CallFailure,
+                       std::string_view) noexcept { static_cast<Session*>(self)->LeftEnded(); },
+      .tag = 0};
+  session.SubmitToLeave(0, true, target, [](RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  });
+  const std::uint64_t ends = session.ends();
+  const std::int64_t now = session.NowMs();
+  session.WaitForEnd(ends, now + 10);
+  EXPECT_EQ(session.ends(), ends);
+  EXPECT_EQ(session.NowMs(), now + 10);
+  session.WaitForEnd(ends, now);  // is over
+  EXPECT_EQ(session.NowMs(), now + 10);
+  session.WaitForEnd(ends);
+  EXPECT_EQ(session.ends(), ends + 1);
+  EXPECT_EQ(session.NowMs(), session.deadline());
 }
 
 TEST(SessionPoolTest, HasOneToSomeConnections) {

@@ -253,6 +253,61 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
+// What a search asks the frozen shard it leaves to whichever thread leads.
+TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
+  FormCluster();
+  Start();
+  ValkeyLedger ledger(Options(2));
+  int there = 0;
+  for (std::uint16_t p = 0; p < 256; ++p) {
+    if (HashSlot(Partition{PartitionFamily::kExecution, p}) >= 8192 || there == 40) continue;
+    ASSERT_TRUE(Create(ledger, p));
+    ++there;
+  }
+  ASSERT_TRUE(Create(ledger, PartitionOn(true)));
+  two_.Freeze(true);
+  std::mutex mutex;
+  std::set<std::string> given;
+  std::int64_t longest = 0;
+  int again = 0;
+  int other_errors = 0;
+  const auto claim = [&](const std::string& instance) {
+    const auto begin = Clock::now();
+    const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker(
+        {.worker = {{"w"}, {instance}}, .lane = lane_, .grant_ttl_ms = 600'000});
+    const std::scoped_lock lock(mutex);
+    longest = std::max(longest, MsSince(begin));
+    if (outcome) {
+      again += !given.emplace(outcome.grant.view().execution_id.text()).second;
+    } else {
+      other_errors += outcome.error != ClaimError::kNothingInWindow;
+    }
+    return outcome;
+  };
+  const auto is_over = [&, begin = Clock::now()] {
+    const std::scoped_lock lock(mutex);
+    return given.size() == 40 || MsSince(begin) > 30'000;
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, instance = "i" + std::to_string(t)] {
+      while (!is_over()) (void)claim(instance);
+      (void)claim(instance);  // finds nothing
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(given.size(), 40u);
+  EXPECT_EQ(again, 0);
+  EXPECT_EQ(other_errors, 0);
+  EXPECT_LE(longest, kLimitMs + kTickMs);
+  two_.Freeze(false);
+  for (int i = 0; i < 50 && given.size() < 41; ++i) {
+    (void)claim("i0");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(given.size(), 41u);
+}
+
 TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   Start();
   ValkeyLedger ledger(Options(16));

@@ -3,6 +3,7 @@
 #ifndef FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_
 #define FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_
 
+#include "ffgrant/claims/internal/scan_places.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/valkey/internal/argument_checks.h"
 #include "ffgrant/valkey/internal/claim_commands.h"
@@ -15,7 +16,8 @@ namespace ffgrant::valkey {
 
 class ValkeyLedger::Impl {
  public:
-  explicit Impl(const ValkeyLedgerOptions& o) : options(o), sessions(o.client, o.connections) {}
+  // Throws std::invalid_argument for options out of range.
+  explicit Impl(const ValkeyLedgerOptions& o);
 
   // One call of a function: refused by `refusal`, or sent and read.
   template <class Result, class Write, class Read>
@@ -66,6 +68,7 @@ class ValkeyLedger::Impl {
 
   const ValkeyLedgerOptions options;
   internal::SessionPool sessions;
+  ffgrant::internal::ScanPlaces scans;
 };
 
 }  // namespace ffgrant::valkey

@@ -8,6 +8,7 @@ std::vector<Scenario> AllScenarios() {
   std::vector<Scenario> all;
   AddCreateScenarios(all);
   AddIssueScenarios(all);
+  AddSchedulingScenarios(all);
   AddClaimScenarios(all);
   AddResumeScenarios(all);
   AddRenewScenarios(all);

@@ -281,7 +281,7 @@ const std::vector<Function>& Functions() {
         kAbsent,
         {"phase", E::kExecutionNotReclaimable, Field("lifecycle_phase", "suspended")},
         {"owner", E::kExecutionNotReclaimable, Field("ownership_state", "leased")},
-        {"cap", E::kMaxRetriesExhausted, Field("lease_reclaim_count", "100"), "", true},
+        {"cap", E::kMaxRetriesExhausted, Field("lease_reclaim_count", "1000"), "", true},
         {"grant", E::kInvalidClaimGrant, NoGrant},
         {"worker", E::kInvalidClaimGrant, AnothersGrant}}},
       {"F4", "complete", JustLeased, WithItsFence, CallComplete,

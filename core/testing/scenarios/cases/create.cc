@@ -28,6 +28,16 @@ void DelayMustLieAhead(Run& run) {
   run.Create({.delay_until = TimestampMs{now}});
 }
 
+// A delay is a time: no sum is made with it, so that any will do.
+void DelaysReachAsFarAsTheirType(Run& run) {
+  for (const std::int64_t time : {kMaxTtlMs, kMaxTtlMs + 1, std::int64_t{100'000'000'000'000},
+                                  std::int64_t{1} << 53, INT64_MAX - 1, INT64_MAX}) {
+    run.Create({.delay_until = TimestampMs{time}});
+    run.Create({.delay_until = TimestampMs{-time}});
+  }
+  run.Create({.delay_until = TimestampMs{INT64_MIN}});
+}
+
 void CreatingAgainChangesNothing(Run& run) {
   Execution& e = run.Create({.priority = 3});
   run.CreateAgain(e, {.priority = 7, .required = "gpu", .lane = run.Name("other-lane")});
@@ -88,7 +98,6 @@ void EligibleOrderIsByPriorityThenAge(Run& run) {
                    outcome ? std::string(outcome.grant.view().execution_id.text())
                            : std::string(ErrorName(outcome.error)));
     if (!outcome) return;
-    // One grant a partition until it is consumed: only then the next is head.
     ErrorDetails details;
     const ClaimOutcome claimed = run.ledger().Claim(
         {expected->id(), args.worker, args.lane, {run.NextUuid()}, kLong, {run.NextUuid()}},
@@ -106,6 +115,7 @@ void AddCreateScenarios(std::vector<Scenario>& to) {
   to.push_back({"F2", "create_clamps_the_priority", PriorityIsClampedAndOrders});
   to.push_back({"F2", "create_stores_requirements", RequirementsAreStored});
   to.push_back({"F2", "create_delays_only_into_the_future", DelayMustLieAhead});
+  to.push_back({"F2", "create_delays_as_far_as_a_time_reaches", DelaysReachAsFarAsTheirType});
   to.push_back({"F2", "create_again_changes_nothing", CreatingAgainChangesNothing});
   to.push_back({"F2", "create_refuses_bad_ids_and_lanes", BadIdsAndLanesAreRefused});
   to.push_back({"3", "eligible_order_is_by_priority_then_age", EligibleOrderIsByPriorityThenAge});

@@ -128,19 +128,56 @@ void CapsOfExecutionAndCall(Run& run) {
   run.Reclaim(zero, {}, {ClaimError::kMaxRetriesExhausted, {"0"}});
 }
 
-// Nobody is asked for a cap: 100.
-void TheCapByDefault(Run& run) {
-  Execution& e = run.RevokedOne();
-  for (int i = 0; i < 99; ++i) {
-    run.IssueReclaim(e);
-    run.Reclaim(e);
-    run.Revoke(e);
+// Reclaims a revoked execution without naming a cap until it has failed for good, and says after
+// how many. What is stored is not looked at after each of so many calls.
+std::string ReclaimsWithoutACap(Run& run, const Execution& e, const CapabilitySet* offered) {
+  const Worker worker = run.Named(kWorker2);
+  const WorkerIdentity identity = {{worker.id}, {worker.instance}};
+  const LaneIdView lane = LaneIdView::Unchecked(e.lane());
+  for (int reclaims = 0; reclaims < 2000; ++reclaims) {
+    IssueGrantArgs grant;
+    grant.execution_id = e.id();
+    grant.worker = identity;
+    grant.lane = lane;
+    grant.grant_ttl_ms = kLong;
+    grant.offered = offered;
+    const IssueOutcome issued = run.ledger().IssueReclaimGrant(grant);
+    if (!issued) return "grant: " + std::string(ErrorName(issued.error));
+    ErrorDetails details;
+    const ClaimOutcome claimed = run.ledger().Reclaim(
+        {e.id(), identity, lane, {run.NextUuid()}, kLong, {run.NextUuid()}}, &details);
+    if (claimed.error == ClaimError::kMaxRetriesExhausted && details.size() == 1) {
+      return std::to_string(reclaims) + " reclaims, cap " + std::string(details[0]);
+    }
+    if (!claimed) return std::string(ErrorName(claimed.error));
+    if (!run.ledger().Revoke({e.id()})) return "not revoked";
   }
-  run.IssueReclaim(e);
-  run.Reclaim(e);
+  return "no cap";
+}
+
+// The call names no cap: 1000, as FlowFabric's typed call sends.
+void TheCapByDefault(Run& run) {
+  run.CheckEqual("without a policy", "1000 reclaims, cap 1000",
+                 ReclaimsWithoutACap(run, run.RevokedOne(), nullptr));
+}
+
+// Requirements stand in a policy, and FlowFabric's policies are never without a cap.
+void TheCapOfAPolicy(Run& run) {
+  Execution& e = run.Create({.required = "gpu"});
+  run.Issue(e, {.offered = "gpu"});
+  run.Claim(e);
   run.Revoke(e);
-  run.Reclaim(e, {.worker = kWorker2, .cap = 101}, ClaimError::kInvalidClaimGrant);
-  run.Reclaim(e, {.worker = kWorker2}, {ClaimError::kMaxRetriesExhausted, {"100"}});
+  CapabilitySet offered;
+  run.Check("capabilities", offered.AssignOfferedCsv("gpu") == CapabilityError::kNone);
+  run.CheckEqual("with requirements", "100 reclaims, cap 100",
+                 ReclaimsWithoutACap(run, e, &offered));
+  // A cap that is given is kept there as well.
+  Execution& capped = run.Create({.required = "gpu", .cap = 1});
+  run.Issue(capped, {.offered = "gpu"});
+  run.Claim(capped);
+  run.Revoke(capped);
+  run.CheckEqual("with requirements and a cap", "1 reclaims, cap 1",
+                 ReclaimsWithoutACap(run, capped, &offered));
 }
 
 void OfAResumedOne(Run& run) {
@@ -168,6 +205,7 @@ void AddReclaimScenarios(std::vector<Scenario>& to) {
   to.push_back({"7.6", "reclaim_cap_comes_before_the_grant", TheCapComesBeforeTheGrant});
   to.push_back({"7.6", "reclaim_caps_of_execution_and_call", CapsOfExecutionAndCall});
   to.push_back({"7.6", "reclaim_cap_by_default", TheCapByDefault});
+  to.push_back({"7.6", "reclaim_cap_of_a_policy", TheCapOfAPolicy});
 }
 
 }  // namespace ffgrant::claims_conformance

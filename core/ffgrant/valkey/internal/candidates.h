@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What stands in a partition's eligible set, behind its head.
+
+#ifndef FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
+#define FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/partition.h"
+#include "ffgrant/valkey/internal/session.h"
+
+namespace ffgrant::valkey::internal {
+
+// Candidates of one partition that are looked at in one go.
+inline constexpr std::size_t kCandidatesAtOnce = 32;
+
+struct Candidate {
+  std::array<char, kMaxExecutionIdSize> text;
+  std::size_t size = 0;  // 0: an id of another spelling, which nobody may claim
+  bool granted = true;
+  bool suits = false;
+  bool fault = false;  // the server answered a question about it with an error
+
+  ExecutionIdView id() const noexcept {
+    return ParseExecutionId({text.data(), size}, ParseMode::kStrict).id;
+  }
+};
+
+// Members [first, last] of an eligible set, into the first `count` of `candidates`, which has
+// room for them. `fault`: the server answered with an error. kUnavailable.
+ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
+                     std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
+                     bool& fault) noexcept;
+
+// Which of up to kCandidatesAtOnce have no grant, and requirements that `offered` meets.
+// kUnavailable.
+ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
+                      std::string_view offered) noexcept;
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scheduler's choice, on servers of which some may not answer.
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "ffgrant/internal/fnv1a.h"
+#include "ffgrant/valkey/internal/candidates.h"
+#include "ffgrant/valkey/internal/partition_scan.h"
+#include "ffgrant/valkey/internal/valkey_ledger_impl.h"
+
+namespace ffgrant::valkey {
+
+using internal::Candidate;
+using internal::kCandidatesAtOnce;
+using internal::PartitionScan;
+using internal::Session;
+
+namespace {
+
+// Partitions that are waited for at once: so many at first, and one more for each that has
+// nothing.
+constexpr std::size_t kAtFirst = 4;
+constexpr std::size_t kAtMost = 32;
+// Where nobody has answered for so long, others are asked.
+constexpr std::int64_t kPatienceMs = 10;
+// The search of one call; Impl is ValkeyLedger's, which is private.
+template <class Impl>
+class Search {
+ public:
+  Search(Impl& impl, Session& session, const ClaimForWorkerArgs& args,
+         const ffgrant::internal::ScanWindow& window)
+      : impl_(impl),
+        session_(session),
+        scan_(session.scan),
+        args_(args),
+        window_(window),
+        active_(session.scan.active),
+        aside_(session.scan.aside),
+        deadline_(session.deadline()),
+        room_(std::max<std::size_t>(impl.options.client.max_in_flight / 2, 1)) {
+    outcome.partitions = window.count;
+    active_.clear();
+    aside_.clear();
+  }
+
+  // Returns how many of the window's partitions were looked at.
+  std::uint32_t Run() noexcept {
+    scan_.Begin(impl_.partitions().num_flow_partitions, offered());
+    // Where all are late, somebody has to wait for them.
+    if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
+    AskOneThatIsLate();
+    std::int64_t heard_at = session_.NowMs();
+    while (!done_) {
+      AskOn();
+      if (active_.empty() && aside_.empty() && next_ == window_.size) break;
+      const std::uint64_t ends = session_.ends();
+      const bool any = Proceed();
+      const std::int64_t now = session_.NowMs();
+      if (any) {
+        heard_at = now;
+        continue;
+      }
+      if (now >= deadline_) {
+        GiveUpWaiting();
+        break;
+      }
+      const bool can_ask_others = next_ < window_.size && !active_.empty();
+      if (can_ask_others && now >= heard_at + kPatienceMs) {
+        SetAside();
+        continue;
+      }
+      session_.WaitForEnd(ends,
+                          std::min(deadline_, can_ask_others ? heard_at + kPatienceMs : deadline_));
+    }
+    scan_.End();
+    if (!done_) outcome.error = Verdict();
+    return done_ ? looked_at_ : next_;
+  }
+
+  ClaimForWorkerOutcome outcome;
+
+ private:
+  using Waiting = PartitionScan::Waiting;
+  using Step = Waiting::Step;
+  // What looking at a partition, or at one of its executions, came to.
+  enum class Found : std::uint8_t { kNothing, kNotAll, kUnreachable, kDone };
+
+  std::uint16_t IndexAt(std::uint32_t offset) const noexcept {
+    return static_cast<std::uint16_t>(window_.At(offset));
+  }
+  std::string_view offered() const noexcept {
+    return args_.offered == nullptr ? std::string_view() : args_.offered->csv();
+  }
+  bool TimeIsUp() const noexcept { return session_.NowMs() >= deadline_; }
+
+  bool AllAreLate() const noexcept {
+    for (std::uint32_t i = 0; i < window_.size; ++i) {
+      if (!scan_.IsLate(IndexAt(i))) return false;
+    }
+    return true;
+  }
+
+  // A different one in each call, so that each server has its turn.
+  void AskOneThatIsLate() noexcept {
+    if (scan_.late() == 0) return;
+    for (std::uint32_t i = 0; i < window_.size; ++i) {
+      const std::uint16_t partition = IndexAt((scan_.call() + i) % window_.size);
+      if (!scan_.IsLate(partition)) continue;
+      if (!scan_.IsOpen(partition)) scan_.AskForHead(partition, args_.lane);
+      return;
+    }
+  }
+
+  void AskOn() noexcept {
+    while (active_.size() < std::min(at_once_, kAtMost) && active_.size() + aside_.size() < room_ &&
+           next_ < window_.size) {
+      const std::uint16_t partition = IndexAt(next_);
+      if (scan_.IsLate(partition)) {
+        ++outcome.partitions_unreachable;
+        ++next_;
+        continue;
+      }
+      if (scan_.IsOpen(partition)) {  // a call before has not waited for it
+        aside_.push_back({next_++, Step::kAgain});
+        continue;
+      }
+      scan_.AskForHead(partition, args_.lane);
+      active_.push_back({next_++, Step::kHead});
+    }
+  }
+
+  // They are not given up, but don't keep others from being asked.
+  void SetAside() noexcept {
+    aside_.insert(aside_.end(), active_.begin(), active_.end());
+    active_.clear();
+    at_once_ = kAtMost;
+  }
+
+  // Goes on with every partition that has answered. False if none had.
+  bool Proceed() noexcept {
+    bool any = false;
+    for (std::vector<Waiting>* const list : {&active_, &aside_}) {
+      std::size_t kept = 0;
+      for (std::size_t i = 0; i < list->size(); ++i) {
+        Waiting waiting = (*list)[i];
+        if (done_ || scan_.IsOpen(IndexAt(waiting.offset)) || !Answered(waiting, any)) {
+          (*list)[kept++] = waiting;
+        }
+      }
+      list->resize(kept);
+    }
+    return any || done_;
+  }
+
+  // True if nothing is waited for at this partition any more.
+  bool Answered(Waiting& waiting, bool& any) noexcept {
+    const std::uint16_t partition = IndexAt(waiting.offset);
+    const PartitionScan::Head head = scan_.head(partition);
+    if (waiting.step == Step::kAgain && !scan_.IsLate(partition)) {
+      scan_.AskForHead(partition, args_.lane);
+      waiting.step = Step::kHead;
+      any = true;
+      return false;
+    }
+    if (waiting.step == Step::kHead && head.there && head.canonical && !head.unreachable) {
+      scan_.AskForState(partition);
+      waiting.step = Step::kState;
+      any = true;
+      return false;
+    }
+    any = true;
+    looked_at_ = waiting.offset + 1;
+    Note(partition, scan_.IsLate(partition) || head.unreachable ? Found::kUnreachable
+                                                                : LookAt(partition, head));
+    return true;
+  }
+
+  void Note(std::uint16_t partition, Found found) noexcept {
+    switch (found) {
+      case Found::kNothing:
+        ++outcome.partitions_seen;
+        ++at_once_;
+        return;
+      case Found::kNotAll:
+        return;
+      case Found::kUnreachable:
+        scan_.MarkLate(partition);
+        ++outcome.partitions_unreachable;
+        return;
+      case Found::kDone:
+        done_ = true;
+        return;
+    }
+  }
+
+  // With what is known of the head.
+  Found LookAt(std::uint16_t partition, const PartitionScan::Head& head) noexcept {
+    fault_ |= head.fault;
+    if (!head.there) return head.fault ? Found::kNotAll : Found::kNothing;
+    bool fault = head.fault;
+    if (head.canonical && !head.granted && head.suits && !head.fault) {
+      const MintedExecutionId id(partition, head.uuid);
+      const Found found = Issue(id.view(), fault);
+      if (found != Found::kNothing) return found;
+    }
+    const Found found = LookBehind({PartitionFamily::kExecution, partition}, fault);
+    return found == Found::kNothing && fault ? Found::kNotAll : found;
+  }
+
+  // What stands behind the head.
+  Found LookBehind(Partition partition, bool& fault) noexcept {
+    std::array<Candidate, kCandidatesAtOnce> candidates;
+    const std::uint64_t end = impl_.options.max_candidates;
+    for (std::uint64_t begin = 1; begin < end; begin += kCandidatesAtOnce) {
+      if (TimeIsUp()) return Found::kNotAll;
+      const std::uint64_t last = std::min<std::uint64_t>(begin + kCandidatesAtOnce, end) - 1;
+      std::size_t count = 0;
+      bool no_range = false;
+      if (ReadRange(session_, partition, args_.lane, begin, last, candidates, count, no_range) !=
+          ClaimError::kNone) {
+        return Found::kUnreachable;
+      }
+      fault_ |= no_range;
+      if (no_range) return Found::kNotAll;
+      const std::span<Candidate> found(candidates.data(), count);
+      if (ReadStates(session_, found, offered()) != ClaimError::kNone) return Found::kUnreachable;
+      for (const Candidate& candidate : found) {
+        fault |= candidate.fault;
+        if (candidate.granted || !candidate.suits || candidate.fault) continue;
+        const Found issued = Issue(candidate.id(), fault);
+        if (issued != Found::kNothing) return issued;
+      }
+      fault_ |= fault;
+      if (count < last - begin + 1) return Found::kNothing;
+    }
+    return Found::kNotAll;
+  }
+
+  // kNothing if somebody else was faster, or it faults: any other may still do.
+  Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
+    if (TimeIsUp()) return Found::kNotAll;
+    IssueOutcome issued;
+    impl_.Issue(session_,
+                {.execution_id = id,
+                 .worker = args_.worker,
+                 .lane = args_.lane,
+                 .grant_ttl_ms = args_.grant_ttl_ms,
+                 .offered = args_.offered},
+                nullptr, issued);
+    outcome.error = issued.error;
+    switch (issued.error) {
+      case ClaimError::kNone:
+        outcome.grant = IssuedGrant(id, issued.expires_at);
+        ++outcome.partitions_seen;
+        return Found::kDone;
+      case ClaimError::kUnknownOutcome:
+      case ClaimError::kInvalidCapabilities:
+        return Found::kDone;
+      case ClaimError::kUnavailable:
+        return Found::kUnreachable;
+      case ClaimError::kUnknownCode:
+        fault = fault_ = true;
+        return Found::kNothing;
+      default:
+        return Found::kNothing;
+    }
+  }
+
+  void GiveUpWaiting() noexcept {
+    for (const std::vector<Waiting>* const list : {&active_, &aside_}) {
+      for (const Waiting& waiting : *list) Note(IndexAt(waiting.offset), Found::kUnreachable);
+    }
+  }
+
+  ClaimError Verdict() const noexcept {
+    if (fault_) return ClaimError::kUnknownCode;
+    if (outcome.saw_all()) return ClaimError::kNoEligibleExecution;
+    return outcome.partitions_seen == 0 && outcome.partitions_unreachable != 0
+               ? ClaimError::kUnavailable
+               : ClaimError::kNothingInWindow;
+  }
+
+  Impl& impl_;
+  Session& session_;
+  PartitionScan& scan_;
+  const ClaimForWorkerArgs& args_;
+  const ffgrant::internal::ScanWindow window_;
+  std::vector<Waiting>& active_;  // an answer should come soon
+  std::vector<Waiting>& aside_;   // it should have come
+  const std::int64_t deadline_;
+  const std::size_t room_;  // half of what the client can have under way, for both
+  std::size_t at_once_ = kAtFirst;
+  std::uint32_t next_ = 0;       // place in the window that is asked next
+  std::uint32_t looked_at_ = 0;  // up to the last one that was gone on with
+  bool done_ = false;
+  bool fault_ = false;
+};
+
+}  // namespace
+
+ClaimForWorkerOutcome ValkeyLedger::ClaimForWorker(const ClaimForWorkerArgs& args) noexcept {
+  Impl& m = *impl_;
+  if (args.grant_ttl_ms < -kMaxTtlMs || args.grant_ttl_ms > kMaxTtlMs) {
+    ClaimForWorkerOutcome outcome;
+    outcome.error = ClaimError::kInvalidInput;
+    return outcome;
+  }
+  internal::SessionPool::Lease lease = m.sessions.Take();
+  ffgrant::internal::ScanPlaces::Scan place(
+      m.scans, ffgrant::internal::Fnv1a64(args.worker.worker_instance_id.text),
+      ffgrant::internal::Fnv1a64(args.lane.text()), m.partitions().num_flow_partitions,
+      args.max_partitions);
+  Search search(m, lease.session, args, place.window());
+  place.End(search.Run());
+  return search.outcome;
+}
+
+}  // namespace ffgrant::valkey

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scheduler's choice among answers that are none, and among servers that give none.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/routing.h"
+#include "testing/simulation/scripted_ledger.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Way = ScriptedLedger::Way;
+
+// ---- one server ----------------------------------------------------------------------
+
+class Choices : public ::testing::Test {
+ protected:
+  static void FewPartitions(ValkeyLedgerOptions& options) {
+    options.defaults.partitions.num_flow_partitions = 8;
+  }
+  static void ThreeCandidates(ValkeyLedgerOptions& options) {
+    FewPartitions(options);
+    options.max_candidates = 3;
+  }
+
+  // `count` eligible executions in partition 7, and nothing elsewhere.
+  void Start(std::size_t count, void (*change)(ValkeyLedgerOptions&) = FewPartitions) {
+    rig_ = std::make_unique<ScriptedLedger>(change);
+    ways_ = WaysInOrder(count);
+    for (const Way& way : ways_) rig_->Create(way);
+  }
+  void Grant(std::size_t first, std::size_t count) {
+    for (std::size_t i = first; i < first + count; ++i) {
+      EXPECT_TRUE(rig_->ledger->IssueClaimGrant(rig_->IssueArgs(ways_[i])));
+    }
+  }
+  ClaimForWorkerOutcome Choose(const CapabilitySet* offered = nullptr) {
+    rig_->commands.clear();
+    return rig_->ledger->ClaimForWorker(
+        {.worker = rig_->worker, .lane = rig_->lane, .grant_ttl_ms = 5000, .offered = offered});
+  }
+  // The id that is chosen, or why there is none.
+  std::string ChooseId(const CapabilitySet* offered = nullptr) {
+    const ClaimForWorkerOutcome outcome = Choose(offered);
+    return std::string(outcome ? outcome.grant.view().execution_id.text()
+                               : ErrorName(outcome.error));
+  }
+  std::string IdAt(std::size_t i) const { return std::string(ways_[i].execution.text()); }
+  // Of eight partitions one was not seen to its end, and that is no "nothing".
+  static void ExpectNotAllSeen(const ClaimForWorkerOutcome& outcome,
+                               std::uint32_t unreachable = 0) {
+    EXPECT_EQ(outcome.error, ClaimError::kNothingInWindow);
+    EXPECT_EQ(outcome.partitions, 8u);
+    EXPECT_EQ(outcome.partitions_seen, 7u);
+    EXPECT_EQ(outcome.partitions_unreachable, unreachable);
+    EXPECT_FALSE(outcome.saw_all());
+  }
+  // The ranges of partition 7's eligible set that were read, as "0 0 1 32".
+  std::string Ranges() const {
+    std::string ranges;
+    for (const Words& command : rig_->commands) {
+      if (command[0] != "ZRANGE" || command[1] != "ff:idx:{fp:7}:lane:main:eligible") continue;
+      ranges += (ranges.empty() ? "" : " ") + command[2] + " " + command[3];
+    }
+    return ranges;
+  }
+
+  std::unique_ptr<ScriptedLedger> rig_;
+  std::vector<Way> ways_;
+};
+
+TEST_F(Choices, TtlsThatNoServerMayGetAreRefused) {
+  Start(1);
+  for (const std::int64_t ttl : {kMaxTtlMs + 1, -kMaxTtlMs - 1, INT64_MAX, INT64_MIN}) {
+    rig_->commands.clear();
+    EXPECT_EQ(
+        rig_->ledger
+            ->ClaimForWorker({.worker = rig_->worker, .lane = rig_->lane, .grant_ttl_ms = ttl})
+            .error,
+        ClaimError::kInvalidInput);
+    EXPECT_EQ(rig_->commands.size(), 0u);
+  }
+}
+
+TEST_F(Choices, TheFirstWithoutAGrantIsTaken) {
+  Start(40);
+  for (const std::size_t granted : {0, 1, 35}) {
+    if (granted > 0) Grant(granted == 1 ? 1 : 2, granted == 1 ? 0 : granted - 2);
+    const ClaimForWorkerOutcome found = Choose();
+    ASSERT_EQ(found.error, ClaimError::kNone) << granted;
+    EXPECT_EQ(found.grant.view().execution_id, ways_[granted].execution.view()) << granted;
+    EXPECT_EQ(found.grant.view().expires_at_ms, 9000u);
+    EXPECT_EQ(Ranges(), granted == 0 ? "0 0" : granted == 1 ? "0 0 1 32" : "0 0 1 32 33 64");
+  }
+  Grant(36, 4);
+  EXPECT_EQ(Choose().error, ClaimError::kNoEligibleExecution);
+}
+
+TEST_F(Choices, NoMoreCandidatesAreLookedAtThanConfigured) {
+  Start(4, ThreeCandidates);
+  Grant(0, 3);
+  ExpectNotAllSeen(Choose());
+  EXPECT_EQ(Ranges(), "0 0 1 2");
+  Start(2, [](ValkeyLedgerOptions& options) {
+    FewPartitions(options);
+    options.max_candidates = 1;
+  });
+  Grant(0, 1);
+  ExpectNotAllSeen(Choose());
+  EXPECT_EQ(Ranges(), "0 0");
+  // As many as are there, and as one range holds.
+  Start(34, [](ValkeyLedgerOptions& options) {
+    FewPartitions(options);
+    options.max_candidates = 33;
+  });
+  Grant(0, 33);
+  ExpectNotAllSeen(Choose());
+  EXPECT_EQ(Ranges(), "0 0 1 32");
+}
+
+TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
+  CapabilitySet gpu;
+  ASSERT_EQ(gpu.AssignOfferedCsv("gpu"), CapabilityError::kNone);
+  Start(2);
+  rig_->Answer("required_capabilities", Bulk("gpu"));
+  EXPECT_EQ(Choose().error, ClaimError::kNoEligibleExecution);
+  EXPECT_EQ(ChooseId(&gpu), IdAt(0));
+  rig_->Restore();
+  // No field: nothing is required.
+  rig_->Answer("required_capabilities", kNil);
+  EXPECT_EQ(ChooseId(), IdAt(1));
+}
+
+TEST_F(Choices, AnIdOfAnotherSpellingIsPassedOver) {
+  const std::string other(kUnaskedIds[0]);
+  Start(2);
+  rig_->Answer("ff:idx:{fp:7}:lane:main:eligible", Array({Bulk(other)}), 0, 1);
+  EXPECT_EQ(ChooseId(), IdAt(1));
+  Start(3);
+  Grant(0, 1);
+  rig_->Answer("ff:idx:{fp:7}:lane:main:eligible",
+               Array({Bulk(other), Bulk(ways_[2].execution.text())}), 1, 1);
+  EXPECT_EQ(ChooseId(), IdAt(2));
+}
+
+// What is asked of the head, and of those behind it.
+const struct {
+  std::string word;
+  std::size_t place;
+} kQuestions[] = {
+    {"ff:idx:{fp:7}:lane:main:eligible", 0}, {"EXISTS", 0}, {"required_capabilities", 0},
+    {"ff:idx:{fp:7}:lane:main:eligible", 1}, {"EXISTS", 1}, {"required_capabilities", 1},
+};
+
+// Neither that nothing is there, nor the end of the search.
+TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
+  for (const auto& [word, place] : kQuestions) {
+    Start(2);
+    if (place == 1) Grant(0, 1);
+    // Of the head all; then what is behind it is granted.
+    if (place == 0) Grant(1, 1);
+    rig_->Answer(word, kFault, place, 1);
+    EXPECT_EQ(Choose().error, ClaimError::kUnknownCode) << word << place;
+  }
+  Start(2);
+  rig_->Answer("EXISTS", kFault, 0, 1);
+  EXPECT_EQ(ChooseId(), IdAt(1));
+  // Other partitions go on.
+  Start(1);
+  for (int partition = 0; partition < 7; ++partition) {
+    rig_->Answer("ff:idx:{fp:" + std::to_string(partition) + "}:lane:main:eligible", kFault);
+  }
+  EXPECT_EQ(Choose().error, ClaimError::kNone);
+  EXPECT_EQ(Choose().error, ClaimError::kUnknownCode);
+}
+
+TEST_F(Choices, WhatIsNoAnswerIsAPartitionThatCantBeReached) {
+  const std::vector<std::string> no_ranges = {":1\r\n",  "+OK\r\n",         kNil,
+                                              Bulk("x"), Array({":1\r\n"}), Array({kNil})};
+  for (const auto& [word, place] : kQuestions) {
+    std::vector<std::string> replies = {"+OK\r\n", "*0\r\n"};
+    if (word == "EXISTS") replies.insert(replies.end(), {Bulk("1"), kNil});
+    if (word == "required_capabilities") replies.push_back(":1\r\n");
+    if (word.starts_with("ff:idx")) {
+      replies = no_ranges;
+      replies.push_back(Array(std::vector<std::string>(place == 0 ? 2 : 33, Bulk("x"))));
+    }
+    for (const std::string& reply : replies) {
+      Start(2);
+      if (place == 1) Grant(0, 1);
+      rig_->Answer(word, reply, place, 1);
+      SCOPED_TRACE(word + " " + std::to_string(place) + " " + reply);
+      ExpectNotAllSeen(Choose(), 1);
+      EXPECT_EQ(rig_->Count("ff_issue_claim_grant"), 0u);
+    }
+    Start(2);
+    if (place == 1) Grant(0, 1);
+    rig_->Silence(word, place);
+    SCOPED_TRACE(word + " " + std::to_string(place) + " silence");
+    // With it goes what was asked behind it on that connection.
+    const ClaimForWorkerOutcome silent = Choose();
+    EXPECT_EQ(silent.error, ClaimError::kNothingInWindow);
+    EXPECT_GE(silent.partitions_unreachable, 1u);
+    EXPECT_FALSE(silent.saw_all());
+  }
+}
+
+TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
+  struct Case {
+    std::string reply;  // empty: none comes
+    ClaimError error;
+    ClaimError of_all = ClaimError::kNoEligibleExecution;  // if it is of every one
+  };
+  const Case kCases[] = {
+      {"", ClaimError::kUnknownOutcome},
+      {"-NOPERM no permissions\r\n", ClaimError::kNothingInWindow},
+      {RejectedReply("invalid_capabilities"), ClaimError::kInvalidCapabilities},
+      // That one is passed over.
+      {kFault, ClaimError::kNone, ClaimError::kUnknownCode},
+      // Somebody was faster: the other one is taken.
+      {RejectedReply("grant_already_exists"), ClaimError::kNone},
+      {RejectedReply("execution_not_eligible"), ClaimError::kNone},
+      {RejectedReply("capability_mismatch"), ClaimError::kNone},
+  };
+  for (const Case& c : kCases) {
+    for (const std::size_t place : {0u, 1u}) {  // the head, or behind it
+      Start(3);
+      if (place == 1) Grant(0, 1);
+      if (c.reply.empty()) {
+        rig_->Silence("ff_issue_claim_grant", 0, 1);
+      } else {
+        rig_->Answer("ff_issue_claim_grant", c.reply, 0, 1);
+      }
+      const bool goes_on = c.error == ClaimError::kNone;
+      EXPECT_EQ(ChooseId(), goes_on ? IdAt(place + 1) : ErrorName(c.error)) << c.reply;
+      EXPECT_EQ(rig_->Count("ff_issue_claim_grant"), goes_on ? 2u : 1u) << c.reply;
+      if (!goes_on) continue;
+      // All of them: there is nothing.
+      Start(3);
+      rig_->Answer("ff_issue_claim_grant", c.reply);
+      EXPECT_EQ(Choose().error, c.of_all) << c.reply;
+    }
+  }
+}
+
+TEST_F(Choices, OptionsOutOfRangeAreRefused) {
+  const auto make = [](void (*change)(ValkeyLedgerOptions&)) { ScriptedLedger ledger(change); };
+  EXPECT_THROW(make([](ValkeyLedgerOptions& o) { o.max_candidates = 0; }), std::invalid_argument);
+  EXPECT_THROW(make([](ValkeyLedgerOptions& o) { o.defaults.partitions.num_flow_partitions = 0; }),
+               std::invalid_argument);
+  for (const std::int64_t grace : {std::int64_t{-1}, kMaxTtlMs + 1, INT64_MAX, INT64_MIN}) {
+    ValkeyLedgerOptions options;
+    options.defaults.lease_history_grace_ms = grace;
+    EXPECT_THROW(ValkeyLedger ledger(options), std::invalid_argument) << grace;
+  }
+}
+
+// ---- windows -------------------------------------------------------------------------
+
+// Ranges that are read, by partition.
+std::vector<int> PartitionsAsked(const std::vector<Words>& commands) {
+  std::vector<int> asked;
+  for (const Words& command : commands) {
+    if (command[0] == "ZRANGE") asked.push_back(std::stoi(command[1].substr(11)));
+  }
+  return asked;
+}
+
+TEST_F(Choices, AnIdleCallAsksEachPartitionOfItsWindowOnce) {
+  Start(0);
+  const ClaimForWorkerOutcome all = Choose();
+  EXPECT_EQ(all.error, ClaimError::kNoEligibleExecution);
+  EXPECT_TRUE(all.saw_all());
+  const std::vector<int> asked = PartitionsAsked(rig_->commands);
+  EXPECT_EQ(asked.size(), 8u);
+  EXPECT_EQ(std::set<int>(asked.begin(), asked.end()).size(), 8u);
+  // Windows follow one another, and begin at the worker's own place.
+  const int start = ScanStart(rig_->worker.worker_instance_id, 8);
+  std::vector<int> in_turn;
+  for (int call = 0; call < 4; ++call) {
+    rig_->commands.clear();
+    const ClaimForWorkerOutcome some = rig_->ledger->ClaimForWorker(
+        {.worker = rig_->worker, .lane = rig_->lane, .grant_ttl_ms = 5000, .max_partitions = 3});
+    EXPECT_EQ(some.error, ClaimError::kNothingInWindow);
+    EXPECT_EQ(some.partitions_seen, 3u);
+    EXPECT_EQ(some.partitions, 8u);
+    const std::vector<int> window = PartitionsAsked(rig_->commands);
+    in_turn.insert(in_turn.end(), window.begin(), window.end());
+  }
+  std::vector<int> expected;
+  for (int i = 0; i < 12; ++i) expected.push_back((start + i) % 8);
+  EXPECT_EQ(in_turn, expected);
+}
+
+// ---- shards --------------------------------------------------------------------------
+
+// A cluster of three, on ports 1 to 3, each with a third of the slots.
+class Shards : public ::testing::Test {
+ protected:
+  static constexpr std::uint16_t kPartitions = 48;
+  static constexpr std::int64_t kLimitMs = 200;
+
+  Shards() {
+    server_.answer = [this](std::int64_t client, const Words& command) {
+      return Answer(client, command);
+    };
+    ValkeyLedgerOptions options;
+    options.client = ScriptedOptions(server_, network_);
+    options.client.servers = {{"127.0.0.1", 1}, {"127.0.0.1", 2}, {"127.0.0.1", 3}};
+    options.client.request_timeout_ms = kLimitMs;
+    options.client.max_in_flight = 64;
+    options.connections = 1;
+    options.defaults.partitions.num_flow_partitions = kPartitions;
+    ledger_ = std::make_unique<ValkeyLedger>(options);
+    server_.edit_reply = [this](const Words& command, std::string&) {
+      commands_.push_back(command);
+    };
+    network_->SetScript([this](Operation operation) -> Fault {
+      if (operation == Operation::kOpen) {
+        const auto last = static_cast<std::int64_t>(network_->connections());
+        if (dead_.contains(network_->endpoint(last).port)) return {Fault::Kind::kRefused};
+      }
+      if (operation == Operation::kAnswer && frozen_.contains(network_->endpoint(asking_).port)) {
+        return {Fault::Kind::kSilence};
+      }
+      return {};
+    });
+    ServerInfo who;
+    EXPECT_TRUE(ledger_->Connect(who));
+  }
+
+  std::optional<std::string> Answer(std::int64_t client, const Words& command) {
+    asking_ = client;
+    if (command[0] == "INFO") {
+      return Bulk(
+          "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.9.9\r\n"
+          "redis_mode:cluster\r\nrun_id:process" +
+          std::to_string(network_->endpoint(client).port) + "\r\nrole:master\r\n");
+    }
+    if (command[0] != "CLUSTER") return std::nullopt;
+    std::vector<std::string> ranges;
+    for (int port = 1; port <= 3; ++port) {
+      ranges.push_back(
+          Array({Integer(Begin(port)), Integer(Begin(port + 1) - 1),
+                 Array({Bulk("127.0.0.1"), Integer(port), Bulk("node" + std::to_string(port))})}));
+    }
+    return Array(ranges);
+  }
+  static int Begin(int port) { return port == 4 ? 16384 : (port - 1) * 5461; }
+  static int PortOf(std::uint16_t partition) {
+    const int slot = HashSlot(Partition{PartitionFamily::kExecution, partition});
+    return slot < Begin(2) ? 1 : slot < Begin(3) ? 2 : 3;
+  }
+  static std::uint32_t PartitionsOf(int port) {
+    std::uint32_t count = 0;
+    for (std::uint16_t p = 0; p < kPartitions; ++p) count += PortOf(p) == port;
+    return count;
+  }
+  void CreateOneInEach() {
+    for (std::uint16_t p = 0; p < kPartitions; ++p) Create(p);
+  }
+  void Create(std::uint16_t partition) {
+    const MintedExecutionId id(partition, RandomUuid());
+    EXPECT_TRUE(ledger_->CreateExecution({.execution_id = id.view(), .lane = lane_}));
+  }
+  void Freeze(std::uint16_t port) { frozen_.insert(port); }
+  void Kill(std::uint16_t port) {
+    dead_.insert(port);
+    for (std::int64_t id = 1; id <= static_cast<std::int64_t>(network_->connections()); ++id) {
+      if (network_->endpoint(id).port == port) network_->HangUp(id);
+    }
+  }
+  void Recover() {
+    frozen_.clear();
+    dead_.clear();
+  }
+
+  ClaimForWorkerOutcome Choose(std::uint16_t max_partitions = kAllPartitions) {
+    const std::int64_t before = network_->NowMs();
+    const ClaimForWorkerOutcome outcome =
+        ledger_->ClaimForWorker({.worker = {{"w1"}, {"w1-i1"}},
+                                 .lane = lane_,
+                                 .grant_ttl_ms = 5000,
+                                 .max_partitions = max_partitions});
+    took_ = network_->NowMs() - before;
+    EXPECT_LE(took_, kLimitMs + 10);
+    return outcome;
+  }
+  // Calls until nothing is given any more; the partitions that gave something.
+  std::set<std::uint16_t> TakeAll() {
+    std::set<std::uint16_t> gave;
+    while (const ClaimForWorkerOutcome outcome = Choose()) {
+      gave.insert(outcome.grant.view().execution_id.partition().index);
+    }
+    return gave;
+  }
+
+  ScriptedServer server_;
+  ScriptedNetwork* network_ = nullptr;
+  std::unique_ptr<ValkeyLedger> ledger_;
+  std::vector<Words> commands_;
+  std::set<std::uint16_t> frozen_;  // take everything and say nothing
+  std::set<std::uint16_t> dead_;    // refuse connections
+  std::int64_t asking_ = 1;
+  std::int64_t took_ = 0;
+  const LaneIdView lane_ = ParseLaneId("main").lane;
+};
+
+TEST_F(Shards, AllTogetherGiveEverything) {
+  CreateOneInEach();
+  EXPECT_EQ(TakeAll().size(), kPartitions);
+  const ClaimForWorkerOutcome none = Choose();
+  EXPECT_EQ(none.error, ClaimError::kNoEligibleExecution);
+  EXPECT_TRUE(none.saw_all());
+}
+
+TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
+  for (const bool frozen : {true, false}) {
+    SCOPED_TRACE(frozen ? "frozen" : "dead");
+    commands_.clear();
+    CreateOneInEach();
+    frozen ? Freeze(2) : Kill(2);
+    std::set<std::uint16_t> gave;
+    for (std::uint32_t i = 0; i < kPartitions - PartitionsOf(2); ++i) {
+      const ClaimForWorkerOutcome outcome = Choose();
+      ASSERT_TRUE(outcome) << i << " " << ErrorName(outcome.error);
+      gave.insert(outcome.grant.view().execution_id.partition().index);
+      EXPECT_LT(took_, kLimitMs / 4) << i;
+    }
+    EXPECT_EQ(gave.size(), kPartitions - PartitionsOf(2));
+    for (const std::uint16_t partition : gave) EXPECT_NE(PortOf(partition), 2);
+    // That nothing is left where it could look does not mean that there is nothing.
+    for (int i = 0; i < 5; ++i) {
+      const ClaimForWorkerOutcome none = Choose();
+      EXPECT_EQ(none.error, ClaimError::kNothingInWindow);
+      EXPECT_EQ(none.partitions_seen, kPartitions - PartitionsOf(2));
+      EXPECT_EQ(none.partitions_unreachable, PartitionsOf(2));
+      EXPECT_FALSE(none.saw_all());
+      if (i > 0) {
+        EXPECT_LT(took_, kLimitMs / 2) << i;  // only the first waits
+      }
+    }
+    Recover();
+    gave.clear();
+    for (int i = 0; i < 200 && gave.size() < PartitionsOf(2); ++i) {
+      if (const ClaimForWorkerOutcome outcome = Choose()) {
+        gave.insert(outcome.grant.view().execution_id.partition().index);
+      }
+    }
+    EXPECT_EQ(gave.size(), PartitionsOf(2));
+    EXPECT_EQ(Choose().error, ClaimError::kNoEligibleExecution);
+  }
+}
+
+TEST_F(Shards, NoneOfThemIsThere) {
+  for (const bool frozen : {true, false}) {
+    for (std::uint16_t port = 1; port <= 3; ++port) frozen ? Freeze(port) : Kill(port);
+    for (int i = 0; i < 3; ++i) {
+      const ClaimForWorkerOutcome none = Choose();
+      EXPECT_EQ(none.error, ClaimError::kUnavailable);
+      EXPECT_EQ(none.partitions_seen, 0u);
+      EXPECT_GT(none.partitions_unreachable, 0u);
+    }
+    Recover();
+    ClaimForWorkerOutcome outcome;
+    for (int i = 0; i < 50 && !outcome.saw_all(); ++i) outcome = Choose();
+    EXPECT_EQ(outcome.error, ClaimError::kNoEligibleExecution);
+  }
+}
+
+// Windows come round to a shard's partitions that are there again, too.
+TEST_F(Shards, WindowsPassOverWhatIsAway) {
+  Freeze(3);
+  std::uint32_t seen = 0;
+  std::uint32_t unreachable = 0;
+  for (int i = 0; i < 8; ++i) {
+    const ClaimForWorkerOutcome none = Choose(6);
+    EXPECT_EQ(none.error, ClaimError::kNothingInWindow);
+    EXPECT_EQ(none.partitions_seen + none.partitions_unreachable, 6u);
+    seen += none.partitions_seen;
+    unreachable += none.partitions_unreachable;
+  }
+  EXPECT_EQ(seen, kPartitions - PartitionsOf(3));
+  EXPECT_EQ(unreachable, PartitionsOf(3));
+}
+
+// An answer to a call before, for another lane, is nobody's any more.
+TEST_F(Shards, LateAnswersMisleadNobody) {
+  CreateOneInEach();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Choose());
+  for (int i = 0; i < 3; ++i) {
+    const ClaimForWorkerOutcome other = ledger_->ClaimForWorker(
+        {.worker = {{"w1"}, {"w1-i1"}}, .lane = ParseLaneId("b").lane, .grant_ttl_ms = 5000});
+    EXPECT_EQ(other.error, ClaimError::kNoEligibleExecution);
+    EXPECT_TRUE(other.saw_all());
+    ASSERT_TRUE(Choose());
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing
