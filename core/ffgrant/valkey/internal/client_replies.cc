@@ -86,7 +86,8 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
       break;
     case Expected::Kind::kAbandoned:
       // It has been executed, or refused; nobody waits for it any more.
-      if (--node.abandoned == 0 && node.lost != 0) lost_->Resolve(std::exchange(node.lost, 0));
+      if (--node.abandoned == 0 && node.lost != 0)
+        deployment_->lost.Resolve(std::exchange(node.lost, 0));
       break;
     case Expected::Kind::kAsking:
       break;  // the command behind it tells
@@ -355,7 +356,7 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
 }
 
 void Client::AfterIdentity(Node& node) noexcept {
-  lost_->OnServer(node.identity());
+  deployment_->lost.OnServer(node.identity());
   ContinueGreeting(node);
 }
 

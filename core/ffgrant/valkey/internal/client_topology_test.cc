@@ -245,6 +245,28 @@ TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
 }
 
+// A ledger's connections are made when they are needed, maybe long after the servers
+// that it was given have gone.
+TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
+  const auto deployment = std::make_shared<internal::Deployment>();
+  ClientRig first(Patient(), deployment);
+  Meet(first);
+  clusters.nodes[11].table = "A";
+  clusters.nodes[11].id = "a";
+  A().members[0].port = 11;
+  HangUp(first, 1);
+  first.network->SetScript(Unreachable(first, 1));
+  ASSERT_EQ(first.Get(true, 0), "a of 11");
+
+  clusters.nodes[1] = {"z", "run-z", "B"};  // somebody else's by now
+  B() = {{{"z", 1}}, {{0, 16383, {"z"}}}};
+  ClientRig second(Patient(), deployment);
+  second.play = clusters.play();
+  second.network->SetScript(Unreachable(second, 1));
+  EXPECT_EQ(second.Get(true, 0), "a of 11");
+  EXPECT_EQ(second.Get(true, 5000), "a of 2");
+}
+
 // Where the only primary is gone, its replica knows.
 TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
   A().members = {{"a", 1}, {"r", 2, 1, "slave"}};
