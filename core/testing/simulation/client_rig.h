@@ -268,9 +268,16 @@ struct FakeClusters {
     const auto found = nodes.find(port);
     if (found == nodes.end()) return std::nullopt;
     const FakeNode& node = found->second;
-    if (command[0] == "INFO") return Info(node.run_id, "master", "cluster", node.info);
-    if (command[0] != "CLUSTER") return std::nullopt;
     const FakeTable& table = tables.at(node.table);
+    bool replica = false;
+    for (const FakeMember& member : table.members) {
+      replica |= member.id == node.id && member.flags.starts_with("slave");
+    }
+    if (command[0] == "INFO") {
+      return Info(node.run_id, replica ? "slave" : "master", "cluster", node.info);
+    }
+    if (replica && command[0] == "FCALL") return "-READONLY You can't write against a replica.\r\n";
+    if (command[0] != "CLUSTER") return std::nullopt;
     if (command[1] == "MYID") return Bulk(node.id);
     return command[1] == "NODES" ? Bulk(Nodes(table, node.id)) : Slots(table);
   }

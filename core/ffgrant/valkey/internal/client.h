@@ -229,6 +229,7 @@ class Client {
   bool OnInfo(Node& node, std::string_view text) noexcept;
   void AfterIdentity(Node& node) noexcept;
   void ContinueGreeting(Node& node) noexcept;
+  void LookAfterLibrary(Node& node) noexcept;
   void OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept;
   void OnLoaded(Node& node, const Reply& reply) noexcept;
   void AfterLibrary(Node& node) noexcept;

@@ -318,7 +318,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
         node.state = Node::State::kReady;
       } else {
         node.state = Node::State::kGreeting;
-        Run(node, Errand::kOwnVersion);
+        LookAfterLibrary(node);
       }
       break;
     // Never reached: what is answered was run.
@@ -337,6 +337,8 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
   server_.cluster =
       InfoField(text, "redis_mode") == "cluster" || InfoField(text, "server_mode") == "cluster";
   node.cluster = server_.cluster;
+  node.standalone = !server_.cluster && !(InfoField(text, "redis_mode").empty() &&
+                                          InfoField(text, "server_mode").empty());
   node.replica = InfoField(text, "role") == "slave";
   // In whole seconds, of which the first may be a part of one.
   const auto uptime = ParseNumber<std::int64_t>(InfoField(text, "uptime_in_seconds"));
@@ -362,10 +364,24 @@ void Client::AfterIdentity(Node& node) noexcept {
 
 void Client::ContinueGreeting(Node& node) noexcept {
   if (FenceNext(node)) return;
+  if (!slots_.empty() && node.standalone) {
+    // Whoever it is, it got the address of a node of the cluster.
+    Disown(node, "the server is not a node of the cluster");
+    return;
+  }
   node.stranger = !slots_.empty() && IsStranger(node);
   if (node.stranger) {
     RefreshSoon();
     AskForSlots(node);
+  } else {
+    LookAfterLibrary(node);
+  }
+}
+
+// A replica has its primary's, and refuses to run any of it.
+void Client::LookAfterLibrary(Node& node) noexcept {
+  if (node.replica) {
+    AfterLibrary(node);
   } else {
     Run(node, Errand::kOwnVersion);
   }

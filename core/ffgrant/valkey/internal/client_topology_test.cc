@@ -303,6 +303,35 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET"), 0);
 }
 
+// Nor is a server that is no node of any cluster.
+TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  clusters.nodes[33] = clusters.nodes[3];
+  clusters.nodes.erase(3);
+  HangUp(rig, 3);
+  rig.log.clear();
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
+  for (int i = 0; i < 20; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends.count(1), 0u);
+  A().members[2].port = 33;
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.Count("3 SET") + rig.Count("3 FCALL") + rig.Count("3 FUNCTION"), 0);
+}
+
+// Nobody called for a long time while a connection was made: its answers are there.
+TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {
+  ClientRig rig(Patient());
+  rig.play = clusters.play();
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 0));
+  rig.client.Poll(0);
+  rig.Pass(1000);
+  while (rig.ends.count(1) == 0) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "a of 1");
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
 TEST_F(Topology, AddressesMayChangeForEver) {
   ClientRig rig(Patient());
   Meet(rig);

@@ -155,6 +155,7 @@ struct Node {
   std::string history;
   std::string former_history;
   bool cluster = false;
+  bool standalone = false;         // it says so; without INFO it says neither
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;
