@@ -462,6 +462,10 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   bool is_moved = false;
   server.answer = [&](std::int64_t id, const Words& command) -> std::optional<std::string> {
     const std::uint16_t port = networks[asked]->endpoint(id).port;
+    if (command[0] == "INFO") {
+      return Bulk("redis_mode:cluster\r\nrole:master\r\nrun_id:run" + std::to_string(port) +
+                  "\r\n");
+    }
     if (command[0] == "CLUSTER") {
       return Array({Array({Integer(0), Integer(16383), Array({Bulk("127.0.0.1"), Integer(1)})})});
     }

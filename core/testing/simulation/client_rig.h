@@ -48,15 +48,17 @@ inline ClientOptions RigOptions() {
 
 class ClientRig {
  public:
-  explicit ClientRig(const ClientOptions& options = RigOptions())
-      : client(
+  explicit ClientRig(const ClientOptions& options = RigOptions(),
+                     std::shared_ptr<internal::Deployment> shared = nullptr)
+      : deployment(shared ? std::move(shared) : std::make_shared<internal::Deployment>()),
+        client(
             options,
             [this] {
               auto made = std::make_unique<ScriptedNetwork>(server);
               network = made.get();
               return made;
             }(),
-            lost) {
+            deployment) {
     server.answer = [this](std::int64_t id, const Words& command) -> std::optional<std::string> {
       const std::uint16_t port = network->endpoint(id).port;
       std::string line = std::to_string(port);
@@ -162,8 +164,9 @@ class ClientRig {
   bool fits = true;  // whether replies fit their commands
   bool submitting = false;
   std::vector<std::string> reader_texts;
-  std::optional<internal::ServerIdentity> reader;  // whose reply came last
-  std::shared_ptr<internal::LostConnections> lost = std::make_shared<internal::LostConnections>();
+  std::optional<internal::ServerIdentity> reader;    // whose reply came last
+  std::shared_ptr<internal::Deployment> deployment;  // with the rig that it was given, or its own
+  internal::LostConnections* const lost = &deployment->lost;
   Client client;  // the first to go: it ends what is under way
 };
 
@@ -265,9 +268,16 @@ struct FakeClusters {
     const auto found = nodes.find(port);
     if (found == nodes.end()) return std::nullopt;
     const FakeNode& node = found->second;
-    if (command[0] == "INFO") return Info(node.run_id, "master", "cluster", node.info);
-    if (command[0] != "CLUSTER") return std::nullopt;
     const FakeTable& table = tables.at(node.table);
+    bool replica = false;
+    for (const FakeMember& member : table.members) {
+      replica |= member.id == node.id && member.flags.starts_with("slave");
+    }
+    if (command[0] == "INFO") {
+      return Info(node.run_id, replica ? "slave" : "master", "cluster", node.info);
+    }
+    if (replica && command[0] == "FCALL") return "-READONLY You can't write against a replica.\r\n";
+    if (command[0] != "CLUSTER") return std::nullopt;
     if (command[1] == "MYID") return Bulk(node.id);
     return command[1] == "NODES" ? Bulk(Nodes(table, node.id)) : Slots(table);
   }

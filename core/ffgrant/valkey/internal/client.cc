@@ -23,10 +23,10 @@ bool IsInOrder(const Backoff& backoff) noexcept {
 }  // namespace
 
 Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
-               std::shared_ptr<LostConnections> lost)
+               std::shared_ptr<Deployment> deployment)
     : options_(options),
       network_(std::move(network)),
-      lost_(lost ? std::move(lost) : std::make_shared<LostConnections>()),
+      deployment_(deployment ? std::move(deployment) : std::make_shared<Deployment>()),
       read_buffer_(kReadSize) {
   if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
@@ -266,6 +266,7 @@ void Client::Abandon(Node& node, Request& request, Expected& expected) noexcept 
 // ---- connections ---------------------------------------------------------------
 
 void Client::Connect(Node& node, std::int64_t now) noexcept {
+  if (members_.empty()) LearnMembers();
   node.reader.Reset();
   node.out.clear();
   node.written = 0;
@@ -313,8 +314,13 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     }
   }
   if (HasDeadline(node) && node.deadline <= now) {
-    Down(node, "no connection in time");
-    return;
+    // If nobody called for a while, the answer may be here already.
+    if (node.up()) Receive(node);
+    if (node.state == Node::State::kDown) return;
+    if (HasDeadline(node) && node.deadline <= now) {
+      Down(node, "no connection in time");
+      return;
+    }
   }
   if (node.up() && !Flush(node)) Down(node, "the connection broke");
 }
@@ -390,7 +396,7 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
     }
   }
   node.abandoned = 0;
-  if (node.lost != 0) lost_->Close(std::exchange(node.lost, 0));
+  if (node.lost != 0) deployment_->lost.Close(std::exchange(node.lost, 0));
   if (!slots_.empty()) {
     RefreshSoon();
   } else if (!greeted && options_.servers.size() > 1) {

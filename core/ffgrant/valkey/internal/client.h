@@ -35,7 +35,7 @@
 #include <vector>
 
 #include "ffgrant/valkey/client_options.h"
-#include "ffgrant/valkey/internal/lost_connections.h"
+#include "ffgrant/valkey/internal/deployment.h"
 #include "ffgrant/valkey/internal/node.h"
 #include "ffgrant/valkey/internal/reply.h"
 #include "ffgrant/valkey/internal/resp_command.h"
@@ -61,10 +61,10 @@ class Client {
  public:
   static constexpr std::int64_t kNever = INT64_MAX;
 
-  // `lost` is shared with other clients that speak to the same servers; null: a
-  // list of the client's own. Throws std::invalid_argument for options out of range.
+  // `deployment` is shared with other clients that speak to the same servers; null: it
+  // is the client's own. Throws std::invalid_argument for options out of range.
   Client(const ClientOptions& options, std::unique_ptr<Network> network,
-         std::shared_ptr<LostConnections> lost = nullptr);
+         std::shared_ptr<Deployment> deployment = nullptr);
   ~Client();  // everything under way ends as by Close()
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -204,6 +204,7 @@ class Client {
   // Who is in the cluster, and who may say so (client_topology.cc).
   void RefreshSlots(std::int64_t now) noexcept;
   void AskForSlots(Node& node);
+  void LearnMembers() noexcept;
   const Member* MemberOf(const Node& node) const noexcept;
   bool IsConfigured(const Node& node) const noexcept;
   bool MayTell(const Node& node) const noexcept;
@@ -228,13 +229,14 @@ class Client {
   bool OnInfo(Node& node, std::string_view text) noexcept;
   void AfterIdentity(Node& node) noexcept;
   void ContinueGreeting(Node& node) noexcept;
+  void LookAfterLibrary(Node& node) noexcept;
   void OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept;
   void OnLoaded(Node& node, const Reply& reply) noexcept;
   void AfterLibrary(Node& node) noexcept;
 
   ClientOptions options_;
   std::unique_ptr<Network> network_;
-  std::shared_ptr<LostConnections> lost_;
+  std::shared_ptr<Deployment> deployment_;
   std::vector<Request> requests_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> waiting_;
@@ -243,6 +245,7 @@ class Client {
   std::vector<char> read_buffer_;
   std::vector<std::int16_t> slots_;  // node of each, -1 if unknown; empty until a cluster is seen
   std::vector<Member> members_;      // of the last good table, by id
+  std::uint64_t table_number_ = 0;   // of that table, in the deployment
   std::vector<Settling> settlings_;
   std::vector<LostConnections::Target> targets_;  // for one use at a time
   std::size_t in_flight_ = 0;

@@ -37,6 +37,8 @@ TEST(Client, FollowsRedirections) {
   for (const Case& c : cases) {
     ClientRig rig;
     rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("run", "master", "cluster");
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
       if (command[0] == "ASKING") return "+OK\r\n";
       if (command[0] == "GET" && port == 1) return "-" + c.refusal + "\r\n";
       return std::nullopt;
@@ -55,6 +57,8 @@ TEST(Client, RedirectionsWithoutEndAreFollowedSlowly) {
   options.retry = {10, 10};
   ClientRig rig(options);
   rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO") return Info("run", "master", "cluster");
+    if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
     if (command[0] != "GET") return std::nullopt;
     return port == 1 ? "-MOVED 0 :2\r\n" : "-MOVED 0 :1\r\n";
   };

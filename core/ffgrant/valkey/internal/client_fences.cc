@@ -16,14 +16,14 @@ constexpr std::int64_t kSettleEveryMs = 20;
 
 void Client::Lose(Node& node, std::optional<std::uint16_t> slot, bool open) {
   if (node.lost != 0) {
-    lost_->AddSlot(node.lost, slot);
+    deployment_->lost.AddSlot(node.lost, slot);
   } else {
-    node.lost = lost_->Add(node.identity(), node.client_id, node.heard_at, slot, open);
+    node.lost = deployment_->lost.Add(node.identity(), node.client_id, node.heard_at, slot, open);
   }
 }
 
 bool Client::FenceNext(Node& node) {
-  const auto fence = lost_->NextFence(node.run_id);
+  const auto fence = deployment_->lost.NextFence(node.run_id);
   if (!fence) return false;
   node.fencing = *fence;
   Run(node, Errand::kFence);
@@ -32,9 +32,9 @@ bool Client::FenceNext(Node& node) {
 
 void Client::OnFenceReply(Node& node, const Reply& reply) {
   if (reply.is(Reply::Type::kInteger)) {  // 0: it was gone already
-    lost_->Resolve(node.fencing.number);
+    deployment_->lost.Resolve(node.fencing.number);
   } else {
-    lost_->SetUnfenceable(node.fencing.number);
+    deployment_->lost.SetUnfenceable(node.fencing.number);
   }
 }
 
@@ -48,7 +48,7 @@ void Client::SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64
                         .target = target});
   ++in_flight_;
   // Servers may have moved: the newest addresses are wanted.
-  (void)lost_->List(slot, before, targets_);
+  (void)deployment_->lost.List(slot, before, targets_);
   if (!slots_.empty() && !targets_.empty()) RefreshSoon();
 }
 
@@ -56,7 +56,7 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
   settle_again_at_ = kNever;
   for (std::size_t i = 0; i < settlings_.size();) {
     const Settling settling = settlings_[i];
-    (void)lost_->List(settling.slot, settling.before, targets_);
+    (void)deployment_->lost.List(settling.slot, settling.before, targets_);
     bool hopeful = false;
     for (const LostConnections::Target& target : targets_) hopeful |= Pursue(target, settling);
     if (hopeful && now < settling.deadline) {

@@ -86,7 +86,8 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
       break;
     case Expected::Kind::kAbandoned:
       // It has been executed, or refused; nobody waits for it any more.
-      if (--node.abandoned == 0 && node.lost != 0) lost_->Resolve(std::exchange(node.lost, 0));
+      if (--node.abandoned == 0 && node.lost != 0)
+        deployment_->lost.Resolve(std::exchange(node.lost, 0));
       break;
     case Expected::Kind::kAsking:
       break;  // the command behind it tells
@@ -317,7 +318,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
         node.state = Node::State::kReady;
       } else {
         node.state = Node::State::kGreeting;
-        Run(node, Errand::kOwnVersion);
+        LookAfterLibrary(node);
       }
       break;
     // Never reached: what is answered was run.
@@ -336,6 +337,8 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
   server_.cluster =
       InfoField(text, "redis_mode") == "cluster" || InfoField(text, "server_mode") == "cluster";
   node.cluster = server_.cluster;
+  node.standalone = !server_.cluster && !(InfoField(text, "redis_mode").empty() &&
+                                          InfoField(text, "server_mode").empty());
   node.replica = InfoField(text, "role") == "slave";
   // In whole seconds, of which the first may be a part of one.
   const auto uptime = ParseNumber<std::int64_t>(InfoField(text, "uptime_in_seconds"));
@@ -355,16 +358,30 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
 }
 
 void Client::AfterIdentity(Node& node) noexcept {
-  lost_->OnServer(node.identity());
+  deployment_->lost.OnServer(node.identity());
   ContinueGreeting(node);
 }
 
 void Client::ContinueGreeting(Node& node) noexcept {
   if (FenceNext(node)) return;
+  if (!slots_.empty() && node.standalone) {
+    // Whoever it is, it got the address of a node of the cluster.
+    Disown(node, "the server is not a node of the cluster");
+    return;
+  }
   node.stranger = !slots_.empty() && IsStranger(node);
   if (node.stranger) {
     RefreshSoon();
     AskForSlots(node);
+  } else {
+    LookAfterLibrary(node);
+  }
+}
+
+// A replica has its primary's, and refuses to run any of it.
+void Client::LookAfterLibrary(Node& node) noexcept {
+  if (node.replica) {
+    AfterLibrary(node);
   } else {
     Run(node, Errand::kOwnVersion);
   }

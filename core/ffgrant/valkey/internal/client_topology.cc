@@ -6,9 +6,10 @@
 //   1. from a member of the last good table, if it names more than half of the
 //      nodes that the last one named, and none of the primaries that both name with
 //      an older configuration epoch;
-//   2. where every member has failed or been refused since a table was needed: from
-//      one of the configured servers, whatever it names. The client then knows no more
-//      than one that has just been started.
+//   2. where every member has failed or been refused since a table was needed: in the
+//      same way from a member of a newer table, if another client of the same ledger
+//      has taken one; else from one of the configured servers, whatever it names. The
+//      client then knows no more than one that has just been started.
 // In both cases the table has to name the node that gave it, by the id which that
 // node had when it was connected to.
 //
@@ -29,9 +30,6 @@
 // table has none) can't be tested so: it is known by its address then.
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
-#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -48,132 +46,16 @@ constexpr std::int64_t kPartAgainMs = 1000;
 // Members that are connected to at once only to be asked.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
-bool ById(const Member& a, const Member& b) noexcept { return a.id < b.id; }
-
-// The members have ids, or none of them has.
-bool HasIds(const std::vector<Member>& members) noexcept {
-  return !members.empty() && !members.back().id.empty();
-}
-
-bool HasId(const std::vector<Member>& members, std::string_view id) noexcept {
-  const auto found =
-      std::lower_bound(members.begin(), members.end(), id,
-                       [](const Member& m, std::string_view wanted) { return m.id < wanted; });
-  return found != members.end() && found->id == id;
-}
-
-std::string_view TakeWord(std::string_view& line) noexcept {
-  const std::size_t end = std::min(line.find(' '), line.size());
-  const std::string_view word = line.substr(0, end);
-  line.remove_prefix(std::min(end + 1, line.size()));
-  return word;
-}
-
-bool HasFlag(std::string_view flags, std::string_view flag) noexcept {
-  while (!flags.empty()) {
-    const std::size_t end = std::min(flags.find(','), flags.size());
-    if (flags.substr(0, end) == flag) return true;
-    flags.remove_prefix(std::min(end + 1, flags.size()));
-  }
-  return false;
-}
-
-// A line of CLUSTER NODES:
-//   ID HOST:PORT@BUS[,HOSTNAME...] FLAG[,FLAG...] PRIMARY|- PING PONG EPOCH LINK [SLOTS...]
-// Empty for a line that is none, and for a node that has just been met, whose id is
-// not known yet.
-std::optional<Member> ReadMember(std::string_view line, const Endpoint& own, bool& is_own) {
-  Member member;
-  member.id = TakeWord(line);
-  std::string_view address = TakeWord(line);
-  const std::string_view flags = TakeWord(line);
-  for (int i = 0; i < 3; ++i) (void)TakeWord(line);
-  const std::string_view epoch = TakeWord(line);
-  const auto [end, error] =
-      std::from_chars(epoch.data(), epoch.data() + epoch.size(), member.epoch);
-  if (member.id.empty() || error != std::errc() || end != epoch.data() + epoch.size() ||
-      HasFlag(flags, "handshake")) {
-    return std::nullopt;
-  }
-  is_own = HasFlag(flags, "myself");
-  member.primary = HasFlag(flags, "master");
-  address = address.substr(0, address.find_first_of("@,"));
-  member.endpoint.port = 0;  // nobody knows where it is
-  if (is_own) {
-    member.endpoint = own;
-  } else {
-    (void)ParseEndpoint(address, member.endpoint);
-  }
-  return member;
-}
-
-std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
-                                      std::int64_t most) noexcept {
-  if (!reply.is(Reply::Type::kInteger) || reply.integer < least || reply.integer > most) {
-    return std::nullopt;
-  }
-  return reply.integer;
-}
-
-// A node in CLUSTER SLOTS: [host, port, id, ...]. The host is nil or empty where it
-// is that of the node which answers, and "?" where that node doesn't know it.
-std::optional<Member> ReadSlotNode(const Reply& node, const std::string& own_host) {
-  if (node.elements.size() < 2) return std::nullopt;
-  const Reply& host = node.elements[0];
-  const auto port = IntegerIn(node.elements[1], 1, 65535);
-  if (!port || host.text == "?") return std::nullopt;
-  if (!host.is(Reply::Type::kString) && !host.is(Reply::Type::kNil)) return std::nullopt;
-  Member member;
-  member.id = node.TextAt(2).value_or("");
-  member.endpoint = {.host = host.text.empty() ? own_host : std::string(host.text),
-                     .port = static_cast<std::uint16_t>(*port)};
-  return member;
-}
-
-struct SlotRange {
-  std::int64_t first;
-  std::int64_t last;
-  Member primary;
-};
-
-// An element of CLUSTER SLOTS: [first, last, primary, replica...].
-std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host) {
-  if (range.elements.size() < 3) return std::nullopt;
-  const auto first = IntegerIn(range.elements[0], 0, kHashSlotCount - 1);
-  const auto last = IntegerIn(range.elements[1], 0, kHashSlotCount - 1);
-  auto primary = ReadSlotNode(range.elements[2], own_host);
-  if (!first || !last || *first > *last || !primary) return std::nullopt;
-  primary->primary = true;
-  return SlotRange{*first, *last, *std::move(primary)};
-}
-
-// Every node that the table names. `members` gets the addresses that the table has
-// for them, which are the ones to be used; without members, they are the members.
-void AddTable(const Reply& table, const std::string& own_host, std::vector<Member>& members) {
-  const bool known = !members.empty();
-  std::unordered_map<std::string, std::size_t> seen;
-  for (std::size_t i = 0; i < members.size(); ++i) seen.emplace(members[i].id, i);
-  for (const Reply& range : table.elements) {
-    for (std::size_t i = 2; i < range.elements.size(); ++i) {
-      auto node = ReadSlotNode(range.elements[i], own_host);
-      if (!node) continue;
-      node->primary = i == 2;
-      if (known) {
-        const auto found = seen.find(node->id);
-        if (found != seen.end()) members[found->second].endpoint = node->endpoint;
-        continue;
-      }
-      const std::string key =
-          node->id + " " + node->endpoint.host + " " + std::to_string(node->endpoint.port);
-      if (seen.emplace(key, members.size()).second) members.push_back(*std::move(node));
-    }
-  }
-  std::sort(members.begin(), members.end(), ById);
-}
-
 }  // namespace
 
 // ---- who may tell ------------------------------------------------------------------
+
+// A client without a table begins with the one that another client has.
+void Client::LearnMembers() noexcept {
+  if (!deployment_->members.GetNewer(table_number_, members_)) return;
+  if (slots_.empty()) slots_.assign(kHashSlotCount, std::int16_t{-1});
+  RefreshSoon();
+}
 
 const Member* Client::MemberOf(const Node& node) const noexcept {
   const bool by_id = !node.node_id.empty() && HasIds(members_);
@@ -251,6 +133,10 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
   if (needed_since_ == kNever) needed_since_ = now;
   configured_turn_ = members_.empty() || !AwaitMembers(false);
+  // Another client may know better than those who started this one.
+  if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
+    configured_turn_ = !AwaitMembers(false);
+  }
   if (Node* const node = NextToTell(now)) {
     AskForSlots(*node);
     return;
@@ -287,30 +173,14 @@ void Client::OnMembers(Node& node, const Reply& reply) {
   node.told.clear();
   node.told_own_id.clear();
   if (reply.is(Reply::Type::kString)) {
-    std::string_view text = reply.text;
-    while (!text.empty()) {
-      const std::size_t end = std::min(text.find('\n'), text.size());
-      std::string_view line = text.substr(0, end);
-      text.remove_prefix(std::min(end + 1, text.size()));
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      bool is_own = false;
-      auto member = ReadMember(line, node.endpoint, is_own);
-      if (!member) continue;
-      if (is_own) node.told_own_id = member->id;
-      node.told.push_back(*std::move(member));
-    }
-    std::sort(node.told.begin(), node.told.end(), ById);
+    ReadMembers(reply.text, node.endpoint, node.told, node.told_own_id);
   }
   Run(node, Errand::kSlots);
 }
 
 void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   std::vector<Member> told = std::exchange(node.told, {});
-  const bool is_table =
-      reply.is(Reply::Type::kArray) &&
-      std::any_of(reply.elements.begin(), reply.elements.end(), [&](const Reply& range) {
-        return ReadRange(range, node.endpoint.host).has_value();
-      });
+  const bool is_table = HasSlots(reply, node.endpoint.host);
   if (is_table) AddTable(reply, node.endpoint.host, told);
   const bool tells = MayTell(node);
   const bool by_config = configured_turn_ && IsConfigured(node);
@@ -352,6 +222,7 @@ void Client::Disown(Node& node, std::string_view reason) noexcept {
 void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   const std::string own_host = teller.endpoint.host;
   members_ = std::move(told);
+  table_number_ = deployment_->members.Set(members_);
   for (const auto& node : nodes_) {
     node->leaving = true;
     node->announced_id.clear();
@@ -386,7 +257,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
     if (!node->stranger && !node->has_library && node->errand == Errand::kNone &&
         node.get() != &teller) {
       node->state = Node::State::kGreeting;
-      Run(*node, Errand::kOwnVersion);
+      LookAfterLibrary(*node);
     }
   }
   teller.stranger = IsStranger(teller);

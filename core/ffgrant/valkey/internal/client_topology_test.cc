@@ -245,6 +245,28 @@ TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
 }
 
+// A ledger's connections are made when they are needed, maybe long after the servers
+// that it was given have gone.
+TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
+  const auto deployment = std::make_shared<internal::Deployment>();
+  ClientRig first(Patient(), deployment);
+  Meet(first);
+  clusters.nodes[11].table = "A";
+  clusters.nodes[11].id = "a";
+  A().members[0].port = 11;
+  HangUp(first, 1);
+  first.network->SetScript(Unreachable(first, 1));
+  ASSERT_EQ(first.Get(true, 0), "a of 11");
+
+  clusters.nodes[1] = {"z", "run-z", "B"};  // somebody else's by now
+  B() = {{{"z", 1}}, {{0, 16383, {"z"}}}};
+  ClientRig second(Patient(), deployment);
+  second.play = clusters.play();
+  second.network->SetScript(Unreachable(second, 1));
+  EXPECT_EQ(second.Get(true, 0), "a of 11");
+  EXPECT_EQ(second.Get(true, 5000), "a of 2");
+}
+
 // Where the only primary is gone, its replica knows.
 TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
   A().members = {{"a", 1}, {"r", 2, 1, "slave"}};
@@ -279,6 +301,35 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.ends[1], "OK");
   EXPECT_EQ(rig.Count("33 SET"), 1);
   EXPECT_EQ(rig.Count("3 SET"), 0);
+}
+
+// Nor is a server that is no node of any cluster.
+TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  clusters.nodes[33] = clusters.nodes[3];
+  clusters.nodes.erase(3);
+  HangUp(rig, 3);
+  rig.log.clear();
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
+  for (int i = 0; i < 20; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends.count(1), 0u);
+  A().members[2].port = 33;
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.Count("3 SET") + rig.Count("3 FCALL") + rig.Count("3 FUNCTION"), 0);
+}
+
+// Nobody called for a long time while a connection was made: its answers are there.
+TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {
+  ClientRig rig(Patient());
+  rig.play = clusters.play();
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 0));
+  rig.client.Poll(0);
+  rig.Pass(1000);
+  while (rig.ends.count(1) == 0) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "a of 1");
+  EXPECT_EQ(rig.network->connections(), 1u);
 }
 
 TEST_F(Topology, AddressesMayChangeForEver) {

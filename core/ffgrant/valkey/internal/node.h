@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/valkey/internal/cluster_table.h"
 #include "ffgrant/valkey/internal/lost_connections.h"
 #include "ffgrant/valkey/internal/reply.h"
 #include "ffgrant/valkey/network.h"
@@ -35,14 +36,6 @@ enum class Errand : std::uint8_t {
   kReplace,     // FUNCTION LOAD REPLACE
   kMembers,     // CLUSTER NODES: who is in the cluster
   kSlots,       // CLUSTER SLOTS: who serves what
-};
-
-// A node as a table of the cluster names it.
-struct Member {
-  std::string id;  // empty: the table doesn't tell
-  Endpoint endpoint;
-  bool primary = false;
-  std::uint64_t epoch = 0;  // of a primary's configuration
 };
 
 // What the next reply belongs to.
@@ -162,6 +155,7 @@ struct Node {
   std::string history;
   std::string former_history;
   bool cluster = false;
+  bool standalone = false;         // it says so; without INFO it says neither
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;

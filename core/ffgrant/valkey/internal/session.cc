@@ -15,10 +15,10 @@ constexpr std::int64_t kMaxWaitMs = 60'000;  // what a condition variable is ask
 }  // namespace
 
 SharedClient::SharedClient(const ClientOptions& options, std::unique_ptr<Network> network,
-                           std::shared_ptr<LostConnections> lost)
+                           std::shared_ptr<Deployment> deployment)
     : limit_ms_(options.request_timeout_ms),
       window_(options.max_in_flight),
-      client_(options, std::move(network), std::move(lost)) {}
+      client_(options, std::move(network), std::move(deployment)) {}
 
 SharedClient::~SharedClient() = default;
 
@@ -206,7 +206,7 @@ SessionPool::SessionPool(const ClientOptions& options, std::size_t size) {
   if (size == 0 || size > 1024) throw std::invalid_argument("ffgrant: 1 to 1024 connections");
   for (std::size_t i = 0; i < size; ++i) {
     clients_.push_back(std::make_unique<SharedClient>(
-        options, options.make_network ? options.make_network() : MakeSocketNetwork(), lost_));
+        options, options.make_network ? options.make_network() : MakeSocketNetwork(), deployment_));
   }
 }
 

@@ -36,7 +36,7 @@ class Session;
 class SharedClient {
  public:
   SharedClient(const ClientOptions& options, std::unique_ptr<Network> network,
-               std::shared_ptr<LostConnections> lost);
+               std::shared_ptr<Deployment> deployment);
   ~SharedClient();
   SharedClient(const SharedClient&) = delete;
 
@@ -282,10 +282,10 @@ class SessionPool {
   Lease Take() noexcept;
 
   std::size_t size() const noexcept { return clients_.size(); }
-  LostConnections& lost() noexcept { return *lost_; }
+  LostConnections& lost() noexcept { return deployment_->lost; }
 
  private:
-  std::shared_ptr<LostConnections> lost_ = std::make_shared<LostConnections>();
+  std::shared_ptr<Deployment> deployment_ = std::make_shared<Deployment>();
   std::vector<std::unique_ptr<SharedClient>> clients_;
 };
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the clients of one ledger tell each other about the servers that they use.
+
+#ifndef FFGRANT_VALKEY_INTERNAL_DEPLOYMENT_H_
+#define FFGRANT_VALKEY_INTERNAL_DEPLOYMENT_H_
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "ffgrant/valkey/internal/cluster_table.h"
+#include "ffgrant/valkey/internal/lost_connections.h"
+
+namespace ffgrant::valkey::internal {
+
+// The members of the newest table that any of the clients has taken: a client that has
+// none of its own yet, or whose own has gone, need not begin with the configured
+// servers. Thread-safe.
+class KnownMembers {
+ public:
+  // Returns the number of this table; they count from 1.
+  std::uint64_t Set(const std::vector<Member>& members) {
+    const std::scoped_lock lock(mutex_);
+    members_ = members;
+    return ++number_;
+  }
+  // False, and nothing done, if the newest table has no greater number than `number`.
+  bool GetNewer(std::uint64_t& number, std::vector<Member>& members) const {
+    const std::scoped_lock lock(mutex_);
+    if (number_ <= number) return false;
+    number = number_;
+    members = members_;
+    return true;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::uint64_t number_ = 0;
+  std::vector<Member> members_;
+};
+
+struct Deployment {
+  LostConnections lost;
+  KnownMembers members;
+};
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_DEPLOYMENT_H_
