@@ -89,6 +89,14 @@ TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
       B().ranges = {{0, 8191, {id}}, {8192, 16383, {"y"}}};
       A().members.pop_back();
       A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+      // At first nobody else can be asked, unless the client would have to begin anew.
+      if (!is_configured) {
+        const std::int64_t until = rig.network->NowMs() + 300;
+        rig.network->SetScript([&rig, until](Operation operation) -> Fault {
+          const bool refused = operation == Operation::kOpen && rig.network->NowMs() < until;
+          return refused ? Fault{Kind::kRefused} : Fault{};
+        });
+      }
       for (int round = 0; round < 20; ++round) {
         HangUp(rig, 1);
         HangUp(rig, 2);
@@ -267,19 +275,38 @@ TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   EXPECT_EQ(second.Get(true, 5000), "a of 2");
 }
 
-// Where the only primary is gone, its replica knows.
+// Nobody believes a server about a cluster that it does not belong to.
+TEST_F(Topology, ATableWithoutTheNodeThatGaveItIsNone) {
+  clusters.nodes[4] = {"z", "run-z", "B"};  // which it is no member of
+  ClientOptions options = Patient();
+  options.servers = {At(4), At(1)};
+  ClientRig rig(options);
+  rig.play = clusters.play();
+  EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.Count("11 "), 0);
+}
+
+// Where the only primary is gone, its replicas know who is its successor.
 TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
-  A().members = {{"a", 1}, {"r", 2, 1, "slave"}};
-  A().ranges = {{0, 16383, {"a", "r"}}};
+  A().members = {{"a", 1}, {"r", 2, 1, "slave"}, {"s", 3, 1, "slave"}};
+  A().ranges = {{0, 16383, {"a", "r", "s"}}};
   clusters.nodes[2].id = "r";
+  clusters.nodes[3].id = "s";
   ClientRig rig(Patient());
   rig.play = clusters.play();
   ASSERT_EQ(rig.Get(), "a of 1");
-  A().members = {{"a", 1, 1, "master,fail"}, {"r", 2, 2}};
-  A().ranges = {{0, 16383, {"r"}}};
-  rig.network->SetScript(Unreachable(rig, 1));
+  clusters.nodes[9] = clusters.nodes[3];  // the successor has moved, too
+  clusters.nodes.erase(3);
+  A().members = {{"a", 1, 1, "master,fail"}, {"r", 2, 1, "slave"}, {"s", 9, 2}};
+  A().ranges = {{0, 16383, {"s", "r"}}};
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    const std::uint16_t port = rig.network->endpoint(last).port;
+    const bool refused = operation == Operation::kOpen && (port == 1 || port == 3);
+    return refused ? Fault{Kind::kRefused} : Fault{};
+  });
   HangUp(rig, 1);
-  EXPECT_EQ(rig.Get(), "a of 2");
+  EXPECT_EQ(rig.Get(), "a of 9");
 }
 
 // ---- addresses ---------------------------------------------------------------------
