@@ -32,50 +32,6 @@ TEST_F(LiveServer, SaysWhoItIs) {
   EXPECT_EQ(server.contract_version, kFunctionContractVersion);
 }
 
-TEST_F(LiveServer, AnExecutionGoesFromCreationToItsEnd) {
-  const MintedExecutionId id = Create();
-  EXPECT_EQ(ledger_.CreateExecution({.execution_id = id.view(), .lane = lane_}).status,
-            CreateOutcome::Status::kDuplicate);
-  const IssueOutcome issued = Issue(id);
-  ASSERT_TRUE(issued);
-  const auto state = ledger_.Inspect(id.view());
-  ASSERT_TRUE(state);
-  EXPECT_TRUE(state->has_grant && state->in_eligible);
-  EXPECT_EQ(state->grant_expires_at, issued.expires_at);
-  EXPECT_EQ(Issue(id).error, ClaimError::kGrantAlreadyExists);
-
-  const ClaimArgs args = ArgsFor(id);
-  const ClaimOutcome claim = ledger_.Claim(args);
-  ASSERT_TRUE(claim);
-  EXPECT_EQ(claim.lease.fence, (LeaseFence{args.lease_id, {1}, args.attempt_id}));
-  EXPECT_EQ(claim.lease.kind, LeaseKind::kInitial);
-  EXPECT_EQ(ledger_.Claim(args).error, ClaimError::kExecutionNotLeaseable);
-  const RenewOutcome renewed = ledger_.Renew({.execution_id = id.view(),
-                                              .attempt_index = claim.lease.attempt_index,
-                                              .fence = claim.lease.fence,
-                                              .lease_ttl_ms = 90'000});
-  ASSERT_TRUE(renewed);
-  EXPECT_GT(renewed.expires_at, claim.lease.expires_at);
-  const auto names = ledger_.InspectNames(id.view());
-  ASSERT_TRUE(names);
-  EXPECT_EQ(names->current_worker_instance_id, "w1-i1");
-  EXPECT_EQ(names->current_lane, lane_text_);
-
-  EXPECT_TRUE(ledger_.Complete({.execution_id = id.view(), .fence = claim.lease.fence}));
-  ErrorDetails details;
-  EXPECT_EQ(
-      ledger_.Complete({.execution_id = id.view(), .fence = claim.lease.fence}, &details).error,
-      ClaimError::kExecutionNotActive);
-  ASSERT_EQ(details.size(), 4u);
-  EXPECT_EQ(details[0], "success");
-  EXPECT_EQ(details[2], "terminal");
-  const auto end = ledger_.Inspect(id.view());
-  ASSERT_TRUE(end);
-  EXPECT_EQ(end->public_state, "completed");
-  EXPECT_TRUE(end->in_terminal);
-  EXPECT_FALSE(end->in_active || end->in_lease_expiry || end->in_eligible || end->lease_current);
-}
-
 TEST_F(LiveServer, AWorkerResumesWithTheGrantItHas) {
   const MintedExecutionId id = Create();
   ASSERT_TRUE(Issue(id));

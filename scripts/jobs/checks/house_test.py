@@ -47,6 +47,21 @@ def wrong_includes(path, includes):
     return wrong
 
 
+# What judges the claim path, each on its own; the search for an order of calls searches over the
+# model, by design.
+_ORACLES = ("model/model_ledger", "model/lease_observer", "model/linearizability",
+            "scenarios/expected")
+_BY_DESIGN = {"model/linearizability": {"model/model_ledger"}}
+
+
+def oracles_of(path, includes):
+    """The other oracles that a file below core/testing, by its path from there, leans on."""
+    own = next((oracle for oracle in _ORACLES if path.startswith(oracle)), None)
+    found = {oracle for oracle in _ORACLES for include in includes
+             if include.startswith(f"testing/{oracle}")}
+    return found - {own} - _BY_DESIGN.get(own, set())
+
+
 def floor_of(package):
     return next(number for number, floor in enumerate(_FLOORS) if package in floor)
 
@@ -90,6 +105,21 @@ class CoreTest(unittest.TestCase):
     def test_every_source_stands_in_one_of_the_two_rooms(self):
         rooms = {path.relative_to(CORE).parts[0] for path in _tracked(CORE, r"\.(h|cc|lua|rs)$")}
         self.assertLessEqual(rooms, {"ffgrant", "testing", "examples"})
+
+    def test_calls_lean_on_no_oracle_and_no_oracle_on_another(self):
+        judged = [path for path in _tracked(CORE / "testing", r"\.(h|cc)$")
+                  if path.parent.name == "calls" or
+                  (path.relative_to(CORE / "testing").as_posix().startswith(_ORACLES) and
+                   not path.stem.endswith("_test"))]
+        self.assertGreater(len(judged), 15)
+        for path in judged:
+            relative = path.relative_to(CORE / "testing").as_posix()
+            self.assertEqual(oracles_of(relative, _includes(path)), set(), relative)
+        self.assertEqual(oracles_of("calls/make.h", ["testing/model/model_ledger.h"]),
+                         {"model/model_ledger"})
+        self.assertEqual(oracles_of("model/linearizability.cc", ["testing/model/model_ledger.h",
+                                                                 "testing/scenarios/expected.h"]),
+                         {"scenarios/expected"})
 
     def test_what_is_wrong_is_found(self):
         self.assertEqual(wrong_includes("uuid.cc", ["ffgrant/json/json_error.h"]),
