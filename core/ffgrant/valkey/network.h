@@ -9,10 +9,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ffgrant::valkey {
 
@@ -40,15 +42,21 @@ struct IoResult {
   std::size_t size = 0;  // bytes moved, with kDone: at least 1
 };
 
-// One byte stream. None of the calls blocks (a host name may have to be looked
-// up), throws, or raises SIGPIPE. One thread at a time.
+// One byte stream. None of the calls blocks, throws, or raises SIGPIPE. One thread
+// at a time.
 class Stream {
  public:
   virtual ~Stream() = default;
-  // Begins to connect. kDone, kWouldBlock (then FinishOpen() until it says
-  // otherwise) or kFailed.
+  // Begins to look the host up, where it is a name, and to connect. kDone,
+  // kWouldBlock (then FinishOpen() until it says otherwise) or kFailed.
   virtual IoStatus Open(const Endpoint& endpoint) noexcept = 0;
   virtual IoStatus FinishOpen() noexcept = 0;
+  // For the next Open(): how long its caller will wait for it. The addresses that a
+  // name has are tried within that time.
+  virtual void SetOpenLimit(std::int64_t /*limit_ms*/) noexcept {}
+  // Why the last Open() failed, or what it is waiting for. Empty if there is
+  // nothing to tell. Until the next call.
+  virtual std::string_view WhyNotOpen() const noexcept { return {}; }
   virtual IoResult Read(std::span<char> into) noexcept = 0;
   virtual IoResult Write(std::string_view bytes) noexcept = 0;
   // Open() may be called again after it.
@@ -56,7 +64,8 @@ class Stream {
 };
 
 // What is waited for: that the stream can be read, or also that it can be
-// written (or has connected, or can't). One that is not open is never ready.
+// written, or that FinishOpen() has something to do. One that was not opened is
+// never ready.
 struct StreamInterest {
   Stream* stream = nullptr;
   bool or_writable = false;
@@ -80,9 +89,27 @@ class Network {
   virtual std::uint64_t Random() noexcept = 0;
 };
 
-// TCP, connected by hiredis, without delay (TCP_NODELAY); the monotonic clock.
-// One object serves one client.
-std::unique_ptr<Network> MakeSocketNetwork();
+// What a look-up of a name found: addresses as "127.0.0.1", "::1", "fe80::1%eth0",
+// those to be preferred first; without any, `error` says why.
+struct NameAddresses {
+  std::vector<std::string> addresses;
+  std::string error;
+};
+
+// Looks a name up, and may take as long as it likes. Called from threads of its own,
+// of several names at once; must not throw.
+using NameLookup = std::function<NameAddresses(const std::string& name)>;
+
+// TCP without delay (TCP_NODELAY); the monotonic clock. One object serves one
+// client.
+//
+// Names are looked up by getaddrinfo(), or by `look_up`, in threads that nobody
+// waits for, not even at the end of the process; several networks share what one
+// found, for a second. Addresses need no look-up. All addresses of a name are tried
+// in the order that was found: the next one at once when one is refused, else after
+// a part of the stream's open limit (250 ms at most), while the earlier ones are
+// still tried; the first that connects is taken.
+std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {});
 
 }  // namespace ffgrant::valkey
 

@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include <hiredis/hiredis.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/internal/name_resolver.h"
 #include "ffgrant/valkey/network.h"
 
 namespace ffgrant::valkey {
+
+using internal::NameResolver;
+using internal::Wakeup;
+
 namespace {
 
 static_assert(EWOULDBLOCK == EAGAIN);
@@ -27,96 +34,170 @@ IoStatus FromErrno(int error) noexcept {
   return IoStatus::kFailed;
 }
 
+// Beyond these a name's addresses are not tried.
+constexpr std::size_t kMostAddresses = 64;
+// RFC 8305 calls it the connection attempt delay.
+constexpr std::int64_t kLongestStepMs = 250;
+
+std::int64_t SteadyMs() noexcept {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+struct Address {
+  sockaddr_storage bytes = {};
+  socklen_t size = 0;
+  std::string text;
+};
+
+// Empty if `text` is no address but a name. Asks nobody.
+std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(text.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
+    return std::nullopt;
+  }
+  Address address;
+  std::memcpy(&address.bytes, found->ai_addr, found->ai_addrlen);
+  address.size = found->ai_addrlen;
+  address.text = text;
+  freeaddrinfo(found);
+  return address;
+}
+
+class SocketNetwork;
+
 class SocketStream final : public Stream {
  public:
+  explicit SocketStream(SocketNetwork& network) : network_(network) {}
   ~SocketStream() override { Close(); }
 
   IoStatus Open(const Endpoint& endpoint) noexcept override {
     Close();
-    context_ = redisConnectNonBlock(endpoint.host.c_str(), endpoint.port);
-    if (context_ == nullptr) return IoStatus::kFailed;
-    if (context_->err != 0) {
-      Close();
-      return IoStatus::kFailed;
+    why_.clear();
+    endpoint_ = endpoint;
+    opening_ = true;
+    if (auto address = ParseAddress(endpoint.host, endpoint.port)) {
+      addresses_.push_back(*std::move(address));
+      Prepare();
     }
     return FinishOpen();
   }
 
-  IoStatus FinishOpen() noexcept override {
-    if (context_ == nullptr) return IoStatus::kFailed;
-    pollfd writable = {.fd = context_->fd, .events = POLLOUT, .revents = 0};
-    const int ready = poll(&writable, 1, 0);
-    if (ready == 0 || (ready < 0 && errno == EINTR)) return IoStatus::kWouldBlock;
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (ready < 0 || getsockopt(context_->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 ||
-        error != 0) {
-      Close();
-      return IoStatus::kFailed;
-    }
-    return IoStatus::kDone;
-  }
+  IoStatus FinishOpen() noexcept override;
+
+  void SetOpenLimit(std::int64_t limit_ms) noexcept override { limit_ms_ = limit_ms; }
+  std::string_view WhyNotOpen() const noexcept override { return why_; }
 
   IoResult Read(std::span<char> into) noexcept override {
-    if (context_ == nullptr) return {IoStatus::kFailed, 0};
-    const ssize_t size = recv(context_->fd, into.data(), into.size(), 0);
+    if (fd_ < 0) return {IoStatus::kFailed, 0};
+    const ssize_t size = recv(fd_, into.data(), into.size(), 0);
     if (size > 0) return {IoStatus::kDone, static_cast<std::size_t>(size)};
     if (size == 0) return {IoStatus::kClosed, 0};
     return {FromErrno(errno), 0};
   }
 
   IoResult Write(std::string_view bytes) noexcept override {
-    if (context_ == nullptr) return {IoStatus::kFailed, 0};
-    const ssize_t size = send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (fd_ < 0) return {IoStatus::kFailed, 0};
+    const ssize_t size = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (size > 0) return {IoStatus::kDone, static_cast<std::size_t>(size)};
     return {size == 0 ? IoStatus::kWouldBlock : FromErrno(errno), 0};
   }
 
   void Close() noexcept override {
-    if (context_ != nullptr) redisFree(context_);
-    context_ = nullptr;
+    for (const Attempt& attempt : attempts_) close(attempt.fd);
+    attempts_.clear();
+    addresses_.clear();
+    next_address_ = 0;
+    opening_ = false;
+    if (fd_ >= 0) close(fd_);
+    fd_ = -1;
   }
 
-  int fd() const noexcept { return context_ == nullptr ? -1 : context_->fd; }
+  // Adds what poll() is to look at.
+  void AddTo(std::vector<pollfd>& polled, bool or_writable) const {
+    if (fd_ >= 0) {
+      const int events = or_writable ? POLLIN | POLLOUT : POLLIN;
+      polled.push_back({.fd = fd_, .events = static_cast<short>(events), .revents = 0});
+    }
+    for (const Attempt& attempt : attempts_) {
+      polled.push_back({.fd = attempt.fd, .events = POLLOUT, .revents = 0});
+    }
+  }
+  // When FinishOpen() goes on to the next address by itself.
+  std::int64_t next_step_at() const noexcept {
+    return next_address_ < addresses_.size() ? next_step_at_ : INT64_MAX;
+  }
 
  private:
-  redisContext* context_ = nullptr;
+  struct Attempt {
+    int fd;
+    std::size_t address;
+  };
+
+  // Its addresses are known.
+  void Prepare() noexcept {
+    if (addresses_.size() > kMostAddresses) addresses_.resize(kMostAddresses);
+    // The last one has two steps left.
+    const auto parts = static_cast<std::int64_t>(addresses_.size()) + 1;
+    step_ms_ = std::clamp<std::int64_t>(limit_ms_ / parts, 1, kLongestStepMs);
+    next_step_at_ = SteadyMs();
+    why_.clear();
+  }
+  bool LookUp() noexcept;
+  void Begin(std::size_t number) noexcept;
+  bool TakeFirstConnected() noexcept;
+  void Failed(std::size_t number, int error) noexcept {
+    why_.assign(addresses_[number].text).append(": ").append(std::strerror(error));
+  }
+  IoStatus Fail() noexcept {
+    Close();
+    return IoStatus::kFailed;
+  }
+
+  SocketNetwork& network_;
+  std::int64_t limit_ms_ = 2000;
+  std::string why_;
+  int fd_ = -1;  // once it is open
+
+  // While it is opened.
+  bool opening_ = false;
+  Endpoint endpoint_;
+  std::vector<Address> addresses_;  // empty: looked up
+  std::size_t next_address_ = 0;
+  std::vector<Attempt> attempts_;
+  std::int64_t step_ms_ = 0;
+  std::int64_t next_step_at_ = 0;
 };
 
 class SocketNetwork final : public Network {
  public:
-  SocketNetwork() : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  ~SocketNetwork() override {
-    if (wake_ >= 0) close(wake_);
-  }
-  std::unique_ptr<Stream> NewStream() override { return std::make_unique<SocketStream>(); }
+  explicit SocketNetwork(NameLookup look_up)
+      : own_(look_up ? std::make_unique<NameResolver>(std::move(look_up)) : nullptr) {}
+
+  std::unique_ptr<Stream> NewStream() override { return std::make_unique<SocketStream>(*this); }
 
   void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
     polled_.clear();
+    const std::int64_t now = SteadyMs();
     for (const StreamInterest& interest : interests) {
       const auto* const stream = static_cast<const SocketStream*>(interest.stream);
-      polled_.push_back(
-          {.fd = stream->fd(),
-           .events = static_cast<short>(interest.or_writable ? POLLIN | POLLOUT : POLLIN),
-           .revents = 0});
+      stream->AddTo(polled_, interest.or_writable);
+      timeout_ms = std::min(timeout_ms, std::max<std::int64_t>(stream->next_step_at() - now, 0));
     }
-    polled_.push_back({.fd = wake_, .events = POLLIN, .revents = 0});
+    polled_.push_back({.fd = wakeup_->fd(), .events = POLLIN, .revents = 0});
     // Without a descriptor to be woken by (there were too many), it looks up often.
-    const std::int64_t longest = wake_ >= 0 ? 60'000 : 10;
+    const std::int64_t longest = wakeup_->valid() ? 60'000 : 10;
     (void)poll(polled_.data(), polled_.size(), static_cast<int>(std::min(timeout_ms, longest)));
-    std::uint64_t count = 0;
-    if (polled_.back().revents != 0) (void)!read(wake_, &count, sizeof count);
+    if (polled_.back().revents != 0) wakeup_->Clear();
   }
 
-  void Wake() noexcept override {
-    constexpr std::uint64_t kOne = 1;
-    if (wake_ >= 0) (void)!write(wake_, &kOne, sizeof kOne);
-  }
+  void Wake() noexcept override { wakeup_->Notify(); }
 
-  std::int64_t NowMs() noexcept override {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  }
+  std::int64_t NowMs() noexcept override { return SteadyMs(); }
 
   std::uint64_t Random() noexcept override {
     std::uint64_t bits = 0;
@@ -127,28 +208,106 @@ class SocketNetwork final : public Network {
     return bits ^ (more << 6);  // over the two fixed bits of the variant, the lowest but six
   }
 
+  NameResolver& resolver() noexcept { return own_ ? *own_ : NameResolver::OfProcess(); }
+  const std::shared_ptr<Wakeup>& wakeup() const noexcept { return wakeup_; }
+
  private:
-  const int wake_;
+  std::unique_ptr<NameResolver> own_;
+  // By Wake(), and by look-ups that have an answer.
+  const std::shared_ptr<Wakeup> wakeup_ = std::make_shared<Wakeup>();
   std::vector<pollfd> polled_;
 };
 
+// False if it failed; no addresses yet if it takes longer.
+bool SocketStream::LookUp() noexcept {
+  const auto found = network_.resolver().Find(endpoint_.host, network_.wakeup());
+  if (!found) {
+    why_ = "looking up " + endpoint_.host + " takes too long";
+    return true;
+  }
+  for (const std::string& text : found->addresses) {
+    if (auto address = ParseAddress(text, endpoint_.port)) {
+      addresses_.push_back(*std::move(address));
+    }
+  }
+  if (addresses_.empty()) {
+    why_ = endpoint_.host + ": " + (found->error.empty() ? "has no address" : found->error);
+    return false;
+  }
+  Prepare();
+  return true;
+}
+
+void SocketStream::Begin(std::size_t number) noexcept {
+  const Address& address = addresses_[number];
+  const int fd =
+      socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (fd < 0) {
+    Failed(number, errno);
+    return;
+  }
+  const int on = 1;
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const auto* const generic = reinterpret_cast<const sockaddr*>(&address.bytes);
+  if (connect(fd, generic, address.size) != 0 && errno != EINPROGRESS) {
+    Failed(number, errno);
+    close(fd);
+    return;
+  }
+  attempts_.push_back({fd, number});
+  why_.assign(address.text).append(": no answer");
+}
+
+// True once one of the attempts has connected, which is then the stream. Those that
+// failed are removed.
+bool SocketStream::TakeFirstConnected() noexcept {
+  for (std::size_t i = 0; i < attempts_.size();) {
+    const Attempt attempt = attempts_[i];
+    pollfd writable = {.fd = attempt.fd, .events = POLLOUT, .revents = 0};
+    const int ready = poll(&writable, 1, 0);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) {
+      ++i;
+      continue;
+    }
+    int error = ready < 0 ? errno : 0;
+    socklen_t size = sizeof error;
+    if (ready > 0 && getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+      error = errno;
+    }
+    attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (error == 0) {
+      Close();
+      fd_ = attempt.fd;
+      return true;
+    }
+    Failed(attempt.address, error);
+    close(attempt.fd);
+    next_step_at_ = SteadyMs();  // it is the next one's turn
+  }
+  return false;
+}
+
+IoStatus SocketStream::FinishOpen() noexcept {
+  if (fd_ >= 0) return IoStatus::kDone;
+  if (!opening_) return IoStatus::kFailed;
+  if (addresses_.empty() && !LookUp()) return Fail();
+  if (addresses_.empty()) return IoStatus::kWouldBlock;
+  if (TakeFirstConnected()) return IoStatus::kDone;
+  while (next_address_ < addresses_.size() && (attempts_.empty() || SteadyMs() >= next_step_at_)) {
+    Begin(next_address_++);
+    next_step_at_ = SteadyMs() + step_ms_;
+    if (TakeFirstConnected()) return IoStatus::kDone;
+  }
+  if (!attempts_.empty()) return IoStatus::kWouldBlock;
+  // Where a name leads to nobody, it may lead elsewhere by now.
+  network_.resolver().Forget(endpoint_.host);
+  return Fail();
+}
+
 }  // namespace
 
-std::unique_ptr<Network> MakeSocketNetwork() { return std::make_unique<SocketNetwork>(); }
-
-bool ParseEndpoint(std::string_view text, Endpoint& out) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  std::string_view host = text.substr(0, colon);
-  const std::string_view digits = text.substr(colon + 1);
-  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (error != std::errc() || end != digits.data() + digits.size() || port == 0) return false;
-  if (host.empty() || host.find_first_of("[]") != std::string_view::npos) return false;
-  out.host.assign(host);
-  out.port = port;
-  return true;
+std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up) {
+  return std::make_unique<SocketNetwork>(std::move(look_up));
 }
 
 }  // namespace ffgrant::valkey

@@ -6,11 +6,18 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,8 +27,6 @@
 #include <vector>
 
 #include "ffgrant/valkey/network.h"
-
-struct redisContext;
 
 namespace ffgrant::valkey {
 namespace {
@@ -33,9 +38,8 @@ struct Fault {
   int error = 0;
 };
 struct Faults {
-  std::optional<Fault> recv, send, poll, getsockopt;
+  std::optional<Fault> recv, send, poll, getsockopt, socket;
   std::optional<int> socket_error;  // what getsockopt() finds
-  bool no_context = false;
 };
 Faults faults;
 
@@ -79,9 +83,17 @@ int __wrap_getsockopt(int fd, int level, int name, void* value, socklen_t* size)
   return result;
 }
 
-redisContext* __real_redisConnectNonBlock(const char* host, int port);
-redisContext* __wrap_redisConnectNonBlock(const char* host, int port) {
-  return faults.no_context ? nullptr : __real_redisConnectNonBlock(host, port);
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol) {
+  int result = 0;
+  return Fails(faults.socket, result) ? result : __real_socket(domain, type, protocol);
+}
+
+int without_delay = 0;  // streams that were set so
+int __real_setsockopt(int fd, int level, int name, const void* value, socklen_t size);
+int __wrap_setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
+  without_delay += level == IPPROTO_TCP && name == TCP_NODELAY;
+  return __real_setsockopt(fd, level, name, value, size);
 }
 
 }  // extern "C"
@@ -104,19 +116,22 @@ class Descriptor {
   int fd_;
 };
 
-// The other side: a port of the system's choice.
+// The other side: at a port of the system's choice, or at the same one of another
+// address of the loopback.
 class Listener {
  public:
-  explicit Listener(int backlog = 8) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit Listener(int backlog = 8, const std::string& host = "127.0.0.1", std::uint16_t port = 0)
+      : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address = {};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    EXPECT_EQ(inet_pton(AF_INET, host.c_str(), &address.sin_addr), 1);
     socklen_t size = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
     EXPECT_EQ(bind(socket_.get(), generic, size), 0);
     EXPECT_EQ(listen(socket_.get(), backlog), 0);
     EXPECT_EQ(getsockname(socket_.get(), generic, &size), 0);
-    endpoint_ = {"127.0.0.1", ntohs(address.sin_port)};
+    endpoint_ = {host, ntohs(address.sin_port)};
   }
   const Endpoint& endpoint() const { return endpoint_; }
   Descriptor Accept() { return Descriptor(accept(socket_.get(), nullptr, nullptr)); }
@@ -174,7 +189,10 @@ class SocketNetworkTest : public ::testing::Test {
 };
 
 TEST_F(SocketNetworkTest, CarriesBytesBothWaysUntilThePeerCloses) {
+  without_delay = 0;
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  EXPECT_EQ(without_delay, 1);
+  EXPECT_EQ(stream->FinishOpen(), IoStatus::kDone) << "open already";
   Descriptor peer = listener.Accept();
   EXPECT_EQ(ReadAll(*stream), (std::pair{std::string(), IoStatus::kWouldBlock}));
 
@@ -227,6 +245,7 @@ TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {
 TEST_F(SocketNetworkTest, AnAddressThatNobodyCanConnectToFailsAtOnce) {
   // TCP does not broadcast.
   EXPECT_EQ(stream->Open({"255.255.255.255", 6379}), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "255.255.255.255: " + std::string(std::strerror(ENETUNREACH)));
   ExpectNotOpen(*stream);
   EXPECT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
 }
@@ -238,6 +257,7 @@ TEST_F(SocketNetworkTest, WhereNobodyListensItFailsSoonerOrLater) {
     nobody = gone.endpoint();
   }
   EXPECT_EQ(Open(*stream, nobody), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "127.0.0.1: " + std::string(std::strerror(ECONNREFUSED)));
   ExpectNotOpen(*stream);
 }
 
@@ -254,6 +274,7 @@ TEST_F(SocketNetworkTest, AServerThatDoesNotAcceptIsStillConnectedTo) {
     }
     if (status == IoStatus::kDone) continue;
     EXPECT_EQ(status, IoStatus::kWouldBlock);
+    EXPECT_EQ(last.WhyNotOpen(), "127.0.0.1: no answer");
     EXPECT_GT(i, 0);
     last.Close();
     ExpectNotOpen(last);
@@ -346,23 +367,198 @@ TEST_F(SocketNetworkTest, WhatTheSystemRefusesIsAFailure) {
   EXPECT_EQ(ReadAll(*stream).second, IoStatus::kFailed);
 
   // While it connects; it is then closed.
-  faults.poll = {-1, ENOMEM};
-  EXPECT_EQ(stream->FinishOpen(), IoStatus::kFailed);
-  ExpectNotOpen(*stream);
   faults.poll = {0, 0};
   const IoStatus open = stream->Open(listener.endpoint());
   EXPECT_EQ(open, IoStatus::kWouldBlock);
   ASSERT_EQ(Finish(*stream, open), IoStatus::kDone);
+  const auto fails = [&](int error) {
+    EXPECT_EQ(stream->Open(listener.endpoint()), IoStatus::kFailed);
+    EXPECT_EQ(stream->WhyNotOpen(), "127.0.0.1: " + std::string(std::strerror(error)));
+    ExpectNotOpen(*stream);
+  };
+  faults.poll = {-1, ENOMEM};
+  fails(ENOMEM);
   faults.getsockopt = {-1, ENOBUFS};
-  EXPECT_EQ(stream->FinishOpen(), IoStatus::kFailed);
-  ExpectNotOpen(*stream);
-  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  fails(ENOBUFS);
   faults.socket_error = ECONNREFUSED;
-  EXPECT_EQ(stream->FinishOpen(), IoStatus::kFailed);
+  fails(ECONNREFUSED);
+  faults.socket = {-1, EMFILE};
+  fails(EMFILE);
+}
+
+// ---- names -------------------------------------------------------------------------
+
+using Clock = std::chrono::steady_clock;
+
+std::int64_t MsSince(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+}
+
+class NamesTest : public SocketNetworkTest {
+ protected:
+  // The name has these addresses.
+  void Resolve(std::vector<std::string> addresses, std::string error = "") {
+    stream.reset();
+    network = MakeSocketNetwork([this, addresses, error](const std::string& name) {
+      EXPECT_EQ(name, "db.test");
+      ++look_ups;
+      return NameAddresses{addresses, error};
+    });
+    stream = network->NewStream();
+  }
+  Endpoint Named() const { return {"db.test", listener.endpoint().port}; }
+  // Whom the stream is connected to: 127.0.0.1 is `listener`'s.
+  bool IsConnectedToTheListener() {
+    Descriptor peer = listener.Accept();
+    EXPECT_EQ(send(peer.get(), "x", 1, 0), 1);
+    WaitFor(*stream, false);
+    return ReadAll(*stream).first == "x";
+  }
+
+  std::atomic<int> look_ups = 0;
+};
+
+TEST_F(NamesTest, AreLookedUpOutsideOfTheCallersThread) {
+  std::promise<void> go_on;
+  network = MakeSocketNetwork([gone = go_on.get_future().share()](const std::string&) {
+    gone.wait();
+    return NameAddresses{{"127.0.0.1"}, ""};
+  });
+  stream = network->NewStream();
+  const Clock::time_point begin = Clock::now();
+  ASSERT_EQ(stream->Open(Named()), IoStatus::kWouldBlock);
+  WaitFor(*stream, true, 20);
+  EXPECT_EQ(stream->FinishOpen(), IoStatus::kWouldBlock);
+  EXPECT_EQ(stream->WhyNotOpen(), "looking up db.test takes too long");
+  // A stream to an address is none the worse for it.
+  const std::unique_ptr<Stream> other = network->NewStream();
+  EXPECT_EQ(Open(*other, listener.endpoint()), IoStatus::kDone);
+  (void)listener.Accept();
+  EXPECT_LE(MsSince(begin), 2000);
+
+  go_on.set_value();
+  WaitFor(*stream, true, 60'000);
+  EXPECT_LE(MsSince(begin), 30'000) << "not woken";
+  EXPECT_EQ(Finish(*stream, stream->FinishOpen()), IoStatus::kDone);
+  EXPECT_TRUE(IsConnectedToTheListener());
+}
+
+TEST_F(NamesTest, NobodyWaitsForALookUpThatHangs) {
+  std::promise<void> go_on;
+  const Clock::time_point begin = Clock::now();
+  {
+    const std::unique_ptr<Network> hangs =
+        MakeSocketNetwork([gone = go_on.get_future().share()](const std::string&) {
+          gone.wait();
+          return NameAddresses{};
+        });
+    const std::unique_ptr<Stream> one = hangs->NewStream();
+    EXPECT_EQ(one->Open(Named()), IoStatus::kWouldBlock);
+    one->Close();
+    ExpectNotOpen(*one);
+    EXPECT_EQ(one->Open({"other.test", 1}), IoStatus::kWouldBlock);
+    EXPECT_EQ(Open(*one, listener.endpoint()), IoStatus::kDone);
+    EXPECT_EQ(one->Open(Named()), IoStatus::kWouldBlock);
+  }
+  EXPECT_LE(MsSince(begin), 2000);
+  go_on.set_value();
+}
+
+TEST_F(NamesTest, EveryAddressIsTried) {
+  // Nobody listens at 127.0.0.9 nor, with any luck, at ::1.
+  for (const std::vector<std::string>& addresses :
+       std::vector<std::vector<std::string>>{{"127.0.0.1"},
+                                             {"127.0.0.9", "127.0.0.1"},
+                                             {"::1", "127.0.0.1"},
+                                             {"127.0.0.9", "::1", "no address", "127.0.0.1"},
+                                             {"127.0.0.1", "127.0.0.9"}}) {
+    Resolve(addresses);
+    const Clock::time_point begin = Clock::now();
+    ASSERT_EQ(Open(*stream, Named()), IoStatus::kDone) << addresses.size();
+    EXPECT_LE(MsSince(begin), 1000);
+    EXPECT_TRUE(IsConnectedToTheListener());
+  }
+}
+
+TEST_F(NamesTest, OneThatDoesNotAnswerLeavesTimeForTheNext) {
+  // A queue that is full drops who comes.
+  Listener silent(0, "127.0.0.2", listener.endpoint().port);
+  std::vector<std::unique_ptr<Stream>> queue;
+  IoStatus status = IoStatus::kDone;
+  while (status == IoStatus::kDone && queue.size() < 16) {
+    queue.push_back(network->NewStream());
+    status = queue.back()->Open(silent.endpoint());
+    for (int i = 0; i < 10 && status == IoStatus::kWouldBlock; ++i) {
+      WaitFor(*queue.back(), true, 1);
+      status = queue.back()->FinishOpen();
+    }
+  }
+  ASSERT_EQ(status, IoStatus::kWouldBlock);
+  for (const std::int64_t limit_ms : {400, 2000}) {
+    Resolve({"127.0.0.2", "127.0.0.2", "127.0.0.1"});
+    stream->SetOpenLimit(limit_ms);
+    const Clock::time_point begin = Clock::now();
+    IoStatus opened = stream->Open(Named());
+    while (opened == IoStatus::kWouldBlock && MsSince(begin) < 10'000) {
+      WaitFor(*stream, true, 10'000);
+      opened = stream->FinishOpen();
+    }
+    ASSERT_EQ(opened, IoStatus::kDone) << limit_ms;
+    EXPECT_GE(MsSince(begin), limit_ms == 400 ? 150 : 450) << "the first ones had no time";
+    EXPECT_LT(MsSince(begin), limit_ms);
+    EXPECT_TRUE(IsConnectedToTheListener());
+  }
+}
+
+TEST_F(NamesTest, WithoutAnAddressThatConnectsItFails) {
+  Resolve({}, "Name or service not known");
+  EXPECT_EQ(Open(*stream, Named()), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "db.test: Name or service not known");
   ExpectNotOpen(*stream);
-  faults.no_context = true;
-  EXPECT_EQ(stream->Open(listener.endpoint()), IoStatus::kFailed);
+  Resolve({});
+  EXPECT_EQ(Open(*stream, Named()), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "db.test: has no address");
+  Resolve({"127.0.0.8", "127.0.0.9"});
+  EXPECT_EQ(Open(*stream, Named()), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "127.0.0.9: " + std::string(std::strerror(ECONNREFUSED)));
   ExpectNotOpen(*stream);
+}
+
+TEST_F(NamesTest, WhatWasFoundServesTheNextOneUnlessItIsOfNoUse) {
+  Resolve({"127.0.0.1"});
+  ASSERT_EQ(Open(*stream, Named()), IoStatus::kDone);
+  ASSERT_EQ(Open(*stream, Named()), IoStatus::kDone);
+  EXPECT_EQ(look_ups, 1);
+  Resolve({"127.0.0.9"});
+  look_ups = 0;
+  EXPECT_EQ(Open(*stream, Named()), IoStatus::kFailed);
+  EXPECT_EQ(Open(*stream, Named()), IoStatus::kFailed);
+  EXPECT_EQ(look_ups, 2);
+}
+
+// A network that was made while there was no descriptor left looks up often.
+TEST_F(NamesTest, AreFoundAlsoIfNobodyCanBeWoken) {
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  Resolve({"127.0.0.1"});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  const Clock::time_point begin = Clock::now();
+  IoStatus status = stream->Open(Named());
+  while (status == IoStatus::kWouldBlock && MsSince(begin) < 10'000) {
+    WaitFor(*stream, true, 60'000);
+    status = stream->FinishOpen();
+  }
+  EXPECT_EQ(status, IoStatus::kDone);
+  EXPECT_LE(MsSince(begin), 10'000);
+  network->Wake();
+}
+
+TEST_F(NamesTest, TheSystemKnowsTheLoopback) {
+  ASSERT_EQ(Open(*stream, {"localhost", listener.endpoint().port}), IoStatus::kDone)
+      << stream->WhyNotOpen();
+  EXPECT_TRUE(IsConnectedToTheListener());
 }
 
 TEST_F(SocketNetworkTest, ChanceHasAllBits) {

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/name_resolver.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// All signals are the program's own threads' to handle.
+class BlockedSignals {
+ public:
+  BlockedSignals() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignals(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+Wakeup::Wakeup() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+Wakeup::~Wakeup() {
+  if (fd_ >= 0) close(fd_);
+}
+
+void Wakeup::Notify() noexcept {
+  const std::uint64_t one = 1;
+  // Fails only where it has been notified often already.
+  (void)!write(fd_, &one, sizeof one);
+}
+
+void Wakeup::Clear() noexcept {
+  std::uint64_t count = 0;
+  (void)!read(fd_, &count, sizeof count);
+}
+
+// Outlives the resolver as long as one of its threads is in a look-up.
+struct NameResolver::State {
+  struct Name {
+    bool known = false;
+    Clock::time_point until;  // if known
+    bool used = false;
+    NameAddresses addresses;
+    std::vector<std::weak_ptr<Wakeup>> waiting;
+  };
+
+  explicit State(NameLookup look) : look_up(std::move(look)) {}
+
+  const NameLookup look_up;
+  std::mutex mutex;
+  bool abandoned = false;
+  std::size_t threads = 0;
+  std::map<std::string, Name> names;
+  std::deque<std::string> queue;  // asked for, and taken by no thread yet
+
+  // Of one thread: looks up what is queued, until nothing is.
+  static void Work(const std::shared_ptr<State>& state) {
+    std::unique_lock lock(state->mutex);
+    while (!state->abandoned && !state->queue.empty()) {
+      const std::string name = std::move(state->queue.front());
+      state->queue.pop_front();
+      lock.unlock();
+      NameAddresses found = state->look_up(name);
+      lock.lock();
+      state->Found(name, std::move(found));
+    }
+    --state->threads;
+  }
+
+  void Found(const std::string& name, NameAddresses&& addresses) {
+    Name& entry = names[name];
+    entry.known = true;
+    entry.until = Clock::now() + std::chrono::milliseconds(kKeepUnusedMs);
+    entry.addresses = std::move(addresses);
+    for (const std::weak_ptr<Wakeup>& waiting : entry.waiting) {
+      if (const std::shared_ptr<Wakeup> wakeup = waiting.lock()) wakeup->Notify();
+    }
+    entry.waiting.clear();
+  }
+
+  // What nobody has asked for in a while needs no memory.
+  void RemoveOld(Clock::time_point now) {
+    std::erase_if(
+        names, [now](const auto& name) { return name.second.known && name.second.until <= now; });
+  }
+};
+
+NameResolver::NameResolver(NameLookup look_up)
+    : state_(std::make_shared<State>(std::move(look_up))) {}
+
+NameResolver::~NameResolver() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->abandoned = true;
+}
+
+std::optional<NameAddresses> NameResolver::Find(const std::string& name,
+                                                const std::weak_ptr<Wakeup>& wakeup) {
+  State& state = *state_;
+  const std::scoped_lock lock(state.mutex);
+  const Clock::time_point now = Clock::now();
+  state.RemoveOld(now);
+  const auto [at, is_new] = state.names.try_emplace(name);
+  State::Name& entry = at->second;
+  if (entry.known) {
+    if (!entry.used) entry.until = now + std::chrono::milliseconds(kKeepMs);
+    entry.used = true;
+    return entry.addresses;
+  }
+  std::erase_if(entry.waiting, [](const auto& waiting) { return waiting.expired(); });
+  const bool waits =
+      std::any_of(entry.waiting.begin(), entry.waiting.end(), [&wakeup](const auto& waiting) {
+        return !waiting.owner_before(wakeup) && !wakeup.owner_before(waiting);
+      });
+  if (!waits) entry.waiting.push_back(wakeup);
+  if (!is_new) return std::nullopt;
+  if (state.queue.size() >= kMostNames) {
+    state.names.erase(at);
+    return NameAddresses{{}, "too many names are being looked up"};
+  }
+  state.queue.push_back(name);
+  if (state.threads >= kMostThreads) return std::nullopt;
+  try {
+    const BlockedSignals blocked;
+    std::thread([shared = state_] { State::Work(shared); }).detach();
+    ++state.threads;
+  } catch (const std::system_error&) {
+    // Never reached: a system without a thread left is nothing to test with.
+    if (state.threads > 0) return std::nullopt;  // those that there are will come to it
+    state.queue.pop_back();
+    state.names.erase(at);
+    return NameAddresses{{}, "there is no thread for the look-up"};
+  }
+  return std::nullopt;
+}
+
+void NameResolver::Forget(const std::string& name) {
+  const std::scoped_lock lock(state_->mutex);
+  const auto found = state_->names.find(name);
+  if (found != state_->names.end() && found->second.known) state_->names.erase(found);
+}
+
+NameResolver& NameResolver::OfProcess() {
+  // Never destroyed: its threads may outlive main(). A child has none of them, so
+  // that what they look up would never be found there.
+  struct Owned {
+    explicit Owned(pid_t owner) : pid(owner), resolver(LookUpWithSystem) {}
+    const pid_t pid;
+    NameResolver resolver;
+  };
+  static std::atomic<Owned*> current = nullptr;
+  const pid_t pid = getpid();
+  Owned* owned = current.load(std::memory_order_acquire);
+  while (owned == nullptr || owned->pid != pid) {
+    auto* const made = new Owned(pid);
+    // Never false: two threads would have to be the first at once.
+    if (current.compare_exchange_strong(owned, made, std::memory_order_acq_rel))
+      return made->resolver;
+    delete made;
+  }
+  return owned->resolver;
+}
+
+NameAddresses LookUpWithSystem(const std::string& name) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* all = nullptr;
+  NameAddresses found;
+  const int error = getaddrinfo(name.c_str(), nullptr, &hints, &all);
+  if (error != 0) {
+    found.error = gai_strerror(error);
+    return found;
+  }
+  for (const addrinfo* one = all; one != nullptr; one = one->ai_next) {
+    std::array<char, NI_MAXHOST> text;
+    // Never false: an address that was found can be written.
+    if (getnameinfo(one->ai_addr, one->ai_addrlen, text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) == 0) {
+      found.addresses.emplace_back(text.data());
+    }
+  }
+  freeaddrinfo(all);
+  return found;
+}
+
+}  // namespace ffgrant::valkey::internal

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/name_resolver.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::int64_t MsSince(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+}
+
+bool IsNotified(Wakeup& wakeup, int timeout_ms) {
+  pollfd polled = {.fd = wakeup.fd(), .events = POLLIN, .revents = 0};
+  const bool notified = poll(&polled, 1, timeout_ms) == 1;
+  wakeup.Clear();
+  return notified;
+}
+
+// Names that begin with "hangs" are not found before the end of the test.
+class NameResolverTest : public ::testing::Test {
+ protected:
+  NameResolverTest() : shared_(std::make_shared<Shared>()) {
+    resolver = std::make_unique<NameResolver>([shared = shared_](const std::string& name) {
+      {
+        const std::scoped_lock lock(shared->mutex);
+        ++shared->look_ups[name];
+      }
+      if (name.starts_with("hangs")) shared->end.wait();
+      return NameAddresses{{"address of " + name}, ""};
+    });
+  }
+  ~NameResolverTest() override { shared_->go_on.set_value(); }
+
+  std::optional<NameAddresses> Find(const std::string& name) {
+    return resolver->Find(name, wakeup);
+  }
+  // Waits until it is there.
+  std::string Get(const std::string& name) {
+    for (int i = 0; i < 100; ++i) {
+      if (const auto found = Find(name)) return found->addresses.at(0);
+      (void)IsNotified(*wakeup, 100);
+    }
+    return "";
+  }
+  int look_ups(const std::string& name) {
+    const std::scoped_lock lock(shared_->mutex);
+    return shared_->look_ups[name];
+  }
+
+  std::unique_ptr<NameResolver> resolver;
+  const std::shared_ptr<Wakeup> wakeup = std::make_shared<Wakeup>();
+
+ private:
+  // The threads outlive the resolver.
+  struct Shared {
+    std::promise<void> go_on;
+    std::shared_future<void> end = go_on.get_future().share();
+    std::mutex mutex;
+    std::map<std::string, int> look_ups;
+  };
+  const std::shared_ptr<Shared> shared_;
+};
+
+TEST_F(NameResolverTest, FindsANameAndTellsWhoWaits) {
+  ASSERT_TRUE(wakeup->valid());
+  EXPECT_FALSE(IsNotified(*wakeup, 0));
+  if (!Find("a")) {
+    EXPECT_TRUE(IsNotified(*wakeup, 10'000));
+  }
+  const auto found = Find("a");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->addresses, std::vector<std::string>{"address of a"});
+  EXPECT_EQ(look_ups("a"), 1);
+}
+
+TEST_F(NameResolverTest, KeepsWhatItFoundForASecondOfUse) {
+  ASSERT_EQ(Get("a"), "address of a");
+  const Clock::time_point first_used = Clock::now();
+  ASSERT_EQ(Get("a"), "address of a");
+  if (MsSince(first_used) < 900) {
+    EXPECT_EQ(look_ups("a"), 1);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(NameResolver::kKeepMs + 10));
+  ASSERT_EQ(Get("a"), "address of a");
+  EXPECT_GE(look_ups("a"), 2);
+
+  // What nobody could use yet is kept longer: no caller waits as long as a slow
+  // look-up takes.
+  EXPECT_FALSE(Find("b"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(NameResolver::kKeepMs + 100));
+  EXPECT_TRUE(Find("b"));
+  EXPECT_EQ(look_ups("b"), 1);
+}
+
+TEST_F(NameResolverTest, ForgetsWhatIsOfNoUse) {
+  ASSERT_EQ(Get("a"), "address of a");
+  resolver->Forget("a");
+  resolver->Forget("unheard of");
+  ASSERT_EQ(Get("a"), "address of a");
+  EXPECT_EQ(look_ups("a"), 2);
+  EXPECT_FALSE(Find("hangs"));
+  resolver->Forget("hangs");
+  EXPECT_FALSE(Find("hangs"));
+  ASSERT_EQ(Get("b"), "address of b");
+  EXPECT_EQ(look_ups("hangs"), 1) << "under way already";
+}
+
+TEST_F(NameResolverTest, ANameThatHangsHoldsUpNoOther) {
+  for (std::size_t i = 0; i + 1 < NameResolver::kMostThreads; ++i) {
+    EXPECT_FALSE(Find("hangs" + std::to_string(i)));
+  }
+  EXPECT_EQ(Get("a"), "address of a");
+  EXPECT_EQ(Get("b"), "address of b");
+}
+
+TEST_F(NameResolverTest, TakesSoManyNamesAndNoMore) {
+  std::size_t taken = 0;
+  std::string error;
+  for (std::size_t i = 0; i < 3 * NameResolver::kMostNames && error.empty(); ++i) {
+    const auto found = Find("hangs" + std::to_string(i));
+    if (found) error = found->error;
+    taken += !found;
+  }
+  EXPECT_EQ(error, "too many names are being looked up");
+  EXPECT_GE(taken, NameResolver::kMostNames);
+  EXPECT_LE(taken, NameResolver::kMostNames + NameResolver::kMostThreads);
+}
+
+TEST_F(NameResolverTest, NobodyWaitsForOneThatHangs) {
+  const Clock::time_point begin = Clock::now();
+  EXPECT_FALSE(Find("hangs"));
+  resolver.reset();
+  EXPECT_LE(MsSince(begin), 5000);
+}
+
+TEST_F(NameResolverTest, ManyThreadsAskForOneName) {
+  std::atomic<int> found = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&] {
+      const auto own = std::make_shared<Wakeup>();
+      for (int i = 0; i < 1000; ++i) {
+        if (resolver->Find("a", own)) {
+          ++found;
+          return;
+        }
+        (void)IsNotified(*own, 1000);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(found, 8);
+  EXPECT_EQ(look_ups("a"), 1);
+}
+
+TEST(NameResolverOfProcess, StartsAnewInAChild) {
+  NameResolver& parents = NameResolver::OfProcess();
+  EXPECT_EQ(&parents, &NameResolver::OfProcess());
+  const pid_t child = fork();
+  if (child == 0) _exit(&NameResolver::OfProcess() == &parents ? 1 : 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+// A look-up does not hold up the end of its process.
+TEST(NameResolverDeathTest, HoldsUpNoExit) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the process has threads already
+  EXPECT_EXIT(
+      {
+        NameResolver hangs([](const std::string&) {
+          std::this_thread::sleep_for(std::chrono::hours(1));
+          return NameAddresses{};
+        });
+        (void)hangs.Find("a", std::make_shared<Wakeup>());
+        std::exit(7);
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+
+TEST(LookUpWithSystem, FindsAddressesOrSaysWhyNot) {
+  const NameAddresses found = LookUpWithSystem("localhost");
+  ASSERT_FALSE(found.addresses.empty()) << found.error;
+  for (const std::string& address : found.addresses) {
+    EXPECT_TRUE(address == "127.0.0.1" || address == "::1") << address;
+  }
+  // No name can be that long: nobody is asked.
+  const NameAddresses none = LookUpWithSystem(std::string(300, 'x'));
+  EXPECT_TRUE(none.addresses.empty());
+  EXPECT_NE(none.error, "");
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::internal
