@@ -12,6 +12,7 @@
 
 #include "ffgrant/partition.h"
 #include "ffgrant/valkey/backoff.h"
+#include "ffgrant/valkey/function_library.h"
 #include "ffgrant/valkey/network.h"
 
 namespace ffgrant::valkey {
@@ -21,13 +22,25 @@ namespace ffgrant::valkey {
 struct ClientOptions {
   // Tried in turn. Of a cluster any node will do: it names the others.
   std::vector<Endpoint> servers = {Endpoint{}};
-  std::string username = {};  // of an ACL user; empty with a password: the default user
-  std::string password = {};  // empty: no AUTH
+  // AUTH username password. An ACL user may have no password, which is then sent
+  // empty. Without a username: AUTH password, which is the default user's. Without
+  // both: no AUTH.
+  std::string username = {};
+  std::string password = {};
 
+  // Of one server, looking up its name included. While the client looks for one
+  // among several servers, each gets no more than its share of request_timeout_ms.
   std::int64_t connect_timeout_ms = 2000;
   // Of one call, all its redirections and new tries included.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
+  // A server that refuses for good (wrong password, no login, protected mode,
+  // functions of another contract) ends the calls that want it at once, with its own
+  // words, and is not asked again for this long: by no connection of a ledger. 30 s
+  // is long enough that a fleet with an old password neither floods the server's ACL
+  // log nor is locked out by it, and short enough that a password that was put right
+  // is noticed without a restart. At least 1.
+  std::int64_t refusal_pause_ms = 30'000;
   // Between tries of a call that a server refused for now: TRYAGAIN, LOADING,
   // CLUSTERDOWN, BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
@@ -36,10 +49,14 @@ struct ClientOptions {
   // Of one reply as it is kept; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
-  // Whether our function library may be loaded where there is none, and put in
-  // the place of an older one of ours. FlowFabric's own, or anybody else's, is
-  // used as it is and never replaced.
+  // Whether our function library may be loaded where FlowFabric's is not, and put
+  // in the place of an older one of ours. FlowFabric's own, or anybody else's, is
+  // never replaced, and ours never stands in its way (function_library.h).
   bool load_library = true;
+  // What ff_version may answer for FlowFabric's functions to be called. Another
+  // version is refused: it may take other KEYS and ARGV. Before you add one here,
+  // let `claims-conformance --use-loaded-library --contract V` judge it.
+  std::vector<std::string> contract_versions = {std::string(kFunctionContractVersion)};
 
   // For tests: the world that the client lives in. Null: MakeSocketNetwork().
   std::function<std::unique_ptr<Network>()> make_network = {};

@@ -4,18 +4,37 @@
 #define FFGRANT_VALKEY_SERVER_INFO_H_
 
 #include <string>
+#include <vector>
 
 namespace ffgrant::valkey {
 
-// What a server says of itself. Texts are empty before the first connection.
+// A call of ValkeyLedger that the ACL user can't make whole.
+struct RefusedCall {
+  std::string call;                   // "Claim"
+  std::vector<std::string> commands;  // that the user may not run: "XADD", "ZREM"
+  friend bool operator==(const RefusedCall&, const RefusedCall&) = default;
+};
+
+// What the server that was greeted last says of itself. Texts are empty before the
+// first connection.
 struct ServerInfo {
-  std::string name;     // "valkey" or "redis"
+  std::string name;     // "valkey" or "redis"; empty if an ACL forbids INFO
   std::string version;  // its own, not the Redis version that a Valkey claims to be
-  // What ff_version answers: the contract that its functions follow, "34". Empty
-  // if it has none.
+  // The contract that the functions in use follow, "34". Empty if there are none.
   std::string contract_version;
-  std::string library_version;  // of our function library; empty if it has another
+  // Of our function library, if its functions are the ones in use; empty if
+  // FlowFabric's are, or none.
+  std::string library_version;
+  // What the names of the functions in use begin with: "ff_" or "ffgrant_"; empty if
+  // there are none.
+  std::string function_prefix;
   bool cluster = false;
+
+  // From ValkeyLedger::Connect() only. Whether the server let it ask for the user's
+  // rights (FlowFabric's functions are asked past them, which needs EVAL), and what
+  // is missing then, on any of the primaries.
+  bool rights_known = false;
+  std::vector<RefusedCall> refused_calls;
   friend bool operator==(const ServerInfo&, const ServerInfo&) = default;
 };
 

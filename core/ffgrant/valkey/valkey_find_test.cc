@@ -443,6 +443,7 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   const std::string moved =
       "-MOVED " + std::to_string(HashSlot(way.execution.view().partition())) + " 127.0.0.1:2\r\n";
   ScriptedServer server;
+  server.mode = "cluster";
   std::vector<ScriptedNetwork*> networks;
   ValkeyLedgerOptions options;
   options.connections = 2;

@@ -118,20 +118,6 @@ ValkeyLedger::ValkeyLedger(const ValkeyLedgerOptions& options)
     : impl_(std::make_unique<Impl>(options)) {}
 ValkeyLedger::~ValkeyLedger() = default;
 
-Outcome ValkeyLedger::Connect(ServerInfo& server, ErrorDetails* details) {
-  Clear(details);
-  internal::SessionPool::Lease lease = impl_->sessions.Take();
-  const ClaimError failure = CallAndWait(
-      lease.session, 0, true, details,
-      [](RespCommand& command) {
-        command.Begin(1);
-        command.Arg("PING");
-      },
-      [](const Reply&) { return true; });
-  server = lease->server();
-  return {failure};
-}
-
 CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
                                             ErrorDetails* details) noexcept {
   Impl& m = *impl_;
@@ -322,7 +308,7 @@ Outcome ValkeyLedger::PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView 
         internal::ClaimKeys keys(command, id, lane);
         command.Begin(8);
         command.Arg("FCALL");
-        command.Arg("ff_promote_delayed");
+        command.Function("ff_promote_delayed");
         command.Arg("3");
         keys.Execution(ExecutionKey::kCore);
         keys.Lane(LaneKey::kDelayed);

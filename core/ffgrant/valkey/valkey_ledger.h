@@ -94,8 +94,15 @@ class ValkeyLedger final : public ClaimLedger {
   ValkeyLedger(const ValkeyLedger&) = delete;
   ValkeyLedger& operator=(const ValkeyLedger&) = delete;
 
-  // Reaches the server, loads the functions where they are missing, and says
-  // who it is. kUnavailable.
+  // Reaches the server, of a cluster every primary that has partitions; loads the
+  // functions where they are missing; says who the server is, and what will work:
+  //   kNone         every call will, as far as the server tells, but for those in
+  //                 `server.refused_calls`
+  //   kUnavailable  on one primary at least no call will: it can't be reached, or
+  //                 refuses the login, the functions follow another contract, there
+  //                 are none and they may not be loaded, or the user may not call
+  //                 them. The detail has the server's own words, or ours
+  // Within one request_timeout_ms. Needs no right but those of calls.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,

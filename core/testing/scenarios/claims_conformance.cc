@@ -30,7 +30,8 @@ constexpr int kNoEngine = 3;
 struct Options {
   std::string server;  // empty: the embedded ledger
   bool use_loaded_library = false;
-  std::string filter;  // scenarios whose full name holds it
+  std::string contract;  // that ff_version may answer; empty: the client's own
+  std::string filter;    // scenarios whose full name holds it
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;
   std::uint64_t calls = 200;  // of each
@@ -40,6 +41,7 @@ struct Options {
 void Usage(std::FILE* to) {
   std::fputs(
       "usage: claims_conformance --engine memory | --server HOST:PORT [--use-loaded-library]\n"
+      "                          [--contract VERSION]\n"
       "                          [--filter TEXT] [--seed N] [--histories N] [--calls N]\n"
       "                          [--progress]\n",
       to);
@@ -86,7 +88,7 @@ class Program {
     try {
       auto engine = std::make_unique<ServerEngine>(options_.server.substr(0, colon),
                                                    static_cast<std::uint16_t>(port),
-                                                   options_.use_loaded_library);
+                                                   options_.use_loaded_library, options_.contract);
       server_ = engine.get();
       engine_ = std::move(engine);
       return true;
@@ -172,6 +174,7 @@ bool Parse(int argc, char** argv, Options& options) {
   static const option kOptions[] = {{"engine", required_argument, nullptr, 'e'},
                                     {"server", required_argument, nullptr, 's'},
                                     {"use-loaded-library", no_argument, nullptr, 'l'},
+                                    {"contract", required_argument, nullptr, 'v'},
                                     {"filter", required_argument, nullptr, 'f'},
                                     {"seed", required_argument, nullptr, 'r'},
                                     {"histories", required_argument, nullptr, 'n'},
@@ -190,6 +193,9 @@ bool Parse(int argc, char** argv, Options& options) {
         break;
       case 'l':
         options.use_loaded_library = true;
+        break;
+      case 'v':
+        options.contract = optarg;
         break;
       case 'f':
         options.filter = optarg;

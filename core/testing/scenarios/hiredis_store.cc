@@ -251,7 +251,8 @@ void HiredisStore::RemoveMember(const std::string& key, const std::string& membe
 RawStore::Answer HiredisStore::Call(const std::string& function,
                                     const std::vector<std::string>& keys,
                                     const std::vector<std::string>& args) {
-  std::vector<std::string> words = {"FCALL", function, std::to_string(keys.size())};
+  const std::string name = function_prefix_ + function.substr(std::string_view("ff_").size());
+  std::vector<std::string> words = {"FCALL", name, std::to_string(keys.size())};
   words.insert(words.end(), keys.begin(), keys.end());
   words.insert(words.end(), args.begin(), args.end());
   const RedisReply reply = Command(keys.empty() ? "" : keys[0], words);

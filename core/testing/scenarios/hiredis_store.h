@@ -53,6 +53,8 @@ class HiredisStore final : public RawStore {
   void RemoveMember(const std::string& key, const std::string& member) override;
   Answer Call(const std::string& function, const std::vector<std::string>& keys,
               const std::vector<std::string>& args) override;
+  // What Call()'s functions are called by in place of FlowFabric's "ff_".
+  void set_function_prefix(const std::string& prefix) { function_prefix_ = prefix; }
 
  private:
   using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
@@ -63,6 +65,7 @@ class HiredisStore final : public RawStore {
   std::vector<RedisReply> AskMany(const std::string& key,
                                   const std::vector<std::vector<std::string>>& commands);
 
+  std::string function_prefix_ = "ff_";
   std::string first_;                              // HOST:PORT
   std::map<std::string, Connection> connections_;  // by address
   std::map<std::string, std::string> homes_;       // hash tag -> address

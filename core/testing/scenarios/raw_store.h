@@ -56,7 +56,8 @@ class RawStore {
   virtual void Delete(const std::string& key) = 0;
   virtual void RemoveMember(const std::string& key, const std::string& member) = 0;  // of either
 
-  // FCALL with texts as they are.
+  // FCALL with texts as they are. The function is named as FlowFabric names it,
+  // whichever library is judged.
   struct Answer {
     bool is_error = false;           // a RESP error; its text is texts[0]
     std::vector<std::string> texts;  // integers as decimal text

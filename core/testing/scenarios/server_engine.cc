@@ -15,10 +15,12 @@ constexpr const char* kSecretHex =
     "0000000000000000000000000000000000000000000000000000000000000001";
 constexpr const char* kSecretId = "ffgrant";
 
-valkey::ValkeyLedgerOptions Options(const std::string& host, std::uint16_t port, bool load) {
+valkey::ValkeyLedgerOptions Options(const std::string& host, std::uint16_t port, bool load,
+                                    const std::string& contract) {
   valkey::ValkeyLedgerOptions options;
   options.client.servers = {{host, port}};
   options.client.load_library = load;
+  if (!contract.empty()) options.client.contract_versions = {contract};
   options.client.request_timeout_ms = 10'000;
   options.waitpoint_secret_hex = kSecretHex;
   return options;
@@ -31,8 +33,9 @@ std::string Capitalized(std::string name) {
 
 }  // namespace
 
-ServerEngine::ServerEngine(const std::string& host, std::uint16_t port, bool use_loaded_library)
-    : store_(host, port), ledger_(Options(host, port, !use_loaded_library)) {
+ServerEngine::ServerEngine(const std::string& host, std::uint16_t port, bool use_loaded_library,
+                           const std::string& contract)
+    : store_(host, port), ledger_(Options(host, port, !use_loaded_library, contract)) {
   ErrorDetails details;
   const Outcome connected = ledger_.Connect(info_, &details);
   if (!connected) {
@@ -40,6 +43,7 @@ ServerEngine::ServerEngine(const std::string& host, std::uint16_t port, bool use
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     throw std::runtime_error(text);
   }
+  store_.set_function_prefix(info_.function_prefix);
 }
 
 std::string ServerEngine::library() const {

@@ -80,7 +80,10 @@ class ClientRig {
     submitting = true;
     const bool taken = client.Submit(slot, read_only, target, [&](RespCommand& command) {
       command.Begin(words.size());
-      for (const std::string& word : words) command.Arg(word);
+      for (const std::string& word : words) {
+        const bool function = words[0] == "FCALL" && word.starts_with("ff_");
+        function ? command.Function(word) : command.Arg(word);
+      }
     });
     submitting = false;
     return taken;

@@ -251,6 +251,36 @@ TEST(ScriptedFaults, AFaultOfTheFunctionIsAnErrorOfItsOwn) {
   EXPECT_EQ(rig.pipeline().last_error(), "WRONGTYPE Operation against a key");
 }
 
+// What a function ends with in its middle is no refusal, whatever it begins with: the
+// function may have written before.
+TEST(ScriptedFaults, AnErrorFromWithinAFunctionIsNoRefusal) {
+  for (const std::string begin :
+       {"NOPERM User u has no permissions to run the 'xadd' command", "OOM command not allowed",
+        "ERR The user executing the script can't run this command or subcommand",
+        "READONLY a replica", "TRYAGAIN Multiple keys", "MOVED 0 127.0.0.1:7",
+        "ERR Function not found", "BUSY a script runs"}) {
+    for (const std::string end : {" script: ff_x, on @user_function:7.",  // Redis
+                                  " script: on @user_function:7."}) {     // Valkey
+      for (const Call call : {Call::kCreate, Call::kClaim}) {
+        ScriptedRig rig;
+        const Way way(1);
+        rig.server.refusals = {begin + end};
+        EXPECT_EQ(rig.Run(way, call).error,
+                  call == Call::kClaim ? ClaimError::kUnknownOutcome : ClaimError::kUnknownCode)
+            << begin + end;
+        EXPECT_EQ(rig.pipeline().last_error(), begin + end);
+        EXPECT_EQ(rig.network->connections(), 1u);
+      }
+    }
+  }
+}
+
+TEST(ScriptedFaults, ARefusalMayNameAScript) {
+  ScriptedRig rig;
+  rig.server.refusals = {"NOPERM a script: is forbidden"};
+  EXPECT_EQ(rig.Run(Way(1), Call::kClaim).error, ClaimError::kUnavailable);
+}
+
 TEST(ScriptedFaults, AMissingLibraryIsLoadedOnceAndTheCallRepeated) {
   ScriptedRig rig;
   rig.server.has_library = false;

@@ -98,6 +98,8 @@ class ScriptedStream final : public Stream {
         return {IoStatus::kWouldBlock, 0};
       case Fault::Kind::kInterrupted:
         return {IoStatus::kInterrupted, 0};
+      case Fault::Kind::kPipeBroken:
+        return {IoStatus::kFailed, 0};
       case Fault::Kind::kReset:
         connection_->closed = true;
         return {IoStatus::kFailed, 0};

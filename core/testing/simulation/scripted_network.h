@@ -32,6 +32,7 @@ struct Fault {
     kWouldBlock,   // nothing moves this time
     kInterrupted,  // EINTR
     kReset,        // the connection breaks; what is on its way stays so
+    kPipeBroken,   // nothing moves this way any more; what has come can be read
     kRefused,      // of kOpen: can't connect
     // Of kAnswer, which is the server about to answer a command:
     kTwice,      // the reply comes twice

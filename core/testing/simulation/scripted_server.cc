@@ -2,6 +2,7 @@
 
 #include "testing/simulation/scripted_server.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -56,6 +57,13 @@ std::vector<Words> TakeCommands(std::string& bytes) {
   return commands;
 }
 
+Words WithFlowFabricName(Words command) {
+  if (command[0] != "FCALL" || command.size() < 2) return command;
+  std::string& name = command[1];
+  if (name != "ffgrant_version" && name.starts_with("ffgrant_")) name.replace(0, 8, "ff_");
+  return command;
+}
+
 std::string Bulk(std::string_view text) {
   return "$" + std::to_string(text.size()) + "\r\n" + std::string(text) + "\r\n";
 }
@@ -79,21 +87,24 @@ std::string RejectedReply(std::string_view code) { return Array({Integer(0), Bul
 std::string ScriptedServer::Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                                     std::set<std::int64_t>& killed) {
   std::string reply = Answer(client_id, command, now, killed);
-  if (edit_reply) edit_reply(command, reply);
+  if (edit_reply) edit_reply(WithFlowFabricName(command), reply);
   return reply;
 }
 
 std::string ScriptedServer::Answer(std::int64_t client_id, const Words& command, std::int64_t now,
                                    std::set<std::int64_t>& killed) {
+  if (command[0] == "FCALL") called.emplace_back(client_id, command[1]);
   if (answer) {
-    if (std::optional<std::string> reply = answer(client_id, command)) return *std::move(reply);
+    std::optional<std::string> reply = answer(client_id, WithFlowFabricName(command));
+    if (reply) return *std::move(reply);
   }
   const std::string& name = command[0];
   if (name == "INFO") {
     return Bulk(
         "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.9.9\r\n"
-        "redis_mode:standalone\r\nuptime_in_seconds:0\r\nrun_id:process" +
-        std::to_string(process_) + "\r\n# Replication\r\nrole:master\r\n");
+        "redis_mode:" +
+        mode + "\r\nuptime_in_seconds:0\r\nrun_id:process" + std::to_string(process_) +
+        "\r\n# Replication\r\nrole:master\r\n");
   }
   if (name == "CLIENT" && forbidden.count(command[1]) != 0) return "-NOPERM no permissions\r\n";
   if (name == "CLIENT" && command[1] == "ID") return Integer(client_id);
@@ -126,13 +137,24 @@ int ScriptedServer::Executions(std::string_view function, std::string_view id) c
   return found == calls_.end() ? 0 : found->second;
 }
 
-std::string ScriptedServer::Call(const Words& command, std::int64_t now) {
+bool ScriptedServer::WasCalled(std::string_view name) const {
+  return std::any_of(called.begin(), called.end(),
+                     [name](const auto& call) { return call.second == name; });
+}
+
+bool ScriptedServer::HasFunction(std::string_view name) const {
+  const bool old = std::atoll(own_version.c_str()) < 4;
+  if (name.starts_with("ff_")) return foreign_library || (has_library && old);
+  return has_library && (!old || name == "ffgrant_version");
+}
+
+std::string ScriptedServer::Call(Words command, std::int64_t now) {
+  if (!HasFunction(command[1])) return "-ERR Function not found\r\n";
+  if (command[1] == "ffgrant_version") return Bulk(own_version);
+  if (command[1] == "ffgrant_refused_commands") return Array({});
+  if (command[1] == "ff_version") return Bulk(foreign_library ? contract_version : "34");
+  command = WithFlowFabricName(std::move(command));
   const std::string& function = command[1];
-  if (!has_library) return "-ERR Function not found\r\n";
-  if (function == "ffgrant_version") {
-    return foreign_library ? "-ERR Function not found\r\n" : Bulk(own_version);
-  }
-  if (function == "ff_version") return Bulk("34");
   if (!refusals.empty()) {
     const std::string refusal = refusals.front();
     refusals.erase(refusals.begin());

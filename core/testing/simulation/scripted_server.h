@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ffgrant/valkey/function_library.h"
@@ -25,6 +26,10 @@ namespace ffgrant::valkey::testing {
 // The commands that `bytes` begins with; what they took is removed. Plain: no
 // part of the client has a hand in it.
 std::vector<Words> TakeCommands(std::string& bytes);
+
+// `command` with the name that FlowFabric gives the function it calls: tests name
+// functions by it, whichever library the client uses.
+Words WithFlowFabricName(Words command);
 
 // RESP, the plain way.
 std::string Bulk(std::string_view text);
@@ -42,7 +47,7 @@ class ScriptedServer final : public ServerEnd {
                       std::set<std::int64_t>& killed) override;
 
   // Asked before each command: what it answers, in RESP, is answered in place of
-  // the server's own reply, and nothing is executed.
+  // the server's own reply, and nothing is executed. Sees WithFlowFabricName().
   std::function<std::optional<std::string>(std::int64_t client_id, const Words& command)> answer;
 
   // Another process in its place: same data, other run id.
@@ -51,19 +56,27 @@ class ScriptedServer final : public ServerEnd {
   // What holds in truth.
   bool WasCreated(const std::string& id) const { return executions_.count(id) != 0; }
   bool WasClaimed(const std::string& lease_id) const { return leases_.count(lease_id) != 0; }
-  // How often `function` was executed for execution `id`.
+  // How often `function`, named as FlowFabric names it, was executed for execution
+  // `id`, by whichever of its names.
   int Executions(std::string_view function, std::string_view id) const;
 
-  bool has_library = true;
-  bool foreign_library = false;  // FlowFabric's own: ffgrant_version is unknown
+  std::string mode = "standalone";  // or "cluster"
+  bool has_library = true;          // ours; with FlowFabric's names before version 4
+  bool foreign_library = false;     // FlowFabric's own
   std::string own_version{kFunctionLibraryVersion};
+  std::string contract_version{kFunctionContractVersion};  // of FlowFabric's own
   int loads = 0;
   int replaces = 0;
   // Subcommands of CLIENT that an ACL forbids.
   std::set<std::string> forbidden;
+  // The functions that were asked for, there or not, by their true names, in order;
+  // by which connection.
+  std::vector<std::pair<std::int64_t, std::string>> called;
+  bool WasCalled(std::string_view name) const;
   // Error texts answered in place of the next calls, which are not executed.
   std::vector<std::string> refusals;
-  // Sees every command that was executed, and may change its reply.
+  // Sees every command that was executed, WithFlowFabricName(), and may change its
+  // reply.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
   // What is read of fields of that name, as RESP, whatever is stored.
   std::map<std::string, std::string> given_fields;
@@ -81,7 +94,8 @@ class ScriptedServer final : public ServerEnd {
 
   std::string Answer(std::int64_t client_id, const Words& command, std::int64_t now,
                      std::set<std::int64_t>& killed);
-  std::string Call(const Words& command, std::int64_t now);
+  bool HasFunction(std::string_view name) const;
+  std::string Call(Words command, std::int64_t now);
   std::string CallOf(Execution& execution, const Words& command, std::int64_t now);
   std::string Library(const Words& command);
   std::string Claim(Execution& execution, const Words& command, std::size_t attempt_argument,

@@ -7,7 +7,7 @@
 //
 //   SimulatedServer server({.run_id = "run-1", .address = {"10.0.0.1", 6379}});
 //   server.Execute(1, {"FUNCTION", "LOAD", source}, now_us);
-//   server.Execute(1, {"FCALL", "ff_version", "0"}, now_us);  // "$2\r\n34\r\n"
+//   server.Execute(1, {"FCALL", "ffgrant_version", "0"}, now_us);  // "$1\r\n4\r\n"
 //
 // One thread at a time. Not to be moved: scripts and replicas keep its address.
 

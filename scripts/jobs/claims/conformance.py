@@ -51,7 +51,8 @@ def _where(stack, engine, clustered, arguments):
         return ["--engine", "memory"]
     if engine == "server":
         return ["--server", arguments.server,
-                *(["--use-loaded-library"] if arguments.use_loaded_library else [])]
+                *(["--use-loaded-library"] if arguments.use_loaded_library else []),
+                *(["--contract", arguments.contract] if arguments.contract else [])]
     if clustered:
         return ["--server", stack.enter_context(claim_server.cluster(engine)).address]
     return ["--server", stack.enter_context(claim_server.alone(engine)).address]
@@ -118,6 +119,7 @@ def _arguments():
     parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--server", metavar="HOST:PORT")
     parser.add_argument("--use-loaded-library", action="store_true")
+    parser.add_argument("--contract", metavar="VERSION")
     parser.add_argument("--filter", metavar="TEXT")
     for name in ("histories", "calls", "seed"):
         parser.add_argument(f"--{name}", type=int, metavar="N")
@@ -126,6 +128,8 @@ def _arguments():
         parser.error("--server names a server; --engine and --cluster start one")
     if arguments.use_loaded_library and not arguments.server:
         parser.error("--use-loaded-library is for --server")
+    if arguments.contract and not arguments.use_loaded_library:
+        parser.error("--contract is for --use-loaded-library")
     return arguments
 
 

@@ -14,7 +14,7 @@ from jobs.common.terminal import Terminal
 
 
 def conformance_arguments(**changes):
-    fields = {"server": None, "engine": None, "cluster": False, "use_loaded_library": False,
+    fields = {"server": None, "engine": None, "cluster": False, "use_loaded_library": False, "contract": None,
               "filter": None, "histories": None, "calls": None, "seed": None, **changes}
     return argparse.Namespace(**fields)
 

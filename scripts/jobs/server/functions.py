@@ -11,6 +11,8 @@ from jobs.common import build
 
 _FUNCTIONS = build.ROOT / "core" / "ffgrant" / "valkey" / "functions"
 LIBRARY = "ffgrant"
+# What the names of functions begin with, by library: FlowFabric's ff_x is our ffgrant_x.
+THEIR_PREFIX, OUR_PREFIX = "ff_", "ffgrant_"
 
 
 def source():
@@ -58,7 +60,7 @@ class Execution:
         return f"ff:wp:{self.tag}:{name}{suffix}"
 
 
-# ---- calls: (function, KEYS, ARGV) ---------------------------------------------------------------
+# ---- calls: (function, KEYS, ARGV); the function is named as FlowFabric names it -----------------
 
 def create(e, priority="0", policy="{}", payload="p", delay="", dedup="", tags="{}", deadline="",
            idempotency=None, scheduling=None):
@@ -190,9 +192,13 @@ def rotate(e, kid="k1", secret="00ff", grace="1000"):
 
 # ---- running them --------------------------------------------------------------------------------
 
-def run(client, call):
-    """The reply as a list; texts decoded. An error reply raises the client's ResponseError."""
+def run(client, call, prefix=OUR_PREFIX):
+    """The reply as a list; texts decoded. An error reply raises the client's ResponseError.
+
+    Calls our function; with prefix=THEIR_PREFIX, FlowFabric's.
+    """
     name, keys, arguments = call
+    name = prefix + name.removeprefix(THEIR_PREFIX)
     reply = client.fcall(name, len(keys), *keys, *arguments)
     return [part.decode() if isinstance(part, bytes) else part for part in reply] \
         if isinstance(reply, list) else reply

@@ -105,20 +105,22 @@ def _describe_state(ours, theirs):
 class Pair:
     """Two servers, ours and theirs, that get the same calls."""
 
-    def __init__(self, ours, theirs):
+    def __init__(self, ours, theirs, their_prefix=calls.THEIR_PREFIX):
         self._redis = wheels.client_module()
         self.ours, self.theirs = ours, theirs
+        self._their_prefix = their_prefix
         for client in (ours, theirs):
             client.flushall()
 
-    def _run(self, client, call):
+    def _run(self, client, call, prefix):
         try:
-            return calls.run(client, call)
+            return calls.run(client, call, prefix)
         except self._redis.ResponseError as error:
             return ["-ERR", str(error)]
 
     def both(self, call):
-        return self._run(self.ours, call), self._run(self.theirs, call)
+        return (self._run(self.ours, call, calls.OUR_PREFIX),
+                self._run(self.theirs, call, self._their_prefix))
 
     def difference(self, call):
         """What differs after the call, as text; empty if nothing does."""

@@ -51,7 +51,7 @@ class Comparing(unittest.TestCase):
         cls.databases[0].function_load(f.source())
 
     def setUp(self):
-        self.pair = peer.Pair(*self.databases)
+        self.pair = peer.Pair(*self.databases, their_prefix=f.OUR_PREFIX)
         self.e = f.Execution()
 
     def test_a_walk_of_a_library_beside_itself_finds_nothing(self):

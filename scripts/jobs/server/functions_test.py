@@ -1,35 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the function library accepts and rejects of creating, granting and claiming."""
 
+import itertools
+import re
+import shutil
 import time
 import unittest
 
 from jobs.common import wheels
 from jobs.server import functions as f
+from jobs.server import load_program, reference_functions
 from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule  # noqa: F401
 
 
+def _names(client, library):
+    """The names of a library's functions."""
+    return {load_program.mapping(function)["name"]
+            for entry in client.function_list(library)
+            for function in load_program.mapping(entry)["functions"]}
+
+
+def _stand_in(name, version, with_ours=False):
+    """A library with FlowFabric's names: as its own, or as ours was before version 4."""
+    calls = _names_in(f.source())
+    text = f"#!lua name={name}\n"
+    for function in sorted(calls) + ["add_execution_to_flow", "cancel_flow"]:
+        text += f"redis.register_function('ff_{function}', function() return 'theirs' end)\n"
+    text += f"redis.register_function('ff_version', function() return '{version}' end)\n"
+    if with_ours:
+        text += "redis.register_function('ffgrant_version', function() return '2' end)\n"
+    return text
+
+
+def _names_in(source):
+    """Our functions that FlowFabric has too, without their prefix."""
+    return set(re.findall(r"register\('ffgrant_(\w+)'", source))
+
+
 class Library(OnEachEngine):
-    def test_it_is_ours_and_answers_the_contract_that_it_follows(self):
-        self.assertEqual(self.client.function_list("ffgrant")[0][1], b"ffgrant")
-        self.assertEqual(self.call("ff_version", [], []), b"34")
-        self.assertRegex(self.call("ffgrant_version", [], []).decode(), r"^\d+$")
-
-    def test_it_never_takes_the_place_of_somebody_elses(self):
-        redis = wheels.client_module()
+    def setUp(self):
         self.client.function_flush()
-        other = ("#!lua name=other\n"
-                 "redis.register_function('ff_version', function() return '99' end)\n")
-        try:
-            self.client.function_load(other)
-            for replace in (False, True):
-                with self.assertRaisesRegex(redis.ResponseError, "already exists"):
-                    self.client.function_load(f.source(), replace=replace)
-            self.assertEqual(self.call("ff_version", [], []), b"99")
-        finally:
-            self.client.function_flush()
-            self.client.function_load(f.source())
 
+    def tearDown(self):
+        self.client.function_flush()
+        self.client.function_load(f.source())
+
+    def load_as_flowfabric_does(self, source, version="34"):
+        """ff-script's ensure_library(): asks for the version, loads with REPLACE, asks again."""
+        redis = wheels.client_module()
+        try:
+            there = self.client.fcall("ff_version", 0)
+        except redis.ResponseError:
+            there = None
+        if there != version.encode():
+            self.client.function_load(source, replace=True)
+        self.assertEqual(self.client.fcall("ff_version", 0), version.encode())
+
+    def test_it_has_names_of_its_own_and_answers_for_nobody_else(self):
+        redis = wheels.client_module()
+        self.client.function_load(f.source())
+        names = _names(self.client, f.LIBRARY)
+        self.assertEqual([name for name in names if not name.startswith(f.OUR_PREFIX)], [])
+        self.assertEqual(len(_names_in(f.source())), 15)
+        self.assertLess({f.OUR_PREFIX + name for name in _names_in(f.source())}, names)
+        self.assertRegex(self.call("ff_version", [], []).decode(), r"^\d+$")
+        with self.assertRaisesRegex(redis.ResponseError, "Function not found"):
+            self.client.fcall("ff_version", 0)
+
+    def test_both_libraries_load_in_either_order_and_again(self):
+        sources = {"ours": f.source(), "theirs": _stand_in("flowfabric", "34")}
+        theirs = {f"ff_{name}" for name in _names_in(f.source())}
+        for order in itertools.permutations(("ours", "theirs", "ours", "theirs")):
+            self.client.function_flush()
+            for which in order:
+                if which == "theirs":
+                    self.load_as_flowfabric_does(sources[which])
+                else:
+                    self.client.function_load(sources[which], replace=True)
+            self.assertEqual(len(_names(self.client, "flowfabric") - theirs), 3, order)
+            self.assertLess(theirs, _names(self.client, "flowfabric"))
+            self.assertEqual(self.client.fcall("ff_claim_execution", 0), b"theirs")
+            self.ok(f.create(f.Execution()))
+
+    @unittest.skipUnless(shutil.which("cargo"), "FlowFabric's own library is fetched with cargo")
+    def test_flowfabrics_own_loader_gets_all_of_its_functions_before_and_after_ours(self):
+        source = reference_functions.source()
+        for order in (("ours", "theirs"), ("theirs", "ours")):
+            self.client.function_flush()
+            for which in order:
+                if which == "theirs":
+                    self.load_as_flowfabric_does(source)
+                else:
+                    self.client.function_load(f.source())
+            self.assertEqual(len(_names(self.client, reference_functions.LIBRARY)), 59, order)
+            for prefix in (f.THEIR_PREFIX, f.OUR_PREFIX):
+                execution = f.Execution()
+                for call in (f.create(execution), f.issue(execution), f.claim(execution)):
+                    self.assertEqual(f.run(self.client, call, prefix)[:2], [1, "OK"], order)
+
+    def test_replacing_an_old_one_of_ours_leaves_flowfabrics_names_free(self):
+        self.client.function_load(_stand_in(f.LIBRARY, "34", with_ours=True))
+        self.client.function_load(f.source(), replace=True)
+        self.load_as_flowfabric_does(_stand_in("flowfabric", "34"))
+        self.assertEqual(self.client.fcall("ff_claim_execution", 0), b"theirs")
+
+
+class Faults(OnEachEngine):
     def test_too_few_keys_or_arguments_are_a_fault_before_anything_is_written(self):
         redis = wheels.client_module()
         calls = [f.create(self.e), f.issue(self.e), f.claim(self.e), f.claim_resumed(self.e),

@@ -182,19 +182,21 @@ class Target:
                         node.function_delete(name)
 
     def _library_names(self):
-        return {_mapping(entry)["library_name"] for entry in self.cpu_of[0].function_list()}
+        return {mapping(entry)["library_name"] for entry in self.cpu_of[0].function_list()}
 
     def library(self):
         """The library whose functions are measured, as FUNCTION LIST names it."""
-        for entry in self.cpu_of[0].function_list():
-            fields = _mapping(entry)
-            functions = [_mapping(function)["name"] for function in fields["functions"]]
-            if "ff_claim_execution" in functions:
-                return fields["library_name"]
+        owners = {mapping(function)["name"]: fields["library_name"]
+                  for fields in map(mapping, self.cpu_of[0].function_list())
+                  for function in fields["functions"]}
+        # As the client chooses: FlowFabric's functions before ours.
+        for prefix in (server_functions.THEIR_PREFIX, server_functions.OUR_PREFIX):
+            if prefix + "claim_execution" in owners:
+                return owners[prefix + "claim_execution"]
         return "none"
 
 
-def _mapping(entry):
+def mapping(entry):
     """A reply that is a mapping or a flat list, with texts decoded."""
     items = entry.items() if isinstance(entry, dict) else zip(entry[::2], entry[1::2])
     decode = lambda value: value.decode() if isinstance(value, bytes) else value

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- ff_claim_execution, ff_claim_resumed_execution, ff_issue_grant_and_claim --
+-- ---- ffgrant_claim_execution, ffgrant_claim_resumed_execution, ffgrant_issue_grant_and_claim --
 
 -- In all three ARGV begins with execution id, worker, worker instance and lane.
 
@@ -182,7 +182,7 @@ local function read_claimable(core_key)
     'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
 end
 
-register('ff_claim_execution', 14, 9, function(keys, args)
+register('ffgrant_claim_execution', 14, 9, function(keys, args)
   local ttl, renew_before, timeout, deadline, policy, rejection
   ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
   if rejection then return rejection end
@@ -256,7 +256,7 @@ local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, t
   return expires_at
 end
 
-register('ff_claim_resumed_execution', 11, 7, function(keys, args)
+register('ffgrant_claim_resumed_execution', 11, 7, function(keys, args)
   local ttl, remaining, rejection
   ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
   if rejection then return rejection end
@@ -289,7 +289,7 @@ register('ff_claim_resumed_execution', 11, 7, function(keys, args)
 end)
 
 -- One step: the grant that it would issue and consume is never written.
-register('ff_issue_grant_and_claim', 11, 8, function(keys, args)
+register('ffgrant_issue_grant_and_claim', 11, 8, function(keys, args)
   local ttl, timeout, deadline, policy, rejection
   ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
   if rejection then return rejection end

@@ -2,7 +2,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- The claim path as server functions. KEYS, ARGV, replies and stored state are
--- those of FlowFabric's library (README.md here has the table); the text is not.
+-- those of FlowFabric's library (README.md here has the table); the text is not,
+-- and neither are the names: FlowFabric's ff_x is ffgrant_x here. Names are unique
+-- on a server, so a library that took ff_x or ff_version would keep FlowFabric's
+-- own library out.
+--
 -- The parts are joined in the order of parts.txt, so locals of one part are
 -- seen by those after it.
 --
@@ -10,9 +14,7 @@
 -- one HMGET and written with one HSET.
 
 -- ours; function_library.h names it too
-local LIBRARY_VERSION = '3'
--- the contract that KEYS and ARGV follow: what FlowFabric's library answers
-local CONTRACT_VERSION = '34'
+local LIBRARY_VERSION = '4'
 
 -- now + this is still stored with all of its digits (contract 9.5)
 local MAX_TTL_MS = 50000000000000
@@ -149,7 +151,10 @@ local function eligible_score(priority, created_at)
   return 0 - priority * 1000000000000 + created_at
 end
 
-redis.register_function('ff_version', function() return CONTRACT_VERSION end)
-
--- Tells this library from any other.
-redis.register_function('ffgrant_version', function() return LIBRARY_VERSION end)
+-- Tells that this library is there, and which version of it. Also on a server that
+-- is short of memory.
+redis.register_function{
+  function_name = 'ffgrant_version',
+  callback = function() return LIBRARY_VERSION end,
+  flags = { 'no-writes' }
+}

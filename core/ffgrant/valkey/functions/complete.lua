@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- ff_complete_execution -----------------------------------------------------
+-- ---- ffgrant_complete_execution -----------------------------------------------------
 
-register('ff_complete_execution', 12, 1, function(keys, args)
+register('ffgrant_complete_execution', 12, 1, function(keys, args)
   local core_key, id = keys[1], args[1]
   local lease_id, epoch, attempt_id, result = args[2], args[3], args[4], args[5]
   local now, now_text = clock()

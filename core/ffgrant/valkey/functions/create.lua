@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- ff_create_execution -----------------------------------------------------
+-- ---- ffgrant_create_execution -----------------------------------------------------
 
 local MAX_CAPABILITY_BYTES = 4096
 local MAX_CAPABILITY_TOKENS = 256
@@ -52,7 +52,7 @@ local function tags_of(tags_json)
   return list
 end
 
-register('ff_create_execution', 8, 13, function(keys, args)
+register('ffgrant_create_execution', 8, 13, function(keys, args)
   local core_key, idempotency_key = keys[1], keys[6]
   local id, lane, policy_json, delay_text = args[1], args[3], args[7], args[9]
 

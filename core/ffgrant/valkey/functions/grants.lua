@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- ff_issue_claim_grant, ff_issue_reclaim_grant ------------------------------
+-- ---- ffgrant_issue_claim_grant, ffgrant_issue_reclaim_grant ------------------------------
 
 -- How many tokens `csv` has at most; empty ones don't count.
 local function token_count(csv)
@@ -69,7 +69,7 @@ local function write_grant(grant_key, args, ttl, now, now_text)
   return expires_at
 end
 
-register('ff_issue_claim_grant', 3, 6, function(keys, args)
+register('ffgrant_issue_claim_grant', 3, 6, function(keys, args)
   local ttl, rejection = milliseconds_of(args[6], 'grant_ttl_ms')
   if rejection then return rejection end
   local core_key, id = keys[1], args[1]
@@ -102,7 +102,7 @@ local function check_reclaimable(core_key, phase, ownership)
   return { 0, 'execution_not_reclaimable' }
 end
 
-register('ff_issue_reclaim_grant', 3, 6, function(keys, args)
+register('ffgrant_issue_reclaim_grant', 3, 6, function(keys, args)
   local ttl, rejection = milliseconds_of(args[6], 'grant_ttl_ms')
   if rejection then return rejection end
   local core_key = keys[1]

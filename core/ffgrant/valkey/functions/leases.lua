@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- fences, ff_renew_lease, ff_mark_lease_expired_if_due, ff_revoke_lease -----
+-- ---- fences, ffgrant_renew_lease, ffgrant_mark_lease_expired_if_due, ffgrant_revoke_lease -----
 
 -- What a fence is held against, in the order in which HMGET reads it.
 local PHASE, OWNERSHIP, EXPIRES_AT, LEASE_ID, EPOCH, ATTEMPT_ID, ATTEMPT_INDEX, OUTCOME, REVOKED_AT,
@@ -75,7 +75,7 @@ local function check_live_lease(core_key, history_key, core, now, now_text)
   end
 end
 
-register('ff_renew_lease', 4, 7, function(keys, args)
+register('ffgrant_renew_lease', 4, 7, function(keys, args)
   local ttl, grace, rejection
   ttl, rejection = milliseconds_of(args[6], 'lease_ttl_ms')
   if rejection then return rejection end
@@ -115,7 +115,7 @@ register('ff_renew_lease', 4, 7, function(keys, args)
   return { 1, 'OK', expires_text }
 end)
 
-register('ff_mark_lease_expired_if_due', 4, 1, function(keys, args)
+register('ffgrant_mark_lease_expired_if_due', 4, 1, function(keys, args)
   local core_key, lease_expiry, id = keys[1], keys[3], args[1]
   local now, now_text = clock()
 
@@ -144,7 +144,7 @@ register('ff_mark_lease_expired_if_due', 4, 1, function(keys, args)
   return { 1, 'OK', 'marked_expired' }
 end)
 
-register('ff_revoke_lease', 5, 1, function(keys, args)
+register('ffgrant_revoke_lease', 5, 1, function(keys, args)
   local core_key, id, expected = keys[1], args[1], args[2]
   local _, now_text = clock()
 

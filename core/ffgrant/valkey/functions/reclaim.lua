@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- ff_reclaim_execution ------------------------------------------------------
+-- ---- ffgrant_reclaim_execution ------------------------------------------------------
 
 -- The cap on reclaims: the execution's own policy, else the caller's.
 local function reclaim_cap(core_key, default)
@@ -110,7 +110,7 @@ local function write_reclaim(keys, lease, index, old_index, reason, reclaim_coun
     'lease_reclaim_count', next_number(reclaim_count))
 end
 
-register('ff_reclaim_execution', 14, 7, function(keys, args)
+register('ffgrant_reclaim_execution', 14, 7, function(keys, args)
   local ttl, rejection = milliseconds_of(args[6], 'lease_ttl_ms')
   if rejection then return rejection end
   local default_cap

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- ---- ff_suspend_execution, ff_resume_execution, ff_promote_delayed,
--- ---- ff_rotate_waitpoint_hmac_secret -------------------------------------------
+-- ---- ffgrant_suspend_execution, ffgrant_resume_execution, ffgrant_promote_delayed,
+-- ---- ffgrant_rotate_waitpoint_hmac_secret -------------------------------------------
 --
 -- As far as a grant for a resumed execution needs: one new waitpoint, conditions
 -- by signal name. Signals themselves are not delivered here.
@@ -163,7 +163,7 @@ local function check_suspension(args)
   return rejection
 end
 
-register('ff_suspend_execution', 17, 13, function(keys, args)
+register('ffgrant_suspend_execution', 17, 13, function(keys, args)
   local rejection = check_suspension(args)
   if rejection then return rejection end
   local core_key, id, suspension_key = keys[1], args[1], keys[7]
@@ -243,7 +243,7 @@ local function close_further_waitpoints(core_key, list_json, now_text)
   end
 end
 
-register('ff_resume_execution', 8, 1, function(keys, args)
+register('ffgrant_resume_execution', 8, 1, function(keys, args)
   local delay, rejection = milliseconds_of(args[3] or '0', 'resume_delay_ms')
   if rejection then return rejection end
   local core_key, id = keys[1], args[1]
@@ -298,7 +298,7 @@ end)
 
 -- Makes an execution whose delay is over eligible. Its attempt state stays:
 -- that says which claim comes next.
-register('ff_promote_delayed', 3, 2, function(keys, args)
+register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   local now, rejection = milliseconds_of(args[2], 'now_ms')
   if rejection then return rejection end
   local core_key, delayed, id = keys[1], keys[2], args[1]
@@ -338,7 +338,7 @@ end)
 
 -- Installs the secret that waitpoint tokens are made with; the one before it
 -- stays good for `grace_ms`.
-register('ff_rotate_waitpoint_hmac_secret', 1, 3, function(keys, args)
+register('ffgrant_rotate_waitpoint_hmac_secret', 1, 3, function(keys, args)
   local key, kid, secret = keys[1], args[1], args[2]
   if kid == '' or find(kid, ':', 1, true) then return { 0, 'invalid_kid' } end
   if secret == '' or not bytes_of_hex(secret) then return { 0, 'invalid_secret_hex' } end

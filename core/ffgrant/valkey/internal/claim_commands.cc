@@ -21,16 +21,13 @@ constexpr std::string_view kResumePolicy =
     R"({"close_waitpoint_on_resume":true,"consume_matched_signals":true,)"
     R"("resume_target":"runnable","retain_signal_buffer_until_closed":false})";
 
+// `instead`, where given, is called in place of `function`.
 void BeginFunction(RespCommand& command, std::string_view function, std::uint64_t keys,
-                   std::size_t args) {
+                   std::size_t args, std::string_view instead = {}) {
   command.Begin(3 + keys + args);
   command.Arg("FCALL");
-  command.Arg(function);
+  instead.empty() ? command.Function(function) : command.Arg(instead);
   command.Arg(keys);
-}
-
-std::string_view OneOf(std::string_view function, std::string_view otherwise) {
-  return function.empty() ? otherwise : function;
 }
 
 void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIdentity& worker,
@@ -91,10 +88,11 @@ std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratc
   return scratch;
 }
 
-void WriteIssueTo(RespCommand& command, const IssueGrantArgs& args, std::string_view function,
-                  bool reclaim) {
+void WriteIssueTo(RespCommand& command, const IssueGrantArgs& args, bool reclaim,
+                  std::string_view instead) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, function, 3, 9);
+  BeginFunction(command, reclaim ? "ff_issue_reclaim_grant" : "ff_issue_claim_grant", 3, 9,
+                instead);
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   if (reclaim) {
@@ -140,16 +138,16 @@ void WriteCreate(RespCommand& command, const CreateExecutionArgs& args, std::str
 }
 
 void WriteIssue(RespCommand& command, const IssueGrantArgs& args, std::string_view function) {
-  WriteIssueTo(command, args, OneOf(function, "ff_issue_claim_grant"), false);
+  WriteIssueTo(command, args, false, function);
 }
 
 void WriteIssueReclaim(RespCommand& command, const IssueGrantArgs& args) {
-  WriteIssueTo(command, args, "ff_issue_reclaim_grant", true);
+  WriteIssueTo(command, args, true, {});
 }
 
 void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, OneOf(function, "ff_claim_execution"), 14, 12);
+  BeginFunction(command, "ff_claim_execution", 14, 12, function);
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   keys.Lane(LaneKey::kEligible);
@@ -176,7 +174,7 @@ void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view fu
 
 void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, OneOf(function, "ff_issue_grant_and_claim"), 11, 11);
+  BeginFunction(command, "ff_issue_grant_and_claim", 11, 11, function);
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   keys.Lane(LaneKey::kEligible);
@@ -362,7 +360,7 @@ void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& 
 void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
                    std::string_view function) {
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
-  BeginFunction(command, OneOf(function, "ff_complete_execution"), 12, 6);
+  BeginFunction(command, "ff_complete_execution", 12, 6, function);
   keys.Execution(ExecutionKey::kCore);
   keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
   keys.Index(PartitionIndexKey::kLeaseExpiry);

@@ -30,6 +30,7 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
       read_buffer_(kReadSize) {
   if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
+      options.refusal_pause_ms <= 0 || options.contract_versions.empty() ||
       !IsInOrder(options.reconnect) || !IsInOrder(options.retry)) {
     throw std::invalid_argument("ffgrant: client options out of range");
   }
@@ -79,10 +80,12 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
 }
 
 bool Client::SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
-                           std::string& bytes, std::int64_t deadline) {
+                           std::string& bytes, const RespCommand::FunctionArg& function,
+                           std::int64_t deadline) {
   Request* const request = NewRequest(slot, read_only, target, deadline);
   if (request == nullptr) return false;
   request->bytes.swap(bytes);
+  request->function = function;
   Enqueue(*request);
   return true;
 }
@@ -177,7 +180,7 @@ bool Client::TrySend(Request& request) noexcept {
     node.expected.push({Expected::Kind::kAsking, 0, node.appended(), now});
     request.ask_node = nullptr;
   }
-  node.out.end().append(request.bytes);
+  AppendCommand(node.out.end(), request.bytes, request.function, node.functions == Functions::kOwn);
   node.expected.push({Expected::Kind::kRequest, number, node.appended(), now});
   request.state = Request::State::kSent;
   request.node = &node;
@@ -187,9 +190,13 @@ bool Client::TrySend(Request& request) noexcept {
   return true;
 }
 
-std::string_view Client::WhyUnsent(const Request& request) const noexcept {
+std::string Client::WhyUnsent(const Request& request) const {
   if (!request.refusal.empty()) return request.refusal;
   const Node* const node = Route(request);
+  if (node != nullptr && node->state == Node::State::kConnecting &&
+      !node->stream->WhyNotOpen().empty()) {
+    return "no connection in time: " + std::string(node->stream->WhyNotOpen());
+  }
   if (node != nullptr && !node->down_reason.empty()) return node->down_reason;
   if (node == nullptr) {  // nobody told a table
     if (!slots_refusal_.empty()) return slots_refusal_;
@@ -209,6 +216,8 @@ void Client::SendWaiting(std::int64_t now) noexcept {
     Request& request = requests_[number];
     if (request.deadline <= now) {
       Fail(request, CallFailure::kUnavailable, WhyUnsent(request));
+    } else if (Node* const node = Route(request); node != nullptr && IsHeldBack(*node, now)) {
+      Fail(request, CallFailure::kUnavailable, node->down_reason);
     } else if (request.retry_at > now || !TrySend(request)) {
       waiting_[kept++] = number;
     }
@@ -272,25 +281,36 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.written = 0;
   node.expected.clear();
   node.errand = Errand::kNone;
-  node.library_refusal.clear();
+  node.refused = false;
   node.has_library = false;
+  node.functions = Functions::kUnchecked;
   node.stranger = false;
   node.draining = false;
   node.abandoned = 0;
-  node.deadline = Later(now, options_.connect_timeout_ms);
+  node.deadline = Later(now, ConnectLimit());
+  node.stream->SetOpenLimit(ConnectLimit());
   node.state = Node::State::kConnecting;
   ++connects_;
   const IoStatus status = node.stream->Open(node.endpoint);
   if (status == IoStatus::kDone) {
     Greet(node);
   } else if (status != IoStatus::kWouldBlock) {
-    Down(node, "can't connect");
+    DownUnconnected(node, "can't connect");
   }
+}
+
+// So that a call whose first server is out of reach still gets to the others.
+std::int64_t Client::ConnectLimit() const noexcept {
+  if (!slots_.empty() || options_.servers.size() == 1) return options_.connect_timeout_ms;
+  const std::int64_t part =
+      options_.request_timeout_ms / static_cast<std::int64_t>(options_.servers.size());
+  return std::clamp<std::int64_t>(part, 1, options_.connect_timeout_ms);
 }
 
 void Client::Greet(Node& node) {
   node.state = Node::State::kGreeting;
-  Run(node, options_.password.empty() ? Errand::kInfo : Errand::kAuth);
+  const bool anonymous = options_.username.empty() && options_.password.empty();
+  Run(node, anonymous ? Errand::kInfo : Errand::kAuth);
 }
 
 // Where calls are under way besides an errand, their own limits tell.
@@ -301,7 +321,15 @@ bool Client::HasDeadline(const Node& node) noexcept {
 
 void Client::Progress(Node& node, std::int64_t now) noexcept {
   if (node.state == Node::State::kDown) {
-    if (node.wanted && node.retry_at <= now) Connect(node, now);
+    if (!node.wanted || node.retry_at > now) return;
+    if (!IsHeldBack(node, now)) {
+      Connect(node, now);
+      return;
+    }
+    // As if it had been tried: it would say what it said.
+    node.wanted = false;
+    node.unreachable_at = now;
+    ++node.failed_attempts;
     return;
   }
   if (node.state == Node::State::kConnecting) {
@@ -309,7 +337,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     if (status == IoStatus::kDone) {
       Greet(node);
     } else if (status != IoStatus::kWouldBlock) {
-      Down(node, "can't connect");
+      DownUnconnected(node, "can't connect");
       return;
     }
   }
@@ -318,11 +346,26 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     if (node.up()) Receive(node);
     if (node.state == Node::State::kDown) return;
     if (HasDeadline(node) && node.deadline <= now) {
-      Down(node, "no connection in time");
+      DownUnconnected(node, "no connection in time");
       return;
     }
   }
-  if (node.up() && !Flush(node)) Down(node, "the connection broke");
+  if (node.up() && !Flush(node)) FailedToFlush(node);
+}
+
+void Client::DownUnconnected(Node& node, std::string_view what) noexcept {
+  std::string reason(what);
+  const std::string_view why =
+      node.state == Node::State::kConnecting ? node.stream->WhyNotOpen() : std::string_view();
+  if (!why.empty()) reason.append(": ").append(why);
+  Down(node, reason);
+}
+
+// A server that sends a client away says why, and closes the connection at once:
+// its words may be there to be read although nothing can be written any more.
+void Client::FailedToFlush(Node& node) noexcept {
+  Receive(node);
+  Down(node, "the connection broke");
 }
 
 bool Client::Flush(Node& node) noexcept {
@@ -405,6 +448,32 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   }
 }
 
+void Client::Refuse(Node& node, std::string_view text) noexcept {
+  const std::int64_t now = network_->NowMs();
+  deployment_->refusals.Add(node.endpoint, now, Later(now, options_.refusal_pause_ms), text);
+  Down(node, text);
+  (void)IsHeldBack(node, now);
+}
+
+bool Client::IsHeldBack(Node& node, std::int64_t now) noexcept {
+  node.refused = false;
+  if (node.state != Node::State::kDown) return false;
+  const auto refusal = deployment_->refusals.Find(node.endpoint, now);
+  if (!refusal) return false;
+  if (slots_.empty()) {
+    for (std::size_t i = 1; i < options_.servers.size(); ++i) {
+      const std::size_t other = (next_server_ + i) % options_.servers.size();
+      if (deployment_->refusals.Find(options_.servers[other], now)) continue;
+      next_server_ = other;
+      node.endpoint = options_.servers[other];
+      return false;
+    }
+  }
+  node.refused = true;
+  node.down_reason = refusal->text;
+  return true;
+}
+
 // ---- the loop ------------------------------------------------------------------
 
 void Client::Advance(std::int64_t now) noexcept {
@@ -432,7 +501,9 @@ std::int64_t Client::NextTimer() const noexcept {
     const Node* const node = Route(request);
     if (node == nullptr) continue;
     // While a connection is made, that has a time of its own.
-    if (node->serves()) {
+    if (node->refused) {
+      next = 0;  // it ends now
+    } else if (node->serves()) {
       next = std::min(next, request.retry_at);
     } else if (node->state == Node::State::kDown) {
       next = std::min(next, std::max(request.retry_at, node->retry_at));

@@ -42,6 +42,11 @@
 
 namespace ffgrant::valkey::internal {
 
+// Whether a server's error says that it has no such function.
+inline bool IsMissingFunction(std::string_view error) noexcept {
+  return error.starts_with("ERR Function not found");
+}
+
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
 // Who is told how a command ended. Called from within Poll(), Settle() and
@@ -79,13 +84,15 @@ class Client {
     if (request == nullptr) return false;
     RespCommand command(request->bytes);
     write(command);
+    request->function = command.function();
     Enqueue(*request);
     return true;
   }
   // The same for a command that has been written already: `bytes` is swapped for a
   // buffer of the client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
-                     std::string& bytes, std::int64_t deadline);
+                     std::string& bytes, const RespCommand::FunctionArg& function,
+                     std::int64_t deadline);
   // The next Submit() succeeds, however many commands are under way. Not from a target.
   void MakeRoom();
 
@@ -119,6 +126,12 @@ class Client {
 
   // The server whose reply is being handed on; within on_reply of a command only.
   ServerIdentity answering() const noexcept { return answering_->identity(); }
+  // The same: whether our functions are the ones that are called there.
+  bool answering_has_own_functions() const noexcept {
+    return answering_->functions == Functions::kOwn;
+  }
+  // The number of the node that has the slot, as far as it is known; -1 if it isn't.
+  int NodeOf(std::uint16_t slot) const noexcept { return slots_.empty() ? 0 : slots_[slot]; }
 
   // Ends everything under way.
   void Close() noexcept;
@@ -142,7 +155,8 @@ class Client {
     std::int64_t retry_at = 0;
     CallTarget target;
     std::string bytes;
-    std::string refusal;  // the last one
+    RespCommand::FunctionArg function;  // in them
+    std::string refusal;                // the last one
   };
   struct Settling {
     std::uint16_t slot = 0;
@@ -171,7 +185,7 @@ class Client {
   Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
-  std::string_view WhyUnsent(const Request& request) const noexcept;
+  std::string WhyUnsent(const Request& request) const;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
   void Abandon(Node& node, Request& request, Expected& expected) noexcept;
@@ -190,11 +204,22 @@ class Client {
   void Greet(Node& node);
   static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
+  // With several servers each has its part of a call's time.
+  std::int64_t ConnectLimit() const noexcept;
   // False if the connection broke, which is then left to the caller.
   bool Flush(Node& node) noexcept;
+  // The connection broke while it was written to.
+  void FailedToFlush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
   // `lost`: whether it is known already that something may still be executed.
   void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
+  // As Down(), of a connection that was not made; says why, if it is known.
+  void DownUnconnected(Node& node, std::string_view what) noexcept;
+  // As Down(), by a server that will say the same to whoever asks again.
+  void Refuse(Node& node, std::string_view text) noexcept;
+  // Whether `node`, which is down, is not to be asked for now; its down_reason then
+  // says why. Goes on to the next of the configured servers where it may.
+  bool IsHeldBack(Node& node, std::int64_t now) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
   void CollectInterests() noexcept;
@@ -226,13 +251,20 @@ class Client {
   bool OnRefusal(Node& node, Request& request, std::string_view text) noexcept;
   void OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
   void OnErrandReply(Node& node, const Reply& reply) noexcept;
+  void OnInfoReply(Node& node, const Reply& reply) noexcept;
   bool OnInfo(Node& node, std::string_view text) noexcept;
   void AfterIdentity(Node& node) noexcept;
   void ContinueGreeting(Node& node) noexcept;
-  void LookAfterLibrary(Node& node) noexcept;
-  void OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept;
-  void OnLoaded(Node& node, const Reply& reply) noexcept;
   void AfterLibrary(Node& node) noexcept;
+
+  // Whose functions are called on a server (client_functions.cc).
+  void CheckFunctions(Node& node) noexcept;
+  bool MayLoad(const Node& node) const noexcept;
+  void OnOwnVersion(Node& node, const Reply& reply) noexcept;
+  void OnContract(Node& node, const Reply& reply) noexcept;
+  void OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept;
+  void UseOwn(Node& node) noexcept;
+  void UseFunctions(Node& node, Functions functions, std::string_view refusal = {}) noexcept;
 
   ClientOptions options_;
   std::unique_ptr<Network> network_;

@@ -36,9 +36,11 @@ TEST(Client, FollowsRedirections) {
   };
   for (const Case& c : cases) {
     ClientRig rig;
+    rig.server.mode = "cluster";
     rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
       if (command[0] == "INFO") return Info("run", "master", "cluster");
-      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
+      // Each node believes that all slots are its own.
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, port, "")});
       if (command[0] == "ASKING") return "+OK\r\n";
       if (command[0] == "GET" && port == 1) return "-" + c.refusal + "\r\n";
       return std::nullopt;
@@ -56,6 +58,7 @@ TEST(Client, RedirectionsWithoutEndAreFollowedSlowly) {
   ClientOptions options = RigOptions();
   options.retry = {10, 10};
   ClientRig rig(options);
+  rig.server.mode = "cluster";
   rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (command[0] == "INFO") return Info("run", "master", "cluster");
     if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
@@ -95,7 +98,9 @@ TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
                                     "ASK 0 :0",
                                     "ASK 0 127.0.0.1:x"}) {
     ClientRig rig;
+    rig.server.mode = "cluster";
     rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
       if (command[0] == "GET") return "-" + refusal + "\r\n";
       return std::nullopt;
     };
@@ -105,6 +110,39 @@ TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
     EXPECT_GE(rig.Count("1 GET"), 2) << refusal << ": the server may learn";
     EXPECT_LE(rig.Count("1 GET"), 20) << refusal;
   }
+}
+
+// Whoever is named would be sent the password.
+TEST(Client, AServerThatCallsItselfStandaloneRedirectsNobody) {
+  for (const std::string refusal : {"MOVED 0 127.0.0.1:7", "ASK 0 127.0.0.1:7"}) {
+    ClientOptions options = RigOptions();
+    options.password = "pw";
+    ClientRig rig(options);
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "AUTH") return "+OK\r\n";
+      if (command[0] == "GET" && port == 1) return "-" + refusal + "\r\n";
+      return std::nullopt;
+    };
+    const std::int64_t begin = rig.network->NowMs();
+    EXPECT_EQ(rig.Get(false),
+              "unavailable: " + refusal + ", from a server that calls itself standalone");
+    EXPECT_LE(rig.network->NowMs() - begin, 20) << "it will not change its mind";
+    EXPECT_EQ(rig.network->connections(), 1u);
+    EXPECT_EQ(rig.Count("7 "), 0);
+    EXPECT_EQ(rig.client.redirections(), 0u);
+  }
+}
+
+// An ACL may forbid INFO: then a redirection is what tells that it is a cluster.
+TEST(Client, AServerThatSaysNothingOfItselfMayRedirect) {
+  ClientRig rig;
+  rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO") return "-NOPERM no INFO for you\r\n";
+    if (command[0] == "CLUSTER") return Array({Range(0, 16383, 7)});
+    if (command[0] == "GET" && port == 1) return "-MOVED 0 127.0.0.1:7\r\n";
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Get(), "a of 7");
 }
 
 // ---- clusters ----------------------------------------------------------------------

@@ -41,15 +41,16 @@ std::string_view InfoField(std::string_view info, std::string_view name) noexcep
   return {};
 }
 
-bool IsMissingFunction(std::string_view error) noexcept {
-  return error.starts_with("ERR Function not found");
-}
-
 // The error came out of a function that was running: "... script: ff_x, on
 // @user_function:7." Whatever its code says, the function may have written before.
 bool IsOfAFunction(std::string_view error) noexcept {
   return error.find(" script: ") != std::string_view::npos &&
          error.find("@user_") != std::string_view::npos;
+}
+
+// The server has the command not at all, or not for this user.
+bool IsForbidden(std::string_view error) noexcept {
+  return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
 }
 
 // The command was not executed, and may be in a while.
@@ -63,11 +64,23 @@ bool IsRefusedForNow(std::string_view error) noexcept {
 
 // The command was not executed, and will not be by asking again.
 bool IsRefused(std::string_view error) noexcept {
-  for (const std::string_view code :
-       {"NOAUTH ", "NOPERM ", "WRONGPASS ", "OOM ", "MISCONF ", "NOREPLICAS "}) {
+  for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "NOREPLICAS "}) {
+    if (error.starts_with(code)) return true;
+  }
+  return IsForbidden(error);
+}
+
+// What whoever connects again will be told again.
+bool IsRefusedForGood(std::string_view error) noexcept {
+  for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "DENIED "}) {
     if (error.starts_with(code)) return true;
   }
   return false;
+}
+
+// The server has no room for the connection now.
+bool IsFull(std::string_view error) noexcept {
+  return error.find("max number of clients") != std::string_view::npos;
 }
 
 }  // namespace
@@ -75,7 +88,13 @@ bool IsRefused(std::string_view error) noexcept {
 bool Client::OnReply(Node& node, const Reply& reply) noexcept {
   if (node.expected.empty() || node.expected.front().end > node.written) {
     // As `-ERR max number of clients reached`, which comes unasked.
-    Down(node, reply.is(Reply::Type::kError) ? reply.text : "an answer to nothing that was asked");
+    if (!reply.is(Reply::Type::kError)) {
+      Down(node, "an answer to nothing that was asked");
+    } else if (IsRefusedForGood(reply.text)) {
+      Refuse(node, reply.text);
+    } else {
+      Down(node, reply.text);
+    }
     return false;
   }
   const Expected expected = node.expected.front();
@@ -117,17 +136,17 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
 }
 
 bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noexcept {
+  if (IsOfAFunction(text)) return false;  // which may have written before
   const std::string_view code = text.substr(0, text.find(' '));
   if (code == "MOVED" || code == "ASK") {
     OnRedirection(node, request, text, code == "ASK");
     return true;
   }
-  if (IsOfAFunction(text)) return false;  // which may have written before
   const std::int64_t now = network_->NowMs();
   if (IsMissingFunction(text)) {
-    if (!options_.load_library || request.loads >= kMaxLoads) {
-      const std::string& why = node.library_refusal;
-      Fail(request, CallFailure::kUnavailable, why.empty() ? text : why);
+    const bool none = node.functions == Functions::kNone && request.loads > 0;
+    if (none || request.loads >= kMaxLoads) {
+      Fail(request, CallFailure::kUnavailable, none ? node.library_refusal : text);
       return true;
     }
     ++request.loads;
@@ -136,7 +155,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     // Nothing more is sent there until its library has been looked after.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
       node.state = Node::State::kGreeting;
-      Run(node, Errand::kOwnVersion);
+      CheckFunctions(node);
     }
     return true;
   }
@@ -165,6 +184,13 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 // itself, and "?" where the node doesn't know it. Wherever it leads, it says that the
 // command was not executed. One that leads nowhere is asked again: the node may learn.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
+  if (node.standalone) {
+    // Whoever is named here would be sent the password next.
+    std::string reason(text);
+    reason.append(", from a server that calls itself standalone");
+    Fail(request, CallFailure::kUnavailable, reason);
+    return;
+  }
   request.refusal.assign(text);
   ++request.tries;
   const std::int64_t now = network_->NowMs();
@@ -268,18 +294,16 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
   }
   switch (errand) {
     case Errand::kAuth:
-      if (reply.is(Reply::Type::kError)) {
+      if (!reply.is(Reply::Type::kError)) {
+        Run(node, Errand::kInfo);
+      } else if (IsFull(reply.text)) {
         Down(node, reply.text);
       } else {
-        Run(node, Errand::kInfo);
+        Refuse(node, reply.text);
       }
       break;
     case Errand::kInfo:
-      if (reply.is(Reply::Type::kError) && reply.text.starts_with("NOAUTH")) {
-        Down(node, reply.text);
-      } else if (OnInfo(node, reply.text)) {
-        Run(node, Errand::kClientId);
-      }
+      OnInfoReply(node, reply);
       break;
     case Errand::kClientId:
       // An ACL may forbid it; nothing can then be fenced.
@@ -301,12 +325,14 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       if (node.state == Node::State::kGreeting) ContinueGreeting(node);
       break;
     case Errand::kOwnVersion:
+      OnOwnVersion(node, reply);
+      break;
     case Errand::kVersion:
-      OnVersionReply(node, errand, reply);
+      OnContract(node, reply);
       break;
     case Errand::kLoad:
     case Errand::kReplace:
-      OnLoaded(node, reply);
+      OnLoaded(node, errand, reply);
       break;
     case Errand::kMembers:
       OnMembers(node, reply);
@@ -318,12 +344,29 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
         node.state = Node::State::kReady;
       } else {
         node.state = Node::State::kGreeting;
-        LookAfterLibrary(node);
+        CheckFunctions(node);
       }
       break;
     // Never reached: what is answered was run.
     default:
       break;
+  }
+}
+
+void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
+  if (reply.is(Reply::Type::kString)) {
+    if (OnInfo(node, reply.text)) Run(node, Errand::kClientId);
+  } else if (!reply.is(Reply::Type::kError)) {
+    Down(node, "INFO was answered by what is no text");
+  } else if (IsRefusedForGood(reply.text)) {
+    Refuse(node, reply.text);
+  } else if (!IsForbidden(reply.text)) {
+    Down(node, reply.text);
+  } else {
+    // Nobody knows then who it is, and nothing is said about it.
+    if (OnInfo(node, {})) Run(node, Errand::kClientId);
+    server_.name.clear();
+    server_.cluster = !slots_.empty();
   }
 }
 
@@ -334,11 +377,10 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
   const std::string_view valkey = InfoField(text, "valkey_version");
   server_.name.assign(valkey.empty() ? "redis" : "valkey");
   server_.version.assign(valkey.empty() ? InfoField(text, "redis_version") : valkey);
-  server_.cluster =
-      InfoField(text, "redis_mode") == "cluster" || InfoField(text, "server_mode") == "cluster";
-  node.cluster = server_.cluster;
-  node.standalone = !server_.cluster && !(InfoField(text, "redis_mode").empty() &&
-                                          InfoField(text, "server_mode").empty());
+  const std::string_view redis_mode = InfoField(text, "redis_mode");
+  const std::string_view mode = redis_mode.empty() ? InfoField(text, "server_mode") : redis_mode;
+  server_.cluster = node.cluster = mode == "cluster";
+  node.standalone = !mode.empty() && !node.cluster;
   node.replica = InfoField(text, "role") == "slave";
   // In whole seconds, of which the first may be a part of one.
   const auto uptime = ParseNumber<std::int64_t>(InfoField(text, "uptime_in_seconds"));
@@ -374,56 +416,8 @@ void Client::ContinueGreeting(Node& node) noexcept {
     RefreshSoon();
     AskForSlots(node);
   } else {
-    LookAfterLibrary(node);
+    CheckFunctions(node);
   }
-}
-
-// A replica has its primary's, and refuses to run any of it.
-void Client::LookAfterLibrary(Node& node) noexcept {
-  if (node.replica) {
-    AfterLibrary(node);
-  } else {
-    Run(node, Errand::kOwnVersion);
-  }
-}
-
-void Client::OnVersionReply(Node& node, Errand errand, const Reply& reply) noexcept {
-  const bool own = errand == Errand::kOwnVersion;
-  std::string& version = own ? server_.library_version : server_.contract_version;
-  if (reply.is(Reply::Type::kString)) {
-    version.assign(reply.text);
-    const auto there = ParseNumber<std::uint64_t>(reply.text);
-    const auto ours = ParseNumber<std::uint64_t>(kFunctionLibraryVersion).value_or(0);
-    if (own && there && *there < ours && options_.load_library && !node.replica) {
-      Run(node, Errand::kReplace);
-    } else if (own) {
-      Run(node, Errand::kVersion);
-    } else {
-      AfterLibrary(node);
-    }
-    return;
-  }
-  version.clear();
-  if (own) {
-    Run(node, Errand::kVersion);
-  } else if (reply.is(Reply::Type::kError) && IsMissingFunction(reply.text) &&
-             options_.load_library && !node.replica) {
-    Run(node, Errand::kLoad);
-  } else {
-    AfterLibrary(node);
-  }
-}
-
-void Client::OnLoaded(Node& node, const Reply& reply) noexcept {
-  // Somebody may have been faster, which is as well.
-  if (reply.is(Reply::Type::kError) && reply.text.find("already exists") == std::string::npos) {
-    node.library_refusal.assign(reply.text);
-  } else {
-    node.library_refusal.clear();
-    server_.library_version.assign(kFunctionLibraryVersion);
-    server_.contract_version.assign(kFunctionContractVersion);
-  }
-  AfterLibrary(node);
 }
 
 void Client::AfterLibrary(Node& node) noexcept {

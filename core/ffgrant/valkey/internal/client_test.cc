@@ -279,6 +279,66 @@ TEST(Client, SaysThatTheServerClosedTheConnection) {
   EXPECT_EQ(rig.client.connects(), 2u);
 }
 
+// The errors of the client's own questions are the server's words, and no data.
+TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
+  const std::string full = "ERR max number of clients reached";
+  for (const std::string asked : {"AUTH", "INFO"}) {
+    ClientOptions options = RigOptions();
+    if (asked == "AUTH") options.password = "pw";
+    ClientRig rig(options);
+    bool is_full = true;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == asked && is_full) {
+        rig.network->HangUp(static_cast<std::int64_t>(rig.network->connections()));
+        return "-" + full + "\r\n";
+      }
+      return command[0] == "AUTH" ? std::optional<std::string>("+OK\r\n") : std::nullopt;
+    };
+    EXPECT_EQ(rig.Get(), "unavailable: " + full);
+    EXPECT_GE(rig.network->connections(), 3u) << "there may be room in a moment";
+    EXPECT_EQ(rig.client.server().name, "");
+    EXPECT_EQ(rig.client.server().version, "");
+    is_full = false;
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.client.server().name, "valkey");
+  }
+}
+
+TEST(Client, SaysWhyItWasSentAwayAlsoIfNothingCanBeWritten) {
+  ClientRig rig;
+  bool begun = false;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation == Operation::kOpen) {
+      begun = !begun;
+      // It writes as soon as it has connected, and reads behind it.
+      if (begun) return Fault{Kind::kWouldBlock};
+      rig.network->Say(static_cast<std::int64_t>(rig.network->connections()),
+                       "-ERR max number of clients reached\r\n");
+    }
+    return operation == Operation::kWrite ? Fault{Kind::kPipeBroken} : Fault{};
+  });
+  EXPECT_EQ(rig.Get(), "unavailable: ERR max number of clients reached");
+}
+
+TEST(Client, NothingIsKnownOfAServerThatWillNotSay) {
+  for (const std::string refusal : {"NOPERM no INFO for you", "ERR unknown command 'INFO'"}) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      return command[0] == "INFO" ? std::optional("-" + refusal + "\r\n") : std::nullopt;
+    };
+    EXPECT_EQ(rig.Get(), "a of 1") << refusal;
+    EXPECT_EQ(rig.client.server().name, "");
+    EXPECT_EQ(rig.client.server().version, "");
+  }
+  for (const std::string answer : {":1\r\n", "*0\r\n", "$-1\r\n", "+OK\r\n"}) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      return command[0] == "INFO" ? std::optional(answer) : std::nullopt;
+    };
+    EXPECT_EQ(rig.Get(), "unavailable: INFO was answered by what is no text") << answer;
+  }
+}
+
 TEST(Client, AnErrorThatComesUnaskedSaysWhyItWasSentAway) {
   ClientRig rig;
   rig.network->SetScript([&](Operation operation) -> Fault {
@@ -307,6 +367,23 @@ TEST(Client, GoesOnToTheNextServer) {
   };
   EXPECT_EQ(rig.Get(), "unavailable: no reply in time");
   EXPECT_EQ(rig.Get(), "a of 1");
+}
+
+// Nobody answers there: neither the server nor, for its name, a name server.
+TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
+  for (const std::int64_t connect_timeout_ms : {50, 200, 1000}) {
+    ClientOptions options = TwoServers();
+    options.connect_timeout_ms = connect_timeout_ms;
+    ClientRig rig(options);
+    rig.network->SetScript([&](Operation asked) -> Fault {
+      const auto last = static_cast<std::int64_t>(rig.network->connections());
+      const bool hangs = asked == Operation::kOpen && rig.network->endpoint(last).port == 1;
+      return {hangs ? Kind::kWouldBlock : Kind::kNone};
+    });
+    EXPECT_EQ(rig.Get(), "a of 2") << connect_timeout_ms;
+    EXPECT_EQ(rig.Get(), "a of 2") << connect_timeout_ms;
+    EXPECT_EQ(rig.network->connections(), 2u) << connect_timeout_ms;
+  }
 }
 
 TEST(Client, LooksForThePrimary) {
@@ -374,7 +451,7 @@ TEST(Client, Greets) {
   const std::string info = "1 INFO server replication";
   const std::vector<Case> cases = {
       {"nobody in particular", "", "", {}, "a of 1", {info, "1 CLIENT ID"}},
-      {"a name alone", "me", "", {}, "a of 1", {info}},
+      {"a name alone", "me", "", {{"AUTH", "+OK\r\n"}}, "a of 1", {"1 AUTH me ", info}},
       {"a password", "", "pw", {{"AUTH", "+OK\r\n"}}, "a of 1", {"1 AUTH pw", info}},
       {"both", "me", "pw", {{"AUTH", "+OK\r\n"}}, "a of 1", {"1 AUTH me pw", info}},
       {"a wrong password",
@@ -382,7 +459,7 @@ TEST(Client, Greets) {
        "pw",
        {{"AUTH", "-WRONGPASS invalid\r\n"}},
        "unavailable: WRONGPASS invalid",
-       {"1 AUTH pw", "1 AUTH pw"}},
+       {"1 AUTH pw"}},
       {"a server that loads its data",
        "",
        "pw",
@@ -394,7 +471,7 @@ TEST(Client, Greets) {
        "",
        {{"INFO", "-NOAUTH Authentication required.\r\n"}},
        "unavailable: NOAUTH Authentication required.",
-       {info, info}},
+       {info}},
       {"INFO is forbidden", "", "", {{"INFO", "-NOPERM no\r\n"}}, "a of 1", {info, "1 CLIENT ID"}},
       {"a name that begins like a replica's role",
        "",
@@ -455,7 +532,10 @@ TEST(Client, LoadsTheLibraryWhereItMay) {
       {"none, no leave", kMissing, kMissing, "standalone", "master", false, 0, 0},
       {"none, on a replica", kMissing, kMissing, "cluster", "slave", true, 0, 0},
       {"another fault", kMissing, "-ERR out of order\r\n", "standalone", "master", true, 0, 0},
-      {"a number", kMissing, Integer(34), "standalone", "master", true, 0, 0},
+      {"FlowFabric's", kMissing, Bulk("34"), "standalone", "master", true, 0, 0},
+      {"FlowFabric's beside ours", Bulk("4"), Bulk("34"), "standalone", "master", true, 0, 0},
+      {"ours", Bulk("4"), kMissing, "standalone", "master", true, 0, 0},
+      {"a later one", Bulk("99"), kMissing, "standalone", "master", true, 0, 0},
       {"old", old, Bulk("34"), "standalone", "master", true, 0, 1},
       {"old, no leave", old, Bulk("34"), "standalone", "master", false, 0, 0},
       {"old, on a replica", old, Bulk("34"), "cluster", "slave", true, 0, 0},
@@ -527,6 +607,7 @@ TEST(Client, AFunctionThatStaysMissingIsGivenUp) {
 // Redirections on the way to a node say nothing of its library.
 TEST(Client, ARedirectedCallMayLoadTheLibraryToo) {
   ClientRig rig;
+  rig.server.mode = "cluster";
   int redirections = 0;
   bool missed = false;
   rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {

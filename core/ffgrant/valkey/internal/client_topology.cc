@@ -257,7 +257,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
     if (!node->stranger && !node->has_library && node->errand == Errand::kNone &&
         node.get() != &teller) {
       node->state = Node::State::kGreeting;
-      LookAfterLibrary(*node);
+      CheckFunctions(*node);
     }
   }
   teller.stranger = IsStranger(teller);

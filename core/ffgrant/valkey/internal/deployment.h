@@ -11,6 +11,7 @@
 
 #include "ffgrant/valkey/internal/cluster_table.h"
 #include "ffgrant/valkey/internal/lost_connections.h"
+#include "ffgrant/valkey/internal/refusals.h"
 
 namespace ffgrant::valkey::internal {
 
@@ -43,6 +44,7 @@ class KnownMembers {
 struct Deployment {
   LostConnections lost;
   KnownMembers members;
+  Refusals refusals;
 };
 
 }  // namespace ffgrant::valkey::internal

@@ -25,7 +25,7 @@ namespace ffgrant::valkey::internal {
 // a new connection, each only where there is a reason; then it is ready.
 enum class Errand : std::uint8_t {
   kNone,
-  kAuth,        // AUTH [user] password
+  kAuth,        // AUTH [user] password; where either is given
   kInfo,        // INFO server replication: who is it
   kClientId,    // CLIENT ID, by which this connection can be fenced one day
   kNodeId,      // CLUSTER MYID; of a cluster only
@@ -36,6 +36,14 @@ enum class Errand : std::uint8_t {
   kReplace,     // FUNCTION LOAD REPLACE
   kMembers,     // CLUSTER NODES: who is in the cluster
   kSlots,       // CLUSTER SLOTS: who serves what
+};
+
+// Which functions are called on a server (function_library.h).
+enum class Functions : std::uint8_t {
+  kUnchecked,   // not asked for yet, or on a replica; FlowFabric's until told otherwise
+  kFlowFabric,  // ff_x
+  kOwn,         // ffgrant_x
+  kNone,        // there are none, or nobody may ask; `library_refusal` says why
 };
 
 // What the next reply belongs to.
@@ -141,6 +149,7 @@ struct Node {
   Errand errand = Errand::kNone;  // the one that is under way
 
   bool wanted = false;                // somebody waits for it
+  bool refused = false;               // down, and not to be asked for now
   std::uint32_t failures = 0;         // since the last answer to a call
   std::uint64_t failed_attempts = 0;  // to connect or greet, in all
   std::int64_t retry_at = 0;
@@ -159,8 +168,13 @@ struct Node {
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;
-  bool has_library = false;     // it has been looked after, on this connection
-  std::string library_refusal;  // why the library could not be loaded, on this connection
+
+  // Its functions, on this connection.
+  bool has_library = false;  // they have been looked after
+  Functions functions = Functions::kUnchecked;
+  bool load_tried = false;      // since they were looked after the last time
+  std::string own_version;      // of our library; empty if it isn't there
+  std::string library_refusal;  // with kNone
 
   // Its place in the cluster.
   std::string announced_id;  // who is at this address by the last good table; or empty

@@ -33,4 +33,22 @@ void RespCommand::Arg(const Uuid& uuid) {
   Arg(std::string_view(text.data(), text.size()));
 }
 
+void AppendCommand(std::string& out, std::string_view command,
+                   const RespCommand::FunctionArg& function, bool own) {
+  if (!own || function.begin == function.end) {
+    out.append(command);
+    return;
+  }
+  constexpr std::string_view kTheirs = "ff_";
+  constexpr std::string_view kOurs = "ffgrant_";
+  // `$14\r\nff_renew_lease\r\n`, and what of it stays: `renew_lease\r\n`.
+  const std::string_view argument = command.substr(function.begin, function.end - function.begin);
+  const std::string_view rest = argument.substr(argument.find('\n') + 1 + kTheirs.size());
+  out.append(command.substr(0, function.begin));
+  RespCommand(out).Header('$', kOurs.size() + rest.size() - 2);
+  out.append(kOurs);
+  out.append(rest);
+  out.append(command.substr(function.end));
+}
+
 }  // namespace ffgrant::valkey::internal

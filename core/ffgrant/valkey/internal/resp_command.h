@@ -41,6 +41,22 @@ class RespCommand {
   void Arg(std::uint64_t number);
   void Arg(const Uuid& uuid);
 
+  // The name of one of FlowFabric's functions, "ff_renew_lease". The client calls
+  // ours, "ffgrant_renew_lease", on a server where it uses our library: see
+  // AppendCommand(). The name begins with "ff_". At most once for a command.
+  void Function(std::string_view name) {
+    function_.begin = out_.size();
+    Arg(name);
+    function_.end = out_.size();
+  }
+
+  // Where the bytes of that argument are in the output; empty without Function().
+  struct FunctionArg {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+  const FunctionArg& function() const noexcept { return function_; }
+
   // The key that `format(std::span<char>)` writes: one of key_names.h's
   // functions, bound to its arguments.
   template <class Format>
@@ -55,6 +71,9 @@ class RespCommand {
   }
 
  private:
+  friend void AppendCommand(std::string& out, std::string_view command, const FunctionArg& function,
+                            bool own);
+
   void Header(char kind, std::size_t count);
 
   // Names without a limit of their own are in some keys.
@@ -68,7 +87,14 @@ class RespCommand {
   }
 
   std::string& out_;
+  FunctionArg function_;
 };
+
+// Appends `command`, whose function is named at `function`, to `out`: as it is, or
+// with `own` as a call of our library. Our functions are called like FlowFabric's
+// but for the prefix: "ff_x" is "ffgrant_x".
+void AppendCommand(std::string& out, std::string_view command,
+                   const RespCommand::FunctionArg& function, bool own);
 
 }  // namespace ffgrant::valkey::internal
 

@@ -32,6 +32,25 @@ TEST(RespCommand, WritesArgumentsByTheirSize) {
             "$36\r\n00000000-0000-0000-0000-000000000000\r\n$1\r\nk\r\n"sv);
 }
 
+TEST(AppendCommand, NamesAFunctionAsItsLibraryDoes) {
+  const auto appended = [](bool with_function, bool own) {
+    std::string bytes;
+    RespCommand command(bytes);
+    command.Begin(3);
+    command.Arg("FCALL");
+    with_function ? command.Function("ff_renew_lease") : command.Arg("ff_renew_lease");
+    command.Arg("0");
+    std::string out = "before";
+    AppendCommand(out, bytes, command.function(), own);
+    return out;
+  };
+  const std::string theirs = "before*3\r\n$5\r\nFCALL\r\n$14\r\nff_renew_lease\r\n$1\r\n0\r\n";
+  const std::string ours = "before*3\r\n$5\r\nFCALL\r\n$19\r\nffgrant_renew_lease\r\n$1\r\n0\r\n";
+  EXPECT_EQ(appended(true, false), theirs);
+  EXPECT_EQ(appended(true, true), ours);
+  EXPECT_EQ(appended(false, true), theirs);
+}
+
 TEST(RespCommand, WritesKeysLongerThanItsRoom) {
   std::string out;
   RespCommand command(out);

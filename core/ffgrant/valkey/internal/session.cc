@@ -119,7 +119,7 @@ void Session::HandIn() noexcept {
     }
     shared_.client_.MakeRoom();
     (void)shared_.client_.SubmitWritten(written.slot, written.read_only, written.target,
-                                        written.bytes, written.deadline);
+                                        written.bytes, written.function, written.deadline);
   }
   written_size_ = 0;
 }

@@ -124,6 +124,7 @@ class Session {
     std::int64_t deadline = 0;
     CallTarget target;
     std::string bytes;
+    RespCommand::FunctionArg function;  // in them
   };
 
   static constexpr std::uint64_t kNoEnd = UINT64_MAX;
@@ -144,6 +145,7 @@ class Session {
     Written& written = AddWritten(slot, read_only, target);
     RespCommand command(written.bytes);
     write(command);
+    written.function = command.function();
   }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target);
   void OnEnd(std::size_t open) noexcept;

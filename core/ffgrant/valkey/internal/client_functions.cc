@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whose functions the client calls on a server: function_library.h has the rules.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/valkey/function_library.h"
+#include "ffgrant/valkey/internal/claim_replies.h"
+#include "ffgrant/valkey/internal/client.h"
+
+namespace ffgrant::valkey::internal {
+namespace {
+
+// Earlier versions of our library had FlowFabric's names.
+constexpr std::int64_t kFirstVersionWithOwnNames = 4;
+
+}  // namespace
+
+void Client::CheckFunctions(Node& node) noexcept {
+  node.load_tried = false;
+  node.own_version.clear();
+  node.library_refusal.clear();
+  if (node.replica) {
+    // It has its primary's, and refuses to run any of them. Once it is promoted, a call
+    // that finds no function of its name leads here again.
+    node.functions = Functions::kUnchecked;
+    AfterLibrary(node);
+  } else {
+    Run(node, Errand::kOwnVersion);
+  }
+}
+
+bool Client::MayLoad(const Node& node) const noexcept {
+  return options_.load_library && !node.load_tried;
+}
+
+void Client::OnOwnVersion(Node& node, const Reply& reply) noexcept {
+  const bool there = reply.is(Reply::Type::kString);
+  node.own_version.assign(there ? reply.text : std::string_view());
+  const auto version = ReadInteger(node.own_version);
+  // It stands where FlowFabric's functions belong.
+  if (version && *version < kFirstVersionWithOwnNames && MayLoad(node)) {
+    Run(node, Errand::kReplace);
+  } else {
+    Run(node, Errand::kVersion);
+  }
+}
+
+void Client::OnContract(Node& node, const Reply& reply) noexcept {
+  if (reply.is(Reply::Type::kError)) {
+    if (IsMissingFunction(reply.text)) {
+      UseOwn(node);
+    } else {
+      UseFunctions(node, Functions::kNone, reply.text);
+    }
+    return;
+  }
+  if (!reply.is(Reply::Type::kString) || !ReadInteger(reply.text)) {
+    Down(node, "ff_version answers what is no version");
+    return;
+  }
+  const auto& known = options_.contract_versions;
+  if (std::find(known.begin(), known.end(), reply.text) != known.end()) {
+    server_.contract_version.assign(reply.text);
+    UseFunctions(node, Functions::kFlowFabric);
+    return;
+  }
+  std::string reason = "the server's functions follow another contract: ff_version answers ";
+  reason.append(reply.text).append(", not ");
+  for (const std::string& version : known) {
+    reason.append(&version == &known.front() ? "" : " or ").append(version);
+  }
+  server_.contract_version.clear();
+  server_.library_version.clear();
+  server_.function_prefix.clear();
+  Refuse(node, reason);
+}
+
+// FlowFabric's functions are not there.
+void Client::UseOwn(Node& node) noexcept {
+  const auto there = ReadInteger(node.own_version);
+  const auto ours = ReadInteger(kFunctionLibraryVersion).value_or(0);
+  if (node.own_version.empty() && MayLoad(node)) {
+    Run(node, Errand::kLoad);
+    // Never alone: `*there < ours`: older ones still have FlowFabric's names.
+    // Never true: `MayLoad(node)`: those have been tried to be replaced.
+  } else if (there && *there < ours && MayLoad(node)) {
+    Run(node, Errand::kReplace);
+  } else if (!node.own_version.empty()) {
+    server_.contract_version.assign(kFunctionContractVersion);
+    UseFunctions(node, Functions::kOwn);
+  } else {
+    const std::string_view why = node.library_refusal;
+    UseFunctions(node, Functions::kNone,
+                 why.empty() ? "the server has no functions of the claim path" : why);
+  }
+}
+
+void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
+  node.load_tried = true;
+  // Somebody may have been faster, which is as well.
+  if (reply.is(Reply::Type::kError) && reply.text.find("already exists") == std::string::npos) {
+    node.library_refusal.assign(reply.text);
+  } else {
+    node.own_version.assign(kFunctionLibraryVersion);
+  }
+  if (errand == Errand::kReplace) {
+    Run(node, Errand::kVersion);  // what stands there now, whether it could be replaced or not
+  } else {
+    UseOwn(node);
+  }
+}
+
+void Client::UseFunctions(Node& node, Functions functions, std::string_view refusal) noexcept {
+  node.functions = functions;
+  node.library_refusal.assign(refusal);
+  const auto version = ReadInteger(node.own_version);
+  const bool old = version && *version < kFirstVersionWithOwnNames;
+  const bool own = functions == Functions::kOwn || (functions == Functions::kFlowFabric && old);
+  server_.library_version.assign(own ? std::string_view(node.own_version) : std::string_view());
+  if (functions == Functions::kNone) server_.contract_version.clear();
+  server_.function_prefix = functions == Functions::kOwn    ? "ffgrant_"
+                            : functions == Functions::kNone ? ""
+                                                            : "ff_";
+  AfterLibrary(node);
+}
+
+}  // namespace ffgrant::valkey::internal

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which functions the client calls on a server, and what it loads there.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "testing/simulation/client_rig.h"
+#include "testing/simulation/scripted_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Call = ClaimPipeline::Call;
+using Way = ScriptedRig::Way;
+
+// What a server has before, what it is asked to execute, and what it has then.
+TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
+  struct Case {
+    std::string what;
+    bool ours;
+    bool theirs;
+    std::string own_version;
+    bool load_library;
+    std::string called;  // to create an execution; empty: none
+    int loads;
+    int replaces;
+    std::string library_version;
+  };
+  const std::vector<Case> cases = {
+      {"neither", false, false, "4", true, "ffgrant_create_execution", 1, 0, "4"},
+      {"neither, no leave", false, false, "4", false, "", 0, 0, ""},
+      {"ours", true, false, "4", true, "ffgrant_create_execution", 0, 0, "4"},
+      {"ours, no leave", true, false, "4", false, "ffgrant_create_execution", 0, 0, "4"},
+      {"a later one of ours", true, false, "5", true, "ffgrant_create_execution", 0, 0, "5"},
+      {"FlowFabric's", false, true, "4", true, "ff_create_execution", 0, 0, ""},
+      {"both", true, true, "4", true, "ff_create_execution", 0, 0, ""},
+      // With FlowFabric's names, which are free then.
+      {"an old one of ours", true, false, "3", true, "ffgrant_create_execution", 0, 1, "4"},
+      {"an old one of ours, no leave", true, false, "3", false, "ff_create_execution", 0, 0, "3"},
+  };
+  for (const Case& c : cases) {
+    ScriptedServer server;
+    ScriptedNetwork* network = nullptr;
+    server.has_library = c.ours;
+    server.foreign_library = c.theirs;
+    server.own_version = c.own_version;
+    ClientOptions options = ScriptedOptions(server, network);
+    options.load_library = c.load_library;
+    ClaimPipeline pipeline(options);
+    const Way way(1);
+    ASSERT_TRUE(pipeline.SubmitCreate(
+        {.execution_id = way.execution.view(), .lane = ParseLaneId("main").lane}, "", 1));
+    std::vector<ClaimPipeline::Completion> all;
+    while (all.empty()) {
+      for (const auto& done : pipeline.Poll(50)) all.push_back(done);
+    }
+    EXPECT_EQ(all[0].error, c.called.empty() ? ClaimError::kUnavailable : ClaimError::kNone)
+        << c.what << ": " << pipeline.last_error();
+    for (const std::string name : {"ff_create_execution", "ffgrant_create_execution"}) {
+      // Without any functions one is asked for, in case that it has come meanwhile.
+      EXPECT_EQ(server.WasCalled(name),
+                name == c.called || (c.called.empty() && name.starts_with("ff_")))
+          << c.what << ": " << name;
+    }
+    EXPECT_EQ(server.loads, c.loads) << c.what;
+    EXPECT_EQ(server.replaces, c.replaces) << c.what;
+    EXPECT_EQ(pipeline.server().library_version, c.library_version) << c.what;
+    EXPECT_EQ(pipeline.server().contract_version, c.called.empty() ? "" : "34") << c.what;
+  }
+}
+
+TEST(ClientFunctions, FlowFabricsLibraryMayComeLater) {
+  ScriptedRig rig;
+  rig.server.has_library = false;
+  const Way way(1);
+  ASSERT_TRUE(rig.Run(way, Call::kCreate));
+  EXPECT_EQ(rig.server.loads, 1);
+  rig.server.foreign_library = true;
+  ASSERT_TRUE(rig.Run(way, Call::kIssue)) << "a client that has begun goes on";
+  EXPECT_TRUE(rig.server.WasCalled("ffgrant_issue_claim_grant"));
+  rig.network->HangUp(1);
+  ASSERT_TRUE(rig.Run(way, Call::kClaim)) << "a new connection looks again";
+  EXPECT_TRUE(rig.server.WasCalled("ff_claim_execution"));
+  // And go again, with or without ours.
+  rig.server.foreign_library = false;
+  ASSERT_TRUE(rig.Run(way, Call::kComplete));
+  EXPECT_TRUE(rig.server.WasCalled("ffgrant_complete_execution"));
+  EXPECT_EQ(rig.server.loads + rig.server.replaces, 1);
+}
+
+TEST(ClientFunctions, EitherLibraryIsFoundAgainWithoutLeaveToLoad) {
+  ScriptedRig rig([](ClientOptions options) {
+    options.load_library = false;
+    return options;
+  });
+  const Way way(1);
+  ASSERT_TRUE(rig.Run(way, Call::kCreate));
+  rig.server.has_library = false;
+  rig.server.foreign_library = true;
+  EXPECT_TRUE(rig.Run(way, Call::kIssue));
+  EXPECT_TRUE(rig.server.WasCalled("ff_issue_claim_grant"));
+  rig.server.foreign_library = false;
+  const std::int64_t begin = rig.network->NowMs();
+  EXPECT_EQ(rig.Run(way, Call::kClaim).error, ClaimError::kUnavailable);
+  EXPECT_EQ(rig.pipeline().last_error(), "the server has no functions of the claim path");
+  EXPECT_LE(rig.network->NowMs() - begin, 30) << "not at once";
+  rig.server.has_library = true;
+  EXPECT_TRUE(rig.Run(way, Call::kClaim));
+}
+
+TEST(ClientFunctions, AnotherContractIsRefused) {
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  server.foreign_library = true;
+  server.contract_version = "12";
+  server.has_library = false;
+  ClientOptions options = ScriptedOptions(server, network);
+  const Way way(1);
+  const auto create = [&](ClaimPipeline& pipeline) {
+    EXPECT_TRUE(pipeline.SubmitCreate(
+        {.execution_id = way.execution.view(), .lane = ParseLaneId("main").lane}, "", 1));
+    for (;;) {
+      for (const auto& done : pipeline.Poll(50)) return done.error;
+    }
+  };
+  ClaimPipeline pipeline(options);
+  const std::int64_t begin = network->NowMs();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(create(pipeline), ClaimError::kUnavailable);
+    EXPECT_EQ(pipeline.last_error(),
+              "the server's functions follow another contract: ff_version answers 12, not 34");
+  }
+  EXPECT_LE(network->NowMs() - begin, 30);
+  EXPECT_EQ(network->connections(), 1u) << "asked again";
+  EXPECT_EQ(server.loads + server.replaces, 0);
+  EXPECT_FALSE(server.WasCalled("ff_create_execution"));
+  EXPECT_EQ(pipeline.server().contract_version, "");
+
+  // Who knows better says so.
+  server.contract_version = "13";
+  options.contract_versions = {"34", "12"};
+  ClaimPipeline knows_two(options);
+  EXPECT_EQ(create(knows_two), ClaimError::kUnavailable);
+  EXPECT_TRUE(knows_two.last_error().ends_with("ff_version answers 13, not 34 or 12"));
+  server.contract_version = "12";
+  ClaimPipeline knows(options);
+  EXPECT_EQ(create(knows), ClaimError::kNone);
+  EXPECT_EQ(knows.server().contract_version, "12");
+}
+
+TEST(ClientFunctions, EachNodeOfAClusterHasItsOwn) {
+  const std::string slots = Array({Range(0, 99, 1), Range(100, 199, 2), Range(200, 16383, 3)});
+  ClientRig rig;
+  std::vector<std::string> called;
+  bool loaded = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FUNCTION" && port == 3) loaded = true;
+    if (command[0] != "FCALL") return Cluster(slots)(port, command);
+    const bool theirs = port == 1;
+    const bool ours = port == 2 || (port == 3 && loaded);
+    if (command[1] == "ff_version") return theirs ? Bulk("34") : kMissing;
+    if (command[1] == "ffgrant_version") return ours ? Bulk("4") : kMissing;
+    return Bulk(std::to_string(port));
+  };
+  rig.server.has_library = false;
+  const std::vector<std::pair<std::uint16_t, std::string>> owners = {
+      {0, "1"}, {100, "2"}, {200, "3"}, {0, "1"}};
+  for (const auto& [slot, port] : owners) {
+    EXPECT_EQ(rig.Do({"FCALL", "ff_x", "0"}, false, slot), port);
+  }
+  std::vector<std::string> names;
+  for (const auto& [id, name] : rig.server.called) {
+    if (name.ends_with("_x")) {
+      names.push_back(std::to_string(rig.network->endpoint(id).port) + " " + name);
+    }
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"1 ff_x", "2 ffgrant_x", "3 ffgrant_x", "1 ff_x"}));
+  EXPECT_EQ(rig.server.loads, 1);
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing

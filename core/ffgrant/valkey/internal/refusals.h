@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Servers that refuse a client for good: a wrong password, functions of another
+// contract. Asking again changes nothing, costs the server a line in its ACL log
+// and the caller its patience, so nobody asks again for a while.
+
+#ifndef FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
+#define FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/valkey/network.h"
+
+namespace ffgrant::valkey::internal {
+
+// Shared by the clients of one ledger, whose clocks must be one. Thread-safe.
+class Refusals {
+ public:
+  struct Refusal {
+    std::int64_t until = 0;  // Network::NowMs()
+    std::string text;        // the server's own words
+  };
+
+  // `server` is not to be asked again before `until`.
+  void Add(const Endpoint& server, std::int64_t now, std::int64_t until, std::string_view text) {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(all_, [&](const Entry& entry) {
+      return entry.server == server || entry.refusal.until <= now;
+    });
+    all_.push_back({server, {until, std::string(text)}});
+    any_.store(true, std::memory_order_release);
+  }
+
+  // What `server` said, if it is not to be asked at `now`.
+  std::optional<Refusal> Find(const Endpoint& server, std::int64_t now) const {
+    if (!any_.load(std::memory_order_acquire)) return std::nullopt;
+    const std::scoped_lock lock(mutex_);
+    for (const Entry& entry : all_) {
+      if (entry.server == server && entry.refusal.until > now) return entry.refusal;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  struct Entry {
+    Endpoint server;
+    Refusal refusal;
+  };
+
+  std::atomic<bool> any_ = false;  // whether there has ever been one
+  mutable std::mutex mutex_;
+  std::vector<Entry> all_;
+};
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_REFUSALS_H_

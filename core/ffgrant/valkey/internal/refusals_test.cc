@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/internal/refusals.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "testing/simulation/client_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using internal::Refusals;
+
+TEST(Refusals, LastForTheirTimeEachForItsServer) {
+  Refusals refusals;
+  EXPECT_FALSE(refusals.Find(At(1), 0));
+  refusals.Add(At(1), 100, 200, "one");
+  refusals.Add(At(2), 110, 210, "two");
+  EXPECT_FALSE(refusals.Find(At(3), 150));
+  EXPECT_EQ(refusals.Find(At(1), 199)->text, "one");
+  EXPECT_FALSE(refusals.Find(At(1), 200));
+  EXPECT_EQ(refusals.Find(At(2), 209)->until, 210);
+  refusals.Add(At(2), 150, 300, "again");
+  EXPECT_EQ(refusals.Find(At(2), 250)->text, "again");
+}
+
+// ---- what the client makes of them -------------------------------------------------
+
+struct ForGood {
+  std::string first_word;  // of what the server refuses
+  std::string text;
+};
+const ForGood kForGood[] = {
+    {"AUTH", "WRONGPASS invalid username-password pair or user is disabled."},
+    {"AUTH", "ERR AUTH <password> called without any password configured"},
+    {"AUTH", "ERR wrong number of arguments for 'auth' command"},
+    {"INFO", "NOAUTH Authentication required."},
+};
+
+TEST(Client, ARefusalForGoodEndsTheCallAtOnceAndIsNotRepeated) {
+  for (const ForGood& refusal : kForGood) {
+    ClientOptions options = RigOptions();
+    options.username = refusal.first_word == "AUTH" ? "me" : "";
+    ClientRig rig(options);
+    bool refused = true;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == refusal.first_word && refused) return "-" + refusal.text + "\r\n";
+      return command[0] == "AUTH" ? std::optional<std::string>("+OK\r\n") : std::nullopt;
+    };
+    const std::string asked = "1 " + refusal.first_word;
+    const std::int64_t begin = rig.network->NowMs();
+    EXPECT_EQ(rig.Get(), "unavailable: " + refusal.text);
+    for (const bool read_only : {true, false}) {
+      EXPECT_EQ(rig.Get(read_only), "unavailable: " + refusal.text);
+    }
+    EXPECT_LE(rig.network->NowMs() - begin, 20) << refusal.text;
+    EXPECT_EQ(rig.Count(asked), 1) << refusal.text;
+    rig.Pass(29'900 - (rig.network->NowMs() - begin));
+    EXPECT_EQ(rig.Get(), "unavailable: " + refusal.text);
+    EXPECT_EQ(rig.Count(asked), 1) << refusal.text;
+    rig.Pass(200);
+    refused = false;
+    EXPECT_EQ(rig.Get(), "a of 1") << refusal.text;
+    EXPECT_EQ(rig.Count(asked), 2) << refusal.text;
+  }
+}
+
+TEST(Client, ManyCallsAreRefusedTogether) {
+  ClientOptions options = RigOptions();
+  options.password = "pw";
+  options.refusal_pause_ms = 1000;
+  ClientRig rig(options);
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    return command[0] == "AUTH" ? std::optional<std::string>("-WRONGPASS no\r\n") : std::nullopt;
+  };
+  for (std::uint64_t tag = 0; tag < 16; ++tag) ASSERT_TRUE(rig.Submit(tag, {"GET", "a"}));
+  for (int i = 0; i < 5 && rig.client.in_flight() > 0; ++i) rig.client.Poll(50);
+  for (std::uint64_t tag = 0; tag < 16; ++tag)
+    EXPECT_EQ(rig.ends[tag], "unavailable: WRONGPASS no");
+  EXPECT_EQ(rig.Count("1 AUTH"), 1);
+  rig.Pass(1001);
+  EXPECT_EQ(rig.Get(), "unavailable: WRONGPASS no");
+  EXPECT_EQ(rig.Count("1 AUTH"), 2);
+}
+
+TEST(Client, AnotherServerMayTakeThePasswordThatOneRefuses) {
+  ClientOptions options = TwoServers();
+  options.password = "pw";
+  ClientRig rig(options);
+  std::uint16_t refuses = 1;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "AUTH") return std::nullopt;
+    return port == refuses || refuses == 3 ? "-WRONGPASS no\r\n" : "+OK\r\n";
+  };
+  EXPECT_EQ(rig.Get(), "a of 2");
+  EXPECT_EQ(rig.Get(), "a of 2");
+  EXPECT_EQ(rig.Count("1 AUTH"), 1);
+  // And if it doesn't either, nobody is left.
+  refuses = 3;
+  rig.network->HangUp(2);
+  const std::int64_t begin = rig.network->NowMs();
+  EXPECT_EQ(rig.Get(), "unavailable: WRONGPASS no");
+  EXPECT_EQ(rig.Get(), "unavailable: WRONGPASS no");
+  EXPECT_LE(rig.network->NowMs() - begin, 20);
+  EXPECT_EQ(rig.Count("1 AUTH"), 1);
+  EXPECT_EQ(rig.Count("2 AUTH"), 2);
+}
+
+TEST(Client, ProtectedModeIsARefusalForGood) {
+  ClientRig rig;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation == Operation::kOpen) {
+      rig.network->Say(static_cast<std::int64_t>(rig.network->connections()),
+                       "-DENIED Redis is running in protected mode\r\n");
+    }
+    return {};
+  });
+  EXPECT_EQ(rig.Get(), "unavailable: DENIED Redis is running in protected mode");
+  EXPECT_EQ(rig.Get(), "unavailable: DENIED Redis is running in protected mode");
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
+TEST(Client, ClientsThatShareTheirRefusalsAskOnce) {
+  ClientOptions options = RigOptions();
+  options.password = "pw";
+  const auto deployment = std::make_shared<internal::Deployment>();
+  ScriptedServer server;
+  int logins = 0;
+  server.answer = [&](std::int64_t, const Words& command) -> std::optional<std::string> {
+    logins += command[0] == "AUTH";
+    return "-WRONGPASS no\r\n";
+  };
+  for (int i = 0; i < 3; ++i) {
+    Client client(options, std::make_unique<ScriptedNetwork>(server), deployment);
+    std::string end;
+    const CallTarget target = {
+        .self = &end,
+        .on_reply = [](void*, std::uint64_t, const Reply&) noexcept { return true; },
+        .on_failure =
+            [](void* self, std::uint64_t, CallFailure, std::string_view text) noexcept {
+              static_cast<std::string*>(self)->assign(text);
+            }};
+    ASSERT_TRUE(client.Submit(0, true, target, [](RespCommand& command) {
+      command.Begin(1);
+      command.Arg("PING");
+    }));
+    for (int j = 0; j < 5 && client.in_flight() > 0; ++j) client.Poll(50);
+    EXPECT_EQ(end, "WRONGPASS no");
+  }
+  EXPECT_EQ(logins, 1);
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing
