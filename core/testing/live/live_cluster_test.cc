@@ -98,6 +98,32 @@ TEST_F(ClusterServer, EveryPartitionIsReachedThroughOneNode) {
   for (std::uint16_t p = 0; p < 256; ++p) EXPECT_TRUE(ledger_.Inspect(ids[p].view())) << p;
 }
 
+// A cluster spreads no functions: some of its nodes may have FlowFabric's.
+TEST_F(ClusterServer, EachPrimaryHasItsOwnFunctions) {
+  ServerInfo server;
+  ASSERT_TRUE(ledger_.Connect(server));
+  for (const auto& admin : admins_) {
+    EXPECT_EQ(admin->Do({"FCALL", "ffgrant_version", "0"}), kFunctionLibraryVersion);
+  }
+  EXPECT_EQ(admins_[0]->Do({"FUNCTION", "LOAD", FlowFabricStandIn()}), "flowfabric");
+  EXPECT_EQ(admins_[0]->Do({"FUNCTION", "DELETE", "ffgrant"}), "OK");
+  EXPECT_EQ(admins_[1]->Do({"FUNCTION", "FLUSH"}), "OK");
+  for (const bool is_new : {false, true}) {
+    ValkeyLedger other({.client = Where()});
+    ValkeyLedger& ledger = is_new ? other : ledger_;
+    if (is_new) {
+      EXPECT_TRUE(ledger.Connect(server));
+    }
+    for (std::uint16_t p = 0; p < 256; p += 5) {
+      const MintedExecutionId id(p, RandomUuid());
+      ASSERT_TRUE(ledger.CreateExecution({.execution_id = id.view(), .lane = lane_})) << p;
+    }
+  }
+  EXPECT_EQ(admins_[0]->Do({"FUNCTION", "LIST", "LIBRARYNAME", "ffgrant"}), "");
+  EXPECT_EQ(admins_[1]->Do({"FUNCTION", "LIST", "LIBRARYNAME", "flowfabric"}), "");
+  EXPECT_EQ(admins_[0]->Do({"FUNCTION", "FLUSH"}), "OK");
+}
+
 TEST_F(ClusterServer, AMovedSlotIsFollowed) {
   constexpr std::uint16_t kPartition = 11;
   const std::uint16_t slot = HashSlot(Partition{PartitionFamily::kExecution, kPartition});

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/function_library.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
 namespace ffgrant::valkey::testing {
@@ -79,6 +80,23 @@ class Operator {
   redisContext* context_;
 };
 
+// `text` with each `from` made `to`.
+inline std::string Replaced(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+// FlowFabric's library as far as it goes here: our text under its names.
+inline std::string FlowFabricStandIn(const std::string& contract = "34") {
+  std::string text(FunctionLibrarySource());
+  text = Replaced(text, "name=ffgrant\n", "name=flowfabric\n");
+  text = Replaced(text, "'ffgrant_", "'ff_");
+  return Replaced(text, "LIBRARY_VERSION = '" + std::string(kFunctionLibraryVersion) + "'",
+                  "LIBRARY_VERSION = '" + contract + "'");
+}
 inline ClientOptions Where(std::int64_t patience_ms = 10'000) {
   ClientOptions options;
   Endpoint endpoint;
