@@ -29,7 +29,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,11 +70,12 @@ class Client {
 
   // `write(RespCommand&)` writes one command whose keys are all in `slot`. It ends
   // at `deadline` (NowMs()) or after the client's own limit, whichever is earlier.
+  // SubmitSettling() can ask for it by `key`, if it writes and its end is unknown.
   // False, and nothing written, if max_in_flight commands are under way.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
-              std::int64_t deadline = kNever) {
-    Request* const request = NewRequest(slot, read_only, target, deadline);
+              std::int64_t deadline = kNever, CommandKey key = kNoKey) {
+    Request* const request = NewRequest(slot, read_only, target, deadline, key);
     if (request == nullptr) return false;
     RespCommand command(request->bytes);
     write(command);
@@ -85,16 +85,15 @@ class Client {
   // The same for a command that has been written already: `bytes` is swapped for a
   // buffer of the client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
-                     std::string& bytes, std::int64_t deadline);
+                     std::string& bytes, std::int64_t deadline, CommandKey key);
   // The next Submit() succeeds, however many commands are under way. Not from a target.
   void MakeRoom();
 
-  // Tries until `deadline` to shut what may still carry a command of `slot` that was
-  // lost before `before` (LostConnections::next_number()). Ends with on_reply: the
-  // integer 1 if nothing is left that has to be shut, else 0; earlier than the
-  // deadline if trying on is of no use for now. Never on_failure but by Close().
-  void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
-                      const CallTarget& target);
+  // Tries until `deadline` to shut what may still carry the command `key`. Ends with
+  // on_reply: the integer 1 if nothing is left that has to be shut, else 0; earlier
+  // than the deadline if trying on is of no use for now. Never on_failure but by
+  // Close().
+  void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
 
@@ -117,9 +116,6 @@ class Client {
   // From any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
 
-  // The server whose reply is being handed on; within on_reply of a command only.
-  ServerIdentity answering() const noexcept { return answering_->identity(); }
-
   // Ends everything under way.
   void Close() noexcept;
 
@@ -138,6 +134,7 @@ class Client {
     Node* ask_node = nullptr;  // where ASK wants it next
     std::uint32_t tries = 0;   // that were refused for now, or redirected
     std::uint32_t loads = 0;   // of the library
+    CommandKey key = kNoKey;
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
     CallTarget target;
@@ -145,8 +142,7 @@ class Client {
     std::string refusal;  // the last one
   };
   struct Settling {
-    std::uint16_t slot = 0;
-    std::uint64_t before = 0;
+    CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
     std::uint64_t failed_attempts = 0;  // of the first node, when it began
@@ -154,7 +150,7 @@ class Client {
   };
 
   Request* NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target,
-                      std::int64_t deadline);
+                      std::int64_t deadline, CommandKey key);
   void Enqueue(Request& request) noexcept;
   void Release(Request& request) noexcept;
   void Fail(Request& request, CallFailure failure, std::string_view text) noexcept;
@@ -177,13 +173,14 @@ class Client {
   void Abandon(Node& node, Request& request, Expected& expected) noexcept;
 
   // What may still be executed on connections that broke (client_fences.cc).
-  void Lose(Node& node, std::optional<std::uint16_t> slot, bool open);
+  void Lose(Node& node, CommandKey key, bool open);
   // Shuts the next lost connection to `node`'s process; false if there is none.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
   // Whether there is hope that this resolves `target`.
   bool Pursue(const LostConnections::Target& target, const Settling& settling);
+  bool IsElsewhere(const LostConnections::Target& target, const Settling& settling);
 
   // Where a node stands (client.cc) and what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
@@ -250,7 +247,6 @@ class Client {
   std::vector<LostConnections::Target> targets_;  // for one use at a time
   std::size_t in_flight_ = 0;
   std::size_t ended_ = 0;  // since Poll() began
-  const Node* answering_ = nullptr;
   std::size_t next_server_ = 0;
   std::size_t next_asked_ = 0;           // for the slots
   std::int64_t next_deadline_ = kNever;  // no sent command's is before it
@@ -259,6 +255,7 @@ class Client {
   std::int64_t needed_since_ = kNever;  // since when a new table is needed
   bool configured_turn_ = false;        // no member can tell
   bool has_leaving_ = false;
+  bool pursues_ = false;       // a node may be marked so
   std::string slots_refusal_;  // why the last table was no good
   std::int64_t settle_again_at_ = kNever;
   std::uint64_t connects_ = 0;

@@ -103,14 +103,13 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
   node.failures = 0;
   if (reply.is(Reply::Type::kError) && OnRefusal(node, request, reply.text)) return node.up();
   const CallTarget& target = request.target;
-  answering_ = &node;
   if (target.on_reply(target.self, target.tag, reply)) {
     Release(request);
     return true;
   }
   // The stream may be out of step: nothing on it can be trusted any more.
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
-  Lose(node, std::nullopt, true);
+  Lose(node, kEveryKey, true);
   Fail(request, failure, "an answer that does not fit its command");
   Down(node, "an answer that does not fit its command");
   return false;
@@ -329,8 +328,6 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
 
 bool Client::OnInfo(Node& node, std::string_view text) noexcept {
   node.run_id.assign(InfoField(text, "run_id"));
-  node.history.assign(InfoField(text, "master_replid"));
-  node.former_history.assign(InfoField(text, "master_replid2"));
   const std::string_view valkey = InfoField(text, "valkey_version");
   server_.name.assign(valkey.empty() ? "redis" : "valkey");
   server_.version.assign(valkey.empty() ? InfoField(text, "redis_version") : valkey);
@@ -350,10 +347,6 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
     slots_.assign(kHashSlotCount, std::int16_t{-1});
     refresh_at_ = network_->NowMs();
   }
-  if (!server_.cluster && node.replica) {
-    Down(node, "the server is a replica");
-    return false;
-  }
   return true;
 }
 
@@ -364,6 +357,10 @@ void Client::AfterIdentity(Node& node) noexcept {
 
 void Client::ContinueGreeting(Node& node) noexcept {
   if (FenceNext(node)) return;
+  if (slots_.empty() && node.replica) {
+    Down(node, "the server is a replica");
+    return;
+  }
   if (!slots_.empty() && node.standalone) {
     // Whoever it is, it got the address of a node of the cluster.
     Disown(node, "the server is not a node of the cluster");
