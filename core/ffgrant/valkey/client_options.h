@@ -25,13 +25,15 @@ struct ClientOptions {
   std::string password = {};  // empty: no AUTH
 
   std::int64_t connect_timeout_ms = 2000;
-  // Of one call, all its redirections and new tries included.
+  // Of one call with all that it does: redirections, new tries, waiting for a
+  // connection. Of a batch, too.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
   // Between tries of a call that a server refused for now: TRYAGAIN, LOADING,
   // CLUSTERDOWN, BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
-  // Calls of one client that are under way at once, 1..65536.
+  // Calls of one pipeline that are under way at once, or commands of one ledger's call,
+  // 1..65536.
   std::size_t max_in_flight = 256;
   // Of one reply as it is kept; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
