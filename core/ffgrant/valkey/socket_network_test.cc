@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,7 +37,7 @@ struct Fault {
   int error = 0;
 };
 struct Faults {
-  std::optional<Fault> recv, send, poll, getsockopt, socket;
+  std::optional<Fault> recv, send, poll, getsockopt, socket, eventfd;
   std::optional<int> socket_error;  // what getsockopt() finds
 };
 Faults faults;
@@ -81,6 +80,12 @@ int __wrap_getsockopt(int fd, int level, int name, void* value, socklen_t* size)
   result = __real_getsockopt(fd, level, name, value, size);
   if (faults.socket_error) *static_cast<int*>(value) = *std::exchange(faults.socket_error, {});
   return result;
+}
+
+int __real_eventfd(unsigned int value, int flags);
+int __wrap_eventfd(unsigned int value, int flags) {
+  int result = 0;
+  return Fails(faults.eventfd, result) ? result : __real_eventfd(value, flags);
 }
 
 int __real_socket(int domain, int type, int protocol);
@@ -538,12 +543,9 @@ TEST_F(NamesTest, WhatWasFoundServesTheNextOneUnlessItIsOfNoUse) {
 
 // A network that was made while there was no descriptor left looks up often.
 TEST_F(NamesTest, AreFoundAlsoIfNobodyCanBeWoken) {
-  rlimit before = {};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  faults.eventfd = Fault{.result = -1, .error = EMFILE};
   Resolve({"127.0.0.1"});
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(faults.eventfd.has_value());
   const Clock::time_point begin = Clock::now();
   IoStatus status = stream->Open(Named());
   while (status == IoStatus::kWouldBlock && MsSince(begin) < 10'000) {
