@@ -45,8 +45,9 @@ void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
     if (refusal != ClaimError::kNone) continue;
     const internal::CallTarget target = {
         .self = &run, .on_reply = &Run::OnReply, .on_failure = &Run::OnFailure, .tag = i};
-    session.Submit(batch.Slot(i), batch.read_only(i), target,
-                   [&](RespCommand& command) { batch.Write(i, command); });
+    session.Submit(
+        batch.Slot(i), batch.read_only(i), target,
+        [&](RespCommand& command) { batch.Write(i, command); }, batch.Key(i));
   }
   session.Wait();
 }
@@ -63,6 +64,7 @@ struct IssueBatch {
   static constexpr std::int64_t kNotYet = -1;
 
   static bool read_only(std::size_t k) noexcept { return k % 2 == 1; }
+  static internal::CommandKey Key(std::size_t) noexcept { return internal::kNoKey; }
   std::uint16_t Slot(std::size_t k) const { return HashSlot(args[k / 2].execution_id.partition()); }
   ClaimError Check(std::size_t k) const noexcept {
     const IssueGrantArgs& grant = args[k / 2];
@@ -99,8 +101,10 @@ struct ClaimBatch {
   std::span<const ClaimArgs> args;
   std::span<ClaimOutcome> outcomes;
   const PartitionConfig& partitions;
+  internal::CommandKey (*key_of)(const LeaseId&) noexcept;
 
   static bool read_only(std::size_t) noexcept { return false; }
+  internal::CommandKey Key(std::size_t i) const noexcept { return key_of(args[i].lease_id); }
   std::uint16_t Slot(std::size_t i) const { return HashSlot(args[i].execution_id.partition()); }
   ClaimError Check(std::size_t i) const noexcept {
     return CheckTtlAndId(args[i].lease_ttl_ms, {}, args[i].execution_id, partitions, nullptr);
@@ -134,7 +138,7 @@ void ValkeyLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
 void ValkeyLedger::Claims(std::span<const ClaimArgs> args,
                           std::span<ClaimOutcome> outcomes) noexcept {
   internal::SessionPool::Lease lease = impl_->sessions.Take();
-  ClaimBatch claims{args, outcomes, impl_->partitions()};
+  ClaimBatch claims{args, outcomes, impl_->partitions(), &Impl::KeyOf};
   RunBatch(lease.session, claims, args.size());
 }
 

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <optional>
-#include <vector>
 
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -140,7 +139,8 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
   };
   Group group(lease.session, explain);
   group.Add(
-      slot, false, [&](RespCommand& command) { WriteIssueAndClaim(command, args); }, read_claim);
+      slot, false, [&](RespCommand& command) { WriteIssueAndClaim(command, args); }, read_claim,
+      Impl::KeyOf(args.lease_id));
   group.Add(slot, true, write_core, read_core);
   const ClaimError failure = group.Wait();
   if (!answered) {
@@ -166,9 +166,9 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
 
 namespace {
 
-// Tries to shut what may still carry a command of `slot`, for no more than half of
-// the time that the call has: what is read then has the other half.
-void Settle(Session& session, std::uint16_t slot, std::uint64_t before) noexcept {
+// Tries to shut what may still carry the claim, for no more than half of the time that
+// the call has: what is read then has the other half.
+void Settle(Session& session, CommandKey claim) noexcept {
   struct Target {
     static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
       static_cast<Session*>(self)->Ended();
@@ -180,15 +180,13 @@ void Settle(Session& session, std::uint16_t slot, std::uint64_t before) noexcept
   };
   const std::int64_t now = session.NowMs();
   session.SubmitSettling(
-      slot, before, now + (session.deadline() - now) / 2,
+      claim, now + (session.deadline() - now) / 2,
       {.self = &session, .on_reply = &Target::OnReply, .on_failure = &Target::OnFailure});
   session.Wait();
 }
 
-// What the stored execution says of the claim. It is final if nothing on `lost` can
-// change what is stored where it was read.
+// What the stored execution says of the claim.
 FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& lease_id,
-                    const std::vector<LostConnections::Target>& lost,
                     ErrorDetails* details) noexcept {
   FoundClaim found;
   const std::uint16_t slot = HashSlot(id.partition());
@@ -196,13 +194,11 @@ FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& 
   ClaimError fault = ClaimError::kNone;
   bool is_current = false;
   bool is_leased = false;
-  bool final = false;
   std::optional<Lease> stored;
   found.error = CallAndWait(
       session, slot, true, details,
       [&](RespCommand& command) { WriteFields(command, id, ExecutionKey::kCore, kCoreFields); },
       [&](const Reply& reply) {
-        final = !LostConnections::MayStillChange(lost, session.client().answering());
         core = HashAnswerOf(reply, kCoreFieldCount);
         if (core == HashAnswer::kError) fault = UnknownText(reply, details);
         if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
@@ -211,7 +207,6 @@ FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& 
         stored = LeaseOf(reply);
         return !is_current || !is_leased || stored.has_value();
       });
-  found.final = final;
   if (!found) return found;
   if (core == HashAnswer::kError) {
     found.error = fault;
@@ -240,17 +235,14 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   if (details != nullptr) details->clear();
   found.error = CheckId(id, impl_->partitions());
   if (!found) return found;
-  // Whichever connection the claim was sent on, it is among these if it was lost.
-  LostConnections& lost = impl_->sessions.lost();
-  const std::uint64_t before = lost.next_number();
+  // Whichever connection the claim was sent on, it is noted if it was lost.
+  const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
-  const std::uint16_t slot = HashSlot(id.partition());
-  Settle(lease.session, slot, before);
+  Settle(lease.session, claim);
   // Before it is read: what is shut only afterwards may have been executed in between.
-  std::vector<LostConnections::Target> open;
-  const bool all_known = lost.List(slot, before, open);
-  found = ReadFate(lease.session, id, lease_id, open, details);
-  found.final = found.final && all_known;
+  const bool settled = impl_->sessions.lost().IsSettled(claim);
+  found = ReadFate(lease.session, id, lease_id, details);
+  found.final = settled;
   return found;
 }
 

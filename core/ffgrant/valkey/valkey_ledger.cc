@@ -164,7 +164,8 @@ ClaimOutcome ValkeyLedger::Claim(const ClaimArgs& args, ErrorDetails* details) n
       details, [&](Session&, RespCommand& command) { WriteClaim(command, args); },
       [&](const Reply& reply, ClaimOutcome& out) {
         return ReadClaim(reply, args.lease_id, args.attempt_id, details, out);
-      });
+      },
+      Impl::KeyOf(args.lease_id));
 }
 
 ClaimOutcome ValkeyLedger::ClaimResumed(const ClaimResumedArgs& args,
@@ -179,7 +180,8 @@ ClaimOutcome ValkeyLedger::ClaimResumed(const ClaimResumedArgs& args,
       },
       [&](const Reply& reply, ClaimOutcome& out) {
         return ReadClaim(reply, args.lease_id, std::nullopt, details, out);
-      });
+      },
+      Impl::KeyOf(args.lease_id));
 }
 
 RenewOutcome ValkeyLedger::Renew(const RenewArgs& args, ErrorDetails* details) noexcept {
@@ -237,7 +239,8 @@ ClaimOutcome ValkeyLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
       },
       [&](const Reply& reply, ClaimOutcome& out) {
         return ReadClaim(reply, args.lease_id, args.attempt_id, details, out);
-      });
+      },
+      Impl::KeyOf(args.lease_id));
 }
 
 Outcome ValkeyLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) noexcept {

@@ -52,11 +52,11 @@ struct FoundClaim : Outcome {
   Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
   // With kNotClaimed, of a claim that this ledger made: whether it can't happen any
   // more. False if a connection that may still carry the claim could not be shut on
-  // its server; then ask again. It could be shut where the server says by INFO that
-  // it is the same process, wherever it is found; and need not be where that process
-  // has ended, or where the answer comes from the server's promoted replica. So it
-  // stays false while the server can't be reached, and for as long as an ACL forbids
-  // INFO, CLIENT ID or CLIENT KILL.
+  // its server; then ask again. It is shut where the server says by INFO that it is
+  // the same process, wherever it is found; and need not be where that process has
+  // ended. So it stays false while that server can't be reached, though its replica
+  // may have been promoted: it could be promoted back before the claim arrives. And it
+  // stays false where an ACL forbids INFO, CLIENT ID or CLIENT KILL.
   bool final = true;
 };
 

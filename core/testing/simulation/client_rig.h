@@ -48,6 +48,9 @@ inline ClientOptions RigOptions() {
 
 class ClientRig {
  public:
+  // Of all commands.
+  static constexpr internal::CommandKey kKey = 77;
+
   explicit ClientRig(const ClientOptions& options = RigOptions(),
                      std::shared_ptr<internal::Deployment> shared = nullptr)
       : deployment(shared ? std::move(shared) : std::make_shared<internal::Deployment>()),
@@ -78,13 +81,16 @@ class ClientRig {
     const CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = tag};
     submitting = true;
-    const bool taken = client.Submit(slot, read_only, target, [&](RespCommand& command) {
-      command.Begin(words.size());
-      for (const std::string& word : words) {
-        const bool function = words[0] == "FCALL" && word.starts_with("ff_");
-        function ? command.Function(word) : command.Arg(word);
-      }
-    });
+    const bool taken = client.Submit(
+        slot, read_only, target,
+        [&](RespCommand& command) {
+          command.Begin(words.size());
+          for (const std::string& word : words) {
+            const bool function = words[0] == "FCALL" && word.starts_with("ff_");
+            function ? command.Function(word) : command.Arg(word);
+          }
+        },
+        Client::kNever, kKey);
     submitting = false;
     return taken;
   }
@@ -100,26 +106,22 @@ class ClientRig {
     return Do({"GET", "a"}, read_only, slot);
   }
 
-  // Whether nothing of slot 0 that was lost so far is left to be shut, or to change
-  // what the server that is asked says, after at most `ms` of trying.
-  bool Settle(std::int64_t ms, std::uint16_t slot = 0) {
-    bool ended = false;
-    const CallTarget target = {
-        .self = &ended,
-        .on_reply = [](void* self, std::uint64_t,
-                       const Reply&) noexcept { return *static_cast<bool*>(self) = true; },
-        .on_failure = nullptr,
-        .tag = 0};
-    const std::uint64_t before = lost->next_number();
-    client.SubmitSettling(slot, before, network->NowMs() + std::min(ms, Client::kNever / 2),
-                          target);
+  // Whether nothing of what was lost so far is left to be shut, after at most `ms` of
+  // trying.
+  bool Settle(std::int64_t ms, internal::CommandKey key = kKey) {
+    std::optional<bool> ended;
+    const CallTarget target = {.self = &ended,
+                               .on_reply =
+                                   [](void* self, std::uint64_t, const Reply& reply) noexcept {
+                                     *static_cast<std::optional<bool>*>(self) = reply.integer == 1;
+                                     return true;
+                                   },
+                               .on_failure = nullptr,
+                               .tag = 0};
+    client.SubmitSettling(key, network->NowMs() + std::min(ms, Client::kNever / 2), target);
     while (!ended) client.Poll(50);
-    std::vector<internal::LostConnections::Target> left;
-    const bool known = lost->List(slot, before, left);
-    if (left.empty() || !known) return known;
-    reader.reset();
-    (void)Get(true, slot);
-    return reader && !internal::LostConnections::MayStillChange(left, *reader);
+    EXPECT_EQ(*ended, lost->IsSettled(key));
+    return *ended;
   }
 
   // The clock moves on.
@@ -134,7 +136,6 @@ class ClientRig {
   static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept {
     auto& rig = *static_cast<ClientRig*>(self);
     if (!rig.fits) return false;
-    rig.Note(rig.client.answering());
     rig.End(tag, (reply.is(Reply::Type::kError) ? "error: " : "") + std::string(reply.text));
     return true;
   }
@@ -143,16 +144,6 @@ class ClientRig {
     static_cast<ClientRig*>(self)->End(
         tag,
         (failure == CallFailure::kUnavailable ? "unavailable: " : "unknown: ") + std::string(text));
-  }
-  // Keeps the texts, which are the node's.
-  void Note(const internal::ServerIdentity& who) {
-    reader_texts = {std::string(who.node_id), std::string(who.run_id), std::string(who.history),
-                    std::string(who.former_history)};
-    reader = who;
-    reader->node_id = reader_texts[0];
-    reader->run_id = reader_texts[1];
-    reader->history = reader_texts[2];
-    reader->former_history = reader_texts[3];
   }
   void End(std::uint64_t tag, const std::string& end) {
     EXPECT_FALSE(submitting) << "told from within Submit(): " << end;

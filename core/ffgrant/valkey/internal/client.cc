@@ -63,7 +63,7 @@ void Client::Close() noexcept {
 // ---- requests ----------------------------------------------------------------
 
 Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target,
-                                    std::int64_t deadline) {
+                                    std::int64_t deadline, CommandKey key) {
   if (free_.empty()) return nullptr;
   Request& request = requests_[free_.back()];
   free_.pop_back();
@@ -71,6 +71,7 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
   request.slot = slot;
   request.node = request.ask_node = nullptr;
   request.tries = request.loads = 0;
+  request.key = key;
   request.deadline = deadline;
   request.target = target;
   request.bytes.clear();
@@ -81,8 +82,8 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
 
 bool Client::SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                            std::string& bytes, const RespCommand::FunctionArg& function,
-                           std::int64_t deadline) {
-  Request* const request = NewRequest(slot, read_only, target, deadline);
+                           std::int64_t deadline, CommandKey key) {
+  Request* const request = NewRequest(slot, read_only, target, deadline, key);
   if (request == nullptr) return false;
   request->bytes.swap(bytes);
   request->function = function;
@@ -267,7 +268,7 @@ void Client::Abandon(Node& node, Request& request, Expected& expected) noexcept 
   if (request.read_only) {
     Fail(request, CallFailure::kUnavailable, "no reply in time");
   } else {
-    Lose(node, request.slot, true);
+    Lose(node, request.key, true);
     Fail(request, CallFailure::kUnknownOutcome, "no reply in time");
   }
 }
@@ -424,7 +425,7 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   node.retry_at = greeted && node.failures == 1
                       ? now
                       : Later(now, options_.reconnect.DelayMs(node.failures, network_->Random()));
-  if (lost) Lose(node, std::nullopt, false);
+  if (lost) Lose(node, kEveryKey, false);
   while (!node.expected.empty()) {
     const Expected expected = node.expected.front();
     node.expected.pop();
@@ -434,7 +435,7 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
     if (!sent || request.read_only) {
       Wait(request, now);
     } else {
-      Lose(node, request.slot, false);
+      Lose(node, request.key, false);
       Fail(request, CallFailure::kUnknownOutcome, reason);
     }
   }
@@ -442,7 +443,7 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   if (node.lost != 0) deployment_->lost.Close(std::exchange(node.lost, 0));
   if (!slots_.empty()) {
     RefreshSoon();
-  } else if (!greeted && options_.servers.size() > 1) {
+  } else if (!greeted && options_.servers.size() > 1 && node.index == 0) {
     next_server_ = (next_server_ + 1) % options_.servers.size();
     node.endpoint = options_.servers[next_server_];
   }

@@ -29,7 +29,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,11 +75,12 @@ class Client {
 
   // `write(RespCommand&)` writes one command whose keys are all in `slot`. It ends
   // at `deadline` (NowMs()) or after the client's own limit, whichever is earlier.
+  // SubmitSettling() can ask for it by `key`, if it writes and its end is unknown.
   // False, and nothing written, if max_in_flight commands are under way.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
-              std::int64_t deadline = kNever) {
-    Request* const request = NewRequest(slot, read_only, target, deadline);
+              std::int64_t deadline = kNever, CommandKey key = kNoKey) {
+    Request* const request = NewRequest(slot, read_only, target, deadline, key);
     if (request == nullptr) return false;
     RespCommand command(request->bytes);
     write(command);
@@ -92,16 +92,15 @@ class Client {
   // buffer of the client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                      std::string& bytes, const RespCommand::FunctionArg& function,
-                     std::int64_t deadline);
+                     std::int64_t deadline, CommandKey key);
   // The next Submit() succeeds, however many commands are under way. Not from a target.
   void MakeRoom();
 
-  // Tries until `deadline` to shut what may still carry a command of `slot` that was
-  // lost before `before` (LostConnections::next_number()). Ends with on_reply: the
-  // integer 1 if nothing is left that has to be shut, else 0; earlier than the
-  // deadline if trying on is of no use for now. Never on_failure but by Close().
-  void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
-                      const CallTarget& target);
+  // Tries until `deadline` to shut what may still carry the command `key`. Ends with
+  // on_reply: the integer 1 if nothing is left that has to be shut, else 0; earlier
+  // than the deadline if trying on is of no use for now. Never on_failure but by
+  // Close().
+  void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
 
@@ -124,9 +123,8 @@ class Client {
   // By the network's clock, which waiting goes by. From any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
 
-  // The server whose reply is being handed on; within on_reply of a command only.
-  ServerIdentity answering() const noexcept { return answering_->identity(); }
-  // The same: whether our functions are the ones that are called there.
+  // Whether our functions are called on the server whose reply is being handed on; within
+  // on_reply of a command only.
   bool answering_has_own_functions() const noexcept {
     return answering_->functions == Functions::kOwn;
   }
@@ -151,6 +149,7 @@ class Client {
     Node* ask_node = nullptr;  // where ASK wants it next
     std::uint32_t tries = 0;   // that were refused for now, or redirected
     std::uint32_t loads = 0;   // of the library
+    CommandKey key = kNoKey;
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
     CallTarget target;
@@ -159,8 +158,7 @@ class Client {
     std::string refusal;                // the last one
   };
   struct Settling {
-    std::uint16_t slot = 0;
-    std::uint64_t before = 0;
+    CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
     std::uint64_t failed_attempts = 0;  // of the first node, when it began
@@ -168,7 +166,7 @@ class Client {
   };
 
   Request* NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target,
-                      std::int64_t deadline);
+                      std::int64_t deadline, CommandKey key);
   void Enqueue(Request& request) noexcept;
   void Release(Request& request) noexcept;
   void Fail(Request& request, CallFailure failure, std::string_view text) noexcept;
@@ -191,13 +189,14 @@ class Client {
   void Abandon(Node& node, Request& request, Expected& expected) noexcept;
 
   // What may still be executed on connections that broke (client_fences.cc).
-  void Lose(Node& node, std::optional<std::uint16_t> slot, bool open);
+  void Lose(Node& node, CommandKey key, bool open);
   // Shuts the next lost connection to `node`'s process; false if there is none.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
   // Whether there is hope that this resolves `target`.
   bool Pursue(const LostConnections::Target& target, const Settling& settling);
+  bool IsElsewhere(const LostConnections::Target& target, const Settling& settling);
 
   // Where a node stands (client.cc) and what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
@@ -252,7 +251,7 @@ class Client {
   void OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
   void OnErrandReply(Node& node, const Reply& reply) noexcept;
   void OnInfoReply(Node& node, const Reply& reply) noexcept;
-  bool OnInfo(Node& node, std::string_view text) noexcept;
+  void OnInfo(Node& node, std::string_view text) noexcept;
   void AfterIdentity(Node& node) noexcept;
   void ContinueGreeting(Node& node) noexcept;
   void AfterLibrary(Node& node) noexcept;
@@ -291,6 +290,7 @@ class Client {
   std::int64_t needed_since_ = kNever;  // since when a new table is needed
   bool configured_turn_ = false;        // no member can tell
   bool has_leaving_ = false;
+  bool pursues_ = false;       // a node may be marked so
   std::string slots_refusal_;  // why the last table was no good
   std::int64_t settle_again_at_ = kNever;
   std::uint64_t connects_ = 0;

@@ -14,11 +14,11 @@ constexpr std::int64_t kSettleEveryMs = 20;
 
 }  // namespace
 
-void Client::Lose(Node& node, std::optional<std::uint16_t> slot, bool open) {
+void Client::Lose(Node& node, CommandKey key, bool open) {
   if (node.lost != 0) {
-    deployment_->lost.AddSlot(node.lost, slot);
+    deployment_->lost.AddKey(node.lost, key);
   } else {
-    node.lost = deployment_->lost.Add(node.identity(), node.client_id, node.heard_at, slot, open);
+    node.lost = deployment_->lost.Add(node.identity(), node.client_id, node.heard_at, key, open);
   }
 }
 
@@ -38,25 +38,26 @@ void Client::OnFenceReply(Node& node, const Reply& reply) {
   }
 }
 
-void Client::SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
-                            const CallTarget& target) {
-  settlings_.push_back({.slot = slot,
-                        .before = before,
+void Client::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target) {
+  settlings_.push_back({.key = key,
                         .began = network_->NowMs(),
                         .deadline = deadline,
                         .failed_attempts = nodes_.empty() ? 0 : nodes_.front()->failed_attempts,
                         .target = target});
   ++in_flight_;
   // Servers may have moved: the newest addresses are wanted.
-  (void)deployment_->lost.List(slot, before, targets_);
+  (void)deployment_->lost.List(key, targets_);
   if (!slots_.empty() && !targets_.empty()) RefreshSoon();
 }
 
 void Client::AdvanceSettlings(std::int64_t now) noexcept {
   settle_again_at_ = kNever;
+  if (settlings_.empty() && !pursues_) return;
+  for (const auto& node : nodes_) node->pursued = false;
+  pursues_ = !settlings_.empty();
   for (std::size_t i = 0; i < settlings_.size();) {
     const Settling settling = settlings_[i];
-    (void)deployment_->lost.List(settling.slot, settling.before, targets_);
+    (void)deployment_->lost.List(settling.key, targets_);
     bool hopeful = false;
     for (const LostConnections::Target& target : targets_) hopeful |= Pursue(target, settling);
     if (hopeful && now < settling.deadline) {
@@ -76,20 +77,20 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
 
 bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
   if (target.open) return true;  // its answer may come
-  Node* node = nullptr;
-  if (slots_.empty()) {
-    node = nodes_.front().get();
-  } else {
-    // Where the newest table has that node; else where it was.
-    const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
-      return !m.id.empty() && m.id == target.node_id;
-    });
+  // Where the newest table has that node; else where it was.
+  const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
+    return !m.id.empty() && m.id == target.node_id;
+  });
+  Node* node = FindNode(member == members_.end() ? target.endpoint : member->endpoint);
+  if (node == nullptr) {
     node = NodeAt(member == members_.end() ? target.endpoint : member->endpoint);
     if (node == nullptr) return false;
+    node->leaving = has_leaving_ = true;  // it is of no other use
   }
+  node->pursued = true;
   switch (node->state) {
     case Node::State::kReady:
-      if (!target.fenceable || node->run_id != target.run_id) return false;
+      if (!target.fenceable || node->run_id != target.run_id) return IsElsewhere(target, settling);
       if (node->errand == Errand::kNone && node->abandoned == 0) (void)FenceNext(*node);
       return true;
     case Node::State::kConnecting:
@@ -98,14 +99,31 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
     case Node::State::kDown:
       break;
   }
-  // Every server that it may be gets one try.
-  const bool tried =
-      slots_.empty() ? node->failed_attempts - settling.failed_attempts >= options_.servers.size()
-                     : node->unreachable_at >= settling.began;
-  if (tried || node->retry_at >= settling.deadline) {
-    return !slots_.empty() && needed_since_ != kNever;  // a table may know another address
+  // One try for each address.
+  if (node->unreachable_at >= settling.began || node->retry_at >= settling.deadline) {
+    return IsElsewhere(target, settling);
   }
   node->wanted = true;
+  return true;
+}
+
+// Whether the target's process may be found under another address than the one that
+// was tried: a table may tell one, or it is another one of the servers that the client
+// tries in turn.
+bool Client::IsElsewhere(const LostConnections::Target& target, const Settling& settling) {
+  if (!slots_.empty()) return needed_since_ != kNever;
+  Node& first = *nodes_.front();
+  if (first.state == Node::State::kReady) {
+    if (!target.fenceable || first.run_id != target.run_id) return false;
+    if (first.errand == Errand::kNone && first.abandoned == 0) (void)FenceNext(first);
+    return true;
+  }
+  if (first.state != Node::State::kDown) return true;
+  if (first.failed_attempts - settling.failed_attempts >= options_.servers.size() ||
+      first.retry_at >= settling.deadline) {
+    return false;
+  }
+  first.wanted = true;
   return true;
 }
 

@@ -129,7 +129,7 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
   }
   // The stream may be out of step: nothing on it can be trusted any more.
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
-  Lose(node, std::nullopt, true);
+  Lose(node, kEveryKey, true);
   Fail(request, failure, "an answer that does not fit its command");
   Down(node, "an answer that does not fit its command");
   return false;
@@ -355,7 +355,8 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
 
 void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
   if (reply.is(Reply::Type::kString)) {
-    if (OnInfo(node, reply.text)) Run(node, Errand::kClientId);
+    OnInfo(node, reply.text);
+    Run(node, Errand::kClientId);
   } else if (!reply.is(Reply::Type::kError)) {
     Down(node, "INFO was answered by what is no text");
   } else if (IsRefusedForGood(reply.text)) {
@@ -364,16 +365,15 @@ void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
     Down(node, reply.text);
   } else {
     // Nobody knows then who it is, and nothing is said about it.
-    if (OnInfo(node, {})) Run(node, Errand::kClientId);
+    OnInfo(node, {});
+    Run(node, Errand::kClientId);
     server_.name.clear();
     server_.cluster = !slots_.empty();
   }
 }
 
-bool Client::OnInfo(Node& node, std::string_view text) noexcept {
+void Client::OnInfo(Node& node, std::string_view text) noexcept {
   node.run_id.assign(InfoField(text, "run_id"));
-  node.history.assign(InfoField(text, "master_replid"));
-  node.former_history.assign(InfoField(text, "master_replid2"));
   const std::string_view valkey = InfoField(text, "valkey_version");
   server_.name.assign(valkey.empty() ? "redis" : "valkey");
   server_.version.assign(valkey.empty() ? InfoField(text, "redis_version") : valkey);
@@ -392,11 +392,6 @@ bool Client::OnInfo(Node& node, std::string_view text) noexcept {
     slots_.assign(kHashSlotCount, std::int16_t{-1});
     refresh_at_ = network_->NowMs();
   }
-  if (!server_.cluster && node.replica) {
-    Down(node, "the server is a replica");
-    return false;
-  }
-  return true;
 }
 
 void Client::AfterIdentity(Node& node) noexcept {
@@ -406,6 +401,10 @@ void Client::AfterIdentity(Node& node) noexcept {
 
 void Client::ContinueGreeting(Node& node) noexcept {
   if (FenceNext(node)) return;
+  if (slots_.empty() && node.replica) {
+    Down(node, "the server is a replica");
+    return;
+  }
   if (!slots_.empty() && node.standalone) {
     // Whoever it is, it got the address of a node of the cluster.
     Disown(node, "the server is not a node of the cluster");

@@ -275,9 +275,7 @@ void Client::ForgetIdle() noexcept {
     const bool asked = std::any_of(requests_.begin(), requests_.end(), [&](const Request& r) {
       return r.state == Request::State::kWaiting && r.ask_node == &node;
     });
-    const bool is_up = node.state != Node::State::kDown;
-    const bool busy = (node.state == Node::State::kReady && !node.expected.empty()) ||
-                      (!settlings_.empty() && (node.wanted || is_up));
+    const bool busy = node.pursued || (node.state == Node::State::kReady && !node.expected.empty());
     if (node.leaving && !asked && !busy) {
       node.stream->Close();
       continue;

@@ -3,21 +3,12 @@
 #include "ffgrant/valkey/internal/lost_connections.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ffgrant::valkey::internal {
 
-bool LostConnections::Entry::Has(std::uint16_t slot) const noexcept {
-  return any_slot || std::find(slots.begin(), slots.end(), slot) != slots.end();
-}
-
-void LostConnections::Entry::AddSlot(std::optional<std::uint16_t> slot) {
-  if (slot && Has(*slot)) return;
-  if (slot && slots.size() < kMaxSlots) {
-    slots.push_back(*slot);
-    return;
-  }
-  any_slot = true;
-  slots = {};
+bool LostConnections::Entry::Has(CommandKey key) const noexcept {
+  return every_key || std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 // Whether `server` shows that the process which the entry's connection led to has
@@ -46,57 +37,76 @@ LostConnections::Entry* LostConnections::Find(std::uint64_t number) noexcept {
   return found == entries_.end() ? nullptr : &*found;
 }
 
+void LostConnections::AddTo(Entry& entry, CommandKey key) {
+  if (key == kEveryKey) {
+    entry.every_key = true;
+  } else if (key != kNoKey && !entry.Has(key)) {
+    entry.keys.push_back(key);
+    ++keys_;
+  }
+}
+
 std::uint64_t LostConnections::Add(const ServerIdentity& server, std::int64_t client_id,
-                                   std::int64_t heard_at, std::optional<std::uint16_t> slot,
-                                   bool open) {
+                                   std::int64_t heard_at, CommandKey key, bool open) {
   const std::scoped_lock lock(mutex_);
   // A client id is of a process; without the process it says nothing.
   const std::int64_t id = server.run_id.empty() || client_id < 0 ? 0 : client_id;
   // Connections that can't be told apart need one entry.
   const auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
     return id == 0 && !open && e.client_id == 0 && !e.open && e.run_id == server.run_id &&
-           e.node_id == server.node_id && e.history == server.history &&
-           e.cluster == server.cluster && e.endpoint == server.endpoint;
+           e.node_id == server.node_id && e.cluster == server.cluster &&
+           e.endpoint == server.endpoint;
   });
   if (same != entries_.end()) {
-    same->AddSlot(slot);
+    AddTo(*same, key);
     same->heard_at = std::max(same->heard_at, heard_at);
     return same->number;
   }
-  if (entries_.size() >= kMaxEntries) {
-    GiveUp(entries_.front());
-    entries_.pop_front();
+  while (entries_.size() >= kMaxEntries || (keys_ >= kMaxKeys && !entries_.empty())) {
+    GiveUpTheOldest();
   }
   Entry entry;
   entry.number = next_number_++;
   entry.node_id = server.node_id;
   entry.run_id = server.run_id;
-  entry.history = server.history;
   entry.endpoint = server.endpoint;
   entry.cluster = server.cluster;
   entry.client_id = id;
   entry.heard_at = heard_at;
   entry.open = open;
-  entry.AddSlot(slot);
+  AddTo(entry, key);
   entries_.push_back(std::move(entry));
   return entries_.back().number;
 }
 
-void LostConnections::GiveUp(const Entry& entry) {
-  if (entry.any_slot) unresolved_.set();
-  for (const std::uint16_t slot : entry.slots) unresolved_.set(slot);
+void LostConnections::AddKey(std::uint64_t number, CommandKey key) {
+  const std::scoped_lock lock(mutex_);
+  Entry* const entry = Find(number);
+  if (entry == nullptr || keys_ >= kMaxKeys) {
+    GiveUp(key);
+  } else {
+    AddTo(*entry, key);
+  }
 }
 
-void LostConnections::AddSlot(std::uint64_t number, std::optional<std::uint16_t> slot) {
-  const std::scoped_lock lock(mutex_);
-  if (Entry* const entry = Find(number)) {
-    entry->AddSlot(slot);
-    return;
+void LostConnections::GiveUp(CommandKey key) noexcept {
+  if (key == kEveryKey) {
+    given_up_.set();
+  } else if (key != kNoKey) {
+    given_up_.set(key % kGivenUpBits);
   }
-  // It was given up in the meantime.
-  Entry gone;
-  gone.AddSlot(slot);
-  GiveUp(gone);
+}
+
+bool LostConnections::IsGivenUp(CommandKey key) const noexcept {
+  return given_up_.test(key % kGivenUpBits);
+}
+
+void LostConnections::GiveUpTheOldest() {
+  const Entry& oldest = entries_.front();
+  if (oldest.every_key) GiveUp(kEveryKey);
+  for (const CommandKey key : oldest.keys) GiveUp(key);
+  Remove(oldest);
+  entries_.pop_front();
 }
 
 void LostConnections::Close(std::uint64_t number) {
@@ -106,7 +116,11 @@ void LostConnections::Close(std::uint64_t number) {
 
 void LostConnections::Resolve(std::uint64_t number) {
   const std::scoped_lock lock(mutex_);
-  std::erase_if(entries_, [number](const Entry& e) { return e.number == number; });
+  std::erase_if(entries_, [&](const Entry& e) {
+    if (e.number != number) return false;
+    Remove(e);
+    return true;
+  });
 }
 
 void LostConnections::SetUnfenceable(std::uint64_t number) {
@@ -116,7 +130,11 @@ void LostConnections::SetUnfenceable(std::uint64_t number) {
 
 void LostConnections::OnServer(const ServerIdentity& server) {
   const std::scoped_lock lock(mutex_);
-  std::erase_if(entries_, [&](const Entry& e) { return IsGone(e, server); });
+  std::erase_if(entries_, [&](const Entry& e) {
+    if (!IsGone(e, server)) return false;
+    Remove(e);
+    return true;
+  });
 }
 
 std::optional<LostConnections::Fence> LostConnections::NextFence(std::string_view run_id) const {
@@ -130,34 +148,25 @@ std::optional<LostConnections::Fence> LostConnections::NextFence(std::string_vie
   return std::nullopt;
 }
 
-std::uint64_t LostConnections::next_number() const {
-  const std::scoped_lock lock(mutex_);
-  return next_number_;
-}
-
-bool LostConnections::List(std::uint16_t slot, std::uint64_t before,
-                           std::vector<Target>& targets) const {
+bool LostConnections::List(CommandKey key, std::vector<Target>& targets) const {
   targets.clear();
   const std::scoped_lock lock(mutex_);
   for (const Entry& entry : entries_) {
-    if (entry.number >= before || !entry.Has(slot)) continue;
+    if (!entry.Has(key)) continue;
     targets.push_back({.number = entry.number,
                        .node_id = entry.node_id,
                        .run_id = entry.run_id,
-                       .history = entry.history,
                        .endpoint = entry.endpoint,
                        .fenceable = entry.client_id != 0 && !entry.open,
                        .open = entry.open});
   }
-  return !unresolved_.test(slot);
+  return !IsGivenUp(key);
 }
 
-bool LostConnections::MayStillChange(const std::vector<Target>& lost,
-                                     const ServerIdentity& reader) noexcept {
-  return !std::all_of(lost.begin(), lost.end(), [&](const Target& target) {
-    return !target.history.empty() && target.history == reader.former_history &&
-           !reader.run_id.empty() && reader.run_id != target.run_id;
-  });
+bool LostConnections::IsSettled(CommandKey key) const {
+  const std::scoped_lock lock(mutex_);
+  return !IsGivenUp(key) && std::none_of(entries_.begin(), entries_.end(),
+                                         [key](const Entry& e) { return e.Has(key); });
 }
 
 std::size_t LostConnections::size() const {

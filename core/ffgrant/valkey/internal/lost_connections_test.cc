@@ -23,35 +23,39 @@ ServerIdentity NodeOf(std::string_view node_id, std::string_view run_id,
                       const Endpoint& where = kHere) {
   return {.node_id = node_id, .run_id = run_id, .endpoint = where, .cluster = true};
 }
-std::size_t CountOf(const LostConnections& lost, std::uint16_t slot,
-                    std::uint64_t before = UINT64_MAX) {
+std::size_t CountOf(const LostConnections& lost, CommandKey key) {
   std::vector<LostConnections::Target> targets;
-  EXPECT_TRUE(lost.List(slot, before, targets));
+  EXPECT_TRUE(lost.List(key, targets));
+  EXPECT_EQ(lost.IsSettled(key), targets.empty());
   return targets.size();
 }
 
-TEST(LostConnections, AreOfTheSlotsThatWereLostOnThem) {
+TEST(LostConnections, AreOfTheCommandsThatWereLostOnThem) {
   LostConnections lost;
-  const std::uint64_t a = lost.Add(Alone("p"), 5, 100, std::uint16_t{7}, false);
-  lost.AddSlot(a, std::uint16_t{9});
-  lost.AddSlot(a, std::uint16_t{9});
-  const std::uint64_t b = lost.Add(Alone("p"), 6, 100, std::nullopt, false);
+  EXPECT_TRUE(lost.IsSettled(7));
+  const std::uint64_t a = lost.Add(Alone("p"), 5, 100, 7, false);
+  lost.AddKey(a, 9);
+  lost.AddKey(a, 9);
+  lost.AddKey(a, kNoKey);
+  const std::uint64_t b = lost.Add(Alone("p"), 6, 100, kEveryKey, false);
+  const std::uint64_t c = lost.Add(Alone("p"), 7, 100, kNoKey, false);
   EXPECT_LT(a, b);
-  EXPECT_EQ(lost.next_number(), b + 1);
+  EXPECT_LT(b, c);
   EXPECT_EQ(CountOf(lost, 7), 2u);
   EXPECT_EQ(CountOf(lost, 9), 2u);
-  EXPECT_EQ(CountOf(lost, 8), 1u) << "what is of any slot";
-  EXPECT_EQ(CountOf(lost, 7, b), 1u);
-  EXPECT_EQ(CountOf(lost, 7, a), 0u);
-  lost.Resolve(a);
-  lost.Resolve(a);
-  EXPECT_EQ(CountOf(lost, 7), 1u);
-  EXPECT_EQ(lost.size(), 1u);
+  EXPECT_EQ(CountOf(lost, 8), 1u) << "what may carry any command";
+  lost.Resolve(b);
+  lost.Resolve(b);
+  EXPECT_EQ(CountOf(lost, 8), 0u);
+  EXPECT_EQ(CountOf(lost, 9), 1u);
+  lost.AddKey(a, kEveryKey);
+  EXPECT_EQ(CountOf(lost, 8), 1u);
+  EXPECT_EQ(lost.size(), 2u);
 }
 
 TEST(LostConnections, AreShutOnTheirOwnProcessOnceTheyAreClosed) {
   LostConnections lost;
-  const std::uint64_t open = lost.Add(Alone("p"), 5, 100, std::uint16_t{7}, true);
+  const std::uint64_t open = lost.Add(Alone("p"), 5, 100, 7, true);
   EXPECT_FALSE(lost.NextFence("p")) << "its answers may still come";
   lost.Close(open);
   EXPECT_FALSE(lost.NextFence("q"));
@@ -66,9 +70,10 @@ TEST(LostConnections, AreShutOnTheirOwnProcessOnceTheyAreClosed) {
 
 TEST(LostConnections, ThatCantBeToldApartAreOne) {
   LostConnections lost;
-  for (std::uint16_t slot = 0; slot < 100; ++slot) {
-    (void)lost.Add(Alone("p"), 0, slot, slot, false);
-    (void)lost.Add(Alone(""), slot, slot, slot, false);  // an id of an unknown process
+  for (std::uint64_t key = 1; key <= 100; ++key) {
+    const auto id = static_cast<std::int64_t>(key);
+    (void)lost.Add(Alone("p"), 0, id, key, false);
+    (void)lost.Add(Alone(""), id, id, key, false);  // an id of an unknown process
   }
   EXPECT_EQ(lost.size(), 2u);
   EXPECT_EQ(CountOf(lost, 99), 2u);
@@ -92,8 +97,8 @@ TEST(LostConnections, OfASingleServerGoWithItsRestartAlone) {
   };
   for (const Case& c : kCases) {
     LostConnections lost;
-    (void)lost.Add(Alone("p"), 5, 1000, std::uint16_t{7}, false);
-    (void)lost.Add(Alone(""), 5, 1000, std::uint16_t{7}, false);
+    (void)lost.Add(Alone("p"), 5, 1000, 7, false);
+    (void)lost.Add(Alone(""), 5, 1000, 7, false);
     lost.OnServer(c.found);
     EXPECT_EQ(lost.size(), c.gone ? 1u : 2u) << c.what;
   }
@@ -117,65 +122,55 @@ TEST(LostConnections, OfANodeGoWithAnotherProcessOfThatNodeWhereverItIs) {
   };
   for (const Case& c : kCases) {
     LostConnections lost;
-    (void)lost.Add(NodeOf("n", "p"), 5, 1000, std::uint16_t{7}, false);
+    (void)lost.Add(NodeOf("n", "p"), 5, 1000, 7, false);
     lost.OnServer(c.found);
     EXPECT_EQ(lost.size(), c.gone ? 0u : 1u) << c.what;
   }
-}
-
-TEST(LostConnections, ChangeNothingWhereAPromotedReplicaAnswers) {
-  struct Case {
-    std::string what;
-    std::string history;
-    ServerIdentity reader;
-    bool may_change;
-  };
-  const Case kCases[] = {
-      {"the promoted replica", "hhh", {.run_id = "q", .former_history = "hhh"}, false},
-      {"a server of another history", "hhh", {.run_id = "q", .former_history = "ggg"}, true},
-      {"a server with the same history now", "hhh", {.run_id = "q", .history = "hhh"}, true},
-      {"no histories", "", {.run_id = "q"}, true},
-      {"the same process", "hhh", {.run_id = "p", .former_history = "hhh"}, true},
-      {"nobody knows who", "hhh", {.former_history = "hhh"}, true},
-  };
-  for (const Case& c : kCases) {
-    LostConnections lost;
-    ServerIdentity first = NodeOf("n", "p");
-    first.history = c.history;
-    (void)lost.Add(first, 5, 1000, std::uint16_t{7}, false);
-    std::vector<LostConnections::Target> targets;
-    ASSERT_TRUE(lost.List(7, UINT64_MAX, targets));
-    EXPECT_EQ(LostConnections::MayStillChange(targets, c.reader), c.may_change) << c.what;
-  }
-  EXPECT_FALSE(LostConnections::MayStillChange({}, {}));
 }
 
 TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
   LostConnections lost;
   std::uint64_t first = 0;
   for (std::size_t i = 0; i < LostConnections::kMaxEntries; ++i) {
-    const std::uint64_t number = lost.Add(Alone("p"), static_cast<std::int64_t>(i + 1), 0,
-                                          static_cast<std::uint16_t>(i == 0 ? 7 : 8), false);
+    const auto id = static_cast<std::int64_t>(i + 1);
+    const std::uint64_t number = lost.Add(Alone("p"), id, 0, i == 0 ? 7 : 8, false);
     if (i == 0) first = number;
   }
   EXPECT_EQ(CountOf(lost, 7), 1u);
-  (void)lost.Add(Alone("p"), 99'999, 0, std::uint16_t{9}, false);
+  (void)lost.Add(Alone("p"), 99'999, 0, 9, false);
   EXPECT_EQ(lost.size(), LostConnections::kMaxEntries);
+  EXPECT_FALSE(lost.IsSettled(7)) << "nobody can settle it any more";
   std::vector<LostConnections::Target> targets;
-  EXPECT_FALSE(lost.List(7, UINT64_MAX, targets)) << "nobody can settle it any more";
-  EXPECT_TRUE(lost.List(6, UINT64_MAX, targets));
-  lost.AddSlot(first, std::uint16_t{6});
-  EXPECT_FALSE(lost.List(6, UINT64_MAX, targets));
+  EXPECT_FALSE(lost.List(7, targets));
+  EXPECT_TRUE(lost.IsSettled(6));
+  lost.AddKey(first, 6);
+  EXPECT_FALSE(lost.IsSettled(6));
 
-  // One with very many slots stands for all of them.
+  // With one that may carry anything, nothing can be settled.
   LostConnections other;
-  const std::uint64_t number = other.Add(Alone("p"), 1, 0, std::uint16_t{0}, false);
-  for (std::uint16_t slot = 1; slot < LostConnections::kMaxSlots; ++slot) {
-    other.AddSlot(number, slot);
+  (void)other.Add(Alone("p"), 1, 0, kEveryKey, false);
+  for (std::size_t i = 0; i < LostConnections::kMaxEntries; ++i) {
+    (void)other.Add(Alone("p"), static_cast<std::int64_t>(i + 2), 0, 8, false);
   }
-  EXPECT_EQ(CountOf(other, 16'000), 0u);
-  other.AddSlot(number, static_cast<std::uint16_t>(LostConnections::kMaxSlots));
-  EXPECT_EQ(CountOf(other, 16'000), 1u);
+  EXPECT_FALSE(other.IsSettled(12'345));
+}
+
+TEST(LostConnections, HoldSoManyCommandsAndNoMore) {
+  LostConnections lost;
+  const std::uint64_t number = lost.Add(Alone("p"), 1, 0, kNoKey, false);
+  // Their lowest 16 bits, by which they are remembered, differ from the others'.
+  for (std::uint64_t i = 0; i < LostConnections::kMaxKeys; ++i) {
+    lost.AddKey(number, i << 16 | 3);
+  }
+  EXPECT_TRUE(lost.IsSettled(5));
+  lost.AddKey(number, 5);
+  EXPECT_FALSE(lost.IsSettled(5));
+  (void)lost.Add(Alone("p"), 2, 0, 6, false);
+  EXPECT_EQ(lost.size(), 1u) << "the first one made room";
+  EXPECT_EQ(CountOf(lost, 6), 1u);
+  EXPECT_FALSE(lost.IsSettled(1 << 16 | 3));
+  lost.Resolve(number);
+  EXPECT_FALSE(lost.IsSettled(1 << 16 | 3));
 }
 
 }  // namespace

@@ -159,10 +159,6 @@ struct Node {
   // Who this is, and who the connection is there; run_id changes with the process.
   std::string node_id;
   std::string run_id;
-  // Of the data's history, and of the one that it goes on from since this server
-  // was promoted.
-  std::string history;
-  std::string former_history;
   bool cluster = false;
   bool standalone = false;         // it says so; without INFO it says neither
   std::int64_t latest_start = -1;  // see ServerIdentity
@@ -182,6 +178,7 @@ struct Node {
   bool stranger = false;
   // The table has no use for it: it is forgotten as soon as nothing is under way.
   bool leaving = false;
+  bool pursued = false;              // to shut a lost connection there
   std::int64_t unreachable_at = -1;  // when it could not be connected to, or greeted
   std::int64_t refused_at = -1;      // when it gave a table that was no good
   // A table that is being told: what CLUSTER NODES said.
@@ -203,8 +200,6 @@ struct Node {
   ServerIdentity identity() const noexcept {
     return {.node_id = node_id,
             .run_id = run_id,
-            .history = history,
-            .former_history = former_history,
             .endpoint = endpoint,
             .cluster = cluster,
             .latest_start = latest_start};

@@ -81,30 +81,29 @@ void Session::WakeTheDone(Lock& lock) noexcept {
   lock.lock();
 }
 
-Session::Written& Session::AddWritten(std::uint16_t slot, bool read_only,
-                                      const CallTarget& target) {
+Session::Written& Session::AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
+                                      CommandKey key) {
   if (written_size_ == written_.size()) written_.emplace_back();
   Written& written = written_[written_size_++];
   written.slot = slot;
   written.read_only = read_only;
   written.settles = false;
+  written.key = key;
   written.deadline = deadline_;
   written.target = target;
   written.bytes.clear();
   return written;
 }
 
-void Session::SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
-                             const CallTarget& target) {
+void Session::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target) {
   const Lock lock(shared_.mutex_);
   ++open_;
   if (leads_) {
-    shared_.client_.SubmitSettling(slot, before, deadline, target);
+    shared_.client_.SubmitSettling(key, deadline, target);
     return;
   }
-  Written& written = AddWritten(slot, true, target);
+  Written& written = AddWritten(0, true, target, key);
   written.settles = true;
-  written.before = before;
   written.deadline = deadline;
 }
 
@@ -113,13 +112,13 @@ void Session::HandIn() noexcept {
   for (std::size_t i = 0; i < written_size_; ++i) {
     Written& written = written_[i];
     if (written.settles) {
-      shared_.client_.SubmitSettling(written.slot, written.before, written.deadline,
-                                     written.target);
+      shared_.client_.SubmitSettling(written.key, written.deadline, written.target);
       continue;
     }
     shared_.client_.MakeRoom();
     (void)shared_.client_.SubmitWritten(written.slot, written.read_only, written.target,
-                                        written.bytes, written.function, written.deadline);
+                                        written.bytes, written.function, written.deadline,
+                                        written.key);
   }
   written_size_ = 0;
 }

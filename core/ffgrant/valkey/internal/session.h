@@ -76,9 +76,10 @@ class Session {
   // As Client's; the target calls Ended() for each end, but for a reply that does not
   // fit. Waits while max_in_flight commands of this call are under way.
   template <class Write>
-  void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write) {
+  void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
+              CommandKey key = kNoKey) {
     WaitFor(shared_.window_, kNoEnd);
-    Send(slot, read_only, target, write, 1);
+    Send(slot, read_only, target, write, 1, key);
   }
   // The same for a command that the call may leave behind: nobody waits for its end
   // but WaitForEnd(). The target calls LeftEnded() in place of Ended(), has to live as
@@ -87,11 +88,10 @@ class Session {
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
     unsent_ = true;
-    Send(slot, read_only, target, write, 0);
+    Send(slot, read_only, target, write, 0, kNoKey);
   }
   void LeftEnded() noexcept { OnEnd(0); }
-  void SubmitSettling(std::uint16_t slot, std::uint64_t before, std::int64_t deadline,
-                      const CallTarget& target);
+  void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
   void Ended() noexcept { OnEnd(1); }
   // Until everything submitted has ended that is not to be left behind.
   void Wait() noexcept { WaitFor(1, kNoEnd); }
@@ -120,7 +120,7 @@ class Session {
     std::uint16_t slot = 0;
     bool read_only = false;
     bool settles = false;
-    std::uint64_t before = 0;
+    CommandKey key = kNoKey;
     std::int64_t deadline = 0;
     CallTarget target;
     std::string bytes;
@@ -133,21 +133,21 @@ class Session {
 
   template <class Write>
   void Send(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
-            std::size_t open) {
+            std::size_t open, CommandKey key) {
     const Lock lock(shared_.mutex_);
     open_ += open;
     Client& client = shared_.client_;
     if (leads_ || (written_size_ == 0 && client.CanSend(slot))) {
       client.MakeRoom();
-      (void)client.Submit(slot, read_only, target, write, deadline_);
+      (void)client.Submit(slot, read_only, target, write, deadline_, key);
       return;
     }
-    Written& written = AddWritten(slot, read_only, target);
+    Written& written = AddWritten(slot, read_only, target, key);
     RespCommand command(written.bytes);
     write(command);
     written.function = command.function();
   }
-  Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target);
+  Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target, CommandKey key);
   void OnEnd(std::size_t open) noexcept;
   // Until fewer than `below` commands are open, or more than `after` have ended, or it is
   // `until`.
@@ -192,7 +192,8 @@ class Group {
 
   // `read` must live until Wait() returns. At most kMaxSize times.
   template <class Write, class Read>
-  void Add(std::uint16_t slot, bool read_only, const Write& write, Read& read) {
+  void Add(std::uint16_t slot, bool read_only, const Write& write, Read& read,
+           CommandKey key = kNoKey) {
     Item& item = items_[size_];
     item.read = &read;
     item.invoke = [](void* self, const Reply& reply) noexcept {
@@ -201,7 +202,7 @@ class Group {
     const CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = size_};
     ++size_;
-    session_.Submit(slot, read_only, target, write);
+    session_.Submit(slot, read_only, target, write, key);
   }
 
   // Until each has its answer. kNone, or how the first that failed did:
@@ -253,9 +254,9 @@ class Group {
 // One command.
 template <class Write, class Read>
 ClaimError CallAndWait(Session& session, std::uint16_t slot, bool read_only, ErrorDetails* details,
-                       const Write& write, Read read) {
+                       const Write& write, Read read, CommandKey key = kNoKey) {
   Group group(session, details);
-  group.Add(slot, read_only, write, read);
+  group.Add(slot, read_only, write, read, key);
   return group.Wait();
 }
 

@@ -3,6 +3,9 @@
 #ifndef FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_
 #define FFGRANT_VALKEY_INTERNAL_VALKEY_LEDGER_IMPL_H_
 
+#include <cstdint>
+#include <cstring>
+
 #include "ffgrant/claims/internal/scan_places.h"
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/valkey/internal/argument_checks.h"
@@ -19,38 +22,50 @@ class ValkeyLedger::Impl {
   // Throws std::invalid_argument for options out of range.
   explicit Impl(const ValkeyLedgerOptions& o);
 
-  // One call of a function: refused by `refusal`, or sent and read.
+  // By what FindClaim() asks for the claim that was to create a lease.
+  static internal::CommandKey KeyOf(const LeaseId& lease_id) noexcept {
+    std::uint64_t halves[2];
+    static_assert(sizeof halves == sizeof lease_id.uuid.bytes);
+    std::memcpy(halves, lease_id.uuid.bytes.data(), sizeof halves);
+    const std::uint64_t key = halves[0] ^ (halves[1] * 0x9E3779B97F4A7C15);
+    return key == internal::kNoKey || key == internal::kEveryKey ? 1 : key;
+  }
+
+  // One call of a function: refused by `refusal`, or sent and read. `key`: a claim's.
   template <class Result, class Write, class Read>
   Result Call(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
-              const Write& write, const Read& read) noexcept {
+              const Write& write, const Read& read,
+              internal::CommandKey key = internal::kNoKey) noexcept {
     Result outcome;
     outcome.error = refusal;
     if (refusal != ClaimError::kNone) return outcome;
     internal::SessionPool::Lease lease = sessions.Take();
-    CallOn(lease.session, id, details, outcome, write, read);
+    CallOn(lease.session, id, details, outcome, write, read, key);
     return outcome;
   }
 
   template <class Result, class Write, class Read>
   static void CallOn(internal::Session& session, const ExecutionIdView& id, ErrorDetails* details,
-                     Result& outcome, const Write& write, const Read& read) noexcept {
+                     Result& outcome, const Write& write, const Read& read,
+                     internal::CommandKey key = internal::kNoKey) noexcept {
     const ClaimError failure = CallAndWait(
         session, HashSlot(id.partition()), false, details,
         [&](internal::RespCommand& command) { write(session, command); },
-        [&](const internal::Reply& reply) { return read(reply, outcome); });
+        [&](const internal::Reply& reply) { return read(reply, outcome); }, key);
     if (failure != ClaimError::kNone) outcome.error = failure;
   }
 
   // The same, with the core's names read into session.hints before.
   template <class Result, class Write, class Read>
   Result CallWithHints(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
-                       const Write& write, const Read& read) noexcept {
+                       const Write& write, const Read& read,
+                       internal::CommandKey key = internal::kNoKey) noexcept {
     Result outcome;
     outcome.error = refusal;
     if (refusal != ClaimError::kNone) return outcome;
     internal::SessionPool::Lease lease = sessions.Take();
     outcome.error = ReadHintsOf(lease.session, id, details);
-    if (outcome) CallOn(lease.session, id, details, outcome, write, read);
+    if (outcome) CallOn(lease.session, id, details, outcome, write, read, key);
     return outcome;
   }
 
