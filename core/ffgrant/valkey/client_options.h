@@ -31,7 +31,8 @@ struct ClientOptions {
   // Of one server, looking up its name included. While the client looks for one
   // among several servers, each gets no more than its share of request_timeout_ms.
   std::int64_t connect_timeout_ms = 2000;
-  // Of one call, all its redirections and new tries included.
+  // Of one call with all that it does: redirections, new tries, waiting for a
+  // connection. Of a batch, too.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
   // A server that refuses for good (wrong password, no login, protected mode,
@@ -44,7 +45,8 @@ struct ClientOptions {
   // Between tries of a call that a server refused for now: TRYAGAIN, LOADING,
   // CLUSTERDOWN, BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
-  // Calls of one client that are under way at once, 1..65536.
+  // Calls of one pipeline that are under way at once, or commands of one ledger's call,
+  // 1..65536.
   std::size_t max_in_flight = 256;
   // Of one reply as it is kept; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
