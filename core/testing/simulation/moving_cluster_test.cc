@@ -181,9 +181,10 @@ class MovingWorld {
       case 2: {
         SimulatedServer& server = cluster_.node(AnyNode());
         const Endpoint old = server.address();
+        ++moves_;
         world_.Move(
             server,
-            {"10.1." + std::to_string(++moves_ / 250) + "." + std::to_string(moves_ % 250), 6379},
+            {"10.1." + std::to_string(moves_ / 250) + "." + std::to_string(moves_ % 250), 6379},
             OneIn(2));
         // A new server gets the old address.
         if (OneIn(3)) strangers_.push_back(&world_.Start(old));
