@@ -96,7 +96,7 @@ void RegisterParse() {
     RegisterOverTexts("ParseGrant_Core/" + name, set, [scratch](std::string_view json) {
       ClaimGrantView grant;
       if (!ParseClaimGrant(json, *scratch, grant)) return false;
-      const PartitionKeyResult partition = grant.partition();
+      PartitionKeyResult partition = grant.partition();
       benchmark::DoNotOptimize(grant);
       benchmark::DoNotOptimize(partition);
       return static_cast<bool>(partition);

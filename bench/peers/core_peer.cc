@@ -31,8 +31,8 @@ void AddMany(Registry& registry) {
         std::size_t first = 0;
         LoopCounters counters(state);
         while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(kBatch))) {
-          const auto result = parse_many(std::span(texts).subspan(first, kBatch),
-                                         ParseMode::kStrict, std::span<Value>(out));
+          auto result = parse_many(std::span(texts).subspan(first, kBatch), ParseMode::kStrict,
+                                   std::span<Value>(out));
           benchmark::DoNotOptimize(result.count);
           benchmark::DoNotOptimize(*out.data());
           benchmark::ClobberMemory();
