@@ -87,6 +87,7 @@ class LedgerPair {
   // When the ledger was last full, and whether a call has let go of a name since.
   std::optional<std::int64_t> full_at_;
   bool released_ = true;
+  Names names_in_use_;  // after the last step, where room is little
   std::string state_before_;
   std::set<std::string> seen_;
 };

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "testing/model/ledger_pair.h"
 
@@ -126,9 +126,10 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
 
 void LedgerPair::StepInLittleRoom() {
   const TimestampMs before = clock_.Now();
-  const Names had = NamesInUse();
+  const Names had = std::exchange(names_in_use_, {});
   StepAtEase();
-  const Names has = NamesInUse();
+  names_in_use_ = NamesInUse();
+  const Names& has = names_in_use_;
   if (!Fits(has)) {
     driver_.Blame("the ledger keeps more names than it has room for");
   }

@@ -142,8 +142,10 @@ class Hash {
         n.current_worker_instance_id, n.current_lane);
   }
   void Add(const Answer& a) {
-    Mix(a.error, a.created, a.already, a.delayed, a.expires_at, a.chosen, a.looked, a.lease,
-        a.revoked, a.state, a.names, a.maintained, a.size);
+    Mix(static_cast<std::uint64_t>(a.error) | static_cast<std::uint64_t>(a.already) << 8 |
+            std::uint64_t{a.delayed} << 16 | std::uint64_t{a.size} << 32,
+        a.created, a.expires_at, a.chosen, a.looked, a.lease, a.revoked, a.state, a.names,
+        a.maintained);
     for (const std::string& detail : a.details) Add(detail);
   }
 
@@ -170,6 +172,7 @@ void LedgerRace::Prepare(const Race& race) {
   model_clock_.Set(kRaceStart);
   model_ = std::make_unique<ModelLedger>(model_clock_, Options(race, model_clock_).partitions);
   latest_ = {};
+  fixed_.assign(256, std::nullopt);
   before_.clear();
   std::size_t executions = 0;
   for (std::uint8_t e = 0; e < kExecutions; ++e) {
@@ -194,9 +197,18 @@ void LedgerRace::Learn(std::uint8_t execution, const Answer& answer) {
   latest_[execution] = answer.lease;
 }
 
-Call LedgerRace::Resolve(const PlannedCall& planned, std::uint8_t number) {
-  if (planned.is_fenced()) internal::ScheduleRead(LeaseOf(planned.execution));
-  return CallOf(planned, number, latest_[planned.execution]);
+Call LedgerRace::Resolve(PlannedCall planned, std::uint8_t number, std::uint8_t given) {
+  const bool is_given = planned.execution == PlannedCall::kGiven;
+  if (is_given) planned.execution = given;
+  if (planned.is_fenced()) {
+    internal::ScheduleRead(LeaseOf(planned.execution));
+    return CallOf(planned, number, latest_[planned.execution]);
+  }
+  if (is_given) return CallOf(planned, number);
+  // The same in every run.
+  std::optional<Call>& fixed = fixed_[number];
+  if (!fixed) fixed = CallOf(planned, number);
+  return *fixed;
 }
 
 Answer LedgerRace::MakeHere(const Call& call) {
@@ -242,9 +254,10 @@ void LedgerRace::RunThread(std::size_t thread) {
       {judge});
   for (PlannedCall planned : race_.threads[thread]) {
     const auto next = static_cast<std::uint8_t>(number + kExecutions);
-    if (planned.execution == PlannedCall::kGiven) planned.execution = given;
-    std::vector<Call> calls = {Resolve(planned, number)};
-    if (calls[0].in_batch) {
+    const Call call = Resolve(planned, number, given);
+    if (call.in_batch) {
+      std::vector<Call> calls = {call};
+      planned.execution = NumberOf(call.execution());
       for (std::uint8_t i = 1; i < kExecutions; ++i) {
         planned.execution = static_cast<std::uint8_t>((planned.execution + 1) % kExecutions);
         calls.push_back(CallOf(planned, static_cast<std::uint8_t>(number + i)));
@@ -254,30 +267,33 @@ void LedgerRace::RunThread(std::size_t thread) {
       events = scheduler_.CallEnds();
       for (std::size_t i = 0; i < calls.size(); ++i) judge(calls[i], answers[i]);
     } else {
-      driver.Do(calls[0]);
+      driver.Do(call);
     }
     number = next;
   }
 }
 
 void LedgerRace::LookAtTheEnd() {
-  const auto make = [&](const PlannedCall& planned, std::uint8_t number = 0) {
-    const Call call = CallOf(planned, number);
+  static const std::vector<Call> looks = [] {
+    std::vector<Call> made;
+    for (const CallKind kind : {CallKind::kInspect, CallKind::kInspectNames}) {
+      for (std::uint8_t e = 0; e < kExecutions; ++e) {
+        made.push_back(CallOf({.kind = kind, .execution = e}, 0));
+      }
+    }
+    made.insert(made.end(), {calls::Size{}, calls::Advance{1000}, calls::Maintain{}});
+    for (std::uint8_t i = 0; i <= kExecutions; ++i) {
+      made.push_back(
+          CallOf({.kind = CallKind::kClaimForWorker, .own_instance = true, .ms = 1000}, i));
+    }
+    return made;
+  }();
+  for (std::size_t i = 0; i < looks.size(); ++i) {
     const std::uint32_t now = scheduler_.NextEvent();
-    Answer answer = MakeHere(call);
+    Answer answer = MakeHere(looks[i]);
     const bool did = answer.ok();
-    Record(call, std::move(answer), {now, now, now}, kNobody, number);
-    return did;
-  };
-  for (const CallKind kind : {CallKind::kInspect, CallKind::kInspectNames}) {
-    for (std::uint8_t e = 0; e < kExecutions; ++e) make({.kind = kind, .execution = e});
-  }
-  make({.kind = CallKind::kSize});
-  make({.kind = CallKind::kAdvance, .ms = 1000});
-  make({.kind = CallKind::kMaintain});
-  for (std::uint8_t i = 0; i <= kExecutions; ++i) {
-    const PlannedCall scan = {.kind = CallKind::kClaimForWorker, .own_instance = true, .ms = 1000};
-    if (!make(scan, i)) break;
+    Record(looks[i], std::move(answer), {now, now, now}, kNobody, static_cast<std::uint8_t>(i));
+    if (!did) break;  // a scheduler that finds nothing more
   }
 }
 

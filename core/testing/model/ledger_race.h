@@ -78,7 +78,7 @@ class LedgerRace {
  private:
   void Record(const Call& call, Answer answer, Scheduler::CallEvents events, int thread,
               std::uint8_t number);
-  Call Resolve(const PlannedCall& planned, std::uint8_t number);
+  Call Resolve(PlannedCall planned, std::uint8_t number, std::uint8_t given);
   void RunThread(std::size_t thread);
   // One call on the ledger: the clock too.
   Answer MakeHere(const Call& call);
@@ -91,8 +91,9 @@ class LedgerRace {
   std::unique_ptr<ScheduledClock> clock_;
   std::unique_ptr<MemoryLedger> ledger_;
   std::array<std::optional<Lease>, kExecutions> latest_;
-  History before_;   // the set-up, on the model
-  History history_;  // from then on
+  std::vector<std::optional<Call>> fixed_;  // by number: calls that no run changes
+  History before_;                          // the set-up, on the model
+  History history_;                         // from then on
 };
 
 }  // namespace ffgrant::testing

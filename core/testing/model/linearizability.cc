@@ -83,7 +83,10 @@ class Search {
   void MakeUnits();
   // Without looking back: in the order in which calls seem to have acted.
   bool Straight(Place& place);
-  bool From(Units done, const Place& place);
+  bool From(Units done, Place place);
+  // The step that must come next; none if there is a choice, or it may be more
+  // than one step.
+  const Unit* OnlyStep(Units done) const;
   // Does a step; false if it can't be that one now. `again` is set if another
   // step of the same kind may follow.
   bool Do(const Unit& unit, Units done, Place& place, bool& again);
@@ -208,7 +211,23 @@ bool Search::Straight(Place& place) {
   return true;
 }
 
-bool Search::From(Units done, const Place& place) {
+const Unit* Search::OnlyStep(Units done) const {
+  const Unit* only = nullptr;
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    if ((done >> i & 1) != 0 || (units_[i].before & ~done) != 0) continue;
+    if (only != nullptr || units_[i].is_part) return nullptr;
+    only = &units_[i];
+  }
+  return only;
+}
+
+bool Search::From(Units done, Place place) {
+  // Without a choice there is nothing to come back to.
+  while (const Unit* const only = OnlyStep(done)) {
+    bool again = false;
+    if (!Do(*only, done, place, again)) return false;
+    done |= Units{1} << (only - units_.data());
+  }
   if (done == all_) {
     return std::all_of(place.found.begin(), place.found.end(), [&](const auto& found) {
       return found.second == history_[found.first].answer.maintained;
@@ -224,8 +243,8 @@ bool Search::From(Units done, const Place& place) {
     Place next(place);
     bool again = false;
     if (!Do(units_[i], done, next, again)) continue;
-    if (From(done | Units{1} << i, next)) return true;
     if (again && From(done, next)) return true;
+    if (From(done | Units{1} << i, std::move(next))) return true;
   }
   return false;
 }
