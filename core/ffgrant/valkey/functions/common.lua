@@ -29,15 +29,16 @@ local function globals()
 end
 local call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
     rep, char, format, concat, sort
+local function fetch_globals()
+  call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
+      rep, char, format, concat, sort = globals()
+end
 
 -- Registers a function that takes `key_count` KEYS and at least `arg_count` ARGV:
 -- too few would end in a fault between two writes.
 local function register(name, key_count, arg_count, body)
   redis.register_function(name, function(keys, args)
-    if not call then
-      call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, floor, find, sub, gsub, gmatch,
-          rep, char, format, concat, sort = globals()
-    end
+    if not call then fetch_globals() end
     if not (keys[key_count] and args[arg_count]) then
       return redis.error_reply('ERR ' .. name .. ' takes ' .. key_count .. ' KEYS and at least ' ..
           arg_count .. ' ARGV; its arguments must be strings or integers')

@@ -52,7 +52,13 @@ constexpr NeededRights kAll[] = {
 
 // The body of our function ffgrant_refused_commands.
 constexpr std::string_view kScript =
-    "local refused = {} for i = 1, #ARGV do if not redis.acl_check_cmd(ARGV[i], KEYS[1]) then "
+    "local check = redis.acl_check_cmd local function may_run(command, key) "
+    "local answered, allowed = pcall(check, command, key) "
+    "if not answered then answered, allowed = pcall(check, command, key, '0') end "
+    "if not answered then answered, allowed = pcall(check, command, key, '0', '0') end "
+    "if not answered then answered, allowed = pcall(check, command, key, '0', '0', '0') end "
+    "if not answered then return check(command) end return allowed end "
+    "local refused = {} for i = 1, #ARGV do if not may_run(ARGV[i], KEYS[1]) then "
     "refused[#refused + 1] = ARGV[i] end end return refused";
 
 template <class Use>
