@@ -67,7 +67,7 @@ bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size
   return true;
 }
 
-// What most texts that are no ids fail at, without a call.
+// The check that most texts that are no ids fail at, inlined so that they cost no call.
 inline bool HasOtherBegin(std::string_view text) noexcept {
   return text.size() >= kTagBegin.size() &&
          internal::Load32(text.data()) != internal::Word32('{', 'f', 'p', ':');

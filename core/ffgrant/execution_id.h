@@ -34,13 +34,13 @@ namespace ffgrant {
 // accepts can be longer.
 inline constexpr std::size_t kMaxExecutionIdSize = kMaxPartitionTagSize + 1 + kUuidTextSize;
 
-// In the order in which they win.
+// If a text breaks several rules, the error that comes first here is reported.
 enum class ExecutionIdError : std::uint8_t {
   kNone,
   kMissingTag,
   kInvalidPartitionIndex,
   kInvalidUuid,
-  // Strict mode only; the lenient parse of the same text succeeds.
+  // Only strict mode reports these; lenient mode accepts the same text.
   kPlusSign,
   kLeadingZero,
   kNonCanonicalUuidForm,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The three grants (contract 5.5): what a scheduler hands to a worker and the
-// worker hands back. Each as a view, whose texts somebody else keeps alive,
-// and as an owning value, whose copy assignment reuses the capacity it has.
+// worker hands back. Each exists as a view, whose texts somebody else keeps alive, and as an owning
+// value, whose copy assignment reuses the capacity it has.
 //
 // Lane asymmetry: a ClaimGrant has no lane, since the worker that asked for it
 // named one; resume and reclaim grants carry theirs.
@@ -29,17 +29,17 @@ struct ClaimGrantView {
   std::string_view grant_key;       // opaque; on Valkey the grant hash's key
   std::uint64_t expires_at_ms = 0;  // Unix milliseconds, the issuer's clock
 
-  // Parses partition_key. Lenient is what the reference does; Execution comes
-  // back as Flow (CollapseAlias).
+  // Parses partition_key, leniently by default as the reference does. The family kExecution comes
+  // back as kFlow (CollapseAlias).
   PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const noexcept {
     return ParsePartitionKey(partition_key, mode);
   }
 
-  // Field by field, texts byte by byte.
+  // Compares field by field, texts byte by byte.
   friend constexpr bool operator==(const ClaimGrantView&, const ClaimGrantView&) = default;
 };
 
-// ClaimGrant and lane.
+// A claim grant with its lane.
 struct ResumeGrantView {
   ClaimGrantView grant;
   LaneIdView lane_id;
@@ -84,7 +84,7 @@ class ClaimGrant {
 };
 
 namespace internal {
-// What ResumeGrant and ReclaimGrant share; the two stay distinct types.
+// The members that ResumeGrant and ReclaimGrant share; the two stay distinct types.
 template <class View>
 class LaneGrant {
  public:

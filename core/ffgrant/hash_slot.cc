@@ -46,7 +46,7 @@ inline std::string_view HashTagOf(std::string_view key) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (key.size() >= 32) {
     const std::uint32_t opens = PlacesOf('{', key.data());
-    // Those behind the first opening brace.
+    // The closing braces behind the first opening brace.
     const std::uint32_t closes = PlacesOf('}', key.data()) & ~(opens ^ (opens - 1));
     if (opens != 0 && closes != 0) {
       const auto open = static_cast<std::size_t>(std::countr_zero(opens));
@@ -73,7 +73,7 @@ std::uint16_t HashSlot(std::string_view key) noexcept {
 }
 
 std::uint16_t HashSlot(Partition partition) noexcept {
-  // What stands between the braces: three to eight bytes.
+  // The text between the braces has three to eight bytes.
   const internal::PartitionTagText tag = internal::TagText(partition);
   const std::size_t size = tag.size - 2;
   return internal::Crc16OfWord(tag.From(1) << (64 - 8 * size)) & (kHashSlotCount - 1);

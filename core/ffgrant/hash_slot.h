@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which of a Valkey Cluster's 16384 slots a key lives in (contract 2).
+// Computes in which of a Valkey Cluster's 16384 slots a key lives (contract 2).
 
 #ifndef FFGRANT_HASH_SLOT_H_
 #define FFGRANT_HASH_SLOT_H_
@@ -26,7 +26,7 @@ std::string_view HashTag(std::string_view key) noexcept;
 //   HashSlot("{fp:7}") == 2729
 std::uint16_t HashSlot(std::string_view key) noexcept;
 
-// The slot of every key of a partition: that of its tag.
+// The slot of a partition's tag, and so of every key of that partition.
 std::uint16_t HashSlot(Partition partition) noexcept;
 
 }  // namespace ffgrant

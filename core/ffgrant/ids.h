@@ -57,8 +57,8 @@ using AttemptIndex = Counter<struct AttemptIndexTag, std::uint32_t>;
 // Milliseconds since the Unix epoch, by the store's clock.
 using TimestampMs = Counter<struct TimestampMsTag, std::int64_t>;
 
-// What a lease holder proves itself with: all three must match the
-// execution's current lease.
+// A lease holder proves with these three that it still holds the execution's current lease; all
+// must match.
 struct LeaseFence {
   LeaseId lease_id;
   LeaseEpoch lease_epoch;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What to check once, where grants enter a system, because nothing behind it
-// will (contract 1.8): the consuming side of the reference routes by the
-// execution id alone and ignores partition and grant key.
+// The check for the place where grants enter a system (contract 1.8). Nothing behind that place
+// repeats it: the consuming side of the reference routes by the execution id alone and ignores
+// partition key and grant key.
 
 #ifndef FFGRANT_INGRESS_H_
 #define FFGRANT_INGRESS_H_
@@ -15,15 +15,15 @@
 
 namespace ffgrant {
 
-// In the order in which they are checked.
+// The checks run in this order, and the first that fails is reported.
 enum class IngressError : std::uint8_t {
   kNone,
   kNonCanonicalExecutionId,   // another spelling is another record and slot
   kInvalidPartitionKey,       // lenient mode rejects it too
   kNonCanonicalPartitionKey,  // only strict mode rejects it
-  kPartitionOutOfRange,       // of the key; no scanner or scheduler visits it
+  kPartitionOutOfRange,       // no scanner or scheduler visits the key's partition
   kTagMismatch,               // tag of key != tag of id
-  kGrantKeyMismatch,          // begins as Valkey's do, but isn't this grant's
+  kGrantKeyMismatch,          // begins with `ff:exec:`, but is another grant's key
 };
 
 // "none", "non_canonical_execution_id", "invalid_partition_key",

@@ -20,7 +20,7 @@ inline char* Put(char* to, std::string_view part) noexcept {
   return to + part.size();
 }
 
-// As Concat of a stem, a tag and parts, in straight-line code: a loop over parts
+// Writes what Concat of a stem, a tag and parts would, in straight-line code: a loop over parts
 // of unknown sizes costs more than to copy them.
 template <class... Parts>
 inline WriteResult ConcatTagged(std::span<char> out, std::string_view stem, Partition partition,
@@ -29,7 +29,7 @@ inline WriteResult ConcatTagged(std::span<char> out, std::string_view stem, Part
   const std::size_t size = stem.size() + tag.size + (parts.size() + ...);
   if (size > out.size()) return {size, WriteError::kBufferTooSmall};
   char* to = Put(out.data(), stem);
-  // What lies behind the tag is then overwritten by the parts.
+  // The copy may write behind the tag; the parts then overwrite those bytes.
   if (size - stem.size() >= 16) {
     tag.WriteWhole(to);
   } else {

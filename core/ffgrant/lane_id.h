@@ -17,7 +17,7 @@ namespace ffgrant {
 
 inline constexpr std::size_t kMaxLaneIdSize = 64;
 
-// In the order in which they are checked.
+// The checks run in this order, and the first that fails is reported.
 enum class LaneIdError : std::uint8_t { kNone, kEmpty, kTooLong, kNotPrintable };
 
 // "empty", "too_long", "not_printable"; "none".
@@ -41,7 +41,7 @@ class LaneIdView {
 struct [[nodiscard]] LaneIdResult {
   LaneIdView lane;
   LaneIdError error = LaneIdError::kNone;
-  // kTooLong: the text's size; kNotPrintable: of the first bad byte; else 0.
+  // For kTooLong the text's size, for kNotPrintable the offset of the first bad byte, else 0.
   std::size_t offset = 0;
 
   constexpr explicit operator bool() const noexcept { return error == LaneIdError::kNone; }

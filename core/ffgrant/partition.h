@@ -34,8 +34,8 @@ struct Partition {
   friend constexpr bool operator==(const Partition&, const Partition&) = default;
 };
 
-// What a partition becomes when it crosses the wire as a key: kExecution turns
-// into kFlow, everything else stays (contract 1.2). Tag, count and route are
+// The partition as it arrives when it crossed the wire as a key: kExecution has become kFlow, every
+// other family stays (contract 1.2). Tag, count and route are
 // the same before and after.
 constexpr Partition CollapseAlias(Partition partition) noexcept {
   if (partition.family == PartitionFamily::kExecution) {

@@ -25,14 +25,15 @@
 
 namespace ffgrant {
 
-// In the order in which they win: braces, colon, family, index.
+// If a key breaks several rules, the error that comes first here is reported: braces, colon,
+// family, index.
 enum class PartitionKeyError : std::uint8_t {
   kNone,
   kMissingBraces,
   kMalformedBody,
   kUnknownFamilyPrefix,
   kInvalidIndex,
-  // Strict mode only; the lenient parse of the same text succeeds.
+  // Only strict mode reports these; lenient mode accepts the same text.
   kPlusSign,
   kLeadingZero,
 };
@@ -64,7 +65,7 @@ struct [[nodiscard]] PartitionKeyResult {
 };
 
 namespace internal {
-// Every spelling, rule by rule.
+// Checks rule by rule and so takes every spelling.
 PartitionKeyResult ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept;
 }  // namespace internal
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which partition an entity belongs to, and ids minted for it (contract 1.6
+// Finds the partition that an entity belongs to, and mints execution ids in it (contract 1.6
 // "Minting", 2).
 
 #ifndef FFGRANT_ROUTING_H_
@@ -51,8 +51,8 @@ constexpr Partition ExecutionPartition(const ExecutionIdView& id) noexcept {
 
 // Mints a canonical id in the partition of a flow, or of a lane. With a uuid
 // from the caller it is deterministic: the same arguments give the same text.
-// For a lane the deterministic form always uses the default partitioner, as
-// the reference does. Empty where the partition is.
+// For a lane the deterministic form always uses the default partitioner, as the reference does. The
+// result is empty where FlowPartition or LanePartition is.
 std::optional<MintedExecutionId> MintExecutionId(const FlowId& flow,
                                                  const PartitionConfig& config) noexcept;
 std::optional<MintedExecutionId> MintExecutionId(const FlowId& flow, const PartitionConfig& config,
@@ -63,8 +63,8 @@ std::optional<MintedExecutionId> MintExecutionId(
 std::optional<MintedExecutionId> MintExecutionId(LaneIdView lane, const PartitionConfig& config,
                                                  const Uuid& uuid) noexcept;
 
-// Where a scheduler starts its round over the partitions for this worker
-// instance: the low 16 bits of FNV-1a 64 of its id, mod count. 0 if count is 0.
+// The partition at which a scheduler starts its round for this worker instance: the low 16 bits of
+// the id's FNV-1a 64, mod count; 0 if count is 0.
 std::uint16_t ScanStart(WorkerInstanceIdView instance, std::uint16_t count) noexcept;
 
 }  // namespace ffgrant

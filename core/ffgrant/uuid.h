@@ -49,8 +49,8 @@ std::string_view ErrorName(UuidError error) noexcept;
 struct [[nodiscard]] UuidResult {
   Uuid uuid;
   UuidError error = UuidError::kNone;
-  // Of the first byte that breaks the rule; the text's size for
-  // kInvalidLength; 0 for kNonCanonicalForm and on success.
+  // The offset of the first byte that breaks the rule; the text's size for kInvalidLength; 0 for
+  // kNonCanonicalForm and on success.
   std::size_t offset = 0;
 
   constexpr explicit operator bool() const noexcept { return error == UuidError::kNone; }

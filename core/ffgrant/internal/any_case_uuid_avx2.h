@@ -27,7 +27,7 @@ struct DigitPlaces {
   std::size_t uppercase;  // an uppercase digit
 };
 
-// Which of 32 bytes are hex digits, and which of those are uppercase letters.
+// Marks which of 32 bytes are hex digits, and which of these digits are uppercase letters.
 struct DigitMasks {
   std::uint32_t digits;
   std::uint32_t uppercase;
@@ -73,7 +73,7 @@ FFGRANT_AVX2 inline DigitPlaces DecodeHyphenated(const char* text, Uuid& uuid) n
       _mm256_movemask_epi8(_mm256_cmpeq_epi8(first, Load256(&kHexConstants.hyphens))));
   const std::uint64_t invalid = kAll & ~((digits & ~kHyphens) | (hyphens & kHyphens));
   const std::uint64_t uppercase = a.uppercase | std::uint64_t{b.uppercase} << 4;
-  // As in DecodeUuidAvx2.
+  // The same steps as in DecodeUuidAvx2.
   __m256i in_order = _mm256_shuffle_epi8(Load256(text + 2), Load256(&kHexConstants.places));
   in_order = _mm256_blend_epi32(in_order, first, 0x01);
   in_order = _mm256_blend_epi32(in_order, last, 0x80);

@@ -10,7 +10,7 @@
 
 namespace ffgrant::internal {
 
-// What lenient mode makes of `text`, whatever its form. `uppercase` must be npos; it
+// Decodes `text` as lenient mode does, whatever its form. `uppercase` must be npos; it
 // is set to the offset of the first uppercase digit, if there is one and the text is
 // accepted.
 UuidResult ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept;

@@ -24,7 +24,7 @@
 
 namespace ffgrant::internal {
 
-// What may follow `{fp:` in an id whose index has so many digits. A byte is
+// The bytes that may follow `{fp:` in an id whose index has a given number of digits. A byte is
 // right if it is `least` to `least` + `range`: the first digit is no 0 unless it
 // is alone, the others are 0 to 9, then comes `}:`, then anything.
 struct alignas(64) IndexRow {
@@ -59,11 +59,11 @@ constexpr IndexRow MakeIndexRow(std::size_t digits) noexcept {
   return row;
 }
 
-// By the number of digits less 1.
+// Indexed by the number of digits less 1.
 inline constexpr std::array<IndexRow, 5> kIndexRows = {
     MakeIndexRow(1), MakeIndexRow(2), MakeIndexRow(3), MakeIndexRow(4), MakeIndexRow(5)};
 
-// In memory and out of the compiler's sight: g++ 12 would put those with equal
+// These constants stand in memory, out of the compiler's sight: g++ 12 would put those with equal
 // bytes together from immediates, with three instructions instead of none.
 struct alignas(32) HexConstants {
   using Bytes = std::array<std::uint8_t, 32>;
@@ -88,7 +88,7 @@ FFGRANT_AVX2 inline __m256i Load256(const void* p) noexcept {
 
 // The 36 bytes at `text`; `wrong` gets a bit if they are no canonical UUID.
 FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noexcept {
-  // From offset 2 on, so that each half holds all that it needs of four groups
+  // The text is read from offset 2 on, so that each half holds all that it needs of four groups
   // but for two digits: the outermost ones, which come from loads that begin or
   // end with the text.
   const __m256i middle = Load256(text + 2);
@@ -131,7 +131,7 @@ FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::s
          kLeastIndex[digits];
 }
 
-// As ParseCanonicalExecutionId.
+// Does what ParseCanonicalExecutionId does.
 FFGRANT_AVX2 inline bool ParseCanonicalExecutionIdAvx2(std::string_view text, std::uint16_t& index,
                                                        Uuid& uuid) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;

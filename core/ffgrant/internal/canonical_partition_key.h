@@ -24,7 +24,7 @@ struct PartitionKeyHead {
   PartitionFamily family;
 };
 
-// By two bits of the family's first letter; no family has the third place.
+// Indexed by two bits of the family's first letter; no family has the third place.
 inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'q', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kQuota},
     {Word32('{', 'b', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kBudget},
@@ -32,7 +32,7 @@ inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'f', 'p', ':'), 0xFFFFFFFF, 4, PartitionFamily::kFlow},
 };
 
-// Of the last six bytes of a key, the very last one topmost: those that hold an
+// Takes the last six bytes of a key, the very last one topmost, and keeps those that hold an
 // index of so many digits, and the brace.
 inline constexpr std::uint64_t kIndexAndBrace[8] = {0xFF'00'00'00'00'00,
                                                     0xFF'FF'00'00'00'00,

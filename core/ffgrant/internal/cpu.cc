@@ -23,8 +23,8 @@ unsigned ReadCpuid() noexcept {
   return features;
 }
 
-// With the highest priority that a library may take, so that other constructors
-// find it filled in.
+// The constructor has the highest priority that a library may take, so that other constructors
+// find the features filled in.
 [[gnu::constructor(101)]] void FillInCpuFeatures() noexcept { cpu_features.store(ReadCpuid()); }
 
 }  // namespace

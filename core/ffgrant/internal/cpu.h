@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which instructions core's functions may use. x86-64 always has SSE2, which is
+// Says which instructions core's functions may use. x86-64 always has SSE2, which is
 // chosen when core is compiled. Functions for newer instructions are compiled
 // one by one and chosen when they are called, so that one build runs on every
 // x86-64 machine; only whole operations are worth the choice.
@@ -42,10 +42,10 @@ inline bool HasClmul() noexcept {
   return (cpu_features.load(std::memory_order_relaxed) & kCpuClmul) != 0;
 }
 
-// What this machine has, whatever is forced.
+// The features that this machine has, whatever is forced.
 unsigned DetectCpuFeatures() noexcept;
 
-// For tests and fuzz targets, in one thread: while it lives, core uses no feature
+// For tests and fuzz targets, in one thread: while the object lives, core uses no feature
 // outside `allowed`.
 class ForceCpuFeatures {
  public:

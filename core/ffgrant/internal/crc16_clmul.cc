@@ -36,7 +36,7 @@ constexpr std::int64_t QuotientOfX64() noexcept {
   return static_cast<std::int64_t>(quotient);
 }
 
-// From place 16 - n on: reverses the first n bytes and puts zeros above them.
+// Shuffles, starting at place 16 - n, that reverse the first n bytes and put zeros above them.
 struct alignas(16) ReverseTable {
   std::uint8_t places[32] = {15,   14,   13,   12,   11,   10,   9,    8,    7,    6,    5,
                              4,    3,    2,    1,    0,    0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
@@ -52,7 +52,7 @@ FFGRANT_CLMUL inline __m128i Load(const void* p) noexcept {
 
 FFGRANT_CLMUL std::uint16_t Crc16Clmul(const char* bytes, std::size_t size) noexcept {
   const char* const end = bytes + size;
-  // Of 1 to 16 bytes, so that whole blocks are left.
+  // The first block has 1 to 16 bytes, so that whole blocks are left.
   const std::size_t head = (size - 1) % 16 + 1;
   __m128i x = _mm_shuffle_epi8(Load(bytes), Load(kReverse.places + 16 - head));
   const __m128i reverse = Load(kReverse.places);
@@ -62,14 +62,14 @@ FFGRANT_CLMUL std::uint16_t Crc16Clmul(const char* bytes, std::size_t size) noex
         _mm_xor_si128(_mm_clmulepi64_si128(x, fold, 0x00), _mm_clmulepi64_si128(x, fold, 0x11));
     x = _mm_xor_si128(_mm_shuffle_epi8(Load(p), reverse), folded);
   }
-  // Times x^16, which leaves 80 bits; those above 64 once more.
+  // Multiplying by x^16 leaves 80 bits; the bits above 64 are multiplied once more.
   const __m128i shift = _mm_set_epi64x(PowerOfX(80), PowerOfX(16));
   const __m128i product =
       _mm_xor_si128(_mm_clmulepi64_si128(x, shift, 0x00), _mm_clmulepi64_si128(x, shift, 0x11));
   const __m128i top = _mm_clmulepi64_si128(product, _mm_set_epi64x(0, PowerOfX(64)), 0x01);
   const __m128i rest = _mm_xor_si128(product, top);
   const auto value = static_cast<std::uint64_t>(_mm_cvtsi128_si64(rest));
-  // The remainder is what the polynomial's multiple by the quotient leaves.
+  // The remainder is what is left after subtracting the quotient's multiple of the polynomial.
   const __m128i barrett = _mm_set_epi64x(kPolynomial, QuotientOfX64());
   const __m128i estimate = _mm_clmulepi64_si128(
       _mm_cvtsi64_si128(static_cast<std::int64_t>(value >> 16)), barrett, 0x00);

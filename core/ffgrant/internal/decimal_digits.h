@@ -41,7 +41,7 @@ constexpr unsigned DigitCount(std::uint64_t value) noexcept {
   return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
 }
 
-// By the place of a u16's topmost bit: the number of digits in the upper half,
+// Indexed by the place of a u16's topmost bit: the number of digits in the upper half,
 // so that to add the u16 carries into it exactly from the power of ten on that
 // lies between this place and the next.
 inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {

@@ -50,7 +50,7 @@ inline PartitionTagText TagText(Partition partition) noexcept {
     std::uint32_t text;
     std::uint32_t size;
   };
-  // By the enumerator.
+  // Indexed by the enumerator.
   static constexpr Head kHeads[4] = {{Word32('{', 'f', 'p', ':'), 4},
                                      {Word32('{', 'f', 'p', ':'), 4},
                                      {Word32('{', 'b', ':', '\0'), 3},

@@ -26,7 +26,7 @@ inline unsigned InkMask16(const char* p) noexcept {
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 
-// What a search stops at: the places of 32 bytes that it marks.
+// The kinds of bytes that a search stops at; each marks its places among 32 bytes.
 template <NonAscii kNonAscii>
 struct AtSpecial {
   FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
@@ -42,7 +42,8 @@ struct AtSpecial {
 
 struct AtInk {
   FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
-    // By the low half of a byte, the blank that has it; from 0x80 on it is 0.
+    // Indexed by the low half of a byte: the blank with this half. The shuffle gives 0 for bytes
+    // from 0x80 on.
     const __m256i blanks = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(' ', -1, -1, -1, -1, -1, -1, -1, -1, '\t', '\n', -1, -1, '\r', -1, -1));
     return _mm256_xor_si256(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(blanks, bytes), bytes),

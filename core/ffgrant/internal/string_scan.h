@@ -42,7 +42,7 @@ constexpr std::uint64_t SpecialBits(std::uint64_t word) noexcept {
   constexpr std::uint64_t kHigh = 0x8080808080808080u;
   const std::uint64_t quote = word ^ kOnes * '"';
   const std::uint64_t backslash = word ^ kOnes * '\\';
-  // What underflows has its high bit set; so may a byte that had it before.
+  // A byte that underflows has its high bit set afterwards; so may a byte that had it before.
   const std::uint64_t under = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes);
   const std::uint64_t special = under & ~word & kHigh;
   return kNonAscii == NonAscii::kSpecial ? special | (word & kHigh) : special;
@@ -137,8 +137,7 @@ inline const char* SkipBlanks(const char* p, const char* end) noexcept {
   return SkipBlanksFar(p, end);
 }
 
-// How FindSpecial looks through a text, for functions that are compiled for more
-// than one processor.
+// FindSpecial's search as a template, for functions that are compiled for more than one processor.
 struct BaselineScan {
   static const char* FindSpecial(const char* p, const char* end) noexcept {
     return internal::FindSpecial<NonAscii::kSpecial>(p, end);
@@ -174,8 +173,7 @@ struct Avx2Scan {
 };
 #endif
 
-// How many of the 16 bytes at `p`, all of which can be read, are plain before
-// the first one that isn't.
+// The number of plain bytes at `p` before the first special one, at most 16. All 16 can be read.
 inline std::size_t PlainPrefix16(const char* p) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   return static_cast<std::size_t>(

@@ -24,7 +24,7 @@ typedef std::uint16_t Words8 __attribute__((vector_size(16)));
 typedef std::uint64_t Longs2 __attribute__((vector_size(16)));
 typedef std::uint8_t Bytes8 __attribute__((vector_size(8)));
 
-// For machines without SSE2; tested on all.
+// The way for machines without SSE2; it is tested on all machines.
 // The values of 16 lowercase hex digits; `valid` keeps its ones only if all of
 // them are.
 inline Bytes16 HexValues(Bytes16 text, Bytes16& valid) noexcept {
@@ -60,7 +60,7 @@ inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
 
 #ifdef FFGRANT_HAS_SSE2
 
-// As HexValues and JoinPairs, but what compilers don't find by themselves:
+// Does what HexValues and JoinPairs do, in a way that compilers don't find by themselves:
 // saturating steps bring digits to 0..9, letters to 10..15 and everything else
 // above 15; `above` then gets a top bit.
 inline __m128i HexValuesSse2(__m128i text, __m128i& above) noexcept {
@@ -95,8 +95,8 @@ inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
   const __m128i first = HexValuesSse2(low, above);
   const __m128i second = HexValuesSse2(high, above);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(uuid.bytes.data()), _mm_packus_epi16(first, second));
-  // Of the 16 bytes from offset 8 on, 0, 5, 10 and 15 are hyphens; the others
-  // are digits, which `above` says.
+  // Among the 16 bytes from offset 8 on, bytes 0, 5, 10 and 15 must be hyphens; `above` says
+  // whether the others are digits.
   return ((hyphens & 0x8421) == 0x8421) & (_mm_movemask_epi8(above) == 0);
 }
 

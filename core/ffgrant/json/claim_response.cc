@@ -21,7 +21,7 @@ namespace ffgrant {
 namespace internal {
 namespace {
 
-// What stands before each value of a canonical document, and behind the last.
+// The literals before each value of a canonical document, and the one behind the last.
 constexpr char kBeforeExecutionId[] = R"({"execution_id":")";
 constexpr char kBeforePartitionKey[] = R"(","partition_key":")";
 constexpr char kBeforeGrantKey[] = R"(","grant_key":")";

@@ -25,7 +25,7 @@
 
 namespace ffgrant {
 
-// As decoded: plain texts, none of them examined (contract 4, end of 1.6).
+// The members as decoded; no text has been examined (contract 4, end of 1.6).
 struct ClaimResponseView {
   std::string_view execution_id;
   std::string_view partition_key;
@@ -54,9 +54,9 @@ struct [[nodiscard]] GrantJsonResult {
   }
 };
 
-// Decode and convert in one call: what a worker wants. A failed conversion is
-// what the reference reports as `malformed_response`; for its message call
-// ParseClaimResponse and ToClaimGrant, which gives the whole result.
+// Decodes and converts in one call, as a worker needs it. The reference reports a failed conversion
+// as `malformed_response`; for its message call ParseClaimResponse and then ToClaimGrant, which
+// gives the whole result.
 //
 //   JsonScratch scratch;
 //   ClaimGrantView grant;
@@ -64,10 +64,10 @@ struct [[nodiscard]] GrantJsonResult {
 GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept;
 
-// Member names, punctuation and 20 digits; the texts come on top.
+// The bytes of member names, punctuation and 20 digits; the texts' bytes come on top.
 inline constexpr std::size_t kClaimResponseJsonOverhead = 17 + 19 + 15 + 18 + 20 + 1;
 
-// Bytes that always suffice for these texts: each byte can become six.
+// A buffer size that always suffices for these texts: a byte becomes six at most.
 constexpr std::size_t MaxClaimResponseJsonSize(const ClaimResponseView& r) noexcept {
   return kClaimResponseJsonOverhead +
          6 * (r.execution_id.size() + r.partition_key.size() + r.grant_key.size());

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What can be wrong with a document (contract 4), and what all parsers and
-// writers of the DTOs in json/ have in common.
+// The errors that a document can have (contract 4), and what holds for every parser and writer of
+// the DTOs in json/.
 //
-// Which error wins: the one at the first offending position, so that
-// {"execution_id":1,,, is kWrongType. A scalar is read to its end before its
-// type, range or grammar is judged. A missing member is an offence of the
-// closing bracket; of several the first declared is named. Only the tagged
-// reclaim response differs: what is wrong with its form or its tag comes
-// before what is wrong with its other members.
+// The error at the first offending position is reported, so {"execution_id":1,,, is kWrongType. A
+// scalar is read to its end before its type, range or grammar is judged. A missing member counts as
+// a fault of the closing bracket; if several are missing, the first declared is named. Only the
+// tagged reclaim response differs: faults of its form or its tag are reported before faults of its
+// other members.
 //
 // Cost: Parse* and Serialize* are linear in the document. Only the first parse
 // that needs its scratch allocates (json_scratch.h).
-// Threads: any; each that parses needs a scratch of its own.
+// Threads: any; each thread that parses needs a scratch of its own.
 
 #ifndef FFGRANT_JSON_JSON_ERROR_H_
 #define FFGRANT_JSON_JSON_ERROR_H_
@@ -59,7 +58,7 @@ enum class JsonErrorClass : std::uint8_t { kNone, kSyntax, kData, kCaller };
 std::string_view ErrorClassName(JsonErrorClass error_class) noexcept;
 JsonErrorClass ErrorClass(JsonError error) noexcept;
 
-// In the order of the enumerators: "none", "unexpected_end", "unexpected_byte",
+// The names, in the order of the enumerators: "none", "unexpected_end", "unexpected_byte",
 // "invalid_number", "number_out_of_range", "invalid_escape", "lone_surrogate",
 // "control_character", "invalid_utf8", "trailing_bytes", "too_deep",
 // "too_many_elements", "wrong_type", "not_an_integer", "integer_out_of_range",
@@ -70,10 +69,9 @@ std::string_view ErrorName(JsonError error) noexcept;
 
 struct [[nodiscard]] JsonResult {
   JsonError error = JsonError::kNone;
-  // Of the offence in the document; the scratch's limit for
-  // kDocumentTooLarge; 0 on success.
+  // The fault's offset in the document; the scratch's limit for kDocumentTooLarge; 0 on success.
   std::size_t offset = 0;
-  // The DTO's member concerned, a literal; empty where none is.
+  // The name of the DTO's member that is at fault, a literal; empty if no member is.
   std::string_view member;
 
   constexpr explicit operator bool() const noexcept { return error == JsonError::kNone; }

@@ -29,9 +29,9 @@ inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 //   JsonScratch scratch;
 //   scratch.Reserve();  // from here on parsing allocates nothing
 //
-// What a parse returns points into the document or into the scratch: it is
-// valid until either dies or the next parse with the same scratch. One that
-// was moved from can be assigned to and destroyed, nothing else. A document must
+// The texts that a parse returns point into the document or into the scratch: they are valid until
+// either dies or the scratch is used again. A scratch that was moved from can be assigned to and
+// destroyed, nothing else. A document must
 // not lie in the scratch that parses it.
 class JsonScratch {
  public:

@@ -24,7 +24,7 @@ constexpr std::array<MemberSpec, 2> kRevokedMembers = {{
 constexpr std::array<MemberSpec, 1> kAlreadySatisfiedMembers = {{{.name = "reason"}}};
 constexpr StructSpec kRevoked = {kRevokedMembers};
 constexpr StructSpec kAlreadySatisfied = {kAlreadySatisfiedMembers};
-// In the order of RevokeLeaseResultView's alternatives.
+// The variants, in the order of RevokeLeaseResultView's alternatives.
 constexpr std::array<VariantSpec, 2> kRevokeResults = {{
     {"Revoked", &kRevoked},
     {"AlreadySatisfied", &kAlreadySatisfied},

@@ -26,7 +26,7 @@
 
 namespace ffgrant {
 
-// What revoking answers. Both texts are opaque.
+// The answer to a revocation. Both texts are opaque.
 struct RevokedView {
   std::string_view lease_id;
   std::string_view lease_epoch;
@@ -71,7 +71,7 @@ struct ClaimedView {
   friend constexpr bool operator==(const ClaimedView&, const ClaimedView&) = default;
 };
 
-// Decode: any bytes; `out` is untouched on failure.
+// Decode any bytes. `out` is untouched on failure.
 JsonResult ParseRevokeLeaseResult(std::string_view json, JsonScratch& scratch,
                                   RevokeLeaseResultView& out) noexcept;
 JsonResult ParseRenewLeaseResult(std::string_view json, JsonScratch& scratch,

@@ -35,13 +35,13 @@ constexpr std::string_view kGrantKeyEnd = ":claim_grant";
 constexpr std::size_t kTimeDigits = 13;
 constexpr std::size_t kTagBegin = kExecutionTagBeginSize;
 
-// The document less the four indices.
+// The document's size without the four indices.
 constexpr std::size_t kAroundIndices = kBegin.size() - kTagBegin + kAroundExecutionIndex +
                                        kBehindId.size() + kBehindPartitionIndex.size() +
                                        kBehindGrantIndex.size() + kAroundExecutionIndex +
                                        kBehindGrantId.size() + kTimeDigits + 1;
 
-// 32 bytes of the document, those of a literal among them.
+// A literal within 32 bytes of the document.
 struct alignas(32) Block {
   std::array<char, 32> text{};
   std::array<char, 32> mask{};
@@ -77,7 +77,7 @@ struct alignas(16) TimeTables {
                                 '0', '0', '0', '0', '0', '0', '0', '}'};
   std::array<std::uint8_t, 16> range = {0, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0};
   std::array<std::int8_t, 16> byte_weights = {0, 0, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 1, 0};
-  // Pairs to numbers of 2, 4, 4 and 3 digits, and those to 6 and 7 digits.
+  // Turns pairs into numbers of 2, 4, 4 and 3 digits, and these into numbers of 6 and 7 digits.
   std::array<std::int16_t, 8> pair_weights = {0, 1, 100, 1, 100, 1, 10, 1};
   std::array<std::int16_t, 8> number_weights = {10000, 1, 1000, 1, 0, 0, 0, 0};
 };
@@ -92,7 +92,7 @@ FFGRANT_AVX2 inline std::uint64_t DecodeTime(const char* end, __m256i& wrong) no
   const __m128i halves =
       _mm_madd_epi16(_mm_packus_epi32(numbers, numbers), Load128(&kTime.number_weights));
   const auto both = static_cast<std::uint64_t>(_mm_cvtsi128_si64(halves));
-  // The first digit was counted from 1.
+  // The range check has counted the first digit from 1.
   return (both & 0xFFFFFFFF) * 10'000'000 + (both >> 32) + 1'000'000'000'000;
 }
 
@@ -113,11 +113,11 @@ FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& ou
   wrong = _mm256_or_si256(wrong, Differs(partition_index - 32, kBehindIdBlock));
   wrong = _mm256_or_si256(wrong, Differs(grant_index - 32, kBehindPartitionIndexBlock));
   wrong = _mm256_or_si256(wrong, Differs(time - 32, kBehindGrantIdBlock));
-  // The id once more: its first 32 bytes and its last.
+  // Compares the second copy of the id: its first 32 bytes and its last ones.
   wrong = _mm256_or_si256(wrong, _mm256_xor_si256(Load256(grant_id), Load256(id)));
   wrong = _mm256_or_si256(
       wrong, _mm256_xor_si256(Load256(grant_id + id_size - 32), Load256(id + id_size - 32)));
-  // The index twice more, the second time with the `}:` behind it.
+  // Compares two more copies of the index, the second with the `}:` behind it.
   const std::uint64_t index_text = Load64(id + kTagBegin);
   const std::uint64_t other_index =
       (Load64(partition_index) ^ index_text) << 16 | (Load64(grant_index) ^ index_text);

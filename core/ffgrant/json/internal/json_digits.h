@@ -22,7 +22,7 @@ inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& val
     const std::uint64_t others = ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u;
     return static_cast<unsigned>(std::countr_zero(others)) / 8;
   };
-  // What lies behind the end is zeros, which are no digits.
+  // The bytes behind the end are zeros, which are no digits.
   const std::uint64_t low = left >= 8 ? Load64(p) : Load64(end - 8) >> (64 - 8 * left);
   const unsigned low_digits = digit_count(low);
   bool ok = true;

@@ -11,7 +11,7 @@
 
 namespace ffgrant::internal {
 
-// What the reader works in, sized for the largest document.
+// The memory that the reader works in, sized for the largest document.
 struct JsonMemory {
   // Bytes behind a text that the reader may write to: it copies in blocks.
   static constexpr std::size_t kSlack = 32;
@@ -19,8 +19,8 @@ struct JsonMemory {
   char* text = nullptr;              // unescaped strings and packed lists
   std::uint64_t* nesting = nullptr;  // one bit an open bracket: 1 for `{`
 
-  // The memory of a scratch, which is allocated if it wasn't; null pointers if
-  // there is none.
+  // The memory of a scratch, allocated if this is its first use; null pointers if no memory can be
+  // had.
   static JsonMemory Of(JsonScratch& scratch) noexcept {
     if (scratch.block_ == nullptr && !Allocate(scratch)) [[unlikely]]
       return {};

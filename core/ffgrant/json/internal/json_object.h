@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The decoder of json_struct.h for objects as they mostly are: names spelled
+// The decoder of json_struct.h for objects in their usual form: names spelled
 // without escapes, texts of plain bytes, numbers of up to 15 digits. It reads
 // those in one function, whatever their order and the white space between them;
 // any other member goes to DecodeMemberOf, and what is wrong is reported as
@@ -23,7 +23,7 @@
 
 namespace ffgrant::internal {
 
-// The names of a struct, each with its closing quote, as words to compare with.
+// The member names of a struct, each with its closing quote, as words to compare with.
 template <std::size_t kCount>
 struct MemberNames {
   std::array<std::uint64_t, kCount + 1> first{};   // 8 bytes; no two are equal
@@ -62,7 +62,7 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
   return names;
 }
 
-// Which member's name, and its closing quote, are at `p`; kCount if none is. A
+// Finds the member whose name, with its closing quote, is at `p`; kCount if none is. A
 // branch on each name: where members come in their usual order, what follows
 // doesn't wait for the comparison.
 template <const auto& kNames, std::size_t... kIndex>
@@ -86,9 +86,8 @@ inline constexpr auto kNames = MakeMemberNames(kMembers);
 template <const auto& kMembers>
 inline constexpr StructSpec kSpecOf = {kMembers};
 
-// The members of an object from `reader`'s position on, which is behind the
-// opening bracket (`first`) or behind a member; up to and with the closing
-// bracket.
+// Reads the members of an object up to and including its closing bracket. `reader` stands behind
+// the opening bracket (`first`) or behind a member.
 template <const auto& kMembers, class Scan>
 [[gnu::always_inline]] inline bool DecodeMembers(JsonReader& reader, MemberValue* values,
                                                  bool first) noexcept {
@@ -149,7 +148,7 @@ template <const auto& kMembers, class Scan>
       }
     }
     if (i == kMembers.size()) {
-      // A name without escapes that is none of ours: an unknown member.
+      // A name without escapes that no member has: an unknown member.
       const char* const special = Scan::FindSpecial(p + 1, end);
       if (end - special >= 2 && special[0] == '"' && special[1] == ':') {
         reader.set_position(special + 2);
@@ -184,7 +183,7 @@ template <const auto& kMembers>
   return DecodeMembers<kMembers, BaselineScan>(reader, values, first);
 }
 
-// DecodeStruct for these members.
+// Does what DecodeStruct does, for these members.
 template <const auto& kMembers>
 inline bool DecodeStructOf(JsonReader& reader, MemberValue* values) noexcept {
   if (reader.Peek() != '{') [[unlikely]]

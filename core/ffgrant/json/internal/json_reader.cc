@@ -17,7 +17,7 @@ namespace {
 
 constexpr bool IsDigit(int c) noexcept { return c >= '0' && c <= '9'; }
 
-// By the byte: a hex digit's value, or -1.
+// Indexed by the byte: the value of a hex digit, or -1.
 constexpr std::array<std::int8_t, 256> kHexValues = [] {
   std::array<std::int8_t, 256> values{};
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -207,8 +207,8 @@ bool JsonReader::ReadString(std::string_view& out) noexcept {
   }
 }
 
-// From the first escape on bytes are copied as they are looked at, in blocks, of
-// which the memory takes one more than there is text.
+// From the first escape on, bytes are copied in blocks while they are looked at. The memory has
+// room for one block more than the text.
 bool JsonReader::ReadEscapedString(const char* begin, std::string_view& out) noexcept {
   char* const text = text_;
   const char* p = p_;
@@ -219,7 +219,7 @@ bool JsonReader::ReadEscapedString(const char* begin, std::string_view& out) noe
     CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
   }
   for (;;) {
-    // On a byte that isn't plain, or the document's end.
+    // Called on a byte that isn't plain, or at the document's end.
     if (end_ - p >= 6 && p[0] == '\\' && p[1] == 'u') {
       const int unit = Hex4(p + 2);
       if (unit >= 0 && unit < 0x80) [[likely]] {
@@ -286,7 +286,7 @@ bool JsonReader::SkipString() noexcept {
   }
 }
 
-// On a byte from 0x80 up: steps over all such bytes.
+// Called on a byte from 0x80 up; steps over all such bytes.
 bool JsonReader::ReadUtf8() noexcept {
   do {
     const std::size_t size = Utf8SequenceSize(p_, end_);
@@ -296,7 +296,7 @@ bool JsonReader::ReadUtf8() noexcept {
   return true;
 }
 
-// On the `u` of an escape: steps over it and its four digits.
+// Called on the `u` of an escape; steps over it and its four digits.
 bool JsonReader::ReadHex4(unsigned& unit) noexcept {
   const char* const at = p_ - 1;
   ++p_;
@@ -318,7 +318,7 @@ bool JsonReader::ReadHex4(unsigned& unit) noexcept {
   return true;
 }
 
-// On a backslash: steps over the escape (both of them for a surrogate pair)
+// Called on a backslash; steps over the escape (over both for a surrogate pair)
 // and writes at most four bytes, never more than the escape has.
 bool JsonReader::ReadEscape(char*& to) noexcept {
   const char* const at = p_++;
@@ -334,7 +334,7 @@ bool JsonReader::ReadEscape(char*& to) noexcept {
   if (!ReadHex4(unit)) return false;
   if (unit >= 0xDC00 && unit <= 0xDFFF) return Fail(JsonError::kLoneSurrogate, at);
   if (unit >= 0xD800 && unit <= 0xDBFF) {
-    // Its other half may be what the document's end cuts off.
+    // The document's end may have cut off the other half of the pair.
     if (p_ == end_ || (*p_ == '\\' && p_ + 1 == end_)) {
       return Fail(JsonError::kUnexpectedEnd, end_);
     }
@@ -359,7 +359,7 @@ bool JsonReader::ReadLiteral(std::string_view literal) noexcept {
   return true;
 }
 
-// One digit at least.
+// Reads at least one digit.
 bool JsonReader::SkipDigits() noexcept {
   if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
   if (!IsDigit(*p_)) return Fail(JsonError::kInvalidNumber, p_);
@@ -384,7 +384,7 @@ bool JsonReader::SkimNumber() noexcept {
   return true;
 }
 
-// On the `e`: reads the exponent and adds it. The reference counts in 32 bits
+// Called on the `e`; reads the exponent and adds it. The reference counts in 32 bits
 // and calls a larger exponent infinite, or 0 if the number is 0 or the
 // exponent negative.
 bool JsonReader::ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept {
@@ -451,7 +451,7 @@ bool JsonReader::ReadNumber(JsonNumber& out) noexcept {
   return true;
 }
 
-// ---- values that nobody wants ----------------------------------------------
+// ---- unwanted values ----------------------------------------------
 
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipScalar(int c) noexcept {
@@ -475,7 +475,7 @@ bool JsonReader::SkipScalar(int c) noexcept {
   }
 }
 
-// At `p` a name and a colon are due.
+// A name and a colon are due at `p`.
 template <JsonReader::Check kCheck>
 inline bool JsonReader::SkipName(const char*& p) noexcept {
   constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
@@ -494,7 +494,7 @@ inline bool JsonReader::SkipName(const char*& p) noexcept {
   return true;
 }
 
-// Which brackets are open: the innermost 64 in a word, the others in memory.
+// Keeps which brackets are open: the innermost 64 in a word, the others in memory.
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
   constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
@@ -502,7 +502,7 @@ bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
   std::uint64_t innermost = 0;  // the lowest bit is the last bracket; 1 for `{`
   const char* p = p_;
   for (;;) {
-    // A value is due.
+    // A value is due at `p`.
     p = SkipBlanks(p, end_);
     const int c = p == end_ ? kEnd : static_cast<unsigned char>(*p);
     if (c == '[' || c == '{') {

@@ -56,16 +56,16 @@ class JsonReader {
   const char* position() const noexcept { return p_; }
   const char* begin() const noexcept { return begin_; }
   const char* end() const noexcept { return end_; }
-  // For who has looked at what lies before `p`.
+  // Moves to `p`; the caller has looked at everything before it.
   void set_position(const char* p) noexcept { p_ = p; }
   void Rewind() noexcept { p_ = begin_; }
 
   // Steps over `c`, or fails.
   bool Expect(char c) noexcept;
-  // Nothing but white space may be left.
+  // Fails unless only white space is left.
   bool ReadEnd() noexcept;
 
-  // What follows in an object or array after its bracket (`first`) or after an
+  // Reads what follows in an object or array after its bracket (`first`) or after an
   // item. kItem: the reader stands on the name's quote, or on the element.
   // kEnd: it stands on the closing bracket.
   enum class Next : std::uint8_t { kItem, kEnd, kError };
@@ -80,20 +80,20 @@ class JsonReader {
   bool ReadNumber(JsonNumber& out) noexcept;
   bool ReadLiteral(std::string_view literal) noexcept;
 
-  // Skims a value that nobody wants: its shape alone, any depth.
+  // Steps over an unwanted value of any depth; checks its shape alone.
   bool SkimValue() noexcept;
   // Checks a value in full; at most `max_depth` brackets may be open in it.
   bool CheckValue(std::size_t max_depth) noexcept;
 
   // Memory for text: a string that had escapes is put at the top. Both ends of
-  // it can be moved by who knows what is there.
+  // it can be moved by a caller that knows what is there.
   char* text_top() const noexcept { return text_; }
   void set_text_top(char* top) noexcept { text_ = top; }
 
-  // The next value has a type that isn't wanted. A scalar is read all the
+  // Fails because the next value has the wrong type. A scalar is read all the
   // same, because a fault in it comes first. Always false.
   bool FailWrongType() noexcept;
-  // The byte that Peek() returned has no business there. Always false.
+  // Fails because the byte that Peek() returned must not stand there. Always false.
   bool FailUnexpected() noexcept;
   bool Fail(JsonError error, const char* at, std::string_view member = {}) noexcept;
   // Names the member concerned, unless a member within it was named. Always false.

@@ -13,7 +13,7 @@ namespace {
 
 using Next = JsonReader::Next;
 
-// How many brackets the reference's buffer takes, the outermost included.
+// The number of nested brackets that the reference's buffer takes, the outermost included.
 constexpr std::size_t kMaxBufferedDepth = 127;
 
 constexpr std::size_t kNotFound = static_cast<std::size_t>(-1);
@@ -26,7 +26,7 @@ std::size_t FindName(std::span<const Spec> specs, std::string_view name) noexcep
   return kNotFound;
 }
 
-// Reads a name to compare it; what it needed of the text memory is given back.
+// Reads a name to compare it, and gives the text memory that it used back.
 bool ReadName(JsonReader& reader, std::string_view& name) noexcept {
   char* const top = reader.text_top();
   const bool read = reader.ReadString(name);
@@ -218,7 +218,7 @@ bool DecodeObject(JsonReader& reader, const StructSpec& spec, MemberValue* value
   return true;
 }
 
-// `surplus` is what an element too many is called. If `tagged`, the first
+// `surplus` is the error for an element too many. If `tagged`, the first
 // element is the tag and not a member.
 bool DecodePositional(JsonReader& reader, const StructSpec& spec, MemberValue* values, bool tagged,
                       JsonError surplus) noexcept {
@@ -319,7 +319,7 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept {
   if (!ReadTag(reader, tag, variants, which)) return false;
-  // The form is known to be right: what is left to be wrong is data, and the
+  // The form is known to be right, so only the data can be wrong, and the
   // tag is one more name that the variant doesn't know.
   reader.Rewind();
   const StructSpec& body = *variants[which].body;

@@ -58,7 +58,7 @@ struct StructSpec {
   std::span<const MemberSpec> members;  // in declaration order
 };
 
-// What was read for a member; values are in the order of the members.
+// The value that was read for a member; values are in the order of the members.
 struct MemberValue {
   bool seen = false;         // its name was
   bool present = false;      // and its value was not null
@@ -76,13 +76,14 @@ struct MemberValue {
 // A struct as object or as positional array.
 bool DecodeStruct(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
 
-// What the decoders of a struct are made of. The reader stands on the first byte of
-// member `i`'s value.
+// The steps of a struct's decoders. For this one the reader stands on the first byte of member
+// `i`'s value.
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept;
-// It stands on the quote of a name; unknown members are skimmed.
+// The reader stands on the quote of a name; the value of an unknown member is skimmed.
 bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
-// It stands on the bracket that closes the struct: `error` if a member is missing.
+// The reader stands on the bracket that closes the struct. Fails with `error` if a member
+// is missing.
 bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
                    JsonError error) noexcept;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compact JSON into a caller's buffer (contract 4 "String output"). What is to
-// be written is said once, in a function over a sink, which then runs twice:
-// first to check the texts and add up the size, then to write.
+// Compact JSON into a caller's buffer (contract 4 "String output"). A
+// document is described once, by a function over a sink, which runs twice: first to check the texts
+// and add up the size, then to write.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_WRITER_H_
 #define FFGRANT_JSON_INTERNAL_JSON_WRITER_H_
@@ -19,7 +19,7 @@
 
 namespace ffgrant::internal {
 
-// Bytes that `text` becomes between its quotes. False if it isn't UTF-8.
+// Adds the bytes that `text` needs between its quotes. False if it isn't UTF-8.
 bool EscapedSize(std::string_view text, std::size_t& size) noexcept;
 
 // Writes `text` escaped, without quotes; returns the end.
