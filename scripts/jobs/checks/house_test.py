@@ -73,9 +73,13 @@ def wrong_imports(package, imported):
 
 
 def _imported_packages(text):
-    """The packages of jobs that a module's source imports, also inside functions."""
+    """The packages of jobs that a module's source imports, also inside functions, and those whose
+    modules it names in texts, which something else imports later."""
     found = set()
     for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = re.fullmatch(r"jobs\.([a-z_]+)\.[a-z_.]+", node.value)
+            found |= {named[1]} if named else set()
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -159,6 +163,8 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(_imported_packages("def f():\n  from jobs.page import job\n"), {"page"})
         self.assertEqual(_imported_packages("import jobs.perf.gate as g\nfrom jobs import fuzz\n"),
                          {"perf", "fuzz"})
+        self.assertEqual(_imported_packages('TABLE = {"report": "jobs.page.job"}\n'), {"page"})
+        self.assertEqual(_imported_packages('TEXT = "from jobs.page import job"\n'), set())
 
 
 if __name__ == "__main__":

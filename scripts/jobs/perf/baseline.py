@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from jobs.common.terminal import Terminal
-from jobs.perf import revisions, statuses
+from jobs.perf import home, revisions, statuses
 from jobs.perf.error import PerfError
 
 _MANIFEST = "baseline.json"
@@ -71,7 +71,7 @@ def _unpack(archive, done):
 
 def main(argv):
     parser = argparse.ArgumentParser(
-        prog="scripts/perf baseline", allow_abbrev=False,
+        prog=f"{home.PROGRAM} baseline", allow_abbrev=False,
         description="Builds a revision's benchmarks and keeps them in one file, which gate and "
                     "counts take with --baseline FILE in place of --base.",
         epilog="Exit status: 0 kept; 2 wrong usage, or it could not be built.")

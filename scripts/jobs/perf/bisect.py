@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jobs.common import build, processes
 from jobs.common.terminal import Terminal
-from jobs.perf import choice, commands, revisions, samples
+from jobs.perf import choice, commands, home, revisions, samples
 from jobs.perf.error import PerfError
 
 _GOOD, _BAD, _SKIP, _ABORT = 0, 1, 125, 255  # what git bisect run takes exit statuses for
@@ -65,7 +65,7 @@ def bisect(terminal, good, bad, command, path):
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="scripts/perf bisect",
+        prog=f"{home.PROGRAM} bisect",
         description="Finds the first revision at which a benchmark is slower than at GOOD. "
                     "Revisions that can't be built or told are skipped.",
         epilog="Exit status: 0 found; 2 wrong usage, or it could not be measured; 3 BAD is not "

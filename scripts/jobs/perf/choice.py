@@ -8,10 +8,10 @@ are asked for.
 import argparse
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jobs.perf import fingerprint, known as perf_known, process_pairs, samples
+from jobs.perf import fingerprint, home, known as perf_known, process_pairs, samples
 from jobs.perf.error import PerfError
 
 # What this project makes fast; its baselines are there to be compared with. Of the ledger, one
@@ -73,13 +73,24 @@ def add_surroundings(parser, sides=()):
 
 def add_programs(parser):
     """The options that say what is compared."""
+    parser.add_argument("programs", metavar="PROGRAM", type=Path, nargs="*",
+                        help="two: base and head, programs that use Google Benchmark, or folders "
+                             "of such")
     parser.add_argument("--base", metavar="REV", help="revision (merge base with main)")
     parser.add_argument("--head", metavar="REV", help="revision (the working tree)")
-    parser.add_argument("--baseline", metavar="FILE", type=Path,
-                        help="a build that scripts/perf baseline kept, in place of --base")
+    parser.add_argument("--build", metavar="COMMAND",
+                        help="build both revisions of the repository in this folder with this "
+                             "line for sh; needs --program")
+    parser.add_argument("--program", metavar="PATH", action="append", default=[],
+                        help="what --build makes: a program or a folder of programs, from the "
+                             "repository's top folder; may be repeated")
+    if home.IN_TREE:
+        parser.add_argument("--baseline", metavar="FILE", type=Path,
+                            help="a build that scripts/perf baseline kept, in place of --base")
+    else:
+        parser.set_defaults(baseline=None)
     parser.add_argument("--base-bin", metavar="FILE", type=Path, nargs="+", action="extend",
-                        default=[], help="programs that use Google Benchmark, or folders of such, "
-                                         "in place of a revision")
+                        default=[], help="the same as PROGRAM, for several at once")
     parser.add_argument("--head-bin", metavar="FILE", type=Path, nargs="+", action="extend",
                         default=[], help="as many, in the same order")
     add_surroundings(parser, ("base", "head"))
@@ -211,9 +222,35 @@ def _revisions(terminal, arguments):
                   _known(arguments))
 
 
+def _built(terminal, arguments):
+    """Any repository's revisions, built by its own command."""
+    from jobs.perf import builds
+    recipe = builds.Recipe(arguments.build, tuple(arguments.program))
+    top = builds.top_folder()
+    sides = (builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top))
+    base, head = (builds.build(terminal, *side, recipe, top) for side in sides)
+    arguments.base_bin, arguments.head_bin = list(base.programs), list(head.programs)
+    return replace(_programs(arguments), base=base.label, head=head.label)
+
+
 def choose(terminal, arguments, parser):
     """Builds or finds what the arguments of gate and counts ask for."""
+    if len(arguments.programs) not in (0, 2):
+        parser.error("two programs are needed: base and head")
+    if arguments.programs:
+        arguments.base_bin, arguments.head_bin = (
+            [arguments.programs[0], *arguments.base_bin],
+            [arguments.programs[1], *arguments.head_bin])
     with_programs = bool(arguments.base_bin or arguments.head_bin)
+    if bool(arguments.build) != bool(arguments.program):
+        parser.error("--build and --program go together")
+    if arguments.build and (with_programs or arguments.baseline):
+        parser.error("--build makes the programs of revisions: name no others")
+    if arguments.build:
+        return _built(terminal, arguments)
+    if not with_programs and not home.IN_TREE:
+        parser.error("two programs are needed: base and head; or revisions with --build and "
+                     "--program")
     if with_programs and (arguments.base or arguments.head or arguments.baseline):
         parser.error("--base and --head are revisions, --base-bin and --head-bin programs: either")
     if len(arguments.base_bin) != len(arguments.head_bin):
@@ -224,5 +261,5 @@ def choose(terminal, arguments, parser):
 
 
 def parser(name, description, epilog):
-    return argparse.ArgumentParser(prog=f"scripts/perf {name}", description=description,
+    return argparse.ArgumentParser(prog=f"{home.PROGRAM} {name}", description=description,
                                    epilog=epilog, allow_abbrev=False)

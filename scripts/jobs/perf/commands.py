@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 
 from jobs.common import processes
+from jobs.perf import home
 from jobs.perf.error import PerfError
 from jobs.perf.statuses import (CLEAN, HARNESS_ERROR, INCONCLUSIVE, REGRESSION,  # noqa: F401
                                 SUSPICION)
@@ -27,8 +28,8 @@ COMMANDS = {
     "history": "jobs.perf.history",
     "baseline": "jobs.perf.baseline",
     "bisect": "jobs.perf.bisect",
-    "report": "jobs.page.job",
     "selftest": "jobs.perf.selftest",
+    "validate": "jobs.perf.validate",
 }
 _LANES = {"gate": "time"}
 
@@ -54,7 +55,7 @@ def _tell(command, argv, text):
         json_file, markdown = _files(argv)
         if json_file:
             gate.write_json(json_file, answer.error_document(
-                _LANES.get(command, command), shlex.join(["./scripts/perf", command, *argv]),
+                _LANES.get(command, command), shlex.join([home.COMMAND, command, *argv]),
                 datetime.datetime.now(datetime.timezone.utc), text))
         if markdown:
             gate.write(markdown, answer_text.error_markdown(command, text))
@@ -62,15 +63,17 @@ def _tell(command, argv, text):
         print(f"perf {command}: nor could that be written: {error}", file=sys.stderr)
 
 
-def run(argv):
-    """Runs a command and returns its exit status."""
-    if not argv or argv[0] not in COMMANDS:
-        print(f"perf: one of {', '.join(COMMANDS)} is needed", file=sys.stderr)
+def run(argv, commands=None):
+    """Runs a command and returns its exit status. commands: name -> module, where it is not
+    COMMANDS."""
+    commands = COMMANDS if commands is None else commands
+    if not argv or argv[0] not in commands:
+        print(f"perf: one of {', '.join(commands)} is needed", file=sys.stderr)
         return HARNESS_ERROR
     command, rest = argv[0], argv[1:]
     processes.raise_on_signals()
     try:
-        return importlib.import_module(COMMANDS[command]).main(rest)
+        return importlib.import_module(commands[command]).main(rest)
     except processes.Interrupted as interrupted:
         _tell(command, rest, f"stopped by {interrupted}")
         return interrupted.exit_status
@@ -85,7 +88,9 @@ def run(argv):
     except OSError as error:  # no room, no right, no such folder
         _tell(command, rest, str(error))
     except ImportError as error:
-        _tell(command, rest, f"{error}; scripts/bootstrap installs what is missing")
+        what = (error.name or "").partition(".")[0]
+        group = "plots" if what in ("matplotlib", "jinja2", "markdown_it") else what
+        _tell(command, rest, f"{error}; {home.advice(group)}")
     except Exception as error:  # pylint: disable=broad-except
         name = type(error).__name__
         if name == "BuildError":

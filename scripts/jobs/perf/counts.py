@@ -17,7 +17,7 @@ from pathlib import Path
 from jobs.common import report
 from jobs.common.children import Children
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (callgrind, choice, gate, process_pairs, samples, scratch, statuses,
+from jobs.perf import (callgrind, choice, gate, home, process_pairs, samples, scratch, statuses,
                        trial as perf_trial)
 from jobs.perf.account import Unmeasured, account
 from jobs.perf.annotate import annotate
@@ -221,11 +221,11 @@ def main(argv):
     arguments = parser.parse_args(argv)
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
-    command = shlex.join(["./scripts/perf", "counts", *argv])
+    command = shlex.join([home.COMMAND, "counts", *argv])
     if not 0 < arguments.limit < math.inf or not 0 < arguments.budget < math.inf:
         raise PerfError("--limit and --budget have to be positive")
     if not callgrind.is_installed():
-        raise PerfError("valgrind is needed; scripts/bootstrap --for counts installs it")
+        raise PerfError(f"valgrind is needed; {home.advice('valgrind')}")
     chosen = choice.choose(terminal, arguments, parser)
     annotations = []
     if not chosen.suites:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from jobs.common import processes
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import answer, answer_text, choice, decide, fingerprint, process_pairs, statuses
+from jobs.perf import (answer, answer_text, choice, decide, fingerprint, home, process_pairs,
+                       statuses)
 from jobs.perf.error import PerfError
 
 
@@ -95,7 +96,7 @@ def main(argv):
     arguments = parser.parse_args(argv)
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
-    command = shlex.join(["./scripts/perf", "gate", *argv])
+    command = shlex.join([home.COMMAND, "gate", *argv])
     choice.effort_of(arguments)
     chosen = choice.choose(terminal, arguments, parser)
     start = time.monotonic()

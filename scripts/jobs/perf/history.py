@@ -14,14 +14,14 @@ import tempfile
 from pathlib import Path
 
 from jobs.common.terminal import Terminal
-from jobs.perf import history_files, statuses
+from jobs.perf import history_files, home, statuses
 from jobs.perf.error import PerfError
 
 BRANCH = "perf-history"
 _REMOTE = "origin"
 _OLD = "results/history"  # where the history was before it had a branch
 _TRIES = 5  # to push, where others push too
-_ROOT = Path(__file__).resolve().parents[3]
+_ROOT = home.REPOSITORY
 
 
 def _git(*words, directory=_ROOT, check=True, text=True):
@@ -87,7 +87,7 @@ def commit(terminal, worktree, message, push):
     """Commits what record appended, and pushes it where others may push as well."""
     if not (worktree / ".git").exists():
         raise PerfError(f"{worktree} is no worktree of the branch {BRANCH}: "
-                        "./scripts/perf history fetch")
+                        f"{home.COMMAND} history fetch")
     _git("add", "--all", directory=worktree)
     if _git("diff", "--cached", "--name-only", directory=worktree):
         _git(*_as_someone(worktree), "commit", "--quiet", "--message", message,
@@ -172,15 +172,15 @@ def repair(terminal, root):
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="scripts/perf history", allow_abbrev=False,
-        description="Keeps the history: fetch makes or updates the worktree build/perf/history of "
+        prog=f"{home.PROGRAM} history", allow_abbrev=False,
+        description="Keeps the history: fetch makes or updates the worktree for it, of "
                     f"the branch {BRANCH}; commit commits what record appended there; migrate "
                     f"takes over a history of the old form (what main last held in {_OLD}); repair "
                     "takes damaged lines out of the files, and keeps them beside.",
         epilog="Exit status: 0 done; 2 wrong usage, or it could not be done.")
     parser.add_argument("what", choices=("fetch", "commit", "migrate", "repair"))
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help="(build/perf/history)")
+                        help=f"({home.HISTORY_TEXT})")
     parser.add_argument("--from", dest="source", metavar="DIR", type=Path,
                         help="of migrate: a folder with the old history")
     parser.add_argument("--push", action="store_true", help="of commit: to the remote, too")

@@ -34,10 +34,10 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from jobs.perf import home
 from jobs.perf.error import PerfError
 
-# A worktree of the branch perf-history: scripts/perf history fetch.
-ROOT = Path(__file__).resolve().parents[3] / "build" / "perf" / "history"
+ROOT = home.HISTORY
 # What a point tells and its series outlives.
 SURROUNDINGS = ("kernel", "libc", "benchmark_library")
 # The processor's flags that code asks for; the others a kernel lists one day and not the next.

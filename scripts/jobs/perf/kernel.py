@@ -8,20 +8,21 @@ import tempfile
 from pathlib import Path
 
 from jobs.common import machine
+from jobs.perf import home
 from jobs.perf.error import PerfError
 
-_ROOT = Path(__file__).resolve().parents[3]
-SOURCE = _ROOT / "bench" / "perf" / "reference_kernel.cc"
+SOURCE = home.KERNEL_SOURCE
 _COMPILER = "g++"
 _FLAGS = ("-std=c++20", "-O2", "-g1", "-falign-functions=64", "-DNDEBUG")  # as revisions.FLAGS
 
 
-def program(folder=_ROOT / "build" / "perf" / "kernel"):
+def program(folder=None):
     """The path of the kernel's program, which is built if that was not done before."""
+    folder = folder or home.cache() / "kernel"
     version = machine.first_line([_COMPILER, "--version"])
     if not version:
         raise PerfError("the reference kernel takes g++ and Google Benchmark's development files "
-                        "(scripts/bootstrap --for record), or a ready one: --kernel FILE")
+                        f"({home.advice('kernel')}), or a ready one: --kernel FILE")
     key = hashlib.sha256(SOURCE.read_bytes() + repr((version, _FLAGS)).encode()).hexdigest()[:12]
     target = folder / key / "reference_kernel"
     if target.is_file():
@@ -34,7 +35,7 @@ def program(folder=_ROOT / "build" / "perf" / "kernel"):
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", check=False)
         if done.returncode:
-            raise PerfError("the reference kernel could not be built (scripts/bootstrap --for "
-                            f"record installs what it takes):\n{done.stdout[-2000:].strip()}")
+            raise PerfError(f"the reference kernel could not be built ({home.advice('kernel')}):\n"
+                            f"{done.stdout[-2000:].strip()}")
         shutil.move(made, target)
     return target

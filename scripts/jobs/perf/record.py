@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (answer, choice, decide, fingerprint, gate, history_files, kernel,
+from jobs.perf import (answer, choice, decide, fingerprint, gate, history_files, home, kernel,
                        process_pairs, samples, statuses)
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import printable
@@ -84,28 +84,42 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="scripts/perf record", allow_abbrev=False,
+        prog=f"{home.PROGRAM} record", allow_abbrev=False,
         description="Measures a suite and appends a point to its history. Times are stated as "
                     "multiples of the frozen reference kernel's (bench/perf), which runs in the "
                     "same pairs.",
         epilog="Exit status: 0 recorded; 2 wrong usage, or something could not be measured or "
                "recorded.")
     parser.add_argument("--revision", metavar="REV",
-                        help="measure this one (the working tree)")
+                        help="measure this one (the working tree)" if home.IN_TREE else
+                        "of which revision the program is (the commit in this folder)")
     parser.add_argument("--bin", metavar="FILE", type=Path,
                         help="measure any program that uses Google Benchmark; needs --suite, and "
-                             "--revision says of what (not looked up)")
+                             "--revision says of what (not looked up; the commit of the "
+                             "repository in this folder)")
     parser.add_argument("--suite", metavar="NAME", help="of --bin: the history's file")
     parser.add_argument("--kernel", metavar="FILE", type=Path,
                         help="a ready reference kernel (built from bench/perf/reference_kernel.cc)")
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help="where points go (build/perf/history, the branch perf-history)")
+                        help=f"where points go ({home.HISTORY_TEXT}: the branch perf-history)")
     parser.add_argument("--pairs", type=int, default=_PAIRS, metavar="N",
                         help="(%(default)s)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     choice.add_effort(parser)
     choice.add_surroundings(parser)
     return parser
+
+
+def _here(parser):
+    """The commit of the repository in this folder; with a "+" where files were changed."""
+    from jobs.perf import repository
+    try:
+        commit = repository.commit_of("HEAD", ".")[:12]
+        changed = repository.git("status", "--porcelain", "--untracked-files=no", directory=".")
+    except PerfError:
+        parser.error("--bin needs --revision where there is no repository: 12 or more hexadecimal "
+                     "digits")
+    return commit + ("+" if changed else "")
 
 
 class _Plan:
@@ -169,13 +183,15 @@ def main(argv):
     arguments = parser.parse_args(argv)
     if bool(arguments.bin) != bool(arguments.suite):
         parser.error("--bin and --suite go together")
+    if not arguments.bin and not home.IN_TREE:
+        parser.error("--bin and --suite are needed: the program, and the name of its history")
     if arguments.bin and not arguments.revision:
-        parser.error("--bin needs --revision: 12 or more hexadecimal digits")
+        arguments.revision = _here(parser)
     if arguments.pairs < _FEWEST_PAIRS:
         parser.error(f"--pairs: {_FEWEST_PAIRS} or more")
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
-    command = shlex.join(["./scripts/perf", "record", *argv])
+    command = shlex.join([home.COMMAND, "record", *argv])
     choice.effort_of(arguments)
     plan = _Plan(terminal, arguments)
     measured, live = measure(terminal, plan.programs, samples.Program(plan.kernel), plan.filter,

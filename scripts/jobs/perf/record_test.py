@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -71,6 +72,18 @@ class RecordTest(unittest.TestCase):
         self.assertEqual((suite, point.revision), ("other", "aaaaaaaaaaaa"))
         self.assertEqual(point.benchmarks["BM_Z"].ratio, 2.0)
 
+    def test_a_program_s_revision_is_the_commit_of_this_folder(self):
+        program = fake.program(self.directory / "other", ("BM_Z",), 8.0)
+        repository = fake.RepositoryCase()
+        repository.setUp()
+        self.addCleanup(repository.doCleanups)
+        repository.git("commit", "--quiet", "--allow-empty", "--message", "x")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(repository.root)
+        _, _, history = self.record("--bin", str(program.path), "--suite", "other")
+        ((_, (point,)),) = history.items()
+        self.assertEqual(point.revision, repository.git("rev-parse", "HEAD")[:12])
+
     def test_too_little_time_records_nothing(self):
         with self.assertRaisesRegex(PerfError, "budget"):
             self.record("--budget", "0.001")
@@ -115,6 +128,8 @@ class RecordTest(unittest.TestCase):
         self.assertEqual(list(point.benchmarks), ["BM_Z"])
 
     def test_wrong_usage(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/")  # no repository, whose commit could be taken for the program's
         for arguments in (["--bin", "x"], ["--bin", "x", "--suite", "y"], ["--pairs", "5"]):
             with self.assertRaises(SystemExit) as stop, contextlib.redirect_stderr(io.StringIO()):
                 record.main(arguments)

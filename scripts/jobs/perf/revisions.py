@@ -11,13 +11,12 @@ commit of it now.
 import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import build, machine
-from jobs.perf.error import PerfError
+from jobs.perf import repository
+from jobs.perf.repository import commit_of, git
 
 PERF = build.BUILD / "perf"
 COMPILER = "g++"
@@ -45,19 +44,6 @@ class Revision:
         return self.commit[:12]
 
 
-def git(*words, env=None, directory=None):
-    """What a git command prints, in the project or another directory. Raises PerfError."""
-    try:
-        done = subprocess.run(["git", *words], cwd=directory or build.ROOT, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, check=True,
-                              env=env and dict(os.environ, **env))
-    except FileNotFoundError:
-        raise PerfError("git is needed to build revisions") from None
-    except subprocess.CalledProcessError as error:
-        raise PerfError(f"git {' '.join(words)}: {error.stderr.strip()}") from None
-    return done.stdout.strip()
-
-
 def _of_commit(commit, label, changed=False):
     # Missing ones say nothing, which is as good an answer.
     listed = git("ls-tree", commit, "--", *_INPUTS)
@@ -66,35 +52,22 @@ def _of_commit(commit, label, changed=False):
 
 def resolve(text):
     """The revision that git knows by this name."""
-    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
+    commit = commit_of(text)
     return _of_commit(commit, text if commit.startswith(text) else f"{text} ({commit[:12]})")
 
 
 def working_tree():
     """The files as they are: HEAD where nothing changed, else what a commit of all would be."""
-    head = _of_commit(git("rev-parse", "HEAD"), "working tree")
-    with tempfile.TemporaryDirectory(prefix="ffgrant-index-") as temporary:
-        index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
-        git("read-tree", "HEAD", env=index)
-        git("add", "--all", env=index)
-        tree = git("write-tree", env=index)
-    if tree == git("rev-parse", "HEAD^{tree}"):
-        return head
-    # Always the same for the same files, so that the build is found again.
-    someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
-               for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
-    commit = git("commit-tree", tree, "-p", head.commit, "-m", "working tree", env=someone)
-    return _of_commit(commit, f"working tree on {head.short}", changed=True)
+    commit, changed = repository.working_tree()
+    if not changed:
+        return _of_commit(commit, "working tree")
+    return _of_commit(commit, f"working tree on {commit_of('HEAD')[:12]}", changed=True)
 
 
 def default_base():
     """Where HEAD left main."""
-    for name in ("main", "origin/main", "master", "origin/master"):
-        try:
-            return _of_commit(git("merge-base", "HEAD", name), f"merge base with {name}")
-        except PerfError:
-            continue
-    raise PerfError("no branch main to compare with; say --base REVISION")
+    commit, name = repository.merge_base()
+    return _of_commit(commit, f"merge base with {name}")
 
 
 def _settings(source, tree, compiler, flags):

@@ -20,7 +20,7 @@ from pathlib import Path
 from jobs.common import build, report
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (commands, counts, fingerprint, gate, live_trials, process_pairs, replay,
+from jobs.perf import (commands, counts, fingerprint, gate, home, live_trials, process_pairs, replay,
                        revisions, samples)
 from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
@@ -197,7 +197,7 @@ def text_of(recording, cells, command):
 
 def main(argv):
     parser = argparse.ArgumentParser(
-        prog="scripts/perf selftest",
+        prog=f"{home.PROGRAM} selftest",
         description="Measures the gate: records programs that are slower by a known amount, "
                     "replays the gate on the recording, and writes results/perf-selftest.md.",
         epilog="Exit status: 0 every bar is met; 1 one is not; 2 wrong usage, or it could not be "
@@ -220,7 +220,7 @@ def main(argv):
     if arguments.rounds < _FEWEST_ROUNDS or arguments.replays < 1:
         parser.error(f"--rounds: {_FEWEST_ROUNDS} or more; --replays: 1 or more")
     terminal = Terminal()
-    command = shlex.join(["./scripts/perf", "selftest", *argv])
+    command = shlex.join([home.COMMAND, "selftest", *argv])
     if arguments.live:
         return live_trials.run(terminal, arguments, command)
     if arguments.replay:

@@ -16,7 +16,7 @@ from pathlib import Path
 from jobs.common import report
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
-from jobs.perf import answer, gate, history_files, statuses
+from jobs.perf import answer, gate, history_files, home, statuses
 from jobs.perf.error import PerfError
 
 MAX_P = 1e-5
@@ -48,8 +48,7 @@ def change_points(values):
     try:
         from otava.analysis import compute_change_points
     except ImportError:
-        raise PerfError("Apache Otava is missing; scripts/bootstrap --for perf installs "
-                        "it from PyPI") from None
+        raise PerfError(f"Apache Otava is missing; {home.advice('otava')}") from None
     found, _ = compute_change_points(list(values), window_len=_WINDOW, max_pvalue=MAX_P,
                                      min_magnitude=MIN_MAGNITUDE)
     return [(change.index, float(change.stats.mean_1), float(change.stats.mean_2),
@@ -101,8 +100,8 @@ def _bridges(history):
 def _action(history, found):
     slower = [each for each in found if each.relative > 0]
     if history.problems:
-        return ("Look at these: lines that can't be read; ./scripts/perf history repair takes them "
-                "out.")
+        return (f"Look at these: lines that can't be read; {home.COMMAND} history repair takes "
+                "them out.")
     if slower:
         worst = max(slower, key=lambda each: each.relative)
         return (f"Look at these: {len(slower)} became slower, {worst.benchmark} the most: "
@@ -125,12 +124,12 @@ def tables(found):
 
 def main(argv):
     parser = argparse.ArgumentParser(
-        prog="scripts/perf trend",
+        prog=f"{home.PROGRAM} trend",
         description="Prints the change points of the history: times in multiples of the reference "
                     "kernel's, each machine by itself.",
         epilog="Exit status: 0, whatever changed; 2 wrong usage, or the history can't be read.")
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help="(build/perf/history, the branch perf-history)")
+                        help=f"({home.HISTORY_TEXT}: the branch perf-history)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     arguments = parser.parse_args(argv)
     terminal = Terminal()
@@ -139,8 +138,8 @@ def main(argv):
     if not history and not history.problems:
         if arguments.history != history_files.ROOT:
             raise PerfError(f"no history in {arguments.history}")
-        terminal.line("no history here yet; ./scripts/perf history fetch gets the branch, and "
-                      "./scripts/perf record begins one")
+        terminal.line(f"no history here yet; {home.COMMAND} history fetch gets the branch, and "
+                      f"{home.COMMAND} record begins one")
     found = changes(history)
     for made in tables(found):
         for line in report.as_text(made, terminal):
@@ -164,6 +163,6 @@ def main(argv):
     if history.problems:
         terminal.line(terminal.bad(_action(history, found)))
     if arguments.json:
-        command = shlex.join(["./scripts/perf", "trend", *argv])
+        command = shlex.join([home.COMMAND, "trend", *argv])
         gate.write_json(arguments.json, document(history, found, command, date))
     return statuses.CLEAN

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts scripts/perf report from a file; the page stands on the floor above the other commands."""
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != _HERE]
+sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
+
+from jobs.common.terminal import run_main  # noqa: E402 (after the path is right)
+from jobs.perf import commands  # noqa: E402
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(run_main(lambda: commands.run(sys.argv[1:], {"report": "jobs.page.job"})))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the programs of any repository's revisions with the command that its user gives.
+
+Each revision is checked out into a worktree of its own, in folders whose names are of one length,
+and the command runs there. What is built is kept below the cache folder (jobs.perf.home) and known
+by the revision's files, the command, the compiler and the machine's kind: who keeps that folder
+between two runs, as CI does, builds no revision twice.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.common import machine, processes
+from jobs.common.terminal import duration
+from jobs.perf import home, repository
+from jobs.perf.error import PerfError
+
+_DONE = "ffgrant-perf-built.json"
+_KEPT = 6  # revisions
+_WORDS = 4000  # characters of a failed build that are shown
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How revisions are built. command: a line for sh, which runs in the worktree's top folder;
+    programs: paths from there of programs or of folders that hold nothing else executable."""
+    command: str
+    programs: tuple
+
+
+@dataclass(frozen=True)
+class Built:
+    """A revision's programs. commit is what git knows, label what the reader calls it."""
+    commit: str
+    label: str
+    programs: tuple
+
+
+def top_folder(folder="."):
+    """The top folder of the repository that holds this folder."""
+    return Path(repository.git("rev-parse", "--show-toplevel", directory=folder))
+
+
+def _key(commit, recipe, top):
+    tree = repository.git("rev-parse", f"{commit}^{{tree}}", directory=top)
+    compiler = os.environ.get("CXX") or "c++"
+    text = json.dumps([tree, recipe.command, recipe.programs, platform.machine(),
+                       machine.first_line([*compiler.split(), "--version"]),
+                       [os.environ.get(name, "") for name in ("CXXFLAGS", "CFLAGS", "LDFLAGS")]])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _forget_old(folder, top):
+    kept = sorted((path for path in folder.iterdir() if path.is_dir()),
+                  key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in kept[_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+    repository.git("worktree", "prune", directory=top)
+
+
+def _run(terminal, recipe, tree, label):
+    seconds = [0.0]
+
+    def tick():
+        seconds[0] += 0.5
+        terminal.progress(f"building {label}, {duration(seconds[0])}")
+
+    status, output = processes.run(["sh", "-e", "-c", recipe.command], cwd=tree, on_tick=tick)
+    if status:
+        raise PerfError(f"--build failed for {label} with status {status}:\n"
+                        f"{output[-_WORDS:].strip()}")
+
+
+def _check_out(commit, tree, top):
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    repository.git("worktree", "prune", directory=top)
+    repository.git("worktree", "add", "--detach", "--force", str(tree), commit, directory=top)
+    if (tree / ".gitmodules").is_file():
+        repository.git("submodule", "update", "--init", "--recursive", "--quiet", directory=tree)
+
+
+def build(terminal, commit, label, recipe, top):
+    """The Built of a commit; what was built before is taken as it is. Raises PerfError."""
+    folder = home.cache() / "builds"
+    tree = folder / _key(commit, recipe, top)
+    if not (tree / _DONE).is_file():
+        _check_out(commit, tree, top)
+        _run(terminal, recipe, tree, label)
+        lacking = [path for path in recipe.programs if not (tree / path).exists()]
+        if lacking:
+            raise PerfError(f"--build left no {', '.join(lacking)} for {label}")
+        (tree / _DONE).write_text(json.dumps({"commit": commit, "command": recipe.command}) + "\n",
+                                  encoding="utf-8")
+    else:
+        terminal.line(f"{label} was built before")
+    os.utime(tree)
+    _forget_old(folder, top)
+    return Built(commit, label, tuple(tree / path for path in recipe.programs))
+
+
+def commit_named(text, top):
+    """(commit, label) of a revision as a user names it; None is the working tree as it is."""
+    if text is not None:
+        commit = repository.commit_of(text, top)
+        return commit, text if commit.startswith(text) else f"{text} ({commit[:12]})"
+    commit, changed = repository.working_tree(top)
+    if changed:
+        return commit, f"working tree on {repository.commit_of('HEAD', top)[:12]}"
+    return commit, f"working tree ({commit[:12]})"
+
+
+def base_named(text, top):
+    """commit_named(), and where nothing is named the commit at which HEAD left main."""
+    if text is not None:
+        return commit_named(text, top)
+    commit, name = repository.merge_base(top)
+    return commit, f"merge base with {name} ({commit[:12]})"

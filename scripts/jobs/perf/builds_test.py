@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import io
+import os
+import unittest
+from unittest import mock
+
+from jobs.common.terminal import Terminal
+from jobs.perf import builds, choice, fake, home
+from jobs.perf.error import PerfError
+
+_COMMAND = "mkdir -p out && cp source out/bench && chmod +x out/bench && echo x >>builds"
+
+
+class BuildsTest(fake.RepositoryCase):
+    def setUp(self):
+        super().setUp()
+        self.replace(home, "cache", lambda: self.root.parent / "cache")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.root)
+        self.recipe = builds.Recipe(_COMMAND, ("out/bench",))
+        self.first = self.commit(100.0)
+
+    def write(self, nanoseconds):
+        made = fake.program(self.root / "source", nanoseconds=nanoseconds)
+        made.path.chmod(0o644)
+
+    def commit(self, nanoseconds):
+        self.write(nanoseconds)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "one")
+        return self.git("rev-parse", "HEAD")
+
+    def build(self, text, recipe=None):
+        return builds.build(Terminal(io.StringIO()), *builds.commit_named(text, self.root),
+                            recipe or self.recipe, self.root)
+
+    def test_builds_a_revision_once_and_in_a_folder_of_its_own(self):
+        second = self.commit(130.0)
+        old, new, again = self.build(self.first), self.build(second), self.build(self.first)
+        self.assertEqual(old.programs, again.programs)
+        (program,), (other,) = old.programs, new.programs
+        self.assertEqual(len(str(program)), len(str(other)))
+        self.assertIn("100.0", program.read_text(encoding="utf-8"))
+        self.assertIn("130.0", other.read_text(encoding="utf-8"))
+        tree = program.parents[1]
+        self.assertEqual((tree / "builds").read_text(encoding="utf-8"), "x\n")
+        self.assertEqual(self.git("status", "--porcelain"), "")
+
+    def test_another_command_is_another_build(self):
+        other = builds.Recipe(_COMMAND + " && true", ("out/bench",))
+        self.assertNotEqual(self.build("HEAD").programs, self.build("HEAD", other).programs)
+        with mock.patch.dict(os.environ, {"CXXFLAGS": "-O3"}):
+            with_flags = self.build("HEAD").programs
+        self.assertNotEqual(with_flags, self.build("HEAD").programs)
+
+    def test_the_working_tree_is_built_as_it_is(self):
+        self.write(170.0)
+        built = self.build(None)
+        self.assertIn("170.0", built.programs[0].read_text(encoding="utf-8"))
+        self.assertIn("working tree on", built.label)
+
+    def test_a_build_that_fails_is_none_and_says_why(self):
+        broken = builds.Recipe("echo no compiler here; false", ("out/bench",))
+        for _ in range(2):
+            with self.assertRaisesRegex(PerfError, "status 1:\nno compiler here"):
+                self.build("HEAD", broken)
+        with self.assertRaisesRegex(PerfError, "left no out/other"):
+            self.build("HEAD", builds.Recipe(_COMMAND, ("out/other",)))
+
+    def test_the_base_is_where_head_left_main(self):
+        self.git("checkout", "--quiet", "-b", "topic")
+        self.commit(130.0)
+        self.assertEqual(builds.base_named(None, self.root)[0], self.first)
+
+    def choose(self, *argv):
+        parser = choice.parser("gate", "", "")
+        choice.add_programs(parser)
+        choice.add_effort(parser)
+        return choice.choose(Terminal(io.StringIO()), parser.parse_args(argv), parser)
+
+    def test_what_the_gate_compares(self):
+        self.git("checkout", "--quiet", "-b", "topic")
+        self.commit(130.0)
+        chosen = self.choose("--build", _COMMAND, "--program", "out/bench")
+        self.assertEqual([suite.name for suite in chosen.suites], ["bench"])
+        self.assertIn("merge base with main", chosen.base)
+        with mock.patch("sys.stderr", io.StringIO()):
+            for argv in (["--build", "true"], ["--program", "x"], ["x"], ["x", "y", "z"],
+                         ["x", "y", "--build", "true", "--program", "z"]):
+                with self.assertRaises(SystemExit, msg=argv):
+                    self.choose(*argv)
+
+
+if __name__ == "__main__":
+    unittest.main()
