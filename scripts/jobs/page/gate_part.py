@@ -6,23 +6,23 @@ import math
 import re
 from dataclasses import replace
 
-from jobs.common import gbench, tables
 from jobs.page import bench_results, figures
 from jobs.page.bench_results import Estimate, ReportError
 from jobs.page.figures import Row
-from jobs.page.parts import (Missing, Plot, Section, Table, case_label, operation_label,
-                             subject_title, three_digits)
+from jobs.page.parts import Missing, Plot, Section, Table, three_digits
 from jobs.page.svg import Caption, draw
+from jobs.perf import home
 
-_GATE = "./scripts/perf gate --json results/latest/gate.json"
-_COUNTS = "./scripts/perf counts --json results/latest/counts.json"
+_FOLDER = "results/latest/" if home.IN_TREE else ""
+_GATE = f"{home.COMMAND} gate --json {_FOLDER}gate.json"
+_COUNTS = f"{home.COMMAND} counts --json {_FOLDER}counts.json"
 _FIELDS = {
     "time": {"name", "verdict", "ratio", "low", "high", "margin", "pairs", "base_ns", "head_ns",
              "same"},
     "counts": {"name", "verdict", "Ir", "Dr", "Dw"},
 }
 # Worst first, with the mark in the figure and the class of a table's cell.
-_VERDICTS = {"regressed": ("behind", "bad"), "suspected": ("behind", "bad"),
+VERDICTS = {"regressed": ("behind", "bad"), "suspected": ("behind", "bad"),
              "invalid": ("limit", "bad"),
              "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
              "clean": ("unchanged", "")}
@@ -41,7 +41,7 @@ def read_answer(lane, *folders):
     path, document = newest
     for one in document["benchmarks"]:
         lacking = _FIELDS[lane] - set(one)
-        if lacking or one["verdict"] not in _VERDICTS:
+        if lacking or one["verdict"] not in VERDICTS:
             raise ReportError(f"{path}: {one.get('name')}: lacks {', '.join(sorted(lacking))}"
                               if lacking else f"{path}: verdict {one['verdict']!r} is unknown")
     return document
@@ -51,8 +51,9 @@ def percent(ratio, digits=1):
     """How far a ratio is from 1; None is open, or was not counted."""
     if ratio is None:
         return "open"
-    text = f"{100 * (ratio - 1):+.{digits}f}"
-    return f"{0:.{digits}f} %" if not float(text) else f"{text} %".replace("-", "−")
+    digits = 0 if ratio >= 2 else digits  # who is slower by 290 % does not ask for tenths
+    text = f"{100 * (ratio - 1):+,.{digits}f}"
+    return f"{0:.{digits}f} %" if not round(100 * (ratio - 1), digits) else f"{text} %".replace("-", "−")
 
 
 def _estimate(entry):
@@ -63,38 +64,17 @@ def _estimate(entry):
                     bench_results.CONFIDENCE, entry["pairs"])
 
 
-def _labels(text):
-    """(heading, label of the row)"""
-    name = gbench.parse_name(text)
-    if name is None:
-        return text.partition("/")[0], text.partition("/")[2] or text
-    live = f"{name.live:,} live" if name.live is not None else ""
-    who = "" if tables.is_ours(name.impl) else tables.label(name.impl)
-    rest = case_label(name._replace(case=re.sub(r"(?:^|/)live:\d+", "", name.case)))
-    return (", ".join(filter(None, (operation_label(name), live))),
-            ", ".join(filter(None, (who, rest))) or "one thread")
-
-
 def _draw(name, entries, caption):
-    groups = {}
-    for entry in entries:
-        heading, label = _labels(entry["name"])
-        groups.setdefault(heading, []).append((label, entry))
-    rows, margins = [], []
-    for heading, members in groups.items():
-        rows.append(Row(heading))
-        margins.append(None)
-        for label, entry in members:
-            rows.append(Row(label, _estimate(entry), _VERDICTS[entry["verdict"]][0],
-                            percent(entry["ratio"])))
-            margins.append(100 * ((entry["margin"] or 1.0) - 1))
+    rows = [Row(entry["name"], _estimate(entry), VERDICTS[entry["verdict"]][0],
+                percent(entry["ratio"])) for entry in entries]
+    margins = [100 * ((entry["margin"] or 1.0) - 1) for entry in entries]
     return draw(name, lambda: figures.differences(
         rows, "change of time, head / base", margins), caption)
 
 
 def _row(entry):
     same = entry["same"]
-    return [entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
+    return [entry["name"], (entry["verdict"], VERDICTS[entry["verdict"]][1]),
             percent(entry["ratio"]), f"{percent(entry['low'])} to {percent(entry['high'])}",
             f"±{100 * ((entry['margin'] or 1) - 1):.1f} %",
             f"{percent(same.get('low'))} to {percent(same.get('high'))}",
@@ -104,7 +84,7 @@ def _row(entry):
 def counts(entries):
     """{"regressed": 1, "clean": 39}, worst first."""
     verdicts = [entry["verdict"] for entry in entries]
-    return {verdict: verdicts.count(verdict) for verdict in _VERDICTS if verdict in verdicts}
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS if verdict in verdicts}
 
 
 def _said(entries):
@@ -112,7 +92,7 @@ def _said(entries):
 
 
 def _worst_first(entries, badness):
-    order = list(_VERDICTS)
+    order = list(VERDICTS)
     return sorted(entries, key=lambda entry: (order.index(entry["verdict"]), -badness(entry)))
 
 
@@ -122,8 +102,8 @@ def _plot(suite, part, entries, caption):
     if worst[0]["verdict"] == "regressed":
         text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
     name = "gate-" + re.sub(r"[^a-z0-9]+", "-", suite.lower()) + (f"-{part + 1}" if part else "")
-    title = subject_title(suite) + (", continued" if part else "")
-    svg, png = _draw(name, entries, replace(caption, title=f"Change of time: {title}"))
+    title = suite + (", continued" if part else "")
+    svg, png = _draw(name, worst, replace(caption, title=f"Change of time: {title}"))
     return Plot(name, title, f"{text}.", svg, png, Table("Verdicts, worst first", [
         "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base, ns",
         "head, ns", "pairs"], [_row(entry) for entry in worst], (0, 1)))
@@ -137,11 +117,12 @@ def gate(document):
     entries = document["benchmarks"]
     section.lead = [
         f"Head is {document.get('head')}, base is {document.get('base')}: {_said(entries)}.",
-        "Both were built with the same flags and run in pairs of processes, in random order, with "
-        "a second copy of the base among them (A/A). Dots are medians of the pairs' ratios, bars "
+        "Both ran in pairs of processes, in random order, with a second copy of the base among "
+        "them (A/A). Dots are medians of the pairs' ratios, bars "
         "their confidence intervals. Inside of the grey band, 2 % or three times "
-        "today's A/A noise, nothing is called a change. Right is slower."]
-    section.legend = [(mark, verdict) for verdict, (mark, _) in _VERDICTS.items()
+        "today's A/A noise, nothing is called a change. Right is slower; an arrow at the edge "
+        "lies farther out than the others, its figure beside it."]
+    section.legend = [(mark, verdict) for verdict, (mark, _) in VERDICTS.items()
                       if verdict in counts(entries)]
     caption = Caption(
         note=f"{document.get('date')}, {document.get('head')} / {document.get('base')}",
@@ -166,7 +147,7 @@ def _left_out(document, what):
             for one in document.get("unmeasured") or ()]
 
 
-def _ratio_of(event):
+def ratio_of(event):
     """head / base of counts; without a base all is more; None where it was not counted."""
     if event is None:
         return None
@@ -186,10 +167,10 @@ def instructions(document):
         "blind to what instructions wait for. A change of more than 0.5 % counts as one; reads and "
         "writes of memory stand beside it and are not judged."]
     rows = []
-    for entry in _worst_first(entries, lambda entry: _ratio_of(entry["Ir"])):
+    for entry in _worst_first(entries, lambda entry: ratio_of(entry["Ir"])):
         events = [entry[event] for event in ("Ir", "Dr", "Dw")]
-        rows.append([entry["name"], (entry["verdict"], _VERDICTS[entry["verdict"]][1]),
-                     *(percent(_ratio_of(event), 2) if event else "" for event in events),
+        rows.append([entry["name"], (entry["verdict"], VERDICTS[entry["verdict"]][1]),
+                     *(percent(ratio_of(event), 2) if event else "" for event in events),
                      f"{events[0]['base']:,.0f}", f"{events[0]['head']:,.0f}"])
     section.tables.append(Table(f"{len(rows)} benchmarks, worst first", [
         "benchmark", "verdict", "instructions", "reads", "writes", "base", "head"], rows, (0, 1),

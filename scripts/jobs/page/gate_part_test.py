@@ -96,7 +96,8 @@ class GateTest(unittest.TestCase):
 
     def test_percent(self):
         for ratio, text in ((1.0512, "+5.1 %"), (0.9, "−10.0 %"), (1.0002, "0.0 %"),
-                            (0.9998, "0.0 %"), (None, "open")):
+                            (0.9998, "0.0 %"), (None, "open"), (3.9, "+290 %"),
+                            (104.0, "+10,300 %")):
             self.assertEqual(gate_part.percent(ratio), text)
 
     def test_open_bounds_are_said_and_drawn(self):

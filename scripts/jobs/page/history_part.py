@@ -4,16 +4,16 @@
 import re
 from dataclasses import dataclass
 
-from jobs.common import gbench
-from jobs.page import bench_results, figures
-from jobs.page.parts import Missing, Plot, Section, Table, benchmark_label, three_digits
+from jobs.page import addresses, bench_results, line_figures
+from jobs.page.parts import Missing, Plot, Section, Table, three_digits
 from jobs.page.svg import Caption, draw
-from jobs.perf import history_files, trend
+from jobs.perf import history_files, home, trend
 from jobs.perf.error import PerfError
 
 _MOST_PLOTS = 8  # those whose history changed come first
+FEWEST = 4  # points in which a change can be found
 _MOST_ROWS = 12  # of a table: the newest
-_RECORD = "./scripts/perf record"
+_RECORD = f"{home.COMMAND} record"
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,6 @@ class Line:
     name: str
     points: list  # history_files.Point
     changes: object  # list of Change; None where they were not looked for
-
-    @property
-    def label(self):
-        parsed = gbench.parse_name(self.name)
-        return benchmark_label(parsed) if parsed else self.name
 
     @property
     def identifier(self):
@@ -81,28 +76,42 @@ def _surroundings(line):
             f"changed: {'; '.join(said)}.")
 
 
-def _plot(line):
+def _single(line):
+    """What stands in place of a figure where there is one measurement."""
+    point = line.points[0]
+    found = point.benchmarks[line.name]
+    return (f"One measurement, and so no line yet: {three_digits(found.ratio)} times the reference "
+            f"kernel ({three_digits(found.low)} – {three_digits(found.high)}) on "
+            f"{point.date:%Y-%m-%d} at {point.revision}.")
+
+
+def _plot(line, repository):
     points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
-    svg, png = draw(line.identifier, lambda: figures.history(
-        points, [(change.index, change.text) for change in line.changes or ()],
-        "time / reference kernel", sorted(history_files.changes_around(line.points))),
-        Caption(line.label, f"{line.suite}, {line.fingerprint}"))
-    text = f"{len(points)} measurements. " + (
+    svg, png = "", b""
+    if len(points) > 1:
+        svg, png = draw(line.identifier, lambda: line_figures.history(
+            points, [(change.index, change.text) for change in line.changes or ()],
+            "time / reference kernel", sorted(history_files.changes_around(line.points))),
+            Caption(line.name, f"{line.suite}, {line.fingerprint}"))
+    text = _single(line) if len(points) < 2 else f"{len(points)} measurements. " + (
         "; ".join(f"{change.text} at {line.points[change.index].revision} "
                   f"({line.points[change.index].date:%Y-%m-%d})" for change in line.changes or ())
-        or ("No change" if line.changes is not None else "Changes were not looked for")) + "."
+        or ("Too few to look for changes" if len(points) < FEWEST else
+            "No change" if line.changes is not None else "Changes were not looked for")) + "."
     text = " ".join(filter(None, (text, _surroundings(line))))
-    rows = [[f"{point.date:%Y-%m-%d %H:%M}", point.revision, three_digits(found.value),
+    rows = [[f"{point.date:%Y-%m-%d %H:%M}", addresses.commit(repository, point.revision),
+             three_digits(found.value),
              f"{three_digits(found.low)} – {three_digits(found.high)}",
              three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
             for point, (_, found) in list(zip(line.points, points))[:-_MOST_ROWS - 1:-1]]
-    return Plot(line.identifier, line.label, text, svg, png, Table(
-        f"{line.label}, newest first",
+    return Plot(line.identifier, line.name, text, svg, png, Table(
+        f"{line.name}, newest first",
         ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
 
 
-def history(lines, root=None):
-    """root: the folder that the lines were read from, for what is to be said of it as a whole."""
+def history(lines, root=None, repository=""):
+    """root: the folder that the lines were read from, for what is to be said of it as a whole;
+    repository: the address that revisions lead to, where it is known."""
     section = Section("history", "History", "History")
     found = history_files.read_all(root) if root is not None else history_files.History()
     section.sources = [("left out", text) for text in found.problems]
@@ -115,28 +124,32 @@ def history(lines, root=None):
         "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
         "slower day of the machine does not count. Bars are confidence intervals of 95 %; level "
         "lines are means between change points; a dashed line is a change point, found as "
-        "./scripts/perf trend finds it; at a dotted line the kernel or a library changed, and the "
+        f"{home.COMMAND} trend finds it; at a dotted line the kernel or a library changed, and the "
         "series goes on by the reference kernel. Less is better. Machines are never compared with "
         f"each other: {', '.join(fingerprints)}."]
     changed = [line for line in lines if line.changes]
-    rows = [[line.label, f"{line.points[change.index].date:%Y-%m-%d}",
-             line.points[change.index].revision,
+    rows = [[line.name, f"{line.points[change.index].date:%Y-%m-%d}",
+             addresses.between(repository, line.points[change.index - 1].revision,
+                               line.points[change.index].revision),
              (change.text, "bad" if change.percent > 0 else "good"), line.suite,
              line.fingerprint]
             for line in changed for change in line.changes]
     if rows:
         section.tables.append(Table("Change points", [
-            "benchmark", "date", "revision", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5),
+            "benchmark", "date", "revisions", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5),
             stacked=True))
     elif any(line.changes is None for line in lines):
         section.lead.append("Change points are not marked: Apache Otava, which finds them, is not "
-                            "installed (./scripts/bootstrap --for perf).")
+                            f"installed ({home.advice('otava')}).")
     else:
+        searched = sum(len(line.points) >= FEWEST for line in lines)
         section.lead.append(
-            f"No change points in {len(lines)} benchmark{'s' if len(lines) > 1 else ''}.")
+            f"No change points in {searched} benchmark{'s' if searched != 1 else ''}"
+            + (f"; {len(lines) - searched} have too few points to look for them"
+               if searched < len(lines) else "") + ".")
     drawn = (changed + [line for line in lines if not line.changes])[:_MOST_PLOTS]
-    section.plots = [_plot(line) for line in drawn]
+    section.plots = [_plot(line, repository) for line in drawn]
     if len(lines) > len(drawn):
         section.lead.append(f"Drawn: {len(drawn)} of {len(lines)} benchmarks, those that changed "
-                            "first; ./scripts/perf trend prints all.")
+                            f"first; {home.COMMAND} trend prints all.")
     return section

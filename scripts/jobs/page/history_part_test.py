@@ -11,6 +11,7 @@ from jobs.page import testing
 testing.needs()
 
 from jobs.page import history_part  # noqa: E402 (after what skips)
+from jobs.page.parts import Link  # noqa: E402
 from jobs.page.testing import history_points  # noqa: E402
 from jobs.perf import history_files, trend  # noqa: E402 (after what skips)
 from jobs.perf.error import PerfError  # noqa: E402
@@ -40,7 +41,8 @@ class HistoryTest(unittest.TestCase):
         self.assertIn("+8.0 % at 00000000100c (2026-10-13)", plot.text)
         self.assertIn("+8.0 %", plot.svg)
         self.assertEqual(section.tables[0].rows[0][:4], [
-            "parse grant, canonical", "2026-10-13", "00000000100c", ("+8.0 %", "bad")])
+            "BM_ParseGrant_Core/canonical", "2026-10-13",
+            Link("00000000100b..00000000100c"), ("+8.0 %", "bad")])
 
     def test_without_changes_it_says_so(self):
         section = history_part.history(self.lines(history_points(), lambda _: []))
@@ -84,7 +86,7 @@ class HistoryTest(unittest.TestCase):
         lines = self.lines([], mock.Mock(side_effect=[[]] * 9 + [[(4, 1.0, 0.9, 1e-9)]]))
         section = history_part.history(lines)
         self.assertEqual(len(section.plots), 8)
-        self.assertEqual(section.plots[0].title, "op9, x")
+        self.assertEqual(section.plots[0].title, "BM_Op9_Core/x")
         self.assertIn("Drawn: 8 of 10", section.lead[-1])
 
     @unittest.skipUnless(importlib.util.find_spec("otava"),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from jobs.common import build
 from jobs.common.terminal import Terminal
-from jobs.page import (bench_results, evidence, first, gate_part, history_part, parts, ratios,
-                       selftest_part, server_part, template)
+from jobs.page import (addresses, bench_results, evidence, first, gate_part, history_part, parts,
+                       ratios, selftest_part, server_part, slower_part, template)
 from jobs.page.template import Page
-from jobs.perf import history_files
+from jobs.perf import history_files, home
 
-RESULTS = build.results_directory()
+RESULTS = build.results_directory() if home.IN_TREE else Path(".")
 _PAGE = "report.html"
 _PLOTS = "plots"
 _OURS = re.compile(
@@ -22,18 +22,27 @@ _OURS = re.compile(
 
 def _arguments(argv):
     parser = argparse.ArgumentParser(
-        prog="scripts/perf report",
+        prog=f"{home.PROGRAM} report",
         description="Writes report.html, which needs no other file and no network, and its plots "
-                    "as plots/*.png, from what is there: JSON of Google Benchmark, of the gate and "
-                    "of counts (*.json in DIR/latest and DIR), the history, and the tables of "
-                    "DIR/*.md. What is missing is named with the command that makes it.",
+                    "as plots/*.png, from what is there: " + (
+                        "JSON of Google Benchmark, of the gate and of counts (*.json in DIR/latest "
+                        "and DIR), the history, and the tables of DIR/*.md."
+                        if home.IN_TREE else
+                        "answers of gate and counts (*.json in DIR), and the history.")
+                    + " What is missing is named with the command that makes it, and takes no "
+                      "room on the page.",
         epilog="Exit status: 0 written; 2 wrong usage, or a file that can't be read.")
     parser.add_argument("--from", dest="source", metavar="DIR", type=Path, default=RESULTS,
-                        help="folder to read (results)")
+                        help="folder to read (results)" if home.IN_TREE else
+                        "folder to read (this one)")
     parser.add_argument("--history", metavar="DIR", type=Path,
-                        help="(DIR/history, or build/perf/history: the branch perf-history)")
+                        help=f"(DIR/history, or {home.HISTORY_TEXT}: the branch perf-history)")
+    parser.add_argument("--project", metavar="NAME", help="whose page it is (the repository's)")
+    parser.add_argument("--repository", metavar="URL",
+                        help="where commits can be looked at (that of CI, or of git's origin)")
     parser.add_argument("--out", metavar="DIR", type=Path, default=RESULTS,
-                        help="folder to write to (results)")
+                        help="folder to write to (results)" if home.IN_TREE else
+                        "folder to write to (this one)")
     return parser.parse_args(argv)
 
 
@@ -53,23 +62,25 @@ def _method(bench):
     return section
 
 
-def gather(source, out, history=None):
-    """The Page of a folder of results, and of a history (the folder's own, or the branch's)."""
-    if history is None:
-        history = source / "history"
-        if not history.is_dir() and source == RESULTS:
-            history = history_files.ROOT
+_OWN_LEAD = ("ffgrant parses, writes and claims FlowFabric’s claim grants. This page holds the "
+             "figures behind what it says of itself: speed beside baselines, change over time, and "
+             "what the tests are worth.")
+
+
+def _default_history(source):
+    if (source / "history").is_dir():
+        return source / "history"
+    return history_files.ROOT if source == RESULTS.resolve() else source / "history"
+
+
+def _own_sections(source, bench, documents):
+    """What only this project's results have."""
     latest = source / "latest"
-    bench = bench_results.read_bench(latest) or bench_results.read_bench(source)
     peers = (bench_results.read_bench(latest, "peers")
              or bench_results.read_bench(source, "peers"))
-    gate = gate_part.read_answer("time", latest, source)
-    counts = gate_part.read_answer("counts", latest, source)
-    documents = evidence.read_documents(source)
-    lines = history_part.read_lines(history)
     shown = {"claims.md", "coverage.md", "mutants.md", "peers.md", "perf-selftest.md",
              *(["bench.md"] if bench else [])}
-    sections = [
+    return [
         parts.goals(bench),
         parts.claims(bench),
         parts.latency(bench),
@@ -77,29 +88,53 @@ def gather(source, out, history=None):
                            documents.get("claims.md")),
         ratios.ratios(bench),
         ratios.peers(peers, documents.get("peers.md")),
-        gate_part.gate(gate),
-        gate_part.instructions(counts),
-        selftest_part.selftest(documents.get("perf-selftest.md")),
-        history_part.history(lines, history),
+    ], [
         evidence.mutants(documents.get("mutants.md")),
         evidence.coverage(documents.get("coverage.md")),
         evidence.recorded(documents, shown),
         parts.every_benchmark(bench),
         _method(bench),
     ]
+
+
+def gather(source, out, history=None, project=None, repository=None):
+    """The Page of a folder of results, and of a history (the folder's own, or the branch's)."""
+    latest = source / "latest"
+    history = _default_history(source) if history is None else history
+    repository = addresses.known(source) if repository is None else repository.rstrip("/")
+    gate = gate_part.read_answer("time", latest, source)
+    counts = gate_part.read_answer("counts", latest, source)
+    lines = history_part.read_lines(history)
+    page = Page("", [], [], [], [
+        gate_part.gate(gate),
+        gate_part.instructions(counts),
+        history_part.history(lines, history, repository)], _PLOTS)
+    page.slower = slower_part.slower(gate, counts, lines, repository)
+    page.project = project or repository.rpartition("/")[2] or source.name
+    page.made_by = f"{home.COMMAND} report"
+    if not home.IN_TREE:
+        return page
+    bench = bench_results.read_bench(latest) or bench_results.read_bench(source)
+    documents = evidence.read_documents(source)
+    before, after = _own_sections(source, bench, documents)
+    page.sections[2:2] = [selftest_part.selftest(documents.get("perf-selftest.md"))]
+    page.sections = [*before, *page.sections, *after]
     # A page that is taken elsewhere keeps what is below its folder, and nothing else.
-    links = {document.path: document.path.relative_to(out).as_posix()
-             for document in documents.values() if document.path.is_relative_to(out)}
-    return Page(first.when(bench), first.figures(bench, gate, documents),
-                first.facts(bench, documents),
-                first.warnings(bench, documents), sections, _PLOTS, links)
+    page.links = {document.path: document.path.relative_to(out).as_posix()
+                  for document in documents.values() if document.path.is_relative_to(out)}
+    page.when, page.facts = first.when(bench), first.facts(bench, documents)
+    page.figures = first.figures(bench, gate, documents)
+    page.warnings = first.warnings(bench, documents)
+    page.project, page.lead = project or "ffgrant", _OWN_LEAD
+    return page
 
 
 def write(page, out):
     """Writes page and plots; takes away plots of an earlier page that this one lacks."""
     folder = out / _PLOTS
     folder.mkdir(parents=True, exist_ok=True)
-    plots = {f"{plot.name}.png": plot.png for section in page.sections for plot in section.plots}
+    plots = {f"{plot.name}.png": plot.png for section in page.sections for plot in section.plots
+             if plot.png}
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in plots:
             path.unlink()
@@ -116,9 +151,14 @@ def main(argv):
         raise bench_results.ReportError(f"--from {arguments.source}: no such folder")
     terminal = Terminal()
     terminal.progress("drawing")
-    page = gather(source, out, arguments.history)
-    count = write(page, out)
+    page = gather(source, out, arguments.history, arguments.project, arguments.repository)
     missing = [missing for section in page.sections for missing in section.missing]
+    # What is not there takes no room; the figures that stand first lead to what is.
+    page.sections = [section for section in page.sections
+                     if section.has_data or section.sources and not section.missing]
+    shown = {section.identifier for section in page.sections}
+    page.figures = [figure for figure in page.figures if figure.link in shown]
+    count = write(page, out)
     for one in missing:
         terminal.line(f"missing: {one.what}; {one.command} makes it")
     terminal.line(f"written: {os.path.relpath(out / _PAGE)} and {count} plots")

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 
 from jobs.common import bars, tables
-from jobs.page import bench_results, figures
+from jobs.page import bench_results, figures, line_figures
 from jobs.page.figures import Row, key
 from jobs.page.svg import Caption, draw
 
@@ -19,9 +19,16 @@ _SUBJECTS = {
 }
 
 
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads somewhere; without an address it is its text."""
+    text: str
+    address: str = ""
+
+
 @dataclass
 class Table:
-    """Cells are texts, or (text, class of the style sheet)."""
+    """Cells are texts, Links, or (text, class of the style sheet)."""
     caption: str
     columns: list
     rows: list
@@ -33,7 +40,8 @@ class Table:
 
 @dataclass
 class Plot:
-    """A figure with its alternative in words, and its data as a table."""
+    """A figure with its alternative in words, and its data as a table. One without an svg is not
+    drawn: its words say why."""
     name: str
     title: str
     text: str
@@ -61,6 +69,11 @@ class Section:
     missing: list = field(default_factory=list)
     sources: list = field(default_factory=list)  # (what, text)
     documents: list = field(default_factory=list)  # markdown.Document
+
+    @property
+    def has_data(self):
+        """Whether there is anything to show but what is missing."""
+        return bool(self.plots or self.tables or self.documents)
 
 
 def three_digits(value):
@@ -250,7 +263,7 @@ def latency(bench):
                       interval(value)] for share, value in points]
         title = f"{live:,} live executions" if live is not None else "Latency"
         name = f"latency-{live or 'all'}"
-        svg, png = draw(name, lambda l=labelled: figures.quantiles(
+        svg, png = draw(name, lambda l=labelled: line_figures.quantiles(
             l, "nanoseconds a claim"), Caption(f"{section.title}, {title}", bench.note))
         first, points, _ = labelled[0]
         section.plots.append(Plot(

@@ -6,7 +6,7 @@ It is a list, an entry for each load: {"what": "pair", "at_once": 64, "whose": "
 """
 
 from jobs.common import tables
-from jobs.page import bench_results, figures, markdown
+from jobs.page import bench_results, figures, line_figures, markdown
 from jobs.page.bench_results import estimate
 from jobs.page.figures import Row, key
 from jobs.page.parts import Missing, Plot, Section, Table, interval, sureness, three_digits
@@ -92,7 +92,7 @@ def _open_loop(name, loads, caption):
              for load in chosen]
     data = [[label.removeprefix("at "), f"p{100 * share:g}", f"{three_digits(value.value)} {unit}",
              interval(value)] for label, points, _ in lines for share, value in points]
-    svg, png = draw(name, lambda: figures.quantiles(
+    svg, png = draw(name, lambda: line_figures.quantiles(
         lines, f"{units} a claim"), caption)
     label, points, _ = lines[0]
     return Plot(name, caption.title, f"{label.capitalize()}: " + ", ".join(

@@ -9,9 +9,10 @@ from jobs.page import testing
 
 testing.needs()
 
+import matplotlib  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from jobs.page import figures, svg as page_svg  # noqa: E402
+from jobs.page import figures, line_figures, svg as page_svg  # noqa: E402
 from jobs.page.bench_results import estimate  # noqa: E402
 from jobs.page.figures import Row  # noqa: E402
 
@@ -90,20 +91,60 @@ class FiguresTest(unittest.TestCase):
 
     def test_history_marks_its_changes(self):
         points = [(point.date, estimate([1, 2])) for point in testing.history_points()]
-        texts = self.text_of(lambda: figures.history(points, [(12, "+8.0 %")], "ratio"))
+        texts = self.text_of(lambda: line_figures.history(points, [(12, "+8.0 %")], "ratio"))
         self.assertIn("+8.0 %", texts)
         self.assertIn("2026-10-01", texts)
         self.assertIn("24 measurements, oldest first", texts)
 
-    def test_a_history_of_one_point_is_drawn(self):
-        points = [(testing.history_points()[0].date, estimate([1]))]
-        self.assertIn("2026-10-01", self.text_of(
-            lambda: figures.history(points, [], "ratio")))
+    def test_a_wild_value_does_not_flatten_a_history(self):
+        made = testing.history_points(count=20, step=20)
+        points = [(point.date, estimate([10, 10.1, 10.2])) for point in made]
+        points[7] = (points[7][0], estimate([500, 900, 1000]))
+        with matplotlib.rc_context():
+            axes = line_figures.history(points, [], "ratio").axes[0]
+        self.assertLess(axes.get_ylim()[1], 12)
+        self.assertEqual([line.get_marker() for line in axes.lines].count("^"), 1)
+
+    def test_labels_of_changes_stay_inside_and_apart(self):
+        points = [(point.date, estimate([1, 2])) for point in testing.history_points()]
+        svg, _ = page_svg.draw("figure", lambda: line_figures.history(
+            points, [(1, "+1,008.0 %"), (2, "+8.0 %"), (23, "−1,100.0 %")], "ratio"))
+        texts = ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter("text")]
+        self.assertIn("+1,008.0 %", texts)
+        self.assertIn("−1,100.0 %", texts)
+        self.assertNotIn("+8.0 %", texts)  # it would lie on the one before; the table has it
 
     def test_quantiles_name_their_shares(self):
         lines = [("ours", [(0.5, estimate([10])), (0.999, estimate([90, 100]))], True)]
-        texts = self.text_of(lambda: figures.quantiles(lines, "ns"))
+        texts = self.text_of(lambda: line_figures.quantiles(lines, "ns"))
         self.assertTrue({"p50", "p99.9", "ours", "ns"} <= set(texts), texts)
+
+    def test_a_noisy_row_does_not_scale_the_others(self):
+        rows = [Row("a", estimate([-1.0, 4.0]), "unchanged", "+1.5 %"),
+                Row("b", estimate([7.0, 9.0]), "behind", "+8.0 %"),
+                Row("noise", estimate([-90.0, 700.0]), "undecided", "+305 %")]
+        axes = figures.differences(rows, "change", [2, 2, 400]).axes[0]
+        self.assertLess(axes.get_xlim()[1], 12)
+        widest = max(abs(edge) for patch in axes.patches for edge in (
+            patch.get_x(), patch.get_x() + patch.get_width()))
+        self.assertLessEqual(widest, axes.get_xlim()[1])
+        self.assertIn("+305 %", self.text_of(lambda: figures.differences(rows, "c", [2, 2, 400])))
+
+    def test_one_that_is_far_off_is_an_arrow_at_the_edge(self):
+        rows = [Row(name, estimate([value, value + 1]), "behind", "") for name, value in (
+            ("a", 5.0), ("b", 6.0), ("c", 7.0), ("d", 10_000.0))]
+        axes = figures.differences(rows, "change", [2] * 4).axes[0]
+        self.assertLess(axes.get_xlim()[1], 60)
+        self.assertEqual([line.get_marker() for line in axes.lines].count(">"), 1)
+
+    def test_long_names_are_whole_and_wrapped(self):
+        name = "BM_Map<std::vector<std::pair<int, std::string>>>/erase_during_iteration/8388608"
+        texts = self.text_of(lambda: figures.differences(
+            [Row(name, estimate([1.0, 2.0]), "unchanged", "")], "change", [2]))
+        self.assertIn(name, "".join(texts))
+        for part in figures.wrapped("x" * 500):
+            self.assertLessEqual(figures.text_width(part), page_svg.WIDTH - 6)
+        self.assertEqual("".join(figures.wrapped(name)), name)
 
     def test_differences_are_signed(self):
         rows = [Row("a", estimate([-1.0, 4.0]), "undecided", "+1.5 %")]

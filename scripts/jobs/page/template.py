@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from jobs.page import markdown
 from jobs.page.figures import MARKS
-from jobs.page.parts import Table
+from jobs.page.parts import Link, Table
 
 _FOLDER = Path(__file__).resolve().parent
 _STYLE, _SCRIPT, _TEMPLATE = (
@@ -37,6 +37,10 @@ class Page:
     sections: list  # parts.Section
     plots: str = "plots"  # folder of the PNGs, as the page has to name it
     links: dict = field(default_factory=dict)  # document's path -> address from the page
+    slower: object = None  # parts.Section: what got slower; stands before all else
+    project: str = ""  # whose page it is
+    lead: str = ""  # what the page holds, in a sentence or two
+    made_by: str = ""  # the command
 
 
 def _inline(text):
@@ -45,6 +49,10 @@ def _inline(text):
 
 def _cell(cell):
     """(text, class)"""
+    if isinstance(cell, Link):
+        if not cell.address:
+            return cell.text, ""
+        return Markup('<a href="{}">{}</a>').format(cell.address, cell.text), ""
     return cell if isinstance(cell, tuple) else (cell, "")
 
 

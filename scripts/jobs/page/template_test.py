@@ -3,10 +3,12 @@
 import contextlib
 import html.parser
 import io
+import json
 import re
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.page import testing
 
@@ -14,6 +16,7 @@ testing.needs()
 
 from jobs.page import job  # noqa: E402
 from jobs.page.bench_results import ReportError  # noqa: E402
+from jobs.perf import history_files  # noqa: E402
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
 
@@ -53,10 +56,10 @@ class Reader(html.parser.HTMLParser):
         return " ".join(" ".join(self.text).split())
 
 
-def written(source, out):
+def written(source, out, *more):
     """Runs the command; returns (exit status, what it printed, the page)."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        status = job.main(["--from", str(source), "--out", str(out)])
+        status = job.main(["--from", str(source), "--out", str(out), *more])
     return status, output.getvalue(), (out / "report.html").read_text(encoding="utf-8")
 
 
@@ -112,9 +115,9 @@ class FullPageTest(unittest.TestCase):
 
     def test_says_what_is_missing_and_how_to_make_it(self):
         for wanted in ("./scripts/bench --peers", "./scripts/perf selftest"):
-            self.assertIn(wanted, self.page.words())
             self.assertIn(wanted, self.output)
-        self.assertNotIn("Missing: no coverage", self.page.words())
+            self.assertNotIn(wanted, self.page.words())  # what is not there takes no room
+        self.assertNotIn("selftest", self.page.all("id"))
 
     def test_every_plot_has_words_a_table_and_a_png(self):
         plots = [attrs for tag, attrs in self.page.elements
@@ -142,15 +145,34 @@ class SparsePageTest(unittest.TestCase):
         self.source.mkdir()
         self.out = Path(temporary.name) / "out"
 
-    def test_without_results_every_part_is_said_to_be_missing(self):
+    def test_without_results_no_part_is_shown_and_each_is_named(self):
         status, output, text = written(self.source, self.out)
         page = Reader(text)
         self.assertEqual((status, page.problems), (0, []))
         self.assertEqual(text.count('class="plot"'), 0)
         for command in ("./scripts/bench", "./scripts/perf record", "./scripts/mutants",
                         "./scripts/coverage"):
-            self.assertIn(command, page.words())
             self.assertIn(command, output)
+        self.assertIn("Nothing is known yet", page.words())
+        self.assertNotIn("<nav", text)
+        self.assertNotIn("not measured", page.words())
+
+    def test_the_first_thing_is_what_got_slower(self):
+        for point in testing.history_points(count=1):
+            history_files.append(point, self.source / "history")
+        (self.source / "gate.json").write_text(json.dumps(testing.gate_document(
+            testing.gate_entry("BM_fill<int[16]>", 1.2, "regressed"))), encoding="utf-8")
+        with mock.patch.object(job.home, "IN_TREE", False):
+            text = written(self.source, self.out, "--project", "theirs", "--repository",
+                           "https://github.com/o/r")[2]
+        page = Reader(text)
+        self.assertEqual(page.problems, [])
+        words = page.words()
+        self.assertLess(words.index("BM_fill<int[16]>"), words.index("Gate"))
+        self.assertIn("One measurement, and so no line yet", words)
+        self.assertIn("https://github.com/o/r/commit/000000001000", page.all("href"))
+        for ours in ("ffgrant parses", "FlowFabric", "claim", "same flags", "Figures to reach"):
+            self.assertNotIn(ours, words)
 
     def test_plots_that_are_no_more_go_away_and_others_stay(self):
         (self.out / "plots").mkdir(parents=True)

@@ -138,6 +138,31 @@ def write_bench(folder, rounds=5, subjects=("grant_json", "ledger")):
     return latest
 
 
+FOREIGN = ("BM_Map<std::vector<std::pair<int, std::string>>>/erase_during_iteration/8388608",
+           "größe/µs", "BM_noise", "BM_\"q\"<&>", "a" * 90)
+
+
+def write_foreign(folder):
+    """What another project has: an answer of the gate with odd names and a noisy row, and a history
+    of a few benchmarks, one of them with a single point."""
+    (folder / "gate.json").write_text(json.dumps(gate_document(
+        gate_entry(FOREIGN[0], 1.082, "regressed", suite="./bin/bench"),
+        gate_entry(FOREIGN[1], 1.4, "suspected", suite="./bin/bench"),
+        gate_entry(FOREIGN[2], 3.9, "inconclusive", 2.8, margin=7.5, suite="./bin/bench"),
+        gate_entry(FOREIGN[3], 1.001, "clean", suite="./bin/bench"),
+        gate_entry(FOREIGN[4], 0.9, "improved", suite="./bin/bench"))))
+    for name, count in ((FOREIGN[0], 24), (FOREIGN[3], 2), (FOREIGN[4], 1)):
+        for number, point in enumerate(history_points(name, count)):
+            wild = 30 if number == 5 else 1
+            entry_ = point.benchmarks[name]
+            point.benchmarks[name] = history_files.Measurement(
+                entry_.ratio * wild, entry_.low * wild, entry_.high * wild * wild,
+                entry_.time_ns * wild, entry_.reference_ns, entry_.pairs)
+            history_files.append(history_files.Point(**{
+                **vars(point), "suite": f"suite{count}"}), folder / "history")
+    return folder
+
+
 def write_results(folder):
     """Results as they would be in results/, in an empty folder."""
     latest = write_bench(folder)
