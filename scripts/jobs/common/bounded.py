@@ -159,12 +159,12 @@ def _end(process):
             return
 
 
-def _watch(process, reader, end, stall, progress, on_tick):
+def _watch(process, reader, end, stall, progress, on_tick, every):
     """Waits for the end of the process. Returns why it has to be ended from here, or nothing, and
     for how long nothing had come of it."""
     now = start = time.monotonic()
     seen, since = progress() if progress else None, now
-    tick = 0.05
+    tick = min(0.05, every)
     while process.poll() is None:
         now = time.monotonic()
         if now >= end:
@@ -178,17 +178,18 @@ def _watch(process, reader, end, stall, progress, on_tick):
         if on_tick:
             on_tick()
         reader.wait(min(tick, end - now))
-        tick = _TICK_SECONDS
+        tick = every
     return "", 0.0
 
 
 def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tick=None,
-        before=None):
+        before=None, on_start=None, every=_TICK_SECONDS):
     """Runs a command for at most `limit` seconds. Raises OSError if it cannot be started.
 
     env: the whole environment, this process's if None. progress: a function whose value changes
     while the program gets on; where the value stays for `stall` seconds the program is ended.
-    on_tick is called a few times a second. before: called in the child right before the program.
+    on_tick is called all `every` seconds, on_start with the process's id. before: called in the
+    child right before the program.
     """
     mark = f"{os.getpid():010}-{next(_NUMBERS):010}"
     start = time.monotonic()
@@ -199,7 +200,9 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
     reader = None
     try:
         reader = _Reader(process)
-        stopped, idle = _watch(process, reader, start + limit, stall, progress, on_tick)
+        if on_start:
+            on_start(process.pid)
+        stopped, idle = _watch(process, reader, start + limit, stall, progress, on_tick, every)
         if stopped:
             _end(process)
         seconds = time.monotonic() - start

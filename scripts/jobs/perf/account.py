@@ -4,19 +4,21 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from jobs.perf import trial as perf_trial
+from jobs.perf import metrics, trial as perf_trial
 from jobs.perf.gbench_json import Key
 
 ABSENT = "is not in it"
 
 
 class Benchmark(NamedTuple):
-    """A benchmark of a suite. Its text is its name, which is what readers know it by."""
+    """A benchmark of a suite, or what else of it is measured (metrics.py). Its text is its name,
+    which is what readers know it by."""
     suite: str
     key: Key
+    metric: str = metrics.TIME
 
     def __str__(self):
-        return str(self.key)
+        return metrics.named(str(self.key), self.metric)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,20 @@ import datetime
 import math
 from dataclasses import dataclass, field
 
-from jobs.perf import statuses
+from jobs.perf import metrics, statuses
 from jobs.perf.decide import IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, SUSPECTED
 from jobs.perf.gbench_json import printable
 from jobs.perf.known import Known
 from jobs.perf.texts import code, percent, plain
 
-FORMAT = 2
+FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 # A loop that does nothing takes a cycle an iteration; the nominal clock is slower than the real
 # one, so that these are fewer.
 _EMPTY_CYCLES = 0.8
 _USUAL_MHZ = 3000
 _MOST_NAMED = 5  # benchmarks in the first line
+_OF_BENCHMARKS = (metrics.TIME, metrics.MEMORY)
 EMPTY = "measures nothing: an iteration takes about one cycle, as an empty loop does"
 
 
@@ -52,6 +53,8 @@ class Outcome:
 
     def is_empty(self, benchmark, nanoseconds):
         """Whether a loop of this time does nothing."""
+        if benchmark.metric != metrics.TIME:
+            return False
         mhz = self.contexts.get(benchmark.suite, {}).get("mhz_per_cpu")
         if isinstance(mhz, bool) or not isinstance(mhz, (int, float)) or not 500 < mhz < 10_000:
             mhz = _USUAL_MHZ
@@ -112,10 +115,10 @@ class Outcome:
 
     def name(self, benchmark):
         """The name as the reader sees it; with its program's where there are several."""
-        suites = {name.suite for name in (*self.results, *self.listed)}
-        suites |= {one.benchmark.suite for one in self.unmeasured}
-        return (f"{printable(benchmark.suite)}: {benchmark}" if len(suites) > 1
-                else str(benchmark))
+        names = (*self.results, *self.listed, *(one.benchmark for one in self.unmeasured))
+        suites = {name.suite for name in names if name.metric in _OF_BENCHMARKS}
+        return (f"{printable(benchmark.suite)}: {benchmark}"
+                if len(suites) > 1 and benchmark.metric in _OF_BENCHMARKS else str(benchmark))
 
 
 # JSON.
@@ -129,12 +132,15 @@ def _interval(interval):
     return {"ratio": interval.ratio, "low": _finite(interval.low), "high": _finite(interval.high)}
 
 
-def _fields(result):
+def _fields(result, metric):
+    is_time = metric == metrics.TIME
     return {"verdict": result.verdict, **_interval(result.head), "same": _interval(result.same),
             "margin": _finite(result.margin), "p": result.p, "pairs": result.pairs,
-            "base_ns": result.base_ns, "head_ns": result.head_ns, "note": result.note,
+            "base_ns": result.base_ns if is_time else None,
+            "head_ns": result.head_ns if is_time else None,
+            "base_value": result.base_ns, "head_value": result.head_ns, "note": result.note,
             "out_of_time": result.out_of_time,
-            "confirmation": _fields(result.confirmation) if result.confirmation else None}
+            "confirmation": _fields(result.confirmation, metric) if result.confirmation else None}
 
 
 def _entry(entry):
@@ -149,7 +155,8 @@ def excuse(outcome, benchmark):
 
 def document(outcome):
     benchmarks = [
-        {"name": str(name), "suite": printable(name.suite), **_fields(result),
+        {"name": str(name), "suite": printable(name.suite), "metric": name.metric,
+         "unit": metrics.UNITS[name.metric], **_fields(result, name.metric),
          "remark": outcome.remarks.get(name, ""),
          "measures_nothing": [side for side, value in (
              ("base", result.base_ns), ("head", result.head_ns))

@@ -4,10 +4,11 @@
 from jobs.common import report
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
+from jobs.perf import metrics
 from jobs.perf.answer import EMPTY, action, counted
 from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, SUSPECTED
 from jobs.perf.gbench_json import printable
-from jobs.perf.texts import block, code, escaped, nanoseconds, percent, plain
+from jobs.perf.texts import block, code, escaped, percent, plain
 
 _MOST_OF_A_REASON = 10  # names that are told for one reason
 
@@ -20,7 +21,8 @@ def _row(outcome, name, result):
     verdict = result.verdict.upper() if result.verdict == REGRESSED else result.verdict
     if outcome.excused(name) and result.verdict in (INCONCLUSIVE, INVALID):
         verdict += " (known)"
-    return [outcome.name(name), nanoseconds(result.base_ns), nanoseconds(result.head_ns),
+    return [outcome.name(name), *(metrics.shown(value, name.metric) for value in (
+        result.base_ns, result.head_ns)),
             percent(head.ratio), f"{percent(head.low)} to {percent(head.high)}",
             f"{percent(same.low)} to {percent(same.high)}", pairs, verdict]
 

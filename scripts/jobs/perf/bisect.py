@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jobs.common import build, processes
 from jobs.common.terminal import Terminal
-from jobs.perf import choice, commands, home, revisions, samples
+from jobs.perf import commands, home, options, revisions, samples
 from jobs.perf.error import PerfError
 
 _GOOD, _BAD, _SKIP, _ABORT = 0, 1, 125, 255  # what git bisect run takes exit statuses for
@@ -73,7 +73,7 @@ def _parser():
     parser.add_argument("--good", metavar="REV", required=True)
     parser.add_argument("--bad", metavar="REV", required=True)
     parser.add_argument("--benchmark", metavar="NAME", required=True, help="its whole name")
-    parser.add_argument("--budget", type=float, default=choice.BUDGET, metavar="SECONDS",
+    parser.add_argument("--budget", type=float, default=options.BUDGET, metavar="SECONDS",
                         help="for each revision, its build aside (%(default)s)")
     parser.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
     return parser

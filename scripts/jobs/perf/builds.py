@@ -39,6 +39,7 @@ class Built:
     commit: str
     label: str
     programs: tuple
+    folder: Path
 
 
 def top_folder(folder="."):
@@ -101,7 +102,7 @@ def build(terminal, commit, label, recipe, top):
         terminal.line(f"{label} was built before")
     os.utime(tree)
     _forget_old(folder, top)
-    return Built(commit, label, tuple(tree / path for path in recipe.programs))
+    return Built(commit, label, tuple(tree / path for path in recipe.programs), tree)
 
 
 def commit_named(text, top):

@@ -6,7 +6,7 @@ import unittest
 from unittest import mock
 
 from jobs.common.terminal import Terminal
-from jobs.perf import builds, choice, fake, home
+from jobs.perf import builds, choice, fake, home, options
 from jobs.perf.error import PerfError
 
 _COMMAND = "mkdir -p out && cp source out/bench && chmod +x out/bench && echo x >>builds"
@@ -74,9 +74,9 @@ class BuildsTest(fake.RepositoryCase):
         self.assertEqual(builds.base_named(None, self.root)[0], self.first)
 
     def choose(self, *argv):
-        parser = choice.parser("gate", "", "")
-        choice.add_programs(parser)
-        choice.add_effort(parser)
+        parser = options.parser("gate", "", "")
+        options.add_programs(parser)
+        options.add_effort(parser)
         return choice.choose(Terminal(io.StringIO()), parser.parse_args(argv), parser)
 
     def test_what_the_gate_compares(self):

@@ -5,19 +5,16 @@ Two ready programs need nothing of this project's build: revisions are looked at
 are asked for.
 """
 
-import argparse
-import math
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jobs.perf import fingerprint, home, known as perf_known, process_pairs, samples
+from jobs.perf import fingerprint, home, known as perf_known, metrics, process_pairs, samples
 from jobs.perf.error import PerfError
 
 # What this project makes fast; its baselines are there to be compared with. Of the ledger, one
 # thread on few executions: a million are set up for seconds before each repetition.
 OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/threads:1$"
-BUDGET = 600
 
 
 @dataclass(frozen=True)
@@ -34,70 +31,9 @@ class Chosen:
     directory: object = None  # where copies go; None: where the system keeps temporary files
     lacking: tuple = ()
     known: perf_known.Known = field(default_factory=perf_known.Known)
-
-
-def add_effort(parser):
-    """The options that say how much is measured."""
-    parser.add_argument("--filter", metavar="RE", default=None,
-                        help="only benchmarks whose names match (default with programs: all; with "
-                             "revisions: core, and the ledger with few executions and one thread)")
-    parser.add_argument("--budget", type=float, default=BUDGET, metavar="SECONDS",
-                        help="measure no longer than this, builds aside (%(default)s)")
-    parser.add_argument("--repetitions", type=int, metavar="N",
-                        default=samples.Effort.repetitions,
-                        help="in each process, of which the least counts (%(default)s)")
-    parser.add_argument("--min-time", type=float, metavar="SECONDS",
-                        default=samples.Effort.min_time,
-                        help="of a repetition (%(default)s)")
-    parser.add_argument("--seed", type=int, help="of the order in which programs run")
-
-
-def effort_of(arguments):
-    if arguments.repetitions < 1 or not arguments.min_time >= 0 or not (
-            0 < arguments.budget < math.inf):
-        raise PerfError("--repetitions, --min-time and --budget have to be positive")
-    return samples.Effort(arguments.repetitions, arguments.min_time)
-
-
-def add_surroundings(parser, sides=()):
-    """The options that say what a ready program gets; the same in every lane."""
-    parser.add_argument("--argument", metavar="TEXT", action="append", default=[],
-                        help="an argument for the programs; --argument=--flag for one that begins "
-                             "with a dash; may be repeated")
-    for option, who in (("env", "the programs"), *((f"{side}-env", side) for side in sides)):
-        parser.add_argument(f"--{option}", metavar="NAME=TEXT", action="append", default=[],
-                            help=f"a variable in the environment of {who}; may be repeated")
-    parser.add_argument("--cwd", metavar="DIR", type=Path,
-                        help="the programs' working folder (this one)")
-
-
-def add_programs(parser):
-    """The options that say what is compared."""
-    parser.add_argument("programs", metavar="PROGRAM", type=Path, nargs="*",
-                        help="two: base and head, programs that use Google Benchmark, or folders "
-                             "of such")
-    parser.add_argument("--base", metavar="REV", help="revision (merge base with main)")
-    parser.add_argument("--head", metavar="REV", help="revision (the working tree)")
-    parser.add_argument("--build", metavar="COMMAND",
-                        help="build both revisions of the repository in this folder with this "
-                             "line for sh; needs --program")
-    parser.add_argument("--program", metavar="PATH", action="append", default=[],
-                        help="what --build makes: a program or a folder of programs, from the "
-                             "repository's top folder; may be repeated")
-    if home.IN_TREE:
-        parser.add_argument("--baseline", metavar="FILE", type=Path,
-                            help="a build that scripts/perf baseline kept, in place of --base")
-    else:
-        parser.set_defaults(baseline=None)
-    parser.add_argument("--base-bin", metavar="FILE", type=Path, nargs="+", action="extend",
-                        default=[], help="the same as PROGRAM, for several at once")
-    parser.add_argument("--head-bin", metavar="FILE", type=Path, nargs="+", action="extend",
-                        default=[], help="as many, in the same order")
-    add_surroundings(parser, ("base", "head"))
-    parser.add_argument("--known", metavar="FILE", type=Path,
-                        help="benchmarks that are known for noise or for failing, with reasons")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the answer there too")
-    parser.add_argument("--markdown", metavar="FILE", type=Path)
+    metrics: tuple = (metrics.TIME,)
+    sections: tuple = ()  # of programs, whose size is asked for; none: the whole file
+    compile: object = None  # arm -> (line for sh, folder), of compile time
 
 
 def environment(texts):
@@ -230,11 +166,47 @@ def _built(terminal, arguments):
     sides = (builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top))
     base, head = (builds.build(terminal, *side, recipe, top) for side in sides)
     arguments.base_bin, arguments.head_bin = list(base.programs), list(head.programs)
-    return replace(_programs(arguments), base=base.label, head=head.label)
+    return replace(_programs(arguments), base=base.label, head=head.label,
+                   compile=_compiling(arguments, base.folder, head.folder))
+
+
+def _compiling(arguments, base_folder=None, head_folder=None):
+    """What compiling.Compiling takes; None where no command is given."""
+    base, head = (getattr(arguments, f"{side}_compile", None) or getattr(arguments, "compile", None)
+                  for side in ("base", "head"))
+    if not base or not head:
+        return None
+    from jobs.perf import compiling
+    return compiling.commands(base, head, base_folder or arguments.cwd,
+                              head_folder or arguments.cwd)
+
+
+def _with_metrics(chosen, arguments, parser):
+    """What is chosen, with the metrics that are asked for."""
+    wanted = tuple(dict.fromkeys(metrics.ARGUMENTS[name] for name in arguments.metric)) \
+        or (metrics.TIME,)
+    compiling = chosen.compile or _compiling(arguments)
+    if (metrics.COMPILE in wanted) != bool(compiling):
+        parser.error("--metric compile and --compile (or --base-compile and --head-compile) go "
+                     "together")
+    if arguments.section and metrics.SIZE not in wanted:
+        parser.error("--section goes with --metric size")
+    return replace(chosen, metrics=wanted, sections=tuple(arguments.section),
+                   compile=compiling)
 
 
 def choose(terminal, arguments, parser):
     """Builds or finds what the arguments of gate and counts ask for."""
+    if getattr(arguments, "metric", None) is None:  # counts has one metric of its own
+        return _choose(terminal, arguments, parser)
+    if arguments.metric == ["compile"] and not (arguments.programs or arguments.base_bin
+                                                or arguments.build):
+        return _with_metrics(Chosen([], "base", "head", "", "unknown", "unknown"), arguments,
+                             parser)
+    return _with_metrics(_choose(terminal, arguments, parser), arguments, parser)
+
+
+def _choose(terminal, arguments, parser):
     if len(arguments.programs) not in (0, 2):
         parser.error("two programs are needed: base and head")
     if arguments.programs:
@@ -258,8 +230,3 @@ def choose(terminal, arguments, parser):
     if arguments.base and arguments.baseline:
         parser.error("--baseline stands in place of --base")
     return _programs(arguments) if with_programs else _revisions(terminal, arguments)
-
-
-def parser(name, description, epilog):
-    return argparse.ArgumentParser(prog=f"{home.PROGRAM} {name}", description=description,
-                                   epilog=epilog, allow_abbrev=False)

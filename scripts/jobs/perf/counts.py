@@ -17,8 +17,8 @@ from pathlib import Path
 from jobs.common import report
 from jobs.common.children import Children
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (callgrind, choice, gate, home, process_pairs, samples, scratch, statuses,
-                       trial as perf_trial)
+from jobs.perf import (callgrind, choice, gate, home, options, process_pairs, samples, scratch,
+                       statuses, trial as perf_trial)
 from jobs.perf.account import Unmeasured, account
 from jobs.perf.annotate import annotate
 from jobs.perf.counts_answer import ORDER, Comparison, Outcome, action, document, markdown, table
@@ -151,12 +151,12 @@ def _unconfirmed(verdict):
 
 
 def _parser():
-    parser = choice.parser(
+    parser = options.parser(
         "counts", "Compares the instructions that each benchmark executes, under callgrind: "
                   f"exact, gated at {THRESHOLD:.1%}. Programs need code for x86-64-v3 at most, "
                   "benchmarks of one thread, and the symbols of Google Benchmark.",
         statuses.EPILOG)
-    choice.add_programs(parser)
+    options.add_programs(parser)
     parser.add_argument("--filter", metavar="RE", help="only benchmarks whose names match")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
                         help="for one benchmark of one program (%(default)s)")
@@ -195,7 +195,7 @@ def plan(terminal, chosen, directory, clock):
                     program, listing.keys, _TRIAL, directory / "trial.json",
                     perf_trial.Limits(clock.left, _STALL), everything=not chosen.filter)
                 if listing.doubt:
-                    process_pairs.leave_out_noise(program, trials[arm], listing.doubt,
+                    perf_trial.leave_out_noise(program, trials[arm], listing.doubt,
                                                   max(1.0, clock.left()))
         except PerfError as error:
             if len(chosen.suites) == 1:

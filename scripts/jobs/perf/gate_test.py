@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import answer, answer_text, decide, fake, gate, texts
+from jobs.perf import answer, answer_text, decide, fake, gate, metrics, texts
 from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
@@ -47,7 +47,7 @@ class GateTest(unittest.TestCase):
         self.assertIn("2 regressed", output)
         self.assertRegex(output, r"BM_A +10 ns +\+6.0% +\+6.0% to \+6.0% +10\+10  REGRESSED")
         document = json.loads(json_file.read_text(encoding="utf-8"))
-        self.assertEqual((document["format"], document["verdict"]), (2, "regressed"))
+        self.assertEqual((document["format"], document["verdict"]), (3, "regressed"))
         self.assertEqual([entry["name"] for entry in document["benchmarks"]], ["BM_A", "BM_B/1"])
         first = document["benchmarks"][0]
         self.assertEqual((first["verdict"], first["pairs"], first["suite"]),
@@ -172,7 +172,7 @@ class OutcomeTest(unittest.TestCase):
 
     def test_units(self):
         for value, text in ((28.44, "28.4 ns"), (1270, "1.27 us"), (5e6, "5 ms"), (2e9, "2 s")):
-            self.assertEqual(texts.nanoseconds(value), text)
+            self.assertEqual(metrics.shown(value, metrics.TIME), text)
 
 
 if __name__ == "__main__":

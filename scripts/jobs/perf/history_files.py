@@ -1,16 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history: results/history/<fingerprint>/<suite>.jsonl, a line a point, only ever appended to.
-
-    {"date": "2026-11-25T02:40:11Z",      UTC, when the measurement began
-     "revision": "0729f9c13a5b",           of git, 12 digits or more; "+" at its end: and changes
-     "suite": "grant_json",
-     "command": "./scripts/perf record",
-     "machine": {"cpu": "AMD EPYC", ...},  text -> text: what the fingerprint is made of
-     "benchmarks": {"BM_ParseGrant_Core/canonical":
-       {"ratio": 7.31,                     time / the reference kernel's time in the same pairs
-        "low": 7.25, "high": 7.39,         its confidence interval
-        "time_ns": 28.4, "reference_ns": 3.885,
-        "pairs": 10}}}                     process pairs: the number of independent measurements
+"""The history's files: DIR/<fingerprint>/<suite>.jsonl, a line a point (history_point.py), only ever
+appended to.
 
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
 is made of what such a comparison would not survive: processor, caches, the vector instructions that
@@ -23,145 +13,30 @@ all the same costs that line: `scripts/perf history repair` takes it out.
 """
 
 import contextlib
-import datetime
 import fcntl
-import hashlib
-import json
-import math
 import os
-import re
 import tempfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jobs.perf import home
-from jobs.perf.error import PerfError
+from jobs.perf.history_point import (REVISION, SUITE, SURROUNDINGS, HistoryError,
+                                     Measurement, Point, differences, fingerprint, identity,
+                                     parse_point, require, text_of)
+
+__all__ = ("HistoryError", "Measurement", "Point", "differences", "fingerprint", "identity",
+           "parse_point")  # what callers of the files need of their points
 
 ROOT = home.HISTORY
-# What a point tells and its series outlives.
-SURROUNDINGS = ("kernel", "libc", "benchmark_library")
-# The processor's flags that code asks for; the others a kernel lists one day and not the next.
-_CODE_FLAGS = frozenset((
-    "sse4_2", "avx", "avx2", "bmi2", "fma", "avx512f", "avx512bw", "avx512vl", "erms", "fsrm",
-    "asimd", "sve", "sve2", "crc32", "pmull"))
-_DATE = "%Y-%m-%dT%H:%M:%SZ"
-_SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_REVISION = re.compile(r"[0-9a-f]{12,64}\+?")
-
-
-class HistoryError(PerfError):
-    """A file of the history, or a point for it, is not as it has to be. The text says where."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One benchmark at one point; ratio = time_ns / reference_ns up to the estimators' rounding."""
-    ratio: float
-    low: float
-    high: float
-    time_ns: float
-    reference_ns: float
-    pairs: int
-
-
-@dataclass(frozen=True)
-class Point:
-    """One run of a suite. date is aware and UTC; benchmarks: name -> Measurement."""
-    date: datetime.datetime
-    revision: str
-    suite: str
-    command: str
-    machine: dict
-    benchmarks: dict
-
-
-def identity(machine):
-    """What of a machine's description times depend on so much that they are not compared."""
-    kept = {field: text for field, text in machine.items() if field not in SURROUNDINGS}
-    if "cpu_flags" in kept:
-        kept["cpu_flags"] = " ".join(sorted(_CODE_FLAGS & set(kept["cpu_flags"].split())))
-    return kept
-
-
-def differences(old, new, fields=None):
-    """Texts on the fields in which two descriptions differ: 'kernel: 6.1 to 6.2'."""
-    names = fields or sorted(set(old) | set(new))
-    return [f"{name}: {old.get(name, 'unknown')} to {new.get(name, 'unknown')}" for name in names
-            if old.get(name) != new.get(name)]
-
-
-def fingerprint(machine):
-    """The folder's name for a machine: the CPU for the reader, a digest of its identity."""
-    text = json.dumps(identity(machine), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    name = re.sub(r"[^a-z0-9]+", "-", machine.get("cpu", "").lower()).strip("-")[:32] or "cpu"
-    return f"{name.rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def path_of(point, root=ROOT):
     return Path(root) / fingerprint(point.machine) / f"{point.suite}.jsonl"
 
 
-def _require(condition, problem):
-    if not condition:
-        raise HistoryError(problem)
-
-
-def _text_of(point):
-    document = asdict(point)
-    document["date"] = point.date.astimezone(datetime.timezone.utc).strftime(_DATE)
-    return json.dumps(document, ensure_ascii=True, allow_nan=False)
-
-
-def _measurement(name, entry):
-    _require(isinstance(entry, dict), f"{name}: an object is needed")
-    fields = Measurement.__dataclass_fields__
-    _require(set(entry) == set(fields), f"{name}: needs exactly {', '.join(fields)}")
-    for field, value in entry.items():
-        _require(isinstance(value, (int, float)) and not isinstance(value, bool)
-                 and math.isfinite(value) and value > 0,
-                 f"{name}: {field} is not a positive number")
-    made = Measurement(**entry)
-    _require(isinstance(made.pairs, int), f"{name}: pairs is not a whole number")
-    _require(made.low <= made.ratio <= made.high, f"{name}: ratio is outside of its interval")
-    return made
-
-
-def _is_texts(value):
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
-
-
-def parse_point(text):
-    """A line as a Point; raises HistoryError if it is not of the form above."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise HistoryError(f"not JSON: {error}") from None
-    _require(isinstance(document, dict), "not an object")
-    fields = Point.__dataclass_fields__
-    _require(set(document) == set(fields), f"needs exactly {', '.join(fields)}")
-    for field, accepts in (("date", str), ("revision", str), ("suite", str), ("command", str),
-                           ("benchmarks", dict)):
-        _require(isinstance(document[field], accepts), f"{field} is of the wrong type")
-    _require(document["machine"] and _is_texts(document["machine"]),
-             "machine is not an object of texts")
-    _require(_SUITE.fullmatch(document["suite"]), f"suite {document['suite']!r} is no file's name")
-    _require(_REVISION.fullmatch(document["revision"]),
-             f"revision {document['revision']!r} is not one of git in hexadecimal")
-    try:
-        date = datetime.datetime.strptime(document["date"], _DATE)
-    except ValueError:
-        raise HistoryError(f"date {document['date']!r} is not like 2026-11-25T02:40:11Z") from None
-    document["date"] = date.replace(tzinfo=datetime.timezone.utc)
-    _require(document["benchmarks"], "no benchmarks")
-    document["benchmarks"] = {name: _measurement(name, entry)
-                              for name, entry in document["benchmarks"].items()}
-    return Point(**document)
-
-
 def check(suite, revision, machine=None, root=ROOT):
     """Raises HistoryError where such a point could not be appended; to be asked before measuring."""
-    _require(_SUITE.fullmatch(suite), f"suite {suite!r} is no file's name")
-    _require(_REVISION.fullmatch(revision), f"revision {revision!r} is not 12 or more digits of "
+    require(SUITE.fullmatch(suite), f"suite {suite!r} is no file's name")
+    require(REVISION.fullmatch(revision), f"revision {revision!r} is not 12 or more digits of "
                                             "git in hexadecimal")
     try:
         Path(root).mkdir(parents=True, exist_ok=True)
@@ -169,7 +44,7 @@ def check(suite, revision, machine=None, root=ROOT):
             pass
         if machine:
             path = Path(root) / fingerprint(machine) / f"{suite}.jsonl"
-            _require(not path.exists() or os.access(path, os.R_OK | os.W_OK),
+            require(not path.exists() or os.access(path, os.R_OK | os.W_OK),
                      f"{path} can't be written")
     except OSError as error:
         raise HistoryError(f"{root} can't be written: {error.strerror}") from None
@@ -208,7 +83,7 @@ def append(point, root=ROOT):
     Waits for other writers. Who reads meanwhile, and who is left if this is killed, sees the point
     whole or not at all. A last line that is not finished stays, as a damaged line of its own.
     """
-    text = _text_of(point)
+    text = text_of(point)
     parse_point(text)  # what this module would not read it does not write either
     path = path_of(point, root)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,7 +106,7 @@ def keep(point, root=ROOT):
     try:
         return append(point, root)
     except (OSError, HistoryError) as error:
-        text = _text_of(point) + "\n"
+        text = text_of(point) + "\n"
         for folder in (Path(root).parent, Path(tempfile.gettempdir())):
             with contextlib.suppress(OSError):
                 handle, name = tempfile.mkstemp(prefix=f"unrecorded-{point.suite}-",
@@ -256,9 +131,9 @@ def _lines(path):
 def _point_at(path, number, line):
     try:
         point = parse_point(line.decode("utf-8"))
-        _require(fingerprint(point.machine) == path.parent.name,
+        require(fingerprint(point.machine) == path.parent.name,
                  "the machine is not that of the folder")
-        _require(point.suite == path.stem, "the suite is not that of the file")
+        require(point.suite == path.stem, "the suite is not that of the file")
         return point
     except UnicodeDecodeError as error:
         raise HistoryError(f"{path}:{number}: {error}") from None

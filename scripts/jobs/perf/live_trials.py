@@ -19,7 +19,7 @@ from jobs.common import build, report
 from jobs.common.children import Children
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
-from jobs.perf import (choice, commands, decide, fingerprint, gate, process_pairs, replay,
+from jobs.perf import (choice, commands, decide, fingerprint, gate, measuring, process_pairs, replay,
                        revisions, samples)
 from jobs.perf.known import Known
 
@@ -83,7 +83,7 @@ def one_try(terminal, program, percent, number, budget):
     load = os.getloadavg()[0]
     clock = process_pairs.Clock(budget)
     with hog(True):
-        measured = gate.measure(terminal, chosen, Arguments)
+        measured = measuring.measure(terminal, chosen, Arguments)
     if measured.interrupted:
         raise measured.interrupted
     verdicts = {str(name): result.verdict for name, result in measured.results.items()}

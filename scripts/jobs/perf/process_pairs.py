@@ -8,13 +8,13 @@ two programs that no number of processes averages out.
 """
 
 import random
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobs.common.terminal import duration
 from jobs.perf import decide, samples, scratch, trial as perf_trial
 from jobs.perf.account import Benchmark, Unmeasured, account
+from jobs.perf.clock import Clock, Pace  # noqa: F401 (Clock: for callers)
 from jobs.perf.copies import Copies
 from jobs.perf.error import PerfError
 
@@ -31,36 +31,6 @@ class Suite:
     """Programs with the same benchmarks: arm -> Program; the first arm is the base."""
     name: str
     arms: dict
-
-
-class Clock:
-    """The time that a run may take."""
-
-    def __init__(self, budget, now=time.monotonic):
-        self._now = now
-        self._start = now()
-        self.budget = budget
-
-    def elapsed(self):
-        return self._now() - self._start
-
-    def left(self):
-        return self.budget - self.elapsed()
-
-
-@dataclass
-class _Pace:
-    """How long a process of an arm takes: what the trial says, and what the last process took."""
-    start: float  # seconds without a benchmark
-    rate: float  # seconds for one more
-    last: tuple = (0, 0.0)  # (benchmarks, seconds)
-
-    def seconds(self, count):
-        return self.last[1] if count == self.last[0] else self.start + self.rate * count
-
-    def saw(self, count, seconds):
-        self.last = (count, seconds)
-        self.start = min(self.start, seconds)
 
 
 @dataclass
@@ -87,7 +57,7 @@ class Live(decide.Source):
         self._random = random.Random(seed)
         self._raw = raw
         self._temporary = scratch.folder(directory)
-        self._paces = {}  # (suite, arm) -> _Pace
+        self._paces = {}  # (suite, arm) -> Pace
         self._all = {}  # (suite, arm) -> all keys of the program, where no filter left some out
         self._strikes = {}  # (suite, arm) -> processes that died
         self._done = 0
@@ -124,6 +94,25 @@ class Live(decide.Source):
     def contexts(self):
         return self.facts.contexts
 
+    # What other sources need of the programs.
+
+    @property
+    def target(self):
+        """A file for the JSON of a process."""
+        return self._directory / "out.json"
+
+    def arms(self, suite):
+        """The names of a suite's arms, the base first."""
+        return next(list(each.arms) for each in self._suites if each.name == suite)
+
+    def program(self, suite, arm):
+        """The Program of an arm, as it is run now."""
+        return self._copies.programs[suite, arm]
+
+    def renew(self):
+        """New copies of all programs."""
+        self._copies.renew()
+
     # The trial.
 
     def _prepare_or_tell(self, suite):
@@ -152,7 +141,7 @@ class Live(decide.Source):
                 self.facts.words[suite.name, arm] = trial.words
             for key, note in trial.notes.items():
                 self.facts.notes[Benchmark(suite.name, key)] = note
-            self._paces[suite.name, arm] = _Pace(
+            self._paces[suite.name, arm] = Pace(
                 trial.start, (trial.seconds - trial.start) / max(1, len(trial.times)))
             if not self._filter:
                 self._all[suite.name, arm] = frozenset(trial.listed)
@@ -197,7 +186,7 @@ class Live(decide.Source):
             self._keep(suite, f"trial{'' if number == 1 else number}", arm, data)
         trial.start = min(listed / 2, trial.seconds)
         if listing.doubt:
-            leave_out_noise(program, trial, listing.doubt, max(1.0, self._clock.left()))
+            perf_trial.leave_out_noise(program, trial, listing.doubt, max(1.0, self._clock.left()))
         return trial
 
     def _stall(self):
@@ -352,19 +341,6 @@ class Live(decide.Source):
             for name in asked:
                 self._lose(name, arm, f"the program {why}, and did so "
                                       f"{self._strikes[suite.name, arm]} times")
-
-
-def leave_out_noise(program, trial, doubt, limit):
-    """Drops the lines that were taken for names, and are none."""
-    doubtful = {key for key in trial.listed if key in trial.without_row}
-    if doubt == "all":
-        noise = set() if len(doubtful) < len(trial.listed) else doubtful
-    else:
-        noise = doubtful and {key for key in doubtful if key.name not in program.still_listed(
-            [key.name for key in doubtful], limit)}
-    trial.listed = tuple(key for key in trial.listed if key not in noise)
-    for key in noise:
-        trial.reasons.pop(key, None)
 
 
 def environment_of(paths):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jobs.common.terminal import Terminal, duration
 from jobs.perf import (answer, choice, decide, fingerprint, gate, history_files, home, kernel,
-                       process_pairs, samples, statuses)
+                       options, process_pairs, samples, statuses)
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import printable
 
@@ -63,7 +63,7 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
     suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))
     clock = process_pairs.Clock(arguments.budget)
     pattern = f"({filter_text})|^{REFERENCE}$" if filter_text else ""
-    with process_pairs.Live(terminal, suites, pattern, choice.effort_of(arguments), clock,
+    with process_pairs.Live(terminal, suites, pattern, options.effort_of(arguments), clock,
                             arguments.seed, directory=directory) as live:
         if not any(name.suite == _REFERENCE_SUITE for name in live.benchmarks):
             if clock.left() <= 0:
@@ -105,8 +105,8 @@ def _parser():
     parser.add_argument("--pairs", type=int, default=_PAIRS, metavar="N",
                         help="(%(default)s)")
     parser.add_argument("--json", metavar="FILE", type=Path)
-    choice.add_effort(parser)
-    choice.add_surroundings(parser)
+    options.add_effort(parser)
+    options.add_surroundings(parser)
     return parser
 
 
@@ -192,7 +192,7 @@ def main(argv):
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
     command = shlex.join([home.COMMAND, "record", *argv])
-    choice.effort_of(arguments)
+    options.effort_of(arguments)
     plan = _Plan(terminal, arguments)
     measured, live = measure(terminal, plan.programs, samples.Program(plan.kernel), plan.filter,
                              arguments, plan.directory)

@@ -202,11 +202,12 @@ class Program:
         return found - lines(_NOTHING)
 
     def measure(self, names, effort, target, limit, *, stall=None, in_order=False,
-                filter_text=None, on_tick=None):
+                filter_text=None, **options):
         """One process that measures these benchmarks: a Run. Its JSON goes to the file `target`.
 
         limit, stall: seconds after which it is ended, in all and without another row. in_order: it
-        measures one after the other, so that the rows tell at which one it died.
+        measures one after the other, so that the rows tell at which one it died. options:
+        those of bounded.run.
         """
         target.unlink(missing_ok=True)
 
@@ -221,7 +222,7 @@ class Program:
              f"--benchmark_enable_random_interleaving={'false' if in_order else 'true'}",
              "--benchmark_report_aggregates_only=false", "--benchmark_color=false",
              f"--benchmark_out={target}", "--benchmark_out_format=json"],
-            limit, stall=stall, progress=size if stall else None, on_tick=on_tick)
+            limit, stall=stall, progress=size if stall else None, **options)
         try:
             data = target.read_bytes()
         except OSError:

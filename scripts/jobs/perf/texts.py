@@ -34,14 +34,6 @@ def percent(ratio):
     return f"{(ratio - 1) * 100:+.1f}%"
 
 
-def nanoseconds(value):
-    """28.4 ns, 1.27 us."""
-    for limit, unit in ((1e3, "ns"), (1e6, "us"), (1e9, "ms"), (math.inf, "s")):
-        if value < limit:
-            return f"{value / limit * 1e3 if unit != 's' else value / 1e9:.3g} {unit}"
-    raise AssertionError("not reached")
-
-
 def escaped(text):
     """A text of which Markdown and HTML leave every letter as it is."""
     return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", printable(text)).replace("\\<", "&lt;")

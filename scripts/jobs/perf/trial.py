@@ -161,3 +161,16 @@ def _without_row(made, keys, done):
             made.reasons[key] = reading.reason
         else:
             made.times[key] = reading.ns
+
+
+def leave_out_noise(program, trial, doubt, limit):
+    """Drops the lines that were taken for names, and are none."""
+    doubtful = {key for key in trial.listed if key in trial.without_row}
+    if doubt == "all":
+        noise = set() if len(doubtful) < len(trial.listed) else doubtful
+    else:
+        noise = doubtful and {key for key in doubtful if key.name not in program.still_listed(
+            [key.name for key in doubtful], limit)}
+    trial.listed = tuple(key for key in trial.listed if key not in noise)
+    for key in noise:
+        trial.reasons.pop(key, None)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The time that a run may take, and what its processes take of it."""
+
+import time
+from dataclasses import dataclass
+
+
+class Clock:
+    """The time that a run may take."""
+
+    def __init__(self, budget, now=time.monotonic):
+        self._now = now
+        self._start = now()
+        self.budget = budget
+
+    def elapsed(self):
+        return self._now() - self._start
+
+    def left(self):
+        return self.budget - self.elapsed()
+
+    def share(self, seconds):
+        """A clock of its own that is up after so many seconds, and with this one at the latest."""
+        return _Share(self, seconds)
+
+
+class _Share(Clock):
+    def __init__(self, whole, seconds):
+        super().__init__(seconds, whole._now)
+        self._whole = whole
+
+    def left(self):
+        return min(super().left(), self._whole.left())
+
+
+@dataclass
+class Pace:
+    """How long a process of an arm takes: what the trial says, and what the last process took."""
+    start: float  # seconds without a benchmark
+    rate: float  # seconds for one more
+    last: tuple = (0, 0.0)  # (benchmarks, seconds)
+
+    def seconds(self, count):
+        return self.last[1] if count == self.last[0] else self.start + self.rate * count
+
+    def saw(self, count, seconds):
+        self.last = (count, seconds)
+        self.start = min(self.start, seconds)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate's rounds for compile time: the processor's time that a command takes, with all that it
+starts and waits for.
+
+The command is a line for sh, one of the base and one of the head, which has to do all of its work
+each time: what skips a file that is there already measures nothing. ccache is switched off.
+"""
+
+import os
+import random
+import resource
+from pathlib import Path
+
+from jobs.common import bounded
+from jobs.perf import decide, metrics
+from jobs.perf.account import Benchmark, Unmeasured
+from jobs.perf.gbench_json import Key
+
+SUITE = "build"  # of which a reader sees nothing: there is one
+_LEAST = 1e-3  # seconds: below, the clock of the kernel is too coarse
+
+
+def _processor_time():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class Compiling(decide.Source):
+    """Rounds of a command. commands: arm -> (line for sh, folder); the first arm is the base, and
+    "copy" the base once more."""
+
+    def __init__(self, terminal, commands, clock, seed=None):
+        self._terminal = terminal
+        self._commands = commands
+        self._clock = clock
+        self._random = random.Random(seed)
+        self._seconds = 0.0
+        self.name = Benchmark(SUITE, Key("build"), metrics.COMPILE)
+        self.benchmarks, self.unmeasured, self.lost = [self.name], [], set()
+        self._try()
+
+    def _try(self):
+        """Runs each command once, which also brings its files into memory."""
+        begun = self._clock.elapsed()
+        for arm, command in self._commands.items():
+            if arm == "copy" and command == self._commands.get("base"):
+                continue
+            self._once(arm)
+            if self.lost:
+                self.benchmarks = []
+                return
+        self._seconds = (self._clock.elapsed() - begun) * 1.5
+
+    def round_seconds(self, _names):
+        return self._seconds
+
+    def affords(self, names, count):
+        return max(0, min(count, int(self._clock.left() / max(self._seconds, 1e-9))))
+
+    def take(self, names, count):
+        rounds = []
+        for number in range(count):
+            begun = self._clock.elapsed()
+            found = {}
+            for arm in self._random.sample(list(self._commands), len(self._commands)):
+                self._terminal.progress(f"compile time: pair {number + 1} of {count}")
+                found[arm] = self._once(arm)
+                if found[arm] is None:
+                    return rounds
+            self._seconds = self._clock.elapsed() - begun
+            rounds.append({self.name: tuple(found[arm] for arm in self._commands)})
+        return rounds
+
+    def _once(self, arm):
+        """Nanoseconds, None if the command failed or the time was up."""
+        line, folder = self._commands[arm]
+        before = _processor_time()
+        ended = bounded.run(["sh", "-e", "-c", line], max(0.05, self._clock.left()),
+                            cwd=folder, env={**os.environ, "CCACHE_DISABLE": "1"})
+        seconds = _processor_time() - before
+        if ended.stopped and self._clock.left() <= 0:
+            self._lose(arm, "the time was up before it had ended", late=True)
+        elif ended.failed:
+            self._lose(arm, f"the command {ended.why()}: {ended.words(3)}")
+        elif seconds < _LEAST:
+            self._lose(arm, "the command takes no time: it has to do all of its work each time")
+        else:
+            return seconds * 1e9
+        return None
+
+    def _lose(self, arm, why, late=False):
+        if late and self._seconds:
+            return  # a round that was not finished; those before it count
+        self.lost.add(self.name)
+        side = "base" if arm == "copy" else arm
+        self.unmeasured.append(Unmeasured(self.name, {side: why}, not late, late))
+
+
+def commands(base, head, base_folder=None, head_folder=None):
+    """What Compiling takes, of a line for each side."""
+    folders = [Path(folder) if folder else None for folder in (base_folder, head_folder)]
+    return {"base": (base, folders[0]), "copy": (base, folders[0]), "head": (head, folders[1])}

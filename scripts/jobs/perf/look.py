@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One look of the gate at one benchmark: from pairs to intervals, and from those to a verdict.
+decide.py has the procedure, and says why it is so."""
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Optional
+
+from scipy.stats import binom
+
+REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
+INCONCLUSIVE, INVALID = "inconclusive", "invalid"
+SUSPECTED = "suspected"  # seemed slower, and could not be confirmed
+
+
+@dataclass(frozen=True)
+class Rules:
+    """alphas: one-sided error probability that each look may spend; 1 % in all, 5 % to confirm."""
+    looks: tuple = (10, 20, 40)
+    alphas: tuple = (0.002, 0.003, 0.005)
+    confirm_alphas: tuple = (0.01, 0.015, 0.025)
+    floor: float = math.log(1.02)
+    noise_factor: float = 3.0
+    noise_alpha: float = 0.025  # one-sided, of the A/A interval that the margin is made of
+    widest: float = math.log(1.05)  # beyond this margin nothing is called clean
+    promising: float = 0.02  # p-value, not corrected, from which on a benchmark looks slower
+    share: float = 0.65  # of the time left that a look may use: the rest is for confirmations
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Of a ratio: the median's estimate and the bounds of its confidence interval."""
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known about one benchmark. margin is a ratio, e.g. 1.02; p is after the correction
+    for the number of benchmarks; base_ns and head_ns are medians over the processes."""
+    verdict: str
+    head: Interval
+    same: Interval  # the A/A arm
+    margin: float
+    p: float
+    pairs: int
+    base_ns: float
+    head_ns: float
+    note: str = ""
+    confirmation: Optional["Result"] = None
+    out_of_time: bool = False  # more time might have told more
+
+
+@lru_cache(maxsize=None)
+def _rank(count, alpha):
+    """How many of `count` values may lie below the median's lower bound: the largest k with
+    P(X < k) <= alpha for the number X of values below the median."""
+    rank = int(binom.ppf(alpha, count, 0.5))
+    return rank if binom.cdf(rank, count, 0.5) > alpha else rank + 1
+
+
+@lru_cache(maxsize=None)
+def _tail(beyond, count):
+    """P(X >= beyond): the p-value of the sign test."""
+    return float(binom.sf(beyond - 1, count, 0.5))
+
+
+def bounds(logs, alpha):
+    """Confidence bounds of the median of `logs`, each wrong with a probability of at most alpha."""
+    rank = _rank(len(logs), alpha)
+    if rank == 0:  # too few values to say anything at this level
+        return -math.inf, math.inf
+    ordered = sorted(logs)
+    return ordered[rank - 1], ordered[-rank]
+
+
+def interval(logs, alpha):
+    low, high = bounds(logs, alpha)
+    return Interval(math.exp(statistics.median(logs)), math.exp(low), math.exp(high))
+
+
+@dataclass
+class Samples:
+    """Nanoseconds of one benchmark, a process each; equal indices belong to one round."""
+    base: list = field(default_factory=list)
+    copy: list = field(default_factory=list)
+    head: list = field(default_factory=list)
+
+    def add(self, base, copy, head):
+        self.base.append(base)
+        self.copy.append(copy)
+        self.head.append(head)
+
+    def __len__(self):
+        return len(self.base)
+
+    @property
+    def head_logs(self):
+        return [math.log(head / base) for base, head in zip(self.base, self.head)]
+
+    @property
+    def same_logs(self):
+        return [math.log(copy / base) for base, copy in zip(self.base, self.copy)]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One benchmark's figures at one look, all in logarithms."""
+    low: float
+    high: float
+    same_low: float
+    same_high: float
+    margin: float
+    slower_p: float
+    faster_p: float
+    differ_p: float  # of the A/A arm, two-sided
+
+
+def look_at(samples, alpha, rules):
+    logs, same = samples.head_logs, samples.same_logs
+    noise_low, noise_high = bounds(same, rules.noise_alpha)
+    margin = max(rules.floor, rules.noise_factor * (noise_high - noise_low) / 2)
+    return Look(*bounds(logs, alpha), *bounds(same, alpha), margin,
+                 _tail(sum(value > margin for value in logs), len(logs)),
+                 _tail(sum(value < -margin for value in logs), len(logs)),
+                 min(1.0, 2 * _tail(max(sum(value > rules.floor for value in same),
+                                        sum(value < -rules.floor for value in same)), len(same))))
+
+
+def verdict_of(look, p, alpha, last, rules):
+    """The verdict at a look, None if more pairs are wanted."""
+    if p.differ <= 2 * alpha and (look.same_low > rules.floor or look.same_high < -rules.floor):
+        return INVALID
+    if p.slower <= alpha and look.low > look.margin:
+        return REGRESSED
+    if p.faster <= alpha and look.high < -look.margin:
+        return IMPROVED
+    if look.margin <= rules.widest and look.high < look.margin and (
+            last or look.low > -look.margin):
+        return CLEAN
+    return INCONCLUSIVE if last else None
+
+
+def result_of(verdict, samples, look, alpha, p, note="", out_of_time=False):
+    return Result(verdict, interval(samples.head_logs, alpha), interval(samples.same_logs, alpha),
+                  math.exp(look.margin), p, len(samples), statistics.median(samples.base),
+                  statistics.median(samples.head), note, None, out_of_time)
+
+
+def note_of(verdict, look, pairs, out_of_time, rules):
+    """Why a verdict is none."""
+    if verdict == INVALID:
+        return "two copies of the base differ"
+    if verdict != INCONCLUSIVE:
+        return ""
+    noisy = look.margin > rules.widest and pairs >= rules.looks[0]
+    said = f"copies of the base differ by up to {math.expm1(look.margin):.0%}" if noisy else ""
+    if out_of_time:
+        return f"the time was up after {pairs} pairs" + (f"; {said}" if said else "")
+    return f"too noisy: {said}" if said else "too close to the margin to tell"

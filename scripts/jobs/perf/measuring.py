@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run of the gate: takes rounds of each metric that is asked for and decides, within one budget.
+
+What takes no time comes first, and the benchmarks' times come last: each metric may use an equal
+share of the time that is left, and what it does not need is the others'.
+"""
+
+from dataclasses import dataclass, field
+
+from jobs.common import processes
+from jobs.common.terminal import duration
+from jobs.perf import decide, metrics, options, process_pairs
+from jobs.perf.compiling import Compiling
+from jobs.perf.memory import Memory
+from jobs.perf.sizes import RULES as SIZE_RULES, Sizes
+
+
+@dataclass
+class Measured:
+    """A run of the gate as far as it came."""
+    results: dict = field(default_factory=dict)  # Benchmark -> decide.Result
+    listed: list = field(default_factory=list)  # what both measure, with a result or without
+    unmeasured: list = field(default_factory=list)  # account.Unmeasured
+    facts: process_pairs.Facts = field(default_factory=process_pairs.Facts)
+    settling_budget: object = None  # seconds; what would have settled what the time cut off
+    interrupted: object = None
+
+
+def forecast(live, looks, clock):
+    """What the run will take."""
+    seconds = live.round_seconds(live.benchmarks)
+    affordable = max(0, int(clock.left() / seconds)) if seconds else looks[-1]
+    limit = f"; the budget allows {affordable} pairs" if affordable < looks[-1] else ""
+    return (f"{len(live.benchmarks)} benchmarks, {duration(seconds)} a pair with its A/A: "
+            f"{duration(seconds * looks[0])} if all is clear, {duration(seconds * looks[-1])} "
+            f"if nothing is{limit}")
+
+
+class _Run:
+    """The decisions of a run, and what they made of the time."""
+
+    def __init__(self, clock, rules):
+        self._clock = clock
+        self._rules = rules
+        self._asked = []  # (source, decision)
+        self.made = Measured()
+
+    def decide(self, source, rules, late=()):
+        """Decides about a source's benchmarks; nothing more once the run was interrupted."""
+        decision = decide.Decision(source.benchmarks, source, rules, late)
+        self._asked.append((source, decision))
+        try:
+            if not self.made.interrupted:
+                decision.run()
+        except processes.Interrupted as interrupted:
+            self.made.interrupted = interrupted
+        self.made.results.update(decision.results())
+        self.made.listed += [name for name in source.benchmarks if name not in source.lost]
+        self.made.unmeasured += source.unmeasured
+
+    def settling_budget(self):
+        """The budget with which nothing would have been cut off; None if nothing was."""
+        seconds, short = self._clock.elapsed(), False
+        for source, decision in self._asked:
+            needed = decision.pairs_to_settle()
+            for pairs in sorted(set(needed.values())):
+                seconds += pairs * source.round_seconds(
+                    [name for name in needed if needed[name] == pairs])
+            late = sum(one.late for one in source.unmeasured)
+            if late:
+                a_benchmark = (source.round_seconds(source.benchmarks) / len(source.benchmarks)
+                               if source.benchmarks else self._clock.budget)
+                seconds += late * a_benchmark * 1.5 * self._rules.looks[-1]
+            short = short or bool(needed) or bool(late)
+        if not short:
+            return None
+        seconds = max(seconds * 1.25, self._clock.budget * 1.25)
+        digits = max(0, len(str(int(seconds))) - 2)
+        return int(-(-seconds // 10 ** digits) * 10 ** digits)
+
+
+def measure(terminal, chosen, arguments, rules=decide.Rules()):
+    """Runs rounds and decides. Returns a Measured, also if it was interrupted on the way."""
+    wanted = list(chosen.metrics)
+    clock = process_pairs.Clock(arguments.budget)
+    run = _Run(clock, rules)
+    if metrics.SIZE in wanted:
+        run.decide(Sizes(chosen.suites, chosen.sections), SIZE_RULES)
+        wanted.remove(metrics.SIZE)
+    if metrics.COMPILE in wanted:
+        share = clock.share(clock.left() / len(wanted))
+        run.decide(Compiling(terminal, chosen.compile, share, arguments.seed), rules)
+        wanted.remove(metrics.COMPILE)
+    if wanted:
+        _measure_programs(terminal, chosen, arguments, run, clock, rules, wanted)
+    run.made.settling_budget = run.settling_budget()
+    return run.made
+
+
+def _measure_programs(terminal, chosen, arguments, run, clock, rules, wanted):
+    """The metrics for which benchmarks have to run: memory, time."""
+    with process_pairs.Live(
+            terminal, chosen.suites, chosen.filter, options.effort_of(arguments), clock,
+            arguments.seed, getattr(arguments, "raw", None), chosen.directory) as live:
+        if live.benchmarks and metrics.TIME in wanted:
+            terminal.line(forecast(live, rules.looks, clock))
+        if metrics.MEMORY in wanted:
+            share = clock.share(clock.left() / len(wanted))
+            memory = Memory(terminal, live, share, arguments.seed)
+            run.decide(memory, rules, _known(chosen, memory))
+        if metrics.TIME in wanted:
+            run.decide(live, rules, _known(chosen, live))
+        else:  # what does not run at all has no memory either, and is named
+            run.made.unmeasured += live.unmeasured
+        run.made.facts = live.facts
+
+
+def _known(chosen, source):
+    return [name for name in source.benchmarks if chosen.known.entry(str(name))]

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gate can compare, by name, and how its values are shown."""
+
+import math
+
+TIME, MEMORY, SIZE, COMPILE = "time", "peak memory", "size", "compile time"
+UNITS = {TIME: "ns", MEMORY: "bytes", SIZE: "bytes", COMPILE: "ns"}
+ARGUMENTS = {"time": TIME, "memory": MEMORY, "size": SIZE, "compile": COMPILE}
+
+
+def named(name, metric):
+    """A benchmark's name with its metric, where that is not its time: 'BM_x [peak memory]'."""
+    return name if metric == TIME else f"{name} [{metric}]"
+
+
+def shown(value, metric):
+    """28.4 ns, 1.27 us; 13.1 MiB."""
+    if UNITS[metric] == "bytes":
+        for limit, unit in ((1 << 10, "B"), (1 << 20, "KiB"), (1 << 30, "MiB"), (math.inf, "GiB")):
+            if value < limit:
+                size = value / (1 << 30) if unit == "GiB" else value / limit * 1024
+                return f"{size:.4g} {unit}"
+    for limit, unit in ((1e3, "ns"), (1e6, "us"), (1e9, "ms"), (math.inf, "s")):
+        if value < limit:
+            return f"{value / limit * 1e3 if unit != 's' else value / 1e9:.3g} {unit}"
+    raise AssertionError("not reached")
