@@ -9,9 +9,9 @@ from dataclasses import replace
 from jobs.page import bench_results, figures
 from jobs.page.bench_results import Estimate, ReportError
 from jobs.page.figures import Row
-from jobs.page.parts import Missing, Plot, Section, Table, three_digits
+from jobs.page.parts import Missing, Plot, Section, Table
 from jobs.page.svg import Caption, draw
-from jobs.perf import home
+from jobs.perf import home, metrics
 
 _FOLDER = "results/latest/" if home.IN_TREE else ""
 _GATE = f"{home.COMMAND} gate --json {_FOLDER}gate.json"
@@ -69,7 +69,7 @@ def _draw(name, entries, caption):
                 percent(entry["ratio"])) for entry in entries]
     margins = [100 * ((entry["margin"] or 1.0) - 1) for entry in entries]
     return draw(name, lambda: figures.differences(
-        rows, "change of time, head / base", margins), caption)
+        rows, f"change of {_metric(entries[0])}, head / base", margins), caption)
 
 
 def _row(entry):
@@ -78,7 +78,18 @@ def _row(entry):
             percent(entry["ratio"]), f"{percent(entry['low'])} to {percent(entry['high'])}",
             f"±{100 * ((entry['margin'] or 1) - 1):.1f} %",
             f"{percent(same.get('low'))} to {percent(same.get('high'))}",
-            three_digits(entry["base_ns"]), three_digits(entry["head_ns"]), str(entry["pairs"])]
+            *_values(entry), str(entry["pairs"])]
+
+
+def _metric(entry):
+    """An answer of an earlier version has times alone."""
+    return entry.get("metric", metrics.TIME)
+
+
+def _values(entry):
+    """What base and head are: 28.4 ns, 1.27 us, 13.1 MiB."""
+    return [metrics.shown(entry.get(f"{side}_value", entry[f"{side}_ns"]), _metric(entry))
+            for side in ("base", "head")]
 
 
 def counts(entries):
@@ -102,11 +113,12 @@ def _plot(suite, part, entries, caption):
     if worst[0]["verdict"] == "regressed":
         text += f"; the worst is {worst[0]['name']}, {percent(worst[0]['ratio'])}"
     name = "gate-" + re.sub(r"[^a-z0-9]+", "-", suite.lower()) + (f"-{part + 1}" if part else "")
+    metric = _metric(entries[0])
     title = suite + (", continued" if part else "")
-    svg, png = _draw(name, worst, replace(caption, title=f"Change of time: {title}"))
+    svg, png = _draw(name, worst, replace(caption, title=f"Change of {metric}: {title}"))
     return Plot(name, title, f"{text}.", svg, png, Table("Verdicts, worst first", [
-        "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base, ns",
-        "head, ns", "pairs"], [_row(entry) for entry in worst], (0, 1)))
+        "benchmark", "verdict", "change", "interval", "margin", "A/A interval", "base", "head",
+        "pairs"], [_row(entry) for entry in worst], (0, 1)))
 
 
 def gate(document):
@@ -129,7 +141,9 @@ def gate(document):
         key=figures.key(section.legend))
     suites = {}
     for entry in entries:
-        suites.setdefault(entry.get("suite") or "benchmarks", []).append(entry)
+        suite, metric = entry.get("suite") or "benchmarks", _metric(entry)
+        suites.setdefault(suite if metric == metrics.TIME else f"{suite}, {metric}",
+                          []).append(entry)
     for suite, members in suites.items():
         for start in range(0, len(members), _MOST_ROWS):
             section.plots.append(

@@ -2,12 +2,12 @@
 """The history as the report shows it: a figure for each benchmark, change points marked."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.page import addresses, bench_results, line_figures
 from jobs.page.parts import Missing, Plot, Section, Table, three_digits
 from jobs.page.svg import Caption, draw
-from jobs.perf import history_files, home, trend
+from jobs.perf import history_files, home, metrics, trend
 from jobs.perf.error import PerfError
 
 _MOST_PLOTS = 8  # those whose history changed come first
@@ -76,12 +76,34 @@ def _surroundings(line):
             f"changed: {'; '.join(said)}.")
 
 
+def _is_bytes(line):
+    return metrics.UNITS[line.points[0].benchmarks[line.name].metric] == "bytes"
+
+
+def _value(line, ratio):
+    """A figure of the line, in words: bytes, or times the reference kernel."""
+    if _is_bytes(line):
+        return metrics.shown(ratio, line.points[0].benchmarks[line.name].metric)
+    return three_digits(ratio)
+
+
+def _axis(line):
+    """(what the axis shows, the unit's size in bytes or 1)."""
+    if not _is_bytes(line):
+        return "time / reference kernel", 1.0
+    most = max(point.benchmarks[line.name].ratio for point in line.points)
+    unit, size = next(pair for pair in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10),
+                                        ("bytes", 1)) if most >= pair[1])
+    return unit, float(size)
+
+
 def _single(line):
     """What stands in place of a figure where there is one measurement."""
     point = line.points[0]
     found = point.benchmarks[line.name]
-    return (f"One measurement, and so no line yet: {three_digits(found.ratio)} times the reference "
-            f"kernel ({three_digits(found.low)} – {three_digits(found.high)}) on "
+    unit = "" if _is_bytes(line) else " times the reference kernel"
+    return (f"One measurement, and so no line yet: {_value(line, found.ratio)}{unit} "
+            f"({_value(line, found.low)} – {_value(line, found.high)}) on "
             f"{point.date:%Y-%m-%d} at {point.revision}.")
 
 
@@ -89,9 +111,12 @@ def _plot(line, repository):
     points = [(point.date, _estimate(point.benchmarks[line.name])) for point in line.points]
     svg, png = "", b""
     if len(points) > 1:
+        label, size = _axis(line)
+        scaled = [(date, replace(found, value=found.value / size, low=found.low / size,
+                                 high=found.high / size)) for date, found in points]
         svg, png = draw(line.identifier, lambda: line_figures.history(
-            points, [(change.index, change.text) for change in line.changes or ()],
-            "time / reference kernel", sorted(history_files.changes_around(line.points))),
+            scaled, [(change.index, change.text) for change in line.changes or ()], label,
+            sorted(history_files.changes_around(line.points))),
             Caption(line.name, f"{line.suite}, {line.fingerprint}"))
     text = _single(line) if len(points) < 2 else f"{len(points)} measurements. " + (
         "; ".join(f"{change.text} at {line.points[change.index].revision} "
@@ -100,13 +125,15 @@ def _plot(line, repository):
             "No change" if line.changes is not None else "Changes were not looked for")) + "."
     text = " ".join(filter(None, (text, _surroundings(line))))
     rows = [[f"{point.date:%Y-%m-%d %H:%M}", addresses.commit(repository, point.revision),
-             three_digits(found.value),
-             f"{three_digits(found.low)} – {three_digits(found.high)}",
-             three_digits(point.benchmarks[line.name].time_ns), f"{found.count}"]
+             _value(line, found.value),
+             f"{_value(line, found.low)} – {_value(line, found.high)}",
+             three_digits(point.benchmarks[line.name].time_ns) if not _is_bytes(line) else "",
+             f"{found.count}"]
             for point, (_, found) in list(zip(line.points, points))[:-_MOST_ROWS - 1:-1]]
     return Plot(line.identifier, line.name, text, svg, png, Table(
         f"{line.name}, newest first",
-        ["date, UTC", "revision", "ratio", "interval", "ns", "pairs"], rows, (0, 1)))
+        ["date, UTC", "revision", "bytes" if _is_bytes(line) else "ratio", "interval", "ns",
+         "pairs"], rows, (0, 1)))
 
 
 def history(lines, root=None, repository=""):
@@ -122,7 +149,7 @@ def history(lines, root=None, repository=""):
     fingerprints = sorted({line.fingerprint for line in lines})
     section.lead = [
         "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
-        "slower day of the machine does not count. Bars are confidence intervals of 95 %; level "
+        "slower day of the machine does not count; memory and sizes in bytes. Bars are confidence intervals of 95 %; level "
         "lines are means between change points; a dashed line is a change point, found as "
         f"{home.COMMAND} trend finds it; at a dotted line the kernel or a library changed, and the "
         "series goes on by the reference kernel. Less is better. Machines are never compared with "

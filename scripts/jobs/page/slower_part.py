@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from jobs.page import addresses, gate_part, history_part
 from jobs.page.parts import Link, Section, Table
-from jobs.perf import home
+from jobs.perf import home, metrics
 
 _LASTING = 3.0  # percent: what is left of a slowdown that counts; as trend's least magnitude
 _MOST_ROWS = 12
@@ -108,7 +108,11 @@ def _doubts(gate, counts, lines):
 
 def slower(gate, counts, lines, repository=""):
     """The Section; its table is left out where nothing got slower, as far as can be told."""
-    section = Section("slower", "What got slower?", "Slower")
+    names = {entry.get("metric") for entry in (gate or {}).get("benchmarks", ())}
+    names |= {point.benchmarks[line.name].metric for line in lines for point in line.points}
+    has_bytes = any(metrics.UNITS.get(name) == "bytes" for name in names)
+    section = Section("slower", "What got slower or larger?" if has_bytes else "What got slower?",
+                      "Slower")
     rows = (_of_history(lines, repository)
             + _of_answer(gate, "the gate", lambda entry: entry["ratio"])
             + _of_answer(counts, "instructions",
@@ -122,7 +126,7 @@ def slower(gate, counts, lines, repository=""):
         section.lead.append(f"Nothing, as far as can be told: by {'; '.join(rests_on)}.")
     else:
         section.tables.append(Table(
-            "What got slower, the latest first", ["benchmark", "by", "since", "seen by"],
+            "The latest first", ["benchmark", "by", "since", "seen by"],
             [[row.benchmark, (_text(row.percent), "bad"), row.since, row.seen_by]
              for row in rows[:_MOST_ROWS]], (0, 2, 3), stacked=True))
         if len(rows) > _MOST_ROWS:

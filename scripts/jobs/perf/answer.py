@@ -108,6 +108,12 @@ class Outcome:
             return self.interrupted.exit_status
         return statuses.STATUS_OF[self.verdict]
 
+    @property
+    def worse(self):
+        """What a change for the worse is called, of all that was looked at: slower or larger."""
+        return " or ".join(word for word in ("slower", "larger") if any(
+            metrics.WORSE[name.metric] == word for name in self.results)) or "slower"
+
     def ordered(self, *verdicts):
         """Of these verdicts, most important first: the most slowed down."""
         return sorted((name for name in self.results if self.results[name].verdict in verdicts),
@@ -208,6 +214,14 @@ def _slow(outcome, names):
                   for name in names])
 
 
+def _worse(outcome, names, remark=""):
+    """slower: ..., larger: ...; each with what it is said of."""
+    kinds = {"slower": [], "larger": []}
+    for name in names:
+        kinds[metrics.WORSE[name.metric]].append(name)
+    return [f"{word}{remark}: {_slow(outcome, its)}" for word, its in kinds.items() if its]
+
+
 def _again(outcome):
     if outcome.settling_budget:
         return f"with `--budget {outcome.settling_budget}`"
@@ -219,8 +233,7 @@ def action(outcome):
     slow, suspects = outcome.ordered(REGRESSED), outcome.ordered(SUSPECTED)
     blocked = [code(outcome.name(name)) for name in outcome.blocking]
     parts = []
-    if slow:
-        parts.append(f"slower: {_slow(outcome, slow)}")
+    parts += _worse(outcome, slow)
     if blocked:
         parts.append(f"not measured: {_some(blocked)}")
     if outcome.emptied:
@@ -229,8 +242,8 @@ def action(outcome):
     if outcome.incidents:
         parts.append(f"failed: {_some([code(text) for text in counted(outcome.incidents)])}")
     if suspects:
-        parts.append(f"seemed slower, not confirmed: {_slow(outcome, suspects)}; measure again "
-                     f"{_again(outcome)}")
+        said = " and ".join(f"seemed {text}" for text in _worse(outcome, suspects, ", not confirmed"))
+        parts.append(f"{said}; measure again {_again(outcome)}")
     verdict = outcome.verdict
     if verdict == "unmeasured" and not parts:
         parts.append("nothing could be measured")
@@ -241,7 +254,7 @@ def action(outcome):
                  + sum(one.late for one in outcome.unmeasured))
         line = f"**Measure again** {_again(outcome)}: {open_} could not be told."
     else:
-        line = "**Nothing to do**: nothing is slower."
+        line = f"**Nothing to do**: nothing is {outcome.worse}."
         if outcome.same_files:
             line = "**Nothing to do**: both are the same files."
     if outcome.interrupted:

@@ -133,11 +133,17 @@ def _spans(made, rows):
                  [[code(row[0]), *row[1:]] for row in rows])
 
 
+def _worse_title(outcome):
+    """Slower; Larger; Slower and larger: of what regressed."""
+    words = {metrics.WORSE[name.metric] for name in outcome.ordered(REGRESSED)}
+    return " and ".join(word for word in ("slower", "larger") if word in words).capitalize()
+
+
 def markdown(outcome):
     """A summary for a pull request: what to do, then the verdicts; what is clean is folded away."""
     made = table(outcome)
-    title = {"regressed": "Slower", "unmeasured": "Performance: not measured",
-             "suspected": "Performance: perhaps slower",
+    title = {"regressed": _worse_title(outcome), "unmeasured": "Performance: not measured",
+             "suspected": f"Performance: perhaps {outcome.worse}",
              "inconclusive": "Performance: can't tell",
              "clean": "No performance regression"}[outcome.verdict]
     lines = [f"## {title}", "", action(outcome), "", f"{escaped(headline(outcome))}.", ""]

@@ -29,13 +29,13 @@ class Compiling(decide.Source):
     """Rounds of a command. commands: arm -> (line for sh, folder); the first arm is the base, and
     "copy" the base once more."""
 
-    def __init__(self, terminal, commands, clock, seed=None):
+    def __init__(self, terminal, commands, clock, seed=None, suite=SUITE):
         self._terminal = terminal
         self._commands = commands
         self._clock = clock
         self._random = random.Random(seed)
         self._seconds = 0.0
-        self.name = Benchmark(SUITE, Key("build"), metrics.COMPILE)
+        self.name = Benchmark(suite, Key("build"), metrics.COMPILE)
         self.benchmarks, self.unmeasured, self.lost = [self.name], [], set()
         self._try()
 

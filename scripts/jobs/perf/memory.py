@@ -4,7 +4,8 @@ memory is what counts.
 
 The mark is read from /proc while the process runs, all two milliseconds, for the process and what it
 started: it never falls, so that the last reading has every peak but those of the last moment. A
-benchmark therefore repeats three times, and the first one's peak is seen for certain. What the system
+benchmark therefore repeats three times, so that a reading after the first repetition has its peak. A
+process that ends so soon that no reading is late enough is run again for longer. What the system
 reports of a process that has ended (ru_maxrss) is of no use here: it is at least what the process
 held that started it, this one.
 
@@ -14,6 +15,8 @@ them has to take much more before it shows.
 
 import random
 import re
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.perf import decide, metrics, samples
@@ -21,6 +24,9 @@ from jobs.perf.account import Benchmark, Unmeasured
 
 _EVERY = 0.002  # seconds
 _EFFORT = samples.Effort(3, 0.005)
+_LATE = 0.6  # the share of a process's life after which a reading has to be
+_LONGER = 4  # times
+_MOST_TRIES = 6
 _MARK = re.compile(rb"^VmHWM:\s+([0-9]+) kB$", re.MULTILINE)
 
 
@@ -30,11 +36,17 @@ class Peak:
 
     def __init__(self):
         self._process = None
+        self._start = self._last = 0.0
         self.bytes = 0
 
     def start(self, process):
         self._process = process
+        self._start = self._last = time.monotonic()
         self.look()
+
+    def is_late(self, seconds):
+        """Whether the last reading was late enough in a life of so many seconds."""
+        return self.bytes > 0 and self._last - self._start >= _LATE * seconds
 
     def look(self):
         for process in _family(self._process):
@@ -43,6 +55,7 @@ class Peak:
             except OSError:
                 continue  # it has ended
             if found:
+                self._last = time.monotonic()
                 self.bytes = max(self.bytes, int(found[1]) * 1024)
 
 
@@ -72,6 +85,7 @@ class Memory(decide.Source):
         self._clock = clock
         self._random = random.Random(seed)
         self._seconds = {}  # Benchmark -> what its last round took
+        self._efforts = {}  # Benchmark -> samples.Effort, where it was made longer
         self.lost = set()
         self.unmeasured = []
         self.benchmarks = [Benchmark(name.suite, name.key, self.metric)
@@ -112,26 +126,39 @@ class Memory(decide.Source):
         self._live.renew()
 
     def _one(self, name):
-        begun = self._clock.elapsed()
+        """The peaks of one round, None if there is none. Where a process ended too soon, the round
+        begins anew, so that all arms do the same."""
         arms = self._live.arms(name.suite)
-        found = {}
-        for arm in self._random.sample(arms, len(arms)):
-            found[arm] = self._measure(name, arm)
+        for _ in range(_MOST_TRIES):
+            begun = self._clock.elapsed()
+            effort = self._efforts.get(name, _EFFORT)
+            found = {}
+            for arm in self._random.sample(arms, len(arms)):
+                found[arm] = self._measure(name, arm, effort)
+                if not found[arm]:
+                    break
             if found[arm] is None:
                 return None
-        self._seconds[name] = self._clock.elapsed() - begun
-        return tuple(found[arm] for arm in arms)
+            if found[arm]:
+                self._seconds[name] = self._clock.elapsed() - begun
+                return tuple(found[arm] for arm in arms)
+            self._efforts[name] = replace(effort, min_time=effort.min_time * _LONGER)
+        self._lose(name, arm, "ends before its memory can be read")
+        return None
 
-    def _measure(self, name, arm):
+    def _lose(self, name, arm, why):
+        self.lost.add(name)
+        self.unmeasured.append(Unmeasured(name, {"base" if arm == "copy" else arm: why}, True))
+
+    def _measure(self, name, arm, effort):
+        """Bytes; 0 where the process ended too soon, None where it failed or the time was up."""
         peak = Peak()
         run = self._live.program(name.suite, arm).measure(
-            [name.key.name], _EFFORT, self._live.target, max(0.05, self._clock.left()),
+            [name.key.name], effort, self._live.target, max(0.05, self._clock.left()),
             on_start=peak.start, on_tick=peak.look, every=_EVERY)
-        if run.ended.failed or name.key not in run.readings or not peak.bytes:
-            if run.ended.stopped and self._clock.left() <= 0:
-                return None
-            why = run.ended.why() if run.ended.failed else "left no row"
-            self.lost.add(name)
-            self.unmeasured.append(Unmeasured(name, {"base" if arm == "copy" else arm: why}, True))
+        if run.ended.stopped and self._clock.left() <= 0:
             return None
-        return peak.bytes
+        if run.ended.failed or name.key not in run.readings:
+            self._lose(name, arm, run.ended.why() if run.ended.failed else "left no row")
+            return None
+        return peak.bytes if peak.is_late(run.ended.seconds) else 0

@@ -5,6 +5,7 @@ import math
 
 TIME, MEMORY, SIZE, COMPILE = "time", "peak memory", "size", "compile time"
 UNITS = {TIME: "ns", MEMORY: "bytes", SIZE: "bytes", COMPILE: "ns"}
+WORSE = {TIME: "slower", MEMORY: "larger", SIZE: "larger", COMPILE: "slower"}
 ARGUMENTS = {"time": TIME, "memory": MEMORY, "size": SIZE, "compile": COMPILE}
 
 

@@ -32,10 +32,10 @@ def add_effort(parser):
     parser.add_argument("--seed", type=int, help="of the order in which programs run")
 
 
-def add_metrics(parser):
-    """The options that say what is compared of the programs."""
+def add_metrics(parser, sides=("base", "head"), given="what is compared (time)"):
+    """The options that say what is measured of the programs. given: how --metric is understood."""
     parser.add_argument("--metric", choices=tuple(metrics.ARGUMENTS), action="append", default=[],
-                        help="what is compared (time); may be repeated. memory: the peak of each "
+                        help=f"{given}; may be repeated. memory: the peak of each "
                              "benchmark's process; size: of the programs; compile: the time of "
                              "--compile")
     parser.add_argument("--section", metavar="NAME", action="append", default=[],
@@ -44,7 +44,7 @@ def add_metrics(parser):
     parser.add_argument("--compile", metavar="COMMAND",
                         help="of --metric compile: a line for sh that compiles all that counts, "
                              "each time anew; with --build it runs in each revision's folder")
-    for side in ("base", "head"):
+    for side in sides:
         parser.add_argument(f"--{side}-compile", metavar="COMMAND",
                             help=f"the same, for the {side} alone")
 

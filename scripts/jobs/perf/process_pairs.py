@@ -21,6 +21,7 @@ from jobs.perf.error import PerfError
 _ROUNDS_PER_COPY = 10
 _LEAST_STALL = 5.0  # seconds
 _STALL_SHARE = 0.1  # of the budget: what takes longer for one row has no time for ten pairs
+FEWEST_PAIRS = 6  # with fewer there is no interval of 95 %
 _MOST_STRIKES = 3  # processes of an arm that may die without a benchmark that is to blame
 # bench/bench_main.cc: a program that was checked once need not be in each of its processes.
 SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"

@@ -7,23 +7,20 @@ import math
 import os
 import shlex
 import statistics
-from dataclasses import asdict
 from pathlib import Path
 
 from jobs.common.terminal import Terminal, duration
 from jobs.perf import (answer, choice, decide, fingerprint, gate, history_files, home, kernel,
-                       options, process_pairs, samples, statuses)
+                       metrics, options, process_pairs, record_more, samples, statuses)
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import printable
 
 REFERENCE = "BM_ReferenceKernel"
 _REFERENCE_SUITE = "reference kernel"
-_ALPHA = 0.025  # one-sided: intervals of 95 %
 _PAIRS = 12
-_FEWEST_PAIRS = 6  # with fewer there is no interval
 
 
-def _pairs(live, count):
+def _pairs(live, count, clock):
     """Benchmark -> [(nanoseconds, the kernel's nanoseconds)], a round each.
 
     The kernel is a suite of its own with one benchmark; what it took in a round is what the round's
@@ -33,11 +30,14 @@ def _pairs(live, count):
     found = {name: [] for name in live.benchmarks if name != reference}
     while True:
         wanted = [name for name in found if name not in live.lost and len(found[name]) < count]
-        if not wanted or reference in live.lost:
+        if not wanted or reference in live.lost or clock.left() <= 0:
             return found
         lost, done = len(live.lost), 0
-        for times in live.take((*wanted, reference), min(count - len(found[name])
-                                                         for name in wanted)):
+        rounds = min(count - len(found[name]) for name in wanted)
+        seconds = live.round_seconds((*wanted, reference))
+        if seconds:
+            rounds = min(rounds, int(clock.left() / seconds))
+        for times in live.take((*wanted, reference), rounds):
             done += 1
             for name in wanted:
                 if name in times and reference in times:
@@ -46,23 +46,15 @@ def _pairs(live, count):
             return found  # the time is up
 
 
-def measurement(pairs):
-    """The history's entry for one benchmark, of its (time, reference) in each round."""
-    logs = [math.log(time / reference) for time, reference in pairs]
-    interval = decide.interval(logs, _ALPHA)
-    return history_files.Measurement(
-        interval.ratio, interval.low, interval.high,
-        statistics.median(time for time, _ in pairs),
-        statistics.median(reference for _, reference in pairs), len(pairs))
-
-
 def measure(terminal, programs, reference, filter_text, arguments, directory=None):
-    """programs: suite -> Program. Returns (Benchmark -> Measurement, live)."""
+    """programs: suite -> Program. Returns (Benchmark -> Measurement, live, More)."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
     # A suite apart, that no filter leaves out.
     suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))
     clock = process_pairs.Clock(arguments.budget)
     pattern = f"({filter_text})|^{REFERENCE}$" if filter_text else ""
+    wanted = {metrics.ARGUMENTS[name] for name in arguments.metric}
+    slow = 1 + len(wanted & {metrics.MEMORY, metrics.COMPILE})  # metrics that take time
     with process_pairs.Live(terminal, suites, pattern, options.effort_of(arguments), clock,
                             arguments.seed, directory=directory) as live:
         if not any(name.suite == _REFERENCE_SUITE for name in live.benchmarks):
@@ -74,12 +66,27 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
         seconds = live.round_seconds(live.benchmarks)
         terminal.line(f"{len(live.benchmarks) - 1} benchmarks, {arguments.pairs} pairs: about "
                       f"{duration(seconds * arguments.pairs)}")
-        pairs = _pairs(live, arguments.pairs)
+        pairs = _pairs(live, arguments.pairs, clock.share(clock.left() / slow))
+        more = _more(terminal, live, clock, wanted, suites[:-1], arguments)
     done = max(map(len, pairs.values()), default=0)
-    if pairs and done < _FEWEST_PAIRS:
-        raise PerfError(f"the budget was up after {done} pairs; {_FEWEST_PAIRS} are needed")
-    return {name: measurement(values) for name, values in pairs.items()
-            if len(values) >= _FEWEST_PAIRS}, live
+    if pairs and done < process_pairs.FEWEST_PAIRS:
+        raise PerfError(f"the budget was up after {done} pairs; {process_pairs.FEWEST_PAIRS} are needed")
+    measured = {name: record_more.of_times(values) for name, values in pairs.items()
+                if len(values) >= process_pairs.FEWEST_PAIRS}
+    return {**measured, **more.measured}, live, more
+
+
+def _more(terminal, live, clock, wanted, suites, arguments):
+    """What is asked for beside the times."""
+    (reference,) = [name for name in live.benchmarks if name.suite == _REFERENCE_SUITE]
+    more = record_more.More(terminal, live, clock, arguments.pairs, arguments.seed)
+    if metrics.SIZE in wanted:
+        more.sizes(suites, tuple(arguments.section))
+    if metrics.MEMORY in wanted:
+        more.memory(reference)
+    if metrics.COMPILE in wanted:
+        more.compile_time(arguments.compile, arguments.cwd, suites[0].name, reference)
+    return more
 
 
 def _parser():
@@ -107,6 +114,7 @@ def _parser():
     parser.add_argument("--json", metavar="FILE", type=Path)
     options.add_effort(parser)
     options.add_surroundings(parser)
+    options.add_metrics(parser, sides=(), given="beside the times")
     return parser
 
 
@@ -174,7 +182,7 @@ def _append(terminal, plan, arguments, date, command, measured, live):
         terminal.line(f"{len(entries):3} benchmarks at {plan.revision}: {os.path.relpath(path)}")
         told.append({"suite": suite, "fingerprint": path.parent.name, "file": str(path),
                      "machine": machine,
-                     "benchmarks": {name: asdict(value) for name, value in entries.items()}})
+                     "benchmarks": {name: value.fields for name, value in entries.items()}})
     return told, failures
 
 
@@ -187,24 +195,27 @@ def main(argv):
         parser.error("--bin and --suite are needed: the program, and the name of its history")
     if arguments.bin and not arguments.revision:
         arguments.revision = _here(parser)
-    if arguments.pairs < _FEWEST_PAIRS:
-        parser.error(f"--pairs: {_FEWEST_PAIRS} or more")
+    if ("compile" in arguments.metric) != bool(arguments.compile):
+        parser.error("--metric compile and --compile go together")
+    if arguments.pairs < process_pairs.FEWEST_PAIRS:
+        parser.error(f"--pairs: {process_pairs.FEWEST_PAIRS} or more")
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
     command = shlex.join([home.COMMAND, "record", *argv])
     options.effort_of(arguments)
     plan = _Plan(terminal, arguments)
-    measured, live = measure(terminal, plan.programs, samples.Program(plan.kernel), plan.filter,
-                             arguments, plan.directory)
+    measured, live, more = measure(terminal, plan.programs, samples.Program(plan.kernel), plan.filter,
+                                   arguments, plan.directory)
     told, failures = _append(terminal, plan, arguments, date, command, measured, live)
     lacking = [name for name in live.benchmarks if name not in measured
-               and name not in live.lost and name.suite != _REFERENCE_SUITE]
-    for one in live.unmeasured:
+               and name not in live.lost and name.suite != _REFERENCE_SUITE] + more.lacking
+    unmeasured = [*live.unmeasured, *more.unmeasured]
+    for one in unmeasured:
         terminal.line(f"not measured: {one.benchmark}: {printable(one.text)}")
     for name in lacking:
         terminal.line(f"not measured: {name}: too few pairs in the budget")
     failures += live.facts.incidents
-    failures += [f"{one.benchmark}: {one.text}" for one in live.unmeasured if one.blocks]
+    failures += [f"{one.benchmark}: {one.text}" for one in unmeasured if one.blocks]
     if not told and not failures:
         failures.append("nothing could be measured")
     for text in failures:
@@ -222,7 +233,7 @@ def main(argv):
                 {"name": str(one.benchmark), "suite": printable(one.benchmark.suite),
                  "reasons": {arm: printable(reason) for arm, reason in one.reasons.items()},
                  "blocks": one.blocks, "late": one.late, "known": None}
-                for one in live.unmeasured] + [
+                for one in unmeasured] + [
                 {"name": str(name), "suite": printable(name.suite),
                  "reasons": {"head": "too few pairs in the budget"}, "blocks": False,
                  "late": True, "known": None} for name in lacking]})

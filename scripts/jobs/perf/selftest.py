@@ -20,7 +20,7 @@ from pathlib import Path
 from jobs.common import build, report
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (commands, counts, fingerprint, gate, home, live_trials, process_pairs, replay,
+from jobs.perf import (commands, counts, fingerprint, gate, home, live_trials, metric_trials, process_pairs, replay,
                        revisions, samples)
 from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
@@ -216,11 +216,14 @@ def main(argv):
                         help="where the recording goes (build/perf/selftest.json)")
     parser.add_argument("--out", metavar="FILE", type=Path, default=REPORT)
     live_trials.add_options(parser)
+    metric_trials.add_options(parser)
     arguments = parser.parse_args(argv)
     if arguments.rounds < _FEWEST_ROUNDS or arguments.replays < 1:
         parser.error(f"--rounds: {_FEWEST_ROUNDS} or more; --replays: 1 or more")
     terminal = Terminal()
     command = shlex.join([home.COMMAND, "selftest", *argv])
+    if arguments.metrics:
+        return metric_trials.run(terminal, arguments, command)
     if arguments.live:
         return live_trials.run(terminal, arguments, command)
     if arguments.replay:

@@ -34,7 +34,7 @@ def sections(data):
             end = data.index(b"\0", start + row[0])
             name = data[start + row[0]:end].decode("utf-8", "backslashreplace")
             found[name] = found.get(name, 0) + row[5]
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, ValueError, OverflowError):
         return None
     return found
 
