@@ -55,13 +55,13 @@ def read_counts(output):
 
 def read_unittest(output):
     """The tally of python3 -m unittest --verbose."""
-    ran = re.search(r"^Ran (\d+) tests? in", output, re.MULTILINE)
+    ran = re.findall(r"^Ran (\d+) tests? in", output, re.MULTILINE)  # one of each process
     if not ran:
         return None
     failed = sum(int(number) for number in re.findall(
         r"(?:(?<!expected )failures|errors|unexpected successes)=(\d+)", output))
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
-    passed = max(0, int(ran[1]) - failed - skipped)
+    passed = max(0, sum(map(int, ran)) - failed - skipped)
     reasons = re.findall(r"\.\.\. skipped ['\"](.+)['\"]$", output, re.MULTILINE)
     return Tally(passed, failed, output.splitlines()[-40:] if failed else [],
                  list(dict.fromkeys(reasons)))
@@ -140,8 +140,7 @@ def python_step(long=False):
     """The step of the scripts' own tests; long: with the whole outside corpus of scripts/perf."""
     def step(terminal):
         return _counted(
-            terminal, "Python", [sys.executable, "-m", "unittest", "discover", "--verbose",
-                                 "--start-directory", "scripts", "--pattern", "*_test.py"],
+            terminal, "Python", [sys.executable, "-m", "jobs.checks.python_tests"],
             read_unittest, {"FFGRANT_LONG": "1"} if long else {})
     return step
 

@@ -25,7 +25,7 @@ _KEPT = revisions.PERF / "selftest-metrics.json"
 SOURCE = build.ROOT / "bench" / "perf" / "growth.cc"
 GROWTHS = (0, 5, 10)  # percent
 _FLAGS = ("-std=c++20", "-O2")
-_FUNCTIONS = 400
+_FUNCTIONS = 80
 _FUNCTION = """int f{0}(const int* a, int n) {{
   int x = {0};
   for (int i = 0; i < n; ++i) x = x * 31 + (a[i] ^ (x >> (i % 7))) + (a[i] % 3 ? a[n - i - 1] : i);

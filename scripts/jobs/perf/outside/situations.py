@@ -78,7 +78,7 @@ NAMES = (
     Situation("500 benchmarks", CLEAN, "many", options=("--budget", "60"), left_out=(),
               environment={"ODD_COUNT": "500"}),
     Situation("2,500 benchmarks and no time for them", (INCONCLUSIVE, CLEAN), "many",
-              options=("--budget", "6")),
+              options=("--budget", "6"), short=False),
     Situation("2,500 benchmarks", CLEAN, "many", options=("--budget", "400"), short=False),
     Situation("2,500 benchmarks, slower", REGRESSION, "many", ns=_SLOWER,
               options=("--budget", "400"), short=False),
