@@ -8,7 +8,7 @@ two programs that no number of processes averages out.
 """
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.common.terminal import duration
@@ -17,14 +17,11 @@ from jobs.perf.account import Benchmark, Unmeasured, account
 from jobs.perf.clock import Clock, Pace  # noqa: F401 (Clock: for callers)
 from jobs.perf.copies import Copies
 from jobs.perf.error import PerfError
+from jobs.perf.first_run import SKIP_CHECK, FirstRun, stall
 
 _ROUNDS_PER_COPY = 10
-_LEAST_STALL = 5.0  # seconds
-_STALL_SHARE = 0.1  # of the budget: what takes longer for one row has no time for ten pairs
 FEWEST_PAIRS = 6  # with fewer there is no interval of 95 %
 _MOST_STRIKES = 3  # processes of an arm that may die without a benchmark that is to blame
-# bench/bench_main.cc: a program that was checked once need not be in each of its processes.
-SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
 
 
 @dataclass(frozen=True)
@@ -127,11 +124,13 @@ class Live(decide.Source):
 
     def _prepare(self, suite):
         """Lists the benchmarks, and runs each arm's once: with checks, and to know the time."""
+        first = FirstRun(self._terminal, self._copies, self._filter, self._effort, self._clock,
+                         self.target, self._keep if self._raw else None)
         made, trials = {}, {}
         for arm, program in suite.arms.items():
             who = (program.path, program.arguments, tuple(sorted(program.environment.items())))
             if who not in made:
-                made[who] = self._try(suite, arm)
+                made[who] = first.trial(suite, arm)
             trials[arm] = made[who]
         compared, left_out = account(suite.name, trials)
         self.benchmarks += compared
@@ -146,52 +145,6 @@ class Live(decide.Source):
                 trial.start, (trial.seconds - trial.start) / max(1, len(trial.times)))
             if not self._filter:
                 self._all[suite.name, arm] = frozenset(trial.listed)
-
-    def _try(self, suite, arm):
-        """The Trial of an arm, from where the program works."""
-        while True:
-            try:
-                trial = self._try_here(suite, arm)
-                break
-            except PerfError:
-                if self._clock.left() <= 0 or not self._copies.next_way(suite, arm):
-                    raise
-        if not trial.died or self._clock.left() <= 0 or not self._copies.in_place(suite, arm):
-            return trial
-        try:
-            again = self._try_here(suite, arm)  # it may miss what lies beside it
-            if len(again.times) > len(trial.times):
-                return again
-        except PerfError:
-            pass
-        self._copies.back(suite, arm)
-        return trial
-
-    def _try_here(self, suite, arm):
-        program = self._copies.programs[suite.name, arm]
-        program = replace(program, environment={
-            key: value for key, value in program.environment.items() if key != SKIP_CHECK})
-        original = suite.arms[arm]
-        self._terminal.progress(f"listing {original.name}")
-        start = self._clock.elapsed()
-        listing = program.listing(self._filter, max(1.0, min(self._clock.left(),
-                                                             10 + self._stall())))
-        listed = self._clock.elapsed() - start
-        self._terminal.progress(f"trying {original.name}, {arm}")
-        limits = perf_trial.Limits(self._clock.left, self._stall() + 2 * listed)
-        pieces = []
-        trial = perf_trial.run(
-            program, listing.keys, self._effort, self._directory / "out.json", limits,
-            keep=pieces.append if self._raw else None, everything=not self._filter)
-        for number, data in enumerate(pieces, 1):
-            self._keep(suite, f"trial{'' if number == 1 else number}", arm, data)
-        trial.start = min(listed / 2, trial.seconds)
-        if listing.doubt:
-            perf_trial.leave_out_noise(program, trial, listing.doubt, max(1.0, self._clock.left()))
-        return trial
-
-    def _stall(self):
-        return max(_LEAST_STALL, _STALL_SHARE * self._clock.budget)
 
     # Rounds.
 
@@ -285,7 +238,7 @@ class Live(decide.Source):
             group = waiting if whole else [key for key in waiting if key.name in names]
             expected = self.seconds(suite.name, arm, len(group))
             left = self._clock.left()
-            limit = min(left, max(10 * expected, expected + self._stall()))
+            limit = min(left, max(10 * expected, expected + stall(self._clock)))
             run = program.measure(
                 [key.name for key in group], self._effort, self._directory / "out.json",
                 max(0.05, limit), filter_text="." if whole else None, on_tick=self._show)
@@ -331,7 +284,7 @@ class Live(decide.Source):
             leave_out=samples.BANNER)
         why = run.ended.why() if run.ended.failed else "ended early with status 0"
         self.facts.incidents.append(f"{arm}: a process of {suite.name} {why}")
-        limits = perf_trial.Limits(self._clock.left, self._stall())
+        limits = perf_trial.Limits(self._clock.left, stall(self._clock))
         found = perf_trial.run(
             self._copies.programs[suite.name, arm], tuple(name.key for name in asked),
             self._effort, self._directory / "out.json", limits)

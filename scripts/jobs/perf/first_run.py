@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first run of each program of a gate: lists its benchmarks and tries each of them once, from
+where the program works (copies.py)."""
+
+from dataclasses import replace
+
+from jobs.perf import trial as perf_trial
+from jobs.perf.error import PerfError
+
+_LEAST_STALL = 5.0  # seconds
+_STALL_SHARE = 0.1  # of the budget: what takes longer for one row has no time for ten pairs
+# bench/bench_main.cc: a program that was checked once need not be in each of its processes.
+SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
+
+
+def stall(clock):
+    """Seconds that a benchmark may take for its row."""
+    return max(_LEAST_STALL, _STALL_SHARE * clock.budget)
+
+
+class FirstRun:
+    """Tries programs. keep(suite, label, arm, data), if there is one, gets the JSON of each
+    process."""
+
+    def __init__(self, terminal, copies, filter_text, effort, clock, target, keep=None):
+        self._terminal = terminal
+        self._copies = copies
+        self._filter = filter_text
+        self._effort = effort
+        self._clock = clock
+        self._target = target
+        self._keep = keep
+
+    def trial(self, suite, arm):
+        """The trial.Trial of an arm, from where the program works. Raises PerfError."""
+        while True:
+            try:
+                trial = self._here(suite, arm)
+                break
+            except PerfError:
+                if self._clock.left() <= 0 or not self._copies.next_way(suite, arm):
+                    raise
+        if not trial.died or self._clock.left() <= 0 or not self._copies.in_place(suite, arm):
+            return trial
+        try:
+            again = self._here(suite, arm)  # it may miss what lies beside it
+            if len(again.times) > len(trial.times):
+                return again
+        except PerfError:
+            pass
+        self._copies.back(suite, arm)
+        return trial
+
+    def _here(self, suite, arm):
+        program = self._copies.programs[suite.name, arm]
+        program = replace(program, environment={
+            key: value for key, value in program.environment.items() if key != SKIP_CHECK})
+        original = suite.arms[arm]
+        self._terminal.progress(f"listing {original.name}")
+        start = self._clock.elapsed()
+        listing = program.listing(self._filter, max(1.0, min(self._clock.left(),
+                                                             10 + stall(self._clock))))
+        listed = self._clock.elapsed() - start
+        self._terminal.progress(f"trying {original.name}, {arm}")
+        limits = perf_trial.Limits(self._clock.left, stall(self._clock) + 2 * listed)
+        pieces = []
+        trial = perf_trial.run(
+            program, listing.keys, self._effort, self._target, limits,
+            keep=pieces.append if self._keep else None, everything=not self._filter)
+        for number, data in enumerate(pieces, 1):
+            self._keep(suite, f"trial{'' if number == 1 else number}", arm, data)
+        trial.start = min(listed / 2, trial.seconds)
+        if listing.doubt:
+            perf_trial.leave_out_noise(program, trial, listing.doubt, max(1.0, self._clock.left()))
+        return trial
