@@ -16,7 +16,7 @@ testing.needs()
 
 from jobs.page import job  # noqa: E402
 from jobs.page.bench_results import ReportError  # noqa: E402
-from jobs.perf import history_files  # noqa: E402
+from jobs.perf import history_files, home  # noqa: E402
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
 
@@ -173,6 +173,14 @@ class SparsePageTest(unittest.TestCase):
         self.assertIn("https://github.com/o/r/commit/000000001000", page.all("href"))
         for ours in ("ffgrant parses", "FlowFabric", "claim", "same flags", "Figures to reach"):
             self.assertNotIn(ours, words)
+
+    def test_files_of_others_are_none_of_ours(self):
+        (self.source / "tsconfig.json").write_text("// no JSON\n{", encoding="utf-8")
+        with mock.patch.object(home, "IN_TREE", False):
+            self.assertEqual(written(self.source, self.out)[0], 0)
+            (self.source / "gate.json").write_text("{", encoding="utf-8")
+            with self.assertRaisesRegex(ReportError, "gate.json"):
+                written(self.source, self.out)
 
     def test_plots_that_are_no_more_go_away_and_others_stay(self):
         (self.out / "plots").mkdir(parents=True)
