@@ -19,8 +19,8 @@ _MOST_ROWS = 12
 
 @dataclass(frozen=True)
 class Row:
-    """A slowdown. since: a text or a Link; order: the most recent first, of them the certain ones,
-    of them the worst."""
+    """A slowdown. since: a text or a Link; order: the rows with the greatest come first, by day, by
+    whether it is certain, and by how much it is."""
     benchmark: str
     percent: float
     since: object

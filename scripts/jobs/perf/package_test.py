@@ -5,6 +5,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -59,6 +60,12 @@ class ContentsTest(unittest.TestCase):
             outside = {found for node in tree.body for found in _imports(node, packaged)
                        if isinstance(node, (ast.Import, ast.ImportFrom))}
             self.assertLessEqual(outside, packaged, f"{name}, when it is imported")
+
+    def test_has_the_project_s_version(self):
+        project = (_SCRIPTS.parent / "CMakeLists.txt").read_text(encoding="utf-8")
+        version = re.search(r"project\(ffgrant VERSION (\S+)", project)[1]
+        self.assertIn(f'version = "{version}"',
+                      (_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))
 
     def test_has_the_data_that_it_reads(self):
         self.assertLessEqual({"perf/answer.schema.json", "perf/reference_kernel.cc",
