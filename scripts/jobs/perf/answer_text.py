@@ -48,7 +48,13 @@ def headline(outcome):
     if left_out:
         counts.append(f"{left_out} not measured")
     return (f"{', '.join(counts)}: {outcome.head} against {outcome.base}, "
-            f"{len(outcome.results)} benchmarks in {duration(outcome.seconds)}")
+            f"{len(outcome.results)} {_counted(outcome)} in {duration(outcome.seconds)}")
+
+
+def _counted(outcome):
+    """What the results are: of several metrics, a benchmark has more than one."""
+    return ("benchmarks" if all(name.metric == metrics.TIME for name in outcome.results)
+            else "comparisons")
 
 
 def _notes(outcome):

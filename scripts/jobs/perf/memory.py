@@ -25,8 +25,10 @@ from jobs.perf.account import Benchmark, Unmeasured
 _EVERY = 0.002  # seconds
 _EFFORT = samples.Effort(3, 0.005)
 _LATE = 0.6  # the share of a process's life after which a reading has to be
-_LONGER = 4  # times
-_MOST_TRIES = 6
+_SHORT = 0.05  # seconds: a life in which a reading may come too early; in a longer one it is chance
+_LONGER = 8  # times
+_MOST_TRIES = 12
+_SHARED = "has the name of another benchmark, whose process is its own too"
 _MARK = re.compile(rb"^VmHWM:\s+([0-9]+) kB$", re.MULTILINE)
 
 
@@ -86,22 +88,22 @@ class Memory(decide.Source):
         self._random = random.Random(seed)
         self._seconds = {}  # Benchmark -> what its last round took
         self._efforts = {}  # Benchmark -> samples.Effort, where it was made longer
+        self._life = 0.0  # seconds that the last process took
         self.lost = set()
-        self.unmeasured = []
-        self.benchmarks = [Benchmark(name.suite, name.key, self.metric)
-                           for name in live.benchmarks]
+        asked = [Benchmark(name.suite, name.key, self.metric) for name in live.benchmarks]
+        self.benchmarks = [name for name in asked if name.key.nth == 1]
+        # A filter has names alone: benchmarks of one name run in one process.
+        self.unmeasured = [Unmeasured(name, {"base and head": _SHARED}, False)
+                           for name in asked if name.key.nth > 1]
 
     def round_seconds(self, names):
-        """What a round with these benchmarks takes: what the last ones took; 0 if none ran yet."""
-        known = list(self._seconds.values())
-        return sum(self._seconds.get(name, sum(known) / len(known)) for name in names) \
-            if known else 0.0
+        """What a round with these benchmarks takes: what the last ones took, or the trial's pace."""
+        return sum(self._seconds.get(name) or sum(
+            self._live.seconds(name.suite, arm, 1) for arm in self._live.arms(name.suite))
+            for name in names)
 
     def affords(self, names, count):
-        seconds = self.round_seconds(names)
-        if not seconds:
-            return count if self._clock.left() > 0 else 0
-        return max(0, min(count, int(self._clock.left() / seconds)))
+        return max(0, min(count, int(self._clock.left() / max(self.round_seconds(names), 1e-9))))
 
     def take(self, names, count):
         rounds = []
@@ -142,7 +144,8 @@ class Memory(decide.Source):
             if found[arm]:
                 self._seconds[name] = self._clock.elapsed() - begun
                 return tuple(found[arm] for arm in arms)
-            self._efforts[name] = replace(effort, min_time=effort.min_time * _LONGER)
+            if self._life < _SHORT:
+                self._efforts[name] = replace(effort, min_time=effort.min_time * _LONGER)
         self._lose(name, arm, "ends before its memory can be read")
         return None
 
@@ -156,6 +159,7 @@ class Memory(decide.Source):
         run = self._live.program(name.suite, arm).measure(
             [name.key.name], effort, self._live.target, max(0.05, self._clock.left()),
             on_start=peak.start, on_tick=peak.look, every=_EVERY)
+        self._life = run.ended.seconds
         if run.ended.stopped and self._clock.left() <= 0:
             return None
         if run.ended.failed or name.key not in run.readings:

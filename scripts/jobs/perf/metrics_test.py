@@ -167,6 +167,26 @@ class GateTest(OutsideCase):
                                delta=800 * 1024)
         self.assertIn("larger: BM_Grown_Growth/manual_time [peak memory]", document["action"])
 
+    def test_what_cannot_be_told_apart_or_has_no_time_is_named(self):
+        odd = self.compiled("odd")
+        out = self.folder / "out.json"
+        with contextlib.redirect_stdout(io.StringIO()):
+            gate.main([str(odd), str(odd), "--metric", "memory", "--env", "ODD=twice", "--budget",
+                       "60", "--json", str(out)])
+            document = json.loads(out.read_text(encoding="utf-8"))
+            schema.check(document)
+            self.assertTrue([one for one in document["unmeasured"] if "#2" in one["name"]
+                             and "name of another" in str(one["reasons"])])
+            status = gate.main([str(odd), str(odd), "--metric", "memory", "--env", "ODD=many",
+                                "--env", "ODD_COUNT=200", "--budget", "8", "--json", str(out)])
+        document = json.loads(out.read_text(encoding="utf-8"))
+        schema.check(document)
+        self.assertEqual([one for one in document["unmeasured"] if not one["late"]], [])
+        self.assertEqual(status, 3)
+        # As many as the time suffices for have a verdict, the others a reason.
+        self.assertTrue(document["benchmarks"])
+        self.assertEqual(len(document["benchmarks"]) + len(document["unmeasured"]), 200)
+
     def test_a_larger_section_is_found_and_other_sections_are_not(self):
         status, document = self.run_gate(self.small, self.large, "--metric", "size", "--section",
                                          ".growth", "--section", ".text")
