@@ -66,15 +66,15 @@ class Compiling(decide.Source):
         rounds = []
         for number in range(count):
             begun = self._clock.elapsed()
-            found = {}
-            for arm in self._random.sample(list(self._commands), len(self._commands)):
-                self._terminal.progress(f"compile time: pair {number + 1} of {count}")
-                times = [self._once(arm) for _ in range(self._runs)]
-                if None in times:
-                    return rounds
-                found[arm] = min(times)
+            self._terminal.progress(f"compile time: pair {number + 1} of {count}")
+            found = {arm: [] for arm in self._commands}
+            for _ in range(self._runs):  # in turn, so that a busy second is everybody's
+                for arm in self._random.sample(list(self._commands), len(self._commands)):
+                    found[arm].append(self._once(arm))
+                    if found[arm][-1] is None:
+                        return rounds
             self._seconds = self._clock.elapsed() - begun
-            rounds.append({self.name: tuple(found[arm] for arm in self._commands)})
+            rounds.append({self.name: tuple(map(min, found.values()))})
         return rounds
 
     def _once(self, arm):
