@@ -44,8 +44,7 @@ constexpr std::size_t kOperationAt = 2;
 // Ample, or so little that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
-  const std::size_t names = 1 + header / 2 % 4;
-  return {names, header >= 0xC0 ? 6 * names : 4096};
+  return {1 + header / 2 % 4u};
 }
 
 class RecordStream {

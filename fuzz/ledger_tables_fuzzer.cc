@@ -2,7 +2,7 @@
 //
 // What the embedded ledger is made of, each part by itself beside a map: the
 // table of executions, with hashes that collide as the input likes; the pool of
-// names, which runs full and is swept; the eligible sets in the order of
+// names, which runs full of names and of bytes; the eligible sets in the order of
 // contract 3. All three are small, so that bounds and full places come up.
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <mutex>
 #include <set>
 #include <span>
 #include <string>
@@ -37,6 +38,7 @@ using internal::NameId;
 using internal::NamePool;
 using internal::ReadyQueues;
 using internal::Slot;
+using internal::TextPool;
 
 constexpr std::size_t kHeader = 2;  // which part, and its size
 constexpr std::size_t kWidth = 4;
@@ -58,7 +60,7 @@ MintedExecutionId IdOf(unsigned number) {
 
 class TableRun {
  public:
-  TableRun(std::string_view input, std::uint8_t size) : input_(input), table_(1 + size % 32) {}
+  TableRun(std::string_view input, std::uint8_t size) : input_(input), table_(1 + size % 32, 0) {}
 
   void Take(const Step& step) {
     const unsigned number = step[1] % kExecutions;
@@ -70,7 +72,7 @@ class TableRun {
         break;
       case 2:
         if (held != slots_.end()) {
-          table_.Erase(HashOf(number), held->second);
+          Erase(number, held->second);
           slots_.erase(held);
         }
         break;
@@ -90,7 +92,13 @@ class TableRun {
     return kTags[number % 4] << 56 | kMiddles[number / 4 % 3] << 16;
   }
 
+  void Erase(unsigned number, Slot slot) {
+    const std::scoped_lock lock(table_.LockOf(HashOf(number)));
+    table_.Erase(HashOf(number), slot);
+  }
+
   void Insert(unsigned number) {
+    const std::scoped_lock lock(table_.LockOf(HashOf(number)));
     const Slot slot = table_.Insert(HashOf(number));
     if ((slot == kNoSlot) != (slots_.size() == table_.max_executions())) {
       Fail("insert", input_, std::to_string(slots_.size()), std::to_string(slot));
@@ -115,6 +123,7 @@ class TableRun {
       const auto held = slots_.find(number);
       const Slot expected = held == slots_.end() ? kNoSlot : held->second;
       const MintedExecutionId id = IdOf(number);
+      const std::scoped_lock lock(table_.LockOf(HashOf(number)));
       const Slot found = table_.Find(HashOf(number), id.view());
       if (found != expected) {
         Fail("find", input_, std::to_string(expected), std::to_string(found));
@@ -122,6 +131,7 @@ class TableRun {
       if (expected != kNoSlot) taken.insert(expected);
     }
     for (Slot slot = 0; slot < table_.slot_count(); ++slot) {
+      const std::scoped_lock lock(table_.LockOfSlot(slot));
       if (table_.IsTaken(slot) != (taken.count(slot) != 0)) {
         Fail("is taken", input_, std::to_string(taken.count(slot)), std::to_string(slot));
       }
@@ -136,94 +146,154 @@ class TableRun {
 
 // ---- names -------------------------------------------------------------------
 
+// The pool of names, and its pool of long texts; who holds a name may hold it
+// several times.
 class NamesRun {
  public:
   NamesRun(std::string_view input, std::uint8_t size)
       : input_(input),
         max_names_(1 + size % 8),
-        max_bytes_(4 + size / 8 * 3u),
-        pool_(max_names_, max_bytes_) {}
+        max_pieces_(1 + size / 8 % 8u),
+        long_texts_(max_pieces_ * TextPool::kPieceBytes),
+        pool_(max_names_, 0, long_texts_) {}
 
   void Take(const Step& step) {
-    if (step[0] % 4 == 0) {
-      Keep(step[1]);
-    } else {
-      Intern(TextOf(step[1]), TextOf(step[2]));
+    switch (step[0] % 4) {
+      case 0:
+        Release(step[1], step[2]);
+        break;
+      case 1:
+        HoldIfThere(TextOf(step[1]));
+        break;
+      default:
+        Hold(TextOf(step[1]), TextOf(step[2]));
+        break;
     }
     Check();
   }
 
  private:
-  // Some begin or end like others; up to 20 bytes.
+  using Pair = std::pair<std::string, std::string>;
+  struct Name {
+    Pair texts;
+    std::int32_t holds = 0;
+  };
+
+  // Some begin or end like others; of all sizes about the limits of a name that
+  // needs no piece, of one piece and of two.
   static std::string_view TextOf(std::uint8_t choice) {
-    constexpr std::string_view kText = "aaaaaaaabaaaaaaaacaaaaaaaabaaaaaaaab";
-    const std::size_t size = choice % 21;
-    return kText.substr(choice / 21, size);
+    static const std::string text = [] {
+      std::string made;
+      while (made.size() < 200) made += "aaaaaaaabaaaaaaaacaaaaaaaabaaaaaaaab";
+      return made;
+    }();
+    constexpr std::size_t kSizes[] = {0,  1,  2,  7,  8,  9,  15, 16,  17,
+                                      40, 47, 48, 49, 60, 61, 72, 120, 121};
+    return std::string_view(text).substr(choice / std::size(kSizes),
+                                         kSizes[choice % std::size(kSizes)]);
   }
 
-  void Intern(std::string_view first, std::string_view second) {
-    const NameId id = pool_.Intern(first, second);
-    const auto known = std::find_if(names_.begin(), names_.end(), [&](const auto& entry) {
-      return entry.second == std::pair(std::string(first), std::string(second));
-    });
+  static std::size_t PiecesOf(const Pair& texts) {
+    const std::size_t size = texts.first.size() + texts.second.size();
+    return size <= 48 ? 0 : (size + 59) / 60;
+  }
+
+  auto Find(const Pair& texts) {
+    return std::find_if(names_.begin(), names_.end(),
+                        [&](const auto& entry) { return entry.second.texts == texts; });
+  }
+
+  void Hold(std::string_view first, std::string_view second) {
+    const Pair texts(first, second);
+    const NameId id = pool_.Hold(first, second);
+    const auto known = Find(texts);
     NameId expected = id;  // any that is free
     if (first.empty() && second.empty()) {
       expected = 0;
     } else if (known != names_.end()) {
       expected = known->first;
-    } else if (names_.size() == max_names_ || Bytes() + first.size() + second.size() > max_bytes_) {
+      ++known->second.holds;
+    } else if (names_.size() == max_names_ || Pieces() + PiecesOf(texts) > max_pieces_) {
       expected = NamePool::kFull;
     } else if (id == 0 || id > max_names_ || names_.count(id) != 0) {
       Fail("a new name's number", input_, "a free one", std::to_string(id));
     } else {
-      names_[id] = {std::string(first), std::string(second)};
+      names_[id] = {texts, 1};
     }
-    if (id != expected) Fail("intern", input_, std::to_string(expected), std::to_string(id));
+    if (id != expected) Fail("hold", input_, std::to_string(expected), std::to_string(id));
     Observe(id);
   }
 
-  void Keep(std::uint8_t kept) {
-    std::vector<std::uint8_t> in_use(max_names_ + 1);
-    for (std::size_t id = 1; id <= max_names_; ++id) in_use[id] = kept >> (id - 1) & 1;
-    pool_.Keep(in_use);
-    for (auto it = names_.begin(); it != names_.end();) {
-      if (in_use[it->first]) {
-        ++it;
-      } else {
-        it = names_.erase(it);
-        ++freed_;
-      }
-    }
+  void HoldIfThere(std::string_view first) {
+    const auto known = Find({std::string(first), ""});
+    const NameId expected = known == names_.end() ? 0 : known->first;
+    const NameId id = pool_.HoldIfThere(first);
+    if (id != expected) Fail("hold if there", input_, std::to_string(expected), std::to_string(id));
+    if (known != names_.end()) ++known->second.holds;
   }
 
-  std::size_t Bytes() const {
-    std::size_t bytes = 0;
-    for (const auto& [id, name] : names_) bytes += name.first.size() + name.second.size();
-    return bytes;
+  // One of the names is held less often, or more, by as much as may be.
+  void Release(std::uint8_t which, std::uint8_t count) {
+    if (names_.empty()) return;
+    auto it = names_.begin();
+    std::advance(it, which % names_.size());
+    const std::int32_t change = std::max<std::int32_t>(2 - count % 8, -it->second.holds);
+    pool_.Add(it->first, change);
+    it->second.holds += change;
+    if (it->second.holds != 0) return;
+    names_.erase(it);
+    ++freed_;
+  }
+
+  std::size_t Pieces() const {
+    std::size_t pieces = 0;
+    for (const auto& [id, name] : names_) pieces += PiecesOf(name.texts);
+    return pieces;
   }
 
   void Check() {
     if (pool_.freed() != freed_) {
       Fail("freed", input_, std::to_string(freed_), std::to_string(pool_.freed()));
     }
-    for (NameId id = 0; id <= max_names_; ++id) {
-      const auto it = names_.find(id);
-      const std::pair<std::string, std::string> name =
-          it == names_.end() ? std::pair<std::string, std::string>() : it->second;
-      if (pool_.First(id) != name.first || pool_.Second(id) != name.second ||
-          !pool_.Is(id, name.first, name.second) || pool_.Is(id, name.first + "b", name.second) ||
-          pool_.Is(id, name.first, name.second + "a")) {
-        Fail("name", input_, name.first + " " + name.second,
-             std::string(pool_.First(id)) + " " + std::string(pool_.Second(id)));
-      }
+    if (pool_.free_names() != max_names_ - names_.size()) {
+      Fail("free names", input_, std::to_string(max_names_ - names_.size()),
+           std::to_string(pool_.free_names()));
+    }
+    if (long_texts_.free_pieces() != max_pieces_ - Pieces()) {
+      Fail("free pieces", input_, std::to_string(max_pieces_ - Pieces()),
+           std::to_string(long_texts_.free_pieces()));
+    }
+    for (const auto& [id, name] : names_) CheckName(id, name.texts.first, name.texts.second);
+    CheckName(0, "", "");
+  }
+
+  void CheckName(NameId id, const std::string& first, const std::string& second) {
+    std::string copy(pool_.FirstSize(id), 'x');
+    pool_.CopyFirst(id, copy.data());
+    const auto changed = [](std::string text) {
+      text.back() ^= 1;
+      return text;
+    };
+    const bool right =
+        pool_.First(id) == first && pool_.Second(id) == second && copy == first &&
+        pool_.Is(id, first, second) && pool_.FirstIs(id, first) && pool_.SecondIs(id, second) &&
+        !pool_.Is(id, first + "b", second) && !pool_.Is(id, first, second + "a") &&
+        !pool_.FirstIs(id, first + "b") && !pool_.SecondIs(id, second + "b") &&
+        (first.empty() ||
+         (!pool_.Is(id, changed(first), second) && !pool_.FirstIs(id, changed(first)))) &&
+        (second.empty() ||
+         (!pool_.Is(id, first, changed(second)) && !pool_.SecondIs(id, changed(second))));
+    if (!right) {
+      Fail("name", input_, first + " " + second, pool_.First(id) + " " + pool_.Second(id));
     }
   }
 
   std::string_view input_;
   std::size_t max_names_;
-  std::size_t max_bytes_;
+  std::size_t max_pieces_;
+  TextPool long_texts_;
   NamePool pool_;
-  std::map<NameId, std::pair<std::string, std::string>> names_;
+  std::map<NameId, Name> names_;
   std::uint64_t freed_ = 0;
 };
 
@@ -232,21 +302,23 @@ class NamesRun {
 class QueuesRun {
  public:
   QueuesRun(std::string_view input, std::uint8_t size)
-      : input_(input), table_(kMembers), queues_(table_, kLanes, kPartitions) {
+      : input_(input), table_(kMembers, 0), queues_(table_, kLanes, kPartitions) {
     for (unsigned number = 0; number < kMembers; ++number) {
       // The order among equal scores is that of the uuids, not of the slots.
       const unsigned place = (number * 7 + size) % kMembers;
       Uuid uuid;
       uuid.bytes[15] = static_cast<std::uint8_t>(place);
-      const Slot slot = table_.Insert(number * 0x9E3779B97F4A7C15u);
+      const std::uint64_t hash = number * 0x9E3779B97F4A7C15u;
+      const std::scoped_lock lock(table_.LockOf(hash));
+      const Slot slot = table_.Insert(hash);
       internal::ExecutionRecord& record = table_[slot];
       record.uuid = uuid;
       record.required = number % 3;
       record.priority = static_cast<std::uint16_t>(number / 3 % 3 * 4500);
-      record.created_at = 1'700'000'000'000 + number / 9 % 2;
+      const std::int64_t created_at = 1'700'000'000'000 + number / 9 % 2;
+      table_.extra(slot).created_at.Set(created_at);
       // contract 3
-      const std::int64_t score =
-          -(std::int64_t{record.priority} * 1'000'000'000'000) + record.created_at;
+      const std::int64_t score = -(std::int64_t{record.priority} * 1'000'000'000'000) + created_at;
       members_.push_back({slot, record.required, {score, place, slot}});
     }
   }
@@ -258,6 +330,7 @@ class QueuesRun {
     const auto lane = static_cast<std::uint16_t>(number % 5 == 0);
     const std::uint16_t partition = kPlaces[number / 5 % std::size(kPlaces)];
     Sets& sets = expected_[{lane, partition}];
+    queues_.LockOf(partition).lock();
     switch (step[0] % 4) {
       case 0:
       case 1:
@@ -279,6 +352,7 @@ class QueuesRun {
         }
         break;
     }
+    queues_.LockOf(partition).unlock();
     Check();
   }
 
@@ -308,6 +382,7 @@ class QueuesRun {
         const Sets& sets = expected_[{lane, partition}];
         std::set<Slot> tops;
         for (const auto& [required, orders] : sets) tops.insert(std::get<2>(*orders.begin()));
+        const std::scoped_lock lock(queues_.LockOf(partition));
         std::set<Slot> found;
         for (Slot top = queues_.FirstTop(lane, partition); top != kNoSlot;
              top = queues_.NextTop(top)) {

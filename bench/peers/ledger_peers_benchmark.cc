@@ -75,8 +75,7 @@ void RunCopies(benchmark::State& state, std::size_t live, Rendezvous& threads) {
 struct TransactionPairs {
   static constexpr std::size_t kPairs = 1024;  // also said in results/peers.md
 
-  std::size_t operator()(Fixture<SqliteLedger>& fixture, std::size_t begin,
-                         std::size_t end) const {
+  std::size_t operator()(Fixture<SqliteLedger>& fixture, std::size_t begin, std::size_t end) const {
     std::size_t failures = 0;
     for (std::size_t i = begin; i < end; i += kPairs) {
       fixture.ledger().Begin();
@@ -102,7 +101,7 @@ void Add(Registry& registry, std::string_view op, std::string_view impl, std::si
   registry.AddThreads(
       op, impl, "live:" + std::to_string(live),
       [=](benchmark::State& state) {
-        RunBlocks<Ledger>(state, live, SystemClock(), *together, Work());
+        RunBlocks<Ledger>(state, live, CounterClock(), *together, Work());
       },
       threads);
 }

@@ -2,26 +2,85 @@
 
 #include "ffgrant/claims/clock.h"
 
+#include <fcntl.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "ffgrant/claims/internal/counter_clock.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
 
 namespace ffgrant {
 namespace {
+
+template <clockid_t id>
+std::int64_t ReadNs() noexcept {
+  timespec now;
+  clock_gettime(id, &now);  // can't fail: these clocks exist on every Linux
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 template <clockid_t id>
 class PosixClock final : public Clock {
  public:
   TimestampMs Now() const noexcept override {
     timespec now;
-    clock_gettime(id, &now);  // can't fail: both clocks exist on every Linux
+    clock_gettime(id, &now);
     return {std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000};
   }
 };
 
+#if defined(__x86_64__)
+struct TimeStampCounter {
+  static std::uint64_t Ticks() noexcept { return __rdtsc(); }
+  static std::int64_t RealNs() noexcept { return ReadNs<CLOCK_REALTIME>(); }
+  static std::int64_t SteadyNs() noexcept { return ReadNs<CLOCK_MONOTONIC>(); }
+};
+#endif
+
 }  // namespace
+
+internal::CounterFacts internal::AskForCounterFacts() noexcept {
+  CounterFacts facts;
+#if defined(__x86_64__)
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  facts.is_invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d >> 8 & 1) != 0;
+  int mode = 0;
+  facts.may_be_read = prctl(PR_GET_TSC, &mode, 0, 0, 0) == 0 && mode == PR_TSC_ENABLE;
+  const int file = open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+                        O_RDONLY | O_CLOEXEC);
+  if (file >= 0) {
+    char name[16];
+    const ssize_t size = read(file, name, sizeof name);
+    close(file);
+    facts.is_kernels_clock =
+        size > 0 && std::string_view(name, static_cast<std::size_t>(size)) == "tsc\n";
+  }
+#endif
+  return facts;
+}
 
 const Clock& SystemClock() noexcept {
   static const PosixClock<CLOCK_REALTIME> clock;
   return clock;
+}
+
+const Clock& CounterClock() noexcept {
+#if defined(__x86_64__)
+  static const internal::CounterClock<TimeStampCounter> clock;
+  static const bool is_safe = internal::IsSafe(internal::AskForCounterFacts());
+  if (is_safe) return clock;
+#endif
+  return SystemClock();
 }
 
 const Clock& CoarseClock() noexcept {

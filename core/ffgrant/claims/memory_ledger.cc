@@ -4,16 +4,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <mutex>
 #include <stdexcept>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
+#include "ffgrant/uuid_generator.h"
 
 namespace ffgrant {
 
 using internal::kNoSlot;
 using internal::NameId;
 using internal::NamePool;
+using internal::Slot;
 using State = internal::State;
 
 namespace {
@@ -28,10 +31,23 @@ const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
   require(o.max_names >= 1 && o.max_names <= std::size_t{1} << 24, "max_names must be in 1..2^24");
   require(o.max_name_bytes >= 1 && o.max_name_bytes <= std::size_t{1} << 32,
           "max_name_bytes must be in 1..2^32");
+  require(o.max_capability_sets >= 1 && o.max_capability_sets <= 65535,
+          "max_capability_sets must be in 1..65535");
+  require(o.max_text_bytes >= 1 && o.max_text_bytes <= std::size_t{1} << 32,
+          "max_text_bytes must be in 1..2^32");
   require(o.partitions.IsValid(), "partition counts must not be 0");
   require(o.max_candidates >= 1, "max_candidates must not be 0");
   require(o.clock != nullptr, "a clock is needed");
   return o;
+}
+
+std::uint64_t SeedOf(const MemoryLedgerOptions& o) noexcept {
+  if (o.hash_seed) return *o.hash_seed;
+  // A scheduled run can be repeated: the same places each time.
+  if (internal::kScheduled) return 0;
+  std::uint64_t halves[2];  // six bits of which are the same in every uuid
+  std::memcpy(halves, RandomUuid().bytes.data(), sizeof halves);
+  return internal::Mix(halves[0] ^ internal::kMixA, halves[1] ^ internal::kMixB);
 }
 
 CreateOutcome Refuse(ClaimError error) noexcept {
@@ -42,122 +58,82 @@ CreateOutcome Refuse(ClaimError error) noexcept {
 
 }  // namespace
 
-MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o)
+MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o) : Impl(o, SeedOf(o)) {}
+
+MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o, std::uint64_t seed)
     : clock(*o.clock),
       partition_count(o.partitions.num_flow_partitions),
       max_candidates(o.max_candidates),
-      table(o.max_executions),
-      lanes(o.max_lanes),
-      names(o.max_names, o.max_name_bytes),
-      queues(table, o.max_lanes, partition_count),
-      names_in_use(o.max_names + 1) {}
+      table(o.max_executions, seed),
+      long_names(o.max_name_bytes),
+      workers(o.max_names, seed, long_names),
+      lanes(o.max_lanes, seed, long_names),
+      required_sets(o.max_capability_sets, seed, long_names),
+      texts(o.max_text_bytes),
+      verdicts(required_sets),
+      queues(table, o.max_lanes, partition_count) {}
 
-std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
-  const std::scoped_lock one_at_a_time(making_room);
-  const bool in_vain =
-      swept_in_vain_at != internal::kNever && Now() - swept_in_vain_at < kSweepPauseMs;
-  internal::ScheduleWrite(internal::Shared::kReleased);
-  if (!released.exchange(false, std::memory_order_relaxed) && in_vain) return kNoTry;
-  for (std::size_t region = 0; region < table.region_count(); ++region) {
-    table.region(region).lock.lock();
-  }
-  const std::int64_t now = Now();
-  std::fill(names_in_use.begin(), names_in_use.end(), std::uint8_t{0});
-  for (Slot slot = 0; slot < table.slot_count(); ++slot) {
-    if (!table.IsTaken(slot)) continue;
-    Record& r = table[slot];
-    if (!GrantIsLive(r, now)) {
-      r.has_grant = false;
-      r.grant_is_plain = true;
-      r.grant_worker = r.grant_lane = 0;
-      r.capability_hash = r.route_snapshot_json = r.admission_summary = 0;
-    }
-    if (!internal::IsActive(r.state)) {
-      r.lease_is_plain = true;
-      r.lease_worker = r.lease_lane = 0;
-    }
-    for (const NameId id : {r.required, r.grant_worker, r.lease_worker, r.grant_lane, r.lease_lane,
-                            r.capability_hash, r.route_snapshot_json, r.admission_summary}) {
-      names_in_use[id] = 1;
-    }
-  }
-  const std::uint64_t freed = names.freed();
-  names.Keep(names_in_use);
-  swept_in_vain_at = names.freed() == freed ? now : internal::kNever;
-  const std::uint64_t made = names.made();
-  for (std::size_t region = 0; region < table.region_count(); ++region) {
-    table.region(region).last_worker = 0;  // its number may become another's
-    table.region(region).lock.unlock();
-  }
-  return made;
+bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noexcept {
+  return internal::CapabilityVerdicts::Offer(verdicts, offered).Satisfies(required);
 }
 
-[[gnu::noinline]] ClaimError MemoryLedger::Impl::RefuseMismatch(Record& record,
-                                                                std::string_view offered,
+[[gnu::noinline]] ClaimError MemoryLedger::Impl::RefuseMismatch(Slot slot, std::string_view offered,
                                                                 std::int64_t now,
                                                                 ErrorDetails* details) noexcept {
-  record.last_capability_mismatch_at = now;
+  table.extra(slot).last_capability_mismatch_at.Set(now);
   if (details != nullptr) {
+    std::array<char, kMaxCapabilityCsvSize> required;
     std::array<char, kMaxCapabilityCsvSize> missing;
-    const std::string_view required = names.First(record.required);
-    details->Add({missing.data(), MissingCapabilities(required, offered, missing)});
+    const NameId set = table[slot].required;
+    required_sets.CopyFirst(set, required.data());
+    const std::string_view csv(required.data(), required_sets.FirstSize(set));
+    details->Add({missing.data(), MissingCapabilities(csv, offered, missing)});
   }
   return ClaimError::kCapabilityMismatch;
 }
 
-// False, and nothing changed, if names are missing.
+// False, and nothing changed, if there is no room.
 [[gnu::noinline]] bool MemoryLedger::Impl::KeepGrantTexts(Record& record,
                                                           const IssueGrantArgs& args,
                                                           bool own_lane) noexcept {
-  const NameId lane = own_lane ? 0 : names.Intern(args.lane.text());
-  const NameId hash = names.Intern(args.capability_hash);
-  const NameId route = names.Intern(args.route_snapshot_json);
-  const NameId admission = names.Intern(args.admission_summary);
-  if (std::max({lane, hash, route, admission}) == NamePool::kFull) return false;
-  record.grant_is_plain = (lane | hash | route | admission) == 0;
-  record.grant_lane = lane;
-  record.capability_hash = hash;
-  record.route_snapshot_json = route;
-  record.admission_summary = admission;
-  return true;
+  return texts.SetGrant(record.texts,
+                        {own_lane ? std::string_view() : args.lane.text(), args.capability_hash,
+                         args.route_snapshot_json, args.admission_summary});
 }
 
 // Inlined where grants are issued one after another.
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
-    GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args, std::int64_t now,
+    GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args, std::int64_t now,
     TimestampMs& expires_at, ErrorDetails* details) noexcept {
+  Record& record = table[slot];
   if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
-  const bool own_lane = internal::TextEqual(lanes.Text(record.lane), args.lane.text());
+  const bool own_lane = lanes.FirstIs(record.lane, args.lane.text());
   if (kind == GrantKind::kClaim && !own_lane) return ClaimError::kExecutionNotInEligibleSet;
   if (record.required != 0) {
     const std::string_view offered = CsvOf(args.offered);
-    if (!CapabilitiesSatisfied(names.First(record.required), offered)) {
-      return RefuseMismatch(record, offered, now, details);
-    }
+    if (!Suffices(record.required, offered)) return RefuseMismatch(slot, offered, now, details);
   }
   // As a key that is told to expire in the past: it never exists.
   if (args.grant_ttl_ms <= 0) {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;
   }
-  const std::uint64_t made_before = internal::NamePool::made_by_this_thread();
-  const std::string_view id = args.worker.worker_id.text;
-  const std::string_view instance = args.worker.worker_instance_id.text;
-  NameId worker = region.last_worker;
-  if (!names.Is(worker, id, instance)) {
-    worker = names.Intern(id, instance);
-    if (worker != NamePool::kFull) region.last_worker = worker;
-  }
-  const std::size_t opaque_texts =
-      args.capability_hash.size() + args.route_snapshot_json.size() + args.admission_summary.size();
-  const bool plain = own_lane && opaque_texts == 0 && record.grant_is_plain;
-  if (worker == NamePool::kFull || (!plain && !KeepGrantTexts(record, args, own_lane)))
-      [[unlikely]] {
-    NoteOrphans(made_before);
+  const NameId worker = HoldWorker(region, args.worker);
+  if (worker == NamePool::kFull) [[unlikely]] {
     Detail(details, "names");
     return ClaimError::kLedgerFull;
   }
+  const std::size_t opaque_texts =
+      args.capability_hash.size() | args.route_snapshot_json.size() | args.admission_summary.size();
+  const bool plain = own_lane && opaque_texts == 0 && record.texts == 0;
+  if (!plain && !KeepGrantTexts(record, args, own_lane)) [[unlikely]] {
+    UndoWorker(region, worker);
+    Detail(details, "texts");
+    return ClaimError::kLedgerFull;
+  }
+  // That of a grant that has run out.
+  if (record.has_grant) ReleaseWorker(region, record.grant_worker);
   record.has_grant = true;
   record.grant_worker = worker;
   record.grant_created_at = now;
@@ -166,10 +142,10 @@ std::uint64_t MemoryLedger::Impl::MakeRoomForNames() noexcept {
   return ClaimError::kNone;
 }
 
-ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& region,
+ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Region& region, Slot slot,
                                      const IssueGrantArgs& args, std::int64_t now,
                                      TimestampMs& expires_at, ErrorDetails* details) noexcept {
-  return IssueInline(kind, record, region, args, now, expires_at, details);
+  return IssueInline(kind, region, slot, args, now, expires_at, details);
 }
 
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryIssueClaimGrant(
@@ -183,29 +159,31 @@ ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Record& record, Region& reg
   const Held held = Find(args.execution_id, hash);
   if (!held) return ClaimError::kExecutionNotFound;
   if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotEligible;
-  return IssueInline(GrantKind::kClaim, *held, held.region(), args, Now(), expires_at, details);
+  return IssueInline(GrantKind::kClaim, held.region(), held.slot(), args, Now(), expires_at,
+                     details);
 }
 
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::IssueWithRoom(const IssueGrantArgs& args,
                                                                std::uint64_t hash,
                                                                TimestampMs& expires_at,
                                                                ErrorDetails* details) noexcept {
-  return WithNames([&]() noexcept { return TryIssueClaimGrant(args, hash, expires_at, details); });
+  return WithRoom([&]() noexcept { return TryIssueClaimGrant(args, hash, expires_at, details); });
 }
 
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
   const std::scoped_lock region(table.LockOfSlot(slot));
-  Record& record = table[slot];
   // It was seen without the queue's lock and may be another's by now.
-  if (!table.IsTaken(slot) || record.partition != partition) return false;
-  if (!internal::IsDelayed(record.state) || record.delay_until > Now()) return false;
+  if (!table.IsTaken(slot)) return false;
+  Record& record = table[slot];
+  if (record.partition != partition || !internal::IsDelayed(record.state)) return false;
+  if (record.delay_until() > Now()) return false;
   record.state = internal::IsResumed(record.state) ? State::kResumedEligible : State::kEligible;
-  queues.Push(record.lane, partition, slot);
+  queues.Push(QueueOf(record.lane), partition, slot);
   return true;
 }
 
-CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& names_missing,
+CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& texts_missing,
                                          ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
   const std::uint16_t partition = args.execution_id.partition().index;
@@ -217,22 +195,20 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
     outcome.status = CreateOutcome::Status::kDuplicate;
     return outcome;
   }
-  const NameId required = names.Intern(CsvOf(args.required));
-  names_missing = required == NamePool::kFull;
-  if (names_missing) {
-    Detail(details, "names");
+  const NameId required = required_sets.Hold(CsvOf(args.required));
+  if (required == NamePool::kFull) {
+    // Numbers are free with their executions only; bytes with workers' names, too.
+    texts_missing = required_sets.free_names() > 0;
+    Detail(details, texts_missing ? "names" : "capability sets");
     return Refuse(ClaimError::kLedgerFull);
   }
-  const internal::Slot slot = table.Insert(hash);
+  const NameId lane = lanes.Hold(args.lane.text());
+  const Slot slot = lane == NamePool::kFull ? kNoSlot : table.Insert(hash);
   if (slot == kNoSlot) {
-    Detail(details, "executions");
-    return Refuse(ClaimError::kLedgerFull);
-  }
-  // Last, since a lane stays.
-  const auto lane = lanes.FindOrAdd(args.lane);
-  if (!lane) {
-    table.Erase(hash, slot);
-    Detail(details, "lanes");
+    required_sets.Release(required);
+    if (lane != NamePool::kFull) lanes.Release(lane);
+    texts_missing = lane == NamePool::kFull && lanes.free_names() > 0;
+    Detail(details, lane != NamePool::kFull ? "executions" : texts_missing ? "names" : "lanes");
     return Refuse(ClaimError::kLedgerFull);
   }
   const std::int64_t now = Now();
@@ -241,19 +217,18 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
   record = {};
   record.uuid = args.execution_id.uuid();
   record.partition = partition;
-  record.lane = *lane;
+  record.lane = static_cast<std::uint16_t>(lane);
   record.state = delayed ? State::kDelayed : State::kEligible;
-  record.grant_is_plain = true;
-  record.lease_is_plain = true;
   record.required = required;
-  record.created_at = now;
-  record.last_capability_mismatch_at = internal::kNever;
   record.priority =
       static_cast<std::uint16_t>(std::clamp<std::int64_t>(args.priority, 0, kMaxPriority));
-  record.delay_until = delayed ? args.delay_until->value : 0;
+  if (delayed) record.DelayUntil(args.delay_until->value);
   record.has_reclaim_cap = args.max_reclaim_count.has_value() || required != 0;
-  record.max_reclaim_count = args.max_reclaim_count.value_or(kPolicyMaxReclaimCount);
-  if (!delayed) queues.Push(*lane, partition, slot);
+  internal::ExecutionExtra& extra = table.extra(slot);
+  extra.created_at.Set(now);
+  extra.last_capability_mismatch_at.Set(internal::kNever);
+  extra.max_reclaim_count = args.max_reclaim_count.value_or(kPolicyMaxReclaimCount);
+  if (!delayed) queues.Push(QueueOf(record.lane), partition, slot);
   outcome.status = delayed ? CreateOutcome::Status::kDelayed : CreateOutcome::Status::kWaiting;
   return outcome;
 }
@@ -282,10 +257,10 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     return Refuse(ClaimError::kInvalidInput);
   }
   CreateOutcome outcome;
-  m.WhileNamesAreMissing([&]() noexcept {
-    bool names_missing = false;
-    outcome = m.Create(args, names_missing, details);
-    return names_missing;
+  m.WhileFull([&]() noexcept {
+    bool texts_missing = false;
+    outcome = m.Create(args, texts_missing, details);
+    return texts_missing;
   });
   return outcome;
 }
@@ -323,7 +298,7 @@ void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
 std::optional<ExecutionState> MemoryLedger::Inspect(const ExecutionIdView& id) noexcept {
   const Impl::Held held = impl_->Find(id);
   if (!held) return std::nullopt;
-  return internal::Describe(*held, impl_->Now());
+  return internal::Describe(*held, impl_->table.extra(held.slot()), impl_->Now());
 }
 
 MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_places) noexcept {
@@ -334,19 +309,23 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
   const std::size_t begin = m.maintenance_cursor.fetch_add(places, std::memory_order_relaxed);
   MaintenanceResult result;
   // The partition, if it is a delayed execution's place that is due.
-  const auto look_at = [&m, &result](internal::Slot slot) noexcept -> std::optional<std::uint16_t> {
-    const std::scoped_lock region(m.table.LockOfSlot(slot));
+  const auto look_at = [&m, &result](Slot slot) noexcept -> std::optional<std::uint16_t> {
+    Impl::Region& region = m.table.RegionOfSlot(slot);
+    const std::scoped_lock lock(region.lock);
     if (!m.table.IsTaken(slot)) return std::nullopt;
     internal::ExecutionRecord& record = m.table[slot];
-    if (record.state == State::kLeased && record.lease_expires_at <= m.Now()) {
+    const std::int64_t now = m.Now();
+    if (record.state == State::kLeased && record.lease_expires_at <= now) {
       record.state = State::kLeaseExpired;
       ++result.leases_expired;
     }
-    if (!internal::IsDelayed(record.state) || record.delay_until > m.Now()) return std::nullopt;
+    // What it refers to becomes free for others.
+    if (record.has_grant && !m.GrantIsLive(record, now)) m.DropGrant(record, region);
+    if (!internal::IsDelayed(record.state) || record.delay_until() > now) return std::nullopt;
     return record.partition;
   };
   for (std::size_t i = 0; i < places; ++i) {
-    const auto slot = static_cast<internal::Slot>((begin + i) % slots);
+    const auto slot = static_cast<Slot>((begin + i) % slots);
     if (const auto partition = look_at(slot)) result.promoted += m.Promote(slot, *partition);
   }
   return result;
@@ -361,9 +340,11 @@ Outcome MemoryLedger::Forget(const ExecutionIdView& id) noexcept {
   const Impl::Held held = m.Find(id);
   if (!held) return {ClaimError::kExecutionNotFound};
   if (!internal::IsTerminal(held->state)) return {ClaimError::kInvalidInput};
-  m.queues.Remove(held->lane, id.partition().index, held.slot());
+  if (held->has_grant) m.DropGrant(*held, held.region());
+  m.queues.Remove(QueueOf(held->lane), id.partition().index, held.slot());
+  m.required_sets.Release(held->required);
+  m.lanes.Release(held->lane);
   m.table.Erase(m.table.Hash(id), held.slot());
-  m.NoteRelease();
   return {};
 }
 
@@ -371,29 +352,30 @@ std::size_t MemoryLedger::size() const noexcept { return impl_->table.size(); }
 std::size_t MemoryLedger::capacity() const noexcept { return impl_->table.max_executions(); }
 
 std::optional<ExecutionNames> MemoryLedger::InspectNames(const ExecutionIdView& id) {
-  const internal::NamePool& pool = impl_->names;
-  // Under the lock to the end: names may move when it is released.
+  using internal::RecordText;
+  const Impl& m = *impl_;
+  // Under the lock to the end: who holds the record holds its names and texts.
   const Impl::Held held = impl_->Find(id);
   if (!held) return std::nullopt;
   const internal::ExecutionRecord& record = *held;
-  const std::string_view own_lane = impl_->lanes.Text(record.lane);
+  const auto lane = [&](RecordText kind) {
+    std::string other = m.texts.Text(record.texts, kind);
+    return other.empty() ? m.lanes.First(record.lane) : other;
+  };
   ExecutionNames names;
-  names.required_capabilities = pool.First(record.required);
-  if (impl_->GrantIsLive(record, impl_->Now())) {
-    names.grant_worker_id = pool.First(record.grant_worker);
-    names.grant_worker_instance_id = pool.Second(record.grant_worker);
-    names.grant_lane_id = own_lane;
-    if (!record.grant_is_plain) {
-      if (record.grant_lane != 0) names.grant_lane_id = pool.First(record.grant_lane);
-      names.capability_hash = pool.First(record.capability_hash);
-      names.route_snapshot_json = pool.First(record.route_snapshot_json);
-      names.admission_summary = pool.First(record.admission_summary);
-    }
+  names.required_capabilities = m.required_sets.First(record.required);
+  if (m.GrantIsLive(record, m.Now())) {
+    names.grant_worker_id = m.workers.First(record.grant_worker);
+    names.grant_worker_instance_id = m.workers.Second(record.grant_worker);
+    names.grant_lane_id = lane(RecordText::kGrantLane);
+    names.capability_hash = m.texts.Text(record.texts, RecordText::kCapabilityHash);
+    names.route_snapshot_json = m.texts.Text(record.texts, RecordText::kRouteSnapshot);
+    names.admission_summary = m.texts.Text(record.texts, RecordText::kAdmissionSummary);
   }
   if (internal::IsActive(record.state)) {
-    names.current_worker_id = pool.First(record.lease_worker);
-    names.current_worker_instance_id = pool.Second(record.lease_worker);
-    names.current_lane = record.lease_is_plain ? own_lane : pool.First(record.lease_lane);
+    names.current_worker_id = m.workers.First(record.lease_worker);
+    names.current_worker_instance_id = m.workers.Second(record.lease_worker);
+    names.current_lane = lane(RecordText::kLeaseLane);
   }
   return names;
 }

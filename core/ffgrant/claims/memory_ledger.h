@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
@@ -17,21 +18,33 @@ namespace ffgrant {
 
 struct MemoryLedgerOptions {
   // Executions held at once, terminal ones included until they are forgotten.
-  // 1..2^31. About 300 bytes each.
+  // 1..2^31. About 200 bytes each where there are many; up to 700 where there are
+  // a few thousand or less.
   std::size_t max_executions = 65536;
-  // Distinct lanes, 1..4096. A table of lanes x partitions is made.
+  // Distinct lanes of the executions that are held, 1..4096. A table of lanes x
+  // partitions is made. A lane whose last execution was forgotten makes room.
   std::size_t max_lanes = 64;
-  // Distinct names (worker ids, instance ids, required capability sets and the
-  // grants' opaque texts) in use at once, and the bytes they may take. Names
-  // that nothing refers to any more make room for new ones.
+  // Distinct workers (pairs of worker id and instance id) that live grants and
+  // leases refer to, 1..2^24.
   std::size_t max_names = 4096;
+  // Distinct sets of required capabilities of the executions that are held, 1..65535.
+  std::size_t max_capability_sets = 1024;
+  // Bytes, in pieces of 60, for those workers, lanes and capability sets whose
+  // texts have more than 48 bytes. 1..2^32.
   std::size_t max_name_bytes = 1 << 20;
+  // Bytes, in pieces of 60, for what few grants have: each opaque text, a lane
+  // that is not the execution's own, and one piece more. 1..2^32.
+  std::size_t max_text_bytes = 1 << 20;
   // How many executions that hold a grant ClaimForWorker() passes over in a
   // partition before it goes on to the next one. At least 1. The next call goes on
   // behind them.
   std::size_t max_candidates = 1024;
   PartitionConfig partitions = {};
-  const Clock* clock = &SystemClock();  // must outlive the ledger
+  const Clock* clock = &CounterClock();  // must outlive the ledger
+  // What ids and names are hashed with. Empty: from the operating system, so that
+  // nobody can choose ids or names that collide. A number makes runs alike: for
+  // benchmarks and tests.
+  std::optional<std::uint64_t> hash_seed = {};
 };
 
 // Allocates all memory in the constructor (std::bad_alloc if there is none,
@@ -72,7 +85,8 @@ class MemoryLedger final : public ClaimLedger {
 
   // The reference's scanners (contract 7.5), to be called now and then, as
   // every 1500 ms: each goes on where the last call stopped and looks at no
-  // more than `max_places` places, so that a call is bounded.
+  // more than `max_places` places, one under a lock, so that a call is bounded.
+  // Also lets go of the names and texts of grants that ran out.
   struct MaintenanceResult {
     std::size_t leases_expired = 0;  // marked lease_expired_reclaimable
     std::size_t promoted = 0;        // delayed ones whose time has come

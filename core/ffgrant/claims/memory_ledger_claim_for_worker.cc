@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
@@ -14,10 +15,11 @@ namespace ffgrant {
 using internal::kNoSlot;
 
 void MemoryLedger::Impl::ReturnParked(const Candidates& c) noexcept {
+  internal::Slot slot = queues.FirstParked(c.lane, c.partition);
+  if (slot == kNoSlot) return;
   const std::int64_t now = Now();
-  for (;;) {
-    const internal::Slot slot = queues.FirstParked(c.lane, c.partition);
-    if (slot == kNoSlot || queues.ParkedUntil(slot) >= now) return;
+  for (; slot != kNoSlot && queues.ParkedUntil(slot) < now;
+       slot = queues.FirstParked(c.lane, c.partition)) {
     queues.Remove(c.lane, c.partition, slot);
     const std::scoped_lock region(table.LockOfSlot(slot));
     // One that has another grant by now is parked again when it comes to the top.
@@ -25,64 +27,47 @@ void MemoryLedger::Impl::ReturnParked(const Candidates& c) noexcept {
   }
 }
 
-internal::Slot MemoryLedger::Impl::BestReady(Candidates& c) noexcept {
-  ReturnParked(c);
-  for (;;) {
-    internal::Slot best = kNoSlot;
-    bool granted = false;
-    std::int64_t granted_until = 0;
-    for (internal::Slot top = queues.FirstTop(c.lane, c.partition); top != kNoSlot;) {
-      bool eligible;
-      {
-        const std::scoped_lock region(table.LockOfSlot(top));
-        const Record& record = table[top];
-        eligible = internal::IsEligible(record.state);
-        if (eligible && (best == kNoSlot || queues.Before(top, best)) &&
-            CapabilitiesSatisfied(names.First(record.required), c.offered)) {
-          best = top;
-          granted = GrantIsLive(record, Now());
-          granted_until = record.grant_expires_at;
-        }
-      }
-      if (!eligible) {
-        // It stays so: only who has the queue's lock makes it eligible.
-        queues.Remove(c.lane, c.partition, top);
-        // The heap has another top now, or is gone: look from the front again.
-        top = queues.FirstTop(c.lane, c.partition);
-        best = kNoSlot;
-        continue;
-      }
-      top = queues.NextTop(top);
-    }
-    if (best == kNoSlot || !granted) return best;
-    c.cut_short = c.passed_over == max_candidates;
-    if (c.cut_short) return kNoSlot;
-    ++c.passed_over;
-    queues.Park(c.lane, c.partition, best, granted_until);
-  }
+internal::Slot MemoryLedger::Impl::FirstInOrder(const Candidates& c) noexcept {
+  std::optional<internal::CapabilityVerdicts::Offer> offer;
+  return queues.Best(c.lane, c.partition, [&](internal::NameId required) noexcept {
+    if (required == 0) return true;
+    if (!offer) offer.emplace(verdicts, c.offered);
+    return offer->Satisfies(required);
+  });
 }
 
+// Issuing and claiming don't need the queue's lock: the state of what comes
+// first in order is not known before its region's lock is taken.
 MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(
     std::uint16_t lane, std::uint16_t partition, const ClaimForWorkerArgs& args,
     ClaimForWorkerOutcome& outcome) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
   Candidates candidates = {lane, partition, CsvOf(args.offered)};
-  // Issuing and claiming don't need the queue's lock: either may come in
-  // between the choice and the grant, and then there is another choice.
   for (;;) {
-    const internal::Slot best = BestReady(candidates);
-    if (best == kNoSlot) return candidates.cut_short ? Visit::kCutShort : Visit::kNothing;
-    Region& region = table.RegionOfSlot(best);
+    ReturnParked(candidates);
+    const internal::Slot first = FirstInOrder(candidates);
+    if (first == kNoSlot) return Visit::kNothing;
+    Region& region = table.RegionOfSlot(first);
     const std::scoped_lock lock(region.lock);
-    Record& record = table[best];
+    const Record& record = table[first];
+    if (!internal::IsEligible(record.state)) {
+      // It stays so: only who has the queue's lock makes it eligible.
+      queues.Remove(lane, partition, first);
+      continue;
+    }
     const std::int64_t now = Now();
-    if (!internal::IsEligible(record.state) || GrantIsLive(record, now)) continue;
+    if (GrantIsLive(record, now)) {
+      if (candidates.passed_over == max_candidates) return Visit::kCutShort;
+      ++candidates.passed_over;
+      queues.Park(lane, partition, first, record.grant_expires_at);
+      continue;
+    }
     // Nor may the time of one that was passed over have come meanwhile.
     const internal::Slot parked = queues.FirstParked(lane, partition);
     if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;
     const MintedExecutionId id(record.partition, record.uuid);
     TimestampMs expires_at;
-    outcome.error = Issue(GrantKind::kClaim, record, region,
+    outcome.error = Issue(GrantKind::kClaim, region, first,
                           {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, now,
                           expires_at, nullptr);
     if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
@@ -126,8 +111,9 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
     return outcome;
   }
   outcome.partitions = m.partition_count;
-  const std::optional<std::uint16_t> lane = m.lanes.Find(args.lane);
-  if (!lane) {
+  // Held for the call: a lane's number is another's once its last execution is forgotten.
+  const internal::NameId lane = m.lanes.HoldIfThere(args.lane.text());
+  if (lane == 0) {
     // Nobody has created anything there: wherever the window lies, it is empty.
     const bool whole = args.max_partitions == 0 || args.max_partitions >= m.partition_count;
     outcome.partitions_seen = whole ? m.partition_count : args.max_partitions;
@@ -135,11 +121,14 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
     return outcome;
   }
   internal::ScanPlaces::Scan scan(m.scans, internal::Fnv1a64(args.worker.worker_instance_id.text),
-                                  *lane, m.partition_count, args.max_partitions);
+                                  internal::Fnv1a64(args.lane.text()), m.partition_count,
+                                  args.max_partitions);
   std::uint32_t looked_at = 0;
-  outcome.error = m.WithNames(
-      [&]() noexcept { return m.Schedule(*lane, scan.window(), args, outcome, looked_at); });
+  outcome.error = m.WithRoom([&]() noexcept {
+    return m.Schedule(QueueOf(lane), scan.window(), args, outcome, looked_at);
+  });
   scan.End(looked_at);
+  m.lanes.Release(lane);
   return outcome;
 }
 

@@ -35,7 +35,7 @@ bool CheckLeaseTtl(std::int64_t ttl_ms, ErrorDetails* details) noexcept {
 void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t now,
                          ErrorDetails* details) noexcept {
   if (details == nullptr) return;
-  const ExecutionState state = internal::Describe(record, now);
+  const ExecutionState state = internal::Describe(record, {}, now);
   details->Add(state.terminal_outcome);
   details->Add(record.lease_epoch);
   details->Add(state.lifecycle_phase);
@@ -47,24 +47,26 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 }  // namespace
 
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
-    Record& record, const WorkerIdentity& worker, const LaneIdView& lane, const LeaseId& lease_id,
-    std::int64_t ttl_ms, std::int64_t now) noexcept {
-  const std::uint64_t made_before = internal::NamePool::made_by_this_thread();
-  // Mostly the instance that was granted is the one that claims.
-  const bool same =
-      internal::TextEqual(names.Second(record.grant_worker), worker.worker_instance_id.text);
-  const NameId name = same ? record.grant_worker
-                           : names.Intern(worker.worker_id.text, worker.worker_instance_id.text);
-  const NameId lane_name = LaneName(record, lane);
-  if (name == NamePool::kFull || lane_name == NamePool::kFull) [[unlikely]] {
-    NoteOrphans(made_before);
+    Record& record, Region& region, const WorkerIdentity& worker, const LaneIdView& lane,
+    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept {
+  // Usually the instance that was granted claims, and the lease takes over the
+  // grant's name.
+  const bool same = workers.SecondIs(record.grant_worker, worker.worker_instance_id.text);
+  const NameId name = same ? record.grant_worker : HoldWorker(region, worker);
+  if (name == NamePool::kFull) [[unlikely]]
     return false;
+  const bool own_lane = lanes.FirstIs(record.lane, lane.text());
+  if (!own_lane || record.texts != 0) [[unlikely]] {
+    if (!texts.SetLease(record.texts, own_lane ? std::string_view() : lane.text())) {
+      if (!same) UndoWorker(region, name);
+      return false;
+    }
   }
-  // Mostly the new lease takes over the only name that the grant had. Else that
-  // of the grant is let go of, or its texts, or an earlier lease's.
-  if (!same || !record.grant_is_plain || record.lease_worker != 0) [[unlikely]]
-    NoteRelease();
+  if (!same) ReleaseWorker(region, record.grant_worker);
+  if (record.lease_worker != 0) [[unlikely]]
+    ReleaseWorker(region, record.lease_worker);
   record.has_grant = false;
+  record.grant_worker = 0;
   record.state = State::kLeased;
   record.lease_worker = name;
   record.lease_id = lease_id;
@@ -72,10 +74,6 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
   record.lease_acquired_at = now;
   record.lease_last_renewed_at = now;
   record.lease_expires_at = now + ttl_ms;
-  if (lane_name != 0 || !record.lease_is_plain) {
-    record.lease_is_plain = lane_name == 0;
-    record.lease_lane = lane_name;
-  }
   return true;
 }
 
@@ -90,7 +88,8 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
   if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
     return ClaimError::kInvalidClaimGrant;
   }
-  if (!StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+  if (!StartLease(*held, held.region(), args.worker, args.lane, args.lease_id, args.lease_ttl_ms,
+                  now)) {
     return ClaimError::kLedgerFull;
   }
   held->total_attempt_count += 1;
@@ -102,7 +101,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::ClaimWithRoom(const ClaimArgs& args,
                                                                std::uint64_t hash, Lease& lease,
                                                                ErrorDetails* details) noexcept {
-  return WithNames([&]() noexcept { return TryClaim(args, hash, lease, details); });
+  return WithRoom([&]() noexcept { return TryClaim(args, hash, lease, details); });
 }
 
 ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {
@@ -133,7 +132,7 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
                                         ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   ClaimOutcome outcome;
-  outcome.error = m.WithNames([&]() noexcept {
+  outcome.error = m.WithRoom([&]() noexcept {
     if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
@@ -143,7 +142,8 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
     if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
       return ClaimError::kInvalidClaimGrant;
     }
-    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+    if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
+                      args.lease_ttl_ms, now)) {
       return ClaimError::kLedgerFull;
     }
     Leased(*held, LeaseKind::kResumed, outcome.lease);
@@ -260,7 +260,7 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
                                              ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   IssueOutcome outcome;
-  outcome.error = m.WithNames([&]() noexcept {
+  outcome.error = m.WithRoom([&]() noexcept {
     if (details != nullptr) details->clear();
     if (!TtlInRange(args.grant_ttl_ms)) {
       Detail(details, "grant_ttl_ms is out of range");
@@ -269,7 +269,7 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
     if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
-    return m.Issue(Impl::GrantKind::kReclaim, *held, held.region(), args, m.Now(),
+    return m.Issue(Impl::GrantKind::kReclaim, held.region(), held.slot(), args, m.Now(),
                    outcome.expires_at, details);
   });
   return outcome;
@@ -278,7 +278,7 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
 ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   ClaimOutcome outcome;
-  outcome.error = m.WithNames([&]() noexcept {
+  outcome.error = m.WithRoom([&]() noexcept {
     if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
@@ -286,11 +286,11 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
     // Before the grant is looked at, as in the reference: a cap that is
     // reached ends the execution even for a caller without a grant.
     const std::uint32_t cap = held->has_reclaim_cap
-                                  ? held->max_reclaim_count
+                                  ? m.table.extra(held.slot()).max_reclaim_count
                                   : args.max_reclaim_count.value_or(kDefaultMaxReclaimCount);
     if (held->lease_reclaim_count >= cap) {
       held->state = State::kFailed;
-      m.NoteRelease();
+      m.DropLease(*held, held.region());
       if (details != nullptr) details->Add(std::uint64_t{cap});
       return ClaimError::kMaxRetriesExhausted;
     }
@@ -298,7 +298,8 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
     if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
       return ClaimError::kInvalidClaimGrant;
     }
-    if (!m.StartLease(*held, args.worker, args.lane, args.lease_id, args.lease_ttl_ms, now)) {
+    if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
+                      args.lease_ttl_ms, now)) {
       return ClaimError::kLedgerFull;
     }
     held->total_attempt_count += 1;
@@ -317,7 +318,7 @@ Outcome MemoryLedger::Suspend(const SuspendArgs& args, ErrorDetails* details) no
   const Outcome outcome = {impl_->CheckFence(*held, args.fence, false, impl_->Now(), details)};
   if (outcome) {
     held->state = State::kSuspended;
-    impl_->NoteRelease();
+    impl_->DropLease(*held, held.region());
   }
   return outcome;
 }
@@ -341,10 +342,10 @@ ResumeOutcome MemoryLedger::Resume(const ResumeArgs& args, ErrorDetails* details
   outcome.delayed = args.delay_ms > 0;
   if (outcome.delayed) {
     held->state = State::kResumedDelayed;
-    held->delay_until = m.Now() + args.delay_ms;
+    held->DelayUntil(m.Now() + args.delay_ms);
   } else {
     held->state = State::kResumedEligible;
-    m.queues.Push(held->lane, partition, held.slot());
+    m.queues.Push(QueueOf(held->lane), partition, held.slot());
   }
   return outcome;
 }
@@ -357,7 +358,7 @@ Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) 
       impl_->CheckFence(*held, args.fence, args.operator_override, impl_->Now(), details)};
   if (outcome) {
     held->state = State::kCompleted;
-    impl_->NoteRelease();
+    impl_->DropLease(*held, held.region());
   }
   return outcome;
 }

@@ -52,6 +52,12 @@ TEST_F(MemoryLedgerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_name_bytes = 0; })), std::invalid_argument);
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_name_bytes = (std::size_t{1} << 32) + 1; })),
                std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_capability_sets = 0; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_capability_sets = 65536; })),
+               std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_text_bytes = 0; })), std::invalid_argument);
+  EXPECT_THROW(MemoryLedger(with([](O& o) { o.max_text_bytes = (std::size_t{1} << 32) + 1; })),
+               std::invalid_argument);
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.clock = nullptr; })), std::invalid_argument);
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.partitions.num_flow_partitions = 0; })),
                std::invalid_argument);
@@ -75,6 +81,70 @@ TEST_F(MemoryLedgerTest, FullOfLanes) {
   EXPECT_TRUE(calls_.Create(kB, LaneIdView::Unchecked("two")));
   EXPECT_EQ(calls_.Create(kC, LaneIdView::Unchecked("three")).error, ClaimError::kLedgerFull);
   EXPECT_TRUE(calls_.Create(kC, LaneIdView::Unchecked("two")));
+}
+
+// A lane goes with its last execution, however it was used; a worker that asks
+// for work on it meanwhile does not keep it.
+TEST_F(MemoryLedgerTest, LanesAreGivenBack) {
+  for (int round = 0; round < 200; ++round) {
+    const std::string text = "lane " + std::to_string(round);
+    const LaneIdView lane = LaneIdView::Unchecked(text);
+    for (const std::string_view id : {kA, kB}) {
+      ASSERT_TRUE(calls_.Create(id, lane)) << round;
+      ASSERT_TRUE(ledger_.ClaimForWorker({kW1, lane, 100, nullptr}));
+      const ClaimOutcome claimed = calls_.Claim(id, kW1, 1000, lane);
+      ASSERT_TRUE(claimed);
+      ASSERT_EQ(ledger_.InspectNames(Id(id))->current_lane, text);
+      ASSERT_EQ(calls_.Complete(id, claimed.lease.fence), ClaimError::kNone);
+    }
+    ASSERT_TRUE(ledger_.Forget(Id(kA)));
+    ASSERT_TRUE(ledger_.Forget(Id(kB)));
+    ASSERT_EQ(ledger_.ClaimForWorker({kW1, lane, 100, nullptr}).error,
+              ClaimError::kNoEligibleExecution);
+  }
+}
+
+// The number of a lane that went is another's: nobody is given that one's work.
+TEST_F(MemoryLedgerTest, ALaneThatWentIsEmpty) {
+  const LaneIdView one = LaneIdView::Unchecked("one");
+  const LaneIdView two = LaneIdView::Unchecked("two");
+  EXPECT_TRUE(calls_.Create(kA, one));
+  EXPECT_EQ(calls_.Issue(kA, kW1, 100, nullptr, one), ClaimError::kNone);
+  const Lease lease = calls_.Claim(kA, kW1, 1000, one).lease;
+  EXPECT_EQ(calls_.Complete(kA, lease.fence), ClaimError::kNone);
+  EXPECT_TRUE(ledger_.Forget(Id(kA)));
+  EXPECT_TRUE(calls_.Create(kB, two));
+  EXPECT_EQ(ledger_.ClaimForWorker({kW1, one, 100, nullptr}).error,
+            ClaimError::kNoEligibleExecution);
+  EXPECT_TRUE(ledger_.ClaimForWorker({kW1, two, 100, nullptr}));
+}
+
+TEST_F(MemoryLedgerTest, FullOfCapabilitySets) {
+  std::vector<CapabilitySet> sets(9);
+  for (std::size_t i = 0; i < sets.size(); ++i) sets[i] = Caps("cap" + std::to_string(i));
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_executions = 16;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(calls.Create(NumberedId(i), kMain, 0, &sets[static_cast<std::size_t>(i)]));
+  }
+  EXPECT_EQ(calls.Create(NumberedId(8), kMain, 0, &sets[8]).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.details[0], "capability sets");
+  EXPECT_TRUE(calls.Create(NumberedId(8), kMain, 0, &sets[3]));
+  EXPECT_TRUE(calls.Create(NumberedId(9)));
+  EXPECT_EQ(ledger.size(), 10u);
+  // The last execution of a set makes room for another one, and the verdict on
+  // the one is not taken for a verdict on the other.
+  EXPECT_EQ(calls.Issue(NumberedId(0), kW1, 100, &sets[0]), ClaimError::kNone);
+  EXPECT_EQ(calls.Issue(NumberedId(1), kW1, 100, &sets[0]), ClaimError::kCapabilityMismatch);
+  const Lease lease = calls.Claim(NumberedId(0)).lease;
+  EXPECT_EQ(calls.Complete(NumberedId(0), lease.fence), ClaimError::kNone);
+  EXPECT_TRUE(ledger.Forget(Id(NumberedId(0))));
+  EXPECT_TRUE(calls.Create(NumberedId(10), kMain, 0, &sets[8]));
+  EXPECT_EQ(calls.Issue(NumberedId(10), kW1, 100, &sets[0]), ClaimError::kCapabilityMismatch);
+  EXPECT_EQ(calls.details[0], "cap8");
+  EXPECT_EQ(calls.Issue(NumberedId(10), kW1, 100, &sets[8]), ClaimError::kNone);
 }
 
 TEST_F(MemoryLedgerTest, Forgetting) {
@@ -150,11 +220,48 @@ TEST_F(MemoryLedgerTest, FullOfNames) {
   }
 }
 
-// A claim lets go of its grant's texts: there is room at once, although the try
-// before it was in vain.
-TEST_F(MemoryLedgerTest, AClaimMakesRoomForNames) {
+// Each grant has texts of its own: they take no names, and are let go of with
+// the grant, whatever ends it.
+TEST_F(MemoryLedgerTest, OpaqueTextsDoNotWearOut) {
   MemoryLedgerOptions options = SmallOptions(clock_);
-  options.max_names = 2;
+  options.max_names = 1;
+  options.max_text_bytes = 5 * 60;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (int round = 0; round < 500; ++round) {
+    const std::string number = std::to_string(round);
+    ASSERT_TRUE(calls.Create(kA));
+    IssueGrantArgs args = calls.IssueArgs(kA, kW1, 10, nullptr, kMain);
+    const std::string hash = number + " hash";
+    args.capability_hash = hash;
+    const std::string route = number + " route " + std::string(50, 'r');  // two pieces
+    args.route_snapshot_json = route;
+    args.admission_summary = number;
+    ASSERT_TRUE(ledger.IssueClaimGrant(args)) << round;
+    if (round % 2 == 0) {
+      clock_.Advance(11);
+      args.admission_summary = "again";
+      ASSERT_TRUE(ledger.IssueClaimGrant(args)) << round;
+    }
+    const ExecutionNames names = ledger.InspectNames(Id(kA)).value();
+    ASSERT_EQ(names.capability_hash, hash);
+    ASSERT_EQ(names.route_snapshot_json, route);
+    ASSERT_EQ(names.admission_summary, round % 2 == 0 ? "again" : number);
+    ASSERT_EQ(names.grant_lane_id, "main");
+    const ClaimOutcome claimed = calls.Claim(kA, kW1, 1000, round % 3 == 0 ? kOtherLane : kMain);
+    ASSERT_TRUE(claimed);
+    ASSERT_EQ(ledger.InspectNames(Id(kA))->current_lane, round % 3 == 0 ? "other" : "main");
+    ASSERT_EQ(calls.Complete(kA, claimed.lease.fence), ClaimError::kNone);
+    ASSERT_TRUE(ledger.Forget(Id(kA)));
+  }
+}
+
+// Without room for its texts a grant is not issued at all; a claim that ends
+// another's grant makes room at once.
+TEST_F(MemoryLedgerTest, FullOfTexts) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 1;
+  options.max_text_bytes = 120;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   EXPECT_TRUE(calls.Create(kA));
@@ -164,9 +271,34 @@ TEST_F(MemoryLedgerTest, AClaimMakesRoomForNames) {
   EXPECT_TRUE(ledger.IssueClaimGrant(a));
   IssueGrantArgs b = calls.IssueArgs(kB, kW1, 100, nullptr, kMain);
   b.capability_hash = "two";
-  EXPECT_EQ(ledger.IssueClaimGrant(b).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(ledger.IssueClaimGrant(b, &calls.details).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.details[0], "texts");
+  EXPECT_FALSE(calls.State(kB).has_grant);
   EXPECT_TRUE(calls.Claim(kA));
   EXPECT_TRUE(ledger.IssueClaimGrant(b));
+  EXPECT_EQ(ledger.InspectNames(Id(kB))->capability_hash, "two");
+}
+
+// Room is looked for as long as grants that ran out are found.
+TEST_F(MemoryLedgerTest, RoomForALongTextIsMadeOfShortOnes) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_executions = 64;
+  options.max_text_bytes = 40 * 60;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(calls.Create(NumberedId(i)));
+    IssueGrantArgs args = calls.IssueArgs(NumberedId(i), kW1, 10, nullptr, kMain);
+    args.capability_hash = "short";
+    EXPECT_TRUE(ledger.IssueClaimGrant(args));
+  }
+  clock_.Advance(11);
+  EXPECT_TRUE(calls.Create(kA));
+  const std::string text(39 * 60, 't');
+  IssueGrantArgs args = calls.IssueArgs(kA, kW1, 10, nullptr, kMain);
+  args.route_snapshot_json = text;
+  EXPECT_TRUE(ledger.IssueClaimGrant(args));
+  EXPECT_EQ(ledger.InspectNames(Id(kA))->route_snapshot_json, text);
 }
 
 // What a lease needs and its grant had not: another instance, another lane.
@@ -174,6 +306,7 @@ TEST_F(MemoryLedgerTest, AClaimMakesRoomForNames) {
 TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
+  options.max_text_bytes = 60;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   EXPECT_TRUE(calls.Create(kA));
@@ -245,8 +378,8 @@ TEST_F(MemoryLedgerTest, DetailsNeedNotBeAskedFor) {
   EXPECT_EQ(calls_.State(kA).lifecycle_phase, "terminal");
 }
 
-// Making room stops everything, so it isn't tried again and again: after one
-// that was in vain, grants that ran out without anybody noticing have to wait.
+// After a search in vain grants that ran out without anybody noticing have to
+// wait, unless something else was let go of.
 TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -263,51 +396,84 @@ TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
 }
 
-// A call that needs two names and finds room for one makes that one, and lets go
-// of it: nothing is gained by freeing it again and again.
-TEST_F(MemoryLedgerTest, RoomForOneNameOfTwoIsNotLookedForOften) {
-  class CountingClock final : public Clock {
-   public:
-    TimestampMs Now() const noexcept override {
-      ++readings;
-      return {kNow};
-    }
-    mutable int readings = 0;
-  } clock;
+class CountingClock final : public Clock {
+ public:
+  TimestampMs Now() const noexcept override {
+    ++readings;
+    return {kNow};
+  }
+  mutable std::size_t readings = 0;
+};
+
+// A search reads the clock when it takes a lock: it visits each slot once, no
+// more than 64 under one lock, and is not repeated.
+TEST_F(MemoryLedgerTest, ASearchForRoomHoldsNoLockForLong) {
+  CountingClock clock;
   MemoryLedgerOptions options = SmallOptions(clock);
-  options.max_names = 2;
+  options.max_executions = 100'000;
+  options.max_names = 1;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   EXPECT_TRUE(calls.Create(kA));
   EXPECT_TRUE(calls.Create(kB));
   EXPECT_EQ(calls.Issue(kA, kW1), ClaimError::kNone);
-  IssueGrantArgs args = calls.IssueArgs(kB, kW2, 100, nullptr, kMain);
-  args.capability_hash = "one too many";
   clock.readings = 0;
-  EXPECT_EQ(ledger.IssueClaimGrant(args).error, ClaimError::kLedgerFull);
-  // Three tries of the call, one of making room; each tells the time at most twice.
-  EXPECT_LE(clock.readings, 10);
-  // What it made is nobody's: there is room for one at once.
-  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
-  EXPECT_EQ(ledger.InspectNames(Id(kB))->grant_worker_id, "w2");
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  EXPECT_GE(clock.readings, options.max_executions / 64);
+  EXPECT_LE(clock.readings, options.max_executions / 64 * 2);
+  clock.readings = 0;
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  EXPECT_LE(clock.readings, 4u);
 }
 
-// After a try in vain no room is looked for, for a while; but a name that a call
-// made, and then could not use, is let go of like any other.
+// A call that has a name and finds no room for its text lets go of the name.
 TEST_F(MemoryLedgerTest, WhatACallMadeInVainIsInNobodysWay) {
   MemoryLedgerOptions options = SmallOptions(clock_);
-  options.max_name_bytes = 10;
+  options.max_names = 1;
+  options.max_text_bytes = 60;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   EXPECT_TRUE(calls.Create(kA));
-  const auto issue = [&](std::string_view worker, std::string_view route) {
-    IssueGrantArgs args = calls.IssueArgs(kA, {{worker}, {""}}, 100, nullptr, kMain);
-    args.route_snapshot_json = route;
-    return ledger.IssueClaimGrant(args).error;
-  };
-  EXPECT_EQ(issue("12345678901", ""), ClaimError::kLedgerFull);  // in vain
-  EXPECT_EQ(issue("12345", "123456"), ClaimError::kLedgerFull);  // has made its worker's name
-  EXPECT_EQ(issue("1234567890", ""), ClaimError::kNone);
+  IssueGrantArgs args = calls.IssueArgs(kA, kW2, 100, nullptr, kMain);
+  args.route_snapshot_json = "too much";
+  EXPECT_EQ(ledger.IssueClaimGrant(args).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.Issue(kA, kW1), ClaimError::kNone);
+}
+
+// Names that nobody refers to any more do not stand in the way, even if each
+// region of the table has used another one last.
+TEST_F(MemoryLedgerTest, ANameThatWasUsedLastIsInNobodysWay) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_executions = 64;
+  options.max_names = 2;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (int round = 0; round < 300; ++round) {
+    const std::string id = NumberedId(round % 64);
+    const std::string worker = "worker-" + std::to_string(round);
+    ASSERT_TRUE(calls.Create(id));
+    ASSERT_EQ(calls.Issue(id, {{worker}, {worker}}), ClaimError::kNone) << round;
+    const ClaimOutcome claimed = calls.Claim(id, {{worker}, {"other instance"}});
+    ASSERT_TRUE(claimed) << round;
+    ASSERT_EQ(calls.Complete(id, claimed.lease.fence), ClaimError::kNone);
+    ASSERT_TRUE(ledger.Forget(Id(id)));
+  }
+}
+
+// Maintenance finds grants that ran out, too.
+TEST_F(MemoryLedgerTest, MaintenanceMakesRoom) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 1;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_TRUE(calls.Create(kB));
+  EXPECT_EQ(calls.Issue(kA, kW1, 10), ClaimError::kNone);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  clock_.Advance(11);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  (void)ledger.RunMaintenance(1000);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
 }
 
 TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
@@ -315,28 +481,30 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   options.max_names = 2;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
-  // The first name is the one that was used last, and is free when the
-  // requirement has taken the other's place.
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
+  // The first name is the one that was used last, and is free when the third
+  // has taken its place.
   ASSERT_EQ(calls.Issue(NumberedId(0), kW1, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(1), kW2, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(2), kW1, 10), ClaimError::kNone);
   clock_.Advance(11);
-  CapabilitySet required;
-  ASSERT_EQ(required.AssignRequired(std::vector<std::string_view>{"gpu"}), CapabilityError::kNone);
-  ASSERT_TRUE(calls.Create(NumberedId(5), kMain, 0, &required));
+  const WorkerIdentity third = {{"w3"}, {"w3-i1"}};
+  ASSERT_EQ(calls.Issue(NumberedId(5), third), ClaimError::kNone);
   // A worker without a name has none of the names that come later.
   const WorkerIdentity nameless = {{""}, {""}};
   ASSERT_EQ(calls.Issue(NumberedId(3), nameless), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(4), kW2), ClaimError::kNone);
   EXPECT_EQ(calls.Claim(NumberedId(3), kW2).error, ClaimError::kInvalidClaimGrant);
+  EXPECT_EQ(calls.Claim(NumberedId(5), nameless).error, ClaimError::kInvalidClaimGrant);
   EXPECT_TRUE(calls.Claim(NumberedId(3), nameless));
   EXPECT_TRUE(calls.Claim(NumberedId(4), kW2));
+  EXPECT_TRUE(calls.Claim(NumberedId(5), third));
 }
 
 TEST_F(MemoryLedgerTest, ANameThatIsTooLarge) {
   EXPECT_TRUE(calls_.Create(kA));
-  const std::string huge(513, 'w');
+  // 512 bytes are nine pieces of 60.
+  const std::string huge(541, 'w');
   EXPECT_EQ(calls_.Issue(kA, {{huge}, {""}}), ClaimError::kLedgerFull);
   EXPECT_FALSE(calls_.State(kA).has_grant);
   EXPECT_EQ(calls_.Issue(kA), ClaimError::kNone);

@@ -50,6 +50,8 @@ inline MemoryLedgerOptions SmallOptions(const Clock& clock) {
   options.max_lanes = 2;
   options.max_names = 16;
   options.max_name_bytes = 512;
+  options.max_text_bytes = 512;
+  options.max_capability_sets = 8;
   options.partitions.num_flow_partitions = 4;
   options.clock = &clock;
   return options;

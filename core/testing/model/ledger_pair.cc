@@ -18,7 +18,10 @@ MemoryLedgerOptions Options(const Clock& clock, const LedgerPair::Room& room) {
   options.max_executions = 16;
   options.max_lanes = 4;
   options.max_names = room.max_names;
-  options.max_name_bytes = room.max_name_bytes;
+  options.max_name_bytes = 1024;
+  options.max_text_bytes = 8192;
+  options.max_capability_sets = 8;
+  options.hash_seed = 1;
   options.partitions.num_flow_partitions = kPartitions;
   options.clock = &clock;
   return options;

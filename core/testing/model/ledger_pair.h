@@ -31,8 +31,7 @@ class LedgerPair {
 
   // The ledger's room for names.
   struct Room {
-    std::size_t max_names = 20;  // 19 can be in use at once
-    std::size_t max_name_bytes = 4096;
+    std::size_t max_names = 20;
     friend bool operator==(const Room&, const Room&) = default;
   };
 
@@ -51,7 +50,7 @@ class LedgerPair {
   const std::set<std::string>& seen() const { return seen_; }
 
  private:
-  // What takes a place in the ledger's memory: a text, or two that go together.
+  // What takes a place in the ledger's memory: a worker's id and its instance's.
   using Name = std::pair<std::string, std::string>;
   using Names = std::set<Name>;
 
@@ -61,7 +60,7 @@ class LedgerPair {
   std::string Beside(const Call& call, const Answer& answer);
   std::string BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer);
 
-  // The names that live grants, leases and requirements refer to.
+  // The names that live grants and leases refer to.
   Names NamesInUse();
   bool Fits(const Names& names) const;
   bool IsAmple() const { return room_ == Room(); }

@@ -28,68 +28,34 @@ LedgerPair::Names LedgerPair::NamesInUse() {
     if (!held.has_value()) {
       continue;
     }
-    names.insert({held->required_capabilities, ""});
     names.insert({held->grant_worker_id, held->grant_worker_instance_id});
-    names.insert({held->capability_hash, ""});
-    names.insert({held->route_snapshot_json, ""});
-    names.insert({held->admission_summary, ""});
     names.insert({held->current_worker_id, held->current_worker_instance_id});
-    for (const std::string& lane : {held->grant_lane_id, held->current_lane}) {
-      if (lane != execution.lane) {
-        names.insert({lane, ""});
-      }
-    }
   }
   names.erase({"", ""});  // takes no place
   return names;
 }
 
-bool LedgerPair::Fits(const Names& names) const {
-  std::size_t bytes = 0;
-  for (const auto& [first, second] : names) {
-    bytes += first.size() + second.size();
-  }
-  return names.size() <= room_.max_names && bytes <= room_.max_name_bytes;
-}
+bool LedgerPair::Fits(const Names& names) const { return names.size() <= room_.max_names; }
 
 LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   Names names;
   const WorkerIdentity worker = call.worker();
   const Name holder = {std::string(worker.worker_id.text),
                        std::string(worker.worker_instance_id.text)};
-  const auto insert = [&](std::string_view text) { names.insert({std::string(text), ""}); };
-  const auto insert_lane = [&](LaneIdView lane) {
-    if (lane != generator_.OwnLane(call.execution().text())) insert(lane.text());
+  const auto grant = [&](std::int64_t ttl_ms) {
+    if (ttl_ms > 0) names.insert(holder);  // else such a grant never exists
   };
-  const auto grant = [&](const IssueGrantArgs& args) {
-    if (args.grant_ttl_ms <= 0) return;  // such a grant never exists
-    names.insert(holder);
-    insert_lane(args.lane);
-    for (const std::string_view text :
-         {args.capability_hash, args.route_snapshot_json, args.admission_summary}) {
-      insert(text);
-    }
-  };
-  const auto lease = [&](LaneIdView lane) {
+  if (const auto* w = call.As<calls::ClaimForWorker>()) {
+    grant(w->args.grant_ttl_ms);
+  } else if (const auto* i = call.As<calls::Issue>()) {
+    grant(i->args.grant_ttl_ms);
+  } else if (const auto* ir = call.As<calls::IssueReclaim>()) {
+    grant(ir->args.grant_ttl_ms);
+  } else if (call.As<calls::Claim>() != nullptr || call.As<calls::ClaimResumed>() != nullptr ||
+             call.As<calls::Reclaim>() != nullptr) {
     const std::optional<ExecutionNames> held = model_.InspectNames(call.execution());
     // The instance that was granted goes by the grant's name.
     if (!held.has_value() || held->grant_worker_instance_id != holder.second) names.insert(holder);
-    insert_lane(lane);
-  };
-  if (const auto* c = call.As<calls::Create>(); c != nullptr && c->args.required != nullptr) {
-    insert(c->args.required->csv());
-  } else if (const auto* w = call.As<calls::ClaimForWorker>()) {
-    if (w->args.grant_ttl_ms > 0) names.insert(holder);
-  } else if (const auto* i = call.As<calls::Issue>()) {
-    grant(i->args);
-  } else if (const auto* ir = call.As<calls::IssueReclaim>()) {
-    grant(ir->args);
-  } else if (const auto* l = call.As<calls::Claim>()) {
-    lease(l->args.lane);
-  } else if (const auto* lr = call.As<calls::ClaimResumed>()) {
-    lease(lr->args.lane);
-  } else if (const auto* r = call.As<calls::Reclaim>()) {
-    lease(r->args.lane);
   }
   names.erase({"", ""});
   return names;

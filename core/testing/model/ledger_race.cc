@@ -15,8 +15,8 @@ namespace {
 // Behind the set-up's.
 constexpr std::uint8_t kFirstNumber = 64;
 // What is in use once all grants have run out, and one more, fits: three leases'
-// workers, their lane, a capability.
-constexpr std::size_t kFewNames = 7;
+// workers.
+constexpr std::size_t kFewNames = 4;
 constexpr int kNobody = -1;  // who looks when the threads are done
 
 MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
@@ -25,6 +25,8 @@ MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
   options.max_lanes = 2;
   options.max_names = race.few_names ? kFewNames : 64;
   options.max_name_bytes = 1024;
+  options.max_text_bytes = 4096;
+  options.max_capability_sets = 8;
   options.partitions.num_flow_partitions = kPartitions;
   options.clock = &clock;
   return options;

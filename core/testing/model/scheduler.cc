@@ -230,6 +230,10 @@ void Scheduler::Unlock(std::uint32_t lock) {
   if (points_after_unlock_) Yield();
 }
 
+bool Scheduler::Holds(std::uint32_t lock) const {
+  return held_[static_cast<std::size_t>(current_)].test(lock);
+}
+
 void Scheduler::Point(std::uint32_t what) {
   Yield();
   fibers_[static_cast<std::size_t>(current_)]->call.acted_at = NextEvent();
@@ -250,6 +254,10 @@ void ScheduleLock(std::uint32_t lock) noexcept {
 }
 void ScheduleUnlock(std::uint32_t lock) noexcept {
   if (Scheduler* const s = Scheduler::running(); s != nullptr) s->Unlock(lock);
+}
+bool ScheduleHolds(std::uint32_t lock) noexcept {
+  const Scheduler* const s = Scheduler::running();
+  return s == nullptr || s->Holds(lock);
 }
 void SchedulePoint(Shared what) noexcept {
   if (Scheduler* const s = Scheduler::running(); s != nullptr) {

@@ -98,6 +98,7 @@ class Scheduler {
   static Scheduler* running();
   void Lock(std::uint32_t lock);
   void Unlock(std::uint32_t lock);
+  bool Holds(std::uint32_t lock) const;
   void Point(std::uint32_t what);
   Footprint& footprint() { return footprint_; }
 

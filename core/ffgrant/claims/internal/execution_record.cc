@@ -60,7 +60,8 @@ void DescribeLease(const ExecutionRecord& r, ExecutionState& out) noexcept {
 
 }  // namespace
 
-ExecutionState Describe(const ExecutionRecord& r, std::int64_t now) noexcept {
+ExecutionState Describe(const ExecutionRecord& r, const ExecutionExtra& extra,
+                        std::int64_t now) noexcept {
   const StateWords& words = kWords[static_cast<std::size_t>(r.state)];
   ExecutionState out;
   out.lifecycle_phase = words.lifecycle_phase;
@@ -71,7 +72,7 @@ ExecutionState Describe(const ExecutionRecord& r, std::int64_t now) noexcept {
   out.attempt_state = words.attempt_state;
   out.public_state = words.public_state;
   out.priority = r.priority;
-  out.created_at = {r.created_at};
+  out.created_at = {extra.created_at.Get()};
   out.total_attempt_count = r.total_attempt_count;
   out.lease_reclaim_count = r.lease_reclaim_count;
   DescribeLease(r, out);
@@ -81,10 +82,9 @@ ExecutionState Describe(const ExecutionRecord& r, std::int64_t now) noexcept {
     out.grant_expires_at = TimestampMs{r.grant_expires_at};
   }
   // A delayed resume is known to the delayed set alone.
-  if (r.state == State::kDelayed) out.delay_until = TimestampMs{r.delay_until};
-  if (r.last_capability_mismatch_at != kNever) {
-    out.last_capability_mismatch_at = TimestampMs{r.last_capability_mismatch_at};
-  }
+  if (r.state == State::kDelayed) out.delay_until = TimestampMs{r.delay_until()};
+  const std::int64_t mismatch_at = extra.last_capability_mismatch_at.Get();
+  if (mismatch_at != kNever) out.last_capability_mismatch_at = TimestampMs{mismatch_at};
   out.in_eligible = IsEligible(r.state);
   out.in_delayed = IsDelayed(r.state);
   out.in_suspended = r.state == State::kSuspended;

@@ -5,6 +5,8 @@
 #ifndef FFGRANT_CLAIMS_INTERNAL_EXECUTION_RECORD_H_
 #define FFGRANT_CLAIMS_INTERNAL_EXECUTION_RECORD_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "ffgrant/claims/claim_ledger.h"
@@ -50,52 +52,75 @@ constexpr bool IsTerminal(State s) noexcept { return s >= State::kCompleted; }
 
 inline constexpr std::int64_t kNever = INT64_MIN;
 
-// Three cache lines. Issuing and claiming a grant touch the first two only.
-// The attempt index of the last lease is total_attempt_count - 1 in every
-// state, and its renewal deadline two thirds of the way from last_renewed_at
-// to expires_at.
-struct alignas(64) ExecutionRecord {
+// A time of the store's clock, or kNever, in six bytes: such times are within
+// +-kMaxTtlMs.
+class PackedTime {
+ public:
+  void Set(std::int64_t ms) noexcept {
+    const auto bits = static_cast<std::uint64_t>(ms == kNever ? kNeverPacked : ms);
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      parts_[i] = static_cast<std::uint16_t>(bits >> (16 * i));
+    }
+  }
+  std::int64_t Get() const noexcept {
+    // The sign comes down from the top.
+    const std::uint64_t bits = std::uint64_t{parts_[0]} << 16 | std::uint64_t{parts_[1]} << 32 |
+                               std::uint64_t{parts_[2]} << 48;
+    const std::int64_t ms = static_cast<std::int64_t>(bits) >> 16;
+    return ms == kNeverPacked ? kNever : ms;
+  }
+
+ private:
+  static constexpr std::int64_t kNeverPacked = -(std::int64_t{1} << 47);
+  static_assert(-kMaxTtlMs > kNeverPacked && kMaxTtlMs < -kNeverPacked);
+  std::array<std::uint16_t, 3> parts_ = {};
+};
+
+// Two cache lines. Issuing a grant touches the first one only. The attempt index
+// of the last lease is total_attempt_count - 1 in every state, and its renewal
+// deadline two thirds of the way from last_renewed_at to expires_at.
+struct alignas(128) ExecutionRecord {
   // Line 1: identity, state, grant.
   Uuid uuid;
   std::uint16_t partition;
-  std::uint16_t lane;  // number in the lane table
+  std::uint16_t lane;  // number in the pool of lanes
   State state;
-  bool has_grant;
-  bool grant_is_plain;  // grant_lane and the opaque texts below are unused
-  bool lease_is_plain;  // lease_lane below is unused
+  bool has_grant : 1;
+  bool has_reclaim_cap : 1;
+  std::uint16_t priority;
   NameId required;      // capability set, comma-joined
+  NameId grant_worker;  // worker id and instance id; held until the grant is dropped
+  NameId lease_worker;  // held while the execution is active
+  std::uint32_t texts;  // in RecordTexts
   std::uint32_t total_attempt_count;
-  NameId grant_worker;  // worker id and instance id
-  NameId lease_worker;
+  std::uint32_t lease_reclaim_count;
   std::int64_t grant_created_at;
-  std::int64_t grant_expires_at;
-  std::uint64_t lease_epoch;
+  std::int64_t grant_expires_at;  // of a delayed one, which has no grant: when it becomes eligible
 
   // Line 2: the last lease.
-  alignas(64) LeaseId lease_id;
+  LeaseId lease_id;
   AttemptId attempt_id;
+  std::uint64_t lease_epoch;
   std::int64_t lease_acquired_at;
   std::int64_t lease_expires_at;
   std::int64_t lease_last_renewed_at;
-  std::int64_t created_at;
 
-  // Line 3: what is rarely looked at.
-  alignas(64) std::int64_t delay_until;
-  std::int64_t last_capability_mismatch_at;  // or kNever
-  std::uint32_t lease_reclaim_count;
-  std::uint32_t max_reclaim_count;  // if has_reclaim_cap
-  bool has_reclaim_cap;
-  std::uint16_t priority;
-  NameId grant_lane;
-  NameId lease_lane;
-  NameId capability_hash;
-  NameId route_snapshot_json;
-  NameId admission_summary;
+  std::int64_t delay_until() const noexcept { return grant_expires_at; }
+  void DelayUntil(std::int64_t ms) noexcept { grant_expires_at = ms; }
 };
-static_assert(sizeof(ExecutionRecord) == 192);
+static_assert(sizeof(ExecutionRecord) == 128);
+
+// What is rarely looked at, apart from the record.
+struct ExecutionExtra {
+  PackedTime created_at;
+  PackedTime last_capability_mismatch_at;  // or kNever
+  std::uint32_t max_reclaim_count = 0;     // if has_reclaim_cap
+};
+static_assert(sizeof(ExecutionExtra) == 16);
 
 // The record in the field's words.
-ExecutionState Describe(const ExecutionRecord& record, std::int64_t now) noexcept;
+ExecutionState Describe(const ExecutionRecord& record, const ExecutionExtra& extra,
+                        std::int64_t now) noexcept;
 
 }  // namespace ffgrant::internal
 

@@ -10,16 +10,16 @@
 #include <cstring>
 #include <new>
 
-#include "ffgrant/uuid_generator.h"
-
 namespace ffgrant::internal {
 namespace {
 
-// Records spread over regions like balls over bins. Room for 16 standard
-// deviations above the mean means that no region fills up before the ledger.
-// Scheduled ledgers are tiny, and have two regions all the same.
-constexpr double kSpare = kScheduled ? 0 : 16;
-constexpr std::size_t kRecordsPerRegion = kScheduled ? 1 : 256;
+// Records spread over regions like balls over bins. Room for 10 standard
+// deviations above the mean means that no region fills up before the ledger:
+// even of the smallest regions one in 10^14 would.
+constexpr double kSpare = kScheduled ? 0 : 10;
+// Many regions even for few executions, so that two threads rarely want one
+// lock. Scheduled ledgers are tiny, and have two regions all the same.
+constexpr std::size_t kRecordsPerRegion = kScheduled ? 1 : 8;
 constexpr std::size_t kMaxRegions = 256;
 
 std::size_t RegionCount(std::size_t max_executions) noexcept {
@@ -29,40 +29,34 @@ std::size_t RegionCount(std::size_t max_executions) noexcept {
 
 std::size_t RegionWords(std::size_t max_executions, std::size_t regions) noexcept {
   const double mean = static_cast<double>(max_executions) / static_cast<double>(regions);
-  // A quarter at the least, to keep searches short.
-  const double spare = std::max(mean / 4, regions == 1 ? 0.0 : kSpare * std::sqrt(mean));
+  // An eighth at the least, to keep searches short.
+  const double spare = std::max(mean / 8, regions == 1 ? 0.0 : kSpare * std::sqrt(mean));
   return static_cast<std::size_t>((mean + spare) / kSlotsPerWord) + 1;
 }
 
 }  // namespace
 
-void ExecutionTable::Unmap::operator()(ExecutionRecord* p) const noexcept { munmap(p, bytes); }
+void ExecutionTable::Unmap::operator()(void* p) const noexcept { munmap(p, bytes); }
 
-ExecutionTable::ExecutionTable(std::size_t max_executions)
+ExecutionTable::ExecutionTable(std::size_t max_executions, std::uint64_t seed)
     : max_executions_(max_executions),
       region_count_(RegionCount(max_executions)),
       region_mask_(region_count_ - 1),
       region_words_(RegionWords(max_executions, region_count_)),
       region_slots_(region_words_ * kSlotsPerWord),
+      seeds_{Mix(seed ^ kMixB, kMixA), Mix(seed ^ kMixA, kMixB ^ kMixA)},
       regions_(new Region[region_count_]),
       tags_(new std::atomic<std::uint64_t>[region_count_ * region_words_]()),
-      passed_(new std::uint8_t[region_count_ * region_words_]()) {
-  // A scheduled run can be repeated: the same places each time.
-  const std::array<Uuid, 2> random =
-      kScheduled ? std::array<Uuid, 2>{} : std::array<Uuid, 2>{RandomUuid(), RandomUuid()};
-  for (std::size_t i = 0; i < seeds_.size(); ++i) {
-    std::uint64_t halves[2];  // six bits of which are the same in every uuid
-    std::memcpy(halves, random[i].bytes.data(), sizeof halves);
-    seeds_[i] = Mix(halves[0], kMixA) ^ Mix(halves[1], kMixB);
-  }
+      passed_(new std::uint8_t[region_count_ * region_words_]()),
+      extras_(new ExecutionExtra[region_count_ * region_slots_]) {
   // Straight from the system: zeroed when touched, and in large pages where
   // they are to be had, since accesses are all over the place.
-  constexpr std::size_t kLargePage = kScheduled ? 64 : std::size_t{2} << 20;
+  constexpr std::size_t kLargePage = kScheduled ? alignof(ExecutionRecord) : std::size_t{2} << 20;
   const std::size_t bytes = slot_count() * sizeof(ExecutionRecord) + kLargePage;
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   // Never true: a system that is out of memory is nothing to test with.
   if (p == MAP_FAILED) throw std::bad_alloc();
-  memory_ = {static_cast<ExecutionRecord*>(p), Unmap{bytes}};
+  memory_ = {p, Unmap{bytes}};
   const auto address = (reinterpret_cast<std::uintptr_t>(p) + kLargePage - 1) & ~(kLargePage - 1);
   records_ = reinterpret_cast<ExecutionRecord*>(address);
   madvise(records_, bytes - kLargePage, MADV_HUGEPAGE);  // a wish: failure is fine
@@ -99,6 +93,7 @@ void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
 }
 
 Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
+  LockOf(hash).AssertHeld();
   ScheduleWrite(Shared::kSize);
   // Never above the limit, not even for a moment: other threads look at it too.
   std::size_t size = size_.load(std::memory_order_relaxed);
@@ -126,6 +121,7 @@ Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
 }
 
 void ExecutionTable::Erase(std::uint64_t hash, Slot slot) noexcept {
+  LockOf(hash).AssertHeld();
   for (std::size_t word = FirstWord(hash); word != slot / kSlotsPerWord; word = NextWord(word)) {
     if (passed_[word] != kManyPassed) --passed_[word];
   }
@@ -135,22 +131,13 @@ void ExecutionTable::Erase(std::uint64_t hash, Slot slot) noexcept {
 }
 
 bool ExecutionTable::IsTaken(Slot slot) const noexcept {
+  regions_[slot / region_slots_].lock.AssertHeld();
   const std::uint64_t word = tags_[slot / kSlotsPerWord].load(std::memory_order_relaxed);
   return (word >> (slot % kSlotsPerWord * 8) & 0x80) != 0;
 }
 
 void ExecutionTable::PrefetchTags(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&tags_[FirstWord(hash)]);
-}
-
-void ExecutionTable::PrefetchRecord(std::uint64_t hash) const noexcept {
-  const std::size_t word = FirstWord(hash);
-  const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
-  if (m == 0) return;
-  const auto* const record =
-      reinterpret_cast<const char*>(&records_[word * kSlotsPerWord + LowestByte(m)]);
-  __builtin_prefetch(record, 1);
-  __builtin_prefetch(record + 64, 1);
 }
 
 }  // namespace ffgrant::internal

@@ -55,11 +55,13 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
 // past it, and a search ends at a word that none went past. So nothing is left
 // behind by what is erased, however often slots change hands.
 //
-//   region:  | lock |   tag words: [tttttttt][tttttttt]...   records: [..][..]...
+//   region:  | lock |   tag words: [tttttttt][tttttttt]...   records: [..][..]...   extras:
+//   [.][.]...
 class ExecutionTable {
  public:
-  // Room for `max_executions` (1..2^31).
-  explicit ExecutionTable(std::size_t max_executions);
+  // Room for `max_executions` (1..2^31). Two tables with one seed hash alike;
+  // nobody who does not know it finds ids that collide.
+  ExecutionTable(std::size_t max_executions, std::uint64_t seed);
   ~ExecutionTable();
   ExecutionTable(const ExecutionTable&) = delete;
   ExecutionTable& operator=(const ExecutionTable&) = delete;
@@ -73,8 +75,11 @@ class ExecutionTable {
   struct alignas(64) Region {
     SpinLock lock;
     // Under the lock: the worker's name that was used last here, or 0. Mostly
-    // the next one too; and whoever holds the lock has this line already.
+    // the next one too; and whoever holds the lock has this line already. The
+    // region holds the name once itself, and counts here how often records of
+    // the region hold it besides: threads that use one name share no counter.
     NameId last_worker = 0;
+    std::int32_t last_worker_holds = 0;
   };
   Region& RegionOf(std::uint64_t hash) noexcept { return regions_[hash & region_mask_]; }
   Region& RegionOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_]; }
@@ -85,6 +90,7 @@ class ExecutionTable {
 
   // Under the lock: the slot, or kNoSlot.
   Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
+    regions_[hash & region_mask_].lock.AssertHeld();
     // Nearly always the first match of the first word.
     const std::size_t word = FirstWord(hash);
     const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
@@ -101,13 +107,32 @@ class ExecutionTable {
   void Erase(std::uint64_t hash, Slot slot) noexcept;
   bool IsTaken(Slot slot) const noexcept;
 
-  ExecutionRecord& operator[](Slot slot) noexcept { return records_[slot]; }
-  const ExecutionRecord& operator[](Slot slot) const noexcept { return records_[slot]; }
+  // Under the lock.
+  ExecutionRecord& operator[](Slot slot) noexcept {
+    regions_[slot / region_slots_].lock.AssertHeld();
+    return records_[slot];
+  }
+  ExecutionExtra& extra(Slot slot) noexcept {
+    regions_[slot / region_slots_].lock.AssertHeld();
+    return extras_[slot];
+  }
+  // Without the lock, of a slot that cannot be erased meanwhile: uuid, partition,
+  // lane, priority and requirements are what they are as long as it is taken.
+  const ExecutionRecord& fixed(Slot slot) const noexcept { return records_[slot]; }
+  std::int64_t created_at(Slot slot) const noexcept { return extras_[slot].created_at.Get(); }
 
-  // Without the lock: bring what Find() will read nearer. Two steps, some
-  // time apart: the tags, then, by what they say, the record.
+  // Without the lock: bring what Find() will read nearer. Two steps, where there
+  // is something to do in between: the tags, then, by what they say, the record.
   void PrefetchTags(std::uint64_t hash) const noexcept;
-  void PrefetchRecord(std::uint64_t hash) const noexcept;
+  void PrefetchRecord(std::uint64_t hash) const noexcept {
+    const std::size_t word = FirstWord(hash);
+    const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
+    // Without a match: some record, which does no harm.
+    const std::size_t slot = word * kSlotsPerWord + LowestByte(m | std::uint64_t{1} << 63);
+    const auto* const record = reinterpret_cast<const char*>(&records_[slot]);
+    __builtin_prefetch(record, 1);
+    __builtin_prefetch(record + 64, 1);
+  }
 
   std::size_t region_count() const noexcept { return region_count_; }
   Region& region(std::size_t index) noexcept { return regions_[index]; }
@@ -118,7 +143,7 @@ class ExecutionTable {
  private:
   struct Unmap {
     std::size_t bytes;
-    void operator()(ExecutionRecord* p) const noexcept;
+    void operator()(void* p) const noexcept;
   };
 
   std::size_t FirstWord(std::uint64_t hash) const noexcept {
@@ -143,11 +168,11 @@ class ExecutionTable {
   void SetTag(Slot slot, std::uint8_t tag) noexcept;
 
   std::size_t max_executions_;
-  std::size_t region_count_;            // a power of two
-  std::size_t region_mask_;             // region_count_ - 1
-  std::size_t region_words_;            // tag words in a region
-  std::size_t region_slots_;            // 8 * region_words_
-  std::array<std::uint64_t, 2> seeds_;  // so that nobody can choose ids that collide
+  std::size_t region_count_;  // a power of two
+  std::size_t region_mask_;   // region_count_ - 1
+  std::size_t region_words_;  // tag words in a region
+  std::size_t region_slots_;  // 8 * region_words_
+  std::array<std::uint64_t, 2> seeds_;
 
   std::unique_ptr<Region[]> regions_;
   // Read without the lock by PrefetchRecord(), hence atomic; else plain.
@@ -156,8 +181,9 @@ class ExecutionTable {
   // the true number isn't known then.
   std::unique_ptr<std::uint8_t[]> passed_;
   static constexpr std::uint8_t kManyPassed = 255;
-  std::unique_ptr<ExecutionRecord, Unmap> memory_;
+  std::unique_ptr<void, Unmap> memory_;
   ExecutionRecord* records_;
+  std::unique_ptr<ExecutionExtra[]> extras_;
   std::atomic<std::size_t> size_{0};
 };
 

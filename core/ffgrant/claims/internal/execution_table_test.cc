@@ -33,9 +33,10 @@ MintedExecutionId NumberedId(std::uint64_t number, std::uint16_t partition = 0) 
 
 class Table {
  public:
-  explicit Table(std::size_t max_executions) : table_(max_executions) {}
+  explicit Table(std::size_t max_executions) : table_(max_executions, 1) {}
 
   Slot Insert(std::uint64_t hash, std::uint64_t number, std::uint16_t partition = 0) {
+    const std::scoped_lock lock(table_.LockOf(hash));
     const Slot slot = table_.Insert(hash);
     if (slot == kNoSlot) return slot;
     const MintedExecutionId id = NumberedId(number, partition);
@@ -44,10 +45,18 @@ class Table {
     return slot;
   }
   Slot Find(std::uint64_t hash, std::uint64_t number, std::uint16_t partition = 0) {
+    const std::scoped_lock lock(table_.LockOf(hash));
     const MintedExecutionId id = NumberedId(number, partition);
     return table_.Find(hash, id.view());
   }
-  ExecutionTable& operator*() { return table_; }
+  void Erase(std::uint64_t hash, Slot slot) {
+    const std::scoped_lock lock(table_.LockOf(hash));
+    table_.Erase(hash, slot);
+  }
+  bool IsTaken(Slot slot) {
+    const std::scoped_lock lock(table_.LockOfSlot(slot));
+    return table_.IsTaken(slot);
+  }
   ExecutionTable* operator->() { return &table_; }
 
  private:
@@ -75,15 +84,15 @@ TEST(ExecutionTableTest, NeverMoreThanTheLimit) {
   EXPECT_GT(table->slot_count(), 3u);
   EXPECT_EQ(table.Insert(kHash, 3), kNoSlot);
   EXPECT_EQ(table->size(), 3u);
-  table->Erase(kHash + 1, slots[1]);
-  EXPECT_FALSE(table->IsTaken(slots[1]));
+  table.Erase(kHash + 1, slots[1]);
+  EXPECT_FALSE(table.IsTaken(slots[1]));
   EXPECT_NE(table.Insert(kHash, 3), kNoSlot);
   EXPECT_EQ(table.Insert(kHash, 4), kNoSlot);
 }
 
 // All records begin at one word of one region, until that has no slot left.
 TEST(ExecutionTableTest, ARegionThatFillsUp) {
-  Table table(4096);
+  Table table(131072);
   ASSERT_GT(table->region_count(), 1u);
   const std::size_t in_region = table->slot_count() / table->region_count();
   ASSERT_GT(in_region, 8u * 34);  // a word counts 255 that went past it
@@ -102,7 +111,7 @@ TEST(ExecutionTableTest, ARegionThatFillsUp) {
   EXPECT_EQ(table->size(), in_region + 1);
 
   // Some go, the others are found, and what comes takes their places.
-  for (std::uint64_t i = 0; i < in_region; i += 3) table->Erase(kHash, slots[i]);
+  for (std::uint64_t i = 0; i < in_region; i += 3) table.Erase(kHash, slots[i]);
   for (std::uint64_t i = 0; i < in_region; ++i) {
     ASSERT_EQ(table.Find(kHash, i), i % 3 == 0 ? kNoSlot : slots[i]) << i;
   }
@@ -113,7 +122,7 @@ TEST(ExecutionTableTest, ARegionThatFillsUp) {
   EXPECT_EQ(table.Insert(kHash, in_region), kNoSlot);
   for (std::uint64_t i = 0; i < in_region; ++i) {
     ASSERT_EQ(table.Find(kHash, i), slots[i]) << i;
-    table->Erase(kHash, slots[i]);
+    table.Erase(kHash, slots[i]);
     ASSERT_EQ(table.Find(kHash, i), kNoSlot) << i;
   }
   EXPECT_EQ(table->size(), 1u);
@@ -140,7 +149,7 @@ TEST(ExecutionTableTest, AFullRegionThatIsInMotion) {
     const std::uint64_t number = random() % in_region;
     Entry& entry = entries[number];
     ASSERT_EQ(table.Find(entry.hash, number), entry.slot);
-    table->Erase(entry.hash, entry.slot);
+    table.Erase(entry.hash, entry.slot);
     entry.hash = any_hash();
     entry.slot = table.Insert(entry.hash, number);
     ASSERT_NE(entry.slot, kNoSlot);
@@ -156,21 +165,21 @@ TEST(ExecutionTableTest, AFullRegionThatIsInMotion) {
 TEST(ExecutionTableTest, RandomHistories) {
   std::mt19937_64 random(20);
   for (int round = 0; round < 20; ++round) {
-    Table table(64);
+    Table table(15);  // one region
     std::map<std::uint64_t, Slot> expected;
     const auto hash_of = [](std::uint64_t number) {
       return (number % 3 << 44) + (number % 2 << 60);
     };
     for (int step = 0; step < 2000; ++step) {
-      const std::uint64_t number = random() % 100;
+      const std::uint64_t number = random() % 25;
       const auto it = expected.find(number);
       ASSERT_EQ(table.Find(hash_of(number), number), it == expected.end() ? kNoSlot : it->second);
       if (it != expected.end()) {
-        table->Erase(hash_of(number), it->second);
+        table.Erase(hash_of(number), it->second);
         expected.erase(it);
       } else {
         const Slot slot = table.Insert(hash_of(number), number);
-        ASSERT_EQ(slot == kNoSlot, expected.size() == 64);
+        ASSERT_EQ(slot == kNoSlot, expected.size() == 15);
         if (slot != kNoSlot) expected[number] = slot;
       }
       ASSERT_EQ(table->size(), expected.size());
@@ -178,10 +187,45 @@ TEST(ExecutionTableTest, RandomHistories) {
   }
 }
 
+// Two threads rarely want one lock, however few executions there are; and no
+// region is so small that it fills up before the table.
+TEST(ExecutionTableTest, AFewExecutionsHaveManyRegions) {
+  EXPECT_EQ(ExecutionTable(15, 1).region_count(), 1u);
+  EXPECT_EQ(ExecutionTable(16, 1).region_count(), 2u);
+  EXPECT_EQ(ExecutionTable(1000, 1).region_count(), 64u);
+  EXPECT_EQ(ExecutionTable(4096, 1).region_count(), 256u);
+  std::mt19937_64 random(22);
+  for (const std::size_t size : {1u, 15u, 16u, 100u, 1000u, 5000u}) {
+    for (int round = 0; round < 20; ++round) {
+      Table table(size);
+      for (std::uint64_t i = 0; i < size; ++i) ASSERT_NE(table.Insert(random(), i), kNoSlot);
+      ASSERT_EQ(table.Insert(random(), size), kNoSlot);
+    }
+  }
+}
+
+TEST(ExecutionTableTest, TheSeedDecidesTheHash) {
+  const MintedExecutionId id = NumberedId(7, 3);
+  const auto hash = [&](std::uint64_t seed) { return ExecutionTable(8, seed).Hash(id.view()); };
+  EXPECT_EQ(hash(1), hash(1));
+  EXPECT_NE(hash(1), hash(2));
+}
+
+TEST(PackedTimeTest, KeepsWhatALedgersClockCanSay) {
+  PackedTime time;
+  EXPECT_EQ(time.Get(), 0);
+  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1},
+                                std::int64_t{1'700'000'000'000}, std::int64_t{0x123456789ABC},
+                                std::int64_t{-0x123456789ABC}, kMaxTtlMs, -kMaxTtlMs, kNever}) {
+    time.Set(ms);
+    EXPECT_EQ(time.Get(), ms);
+  }
+}
+
 // Each thread in a region of its own: what they share is the limit.
 TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
   constexpr std::size_t kRounds = 300'000;
-  ExecutionTable table(512);
+  ExecutionTable table(16, 1);
   ASSERT_EQ(table.region_count(), 2u);
   std::array<std::size_t, 2> inserted{};
   std::array<bool, 2> kept{true, true};

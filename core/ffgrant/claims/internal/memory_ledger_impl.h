@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The embedded ledger's parts, for its sources: memory_ledger.cc (create, issue,
-// maintain), memory_ledger_claim_for_worker.cc (schedule) and
-// memory_ledger_leases.cc (claim to complete).
+// maintain), memory_ledger_claim_for_worker.cc (schedule), memory_ledger_leases.cc
+// (claim to complete) and memory_ledger_names.cc (room for names and texts).
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
@@ -13,26 +13,31 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <string_view>
 
+#include "ffgrant/claims/internal/capability_verdicts.h"
 #include "ffgrant/claims/internal/execution_record.h"
 #include "ffgrant/claims/internal/execution_table.h"
-#include "ffgrant/claims/internal/lane_table.h"
 #include "ffgrant/claims/internal/name_pool.h"
 #include "ffgrant/claims/internal/ready_queues.h"
+#include "ffgrant/claims/internal/record_texts.h"
 #include "ffgrant/claims/internal/scan_places.h"
 #include "ffgrant/claims/internal/schedule_point.h"
 #include "ffgrant/claims/internal/spin_lock.h"
+#include "ffgrant/claims/internal/text_pool.h"
 #include "ffgrant/claims/memory_ledger.h"
 
 namespace ffgrant {
 
 // Locks, in the order in which they are taken: a partition's queue lock, a
-// region's lock, the name pool's. The clock is read under the region's lock,
-// so that the times of one execution's calls are in the order of the calls.
+// region's lock, a stripe of verdicts or a pool's lock. No thread holds two of
+// one kind, but for a pool of names and its pool of long texts. The clock is read
+// under the region's lock, so that the times of one execution's calls are in the
+// order of the calls.
 class MemoryLedger::Impl {
  public:
   explicit Impl(const MemoryLedgerOptions& options);
+  Impl(const MemoryLedgerOptions& options, std::uint64_t seed);
 
   using Record = internal::ExecutionRecord;
   using State = internal::State;
@@ -65,6 +70,9 @@ class MemoryLedger::Impl {
   // With the hash of `id`.
   Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
     if (!id.is_canonical()) return {};
+    // The record is on its way while the lock is taken, which waits for all that
+    // was written before.
+    table.PrefetchRecord(hash);
     Region& region = table.RegionOf(hash);
     region.lock.lock();
     const Slot slot = table.Find(hash, id);
@@ -78,23 +86,24 @@ class MemoryLedger::Impl {
   }
   // Instance and lane are recorded, not compared (contract 7.7, 5).
   bool GrantIsOf(const Record& record, const WorkerIdentity& worker) const noexcept {
-    return internal::TextEqual(names.First(record.grant_worker), worker.worker_id.text);
+    return workers.FirstIs(record.grant_worker, worker.worker_id.text);
   }
 
-  // 7.1 behind the state check, which is all that the two kinds of grants
-  // differ in but for the lane; under the record's lock. kLedgerFull, and
-  // nothing is changed, if names are missing.
+  // Contract 7.1 after the state check. Claim and reclaim grants differ only in
+  // that check and in the lane rule. Under the region's lock. kLedgerFull, and
+  // nothing is changed, if there is no room for a name or a text.
   enum class GrantKind : bool { kClaim, kReclaim };
-  ClaimError Issue(GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
+  ClaimError Issue(GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args,
                    std::int64_t now, TimestampMs& expires_at, ErrorDetails* details) noexcept;
-  ClaimError IssueInline(GrantKind kind, Record& record, Region& region, const IssueGrantArgs& args,
+  ClaimError IssueInline(GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args,
                          std::int64_t now, TimestampMs& expires_at, ErrorDetails* details) noexcept;
   // Its rare parts.
-  ClaimError RefuseMismatch(Record& record, std::string_view offered, std::int64_t now,
+  bool Suffices(internal::NameId required, std::string_view offered) noexcept;
+  ClaimError RefuseMismatch(Slot slot, std::string_view offered, std::int64_t now,
                             ErrorDetails* details) noexcept;
   bool KeepGrantTexts(Record& record, const IssueGrantArgs& args, bool own_lane) noexcept;
 
-  // One try, inlined where it is hot, and the rest of what WithNames() does.
+  // One try, inlined where it is hot, and the rest of what WithRoom() does.
   // Results are filled in where the caller wants them: small fields that are stored and at once
   // copied with the whole struct cost a stall each.
   ClaimError TryIssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
@@ -135,13 +144,11 @@ class MemoryLedger::Impl {
     std::uint16_t partition;
     std::string_view offered;
     std::size_t passed_over = 0;  // that hold a grant
-    bool cut_short = false;       // there were more of them than max_candidates
   };
   // Queues again what was parked until a time that is over.
   void ReturnParked(const Candidates& candidates) noexcept;
-  // The first in order that these capabilities suffice for and that has no live grant; kNoSlot
-  // if there is none. Drops what is no longer eligible, and parks what has a grant.
-  Slot BestReady(Candidates& candidates) noexcept;
+  // The first in order that these capabilities suffice for; kNoSlot if there is none.
+  Slot FirstInOrder(const Candidates& candidates) noexcept;
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
                            const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome) noexcept;
   // The call behind its checks.
@@ -150,67 +157,99 @@ class MemoryLedger::Impl {
                       std::uint32_t& looked_at) noexcept;
 
   // A lease for one whose grant is live and its own: grant consumed, epoch
-  // grown. False, and nothing changed, if names are missing.
+  // grown. False, and nothing changed, if there is no room.
   // By reference: two words that were just stored would be loaded as one, with
   // a stall.
-  inline bool StartLease(Record& record, const WorkerIdentity& worker, const LaneIdView& lane,
-                         const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept;
+  inline bool StartLease(Record& record, Region& region, const WorkerIdentity& worker,
+                         const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
+                         std::int64_t now) noexcept;
 
   // 7.4's first checks, shared by everything that is fenced. Marks a lease
   // whose time is over.
   ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
                         std::int64_t now, ErrorDetails* details) noexcept;
 
-  // The number of a lane that isn't the execution's own; 0 if it is.
-  // NamePool::kFull if there is no room.
-  [[gnu::always_inline]] internal::NameId LaneName(const Record& record,
-                                                   const LaneIdView& lane) noexcept {
-    return internal::TextEqual(lanes.Text(record.lane), lane.text()) ? 0
-                                                                     : names.Intern(lane.text());
-  }
-
   // A create whose arguments are in order.
-  CreateOutcome Create(const CreateExecutionArgs& args, bool& names_missing,
+  CreateOutcome Create(const CreateExecutionArgs& args, bool& texts_missing,
                        ErrorDetails* details) noexcept;
 
-  // Frees names that no live grant, no lease and no requirement refers to.
-  // Stops all calls for as long as it takes; so after a try in vain there is
-  // none until something was released, or until grants may have run out.
-  // Returns how many names had been made when it was done; kNoTry if there was
-  // none, which no number of names comes near.
-  static constexpr std::uint64_t kNoTry = ~std::uint64_t{0} / 2;
-  std::uint64_t MakeRoomForNames() noexcept;
-  // Runs `call`, which says whether names were missing, and runs it again after
-  // making room if they were. Other threads may take the room that was made, or
-  // have made some just before; only if nobody could free a name is there none,
-  // or if nobody else took what was freed.
+  // ---- names and texts, under the region's lock ------------------------------
+
+  // A worker's name, held by one of the region's records; NamePool::kFull if
+  // there is no room. The name that the region used last costs nothing shared.
+  internal::NameId HoldWorker(Region& region, const WorkerIdentity& worker) noexcept {
+    const std::string_view id = worker.worker_id.text;
+    const std::string_view instance = worker.worker_instance_id.text;
+    if (workers.Is(region.last_worker, id, instance)) [[likely]] {
+      ++region.last_worker_holds;
+      return region.last_worker;
+    }
+    return HoldOtherWorker(region, id, instance);
+  }
+  internal::NameId HoldOtherWorker(Region& region, std::string_view id,
+                                   std::string_view instance) noexcept;
+  void ReleaseWorker(Region& region, internal::NameId name) noexcept {
+    if (name == region.last_worker) [[likely]] {
+      --region.last_worker_holds;
+    } else {
+      workers.Release(name);
+    }
+  }
+  // The same for a name that was held for nothing.
+  void UndoWorker(Region& region, internal::NameId name) noexcept {
+    if (name == region.last_worker) {
+      --region.last_worker_holds;
+    } else {
+      workers.Undo(name);
+    }
+  }
+  // Lets go of the name that the region used last.
+  void ReleaseLastWorker(Region& region) noexcept;
+  // Grant and lease let go of what they refer to.
+  void DropGrant(Record& record, Region& region) noexcept;
+  void DropLease(Record& record, Region& region) noexcept {
+    ReleaseWorker(region, record.lease_worker);
+    record.lease_worker = 0;
+    if (record.texts != 0) [[unlikely]]
+      texts.DropLease(record.texts);
+  }
+
+  // ---- room, without a lock ----------------------------------------------------
+
+  // A name and a text are free as soon as nothing refers to them. But nobody is
+  // told when a grant runs out; where room is missing, such grants are looked for.
+  //
+  // Drops grants that have run out until something is free, at most each slot
+  // once, kSlotsUnderLock at a time under one region's lock. Returns how many slots
+  // were visited. After a search in vain there is none for kSearchPauseMs, unless
+  // something was freed.
+  std::size_t SearchForRoom() noexcept;
+  static constexpr std::size_t kSlotsUnderLock = 64;
+  static constexpr std::int64_t kSearchPauseMs = 100;
+  std::uint64_t Freed() const noexcept { return workers.freed() + texts.freed(); }
+
+  // Runs `call`, which says whether it found no room, and runs it again while
+  // there is room to be found. Other threads may take it first.
   template <class Call>
-  void WhileNamesAreMissing(Call call) noexcept {
-    std::uint64_t made_by_then = kNoTry;
-    for (int tries = 0;; ++tries) {
-      const std::uint64_t freed = names.freed();
-      const std::uint64_t own = internal::NamePool::made_by_this_thread();
+  void WhileFull(Call call) noexcept {
+    for (std::size_t visited = 0;;) {
+      const std::uint64_t freed = Freed();
       if (!call()) [[likely]]
         return;
-      const std::uint64_t made = internal::NamePool::made_by_this_thread() - own;
-      if (names.made() - made_by_then == made) return;
-      made_by_then = MakeRoomForNames();
-      if (names.freed() == freed) return;
-      // Never true: others would have to take the room each time.
-      if (tries == kMaxTries) return;
+      if (visited >= table.slot_count()) return;
+      visited += Freed() == freed ? SearchForRoom() : kSlotsUnderLock;
     }
   }
   // The same for a call whose kLedgerFull says just that.
   template <class Call>
-  ClaimError WithNames(Call call) noexcept {
+  ClaimError WithRoom(Call call) noexcept {
     ClaimError error;
-    WhileNamesAreMissing([&]() noexcept {
+    WhileFull([&]() noexcept {
       error = call();
       return error == ClaimError::kLedgerFull;
     });
     return error;
   }
-  static constexpr int kMaxTries = 16;
 
   // Makes a delayed execution eligible. False if it no longer is a due one.
   bool Promote(Slot slot, std::uint16_t partition) noexcept;
@@ -219,28 +258,21 @@ class MemoryLedger::Impl {
   const std::uint16_t partition_count;
   const std::size_t max_candidates;
   internal::ExecutionTable table;
-  internal::LaneTable lanes;
-  internal::NamePool names;
+  internal::TextPool long_names;
+  internal::NamePool workers;        // held by grants, leases and regions
+  internal::NamePool lanes;          // by executions; a lane's number is its queue's, and one more
+  internal::NamePool required_sets;  // by executions
+  internal::RecordTexts texts;
+  internal::CapabilityVerdicts verdicts;
   internal::ReadyQueues queues;
   internal::ScanPlaces scans;
-  std::vector<std::uint8_t> names_in_use;            // MakeRoomForNames() marks here,
-  internal::SleepingLock making_room;                // one thread at a time
-  std::int64_t swept_in_vain_at = internal::kNever;  // guarded by making_room
-  static constexpr std::int64_t kSweepPauseMs = 100;
-  std::atomic<bool> released{true};  // since the last try
-
-  // A grant, a lease or an execution let go of its names.
-  void NoteRelease() noexcept {
-    internal::ScheduleWrite(internal::Shared::kReleased);
-    // Mostly it is set: reading leaves the line to all processors.
-    if (!released.load(std::memory_order_relaxed)) released.store(true, std::memory_order_relaxed);
-  }
-  // Of a call for which names are missing: what it made before one was, beyond
-  // `made_before`, is nobody's.
-  void NoteOrphans(std::uint64_t made_before) noexcept {
-    if (internal::NamePool::made_by_this_thread() != made_before) NoteRelease();
-  }
   std::atomic<std::size_t> maintenance_cursor{0};
+  std::atomic<std::size_t> search_cursor{0};
+  // The last search in vain: when, and Freed() then.
+  std::atomic<std::int64_t> vain_at{internal::kNever};
+  std::atomic<std::uint64_t> vain_freed{0};
+  // Names have run out: regions hold none for themselves, until many are free.
+  std::atomic<bool> names_are_scarce{false};
 };
 
 // Adds what there is to say, if anybody asked.
@@ -250,6 +282,11 @@ inline void Detail(ErrorDetails* details, std::string_view text) noexcept {
 
 inline std::string_view CsvOf(const CapabilitySet* set) noexcept {
   return set == nullptr ? std::string_view() : set->csv();
+}
+
+// The queue of a lane's number, which is at least 1.
+inline std::uint16_t QueueOf(internal::NameId lane) noexcept {
+  return static_cast<std::uint16_t>(lane - 1);
 }
 
 // Beyond it, times could not be stored exactly (contract 9.5).

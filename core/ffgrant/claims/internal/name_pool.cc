@@ -2,82 +2,155 @@
 
 #include "ffgrant/claims/internal/name_pool.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <mutex>
 
 namespace ffgrant::internal {
 
-NamePool::NamePool(std::size_t max_names, std::size_t max_bytes)
-    : entries_(max_names + 1),
-      bytes_(new char[max_bytes]),
-      max_bytes_(max_bytes),
-      order_(max_names),
-      table_mask_(std::bit_ceil(2 * (max_names + 1)) - 1) {
+NamePool::NamePool(std::size_t max_names, std::uint64_t seed, TextPool& long_texts)
+    : seeds_{Mix(seed ^ kMixA, kMixB), Mix(seed ^ kMixB, kMixA)},
+      long_texts_(long_texts),
+      entries_(new Entry[max_names + 1]()),
+      counts_(max_names + 1),
+      table_mask_(std::bit_ceil(2 * (max_names + 1)) - 1),
+      free_count_(max_names) {
   table_.reset(new std::atomic<NameId>[table_mask_ + 1]());
   free_.reserve(max_names);
   for (std::size_t id = max_names; id >= 1; --id) free_.push_back(static_cast<NameId>(id));
 }
 
-void NamePool::Link(NameId id) noexcept {
-  std::size_t at = entries_[id].hash & table_mask_;
-  while (table_[at].load(std::memory_order_relaxed) != 0) at = (at + 1) & table_mask_;
-  table_[at].store(id, std::memory_order_release);
+NameId NamePool::HoldFound(std::uint32_t hash, std::string_view first,
+                           std::string_view second) noexcept {
+  ScheduleRead(Shared::kNames);
+  for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
+    const NameId id = table_[at].load(std::memory_order_acquire);
+    if (id == 0) return 0;
+    if (entries_[id].hash.load(std::memory_order_relaxed) != hash) continue;
+    std::uint32_t count = counts_[id].load(std::memory_order_relaxed);
+    do {
+      if (count == 0) return 0;  // it is going: let Make() see what becomes of it
+    } while (!counts_[id].compare_exchange_weak(count, count + 1, std::memory_order_acq_rel,
+                                                std::memory_order_relaxed));
+    if (Is(id, first, second)) return id;
+    Release(id);
+  }
+}
+
+NameId NamePool::HoldIfThere(std::string_view first) noexcept {
+  if (first.empty()) return 0;
+  const std::uint32_t hash = HashOf(first, {});
+  if (const NameId id = HoldFound(hash, first, {}); id != 0) return id;
+  const std::scoped_lock lock(lock_);
+  const NameId id = Find(hash, first, {});
+  if (id != 0) counts_[id].fetch_add(1, std::memory_order_acq_rel);
+  return id;
+}
+
+NameId NamePool::Find(std::uint32_t hash, std::string_view first,
+                      std::string_view second) const noexcept {
+  lock_.AssertHeld();
+  for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
+    const NameId id = table_[at].load(std::memory_order_relaxed);
+    if (id == 0) return 0;
+    if (entries_[id].hash.load(std::memory_order_relaxed) == hash && Is(id, first, second)) {
+      return id;
+    }
+  }
 }
 
 NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
-  const std::scoped_lock lock(interning_);
+  const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  // Somebody else may have made it meanwhile.
-  if (const NameId id = Find(hash, first, second); id != 0) return id;
-  const std::size_t left = max_bytes_ - used_bytes_;
-  if (free_.empty() || first.size() > left || second.size() > left - first.size()) return kFull;
+  // Somebody may have made it meanwhile, or it is unheld and not yet freed.
+  if (const NameId id = Find(hash, first, second); id != 0) {
+    counts_[id].fetch_add(1, std::memory_order_acq_rel);
+    return id;
+  }
+  if (free_.empty()) return kFull;
+  // Compared apart: the sum of the two sizes could overflow.
+  TextPool::Place place = 0;
+  const bool is_long = first.size() > kInlineBytes || second.size() > kInlineBytes - first.size();
+  if (is_long) {
+    place = long_texts_.Keep(first, second);
+    if (place == TextPool::kFull) return kFull;
+  }
   const NameId id = free_.back();
   free_.pop_back();
+  free_count_.store(free_.size(), std::memory_order_relaxed);
   Entry& entry = entries_[id];
-  entry = {static_cast<std::uint32_t>(used_bytes_), hash, static_cast<std::uint32_t>(first.size()),
-           static_cast<std::uint32_t>(second.size())};
-  char* const to = bytes_.get() + used_bytes_;
-  if (!first.empty()) std::memcpy(to, first.data(), first.size());
-  if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());
-  used_bytes_ += first.size() + second.size();
-  made_.fetch_add(1, std::memory_order_relaxed);
-  ++made_by_thread_;
+  entry.hash.store(hash, std::memory_order_relaxed);
+  entry.first_size = static_cast<std::uint32_t>(first.size());
+  entry.second_size = static_cast<std::uint32_t>(second.size());
+  entry.place = place;
+  if (!is_long) {
+    if (!first.empty()) std::memcpy(entry.text.data(), first.data(), first.size());
+    if (!second.empty()) {
+      std::memcpy(entry.text.data() + first.size(), second.data(), second.size());
+    }
+  }
   SchedulePoint(Shared::kNames);
+  counts_[id].store(1, std::memory_order_release);
   Link(id);
   return id;
 }
 
-void NamePool::Keep(std::span<const std::uint8_t> in_use) noexcept {
-  const std::scoped_lock lock(interning_);
+void NamePool::FreeUnheld(NameId id, bool counts) noexcept {
+  const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  for (std::size_t id = 1; id < entries_.size(); ++id) {
-    if (!IsUsed(entries_[id]) || in_use[id]) continue;
-    entries_[id] = {};
-    free_.push_back(static_cast<NameId>(id));
-    freed_.fetch_add(1, std::memory_order_relaxed);
+  // Somebody may hold it again, have let go of it, and have freed it.
+  Entry& entry = entries_[id];
+  if (counts_[id].load(std::memory_order_acquire) != 0) return;
+  if ((entry.first_size | entry.second_size) == 0) return;
+  Unlink(id);
+  long_texts_.Free(entry.place);
+  entry.first_size = entry.second_size = 0;
+  entry.place = 0;
+  free_.push_back(id);
+  free_count_.store(free_.size(), std::memory_order_relaxed);
+  if (counts) freed_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void NamePool::Link(NameId id) noexcept {
+  lock_.AssertHeld();
+  std::size_t at = entries_[id].hash.load(std::memory_order_relaxed) & table_mask_;
+  while (table_[at].load(std::memory_order_relaxed) != 0) at = (at + 1) & table_mask_;
+  table_[at].store(id, std::memory_order_release);
+}
+
+// Moves back what stands behind, so that no search ends at the gap.
+void NamePool::Unlink(NameId id) noexcept {
+  lock_.AssertHeld();
+  const auto home = [this](NameId name) {
+    return entries_[name].hash.load(std::memory_order_relaxed) & table_mask_;
+  };
+  std::size_t gap = home(id);
+  while (table_[gap].load(std::memory_order_relaxed) != id) gap = (gap + 1) & table_mask_;
+  for (std::size_t at = (gap + 1) & table_mask_;; at = (at + 1) & table_mask_) {
+    const NameId moved = table_[at].load(std::memory_order_relaxed);
+    if (moved == 0) break;
+    // Its search begins behind the gap: it stays.
+    if (((at - home(moved)) & table_mask_) < ((at - gap) & table_mask_)) continue;
+    table_[gap].store(moved, std::memory_order_release);
+    gap = at;
   }
-  for (std::size_t i = 0; i <= table_mask_; ++i) table_[i].store(0, std::memory_order_relaxed);
-  // Texts move towards the front in the order in which they stand, so that
-  // none overwrites one that has yet to move.
-  std::size_t count = 0;
-  for (std::size_t id = 1; id < entries_.size(); ++id) {
-    if (IsUsed(entries_[id])) order_[count++] = static_cast<NameId>(id);
+  table_[gap].store(0, std::memory_order_relaxed);
+}
+
+void NamePool::Copy(NameId id, std::size_t offset, std::size_t size, char* to) const noexcept {
+  const Entry& e = entries_[id];
+  if (e.place != 0) {
+    long_texts_.Copy(e.place, offset, size, to);
+  } else if (size != 0) {
+    std::memcpy(to, e.text.data() + offset, size);
   }
-  std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count),
-            [this](NameId a, NameId b) { return entries_[a].begin < entries_[b].begin; });
-  std::size_t to = 0;
-  for (const NameId id : std::span(order_).first(count)) {
-    Entry& entry = entries_[id];
-    const std::size_t size = std::size_t{entry.first_size} + entry.second_size;
-    std::memmove(bytes_.get() + to, bytes_.get() + entry.begin, size);
-    entry.begin = static_cast<std::uint32_t>(to);
-    to += size;
-    Link(id);
-  }
-  used_bytes_ = to;
+}
+
+std::string NamePool::Text(NameId id, std::size_t offset, std::size_t size) const {
+  std::string text(size, '\0');
+  Copy(id, offset, size, text.data());
+  return text;
 }
 
 }  // namespace ffgrant::internal

@@ -26,7 +26,7 @@ ReadyQueues::ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::si
 bool ReadyQueues::Before(Slot a, Slot b) const noexcept {
   if (nodes_[a].score != nodes_[b].score) return nodes_[a].score < nodes_[b].score;
   // Within a partition ids compare as their uuids do.
-  return table_[a].uuid < table_[b].uuid;
+  return table_.fixed(a).uuid < table_.fixed(b).uuid;
 }
 
 bool ReadyQueues::Rerank(Slot slot) noexcept {
@@ -39,7 +39,7 @@ bool ReadyQueues::Rerank(Slot slot) noexcept {
 }
 
 // Merges the two paths to the right, each of which has at most 32 nodes, since
-// a heap has less than 2^32.
+// a heap has less than 2^32. The link of the new top is what it was.
 Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
   std::array<Slot, 64> path;
   std::size_t size = 0;
@@ -52,33 +52,29 @@ Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
   while (size > 0) {
     const Slot slot = path[--size];
     nodes_[slot].right = below;
-    nodes_[below].parent = slot;
+    nodes_[below].link = slot;
     Rerank(slot);
     below = slot;
   }
-  if (below != kNoSlot) nodes_[below].parent = kNoSlot;
   return below;
 }
 
 Slot ReadyQueues::TopLike(std::size_t index, Slot slot) const noexcept {
   Slot top = tops_[index];
-  while (top != kNoSlot && table_[top].required != table_[slot].required) {
-    top = nodes_[top].next_top;
-  }
+  while (top != kNoSlot && nodes_[top].required != nodes_[slot].required) top = nodes_[top].link;
   return top;
 }
 
-void ReadyQueues::ReplaceTop(std::size_t index, Slot before, Slot now) noexcept {
+void ReadyQueues::ReplaceTop(std::size_t index, Slot before, Slot next, Slot now) noexcept {
   Slot* link = &tops_[index];
-  while (*link != before) link = &nodes_[*link].next_top;
-  const Slot next = nodes_[before].next_top;
+  while (*link != before) link = &nodes_[*link].link;
   nodes_[before].is_top = false;
   if (now == kNoSlot) {
     *link = next;
     return;
   }
   *link = now;
-  nodes_[now].next_top = next;
+  nodes_[now].link = next;
   nodes_[now].is_top = true;
 }
 
@@ -95,45 +91,58 @@ void ReadyQueues::MarkNonEmpty(std::uint16_t lane, std::uint16_t partition,
 }
 
 void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
+  AssertHeld(partition);
   Node& node = nodes_[slot];
   if (node.queued && !node.parked) return;
   if (node.queued) Remove(lane, partition, slot);
-  const ExecutionRecord& record = table_[slot];
-  node = {.score = record.created_at - record.priority * kPriorityWeight,
-          .left = kNoSlot,
-          .right = kNoSlot,
-          .parent = kNoSlot,
-          .next_top = kNoSlot,
-          .rank = 1,
-          .queued = true,
-          .parked = false,
-          .is_top = false};
+  const ExecutionRecord& record = table_.fixed(slot);
+  const std::int64_t score = table_.created_at(slot) - record.priority * kPriorityWeight;
+  node = NewNode(score, static_cast<std::uint16_t>(record.required));
   const std::size_t index = IndexOf(lane, partition);
   if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, true);
   const Slot top = TopLike(index, slot);
   if (top == kNoSlot) {
-    node.next_top = tops_[index];
+    node.link = tops_[index];
     node.is_top = true;
     tops_[index] = slot;
     return;
   }
-  const Slot melded = Meld(top, slot);
-  if (melded != top) ReplaceTop(index, top, melded);
+  const Slot next = nodes_[top].link;
+  if (Before(top, slot)) {
+    Meld(top, slot);
+  } else {
+    // First, as the links are still whole.
+    ReplaceTop(index, top, next, slot);
+    Meld(top, slot);
+  }
+}
+
+ReadyQueues::Node ReadyQueues::NewNode(std::int64_t score, std::uint16_t required) noexcept {
+  return {.score = score,
+          .left = kNoSlot,
+          .right = kNoSlot,
+          .link = kNoSlot,
+          .required = required,
+          .rank = 1,
+          .queued = true,
+          .parked = false,
+          .is_top = false};
 }
 
 // One that has no parent is the top of a heap, which is left to the caller.
 Slot ReadyQueues::Detach(Slot slot) noexcept {
   const Node& node = nodes_[slot];
   const Slot orphans = Meld(node.left, node.right);
-  Slot parent = node.parent;
+  Slot parent = ParentOf(slot);
+  if (orphans != kNoSlot) nodes_[orphans].link = parent;
   if (parent == kNoSlot) return orphans;
   (nodes_[parent].left == slot ? nodes_[parent].left : nodes_[parent].right) = orphans;
-  if (orphans != kNoSlot) nodes_[orphans].parent = parent;
-  while (parent != kNoSlot && Rerank(parent)) parent = nodes_[parent].parent;
+  while (parent != kNoSlot && Rerank(parent)) parent = ParentOf(parent);
   return orphans;
 }
 
 void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
+  AssertHeld(partition);
   Node& node = nodes_[slot];
   if (!node.queued) return;
   node.queued = false;
@@ -141,7 +150,7 @@ void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot)
   const bool is_parked_top = parked_[index] == slot;
   const Slot orphans = Detach(slot);
   if (node.is_top) {
-    ReplaceTop(index, slot, orphans);
+    ReplaceTop(index, slot, node.link, orphans);
   } else if (is_parked_top) {
     parked_[index] = orphans;
   }
@@ -150,20 +159,15 @@ void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot)
 
 void ReadyQueues::Park(std::uint16_t lane, std::uint16_t partition, Slot slot,
                        std::int64_t until) noexcept {
+  AssertHeld(partition);
   Node& node = nodes_[slot];
   const std::size_t index = IndexOf(lane, partition);
   const Slot orphans = Detach(slot);
-  if (node.is_top) ReplaceTop(index, slot, orphans);
-  node = {.score = until,
-          .left = kNoSlot,
-          .right = kNoSlot,
-          .parent = kNoSlot,
-          .next_top = kNoSlot,
-          .rank = 1,
-          .queued = true,
-          .parked = true,
-          .is_top = false};
+  if (node.is_top) ReplaceTop(index, slot, node.link, orphans);
+  node = NewNode(until, node.required);
+  node.parked = true;
   parked_[index] = Meld(parked_[index], slot);
+  nodes_[parked_[index]].link = kNoSlot;
 }
 
 std::size_t ReadyQueues::NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept {

@@ -29,7 +29,8 @@ namespace ffgrant::internal {
 // when the grants end. So a slot stands in at most one heap at most once, and the
 // nodes, one a slot, are all the memory there is.
 //
-// Every call needs the partition's lock, which is taken before a region's.
+// Every call needs the partition's lock, which is taken before a region's, but
+// for NextNonEmpty().
 class ReadyQueues {
  public:
   ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::size_t partitions);
@@ -44,16 +45,29 @@ class ReadyQueues {
   void Park(std::uint16_t lane, std::uint16_t partition, Slot slot, std::int64_t until) noexcept;
   // The parked one whose grant ends first, and its end; kNoSlot if there is none.
   Slot FirstParked(std::uint16_t lane, std::uint16_t partition) const noexcept {
+    AssertHeld(partition);
     return parked_[IndexOf(lane, partition)];
   }
   std::int64_t ParkedUntil(Slot parked) const noexcept { return nodes_[parked].score; }
 
   // The heaps of a lane and partition, each by its top; kNoSlot ends.
   Slot FirstTop(std::uint16_t lane, std::uint16_t partition) const noexcept {
+    AssertHeld(partition);
     return tops_[IndexOf(lane, partition)];
   }
-  Slot NextTop(Slot top) const noexcept { return nodes_[top].next_top; }
+  Slot NextTop(Slot top) const noexcept { return nodes_[top].link; }
   bool Before(Slot a, Slot b) const noexcept;
+  // The first in order of the tops of which suffices(required) is true; kNoSlot if there is none.
+  template <class Suffices>
+  Slot Best(std::uint16_t lane, std::uint16_t partition, Suffices suffices) const noexcept {
+    Slot best = kNoSlot;
+    for (Slot top = FirstTop(lane, partition); top != kNoSlot; top = NextTop(top)) {
+      if ((best == kNoSlot || Before(top, best)) && suffices(NameId{nodes_[top].required})) {
+        best = top;
+      }
+    }
+    return best;
+  }
 
   // Without the lock, and so a hint: the first partition at or behind `from`
   // that has a heap for this lane, parked ones included; `partitions` if there is none.
@@ -74,16 +88,24 @@ class ReadyQueues {
     std::int64_t score;  // of a parked one: the end of its grant
     Slot left;
     Slot right;
-    Slot parent;
-    Slot next_top;
+    Slot link;               // the parent; of a heap's top: the next heap's top
+    std::uint16_t required;  // as the record's
     std::uint8_t rank;
-    bool queued;  // or parked
-    bool parked;
-    bool is_top;  // of a heap of queued ones
+    bool queued : 1;  // or parked
+    bool parked : 1;
+    bool is_top : 1;  // of a heap of queued ones
   };
+  static_assert(sizeof(Node) == 24);
 
+  void AssertHeld(std::uint16_t partition) const noexcept {
+    locks_[partition % kLocks].lock.AssertHeld();
+  }
   std::size_t IndexOf(std::uint16_t lane, std::uint16_t partition) const noexcept {
     return lane * partitions_ + partition;
+  }
+  static Node NewNode(std::int64_t score, std::uint16_t required) noexcept;
+  Slot ParentOf(Slot slot) const noexcept {
+    return nodes_[slot].is_top ? kNoSlot : nodes_[slot].link;
   }
   Slot Meld(Slot a, Slot b) noexcept;
   // Swaps the children if need be; false if the rank is what it was.
@@ -93,8 +115,9 @@ class ReadyQueues {
   Slot TopLike(std::size_t index, Slot slot) const noexcept;
   // Takes a slot out of its heap, and returns what is left of the part below it.
   Slot Detach(Slot slot) noexcept;
-  // Puts `now` in the place of the top `before`; kNoSlot removes the heap.
-  void ReplaceTop(std::size_t index, Slot before, Slot now) noexcept;
+  // Puts `now` in the place of the top `before`, which `next` follows; kNoSlot
+  // removes the heap.
+  void ReplaceTop(std::size_t index, Slot before, Slot next, Slot now) noexcept;
   void MarkNonEmpty(std::uint16_t lane, std::uint16_t partition, bool non_empty) noexcept;
 
   const ExecutionTable& table_;

@@ -17,8 +17,8 @@ enum class Shared : std::uint32_t {
   kNames,     // found without the pool's lock
   kLanes,     // likewise
   kNonEmpty,  // hints of the queues
-  kReleased,
-  kCursor,  // of maintenance
+  kTexts,
+  kCursor,  // of maintenance, and of the search for names
   kScans,   // where workers' rounds begin
   kSize,
   kFirstLock = 16,
@@ -32,6 +32,8 @@ inline constexpr bool kScheduled = true;
 void ScheduleLock(std::uint32_t lock) noexcept;
 // After it was released.
 void ScheduleUnlock(std::uint32_t lock) noexcept;
+// Whether the thread that runs has taken it.
+bool ScheduleHolds(std::uint32_t lock) noexcept;
 // Another thread may come in here.
 void SchedulePoint(Shared what) noexcept;
 // What is touched until the next point; no other thread comes in.
@@ -51,6 +53,7 @@ inline constexpr bool kScheduled = false;
 
 inline void ScheduleLock(std::uint32_t) noexcept {}
 inline void ScheduleUnlock(std::uint32_t) noexcept {}
+inline bool ScheduleHolds(std::uint32_t) noexcept { return true; }
 inline void SchedulePoint(Shared) noexcept {}
 inline void ScheduleRead(Shared) noexcept {}
 inline void ScheduleWrite(Shared) noexcept {}

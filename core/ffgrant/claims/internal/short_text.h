@@ -47,13 +47,16 @@ inline bool TextEqual(std::string_view a, std::string_view b) noexcept {
 }
 
 // For tables in memory only; not a format. One multiplication up to 16 bytes.
-inline std::uint64_t HashText(std::string_view text, std::uint64_t seed) noexcept {
+// Both factors of each product hold something secret, so that who does not know
+// `seed` and `secret` can make no texts that hash alike, not even by a factor 0.
+inline std::uint64_t HashText(std::string_view text, std::uint64_t seed,
+                              std::uint64_t secret) noexcept {
   const std::size_t size = text.size();
   const char* const p = text.data();
   std::uint64_t hash = seed ^ size;
-  if (size < 8) return Mix(hash ^ LoadShort(p, size), kMixA);
-  for (std::size_t at = 8; at + 8 < size; at += 8) hash = Mix(hash ^ Load64(p + at), kMixB);
-  return Mix(hash ^ Load64(p), kMixA ^ Load64(p + size - 8));
+  if (size < 8) return Mix(hash ^ LoadShort(p, size), secret);
+  for (std::size_t at = 8; at + 8 < size; at += 8) hash = Mix(hash ^ Load64(p + at), secret);
+  return Mix(hash ^ Load64(p), secret ^ Load64(p + size - 8));
 }
 
 }  // namespace ffgrant::internal

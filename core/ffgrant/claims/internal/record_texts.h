@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The texts of a record that most records do not have.
+
+#ifndef FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_
+#define FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/claims/internal/text_pool.h"
+
+namespace ffgrant::internal {
+
+// A lane is kept only if it is not the execution's own.
+enum class RecordText : std::uint8_t {
+  kLeaseLane,
+  kGrantLane,
+  kCapabilityHash,
+  kRouteSnapshot,
+  kAdmissionSummary,
+};
+
+// Each record refers to its texts by one number, 0 if it has none. Who holds
+// the record's lock reads and changes them; other records' texts may change
+// meanwhile.
+class RecordTexts {
+ public:
+  using Id = TextPool::Place;
+  static constexpr std::size_t kKinds = 5;
+  static constexpr std::size_t kGrantKinds = 4;
+  using GrantTexts = std::array<std::string_view, kGrantKinds>;  // from kGrantLane on
+
+  explicit RecordTexts(std::size_t max_bytes) : pool_(max_bytes) {}
+
+  // Puts these in the place of those that the grant had. False, and nothing
+  // changed, if there is no room.
+  bool SetGrant(Id& id, const GrantTexts& texts) noexcept;
+  // Puts `lane` in the place of the lease's lane, and drops the grant's texts. The same.
+  bool SetLease(Id& id, std::string_view lane) noexcept;
+  void DropGrant(Id& id) noexcept;
+  void DropLease(Id& id) noexcept;
+  void DropAll(Id& id) noexcept {
+    DropGrant(id);
+    DropLease(id);
+  }
+
+  std::string Text(Id id, RecordText kind) const;
+  // Grows with each text that is let go of.
+  std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Kept {
+    TextPool::Place place = 0;
+    std::uint32_t size = 0;
+  };
+  // The record's own piece: where its texts are.
+  using List = std::array<Kept, kKinds>;
+  static_assert(sizeof(List) <= TextPool::kPieceBytes);
+
+  List Load(Id id) const noexcept;
+  bool Store(Id& id, const List& list) noexcept;
+  bool Replace(Id& id, std::size_t first, const std::string_view* texts,
+               std::size_t count) noexcept;
+  void Drop(Id& id, std::size_t first, std::size_t count) noexcept;
+  void Free(const Kept& kept) noexcept {
+    if (kept.size == 0) return;
+    pool_.Free(kept.place);
+    freed_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  TextPool pool_;
+  std::atomic<std::uint64_t> freed_{0};
+};
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded ledger's room for names and texts.
+
+#include <algorithm>
+#include <mutex>
+
+#include "ffgrant/claims/internal/memory_ledger_impl.h"
+
+namespace ffgrant {
+
+using internal::NameId;
+using internal::NamePool;
+
+NameId MemoryLedger::Impl::HoldOtherWorker(Region& region, std::string_view id,
+                                           std::string_view instance) noexcept {
+  const NameId name = workers.Hold(id, instance);
+  if (name == NamePool::kFull || name == 0) return name;
+  if (names_are_scarce.load(std::memory_order_relaxed)) {
+    if (workers.free_names() <= workers.max_names() / 2) return name;
+    names_are_scarce.store(false, std::memory_order_relaxed);
+  }
+  // What was just held is the region's own; the record's is counted here.
+  ReleaseLastWorker(region);
+  region.last_worker = name;
+  region.last_worker_holds = 1;
+  return name;
+}
+
+void MemoryLedger::Impl::ReleaseLastWorker(Region& region) noexcept {
+  workers.Add(region.last_worker, region.last_worker_holds - 1);
+  region.last_worker = 0;
+  region.last_worker_holds = 0;
+}
+
+void MemoryLedger::Impl::DropGrant(Record& record, Region& region) noexcept {
+  record.has_grant = false;
+  ReleaseWorker(region, record.grant_worker);
+  record.grant_worker = 0;
+  if (record.texts != 0) texts.DropGrant(record.texts);
+}
+
+std::size_t MemoryLedger::Impl::SearchForRoom() noexcept {
+  internal::ScheduleWrite(internal::Shared::kCursor);
+  const std::size_t slots = table.slot_count();
+  const std::uint64_t freed = Freed();
+  // As unsigned: a clock that was set back ends the pause, too.
+  const auto since = static_cast<std::uint64_t>(Now()) -
+                     static_cast<std::uint64_t>(vain_at.load(std::memory_order_relaxed));
+  if (freed == vain_freed.load(std::memory_order_relaxed) && since < kSearchPauseMs) return slots;
+  names_are_scarce.store(true, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < table.region_count(); ++i) {
+    Region& region = table.region(i);
+    const std::scoped_lock lock(region.lock);
+    ReleaseLastWorker(region);
+  }
+  const std::size_t region_slots = slots / table.region_count();
+  const std::size_t parts = (region_slots + kSlotsUnderLock - 1) / kSlotsUnderLock;
+  std::int64_t now = 0;
+  std::size_t visited = 0;
+  for (std::size_t i = 0; i < parts * table.region_count() && Freed() == freed; ++i) {
+    const std::size_t part = search_cursor.fetch_add(1, std::memory_order_relaxed);
+    const std::size_t index = part / parts % table.region_count();
+    const std::size_t begin = part % parts * kSlotsUnderLock;
+    const std::size_t end = std::min(begin + kSlotsUnderLock, region_slots);
+    Region& region = table.region(index);
+    const std::scoped_lock lock(region.lock);
+    now = Now();
+    for (std::size_t k = begin; k < end; ++k) {
+      const auto slot = static_cast<Slot>(index * region_slots + k);
+      if (!table.IsTaken(slot)) continue;
+      Record& record = table[slot];
+      if (record.has_grant && !GrantIsLive(record, now)) DropGrant(record, region);
+    }
+    visited += end - begin;
+  }
+  if (Freed() != freed) return std::max<std::size_t>(visited, 1);
+  vain_at.store(now, std::memory_order_relaxed);
+  vain_freed.store(freed, std::memory_order_relaxed);
+  return slots;
+}
+
+}  // namespace ffgrant
