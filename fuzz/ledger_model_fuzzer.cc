@@ -44,7 +44,9 @@ constexpr std::size_t kOperationAt = 2;
 // Ample, or so little that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
-  return {1 + header / 2 % 4u};
+  testing::LedgerPair::Room room = {.max_names = 1 + header / 2 % 4u};
+  if (header >= 0xC0) room.max_text_pieces = 3 * room.max_names;
+  return room;
 }
 
 class RecordStream {

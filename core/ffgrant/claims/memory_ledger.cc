@@ -45,7 +45,7 @@ std::uint64_t SeedOf(const MemoryLedgerOptions& o) noexcept {
   if (o.hash_seed) return *o.hash_seed;
   // A scheduled run can be repeated: the same places each time.
   if (internal::kScheduled) return 0;
-  std::uint64_t halves[2];  // six bits of which are the same in every uuid
+  std::uint64_t halves[2];  // 122 random bits: six of the 128 are the same in every uuid
   std::memcpy(halves, RandomUuid().bytes.data(), sizeof halves);
   return internal::Mix(halves[0] ^ internal::kMixA, halves[1] ^ internal::kMixB);
 }
@@ -104,7 +104,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
 // Inlined where grants are issued one after another.
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
     GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args, std::int64_t now,
-    TimestampMs& expires_at, ErrorDetails* details) noexcept {
+    TimestampMs& expires_at, Missing& missing, ErrorDetails* details) noexcept {
   Record& record = table[slot];
   if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
@@ -121,6 +121,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
   }
   const NameId worker = HoldWorker(region, args.worker);
   if (worker == NamePool::kFull) [[unlikely]] {
+    missing = Missing::kName;
     Detail(details, "names");
     return ClaimError::kLedgerFull;
   }
@@ -129,10 +130,11 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
   const bool plain = own_lane && opaque_texts == 0 && record.texts == 0;
   if (!plain && !KeepGrantTexts(record, args, own_lane)) [[unlikely]] {
     UndoWorker(region, worker);
+    missing = Missing::kText;
     Detail(details, "texts");
     return ClaimError::kLedgerFull;
   }
-  // That of a grant that has run out.
+  // The grant that stood here has run out.
   if (record.has_grant) ReleaseWorker(region, record.grant_worker);
   record.has_grant = true;
   record.grant_worker = worker;
@@ -144,12 +146,13 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
 
 ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Region& region, Slot slot,
                                      const IssueGrantArgs& args, std::int64_t now,
-                                     TimestampMs& expires_at, ErrorDetails* details) noexcept {
-  return IssueInline(kind, region, slot, args, now, expires_at, details);
+                                     TimestampMs& expires_at, Missing& missing,
+                                     ErrorDetails* details) noexcept {
+  return IssueInline(kind, region, slot, args, now, expires_at, missing, details);
 }
 
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryIssueClaimGrant(
-    const IssueGrantArgs& args, std::uint64_t hash, TimestampMs& expires_at,
+    const IssueGrantArgs& args, std::uint64_t hash, TimestampMs& expires_at, Missing& missing,
     ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
   if (!TtlInRange(args.grant_ttl_ms)) {
@@ -160,14 +163,16 @@ ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Region& region, Slot slot,
   if (!held) return ClaimError::kExecutionNotFound;
   if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotEligible;
   return IssueInline(GrantKind::kClaim, held.region(), held.slot(), args, Now(), expires_at,
-                     details);
+                     missing, details);
 }
 
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::IssueWithRoom(const IssueGrantArgs& args,
                                                                std::uint64_t hash,
                                                                TimestampMs& expires_at,
                                                                ErrorDetails* details) noexcept {
-  return WithRoom([&]() noexcept { return TryIssueClaimGrant(args, hash, expires_at, details); });
+  return WithRoom([&](Missing& missing) noexcept {
+    return TryIssueClaimGrant(args, hash, expires_at, missing, details);
+  });
 }
 
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
@@ -183,7 +188,7 @@ bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
   return true;
 }
 
-CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& texts_missing,
+CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, Missing& missing,
                                          ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
   const std::uint16_t partition = args.execution_id.partition().index;
@@ -198,8 +203,8 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
   const NameId required = required_sets.Hold(CsvOf(args.required));
   if (required == NamePool::kFull) {
     // Numbers are free with their executions only; bytes with workers' names, too.
-    texts_missing = required_sets.free_names() > 0;
-    Detail(details, texts_missing ? "names" : "capability sets");
+    if (required_sets.free_names() > 0) missing = Missing::kName;
+    Detail(details, missing == Missing::kName ? "names" : "capability sets");
     return Refuse(ClaimError::kLedgerFull);
   }
   const NameId lane = lanes.Hold(args.lane.text());
@@ -207,8 +212,10 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, bool& 
   if (slot == kNoSlot) {
     required_sets.Release(required);
     if (lane != NamePool::kFull) lanes.Release(lane);
-    texts_missing = lane == NamePool::kFull && lanes.free_names() > 0;
-    Detail(details, lane != NamePool::kFull ? "executions" : texts_missing ? "names" : "lanes");
+    if (lane == NamePool::kFull && lanes.free_names() > 0) missing = Missing::kName;
+    Detail(details, lane != NamePool::kFull     ? "executions"
+                    : missing == Missing::kName ? "names"
+                                                : "lanes");
     return Refuse(ClaimError::kLedgerFull);
   }
   const std::int64_t now = Now();
@@ -257,11 +264,7 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     return Refuse(ClaimError::kInvalidInput);
   }
   CreateOutcome outcome;
-  m.WhileFull([&]() noexcept {
-    bool texts_missing = false;
-    outcome = m.Create(args, texts_missing, details);
-    return texts_missing;
-  });
+  m.WhileFull([&](Impl::Missing& missing) noexcept { outcome = m.Create(args, missing, details); });
   return outcome;
 }
 
@@ -270,7 +273,8 @@ IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
   Impl& m = *impl_;
   const std::uint64_t hash = m.table.Hash(args.execution_id);
   TimestampMs expires_at;
-  ClaimError error = m.TryIssueClaimGrant(args, hash, expires_at, details);
+  Impl::Missing missing = Impl::Missing::kNothing;
+  ClaimError error = m.TryIssueClaimGrant(args, hash, expires_at, missing, details);
   if (error == ClaimError::kLedgerFull) [[unlikely]] {
     error = m.IssueWithRoom(args, hash, expires_at, details);
   }
@@ -288,7 +292,8 @@ void MemoryLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
   m.ForEachPrefetched(args, [&](std::size_t i, std::uint64_t hash) noexcept {
     IssueOutcome& outcome = outcomes[i];
     outcome.expires_at = {};
-    outcome.error = m.TryIssueClaimGrant(args[i], hash, outcome.expires_at, nullptr);
+    Impl::Missing missing = Impl::Missing::kNothing;
+    outcome.error = m.TryIssueClaimGrant(args[i], hash, outcome.expires_at, missing, nullptr);
     if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
       outcome.error = m.IssueWithRoom(args[i], hash, outcome.expires_at, nullptr);
     }

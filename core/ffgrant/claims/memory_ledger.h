@@ -18,8 +18,8 @@ namespace ffgrant {
 
 struct MemoryLedgerOptions {
   // Executions held at once, terminal ones included until they are forgotten.
-  // 1..2^31. About 200 bytes each where there are many; up to 700 where there are
-  // a few thousand or less.
+  // 1..2^31. A ledger of a million takes about 200 bytes for each, one of 65,536 330; one of
+  // 1,000 takes 4 MB in all, most of it for names and texts.
   std::size_t max_executions = 65536;
   // Distinct lanes of the executions that are held, 1..4096. A table of lanes x
   // partitions is made. A lane whose last execution was forgotten makes room.
@@ -49,6 +49,12 @@ struct MemoryLedgerOptions {
 
 // Allocates all memory in the constructor (std::bad_alloc if there is none,
 // std::invalid_argument for options out of range), nothing after that.
+//
+// What is full answers kLedgerFull, with a detail: "executions", "lanes", "capability sets",
+// "names" or "texts". A grant that has run out keeps its name and texts until it is replaced, or
+// until RunMaintenance() or a call that finds no room looks at it. Such a call visits each place
+// once, 64 under one lock; after a search in vain there is no other for the same kind of room for
+// 100 ms, unless some was let go of.
 //
 // Takes canonical execution ids only: it identifies an execution by partition
 // and uuid, so that two spellings can't be granted twice (contract 1.8).

@@ -38,9 +38,11 @@ internal::Slot MemoryLedger::Impl::FirstInOrder(const Candidates& c) noexcept {
 
 // Issuing and claiming don't need the queue's lock: the state of what comes
 // first in order is not known before its region's lock is taken.
-MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(
-    std::uint16_t lane, std::uint16_t partition, const ClaimForWorkerArgs& args,
-    ClaimForWorkerOutcome& outcome) noexcept {
+MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane,
+                                                                 std::uint16_t partition,
+                                                                 const ClaimForWorkerArgs& args,
+                                                                 ClaimForWorkerOutcome& outcome,
+                                                                 Missing& missing) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
   Candidates candidates = {lane, partition, CsvOf(args.offered)};
   for (;;) {
@@ -69,7 +71,7 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(
     TimestampMs expires_at;
     outcome.error = Issue(GrantKind::kClaim, region, first,
                           {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, now,
-                          expires_at, nullptr);
+                          expires_at, missing, nullptr);
     if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
     return Visit::kSettled;
   }
@@ -77,8 +79,8 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(
 
 ClaimError MemoryLedger::Impl::Schedule(std::uint16_t lane, const internal::ScanWindow& window,
                                         const ClaimForWorkerArgs& args,
-                                        ClaimForWorkerOutcome& outcome,
-                                        std::uint32_t& looked_at) noexcept {
+                                        ClaimForWorkerOutcome& outcome, std::uint32_t& looked_at,
+                                        Missing& missing) noexcept {
   const std::uint32_t end = window.first + window.size;
   std::uint32_t cut_short = 0;
   // The window up to the last partition, and from partition 0 on.
@@ -87,7 +89,8 @@ ClaimError MemoryLedger::Impl::Schedule(std::uint16_t lane, const internal::Scan
   for (const auto& [first, part_end] : parts) {
     for (std::size_t p = queues.NextNonEmpty(lane, first); p < part_end;
          p = queues.NextNonEmpty(lane, p + 1)) {
-      const Visit visit = IssueFromPartition(lane, static_cast<std::uint16_t>(p), args, outcome);
+      const Visit visit =
+          IssueFromPartition(lane, static_cast<std::uint16_t>(p), args, outcome, missing);
       if (visit == Visit::kSettled) {
         const auto place = static_cast<std::uint32_t>(p);
         looked_at = (place + window.count - window.first) % window.count + 1;
@@ -124,8 +127,8 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
                                   internal::Fnv1a64(args.lane.text()), m.partition_count,
                                   args.max_partitions);
   std::uint32_t looked_at = 0;
-  outcome.error = m.WithRoom([&]() noexcept {
-    return m.Schedule(QueueOf(lane), scan.window(), args, outcome, looked_at);
+  outcome.error = m.WithRoom([&](Impl::Missing& missing) noexcept {
+    return m.Schedule(QueueOf(lane), scan.window(), args, outcome, looked_at, missing);
   });
   scan.End(looked_at);
   m.lanes.Release(lane);

@@ -48,17 +48,20 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
     Record& record, Region& region, const WorkerIdentity& worker, const LaneIdView& lane,
-    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now) noexcept {
+    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now, Missing& missing) noexcept {
   // Usually the instance that was granted claims, and the lease takes over the
   // grant's name.
   const bool same = workers.SecondIs(record.grant_worker, worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker : HoldWorker(region, worker);
-  if (name == NamePool::kFull) [[unlikely]]
+  if (name == NamePool::kFull) [[unlikely]] {
+    missing = Missing::kName;
     return false;
+  }
   const bool own_lane = lanes.FirstIs(record.lane, lane.text());
   if (!own_lane || record.texts != 0) [[unlikely]] {
     if (!texts.SetLease(record.texts, own_lane ? std::string_view() : lane.text())) {
       if (!same) UndoWorker(region, name);
+      missing = Missing::kText;
       return false;
     }
   }
@@ -78,7 +81,8 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 }
 
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::TryClaim(
-    const ClaimArgs& args, std::uint64_t hash, Lease& lease, ErrorDetails* details) noexcept {
+    const ClaimArgs& args, std::uint64_t hash, Lease& lease, Missing& missing,
+    ErrorDetails* details) noexcept {
   if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
   const Held held = Find(args.execution_id, hash);
   if (!held) return ClaimError::kExecutionNotFound;
@@ -89,7 +93,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
     return ClaimError::kInvalidClaimGrant;
   }
   if (!StartLease(*held, held.region(), args.worker, args.lane, args.lease_id, args.lease_ttl_ms,
-                  now)) {
+                  now, missing)) {
     return ClaimError::kLedgerFull;
   }
   held->total_attempt_count += 1;
@@ -101,14 +105,16 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 [[gnu::noinline]] ClaimError MemoryLedger::Impl::ClaimWithRoom(const ClaimArgs& args,
                                                                std::uint64_t hash, Lease& lease,
                                                                ErrorDetails* details) noexcept {
-  return WithRoom([&]() noexcept { return TryClaim(args, hash, lease, details); });
+  return WithRoom(
+      [&](Missing& missing) noexcept { return TryClaim(args, hash, lease, missing, details); });
 }
 
 ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   const std::uint64_t hash = m.table.Hash(args.execution_id);
   ClaimOutcome outcome;
-  outcome.error = m.TryClaim(args, hash, outcome.lease, details);
+  Impl::Missing missing = Impl::Missing::kNothing;
+  outcome.error = m.TryClaim(args, hash, outcome.lease, missing, details);
   if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
     outcome.error = m.ClaimWithRoom(args, hash, outcome.lease, details);
   }
@@ -121,7 +127,8 @@ void MemoryLedger::Claims(std::span<const ClaimArgs> args,
   m.ForEachPrefetched(args, [&](std::size_t i, std::uint64_t hash) noexcept {
     ClaimOutcome& outcome = outcomes[i];
     outcome.lease = {};
-    outcome.error = m.TryClaim(args[i], hash, outcome.lease, nullptr);
+    Impl::Missing missing = Impl::Missing::kNothing;
+    outcome.error = m.TryClaim(args[i], hash, outcome.lease, missing, nullptr);
     if (outcome.error == ClaimError::kLedgerFull) [[unlikely]] {
       outcome.error = m.ClaimWithRoom(args[i], hash, outcome.lease, nullptr);
     }
@@ -132,7 +139,7 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
                                         ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   ClaimOutcome outcome;
-  outcome.error = m.WithRoom([&]() noexcept {
+  outcome.error = m.WithRoom([&](Impl::Missing& missing) noexcept {
     if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
@@ -143,7 +150,7 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
       return ClaimError::kInvalidClaimGrant;
     }
     if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
-                      args.lease_ttl_ms, now)) {
+                      args.lease_ttl_ms, now, missing)) {
       return ClaimError::kLedgerFull;
     }
     Leased(*held, LeaseKind::kResumed, outcome.lease);
@@ -260,7 +267,7 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
                                              ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   IssueOutcome outcome;
-  outcome.error = m.WithRoom([&]() noexcept {
+  outcome.error = m.WithRoom([&](Impl::Missing& missing) noexcept {
     if (details != nullptr) details->clear();
     if (!TtlInRange(args.grant_ttl_ms)) {
       Detail(details, "grant_ttl_ms is out of range");
@@ -270,7 +277,7 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
     if (!held) return ClaimError::kExecutionNotFound;
     if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
     return m.Issue(Impl::GrantKind::kReclaim, held.region(), held.slot(), args, m.Now(),
-                   outcome.expires_at, details);
+                   outcome.expires_at, missing, details);
   });
   return outcome;
 }
@@ -278,7 +285,7 @@ IssueOutcome MemoryLedger::IssueReclaimGrant(const IssueGrantArgs& args,
 ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   ClaimOutcome outcome;
-  outcome.error = m.WithRoom([&]() noexcept {
+  outcome.error = m.WithRoom([&](Impl::Missing& missing) noexcept {
     if (!CheckLeaseTtl(args.lease_ttl_ms, details)) return ClaimError::kInvalidInput;
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
@@ -299,7 +306,7 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
       return ClaimError::kInvalidClaimGrant;
     }
     if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
-                      args.lease_ttl_ms, now)) {
+                      args.lease_ttl_ms, now, missing)) {
       return ClaimError::kLedgerFull;
     }
     held->total_attempt_count += 1;

@@ -40,44 +40,47 @@ void MemoryLedger::Impl::DropGrant(Record& record, Region& region) noexcept {
   if (record.texts != 0) texts.DropGrant(record.texts);
 }
 
-std::size_t MemoryLedger::Impl::SearchForRoom() noexcept {
+std::size_t MemoryLedger::Impl::SearchForRoom(Missing missing) noexcept {
   internal::ScheduleWrite(internal::Shared::kCursor);
-  const std::size_t slots = table.slot_count();
-  const std::uint64_t freed = Freed();
+  InVain& vain = in_vain[missing == Missing::kText];
+  const std::uint64_t freed = Freed(missing);
   // As unsigned: a clock that was set back ends the pause, too.
   const auto since = static_cast<std::uint64_t>(Now()) -
-                     static_cast<std::uint64_t>(vain_at.load(std::memory_order_relaxed));
-  if (freed == vain_freed.load(std::memory_order_relaxed) && since < kSearchPauseMs) return slots;
-  names_are_scarce.store(true, std::memory_order_relaxed);
-  for (std::size_t i = 0; i < table.region_count(); ++i) {
-    Region& region = table.region(i);
-    const std::scoped_lock lock(region.lock);
-    ReleaseLastWorker(region);
+                     static_cast<std::uint64_t>(vain.at.load(std::memory_order_relaxed));
+  if (freed == vain.freed.load(std::memory_order_relaxed) && since < kSearchPauseMs) {
+    return table.slot_count();
   }
-  const std::size_t region_slots = slots / table.region_count();
-  const std::size_t parts = (region_slots + kSlotsUnderLock - 1) / kSlotsUnderLock;
+  if (missing == Missing::kName) {
+    names_are_scarce.store(true, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < table.region_count(); ++i) {
+      Region& region = table.region(i);
+      const std::scoped_lock lock(region.lock);
+      ReleaseLastWorker(region);
+    }
+  }
+  const std::size_t parts = PartsOfRegion();
   std::int64_t now = 0;
   std::size_t visited = 0;
-  for (std::size_t i = 0; i < parts * table.region_count() && Freed() == freed; ++i) {
+  for (std::size_t i = 0; i < SearchParts() && Freed(missing) == freed; ++i) {
     const std::size_t part = search_cursor.fetch_add(1, std::memory_order_relaxed);
     const std::size_t index = part / parts % table.region_count();
     const std::size_t begin = part % parts * kSlotsUnderLock;
-    const std::size_t end = std::min(begin + kSlotsUnderLock, region_slots);
+    const std::size_t end = std::min(begin + kSlotsUnderLock, table.region_slots());
     Region& region = table.region(index);
     const std::scoped_lock lock(region.lock);
     now = Now();
     for (std::size_t k = begin; k < end; ++k) {
-      const auto slot = static_cast<Slot>(index * region_slots + k);
+      const auto slot = static_cast<Slot>(index * table.region_slots() + k);
       if (!table.IsTaken(slot)) continue;
       Record& record = table[slot];
       if (record.has_grant && !GrantIsLive(record, now)) DropGrant(record, region);
     }
     visited += end - begin;
   }
-  if (Freed() != freed) return std::max<std::size_t>(visited, 1);
-  vain_at.store(now, std::memory_order_relaxed);
-  vain_freed.store(freed, std::memory_order_relaxed);
-  return slots;
+  if (Freed(missing) != freed) return visited;
+  vain.at.store(now, std::memory_order_relaxed);
+  vain.freed.store(freed, std::memory_order_relaxed);
+  return table.slot_count();
 }
 
 }  // namespace ffgrant

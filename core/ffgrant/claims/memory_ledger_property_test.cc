@@ -213,20 +213,34 @@ TEST(MemoryLedgerPropertyTest, ManyShortHistories) {
   }
 }
 
-// A ledger that runs full of names says so when it must, and only then.
+// Runs a history in a ledger with little room; adds the calls that found it full.
+void RunInLittleRoom(std::uint32_t seed, LedgerPair::Room room, std::set<std::string>& full) {
+  LedgerPair pair(RandomChoices(seed), room);
+  for (int call = 0; call < 2000; ++call) {
+    ASSERT_TRUE(pair.Step()) << "seed " << seed << ", call " << call << ": " << pair.problem();
+  }
+  ASSERT_TRUE(pair.Settle()) << "seed " << seed << ": " << pair.problem();
+  for (const std::string& sighting : pair.seen()) {
+    const std::vector<std::string> words = Words(sighting);
+    if (words[2] == "ledger_full") full.insert(words[1]);
+  }
+}
+
+// A ledger that runs full of names or texts says so when it must, and only then.
 TEST(MemoryLedgerPropertyTest, FewNames) {
-  std::set<std::string> full;  // the calls that were
+  std::set<std::string> full;
   for (std::uint32_t seed = 2000; seed < 2040; ++seed) {
-    const std::size_t names = 1 + seed % 8;
-    LedgerPair pair(RandomChoices(seed), {names});
-    for (int call = 0; call < 2000; ++call) {
-      ASSERT_TRUE(pair.Step()) << "seed " << seed << ", call " << call << ": " << pair.problem();
-    }
-    ASSERT_TRUE(pair.Settle()) << "seed " << seed << ": " << pair.problem();
-    for (const std::string& sighting : pair.seen()) {
-      const std::vector<std::string> words = Words(sighting);
-      if (words[2] == "ledger_full") full.insert(words[1]);
-    }
+    RunInLittleRoom(seed, {.max_names = 1 + seed % 8}, full);
+  }
+  EXPECT_EQ(full, (std::set<std::string>{"issue", "issue_reclaim", "claim_for_worker", "claim",
+                                         "claim_resumed", "reclaim"}));
+}
+
+TEST(MemoryLedgerPropertyTest, LittleRoomForTexts) {
+  std::set<std::string> full;
+  for (std::uint32_t seed = 3000; seed < 3040; ++seed) {
+    RunInLittleRoom(seed, {.max_text_pieces = 1 + seed % 12}, full);
+    RunInLittleRoom(seed, {.max_names = 1 + seed % 5, .max_text_pieces = 1 + seed % 7}, full);
   }
   EXPECT_EQ(full, (std::set<std::string>{"issue", "issue_reclaim", "claim_for_worker", "claim",
                                          "claim_resumed", "reclaim"}));

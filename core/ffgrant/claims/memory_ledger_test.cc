@@ -378,6 +378,14 @@ TEST_F(MemoryLedgerTest, DetailsNeedNotBeAskedFor) {
   EXPECT_EQ(calls_.State(kA).lifecycle_phase, "terminal");
 }
 
+// A grant for 10 ms takes the only name of a ledger, and a second worker finds none.
+void GrantTheOnlyName(Calls& calls) {
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_TRUE(calls.Create(kB));
+  EXPECT_EQ(calls.Issue(kA, kW1, 10), ClaimError::kNone);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+}
+
 // After a search in vain grants that ran out without anybody noticing have to
 // wait, unless something else was let go of.
 TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
@@ -385,10 +393,7 @@ TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   options.max_names = 1;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
-  EXPECT_TRUE(calls.Create(kA));
-  EXPECT_TRUE(calls.Create(kB));
-  EXPECT_EQ(calls.Issue(kA, kW1, 10), ClaimError::kNone);
-  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  GrantTheOnlyName(calls);
   clock_.Advance(99);
   EXPECT_FALSE(calls.State(kA).has_grant);
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
@@ -440,6 +445,19 @@ TEST_F(MemoryLedgerTest, WhatACallMadeInVainIsInNobodysWay) {
   EXPECT_EQ(calls.Issue(kA, kW1), ClaimError::kNone);
 }
 
+TEST_F(MemoryLedgerTest, WhatAClaimMadeInVainIsInNobodysWay) {
+  MemoryLedgerOptions options = SmallOptions(clock_);
+  options.max_names = 2;
+  options.max_text_bytes = 60;
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  EXPECT_TRUE(calls.Create(kA));
+  EXPECT_TRUE(calls.Create(kB));
+  EXPECT_EQ(calls.Issue(kA, kW1), ClaimError::kNone);
+  EXPECT_EQ(calls.Claim(kA, kW1Other, 1000, kOtherLane).error, ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
+}
+
 // Names that nobody refers to any more do not stand in the way, even if each
 // region of the table has used another one last.
 TEST_F(MemoryLedgerTest, ANameThatWasUsedLastIsInNobodysWay) {
@@ -466,10 +484,7 @@ TEST_F(MemoryLedgerTest, MaintenanceMakesRoom) {
   options.max_names = 1;
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
-  EXPECT_TRUE(calls.Create(kA));
-  EXPECT_TRUE(calls.Create(kB));
-  EXPECT_EQ(calls.Issue(kA, kW1, 10), ClaimError::kNone);
-  EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+  GrantTheOnlyName(calls);
   clock_.Advance(11);
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
   (void)ledger.RunMaintenance(1000);

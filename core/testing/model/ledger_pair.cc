@@ -19,7 +19,7 @@ MemoryLedgerOptions Options(const Clock& clock, const LedgerPair::Room& room) {
   options.max_lanes = 4;
   options.max_names = room.max_names;
   options.max_name_bytes = 1024;
-  options.max_text_bytes = 8192;
+  options.max_text_bytes = room.max_text_pieces * 60;
   options.max_capability_sets = 8;
   options.hash_seed = 1;
   options.partitions.num_flow_partitions = kPartitions;
@@ -197,6 +197,7 @@ void LedgerPair::Do(const Call& call) {
   state_before_ =
       id.text().empty() ? "any" : StateName(model_.Inspect(generator_.target()), clock_.Now());
   generator_.Learn(call, driver_.Do(call));
+  if (call.kind() == CallKind::kMaintain) lingering_.clear();
 }
 
 bool LedgerPair::Step() {

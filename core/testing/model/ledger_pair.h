@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "ffgrant/claims/clock.h"
@@ -29,9 +30,11 @@ class LedgerPair {
  public:
   using Choose = CallGenerator::Choose;
 
-  // The ledger's room for names.
+  // The ledger's room for workers' names, and for the texts that few grants have, in pieces of 60
+  // bytes.
   struct Room {
     std::size_t max_names = 20;
+    std::size_t max_text_pieces = 128;
     friend bool operator==(const Room&, const Room&) = default;
   };
 
@@ -50,9 +53,13 @@ class LedgerPair {
   const std::set<std::string>& seen() const { return seen_; }
 
  private:
-  // What takes a place in the ledger's memory: a worker's id and its instance's.
+  // A worker's id and its instance's; each pair takes one place in the ledger's memory.
   using Name = std::pair<std::string, std::string>;
   using Names = std::set<Name>;
+  // An execution's id, and whom it is granted to.
+  using Grants = std::set<std::pair<std::string, Name>>;
+  // A text that an execution keeps: the execution's id, the member, the text.
+  using Texts = std::set<std::tuple<std::string, std::string_view, std::string>>;
 
   void Do(const Call& call);
   Answer Make(const Call& call);
@@ -60,14 +67,16 @@ class LedgerPair {
   std::string Beside(const Call& call, const Answer& answer);
   std::string BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer);
 
-  // The names that live grants and leases refer to.
+  // The names and texts that live grants and leases refer to.
   Names NamesInUse();
-  bool Fits(const Names& names) const;
+  Grants LiveGrants();
+  Texts TextsInUse();
   bool IsAmple() const { return room_ == Room(); }
-  // Those that a call needs besides the names in use.
+  // The names that a call needs besides those in use, and the pieces for its texts.
   Names NamesFor(const Call& call);
+  std::size_t TextPiecesFor(const Call& call, const Texts& in_use);
   // What is wrong with the ledger's saying that it is full. It may say so only
-  // if names are missing, and only of a call that would succeed.
+  // if names or texts find no room, and only of a call that would succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
   void StepAtEase();
   void StepInLittleRoom();
@@ -83,10 +92,19 @@ class LedgerPair {
   LeaseObserver observer_;
   CallGenerator generator_;
   Driver driver_;
-  // When the ledger was last full, and whether a call has let go of a name since.
-  std::optional<std::int64_t> full_at_;
-  bool released_ = true;
-  Names names_in_use_;  // after the last step, where room is little
+  // When the ledger last missed room of this kind, and whether a call has let go of some since.
+  struct Shortage {
+    std::optional<std::int64_t> at;
+    bool released = true;
+  };
+  Shortage names_short_;
+  Shortage texts_short_;
+  // Names of grants that time ended: the ledger may keep them until it looks at all grants.
+  Names lingering_;
+  // After the last step, where room is little.
+  Names names_in_use_;
+  Grants live_grants_;
+  Texts texts_in_use_;
   std::string state_before_;
   std::set<std::string> seen_;
 };

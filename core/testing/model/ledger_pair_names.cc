@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The names that the pair's ledger must keep, and those that a call needs besides:
-// a count by which it may say that it is full.
+// The names and texts that the pair's ledger must keep, and those that a call needs
+// besides: a count by which it may say that it is full.
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,29 @@ namespace {
 // Having looked for room in vain, the ledger doesn't look again for so long,
 // unless something was let go of.
 constexpr std::int64_t kPauseMs = 100;
+
+// Texts are kept in pieces of 60 bytes (MemoryLedgerOptions::max_text_bytes).
+std::size_t PiecesOf(std::string_view text) { return (text.size() + 59) / 60; }
+
+template <class Set>
+Set Without(const Set& set, const Set& others) {
+  Set rest;
+  std::set_difference(set.begin(), set.end(), others.begin(), others.end(),
+                      std::inserter(rest, rest.end()));
+  return rest;
+}
+
+// An execution that has texts takes one piece more, in which it says where they are.
+std::size_t PiecesOf(
+    const std::set<std::tuple<std::string, std::string_view, std::string>>& texts) {
+  std::size_t pieces = 0;
+  std::set<std::string> executions;
+  for (const auto& [execution, member, text] : texts) {
+    pieces += PiecesOf(text);
+    executions.insert(execution);
+  }
+  return pieces + executions.size();
+}
 
 }  // namespace
 
@@ -35,7 +59,65 @@ LedgerPair::Names LedgerPair::NamesInUse() {
   return names;
 }
 
-bool LedgerPair::Fits(const Names& names) const { return names.size() <= room_.max_names; }
+LedgerPair::Grants LedgerPair::LiveGrants() {
+  Grants grants;
+  for (const Choices::Execution& execution : generator_.executions()) {
+    const std::optional<ExecutionNames> held = model_.InspectNames(execution.view());
+    if (held.has_value()) {
+      grants.insert(
+          {std::string(execution.id), {held->grant_worker_id, held->grant_worker_instance_id}});
+    }
+  }
+  return grants;
+}
+
+LedgerPair::Texts LedgerPair::TextsInUse() {
+  Texts texts;
+  for (const Choices::Execution& execution : generator_.executions()) {
+    const std::optional<ExecutionNames> held = model_.InspectNames(execution.view());
+    if (!held.has_value()) continue;
+    const std::pair<std::string_view, std::string> members[] = {
+        {"current_lane", held->current_lane == execution.lane ? "" : held->current_lane},
+        {"grant_lane", held->grant_lane_id == execution.lane ? "" : held->grant_lane_id},
+        {"capability_hash", held->capability_hash},
+        {"route_snapshot", held->route_snapshot_json},
+        {"admission_summary", held->admission_summary}};
+    for (const auto& [member, text] : members) {
+      if (!text.empty()) texts.insert({std::string(execution.id), member, text});
+    }
+  }
+  return texts;
+}
+
+std::size_t LedgerPair::TextPiecesFor(const Call& call, const Texts& in_use) {
+  const std::string id(call.execution().text());
+  std::size_t pieces = 0;
+  const auto add_lane = [&](LaneIdView lane) {
+    if (lane != generator_.OwnLane(id)) pieces += PiecesOf(lane.text());
+  };
+  const auto add_grant = [&](const IssueGrantArgs& args) {
+    if (args.grant_ttl_ms <= 0) return;  // such a grant never exists
+    add_lane(args.lane);
+    for (const std::string_view text :
+         {args.capability_hash, args.route_snapshot_json, args.admission_summary}) {
+      pieces += PiecesOf(text);
+    }
+  };
+  if (const auto* issue = call.As<calls::Issue>()) {
+    add_grant(issue->args);
+  } else if (const auto* issue_reclaim = call.As<calls::IssueReclaim>()) {
+    add_grant(issue_reclaim->args);
+  } else if (const auto* claim = call.As<calls::Claim>()) {
+    add_lane(claim->args.lane);
+  } else if (const auto* claim_resumed = call.As<calls::ClaimResumed>()) {
+    add_lane(claim_resumed->args.lane);
+  } else if (const auto* reclaim = call.As<calls::Reclaim>()) {
+    add_lane(reclaim->args.lane);
+  }
+  const bool has_texts = std::any_of(in_use.begin(), in_use.end(),
+                                     [&](const auto& text) { return std::get<0>(text) == id; });
+  return pieces + (pieces != 0 && !has_texts ? 1 : 0);
+}
 
 LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   Names names;
@@ -62,17 +144,33 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
 }
 
 std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
-  const Names in_use = NamesInUse();
-  Names all = in_use;
+  const Names names = NamesInUse();
+  Names all = names;
   all.merge(NamesFor(call));
-  const bool in_vain =
-      full_at_.has_value() && clock_.Now().value - *full_at_ < kPauseMs && !released_;
-  full_at_ = clock_.Now().value;
-  released_ = false;
-  if (all == in_use || (Fits(all) && !in_vain)) {
-    return "full, with " + std::to_string(in_use.size()) + " of " +
-           std::to_string(room_.max_names) + " names in use";
+  const Texts texts = TextsInUse();
+  const std::size_t pieces = PiecesOf(texts);
+  const std::size_t all_pieces = pieces + TextPiecesFor(call, texts);
+  const auto looks = [&](const Shortage& shortage) {
+    return !shortage.at || clock_.Now().value - *shortage.at >= kPauseMs || shortage.released;
+  };
+  // Room may be missing if more is needed than there is, or if the ledger does not look.
+  const auto may_miss = [&](const Shortage& shortage, bool is_needed, bool fits) {
+    return is_needed && !(fits && looks(shortage));
+  };
+  const bool misses_names =
+      may_miss(names_short_, all.size() > names.size(), all.size() <= room_.max_names);
+  const bool misses_texts =
+      may_miss(texts_short_, all_pieces > pieces, all_pieces <= room_.max_text_pieces);
+  if (!misses_names && !misses_texts) {
+    return "full, with " + std::to_string(names.size()) + " of " + std::to_string(room_.max_names) +
+           " names and " + std::to_string(pieces) + " of " + std::to_string(room_.max_text_pieces) +
+           " pieces in use";
   }
+  if (misses_names) {
+    if (looks(names_short_)) lingering_.clear();  // it has looked at all grants, in vain
+    names_short_ = {clock_.Now().value, false};
+  }
+  if (misses_texts) texts_short_ = {clock_.Now().value, false};
   ModelLedger with_room = model_;
   Call asked = call;
   if (const auto* scan = call.As<calls::ClaimForWorker>()) {
@@ -85,24 +183,32 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
     return "full, where the model says " + Describe(otherwise);
   }
   for (const std::string& detail : answer.details) {
-    if (detail != "names") return "full of something else than names";
+    if (!(misses_names && detail == "names") && !(misses_texts && detail == "texts")) {
+      return "full of something else than is missing";
+    }
   }
   return {};
 }
 
 void LedgerPair::StepInLittleRoom() {
   const TimestampMs before = clock_.Now();
-  const Names had = std::exchange(names_in_use_, {});
+  const Names had_names = std::exchange(names_in_use_, {});
+  const Grants had_grants = std::exchange(live_grants_, {});
+  const Texts had_texts = std::exchange(texts_in_use_, {});
   StepAtEase();
   names_in_use_ = NamesInUse();
-  const Names& has = names_in_use_;
-  if (!Fits(has)) {
-    driver_.Blame("the ledger keeps more names than it has room for");
+  live_grants_ = LiveGrants();
+  texts_in_use_ = TextsInUse();
+  if (names_in_use_.size() > room_.max_names || PiecesOf(texts_in_use_) > room_.max_text_pieces) {
+    driver_.Blame("the ledger keeps more than it has room for");
   }
   // What time alone lets go of, the ledger finds out when it looks for room.
-  if (clock_.Now() == before && !std::includes(has.begin(), has.end(), had.begin(), had.end())) {
-    released_ = true;
+  if (clock_.Now() != before) {
+    for (const auto& [execution, name] : Without(had_grants, live_grants_)) lingering_.insert(name);
+    return;
   }
+  names_short_.released |= !Without(Without(had_names, names_in_use_), lingering_).empty();
+  texts_short_.released |= !Without(had_texts, texts_in_use_).empty();
 }
 
 }  // namespace ffgrant::testing

@@ -136,6 +136,7 @@ class ExecutionTable {
 
   std::size_t region_count() const noexcept { return region_count_; }
   Region& region(std::size_t index) noexcept { return regions_[index]; }
+  std::size_t region_slots() const noexcept { return region_slots_; }
   std::size_t slot_count() const noexcept { return region_count_ * region_slots_; }
   std::size_t max_executions() const noexcept { return max_executions_; }
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }

@@ -93,10 +93,14 @@ class MemoryLedger::Impl {
   // that check and in the lane rule. Under the region's lock. kLedgerFull, and
   // nothing is changed, if there is no room for a name or a text.
   enum class GrantKind : bool { kClaim, kReclaim };
+  // What a call found no room for.
+  enum class Missing : std::uint8_t { kNothing, kName, kText };
   ClaimError Issue(GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args,
-                   std::int64_t now, TimestampMs& expires_at, ErrorDetails* details) noexcept;
+                   std::int64_t now, TimestampMs& expires_at, Missing& missing,
+                   ErrorDetails* details) noexcept;
   ClaimError IssueInline(GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args,
-                         std::int64_t now, TimestampMs& expires_at, ErrorDetails* details) noexcept;
+                         std::int64_t now, TimestampMs& expires_at, Missing& missing,
+                         ErrorDetails* details) noexcept;
   // Its rare parts.
   bool Suffices(internal::NameId required, std::string_view offered) noexcept;
   ClaimError RefuseMismatch(Slot slot, std::string_view offered, std::int64_t now,
@@ -107,10 +111,11 @@ class MemoryLedger::Impl {
   // Results are filled in where the caller wants them: small fields that are stored and at once
   // copied with the whole struct cost a stall each.
   ClaimError TryIssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
-                                TimestampMs& expires_at, ErrorDetails* details) noexcept;
+                                TimestampMs& expires_at, Missing& missing,
+                                ErrorDetails* details) noexcept;
   ClaimError IssueWithRoom(const IssueGrantArgs& args, std::uint64_t hash, TimestampMs& expires_at,
                            ErrorDetails* details) noexcept;
-  ClaimError TryClaim(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
+  ClaimError TryClaim(const ClaimArgs& args, std::uint64_t hash, Lease& lease, Missing& missing,
                       ErrorDetails* details) noexcept;
   ClaimError ClaimWithRoom(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
                            ErrorDetails* details) noexcept;
@@ -147,14 +152,16 @@ class MemoryLedger::Impl {
   };
   // Queues again what was parked until a time that is over.
   void ReturnParked(const Candidates& candidates) noexcept;
-  // The first in order that these capabilities suffice for; kNoSlot if there is none.
+  // Among the executions that the offered capabilities suffice for, the first in order; kNoSlot if
+  // there is none.
   Slot FirstInOrder(const Candidates& candidates) noexcept;
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
-                           const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome) noexcept;
+                           const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
+                           Missing& missing) noexcept;
   // The call behind its checks.
   ClaimError Schedule(std::uint16_t lane, const internal::ScanWindow& window,
                       const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
-                      std::uint32_t& looked_at) noexcept;
+                      std::uint32_t& looked_at, Missing& missing) noexcept;
 
   // A lease for one whose grant is live and its own: grant consumed, epoch
   // grown. False, and nothing changed, if there is no room.
@@ -162,15 +169,15 @@ class MemoryLedger::Impl {
   // a stall.
   inline bool StartLease(Record& record, Region& region, const WorkerIdentity& worker,
                          const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
-                         std::int64_t now) noexcept;
+                         std::int64_t now, Missing& missing) noexcept;
 
   // 7.4's first checks, shared by everything that is fenced. Marks a lease
   // whose time is over.
   ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
                         std::int64_t now, ErrorDetails* details) noexcept;
 
-  // A create whose arguments are in order.
-  CreateOutcome Create(const CreateExecutionArgs& args, bool& texts_missing,
+  // A create whose arguments are in order. Says what is missing only if a search may find it.
+  CreateOutcome Create(const CreateExecutionArgs& args, Missing& missing,
                        ErrorDetails* details) noexcept;
 
   // ---- names and texts, under the region's lock ------------------------------
@@ -219,35 +226,42 @@ class MemoryLedger::Impl {
   // A name and a text are free as soon as nothing refers to them. But nobody is
   // told when a grant runs out; where room is missing, such grants are looked for.
   //
-  // Drops grants that have run out until something is free, at most each slot
-  // once, kSlotsUnderLock at a time under one region's lock. Returns how many slots
-  // were visited. After a search in vain there is none for kSearchPauseMs, unless
-  // something was freed.
-  std::size_t SearchForRoom() noexcept;
+  // Drops grants that have run out until a name, or a text, is free: at most each
+  // slot once, kSlotsUnderLock at a time under one region's lock. Returns how many
+  // slots were visited; all of them for a search that is not made, since there is
+  // none for kSearchPauseMs after one in vain, unless something was freed.
+  std::size_t SearchForRoom(Missing missing) noexcept;
   static constexpr std::size_t kSlotsUnderLock = 64;
   static constexpr std::int64_t kSearchPauseMs = 100;
-  std::uint64_t Freed() const noexcept { return workers.freed() + texts.freed(); }
+  std::size_t PartsOfRegion() const noexcept {
+    return (table.region_slots() + kSlotsUnderLock - 1) / kSlotsUnderLock;
+  }
+  std::size_t SearchParts() const noexcept { return PartsOfRegion() * table.region_count(); }
+  std::uint64_t Freed(Missing missing) const noexcept {
+    return missing == Missing::kText ? texts.freed() : workers.freed();
+  }
 
-  // Runs `call`, which says whether it found no room, and runs it again while
-  // there is room to be found. Other threads may take it first.
+  // Runs `call(missing)`, which says what it found no room for, and runs it again while there is
+  // room to be found: until each slot was visited. Other threads may take the room first, so the
+  // tries are bounded by themselves.
   template <class Call>
   void WhileFull(Call call) noexcept {
-    for (std::size_t visited = 0;;) {
-      const std::uint64_t freed = Freed();
-      if (!call()) [[likely]]
+    std::size_t visited = 0;
+    for (std::size_t tries = 0;; ++tries) {
+      const std::uint64_t freed[] = {Freed(Missing::kName), Freed(Missing::kText)};
+      Missing missing = Missing::kNothing;
+      call(missing);
+      if (missing == Missing::kNothing) [[likely]]
         return;
-      if (visited >= table.slot_count()) return;
-      visited += Freed() == freed ? SearchForRoom() : kSlotsUnderLock;
+      if (visited >= table.slot_count() || tries > 2 * SearchParts()) return;
+      if (Freed(missing) == freed[missing == Missing::kText]) visited += SearchForRoom(missing);
     }
   }
-  // The same for a call whose kLedgerFull says just that.
+  // The same for a call that answers with an error.
   template <class Call>
   ClaimError WithRoom(Call call) noexcept {
     ClaimError error;
-    WhileFull([&]() noexcept {
-      error = call();
-      return error == ClaimError::kLedgerFull;
-    });
+    WhileFull([&](Missing& missing) noexcept { error = call(missing); });
     return error;
   }
 
@@ -268,9 +282,12 @@ class MemoryLedger::Impl {
   internal::ScanPlaces scans;
   std::atomic<std::size_t> maintenance_cursor{0};
   std::atomic<std::size_t> search_cursor{0};
-  // The last search in vain: when, and Freed() then.
-  std::atomic<std::int64_t> vain_at{internal::kNever};
-  std::atomic<std::uint64_t> vain_freed{0};
+  // The last search in vain: when, and Freed() then. One for names and one for texts.
+  struct InVain {
+    std::atomic<std::int64_t> at{internal::kNever};
+    std::atomic<std::uint64_t> freed{0};
+  };
+  std::array<InVain, 2> in_vain;
   // Names have run out: regions hold none for themselves, until many are free.
   std::atomic<bool> names_are_scarce{false};
 };
