@@ -324,13 +324,31 @@ class QueuesRun {
   }
 
   void Take(const Step& step) {
+    Change(step);
+    Check();
+  }
+
+ private:
+  static constexpr unsigned kMembers = 36;
+  static constexpr std::size_t kLanes = 2;
+  static constexpr std::uint16_t kPartitions = 130;
+  static constexpr std::uint16_t kPlaces[] = {0, 63, 64, 129};
+  using Order = std::tuple<std::int64_t, unsigned, Slot>;  // score, uuid
+  using Sets = std::map<NameId, std::set<Order>>;          // by what is required
+  struct Member {
+    Slot slot;
+    NameId required;
+    Order order;
+  };
+
+  void Change(const Step& step) {
     const Member& member = members_[step[1] % kMembers];
     // Each stands in one lane and partition, as an execution does.
     const unsigned number = step[1] % kMembers;
     const auto lane = static_cast<std::uint16_t>(number % 5 == 0);
     const std::uint16_t partition = kPlaces[number / 5 % std::size(kPlaces)];
     Sets& sets = expected_[{lane, partition}];
-    queues_.LockOf(partition).lock();
+    const std::scoped_lock lock(queues_.LockOf(partition));
     switch (step[0] % 4) {
       case 0:
       case 1:
@@ -352,22 +370,7 @@ class QueuesRun {
         }
         break;
     }
-    queues_.LockOf(partition).unlock();
-    Check();
   }
-
- private:
-  static constexpr unsigned kMembers = 36;
-  static constexpr std::size_t kLanes = 2;
-  static constexpr std::uint16_t kPartitions = 130;
-  static constexpr std::uint16_t kPlaces[] = {0, 63, 64, 129};
-  using Order = std::tuple<std::int64_t, unsigned, Slot>;  // score, uuid
-  using Sets = std::map<NameId, std::set<Order>>;          // by what is required
-  struct Member {
-    Slot slot;
-    NameId required;
-    Order order;
-  };
 
   static void Drop(Sets& sets, const Member& member) {
     const auto kind = sets.find(member.required);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the report's figures of rows look like; line_figures.py has those of lines. Each function returns a
-Matplotlib figure; the caller gives it the report's style (svg.draw)."""
+"""Draws the page's figures that have a row for each value; line_figures.py draws the figures with
+lines. Each function returns a Matplotlib figure; the caller gives it the page's style (svg.draw)."""
 
 import math
 from dataclasses import dataclass

@@ -39,7 +39,8 @@ def _arguments(argv):
                         help=f"(DIR/history, or {home.HISTORY_TEXT}: the branch perf-history)")
     parser.add_argument("--project", metavar="NAME", help="whose page it is (the repository's)")
     parser.add_argument("--repository", metavar="URL",
-                        help="where commits can be looked at (that of CI, or of git's origin)")
+                        help="where commits can be looked at (default: the address that CI names, "
+                             "else git's origin)")
     parser.add_argument("--out", metavar="DIR", type=Path, default=RESULTS,
                         help="folder to write to (results)" if home.IN_TREE else
                         "folder to write to (this one)")

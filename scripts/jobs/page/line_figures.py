@@ -56,8 +56,8 @@ def quantiles(lines, label):
 
 def history(points, changes, label, bridges=()):
     """One benchmark over time: points of (date, Estimate), oldest first; changes: (index of the
-    first point after it, text); bridges: indices of points whose surroundings (a kernel) are not
-    those of the point before."""
+    first point after it, text); bridges: indices of points whose surroundings (such as
+    the kernel) differ from the surroundings of the point before."""
     height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH, 96 / height))

@@ -249,7 +249,8 @@ def ended(history):
 
 
 def changes_around(points):
-    """index -> texts, of the points whose surroundings are not those of the point before."""
+    """Maps the index of each point whose surroundings differ from the point before to texts that say
+    how."""
     found = {}
     for index in range(1, len(points)):
         texts = differences(points[index - 1].machine, points[index].machine, SURROUNDINGS)

@@ -8,7 +8,7 @@
 namespace ffgrant::internal {
 namespace {
 
-// A thread's, by the order in which threads first need one.
+// Threads are numbered in the order in which they first need a number.
 std::size_t ThreadNumber() noexcept {
   static std::atomic<std::size_t> threads{0};
   static thread_local const std::size_t number = threads.fetch_add(1, std::memory_order_relaxed);
@@ -40,13 +40,13 @@ CapabilityVerdicts::Offer::Offer(CapabilityVerdicts& all, std::string_view offer
   std::size_t tries = 0;
   while (tries < kOffers && !is_kept((stripe.last + tries) % kOffers)) ++tries;
   const bool is_new = tries == kOffers;
-  // What was used last goes last.
+  // A new offer takes the place behind the one that was used last.
   const std::size_t place = (stripe.last + (is_new ? 1 : tries)) % kOffers;
   stripe.last = place;
   Kept& kept = stripe.kept[place];
   const std::size_t names = required_.max_names() + 1;
   verdicts_ = all.verdicts_.get() + (number * kOffers + place) * names;
-  // A number may have become another set's since the verdicts were begun.
+  // Since the verdicts were begun, a number may have become another required set's.
   const std::uint64_t freed = required_.freed();
   if (is_new || kept.freed != freed) {
     std::fill_n(verdicts_, names, Verdict::kUnknown);

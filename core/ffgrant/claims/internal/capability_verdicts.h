@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether what a worker offers suffices, remembered.
+// Remembers which offered capabilities suffice for which required set.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_CAPABILITY_VERDICTS_H_
 #define FFGRANT_CLAIMS_INTERNAL_CAPABILITY_VERDICTS_H_
@@ -18,15 +18,15 @@
 
 namespace ffgrant::internal {
 
-// Verdicts by what is offered, a text, and what is required, a name of a pool.
-// Kept are the kOffers that were offered last in each of kStripes; threads use
-// different stripes, as far as there are enough. A set that is kept is
-// recognised by all of its text, so that a verdict is never another set's.
+// A verdict belongs to an offered text and a required set, which is a name of a pool. Each of
+// kStripes stripes keeps the verdicts of the kOffers texts that were offered last; threads use
+// different stripes as long as there are enough. A kept offer is recognised by its whole text, so
+// that a verdict is never another offer's.
 class CapabilityVerdicts {
  public:
   explicit CapabilityVerdicts(const NamePool& required);
 
-  // A stripe, locked, turned to what one worker offers.
+  // Holds a stripe's lock while it answers for one worker's offer.
   class Offer {
    public:
     Offer(CapabilityVerdicts& verdicts, std::string_view offered) noexcept;
@@ -34,7 +34,7 @@ class CapabilityVerdicts {
     Offer(const Offer&) = delete;
     Offer& operator=(const Offer&) = delete;
 
-    // `required` is held by the caller.
+    // True if the offer suffices. The caller holds the name `required`.
     bool Satisfies(NameId required) noexcept {
       if (required == 0) return true;
       Verdict& verdict = verdicts_[required];
@@ -62,7 +62,7 @@ class CapabilityVerdicts {
   struct Kept {
     std::uint16_t size = 0;
     bool is_used = false;
-    std::uint64_t freed = 0;  // as the pool had when the verdicts were begun
+    std::uint64_t freed = 0;  // required_.freed() when the verdicts were begun
   };
   struct alignas(64) Stripe {
     SpinLock lock;
@@ -72,9 +72,10 @@ class CapabilityVerdicts {
 
   const NamePool& required_;
   std::unique_ptr<Stripe[]> stripes_;
-  // Of each stripe and kept set, under the stripe's lock.
+  // One text, and one verdict for each name of the pool, for each offer that a stripe can keep. The
+  // stripe's lock guards them.
   std::unique_ptr<char[]> texts_;
-  std::unique_ptr<Verdict[]> verdicts_;  // by name
+  std::unique_ptr<Verdict[]> verdicts_;
 };
 
 }  // namespace ffgrant::internal

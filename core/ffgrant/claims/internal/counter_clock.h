@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CounterClock() over any counter, so that tests can make counter and time do
-// what they want.
+// CounterClock() as a template over the counter, so that tests can choose what counter and time do.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_COUNTER_CLOCK_H_
 #define FFGRANT_CLAIMS_INTERNAL_COUNTER_CLOCK_H_
@@ -26,11 +25,10 @@ namespace ffgrant::internal {
 //   std::int64_t RealNs() const noexcept;     // CLOCK_REALTIME
 //   std::int64_t SteadyNs() const noexcept;   // CLOCK_MONOTONIC
 //
-// The last kMarginNs of a millisecond the system is asked again. This covers
-// what would otherwise let a thread answer with a millisecond of which another
-// thread has seen the end: the difference between two processors' counters, a
-// counter that is read ahead of time because the processor reorders, and an
-// error of the rate.
+// In the last kMarginNs of a millisecond the system is asked each time. Without this margin a
+// thread could answer with a millisecond after another thread has seen the next one, for three
+// reasons: the counters of two processors differ, a processor reorders and reads its counter ahead
+// of time, and the measured rate has an error.
 //
 // Real time that is set, in either direction, is followed within a millisecond,
 // as a server's TIME follows it. A counter that jumps is noticed at once if the

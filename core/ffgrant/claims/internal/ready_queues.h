@@ -57,7 +57,8 @@ class ReadyQueues {
   }
   Slot NextTop(Slot top) const noexcept { return nodes_[top].link; }
   bool Before(Slot a, Slot b) const noexcept;
-  // The first in order of the tops of which suffices(required) is true; kNoSlot if there is none.
+  // Among the tops for which suffices(required) is true, the one that comes first in order; kNoSlot
+  // if there is none.
   template <class Suffices>
   Slot Best(std::uint16_t lane, std::uint16_t partition, Suffices suffices) const noexcept {
     Slot best = kNoSlot;
