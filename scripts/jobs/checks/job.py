@@ -63,7 +63,11 @@ def read_unittest(output):
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
     passed = max(0, sum(map(int, ran)) - failed - skipped)
     reasons = re.findall(r"\.\.\. skipped ['\"](.+)['\"]$", output, re.MULTILINE)
-    return Tally(passed, failed, output.splitlines()[-40:] if failed else [],
+    # Another process may have printed its tests behind the one that failed.
+    failures = re.findall(r"^={70}\n((?:FAIL|ERROR): .*?)(?=^={70}$|^-{70}\nRan )", output,
+                          re.MULTILINE | re.DOTALL)
+    lines = [line for failure in failures for line in failure.rstrip().splitlines()[-40:]]
+    return Tally(passed, failed, (lines or output.splitlines()[-40:]) if failed else [],
                  list(dict.fromkeys(reasons)))
 
 

@@ -48,6 +48,17 @@ class ReadCountsTest(unittest.TestCase):
 
 
 class ReadUnittestTest(unittest.TestCase):
+    def test_a_failure_is_shown_though_another_process_printed_behind_it(self):
+        failure = ("=" * 70 + "\nFAIL: test_x (jobs.a_test.A.test_x)\n" + "-" * 70
+                   + "\nTraceback (most recent call last):\nAssertionError: 1 != 2\n\n" + "-" * 70
+                   + "\nRan 3 tests in 0.1s\n\nFAILED (failures=1)\npart 0 ended with status 1\n")
+        others = "test_y (jobs.b_test.B.test_y) ... ok\n" * 100
+        tally = job.read_unittest(f"{failure}{others}\nRan 100 tests in 0.1s\n\nOK\n")
+        self.assertEqual((tally.passed, tally.failed), (102, 1))
+        self.assertEqual(tally.problems[0], "FAIL: test_x (jobs.a_test.A.test_x)")
+        self.assertIn("AssertionError: 1 != 2", tally.problems)
+        self.assertLess(len(tally.problems), 10)
+
     def test_success(self):
         tally = job.read_unittest("...\nRan 12 tests in 0.1s\n\nOK (skipped=2)\n")
         self.assertEqual((tally.passed, tally.failed), (10, 0))
