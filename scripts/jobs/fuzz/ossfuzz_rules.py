@@ -17,8 +17,20 @@ from jobs.fuzz import targets
 
 _RUNS = 4
 _LEAST_EDGES = 100
-_LEAST_ASAN_CALLS, _LEAST_UBSAN_CALLS = 1000, 168
-_MOST_UBSAN_CALLS_ELSEWHERE = 200
+# Calls into the runtime of a sanitizer: at least so many in its own build, at most so many in
+# the builds of others. The builds of engines call a few of MSan's by themselves.
+_LEAST_CALLS = {"asan": 1000, "msan": 1000, "ubsan": 168}
+_MOST_CALLS_ELSEWHERE = {"asan": 0, "msan": 3, "ubsan": 200, "dfsan": 0}
+_RUNTIMES = {"address": "asan", "memory": "msan", "undefined": "ubsan"}
+_X86_64 = 62  # e_machine of an ELF file
+# What their presubmit check wants in files of these kinds.
+_LICENSE = "http://www.apache.org/licenses/LICENSE-2.0"
+_LICENSED = ("Dockerfile", ".bash", ".h", ".htm", ".html", ".js", ".proto", ".py", ".sh")
+_SECTIONS = {"homepage", "language", "primary_contact", "auto_ccs", "main_repo", "sanitizers",
+             "fuzzing_engines", "architectures"}
+_CONSTANTS = {"sanitizers": {"address", "memory", "undefined", "none"},
+              "fuzzing_engines": {"afl", "centipede", "honggfuzz", "libfuzzer"},
+              "architectures": {"x86_64", "i386"}}
 _NAME = re.compile(r"[A-Za-z0-9_-]+_fuzzer")
 # Of the image in which targets run.
 _LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
@@ -33,8 +45,7 @@ class Checked:
     """One target: what is wrong with it, and figures for the reader."""
     name: str
     problems: list = field(default_factory=list)
-    asan_calls: int = 0
-    ubsan_calls: int = 0
+    calls: dict = field(default_factory=dict)  # into the runtimes: "asan" -> how many
     edges: int = 0
     seeds: int = 0
 
@@ -50,15 +61,59 @@ def find_targets(out):
 
 
 def count_calls(path):
-    """Calls into the runtimes of (ASan, UBSan)."""
-    counts = [0, 0]
+    """Calls into the runtimes of sanitizers: "asan" -> how many."""
+    counts = dict.fromkeys(_MOST_CALLS_ELSEWHERE, 0)
     with subprocess.Popen(["objdump", "-d", "--no-show-raw-insn", str(path)], text=True,
                           stdout=subprocess.PIPE, errors="replace") as process:
         for line in process.stdout:
-            found = re.search(r"callq?\s+[0-9a-f]+\s+<__(asan|ubsan)", line)
+            found = re.search(r"callq?\s+[0-9a-f]+\s+<__(asan|dfsan|msan|ubsan)", line)
             if found:
-                counts[found[1] == "ubsan"] += 1
-    return tuple(counts)
+                counts[found[1]] += 1
+    return counts
+
+
+def check_project(folder):
+    """What their presubmit check would say about a folder of projects/, as texts."""
+    problems = []
+    for path in sorted(folder.iterdir()):
+        text = path.read_text(encoding="utf-8")
+        if (path.name in _LICENSED or path.suffix in _LICENSED) and _LICENSE not in text:
+            problems.append(f"{path.name}: the licence's address is missing")
+        if path.name == "build.sh" and "-lFuzzingEngine" in text:
+            problems.append("build.sh: -lFuzzingEngine; it is $LIB_FUZZING_ENGINE")
+    if not (folder / "run_tests.sh").is_file():
+        problems.append("there is no run_tests.sh")
+    sections = _read_sections((folder / "project.yaml").read_text(encoding="utf-8"))
+    problems += [f"project.yaml: {name} is no section" for name in sections.keys() - _SECTIONS]
+    for name in ("homepage", "language", "main_repo", "primary_contact"):
+        if not sections.get(name):
+            problems.append(f"project.yaml: there is no {name}")
+    for name, allowed in _CONSTANTS.items():
+        problems += [f"project.yaml: {value} is none of {name}"
+                     for value in sections.get(name, ()) if value not in allowed]
+    for address in sections.get("primary_contact", ()):
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
+            problems.append(f"project.yaml: {address} is no mail address")
+    return problems
+
+
+def _read_sections(text):
+    """Section -> values, of a project.yaml: scalars and lists of scalars are all that it has."""
+    sections, values = {}, []
+    for line in text.splitlines():
+        entry = re.fullmatch(r"\s+-\s+(\S.*)", line)
+        found = re.fullmatch(r"(\w+):\s*(.*)", line)
+        if entry:
+            values.append(entry[1].strip("\"'"))
+        elif found:
+            values = sections[found[1]] = [found[2].strip("\"'")] if found[2] else []
+    return sections
+
+
+def check_architecture(checked, path):
+    header = path.read_bytes()[:20]
+    if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _X86_64:
+        checked.problems.append("is not built for x86_64")
 
 
 def needed_libraries(path):
@@ -68,16 +123,15 @@ def needed_libraries(path):
 
 
 def check_instrumentation(checked, path, sanitizer):
-    checked.asan_calls, checked.ubsan_calls = count_calls(path)
-    if sanitizer == "address":
-        if checked.asan_calls < _LEAST_ASAN_CALLS:
-            checked.problems.append(f"{checked.asan_calls} calls into ASan: not built with it?")
-        if checked.ubsan_calls > _MOST_UBSAN_CALLS_ELSEWHERE:
-            checked.problems.append(f"{checked.ubsan_calls} calls into UBSan in an ASan build")
-    elif checked.asan_calls:
-        checked.problems.append(f"{checked.asan_calls} calls into ASan, where none is wanted")
-    if sanitizer == "undefined" and checked.ubsan_calls < _LEAST_UBSAN_CALLS:
-        checked.problems.append(f"{checked.ubsan_calls} calls into UBSan: not built with it?")
+    checked.calls = count_calls(path)
+    own = _RUNTIMES.get(sanitizer)
+    if own and checked.calls[own] < _LEAST_CALLS[own]:
+        checked.problems.append(f"{checked.calls[own]} calls into {own}: not built with it?")
+    for name, most in _MOST_CALLS_ELSEWHERE.items():
+        if name != own and checked.calls[name] > most and (name, sanitizer) != (
+                "ubsan", "coverage"):
+            checked.problems.append(f"{checked.calls[name]} calls into {name} in a build for "
+                                    f"{sanitizer}, where at most {most} are wanted")
 
 
 def check_libraries(checked, path, stand_ins):
@@ -233,6 +287,7 @@ def check(out, sanitizer, wrapper=(), stand_ins=()):
             results.append(checked)
             if not _NAME.fullmatch(path.name):
                 checked.problems.append("its name is not [A-Za-z0-9_-]+_fuzzer")
+            check_architecture(checked, path)
             check_instrumentation(checked, path, sanitizer)
             check_libraries(checked, path, stand_ins)
             check_files(checked, path)

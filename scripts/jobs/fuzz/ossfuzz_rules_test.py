@@ -106,12 +106,24 @@ class RulesTest(unittest.TestCase):
         for defines, flags, sanitizer, wanted in (
                 ((), "-fsanitize=fuzzer-no-link", "address", "not built with it"),
                 (("COPIES=1",), "-fsanitize=fuzzer-no-link", "undefined", "not built with it"),
-                ((), "-fsanitize=address,fuzzer-no-link", "undefined", "where none is wanted"),
+                (("COPIES=1",), "-fsanitize=fuzzer-no-link", "memory", "not built with it"),
+                ((), "-fsanitize=address,fuzzer-no-link", "undefined", "calls into asan"),
+                ((), "-fsanitize=address,fuzzer-no-link", "memory", "calls into asan"),
+                ((), "-fsanitize=memory,fuzzer-no-link", "address", "calls into msan"),
                 ((), "-fsanitize=address,undefined,fuzzer-no-link", "address",
-                 "calls into UBSan in an ASan build")):
+                 "calls into ubsan in a build for address")):
             with self.subTest(flags=flags, sanitizer=sanitizer):
                 out = self.out_with(*defines, flags=flags)
                 self.assertIn(wanted, self.problems(out, sanitizer))
+
+    def test_architecture(self):
+        checked = ossfuzz_rules.Checked("a_fuzzer")
+        ossfuzz_rules.check_architecture(checked, self.out_with() / "a_fuzzer")
+        self.assertEqual(checked.problems, [])
+        other = self.folder / "other"
+        other.write_bytes(b"\x7fELF" + bytes(14) + b"\xb7\x00")  # AArch64
+        ossfuzz_rules.check_architecture(checked, other)
+        self.assertEqual(checked.problems, ["is not built for x86_64"])
 
     def test_edges(self):
         out = self.out_with("COPIES=0", flags="-fsanitize=undefined,fuzzer-no-link")
@@ -164,6 +176,48 @@ class RulesTest(unittest.TestCase):
         self.assertEqual(self.problems(out, "coverage"), "")
         out = self.out_with(flags="-g0")
         self.assertIn("leaves no profile", self.problems(out, "coverage"))
+
+
+class ProjectTest(unittest.TestCase):
+    """Each rule of their presubmit check is broken once in a copy of the project's folder."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.folder = Path(directory.name) / "ffgrant"
+        shutil.copytree(build.ROOT / "fuzz" / "oss-fuzz", self.folder)
+
+    def edit(self, name, before, after):
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8")
+        self.assertIn(before, text)
+        path.write_text(text.replace(before, after), encoding="utf-8")
+        return "\n".join(ossfuzz_rules.check_project(self.folder))
+
+    def test_ours_passes(self):
+        self.assertEqual(ossfuzz_rules.check_project(self.folder), [])
+
+    def test_licence(self):
+        for name in ("Dockerfile", "build.sh", "run_tests.sh"):
+            self.assertIn(f"{name}: the licence", self.edit(name, "LICENSE-2.0", ""))
+
+    def test_engine(self):
+        self.assertIn("-lFuzzingEngine", self.edit("build.sh", "exec", "LIB=-lFuzzingEngine exec"))
+
+    def test_tests(self):
+        (self.folder / "run_tests.sh").unlink()
+        self.assertEqual(ossfuzz_rules.check_project(self.folder), ["there is no run_tests.sh"])
+
+    def test_project(self):
+        for before, after, wanted in (
+                ("main_repo:", "repo:", "there is no main_repo"),
+                ("homepage:", "home:", "home is no section"),
+                ("  - memory", "  - memories", "memories is none of sanitizers"),
+                ("  - centipede", "  - millipede", "millipede is none of fuzzing_engines"),
+                ("@example.org", "", "is no mail address")):
+            with self.subTest(after):
+                self.assertIn(wanted, self.edit("project.yaml", before, after))
+                self.assertNotIn(wanted, self.edit("project.yaml", after, before) if after else "")
 
 
 if __name__ == "__main__":
