@@ -57,10 +57,10 @@ class TreeError(Exception):
     """The unchanged sources can't be built."""
 
 
-def source_files():
+def source_files(copied=_COPIED):
     """Paths below the root of all files that a build reads."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *_COPIED],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *copied],
         cwd=build.ROOT, check=True, capture_output=True, stdin=subprocess.DEVNULL)
     names = sorted(name for name in listed.stdout.decode().split("\0") if name)
     return [name for name in names if (build.ROOT / name).is_file()]
@@ -71,15 +71,15 @@ def joint(states):
     return hashlib.sha256(repr(sorted(states.items())).encode()).hexdigest()[:16]
 
 
-def probe(text, line):
-    """The text with an instruction at the start of the function around a line; None if there is
+def probe(text, line, statement='asm volatile("nop");'):
+    """The text with a statement at the start of the function around a line; None if there is
     none."""
     source = Source(text)
     for span in source.functions:
         if source.line_of(span.begin) <= line <= source.line_of(span.end - 1):
             brace = source.partner[span.end - 1]
             at = source.tokens[brace].end
-            return f'{text[:at]} asm volatile("nop");{text[at:]}'
+            return f"{text[:at]} {statement}{text[at:]}"
     return None
 
 

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grades tests, corpora and fuzz targets by faults of the kinds that people really make.
+
+Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind, each an
+edit of one source that a person has thought of: one path only, one length only, one lock, one
+limit. Operators (operators.py) make easier ones.
+"""
+
+import argparse
+import datetime
+import hashlib
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.common import build, machine, processes, report
+from jobs.common.sanitizers import sanitizer_wrapper
+from jobs.common.tables import Table
+from jobs.common.terminal import Terminal, run_main
+from jobs.mutants import runner, trees
+
+CATALOGUE = build.ROOT / "fuzz" / "mutants"
+LEAST = 8  # mutants of a kind
+GRADERS = {
+    "tests": "all tests of ctest but replays and those that take minutes",
+    "replay": "the replay of the seed corpora",
+    "threads": "the thread tests under ThreadSanitizer",
+    "fuzz": "the fuzz targets from an empty corpus, one seed",
+}
+_ROOT = build.BUILD / "mutants-by-hand"
+_SECONDS = 10  # of CPU that a fuzz target gets
+_TEST_SECONDS = 300  # that one test may take
+
+
+class CatalogueError(Exception):
+    """The catalogue says something that cannot be done."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One mutant: an edit of one source."""
+    id: str
+    kind: str
+    file: str  # below the root
+    before: str
+    after: str
+    why: str
+
+    def apply(self, text: str) -> str:
+        """The source with the fault; `before` must be there once."""
+        found = text.count(self.before)
+        if found != 1:
+            raise CatalogueError(
+                f"{self.kind}/{self.id}: its text is in {self.file} {found} times, not once")
+        return text.replace(self.before, self.after)
+
+
+def read_catalogue(folder: Path = CATALOGUE) -> list[Fault]:
+    faults: list[Fault] = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            entries = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
+        except (tomllib.TOMLDecodeError, KeyError) as error:
+            raise CatalogueError(f"{path.name}: {error}") from error
+        for entry in entries:
+            if set(entry) != {"id", "file", "before", "after", "why"}:
+                raise CatalogueError(f"{path.name}: {entry.get('id', entry)}: needs id, file, "
+                                     "before, after and why, and nothing else")
+            faults.append(Fault(kind=path.stem, **entry))
+    names = [fault.id for fault in faults]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CatalogueError(f"{twice[0]}: there are two of that id")
+    return faults
+
+
+def stale(faults: Sequence[Fault], root: Path = build.ROOT) -> list[str]:
+    """What cannot be applied any more, as texts."""
+    errors = []
+    for fault in faults:
+        try:
+            changed = fault.apply((root / fault.file).read_text(encoding="utf-8"))
+        except (CatalogueError, OSError) as error:
+            errors.append(str(error))
+            continue
+        if not changed or fault.before == fault.after:
+            errors.append(f"{fault.kind}/{fault.id}: changes nothing")
+    return errors
+
+
+@dataclass
+class Result:
+    """What each grader said: "killed" and by whom, or "survived"."""
+    id: str
+    kind: str
+    state: str  # of the sources that it was graded on
+    verdicts: dict[str, str] = field(default_factory=dict)
+    killers: dict[str, str] = field(default_factory=dict)
+    executed_by: list[str] = field(default_factory=list)
+
+    @property
+    def killed(self) -> bool:
+        return "killed" in self.verdicts.values()
+
+
+class Journal:
+    """Results, a line each, so that an interrupted run can go on."""
+
+    def __init__(self, path: Path, state: str, resume: bool) -> None:
+        self._path = path
+        self._found: dict[str, Result] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if resume and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    result = Result(**json.loads(line))
+                except (ValueError, TypeError):
+                    continue  # cut off
+                if result.state == state:
+                    self._found[result.id] = result
+        else:
+            path.unlink(missing_ok=True)
+
+    def result(self, fault: Fault, state: str) -> Result:
+        return self._found.setdefault(fault.id, Result(fault.id, fault.kind, state))
+
+    def add(self, result: Result) -> None:
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(result.__dict__) + "\n")
+
+
+# As ctest prints it: "The following tests FAILED:\n\t 12 - Name (Failed)".
+_FAILED = re.compile(r"^\s*\d+ - (\S+) \((?:Failed|Timeout|SEGFAULT|Subprocess aborted|ILLEGAL|"
+                     r"BUS|SIGTRAP|Not Run|Child aborted|\w+)\)", re.MULTILINE)
+
+
+def failed_tests(output: str) -> list[str]:
+    return _FAILED.findall(output)
+
+
+class Grader:
+    """A copy of the sources, built in the ways that graders need."""
+
+    def __init__(self, terminal: Terminal, seconds: int, root: Path = build.ROOT,
+                 work: Path = _ROOT) -> None:
+        self._terminal = terminal
+        self._seconds = seconds
+        self._root = root
+        self._work = work
+        self._children = runner.Children()
+        self._source = work / "src"
+        self._wrapper = sanitizer_wrapper()
+        self._configured: set[str] = set()
+        self._changed: str | None = None
+
+    # ---- sources ----
+
+    def synchronize(self, names: Sequence[str]) -> str:
+        """Makes the copy equal to the sources; returns a digest of them."""
+        state = {}
+        for name in names:
+            target, content = self._source / name, (self._root / name).read_bytes()
+            state[name] = hashlib.sha256(content).hexdigest()
+            if not target.exists() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+        for path in self._source.rglob("*"):
+            if path.is_file() and str(path.relative_to(self._source)) not in state:
+                path.unlink()
+        return trees.joint(state)
+
+    def write(self, fault: Fault) -> None:
+        text = (self._root / fault.file).read_text(encoding="utf-8")
+        (self._source / fault.file).write_text(fault.apply(text), encoding="utf-8")
+        self._changed = fault.file
+
+    def probe(self, fault: Fault) -> bool:
+        """A trap at the start of the function around the fault; False where there is none."""
+        text = (self._root / fault.file).read_text(encoding="utf-8")
+        line = text[:text.index(fault.before)].count("\n") + 1
+        trapped = trees.probe(text, line, "__builtin_trap();")
+        if not fault.file.endswith((".cc", ".h")) or trapped is None:
+            return False
+        (self._source / fault.file).write_text(trapped, encoding="utf-8")
+        self._changed = fault.file
+        return True
+
+    def restore(self) -> None:
+        if self._changed is not None:
+            (self._source / self._changed).write_bytes((self._root / self._changed).read_bytes())
+            self._changed = None
+
+    # ---- builds ----
+
+    def _run(self, command: Sequence[str]) -> tuple[int | None, str]:
+        log = self._work / "log"
+        status, _, _ = self._children.run([*self._wrapper, *command], cwd=self._work, output=log,
+                                          env=build.environment())
+        return status, log.read_text(encoding="utf-8", errors="replace")
+
+    def _build(self, name: str, options: Sequence[str], target: str) -> bool:
+        directory = self._work / name
+        if name not in self._configured:
+            status, output = self._run(["cmake", "-S", str(self._source), "-B", str(directory),
+                                        "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={build.clang()}",
+                                        "-DCMAKE_BUILD_TYPE=None", "-DFFGRANT_INSTALL=OFF",
+                                        "-DFFGRANT_BUILD_BENCHMARKS=OFF",
+                                        "-DFFGRANT_REFERENCE=OFF", *options])
+            if status != 0:
+                raise CatalogueError(f"cmake failed:\n{output[-2000:]}")
+            self._configured.add(name)
+        status, _ = self._run(["ninja", "-C", str(directory), target])
+        return status == 0
+
+    def _ctest(self, name: str, options: Sequence[str], to_the_end: bool = False) -> list[str]:
+        """Tests that fail; the first of them, unless all are run to the end."""
+        _, output = self._run(["ctest", "--test-dir", str(self._work / name), "-LE", "long",
+                               *([] if to_the_end else ["--stop-on-failure"]),
+                               f"--timeout={_TEST_SECONDS}", *options])
+        return failed_tests(output)
+
+    # ---- graders: the killer's name, empty if it survived, None if it does not compile ----
+
+    def tests(self) -> str | None:
+        if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"], "all"):
+            return None
+        return next(iter(self._ctest("tests", ["-E", "_replay$|_callbacks$"])), "")
+
+    def replay(self) -> str | None:
+        if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"],
+                           "ffgrant_tests_fuzz"):
+            return None
+        return next(iter(self._ctest("tests", ["-R", "_replay$"])), "")
+
+    def threads(self) -> str | None:
+        if not self._build("tsan", ["-DCMAKE_CXX_FLAGS=-O1 -fsanitize=thread",
+                                    "-DFFGRANT_BUILD_TESTS=ON"], "ffgrant_tests_threads"):
+            return None
+        return next(iter(self._ctest("tsan", ["-L", "threads"])), "")
+
+    def fuzz(self) -> str | None:
+        if not self._build("fuzz", [f"-DCMAKE_CXX_FLAGS={trees.FUZZ.flags}",
+                                    "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_FUZZERS=ON",
+                                    f"-DFFGRANT_FUZZ_ENGINE={trees.FUZZ.engine}"],
+                           "ffgrant_fuzzers"):
+            return None
+        binaries = self._work / "fuzz" / "fuzz"
+        fuzzing = runner.Fuzzing(self._children, binaries, self._work / "scratch", self._wrapper)
+        for path in sorted(binaries.glob("*_fuzzer")):
+            if path.name.startswith("canary"):
+                continue
+            target = runner.make_target(path.name, self._source / "fuzz")
+            run = fuzzing.run(target, runner.SEEDS[0], self._seconds)
+            if run.killed:
+                return f"{path.name}: {run.note}"
+        return ""
+
+    def executed_by(self, fault: Fault) -> list[str]:
+        """Tests that execute the function around the fault: those that a trap there ends."""
+        try:
+            if not self.probe(fault) or self.tests() is None:
+                return []
+            return self._ctest("tests", ["-E", "_callbacks$"], to_the_end=True)
+        finally:
+            self.restore()
+
+    def grade(self, fault: Fault, result: Result, graders: Sequence[str]) -> None:
+        ways: dict[str, Callable[[], str | None]] = {
+            "tests": self.tests, "replay": self.replay, "threads": self.threads,
+            "fuzz": self.fuzz}
+        self.write(fault)
+        try:
+            for name in graders:
+                if name in result.verdicts:
+                    continue
+                self._terminal.progress(f"{fault.kind}/{fault.id}: {name}")
+                killer = ways[name]()
+                result.verdicts[name] = ("does-not-compile" if killer is None
+                                         else "killed" if killer else "survived")
+                result.killers[name] = killer or ""
+        finally:
+            self.restore()
+
+
+# ---- what is said ----
+
+def table(results: Sequence[Result], graders: Sequence[str]) -> Table:
+    rows = []
+    kinds = sorted({result.kind for result in results})
+    for kind in [*kinds, "all"]:
+        chosen = [r for r in results if kind in (r.kind, "all")]
+        killed = sum(r.killed for r in chosen)
+        rows.append([kind, str(len(chosen)),
+                     *(str(sum(r.verdicts.get(name) == "killed" for r in chosen))
+                       for name in graders),
+                     str(killed), f"{100 * killed / len(chosen):.0f}"])
+    return Table("By kind", "killed by each grader, then by any of them",
+                 ["kind", "mutants", *graders, "any", "%"], rows=rows)
+
+
+def markdown(results: Sequence[Result], faults: Sequence[Fault], graders: Sequence[str],
+             facts: Sequence[tuple[str, str]]) -> str:
+    by_id = {fault.id: fault for fault in faults}
+    killed = sum(result.killed for result in results)
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Mutants made by hand", "",
+             *(f"- {what}: {text}" for what, text in facts),
+             *(f"- {name}: {GRADERS[name]}" for name in graders), "",
+             f"**{len(results)} mutants: {killed} killed "
+             f"({100 * killed / len(results):.1f} %).**", "",
+             *report.as_markdown(table(results, graders)), "", "## Survivors", ""]
+    left = [result for result in results if not result.killed]
+    for result in left:
+        fault = by_id[result.id]
+        lines += [f"### {fault.kind}/{fault.id}", "", f"{fault.file}: {fault.why}", "",
+                  "Executed by: " + (", ".join(result.executed_by) or "not found out") + ".", "",
+                  "```diff", *(f"-{line}" for line in fault.before.splitlines()),
+                  *(f"+{line}" for line in fault.after.splitlines()), "```", ""]
+    if not left:
+        lines += ["None.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+# ---- the job ----
+
+def _arguments(kinds: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/mutants --by-hand")
+    parser.add_argument("--by-hand", action="store_true")
+    parser.add_argument("--kind", action="append", choices=kinds)
+    parser.add_argument("--grader", action="append", choices=tuple(GRADERS))
+    parser.add_argument("--only", action="append")
+    parser.add_argument("--seconds", type=int, default=_SECONDS)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--resume", action="store_true")
+    return parser.parse_args()
+
+
+def _facts(seconds: int) -> list[tuple[str, str]]:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return [("date", now.strftime("%Y-%m-%d %H:%M UTC")),
+            ("command", f"`./scripts/mutants --by-hand --seconds={seconds}`"), *machine.basic(),
+            ("method", "each fault of fuzz/mutants is built into a copy of the sources, and each "
+             "grader then runs until it finds something wrong; a fuzz target has "
+             f"{seconds} s of CPU")]
+
+
+def _job(terminal: Terminal) -> int:
+    faults = read_catalogue()
+    errors = stale(faults)
+    for error in errors:
+        terminal.line(terminal.bad(error))
+    if errors:
+        return 1
+    arguments = _arguments(sorted({fault.kind for fault in faults}))
+    chosen = [fault for fault in faults
+              if (not arguments.kind or fault.kind in arguments.kind)
+              and (not arguments.only or fault.id in arguments.only)]
+    if arguments.list:
+        for fault in chosen:
+            terminal.line(f"{fault.kind}/{fault.id}  {fault.file}: {fault.why}")
+        return 0
+    graders = arguments.grader or list(GRADERS)
+    grader = Grader(terminal, arguments.seconds)
+    state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
+    journal = Journal(_ROOT / "results.jsonl", state, arguments.resume)
+    results = []
+    for fault in chosen:
+        result = journal.result(fault, state)
+        grader.grade(fault, result, graders)
+        if not result.killed and not result.executed_by:
+            result.executed_by = grader.executed_by(fault)
+        journal.add(result)
+        results.append(result)
+        verdicts = "  ".join(f"{name}: {result.verdicts[name]} {result.killers[name]}"[:60]
+                             for name in graders)
+        line = f"{fault.kind}/{fault.id}  {verdicts}"
+        terminal.line(line if result.killed else terminal.bad(line))
+    for line in report.as_text(table(results, graders), terminal):
+        terminal.line(line)
+    if len(chosen) == len(faults) and set(graders) == set(GRADERS):
+        path = build.results_directory() / "mutants-by-hand.md"
+        path.write_text(markdown(results, faults, graders, _facts(arguments.seconds)),
+                        encoding="utf-8")
+        terminal.line(f"written: {build.shown(path)}")
+    return 0 if all(result.killed for result in results) else 1
+
+
+def main() -> int:
+    terminal = Terminal()
+    processes.raise_on_signals()
+    try:
+        with build.locked(terminal, "mutants"):
+            return _job(terminal)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"mutants: stopped by {interrupted}; --resume goes on")
+        return interrupted.exit_status
+    except CatalogueError as error:
+        terminal.line(f"mutants: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))
