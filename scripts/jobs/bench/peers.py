@@ -5,7 +5,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 
-from jobs.common import bars, build, intervals, machine, tables
+from jobs.common import bars, build, gbench, intervals, machine, tables
 
 SENTENCES = build.ROOT / "bench" / "peers" / "not_ahead.toml"
 _REFERENCE = re.compile(r"Reference\w*")
@@ -31,8 +31,8 @@ def read_sentences(text):
 @dataclass(frozen=True)
 class Row:
     """A peer in one case. ratio: its time / core's, an Interval; above 1 core is ahead."""
-    name: object  # gbench.Name
-    ratio: object
+    name: gbench.Name
+    ratio: intervals.Interval
     sentence: str
 
     @property
@@ -62,7 +62,7 @@ class Row:
 @dataclass(frozen=True)
 class Group:
     """One case of one figure."""
-    ours: object  # gbench.Name
+    ours: gbench.Name
     rows: tuple
 
     @property

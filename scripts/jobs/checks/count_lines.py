@@ -40,10 +40,10 @@ def language_of(path, content):
 def _python_lines(text):
     docstrings = set()
     for node in ast.walk(ast.parse(text)):
-        body = getattr(node, "body", None)
         if (isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
                 and ast.get_docstring(node) is not None):
-            docstrings.update(range(body[0].lineno, body[0].end_lineno + 1))
+            text_of = node.body[0]
+            docstrings.update(range(text_of.lineno, (text_of.end_lineno or 0) + 1))
     lines = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in _LAYOUT:

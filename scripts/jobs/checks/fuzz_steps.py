@@ -86,9 +86,9 @@ def canary(terminal, tally, preset, wrapper):
     """Must be found by libFuzzer, by AFL++ and by the replay main, each within a bound."""
     target = targets.find(targets.CANARY)
     directory = build.build_directory(preset) / "fuzz"
-    with tempfile.TemporaryDirectory(prefix="ffgrant-canary-") as folder, \
+    with tempfile.TemporaryDirectory(prefix="ffgrant-canary-") as temporary, \
             children.Children() as started:
-        folder = Path(folder)
+        folder = Path(temporary)
 
         def start(name, command, env=None):
             return lambda: Watched(name, started.start(command, log=folder / f"{name}.log",

@@ -24,7 +24,8 @@ _FLOORS = (
 
 
 def _includes(path):
-    return re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+    return re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"),
+                      re.MULTILINE)
 
 
 def room_of(include):

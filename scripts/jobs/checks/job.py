@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.bench import job as bench
-from jobs.checks import fuzz_steps
+from jobs.checks import fuzz_steps, lint
 from jobs.common import build, processes
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration, run_main
@@ -180,6 +180,7 @@ def faults_step(terminal):
 def steps(long=False):
     wrapper = sanitizer_wrapper()
     return (
+        ("Python: lint, types", lint.step(Tally)),
         ("Python: the scripts' own tests", python_step(long)),
         ("gcc: all tests", preset_step("gcc-release")),
         ("conformance vectors", conformance_step),

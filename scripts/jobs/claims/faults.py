@@ -21,7 +21,8 @@ from jobs.server import claim_server
 
 PRESET = "gcc-release"
 LOAD = build.build_directory(PRESET) / "core" / "testing" / "faults" / "fault_load"
-_SHORT = {"faults": ("kill", "library"), "seconds": 2.0}
+_SHORT_FAULTS = ("kill", "library")
+_SHORT_SECONDS = 2.0
 _END_SECONDS = 60
 _SHOWN_VIOLATIONS = 10
 
@@ -175,7 +176,8 @@ def markdown(rounds, command, date):
     facts = [("date", date), ("command", f"`{command}`"), ("servers", "; ".join(servers)),
              *machine.basic()]
     return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims under faults", "",
-                      *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(make_table(rounds))]) + "\n"
+                      *(f"- {what}: {text}" for what, text in facts), "",
+                      *report.as_markdown(make_table(rounds))]) + "\n"
 
 
 # ---- the job -----------------------------------------------------------------------------------
@@ -193,8 +195,8 @@ def _arguments():
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
     if arguments.short:
-        arguments.fault = arguments.fault or list(_SHORT["faults"])
-        arguments.seconds = min(arguments.seconds, _SHORT["seconds"])
+        arguments.fault = arguments.fault or list(_SHORT_FAULTS)
+        arguments.seconds = min(arguments.seconds, _SHORT_SECONDS)
     arguments.fault = arguments.fault or list(fault_makers.KINDS)
     return arguments
 

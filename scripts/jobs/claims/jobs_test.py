@@ -14,8 +14,9 @@ from jobs.common.terminal import Terminal
 
 
 def conformance_arguments(**changes):
-    fields = {"server": None, "engine": None, "cluster": False, "use_loaded_library": False, "contract": None,
-              "filter": None, "histories": None, "calls": None, "seed": None, **changes}
+    fields = {"server": None, "engine": None, "cluster": False, "use_loaded_library": False,
+              "contract": None, "filter": None, "histories": None, "calls": None, "seed": None,
+              **changes}
     return argparse.Namespace(**fields)
 
 

@@ -82,7 +82,7 @@ REFERENCE_BARS = (
 @dataclass(frozen=True)
 class Verdict:
     bar: Bar
-    value: object  # Stat, or None where nothing was measured
+    value: Stat | None  # None where nothing was measured
 
     def meets(self, limit):
         if self.value is None:
@@ -94,7 +94,7 @@ class Verdict:
         return f"{'<=' if self.bar.at_most else '>='} {limit:g}{self.bar.unit}"
 
 
-def _value(bar, results, name, series) -> Stat:
+def _value(bar, results, name, series) -> Stat | None:
     if not bar.baseline:
         found = series.stat(bar.metric)
     else:

@@ -107,11 +107,12 @@ class _Reader:
         for descriptor in self.open:
             os.set_blocking(descriptor, False)
             self._poll.register(descriptor, select.POLLIN)
+        self._pidfd = None
         try:
             self._pidfd = os.pidfd_open(process.pid)
             self._poll.register(self._pidfd, select.POLLIN)
-        except (AttributeError, OSError):  # an old kernel: the tick notices the end
-            self._pidfd = None
+        except (AttributeError, OSError):
+            pass  # an old kernel: the tick notices the end
 
     def wait(self, seconds):
         """Takes in what is there, or comes within the time; returns at the process's end, too."""
@@ -197,6 +198,7 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
         command, cwd=cwd, env=dict(os.environ if env is None else env, **{_MARK: mark}),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True, preexec_fn=before)
+    assert process.stdout and process.stderr
     reader = None
     try:
         reader = _Reader(process)

@@ -95,8 +95,8 @@ class Presets(unittest.TestCase):
                     mock.patch.object(build, "clang", lambda: "sh"), \
                     mock.patch.object(build.shutil, "which", lambda _: "here"), \
                     mock.patch.object(build, "BUILD", self.folder), \
-                    mock.patch.object(build, "run_step", lambda _, label, command:
-                                      commands.append(command)):
+                    mock.patch.object(build, "run_step", lambda _, label, command, to=commands:
+                                      to.append(command)):
                 build.configure(None, preset, ("setarch", "-R"))
                 self.assertTrue((self.folder / f"{preset}.lock").exists())
                 self.assertEqual(commands, [["setarch", "-R", "cmake", "--preset", preset, "-B",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several child processes at once, each writing to a log file of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,10 +41,8 @@ class Child:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def signal(self, number):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass
 
     def end(self, at_once=False):
         """Ends the process and what it started, first politely; does nothing if it has ended."""
@@ -53,10 +52,8 @@ class Child:
             if self._process.poll() is not None and number != signal.SIGKILL:
                 continue
             self.signal(number)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
 
 
 class Children:

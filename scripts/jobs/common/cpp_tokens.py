@@ -40,6 +40,7 @@ def tokenize(text):
     found, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
+        assert match and match.lastgroup, "the last alternative matches anything"
         kind = match.lastgroup
         position = match.end()
         if kind not in ("space", "comment", "directive"):

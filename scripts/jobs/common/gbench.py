@@ -10,7 +10,7 @@ round, where both sides met the same conditions.
 import re
 import statistics
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 _NAME = re.compile(r"^BM_(?P<op>\w+)_(?P<impl>[A-Za-z0-9]+)(?:/(?P<case>.*))?$")
 # What Google Benchmark itself adds to a name.
@@ -75,7 +75,7 @@ class Series:
         return {number: statistics.median(values)
                 for number, values in self.metrics.get(metric, {}).items()}
 
-    def stat(self, metric) -> Optional[Stat]:
+    def stat(self, metric) -> Stat | None:
         """Over the rounds; with a single round over its repetitions."""
         rounds = self.metrics.get(metric, {})
         if len(rounds) == 1:
@@ -83,7 +83,7 @@ class Series:
         return stat(list(self.per_round(metric).values()))
 
 
-def ratio(ours, baseline, metric) -> Optional[Stat]:
+def ratio(ours, baseline, metric) -> Stat | None:
     """ours / baseline, taken round by round; None where they share no round."""
     mine, theirs = ours.per_round(metric), baseline.per_round(metric)
     return stat([mine[number] / theirs[number]

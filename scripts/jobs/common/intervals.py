@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Confidence intervals, by scipy."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from scipy import stats
 
@@ -11,8 +11,8 @@ CONFIDENCE = 0.95
 class Interval(NamedTuple):
     """A median, and between what the true one lies; None where the values are too few to say."""
     median: float
-    low: Optional[float]
-    high: Optional[float]
+    low: float | None
+    high: float | None
 
 
 def of_median(values, confidence=CONFIDENCE):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Child processes that never outlive this one: an interrupt ends the whole process group."""
 
+import contextlib
 import os
 import select
 import signal
@@ -34,10 +35,8 @@ def _end(process):
             os.killpg(process.pid, number)
         except ProcessLookupError:
             return
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
 
 
 def run(command, cwd=None, env=None, on_line=None, on_tick=None):
@@ -48,6 +47,7 @@ def run(command, cwd=None, env=None, on_line=None, on_tick=None):
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True)
+    assert process.stdout
     try:
         output = _read_all(process.stdout.fileno(), on_line, on_tick)
         return process.wait(), output

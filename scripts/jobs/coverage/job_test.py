@@ -126,7 +126,7 @@ class NotesTest(unittest.TestCase):
         line = "  if (a < 0 || b < 0) return 1;  // Never true{}: the caller checks.\n"
         places = {place: Branch(0, 1, False, True) for place in ((1, 7, 1, 12), (1, 16, 1, 21))}
         file = File(lines={1: 1}, branches=places,
-                    independent={place: False for place in places})
+                    independent=dict.fromkeys(places, False))
         errors, *_ = self.judge(line.format(""), file)
         self.assertIn("fits 2 conditions", errors[0])
         errors, _, left = self.judge(line.format(": `b < 0`"), file)
@@ -144,7 +144,8 @@ class RunsTest(unittest.TestCase):
             test("A.B", "core", "/x/a_test", "--gtest_filter=A.B"),
             test("A.C", "core", "/x/a_test", "--gtest_filter=A.C"),
             test("vectors", "core", "/x/run_vectors", "a.jsonl"),
-            test("live", "valkey", "/x/claim-server", "--cluster", "--", "/x/live", "--gtest_filter=*"),
+            test("live", "valkey", "/x/claim-server", "--cluster", "--", "/x/live",
+                 "--gtest_filter=*"),
             test("p_replay", "fuzz", "/x/p_replay", "/corpus/p"),
             test("all", "long", "/x/all", "--long")]})
         self.assertEqual(tests.commands, [

@@ -4,7 +4,6 @@
 import os
 import re
 
-
 # AFL++ can't use the mutator that is part of a target: it gets a neighbour of what the canary
 # trips over, which its deterministic stages (-D) change in every place.
 _CANARY_SEED = b"{fp:65535}"

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from jobs.common import build, machine, processes, report
 from jobs.common.tables import Table
@@ -32,13 +33,13 @@ _NOTE = ("executions: inputs run; s: of the clock; CPU s: of the processor; rate
 @dataclass
 class Row:
     """What a target did so far."""
-    target: object
+    target: Any
     executions: int = 0
     seconds: float = 0
     processor: float = 0
     seeds: list = field(default_factory=list)
     finding: str = ""
-    answers: list = None  # same, known, not asked; of targets that ask the reference
+    answers: list | None = None  # same, known, not asked; of targets that ask the reference
 
     def add_answers(self, answers):
         if answers:
@@ -60,7 +61,7 @@ def chunk_sizes(executions):
 
 
 def read_done(output):
-    """(executions, seconds, processor seconds) of what a replay main printed; None if it did not."""
+    """(executions, seconds, processor seconds) of what a replay main printed, else None."""
     found = _DONE.search(output)
     return (int(found[1]), float(found[2]), float(found[3])) if found else None
 

@@ -42,7 +42,8 @@ class RowTest(unittest.TestCase):
     def test_the_rate_is_of_the_processors_time(self):
         row = batch.Row(Target("a_reference_fuzzer"), 3_000_000, 9.6, 1.5, [4, 5, 6])
         self.assertEqual(row.cells(),
-                         ["a_reference", "3,000,000", "10", "1.5", "2.00 M", "4-6", "-", "-", "-", "0"])
+                         ["a_reference", "3,000,000", "10", "1.5", "2.00 M", "4-6", "-", "-", "-",
+                          "0"])
 
     def test_answers_add_up(self):
         row = batch.Row(Target("a_reference_fuzzer"))

@@ -21,10 +21,11 @@ class Finding:
     binary: Path  # that shows it
     wrapper: tuple = ()
     count: int = 1  # inputs that showed the same
-    path: Path = None  # where it is kept
+    path: Path | None = None  # where it is kept
 
     @property
     def replay(self):
+        assert self.path, "it is kept before anybody shows it"
         path = os.path.relpath(self.path, build.ROOT)
         binary = os.path.relpath(self.binary, build.ROOT)
         return " ".join([*self.wrapper, shlex.quote(binary), shlex.quote(path)])

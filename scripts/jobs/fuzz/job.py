@@ -4,6 +4,7 @@
 import argparse
 import contextlib
 import datetime
+import io
 import os
 import shlex
 import sys
@@ -224,7 +225,7 @@ def _command_and_date():
 
 def _write_log(path, command, date, made):
     if path:
-        plain = Terminal(open(os.devnull, "w", encoding="utf-8"))
+        plain = Terminal(io.StringIO())
         lines = [f"{date}  {command}", *summary.report.as_text(made, plain)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -25,7 +25,7 @@ class Status:
     features: int = 0
     corpus: int = 0
     counters: int = 0  # edges that there are
-    artifact: Path = None
+    artifact: Path | None = None
 
     def read(self, line):
         found = _STATUS.match(line)

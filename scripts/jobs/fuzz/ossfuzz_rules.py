@@ -65,7 +65,7 @@ def count_calls(path):
     counts = dict.fromkeys(_MOST_CALLS_ELSEWHERE, 0)
     with subprocess.Popen(["objdump", "-d", "--no-show-raw-insn", str(path)], text=True,
                           stdout=subprocess.PIPE, errors="replace") as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             found = re.search(r"callq?\s+[0-9a-f]+\s+<__(asan|dfsan|msan|ubsan)", line)
             if found:
                 counts[found[1]] += 1
@@ -214,7 +214,7 @@ class Sandbox:
         """(exit status, output, files that it changed)."""
         before = _snapshot((self.out, self.home, self.here))
         # root may write anywhere; nobody may not.
-        as_nobody = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+        as_nobody: dict = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
         try:
             done = subprocess.run(
                 [*self._wrapper, str(self.out / name), *arguments], cwd=self.here,

@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jobs.fuzz import afl, findings, libfuzzer
 
@@ -29,7 +30,7 @@ class Tools:
 class Role:
     """One build at work: what its runs did, the ended ones and the present one."""
     name: str
-    child: object = None
+    child: Any = None
     status: libfuzzer.Status = field(default_factory=libfuzzer.Status)
     started: float = 0
     seconds: float = 0  # of ended runs
@@ -63,13 +64,15 @@ class Session:
         self._children, self._engine, self._seed, self._clock = children, engine, seed, clock
         self.fast, self.sanitized, self.last = Role("fast"), Role("sanitized"), Role("judge")
         # Roles that work at the same time, and their share of the time.
+        self._phases: list[tuple[tuple[Role, ...], float]]
         if engine == "afl":
             self._phases = [((self.fast,), 1.0)]
         elif pair:
             self._phases = [((self.fast, self.sanitized), 1.0)]
         else:
             self._phases = [((self.fast,), 2 / 3), ((self.sanitized,), 1 / 3)]
-        self._running, self._deadline = (), 0
+        self._running: tuple[Role, ...] = ()
+        self._deadline = 0
         self.begun = None
         self.first_edges = None
         self._seeds = tools.scratch / "seeds"

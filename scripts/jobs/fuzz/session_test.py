@@ -231,11 +231,10 @@ class MergeTest(unittest.TestCase):
 class ChildrenTest(unittest.TestCase):
     def test_none_outlives_the_context(self):
         with tempfile.TemporaryDirectory() as folder:
-            with self.assertRaises(ZeroDivisionError):
-                with children.Children() as started:
-                    child = started.start(["sleep", "100"], log=Path(folder) / "log")
-                    self.assertIsNone(child.status())
-                    _ = 1 / 0
+            with self.assertRaises(ZeroDivisionError), children.Children() as started:
+                child = started.start(["sleep", "100"], log=Path(folder) / "log")
+                self.assertIsNone(child.status())
+                _ = 1 / 0
             self.assertIsNotNone(child.status())
 
     def test_reads_whole_lines_once(self):

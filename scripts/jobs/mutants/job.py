@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent import futures
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.common import build, machine, processes, report
 from jobs.common.sanitizers import sanitizer_wrapper
@@ -111,7 +112,7 @@ class Job:
         self.journal = Journal(trees.ROOT / "results.jsonl", arguments.resume)
         self.targets = {}  # name -> Target
         self.states = {}  # of the targets, and of all of them as ""
-        self.reach = None
+        self.reach: Any = None  # a reach.Reach, once it is measured
         self.results = []  # of the mutants of this run
         self.doing = {}  # worker -> what
         self._lock = threading.Lock()
@@ -362,12 +363,12 @@ def _list(terminal, mutants, originals):
 
 def _sample(arguments, by_file):
     if arguments.only:
-        chosen = {}
+        chosen: dict[str, list] = {}
         for mutants in by_file.values():
             for mutant in mutants:
                 if mutant.id in arguments.only:
                     chosen.setdefault(mutant.file, []).append(mutant)
-        found = sum(map(len, chosen.values()))
+        found = sum(len(mutants) for mutants in chosen.values())
         if found != len(set(arguments.only)):
             raise MutantsError("--only: no such mutant (see --list)")
         return sampling.Sample(chosen, found, arguments.seed)

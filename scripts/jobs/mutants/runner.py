@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs fuzz targets from an empty corpus and tells how each run ended."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -104,10 +105,8 @@ class Children:
 
 
 def _send(pid, number):
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass  # it ended by itself
 
 
 def _cpu_seconds(pid):

@@ -12,5 +12,5 @@ from jobs.common.terminal import run_main  # noqa: E402 (after the path is right
 from jobs.perf import commands  # noqa: E402
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run_main(lambda: commands.run(sys.argv[1:], {"report": "jobs.page.job"})))

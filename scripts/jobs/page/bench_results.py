@@ -11,6 +11,7 @@ import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from scipy import stats
 
@@ -80,7 +81,7 @@ class Bench:
     together: gbench.Results = field(default_factory=gbench.Results)
     rounds: int = 0
     contexts: list = field(default_factory=list)
-    document: object = None  # the run's own report, summary.md or peers.md
+    document: Any = None  # the run's own report, summary.md or peers.md
 
     @property
     def facts(self):
@@ -100,8 +101,9 @@ class Bench:
 
 
 def read_documents(directory):
-    """[(path, parsed JSON)] of the files of a folder; none if it isn't there. In a folder of somebody
-    else's, files that are no JSON are none of ours, unless they have the name of an answer."""
+    """[(path, parsed JSON)] of the files of a folder; none if it isn't there. In a folder of
+    somebody else's, files that are no JSON are none of ours, unless they have the name of an
+    answer."""
     found = []
     for path in sorted(Path(directory).glob("*.json")):
         try:
@@ -136,6 +138,7 @@ def read_bench(directory, suite=""):
         if not is_benchmark(document) or _suite_of(document) != suite:
             continue
         match = _FILE.fullmatch(path.name)
+        assert match, path  # _suite_of() has read the name
         number = int(match["round"] or 1)
         bench.rounds = max(bench.rounds, number)
         bench.contexts.append(document["context"])

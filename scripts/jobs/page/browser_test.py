@@ -120,7 +120,8 @@ class BrowserTest(unittest.TestCase):
                 self.run_js("return document.documentElement.scrollWidth"), 360, opened)
 
     def test_no_label_lies_on_another(self):
-        for self.url in (self.own, self.theirs):
+        for url in (self.own, self.theirs):
+            self.url = url
             self.open()
             self.assertEqual(self.run_js("""
                 const bad = [];

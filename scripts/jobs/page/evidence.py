@@ -96,7 +96,7 @@ def coverage_totals(document):
     """[(kind, run, percent, number of places)] of all files; empty if the file lacks them."""
     table = document.table("Coverage of core/ffgrant") if document else None
     total = next((row for row in table.rows if row[0] == "all"), None) if table else None
-    if total is None:
+    if table is None or total is None:
         return []
     found, kind = [], ""
     for column, cell in list(zip(table.columns, total))[1:]:

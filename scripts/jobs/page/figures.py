@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the page's figures that have a row for each value; line_figures.py draws the figures with
-lines. Each function returns a Matplotlib figure; the caller gives it the page's style (svg.draw)."""
+lines. Each function returns a Matplotlib figure; the caller gives it the page's style
+(svg.draw)."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib import ticker
 from matplotlib.font_manager import FontProperties
@@ -51,7 +53,7 @@ def key(legend):
 class Row:
     """A line of a figure of rows; one without an estimate is a heading."""
     label: str
-    estimate: object = None  # bench_results.Estimate
+    estimate: Any = None  # bench_results.Estimate
     mark: str = "ours"
     text: str = ""  # the value, for the right margin
 
@@ -80,7 +82,8 @@ def wrapped(text, width=WIDTH - 6):
         end = max(1, int(len(text) * width / text_width(text)))
         while end > 1 and text_width(text[:end]) > width:
             end -= 1
-        signs = [place for place in range(end, max(0, end - 24), -1) if text[place - 1] in "/,:<>; "]
+        signs = [place for place in range(end, max(0, end - 24), -1)
+                 if text[place - 1] in "/,:<>; "]
         end = signs[0] if signs else end
         lines.append(text[:end])
         text = text[end:]
@@ -150,7 +153,8 @@ def _plot_rows(axes, rows, places, low=-math.inf, high=math.inf):
         for sign, edge, beyond in ((">", high, [place for place, one in found if one.value > high]),
                                    ("<", low, [place for place, one in found if one.value < low])):
             if beyond:
-                axes.plot([0.97 * edge] * len(beyond), beyond, clip_on=False, zorder=3, linestyle="none",
+                axes.plot([0.97 * edge] * len(beyond), beyond, clip_on=False, zorder=3,
+                          linestyle="none",
                           **{name: value for name, value in _style(mark).items()
                              if name.startswith("marker") and name != "marker"},
                           marker=sign, color=COLOURS[MARKS[mark][1]])

@@ -101,7 +101,7 @@ def _coverage_figure(document):
             evidence.coverage_totals(document) if run == "both"}
     if not both:
         return _missing(what, "./scripts/coverage", "coverage")
-    kind = min(both, key=both.get)
+    kind = min(both, key=lambda name: both[name])
     return Figure(what, f"{both[kind]:g}", "%", "the least of " + ", ".join(
         f"{kind} {percent:g} %" for kind, percent in both.items()) + "; counted, not sampled",
         "coverage")

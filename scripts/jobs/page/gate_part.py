@@ -53,7 +53,9 @@ def percent(ratio, digits=1):
         return "open"
     digits = 0 if ratio >= 2 else digits  # who is slower by 290 % does not ask for tenths
     text = f"{100 * (ratio - 1):+,.{digits}f}"
-    return f"{0:.{digits}f} %" if not round(100 * (ratio - 1), digits) else f"{text} %".replace("-", "−")
+    if not round(100 * (ratio - 1), digits):
+        return f"{0:.{digits}f} %"
+    return f"{text} %".replace("-", "−")
 
 
 def _estimate(entry):

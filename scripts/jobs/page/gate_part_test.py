@@ -14,7 +14,12 @@ testing.needs((*testing.MODULES, "statsmodels"))
 from jobs.page import gate_part  # noqa: E402
 from jobs.page.bench_results import ReportError  # noqa: E402
 from jobs.page.testing import gate_document, gate_entry  # noqa: E402
-from jobs.perf import answer, callgrind, counts as perf_counts, decide  # noqa: E402
+from jobs.perf import (  # noqa: E402
+    answer,
+    callgrind,
+    counts as perf_counts,
+    decide,
+)
 from jobs.perf.account import Benchmark, Unmeasured  # noqa: E402
 from jobs.perf.gbench_json import Key  # noqa: E402
 

@@ -149,7 +149,8 @@ def history(lines, root=None, repository=""):
     fingerprints = sorted({line.fingerprint for line in lines})
     section.lead = [
         "Time, divided by that of a frozen reference kernel in the same process pairs, so that a "
-        "slower day of the machine does not count; memory and sizes in bytes. Bars are confidence intervals of 95 %; level "
+        "slower day of the machine does not count; memory and sizes in bytes. Bars are "
+        "confidence intervals of 95 %; level "
         "lines are means between change points; a dashed line is a change point, found as "
         f"{home.COMMAND} trend finds it; at a dotted line the kernel or a library changed, and the "
         "series goes on by the reference kernel. Less is better. Machines are never compared with "

@@ -8,8 +8,20 @@ from pathlib import Path
 
 from jobs.common import build
 from jobs.common.terminal import Terminal
-from jobs.page import (addresses, bench_results, evidence, first, gate_part, history_part, parts,
-                       ratios, selftest_part, server_part, slower_part, template)
+from jobs.page import (
+    addresses,
+    bench_results,
+    evidence,
+    first,
+    gate_part,
+    history_part,
+    parts,
+    ratios,
+    selftest_part,
+    server_part,
+    slower_part,
+    template,
+)
 from jobs.page.template import Page
 from jobs.perf import history_files, home
 
@@ -156,7 +168,7 @@ def main(argv):
     missing = [missing for section in page.sections for missing in section.missing]
     # What is not there takes no room; the figures that stand first lead to what is.
     page.sections = [section for section in page.sections
-                     if section.has_data or section.sources and not section.missing]
+                     if section.has_data or (section.sources and not section.missing)]
     shown = {section.identifier for section in page.sections}
     page.figures = [figure for figure in page.figures if figure.link in shown]
     count = write(page, out)

@@ -23,7 +23,8 @@ def quantiles(lines, label):
     """Latency: lines of (label, [(share, Estimate of ns)], ours), on logarithmic axes."""
     height = 170 + 14 * len(lines) + 6 + 60
     figure = new_figure(height)
-    axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH, 170 / height))
+    axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
+                            170 / height))
     styles = (("o", "blue", True), ("s", "purple", True), ("D", "orange", False),
               ("^", "muted", False), ("v", "ink", False))
     shares = sorted({share for _, points, _ in lines for share, _ in points})
@@ -60,7 +61,8 @@ def history(points, changes, label, bridges=()):
     the kernel) differ from the surroundings of the point before."""
     height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
-    axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH, 96 / height))
+    axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
+                            96 / height))
     places = range(len(points))
     values = [found.value for _, found in points]
     bounds = [0, *(index for index, _ in changes), len(points)]

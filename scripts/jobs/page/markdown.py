@@ -56,7 +56,7 @@ def inline(text):
 def parse(text, path=Path()):
     """A Document; what it has of another form is left out."""
     document = Document(Path(path))
-    section, kinds, table = "", [], None
+    section, kinds, table = "", [], Table("")
     for token in _PARSER.parse(_COMMENT.sub("", text)):
         if token.nesting == 1:
             kinds.append(token.type[:-len("_open")])

@@ -87,7 +87,7 @@ def three_digits(value):
 
 
 def interval(found, shown=three_digits):
-    """5.60 – 7.10, or a dash where one measurement has none."""
+    """The bounds with a dash between them, or a dash where one measurement has none."""
     return f"{shown(found.low)} – {shown(found.high)}" if found.count > 1 else "–"
 
 
@@ -263,8 +263,8 @@ def latency(bench):
                       interval(value)] for share, value in points]
         title = f"{live:,} live executions" if live is not None else "Latency"
         name = f"latency-{live or 'all'}"
-        svg, png = draw(name, lambda l=labelled: line_figures.quantiles(
-            l, "nanoseconds a claim"), Caption(f"{section.title}, {title}", bench.note))
+        svg, png = draw(name, lambda lines=labelled: line_figures.quantiles(
+            lines, "nanoseconds a claim"), Caption(f"{section.title}, {title}", bench.note))
         first, points, _ = labelled[0]
         section.plots.append(Plot(
             name, title, f"Quantiles of the time of one claim. {first}: " + ", ".join(

@@ -4,8 +4,18 @@
 from jobs.common import tables
 from jobs.page import bench_results, figures
 from jobs.page.figures import Row, key
-from jobs.page.parts import (Missing, Plot, Section, Table, bench_missing, claim_label, interval,
-                             subject_title, sureness, times)
+from jobs.page.parts import (
+    Missing,
+    Plot,
+    Section,
+    Table,
+    bench_missing,
+    claim_label,
+    interval,
+    subject_title,
+    sureness,
+    times,
+)
 from jobs.page.svg import Caption, draw
 
 _MOST_ROWS = 40  # of a figure; what is longer is drawn in several

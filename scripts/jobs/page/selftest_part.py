@@ -33,7 +33,7 @@ def power(document):
         share, bounds, slower = (_percent(row[what]) for what in ("found", "interval", "slower by"))
         if len(share) == 1 and len(bounds) == 2 and len(slower) == 1:
             found.append((row.get("", ""), slower[0], row["memory"],
-                          Estimate(share[0], *bounds, CONFIDENCE, 0)))
+                          Estimate(share[0], bounds[0], bounds[1], CONFIDENCE, 0)))
     return found
 
 

@@ -21,7 +21,7 @@ _FILES = ("claims", "claims-cluster")  # in this order
 
 
 def _is_load(entry):
-    return (isinstance(entry, dict) and _FIELDS <= set(entry) and isinstance(entry["rounds"], list)
+    return (isinstance(entry, dict) and set(entry) >= _FIELDS and isinstance(entry["rounds"], list)
             and entry["rounds"])
 
 

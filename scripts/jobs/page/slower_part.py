@@ -29,7 +29,7 @@ class Row:
 
 
 def _of_history(lines, repository):
-    """The slowdowns that still last: the level of the last points is above that before the change."""
+    """The slowdowns that last: the level of the last points is above that before the change."""
     rows = []
     for line in lines:
         values = [point.benchmarks[line.name].ratio for point in line.points]

@@ -149,6 +149,7 @@ def _restyle(element):
     font = declarations.pop("font", None)
     if font:
         size = re.search(r"([\d.]+)px", font)
+        assert size, font
         declarations["font-size"] = f"{float(size[1]):g}px"
         weight = re.search(r"\b(bold|[5-9]00)\b", font)
         if weight:
@@ -208,7 +209,7 @@ def _flatten(element):
     kept = []
     for child in list(element):
         _flatten(child)
-        if child.tag in (_SVG + "g", _SVG + "defs") and not len(child) or _is_invisible(child):
+        if (child.tag in (_SVG + "g", _SVG + "defs") and not len(child)) or _is_invisible(child):
             continue
         if child.tag == _SVG + "g" and not child.attrib:
             kept += list(child)
@@ -222,8 +223,8 @@ def _flatten(element):
 def _share_styles(root):
     """Puts neighbours of one style into a group that says it once."""
     made = []
-    for style, run in itertools.groupby(root, key=lambda child: child.get("style")):
-        run = list(run)
+    for style, neighbours in itertools.groupby(root, key=lambda child: child.get("style")):
+        run = list(neighbours)
         if style is None or len(run) < 3 or any(len(child) for child in run):
             made += run
             continue
@@ -254,7 +255,7 @@ def clean(data, name):
         _tidy(element, name, used)
     _flatten(root)
     _share_styles(root)
-    view = root.get("viewBox")
+    view = root.get("viewBox", "")
     root.attrib.clear()
     for key, value in (("viewBox", view), ("class", "plot"), ("role", "img"),
                        ("aria-labelledby", f"{name}-title {name}-text")):

@@ -12,7 +12,11 @@ testing.needs()
 import matplotlib  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from jobs.page import figures, line_figures, svg as page_svg  # noqa: E402
+from jobs.page import (  # noqa: E402
+    figures,
+    line_figures,
+    svg as page_svg,
+)
 from jobs.page.bench_results import estimate  # noqa: E402
 from jobs.page.figures import Row  # noqa: E402
 
@@ -79,7 +83,7 @@ class DrawTest(unittest.TestCase):
         rows = [Row("a", estimate([2, 3]), "ahead"), Row("b", estimate([0.2, 0.3]), "behind")]
         _, png = page_svg.draw("colours", lambda: figures.ratios(rows, ""))
         image = Image.open(io.BytesIO(png)).convert("RGB")
-        found = {"#%02x%02x%02x" % colour for _, colour in image.getcolors(1 << 16)}
+        found = {"#{:02x}{:02x}{:02x}".format(*colour) for _, colour in image.getcolors(1 << 16)}
         for name in ("blue", "orange", "ink", "panel", "grid"):
             self.assertIn(page_svg.COLOURS[name], found)
 
@@ -109,7 +113,8 @@ class FiguresTest(unittest.TestCase):
         points = [(point.date, estimate([1, 2])) for point in testing.history_points()]
         svg, _ = page_svg.draw("figure", lambda: line_figures.history(
             points, [(1, "+1,008.0 %"), (2, "+8.0 %"), (23, "−1,100.0 %")], "ratio"))
-        texts = ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter("text")]
+        texts = ["".join(element.itertext())
+                 for element in ElementTree.fromstring(svg).iter("text")]
         self.assertIn("+1,008.0 %", texts)
         self.assertIn("−1,100.0 %", texts)
         self.assertNotIn("+8.0 %", texts)  # it would lie on the one before; the table has it

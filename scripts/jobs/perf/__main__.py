@@ -14,5 +14,5 @@ from jobs.perf import commands  # noqa: E402
 
 if __name__ == "__main__":
     # Names and paths may hold any byte, and are printed all the same.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run_main(lambda: commands.run(sys.argv[1:])))

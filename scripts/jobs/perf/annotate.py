@@ -9,7 +9,7 @@ from jobs.perf import callgrind
 _SHOWN = 8  # functions, and lines
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _source(path):
     """The lines of a file; none where it is not at hand."""
     try:

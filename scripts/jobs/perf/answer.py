@@ -4,6 +4,7 @@
 import datetime
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from jobs.perf import metrics, statuses
 from jobs.perf.decide import IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, SUSPECTED
@@ -42,7 +43,7 @@ class Outcome:
     settling_budget: object = None
     words: dict = field(default_factory=dict)  # "suite, arm" -> the last that a process printed
     listed: list = field(default_factory=list)  # what all arms measure, with a result or without
-    interrupted: object = None
+    interrupted: Any = None
     same_files: bool = False
 
     def excused(self, benchmark):
@@ -242,7 +243,8 @@ def action(outcome):
     if outcome.incidents:
         parts.append(f"failed: {_some([code(text) for text in counted(outcome.incidents)])}")
     if suspects:
-        said = " and ".join(f"seemed {text}" for text in _worse(outcome, suspects, ", not confirmed"))
+        said = " and ".join(f"seemed {text}"
+                            for text in _worse(outcome, suspects, ", not confirmed"))
         parts.append(f"{said}; measure again {_again(outcome)}")
     verdict = outcome.verdict
     if verdict == "unmeasured" and not parts:

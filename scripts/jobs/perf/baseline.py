@@ -25,13 +25,13 @@ def save(directory, revision, target):
     manifest = json.dumps({"format": 1, "folder": directory.name, "commit": revision.commit,
                            "content": revision.content, "label": revision.label}).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        with tarfile.open(fileobj=file, mode="w:gz") as archive:
-            entry = tarfile.TarInfo(_MANIFEST)
-            entry.size = len(manifest)
-            archive.addfile(entry, io.BytesIO(manifest))
-            for path in sorted(directory.iterdir()):
-                archive.add(path, f"bin/{path.name}", recursive=False)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file, \
+            tarfile.open(fileobj=file, mode="w:gz") as archive:
+        entry = tarfile.TarInfo(_MANIFEST)
+        entry.size = len(manifest)
+        archive.addfile(entry, io.BytesIO(manifest))
+        for path in sorted(directory.iterdir()):
+            archive.add(path, f"bin/{path.name}", recursive=False)
     Path(file.name).replace(target)
 
 
@@ -39,7 +39,8 @@ def opened(terminal, path):
     """The revision of a kept build, which is put where directory_of() finds it if it fits here."""
     try:
         with tarfile.open(path) as archive:
-            manifest = json.loads(archive.extractfile(_MANIFEST).read())
+            content = archive.extractfile(_MANIFEST)
+            manifest = json.loads(content.read() if content else b"")
             revision = revisions.Revision(manifest["commit"], manifest["content"],
                                           f"{manifest['label']}, kept")
             folder = str(manifest["folder"])

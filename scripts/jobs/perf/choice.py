@@ -7,7 +7,6 @@ are asked for.
 
 import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from jobs.perf import fingerprint, home, known as perf_known, metrics, process_pairs, samples
 from jobs.perf.error import PerfError
@@ -163,8 +162,9 @@ def _built(terminal, arguments):
     from jobs.perf import builds
     recipe = builds.Recipe(arguments.build, tuple(arguments.program))
     top = builds.top_folder()
-    sides = (builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top))
-    base, head = (builds.build(terminal, *side, recipe, top) for side in sides)
+    base, head = (
+        builds.build(terminal, commit, label, recipe, top) for commit, label in
+        (builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top)))
     arguments.base_bin, arguments.head_bin = list(base.programs), list(head.programs)
     return replace(_programs(arguments), base=base.label, head=head.label,
                    compile=_compiling(arguments, base.folder, head.folder))

@@ -17,8 +17,13 @@ from pathlib import Path
 from jobs.common import processes
 from jobs.perf import home
 from jobs.perf.error import PerfError
-from jobs.perf.statuses import (CLEAN, HARNESS_ERROR, INCONCLUSIVE, REGRESSION,  # noqa: F401
-                                SUSPICION)
+from jobs.perf.statuses import (  # noqa: F401
+    CLEAN,
+    HARNESS_ERROR,
+    INCONCLUSIVE,
+    REGRESSION,
+    SUSPICION,
+)
 
 COMMANDS = {
     "gate": "jobs.perf.gate",

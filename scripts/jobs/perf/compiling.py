@@ -40,7 +40,8 @@ class Compiling(decide.Source):
         self._seconds = 0.0
         self._runs = 1  # of each arm in a round
         self.name = Benchmark(suite, Key("build"), metrics.COMPILE)
-        self.benchmarks, self.unmeasured, self.lost = [self.name], [], set()
+        self.benchmarks, self.unmeasured = [self.name], []
+        self.lost: set = set()
         self._try()
 
     def _try(self):

@@ -17,8 +17,18 @@ from pathlib import Path
 from jobs.common import report
 from jobs.common.children import Children
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (callgrind, choice, gate, home, options, process_pairs, samples, scratch,
-                       statuses, trial as perf_trial)
+from jobs.perf import (
+    callgrind,
+    choice,
+    gate,
+    home,
+    options,
+    process_pairs,
+    samples,
+    scratch,
+    statuses,
+    trial as perf_trial,
+)
 from jobs.perf.account import Unmeasured, account
 from jobs.perf.annotate import annotate
 from jobs.perf.counts_answer import ORDER, Comparison, Outcome, action, document, markdown, table
@@ -130,7 +140,8 @@ def compare(runner, pairs):
             if memory and verdicts[name][0] in ("regressed", "improved"):
                 part = found[name][0].part
                 found[name] = tuple(counts.at(part) for counts in again)
-    return ([Comparison(name, *found[name], *verdicts[name]) for name in found], errors, late)
+    return ([Comparison(name, base, head, *verdicts[name])
+             for name, (base, head) in found.items()], errors, late)
 
 
 def _again(pair, second, verdict):

@@ -3,6 +3,7 @@
 
 import datetime
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.common import report
 from jobs.common.tables import Table
@@ -41,7 +42,7 @@ class Outcome:
     comparisons: tuple = ()
     unmeasured: tuple = ()  # account.Unmeasured
     incidents: tuple = ()
-    known: object = None
+    known: Any = None
     same_files: bool = False
 
     def excused(self, benchmark):
@@ -57,7 +58,7 @@ class Outcome:
         if "regressed" in verdicts:
             return "regressed"
         late = any(one.late for one in self.unmeasured)
-        if self.incidents or self.blocking or not self.comparisons and not late:
+        if self.incidents or self.blocking or (not self.comparisons and not late):
             return "unmeasured"
         if "suspected" in verdicts:
             return "suspected"

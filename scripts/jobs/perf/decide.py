@@ -36,9 +36,25 @@ from typing import NamedTuple
 
 from statsmodels.stats.multitest import fdrcorrection
 
-from jobs.perf.look import (CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED,  # noqa: F401
-                            SUSPECTED, Interval, Result, Rules, Samples, bounds, interval, look_at,
-                            note_of, result_of, verdict_of)
+from jobs.perf.look import (  # noqa: F401
+    CLEAN,
+    IMPROVED,
+    INCONCLUSIVE,
+    INVALID,
+    REGRESSED,
+    SUSPECTED,
+    Interval,
+    Result,
+    Rules,
+    Samples,
+    bounds,
+    interval,
+    look_at,
+    note_of,
+    result_of,
+    verdict_of,
+)
+
 
 class _P(NamedTuple):
     """p-values after the correction."""
@@ -52,7 +68,7 @@ def _adjusted(looks, family):
     table = [(look.slower_p, look.faster_p, look.differ_p) for look in looks.values()]
     table += [(1.0, 1.0, 1.0)] * max(0, family - len(table))
     if len(table) > 1:
-        table = zip(*(fdrcorrection(column)[1] for column in zip(*table)))
+        table = list(zip(*(fdrcorrection(column)[1] for column in zip(*table))))
     return {name: _P(*map(float, row)) for name, row in zip(looks, table)}
 
 
@@ -133,7 +149,7 @@ def _confirmed(first, second):
 class Source:
     """What a Decision takes rounds from. This one counts rounds and not seconds."""
 
-    lost = frozenset()  # names that can't be measured any more
+    lost: set | frozenset = frozenset()  # names that can't be measured any more
 
     def take(self, names, count):
         """Up to `count` new rounds, each name -> (base, copy, head) in nanoseconds. Fewer if the

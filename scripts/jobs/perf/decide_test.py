@@ -5,8 +5,16 @@ import random
 import unittest
 
 from jobs.perf import decide
-from jobs.perf.decide import (CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, SUSPECTED,
-                              Decision, Rules)
+from jobs.perf.decide import (
+    CLEAN,
+    IMPROVED,
+    INCONCLUSIVE,
+    INVALID,
+    REGRESSED,
+    SUSPECTED,
+    Decision,
+    Rules,
+)
 
 
 class Source(decide.Source):

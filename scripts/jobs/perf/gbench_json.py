@@ -5,11 +5,12 @@ Reads what every version from 1.6 on writes, and what is left of a file whose wr
 benchmark is known by its name and, since names may repeat, by its number among those of the name.
 """
 
+import contextlib
 import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 _REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
@@ -30,7 +31,7 @@ class Key(NamedTuple):
 
 class Reading(NamedTuple):
     """What one process says of a benchmark: nanoseconds an iteration, or the reason for none."""
-    ns: Optional[float]
+    ns: float | None
     reason: str = ""
     note: str = ""
 
@@ -77,11 +78,9 @@ def parse(data):
     begin = _ROWS.search(text)
     if not begin:
         return made
-    try:
+    with contextlib.suppress(ValueError, RecursionError, AttributeError, TypeError):
         made.context = dict(decoder.decode(text[:begin.start()].rstrip().rstrip(",") + "}")
                             .get("context", {}))
-    except (ValueError, RecursionError, AttributeError, TypeError):
-        pass
     at = begin.end()
     while True:
         while at < len(text) and text[at] in " \t\r\n,":

@@ -130,7 +130,8 @@ def _extract(directory, revision, path, target):
             if member.isfile() and ".." not in parts and member.name.endswith(".jsonl"):
                 place = target.joinpath(*parts)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(archive.extractfile(member).read())
+                content = archive.extractfile(member)
+                place.write_bytes(content.read() if content else b"")
 
 
 def _last_revision_with(path, project):

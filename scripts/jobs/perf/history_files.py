@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history's files: DIR/<fingerprint>/<suite>.jsonl, a line a point (history_point.py), only ever
+"""The history's files: DIR/<fingerprint>/<suite>.jsonl, a line a point (history_point.py), only
+ever
 appended to.
 
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
@@ -19,9 +20,20 @@ import tempfile
 from pathlib import Path
 
 from jobs.perf import home
-from jobs.perf.history_point import (REVISION, SUITE, SURROUNDINGS, HistoryError,
-                                     Measurement, Point, differences, fingerprint, identity,
-                                     parse_point, require, text_of)
+from jobs.perf.history_point import (
+    REVISION,
+    SUITE,
+    SURROUNDINGS,
+    HistoryError,
+    Measurement,
+    Point,
+    differences,
+    fingerprint,
+    identity,
+    parse_point,
+    require,
+    text_of,
+)
 
 __all__ = ("HistoryError", "Measurement", "Point", "differences", "fingerprint", "identity",
            "parse_point")  # what callers of the files need of their points
@@ -34,7 +46,7 @@ def path_of(point, root=ROOT):
 
 
 def check(suite, revision, machine=None, root=ROOT):
-    """Raises HistoryError where such a point could not be appended; to be asked before measuring."""
+    """Raises HistoryError where such a point could not be appended; asked before measuring."""
     require(SUITE.fullmatch(suite), f"suite {suite!r} is no file's name")
     require(REVISION.fullmatch(revision), f"revision {revision!r} is not 12 or more digits of "
                                             "git in hexadecimal")
@@ -249,7 +261,8 @@ def ended(history):
 
 
 def changes_around(points):
-    """Maps the index of each point whose surroundings differ from the point before to texts that say
+    """Maps the index of each point whose surroundings differ from the point before to texts that
+    say
     how."""
     found = {}
     for index in range(1, len(points)):

@@ -82,9 +82,8 @@ class ParsePointTest(unittest.TestCase):
                 (line(benchmarks={"BM_A/x": dict(measurement, pairs=True)}), "pairs"),
                 (line(benchmarks={"BM_A/x": dict(measurement, pairs=1.5)}), "pairs"),
                 (line(benchmarks={"BM_A/x": dict(measurement, low=2.05)}), "interval")):
-            with self.subTest(text=text):
-                with self.assertRaisesRegex(HistoryError, problem):
-                    history_files.parse_point(text)
+            with self.subTest(text=text), self.assertRaisesRegex(HistoryError, problem):
+                history_files.parse_point(text)
 
 
 class FileTest(unittest.TestCase):

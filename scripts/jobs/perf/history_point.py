@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A point of the history: the form of its line, and the fingerprint that says with which others it may
+"""A point of the history: the form of its line, and the fingerprint that says with which others it
+may
 be compared. history_files.py has the files.
 
     {"date": "2026-11-25T02:40:11Z",      UTC, when the measurement began
@@ -24,7 +25,6 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Optional
 
 from jobs.perf import metrics
 from jobs.perf.error import PerfError
@@ -51,8 +51,8 @@ class Measurement:
     ratio: float
     low: float
     high: float
-    time_ns: Optional[float]
-    reference_ns: Optional[float]
+    time_ns: float | None
+    reference_ns: float | None
     pairs: int
     metric: str = metrics.TIME
 

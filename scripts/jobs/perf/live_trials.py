@@ -19,8 +19,18 @@ from jobs.common import build, report
 from jobs.common.children import Children
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
-from jobs.perf import (choice, commands, decide, fingerprint, gate, measuring, process_pairs, replay,
-                       revisions, samples)
+from jobs.perf import (
+    choice,
+    commands,
+    decide,
+    fingerprint,
+    gate,
+    measuring,
+    process_pairs,
+    replay,
+    revisions,
+    samples,
+)
 from jobs.perf.known import Known
 
 REPORT = build.ROOT / "results" / "perf-selftest-live.md"
@@ -75,6 +85,7 @@ def one_try(terminal, program, percent, number, budget):
                            _FILTER, "", "", directory=revisions.PERF / "run", known=Known())
 
     class Arguments:  # what gate.measure() reads of a command line
+        budget = 0.0
         seed = None
         repetitions = samples.Effort.repetitions
         min_time = samples.Effort.min_time

@@ -5,7 +5,7 @@ decide.py has the procedure, and says why it is so."""
 import math
 import statistics
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Optional
 
 from scipy.stats import binom
@@ -54,7 +54,7 @@ class Result:
     out_of_time: bool = False  # more time might have told more
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rank(count, alpha):
     """How many of `count` values may lie below the median's lower bound: the largest k with
     P(X < k) <= alpha for the number X of values below the median."""
@@ -62,7 +62,7 @@ def _rank(count, alpha):
     return rank if binom.cdf(rank, count, 0.5) > alpha else rank + 1
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tail(beyond, count):
     """P(X >= beyond): the p-value of the sign test."""
     return float(binom.sf(beyond - 1, count, 0.5))
@@ -123,7 +123,9 @@ def look_at(samples, alpha, rules):
     logs, same = samples.head_logs, samples.same_logs
     noise_low, noise_high = bounds(same, rules.noise_alpha)
     margin = max(rules.floor, rules.noise_factor * (noise_high - noise_low) / 2)
-    return Look(*bounds(logs, alpha), *bounds(same, alpha), margin,
+    low, high = bounds(logs, alpha)
+    same_low, same_high = bounds(same, alpha)
+    return Look(low, high, same_low, same_high, margin,
                  _tail(sum(value > margin for value in logs), len(logs)),
                  _tail(sum(value < -margin for value in logs), len(logs)),
                  min(1.0, 2 * _tail(max(sum(value > rules.floor for value in same),

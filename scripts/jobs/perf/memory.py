@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's rounds for peak memory: a process for each benchmark, whose high-water mark of resident
+"""The gate's rounds for peak memory: a process for each benchmark, whose high-water mark of
+resident
 memory is what counts.
 
-The mark is read from /proc while the process runs, all two milliseconds, for the process and what it
-started: it never falls, so that the last reading has every peak but those of the last moment. A
-benchmark therefore repeats three times, so that a reading after the first repetition has its peak. A
-process that ends so soon that no reading is late enough is run again for longer. What the system
+The mark is read from /proc while the process runs, all two milliseconds, for the process and what
+it started: it never falls, so that the last reading has every peak but those of the last moment. A
+benchmark therefore repeats three times, so that a reading after the first repetition has its peak.
+A process that ends so soon that no reading is late enough is run again for longer. What the system
 reports of a process that has ended (ru_maxrss) is of no use here: it is at least what the process
 held that started it, this one.
 
@@ -76,7 +77,8 @@ def _family(process):
 
 
 class Memory(decide.Source):
-    """Rounds of processes, one a benchmark. live: a process_pairs.Live, which knows the programs and
+    """Rounds of processes, one a benchmark. live: a process_pairs.Live, which knows the programs
+    and
     which benchmarks work."""
 
     metric = metrics.MEMORY
@@ -89,7 +91,7 @@ class Memory(decide.Source):
         self._seconds = {}  # Benchmark -> what its last round took
         self._efforts = {}  # Benchmark -> samples.Effort, where it was made longer
         self._life = 0.0  # seconds that the last process took
-        self.lost = set()
+        self.lost: set = set()
         asked = [Benchmark(name.suite, name.key, self.metric) for name in live.benchmarks]
         self.benchmarks = [name for name in asked if name.key.nth == 1]
         # A filter has names alone: benchmarks of one name run in one process.
@@ -97,7 +99,7 @@ class Memory(decide.Source):
                            for name in asked if name.key.nth > 1]
 
     def round_seconds(self, names):
-        """What a round with these benchmarks takes: what the last ones took, or the trial's pace."""
+        """What a round with these benchmarks takes: what the last took, or the trial's pace."""
         return sum(self._seconds.get(name) or sum(
             self._live.seconds(name.suite, arm, 1) for arm in self._live.arms(name.suite))
             for name in names)

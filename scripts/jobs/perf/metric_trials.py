@@ -15,8 +15,20 @@ from pathlib import Path
 from jobs.common import build, report
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
-from jobs.perf import choice, clock, compiling, fingerprint, gate, measuring, metrics, replay
-from jobs.perf import process_pairs, revisions, samples, statuses
+from jobs.perf import (
+    choice,
+    clock,
+    compiling,
+    fingerprint,
+    gate,
+    measuring,
+    metrics,
+    process_pairs,
+    replay,
+    revisions,
+    samples,
+    statuses,
+)
 from jobs.perf.decide import REGRESSED
 from jobs.perf.error import PerfError
 
@@ -32,8 +44,8 @@ _FUNCTION = """int f{0}(const int* a, int n) {{
   return x;
 }}
 """
-# From what growth on it has to be found. A compilation's processor time holds what its neighbours on
-# the same core do to it, and a part of the growth is lost in what a compiler does in any case.
+# From what growth on it has to be found. A compilation's processor time holds what its neighbours
+# on the same core do to it, and a part of the growth is lost in what a compiler does in any case.
 _PROMISED = {metrics.MEMORY: 5, metrics.SIZE: 5, metrics.COMPILE: 10}
 # What grows, of each metric: part of the benchmark's name.
 _GROWN = {metrics.MEMORY: "BM_Grown", metrics.SIZE: ".growth", metrics.COMPILE: "build"}
@@ -42,8 +54,8 @@ _GROWN = {metrics.MEMORY: "BM_Grown", metrics.SIZE: ".growth", metrics.COMPILE: 
 def add_options(parser):
     parser.add_argument("--metrics", action="store_true",
                         help="instead: run the gate on memory, size and compile time that grow by "
-                             "a known share; writes results/perf-selftest-metrics.md; takes --tries, "
-                             "--budget and --fresh, and goes on where it was interrupted")
+                             "a known share; writes results/perf-selftest-metrics.md; takes "
+                             "--tries, --budget and --fresh, and goes on where it was interrupted")
 
 
 def program(folder, percent):
@@ -85,6 +97,7 @@ def chosen(folder, metric, percent):
 def one_try(terminal, folder, metric, percent, budget):
     """Runs the gate once. Returns what is kept of it."""
     class Arguments:  # what measuring.measure() reads of a command line
+        budget = 0.0
         seed = None
         repetitions = 1
         min_time = 0.001
@@ -128,16 +141,17 @@ def text_of(tries, settings, command):
                           duration(seconds), "met" if met else "MISSED"])
     loads = [each["load"] for each in tries]
     return "\n".join([
-        "<!-- SPDX-License-Identifier: Apache-2.0 -->", "# The gate on memory, size and compile time",
+        "<!-- SPDX-License-Identifier: Apache-2.0 -->",
+        "# The gate on memory, size and compile time",
         "", f"- command: `{command}`",
         f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
         f"- machine: {settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
         f"{max(loads):g} when the tries ended", f"- budget of a try: {settings['budget']:g} s", "",
         "What grows by so much: 16 MiB that a benchmark fills, a section of 200 kB, and the number "
         "of functions in a source. The peak holds the program itself besides, and a compilation "
-        "what it always does, so that they grow by less. Bars: 95 of 100 found, of compile time from "
-        "10 % on, and no false alarm. "
-        "Intervals are Clopper-Pearson's of 95 %.", "", *report.as_markdown(made)]) + "\n"
+        "what it always does, so that they grow by less. Bars: 95 of 100 found, of compile time "
+        "from 10 % on, and no false alarm. Intervals are Clopper-Pearson's of 95 %.", "",
+        *report.as_markdown(made)]) + "\n"
 
 
 def run(terminal, arguments, command):

@@ -13,8 +13,20 @@ from pathlib import Path
 
 from jobs.common import bounded
 from jobs.common.terminal import Terminal
-from jobs.perf import (clock, compiling, decide, fake, gate, history_files, metric_trials, metrics,
-                       record, schema, sizes, validate)
+from jobs.perf import (
+    clock,
+    compiling,
+    decide,
+    fake,
+    gate,
+    history_files,
+    metric_trials,
+    metrics,
+    record,
+    schema,
+    sizes,
+    validate,
+)
 from jobs.perf.memory import Peak
 from jobs.perf.outside.case import OutsideCase
 from jobs.perf.process_pairs import Suite
@@ -24,7 +36,8 @@ _WORK = "i=0; while [ $i -lt {} ]; do i=$((i + 1)); done"  # in sh's own process
 
 class ShownTest(unittest.TestCase):
     def test_values(self):
-        for value, metric, text in ((28.44, metrics.TIME, "28.4 ns"), (3.2e9, metrics.COMPILE, "3.2 s"),
+        for value, metric, text in ((28.44, metrics.TIME, "28.4 ns"),
+                                    (3.2e9, metrics.COMPILE, "3.2 s"),
                                     (900, metrics.SIZE, "900 B"), (1536, metrics.SIZE, "1.5 KiB"),
                                     (20.5 * 2**20, metrics.MEMORY, "20.5 MiB"),
                                     (3 * 2**30, metrics.MEMORY, "3 GiB")):
@@ -218,17 +231,20 @@ class GateTest(OutsideCase):
             status = record.main([
                 "--bin", str(self.small), "--suite", "mine", "--revision", "a" * 12, "--history",
                 str(root), "--kernel", str(kernel), "--metric", "memory", "--metric", "size",
-                "--metric", "compile", "--compile", _WORK.format(10_000), "--repetitions", "2", "--min-time",
+                "--metric", "compile", "--compile", _WORK.format(10_000), "--repetitions", "2",
+                "--min-time",
                 "0.0001", "--pairs", "6", "--json",
                 str(self.folder / "record.json")])
         self.assertEqual(status, 0, output.getvalue())
         schema.check(json.loads((self.folder / "record.json").read_text(encoding="utf-8")))
         ((_, (point,)),) = history_files.read_all(root).items()
         self.assertEqual(set(point.benchmarks), {
-            "BM_Grown_Growth/manual_time", "BM_Same_Growth/manual_time", "BM_Grown_Growth/manual_time [peak memory]",
+            "BM_Grown_Growth/manual_time", "BM_Same_Growth/manual_time",
+            "BM_Grown_Growth/manual_time [peak memory]",
             "BM_Same_Growth/manual_time [peak memory]", "small [size]", "build [compile time]"})
         self.assertEqual(point.benchmarks["small [size]"].ratio, self.small.stat().st_size)
-        self.assertGreater(point.benchmarks["BM_Grown_Growth/manual_time [peak memory]"].ratio, 2**24)
+        self.assertGreater(point.benchmarks["BM_Grown_Growth/manual_time [peak memory]"].ratio,
+                           2**24)
         with contextlib.redirect_stdout(io.StringIO()):
             self.assertEqual(validate.main([str(root)]), 0)
 

@@ -65,7 +65,7 @@ class Live(decide.Source):
         self.facts = Facts()
         self.benchmarks = []  # what all arms measure
         self.unmeasured = []  # list of Unmeasured
-        self.lost = set()
+        self.lost: set = set()
 
     def __enter__(self):
         try:

@@ -13,7 +13,6 @@ from jobs.perf.gbench_json import Key
 from jobs.perf.process_pairs import Clock, Live, Suite
 from jobs.perf.samples import Effort
 
-
 A, B = (Benchmark("suite", Key(name)) for name in ("BM_A", "BM_B/1"))
 
 

@@ -3,15 +3,26 @@
 
 import argparse
 import datetime
-import math
 import os
 import shlex
-import statistics
 from pathlib import Path
 
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (answer, choice, decide, fingerprint, gate, history_files, home, kernel,
-                       metrics, options, process_pairs, record_more, samples, statuses)
+from jobs.perf import (
+    answer,
+    choice,
+    fingerprint,
+    gate,
+    history_files,
+    home,
+    kernel,
+    metrics,
+    options,
+    process_pairs,
+    record_more,
+    samples,
+    statuses,
+)
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import printable
 
@@ -70,7 +81,8 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
         more = _more(terminal, live, clock, wanted, suites[:-1], arguments)
     done = max(map(len, pairs.values()), default=0)
     if pairs and done < process_pairs.FEWEST_PAIRS:
-        raise PerfError(f"the budget was up after {done} pairs; {process_pairs.FEWEST_PAIRS} are needed")
+        raise PerfError(f"the budget was up after {done} pairs; "
+                        f"{process_pairs.FEWEST_PAIRS} are needed")
     measured = {name: record_more.of_times(values) for name, values in pairs.items()
                 if len(values) >= process_pairs.FEWEST_PAIRS}
     return {**measured, **more.measured}, live, more
@@ -204,7 +216,8 @@ def main(argv):
     command = shlex.join([home.COMMAND, "record", *argv])
     options.effort_of(arguments)
     plan = _Plan(terminal, arguments)
-    measured, live, more = measure(terminal, plan.programs, samples.Program(plan.kernel), plan.filter,
+    measured, live, more = measure(terminal, plan.programs, samples.Program(plan.kernel),
+                                   plan.filter,
                                    arguments, plan.directory)
     told, failures = _append(terminal, plan, arguments, date, command, measured, live)
     lacking = [name for name in live.benchmarks if name not in measured

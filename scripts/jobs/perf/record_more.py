@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/perf record measures beside the benchmarks' times: peak memory, sizes, compile time."""
+"""What scripts/perf record measures beside the times: peak memory, sizes, compile time."""
 
 import math
 import statistics
@@ -71,7 +71,7 @@ class More:
         self._keep(source, values, lambda found: of_bytes(found, metrics.SIZE))
 
     def compile_time(self, command, folder, suite, reference):
-        """As a multiple of the reference kernel's time, which is measured after each compilation."""
+        """As a multiple of the reference kernel's time, measured after each compilation."""
         source = compiling.Compiling(self._terminal, {"head": (command, folder)}, self._clock,
                                      self._seed, suite)
         values = {name: [] for name in source.benchmarks}

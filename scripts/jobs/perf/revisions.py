@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs.common import build, machine
 from jobs.perf import repository

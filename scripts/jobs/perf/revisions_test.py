@@ -78,9 +78,9 @@ class RevisionTest(fake.RepositoryCase):
         self.assertEqual(self.built, ["one"])
 
     def test_a_build_that_failed_is_none(self):
-        with mock.patch.object(build, "run_step", side_effect=build.BuildError("x")):
-            with self.assertRaises(build.BuildError):
-                self.directory(revisions.resolve("HEAD"))
+        with mock.patch.object(build, "run_step", side_effect=build.BuildError("x")), \
+                self.assertRaises(build.BuildError):
+            self.directory(revisions.resolve("HEAD"))
         self.directory(revisions.resolve("HEAD"))
         self.assertEqual(self.built, ["one"])
 

@@ -12,7 +12,7 @@ PATH = Path(__file__).with_name("answer.schema.json")
 EXAMPLES = Path(__file__).with_name("examples")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _validator():
     try:
         import jsonschema

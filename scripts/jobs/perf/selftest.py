@@ -20,8 +20,19 @@ from pathlib import Path
 from jobs.common import build, report
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
-from jobs.perf import (commands, counts, fingerprint, gate, home, live_trials, metric_trials, process_pairs, replay,
-                       revisions, samples)
+from jobs.perf import (
+    commands,
+    counts,
+    fingerprint,
+    gate,
+    home,
+    live_trials,
+    metric_trials,
+    process_pairs,
+    replay,
+    revisions,
+    samples,
+)
 from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
 

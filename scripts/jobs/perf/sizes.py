@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate's rounds for the size of programs: of the file, or of chosen sections of an ELF file.
 
-A size is the same each time: it is read once, and stands for as many pairs as there have to be. What
-is no noise needs no wide margin: a change counts from half a percent on, as instructions do.
+A size is the same each time: it is read once, and stands for as many pairs as there have to be.
+What is no noise needs no wide margin: a change counts from half a percent on, as instructions do.
 """
 
 import math
@@ -21,8 +21,8 @@ def sections(data):
     if data[:4] != b"\x7fELF" or len(data) < 64:
         return None
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
-    # e_shoff; e_shentsize, e_shnum and e_shstrndx; of a section: name, type, flags, address, offset,
-    # size.
+    # e_shoff; e_shentsize, e_shnum and e_shstrndx; of a section: name, type, flags, address,
+    # offset, size.
     (table,) = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)
     entry, count, names = struct.unpack_from(order + "HHH", data, 58 if wide else 46)
     form = struct.Struct(order + ("IIQQQQ" if wide else "IIIIII"))
@@ -54,7 +54,8 @@ class Sizes(decide.Source):
     """Rounds of equal numbers. Of each suite the file, or the sections that are asked for."""
 
     def __init__(self, suites, wanted=()):
-        self.benchmarks, self.unmeasured, self.lost = [], [], set()
+        self.benchmarks, self.unmeasured = [], []
+        self.lost: set = set()
         self._values = {}
         for suite in suites:
             arms = list(suite.arms)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf validate: are these files what the gate writes? Answers, and files of the history."""
+"""scripts/perf validate: are these files what the gate writes? Answers, files of the history."""
 
 import argparse
 import json

@@ -166,7 +166,7 @@ class Server:
         self.settings = settings
         self.clustered = clustered
         self.port = self.bus_port = 0
-        self.process = None
+        self.process: subprocess.Popen | None = None
         self.directory.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -199,14 +199,14 @@ class Server:
 
     def _launch(self):
         with open(self.directory / "output.log", "ab") as output:
-            self.process = subprocess.Popen(
+            process = self.process = subprocess.Popen(
                 self._command(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=output, start_new_session=True)
 
         def ready():
-            if self.process.poll() is not None:
+            if process.poll() is not None:
                 raise ServerError(f"{self.binary.label} ended with status "
-                                  f"{self.process.returncode}:\n{self.log_tail()}")
+                                  f"{process.returncode}:\n{self.log_tail()}")
             return self.client().ping()
 
         try:
@@ -240,6 +240,7 @@ class Server:
 
     def kill(self, number=signal.SIGKILL):
         """Sends a signal; after SIGKILL it waits for the end."""
+        assert self.process, "it does not run"
         os.kill(self.process.pid, number)
         if number == signal.SIGKILL:
             self.process.wait()

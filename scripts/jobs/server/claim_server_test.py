@@ -161,9 +161,9 @@ class Alone(unittest.TestCase):
             self.assertEqual(server.client().get("k"), b"v")
 
     def test_a_server_that_cannot_start_says_why(self):
-        with self.assertRaisesRegex(ServerError, "no-such-option"):
-            with claim_server.alone("redis", Settings(extra=("--no-such-option", "1"))):
-                self.fail("it started")
+        with self.assertRaisesRegex(ServerError, "no-such-option"), \
+                claim_server.alone("redis", Settings(extra=("--no-such-option", "1"))):
+            self.fail("it started")
 
 
 class InCluster(unittest.TestCase):

@@ -216,6 +216,7 @@ def state(client):
     stored = {}
     for key in sorted(client.scan_iter(count=1000)):
         kind = _text(client.type(key))
+        value: object
         if kind == "hash":
             value = {_text(k): _text(v) for k, v in client.hgetall(key).items()}
         elif kind == "zset":

@@ -8,12 +8,14 @@ import unittest
 from jobs.server import functions as f
 from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule  # noqa: F401
 
-_EMPTY_AT_CREATION = """current_attempt_index current_attempt_id current_lease_id current_worker_id
-current_worker_instance_id started_at completed_at lease_acquired_at lease_expires_at
-lease_last_renewed_at lease_renewal_deadline lease_expired_at lease_revoked_at lease_revoke_reason
-delay_until current_suspension_id current_waitpoint_id pending_retry_reason pending_replay_reason
-pending_replay_requested_by pending_previous_attempt_index progress_pct progress_message
-progress_updated_at flow_id blocking_detail""".split()
+_EMPTY_AT_CREATION = [
+    "current_attempt_index", "current_attempt_id", "current_lease_id", "current_worker_id",
+    "current_worker_instance_id", "started_at", "completed_at", "lease_acquired_at",
+    "lease_expires_at", "lease_last_renewed_at", "lease_renewal_deadline", "lease_expired_at",
+    "lease_revoked_at", "lease_revoke_reason", "delay_until", "current_suspension_id",
+    "current_waitpoint_id", "pending_retry_reason", "pending_replay_reason",
+    "pending_replay_requested_by", "pending_previous_attempt_index", "progress_pct",
+    "progress_message", "progress_updated_at", "flow_id", "blocking_detail"]
 
 
 class State(OnEachEngine):
@@ -64,7 +66,7 @@ class State(OnEachEngine):
         self.ok(f.create(e, priority=str(priority), payload="body", tags='{"team":"x"}'))
         now = self.created = self._now("created_at")
         self._hash(e.exec("core"), {
-            **{name: "" for name in _EMPTY_AT_CREATION},
+            **dict.fromkeys(_EMPTY_AT_CREATION, ""),
             "execution_id": e.id, "namespace": "default", "lane_id": "main", "current_lane": "main",
             "execution_kind": "task", "partition_id": "7", "priority": str(priority),
             "creator_identity": "me", "lifecycle_phase": "runnable", "ownership_state": "unowned",

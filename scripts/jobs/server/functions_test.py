@@ -8,8 +8,7 @@ import time
 import unittest
 
 from jobs.common import wheels
-from jobs.server import functions as f
-from jobs.server import load_program, reference_functions
+from jobs.server import functions as f, load_program, reference_functions
 from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule  # noqa: F401
 
 
@@ -159,7 +158,8 @@ class Creating(OnEachEngine):
     def test_times_reach_as_far_as_64_bits(self):
         whole = "must be a whole number of 64 bits, got: "
         for text in ("1e300", "inf", "-inf", "nan", "1.5"):
-            self.rejects(f.create(self.e, delay=text), "invalid_input", f"delay_until {whole}{text}")
+            self.rejects(f.create(self.e, delay=text), "invalid_input",
+                         f"delay_until {whole}{text}")
             self.rejects(f.create(self.e, deadline=text), "invalid_input",
                          f"execution_deadline_at {whole}{text}")
         for delay, state in (("50000000000001", "delayed"), ("9223372036854775807", "delayed"),

@@ -109,18 +109,16 @@ def rate_table(figures, depths):
         table.rows.append([_LABELS[what]])
         for depth in depths:
             speed = figures.stat(what, depth, OURS, "rate")
-            median = lambda metric: figures.stat(what, depth, OURS, metric).median
             table.rows.append(
                 ["  ours", str(depth), rate(speed.median), f"{speed.spread * 100:.0f}%",
-                 *(_micros(median(metric)) for metric in
+                 *(_micros(figures.stat(what, depth, OURS, metric).median) for metric in
                    ("p50_us", "p99_us", "server_us", "client_us")),
                  _ratio_text(figures.ratio(what, depth, "rate"))])
             if figures.has(what, depth, REFERENCE):
-                theirs = lambda metric: figures.stat(what, depth, REFERENCE, metric)
+                speed = figures.stat(what, depth, REFERENCE, "rate")
                 table.rows.append(
-                    ["  reference", str(depth), rate(theirs("rate").median),
-                     f"{theirs('rate').spread * 100:.0f}%",
-                     *(_micros(theirs(metric).median) for metric in
+                    ["  reference", str(depth), rate(speed.median), f"{speed.spread * 100:.0f}%",
+                     *(_micros(figures.stat(what, depth, REFERENCE, metric).median) for metric in
                        ("p50_us", "p99_us", "server_us", "client_us")), ""])
     return table
 
@@ -157,10 +155,10 @@ def open_table(figures, shares, peak):
         what = f"open {share}"
         if not figures.has(what, 0):
             continue
-        median = lambda metric: figures.stat(what, 0, OURS, metric).median
         table.rows.append(
             [f"{share} %", rate(figures.stat(what, 0, OURS, "rate").median),
-             *(_micros(median(metric)) for metric in ("p50_us", "p99_us", "p999_us")),
+             *(_micros(figures.stat(what, 0, OURS, metric).median)
+               for metric in ("p50_us", "p99_us", "p999_us")),
              _micros(figures.stat(what, 0, OURS, "max_us").high),
              _micros(figures.stat(what, 0, OURS, "latest_us").high)])
     return table if table.rows else None
@@ -170,7 +168,7 @@ def peak_depth(figures):
     """With how many calls at once issue, then claim is the quickest; None if it wasn't run."""
     rates = {depth: figures.stat("pair", depth, OURS, "rate").median
              for depth in figures.depths("pair")}
-    return max(rates, key=rates.get, default=None)
+    return max(rates, key=lambda depth: rates[depth], default=None)
 
 
 def _limit_share(figures, depth, names):

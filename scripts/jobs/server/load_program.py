@@ -60,6 +60,7 @@ class Target:
             process.communicate()
 
     def _ask(self, line):
+        assert self._process and self._process.stdin
         try:
             self._process.stdin.write(line.encode() + b"\n")
         except BrokenPipeError:
@@ -67,6 +68,7 @@ class Target:
 
     def _answer(self, line):
         """The next line that the program prints."""
+        assert self._process and self._process.stdout
         while b"\n" not in self._unread:
             output = self._process.stdout
             ready, _, _ = select.select([output], [], [], _SILENCE_SECONDS)
@@ -78,6 +80,7 @@ class Target:
         return answer.decode()
 
     def _fail(self, line):
+        assert self._process
         self._process.kill()
         _, errors = self._process.communicate()
         self._process = None

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ACL user must be allowed for each call: the client's table and README's, held against what
+"""What an ACL user must be allowed for each call: the client's table and README's, held against
+what
 the functions' own texts can run, and against servers."""
 
 import re
@@ -7,8 +8,7 @@ import shutil
 import unittest
 
 from jobs.common import build, wheels
-from jobs.server import functions as f
-from jobs.server import reference_functions
+from jobs.server import functions as f, reference_functions
 from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule  # noqa: F401
 
 _VALKEY = build.ROOT / "core" / "ffgrant" / "valkey"

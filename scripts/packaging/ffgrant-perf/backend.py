@@ -23,7 +23,8 @@ _DATA = (".json", ".css", ".js", ".html")
 _LEFT_OUT = frozenset((
     "common/clang.cmake", "common/reference.py", "common/sanitizers.py", "common/cpp_tokens.py",
     "common/wheels.py", "perf/baseline.py", "perf/bisect.py", "perf/fake.py",
-    "perf/live_trials.py", "perf/metric_trials.py", "perf/replay.py", "perf/revisions.py", "perf/selftest.py",
+    "perf/live_trials.py", "perf/metric_trials.py", "perf/replay.py", "perf/revisions.py",
+    "perf/selftest.py",
     "page/testing.py", "perf/__main__.py", "page/__main__.py"))
 _TIME = (2020, 1, 1, 0, 0, 0)  # equal sources make equal archives
 
@@ -59,7 +60,7 @@ def sources():
 
 
 def _project():
-    """The table [project] of pyproject.toml, as far as it is used here. Python 3.10 has no tomllib."""
+    """The table [project] of pyproject.toml, as far as it is used: Python 3.10 has no tomllib."""
     text = (_HERE / "pyproject.toml").read_text(encoding="utf-8")
     found, section = {}, ""
     for line in text.splitlines():

@@ -27,6 +27,9 @@ _BUDGET = ("--budget", "30")
 class OutsideCase(unittest.TestCase):
     """A test with a folder of its own, which runs commands as a user does, but in this process."""
 
+    _temporary: tempfile.TemporaryDirectory
+    folder: Path
+
     @classmethod
     def setUpClass(cls):
         cls._temporary = tempfile.TemporaryDirectory()
@@ -40,7 +43,7 @@ class OutsideCase(unittest.TestCase):
 
     @classmethod
     def compiled(cls, name="odd", *flags, source=None):
-        """The program of odd.cc on Debian's Google Benchmark; skips the test where there is none."""
+        """The program of odd.cc on Debian's Google Benchmark; skips the test if there is none."""
         if not shutil.which("g++"):
             raise unittest.SkipTest("no g++")
         path = cls.folder / name

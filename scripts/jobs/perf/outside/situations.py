@@ -19,8 +19,8 @@ class Situation:
     lane: str = "gate"
     options: tuple = ()
     says: tuple = ()
-    names: tuple = None
-    left_out: tuple = None
+    names: tuple | None = None
+    left_out: tuple | None = None
     short: bool = True  # in the default run, too
     environment: dict = field(default_factory=dict)  # of the caller
 
@@ -62,7 +62,8 @@ NAMES = (
     Situation("a name twice, the second slower", REGRESSION, "twice", ns=_SLOWER,
               says=("BM_a/8/manual_time #2 +30.0%",)),
     Situation("brackets and braces", CLEAN, "brackets",
-              names=_m("BM_fill<int[16]>", "BM_x{1}", "BM_]", "BM_}", "BM_[a-z]", "BM_a]b}c", "[]")),
+              names=_m("BM_fill<int[16]>", "BM_x{1}", "BM_]", "BM_}", "BM_[a-z]", "BM_a]b}c",
+                       "[]")),
     Situation("every sign that there is", CLEAN, "signs", left_out=()),
     Situation("every sign, slower", REGRESSION, "signs", ns=_SLOWER),
     Situation("letters beyond ASCII", CLEAN, "utf8", names=_m("BM_größe", "BM_日本語", "BM_🚀/8")),
