@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools say about the scripts without running them: ruff (scripts/ruff.toml) about style and
-likely mistakes, mypy (scripts/mypy.ini) about types. Each tool counts as one test.
+"""What tools say about the scripts without running them: ruff (jobs/ruff.toml) about style and
+likely mistakes, mypy (jobs/mypy.ini) about types. Each tool counts as one test.
 
 PYTHONPATH=scripts python3 -m jobs.checks.lint [--fix]
 
@@ -31,7 +31,7 @@ def lacking():
 
 def ruff_command(*arguments):
     program = next(wheels.RUFF.directory.glob("*.data/scripts/ruff"))
-    return [str(program), *arguments, "--config", str(SCRIPTS / "ruff.toml"),
+    return [str(program), *arguments, "--config", str(SCRIPTS / "jobs" / "ruff.toml"),
             "--cache-dir", str(_CACHE / "ruff"), str(SCRIPTS)]
 
 
@@ -40,8 +40,9 @@ def commands():
     modules = os.pathsep.join(str(wheel.directory) for wheel in wheels.lint_wheels())
     return [
         ("ruff", ruff_command("check", "--quiet", "--output-format", "concise"), {}),
-        ("mypy", [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--no-error-summary",
-                  "--cache-dir", str(_CACHE / "mypy")], {"PYTHONPATH": modules})]
+        ("mypy", [sys.executable, "-m", "mypy", "--config-file", "jobs/mypy.ini",
+                  "--no-error-summary", "--cache-dir", str(_CACHE / "mypy")],
+         {"PYTHONPATH": modules})]
 
 
 def run_tools(tally, on_tick=None):

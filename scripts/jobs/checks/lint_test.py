@@ -15,7 +15,8 @@ class LintTest(unittest.TestCase):
             scripts = Path(folder)
             (scripts / "jobs").mkdir()
             for name in ("ruff.toml", "mypy.ini"):
-                (scripts / name).write_bytes((lint.SCRIPTS / name).read_bytes())
+                path = scripts / "jobs" / name
+                path.write_bytes((lint.SCRIPTS / "jobs" / name).read_bytes())
             (scripts / "jobs" / "__init__.py").touch()
             (scripts / "jobs" / "x.py").write_text(text, encoding="utf-8")
             tally = job.Tally()
