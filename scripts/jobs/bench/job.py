@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import build, gbench, machine, processes, report, tables
+from jobs.common.documents import Document
 from jobs.common.terminal import Terminal, duration, run_main
 
 PRESET = "bench"
@@ -173,6 +174,7 @@ def _remove_old_results(out, suite):
     out.mkdir(parents=True, exist_ok=True)
     subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in _paths(suite))
     old = rf"(?:{subjects})(?:\.round\d+)?\.json|{re.escape(suite.report)}"
+    old += rf"|{re.escape(Path(suite.report).stem)}\.json"
     for path in out.iterdir():
         if re.fullmatch(old, path.name):
             path.unlink()
@@ -268,9 +270,8 @@ def _job(terminal, suite, arguments):
               f"{plan.repetitions}, {suite.repetition.format(plan.min_time)}; ratios within a "
               "round")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    (out / suite.report).write_text(
-        report.summary(made, facts, _command(suite, arguments), date, method, suite.title),
-        encoding="utf-8")
+    Document(suite.title, [("date", date), ("command", f"`{_command(suite, arguments)}`"),
+                           ("method", method), *facts], blocks=made).write(out / suite.report)
 
     for table in made:
         terminal.line()

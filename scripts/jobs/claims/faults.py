@@ -15,6 +15,7 @@ from pathlib import Path
 from jobs.claims import fault_makers, history_check
 from jobs.common import build, machine, processes, report, wheels
 from jobs.common.children import Children
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration, run_main
 from jobs.server import claim_server
@@ -171,13 +172,16 @@ def _cells(rounds, name):
             if may_lose and fault_makers.KINDS[name].confirm else "-"]
 
 
-def markdown(rounds, command, date):
+def document(rounds, command, date):
+    """What --markdown writes, as for results/claims-faults.md."""
     servers = sorted({made.server for made in rounds})
-    facts = [("date", date), ("command", f"`{command}`"), ("servers", "; ".join(servers)),
-             *machine.basic()]
-    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims under faults", "",
-                      *(f"- {what}: {text}" for what, text in facts), "",
-                      *report.as_markdown(make_table(rounds))]) + "\n"
+    return Document(
+        "Claims under faults",
+        [("date", date), ("command", f"`{command}`"), ("servers", "; ".join(servers)),
+         *machine.basic()],
+        blocks=[make_table(rounds)],
+        figures={"rounds": len(rounds), "claims": sum(made.verdict.claims for made in rounds),
+                 "violations": sum(len(made.verdict.violations) for made in rounds)})
 
 
 # ---- the job -----------------------------------------------------------------------------------
@@ -255,8 +259,8 @@ def main():
             terminal.line(line)
         if arguments.markdown:
             command = shlex.join(["scripts/claims-faults", *sys.argv[1:]])
-            arguments.markdown.write_text(
-                markdown(rounds, command, datetime.date.today().isoformat()), encoding="utf-8")
+            document(rounds, command, datetime.date.today().isoformat()).write(
+                arguments.markdown)
     failed = sum(bool(made.problem) for made in rounds)
     terminal.line(f"{len(rounds) - failed} passed, {failed} failed")
     return status or (1 if failed or not rounds else 0)

@@ -91,7 +91,7 @@ class Rounds(unittest.TestCase):
         self.assertEqual(rows[1], ["failover", "1", "2", "10", "3", "2", "0", "4", "-"])
         self.assertEqual(rows[2][-2:], ["4", "1 of 8"])
         self.assertEqual(rows[3][:4], ["all", "4", "8", "40"])
-        text = faults.markdown(rounds, "scripts/claims-faults", "2026-01-01")
+        text = faults.document(rounds, "scripts/claims-faults", "2026-01-01").markdown()
         self.assertIn("- servers: Valkey 9\n", text)
         self.assertIn("| kill | 2 | 4 |", text)
 

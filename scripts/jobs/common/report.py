@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints tables on a terminal and as Markdown."""
+"""Tables as lines for a terminal and as Markdown."""
 
 import textwrap
 
@@ -38,36 +38,32 @@ def as_text(table, terminal):
     return lines
 
 
+def flat_rows(table):
+    """The rows without headings, remarks and continuations: each has a cell for each column."""
+    rows, heading = [], ""
+    for row in table.rows:
+        if isinstance(row, Remark):
+            rows.append([f"*{row}*"] + [""] * (len(table.columns) - 1))
+        elif len(row) == 1:
+            heading = row[0]
+        elif not row[0]:  # goes on with the last cell of the row before
+            rows[-1][-1] = f"{rows[-1][-1]}; {row[-1].strip()}"
+        else:
+            name = row[0].strip()
+            rows.append([f"{heading}: {name}" if heading else name,
+                         *(cell.strip() for cell in row[1:])])
+    return rows
+
+
 def as_markdown(table):
     def line(cells):
-        return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     lines = [f"## {table.title}", ""]
     if table.note:
         lines += [table.note[0].upper() + table.note[1:] + ".", ""]
     left = {0} | set(table.flush_left)
-    lines += [line(table.columns),
-              "|" + "|".join(":--" if column in left else "--:"
-                             for column in range(len(table.columns))) + "|"]
-    heading = ""
-    for row in table.rows:
-        if isinstance(row, Remark):
-            lines.append(line([f"*{row}*"] + [""] * (len(table.columns) - 1)))
-        elif len(row) == 1:
-            heading = row[0]
-        elif not row[0]:  # goes on with the last cell of the row before
-            lines[-1] = f"{lines[-1][:-len(' |')]}; {row[-1]} |"
-        else:
-            name = row[0].strip()
-            lines.append(line([f"{heading}: {name}" if heading else name, *row[1:]]))
-    return lines
-
-
-def summary(tables, facts, command, date, method, title="Benchmark summary"):
-    """The text of summary.md, or of another report."""
-    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", f"# {title}", ""]
-    lines += [f"- {what}: {text}" for what, text in
-              [("date", date), ("command", f"`{command}`"), ("method", method), *facts]]
-    for table in tables:
-        lines += ["", *as_markdown(table)]
-    return "\n".join(lines) + "\n"
+    return [*lines, line(table.columns),
+            "|" + "|".join(":--" if column in left else "--:"
+                           for column in range(len(table.columns))) + "|",
+            *(line(row) for row in flat_rows(table))]

@@ -4,6 +4,7 @@ import io
 import unittest
 
 from jobs.common import bars, gbench, report, tables
+from jobs.common.documents import Document
 from jobs.common.gbench_test import entry, results_of
 from jobs.common.terminal import WIDTH, Terminal
 
@@ -168,7 +169,7 @@ class ReportTest(unittest.TestCase):
         self.assertLessEqual(max(len(line) for line in body), WIDTH)
 
     def test_markdown_rows_have_as_many_cells_as_their_head(self):
-        text = report.summary(self.tables, [("CPU", "c")], "./scripts/bench", "2026", "m")
+        text = Document("Benchmark summary", [("CPU", "c")], blocks=self.tables).markdown()
         self.assertIn("- CPU: c\n", text)
         self.assertIn("| parse partition key strict: random | 2.30 |", text)
         self.assertIn("| simdjson 0.25x; memcpy 10.0x |", text)

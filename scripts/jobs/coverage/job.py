@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import build, machine, processes, report
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration, run_main
 from jobs.coverage import export, notes as coverage_notes
@@ -197,8 +198,12 @@ def _share(pair, of=None):
     return f"{min(99.9, 100 * covered / total):.1f}"
 
 
+def names_of(runs):
+    return [run.name for run in runs] + (["both"] if len(runs) > 1 else [])
+
+
 def make_table(verdicts, runs):
-    names = [run.name for run in runs] + (["both"] if len(runs) > 1 else [])
+    names = names_of(runs)
     columns = ["file"]
     for kind in ("lines", "branches", "MC/DC"):
         columns += [f"{kind}: {names[0]}", *names[1:], "of"]
@@ -258,14 +263,26 @@ _METHOD = ("a place in the source counts once, however many objects and instanti
            "instantiation, and comparisons that the compiler writes (`= default`), are not counted")
 
 
-def _write_report(path, table, left):
+def totals(runs, sums):
+    """The coverage of all files as numbers: percent as the table shows it, of how many places."""
+    made = []
+    for kind, words in (("lines", "lines"), ("branches", "branches"), ("mcdc", "MC/DC")):
+        places = getattr(sums[-1], kind)[1]
+        made += [{"of": words, "by": name, "places": places,
+                  "percent": float(_share(getattr(counts, kind), places)) if places else None}
+                 for name, counts in zip(runs, sums)]
+    return made
+
+
+def document(table, left, sums, runs):
+    """What results/coverage.md shows. sums: of all files, for each run and for both together."""
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    facts = [("date", date), ("command", "`./scripts/coverage`"), ("method", _METHOD), *_facts()]
-    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Coverage", "",
-             *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(table), "",
-             "## Not covered", "", *([f"- `{text}`" for text in left] or ["Nothing."])]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Document(
+        "Coverage", [("date", date), ("command", "`./scripts/coverage`"), ("method", _METHOD),
+                     *_facts()],
+        blocks=[table, "\n".join(["## Not covered", "",
+                                  *([f"- `{text}`" for text in left] or ["Nothing."])])],
+        figures={"totals": totals(runs, sums)})
 
 
 def _job(terminal, arguments):
@@ -287,7 +304,7 @@ def _job(terminal, arguments):
     for error in errors:
         terminal.line(terminal.bad(error))
     if not arguments.tests_only:
-        _write_report(arguments.out, table, left)
+        document(table, left, sums, names_of(runs)).write(arguments.out)
     for kind in ("lines", "branches", "mcdc"):
         covered, total = getattr(sums[-1], kind)
         terminal.line(f"{kind}: {covered} of {total} covered")

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.common import build, machine, processes, report
+from jobs.common import build, machine, processes
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
 from jobs.fuzz.session import EngineError, short
@@ -139,13 +140,11 @@ class Batch:
                      rows=[row.cells() for row in self.rows])
 
 
-def markdown(made, command, date):
+def document(made, command, date):
     wanted = ("CPU", "system", "compiler", "flags", "revision")
     facts = [fact for fact in machine.describe(PRESET, []) if fact[0] in wanted]
-    lines = [f"- {what}: {text}"
-             for what, text in [("date", date), ("command", f"`{command}`"), *facts]]
-    return "\n".join(["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Fuzzing", "",
-                      *lines, "", *report.as_markdown(made)]) + "\n"
+    return Document("Fuzzing", [("date", date), ("command", f"`{command}`"), *facts],
+                    blocks=[made])
 
 
 def run(terminal, chosen, executions, seed):

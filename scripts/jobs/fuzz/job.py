@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from jobs.common import build, children, processes, reference
+from jobs.common import build, children, processes, reference, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration, run_main
 from jobs.fuzz import batch as fuzz_batch, findings, merge, summary, targets
@@ -205,12 +205,12 @@ def batch(terminal, chosen, arguments):
     made, stopped = fuzz_batch.run(terminal, chosen, arguments.executions, arguments.seed)
     table = made.table()
     terminal.line()
-    for line in summary.report.as_text(table, terminal):
+    for line in report.as_text(table, terminal):
         terminal.line(line)
     command, date = _command_and_date()
     _write_log(arguments.log, command, date, table)
     if arguments.markdown:
-        arguments.markdown.write_text(fuzz_batch.markdown(table, command, date), encoding="utf-8")
+        fuzz_batch.document(table, command, date).write(arguments.markdown)
     if stopped:
         terminal.line(f"fuzz: stopped by {stopped}")
     if any(row.finding for row in made.rows):
@@ -226,21 +226,20 @@ def _command_and_date():
 def _write_log(path, command, date, made):
     if path:
         plain = Terminal(io.StringIO())
-        lines = [f"{date}  {command}", *summary.report.as_text(made, plain)]
+        lines = [f"{date}  {command}", *report.as_text(made, plain)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_reports(terminal, job, arguments, seconds):
     made = summary.table(job.rows, arguments.engine)
     terminal.line()
-    for line in summary.report.as_text(made, terminal):
+    for line in report.as_text(made, terminal):
         terminal.line(line)
     command, date = _command_and_date()
     _write_log(arguments.log, command, date, made)
     if arguments.markdown:
-        arguments.markdown.write_text(
-            summary.markdown(made, FAST[arguments.engine], command, date, seconds),
-            encoding="utf-8")
+        summary.document(made, FAST[arguments.engine], command, date, seconds).write(
+            arguments.markdown)
 
 
 def fuzz(terminal, chosen, arguments):

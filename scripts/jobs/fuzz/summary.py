@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of a fuzzing run, and the file with it for results/."""
 
-from jobs.common import machine, report
+from jobs.common import machine
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.fuzz.session import short
 
@@ -29,12 +30,9 @@ def table(rows, engine):
     return Table(f"Fuzzing with {name}", _NOTE, _COLUMNS, rows=list(rows))
 
 
-def markdown(made, preset, command, date, seconds):
-    """The text of results/fuzz.md."""
+def document(made, preset, command, date, seconds):
+    """What --markdown writes, as for results/fuzz.md."""
     wanted = ("CPU", "system", "compiler", "flags", "revision")
     facts = [fact for fact in machine.describe(preset, []) if fact[0] in wanted]
-    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Fuzzing", ""]
-    lines += [f"- {what}: {text}" for what, text in
-              [("date", date), ("command", f"`{command}`"),
-               ("seconds in all", f"{seconds:.0f}"), *facts]]
-    return "\n".join([*lines, "", *report.as_markdown(made)]) + "\n"
+    return Document("Fuzzing", [("date", date), ("command", f"`{command}`"),
+                                ("seconds in all", f"{seconds:.0f}"), *facts], blocks=[made])

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.common import build, machine, processes, report
+from jobs.common.documents import Document
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, run_main
@@ -302,16 +303,11 @@ def table(results: Sequence[Result], graders: Sequence[str]) -> Table:
                  ["kind", "mutants", *graders, "any", "%"], rows=rows)
 
 
-def markdown(results: Sequence[Result], faults: Sequence[Fault], graders: Sequence[str],
-             facts: Sequence[tuple[str, str]]) -> str:
+def document(results: Sequence[Result], faults: Sequence[Fault], graders: Sequence[str],
+             facts: Sequence[tuple[str, str]]) -> Document:
     by_id = {fault.id: fault for fault in faults}
     killed = sum(result.killed for result in results)
-    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Mutants made by hand", "",
-             *(f"- {what}: {text}" for what, text in facts),
-             *(f"- {name}: {GRADERS[name]}" for name in graders), "",
-             f"**{len(results)} mutants: {killed} killed "
-             f"({100 * killed / len(results):.1f} %).**", "",
-             *report.as_markdown(table(results, graders)), "", "## Survivors", ""]
+    lines = ["## Survivors", ""]
     left = [result for result in results if not result.killed]
     for result in left:
         fault = by_id[result.id]
@@ -321,7 +317,11 @@ def markdown(results: Sequence[Result], faults: Sequence[Fault], graders: Sequen
                   *(f"+{line}" for line in fault.after.splitlines()), "```", ""]
     if not left:
         lines += ["None.", ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return Document(
+        "Mutants made by hand", [*facts, *((name, GRADERS[name]) for name in graders)],
+        f"{len(results)} mutants: {killed} killed ({100 * killed / len(results):.1f} %).",
+        [table(results, graders), "\n".join(lines)],
+        {"mutants": len(results), "killed": killed})
 
 
 # ---- the job ----
@@ -382,8 +382,7 @@ def _job(terminal: Terminal) -> int:
         terminal.line(line)
     if len(chosen) == len(faults) and set(graders) == set(GRADERS):
         path = build.results_directory() / "mutants-by-hand.md"
-        path.write_text(markdown(results, faults, graders, _facts(arguments.seconds)),
-                        encoding="utf-8")
+        document(results, faults, graders, _facts(arguments.seconds)).write(path)
         terminal.line(f"written: {build.shown(path)}")
     return 0 if all(result.killed for result in results) else 1
 

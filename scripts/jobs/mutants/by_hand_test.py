@@ -190,7 +190,8 @@ class TextsTest(unittest.TestCase):
         killed = Result("x", "a-kind", "s", {"tests": "killed"}, {"tests": "A.B"})
         left = Result("y", "a-kind", "s", {"tests": "survived"}, {"tests": ""}, ["C.D"])
         other = Fault("y", "a-kind", "source.cc", "1", "2", "one limit")
-        text = by_hand.markdown([killed, left], [_fault(), other], ["tests"], [("date", "today")])
+        text = by_hand.document([killed, left], [_fault(), other], ["tests"],
+                                [("date", "today")]).markdown()
         self.assertIn("**2 mutants: 1 killed (50.0 %).**", text)
         self.assertIn("| a-kind | 2 | 1 | 1 | 50 |", text)
         self.assertIn("### a-kind/y", text)

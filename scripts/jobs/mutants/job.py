@@ -419,9 +419,7 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
         terminal.line(terminal.bad(error))
     if whole:
         path = _RESULTS / PARTS[arguments.part].report
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(summary.markdown(results, equivalents, _facts(arguments, job)),
-                        encoding="utf-8")
+        summary.document(results, equivalents, _facts(arguments, job)).write(path)
         terminal.line(f"written: {build.shown(path)}")
     total = summary.score(results, equivalents)
     terminal.line(f"replaced by others: {summary.unusable(results)}")

@@ -6,7 +6,7 @@ import tomllib
 from collections import Counter
 from dataclasses import dataclass
 
-from jobs.common import report
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.mutants import reach, runner
 
@@ -190,27 +190,32 @@ def _survivor(result):
     return [*lines, "```diff", *result["diff"], "```", ""]
 
 
-def markdown(results, equivalents, facts):
-    """The text of results/mutants.md."""
+def figures(results, equivalents):
+    """The counts by operator as numbers; the last entry is of all."""
+    scores, total = {}, Score()
+    for result in graded(results):
+        scores.setdefault(result["operator"], Score()).add(result, equivalents)
+        total.add(result, equivalents)
+    return {"operators": [
+        {"operator": name, "killed in 10 s": s.fast, "later": s.slow, "survived": s.left,
+         "equivalent": s.equivalent} for name, s in [*sorted(scores.items()), ("all", total)]]}
+
+
+def document(results, equivalents, facts):
+    """What results/mutants.md shows."""
     total = score(results, equivalents)
-    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Mutants", "",
-             *(f"- {what}: {text}" for what, text in facts), "",
-             f"**{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} % of those "
-             f"that aren't equivalent), {total.slow} later, {total.left} survived, "
-             f"{total.equivalent} equivalent.**", ""]
     kills = to_kill(graded(results))
-    for table in [*tables(results, equivalents), *([kills] if kills else [])]:
-        lines += [*report.as_markdown(table), ""]
+    blocks = [*tables(results, equivalents), *([kills] if kills else [])]
     late = [r for r in graded(results) if r["outcome"] == "killed-60"]
     if late:
-        lines += ["## Killed, but not in 10 s", ""]
+        lines = ["## Killed, but not in 10 s", ""]
         for result in late:
             seconds, count = runner.median_kill(_runs(result))
             lines += [f"- `{result['id']}`, line {result['line']}: {seconds:.1f} s, "
                       f"{_amount(count)} executions"]
-        lines.append("")
+        blocks.append("\n".join(lines))
     left = [r for r in graded(results) if r["outcome"] in ("survived", "unreached")]
-    lines += ["## Survivors", ""]
+    lines = ["## Survivors", ""]
     for result in left:
         if result["id"] not in equivalents:
             lines += _survivor(result)
@@ -223,4 +228,9 @@ def markdown(results, equivalents, facts):
                       *result["diff"], "```", ""]
     if not total.equivalent:
         lines += ["None.", ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return Document(
+        "Mutants", facts,
+        f"{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} % of those "
+        f"that aren't equivalent), {total.slow} later, {total.left} survived, "
+        f"{total.equivalent} equivalent.",
+        [*blocks, "\n".join(lines)], figures(results, equivalents))

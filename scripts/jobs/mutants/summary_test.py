@@ -64,7 +64,7 @@ class ScoreTest(unittest.TestCase):
 
 class MarkdownTest(unittest.TestCase):
     def test_shows_survivors_and_arguments(self):
-        text = summary.markdown(RESULTS, {"s1": ARGUMENT}, [("date", "today")])
+        text = summary.document(RESULTS, {"s1": ARGUMENT}, [("date", "today")]).markdown()
         self.assertIn("### s2", text)
         self.assertIn("+a <= b", text)
         self.assertIn(ARGUMENT, text)
@@ -75,7 +75,7 @@ class MarkdownTest(unittest.TestCase):
     def test_a_seed_that_killed_a_survivor_is_told(self):
         partly = result("s3", "survived")
         partly["runs"][1]["killed"] = True
-        self.assertIn("seed 2 did kill it", summary.markdown([partly], {}, []))
+        self.assertIn("seed 2 did kill it", summary.document([partly], {}, []).markdown())
 
 
 if __name__ == "__main__":

@@ -16,18 +16,14 @@ from typing import Any
 from scipy import stats
 
 from jobs.common import gbench, tables
-from jobs.page import markdown
+from jobs.page import recorded
+from jobs.page.recorded import ReportError
 from jobs.perf import home
-from jobs.perf.error import PerfError
 
 CONFIDENCE = 0.95  # where there are rounds enough
 _FILE = re.compile(r"(?P<subject>.+?)(?:\.round(?P<round>\d+))?\.json")
 _QUANTILE = re.compile(r"p(\d+)_ns")
 _ANSWERS = ("gate", "counts")  # names of files
-
-
-class ReportError(PerfError):
-    """A file that the report is made from is not as it has to be. The text says which."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class Bench:
     together: gbench.Results = field(default_factory=gbench.Results)
     rounds: int = 0
     contexts: list = field(default_factory=list)
-    document: Any = None  # the run's own report, summary.md or peers.md
+    document: Any = None  # what the job itself made of the run: a recorded.Document
 
     @property
     def facts(self):
@@ -152,7 +148,7 @@ def read_bench(directory, suite=""):
         return None
     report = Path(directory) / _REPORTS[suite]
     if report.exists():
-        bench.document = markdown.read(report)
+        bench.document = recorded.read(report)
     return bench
 
 

@@ -137,15 +137,15 @@ class ReadBenchTest(unittest.TestCase):
 
     def test_suites_are_not_mixed(self):
         for name, executable, ns in (("grant", "./build/bench/bench/grant_benchmark", 1),
-                                     ("peers", "./build/bench/bench/peers/grant_benchmark", 2),
+                                     ("claim", "./build/bench/bench/peers/grant_benchmark", 2),
                                      ("any", "/usr/bin/any", 3)):
             made = document(entry(f"BM_{name}_Core/x", ns), entry("BM_A_Core/x", ns))
             made["context"]["executable"] = executable
             (self.folder / f"{name}.json").write_text(json.dumps(made))
-        (self.folder / "peers.md").write_text("# Peers\n\n- date: today\n")
+        testing.write_document(self.folder / "peers.md", testing.made("Peers", {"date": "today"}))
         self.assertEqual(set(bench_results.read_bench(self.folder).subjects), {"any", "grant"})
         peers = bench_results.read_bench(self.folder, "peers")
-        self.assertEqual((set(peers.subjects), peers.date), ({"peers"}, "today"))
+        self.assertEqual((set(peers.subjects), peers.date), ({"claim"}, "today"))
         self.assertEqual(peers.together.find("A", "Core", "x").stat("ns").median, 2)
 
     def test_a_broken_file_is_named(self):

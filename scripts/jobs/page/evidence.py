@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the report that recorded results give: mutants, coverage, and files as they are."""
 
-import re
 from dataclasses import replace
 
 from scipy import stats
 
-from jobs.page import bench_results, figures, markdown
+from jobs.page import bench_results, figures, markdown, recorded
 from jobs.page.parts import Missing, Plot, Section, Table
 from jobs.page.svg import Caption, draw
 
@@ -26,18 +25,13 @@ COMMANDS = {
 
 
 def read_documents(directory):
-    """File name -> markdown.Document of the results that are there."""
-    return {path.name: markdown.read(path) for path in sorted(directory.glob("*.md"))}
+    """Name of the Markdown -> recorded.Document, of the results that are there."""
+    return {path.name: recorded.read(path) for path in sorted(directory.glob("*.md"))}
 
 
 def note(document):
     """When and of what, in a line."""
     return ", ".join(filter(None, (document.date, document.facts.get("revision"))))
-
-
-def _number(cell):
-    found = re.search(r"\d[\d,]*", cell)
-    return int(found[0].replace(",", "")) if found else 0
 
 
 def share_estimate(count, total):
@@ -48,14 +42,11 @@ def share_estimate(count, total):
 
 
 def mutant_counts(document):
-    """{"killed in 10 s": ..., ...} of all mutants; None if the file does not have them."""
-    table = document.table("By operator") if document else None
-    if not table or not set(_MUTANTS) <= set(table.columns) or not table.rows:
+    """{"killed in 10 s": ..., ...} of all mutants; None without a document."""
+    if not document:
         return None
-    total = next((row for row in table.rows if row[0] == "all"), None)
-    if total is None:
-        return None
-    return {kind: _number(total[table.columns.index(kind)]) for kind in _MUTANTS}
+    total = next(row for row in document.figure("operators") if row["operator"] == "all")
+    return {kind: total[kind] for kind in _MUTANTS}
 
 
 def mutants(document):
@@ -73,10 +64,9 @@ def mutants(document):
         f"Killed in 10 s: {counts['killed in 10 s']} of {killable}, {score.value:.1f} % "
         f"({score.low:.1f} – {score.high:.1f} %, Wilson's interval of 95 % for a sample)."]
     table = document.table("By operator")
-    places = [table.columns.index(kind) for kind in _MUTANTS]
-    rows = [(markdown.plain(row[0]), [_number(row[place]) for place in places],
-             f"{sum(_number(row[place]) for place in places)}")
-            for row in table.rows if row[0] != "all"]
+    rows = [(row["operator"], [row[kind] for kind in _MUTANTS],
+             f"{sum(row[kind] for kind in _MUTANTS)}")
+            for row in document.figure("operators") if row["operator"] != "all"]
     section.legend = [(f"bar-{colour}", name) for name, colour, _ in _KINDS]
     title = "What became of mutants, by operator"
     svg, png = draw("mutants-by-operator", lambda: figures.stacks(
@@ -93,23 +83,11 @@ def mutants(document):
 
 
 def coverage_totals(document):
-    """[(kind, run, percent, number of places)] of all files; empty if the file lacks them."""
-    table = document.table("Coverage of core/ffgrant") if document else None
-    total = next((row for row in table.rows if row[0] == "all"), None) if table else None
-    if table is None or total is None:
+    """[(kind, run, percent, number of places)] of all files; empty without a document."""
+    if not document:
         return []
-    found, kind = [], ""
-    for column, cell in list(zip(table.columns, total))[1:]:
-        start, colon, rest = column.partition(": ")
-        if colon:
-            kind = start
-            first = len(found)
-        run = rest if colon else column
-        if run == "of":
-            found[first:] = [(k, r, p, _number(cell)) for k, r, p, _ in found[first:]]
-        elif re.fullmatch(r"[\d.]+", cell):
-            found.append((kind, run, float(cell), 0))
-    return found
+    return [(total["of"], total["by"], total["percent"], total["places"])
+            for total in document.figure("totals") if total["places"]]
 
 
 def coverage(document):
@@ -140,7 +118,7 @@ def coverage(document):
     return section
 
 
-def recorded(documents, shown):
+def as_they_are(documents, shown):
     """Files of results/ whose tables are shown as they are; shown: names that others have."""
     section = Section("recorded", "Other recorded results", "Recorded tables")
     section.lead = ["Tables as they stand in the files beside this page, each with the command "

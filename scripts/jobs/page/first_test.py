@@ -9,24 +9,24 @@ from jobs.page import testing
 
 testing.needs()
 
-from jobs.page import bench_results, first, markdown  # noqa: E402
+from jobs.page import bench_results, first, recorded  # noqa: E402
 from jobs.page.testing import document, entry, gate_document, gate_entry  # noqa: E402
 
 
-def documents(**texts):
-    """bench="..." -> {"bench.md": its document}"""
-    made = {f"{name.replace('_', '-')}.md": text for name, text in texts.items()}
-    return {name: markdown.parse(text, name) for name, text in made.items()}
+def documents(**made):
+    """bench=JSON -> {"bench.md": its document}"""
+    named = {f"{name.replace('_', '-')}.md": document for name, document in made.items()}
+    return {name: recorded.from_json(document, name) for name, document in named.items()}
 
 
 class FirstTest(unittest.TestCase):
-    def bench(self, *rounds, summary="", load=0.5):
+    def bench(self, *rounds, summary=None, load=0.5):
         with tempfile.TemporaryDirectory() as folder:
             for number, entries in enumerate(rounds, 1):
                 Path(folder, f"a.round{number}.json").write_text(
                     json.dumps(document(*entries, load=load)))
             if summary:
-                Path(folder, "summary.md").write_text(summary)
+                testing.write_document(Path(folder, "summary.md"), summary)
             return bench_results.read_bench(folder)
 
     def warnings(self, *rounds, **more):
@@ -39,7 +39,7 @@ class FirstTest(unittest.TestCase):
         self.assertIn("ran 1 round:", self.warnings(*five[:1]))
         self.assertIn("load up to 7.5 on 2 cores", self.warnings(*five, load=7.5))
         self.assertIn("in no commit", self.warnings(
-            *five, summary="# S\n\n- revision: 0729f9c13a5b with uncommitted changes\n"))
+            *five, summary=testing.made("S", {"revision": "0729f with uncommitted changes"})))
         self.assertIn("A benchmark failed: BM_B_Core/x: bad", self.warnings(*[[
             entry("BM_A_Core/x", 1), entry("BM_B_Core/x", 0, error_occurred=True,
                                            error_message="bad")]] * 5))
@@ -48,7 +48,7 @@ class FirstTest(unittest.TestCase):
 
     def test_says_that_a_recorded_run_is_there(self):
         self.assertIn("`./scripts/bench`",
-                      first.warnings(None, documents(bench="# B\n"))[0])
+                      first.warnings(None, documents(bench=testing.made("B", {})))[0])
         self.assertEqual(first.warnings(None, {}), [])
 
     def third(self, gate, **texts):
@@ -56,9 +56,9 @@ class FirstTest(unittest.TestCase):
         return figure.link
 
     def test_what_is_slower_matters_more_than_how_good_the_gate_is(self):
-        selftest = ("# T\n\n## Slowdowns that the gate finds\n\n"
-                    "|  | slower by | memory | found | interval |\n|--|--|--|--|--|\n"
-                    "| plain | 5% | in cache | 98.0% | 95.0% - 99.5% |\n")
+        selftest = testing.made("T", {}, figures={"false alarms": [], "power": [
+            {"condition": "plain", "slowdown": 5, "memory": "in cache", "found": 0.98,
+             "low": 0.95, "high": 0.995}]})
         clean = gate_document(gate_entry("BM_A_Core/x", 1, "clean"))
         slower = gate_document(gate_entry("BM_A_Core/x", 1.1, "regressed"))
         self.assertEqual(self.third(slower, perf_selftest=selftest), "gate")

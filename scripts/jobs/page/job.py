@@ -37,8 +37,8 @@ def _arguments(argv):
         prog=f"{home.PROGRAM} report",
         description="Writes report.html, which needs no other file and no network, and its plots "
                     "as plots/*.png, from what is there: " + (
-                        "JSON of Google Benchmark, of the gate and of counts (*.json in DIR/latest "
-                        "and DIR), the history, and the tables of DIR/*.md."
+                        "JSON of Google Benchmark, of the gate, of counts and of the other jobs "
+                        "(*.json in DIR/latest and DIR), and the history."
                         if home.IN_TREE else
                         "answers of gate and counts (*.json in DIR), and the history.")
                     + " What is missing is named with the command that makes it, and takes no "
@@ -104,7 +104,7 @@ def _own_sections(source, bench, documents):
     ], [
         evidence.mutants(documents.get("mutants.md")),
         evidence.coverage(documents.get("coverage.md")),
-        evidence.recorded(documents, shown),
+        evidence.as_they_are(documents, shown),
         parts.every_benchmark(bench),
         _method(bench),
     ]

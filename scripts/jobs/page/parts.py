@@ -68,7 +68,7 @@ class Section:
     tables: list = field(default_factory=list)
     missing: list = field(default_factory=list)
     sources: list = field(default_factory=list)  # (what, text)
-    documents: list = field(default_factory=list)  # markdown.Document
+    documents: list = field(default_factory=list)  # recorded.Document
 
     @property
     def has_data(self):

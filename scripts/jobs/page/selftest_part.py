@@ -1,50 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often the gate itself is right, as the report shows it: from results/perf-selftest.md."""
+"""How often the gate itself is right, as the report shows it: from results/perf-selftest.json."""
 
-import re
-
-from jobs.page import figures, markdown
+from jobs.page import figures
 from jobs.page.bench_results import CONFIDENCE, Estimate
 from jobs.page.figures import Row
 from jobs.page.parts import Missing, Plot, Section, Table
 from jobs.page.svg import Caption, draw
 
-_POWER, _FALSE = "Slowdowns that the gate finds", "False alarms"
 _CONDITIONS = {"plain": "machine as it is", "hog": "another core kept busy"}
-
-
-def _cells(document, section, wanted):
-    """Rows of a table as name of a column -> cell; none if it lacks a wanted column."""
-    table = document.table(section) if document else None
-    if table is None or not set(wanted) <= set(table.columns):
-        return []
-    return [dict(zip(table.columns, map(markdown.plain, row))) for row in table.rows]
-
-
-def _percent(text):
-    """[98.5, 100.0] of "98.5% - 100.0%"."""
-    return [float(number) for number in re.findall(r"([\d.]+)\s*%", text)]
 
 
 def power(document):
     """[(condition, slowdown in percent, memory, Estimate of the share found in percent)]"""
-    found = []
-    for row in _cells(document, _POWER, ("slower by", "memory", "found", "interval")):
-        share, bounds, slower = (_percent(row[what]) for what in ("found", "interval", "slower by"))
-        if len(share) == 1 and len(bounds) == 2 and len(slower) == 1:
-            found.append((row.get("", ""), slower[0], row["memory"],
-                          Estimate(share[0], bounds[0], bounds[1], CONFIDENCE, 0)))
-    return found
+    if not document:
+        return []
+    return [(row["condition"], row["slowdown"], row["memory"],
+             Estimate(_percent(row["found"]), _percent(row["low"]), _percent(row["high"]),
+                      CONFIDENCE, 0)) for row in document.figure("power")]
+
+
+def _percent(share):
+    return round(100 * share, 1)
 
 
 def false_alarms(document):
     """(false ones, benchmarks) of the replays in which nothing was slower; None if not there."""
-    rows = [row for row in _cells(document, _FALSE, ("slower others", "benchmarks", "false"))
-            if row["slower others"] == "none"]
-    numbers = [(row["false"].replace(",", ""), row["benchmarks"].replace(",", "")) for row in rows]
-    if not rows or not all(text.isdigit() for pair in numbers for text in pair):
+    rows = [row for row in document.figure("false alarms") if not row["slowdown"]]
+    if not rows:
         return None
-    return sum(int(false) for false, _ in numbers), sum(int(total) for _, total in numbers)
+    return sum(row["false"] for row in rows), sum(row["benchmarks"] for row in rows)
 
 
 def selftest(document):
@@ -53,8 +37,6 @@ def selftest(document):
     if not measured:
         section.missing.append(Missing("the gate itself was not measured",
                                        "./scripts/perf selftest"))
-        if document:
-            section.documents.append(document)
         return section
     alarms = false_alarms(document)
     section.lead = [

@@ -7,8 +7,7 @@ from jobs.page import testing
 
 testing.needs((*testing.MODULES, "statsmodels"))
 
-from jobs.common import report  # noqa: E402
-from jobs.page import markdown, selftest_part  # noqa: E402
+from jobs.page import recorded, selftest_part  # noqa: E402
 from jobs.perf import replay, selftest  # noqa: E402
 
 
@@ -28,10 +27,9 @@ def document():
              replay.Cell("hog", 0, 200, 0, equal=tally(clean=1200)),
              replay.Cell("hog", 5, 200, 0, tally(regressed=95, inconclusive=5),
                          tally(regressed=40, inconclusive=10), tally(clean=300))]
-    lines = ["# The gate, measured", "", "- recorded: 2026-11-25 03:00 UTC", ""]
-    for made in (selftest.power_table(cells), selftest.false_table(cells)):
-        lines += [*report.as_markdown(made), ""]
-    return markdown.parse("\n".join(lines), "perf-selftest.md")
+    return recorded.from_json(
+        testing.made("The gate, measured", {"recorded": "2026-11-25 03:00 UTC"},
+                     figures=selftest.figures(cells)), "perf-selftest.md")
 
 
 class SelftestTest(unittest.TestCase):
@@ -53,11 +51,10 @@ class SelftestTest(unittest.TestCase):
         self.assertIn("5 % slower, in cache, machine as it is: 98 %", section.plots[0].text)
         self.assertIn("100 %", section.plots[0].svg)
 
-    def test_another_form_is_shown_as_it_is(self):
-        foreign = markdown.parse("# T\n\n## Slowdowns that the gate finds\n\n"
-                                 "| a |\n|--|\n| b |\n")
-        section = selftest_part.selftest(foreign)
-        self.assertEqual((section.plots, section.documents), ([], [foreign]))
+    def test_figures_of_another_name_are_an_error(self):
+        foreign = recorded.from_json(testing.made("T", {}), "perf-selftest.md")
+        with self.assertRaisesRegex(recorded.ReportError, "no figures 'power'"):
+            selftest_part.selftest(foreign)
         self.assertEqual(selftest_part.selftest(None).missing[0].command,
                          "./scripts/perf selftest")
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claims on a real server as the report shows them: from the JSON of scripts/bench --backend.
 
-It is a list, an entry for each load: {"what": "pair", "at_once": 64, "whose": "ours",
-"rounds": [{"count", "seconds", "p50_us", "p99_us", ...}]}.
+Its figures have a list "loads", with an entry for each: {"what": "pair", "at_once": 64,
+"whose": "ours", "rounds": [{"count", "seconds", "p50_us", "p99_us", ...}]}.
 """
 
 from jobs.common import tables
-from jobs.page import bench_results, figures, line_figures, markdown
+from jobs.page import bench_results, figures, line_figures, recorded
 from jobs.page.bench_results import estimate
 from jobs.page.figures import Row, key
 from jobs.page.parts import Missing, Plot, Section, Table, interval, sureness, three_digits
@@ -28,17 +28,17 @@ def _is_load(entry):
 def read_runs(*folders):
     """name -> (loads, facts) of the runs in the first folder that has one."""
     for folder in folders:
-        found = {path.stem: document
-                 for path, document in bench_results.read_documents(folder)
-                 if isinstance(document, list) and document and all(map(_is_load, document))}
+        found = {}
+        for path, made in bench_results.read_documents(folder):
+            if recorded.is_document(made) and made["figures"].get("loads"):
+                loads = made["figures"]["loads"]
+                if not all(map(_is_load, loads)):
+                    raise bench_results.ReportError(f"{path}: a load is not as expected")
+                found[path.stem] = (loads, made["facts"])
         if found:
-            return {name: (found[name], _facts(folder / f"{name}.md"))
+            return {name: found[name]
                     for name in sorted(found, key=lambda name: (name not in _FILES, name))}
     return {}
-
-
-def _facts(path):
-    return markdown.read(path).facts if path.exists() else {}
 
 
 def _rate(load):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import json
 import tempfile
 import unittest
 from pathlib import Path
@@ -9,7 +8,7 @@ from jobs.page import testing
 
 testing.needs()
 
-from jobs.page import markdown, server_part  # noqa: E402
+from jobs.page import recorded, server_part  # noqa: E402
 from jobs.page.bench_results import ReportError  # noqa: E402
 from jobs.server import load_figures  # noqa: E402
 
@@ -34,12 +33,12 @@ class ServerTest(unittest.TestCase):
     def section(self):
         return server_part.server(server_part.read_runs(self.folder))
 
-    def write(self, run, name="claims"):
-        (self.folder / f"{name}.json").write_text(json.dumps(run))
+    def write(self, run, name="claims", **facts):
+        testing.write_document(self.folder / f"{name}.md",
+                               testing.made("T", facts, figures={"loads": run}))
 
     def test_loads_are_set_beside_each_other(self):
-        self.write(RUN)
-        (self.folder / "claims.md").write_text("# T\n\n- server: Valkey 9.1\n- date: today\n")
+        self.write(RUN, server="Valkey 9.1", date="today")
         rates, latency = self.section().plots
         self.assertEqual(rates.title, "Valkey 9.1: closed loop")
         self.assertEqual([row[:3] for row in rates.table.rows], [
@@ -74,19 +73,22 @@ class ServerTest(unittest.TestCase):
             "server-claims-rates", "server-claims-latency", "server-claims-cluster-rates",
             "server-claims-cluster-latency"])
 
-    def test_other_lists_are_left_alone(self):
+    def test_what_has_no_loads_is_left_alone(self):
         self.write([])
-        self.write([{"what": "pair"}], "other")
+        (self.folder / "other.json").write_text('[{"what": "pair"}]')
         self.assertEqual(self.section().missing[0].command, "./scripts/bench --backend valkey")
 
     def test_a_recorded_table_is_shown_where_there_is_no_json(self):
-        document = markdown.parse("# Claims\n")
+        document = recorded.from_json(testing.made("Claims", {}), "claims.md")
         section = server_part.server({}, document)
         self.assertEqual((section.documents, section.missing), ([document], []))
 
     def test_a_load_of_another_form_is_an_error(self):
         self.write([{"what": "pair", "at_once": 1, "whose": "ours", "rounds": [{"count": 1}]}])
         with self.assertRaisesRegex(ReportError, "pair.*seconds"):
+            self.section()
+        self.write([{"what": "pair"}])
+        with self.assertRaisesRegex(ReportError, "claims.json"):
             self.section()
 
 

@@ -57,7 +57,7 @@ def _cell(cell):
 
 
 def _as_table(table):
-    """A markdown.Table in the form of the report's own."""
+    """A recorded.Table in the form of the report's own."""
     left = tuple(place for place, right in enumerate(table.right) if not right)
     return Table(table.section, [_inline(column) for column in table.columns],
                  [[_inline(cell) for cell in row] for row in table.rows], left)

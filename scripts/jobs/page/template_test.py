@@ -186,7 +186,7 @@ class SparsePageTest(unittest.TestCase):
         (self.out / "plots").mkdir(parents=True)
         for name in ("ratios-gone.png", "mine.png", "ratios-gone.txt"):
             (self.out / "plots" / name).write_text("")
-        (self.source / "coverage.md").write_text(testing.COVERAGE)
+        testing.write_document(self.source / "coverage.md", testing.COVERAGE)
         written(self.source, self.out)
         self.assertEqual({path.name for path in (self.out / "plots").iterdir()},
                          {"mine.png", "ratios-gone.txt", "coverage-by-run.png"})
@@ -200,7 +200,8 @@ class SparsePageTest(unittest.TestCase):
 
     def test_recorded_figures_are_shown_where_their_json_is_not(self):
         for name in ("bench.md", "peers.md"):
-            (self.source / name).write_text(f"# T {name}\n\n- date: today\n")
+            testing.write_document(self.source / name,
+                                   testing.made(f"T {name}", {"date": "today"}))
         words = Reader(written(self.source, self.out)[2]).words()
         self.assertIn("The last recorded run is among the recorded tables", words)
         self.assertIn("T bench.md", words)
@@ -208,19 +209,22 @@ class SparsePageTest(unittest.TestCase):
         self.assertNotIn("./scripts/bench --peers makes it", words)
 
     def test_only_files_beside_the_page_are_linked(self):
-        (self.source / "coverage.md").write_text(testing.COVERAGE)
+        testing.write_document(self.source / "coverage.md", testing.COVERAGE)
         elsewhere = Reader(written(self.source, self.out)[2])
         self.assertFalse([link for link in elsewhere.all("href") if link.endswith(".md")])
         here = Reader(written(self.source, self.source)[2])
         self.assertIn("coverage.md", here.all("href"))
 
     def test_a_file_may_lack_any_fact(self):
-        for name in ("fuzz.md", "claims.md", "coverage.md", "mutants.md", "perf-selftest.md"):
-            (self.source / name).write_text(f"# {name}\n\nText.\n")
+        for name in ("fuzz", "claims", "claims-faults"):
+            testing.write_document(self.source / f"{name}.md", testing.made(name, {}))
         status, _, text = written(self.source, self.out)
         self.assertEqual((status, Reader(text).problems), (0, []))
-        (self.source / "fuzz.md").write_text("")
-        self.assertEqual(written(self.source, self.out)[0], 0)
+
+    def test_a_markdown_without_its_json_ends_it_with_its_name(self):
+        (self.source / "fuzz.md").write_text("# Fuzzing\n")
+        with self.assertRaisesRegex(ReportError, "fuzz.json"):
+            written(self.source, self.out)
 
     def test_results_of_another_folder_than_latest(self):
         testing.write_bench(self.source, subjects=("grant_json",))
@@ -228,9 +232,8 @@ class SparsePageTest(unittest.TestCase):
         self.assertIn("Grants as JSON", text)
 
     def test_text_of_files_can_t_become_markup(self):
-        (self.source / "fuzz.md").write_text(
-            "# <img src=x>\n\n- date: <script>alert(1)</script>\n\n"
-            "## S\n\n| <b>a |\n|--|\n| <i>b |\n")
+        testing.write_document(self.source / "fuzz.md", testing.made(
+            "<img src=x>", {"date": "<script>alert(1)</script>"}, [("S", ["<b>a"], [["<i>b"]])]))
         page = Reader(written(self.source, self.out)[2])
         self.assertEqual(page.problems, [])
         self.assertEqual([tag for tag, _ in page.elements].count("script"), 1)

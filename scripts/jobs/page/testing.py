@@ -52,43 +52,42 @@ def _round(number):
     return cases
 
 
-SUMMARY = """# Benchmark summary
 
-- date: 2026-11-25 02:00 UTC
-- command: `./scripts/bench`
-- CPU: A & B <1 GHz>, 2 cores to use
-- system: Debian GNU/Linux 12
-- revision: 0729f9c13a5b
-"""
-COVERAGE = """# Coverage
 
-- date: 2026-11-24 00:25 UTC
-- command: `./scripts/coverage`
-- revision: a47ee51cfe65
+def made(title, facts, tables=(), figures=None, summary=""):
+    """A document as JSON. facts: texts by their names; tables: (section, columns, rows)."""
+    return {"format": 1, "title": title, "facts": facts, "summary": summary,
+            "tables": [{"section": section, "columns": columns, "rows": rows,
+                        "right": [False] + [True] * (len(columns) - 1)}
+                       for section, columns, rows in tables], "figures": figures or {}}
 
-## Coverage of core/ffgrant
 
-| file | lines: tests | corpora | both | of | branches: tests | corpora | both | of |
-|:--|--:|--:|--:|--:|--:|--:|--:|--:|
-| grant.cc | 100 | 50.0 | 100 | 13 | - | - | - | 0 |
-| all | 99.9 | 89.6 | 100 | 4681 | 98.0 | 78.2 | 99.1 | 2320 |
-"""
-MUTANTS = """<!-- SPDX-License-Identifier: Apache-2.0 -->
-# Mutants
+def write_document(path, document):
+    """Writes a document as JSON, and beside it a Markdown that nobody reads."""
+    path.write_text("# A view\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(document), encoding="utf-8")
 
-- date: 2026-11-25 01:00 UTC
-- command: `./scripts/mutants`
 
-**200 mutants: 180 killed in 10 s, 8 later, 2 survived, 10 equivalent.**
-
-## By operator
-
-| operator | mutants | killed in 10 s | later | survived | equivalent | % in 10 s |
-|:--|--:|--:|--:|--:|--:|--:|
-| relational | 120 | 110 | 4 | 2 | 4 | 94.8 |
-| constant | 80 | 70 | 4 | 0 | 6 | 94.6 |
-| all | 200 | 180 | 8 | 2 | 10 | 94.7 |
-"""
+SUMMARY = made("Benchmark summary", {
+    "date": "2026-11-25 02:00 UTC", "command": "`./scripts/bench`",
+    "CPU": "A & B <1 GHz>, 2 cores to use", "system": "Debian GNU/Linux 12",
+    "revision": "0729f9c13a5b"})
+COVERAGE = made("Coverage", {
+    "date": "2026-11-24 00:25 UTC", "command": "`./scripts/coverage`", "revision": "a47ee51cfe65"},
+    figures={"totals": [
+        {"of": kind, "by": by, "percent": percent, "places": places}
+        for kind, places, percents in (("lines", 4681, (99.9, 89.6, 100)),
+                                       ("branches", 2320, (98.0, 78.2, 99.1)))
+        for by, percent in zip(("tests", "corpora", "both"), percents)]})
+_OPERATORS = [("relational", 110, 4, 2, 4), ("constant", 70, 4, 0, 6), ("all", 180, 8, 2, 10)]
+_OUTCOMES = ("killed in 10 s", "later", "survived", "equivalent")
+MUTANTS = made(
+    "Mutants", {"date": "2026-11-25 01:00 UTC", "command": "`./scripts/mutants`"},
+    [("By operator", ["operator", *_OUTCOMES], [[name, *map(str, counts)]
+                                                for name, *counts in _OPERATORS])],
+    {"operators": [{"operator": name, **dict(zip(_OUTCOMES, counts))}
+                   for name, *counts in _OPERATORS]},
+    "200 mutants: 180 killed in 10 s, 8 later, 2 survived, 10 equivalent.")
 
 
 def history_points(name="BM_ParseGrant_Core/canonical", count=24, step=12, percent=8.0):
@@ -134,7 +133,7 @@ def write_bench(folder, rounds=5, subjects=("grant_json", "ledger")):
         for subject in subjects:
             entries = [one for one in _round(number) if one["name"].startswith(names[subject])]
             (latest / f"{subject}{suffix}.json").write_text(json.dumps(document(*entries)))
-    (latest / "summary.md").write_text(SUMMARY)
+    write_document(latest / "summary.md", SUMMARY)
     return latest
 
 
@@ -179,14 +178,14 @@ def write_results(folder):
             {"name": "BM_ParseGrant_Core/canonical", "verdict": "regressed", "note": "",
              "iterations": 1000, **{event: {"base": 100_000, "head": 101_500}
                                     for event in ("Ir", "Dr", "Dw")}}]}))
-    (latest / "claims.json").write_text(json.dumps([
+    write_document(latest / "claims.md", made("Claims", {}, figures={"loads": [
         {"what": what, "at_once": 16, "whose": whose, "rounds": [
             {"count": count + number, "seconds": 0.5, "p50_us": 90 + number, "p99_us": 400,
              "p999_us": 900} for number in range(5)]}
         for what, whose, count in (("pair", "ours", 1500), ("pair", "reference", 900),
-                                   ("open 70", "ours", 1000))]))
-    (folder / "coverage.md").write_text(COVERAGE)
-    (folder / "mutants.md").write_text(MUTANTS)
+                                   ("open 70", "ours", 1000))]}))
+    write_document(folder / "coverage.md", COVERAGE)
+    write_document(folder / "mutants.md", MUTANTS)
     for point in history_points():
         history_files.append(point, folder / "history")
     return folder

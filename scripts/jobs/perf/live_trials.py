@@ -15,8 +15,9 @@ import random
 import sys
 from pathlib import Path
 
-from jobs.common import build, report
+from jobs.common import build
 from jobs.common.children import Children
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
 from jobs.perf import (
@@ -116,7 +117,7 @@ def _rows(tries):
     return rows
 
 
-def text_of(kept, command):
+def document(kept, command):
     settings = kept["settings"]
     loads = [each["load"] for each in kept["tries"]]
     made = Table("Found", "", ["slower by", "tries", "found", "interval", "false alarms",
@@ -125,18 +126,18 @@ def text_of(kept, command):
         low, high = replay.proportion(found, tries)
         made.rows.append([f"{percent}%", str(tries), str(found), f"{low:.1%} - {high:.1%}",
                           str(false), duration(seconds), "met" if met else "MISSED"])
-    return "\n".join([
-        "<!-- SPDX-License-Identifier: Apache-2.0 -->", "# The gate in a crowded suite, live", "",
-        f"- command: `{command}`",
-        f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        f"- machine: {settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
-        f"{max(loads):g} when the tries began, and one core kept busy",
-        f"- budget of a try: {settings['budget']:g} s", "",
+    return Document("The gate in a crowded suite, live", [
+        ("command", f"`{command}`"),
+        ("date", f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"),
+        ("machine", f"{settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
+         f"{max(loads):g} when the tries began, and one core kept busy"),
+        ("budget of a try", f"{settings['budget']:g} s")], blocks=[
         "In each try one of ten benchmarks, drawn by chance, is slower; three others are drawn "
         "anew in each process, between 1 and 2 times their work. Bars: 5 % found in 95 of 100 "
         "tries, 10 % and 30 % in all, no false alarm. Intervals are Clopper-Pearson's of 95 %.",
-        "",
-        *report.as_markdown(made)]) + "\n"
+        made], figures={"tries": [
+            {"slower by percent": percent, "tries": tries, "found": found, "false alarms": false}
+            for percent, tries, found, false, *_ in _rows(kept["tries"])]})
 
 
 def run(terminal, arguments, command):
@@ -159,7 +160,7 @@ def run(terminal, arguments, command):
             terminal.line(f"try {number + 1} of {arguments.tries}, {percent}%: {found['slow']} "
                           f"{found['found']} after {duration(found['seconds'])}"
                           + (f"; FALSE: {', '.join(found['false'])}" if found["false"] else ""))
-    text = text_of(kept, command)
-    gate.write(arguments.out if arguments.out.name != "perf-selftest.md" else REPORT, text)
-    terminal.line(text)
+    made = document(kept, command)
+    made.write(arguments.out if arguments.out.name != "perf-selftest.md" else REPORT)
+    terminal.line(made.markdown())
     return commands.CLEAN if all(met for *_, met in _rows(kept["tries"])) else commands.REGRESSION

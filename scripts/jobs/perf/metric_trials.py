@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from jobs.common import build, report
+from jobs.common import build
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import duration
 from jobs.perf import (
@@ -131,7 +132,7 @@ def rows(tries):
     return made
 
 
-def text_of(tries, settings, command):
+def document(tries, settings, command):
     made = Table("Found", "", ["metric", "grown by", "tries", "found", "interval", "false alarms",
                                "longest", ""], flush_left=(7,))
     for metric, percent, count, found, false, seconds, met in rows(tries):
@@ -140,18 +141,19 @@ def text_of(tries, settings, command):
                           f"{low:.1%} - {high:.1%}" if percent else "", str(false),
                           duration(seconds), "met" if met else "MISSED"])
     loads = [each["load"] for each in tries]
-    return "\n".join([
-        "<!-- SPDX-License-Identifier: Apache-2.0 -->",
-        "# The gate on memory, size and compile time",
-        "", f"- command: `{command}`",
-        f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        f"- machine: {settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
-        f"{max(loads):g} when the tries ended", f"- budget of a try: {settings['budget']:g} s", "",
+    return Document("The gate on memory, size and compile time", [
+        ("command", f"`{command}`"),
+        ("date", f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"),
+        ("machine", f"{settings['cpu']}, {settings['cpus']} CPUs; load {min(loads):g} to "
+         f"{max(loads):g} when the tries ended"),
+        ("budget of a try", f"{settings['budget']:g} s")], blocks=[
         "What grows by so much: 16 MiB that a benchmark fills, a section of 200 kB, and the number "
         "of functions in a source. The peak holds the program itself besides, and a compilation "
         "what it always does, so that they grow by less. Bars: 95 of 100 found, of compile time "
-        "from 10 % on, and no false alarm. Intervals are Clopper-Pearson's of 95 %.", "",
-        *report.as_markdown(made)]) + "\n"
+        "from 10 % on, and no false alarm. Intervals are Clopper-Pearson's of 95 %.",
+        made], figures={"tries": [
+            {"metric": metric, "grown by percent": percent, "tries": count, "found": found,
+             "false alarms": false} for metric, percent, count, found, false, *_ in rows(tries)]})
 
 
 def run(terminal, arguments, command):
@@ -173,9 +175,9 @@ def run(terminal, arguments, command):
                                   f"{found['verdict']} after {duration(found['seconds'])}"
                                   + (f"; FALSE: {', '.join(found['false'])}"
                                      if found["false"] else ""))
-    text = text_of(tries, settings, command)
-    gate.write(arguments.out if arguments.out.name != "perf-selftest.md" else REPORT, text)
-    terminal.line(text)
+    made = document(tries, settings, command)
+    made.write(arguments.out if arguments.out.name != "perf-selftest.md" else REPORT)
+    terminal.line(made.markdown())
     return (statuses.CLEAN if all(met for *_, met in rows(tries)) else statuses.REGRESSION)
 
 

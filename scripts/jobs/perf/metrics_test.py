@@ -215,7 +215,7 @@ class GateTest(OutsideCase):
                  for metric in (metrics.MEMORY, metrics.SIZE) for percent in (0, 10)]
         self.assertEqual([(each["found"], each["false"]) for each in tries],
                          [(False, []), (True, [])] * 2, tries)
-        text = metric_trials.text_of(tries, {"cpu": "x", "cpus": 2, "budget": 60}, "x")
+        text = metric_trials.document(tries, {"cpu": "x", "cpus": 2, "budget": 60}, "x").markdown()
         self.assertEqual(text.count("| met |"), 4)
 
     def test_compile_time_needs_no_program(self):

@@ -99,7 +99,8 @@ class ReportTest(unittest.TestCase):
     def text(self, made, counted):
         made["counts"] = counted
         cells = replay.cells(made, 10, random.Random(1))
-        return selftest.text_of(made, cells, "./scripts/perf selftest")
+        document, met = selftest.document(made, cells, "./scripts/perf selftest")
+        return document.markdown(), met
 
     def test_says_which_bars_are_met(self):
         text, met = self.text(recording(), (20, 20))

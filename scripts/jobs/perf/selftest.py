@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from jobs.common import build, report
+from jobs.common import build
+from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
 from jobs.perf import (
@@ -179,31 +180,47 @@ def bars(cells, recording):
     return rows
 
 
-def text_of(recording, cells, command):
-    """The report in Markdown, and whether all bars are met."""
-    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# The gate, measured", "",
-             f"- command: `{command}`", f"- recorded: {recording['date']}",
-             f"- machine: {recording['machine']['cpu']}, {recording['machine']['cpus']} CPUs, "
-             f"kernel {recording['machine']['kernel']}, {recording['machine']['compiler']}"]
+def figures(cells):
+    """The tables' numbers: shares of 1, and bounds of Clopper-Pearson's intervals of 95 %."""
+    power, false = [], []
+    for cell in cells:
+        false.append({"condition": cell.condition, "slowdown": cell.slowdown,
+                      "benchmarks": cell.equal.total, "false": cell.equal.count("regressed")})
+        for place, tally in (("in cache", cell.near), ("shared", cell.far)):
+            if cell.slowdown and tally.total:
+                low, high = replay.proportion(tally.count("regressed"), tally.total)
+                power.append({"condition": cell.condition, "slowdown": cell.slowdown,
+                              "memory": place, "found": tally.share("regressed"), "low": low,
+                              "high": high})
+    return {"power": power, "false alarms": false}
+
+
+def document(recording, cells, command):
+    """The report, and whether all bars are met."""
+    facts = [("command", f"`{command}`"), ("recorded", recording["date"]),
+             ("machine", f"{recording['machine']['cpu']}, {recording['machine']['cpus']} CPUs, "
+              f"kernel {recording['machine']['kernel']}, {recording['machine']['compiler']}")]
     for name, condition in recording["conditions"].items():
         loads = " to ".join(f"{load:g}" for load in condition["load"])
-        lines.append(f"- {name}: {len(condition['rounds'])} rounds, load {loads}, "
-                     f"{condition['seconds_a_process']:.2f} s a process of "
-                     f"{len(recording['benchmarks'])} benchmarks")
+        facts.append((name, f"{len(condition['rounds'])} rounds, load {loads}, "
+                      f"{condition['seconds_a_process']:.2f} s a process of "
+                      f"{len(recording['benchmarks'])} benchmarks"))
+    blocks: list = []
     if max(max(each["load"]) for each in recording["conditions"].values()) > _BUSY_LOAD * int(
             recording["machine"]["cpus"]):
-        lines += ["", "The machine was overloaded while this was recorded: shares of what was "
-                  "found and the time say more about it than about the gate. False alarms count."]
-    lines += ["", *replay.INDEPENDENCE.format(
+        blocks.append("The machine was overloaded while this was recorded: shares of what was "
+                      "found and the time say more about it than about the gate. False alarms "
+                      "count.")
+    blocks.append(replay.INDEPENDENCE.format(
         rounds=min(len(each["rounds"]) for each in recording["conditions"].values()),
-        replays=min(cell.replays for cell in cells)).splitlines(), ""]
+        replays=min(cell.replays for cell in cells)).strip())
     made = Table("Bars", "", ["", "measured", "bar", ""], flush_left=(2, 3))
     rows = bars(cells, recording)
     made.rows = [[what, measured, bar, "met" if met else "MISSED"]
                  for what, measured, bar, met in rows]
-    for table in (made, power_table(cells), false_table(cells)):
-        lines += [*report.as_markdown(table), ""]
-    return "\n".join(lines).rstrip() + "\n", all(met for *_, met in rows)
+    blocks += [made, power_table(cells), false_table(cells)]
+    return (Document("The gate, measured", facts, blocks=blocks, figures=figures(cells)),
+            all(met for *_, met in rows))
 
 
 def main(argv):
@@ -247,7 +264,7 @@ def main(argv):
         gate.write(arguments.recording, replay.dump(recording))
     cells = replay.cells(recording, arguments.replays, random.Random(arguments.seed),
                          lambda text: terminal.progress(text))
-    text, met = text_of(recording, cells, command)
-    gate.write(arguments.out, text)
-    terminal.line(text)
+    made, met = document(recording, cells, command)
+    made.write(arguments.out)
+    terminal.line(made.markdown())
     return commands.CLEAN if met else commands.REGRESSION

@@ -4,7 +4,6 @@
 import argparse
 import contextlib
 import datetime
-import json
 import shlex
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import build, machine, processes, report, wheels
+from jobs.common.documents import Document
 from jobs.common.terminal import Terminal, duration, run_main
 from jobs.server import claim_server, load_figures, load_program, reference_functions
 from jobs.server.load_figures import OURS, REFERENCE
@@ -242,12 +242,10 @@ def _job(terminal, arguments):
     method = (f"rounds: {plan.rounds}, {plan.count} executions a load over 256 partitions, in each "
               "round ours and the reference in turn; CPU as INFO says")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    out.mkdir(parents=True, exist_ok=True)
     stem = "claims-cluster" if len(whose[OURS].addresses) > 1 else "claims"
-    (out / f"{stem}.md").write_text(
-        report.summary(tables, facts, _command(arguments), date, method), encoding="utf-8")
-    (out / f"{stem}.json").write_text(json.dumps(rounds.figures.as_json(), indent=1),
-                                      encoding="utf-8")
+    Document("Benchmark summary", [("date", date), ("command", f"`{_command(arguments)}`"),
+                                   ("method", method), *facts], blocks=tables,
+             figures={"loads": rounds.figures.as_json()}).write(out / f"{stem}.md")
     for table in tables:
         terminal.line()
         for line in report.as_text(table, terminal):
