@@ -73,7 +73,8 @@ def build() -> Path:
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as target:
         done = subprocess.run(
-            ["cargo", "install", "--locked", "--root", str(root), "--version", f"={VERSION}", CRATE],
+            ["cargo", "install", "--locked", "--root", str(root), "--version", f"={VERSION}",
+             CRATE],
             env={**os.environ, "CARGO_TARGET_DIR": target}, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0 or not kept_binary().exists():
         raise MissingServer(f"cargo could not build {CRATE} {VERSION}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FlowFabric's server is started, told where its Valkey is, and always stopped: beside a stand-in of a
-few lines, since the real one takes minutes to build."""
+"""FlowFabric's server is started, told where its Valkey is, and always stopped: beside a stand-in
+of a few lines, since the real one takes minutes to build."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jobs.common import build
 from jobs.server import flowfabric
 
 _STAND_IN = """\
-#!%s
+#!PYTHON
 import http.server, os, sys
 if os.environ.get("STAND_IN") == "fails":
     print("no such Valkey")
@@ -35,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words):
         pass
 http.server.HTTPServer((host, int(port)), Handler).serve_forever()
-""" % sys.executable
+""".replace("PYTHON", sys.executable)
 
 
 class FlowFabricServer(unittest.TestCase):
