@@ -15,7 +15,7 @@ from jobs.common import build, machine, processes, report
 from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration, run_main
-from jobs.coverage import export, notes as coverage_notes
+from jobs.coverage import export, lua, notes as coverage_notes
 
 PRESET = "coverage"
 _TOOLS = "-19"  # those of the compiler that the preset names
@@ -58,7 +58,7 @@ def read_runs(document):
             corpora.append(Command(words[0], tuple(words)))
         elif words and "valkey" in labels:
             tests.append(Command(words[words.index("--") + 1], tuple(words)))
-        elif words and not {"core", "claims", "threads"}.isdisjoint(labels):
+        elif words and not {"core", "claims", "threads", "conformance"}.isdisjoint(labels):
             filtered = any(word.startswith("--gtest_filter") for word in words)
             tests.append(Command(words[0], tuple(words[:1] if filtered else words)))
     return [Run("tests", list(dict.fromkeys(tests))), Run("corpora", corpora)]
@@ -89,19 +89,25 @@ def _tool(name, *arguments):
         raise CoverageError(f"{name} failed with status {status}:\n{output[-2000:]}")
 
 
+def lua_directory(run):
+    return build.build_directory(PRESET) / "profiles" / f"{run.name}-lua"
+
+
 def measure(terminal, run, sources):
     """Runs the programs; returns name -> export.File and writes the HTML report."""
     directory = build.build_directory(PRESET)
     profiles = directory / "profiles" / run.name
-    shutil.rmtree(profiles, ignore_errors=True)
-    profiles.mkdir(parents=True)
+    for folder in (profiles, lua_directory(run)):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     start = time.monotonic()
     for number, command in enumerate(run.commands, 1):
         name = Path(command.program).name
         # %m: processes of one program add to one file.
         status, output = processes.run(
             command.words, cwd=directory,
-            env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f"{name}.%m.profraw")),
+            env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f"{name}.%m.profraw"),
+                     **{lua.VARIABLE: str(lua_directory(run))}),
             on_tick=lambda n=number, what=name: terminal.progress(
                 f"{run.name}: {n} of {len(run.commands)}, {what}, "
                 f"{duration(time.monotonic() - start)}"))
@@ -258,9 +264,19 @@ def _facts():
         ("flags", f"{cache['CMAKE_CXX_FLAGS']} {cache['CMAKE_CXX_FLAGS_DEBUG']}")]
 
 
+def lua_table(parts, runs):
+    return Table("Coverage of the server functions", "percent of the lines of Lua that hold code, "
+                 "executed in simulated servers, by calls; `of`: how many there are",
+                 ["file", *names_of(runs), "of"], rows=lua.rows(parts))
+
+
 _METHOD = ("a place in the source counts once, however many objects and instantiations hold it, "
            "and is covered if one of them covers it; conditions that are constant in every "
-           "instantiation, and comparisons that the compiler writes (`= default`), are not counted")
+           "instantiation, and comparisons that the compiler writes (`= default`), are not counted; "
+           "MC/DC sees `&&` and `||` alone: the fast parsers join their conditions by `&`, on "
+           "purpose, and those are not counted. Each of them alone decides in "
+           "fuzz/exhaustive/lengths_exhaustive_test.cc, which changes each byte of each document "
+           "that they take")
 
 
 def totals(runs, sums):
@@ -274,13 +290,13 @@ def totals(runs, sums):
     return made
 
 
-def document(table, left, sums, runs):
+def document(tables, left, sums, runs):
     """What results/coverage.md shows. sums: of all files, for each run and for both together."""
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return Document(
         "Coverage", [("date", date), ("command", "`./scripts/coverage`"), ("method", _METHOD),
                      *_facts()],
-        blocks=[table, "\n".join(["## Not covered", "",
+        blocks=[*tables, "\n".join(["## Not covered", "",
                                   *([f"- `{text}`" for text in left] or ["Nothing."])])],
         figures={"totals": totals(runs, sums)})
 
@@ -292,19 +308,23 @@ def _job(terminal, arguments):
     runs = find_runs(terminal, arguments.tests_only)
     verdicts = judge(sources, [measure(terminal, run, sources) for run in runs])
     table, sums = make_table(verdicts, runs)
-    for line in report.as_text(table, terminal):
-        terminal.line(line)
+    texts = lua.read_texts(_SOURCES / "valkey" / "functions")
+    parts = lua.by_part(texts, [lua.read_counts(lua_directory(run)) for run in runs])
+    tables = [table, lua_table(parts, runs)]
+    for shown in tables:
+        for line in report.as_text(shown, terminal):
+            terminal.line(line)
     left = uncovered_lines(sources, verdicts)
     if arguments.uncovered:
         terminal.line()
-        for line in left:
+        for line in left + lua.uncovered(parts, texts):
             terminal.line(line)
     errors = [error for verdict in verdicts.values() for error in verdict.errors]
     terminal.line()
     for error in errors:
         terminal.line(terminal.bad(error))
     if not arguments.tests_only:
-        document(table, left, sums, names_of(runs)).write(arguments.out)
+        document(tables, left, sums, names_of(runs)).write(arguments.out)
     for kind in ("lines", "branches", "mcdc"):
         covered, total = getattr(sums[-1], kind)
         terminal.line(f"{kind}: {covered} of {total} covered")

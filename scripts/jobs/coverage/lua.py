@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coverage of the server functions' Lua, line by line.
+
+The tests and targets that run the functions in a simulated server count the lines of the joined
+text (core/testing/simulation/lua_engine.cc) and leave a file a process; here the lines become those
+of the parts again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "FFGRANT_LUA_COUNTS"  # the directory in which a process leaves its file
+
+Counts = dict[int, int]
+
+
+@dataclass
+class Part:
+    """One source: its lines that hold code, and how often each was executed, by run."""
+    name: str
+    runs: list[Counts] = field(default_factory=list)
+
+    @property
+    def together(self) -> Counts:
+        lines: Counts = {}
+        for counts in self.runs:
+            for line, count in counts.items():
+                lines[line] = lines.get(line, 0) + count
+        return lines
+
+
+def read_counts(directory: Path) -> Counts:
+    """The sums of all files of a directory."""
+    lines: Counts = {}
+    for path in sorted(directory.iterdir()):
+        for text in path.read_text(encoding="ascii").splitlines():
+            line, count = map(int, text.split())
+            lines[line] = lines.get(line, 0) + count
+    return lines
+
+
+def by_part(texts: Mapping[str, str], runs: Iterable[Counts]) -> list[Part]:
+    """texts: part -> text, in the order in which they are joined. A part's lines count from 1."""
+    parts, first = [Part(name) for name in texts], 1
+    runs = list(runs)
+    for part, text in zip(parts, texts.values()):
+        size = text.count("\n")
+        part.runs = [{line - first + 1: count for line, count in counts.items()
+                      if first <= line < first + size} for counts in runs]
+        first += size
+    return parts
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """The parts of the library that parts.txt lists."""
+    names = (folder / "parts.txt").read_text(encoding="utf-8").split()
+    return {f"valkey/functions/{name}": (folder / name).read_text(encoding="utf-8")
+            for name in names}
+
+
+def rows(parts: Iterable[Part]) -> list[list[str]]:
+    """Cells of a table: part, share of each run, of several together, how many lines there are."""
+    def cells(name: str, counted: Sequence[Mapping[Any, int]],
+              together: Mapping[Any, int]) -> list[str]:
+        total = len(together)
+        columns = [*counted, together] if len(counted) > 1 else counted
+        shares = [sum(count > 0 for count in counts.values()) for counts in columns]
+        return [name, *("-" if not total else "100" if share == total else f"{min(99.9, 100 * share / total):.1f}"
+                        for share in shares), str(total)]
+
+    parts = list(parts)
+    table = [cells(part.name, part.runs, part.together) for part in parts]
+    everything = [{(part.name, line): count for part in parts
+                   for line, count in part.runs[run].items()}
+                  for run in range(len(parts[0].runs))]
+    union = {(part.name, line): count for part in parts for line, count in part.together.items()}
+    return [*table, cells("all", everything, union)]
+
+
+def uncovered(parts: Iterable[Part], texts: Mapping[str, str]) -> list[str]:
+    """Text lines that say what no run executes."""
+    return [f"{part.name}:{line}: not executed: "
+            f"{texts[part.name].splitlines()[line - 1].strip()}"
+            for part in parts for line, count in sorted(part.together.items()) if not count]
