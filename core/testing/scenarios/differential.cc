@@ -77,9 +77,10 @@ Choices ChoicesOf(Run& run) {
   }
   choices.lanes = {run.Name("other-lane")};
   choices.claims_in_own_lane = true;  // differences.cc says why
-  const auto all = Choices::Set("gpu,big,arm");
-  choices.required = {nullptr, nullptr, Choices::Set("arm,gpu")};
-  choices.offered = {nullptr, Choices::Set("gpu"), all, all, all, all};
+  // From the contract's whole grammar; hyphens mean something to a matcher of patterns.
+  const auto all = Choices::Set("us-east-1,caf\xC3\xA9,a%b");
+  choices.required = {nullptr, nullptr, Choices::Set("a%b,us-east-1")};
+  choices.offered = {nullptr, Choices::Set("us-east-1"), all, all, all, all};
   choices.priorities = {0, 4501, 9002};
   choices.delay_ms = choices.ttl_ms = kLong;
   choices.odd_ttl_one_in = 4;

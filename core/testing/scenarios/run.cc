@@ -127,6 +127,10 @@ Call CreateCall(const Execution& e, const CreateOptions& options) {
 
 Execution& Run::Create(const CreateOptions& options, const Execution* beside) {
   Execution& e = New(beside);
+  if (options.lane || options.id) {
+    e.expected =
+        Expected(options.id.value_or(e.expected.id), options.lane.value_or(e.expected.lane));
+  }
   Do(e, CreateCall(e, options), {}, [&](const Moment& at, const Answer& answer) {
     std::optional<std::int64_t> until;
     if (options.delay_until.has_value() && options.delay_until->value > at.latest()) {

@@ -66,7 +66,8 @@ struct CreateOptions {
   std::optional<std::string> required = {};  // comma-joined, sorted
   std::optional<TimestampMs> delay_until = {};
   std::optional<std::uint32_t> cap = {};
-  std::optional<std::string> lane = {};  // of a second creation: the execution's own
+  std::optional<std::string> lane = {};  // the run's own; of a second creation, the execution's
+  std::optional<std::string> id = {};    // a new one
 };
 struct IssueOptions {
   Worker worker = kWorker1;

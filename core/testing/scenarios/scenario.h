@@ -47,6 +47,7 @@ void AddCompleteScenarios(std::vector<Scenario>& to);
 void AddInvariantScenarios(std::vector<Scenario>& to);
 void AddFunctionEdgeScenarios(std::vector<Scenario>& to);
 void AddCheckOrderScenarios(std::vector<Scenario>& to);
+void AddContractTableScenarios(std::vector<Scenario>& to);
 
 }  // namespace ffgrant::claims_conformance
 

@@ -2,10 +2,14 @@
 
 #include "testing/simulation/lua_engine.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <fstream>
 #include <lua5.1/lua.hpp>
+#include <mutex>
 #include <utility>
 
 #include "testing/simulation/lua_api.h"
@@ -80,6 +84,36 @@ void CountLine(lua_State*, lua_Debug* place) {
   ++(*counting)[line];
 }
 
+// What all engines of the process have counted of our library, for scripts/coverage: where the
+// environment names a directory, the process leaves a file there, with "LINE COUNT" for each line
+// that holds code.
+class CountsOfProcess {
+ public:
+  CountsOfProcess() {
+    if (const char* const directory = std::getenv("FFGRANT_LUA_COUNTS")) directory_ = directory;
+  }
+  ~CountsOfProcess() {
+    if (totals_.empty()) return;
+    std::ofstream file(directory_ + "/" + std::to_string(getpid()));
+    for (const auto& [line, count] : totals_) file << line << ' ' << count << '\n';
+  }
+  bool wanted() const { return !directory_.empty(); }
+  void Add(const std::map<int, std::uint64_t>& counts) {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [line, count] : counts) totals_[line] += count;
+  }
+
+ private:
+  std::string directory_;
+  std::mutex mutex_;
+  std::map<int, std::uint64_t> totals_;
+};
+
+CountsOfProcess& OfProcess() {
+  static CountsOfProcess counts;
+  return counts;
+}
+
 }  // namespace
 
 void LuaEngine::Close::operator()(lua_State* state) const { lua_close(state); }
@@ -90,9 +124,12 @@ LuaEngine::LuaEngine(ScriptHost& host)
       state_(lua_newstate(&LuaHeap::Allocate, heap_.get())) {
   lua_atpanic(state_.get(), &OnPanic);
   LuaApi::Open(*this, state_.get());
+  if (OfProcess().wanted()) CountLines("ffgrant");
 }
 
-LuaEngine::~LuaEngine() = default;
+LuaEngine::~LuaEngine() {
+  if (OfProcess().wanted() && counted_library_ == "ffgrant") OfProcess().Add(LineCounts());
+}
 
 const LuaEngine::Function* LuaEngine::Find(std::string_view function) const {
   const auto found = functions_.find(function);

@@ -18,6 +18,7 @@ std::vector<Scenario> AllScenarios() {
   AddCompleteScenarios(all);
   AddFunctionEdgeScenarios(all);
   AddCheckOrderScenarios(all);
+  AddContractTableScenarios(all);
   return all;
 }
 

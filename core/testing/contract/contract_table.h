@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The limits and the alphabets of the wire contract as data: each limit one below it, at it and
+// one above it; each kind of text over everything that its grammar allows. Scenarios read this
+// table, so that every engine gets all of it: the embedded ledger, the shipped functions, real
+// servers. No test should have a smaller alphabet of its own. The numbers are written out from the contract and not taken from the code under test.
+
+#ifndef FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
+#define FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ffgrant::testing {
+
+template <class T>
+struct LimitRow {
+  T value;
+  bool taken;  // whether the contract takes it
+};
+
+// Durations in milliseconds: contract 9.5 keeps sums below 1e14, of which half is the clock's.
+inline constexpr LimitRow<std::int64_t> kDurationRows[] = {
+    {INT64_MIN, false},          {-50'000'000'000'001, false}, {-50'000'000'000'000, true},
+    {-49'999'999'999'999, true}, {-1, true},                   {0, true},
+    {1, true},                   {49'999'999'999'999, true},   {50'000'000'000'000, true},
+    {50'000'000'000'001, false}, {INT64_MAX, false}};
+
+// Contract 3: priorities outside 0..9000 are clamped.
+struct PriorityRow {
+  std::int64_t given;
+  std::int64_t kept;
+};
+inline constexpr PriorityRow kPriorityRows[] = {{INT64_MIN, 0}, {-1, 0},      {0, 0},
+                                                {1, 1},         {8999, 8999}, {9000, 9000},
+                                                {9001, 9000},   {INT64_MAX, 9000}};
+
+// Contract 7.6: reclaim caps are 32 bits wide.
+inline constexpr std::uint32_t kReclaimCaps[] = {0, 1, 2, UINT32_MAX - 1, UINT32_MAX};
+
+// Contract 6: on the wire a grant lives 1 to 60,000 ms.
+inline constexpr LimitRow<std::uint64_t> kWireTtlRows[] = {
+    {0, false}, {1, true}, {2, true}, {59'999, true}, {60'000, true}, {60'001, false},
+    {UINT64_MAX, false}};
+
+// Contract 1.1: an index has 16 bits.
+inline constexpr LimitRow<std::uint32_t> kIndexRows[] = {
+    {0, true},      {1, true},      {9, true},      {10, true},      {99, true},     {100, true},
+    {999, true},    {1'000, true},  {9'999, true},  {10'000, true},  {65'534, true}, {65'535, true},
+    {65'536, false}, {65'537, false}, {99'999, false}, {100'000, false}, {4'294'967'295, false}};
+
+// Contract 6: a worker's id and an instance's have at most 256 bytes in a request.
+inline constexpr LimitRow<std::size_t> kWorkerNameSizeRows[] = {
+    {0, false}, {1, true}, {255, true}, {256, true}, {257, false}};
+
+// Contract 1.7: a lane has 1 to 64 bytes, each of 0x20..0x7E.
+inline constexpr LimitRow<std::size_t> kLaneSizeRows[] = {
+    {0, false}, {1, true}, {63, true}, {64, true}, {65, false}, {66, false}};
+inline constexpr LimitRow<unsigned char> kLaneByteRows[] = {
+    {0x00, false}, {0x1F, false}, {0x20, true},  {0x21, true},
+    {0x7D, true},  {0x7E, true},  {0x7F, false}, {0x80, false}, {0xFF, false}};
+
+// Contract 6: the comma-joined tokens have at most 4,096 bytes, and there are at most 256.
+inline constexpr LimitRow<std::size_t> kCapabilityBytesRows[] = {
+    {4'095, true}, {4'096, true}, {4'097, false}};
+inline constexpr LimitRow<std::size_t> kCapabilityCountRows[] = {
+    {255, true}, {256, true}, {257, false}};
+
+// Contract 6: what a required token may hold: no comma, no byte up to 0x20, no 0x7F.
+inline constexpr LimitRow<unsigned char> kRequiredByteRows[] = {
+    {0x00, false}, {0x09, false}, {0x1F, false}, {0x20, false}, {0x21, true},  {0x2B, true},
+    {0x2C, false}, {0x2D, true},  {0x7E, true},  {0x7F, false}, {0x80, true},  {0xFF, true}};
+
+// Capability tokens over the whole grammar. Hyphens, percent signs, brackets and the like mean
+// something to a matcher of patterns that should have compared bytes.
+inline constexpr std::string_view kTokens[] = {
+    "g",       "gpu",         "us-east-1", "us-east-",   "-",       "a.b",      "a%b",
+    "%d+",     "[a-z]*",      "^gpu$",     "(gpu)",      "a+b?",    "a|b",      "GPU",
+    "{fp:7}",  "\"quoted\"",  "back\\slash", "a:b",      "a/b",     "a=b;c",    "caf\xC3\xA9",
+    "\xE6\xBC\xA2\xE5\xAD\x97", "\xF0\x9F\x98\x80",     "0",       "00",       "1e3",
+    "nil",     "~",           "!",         "#{}",        "a_b",     "'",        "\xC2\x80",
+    "a-token-of-forty-one-bytes-with-hyphens-x"};
+
+// Texts that the contract keeps as they are: worker ids, instances, hashes, snapshots.
+inline const std::vector<std::string>& OpaqueTexts() {
+  using namespace std::string_literals;
+  static const std::vector<std::string> texts = {
+      "x",
+      "w-1",
+      "worker 1",
+      "arbeiter-\xC3\xBC",
+      "\xE5\xB7\xA5\xE4\xBA\xBA",
+      "\xF0\x9F\x98\x80-i1",
+      "{fp:7}",
+      "}{",
+      "a:b:leases",
+      "%s%d%%",
+      "[^a-z]*",
+      "$1.00",
+      "\"quoted\"",
+      "back\\slash\\",
+      "tab\tline\nreturn\r",
+      "\r\n$5\r\n",
+      "nul\0inside"s,
+      "\x7F\x01\x1F",
+      "\xFF\xFE no UTF-8",
+      "-1",
+      "0",
+      "1e308",
+      "nil",
+      R"({"a":[1,null,"\u0000"]})",
+      std::string(255, 'n'),
+      std::string(256, 'n'),
+      std::string(257, 'n'),
+  };
+  return texts;
+}
+
+// A comma-joined list of `bytes` bytes; of different tokens, each as long as it can be.
+inline std::string CapabilitiesOfBytes(std::size_t bytes) {
+  std::string csv(bytes - 2, 'x');
+  return "a," + csv;
+}
+
+// A comma-joined list of `count` different tokens, sorted by bytes.
+inline std::string CapabilitiesOfCount(std::size_t count) {
+  std::string csv;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string digits = std::to_string(1000 + i);
+    csv += (i == 0 ? "t-" : ",t-") + digits;
+  }
+  return csv;
+}
+
+}  // namespace ffgrant::testing
+
+#endif  // FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
