@@ -59,6 +59,8 @@ void ClusterState::Drop(std::uint16_t first, std::uint16_t last) {
   std::fill(owners_.begin() + first, owners_.begin() + last + 1, std::uint16_t{0});
 }
 
+void ClusterState::Give(std::uint16_t slot, const std::string& to) { owners_[slot] = NameOf(to); }
+
 void ClusterState::SetStable(std::uint16_t slot) {
   migrating_.erase(slot);
   importing_.erase(slot);

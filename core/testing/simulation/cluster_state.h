@@ -52,6 +52,8 @@ class ClusterState {
   // [first, last] are this node's, or nobody's, from now on.
   void Take(std::uint16_t first, std::uint16_t last);
   void Drop(std::uint16_t first, std::uint16_t last);
+  // CLUSTER SETSLOT NODE: the slot is that node's.
+  void Give(std::uint16_t slot, const std::string& to);
   void SetMigrating(std::uint16_t slot, const std::string& to) { migrating_[slot] = to; }
   void SetImporting(std::uint16_t slot, const std::string& from) { importing_[slot] = from; }
   void SetStable(std::uint16_t slot);

@@ -16,7 +16,7 @@ SimulatedCluster::SimulatedCluster(SimulatedWorld& world, Options options)
   for (std::size_t i = 0; i < options_.primaries; ++i) {
     const std::size_t first = i * kSlotCount / options_.primaries;
     const std::size_t end = (i + 1) * kSlotCount / options_.primaries;
-    state(i).me().epoch = i + 1;
+    state(i).me().epoch = ++epoch_;
     state(i).Take(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(end - 1));
     for (std::size_t r = 0; r < options_.replicas; ++r) {
       Follow(options_.primaries + i * options_.replicas + r, state(i).my_id());
@@ -160,12 +160,20 @@ void SimulatedCluster::MarkSlot(std::uint16_t slot, std::size_t from, std::size_
   state(from).SetStable(slot);
   state(to).SetStable(slot);
   state(to).Take(slot, slot);
+  // The operator tells both, and each its replicas.
+  const std::string& new_owner = state(to).my_id();
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const std::string& primary_id = state(i).me().primary_id;
+    if (i == from || primary_id == state(from).my_id() || primary_id == new_owner) {
+      state(i).Give(slot, new_owner);
+    }
+  }
 }
 
 void SimulatedCluster::FinishMigration(std::uint16_t slot, std::size_t from, std::size_t to) {
   MigrateKeys(slot, from, to);
   MarkSlot(slot, from, to);
-  state(to).me().epoch = std::max(state(to).HighestEpoch(), state(from).HighestEpoch()) + 1;
+  state(to).me().epoch = ++epoch_;
 }
 
 void SimulatedCluster::MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from,
@@ -174,7 +182,7 @@ void SimulatedCluster::MoveSlots(std::uint16_t first, std::uint16_t last, std::s
   for (std::uint32_t slot = first; slot <= last; ++slot) {
     MarkSlot(static_cast<std::uint16_t>(slot), from, to);
   }
-  state(to).me().epoch = std::max(state(to).HighestEpoch(), state(from).HighestEpoch()) + 1;
+  state(to).me().epoch = ++epoch_;
 }
 
 // ---- members -------------------------------------------------------------------
@@ -188,7 +196,7 @@ std::size_t SimulatedCluster::Failover(std::size_t replica, bool planned) {
   const std::string old = mine.me().primary_id;
   server.Promote();
   mine.me().primary_id.clear();
-  mine.me().epoch = mine.HighestEpoch() + 1;
+  mine.me().epoch = ++epoch_;
   for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
     const auto s = static_cast<std::uint16_t>(slot);
     if (mine.OwnerId(s) == old) mine.Take(s, s);

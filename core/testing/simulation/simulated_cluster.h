@@ -85,6 +85,7 @@ class SimulatedCluster {
   Options options_;
   std::vector<SimulatedServer*> nodes_;
   std::set<std::size_t> group_;
+  std::uint64_t epoch_ = 0;  // the last one; no two nodes get the same
 };
 
 }  // namespace ffgrant::valkey::testing

@@ -103,9 +103,11 @@ std::string SimulatedServer::Execute(std::int64_t client, const std::vector<std:
     return text;
   }
   current_client_ = client;
+  const std::uint64_t calls_before = function_calls;
   const std::vector<std::string_view> words = Views(command);
   if (!words.empty()) Run(ConnectionOf(client), words, reply);
   SendChanges();
+  if (on_function && function_calls != calls_before) on_function(command, text);
   return text;
 }
 

@@ -95,6 +95,9 @@ class SimulatedServer final : public ScriptHost {
                                            const std::vector<std::string>& command)>
       answer;
   std::uint64_t function_calls = 0;
+  // Told of each function that a client's command has run, with the reply in RESP.
+  std::function<void(const std::vector<std::string>& command, const std::string& reply)>
+      on_function;
 
  private:
   struct Connection {

@@ -51,6 +51,11 @@ class SimulatedWorld {
   // as they are unless `closes` them.
   void Move(SimulatedServer& server, const Endpoint& address, bool closes);
 
+  // A name that leads to `server`, besides its own address, until it leads elsewhere.
+  void Name(const Endpoint& name, SimulatedServer& server) {
+    listeners_[{name.host, name.port}] = &server;
+  }
+
   // A network of its own for each client.
   std::unique_ptr<ScriptedNetwork> NewNetwork();
 

@@ -3,6 +3,7 @@
 
 import argparse
 import datetime
+import os
 import shlex
 import shutil
 import signal
@@ -12,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.claims import fault_makers, history_check
+from jobs.claims import fault_makers, history_check, simulated
 from jobs.common import build, machine, processes, report, wheels
 from jobs.common.children import Children
 from jobs.common.documents import Document
@@ -197,6 +198,7 @@ def _arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--keep", type=Path)
+    simulated.add_arguments(parser)
     arguments = parser.parse_args()
     if arguments.short:
         arguments.fault = arguments.fault or list(_SHORT_FAULTS)
@@ -238,10 +240,39 @@ def _run_rounds(terminal, arguments, rounds):
             return
 
 
+def _simulate(terminal, arguments):
+    """--simulated: worlds in place of rounds with servers. Returns the exit status."""
+    try:
+        worlds = simulated.run(terminal, arguments, arguments.jobs or os.cpu_count() or 1).values()
+    except processes.Interrupted as interrupted:
+        terminal.line(f"claims-faults: stopped by {interrupted}; --resume goes on")
+        return interrupted.exit_status
+    except (build.BuildError, simulated.SimulationError, OSError) as error:
+        terminal.line(f"claims-faults: {error}")
+        return 3
+    table = simulated.make_table(worlds)
+    for line in report.as_text(table, terminal):
+        terminal.line(line)
+    terminal.line(f"events: {simulated.events_line(worlds)}")
+    if arguments.markdown:
+        facts = [("date", datetime.date.today().isoformat()),
+                 ("command", f"`{shlex.join(['scripts/claims-faults', *sys.argv[1:]])}`"),
+                 ("events", simulated.events_line(worlds)), *machine.basic()]
+        arguments.markdown.write_text("\n".join([
+            "<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims in simulated deployments", "",
+            *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(table)]) + "\n",
+            encoding="utf-8")
+    failed = sum(world["violations"] for world in worlds)
+    terminal.line(f"{len(worlds) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
 def main():
     arguments = _arguments()
     terminal = Terminal()
     processes.raise_on_signals()
+    if arguments.simulated:
+        return _simulate(terminal, arguments)
     rounds = []
     status = 0
     try:

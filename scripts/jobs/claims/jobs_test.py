@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from jobs.claims import conformance, fault_makers, faults, history_check
+from jobs.claims import conformance, fault_makers, faults, history_check, simulated
 from jobs.common import children
 from jobs.common.terminal import Terminal
 
@@ -141,6 +141,52 @@ class WhatIsStored(unittest.TestCase):
     def test_in_parts(self):
         ids = [f"{{fp:1}}:there{i}" for i in range(450)]
         self.assertEqual(len(faults.read_stored(FakeClient(), ids)), 450)
+
+
+class Simulated(unittest.TestCase):
+    LINE = ('{"seed": 4, "calls": 2000, "executed": 9, "claims": 3, "unknown": 2, "unavailable": 1, '
+            '"ruled_out": 1, "losses": 0, "longest_ms": 500, "violations": 0, '
+            '"events": {"freeze": 2}}')
+
+    def test_seeds_are_as_many_as_the_calls_want_without_those_that_are_done(self):
+        self.assertEqual(simulated.seeds_to_run(5, 1, []), [5])
+        self.assertEqual(simulated.seeds_to_run(1, 4001, []), [1, 2, 3])
+        self.assertEqual(simulated.seeds_to_run(1, 10_000, [2, 3, 99]), [1, 4, 5])
+
+    def test_a_process_gets_neighbours(self):
+        self.assertEqual(simulated.batches([1, 2, 5, 6, 7, 9]), [(1, 2), (5, 3), (9, 1)])
+        self.assertEqual(simulated.batches(list(range(1, 24))), [(1, 20), (21, 3)])
+
+    def test_what_an_earlier_run_left(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "worlds"
+            self.assertEqual(simulated.read_done(path), {})
+            path.write_text(self.LINE + "\nseed 7: text\n[]\n" + self.LINE[:50], encoding="utf-8")
+            self.assertEqual(list(simulated.read_done(path)), [4])
+
+    def test_the_table(self):
+        world = simulated.read_world(self.LINE)
+        rows = simulated.make_table([world, {**world, "seed": 5, "longest_ms": 512}]).rows
+        self.assertEqual(rows, [["2", "4,000", "18", "6", "4", "2", "2", "0", "0", "512 ms"]])
+        self.assertEqual(simulated.events_line([world, world]), "freeze 4")
+
+    def test_a_program_that_crashes_is_an_error(self):
+        with tempfile.TemporaryDirectory() as folder, children.Children() as started:
+            path = Path(folder) / "program"
+            path.write_text(f"#!/bin/sh\necho '{self.LINE}'\necho 'seed 4:'\nkill -9 $$\n",
+                            encoding="utf-8")
+            path.chmod(0o755)
+            program, simulated.PROGRAM = simulated.PROGRAM, path
+            folder_before, simulated.FOLDER = simulated.FOLDER, Path(folder)
+            try:
+                runs = simulated._Runs([(4, 1)], 1, started, Path(folder) / "kept", {})
+                with self.assertRaisesRegex(simulated.SimulationError, "status -9"):
+                    while runs.step():
+                        pass
+            finally:
+                simulated.PROGRAM, simulated.FOLDER = program, folder_before
+            self.assertEqual((list(runs.worlds), runs.texts), ([4], ["seed 4:"]))
+            self.assertEqual(list(simulated.read_done(Path(folder) / "kept")), [4])
 
 
 if __name__ == "__main__":

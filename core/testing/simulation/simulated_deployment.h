@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Test only: a cluster to which a seed does what happens to deployments. Its nodes
+// freeze, cannot be reached, move to other addresses (where strangers take over the old
+// ones), are killed and come back, also without their functions; primaries are cut off
+// and their replicas take over, sometimes without their last writes; slots move, at
+// once or key by key behind ASK; nodes leave and join another cluster, and new ones
+// come. A witness sees every function that is executed.
+//
+//   SimulatedDeployment deployment(seed);
+//   options.servers = {deployment.name()};
+//   options.make_network = [&] { return deployment.NewNetwork(); };
+//   deployment.Begin();
+//   ... calls, with deployment.MayHappen() before each ...
+//   deployment.Heal();
+
+#ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_DEPLOYMENT_H_
+#define FFGRANT_TESTING_SIMULATION_SIMULATED_DEPLOYMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "testing/simulation/claim_witness.h"
+#include "testing/simulation/simulated_cluster.h"
+
+namespace ffgrant::valkey::testing {
+
+class SimulatedDeployment {
+ public:
+  explicit SimulatedDeployment(std::uint64_t seed);
+  SimulatedDeployment(const SimulatedDeployment&) = delete;
+
+  SimulatedWorld& world() { return world_; }
+  SimulatedCluster& cluster() { return cluster_; }
+  ClaimWitness& witness() { return witness_; }
+  // Leads to some member, as a service's name does. (A client that is configured with the
+  // address of a node goes wherever that node does, once all others that it knew are gone:
+  // client_topology.cc, rule 2.)
+  Endpoint name() const { return {.host = "cluster.example", .port = 6379}; }
+  // A client's network, where connections break and bytes are held up.
+  std::unique_ptr<Network> NewNetwork();
+
+  // Things go wrong between Begin() and Heal() only. Heal() lets everything that is on
+  // its way arrive first.
+  void Begin() { calm_ = false; }
+  void MayHappen();
+  void Heal();
+
+  // How often each kind of thing has happened.
+  const std::map<std::string_view, std::uint64_t>& happened() const { return happened_; }
+
+  std::uint64_t Below(std::uint64_t bound) {
+    return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(random_);
+  }
+  bool OneIn(std::uint64_t n) { return Below(n) == 0; }
+  std::int64_t Upto(std::uint64_t ms) { return static_cast<std::int64_t>(Below(ms + 1)); }
+
+ private:
+  // A slot whose keys move one by one.
+  struct Migration {
+    std::uint16_t slot;
+    SimulatedServer* from;
+    SimulatedServer* to;
+  };
+
+  Fault Mischief(Operation operation);
+  void Happen();
+  void FreezeNode();
+  void CutOffNode();
+  void MoveNode();
+  void MoveSomeSlots();
+  void KillNode();
+  void FailOver();
+  void Split();
+  void BeginMigration();
+  void MoveSomeKeys();
+  void EndMigration();
+  void ReplaceNode();
+
+  void Watch(SimulatedServer& server, bool member);
+  void GossipAfter(std::int64_t ms);
+  void Point();
+  std::int64_t Soon() { return world_.now() + 50 + Upto(1200); }
+  Endpoint NewAddress();
+  std::size_t AnyNode() { return static_cast<std::size_t>(Below(cluster_.size())); }
+  std::size_t AnyPrimary();
+  std::size_t IndexOf(const SimulatedServer& server);
+  bool CanGive(std::size_t i);
+  void MoveAllSlots(std::size_t from, std::size_t to);
+  // Slots [first, last] of `from`, which has `first`.
+  void MoveSlots(std::size_t from, std::size_t to, std::uint16_t first, std::uint64_t most);
+  void TakeOver(SimulatedServer& replica);
+
+  std::mt19937_64 random_;
+  SimulatedWorld world_;
+  SimulatedCluster cluster_{world_, {.primaries = 3, .replicas = 1}};
+  SimulatedCluster other_{world_, {.primaries = 1, .network = "10.9.0."}};
+  ClaimWitness witness_;
+  std::vector<ScriptedNetwork*> networks_;
+  std::optional<Migration> migration_;
+  std::map<std::string_view, std::uint64_t> happened_;
+  bool calm_ = true;
+  std::int64_t held_until_ = 0;
+  std::uint64_t addresses_ = 0;
+};
+
+}  // namespace ffgrant::valkey::testing
+
+#endif  // FFGRANT_TESTING_SIMULATION_SIMULATED_DEPLOYMENT_H_
