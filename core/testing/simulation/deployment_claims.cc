@@ -128,6 +128,12 @@ class DeploymentClaims {
         case 3:
           FusedLife();
           break;
+        case 4:
+          InterruptedLife();
+          break;
+        case 5:
+          ReclaimedLife();
+          break;
         default:
           OneCall();
           break;
@@ -455,6 +461,50 @@ class DeploymentClaims {
     // Its lease is read behind it: where that fails the claim has happened all the same.
     CheckLease(execution, UuidText(life.lease_id.uuid), outcome.error,
                outcome ? std::optional(outcome.lease) : std::nullopt);
+  }
+
+  // False, once a call has not succeeded.
+  bool Step(Life& life, const Call& call) {
+    deployment_.MayHappen();
+    const std::int64_t begin = now();
+    const Answer answer = Make(*ledger_, call);
+    Judge(call, answer, begin);
+    if (answer.lease) life.fence = answer.lease->fence;
+    return answer.ok();
+  }
+  bool Leased(Life& life, std::int64_t ttl_ms) {
+    calls::Claim claim = ClaimOf(life);
+    claim.args.lease_ttl_ms = ttl_ms;
+    return Step(life, CreateOf(life)) && Step(life, IssueOf(life)) && Step(life, claim);
+  }
+
+  // Suspended, resumed, and claimed again.
+  void InterruptedLife() {
+    Life life = NewLives().front();
+    if (!Leased(life, 60'000) || !Step(life, calls::Suspend{{life.id.view(), life.fence}}) ||
+        !Step(life, calls::Resume{{life.id.view(), 0}}) || !Step(life, IssueOf(life))) {
+      return;
+    }
+    const LeaseId lease_id = {ids_.Next()};
+    if (Step(life, calls::ClaimResumed{{life.id.view(), worker_, lane_, lease_id, 60'000}})) {
+      (void)Step(life, CompleteOf(life));
+    }
+  }
+
+  // Its lease runs out or is revoked, and somebody reclaims it; up to three times.
+  void ReclaimedLife() {
+    Life life = NewLives().front();
+    if (!Leased(life, 100)) return;
+    for (int i = 0; i < 3; ++i) {
+      const bool revoked = deployment_.OneIn(2);
+      if (!revoked) deployment_.world().Pass(101);
+      const Call ends = revoked ? Call(calls::Revoke{{life.id.view()}})
+                                : Call(calls::MarkExpired{life.id.view()});
+      if (!Step(life, ends) || !Step(life, calls::IssueReclaim{IssueOf(life).args})) return;
+      const calls::Reclaim reclaim = {
+          {life.id.view(), worker_, lane_, {ids_.Next()}, 100, {ids_.Next()}, {}}};
+      if (!Step(life, reclaim)) return;
+    }
   }
 
   void JudgeOther(const char* name, std::string_view function, const Life& life, ClaimError error,

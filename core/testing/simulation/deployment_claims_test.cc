@@ -39,7 +39,7 @@ TEST(DeploymentClaims, EveryAnswerIsTrueAndInTimeWhateverHappens) {
         "renew none", "mark_expired none", "revoke none", "issue_reclaim none", "reclaim none",
         "suspend none", "resume none", "complete none", "find none", "promote none",
         "issue and claim none"}) {
-    EXPECT_GT(all.answers[call], 0u) << call;
+    EXPECT_GE(all.answers[call], 10u) << call;
   }
 }
 

@@ -247,9 +247,9 @@ void Client::FailLate(std::int64_t now) noexcept {
   next_deadline_ = kNever;
   for (const auto& node : nodes_) {
     if (node->abandoned == 0) continue;
-    const Expected& oldest = node->expected.front();
-    const std::int64_t end = Later(oldest.sent_at, limit);
-    if (oldest.kind == Expected::Kind::kAbandoned && end <= now) {
+    // The oldest may also be an errand, ahead of what was abandoned behind it.
+    const std::int64_t end = Later(node->expected.front().sent_at, limit);
+    if (end <= now) {
       Down(*node, "no reply in time");
     } else {
       next_deadline_ = std::min(next_deadline_, end);

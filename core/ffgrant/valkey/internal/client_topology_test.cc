@@ -545,6 +545,33 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   EXPECT_EQ(rig.Count("1 CLIENT KILL"), 1);
 }
 
+// The table was asked for on a connection that then falls silent, and a call behind it
+// ends before its own answer is overdue: nobody's limit watches that connection any
+// more but the question's.
+TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
+  const std::string slots = Array({Range(0, 16383, 1)});
+  bool silent = false;
+  bool moving = false;
+  ClientRig rig;
+  rig.play = [&, play = Cluster(slots)](std::uint16_t port,
+                                        const Words& command) -> std::optional<std::string> {
+    silent = moving && command[0] == "CLUSTER";
+    if (command[0] != "GET" || command[1] != "moving") return play(port, command);
+    return moving ? "-CLUSTERDOWN The cluster is down\r\n" : "+here\r\n";
+  };
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    return {operation == Operation::kAnswer && silent ? Kind::kSilence : Kind::kNone};
+  });
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.Pass(1000);
+  moving = true;
+  EXPECT_TRUE(rig.Do({"GET", "moving"}, true).starts_with("unavailable"));
+  moving = silent = false;
+  rig.Pass(1000);
+  EXPECT_EQ(rig.Do({"GET", "moving"}, true), "here");
+  EXPECT_EQ(rig.Get(), "a of 1");
+}
+
 // An error that a function raised comes after what it has written.
 TEST(Errors, OfARunningFunctionAreAnswers) {
   for (const std::string error :
