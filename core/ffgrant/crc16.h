@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // CRC16-XMODEM: polynomial 0x1021, initial 0, no reflection, no final xor
@@ -15,5 +18,6 @@ namespace ffgrant {
 std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CRC16_H_

@@ -15,12 +15,14 @@
 #ifndef FFGRANT_EXECUTION_ID_H_
 #define FFGRANT_EXECUTION_ID_H_
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/parse_mode.h"
@@ -28,6 +30,7 @@
 #include "ffgrant/uuid.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A canonical id: `{fp:65535}` + `:` + 36. Texts that only lenient mode
@@ -68,8 +71,10 @@ class ExecutionIdView {
   friend constexpr bool operator==(const ExecutionIdView& a, const ExecutionIdView& b) noexcept {
     return a.text_ == b.text_;
   }
-  friend constexpr auto operator<=>(const ExecutionIdView& a, const ExecutionIdView& b) noexcept {
-    return a.text_ <=> b.text_;
+  // By compare(): texts have no <=> in libc++ 14.
+  friend constexpr std::strong_ordering operator<=>(const ExecutionIdView& a,
+                                                    const ExecutionIdView& b) noexcept {
+    return a.text_.compare(b.text_) <=> 0;
   }
 
  private:
@@ -182,5 +187,21 @@ class ExecutionId {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
+
+// Of the text, as equality is.
+template <>
+struct std::hash<ffgrant::ExecutionIdView> {
+  std::size_t operator()(const ffgrant::ExecutionIdView& id) const noexcept {
+    return std::hash<std::string_view>()(id.text());
+  }
+};
+
+template <>
+struct std::hash<ffgrant::ExecutionId> {
+  std::size_t operator()(const ffgrant::ExecutionId& id) const noexcept {
+    return std::hash<std::string_view>()(id.text());
+  }
+};
 
 #endif  // FFGRANT_EXECUTION_ID_H_

@@ -17,10 +17,12 @@
 #include <string>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition_key.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct ClaimGrantView {
@@ -121,5 +123,6 @@ class ReclaimGrant : public internal::LaneGrant<ReclaimGrantView> {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_GRANT_H_

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/partition.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 inline constexpr std::uint16_t kHashSlotCount = 16384;
@@ -30,5 +32,6 @@ std::uint16_t HashSlot(std::string_view key) noexcept;
 std::uint16_t HashSlot(Partition partition) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_HASH_SLOT_H_

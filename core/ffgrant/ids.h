@@ -7,11 +7,14 @@
 #define FFGRANT_IDS_H_
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/uuid.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // An id backed by a UUID; as JSON a string, canonical on output, all four
@@ -67,5 +70,27 @@ struct LeaseFence {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
+
+template <class Tag>
+struct std::hash<ffgrant::UuidId<Tag>> {
+  std::size_t operator()(const ffgrant::UuidId<Tag>& id) const noexcept {
+    return std::hash<ffgrant::Uuid>()(id.uuid);
+  }
+};
+
+template <class Tag>
+struct std::hash<ffgrant::NameView<Tag>> {
+  std::size_t operator()(const ffgrant::NameView<Tag>& name) const noexcept {
+    return std::hash<std::string_view>()(name.text);
+  }
+};
+
+template <class Tag, class Rep>
+struct std::hash<ffgrant::Counter<Tag, Rep>> {
+  std::size_t operator()(const ffgrant::Counter<Tag, Rep>& counter) const noexcept {
+    return std::hash<Rep>()(counter.value);
+  }
+};
 
 #endif  // FFGRANT_IDS_H_

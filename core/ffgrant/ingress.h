@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/partition.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // The checks run in this order, and the first that fails is reported.
@@ -38,5 +40,6 @@ std::string_view ErrorName(IngressError error) noexcept;
                                         const PartitionConfig& config) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_INGRESS_H_

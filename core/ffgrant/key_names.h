@@ -18,12 +18,14 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // ff:exec:T:E:<role>
@@ -112,5 +114,6 @@ inline constexpr std::size_t kMaxWorkerLeasesKeySize =
 inline constexpr std::size_t kMaxLaneConfigKeySize = 8 + kMaxLaneIdSize + 7;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_KEY_NAMES_H_

@@ -11,8 +11,10 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 inline constexpr std::size_t kMaxLaneIdSize = 64;
@@ -57,5 +59,13 @@ LaneIdResult ParseLaneId(std::string_view text) noexcept;
 WriteResult FormatLaneIdError(const LaneIdResult& result, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
+
+template <>
+struct std::hash<ffgrant::LaneIdView> {
+  std::size_t operator()(const ffgrant::LaneIdView& lane) const noexcept {
+    return std::hash<std::string_view>()(lane.text());
+  }
+};
 
 #endif  // FFGRANT_LANE_ID_H_

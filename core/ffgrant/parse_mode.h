@@ -5,6 +5,9 @@
 
 #include <cstdint>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // Partition keys, uuids and execution ids are parsed in one of two modes.
@@ -20,5 +23,6 @@ enum class ParseMode : std::uint8_t {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_PARSE_MODE_H_

@@ -12,8 +12,10 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // kFlow and kExecution share the tag prefix `fp` and the flow count, and so
@@ -99,5 +101,14 @@ class PartitionTag {
 WriteResult FormatPartitionTag(Partition partition, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
+
+template <>
+struct std::hash<ffgrant::Partition> {
+  std::size_t operator()(const ffgrant::Partition& partition) const noexcept {
+    return std::hash<std::uint32_t>()(static_cast<std::uint32_t>(partition.family) << 16 |
+                                      partition.index);
+  }
+};
 
 #endif  // FFGRANT_PARTITION_H_

@@ -18,11 +18,13 @@
 #include <string>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/internal/canonical_partition_key.h"
 #include "ffgrant/parse_mode.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // If a key breaks several rules, the error that comes first here is reported: braces, colon,
@@ -130,5 +132,13 @@ class PartitionKey {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
+
+template <>
+struct std::hash<ffgrant::PartitionKey> {
+  std::size_t operator()(const ffgrant::PartitionKey& key) const noexcept {
+    return std::hash<std::string_view>()(key.text());
+  }
+};
 
 #endif  // FFGRANT_PARTITION_KEY_H_

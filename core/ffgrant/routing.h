@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <optional>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/partition.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // crc16 of the id's 16 bytes mod the family's count. Empty if that count is 0,
@@ -68,5 +70,6 @@ std::optional<MintedExecutionId> MintExecutionId(LaneIdView lane, const Partitio
 std::uint16_t ScanStart(WorkerInstanceIdView instance, std::uint16_t count) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_ROUTING_H_

@@ -20,8 +20,10 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/parse_mode.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 inline constexpr std::size_t kUuidTextSize = 36;
@@ -30,7 +32,14 @@ inline constexpr std::size_t kUuidTextSize = 36;
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
 
-  friend constexpr auto operator<=>(const Uuid&, const Uuid&) = default;
+  friend constexpr bool operator==(const Uuid&, const Uuid&) = default;
+  // Written out, since arrays have no order of their own in libc++ 16.
+  friend constexpr std::strong_ordering operator<=>(const Uuid& a, const Uuid& b) noexcept {
+    for (std::size_t i = 0; i < a.bytes.size(); ++i) {
+      if (a.bytes[i] != b.bytes[i]) return a.bytes[i] <=> b.bytes[i];
+    }
+    return std::strong_ordering::equal;
+  }
 };
 
 enum class UuidError : std::uint8_t {
@@ -67,5 +76,16 @@ UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept;
 void FormatUuid(const Uuid& uuid, std::span<char, kUuidTextSize> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
+
+// Every byte counts. As the standard library's hash of a text, it does not withstand ids that
+// somebody chooses to collide.
+template <>
+struct std::hash<ffgrant::Uuid> {
+  std::size_t operator()(const ffgrant::Uuid& uuid) const noexcept {
+    return std::hash<std::string_view>()(
+        {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()});
+  }
+};
 
 #endif  // FFGRANT_UUID_H_

@@ -8,8 +8,10 @@
 #include <array>
 #include <cstdint>
 
+#include "ffgrant/config.h"
 #include "ffgrant/uuid.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A stream of version 4 UUIDs from xoshiro256++. Unique, not secret: ids name
@@ -37,5 +39,6 @@ class UuidGenerator {
 Uuid RandomUuid() noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_UUID_GENERATOR_H_

@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 enum class WriteError : std::uint8_t {
@@ -32,5 +35,6 @@ struct [[nodiscard]] WriteResult {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_WRITE_RESULT_H_

@@ -12,6 +12,9 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 inline constexpr std::size_t kMaxCapabilityTokens = 256;
@@ -65,5 +68,6 @@ std::size_t MissingCapabilities(std::string_view required, std::string_view offe
                                 std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_CAPABILITIES_H_

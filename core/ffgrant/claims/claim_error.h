@@ -11,6 +11,9 @@
 #include <optional>
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 enum class ClaimError : std::uint8_t {
@@ -92,5 +95,6 @@ class ErrorDetails {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_CLAIM_ERROR_H_

@@ -28,6 +28,7 @@
 
 #include "ffgrant/claims/capabilities.h"
 #include "ffgrant/claims/claim_error.h"
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/ids.h"
@@ -35,6 +36,7 @@
 #include "ffgrant/key_names.h"
 #include "ffgrant/lane_id.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // Priorities outside are clamped (contract 3).
@@ -445,5 +447,6 @@ class ClaimLedger {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_CLAIM_LEDGER_H_

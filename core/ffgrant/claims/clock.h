@@ -9,8 +9,10 @@
 #include <atomic>
 #include <cstdint>
 
+#include "ffgrant/config.h"
 #include "ffgrant/ids.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // Thread-safe, never blocks. Milliseconds since the Unix epoch, rounded down. A
@@ -59,5 +61,6 @@ class ManualClock final : public Clock {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_CLOCK_H_

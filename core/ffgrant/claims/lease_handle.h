@@ -18,12 +18,14 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/json/lease_results.h"
 #include "ffgrant/lane_id.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct LeaseHandleView {
@@ -69,5 +71,6 @@ LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
 WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_LEASE_HANDLE_H_

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
+#include "ffgrant/internal/throw.h"
 #include "ffgrant/uuid_generator.h"
 
 namespace ffgrant {
@@ -23,7 +24,7 @@ namespace {
 
 const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
   const auto require = [](bool ok, const char* what) {
-    if (!ok) throw std::invalid_argument(what);
+    if (!ok) internal::Throw<std::invalid_argument>(what);
   };
   require(o.max_executions >= 1 && o.max_executions <= std::size_t{1} << 31,
           "max_executions must be in 1..2^31");

@@ -12,8 +12,10 @@
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
+#include "ffgrant/config.h"
 #include "ffgrant/partition.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct MemoryLedgerOptions {
@@ -112,5 +114,6 @@ class MemoryLedger final : public ClaimLedger {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_MEMORY_LEDGER_H_

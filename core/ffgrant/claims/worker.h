@@ -12,8 +12,10 @@
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
+#include "ffgrant/config.h"
 #include "ffgrant/grant.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 class Worker;
@@ -91,5 +93,6 @@ class Worker {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_CLAIMS_WORKER_H_

@@ -5,14 +5,12 @@
 #ifndef FFGRANT_INTERNAL_LOAD_H_
 #define FFGRANT_INTERNAL_LOAD_H_
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
-namespace ffgrant::internal {
+#include "ffgrant/config.h"  // little-endian
 
-static_assert(std::endian::native == std::endian::little,
-              "ffgrant reads words as little-endian and is tested on such machines only");
+namespace ffgrant::internal {
 
 inline std::uint16_t Load16(const char* p) noexcept {
   std::uint16_t word;

@@ -12,11 +12,13 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/json/string_list.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // Texts are as sent: the decoder checks types alone; lanes, names and the ttl
@@ -40,5 +42,6 @@ JsonResult ParseClaimRequest(std::string_view json, JsonScratch& scratch,
 WriteResult SerializeClaimRequest(const ClaimRequestView& request, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_CLAIM_REQUEST_H_

@@ -17,12 +17,14 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // The members as decoded; no text has been examined (contract 4, end of 1.6).
@@ -79,5 +81,6 @@ WriteResult SerializeClaimResponse(const ClaimResponseView& response, std::span<
 WriteResult SerializeClaimGrant(const ClaimGrantView& grant, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_CLAIM_RESPONSE_H_

@@ -10,10 +10,12 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct ErrorBodyView {
@@ -31,5 +33,6 @@ JsonResult ParseErrorBody(std::string_view json, JsonScratch& scratch, ErrorBody
 WriteResult SerializeErrorBody(const ErrorBodyView& body, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_ERROR_BODY_H_

@@ -20,6 +20,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 enum class JsonError : std::uint8_t {
@@ -85,5 +88,6 @@ struct [[nodiscard]] JsonResult {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_JSON_ERROR_H_

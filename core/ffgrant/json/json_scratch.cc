@@ -5,16 +5,18 @@
 #include <limits>
 #include <new>
 
+#include "ffgrant/internal/throw.h"
 #include "ffgrant/json/internal/json_memory.h"
 
 namespace ffgrant {
 
 JsonScratch::JsonScratch(std::size_t max_document_size) : max_document_size_(max_document_size) {
-  if (max_document_size > std::numeric_limits<std::ptrdiff_t>::max() / 2) throw std::bad_alloc();
+  if (max_document_size > std::numeric_limits<std::ptrdiff_t>::max() / 2)
+    internal::Throw<std::bad_alloc>();
 }
 
 void JsonScratch::Reserve() {
-  if (internal::JsonMemory::Of(*this).text == nullptr) throw std::bad_alloc();
+  if (internal::JsonMemory::Of(*this).text == nullptr) internal::Throw<std::bad_alloc>();
 }
 
 [[gnu::noinline]] bool internal::JsonMemory::Allocate(JsonScratch& scratch) noexcept {

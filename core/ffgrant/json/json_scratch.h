@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 namespace internal {
@@ -35,7 +38,8 @@ inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 // not lie in the scratch that parses it.
 class JsonScratch {
  public:
-  // Allocates nothing. Throws std::bad_alloc if no memory can be that large.
+  // Allocates nothing. Throws std::bad_alloc if no memory can be that large. Here and elsewhere a
+  // library that was compiled without exceptions ends the process instead.
   explicit JsonScratch(std::size_t max_document_size = kDefaultMaxDocumentSize);
 
   std::size_t max_document_size() const noexcept { return max_document_size_; }
@@ -52,5 +56,6 @@ class JsonScratch {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_JSON_SCRATCH_H_

@@ -18,12 +18,14 @@
 #include <string_view>
 #include <variant>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // The answer to a revocation. Both texts are opaque.
@@ -88,5 +90,6 @@ WriteResult SerializeClaimedResult(const ClaimedView& result, std::span<char> ou
 WriteResult SerializeLeaseFence(const LeaseFence& fence, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_LEASE_RESULTS_H_

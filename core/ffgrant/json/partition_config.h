@@ -11,11 +11,13 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // Decodes `json`: any bytes. Counts are 0..65535; that none may be 0 is for
@@ -27,5 +29,6 @@ JsonResult ParsePartitionConfig(std::string_view json, JsonScratch& scratch,
 WriteResult SerializePartitionConfig(const PartitionConfig& config, std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_PARTITION_CONFIG_H_

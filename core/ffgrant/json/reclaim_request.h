@@ -11,11 +11,13 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 #include "ffgrant/json/string_list.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct ReclaimRequestView {
@@ -40,5 +42,6 @@ WriteResult SerializeReclaimRequest(const ReclaimRequestView& request,
                                     std::span<char> out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_RECLAIM_REQUEST_H_

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <variant>
 
+#include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/json/claim_response.h"
@@ -24,6 +25,7 @@
 #include "ffgrant/lane_id.h"
 #include "ffgrant/write_result.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct ReclaimGrantedView {
@@ -73,5 +75,6 @@ ReclaimGrantConversion ToReclaimGrant(const ReclaimGrantedView& granted,
                                       ReclaimGrantView& out) noexcept;
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_RECLAIM_RESPONSE_H_

@@ -8,6 +8,9 @@
 #include <span>
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A list of strings that somebody else keeps alive: either the caller's array,
@@ -75,5 +78,6 @@ class StringList {
 };
 
 }  // namespace ffgrant
+FFGRANT_API_END
 
 #endif  // FFGRANT_JSON_STRING_LIST_H_

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 // How long to wait before the next try: doubled from one to the next, with the
@@ -30,5 +33,6 @@ struct Backoff {
 };
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_BACKOFF_H_

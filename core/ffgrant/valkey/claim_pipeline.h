@@ -30,9 +30,11 @@
 #include <string_view>
 
 #include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/config.h"
 #include "ffgrant/valkey/client_options.h"
 #include "ffgrant/valkey/server_info.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 class ClaimPipeline {
@@ -103,5 +105,6 @@ class ClaimPipeline {
 };
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_CLAIM_PIPELINE_H_

@@ -10,11 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "ffgrant/config.h"
 #include "ffgrant/partition.h"
 #include "ffgrant/valkey/backoff.h"
 #include "ffgrant/valkey/function_library.h"
 #include "ffgrant/valkey/network.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 // How to reach a server or a cluster, and how patiently. What a server is asked
@@ -77,5 +79,6 @@ struct ClaimDefaults {
 };
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_CLIENT_OPTIONS_H_

@@ -33,6 +33,9 @@
 
 #include <string_view>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 // The library's name in FUNCTION LIST.
@@ -50,5 +53,6 @@ inline constexpr std::string_view kFunctionContractVersion = "34";
 std::string_view FunctionLibrarySource() noexcept;
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_FUNCTION_LIBRARY_H_

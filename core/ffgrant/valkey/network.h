@@ -16,6 +16,9 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 struct Endpoint {
@@ -112,5 +115,6 @@ using NameLookup = std::function<NameAddresses(const std::string& name)>;
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {});
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_NETWORK_H_

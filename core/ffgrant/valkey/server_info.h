@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 // A call of ValkeyLedger that the ACL user can't make whole.
@@ -39,5 +42,6 @@ struct ServerInfo {
 };
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_SERVER_INFO_H_

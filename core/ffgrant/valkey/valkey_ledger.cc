@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "ffgrant/internal/throw.h"
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -36,13 +37,13 @@ ValkeyLedger::Impl::Impl(const ValkeyLedgerOptions& o)
     : options(o), sessions(o.client, o.connections) {
   const std::int64_t grace = o.defaults.lease_history_grace_ms;
   if (!o.defaults.partitions.IsValid()) {
-    throw std::invalid_argument("ffgrant: partition counts must not be 0");
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: partition counts must not be 0");
   }
   if (grace < 0 || grace > kMaxTtlMs) {
-    throw std::invalid_argument("ffgrant: lease_history_grace_ms out of range");
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: lease_history_grace_ms out of range");
   }
   if (o.max_candidates == 0) {
-    throw std::invalid_argument("ffgrant: max_candidates must not be 0");
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: max_candidates must not be 0");
   }
 }
 

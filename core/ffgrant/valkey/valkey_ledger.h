@@ -18,9 +18,11 @@
 #include <string>
 
 #include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/config.h"
 #include "ffgrant/valkey/client_options.h"
 #include "ffgrant/valkey/server_info.h"
 
+FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 struct ValkeyLedgerOptions {
@@ -173,5 +175,6 @@ class ValkeyLedger final : public ClaimLedger {
 };
 
 }  // namespace ffgrant::valkey
+FFGRANT_API_END
 
 #endif  // FFGRANT_VALKEY_VALKEY_LEDGER_H_

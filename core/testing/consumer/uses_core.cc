@@ -5,11 +5,19 @@
 
 #include <array>
 #include <cstdio>
+#include <sstream>
 #include <string_view>
+#include <unordered_set>
 
 #include "ffgrant/grant.h"
+#include "ffgrant/id_format.h"
+#include "ffgrant/id_text.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/json_scratch.h"
+#include "ffgrant/version.h"
+
+static_assert(FFGRANT_VERSION ==
+              FFGRANT_VERSION_MAJOR * 10000 + FFGRANT_VERSION_MINOR * 100 + FFGRANT_VERSION_PATCH);
 
 int main() {
   constexpr std::string_view kBody =
@@ -25,5 +33,19 @@ int main() {
   std::array<char, 512> out;
   const ffgrant::WriteResult written = ffgrant::SerializeClaimGrant(grant, out);
   if (!written || std::string_view(out.data(), written.size) != kBody) return 3;
+  std::ostringstream text;
+  text << FFGRANT_VERSION_MAJOR << '.' << FFGRANT_VERSION_MINOR << '.' << FFGRANT_VERSION_PATCH;
+  if (text.view() != FFGRANT_VERSION_STRING) return 4;
+#ifdef PACKAGE_VERSION
+  if (text.view() != PACKAGE_VERSION) return 5;
+#endif
+
+  const auto id = ffgrant::ParseExecutionId(grant.execution_id.text(), ffgrant::ParseMode::kStrict);
+  const std::unordered_set<ffgrant::ExecutionId> ids = {ffgrant::ExecutionId(id.id)};
+  text.str("");
+  text << id.id;
+  if (!ids.contains(ffgrant::ExecutionId(grant.execution_id)) || text.view() != id.id.text()) {
+    return 6;
+  }
   std::puts("a grant came through the installed package whole");
 }

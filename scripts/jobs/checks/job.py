@@ -30,6 +30,11 @@ class Tally:
         self.problems.append(problem)
 
 
+def _sum(one, other):
+    return Tally(one.passed + other.passed, one.failed + other.failed,
+                 one.problems + other.problems, one.left_out + other.left_out)
+
+
 def read_junit(text):
     """The tally of ctest's JUnit file; the problems are the failing tests with their output."""
     tally = Tally()
@@ -112,19 +117,32 @@ def long_step(terminal):
                   ("--label-regex", "^long$"))
 
 
-def consumer_step(terminal):
-    """Installs what gcc-release built, and builds a project against it that knows no more."""
+def _consume(terminal, label, built):
+    """Installs a build, and builds and tests projects that know nothing of it but where it is."""
     with tempfile.TemporaryDirectory(prefix="ffgrant-consumer-") as temporary:
         prefix, directory = Path(temporary) / "prefix", Path(temporary) / "build"
         for command in (
-                ["cmake", "--install", str(build.build_directory("gcc-release")),
-                 "--prefix", str(prefix)],
+                ["cmake", "--install", str(built), "--prefix", str(prefix)],
                 ["cmake", "-S", "core/testing/consumer", "-B", str(directory), "-G", "Ninja",
                  "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_COMPILER=g++",
                  f"-DCMAKE_PREFIX_PATH={prefix}"],
                 ["cmake", "--build", str(directory)]):
-            build.run_step(terminal, "consumer", command)
-        return _ctest(terminal, "consumer", directory)
+            build.run_step(terminal, label, command)
+        return _ctest(terminal, label, directory)
+
+
+def consumer_step(terminal):
+    """What gcc-release built, and the same libraries shared, as other projects use them."""
+    static = _consume(terminal, "consumer", build.build_directory("gcc-release"))
+    shared = build.build_directory("shared")
+    for command in (
+            ["cmake", "-S", ".", "-B", str(shared), "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
+             "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DFFGRANT_WERROR=ON",
+             "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=OFF",
+             "-DFFGRANT_BUILD_FUZZERS=OFF", "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,--no-undefined"],
+            ["cmake", "--build", str(shared)]):
+        build.run_step(terminal, "shared libraries", command)
+    return _sum(static, _consume(terminal, "consumer of shared libraries", shared))
 
 
 def _counted(terminal, label, command, reader, variables=()):

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <new>
 
+#include "ffgrant/internal/throw.h"
+
 namespace ffgrant::internal {
 namespace {
 
@@ -55,7 +57,7 @@ ExecutionTable::ExecutionTable(std::size_t max_executions, std::uint64_t seed)
   const std::size_t bytes = slot_count() * sizeof(ExecutionRecord) + kLargePage;
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   // Never true: a system that is out of memory is nothing to test with.
-  if (p == MAP_FAILED) throw std::bad_alloc();
+  if (p == MAP_FAILED) internal::Throw<std::bad_alloc>();
   memory_ = {p, Unmap{bytes}};
   const auto address = (reinterpret_cast<std::uintptr_t>(p) + kLargePage - 1) & ~(kLargePage - 1);
   records_ = reinterpret_cast<ExecutionRecord*>(address);

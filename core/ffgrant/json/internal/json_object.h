@@ -35,6 +35,10 @@ struct MemberNames {
 // Names have at most 24 bytes with the quote: three words cover them.
 constexpr std::size_t MiddleOf(std::size_t size) noexcept { return size < 16 ? size - 8 : 8; }
 
+// Not constexpr, so that the compiler refuses tables which would call them.
+void NameIsNotCoveredByThreeWords();
+void TwoNamesBeginAlike();
+
 // Never reached: computed at compile time.
 template <std::size_t kCount>
 consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCount>& members) {
@@ -42,7 +46,7 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
   for (std::size_t i = 0; i < kCount; ++i) {
     const std::string_view name = members[i].name;
     const std::size_t size = name.size() + 1;
-    if (size < 8 || size > 24) throw "a name that three words don't cover";
+    if (size < 8 || size > 24) NameIsNotCoveredByThreeWords();
     const auto word = [name](std::size_t begin) {
       std::uint64_t value = 0;
       for (std::size_t k = 0; k < 8; ++k) {
@@ -56,7 +60,7 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
     names.last[i] = word(size - 8);
     names.size[i] = static_cast<std::uint8_t>(size);
     for (std::size_t k = 0; k < i; ++k) {
-      if (names.first[k] == names.first[i]) throw "two names begin alike";
+      if (names.first[k] == names.first[i]) TwoNamesBeginAlike();
     }
   }
   return names;

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ffgrant/internal/throw.h"
+
 namespace ffgrant::valkey::internal {
 namespace {
 
@@ -32,7 +34,7 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
       options.refusal_pause_ms <= 0 || options.contract_versions.empty() ||
       !IsInOrder(options.reconnect) || !IsInOrder(options.retry)) {
-    throw std::invalid_argument("ffgrant: client options out of range");
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: client options out of range");
   }
   requests_.resize(options.max_in_flight);
   free_.reserve(requests_.size());

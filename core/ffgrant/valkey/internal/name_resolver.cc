@@ -16,9 +16,8 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -105,6 +104,32 @@ struct NameResolver::State {
     entry.waiting.clear();
   }
 
+  // False if the system has no thread left. Not by std::thread, which could only throw.
+  static bool StartThread(const std::shared_ptr<State>& state) {
+    const BlockedSignals blocked;
+    auto shared = std::make_unique<std::shared_ptr<State>>(state);
+    const auto run = [](void* argument) -> void* {
+      const std::unique_ptr<std::shared_ptr<State>> owned(
+          static_cast<std::shared_ptr<State>*>(argument));
+      Work(*owned);
+      return nullptr;
+    };
+    pthread_t thread;
+    // Never true: a system without a thread left is nothing to test with.
+    if (pthread_create(&thread, nullptr, run, shared.get()) != 0) return false;
+    (void)shared.release();  // the thread's
+    pthread_detach(thread);
+    return true;
+  }
+
+  // Never reached: as StartThread() is never false.
+  std::optional<NameAddresses> FindWithoutThread(std::map<std::string, Name>::iterator at) {
+    if (threads > 0) return std::nullopt;  // those that there are will come to it
+    queue.pop_back();
+    names.erase(at);
+    return NameAddresses{{}, "there is no thread for the look-up"};
+  }
+
   // What nobody has asked for in a while needs no memory.
   void RemoveOld(Clock::time_point now) {
     std::erase_if(
@@ -146,17 +171,9 @@ std::optional<NameAddresses> NameResolver::Find(const std::string& name,
   }
   state.queue.push_back(name);
   if (state.threads >= kMostThreads) return std::nullopt;
-  try {
-    const BlockedSignals blocked;
-    std::thread([shared = state_] { State::Work(shared); }).detach();
-    ++state.threads;
-  } catch (const std::system_error&) {
-    // Never reached: a system without a thread left is nothing to test with.
-    if (state.threads > 0) return std::nullopt;  // those that there are will come to it
-    state.queue.pop_back();
-    state.names.erase(at);
-    return NameAddresses{{}, "there is no thread for the look-up"};
-  }
+  // Never true: a system without a thread left is nothing to test with.
+  if (!State::StartThread(state_)) return state.FindWithoutThread(at);
+  ++state.threads;
   return std::nullopt;
 }
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <new>
 
+#include "ffgrant/internal/throw.h"
+
 namespace ffgrant::valkey::internal {
 
 void* ReplyArena::Take(std::size_t size) noexcept {
@@ -153,7 +155,7 @@ void ReplyReader::MakeReader() {
   }();
   reader_ = redisReaderCreateWithFunctions(&functions);
   // Never true: a system that is out of memory is nothing to test with.
-  if (reader_ == nullptr) throw std::bad_alloc();
+  if (reader_ == nullptr) ffgrant::internal::Throw<std::bad_alloc>();
   reader_->privdata = this;
   reader_->maxbuf = 0;  // keep the buffer, however large
 }

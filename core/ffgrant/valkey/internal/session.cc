@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ffgrant/internal/throw.h"
+
 namespace ffgrant::valkey::internal {
 namespace {
 
@@ -202,7 +204,8 @@ void Session::Lead(Lock& lock, std::int64_t until) noexcept {
 // ---- the pool ----------------------------------------------------------------------
 
 SessionPool::SessionPool(const ClientOptions& options, std::size_t size) {
-  if (size == 0 || size > 1024) throw std::invalid_argument("ffgrant: 1 to 1024 connections");
+  if (size == 0 || size > 1024)
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: 1 to 1024 connections");
   for (std::size_t i = 0; i < size; ++i) {
     clients_.push_back(std::make_unique<SharedClient>(
         options, options.make_network ? options.make_network() : MakeSocketNetwork(), deployment_));

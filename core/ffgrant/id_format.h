@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// std::format for ids, with the options of a text ({:>40}) or, for counters, of a number ({:05}).
+// Where the standard library has no <format> (that of gcc 12, for one) this file defines nothing,
+// and __cpp_lib_format is not defined either; id_text.h works everywhere.
+
+#ifndef FFGRANT_ID_FORMAT_H_
+#define FFGRANT_ID_FORMAT_H_
+
+#include <version>
+
+#include "ffgrant/id_text.h"
+
+#ifdef __cpp_lib_format
+#include <format>
+
+namespace ffgrant::internal {
+// The standard type that is formatted for an id.
+template <class T>
+struct FormattedAs {
+  using Type = std::string_view;
+};
+template <class Tag, class Rep>
+struct FormattedAs<Counter<Tag, Rep>> {
+  using Type = Rep;
+};
+}  // namespace ffgrant::internal
+
+template <ffgrant::Id T>
+struct std::formatter<T> : std::formatter<typename ffgrant::internal::FormattedAs<T>::Type> {
+  template <class Context>
+  auto format(const T& id, Context& context) const {
+    using Type = typename ffgrant::internal::FormattedAs<T>::Type;
+    if constexpr (requires { ffgrant::IdText(id).view(); }) {
+      return std::formatter<Type>::format(ffgrant::IdText(id).view(), context);
+    } else {
+      return std::formatter<Type>::format(ffgrant::IdText(id), context);
+    }
+  }
+};
+#endif
+
+#endif  // FFGRANT_ID_FORMAT_H_

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What is installed: libraries, public headers, a CMake package and pkg-config files.
+
+if(NOT FFGRANT_INSTALL)
+  return()
+endif()
+
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ffgrant)
+
+install(TARGETS ffgrant_core ffgrant_claims ffgrant_valkey_functions
+  EXPORT ffgrantTargets FILE_SET HEADERS)
+install(EXPORT ffgrantTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
+# An export of its own: a project that does without it need not have hiredis.
+if(TARGET ffgrant_valkey)
+  install(TARGETS ffgrant_valkey EXPORT ffgrantValkeyTargets FILE_SET HEADERS)
+  install(EXPORT ffgrantValkeyTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
+endif()
+configure_package_config_file(ffgrantConfig.cmake.in ffgrantConfig.cmake
+  INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(ffgrantConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+  ${CMAKE_CURRENT_BINARY_DIR}/ffgrantConfig.cmake
+  ${CMAKE_CURRENT_BINARY_DIR}/ffgrantConfigVersion.cmake
+  ffgrantHiredis.cmake
+  DESTINATION ${package_dir})
+
+# ffgrant_pkgconfig(<library> <description> <required packages> <linker flags>): the flags name
+# what the library itself uses, which only who links a static one has to name as well.
+function(ffgrant_pkgconfig name description requires uses)
+  # From the file's own place, so that an installed tree can be moved.
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+    BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig OUTPUT_VARIABLE prefix)
+  string(REPLACE - _ libraries ffgrant_${name})
+  string(PREPEND libraries -l)
+  if(BUILD_SHARED_LIBS)
+    set(flags " -DFFGRANT_SHARED")
+  else()
+    string(APPEND libraries " ${uses}")
+    set(uses "")
+  endif()
+  configure_file(ffgrant.pc.in ffgrant-${name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ffgrant-${name}.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+ffgrant_pkgconfig(core "Claim grants: ids, keys, JSON" "" "")
+ffgrant_pkgconfig(claims "The claim path in memory" ffgrant-core "")
+ffgrant_pkgconfig(valkey-functions "The claim path as Lua functions for a server" "" "")
+if(TARGET ffgrant_valkey)
+  ffgrant_pkgconfig(valkey "The claim path on Valkey" "ffgrant-claims ffgrant-valkey-functions"
+    -lhiredis)
+endif()
