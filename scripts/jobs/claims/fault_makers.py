@@ -2,7 +2,9 @@
 """The faults: each class starts its servers, and breaks and mends them under somebody's load."""
 
 import contextlib
+import dataclasses
 import random
+import resource
 import signal
 import time
 
@@ -12,6 +14,9 @@ _DURABLE = claim_server.Settings(appendonly=True, appendfsync="always")
 # Longer than fault_load lets a call take.
 _STOPPED_SECONDS = 0.9
 _CUT_SECONDS = 0.3
+_FULL_SECONDS = 0.3
+# Loopback addresses that a node listens on, and announces one after the other.
+_HOSTS = tuple(f"127.0.0.{i}" for i in range(1, 9))
 _PATIENCE_SECONDS = 60
 
 
@@ -33,6 +38,7 @@ class Fault:
         self.chance = chance
         self.seconds = seconds  # how long the load will last
         self.made = 0
+        self.load_pid = 0  # of the clients' process, once it runs
 
     def servers(self, engine):
         """A context that gives what is under load: it has address, nodes of a cluster, client()."""
@@ -44,6 +50,10 @@ class Fault:
     def pause(self):
         """Seconds of undisturbed load before the next fault."""
         return self.chance.uniform(0.1, 0.3) * self.seconds
+
+    def problem(self):
+        """What the servers show besides the histories, once the load has ended; "" if nothing."""
+        return ""
 
 
 class Kill(Fault):
@@ -114,6 +124,124 @@ class Migration(Fault):
         return None if key is None else client.execute_command("CLUSTER", "KEYSLOT", key)
 
 
+def _drop_connections(node):
+    node.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+class Freeze(Fault):
+    """One shard of three does not answer for longer than a call may take."""
+    name = "freeze"
+
+    def servers(self, engine):
+        return claim_server.cluster(engine, _DURABLE)
+
+    def make(self, running):
+        victim = self.chance.choice(running.primaries)
+        victim.kill(signal.SIGSTOP)
+        time.sleep(_STOPPED_SECONDS)
+        victim.kill(signal.SIGCONT)
+        self.made += 1
+
+
+class Move(Fault):
+    """A node announces another address, or comes back at another port, as pods do."""
+    name = "move"
+
+    def servers(self, engine):
+        listens = dataclasses.replace(_DURABLE, extra=("--bind", *_HOSTS))
+        return claim_server.cluster(engine, listens)
+
+    def make(self, running):
+        node = self.chance.choice(running.nodes)
+        if self.chance.random() < 0.5:
+            node.kill()
+            node.port = node.bus_port = 0
+            node.start()
+        else:
+            host = self.chance.choice(_HOSTS)
+            node.client().config_set("cluster-announce-ip", host)
+            if self.chance.random() < 0.5:
+                _drop_connections(node)
+        own = node.client().execute_command("CLUSTER", "MYID").decode()
+        _wait_for(lambda: running.settled() and all(
+            self._announced(other, own).endswith(f":{node.port}") for other in running.nodes),
+            "the others to learn the new address")
+        self.made += 1
+
+    @staticmethod
+    def _announced(node, node_id):
+        lines = node.client().execute_command("CLUSTER", "NODES", NEVER_DECODE=True).decode()
+        return next((line.split()[1].partition("@")[0] for line in lines.splitlines()
+                     if line.startswith(node_id)), "")
+
+
+class Leave(Fault):
+    """A member without slots leaves for another cluster, serves half of it, and comes back."""
+    name = "leave"
+
+    @contextlib.contextmanager
+    def servers(self, engine):
+        with claim_server.cluster(engine, _DURABLE) as running, \
+                claim_server.node(engine, _DURABLE) as guest, \
+                claim_server.node(engine, _DURABLE) as self.other:
+            self.other.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+            self.guest, self.away, self.running = guest, False, running
+            running.nodes.append(guest)  # the clients are configured with it as well
+            self._meet(guest, running.primaries[0])
+            _wait_for(running.settled, "the guest to be known to all")
+            yield running
+
+    def make(self, running):
+        if self.away:
+            self.guest.client().execute_command("CLUSTER", "DELSLOTSRANGE", 8192, 16383)
+            self._leave([self.other], "HARD")
+            self._meet(self.guest, running.primaries[0])
+            _wait_for(running.settled, "the guest to come back")
+        else:
+            running.nodes.remove(self.guest)
+            self._leave(running.nodes, self.chance.choice(("HARD", "SOFT")))
+            self._meet(self.guest, self.other)
+            self.guest.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+            _wait_for(lambda: b"cluster_state:ok" in self.guest.client().execute_command(
+                "CLUSTER", "INFO", NEVER_DECODE=True), "the other cluster to be whole")
+            running.nodes.append(self.guest)
+        self.away = not self.away
+        # Whoever has to connect again asks somebody for the table.
+        _drop_connections(self.chance.choice(running.primaries))
+        self.made += 1
+
+    def problem(self):
+        keys = {node.address: node.client().dbsize() for node in (self.guest, self.other)}
+        written = [f"{count} keys on {address}" for address, count in keys.items() if count]
+        return f"the other cluster was written to: {', '.join(written)}" if written else ""
+
+    @staticmethod
+    def _meet(node, other):
+        node.client().execute_command("CLUSTER", "MEET", claim_server.HOST, other.port,
+                                      other.bus_port)
+
+    def _leave(self, members, how):
+        own = self.guest.client().execute_command("CLUSTER", "MYID")
+        self.guest.client().execute_command("CLUSTER", "RESET", how)
+        for member in members:
+            member.client().execute_command("CLUSTER", "FORGET", own)
+
+
+class Descriptors(Fault):
+    """The clients' process can open nothing any more, and its connections break."""
+    name = "descriptors"
+
+    def make(self, running):
+        limits = resource.prlimit(self.load_pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.load_pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            _drop_connections(running)
+            time.sleep(_FULL_SECONDS)
+        finally:
+            resource.prlimit(self.load_pid, resource.RLIMIT_NOFILE, limits)
+        self.made += 1
+
+
 class Failover(Fault):
     name = "failover"
     may_lose = True
@@ -181,7 +309,8 @@ class ConfirmedFailover(CutFailover):
 
 
 KINDS = {kind.name: kind for kind in
-         (Kill, Stop, Library, Migration, Failover, CutFailover, ConfirmedFailover)}
+         (Kill, Stop, Library, Descriptors, Freeze, Move, Leave, Migration, Failover, CutFailover,
+          ConfirmedFailover)}
 
 
 def make_fault(name, seed, seconds):

@@ -23,8 +23,11 @@ from jobs.server import claim_server
 
 PRESET = "gcc-release"
 LOAD = build.build_directory(PRESET) / "core" / "testing" / "faults" / "fault_load"
-_SHORT_FAULTS = ("kill", "library")
+_SHORT_FAULTS = ("kill", "library", "descriptors", "freeze", "move", "leave")
 _SHORT_SECONDS = 2.0
+_SECONDS = 10.0
+_LONG_CLAIMS = 1_000_000
+_LONG_SECONDS = 30.0
 _END_SECONDS = 60
 _SHOWN_VIOLATIONS = 10
 
@@ -128,6 +131,7 @@ def run_round(terminal, name, number, arguments, folder):
             [LOAD, "--servers", _addresses(running), "--history", folder / "history",
              "--threads", arguments.threads, "--seed", arguments.seed * 1000 + number,
              *(["--confirm"] if fault.confirm else [])], folder / "load.log")
+        fault.load_pid = load.pid
         _load_under_faults(terminal, title, fault, running, load, arguments.seconds)
         _end(load)
         made.made = fault.made
@@ -135,7 +139,10 @@ def run_round(terminal, name, number, arguments, folder):
         calls = [call for path in sorted(folder.glob("history.*"))
                  for call in history_check.read_calls(path)]
         stored = read_stored(running.client(), {call.execution for call in calls})
+        seen = fault.problem()
     made.verdict = history_check.check(calls, stored, fault.may_lose)
+    if seen:
+        made.verdict.violations.append(seen)
     made.seconds = time.monotonic() - begin
     return made
 
@@ -189,10 +196,12 @@ def document(rounds, command, date):
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="scripts/claims-faults")
-    parser.add_argument("--short", action="store_true")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--short", action="store_true")
+    size.add_argument("--long", action="store_true")
     parser.add_argument("--fault", choices=tuple(fault_makers.KINDS), action="append")
     parser.add_argument("--claims", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--engine", choices=("auto", "valkey", "redis"), default="auto")
     parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
@@ -202,7 +211,11 @@ def _arguments():
     arguments = parser.parse_args()
     if arguments.short:
         arguments.fault = arguments.fault or list(_SHORT_FAULTS)
-        arguments.seconds = min(arguments.seconds, _SHORT_SECONDS)
+    if arguments.long:
+        arguments.claims = arguments.claims or _LONG_CLAIMS
+    if arguments.seconds is None:
+        arguments.seconds = (_SHORT_SECONDS if arguments.short
+                             else _LONG_SECONDS if arguments.long else _SECONDS)
     arguments.fault = arguments.fault or list(fault_makers.KINDS)
     return arguments
 

@@ -101,6 +101,28 @@ class Rounds(unittest.TestCase):
             self.assertTrue(all(0 <= fault.pause() <= 3 for _ in range(100)), kind.name)
 
 
+class FakeNode:
+    def __init__(self, address: str, keys: int) -> None:
+        self.address = address
+        self.keys = keys
+
+    def client(self) -> "FakeNode":
+        return self
+
+    def dbsize(self) -> int:
+        return self.keys
+
+
+class AnotherCluster(unittest.TestCase):
+    def test_a_key_there_is_a_violation(self) -> None:
+        fault = fault_makers.make_fault("leave", 1, 10)
+        assert isinstance(fault, fault_makers.Leave)
+        fault.guest, fault.other = FakeNode("a:1", 0), FakeNode("b:2", 0)
+        self.assertEqual(fault.problem(), "")
+        fault.other.keys = 3
+        self.assertEqual(fault.problem(), "the other cluster was written to: 3 keys on b:2")
+
+
 class FakeClient:
     """A server with one execution, as redis-py shows it."""
 
@@ -161,7 +183,8 @@ class Simulated(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "worlds"
             self.assertEqual(simulated.read_done(path), {})
-            path.write_text(self.LINE + "\nseed 7: text\n[]\n" + self.LINE[:50], encoding="utf-8")
+            path.write_text(f"{self.LINE}\nseed 7: text\n[]\n{self.LINE[:50]}",
+                            encoding="utf-8")
             self.assertEqual(list(simulated.read_done(path)), [4])
 
     def test_the_table(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims in simulated deployments that change, each by a seed. scripts/claims-faults --simulated."""
+"""Claims in simulated deployments that change: scripts/claims-faults --simulated."""
 
 import argparse
 import hashlib

@@ -24,6 +24,10 @@ class Child:
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 preexec_fn=before)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def status(self):
         """The exit status, None while it runs."""
         return self._process.poll()

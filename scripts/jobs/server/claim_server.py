@@ -349,6 +349,17 @@ def alone(engine="auto", settings=Settings()):
 
 
 @contextlib.contextmanager
+def node(engine="auto", settings=Settings()):
+    """A running Server that could be a cluster's, and is in none."""
+    with _data_folder() as folder:
+        server = Server(find(engine), folder / "data", settings, clustered=True)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
 def cluster(engine="auto", settings=Settings(), primaries=3, replicas=0):
     """A running Cluster that serves every slot."""
     binary = find(engine)
