@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job: build with optimisation, measure in rounds, report. Started by scripts/bench."""
 
-import argparse
 import datetime
 import json
 import os
 import re
 import shlex
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import build, gbench, machine, processes, report, tables
 from jobs.common.documents import Document
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
@@ -215,15 +213,6 @@ def measure(terminal, suite, binaries, plan, filter_text, out):
     return results, contexts, rounds
 
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("--peers", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--filter", default="")
-    parser.add_argument("--out", type=Path, default=build.results_directory() / "latest")
-    return parser.parse_args()
-
-
 def _core_report(results, _contexts):
     return tables.all_tables(results), [], []
 
@@ -287,8 +276,7 @@ def _job(terminal, suite, arguments):
     return 3 if problems else 0
 
 
-def main():
-    arguments = _arguments()
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     try:
@@ -301,7 +289,3 @@ def main():
     except BenchError as error:
         terminal.line(f"bench: {error}")
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

@@ -14,7 +14,7 @@ from jobs.bench import job as bench
 from jobs.checks import fuzz_steps, lint
 from jobs.common import build, processes
 from jobs.common.sanitizers import sanitizer_wrapper
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 
 
 @dataclass
@@ -250,19 +250,15 @@ def run_steps(terminal, all_steps):
     return passed, failed
 
 
-def main():
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     start = time.monotonic()
     try:
-        passed, failed = run_steps(terminal, steps("--long" in sys.argv[1:]))
+        passed, failed = run_steps(terminal, steps(arguments.long))
     except processes.Interrupted as interrupted:
         terminal.line(f"test: stopped by {interrupted}")
         return interrupted.exit_status
     terminal.line(f"all steps: {duration(time.monotonic() - start)}")
     terminal.line(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

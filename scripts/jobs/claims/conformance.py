@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the claim scenarios on every engine wanted. Started by scripts/claims-conformance."""
 
-import argparse
 import contextlib
 import re
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.common import build, children, processes, wheels
-from jobs.common.terminal import Terminal, run_main
+from jobs.common.terminal import Terminal
 from jobs.server import claim_server
 
 PRESET = "gcc-release"
@@ -113,28 +111,7 @@ def run_all(terminal, wanted, arguments, folder):
     return passed, failed
 
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/claims-conformance")
-    parser.add_argument("--engine", choices=_ENGINES, action="append")
-    parser.add_argument("--cluster", action="store_true")
-    parser.add_argument("--server", metavar="HOST:PORT")
-    parser.add_argument("--use-loaded-library", action="store_true")
-    parser.add_argument("--contract", metavar="VERSION")
-    parser.add_argument("--filter", metavar="TEXT")
-    for name in ("histories", "calls", "seed"):
-        parser.add_argument(f"--{name}", type=int, metavar="N")
-    arguments = parser.parse_args()
-    if arguments.server and (arguments.engine or arguments.cluster):
-        parser.error("--server names a server; --engine and --cluster start one")
-    if arguments.use_loaded_library and not arguments.server:
-        parser.error("--use-loaded-library is for --server")
-    if arguments.contract and not arguments.use_loaded_library:
-        parser.error("--contract is for --use-loaded-library")
-    return arguments
-
-
-def main():
-    arguments = _arguments()
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     try:
@@ -150,7 +127,3 @@ def main():
         return 3
     terminal.line(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

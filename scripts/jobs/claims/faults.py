@@ -23,11 +23,6 @@ from jobs.server import claim_server
 
 PRESET = "gcc-release"
 LOAD = build.build_directory(PRESET) / "core" / "testing" / "faults" / "fault_load"
-_SHORT_FAULTS = ("kill", "library", "descriptors", "freeze", "move", "leave")
-_SHORT_SECONDS = 2.0
-_SECONDS = 10.0
-_LONG_CLAIMS = 1_000_000
-_LONG_SECONDS = 30.0
 _END_SECONDS = 60
 _SHOWN_VIOLATIONS = 10
 
@@ -194,32 +189,6 @@ def document(rounds, command, date):
 
 # ---- the job -----------------------------------------------------------------------------------
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/claims-faults")
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--short", action="store_true")
-    size.add_argument("--long", action="store_true")
-    parser.add_argument("--fault", choices=tuple(fault_makers.KINDS), action="append")
-    parser.add_argument("--claims", type=int, default=0)
-    parser.add_argument("--seconds", type=float)
-    parser.add_argument("--engine", choices=("auto", "valkey", "redis"), default="auto")
-    parser.add_argument("--threads", type=int, default=16)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--keep", type=Path)
-    simulated.add_arguments(parser)
-    arguments = parser.parse_args()
-    if arguments.short:
-        arguments.fault = arguments.fault or list(_SHORT_FAULTS)
-    if arguments.long:
-        arguments.claims = arguments.claims or _LONG_CLAIMS
-    if arguments.seconds is None:
-        arguments.seconds = (_SHORT_SECONDS if arguments.short
-                             else _LONG_SECONDS if arguments.long else _SECONDS)
-    arguments.fault = arguments.fault or list(fault_makers.KINDS)
-    return arguments
-
-
 def _print_round(terminal, number, made):
     verdict = made.verdict
     lost = ""
@@ -256,7 +225,7 @@ def _run_rounds(terminal, arguments, rounds):
 def _simulate(terminal, arguments):
     """--simulated: worlds in place of rounds with servers. Returns the exit status."""
     try:
-        worlds = simulated.run(terminal, arguments, arguments.jobs or os.cpu_count() or 1).values()
+        worlds = simulated.run(terminal, arguments, arguments.jobs).values()
     except processes.Interrupted as interrupted:
         terminal.line(f"claims-faults: stopped by {interrupted}; --resume goes on")
         return interrupted.exit_status
@@ -269,19 +238,16 @@ def _simulate(terminal, arguments):
     terminal.line(f"events: {simulated.events_line(worlds)}")
     if arguments.markdown:
         facts = [("date", datetime.date.today().isoformat()),
-                 ("command", f"`{shlex.join(['scripts/claims-faults', *sys.argv[1:]])}`"),
+                 ("command", f"`{shlex.join(['scripts/claims-faults', *arguments.argv])}`"),
                  ("events", simulated.events_line(worlds)), *machine.basic()]
-        arguments.markdown.write_text("\n".join([
-            "<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Claims in simulated deployments", "",
-            *(f"- {what}: {text}" for what, text in facts), "", *report.as_markdown(table)]) + "\n",
-            encoding="utf-8")
+        Document("Claims in simulated deployments", facts, blocks=[table]).write(
+            arguments.markdown)
     failed = sum(world["violations"] for world in worlds)
     terminal.line(f"{len(worlds) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
-def main():
-    arguments = _arguments()
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     if arguments.simulated:
@@ -302,13 +268,9 @@ def main():
         for line in report.as_text(make_table(rounds), terminal):
             terminal.line(line)
         if arguments.markdown:
-            command = shlex.join(["scripts/claims-faults", *sys.argv[1:]])
+            command = shlex.join(["scripts/claims-faults", *arguments.argv])
             document(rounds, command, datetime.date.today().isoformat()).write(
                 arguments.markdown)
     failed = sum(bool(made.problem) for made in rounds)
     terminal.line(f"{len(rounds) - failed} passed, {failed} failed")
     return status or (1 if failed or not rounds else 0)
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

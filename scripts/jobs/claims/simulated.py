@@ -31,13 +31,6 @@ class SimulationError(Exception):
     """The program ended otherwise than it should."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--simulated", action="store_true")
-    parser.add_argument("--calls", type=int, default=10**7)
-    parser.add_argument("--jobs", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
-
-
 def seeds_to_run(first: int, calls: int, done: Iterable[int]) -> list[int]:
     """The seeds of as many worlds as make so many calls, without those that are done."""
     worlds = max(1, -(-calls // CALLS_OF_A_WORLD))

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coverage of core by the tests and by the fuzz corpora. Started by scripts/coverage."""
 
-import argparse
 import datetime
 import json
 import os
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 from jobs.common import build, machine, processes, report
 from jobs.common.documents import Document
 from jobs.common.tables import Table
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 from jobs.coverage import export, lua, notes as coverage_notes
 
 PRESET = "coverage"
@@ -334,16 +332,7 @@ def _job(terminal, arguments):
     return 1 if left or errors else 0
 
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/coverage")
-    parser.add_argument("--tests-only", action="store_true")
-    parser.add_argument("--uncovered", action="store_true")
-    parser.add_argument("--out", type=Path, default=build.results_directory() / "coverage.md")
-    return parser.parse_args()
-
-
-def main():
-    arguments = _arguments()
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     try:
@@ -357,7 +346,3 @@ def main():
     except CoverageError as error:
         terminal.line(f"coverage: {error}")
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fuzzes: builds, explores, judges, keeps what is found. Started by scripts/fuzz."""
 
-import argparse
 import contextlib
 import datetime
 import io
-import os
 import shlex
 import sys
 import time
-from pathlib import Path
 
 from jobs.common import build, children, processes, reference, report
 from jobs.common.sanitizers import sanitizer_wrapper
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 from jobs.fuzz import batch as fuzz_batch, findings, merge, summary, targets
 from jobs.fuzz.session import EngineError, Session, Tools
+
+
+class UsageError(Exception):
+    """What is asked for does not exist, or does not go together."""
+
 
 FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}
 SANITIZED = "fuzz"
@@ -122,50 +124,6 @@ class Job:
                                 f"{len(finding.data)} bytes: {finding.replay}")
 
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/fuzz")
-    parser.add_argument("target", nargs="*")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--all", action="store_true")
-    parser.add_argument("--reference", action="store_true")
-    parser.add_argument("--executions", type=_count, default=0)
-    parser.add_argument("--merge", action="store_true")
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--engine", choices=sorted(FAST), default="libfuzzer")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--log", type=Path)
-    parser.add_argument("--markdown", type=Path)
-    arguments = parser.parse_args()
-    if arguments.list:
-        return arguments, []
-    if bool(arguments.target) + arguments.all + arguments.reference != 1:
-        parser.error("name targets, or --all, or --reference")
-    if arguments.executions and (arguments.merge or arguments.engine != "libfuzzer"):
-        parser.error("--executions goes without an engine and without --merge")
-    if arguments.seconds <= 0 or arguments.jobs < 1 or arguments.seed < 0:
-        parser.error("--seconds and --jobs must be above 0, --seed not below it")
-    chosen = [targets.find(name) for name in arguments.target]
-    if arguments.all:
-        chosen = [target for target in targets.all_targets() if not target.is_canary]
-    for name, target in zip(arguments.target, chosen):
-        if target is None:
-            parser.error(f"there is no target {name}; --list shows them")
-        if target.is_canary and arguments.merge:
-            parser.error("the canary has no corpus")
-        if target.is_reference and arguments.merge:
-            parser.error(f"{name} has the corpus of {target.plain_name}: merge that")
-    return arguments, chosen
-
-
-def _count(text):
-    """A number as people write large ones: 1000000, 1e6."""
-    number = int(float(text))
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def add_reference_targets(terminal, arguments, chosen):
     """Those of --reference, and with --all those that can be built; raises if they are missing."""
     wanted = arguments.reference or any(target.is_reference for target in chosen)
@@ -207,7 +165,7 @@ def batch(terminal, chosen, arguments):
     terminal.line()
     for line in report.as_text(table, terminal):
         terminal.line(line)
-    command, date = _command_and_date()
+    command, date = _command_and_date(arguments)
     _write_log(arguments.log, command, date, table)
     if arguments.markdown:
         fuzz_batch.document(table, command, date).write(arguments.markdown)
@@ -218,8 +176,8 @@ def batch(terminal, chosen, arguments):
     return stopped.exit_status if stopped else 0
 
 
-def _command_and_date():
-    command = "./scripts/fuzz " + " ".join(shlex.quote(text) for text in sys.argv[1:])
+def _command_and_date(arguments):
+    command = shlex.join(["./scripts/fuzz", *arguments.argv])
     return command, datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -235,7 +193,7 @@ def _write_reports(terminal, job, arguments, seconds):
     terminal.line()
     for line in report.as_text(made, terminal):
         terminal.line(line)
-    command, date = _command_and_date()
+    command, date = _command_and_date(arguments)
     _write_log(arguments.log, command, date, made)
     if arguments.markdown:
         summary.document(made, FAST[arguments.engine], command, date, seconds).write(
@@ -266,12 +224,31 @@ def fuzz(terminal, chosen, arguments):
     return getattr(stopped, "exit_status", 3) if stopped else 0
 
 
-def main():
-    arguments, chosen = _arguments()
+def _chosen(arguments):
+    """The targets that the options name."""
+    if arguments.all:
+        return [target for target in targets.all_targets() if not target.is_canary]
+    chosen = [targets.find(name) for name in arguments.target]
+    for name, target in zip(arguments.target, chosen):
+        if target is None:
+            raise UsageError(f"there is no target {name}; --list shows them")
+        if target.is_canary and arguments.merge:
+            raise UsageError("the canary has no corpus")
+        if target.is_reference and arguments.merge:
+            raise UsageError(f"{name} has the corpus of {target.plain_name}: merge that")
+    return chosen
+
+
+def main(arguments):
     terminal = Terminal()
     if arguments.list:
         list_targets(terminal)
         return 0
+    try:
+        chosen = _chosen(arguments)
+    except UsageError as error:
+        print(f"scripts/fuzz: error: {error}", file=sys.stderr)
+        return 2
     processes.raise_on_signals()
     start = time.monotonic()
     try:
@@ -290,7 +267,3 @@ def main():
         return 3
     terminal.line(f"{duration(time.monotonic() - start)} in all")
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

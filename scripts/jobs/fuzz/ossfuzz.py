@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays OSS-Fuzz's builder and its check of bad builds. Started by scripts/ossfuzz-check."""
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from jobs.common import build, processes
 from jobs.common.sanitizers import sanitizer_wrapper
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 from jobs.fuzz import ossfuzz_rules, targets
 
 # As their builder's image sets them, as far as clang 14 knows them.
@@ -116,14 +115,11 @@ def judge(terminal, sanitizer, out, stand_ins, wrapper):
     return sum(1 for checked in results if checked.problems)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="scripts/ossfuzz-check")
-    parser.add_argument("--sanitizer", choices=sorted(FLAGS), action="append")
-    parser.add_argument("--clang", type=int)
-    arguments = parser.parse_args()
+def main(arguments):
     clang = f"clang++-{arguments.clang}" if arguments.clang else build.clang()
     if not shutil.which(clang):
-        parser.error(f"there is no {clang}")
+        print(f"scripts/ossfuzz-check: error: there is no {clang}", file=sys.stderr)
+        return 2
     terminal = Terminal()
     processes.raise_on_signals()
     bad = 0
@@ -144,7 +140,3 @@ def main():
         return 3
     terminal.line(f"{bad} bad builds" if bad else "no bad builds")
     return 1 if bad else 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

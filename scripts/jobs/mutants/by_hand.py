@@ -11,7 +11,6 @@ import datetime
 import hashlib
 import json
 import re
-import sys
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from jobs.common import build, machine, processes, report
 from jobs.common.documents import Document
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.tables import Table
-from jobs.common.terminal import Terminal, run_main
+from jobs.common.terminal import Terminal
 from jobs.mutants import runner, trees
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
@@ -33,7 +32,6 @@ GRADERS = {
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
 _ROOT = build.BUILD / "mutants-by-hand"
-_SECONDS = 10  # of CPU that a fuzz target gets
 _TEST_SECONDS = 300  # that one test may take
 
 
@@ -326,18 +324,6 @@ def document(results: Sequence[Result], faults: Sequence[Fault], graders: Sequen
 
 # ---- the job ----
 
-def _arguments(kinds: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/mutants --by-hand")
-    parser.add_argument("--by-hand", action="store_true")
-    parser.add_argument("--kind", action="append", choices=kinds)
-    parser.add_argument("--grader", action="append", choices=tuple(GRADERS))
-    parser.add_argument("--only", action="append")
-    parser.add_argument("--seconds", type=int, default=_SECONDS)
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--resume", action="store_true")
-    return parser.parse_args()
-
-
 def _facts(seconds: int) -> list[tuple[str, str]]:
     now = datetime.datetime.now(datetime.timezone.utc)
     return [("date", now.strftime("%Y-%m-%d %H:%M UTC")),
@@ -347,14 +333,16 @@ def _facts(seconds: int) -> list[tuple[str, str]]:
              f"{seconds} s of CPU")]
 
 
-def _job(terminal: Terminal) -> int:
+def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
     faults = read_catalogue()
     errors = stale(faults)
     for error in errors:
         terminal.line(terminal.bad(error))
     if errors:
         return 1
-    arguments = _arguments(sorted({fault.kind for fault in faults}))
+    unknown = set(arguments.kind) - {fault.kind for fault in faults}
+    if unknown:
+        raise CatalogueError(f"--kind {', '.join(sorted(unknown))}: no such file in fuzz/mutants")
     chosen = [fault for fault in faults
               if (not arguments.kind or fault.kind in arguments.kind)
               and (not arguments.only or fault.id in arguments.only)]
@@ -387,19 +375,15 @@ def _job(terminal: Terminal) -> int:
     return 0 if all(result.killed for result in results) else 1
 
 
-def main() -> int:
+def main(arguments: argparse.Namespace) -> int:
     terminal = Terminal()
     processes.raise_on_signals()
     try:
         with build.locked(terminal, "mutants"):
-            return _job(terminal)
+            return _job(terminal, arguments)
     except processes.Interrupted as interrupted:
         terminal.line(f"mutants: stopped by {interrupted}; --resume goes on")
         return interrupted.exit_status
     except CatalogueError as error:
         terminal.line(f"mutants: {error}")
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

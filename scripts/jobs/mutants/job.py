@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades the fuzz targets by the mutants that they kill. Started by scripts/mutants."""
 
-import argparse
 import datetime
 import json
 import shlex
-import sys
 import threading
 import time
 from concurrent import futures
@@ -14,7 +12,7 @@ from typing import Any
 
 from jobs.common import build, machine, processes, report
 from jobs.common.sanitizers import sanitizer_wrapper
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 from jobs.coverage import job as coverage
 from jobs.mutants import reach, runner, sampling, summary, trees
 from jobs.mutants.trees import SCREEN
@@ -450,30 +448,7 @@ def _job(terminal, arguments):
     return _finish(terminal, arguments, job, equivalents, _ids_of_all_parts())
 
 
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/mutants")
-    parser.add_argument("--part", choices=tuple(PARTS), default="core")
-    parser.add_argument("--count", type=_positive, default=220)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=_positive, default=1)
-    parser.add_argument("--seconds", type=_positive, default=60)
-    parser.add_argument("--file", action="append", default=[])
-    parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--diff", default="")
-    for flag in ("--resume", "--plain", "--list"):
-        parser.add_argument(flag, action="store_true")
-    return parser.parse_args()
-
-
-def main():
-    arguments = _arguments()
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     try:
@@ -485,7 +460,3 @@ def main():
     except (MutantsError, trees.TreeError, summary.ListError) as error:
         terminal.line(f"mutants: {error}")
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

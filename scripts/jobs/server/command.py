@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a command beside a real server that ends with it. Started by scripts/claim-server."""
 
-import argparse
 import os
 import subprocess
 import sys
@@ -49,23 +48,7 @@ def _serve(running):
         time.sleep(3600)
 
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/claim-server")
-    parser.add_argument("--engine", choices=("auto", "valkey", "redis", "pinned"), default="auto")
-    parser.add_argument("--cluster", action="store_true")
-    parser.add_argument("--replicas", type=int, choices=range(3), default=0)
-    parser.add_argument("--appendfsync", choices=("always", "everysec", "no"))
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    arguments = parser.parse_args()
-    if arguments.command[:1] == ["--"]:
-        del arguments.command[0]
-    if arguments.replicas and not arguments.cluster:
-        parser.error("--replicas needs --cluster")
-    return arguments
-
-
-def main():
-    arguments = _arguments()
+def main(arguments):
     processes.raise_on_signals()
     settings = claim_server.Settings()
     if arguments.appendfsync:
@@ -84,7 +67,3 @@ def main():
     except (claim_server.ServerError, OSError) as error:
         print(f"claim-server: {error}", file=sys.stderr)
         return 3
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -44,23 +44,7 @@ def _serve(running: flowfabric.Deployment) -> int:
         time.sleep(3600)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/flowfabric-server")
-    parser.add_argument("--build", action="store_true")
-    parser.add_argument("--lanes", default="default")
-    parser.add_argument("--partitions", type=int, default=256)
-    parser.add_argument("--token", action="store_true")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    arguments = parser.parse_args()
-    if arguments.command[:1] == ["--"]:
-        del arguments.command[0]
-    if not 1 <= arguments.partitions <= 65535:
-        parser.error("--partitions must be in 1..65535")
-    return arguments
-
-
-def main() -> int:
-    arguments = _arguments()
+def main(arguments: argparse.Namespace) -> int:
     processes.raise_on_signals()
     settings = flowfabric.Settings(
         lanes=tuple(arguments.lanes.split(",")), flow_partitions=arguments.partitions,
@@ -76,7 +60,3 @@ def main() -> int:
     except (claim_server.ServerError, flowfabric.MissingServer, OSError) as error:
         print(f"flowfabric-server: {error}", file=sys.stderr)
         return 3
-
-
-if __name__ == "__main__":
-    sys.exit(main())

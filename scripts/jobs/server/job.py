@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks of the claim path on a real server. Started by scripts/bench --backend valkey."""
 
-import argparse
 import contextlib
 import datetime
 import shlex
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import build, machine, processes, report, wheels
 from jobs.common.documents import Document
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 from jobs.server import claim_server, load_figures, load_program, reference_functions
 from jobs.server.load_figures import OURS, REFERENCE
 
@@ -189,24 +187,6 @@ def _facts(arguments, whose):
 
 # ---- the job -------------------------------------------------------------------------------------
 
-def _arguments():
-    parser = argparse.ArgumentParser(prog="scripts/bench --backend valkey")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--engine", choices=("auto", "valkey", "redis"), default="auto")
-    parser.add_argument("--cluster", action="store_true")
-    parser.add_argument("--server", default="", metavar="HOST:PORT")
-    parser.add_argument("--with-reference", action="store_true")
-    parser.add_argument("--out", type=Path, default=build.results_directory() / "latest")
-    arguments = parser.parse_args()
-    if arguments.server:
-        host, _, port = arguments.server.rpartition(":")
-        if not host or not port.isdigit():
-            parser.error("--server takes HOST:PORT")
-        if arguments.cluster or arguments.with_reference or arguments.engine != "auto":
-            parser.error("--server goes with neither --cluster, --engine nor --with-reference")
-    return arguments
-
-
 def _command(arguments):
     words = ["./scripts/bench", "--backend", "valkey"]
     words += ["--quick"] * arguments.quick + ["--cluster"] * arguments.cluster
@@ -257,8 +237,7 @@ def _job(terminal, arguments):
                   f"are in {build.shown(out)}")
 
 
-def main():
-    arguments = _arguments()
+def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     try:
@@ -273,7 +252,3 @@ def main():
         terminal.line(f"bench: {error}")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_main(main))

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import contextlib
-import io
 import itertools
 import math
-import sys
 import unittest
-from unittest import mock
+from types import SimpleNamespace
 
 from jobs.server import job, load_figures
 from jobs.server.load_figures import OURS, REFERENCE, Figures, paired_ratio
@@ -136,25 +133,13 @@ class Cells(unittest.TestCase):
                     done[step] = done.get(step, 0) + int(count)
 
 
-class Arguments(unittest.TestCase):
-    def refused(self, *arguments):
-        with mock.patch.object(sys, "argv", ["bench", *arguments]), \
-                contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as ended:
-            job._arguments()
-        return ended.exception.code == 2
-
-    def test_a_server_of_somebody_elses_is_taken_as_it_is(self):
-        self.assertTrue(self.refused("--server", "nowhere"))
-        self.assertTrue(self.refused("--server", "h:1", "--cluster"))
-        self.assertTrue(self.refused("--server", "h:1", "--with-reference"))
-        self.assertTrue(self.refused("--server", "h:1", "--engine", "redis"))
-
+class Command(unittest.TestCase):
     def test_the_command_is_repeated_as_it_was_given(self):
-        with mock.patch.object(sys, "argv", ["bench", "--quick", "--cluster", "--with-reference",
-                                             "--engine", "redis"]):
-            self.assertEqual(job._command(job._arguments()),
-                             "./scripts/bench --backend valkey --quick --cluster --engine redis "
-                             "--with-reference")
+        arguments = SimpleNamespace(quick=True, cluster=True, with_reference=True, engine="redis",
+                                    server=None)
+        self.assertEqual(job._command(arguments),
+                         "./scripts/bench --backend valkey --quick --cluster --engine redis "
+                         "--with-reference")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ _LEFT_OUT = frozenset((
     "common/clang.cmake", "common/reference.py", "common/sanitizers.py", "common/cpp_tokens.py",
     "common/wheels.py", "perf/baseline.py", "perf/bisect.py", "perf/fake.py",
     "perf/live_trials.py", "perf/metric_trials.py", "perf/replay.py", "perf/revisions.py",
-    "perf/selftest.py",
-    "page/testing.py", "perf/__main__.py", "page/__main__.py"))
+    "perf/selftest.py", "perf/start.py", "common/options.py", "page/testing.py",
+    "perf/__main__.py", "page/__main__.py"))
 _TIME = (2020, 1, 1, 0, 0, 0)  # equal sources make equal archives
 
 

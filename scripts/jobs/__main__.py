@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a script: reads its options, installs what it needs, and runs its job.
+
+jobs/run SCRIPT ARGUMENT... starts this, which starts itself once more, with --ready, in the Python
+that the job is to run in.
+"""
+
+import importlib
+import os
+import subprocess
+import sys
+
+_JOBS = os.path.dirname(os.path.abspath(__file__))
+_SCRIPTS = os.path.dirname(_JOBS)
+sys.path[:] = [_SCRIPTS, *(path for path in sys.path if os.path.abspath(path or ".") != _JOBS)]
+
+from jobs.common.terminal import run_main  # noqa: E402 (after the path is right)
+
+# Script -> the function that reads its options.
+OPTIONS = {
+    "bench": "jobs.bench.options:parse",
+    "claim-server": "jobs.server.options:parse_claim_server",
+    "claims-conformance": "jobs.claims.options:parse_conformance",
+    "claims-faults": "jobs.claims.options:parse_faults",
+    "conformance": "jobs.claims.options:parse_vectors",
+    "coverage": "jobs.coverage.options:parse",
+    "flowfabric-server": "jobs.server.options:parse_flowfabric",
+    "fuzz": "jobs.fuzz.options:parse",
+    "make-vectors": "jobs.claims.options:parse_make_vectors",
+    "mutants": "jobs.mutants.options:parse",
+    "ossfuzz-check": "jobs.fuzz.options:parse_ossfuzz",
+    "test": "jobs.checks.options:parse",
+}
+# Job, as Start names it -> the function that does it and returns the exit status.
+JOBS = {
+    "bench": "jobs.bench.job:main",
+    "bench-server": "jobs.server.job:main",
+    "claim-server": "jobs.server.command:main",
+    "claims-conformance": "jobs.claims.conformance:main",
+    "claims-faults": "jobs.claims.faults:main",
+    "conformance": "jobs.claims.vectors:main",
+    "coverage": "jobs.coverage.job:main",
+    "flowfabric-server": "jobs.server.flowfabric_command:main",
+    "fuzz": "jobs.fuzz.job:main",
+    "make-vectors": "jobs.claims.vectors:make",
+    "mutants": "jobs.mutants.job:main",
+    "mutants-by-hand": "jobs.mutants.by_hand:main",
+    "ossfuzz-check": "jobs.fuzz.ossfuzz:main",
+    "test": "jobs.checks.job:main",
+}
+
+
+def function(name):
+    """The function of "module:name"."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _bootstrap(*arguments, **more):
+    return subprocess.run([os.path.join(_SCRIPTS, "bootstrap"), *arguments], text=True,
+                          check=False, **more)
+
+
+def _python():
+    """The Python that has SciPy."""
+    return _bootstrap("--python", stdout=subprocess.PIPE).stdout.strip() or sys.executable
+
+
+def prepare(name, argv):
+    """Installs what the job needs, and starts it in its Python; returns only where that fails."""
+    _, start = function(OPTIONS[name])(argv)
+    for job in start.needs:
+        # What it says is no output of the job.
+        if _bootstrap("--for", *job.split(), stdout=2).returncode:
+            return start.unready
+    python = _python() if start.scipy else sys.executable
+    return os.execvp(python, [python, os.path.abspath(__file__), "--ready", name, *argv])
+
+
+def run(name, argv):
+    arguments, start = function(OPTIONS[name])(argv)
+    arguments.argv = argv
+    if start.at_root:
+        os.chdir(os.path.dirname(_SCRIPTS))
+    return function(JOBS[start.job])(arguments)
+
+
+def perf(argv):
+    """Starts scripts/perf, whose commands read their options themselves: a package has them too."""
+    start = importlib.import_module("jobs.perf.start")
+    status = start.wrong(argv)
+    if status is not None:
+        return status
+    job = start.needs(argv)
+    if job and _bootstrap("--for", job, stdout=2).returncode:
+        return 2
+    package = "page" if argv[0] == "report" else "perf"
+    python = _python()
+    return os.execvp(python, [python, os.path.join(_JOBS, package, "__main__.py"), *argv])
+
+
+def main(argv):
+    ready = argv[:1] == ["--ready"]
+    name, *rest = argv[ready:] or [""]
+    if name not in OPTIONS and name != "perf":
+        print(f"jobs: one of {', '.join(OPTIONS)}, perf is needed", file=sys.stderr)
+        return 2
+    try:
+        if name == "perf":
+            return perf(rest)
+        return run(name, rest) if ready else prepare(name, rest)
+    except KeyboardInterrupt:  # before the job took its signals over
+        return 130
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of scripts/bench."""
+
+from jobs.common import build, options
+
+_ABOUT = """\
+Measures claims per second of the embedded ledger and the time to parse and serialize
+keys, ids and grants, each beside a plain baseline. Prints tables; writes Google
+Benchmark's JSON, summary.md and summary.json to results/latest/.
+
+With --backend valkey: claims per second, the server's and the client's CPU for each
+call, and times under a given load, on a real server that is found or fetched, started
+on a free port and stopped (scripts/claim-server says which). Writes claims.md and
+claims.json, for a cluster claims-cluster.md and .json."""
+
+_ENDING = """\
+Exit status: 0 measured; 1 a benchmark failed its check, the build failed, or nothing
+was measured; 2 wrong usage; 3 measured, but core is behind a peer and
+bench/peers/not_ahead.toml does not say why."""
+
+
+def parser():
+    made = options.Parser("bench", _ABOUT, _ENDING)
+    made.flag("--peers", "core beside the reference, JSON libraries, a regular expression library, "
+              "databases and maps, each used as it advises and checked for equal results first; "
+              "writes peers.md and peers.json in place of the summary")
+    made.flag("--quick", "under a minute after the build: fewer and shorter runs")
+    made.option("--filter", "RE", "only the benchmarks whose name matches RE; keep the baselines "
+                "in to see ratios, as with --filter ParsePartitionKey", default="")
+    made.option("--out", "DIR", "write to DIR in place of results/latest", options.path,
+                default=build.results_directory() / "latest")
+    made.choice("--backend", ("memory", "valkey"), "the embedded ledger (default) or a server",
+                default="memory")
+    server = made.add_argument_group("with --backend valkey")
+    server.add_argument("--cluster", action="store_true", help="three primaries")
+    server.add_argument("--engine", choices=("auto", "valkey", "redis"),
+                        help="a server of this kind, not the first that is found")
+    server.add_argument("--server", metavar="HOST:PORT", type=options.address,
+                        help="a server, or a cluster, that runs already: in a lane of its own, and "
+                             "what the benchmark put there is removed in the end")
+    server.add_argument("--with-reference", action="store_true",
+                        help="FlowFabric's own functions (needs cargo) on a second server of the "
+                             "same build, in turn with ours")
+    return made
+
+
+def parse(argv):
+    made = parser()
+    found = made.parse_args(argv)
+    if found.backend == "memory":
+        if found.cluster or found.engine or found.server or found.with_reference:
+            made.error("--engine, --server, --cluster and --with-reference need --backend valkey")
+        return found, options.Start(
+            "bench", ("peers",) if found.peers else ("bench",), scipy=found.peers,
+            unready=1, at_root=True)
+    if found.filter or found.peers:
+        made.error("--filter and --peers do not go with --backend valkey")
+    if found.server and (found.cluster or found.with_reference or found.engine):
+        made.error("--server goes with neither --cluster, --engine nor --with-reference")
+    found.engine = found.engine or "auto"
+    return found, options.Start("bench-server", ("server-bench",), scipy=True, unready=1,
+                                at_root=True)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of scripts/test."""
+
+from jobs.common import options
+
+_ABOUT = """\
+Builds and runs all tests: those of the scripts, of core with gcc, clang and sanitizers,
+the conformance vectors, the claim scenarios on real servers, the installed package, the
+benchmarks' own checks and a short run of every fuzz target. Prints a line a step; the
+last line is "N passed, N failed"."""
+
+_ENDING = """\
+Exit status: 0 only if N failed is 0 and every step ran tests."""
+
+
+def parser():
+    made = options.Parser("test", _ABOUT, _ENDING)
+    made.flag("--long", "also the exhaustive tests in full and all odd programs of scripts/perf: "
+              "minutes more")
+    return made
+
+
+def parse(argv):
+    # The tests of scripts/perf need SciPy.
+    return parser().parse_args(argv), options.Start("test", ("test",), scipy=True,
+                                                    unready=1, at_root=True)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the scripts' options are read: one kind of parser, types of values, one kind of error.
+
+Each job has a module options.py, which imports nothing that bootstrap may have to install: help and
+errors come first. A function there, parse(argv), returns the arguments and a Start.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a job needs before it can run, and where it begins."""
+    job: str  # in the table of jobs/__main__.py
+    needs: tuple = ()  # jobs of scripts/bootstrap --for
+    scipy: bool = False  # whether it runs with the Python that scripts/bootstrap --python names
+    unready: int = 3  # the exit status where the needs can't be had
+    at_root: bool = False  # whether it runs in the project's folder, not in the caller's
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=22, width=98)
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong usage ends with status 2 and says what is wrong."""
+
+    def __init__(self, script, about, ending, **more):
+        super().__init__(prog=f"scripts/{script}", description=about, epilog=ending,
+                         allow_abbrev=False, formatter_class=_Formatter, **more)
+
+    def flag(self, name, text):
+        self.add_argument(name, action="store_true", help=text)
+
+    def option(self, name, metavar, text, kind=str, **more):
+        self.add_argument(name, metavar=metavar, help=text, type=kind, **more)
+
+    def choice(self, name, choices, text, **more):
+        self.add_argument(name, choices=tuple(choices), help=text, **more)
+
+
+def _number(text, kind, least, what):
+    try:
+        number = kind(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+    if not least <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return number
+
+
+def positive(text):
+    """A whole number above 0."""
+    return _number(text, int, 1, "a whole number from 1 on")
+
+
+def natural(text):
+    """A whole number, 0 included: a seed."""
+    return _number(text, int, 0, "a whole number from 0 on")
+
+
+def unsigned(text):
+    """A whole number of 64 bits."""
+    number = natural(text)
+    if number >= 2**64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 64 bits")
+    return number
+
+
+def count(text):
+    """A number above 0, as people write large ones: 1000000, 1e6."""
+    return _number(text, lambda written: int(float(written)), 1, "a number from 1 on")
+
+
+def seconds(text):
+    """A time above 0, perhaps with a fraction."""
+    found = _number(text, float, 0, "a number of seconds above 0")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return found
+
+
+def path(text):
+    """A path of the caller's, whatever folder the job runs in."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path is needed")
+    return Path(text).absolute()
+
+
+def address(text):
+    """HOST:PORT, as text."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return text

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of scripts/mutants."""
+
+from jobs.common import options
+
+PARTS = ("core", "client")
+GRADERS = ("tests", "replay", "threads", "fuzz")
+_ABOUT = """\
+Draws mutants of core by lot, a sample over files and operators, builds each and runs
+the fuzz targets that reach it, from an empty corpus, with five seeds. Says how many are
+killed in 10 s and in 60 s, and which survive. Hours of work: a sample of files or a
+smaller count is minutes. Writes results/mutants.md (of the client
+results/mutants-client.md) unless --file, --only or --plain narrows it.
+
+With --by-hand the faults are those of fuzz/mutants, of the kinds that people make, in
+core, the client and the server functions; tests, thread tests, the replay of the corpora
+and the fuzz targets look for them. Writes results/mutants-by-hand.md unless --kind,
+--only or --grader narrows it.
+
+fuzz/equivalent_mutants.toml lists mutants that behave as the original, with the
+argument why."""
+
+_ENDING = """\
+Exit status: 0 at least 95 % killed in 10 s and every survivor is listed there;
+1 it isn't so, or the list is wrong, or a target fails on the original; 2 wrong usage."""
+
+
+def parser():
+    made = options.Parser("mutants", _ABOUT, _ENDING)
+    made.choice("--part", PARTS, "core: parser, serializer and the embedded ledger (the default); "
+                "client: the client of a server, core/ffgrant/valkey", default="core")
+    made.option("--count", "N", "how many mutants (220)", options.positive, default=220)
+    made.option("--seed", "N", "of the lot (1)", options.natural, default=1)
+    made.option("--jobs", "N", "workers, each with a copy of the tree and one core (1)",
+                options.positive, default=1)
+    made.option("--seconds", "N", "of CPU that a target gets with a seed at most (60; 10 with "
+                "--by-hand)", options.positive)
+    made.flag("--resume", "go on with what earlier runs left in build/mutants/results.jsonl, as "
+              "far as nothing has changed that a result depends on")
+    made.option("--file", "PATH", "only mutants of this file below core/ffgrant; may be repeated",
+                action="append", default=[])
+    made.option("--only", "ID", "only this mutant; may be repeated", action="append", default=[])
+    made.flag("--plain", "fuzz without sanitizers")
+    made.flag("--list", "print all mutants: id, line and what changes")
+    made.option("--diff", "ID", "print what a mutant changes", default="")
+    made.flag("--by-hand", "the faults of fuzz/mutants in place of drawn ones")
+    made.option("--kind", "KIND", "with --by-hand: only this kind, a file in fuzz/mutants; may be "
+                "repeated", action="append", default=[])
+    made.choice("--grader", GRADERS, "with --by-hand: only this one; may be repeated",
+                action="append", default=[])
+    return made
+
+
+def parse(argv):
+    made = parser()
+    found = made.parse_args(argv)
+    if not found.by_hand and (found.kind or found.grader):
+        made.error("--kind and --grader go with --by-hand")
+    found.seconds = found.seconds or (10 if found.by_hand else 60)
+    return found, options.Start(
+        "mutants-by-hand" if found.by_hand else "mutants",
+        # Coverage finds out which targets reach what.
+        () if found.list or found.diff else ("fuzz", "coverage"), unready=1, at_root=True)
