@@ -270,9 +270,9 @@ def lua_table(parts, runs):
 
 _METHOD = ("a place in the source counts once, however many objects and instantiations hold it, "
            "and is covered if one of them covers it; conditions that are constant in every "
-           "instantiation, and comparisons that the compiler writes (`= default`), are not counted; "
-           "MC/DC sees `&&` and `||` alone: the fast parsers join their conditions by `&`, on "
-           "purpose, and those are not counted. Each of them alone decides in "
+           "instantiation, and comparisons that the compiler writes (`= default`), are not "
+           "counted; MC/DC sees `&&` and `||` alone: the fast parsers join their conditions by "
+           "`&`, on purpose, and those are not counted. Each of them alone decides in "
            "fuzz/exhaustive/lengths_exhaustive_test.cc, which changes each byte of each document "
            "that they take")
 

@@ -67,8 +67,9 @@ def rows(parts: Iterable[Part]) -> list[list[str]]:
         total = len(together)
         columns = [*counted, together] if len(counted) > 1 else counted
         shares = [sum(count > 0 for count in counts.values()) for counts in columns]
-        return [name, *("-" if not total else "100" if share == total else f"{min(99.9, 100 * share / total):.1f}"
-                        for share in shares), str(total)]
+        return [name, *("-" if not total else "100" if share == total
+                        else f"{min(99.9, 100 * share / total):.1f}" for share in shares),
+                str(total)]
 
     parts = list(parts)
     table = [cells(part.name, part.runs, part.together) for part in parts]
