@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rounds of claims under faults, each checked. Started by scripts/claims-faults."""
 
-import argparse
 import datetime
-import os
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -18,7 +15,7 @@ from jobs.common import build, machine, processes, report, wheels
 from jobs.common.children import Children
 from jobs.common.documents import Document
 from jobs.common.tables import Table
-from jobs.common.terminal import Terminal, duration, run_main
+from jobs.common.terminal import Terminal, duration
 from jobs.server import claim_server
 
 PRESET = "gcc-release"

@@ -166,8 +166,8 @@ class WhatIsStored(unittest.TestCase):
 
 
 class Simulated(unittest.TestCase):
-    LINE = ('{"seed": 4, "calls": 2000, "executed": 9, "claims": 3, "unknown": 2, "unavailable": 1, '
-            '"ruled_out": 1, "losses": 0, "longest_ms": 500, "violations": 0, '
+    LINE = ('{"seed": 4, "calls": 2000, "executed": 9, "claims": 3, "unknown": 2, '
+            '"unavailable": 1, "ruled_out": 1, "losses": 0, "longest_ms": 500, "violations": 0, '
             '"events": {"freeze": 2}}')
 
     def test_seeds_are_as_many_as_the_calls_want_without_those_that_are_done(self):
