@@ -27,7 +27,7 @@ void Pause() noexcept {
 
 }  // namespace
 
-static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
+static_assert(sizeof(::std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
 
 void SpinLock::Wait() noexcept {
   for (;;) {
