@@ -37,7 +37,8 @@ internal::Slot MemoryLedger::Impl::FirstInOrder(const Candidates& c) noexcept {
 }
 
 // Issuing and claiming don't need the queue's lock: the state of what comes
-// first in order is not known before its region's lock is taken.
+// first in order is not known before its region's lock is taken. That lock is
+// not held while the heaps change, which may take some cache misses.
 MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane,
                                                                  std::uint16_t partition,
                                                                  const ClaimForWorkerArgs& args,
@@ -48,32 +49,39 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
   for (;;) {
     ReturnParked(candidates);
     const internal::Slot first = FirstInOrder(candidates);
-    if (first == kNoSlot) return Visit::kNothing;
-    Region& region = table.RegionOfSlot(first);
-    const std::scoped_lock lock(region.lock);
-    const Record& record = table[first];
-    if (!internal::IsEligible(record.state)) {
-      // It stays so: only who has the queue's lock makes it eligible.
+    // An execution that is queued holds its lane, so that its text can be compared.
+    if (first == kNoSlot || !lanes.FirstIs(table.fixed(first).lane, args.lane.text())) {
+      return Visit::kNothing;
+    }
+    std::optional<std::int64_t> granted_until;
+    {
+      Region& region = table.RegionOfSlot(first);
+      const std::scoped_lock lock(region.lock);
+      const Record& record = table[first];
+      const std::int64_t now = Now();
+      if (internal::IsEligible(record.state) && !GrantIsLive(record, now)) {
+        // Nor may the time of one that was passed over have come meanwhile.
+        const internal::Slot parked = queues.FirstParked(lane, partition);
+        if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;
+        const MintedExecutionId id(record.partition, record.uuid);
+        TimestampMs expires_at;
+        outcome.error = Issue(GrantKind::kClaim, region, first,
+                              {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered},
+                              now, expires_at, missing, nullptr);
+        if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
+        return Visit::kSettled;
+      }
+      if (internal::IsEligible(record.state)) granted_until = record.grant_expires_at;
+    }
+    if (!granted_until) {
+      // It stays ineligible: only who has the queue's lock makes it eligible.
       queues.Remove(lane, partition, first);
-      continue;
-    }
-    const std::int64_t now = Now();
-    if (GrantIsLive(record, now)) {
-      if (candidates.passed_over == max_candidates) return Visit::kCutShort;
+    } else if (candidates.passed_over == max_candidates) {
+      return Visit::kCutShort;
+    } else {
       ++candidates.passed_over;
-      queues.Park(lane, partition, first, record.grant_expires_at);
-      continue;
+      queues.Park(lane, partition, first, *granted_until);
     }
-    // Nor may the time of one that was passed over have come meanwhile.
-    const internal::Slot parked = queues.FirstParked(lane, partition);
-    if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;
-    const MintedExecutionId id(record.partition, record.uuid);
-    TimestampMs expires_at;
-    outcome.error = Issue(GrantKind::kClaim, region, first,
-                          {id.view(), args.worker, args.lane, args.grant_ttl_ms, args.offered}, now,
-                          expires_at, missing, nullptr);
-    if (outcome) outcome.grant = IssuedGrant(id.view(), expires_at);
-    return Visit::kSettled;
   }
 }
 
@@ -114,8 +122,13 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
     return outcome;
   }
   outcome.partitions = m.partition_count;
-  // Held for the call: a lane's number is another's once its last execution is forgotten.
-  const internal::NameId lane = m.lanes.HoldIfThere(args.lane.text());
+  const std::string_view text = args.lane.text();
+  // To hold a lane is to change a counter that all threads share. So its number is guessed, and
+  // each partition's queue tells whether the guess is right; only where nothing is found is the
+  // lane held, whose number is another's once its last execution is forgotten.
+  internal::NameId lane = m.lanes.Guess(text);
+  internal::NameId held = 0;
+  if (lane == 0) lane = held = m.lanes.HoldIfThere(text);
   if (lane == 0) {
     // Nobody has created anything there: wherever the window lies, it is empty.
     const bool whole = args.max_partitions == 0 || args.max_partitions >= m.partition_count;
@@ -124,14 +137,21 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
     return outcome;
   }
   internal::ScanPlaces::Scan scan(m.scans, internal::Fnv1a64(args.worker.worker_instance_id.text),
-                                  internal::Fnv1a64(args.lane.text()), m.partition_count,
-                                  args.max_partitions);
+                                  internal::Fnv1a64(text), m.partition_count, args.max_partitions);
   std::uint32_t looked_at = 0;
-  outcome.error = m.WithRoom([&](Impl::Missing& missing) noexcept {
-    return m.Schedule(QueueOf(lane), scan.window(), args, outcome, looked_at, missing);
-  });
+  const auto schedule = [&](internal::NameId number) noexcept {
+    return m.WithRoom([&](Impl::Missing& missing) noexcept {
+      return m.Schedule(QueueOf(number), scan.window(), args, outcome, looked_at, missing);
+    });
+  };
+  outcome.error = schedule(lane);
+  if (held == 0 && (outcome.error == ClaimError::kNoEligibleExecution ||
+                    outcome.error == ClaimError::kNothingInWindow)) {
+    held = m.lanes.HoldIfThere(text);
+    if (held != 0 && held != lane) outcome.error = schedule(held);
+  }
   scan.End(looked_at);
-  m.lanes.Release(lane);
+  m.lanes.Release(held);
   return outcome;
 }
 

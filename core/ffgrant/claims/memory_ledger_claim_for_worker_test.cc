@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstdio>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -69,6 +72,17 @@ class ScheduleTest : public LedgerTest {
 
 INSTANTIATE_TEST_SUITE_P(Ledgers, ScheduleTest, ::testing::Bool(),
                          [](const auto& run) { return run.param ? "Model" : "Memory"; });
+
+// The number of a lane that nobody uses any more becomes another lane's.
+TEST_P(ScheduleTest, ALaneThatTookOverANumber) {
+  const LaneIdView other = ParseLaneId("other").lane;
+  ASSERT_TRUE(Create(kA));
+  ASSERT_EQ(Next(), kA);
+  End(std::string(kA), kW1);
+  ASSERT_TRUE(Create(kB, other));
+  EXPECT_EQ(Next(), "");
+  EXPECT_EQ(Next(nullptr, other), kB);
+}
 
 TEST_P(ScheduleTest, NothingToDo) {
   EXPECT_EQ(Next(), "");
@@ -339,6 +353,36 @@ TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
   }
   EXPECT_EQ(ledger.ClaimForWorker({kW1, kMain, 100, nullptr}).error,
             ClaimError::kNoEligibleExecution);
+}
+
+// Executions that were created in one millisecond: their ids decide, whatever the bits are in which
+// they differ.
+TEST(MemoryLedgerOrderTest, EqualScoresGoByTheWholeId) {
+  ManualClock clock(TimestampMs{1000});
+  MemoryLedgerOptions options;
+  options.max_executions = 256;
+  options.partitions.num_flow_partitions = 2;
+  options.clock = &clock;
+  MemoryLedger ledger(options);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 200; ++i) {
+    // The first byte of one half is alike, the last one of the other.
+    const int mixed = i * 77 % 200;
+    std::array<char, 64> text;
+    std::snprintf(text.data(), text.size(), "{fp:1}:%02x%02x0000-0000-4000-8000-0000000000%02x",
+                  mixed % 2 == 0 ? 0x11 : mixed, mixed % 3, mixed);
+    ids.emplace_back(text.data());
+    CreateExecutionArgs create;
+    create.execution_id = Id(ids.back());
+    create.lane = kMain;
+    ASSERT_TRUE(ledger.CreateExecution(create));
+  }
+  std::sort(ids.begin(), ids.end());
+  for (const std::string& id : ids) {
+    const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker({kW1, kMain, 100});
+    ASSERT_TRUE(outcome);
+    ASSERT_EQ(outcome.grant.view().execution_id.text(), id);
+  }
 }
 
 TEST(MemoryLedgerOptionsTest, NoCandidatesAreRefused) {

@@ -11,26 +11,33 @@ namespace ffgrant {
 
 using internal::NameId;
 using internal::NamePool;
+using RecentName = internal::ExecutionTable::RecentName;
 
 NameId MemoryLedger::Impl::HoldOtherWorker(Region& region, std::string_view id,
                                            std::string_view instance) noexcept {
-  const NameId name = workers.Hold(id, instance);
+  const std::uint32_t hash = workers.HashOf(id, instance);
+  for (RecentName& recent : region.recent) {
+    if (recent.hash != hash || !workers.Is(recent.name, id, instance)) continue;
+    ++recent.holds;
+    return recent.name;
+  }
+  const NameId name = workers.Hold(hash, id, instance);
   if (name == NamePool::kFull || name == 0) return name;
   if (names_are_scarce.load(std::memory_order_relaxed)) {
     if (workers.free_names() <= workers.max_names() / 2) return name;
     names_are_scarce.store(false, std::memory_order_relaxed);
   }
   // What was just held is the region's own; the record's is counted here.
-  ReleaseLastWorker(region);
-  region.last_worker = name;
-  region.last_worker_holds = 1;
+  RecentName& recent = region.recent[region.next_recent];
+  region.next_recent = static_cast<std::uint8_t>((region.next_recent + 1) % region.recent.size());
+  ForgetRecent(recent);
+  recent = {.name = name, .holds = 1, .hash = hash};
   return name;
 }
 
-void MemoryLedger::Impl::ReleaseLastWorker(Region& region) noexcept {
-  workers.Add(region.last_worker, region.last_worker_holds - 1);
-  region.last_worker = 0;
-  region.last_worker_holds = 0;
+void MemoryLedger::Impl::ForgetRecent(RecentName& recent) noexcept {
+  workers.Add(recent.name, recent.holds - 1);
+  recent = {};
 }
 
 void MemoryLedger::Impl::DropGrant(Record& record, Region& region) noexcept {
@@ -55,7 +62,7 @@ std::size_t MemoryLedger::Impl::SearchForRoom(Missing missing) noexcept {
     for (std::size_t i = 0; i < table.region_count(); ++i) {
       Region& region = table.region(i);
       const std::scoped_lock lock(region.lock);
-      ReleaseLastWorker(region);
+      for (RecentName& recent : region.recent) ForgetRecent(recent);
     }
   }
   const std::size_t parts = PartsOfRegion();

@@ -72,14 +72,19 @@ class ExecutionTable {
     return Mix(words[0] ^ seeds_[0], Mix(words[1] ^ seeds_[1], id.partition().index ^ kMixB));
   }
 
+  // A worker's name that the region holds once itself. Its records hold it `holds` times besides.
+  struct RecentName {
+    NameId name = 0;
+    std::int32_t holds = 0;
+    std::uint32_t hash = 0;
+  };
   struct alignas(64) Region {
     SpinLock lock;
-    // Under the lock: the worker's name that was used last here, or 0. Mostly
-    // the next one too; and whoever holds the lock has this line already. The
-    // region holds the name once itself, and counts here how often records of
-    // the region hold it besides: threads that use one name share no counter.
-    NameId last_worker = 0;
-    std::int32_t last_worker_holds = 0;
+    // Under the lock: the names of the workers that were used last here, or 0. The next one is
+    // mostly among them, and whoever holds the lock has this line already. So threads share no
+    // counter of names, neither those that work for one worker nor those of a few.
+    std::array<RecentName, 4> recent = {};
+    std::uint8_t next_recent = 0;  // the one that gives way to another name
   };
   Region& RegionOf(std::uint64_t hash) noexcept { return regions_[hash & region_mask_]; }
   Region& RegionOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_]; }
@@ -128,7 +133,9 @@ class ExecutionTable {
     const std::size_t word = FirstWord(hash);
     const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
     // Without a match: some record, which does no harm.
-    const std::size_t slot = word * kSlotsPerWord + LowestByte(m | std::uint64_t{1} << 63);
+    PrefetchSlot(word * kSlotsPerWord + LowestByte(m | std::uint64_t{1} << 63));
+  }
+  void PrefetchSlot(std::size_t slot) const noexcept {
     const auto* const record = reinterpret_cast<const char*>(&records_[slot]);
     __builtin_prefetch(record, 1);
     __builtin_prefetch(record + 64, 1);

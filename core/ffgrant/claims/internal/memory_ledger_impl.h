@@ -183,35 +183,38 @@ class MemoryLedger::Impl {
   // ---- names and texts, under the region's lock ------------------------------
 
   // A worker's name, held by one of the region's records; NamePool::kFull if
-  // there is no room. The name that the region used last costs nothing shared.
+  // there is no room. A name that the region used lately costs nothing shared.
   internal::NameId HoldWorker(Region& region, const WorkerIdentity& worker) noexcept {
     const std::string_view id = worker.worker_id.text;
     const std::string_view instance = worker.worker_instance_id.text;
-    if (workers.Is(region.last_worker, id, instance)) [[likely]] {
-      ++region.last_worker_holds;
-      return region.last_worker;
+    internal::ExecutionTable::RecentName& first = region.recent[0];
+    if (workers.Is(first.name, id, instance)) [[likely]] {
+      ++first.holds;
+      return first.name;
     }
     return HoldOtherWorker(region, id, instance);
   }
   internal::NameId HoldOtherWorker(Region& region, std::string_view id,
                                    std::string_view instance) noexcept;
-  void ReleaseWorker(Region& region, internal::NameId name) noexcept {
-    if (name == region.last_worker) [[likely]] {
-      --region.last_worker_holds;
-    } else {
-      workers.Release(name);
+  // One hold less of the region's count of a recent name; false if `name` is not recent.
+  static bool ReleaseRecent(Region& region, internal::NameId name) noexcept {
+    for (internal::ExecutionTable::RecentName& recent : region.recent) {
+      if (recent.name != name) continue;
+      --recent.holds;
+      return true;
     }
+    return false;
+  }
+  void ReleaseWorker(Region& region, internal::NameId name) noexcept {
+    if (!ReleaseRecent(region, name)) [[unlikely]]
+      workers.Release(name);
   }
   // The same for a name that was held for nothing.
   void UndoWorker(Region& region, internal::NameId name) noexcept {
-    if (name == region.last_worker) {
-      --region.last_worker_holds;
-    } else {
-      workers.Undo(name);
-    }
+    if (!ReleaseRecent(region, name)) workers.Undo(name);
   }
-  // Lets go of the name that the region used last.
-  void ReleaseLastWorker(Region& region) noexcept;
+  // The region lets go of a recent name; its records go on holding it.
+  void ForgetRecent(internal::ExecutionTable::RecentName& recent) noexcept;
   // Grant and lease let go of what they refer to.
   void DropGrant(Record& record, Region& region) noexcept;
   void DropLease(Record& record, Region& region) noexcept {

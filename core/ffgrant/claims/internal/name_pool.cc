@@ -37,6 +37,15 @@ NameId NamePool::HoldFound(std::uint32_t hash, std::string_view first,
   }
 }
 
+NameId NamePool::Guess(std::string_view first) const noexcept {
+  ScheduleRead(Shared::kNames);
+  const std::uint32_t hash = HashOf(first, {});
+  for (std::size_t at = hash & table_mask_;; at = (at + 1) & table_mask_) {
+    const NameId id = table_[at].load(std::memory_order_relaxed);
+    if (id == 0 || entries_[id].hash.load(std::memory_order_relaxed) == hash) return id;
+  }
+}
+
 NameId NamePool::HoldIfThere(std::string_view first) noexcept {
   if (first.empty()) return 0;
   const std::uint32_t hash = HashOf(first, {});

@@ -47,13 +47,19 @@ class NamePool {
 
   // The name's number, once more held, and made if need be. kFull if there is no room.
   NameId Hold(std::string_view first, std::string_view second = {}) noexcept {
+    return Hold(HashOf(first, second), first, second);
+  }
+  // With HashOf() both texts.
+  NameId Hold(std::uint32_t hash, std::string_view first, std::string_view second) noexcept {
     if (first.empty() && second.empty()) return 0;
-    const std::uint32_t hash = HashOf(first, second);
     const NameId id = HoldFound(hash, first, second);
     return id != 0 ? id : Make(hash, first, second);
   }
   // The same, but 0 if there is no such name.
   NameId HoldIfThere(std::string_view first) noexcept;
+  // A number that the name probably has, which the caller does not hold; 0 if none is found. By
+  // the hash alone: the number may be another name's, or soon be.
+  NameId Guess(std::string_view first) const noexcept;
 
   // Changes how often a name is held that the caller holds; the last one frees it.
   void Add(NameId id, std::int32_t count) noexcept {

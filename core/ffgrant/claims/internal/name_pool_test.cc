@@ -53,6 +53,21 @@ TEST_F(NamePoolTest, RunsOutOfNames) {
   EXPECT_EQ(pool.Hold(""), 0u);
 }
 
+TEST_F(NamePoolTest, GuessingHoldsNothing) {
+  NamePool pool(2, 1, texts_);
+  EXPECT_EQ(pool.Guess("a"), 0u);
+  const NameId a = pool.Hold("a");
+  const NameId b = pool.Hold("b");
+  EXPECT_EQ(pool.Guess("a"), a);
+  EXPECT_EQ(pool.Guess("b"), b);
+  EXPECT_EQ(pool.Guess("c"), 0u);
+  pool.Release(a);
+  EXPECT_EQ(pool.free_names(), 1u);
+  EXPECT_EQ(pool.Guess("a"), 0u);
+  EXPECT_EQ(pool.Hold("c"), a);
+  EXPECT_EQ(pool.Guess("c"), a);
+}
+
 // Up to 48 bytes stand in the name itself; 60 more are a piece.
 TEST_F(NamePoolTest, LongNamesTakePieces) {
   NamePool pool(8, 1, texts_);

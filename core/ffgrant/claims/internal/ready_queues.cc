@@ -4,12 +4,15 @@
 
 #include <array>
 #include <bit>
+#include <cassert>
 #include <utility>
 
 namespace ffgrant::internal {
 namespace {
 
 constexpr std::int64_t kPriorityWeight = 1'000'000'000'000;
+// The largest score there is, and 9 bits of a uuid behind it, fit into a key.
+static_assert(kMaxPriority * kPriorityWeight + 2 * kMaxTtlMs < std::int64_t{1} << (63 - 9));
 
 }  // namespace
 
@@ -24,18 +27,31 @@ ReadyQueues::ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::si
       locks_(new Lock[kLocks]) {}
 
 bool ReadyQueues::Before(Slot a, Slot b) const noexcept {
-  if (nodes_[a].score != nodes_[b].score) return nodes_[a].score < nodes_[b].score;
+  if (nodes_[a].key != nodes_[b].key) return nodes_[a].key < nodes_[b].key;
   // Within a partition ids compare as their uuids do.
   return table_.fixed(a).uuid < table_.fixed(b).uuid;
 }
 
-bool ReadyQueues::Rerank(Slot slot) noexcept {
+bool ReadyQueues::ReplaceChild(Slot slot, Slot before, Slot now) noexcept {
   Node& node = nodes_[slot];
-  if (RankOf(node.left) < RankOf(node.right)) std::swap(node.left, node.right);
-  const auto rank = static_cast<std::uint8_t>(RankOf(node.right) + 1);
-  if (node.rank == rank) return false;
-  node.rank = rank;
-  return true;
+  int left_rank = node.left_rank;
+  int right_rank = node.rank - 1;
+  if (node.left == before) {
+    node.left = now;
+    left_rank = RankOf(now);
+  } else {
+    node.right = now;
+    right_rank = RankOf(now);
+  }
+  if (left_rank < right_rank) {
+    std::swap(node.left, node.right);
+    std::swap(left_rank, right_rank);
+  }
+  assert(left_rank <= kMaxRank);
+  node.left_rank = static_cast<std::uint8_t>(left_rank) & kMaxRank;
+  const bool changes = node.rank != right_rank + 1;
+  node.rank = static_cast<std::uint8_t>(right_rank + 1);
+  return changes;
 }
 
 // Merges the two paths to the right, each of which has at most 32 nodes, since
@@ -51,9 +67,8 @@ Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
   Slot below = a == kNoSlot ? b : a;  // with a path, not empty
   while (size > 0) {
     const Slot slot = path[--size];
-    nodes_[slot].right = below;
     nodes_[below].link = slot;
-    Rerank(slot);
+    ReplaceChild(slot, nodes_[slot].right, below);
     below = slot;
   }
   return below;
@@ -96,8 +111,7 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   if (node.queued && !node.parked) return;
   if (node.queued) Remove(lane, partition, slot);
   const ExecutionRecord& record = table_.fixed(slot);
-  const std::int64_t score = table_.created_at(slot) - record.priority * kPriorityWeight;
-  node = NewNode(score, static_cast<std::uint16_t>(record.required));
+  node = NewNode(slot, table_.created_at(slot) - record.priority * kPriorityWeight);
   const std::size_t index = IndexOf(lane, partition);
   if (tops_[index] == kNoSlot) MarkNonEmpty(lane, partition, true);
   const Slot top = TopLike(index, slot);
@@ -117,27 +131,35 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   }
 }
 
-ReadyQueues::Node ReadyQueues::NewNode(std::int64_t score, std::uint16_t required) noexcept {
-  return {.score = score,
+ReadyQueues::Node ReadyQueues::NewNode(Slot slot, std::int64_t score) const noexcept {
+  const ExecutionRecord& record = table_.fixed(slot);
+  return {.key = KeyOf(score, record.uuid),
           .left = kNoSlot,
           .right = kNoSlot,
           .link = kNoSlot,
-          .required = required,
+          .required = static_cast<std::uint16_t>(record.required),
           .rank = 1,
           .queued = true,
           .parked = false,
-          .is_top = false};
+          .is_top = false,
+          .left_rank = 0};
 }
 
 // One that has no parent is the top of a heap, which is left to the caller.
 Slot ReadyQueues::Detach(Slot slot) noexcept {
   const Node& node = nodes_[slot];
+  // One of the two comes next, and its record is wanted then.
+  for (const Slot child : {node.left, node.right}) {
+    if (child != kNoSlot) table_.PrefetchSlot(child);
+  }
   const Slot orphans = Meld(node.left, node.right);
   Slot parent = ParentOf(slot);
   if (orphans != kNoSlot) nodes_[orphans].link = parent;
   if (parent == kNoSlot) return orphans;
-  (nodes_[parent].left == slot ? nodes_[parent].left : nodes_[parent].right) = orphans;
-  while (parent != kNoSlot && Rerank(parent)) parent = ParentOf(parent);
+  bool changes = ReplaceChild(parent, slot, orphans);
+  for (Slot child = parent; changes && (parent = ParentOf(child)) != kNoSlot; child = parent) {
+    changes = ReplaceChild(parent, child, child);
+  }
   return orphans;
 }
 
@@ -164,7 +186,7 @@ void ReadyQueues::Park(std::uint16_t lane, std::uint16_t partition, Slot slot,
   const std::size_t index = IndexOf(lane, partition);
   const Slot orphans = Detach(slot);
   if (node.is_top) ReplaceTop(index, slot, node.link, orphans);
-  node = NewNode(until, node.required);
+  node = NewNode(slot, until);
   node.parked = true;
   parked_[index] = Meld(parked_[index], slot);
   nodes_[parked_[index]].link = kNoSlot;

@@ -14,6 +14,7 @@
 #include "ffgrant/claims/internal/execution_table.h"
 #include "ffgrant/claims/internal/schedule_point.h"
 #include "ffgrant/claims/internal/spin_lock.h"
+#include "ffgrant/uuid.h"
 
 namespace ffgrant::internal {
 
@@ -48,7 +49,7 @@ class ReadyQueues {
     AssertHeld(partition);
     return parked_[IndexOf(lane, partition)];
   }
-  std::int64_t ParkedUntil(Slot parked) const noexcept { return nodes_[parked].score; }
+  std::int64_t ParkedUntil(Slot parked) const noexcept { return ScoreOf(nodes_[parked].key); }
 
   // The heaps of a lane and partition, each by its top; kNoSlot ends.
   Slot FirstTop(std::uint16_t lane, std::uint16_t partition) const noexcept {
@@ -85,8 +86,12 @@ class ReadyQueues {
   // that paths to the right are logarithmic, and with them every single push
   // and removal, whatever the order of pushes; a pairing heap, which is that on
   // average only, has been seen to hold its lock for most of a second.
+  //
+  // Nodes lie all over the memory, and each one that is looked at costs a cache miss. So a change
+  // looks only at the nodes of a path: a node knows its children's ranks, and of two equal scores
+  // the keys mostly tell already which id is less.
   struct Node {
-    std::int64_t score;  // of a parked one: the end of its grant
+    std::int64_t key;  // KeyOf(score, uuid)
     Slot left;
     Slot right;
     Slot link;               // the parent; of a heap's top: the next heap's top
@@ -95,8 +100,20 @@ class ReadyQueues {
     bool queued : 1;  // or parked
     bool parked : 1;
     bool is_top : 1;  // of a heap of queued ones
+    std::uint8_t left_rank : 5;
   };
   static_assert(sizeof(Node) == 24);
+  // A rank r takes 2^r - 1 nodes, and there are less than 2^32.
+  static constexpr int kMaxRank = 31;
+
+  // The score over the first bits of the uuid: ordered as (score, uuid), up to equal keys. The
+  // score of a parked one is the end of its grant.
+  static constexpr int kUuidBits = 9;
+  static std::int64_t KeyOf(std::int64_t score, const Uuid& uuid) noexcept {
+    const int first_bits = uuid.bytes[0] << 1 | uuid.bytes[1] >> 7;
+    return score * (1 << kUuidBits) + first_bits;
+  }
+  static constexpr std::int64_t ScoreOf(std::int64_t key) noexcept { return key >> kUuidBits; }
 
   void AssertHeld(std::uint16_t partition) const noexcept {
     locks_[partition % kLocks].lock.AssertHeld();
@@ -104,13 +121,14 @@ class ReadyQueues {
   std::size_t IndexOf(std::uint16_t lane, std::uint16_t partition) const noexcept {
     return lane * partitions_ + partition;
   }
-  static Node NewNode(std::int64_t score, std::uint16_t required) noexcept;
+  Node NewNode(Slot slot, std::int64_t score) const noexcept;
   Slot ParentOf(Slot slot) const noexcept {
     return nodes_[slot].is_top ? kNoSlot : nodes_[slot].link;
   }
   Slot Meld(Slot a, Slot b) noexcept;
-  // Swaps the children if need be; false if the rank is what it was.
-  bool Rerank(Slot slot) noexcept;
+  // Puts `now` in the place of the child `before`, which may be the same one with another rank, and
+  // swaps the children if need be. False if the node's own rank is what it was.
+  bool ReplaceChild(Slot slot, Slot before, Slot now) noexcept;
   std::uint8_t RankOf(Slot slot) const noexcept { return slot == kNoSlot ? 0 : nodes_[slot].rank; }
   // The top of the heap that has this slot's requirements; kNoSlot if none.
   Slot TopLike(std::size_t index, Slot slot) const noexcept;
