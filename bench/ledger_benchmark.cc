@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 #include "bench/bench_main.h"
 #include "bench/grant_baselines.h"
+#include "bench/latencies.h"
 #include "bench/ledger_blocks.h"
 #include "bench/ledger_history_check.h"
 #include "bench/map_ledger.h"
@@ -26,9 +28,6 @@
 
 namespace ffgrant::bench {
 namespace {
-
-// A latency sample: enough for a p99.9.
-constexpr std::size_t kLatencySample = 131072;
 
 // ---- what is timed ----------------------------------------------------------
 
@@ -136,22 +135,6 @@ void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& c
   timer.Report(state);
 }
 
-double Percentile(const std::vector<std::uint32_t>& sorted, double share) {
-  const auto last = static_cast<double>(sorted.size() - 1);
-  return sorted[static_cast<std::size_t>(share * last + 0.5)] * NanosecondsPerTick();
-}
-
-void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t>& ticks) {
-  if (ticks.empty()) return;
-  std::sort(ticks.begin(), ticks.end());
-  const auto average = benchmark::Counter::kAvgThreads;
-  state.counters["p50_ns"] = benchmark::Counter(Percentile(ticks, 0.50), average);
-  state.counters["p99_ns"] = benchmark::Counter(Percentile(ticks, 0.99), average);
-  state.counters["p999_ns"] = benchmark::Counter(Percentile(ticks, 0.999), average);
-  state.counters["timer_ns"] = benchmark::Counter(TimerOverheadNs(), average);
-  state.counters["samples"] = benchmark::Counter(static_cast<double>(ticks.size()), average);
-}
-
 // Single claims, one by one, of executions whose grants were issued before in
 // another order: with a million live, each finds its execution cold. The
 // reading of the timer is inside what is reported.
@@ -188,7 +171,7 @@ void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,
         const std::uint64_t elapsed = TicksAfter() - before;
         failed |= !claimed;
         total += elapsed;
-        ticks.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(elapsed, UINT32_MAX)));
+        ticks.push_back(ShortTicks(elapsed));
       }
       threads.Wait();
       fixture.Rearm(range.begin, range.begin + block);
@@ -199,6 +182,39 @@ void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
   ReportPercentiles(state, ticks);
 }
+
+// The same calls, for a thousand workers in turn.
+struct PairsOfManyWorkers {
+  static constexpr std::size_t kWorkers = 1000;
+  struct Names {
+    std::vector<std::string> ids;
+    std::vector<std::string> instances;
+    Names() {
+      for (std::size_t i = 0; i < kWorkers; ++i) {
+        ids.push_back("worker-" + std::to_string(i));
+        instances.push_back(ids.back() + "-a");
+      }
+    }
+  };
+  template <class Ledger>
+  std::size_t operator()(Fixture<Ledger>& fixture, std::size_t begin, std::size_t end) const {
+    static const Names names;
+    IssueGrantArgs issue = IssueArgs();
+    ClaimArgs claim = LeaseArgs();
+    std::size_t failures = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t worker = i * 389 % kWorkers;  // all of them, far apart
+      issue.worker = {{names.ids[worker]}, {names.instances[worker]}};
+      claim.worker = issue.worker;
+      issue.execution_id = fixture.population()[i];
+      SetExecution(fixture.population()[i], claim);
+      const IssueOutcome issued = fixture.ledger().IssueClaimGrant(issue);
+      const ClaimOutcome claimed = fixture.ledger().Claim(claim);
+      failures += !issued || !claimed;
+    }
+    return failures;
+  }
+};
 
 // ---- registration -----------------------------------------------------------
 
@@ -211,13 +227,18 @@ void RegisterLive(std::size_t live, const NamedClock& clock) {
     Register("ClaimForWorker_Ledger", live, clock, threads, RunClaimForWorker);
     Register("ClaimLatency_Ledger", live, clock, threads, RunLatency<CoreLedger>);
   }
+  const NamedClock many = {"/workers:1000", clock.clock};
+  RegisterBlocks<CoreLedger, PairsOfManyWorkers>("ClaimPairs_Ledger", live, many, 1);
   for (const int threads : {1, 2}) {
     RegisterBlocks<MapLedger<UuidKey>, Pairs>("ClaimPairs_AbslMapUuid", live, clock, threads);
   }
+  RegisterBlocks<MapLedger<UuidKey>, PairsOfManyWorkers>("ClaimPairs_AbslMapUuid", live, many, 1);
   for (const int threads : {1, 2}) {
     RegisterBlocks<MapLedger<StringKey>, Pairs>("ClaimPairs_AbslMapString", live, clock, threads);
     RegisterBlocks<MapLedger<StringKey>, PlainCycle>("ClaimCycle_Plain", live, clock, threads);
   }
+  RegisterBlocks<MapLedger<StringKey>, PairsOfManyWorkers>("ClaimPairs_AbslMapString", live, many,
+                                                           1);
   Register("ClaimLatency_AbslMapString", live, clock, 1, RunLatency<MapLedger<StringKey>>);
 }
 
@@ -235,6 +256,14 @@ void RegisterAll() {
     RegisterLive(live, {"", &CounterClock()});
     RegisterOtherClock(live, {"/clock:system", &SystemClock()});
     RegisterOtherClock(live, {"/clock:coarse", &CoarseClock()});
+  }
+  // About 4 GB and half a minute: where scripts/bench --ten-million asks for it.
+  if (std::getenv("FFGRANT_BENCH_TEN_MILLION") != nullptr) {
+    constexpr std::size_t kLive = 10'000'000;
+    const NamedClock clock = {"", &CounterClock()};
+    RegisterBlocks<CoreLedger, Pairs>("ClaimPairs_Ledger", kLive, clock, 1);
+    RegisterBlocks<CoreLedger, BatchedPairs>("ClaimPairs_LedgerBatch", kLive, clock, 1);
+    RegisterBlocks<MapLedger<UuidKey>, Pairs>("ClaimPairs_AbslMapUuid", kLive, clock, 1);
   }
 }
 

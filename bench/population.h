@@ -85,6 +85,7 @@ class CoreLedger {
  public:
   CoreLedger(std::size_t max_executions, const Clock& clock)
       : ledger_(Options(max_executions, clock)) {}
+  explicit CoreLedger(const MemoryLedgerOptions& options) : ledger_(options) {}
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args) {
     return ledger_.CreateExecution(args, nullptr);
@@ -103,7 +104,6 @@ class CoreLedger {
 
   MemoryLedger& ledger() { return ledger_; }
 
- private:
   static MemoryLedgerOptions Options(std::size_t max_executions, const Clock& clock) {
     MemoryLedgerOptions options;
     options.max_executions = max_executions;
@@ -112,6 +112,7 @@ class CoreLedger {
     return options;
   }
 
+ private:
   MemoryLedger ledger_;
 };
 

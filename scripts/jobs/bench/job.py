@@ -20,7 +20,11 @@ _SUFFIX = "_benchmark"
 # memory; with this, malloc asks too (glibc 2.35 and later), so that the maps it is set against
 # get them as well.
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES}
+ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES,
+               "ledger_shapes_benchmark": _HUGE_PAGES}
+# Ten million live executions: asked for by this variable (bench/ledger_benchmark.cc).
+_TEN_MILLION = "FFGRANT_BENCH_TEN_MILLION"
+_TEN_MILLION_KIB = 8 << 20  # the ledger, a map, and the ids
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,22 @@ def measure(terminal, suite, binaries, plan, filter_text, out):
 
 
 def _core_report(results, _contexts):
-    return tables.all_tables(results), [], []
+    left_out = [] if os.environ.get(_TEN_MILLION) else [
+        ("left out", "ten million live executions (--ten-million)")]
+    return tables.all_tables(results), left_out, []
+
+
+def available_kib(meminfo):
+    """Kilobytes of memory that programs can still get, from the text of /proc/meminfo."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _ask_for_ten_million(terminal):
+    if available_kib(Path("/proc/meminfo").read_text(encoding="ascii")) < _TEN_MILLION_KIB:
+        terminal.line("bench: ten million live executions need 8 GiB of free memory: left out")
+        return
+    os.environ[_TEN_MILLION] = "1"
 
 
 def _peers_report(results, contexts):
@@ -228,6 +247,7 @@ def _peers_report(results, contexts):
 
 def _command(suite, arguments):
     parts = ["./scripts/bench", suite.flag, "--quick" if arguments.quick else "",
+             "--ten-million" if arguments.ten_million else "",
              f"--filter {shlex.quote(arguments.filter)}" if arguments.filter else ""]
     return " ".join(filter(None, parts))
 
@@ -279,6 +299,9 @@ def _job(terminal, suite, arguments):
 def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
+    os.environ.pop(_TEN_MILLION, None)
+    if arguments.ten_million:
+        _ask_for_ten_million(terminal)
     try:
         return _job(terminal, PEERS if arguments.peers else CORE, arguments)
     except processes.Interrupted as interrupted:

@@ -25,6 +25,8 @@ def parser():
               "databases and maps, each used as it advises and checked for equal results first; "
               "writes peers.md and peers.json in place of the summary")
     made.flag("--quick", "under a minute after the build: fewer and shorter runs")
+    made.flag("--ten-million", "also with ten million live executions: 8 GiB of memory and some "
+              "minutes more")
     made.option("--filter", "RE", "only the benchmarks whose name matches RE; keep the baselines "
                 "in to see ratios, as with --filter ParsePartitionKey", default="")
     made.option("--out", "DIR", "write to DIR in place of results/latest", options.path,
@@ -53,8 +55,8 @@ def parse(argv):
         return found, options.Start(
             "bench", ("peers",) if found.peers else ("bench",), scipy=found.peers,
             unready=1, at_root=True)
-    if found.filter or found.peers:
-        made.error("--filter and --peers do not go with --backend valkey")
+    if found.filter or found.peers or found.ten_million:
+        made.error("--filter, --peers and --ten-million do not go with --backend valkey")
     if found.server and (found.cluster or found.with_reference or found.engine):
         made.error("--server goes with neither --cluster, --engine nor --with-reference")
     found.engine = found.engine or "auto"

@@ -185,16 +185,34 @@ def _claim_label(name):
 
 def claim_latency_table(results):
     """Quantiles of a single claim; None if none was measured."""
-    table = Table("Time of a single claim", "nanoseconds, median of the rounds",
-                  ["", "threads", "p50", "p99", "p99.9"])
+    table = Table(
+        "Time of a single claim",
+        "nanoseconds, median of the rounds; of more threads than cores, all calls are one sample: "
+        "the last quantile and the longest call show who waits for a thread that lost its core",
+        ["", "threads", "p50", "p99", "p99.9", "p99.99", "longest"])
 
     def rows_of(name):
         series = results.series[name]
-        quantiles = [series.stat(metric) for metric in ("p50_ns", "p99_ns", "p999_ns")]
+        quantiles = [series.stat(metric) for metric in (
+            "p50_ns", "p99_ns", "p999_ns", "p9999_ns", "longest_ns")]
         return [[f"  {_claim_label(name)}", str(name.threads)]
                 + [nanoseconds(q.median) if q else "-" for q in quantiles]]
 
     _add_by_size(table, _claim_names(results, "p50_ns"), rows_of)
+    return table if table.rows else None
+
+
+def memory_table(results):
+    """Memory of a full ledger; None if none was measured."""
+    table = Table("Memory of a full ledger",
+                  "bytes of resident memory for each live execution, median of the rounds; then "
+                  "ours / the baseline's, less is better",
+                  ["", "bytes", "+/-", "ours / baseline (range)"], flush_left=(3,))
+    for name in _claim_names(results, "bytes_per_execution"):
+        if is_ours(name.impl):
+            used = results.series[name].stat("bytes_per_execution")
+            cells = [f"  {name.live:,} live", three_digits(used.median), spread(used)]
+            table.rows.extend(_with_ratios(cells, _ratios(results, name, "bytes_per_execution")))
     return table if table.rows else None
 
 
@@ -250,6 +268,6 @@ def bars_table(results):
 
 def all_tables(results):
     """[claims, latency of a claim, parse and serialize, figures to reach], without empty ones."""
-    made = (claims_table(results), claim_latency_table(results), text_table(results),
-            bars_table(results))
+    made = (claims_table(results), claim_latency_table(results), memory_table(results),
+            text_table(results), bars_table(results))
     return [table for table in made if table]

@@ -69,7 +69,24 @@ class TablesTest(unittest.TestCase):
 
     def test_claim_latency_shows_the_quantiles(self):
         table = tables.claim_latency_table(results_of(sample_round()))
-        self.assertEqual(table.rows, [["1,000 live"], ["  one claim", "1", "90.0", "300", "400 k"]])
+        self.assertEqual(table.rows, [
+            ["1,000 live"], ["  one claim", "1", "90.0", "300", "400 k", "-", "-"]])
+
+    def test_claim_latency_shows_the_longest_call_where_it_was_measured(self):
+        results = results_of([entry(
+            "BM_ClaimLatency_AbslMapUuid/live:9/threads:16", 1, p50_ns=1.0, p99_ns=2.0, p999_ns=3.0,
+            p9999_ns=4.0, longest_ns=5.0)])
+        self.assertEqual(tables.claim_latency_table(results).rows, [
+            ["9 live"],
+            ["  one claim, Abseil, uuid", "16", "1.00", "2.00", "3.00", "4.00", "5.00"]])
+
+    def test_memory_pairs_ours_with_each_baseline(self):
+        results = results_of([
+            entry("BM_LedgerMemory_Ledger/live:1000", 1, bytes_per_execution=200.0),
+            entry("BM_LedgerMemory_AbslMapUuid/live:1000", 1, bytes_per_execution=400.0)])
+        self.assertEqual(tables.memory_table(results).rows,
+                         [["  1,000 live", "200", "", "Abseil, uuid 0.50x"]])
+        self.assertIsNone(tables.memory_table(results_of(sample_round())))
 
     def test_sizes_stay_together_and_variants_come_last(self):
         names = [f"BM_ClaimPairs_Ledger/live:{case}"

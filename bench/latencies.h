@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Quantiles of many single calls, as counters of a benchmark.
+
+#ifndef FFGRANT_BENCH_LATENCIES_H_
+#define FFGRANT_BENCH_LATENCIES_H_
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "bench/tick_clock.h"
+
+namespace ffgrant::bench {
+
+// Enough for a p99.9 in each thread.
+inline constexpr std::size_t kLatencySample = 131072;
+
+inline std::uint32_t ShortTicks(std::uint64_t ticks) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(ticks, UINT32_MAX));
+}
+
+// The nearest of the sorted values.
+inline double Percentile(const std::vector<std::uint32_t>& sorted, double share) {
+  const auto last = static_cast<double>(sorted.size() - 1);
+  return sorted[static_cast<std::size_t>(share * last + 0.5)] * NanosecondsPerTick();
+}
+
+// Sorts `ticks`. The counters of several threads are averaged.
+inline void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t>& ticks) {
+  if (ticks.empty()) return;
+  std::sort(ticks.begin(), ticks.end());
+  const auto average = benchmark::Counter::kAvgThreads;
+  state.counters["p50_ns"] = benchmark::Counter(Percentile(ticks, 0.50), average);
+  state.counters["p99_ns"] = benchmark::Counter(Percentile(ticks, 0.99), average);
+  state.counters["p999_ns"] = benchmark::Counter(Percentile(ticks, 0.999), average);
+  state.counters["timer_ns"] = benchmark::Counter(TimerOverheadNs(), average);
+  state.counters["samples"] = benchmark::Counter(static_cast<double>(ticks.size()), average);
+}
+
+}  // namespace ffgrant::bench
+
+#endif  // FFGRANT_BENCH_LATENCIES_H_
