@@ -3,12 +3,15 @@
 
 import os
 import re
+import resource
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from jobs.bench import job as bench
 from jobs.checks import fuzz_steps, lint
@@ -195,36 +198,64 @@ def faults_step(terminal):
                     read_counts)
 
 
+class Step(NamedTuple):
+    title: str
+    proves: str  # what is known once it has passed, for the reader
+    run: Callable  # takes a Terminal, returns a Tally
+
+
 def steps(long=False):
     wrapper = sanitizer_wrapper()
     return (
-        ("Python: lint, types", lint.step(Tally)),
-        ("Python: the scripts' own tests", python_step(long)),
-        ("gcc: all tests", preset_step("gcc-release")),
-        ("conformance vectors", conformance_step),
-        ("claim scenarios: Valkey, Redis", claims_step),
-        ("claims under faults, short", faults_step),
-        ("consumer of the installed package", consumer_step),
-        ("benchmarks: each checks its results", benchmarks_step),
-        ("clang: all tests", preset_step("clang-release")),
-        ("clang, ASan + UBSan: core, claims, fuzz",
-         preset_step("asan-ubsan", "core|claims|fuzz",
-                     ("ffgrant_tests_core", "ffgrant_tests_claims", "ffgrant_tests_fuzz"),
-                     wrapper)),
-        ("fuzzing: all targets, canary", fuzz_steps.step(Tally, "asan-ubsan", wrapper)),
-        ("clang, TSan: threads",
-         preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
-        *((("exhaustive tests in full", long_step),) if long else ()),
+        Step("Python: lint, types", "ruff and mypy see no likely mistake in the scripts",
+             lint.step(Tally)),
+        Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
+             "what their tests say", python_step(long)),
+        Step("gcc: all tests", "each rule of core, claims and client accepts and rejects as it "
+             "must, with and without vector instructions", preset_step("gcc-release")),
+        Step("conformance vectors", "core says of the reference's cases what FlowFabric's own code "
+             "says", conformance_step),
+        Step("claim scenarios: Valkey, Redis", "the ledgers answer and store what the contract "
+             "says, on servers alone and as a cluster", claims_step),
+        Step("claims under faults, short", "never two workers with one lease, nor a lost claim, "
+             "while servers die, freeze and move", faults_step),
+        Step("consumer of the installed package", "CMake finds what is installed, and its headers "
+             "are enough", consumer_step),
+        Step("benchmarks: each checks its results", "what is timed gives the results of a plain "
+             "implementation", benchmarks_step),
+        Step("clang: all tests", "the same tests with another compiler, whose warnings are errors "
+             "too", preset_step("clang-release")),
+        Step("clang, ASan + UBSan: core, claims, fuzz", "no bad access and no undefined behaviour "
+             "in these tests and in the replay of all corpora",
+             preset_step("asan-ubsan", "core|claims|fuzz",
+                         ("ffgrant_tests_core", "ffgrant_tests_claims", "ffgrant_tests_fuzz"),
+                         wrapper)),
+        Step("fuzzing: all targets, canary", f"{fuzz_steps.SMOKE_SECONDS} s of new inputs find "
+             "nothing, and each engine finds the fault that is there to be found",
+             fuzz_steps.step(Tally, "asan-ubsan", wrapper)),
+        Step("clang, TSan: threads", "no data race in the tests with threads",
+             preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
+        *((Step("exhaustive tests in full", "every input of a kind, where that is possible",
+                long_step),) if long else ()),
     )
 
 
+def _processor_seconds():
+    """Of all processes that have ended here so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run_steps(terminal, all_steps):
-    """Runs the steps, prints a line for each, and returns (passed, failed) of all."""
+    """Runs the steps, prints a line for each and what it proves; returns (passed, failed) of all.
+
+    A line says how many cores were busy on average: a step that waits could run beside another.
+    """
     passed = failed = 0
-    for number, (title, step) in enumerate(all_steps, 1):
-        start = time.monotonic()
+    for number, step in enumerate(all_steps, 1):
+        start, used = time.monotonic(), _processor_seconds()
         try:
-            tally = step(terminal)
+            tally = step.run(terminal)
         except build.BuildError as error:
             tally = Tally()
             tally.fail(f"{error} failed, see above")
@@ -242,9 +273,11 @@ def run_steps(terminal, all_steps):
             terminal.line(problem)
         verdict = (terminal.bad(f"{tally.failed} FAILED") if tally.failed
                    else terminal.good("ok"))
-        seconds = duration(time.monotonic() - start)
-        terminal.line(f"[{number}/{len(all_steps)}] {title:<39} {tally.passed:>6} passed  "
-                      f"{seconds:>12}  {verdict}")
+        seconds = time.monotonic() - start
+        busy = (_processor_seconds() - used) / max(seconds, 0.01)
+        terminal.line(f"[{number}/{len(all_steps)}] {step.title:<39} {tally.passed:>6} passed  "
+                      f"{duration(seconds):>12}  {busy:4.1f} cores  {verdict}")
+        terminal.line(terminal.dim(f"      {step.proves}"))
         for reason in tally.left_out:
             terminal.line(f"      left out, not counted: {reason}")
     return passed, failed

@@ -91,12 +91,19 @@ class ReadUnittestTest(unittest.TestCase):
 class RunStepsTest(unittest.TestCase):
     def run_steps(self, *steps):
         stream = io.StringIO()
-        counts = job.run_steps(Terminal(stream), [("step", step) for step in steps])
+        counts = job.run_steps(Terminal(stream), [job.Step("step", "it is so", step)
+                                                  for step in steps])
         return counts, stream.getvalue()
 
     def test_sums_all_steps(self):
         counts, _ = self.run_steps(lambda _: job.Tally(3), lambda _: job.Tally(4, 2, ["why"]))
         self.assertEqual(counts, (7, 2))
+
+    def test_says_what_a_step_proves_and_how_busy_the_machine_was(self):
+        _, output = self.run_steps(lambda _: job.Tally(3))
+        self.assertRegex(output, r"\[1/1\] step +3 passed +0\.0 s +\d+\.\d cores +ok\n +it is so\n")
+        for step in job.steps(long=True):
+            self.assertRegex(step.proves, r"^[\w].{20,110}$", step.title)
 
     def test_says_what_was_left_out(self):
         counts, output = self.run_steps(lambda _: job.Tally(3, left_out=["no browser"]))
