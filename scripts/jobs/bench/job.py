@@ -6,13 +6,17 @@ import json
 import os
 import re
 import shlex
+import sys
+import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.bench import merged
+from jobs.bench.runs import Run
 from jobs.common import build, gbench, machine, processes, report, tables
 from jobs.common.documents import Document
-from jobs.common.terminal import Terminal, duration
+from jobs.common.terminal import WIDTH, Terminal, duration
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
@@ -44,6 +48,7 @@ class Suite:
     full: Plan
     quick: Plan
     report: str
+    merged: str  # one file of all programs and rounds, as merged.py says
     title: str
     # Whether the binaries can run a case's benchmarks the other way round, and take our word that
     # they have passed their checks, which find_binaries() has seen.
@@ -53,13 +58,13 @@ class Suite:
 
 
 CORE = Suite("bench", (), Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
-             Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md",
+             Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md", "merged.json",
              "Benchmark summary")
 # Six rounds are the least that a confidence interval of 95 % can be made of.
 PEERS = Suite("bench/peers", ("ffgrant_peers",),
               Plan(rounds=9, repetitions=3, min_time=0.01, budget=1800),
               Plan(rounds=6, repetitions=1, min_time=0.002, budget=960), "peers.md",
-              "Core beside its peers", is_peers=True, flag="--peers",
+              "peers-merged.json", "Core beside its peers", is_peers=True, flag="--peers",
               repetition="each a pass over 65,536 inputs, of ledgers {:g} s or more")
 
 
@@ -96,25 +101,57 @@ def _paths(suite):
         "*" + _SUFFIX) if path.is_file() and os.access(path, os.X_OK))
 
 
+def _raw_names(path, filter_text):
+    status, output = processes.run(
+        [str(path), "--benchmark_list_tests=true", f"--benchmark_filter={filter_text or '.'}"],
+        cwd=build.ROOT, on_tick=lambda: None)
+    if status != 0:
+        _fail_with(path, status, output)
+    return tuple(line.strip() for line in output.splitlines() if line.startswith("BM_"))
+
+
+def by_row_name(wanted: str, raw_names) -> str:
+    """A regular expression for the benchmarks whose rows in the tables have a name that holds a
+    text, and for what they are compared with; "" if no row has."""
+    parsed = [(raw, name) for raw in raw_names if (name := gbench.parse_name(raw))]
+    rows = {(name.op, name.case, name.threads) for _, name in parsed
+            if tables.is_ours(name.impl)
+            and wanted.strip().lower() in tables.row_name(name).lower()}
+    chosen = [raw for raw, name in parsed if (name.op, name.case, name.threads) in rows]
+    if not chosen:
+        return ""
+    return "^(" + "|".join(re.sub(r"([][.*+?^${}()|\\])", r"\\\1", raw) for raw in chosen) + ")$"
+
+
 def find_binaries(terminal, suite, filter_text):
-    """The binaries that the build made, with the benchmarks that the filter leaves."""
+    """(the binaries that the build made, with the benchmarks that the filter leaves; the regular
+    expression that leaves them). The filter is one for raw names, or a part of a table's name."""
     paths = _paths(suite)
     if not paths:
         raise BenchError("the build made no benchmarks")
-    binaries = []
-    for path in paths:
-        terminal.progress(f"checking {path.name}")
-        status, output = processes.run(
-            [str(path), "--benchmark_list_tests=true", f"--benchmark_filter={filter_text or '.'}"],
-            cwd=build.ROOT, on_tick=lambda: None)
-        if status != 0:
-            _fail_with(path, status, output)
-        names = tuple(line.strip() for line in output.splitlines() if line.startswith("BM_"))
-        if names:
-            binaries.append(Binary(path, names))
+    try:
+        problem = ""
+        re.compile(filter_text)
+    except re.error as error:
+        problem = f"--filter {filter_text}: no regular expression ({error})"
+
+    def matching(expression):
+        found = []
+        for path in paths:
+            terminal.progress(f"checking {path.name}")
+            names = _raw_names(path, expression)
+            if names:
+                found.append(Binary(path, names))
+        return found
+
+    binaries = [] if problem else matching(filter_text)
+    if not binaries and filter_text:
+        filter_text = by_row_name(filter_text, [name for binary in matching("")
+                                                for name in binary.benchmarks])
+        binaries = matching(filter_text) if filter_text else []
     if not binaries:
-        raise BenchError(f"no benchmark's name matches {filter_text!r}")
-    return binaries
+        raise BenchError(problem or "no benchmark has such a name; --list prints all names")
+    return binaries, filter_text
 
 
 class Progress:
@@ -171,20 +208,16 @@ def _output_file(out, binary, round_number):
     return out / f"{binary.subject}{suffix}.json"
 
 
-def _remove_old_results(out, suite):
-    """A run with fewer rounds must not leave files of the one before beside its own."""
-    out.mkdir(parents=True, exist_ok=True)
+def _results_pattern(suite):
+    """For the names of all files that a run leaves."""
     subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in _paths(suite))
-    old = rf"(?:{subjects})(?:\.round\d+)?\.json|{re.escape(suite.report)}"
-    old += rf"|{re.escape(Path(suite.report).stem)}\.json"
-    for path in out.iterdir():
-        if re.fullmatch(old, path.name):
-            path.unlink()
+    stem = re.escape(Path(suite.report).stem)
+    return rf"(?:{subjects})(?:\.round\d+)?\.json|{stem}\.(?:md|json)|{re.escape(suite.merged)}"
 
 
 def measure(terminal, suite, binaries, plan, filter_text, out):
-    """Runs all rounds. Returns (results, contexts, rounds done)."""
-    results, contexts = gbench.Results(), []
+    """Runs all rounds. Returns (results, documents, rounds done)."""
+    results, documents = gbench.Results(), []
     progress = Progress(terminal, binaries, plan.rounds)
     rounds = 0
     for number in range(1, plan.rounds + 1):
@@ -207,14 +240,17 @@ def measure(terminal, suite, binaries, plan, filter_text, out):
                 on_tick=progress.show)
             if status != 0:
                 _fail_with(binary.path, status, output)
-            document = json.loads(target.read_text(encoding="utf-8"))
-            contexts.append(document["context"])
+            try:
+                document = json.loads(target.read_text(encoding="utf-8"))
+            except ValueError:
+                raise BenchError(f"{target.name} can't be read back; is the disk full?") from None
+            documents.append(document)
             results.add(document, number)
             if results.errors:
                 raise BenchError(f"{binary.path.name}: {results.errors[0]}")
         rounds = number
     terminal.clear()
-    return results, contexts, rounds
+    return results, documents, rounds
 
 
 def _core_report(results, _contexts):
@@ -254,22 +290,34 @@ def _command(suite, arguments):
 
 def _job(terminal, suite, arguments):
     """Returns the exit status."""
-    out = arguments.out.resolve()
     start = time.monotonic()
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, suite.targets)
+    if arguments.list:
+        binaries, _ = find_binaries(terminal, suite, arguments.filter)
+        for binary in binaries:
+            terminal.clear()
+            print("\n".join(binary.benchmarks))
+        return 0
     terminal.line(f"built in {duration(time.monotonic() - start)}; now checking and measuring")
+    binaries, filter_text = find_binaries(terminal, suite, arguments.filter)
+    with Run(arguments.out.resolve(), _results_pattern(suite)) as run:
+        return _measure_and_report(terminal, suite, arguments, binaries, filter_text, run)
+
+
+def _measure_and_report(terminal, suite, arguments, binaries, filter_text, run):
     start = time.monotonic()
     plan = suite.quick if arguments.quick else suite.full
-    binaries = find_binaries(terminal, suite, arguments.filter)
-    _remove_old_results(out, suite)
-    results, contexts, rounds = measure(terminal, suite, binaries, plan, arguments.filter, out)
+    others = machine.Others()
+    results, documents, rounds = measure(terminal, suite, binaries, plan, filter_text, run.folder)
+    contexts = [document["context"] for document in documents]
     made, more_facts, problems = (
         _peers_report if suite.is_peers else _core_report)(results, contexts)
     if not made:
         raise BenchError("nothing was measured that a table could show")
 
     facts = machine.describe(PRESET, contexts) + more_facts
+    facts.append(("processors that others used meanwhile", others.text()))
     for binary in binaries:
         for name, value in ENVIRONMENT.get(binary.path.name, {}).items():
             facts.append((f"environment of {binary.path.name}", f"{name}={value}"))
@@ -279,25 +327,41 @@ def _job(terminal, suite, arguments):
               f"{plan.repetitions}, {suite.repetition.format(plan.min_time)}; ratios within a "
               "round")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    Document(suite.title, [("date", date), ("command", f"`{_command(suite, arguments)}`"),
-                           ("method", method), *facts], blocks=made).write(out / suite.report)
+    try:
+        Document(suite.title, [("date", date), ("command", f"`{_command(suite, arguments)}`"),
+                               ("method", method), *facts],
+                 blocks=made).write(run.folder / suite.report)
+        (run.folder / suite.merged).write_text(json.dumps(merged.merge(documents), indent=1) + "\n",
+                                               encoding="utf-8")
+        run.keep()
+    except OSError as error:
+        raise BenchError(f"the results can't be kept: {error}") from None
 
     for table in made:
+        if table.title == tables.BARS_TITLE:
+            continue  # this project's own goals, of no use to who wants to know how fast it is
         terminal.line()
         for line in report.as_text(table, terminal):
             terminal.line(line)
     terminal.line()
     for what, text in [("method", method), *facts]:
-        terminal.line(terminal.dim(f"{what}: {text}"[:100]))
-    terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; "
-                  f"JSON and {suite.report} are in {build.shown(out)}")
+        whole = f"{what}: {text}"
+        for line in textwrap.wrap(whole, WIDTH) if terminal.is_tty else [whole]:
+            terminal.line(terminal.dim(line))
+    terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; JSON, {suite.merged} and "
+                  f"{suite.report} are in {build.shown(arguments.out.resolve())}")
+    if others.are_many():
+        terminal.line(terminal.bad(
+            f"warning: other programs used {others.text()} processors meanwhile; times are longer "
+            "and less certain than on an idle machine, ratios suffer less"))
     for problem in problems:
         terminal.line(terminal.bad(problem))
     return 3 if problems else 0
 
 
 def main(arguments):
-    terminal = Terminal()
+    # Who lists names wants nothing else on the standard output.
+    terminal = Terminal(sys.stderr if arguments.list else None)
     processes.raise_on_signals()
     os.environ.pop(_TEN_MILLION, None)
     if arguments.ten_million:

@@ -5,8 +5,10 @@ from jobs.common import build, options
 
 _ABOUT = """\
 Measures claims per second of the embedded ledger and the time to parse and serialize
-keys, ids and grants, each beside a plain baseline. Prints tables; writes Google
-Benchmark's JSON, summary.md and summary.json to results/latest/.
+keys, ids and grants, each beside a plain baseline. Prints tables; writes summary.md,
+summary.json and Google Benchmark's JSON to results/latest/: a file of each program and
+round, and merged.json, which has each benchmark once and is what github-action-benchmark
+and Bencher read. The last run's files stay until this run has its own, whatever ends it.
 
 With --backend valkey: claims per second, the server's and the client's CPU for each
 call, and times under a given load, on a real server that is found or fetched, started
@@ -27,8 +29,10 @@ def parser():
     made.flag("--quick", "under a minute after the build: fewer and shorter runs")
     made.flag("--ten-million", "also with ten million live executions: 8 GiB of memory and some "
               "minutes more")
-    made.option("--filter", "RE", "only the benchmarks whose name matches RE; keep the baselines "
-                "in to see ratios, as with --filter ParsePartitionKey", default="")
+    made.flag("--list", "measure nothing; print the benchmarks' names, those that --filter leaves")
+    made.option("--filter", "RE", "only the benchmarks whose name matches RE (keep the baselines "
+                "in to see ratios, as with --filter ParsePartitionKey); or a part of a row's name "
+                "in the tables, as 'parse grant: canonical', with its baselines", default="")
     made.option("--out", "DIR", "write to DIR in place of results/latest", options.path,
                 default=build.results_directory() / "latest")
     made.choice("--backend", ("memory", "valkey"), "the embedded ledger (default) or a server",
@@ -55,8 +59,8 @@ def parse(argv):
         return found, options.Start(
             "bench", ("peers",) if found.peers else ("bench",), scipy=found.peers,
             unready=1, at_root=True)
-    if found.filter or found.peers or found.ten_million:
-        made.error("--filter, --peers and --ten-million do not go with --backend valkey")
+    if found.filter or found.peers or found.list or found.ten_million:
+        made.error("--filter, --list, --peers and --ten-million do not go with --backend valkey")
     if found.server and (found.cluster or found.with_reference or found.engine):
         made.error("--server goes with neither --cluster, --engine nor --with-reference")
     found.engine = found.engine or "auto"

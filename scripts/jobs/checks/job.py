@@ -181,7 +181,7 @@ def benchmarks_step(terminal):
     build.build(terminal, bench.PRESET)
     tally = Tally()
     try:
-        tally.passed = len(bench.find_binaries(terminal, bench.CORE, ""))
+        tally.passed = len(bench.find_binaries(terminal, bench.CORE, "")[0])
     except bench.BenchError as error:
         tally.fail(str(error))
     return tally

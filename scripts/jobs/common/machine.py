@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -77,6 +78,44 @@ def revision():
         return "unknown"
     changed = first_line(["git", "status", "--porcelain", "--untracked-files=no"])
     return text + (" with uncommitted changes" if changed else "")
+
+
+def _cpu_seconds() -> tuple[float, float]:
+    """Seconds of all processors: (busy since the machine started, used by this process and its
+    children that have ended)."""
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        user, nice, system, _idle, _waiting, irq, softirq, steal = map(int, fields[:8])
+    except (OSError, ValueError):
+        return own, own
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"), own
+
+
+class Others:
+    """How much of the machine other programs have used since this was made, and what a hypervisor
+    gave to other machines meanwhile."""
+
+    _MANY = 0.1  # of all processors
+
+    def __init__(self, seconds=_cpu_seconds, clock=time.monotonic, cpus=None):
+        self._seconds = seconds
+        self._clock = clock
+        self._cpus = cpus or os.cpu_count() or 1
+        self._begin = (clock(), *seconds())
+
+    def processors(self) -> float:
+        """0 to the number of processors."""
+        passed, busy, own = (now - then for now, then in zip(
+            (self._clock(), *self._seconds()), self._begin))
+        return min(max(busy - own, 0.0) / passed, float(self._cpus)) if passed > 0 else 0.0
+
+    def text(self) -> str:
+        return f"{self.processors():.2f} of {self._cpus}"
+
+    def are_many(self) -> bool:
+        return self.processors() > self._MANY * self._cpus
 
 
 def basic():

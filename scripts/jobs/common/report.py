@@ -8,13 +8,15 @@ from jobs.common.terminal import WIDTH
 
 
 def as_text(table, terminal):
-    """Lines of at most WIDTH columns; the first column gives way if it has to."""
+    """Lines of at most WIDTH columns, where the first one gives way if it has to; in a log, which
+    nobody can ask for the rest, whole ones."""
     body = [row for row in table.rows if len(row) > 1 and not isinstance(row, Remark)]
     widths = [max(len(row[i]) for row in body + [table.columns])
               for i in range(len(table.columns))]
     lead = max([widths[0]] + [len(row[0]) for row in table.rows
                               if len(row) == 1 and not isinstance(row, Remark)])
-    widths[0] = min(lead, WIDTH - sum(width + 2 for width in widths[1:]))
+    room = WIDTH - sum(width + 2 for width in widths[1:])
+    widths[0] = min(lead, room) if terminal.is_tty else lead
 
     def layout(cells):
         first = cells[0][:widths[0]].ljust(widths[0])
@@ -31,7 +33,7 @@ def as_text(table, terminal):
                 row, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)]
             continue
         if len(row) == 1:
-            lines.append(terminal.bold(row[0][:WIDTH]))
+            lines.append(terminal.bold(row[0][:WIDTH] if terminal.is_tty else row[0]))
             continue
         line = layout(row)
         lines.append(terminal.bad(line) if "MISSED" in row else line)

@@ -36,6 +36,7 @@ _LABELS = {
 }
 # Baselines that do less work than the operation could: what no implementation gets past.
 LIMITS = frozenset(("CacheLines", "Memcpy"))
+BARS_TITLE = "Figures to reach"
 _ACRONYMS = {"json": "JSON", "crc16": "CRC16"}
 
 
@@ -117,12 +118,15 @@ def _baselines(names):
 
 
 def _ratios(results, name, metric):
-    """A text for each baseline that was measured in the same case."""
+    """How many times as fast as each baseline that was measured in the same case, as texts."""
     texts = []
     for impl in _baselines(other for other in results.series if other.op == name.op):
         other = results.find(name.op, impl, name.case, name.threads)
         if other:
-            found = ratio(results.series[name], other, metric)
+            first, second = results.series[name], other
+            if metric == "ns":  # of times the longer one is the slower
+                first, second = second, first
+            found = ratio(first, second, metric)
             texts.append(f"{label(impl)} {_ratio_cell(found)}")
     return texts
 
@@ -158,9 +162,9 @@ def claims_table(results):
     table = Table(
         "Claims per second, embedded ledger",
         "median of the rounds, +/- half of their range; one thread by its CPU time, two by the "
-        "clock; then claims of ours / claims of the baseline, more is better; batch rows are calls "
+        "clock; then how many times as fast as the baseline, more is better; batch rows are calls "
         "of 32 executions each, set against the baseline's single calls",
-        ["", "threads", "claims/s", "+/-", "ours / baseline (range)"], flush_left=(4,))
+        ["", "threads", "claims/s", "+/-", "times as fast as (range)"], flush_left=(4,))
 
     def rows_of(name):
         speed = results.series[name].stat("items_per_second")
@@ -220,9 +224,9 @@ def text_table(results):
     """Parse and serialize: one table of all operations, with a heading row for each."""
     table = Table(
         "Parse and serialize",
-        "ns an operation, median of the rounds, +/- half of their range; then time of ours / "
-        "time of the baseline, less is better",
-        ["", "ns", "+/-", "GB/s", "allocs", "ours / baseline (range)"],
+        "ns an operation, median of the rounds, +/- half of their range; then how many times as "
+        "fast as the baseline, more is better",
+        ["", "ns", "+/-", "GB/s", "allocs", "times as fast as (range)"],
         flush_left=(5,))
     names = [name for name in results.series if name.live is None]
     for op in dict.fromkeys(name.op for name in names):
@@ -239,19 +243,30 @@ def _text_rows(results, name):
     series = results.series[name]
     time, speed, allocations = (
         series.stat(metric) for metric in ("ns", "bytes_per_second", "allocs_per_op"))
-    variant = words(name.impl).replace("core", "").strip()
-    threads = f"{name.threads} threads" if name.threads > 1 else ""
     cells = [
-        "  " + (", ".join(filter(None, (variant, _case(name), threads))) or "all"),
+        f"  {_text_label(name)}",
         nanoseconds(time.median), spread(time),
         three_digits(speed.median / 1e9) if speed else "",
         f"{allocations.median:g}" if allocations else ""]
     return _with_ratios(cells, _ratios(results, name, "ns"))
 
 
+def _text_label(name):
+    variant = words(name.impl).replace("core", "").strip()
+    threads = f"{name.threads} threads" if name.threads > 1 else ""
+    return ", ".join(filter(None, (variant, _case(name), threads))) or "all"
+
+
+def row_name(name):
+    """What a table calls a benchmark, with the heading above its row."""
+    if name.live is not None:
+        return f"{name.live:,} live: {_claim_label(name)}"
+    return f"{words(name.op)}: {_text_label(name)}"
+
+
 def bars_table(results):
     """The figures to reach; None where nothing of them was measured."""
-    table = Table("Figures to reach", "", ["", "measured", "range", "first bar", "", "goal", ""],
+    table = Table(BARS_TITLE, "", ["", "measured", "range", "first bar", "", "goal", ""],
                   flush_left=(4, 6))
     verdicts = bars.judge(results)
     for verdict in verdicts:

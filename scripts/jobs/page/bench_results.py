@@ -111,8 +111,10 @@ def read_documents(directory):
 
 
 def is_benchmark(document):
-    """Whether it is Google Benchmark's JSON: other tools may leave their own beside it."""
+    """Whether it is Google Benchmark's JSON: other tools may leave their own beside it, and
+    scripts/bench leaves one file that has the others' figures once more."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
+            and "merged_from" not in document["context"]
             and isinstance(document.get("benchmarks"), list))
 
 

@@ -135,6 +135,13 @@ class ReadBenchTest(unittest.TestCase):
         (self.folder / "a.json").write_text(json.dumps(document(entry("BM_A_Core/x", 1))))
         self.assertEqual(list(bench_results.read_bench(self.folder).subjects), ["a"])
 
+    def test_a_file_of_all_programs_counts_no_benchmark_again(self):
+        (self.folder / "key.json").write_text(json.dumps(document(entry("BM_A_Core/x", 1))))
+        merged = document(entry("BM_A_Core/x", 1))
+        merged["context"]["merged_from"] = 1
+        (self.folder / "merged.json").write_text(json.dumps(merged))
+        self.assertEqual(list(bench_results.read_bench(self.folder).subjects), ["key"])
+
     def test_suites_are_not_mixed(self):
         for name, executable, ns in (("grant", "./build/bench/bench/grant_benchmark", 1),
                                      ("claim", "./build/bench/bench/peers/grant_benchmark", 2),

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a run of scripts/bench leaves its files: a folder that never holds less than a run."""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+_PREFIX = ".unfinished-"
+
+
+def _locked(folder: Path, wait: bool) -> int | None:
+    """A descriptor that holds the folder's lock; None if somebody else has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+class Run:
+    """The files of one run, in a folder of their own until keep() puts them in the place of the
+    last run's. A run that ends without it, however it does, changes nothing: the folder is
+    removed, by the next run if need be. Several runs may be under way; the last keep() wins.
+
+        with Run(out, pattern) as run:
+            measure(run.folder)
+            run.keep()
+    """
+
+    def __init__(self, out: Path, pattern: str):
+        """pattern: a regular expression for the names of files that a run of this kind leaves."""
+        self._out = out
+        self._pattern = pattern
+
+    def __enter__(self) -> "Run":
+        self._out.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._out))
+        self._lock = _locked(self.folder, wait=True)
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _remove_abandoned(self) -> None:
+        """What runs left that were killed: nobody holds the lock of their folders."""
+        for folder in self._out.glob(_PREFIX + "*"):
+            with contextlib.suppress(OSError):
+                lock = _locked(folder, wait=False)
+                if lock is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.close(lock)
+
+    def keep(self) -> None:
+        """Each new file takes the old one's place in one step, and what is left over goes then: an
+        interrupt leaves files of either run, and never none."""
+        lock = _locked(self._out, wait=True)
+        try:
+            new = {path.name for path in self.folder.iterdir()}
+            for name in sorted(new):
+                os.replace(self.folder / name, self._out / name)
+            for path in self._out.iterdir():
+                if path.name not in new and re.fullmatch(self._pattern, path.name):
+                    path.unlink()
+        finally:
+            if lock is not None:
+                os.close(lock)
