@@ -172,12 +172,15 @@ class ReportTest(unittest.TestCase):
     def setUp(self):
         self.tables = tables.all_tables(results_of(sample_round(), sample_round(1.3)))
 
-    def test_text_is_narrow_ascii_without_colour_on_a_pipe(self):
+    def test_text_is_ascii_without_colour_on_a_pipe_and_narrow_on_a_terminal(self):
         self.assertEqual(len(self.tables), 4)
+        screen = Terminal(io.StringIO())
+        screen.is_tty = True
         for table in self.tables:
             for line in report.as_text(table, Terminal(io.StringIO())):
-                self.assertLessEqual(len(line), WIDTH, line)
                 self.assertTrue(line.isascii() and "\033" not in line, line)
+            for line in report.as_text(table, screen):
+                self.assertLessEqual(len(line), WIDTH, line)
 
     def test_a_long_name_gives_way(self):
         name = "BM_ParseSomething" + "VeryLong" * 12 + "_Core/case" + "_and_more" * 12
