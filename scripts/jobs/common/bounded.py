@@ -16,14 +16,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.common.processes import Interrupted
+from jobs.common import processes
 
 _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 1.0
 _KEPT = 64 * 2**20  # bytes of standard output; a listing of a million names is shorter
 _TAIL = 8192  # bytes of both outputs, for a message
 _MARK = "FFGRANT_PERF_RUN"  # its value has one length, so that it never moves a stack
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NUMBERS = itertools.count(1)
 
 
@@ -82,8 +81,7 @@ def _marked(mark):
 
 def _end_left_over(group, mark):
     """Ends what the program left behind, and waits until it is gone, so that it disturbs nobody."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+    processes.signal_group(group, signal.SIGKILL)
     for _ in range(20):
         left = [pid for pid in _marked(mark) if pid != os.getpid()]
         if not left:
@@ -150,16 +148,6 @@ class _Reader:
             os.close(self._pidfd)
 
 
-def _end(process):
-    """Ends the process group, first politely."""
-    for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, 10.0)):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            return
-
-
 def _watch(process, reader, end, stall, progress, on_tick, every):
     """Waits for the end of the process. Returns why it has to be ended from here, or nothing, and
     for how long nothing had come of it."""
@@ -206,18 +194,13 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
             on_start(process.pid)
         stopped, idle = _watch(process, reader, start + limit, stall, progress, on_tick, every)
         if stopped:
-            _end(process)
+            processes.end_group(process, grace=_GRACE_SECONDS)
         seconds = time.monotonic() - start
         reader.drain()
         return Ended(process.wait(), bytes(reader.stdout), bytes(reader.tail),
                      bytes(reader.errors), seconds, stopped, idle)
     except BaseException as reason:
-        # Further signals must not cut this short.
-        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
-        _end(process)
-        if not isinstance(reason, Interrupted):  # the job may go on, and be interrupted later
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        processes.end_because(reason, process, _GRACE_SECONDS)
         raise
     finally:
         _end_left_over(process.pid, mark)

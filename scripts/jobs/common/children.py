@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several child processes at once, each writing to a log file of its own."""
 
-import contextlib
-import os
 import signal
 import subprocess
 
+from jobs.common import processes
+
 _GRACE_SECONDS = 5
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# libFuzzer and AFL++ write down what they have on an interrupt.
+_POLITE = (signal.SIGINT, signal.SIGTERM)
 
 
 class Child:
@@ -45,19 +46,13 @@ class Child:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def signal(self, number):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        processes.signal_group(self._process.pid, number)
 
     def end(self, at_once=False):
         """Ends the process and what it started, first politely; does nothing if it has ended."""
         if at_once:
             self.signal(signal.SIGKILL)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if self._process.poll() is not None and number != signal.SIGKILL:
-                continue
-            self.signal(number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE_SECONDS)
+        processes.end_group(self._process, _POLITE, _GRACE_SECONDS)
 
 
 class Children:
@@ -75,13 +70,11 @@ class Children:
         return self
 
     def __exit__(self, *_reason):
-        # Further signals must not cut this short.
-        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+        handlers = processes.ignore_signals()
         for child in self._all:
             if child.status() is None:
                 child.signal(signal.SIGINT)
         for child in self._all:
             child.end()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        processes.restore_signals(handlers)
         return False

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that never outlive this one: an interrupt ends the whole process group."""
+"""Child processes that never outlive this one: an interrupt ends the whole process group.
+
+All that starts processes ends them in the ways of this module: run() here for one at a time,
+children.py for several with logs, bounded.py for programs of others under a time limit.
+"""
 
 import contextlib
 import os
@@ -8,8 +12,8 @@ import signal
 import subprocess
 
 _TICK_SECONDS = 0.5
-_GRACE_SECONDS = 3
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE_SECONDS = 3
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -24,19 +28,57 @@ def raise_on_signals():
     def handler(number, _frame):
         raise Interrupted(number)
 
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, handler)
 
 
-def _end(process):
-    """Ends the process group, first politely."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
+def signal_group(leader, number):
+    """Sends a signal to the group of a process that leads one; nothing if it is gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def end_group(process, polite=(signal.SIGTERM,), grace=GRACE_SECONDS):
+    """Ends a process that leads a group, and the group: with polite signals, then by force.
+
+    The group is killed in any case, since a child may outlive the leader. Waits for the leader, at
+    most for the grace after each signal.
+    """
+    for number in (*polite, signal.SIGKILL):
+        if process.poll() is not None and number != signal.SIGKILL:
+            continue
+        signal_group(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(grace)
+
+
+def end_one(process, grace=GRACE_SECONDS):
+    """Ends a process that leads no group, first politely, and waits for it."""
+    process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def ignore_signals():
+    """Keeps further signals from cutting an ending short; returns what restore_signals() takes."""
+    return {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+
+
+def restore_signals(handlers):
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def end_because(reason, process, grace=GRACE_SECONDS):
+    """Ends a group because an exception is on its way. After an interrupt signals stay ignored,
+    since the job is about to end; after anything else it may go on, and be interrupted later."""
+    handlers = ignore_signals()
+    end_group(process, grace=grace)
+    if not isinstance(reason, Interrupted):
+        restore_signals(handlers)
 
 
 def run(command, cwd=None, env=None, on_line=None, on_tick=None):
@@ -52,12 +94,7 @@ def run(command, cwd=None, env=None, on_line=None, on_tick=None):
         output = _read_all(process.stdout.fileno(), on_line, on_tick)
         return process.wait(), output
     except BaseException as reason:
-        # Further signals must not cut this short.
-        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
-        _end(process)
-        if not isinstance(reason, Interrupted):  # the job may go on, and be interrupted later
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        end_because(reason, process)
         raise
     finally:
         process.stdout.close()

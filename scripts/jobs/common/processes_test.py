@@ -67,5 +67,45 @@ class RunTest(unittest.TestCase):
             self.assertFalse(alive(grandchild))
 
 
+class EndTest(unittest.TestCase):
+    def start(self, script, **more):
+        process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, **more)
+        self.addCleanup(process.stdout.close)
+        return process, process.stdout.readline().strip()
+
+    def gone(self, pid):
+        deadline = time.monotonic() + 5
+        while alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not alive(pid)
+
+    def test_a_child_that_outlives_its_leader_is_ended_too(self):
+        process, child = self.start("sleep 60 & echo $!", start_new_session=True)
+        process.wait()
+        self.assertTrue(alive(int(child)))
+        processes.end_group(process)
+        self.assertTrue(self.gone(int(child)))
+
+    def test_who_ignores_polite_signals_is_killed(self):
+        for more, end in (({"start_new_session": True}, processes.end_group),
+                          ({}, processes.end_one)):
+            process, _ = self.start("trap '' INT TERM; echo ready; while :; do sleep 0.1; done",
+                                    **more)
+            end(process, grace=0.3)
+            self.assertEqual(process.returncode, -signal.SIGKILL)
+
+    def test_a_polite_signal_lets_a_process_say_its_last_words(self):
+        process, _ = self.start("trap 'exit 7' INT; echo ready; while :; do sleep 0.1; done",
+                                start_new_session=True)
+        processes.end_group(process, (signal.SIGINT, signal.SIGTERM), grace=5)
+        self.assertEqual(process.returncode, 7)
+
+    def test_who_is_gone_is_no_error(self):
+        process, _ = self.start("echo", start_new_session=True)
+        process.wait()
+        processes.end_group(process)
+        processes.end_one(process)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs fuzz targets from an empty corpus and tells how each run ended."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from jobs.common import processes
 from jobs.fuzz import libfuzzer
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -95,18 +95,13 @@ class Children:
     def _signal(self, pid, number):
         with self._lock:
             if pid in self._running:
-                _send(pid, number)
+                processes.signal_group(pid, number)
 
     def stop(self):
         self._stopped.set()
         with self._lock:
             for pid in self._running:
-                _send(pid, signal.SIGKILL)
-
-
-def _send(pid, number):
-    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
-        os.killpg(pid, number)
+                processes.signal_group(pid, signal.SIGKILL)
 
 
 def _cpu_seconds(pid):

@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.common import wheels
+from jobs.common import processes, wheels
 
 HOST = "127.0.0.1"
 SLOTS = 16384
@@ -250,14 +250,9 @@ class Server:
         process, self.process = self.process, None
         if process is None:
             return
-        for number in (signal.SIGCONT, signal.SIGTERM):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
+        processes.end_one(process, _STOP_SECONDS)
 
 
 def describe(info_server):

@@ -23,25 +23,21 @@ def environment(running):
     return names
 
 
-def _run(command, running):
-    """The command's exit status, as a shell gives it."""
-    child = subprocess.Popen(command, env={**os.environ, **environment(running)})
+def run(command, names):
+    """Runs a command with more variables; returns its exit status, as a shell gives it."""
+    child = subprocess.Popen(command, env={**os.environ, **names})
     try:
         status = child.wait()
     except BaseException:
         # A terminal's Ctrl-C has reached the command as well; a signal to us alone has not.
-        child.terminate()
-        try:
-            child.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        processes.end_one(child, _GRACE_SECONDS)
         raise
     return status if status >= 0 else 128 - status
 
 
-def _serve(running):
-    for name, text in environment(running).items():
+def serve(names):
+    """Says what a command would learn, and waits for an interrupt."""
+    for name, text in names.items():
         print(f"{name}={text}", flush=True)
     print("running until it is interrupted", file=sys.stderr, flush=True)
     while True:
@@ -60,8 +56,8 @@ def main(arguments):
     try:
         with started as running:
             if not arguments.command:
-                _serve(running)
-            return _run(arguments.command, running)
+                serve(environment(running))
+            return run(arguments.command, environment(running))
     except processes.Interrupted as interrupted:
         return interrupted.exit_status
     except (claim_server.ServerError, OSError) as error:

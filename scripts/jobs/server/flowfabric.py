@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.common import wheels
+from jobs.common import processes, wheels
 from jobs.server import claim_server
 
 CRATE, VERSION = "ff-server", "0.15.0"
@@ -156,12 +156,7 @@ class Server:
         process, self.process = self.process, None
         if process is None:
             return
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.end_one(process, _STOP_SECONDS)
 
 
 @dataclass
