@@ -191,10 +191,9 @@ class Command(unittest.TestCase):
 
     def start(self, *command, **options):
         return subprocess.Popen(
-            [sys.executable, "-m", "jobs.server.command", "--engine", "redis", *command],
-            env={**os.environ, "PYTHONPATH": str(build.ROOT / "scripts"), "TMPDIR": self.folder},
-            text=True,
-            stdout=subprocess.PIPE, **options)
+            [sys.executable, str(build.ROOT / "scripts" / "jobs" / "__main__.py"), "--ready",
+             "claim-server", "--engine", "redis", *command],
+            env={**os.environ, "TMPDIR": self.folder}, text=True, stdout=subprocess.PIPE, **options)
 
     def test_the_command_learns_where_the_server_is_and_gives_the_exit_status(self):
         code = ("import os, socket, sys; host, port = os.environ['FFGRANT_SERVER'].split(':');"
