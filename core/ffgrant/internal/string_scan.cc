@@ -9,21 +9,6 @@
 namespace ffgrant::internal {
 namespace {
 
-#ifdef FFGRANT_HAS_SSE2
-
-// The bytes at `p` that aren't blanks, for i < 16.
-inline unsigned InkMask16(const char* p) noexcept {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const __m128i spaces = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
-  const __m128i tabs = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-  const __m128i feeds = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'));
-  const __m128i returns = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r'));
-  const __m128i blanks = _mm_or_si128(_mm_or_si128(spaces, tabs), _mm_or_si128(feeds, returns));
-  return static_cast<unsigned>(_mm_movemask_epi8(blanks)) ^ 0xFFFF;
-}
-
-#endif
-
 #ifdef FFGRANT_HAS_AVX2_PATHS
 
 // The kinds of bytes that a search stops at; each marks its places among 32 bytes.

@@ -98,6 +98,24 @@ TEST(StringScanTest, FarAway) {
   }
 }
 
+// Whatever number of blanks is expected.
+TEST(StringScanTest, SameBlanks) {
+  GuardedBuffer memory;
+  for (std::size_t blanks = 0; blanks <= 40; ++blanks) {
+    for (const char* behind : {"", "\"", "x ", "\x01 ", "\" 34567890123456"}) {
+      std::string text;
+      for (std::size_t i = 0; i < blanks; ++i) text += " \n\r\t"[i * i % 4];
+      text += behind;
+      const std::string_view view = memory.AtEnd(text);
+      const char* const end = view.data() + view.size();
+      for (std::size_t expected = 0; expected <= 40; ++expected) {
+        ASSERT_EQ(SkipSameBlanks(view.data(), end, expected), view.data() + blanks)
+            << blanks << ' ' << expected;
+      }
+    }
+  }
+}
+
 // The words that machines without SSE2 work with.
 TEST(StringScanTest, TheLowestSpecialBitIsRight) {
   for (int first = 0; first < 256; ++first) {

@@ -6,11 +6,16 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/internal/cpu.h"
+#include "ffgrant/json/internal/json_struct.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
 #include "testing/naive/write_checks.h"
 
 namespace ffgrant {
@@ -147,6 +152,77 @@ TEST_F(ClaimRequestTest, WritesCapabilitiesAlwaysAndInOrder) {
   const std::string_view bad[] = {"ok", "\xFF"};
   EXPECT_EQ(SerializeClaimRequest({"", "", StringList(bad), 0}, {}).error,
             WriteError::kInvalidUtf8);
+}
+
+// The decoder made for requests against the one for any DTO.
+class ClaimRequestPathsTest : public ::testing::Test {
+ protected:
+  void Check(const std::string& text) {
+    static constexpr internal::MemberSpec kMembers[] = {
+        {.name = "lane_id"},
+        {.name = "worker_instance_id"},
+        {.name = "capabilities", .kind = internal::MemberKind::kTextList, .required = false},
+        {.name = "grant_ttl_ms", .kind = internal::MemberKind::kUint64}};
+    static constexpr internal::StructSpec kSpec = {kMembers};
+    const std::string_view json = memory_.AtEnd(text);
+    internal::MemberValue values[4];
+    const JsonResult expected =
+        internal::DecodeDocument(json, generic_scratch_, [&values](internal::JsonReader& reader) {
+          return internal::DecodeStruct(reader, kSpec, values);
+        });
+    for (const unsigned features : internal::kCpuFeatureSets) {
+      const internal::ForceCpuFeatures force(features);
+      ClaimRequestView request;
+      ASSERT_EQ(ParseClaimRequest(json, scratch_, request), expected) << text << features;
+      if (!expected) continue;
+      ++good_;
+      ASSERT_EQ(request, (ClaimRequestView{values[0].text, values[1].text, values[2].list(),
+                                           values[3].number}))
+          << text << features;
+    }
+  }
+
+  testing::GuardedBuffer memory_{1 << 17};
+  JsonScratch scratch_;
+  JsonScratch generic_scratch_;
+  int good_ = 0;
+};
+
+constexpr std::string_view kSeeds[] = {
+    R"({"lane_id":"main","worker_instance_id":"w1-i1","capabilities":["gpu","eu"],"grant_ttl_ms":5})",
+    R"({ "capabilities" : [ "\u0067pu" , "\n", "\u00e9\ud83d\ude00x" , "" ] , "lane_id":"", "x":"y",)"
+    R"( "grant_ttl_ms":60000 , "worker_instance_id":"\/"} )",
+};
+
+TEST_F(ClaimRequestPathsTest, EverySingleByteEdit) {
+  for (const std::string_view seed : kSeeds) {
+    testing::ForEachSingleByteEdit(std::string(seed), [this](const std::string& t) { Check(t); });
+    for (std::size_t size = 0; size <= seed.size(); ++size)
+      Check(std::string(seed.substr(0, size)));
+  }
+  EXPECT_GT(good_, 10'000);
+}
+
+TEST_F(ClaimRequestPathsTest, RandomEdits) {
+  std::mt19937_64 random(20261129);
+  for (int i = 0; i < 30'000; ++i) {
+    Check(testing::Mutated(std::string(kSeeds[i % 2]), "{}[]\",:\\u0123456789eE+-.ntlgru \n\x80",
+                           random));
+  }
+  EXPECT_GT(good_, 1'000);
+}
+
+// One capability of every length that takes another number of bytes, plain and with escapes.
+TEST_F(ClaimRequestPathsTest, LongCapabilities) {
+  for (const std::size_t size :
+       {0u, 31u, 32u, 63u, 64u, 126u, 127u, 128u, 129u, 300u, 16383u, 16384u, 16390u, 60000u}) {
+    for (const std::string_view end : {"", "\\n", "\\u0041", "\xC3\xA9", "\xC3", "\\", "\x01"}) {
+      const std::string text = std::string(size, 'x') + std::string(end);
+      Check(R"({"lane_id":"a","worker_instance_id":"b","grant_ttl_ms":1,"capabilities":[")" + text +
+            R"(","b",")" + text.substr(0, 2000) + R"("]})");
+    }
+  }
+  EXPECT_EQ(good_, 14 * 4 * 2);
 }
 
 }  // namespace

@@ -121,19 +121,25 @@ constexpr std::size_t kMinUsualSize = Size(kBeforeExecutionId) + kMaxExecutionId
                                       Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) +
                                       kUsualDigits + Size(kBehind);
 
+enum class Usual : std::uint8_t {
+  kNo,
+  kUpToTheEnd,  // all is right but the last byte, which is none that goes on with a number
+  kYes,
+};
+
 // Canonical documents as they usually are: a canonical id, a partition key as
 // long as the id's tag, a time of 13 digits. The digits in the id's tag and the
 // document's size then tell where everything is, so that all of it is looked at
-// at once instead of one text after the other. Any other document gives false.
-// The id is not looked at beyond that: the caller parses or scans it.
-inline bool TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
-  if (json.size() < kMinUsualSize) return false;
+// at once instead of one text after the other. The id is not looked at beyond
+// that: the caller parses or scans it.
+inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
+  if (json.size() < kMinUsualSize) return Usual::kNo;
   const char* const id = json.data() + Size(kBeforeExecutionId);
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   const std::uint64_t brace = Load64(id + kExecutionTagBeginSize) ^ kOnes * '}';
   const std::uint64_t brace_bits = (brace - kOnes) & ~brace & (kOnes << 7);
   const auto digits = static_cast<std::size_t>(std::countr_zero(brace_bits)) / 8;
-  if (digits - 1 >= 5) return false;
+  if (digits - 1 >= 5) return Usual::kNo;
 
   const std::size_t id_size = kAroundExecutionIndex + digits;
   const std::size_t key_size = kAroundKeyIndex + digits;
@@ -154,10 +160,15 @@ inline bool TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   ok &= BeginsWith(id + id_size, kBeforePartitionKey);
   ok &= BeginsWith(partition_key + key_size, kBeforeGrantKey);
   ok &= BeginsWith(grant_key_end, kBeforeExpiresAt);
-  ok &= end[-1] == '}';
-  ok &= PlainPrefix16(partition_key) == key_size;
+  if (!ok) return Usual::kNo;
+  ok = PlainPrefix16(partition_key) == key_size;
   ok &= IsPlainText(out.grant_key);
-  return ok;
+  if (!ok) return Usual::kNo;
+  const char last = end[-1];
+  if (last == '}') [[likely]]
+    return Usual::kYes;
+  const bool goes_on = (last >= '0' && last <= '9') || last == '.' || (last | 0x20) == 'e';
+  return goes_on ? Usual::kNo : Usual::kUpToTheEnd;
 }
 
 // The texts are plain.
@@ -195,18 +206,35 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
     {.name = "expires_at_ms", .kind = MemberKind::kUint64},
 }};
 
+// The document has all members, which are in `view`, and then a byte that is not `}`.
+[[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch,
+                                            const ClaimResponseView& view) noexcept {
+  return DecodeDocument(json, scratch, [&](JsonReader& reader) {
+    std::array<MemberValue, kMembers.size()> values;
+    values[0].text = view.execution_id;
+    for (MemberValue& value : values) value.seen = true;
+    reader.set_position(reader.end() - 1);
+    return DecodeMembersOf<kMembers>(reader, values.data(), false);
+  });
+}
+
 }  // namespace
 
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept {
-  if (!BeginsCanonically(json)) return false;
-  if (TakeUsual(json, out) && IsPlainText(out.execution_id)) [[likely]]
-    return true;
-  return TakeCanonical(json, out);
+  return BeginsCanonically(json) && TakeCanonical(json, out);
 }
 
 [[gnu::noinline]] JsonResult ParseClaimResponseSequential(std::string_view json,
                                                           JsonScratch& scratch,
                                                           ClaimResponseView& out) noexcept {
+  // A canonical document has no use for the scratch.
+  if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
+    ClaimResponseView view;
+    if (ParseClaimResponseCanonical(json, view)) {
+      out = view;
+      return {};
+    }
+  }
   std::array<MemberValue, kMembers.size()> values;
   const JsonResult result = DecodeDocument(json, scratch, [&values](JsonReader& reader) {
     return DecodeStructOf<kMembers>(reader, values.data());
@@ -219,8 +247,12 @@ bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) 
 
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept {
+  using internal::Usual;
   ClaimResponseView view;
-  if (internal::ParseClaimResponseCanonical(json, view)) [[likely]] {
+  const Usual usual =
+      internal::BeginsCanonically(json) ? internal::TakeUsual(json, view) : Usual::kNo;
+  if (usual != Usual::kNo && internal::IsPlainText(view.execution_id)) [[likely]] {
+    if (usual == Usual::kUpToTheEnd) return internal::RejectLastByte(json, scratch, view);
     out = view;
     return {};
   }
@@ -242,12 +274,15 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
   ClaimResponseView view;
   std::uint16_t index;
   Uuid uuid;
-  // A canonical id has no byte that isn't plain: there is no need to look for one.
-  const bool usual = BeginsCanonically(json) && TakeUsual(json, view);
-  if (!usual && !(BeginsCanonically(json) && TakeCanonical(json, view))) {
+  const Usual usual = BeginsCanonically(json) ? TakeUsual(json, view) : Usual::kNo;
+  if (usual == Usual::kNo) {
     result.json = ParseClaimResponseSequential(json, scratch, view);
     if (!result.json) return result;
+  } else if (usual == Usual::kUpToTheEnd && IsPlainText(view.execution_id)) {
+    result.json = RejectLastByte(json, scratch, view);
+    return result;
   }
+  // A canonical id has no byte that isn't plain: there is no need to look for one.
   if (ParseCanonicalExecutionId(view.execution_id, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(out.execution_id, view.execution_id, index, uuid);
     out.partition_key = view.partition_key;
@@ -255,7 +290,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
     out.expires_at_ms = view.expires_at_ms;
     return result;
   }
-  if (usual && !TakeCanonical(json, view)) {
+  if (usual != Usual::kNo && !IsPlainText(view.execution_id)) {
     result.json = ParseClaimResponseSequential(json, scratch, view);
     if (!result.json) return result;
   }

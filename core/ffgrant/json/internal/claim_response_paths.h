@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ways to read a claim response. ParseClaimResponse tries the two for
-// responses from top to bottom; the first says no to all that it isn't sure of,
-// so that only the second ever rejects a document. ParseClaimGrant has a further
-// one in front.
+// The ways to read a claim response. What is usual in length and order both
+// ParseClaimResponse and ParseClaimGrant read at once; the rest goes to the
+// sequential path, and only this one rejects documents. ParseClaimGrant has a
+// further path in front.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
@@ -18,10 +18,11 @@
 namespace ffgrant::internal {
 
 // Canonical documents: what SerializeClaimResponse writes for texts of plain
-// bytes. Any size; `out` may be written in part if the answer is no.
+// bytes. Of use where the scratch has no memory, or too little. Any size; `out` may be written in
+// part if the answer is no.
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept;
 
-// All documents that fit the scratch.
+// All documents that fit the scratch, and canonical ones that don't.
 JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
                                         ClaimResponseView& out) noexcept;
 

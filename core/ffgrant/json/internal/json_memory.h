@@ -28,6 +28,9 @@ struct JsonMemory {
     return {reinterpret_cast<char*>(block + NestingWords(scratch.max_document_size())), block};
   }
 
+  // Whether the scratch has its memory already.
+  static bool IsThere(const JsonScratch& scratch) noexcept { return scratch.block_ != nullptr; }
+
  private:
   // A document can't open more brackets than it has bytes.
   static constexpr std::size_t NestingWords(std::size_t document_size) noexcept {

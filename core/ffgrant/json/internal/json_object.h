@@ -3,7 +3,7 @@
 // The decoder of json_struct.h for objects in their usual form: names spelled
 // without escapes, texts of plain bytes, numbers of up to 15 digits. It reads
 // those in one function, whatever their order and the white space between them;
-// any other member goes to DecodeMemberOf, and what is wrong is reported as
+// any other member goes to json_struct.h, and what is wrong is reported as
 // there. For DTOs that are read often: the code is made for each.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/packed_string.h"
 #include "ffgrant/internal/string_scan.h"
 #include "ffgrant/json/internal/json_digits.h"
 #include "ffgrant/json/internal/json_reader.h"
@@ -30,6 +31,7 @@ struct MemberNames {
   std::array<std::uint64_t, kCount + 1> middle{};  // the 8 bytes from kMiddle(size) on
   std::array<std::uint64_t, kCount + 1> last{};    // 8 bytes
   std::array<std::uint8_t, kCount + 1> size{};     // 0 for no member
+  std::array<MemberKind, kCount + 1> kind{};
 };
 
 // Names have at most 24 bytes with the quote: three words cover them.
@@ -37,6 +39,7 @@ constexpr std::size_t MiddleOf(std::size_t size) noexcept { return size < 16 ? s
 
 // Not constexpr, so that the compiler refuses tables which would call them.
 void NameIsNotCoveredByThreeWords();
+void NameIsTooShortForANumber();
 void TwoNamesBeginAlike();
 
 // Never reached: computed at compile time.
@@ -47,6 +50,7 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
     const std::string_view name = members[i].name;
     const std::size_t size = name.size() + 1;
     if (size < 8 || size > 24) NameIsNotCoveredByThreeWords();
+    if (members[i].kind == MemberKind::kUint64 && size < 13) NameIsTooShortForANumber();
     const auto word = [name](std::size_t begin) {
       std::uint64_t value = 0;
       for (std::size_t k = 0; k < 8; ++k) {
@@ -59,6 +63,7 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
     names.middle[i] = word(MiddleOf(size));
     names.last[i] = word(size - 8);
     names.size[i] = static_cast<std::uint8_t>(size);
+    names.kind[i] = members[i].kind;
     for (std::size_t k = 0; k < i; ++k) {
       if (names.first[k] == names.first[i]) TwoNamesBeginAlike();
     }
@@ -66,18 +71,22 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
   return names;
 }
 
-// Finds the member whose name, with its closing quote, is at `p`; kCount if none is. A
-// branch on each name: where members come in their usual order, what follows
-// doesn't wait for the comparison.
+// Finds the member whose name, with its closing quote, is at `p`; kCount if none is. `expected` is
+// the member to try first: where members come in their usual order, that is a branch which is
+// predicted, and nothing waits for the comparison. The others are compared without a branch, since
+// which one it is can't be predicted.
 template <const auto& kNames, std::size_t... kIndex>
-inline std::size_t FindMember(const char* p, const char* end,
+inline std::size_t FindMember(const char* p, const char* end, std::size_t expected,
                               std::index_sequence<kIndex...>) noexcept {
   constexpr std::size_t kCount = sizeof...(kIndex);
   const auto left = static_cast<std::size_t>(end - p);
   if (left < 8) return kCount;
   const std::uint64_t first = Load64(p);
-  std::size_t found = kCount;
-  ((found = kNames.first[kIndex] == first ? kIndex : found), ...);
+  std::size_t found = expected;
+  if (kNames.first[expected] != first) {
+    found = kCount;
+    ((found = kNames.first[kIndex] == first ? kIndex : found), ...);
+  }
   const std::size_t size = kNames.size[found];
   if (size == 0 || left < size) return kCount;
   const std::uint64_t difference = (Load64(p + size - 8) ^ kNames.last[found]) |
@@ -90,83 +99,199 @@ inline constexpr auto kNames = MakeMemberNames(kMembers);
 template <const auto& kMembers>
 inline constexpr StructSpec kSpecOf = {kMembers};
 
-// Reads the members of an object up to and including its closing bracket. `reader` stands behind
+// What the decoder is compiled for: the processor that it looks through texts for.
+struct BaselineText : BaselineScan {
+  static bool ReadEscapedString(JsonReader& reader, const char* begin,
+                                std::string_view& out) noexcept {
+    return reader.ReadEscapedString(begin, out);
+  }
+  static const char* TakeDigits(const char* p, const char* end, std::uint64_t& value) noexcept {
+    return internal::TakeDigits(p, end, value);
+  }
+};
+#ifdef FFGRANT_HAS_AVX2_PATHS
+struct Avx2Text : Avx2Scan {
+  FFGRANT_AVX2 static bool ReadEscapedString(JsonReader& reader, const char* begin,
+                                             std::string_view& out) noexcept {
+    return reader.ReadEscapedStringAvx2(begin, out);
+  }
+  // At least 16 bytes are before a number: the bracket, the name of 12 or more, its punctuation.
+  FFGRANT_AVX2 static const char* TakeDigits(const char* p, const char* end,
+                                             std::uint64_t& value) noexcept {
+    return TakeDigitsAvx2(p, end, value);
+  }
+};
+#endif
+
+// Reads a list of texts; the reader stands on its bracket.
+template <class Text>
+[[gnu::always_inline]] inline bool DecodeTexts(JsonReader& reader, MemberValue& value) noexcept {
+  const char* p = reader.position() + 1;
+  const char* const end = reader.end();
+  char* const first = reader.text_top();
+  char* top = first;
+  value.present = true;
+  for (value.number = 0;; ++value.number) {
+    p = SkipBlanks(p, end);
+    if (p != end && *p == ']') break;
+    if (value.number != 0) {
+      const bool comma = p != end && *p == ',';
+      if (comma) p = SkipBlanks(p + 1, end);
+      if (!comma || (p != end && *p == ']')) {
+        reader.set_position(p);
+        return reader.FailUnexpected();
+      }
+    }
+    if (p == end || *p != '"') {
+      reader.set_position(p);
+      return reader.FailWrongType();
+    }
+    const char* const text = p + 1;
+    const char* const special = Text::FindSpecial(text, end);
+    const auto size = static_cast<std::size_t>(special - text);
+    if (special != end && *special == '"' && size < 128) [[likely]] {
+      *top = static_cast<char>(size);
+      top = CopyText(top + 1, {text, size});
+      p = special + 1;
+      continue;
+    }
+    // Decoded one byte further on than it is put in the end: that is where it stays if it is short.
+    std::string_view decoded;
+    reader.set_text_top(top + 1);
+    if (special != end && *special == '\\') {
+      reader.set_position(special);
+      if (!Text::ReadEscapedString(reader, text, decoded)) return false;
+    } else {
+      reader.set_position(p);
+      if (!reader.ReadString(decoded)) return false;
+    }
+    if (decoded.data() == top + 1 && decoded.size() < 128) {
+      *top = static_cast<char>(decoded.size());
+      top += 1 + decoded.size();
+    } else {
+      top = PackString(top, decoded);
+    }
+    p = reader.position();
+  }
+  value.text = {first, 0};
+  reader.set_text_top(top);
+  reader.set_position(p + 1);
+  return true;
+}
+
+// Reads the value of member `i`, which begins at `p`; returns what is behind it, or null if it is
+// wrong.
+template <const auto& kMembers, class Text>
+[[gnu::always_inline]] inline const char* DecodeValueOf(JsonReader& reader, MemberValue* values,
+                                                        std::size_t i, const char* p) noexcept {
+  const char* const end = reader.end();
+  const MemberKind kind = kNames<kMembers>.kind[i];
+  MemberValue& value = values[i];
+  value.seen = value.present = true;
+  if (kind == MemberKind::kText && *p == '"') [[likely]] {
+    const char* const special = Text::FindSpecial(p + 1, end);
+    if (special != end && *special == '"') [[likely]] {
+      value.text = {p + 1, static_cast<std::size_t>(special - p - 1)};
+      return special + 1;
+    }
+    if (special != end && *special == '\\') {
+      reader.set_position(special);
+      if (Text::ReadEscapedString(reader, p + 1, value.text)) return reader.position();
+      reader.FailedIn(kMembers[i].name);
+      return nullptr;
+    }
+  } else if (kind == MemberKind::kUint64) {
+    const char* const behind = Text::TakeDigits(p, end, value.number);
+    if (behind != nullptr) [[likely]]
+      return behind;
+  } else if (kind == MemberKind::kTextList && *p == '[') {
+    reader.set_position(p);
+    if (DecodeTexts<Text>(reader, value)) return reader.position();
+    reader.FailedIn(kMembers[i].name);
+    return nullptr;
+  }
+  reader.set_position(p);
+  return DecodeMember(reader, kSpecOf<kMembers>, values, i) ? reader.position() : nullptr;
+}
+
+// Reads a member whose name is at `p` and not as usual: unknown, repeated, escaped, without a colon
+// behind it. Returns what is behind the member, or null if it is wrong.
+template <const auto& kMembers, class Text>
+[[gnu::always_inline]] inline const char* DecodeOtherMember(JsonReader& reader, MemberValue* values,
+                                                            bool is_unknown,
+                                                            const char* p) noexcept {
+  const char* const end = reader.end();
+  if (is_unknown) {
+    const char* const special = Text::FindSpecial(p + 1, end);
+    if (end - special >= 3 && special[0] == '"' && special[1] == ':') [[likely]] {
+      const char* const value = special + 2;
+      if (*value == '"') {
+        const char* const behind = Text::FindSpecial(value + 1, end);
+        if (behind != end && *behind == '"') return behind + 1;
+      }
+      reader.set_position(value);
+      return reader.SkimValue() ? reader.position() : nullptr;
+    }
+  }
+  reader.set_position(p);
+  return DecodeNamedMember(reader, kSpecOf<kMembers>, values) ? reader.position() : nullptr;
+}
+
+// Reads the members of an object up to and including its closing bracket. The reader stands behind
 // the opening bracket (`first`) or behind a member.
-template <const auto& kMembers, class Scan>
+template <const auto& kMembers, class Text>
 [[gnu::always_inline]] inline bool DecodeMembers(JsonReader& reader, MemberValue* values,
                                                  bool first) noexcept {
+  constexpr std::size_t kCount = kMembers.size();
   const char* p = reader.position();
   const char* const end = reader.end();
   const auto fail_at = [&reader](const char* at) {
     reader.set_position(at);
     return reader.FailUnexpected();
   };
+  std::size_t expected = 0;
+  std::size_t blanks = 0;  // before the name that was read last
   for (;; first = false) {
-    p = SkipBlanks(p, end);
-    if (p == end) return fail_at(p);
-    if (*p == '}') break;
     if (!first) {
-      if (*p != ',') return fail_at(p);
-      p = SkipBlanks(p + 1, end);
+      if (p == end || (*p != ',' && *p != '}')) p = SkipBlanks(p, end);
       if (p == end) return fail_at(p);
+      if (*p == '}') break;
+      if (*p != ',') return fail_at(p);
+      ++p;
     }
-    if (*p != '"') return fail_at(p);
-    reader.set_position(p);
+    if (p == end || *p != '"') {
+      const char* const name = SkipSameBlanks(p, end, blanks);
+      blanks = static_cast<std::size_t>(name - p);
+      p = name;
+      if (p == end) return fail_at(p);
+      if (first && *p == '}') break;
+      if (*p != '"') return fail_at(p);
+    }
     const std::size_t i =
-        FindMember<kNames<kMembers>>(p + 1, end, std::make_index_sequence<kMembers.size()>());
-    if (i != kMembers.size() && !values[i].seen) [[likely]] {
-      MemberValue& value = values[i];
-      const char* q = SkipBlanks(p + 1 + kNames<kMembers>.size[i], end);
-      if (q != end && *q == ':') [[likely]] {
-        q = SkipBlanks(q + 1, end);
-        if (q != end && *q == '"' && kMembers[i].kind == MemberKind::kText) {
-          const char* const text = q + 1;
-          q = Scan::FindSpecial(text, end);
-          if (q != end && *q == '"') [[likely]] {
-            value.text = {text, static_cast<std::size_t>(q - text)};
-            value.seen = value.present = true;
-            p = q + 1;
-            continue;
-          }
-          if (q != end && *q == '\\') {
-            reader.set_position(q);
-            if (!reader.ReadEscapedString(text, value.text)) {
-              return reader.FailedIn(kMembers[i].name);
-            }
-            value.seen = value.present = true;
-            p = reader.position();
-            continue;
-          }
-          q = text - 1;
-        } else if (q != end && kMembers[i].kind == MemberKind::kUint64) {
-          if (const char* const behind = TakeDigits(q, end, value.number); behind != nullptr) {
-            value.seen = value.present = true;
-            p = behind;
-            continue;
-          }
+        FindMember<kNames<kMembers>>(p + 1, end, expected, std::make_index_sequence<kCount>());
+    const char* behind = p + 1 + kNames<kMembers>.size[i];
+    if (i != kCount && !values[i].seen && end - behind > 2) [[likely]] {
+      // A colon, perhaps blanks, and at least one byte.
+      const char* value = behind;
+      if (*value != ':') value = SkipBlanks(value, end);
+      if (value != end && *value == ':') [[likely]] {
+        ++value;
+        if (value == end || static_cast<unsigned char>(*value) <= ' ')
+          value = SkipBlanks(value, end);
+        if (value != end) [[likely]] {
+          p = DecodeValueOf<kMembers, Text>(reader, values, i, value);
+          if (p == nullptr) return false;
+          expected = i + 1;
+          continue;
         }
-        reader.set_position(q);
-        if (!DecodeMember(reader, kSpecOf<kMembers>, values, i)) return false;
-        p = reader.position();
-        continue;
       }
     }
-    if (i == kMembers.size()) {
-      // A name without escapes that no member has: an unknown member.
-      const char* const special = Scan::FindSpecial(p + 1, end);
-      if (end - special >= 2 && special[0] == '"' && special[1] == ':') {
-        reader.set_position(special + 2);
-        if (!reader.SkimValue()) return false;
-        p = reader.position();
-        continue;
-      }
-    }
-    if (!DecodeNamedMember(reader, kSpecOf<kMembers>, values)) return false;
-    p = reader.position();
+    p = DecodeOtherMember<kMembers, Text>(reader, values, i == kCount, p);
+    if (p == nullptr) return false;
   }
   reader.set_position(p);
   bool all_seen = true;
-  for (std::size_t i = 0; i < kMembers.size(); ++i) all_seen &= values[i].seen;
+  for (std::size_t i = 0; i < kCount; ++i) all_seen &= values[i].seen;
   if (!all_seen && !CheckRequired(reader, kSpecOf<kMembers>, values, JsonError::kMissingField))
     return false;
   reader.Advance();
@@ -177,14 +302,25 @@ template <const auto& kMembers, class Scan>
 template <const auto& kMembers>
 FFGRANT_AVX2 [[gnu::noinline]] bool DecodeMembersAvx2(JsonReader& reader, MemberValue* values,
                                                       bool first) noexcept {
-  return DecodeMembers<kMembers, Avx2Scan>(reader, values, first);
+  return DecodeMembers<kMembers, Avx2Text>(reader, values, first);
 }
 #endif
 
 template <const auto& kMembers>
 [[gnu::noinline]] bool DecodeMembersBaseline(JsonReader& reader, MemberValue* values,
                                              bool first) noexcept {
-  return DecodeMembers<kMembers, BaselineScan>(reader, values, first);
+  return DecodeMembers<kMembers, BaselineText>(reader, values, first);
+}
+
+// The members of an object from the reader's position on, and its closing bracket. `first`: the
+// reader stands behind the opening one, else behind a member.
+template <const auto& kMembers>
+inline bool DecodeMembersOf(JsonReader& reader, MemberValue* values, bool first) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (HasAvx2()) [[likely]]
+    return DecodeMembersAvx2<kMembers>(reader, values, first);
+#endif
+  return DecodeMembersBaseline<kMembers>(reader, values, first);
 }
 
 // Does what DecodeStruct does, for these members.
@@ -193,11 +329,7 @@ inline bool DecodeStructOf(JsonReader& reader, MemberValue* values) noexcept {
   if (reader.Peek() != '{') [[unlikely]]
     return DecodeStruct(reader, kSpecOf<kMembers>, values);
   reader.Advance();
-#ifdef FFGRANT_HAS_AVX2_PATHS
-  if (HasAvx2()) [[likely]]
-    return DecodeMembersAvx2<kMembers>(reader, values, true);
-#endif
-  return DecodeMembersBaseline<kMembers>(reader, values, true);
+  return DecodeMembersOf<kMembers>(reader, values, true);
 }
 
 }  // namespace ffgrant::internal

@@ -100,31 +100,65 @@ constexpr char SimpleEscape(char c) noexcept {
   }
 }
 
+// Copies plain bytes up to one that isn't, or the document's end, which becomes `p`. Blocks are
+// written whole, but never more bytes than the document has left.
+struct BaselineCopy {
+  static constexpr std::ptrdiff_t kBlock = 16;
+  static char* Plain(char* to, const char*& p, const char* end) noexcept {
+#ifdef FFGRANT_HAS_SSE2
+    while (end - p >= 32) {
+      const std::uint32_t mask = SpecialMask32<NonAscii::kSpecial>(p);
+      std::memcpy(to, p, 32);
+      if (mask != 0) {
+        p += std::countr_zero(mask);
+        return to + std::countr_zero(mask);
+      }
+      p += 32;
+      to += 32;
+    }
+#endif
+    const char* const run = p;
+    p = FindSpecialPortable<NonAscii::kSpecial>(p, end);
+    return CopyText(to, {run, static_cast<std::size_t>(p - run)});
+  }
+};
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+// In blocks of 64 bytes: where escapes stand can't be predicted, but most are nearer than that.
+struct Avx2Copy {
+  static constexpr std::ptrdiff_t kBlock = 64;
+  FFGRANT_AVX2 static char* Plain(char* to, const char*& p, const char* end) noexcept {
+    while (end - p >= 64) {
+      const std::uint64_t mask = SpecialMask32Avx2(p) | std::uint64_t{SpecialMask32Avx2(p + 32)}
+                                                            << 32;
+      std::memcpy(to, p, 64);
+      if (mask != 0) {
+        p += std::countr_zero(mask);
+        return to + std::countr_zero(mask);
+      }
+      p += 64;
+      to += 64;
+    }
+    if (end - p >= 32) {
+      const std::uint32_t mask = SpecialMask32Avx2(p);
+      std::memcpy(to, p, 32);
+      if (mask != 0) {
+        p += std::countr_zero(mask);
+        return to + std::countr_zero(mask);
+      }
+      p += 32;
+      to += 32;
+    }
+    return BaselineCopy::Plain(to, p, end);
+  }
+};
+#endif
+
 }  // namespace
 
 int JsonReader::PeekBehindBlanks() noexcept {
   p_ = SkipBlanks(p_, end_);
   return p_ == end_ ? kEnd : static_cast<unsigned char>(*p_);
-}
-
-// Copies plain bytes up to one that isn't, or the document's end, which becomes
-// `p`; writes up to a block more.
-inline char* JsonReader::CopyPlain(char* to, const char*& p) const noexcept {
-#ifdef FFGRANT_HAS_SSE2
-  while (end_ - p >= 32) {
-    const std::uint32_t mask = SpecialMask32<NonAscii::kSpecial>(p);
-    std::memcpy(to, p, 32);
-    if (mask != 0) {
-      p += std::countr_zero(mask);
-      return to + std::countr_zero(mask);
-    }
-    p += 32;
-    to += 32;
-  }
-#endif
-  const char* const run = p;
-  p = FindSpecialPortable<NonAscii::kSpecial>(p, end_);
-  return CopyText(to, {run, static_cast<std::size_t>(p - run)});
 }
 
 bool JsonReader::Fail(JsonError error, const char* at, std::string_view member) noexcept {
@@ -207,31 +241,33 @@ bool JsonReader::ReadString(std::string_view& out) noexcept {
   }
 }
 
-// From the first escape on, bytes are copied in blocks while they are looked at. The memory has
-// room for one block more than the text.
-bool JsonReader::ReadEscapedString(const char* begin, std::string_view& out) noexcept {
+// From the first escape on, bytes are copied in blocks while they are looked at. The text is not
+// longer than what was read, so that a block that the document still has is one that the memory
+// has.
+template <class Copy>
+[[gnu::always_inline]] inline bool JsonReader::ReadEscapedStringBy(const char* begin,
+                                                                   std::string_view& out) noexcept {
   char* const text = text_;
   const char* p = p_;
   char* to = text + (p - begin);
-  if (end_ - p >= 16) {
-    for (std::ptrdiff_t i = 0; i < p - begin; i += 16) std::memcpy(text + i, begin + i, 16);
+  if (end_ - p >= Copy::kBlock) {
+    for (std::ptrdiff_t i = 0; i < p - begin; i += Copy::kBlock) {
+      std::memcpy(text + i, begin + i, Copy::kBlock);
+    }
   } else {
     CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
   }
-  for (;;) {
-    // Called on a byte that isn't plain, or at the document's end.
+  // A byte that isn't plain, or the document's end, is at `p`.
+  for (;; to = Copy::Plain(to, p, end_)) {
     if (end_ - p >= 6 && p[0] == '\\' && p[1] == 'u') {
       const int unit = Hex4(p + 2);
       if (unit >= 0 && unit < 0x80) [[likely]] {
         *to++ = static_cast<char>(unit);
         p += 6;
-        to = CopyPlain(to, p);
         continue;
       }
     }
-    if (p == end_) {
-      return Fail(JsonError::kUnexpectedEnd, p);
-    }
+    if (p == end_) return Fail(JsonError::kUnexpectedEnd, p);
     const auto c = static_cast<unsigned char>(*p);
     if (c == '"') {
       p_ = p + 1;
@@ -249,9 +285,19 @@ bool JsonReader::ReadEscapedString(const char* begin, std::string_view& out) noe
       to = CopyText(to, {p, static_cast<std::size_t>(p_ - p)});
     }
     p = p_;
-    to = CopyPlain(to, p);
   }
 }
+
+bool JsonReader::ReadEscapedString(const char* begin, std::string_view& out) noexcept {
+  return ReadEscapedStringBy<BaselineCopy>(begin, out);
+}
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+FFGRANT_AVX2 bool JsonReader::ReadEscapedStringAvx2(const char* begin,
+                                                    std::string_view& out) noexcept {
+  return ReadEscapedStringBy<Avx2Copy>(begin, out);
+}
+#endif
 
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipString() noexcept {

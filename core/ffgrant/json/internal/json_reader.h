@@ -77,6 +77,9 @@ class JsonReader {
   // A string that begins at `begin`, behind its quote, and was looked at up to the
   // reader's position, which is its first escape.
   bool ReadEscapedString(const char* begin, std::string_view& out) noexcept;
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  FFGRANT_AVX2 bool ReadEscapedStringAvx2(const char* begin, std::string_view& out) noexcept;
+#endif
   bool ReadNumber(JsonNumber& out) noexcept;
   bool ReadLiteral(std::string_view literal) noexcept;
 
@@ -115,7 +118,8 @@ class JsonReader {
   bool SkipName(const char*& p) noexcept;
   bool SkimNumber() noexcept;
   bool SkipDigits() noexcept;
-  char* CopyPlain(char* to, const char*& p) const noexcept;
+  template <class Copy>
+  bool ReadEscapedStringBy(const char* begin, std::string_view& out) noexcept;
   bool ReadEscape(char*& to) noexcept;
   bool ReadHex4(unsigned& unit) noexcept;
   bool ReadUtf8() noexcept;

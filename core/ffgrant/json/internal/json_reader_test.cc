@@ -7,10 +7,13 @@
 
 #include <gtest/gtest.h>
 
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "ffgrant/json/internal/json_digits.h"
 #include "ffgrant/json/json_scratch.h"
 #include "testing/naive/guarded_buffer.h"
 
@@ -88,6 +91,51 @@ TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {
   EXPECT_TRUE(Checked("1", 0));
   EXPECT_EQ(Checked("[]", 0), (JsonResult{JsonError::kTooDeep, 0, {}}));
   EXPECT_TRUE(Skimmed(std::string(2000, '[') + std::string(2000, ']')));
+}
+
+// Both ways to read the digits of a number, against std::from_chars: numbers of up to 15 digits,
+// and nothing else.
+TEST(JsonDigitsTest, EveryCountAndEveryByteBehind) {
+  testing::GuardedBuffer memory{256};
+  const std::string digits = "90817263544536271890";
+  for (std::size_t count = 0; count <= digits.size(); ++count) {
+    for (const bool zero : {false, true}) {
+      for (int behind = -1; behind < 256; ++behind) {
+        for (const char* rest : {"", "5", "}", "\n          }", "0123456789012345678"}) {
+          if (count == 0 && behind < 0) continue;
+          std::string number = digits.substr(0, count);
+          if (zero && count > 0) number[0] = '0';
+          std::string text = "{\"123456789012\":" + number;
+          const std::size_t begin = text.size() - number.size();
+          if (behind >= 0) text += static_cast<char>(behind);
+          if (behind >= 0) text += rest;
+          const std::string_view view = memory.AtEnd(text);
+          const char* const p = view.data() + begin;
+          const char* const end = view.data() + view.size();
+          std::uint64_t expected = 0;
+          const auto [stop, error] = std::from_chars(p, end, expected);
+          const char* must = stop;
+          if (error != std::errc() || stop - p > 15 || (*p == '0' && stop - p > 1)) must = nullptr;
+          if (must != nullptr && stop != end && (*stop == '.' || *stop == 'e' || *stop == 'E')) {
+            must = nullptr;
+          }
+          std::uint64_t value = 0;
+          ASSERT_EQ(TakeDigits(p, end, value), must) << text;
+          if (must != nullptr) {
+            ASSERT_EQ(value, expected) << text;
+          }
+#ifdef FFGRANT_HAS_AVX2_PATHS
+          if ((DetectCpuFeatures() & kCpuAvx2) == 0) continue;
+          value = 0;
+          ASSERT_EQ(TakeDigitsAvx2(p, end, value), must) << text;
+          if (must != nullptr) {
+            ASSERT_EQ(value, expected) << text;
+          }
+#endif
+        }
+      }
+    }
+  }
 }
 
 }  // namespace
