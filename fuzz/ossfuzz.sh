@@ -25,7 +25,9 @@ case $CXXFLAGS in
 esac
 
 # No build type: it would add flags to theirs.
+# TLS has no target: its libraries would have to be where the targets run.
 cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${without:+"$without"} \
+  -DFFGRANT_TLS=OFF \
   ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} ${lua:+-DFFGRANT_LUA_LIBRARY="$lua"} \
   ${cjson:+-DFFGRANT_LUA_CJSON_LIBRARY="$cjson"} \
   -DFFGRANT_BUILD_TESTS=OFF -DFFGRANT_BUILD_BENCHMARKS=OFF -DFFGRANT_INSTALL=OFF -DFFGRANT_REFERENCE=OFF \

@@ -19,8 +19,7 @@ using internal::Reply;
 class ClaimPipeline::Impl {
  public:
   Impl(const ClientOptions& options, const ClaimDefaults& defaults)
-      : defaults_(defaults),
-        client_(options, options.make_network ? options.make_network() : MakeSocketNetwork()) {
+      : defaults_(defaults), client_(options, internal::MakeNetwork(options)) {
     calls_.resize(options.max_in_flight);
     free_.reserve(calls_.size());
     for (std::size_t i = calls_.size(); i > 0; --i) {
@@ -73,6 +72,7 @@ class ClaimPipeline::Impl {
 
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept {
     if (client_.in_flight() > 0) client_.Poll(done_.empty() ? timeout_ms : 0);
+    client_.TellLog();
     std::swap(done_, taken_);
     done_.clear();
     return taken_;
@@ -234,6 +234,18 @@ bool ClaimPipeline::SubmitComplete(const CompleteArgs& args, const Holder& holde
 
 std::span<const ClaimPipeline::Completion> ClaimPipeline::Poll(std::int64_t timeout_ms) noexcept {
   return impl_->Poll(timeout_ms);
+}
+
+int ClaimPipeline::descriptor() noexcept { return impl_->client_.Descriptor(); }
+int ClaimPipeline::PrepareWait() noexcept {
+  const int ms = impl_->client_.PrepareWait();
+  return impl_->done_.empty() ? ms : 0;
+}
+void ClaimPipeline::CancelAll() noexcept { impl_->client_.Cancel(); }
+ClientCounters ClaimPipeline::counters() const noexcept {
+  ClientCounters sum;
+  impl_->client_.counts().AddTo(sum);
+  return sum;
 }
 
 std::size_t ClaimPipeline::in_flight() const noexcept { return impl_->client_.in_flight(); }

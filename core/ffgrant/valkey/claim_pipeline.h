@@ -16,8 +16,10 @@
 // FindClaim() finds out; that it can't any more, it knows of its own ledger's claims only.
 // kUnavailable: it did not happen.
 //
-// Not thread-safe. Allocates nothing for a call once the buffers have grown to
-// the largest call.
+// For fork(), the end of the process and signals the same holds as for ValkeyLedger.
+//
+// Not thread-safe, but for CancelAll() and counters(). Allocates nothing for a call once the
+// buffers have grown to the largest call.
 
 #ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
 #define FFGRANT_VALKEY_CLAIM_PIPELINE_H_
@@ -31,6 +33,7 @@
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/config.h"
+#include "ffgrant/valkey/client_counters.h"
 #include "ffgrant/valkey/client_options.h"
 #include "ffgrant/valkey/server_info.h"
 
@@ -89,6 +92,32 @@ class ClaimPipeline {
   // has, else as soon as something does, or nothing after `timeout_ms`. Valid
   // until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
+
+  // For a loop of somebody else's (epoll, asio, libuv), in place of a Poll() that waits:
+  //
+  //   epoll_ctl(loop, EPOLL_CTL_ADD, pipeline.descriptor(), ...EPOLLIN...);   once
+  //   for (;;) {
+  //     epoll_wait(loop, events, size, pipeline.PrepareWait());   or a timer for it
+  //     for (const auto& done : pipeline.Poll(0)) ...
+  //     ... submit more ...
+  //   }
+  //
+  // descriptor(): readable, level-triggered, when Poll(0) has something to do. The same for
+  // the life of the pipeline. Not to be read, written or closed. -1 if the system gives
+  // none (then Poll(0) has to be called now and then), or the network of the options does not.
+  // PrepareWait(): sends what was submitted, and returns after how many milliseconds
+  // Poll(0) has to be called even if the descriptor is not readable, -1: never. Before each
+  // wait, after all Submit...(). Neither blocks. core/examples/claim_with_epoll.cc is one.
+  int descriptor() noexcept;
+  int PrepareWait() noexcept;
+
+  // From any thread, not from a signal handler: has all calls under way complete with the
+  // next Poll(), one that waits included, with kUnavailable or, where they were sent,
+  // kUnknownOutcome. Calls that are submitted from now on are not touched.
+  void CancelAll() noexcept;
+
+  // What its connections have done so far. From any thread, at any moment.
+  ClientCounters counters() const noexcept;
 
   std::size_t in_flight() const noexcept;  // not yet completed
   std::size_t capacity() const noexcept;   // options.max_in_flight

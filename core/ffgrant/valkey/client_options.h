@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ffgrant/config.h"
@@ -15,9 +16,24 @@
 #include "ffgrant/valkey/backoff.h"
 #include "ffgrant/valkey/function_library.h"
 #include "ffgrant/valkey/network.h"
+#include "ffgrant/valkey/tls_options.h"
 
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
+
+enum class LogLevel : std::uint8_t {
+  kInfo,     // connected, a new table of slots, functions loaded
+  kWarning,  // a connection that broke or could not be made, outcomes that are unknown
+  kError,    // a server that refuses us for good
+};
+
+// Is told what happens to connections, one line of text each, without its end: where, what,
+// and the server's words. Never a password, and never an argument of a call. It is called
+// by a thread whose call is over, right before that call returns (of a ClaimPipeline: its
+// Poll()), under no lock: while it takes its time, other calls go on. Several threads may
+// call it at once. Must not throw. May use the ledger, but not a ClaimPipeline that it was
+// called by.
+using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 
 // How to reach a server or a cluster, and how patiently. What a server is asked
 // at first decides which of the two it is.
@@ -29,6 +45,13 @@ struct ClientOptions {
   // both: no AUTH.
   std::string username = {};
   std::string password = {};
+
+  // Whether and how to speak TLS; then with every server, those that a cluster names too.
+  TlsOptions tls = {};
+  // CLIENT SETNAME of each connection, so that an operator finds it in CLIENT LIST; up to
+  // 256 characters from '!' to '~'. Empty: none. A server that forbids it is used all
+  // the same.
+  std::string connection_name = {};
 
   // Of one server, looking up its name included. While the client looks for one
   // among several servers, each gets no more than its share of request_timeout_ms.
@@ -50,6 +73,18 @@ struct ClientOptions {
   // Calls of one pipeline that are under way at once, or commands of one ledger's call,
   // 1..65536.
   std::size_t max_in_flight = 256;
+  // An idle connection may be dead without either end having been told: a NAT or a proxy
+  // forgot it. TCP keepalive asks the other end every so many seconds, which keeps
+  // most of them from forgetting; 0: never; 0..32767.
+  std::int64_t keepalive_s = 60;
+  // And before a command goes out on a connection on which nothing came for
+  // `probe_idle_ms`, a PING asks whether it is alive. Without an answer in
+  // `probe_limit_ms`, or half of request_timeout_ms if that is less, a new connection is
+  // made, and the command goes out there: it was not sent before, so no outcome is
+  // unknown. It costs one round trip for each such silence. At least 1 each;
+  // INT64_MAX for probe_idle_ms: no probes.
+  std::int64_t probe_idle_ms = 10'000;
+  std::int64_t probe_limit_ms = 500;
   // Of one reply as it is kept; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
@@ -62,7 +97,11 @@ struct ClientOptions {
   // let `claims-conformance --use-loaded-library --contract V` judge it.
   std::vector<std::string> contract_versions = {std::string(kFunctionContractVersion)};
 
-  // For tests: the world that the client lives in. Null: MakeSocketNetwork().
+  // Null: nobody is told anything.
+  LogHook log = {};
+
+  // For tests: the world that the client lives in. Null: MakeSocketNetwork(). TLS, where it
+  // is enabled, is spoken over its streams.
   std::function<std::unique_ptr<Network>()> make_network = {};
 };
 

@@ -16,7 +16,7 @@ bool ParseEndpoint(std::string_view text, Endpoint& out) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   if (error != std::errc() || end != digits.data() + digits.size() || port == 0) return false;
-  if (host.empty() || host.find_first_of("[]") != std::string_view::npos) return false;
+  if (host.empty() || host.find_first_of("[]/") != std::string_view::npos) return false;
   out.host.assign(host);
   out.port = port;
   return true;

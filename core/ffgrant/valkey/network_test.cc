@@ -19,10 +19,12 @@ TEST(ParseEndpoint, TakesHostAndPort) {
   EXPECT_EQ(endpoint, (Endpoint{"h", 1}));
   ASSERT_TRUE(ParseEndpoint("::1:6379", endpoint));
   EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
-  for (const std::string_view bad :
-       {"", ":", "host", "host:", "host:0", "host:65536", "host:1x", ":6379", "host:-1", "host: 1",
-        "[]:6379", "[:6379", "]:6379", "[::1:6379", "::1]:6379", "[[::1]]:6379", "]::1[:6379",
-        "[::1]x:6379", "[::1]"}) {
+  for (const std::string_view bad : {"",           ":",           "host",      "host:",
+                                     "host:0",     "host:65536",  "host:1x",   ":6379",
+                                     "host:-1",    "host: 1",     "[]:6379",   "[:6379",
+                                     "]:6379",     "[::1:6379",   "::1]:6379", "[[::1]]:6379",
+                                     "]::1[:6379", "[::1]x:6379", "[::1]",     "/run/valkey.sock:1",
+                                     "a/b:1"}) {
     EXPECT_FALSE(ParseEndpoint(bad, endpoint)) << bad;
     EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
   }

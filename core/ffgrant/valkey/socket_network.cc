@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +38,8 @@ IoStatus FromErrno(int error) noexcept {
 
 // Beyond these a name's addresses are not tried.
 constexpr std::size_t kMostAddresses = 64;
+// Until a unix socket with a full backlog is tried again.
+constexpr std::int64_t kFullBacklogMs = 5;
 // RFC 8305 calls it the connection attempt delay.
 constexpr std::int64_t kLongestStepMs = 250;
 
@@ -68,6 +72,44 @@ std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port)
   return address;
 }
 
+// Empty if the path is longer than one may be.
+std::optional<Address> UnixAddress(const std::string& path) {
+  sockaddr_un unix_address = {};
+  if (path.size() >= sizeof unix_address.sun_path) return std::nullopt;
+  unix_address.sun_family = AF_UNIX;
+  path.copy(unix_address.sun_path, path.size());
+  Address address;
+  std::memcpy(&address.bytes, &unix_address, sizeof unix_address);
+  address.size = sizeof unix_address;
+  address.text = path;
+  return address;
+}
+
+constexpr int kKeepaliveProbes = 3;
+
+// What fails is left as the system has it.
+void SetTcpOptions(int fd, const SocketOptions& options) noexcept {
+  const auto set = [fd](int level, int name, int value) {
+    (void)setsockopt(fd, level, name, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.keepalive_s <= 0) return;
+  const auto idle = static_cast<int>(std::min<std::int64_t>(options.keepalive_s, 32767));
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, idle);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, std::max(idle / (2 * kKeepaliveProbes), 1));
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+}
+
+// A descriptor that is waited for. Numbers of descriptors come again, serials don't.
+struct Watched {
+  int fd;
+  bool readable;
+  bool writable;
+  std::uint64_t serial;
+  friend bool operator==(const Watched&, const Watched&) = default;
+};
+
 class SocketNetwork;
 
 class SocketStream final : public Stream {
@@ -80,9 +122,14 @@ class SocketStream final : public Stream {
     why_.clear();
     endpoint_ = endpoint;
     opening_ = true;
-    if (auto address = ParseAddress(endpoint.host, endpoint.port)) {
+    auto address = endpoint.is_unix() ? UnixAddress(endpoint.host)
+                                      : ParseAddress(endpoint.host, endpoint.port);
+    if (address) {
       addresses_.push_back(*std::move(address));
       Prepare();
+    } else if (endpoint.is_unix()) {
+      why_ = "the path of the unix socket is too long";
+      return Fail();
     }
     return FinishOpen();
   }
@@ -117,14 +164,11 @@ class SocketStream final : public Stream {
     fd_ = -1;
   }
 
-  // Adds what poll() is to look at.
-  void AddTo(std::vector<pollfd>& polled, bool or_writable) const {
-    if (fd_ >= 0) {
-      const int events = or_writable ? POLLIN | POLLOUT : POLLIN;
-      polled.push_back({.fd = fd_, .events = static_cast<short>(events), .revents = 0});
-    }
+  // Adds what is to be looked at.
+  void AddTo(std::vector<Watched>& watched, bool or_writable) const {
+    if (fd_ >= 0) watched.push_back({fd_, true, or_writable, serial_});
     for (const Attempt& attempt : attempts_) {
-      polled.push_back({.fd = attempt.fd, .events = POLLOUT, .revents = 0});
+      watched.push_back({attempt.fd, false, true, attempt.serial});
     }
   }
   // When FinishOpen() goes on to the next address by itself.
@@ -136,6 +180,7 @@ class SocketStream final : public Stream {
   struct Attempt {
     int fd;
     std::size_t address;
+    std::uint64_t serial;
   };
 
   // Its addresses are known.
@@ -148,7 +193,8 @@ class SocketStream final : public Stream {
     why_.clear();
   }
   bool LookUp() noexcept;
-  void Begin(std::size_t number) noexcept;
+  // False, and nothing begun: the same address is to be tried again in a while.
+  bool Begin(std::size_t number) noexcept;
   bool TakeFirstConnected() noexcept;
   void Failed(std::size_t number, int error) noexcept {
     why_.assign(addresses_[number].text).append(": ").append(std::strerror(error));
@@ -161,7 +207,8 @@ class SocketStream final : public Stream {
   SocketNetwork& network_;
   std::int64_t limit_ms_ = 2000;
   std::string why_;
-  int fd_ = -1;  // once it is open
+  int fd_ = -1;               // once it is open
+  std::uint64_t serial_ = 0;  // of it
 
   // While it is opened.
   bool opening_ = false;
@@ -175,27 +222,56 @@ class SocketStream final : public Stream {
 
 class SocketNetwork final : public Network {
  public:
-  explicit SocketNetwork(NameLookup look_up)
-      : own_(look_up ? std::make_unique<NameResolver>(std::move(look_up)) : nullptr) {}
+  SocketNetwork(NameLookup look_up, const SocketOptions& options)
+      : own_(look_up ? std::make_unique<NameResolver>(std::move(look_up)) : nullptr),
+        options_(options) {}
 
   std::unique_ptr<Stream> NewStream() override { return std::make_unique<SocketStream>(*this); }
 
   void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
+    timeout_ms = Collect(interests, watched_, timeout_ms);
     polled_.clear();
-    const std::int64_t now = SteadyMs();
-    for (const StreamInterest& interest : interests) {
-      const auto* const stream = static_cast<const SocketStream*>(interest.stream);
-      stream->AddTo(polled_, interest.or_writable);
-      timeout_ms = std::min(timeout_ms, std::max<std::int64_t>(stream->next_step_at() - now, 0));
+    for (const Watched& watched : watched_) {
+      const int events = (watched.readable ? POLLIN : 0) | (watched.writable ? POLLOUT : 0);
+      polled_.push_back({.fd = watched.fd, .events = static_cast<short>(events), .revents = 0});
     }
     polled_.push_back({.fd = wakeup_->fd(), .events = POLLIN, .revents = 0});
     // Without a descriptor to be woken by (there were too many), it looks up often.
-    const std::int64_t longest = wakeup_->valid() ? 60'000 : 10;
+    const std::int64_t longest = wakeup_->valid() ? 60'000 : kWithoutWakeupMs;
     (void)poll(polled_.data(), polled_.size(), static_cast<int>(std::min(timeout_ms, longest)));
     if (polled_.back().revents != 0) wakeup_->Clear();
   }
 
+  ~SocketNetwork() override {
+    if (epoll_ >= 0) close(epoll_);
+  }
+
+  int Descriptor() noexcept override {
+    if (epoll_ < 0) {
+      epoll_ = epoll_create1(EPOLL_CLOEXEC);
+      if (wakeup_->valid()) (void)Watch(EPOLL_CTL_ADD, {wakeup_->fd(), true, false, 0});
+    }
+    return epoll_;
+  }
+
+  std::int64_t Arm(std::span<const StreamInterest> interests,
+                   std::int64_t timeout_ms) noexcept override {
+    timeout_ms = Collect(interests, watched_, timeout_ms);
+    for (const Watched& old : armed_) {
+      const bool stays = std::any_of(watched_.begin(), watched_.end(),
+                                     [&old](const Watched& w) { return w.fd == old.fd; });
+      if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails where it was closed
+    }
+    for (const Watched& watched : watched_) {
+      if (std::find(armed_.begin(), armed_.end(), watched) != armed_.end()) continue;
+      if (!Watch(EPOLL_CTL_MOD, watched)) (void)Watch(EPOLL_CTL_ADD, watched);
+    }
+    armed_.swap(watched_);
+    return wakeup_->valid() ? timeout_ms : std::min<std::int64_t>(timeout_ms, kWithoutWakeupMs);
+  }
+
   void Wake() noexcept override { wakeup_->Notify(); }
+  std::uint64_t NewSerial() noexcept { return ++serial_; }
 
   std::int64_t NowMs() noexcept override { return SteadyMs(); }
 
@@ -208,14 +284,41 @@ class SocketNetwork final : public Network {
     return bits ^ (more << 6);  // over the two fixed bits of the variant, the lowest but six
   }
 
+  const SocketOptions& options() const noexcept { return options_; }
   NameResolver& resolver() noexcept { return own_ ? *own_ : NameResolver::OfProcess(); }
   const std::shared_ptr<Wakeup>& wakeup() const noexcept { return wakeup_; }
 
  private:
+  static constexpr std::int64_t kWithoutWakeupMs = 10;
+
+  // What is to be looked at; returns for how long at most.
+  static std::int64_t Collect(std::span<const StreamInterest> interests,
+                              std::vector<Watched>& watched, std::int64_t timeout_ms) {
+    watched.clear();
+    const std::int64_t now = SteadyMs();
+    for (const StreamInterest& interest : interests) {
+      const auto* const stream = static_cast<const SocketStream*>(interest.stream);
+      stream->AddTo(watched, interest.or_writable);
+      timeout_ms = std::min(timeout_ms, std::max<std::int64_t>(stream->next_step_at() - now, 0));
+    }
+    return timeout_ms;
+  }
+  bool Watch(int how, const Watched& watched) const noexcept {
+    epoll_event event = {};
+    event.events = (watched.readable ? EPOLLIN : 0u) | (watched.writable ? EPOLLOUT : 0u);
+    event.data.fd = watched.fd;
+    return epoll_ctl(epoll_, how, watched.fd, &event) == 0;
+  }
+
   std::unique_ptr<NameResolver> own_;
+  const SocketOptions options_;
   // By Wake(), and by look-ups that have an answer.
   const std::shared_ptr<Wakeup> wakeup_ = std::make_shared<Wakeup>();
+  std::vector<Watched> watched_;
   std::vector<pollfd> polled_;
+  int epoll_ = -1;
+  std::vector<Watched> armed_;
+  std::uint64_t serial_ = 0;
 };
 
 // False if it failed; no addresses yet if it takes longer.
@@ -238,24 +341,28 @@ bool SocketStream::LookUp() noexcept {
   return true;
 }
 
-void SocketStream::Begin(std::size_t number) noexcept {
+bool SocketStream::Begin(std::size_t number) noexcept {
   const Address& address = addresses_[number];
-  const int fd =
-      socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  const bool is_unix = address.bytes.ss_family == AF_UNIX;
+  const int fd = socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                        is_unix ? 0 : IPPROTO_TCP);
   if (fd < 0) {
     Failed(number, errno);
-    return;
+    return true;
   }
-  const int on = 1;
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (!is_unix) SetTcpOptions(fd, network_.options());
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address.bytes);
   if (connect(fd, generic, address.size) != 0 && errno != EINPROGRESS) {
-    Failed(number, errno);
+    const int error = errno;
     close(fd);
-    return;
+    Failed(number, error);
+    if (!is_unix || error != EAGAIN) return true;
+    why_.assign(address.text).append(": too many wait to be accepted there");
+    return false;
   }
-  attempts_.push_back({fd, number});
+  attempts_.push_back({fd, number, network_.NewSerial()});
   why_.assign(address.text).append(": no answer");
+  return true;
 }
 
 // True once one of the attempts has connected, which is then the stream. Those that
@@ -278,6 +385,8 @@ bool SocketStream::TakeFirstConnected() noexcept {
     if (error == 0) {
       Close();
       fd_ = attempt.fd;
+      serial_ = attempt.serial;
+      why_.clear();
       return true;
     }
     Failed(attempt.address, error);
@@ -294,7 +403,11 @@ IoStatus SocketStream::FinishOpen() noexcept {
   if (addresses_.empty()) return IoStatus::kWouldBlock;
   if (TakeFirstConnected()) return IoStatus::kDone;
   while (next_address_ < addresses_.size() && (attempts_.empty() || SteadyMs() >= next_step_at_)) {
-    Begin(next_address_++);
+    if (!Begin(next_address_)) {
+      next_step_at_ = SteadyMs() + kFullBacklogMs;
+      return IoStatus::kWouldBlock;
+    }
+    ++next_address_;
     next_step_at_ = SteadyMs() + step_ms_;
     if (TakeFirstConnected()) return IoStatus::kDone;
   }
@@ -306,8 +419,8 @@ IoStatus SocketStream::FinishOpen() noexcept {
 
 }  // namespace
 
-std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up) {
-  return std::make_unique<SocketNetwork>(std::move(look_up));
+std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up, const SocketOptions& options) {
+  return std::make_unique<SocketNetwork>(std::move(look_up), options);
 }
 
 }  // namespace ffgrant::valkey

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,7 +17,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,10 +97,12 @@ int __wrap_socket(int domain, int type, int protocol) {
   return Fails(faults.socket, result) ? result : __real_socket(domain, type, protocol);
 }
 
-int without_delay = 0;  // streams that were set so
+int without_delay = 0;                           // streams that were set so
+std::map<std::pair<int, int>, int> options_set;  // by level and name
 int __real_setsockopt(int fd, int level, int name, const void* value, socklen_t size);
 int __wrap_setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   without_delay += level == IPPROTO_TCP && name == TCP_NODELAY;
+  if (size == sizeof(int)) options_set[{level, name}] = *static_cast<const int*>(value);
   return __real_setsockopt(fd, level, name, value, size);
 }
 
@@ -144,6 +149,28 @@ class Listener {
  private:
   Descriptor socket_;
   Endpoint endpoint_;
+};
+
+// The other side at a path, in a folder of its own.
+class UnixListener {
+ public:
+  explicit UnixListener(int backlog = 8) {
+    EXPECT_NE(mkdtemp(folder_.data()), nullptr);
+    path_ = folder_ + "/server.sock";
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(listen(socket_.get(), backlog), 0);
+  }
+  ~UnixListener() { std::filesystem::remove_all(folder_); }
+  Endpoint endpoint() const { return {path_, 0}; }
+  Descriptor Accept() { return Descriptor(accept(socket_.get(), nullptr, nullptr)); }
+
+ private:
+  Descriptor socket_ = Descriptor(socket(AF_UNIX, SOCK_STREAM, 0));
+  std::string folder_ = "/tmp/ffgrant-unix-XXXXXX";
+  std::string path_;
 };
 
 class SocketNetworkTest : public ::testing::Test {
@@ -224,6 +251,68 @@ TEST_F(SocketNetworkTest, CarriesBytesBothWaysUntilThePeerCloses) {
   }
   EXPECT_EQ(last, "last");
   EXPECT_EQ(status, IoStatus::kClosed);
+}
+
+TEST_F(SocketNetworkTest, CarriesBytesOverAUnixSocket) {
+  UnixListener here;
+  without_delay = 0;
+  ASSERT_EQ(Open(*stream, here.endpoint()), IoStatus::kDone);
+  EXPECT_EQ(without_delay, 0) << "an option of TCP";
+  Descriptor peer = here.Accept();
+  EXPECT_EQ(stream->Write("there").size, 5u);
+  char bytes[64];
+  ASSERT_EQ(recv(peer.get(), bytes, sizeof bytes, 0), 5);
+  ASSERT_EQ(send(peer.get(), "back", 4, 0), 4);
+  peer.Close();
+  EXPECT_EQ(ReadAll(*stream), (std::pair{std::string("back"), IoStatus::kClosed}));
+}
+
+TEST_F(SocketNetworkTest, KeepsSilentConnectionsAlive) {
+  using Options = std::map<std::pair<int, int>, int>;
+  for (const auto& [seconds, between] : {std::pair{60, 10}, {1, 1}, {32767, 5461}}) {
+    options_set.clear();
+    const auto other = MakeSocketNetwork({}, {.keepalive_s = seconds});
+    const auto alive = other->NewStream();
+    ASSERT_EQ(Open(*alive, listener.endpoint()), IoStatus::kDone);
+    EXPECT_EQ(options_set, (Options{{{IPPROTO_TCP, TCP_NODELAY}, 1},
+                                    {{SOL_SOCKET, SO_KEEPALIVE}, 1},
+                                    {{IPPROTO_TCP, TCP_KEEPIDLE}, seconds},
+                                    {{IPPROTO_TCP, TCP_KEEPINTVL}, between},
+                                    {{IPPROTO_TCP, TCP_KEEPCNT}, 3}}));
+  }
+  options_set.clear();
+  const auto other = MakeSocketNetwork({}, {.keepalive_s = 0});
+  ASSERT_EQ(Open(*other->NewStream(), listener.endpoint()), IoStatus::kDone);
+  EXPECT_EQ(options_set, (Options{{{IPPROTO_TCP, TCP_NODELAY}, 1}}));
+}
+
+TEST_F(SocketNetworkTest, AUnixSocketThatIsNotThereSaysSo) {
+  EXPECT_EQ(stream->Open({"/tmp/no/such.sock", 0}), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "/tmp/no/such.sock: " + std::string(std::strerror(ENOENT)));
+  EXPECT_EQ(stream->Open({"/" + std::string(107, 'x'), 0}), IoStatus::kFailed);
+  EXPECT_EQ(stream->WhyNotOpen(), "the path of the unix socket is too long");
+  EXPECT_EQ(stream->Open({"/" + std::string(106, 'x'), 0}), IoStatus::kFailed) << "long enough";
+  EXPECT_NE(stream->WhyNotOpen(), "the path of the unix socket is too long");
+  ExpectNotOpen(*stream);
+}
+
+// connect() fails then with EAGAIN, where TCP would go on by itself.
+TEST_F(SocketNetworkTest, AUnixSocketWithAFullBacklogIsTriedAgain) {
+  UnixListener full(0);
+  std::vector<std::unique_ptr<Stream>> streams;
+  IoStatus status = IoStatus::kDone;
+  while (status == IoStatus::kDone) {
+    ASSERT_LT(streams.size(), 1000u) << "a queue without an end";
+    streams.push_back(network->NewStream());
+    status = streams.back()->Open(full.endpoint());
+  }
+  Stream& last = *streams.back();
+  ASSERT_EQ(status, IoStatus::kWouldBlock);
+  EXPECT_EQ(last.WhyNotOpen(), full.endpoint().host + ": too many wait to be accepted there");
+  EXPECT_EQ(last.FinishOpen(), IoStatus::kWouldBlock);
+  std::vector<Descriptor> peers;
+  for (std::size_t i = 0; i + 1 < streams.size(); ++i) peers.push_back(full.Accept());
+  EXPECT_EQ(Finish(last, IoStatus::kWouldBlock), IoStatus::kDone);
 }
 
 TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {

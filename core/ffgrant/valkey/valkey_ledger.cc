@@ -95,8 +95,7 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
   // Apart from `details`: that the expiry can't be read is no failure.
   ErrorDetails why;
   internal::Group group(session, details == nullptr ? nullptr : &why);
-  group.Add(
-      slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
+  group.Add(slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
   group.Add(
       slot, true,
       [&](RespCommand& command) { internal::WriteReadGrantExpiry(command, args.execution_id); },
@@ -118,6 +117,9 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
 ValkeyLedger::ValkeyLedger(const ValkeyLedgerOptions& options)
     : impl_(std::make_unique<Impl>(options)) {}
 ValkeyLedger::~ValkeyLedger() = default;
+
+ClientCounters ValkeyLedger::counters() const noexcept { return impl_->sessions.counters(); }
+void ValkeyLedger::CancelCalls() noexcept { impl_->sessions.Cancel(); }
 
 CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
                                             ErrorDetails* details) noexcept {

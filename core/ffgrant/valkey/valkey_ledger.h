@@ -19,6 +19,7 @@
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/config.h"
+#include "ffgrant/valkey/client_counters.h"
 #include "ffgrant/valkey/client_options.h"
 #include "ffgrant/valkey/server_info.h"
 
@@ -86,6 +87,18 @@ struct FoundClaim : Outcome {
 // Nothing is allocated in a call once buffers have grown, except by
 // InspectNames() and when a connection fails.
 //
+// The process around it:
+//   fork      A ledger belongs to the process that made it. A child makes none of its calls,
+//             but may destroy its copy, which says nothing to the server, and may make a
+//             ledger of its own. Its descriptors end with exec (close-on-exec).
+//   the end   A ledger may be static: its destructor needs nothing that exit() has taken
+//             away, and waits for nobody. No call may be under way then; CancelCalls()
+//             ends those of other threads. Threads that look names up do not hold up the
+//             end of the process.
+//   signals   No handler is installed, no signal raised (SIGPIPE included), and a call that
+//             one interrupts goes on. The library's own threads, which look names up, block
+//             all signals. No call is to be made from a signal handler.
+//
 // Thread-safe.
 class ValkeyLedger final : public ClaimLedger {
  public:
@@ -106,6 +119,17 @@ class ValkeyLedger final : public ClaimLedger {
   //                 them. The detail has the server's own words, or ours
   // Within one request_timeout_ms. Needs no right but those of calls.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
+
+  // What its connections have done so far, all together. From any thread, at any moment;
+  // holds up no call, and waits for none.
+  ClientCounters counters() const noexcept;
+
+  // Ends all calls that are under way in other threads, without waiting for it: what has
+  // not been sent is kUnavailable, what has is kUnknownOutcome where it writes, each with
+  // the detail "the call was cancelled"; FindClaim() then works as ever. Calls that begin
+  // afterwards are not touched. For a process that wants to end, for one. From any
+  // thread, not from a signal handler.
+  void CancelCalls() noexcept;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                 ErrorDetails* details = nullptr) noexcept override;

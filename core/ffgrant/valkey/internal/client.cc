@@ -3,6 +3,7 @@
 #include "ffgrant/valkey/internal/client.h"
 
 #include <algorithm>
+#include <climits>
 #include <stdexcept>
 #include <utility>
 
@@ -17,24 +18,50 @@ constexpr std::size_t kFlushSize = std::size_t{64} << 10;
 // EINTR as often as this in a row is taken for a fault.
 constexpr int kMaxInterrupts = 64;
 constexpr std::size_t kMaxNodes = 1024;
+constexpr std::string_view kCancelled = "the call was cancelled";
+
+constexpr std::size_t kMaxNameSize = 256;
 
 bool IsInOrder(const Backoff& backoff) noexcept {
   return backoff.first_ms > 0 && backoff.longest_ms >= backoff.first_ms;
 }
 
+// What CLIENT SETNAME takes.
+bool IsConnectionName(std::string_view name) noexcept {
+  return name.size() <= kMaxNameSize &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
 }  // namespace
+
+std::unique_ptr<Network> MakeNetwork(const ClientOptions& options) {
+  std::unique_ptr<Network> network =
+      options.make_network ? options.make_network()
+                           : MakeSocketNetwork({}, {.keepalive_s = options.keepalive_s});
+  if (!options.tls.enabled) return network;
+  return MakeTlsNetwork(std::move(network), options.tls);
+}
 
 Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
                std::shared_ptr<Deployment> deployment)
     : options_(options),
       network_(std::move(network)),
       deployment_(deployment ? std::move(deployment) : std::make_shared<Deployment>()),
-      read_buffer_(kReadSize) {
+      read_buffer_(kReadSize),
+      log_(options.log) {
   if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
       options.refusal_pause_ms <= 0 || options.contract_versions.empty() ||
+      options.keepalive_s < 0 || options.keepalive_s > 32767 || options.probe_idle_ms <= 0 ||
+      options.probe_limit_ms <= 0 || !IsConnectionName(options.connection_name) ||
       !IsInOrder(options.reconnect) || !IsInOrder(options.retry)) {
     ffgrant::internal::Throw<std::invalid_argument>("ffgrant: client options out of range");
+  }
+  const auto is_unix = [](const Endpoint& endpoint) { return endpoint.is_unix(); };
+  if (options.tls.enabled && options.tls.verify && options.tls.server_name.empty() &&
+      std::any_of(options.servers.begin(), options.servers.end(), is_unix)) {
+    ffgrant::internal::Throw<std::invalid_argument>(
+        "ffgrant: TLS over a unix socket needs tls.server_name");
   }
   requests_.resize(options.max_in_flight);
   free_.reserve(requests_.size());
@@ -78,7 +105,9 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
   request.target = target;
   request.bytes.clear();
   request.refusal.clear();
+  request.cancels = cancels();
   ++in_flight_;
+  counts_.commands.Add();
   return &request;
 }
 
@@ -112,9 +141,16 @@ void Client::Enqueue(Request& request) noexcept {
 }
 
 void Client::Wait(Request& request, std::int64_t retry_at) noexcept {
+  if (request.state == Request::State::kSent) counts_.retries.Add();
+  request.waits_since = network_->NowMs();
   request.state = Request::State::kWaiting;
   request.retry_at = retry_at;
   waiting_.push_back(static_cast<std::uint32_t>(&request - requests_.data()));
+}
+
+void Client::CountWaiting(const Request& request, std::int64_t now) noexcept {
+  counts_.unsent_ms.Add(
+      static_cast<std::uint64_t>(std::max<std::int64_t>(now - request.waits_since, 0)));
 }
 
 void Client::Release(Request& request) noexcept {
@@ -126,6 +162,8 @@ void Client::Release(Request& request) noexcept {
 
 void Client::Fail(Request& request, CallFailure failure, std::string_view text) noexcept {
   const CallTarget target = request.target;
+  if (request.state == Request::State::kWaiting) CountWaiting(request, network_->NowMs());
+  (failure == CallFailure::kUnavailable ? counts_.unavailable : counts_.unknown_outcomes).Add();
   Release(request);
   target.on_failure(target.self, target.tag, failure, text);
 }
@@ -175,6 +213,7 @@ bool Client::TrySend(Request& request) noexcept {
     if (!node.serves()) return false;
   }
   const std::int64_t now = network_->NowMs();
+  if (Probes(node, now)) return false;
   const auto number = static_cast<std::uint32_t>(&request - requests_.data());
   if (request.ask_node != nullptr) {
     RespCommand asking(node.out.end());
@@ -185,12 +224,27 @@ bool Client::TrySend(Request& request) noexcept {
   }
   AppendCommand(node.out.end(), request.bytes, request.function, node.functions == Functions::kOwn);
   node.expected.push({Expected::Kind::kRequest, number, node.appended(), now});
+  if (request.state == Request::State::kWaiting) CountWaiting(request, now);
+  counts_.commands_sent.Add();
   request.state = Request::State::kSent;
   request.node = &node;
   next_deadline_ = std::min(next_deadline_, request.deadline);
   // If that fails, it does so again in Progress(): from here nobody is told.
   if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
+}
+
+bool Client::Probes(Node& node, std::int64_t now) noexcept {
+  if (now - node.heard_at < options_.probe_idle_ms) return false;
+  if (node.expected.empty()) {
+    counts_.probes.Add();
+    Run(node, Errand::kPing);
+    node.deadline =
+        Later(now, std::min(options_.probe_limit_ms,
+                            options_.request_timeout_ms / 2 + options_.request_timeout_ms % 2));
+    return true;
+  }
+  return node.errand != Errand::kNone && node.expected.size() == 1;  // that will tell
 }
 
 std::string Client::WhyUnsent(const Request& request) const {
@@ -217,7 +271,10 @@ void Client::SendWaiting(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t number = waiting_[i];
     Request& request = requests_[number];
-    if (request.deadline <= now) {
+    if (request.deadline == kCancelledDeadline) {
+      counts_.cancelled.Add();
+      Fail(request, CallFailure::kUnavailable, kCancelled);
+    } else if (request.deadline <= now) {
       Fail(request, CallFailure::kUnavailable, WhyUnsent(request));
     } else if (Node* const node = Route(request); node != nullptr && IsHeldBack(*node, now)) {
       Fail(request, CallFailure::kUnavailable, node->down_reason);
@@ -243,7 +300,7 @@ void Client::FailLate(std::int64_t now) noexcept {
     if (Later(expected.sent_at, limit) <= now || expected.end > node.written) {
       Down(node, "no reply in time");
     } else {
-      Abandon(node, request, expected);
+      Abandon(node, request, expected, "no reply in time");
     }
   }
   next_deadline_ = kNever;
@@ -264,14 +321,52 @@ void Client::FailLate(std::int64_t now) noexcept {
   }
 }
 
-void Client::Abandon(Node& node, Request& request, Expected& expected) noexcept {
+void Client::Abandon(Node& node, Request& request, Expected& expected,
+                     std::string_view why) noexcept {
   expected.kind = Expected::Kind::kAbandoned;
   ++node.abandoned;
   if (request.read_only) {
-    Fail(request, CallFailure::kUnavailable, "no reply in time");
+    Fail(request, CallFailure::kUnavailable, why);
   } else {
+    Log(LogLevel::kWarning, "a command to ", NameOf(node.endpoint),
+        " has an unknown outcome: ", why);
     Lose(node, request.key, true);
-    Fail(request, CallFailure::kUnknownOutcome, "no reply in time");
+    Fail(request, CallFailure::kUnknownOutcome, why);
+  }
+}
+
+// What was sent is left to its connection, as if its time were over. A connection with a
+// command that has not gone out yet is given up, so that it never does.
+void Client::CancelIfAsked(std::int64_t now) noexcept {
+  const std::uint64_t asked = cancels();
+  if (asked == seen_cancels_) return;
+  seen_cancels_ = asked;
+  for (std::uint32_t i = 0; i < requests_.size(); ++i) {
+    Request& request = requests_[i];
+    if (request.state != Request::State::kSent || request.cancels == asked) continue;
+    const Expected& expected = request.node->expected.of_request(i);
+    if (expected.end > request.node->written) Down(*request.node, kCancelled);
+  }
+  for (std::uint32_t i = 0; i < requests_.size(); ++i) {
+    Request& request = requests_[i];
+    if (request.state != Request::State::kSent || request.cancels == asked) continue;
+    counts_.cancelled.Add();
+    Abandon(*request.node, request, request.node->expected.of_request(i), kCancelled);
+    next_deadline_ = now;  // of what is abandoned now
+  }
+  std::size_t kept = 0;
+  for (const std::uint32_t number : waiting_) {
+    Request& request = requests_[number];
+    if (request.cancels == asked) {
+      waiting_[kept++] = number;
+      continue;
+    }
+    counts_.cancelled.Add();
+    Fail(request, CallFailure::kUnavailable, kCancelled);
+  }
+  waiting_.resize(kept);
+  for (Settling& settling : settlings_) {
+    if (settling.cancels != asked) settling.deadline = now;
   }
 }
 
@@ -293,12 +388,12 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.deadline = Later(now, ConnectLimit());
   node.stream->SetOpenLimit(ConnectLimit());
   node.state = Node::State::kConnecting;
-  ++connects_;
+  counts_.connects.Add();
   const IoStatus status = node.stream->Open(node.endpoint);
   if (status == IoStatus::kDone) {
     Greet(node);
   } else if (status != IoStatus::kWouldBlock) {
-    DownUnconnected(node, "can't connect");
+    FailedToOpen(node, status);
   }
 }
 
@@ -313,7 +408,15 @@ std::int64_t Client::ConnectLimit() const noexcept {
 void Client::Greet(Node& node) {
   node.state = Node::State::kGreeting;
   const bool anonymous = options_.username.empty() && options_.password.empty();
-  Run(node, anonymous ? Errand::kInfo : Errand::kAuth);
+  if (anonymous) {
+    AfterLogin(node);
+  } else {
+    Run(node, Errand::kAuth);
+  }
+}
+
+void Client::AfterLogin(Node& node) {
+  Run(node, options_.connection_name.empty() ? Errand::kInfo : Errand::kSetName);
 }
 
 // Where calls are under way besides an errand, their own limits tell.
@@ -340,7 +443,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     if (status == IoStatus::kDone) {
       Greet(node);
     } else if (status != IoStatus::kWouldBlock) {
-      DownUnconnected(node, "can't connect");
+      FailedToOpen(node, status);
       return;
     }
   }
@@ -349,11 +452,21 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     if (node.up()) Receive(node);
     if (node.state == Node::State::kDown) return;
     if (HasDeadline(node) && node.deadline <= now) {
-      DownUnconnected(node, "no connection in time");
+      const bool probed = node.errand == Errand::kPing;
+      if (probed) counts_.probes_failed.Add();
+      DownUnconnected(node, probed ? "the idle connection was dead" : "no connection in time");
       return;
     }
   }
   if (node.up() && !Flush(node)) FailedToFlush(node);
+}
+
+void Client::FailedToOpen(Node& node, IoStatus status) noexcept {
+  if (status == IoStatus::kRefused) {
+    Refuse(node, std::string(node.stream->WhyNotOpen()));
+  } else {
+    DownUnconnected(node, "can't connect");
+  }
 }
 
 void Client::DownUnconnected(Node& node, std::string_view what) noexcept {
@@ -379,6 +492,7 @@ bool Client::Flush(Node& node) noexcept {
     if (result.status != IoStatus::kDone) return false;
     node.out.Consume(result.size);
     node.written += result.size;
+    counts_.bytes_sent.Add(result.size);
   }
   return true;
 }
@@ -389,12 +503,12 @@ void Client::Receive(Node& node) noexcept {
     if (result.status == IoStatus::kWouldBlock) return;
     if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
     if (result.status != IoStatus::kDone) {
-      Down(node, result.status == IoStatus::kClosed ? "the server closed the connection"
-                                                    : "the connection broke");
+      FailedToRead(node, result.status);
       return;
     }
     interrupts = 0;
     node.heard_at = network_->NowMs();
+    counts_.bytes_received.Add(result.size);
     node.reader.Feed({read_buffer_.data(), result.size});
     for (;;) {
       const ReplyReader::Status status = node.reader.Next();
@@ -409,9 +523,23 @@ void Client::Receive(Node& node) noexcept {
   }
 }
 
+void Client::FailedToRead(Node& node, IoStatus status) noexcept {
+  const std::string why(node.stream->WhyNotOpen());
+  if (status == IoStatus::kRefused) {
+    Refuse(node, why);
+  } else if (status == IoStatus::kClosed) {
+    Down(node, "the server closed the connection");
+  } else {
+    Down(node, why.empty() ? "the connection broke" : "the connection broke: " + why);
+  }
+}
+
 void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   if (node.state == Node::State::kDown) return;
   const bool greeted = node.state == Node::State::kReady;
+  (greeted ? counts_.connections_lost : counts_.connects_failed).Add();
+  Log(LogLevel::kWarning, greeted ? "connection lost: " : "no connection: ", NameOf(node.endpoint),
+      ": ", reason);
   node.stream->Close();
   node.state = Node::State::kDown;
   node.errand = Errand::kNone;
@@ -438,6 +566,8 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
       Wait(request, now);
     } else {
       Lose(node, request.key, false);
+      Log(LogLevel::kWarning, "a command to ", NameOf(node.endpoint),
+          " has an unknown outcome: ", reason);
       Fail(request, CallFailure::kUnknownOutcome, reason);
     }
   }
@@ -452,6 +582,8 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
 }
 
 void Client::Refuse(Node& node, std::string_view text) noexcept {
+  counts_.refusals.Add();
+  Log(LogLevel::kError, "refused for good: ", NameOf(node.endpoint), ": ", text);
   const std::int64_t now = network_->NowMs();
   deployment_->refusals.Add(node.endpoint, now, Later(now, options_.refusal_pause_ms), text);
   Down(node, text);
@@ -480,6 +612,7 @@ bool Client::IsHeldBack(Node& node, std::int64_t now) noexcept {
 // ---- the loop ------------------------------------------------------------------
 
 void Client::Advance(std::int64_t now) noexcept {
+  CancelIfAsked(now);
   ForgetIdle();
   FailLate(now);
   SendWaiting(now);
@@ -557,6 +690,20 @@ std::int64_t Client::BeginTurn() noexcept {
   if (ended_ != 0 || in_flight_ == 0) return -1;
   CollectInterests();
   return std::max<std::int64_t>(NextTimer() - now, 0);
+}
+
+int Client::PrepareWait() noexcept {
+  network_->Wait({}, 0);  // what Wake() was called for is looked at by this turn
+  std::int64_t ms = BeginTurn();
+  if (in_flight_ == 0) {
+    interests_.clear();  // nobody would read what comes
+    ms = kNever;
+  } else if (ms < 0) {  // a command has ended
+    CollectInterests();
+    ms = 0;
+  }
+  ms = network_->Arm(interests_, ms);
+  return ms == kNever ? -1 : static_cast<int>(std::min<std::int64_t>(ms, INT_MAX));
 }
 
 void Client::EndTurn() noexcept {

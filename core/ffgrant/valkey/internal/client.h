@@ -19,13 +19,14 @@
 // good, and where none of them can tell, the servers that it was configured with
 // (client_topology.cc). Servers that the newest table doesn't name are forgotten.
 //
-// One thread at a time, but for NowMs() and Wake(). Allocates nothing once buffers
-// and nodes are there.
+// One thread at a time, but for NowMs(), Wake(), Cancel(), counts() and TellLog(). Allocates
+// nothing once buffers and nodes are there.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,6 +35,7 @@
 #include <vector>
 
 #include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/internal/counting.h"
 #include "ffgrant/valkey/internal/deployment.h"
 #include "ffgrant/valkey/internal/node.h"
 #include "ffgrant/valkey/internal/reply.h"
@@ -61,9 +63,14 @@ struct CallTarget {
   std::uint64_t tag = 0;
 };
 
+// The network that the options ask for.
+std::unique_ptr<Network> MakeNetwork(const ClientOptions& options);
+
 class Client {
  public:
   static constexpr std::int64_t kNever = INT64_MAX;
+  // Of a command of a call that has been cancelled: it ends at the next turn, unsent.
+  static constexpr std::int64_t kCancelledDeadline = -1;
 
   // `deployment` is shared with other clients that speak to the same servers; null: it
   // is the client's own. Throws std::invalid_argument for options out of range.
@@ -114,6 +121,12 @@ class Client {
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
+  // For a loop of somebody else's, in place of the wait: does what is due, and has
+  // Descriptor() tell when there is more to be done. Returns after how many milliseconds
+  // Poll(0) has to be called if it does not; -1: never.
+  int PrepareWait() noexcept;
+  // -1 if the network has none.
+  int Descriptor() noexcept { return network_->Descriptor(); }
   // Whether Submit() would put a command of `slot` on a connection that is in use.
   bool CanSend(std::uint16_t slot) const noexcept;
   // Writes what Submit() has put there. False if some of it has to be written later.
@@ -134,9 +147,23 @@ class Client {
   // Ends everything under way.
   void Close() noexcept;
 
+  // Has all that is under way end at the next turn, which begins at once if one waits:
+  // kUnavailable, or kUnknownOutcome for what was sent and writes. What is submitted from
+  // now on is not touched. From any thread.
+  void Cancel() noexcept {
+    cancels_.fetch_add(1, std::memory_order_relaxed);
+    Wake();
+  }
+  // How often that was asked for. From any thread.
+  std::uint64_t cancels() const noexcept { return cancels_.load(std::memory_order_relaxed); }
+
   const ServerInfo& server() const noexcept { return server_; }
-  std::uint64_t connects() const noexcept { return connects_; }
-  std::uint64_t redirections() const noexcept { return redirections_; }
+  std::uint64_t connects() const noexcept { return counts_.connects.value(); }
+  std::uint64_t redirections() const noexcept { return counts_.redirections.value(); }
+  // From any thread.
+  const Counts& counts() const noexcept { return counts_; }
+  // Calls the log hook with what there is to tell. From any thread, without a lock.
+  void TellLog() noexcept { log_.Tell(); }
   std::size_t nodes() const noexcept { return nodes_.size(); }
 
  private:
@@ -156,12 +183,15 @@ class Client {
     std::string bytes;
     RespCommand::FunctionArg function;  // in them
     std::string refusal;                // the last one
+    std::int64_t waits_since = 0;       // while it waits
+    std::uint64_t cancels = 0;          // when it was submitted
   };
   struct Settling {
     CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
     std::uint64_t failed_attempts = 0;  // of the first node, when it began
+    std::uint64_t cancels = 0;          // when it was submitted
     CallTarget target;
   };
 
@@ -171,6 +201,18 @@ class Client {
   void Release(Request& request) noexcept;
   void Fail(Request& request, CallFailure failure, std::string_view text) noexcept;
   void Wait(Request& request, std::int64_t retry_at) noexcept;
+  void CountWaiting(const Request& request, std::int64_t now) noexcept;
+
+  // Ends all that is under way if somebody cancelled it.
+  void CancelIfAsked(std::int64_t now) noexcept;
+  // A line for the log, of parts; nothing is made of them if nobody wants it.
+  template <class... Parts>
+  void Log(LogLevel level, const Parts&... parts) {
+    if (!log_.wanted()) return;
+    std::string text;
+    (text.append(parts), ...);
+    if (!log_.Add(level, std::move(text))) counts_.log_lines_lost.Add();
+  }
 
   // `ms` from `now` on; what is too far away is never.
   static std::int64_t Later(std::int64_t now, std::int64_t ms) noexcept {
@@ -183,10 +225,13 @@ class Client {
   Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
+  // Whether the connection has been silent for so long that it may be dead; it is then
+  // being asked, and nothing is sent there until it has answered.
+  bool Probes(Node& node, std::int64_t now) noexcept;
   std::string WhyUnsent(const Request& request) const;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
-  void Abandon(Node& node, Request& request, Expected& expected) noexcept;
+  void Abandon(Node& node, Request& request, Expected& expected, std::string_view why) noexcept;
 
   // What may still be executed on connections that broke (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
@@ -201,6 +246,7 @@ class Client {
   // Where a node stands (client.cc) and what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
+  void AfterLogin(Node& node);
   static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
   // With several servers each has its part of a call's time.
@@ -212,6 +258,8 @@ class Client {
   void Receive(Node& node) noexcept;
   // `lost`: whether it is known already that something may still be executed.
   void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
+  void FailedToOpen(Node& node, IoStatus status) noexcept;
+  void FailedToRead(Node& node, IoStatus status) noexcept;
   // As Down(), of a connection that was not made; says why, if it is known.
   void DownUnconnected(Node& node, std::string_view what) noexcept;
   // As Down(), by a server that will say the same to whoever asks again.
@@ -293,8 +341,10 @@ class Client {
   bool pursues_ = false;       // a node may be marked so
   std::string slots_refusal_;  // why the last table was no good
   std::int64_t settle_again_at_ = kNever;
-  std::uint64_t connects_ = 0;
-  std::uint64_t redirections_ = 0;
+  std::atomic<std::uint64_t> cancels_ = 0;
+  std::uint64_t seen_cancels_ = 0;
+  Counts counts_;
+  LogLines log_;
   ServerInfo server_;
 };
 

@@ -33,6 +33,7 @@ bool Client::FenceNext(Node& node) {
 void Client::OnFenceReply(Node& node, const Reply& reply) {
   if (reply.is(Reply::Type::kInteger)) {  // 0: it was gone already
     deployment_->lost.Resolve(node.fencing.number);
+    counts_.fences.Add();
   } else {
     deployment_->lost.SetUnfenceable(node.fencing.number);
   }
@@ -43,6 +44,7 @@ void Client::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTar
                         .began = network_->NowMs(),
                         .deadline = deadline,
                         .failed_attempts = nodes_.empty() ? 0 : nodes_.front()->failed_attempts,
+                        .cancels = cancels(),
                         .target = target});
   ++in_flight_;
   // Servers may have moved: the newest addresses are wanted.

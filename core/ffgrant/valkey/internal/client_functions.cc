@@ -105,6 +105,8 @@ void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
     node.library_refusal.assign(reply.text);
   } else {
     node.own_version.assign(kFunctionLibraryVersion);
+    counts_.libraries_loaded.Add();
+    Log(LogLevel::kInfo, "functions loaded: version ", kFunctionLibraryVersion);
   }
   if (errand == Errand::kReplace) {
     Run(node, Errand::kVersion);  // what stands there now, whether it could be replaced or not

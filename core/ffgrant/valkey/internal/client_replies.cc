@@ -78,6 +78,18 @@ bool IsRefusedForGood(std::string_view error) noexcept {
   return false;
 }
 
+// What AUTH was answered. A server that does not know the command repeats its arguments, and
+// may cut them short.
+std::string WithoutSecrets(std::string_view error, const ClientOptions& options) {
+  std::string text(error.substr(0, error.find(", with args beginning with")));
+  const std::string& secret = options.password;
+  for (std::size_t at = 0; !secret.empty() && (at = text.find(secret, at)) != text.npos;) {
+    text.replace(at, secret.size(), "***");
+    at += 3;
+  }
+  return text;
+}
+
 // The server has no room for the connection now.
 bool IsFull(std::string_view error) noexcept {
   return error.find("max number of clients") != std::string_view::npos;
@@ -105,6 +117,7 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
       break;
     case Expected::Kind::kAbandoned:
       // It has been executed, or refused; nobody waits for it any more.
+      counts_.late_replies.Add();
       if (--node.abandoned == 0 && node.lost != 0)
         deployment_->lost.Resolve(std::exchange(node.lost, 0));
       break;
@@ -120,6 +133,7 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
 
 bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexcept {
   node.failures = 0;
+  counts_.replies.Add();
   if (reply.is(Reply::Type::kError) && OnRefusal(node, request, reply.text)) return node.up();
   const CallTarget& target = request.target;
   answering_ = &node;
@@ -128,6 +142,7 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
     return true;
   }
   // The stream may be out of step: nothing on it can be trusted any more.
+  Log(LogLevel::kWarning, "an answer that does not fit its command");
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
   Lose(node, kEveryKey, true);
   Fail(request, failure, "an answer that does not fit its command");
@@ -198,7 +213,7 @@ void Client::OnRedirection(Node& node, Request& request, std::string_view text, 
   const std::size_t space = std::min(rest.find(' '), rest.size());
   const auto slot = ParseNumber<std::uint16_t>(rest.substr(0, space));
   std::string where(rest.substr(std::min(space + 1, rest.size())));
-  if (where.rfind(':') == 0) where.insert(0, node.endpoint.host);
+  if (where.rfind(':') == 0) where.insert(0, HostBeside(node.endpoint));
   Endpoint endpoint;
   Node* target = nullptr;
   if (slot && *slot < kHashSlotCount && ParseEndpoint(where, endpoint) && endpoint.host != "?") {
@@ -209,7 +224,7 @@ void Client::OnRedirection(Node& node, Request& request, std::string_view text, 
     Wait(request, Later(now, options_.retry.DelayMs(request.tries, network_->Random())));
     return;
   }
-  ++redirections_;
+  counts_.redirections.Add();
   if (slots_.empty()) slots_.assign(kHashSlotCount, std::int16_t{-1});
   if (ask) {
     request.ask_node = target;
@@ -239,6 +254,12 @@ void Client::Run(Node& node, Errand errand) {
       } else {
         words({"AUTH", options_.username, options_.password});
       }
+      break;
+    case Errand::kSetName:
+      words({"CLIENT", "SETNAME", options_.connection_name});
+      break;
+    case Errand::kPing:
+      words({"PING"});
       break;
     case Errand::kInfo:
       words({"INFO", "server", "replication"});
@@ -295,13 +316,20 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
   switch (errand) {
     case Errand::kAuth:
       if (!reply.is(Reply::Type::kError)) {
-        Run(node, Errand::kInfo);
+        AfterLogin(node);
       } else if (IsFull(reply.text)) {
         Down(node, reply.text);
       } else {
-        Refuse(node, reply.text);
+        Refuse(node, WithoutSecrets(reply.text, options_));
       }
       break;
+    case Errand::kSetName:
+      // An ACL may forbid it; it then has no name. Who has to log in first is told so by
+      // the next errand.
+      Run(node, Errand::kInfo);
+      break;
+    case Errand::kPing:
+      break;  // whatever it says, it is alive
     case Errand::kInfo:
       OnInfoReply(node, reply);
       break;
@@ -421,6 +449,8 @@ void Client::ContinueGreeting(Node& node) noexcept {
 
 void Client::AfterLibrary(Node& node) noexcept {
   node.has_library = true;
+  Log(LogLevel::kInfo, "connected: ", NameOf(node.endpoint), ": ", server_.name, " ",
+      server_.version);
   if (refresh_at_ != kNever && MayTell(node)) {
     AskForSlots(node);
   } else {

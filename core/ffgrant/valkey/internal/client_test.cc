@@ -56,15 +56,16 @@ TEST(Client, RefusesOptionsOutOfRange) {
       {"request_timeout_ms -1", [](ClientOptions& o) { o.request_timeout_ms = -1; }},
       {"connect_timeout_ms 0", [](ClientOptions& o) { o.connect_timeout_ms = 0; }},
       {"reconnect.first_ms 0", [](ClientOptions& o) { o.reconnect.first_ms = 0; }},
-      {"reconnect.longest_ms",
-       [](ClientOptions& o) {
-         o.reconnect = {10, 9};
-       }},
+      {"reconnect.longest_ms", [](ClientOptions& o) { o.reconnect = {10, 9}; }},
+      {"keepalive_s -1", [](ClientOptions& o) { o.keepalive_s = -1; }},
+      {"keepalive_s 32768", [](ClientOptions& o) { o.keepalive_s = 32768; }},
+      {"probe_idle_ms 0", [](ClientOptions& o) { o.probe_idle_ms = 0; }},
+      {"probe_limit_ms 0", [](ClientOptions& o) { o.probe_limit_ms = 0; }},
+      {"a name with a space", [](ClientOptions& o) { o.connection_name = "a b"; }},
+      {"a name with a DEL", [](ClientOptions& o) { o.connection_name = "a\x7f"; }},
+      {"a name of 257", [](ClientOptions& o) { o.connection_name.assign(257, 'a'); }},
       {"retry.first_ms 0", [](ClientOptions& o) { o.retry.first_ms = 0; }},
-      {"retry.longest_ms",
-       [](ClientOptions& o) {
-         o.retry = {10, -10};
-       }},
+      {"retry.longest_ms", [](ClientOptions& o) { o.retry = {10, -10}; }},
   };
   ScriptedServer server;
   for (const auto& [what, change] : refused) {
@@ -78,8 +79,113 @@ TEST(Client, RefusesOptionsOutOfRange) {
     options.max_in_flight = most;
     options.request_timeout_ms = options.connect_timeout_ms = 1;
     options.reconnect = options.retry = {1, 1};
+    options.keepalive_s = most == 1 ? 0 : 32767;
+    options.probe_idle_ms = options.probe_limit_ms = 1;
+    options.connection_name.assign(256, most == 1 ? '!' : '~');
     EXPECT_NO_THROW(Client(options, std::make_unique<ScriptedNetwork>(server))) << most;
   }
+}
+
+// ---- idle connections --------------------------------------------------------------
+
+ClientOptions WithProbes() {
+  ClientOptions options = RigOptions();
+  options.probe_idle_ms = 1000;
+  options.probe_limit_ms = 20;
+  return options;
+}
+
+TEST(Client, AsksASilentConnectionBeforeACommandGoesOut) {
+  ClientRig rig(WithProbes());
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.Pass(999);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Count("1 PING"), 0);
+  rig.Pass(1000);
+  rig.log.clear();
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "1"}));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "2"}));
+  while (rig.ends.count(2) == 0) rig.client.Poll(50);
+  EXPECT_EQ(rig.log, (std::vector<std::string>{"1 PING", "1 SET a 1", "1 SET a 2"}));
+  EXPECT_EQ(rig.network->connections(), 1u);
+  // Whatever it answers, it is alive.
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "PING") return "-NOPERM this user has no permissions to run 'ping'\r\n";
+    return std::nullopt;
+  };
+  rig.Pass(5000);
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
+TEST(Client, AnIdleConnectionThatIsDeadCostsNoOutcome) {
+  for (const bool read_only : {false, true}) {
+    ClientRig rig(WithProbes());
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.Pass(3'600'000);
+    rig.network->SetScript(First(1, Operation::kAnswer, Kind::kSilence));
+    const std::int64_t begin = rig.network->NowMs();
+    EXPECT_EQ(rig.Do({"SET", "a", "1"}, read_only), "OK");
+    EXPECT_EQ(rig.Count("1 SET"), 1);
+    EXPECT_EQ(rig.network->connections(), 2u);
+    EXPECT_GE(rig.network->NowMs() - begin, 20);
+    EXPECT_LE(rig.network->NowMs() - begin, 60) << "the limit of the probe, and no more";
+    EXPECT_TRUE(rig.Settle(10)) << "nothing was lost on it";
+  }
+}
+
+// The bytes go nowhere, as where a NAT has forgotten the connection.
+TEST(Client, AProbeThatDoesNotArriveEndsWithTheServersWords) {
+  ClientRig rig(WithProbes());
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.Pass(1000);
+  rig.network->SetScript([](Operation operation) -> Fault {
+    if (operation == Operation::kArrive) return {Kind::kHold};
+    return operation == Operation::kOpen ? Fault{Kind::kRefused} : Fault{};
+  });
+  const std::string end = rig.Do({"SET", "a", "1"});
+  EXPECT_TRUE(end.starts_with("unavailable: ")) << end;
+  EXPECT_EQ(rig.Count("1 SET"), 0);
+}
+
+TEST(Client, AProbeTakesHalfOfACallsTimeAtMost) {
+  ClientOptions options = WithProbes();
+  options.probe_limit_ms = INT64_MAX;
+  ClientRig rig(options);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.Pass(1000);
+  rig.network->SetScript(First(1, Operation::kAnswer, Kind::kSilence));
+  EXPECT_EQ(rig.Do({"SET", "a", "1"}), "OK");
+  EXPECT_EQ(rig.network->connections(), 2u);
+}
+
+TEST(Client, WithoutProbesNobodyAsks) {
+  ClientOptions options = WithProbes();
+  options.probe_idle_ms = INT64_MAX;
+  ClientRig rig(options);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.Pass(3'600'000);
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Count("1 PING"), 0);
+}
+
+// ---- the connection's name -----------------------------------------------------------
+
+TEST(Client, NamesItsConnectionsAfterTheLogin) {
+  ClientOptions options = RigOptions();
+  options.password = "pw";
+  options.connection_name = "worker-7";
+  ClientRig rig(options);
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "AUTH") return "+OK\r\n";
+    if (command[1] == "SETNAME") return "-NOPERM no\r\n";  // it goes on all the same
+    return std::nullopt;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  ASSERT_GE(rig.log.size(), 3u);
+  EXPECT_EQ(rig.log[0], "1 AUTH pw");
+  EXPECT_EQ(rig.log[1], "1 CLIENT SETNAME worker-7");
+  EXPECT_EQ(rig.log[2], "1 INFO server replication");
 }
 
 // ---- the loop --------------------------------------------------------------------

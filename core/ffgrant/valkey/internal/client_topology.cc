@@ -180,8 +180,8 @@ void Client::OnMembers(Node& node, const Reply& reply) {
 
 void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   std::vector<Member> told = std::exchange(node.told, {});
-  const bool is_table = HasSlots(reply, node.endpoint.host);
-  if (is_table) AddTable(reply, node.endpoint.host, told);
+  const bool is_table = HasSlots(reply, HostBeside(node.endpoint));
+  if (is_table) AddTable(reply, HostBeside(node.endpoint), told);
   const bool tells = MayTell(node);
   const bool by_config = configured_turn_ && IsConfigured(node);
   const bool is_itself =
@@ -220,9 +220,12 @@ void Client::Disown(Node& node, std::string_view reason) noexcept {
 }
 
 void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
-  const std::string own_host = teller.endpoint.host;
+  const std::string own_host = HostBeside(teller.endpoint);
   members_ = std::move(told);
   table_number_ = deployment_->members.Set(members_);
+  counts_.slot_tables.Add();
+  Log(LogLevel::kInfo, "a new table of slots: ", std::to_string(members_.size()),
+      " nodes, told by ", teller.endpoint.host, ":", std::to_string(teller.endpoint.port));
   for (const auto& node : nodes_) {
     node->leaving = true;
     node->announced_id.clear();

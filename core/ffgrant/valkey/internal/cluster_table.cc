@@ -73,7 +73,7 @@ std::optional<Member> ReadSlotNode(const Reply& node, const std::string& own_hos
   if (node.elements.size() < 2) return std::nullopt;
   const Reply& host = node.elements[0];
   const auto port = IntegerIn(node.elements[1], 1, 65535);
-  if (!port || host.text == "?") return std::nullopt;
+  if (!port || host.text == "?" || host.text.starts_with('/')) return std::nullopt;
   if (!host.is(Reply::Type::kString) && !host.is(Reply::Type::kNil)) return std::nullopt;
   Member member;
   member.id = node.TextAt(2).value_or("");

@@ -24,6 +24,12 @@ struct Member {
   std::uint64_t epoch = 0;  // of a primary's configuration
 };
 
+// The host of a server beside the one at `endpoint`, on its machine: this one, if that was
+// found at a unix socket.
+inline std::string HostBeside(const Endpoint& endpoint) {
+  return endpoint.is_unix() ? "127.0.0.1" : endpoint.host;
+}
+
 // Of members by id: whether they have ids, or none of them has; and whether one has `id`.
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
@@ -43,7 +49,8 @@ struct SlotRange {
 // An element of CLUSTER SLOTS: [first, last, primary, replica...], where a node is
 // [host, port, id, ...]. The host is nil or empty where it is `own_host`, that of the
 // node which answers, and "?" where that node doesn't know it. Empty if `range` is
-// none, or its primary's address is not known.
+// none, or its primary's address is not known. No server is at a path: none may lead the
+// client to a unix socket.
 std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host);
 // Whether `table`, which CLUSTER SLOTS answered, has a range at all.
 bool HasSlots(const Reply& table, const std::string& own_host);

@@ -106,6 +106,7 @@ TEST(ReadRange, RefusesWhatIsNone) {
   const std::vector<Reply> good = {Text("h"), Number(1), Text("id")};
   const std::vector<std::vector<Reply>> nodes = {{Text("h")},
                                                  {Text("?"), Number(1)},
+                                                 {Text("/run/v.sock"), Number(1)},
                                                  {Number(1), Number(1)},
                                                  {Text("h"), Number(0)},
                                                  {Text("h"), Number(65536)},
@@ -129,6 +130,11 @@ TEST(ReadRange, RefusesWhatIsNone) {
     EXPECT_EQ(read->primary.endpoint.host, "own");
     EXPECT_EQ(read->primary.id, "");
   }
+}
+
+TEST(HostBeside, AServerAtAUnixSocketIsOnThisMachine) {
+  EXPECT_EQ(HostBeside({"db", 1}), "db");
+  EXPECT_EQ(HostBeside({"/run/v.sock", 0}), "127.0.0.1");
 }
 
 TEST(AddTable, GivesMembersTheAddressesToBeUsed) {

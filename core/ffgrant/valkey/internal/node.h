@@ -26,6 +26,7 @@ namespace ffgrant::valkey::internal {
 enum class Errand : std::uint8_t {
   kNone,
   kAuth,        // AUTH [user] password; where either is given
+  kSetName,     // CLIENT SETNAME; where a name is given
   kInfo,        // INFO server replication: who is it
   kClientId,    // CLIENT ID, by which this connection can be fenced one day
   kNodeId,      // CLUSTER MYID; of a cluster only
@@ -36,6 +37,7 @@ enum class Errand : std::uint8_t {
   kReplace,     // FUNCTION LOAD REPLACE
   kMembers,     // CLUSTER NODES: who is in the cluster
   kSlots,       // CLUSTER SLOTS: who serves what
+  kPing,        // PING: is the connection alive? Only on one that was ready
 };
 
 // Which functions are called on a server (function_library.h).
@@ -206,7 +208,8 @@ struct Node {
   }
   // Whether a request can be sent now.
   bool serves() const noexcept {
-    return state == State::kReady && !stranger && !draining && abandoned == 0;
+    return state == State::kReady && !stranger && !draining && abandoned == 0 &&
+           errand != Errand::kPing;
   }
 };
 

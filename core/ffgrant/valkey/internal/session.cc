@@ -29,6 +29,7 @@ SharedClient::~SharedClient() = default;
 void Session::Begin() noexcept {
   const std::int64_t now = NowMs();
   deadline_ = now + std::min(shared_.limit_ms_, Client::kNever - now);
+  cancels_ = shared_.client_.cancels();
   const Lock lock(shared_.mutex_);
   leads_ = TryLead();
 }
@@ -101,7 +102,7 @@ void Session::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTa
   const Lock lock(shared_.mutex_);
   ++open_;
   if (leads_) {
-    shared_.client_.SubmitSettling(key, deadline, target);
+    shared_.client_.SubmitSettling(key, std::min(deadline, DeadlineNow()), target);
     return;
   }
   Written& written = AddWritten(0, true, target, key);
@@ -113,6 +114,7 @@ void Session::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTa
 void Session::HandIn() noexcept {
   for (std::size_t i = 0; i < written_size_; ++i) {
     Written& written = written_[i];
+    if (DeadlineNow() == Client::kCancelledDeadline) written.deadline = DeadlineNow();
     if (written.settles) {
       shared_.client_.SubmitSettling(written.key, written.deadline, written.target);
       continue;
@@ -207,8 +209,7 @@ SessionPool::SessionPool(const ClientOptions& options, std::size_t size) {
   if (size == 0 || size > 1024)
     ffgrant::internal::Throw<std::invalid_argument>("ffgrant: 1 to 1024 connections");
   for (std::size_t i = 0; i < size; ++i) {
-    clients_.push_back(std::make_unique<SharedClient>(
-        options, options.make_network ? options.make_network() : MakeSocketNetwork(), deployment_));
+    clients_.push_back(std::make_unique<SharedClient>(options, MakeNetwork(options), deployment_));
   }
 }
 
@@ -234,8 +235,11 @@ SessionPool::Lease SessionPool::Take() noexcept {
 SessionPool::Lease::~Lease() {
   session.End();
   shared_.users_.fetch_sub(1, std::memory_order_relaxed);
-  const std::scoped_lock lock(shared_.mutex_);
-  shared_.idle_.push_back(std::move(owned_));
+  {
+    const std::scoped_lock lock(shared_.mutex_);
+    shared_.idle_.push_back(std::move(owned_));
+  }
+  shared_.client_.TellLog();
 }
 
 }  // namespace ffgrant::valkey::internal

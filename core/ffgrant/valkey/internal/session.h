@@ -139,7 +139,7 @@ class Session {
     Client& client = shared_.client_;
     if (leads_ || (written_size_ == 0 && client.CanSend(slot))) {
       client.MakeRoom();
-      (void)client.Submit(slot, read_only, target, write, deadline_, key);
+      (void)client.Submit(slot, read_only, target, write, DeadlineNow(), key);
       return;
     }
     Written& written = AddWritten(slot, read_only, target, key);
@@ -154,6 +154,11 @@ class Session {
   void WaitFor(std::size_t below, std::uint64_t after,
                std::int64_t until = Client::kNever) noexcept;
 
+  // Its deadline, or that it has been cancelled.
+  std::int64_t DeadlineNow() const noexcept {
+    return cancels_ == shared_.client_.cancels() ? deadline_ : Client::kCancelledDeadline;
+  }
+
   // With the lock.
   bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
   bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
@@ -167,8 +172,9 @@ class Session {
 
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
-  bool leads_ = false;   // its thread's; set by another only while it waits
-  bool unsent_ = false;  // something to be left behind may not have been sent
+  std::uint64_t cancels_ = 0;  // of the client's, when the call began
+  bool leads_ = false;         // its thread's; set by another only while it waits
+  bool unsent_ = false;        // something to be left behind may not have been sent
   // With the client's mutex.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
   std::uint64_t ends_ = 0;        // of all
@@ -283,6 +289,18 @@ class SessionPool {
   };
   // At the client that the fewest calls use. Waits for nobody.
   Lease Take() noexcept;
+
+  // Has the calls under way end, as Client::Cancel() does, and what they would do next.
+  // From any thread.
+  void Cancel() noexcept {
+    for (const auto& client : clients_) client->client_.Cancel();
+  }
+  // From any thread; waits for nobody.
+  ClientCounters counters() const noexcept {
+    ClientCounters sum;
+    for (const auto& client : clients_) client->client_.counts().AddTo(sum);
+    return sum;
+  }
 
   std::size_t size() const noexcept { return clients_.size(); }
   LostConnections& lost() noexcept { return deployment_->lost; }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where servers are, as people write it, and the password and certificates, as they are
+// kept. The library's users and this project's own tools all read them here:
+//
+//   ClientOptions options;
+//   std::string problem = SetServers("valkey://worker@db.example:6379/0", options);
+//   if (problem.empty()) problem = SetPasswordFromEnvironment(options);
+//   if (problem.empty()) problem = SetTlsFromEnvironment(options);
+//   if (!problem.empty()) std::fprintf(stderr, "%s\n", problem.c_str());
+
+#ifndef FFGRANT_VALKEY_SERVER_URL_H_
+#define FFGRANT_VALKEY_SERVER_URL_H_
+
+#include <string>
+#include <string_view>
+
+#include "ffgrant/config.h"
+#include "ffgrant/valkey/client_options.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant::valkey {
+
+// Sets options.servers, options.tls.enabled where `text` says valkeys://, and
+// options.username where `text` names a user. `text` is one
+// server, or several with commas between them, each in one of these forms:
+//
+//   HOST:PORT                           an IPv6 address may stand in brackets
+//   valkey://[USER@]HOST[:PORT][/0]     redis:// is the same; port 6379 if none is given
+//   valkeys://[USER@]HOST[:PORT][/0]    the same by TLS; rediss:// is the same
+//   unix://[USER@]/PATH[?db=0]          a unix socket, by its absolute path
+//
+// USER and PATH may hold bytes as %XX. All servers of one client have the same user,
+// and all speak TLS or none does.
+//
+// Returns "" if all is well; else a sentence that says why not, and options are
+// untouched. The sentence never repeats `text`, which may hold a password by mistake.
+// Refused by name: a password in the URL (it would be seen in lists of processes, shells'
+// histories and logs), a database other than 0 (a cluster has no other, and FlowFabric
+// uses none), Sentinel, and parameters other than db=0; and TLS where the library was
+// built without it.
+std::string SetServers(std::string_view text, ClientOptions& options);
+
+// Sets options.password to the text of the file, without the end of its line. Returns ""
+// or why not; the file's text is never a part of it. An empty file is refused, and so is
+// one with several lines, or of more than 4096 bytes.
+std::string SetPasswordFromFile(const std::string& path, ClientOptions& options);
+
+// Sets options.password from the environment variable FFGRANT_PASSWORD, or from the file
+// that FFGRANT_PASSWORD_FILE names; leaves it as it is where neither is set (or both are
+// empty). Returns "" or why not: both are set, or the file's fault. Reads the
+// environment: not beside setenv() in another thread.
+std::string SetPasswordFromEnvironment(ClientOptions& options);
+
+// Sets what options.tls has besides `enabled` from the environment variables
+// FFGRANT_TLS_CA_FILE, FFGRANT_TLS_SERVER_NAME, FFGRANT_TLS_CERTIFICATE_FILE and
+// FFGRANT_TLS_KEY_FILE; leaves it as it is where they are not set (or empty). Opens no
+// file. Returns "", or why not: a certificate without a key, or a key without one.
+std::string SetTlsFromEnvironment(ClientOptions& options);
+
+}  // namespace ffgrant::valkey
+FFGRANT_API_END
+
+#endif  // FFGRANT_VALKEY_SERVER_URL_H_
