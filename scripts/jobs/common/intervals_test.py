@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import math
 import random
 import statistics
 import unittest
@@ -18,6 +19,18 @@ class OfMedianTest(unittest.TestCase):
         self.assertEqual(intervals.of_median([3, 1, 2, 6, 5, 4]), (3.5, 1, 6))
         self.assertEqual(intervals.of_median(range(1, 13)), (6.5, 3, 10))
         self.assertEqual(intervals.of_median(range(1, 10)), (5, 2, 8))
+
+    def test_a_bound_misses_the_median_as_seldom_as_it_says(self):
+        # P(X < k) of a binomial with one half, added up by hand.
+        for count in range(1, 30):
+            below = [sum(math.comb(count, x) for x in range(k)) / 2**count
+                     for k in range(count + 1)]
+            for alpha in (0.025, 0.05, 0.002, 2.0**-count):
+                self.assertEqual(intervals.median_rank(count, alpha),
+                                 max(k for k, chance in enumerate(below) if chance <= alpha),
+                                 (count, alpha))
+            self.assertAlmostEqual(intervals.confidence_of(count, 1),
+                                   max(0, 1 - 2 / 2**count))
 
     def test_few_values_say_nothing(self):
         self.assertEqual(intervals.of_median([1, 2, 3, 4, 9]), (3, None, None))

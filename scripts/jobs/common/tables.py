@@ -209,8 +209,8 @@ def claim_latency_table(results):
 def memory_table(results):
     """Memory of a full ledger; None if none was measured."""
     table = Table("Memory of a full ledger",
-                  "bytes of resident memory for each live execution, median of the rounds; then "
-                  "ours / the baseline's, less is better",
+                  "bytes of resident memory for each live execution, median of the rounds, +/- "
+                  "half of their range; then ours / the baseline's, less is better",
                   ["", "bytes", "+/-", "ours / baseline (range)"], flush_left=(3,))
     for name in _claim_names(results, "bytes_per_execution"):
         if is_ours(name.impl):

@@ -182,6 +182,12 @@ class ReportTest(unittest.TestCase):
             for line in report.as_text(table, screen):
                 self.assertLessEqual(len(line), WIDTH, line)
 
+    def test_a_spread_says_what_it_is(self):
+        with_spread = [table for table in self.tables if "+/-" in table.columns]
+        self.assertGreater(len(with_spread), 1)
+        for table in with_spread:
+            self.assertIn("+/- half of their range", table.note, table.title)
+
     def test_a_long_name_gives_way(self):
         name = "BM_ParseSomething" + "VeryLong" * 12 + "_Core/case" + "_and_more" * 12
         table = tables.text_table(results_of([entry(name, 1.0)]))

@@ -13,14 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
-
-from jobs.common import gbench, tables
+from jobs.common import gbench, intervals, tables
 from jobs.page import recorded
 from jobs.page.recorded import ReportError
 from jobs.perf import home
 
-CONFIDENCE = 0.95  # where there are rounds enough
+CONFIDENCE = intervals.CONFIDENCE  # where there are rounds enough
 _FILE = re.compile(r"(?P<subject>.+?)(?:\.round(?P<round>\d+))?\.json")
 _QUANTILE = re.compile(r"p(\d+)_ns")
 _ANSWERS = ("gate", "counts")  # names of files
@@ -43,10 +41,9 @@ def estimate(values):
     if not count:
         return None
     # The most that can be cut off at each end; at least nothing, which leaves the range.
-    rank = max(1, int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)))
-    confidence = 1 - 2 * float(stats.binom.cdf(rank - 1, count, 0.5))
+    rank = max(1, intervals.median_rank(count, (1 - CONFIDENCE) / 2))
     return Estimate(statistics.median(values), values[rank - 1], values[count - rank],
-                    max(0.0, confidence), count)
+                    intervals.confidence_of(count, rank), count)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Optional
 
 from scipy.stats import binom
 
+from jobs.common import intervals
+
 REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
 INCONCLUSIVE, INVALID = "inconclusive", "invalid"
 SUSPECTED = "suspected"  # seemed slower, and could not be confirmed
@@ -55,14 +57,6 @@ class Result:
 
 
 @cache
-def _rank(count, alpha):
-    """How many of `count` values may lie below the median's lower bound: the largest k with
-    P(X < k) <= alpha for the number X of values below the median."""
-    rank = int(binom.ppf(alpha, count, 0.5))
-    return rank if binom.cdf(rank, count, 0.5) > alpha else rank + 1
-
-
-@cache
 def _tail(beyond, count):
     """P(X >= beyond): the p-value of the sign test."""
     return float(binom.sf(beyond - 1, count, 0.5))
@@ -70,7 +64,7 @@ def _tail(beyond, count):
 
 def bounds(logs, alpha):
     """Confidence bounds of the median of `logs`, each wrong with a probability of at most alpha."""
-    rank = _rank(len(logs), alpha)
+    rank = intervals.median_rank(len(logs), alpha)
     if rank == 0:  # too few values to say anything at this level
         return -math.inf, math.inf
     ordered = sorted(logs)

@@ -126,9 +126,9 @@ def rate_table(figures, depths):
 def cost_table(figures, depth):
     table = Table(
         "Server CPU of one call",
-        f"microseconds of the server's process, {depth} calls at once, median of the rounds; "
-        "reference / ours: paired by round, with its 95 % confidence interval; steadier on a busy "
-        "machine than calls per second",
+        f"microseconds of the server's process, {depth} calls at once, median of the rounds, +/- "
+        "half of their range; reference / ours: paired by round, with its 95 % confidence "
+        "interval; steadier on a busy machine than calls per second",
         ["", "ours", "+/-", "reference", "reference / ours"], flush_left=(4,))
     for what in ("create", "issue", "claim", "pair", "fused", "complete", "bare",
                  "calls issue", "commands issue", "calls claim", "commands claim", "calls fused",

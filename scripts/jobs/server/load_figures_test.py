@@ -133,6 +133,14 @@ class Cells(unittest.TestCase):
                     done[step] = done.get(step, 0) + int(count)
 
 
+class Spread(unittest.TestCase):
+    def test_a_spread_says_what_it_is(self):
+        figures = measured([2000, 2000], [1000, 1000])
+        for table in (load_figures.rate_table(figures, [64]), load_figures.cost_table(figures, 64)):
+            self.assertIn("+/-", table.columns)
+            self.assertIn("+/- half of their range", table.note)
+
+
 class Command(unittest.TestCase):
     def test_the_command_is_repeated_as_it_was_given(self):
         arguments = SimpleNamespace(quick=True, cluster=True, with_reference=True, engine="redis",
