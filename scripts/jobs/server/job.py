@@ -11,7 +11,8 @@ from pathlib import Path
 from jobs.common import build, machine, processes, report, wheels
 from jobs.common.documents import Document
 from jobs.common.terminal import Terminal, duration
-from jobs.server import claim_server, load_figures, load_program, reference_functions
+from jobs.server import (claim_server, load_figures, load_program, reference_functions,
+                         variants)
 from jobs.server.load_figures import OURS, REFERENCE
 
 PRESET = "bench"
@@ -132,6 +133,17 @@ class Rounds:
         self.figures.add(what, depth, name, _measure_cell(self._whose[name], loads))
         self._done += 1
 
+    def others(self, targets):
+        """The calls on other servers, each beside the first one."""
+        loads = [_closed(DEPTH, self._plan.count, "create"),
+                 _closed(DEPTH, self._plan.count, "issue", "claim")]
+        self._whose = {**self._whose, **targets}
+        self._total += self._plan.rounds * (1 + len(targets))
+        for number in range(self._plan.rounds):
+            names = [OURS, *targets]
+            for name in names if number % 2 else reversed(names):
+                self._measure((variants.WHAT, DEPTH), name, loads)
+
     def open(self):
         """Returns the peak that the shares are of."""
         peak = max(self.figures.stat("pair", depth, OURS, "rate").median for depth in DEPTHS)
@@ -172,6 +184,18 @@ def _start_servers(stack, arguments):
     return made
 
 
+def _start_variants(stack, arguments):
+    """{name: Target} of the servers that the calls are measured on besides."""
+    made = {}
+    if not (arguments.server or arguments.cluster):
+        for variant in variants.variants(arguments.engine):
+            running = stack.enter_context(claim_server.alone(
+                variant.engine or arguments.engine, variant.settings))
+            made[variant.name] = load_program.Target(_addresses(running), load_program.lane_name(),
+                                                     time.time_ns() % 2**63, True)
+    return made
+
+
 def _facts(arguments, whose):
     facts = [("server", whose[OURS].description),
              ("functions of ours", whose[OURS].library())]
@@ -180,7 +204,7 @@ def _facts(arguments, whose):
                       f"{whose[REFERENCE].library()} of {reference_functions.CRATE} "
                       f"{reference_functions.VERSION}, on a second server of the same build"))
     if not arguments.server:
-        facts.append(("persistence", "none"))
+        facts.append(("persistence", "none, but where a row says so"))
     load = Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
     return facts + machine.basic() + [("load when the runs ended", load)]
 
@@ -196,9 +220,10 @@ def _command(arguments):
     return shlex.join(words)
 
 
-def _tables(figures, peak):
+def _tables(figures, peak, others):
     return [table for table in (
         load_figures.rate_table(figures, DEPTHS), load_figures.cost_table(figures, DEPTH),
+        variants.table(figures, others, DEPTH),
         load_figures.open_table(figures, SHARES, peak),
         load_figures.bars_table(figures, DEPTH)) if table]
 
@@ -212,11 +237,14 @@ def _job(terminal, arguments):
     with contextlib.ExitStack() as stack:
         terminal.progress("starting servers")
         whose = _start_servers(stack, arguments)
-        stack.enter_context(load_program.targets(list(whose.values())))
+        others = _start_variants(stack, arguments)
+        stack.enter_context(load_program.targets([*whose.values(), *others.values()]))
         whose[OURS].load_limits()
         rounds = Rounds(terminal, plan, whose)
         rounds.closed()
-        tables = _tables(rounds.figures, rounds.open())
+        if others:
+            rounds.others(others)
+        tables = _tables(rounds.figures, rounds.open(), list(others))
         facts = _facts(arguments, whose)
 
     method = (f"rounds: {plan.rounds}, {plan.count} executions a load over 256 partitions, in each "
