@@ -11,8 +11,7 @@ from pathlib import Path
 from jobs.common import build, machine, processes, report, wheels
 from jobs.common.documents import Document
 from jobs.common.terminal import Terminal, duration
-from jobs.server import (claim_server, load_figures, load_program, reference_functions,
-                         variants)
+from jobs.server import claim_server, load_figures, load_program, reference_functions, variants
 from jobs.server.load_figures import OURS, REFERENCE
 
 PRESET = "bench"

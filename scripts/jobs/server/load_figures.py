@@ -214,7 +214,8 @@ def bars_table(figures, depth):
             row(f"claims/s, {_LABELS[what]}: x reference", 1.5, 1.5, ratio.mean, ratio.text())
         ratio = figures.ratio(what, depth, "server_us", inverse=True)
         if ratio:
-            row(f"server CPU, {_LABELS[what]}: reference x ours", 1.5, 1.5, ratio.mean, ratio.text())
+            row(f"server CPU, {_LABELS[what]}: reference x ours", 1.5, 1.5, ratio.mean,
+                ratio.text())
     peak = peak_depth(figures)
     if peak is not None:
         share = figures.stat("pair", peak, OURS, "client_share").median
