@@ -61,9 +61,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """One case of one figure."""
+    """One case of one figure. below_limit: labels of those that are faster than the limit, which
+    then is none."""
     ours: gbench.Name
     rows: tuple
+    below_limit: tuple = ()
 
     @property
     def has_limit(self):
@@ -98,8 +100,20 @@ def groups(results, sentences):
             if interval:
                 text = next((s.text for s in sentences if s.fits(name)), "")
                 rows.append(Row(name, interval, text))
-        found.append(Group(ours, tuple(rows)))
+        found.append(Group(ours, tuple(rows), _below_limit(results, ours, rows)))
     return found
+
+
+def _below_limit(results, ours, rows):
+    """The labels of ours and of peers whose time is below that of a limit beside them, in all of
+    the interval."""
+    found = []
+    for limit in (row.name for row in rows if row.is_limit):
+        for name in (ours, *(row.name for row in rows if not row.is_limit)):
+            share = ratio(results, limit, name)
+            if share and (share.median if share.high is None else share.high) < 1:
+                found.append(f"{tables.label(name.impl)} ({tables.label(limit.impl)})")
+    return tuple(found)
 
 
 def _range(interval):
@@ -170,6 +184,8 @@ def problems(found):
     """Texts: what is wrong with the report, whatever the figures are."""
     texts = [f"{_heading(group.ours)}: no limit beside it" for group in found
              if not group.has_limit]
+    texts += [f"{_heading(group.ours)}: {label} is faster than its limit, which is none"
+              for group in found for label in group.below_limit]
     texts += [f"{_heading(group.ours)}: not ahead of {tables.label(row.name.impl)}, and "
               f"bench/peers/{SENTENCES.name} does not say why"
               for group in found for row in group.rows if row.is_unexplained]

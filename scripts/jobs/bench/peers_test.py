@@ -97,6 +97,16 @@ class ProblemsTest(unittest.TestCase):
         _, found = groups_of({CORE: 1, "BM_ParseKey_Re2/random": 2})
         self.assertEqual(peers.problems(found), ["parse key, random: no limit beside it"])
 
+    def test_nothing_may_be_faster_than_its_limit(self):
+        # Core in every round, one peer in one, the other in some.
+        _, found = groups_of({CORE: 10, LIMIT: 11,
+                              "BM_ParseKey_Re2/random": [20, 9, 30, 40, 30, 20],
+                              "BM_ParseKey_Loop/random": [12, 10, 9, 10, 9, 9]}, SENTENCES)
+        self.assertEqual(
+            [text for text in peers.problems(found) if "limit" in text],
+            ["parse key, random: core (4 bytes of each cache line) is faster than its limit, "
+             "which is none"])
+
     def test_a_limit_needs_no_sentence(self):
         _, found = groups_of({CORE: 10, LIMIT: 1})
         self.assertEqual(peers.problems(found), [])
