@@ -189,8 +189,8 @@ def limit_sentence(figures, depth):
     text = f"the data commands alone take {share.mean * 100:.0f} % of the CPU of issue, then claim"
     ratio = figures.ratio("pair", depth, "server_us", inverse=True)
     if ratio:
-        text += (f": functions that store the same state get to {ratio.mean / share.mean:.2f}x the "
-                 "reference at most, however little Lua they are")
+        text += (f": functions that store the same state get to {ratio.mean / share.mean:.2f}x "
+                 "the reference at most, however little Lua they are")
     return text
 
 

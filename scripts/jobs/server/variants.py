@@ -11,13 +11,14 @@ from jobs.server.claim_server import Settings
 from jobs.server.load_figures import OURS
 
 WHAT = "settings"  # the load's name in the figures
+_DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
 class Variant:
     name: str
     engine: str  # empty: the one that the job runs on
-    settings: Settings = Settings()
+    settings: Settings = _DEFAULTS
 
 
 _SETTINGS = (
