@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One execution's way on a Valkey or Redis server. Try it with
+//
+//   ./scripts/claim-server -- build/gcc-release/core/examples/example_claim_on_valkey
+//
+// which starts a server and names it in FFGRANT_SERVER, as HOST:PORT. Of a cluster, any server will
+// do; the code is the same.
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/claims/worker.h"
+#include "ffgrant/routing.h"
+#include "ffgrant/valkey/valkey_ledger.h"
+
+namespace {
+
+using namespace ffgrant;
+
+// What became of a claim whose reply was lost. It is never sent again unasked: the server knows.
+bool Settle(valkey::ValkeyLedger& ledger, const ExecutionIdView& id, WorkerClaim& claim) {
+  const valkey::FoundClaim found = ledger.FindClaim(id, claim.lease.fence.lease_id);
+  if (!found || found.fate != valkey::ClaimFate::kHeld) return false;
+  claim.lease = found.lease;
+  return true;
+}
+
+int Run(valkey::ValkeyLedger& ledger) {
+  const LaneIdView lane = ParseLaneId("main").lane;
+  ErrorDetails details;  // the server's words behind an error
+
+  // Somebody submits work.
+  const auto id = MintExecutionId(lane, PartitionConfig{});
+  if (!id) return 1;
+  if (const auto created =
+          ledger.CreateExecution({.execution_id = id->view(), .lane = lane}, &details);
+      !created) {
+    std::printf("not created: %s\n", std::string(ErrorName(created.error)).c_str());
+    return 1;
+  }
+
+  // The scheduler chooses and grants; the worker claims.
+  Worker worker(ledger, SystemClock(), {.worker_id = "worker-1", .worker_instance_id = "a"});
+  const auto chosen =
+      ledger.ClaimForWorker({.worker = worker.identity(), .lane = lane, .grant_ttl_ms = 5000});
+  if (!chosen) return 1;
+  const ExecutionIdView granted = chosen.grant.view().execution_id;
+  WorkerClaim claim = worker.ClaimFromGrant(chosen.grant.view(), lane, &details);
+  if (claim.error == ClaimError::kUnknownOutcome) {
+    if (!Settle(ledger, granted, claim)) return 1;
+  } else if (!claim) {
+    std::printf("not claimed: %s\n", std::string(ErrorName(claim.error)).c_str());
+    return 1;
+  }
+
+  // ... the work, with a Renew() now and then ...
+  if (!ledger.Complete({.execution_id = granted, .fence = claim.lease.fence})) return 1;
+  std::printf("completed %.*s\n", static_cast<int>(granted.text().size()), granted.text().data());
+  return 0;
+}
+
+}  // namespace
+
+int main() {
+  // Nothing listens on port 1, so that without a server this says so.
+  const char* const variable = std::getenv("FFGRANT_SERVER");
+  const std::string server = variable != nullptr ? variable : "127.0.0.1:1";
+  const std::size_t colon = server.rfind(':');
+  const auto port = static_cast<std::uint16_t>(std::atoi(server.c_str() + colon + 1));
+
+  valkey::ValkeyLedger ledger({.client = {.servers = {{server.substr(0, colon), port}}}});
+  valkey::ServerInfo info;
+  if (const auto connected = ledger.Connect(info); !connected) {
+    std::printf("no server at %s: %s\n", server.c_str(),
+                std::string(ErrorName(connected.error)).c_str());
+    return variable != nullptr ? 1 : 0;
+  }
+  return Run(ledger);
+}
