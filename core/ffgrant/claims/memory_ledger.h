@@ -49,8 +49,39 @@ struct MemoryLedgerOptions {
   std::optional<std::uint64_t> hash_seed = {};
 };
 
-// Allocates all memory in the constructor (std::bad_alloc if there is none,
-// std::invalid_argument for options out of range), nothing after that.
+// Takes canonical execution ids only: it identifies an execution by partition
+// and uuid, so that two spellings can't be granted twice (contract 1.8).
+// CreateExecution refuses others with kInvalidInput; to the other calls they are
+// executions that do not exist.
+//
+//   MemoryLedger ledger({.max_executions = 1000});
+//   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) return;
+//   const auto chosen =
+//       ledger.ClaimForWorker({.worker = worker, .lane = lane, .grant_ttl_ms = 5000});
+//   if (chosen) Send(chosen.grant.view());  // to the worker, who calls Claim()
+//
+// Threads: any call from any thread at any time, but for the constructor and the destructor. Calls
+// about one execution take effect one after the other, each at one moment. ClaimForWorker() looks
+// at partitions one after the other, each at a moment of its own.
+//
+// Memory: all of it is allocated in the constructor (std::bad_alloc if there is none,
+// std::invalid_argument for options out of range), nothing after that, except by InspectNames().
+//
+// Ownership: a call copies what it keeps. The views in its arguments are read during the call
+// alone, and an outcome refers to nothing. The clock must outlive the ledger.
+//
+// Cost: a search in a hash table, and one reading of the clock; where the execution is not in the
+// processor's cache, two or three misses (results/bench.md has the times). Batches have up to 16
+// of them under way at once. ClaimForWorker(), CreateExecution() without a delay, Resume() and
+// Forget() also change a queue, which is logarithmic in the executions that wait in the partition.
+//
+// Blocking: no call waits for another to be answered, only for the locks of the places that both
+// look at, 256 of executions and 256 of partitions in a large ledger. A thread that finds a lock
+// taken spins for about a microsecond and then sleeps in the kernel until it is free. A lock is
+// held for some tens of nanoseconds; for longer by ClaimForWorker(), which keeps its partition's
+// lock while it looks at one execution for each set of requirements and passes over up to
+// max_candidates with a grant, and by calls that find no room, which look at 64 places under one
+// lock.
 //
 // What is full answers kLedgerFull, with a detail: "executions", "lanes", "capability sets",
 // "names" or "texts". A grant that has run out keeps its name and texts until it is replaced, or
@@ -58,10 +89,28 @@ struct MemoryLedgerOptions {
 // once, 64 under one lock; after a search in vain there is no other for the same kind of room for
 // 100 ms, unless some was let go of.
 //
-// Takes canonical execution ids only: it identifies an execution by partition
-// and uuid, so that two spellings can't be granted twice (contract 1.8).
-// CreateExecution refuses others with kInvalidInput; to the other calls they are
-// executions that do not exist.
+// The errors of each call, and there are no others:
+//
+//   CreateExecution    kInvalidInput, kLedgerFull
+//   IssueClaimGrant    kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
+//                      kGrantAlreadyExists, kExecutionNotInEligibleSet, kCapabilityMismatch,
+//                      kLedgerFull
+//   ClaimForWorker     kInvalidInput, kNoEligibleExecution, kNothingInWindow, kLedgerFull
+//   Claim              kInvalidInput, kExecutionNotFound, kExecutionNotLeaseable,
+//                      kUseClaimResumedExecution, kInvalidClaimGrant, kLedgerFull
+//   ClaimResumed       kInvalidInput, kExecutionNotFound, kExecutionNotLeaseable,
+//                      kNotAResumedExecution, kInvalidClaimGrant, kLedgerFull
+//   Renew              kInvalidInput, kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
+//                      kExecutionNotActive, kLeaseRevoked, kLeaseExpired, kStaleLease
+//   Revoke             kExecutionNotFound, kExecutionNotActive, kStaleLease
+//   IssueReclaimGrant  kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
+//                      kGrantAlreadyExists, kCapabilityMismatch, kLedgerFull
+//   Reclaim            kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
+//                      kMaxRetriesExhausted, kInvalidClaimGrant, kLedgerFull
+//   Suspend, Complete  kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
+//                      kExecutionNotActive, kLeaseRevoked, kLeaseExpired, kStaleLease
+//   Resume             kInvalidInput, kExecutionNotFound, kExecutionNotSuspended
+//   Forget             kExecutionNotFound, kInvalidInput
 class MemoryLedger final : public ClaimLedger {
  public:
   explicit MemoryLedger(const MemoryLedgerOptions& options);
