@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A load on a running server, told what to do line by line on its standard
-// input, so that who drives it can look at the server between two loads:
+// input, so that who drives it can look at the server between two loads. --server and
+// the password are taken as server_url.h says. The lines:
 //
 //   closed DEPTH COUNT STEP...   COUNT executions go through the steps, DEPTH of
 //                                them at once
@@ -50,8 +51,10 @@
 #include "ffgrant/lane_id.h"
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/claim_pipeline.h"
+#include "ffgrant/valkey/server_url.h"
 
-ABSL_FLAG(std::vector<std::string>, server, {"127.0.0.1:6379"}, "HOST:PORT,...");
+ABSL_FLAG(std::string, server, "127.0.0.1:6379", "as SetServers() takes it (server_url.h)");
+ABSL_FLAG(bool, describe, false, "say what --server means, as JSON, and do nothing else");
 ABSL_FLAG(std::string, lane, "bench", "lane of all executions");
 ABSL_FLAG(std::uint64_t, seed, 1, "of ids and of the moments of an open load");
 ABSL_FLAG(std::uint32_t, partitions, 256, "that the executions are spread over");
@@ -74,6 +77,43 @@ constexpr std::string_view kPayload =
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "server_load: %s\n", why.c_str());
   std::exit(1);
+}
+
+// --server and the password of the environment.
+valkey::ClientOptions Where() {
+  valkey::ClientOptions options;
+  std::string problem = valkey::SetServers(absl::GetFlag(FLAGS_server), options);
+  if (problem.empty()) problem = valkey::SetPasswordFromEnvironment(options);
+  if (problem.empty()) problem = valkey::SetTlsFromEnvironment(options);
+  if (!problem.empty()) Die(problem);
+  return options;
+}
+
+// A string of JSON.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') {
+      absl::StrAppendFormat(&quoted, "\\u%04x", byte);  // of a path, its bytes as Latin-1
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+// For who drives this, and speaks to the same servers: never the password.
+void Describe() {
+  const valkey::ClientOptions options = Where();
+  std::string servers;
+  for (const valkey::Endpoint& endpoint : options.servers) {
+    absl::StrAppendFormat(&servers, "%s{\"host\": %s, \"port\": %d}", servers.empty() ? "" : ", ",
+                          Quoted(endpoint.host), endpoint.port);
+  }
+  std::printf("{\"username\": %s, \"tls\": %s, \"servers\": [%s]}\n",
+              Quoted(options.username).c_str(), options.tls.enabled ? "true" : "false",
+              servers.c_str());
 }
 
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -114,11 +154,7 @@ using Moments = std::vector<Clock::time_point>;
 class Driver {
  public:
   Driver() : ids_(absl::GetFlag(FLAGS_seed)), random_(absl::GetFlag(FLAGS_seed)), lane_(Lane()) {
-    valkey::ClientOptions options;
-    options.servers.clear();
-    for (const std::string& address : absl::GetFlag(FLAGS_server)) {
-      options.servers.push_back(ParseEndpoint(address));
-    }
+    valkey::ClientOptions options = Where();
     options.max_in_flight = kMaxInFlight;
     // A load waits for its server; what takes longer is a fault of the set-up.
     options.request_timeout_ms = 60'000;
@@ -159,16 +195,6 @@ class Driver {
     const LaneIdResult lane = ParseLaneId(name);
     if (!lane) Die("no lane: " + name);
     return lane.lane;
-  }
-
-  static valkey::Endpoint ParseEndpoint(const std::string& address) {
-    const std::size_t colon = address.rfind(':');
-    std::uint32_t port = 0;
-    if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
-        port == 0 || port > 65535) {
-      Die("no HOST:PORT: " + address);
-    }
-    return {address.substr(0, colon), static_cast<std::uint16_t>(port)};
   }
 
   static Step ParseStep(const std::string& text) {
@@ -359,6 +385,10 @@ class Driver {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   prctl(PR_SET_TIMERSLACK, 1UL);  // naps end when they should
+  if (absl::GetFlag(FLAGS_describe)) {
+    ffgrant::bench::Describe();
+    return 0;
+  }
   ffgrant::bench::Driver driver;
   std::string line;
   while (std::getline(std::cin, line)) {

@@ -117,17 +117,38 @@ class WrongTest(unittest.TestCase):
                      ("--backend", "valkey", "--server", "h:1", "--cluster"),
                      ("--backend", "valkey", "--server", "h:1", "--with-reference"),
                      ("--backend", "valkey", "--server", "h:1", "--engine", "redis"),
+                     ("--transports",), ("--backend", "valkey", "--transports", "--cluster"),
+                     ("--backend", "valkey", "--transports", "--server", "h:1"),
+                     ("--backend", "valkey", "--transports", "--with-reference"),
                      ("--backend", "disk"), ("--out",), ("--out", ""), ("more",)):
             self.refused("bench", *argv)
         self.refused("fuzz")
         self.refused("fuzz", "--all", "a_target")
         self.refused("fuzz", "--all", "--merge", "--executions", "9")
         self.refused("claims-conformance", "--server", "h:1", "--cluster")
+        self.refused("claims-conformance", "--server", "h:1", "--transport", "unix")
+        self.refused("claims-conformance", "--store", "h:1")
+        self.refused("claims-faults", "--fault", "move", "--transport", "tls")
         self.refused("claims-conformance", "--use-loaded-library")
         self.refused("claims-conformance", "--contract", "1")
         self.refused("claim-server", "--replicas", "1")
         self.refused("mutants", "--kind", "x")
         self.refused("conformance")
+
+    def test_an_address_is_one_and_a_password_in_it_is_not_repeated(self):
+        for text in ("h:1", "[::1]:7", "a:1,b:2", "valkey://u@h:1/0", "rediss://h",
+                     "unix:///run/v.sock"):
+            self.assertEqual(parse("claims-conformance", "--server", text)[0].server, text)
+        for text in ("nowhere", "h:", "http://h", "hunter2@h:1", "", "h:1,",
+                     "valkey://u:hunter2@h", "h:1,redis://:hunter2@h", "valkey://u:/hunter2@h"):
+            said = self.refused("claims-conformance", "--server", text)
+            self.assertNotIn("hunter2", said)
+        for argv in (("valkey://u:hunter2@h",), ("--x=valkey://u:hunter2@h",),
+                     ("--engine", "valkey://u:hunter2@h")):
+            for script in ("bench", "claims-conformance", "claims-faults"):
+                said = self.refused(script, *argv)
+                self.assertIn("://***@h", said)
+                self.assertNotIn("hunter2", said)
 
     def test_options_are_not_shortened(self):
         self.refused("bench", "--qui")
@@ -148,6 +169,14 @@ class StartTest(unittest.TestCase):
             _, found = parse(*argv)
             self.assertEqual((found.job, found.needs), (job, needs), argv)
             self.assertIn(found.job, start.JOBS)
+
+    def test_faults_by_transport(self):
+        everything = parse("claims-faults")[0].fault
+        self.assertEqual(everything, list(claims.FAULTS))
+        self.assertEqual(parse("claims-faults", "--transport", "unix")[0].fault, everything)
+        self.assertEqual(parse("claims-faults", "--transport", "tls")[0].fault,
+                         [name for name in everything if name not in ("move", "leave")])
+        self.assertNotIn("move", parse("claims-faults", "--short", "--transport", "tls")[0].fault)
 
     def test_what_perf_needs(self):
         for line, job in (

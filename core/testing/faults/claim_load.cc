@@ -21,7 +21,7 @@ void Sleep(std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseco
 
 valkey::ValkeyLedgerOptions Options(const LoadOptions& options) {
   valkey::ValkeyLedgerOptions ledger;
-  ledger.client.servers = options.servers;
+  ledger.client = options.where;
   ledger.client.request_timeout_ms = options.request_timeout_ms;
   ledger.connections = 1;
   return ledger;
@@ -77,7 +77,7 @@ ClaimLoad::ClaimLoad(const LoadOptions& options, LoadState& state, int thread)
       worker_{{worker_id_}, {instance_}},
       ledger_(Options(options)),
       history_(options.history + "." + std::to_string(thread)),
-      confirmation_(options.servers),
+      confirmation_(options.where),
       driver_([this](const Call& call) { return Make(call); },
               {[this](const Call& call, const Answer& answer) { return Record(call, answer); }}),
       random_(options.seed * 1000 + static_cast<std::uint64_t>(thread)) {}

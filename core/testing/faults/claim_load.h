@@ -27,8 +27,8 @@ using testing::Answer;
 using testing::Call;
 
 struct LoadOptions {
-  std::vector<valkey::Endpoint> servers;
-  std::string history;  // path; ".<thread>" is appended
+  valkey::ClientOptions where;  // servers and login
+  std::string history;          // path; ".<thread>" is appended
   std::uint64_t seed = 1;
   int threads = 8;
   int leases_per_execution = 20;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fault_load --servers HOST:PORT,... --history PATH [...]: makes claims until it
-// gets SIGINT or SIGTERM, and records every call. Prints "<claims> <unknown>" five
-// times a second and at the end.
+// fault_load --servers ADDRESS --history PATH [...]: makes claims until it gets SIGINT
+// or SIGTERM, and records every call. Prints "<claims> <unknown>" five times a second and
+// at the end. ADDRESS and the password are taken as server_url.h says.
 
 #include <getopt.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cinttypes>
 #include <csignal>
@@ -15,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "ffgrant/valkey/server_url.h"
 #include "testing/faults/claim_load.h"
 
 namespace ffgrant::claims_faults {
@@ -25,15 +25,13 @@ constexpr std::chrono::milliseconds kTick(200);
 volatile std::sig_atomic_t told_to_end = 0;
 extern "C" void OnSignal(int /*number*/) { told_to_end = 1; }
 
-bool ParseServers(std::string text, std::vector<valkey::Endpoint>& servers) {
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
-    valkey::Endpoint endpoint;
-    if (!valkey::ParseEndpoint(text.substr(0, comma), endpoint)) return false;
-    servers.push_back(endpoint);
-    text.erase(0, comma + 1);
-  }
-  return !servers.empty();
+// --servers, and the password of the environment.
+bool ReadServers(const char* text, valkey::ClientOptions& where) {
+  std::string problem = valkey::SetServers(text, where);
+  if (problem.empty()) problem = valkey::SetPasswordFromEnvironment(where);
+  if (problem.empty()) problem = valkey::SetTlsFromEnvironment(where);
+  if (!problem.empty()) std::fprintf(stderr, "fault_load: --servers: %s\n", problem.c_str());
+  return problem.empty();
 }
 
 bool Parse(int argc, char** argv, LoadOptions& options) {
@@ -44,10 +42,13 @@ bool Parse(int argc, char** argv, LoadOptions& options) {
                                     {"leases", required_argument, nullptr, 'l'},
                                     {"confirm", no_argument, nullptr, 'c'},
                                     {nullptr, 0, nullptr, 0}};
+  bool has_servers = false;
+  opterr = 0;  // its messages repeat the argument, which may hold a password
   for (int found = 0; (found = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (found) {
       case 's':
-        if (!ParseServers(optarg, options.servers)) return false;
+        if (!ReadServers(optarg, options.where)) return false;
+        has_servers = true;
         break;
       case 'h':
         options.history = optarg;
@@ -68,8 +69,8 @@ bool Parse(int argc, char** argv, LoadOptions& options) {
         return false;
     }
   }
-  return optind == argc && !options.servers.empty() && !options.history.empty() &&
-         options.threads > 0 && options.leases_per_execution > 0;
+  return optind == argc && has_servers && !options.history.empty() && options.threads > 0 &&
+         options.leases_per_execution > 0;
 }
 
 void Run(const LoadOptions& options) {
@@ -100,7 +101,7 @@ int main(int argc, char** argv) {
   ffgrant::claims_faults::LoadOptions options;
   if (!ffgrant::claims_faults::Parse(argc, argv, options)) {
     std::fputs(
-        "usage: fault_load --servers HOST:PORT,... --history PATH [--seed N] [--threads N]\n"
+        "usage: fault_load --servers ADDRESS --history PATH [--seed N] [--threads N]\n"
         "                  [--leases N] [--confirm]\n",
         stderr);
     return 2;

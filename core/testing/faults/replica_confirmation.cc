@@ -9,8 +9,9 @@ namespace ffgrant::claims_faults {
 bool ReplicaConfirmation::Confirm(const std::string& tag) {
   try {
     if (store_ == nullptr) {
-      const valkey::Endpoint& server = servers_[next_++ % servers_.size()];
-      store_ = std::make_unique<claims_conformance::HiredisStore>(server.host, server.port);
+      const valkey::Endpoint& server = where_.servers[next_++ % where_.servers.size()];
+      store_ = std::make_unique<claims_conformance::HiredisStore>(server.host, server.port,
+                                                                  where_.username, where_.password);
     }
     // It expires by itself.
     const std::string key = "ff:faults:" + tag + ":confirmed";

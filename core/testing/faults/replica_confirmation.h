@@ -9,23 +9,22 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "ffgrant/valkey/network.h"
+#include "ffgrant/valkey/client_options.h"
 #include "testing/scenarios/hiredis_store.h"
 
 namespace ffgrant::claims_faults {
 
 class ReplicaConfirmation {
  public:
-  explicit ReplicaConfirmation(const std::vector<valkey::Endpoint>& servers) : servers_(servers) {}
+  explicit ReplicaConfirmation(const valkey::ClientOptions& where) : where_(where) {}
 
   // True once one replica has all that the primary of `tag`, "{fp:7}", had
   // acknowledged before. False if none says so within a second.
   bool Confirm(const std::string& tag);
 
  private:
-  std::vector<valkey::Endpoint> servers_;
+  const valkey::ClientOptions& where_;
   std::size_t next_ = 0;
   std::unique_ptr<claims_conformance::HiredisStore> store_;
 };

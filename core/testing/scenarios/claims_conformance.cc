@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// claims_conformance --engine memory | --server HOST:PORT [...]: runs every
-// scenario, then random histories, on one engine. The last line is
-// "N passed, N failed".
+// claims_conformance --engine memory | --server ADDRESS [...]: runs every scenario, then
+// random histories, on one engine. The last line is "N passed, N failed". ADDRESS and the
+// password are taken as server_url.h says.
 
 #include <getopt.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "ffgrant/valkey/server_url.h"
 #include "testing/scenarios/differential.h"
 #include "testing/scenarios/memory_engine.h"
 #include "testing/scenarios/runner.h"
@@ -29,6 +30,7 @@ constexpr int kNoEngine = 3;
 
 struct Options {
   std::string server;  // empty: the embedded ledger
+  std::string store;   // where its keys are read and written; empty: at the server
   bool use_loaded_library = false;
   std::string contract;  // that ff_version may answer; empty: the client's own
   std::string filter;    // scenarios whose full name holds it
@@ -40,8 +42,8 @@ struct Options {
 
 void Usage(std::FILE* to) {
   std::fputs(
-      "usage: claims_conformance --engine memory | --server HOST:PORT [--use-loaded-library]\n"
-      "                          [--contract VERSION]\n"
+      "usage: claims_conformance --engine memory | --server ADDRESS [--use-loaded-library]\n"
+      "                          [--contract VERSION] [--store ADDRESS]\n"
       "                          [--filter TEXT] [--seed N] [--histories N] [--calls N]\n"
       "                          [--progress]\n",
       to);
@@ -77,18 +79,25 @@ class Program {
 
  private:
   bool OpenServer() {
-    const std::size_t colon = options_.server.rfind(':');
-    const int port =
-        colon == std::string::npos ? 0 : std::atoi(options_.server.c_str() + colon + 1);
-    if (port < 1 || port > 65535) {
-      std::fprintf(stderr, "claims_conformance: --server %s: HOST:PORT is wanted\n",
-                   options_.server.c_str());
+    valkey::ClientOptions where;
+    std::string problem = valkey::SetServers(options_.server, where);
+    if (problem.empty()) problem = valkey::SetPasswordFromEnvironment(where);
+    if (problem.empty()) problem = valkey::SetTlsFromEnvironment(where);
+    valkey::ClientOptions store = where;
+    if (problem.empty() && !options_.store.empty()) {
+      store.tls.enabled = false;
+      problem = valkey::SetServers(options_.store, store);
+    }
+    if (problem.empty() && store.tls.enabled) {
+      problem = "what is stored is read by a client without TLS: --store has to say where";
+    }
+    if (!problem.empty()) {
+      std::fprintf(stderr, "claims_conformance: --server, --store: %s\n", problem.c_str());
       return false;
     }
     try {
-      auto engine = std::make_unique<ServerEngine>(options_.server.substr(0, colon),
-                                                   static_cast<std::uint16_t>(port),
-                                                   options_.use_loaded_library, options_.contract);
+      auto engine = std::make_unique<ServerEngine>(where, store, options_.use_loaded_library,
+                                                   options_.contract);
       server_ = engine.get();
       engine_ = std::move(engine);
       return true;
@@ -173,6 +182,7 @@ class Program {
 bool Parse(int argc, char** argv, Options& options) {
   static const option kOptions[] = {{"engine", required_argument, nullptr, 'e'},
                                     {"server", required_argument, nullptr, 's'},
+                                    {"store", required_argument, nullptr, 'k'},
                                     {"use-loaded-library", no_argument, nullptr, 'l'},
                                     {"contract", required_argument, nullptr, 'v'},
                                     {"filter", required_argument, nullptr, 'f'},
@@ -182,6 +192,7 @@ bool Parse(int argc, char** argv, Options& options) {
                                     {"progress", no_argument, nullptr, 'p'},
                                     {nullptr, 0, nullptr, 0}};
   bool memory = false;
+  opterr = 0;  // its messages repeat the argument, which may hold a password
   for (int found = 0; (found = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (found) {
       case 'e':
@@ -190,6 +201,9 @@ bool Parse(int argc, char** argv, Options& options) {
         break;
       case 's':
         options.server = optarg;
+        break;
+      case 'k':
+        options.store = optarg;
         break;
       case 'l':
         options.use_loaded_library = true;

@@ -72,8 +72,11 @@ std::string Flat(const RedisReply& reply) {
 
 }  // namespace
 
-HiredisStore::HiredisStore(const std::string& host, int port)
-    : first_(host + ":" + std::to_string(port)) {
+HiredisStore::HiredisStore(const std::string& host, int port, std::string username,
+                           std::string password)
+    : username_(std::move(username)),
+      password_(std::move(password)),
+      first_(host.starts_with('/') ? host : host + ":" + std::to_string(port)) {
   At(first_);
 }
 
@@ -83,15 +86,36 @@ redisContext& HiredisStore::At(const std::string& address) {
   const auto found = connections_.find(address);
   if (found != connections_.end() && found->second->err == 0) return *found->second;
   const std::size_t colon = address.rfind(':');
-  Connection connection(redisConnectWithTimeout(address.substr(0, colon).c_str(),
-                                                std::atoi(address.c_str() + colon + 1), kPatience),
-                        redisFree);
+  Connection connection(
+      address.starts_with('/')
+          ? redisConnectUnixWithTimeout(address.c_str(), kPatience)
+          : redisConnectWithTimeout(address.substr(0, colon).c_str(),
+                                    std::atoi(address.c_str() + colon + 1), kPatience),
+      redisFree);
   if (connection == nullptr || connection->err != 0) {
     throw std::runtime_error(address + ": " +
                              (connection == nullptr ? "no memory" : connection->errstr));
   }
   redisSetTimeout(connection.get(), kPatience);
+  LogIn(*connection);
   return *connections_.insert_or_assign(address, std::move(connection)).first->second;
+}
+
+void HiredisStore::LogIn(redisContext& connection) {
+  if (username_.empty() && password_.empty()) return;
+  std::vector<const char*> words = {"AUTH", username_.c_str(), password_.c_str()};
+  std::vector<std::size_t> sizes = {4, username_.size(), password_.size()};
+  if (username_.empty()) {
+    words.erase(words.begin() + 1);
+    sizes.erase(sizes.begin() + 1);
+  }
+  const std::unique_ptr<redisReply, void (*)(void*)> reply(
+      static_cast<redisReply*>(redisCommandArgv(&connection, static_cast<int>(words.size()),
+                                                words.data(), sizes.data())),
+      freeReplyObject);
+  if (reply == nullptr || reply->type == REDIS_REPLY_ERROR) {
+    throw std::runtime_error(reply == nullptr ? connection.errstr : reply->str);
+  }
 }
 
 RedisReply HiredisStore::Command(const std::string& key, const std::vector<std::string>& words) {
@@ -115,7 +139,9 @@ RedisReply HiredisStore::Command(const std::string& key, const std::vector<std::
     // "MOVED 2729 127.0.0.1:7101"; without a host it is the one that was asked.
     if (!tree.is_error || !tree.text.starts_with("MOVED ")) return tree;
     std::string to = tree.text.substr(tree.text.rfind(' ') + 1);
-    if (to.starts_with(':')) to = address.substr(0, address.rfind(':')) + to;
+    if (to.starts_with(':')) {
+      to = (address.starts_with('/') ? "127.0.0.1" : address.substr(0, address.rfind(':'))) + to;
+    }
     homes_[tag] = to;
   }
   throw std::runtime_error("too many redirections for " + key);

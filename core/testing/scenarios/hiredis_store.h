@@ -28,8 +28,10 @@ struct RedisReply {
 
 class HiredisStore final : public RawStore {
  public:
-  // Of a cluster any node will do. Throws std::runtime_error.
-  HiredisStore(const std::string& host, int port);
+  // Of a cluster any node will do. A host that begins with '/' is a unix socket. Logs in
+  // where `username` or `password` is given. Throws std::runtime_error.
+  HiredisStore(const std::string& host, int port, std::string username = {},
+               std::string password = {});
   ~HiredisStore() override;
 
   // The command goes where `key` is; with an empty one to the first node.
@@ -59,6 +61,7 @@ class HiredisStore final : public RawStore {
  private:
   using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
   redisContext& At(const std::string& address);
+  void LogIn(redisContext& connection);
   // As Command(), but an error throws.
   RedisReply Ask(const std::string& key, const std::vector<std::string>& words);
   // Many at once, to the node of `key`, which must be known already.
@@ -66,7 +69,9 @@ class HiredisStore final : public RawStore {
                                   const std::vector<std::vector<std::string>>& commands);
 
   std::string function_prefix_ = "ff_";
-  std::string first_;                              // HOST:PORT
+  const std::string username_;
+  const std::string password_;
+  std::string first_;                              // HOST:PORT, or the path of a unix socket
   std::map<std::string, Connection> connections_;  // by address
   std::map<std::string, std::string> homes_;       // hash tag -> address
 };

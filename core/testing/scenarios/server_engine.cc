@@ -15,10 +15,10 @@ constexpr const char* kSecretHex =
     "0000000000000000000000000000000000000000000000000000000000000001";
 constexpr const char* kSecretId = "ffgrant";
 
-valkey::ValkeyLedgerOptions Options(const std::string& host, std::uint16_t port, bool load,
+valkey::ValkeyLedgerOptions Options(const valkey::ClientOptions& where, bool load,
                                     const std::string& contract) {
   valkey::ValkeyLedgerOptions options;
-  options.client.servers = {{host, port}};
+  options.client = where;
   options.client.load_library = load;
   if (!contract.empty()) options.client.contract_versions = {contract};
   options.client.request_timeout_ms = 10'000;
@@ -33,9 +33,11 @@ std::string Capitalized(std::string name) {
 
 }  // namespace
 
-ServerEngine::ServerEngine(const std::string& host, std::uint16_t port, bool use_loaded_library,
-                           const std::string& contract)
-    : store_(host, port), ledger_(Options(host, port, !use_loaded_library, contract)) {
+ServerEngine::ServerEngine(const valkey::ClientOptions& where, const valkey::ClientOptions& store,
+                           bool use_loaded_library, const std::string& contract)
+    : store_(store.servers.front().host, store.servers.front().port, store.username,
+             store.password),
+      ledger_(Options(where, !use_loaded_library, contract)) {
   ErrorDetails details;
   const Outcome connected = ledger_.Connect(info_, &details);
   if (!connected) {

@@ -20,11 +20,13 @@ namespace ffgrant::claims_conformance {
 
 class ServerEngine final : public Engine {
  public:
+  // `where`: its servers and login; the first of `store`'s servers is asked what is stored,
+  // without TLS.
   // use_loaded_library: nothing is loaded. contract: what ff_version may answer there;
   // empty: what the client takes. Throws std::runtime_error if the server can't be
   // reached, or has no functions, or others.
-  ServerEngine(const std::string& host, std::uint16_t port, bool use_loaded_library,
-               const std::string& contract);
+  ServerEngine(const valkey::ClientOptions& where, const valkey::ClientOptions& store,
+               bool use_loaded_library, const std::string& contract);
 
   std::string kind() const override { return "server"; }
   std::string library() const override;

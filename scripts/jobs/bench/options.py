@@ -41,9 +41,16 @@ def parser():
     server.add_argument("--cluster", action="store_true", help="three primaries")
     server.add_argument("--engine", choices=("auto", "valkey", "redis"),
                         help="a server of this kind, not the first that is found")
-    server.add_argument("--server", metavar="HOST:PORT", type=options.address,
-                        help="a server, or a cluster, that runs already: in a lane of its own, and "
-                             "what the benchmark put there is removed in the end")
+    server.add_argument("--server", metavar="ADDRESS", type=options.address,
+                        help="a server, or a cluster, that runs already, as HOST:PORT, "
+                             "valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH, its "
+                             "password in FFGRANT_PASSWORD or in the file FFGRANT_PASSWORD_FILE: "
+                             "in a lane of its own, and what the benchmark put there is removed in "
+                             "the end")
+    server.add_argument("--transports", action="store_true",
+                        help="one server by TCP, a unix socket and TLS in turn, and nothing else; "
+                             "writes claims-transports.md and .json. --engine redis speaks TLS "
+                             "itself, other servers may need stunnel4 before them")
     server.add_argument("--with-reference", action="store_true",
                         help="FlowFabric's own functions (needs cargo) on a second server of the "
                              "same build, in turn with ours")
@@ -54,8 +61,10 @@ def parse(argv):
     made = parser()
     found = made.parse_args(argv)
     if found.backend == "memory":
-        if found.cluster or found.engine or found.server or found.with_reference:
-            made.error("--engine, --server, --cluster and --with-reference need --backend valkey")
+        if (found.cluster or found.engine or found.server or found.with_reference
+                or found.transports):
+            made.error("--engine, --server, --cluster, --transports and --with-reference need "
+                       "--backend valkey")
         return found, options.Start(
             "bench", ("peers",) if found.peers else ("bench",), scipy=found.peers,
             unready=1, at_root=True)
@@ -63,6 +72,8 @@ def parse(argv):
         made.error("--filter, --list, --peers and --ten-million do not go with --backend valkey")
     if found.server and (found.cluster or found.with_reference or found.engine):
         made.error("--server goes with neither --cluster, --engine nor --with-reference")
+    if found.transports and (found.server or found.cluster or found.with_reference):
+        made.error("--transports goes with neither --server, --cluster nor --with-reference")
     found.engine = found.engine or "auto"
     return found, options.Start("bench-server", ("server-bench",), scipy=True, unready=1,
                                 at_root=True)

@@ -2,6 +2,7 @@
 """Runs the claim scenarios on every engine wanted. Started by scripts/claims-conformance."""
 
 import contextlib
+import os
 import re
 import tempfile
 import time
@@ -44,16 +45,21 @@ def _tool_options(arguments):
 
 
 def _where(stack, engine, clustered, arguments):
-    """The tool's options that say where to run; servers run until the stack is left."""
+    """The tool's options that say where to run, and variables for its environment; servers run
+    until the stack is left."""
     if engine == "memory":
-        return ["--engine", "memory"]
+        return ["--engine", "memory"], {}
     if engine == "server":
         return ["--server", arguments.server,
                 *(["--use-loaded-library"] if arguments.use_loaded_library else []),
-                *(["--contract", arguments.contract] if arguments.contract else [])]
-    if clustered:
-        return ["--server", stack.enter_context(claim_server.cluster(engine)).address]
-    return ["--server", stack.enter_context(claim_server.alone(engine)).address]
+                *(["--contract", arguments.contract] if arguments.contract else []),
+                *(["--store", arguments.store] if arguments.store else [])], {}
+    settings = claim_server.Settings(transport=arguments.transport)
+    start = claim_server.cluster if clustered else claim_server.alone
+    running = stack.enter_context(start(engine, settings))
+    # The judge of what is stored speaks no TLS, and shares nothing with the client.
+    store = ["--store", running.address] if arguments.transport == "tls" else []
+    return ["--server", running.url, *store], running.variables
 
 
 @dataclass
@@ -95,9 +101,10 @@ def run_all(terminal, wanted, arguments, folder):
         for engine, clustered in wanted:
             title = engine + (", cluster" if clustered else "")
             terminal.progress(f"{title}: starting")
-            where = _where(stack, engine, clustered, arguments)
+            where, variables = _where(stack, engine, clustered, arguments)
             at_work.append(Run(title, started.start(
-                [TOOL, *where, "--progress", *_tool_options(arguments)], folder / title)))
+                [TOOL, *where, "--progress", *_tool_options(arguments)], folder / title,
+                env={**os.environ, **variables})))
         while at_work:
             for run in [run for run in at_work if run.child.status() is not None]:
                 run.read()

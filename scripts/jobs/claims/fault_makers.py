@@ -10,7 +10,6 @@ import time
 
 from jobs.server import claim_server
 
-_DURABLE = claim_server.Settings(appendonly=True, appendfsync="always")
 # Longer than fault_load lets a call take.
 _STOPPED_SECONDS = 0.9
 _CUT_SECONDS = 0.3
@@ -34,15 +33,17 @@ class Fault:
     may_lose = False
     confirm = False  # whether the load asks replicas to confirm
 
-    def __init__(self, chance, seconds):
+    def __init__(self, chance, seconds, transport="tcp"):
         self.chance = chance
         self.seconds = seconds  # how long the load will last
+        self.settings = claim_server.Settings(appendonly=True, appendfsync="always",
+                                              transport=transport)
         self.made = 0
         self.load_pid = 0  # of the clients' process, once it runs
 
     def servers(self, engine):
         """A context that gives what is under load: it has address, nodes of a cluster, client()."""
-        return claim_server.alone(engine, _DURABLE)
+        return claim_server.alone(engine, self.settings)
 
     def make(self, running):
         raise NotImplementedError
@@ -92,7 +93,7 @@ class Migration(Fault):
     name = "migration"
 
     def servers(self, engine):
-        return claim_server.cluster(engine, _DURABLE)
+        return claim_server.cluster(engine, self.settings)
 
     def pause(self):
         return self.chance.uniform(0.0, 0.05)
@@ -133,7 +134,7 @@ class Freeze(Fault):
     name = "freeze"
 
     def servers(self, engine):
-        return claim_server.cluster(engine, _DURABLE)
+        return claim_server.cluster(engine, self.settings)
 
     def make(self, running):
         victim = self.chance.choice(running.primaries)
@@ -148,7 +149,7 @@ class Move(Fault):
     name = "move"
 
     def servers(self, engine):
-        listens = dataclasses.replace(_DURABLE, extra=("--bind", *_HOSTS))
+        listens = dataclasses.replace(self.settings, extra=("--bind", *_HOSTS))
         return claim_server.cluster(engine, listens)
 
     def make(self, running):
@@ -181,9 +182,9 @@ class Leave(Fault):
 
     @contextlib.contextmanager
     def servers(self, engine):
-        with claim_server.cluster(engine, _DURABLE) as running, \
-                claim_server.node(engine, _DURABLE) as guest, \
-                claim_server.node(engine, _DURABLE) as self.other:
+        with claim_server.cluster(engine, self.settings) as running, \
+                claim_server.node(engine, self.settings) as guest, \
+                claim_server.node(engine, self.settings) as self.other:
             self.other.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
             self.guest, self.away, self.running = guest, False, running
             running.nodes.append(guest)  # the clients are configured with it as well
@@ -313,5 +314,5 @@ KINDS = {kind.name: kind for kind in
           ConfirmedFailover)}
 
 
-def make_fault(name, seed, seconds):
-    return KINDS[name](random.Random(seed), seconds)
+def make_fault(name, seed, seconds, transport="tcp"):
+    return KINDS[name](random.Random(seed), seconds, transport)

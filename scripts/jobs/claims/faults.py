@@ -2,6 +2,7 @@
 """Rounds of claims under faults, each checked. Started by scripts/claims-faults."""
 
 import datetime
+import os
 import shlex
 import shutil
 import signal
@@ -82,7 +83,7 @@ def _read_history(history):
 # ---- a round -----------------------------------------------------------------------------------
 
 def _addresses(running):
-    return ",".join(node.address for node in getattr(running, "nodes", [running]))
+    return ",".join(node.url for node in getattr(running, "nodes", [running]))
 
 
 def _load_under_faults(terminal, title, fault, running, load, seconds):
@@ -113,7 +114,8 @@ def _end(load):
 
 
 def run_round(terminal, name, number, arguments, folder):
-    fault = fault_makers.make_fault(name, arguments.seed * 1000 + number, arguments.seconds)
+    fault = fault_makers.make_fault(name, arguments.seed * 1000 + number, arguments.seconds,
+                                    arguments.transport)
     made = Round(name)
     title = f"round {number}, {name}"
     begin = time.monotonic()
@@ -122,7 +124,8 @@ def run_round(terminal, name, number, arguments, folder):
         load = children.start(
             [LOAD, "--servers", _addresses(running), "--history", folder / "history",
              "--threads", arguments.threads, "--seed", arguments.seed * 1000 + number,
-             *(["--confirm"] if fault.confirm else [])], folder / "load.log")
+             *(["--confirm"] if fault.confirm else [])], folder / "load.log",
+            env={**os.environ, **running.variables})
         fault.load_pid = load.pid
         _load_under_faults(terminal, title, fault, running, load, arguments.seconds)
         _end(load)

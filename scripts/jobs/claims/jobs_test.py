@@ -15,7 +15,8 @@ from jobs.common.terminal import Terminal
 
 def conformance_arguments(**changes):
     fields = {"server": None, "engine": None, "cluster": False, "use_loaded_library": False,
-              "contract": None, "filter": None, "histories": None, "calls": None, "seed": None,
+              "contract": None, "transport": "tcp", "store": None,
+              "filter": None, "histories": None, "calls": None, "seed": None,
               **changes}
     return argparse.Namespace(**fields)
 

@@ -25,9 +25,16 @@ def conformance_parser():
                 "alone and as a cluster. Servers are found or fetched, started and stopped",
                 action="append")
     made.flag("--cluster", "valkey and redis as three primaries")
-    made.option("--server", "HOST:PORT", "a running server, or a node of a cluster; works in "
-                "lanes, workers and ids of its own and deletes them again. ffgrant's functions are "
-                "loaded where FlowFabric's are not", options.address)
+    made.choice("--transport", options.TRANSPORTS, "reach the servers that are started by TCP (the "
+                "default), a unix socket or TLS", default="tcp")
+    made.option("--server", "ADDRESS", "a running server, or a node of a cluster, as HOST:PORT, "
+                "valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH, its password in "
+                "FFGRANT_PASSWORD or in the file FFGRANT_PASSWORD_FILE; works in lanes, workers "
+                "and ids of its own and deletes them again. ffgrant's functions are loaded where "
+                "FlowFabric's are not", options.address)
+    made.option("--store", "ADDRESS", "with --server: where what is stored can be read without "
+                "TLS, if the server is reached by TLS: a port of its own, or stunnel4 with "
+                "client = yes", options.address)
     made.flag("--use-loaded-library", "with --server: loads nothing: FlowFabric's own functions, "
               "or whatever is there")
     made.option("--contract", "VERSION", "with --use-loaded-library: what ff_version answers "
@@ -45,6 +52,10 @@ def parse_conformance(argv):
     found = made.parse_args(argv)
     if found.server and (found.engine or found.cluster):
         made.error("--server names a server; --engine and --cluster start one")
+    if found.server and found.transport != "tcp":
+        made.error("--transport is for servers that are started; a URL says how to reach one")
+    if found.store and not found.server:
+        made.error("--store is for --server")
     if found.use_loaded_library and not found.server:
         made.error("--use-loaded-library is for --server")
     if found.contract and not found.use_loaded_library:
@@ -103,6 +114,9 @@ def faults_parser():
     made.option("--seconds", "N", "of a round's load (10)", options.seconds)
     made.choice("--engine", ("auto", "valkey", "redis"), "the kind of server; auto (default): the "
                 "first that is found", default="auto")
+    made.choice("--transport", options.TRANSPORTS, "reach the servers by TCP (the default), a unix "
+                "socket or TLS (all faults but move and leave); nodes of a cluster name themselves "
+                "by their ports", default="tcp")
     made.option("--threads", "N", "clients at once (16)", options.positive, default=16)
     made.option("--seed", "N", "of faults and load (1)", options.natural, default=1)
     made.option("--markdown", "FILE", "write the table there with machine and date, and FILE's "
@@ -120,7 +134,9 @@ def faults_parser():
 
 
 def parse_faults(argv):
-    found = faults_parser().parse_args(argv)
+    made = faults_parser()
+    found = made.parse_args(argv)
+    asked = bool(found.fault)
     if found.short:
         found.fault = found.fault or list(SHORT_FAULTS)
     if found.long:
@@ -128,6 +144,12 @@ def parse_faults(argv):
     if found.seconds is None:
         found.seconds = (_SHORT_SECONDS if found.short else _LONG_SECONDS if found.long
                          else _SECONDS)
+    # Their nodes are moved and met by ports without TLS.
+    without_tls = {"move", "leave"} if found.transport == "tls" else set()
+    if not asked and without_tls:
+        found.fault = [name for name in found.fault or FAULTS if name not in without_tls]
+    if without_tls & set(found.fault or ()):
+        made.error("--fault move and leave do not go with --transport tls")
     found.fault = found.fault or list(FAULTS)
     return found, options.Start("claims-faults", ("claims",))
 

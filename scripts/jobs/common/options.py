@@ -7,8 +7,12 @@ errors come first. A function there, parse(argv), returns the arguments and a St
 
 import argparse
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+# Ways to reach a server (jobs/server/claim_server.py).
+TRANSPORTS = ("tcp", "unix", "tls")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, script, about, ending, **more):
         super().__init__(prog=f"scripts/{script}", description=about, epilog=ending,
                          allow_abbrev=False, formatter_class=_Formatter, **more)
+
+    def error(self, message):
+        super().error(without_passwords(message))
 
     def flag(self, name, text):
         self.add_argument(name, action="store_true", help=text)
@@ -91,9 +98,22 @@ def path(text):
     return Path(text).absolute()
 
 
-def address(text):
-    """HOST:PORT, as text."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+def without_passwords(text: str) -> str:
+    """`text` with *** in place of what stands between :// and the last @ of a word: errors repeat
+    what they refuse, and that may be an address with a password by mistake."""
+    return re.sub(r"://\S*@", "://***@", text)
+
+
+def address(text: str) -> str:
+    """Where servers are, as SetServers() of the library takes it, which has the last word. The
+    error does not repeat it."""
+    if re.search(r"://[^/@]*:.*@", text):
+        raise argparse.ArgumentTypeError(
+            "a password does not belong in a URL: put it into FFGRANT_PASSWORD, or into a file "
+            "that FFGRANT_PASSWORD_FILE names")
+    for part in text.split(","):
+        if not re.fullmatch(r"(valkeys?|rediss?|unix)://\S+|[^@\s]+:\d+", part):
+            raise argparse.ArgumentTypeError(
+                "an address is HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or "
+                "unix:///PATH")
     return text

@@ -11,6 +11,7 @@ folder. The command line is jobs.server.command (scripts/claim-server).
 """
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -19,12 +20,16 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.common import processes, wheels
+from jobs.server import certificates
 
 HOST = "127.0.0.1"
+# Of a socket's path (man 7 unix).
+_LONGEST_PATH = 107
 SLOTS = 16384
 _MINIMUM = {"Valkey": (7, 2), "Redis": (7, 0)}
 _START_SECONDS = 30
@@ -47,6 +52,13 @@ class Binary:
     @property
     def label(self):
         return f"{self.name} {self.version} ({self.origin})"
+
+    @functools.cached_property
+    def has_tls(self) -> bool:
+        """Whether it was built with TLS: then it is linked with OpenSSL."""
+        done = subprocess.run(["ldd", self.path], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=False)
+        return "libssl" in done.stdout
 
 
 def _named_server(path):
@@ -157,7 +169,14 @@ def _wait_until(condition, what, seconds=_START_SECONDS):
 class Settings:
     appendonly: bool = False
     appendfsync: str = "everysec"  # always, everysec or no
+    transport: str = "tcp"  # of options.TRANSPORTS: what a server's url says
     extra: tuple = ()  # further words of the server's command line
+
+
+def _guarded(words: list[str]) -> list[str]:
+    """The command, which the kernel ends with us, even where we get no chance to."""
+    guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+    return guard + words
 
 
 class Server:
@@ -168,13 +187,43 @@ class Server:
         self.directory = Path(directory)
         self.settings = settings
         self.clustered = clustered
-        self.port = self.bus_port = 0
+        self.port = self.bus_port = self.tls_port = 0
         self.process: subprocess.Popen | None = None
+        self._tunnel: subprocess.Popen | None = None  # in front of a server without TLS
         self.directory.mkdir(parents=True, exist_ok=True)
 
     @property
     def address(self):
         return f"{HOST}:{self.port}"
+
+    @property
+    def socket_path(self) -> Path:
+        """The unix socket that it listens on as well."""
+        return self.directory / "server.sock"
+
+    @property
+    def url(self) -> str:
+        """Where it is by the settings' transport, as --server of the scripts takes it."""
+        return self.urls()[self.settings.transport]
+
+    def urls(self) -> dict[str, str]:
+        """Where it is, by transport; by TLS only if the settings say so."""
+        found = {"tcp": self.address, "unix": f"unix://{urllib.parse.quote(str(self.socket_path))}"}
+        if self.settings.transport == "tls":
+            found["tls"] = f"valkeys://{HOST}:{self.tls_port}"
+        return found
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of certificates.make(), with TLS; all nodes of a cluster share it."""
+        return self.directory.parent / "certificates"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the environment of a client by `url` must have besides."""
+        if self.settings.transport != "tls":
+            return {}
+        return {"FFGRANT_TLS_CA_FILE": str(self.certificates / "ca.pem")}
 
     @property
     def pid(self):
@@ -193,12 +242,52 @@ class Server:
                  "--dir", str(self.directory), "--logfile", str(self.directory / "server.log"),
                  "--save", "", "--appendonly", "yes" if self.settings.appendonly else "no",
                  "--appendfsync", self.settings.appendfsync]
+        if len(str(self.socket_path)) <= _LONGEST_PATH:
+            words += ["--unixsocket", str(self.socket_path)]
+        elif self.settings.transport == "unix":
+            raise ServerError(f"{self.socket_path} is too long for the path of a unix socket")
         if self.clustered:
             words += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
                       "--cluster-port", str(self.bus_port), "--cluster-node-timeout", "2000"]
-        # The kernel ends it with us, even where we get no chance to.
-        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        return guard + words + list(self.settings.extra)
+        if self.settings.transport == "tls" and self.binary.has_tls:
+            folder = self.certificates
+            words += ["--tls-port", str(self.tls_port), "--tls-auth-clients", "no",
+                      "--tls-cert-file", str(folder / "server.pem"),
+                      "--tls-key-file", str(folder / "server.key"),
+                      "--tls-ca-cert-file", str(folder / "ca.pem")]
+            if self.clustered:
+                words += ["--tls-cluster", "yes", "--tls-replication", "yes"]
+        return _guarded(words + list(self.settings.extra))
+
+    def _start_tunnel(self):
+        """stunnel4 at the TLS port, in front of a server that has no TLS."""
+        if self.clustered:
+            raise ServerError(f"{self.binary.label} has no TLS, and behind a tunnel the nodes of a "
+                              "cluster would name ports without it")
+        if not shutil.which("stunnel4"):
+            raise ServerError(f"{self.binary.label} has no TLS, and there is no stunnel4")
+        file = self.directory / "stunnel.conf"
+        file.write_text(f"""\
+foreground = yes
+pid =
+[server]
+accept = {HOST}:{self.tls_port}
+connect = {HOST}:{self.port}
+cert = {self.certificates / "server.pem"}
+key = {self.certificates / "server.key"}
+""", encoding="utf-8")
+        with open(self.directory / "output.log", "ab") as output:
+            self._tunnel = subprocess.Popen(
+                _guarded(["stunnel4", str(file)]), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, start_new_session=True)
+
+        def listens():
+            with contextlib.suppress(OSError), \
+                    socket.create_connection((HOST, self.tls_port), timeout=5):
+                return True
+            return False
+
+        _wait_until(listens, "starting stunnel4")
 
     def _launch(self):
         with open(self.directory / "output.log", "ab") as output:
@@ -214,6 +303,8 @@ class Server:
 
         try:
             _wait_until(ready, f"starting {self.binary.label}")
+            if self.settings.transport == "tls" and not self.binary.has_tls and not self._tunnel:
+                self._start_tunnel()
         except BaseException:
             self.stop()
             raise
@@ -224,7 +315,7 @@ class Server:
             self._launch()
             return self
         for attempts_left in reversed(range(5)):
-            self.port, self.bus_port = _free_ports(2)
+            self.port, self.bus_port, self.tls_port = _free_ports(3)
             try:
                 self._launch()
                 return self
@@ -250,6 +341,10 @@ class Server:
             self.process = None
 
     def stop(self):
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.kill()
+            tunnel.wait()
         process, self.process = self.process, None
         if process is None:
             return
@@ -280,6 +375,14 @@ class Cluster:
     def address(self):
         return self.nodes[0].address
 
+    @property
+    def url(self) -> str:
+        return self.nodes[0].url
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return self.nodes[0].variables
+
     def client(self, **options):
         redis = wheels.client_module()
         return redis.RedisCluster(host=HOST, port=self.nodes[0].port, **options)
@@ -295,8 +398,9 @@ class Cluster:
         for i, node in enumerate(self.nodes):
             node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
             if i:
-                node.client().execute_command(
-                    "CLUSTER", "MEET", HOST, self.nodes[0].port, self.nodes[0].bus_port)
+                first = self.nodes[0]
+                port = first.tls_port if first.settings.transport == "tls" else first.port
+                node.client().execute_command("CLUSTER", "MEET", HOST, port, first.bus_port)
 
     def settled(self):
         """Whether every node knows all others, and every slot is served."""
@@ -327,9 +431,16 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def _data_folder():
+def _data_folder(settings):
     folder = tempfile.mkdtemp(prefix="ffgrant-server-")
     try:
+        if settings.transport == "tls":
+            made = Path(folder) / "certificates"
+            made.mkdir()
+            try:
+                certificates.make(made)
+            except certificates.CertificateError as error:
+                raise ServerError(str(error)) from error
         yield Path(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -338,7 +449,7 @@ def _data_folder():
 @contextlib.contextmanager
 def alone(engine="auto", settings=Settings()):
     """A running Server."""
-    with _data_folder() as folder:
+    with _data_folder(settings) as folder:
         server = Server(find(engine), folder / "data", settings)
         try:
             yield server.start()
@@ -349,7 +460,7 @@ def alone(engine="auto", settings=Settings()):
 @contextlib.contextmanager
 def node(engine="auto", settings=Settings()):
     """A running Server that could be a cluster's, and is in none."""
-    with _data_folder() as folder:
+    with _data_folder(settings) as folder:
         server = Server(find(engine), folder / "data", settings, clustered=True)
         try:
             yield server.start()
@@ -361,7 +472,7 @@ def node(engine="auto", settings=Settings()):
 def cluster(engine="auto", settings=Settings(), primaries=3, replicas=0):
     """A running Cluster that serves every slot."""
     binary = find(engine)
-    with _data_folder() as folder:
+    with _data_folder(settings) as folder:
         nodes = [Server(binary, folder / f"node{i}", settings, clustered=True)
                  for i in range(primaries * (1 + replicas))]
         try:

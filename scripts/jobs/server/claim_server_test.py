@@ -222,7 +222,7 @@ class Command(unittest.TestCase):
     def test_the_server_does_not_outlive_who_started_it_even_if_that_one_is_killed(self):
         process = self.start(stderr=subprocess.DEVNULL)
         names = dict(line.strip().split("=", 1) for line in
-                     (process.stdout.readline() for _ in range(3)))
+                     (process.stdout.readline() for _ in range(4)))
         process.kill()
         process.stdout.close()
         process.wait()
@@ -233,6 +233,24 @@ class Command(unittest.TestCase):
         _, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 3)
         self.assertIn("/no/such/command", errors)
+
+    def test_the_url_says_how_to_reach_it(self):
+        process = self.start("--transport", "unix", "--", sys.executable, "-c",
+                             "import os, socket; s = socket.socket(socket.AF_UNIX);"
+                             "s.connect(os.environ['FFGRANT_SERVER_URL'].removeprefix('unix://'));"
+                             "s.sendall(b'PING\\r\\n'); print(s.recv(100))")
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, output), (0, "b'+PONG\\r\\n'\n"))
+        process = self.start("--transport", "tls", "--", sys.executable, "-c",
+                             "import os, socket, ssl, urllib.parse;"
+                             "url = urllib.parse.urlsplit(os.environ['FFGRANT_SERVER_URL']);"
+                             "context = ssl.create_default_context("
+                             "cafile=os.environ['FFGRANT_TLS_CA_FILE']);"
+                             "s = context.wrap_socket(socket.create_connection((url.hostname,"
+                             "url.port)), server_hostname=url.hostname);"
+                             "s.sendall(b'PING\\r\\n'); print(url.scheme, s.recv(100))")
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, output), (0, "valkeys b'+PONG\\r\\n'\n"))
 
     def test_replicas_need_a_cluster(self):
         process = self.start("--replicas", "1", stderr=subprocess.PIPE)

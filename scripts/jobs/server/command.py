@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a command beside a real server that ends with it. Started by scripts/claim-server."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -16,8 +17,13 @@ def environment(running):
     """What a command learns of the servers: {name: text}."""
     nodes = getattr(running, "nodes", [running])
     names = {"FFGRANT_SERVER": running.address,
+             "FFGRANT_SERVER_URL": running.url,
+             **running.variables,
              "FFGRANT_SERVER_NAME": running.info(),
              "FFGRANT_SERVER_PIDS": ",".join(str(node.pid) for node in nodes)}
+    if nodes[0].settings.transport == "tls":
+        names["FFGRANT_TLS_FOLDER"] = str(nodes[0].certificates)
+        names["FFGRANT_SERVER_TLS"] = "own" if nodes[0].binary.has_tls else "tunnel"
     if len(nodes) > 1:
         names["FFGRANT_CLUSTER"] = ",".join(node.address for node in nodes)
     return names
@@ -46,9 +52,10 @@ def serve(names):
 
 def main(arguments):
     processes.raise_on_signals()
-    settings = claim_server.Settings()
+    settings = claim_server.Settings(transport=arguments.transport)
     if arguments.appendfsync:
-        settings = claim_server.Settings(appendonly=True, appendfsync=arguments.appendfsync)
+        settings = dataclasses.replace(settings, appendonly=True,
+                                       appendfsync=arguments.appendfsync)
     if arguments.cluster:
         started = claim_server.cluster(arguments.engine, settings, replicas=arguments.replicas)
     else:

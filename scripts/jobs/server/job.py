@@ -17,6 +17,7 @@ from jobs.server.load_figures import OURS, REFERENCE
 PRESET = "bench"
 DEPTHS = (1, 16, 64, 256)
 DEPTH = 64  # where costs are compared
+TRANSPORT_DEPTHS = (1, DEPTH)
 SHARES = (50, 70, 90)  # of the peak, open loop
 
 
@@ -126,6 +127,18 @@ class Rounds:
                     for key, loads in pair if (number + turn) % 2 else reversed(pair):
                         self._measure(key, OURS, loads)
 
+    def transports(self):
+        """The pair of calls by each transport."""
+        wanted = [cell for cell in cells(self._plan)
+                  if cell[0][0] == "pair" and cell[0][1] in TRANSPORT_DEPTHS]
+        self._total = self._plan.rounds * len(wanted) * len(self._whose)
+        for number in range(self._plan.rounds):
+            for key, loads in wanted:
+                names = list(self._whose)
+                for name in names if number % 2 else reversed(names):
+                    self._measure(key, name, loads)
+        self._terminal.clear()
+
     def _measure(self, key, name, loads):
         what, depth = key
         self._show(f"{what}, {depth} at once, {name}")
@@ -195,9 +208,21 @@ def _start_variants(stack, arguments):
     return made
 
 
+def _start_by_transport(stack, arguments):
+    """{transport: Target} of one server, and what speaks TLS there."""
+    running = stack.enter_context(
+        claim_server.alone(arguments.engine, claim_server.Settings(transport="tls")))
+    lane = load_program.lane_name()
+    made = {name: load_program.Target([url], lane, time.time_ns() % 2**63, True,
+                                      control=[running.address], variables=running.variables)
+            for name, url in running.urls().items()}
+    return made, "the server's own" if running.binary.has_tls else \
+        "stunnel4 before it, whose CPU is not counted"
+
+
 def _facts(arguments, whose):
-    facts = [("server", whose[OURS].description),
-             ("functions of ours", whose[OURS].library())]
+    first = next(iter(whose.values()))
+    facts = [("server", first.description), ("functions of ours", first.library())]
     if REFERENCE in whose:
         facts.append(("functions of the reference",
                       f"{whose[REFERENCE].library()} of {reference_functions.CRATE} "
@@ -213,6 +238,7 @@ def _facts(arguments, whose):
 def _command(arguments):
     words = ["./scripts/bench", "--backend", "valkey"]
     words += ["--quick"] * arguments.quick + ["--cluster"] * arguments.cluster
+    words += ["--transports"] * arguments.transports
     words += ["--engine", arguments.engine] * (arguments.engine != "auto")
     words += ["--server", arguments.server] * bool(arguments.server)
     words += ["--with-reference"] * arguments.with_reference
@@ -235,21 +261,33 @@ def _job(terminal, arguments):
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         terminal.progress("starting servers")
-        whose = _start_servers(stack, arguments)
-        others = _start_variants(stack, arguments)
+        tls = ""
+        if arguments.transports:
+            whose, tls = _start_by_transport(stack, arguments)
+            others = {}
+        else:
+            whose = _start_servers(stack, arguments)
+            others = _start_variants(stack, arguments)
         stack.enter_context(load_program.targets([*whose.values(), *others.values()]))
-        whose[OURS].load_limits()
         rounds = Rounds(terminal, plan, whose)
-        rounds.closed()
-        if others:
-            rounds.others(others)
-        tables = _tables(rounds.figures, rounds.open(), list(others))
-        facts = _facts(arguments, whose)
+        if arguments.transports:
+            rounds.transports()
+            tables = [load_figures.transport_table(rounds.figures, TRANSPORT_DEPTHS, list(whose))]
+            facts = _facts(arguments, whose) + [("TLS", tls)]
+            stem = "claims-transports"
+        else:
+            whose[OURS].load_limits()
+            rounds.closed()
+            if others:
+                rounds.others(others)
+            tables = _tables(rounds.figures, rounds.open(), list(others))
+            facts = _facts(arguments, whose)
+            stem = "claims-cluster" if len(whose[OURS].addresses) > 1 else "claims"
 
+    in_turn = "the transports" if arguments.transports else "ours and the reference"
     method = (f"rounds: {plan.rounds}, {plan.count} executions a load over 256 partitions, in each "
-              "round ours and the reference in turn; CPU as INFO says")
+              f"round {in_turn} in turn; CPU as INFO says")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    stem = "claims-cluster" if len(whose[OURS].addresses) > 1 else "claims"
     Document("Benchmark summary", [("date", date), ("command", f"`{_command(arguments)}`"),
                                    ("method", method), *facts], blocks=tables,
              figures={"loads": rounds.figures.as_json()}).write(out / f"{stem}.md")

@@ -123,6 +123,30 @@ def rate_table(figures, depths):
     return table
 
 
+def transport_table(figures, depths, transports):
+    """Rows of one server that was reached in several ways, named as `whose`."""
+    first = transports[0]
+    table = Table(
+        "Claims per second by transport, closed loop",
+        f"issue, then claim; one server and one connection, in turn in each round; median of the "
+        f"rounds, +/- half of their range; CPU of client and server for one claim; the last two "
+        f"columns are paired by round with {first}, with their 95 % confidence interval",
+        ["", "at once", "claims/s", "+/-", "p50 us", "client us", "server us",
+         f"claims/s over {first}", f"client CPU over {first}"], flush_left=(7, 8))
+    for depth in depths:
+        for name in transports:
+            speed = figures.stat("pair", depth, name, "rate")
+            times = [micros(figures.stat("pair", depth, name, metric).median)
+                     for metric in ("p50_us", "client_us", "server_us")]
+            ratios = ["", ""] if name == first else [
+                paired_ratio(figures.values("pair", depth, name, metric),
+                             figures.values("pair", depth, first, metric)).text()
+                for metric in ("rate", "client_us")]
+            table.rows.append([name, str(depth), rate(speed.median), f"{speed.spread * 100:.0f}%",
+                               *times, *ratios])
+    return table
+
+
 def cost_table(figures, depth):
     table = Table(
         "Server CPU of one call",

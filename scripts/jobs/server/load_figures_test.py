@@ -157,10 +157,24 @@ class Spread(unittest.TestCase):
             self.assertIn("+/- half of their range", table.note)
 
 
+class Transports(unittest.TestCase):
+    def test_each_has_a_row_a_depth_beside_the_first(self):
+        figures = load_figures.Figures()
+        for _ in range(3):
+            for name, seconds in (("tcp", 1.0), ("tls", 2.0)):
+                figures.add("pair", 64, name, {"count": 100, "seconds": seconds, "p50_us": 5.0,
+                                               "server_cpu": 0.5, "client_cpu": seconds / 10})
+        table = load_figures.transport_table(figures, [64], ["tcp", "tls"])
+        self.assertEqual(table.rows, [
+            ["tcp", "64", "100", "0%", "5.0", "1,000", "5,000", "", ""],
+            ["tls", "64", "50.0", "0%", "5.0", "2,000", "5,000", "0.50x (0.50-0.50)",
+             "2.00x (2.00-2.00)"]])
+
+
 class Command(unittest.TestCase):
     def test_the_command_is_repeated_as_it_was_given(self):
         arguments = SimpleNamespace(quick=True, cluster=True, with_reference=True, engine="redis",
-                                    server=None)
+                                    server=None, transports=False)
         self.assertEqual(job._command(arguments),
                          "./scripts/bench --backend valkey --quick --cluster --engine redis "
                          "--with-reference")

@@ -7,6 +7,9 @@ import os
 import select
 import subprocess
 import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
 
 from jobs.common import build, wheels
 from jobs.server import claim_server, functions as server_functions
@@ -23,16 +26,62 @@ class LoadError(Exception):
     """The load program ended, or a check of what it did failed."""
 
 
+def _password() -> str:
+    """As SetPasswordFromEnvironment() of the library reads it, which has found no fault in it."""
+    path = os.environ.get("FFGRANT_PASSWORD_FILE")
+    if path:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read().removesuffix("\n").removesuffix("\r")
+    return os.environ.get("FFGRANT_PASSWORD", "")
+
+
+def described(address: str) -> dict[str, Any]:
+    """What an address means by the library's own reading: {"username", "tls", "servers"}."""
+    done = subprocess.run([str(_program()), "--describe", f"--server={address}"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise LoadError(f"--server: {done.stderr.strip()}")
+    return dict(json.loads(done.stdout))
+
+
+def connect(address: str) -> Any:
+    """A client of redis-py to the one server at the address."""
+    found = described(address)
+    server = found["servers"][0]
+    # As the bytes of a path are written (server_load's Quoted()).
+    where: dict[str, Any] = {"host": server["host"], "port": server["port"]}
+    if server["host"].startswith("/"):
+        path = server["host"].encode("latin-1").decode(errors="surrogateescape")
+        where = {"unix_socket_path": path}
+    if found["tls"]:
+        if os.environ.get("FFGRANT_TLS_SERVER_NAME"):
+            raise LoadError("FFGRANT_TLS_SERVER_NAME: the benchmark looks at the server by a "
+                            "client that checks the name it connects to, and no other")
+        where.update(ssl=True, ssl_check_hostname=True,
+                     ssl_ca_certs=os.environ.get("FFGRANT_TLS_CA_FILE"),
+                     ssl_certfile=os.environ.get("FFGRANT_TLS_CERTIFICATE_FILE"),
+                     ssl_keyfile=os.environ.get("FFGRANT_TLS_KEY_FILE"))
+    password = _password()
+    login = {"username": found["username"] or None, "password": password} if password or \
+        found["username"] else {}
+    return wheels.client_module().Redis(socket_timeout=60, **where, **login)
+
+
+def _program() -> Path:
+    return build.build_directory("bench") / "bench" / PROGRAM
+
+
 class Target:
     """A server, or the primaries of a cluster, that gets load in a lane of its own."""
 
-    def __init__(self, addresses, lane, seed, owned):
-        redis = wheels.client_module()
+    def __init__(self, addresses, lane, seed, owned, control=None, variables=None):
+        """control: addresses of the same servers for the looks at them; variables: of the
+        environment of the load program."""
         self.addresses = addresses
         self.lane = lane
         self.owned = owned  # ours to flush
-        self.cpu_of = [redis.Redis(host=host, port=int(port), socket_timeout=60)
-                       for host, port in (address.rsplit(":", 1) for address in addresses)]
+        self.cpu_of = [connect(address) for address in control or addresses]
+        self._variables = variables or {}
         self.description = claim_server.describe(self.cpu_of[0].info("server"))
         if len(addresses) > 1:
             self.description += f", {len(addresses)} primaries"
@@ -45,10 +94,10 @@ class Target:
     # ---- the load program ----
 
     def start(self):
-        program = build.build_directory("bench") / "bench" / PROGRAM
         self._process = subprocess.Popen(
-            [str(program), f"--server={','.join(self.addresses)}", f"--lane={self.lane}",
+            [str(_program()), f"--server={','.join(self.addresses)}", f"--lane={self.lane}",
              f"--seed={self._seed}"],
+            env={**os.environ, **self._variables},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
             start_new_session=True)
         self._unread = b""
@@ -214,16 +263,35 @@ def _slots(node):
     return [(entry[0], entry[1], entry[2][1]) for entry in reply]
 
 
-def primaries(address):
+def primaries(address: str) -> list[str]:
     """The addresses of all primaries if `address` is of a cluster, else the address itself."""
-    redis = wheels.client_module()
-    host, port = address.rsplit(":", 1)
-    node = redis.Redis(host=host, port=int(port), socket_timeout=10)
+    found = described(address)
+    node = connect(address)
     info = node.info("server")
     if (info.get("server_mode") or info.get("redis_mode")) != "cluster":
         return [address]
-    cluster = redis.RedisCluster(host=host, port=int(port))
-    return [f"{each.host}:{each.port}" for each in cluster.get_primaries()]
+    host = found["servers"][0]["host"]
+    own = "127.0.0.1" if host.startswith("/") else host
+    user = urllib.parse.quote(found["username"], safe="")
+    places = sorted({(first, entry_host or own, port)
+                     for first, entry_host, port in _primary_places(node)})
+    seen = dict.fromkeys((entry_host, port) for _, entry_host, port in places)
+    scheme = "valkeys" if found["tls"] else "valkey"
+    return [f"{scheme}://{user}{'@' * bool(user)}" +
+            (f"[{entry_host}]:{port}" if ":" in entry_host else f"{entry_host}:{port}")
+            for entry_host, port in seen]
+
+
+def _primary_places(node: Any) -> list[tuple[int, str, int]]:
+    """(first slot, host, port) of each range of slots."""
+    reply = node.execute_command("CLUSTER", "SLOTS")
+    if isinstance(reply, dict):  # redis-py parses it: {(first, last): {"primary": (host, port)}}
+        return [(first, *entry["primary"][:2]) for (first, _), entry in reply.items()]
+    return [(entry[0], _text(entry[2][0]), entry[2][1]) for entry in reply]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
 
 
 @contextlib.contextmanager

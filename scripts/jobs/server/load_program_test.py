@@ -11,7 +11,14 @@ from jobs.common import build
 from jobs.server import claim_server, functions, load_program
 
 _PROGRAM = """#!{python}
-import sys
+import json, sys
+if "--describe" in sys.argv:
+    host, _, port = sys.argv[2].removeprefix("--server=").rpartition(":")
+    if not port.isdigit():
+        sys.exit("server_load: no address")
+    print(json.dumps({{"username": "", "tls": False,
+                       "servers": [{{"host": host, "port": int(port)}}]}}))
+    sys.exit()
 for line in sys.stdin:
     if line.startswith("die"):
         sys.exit("no such thing")
@@ -96,6 +103,11 @@ class OnRedis(unittest.TestCase):
     def test_a_program_that_ends_says_why(self):
         with self.assertRaisesRegex(load_program.LoadError, "`die now`.*Redis.*no such thing"):
             self.target.load("die now")
+
+    def test_an_address_that_is_none_says_why(self):
+        with self.assertRaisesRegex(load_program.LoadError, "^--server: server_load: no address$"):
+            load_program.primaries("nowhere")
+        self.assertEqual(load_program.primaries(self.server.address), [self.server.address])
 
     def test_whose_functions_are_measured(self):
         self.target.load_limits()

@@ -13,6 +13,9 @@ COMMAND it prints where the server is and runs until it is interrupted."""
 _ENDING = """\
 COMMAND finds in its environment
   FFGRANT_SERVER       host:port of the server, or of the cluster's first node
+  FFGRANT_SERVER_URL   the same by --transport, as --server of the other scripts takes it
+  FFGRANT_TLS_CA_FILE  the authority of the server's certificate; only with TLS
+  FFGRANT_TLS_FOLDER   other certificates, right and wrong (jobs/server/certificates.py)
   FFGRANT_CLUSTER      host:port,... of all nodes, primaries first; only with --cluster
   FFGRANT_SERVER_NAME  as Valkey 9.1.2, standalone
   FFGRANT_SERVER_PIDS  the process of each node
@@ -41,6 +44,10 @@ def claim_server_parser():
                 choices=range(3), default=0)
     made.choice("--appendfsync", ("always", "everysec", "no"), "keep an append-only file, and sync "
                 "it so")
+    made.choice("--transport", options.TRANSPORTS, "what FFGRANT_SERVER_URL says: HOST:PORT (tcp, "
+                "the default), unix:///PATH or valkeys://HOST:PORT (tls); the server listens on "
+                "TCP besides. TLS with an authority made on the spot; stunnel4 speaks it for a "
+                "server that has none", default="tcp")
     _add_command(made)
     return made
 
