@@ -69,7 +69,8 @@ class TableTest(unittest.TestCase):
 class HelpTest(unittest.TestCase):
     def test_help_needs_nothing_that_bootstrap_installs(self):
         with tempfile.TemporaryDirectory() as folder:
-            for module in ("scipy", "numpy", "statsmodels", "matplotlib", "jinja2"):
+            for module in ("scipy", "numpy", "statsmodels", "matplotlib", "jinja2",
+                           "markdown_it"):
                 Path(folder, f"{module}.py").write_text("raise ImportError\n")
             for name in (*start.OPTIONS, "perf"):
                 done = subprocess.run(
@@ -79,6 +80,14 @@ class HelpTest(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stderr), (0, ""), name)
                 self.assertIn(f"usage: scripts/{name} ", done.stdout)
                 self.assertIn("Exit status: ", done.stdout)
+            for command in perf.COMMANDS:
+                package = "page" if command == "report" else "perf"
+                done = subprocess.run(
+                    [sys.executable, SCRIPTS / "jobs" / package / "__main__.py", command, "--help"],
+                    env={**os.environ, "PYTHONPATH": folder}, text=True, capture_output=True,
+                    stdin=subprocess.DEVNULL, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), command)
+                self.assertIn(f"usage: scripts/perf {command} ", done.stdout)
 
     def test_wrong_usage_ends_with_2_before_anything_is_installed(self):
         for name in start.OPTIONS:

@@ -9,8 +9,11 @@ sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != _HER
 sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
 
 from jobs.common.terminal import run_main  # noqa: E402 (after the path is right)
+from jobs.page import options  # noqa: E402
 from jobs.perf import commands  # noqa: E402
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv[2:]):
+        options.parse(sys.argv[2:])  # which needs nothing that draws
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run_main(lambda: commands.run(sys.argv[1:], {"report": "jobs.page.job"})))

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf report: one page and its plots of what results/ holds."""
 
-import argparse
 import os
 import re
-from pathlib import Path
 
-from jobs.common import build
 from jobs.common.terminal import Terminal
 from jobs.page import (
     addresses,
@@ -15,6 +12,7 @@ from jobs.page import (
     first,
     gate_part,
     history_part,
+    options,
     parts,
     ratios,
     selftest_part,
@@ -25,38 +23,10 @@ from jobs.page import (
 from jobs.page.template import Page
 from jobs.perf import history_files, home
 
-RESULTS = build.results_directory() if home.IN_TREE else Path(".")
 _PAGE = "report.html"
 _PLOTS = "plots"
 _OURS = re.compile(
     r"(?:claims|latency|server|ratios|gate|selftest|history|mutants|coverage)(?:-[\w-]+)?\.png")
-
-
-def _arguments(argv):
-    parser = argparse.ArgumentParser(
-        prog=f"{home.PROGRAM} report",
-        description="Writes report.html, which needs no other file and no network, and its plots "
-                    "as plots/*.png, from what is there: " + (
-                        "JSON of Google Benchmark, of the gate, of counts and of the other jobs "
-                        "(*.json in DIR/latest and DIR), and the history."
-                        if home.IN_TREE else
-                        "answers of gate and counts (*.json in DIR), and the history.")
-                    + " What is missing is named with the command that makes it, and takes no "
-                      "room on the page.",
-        epilog="Exit status: 0 written; 2 wrong usage, or a file that can't be read.")
-    parser.add_argument("--from", dest="source", metavar="DIR", type=Path, default=RESULTS,
-                        help="folder to read (results)" if home.IN_TREE else
-                        "folder to read (this one)")
-    parser.add_argument("--history", metavar="DIR", type=Path,
-                        help=f"(DIR/history, or {home.HISTORY_TEXT}: the branch perf-history)")
-    parser.add_argument("--project", metavar="NAME", help="whose page it is (the repository's)")
-    parser.add_argument("--repository", metavar="URL",
-                        help="where commits can be looked at (default: the address that CI names, "
-                             "else git's origin)")
-    parser.add_argument("--out", metavar="DIR", type=Path, default=RESULTS,
-                        help="folder to write to (results)" if home.IN_TREE else
-                        "folder to write to (this one)")
-    return parser.parse_args(argv)
 
 
 def _method(bench):
@@ -83,7 +53,7 @@ _OWN_LEAD = ("ffgrant parses, writes and claims FlowFabric’s claim grants. Thi
 def _default_history(source):
     if (source / "history").is_dir():
         return source / "history"
-    return history_files.ROOT if source == RESULTS.resolve() else source / "history"
+    return history_files.ROOT if source == options.RESULTS.resolve() else source / "history"
 
 
 def _own_sections(source, bench, documents):
@@ -158,7 +128,7 @@ def write(page, out):
 
 
 def main(argv):
-    arguments = _arguments(argv)
+    arguments = options.parse(argv)
     source, out = arguments.source.resolve(), arguments.out.resolve()
     if not source.is_dir():
         raise bench_results.ReportError(f"--from {arguments.source}: no such folder")

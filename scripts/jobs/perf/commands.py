@@ -37,6 +37,10 @@ COMMANDS = {
     "validate": "jobs.perf.validate",
 }
 _LANES = {"gate": "time"}
+# What these import where they first need it, so that --help needs none of it. What is missing is
+# missed before anything is measured.
+_STATISTICS = ("scipy.stats", "statsmodels.stats.multitest")
+_NEEDS = dict.fromkeys(("gate", "counts", "record", "trend", "selftest"), _STATISTICS)
 
 
 def _files(argv):
@@ -78,6 +82,9 @@ def run(argv, commands=None):
     command, rest = argv[0], argv[1:]
     processes.raise_on_signals()
     try:
+        if not any(argument in ("-h", "--help") for argument in rest):
+            for module in _NEEDS.get(command, ()):
+                importlib.import_module(module)
         return importlib.import_module(commands[command]).main(rest)
     except processes.Interrupted as interrupted:
         _tell(command, rest, f"stopped by {interrupted}")

@@ -34,8 +34,6 @@ drawn by chance, log(head / base) of equal programs is as often positive as nega
 import math
 from typing import NamedTuple
 
-from statsmodels.stats.multitest import fdrcorrection
-
 from jobs.perf.look import (  # noqa: F401
     CLEAN,
     IMPROVED,
@@ -68,6 +66,7 @@ def _adjusted(looks, family):
     table = [(look.slower_p, look.faster_p, look.differ_p) for look in looks.values()]
     table += [(1.0, 1.0, 1.0)] * max(0, family - len(table))
     if len(table) > 1:
+        from statsmodels.stats.multitest import fdrcorrection
         table = list(zip(*(fdrcorrection(column)[1] for column in zip(*table))))
     return {name: _P(*map(float, row)) for name, row in zip(looks, table)}
 

@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Optional
 
-from scipy.stats import binom
-
-from jobs.common import intervals
-
 REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
 INCONCLUSIVE, INVALID = "inconclusive", "invalid"
 SUSPECTED = "suspected"  # seemed slower, and could not be confirmed
@@ -59,11 +55,13 @@ class Result:
 @cache
 def _tail(beyond, count):
     """P(X >= beyond): the p-value of the sign test."""
+    from scipy.stats import binom
     return float(binom.sf(beyond - 1, count, 0.5))
 
 
 def bounds(logs, alpha):
     """Confidence bounds of the median of `logs`, each wrong with a probability of at most alpha."""
+    from jobs.common import intervals
     rank = intervals.median_rank(len(logs), alpha)
     if rank == 0:  # too few values to say anything at this level
         return -math.inf, math.inf

@@ -15,8 +15,6 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 
-from scipy.stats import binomtest
-
 from jobs.perf import decide
 from jobs.perf.error import PerfError
 
@@ -171,6 +169,7 @@ def cells(recording, replays, random, progress=lambda text: None):
 
 def proportion(count, total):
     """The exact confidence interval of 95 %, Clopper and Pearson's."""
+    from scipy.stats import binomtest
     bounds = binomtest(count, total).proportion_ci(0.95, method="exact")
     return bounds.low, bounds.high
 
