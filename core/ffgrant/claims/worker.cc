@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ffgrant/ingress.h"
 #include "ffgrant/uuid_generator.h"
 
 namespace ffgrant {
@@ -27,6 +28,19 @@ WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
     claim.permit = std::move(permit);
   }
   return claim;
+}
+
+// CheckIngress() for any spelling: what the key and the id name. A grant key can't be held
+// against an id of another spelling.
+IngressError CheckNamed(const ClaimGrantView& grant, const PartitionConfig& config) noexcept {
+  const PartitionKeyResult key = grant.partition();
+  if (!key) return IngressError::kInvalidPartitionKey;
+  if (key.partition.index >= config.CountFor(key.partition.family)) {
+    return IngressError::kPartitionOutOfRange;
+  }
+  return key.partition == CollapseAlias(grant.execution_id.partition())
+             ? IngressError::kNone
+             : IngressError::kTagMismatch;
 }
 
 }  // namespace
@@ -68,6 +82,27 @@ WorkerIdentity Worker::identity() const noexcept {
   return {{options_.worker_id}, {options_.worker_instance_id}};
 }
 
+ClaimError Worker::CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept {
+  if (!options_.partitions) {
+    return grant.partition() ? ClaimError::kNone : ClaimError::kInvalidPartitionKey;
+  }
+  const IngressError found = options_.ingress == ParseMode::kStrict
+                                 ? CheckIngress(grant, *options_.partitions)
+                                 : CheckNamed(grant, *options_.partitions);
+  if (found == IngressError::kNone) return ClaimError::kNone;
+  if (details != nullptr) (void)details->Add(ErrorName(found));
+  switch (found) {
+    case IngressError::kInvalidPartitionKey:
+    case IngressError::kNonCanonicalPartitionKey:
+      return ClaimError::kInvalidPartitionKey;
+    case IngressError::kTagMismatch:
+    case IngressError::kGrantKeyMismatch:
+      return ClaimError::kGrantMismatch;
+    default:
+      return ClaimError::kInvalidInput;
+  }
+}
+
 WorkerClaim Worker::ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                                    ErrorDetails* details) noexcept {
   if (details != nullptr) {
@@ -77,8 +112,8 @@ WorkerClaim Worker::ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
   if (!permit) {
     return Refused(ClaimError::kWorkerAtCapacity);
   }
-  if (!grant.partition()) {
-    return Refused(ClaimError::kInvalidPartitionKey);
+  if (const ClaimError error = CheckGrant(grant, details); error != ClaimError::kNone) {
+    return Refused(error);
   }
   const ClaimArgs args = {
       .execution_id = grant.execution_id,
@@ -110,8 +145,8 @@ WorkerClaim Worker::ClaimFromResumeGrant(const ResumeGrantView& grant,
   if (!permit) {
     return Refused(ClaimError::kWorkerAtCapacity);
   }
-  if (!grant.partition()) {
-    return Refused(ClaimError::kInvalidPartitionKey);
+  if (const ClaimError error = CheckGrant(grant.grant, details); error != ClaimError::kNone) {
+    return Refused(error);
   }
   const LeaseId lease_id = {RandomUuid()};
   const ClaimOutcome outcome = ledger_.ClaimResumed({.execution_id = grant.grant.execution_id,
@@ -141,8 +176,8 @@ WorkerClaim Worker::ClaimFromReclaimGrant(const ReclaimGrantView& grant,
   if (!permit) {
     return Refused(ClaimError::kWorkerAtCapacity);
   }
-  if (!grant.partition()) {
-    return Refused(ClaimError::kInvalidPartitionKey);
+  if (const ClaimError error = CheckGrant(grant.grant, details); error != ClaimError::kNone) {
+    return Refused(error);
   }
   const LeaseId lease_id = {RandomUuid()};
   const ClaimOutcome outcome = ledger_.Reclaim({.execution_id = target.execution_id,

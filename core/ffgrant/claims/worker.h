@@ -8,12 +8,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "ffgrant/claims/claim_ledger.h"
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/config.h"
 #include "ffgrant/grant.h"
+#include "ffgrant/parse_mode.h"
+#include "ffgrant/partition.h"
 
 FFGRANT_API_BEGIN
 namespace ffgrant {
@@ -49,6 +52,12 @@ struct WorkerOptions {
   std::string worker_instance_id;
   std::uint32_t permits = 1;  // executions at once
   std::int64_t lease_ttl_ms = 30'000;
+  // With the deployment's counts each grant is checked on entry, as CheckIngress() does
+  // (ingress.h), before the ledger is asked. Without them the partition key alone is parsed.
+  std::optional<PartitionConfig> partitions = {};
+  // kLenient lets spellings of ids and keys pass that the reference takes and strict mode
+  // refuses (contract 1.8); what they name is checked all the same.
+  ParseMode ingress = ParseMode::kStrict;
 };
 
 // Thread-safe. Allocates in the constructor only.
@@ -59,8 +68,10 @@ class Worker {
   Worker(ClaimLedger& ledger, const Clock& clock, WorkerOptions options);
 
   // Takes a permit first: kWorkerAtCapacity if there is none, the grant
-  // untouched. Then checks the partition key (kInvalidPartitionKey), then
-  // claims with fresh ids; told to use the resume path, it does so at once
+  // untouched. Then checks the grant: kInvalidPartitionKey; with options.partitions also
+  // kInvalidInput (another spelling, or a partition that there is not) and kGrantMismatch
+  // (partition key or grant key are another's), each with ErrorName(IngressError) as detail.
+  // Then claims with fresh ids; told to use the resume path, it does so at once
   // with the same grant. `lane` is the one that was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
@@ -85,6 +96,7 @@ class Worker {
  private:
   friend class WorkerPermit;
   WorkerPermit TakePermit() noexcept;
+  ClaimError CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept;
 
   ClaimLedger& ledger_;
   const Clock& clock_;

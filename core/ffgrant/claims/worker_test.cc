@@ -367,5 +367,59 @@ TEST(WorkerLifecycleTest, AgainstTheModel) {
   EXPECT_TRUE(ledger.Complete({Id(), reclaimed.lease.fence}));
 }
 
+// ---- grants on entry ---------------------------------------------------------------
+
+// How a worker that knows the deployment's counts takes a grant: the error and its detail.
+std::string Entered(const ClaimGrantView& grant, ParseMode mode) {
+  ManualClock clock{TimestampMs{1000}};
+  ScriptedLedger ledger;
+  WorkerOptions options = {"w1", "w1-i1"};
+  options.partitions = PartitionConfig{8, 2, 2};
+  options.ingress = mode;
+  Worker worker(ledger, clock, options);
+  ErrorDetails details;
+  const ClaimError error = worker.ClaimFromGrant(grant, kLane, &details).error;
+  EXPECT_EQ(ledger.calls.size(), error == ClaimError::kNone ? 1u : 0u);
+  EXPECT_EQ(worker.permits_in_use(), 0u);
+  EXPECT_EQ(worker.ClaimFromResumeGrant({grant, kLane}).error, error);
+  ReclaimGrantView reclaim = {grant, kLane};
+  EXPECT_EQ(worker.ClaimFromReclaimGrant(reclaim, {grant.execution_id, kLane, {}}).error, error);
+  return std::string(ErrorName(error)) + (details.size() > 0 ? " " : "") +
+         (details.size() > 0 ? std::string(details[0]) : "");
+}
+
+TEST(WorkerIngress, ChecksWhatComesIn) {
+  const std::string key = "ff:exec:{fp:7}:{fp:7}:11111111-1111-4111-8111-111111111111:claim_grant";
+  const struct {
+    std::string_view id;
+    std::string_view partition_key;
+    std::string grant_key;
+    std::string strict;
+    std::string lenient;
+  } kCases[] = {
+      {kId, "{fp:7}", key, "none", "none"},
+      {kId, "{fp:7}", "opaque", "none", "none"},
+      {kId, "{fp:8}", "", "invalid_input partition_out_of_range",
+       "invalid_input partition_out_of_range"},
+      {kId, "{b:2}", "", "invalid_input partition_out_of_range",
+       "invalid_input partition_out_of_range"},
+      {kId, "{fp:6}", "", "grant_mismatch tag_mismatch", "grant_mismatch tag_mismatch"},
+      {kId, "{b:1}", "", "grant_mismatch tag_mismatch", "grant_mismatch tag_mismatch"},
+      {kId, "{zz:0}", "", "invalid_partition_key invalid_partition_key",
+       "invalid_partition_key invalid_partition_key"},
+      {kId, "{fp:07}", "", "invalid_partition_key non_canonical_partition_key", "none"},
+      {kId, "{fp:7}", key + "x", "grant_mismatch grant_key_mismatch", "none"},
+      {"{fp:07}:11111111-1111-4111-8111-111111111111", "{fp:7}", "",
+       "invalid_input non_canonical_execution_id", "none"},
+      {"{fp:7}:11111111111141118111111111111111", "{fp:6}", "",
+       "invalid_input non_canonical_execution_id", "grant_mismatch tag_mismatch"},
+  };
+  for (const auto& c : kCases) {
+    const ClaimGrantView grant = {Id(c.id), c.partition_key, c.grant_key, 5000};
+    EXPECT_EQ(Entered(grant, ParseMode::kStrict), c.strict) << c.id << " " << c.partition_key;
+    EXPECT_EQ(Entered(grant, ParseMode::kLenient), c.lenient) << c.id << " " << c.partition_key;
+  }
+}
+
 }  // namespace
 }  // namespace ffgrant

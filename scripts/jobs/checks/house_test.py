@@ -12,7 +12,7 @@ CORE = build.ROOT / "core"
 JOBS = build.ROOT / "scripts" / "jobs"
 
 # A room of core/ffgrant includes itself and the rooms below it.
-_ROOMS = ("text", "json", "claims", "valkey")
+_ROOMS = ("text", "json", "claims", "valkey", "http")
 
 # The floors of scripts/jobs, lowest first: a package imports packages of lower floors only.
 _FLOORS = (

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/lease_keeper.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "ffgrant/uuid_generator.h"
+
+namespace ffgrant {
+
+namespace internal {
+
+// Under the keeper's mutex, but for what is atomic and what never changes.
+struct KeptEntry {
+  std::string id_text;
+  ExecutionIdView id;  // points into id_text
+  AttemptIndex attempt_index;
+  LeaseFence fence;
+  std::int64_t ttl_ms = 0;
+
+  std::atomic<std::int64_t> held_until{0};  // on the keeper's clock, the margin taken off
+  std::atomic<ClaimError> error{ClaimError::kNone};
+  std::int64_t due = 0;
+  bool renewing = false;
+};
+
+}  // namespace internal
+
+namespace {
+
+// So that a wait never misses a clock that went on while the machine slept.
+constexpr std::int64_t kLongestWaitMs = 1000;
+
+std::int64_t BootTimeMs() noexcept {
+  timespec now;
+#ifdef CLOCK_BOOTTIME
+  (void)clock_gettime(CLOCK_BOOTTIME, &now);
+#else
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// In [0, 1).
+double RandomPart() noexcept {
+  std::uint32_t bits;
+  std::memcpy(&bits, RandomUuid().bytes.data(), sizeof bits);
+  return static_cast<double>(bits) / 4294967296.0;
+}
+
+const LeaseKeeperOptions& Checked(const LeaseKeeperOptions& o) {
+  if (!(o.renew_after >= 0.05 && o.renew_after <= 0.9) || !(o.jitter >= 0 && o.jitter <= 0.5) ||
+      o.margin_ms < 0 || o.retry_ms < 1) {
+    throw std::invalid_argument("ffgrant: a LeaseKeeper's options are out of range");
+  }
+  return o;
+}
+
+}  // namespace
+
+// ---- a kept lease ------------------------------------------------------------
+
+KeptLease::KeptLease(LeaseKeeper* keeper, std::shared_ptr<internal::KeptEntry> entry) noexcept
+    : keeper_(keeper), entry_(std::move(entry)) {}
+
+KeptLease::KeptLease(KeptLease&& other) noexcept
+    : keeper_(other.keeper_), entry_(std::move(other.entry_)) {}
+
+KeptLease& KeptLease::operator=(KeptLease&& other) noexcept {
+  if (this != &other) {
+    Release();
+    keeper_ = other.keeper_;
+    entry_ = std::move(other.entry_);
+  }
+  return *this;
+}
+
+ClaimError KeptLease::error() const noexcept {
+  if (entry_ == nullptr) return ClaimError::kNone;
+  const ClaimError error = entry_->error.load(std::memory_order_acquire);
+  if (error != ClaimError::kNone) return error;
+  return keeper_->NowMs() >= entry_->held_until.load(std::memory_order_acquire)
+             ? ClaimError::kLeaseExpired
+             : ClaimError::kNone;
+}
+
+bool KeptLease::lost() const noexcept { return error() != ClaimError::kNone; }
+
+std::int64_t KeptLease::LeftMs() const noexcept {
+  if (entry_ == nullptr || entry_->error.load(std::memory_order_acquire) != ClaimError::kNone) {
+    return 0;
+  }
+  return std::max<std::int64_t>(
+      0, entry_->held_until.load(std::memory_order_acquire) - keeper_->NowMs());
+}
+
+void KeptLease::Release() noexcept {
+  if (entry_ == nullptr) return;
+  keeper_->Release(entry_);
+  entry_.reset();
+}
+
+// ---- the keeper ----------------------------------------------------------------
+
+LeaseKeeper::LeaseKeeper(ClaimLedger& ledger, LeaseKeeperOptions options)
+    : ledger_(ledger), options_(Checked(options)) {
+  if (!options_.has_threads) return;
+  renewer_ = std::thread([this] { RenewLoop(); });
+  try {
+    watcher_ = std::thread([this] { WatchLoop(); });
+  } catch (...) {
+    {
+      const Lock lock(mutex_);
+      ends_ = true;
+    }
+    changed_.notify_all();
+    renewer_.join();
+    throw;
+  }
+}
+
+LeaseKeeper::~LeaseKeeper() {
+  {
+    const Lock lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_all();
+  if (renewer_.joinable()) renewer_.join();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+std::int64_t LeaseKeeper::NowMs() const {
+  return options_.now_ms ? options_.now_ms() : BootTimeMs();
+}
+
+std::int64_t LeaseKeeper::Interval(std::int64_t ttl_ms) const {
+  const double full = static_cast<double>(ttl_ms) * options_.renew_after;
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(full * (1 - options_.jitter * RandomPart()) + 0.5));
+}
+
+KeptLease LeaseKeeper::Keep(const ExecutionIdView& id, const Lease& lease, std::int64_t ttl_ms,
+                            std::int64_t sent_ms) {
+  auto entry = std::make_shared<Entry>();
+  entry->id_text = std::string(id.text());
+  entry->id = ParseExecutionId(entry->id_text, ParseMode::kLenient).id;
+  entry->attempt_index = lease.attempt_index;
+  entry->fence = lease.fence;
+  entry->ttl_ms = ttl_ms;
+  entry->held_until.store(sent_ms + ttl_ms - options_.margin_ms, std::memory_order_release);
+  entry->due = sent_ms + Interval(ttl_ms);
+  {
+    const Lock lock(mutex_);
+    entries_.push_back(entry);
+  }
+  changed_.notify_all();
+  return {this, std::move(entry)};
+}
+
+void LeaseKeeper::Release(const std::shared_ptr<Entry>& entry) noexcept {
+  const Lock lock(mutex_);
+  std::erase(entries_, entry);
+}
+
+std::size_t LeaseKeeper::size() const {
+  const Lock lock(mutex_);
+  return entries_.size();
+}
+
+std::shared_ptr<LeaseKeeper::Entry> LeaseKeeper::FirstDue(std::int64_t now,
+                                                          std::int64_t& next) const {
+  std::shared_ptr<Entry> first;
+  for (const auto& entry : entries_) {
+    if (entry->renewing) continue;
+    next = std::min(next, entry->due);
+    if (entry->due <= now && (first == nullptr || entry->due < first->due)) first = entry;
+  }
+  return first;
+}
+
+void LeaseKeeper::Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why) {
+  // Released meanwhile, or lost already: nobody is told, or nobody once more.
+  if (std::erase(entries_, entry) == 0) return;
+  entry->error.store(why, std::memory_order_release);
+  if (!options_.on_lost) return;
+  lock.unlock();
+  options_.on_lost(entry->id, why);
+  lock.lock();
+}
+
+void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) {
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& entry : entries_) {
+      const std::int64_t until = entry->held_until.load(std::memory_order_acquire);
+      if (until > now) {
+        next = std::min(next, until);
+        continue;
+      }
+      Lose(lock, std::shared_ptr<Entry>(entry), ClaimError::kLeaseExpired);
+      again = true;  // the list may have changed
+      break;
+    }
+  }
+}
+
+// With the lock, which is let go of while the ledger is asked.
+void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
+  const std::int64_t sent = NowMs();
+  if (sent >= entry->held_until.load(std::memory_order_acquire)) {
+    Lose(lock, entry, ClaimError::kLeaseExpired);
+    return;
+  }
+  entry->renewing = true;
+  lock.unlock();
+  const RenewOutcome outcome = ledger_.Renew({.execution_id = entry->id,
+                                              .attempt_index = entry->attempt_index,
+                                              .fence = entry->fence,
+                                              .lease_ttl_ms = entry->ttl_ms});
+  lock.lock();
+  entry->renewing = false;
+  const std::int64_t now = NowMs();
+  if (entry->error.load(std::memory_order_acquire) != ClaimError::kNone) return;
+  // Too late: whoever works on it has been told, or can tell by the clock.
+  if (now >= entry->held_until.load(std::memory_order_acquire)) {
+    Lose(lock, entry, ClaimError::kLeaseExpired);
+  } else if (outcome) {
+    entry->held_until.store(sent + entry->ttl_ms - options_.margin_ms, std::memory_order_release);
+    entry->due = sent + Interval(entry->ttl_ms);
+  } else if (outcome.error == ClaimError::kUnavailable ||
+             outcome.error == ClaimError::kUnknownOutcome) {
+    entry->due = now + options_.retry_ms;
+  } else {
+    Lose(lock, entry, outcome.error);
+  }
+  changed_.notify_all();
+}
+
+std::int64_t LeaseKeeper::RunDue() {
+  Lock lock(mutex_);
+  for (;;) {
+    const std::int64_t now = NowMs();
+    std::int64_t next = now + kLongestWaitMs;
+    LoseOverdue(lock, now, next);
+    const std::shared_ptr<Entry> due = FirstDue(now, next);
+    if (due == nullptr) return std::clamp<std::int64_t>(next - now, 1, kLongestWaitMs);
+    Renew(lock, due);
+  }
+}
+
+void LeaseKeeper::RenewLoop() {
+  Lock lock(mutex_);
+  while (!ends_) {
+    const std::int64_t now = NowMs();
+    std::int64_t next = now + kLongestWaitMs;
+    if (const std::shared_ptr<Entry> due = FirstDue(now, next)) {
+      Renew(lock, due);
+    } else {
+      changed_.wait_for(lock, std::chrono::milliseconds(std::max<std::int64_t>(next - now, 1)));
+    }
+  }
+}
+
+void LeaseKeeper::WatchLoop() {
+  Lock lock(mutex_);
+  while (!ends_) {
+    const std::int64_t now = NowMs();
+    std::int64_t next = now + kLongestWaitMs;
+    LoseOverdue(lock, now, next);
+    if (ends_) return;
+    changed_.wait_for(lock, std::chrono::milliseconds(std::max<std::int64_t>(next - now, 1)));
+  }
+}
+
+}  // namespace ffgrant

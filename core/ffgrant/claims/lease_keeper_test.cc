@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keeper on a clock that the test moves, beside a ledger that answers from a script; and
+// its threads, beside a ledger that does not answer at all.
+
+#include "ffgrant/claims/lease_keeper.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "testing/calls/calling_ledger.h"
+
+namespace ffgrant::testing {
+namespace {
+
+constexpr std::int64_t kTtl = 3000;
+constexpr std::int64_t kMargin = 100;
+
+ExecutionIdView Id(char last = '1') {
+  static const std::string texts[] = {"{fp:7}:11111111-1111-4111-8111-111111111111",
+                                      "{fp:8}:11111111-1111-4111-8111-111111111112"};
+  return ParseExecutionId(texts[last == '1' ? 0 : 1], ParseMode::kStrict).id;
+}
+Lease LeaseOf(std::uint64_t epoch = 1) {
+  Lease lease;
+  lease.fence.lease_epoch = {epoch};
+  lease.attempt_index = {2};
+  return lease;
+}
+
+class Renewals final : public CallingLedger {
+ public:
+  Answer Do(const Call& call) override {
+    const auto* renew = call.As<calls::Renew>();
+    EXPECT_NE(renew, nullptr);
+    asked.emplace_back(call.execution().text());
+    EXPECT_EQ(renew->args.attempt_index.value, 2u);
+    EXPECT_EQ(renew->args.lease_ttl_ms, kTtl);
+    if (during) during();
+    Answer answer;
+    if (!answers.empty()) {
+      answer.error = answers.front();
+      answers.pop_front();
+    }
+    if (answer.ok()) answer.expires_at = TimestampMs{1};  // the server's clock is nobody's here
+    return answer;
+  }
+
+  std::deque<ClaimError> answers;
+  std::vector<std::string> asked;
+  std::function<void()> during;
+};
+
+class Keeping : public ::testing::Test {
+ protected:
+  LeaseKeeperOptions Options() {
+    LeaseKeeperOptions options;
+    options.jitter = 0;
+    options.margin_ms = kMargin;
+    options.retry_ms = 250;
+    options.has_threads = false;
+    options.now_ms = [this] { return now_; };
+    options.on_lost = [this](const ExecutionIdView& id, ClaimError why) {
+      told_.emplace_back(std::string(id.text()), why);
+    };
+    return options;
+  }
+
+  std::int64_t now_ = 50'000;
+  Renewals ledger_;
+  std::vector<std::pair<std::string, ClaimError>> told_;
+  LeaseKeeper keeper_{ledger_, Options()};
+};
+
+TEST_F(Keeping, RenewsAfterAThirdOfTheTtl) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  EXPECT_EQ(keeper_.RunDue(), 1000);
+  EXPECT_TRUE(ledger_.asked.empty());
+  now_ += 999;
+  EXPECT_EQ(keeper_.RunDue(), 1);
+  now_ += 1;
+  EXPECT_EQ(keeper_.RunDue(), 1000);
+  EXPECT_EQ(ledger_.asked, std::vector<std::string>{std::string(Id().text())});
+  EXPECT_EQ(kept.LeftMs(), kTtl - kMargin);
+  for (int i = 0; i < 20; ++i) {
+    now_ += 1000;
+    EXPECT_EQ(keeper_.RunDue(), 1000);
+    EXPECT_FALSE(kept.lost());
+  }
+  EXPECT_EQ(ledger_.asked.size(), 21u);
+  EXPECT_TRUE(told_.empty());
+}
+
+// From before the claim was sent, not from when its answer came.
+TEST_F(Keeping, CountsFromWhatWasSent) {
+  const std::int64_t sent = now_;
+  now_ += 700;
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, sent);
+  EXPECT_EQ(kept.LeftMs(), kTtl - kMargin - 700);
+  now_ += 300;
+  ledger_.during = [this] { now_ += 400; };
+  (void)keeper_.RunDue();
+  ledger_.during = nullptr;
+  EXPECT_EQ(kept.LeftMs(), kTtl - kMargin - 400);
+}
+
+TEST_F(Keeping, IsLostWithEveryAnswerThatIsARefusal) {
+  for (const ClaimError error :
+       {ClaimError::kStaleLease, ClaimError::kLeaseExpired, ClaimError::kLeaseRevoked,
+        ClaimError::kExecutionNotActive, ClaimError::kExecutionNotFound, ClaimError::kUnknownCode,
+        ClaimError::kInvalidInput}) {
+    const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+    ledger_.asked.clear();
+    ledger_.answers = {error};
+    now_ += 1000;
+    (void)keeper_.RunDue();
+    EXPECT_TRUE(kept.lost());
+    EXPECT_EQ(kept.error(), error);
+    EXPECT_EQ(kept.LeftMs(), 0);
+    ASSERT_EQ(told_.size(), 1u);
+    EXPECT_EQ(told_[0].second, error);
+    // And for good.
+    for (int i = 0; i < 10; ++i) {
+      now_ += 1000;
+      (void)keeper_.RunDue();
+    }
+    EXPECT_EQ(ledger_.asked.size(), 1u);
+    EXPECT_EQ(told_.size(), 1u);
+    told_.clear();
+  }
+}
+
+TEST_F(Keeping, TriesAgainWhatDidNotGetThroughUntilTimeIsOver) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  const std::int64_t began = now_;
+  ledger_.answers.assign(100, ClaimError::kUnavailable);
+  ledger_.answers[1] = ClaimError::kUnknownOutcome;
+  while (now_ < began + kTtl - kMargin) {
+    EXPECT_FALSE(kept.lost()) << now_ - began;
+    now_ += keeper_.RunDue();
+  }
+  EXPECT_TRUE(kept.lost());  // by the clock alone, before anybody has looked
+  EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+  EXPECT_TRUE(told_.empty());
+  (void)keeper_.RunDue();
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0], (std::pair<std::string, ClaimError>(Id().text(), ClaimError::kLeaseExpired)));
+  const std::size_t asked = ledger_.asked.size();
+  EXPECT_EQ(asked, 1u + (kTtl - kMargin - 1000 - 1) / 250);
+  now_ += 5000;
+  (void)keeper_.RunDue();
+  EXPECT_EQ(ledger_.asked.size(), asked);
+  EXPECT_EQ(keeper_.size(), 0u);
+}
+
+TEST_F(Keeping, RecoversFromAFewThatDidNotGetThrough) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  ledger_.answers = {ClaimError::kUnavailable, ClaimError::kUnknownOutcome};
+  for (int i = 0; i < 30; ++i) now_ += keeper_.RunDue();
+  EXPECT_FALSE(kept.lost());
+  EXPECT_TRUE(told_.empty());
+}
+
+// An answer that comes when time is over comes too late: whoever works on it has let go.
+TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  now_ += 1000;
+  ledger_.during = [this] { now_ += kTtl; };
+  (void)keeper_.RunDue();
+  EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+  EXPECT_EQ(told_.size(), 1u);
+}
+
+// A machine that slept, or a process that was stopped.
+TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  now_ += 3'600'000;
+  EXPECT_TRUE(kept.lost());
+  (void)keeper_.RunDue();
+  EXPECT_TRUE(ledger_.asked.empty());
+  EXPECT_EQ(told_.size(), 1u);
+}
+
+TEST_F(Keeping, WhatIsOverAlreadyIsLostAtOnce) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_ - kTtl);
+  EXPECT_TRUE(kept.lost());
+  const KeptLease none = keeper_.Keep(Id(), LeaseOf(), 0, now_);
+  EXPECT_TRUE(none.lost());
+  (void)keeper_.RunDue();
+  EXPECT_EQ(told_.size(), 2u);
+  EXPECT_TRUE(ledger_.asked.empty());
+}
+
+TEST_F(Keeping, AReleasedLeaseIsNeitherRenewedNorLost) {
+  KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  KeptLease moved = std::move(kept);
+  EXPECT_FALSE(kept);  // NOLINT: what is left of it
+  EXPECT_EQ(keeper_.size(), 1u);
+  moved.Release();
+  moved.Release();
+  EXPECT_EQ(keeper_.size(), 0u);
+  EXPECT_FALSE(moved.lost());
+  {
+    const KeptLease short_lived = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+    EXPECT_EQ(keeper_.size(), 1u);
+  }
+  EXPECT_EQ(keeper_.size(), 0u);
+  now_ += 100'000;
+  (void)keeper_.RunDue();
+  EXPECT_TRUE(ledger_.asked.empty());
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(Keeping, ReleasedWhileItIsRenewedNobodyIsTold) {
+  KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  ledger_.answers = {ClaimError::kExecutionNotActive};
+  ledger_.during = [&] { kept.Release(); };  // its completion came first
+  now_ += 1000;
+  (void)keeper_.RunDue();
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(Keeping, OneThatIsLostLeavesTheOthers) {
+  const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), kTtl, now_);
+  now_ += 10;
+  const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_);
+  ledger_.answers = {ClaimError::kStaleLease};
+  now_ += 1000;
+  (void)keeper_.RunDue();
+  EXPECT_TRUE(first.lost());
+  EXPECT_FALSE(second.lost());
+  EXPECT_EQ(ledger_.asked.size(), 2u);
+  EXPECT_EQ(keeper_.size(), 1u);
+}
+
+TEST_F(Keeping, JitterComesBeforeTheTime) {
+  LeaseKeeperOptions options = Options();
+  options.jitter = 0.5;
+  LeaseKeeper keeper(ledger_, options);
+  std::vector<KeptLease> kept;
+  for (int i = 0; i < 200; ++i) kept.push_back(keeper.Keep(Id(), LeaseOf(), kTtl, now_));
+  now_ += 499;
+  (void)keeper.RunDue();
+  EXPECT_TRUE(ledger_.asked.empty());
+  now_ += 251;
+  (void)keeper.RunDue();
+  EXPECT_GT(ledger_.asked.size(), 50u);
+  EXPECT_LT(ledger_.asked.size(), 150u);
+  now_ += 251;
+  (void)keeper.RunDue();
+  EXPECT_EQ(ledger_.asked.size(), 200u);
+}
+
+TEST_F(Keeping, OptionsOutOfRangeAreRefused) {
+  const auto refused = [&](auto change) {
+    LeaseKeeperOptions options = Options();
+    change(options);
+    EXPECT_THROW(LeaseKeeper(ledger_, options), std::invalid_argument);
+  };
+  refused([](LeaseKeeperOptions& o) { o.renew_after = 0; });
+  refused([](LeaseKeeperOptions& o) { o.renew_after = 1; });
+  refused([](LeaseKeeperOptions& o) { o.renew_after = std::numeric_limits<double>::quiet_NaN(); });
+  refused([](LeaseKeeperOptions& o) { o.jitter = -0.1; });
+  refused([](LeaseKeeperOptions& o) { o.jitter = 0.6; });
+  refused([](LeaseKeeperOptions& o) { o.margin_ms = -1; });
+  refused([](LeaseKeeperOptions& o) { o.retry_ms = 0; });
+}
+
+// ---- its threads -----------------------------------------------------------------
+
+// Every renewal waits until it is let go on: a server that accepts and does not answer.
+class Frozen final : public CallingLedger {
+ public:
+  Answer Do(const Call&) override {
+    std::unique_lock lock(mutex);
+    ++asked;
+    changed.notify_all();
+    changed.wait(lock, [this] { return thawed; });
+    Answer answer;
+    answer.expires_at = TimestampMs{1};
+    return answer;
+  }
+  void Thaw() {
+    const std::lock_guard lock(mutex);
+    thawed = true;
+    changed.notify_all();
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool thawed = false;
+  int asked = 0;
+};
+
+TEST(KeeperThreads, AFrozenServerLosesEveryLeaseInTime) {
+  Frozen ledger;
+  std::atomic<int> told{0};
+  LeaseKeeperOptions options;
+  options.margin_ms = 50;
+  options.on_lost = [&](const ExecutionIdView&, ClaimError why) {
+    EXPECT_EQ(why, ClaimError::kLeaseExpired);
+    ++told;
+  };
+  LeaseKeeper keeper(ledger, options);
+  const std::int64_t sent = keeper.NowMs();
+  const KeptLease first = keeper.Keep(Id('1'), LeaseOf(), 600, sent);
+  const KeptLease second = keeper.Keep(Id('2'), LeaseOf(), 600, sent);
+  {
+    std::unique_lock lock(ledger.mutex);
+    ledger.changed.wait(lock, [&] { return ledger.asked == 1; });
+  }
+  EXPECT_FALSE(first.lost());
+  // The renewer hangs in the first one's renewal; both are lost all the same.
+  while (told < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_GE(keeper.NowMs(), sent + 550);
+  EXPECT_TRUE(first.lost() && second.lost());
+  ledger.Thaw();
+}
+
+TEST(KeeperThreads, LeasesAreRenewedByThemselves) {
+  Frozen ledger;
+  ledger.Thaw();
+  LeaseKeeper keeper(ledger);
+  std::vector<KeptLease> kept;
+  for (int i = 0; i < 8; ++i) {
+    kept.push_back(keeper.Keep(Id(), LeaseOf(), 1500, keeper.NowMs()));
+  }
+  std::unique_lock lock(ledger.mutex);
+  ledger.changed.wait(lock, [&] { return ledger.asked >= 16; });
+  lock.unlock();
+  for (const KeptLease& lease : kept) EXPECT_FALSE(lease.lost());
+}
+
+TEST(KeeperThreads, LeasesComeAndGoFromManyThreads) {
+  Frozen ledger;
+  ledger.Thaw();
+  LeaseKeeperOptions options;
+  options.margin_ms = 0;
+  LeaseKeeper keeper(ledger, options);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i) {
+        const KeptLease kept = keeper.Keep(Id(), LeaseOf(), 3 + i % 5, keeper.NowMs());
+        while (i % 10 == 0 && !kept.lost() && kept.LeftMs() > 1) std::this_thread::yield();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(keeper.size(), 0u);
+}
+
+}  // namespace
+}  // namespace ffgrant::testing

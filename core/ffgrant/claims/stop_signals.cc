@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/stop_signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <limits>
+#include <stdexcept>
+#include <system_error>
+
+namespace ffgrant {
+namespace {
+
+// What the handler needs; it may touch nothing that has a lock.
+std::atomic<bool> g_exists{false};
+std::atomic<bool> g_stopped{false};
+std::atomic<int> g_write_end{-1};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+void RequestStop() noexcept {
+  if (g_stopped.exchange(true)) return;
+  const int saved = errno;
+  const char byte = 1;
+  // The pipe is empty, so that one byte always fits.
+  const int end = g_write_end.load();
+  if (end >= 0) {
+    while (write(end, &byte, 1) < 0 && errno == EINTR) {
+    }
+  }
+  errno = saved;
+}
+
+void Handle(int) { RequestStop(); }
+
+}  // namespace
+
+StopSignals::StopSignals(std::initializer_list<int> signals) {
+  if (g_exists.exchange(true)) throw std::logic_error("ffgrant: there is a StopSignals already");
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+    const int error = errno;
+    g_exists = false;
+    throw std::system_error(error, std::generic_category(), "ffgrant: pipe");
+  }
+  read_end_ = ends[0];
+  write_end_ = ends[1];
+  g_stopped = false;
+  g_write_end = write_end_;
+  for (const int signal : signals) {
+    struct sigaction action = {};
+    action.sa_handler = &Handle;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    Handled handled{signal, {}};
+    if (sigaction(signal, &action, &handled.before) == 0) handled_.push_back(handled);
+  }
+}
+
+StopSignals::~StopSignals() {
+  for (const Handled& handled : handled_) (void)sigaction(handled.signal, &handled.before, nullptr);
+  g_write_end = -1;
+  (void)close(read_end_);
+  (void)close(write_end_);
+  g_exists = false;
+}
+
+void StopSignals::Stop() noexcept { RequestStop(); }
+
+bool StopSignals::stopped() const noexcept { return g_stopped.load(); }
+
+bool StopSignals::Wait(std::int64_t ms) const noexcept {
+  using Clock = std::chrono::steady_clock;
+  // No more than thirty years, so that the sum is a time.
+  const auto until =
+      Clock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 1'000'000'000'000));
+  while (!stopped()) {
+    const Clock::time_point now = Clock::now();
+    if (now >= until) break;
+    const std::int64_t left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count();
+    pollfd one = {read_end_, POLLIN, 0};
+    // Rounded up, so that the last part of a millisecond is not spent in a loop.
+    (void)poll(&one, 1,
+               static_cast<int>(std::min<std::int64_t>(left + 1, std::numeric_limits<int>::max())));
+  }
+  return stopped();
+}
+
+}  // namespace ffgrant

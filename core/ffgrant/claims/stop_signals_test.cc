@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/stop_signals.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace ffgrant {
+namespace {
+
+std::int64_t Ms(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               since)
+      .count();
+}
+
+TEST(StopSignals, WaitsAsLongAsNobodyStops) {
+  const StopSignals stop;
+  EXPECT_FALSE(stop.stopped());
+  EXPECT_FALSE(stop.Wait(0));
+  EXPECT_FALSE(stop.Wait(-5));
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(stop.Wait(30));
+  EXPECT_GE(Ms(begin), 30);
+}
+
+TEST(StopSignals, ASignalEndsEveryWait) {
+  StopSignals stop;
+  std::vector<std::thread> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.emplace_back([&] { EXPECT_TRUE(stop.Wait(std::numeric_limits<std::int64_t>::max())); });
+  }
+  ASSERT_EQ(raise(SIGTERM), 0);
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_TRUE(stop.stopped());
+  pollfd one = {stop.descriptor(), POLLIN, 0};
+  EXPECT_EQ(poll(&one, 1, 0), 1);
+  // Once more changes nothing.
+  ASSERT_EQ(raise(SIGINT), 0);
+  EXPECT_TRUE(stop.Wait(1000));
+}
+
+TEST(StopSignals, ACallStopsToo) {
+  StopSignals stop({});
+  std::thread waiting([&] { EXPECT_TRUE(stop.Wait(60'000)); });
+  stop.Stop();
+  waiting.join();
+}
+
+TEST(StopSignals, PutsBackWhoHandledBefore) {
+  struct sigaction mine = {};
+  mine.sa_handler = SIG_IGN;
+  struct sigaction before = {};
+  ASSERT_EQ(sigaction(SIGUSR1, &mine, &before), 0);
+  {
+    const StopSignals stop({SIGUSR1});
+    EXPECT_THROW(StopSignals(), std::logic_error);
+    ASSERT_EQ(raise(SIGUSR1), 0);
+    EXPECT_TRUE(stop.stopped());
+  }
+  struct sigaction now = {};
+  ASSERT_EQ(sigaction(SIGUSR1, &before, &now), 0);
+  EXPECT_EQ(now.sa_handler, SIG_IGN);
+  // And another one begins anew.
+  const StopSignals next({SIGUSR1});
+  EXPECT_FALSE(next.stopped());
+}
+
+}  // namespace
+}  // namespace ffgrant

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The client beside a server of a few lines that keeps what it was sent and answers what a
+// test wants.
+
+#include "ffgrant/http/issuer_client.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ffgrant::http {
+namespace {
+
+constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
+
+class Server {
+ public:
+  using Answer = std::function<std::string(const std::string& request)>;
+
+  explicit Server(Answer answer) : answer_(std::move(answer)) {
+    listener_ = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_, 64), 0);
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+    accepter_ = std::thread([this] { Accept(); });
+  }
+  ~Server() {
+    ends_ = true;
+    accepter_.join();
+    for (std::thread& thread : threads_) thread.join();
+    close(listener_);
+  }
+
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::vector<std::string> requests() {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  int connections() const { return connections_; }
+
+ private:
+  bool IsReadable(int descriptor) const {
+    pollfd one = {descriptor, POLLIN, 0};
+    while (!ends_) {
+      if (poll(&one, 1, 10) > 0) return true;
+    }
+    return false;
+  }
+  void Accept() {
+    while (IsReadable(listener_)) {
+      const int connection = accept(listener_, nullptr, nullptr);
+      ++connections_;
+      threads_.emplace_back([this, connection] { Serve(connection); });
+    }
+  }
+  void Serve(int connection) {
+    std::string in;
+    while (IsReadable(connection)) {
+      char bytes[4096];
+      const ssize_t size = read(connection, bytes, sizeof bytes);
+      if (size <= 0) break;
+      in.append(bytes, static_cast<std::size_t>(size));
+      const std::size_t end = in.find("\r\n\r\n");
+      if (end == std::string::npos) continue;
+      const std::size_t at = in.find("Content-Length: ");
+      const std::size_t body =
+          at < end ? static_cast<std::size_t>(std::atoi(in.c_str() + at + 16)) : 0;
+      if (in.size() < end + 4 + body) continue;
+      std::string out;
+      {
+        const std::lock_guard lock(mutex_);
+        requests_.push_back(in);
+      }
+      out = answer_(in);
+      in.clear();
+      if (out.empty()) continue;  // never
+      if (out == "close") break;
+      EXPECT_EQ(write(connection, out.data(), out.size()), static_cast<ssize_t>(out.size()));
+    }
+    close(connection);
+  }
+
+  const Answer answer_;
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<bool> ends_{false};
+  std::atomic<int> connections_{0};
+  std::mutex mutex_;
+  std::vector<std::string> requests_;
+  std::vector<std::thread> threads_;
+  std::thread accepter_;
+};
+
+std::string Response(int status, const std::string& body) {
+  return "HTTP/1.1 " + std::to_string(status) +
+         " X\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+Server::Answer Always(int status, const std::string& body) {
+  return [=](const std::string&) { return Response(status, body); };
+}
+IssuerOptions To(const Server& server) {
+  IssuerOptions options;
+  options.url = server.url();
+  options.request_timeout_ms = 2000;
+  return options;
+}
+ClaimRequestView Claiming() {
+  return {
+      .lane_id = "main", .worker_instance_id = "w1-i1", .capabilities = {}, .grant_ttl_ms = 5000};
+}
+const std::string kGrant =
+    R"({"execution_id":")" + std::string(kId) +
+    R"(","partition_key":"{fp:7}","grant_key":"k","expires_at_ms":1700000000000})";
+
+TEST(IssuerClient, AClaimIsWhatTheContractSays) {
+  Server server(Always(200, kGrant));
+  IssuerClient issuer(To(server));
+  ClaimGrant grant;
+  const std::string_view capabilities[] = {"gpu"};
+  ClaimRequestView request = Claiming();
+  request.capabilities = StringList(capabilities);
+  const IssuerStatus status = issuer.Claim("w 1/\xc3\xa9", request, grant);
+  ASSERT_TRUE(status) << status.message;
+  EXPECT_EQ(status.http_status, 200);
+  EXPECT_EQ(grant.view().execution_id.text(), kId);
+  EXPECT_EQ(grant.view().partition_key, "{fp:7}");
+  EXPECT_EQ(grant.view().expires_at_ms, 1700000000000u);
+  const std::string sent = server.requests().at(0);
+  EXPECT_TRUE(sent.starts_with("POST /v1/workers/w%201%2F%C3%A9/claim HTTP/1.1\r\n")) << sent;
+  EXPECT_NE(sent.find("Content-Type: application/json\r\n"), std::string::npos);
+  EXPECT_EQ(sent.find("Authorization"), std::string::npos);
+  EXPECT_TRUE(
+      sent.ends_with(R"({"lane_id":"main","worker_instance_id":"w1-i1","capabilities":["gpu"],)"
+                     R"("grant_ttl_ms":5000})"));
+}
+
+TEST(IssuerClient, NothingInTheWindowIsNoFault) {
+  Server server([](const std::string&) { return std::string("HTTP/1.1 204 No Content\r\n\r\n"); });
+  IssuerClient issuer(To(server));
+  ClaimGrant grant;
+  const IssuerStatus status = issuer.Claim("w1", Claiming(), grant);
+  EXPECT_EQ(status.error, IssuerError::kNothingInWindow);
+  EXPECT_EQ(status.http_status, 204);
+}
+
+TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
+  const struct {
+    int status;
+    IssuerError error;
+  } kCases[] = {{400, IssuerError::kBadRequest},       {401, IssuerError::kUnauthorized},
+                {403, IssuerError::kUnauthorized},     {404, IssuerError::kNotFound},
+                {409, IssuerError::kConflict},         {413, IssuerError::kTooLarge},
+                {415, IssuerError::kBadRequest},       {422, IssuerError::kBadRequest},
+                {429, IssuerError::kTooManyRequests},  {500, IssuerError::kServerFault},
+                {502, IssuerError::kServerFault},      {503, IssuerError::kServerUnavailable},
+                {302, IssuerError::kUnexpectedStatus}, {418, IssuerError::kUnexpectedStatus}};
+  for (const auto& c : kCases) {
+    Server server(
+        Always(c.status,
+               R"({"error":"state_conflict: GrantAlreadyExists","kind":"k","retryable":false})"));
+    IssuerClient issuer(To(server));
+    ClaimGrant grant;
+    const IssuerStatus status = issuer.Claim("w1", Claiming(), grant);
+    EXPECT_EQ(status.error, c.error) << c.status;
+    EXPECT_EQ(status.http_status, c.status);
+    EXPECT_EQ(status.message, "state_conflict: GrantAlreadyExists");
+    EXPECT_EQ(status.kind, "k");
+    EXPECT_EQ(status.retryable, false);
+  }
+  // What is no error body is the message.
+  Server plain(Always(400, "Invalid URL"));
+  IssuerClient issuer(To(plain));
+  std::string text;
+  const IssuerStatus status = issuer.Result(kId, text);
+  EXPECT_EQ(status.message, "Invalid URL");
+  EXPECT_EQ(status.retryable, std::nullopt);
+}
+
+TEST(IssuerClient, ABodyThatIsNoneOfTheRoutesIsMalformed) {
+  for (const std::string body : {"", "{}", "null", "{\"Created\":{}}", "\"text\" x", "[1]"}) {
+    Server server(Always(200, body));
+    IssuerClient issuer(To(server));
+    ClaimGrant claim;
+    ReclaimGrant reclaim;
+    std::string text;
+    bool created = false;
+    EXPECT_EQ(issuer.Claim("w", Claiming(), claim).error, IssuerError::kMalformedResponse) << body;
+    EXPECT_EQ(issuer.Reclaim(kId, {}, reclaim).error, IssuerError::kMalformedResponse) << body;
+    EXPECT_EQ(issuer.Revoke(kId, text).error, IssuerError::kMalformedResponse) << body;
+    EXPECT_EQ(issuer.Cancel(kId, {}).error, IssuerError::kMalformedResponse) << body;
+    EXPECT_EQ(issuer.Signal(kId, {}, text).error, IssuerError::kMalformedResponse) << body;
+    EXPECT_EQ(issuer.State(kId, text).error, IssuerError::kMalformedResponse) << body;
+    EXPECT_EQ(issuer.Create({.execution_id = kId}, created).error, IssuerError::kMalformedResponse)
+        << body;
+  }
+  Server bad_id(Always(
+      200, R"({"execution_id":"x","partition_key":"{fp:7}","grant_key":"k","expires_at_ms":1})"));
+  IssuerClient issuer(To(bad_id));
+  ClaimGrant grant;
+  EXPECT_EQ(issuer.Claim("w", Claiming(), grant).error, IssuerError::kMalformedResponse);
+}
+
+TEST(IssuerClient, TheOtherRoutes) {
+  std::string answer;
+  Server server([&](const std::string&) { return Response(200, answer); });
+  IssuerClient issuer(To(server));
+  const auto last = [&] { return server.requests().back(); };
+  const std::string path = "/v1/executions/%7Bfp:7%7D:11111111-1111-4111-8111-111111111111";
+
+  answer = R"({"Created":{"execution_id":"e","public_state":"waiting"}})";
+  bool created = false;
+  const std::pair<std::string_view, std::string_view> tags[] = {{"a.b", "c\"d"}, {"n", ""}};
+  ASSERT_TRUE(issuer.Create({.execution_id = kId,
+                             .lane_id = "main",
+                             .payload = std::string_view("\0\xff", 2),
+                             .priority = -5,
+                             .tags = tags,
+                             .policy_json = R"({"priority":0})",
+                             .delay_until = TimestampMs{17}},
+                            created));
+  EXPECT_TRUE(created);
+  EXPECT_TRUE(last().starts_with("POST /v1/executions HTTP"));
+  EXPECT_NE(last().find(R"({"execution_id":")" + std::string(kId) +
+                        R"(","namespace":"default","lane_id":"main","execution_kind":"task",)"
+                        R"("input_payload":[0,255],"payload_encoding":null,"priority":-5,)"
+                        R"("creator_identity":"ffgrant","tags":{"a.b":"c\"d","n":""},)"
+                        R"("policy":{"priority":0},"delay_until":17,"partition_id":7,"now":)"),
+            std::string::npos)
+      << last();
+  answer = R"({"Duplicate":{"execution_id":"e"}})";
+  ASSERT_TRUE(issuer.Create({.execution_id = kId}, created));
+  EXPECT_FALSE(created);
+
+  answer = R"({"status":"granted","execution_id":")" + std::string(kId) +
+           R"(","partition_key":"{fp:7}","grant_key":"k","expires_at_ms":5,"lane_id":"main"})";
+  ReclaimGrant reclaim;
+  ASSERT_TRUE(issuer.Reclaim(kId, {}, reclaim));
+  EXPECT_TRUE(last().starts_with("POST " + path + "/reclaim HTTP"));
+  EXPECT_EQ(reclaim.view().lane_id.text(), "main");
+  answer = R"({"status":"not_reclaimable","execution_id":"e","detail":"why"})";
+  const IssuerStatus no = issuer.Reclaim(kId, {}, reclaim);
+  EXPECT_EQ(no.error, IssuerError::kNotReclaimable);
+  EXPECT_EQ(no.message, "why");
+  answer = R"({"status":"reclaim_cap_exceeded","execution_id":"e","reclaim_count":3})";
+  EXPECT_EQ(issuer.Reclaim(kId, {}, reclaim).error, IssuerError::kReclaimCapExceeded);
+
+  std::string text = "x";
+  answer = R"({"Revoked":{"lease_id":"l","lease_epoch":"1"}})";
+  ASSERT_TRUE(issuer.Revoke(kId, text));
+  EXPECT_EQ(text, "");
+  EXPECT_TRUE(last().starts_with("POST " + path + "/revoke-lease HTTP"));
+  answer = R"({"AlreadySatisfied":{"reason":"already_revoked"}})";
+  ASSERT_TRUE(issuer.Revoke(kId, text));
+  EXPECT_EQ(text, "already_revoked");
+
+  answer = std::string("\0\xff{", 3);
+  ASSERT_TRUE(issuer.Result(kId, text));
+  EXPECT_EQ(text, answer);
+  EXPECT_TRUE(last().starts_with("GET " + path + "/result HTTP"));
+  answer = "\"completed\"";
+  ASSERT_TRUE(issuer.State(kId, text));
+  EXPECT_EQ(text, "completed");
+
+  answer = R"({"Cancelled":{"execution_id":"e","public_state":"cancelled"}})";
+  ASSERT_TRUE(issuer.Cancel(kId, {.reason = "no\nmore"}));
+  EXPECT_NE(last().find(R"("reason":"no\nmore","source":"operator_override","now":)"),
+            std::string::npos);
+  answer = R"({"Accepted":{"signal_id":"s","effect":"resume_condition_satisfied"}})";
+  ASSERT_TRUE(issuer.Signal(kId, {.waitpoint_id = "w", .signal_id = "s", .name = "go"}, text));
+  EXPECT_EQ(text, "resume_condition_satisfied");
+  EXPECT_EQ(last().find("\"payload\""), std::string::npos);
+  EXPECT_TRUE(issuer.Health());
+  // All of it on one connection.
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST(IssuerClient, WhatCantBeSentIsNotSent) {
+  Server server(Always(200, kGrant));
+  IssuerClient issuer(To(server));
+  ClaimGrant grant;
+  std::string text;
+  for (const std::string_view name : {"", ".", ".."}) {
+    EXPECT_EQ(issuer.Claim(name, Claiming(), grant).error, IssuerError::kInvalidRequest);
+    EXPECT_EQ(issuer.Result(name, text).error, IssuerError::kInvalidRequest);
+  }
+  ClaimRequestView request = Claiming();
+  request.lane_id = "\xff";
+  EXPECT_EQ(issuer.Claim("w", request, grant).error, IssuerError::kInvalidRequest);
+  EXPECT_EQ(issuer.Cancel(kId, {.reason = "\xff"}).error, IssuerError::kInvalidRequest);
+  bool created = false;
+  EXPECT_EQ(issuer.Create({.execution_id = "no id"}, created).error, IssuerError::kInvalidRequest);
+  EXPECT_TRUE(server.requests().empty());
+}
+
+TEST(IssuerClient, WithoutAServerNothingWasSent) {
+  IssuerOptions options;
+  {
+    const Server server(Always(200, ""));
+    options.url = server.url();
+  }
+  IssuerClient issuer(options);
+  const IssuerStatus status = issuer.Health();
+  EXPECT_EQ(status.error, IssuerError::kNotConnected);
+  EXPECT_EQ(status.http_status, 0);
+  EXPECT_FALSE(status.message.empty());
+}
+
+std::int64_t MsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               begin)
+      .count();
+}
+
+TEST(IssuerClient, ASilentServerIsLeftInTime) {
+  Server server([](const std::string&) { return std::string(); });
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 200;
+  options.connections = 1;
+  IssuerClient issuer(options);
+  const auto begin = std::chrono::steady_clock::now();
+  // Two at once: the second waits for the connection of the first, and in all no longer.
+  std::thread other([&] { EXPECT_EQ(issuer.Health().error, IssuerError::kTimeout); });
+  EXPECT_EQ(issuer.Health().error, IssuerError::kTimeout);
+  other.join();
+  EXPECT_GE(MsSince(begin), 200);
+}
+
+TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
+  Server server([](const std::string&) { return std::string(); });
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 60'000;
+  options.stop_descriptor = ends[0];
+  IssuerClient issuer(options);
+  std::thread stopper([&] {
+    while (server.requests().empty()) std::this_thread::yield();
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+  });
+  EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
+  stopper.join();
+  EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);  // and so does every later one
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST(IssuerClient, ALostConnectionIsNoAnswer) {
+  Server server([](const std::string&) { return std::string("close"); });
+  IssuerClient issuer(To(server));
+  EXPECT_EQ(issuer.Health().error, IssuerError::kConnectionLost);
+  Server cut([](const std::string&) {
+    return std::string("HTTP/1.1 200 X\r\nContent-Length: 5\r\nConnection: close\r\n\r\nab");
+  });
+  IssuerOptions options = To(cut);
+  options.request_timeout_ms = 300;
+  std::string text;
+  EXPECT_NE(IssuerClient(options).Result(kId, text).error, IssuerError::kNone);
+}
+
+TEST(IssuerClient, AResponseIsBounded) {
+  Server server(Always(200, std::string(2000, 'x')));
+  IssuerOptions options = To(server);
+  options.max_response_bytes = 1999;
+  std::string text;
+  EXPECT_EQ(IssuerClient(options).Result(kId, text).error, IssuerError::kResponseTooLarge);
+  options.max_response_bytes = 2000;
+  EXPECT_TRUE(IssuerClient(options).Result(kId, text));
+}
+
+TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
+  Server server([](const std::string& request) {
+    return Response(request.find("Authorization: Bearer new\r\n") == std::string::npos ? 401 : 200,
+                    R"({"error":"missing or invalid Authorization header"})");
+  });
+  ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "new", 1), 0);
+  IssuerOptions options = To(server);
+  options.token_variable = "FFGRANT_TEST_TOKEN";
+  EXPECT_TRUE(IssuerClient(options).Health());
+
+  options.token_variable.clear();
+  options.token_file = ::testing::TempDir() + "ffgrant_token_" + std::to_string(getpid());
+  std::ofstream(options.token_file) << "old\r\nsecond line\n";
+  {
+    IssuerClient issuer(options);
+    const IssuerStatus status = issuer.Health();
+    EXPECT_EQ(status.error, IssuerError::kUnauthorized);
+    EXPECT_EQ(status.message.find("old"), std::string::npos);
+    // It is replaced while we run.
+    std::ofstream(options.token_file) << "new\n";
+    EXPECT_TRUE(issuer.Health());
+  }
+  std::remove(options.token_file.c_str());
+  EXPECT_THROW(IssuerClient{options}, std::runtime_error);
+  options.token_file.clear();
+  options.token_variable = "FFGRANT_TEST_NO_SUCH_VARIABLE";
+  EXPECT_THROW(IssuerClient{options}, std::runtime_error);
+  ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "a\r\nX: y", 1), 0);
+  options.token_variable = "FFGRANT_TEST_TOKEN";
+  EXPECT_THROW(IssuerClient{options}, std::runtime_error);
+}
+
+TEST(IssuerClient, OptionsOutOfRangeAreRefused) {
+  for (const char* url : {"", "127.0.0.1:9090", "ftp://h", "http://", "http:///v1",
+                          "http://user:secret@h", "http://h/?q", "http://h\n"}) {
+    EXPECT_THROW(IssuerClient({.url = url}), std::invalid_argument) << url;
+  }
+  EXPECT_THROW(IssuerClient({.url = "http://h", .connections = 0}), std::invalid_argument);
+  EXPECT_THROW(IssuerClient({.url = "http://h", .request_timeout_ms = 0}), std::invalid_argument);
+  EXPECT_THROW(IssuerClient({.url = "http://h", .token_variable = "A", .token_file = "b"}),
+               std::invalid_argument);
+}
+
+TEST(IssuerClient, ManyThreadsShareTheConnections) {
+  Server server(Always(200, kGrant));
+  IssuerOptions options = To(server);
+  options.connections = 3;
+  options.request_timeout_ms = 60'000;
+  IssuerClient issuer(options);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&] {
+      ClaimGrant grant;
+      for (int i = 0; i < 20; ++i) EXPECT_TRUE(issuer.Claim("w", Claiming(), grant));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(server.requests().size(), 160u);
+  EXPECT_LE(server.connections(), 3);
+}
+
+}  // namespace
+}  // namespace ffgrant::http
