@@ -46,6 +46,7 @@ void AddReclaimScenarios(std::vector<Scenario>& to);
 void AddCompleteScenarios(std::vector<Scenario>& to);
 void AddInvariantScenarios(std::vector<Scenario>& to);
 void AddFunctionEdgeScenarios(std::vector<Scenario>& to);
+void AddFunctionRecordScenarios(std::vector<Scenario>& to);
 void AddCheckOrderScenarios(std::vector<Scenario>& to);
 void AddContractTableScenarios(std::vector<Scenario>& to);
 

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the function library says about leases: fences, expiry, reclaim, suspension."""
 
-import hashlib
-import hmac
-import time
 import unittest
 
 from jobs.server import functions as f
@@ -70,16 +67,6 @@ class ExpiryAndRevocation(OnEachEngine):
         self.assertIsNotNone(self.client.zscore(self.e.index("lease_expiry"), self.e.id))
         self.set_core(ownership_state="unowned")
         self.already(f.mark_expired(self.e), "unowned")
-
-    def test_an_open_stream_is_closed_once(self):
-        self.leased(ttl="0")
-        self.client.hset(self.e.stream(), "x", "y")
-        self.ok(f.mark_expired(self.e))
-        self.assertEqual(self.client.hget(self.e.stream(), "closed_reason"), b"lease_expired")
-        self.set_core(ownership_state="leased")
-        self.client.hset(self.e.stream(), "closed_reason", "kept")
-        self.ok(f.mark_expired(self.e))
-        self.assertEqual(self.client.hget(self.e.stream(), "closed_reason"), b"kept")
 
     def test_revoking(self):
         self.rejects(f.revoke(self.e), "execution_not_found")
@@ -175,17 +162,6 @@ class Suspending(OnEachEngine):
     def setUp(self):
         self.ok(f.rotate(self.e, secret="00ff" * 20))
 
-    def test_the_token_is_an_hmac_of_the_waitpoint(self):
-        for secret in ("00ff", "ab" * 64, "cd" * 100):
-            self.client.flushall()
-            self.ok(f.rotate(self.e, kid="kid", secret=secret))
-            self.leased()
-            reply = self.ok(f.suspend(self.e), "susp-1", "wp-1", "key-1")
-            created = self.client.hget(self.e.waitpoint("wp-1"), "created_at").decode()
-            digest = hmac.new(bytes.fromhex(secret), f"wp-1|key-1|{created}".encode(),
-                              hashlib.sha1).hexdigest()
-            self.assertEqual(reply[5:], [f"kid:{digest}", "0"])
-
     def test_what_stands_against_it(self):
         self.leased()
         self.rejects(f.suspend(self.e, index="1"), "invalid_lease_for_suspend")
@@ -256,21 +232,6 @@ class Suspending(OnEachEngine):
         self.ok(f.claim_resumed(self.e))
         self.ok(f.promote(self.e, str(due)), "not_runnable_cleaned")
         self.ok(f.promote(f.Execution(), str(due)), "not_found_cleaned")
-
-    def test_secrets_rotate(self):
-        self.ok(f.rotate(self.e, secret="00ff" * 20), "noop", "k1")
-        self.rejects(f.rotate(self.e, secret="aa"), "rotation_conflict", "k1")
-        for call, code in ((f.rotate(self.e, kid=""), "invalid_kid"),
-                           (f.rotate(self.e, kid="a:b"), "invalid_kid"),
-                           (f.rotate(self.e, kid="k2", secret="abc"), "invalid_secret_hex"),
-                           (f.rotate(self.e, kid="k2", secret="xx"), "invalid_secret_hex"),
-                           (f.rotate(self.e, kid="k2", grace="-1"), "invalid_grace_ms"),
-                           (f.rotate(self.e, kid="k2", grace="1.5"), "invalid_grace_ms")):
-            self.rejects(call, code)
-        self.ok(f.rotate(self.e, kid="k2", secret="bb", grace="1"), "rotated", "k1", "k2", "0")
-        time.sleep(0.01)
-        self.ok(f.rotate(self.e, kid="k3", secret="cc"), "rotated", "k2", "k3", "1")
-        self.assertIsNone(self.client.hget(self.e.secrets, "secret:k1"))
 
 
 if __name__ == "__main__":

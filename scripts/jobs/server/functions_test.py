@@ -127,99 +127,6 @@ class Faults(OnEachEngine):
                 f.run(self.client, call)
 
 
-class Creating(OnEachEngine):
-    def test_a_second_time_is_a_duplicate_that_changes_nothing(self):
-        self.ok(f.create(self.e), self.e.id, "waiting")
-        before = f.state(self.client)
-        self.assertEqual(f.run(self.client, f.create(self.e, priority="9")),
-                         [1, "DUPLICATE", self.e.id])
-        self.assertEqual(f.state(self.client), before)
-
-    def test_an_idempotency_key_gives_the_execution_that_took_it(self):
-        first, second = f.Execution(), f.Execution()
-        self.ok(f.create(first, idempotency="k", dedup="5000"))
-        self.assertEqual(f.run(self.client, f.create(second, idempotency="k", dedup="5000")),
-                         [1, "DUPLICATE", first.id])
-        self.assertEqual(self.client.exists(second.exec("core")), 0)
-        self.assertTrue(0 < self.client.pttl("ff:idem:{fp:7}:default:k") <= 5000)
-
-    def test_arguments(self):
-        invalid = "invalid_input"
-        for call, *rejection in (
-                (f.create(self.e, priority="abc"), invalid, "priority must be a number, got: abc"),
-                (f.create(self.e, priority="nan"), invalid, "priority must be a number, got: nan"),
-                (f.create(self.e, delay="x"), invalid, "delay_until must be a number, got: x"),
-                (f.create(self.e, deadline="x"), invalid,
-                 "execution_deadline_at must be a number, got: x"),
-                (f.create(self.e, dedup="1.5"), invalid,
-                 "dedup_ttl_ms must be a whole number up to 50000000000000, got: 1.5")):
-            self.rejects(call, *rejection)
-
-    def test_times_reach_as_far_as_64_bits(self):
-        whole = "must be a whole number of 64 bits, got: "
-        for text in ("1e300", "inf", "-inf", "nan", "1.5"):
-            self.rejects(f.create(self.e, delay=text), "invalid_input",
-                         f"delay_until {whole}{text}")
-            self.rejects(f.create(self.e, deadline=text), "invalid_input",
-                         f"execution_deadline_at {whole}{text}")
-        for delay, state in (("50000000000001", "delayed"), ("9223372036854775807", "delayed"),
-                             ("-9223372036854775808", "waiting"), ("-50000000000001", "waiting")):
-            e = f.Execution()
-            self.ok(f.create(e, delay=delay, scheduling=None if state == "delayed" else "eligible"),
-                    e.id, state)
-            stored = self.client.hget(e.exec("core"), "delay_until").decode()
-            self.assertEqual(stored, delay if state == "delayed" else "")
-        e = f.Execution()
-        self.ok(f.create(e, deadline="9223372036854775807"))
-        self.assertEqual(self.client.zscore(e.index("execution_deadline"), e.id), 2.0 ** 63)
-
-    def test_policies(self):
-        def needs(*tokens):
-            inside = ",".join(tokens)
-            return '{"routing_requirements":{"required_capabilities":[' + inside + "]}}"
-
-        many = [f'"c{i:03}"' for i in range(257)]
-        long = ['"' + c * 1365 + '"' for c in "abc"]
-        bad_policy, bad = "invalid_policy_json", "invalid_capabilities"
-        for policy, *rejection in (
-                ("{", bad_policy, "malformed"),
-                ('{"routing_requirements":5}', bad_policy, "routing_requirements:not_object"),
-                ('{"routing_requirements":null}', bad_policy, "routing_requirements:not_object"),
-                ('{"routing_requirements":{"required_capabilities":"gpu"}}', bad,
-                 "required:not_array"),
-                (needs("7"), bad, "required:non_string_token"),
-                (needs('"a"', "null"), bad, "required:non_string_token"),
-                (needs('""'), bad, "required:empty_token"),
-                (needs('"a,b"'), bad, "required:comma_in_token"),
-                (needs('"a b"'), bad, "required:control_or_whitespace"),
-                (needs('"a\\u0000"'), bad, "required:control_or_whitespace"),
-                (needs('"a\\u007f"'), bad, "required:control_or_whitespace"),
-                (needs(*many), bad, "required:too_many_tokens"),
-                (needs(*long, '"d"'), bad, "required:too_many_bytes")):
-            self.rejects(f.create(self.e, policy=policy), *rejection)
-        for policy, required in ((needs('"gpu"', '"cuda"'), b"cuda,gpu"), ("[]", None),
-                                 ('{"routing_requirements":{}}', None), (needs(), None),
-                                 (needs('"東"'), "東".encode()),
-                                 (needs(*many[:256]),
-                                  ",".join(many[:256]).replace('"', "").encode()),
-                                 (needs(*long[:2], '"' + "c" * 1364 + '"'), b"a" * 1365 + b","
-                                  + b"b" * 1365 + b"," + b"c" * 1364)):
-            e = f.Execution()
-            self.ok(f.create(e, policy=policy))
-            self.assertEqual(self.client.hget(e.exec("core"), "required_capabilities"), required)
-
-    def test_priorities_are_clamped_and_order_the_lane(self):
-        order = []
-        for priority in ("-3", "0", "9000", "99999", "5"):
-            order.append(f.Execution())
-            self.ok(f.create(order[-1], priority=priority))
-        ids = [member.decode() for member in self.client.zrange(self.e.in_lane("eligible"), 0, -1)]
-        self.assertEqual({ids[0], ids[1]}, {order[2].id, order[3].id})
-        self.assertEqual(ids[2], order[4].id)
-        self.assertEqual(self.client.hget(order[3].exec("core"), "priority"), b"9000")
-        self.assertEqual(self.client.hget(order[0].exec("core"), "priority"), b"0")
-
-
 class Granting(OnEachEngine):
     def test_ttls(self):
         self.ok(f.create(self.e))
@@ -234,15 +141,6 @@ class Granting(OnEachEngine):
             before = f.state(self.client)
             self.ok(f.issue(self.e, ttl=ttl), self.e.id)
             self.assertEqual(f.state(self.client), before)
-
-    def test_more_ttls_than_the_library_remembers(self):
-        for ttl in range(1, 1102):
-            self.rejects(f.issue(self.e, ttl=str(ttl)), "execution_not_found")
-        self.ok(f.create(self.e))
-        for ttl in ("1.5", "x"):
-            self.assertEqual(f.run(self.client, f.issue(self.e, ttl=ttl))[1], "invalid_input")
-        self.ok(f.issue(self.e, ttl="1101"))
-        self.assertAlmostEqual(int(self.client.pttl(self.e.exec("claim_grant"))), 1101, delta=1000)
 
     def test_who_can_be_granted(self):
         self.rejects(f.issue(self.e), "execution_not_found")
@@ -359,42 +257,6 @@ class Claiming(OnEachEngine):
         self.ok(f.create(self.e))
         self.ok(f.issue(self.e))
         self.rejects(f.issue_and_claim(self.e), "grant_already_exists")
-
-    def test_retries_and_replays_have_their_lineage(self):
-        for attempt_state, kind, fields in (
-                ("pending_retry_attempt", "retry",
-                 {"retry_reason": "boom", "previous_attempt_index": "4"}),
-                ("pending_replay_attempt", "replay",
-                 {"replay_reason": "again", "replay_requested_by": "op",
-                  "replayed_from_attempt_index": "4"})):
-            self.e = f.Execution()
-            self.ok(f.create(self.e))
-            self.set_core(attempt_state=attempt_state, total_attempt_count="5",
-                          current_lease_epoch="8", started_at="1234", pending_retry_reason="boom",
-                          pending_replay_reason="again", pending_replay_requested_by="op",
-                          pending_previous_attempt_index="4")
-            self.ok(f.issue(self.e))
-            reply = self.ok(f.claim(self.e), "lease-1", "9")
-            self.assertEqual(reply[5:], ["attempt-1", "5", kind])
-            attempt = {k.decode(): v.decode() for k, v in
-                       self.client.hgetall(self.e.attempt_key(5)).items()}
-            self.assertEqual(attempt["attempt_type"], kind)
-            self.assertEqual({name: attempt[name] for name in fields}, fields)
-            self.assertEqual(self.core("started_at"), "1234")
-            self.assertEqual(self.core("pending_retry_reason"), "")
-            self.assertEqual(self.core("pending_previous_attempt_index"), "")
-
-    def test_policy_timeout_and_deadline_are_kept(self):
-        self.ok(f.create(self.e))
-        self.ok(f.issue(self.e))
-        reply = self.ok(f.claim(self.e, policy='{"a":1,"b":{"c":true}}', timeout="9000",
-                                deadline="1999999999999"))
-        now = int(reply[4]) - 30000
-        self.assertEqual(self.client.hgetall(self.e.attempt_key() + ":policy"),
-                         {b"a": b"1", b"b": b'{"c":true}'})
-        self.assertEqual(self.client.zscore(self.e.index("attempt_timeout"), self.e.id), now + 9000)
-        self.assertEqual(self.client.zscore(self.e.index("execution_deadline"), self.e.id),
-                         1999999999999)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,14 @@ local function required_capabilities(policy_json)
   return csv
 end
 
+-- What a tag is kept as: its text, or the JSON of a value that holds others. JSON
+-- that can't be written again (1e999 in it) leaves an empty text.
+local function text_of_tag(value)
+  if type(value) ~= 'table' then return tostring(value) end
+  local encoded, json = pcall(cjson.encode, value)
+  return encoded and json or ''
+end
+
 -- Tags as a list of names and values. A text that is no object holds none.
 local function tags_of(tags_json)
   local list = {}
@@ -46,7 +54,7 @@ local function tags_of(tags_json)
   if decoded and type(tags) == 'table' then
     for name, value in pairs(tags) do
       list[#list + 1] = tostring(name)
-      list[#list + 1] = tostring(value)
+      list[#list + 1] = text_of_tag(value)
     end
   end
   return list

@@ -3,6 +3,7 @@
 // valkey-functions.md section 5: the edges, by number. Those that only a
 // client of another make can send go past the ledger, as FCALLs.
 
+#include "testing/scenarios/cases/raw_calls.h"
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
 
@@ -61,40 +62,6 @@ void LeasesWithoutTime(Run& run) {
 
 // ---- past the ledger -----------------------------------------------------------
 
-struct RawCall {
-  std::vector<std::string> keys;
-  std::vector<std::string> args;
-};
-
-RawCall RawIssue(Run& run, const Execution& e, const std::string& ttl) {
-  const Worker worker = run.Named(kWorker1);
-  return {{e.expected.ExecutionKey("core"), e.expected.ExecutionKey("claim_grant"),
-           e.expected.LaneKey("eligible")},
-          {e.expected.id, worker.id, worker.instance, e.expected.lane, "", ttl, "", "", ""}};
-}
-
-RawCall RawClaim(Run& run, const Execution& e, const std::string& ttl,
-                 const std::string& attempt_policy) {
-  const Worker worker = run.Named(kWorker1);
-  const Expected& x = e.expected;
-  return {{x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
-           x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), x.AttemptKey(0),
-           x.AttemptKey(0) + ":usage", x.AttemptKey(0) + ":policy", x.ExecutionKey("attempts"),
-           x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
-           x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
-          {x.id, worker.id, worker.instance, x.lane, "", "11111111-1111-4111-8111-111111111111",
-           ttl, ttl, "22222222-2222-4222-8222-222222222222", attempt_policy, "", ""}};
-}
-
-std::string FirstTexts(const RawStore::Answer& answer) {
-  if (answer.is_error) return "-" + answer.texts[0].substr(0, answer.texts[0].find(' '));
-  std::string text;
-  for (std::size_t i = 0; i < answer.texts.size() && i < 2; ++i) {
-    text += (i == 0 ? "" : " ") + answer.texts[i];
-  }
-  return text;
-}
-
 // Edge 8: half of a call must not happen.
 void AFractionalGrantTtl(Run& run) {
   for (const std::string ttl : {"50.5", "1e-1"}) {
@@ -115,7 +82,7 @@ void AFractionalGrantTtl(Run& run) {
 void AMalformedAttemptPolicy(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);
-  const RawCall call = RawClaim(run, e, std::to_string(kLong), "{malformed");
+  const RawCall call = RawClaim(run, e, {.policy = "{malformed"});
   const RawStore::Answer answer = run.store().Call("ff_claim_execution", call.keys, call.args);
   run.Check("refused", answer.is_error || (!answer.texts.empty() && answer.texts[0] == "0"));
   const bool kept = run.store().Exists(e.expected.ExecutionKey("claim_grant"));
@@ -142,14 +109,14 @@ void ALeaseTtlThatIsNoNumber(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);
   for (const char* ttl : {"abc", "", "1,000"}) {
-    const RawCall call = RawClaim(run, e, ttl, "");
+    const RawCall call = RawClaim(run, e, {.ttl = ttl});
     run.CheckEqual("claim with ttl '" + std::string(ttl) + "'", "0 invalid_input",
                    FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
     run.CheckStored(e);
   }
   // Before the existence check.
   Execution& absent = run.New();
-  const RawCall call = RawClaim(run, absent, "abc", "");
+  const RawCall call = RawClaim(run, absent, {.ttl = "abc"});
   run.CheckEqual("claim of an absent one", "0 invalid_input",
                  FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
 }
@@ -170,7 +137,7 @@ void ACoreOfAnotherType(Run& run) {
   const RawCall issue = RawIssue(run, e, std::to_string(kLong));
   run.CheckEqual("issue", "-WRONGTYPE",
                  FirstTexts(run.store().Call("ff_issue_claim_grant", issue.keys, issue.args)));
-  const RawCall claim = RawClaim(run, e, std::to_string(kLong), "");
+  const RawCall claim = RawClaim(run, e);
   run.CheckEqual("claim", "-WRONGTYPE",
                  FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
   run.store().Delete(e.expected.ExecutionKey("core"));
@@ -183,7 +150,7 @@ void RepliesAsTheyAreOnTheWire(Run& run) {
   const RawStore::Answer issued = run.store().Call("ff_issue_claim_grant", issue.keys, issue.args);
   run.CheckEqual("issue", "1 OK", FirstTexts(issued));
   run.CheckEqual("issue's third", e.expected.id, issued.texts.size() == 3 ? issued.texts[2] : "");
-  const RawCall claim = RawClaim(run, e, std::to_string(kLong), "");
+  const RawCall claim = RawClaim(run, e);
   const RawStore::Answer claimed = run.store().Call("ff_claim_execution", claim.keys, claim.args);
   run.CheckEqual("claim", "1 OK", FirstTexts(claimed));
   run.CheckEqual("claim's size", "8", std::to_string(claimed.texts.size()));

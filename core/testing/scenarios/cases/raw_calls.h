@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls past the ledger, as FCALLs: KEYS and ARGV as valkey-functions.md section 2 has
+// them, with whatever texts a client of another make might send.
+
+#ifndef FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
+#define FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "testing/scenarios/run.h"
+
+namespace ffgrant::claims_conformance {
+
+inline const std::string kRawLease = "11111111-1111-4111-8111-111111111111";
+inline const std::string kRawAttempt = "22222222-2222-4222-8222-222222222222";
+inline const std::string kRawTtl = std::to_string(kLong);
+
+struct RawCall {
+  std::vector<std::string> keys;
+  std::vector<std::string> args;
+};
+
+struct RawCreateOptions {
+  std::string priority = "0";
+  std::string policy = "{}";
+  std::string delay = {};
+  std::string dedup_ttl = {};
+  std::string tags = "{}";
+  std::string deadline = {};
+  std::string idempotency = {};
+};
+inline std::string RawTag(const Execution& e) {
+  return e.expected.id.substr(0, e.expected.id.find('}') + 1);
+}
+inline std::string RawIdempotencyKey(const Execution& e, const std::string& name) {
+  return "ff:idem:" + RawTag(e) + ":default:" + name;
+}
+inline RawCall RawCreate(const Execution& e, const RawCreateOptions& options = {}) {
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.ExecutionKey("payload"), x.ExecutionKey("policy"),
+           x.ExecutionKey("tags"), x.LaneKey(options.delay.empty() ? "eligible" : "delayed"),
+           options.idempotency.empty() ? "ff:noop:" + RawTag(e)
+                                       : RawIdempotencyKey(e, options.idempotency),
+           x.IndexKey("execution_deadline"), x.IndexKey("all_executions")},
+          {x.id, "default", x.lane, "task", options.priority, "me", options.policy, "payload",
+           options.delay, options.dedup_ttl, options.tags, options.deadline, "7"}};
+}
+
+inline RawCall RawIssue(Run& run, const Execution& e, const std::string& ttl = kRawTtl) {
+  const Worker worker = run.Named(kWorker1);
+  return {{e.expected.ExecutionKey("core"), e.expected.ExecutionKey("claim_grant"),
+           e.expected.LaneKey("eligible")},
+          {e.expected.id, worker.id, worker.instance, e.expected.lane, "", ttl, "", "", ""}};
+}
+
+struct RawClaimOptions {
+  std::string ttl = kRawTtl;
+  std::string policy = {};
+  std::string timeout = {};
+  std::string deadline = {};
+  std::size_t attempt = 0;  // the index that the attempt will have
+};
+inline RawCall RawClaim(Run& run, const Execution& e, const RawClaimOptions& options = {}) {
+  const Worker worker = run.Named(kWorker1);
+  const Expected& x = e.expected;
+  const std::string attempt = x.AttemptKey(options.attempt);
+  return {{x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
+           x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), attempt,
+           attempt + ":usage", attempt + ":policy", x.ExecutionKey("attempts"),
+           x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+           x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+          {x.id, worker.id, worker.instance, x.lane, "", kRawLease, options.ttl, options.ttl,
+           kRawAttempt, options.policy, options.timeout, options.deadline}};
+}
+
+inline RawCall RawMarkExpired(const Execution& e) {
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.ExecutionKey("lease:current"), x.IndexKey("lease_expiry"),
+           x.ExecutionKey("lease:history")},
+          {x.id}};
+}
+
+// All of an answer, space by space; "-CODE" of an error.
+inline std::string AllTexts(const RawStore::Answer& answer) {
+  if (answer.is_error) return "-" + answer.texts[0].substr(0, answer.texts[0].find(' '));
+  std::string text;
+  for (const std::string& part : answer.texts) text += (text.empty() ? "" : " ") + part;
+  return text;
+}
+// Its first two.
+inline std::string FirstTexts(RawStore::Answer answer) {
+  if (!answer.is_error && answer.texts.size() > 2) answer.texts.resize(2);
+  return AllTexts(answer);
+}
+
+}  // namespace ffgrant::claims_conformance
+
+#endif  // FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
