@@ -214,6 +214,21 @@ void CheckUuid(std::string_view text) {
   }
 }
 
+// The ways to read a canonical uuid, of which a machine takes one.
+void CheckUuidPaths(std::string_view text) {
+  if (text.size() != kUuidTextSize) return;
+  const UuidResult expected = NaiveParseUuid(text, ParseMode::kStrict);
+  for (const auto parse : {internal::ParseCanonicalUuid, internal::ParseCanonicalUuidPortable}) {
+    Uuid uuid;
+    const bool canonical =
+        WithoutAllocation(text, [&]() noexcept { return parse(text.data(), uuid); });
+    if (canonical != static_cast<bool>(expected) || (canonical && uuid != expected.uuid)) {
+      Fail(parse == internal::ParseCanonicalUuidPortable ? "uuid without SSE2" : "canonical uuid",
+           text, ErrorName(expected.error));
+    }
+  }
+}
+
 // Between two that are right.
 void CheckMany(std::string_view text, const ExecutionIdResult& strict) {
   constexpr std::string_view kRight = "{fp:7}:550e8400-e29b-41d4-a716-446655440000";
@@ -253,11 +268,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CheckWrite("error text", text, NaiveErrorText(strict), size * 7,
                [&](std::span<char> out) { return FormatExecutionIdError(strict, out); });
   }
-  if (ObservedOneIn(2)) CheckCanonicalPaths(text, strict);
-  // Ids have shown most of it already.
-  if (!ObservedOneIn(4)) return 0;
+  CheckCanonicalPaths(text, strict);
   const std::size_t tag_end = text.find("}:");
-  CheckUuid(other.substr(tag_end == std::string_view::npos ? 0 : tag_end + 2));
+  const std::string_view uuid = other.substr(tag_end == std::string_view::npos ? 0 : tag_end + 2);
+  CheckUuidPaths(uuid);
+  CheckUuid(uuid);
   return 0;
 }
 

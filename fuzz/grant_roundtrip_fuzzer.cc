@@ -16,6 +16,7 @@
 
 #include "ffgrant/grant.h"
 #include "ffgrant/ids.h"
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/error_body.h"
@@ -74,9 +75,12 @@ void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse,
   if (!document.result || !Holds(document, view)) {
     Fail("the naive decoder reads something else", json, Shown(document.result));
   }
-  const View again =
-      CheckParse("parse again", json, document, View{}, ScratchFor(json.size()), parse);
-  if (!(again == view)) Fail("parsed again", json);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    const View again =
+        CheckParse("parse again", json, document, View{}, ScratchFor(json.size()), parse);
+    if (!(again == view)) Fail("parsed again", json);
+  }
 }
 
 void CheckClaimResponse(ValueChoices& values) {

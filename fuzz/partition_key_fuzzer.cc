@@ -19,6 +19,7 @@
 #include "harness/failure.h"
 #include "harness/input_copies.h"
 #include "harness/observations.h"
+#include "harness/state_counters.h"
 #include "harness/text_mutation.h"
 #include "harness/write_check.h"
 #include "partition_key_grammar.h"
@@ -137,6 +138,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const PartitionKeyResult strict = CheckMode(other, ParseMode::kStrict);
   CheckMany(text, lenient);
   if (lenient) CheckText(text, lenient.partition, static_cast<bool>(strict));
+  // By family and length: core counts its other paths itself (internal/paths.h).
+  if (strict) CountState(text.size() << 8 | static_cast<std::uint64_t>(strict.partition.family));
   if (!strict && ObservedOneIn(8)) CheckErrorText(text, strict);
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "ffgrant/internal/crc16_clmul.h"
 #include "ffgrant/internal/crc16_of_word.h"
+#include "ffgrant/internal/paths.h"
 
 namespace ffgrant {
 namespace {
@@ -53,9 +54,11 @@ std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept {
   constexpr std::size_t kLeast = 24;
   static_assert(kLeast >= internal::kMinClmulSize);
   if (bytes.size() >= kLeast && internal::HasClmul()) {
+    internal::TakePath(internal::Path::kCrcClmul, bytes.size());
     return internal::Crc16Clmul(bytes.data(), bytes.size());
   }
 #endif
+  internal::TakePath(internal::Path::kCrcTable, bytes.size());
   unsigned crc = 0;
   const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t left = bytes.size();

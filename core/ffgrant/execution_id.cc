@@ -14,6 +14,7 @@
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/index_text.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/internal/uuid_hex.h"
 
 namespace ffgrant {
@@ -49,6 +50,7 @@ std::size_t FirstDifference(std::string_view text) noexcept {
 bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
   if (text.size() < begin + 10) return false;
+  internal::TakePath(internal::Path::kShortIndex, text.size());
   const bool plus = text[begin] == '+';
   const char* const p = text.data() + begin + (plus ? 1 : 0);
   const std::uint64_t word = internal::Load64(p);
@@ -77,6 +79,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 // canonical ids do not save registers for it.
 [[gnu::noinline]] void ParseAnySpelling(std::string_view text, ParseMode mode,
                                         ExecutionIdResult& result) noexcept {
+  internal::TakePath(internal::Path::kAnyId, text.size());
   if (!text.starts_with(kTagBegin)) {
     return Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
   }
@@ -228,7 +231,7 @@ std::string_view ErrorName(ExecutionIdError error) noexcept {
     case ExecutionIdError::kUppercaseUuid:
       return "uppercase_uuid";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 
@@ -255,7 +258,7 @@ WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<ch
     case ExecutionIdError::kUppercaseUuid:
       return Concat(out, {"execution_id UUID suffix has uppercase digits: ", result.payload});
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return {};
 }
 

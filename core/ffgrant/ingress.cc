@@ -46,7 +46,7 @@ std::string_view ErrorName(IngressError error) noexcept {
     case IngressError::kGrantKeyMismatch:
       return "grant_key_mismatch";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 

@@ -61,7 +61,7 @@ std::string_view RoleName(ExecutionKey role) noexcept {
     case ExecutionKey::kAttempts:
       return ":attempts";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "";
 }
 
@@ -76,7 +76,7 @@ std::string_view RoleName(AttemptKey role) noexcept {
     case AttemptKey::kStreamMeta:
       return ":meta";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "";
 }
 
@@ -103,7 +103,7 @@ std::string_view RoleName(LaneKey role) noexcept {
     case LaneKey::kBlockedDependencies:
       return ":blocked:dependencies";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "";
 }
 
@@ -120,7 +120,7 @@ std::string_view RoleName(PartitionIndexKey role) noexcept {
     case PartitionIndexKey::kNoop:
       return "";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "";
 }
 

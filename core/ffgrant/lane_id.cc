@@ -30,7 +30,7 @@ std::string_view ErrorName(LaneIdError error) noexcept {
     case LaneIdError::kNotPrintable:
       return "not_printable";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 
@@ -47,7 +47,7 @@ WriteResult FormatLaneIdError(const LaneIdResult& result, std::span<char> out) n
       return internal::Concat(
           out, {"lane_id contains non-ASCII-printable byte at index ", number.view()});
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return {};
 }
 

@@ -2,6 +2,8 @@
 
 #include "ffgrant/partition.h"
 
+#include <cassert>
+
 #include "ffgrant/internal/partition_tag_text.h"
 
 namespace ffgrant {
@@ -17,7 +19,7 @@ std::string_view FamilyName(PartitionFamily family) noexcept {
     case PartitionFamily::kQuota:
       return "quota";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 
@@ -31,8 +33,8 @@ std::string_view FamilyTagPrefix(PartitionFamily family) noexcept {
     case PartitionFamily::kQuota:
       return "q";
   }
-  // Never reached: every enumerator has a case.
-  return "";  // a tag has no room for more than two bytes
+  // Never reached: a partition has one of these families, which debug builds check.
+  return assert(false && "a family that there is not"), "";  // a tag has room for two bytes
 }
 
 PartitionTag::PartitionTag(Partition partition) noexcept {

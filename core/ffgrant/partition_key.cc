@@ -10,6 +10,7 @@
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/index_text.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 
 namespace ffgrant {
 namespace {
@@ -40,6 +41,7 @@ std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept 
 bool ReadDigits(const char* begin, const char* end, std::uint32_t& value) noexcept {
   const auto digits = static_cast<std::size_t>(end - begin);
   if (digits - 1 >= 8) return false;
+  internal::TakePath(internal::Path::kKeyDigits, digits);
   bool ok = true;
   value = static_cast<std::uint32_t>(
       internal::ParseUpTo8Digits(internal::Load64(end - 8), static_cast<unsigned>(digits), ok));
@@ -50,6 +52,7 @@ bool ReadDigits(const char* begin, const char* end, std::uint32_t& value) noexce
 
 // The rules one by one, in the order in which they win.
 PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept {
+  TakePath(Path::kAnyKey, text.size());
   if (text.empty() || text.front() != '{') return Fail(PartitionKeyError::kMissingBraces, 0);
   // The closing brace is looked for behind the opening one: "{" has none.
   if (text.size() < 2 || text.back() != '}') {
@@ -122,7 +125,7 @@ std::string_view ErrorName(PartitionKeyError error) noexcept {
     case PartitionKeyError::kLeadingZero:
       return "leading_zero";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 
@@ -146,7 +149,7 @@ WriteResult FormatPartitionKeyError(const PartitionKeyResult& result,
     case PartitionKeyError::kLeadingZero:
       return internal::Concat(out, {"partition index '", result.payload, "' has leading zeros"});
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return {};
 }
 

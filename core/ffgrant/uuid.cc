@@ -5,6 +5,7 @@
 #include "ffgrant/internal/any_case_uuid_avx2.h"
 #include "ffgrant/internal/any_uuid.h"
 #include "ffgrant/internal/cpu.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/internal/uuid_hex.h"
 
 namespace ffgrant {
@@ -33,6 +34,7 @@ bool IsHyphenPlace(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18
 // `text`. Notes the first uppercase digit, if any.
 UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size_t size,
                              bool hyphenated, std::size_t& uppercase) noexcept {
+  internal::TakePath(internal::Path::kUuidLoop, text.size());
   UuidResult result;
   std::size_t digits = 0;
   for (std::size_t i = 0; i < size; ++i) {
@@ -54,6 +56,7 @@ UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size
 #ifdef FFGRANT_HAS_AVX2_PATHS
 FFGRANT_AVX2 UuidResult ParseDigitsAvx2(std::string_view text, std::size_t begin, std::size_t size,
                                         bool hyphenated, std::size_t& uppercase) noexcept {
+  internal::TakePath(internal::Path::kUuidAvx2, text.size());
   UuidResult result;
   const char* const digits = text.data() + begin;
   const internal::DigitPlaces places = hyphenated ? internal::DecodeHyphenated(digits, result.uuid)
@@ -99,6 +102,7 @@ UuidResult internal::ParseAnyUuid(std::string_view text, std::size_t& uppercase)
 }
 
 UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept {
+  internal::TakePath(internal::Path::kCanonicalUuid, text.size());
   UuidResult canonical;
   if (text.size() == kUuidTextSize && internal::ParseCanonicalUuid(text.data(), canonical.uuid)) {
     return canonical;
@@ -128,7 +132,7 @@ std::string_view ErrorName(UuidError error) noexcept {
     case UuidError::kUppercaseDigit:
       return "uppercase_digit";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 

@@ -13,7 +13,7 @@ std::string_view ErrorName(WriteError error) noexcept {
     case WriteError::kInvalidUtf8:
       return "invalid_utf8";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 

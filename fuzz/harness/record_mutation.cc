@@ -183,12 +183,13 @@ std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::ui
                              std::span<const std::uint8_t> b, std::uint8_t* out,
                              std::size_t max_out_size, unsigned int seed) {
   Random random(seed);
-  if (max_out_size < format.header + format.width) {
+  const auto copy_one = [&] {
     const std::span<const std::uint8_t> from = a.empty() || (!b.empty() && random.OneIn(2)) ? b : a;
     const std::size_t size = std::min(from.size(), max_out_size);
     std::copy_n(from.begin(), size, out);
     return size;
-  }
+  };
+  if (max_out_size < format.header + format.width) return copy_one();
   const auto count = [&](std::span<const std::uint8_t> bytes) {
     return bytes.size() < format.header ? 0 : (bytes.size() - format.header) / format.width;
   };
@@ -204,7 +205,8 @@ std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::ui
       const std::span<const std::uint8_t> from = random.OneIn(2) ? a : b;
       if (i < count(from)) records.Append(record(from, i));
     }
-    return records.size();
+    // Without a header nothing at all may be left.
+    return records.size() == 0 ? copy_one() : records.size();
   }
   const std::size_t cut = random.Below(count(a) + 1);
   const std::size_t begin = random.OneIn(2) ? 0 : random.Below(count(b) + 1);
@@ -214,7 +216,7 @@ std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::ui
   if (random.OneIn(2)) {
     for (std::size_t i = cut; i < count(a); ++i) records.Append(record(a, i));
   }
-  return records.size();
+  return records.size() == 0 ? copy_one() : records.size();
 }
 
 }  // namespace ffgrant::fuzz

@@ -115,7 +115,7 @@ std::string_view Detail(CapabilityError error, bool required) noexcept {
     case CapabilityError::kTooManyBytes:
       return Pick(required, "required:too_many_bytes", "worker:too_many_bytes");
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "";
 }
 

@@ -75,7 +75,12 @@ constexpr bool RowsAreInOrder() {
 }
 static_assert(RowsAreInOrder());
 
-const Row& RowOf(ClaimError error) noexcept { return kRows[static_cast<std::size_t>(error)]; }
+// Any number may be cast to an enumeration: one that is no error is an unknown code.
+const Row& RowOf(ClaimError error) noexcept {
+  const auto number = static_cast<std::size_t>(error);
+  return kRows[number < std::size(kRows) ? number
+                                         : static_cast<std::size_t>(ClaimError::kUnknownCode)];
+}
 
 }  // namespace
 
@@ -99,7 +104,7 @@ std::string_view ErrorClassificationName(ErrorClassification c) noexcept {
     case ErrorClassification::kBug:
       return "bug";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 

@@ -57,7 +57,7 @@ std::string_view LeaseKindName(LeaseKind kind) noexcept {
     case LeaseKind::kReclaim:
       return "reclaim";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 
@@ -78,7 +78,7 @@ std::string_view ReasonWord(AlreadySatisfied reason) noexcept {
     case AlreadySatisfied::kNotYetExpired:
       return "not_yet_expired";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 

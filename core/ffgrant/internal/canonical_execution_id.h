@@ -9,6 +9,7 @@
 
 #include "ffgrant/internal/index_text.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/internal/uuid_hex.h"
 #include "ffgrant/uuid.h"
 
@@ -24,6 +25,7 @@ inline bool ParseCanonicalExecutionId(std::string_view text, std::uint16_t& inde
                                       Uuid& uuid) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;
   if (digits - 1 >= 5) return false;
+  TakePath(Path::kCanonicalId, text.size());
   const char* const p = text.data();
   const std::uint64_t after_tag = Load64(p + kExecutionTagBeginSize);
   const bool index_ok = ParseCanonicalIndex(after_tag, static_cast<unsigned>(digits), index);

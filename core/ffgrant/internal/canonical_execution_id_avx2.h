@@ -20,6 +20,7 @@
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/index_text.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/uuid.h"
 
 namespace ffgrant::internal {
@@ -136,6 +137,7 @@ FFGRANT_AVX2 inline bool ParseCanonicalExecutionIdAvx2(std::string_view text, st
                                                        Uuid& uuid) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;
   if (digits - 1 >= 5 || Load32(text.data()) != Word32('{', 'f', 'p', ':')) return false;
+  TakePath(Path::kCanonicalIdAvx2, text.size());
   __m256i wrong = _mm256_setzero_si256();
   const std::uint32_t number = DecodeExecutionIdAvx2(text.data(), digits, uuid, wrong);
   index = static_cast<std::uint16_t>(number);

@@ -2,6 +2,8 @@
 
 #include "ffgrant/internal/string_scan.h"
 
+#include "ffgrant/internal/paths.h"
+
 #ifdef FFGRANT_HAS_AVX2_PATHS
 #include <immintrin.h>
 #endif
@@ -62,12 +64,14 @@ const char* FindFar(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
   if (HasAvx2()) {
     bool found = false;
+    TakePath(Path::kFindFar64, static_cast<std::size_t>(end - p));
     p = FindIn64s<AtSpecial<kNonAscii>>(p, end, found);
     if (found) return p;
   }
 #endif
 #ifdef FFGRANT_HAS_SSE2
   for (; end - p >= 16; p += 16) {
+    TakePath(Path::kFindFar16, static_cast<std::size_t>(end - p));
     const unsigned mask = SpecialMask16<kNonAscii>(p);
     if (mask != 0) return p + std::countr_zero(mask);
   }
@@ -89,6 +93,7 @@ const char* SkipBlanksFar(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   // Indentation is short.
   if (end - p >= 16) {
+    TakePath(Path::kSkipFirst16, static_cast<std::size_t>(end - p));
     const unsigned mask = InkMask16(p);
     if (mask != 0) return p + std::countr_zero(mask);
     p += 16;
@@ -97,12 +102,14 @@ const char* SkipBlanksFar(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
   if (HasAvx2()) {
     bool found = false;
+    TakePath(Path::kSkipFar64, static_cast<std::size_t>(end - p));
     p = FindIn64s<AtInk>(p, end, found);
     if (found) return p;
   }
 #endif
 #ifdef FFGRANT_HAS_SSE2
   for (; end - p >= 16; p += 16) {
+    TakePath(Path::kSkipFar16, static_cast<std::size_t>(end - p));
     const unsigned mask = InkMask16(p);
     if (mask != 0) return p + std::countr_zero(mask);
   }

@@ -15,6 +15,7 @@
 
 #include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 
 #if defined(FFGRANT_HAS_AVX2_PATHS)
 #include <immintrin.h>
@@ -82,9 +83,11 @@ const char* SkipBlanksFar(const char* p, const char* end) noexcept;
 template <NonAscii kNonAscii>
 inline const char* FindSpecialPortable(const char* p, const char* end) noexcept {
   for (; end - p >= 8; p += 8) {
+    TakePath(Path::kFindWord, static_cast<std::size_t>(end - p));
     const std::uint64_t bits = SpecialBits<kNonAscii>(Load64(p));
     if (bits != 0) return p + std::countr_zero(bits) / 8;
   }
+  TakePath(Path::kFindByte, static_cast<std::size_t>(end - p));
   while (p != end && !IsSpecial<kNonAscii>(*p)) ++p;
   return p;
 }
@@ -95,12 +98,14 @@ inline const char* FindSpecial(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   // Names are short.
   if (end - p >= 16) {
+    TakePath(Path::kFindFirst16, static_cast<std::size_t>(end - p));
     const unsigned mask = SpecialMask16<kNonAscii>(p);
     if (mask != 0) return p + std::countr_zero(mask);
     p += 16;
   }
   const char* const begin = p;
   for (; end - p >= 32; p += 32) {
+    TakePath(Path::kFind32, static_cast<std::size_t>(end - p));
     const std::uint32_t mask = SpecialMask32<kNonAscii>(p);
     if (mask != 0) return p + std::countr_zero(mask);
     if (p - begin == 96) {
@@ -109,6 +114,7 @@ inline const char* FindSpecial(const char* p, const char* end) noexcept {
     }
   }
   if (end - p >= 16) {
+    TakePath(Path::kFindLast16, static_cast<std::size_t>(end - p));
     const unsigned mask = SpecialMask16<kNonAscii>(p);
     if (mask != 0) return p + std::countr_zero(mask);
     p += 16;
@@ -124,6 +130,7 @@ constexpr bool IsBlank(char c) noexcept {
 }
 
 inline const char* SkipBlanksPortable(const char* p, const char* end) noexcept {
+  TakePath(Path::kSkipByte, static_cast<std::size_t>(end - p));
   while (p != end && IsBlank(*p)) ++p;
   return p;
 }
@@ -133,7 +140,10 @@ inline const char* SkipBlanks(const char* p, const char* end) noexcept {
   if (p == end || static_cast<unsigned char>(*p) > ' ') [[likely]]
     return p;
   // A blank behind a colon or a comma is often alone.
-  if (end - p >= 2 && *p == ' ' && static_cast<unsigned char>(p[1]) > ' ') return p + 1;
+  if (end - p >= 2 && *p == ' ' && static_cast<unsigned char>(p[1]) > ' ') {
+    TakePath(Path::kSkipOneBlank, static_cast<std::size_t>(end - p));
+    return p + 1;
+  }
   return SkipBlanksFar(p, end);
 }
 
@@ -185,15 +195,18 @@ struct Avx2Scan {
   FFGRANT_AVX2 static const char* FindSpecial(const char* p, const char* end) noexcept {
     const char* const begin = p;
     for (; end - p >= 32; p += 32) {
+      TakePath(Path::kFindAvx2Block, static_cast<std::size_t>(end - p));
       const std::uint32_t mask = SpecialMask32Avx2(p);
       if (mask != 0) return p + std::countr_zero(mask);
       if (p - begin == 160) return FindSpecialFar(p + 32, end);
     }
     if (p != begin) {
       // The last 32 bytes, of which the first ones are plain.
+      TakePath(Path::kFindAvx2Last, static_cast<std::size_t>(end - p));
       const std::uint32_t mask = SpecialMask32Avx2(end - 32);
       return mask == 0 ? end : end - 32 + std::countr_zero(mask);
     }
+    TakePath(Path::kFindAvx2Short, static_cast<std::size_t>(end - p));
     return internal::FindSpecial<NonAscii::kSpecial>(p, end);
   }
 };
@@ -217,23 +230,27 @@ inline bool IsPlainText(std::string_view text) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (size >= 256) return FindSpecialFar(p, p + size) == p + size;
   if (size >= 16) {
+    TakePath(Path::kPlainIn16s, size);
     unsigned mask = SpecialMask16<kNonAscii>(p + size - 16);
     for (std::size_t i = 0; i + 16 < size; i += 16) mask |= SpecialMask16<kNonAscii>(p + i);
     return mask == 0;
   }
 #endif
   if (size > 12) {
+    TakePath(Path::kPlainIn8s, size);
     std::uint64_t bits = SpecialBits<kNonAscii>(Load64(p + size - 8));
     for (std::size_t i = 0; i + 8 < size; i += 8) bits |= SpecialBits<kNonAscii>(Load64(p + i));
     return bits == 0;
   }
   if (size >= 4) {
+    TakePath(Path::kPlainIn4s, size);
     // One way for all sizes that a partition key has: its size varies, and a
     // branch on it would be mispredicted.
     const std::uint64_t ends = Load32(p) | std::uint64_t{Load32(p + size - 4)} << 32;
     const std::uint64_t middle = Load32(p + (size < 8 ? size - 4 : 4)) * 0x100000001u;
     return (SpecialBits<kNonAscii>(ends) | SpecialBits<kNonAscii>(middle)) == 0;
   }
+  TakePath(Path::kPlainBytes, size);
   bool plain = true;
   for (std::size_t i = 0; i < size; ++i) plain &= !IsSpecial<kNonAscii>(p[i]);
   return plain;
@@ -245,17 +262,21 @@ inline char* CopyText(char* to, std::string_view text) noexcept {
   const char* const from = text.data();
   const std::size_t size = text.size();
   if (size >= 16) {
+    TakePath(Path::kCopyIn16s, size);
     for (std::size_t i = 0; i + 16 < size; i += 16) std::memcpy(to + i, from + i, 16);
     std::memcpy(to + size - 16, from + size - 16, 16);
   } else if (size > 12) {
+    TakePath(Path::kCopyIn8s, size);
     std::memcpy(to, from, 8);
     std::memcpy(to + size - 8, from + size - 8, 8);
   } else if (size >= 4) {
+    TakePath(Path::kCopyIn4s, size);
     const std::size_t middle = size < 8 ? size - 4 : 4;
     std::memcpy(to, from, 4);
     std::memcpy(to + middle, from + middle, 4);
     std::memcpy(to + size - 4, from + size - 4, 4);
   } else {
+    TakePath(Path::kCopyBytes, size);
     for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
   }
   return to + size;

@@ -11,6 +11,7 @@
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/internal/string_scan.h"
 #include "ffgrant/json/internal/claim_response_paths.h"
 #include "ffgrant/json/internal/json_object.h"
@@ -76,15 +77,18 @@ inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noe
   if (digits - 1 >= kMaxDigits || (*p == '0' && digits > 1)) return false;
   bool ok = true;
   if (digits <= 8) {
+    TakePath(Path::kNumberOf8, digits);
     value = ParseUpTo8Digits(Load64(end - 8), static_cast<unsigned>(digits), ok);
     return ok;
   }
   const std::uint64_t low = ParseUpTo8Digits(Load64(end - 8), 8, ok);
   if (digits <= 16) {
+    TakePath(Path::kNumberOf16, digits);
     const auto high_digits = static_cast<unsigned>(digits - 8);
     value = ParseUpTo8Digits(Load64(end - 16), high_digits, ok) * 100'000'000 + low;
     return ok;
   }
+  TakePath(Path::kNumberOf20, digits);
   // 1844 74407370 95516155 is the last one that any 8 low digits can follow.
   const std::uint64_t middle = ParseUpTo8Digits(Load64(end - 16), 8, ok);
   const std::uint64_t top =
@@ -98,6 +102,7 @@ inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noe
 
 inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcept {
   if (json.size() < kPunctuation + 1) return false;
+  TakePath(Path::kCanonicalResponse, json.size());
   const char* p = json.data();
   const char* const end = p + json.size();
   if (!BeginsWith(p, kBeforeExecutionId)) return false;
@@ -134,6 +139,7 @@ enum class Usual : std::uint8_t {
 // that: the caller parses or scans it.
 inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   if (json.size() < kMinUsualSize) return Usual::kNo;
+  TakePath(Path::kUsualResponse, json.size());
   const char* const id = json.data() + Size(kBeforeExecutionId);
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   const std::uint64_t brace = Load64(id + kExecutionTagBeginSize) ^ kOnes * '}';
@@ -176,6 +182,7 @@ inline WriteResult WritePlain(const ClaimResponseView& r, std::span<char> out) n
   const unsigned digits = DigitCount(r.expires_at_ms);
   const std::size_t size =
       kPunctuation + digits + r.execution_id.size() + r.partition_key.size() + r.grant_key.size();
+  TakePath(Path::kWritePlain, size);
   if (size > out.size()) return {size, WriteError::kBufferTooSmall};
   char* to = Put(out.data(), kBeforeExecutionId);
   to = Put(CopyText(to, r.execution_id), kBeforePartitionKey);
@@ -186,6 +193,7 @@ inline WriteResult WritePlain(const ClaimResponseView& r, std::span<char> out) n
 }
 
 WriteResult WriteAny(const ClaimResponseView& r, std::span<char> out) noexcept {
+  TakePath(Path::kWriteAny, r.grant_key.size());
   return WriteJson(out, [&r](auto& sink) {
     sink.Raw(R"({"execution_id":)");
     sink.Text(r.execution_id);
@@ -270,6 +278,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
 [[gnu::noinline]] GrantJsonResult internal::ParseAnyClaimGrant(std::string_view json,
                                                                JsonScratch& scratch,
                                                                ClaimGrantView& out) noexcept {
+  TakePath(Path::kAnyGrant, json.size());
   GrantJsonResult result;
   ClaimResponseView view;
   std::uint16_t index;

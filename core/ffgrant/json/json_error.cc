@@ -15,7 +15,7 @@ std::string_view ErrorClassName(JsonErrorClass error_class) noexcept {
     case JsonErrorClass::kCaller:
       return "caller";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 
@@ -74,7 +74,7 @@ std::string_view ErrorName(JsonError error) noexcept {
     case JsonError::kOutOfMemory:
       return "out_of_memory";
   }
-  // Never reached: every enumerator has a case.
+  // Any number may be cast to an enumeration.
   return "unknown";
 }
 

@@ -20,10 +20,12 @@ void JsonScratch::Reserve() {
 }
 
 [[gnu::noinline]] bool internal::JsonMemory::Allocate(JsonScratch& scratch) noexcept {
-  const std::size_t words =
-      NestingWords(scratch.max_document_size_) + TextWords(scratch.max_document_size_);
+  const std::size_t nesting = NestingWords(scratch.max_document_size_);
+  const std::size_t words = nesting + kGapWords + TextWords(scratch.max_document_size_);
   scratch.block_.reset(new (std::nothrow) std::uint64_t[words]);
-  return scratch.block_ != nullptr;
+  if (scratch.block_ == nullptr) return false;
+  Poison(scratch.block_.get() + nesting, kGapBytes);
+  return true;
 }
 
 }  // namespace ffgrant

@@ -10,7 +10,9 @@
 #include <string>
 #include <utility>
 
+#include "ffgrant/internal/poison.h"
 #include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/internal/json_memory.h"
 #include "testing/naive/allocation_counter.h"
 
 namespace ffgrant {
@@ -81,6 +83,23 @@ TEST(JsonScratchTest, TheAllocationMayFail) {
   EXPECT_EQ(result, (JsonResult{JsonError::kOutOfMemory, 0, {}}));
   EXPECT_EQ(response.execution_id, "before");
   EXPECT_TRUE(Parses(scratch));
+}
+
+// In builds with AddressSanitizer an overrun from one area into the other is noticed.
+TEST(JsonScratchTest, AreasHaveAGapBetweenThem) {
+  for (const std::size_t size : {0u, 1u, 63u, 64u, 65u, 65'536u}) {
+    JsonScratch scratch(size);
+    scratch.Reserve();
+    const auto memory = internal::JsonMemory::Of(scratch);
+    const auto* const nesting = reinterpret_cast<const char*>(memory.nesting);
+    for (const char* p = nesting; p != memory.text; ++p) {
+      const bool in_gap = p >= memory.text - internal::kGapBytes;
+      ASSERT_EQ(internal::MayTouch(p), !in_gap) << size << ' ' << p - nesting;
+    }
+    EXPECT_GE(8 * static_cast<std::size_t>(memory.text - internal::kGapBytes - nesting), size);
+    EXPECT_TRUE(internal::MayTouch(memory.text));
+    EXPECT_TRUE(internal::MayTouch(memory.text + size + internal::JsonMemory::kSlack));
+  }
 }
 
 }  // namespace

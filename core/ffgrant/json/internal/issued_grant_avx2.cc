@@ -20,6 +20,7 @@
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
 #include "ffgrant/internal/execution_id_access.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/json/internal/claim_response_paths.h"
 
 namespace ffgrant::internal {
@@ -101,6 +102,7 @@ FFGRANT_AVX2 inline std::uint64_t DecodeTime(const char* end, __m256i& wrong) no
 FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept {
   const std::size_t beyond_least = json.size() - (kAroundIndices + 4);
   if (beyond_least > 4 * 4 || beyond_least % 4 != 0) return false;
+  TakePath(Path::kIssuedGrant, json.size());
   const std::size_t digits = beyond_least / 4 + 1;
   const std::size_t id_size = kAroundExecutionIndex + digits;
   const char* const id = json.data() + kBegin.size() - kTagBegin;

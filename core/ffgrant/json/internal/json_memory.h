@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "ffgrant/internal/packed_string.h"
+#include "ffgrant/internal/poison.h"
 #include "ffgrant/json/json_scratch.h"
 
 namespace ffgrant::internal {
@@ -25,13 +26,17 @@ struct JsonMemory {
     if (scratch.block_ == nullptr && !Allocate(scratch)) [[unlikely]]
       return {};
     std::uint64_t* const block = scratch.block_.get();
-    return {reinterpret_cast<char*>(block + NestingWords(scratch.max_document_size())), block};
+    const std::size_t words = NestingWords(scratch.max_document_size()) + kGapWords;
+    return {reinterpret_cast<char*>(block + words), block};
   }
 
   // Whether the scratch has its memory already.
   static bool IsThere(const JsonScratch& scratch) noexcept { return scratch.block_ != nullptr; }
 
  private:
+  // Between the nesting and the text; see poison.h.
+  static constexpr std::size_t kGapWords = kGapBytes / sizeof(std::uint64_t);
+
   // A document can't open more brackets than it has bytes.
   static constexpr std::size_t NestingWords(std::size_t document_size) noexcept {
     return document_size / 64 + 1;

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When the embedded ledger may say that it is full, exactly: where a call needs something that it
+// does not have yet, and there is none of it. Whoever has a name needs no room for it.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "ffgrant/claims/memory_ledger.h"
+#include "testing/calls/ledger_calls.h"
+
+namespace ffgrant::testing {
+namespace {
+
+constexpr int kWorkers = 4;
+constexpr int kExecutions = 40;
+
+class MemoryLedgerRoomTest : public ::testing::Test {
+ protected:
+  static MemoryLedgerOptions Options(const Clock& clock) {
+    MemoryLedgerOptions options = SmallOptions(clock);
+    options.max_executions = 64;
+    options.max_names = kWorkers;
+    return options;
+  }
+  static std::string IdOf(int number) {
+    const std::string digits = std::to_string(100 + number);
+    return "{fp:1}:aaaaaaaa-0000-4000-8000-000000000" + digits;
+  }
+  // Workers that have a name; one that has none.
+  WorkerIdentity Known(int number) const {
+    const std::string& name = names_[static_cast<std::size_t>(number % kWorkers)];
+    return {{name}, {name}};
+  }
+  static WorkerIdentity Unknown() { return {{"nobody"}, {"nobody"}}; }
+
+  void ExpectFullOfNames(ClaimError error, const std::string& id, const ExecutionState& before) {
+    EXPECT_EQ(error, ClaimError::kLedgerFull) << id;
+    EXPECT_EQ(calls_.State(id), before) << id;
+  }
+
+  std::vector<std::string> names_ = {"w0", "w1", "w2", "w3"};
+  ManualClock clock_{TimestampMs{kNow}};
+  MemoryLedger ledger_{Options(clock_)};
+  Calls calls_{ledger_, clock_};
+};
+
+TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
+  for (int i = 0; i < kExecutions; ++i) ASSERT_TRUE(calls_.Create(IdOf(i)));
+  // All names are taken by the first four; from then on each of them goes on being granted, in
+  // whatever region an execution is, and nobody else is.
+  for (int i = 0; i < kExecutions; ++i) {
+    const std::string id = IdOf(i);
+    if (i >= kWorkers) {
+      const ExecutionState before = calls_.State(id);
+      ExpectFullOfNames(calls_.Issue(id, Unknown(), 1000), id, before);
+      EXPECT_EQ(calls_.Details(), std::vector<std::string>{"names"});
+    }
+    ASSERT_EQ(calls_.Issue(id, Known(i), 1000), ClaimError::kNone) << id;
+  }
+  std::vector<LeaseFence> fences;
+  for (int i = 0; i < kExecutions; ++i) {
+    const std::string id = IdOf(i);
+    const ExecutionState before = calls_.State(id);
+    // Another instance of the worker has the grant, but no name.
+    const WorkerIdentity other = {Known(i).worker_id, {"another instance"}};
+    ExpectFullOfNames(calls_.Claim(id, other).error, id, before);
+    const ClaimOutcome claimed = calls_.Claim(id, Known(i), 10);
+    ASSERT_TRUE(claimed) << id;
+    fences.push_back(claimed.lease.fence);
+  }
+  // The leases run out, which keeps their names; reclaim grants are issued, and taken.
+  clock_.Advance(10);
+  for (int i = 0; i < kExecutions; ++i) {
+    const std::string id = IdOf(i);
+    EXPECT_EQ(ledger_.MarkLeaseExpiredIfDue(Id(id)).already, AlreadySatisfied::kNo);
+    const ExecutionState before = calls_.State(id);
+    ExpectFullOfNames(calls_.IssueReclaim(id, Unknown(), 1000), id, before);
+    ASSERT_EQ(calls_.IssueReclaim(id, Known(i + 1), 1000), ClaimError::kNone) << id;
+  }
+  for (int i = 0; i < kExecutions; ++i) {
+    const ClaimOutcome reclaimed = calls_.Reclaim(IdOf(i), Known(i + 1));
+    ASSERT_TRUE(reclaimed);
+    fences[static_cast<std::size_t>(i)] = reclaimed.lease.fence;
+  }
+  // The last lease of one of the four makes room for one name, and for no second one.
+  for (int i = 0; i < kExecutions; ++i) {
+    if ((i + 1) % kWorkers != 0) continue;
+    ASSERT_EQ(calls_.Complete(IdOf(i), fences[static_cast<std::size_t>(i)]), ClaimError::kNone);
+  }
+  ASSERT_TRUE(calls_.Create(IdOf(kExecutions)));
+  ASSERT_TRUE(calls_.Create(IdOf(kExecutions + 1)));
+  clock_.Advance(1000);  // a search in vain is not repeated at once
+  EXPECT_EQ(calls_.Issue(IdOf(kExecutions), Unknown(), 1000), ClaimError::kNone);
+  EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), {{"second"}, {"second"}}, 1000),
+            ClaimError::kLedgerFull);
+  EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), Unknown(), 1000), ClaimError::kNone);
+}
+
+// Without texts of its own a grant needs no room for any.
+TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
+  MemoryLedgerOptions options = Options(clock_);
+  options.max_text_bytes = 120;  // one text, and where it is
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(calls.Create(IdOf(i)));
+  const auto issue = [&](int i, std::string_view hash) {
+    IssueGrantArgs args = calls.IssueArgs(IdOf(i), Known(0), 1000, nullptr, kMain);
+    args.capability_hash = hash;
+    return ledger.IssueClaimGrant(args, &calls.details).error;
+  };
+  ASSERT_EQ(issue(0, "hash"), ClaimError::kNone);
+  EXPECT_EQ(issue(1, "hash"), ClaimError::kLedgerFull);
+  EXPECT_EQ(calls.Details(), std::vector<std::string>{"texts"});
+  EXPECT_EQ(issue(1, ""), ClaimError::kNone);
+  EXPECT_EQ(issue(2, "h"), ClaimError::kLedgerFull);
+  EXPECT_TRUE(calls.Claim(IdOf(0), Known(0)));  // which lets go of the grant's texts
+  EXPECT_EQ(issue(2, "h"), ClaimError::kNone);
+  EXPECT_EQ(issue(3, ""), ClaimError::kNone);
+}
+
+}  // namespace
+}  // namespace ffgrant::testing

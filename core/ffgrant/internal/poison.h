@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bytes between areas of one block that nobody may touch. AddressSanitizer sees an overrun of a
+// block by itself; one from an area of a block into the next needs a gap that it was told of. In
+// all other builds there are no gaps, and nothing here does anything.
+
+#ifndef FFGRANT_INTERNAL_POISON_H_
+#define FFGRANT_INTERNAL_POISON_H_
+
+#include <cstddef>
+
+#ifdef __SANITIZE_ADDRESS__
+#define FFGRANT_HAS_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FFGRANT_HAS_POISON 1
+#endif
+#endif
+
+#ifdef FFGRANT_HAS_POISON
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace ffgrant::internal {
+
+// A multiple of every alignment that the areas need.
+#ifdef FFGRANT_HAS_POISON
+inline constexpr std::size_t kGapBytes = 64;
+#else
+inline constexpr std::size_t kGapBytes = 0;
+#endif
+
+// From here on nobody may touch these bytes.
+inline void Poison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef FFGRANT_HAS_POISON
+  __asan_poison_memory_region(p, size);
+#endif
+}
+
+inline void Unpoison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef FFGRANT_HAS_POISON
+  __asan_unpoison_memory_region(p, size);
+#endif
+}
+
+// For tests: whether the byte at `p` may be touched. True in builds without gaps.
+inline bool MayTouch([[maybe_unused]] const void* p) noexcept {
+#ifdef FFGRANT_HAS_POISON
+  return __asan_address_is_poisoned(p) == 0;
+#else
+  return true;
+#endif
+}
+
+}  // namespace ffgrant::internal
+
+#endif  // FFGRANT_INTERNAL_POISON_H_

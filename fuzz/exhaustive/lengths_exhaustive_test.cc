@@ -1,0 +1,856 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every length and every byte place of every fast path. A fault that people really make concerns
+// one path at one length: a text of 13 bytes of which byte 8 is not looked at. So each text of
+// each document gets every length from nothing to beyond the widest block, and at each length
+// each of its bytes becomes each byte that matters, by each set of instructions; each number gets
+// each count of digits, and each place each byte. Oracles: the naive writers, the naive decoder.
+// Builds that count paths (internal/paths.h) say whether each path was visited at each length.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <iterator>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/claims/capabilities.h"
+#include "ffgrant/crc16.h"
+#include "ffgrant/execution_id.h"
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/internal/cpu.h"
+#include "ffgrant/internal/decimal_digits.h"
+#include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
+#include "ffgrant/internal/string_scan.h"
+#include "ffgrant/json/claim_request.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/error_body.h"
+#include "ffgrant/json/lease_results.h"
+#include "ffgrant/json/reclaim_request.h"
+#include "ffgrant/json/reclaim_response.h"
+#include "ffgrant/key_names.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/partition_key.h"
+#include "ffgrant/uuid.h"
+#include "harness/failure.h"
+#include "harness/json_check.h"
+#include "oracles/naive_dtos.h"
+#include "oracles/naive_json_writer.h"
+#include "testing/naive/guarded_buffer.h"
+#include "testing/naive/mutate.h"
+#include "testing/naive/naive_execution_id.h"
+#include "testing/naive/naive_hash.h"
+#include "testing/naive/naive_partition_key.h"
+#include "testing/naive/naive_uuid.h"
+
+namespace ffgrant::fuzz {
+namespace {
+
+using testing::GuardedBuffer;
+
+std::uint64_t checked = 0;
+
+// Bytes at the borders of what the paths tell apart, and some that only differ by one bit from
+// one that matters.
+constexpr char kBytes[] = {'"',    '\\',   '\x00', '\x09', '\x1F', '\x20', '\x21', '\x23', '\x5B',
+                           '\x5D', '\x7F', '\x80', '\xA2', '\xDC', '\xE2', '\xFF', 'n',    '}'};
+
+constexpr std::string_view kIdText = "{fp:7}:550e8400-e29b-41d4-a716-446655440000";
+constexpr std::string_view kOtherIdText = "{fp:65535}:0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+
+GuardedBuffer& Memory() {
+  static GuardedBuffer memory(1 << 16);
+  return memory;
+}
+
+// ---- writers -------------------------------------------------------------------
+
+template <class View>
+using Writer = WriteResult (*)(const View&, std::span<char>) noexcept;
+template <class View>
+using Parser = JsonResult (*)(std::string_view, JsonScratch&, View&) noexcept;
+
+template <class View>
+void CheckWritten(const View& view, Writer<View> write) {
+  ++checked;
+  const std::string json = NaiveJson(view);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    // A naive text with raw bytes of no UTF-8 is refused by the writer.
+    static std::string out;
+    out.assign(json.size(), '~');
+    const WriteResult written = write(view, out);
+    if (written.error == WriteError::kInvalidUtf8) {
+      if (NaiveIsUtf8(json)) Fail("refused", json);
+      continue;
+    }
+    if (written != WriteResult{json.size(), WriteError::kNone} || out != json) {
+      Fail("written", json, json, out);
+    }
+    out.assign(json.size() - 1, '~');
+    if (write(view, out) != WriteResult{json.size(), WriteError::kBufferTooSmall}) {
+      Fail("written into too little room", json);
+    }
+  }
+}
+
+// Reads `json` by every set of instructions.
+template <class View>
+void CheckRead(NaiveDto dto, std::string_view text, Parser<View> parse) {
+  ++checked;
+  const std::string_view json = Memory().AtEnd(text);
+  const NaiveDocument expected = NaiveDecode(dto, json);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    View view;
+    const JsonResult result = parse(json, ScratchFor(json.size()), view);
+    if (result != expected.result) Fail("read", json, Shown(expected.result), Shown(result));
+    if (result && !Holds(expected, view)) Fail("values", json);
+  }
+}
+
+// A document with one text of it open: how to make the view that has `text` there.
+template <class View>
+struct OpenText {
+  const char* name;
+  std::function<View(std::string_view text)> make;
+};
+
+constexpr std::size_t kMostBytes = 100;
+// Of documents whose texts go through the same code as those of claim responses.
+constexpr std::size_t kFewerBytes = 66;
+
+// Every length of a text, and at each place each byte.
+template <class View>
+void SweepText(NaiveDto dto, const OpenText<View>& open, Writer<View> write, Parser<View> parse) {
+  const std::size_t most = dto == NaiveDto::kClaimResponse ? kMostBytes : kFewerBytes;
+  for (std::size_t size = 0; size <= most; ++size) {
+    std::string text(size, 'a');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 26);
+    const View plain = open.make(text);
+    CheckWritten(plain, write);
+    const std::string json = NaiveJson(plain);
+    CheckRead(dto, json, parse);
+    const std::size_t begin = json.find('"' + text + '"');
+    for (std::size_t place = 0; place < size; ++place) {
+      for (const char byte : kBytes) {
+        std::string other = text;
+        other[place] = byte;
+        CheckWritten(open.make(other), write);
+        if (size > 0 && !text.empty() && begin != std::string::npos) {
+          std::string edited = json;
+          edited[begin + 1 + place] = byte;
+          CheckRead(dto, edited, parse);
+        }
+      }
+    }
+    // Two bytes that need an escape: the first must not hide the second.
+    for (std::size_t place = 0; place + 1 < size; ++place) {
+      std::string other = text;
+      other[place] = '\n';
+      other[size - 1] = '"';
+      CheckWritten(open.make(other), write);
+    }
+  }
+}
+
+template <class View>
+void Sweep(NaiveDto dto, const std::vector<OpenText<View>>& texts, Writer<View> write,
+           Parser<View> parse) {
+  for (const OpenText<View>& open : texts) SweepText(dto, open, write, parse);
+}
+
+ClaimResponseView Response(std::string_view id, std::string_view key, std::string_view grant) {
+  return {id, key, grant, 1'700'000'000'123};
+}
+
+void ClaimResponses() {
+  using View = ClaimResponseView;
+  Sweep<View>(NaiveDto::kClaimResponse,
+              {{"execution_id", [](std::string_view t) { return Response(t, "{fp:7}", "k"); }},
+               {"partition_key", [](std::string_view t) { return Response(kIdText, t, "k"); }},
+               {"grant_key", [](std::string_view t) { return Response(kIdText, "{fp:7}", t); }}},
+              SerializeClaimResponse, ParseClaimResponse);
+}
+
+void ClaimRequests() {
+  using View = ClaimRequestView;
+  static std::string_view token[3];
+  Sweep<View>(NaiveDto::kClaimRequest,
+              {{"lane_id", [](std::string_view t) { return View{t, "w1-i1", {}, 5}; }},
+               {"worker_instance_id", [](std::string_view t) { return View{"main", t, {}, 5}; }},
+               {"capabilities", [](std::string_view t) {
+                  token[0] = "gpu";
+                  token[1] = t;
+                  token[2] = "arm";
+                  return View{"main", "w1-i1", StringList(token), 5};
+                }}},
+              SerializeClaimRequest, ParseClaimRequest);
+}
+
+void ReclaimRequests() {
+  using View = ReclaimRequestView;
+  static const auto base = [] {
+    View view;
+    view.worker_id = "w1";
+    view.worker_instance_id = "w1-i1";
+    view.lane_id = "main";
+    view.grant_ttl_ms = 30'000;
+    return view;
+  };
+  static std::string_view token[1];
+  const auto with = [](std::string_view View::*member) {
+    return [member](std::string_view t) {
+      View view = base();
+      view.*member = t;
+      return view;
+    };
+  };
+  const auto with_optional = [](std::optional<std::string_view> View::*member) {
+    return [member](std::string_view t) {
+      View view = base();
+      view.*member = t;
+      return view;
+    };
+  };
+  Sweep<View>(NaiveDto::kReclaimRequest,
+              {{"worker_id", with(&View::worker_id)},
+               {"worker_instance_id", with(&View::worker_instance_id)},
+               {"lane_id", with(&View::lane_id)},
+               {"capability_hash", with_optional(&View::capability_hash)},
+               {"route_snapshot_json", with_optional(&View::route_snapshot_json)},
+               {"admission_summary", with_optional(&View::admission_summary)},
+               {"worker_capabilities", [](std::string_view t) {
+                  View view = base();
+                  token[0] = t;
+                  view.worker_capabilities = StringList(token);
+                  return view;
+                }}},
+              SerializeReclaimRequest, ParseReclaimRequest);
+}
+
+void ReclaimResponses() {
+  using View = ReclaimResponseView;
+  Sweep<View>(NaiveDto::kReclaimResponse,
+              {{"execution_id",
+                [](std::string_view t) {
+                  return View(ReclaimGrantedView{Response(t, "{fp:7}", "k"), "main"});
+                }},
+               {"partition_key",
+                [](std::string_view t) {
+                  return View(ReclaimGrantedView{Response(kIdText, t, "k"), "main"});
+                }},
+               {"grant_key",
+                [](std::string_view t) {
+                  return View(ReclaimGrantedView{Response(kIdText, "{fp:7}", t), "main"});
+                }},
+               {"lane_id",
+                [](std::string_view t) {
+                  return View(ReclaimGrantedView{Response(kIdText, "{fp:7}", "k"), t});
+                }},
+               {"detail", [](std::string_view t) { return View(NotReclaimableView{kIdText, t}); }},
+               {"of a detail", [](std::string_view t) { return View(NotReclaimableView{t, "d"}); }},
+               {"of a cap",
+                [](std::string_view t) { return View(ReclaimCapExceededView{t, 1000}); }}},
+              SerializeReclaimResponse, ParseReclaimResponse);
+}
+
+void ErrorBodies() {
+  using View = ErrorBodyView;
+  Sweep<View>(NaiveDto::kErrorBody,
+              {{"error", [](std::string_view t) { return View{t, "contention", true}; }},
+               {"kind", [](std::string_view t) { return View{"e", t, false}; }}},
+              SerializeErrorBody, ParseErrorBody);
+}
+
+void RevokeResults() {
+  using View = RevokeLeaseResultView;
+  Sweep<View>(NaiveDto::kRevokeLeaseResult,
+              {{"lease_id", [](std::string_view t) { return View(RevokedView{t, "2"}); }},
+               {"lease_epoch", [](std::string_view t) { return View(RevokedView{"id", t}); }},
+               {"reason", [](std::string_view t) { return View(AlreadySatisfiedView{t}); }}},
+              SerializeRevokeLeaseResult, ParseRevokeLeaseResult);
+}
+
+// ---- grants --------------------------------------------------------------------
+
+void CheckGrantWritten(const ClaimGrantView& grant) {
+  ++checked;
+  const std::string json = NaiveJson(ClaimResponseView{
+      grant.execution_id.text(), grant.partition_key, grant.grant_key, grant.expires_at_ms});
+  static std::string out;
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    out.assign(json.size(), '~');
+    const WriteResult written = SerializeClaimGrant(grant, out);
+    if (written.error == WriteError::kInvalidUtf8 && !NaiveIsUtf8(json)) continue;
+    if (written != WriteResult{json.size(), WriteError::kNone} || out != json) {
+      Fail("grant written", json, json, out);
+    }
+  }
+}
+
+// Reads a claim response as a grant and compares all that the grant holds.
+void CheckGrantRead(std::string_view text) {
+  ++checked;
+  const std::string_view json = Memory().AtEnd(text);
+  const NaiveDocument expected = NaiveDecode(NaiveDto::kClaimResponse, json);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    ClaimGrantView grant;
+    const GrantJsonResult result = ParseClaimGrant(json, ScratchFor(json.size()), grant);
+    if (result.json != expected.result) {
+      Fail("grant read", json, Shown(expected.result), Shown(result.json));
+    }
+    if (!result) continue;
+    const ClaimResponseView view = {grant.execution_id.text(), grant.partition_key,
+                                    grant.grant_key, grant.expires_at_ms};
+    if (!Holds(expected, view)) Fail("grant's values", json);
+  }
+}
+
+void Grants() {
+  const std::string_view ids[] = {kIdText, kOtherIdText};
+  for (const std::string_view id_text : ids) {
+    ClaimGrantView grant;
+    grant.execution_id = ParseExecutionId(id_text, ParseMode::kStrict).id;
+    grant.expires_at_ms = 1'700'000'000'123;
+    for (std::size_t size = 0; size <= kMostBytes; ++size) {
+      std::string text(size, 'k');
+      for (std::size_t place = 0; place < std::max<std::size_t>(size, 1); ++place) {
+        for (const char byte : kBytes) {
+          std::string edited = text;
+          if (size > 0) edited[place] = byte;
+          grant.partition_key = "{fp:7}";
+          grant.grant_key = edited;
+          CheckGrantWritten(grant);
+          grant.partition_key = edited;
+          grant.grant_key = "ff:exec:{fp:7}:claim_grant";
+          CheckGrantWritten(grant);
+        }
+      }
+    }
+  }
+}
+
+// Documents as issuers write them, with the index of every number of digits: every byte becomes
+// each of those that matter, goes, or comes twice.
+void IssuedDocuments() {
+  for (const std::string_view index : {"0", "42", "255", "4096", "65535"}) {
+    const std::string tag = "{fp:" + std::string(index) + "}";
+    const std::string id = tag + ":01234567-89ab-cdef-fedc-ba9876543210";
+    for (const std::string& key : {"ff:exec:" + tag + ":" + id + ":claim_grant",
+                                   "pg:" + id + ":1700000000123:k1:0badcafe", std::string("k")}) {
+      const std::string json = NaiveJson(ClaimResponseView{id, tag, key, 1'700'000'000'123});
+      for (std::size_t place = 0; place < json.size(); ++place) {
+        for (const char byte : kBytes) {
+          std::string edited = json;
+          edited[place] = byte;
+          CheckGrantRead(edited);
+        }
+        for (const char byte : {'0', '1', '9', 'a', 'f', 'F', 'g', ':', '/', '-', '{', ','}) {
+          std::string edited = json;
+          edited[place] = byte;
+          CheckGrantRead(edited);
+        }
+        std::string shorter = json;
+        shorter.erase(place, 1);
+        CheckGrantRead(shorter);
+        std::string longer = json;
+        longer.insert(place, 1, longer[place]);
+        CheckGrantRead(longer);
+        CheckGrantRead(std::string_view(json).substr(0, place));
+      }
+    }
+  }
+}
+
+// ---- numbers -------------------------------------------------------------------
+
+// Each count of digits, each place each byte that matters; what stands around stays.
+void Numbers() {
+  static const char kDigits[] = "0123456789/:;-+.eE \",}]\x30";
+  for (std::size_t digits = 1; digits <= 22; ++digits) {
+    for (const std::string_view all : {"9182736455463728190173", "1844674407370955161599",
+                                       "1000000000000000000000", "9999999999999999999999"}) {
+      const std::string number(all.substr(0, digits));
+      for (std::size_t place = 0; place < digits; ++place) {
+        for (const char c : std::string_view(kDigits)) {
+          std::string edited = number;
+          edited[place] = c;
+          const std::string around[] = {"}", " }", ",\"x\":1}"};
+          for (const std::string& end : around) {
+            const std::string response = "{\"execution_id\":\"" + std::string(kIdText) +
+                                         "\",\"partition_key\":\"{fp:7}\",\"grant_key\":\"k\","
+                                         "\"expires_at_ms\":" +
+                                         edited + end;
+            CheckGrantRead(response);
+            CheckRead<ClaimResponseView>(NaiveDto::kClaimResponse, response, ParseClaimResponse);
+            CheckRead<ClaimRequestView>(
+                NaiveDto::kClaimRequest,
+                "{\"lane_id\":\"m\",\"worker_instance_id\":\"i\",\"grant_ttl_ms\":" + edited + end,
+                ParseClaimRequest);
+          }
+          CheckRead<ReclaimResponseView>(
+              NaiveDto::kReclaimResponse,
+              "{\"status\":\"reclaim_cap_exceeded\",\"execution_id\":\"" + std::string(kIdText) +
+                  "\",\"reclaim_count\":" + edited + "}",
+              ParseReclaimResponse);
+          CheckRead<RenewLeaseResult>(NaiveDto::kRenewLeaseResult,
+                                      "{\"Renewed\":{\"expires_at\":" + edited + "}}",
+                                      ParseRenewLeaseResult);
+        }
+      }
+    }
+  }
+  // Every digit at every place is weighed by its place.
+  for (unsigned count = 1; count <= 8; ++count) {
+    for (unsigned place = 0; place < count; ++place) {
+      for (char digit = '0'; digit <= '9'; ++digit) {
+        std::string text = "zzzzzzzz";
+        for (unsigned i = 8 - count; i < 8; ++i) text[i] = static_cast<char>('0' + i * 7 % 10);
+        text[8 - count + place] = digit;
+        bool ok = true;
+        const std::uint64_t value = internal::ParseUpTo8Digits(
+            internal::Load64(text.data()), count, ok);
+        if (!ok || value != std::stoull(text.substr(8 - count))) Fail("digits", text);
+        ++checked;
+      }
+    }
+  }
+}
+
+// ---- scans and hashes ----------------------------------------------------------
+
+std::size_t NaiveFirstSpecial(std::string_view text, bool non_ascii) {
+  std::size_t i = 0;
+  for (; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 32 || byte == 34 || byte == 92 || (non_ascii && byte > 127)) break;
+  }
+  return i;
+}
+
+void Scans() {
+  for (std::size_t size = 0; size <= 330; ++size) {
+    for (std::size_t place = 0; place <= size; ++place) {
+      // A second one behind, that must not be taken for the first.
+      for (const char byte : {'"', '\\', '\x1F', '\x80', '\xFF', '\x00'}) {
+        std::string text(size, 'a');
+        if (place < size) text[place] = byte;
+        if (place + 3 < size) text[size - 1] = '"';
+        const std::string_view view = Memory().AtEnd(text);
+        const char* const end = view.data() + view.size();
+        for (const unsigned features : internal::kCpuFeatureSets) {
+          const internal::ForceCpuFeatures force(features);
+          ++checked;
+          using internal::NonAscii;
+          const std::size_t special = NaiveFirstSpecial(text, true);
+          const std::size_t plain = NaiveFirstSpecial(text, false);
+          const auto offset = [&](const char* p) {
+            return static_cast<std::size_t>(p - view.data());
+          };
+          if (offset(internal::FindSpecial<NonAscii::kSpecial>(view.data(), end)) != special ||
+              offset(internal::FindSpecialFar(view.data(), end)) != special ||
+              offset(internal::FindSpecialPortable<NonAscii::kSpecial>(view.data(), end)) !=
+                  special) {
+            Fail("the first special byte", text);
+          }
+          if (offset(internal::FindSpecial<NonAscii::kPlain>(view.data(), end)) != plain ||
+              offset(internal::FindSpecialFarPlain(view.data(), end)) != plain ||
+              offset(internal::FindSpecialPortable<NonAscii::kPlain>(view.data(), end)) != plain) {
+            Fail("the first byte to escape", text);
+          }
+          if (internal::IsPlainText(view) != (special == size)) Fail("plain or not", text);
+#ifdef FFGRANT_HAS_AVX2_PATHS
+          if (internal::HasAvx2() &&
+              offset(internal::Avx2Scan::FindSpecial(view.data(), end)) != special) {
+            Fail("the first special byte by AVX2", text);
+          }
+#endif
+        }
+      }
+    }
+  }
+}
+
+void Blanks() {
+  constexpr std::string_view kBlanks = " \t\n\r";
+  for (std::size_t size = 0; size <= 330; ++size) {
+    for (std::size_t place = 0; place <= size; ++place) {
+      for (const char byte : {'{', '\x0B', '\x0C', '\x00', '\x08', '\x1F', '!', '\x89', '\xA0'}) {
+        std::string text(size, ' ');
+        for (std::size_t i = 0; i < size; ++i) text[i] = kBlanks[(i + size) % 4];
+        if (place < size) text[place] = byte;
+        const std::string_view view = Memory().AtEnd(text);
+        const char* const end = view.data() + view.size();
+        for (const unsigned features : internal::kCpuFeatureSets) {
+          const internal::ForceCpuFeatures force(features);
+          ++checked;
+          if (internal::SkipBlanks(view.data(), end) != view.data() + place ||
+              internal::SkipBlanksFar(view.data(), end) != view.data() + place) {
+            Fail("behind the blanks", text);
+          }
+        }
+      }
+    }
+  }
+}
+
+void Copies() {
+  for (std::size_t size = 0; size <= 330; ++size) {
+    std::string text(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(1 + i * 31 % 255);
+    std::string out(size + 2, '\0');
+    if (internal::CopyText(out.data() + 1, Memory().AtEnd(text)) != out.data() + 1 + size ||
+        out != '\0' + text + '\0') {
+      Fail("copied", text);
+    }
+    ++checked;
+  }
+}
+
+// The checksum is linear: by each single bit of each length it is known.
+void Checksums() {
+  for (std::size_t size = 0; size <= 200; ++size) {
+    std::string text(size, '\0');
+    for (std::size_t place = 0; place < size; ++place) {
+      for (int bit = 0; bit < 8; ++bit) {
+        text[place] = static_cast<char>(1 << bit);
+        const std::uint16_t expected = testing::NaiveCrc16(text);
+        const std::string_view view = Memory().AtEnd(text);
+        for (const unsigned features : internal::kCpuFeatureSets) {
+          const internal::ForceCpuFeatures force(features);
+          ++checked;
+          if (Crc16Xmodem(view) != expected) Fail("checksum", text);
+        }
+      }
+      text[place] = '\0';
+    }
+  }
+}
+
+// Braces at each two places of a key of each length.
+void Slots() {
+  for (std::size_t size = 0; size <= 40; ++size) {
+    for (std::size_t open = 0; open <= size; ++open) {
+      for (std::size_t close = 0; close <= size; ++close) {
+        std::string key(size, 'k');
+        for (std::size_t i = 0; i < size; ++i) key[i] = static_cast<char>('a' + i % 26);
+        if (open < size) key[open] = '{';
+        if (close < size) key[close] = '}';
+        const std::string_view view = Memory().AtEnd(key);
+        ++checked;
+        if (HashTag(view) != testing::NaiveHashTag(view) ||
+            HashSlot(view) != testing::NaiveHashSlot(view)) {
+          Fail("slot", key);
+        }
+      }
+    }
+  }
+}
+
+// ---- lanes and capabilities ----------------------------------------------------
+
+void Lanes() {
+  for (std::size_t size = 0; size <= 70; ++size) {
+    for (std::size_t place = 0; place < std::max<std::size_t>(size, 1); ++place) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text(size, 'l');
+        if (size > 0) text[place] = static_cast<char>(byte);
+        ++checked;
+        const bool bad = size > 0 && (byte < 0x20 || byte > 0x7E);
+        const LaneIdResult expected =
+            size == 0   ? LaneIdResult{{}, LaneIdError::kEmpty, 0}
+            : size > 64 ? LaneIdResult{{}, LaneIdError::kTooLong, size}
+            : bad       ? LaneIdResult{{}, LaneIdError::kNotPrintable, place}
+                        : LaneIdResult{LaneIdView::Unchecked(text), LaneIdError::kNone, 0};
+        if (ParseLaneId(Memory().AtEnd(text)) != expected) Fail("lane", text);
+        // Two bad bytes: the first is told.
+        if (bad && size <= 64 && place + 1 < size) {
+          text[size - 1] = '\x7F';
+          if (ParseLaneId(Memory().AtEnd(text)) != expected) Fail("lane", text);
+        }
+      }
+    }
+  }
+}
+
+void Capabilities() {
+  for (std::size_t size = 1; size <= 80; ++size) {
+    std::string token(size, 't');
+    for (std::size_t i = 0; i < size; ++i) token[i] = static_cast<char>('b' + i % 20);
+    const auto check = [&](const std::string& offered, bool satisfied) {
+      ++checked;
+      CapabilitySet set;
+      if (set.AssignOfferedCsv("aa," + offered + ",zz") != CapabilityError::kNone) {
+        Fail("offered", offered);
+      }
+      if (CapabilitiesSatisfied(token, set.csv()) != satisfied) Fail("satisfied", offered, token);
+      std::string missing(size, '~');
+      const std::size_t written = MissingCapabilities(token, set.csv(), missing);
+      missing.resize(written);
+      if (missing != (satisfied ? "" : token)) Fail("missing", offered, token, missing);
+    };
+    check(token, true);
+    check(token + "x", false);
+    check("x" + token, false);
+    if (size > 1) check(token.substr(1), false);
+    if (size > 1) check(token.substr(0, size - 1), false);
+    for (std::size_t place = 0; place < size; ++place) {
+      for (int bit = 0; bit < 8; ++bit) {
+        std::string other = token;
+        other[place] = static_cast<char>(other[place] ^ (1 << bit));
+        if (other[place] != ',') check(other, false);
+      }
+    }
+  }
+}
+
+// Keys: an id's or a lane's bytes stand in them as they are, at every length.
+void Keys() {
+  const Partition partition = {PartitionFamily::kExecution, 65535};
+  for (std::size_t size = 0; size <= 80; ++size) {
+    std::string text(size, 'l');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('!' + i * 7 % 90);
+    const std::string expected = "ff:idx:{fp:65535}:lane:" + text + ":eligible";
+    for (std::size_t room = 0; room <= expected.size() + 1; ++room) {
+      std::string out(room, '~');
+      const WriteResult written =
+          FormatKey(LaneKey::kEligible, partition, LaneIdView::Unchecked(text), out);
+      ++checked;
+      const bool fits = room >= expected.size();
+      if (written.size != expected.size() ||
+          written.error != (fits ? WriteError::kNone : WriteError::kBufferTooSmall) ||
+          out != (fits ? expected + std::string(room - expected.size(), '~')
+                       : std::string(room, '~'))) {
+        Fail("key", expected, expected, out);
+      }
+    }
+  }
+}
+
+// ---- keys and ids --------------------------------------------------------------
+
+void CheckKey(std::string_view text) {
+  ++checked;
+  const std::string_view key = Memory().AtEnd(text);
+  for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+    if (ParsePartitionKey(key, mode) != testing::NaiveParsePartitionKey(key, mode)) {
+      Fail("key", key);
+    }
+  }
+}
+
+void CheckId(std::string_view text) {
+  ++checked;
+  const std::string_view id = Memory().AtEnd(text);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+      const ExecutionIdResult got = ParseExecutionId(id, mode);
+      const auto expected = testing::NaiveParseExecutionId(id, mode);
+      if (got.error != expected.error || got.offset != expected.offset ||
+          got.payload != expected.payload || got.id.uuid() != expected.uuid ||
+          got.id.partition().index != expected.index ||
+          got.id.is_canonical() != expected.canonical) {
+        Fail("id", id);
+      }
+    }
+  }
+}
+
+void CheckUuid(std::string_view text) {
+  ++checked;
+  const std::string_view uuid = Memory().AtEnd(text);
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+      if (ParseUuid(uuid, mode) != testing::NaiveParseUuid(uuid, mode)) Fail("uuid", uuid);
+    }
+  }
+}
+
+// `text` and all that is one byte away from it.
+template <class Check>
+void WithEdits(const std::string& text, Check check) {
+  check(text);
+  testing::ForEachSingleByteEdit(text, check);
+}
+
+// An index of each number of digits, each digit each value; then everything one byte away.
+void KeysAndIds() {
+  const auto check_key = [](const std::string& text) { CheckKey(text); };
+  const auto check_id = [](const std::string& text) { CheckId(text); };
+  const std::string uuid(kIdText.substr(kIdText.find("}:") + 2));
+  for (const std::string_view index :
+       {"", "0", "7", "42", "255", "4096", "65535", "65536", "99999", "065535", "0000007",
+        "00000042", "000000042", "+7", "+65535", "0000000000000000000065535"}) {
+    for (const std::string_view family : {"{fp:", "{b:", "{q:"}) {
+      WithEdits(std::string(family) + std::string(index) + "}", check_key);
+    }
+    WithEdits("{fp:" + std::string(index) + "}:" + uuid, check_id);
+    for (std::size_t place = 0; place < index.size(); ++place) {
+      for (char digit = '0'; digit <= '9'; ++digit) {
+        std::string other(index);
+        other[place] = digit;
+        for (const std::string_view family : {"{fp:", "{b:", "{q:"}) {
+          CheckKey(std::string(family) + other + "}");
+        }
+        CheckId("{fp:" + other + "}:" + uuid);
+      }
+    }
+  }
+}
+
+void Uuids() {
+  const std::string uuid = "01234567-89ab-cdef-FEDC-BA9876543210";
+  std::string simple = uuid;
+  std::erase(simple, '-');
+  const auto check = [](const std::string& text) { CheckUuid(text); };
+  for (const std::string& text : {uuid, simple, "{" + uuid + "}", "urn:uuid:" + uuid,
+                                  std::string("00000000-0000-0000-0000-000000000000"),
+                                  std::string("ffffffff-ffff-ffff-ffff-ffffffffffff")}) {
+    WithEdits(text, check);
+  }
+  for (std::size_t size = 0; size <= 60; ++size) CheckUuid(std::string(size, 'a'));
+}
+
+// ---- what was visited ----------------------------------------------------------
+
+#ifdef FFGRANT_COUNT_PATHS
+// The lengths that each path can be taken with; beyond the last that is counted there are more.
+struct Lengths {
+  internal::Path path;
+  const char* name;
+  std::size_t first;
+  std::size_t last;
+  bool needs_avx2 = false;
+};
+constexpr std::size_t kMost = internal::kPathLengths - 1;
+using internal::Path;
+constexpr Lengths kLengths[] = {
+    {Path::kFindFirst16, "find: first 16", 16, kMost},
+    {Path::kFind32, "find: 32", 32, kMost},
+    {Path::kFindLast16, "find: last 16", 16, 31},
+    {Path::kFindWord, "find: word", 8, kMost},
+    {Path::kFindByte, "find: byte", 0, 7},
+    {Path::kFindFar64, "find far: 64", 0, kMost, true},
+    {Path::kFindFar16, "find far: 16", 16, kMost},
+    {Path::kFindAvx2Block, "find by AVX2: 32", 32, kMost, true},
+    {Path::kFindAvx2Last, "find by AVX2: last 32", 0, 31, true},
+    {Path::kFindAvx2Short, "find by AVX2: short", 0, 31, true},
+    {Path::kSkipOneBlank, "one blank", 2, kMost},
+    {Path::kSkipFirst16, "blanks: first 16", 16, kMost},
+    {Path::kSkipFar64, "blanks: 64", 0, kMost, true},
+    {Path::kSkipFar16, "blanks: 16", 16, kMost},
+    {Path::kSkipByte, "blanks: byte", 0, 15},
+    {Path::kPlainIn16s, "plain: 16", 16, kMost},
+    {Path::kPlainIn8s, "plain: 8", 13, 15},
+    {Path::kPlainIn4s, "plain: 4", 4, 12},
+    {Path::kPlainBytes, "plain: byte", 0, 3},
+    {Path::kCopyIn16s, "copy: 16", 16, kMost},
+    {Path::kCopyIn8s, "copy: 8", 13, 15},
+    {Path::kCopyIn4s, "copy: 4", 4, 12},
+    {Path::kCopyBytes, "copy: byte", 0, 3},
+    {Path::kAnyKey, "any key", 2, 13},
+    {Path::kKeyDigits, "digits of a key", 1, 8},
+    {Path::kCanonicalId, "canonical id", 43, 47},
+    {Path::kCanonicalIdAvx2, "canonical id by AVX2", 43, 47, true},
+    {Path::kAnyId, "any id", 41, 52},
+    {Path::kShortIndex, "short index", 41, 52},
+    {Path::kCanonicalUuid, "uuid", 0, 60},
+    {Path::kUuidAvx2, "uuid by AVX2: simple", 32, 32, true},
+    {Path::kUuidAvx2, "uuid by AVX2: hyphenated", 36, 36, true},
+    {Path::kUuidAvx2, "uuid by AVX2: braced", 38, 38, true},
+    {Path::kUuidAvx2, "uuid by AVX2: URN", 45, 45, true},
+    {Path::kUuidLoop, "uuid: simple", 32, 32},
+    {Path::kUuidLoop, "uuid: hyphenated", 36, 36},
+    {Path::kUuidLoop, "uuid: braced", 38, 38},
+    {Path::kUuidLoop, "uuid: URN", 45, 45},
+    {Path::kUsualResponse, "usual response", 150, kMost},
+    {Path::kCanonicalResponse, "canonical response", 130, kMost},
+    {Path::kAnyGrant, "any grant", 130, kMost},
+    {Path::kIssuedGrant, "issued grant", kMost, kMost, true},
+    {Path::kNumberOf8, "number of 8 digits", 1, 8},
+    {Path::kNumberOf16, "number of 16 digits", 9, 16},
+    {Path::kNumberOf20, "number of 20 digits", 17, 20},
+    {Path::kWritePlain, "write plain", 130, kMost},
+    {Path::kWriteAny, "write any", 1, kMostBytes},
+    {Path::kCrcClmul, "checksum by CLMUL", 24, 200, true},
+    {Path::kCrcTable, "checksum by table", 0, 200},
+};
+
+// Every path with every length that it can have.
+void CheckPaths() {
+  const unsigned features = internal::DetectCpuFeatures();
+  const bool has_all = features == (internal::kCpuAvx2 | internal::kCpuClmul);
+  int missing = 0;
+  std::vector<bool> known(static_cast<std::size_t>(Path::kCount));
+  for (const Lengths& lengths : kLengths) {
+    const auto path = static_cast<std::size_t>(lengths.path);
+    known[path] = true;
+    if (lengths.needs_avx2 && !has_all) continue;
+    for (std::size_t length = lengths.first; length <= lengths.last; ++length) {
+      ++checked;
+      if (internal::path_counters[path][length] != 0) continue;
+      ++missing;
+      std::fprintf(stderr, "%s: length %zu was not visited\n", lengths.name, length);
+    }
+  }
+  for (const bool is_known : known) {
+    if (!is_known) Fail("a path whose lengths are not in the table", "");
+  }
+  if (missing != 0) Fail("lengths that were not visited", std::to_string(missing));
+}
+#endif
+
+void Run(const char* title, void (*section)()) {
+  const auto start = std::chrono::steady_clock::now();
+  checked = 0;
+  section();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  std::printf("%-58s %13llu inputs %7.1f s\n", title, static_cast<unsigned long long>(checked),
+              took.count());
+  std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace ffgrant::fuzz
+
+int main(int argc, char**) {
+  using namespace ffgrant::fuzz;
+  if (argc > 1) {
+    std::fputs("usage: lengths_exhaustive_test\n", stderr);
+    return 2;
+  }
+  Run("scans: sizes to 330, all places", Scans);
+  Run("blanks: sizes to 330, all places", Blanks);
+  Run("copies: sizes to 330", Copies);
+  Run("checksums: sizes to 200, each bit", Checksums);
+  Run("slots: sizes to 40, braces at all places", Slots);
+  Run("lanes: sizes to 70, all bytes", Lanes);
+  Run("capabilities: sizes to 80, each bit", Capabilities);
+  Run("keys: sizes to 80, any room", Keys);
+  Run("keys and ids: every number of digits, all edits", KeysAndIds);
+  Run("uuids: every form, all edits", Uuids);
+  Run("numbers: 1 to 22 digits, all places", Numbers);
+  Run("claim responses: texts to 100, all places", ClaimResponses);
+  Run("claim requests: texts to 66", ClaimRequests);
+  Run("reclaim requests: texts to 66", ReclaimRequests);
+  Run("reclaim responses: texts to 66", ReclaimResponses);
+  Run("error bodies: texts to 66", ErrorBodies);
+  Run("revocations: texts to 66", RevokeResults);
+  Run("grants: texts to 100, all places", Grants);
+  Run("issued documents: all places, gone, doubled, cut", IssuedDocuments);
+#ifdef FFGRANT_COUNT_PATHS
+  Run("paths with each of their lengths", CheckPaths);
+#endif
+  return 0;
+}
