@@ -824,10 +824,11 @@ void Run(const char* title, void (*section)()) {
 }  // namespace
 }  // namespace ffgrant::fuzz
 
-int main(int argc, char**) {
+int main(int argc, char** argv) {
   using namespace ffgrant::fuzz;
-  if (argc > 1) {
-    std::fputs("usage: lengths_exhaustive_test\n", stderr);
+  // ctest has a long run of each of these programs; here it is the same.
+  if (argc > 1 && std::string_view(argv[1]) != "--long") {
+    std::fputs("usage: lengths_exhaustive_test [--long]\n", stderr);
     return 2;
   }
   Run("scans: sizes to 330, all places", Scans);
