@@ -7,7 +7,7 @@
 //   WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
 //   KeptLease kept = keeper.Keep(id, claim.lease, 30'000, sent);
 //   while (Work()) if (kept.lost()) return;  // somebody else may have it by now
-//   ledger.Complete({.execution_id = id, .fence = claim.lease.fence});
+//   CompleteOnce(ledger, {.execution_id = id, .fence = claim.lease.fence}, result);
 //   kept.Release();
 //
 // What a server calls a lease's end is told by its own clock. The keeper counts from the moment

@@ -176,7 +176,7 @@ bool ClaimPipeline::SubmitCreate(const CreateExecutionArgs& args, std::string_vi
   return m.Submit(Call::kCreate, args.execution_id, tag,
                   internal::CheckCreate(args, m.defaults_.partitions, nullptr), {}, {},
                   [&](internal::RespCommand& command) {
-                    WriteCreate(command, args, payload, m.defaults_, m.scratch_);
+                    WriteCreate(command, args, {.payload = payload}, m.defaults_, m.scratch_);
                   });
 }
 

@@ -42,7 +42,7 @@ namespace ffgrant::valkey {
 inline constexpr std::string_view kFunctionLibraryName = "ffgrant";
 
 // What `ffgrant_version` answers: a decimal number, higher is newer.
-inline constexpr std::string_view kFunctionLibraryVersion = "4";
+inline constexpr std::string_view kFunctionLibraryVersion = "5";
 
 // What FlowFabric's `ff_version` answers where its functions take the KEYS and
 // ARGV that are sent, in FlowFabric's counting. FlowFabric raises it whenever KEYS

@@ -31,8 +31,9 @@ TEST(FunctionLibrary, HasEveryFunctionOfTheClaimPath) {
   for (const std::string_view name :
        {"create_execution", "issue_claim_grant", "claim_execution", "claim_resumed_execution",
         "issue_grant_and_claim", "renew_lease", "mark_lease_expired_if_due", "revoke_lease",
-        "issue_reclaim_grant", "reclaim_execution", "complete_execution", "suspend_execution",
-        "resume_execution", "promote_delayed", "rotate_waitpoint_hmac_secret"}) {
+        "issue_reclaim_grant", "reclaim_execution", "complete_execution", "fail_execution",
+        "suspend_execution", "resume_execution", "promote_delayed",
+        "rotate_waitpoint_hmac_secret"}) {
     EXPECT_NE(FunctionLibrarySource().find("('ffgrant_" + std::string(name) + "', "),
               std::string_view::npos)
         << name;

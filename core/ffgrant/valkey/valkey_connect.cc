@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ffgrant/valkey/internal/rights.h"
+#include "ffgrant/valkey/internal/stored_partitions.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
 
 namespace ffgrant::valkey {
@@ -132,6 +133,17 @@ std::vector<Primary> OthersOf(const internal::Client& client, std::uint16_t part
   return others;
 }
 
+// Whether none of the calls that need a function can be made: reading alone is no ledger.
+bool IsEveryFunctionRefused(const std::vector<RefusedCall>& refused) {
+  const auto is_refused = [&](const internal::NeededRights& needed) {
+    return needed.function.empty() ||
+           std::any_of(refused.begin(), refused.end(),
+                       [&](const RefusedCall& call) { return call.call == needed.call; });
+  };
+  const auto all = internal::AllNeededRights();
+  return std::all_of(all.begin(), all.end(), is_refused);
+}
+
 ClaimError Check(Session& session, std::uint16_t partitions, ServerInfo& server,
                  ErrorDetails* details) {
   std::vector<Primary> primaries(1, Primary(0));
@@ -156,7 +168,7 @@ ClaimError Check(Session& session, std::uint16_t partitions, ServerInfo& server,
     server.rights_known &= primary.rights_known;
     AddRefusedCalls(primary, server.refused_calls);
   }
-  if (server.refused_calls.size() < internal::AllNeededRights().size()) return ClaimError::kNone;
+  if (!IsEveryFunctionRefused(server.refused_calls)) return ClaimError::kNone;
   if (details != nullptr) {
     std::string text = "the user may not run what every call needs:";
     for (const std::string& command : primaries.front().refused) text.append(" ").append(command);
@@ -165,12 +177,36 @@ ClaimError Check(Session& session, std::uint16_t partitions, ServerInfo& server,
   return ClaimError::kUnavailable;
 }
 
+std::string TextOf(const PartitionConfig& partitions) {
+  return std::to_string(partitions.num_flow_partitions) + " flow, " +
+         std::to_string(partitions.num_budget_partitions) + " budget and " +
+         std::to_string(partitions.num_quota_partitions) + " quota partitions";
+}
+
+// Where nobody may ask, or nothing is stored, there is nothing to be held against.
+ClaimError CheckPartitions(Session& session, const PartitionConfig& ours, ErrorDetails* details) {
+  ErrorDetails why;
+  const StoredPartitions stored = internal::ReadStoredPartitions(session, &why);
+  if (stored.error == ClaimError::kInvalidInput) {
+    if (details != nullptr) *details = why;
+    return stored.error;
+  }
+  if (!stored || !stored.stored || stored.partitions == ours) return ClaimError::kNone;
+  if (details != nullptr) {
+    (void)details->Add("the deployment has " + TextOf(stored.partitions) +
+                       ", and this ledger was made for " + TextOf(ours));
+  }
+  return ClaimError::kInvalidInput;
+}
+
 }  // namespace
 
 Outcome ValkeyLedger::Connect(ServerInfo& server, ErrorDetails* details) {
   if (details != nullptr) details->clear();
   internal::SessionPool::Lease lease = impl_->sessions.Take();
-  return {Check(lease.session, impl_->partitions().num_flow_partitions, server, details)};
+  const PartitionConfig& partitions = impl_->partitions();
+  const Outcome outcome = {Check(lease.session, partitions.num_flow_partitions, server, details)};
+  return outcome ? Outcome{CheckPartitions(lease.session, partitions, details)} : outcome;
 }
 
 }  // namespace ffgrant::valkey

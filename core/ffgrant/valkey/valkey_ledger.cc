@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "ffgrant/internal/throw.h"
+#include "ffgrant/json/retry_policy.h"
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -123,9 +124,19 @@ void ValkeyLedger::CancelCalls() noexcept { impl_->sessions.Cancel(); }
 
 CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
                                             ErrorDetails* details) noexcept {
+  return CreateExecution(args, ExecutionContent(), details);
+}
+
+CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
+                                            const ExecutionContent& content,
+                                            ErrorDetails* details) noexcept {
   Impl& m = *impl_;
   CreateOutcome outcome;
   outcome.error = CheckCreate(args, m.partitions(), details);
+  if (outcome && content.retry && !IsValid(*content.retry)) {
+    if (details != nullptr) (void)details->Add("the retry policy is out of range");
+    outcome.error = ClaimError::kInvalidInput;
+  }
   if (!outcome) return outcome;
   internal::SessionPool::Lease lease = m.sessions.Take();
   CreateExecutionArgs sent = args;
@@ -140,7 +151,7 @@ CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
   Impl::CallOn(
       lease.session, args.execution_id, details, outcome,
       [&](Session& session, RespCommand& command) {
-        WriteCreate(command, sent, {}, m.options.defaults, session.scratch);
+        WriteCreate(command, sent, content, m.options.defaults, session.scratch);
       },
       [&](const Reply& reply, CreateOutcome& out) {
         return ReadCreate(reply, args.execution_id, details, out);
@@ -291,11 +302,73 @@ ResumeOutcome ValkeyLedger::Resume(const ResumeArgs& args, ErrorDetails* details
 }
 
 Outcome ValkeyLedger::Complete(const CompleteArgs& args, ErrorDetails* details) noexcept {
+  return Complete(args, {}, details);
+}
+
+Outcome ValkeyLedger::Complete(const CompleteArgs& args, std::string_view result,
+                               ErrorDetails* details) noexcept {
   Clear(details);
   return impl_->CallWithHints<Outcome>(
       args.execution_id, CheckId(args.execution_id, impl_->partitions()), details,
-      [&](Session& session, RespCommand& command) { WriteComplete(command, args, session.hints); },
+      [&](Session& session, RespCommand& command) {
+        WriteComplete(command, args, session.hints, {}, result);
+      },
       [&](const Reply& reply, Outcome& out) { return ReadWord(reply, "completed", details, out); });
+}
+
+FailOutcome ValkeyLedger::Fail(const FailArgs& args, ErrorDetails* details) noexcept {
+  Clear(details);
+  FailOutcome outcome;
+  outcome.error = CheckId(args.execution_id, impl_->partitions());
+  if (!outcome) return outcome;
+  internal::SessionPool::Lease lease = impl_->sessions.Take();
+  Session& session = lease.session;
+  const std::uint16_t slot = HashSlot(args.execution_id.partition());
+  ClaimError refusal = ClaimError::kNone;
+  ClaimError fault = ClaimError::kNone;
+  auto read_hints = [&](const Reply& reply) {
+    if (reply.is(Reply::Type::kError)) (void)internal::UnknownText(reply, details);
+    return internal::ReadHints(reply, session.hints, refusal);
+  };
+  auto read_policy = [&](const Reply& reply) {
+    session.scratch.assign(reply.text);
+    if (reply.is(Reply::Type::kError)) fault = internal::UnknownText(reply, details);
+    return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil) ||
+           reply.is(Reply::Type::kError);
+  };
+  internal::Group group(session, details);
+  group.Add(
+      slot, true, [&](RespCommand& command) { WriteReadHints(command, args.execution_id); },
+      read_hints);
+  group.Add(
+      slot, true,
+      [&](RespCommand& command) {
+        internal::ClaimKeys keys(command, args.execution_id);
+        command.Begin(2);
+        command.Arg("GET");
+        keys.Execution(ExecutionKey::kPolicy);
+      },
+      read_policy);
+  const ClaimError failure = group.Wait();
+  outcome.error = failure != ClaimError::kNone   ? failure
+                  : refusal != ClaimError::kNone ? refusal
+                                                 : fault;
+  if (!outcome) return outcome;
+  const std::string_view retry_policy = FindRetryPolicy(session.scratch);
+  if (const std::string_view wrong = FaultOfRetryPolicy(retry_policy); !wrong.empty()) {
+    if (details != nullptr) (void)details->Add(wrong);
+    outcome.error = ClaimError::kInvalidPolicyJson;
+    return outcome;
+  }
+  Impl::CallOn(
+      session, args.execution_id, details, outcome,
+      [&](Session&, RespCommand& command) {
+        WriteFail(command, args, session.hints, retry_policy);
+      },
+      [&](const Reply& reply, FailOutcome& out) {
+        return internal::ReadFail(reply, details, out);
+      });
+  return outcome;
 }
 
 Outcome ValkeyLedger::PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView lane,

@@ -18,10 +18,14 @@
 #include <string>
 
 #include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/claims/ending.h"
 #include "ffgrant/config.h"
 #include "ffgrant/valkey/client_counters.h"
 #include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/execution_content.h"
+#include "ffgrant/valkey/execution_input.h"
 #include "ffgrant/valkey/server_info.h"
+#include "ffgrant/valkey/worker_registration.h"
 
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
@@ -84,8 +88,8 @@ struct FoundClaim : Outcome {
 // call is one round trip; ClaimResumed, Revoke, Reclaim, Suspend, Resume and
 // Complete read the names of their keys first, which is a second. Reads and
 // calls that the server can't have executed are repeated within the time limit.
-// Nothing is allocated in a call once buffers have grown, except by
-// InspectNames() and when a connection fails.
+// Nothing is allocated in a call once buffers have grown, except by InspectNames(), by
+// Fail() and when a connection fails.
 //
 // The process around it:
 //   fork      A ledger belongs to the process that made it. A child makes none of its calls,
@@ -117,6 +121,9 @@ class ValkeyLedger final : public ClaimLedger {
   //                 refuses the login, the functions follow another contract, there
   //                 are none and they may not be loaded, or the user may not call
   //                 them. The detail has the server's own words, or ours
+  //   kInvalidInput the deployment has other partition counts than defaults.partitions; the
+  //                 detail names both. With wrong counts a grant of a partition beyond them
+  //                 would be of no execution, and one of the others in nobody's sight
   // Within one request_timeout_ms. Needs no right but those of calls.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
 
@@ -133,6 +140,9 @@ class ValkeyLedger final : public ClaimLedger {
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                 ErrorDetails* details = nullptr) noexcept override;
+  // The same with what the execution is about.
+  CreateOutcome CreateExecution(const CreateExecutionArgs& args, const ExecutionContent& content,
+                                ErrorDetails* details = nullptr) noexcept;
   // `expires_at` is read behind the grant. If that is gone by then (claimed, or
   // its ttl was not positive), or can't be read, it is the server's time then
   // plus the ttl; 0 if that can't be read either. So it is in a batch.
@@ -162,6 +172,10 @@ class ValkeyLedger final : public ClaimLedger {
   Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  // The same with a result, which may be any bytes: kept, unless it is empty, for who asks for
+  // it (core/contract/live-observed.md, 3). CompleteOnce() makes it again after a lost answer.
+  Outcome Complete(const CompleteArgs& args, std::string_view result,
+                   ErrorDetails* details = nullptr) noexcept;
   // Read in a few steps: what changes meanwhile may be seen by half. Empty also
   // if the server can't be reached, or answers one of them with an error.
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
@@ -180,6 +194,43 @@ class ValkeyLedger final : public ClaimLedger {
   // also if the claim happened and its lease can't be read, or has ended since:
   // FindClaim() knows.
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
+
+  // What a claimed execution is about, for who has claimed it: in one round trip, behind the
+  // claim, so that the lease is running while it is read. `attempt` is the lease's. With
+  // an error `out` is empty.
+  //   kInvalidInput        more than out.max_bytes(), or a payload of more than half of
+  //                        client.max_reply_bytes; the detail says so
+  //   kExecutionNotFound   there is no such execution
+  //   kUnknownCode         a key holds something of another type; the detail says so
+  Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,
+                    ErrorDetails* details = nullptr) noexcept;
+
+  // Ends the lease without a result: the execution is tried again as its policy says, or
+  // fails for good. The policy is read first, with the names of keys. The errors are
+  // Complete()'s, and
+  //   kInvalidPolicyJson   its retry policy can't be followed; nothing was changed, and the
+  //                        detail says what is wrong
+  // Allocates if the execution has a policy. FailOnce() makes it again after a lost answer.
+  FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept;
+
+  // The partition counts that the deployment's first server has stored (contract 1.4), for the
+  // options of a ledger that is to work there. kInvalidInput, with what is wrong as detail, for
+  // counts that are none; kUnknownCode if the user may not read them; kUnavailable.
+  StoredPartitions ReadPartitions(ErrorDetails* details = nullptr) noexcept;
+
+  // Registers a worker as FlowFabric's SDK does, and keeps or ends its registration, in a few
+  // plain commands, so that it works on a cluster as well.
+  //
+  // Register and Refresh: kInvalidInput, and nothing is written, while another process has
+  // registered the instance id, or for a ttl out of range. Refreshing a registration that
+  // has run out registers anew. Unregistering what is gone, or another's, is no error and
+  // changes nothing. kUnavailable, kUnknownOutcome: make the call again, with the same token.
+  Outcome RegisterWorker(const WorkerRegistration& registration,
+                         ErrorDetails* details = nullptr) noexcept;
+  Outcome RefreshWorker(const WorkerRegistration& registration,
+                        ErrorDetails* details = nullptr) noexcept;
+  Outcome UnregisterWorker(const WorkerRegistration& registration,
+                           ErrorDetails* details = nullptr) noexcept;
 
   // What became of the claim (or resumption, or reclaim) that was to create
   // `lease_id`, after kUnknownOutcome: first shuts, for at most half of the limit and

@@ -90,7 +90,7 @@ class CommandMaker {
   }
 
   Command Make(std::int64_t now_ms) {
-    switch (Below(25)) {
+    switch (Below(28)) {
       case 0:
         return {"SET", Key("text"), Value().substr(0, 40)};
       case 1:
@@ -140,6 +140,13 @@ class CommandMaker {
                 Pick({"+", "-", "1795907727632"}), "COUNT",       Pick({"1", "0", "2000"})};
       case 22:
         return {Pick({"XLEN", "ZCARD"}), Key("stream")};
+      case 23:
+        return {"GETRANGE", Key("text"), Pick({"0", "1", "-2", "-9", "9", "x"}),
+                Pick({"-1", "0", "31", "-9", "1", "1.5"})};
+      case 24:
+        return {"SET", Key("text"), "nx", "NX", "PX", Pick({"5", "0", "-1", "x"})};
+      case 25:
+        return {"PEXPIRE", Key(Pick({"text", "hash"}).c_str()), Pick({"3", "0", "-1", "x"})};
       default:
         break;
     }

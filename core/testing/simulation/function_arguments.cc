@@ -178,6 +178,30 @@ FunctionCall FunctionCalls::Complete() {
   return call;
 }
 
+FunctionCall FunctionCalls::Fail() {
+  FunctionCall call = {
+      "fail_execution",
+      {X("core"), Attempt(e_->attempt), I("lease_expiry"), Leases(e_->instance), L("terminal"),
+       L("delayed"), X("lease:current"), X("lease:history"), L("active"),
+       "ff:stream:" + e_->tag + ":" + e_->id + ":" + std::to_string(e_->attempt) + ":meta",
+       I("attempt_timeout"), I("execution_deadline")},
+      {e_->id}};
+  AddFence(call.args);
+  call.args.push_back(Pick({"", "boom", "a\r\nb"}));
+  call.args.push_back(Pick({"", "transient"}));
+  call.args.push_back(PickOdd(
+      "{\"max_retries\":2,\"backoff\":{\"type\":\"fixed\",\"delay_ms\":3}}",
+      {"", "{}", "null", "[]", "{", "{\"max_retries\":\"2\"}", "{\"max_retries\":null}",
+       "{\"max_retries\":1.5,\"backoff\":\"x\"}", "{\"max_retries\":2,\"backoff\":null}",
+       "{\"max_retries\":9,\"backoff\":{\"type\":\"exponential\",\"multiplier\":1.5}}",
+       "{\"max_retries\":9,\"backoff\":{\"type\":\"fixed\",\"delay_ms\":0.5}}",
+       "{\"max_retries\":9,\"backoff\":{\"type\":\"fixed\",\"delay_ms\":1e15}}",
+       "{\"max_retries\":9,\"backoff\":{\"type\":\"exponential\",\"initial_delay_ms\":-1e300,"
+       "\"multiplier\":-1e300}}"}));
+  call.args.push_back(Odd(3) ? "operator_override" : "");
+  return call;
+}
+
 FunctionCall FunctionCalls::RenewLease() {
   FunctionCall call = {"renew_lease",
                        {X("core"), X("lease:current"), X("lease:history"), I("lease_expiry")},

@@ -43,6 +43,7 @@ const std::vector<std::string_view>& FunctionCalls::Names() {
                                                        "claim_resumed_execution",
                                                        "issue_grant_and_claim",
                                                        "complete_execution",
+                                                       "fail_execution",
                                                        "renew_lease",
                                                        "mark_lease_expired_if_due",
                                                        "revoke_lease",
@@ -63,6 +64,7 @@ FunctionCall FunctionCalls::Make(std::string_view name, std::int64_t now_ms) {
   if (name == "claim_resumed_execution") return ClaimResumed();
   if (name == "issue_grant_and_claim") return IssueAndClaim();
   if (name == "complete_execution") return Complete();
+  if (name == "fail_execution") return Fail();
   if (name == "renew_lease") return RenewLease();
   if (name == "mark_lease_expired_if_due") return MarkExpired();
   if (name == "revoke_lease") return Revoke();
@@ -83,7 +85,8 @@ std::string_view FunctionCalls::Choose() {
       {"issue_claim_grant", {"claim_execution", "claim_execution", "claim_resumed_execution"}},
       {"claim",
        {"renew_lease", "renew_lease", "suspend_execution", "suspend_execution", "revoke_lease",
-        "mark_lease_expired_if_due", "complete_execution"}},
+        "mark_lease_expired_if_due", "complete_execution", "fail_execution"}},
+      {"fail_execution", {"promote_delayed", "promote_delayed", "issue_claim_grant"}},
       {"mark_lease_expired_if_due", {"issue_reclaim_grant"}},
       {"revoke_lease", {"issue_reclaim_grant"}},
       {"issue_reclaim_grant", {"reclaim_execution"}},
@@ -138,6 +141,7 @@ std::vector<std::string> FunctionCalls::Disturb(std::int64_t now_ms) {
                                             "current_lease_id",
                                             "lease_expires_at",
                                             "lease_reclaim_count",
+                                            "retry_count",
                                             "flow_id",
                                             "required_capabilities",
                                             "lane_id",

@@ -87,6 +87,7 @@ class FunctionCalls {
   FunctionCall ClaimResumed();
   FunctionCall IssueAndClaim();
   FunctionCall Complete();
+  FunctionCall Fail();
   FunctionCall RenewLease();
   FunctionCall MarkExpired();
   FunctionCall Revoke();

@@ -43,12 +43,18 @@ void RunType(CommandCall& call) {
   call.reply.Status(entry == nullptr ? "none" : TypeName(entry->value));
 }
 
-void RunPexpireat(CommandCall& call) {
+void ExpireAt(CommandCall& call, bool relative) {
   if (call.words.size() > 3) {
     return call.reply.Error("ERR Unsupported option " + std::string(call.words[3]));
   }
-  const auto when = ParseInteger(call.words[2]);
+  auto when = ParseInteger(call.words[2]);
   if (!when) return call.reply.Error(kNoInteger);
+  if (relative) {
+    if (*when > INT64_MAX - call.keys.now()) {
+      return call.reply.Error("ERR invalid expire time in 'pexpire' command");
+    }
+    *when += call.keys.now();
+  }
   KeySpace::Entry* const entry = call.keys.Find(call.words[1]);
   if (entry == nullptr) return call.reply.Integer(0);
   if (*when <= call.keys.now()) {
@@ -59,6 +65,9 @@ void RunPexpireat(CommandCall& call) {
   call.changed = true;
   call.reply.Integer(1);
 }
+
+void RunPexpireat(CommandCall& call) { ExpireAt(call, false); }
+void RunPexpire(CommandCall& call) { ExpireAt(call, true); }
 
 void RunPexpiretime(CommandCall& call) {
   const KeySpace::Entry* const entry = call.keys.Find(call.words[1]);
@@ -86,15 +95,37 @@ void RunGet(CommandCall& call) {
   text == nullptr ? call.reply.Nil() : call.reply.Bulk(*text);
 }
 
-// SET key value [PX ms | PXAT ms]
+// Negative offsets count from the end.
+void RunGetrange(CommandCall& call) {
+  const auto begin = ParseInteger(call.words[2]);
+  const auto end = ParseInteger(call.words[3]);
+  if (!begin || !end) return call.reply.Error(kNoInteger);
+  bool wrong_type = false;
+  const auto* const text = call.keys.FindAs<std::string>(call.words[1], wrong_type);
+  if (wrong_type) return call.reply.Error(kWrongType);
+  const auto size = static_cast<std::int64_t>(text == nullptr ? 0 : text->size());
+  if (*begin < 0 && *end < 0 && *begin > *end) return call.reply.Bulk("");
+  const auto at = [size](std::int64_t offset) {
+    return offset < 0 ? std::max<std::int64_t>(offset + size, 0) : offset;
+  };
+  const std::int64_t first = at(*begin);
+  const std::int64_t last = std::min(at(*end), size - 1);
+  if (size == 0 || first > last) return call.reply.Bulk("");
+  call.reply.Bulk(std::string_view(*text).substr(static_cast<std::size_t>(first),
+                                                 static_cast<std::size_t>(last - first + 1)));
+}
+
+// SET key value [NX] [PX ms | PXAT ms]
 void RunSet(CommandCall& call) {
   std::int64_t expires_at = KeySpace::kNever;
-  if (call.words.size() > 3) {
-    const bool relative = SameWord(call.words[3], "PX");
-    if (call.words.size() != 5 || (!relative && !SameWord(call.words[3], "PXAT"))) {
+  const bool if_absent = call.words.size() > 3 && SameWord(call.words[3], "NX");
+  const Arguments options = call.words.subspan(if_absent ? 4 : 3);
+  if (!options.empty()) {
+    const bool relative = SameWord(options[0], "PX");
+    if (options.size() != 2 || (!relative && !SameWord(options[0], "PXAT"))) {
       return call.reply.Error(kSyntax);
     }
-    const auto number = ParseInteger(call.words[4]);
+    const auto number = ParseInteger(options[1]);
     if (!number) return call.reply.Error(kNoInteger);
     const std::int64_t from = relative ? call.keys.now() : 0;
     if (*number <= 0 || *number > INT64_MAX - from) {
@@ -102,6 +133,7 @@ void RunSet(CommandCall& call) {
     }
     expires_at = from + *number;
   }
+  if (if_absent && call.keys.Find(call.words[1]) != nullptr) return call.reply.Nil();
   if (expires_at != KeySpace::kNever && expires_at <= call.keys.now()) {
     call.keys.Remove(call.words[1]);
   } else {
@@ -134,10 +166,12 @@ constexpr KeyCommand kCommands[] = {
     {"exists", -2, false, 1, -1, &RunExists},
     {"type", 2, false, 1, 1, &RunType},
     {"pexpireat", -3, true, 1, 1, &RunPexpireat},
+    {"pexpire", -3, true, 1, 1, &RunPexpire},
     {"pexpiretime", 2, false, 1, 1, &RunPexpiretime},
     {"pttl", 2, false, 1, 1, &RunPttl},
     {"persist", 2, true, 1, 1, &RunPersist},
     {"get", 2, false, 1, 1, &RunGet},
+    {"getrange", 4, false, 1, 1, &RunGetrange},
     {"set", -3, true, 1, 1, &RunSet},
     {"keys", 2, false, 0, 0, &RunKeys},
     {"dbsize", 1, false, 0, 0, &RunDbsize},

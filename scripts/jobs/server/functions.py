@@ -123,6 +123,16 @@ def complete(e, result="done", source_="", fence=None):
             [e.id, lease, epoch, attempt_id, result, source_])
 
 
+def fail(e, reason="boom", category="transient", policy="", source_="", fence=None):
+    lease, epoch, attempt_id = fence or (e.lease, e.epoch, e.attempt_id)
+    return ("ff_fail_execution",
+            [e.exec("core"), e.attempt_key(), e.index("lease_expiry"), e.leases(),
+             e.in_lane("terminal"), e.in_lane("delayed"), e.exec("lease:current"),
+             e.exec("lease:history"), e.in_lane("active"), e.stream(), e.index("attempt_timeout"),
+             e.index("execution_deadline")],
+            [e.id, lease, epoch, attempt_id, reason, category, policy, source_])
+
+
 def renew(e, ttl="30000", grace="5000", fence=None, index=None):
     lease, epoch, attempt_id = fence or (e.lease, e.epoch, e.attempt_id)
     return ("ff_renew_lease",

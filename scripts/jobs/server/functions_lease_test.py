@@ -9,7 +9,7 @@ from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule
 
 class Fences(OnEachEngine):
     def test_what_each_fenced_call_says_in_order(self):
-        for call in (f.complete, f.renew, f.suspend):
+        for call in (f.complete, f.fail, f.renew, f.suspend):
             self.client.flushall()
             self.ok(f.rotate(self.e))
             self.rejects(call(self.e), "execution_not_found")
@@ -27,7 +27,7 @@ class Fences(OnEachEngine):
                          "attempt-1")
 
     def test_a_late_owner_marks_its_lease_expired(self):
-        for call in (f.complete, f.renew, f.suspend):
+        for call in (f.complete, f.fail, f.renew, f.suspend):
             self.client.flushall()
             self.ok(f.rotate(self.e))
             self.leased(ttl="0")
@@ -49,6 +49,104 @@ class Fences(OnEachEngine):
         self.rejects(f.renew(self.e, grace="x"), "invalid_input",
                      "lease_history_grace_ms must be a number, got: x")
         self.ok(f.renew(self.e))
+
+
+class Failing(OnEachEngine):
+    """The expected values are those of core/contract/live-observed.md, 1 and 2."""
+
+    def failed(self, policy, retries=None):
+        self.client.flushall()
+        self.leased()
+        if retries is not None:
+            self.set_core(retry_count=str(retries))
+        return f.run(self.client, f.fail(self.e, policy=policy))
+
+    def test_without_retries_it_is_final(self):
+        for policy in ("", "{}", "null", "[]", "x", "5", '"s"', '{"max_retries":0}',
+                       '{"max_retries":-1}', '{"backoff":null}'):
+            self.assertEqual(self.failed(policy), [1, "OK", "terminal_failed"], policy)
+            self.assertEqual(self.core("public_state"), "failed")
+        self.assertEqual(self.core("failure_reason"), "boom")
+        self.assertEqual(self.core("current_attempt_id"), "attempt-1")
+        self.assertEqual(self.core("lease_expires_at"), "")
+        self.assertEqual(self.client.zcard(self.e.in_lane("terminal")), 1)
+        self.assertEqual(self.client.zcard(self.e.in_lane("active")), 0)
+        self.assertEqual(self.client.zcard(self.e.index("lease_expiry")), 0)
+        attempt = self.client.hgetall(self.e.attempt_key())
+        self.assertEqual(attempt[b"attempt_state"], b"ended_failure")
+        self.assertEqual(attempt[b"failure_category"], b"transient")
+        self.assertEqual(self.client.exists(self.e.exec("lease:current")), 0)
+        last = self.client.xrevrange(self.e.exec("lease:history"), count=1)[0][1]
+        self.assertEqual((last[b"event"], last[b"reason"]), (b"released", b"failed_terminal"))
+
+    def test_the_delay_is_the_policys(self):
+        exponential = ('{"max_retries":9,"backoff":{"type":"exponential","initial_delay_ms":100,'
+                       '"max_delay_ms":250,"multiplier":1.5}}')
+        for policy, retries, delay in (
+                ('{"max_retries":2}', 0, 1000),
+                ('{"max_retries":"2"}', 1, 1000),
+                ('{"max_retries":2,"backoff":"x"}', 0, 1000),
+                ('{"max_retries":2,"backoff":{"type":"other"}}', 0, 1000),
+                ('{"max_retries":2,"backoff":{"type":"exponential"}}', 1, 2000),
+                ('{"max_retries":9,"backoff":{"type":"exponential"}}', 8, 60000),
+                (exponential, 0, 100), (exponential, 1, 150), (exponential, 2, 225),
+                (exponential, 3, 250),
+                ('{"max_retries":2,"backoff":{"type":"fixed","delay_ms":500}}', 1, 500),
+                ('{"max_retries":2,"backoff":{"type":"fixed","delay_ms":"70"}}', 0, 70),
+                ('{"max_retries":2,"backoff":{"type":"fixed","delay_ms":null}}', 0, 1000),
+                ('{"max_retries":2,"backoff":{"type":"fixed","delay_ms":-5}}', 0, -5),
+                ('{"max_retries":1.5,"retryable_categories":["never"]}', 1, 1000)):
+            reply = self.failed(policy, retries)
+            self.assertEqual(reply[:3], [1, "OK", "retry_scheduled"], policy)
+            now = int(self.core("last_transition_at"))
+            self.assertEqual(reply[3], str(now + delay), (policy, retries))
+            self.assertEqual(self.core("delay_until"), reply[3])
+            self.assertEqual(self.core("retry_count"), str(retries + 1))
+
+    def test_a_retry_waits_and_is_claimed_as_one(self):
+        reply = self.failed('{"max_retries":1,"backoff":{"type":"fixed","delay_ms":0}}')
+        self.assertEqual(self.core("blocking_detail"),
+                         f"retry backoff until {reply[3]} (attempt 0 failed: boom)")
+        for field, value in (("lifecycle_phase", "runnable"), ("public_state", "delayed"),
+                             ("eligibility_state", "not_eligible_until_time"),
+                             ("blocking_reason", "waiting_for_retry_backoff"),
+                             ("attempt_state", "pending_retry_attempt"),
+                             ("terminal_outcome", "none"), ("pending_retry_reason", "boom"),
+                             ("pending_previous_attempt_index", "0"), ("current_attempt_id", ""),
+                             ("current_lease_epoch", "1"), ("current_attempt_index", "0")):
+            self.assertEqual(self.core(field), value, field)
+        self.assertEqual(self.client.zscore(self.e.in_lane("delayed"), self.e.id),
+                         float(reply[3]))
+        self.rejects(f.fail(self.e), "execution_not_active", "none", "1", "runnable", "")
+        self.ok(f.promote(self.e, str(int(reply[3]) + 1)), "promoted")
+        self.e.lease, self.e.attempt_id, self.e.attempt, self.e.epoch = "l2", "a2", 1, "2"
+        self.ok(f.issue(self.e))
+        self.assertEqual(self.ok(f.claim(self.e))[-2:], ["1", "retry"])
+        attempt = self.client.hgetall(self.e.attempt_key())
+        self.assertEqual((attempt[b"retry_reason"], attempt[b"previous_attempt_index"]),
+                         (b"boom", b"0"))
+        self.ok(f.fail(self.e, policy='{"max_retries":1}'), "terminal_failed")
+
+    def test_a_policy_that_cant_be_followed_changes_nothing(self):
+        for policy, what in (
+                ('{"max_retries":null}', "max_retries is no number"),
+                ('{"max_retries":"x"}', "max_retries is no number"),
+                ('{"max_retries":2,"backoff":null}', "backoff is no object"),
+                ('{"max_retries":2,"backoff":7}', "backoff is no object"),
+                ('{"max_retries":2,"backoff":{"type":"fixed","delay_ms":1e15}}',
+                 "a delay beyond 50000000000000")):
+            self.client.flushall()
+            self.leased()
+            self.rejects(f.fail(self.e, policy=policy), "invalid_input",
+                         "retry_policy_json: " + what)
+
+    def test_an_open_stream_is_closed_and_a_flow_is_told(self):
+        self.leased()
+        self.client.hset(self.e.stream(), "x", "y")
+        self.set_core(flow_id="flow-1")
+        self.ok(f.fail(self.e, source_="operator_override", fence=("", "", "")),
+                "terminal_failed")
+        self.assertEqual(self.client.hget(self.e.stream(), "closed_reason"), b"attempt_failure")
 
 
 class ExpiryAndRevocation(OnEachEngine):

@@ -45,6 +45,17 @@ ON_PURPOSE = [
     ("a deadline that is no number, likewise",
      lambda e: calls.issue_and_claim(e, deadline="soon"), [0, "invalid_input"]),
 ]
+# The same of an execution that is leased.
+ON_PURPOSE_OF_THE_HOLDER = [
+    ("a retry policy without a number of retries ends the attempt, and then fails",
+     lambda e: calls.fail(e, policy='{"max_retries":null}'), [0, "invalid_input"]),
+    ("a retry policy whose backoff is no object, likewise",
+     lambda e: calls.fail(e, policy='{"max_retries":1,"backoff":null}'), [0, "invalid_input"]),
+    ("a retry so far away that nobody can read its time (contract 9.5)",
+     lambda e: calls.fail(
+         e, policy='{"max_retries":1,"backoff":{"type":"fixed","delay_ms":1e15}}'),
+     [0, "invalid_input"]),
+]
 ON_PURPOSE_AT_CREATION = [
     ("a deadline that is no number comes after the core was written",
      lambda e: calls.create(e, deadline="soon"), [0, "invalid_input"]),
@@ -211,6 +222,12 @@ class Walk:
                                        delay=self._pick("0", "0", "30000"))),
             "complete": (1, calls.complete(e, fence=self._fence(), result=self._pick("", "r"),
                                            source_=self._pick("", "operator_override"))),
+            "fail": (2, calls.fail(
+                e, fence=self._fence(), source_=self._pick("", "operator_override"),
+                policy=self._pick(
+                    "", "{}", "x", '{"max_retries":1}',
+                    '{"max_retries":2,"backoff":{"type":"fixed","delay_ms":5}}',
+                    '{"max_retries":5,"backoff":{"type":"exponential","multiplier":1.5}}'))),
             "promote": (1, calls.promote(e, self._pick("1000", "1999999999999"))),
             "wait": (2, None),
         }
@@ -258,13 +275,13 @@ def _walk(pair, seed, length):
     return found and f"seed {seed}: {found}"
 
 
-def _on_purpose(pair, what, make, begins, create_first):
+def _on_purpose(pair, what, make, begins, first):
     """What is wrong with a call that differs on purpose, as text."""
     e = calls.Execution()
     for client in (pair.ours, pair.theirs):
         client.flushall()
-    if create_first:
-        pair.both(calls.create(e))
+    for step in first:
+        pair.both(step(e))
     before = calls.state(pair.ours)
     ours, theirs = pair.both(make(e))
     if ours[:len(begins)] != begins:
@@ -293,8 +310,10 @@ def _compare(arguments, reference):
         pair = Pair(a.client(), b.client())
         problems = [_walk(pair, arguments.seed + i, arguments.length)
                     for i in range(arguments.walks)]
-        for create_first, table in ((True, ON_PURPOSE), (False, ON_PURPOSE_AT_CREATION)):
-            problems += [_on_purpose(pair, *row, create_first) for row in table]
+        leased = (calls.create, calls.issue, calls.claim)
+        for first, table in (((calls.create,), ON_PURPOSE), ((), ON_PURPOSE_AT_CREATION),
+                             (leased, ON_PURPOSE_OF_THE_HOLDER)):
+            problems += [_on_purpose(pair, *row, first) for row in table]
     return problems
 
 

@@ -14,7 +14,7 @@
 -- one HMGET and written with one HSET.
 
 -- ours; function_library.h names it too
-local LIBRARY_VERSION = '4'
+local LIBRARY_VERSION = '5'
 
 -- now + this is still stored with all of its digits (contract 9.5)
 local MAX_TTL_MS = 50000000000000

@@ -2,27 +2,42 @@
 
 -- ---- ffgrant_complete_execution -----------------------------------------------------
 
-register('ffgrant_complete_execution', 12, 1, function(keys, args)
-  local core_key, id = keys[1], args[1]
-  local lease_id, epoch, attempt_id, result = args[2], args[3], args[4], args[5]
-  local now, now_text = clock()
-
+-- What is stored of the lease that a call ends, and the lease id and epoch that it ends: of
+-- the fence args[2] to args[4], or if all of it is absent, which an operator may leave out,
+-- of whatever lease there is as long as it lives. nil and the rejection if there is none.
+local function lease_to_end(core_key, history_key, args, source, now, now_text)
+  local lease_id, epoch, attempt_id = args[2], args[3], args[4]
   local core = read_lease(core_key)
   if not core[PHASE] and call('EXISTS', core_key) == 0 then
-    return { 0, 'execution_not_found' }
+    return nil, { 0, 'execution_not_found' }
   end
   local presence, rejection = fence_presence(lease_id, epoch, attempt_id)
-  if rejection then return rejection end
+  if rejection then return nil, rejection end
   if presence == 'none' then
-    if args[6] ~= 'operator_override' then return { 0, 'fence_required' } end
-    -- An operator ends whatever lease there is, as long as it lives.
-    lease_id, epoch, attempt_id = core[LEASE_ID] or '', core[EPOCH] or '', core[ATTEMPT_ID] or ''
+    if source ~= 'operator_override' then return nil, { 0, 'fence_required' } end
+    lease_id, epoch = core[LEASE_ID] or '', core[EPOCH] or ''
   end
-  rejection = check_live_lease(core_key, keys[7], core, now, now_text)
-  if rejection then return rejection end
+  rejection = check_live_lease(core_key, history_key, core, now, now_text)
+  if rejection then return nil, rejection end
   if presence == 'all' and not same_fence(core, lease_id, epoch, attempt_id) then
-    return { 0, 'stale_lease' }
+    return nil, { 0, 'stale_lease' }
   end
+  return core, nil, lease_id, epoch
+end
+
+-- Executions of a flow may be waited for.
+local function tell_flow(core, id, outcome)
+  if not is_set(core[FLOW]) then return end
+  call('PUBLISH', 'ff:dag:completions',
+    cjson.encode({ execution_id = id, flow_id = core[FLOW], outcome = outcome }))
+end
+
+register('ffgrant_complete_execution', 12, 1, function(keys, args)
+  local core_key, id, result = keys[1], args[1], args[5]
+  local now, now_text = clock()
+  local core, rejection, lease_id, epoch = lease_to_end(core_key, keys[7], args, args[6], now,
+    now_text)
+  if not core then return rejection end
 
   call('HSET', keys[2], 'attempt_state', 'ended_success', 'ended_at', now_text)
   if call('EXISTS', keys[9]) == 1 then
@@ -64,10 +79,6 @@ register('ffgrant_complete_execution', 12, 1, function(keys, args)
     'attempt_index', core[ATTEMPT_INDEX] or '',
     'reason', 'completed',
     'ts', now_text)
-  -- Executions of a flow may be waited for.
-  if is_set(core[FLOW]) then
-    call('PUBLISH', 'ff:dag:completions',
-      cjson.encode({ execution_id = id, flow_id = core[FLOW], outcome = 'success' }))
-  end
+  tell_flow(core, id, 'success')
   return { 1, 'OK', 'completed' }
 end)

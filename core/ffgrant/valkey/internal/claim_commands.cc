@@ -8,6 +8,7 @@
 
 #include "ffgrant/claims/internal/renew_before.h"
 #include "ffgrant/valkey/internal/claim_keys.h"
+#include "ffgrant/valkey/internal/retry_policy_json.h"
 
 namespace ffgrant::valkey::internal {
 namespace {
@@ -56,19 +57,26 @@ void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
   fence.attempt_id ? command.Arg(fence.attempt_id->uuid) : command.Arg("");
 }
 
-// {} without requirements and cap, else FlowFabric's policy with its defaults, as
+// {} without requirements, cap and retries, else FlowFabric's policy with its defaults, as
 // ff-core's ExecutionPolicy is serialized:
 // {"priority":0,"max_reclaim_count":100,"max_replay_count":10,"budget_ids":[],
 //  "routing_requirements":{"required_capabilities":["a"]},"max_signals_per_execution":10000}
-std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratch) {
+// with "retry_policy" behind the priority.
+std::string_view PolicyJson(const CreateExecutionArgs& args,
+                            const std::optional<RetryPolicy>& retry, std::string& scratch) {
   const bool has_requirements = args.required != nullptr && !args.required->empty();
   scratch.clear();
-  if (!has_requirements && !args.max_reclaim_count) return "{}";
+  if (!has_requirements && !args.max_reclaim_count && !retry) return "{}";
   std::array<char, 10> digits;
   const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(),
                                         args.max_reclaim_count.value_or(kPolicyMaxReclaimCount))
                               .ptr;
-  scratch.append(R"({"priority":0,"max_reclaim_count":)");
+  scratch.append(R"({"priority":0)");
+  if (retry) {
+    scratch.append(R"(,"retry_policy":)");
+    AppendRetryPolicy(*retry, scratch);
+  }
+  scratch.append(R"(,"max_reclaim_count":)");
   scratch.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
   scratch.append(R"(,"max_replay_count":10,"budget_ids":[])");
   if (has_requirements) {
@@ -110,8 +118,9 @@ void WriteIssueTo(RespCommand& command, const IssueGrantArgs& args, bool reclaim
 
 }  // namespace
 
-void WriteCreate(RespCommand& command, const CreateExecutionArgs& args, std::string_view payload,
-                 const ClaimDefaults& defaults, std::string& scratch) {
+void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
+                 const ExecutionContent& content, const ClaimDefaults& defaults,
+                 std::string& scratch) {
   ClaimKeys keys(command, args.execution_id, args.lane);
   BeginFunction(command, "ff_create_execution", 8, 13);
   keys.Execution(ExecutionKey::kCore);
@@ -125,15 +134,15 @@ void WriteCreate(RespCommand& command, const CreateExecutionArgs& args, std::str
   command.Arg(args.execution_id.text());
   command.Arg(defaults.ns);
   command.Arg(args.lane.text());
-  command.Arg(defaults.execution_kind);
+  command.Arg(content.kind.empty() ? defaults.execution_kind : content.kind);
   command.Arg(args.priority);
   command.Arg(defaults.creator_identity);
-  command.Arg(PolicyJson(args, scratch));
-  command.Arg(payload);
+  command.Arg(PolicyJson(args, content.retry, scratch));
+  command.Arg(content.payload);
   args.delay_until ? command.Arg(args.delay_until->value) : command.Arg("");
-  command.Arg("");    // dedup_ttl_ms: without an idempotency key
-  command.Arg("{}");  // tags
-  command.Arg("");    // deadline
+  command.Arg("");  // dedup_ttl_ms: without an idempotency key
+  command.Arg(content.tags_json);
+  command.Arg("");  // deadline
   command.Arg(std::uint64_t{args.execution_id.partition().index});
 }
 
@@ -358,7 +367,7 @@ void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& 
 }
 
 void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
-                   std::string_view function) {
+                   std::string_view function, std::string_view result) {
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
   BeginFunction(command, "ff_complete_execution", 12, 6, function);
   keys.Execution(ExecutionKey::kCore);
@@ -377,7 +386,34 @@ void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHin
   LeaseIdArg(command, args.fence);
   EpochArg(command, args.fence);
   AttemptIdArg(command, args.fence);
-  command.Arg("");  // result
+  command.Arg(result);
+  command.Arg(args.operator_override ? "operator_override" : "");
+}
+
+void WriteFail(RespCommand& command, const FailArgs& args, const CoreHints& hints,
+               std::string_view retry_policy) {
+  ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
+  BeginFunction(command, "ff_fail_execution", 12, 8);
+  keys.Execution(ExecutionKey::kCore);
+  keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
+  keys.Index(PartitionIndexKey::kLeaseExpiry);
+  keys.WorkerLeases(hints.worker_instance_id);
+  keys.Lane(LaneKey::kTerminal);
+  // Promoted out of the set of its own lane, whatever lane it was claimed in.
+  keys.Lane(LaneKey::kDelayed, LaneIdView::Unchecked(hints.lane));
+  keys.Execution(ExecutionKey::kLeaseCurrent);
+  keys.Execution(ExecutionKey::kLeaseHistory);
+  keys.Lane(LaneKey::kActive);
+  keys.Attempt(AttemptKey::kStreamMeta, hints.attempt_index);
+  keys.Index(PartitionIndexKey::kAttemptTimeout);
+  keys.Index(PartitionIndexKey::kExecutionDeadline);
+  command.Arg(args.execution_id.text());
+  LeaseIdArg(command, args.fence);
+  EpochArg(command, args.fence);
+  AttemptIdArg(command, args.fence);
+  command.Arg(args.reason);
+  command.Arg(args.category);
+  command.Arg(retry_policy);
   command.Arg(args.operator_override ? "operator_override" : "");
 }
 

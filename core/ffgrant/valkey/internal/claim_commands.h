@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/claims/ending.h"
 #include "ffgrant/valkey/client_options.h"
+#include "ffgrant/valkey/execution_content.h"
 #include "ffgrant/valkey/internal/resp_command.h"
 
 namespace ffgrant::valkey::internal {
@@ -28,8 +30,9 @@ struct CoreHints {
 
 // `function`, where given, is called in place of the call's own: the bare call
 // of a benchmark.
-void WriteCreate(RespCommand& command, const CreateExecutionArgs& args, std::string_view payload,
-                 const ClaimDefaults& defaults, std::string& scratch);
+void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
+                 const ExecutionContent& content, const ClaimDefaults& defaults,
+                 std::string& scratch);
 void WriteIssue(RespCommand& command, const IssueGrantArgs& args, std::string_view function = {});
 void WriteIssueReclaim(RespCommand& command, const IssueGrantArgs& args);
 void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view function = {});
@@ -48,7 +51,11 @@ void WriteInstallWaitpointSecret(RespCommand& command, const ExecutionIdView& id
                                  std::string_view secret_hex);
 void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& hints);
 void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
-                   std::string_view function = {});
+                   std::string_view function = {}, std::string_view result = {});
+
+// `retry_policy` as FindRetryPolicy() has found it, or empty.
+void WriteFail(RespCommand& command, const FailArgs& args, const CoreHints& hints,
+               std::string_view retry_policy);
 
 // HMGET of the core hash for CoreHints: lane_id, current_attempt_index,
 // current_worker_instance_id, current_waitpoint_id, current_lane.

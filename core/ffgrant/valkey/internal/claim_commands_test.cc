@@ -69,10 +69,22 @@ TEST(ClaimCommands, Create) {
                       "ff:noop:{fp:7}",
                       kIndex + ":execution_deadline",
                       kIndex + ":all_executions"};
-  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, "p", defaults, scratch); },
+  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, {.payload = "p"}, defaults, scratch); },
              "ff_create_execution", keys,
              {std::string(kId), "default", "main", "task", "5", "ffgrant", "{}", "p", "", "", "{}",
               "", "7"});
+  const ExecutionContent content = {
+      .kind = "resize",
+      .tags_json = R"({"a":"b"})",
+      .retry =
+          RetryPolicy{.max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 500}};
+  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, content, defaults, scratch); },
+             "ff_create_execution", keys,
+             {std::string(kId), "default", "main", "resize", "5", "ffgrant",
+              R"({"priority":0,"retry_policy":{"max_retries":2,"backoff":{"type":"fixed",)"
+              R"("delay_ms":500},"retryable_categories":[]},"max_reclaim_count":100,)"
+              R"("max_replay_count":10,"budget_ids":[],"max_signals_per_execution":10000})",
+              "", "", "", R"({"a":"b"})", "", "7"});
 
   CapabilitySet required;
   const std::string_view tokens[] = {"b\"\\", "a"};
@@ -82,7 +94,7 @@ TEST(ClaimCommands, Create) {
   args.delay_until = TimestampMs{1'800'000'000'000};
   Words delayed_keys = keys;
   delayed_keys[4] = kLane + ":delayed";
-  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, "", defaults, scratch); },
+  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, {}, defaults, scratch); },
              "ff_create_execution", delayed_keys,
              {std::string(kId), "default", "main", "task", "5", "ffgrant",
               R"({"priority":0,"max_reclaim_count":3,"max_replay_count":10,"budget_ids":[],)"
@@ -289,6 +301,33 @@ TEST(ClaimCommands, SuspendResumeComplete) {
        kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
       {std::string(kId), std::string(kLease), "4", std::string(kAttemptId), "",
        "operator_override"});
+  ExpectCall(
+      [&](RespCommand& c) {
+        WriteComplete(c, {.execution_id = Id(), .fence = fence}, Hints(), {}, "a\r\n");
+      },
+      "ff_complete_execution",
+      {kExec + ":core", kAttempt + ":2", kIndex + ":lease_expiry", kIndex + ":worker:w0-i0:leases",
+       other + ":terminal", kExec + ":lease:current", kExec + ":lease:history", other + ":active",
+       "ff:stream:{fp:7}:" + std::string(kId) + ":2:meta", kExec + ":result",
+       kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
+      {std::string(kId), std::string(kLease), "4", std::string(kAttemptId), "a\r\n", ""});
+  ExpectCall(
+      [&](RespCommand& c) {
+        WriteFail(c,
+                  {.execution_id = Id(),
+                   .fence = fence,
+                   .reason = "why",
+                   .category = "transient",
+                   .operator_override = true},
+                  Hints(), "{}");
+      },
+      "ff_fail_execution",
+      {kExec + ":core", kAttempt + ":2", kIndex + ":lease_expiry", kIndex + ":worker:w0-i0:leases",
+       other + ":terminal", kLane + ":delayed", kExec + ":lease:current", kExec + ":lease:history",
+       other + ":active", "ff:stream:{fp:7}:" + std::string(kId) + ":2:meta",
+       kIndex + ":attempt_timeout", kIndex + ":execution_deadline"},
+      {std::string(kId), std::string(kLease), "4", std::string(kAttemptId), "why", "transient",
+       "{}", "operator_override"});
   EXPECT_EQ(Written([](RespCommand& c) { WriteReadHints(c, Id()); }),
             (Words{"HMGET", kExec + ":core", "lane_id", "current_attempt_index",
                    "current_worker_instance_id", "current_waitpoint_id", "current_lane"}));

@@ -132,6 +132,9 @@ class Defaults : public ::testing::Test {
         {"ff_complete_execution",
          {[=](RespCommand& c) { WriteComplete(c, {.execution_id = id, .fence = fence}, {}); },
           {1, 2, 3, 4}}},
+        {"ff_fail_execution",
+         {[=](RespCommand& c) { WriteFail(c, {.execution_id = id, .fence = fence}, {}, {}); },
+          {1, 2, 3, 4}}},
         {"ff_suspend_execution",
          {[=](RespCommand& c) {
             WriteSuspend(c, {.execution_id = id, .fence = fence}, {}, Uuid(), Uuid());

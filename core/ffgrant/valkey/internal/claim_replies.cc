@@ -3,6 +3,7 @@
 #include "ffgrant/valkey/internal/claim_replies.h"
 
 #include <charconv>
+#include <cmath>
 
 namespace ffgrant::valkey::internal {
 namespace {
@@ -250,6 +251,24 @@ bool ReadResume(const Reply& reply, ErrorDetails* details, ResumeOutcome& out) n
   if (read->Field(0) != "waiting" && read->Field(0) != "delayed") return false;
   out.error = ClaimError::kNone;
   out.delayed = read->Field(0) == "delayed";
+  return true;
+}
+
+bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexcept {
+  bool valid = false;
+  const auto read = ReadOk(reply, details, out, valid);
+  if (!read) return valid;
+  if (read->kind != FunctionReply::Kind::kOk) return false;
+  if (read->Field(0) == "retry_scheduled") {
+    const auto delay_until = Parse<double>(read->Field(1));
+    // Neither infinite nor so large that it is no time of 64 bits; nor no number at all.
+    if (!delay_until || !(*delay_until > -9e18 && *delay_until < 9e18)) return false;
+    out.retried = true;
+    out.delay_until = {static_cast<std::int64_t>(std::ceil(*delay_until))};
+  } else if (read->Field(0) != "terminal_failed") {
+    return false;
+  }
+  out.error = ClaimError::kNone;
   return true;
 }
 

@@ -55,6 +55,8 @@ bool ReadRenew(const Reply& reply, ErrorDetails* details, RenewOutcome& out) noe
 bool ReadMarkExpired(const Reply& reply, MarkExpiredOutcome& out) noexcept;
 bool ReadRevoke(const Reply& reply, ErrorDetails* details, RevokeOutcome& out) noexcept;
 bool ReadResume(const Reply& reply, ErrorDetails* details, ResumeOutcome& out) noexcept;
+// Part of a millisecond, which a policy may bring along, is rounded up: it is eligible only then.
+bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexcept;
 // The word behind "OK" must be `word`; empty: it doesn't matter.
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
               Outcome& out) noexcept;

@@ -68,6 +68,9 @@ std::string Shown(const RevokeOutcome& out) {
   return Text(out) + " " + std::string(ReasonWord(out.already)) + " " + Text(out.lease_id.uuid) +
          Text(static_cast<std::int64_t>(out.lease_epoch.value));
 }
+std::string Shown(const FailOutcome& out) {
+  return Text(out) + (out.retried ? " retried" : "") + Text(out.delay_until.value);
+}
 std::string Shown(const ResumeOutcome& out) {
   return Text(out) + (out.delayed ? " delayed" : " waiting");
 }
@@ -147,6 +150,10 @@ std::string Resume(const std::string& bytes, ErrorDetails* details) {
     return ReadResume(reply, details, out);
   });
 }
+std::string Failed(const std::string& bytes, ErrorDetails* details) {
+  return Taken<FailOutcome>(
+      bytes, [&](const Reply& reply, FailOutcome& out) { return ReadFail(reply, details, out); });
+}
 std::string Completed(const std::string& bytes, ErrorDetails* details) {
   return Taken<Outcome>(bytes, [&](const Reply& reply, Outcome& out) {
     return ReadWord(reply, "completed", details, out);
@@ -159,9 +166,9 @@ std::string AnyWord(const std::string& bytes, ErrorDetails* details) {
 
 using Reader = std::string (*)(const std::string& bytes, ErrorDetails* details);
 
-constexpr Reader kReaders[] = {Create,       Issue,         IssueReclaim, Claim,
-                               ClaimResumed, IssueAndClaim, Renew,        MarkExpired,
-                               Revoke,       Resume,        Completed,    AnyWord};
+constexpr Reader kReaders[] = {Create,        Issue,     IssueReclaim, Claim,  ClaimResumed,
+                               IssueAndClaim, Renew,     MarkExpired,  Revoke, Resume,
+                               Failed,        Completed, AnyWord};
 
 TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
   const std::string id(kId);
@@ -318,6 +325,21 @@ TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
       {Resume, OkReply({"delayed"}), "none delayed"},
       {Resume, OkReply({"suspended"}), "refused"},
       {Resume, Duplicate({"waiting"}), "refused"},
+
+      {Failed, OkReply({"terminal_failed"}), "none 0"},
+      {Failed, OkReply({"retry_scheduled", "1700"}), "none retried 1700"},
+      {Failed, OkReply({"retry_scheduled", "1700.5"}), "none retried 1701"},
+      {Failed, OkReply({"retry_scheduled", "-3.5"}), "none retried -3"},
+      // As FlowFabric stores a time too far away.
+      {Failed, OkReply({"retry_scheduled", "1.0017959396307e+15"}),
+       "none retried 1001795939630700"},
+      {Failed, OkReply({"retry_scheduled", "1e19"}), "refused"},
+      {Failed, OkReply({"retry_scheduled", "inf"}), "refused"},
+      {Failed, OkReply({"retry_scheduled", "nan"}), "refused"},
+      {Failed, OkReply({"retry_scheduled", ""}), "refused"},
+      {Failed, OkReply({"retry_scheduled"}), "refused"},
+      {Failed, OkReply({"failed"}), "refused"},
+      {Failed, Duplicate({"terminal_failed"}), "refused"},
 
       {Completed, OkReply({"completed"}), "none"},
       {Completed, OkReply({"cancelled"}), "refused"},

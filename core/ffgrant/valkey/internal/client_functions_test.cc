@@ -32,16 +32,19 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     int replaces;
     std::string library_version;
   };
+  const std::string kNow(kFunctionLibraryVersion);
   const std::vector<Case> cases = {
-      {"neither", false, false, "4", true, "ffgrant_create_execution", 1, 0, "4"},
-      {"neither, no leave", false, false, "4", false, "", 0, 0, ""},
-      {"ours", true, false, "4", true, "ffgrant_create_execution", 0, 0, "4"},
-      {"ours, no leave", true, false, "4", false, "ffgrant_create_execution", 0, 0, "4"},
-      {"a later one of ours", true, false, "5", true, "ffgrant_create_execution", 0, 0, "5"},
-      {"FlowFabric's", false, true, "4", true, "ff_create_execution", 0, 0, ""},
-      {"both", true, true, "4", true, "ff_create_execution", 0, 0, ""},
+      {"neither", false, false, kNow, true, "ffgrant_create_execution", 1, 0, kNow},
+      {"neither, no leave", false, false, kNow, false, "", 0, 0, ""},
+      {"ours", true, false, kNow, true, "ffgrant_create_execution", 0, 0, kNow},
+      {"ours, no leave", true, false, kNow, false, "ffgrant_create_execution", 0, 0, kNow},
+      {"a later one of ours", true, false, "99", true, "ffgrant_create_execution", 0, 0, "99"},
+      {"FlowFabric's", false, true, kNow, true, "ff_create_execution", 0, 0, ""},
+      {"both", true, true, kNow, true, "ff_create_execution", 0, 0, ""},
+      {"an earlier one of ours", true, false, "4", true, "ffgrant_create_execution", 0, 1, kNow},
+      {"an earlier one, no leave", true, false, "4", false, "ffgrant_create_execution", 0, 0, "4"},
       // With FlowFabric's names, which are free then.
-      {"an old one of ours", true, false, "3", true, "ffgrant_create_execution", 0, 1, "4"},
+      {"an old one of ours", true, false, "3", true, "ffgrant_create_execution", 0, 1, kNow},
       {"an old one of ours, no leave", true, false, "3", false, "ff_create_execution", 0, 0, "3"},
   };
   for (const Case& c : cases) {
@@ -165,7 +168,7 @@ TEST(ClientFunctions, EachNodeOfAClusterHasItsOwn) {
     const bool theirs = port == 1;
     const bool ours = port == 2 || (port == 3 && loaded);
     if (command[1] == "ff_version") return theirs ? Bulk("34") : kMissing;
-    if (command[1] == "ffgrant_version") return ours ? Bulk("4") : kMissing;
+    if (command[1] == "ffgrant_version") return ours ? Bulk(kFunctionLibraryVersion) : kMissing;
     return Bulk(std::to_string(port));
   };
   rig.server.has_library = false;

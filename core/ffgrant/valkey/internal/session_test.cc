@@ -37,7 +37,7 @@ class SessionTest : public ::testing::Test {
                                       .lane = ParseLaneId("main").lane};
     group.Add(
         7, false,
-        [&](RespCommand& command) { WriteCreate(command, args, "", {}, session.scratch); }, read);
+        [&](RespCommand& command) { WriteCreate(command, args, {}, {}, session.scratch); }, read);
   }
 
   ScriptedServer server;
@@ -128,7 +128,7 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
               if (end.kind == End::Kind::kRefusal) server.refusals = {std::string(end.text)};
               WriteCreate(command,
                           {.execution_id = way.execution.view(), .lane = ParseLaneId("main").lane},
-                          "", {}, own.scratch);
+                          {}, {}, own.scratch);
             },
             read);
       }

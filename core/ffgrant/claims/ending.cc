@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/claims/ending.h"
+
+#include <array>
+#include <cmath>
+
+#include "ffgrant/internal/concat.h"
+
+namespace ffgrant {
+namespace {
+
+// Whether kExecutionNotActive speaks of the lease with this fence: [outcome, epoch, phase,
+// attempt id].
+bool IsOfEpoch(const OptionalFence& fence, ClaimError error, const ErrorDetails& details) noexcept {
+  return error == ClaimError::kExecutionNotActive && details.size() == 4 && fence.lease_epoch &&
+         details[1] == internal::Decimal(fence.lease_epoch->value).view();
+}
+
+bool IsOfAttempt(const OptionalFence& fence, const ErrorDetails& details) noexcept {
+  if (!fence.attempt_id) return false;
+  std::array<char, kUuidTextSize> text;
+  FormatUuid(fence.attempt_id->uuid, text);
+  return details[3] == std::string_view(text.data(), text.size());
+}
+
+}  // namespace
+
+bool IsValid(const RetryPolicy& policy) noexcept {
+  const auto is_delay = [](std::int64_t ms) { return ms >= 0 && ms <= kMaxTtlMs; };
+  return is_delay(policy.delay_ms) && is_delay(policy.max_delay_ms) &&
+         std::isfinite(policy.multiplier) && policy.multiplier >= 0;
+}
+
+bool HasCompleted(const OptionalFence& fence, ClaimError error,
+                  const ErrorDetails& details) noexcept {
+  return IsOfEpoch(fence, error, details) && details[0] == "success" && IsOfAttempt(fence, details);
+}
+
+std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
+                                     const ErrorDetails& details) noexcept {
+  if (!IsOfEpoch(fence, error, details)) return std::nullopt;
+  FailOutcome outcome;
+  if (details[2] == "terminal" && details[0] == "failed" && IsOfAttempt(fence, details)) {
+    return outcome;
+  }
+  // A retry that waits has no attempt; one that was suspended and resumed still has its own.
+  if (details[2] == "runnable" && details[3].empty()) {
+    outcome.retried = true;
+    return outcome;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ffgrant

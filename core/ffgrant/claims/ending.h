@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a worker ends what it has claimed: it completes, or it fails and a retry policy says
+// what comes next (core/contract/live-observed.md, 1 to 3).
+//
+//   const Outcome ended = CompleteOnce(ledger, {.execution_id = id, .fence = lease.fence}, bytes);
+//
+// A call whose answer was lost may have happened. It can be made again with the same fence:
+// the second one is then refused with kExecutionNotActive, and the details say whether it
+// was the first one that ended the execution.
+
+#ifndef FFGRANT_CLAIMS_ENDING_H_
+#define FFGRANT_CLAIMS_ENDING_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant {
+
+// Whether, and when, an execution that failed is tried again. FlowFabric's policy with its
+// defaults. The category of a failure does not matter, and nothing is random.
+struct RetryPolicy {
+  enum class Backoff : std::uint8_t { kExponential, kFixed };
+
+  std::uint32_t max_retries = 3;  // besides the first attempt; reclaims don't count
+  Backoff backoff = Backoff::kExponential;
+  std::int64_t delay_ms = 1000;       // kFixed: of each retry; kExponential: of the first
+  std::int64_t max_delay_ms = 60000;  // kExponential alone
+  double multiplier = 2;              // kExponential alone
+  friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
+};
+
+// Whether all of it can be stored: delays within 0..kMaxTtlMs, a multiplier that is finite
+// and not negative.
+bool IsValid(const RetryPolicy& policy) noexcept;
+
+struct FailArgs {
+  ExecutionIdView execution_id;
+  OptionalFence fence;
+  std::string_view reason = {};    // any bytes
+  std::string_view category = {};  // any bytes; kept with the attempt, and decides nothing
+  bool operator_override = false;  // lets an absent fence pass
+};
+
+struct FailOutcome : Outcome {
+  bool retried = false;     // false: the execution has ended
+  TimestampMs delay_until;  // of a retry: eligible from then on; 0: it can't be told any more
+};
+
+// Whether `error` and `details`, the answer to a Complete() with `fence`, say that an
+// earlier one with the same fence has completed the execution.
+bool HasCompleted(const OptionalFence& fence, ClaimError error,
+                  const ErrorDetails& details) noexcept;
+// The same of Fail(); the outcome is that of the earlier one.
+std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
+                                     const ErrorDetails& details) noexcept;
+
+// How often a call is made that ends an execution.
+inline constexpr int kEndingTries = 3;
+
+// Complete() with a result, made again after kUnknownOutcome or kUnavailable, kEndingTries
+// times in all, and success if an earlier one has happened, as in FlowFabric's SDK. Takes up
+// to so many times the ledger's own limit; the errors are Complete()'s. Keep renewing the
+// lease meanwhile. For a ledger that takes a result (valkey::ValkeyLedger). Thread-safe as
+// the ledger is.
+template <class Ledger>
+Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view result,
+                     ErrorDetails* details = nullptr) noexcept {
+  ErrorDetails own;
+  ErrorDetails& why = details == nullptr ? own : *details;
+  Outcome outcome;
+  for (int i = 0; i < kEndingTries; ++i) {
+    outcome = ledger.Complete(args, result, &why);
+    if (HasCompleted(args.fence, outcome.error, why)) return {};
+    if (outcome.error != ClaimError::kUnknownOutcome && outcome.error != ClaimError::kUnavailable) {
+      break;
+    }
+  }
+  return outcome;
+}
+
+// The same for a ledger that has Fail().
+template <class Ledger>
+FailOutcome FailOnce(Ledger& ledger, const FailArgs& args,
+                     ErrorDetails* details = nullptr) noexcept {
+  ErrorDetails own;
+  ErrorDetails& why = details == nullptr ? own : *details;
+  FailOutcome outcome;
+  for (int i = 0; i < kEndingTries; ++i) {
+    outcome = ledger.Fail(args, &why);
+    if (const auto earlier = HasFailed(args.fence, outcome.error, why)) return *earlier;
+    if (outcome.error != ClaimError::kUnknownOutcome && outcome.error != ClaimError::kUnavailable) {
+      break;
+    }
+  }
+  return outcome;
+}
+
+}  // namespace ffgrant
+FFGRANT_API_END
+
+#endif  // FFGRANT_CLAIMS_ENDING_H_

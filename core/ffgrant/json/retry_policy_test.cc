@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/json/retry_policy.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+namespace ffgrant {
+namespace {
+
+TEST(RetryPolicyJson, IsFoundAsItStands) {
+  EXPECT_EQ(FindRetryPolicy(R"({"priority":0,"retry_policy":{"max_retries":2} ,"x":[1,{}]})"),
+            R"({"max_retries":2})");
+  EXPECT_EQ(FindRetryPolicy(" { \"retry_policy\" : null } "), "null");
+  EXPECT_EQ(FindRetryPolicy(R"({"retry\u005fpolicy":{"a":"\u00e9"}})"), R"({"a":"\u00e9"})");
+  EXPECT_EQ(FindRetryPolicy(R"({"retry_policy":1,"retry_policy":2})"), "2");
+  // Within another member it is none.
+  EXPECT_EQ(FindRetryPolicy(R"({"a":{"retry_policy":{}}})"), "");
+}
+
+TEST(RetryPolicyJson, IsEmptyWhereThereIsNone) {
+  for (const std::string_view policy :
+       {"", "{}", "[]", "null", "5", "\"retry_policy\"", "{\"retry_policy\":{\"max_retries\":2}",
+        "{\"retry_policy\":{}}x", "{\"retry_policy\":}", "{\"retry_policy\":1,}", "{", "x",
+        "{\"retry_policy\":\"\xff\"}", "{retry_policy:1}", "{\"retry_policy\" 1}"}) {
+    EXPECT_EQ(FindRetryPolicy(policy), "") << policy;
+  }
+  // Deeper than FlowFabric reads.
+  const std::string deep =
+      "{\"retry_policy\":" + std::string(200, '[') + std::string(200, ']') + "}";
+  EXPECT_EQ(FindRetryPolicy(deep), "");
+}
+
+TEST(RetryPolicyJson, FaultsAreTheOnesThatEndTheFunctionHalfWay) {
+  for (const std::string_view good :
+       {"", "null", "[]", "{}", "5", R"({"max_retries":2,"backoff":{}})", R"({"max_retries":-1})",
+        R"({"max_retries":"2"})", R"({"max_retries":"1.5"})", R"({"max_retries":false})",
+        R"({"backoff":"x"})", R"({"backoff":[]})", R"({"backoff":false})",
+        R"({"retryable_categories":null})"}) {
+    EXPECT_EQ(FaultOfRetryPolicy(good), "") << good;
+  }
+  for (const std::string_view bad :
+       {R"({"max_retries":null})", R"({"max_retries":true})", R"({"max_retries":{}})",
+        R"({"max_retries":"two"})", R"({"max_retries":""})", R"({"max_retries":[]})"}) {
+    EXPECT_EQ(FaultOfRetryPolicy(bad), "retry_policy: max_retries is no number") << bad;
+  }
+  for (const std::string_view bad :
+       {R"({"backoff":null})", R"({"backoff":true})", R"({"max_retries":1,"backoff":7})"}) {
+    EXPECT_EQ(FaultOfRetryPolicy(bad), "retry_policy: backoff is no object") << bad;
+  }
+}
+
+}  // namespace
+}  // namespace ffgrant

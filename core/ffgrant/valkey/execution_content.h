@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_VALKEY_EXECUTION_CONTENT_H_
+#define FFGRANT_VALKEY_EXECUTION_CONTENT_H_
+
+#include <optional>
+#include <string_view>
+
+#include "ffgrant/claims/ending.h"
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant::valkey {
+
+// What an execution that is created is about (core/contract/live-observed.md, 4).
+struct ExecutionContent {
+  std::string_view payload = {};      // any bytes
+  std::string_view kind = {};         // empty: ClaimDefaults::execution_kind
+  std::string_view tags_json = "{}";  // an object of texts: {"team":"x"}
+  // Without one a failure is final. With one the execution has a policy, and so a cap on
+  // reclaims: kPolicyMaxReclaimCount unless it is given.
+  std::optional<RetryPolicy> retry = {};
+};
+
+}  // namespace ffgrant::valkey
+FFGRANT_API_END
+
+#endif  // FFGRANT_VALKEY_EXECUTION_CONTENT_H_

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a claimed execution is about: its payload, kind and tags, and how its attempt came
+// about (core/contract/live-observed.md, 4).
+
+#ifndef FFGRANT_VALKEY_EXECUTION_INPUT_H_
+#define FFGRANT_VALKEY_EXECUTION_INPUT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/config.h"
+#include "ffgrant/ids.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant::valkey {
+
+// One buffer that ValkeyLedger::ReadInput() fills, again and again, and views into it.
+// Nothing is allocated once it has grown to the largest input.
+//
+//   ExecutionInput input(64 << 10);
+//   if (ledger.ReadInput(id, claim.lease.attempt_index, input)) Work(input.payload());
+//
+// The views are valid until the next ReadInput() into it, or until it dies. Empty before
+// the first. One thread at a time.
+class ExecutionInput {
+ public:
+  struct Tag {
+    std::string_view name;
+    std::string_view value;
+    friend bool operator==(const Tag&, const Tag&) = default;
+  };
+
+  // `max_bytes`: of payload, kind, tags and the attempt's texts together. An input beyond
+  // it is refused with kInvalidInput, before memory is asked for.
+  explicit ExecutionInput(std::size_t max_bytes = std::size_t{1} << 20) : max_bytes_(max_bytes) {}
+  ExecutionInput(const ExecutionInput&) = delete;
+  ExecutionInput& operator=(const ExecutionInput&) = delete;
+
+  std::size_t max_bytes() const noexcept { return max_bytes_; }
+
+  std::string_view payload() const noexcept { return View(payload_); }  // any bytes
+  std::string_view kind() const noexcept { return View(kind_); }
+  // In no particular order.
+  std::size_t tag_count() const noexcept { return tags_.size() / 2; }
+  Tag tag(std::size_t i) const noexcept { return {View(tags_[2 * i]), View(tags_[2 * i + 1])}; }
+  // The value of the tag `name`; empty if there is none.
+  std::optional<std::string_view> FindTag(std::string_view name) const noexcept;
+
+  // Of the attempt: "initial", "retry", "reclaim" or "replay"; why; and which one it
+  // follows. The last two are empty for an initial attempt.
+  std::string_view attempt_type() const noexcept { return View(attempt_type_); }
+  std::string_view attempt_reason() const noexcept { return View(attempt_reason_); }
+  std::optional<AttemptIndex> previous_attempt() const noexcept { return previous_attempt_; }
+
+ private:
+  friend class ValkeyLedger;
+
+  struct Span {
+    std::size_t begin = 0;
+    std::size_t size = 0;
+  };
+  std::string_view View(Span span) const noexcept {
+    return std::string_view(bytes_).substr(span.begin, span.size);
+  }
+  void Clear() noexcept;
+  // False, and nothing changed, if it would be more than max_bytes().
+  bool Append(std::string_view text, Span& span);
+
+  const std::size_t max_bytes_;
+  std::string bytes_;
+  Span payload_;
+  Span kind_;
+  std::vector<Span> tags_;  // name, value, name, value...
+  Span attempt_type_;
+  Span attempt_reason_;
+  std::optional<AttemptIndex> previous_attempt_;
+};
+
+}  // namespace ffgrant::valkey
+FFGRANT_API_END
+
+#endif  // FFGRANT_VALKEY_EXECUTION_INPUT_H_

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_VALKEY_INTERNAL_RETRY_POLICY_JSON_H_
+#define FFGRANT_VALKEY_INTERNAL_RETRY_POLICY_JSON_H_
+
+#include <string>
+
+#include "ffgrant/claims/ending.h"
+
+namespace ffgrant::valkey::internal {
+
+// What json/retry_policy.h finds again:
+// {"max_retries":3,"backoff":{"type":"fixed","delay_ms":500},"retryable_categories":[]}
+void AppendRetryPolicy(const RetryPolicy& policy, std::string& out);
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_RETRY_POLICY_JSON_H_

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef FFGRANT_VALKEY_INTERNAL_STORED_PARTITIONS_H_
+#define FFGRANT_VALKEY_INTERNAL_STORED_PARTITIONS_H_
+
+#include "ffgrant/valkey/internal/session.h"
+#include "ffgrant/valkey/worker_registration.h"
+
+namespace ffgrant::valkey::internal {
+
+// ValkeyLedger::ReadPartitions(), within the limit of the call that the session is at.
+StoredPartitions ReadStoredPartitions(Session& session, ErrorDetails* details) noexcept;
+
+}  // namespace ffgrant::valkey::internal
+
+#endif  // FFGRANT_VALKEY_INTERNAL_STORED_PARTITIONS_H_

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The content of an execution, read for the worker that has claimed it.
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "ffgrant/valkey/execution_input.h"
+#include "ffgrant/valkey/internal/stored_execution.h"
+#include "ffgrant/valkey/internal/valkey_ledger_impl.h"
+
+namespace ffgrant::valkey {
+
+using namespace internal;  // NOLINT: all of it is about the stored fields
+
+std::optional<std::string_view> ExecutionInput::FindTag(std::string_view name) const noexcept {
+  for (std::size_t i = 0; i < tag_count(); ++i) {
+    if (tag(i).name == name) return tag(i).value;
+  }
+  return std::nullopt;
+}
+
+void ExecutionInput::Clear() noexcept {
+  bytes_.clear();
+  tags_.clear();
+  payload_ = kind_ = attempt_type_ = attempt_reason_ = {};
+  previous_attempt_.reset();
+}
+
+bool ExecutionInput::Append(std::string_view text, Span& span) {
+  if (text.size() > max_bytes_ - bytes_.size()) return false;
+  span = {bytes_.size(), text.size()};
+  bytes_.append(text);
+  return true;
+}
+
+namespace {
+
+constexpr std::array<std::string_view, 2> kAboutFields = {"lane_id", "execution_kind"};
+constexpr std::array<std::string_view, 4> kAttemptFields = {
+    "attempt_type", "retry_reason", "reclaim_reason", "previous_attempt_index"};
+
+// A reply of more than the client takes would end its connection. Half of that is left
+// for what else is in it.
+std::size_t LargestText(std::size_t max_reply_bytes, const ExecutionInput& input) noexcept {
+  return std::min(max_reply_bytes / 2, input.max_bytes());
+}
+
+// Whether `reply` is an array of texts, nils where `may_be_nil`.
+bool IsTexts(const Reply& reply, bool may_be_nil) noexcept {
+  return reply.is(Reply::Type::kArray) &&
+         std::all_of(reply.elements.begin(), reply.elements.end(), [&](const Reply& element) {
+           return element.is(Reply::Type::kString) || (may_be_nil && element.is(Reply::Type::kNil));
+         });
+}
+
+}  // namespace
+
+Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
+                                ExecutionInput& out, ErrorDetails* details) noexcept {
+  if (details != nullptr) details->clear();
+  out.Clear();
+  Outcome outcome = {CheckId(id, impl_->partitions())};
+  if (!outcome) return outcome;
+  SessionPool::Lease lease = impl_->sessions.Take();
+  const std::uint16_t slot = HashSlot(id.partition());
+  const std::size_t largest = LargestText(impl_->options.client.max_reply_bytes, out);
+  // What ends it, of several the gravest.
+  ClaimError refusal = ClaimError::kNone;
+  const auto refuse = [&](ClaimError error, const Reply* fault) {
+    if (refusal == ClaimError::kNone || error == ClaimError::kExecutionNotFound) {
+      if (fault != nullptr) (void)UnknownText(*fault, details);
+      refusal = error;
+    }
+    return true;
+  };
+  const auto refuse_size = [&] { return refuse(ClaimError::kInvalidInput, nullptr); };
+  const auto is_fault = [&](const Reply& reply) {
+    return reply.is(Reply::Type::kError) && refuse(ClaimError::kUnknownCode, &reply);
+  };
+  const auto keep = [&](std::string_view text, ExecutionInput::Span& span) {
+    return out.Append(text, span) || refuse_size();
+  };
+  auto read_core = [&](const Reply& reply) {
+    if (is_fault(reply)) return true;
+    if (!IsTexts(reply, true) || reply.elements.size() != kAboutFields.size()) return false;
+    if (reply.elements[0].is(Reply::Type::kNil)) {
+      return refuse(ClaimError::kExecutionNotFound, nullptr);
+    }
+    return keep(reply.elements[1].text, out.kind_);
+  };
+  auto read_payload = [&](const Reply& reply) {
+    if (is_fault(reply)) return true;
+    if (!reply.is(Reply::Type::kString)) return false;
+    if (reply.text.size() > largest) return refuse_size();
+    return keep(reply.text, out.payload_);
+  };
+  auto read_tags = [&](const Reply& reply) {
+    if (is_fault(reply)) return true;
+    if (!IsTexts(reply, false) || reply.elements.size() % 2 != 0) return false;
+    for (const Reply& element : reply.elements) {
+      ExecutionInput::Span span;
+      (void)keep(element.text, span);
+      out.tags_.push_back(span);
+    }
+    return true;
+  };
+  auto read_attempt = [&](const Reply& reply) {
+    if (is_fault(reply)) return true;
+    if (!IsTexts(reply, true) || reply.elements.size() != kAttemptFields.size()) return false;
+    const bool retried = !reply.elements[1].text.empty();
+    const std::string_view previous = reply.elements[3].text;
+    std::uint32_t index = 0;
+    const auto [end, error] =
+        std::from_chars(previous.data(), previous.data() + previous.size(), index);
+    if (error == std::errc() && end == previous.data() + previous.size()) {
+      out.previous_attempt_ = AttemptIndex{index};
+    }
+    return keep(reply.elements[0].text, out.attempt_type_) &&
+           keep(reply.elements[retried ? 1 : 2].text, out.attempt_reason_);
+  };
+  Group group(lease.session, details);
+  group.Add(
+      slot, true,
+      [&](RespCommand& command) { WriteFields(command, id, ExecutionKey::kCore, kAboutFields); },
+      read_core);
+  group.Add(
+      slot, true,
+      [&](RespCommand& command) {
+        // One byte more than may be there says that there are more.
+        ClaimKeys keys(command, id);
+        command.Begin(4);
+        command.Arg("GETRANGE");
+        keys.Execution(ExecutionKey::kPayload);
+        command.Arg("0");
+        command.Arg(std::uint64_t{largest});
+      },
+      read_payload);
+  group.Add(
+      slot, true,
+      [&](RespCommand& command) {
+        ClaimKeys keys(command, id);
+        command.Begin(2);
+        command.Arg("HGETALL");
+        keys.Execution(ExecutionKey::kTags);
+      },
+      read_tags);
+  group.Add(
+      slot, true,
+      [&](RespCommand& command) {
+        ClaimKeys keys(command, id);
+        command.Begin(2 + kAttemptFields.size());
+        command.Arg("HMGET");
+        keys.Attempt(AttemptKey::kAttempt, attempt.value);
+        for (const std::string_view field : kAttemptFields) command.Arg(field);
+      },
+      read_attempt);
+  const ClaimError failure = group.Wait();
+  outcome.error = failure != ClaimError::kNone ? failure : refusal;
+  if (outcome.error == ClaimError::kInvalidInput && details != nullptr) {
+    details->clear();
+    (void)details->Add("the input is larger than its buffer may be");
+  }
+  if (!outcome) out.Clear();
+  return outcome;
+}
+
+}  // namespace ffgrant::valkey

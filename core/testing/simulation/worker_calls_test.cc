@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a worker does with an execution between its claim and its end, all the way to the
+// shipped functions: reads what it is about, returns a result, fails.
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ffgrant/execution_id.h"
+#include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/simulation/simulated_world.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+class WorkerCalls : public ::testing::Test {
+ protected:
+  WorkerCalls() : server_(world_.Start({"10.0.0.1", 6379})), ids_(1) {
+    ValkeyLedgerOptions options;
+    options.client.servers = {{"10.0.0.1", 6379}};
+    options.client.request_timeout_ms = 500;
+    options.client.max_reply_bytes = 1 << 20;
+    options.client.make_network = [this] { return world_.NewNetwork(); };
+    options.connections = 1;
+    ledger_ = std::make_unique<ValkeyLedger>(options);
+  }
+
+  MintedExecutionId Create(const ExecutionContent& content = {}) {
+    const MintedExecutionId id(7, ids_.Next());
+    ErrorDetails details;
+    EXPECT_TRUE(
+        ledger_->CreateExecution({.execution_id = id.view(), .lane = lane_}, content, &details))
+        << (details.size() > 0 ? details[0] : "");
+    return id;
+  }
+  Lease Claim(const MintedExecutionId& id) {
+    EXPECT_TRUE(ledger_->IssueClaimGrant(
+        {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000}));
+    const ClaimOutcome claimed = ledger_->Claim({.execution_id = id.view(),
+                                                 .worker = worker_,
+                                                 .lane = lane_,
+                                                 .lease_id = {ids_.Next()},
+                                                 .lease_ttl_ms = 5000,
+                                                 .attempt_id = {ids_.Next()}});
+    EXPECT_TRUE(claimed) << ErrorName(claimed.error);
+    return claimed.lease;
+  }
+  FailOutcome Fail(const MintedExecutionId& id, const Lease& lease, std::string_view reason = "r",
+                   std::string_view category = "c") {
+    return ledger_->Fail(
+        {.execution_id = id.view(), .fence = lease.fence, .reason = reason, .category = category},
+        &details_);
+  }
+  // What an operator sees: plain commands on the server's keys.
+  std::string Do(const std::vector<std::string>& words) {
+    return server_.Execute(9999, words, world_.now() * 1000);
+  }
+  std::string Key(const MintedExecutionId& id, std::string_view role) {
+    return "ff:exec:{fp:7}:" + std::string(id.text()) + ":" + std::string(role);
+  }
+  std::string Core(const MintedExecutionId& id, const std::string& field) {
+    const std::string reply = Do({"HGET", Key(id, "core"), field});
+    const std::size_t begin = reply.find("\r\n") + 2;
+    return reply[1] == '-' ? "" : reply.substr(begin, reply.size() - begin - 2);
+  }
+  void Promote(const MintedExecutionId& id) {
+    bool promoted = false;
+    EXPECT_TRUE(ledger_->PromoteDelayedIfDue(id.view(), lane_, promoted));
+    EXPECT_TRUE(promoted);
+  }
+
+  SimulatedWorld world_;
+  SimulatedServer& server_;
+  UuidGenerator ids_;
+  std::unique_ptr<ValkeyLedger> ledger_;
+  ErrorDetails details_;
+  const LaneIdView lane_ = ParseLaneId("main").lane;
+  const WorkerIdentity worker_ = {{"w1"}, {"w1-i1"}};
+};
+
+// ---- input ----------------------------------------------------------------------
+
+TEST_F(WorkerCalls, InputIsWhatWasCreated) {
+  const std::string payload("\0\xff\r\n{x}", 7);
+  const MintedExecutionId id =
+      Create({.payload = payload, .kind = "resize", .tags_json = R"({"team.name":"a b","n":"3"})"});
+  const Lease lease = Claim(id);
+  ExecutionInput input(1024);
+  ASSERT_TRUE(ledger_->ReadInput(id.view(), lease.attempt_index, input, &details_));
+  EXPECT_EQ(input.payload(), payload);
+  EXPECT_EQ(input.kind(), "resize");
+  EXPECT_EQ(input.tag_count(), 2u);
+  EXPECT_EQ(input.FindTag("team.name"), "a b");
+  EXPECT_EQ(input.FindTag("n"), "3");
+  EXPECT_EQ(input.FindTag("team"), std::nullopt);
+  EXPECT_EQ(input.attempt_type(), "initial");
+  EXPECT_EQ(input.attempt_reason(), "");
+  EXPECT_EQ(input.previous_attempt(), std::nullopt);
+
+  // The same buffer for another one: nothing of the first is left.
+  const MintedExecutionId bare = Create();
+  const Lease other = Claim(bare);
+  ASSERT_TRUE(ledger_->ReadInput(bare.view(), other.attempt_index, input));
+  EXPECT_EQ(input.payload(), "");
+  EXPECT_EQ(input.kind(), "task");
+  EXPECT_EQ(input.tag_count(), 0u);
+}
+
+TEST_F(WorkerCalls, InputIsBounded) {
+  const MintedExecutionId id =
+      Create({.payload = std::string(100, 'p'), .kind = "k", .tags_json = R"({"t":"v"})"});
+  const Lease lease = Claim(id);
+  const std::size_t all = 100 + 1 + 2 + 7;  // and "initial"
+  ExecutionInput enough(all);
+  EXPECT_TRUE(ledger_->ReadInput(id.view(), lease.attempt_index, enough));
+  EXPECT_EQ(enough.payload().size(), 100u);
+  for (const std::size_t bound : {all - 1, std::size_t{100}, std::size_t{99}, std::size_t{0}}) {
+    ExecutionInput input(bound);
+    EXPECT_EQ(ledger_->ReadInput(id.view(), lease.attempt_index, input).error,
+              ClaimError::kInvalidInput);
+    EXPECT_EQ(input.payload(), "");
+    EXPECT_EQ(input.tag_count(), 0u);
+  }
+}
+
+// A payload that no reply could hold is refused, and the connection stays.
+TEST_F(WorkerCalls, InputBeyondTheReplyLimitIsRefused) {
+  const MintedExecutionId id = Create({.payload = std::string(600 << 10, 'p')});
+  const Lease lease = Claim(id);
+  ExecutionInput input(std::size_t{64} << 20);
+  EXPECT_EQ(ledger_->ReadInput(id.view(), lease.attempt_index, input).error,
+            ClaimError::kInvalidInput);
+  EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}));
+}
+
+TEST_F(WorkerCalls, InputThatIsNotThere) {
+  ExecutionInput input;
+  const MintedExecutionId absent(7, ids_.Next());
+  EXPECT_EQ(ledger_->ReadInput(absent.view(), {0}, input).error, ClaimError::kExecutionNotFound);
+  const MintedExecutionId id = Create({.payload = "p"});
+  Do({"DEL", Key(id, "payload")});
+  Do({"HSET", Key(id, "payload"), "a", "b"});
+  EXPECT_EQ(ledger_->ReadInput(id.view(), {0}, input, &details_).error, ClaimError::kUnknownCode);
+  ASSERT_EQ(details_.size(), 1u);
+  EXPECT_TRUE(details_[0].starts_with("WRONGTYPE"));
+}
+
+TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
+  const MintedExecutionId id =
+      Create({.payload = "p", .retry = RetryPolicy{.max_retries = 1, .delay_ms = 10}});
+  ASSERT_TRUE(Fail(id, Claim(id), "no disk"));
+  world_.Pass(20);
+  Promote(id);
+  const Lease retried = Claim(id);
+  EXPECT_EQ(retried.kind, LeaseKind::kRetry);
+  ExecutionInput input;
+  ASSERT_TRUE(ledger_->ReadInput(id.view(), retried.attempt_index, input));
+  EXPECT_EQ(input.attempt_type(), "retry");
+  EXPECT_EQ(input.attempt_reason(), "no disk");
+  EXPECT_EQ(input.previous_attempt(), AttemptIndex{0});
+
+  ASSERT_TRUE(ledger_->Revoke({.execution_id = id.view()}));
+  ASSERT_TRUE(ledger_->IssueReclaimGrant(
+      {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000}));
+  const ClaimOutcome reclaimed = ledger_->Reclaim({.execution_id = id.view(),
+                                                   .worker = worker_,
+                                                   .lane = lane_,
+                                                   .lease_id = {ids_.Next()},
+                                                   .lease_ttl_ms = 5000,
+                                                   .attempt_id = {ids_.Next()}});
+  ASSERT_TRUE(reclaimed);
+  ASSERT_TRUE(ledger_->ReadInput(id.view(), reclaimed.lease.attempt_index, input));
+  EXPECT_EQ(input.attempt_type(), "reclaim");
+  EXPECT_EQ(input.attempt_reason(), "lease_lease_revoked");
+  EXPECT_EQ(input.previous_attempt(), AttemptIndex{1});
+}
+
+// ---- results --------------------------------------------------------------------
+
+TEST_F(WorkerCalls, ResultsAreAnyBytes) {
+  const std::string result("\0\xff\r\n$5", 6);
+  const MintedExecutionId id = Create();
+  const Lease lease = Claim(id);
+  EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}, result));
+  EXPECT_EQ(Do({"GET", Key(id, "result")}), "$6\r\n" + result + "\r\n");
+  const MintedExecutionId without = Create();
+  EXPECT_TRUE(ledger_->Complete({.execution_id = without.view(), .fence = Claim(without).fence}));
+  EXPECT_EQ(Do({"GET", Key(without, "result")}), "$-1\r\n");
+}
+
+TEST_F(WorkerCalls, ACompletionWhoseAnswerIsLostIsReconciled) {
+  const MintedExecutionId id = Create();
+  const Lease lease = Claim(id);
+  const CompleteArgs args = {.execution_id = id.view(), .fence = lease.fence};
+  world_.Freeze(server_, true);
+  world_.At(world_.now() + 700, [&] { world_.Freeze(server_, false); });
+  EXPECT_TRUE(CompleteOnce(*ledger_, args, "done"));
+  EXPECT_EQ(Core(id, "public_state"), "completed");
+  // By hand: the second one is refused, and says by whom.
+  EXPECT_EQ(ledger_->Complete(args, &details_).error, ClaimError::kExecutionNotActive);
+  EXPECT_TRUE(HasCompleted(lease.fence, ClaimError::kExecutionNotActive, details_));
+}
+
+// ---- failures -------------------------------------------------------------------
+
+TEST_F(WorkerCalls, AFailureWithoutAPolicyIsFinal) {
+  const MintedExecutionId id = Create();
+  const Lease lease = Claim(id);
+  const FailOutcome failed = Fail(id, lease, std::string_view("bo\0om", 5), "cat");
+  ASSERT_TRUE(failed) << ErrorName(failed.error);
+  EXPECT_FALSE(failed.retried);
+  EXPECT_EQ(Core(id, "public_state"), "failed");
+  EXPECT_EQ(Core(id, "failure_reason"), std::string("bo\0om", 5));
+  const auto state = ledger_->Inspect(id.view());
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->terminal_outcome, "failed");
+  EXPECT_TRUE(state->in_terminal);
+  EXPECT_FALSE(state->in_active || state->in_lease_expiry || state->lease_current);
+  EXPECT_EQ(Fail(id, lease).error, ClaimError::kExecutionNotActive);
+  EXPECT_FALSE(HasFailed(lease.fence, ClaimError::kExecutionNotActive, details_)->retried);
+}
+
+TEST_F(WorkerCalls, APolicySaysWhenItIsTriedAgain) {
+  const MintedExecutionId id =
+      Create({.retry = RetryPolicy{.max_retries = 3, .delay_ms = 100, .max_delay_ms = 250}});
+  for (const std::int64_t delay : {100, 200, 250}) {
+    const Lease lease = Claim(id);
+    const FailOutcome failed = Fail(id, lease, "flaky");
+    ASSERT_TRUE(failed) << ErrorName(failed.error);
+    EXPECT_TRUE(failed.retried);
+    EXPECT_LE(failed.delay_until.value - world_.now(), delay);
+    EXPECT_GE(failed.delay_until.value - world_.now(), delay - 20);
+    EXPECT_EQ(Core(id, "delay_until"), std::to_string(failed.delay_until.value));
+    EXPECT_EQ(Core(id, "blocking_reason"), "waiting_for_retry_backoff");
+    EXPECT_EQ(Fail(id, lease).error, ClaimError::kExecutionNotActive);
+    EXPECT_TRUE(HasFailed(lease.fence, ClaimError::kExecutionNotActive, details_)->retried);
+    const auto state = ledger_->Inspect(id.view());
+    ASSERT_TRUE(state);
+    EXPECT_EQ(state->attempt_state, "pending_retry_attempt");
+    EXPECT_TRUE(state->in_delayed);
+    EXPECT_EQ(state->delay_until, failed.delay_until);
+    world_.Pass(delay + 1);
+    Promote(id);
+  }
+  const Lease last = Claim(id);
+  EXPECT_EQ(last.attempt_index.value, 3u);
+  EXPECT_EQ(last.kind, LeaseKind::kRetry);
+  EXPECT_FALSE(Fail(id, last).retried);
+  EXPECT_EQ(Core(id, "public_state"), "failed");
+}
+
+TEST_F(WorkerCalls, AFixedDelayIsTheSameEachTime) {
+  const MintedExecutionId id =
+      Create({.retry = RetryPolicy{
+                  .max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 70}});
+  for (int i = 0; i < 2; ++i) {
+    const FailOutcome failed = Fail(id, Claim(id));
+    EXPECT_TRUE(failed.retried);
+    EXPECT_GE(failed.delay_until.value - world_.now(), 50);
+    world_.Pass(80);
+    Promote(id);
+  }
+  EXPECT_FALSE(Fail(id, Claim(id)).retried);
+}
+
+// It is in the lane's set from where a scanner promotes it, not in the claimer's.
+TEST_F(WorkerCalls, ARetryWaitsInTheExecutionsOwnLane) {
+  const MintedExecutionId id = Create({.retry = RetryPolicy{.delay_ms = 5000}});
+  ASSERT_TRUE(ledger_->IssueClaimGrant(
+      {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000}));
+  const ClaimOutcome claimed = ledger_->Claim({.execution_id = id.view(),
+                                               .worker = worker_,
+                                               .lane = ParseLaneId("other").lane,
+                                               .lease_id = {ids_.Next()},
+                                               .lease_ttl_ms = 5000,
+                                               .attempt_id = {ids_.Next()}});
+  ASSERT_TRUE(claimed);
+  ASSERT_TRUE(Fail(id, claimed.lease));
+  EXPECT_TRUE(ledger_->Inspect(id.view())->in_delayed);
+  EXPECT_FALSE(ledger_->Inspect(id.view())->in_active);
+}
+
+TEST_F(WorkerCalls, PartsOfAMillisecondAreRoundedUp) {
+  const MintedExecutionId id = Create();
+  Do({"SET", Key(id, "policy"),
+      R"({"retry_policy":{"max_retries":1,"backoff":{"type":"fixed","delay_ms":100.5}}})"});
+  const FailOutcome failed = Fail(id, Claim(id));
+  ASSERT_TRUE(failed.retried);
+  const std::string stored = Core(id, "delay_until");
+  EXPECT_EQ(stored, std::to_string(failed.delay_until.value - 1) + ".5");
+}
+
+TEST_F(WorkerCalls, APolicyThatCantBeFollowedIsRefusedBeforeAnythingChanges) {
+  for (const char* policy : {R"({"retry_policy":{"max_retries":null}})",
+                             R"({"retry_policy":{"max_retries":2,"backoff":null}})"}) {
+    const MintedExecutionId id = Create();
+    const Lease lease = Claim(id);
+    Do({"SET", Key(id, "policy"), policy});
+    EXPECT_EQ(Fail(id, lease).error, ClaimError::kInvalidPolicyJson) << policy;
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_TRUE(details_[0].starts_with("retry_policy: "));
+    EXPECT_EQ(Core(id, "public_state"), "active");
+    EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}));
+  }
+}
+
+TEST_F(WorkerCalls, FailuresThatAreRefused) {
+  const MintedExecutionId absent(7, ids_.Next());
+  EXPECT_EQ(Fail(absent, {}).error, ClaimError::kExecutionNotFound);
+  const MintedExecutionId id = Create();
+  const Lease lease = Claim(id);
+  FailArgs args = {.execution_id = id.view(), .fence = lease.fence};
+  args.fence.lease_epoch.reset();
+  EXPECT_EQ(ledger_->Fail(args).error, ClaimError::kPartialFenceTriple);
+  args.fence = {};
+  EXPECT_EQ(ledger_->Fail(args).error, ClaimError::kFenceRequired);
+  args.fence = LeaseFence{{ids_.Next()}, {1}, lease.fence.attempt_id};
+  EXPECT_EQ(ledger_->Fail(args).error, ClaimError::kStaleLease);
+  Do({"DEL", Key(id, "policy")});
+  Do({"HSET", Key(id, "policy"), "a", "b"});
+  EXPECT_EQ(Fail(id, lease).error, ClaimError::kUnknownCode);
+  Do({"DEL", Key(id, "policy")});
+  args.fence = {};
+  args.operator_override = true;
+  EXPECT_TRUE(ledger_->Fail(args));
+  EXPECT_EQ(ledger_
+                ->CreateExecution({.execution_id = absent.view(), .lane = lane_},
+                                  ExecutionContent{.retry = RetryPolicy{.delay_ms = -1}})
+                .error,
+            ClaimError::kInvalidInput);
+}
+
+// ---- registration -----------------------------------------------------------------
+
+class Registering : public WorkerCalls {
+ protected:
+  Registering() {
+    EXPECT_EQ(gpu_.AssignOfferedCsv("gpu,arm"), CapabilityError::kNone);
+    registration_.worker = worker_;
+    registration_.lanes = lanes_;
+    registration_.offered = &gpu_;
+    registration_.ttl_ms = 5000;
+  }
+  ClaimError Register(const WorkerRegistration& r) {
+    return ledger_->RegisterWorker(r, &details_).error;
+  }
+  ClaimError Refresh(const WorkerRegistration& r) {
+    return ledger_->RefreshWorker(r, &details_).error;
+  }
+  ClaimError Unregister(const WorkerRegistration& r) {
+    return ledger_->UnregisterWorker(r, &details_).error;
+  }
+  bool Exists(const std::string& key) { return Do({"EXISTS", key}) == ":1\r\n"; }
+  std::string Caps(const std::string& field) {
+    const std::string reply = Do({"HGET", kCaps, field});
+    if (reply[1] == '-') return "";
+    const std::size_t begin = reply.find("\r\n") + 2;
+    return reply.substr(begin, reply.size() - begin - 2);
+  }
+  bool IsListed() { return Do({"SISMEMBER", "ff:idx:default:workers", "w1-i1"}) == ":1\r\n"; }
+
+  const std::string kAlive = "ff:worker:default:w1-i1:alive";
+  const std::string kCaps = "ff:worker:default:w1-i1:caps";
+  const std::array<LaneIdView, 3> lanes_ = {ParseLaneId("side").lane, ParseLaneId("main").lane,
+                                            ParseLaneId("side").lane};
+  CapabilitySet gpu_;
+  WorkerRegistration registration_;
+};
+
+TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
+  ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  EXPECT_EQ(Caps("worker_id"), "w1");
+  EXPECT_EQ(Caps("lanes_csv"), "main,side");
+  EXPECT_EQ(Caps("caps_csv"), "arm,gpu");
+  EXPECT_EQ(Caps("ttl_ms"), "5000");
+  EXPECT_EQ(Caps("registered_at_ms"), Caps("last_heartbeat_ms"));
+  EXPECT_TRUE(IsListed());
+  EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
+  EXPECT_EQ(Do({"PTTL", kCaps}).substr(0, 2), ":4");
+  // Again, as after a lost answer.
+  EXPECT_EQ(Register(registration_), ClaimError::kNone);
+  ASSERT_EQ(Unregister(registration_), ClaimError::kNone);
+  EXPECT_FALSE(Exists(kAlive) || Exists(kCaps) || IsListed());
+  EXPECT_EQ(Unregister(registration_), ClaimError::kNone);
+}
+
+TEST_F(Registering, IsRefreshedAndElseRunsOut) {
+  ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  world_.Pass(4000);
+  ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
+  world_.Pass(4000);
+  EXPECT_TRUE(Exists(kAlive) && Exists(kCaps));
+  world_.Pass(2000);
+  EXPECT_FALSE(Exists(kAlive) || Exists(kCaps));
+  ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
+  EXPECT_TRUE(Exists(kAlive) && Exists(kCaps) && IsListed());
+}
+
+TEST_F(Registering, OfAnInstanceThatAnotherProcessHasIsRefused) {
+  ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  WorkerRegistration other = registration_;
+  other.token = ids_.Next();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(i == 0 ? Register(other) : Refresh(other), ClaimError::kInvalidInput);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "worker_instance_id: another process has registered it");
+  }
+  EXPECT_EQ(Unregister(other), ClaimError::kNone);
+  EXPECT_TRUE(Exists(kAlive) && Exists(kCaps) && IsListed());
+  // FlowFabric's own worker, which writes "1".
+  world_.Pass(6000);
+  Do({"SET", kAlive, "1", "PX", "5000"});
+  EXPECT_EQ(Refresh(registration_), ClaimError::kInvalidInput);
+  world_.Pass(6000);
+  EXPECT_EQ(Register(other), ClaimError::kNone);
+}
+
+TEST_F(Registering, WithoutCapabilitiesOrLanesIsFine) {
+  registration_.offered = nullptr;
+  registration_.lanes = {};
+  ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  EXPECT_EQ(Caps("caps_csv"), "");
+  EXPECT_EQ(Caps("lanes_csv"), "");
+}
+
+TEST_F(Registering, TimesOutOfRangeAreRefused) {
+  for (const std::int64_t ttl : {std::int64_t{999}, std::int64_t{0}, kMaxTtlMs + 1}) {
+    registration_.ttl_ms = ttl;
+    EXPECT_EQ(Register(registration_), ClaimError::kInvalidInput);
+    EXPECT_EQ(Refresh(registration_), ClaimError::kInvalidInput);
+  }
+  EXPECT_FALSE(Exists(kAlive));
+}
+
+// ---- partition counts -----------------------------------------------------------------
+
+TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
+  ServerInfo server;
+  StoredPartitions stored = ledger_->ReadPartitions(&details_);
+  ASSERT_TRUE(stored);
+  EXPECT_FALSE(stored.stored);
+  EXPECT_EQ(stored.partitions, PartitionConfig());
+  EXPECT_TRUE(ledger_->Connect(server, &details_));
+
+  Do({"HSET", "ff:config:partitions", "num_flow_partitions", "512", "num_budget_partitions", "32",
+      "num_quota_partitions", "16"});
+  stored = ledger_->ReadPartitions(&details_);
+  ASSERT_TRUE(stored);
+  EXPECT_TRUE(stored.stored);
+  EXPECT_EQ(stored.partitions, (PartitionConfig{512, 32, 16}));
+  EXPECT_EQ(ledger_->Connect(server, &details_).error, ClaimError::kInvalidInput);
+  ASSERT_EQ(details_.size(), 1u);
+  EXPECT_EQ(details_[0],
+            "the deployment has 512 flow, 32 budget and 16 quota partitions, and this ledger was "
+            "made for 256 flow, 32 budget and 32 quota partitions");
+
+  for (const char* wrong : {"0", "", "x", "65536", "-1", "2.5"}) {
+    Do({"HSET", "ff:config:partitions", "num_flow_partitions", wrong});
+    EXPECT_EQ(ledger_->ReadPartitions(&details_).error, ClaimError::kInvalidInput) << wrong;
+    EXPECT_EQ(details_[0], "ff:config:partitions: num_flow_partitions is no partition count");
+    EXPECT_EQ(ledger_->Connect(server).error, ClaimError::kInvalidInput);
+  }
+  Do({"HSET", "ff:config:partitions", "num_flow_partitions", "256", "num_quota_partitions", "32"});
+  EXPECT_TRUE(ledger_->Connect(server));
+  Do({"DEL", "ff:config:partitions"});
+  Do({"SET", "ff:config:partitions", "text"});
+  EXPECT_EQ(ledger_->ReadPartitions().error, ClaimError::kUnknownCode);
+  EXPECT_TRUE(ledger_->Connect(server));
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing
