@@ -83,9 +83,9 @@ KeptLease& KeptLease::operator=(KeptLease&& other) noexcept {
 
 ClaimError KeptLease::error() const noexcept {
   if (entry_ == nullptr) return ClaimError::kNone;
-  const ClaimError error = entry_->error.load(std::memory_order_acquire);
+  const ClaimError error = entry_->error.load();
   if (error != ClaimError::kNone) return error;
-  return keeper_->NowMs() >= entry_->held_until.load(std::memory_order_acquire)
+  return keeper_->NowMs() >= entry_->held_until.load()
              ? ClaimError::kLeaseExpired
              : ClaimError::kNone;
 }
@@ -93,11 +93,11 @@ ClaimError KeptLease::error() const noexcept {
 bool KeptLease::lost() const noexcept { return error() != ClaimError::kNone; }
 
 std::int64_t KeptLease::LeftMs() const noexcept {
-  if (entry_ == nullptr || entry_->error.load(std::memory_order_acquire) != ClaimError::kNone) {
+  if (entry_ == nullptr || entry_->error.load() != ClaimError::kNone) {
     return 0;
   }
   return std::max<std::int64_t>(
-      0, entry_->held_until.load(std::memory_order_acquire) - keeper_->NowMs());
+      0, entry_->held_until.load() - keeper_->NowMs());
 }
 
 void KeptLease::Release() noexcept {
@@ -153,7 +153,7 @@ KeptLease LeaseKeeper::Keep(const ExecutionIdView& id, const Lease& lease, std::
   entry->attempt_index = lease.attempt_index;
   entry->fence = lease.fence;
   entry->ttl_ms = ttl_ms;
-  entry->held_until.store(sent_ms + ttl_ms - options_.margin_ms, std::memory_order_release);
+  entry->held_until.store(sent_ms + ttl_ms - options_.margin_ms);
   entry->due = sent_ms + Interval(ttl_ms);
   {
     const Lock lock(mutex_);
@@ -187,7 +187,7 @@ std::shared_ptr<LeaseKeeper::Entry> LeaseKeeper::FirstDue(std::int64_t now,
 void LeaseKeeper::Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why) {
   // Released meanwhile, or lost already: nobody is told, or nobody once more.
   if (std::erase(entries_, entry) == 0) return;
-  entry->error.store(why, std::memory_order_release);
+  entry->error.store(why);
   if (!options_.on_lost) return;
   lock.unlock();
   options_.on_lost(entry->id, why);
@@ -198,7 +198,7 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
   for (bool again = true; again;) {
     again = false;
     for (const auto& entry : entries_) {
-      const std::int64_t until = entry->held_until.load(std::memory_order_acquire);
+      const std::int64_t until = entry->held_until.load();
       if (until > now) {
         next = std::min(next, until);
         continue;
@@ -213,7 +213,7 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
 // With the lock, which is let go of while the ledger is asked.
 void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   const std::int64_t sent = NowMs();
-  if (sent >= entry->held_until.load(std::memory_order_acquire)) {
+  if (sent >= entry->held_until.load()) {
     Lose(lock, entry, ClaimError::kLeaseExpired);
     return;
   }
@@ -226,12 +226,12 @@ void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   lock.lock();
   entry->renewing = false;
   const std::int64_t now = NowMs();
-  if (entry->error.load(std::memory_order_acquire) != ClaimError::kNone) return;
+  if (entry->error.load() != ClaimError::kNone) return;
   // Too late: whoever works on it has been told, or can tell by the clock.
-  if (now >= entry->held_until.load(std::memory_order_acquire)) {
+  if (now >= entry->held_until.load()) {
     Lose(lock, entry, ClaimError::kLeaseExpired);
   } else if (outcome) {
-    entry->held_until.store(sent + entry->ttl_ms - options_.margin_ms, std::memory_order_release);
+    entry->held_until.store(sent + entry->ttl_ms - options_.margin_ms);
     entry->due = sent + Interval(entry->ttl_ms);
   } else if (outcome.error == ClaimError::kUnavailable ||
              outcome.error == ClaimError::kUnknownOutcome) {

@@ -209,10 +209,11 @@ def steps(long=False):
     return (
         Step("Python: lint, types", "ruff and mypy see no likely mistake in the scripts",
              lint.step(Tally)),
-        Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
-             "what their tests say", python_step(long)),
         Step("gcc: all tests", "each rule of core, claims and client accepts and rejects as it "
              "must, with and without vector instructions", preset_step("gcc-release")),
+        # Behind gcc, whose programs these tests start: nothing is built while others measure.
+        Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
+             "what their tests say", python_step(long)),
         Step("conformance vectors", "core says of the reference's cases what FlowFabric's own code "
              "says", conformance_step),
         Step("claim scenarios: Valkey, Redis", "the ledgers answer and store what the contract "

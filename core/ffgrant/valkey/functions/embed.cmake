@@ -1,19 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # cmake -DPARTS=a.lua;b.lua -DOUT=x.cc -P embed.cmake: joins the parts into a
-# C++ source. A raw string literal a part, because compilers bound the length of
-# one.
+# C++ source. Each part is a literal of its own, and the compiler joins them,
+# because a compiler need not take a literal of more than 65,536 characters.
 
 set(literals)
 foreach(part IN LISTS PARTS)
   file(READ ${part} text)
-  string(APPEND literals "\n    R\"lua(${text})lua\"")
+  string(APPEND literals "\n    R\"lua(${text})lua\",")
 endforeach()
 file(WRITE ${OUT} "// SPDX-License-Identifier: Apache-2.0\n// Generated from the Lua sources.\n
 #include \"ffgrant/valkey/function_library.h\"\n
-namespace ffgrant::valkey {\n
-std::string_view FunctionLibrarySource() noexcept {
-  static constexpr std::string_view kSource =${literals};
-  return kSource;
-}\n
+#include <array>
+#include <cstddef>\n
+namespace ffgrant::valkey {
+namespace {\n
+constexpr std::string_view kParts[] = {${literals}
+};\n
+constexpr std::size_t kSize = [] {
+  std::size_t size = 0;
+  for (const std::string_view part : kParts) size += part.size();
+  return size;
+}();\n
+constexpr std::array<char, kSize> kSource = [] {
+  std::array<char, kSize> source{};
+  std::size_t at = 0;
+  for (const std::string_view part : kParts) {
+    for (const char c : part) source[at++] = c;
+  }
+  return source;
+}();\n
+}  // namespace\n
+std::string_view FunctionLibrarySource() noexcept { return {kSource.data(), kSource.size()}; }\n
 }  // namespace ffgrant::valkey\n")

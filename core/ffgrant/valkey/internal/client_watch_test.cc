@@ -198,8 +198,8 @@ TEST(ClientLog, HasNoPasswordWhateverTheServerSays) {
     options.password = "hunter2";
     options.log = logged.hook();
     ClientRig rig(options);
-    rig.play = [&answer](std::uint16_t, const Words& command) -> std::optional<std::string> {
-      if (command[0] == "AUTH") return answer;
+    rig.play = [&said = answer](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "AUTH") return said;
       return std::nullopt;
     };
     EXPECT_EQ(rig.Get(), "unavailable: " + wanted);
