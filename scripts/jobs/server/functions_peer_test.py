@@ -83,9 +83,9 @@ class Comparing(unittest.TestCase):
 
     def test_what_is_meant_to_differ_must(self):
         problem = peer._on_purpose(self.pair, "a fraction", lambda e: f.issue(e, ttl="50.5"),
-                                   [0, "invalid_input"], True)
+                                   [0, "invalid_input"], (f.create,))
         self.assertIn("no difference any more", problem)
-        problem = peer._on_purpose(self.pair, "none", f.issue, [0, "invalid_input"], True)
+        problem = peer._on_purpose(self.pair, "none", f.issue, [0, "invalid_input"], (f.create,))
         self.assertIn("ours answers [1, 'OK'", problem)
 
 

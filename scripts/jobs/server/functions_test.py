@@ -60,7 +60,7 @@ class Library(OnEachEngine):
         self.client.function_load(f.source())
         names = _names(self.client, f.LIBRARY)
         self.assertEqual([name for name in names if not name.startswith(f.OUR_PREFIX)], [])
-        self.assertEqual(len(_names_in(f.source())), 15)
+        self.assertEqual(len(_names_in(f.source())), 16)
         self.assertLess({f.OUR_PREFIX + name for name in _names_in(f.source())}, names)
         self.assertRegex(self.call("ff_version", [], []).decode(), r"^\d+$")
         with self.assertRaisesRegex(redis.ResponseError, "Function not found"):
