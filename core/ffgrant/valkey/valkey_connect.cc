@@ -133,15 +133,14 @@ std::vector<Primary> OthersOf(const internal::Client& client, std::uint16_t part
   return others;
 }
 
-// Whether none of the calls that need a function can be made: reading alone is no ledger.
-bool IsEveryFunctionRefused(const std::vector<RefusedCall>& refused) {
-  const auto is_refused = [&](const internal::NeededRights& needed) {
-    return needed.function.empty() ||
+// Whether no call about an execution can be made: registering workers alone is no ledger.
+bool IsEveryExecutionRefused(const std::vector<RefusedCall>& refused) {
+  const auto all = internal::AllNeededRights();
+  return std::all_of(all.begin(), all.end(), [&](const internal::NeededRights& needed) {
+    return !needed.of_execution ||
            std::any_of(refused.begin(), refused.end(),
                        [&](const RefusedCall& call) { return call.call == needed.call; });
-  };
-  const auto all = internal::AllNeededRights();
-  return std::all_of(all.begin(), all.end(), is_refused);
+  });
 }
 
 ClaimError Check(Session& session, std::uint16_t partitions, ServerInfo& server,
@@ -168,7 +167,7 @@ ClaimError Check(Session& session, std::uint16_t partitions, ServerInfo& server,
     server.rights_known &= primary.rights_known;
     AddRefusedCalls(primary, server.refused_calls);
   }
-  if (!IsEveryFunctionRefused(server.refused_calls)) return ClaimError::kNone;
+  if (!IsEveryExecutionRefused(server.refused_calls)) return ClaimError::kNone;
   if (details != nullptr) {
     std::string text = "the user may not run what every call needs:";
     for (const std::string& command : primaries.front().refused) text.append(" ").append(command);

@@ -185,7 +185,7 @@ TEST_F(LiveConnect, AServerThatIsFullSaysSo) {
 
 TEST_F(LiveConnect, AClaimThatEndsInTheMiddleIsUnknownAndFoundOut) {
   ASSERT_EQ(Connect(ledger_), "none");
-  for (const std::string command : {"XADD", "ZREM", "ZADD", "SADD"}) {
+  for (const std::string command : {"XADD", "ZREM", "ZADD", "HSET", "SADD", "HMGET"}) {
     SetUser({"-" + command});
     ValkeyLedger ledger(AsUser());
     ServerInfo info;

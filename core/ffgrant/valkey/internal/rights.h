@@ -26,6 +26,7 @@ struct NeededRights {
   std::string_view itself;    // what the call sends beside the function
   std::string_view ours;      // what our function runs
   std::string_view theirs;    // what FlowFabric's runs
+  bool of_execution = true;   // false: the call is about a worker or the deployment
 };
 
 // One for each call.
