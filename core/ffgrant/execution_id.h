@@ -189,7 +189,7 @@ class ExecutionId {
 }  // namespace ffgrant
 FFGRANT_API_END
 
-// Of the text, as equality is.
+// Hashes the text, since ids are equal if their texts are.
 template <>
 struct std::hash<ffgrant::ExecutionIdView> {
   std::size_t operator()(const ffgrant::ExecutionIdView& id) const noexcept {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // std::format for ids, with the options of a text ({:>40}) or, for counters, of a number ({:05}).
-// Where the standard library has no <format> (that of gcc 12, for one) this file defines nothing,
-// and __cpp_lib_format is not defined either; id_text.h works everywhere.
+// A standard library may have no <format>, as that of gcc 12 has none. This file then defines
+// nothing, and the standard library does not define __cpp_lib_format. id_text.h works everywhere.
 
 #ifndef FFGRANT_ID_FORMAT_H_
 #define FFGRANT_ID_FORMAT_H_

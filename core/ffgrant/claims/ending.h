@@ -56,7 +56,8 @@ struct FailOutcome : Outcome {
 // earlier one with the same fence has completed the execution.
 bool HasCompleted(const OptionalFence& fence, ClaimError error,
                   const ErrorDetails& details) noexcept;
-// The same of Fail(); the outcome is that of the earlier one.
+// Whether they say, as the answer to a Fail(), that an earlier one has ended the attempt; if
+// so, the outcome of the earlier one.
 std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
                                      const ErrorDetails& details) noexcept;
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ffgrant/claims/clock.h"
+#include "ffgrant/internal/write_into.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/error_body.h"
 #include "ffgrant/json/lease_results.h"
@@ -452,25 +453,13 @@ IssuerStatus Malformed(IssuerStatus status, const JsonResult& result) {
                                           std::string(result.member));
 }
 
-// `write(span)`: one of core's serializers.
-template <class Write>
-bool WriteInto(std::string& out, const Write& write) {
-  if (out.size() < 256) out.resize(256);
-  for (;;) {
-    const WriteResult written = write(std::span<char>(out.data(), out.size()));
-    if (written.error == WriteError::kBufferTooSmall) {
-      out.resize(written.size);
-      continue;
-    }
-    out.resize(written ? written.size : 0);
-    return static_cast<bool>(written);
-  }
-}
 bool WriteClaimBody(const ClaimRequestView& request, std::string& out) {
-  return WriteInto(out, [&](std::span<char> to) { return SerializeClaimRequest(request, to); });
+  return internal::WriteInto(
+      out, [&](std::span<char> to) { return SerializeClaimRequest(request, to); });
 }
 bool WriteReclaimBody(const ReclaimRequestView& request, std::string& out) {
-  return WriteInto(out, [&](std::span<char> to) { return SerializeReclaimRequest(request, to); });
+  return internal::WriteInto(
+      out, [&](std::span<char> to) { return SerializeReclaimRequest(request, to); });
 }
 
 IssuerStatus NotUtf8() {

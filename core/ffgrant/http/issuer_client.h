@@ -76,7 +76,7 @@ struct IssuerOptions {
   // PEM certificates to trust in place of the system's.
   std::string ca_file = {};
   std::int64_t connect_timeout_ms = 2000;
-  // Of a call with all that it does, waiting for a free connection included. At least 1.
+  // The limit of a whole call, in which it also waits for a free connection. At least 1.
   std::int64_t request_timeout_ms = 10'000;
   // Kept open, and at most so many requests at once. 1..1024.
   std::size_t connections = 4;

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "ffgrant/internal/write_into.h"
 #include "ffgrant/json/internal/json_struct.h"
 #include "ffgrant/json/internal/json_writer.h"
 
@@ -17,24 +18,10 @@ using internal::MemberValue;
 using internal::StructSpec;
 using internal::VariantSpec;
 
-// `write(span)`: one of core's serializers.
-template <class Write>
-bool WriteInto(std::string& out, const Write& write) {
-  if (out.size() < 256) out.resize(256);
-  for (;;) {
-    const WriteResult written = write(std::span<char>(out.data(), out.size()));
-    if (written.error == WriteError::kBufferTooSmall) {
-      out.resize(written.size);
-      continue;
-    }
-    out.resize(written ? written.size : 0);
-    return static_cast<bool>(written);
-  }
-}
-
 template <class Emit>
 bool WriteBody(std::string& out, const Emit& emit) {
-  return WriteInto(out, [&](std::span<char> to) { return internal::WriteJson(to, emit); });
+  return internal::WriteInto(out,
+                             [&](std::span<char> to) { return internal::WriteJson(to, emit); });
 }
 
 template <class Sink>

@@ -12,6 +12,7 @@
 
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/internal/concat.h"
+#include "ffgrant/internal/write_into.h"
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/stored_partitions.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -33,22 +34,16 @@ ClaimError Refuse(ErrorDetails* details, std::string_view why) noexcept {
 // The keys of a registration have no tag in common: each command goes to its own key's slot.
 struct WorkerKeys {
   WorkerKeys(std::string_view ns, const WorkerRegistration& r) {
-    const auto format = [](std::string& to, const auto& write) {
-      to.resize(64);
-      WriteResult written = write(std::span<char>(to));
-      if (written.error == WriteError::kBufferTooSmall) {
-        to.resize(written.size);
-        written = write(std::span<char>(to));
-      }
-      to.resize(written.size);
-    };
     const NamespaceView name = {ns};
     const WorkerInstanceIdView instance = r.worker.worker_instance_id;
-    format(alive,
-           [&](std::span<char> out) { return FormatKey(WorkerKey::kAlive, name, instance, out); });
-    format(caps,
-           [&](std::span<char> out) { return FormatKey(WorkerKey::kCaps, name, instance, out); });
-    format(index, [&](std::span<char> out) { return FormatWorkerIndexKey(name, out); });
+    const auto write_key = [&](WorkerKey key, std::string& to) {
+      ffgrant::internal::WriteInto(
+          to, [&](std::span<char> out) { return FormatKey(key, name, instance, out); });
+    };
+    write_key(WorkerKey::kAlive, alive);
+    write_key(WorkerKey::kCaps, caps);
+    ffgrant::internal::WriteInto(
+        index, [&](std::span<char> out) { return FormatWorkerIndexKey(name, out); });
     std::array<char, kUuidTextSize> text;
     FormatUuid(r.token, text);
     token.assign(text.data(), text.size());

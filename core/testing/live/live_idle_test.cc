@@ -9,32 +9,17 @@
 #include <string>
 #include <thread>
 
-#include "testing/live/live_server.h"
-#include "testing/live/silent_proxy.h"
+#include "testing/live/behind_proxy.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
 
-class LiveIdle : public LiveServer {
+class LiveIdle : public BehindProxy {
  protected:
-  LiveIdle() : proxy_(Where().servers[0]) {
-    options_.client = Where(2000);
-    options_.client.servers = {proxy_.endpoint()};
+  LiveIdle() : BehindProxy(2000) {
     options_.client.probe_idle_ms = 100;
     options_.client.probe_limit_ms = 200;
-    options_.connections = 1;
   }
-  void SetUp() override {
-    if (!Variable("FFGRANT_CLUSTER").empty()) GTEST_SKIP() << "nodes name their own ports";
-  }
-  MintedExecutionId Granted() {
-    const MintedExecutionId id = Create();
-    EXPECT_TRUE(Issue(id));
-    return id;
-  }
-
-  SilentProxy proxy_;
-  ValkeyLedgerOptions options_;
 };
 
 TEST_F(LiveIdle, AForgottenConnectionCostsNoClaim) {

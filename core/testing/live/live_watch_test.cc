@@ -14,8 +14,7 @@
 #include <vector>
 
 #include "ffgrant/valkey/claim_pipeline.h"
-#include "testing/live/live_server.h"
-#include "testing/live/silent_proxy.h"
+#include "testing/live/behind_proxy.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
@@ -26,24 +25,9 @@ std::int64_t MsSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
 }
 
-class LiveWatch : public LiveServer {
+class LiveWatch : public BehindProxy {
  protected:
-  LiveWatch() : proxy_(Where().servers[0]) {
-    options_.client = Where(10'000);
-    options_.client.servers = {proxy_.endpoint()};
-    options_.connections = 1;
-  }
-  void SetUp() override {
-    if (!Variable("FFGRANT_CLUSTER").empty()) GTEST_SKIP() << "nodes name their own ports";
-  }
-  MintedExecutionId Granted() {
-    const MintedExecutionId id = Create();
-    EXPECT_TRUE(Issue(id));
-    return id;
-  }
-
-  SilentProxy proxy_;
-  ValkeyLedgerOptions options_;
+  LiveWatch() : BehindProxy(10'000) {}
 };
 
 TEST_F(LiveWatch, CountersAreReadWhileThreadsCall) {

@@ -82,7 +82,7 @@ class ExecutionTable {
     SpinLock lock;
     // Under the lock: the names of the workers that were used last here, or 0. The next one is
     // mostly among them, and whoever holds the lock has this line already. So threads share no
-    // counter of names, neither those that work for one worker nor those of a few.
+    // counter of names, whether they work for one worker or for a few.
     std::array<RecentName, 4> recent = {};
     std::uint8_t next_recent = 0;  // the one that gives way to another name
   };
