@@ -4,10 +4,9 @@
 //
 //   ./scripts/claim-server -- build/gcc-release/core/examples/example_claim_on_valkey
 //
-// which starts a server and names it in FFGRANT_SERVER, as HOST:PORT. Of a cluster, any server will
-// do; the code is the same.
+// which starts a server and names it in FFGRANT_SERVER. Any address that SetServers() reads will
+// do, and of a cluster any server; the code is the same.
 
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "ffgrant/claims/worker.h"
 #include "ffgrant/routing.h"
+#include "ffgrant/valkey/server_url.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
 namespace {
@@ -69,10 +69,16 @@ int main() {
   // Nothing listens on port 1, so that without a server this says so.
   const char* const variable = std::getenv("FFGRANT_SERVER");
   const std::string server = variable != nullptr ? variable : "127.0.0.1:1";
-  const std::size_t colon = server.rfind(':');
-  const auto port = static_cast<std::uint16_t>(std::atoi(server.c_str() + colon + 1));
+  valkey::ClientOptions options;
+  std::string problem = valkey::SetServers(server, options);
+  if (problem.empty()) problem = valkey::SetPasswordFromEnvironment(options);
+  if (problem.empty()) problem = valkey::SetTlsFromEnvironment(options);
+  if (!problem.empty()) {
+    std::printf("%s\n", problem.c_str());
+    return 2;
+  }
 
-  valkey::ValkeyLedger ledger({.client = {.servers = {{server.substr(0, colon), port}}}});
+  valkey::ValkeyLedger ledger({.client = options});
   valkey::ServerInfo info;
   if (const auto connected = ledger.Connect(info); !connected) {
     std::printf("no server at %s: %s\n", server.c_str(),

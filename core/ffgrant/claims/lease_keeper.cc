@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ffgrant/internal/throw.h"
 #include "ffgrant/uuid_generator.h"
 
 namespace ffgrant {
@@ -56,8 +57,8 @@ double RandomPart() noexcept {
 
 const LeaseKeeperOptions& Checked(const LeaseKeeperOptions& o) {
   if (!(o.renew_after >= 0.05 && o.renew_after <= 0.9) || !(o.jitter >= 0 && o.jitter <= 0.5) ||
-      o.margin_ms < 0 || o.retry_ms < 1) {
-    throw std::invalid_argument("ffgrant: a LeaseKeeper's options are out of range");
+      o.margin_ms < 0 || o.retry_ms < 1 || o.renewers < 1 || o.renewers > 64) {
+    internal::Throw<std::invalid_argument>("ffgrant: a LeaseKeeper's options are out of range");
   }
   return o;
 }
@@ -85,9 +86,8 @@ ClaimError KeptLease::error() const noexcept {
   if (entry_ == nullptr) return ClaimError::kNone;
   const ClaimError error = entry_->error.load();
   if (error != ClaimError::kNone) return error;
-  return keeper_->NowMs() >= entry_->held_until.load()
-             ? ClaimError::kLeaseExpired
-             : ClaimError::kNone;
+  return keeper_->NowMs() >= entry_->held_until.load() ? ClaimError::kLeaseExpired
+                                                       : ClaimError::kNone;
 }
 
 bool KeptLease::lost() const noexcept { return error() != ClaimError::kNone; }
@@ -96,8 +96,7 @@ std::int64_t KeptLease::LeftMs() const noexcept {
   if (entry_ == nullptr || entry_->error.load() != ClaimError::kNone) {
     return 0;
   }
-  return std::max<std::int64_t>(
-      0, entry_->held_until.load() - keeper_->NowMs());
+  return std::max<std::int64_t>(0, entry_->held_until.load() - keeper_->NowMs());
 }
 
 void KeptLease::Release() noexcept {
@@ -111,28 +110,19 @@ void KeptLease::Release() noexcept {
 LeaseKeeper::LeaseKeeper(ClaimLedger& ledger, LeaseKeeperOptions options)
     : ledger_(ledger), options_(Checked(options)) {
   if (!options_.has_threads) return;
-  renewer_ = std::thread([this] { RenewLoop(); });
-  try {
-    watcher_ = std::thread([this] { WatchLoop(); });
-  } catch (...) {
-    {
-      const Lock lock(mutex_);
-      ends_ = true;
-    }
-    changed_.notify_all();
-    renewer_.join();
-    throw;
+  for (std::size_t i = 0; i < options_.renewers; ++i) {
+    threads_.all.emplace_back([this] { RenewLoop(); });
   }
+  threads_.all.emplace_back([this] { WatchLoop(); });
 }
 
-LeaseKeeper::~LeaseKeeper() {
+LeaseKeeper::Threads::~Threads() {
   {
-    const Lock lock(mutex_);
-    ends_ = true;
+    const Lock lock(keeper.mutex_);
+    keeper.ends_ = true;
   }
-  changed_.notify_all();
-  if (renewer_.joinable()) renewer_.join();
-  if (watcher_.joinable()) watcher_.join();
+  keeper.changed_.notify_all();
+  for (std::thread& thread : all) thread.join();
 }
 
 std::int64_t LeaseKeeper::NowMs() const {

@@ -85,9 +85,13 @@ struct LeaseKeeperOptions {
   std::int64_t margin_ms = 100;
   // Between tries of a renewal that did not get through. At least 1.
   std::int64_t retry_ms = 250;
-  // Two threads of its own: one renews, one watches the time. Without them the caller
-  // calls RunDue(), and lost() alone tells.
+  // Threads of its own: `renewers` of them renew, and one watches the time. Without them the
+  // caller calls RunDue(), and lost() alone tells.
   bool has_threads = true;
+  // How many renewals are under way at once. A renewal on a server that does not answer takes a
+  // whole limit of the ledger's: with so many of them, leases on healthy servers wait, and
+  // (leases on the dead server / renewers) * limit should stay below 2/3 of the ttl. 1..64.
+  std::size_t renewers = 4;
   // Called once for a lease that is lost, on the keeper's thread or in RunDue(), without a
   // lock: it may call lost(), and must not release leases or end the keeper.
   std::function<void(const ExecutionIdView& id, ClaimError why)> on_lost = {};
@@ -101,8 +105,8 @@ class LeaseKeeper {
   // `ledger` must outlive the keeper. Throws std::invalid_argument for options out of range,
   // std::system_error if there are no threads to be had.
   explicit LeaseKeeper(ClaimLedger& ledger, LeaseKeeperOptions options = {});
-  // Waits for a renewal that is under way: for one limit of the ledger's.
-  ~LeaseKeeper();
+  // Waits for the renewals that are under way: for one limit of the ledger's.
+  ~LeaseKeeper() = default;
   LeaseKeeper(const LeaseKeeper&) = delete;
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
 
@@ -142,8 +146,12 @@ class LeaseKeeper {
   std::condition_variable changed_;
   std::vector<std::shared_ptr<Entry>> entries_;
   bool ends_ = false;
-  std::thread renewer_;
-  std::thread watcher_;
+  // The last member, so that the threads end before what they use, also if one can't be had.
+  struct Threads {
+    LeaseKeeper& keeper;
+    std::vector<std::thread> all = {};
+    ~Threads();
+  } threads_{*this};
 };
 
 }  // namespace ffgrant

@@ -275,18 +275,23 @@ TEST_F(Keeping, OptionsOutOfRangeAreRefused) {
   refused([](LeaseKeeperOptions& o) { o.jitter = 0.6; });
   refused([](LeaseKeeperOptions& o) { o.margin_ms = -1; });
   refused([](LeaseKeeperOptions& o) { o.retry_ms = 0; });
+  refused([](LeaseKeeperOptions& o) { o.renewers = 0; });
+  refused([](LeaseKeeperOptions& o) { o.renewers = 65; });
 }
 
 // ---- its threads -----------------------------------------------------------------
 
-// Every renewal waits until it is let go on: a server that accepts and does not answer.
+// The first `hangs` renewals wait until they are let go on: a server that accepts and does not
+// answer.
 class Frozen final : public CallingLedger {
  public:
   Answer Do(const Call&) override {
     std::unique_lock lock(mutex);
-    ++asked;
+    const bool hangs_here = ++asked <= hangs;
     changed.notify_all();
-    changed.wait(lock, [this] { return thawed; });
+    changed.wait(lock, [&] { return thawed || !hangs_here; });
+    ++answered;
+    changed.notify_all();
     Answer answer;
     answer.expires_at = TimestampMs{1};
     return answer;
@@ -300,44 +305,67 @@ class Frozen final : public CallingLedger {
   std::mutex mutex;
   std::condition_variable changed;
   bool thawed = false;
+  int hangs = std::numeric_limits<int>::max();
   int asked = 0;
+  int answered = 0;
 };
+
+constexpr std::chrono::seconds kPatience{30};
 
 TEST(KeeperThreads, AFrozenServerLosesEveryLeaseInTime) {
   Frozen ledger;
   std::atomic<int> told{0};
   LeaseKeeperOptions options;
   options.margin_ms = 50;
+  options.renewers = 1;
+  options.renew_after = 0.05;  // long before the lease is lost, also on a busy machine
   options.on_lost = [&](const ExecutionIdView&, ClaimError why) {
     EXPECT_EQ(why, ClaimError::kLeaseExpired);
     ++told;
   };
   LeaseKeeper keeper(ledger, options);
   const std::int64_t sent = keeper.NowMs();
-  const KeptLease first = keeper.Keep(Id('1'), LeaseOf(), 600, sent);
-  const KeptLease second = keeper.Keep(Id('2'), LeaseOf(), 600, sent);
+  const KeptLease first = keeper.Keep(Id('1'), LeaseOf(), 2000, sent);
+  const KeptLease second = keeper.Keep(Id('2'), LeaseOf(), 2000, sent);
   {
     std::unique_lock lock(ledger.mutex);
-    ledger.changed.wait(lock, [&] { return ledger.asked == 1; });
+    ASSERT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.asked == 1; }));
   }
   EXPECT_FALSE(first.lost());
-  // The renewer hangs in the first one's renewal; both are lost all the same.
+  // The one renewer hangs in the first one's renewal; both are lost all the same.
   while (told < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  EXPECT_GE(keeper.NowMs(), sent + 550);
+  EXPECT_GE(keeper.NowMs(), sent + 1950);
   EXPECT_TRUE(first.lost() && second.lost());
+  ledger.Thaw();
+}
+
+TEST(KeeperThreads, OneThatHangsHoldsUpNoOther) {
+  Frozen ledger;
+  ledger.hangs = 1;
+  LeaseKeeperOptions options;
+  options.renew_after = 0.05;
+  LeaseKeeper keeper(ledger, options);
+  const KeptLease one = keeper.Keep(Id('1'), LeaseOf(), 20'000, keeper.NowMs());
+  const KeptLease other = keeper.Keep(Id('2'), LeaseOf(), 20'000, keeper.NowMs());
+  std::unique_lock lock(ledger.mutex);
+  EXPECT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.answered >= 2; }));
+  lock.unlock();
+  EXPECT_FALSE(one.lost() || other.lost());
   ledger.Thaw();
 }
 
 TEST(KeeperThreads, LeasesAreRenewedByThemselves) {
   Frozen ledger;
   ledger.Thaw();
-  LeaseKeeper keeper(ledger);
+  LeaseKeeperOptions options;
+  options.renew_after = 0.05;
+  LeaseKeeper keeper(ledger, options);
   std::vector<KeptLease> kept;
   for (int i = 0; i < 8; ++i) {
-    kept.push_back(keeper.Keep(Id(), LeaseOf(), 1500, keeper.NowMs()));
+    kept.push_back(keeper.Keep(Id(), LeaseOf(), 20'000, keeper.NowMs()));
   }
   std::unique_lock lock(ledger.mutex);
-  ledger.changed.wait(lock, [&] { return ledger.asked >= 16; });
+  ASSERT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.asked >= 16; }));
   lock.unlock();
   for (const KeptLease& lease : kept) EXPECT_FALSE(lease.lost());
 }

@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "ffgrant/internal/throw.h"
+
 namespace ffgrant {
 namespace {
 
@@ -21,10 +23,12 @@ namespace {
 std::atomic<bool> g_exists{false};
 std::atomic<bool> g_stopped{false};
 std::atomic<int> g_write_end{-1};
+std::atomic<pid_t> g_process{0};  // whose they are: a forked child has the same handler and pipe
+static_assert(std::atomic<pid_t>::is_always_lock_free);
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 void RequestStop() noexcept {
-  if (g_stopped.exchange(true)) return;
+  if (getpid() != g_process.load() || g_stopped.exchange(true)) return;
   const int saved = errno;
   const char byte = 1;
   // The pipe is empty, so that one byte always fits.
@@ -41,16 +45,18 @@ void Handle(int) { RequestStop(); }
 }  // namespace
 
 StopSignals::StopSignals(std::initializer_list<int> signals) {
-  if (g_exists.exchange(true)) throw std::logic_error("ffgrant: there is a StopSignals already");
+  if (g_exists.exchange(true))
+    internal::Throw<std::logic_error>("ffgrant: there is a StopSignals already");
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     const int error = errno;
     g_exists = false;
-    throw std::system_error(error, std::generic_category(), "ffgrant: pipe");
+    internal::Throw<std::system_error>(error, std::generic_category(), "ffgrant: pipe");
   }
   read_end_ = ends[0];
   write_end_ = ends[1];
   g_stopped = false;
+  g_process = getpid();
   g_write_end = write_end_;
   for (const int signal : signals) {
     struct sigaction action = {};

@@ -21,7 +21,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// One at a time in a process. Thread-safe but for its constructor and destructor.
+// One at a time in a process. Thread-safe but for its constructor and destructor. A forked child
+// keeps the handlers, which do nothing there: it stops neither itself nor its parent.
 class StopSignals {
  public:
   // Handles these signals from here on, with SA_RESTART; the destructor puts back who did

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -53,6 +55,22 @@ TEST(StopSignals, ACallStopsToo) {
   std::thread waiting([&] { EXPECT_TRUE(stop.Wait(60'000)); });
   stop.Stop();
   waiting.join();
+}
+
+TEST(StopSignals, AForkedChildStopsNobody) {
+  StopSignals stop;
+  const pid_t child = fork();
+  if (child == 0) {
+    (void)raise(SIGTERM);
+    stop.Stop();
+    _exit(stop.stopped() ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(stop.stopped());
+  pollfd one = {stop.descriptor(), POLLIN, 0};
+  EXPECT_EQ(poll(&one, 1, 0), 0);
 }
 
 TEST(StopSignals, PutsBackWhoHandledBefore) {

@@ -3,6 +3,7 @@
 #include "ffgrant/http/issuer_client.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -90,8 +91,10 @@ IssuerOptions Checked(IssuerOptions o) {
     throw std::invalid_argument("ffgrant: the issuer's URL must be http://HOST:PORT or https://");
   }
   while (o.url.ends_with('/')) o.url.pop_back();
-  if (o.connect_timeout_ms < 1 || o.request_timeout_ms < 1 || o.connections < 1 ||
-      o.connections > 1024 || o.max_response_bytes < 1) {
+  constexpr std::int64_t kLongestMs = 86'400'000;
+  if (o.connect_timeout_ms < 1 || o.connect_timeout_ms > kLongestMs || o.request_timeout_ms < 1 ||
+      o.request_timeout_ms > kLongestMs || o.connections < 1 || o.connections > 1024 ||
+      o.max_response_bytes < 1) {
     throw std::invalid_argument("ffgrant: an IssuerClient's options are out of range");
   }
   if (!o.token_variable.empty() && !o.token_file.empty()) {
@@ -138,7 +141,8 @@ IssuerError ErrorOf(CURLcode code, bool sent) {
     case CURLE_SSL_CIPHER:
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-      return IssuerError::kNotConnected;
+      // Behind a kept connection that broke, libcurl connects once more: then it was sent.
+      return sent ? IssuerError::kConnectionLost : IssuerError::kNotConnected;
     default:
       return IssuerError::kConnectionLost;
   }
@@ -240,19 +244,22 @@ class IssuerClient::Impl {
       while (idle_.empty()) {
         // The stop descriptor wakes nobody here: whoever holds a connection ends at once by it.
         if (freed_.wait_until(lock, until) == std::cv_status::timeout && idle_.empty()) {
-          return Refused(IssuerError::kTimeout, "no connection became free in time");
+          return Refused(IssuerError::kNotConnected, "no connection became free in time");
         }
       }
       connection = std::move(idle_.back());
       idle_.pop_back();
     }
-    IssuerStatus status = use(*connection, until);
-    {
-      const std::lock_guard lock(mutex_);
-      idle_.push_back(std::move(connection));
-    }
-    freed_.notify_one();
-    return status;
+    // Given back also if an exception ends the use.
+    const auto give_back = [this](Connection* used) {
+      {
+        const std::lock_guard lock(mutex_);
+        idle_.emplace_back(used);  // there is room: it came from there
+      }
+      freed_.notify_one();
+    };
+    const std::unique_ptr<Connection, decltype(give_back)> used(connection.release(), give_back);
+    return use(*used, until);
   }
 
   // One request and its answer; the body is in connection.body. Of an error, all of it is said.
@@ -343,6 +350,12 @@ std::size_t IssuerClient::Impl::Connection::OnBody(char* bytes, std::size_t, std
 CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point until,
                                      bool& stopped) const {
   CURLcode code = CURLE_OPERATION_TIMEDOUT;
+  // On a kept connection the first step already sends.
+  pollfd asked = {options.stop_descriptor, POLLIN, 0};
+  if (options.stop_descriptor >= 0 && poll(&asked, 1, 0) > 0) {
+    stopped = true;
+    return code;
+  }
   curl_multi_add_handle(c.multi, c.easy);
   for (int running = 1;;) {
     if (curl_multi_perform(c.multi, &running) != CURLM_OK) {

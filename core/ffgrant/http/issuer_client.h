@@ -47,7 +47,8 @@ enum class IssuerError : std::uint8_t {
   kMalformedResponse,   // a body that is none of this route's
   kResponseTooLarge,    // more than max_response_bytes
   // It did not: the request may have been executed, but after kNotConnected.
-  kNotConnected,  // nothing was sent: no address, no connection, no trust in its certificate
+  kNotConnected,  // nothing was sent: no address, no connection, none that became free in time,
+                  // no trust in the server's certificate
   kTimeout,
   kConnectionLost,
   kStopped,         // the stop descriptor became readable
@@ -75,8 +76,8 @@ struct IssuerOptions {
   std::string token_file = {};
   // PEM certificates to trust in place of the system's.
   std::string ca_file = {};
-  std::int64_t connect_timeout_ms = 2000;
-  // The limit of a whole call, in which it also waits for a free connection. At least 1.
+  std::int64_t connect_timeout_ms = 2000;  // 1..86'400'000, a day
+  // The limit of a whole call, in which it also waits for a free connection. 1..86'400'000.
   std::int64_t request_timeout_ms = 10'000;
   // Kept open, and at most so many requests at once. 1..1024.
   std::size_t connections = 4;

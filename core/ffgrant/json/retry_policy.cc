@@ -2,8 +2,10 @@
 
 #include "ffgrant/json/retry_policy.h"
 
-#include <charconv>
+#include <cctype>
 #include <cstddef>
+#include <cstdlib>
+#include <string>
 
 #include "ffgrant/json/internal/json_struct.h"
 
@@ -40,14 +42,29 @@ bool ForEachMember(std::string_view json, const Use& use) {
   }));
 }
 
-// Whether Lua makes a number of the text `value`, a JSON value's.
-bool IsNumber(std::string_view value) {
-  if (value.front() == '-' || (value.front() >= '0' && value.front() <= '9')) return true;
-  if (value.front() != '"') return false;
-  double number = 0;
-  const char* const end = value.data() + value.size() - 1;
-  const auto [at, error] = std::from_chars(value.data() + 1, end, number);
-  return error == std::errc() && at == end;
+// Whether Lua 5.1's tonumber() takes `text`: strtod(), hexadecimal numbers, blanks behind.
+bool IsLuaNumber(const char* text) {
+  char* end = nullptr;
+  (void)std::strtod(text, &end);
+  if (end == text) return false;
+  if (*end == 'x' || *end == 'X') (void)std::strtoul(text, &end, 16);
+  while (std::isspace(static_cast<unsigned char>(*end)) != 0) ++end;
+  return *end == '\0';
+}
+
+// Whether Lua makes a number of the JSON value `json`.
+bool IsNumber(std::string_view json) {
+  if (json.front() == '-' || (json.front() >= '0' && json.front() <= '9')) return true;
+  if (json.front() != '"') return false;
+  JsonScratch scratch(json.size() + 1);
+  std::string text;  // with a NUL behind it, which is where Lua stops
+  (void)internal::DecodeDocument(json, scratch, [&](JsonReader& reader) {
+    std::string_view decoded;
+    if (!reader.ReadString(decoded)) return false;
+    text.assign(decoded);
+    return true;
+  });
+  return IsLuaNumber(text.c_str());
 }
 
 }  // namespace
@@ -61,17 +78,18 @@ std::string_view FindRetryPolicy(std::string_view policy) {
 }
 
 std::string_view FaultOfRetryPolicy(std::string_view retry_policy) {
-  std::string_view fault;
+  // Of several members of one name Lua keeps the last.
+  bool are_retries_right = true;
+  bool is_backoff_right = true;
   (void)ForEachMember(retry_policy, [&](std::string_view name, std::string_view value) {
-    if (name == "max_retries" && value != "false" && !IsNumber(value)) {
-      fault = "retry_policy: max_retries is no number";
-    }
-    if (name == "backoff" && value != "false" && value.front() != '{' && value.front() != '[' &&
-        value.front() != '"') {
-      fault = "retry_policy: backoff is no object";
+    if (name == "max_retries") are_retries_right = value == "false" || IsNumber(value);
+    if (name == "backoff") {
+      is_backoff_right =
+          value == "false" || value.front() == '{' || value.front() == '[' || value.front() == '"';
     }
   });
-  return fault;
+  if (!are_retries_right) return "retry_policy: max_retries is no number";
+  return is_backoff_right ? std::string_view() : "retry_policy: backoff is no object";
 }
 
 }  // namespace ffgrant

@@ -34,16 +34,33 @@ TEST(RetryPolicyJson, IsEmptyWhereThereIsNone) {
 }
 
 TEST(RetryPolicyJson, FaultsAreTheOnesThatEndTheFunctionHalfWay) {
-  for (const std::string_view good :
-       {"", "null", "[]", "{}", "5", R"({"max_retries":2,"backoff":{}})", R"({"max_retries":-1})",
-        R"({"max_retries":"2"})", R"({"max_retries":"1.5"})", R"({"max_retries":false})",
-        R"({"backoff":"x"})", R"({"backoff":[]})", R"({"backoff":false})",
-        R"({"retryable_categories":null})"}) {
+  for (const std::string_view good : {"",
+                                      "null",
+                                      "[]",
+                                      "{}",
+                                      "5",
+                                      R"({"max_retries":2,"backoff":{}})",
+                                      R"({"max_retries":-1})",
+                                      R"({"max_retries":"2"})",
+                                      R"({"max_retries":"1.5"})",
+                                      R"({"max_retries":false})",
+                                      R"({"backoff":"x"})",
+                                      R"({"backoff":[]})",
+                                      R"({"backoff":false})",
+                                      R"({"retryable_categories":null})",
+                                      R"({"max_retries":"0x10"})",
+                                      R"({"max_retries":" +2 "})",
+                                      R"({"max_retries":"\u0032"})",
+                                      R"({"max_retries":"1e3"})",
+                                      R"({"max_retries":null,"max_retries":2})",
+                                      R"({"backoff":7,"backoff":{}})"}) {
     EXPECT_EQ(FaultOfRetryPolicy(good), "") << good;
   }
   for (const std::string_view bad :
        {R"({"max_retries":null})", R"({"max_retries":true})", R"({"max_retries":{}})",
-        R"({"max_retries":"two"})", R"({"max_retries":""})", R"({"max_retries":[]})"}) {
+        R"({"max_retries":"two"})", R"({"max_retries":""})", R"({"max_retries":[]})",
+        R"({"max_retries":"2 3"})", R"({"max_retries":"0xg"})", R"({"max_retries":" "})",
+        R"({"max_retries":2,"max_retries":null})"}) {
     EXPECT_EQ(FaultOfRetryPolicy(bad), "retry_policy: max_retries is no number") << bad;
   }
   for (const std::string_view bad :

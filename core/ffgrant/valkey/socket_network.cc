@@ -256,18 +256,23 @@ class SocketNetwork final : public Network {
 
   std::int64_t Arm(std::span<const StreamInterest> interests,
                    std::int64_t timeout_ms) noexcept override {
+    (void)Descriptor();
     timeout_ms = Collect(interests, watched_, timeout_ms);
     for (const Watched& old : armed_) {
       const bool stays = std::any_of(watched_.begin(), watched_.end(),
                                      [&old](const Watched& w) { return w.fd == old.fd; });
       if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails where it was closed
     }
-    for (const Watched& watched : watched_) {
-      if (std::find(armed_.begin(), armed_.end(), watched) != armed_.end()) continue;
-      if (!Watch(EPOLL_CTL_MOD, watched)) (void)Watch(EPOLL_CTL_ADD, watched);
-    }
+    // What can't be watched is tried again the next time, and the caller comes back soon.
+    const auto refused = std::remove_if(watched_.begin(), watched_.end(), [&](const Watched& w) {
+      return std::find(armed_.begin(), armed_.end(), w) == armed_.end() &&
+             !Watch(EPOLL_CTL_MOD, w) && !Watch(EPOLL_CTL_ADD, w);
+    });
+    const bool all = refused == watched_.end();
+    watched_.erase(refused, watched_.end());
     armed_.swap(watched_);
-    return wakeup_->valid() ? timeout_ms : std::min<std::int64_t>(timeout_ms, kWithoutWakeupMs);
+    return all && wakeup_->valid() ? timeout_ms
+                                   : std::min<std::int64_t>(timeout_ms, kWithoutWakeupMs);
   }
 
   void Wake() noexcept override { wakeup_->Notify(); }

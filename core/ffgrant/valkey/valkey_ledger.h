@@ -210,6 +210,8 @@ class ValkeyLedger final : public ClaimLedger {
   // Complete()'s, and
   //   kInvalidPolicyJson   its retry policy can't be followed; nothing was changed, and the
   //                        detail says what is wrong
+  //   kInvalidInput        with our functions also: a delay of the policy is out of range;
+  //                        nothing was changed
   // Allocates if the execution has a policy. FailOnce() makes it again after a lost answer.
   FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept;
 
@@ -224,7 +226,9 @@ class ValkeyLedger final : public ClaimLedger {
   // Register and Refresh: kInvalidInput, and nothing is written, while another process has
   // registered the instance id, or for a ttl out of range. Refreshing a registration that
   // has run out registers anew. Unregistering what is gone, or another's, is no error and
-  // changes nothing. kUnavailable, kUnknownOutcome: make the call again, with the same token.
+  // changes nothing. The owner is read first, in a round trip of its own: a registration that runs
+  // out just then, and that another process takes at once, is prolonged or removed all the same.
+  // So refresh in time. kUnavailable, kUnknownOutcome: make the call again, with the same token.
   Outcome RegisterWorker(const WorkerRegistration& registration,
                          ErrorDetails* details = nullptr) noexcept;
   Outcome RefreshWorker(const WorkerRegistration& registration,

@@ -103,15 +103,23 @@ ClaimError ReadOwner(Session& session, const WorkerKeys& keys, ErrorDetails* det
 // Writes what a registered worker can do, before the index names it: whoever finds the name
 // there finds the rest.
 ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
-                     ErrorDetails* details) {
+                     bool anew, ErrorDetails* details) {
   const std::string ttl = std::to_string(r.ttl_ms);
   const std::string now = std::to_string(SystemClock().Now().value);
   const std::string lanes = SortedLanes(r.lanes);
-  ClaimError error = Do(session, false, details,
-                        {"HSET", keys.caps, "worker_id", r.worker.worker_id.text, "lanes_csv",
-                         lanes, "caps_csv", r.offered == nullptr ? "" : r.offered->csv(), "ttl_ms",
-                         ttl, "registered_at_ms", now, "last_heartbeat_ms", now},
-                        Anything);
+  std::int64_t added = 0;
+  ClaimError error =
+      Do(session, false, details,
+         {"HSET", keys.caps, "worker_id", r.worker.worker_id.text, "lanes_csv", lanes, "caps_csv",
+          r.offered == nullptr ? "" : r.offered->csv(), "ttl_ms", ttl, "last_heartbeat_ms", now},
+         [&](const Reply& reply) {
+           added = reply.integer;
+           return reply.is(Reply::Type::kInteger);
+         });
+  // A refresh leaves it alone, unless all five fields are new: an operator may have removed them.
+  if (error == ClaimError::kNone && (anew || added == 5)) {
+    error = Do(session, false, details, {"HSET", keys.caps, "registered_at_ms", now}, Anything);
+  }
   if (error == ClaimError::kNone) {
     error = Do(session, false, details, {"PEXPIRE", keys.caps, ttl}, Anything);
   }
@@ -120,6 +128,16 @@ ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegis
                Anything);
   }
   return error;
+}
+
+// Prolongs a registration of ours. `gone`: it had run out since its owner was read.
+ClaimError Prolong(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
+                   ErrorDetails* details, bool& gone) {
+  return Do(session, false, details, {"PEXPIRE", keys.alive, std::to_string(r.ttl_ms)},
+            [&](const Reply& reply) {
+              gone = reply.integer == 0;
+              return reply.is(Reply::Type::kInteger);
+            });
 }
 
 ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
@@ -140,8 +158,13 @@ ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegist
     if (owner != Owner::kUs) {
       return Refuse(details, "worker_instance_id: another process has registered it");
     }
+    bool gone = false;
+    error = Prolong(session, keys, r, details, gone);
+    if (error == ClaimError::kNone && gone)
+      error = ClaimError::kUnavailable;  // made again, it works
+    if (error != ClaimError::kNone) return error;
   }
-  return WriteCaps(session, keys, r, details);
+  return WriteCaps(session, keys, r, true, details);
 }
 
 bool IsInRange(const WorkerRegistration& r) noexcept {
@@ -172,11 +195,12 @@ Outcome ValkeyLedger::RefreshWorker(const WorkerRegistration& r, ErrorDetails* d
   if (owner == Owner::kAnother) {
     return {Refuse(details, "worker_instance_id: another process has registered it")};
   }
-  const std::string ttl = std::to_string(r.ttl_ms);
-  error = Do(session, false, details, {"PEXPIRE", keys.alive, ttl}, Anything);
+  bool gone = false;
+  error = Prolong(session, keys, r, details, gone);
+  if (error != ClaimError::kNone) return {error};
+  if (gone) return {Register(session, keys, r, details)};
   // All of it again: an operator may have removed a part.
-  if (error == ClaimError::kNone) error = WriteCaps(session, keys, r, details);
-  return {error};
+  return {WriteCaps(session, keys, r, false, details)};
 }
 
 Outcome ValkeyLedger::UnregisterWorker(const WorkerRegistration& r,

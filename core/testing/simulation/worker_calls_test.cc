@@ -383,8 +383,10 @@ TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
   EXPECT_TRUE(IsListed());
   EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
   EXPECT_EQ(Do({"PTTL", kCaps}).substr(0, 2), ":4");
-  // Again, as after a lost answer.
+  // Again, as after a lost answer: all of its time is there again.
+  world_.Pass(3000);
   EXPECT_EQ(Register(registration_), ClaimError::kNone);
+  EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
   ASSERT_EQ(Unregister(registration_), ClaimError::kNone);
   EXPECT_FALSE(Exists(kAlive) || Exists(kCaps) || IsListed());
   EXPECT_EQ(Unregister(registration_), ClaimError::kNone);
@@ -392,8 +394,15 @@ TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
 
 TEST_F(Registering, IsRefreshedAndElseRunsOut) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  // The time is the caller's own clock's, so that one of long ago can be told from now.
+  Do({"HSET", kCaps, "registered_at_ms", "5", "last_heartbeat_ms", "5"});
   world_.Pass(4000);
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
+  EXPECT_EQ(Caps("registered_at_ms"), "5");
+  EXPECT_NE(Caps("last_heartbeat_ms"), "5");
+  Do({"DEL", kCaps});
+  ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
+  EXPECT_EQ(Caps("registered_at_ms"), Caps("last_heartbeat_ms"));
   world_.Pass(4000);
   EXPECT_TRUE(Exists(kAlive) && Exists(kCaps));
   world_.Pass(2000);

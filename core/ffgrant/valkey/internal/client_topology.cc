@@ -225,7 +225,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   table_number_ = deployment_->members.Set(members_);
   counts_.slot_tables.Add();
   Log(LogLevel::kInfo, "a new table of slots: ", std::to_string(members_.size()),
-      " nodes, told by ", teller.endpoint.host, ":", std::to_string(teller.endpoint.port));
+      " nodes, told by ", NameOf(teller.endpoint));
   for (const auto& node : nodes_) {
     node->leaving = true;
     node->announced_id.clear();
