@@ -35,9 +35,14 @@ install(FILES
 # ffgrant_pkgconfig(<library> <description> <required packages> <linker flags>): the flags name
 # what the library itself uses, which only who links a static one has to name as well.
 function(ffgrant_pkgconfig name description requires uses)
-  # From the file's own place, so that an installed tree can be moved.
+  # From the file's own place, so that an installed tree can be moved; but folders that are named
+  # from the root stay where they are.
   cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
-    BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig OUTPUT_VARIABLE prefix)
+    BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE prefix)
+  set(libdir "\${prefix}")
+  cmake_path(APPEND libdir ${CMAKE_INSTALL_LIBDIR})
+  set(includedir "\${prefix}")
+  cmake_path(APPEND includedir ${CMAKE_INSTALL_INCLUDEDIR})
   string(REPLACE - _ libraries ffgrant_${name})
   string(PREPEND libraries -l)
   if(BUILD_SHARED_LIBS)

@@ -37,12 +37,6 @@ inline void Poison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t 
 #endif
 }
 
-inline void Unpoison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t size) noexcept {
-#ifdef FFGRANT_HAS_POISON
-  __asan_unpoison_memory_region(p, size);
-#endif
-}
-
 // For tests: whether the byte at `p` may be touched. True in builds without gaps.
 inline bool MayTouch([[maybe_unused]] const void* p) noexcept {
 #ifdef FFGRANT_HAS_POISON

@@ -214,13 +214,10 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
     {.name = "expires_at_ms", .kind = MemberKind::kUint64},
 }};
 
-// The document has all members, which are in `view`, and then a byte that is not `}`.
-[[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch,
-                                            const ClaimResponseView& view) noexcept {
+// The document has all members and then a byte that is not `}`, where reading goes on and fails.
+[[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch) noexcept {
   return DecodeDocument(json, scratch, [&](JsonReader& reader) {
     std::array<MemberValue, kMembers.size()> values;
-    values[0].text = view.execution_id;
-    for (MemberValue& value : values) value.seen = true;
     reader.set_position(reader.end() - 1);
     return DecodeMembersOf<kMembers>(reader, values.data(), false);
   });
@@ -260,7 +257,7 @@ JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
   const Usual usual =
       internal::BeginsCanonically(json) ? internal::TakeUsual(json, view) : Usual::kNo;
   if (usual != Usual::kNo && internal::IsPlainText(view.execution_id)) [[likely]] {
-    if (usual == Usual::kUpToTheEnd) return internal::RejectLastByte(json, scratch, view);
+    if (usual == Usual::kUpToTheEnd) return internal::RejectLastByte(json, scratch);
     out = view;
     return {};
   }
@@ -288,7 +285,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
     result.json = ParseClaimResponseSequential(json, scratch, view);
     if (!result.json) return result;
   } else if (usual == Usual::kUpToTheEnd && IsPlainText(view.execution_id)) {
-    result.json = RejectLastByte(json, scratch, view);
+    result.json = RejectLastByte(json, scratch);
     return result;
   }
   // A canonical id has no byte that isn't plain: there is no need to look for one.

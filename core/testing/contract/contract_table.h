@@ -41,21 +41,6 @@ inline constexpr PriorityRow kPriorityRows[] = {{INT64_MIN, 0}, {-1, 0},      {0
 // Contract 7.6: reclaim caps are 32 bits wide.
 inline constexpr std::uint32_t kReclaimCaps[] = {0, 1, 2, UINT32_MAX - 1, UINT32_MAX};
 
-// Contract 6: on the wire a grant lives 1 to 60,000 ms.
-inline constexpr LimitRow<std::uint64_t> kWireTtlRows[] = {
-    {0, false}, {1, true}, {2, true}, {59'999, true}, {60'000, true}, {60'001, false},
-    {UINT64_MAX, false}};
-
-// Contract 1.1: an index has 16 bits.
-inline constexpr LimitRow<std::uint32_t> kIndexRows[] = {
-    {0, true},      {1, true},      {9, true},      {10, true},      {99, true},     {100, true},
-    {999, true},    {1'000, true},  {9'999, true},  {10'000, true},  {65'534, true}, {65'535, true},
-    {65'536, false}, {65'537, false}, {99'999, false}, {100'000, false}, {4'294'967'295, false}};
-
-// Contract 6: a worker's id and an instance's have at most 256 bytes in a request.
-inline constexpr LimitRow<std::size_t> kWorkerNameSizeRows[] = {
-    {0, false}, {1, true}, {255, true}, {256, true}, {257, false}};
-
 // Contract 1.7: a lane has 1 to 64 bytes, each of 0x20..0x7E.
 inline constexpr LimitRow<std::size_t> kLaneSizeRows[] = {
     {0, false}, {1, true}, {63, true}, {64, true}, {65, false}, {66, false}};
@@ -68,11 +53,6 @@ inline constexpr LimitRow<std::size_t> kCapabilityBytesRows[] = {
     {4'095, true}, {4'096, true}, {4'097, false}};
 inline constexpr LimitRow<std::size_t> kCapabilityCountRows[] = {
     {255, true}, {256, true}, {257, false}};
-
-// Contract 6: what a required token may hold: no comma, no byte up to 0x20, no 0x7F.
-inline constexpr LimitRow<unsigned char> kRequiredByteRows[] = {
-    {0x00, false}, {0x09, false}, {0x1F, false}, {0x20, false}, {0x21, true},  {0x2B, true},
-    {0x2C, false}, {0x2D, true},  {0x7E, true},  {0x7F, false}, {0x80, true},  {0xFF, true}};
 
 // Capability tokens over the whole grammar. Hyphens, percent signs, brackets and the like mean
 // something to a matcher of patterns that should have compared bytes.

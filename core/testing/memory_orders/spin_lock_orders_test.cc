@@ -62,5 +62,7 @@ struct ThreeOwners : rl::test_suite<ThreeOwners, 3> {
 
 int main() {
   using namespace ffgrant::testing;
-  return Verdict(HoldsInRuns<TwoOwners>(2000) && HoldsInRuns<ThreeOwners>(2000));
+  const int two = Verdict(HoldsInRuns<TwoOwners>(2000));
+  const int three = Verdict(HoldsInRuns<ThreeOwners>(2000));
+  return two | three;
 }

@@ -108,7 +108,6 @@ class _Runs:
         self._children = children
         self._keep = keep
         self._running: list[Child] = []
-        self._started = 0
         self.worlds = worlds
         self.texts: list[str] = []  # what was printed besides worlds
 
@@ -116,10 +115,9 @@ class _Runs:
         """Takes in what is there and starts what can be; False once all is done."""
         while self._todo and len(self._running) < self._jobs:
             first, count = self._todo.pop()
-            self._started += 1
             self._running.append(self._children.start(
                 [PROGRAM, "--first", first, "--worlds", count, "--calls", CALLS_OF_A_WORLD],
-                FOLDER / f"log-{self._started % (2 * self._jobs)}"))
+                FOLDER / f"log-{first}"))
         for child in list(self._running):
             status = child.status()
             self._take(child)
@@ -168,4 +166,12 @@ def run(terminal: Terminal, arguments: argparse.Namespace, jobs: int) -> dict[in
         terminal.line(f"    {line[:400]}")
     for seed in sorted(seed for seed, world in worlds.items() if world["violations"]):
         terminal.line(terminal.bad(f"violation: {replay(seed)}"))
-    return worlds
+    return chosen(worlds, seeds_to_run(arguments.seed, arguments.calls, ()))
+
+
+def chosen(worlds: dict[int, World], seeds: list[int]) -> dict[int, World]:
+    """The worlds of these seeds; each must have come back."""
+    lost = [seed for seed in seeds if seed not in worlds]
+    if lost:
+        raise SimulationError(f"{len(lost)} worlds did not come back, the first of seed {lost[0]}")
+    return {seed: worlds[seed] for seed in seeds}

@@ -258,6 +258,18 @@ class Grader:
                 return f"{path.name}: {run.note}"
         return ""
 
+    def ways(self) -> dict[str, Callable[[], str | None]]:
+        return {"tests": self.tests, "replay": self.replay, "threads": self.threads,
+                "fuzz": self.fuzz}
+
+    def control(self, graders: Sequence[str]) -> None:
+        """On the original nobody may find anything: who does would kill every mutant."""
+        for name in graders:
+            self._terminal.progress(f"the original: {name}")
+            killer = self.ways()[name]()
+            if killer is None or killer:
+                raise CatalogueError(f"{name} on the original: {killer or 'does not compile'}")
+
     def executed_by(self, fault: Fault) -> list[str]:
         """Tests that execute the function around the fault: those that a trap there ends."""
         try:
@@ -268,19 +280,17 @@ class Grader:
             self.restore()
 
     def grade(self, fault: Fault, result: Result, graders: Sequence[str]) -> None:
-        ways: dict[str, Callable[[], str | None]] = {
-            "tests": self.tests, "replay": self.replay, "threads": self.threads,
-            "fuzz": self.fuzz}
         self.write(fault)
         try:
             for name in graders:
                 if name in result.verdicts:
                     continue
                 self._terminal.progress(f"{fault.kind}/{fault.id}: {name}")
-                killer = ways[name]()
-                result.verdicts[name] = ("does-not-compile" if killer is None
-                                         else "killed" if killer else "survived")
-                result.killers[name] = killer or ""
+                killer = self.ways()[name]()
+                if killer is None:
+                    raise CatalogueError(f"{fault.kind}/{fault.id}: does not compile")
+                result.verdicts[name] = "killed" if killer else "survived"
+                result.killers[name] = killer
         finally:
             self.restore()
 
@@ -354,6 +364,7 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
     grader = Grader(terminal, arguments.seconds)
     state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
     journal = Journal(_ROOT / "results.jsonl", state, arguments.resume)
+    grader.control(graders)
     results = []
     for fault in chosen:
         result = journal.result(fault, state)

@@ -137,9 +137,11 @@ class GraderTest(unittest.TestCase):
         fault = Fault("x", "a-kind", "small.cc", before, after, "why")
         result = Result("x", "a-kind", "state")
         self.grader.grade(fault, result, graders)
-        self.assertEqual((self.work / "src" / "small.cc").read_text(encoding="utf-8"),
-                         _PROJECT["small.cc"])
+        self.assertEqual(self.source(), _PROJECT["small.cc"])
         return result
+
+    def source(self) -> str:
+        return (self.work / "src" / "small.cc").read_text(encoding="utf-8")
 
     def test_tests_and_replay(self) -> None:
         result = self.grade("2 * x", "x == 3 ? 7 : 2 * x", "tests", "replay")
@@ -147,8 +149,19 @@ class GraderTest(unittest.TestCase):
         self.assertEqual(result.killers["tests"], "Unit.Three")
         result = self.grade("2 * x", "x == 4 ? 7 : 2 * x", "tests", "replay")
         self.assertEqual(result.verdicts, {"tests": "survived", "replay": "killed"})
-        self.assertEqual(self.grade("2 * x", "2 * y", "tests").verdicts,
-                         {"tests": "does-not-compile"})
+        with self.assertRaisesRegex(by_hand.CatalogueError, "a-kind/x: does not compile"):
+            self.grade("2 * x", "2 * y", "tests")
+        self.assertEqual(self.source(), _PROJECT["small.cc"])
+
+    def test_the_original_must_pass(self) -> None:
+        self.grader.control(["tests"])
+        source = self.work / "src" / "small.cc"
+        for wrong, said in (("2 * y", "tests on the original: does not compile"),
+                            ("x == 3 ? 7 : 2 * x", "tests on the original: Unit.Three")):
+            source.write_text(_PROJECT["small.cc"].replace("2 * x", wrong), encoding="utf-8")
+            with self.assertRaisesRegex(by_hand.CatalogueError, said):
+                self.grader.control(["tests"])
+        source.write_text(_PROJECT["small.cc"], encoding="utf-8")
 
     def test_threads(self) -> None:
         for order, verdict in (("memory_order_relaxed", "killed"), ("memory_order_seq_cst",

@@ -22,7 +22,9 @@ argument why."""
 
 _ENDING = """\
 Exit status: 0 at least 95 % killed in 10 s and every survivor is listed there;
-1 it isn't so, or the list is wrong, or a target fails on the original; 2 wrong usage."""
+1 it isn't so, or the list is wrong, or a target fails on the original; 2 wrong usage.
+With --by-hand: 0 every fault is killed; 1 one is not, or the catalogue is wrong, or
+somebody fails on the original."""
 
 
 def parser():
@@ -56,6 +58,10 @@ def parse(argv):
     found = made.parse_args(argv)
     if not found.by_hand and (found.kind or found.grader):
         made.error("--kind and --grader go with --by-hand")
+    drawn = made.parse_args([])
+    drawn_only = ("diff", "file", "plain", "part", "count", "seed", "jobs")
+    if found.by_hand and any(getattr(found, name) != getattr(drawn, name) for name in drawn_only):
+        made.error("--by-hand goes with --kind, --grader, --only, --seconds, --resume and --list")
     found.seconds = found.seconds or (10 if found.by_hand else 60)
     return found, options.Start(
         "mutants-by-hand" if found.by_hand else "mutants",

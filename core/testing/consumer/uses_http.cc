@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FlowFabric's routes from an installed package. Nothing listens on port 1.
+
+#include <cstdio>
+#include <string>
+
+#include "ffgrant/http/issuer_client.h"
+
+int main() {
+  ffgrant::http::IssuerOptions options;
+  options.url = "http://127.0.0.1:1";
+  ffgrant::http::IssuerClient issuer(options);
+  const ffgrant::http::IssuerStatus status = issuer.Health();
+  std::printf("%s\n", std::string(ffgrant::http::ErrorName(status.error)).c_str());
+  return status.error == ffgrant::http::IssuerError::kNotConnected ? 0 : 1;
+}
