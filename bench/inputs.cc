@@ -138,6 +138,20 @@ std::string UnknownMember(Random& random) {
   }
 }
 
+std::string RandomTime(GrantCase which, Random& random) {
+  if (which == GrantCase::kTime10Digits) {
+    return std::to_string(1'000'000'000 + random.Below(9'000'000'000));
+  }
+  if (which == GrantCase::kTimeAnyDigits) {
+    std::uint64_t first = 1;
+    for (std::size_t digits = random.Below(20); digits > 0; --digits) first *= 10;
+    // Not all numbers of 20 digits fit.
+    const bool fits = first < 10'000'000'000'000'000'000u;
+    return std::to_string(first + random.Below(fits ? 9 * first : first / 10 * 8));
+  }
+  return std::to_string(1'700'000'000'000 + random.Below(1u << 31));
+}
+
 std::string RandomGrant(GrantCase which, Random& random) {
   // Counts as deployed: an index has one to three digits.
   const auto index = static_cast<unsigned>(random.Below(256));
@@ -155,7 +169,7 @@ std::string RandomGrant(GrantCase which, Random& random) {
       "\"execution_id\"" + colon + "\"" + id + "\"",
       "\"partition_key\"" + colon + "\"" + key + "\"",
       "\"grant_key\"" + colon + "\"" + grant_key + "\"",
-      "\"expires_at_ms\"" + colon + std::to_string(1'700'000'000'000 + random.Below(1u << 31)),
+      "\"expires_at_ms\"" + colon + RandomTime(which, random),
   };
   if (which == GrantCase::kReordered) {
     for (std::size_t i = members.size(); i > 1; --i) {
@@ -361,6 +375,10 @@ std::string_view CaseName(GrantCase which) {
       return "postgres_key";
     case GrantCase::kSqliteKey:
       return "sqlite_key";
+    case GrantCase::kTime10Digits:
+      return "time_10_digits";
+    case GrantCase::kTimeAnyDigits:
+      return "time_1_to_20_digits";
   }
   return "";
 }

@@ -86,6 +86,8 @@ enum class GrantCase {
   kUnknownMember,  // one more member, anywhere: a text, a number, a list, an object
   kPostgresKey,    // the grant key is pg:{fp:7}:<uuid>:<expiry>:<kid>:<hex>
   kSqliteKey,      // the grant key is a bare UUID
+  kTime10Digits,   // the time has 10 digits, as one in seconds would
+  kTimeAnyDigits,  // 1 to 20 digits, each number equally likely
 };
 // Claim responses, about 200 bytes each.
 const TextSet& GrantDocuments(GrantCase which);

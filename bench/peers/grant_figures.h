@@ -35,16 +35,18 @@ namespace ffgrant::bench::peers {
 // The four members, none of them understood.
 struct ParseGrantMembers {
   static constexpr std::string_view kOp = "ParseGrantMembers";
-  static constexpr std::array<std::string_view, 9> kCases = {
-      "canonical",   "reordered",      "whitespace",   "escaped",   "early_reject",
-      "late_reject", "unknown_member", "postgres_key", "sqlite_key"};
+  static constexpr std::array<std::string_view, 11> kCases = {
+      "canonical",    "reordered",      "whitespace",         "escaped",
+      "early_reject", "late_reject",    "unknown_member",     "postgres_key",
+      "sqlite_key",   "time_10_digits", "time_1_to_20_digits"};
   using Value = std::optional<plain::GrantMembers>;
 
   static const TextSet& Inputs(std::size_t case_index) {
     constexpr std::array kSets = {
-        GrantCase::kCanonical,     GrantCase::kReordered,   GrantCase::kWhitespace,
-        GrantCase::kEscaped,       GrantCase::kEarlyReject, GrantCase::kLateReject,
-        GrantCase::kUnknownMember, GrantCase::kPostgresKey, GrantCase::kSqliteKey};
+        GrantCase::kCanonical,     GrantCase::kReordered,    GrantCase::kWhitespace,
+        GrantCase::kEscaped,       GrantCase::kEarlyReject,  GrantCase::kLateReject,
+        GrantCase::kUnknownMember, GrantCase::kPostgresKey,  GrantCase::kSqliteKey,
+        GrantCase::kTime10Digits,  GrantCase::kTimeAnyDigits};
     return GrantDocuments(kSets[case_index]);
   }
   static std::string Describe(std::string_view json) { return std::string(json); }

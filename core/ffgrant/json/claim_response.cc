@@ -118,13 +118,25 @@ inline bool BeginsCanonically(std::string_view json) noexcept {
   return json.size() > kPunctuation && BeginsWith(json.data(), kBeforeExecutionId);
 }
 
-constexpr std::size_t kUsualDigits = 13;    // the time, until the year 2286
+constexpr std::size_t kUsualDigits = 13;    // the time, from 2001 until the year 2286
 constexpr std::size_t kAroundKeyIndex = 5;  // `{fp:` and `}`
-// Where the grant key begins at the latest, and what is behind it.
-constexpr std::size_t kMinUsualSize = Size(kBeforeExecutionId) + kMaxExecutionIdSize +
-                                      Size(kBeforePartitionKey) + kMaxPartitionTagSize +
-                                      Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) +
-                                      kUsualDigits + Size(kBehind);
+// Where the grant key begins at the latest, and what is behind it but for the time's digits.
+constexpr std::size_t kMinUsualSize =
+    Size(kBeforeExecutionId) + kMaxExecutionIdSize + Size(kBeforePartitionKey) +
+    kMaxPartitionTagSize + Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
+
+// The number of digits right before `end`; 24 or more count as 24. So many bytes before it can be
+// read.
+inline std::size_t DigitsBefore(const char* end) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101u;
+  for (std::size_t behind = 0; behind < 24; behind += 8) {
+    const std::uint64_t digits = Load64(end - behind - 8) ^ kOnes * '0';
+    // The high bit of a byte is set unless it is 0 to 9; no sum reaches into the next byte.
+    const std::uint64_t others = (((digits & kOnes * 0x7F) + kOnes * 0x76) | digits) & kOnes * 0x80;
+    if (others != 0) return behind + static_cast<std::size_t>(std::countl_zero(others)) / 8;
+  }
+  return 24;
+}
 
 enum class Usual : std::uint8_t {
   kNo,
@@ -132,13 +144,13 @@ enum class Usual : std::uint8_t {
   kYes,
 };
 
-// Canonical documents as they usually are: a canonical id, a partition key as
-// long as the id's tag, a time of 13 digits. The digits in the id's tag and the
+// Canonical documents as they usually are: a canonical id, and a partition key as
+// long as the id's tag. The digits in the id's tag, those of the time and the
 // document's size then tell where everything is, so that all of it is looked at
 // at once instead of one text after the other. The id is not looked at beyond
 // that: the caller parses or scans it.
 inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
-  if (json.size() < kMinUsualSize) return Usual::kNo;
+  if (json.size() <= kMinUsualSize) return Usual::kNo;
   TakePath(Path::kUsualResponse, json.size());
   const char* const id = json.data() + Size(kBeforeExecutionId);
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
@@ -152,15 +164,24 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   const char* const partition_key = id + id_size + Size(kBeforePartitionKey);
   const char* const grant_key = partition_key + key_size + Size(kBeforeGrantKey);
   const char* const end = json.data() + json.size();
-  const char* const time = end - Size(kBehind) - kUsualDigits;
+  const char* const time_end = end - Size(kBehind);
+  const bool usual_time = time_end[-static_cast<std::ptrdiff_t>(kUsualDigits) - 1] == ':';
+  const std::size_t time_digits = usual_time ? kUsualDigits : DigitsBefore(time_end);
+  if (time_digits - 1 >= kMaxDigits || json.size() < kMinUsualSize + time_digits) return Usual::kNo;
+  const char* const time = time_end - time_digits;
   const char* const grant_key_end = time - Size(kBeforeExpiresAt);
   out.execution_id = {id, id_size};
   out.partition_key = {partition_key, key_size};
   out.grant_key = {grant_key, static_cast<std::size_t>(grant_key_end - grant_key)};
 
-  bool ok = *time != '0';
-  out.expires_at_ms = ParseUpTo8Digits(Load64(time - 3), 5, ok) * 100'000'000;
-  out.expires_at_ms += ParseUpTo8Digits(Load64(time + 5), 8, ok);
+  bool ok = true;
+  if (usual_time) [[likely]] {
+    ok = *time != '0';
+    out.expires_at_ms = ParseUpTo8Digits(Load64(time - 3), 5, ok) * 100'000'000;
+    out.expires_at_ms += ParseUpTo8Digits(Load64(time + 5), 8, ok);
+  } else {
+    ok = TakeNumber(time, time_end, out.expires_at_ms);
+  }
   // Bit by bit, not in short: one branch at the end instead of seven.
   ok &= BeginsWith(json.data(), kBeforeExecutionId);
   ok &= BeginsWith(id + id_size, kBeforePartitionKey);

@@ -172,6 +172,45 @@ TEST_F(ClaimResponsePathsTest, RandomEdits) {
   EXPECT_GT(canonical_, 500);
 }
 
+// Each number of digits that a time can have, and those that are no times.
+TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
+  std::mt19937_64 random(20);
+  int times = 0;
+  const auto check = [&](const std::string& time, const char* behind) {
+    for (const char* grant_key : {"", "k", "550e8400-e29b-41d4-a716-446655440000"}) {
+      Check(R"({"execution_id":"{fp:42}:11111111-1111-4111-8111-11111111111f",)"
+            R"("partition_key":"{fp:42}","grant_key":")" +
+            std::string(grant_key) + R"(","expires_at_ms":)" + time + behind);
+    }
+  };
+  for (std::size_t digits = 1; digits <= 26; ++digits) {
+    for (int i = 0; i < 20; ++i) {
+      std::string time(digits, '9');
+      if (i == 0) time.assign(digits, '1');
+      if (i > 1) {
+        for (char& c : time) c = static_cast<char>('0' + random() % 10);
+        // Ten in eleven of 20 digits would not fit.
+        if (digits >= 20 && i % 2 == 0) time[0] = '1';
+      }
+      if (i == 3) time[0] = '0';
+      // One byte is no digit.
+      if (i == 4) time[random() % digits] = "/:+-.eE\x80\xB0 \"x"[random() % 12];
+      check(time, "}");
+      ++times;
+    }
+    for (const char* behind : {"", "]", "}}", ".5}", "e1}", " }", ",}", "\xB0}"}) {
+      check("1" + std::string(digits - 1, '7'), behind);
+    }
+  }
+  for (const char* time : {"18446744073709551614", "18446744073709551615", "18446744073709551616",
+                           "18446744073609551616", "18446744083709551615", "99999999999999999999",
+                           "018446744073709551615", "184467440737095516150"}) {
+    check(time, "}");
+  }
+  EXPECT_EQ(times, 26 * 20);
+  EXPECT_GT(canonical_, 3 * 19 * 15);
+}
+
 // Sizes that the canonical path takes in another way than the usual one.
 TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   int documents = 0;
