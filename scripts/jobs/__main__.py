@@ -26,6 +26,7 @@ OPTIONS = {
     "coverage": "jobs.coverage.options:parse",
     "flowfabric-server": "jobs.server.options:parse_flowfabric",
     "fuzz": "jobs.fuzz.options:parse",
+    "live-conformance": "jobs.live.options:parse",
     "make-vectors": "jobs.claims.options:parse_make_vectors",
     "mutants": "jobs.mutants.options:parse",
     "ossfuzz-check": "jobs.fuzz.options:parse_ossfuzz",
@@ -34,6 +35,7 @@ OPTIONS = {
 # Job, as Start names it -> the function that does it and returns the exit status.
 JOBS = {
     "bench": "jobs.bench.job:main",
+    "bench-flowfabric": "jobs.live.load_job:main",
     "bench-server": "jobs.server.job:main",
     "claim-server": "jobs.server.command:main",
     "claims-conformance": "jobs.claims.conformance:main",
@@ -42,6 +44,7 @@ JOBS = {
     "coverage": "jobs.coverage.job:main",
     "flowfabric-server": "jobs.server.flowfabric_command:main",
     "fuzz": "jobs.fuzz.job:main",
+    "live-conformance": "jobs.live.job:main",
     "make-vectors": "jobs.claims.vectors:make",
     "mutants": "jobs.mutants.job:main",
     "mutants-by-hand": "jobs.mutants.by_hand:main",

@@ -35,8 +35,8 @@ def parser():
                 "in the tables, as 'parse grant: canonical', with its baselines", default="")
     made.option("--out", "DIR", "write to DIR in place of results/latest", options.path,
                 default=build.results_directory() / "latest")
-    made.choice("--backend", ("memory", "valkey"), "the embedded ledger (default) or a server",
-                default="memory")
+    made.choice("--backend", ("memory", "valkey", "flowfabric"), "the embedded ledger (default), a "
+                "server, or a deployment of FlowFabric's own server", default="memory")
     server = made.add_argument_group("with --backend valkey")
     server.add_argument("--cluster", action="store_true", help="three primaries")
     server.add_argument("--engine", choices=("auto", "valkey", "redis"),
@@ -54,12 +54,61 @@ def parser():
     server.add_argument("--with-reference", action="store_true",
                         help="FlowFabric's own functions (needs cargo) on a second server of the "
                              "same build, in turn with ours")
+    _add_flowfabric(made.add_argument_group("with --backend flowfabric"))
     return made
+
+
+def _add_flowfabric(group):
+    group.add_argument("--url", metavar="URL", type=options.http_url,
+                       help="the deployment's server, http:// or https://; its token in "
+                            "FF_API_TOKEN or in the file FF_API_TOKEN_FILE")
+    group.add_argument("--valkey", metavar="ADDRESS", type=options.address,
+                       help="its Valkey, as --server; executions of its own alone are created, "
+                            "claimed and in the end removed")
+    group.add_argument("--start", action="store_true",
+                       help="a deployment of its own in place of these two: Valkey and ff-server "
+                            "(scripts/flowfabric-server --build) on free ports")
+    group.add_argument("--lane", metavar="L", type=options.lane,
+                       help="a lane that nobody uses (default: a name of its own)")
+    group.add_argument("--workers", metavar="N", type=options.positive,
+                       help="C++ workers at once, at most (64)")
+    group.add_argument("--executions", metavar="N", type=options.count,
+                       help="of the last load, whose every result is read back (20000)")
+    group.add_argument("--server-pid", metavar="PID", type=options.positive,
+                       help="the process of the deployment's server, if it runs here: for its CPU")
+    group.add_argument("--ca-file", metavar="FILE", type=options.path,
+                       help="certificates to trust for https:// in place of the system's")
+
+
+def _flowfabric(made, found):
+    if bool(found.url) == found.start:
+        made.error("--backend flowfabric needs one of --url and --start")
+    if found.url and not found.valkey:
+        made.error("--url needs --valkey: a worker claims there")
+    if found.start and (found.valkey or found.ca_file or found.server_pid):
+        made.error("--start goes with neither --valkey, --ca-file nor --server-pid")
+    if found.workers and found.workers > 1024:
+        made.error("--workers must be in 1..1024")
+    found.workers = found.workers or 64
+    return found, options.Start("bench-flowfabric", ("live-bench",), scipy=True, unready=1,
+                                at_root=True)
 
 
 def parse(argv):
     made = parser()
     found = made.parse_args(argv)
+    if found.backend != "flowfabric" and (
+            found.url or found.valkey or found.start or found.lane or found.workers
+            or found.executions or found.server_pid or found.ca_file):
+        made.error("--url, --valkey, --start, --lane, --workers, --executions, --server-pid and "
+                   "--ca-file need --backend flowfabric")
+    if found.backend == "flowfabric" and (
+            found.cluster or found.engine or found.server or found.with_reference
+            or found.transports or found.filter or found.peers or found.list
+            or found.ten_million):
+        made.error("--backend flowfabric goes with --quick, --out and its own options only")
+    if found.backend == "flowfabric":
+        return _flowfabric(made, found)
     if found.backend == "memory":
         if (found.cluster or found.engine or found.server or found.with_reference
                 or found.transports):

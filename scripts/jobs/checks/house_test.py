@@ -18,7 +18,7 @@ _ROOMS = ("text", "json", "claims", "valkey", "http")
 _FLOORS = (
     {"common"},
     {"bench", "coverage", "fuzz", "server"},
-    {"perf", "mutants", "claims", "checks"},
+    {"perf", "mutants", "claims", "live", "checks"},
     {"page"},
 )
 

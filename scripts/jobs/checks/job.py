@@ -18,6 +18,7 @@ from jobs.checks import fuzz_steps, lint
 from jobs.common import build, processes
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
+from jobs.server import flowfabric
 
 
 @dataclass
@@ -193,6 +194,16 @@ def claims_step(terminal):
                     ["scripts/claims-conformance", "--histories", "10"], read_counts)
 
 
+def live_step(terminal):
+    """FlowFabric's own server, where it is built, with a part of the histories."""
+    try:
+        flowfabric.find()
+    except flowfabric.MissingServer as missing:
+        return Tally(passed=1, left_out=[str(missing)])
+    return _counted(terminal, "a live deployment",
+                    ["scripts/live-conformance", "--start", "--threads", "2"], read_counts)
+
+
 def faults_step(terminal):
     return _counted(terminal, "claims under faults", ["scripts/claims-faults", "--short"],
                     read_counts)
@@ -237,7 +248,9 @@ def steps(long=False):
         Step("clang, TSan: threads", "no data race in the tests with threads",
              preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
         *((Step("exhaustive tests in full", "every input of a kind, where that is possible",
-                long_step),) if long else ()),
+                long_step),
+           Step("FlowFabric's own server", "a deployment answers, and keeps states, as the "
+                "contract says", live_step)) if long else ()),
     )
 
 

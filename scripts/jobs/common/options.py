@@ -117,3 +117,25 @@ def address(text: str) -> str:
                 "an address is HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or "
                 "unix:///PATH")
     return text
+
+
+def http_url(text: str) -> str:
+    """Where an HTTP server is. The error does not repeat it: it may hold a password by mistake."""
+    if not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", text):
+        raise argparse.ArgumentTypeError("a URL is http://HOST[:PORT] or https://, without a user")
+    return text.rstrip("/")
+
+
+def live_case(text: str) -> tuple[str, int]:
+    """A case of scripts/live-conformance, as its failures name it."""
+    found = re.fullmatch(r"(lot|history|flow)-(\d+)", text, re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError("a case is lot-N, history-N or flow-N")
+    return found[1], int(found[2])
+
+
+def lane(text: str) -> str:
+    """A lane's name (contract 1.7)."""
+    if not re.fullmatch(r"[ -~]{1,64}", text):
+        raise argparse.ArgumentTypeError("a lane has 1..64 printable characters of ASCII")
+    return text

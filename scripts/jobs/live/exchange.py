@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to FlowFabric's server as they are, on a connection that is kept."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.live.routes import Request
+
+_SECONDS = 30
+_TRIES = 3
+_CHUNK = 8192
+
+
+class NoServer(Exception):
+    """The server can't be reached, or breaks off again and again."""
+
+
+def token() -> str | None:
+    """The bearer token, from FF_API_TOKEN or from the file that FF_API_TOKEN_FILE names."""
+    path = os.environ.get("FF_API_TOKEN_FILE")
+    if path:
+        return Path(path).read_text(encoding="utf-8").splitlines()[0].strip()
+    return os.environ.get("FF_API_TOKEN") or None
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Connection:
+    """Of one thread. A connection that breaks is made again, and the request with it."""
+
+    def __init__(self, url: str, ca_file: str | None = None) -> None:
+        parts = urllib.parse.urlsplit(url)
+        self._prefix = parts.path.rstrip("/")
+        host, port = parts.hostname or "", parts.port
+        if parts.scheme == "https":
+            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=_SECONDS, context=ssl.create_default_context(cafile=ca_file))
+        else:
+            self._http = http.client.HTTPConnection(host, port, timeout=_SECONDS)
+
+    def ask(self, request: Request) -> Answer:
+        for tried in range(1, _TRIES + 1):
+            try:
+                return self._ask(request)
+            except (OSError, http.client.HTTPException) as error:
+                self._http.close()
+                if tried == _TRIES:
+                    raise NoServer(f"{request.method} {request.target[:80]}: "
+                                   f"{error or type(error).__name__}") from None
+        raise AssertionError
+
+    def _ask(self, request: Request) -> Answer:
+        self._http.putrequest(request.method, self._prefix + request.target,
+                              skip_accept_encoding=True)
+        for name, text in request.headers:
+            self._http.putheader(name, text)
+        if request.is_chunked:
+            self._http.putheader("transfer-encoding", "chunked")
+        elif request.method != "GET" or request.body:
+            self._http.putheader("content-length", str(len(request.body)))
+        try:
+            self._http.endheaders()
+            self._send(request)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has answered before it read everything
+        response = self._http.getresponse()
+        return Answer(response.status, response.read(),
+                      {name.lower(): text for name, text in response.getheaders()})
+
+    def _send(self, request: Request) -> None:
+        if not request.is_chunked:
+            self._http.send(request.body)
+            return
+        for i in range(0, len(request.body), _CHUNK):
+            part = request.body[i:i + _CHUNK]
+            self._http.send(b"%x\r\n%s\r\n" % (len(part), part))
+        self._http.send(b"0\r\n\r\n")
+
+    def close(self) -> None:
+        self._http.close()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two executions of a flow, of which the second waits for the first, as far as published routes go
+(core/contract/live-observed.md, 11)."""
+
+from __future__ import annotations
+
+import binascii
+import random
+import time
+import uuid
+from typing import Any
+
+from jobs.live.history import History, Policy, Server
+
+_RESOLVE_SECONDS = 60  # the server's own time to look at what has ended
+_POLL_SECONDS = 0.05
+_NOW = 1795000000000
+
+
+class FlowHistory:
+    """One flow, by its seed and number."""
+
+    def __init__(self, seed: int, number: int, server: Server) -> None:
+        self._random = random.Random(f"{seed}/flow/{number}")
+        self._server = server
+        self._flow = uuid.UUID(int=self._random.getrandbits(128), version=4)
+        # CRC16-XMODEM of the id's bytes (contract 2).
+        self._partition = binascii.crc_hqx(self._flow.bytes, 0) % server.partitions
+        self._first, self._second = self._member(seed, number, "a"), self._member(seed, number, "b")
+        self.trace: list[str] = []
+
+    def _member(self, seed: int, number: int, name: str) -> History:
+        made = History(seed, number, self._server)
+        made.random = random.Random(f"{seed}/flow/{number}/{name}")
+        digits = uuid.UUID(int=self._random.getrandbits(128), version=4)
+        made.e.tag, made.e.partition = f"{{fp:{self._partition}}}", str(self._partition)
+        made.e.id = f"{made.e.tag}:{digits}"
+        made.model.policy = Policy()
+        return made
+
+    def _answered(self, what: str, target: str, body: dict[str, Any], status: int,
+                  wanted: Any) -> None:
+        answer = self._server.ask("POST", f"/v1/flows{target}", {
+            "flow_id": str(self._flow), "now": _NOW, **body})
+        self._first.answered(what, answer, status, wanted)
+
+    def _build(self) -> None:
+        flow = str(self._flow)
+        self._server.flows.append((self._partition, flow))
+        kind = {"flow_kind": "task", "namespace": self._server.lane}
+        self._answered("create flow", "", kind, 201, {"Created": {"flow_id": flow}})
+        self._answered("create flow again", "", kind, 200,
+                       {"AlreadySatisfied": {"flow_id": flow}})
+        for count, member in enumerate((self._first, self._second), 1):
+            member.create(may_delay=False)
+            named = {"execution_id": member.e.id}
+            self._answered("add member", f"/{flow}/members", named, 201,
+                           {"Added": {**named, "new_node_count": count}})
+        self._answered("add member again", f"/{flow}/members", named, 200,
+                       {"AlreadyMember": {**named, "node_count": 2}})
+        edge = {"edge_id": str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
+                "upstream_execution_id": self._first.e.id,
+                "downstream_execution_id": self._second.e.id}
+        self._answered("stage edge", f"/{flow}/edges", {**edge, "expected_graph_revision": 2}, 201,
+                       {"Staged": {"edge_id": edge["edge_id"], "new_graph_revision": 3}})
+        self._answered("apply edge", f"/{flow}/edges/apply", {**edge, "graph_revision": 3}, 200,
+                       {"Applied": {"unsatisfied_count": 1}})
+        self._answered("apply edge again", f"/{flow}/edges/apply", {**edge, "graph_revision": 3},
+                       200, "AlreadyApplied")
+        self._second.model.public = "waiting_children"
+
+    def _becomes(self, member: History, public: str) -> None:
+        until = time.monotonic() + _RESOLVE_SECONDS
+        while True:
+            answer = self._server.ask("GET", f"/v1/executions/{member.e.id}/state")
+            if answer.body == f'"{public}"'.encode() or time.monotonic() > until:
+                break
+            time.sleep(_POLL_SECONDS)
+        member.model.public = public
+        member.look()
+
+    @staticmethod
+    def _claim(member: History) -> None:
+        while member.model.phase != "active":  # some tries are another worker's
+            member.claim()
+
+    def run(self) -> None:
+        first, second = self._first, self._second
+        self.trace = second.trace = first.trace
+        self._build()
+        second.look()
+        how = self._random.choice(("complete", "complete", "fail", "cancel"))
+        first.grant()
+        self._claim(first)
+        second.look()
+        while first.model.phase == "active":  # with a wrong fence nothing happens
+            getattr(first, how)()
+        first.look()
+        if how != "complete":
+            self._becomes(second, "skipped")
+            return
+        self._becomes(second, "waiting")
+        second.grant()
+        self._claim(second)
+        while second.model.phase == "active":
+            second.complete()
+        second.look()
+
+    def abandon(self) -> None:
+        for member in (self._first, self._second):
+            member.abandon()

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks of a FlowFabric deployment. Started by scripts/bench --backend flowfabric."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import random
+import secrets
+import select
+import shlex
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.common import build, machine, processes, report, wheels
+from jobs.common.documents import Document
+from jobs.common.terminal import Terminal, duration
+from jobs.live import load_tables
+from jobs.live.load_tables import Figures, key
+from jobs.server import claim_server, flowfabric, store
+
+PRESET = "bench"
+PROGRAM = "flowfabric_load"
+_SILENCE_SECONDS = 3600
+_PARTITIONS_OF_A_WORKER = 4  # of a load of grants alone: each partition gives one
+_SETTLE_SECONDS = 0.5  # for requests that were under way when the load ended
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    count: int  # executions of a closed load with all workers
+    open_seconds: float
+    executions: int  # of the load whose every result is read back
+
+
+FULL = Plan(rounds=5, count=4000, open_seconds=5, executions=20_000)
+QUICK = Plan(rounds=2, count=600, open_seconds=2, executions=1000)
+
+
+class LoadError(Exception):
+    """The load program ended, or what it did is not what was wanted."""
+
+
+def worker_counts(most: int) -> list[int]:
+    return sorted({1, min(16, most), most})
+
+
+# ---- the deployment ------------------------------------------------------------------------------
+
+@dataclass
+class Place:
+    """Where the deployment is, and whose CPU can be read."""
+    url: str
+    valkey: str
+    client: Any  # redis-py's
+    lane: str
+    partitions: int
+    ca_file: str = ""
+    token: str | None = None  # of a deployment that we have started
+    server_pid: int | None = None
+
+    def valkey_cpu(self) -> float:
+        info = self.client.info("cpu")
+        return float(info["used_cpu_user"] + info["used_cpu_sys"])
+
+    def server_cpu(self) -> float | None:
+        """Seconds of FlowFabric's server; None where its process is not of this machine."""
+        if self.server_pid is None:
+            return None
+        text = Path(f"/proc/{self.server_pid}/stat").read_text(encoding="ascii")
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def _place(arguments: argparse.Namespace) -> Iterator[Place]:
+    lane = arguments.lane or f"ffgrant-bench-{secrets.token_hex(4)}"
+    if not arguments.start:
+        client = store.connect(arguments.valkey)
+        yield Place(arguments.url, arguments.valkey, client, lane, store.partitions(client),
+                    str(arguments.ca_file or ""), None, arguments.server_pid)
+        return
+    settings = flowfabric.Settings(lanes=(lane,), token=secrets.token_hex(16))
+    with flowfabric.deployment(settings) as running:
+        yield Place(running.url, running.valkey.address, store.connect(running.valkey.address),
+                    lane, settings.flow_partitions, "", settings.token, running.server.pid)
+
+
+# ---- the load program ----------------------------------------------------------------------------
+
+class Program:
+    """The load program, and what it has put into the deployment. Leaving the context takes all of
+    that away, however it is left."""
+
+    def __init__(self, place: Place, workers: int, executions: int, folder: Path) -> None:
+        self._place = place
+        self._workers = workers
+        self._worker = f"{place.lane}-w"
+        lots = random.Random()
+        self._ids = [f"{{fp:{lots.randrange(place.partitions)}}}:{uuid.uuid4()}"
+                     for _ in range(executions)]
+        self._file = folder / "ids"
+        self._file.write_text("\n".join(self._ids) + "\n", encoding="ascii")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._unread = b""
+        self._first = self._next = 0  # of the ids that are there now
+
+    def __enter__(self) -> Program:
+        place = self._place
+        held = place.client.scan_iter(f"ff:idx:*:lane:{_escaped(place.lane)}:*", count=10_000)
+        if next(iter(held), None) is not None:
+            raise LoadError("the lane has executions: name one that nobody uses, or none")
+        names = {"FF_API_TOKEN": place.token} if place.token else {}
+        self._process = subprocess.Popen(
+            [str(build.build_directory(PRESET) / "bench" / PROGRAM), f"--url={place.url}",
+             f"--valkey={place.valkey}", f"--lane={place.lane}", f"--worker={self._worker}",
+             f"--ids={self._file}", f"--partitions={place.partitions}",
+             f"--workers={self._workers}", f"--ca_file={place.ca_file}"],
+            env={**os.environ, **names}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, bufsize=0, start_new_session=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        handlers = processes.ignore_signals()
+        try:
+            if self._process:
+                self._process.kill()
+                self._process.communicate()
+                time.sleep(_SETTLE_SECONDS)
+            self._forget_all()
+        finally:
+            processes.restore_signals(handlers)
+
+    def _fail(self, line: str) -> None:
+        assert self._process
+        self._process.kill()
+        _, errors = self._process.communicate()
+        self._process = None
+        raise LoadError(f"`{line}`: {errors.decode(errors='replace').strip() or 'no answer'}")
+
+    def ask(self, line: str) -> dict[str, Any]:
+        process = self._process
+        assert process and process.stdin and process.stdout
+        try:
+            process.stdin.write(line.encode() + b"\n")
+        except BrokenPipeError:
+            self._fail(line)
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([process.stdout], [], [], _SILENCE_SECONDS)
+            chunk = os.read(process.stdout.fileno(), 65536) if ready else b""
+            if not chunk:
+                self._fail(line)
+            self._unread += chunk
+        answer, _, self._unread = self._unread.partition(b"\n")
+        return dict(json.loads(answer))
+
+    def create(self, count: int) -> dict[str, Any]:
+        # Said before it is so: what was created by half is taken away, too.
+        self._next += count
+        return self.ask(f"create {count} {self._workers}")
+
+    def load(self, line: str) -> dict[str, Any]:
+        """Runs one load; its figures, with the CPU of all three."""
+        place = self._place
+        server, valkey = place.server_cpu(), place.valkey_cpu()
+        figures = self.ask(line)
+        after = place.server_cpu()
+        figures["valkey_cpu"] = place.valkey_cpu() - valkey
+        if server is not None and after is not None:
+            figures["server_cpu"] = after - server
+        return figures
+
+    def forget(self) -> None:
+        self._forget_all()
+        self.ask("forget")
+
+    def _forget_all(self) -> None:
+        instances = [f"{self._worker}-{number}" for number in range(self._workers)]
+        store.forget(self._place.client, self._ids[self._first:self._next], [self._place.lane],
+                     instances, _ATTEMPTS)
+        self._first = self._next
+
+
+def _escaped(text: str) -> str:
+    """For MATCH."""
+    return "".join("\\" + c if c in "*?[]^\\" else c for c in text)
+
+
+# ---- what is measured ----------------------------------------------------------------------------
+
+class Rounds:
+    def __init__(self, terminal: Terminal, plan: Plan, program: Program, workers: int,
+                 partitions: int) -> None:
+        self._terminal = terminal
+        self._plan = plan
+        self._program = program
+        self._workers = workers
+        self._partitions = partitions
+        self.figures = Figures()
+        self._start = time.monotonic()
+        self._done = 0
+        self._total = plan.rounds * (1 + 2 * len(worker_counts(workers)) +
+                                     len(load_tables.SHARES)) + 1
+
+    def executions(self) -> int:
+        """So many ids are needed, at most."""
+        plan, counts = self._plan, worker_counts(self._workers)
+        closed = self._partitions + 2 * sum(self._count(workers) for workers in counts)
+        # An open load has at most the peak's rate; that is not known yet.
+        opened = len(load_tables.SHARES) * self._most_open()
+        return plan.rounds * (closed + opened) + plan.executions
+
+    def _most_open(self) -> int:
+        return int(load_tables.MOST_RATE * self._plan.open_seconds)
+
+    def _count(self, workers: int) -> int:
+        return self._plan.count if workers == self._workers else self._plan.count // 4
+
+    def _show(self, what: str) -> None:
+        elapsed = time.monotonic() - self._start
+        left = elapsed / self._done * (self._total - self._done) if self._done else 0
+        self._terminal.progress(f"{self._done} of {self._total}, {duration(elapsed)}, about "
+                                f"{duration(left)} left: {what}")
+
+    def _measure(self, what: str, workers: int, count: int, line: str) -> None:
+        self._show(f"{what}, {workers} workers")
+        self._program.create(count)
+        self.figures.add(what, workers, self._program.load(line))
+        self._program.forget()
+        self._done += 1
+
+    def closed(self) -> None:
+        for number in range(self._plan.rounds):
+            grants = self._partitions // 2
+            few = max(1, min(self._workers, grants // _PARTITIONS_OF_A_WORKER))
+            self._measure("grant", few, self._partitions * 4, f"closed {few} {grants} grant")
+            counts = worker_counts(self._workers)
+            for workers in counts if number % 2 else reversed(counts):
+                count = self._count(workers)
+                for what in ("pair", "cycle"):
+                    self._measure(what, workers, count, f"closed {workers} {count} {what}")
+
+    def open(self) -> float:
+        """Returns the peak that the shares are of."""
+        peak = self.figures.median(key("cycle", self._workers), "rate")
+        for _ in range(self._plan.rounds):
+            for share in load_tables.SHARES:
+                rate = max(1, round(peak * share / 100))
+                count = min(self._most_open(), max(1, round(rate * self._plan.open_seconds)))
+                self._measure(f"open {share}", self._workers, count,
+                              f"open {self._workers} {count} {rate} cycle")
+        return peak
+
+    def once(self) -> dict[str, Any]:
+        """A long load, whose every execution is looked at afterwards."""
+        count = self._plan.executions
+        self._show(f"{count} executions, creating")
+        created = self._program.create(count)
+        self._show(f"{count} executions, {self._workers} workers")
+        figures = self._program.load(f"closed {self._workers} {count} cycle")
+        self._show(f"{count} executions, reading results back")
+        figures |= self._program.ask(f"verify {self._workers}")
+        figures["create_seconds"] = created["seconds"]
+        self._show(f"{count} executions, taking them away")
+        self._program.forget()
+        self._done += 1
+        self.figures.add("once", self._workers, figures)
+        self._terminal.clear()
+        return figures
+
+
+# ---- the job -------------------------------------------------------------------------------------
+
+def _command(arguments: argparse.Namespace) -> str:
+    words = ["./scripts/bench", "--backend", "flowfabric"]
+    words += ["--start"] if arguments.start else ["--url", arguments.url,
+                                                  "--valkey", arguments.valkey]
+    words += ["--quick"] * arguments.quick
+    words += ["--workers", str(arguments.workers)] * (arguments.workers != 64)
+    words += ["--executions", str(arguments.executions)] * bool(arguments.executions)
+    return shlex.join(words)
+
+
+def _facts(arguments: argparse.Namespace, place: Place,
+           others: machine.Others) -> list[tuple[str, str]]:
+    server = place.client.info("server")
+    made = [("store", claim_server.describe(server)),
+            ("partitions", str(place.partitions)),
+            ("FlowFabric's server", f"{flowfabric.CRATE} {flowfabric.VERSION}, started for this"
+             if arguments.start else "not started by this")]
+    if place.server_pid is None:
+        made.append(("CPU of FlowFabric's server", "not known: --server-pid names its process"))
+    if place.url.startswith("https") or "valkeys" in place.valkey:
+        made.append(("TLS", ", ".join(what for what, is_so in (
+            ("to the server", place.url.startswith("https")),
+            ("to Valkey", place.valkey.startswith(("valkeys", "rediss")))) if is_so)))
+    return made + machine.basic() + [
+        ("processors that others used meanwhile, the two servers included", others.text())]
+
+
+def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
+    out = arguments.out.resolve()
+    build.configure(terminal, PRESET)
+    build.build(terminal, PRESET, [PROGRAM])
+    plan = QUICK if arguments.quick else FULL
+    if arguments.executions:
+        plan = Plan(plan.rounds, plan.count, plan.open_seconds, arguments.executions)
+    start = time.monotonic()
+    others = machine.Others()
+    with contextlib.ExitStack() as stack:
+        terminal.progress("reaching the deployment")
+        place = stack.enter_context(_place(arguments))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ffgrant-load-")))
+        wanted = Rounds(terminal, plan, None, arguments.workers, place.partitions)  # type: ignore[arg-type]
+        program = stack.enter_context(
+            Program(place, arguments.workers, wanted.executions(), folder))
+        rounds = Rounds(terminal, plan, program, arguments.workers, place.partitions)
+        rounds.closed()
+        peak = rounds.open()
+        once = rounds.once()
+        facts = _facts(arguments, place, others)
+    tables = load_tables.tables(rounds.figures, arguments.workers, peak)
+    method = (f"rounds: {plan.rounds}; {plan.count} executions a load with {arguments.workers} "
+              f"workers, a quarter of it with fewer, {plan.executions:,} in the last one")
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    summary = load_tables.sentences(rounds.figures, arguments.workers)
+    Document("Claims of a FlowFabric deployment",
+             [("date", date), ("command", f"`{_command(arguments)}`"), ("method", method), *facts],
+             summary=summary, blocks=list(tables),
+             figures={"loads": rounds.figures.as_json()}).write(out / "flowfabric.md")
+    for table in tables:
+        terminal.line()
+        for line in report.as_text(table, terminal):
+            terminal.line(line)
+    terminal.line(f"\n{summary}\n")
+    for what, text in [("method", method), *facts]:
+        terminal.line(terminal.dim(f"{what}: {text}"[:100]))
+    terminal.line(f"\nmeasured in {duration(time.monotonic() - start)}; flowfabric.md and "
+                  f"flowfabric.json are in {build.shown(out)}")
+    if not once["executions"] == once["completed_once"] == once["results_equal"]:
+        terminal.line(terminal.bad("not every execution was completed once with its own result"))
+        return 1
+    return 0
+
+
+def main(arguments: argparse.Namespace) -> int:
+    terminal = Terminal()
+    processes.raise_on_signals()
+    try:
+        return _job(terminal, arguments)
+    except processes.Interrupted as interrupted:
+        terminal.line(f"bench: stopped by {interrupted}")
+        return interrupted.exit_status
+    except build.BuildError:
+        return 1
+    except (LoadError, store.NoStore, claim_server.ServerError, flowfabric.MissingServer,
+            wheels.WheelError, wheels.client_module().RedisError, OSError) as error:
+        terminal.line(f"bench: {error}")
+        return 1

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of scripts/live-conformance."""
+
+from jobs.common import options
+
+_ABOUT = """\
+Holds a deployment of FlowFabric's own server to the wire contract. From a seed it makes
+requests whose status and text the contract predicts (each field at its limits and past
+them, every edge of JSON, content types, chunked bodies, path segments, tokens), and lives
+of executions (claim, renew, expire, reclaim, suspend and signal, cancel and revoke while
+held, fail and retry, replay, flows) whose states are read back over HTTP. The server is
+the judge of the contract's text; ffgrant's client takes no part.
+
+Against a deployment of others it works in lanes and ids of its own, and removes from the
+Valkey what it has created."""
+
+_ENDING = """\
+The bearer token comes from FF_API_TOKEN or from the first line of the file that
+FF_API_TOKEN_FILE names; Valkey's password from FFGRANT_PASSWORD or FFGRANT_PASSWORD_FILE.
+
+The last line is "N passed, N failed". Exit status: 0 all passed; 1 one failed; 2 wrong
+usage; 3 could not run; 128 + signal."""
+
+
+def parser():
+    made = options.Parser("live-conformance", _ABOUT, _ENDING)
+    made.option("--url", "URL", "a deployment's server, http:// or https://", options.http_url)
+    made.option("--valkey", "ADDRESS", "its Valkey, as HOST:PORT, valkey://[USER@]HOST[:PORT], "
+                "valkeys:// (TLS) or unix:///PATH. Without it there are requests only, and what "
+                "they create stays there, cancelled", options.address)
+    made.flag("--start", "a deployment of its own in place of --url: Valkey and ff-server on free "
+              "ports, with a token")
+    made.option("--partitions", "N", "with --start: flow partitions (32: a claim looks at all of "
+                "them at once)", options.positive)
+    made.option("--requests", "N", "(20000)", options.natural, default=20_000)
+    made.option("--histories", "N", "lives of executions (5000)", options.natural, default=5_000)
+    made.option("--seed", "N", "of all of them (1)", options.natural, default=1)
+    made.option("--case", "KIND-NUMBER", "only this one, as a failure names it: lot-17, "
+                "history-5 or flow-3", options.live_case)
+    made.option("--threads", "N", "at once (4)", options.positive, default=4)
+    made.option("--ca-file", "FILE", "certificates to trust for https:// in place of the system's",
+                options.path)
+    return made
+
+
+def parse(argv):
+    made = parser()
+    found = made.parse_args(argv)
+    if bool(found.url) == found.start:
+        made.error("one of --url and --start is needed")
+    if found.start and (found.valkey or found.ca_file):
+        made.error("--valkey and --ca-file go with --url")
+    if found.partitions and not found.start:
+        made.error("--partitions goes with --start")
+    if found.partitions and found.partitions > 65535:
+        made.error("--partitions must be in 1..65535")
+    found.partitions = found.partitions or 32
+    return found, options.Start("live-conformance", ("valkey",))

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of redis-py to a server that runs somewhere, and what of an execution is stored there.
+
+The password comes from FFGRANT_PASSWORD or from the file that FFGRANT_PASSWORD_FILE names.
+"""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jobs.common import wheels
+
+_BATCH = 200
+# Of ff:exec:{tag}:<id>:<name>.
+_EXECUTION_KEYS = (
+    "core", "payload", "policy", "tags", "claim_grant", "result", "lease:current", "lease:history",
+    "attempts", "suspension:current", "suspension:current:satisfied_set",
+    "suspension:current:member_map", "waitpoints", "signals", "deps:meta", "deps:unresolved",
+    "deps:all_edges")
+_INDEXES = ("lease_expiry", "attempt_timeout", "execution_deadline", "suspension_timeout")
+_LANE_INDEXES = ("eligible", "active", "delayed", "terminal", "suspended", "blocked:route",
+                 "blocked:dependencies", "blocked:budget", "blocked:quota", "blocked:operator")
+
+
+class NoStore(Exception):
+    """The address is none, or nobody answers there."""
+
+
+def _password() -> str | None:
+    path = os.environ.get("FFGRANT_PASSWORD_FILE")
+    if path:
+        return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    return os.environ.get("FFGRANT_PASSWORD")
+
+
+def connect(address: str) -> Any:
+    """HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH."""
+    redis = wheels.client_module()
+    parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
+    options: dict[str, Any] = {"socket_timeout": 60, "username": parts.username,
+                               "password": _password()}
+    if parts.scheme == "unix":
+        options["unix_socket_path"] = parts.path
+    else:
+        options.update(host=parts.hostname or "127.0.0.1", port=parts.port or 6379)
+    if parts.scheme in ("valkeys", "rediss"):
+        options.update(ssl=True, ssl_check_hostname=True,
+                       ssl_ca_certs=os.environ.get("FFGRANT_TLS_CA_FILE"),
+                       ssl_certfile=os.environ.get("FFGRANT_TLS_CERTIFICATE_FILE"),
+                       ssl_keyfile=os.environ.get("FFGRANT_TLS_KEY_FILE"))
+    try:
+        client = redis.Redis(**options)
+        client.ping()
+    except (redis.RedisError, OSError) as error:
+        raise NoStore(f"--valkey: {error}") from None
+    return client
+
+
+def partitions(client: Any) -> int:
+    """The deployment's flow partitions, as its server has stored them (contract 1.4)."""
+    stored = client.hget("ff:config:partitions", "num_flow_partitions")
+    if stored is None:
+        raise NoStore("--valkey: no FlowFabric server has written ff:config:partitions there")
+    return int(stored)
+
+
+def _tag(execution: str) -> str:
+    """Of its keys: that of its partition, however the id spells it."""
+    return f"{{fp:{int(execution[4:execution.index('}')])}}}"
+
+
+def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instances: Iterable[str],
+           attempts: int = 1) -> None:
+    """Takes away all that is stored of executions that nobody else knows: their keys, up to so
+    many attempts of each, and their places in the indexes."""
+    lanes, instances = tuple(lanes), tuple(instances)
+    pipeline = client.pipeline(transaction=False)
+    for number, execution in enumerate(executions, 1):
+        tag = _tag(execution)
+        keys = [f"ff:exec:{tag}:{execution}:{name}" for name in _EXECUTION_KEYS]
+        for index in range(attempts):
+            attempt = f"ff:attempt:{tag}:{execution}:{index}"
+            stream = f"ff:stream:{tag}:{execution}:{index}"
+            keys += [attempt, attempt + ":usage", attempt + ":policy", stream, stream + ":meta"]
+        pipeline.delete(*keys)
+        for name in _INDEXES:
+            pipeline.zrem(f"ff:idx:{tag}:{name}", execution)
+        for lane in lanes:
+            for name in _LANE_INDEXES:
+                pipeline.zrem(f"ff:idx:{tag}:lane:{lane}:{name}", execution)
+        for instance in instances:
+            pipeline.srem(f"ff:idx:{tag}:worker:{instance}:leases", execution)
+        pipeline.srem(f"ff:idx:{tag}:all_executions", execution)
+        if number % _BATCH == 0:
+            pipeline.execute()
+    pipeline.execute()
+
+
+def forget_waitpoints(client: Any, waitpoints: Iterable[tuple[str, str]]) -> None:
+    """Of (execution, waitpoint), with the signals that came to it."""
+    for execution, waitpoint in waitpoints:
+        tag = _tag(execution)
+        stem = f"ff:wp:{tag}:{waitpoint}"
+        signals = [_text(fields.get(b"signal_id", b""))
+                   for _, fields in client.xrange(f"{stem}:signals")]
+        client.delete(stem, f"{stem}:signals", f"{stem}:condition",
+                      *(f"ff:signal:{tag}:{signal}{rest}" for signal in signals
+                        for rest in ("", ":payload")))
+        client.zrem(f"ff:idx:{tag}:pending_waitpoint_expiry", waitpoint)
+
+
+def forget_flows(client: Any, flows: Iterable[tuple[int, str]]) -> None:
+    """Of (partition, flow): its keys, and its place among all flows."""
+    for partition, flow in flows:
+        tag = f"{{fp:{partition}}}"
+        found = list(client.scan_iter(f"ff:flow:{tag}:{flow}:*", count=1000))
+        if found:
+            client.delete(*found)
+        client.srem(f"ff:idx:{tag}:flow_index", flow)
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
