@@ -89,6 +89,8 @@ class Model:
     phase: str = "runnable"
     public: str = "waiting"
     lease: str = ""  # of an active one: held, expired or revoked
+    # Set by a revocation, and blanked by resuming, reclaiming and completing, but by no claim.
+    was_revoked: bool = False
     outcome: str = "none"
     grant: bool = False
     pending: str = "initial"  # the kind of the next attempt
@@ -238,7 +240,7 @@ class History:
         elif model.lease == "held":
             self.answered("revoke", answer, 200, {"Revoked": {
                 "lease_id": self.e.lease, "lease_epoch": str(model.epoch)}})
-            model.lease = "revoked"
+            model.lease, model.was_revoked = "revoked", True
         else:
             self.answered("revoke", answer, 200,
                            {"AlreadySatisfied": {"reason": f"already_{model.lease}"}})
@@ -282,6 +284,7 @@ class History:
             return
         self._leased("reclaim", reply, new, model.epoch + 1, new.attempt_id, model.attempts,
                      "reclaim")
+        model.was_revoked = False
         model.attempts += 1
         model.reclaims += 1
         model.grant = False
@@ -399,7 +402,7 @@ class History:
             return
         self._leased("claim resumed", reply, new, model.epoch + 1, model.attempt_id,
                      self.e.attempt, "resumed")
-        model.grant = False
+        model.grant = model.was_revoked = False
 
     def _fence(self) -> tuple[tuple[str, str, str] | None, Reply | None]:
         """A fence, and what is said of it before all else, or of a lease that is held."""
@@ -423,6 +426,9 @@ class History:
         fence, wrong = self._fence()
         reply = self.server.call(functions.renew(self.e, ttl=_LEASE_TTL_MS, fence=fence))
         fault = self._fault(wrong)
+        if self.model.was_revoked and self.model.lease == "held" and \
+                (not fault or fault[1] == "stale_lease"):
+            fault = [0, "lease_revoked"]
         if fault:
             self._same("renew", reply, fault)
         else:
@@ -433,7 +439,7 @@ class History:
 
     def expire(self) -> None:
         """Lets the lease run out, and marks it by a call of its late holder."""
-        if self.model.lease != "held":
+        if self.model.lease != "held" or self.model.was_revoked:
             return self.renew()
         self._same("renew for a moment",
                    self.server.call(functions.renew(self.e, ttl="1"))[:2], [1, "OK"])
@@ -453,6 +459,7 @@ class History:
             return
         self._same("complete", reply, [1, "OK", "completed"])
         self.model.end("success", "completed")
+        self.model.was_revoked = False
         if result:
             self.model.result = result.encode()
 
