@@ -32,6 +32,8 @@ PRESET = "bench"
 PROGRAM = "flowfabric_load"
 _SILENCE_SECONDS = 3600
 _PARTITIONS_OF_A_WORKER = 4  # of a load of grants alone: each partition gives one
+# Of each partition, that a load leaves over: else its last ones are looked for in empty partitions.
+_SPARE = 4
 _SETTLE_SECONDS = 0.5  # for requests that were under way when the load ended
 _ATTEMPTS = 2
 
@@ -44,7 +46,7 @@ class Plan:
     executions: int  # of the load whose every result is read back
 
 
-FULL = Plan(rounds=5, count=4000, open_seconds=5, executions=20_000)
+FULL = Plan(rounds=3, count=4000, open_seconds=5, executions=20_000)
 QUICK = Plan(rounds=2, count=600, open_seconds=2, executions=1000)
 
 
@@ -219,13 +221,17 @@ class Rounds:
         closed = self._partitions + 2 * sum(self._count(workers) for workers in counts)
         # An open load has at most the peak's rate; that is not known yet.
         opened = len(load_tables.SHARES) * self._most_open()
-        return plan.rounds * (closed + opened) + plan.executions
+        loads = 1 + 2 * len(counts) + len(load_tables.SHARES)
+        return plan.rounds * (closed + opened + loads * self._spare()) + plan.executions
+
+    def _spare(self) -> int:
+        return _SPARE * self._partitions
 
     def _most_open(self) -> int:
         return int(load_tables.MOST_RATE * self._plan.open_seconds)
 
     def _count(self, workers: int) -> int:
-        return self._plan.count if workers == self._workers else self._plan.count // 4
+        return self._plan.count if workers == self._workers else self._plan.count // 8
 
     def _show(self, what: str) -> None:
         elapsed = time.monotonic() - self._start
@@ -235,7 +241,7 @@ class Rounds:
 
     def _measure(self, what: str, workers: int, count: int, line: str) -> None:
         self._show(f"{what}, {workers} workers")
-        self._program.create(count)
+        self._program.create(count + self._spare())
         self.figures.add(what, workers, self._program.load(line))
         self._program.forget()
         self._done += 1
@@ -244,7 +250,7 @@ class Rounds:
         for number in range(self._plan.rounds):
             grants = self._partitions // 2
             few = max(1, min(self._workers, grants // _PARTITIONS_OF_A_WORKER))
-            self._measure("grant", few, self._partitions * 4, f"closed {few} {grants} grant")
+            self._measure("grant", few, grants, f"closed {few} {grants} grant")
             counts = worker_counts(self._workers)
             for workers in counts if number % 2 else reversed(counts):
                 count = self._count(workers)
@@ -332,7 +338,8 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
         facts = _facts(arguments, place, others)
     tables = load_tables.tables(rounds.figures, arguments.workers, peak)
     method = (f"rounds: {plan.rounds}; {plan.count} executions a load with {arguments.workers} "
-              f"workers, a quarter of it with fewer, {plan.executions:,} in the last one")
+              f"workers, an eighth of it with fewer, and {_SPARE} a partition that stay; "
+              f"{plan.executions:,} in the last one")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     summary = load_tables.sentences(rounds.figures, arguments.workers)
     Document("Claims of a FlowFabric deployment",
