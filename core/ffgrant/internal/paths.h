@@ -32,6 +32,7 @@ enum class Path : std::uint8_t {
   kSkipFar64,
   kSkipFar16,
   kSkipByte,
+  kSameBlanks,  // the length is the number of blanks
   kPlainIn16s,
   kPlainIn8s,
   kPlainIn4s,
@@ -61,6 +62,11 @@ enum class Path : std::uint8_t {
   kNumberOf20,
   kWritePlain,
   kWriteAny,
+  // Numbers in all other bodies: the number of digits, and how many bytes the document still has.
+  kTakeDigits,
+  kTakeDigitsLeft,
+  kTakeDigitsAvx2,
+  kTakeDigitsAvx2Left,
   // Checksums: of the text.
   kCrcClmul,
   kCrcTable,

@@ -167,7 +167,10 @@ inline const char* SkipSameBlanks(const char* p, const char* end, std::size_t co
   if (p == end || static_cast<unsigned char>(*p) > ' ') return p;
   if (count < 16 && end - p >= 16) {
     const unsigned ink = InkMask16(p);
-    if ((ink & ((2u << count) - 1)) == 1u << count) return p + count;
+    if ((ink & ((2u << count) - 1)) == 1u << count) {
+      TakePath(Path::kSameBlanks, count);
+      return p + count;
+    }
   }
 #endif
   return SkipBlanks(p, end);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which clang is chosen, by bootstrap and for presets: with false compilers in an own PATH."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -79,6 +80,12 @@ class Presets(unittest.TestCase):
             self.assertTrue(build.is_clang_preset(name), name)
         for name in ("gcc-debug", "gcc-release", "bench", "coverage", "fuzz-afl"):
             self.assertFalse(build.is_clang_preset(name), name)
+
+    def test_paths_are_counted_where_a_test_wants_each_of_them(self):
+        presets = json.loads((build.ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
+        counting = {preset["name"] for preset in presets["configurePresets"]
+                    if preset.get("cacheVariables", {}).get("FFGRANT_COUNT_PATHS") == "ON"}
+        self.assertEqual(counting, {"clang-release"})
 
     def test_a_build_of_another_clang_starts_afresh(self):
         for preset, compiler, fresh in (("tsan", "/opt/clang++-19", True), ("tsan", "here", False),

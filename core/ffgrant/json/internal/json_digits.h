@@ -11,6 +11,7 @@
 #include "ffgrant/internal/cpu.h"
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 #include <immintrin.h>
@@ -45,6 +46,8 @@ inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& val
             ParseUpTo8Digits(high << 8 << (56 - 8 * high_digits), high_digits, ok);
     digits += high_digits;
   }
+  TakePath(Path::kTakeDigits, digits);
+  TakePath(Path::kTakeDigitsLeft, left);
   p += digits;
   if (digits == 0 || (p[-static_cast<std::ptrdiff_t>(digits)] == '0' && digits > 1)) return nullptr;
   if (p != end && (*p == '.' || (*p | 0x20) == 'e')) return nullptr;
@@ -71,6 +74,8 @@ FFGRANT_AVX2 inline const char* TakeDigitsAvx2(const char* p, const char* end,
   const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(ahead, _mm_set1_epi8(9)), ahead);
   const unsigned others = ~static_cast<unsigned>(_mm_movemask_epi8(is_digit)) | 0x10000u;
   const auto digits = static_cast<std::size_t>(std::countr_zero(others >> shift));
+  TakePath(Path::kTakeDigitsAvx2, digits);
+  TakePath(Path::kTakeDigitsAvx2Left, static_cast<std::size_t>(end - p));
   if (digits - 1 >= 15 || (*p == '0' && digits > 1)) return nullptr;
   const char* const behind = p + digits;
   if (behind != end && (*behind == '.' || (*behind | 0x20) == 'e')) return nullptr;
