@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from jobs.live.history import History, Policy, Server
+from jobs.server import store
 
 _RESOLVE_SECONDS = 60  # the server's own time to look at what has ended
 _POLL_SECONDS = 0.05
@@ -46,7 +47,9 @@ class FlowHistory:
 
     def _build(self) -> None:
         flow = str(self._flow)
-        self._server.flows.append((self._partition, flow))
+        edge_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        self._server.flows.append(store.Flow(
+            self._partition, flow, (self._first.e.id, self._second.e.id), edge_id))
         kind = {"flow_kind": "task", "namespace": self._server.lane}
         self._answered("create flow", "", kind, 201, {"Created": {"flow_id": flow}})
         self._answered("create flow again", "", kind, 200,
@@ -58,11 +61,10 @@ class FlowHistory:
                            {"Added": {**named, "new_node_count": count}})
         self._answered("add member again", f"/{flow}/members", named, 200,
                        {"AlreadyMember": {**named, "node_count": 2}})
-        edge = {"edge_id": str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
-                "upstream_execution_id": self._first.e.id,
+        edge = {"edge_id": edge_id, "upstream_execution_id": self._first.e.id,
                 "downstream_execution_id": self._second.e.id}
         self._answered("stage edge", f"/{flow}/edges", {**edge, "expected_graph_revision": 2}, 201,
-                       {"Staged": {"edge_id": edge["edge_id"], "new_graph_revision": 3}})
+                       {"Staged": {"edge_id": edge_id, "new_graph_revision": 3}})
         self._answered("apply edge", f"/{flow}/edges/apply", {**edge, "graph_revision": 3}, 200,
                        {"Applied": {"unsatisfied_count": 1}})
         self._answered("apply edge again", f"/{flow}/edges/apply", {**edge, "graph_revision": 3},

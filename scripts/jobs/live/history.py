@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs.live.exchange import Answer, Connection
 from jobs.live.routes import Request
-from jobs.server import functions
+from jobs.server import functions, store
 
 STEPS = 9
 _GRANT_TTL_MS = 60_000  # longer than a history
@@ -40,14 +40,14 @@ class Difference(Exception):
 class Server:
     """A deployment as one thread sees it. Nobody else works in the lane."""
     http: Connection
-    store: Any  # redis-py's client to the Valkey
+    valkey: Any  # redis-py's client
     lane: str
     worker: str
     partitions: int
     token: str | None = None
     made: list[str] = field(default_factory=list)  # executions that are there because of us
     waitpoints: list[tuple[str, str]] = field(default_factory=list)  # (execution id, waitpoint id)
-    flows: list[tuple[int, str]] = field(default_factory=list)  # (partition, flow id)
+    flows: list[store.Flow] = field(default_factory=list)
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
         headers = [("content-type", "application/json")]
@@ -57,10 +57,10 @@ class Server:
         return self.http.ask(Request(method, target, tuple(headers), data))
 
     def call(self, call: tuple[str, list[str], list[str]]) -> Reply:
-        return list(functions.run(self.store, call, functions.THEIR_PREFIX))
+        return list(functions.run(self.valkey, call, functions.THEIR_PREFIX))
 
     def now(self) -> int:
-        seconds, micros = self.store.time()
+        seconds, micros = self.valkey.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
     def claim(self, capabilities: tuple[str, ...] = ()) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import urllib.parse
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ _EXECUTION_KEYS = (
     "attempts", "suspension:current", "suspension:current:satisfied_set",
     "suspension:current:member_map", "waitpoints", "signals", "deps:meta", "deps:unresolved",
     "deps:all_edges")
+# Of ff:flow:{tag}:<flow id>:<name>.
+_FLOW_KEYS = ("core", "members", "tags", "events", "summary", "pending_cancels")
 _INDEXES = ("lease_expiry", "attempt_timeout", "execution_deadline", "suspension_timeout")
 _LANE_INDEXES = ("eligible", "active", "delayed", "terminal", "suspended", "blocked:route",
                  "blocked:dependencies", "blocked:budget", "blocked:quota", "blocked:operator")
@@ -101,7 +104,18 @@ def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instanc
 
 
 def forget_waitpoints(client: Any, waitpoints: Iterable[tuple[str, str]]) -> None:
-    """Of (execution, waitpoint), with the signals that came to it."""
+    """Of (execution, waitpoint), with the signals that came to it, and their entries in the
+    partition's stream."""
+    waitpoints = tuple(waitpoints)
+    executions = {execution.encode() for execution, _ in waitpoints}
+    for tag in {_tag(execution) for execution, _ in waitpoints}:
+        stream = f"ff:part:{tag}:signal_delivery"
+        own = [number for number, fields in client.xrange(stream)
+               if fields.get(b"execution_id") in executions]
+        if own:
+            client.xdel(stream, *own)
+            if not client.xlen(stream):
+                client.delete(stream)
     for execution, waitpoint in waitpoints:
         tag = _tag(execution)
         stem = f"ff:wp:{tag}:{waitpoint}"
@@ -113,14 +127,24 @@ def forget_waitpoints(client: Any, waitpoints: Iterable[tuple[str, str]]) -> Non
         client.zrem(f"ff:idx:{tag}:pending_waitpoint_expiry", waitpoint)
 
 
-def forget_flows(client: Any, flows: Iterable[tuple[int, str]]) -> None:
-    """Of (partition, flow): its keys, and its place among all flows."""
-    for partition, flow in flows:
-        tag = f"{{fp:{partition}}}"
-        found = list(client.scan_iter(f"ff:flow:{tag}:{flow}:*", count=1000))
-        if found:
-            client.delete(*found)
-        client.srem(f"ff:idx:{tag}:flow_index", flow)
+@dataclass(frozen=True)
+class Flow:
+    """One of two executions, the second of which waits for the first by an edge."""
+    partition: int
+    flow_id: str
+    executions: tuple[str, str]
+    edge_id: str
+
+
+def forget_flows(client: Any, flows: Iterable[Flow]) -> None:
+    for flow in flows:
+        tag = f"{{fp:{flow.partition}}}"
+        first, second = flow.executions
+        names = (*_FLOW_KEYS, f"member:{first}", f"member:{second}", f"edge:{flow.edge_id}",
+                 f"out:{first}", f"in:{second}", f"edgegroup:{second}")
+        client.delete(f"ff:exec:{tag}:{second}:dep:{flow.edge_id}",
+                      *(f"ff:flow:{tag}:{flow.flow_id}:{name}" for name in names))
+        client.srem(f"ff:idx:{tag}:flow_index", flow.flow_id)
 
 
 def _text(value: bytes) -> str:

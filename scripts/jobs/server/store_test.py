@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is stored of an execution is taken away as a whole, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+from jobs.server import claim_server, functions as f, store
+
+
+class Store(unittest.TestCase):
+    def test_an_execution_is_forgotten_and_its_neighbour_is_not(self) -> None:
+        with claim_server.alone("auto") as server:
+            client = store.connect(server.address)
+            client.function_load(f.source())
+            one, other = f.Execution(), f.Execution()
+            f.run(client, f.rotate(one))
+            before: dict[str, object] = {}
+            for e in (other, one):
+                before = f.state(client)
+                e.lease, e.attempt_id = f"lease {e.id}", f"attempt {e.id}"
+                for call in (f.create(e, tags='{"a":"b"}'), f.issue(e), f.claim(e)):
+                    self.assertEqual(f.run(client, call)[:2], [1, "OK"])
+            self.assertEqual(f.run(client, f.suspend(one))[:2], [1, "OK"])
+            client.xadd("ff:part:{fp:7}:signal_delivery", {"execution_id": one.id})
+            store.forget(client, [one.id], [one.lane], [one.instance])
+            store.forget_waitpoints(client, [(one.id, "wp-1")])
+            self.assertEqual(f.state(client), before)
+            # An odd spelling of its partition is stored where its canonical one would be.
+            client.set("ff:exec:{fp:7}:{fp:+7}:x:core", "1")
+            store.forget(client, ["{fp:+7}:x"], [], [])
+            self.assertEqual(f.state(client), before)
+
+    def test_a_flow_is_forgotten(self) -> None:
+        with claim_server.alone("auto") as server:
+            client = store.connect(server.address)
+            for key in ("ff:flow:{fp:7}:f:core", "ff:flow:{fp:7}:f:member:{fp:7}:b",
+                        "ff:exec:{fp:7}:{fp:7}:b:dep:e", "ff:flow:{fp:7}:f:in:{fp:7}:b"):
+                client.set(key, "1")
+            client.sadd("ff:idx:{fp:7}:flow_index", "f")
+            store.forget_flows(client, [store.Flow(7, "f", ("{fp:7}:a", "{fp:7}:b"), "e")])
+            self.assertEqual(client.keys(), [])
+
+    def test_addresses_and_passwords(self) -> None:
+        with self.assertRaisesRegex(store.NoStore, "--valkey"):
+            store.connect("127.0.0.1:1")
+        with claim_server.alone("auto") as server:
+            self.assertTrue(store.connect(f"valkey://{server.address}").ping())
+            with self.assertRaisesRegex(store.NoStore, "ff:config:partitions"):
+                store.partitions(store.connect(server.address))
+            server.client().config_set("requirepass", "hunter2")
+            with self.assertRaises(store.NoStore) as raised:
+                store.connect(server.address)
+            self.assertNotIn("hunter2", str(raised.exception))
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+                file.write("hunter2\n")
+                file.flush()
+                with mock.patch.dict(os.environ, {"FFGRANT_PASSWORD_FILE": file.name}):
+                    self.assertTrue(store.connect(server.address).ping())
+
+
+if __name__ == "__main__":
+    unittest.main()
