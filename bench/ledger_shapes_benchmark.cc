@@ -394,7 +394,7 @@ void RegisterShape(const std::string& op, const std::string& what, const Shape& 
   const std::string shape_case = kLiveCase + "/" + what;
   Register(op + "_Ledger" + shape_case,
            claims ? RunShape<CoreLedger, true> : RunShape<CoreLedger, false>, shape);
-  // Whose grants have no texts: it would be set against more work.
+  // The map's grants have no texts: ours would be set against less work.
   if (shape.has_texts) return;
   Register(op + "_AbslMapUuid" + shape_case,
            claims ? RunShape<MapLedger<UuidKey>, true> : RunShape<MapLedger<UuidKey>, false>,

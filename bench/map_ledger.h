@@ -31,7 +31,7 @@
 
 namespace ffgrant::bench {
 
-// Of an id in the map: partitions as deployed by default.
+// How many partitions the ids in the map have, as deployed by default.
 inline constexpr std::size_t kMapPartitions = 256;
 
 template <class Store>

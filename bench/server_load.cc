@@ -51,6 +51,7 @@
 #include "ffgrant/lane_id.h"
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/claim_pipeline.h"
+#include "ffgrant/valkey/internal/pipeline_functions.h"
 #include "ffgrant/valkey/server_url.h"
 
 ABSL_FLAG(std::string, server, "127.0.0.1:6379", "as SetServers() takes it (server_url.h)");
@@ -239,6 +240,10 @@ class Driver {
     }
   }
 
+  void UseFunction(ClaimPipeline::Call call, const Step& step) noexcept {
+    valkey::internal::PipelineFunctions::Use(*pipeline_, call, step.function);
+  }
+
   void Submit(const Load& load, std::size_t number, std::size_t step_number) {
     const Execution& e = executions_[load.begin + number];
     const Step& step = load.steps[step_number];
@@ -256,24 +261,28 @@ class Driver {
             pipeline_->SubmitCreate({.execution_id = e.id.view(), .lane = lane_}, kPayload, tag);
         break;
       case kIssue:
+        UseFunction(ClaimPipeline::Call::kIssue, step);
         taken = pipeline_->SubmitIssue({.execution_id = e.id.view(),
                                         .worker = kWorker,
                                         .lane = lane_,
                                         .grant_ttl_ms = kGrantTtlMs},
-                                       tag, step.function);
+                                       tag);
         break;
       case kClaim:
-        taken = pipeline_->SubmitClaim(claim, tag, step.function);
+        UseFunction(ClaimPipeline::Call::kClaim, step);
+        taken = pipeline_->SubmitClaim(claim, tag);
         break;
       case kFused:
-        taken = pipeline_->SubmitIssueAndClaim(claim, tag, step.function);
+        UseFunction(ClaimPipeline::Call::kIssueAndClaim, step);
+        taken = pipeline_->SubmitIssueAndClaim(claim, tag);
         break;
       case kComplete:
       case kKinds:
+        UseFunction(ClaimPipeline::Call::kComplete, step);
         taken = pipeline_->SubmitComplete(
             {.execution_id = e.id.view(), .fence = LeaseFence{e.lease_id, {1}, e.attempt_id}},
             {.attempt_index = {0}, .lane = lane_, .worker_instance_id = kWorker.worker_instance_id},
-            tag, step.function);
+            tag);
         break;
     }
     if (!taken) Die("a call was not taken");

@@ -96,7 +96,7 @@ Armed ArmedBy(std::uint8_t kind, std::uint8_t where) {
   }
 }
 
-// Of the server's world.
+// Something happens in the server's world.
 void Happen(ScriptedRig& rig, std::uint8_t what) {
   constexpr std::string_view kRefusals[] = {"LOADING data",     "TRYAGAIN keys",   "BUSY script",
                                             "CLUSTERDOWN hash", "NOPERM no",       "OOM command",

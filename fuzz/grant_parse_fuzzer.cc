@@ -44,7 +44,7 @@ const ClaimResponseView kUntouched = {"id", "key", "grant", 42};
 
 // --- the paths ---
 
-// Of bytes that JSON needs no escape for.
+// Whether JSON needs no escape for any of the bytes.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c >= 0x20 && c != '"' && c != '\\'; });

@@ -3,8 +3,8 @@
 // RE2: https://github.com/google/re2/blob/main/re2/re2.h
 // Expressions are compiled once, matched by FullMatch (anchored at both ends),
 // and RE2 itself converts what it captured: decimal and hexadecimal numbers.
-// Of the lenient uuid forms the expression captures the whole; its digits are
-// then read by hand, since they are known to be some.
+// The expression captures a lenient uuid form as a whole; its digits are then read by hand, since
+// they are known to be digits.
 
 #include <re2/re2.h>
 
@@ -122,7 +122,7 @@ class LenientId : public Re2Impl, public ResultIsValue<ParseExecutionIdLenient::
   }
 
  private:
-  // Of a text that the expression has matched.
+  // The uuid of a text that the expression has matched.
   static Uuid Digits(std::string_view text) {
     if (text.front() == '{') text.remove_prefix(1);
     if (text.front() == 'u') text.remove_prefix(9);

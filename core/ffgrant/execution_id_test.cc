@@ -117,7 +117,7 @@ constexpr RejectedRow MissingTag(std::string_view text, std::size_t offset) {
 constexpr RejectedRow Index(std::string_view text, std::size_t offset, std::string_view payload) {
   return {text, kInvalidPartitionIndex, offset, payload};
 }
-// Of an id that begins with `{fp:7}:`.
+// A row for an id that begins with `{fp:7}:`.
 constexpr RejectedRow BadUuid(std::string_view text, std::size_t offset) {
   return {text, kInvalidUuid, offset, text.substr(7)};
 }

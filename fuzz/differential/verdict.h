@@ -18,7 +18,8 @@
 
 namespace ffgrant::fuzz {
 
-// Of this process: what the reference says to run for itself, and what it can't be asked.
+// The comparer of this process knows what the reference says to run for itself, and what it
+// can't be asked.
 inline reference::Comparer& TheComparer() {
   static reference::Comparer comparer;
   return comparer;

@@ -14,7 +14,7 @@
 
 namespace ffgrant::fuzz {
 
-// Of this thread since the last StartObserving().
+// What this thread has observed since the last StartObserving().
 inline thread_local std::uint64_t observations = 0;
 
 inline void StartObserving() { observations = 0; }

@@ -91,7 +91,7 @@ std::size_t CutRecords(const RecordFormat& format, Random& random, std::uint8_t*
                                   max_size - format.header, format.width);
 }
 
-// Of an input in which no record fits.
+// Mutates an input in which no record fits.
 std::size_t MutateBytes(Random& random, std::uint8_t* data, std::size_t size,
                         std::size_t max_size) {
   if (size == 0) {
@@ -102,7 +102,7 @@ std::size_t MutateBytes(Random& random, std::uint8_t* data, std::size_t size,
   return size;
 }
 
-// Of a record or a header as bytes: its size stays.
+// Mutates a record or a header as bytes: its size stays.
 void MutateByEngine(std::span<std::uint8_t> bytes) {
   if (LLVMFuzzerMutate == nullptr || bytes.empty()) return;
   const std::size_t size = LLVMFuzzerMutate(bytes.data(), bytes.size(), bytes.size());

@@ -38,8 +38,8 @@ inline constexpr std::size_t kNaiveDtoCount = 10;
 
 struct NaiveDocument {
   JsonResult result;
-  // Of an accepted document: which variant, and its members in the order in
-  // which the contract declares them.
+  // For an accepted document: its variant, and its members in the order in which the contract
+  // declares them.
   std::size_t variant = 0;
   std::vector<NaiveValue> values;
 };

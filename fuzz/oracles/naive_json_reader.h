@@ -34,7 +34,7 @@ struct NaiveNumber {
   bool negative = false;
   // An integer, except that -0 is none.
   bool integer = false;
-  // Of an integer: its absolute value, if that fits.
+  // For an integer: its absolute value, if that fits.
   bool fits = false;
   std::uint64_t magnitude = 0;
 };
@@ -50,7 +50,7 @@ struct NaiveNode {
   std::string text;
   std::vector<NaiveNode> items;
   std::size_t comma = 0;  // in front of it, if it is an array's element
-  // Of an object, one each item.
+  // For an object, one for each item.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;
 };

@@ -81,12 +81,12 @@ void StopSignals::Stop() noexcept { RequestStop(); }
 bool StopSignals::stopped() const noexcept { return g_stopped.load(); }
 
 bool StopSignals::Wait(std::int64_t ms) const noexcept {
-  using Clock = std::chrono::steady_clock;
+  using Steady = std::chrono::steady_clock;
   // No more than thirty years, so that the sum is a time.
   const auto until =
-      Clock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 1'000'000'000'000));
+      Steady::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 1'000'000'000'000));
   while (!stopped()) {
-    const Clock::time_point now = Clock::now();
+    const Steady::time_point now = Steady::now();
     if (now >= until) break;
     const std::int64_t left =
         std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count();

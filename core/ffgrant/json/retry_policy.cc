@@ -78,7 +78,7 @@ std::string_view FindRetryPolicy(std::string_view policy) {
 }
 
 std::string_view FaultOfRetryPolicy(std::string_view retry_policy) {
-  // Of several members of one name Lua keeps the last.
+  // Lua keeps the last of several members of one name.
   bool are_retries_right = true;
   bool is_backoff_right = true;
   (void)ForEachMember(retry_policy, [&](std::string_view name, std::string_view value) {

@@ -11,6 +11,7 @@
 #include "ffgrant/valkey/internal/claim_commands.h"
 #include "ffgrant/valkey/internal/claim_replies.h"
 #include "ffgrant/valkey/internal/client.h"
+#include "ffgrant/valkey/internal/pipeline_functions.h"
 
 namespace ffgrant::valkey {
 
@@ -148,6 +149,10 @@ class ClaimPipeline::Impl {
     return false;
   }
 
+  std::string_view& function(Call call) noexcept {
+    return functions_[static_cast<std::size_t>(call)];
+  }
+
   void Complete(std::uint32_t number, Completion& done) noexcept {
     done.tag = calls_[number].tag;
     done.call = calls_[number].call;
@@ -156,6 +161,7 @@ class ClaimPipeline::Impl {
   }
 
   ClaimDefaults defaults_;
+  std::array<std::string_view, static_cast<std::size_t>(Call::kComplete) + 1> functions_;
   std::vector<CallInFlight> calls_;
   std::vector<std::uint32_t> free_;
   std::vector<Completion> done_;
@@ -180,9 +186,9 @@ bool ClaimPipeline::SubmitCreate(const CreateExecutionArgs& args, std::string_vi
                   });
 }
 
-bool ClaimPipeline::SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag,
-                                std::string_view function) {
+bool ClaimPipeline::SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag) {
   Impl& m = *impl_;
+  const std::string_view function = m.function(Call::kIssue);
   return m.Submit(Call::kIssue, args.execution_id, tag,
                   internal::CheckTtlAndId(args.grant_ttl_ms, "grant_ttl_ms is out of range",
                                           args.execution_id, m.defaults_.partitions, nullptr),
@@ -190,9 +196,9 @@ bool ClaimPipeline::SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag,
                   [&](internal::RespCommand& command) { WriteIssue(command, args, function); });
 }
 
-bool ClaimPipeline::SubmitClaim(const ClaimArgs& args, std::uint64_t tag,
-                                std::string_view function) {
+bool ClaimPipeline::SubmitClaim(const ClaimArgs& args, std::uint64_t tag) {
   Impl& m = *impl_;
+  const std::string_view function = m.function(Call::kClaim);
   return m.Submit(Call::kClaim, args.execution_id, tag,
                   internal::CheckTtlAndId(args.lease_ttl_ms, "lease_ttl_ms is out of range",
                                           args.execution_id, m.defaults_.partitions, nullptr),
@@ -200,9 +206,9 @@ bool ClaimPipeline::SubmitClaim(const ClaimArgs& args, std::uint64_t tag,
                   [&](internal::RespCommand& command) { WriteClaim(command, args, function); });
 }
 
-bool ClaimPipeline::SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag,
-                                        std::string_view function) {
+bool ClaimPipeline::SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag) {
   Impl& m = *impl_;
+  const std::string_view function = m.function(Call::kIssueAndClaim);
   return m.Submit(Call::kIssueAndClaim, args.execution_id, tag,
                   internal::CheckTtlAndId(args.lease_ttl_ms, "lease_ttl_ms is out of range",
                                           args.execution_id, m.defaults_.partitions, nullptr),
@@ -221,8 +227,9 @@ bool ClaimPipeline::SubmitRenew(const RenewArgs& args, std::uint64_t tag) {
 }
 
 bool ClaimPipeline::SubmitComplete(const CompleteArgs& args, const Holder& holder,
-                                   std::uint64_t tag, std::string_view function) {
+                                   std::uint64_t tag) {
   Impl& m = *impl_;
+  const std::string_view function = m.function(Call::kComplete);
   m.hints_.attempt_index = holder.attempt_index.value;
   m.hints_.current_lane.assign(holder.lane.text());
   m.hints_.worker_instance_id.assign(holder.worker_instance_id.text);
@@ -246,6 +253,11 @@ ClientCounters ClaimPipeline::counters() const noexcept {
   ClientCounters sum;
   impl_->client_.counts().AddTo(sum);
   return sum;
+}
+
+void internal::PipelineFunctions::Use(ClaimPipeline& pipeline, ClaimPipeline::Call call,
+                                      std::string_view function) noexcept {
+  pipeline.impl_->function(call) = function;
 }
 
 std::size_t ClaimPipeline::in_flight() const noexcept { return impl_->client_.in_flight(); }

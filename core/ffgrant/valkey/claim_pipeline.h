@@ -10,16 +10,35 @@
 //     for (const ClaimPipeline::Completion& done : pipeline.Poll(100)) Use(done);
 //   }
 //
-// Every submitted call ends in exactly one completion. kUnknownOutcome: it was
-// sent and its answer will never come, or was a claim that the server answered with
-// an error; it may have happened, or not, or may still happen. Whether it has, ValkeyLedger's
-// FindClaim() finds out; that it can't any more, it knows of its own ledger's claims only.
-// kUnavailable: it did not happen.
+// Every submitted call ends in exactly one completion. Its error is one of
+//   kNone, kInvalidInput (unsent: an argument is out of range, or the id is of no configured
+//   partition), and what the function of the call answers:
+//     kCreate         nothing else
+//     kIssue          kExecutionNotFound, kExecutionNotEligible, kGrantAlreadyExists,
+//                     kExecutionNotInEligibleSet, kInvalidCapabilities, kCapabilityMismatch
+//     kClaim          kExecutionNotFound, kExecutionNotLeaseable, kLeaseConflict,
+//                     kActiveAttemptExists, kUseClaimResumedExecution, kInvalidClaimGrant,
+//                     kClaimGrantExpired
+//     kIssueAndClaim  kExecutionNotFound, kExecutionNotEligible, kLeaseConflict,
+//                     kActiveAttemptExists, kGrantAlreadyExists, kExecutionNotInEligibleSet
+//     kRenew          kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
+//                     kExecutionNotActive, kLeaseRevoked, kLeaseExpired, kStaleLease
+//     kComplete       the same as kRenew
+//   kUnavailable      it did not happen: no server could be reached, or it refused to serve
+//   kUnknownOutcome   it was sent and its answer will never come, or it was a claim that the
+//                     server answered with an error: it may have happened, or not, or may still
+//                     happen. ValkeyLedger's FindClaim() finds out whether it has happened; that
+//                     it cannot happen any more, FindClaim() knows of its own ledger's claims only
+//   kUnknownCode      the server answered with a code or a word that the contract does not have,
+//                     or, but for a claim, with a fault
 //
-// For fork(), the end of the process and signals the same holds as for ValkeyLedger.
-//
-// Not thread-safe, but for CancelAll() and counters(). Allocates nothing for a call once the
-// buffers have grown to the largest call.
+// Threads: one at a time, but for CancelAll() and counters().
+// Cost: a call is written into a buffer and allocates nothing once the buffers have grown to the
+// largest call; one system call sends and one takes what many calls have said.
+// Blocking: only Poll() waits, for as long as it is told; within it a call waits no longer than
+// options.request_timeout_ms from its submission and then completes, whatever fails.
+// Ownership: arguments are not kept, views in a Completion are none. For fork(), the end of the
+// process and signals the same holds as for ValkeyLedger. Contract 7.
 
 #ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
 #define FFGRANT_VALKEY_CLAIM_PIPELINE_H_
@@ -39,6 +58,10 @@
 
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
+
+namespace internal {
+struct PipelineFunctions;
+}
 
 class ClaimPipeline {
  public:
@@ -72,21 +95,16 @@ class ClaimPipeline {
   // and not yet taken by Poll(). The arguments are not kept. Those that a server
   // would take apart wrongly complete with kInvalidInput, unsent.
   //
-  // `function`, where given, is called with the same KEYS and ARGV in place of
-  // the call's own; its answer must look the same. For the limits of benchmarks.
-  //
   // SubmitCreate: `delay_until`, where given, must lie ahead. The server puts an
   // execution whose delay is over into the set that KEYS name, the delayed one, where no
   // scheduler looks; so does FlowFabric's typed call. ValkeyLedger reads the server's
   // time first.
   bool SubmitCreate(const CreateExecutionArgs& args, std::string_view payload, std::uint64_t tag);
-  bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag, std::string_view function = {});
-  bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag, std::string_view function = {});
-  bool SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag,
-                           std::string_view function = {});
+  bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag);
+  bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag);
+  bool SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag);
   bool SubmitRenew(const RenewArgs& args, std::uint64_t tag);
-  bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
-                      std::string_view function = {});
+  bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag);
 
   // Moves everything on and returns what has completed: at once if something
   // has, else as soon as something does, or nothing after `timeout_ms`. Valid
@@ -129,6 +147,8 @@ class ClaimPipeline {
   std::uint64_t connects() const noexcept;      // connections begun so far
 
  private:
+  friend struct internal::PipelineFunctions;
+
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -53,11 +53,11 @@ struct ClientOptions {
   // the same.
   std::string connection_name = {};
 
-  // Of one server, looking up its name included. While the client looks for one
-  // among several servers, each gets no more than its share of request_timeout_ms.
+  // How long connecting to one server may take, looking up its name included. While the client
+  // tries several servers, each gets no more than its share of request_timeout_ms.
   std::int64_t connect_timeout_ms = 2000;
-  // Of one call with all that it does: redirections, new tries, waiting for a
-  // connection. Of a batch, too.
+  // How long one call, or one batch, may take with all that it does: redirections, new tries,
+  // waiting for a connection.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
   // A server that refuses for good (wrong password, no login, protected mode,
@@ -85,7 +85,7 @@ struct ClientOptions {
   // INT64_MAX for probe_idle_ms: no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
-  // Of one reply as it is kept; a larger one ends the connection that it comes on.
+  // The most that one reply may take in memory; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
   // Whether our function library may be loaded where FlowFabric's is not, and put

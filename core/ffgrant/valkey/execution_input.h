@@ -51,8 +51,8 @@ class ExecutionInput {
   // The value of the tag `name`; empty if there is none.
   std::optional<std::string_view> FindTag(std::string_view name) const noexcept;
 
-  // Of the attempt: "initial", "retry", "reclaim" or "replay"; why; and which one it
-  // follows. The last two are empty for an initial attempt.
+  // The kind of attempt ("initial", "retry", "reclaim" or "replay"), why it was made, and which
+  // attempt it follows. The last two are empty for an initial attempt.
   std::string_view attempt_type() const noexcept { return View(attempt_type_); }
   std::string_view attempt_reason() const noexcept { return View(attempt_reason_); }
   std::optional<AttemptIndex> previous_attempt() const noexcept { return previous_attempt_; }

@@ -25,7 +25,7 @@ struct ServerInfo {
   std::string version;  // its own, not the Redis version that a Valkey claims to be
   // The contract that the functions in use follow, "34". Empty if there are none.
   std::string contract_version;
-  // Of our function library, if its functions are the ones in use; empty if
+  // The version of our function library, if its functions are in use; empty if
   // FlowFabric's are, or none.
   std::string library_version;
   // What the names of the functions in use begin with: "ff_" or "ffgrant_"; empty if

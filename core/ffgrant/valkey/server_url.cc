@@ -79,7 +79,7 @@ std::string_view CutAt(std::string_view& text, char end) {
   return found ? rest : std::string_view();
 }
 
-// Of a host in a URL: what could not be one would be looked up, and shown in errors.
+// Whether a text can be a host: what cannot would be looked up, and shown in errors.
 bool IsHost(std::string_view host) noexcept {
   return std::all_of(host.begin(), host.end(), [](char c) {
     return c > ' ' && c < '\x7f' &&

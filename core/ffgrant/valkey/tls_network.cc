@@ -330,7 +330,7 @@ class TlsStream final : public Stream {
     return status;
   }
 
-  // Of a read or write that OpenSSL did not do; `why_` says more if it is a fault.
+  // What a read or write that OpenSSL did not do means; `why_` says more if it is a fault.
   IoStatus StatusOf(int done) noexcept {
     switch (SSL_get_error(ssl_.get(), done)) {
       case SSL_ERROR_WANT_READ:

@@ -162,7 +162,7 @@ TEST_F(Batches, ExpiriesAreThoseThatAreStoredOrElseTheServersTimeAndTheTtl) {
   rig_.ledger->IssueClaimGrants({&issues_[30], 2}, {&issued_[30], 2});
   EXPECT_EQ(issued_[30].error, ClaimError::kNone);
   EXPECT_EQ(issued_[30].expires_at, TimestampMs{0});
-  // Of one that was not issued, nothing is reckoned.
+  // A grant that was not issued gets no expiry.
   rig_.Restore();
   rig_.Answer("TIME", kTime);
   rig_.ledger->IssueClaimGrants({&issues_[30], 1}, {&issued_[30], 1});

@@ -56,7 +56,7 @@ class Choices : public ::testing::Test {
                                : ErrorName(outcome.error));
   }
   std::string IdAt(std::size_t i) const { return std::string(ways_[i].execution.text()); }
-  // Of eight partitions one was not seen to its end, and that is no "nothing".
+  // One of eight partitions was not seen to its end, and so the answer is not "nothing".
   static void ExpectNotAllSeen(const ClaimForWorkerOutcome& outcome,
                                std::uint32_t unreachable = 0) {
     EXPECT_EQ(outcome.error, ClaimError::kNothingInWindow);
@@ -167,7 +167,7 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   for (const auto& [word, place] : kQuestions) {
     Start(2);
     if (place == 1) Grant(0, 1);
-    // Of the head all; then what is behind it is granted.
+    // All of the head is granted; then what is behind it.
     if (place == 0) Grant(1, 1);
     rig_->Answer(word, kFault, place, 1);
     EXPECT_EQ(Choose().error, ClaimError::kUnknownCode) << word << place;

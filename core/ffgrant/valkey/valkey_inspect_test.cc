@@ -102,7 +102,7 @@ TEST(InspectReplies, ThatSayNothingAreNoState) {
   rig.Create(way);
   for (const Case& c : cases) {
     for (const std::string& reply : c.replies) {
-      // Of the sets, any one's.
+      // The reply stands in turn for that of each set.
       const std::size_t places = c.word == "ZSCORE" ? 7 : 1;
       for (std::size_t place = 0; place < places; ++place) {
         rig.Restore();

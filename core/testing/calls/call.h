@@ -170,7 +170,7 @@ class Call {
   }
   CallKind kind() const { return static_cast<CallKind>(any_.index()); }
   std::string_view name() const;
-  // Of the execution that it is about; empty if it is about none by name.
+  // The id of the execution that the call is about; empty if it names none.
   ExecutionIdView execution() const;
   // Who asks; empty if nobody says.
   WorkerIdentity worker() const;

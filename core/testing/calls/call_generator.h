@@ -90,7 +90,7 @@ class CallGenerator {
   const std::deque<Choices::Execution>& executions() const { return choices_.executions; }
   // The first execution makes room for another one.
   void Replace(Choices::Execution by);
-  // Of the execution with that id; the first one's for an alias.
+  // The lane of the execution with that id; for an alias the first execution's lane.
   LaneIdView OwnLane(std::string_view id) const;
 
  private:

@@ -94,7 +94,7 @@ class ModelLedger final : public ClaimLedger {
     std::vector<std::string> InOrder() const;
     friend bool operator==(const SortedSet&, const SortedSet&) = default;
   };
-  // Those of one lane in one partition.
+  // The sets of one lane in one partition.
   struct LaneSets {
     SortedSet eligible;
     SortedSet delayed;

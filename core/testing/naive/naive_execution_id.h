@@ -23,7 +23,7 @@ struct NaiveExecutionId {
   ExecutionIdError error = ExecutionIdError::kNone;
   std::size_t offset = 0;
   std::string_view payload;
-  // Of an accepted id.
+  // Set for an accepted id.
   std::uint16_t index = 0;
   Uuid uuid;
   bool canonical = false;

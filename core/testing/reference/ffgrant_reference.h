@@ -159,7 +159,7 @@ ffref_status ffref_hash_slot(ffref_view key, uint16_t* slot);
 // --- key names (contract 3) ---
 
 typedef enum ffref_key {
-  // Of an execution id.
+  // Keys made from an execution id.
   FFREF_KEY_CORE,
   FFREF_KEY_CLAIM_GRANT,
   FFREF_KEY_PAYLOAD,
@@ -174,7 +174,7 @@ typedef enum ffref_key {
   FFREF_KEY_ATTEMPT_USAGE,
   FFREF_KEY_ATTEMPT_POLICY,
   FFREF_KEY_STREAM_META,
-  // Of the id's partition and a lane.
+  // Keys made from the id's partition and a lane.
   FFREF_KEY_LANE_ELIGIBLE,
   FFREF_KEY_LANE_ACTIVE,
   FFREF_KEY_LANE_DELAYED,
@@ -185,7 +185,7 @@ typedef enum ffref_key {
   FFREF_KEY_LANE_BLOCKED_QUOTA,
   FFREF_KEY_LANE_BLOCKED_OPERATOR,
   FFREF_KEY_LANE_BLOCKED_DEPENDENCIES,
-  // Of the id's partition.
+  // Keys made from the id's partition.
   FFREF_KEY_LEASE_EXPIRY,
   FFREF_KEY_ATTEMPT_TIMEOUT,
   FFREF_KEY_EXECUTION_DEADLINE,
@@ -193,7 +193,7 @@ typedef enum ffref_key {
   FFREF_KEY_NOOP,
   FFREF_KEY_WORKER_LEASES,  // and the worker instance
   FFREF_KEY_IDEMPOTENCY,    // and name_space and idempotency_key
-  // Of neither.
+  // Keys made from neither.
   FFREF_KEY_LANE_CONFIG,   // lane
   FFREF_KEY_WORKER_ALIVE,  // name_space, worker_instance
   FFREF_KEY_WORKER_CAPS,   // the same
@@ -282,13 +282,13 @@ typedef enum ffref_json_error {
 } ffref_json_error;
 
 typedef struct ffref_document {
-  // Of a rejected document.
+  // Set for a rejected document.
   uint32_t error_class;  // ffref_json_class
   uint32_t error;        // ffref_json_error
   ffref_view member;     // empty where the text names none
   size_t line;           // from 1
   size_t column;
-  // Of an accepted one.
+  // Set for an accepted document.
   uint32_t variant;  // 0 where there is one
   const ffref_value* values;
   size_t value_count;
@@ -313,7 +313,7 @@ ffref_status ffref_json_write(ffref_scratch* scratch, uint32_t dto, uint32_t var
 // A claim response to a ClaimGrant, as the client converts it (contract 5.5), and its partition().
 typedef struct ffref_grant {
   ffref_document document;
-  // Of an accepted document: 0, or an ffref_execution_id_error; no grant then.
+  // For an accepted document: 0, or an ffref_execution_id_error; then there is no grant.
   ffref_rejection id_rejection;
   ffref_execution_id id;
   // 0, or an ffref_partition_key_error.

@@ -54,7 +54,7 @@ WriteResult WorkerIndex(const KeySubject& s, std::span<char> out) {
   return FormatWorkerIndexKey(s.name_space, out);
 }
 
-// Those that have no parts are constants.
+// Keys without parts are constants.
 WriteResult Constant(std::string_view text, std::span<char> out) {
   if (out.size() < text.size()) return {text.size(), WriteError::kBufferTooSmall};
   std::copy(text.begin(), text.end(), out.begin());

@@ -51,7 +51,7 @@ inline Uuid ToUuid(const ffref_uuid& raw) {
 Partition ToPartition(const ffref_partition& raw);
 ffref_partition ToRaw(Partition partition);
 
-// Of writers. The text is empty unless the status is kOk.
+// What a writer returns. The text is empty unless the status is kOk.
 struct Text {
   Status status = Status::kOk;
   std::string_view text;
@@ -144,13 +144,13 @@ class Reference {
   std::unique_ptr<ffref_scratch, Free> scratch_;
 };
 
-// Those that need no scratch; any thread.
+// These calls need no scratch and may come from any thread.
 // Contract 1.5: kOk or kRejected, since the reference drops why; kNotUtf8.
 ParsedUuid ParseUuid(std::string_view text);
 // Contract 2. `count` 0: kPanicked; family kExecution: kInvalidArgument.
 Number UuidPartition(PartitionFamily family, const Uuid& id, std::uint16_t count);
 Number LanePartition(std::string_view lane, std::uint16_t num_flow_partitions);
-// Of any bytes.
+// Both take any bytes.
 std::uint16_t Crc16(std::string_view bytes);
 std::uint16_t HashSlot(std::string_view key);
 

@@ -49,7 +49,7 @@ TEST(ReferenceBorder, BytesThatAreNotUtf8HaveNoAnswer) {
   EXPECT_EQ(reference.MintSolo(text, 256, {}).status, Status::kNotUtf8);
   const ffref_value values[] = {TextValue(text), TextValue(""), TextValue(""), NumberValue(0)};
   EXPECT_EQ(reference.WriteJson(FFREF_CLAIM_RESPONSE, 0, values).status, Status::kNotUtf8);
-  // Of any bytes, though.
+  // A hash slot exists for any bytes, though.
   EXPECT_EQ(HashSlot("\xFF"), Crc16("\xFF") & 0x3FFF);
 }
 

@@ -28,7 +28,7 @@ struct RedisReply {
 
 class HiredisStore final : public RawStore {
  public:
-  // Of a cluster any node will do. A host that begins with '/' is a unix socket. Logs in
+  // Any node of a cluster will do. A host that begins with '/' is a unix socket. Logs in
   // where `username` or `password` is given. Throws std::runtime_error.
   HiredisStore(const std::string& host, int port, std::string username = {},
                std::string password = {});

@@ -10,7 +10,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// Of the token that a suspension signs, where the server has no secret yet.
+// The secret that signs the token of a suspension where the server has none yet.
 constexpr const char* kSecretHex =
     "0000000000000000000000000000000000000000000000000000000000000001";
 constexpr const char* kSecretId = "ffgrant";

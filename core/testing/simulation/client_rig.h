@@ -48,7 +48,7 @@ inline ClientOptions RigOptions() {
 
 class ClientRig {
  public:
-  // Of all commands.
+  // The key that all commands have.
   static constexpr internal::CommandKey kKey = 77;
 
   explicit ClientRig(const ClientOptions& options = RigOptions(),

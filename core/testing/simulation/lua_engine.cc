@@ -20,7 +20,7 @@ namespace {
 
 int OnPanic(lua_State*) { std::abort(); }
 
-std::string TextAt(lua_State* state, int index) {
+std::string OwnText(lua_State* state, int index) {
   std::size_t size = 0;
   const char* const text = lua_tolstring(state, index, &size);
   return text == nullptr ? "" : std::string(text, size);
@@ -31,7 +31,7 @@ std::string TextAt(lua_State* state, int index) {
 std::string TopField(lua_State* state, const char* name) {
   lua_pushstring(state, name);
   lua_rawget(state, -2);
-  std::string text = lua_isstring(state, -1) ? TextAt(state, -1) : "";
+  std::string text = lua_isstring(state, -1) ? OwnText(state, -1) : "";
   lua_pop(state, 1);
   return text;
 }
@@ -172,7 +172,7 @@ std::string LuaEngine::Load(std::string_view code, bool replace, std::string& na
 std::string LuaEngine::Run(std::string_view body) {
   lua_State* const state = state_.get();
   if (luaL_loadbuffer(state, body.data(), body.size(), "@user_function") != 0) {
-    const std::string error = "ERR Error compiling function: " + TextAt(state, -1);
+    const std::string error = "ERR Error compiling function: " + OwnText(state, -1);
     lua_pop(state, 1);
     return error;
   }
@@ -183,7 +183,7 @@ std::string LuaEngine::Run(std::string_view body) {
   loading_ = false;
   if (!failed) return "";
   const std::string text =
-      lua_istable(state, -1) ? TopField(state, "err") : "ERR " + TextAt(state, -1);
+      lua_istable(state, -1) ? TopField(state, "err") : "ERR " + OwnText(state, -1);
   lua_pop(state, 1);
   // A name that cannot be is told as it is.
   const bool told = text.starts_with("ERR Function ");
@@ -256,7 +256,7 @@ void LuaEngine::Reply(ReplySink& reply, int depth) {
   }
   switch (lua_type(state, -1)) {
     case LUA_TSTRING:
-      return reply.Bulk(TextAt(state, -1));
+      return reply.Bulk(OwnText(state, -1));
     case LUA_TBOOLEAN:
       return lua_toboolean(state, -1) != 0 ? reply.Integer(1) : reply.Nil();
     case LUA_TNUMBER:
@@ -270,7 +270,7 @@ void LuaEngine::Reply(ReplySink& reply, int depth) {
     lua_pushstring(state, field);
     lua_rawget(state, -2);
     const bool there = lua_type(state, -1) == LUA_TSTRING;
-    const std::string text = there ? TextAt(state, -1) : "";
+    const std::string text = there ? OwnText(state, -1) : "";
     lua_pop(state, 1);
     if (there) return *field == 'e' ? reply.Error(text) : reply.Status(text);
   }

@@ -67,7 +67,7 @@ class LuaEngine {
   // From now on counts how often each line of `library` is executed, for as long as
   // it is loaded; "" ends it. Counting takes about as long as executing.
   void CountLines(std::string_view library);
-  // Of the lines that hold code, counted from 1 as in the text that was loaded.
+  // How often each line that holds code has run; lines are counted from 1 as in the loaded text.
   std::map<int, std::uint64_t> LineCounts() const;
 
  private:

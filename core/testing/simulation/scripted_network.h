@@ -34,13 +34,13 @@ struct Fault {
     kReset,        // the connection breaks; what is on its way stays so
     kPipeBroken,   // nothing moves this way any more; what has come can be read
     kRefused,      // of kOpen: can't connect
-    // Of kAnswer, which is the server about to answer a command:
+    // For kAnswer, when the server is about to answer a command:
     kTwice,      // the reply comes twice
     kSilence,    // neither it nor anything behind it ever comes
     kLate,       // it, and all behind it, comes `size` ms later
     kOversized,  // a text of `size` bytes comes in its place
     kGarbage,    // what is no RESP comes in its place
-    // Of kArrive, which is bytes about to reach the server:
+    // For kArrive, when bytes are about to reach the server:
     kHold,  // they stay on their way
   };
   Kind kind = Kind::kNone;

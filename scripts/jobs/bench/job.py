@@ -58,7 +58,7 @@ class Suite:
 
 
 CORE = Suite("bench", (), Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
-             Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md", "merged.json",
+             Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md", merged.FILE,
              "Benchmark summary")
 # Six rounds are the least that a confidence interval of 95 % can be made of.
 PEERS = Suite("bench/peers", ("ffgrant_peers",),

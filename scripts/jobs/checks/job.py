@@ -141,7 +141,9 @@ def consumer_step(terminal):
     shared = build.build_directory("shared")
     for command in (
             ["cmake", "-S", ".", "-B", str(shared), "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
-             "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DFFGRANT_WERROR=ON",
+             # How fast they are is not asked here, and so they take half the time to build.
+             "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG",
+             "-DBUILD_SHARED_LIBS=ON", "-DFFGRANT_WERROR=ON",
              "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=OFF",
              "-DFFGRANT_BUILD_FUZZERS=OFF", "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,--no-undefined"],
             ["cmake", "--build", str(shared)]):
@@ -199,7 +201,7 @@ def live_step(terminal):
     try:
         flowfabric.find()
     except flowfabric.MissingServer as missing:
-        return Tally(passed=1, left_out=[str(missing)])
+        return Tally(left_out=[str(missing)])
     return _counted(terminal, "a live deployment",
                     ["scripts/live-conformance", "--start", "--threads", "2"], read_counts)
 
@@ -235,8 +237,6 @@ def steps(long=False):
              "are enough", consumer_step),
         Step("benchmarks: each checks its results", "what is timed gives the results of a plain "
              "implementation", benchmarks_step),
-        Step("clang: all tests", "the same tests with another compiler, whose warnings are errors "
-             "too", preset_step("clang-release")),
         Step("clang, ASan + UBSan: core, claims, fuzz", "no bad access and no undefined behaviour "
              "in these tests and in the replay of all corpora",
              preset_step("asan-ubsan", "core|claims|fuzz",
@@ -247,7 +247,9 @@ def steps(long=False):
              fuzz_steps.step(Tally, "asan-ubsan", wrapper)),
         Step("clang, TSan: threads", "no data race in the tests with threads",
              preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
-        *((Step("exhaustive tests in full", "every input of a kind, where that is possible",
+        *((Step("clang: all tests", "the same tests with another compiler, each source compiled "
+                "on its own and its warnings errors too", preset_step("clang-release")),
+           Step("exhaustive tests in full", "every input of a kind, where that is possible",
                 long_step),
            Step("FlowFabric's own server", "a deployment answers, and keeps states, as the "
                 "contract says", live_step)) if long else ()),
@@ -278,7 +280,7 @@ def run_steps(terminal, all_steps):
         except OSError as error:
             tally = Tally()
             tally.fail(str(error))
-        if not tally.passed and not tally.failed:
+        if not tally.passed and not tally.failed and not tally.left_out:
             tally.fail("the step ran no tests")
         passed += tally.passed
         failed += tally.failed

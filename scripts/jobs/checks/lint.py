@@ -47,8 +47,13 @@ def commands():
 
 def run_tools(tally, on_tick=None):
     """Adds to the tally what the tools say."""
-    # Where the tools can't run, that each file is Python at least.
-    if compileall.compile_dir(str(SCRIPTS), quiet=2):
+    # Where the tools can't run, that each file is Python at least. The folder may be read-only.
+    before, sys.pycache_prefix = sys.pycache_prefix, str(_CACHE / "pycache")
+    try:
+        compiles = compileall.compile_dir(str(SCRIPTS), quiet=2)
+    finally:
+        sys.pycache_prefix = before
+    if compiles:
         tally.passed += 1
     else:
         tally.fail("FAILED: scripts hold a file that is no Python")

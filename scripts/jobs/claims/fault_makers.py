@@ -248,7 +248,9 @@ class Failover(Fault):
     may_lose = True
 
     def servers(self, engine):
-        return claim_server.cluster(engine, replicas=1)
+        # Nothing on disk: see make().
+        return claim_server.cluster(engine, claim_server.Settings(
+            transport=self.settings.transport), replicas=1)
 
     def make(self, running):
         victim = self.chance.choice(

@@ -39,7 +39,7 @@ class Call:
     index: int = -1
     expires: int = 0  # ms of the store's clock
     ttl: int = 0
-    # Of an unknown claim: what the client found out. happened, not_happened, "" if nothing.
+    # What the client found out about an unknown claim: happened, not_happened, "" if nothing.
     resolved: str = ""
     # Whether it was confirmed further than the answer, as by a replica.
     confirmed: bool = False

@@ -94,6 +94,9 @@ _FAULTS_ENDING = """\
 The last line is "N passed, N failed", by rounds or worlds. Exit status: 0 no violation; 1
 violations; 2 wrong usage; 3 could not run; 128 + signal."""
 SHORT_FAULTS = ("kill", "library", "descriptors", "freeze", "move", "leave")
+_ON_SERVERS = ("short", "long", "fault", "claims", "seconds", "engine", "transport", "threads",
+               "keep")
+_SIMULATED = ("calls", "jobs", "resume")
 _SHORT_SECONDS = 2.0
 _SECONDS = 10.0
 _LONG_CLAIMS = 1_000_000
@@ -136,6 +139,11 @@ def faults_parser():
 def parse_faults(argv):
     made = faults_parser()
     found = made.parse_args(argv)
+    others = _ON_SERVERS if found.simulated else _SIMULATED
+    for name in others:
+        if getattr(found, name) != made.get_default(name):
+            made.error(f"--{name} does not go with --simulated" if found.simulated
+                       else f"--{name} goes with --simulated")
     asked = bool(found.fault)
     if found.short:
         found.fault = found.fault or list(SHORT_FAULTS)

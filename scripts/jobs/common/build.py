@@ -16,7 +16,8 @@ from jobs.common import processes
 from jobs.common.terminal import duration
 
 ROOT = Path(__file__).resolve().parents[3]
-# Of builds, downloads and what jobs keep for themselves. scripts/bootstrap checks the variable.
+# Builds, downloads and what jobs keep for themselves lie there. scripts/bootstrap checks the
+# variable.
 BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 

@@ -59,7 +59,6 @@ def command(binary, target, artifacts, directories, flags=(), wrapper=()):
             f"-artifact_prefix={artifacts}", *options, *flags, *map(str, directories)]
 
 
-_VAGUE = ("libFuzzer: deadly signal",)
 _FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (\S+)")
 # Frames that are on the way to every crash.
 _NOISE = re.compile(r"^(?:__|fuzzer::|raise$|abort$|main$|_start$|gsignal$|pthread_kill)"

@@ -32,7 +32,7 @@ _CONSTANTS = {"sanitizers": {"address", "memory", "undefined", "none"},
               "fuzzing_engines": {"afl", "centipede", "honggfuzz", "libfuzzer"},
               "architectures": {"x86_64", "i386"}}
 _NAME = re.compile(r"[A-Za-z0-9_-]+_fuzzer")
-# Of the image in which targets run.
+# The libraries of the image in which targets run.
 _LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
               "libgcc_s.so.1", "libresolv.so.2", "ld-linux-x86-64.so.2", "linux-vdso.so.1"}
 # What a build on an ordinary system has in place of their static libraries.

@@ -35,7 +35,7 @@ _NO_STATEMENT = {"return", "break", "continue", "goto", "throw", "if", "else", "
                  "struct", "class", "enum", "union", "template", "namespace", "public", "private",
                  "protected", "auto", "friend", "extern", "inline", "thread_local", "explicit",
                  "virtual", "try", "catch", "volatile", "typename", "delete", "alignas"}
-# Of quantities that something must not exceed.
+# Names of quantities that something must not exceed.
 _BOUND_NAME = re.compile(r"k(?:Max\w*|\w*(?:Size|Count|Capacity|Limit))")
 _INTEGER = re.compile(r"(0[xX][\da-fA-F']+|\d[\d']*)([uUlLzZ]*)")
 

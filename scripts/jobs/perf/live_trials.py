@@ -78,7 +78,7 @@ def one_try(terminal, program, percent, number, budget):
     """Runs the gate once. Returns what is kept of it."""
     names = [str(key) for key in program.listing(_FILTER).keys if "Noise" not in key.name]
     slow = random.Random(1000 * percent + number).choice(names)
-    # Of one length on both sides: what is in the environment moves the stack.
+    # The variables are of one length on both sides, since the environment moves the stack.
     arms = [samples.Program(program.path, (), {"FFGRANT_SLOW": slow,
                                                "FFGRANT_SLOW_PERCENT": f"{value:02}"})
             for value in (0, percent)]

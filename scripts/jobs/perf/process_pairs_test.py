@@ -51,7 +51,7 @@ class LiveTest(unittest.TestCase):
                 Path(f"{made.path}.log").unlink(missing_ok=True)
             with self.live() as live:
                 live.take((A,), 12)
-            # Of each process the folder of its arm: 00 base, 01 copy.
+            # The folder of the arm of each process: 00 base, 01 copy.
             return [Path(line.split()[0]).parent.name for line in fake.starts(self.base)]
 
         first = order()

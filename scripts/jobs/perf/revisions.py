@@ -25,7 +25,7 @@ COMPILER = "g++"
 FLAGS = "-O2 -g1 -falign-functions=64 -DNDEBUG"
 _INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
 _KEPT = 12  # built revisions
-# Those that make up the suite; the same folder also holds what perf itself runs.
+# Programs of the suite end so; the same folder also holds what perf itself runs.
 _SUFFIX = "_benchmark"
 
 

@@ -28,7 +28,7 @@ from jobs.common import processes, wheels
 from jobs.server import certificates
 
 HOST = "127.0.0.1"
-# Of a socket's path (man 7 unix).
+# The most bytes of a socket's path (man 7 unix).
 _LONGEST_PATH = 107
 SLOTS = 16384
 _MINIMUM = {"Valkey": (7, 2), "Redis": (7, 0)}
@@ -173,7 +173,7 @@ class Settings:
     extra: tuple = ()  # further words of the server's command line
 
 
-def _guarded(words: list[str]) -> list[str]:
+def guarded(words: list[str]) -> list[str]:
     """The command, which the kernel ends with us, even where we get no chance to."""
     guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return guard + words
@@ -257,7 +257,7 @@ class Server:
                       "--tls-ca-cert-file", str(folder / "ca.pem")]
             if self.clustered:
                 words += ["--tls-cluster", "yes", "--tls-replication", "yes"]
-        return _guarded(words + list(self.settings.extra))
+        return guarded(words + list(self.settings.extra))
 
     def _start_tunnel(self):
         """stunnel4 at the TLS port, in front of a server that has no TLS."""
@@ -278,7 +278,7 @@ key = {self.certificates / "server.key"}
 """, encoding="utf-8")
         with open(self.directory / "output.log", "ab") as output:
             self._tunnel = subprocess.Popen(
-                _guarded(["stunnel4", str(file)]), stdin=subprocess.DEVNULL, stdout=output,
+                guarded(["stunnel4", str(file)]), stdin=subprocess.DEVNULL, stdout=output,
                 stderr=output, start_new_session=True)
 
         def listens():

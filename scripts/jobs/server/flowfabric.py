@@ -29,7 +29,7 @@ from jobs.server import claim_server
 CRATE, VERSION = "ff-server", "0.15.0"
 _START_SECONDS = 60
 _STOP_SECONDS = 10
-# Of waitpoint tokens: a deployment that lives for minutes has no secrets.
+# It signs waitpoint tokens: a deployment that lives for minutes has no secrets.
 _SECRET = "ab" * 32
 
 
@@ -135,11 +135,10 @@ class Server:
         with socket.socket() as probe:
             probe.bind((claim_server.HOST, 0))
             self.port = probe.getsockname()[1]
-        # The kernel ends it with us, even where we get no chance to.
-        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with open(self._log, "ab") as output:
             self.process = subprocess.Popen(
-                [*guard, str(self._binary)], env=self._environment(), stdin=subprocess.DEVNULL,
+                claim_server.guarded([str(self._binary)]), env=self._environment(),
+                stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True)
         limit = time.monotonic() + _START_SECONDS
         while not self._is_ready():

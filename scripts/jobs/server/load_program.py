@@ -176,9 +176,8 @@ class Target:
         """The partitions whose slot the node serves."""
         if len(self.cpu_of) == 1:
             return range(PARTITIONS)
-        # CLUSTER SLOTS: [first, last, [host, port, ...], replicas...]
         port = node.connection_pool.connection_kwargs["port"]
-        served = [(entry[0], entry[1]) for entry in _slots(node) if entry[2] == port]
+        served = [(first, last) for first, last, _, of in _slots(node) if of == port]
         crc = wheels.client_module().crc.key_slot
         return [p for p in range(PARTITIONS)
                 if any(first <= crc(f"{{fp:{p}}}".encode()) <= last for first, last in served)]
@@ -255,12 +254,13 @@ def mapping(entry):
     return {decode(key): decode(value) for key, value in items}
 
 
-def _slots(node):
-    """(first slot, last slot, port of the primary) of the cluster."""
+def _slots(node: Any) -> list[tuple[int, int, str, int]]:
+    """(first slot, last slot, host and port of the primary) of the cluster's ranges."""
     reply = node.execute_command("CLUSTER", "SLOTS")
     if isinstance(reply, dict):  # redis-py parses it: {(first, last): {"primary": (host, port)}}
-        return [(first, last, entry["primary"][1]) for (first, last), entry in reply.items()]
-    return [(entry[0], entry[1], entry[2][1]) for entry in reply]
+        return [(first, last, *entry["primary"][:2]) for (first, last), entry in reply.items()]
+    # [first, last, [host, port, ...], replicas...]
+    return [(entry[0], entry[1], _text(entry[2][0]), entry[2][1]) for entry in reply]
 
 
 def primaries(address: str) -> list[str]:
@@ -274,20 +274,12 @@ def primaries(address: str) -> list[str]:
     own = "127.0.0.1" if host.startswith("/") else host
     user = urllib.parse.quote(found["username"], safe="")
     places = sorted({(first, entry_host or own, port)
-                     for first, entry_host, port in _primary_places(node)})
+                     for first, _, entry_host, port in _slots(node)})
     seen = dict.fromkeys((entry_host, port) for _, entry_host, port in places)
     scheme = "valkeys" if found["tls"] else "valkey"
     return [f"{scheme}://{user}{'@' * bool(user)}" +
             (f"[{entry_host}]:{port}" if ":" in entry_host else f"{entry_host}:{port}")
             for entry_host, port in seen]
-
-
-def _primary_places(node: Any) -> list[tuple[int, str, int]]:
-    """(first slot, host, port) of each range of slots."""
-    reply = node.execute_command("CLUSTER", "SLOTS")
-    if isinstance(reply, dict):  # redis-py parses it: {(first, last): {"primary": (host, port)}}
-        return [(first, *entry["primary"][:2]) for (first, _), entry in reply.items()]
-    return [(entry[0], _text(entry[2][0]), entry[2][1]) for entry in reply]
 
 
 def _text(value: Any) -> str:

@@ -147,7 +147,7 @@ class Defaults : public ::testing::Test {
     };
   }
 
-  // Those that the caller did not give.
+  // The arguments that the caller did not give.
   static Arguments FilledIn(const std::string& function, const Call& call) {
     std::string bytes;
     RespCommand command(bytes);

@@ -39,8 +39,8 @@ std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails*
 
 bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* details,
                 CreateOutcome& out) noexcept;
-// Of ff_issue_claim_grant, whose answer has no expiry, and of
-// ff_issue_reclaim_grant, whose has.
+// Reads the answer of ff_issue_claim_grant, which has no expiry, or of
+// ff_issue_reclaim_grant, which has one.
 bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDetails* details,
                IssueOutcome& out) noexcept;
 // `attempt_id`: empty where the call keeps the one that is there.
@@ -61,7 +61,7 @@ bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexc
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
               Outcome& out) noexcept;
 
-// Of WriteReadHints. kExecutionNotFound in `error` if there is no such hash.
+// Reads the answer to WriteReadHints. kExecutionNotFound in `error` if there is no such hash.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
 // Decimal text; empty, and false, for anything else.

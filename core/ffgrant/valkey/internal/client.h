@@ -15,9 +15,9 @@
 // next connects to that server shuts it there (CLIENT KILL ID) before anything else
 // is asked, so that what is then read is final (lost_connections.h).
 //
-// Of a cluster the client believes the members of the last table of slots that was
-// good, and where none of them can tell, the servers that it was configured with
-// (client_topology.cc). Servers that the newest table doesn't name are forgotten.
+// In a cluster the client believes the members of the last good table of slots, and, where
+// none of them can tell, the servers that it was configured with (client_topology.cc). Servers
+// that the newest table doesn't name are forgotten.
 //
 // One thread at a time, but for NowMs(), Wake(), Cancel(), counts() and TellLog(). Allocates
 // nothing once buffers and nodes are there.
@@ -69,7 +69,7 @@ std::unique_ptr<Network> MakeNetwork(const ClientOptions& options);
 class Client {
  public:
   static constexpr std::int64_t kNever = INT64_MAX;
-  // Of a command of a call that has been cancelled: it ends at the next turn, unsent.
+  // The deadline of a command whose call has been cancelled: it ends at the next turn, unsent.
   static constexpr std::int64_t kCancelledDeadline = -1;
 
   // `deployment` is shared with other clients that speak to the same servers; null: it
@@ -304,7 +304,8 @@ class Client {
   void ContinueGreeting(Node& node) noexcept;
   void AfterLibrary(Node& node) noexcept;
 
-  // Whose functions are called on a server (client_functions.cc).
+  // These decide whether FlowFabric's functions or ours are called on a server
+  // (client_functions.cc).
   void CheckFunctions(Node& node) noexcept;
   bool MayLoad(const Node& node) const noexcept;
   void OnOwnVersion(Node& node, const Reply& reply) noexcept;

@@ -295,7 +295,7 @@ TEST(Fence, OfAServerThatDoesNotSayWhoItIsStaysOpen) {
   ASSERT_EQ(rig.Get(), "a of 1");
   EXPECT_FALSE(rig.Settle(300));
 
-  // Nor does one that says it no more show that it is another process.
+  // A server that no longer tells its run id has not thereby become another process.
   ClientRig other;
   ASSERT_EQ(other.Get(), "a of 1");
   other.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {

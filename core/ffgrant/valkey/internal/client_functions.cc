@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose functions the client calls on a server: function_library.h has the rules.
+// The client decides whether it calls FlowFabric's functions or ours on a server:
+// function_library.h has the rules.
 
 #include <algorithm>
 #include <string>

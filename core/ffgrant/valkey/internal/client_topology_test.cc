@@ -330,7 +330,7 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET"), 0);
 }
 
-// Nor is a server that is no node of any cluster.
+// A server that is no node of any cluster is sent nothing either.
 TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   ClientRig rig(Patient());
   Meet(rig);

@@ -30,7 +30,7 @@ inline std::string HostBeside(const Endpoint& endpoint) {
   return endpoint.is_unix() ? "127.0.0.1" : endpoint.host;
 }
 
-// Of members by id: whether they have ids, or none of them has; and whether one has `id`.
+// Whether the members have ids (all of them have, or none), and whether one of them has `id`.
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
 

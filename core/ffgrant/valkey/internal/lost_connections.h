@@ -122,7 +122,7 @@ class LostConnections {
   std::deque<Entry> entries_;  // by number
   std::uint64_t next_number_ = 1;
   std::size_t keys_ = 0;  // of all entries
-  // Of keys that were given up, by a part of their bits.
+  // Marks keys that were given up, by a part of their bits.
   std::bitset<kGivenUpBits> given_up_;
 };
 

@@ -79,7 +79,7 @@ struct NameResolver::State {
   std::map<std::string, Name> names;
   std::deque<std::string> queue;  // asked for, and taken by no thread yet
 
-  // Of one thread: looks up what is queued, until nothing is.
+  // What one thread does: it looks up what is queued, until nothing is.
   static void Work(const std::shared_ptr<State>& state) {
     std::unique_lock lock(state->mutex);
     while (!state->abandoned && !state->queue.empty()) {

@@ -38,8 +38,8 @@ struct Reply {
 // What a reply may take at most. Beyond them reading fails, before the memory
 // is asked for.
 struct ReplyLimits {
-  // Of what is fed and not yet a whole reply, and of what a reply is made of
-  // (48 bytes for each value, and its text). However many are fed at once.
+  // The most bytes that are kept of what is not yet a whole reply, and that one reply may be made
+  // of (48 bytes for each value, and its text), however many are fed at once.
   std::size_t max_bytes = std::size_t{4} << 20;
   // Arrays within arrays; 1 for a flat one. hiredis' own limit is 7.
   int max_depth = 5;

@@ -14,8 +14,8 @@
 
 namespace ffgrant::claims_conformance {
 
-// Of a lease that a call must still find alive, however busy the machine is,
-// and that is then waited for.
+// How long a lease lives, in ms, that a call must still find alive, however busy the machine is,
+// and whose end is then waited for.
 inline constexpr std::int64_t kSoon = 1500;
 
 // A call that takes a fence; without one it gives the last lease's.

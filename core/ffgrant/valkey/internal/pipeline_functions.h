@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// For benchmarks, which measure limits: other functions in place of a call's own.
+
+#ifndef FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_
+#define FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_
+
+#include <string_view>
+
+#include "ffgrant/config.h"
+#include "ffgrant/valkey/claim_pipeline.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant::valkey::internal {
+
+struct PipelineFunctions {
+  // From now on `call` calls `function`, with the same KEYS and ARGV, whose answer must look the
+  // same; empty: its own. Only kIssue, kClaim, kIssueAndClaim and kComplete have such a choice. The
+  // text is not copied.
+  static void Use(ClaimPipeline& pipeline, ClaimPipeline::Call call,
+                  std::string_view function) noexcept;
+};
+
+}  // namespace ffgrant::valkey::internal
+FFGRANT_API_END
+
+#endif  // FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+import datetime
+import unittest
+from types import SimpleNamespace
+
+from jobs.perf import metrics
+from jobs.perf.account import Benchmark
+from jobs.perf.answer import Outcome
+from jobs.perf.decide import IMPROVED, REGRESSED
+
+
+class EmptyTest(unittest.TestCase):
+    def setUp(self):
+        self.benchmark = Benchmark("suite", "BM_x")
+        self.outcome = self.at(2000)
+
+    @staticmethod
+    def at(mhz):
+        return Outcome(datetime.datetime(2026, 1, 1), "command", 1.0, "base", "head",
+                       contexts={"suite": {"mhz_per_cpu": mhz}})
+
+    def test_about_a_cycle_is_nothing(self):
+        for nanoseconds, empty in ((0.3, True), (0.5, True), (0.75, True), (0.76, False),
+                                   (5.0, False)):
+            self.assertEqual(self.outcome.is_empty(self.benchmark, nanoseconds), empty,
+                             nanoseconds)
+
+    def test_a_clock_that_cannot_be_is_taken_for_3_ghz(self):
+        for mhz in (None, True, "fast", 0, 500, 10_000):
+            self.assertTrue(self.at(mhz).is_empty(self.benchmark, 0.5), mhz)
+            self.assertFalse(self.at(mhz).is_empty(self.benchmark, 0.51), mhz)
+
+    def test_other_metrics_have_no_cycles(self):
+        memory = Benchmark("suite", "BM_x", metric=metrics.MEMORY)
+        self.assertFalse(self.outcome.is_empty(memory, 0.1))
+
+    def test_what_became_nothing(self):
+        for verdict, base, head, vanished in ((IMPROVED, 2.0, 0.5, True),
+                                              (IMPROVED, 1.5, 0.5, False),
+                                              (IMPROVED, 9.0, 0.8, False),
+                                              (REGRESSED, 2.0, 0.5, False)):
+            result = SimpleNamespace(verdict=verdict, base_ns=base, head_ns=head)
+            self.assertEqual(self.outcome.vanished(self.benchmark, result), vanished,
+                             (verdict, base, head))
