@@ -13,7 +13,7 @@ static_assert(std::endian::native == std::endian::little,
 static_assert(sizeof(void*) == 8,
               "ffgrant needs a 64-bit processor: its tables and limits assume 64-bit sizes");
 
-// Declarations between these two are the public interface. Everything else is hidden, so that a
+// Only declarations between these two macros are public; everything else is hidden, so that a
 // library that contains ffgrant does not show it to others. CMake and pkg-config define
 // FFGRANT_SHARED for the users of a shared ffgrant.
 #ifdef FFGRANT_SHARED

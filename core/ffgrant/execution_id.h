@@ -33,8 +33,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// A canonical id: `{fp:65535}` + `:` + 36. Texts that only lenient mode
-// accepts can be longer.
+// The size of the longest canonical id: `{fp:65535}`, `:` and a uuid of 36 bytes. Texts that only
+// lenient mode accepts can be longer.
 inline constexpr std::size_t kMaxExecutionIdSize = kMaxPartitionTagSize + 1 + kUuidTextSize;
 
 // If a text breaks several rules, the error that comes first here is reported.
@@ -50,19 +50,19 @@ enum class ExecutionIdError : std::uint8_t {
   kUppercaseUuid,
 };
 
-// "missing_tag", "invalid_partition_index", "invalid_uuid", "plus_sign",
-// "leading_zero", "non_canonical_uuid_form", "uppercase_uuid"; "none".
+// Returns "missing_tag", "invalid_partition_index", "invalid_uuid", "plus_sign", "leading_zero",
+// "non_canonical_uuid_form" or "uppercase_uuid"; "none" for kNone.
 std::string_view ErrorName(ExecutionIdError error) noexcept;
 
-// A parsed id whose text somebody else keeps alive. Only a parse or a mint
-// makes one, so it always holds a valid id (default: no id, empty text).
+// A parsed id whose text somebody else keeps alive. Only parsing and minting make views, so a view
+// holds a valid id; a default-constructed view has no id and an empty text.
 class ExecutionIdView {
  public:
   constexpr ExecutionIdView() = default;
 
   constexpr std::string_view text() const noexcept { return text_; }
   constexpr const Uuid& uuid() const noexcept { return uuid_; }
-  // Family kExecution, the index as spelled in the text, whatever the
+  // The family is kExecution. The index is the one in the text, even if it is not below the
   // deployment's count.
   constexpr Partition partition() const noexcept { return {PartitionFamily::kExecution, index_}; }
   // True if strict mode accepts the text.
@@ -71,7 +71,7 @@ class ExecutionIdView {
   friend constexpr bool operator==(const ExecutionIdView& a, const ExecutionIdView& b) noexcept {
     return a.text_ == b.text_;
   }
-  // By compare(): texts have no <=> in libc++ 14.
+  // Uses compare(), since string_view has no <=> in libc++ 14.
   friend constexpr std::strong_ordering operator<=>(const ExecutionIdView& a,
                                                     const ExecutionIdView& b) noexcept {
     return a.text_.compare(b.text_) <=> 0;
@@ -92,26 +92,25 @@ class ExecutionIdView {
 struct [[nodiscard]] ExecutionIdResult {
   ExecutionIdView id;  // points into the input; empty on failure
   ExecutionIdError error = ExecutionIdError::kNone;
-  // Byte offset of the failure; 0 on success:
-  //   kMissingTag             of the first byte that differs from `{fp:`, or
-  //                           the input's size if `}:` is missing
-  //   kInvalidPartitionIndex  as PartitionKeyError::kInvalidIndex; the `}` if
-  //                           a digit is missing
-  //   kInvalidUuid            of the first byte that breaks the uuid, or the
-  //                           input's size for a length that no form has
-  //   kPlusSign, kLeadingZero, kUppercaseUuid    of that byte
-  //   kNonCanonicalUuidForm   where the uuid begins
+  // The byte offset of the failure; 0 on success. The offset points at
+  //   kMissingTag             the first byte that differs from `{fp:`, or the
+  //                           end of the input if `}:` is missing
+  //   kInvalidPartitionIndex  the same byte as PartitionKeyError::kInvalidIndex;
+  //                           the `}` if a digit is missing
+  //   kInvalidUuid            the first byte that breaks the uuid, or the end of
+  //                           the input if no form has the uuid's length
+  //   kPlusSign, kLeadingZero, kUppercaseUuid    the offending byte
+  //   kNonCanonicalUuidForm   the first byte of the uuid
   std::size_t offset = 0;
-  // View into the input: all of it for kMissingTag, the index text for
-  // kInvalidPartitionIndex, kPlusSign and kLeadingZero, the uuid text for the
-  // other errors.
+  // A view into the input: the whole input for kMissingTag; the index text for
+  // kInvalidPartitionIndex, kPlusSign and kLeadingZero; the uuid text for the other errors.
   std::string_view payload;
 
   constexpr explicit operator bool() const noexcept { return error == ExecutionIdError::kNone; }
 };
 
-// Parses `text`: any bytes, any length. Linear, no allocation, canonical ids
-// without a loop. Any thread.
+// Parses `text`, which may be any bytes of any length. Linear in the input; no allocation;
+// canonical ids are parsed without a loop. Safe to call from any thread.
 //
 //   auto r = ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111",
 //                             ParseMode::kStrict);
@@ -119,16 +118,16 @@ struct [[nodiscard]] ExecutionIdResult {
 ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept;
 
 struct [[nodiscard]] ExecutionIdsResult {
-  std::size_t count = 0;      // ids that were parsed, from the first text on
-  ExecutionIdResult failure;  // of text `count`, if that is what ended the parse
+  std::size_t count = 0;      // how many texts were parsed before the end or the failure
+  ExecutionIdResult failure;  // the result for text `count`, if that text failed
 
   constexpr explicit operator bool() const noexcept { return static_cast<bool>(failure); }
 };
 
-// Parses many texts in one call, for gateways and replays: each as
-// ParseExecutionId does, in order, until one fails or either span ends. Elements of
-// `out` from `count` on are untouched. To go on behind a text that failed, call it
-// again with what follows. Linear, no allocation. Any thread.
+// Parses many texts in one call, for gateways and replays. Each text is parsed as ParseExecutionId
+// parses it, in order, until a text fails or either span ends. Elements of `out` from `count` on
+// are untouched. To go on after a text that failed, call again with the texts that follow it.
+// Linear in the input; no allocation; safe to call from any thread.
 //
 //   std::vector<ExecutionIdView> ids(texts.size());
 //   const auto r = ParseExecutionIds(texts, ParseMode::kStrict, ids);
@@ -136,11 +135,11 @@ struct [[nodiscard]] ExecutionIdsResult {
 ExecutionIdsResult ParseExecutionIds(std::span<const std::string_view> texts, ParseMode mode,
                                      std::span<ExecutionIdView> out) noexcept;
 
-// Writes the reference's message, as
-// `execution_id partition index is not a valid u16: x`; payload unescaped.
+// Writes the reference's message, for example `execution_id partition index is not a valid u16: x`.
+// The payload is not escaped.
 WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<char> out) noexcept;
 
-// A canonical id held by value: what minting returns.
+// A canonical id held by value. Minting returns this type.
 class MintedExecutionId {
  public:
   MintedExecutionId(std::uint16_t partition_index, const Uuid& uuid) noexcept;
@@ -189,7 +188,7 @@ class ExecutionId {
 }  // namespace ffgrant
 FFGRANT_API_END
 
-// Hashes the text, since ids are equal if their texts are.
+// Hashes the text, since ids are equal if their texts are equal.
 template <>
 struct std::hash<ffgrant::ExecutionIdView> {
   std::size_t operator()(const ffgrant::ExecutionIdView& id) const noexcept {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The three grants (contract 5.5): what a scheduler hands to a worker and the
-// worker hands back. Each exists as a view, whose texts somebody else keeps alive, and as an owning
-// value, whose copy assignment reuses the capacity it has.
+// The three grants (contract 5.5). A scheduler hands a grant to a worker, and the worker hands it
+// back. Each grant exists as a view, whose texts somebody else keeps alive, and as an owning value,
+// whose copy assignment reuses its capacity.
 //
-// Lane asymmetry: a ClaimGrant has no lane, since the worker that asked for it
-// named one; resume and reclaim grants carry theirs.
+// Lane asymmetry: a ClaimGrant has no lane, since the worker named the lane when it asked for the
+// grant; resume and reclaim grants carry their lane.
 //
 // In the reference's versions 0.3 to 0.11 the name ReclaimGrant stood for what
 // is now ResumeGrant (contract 10).
@@ -31,8 +31,8 @@ struct ClaimGrantView {
   std::string_view grant_key;       // opaque; on Valkey the grant hash's key
   std::uint64_t expires_at_ms = 0;  // Unix milliseconds, the issuer's clock
 
-  // Parses partition_key, leniently by default as the reference does. The family kExecution comes
-  // back as kFlow (CollapseAlias).
+  // Parses partition_key, leniently by default as the reference does. For the family kExecution the
+  // result has kFlow (CollapseAlias).
   PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const noexcept {
     return ParsePartitionKey(partition_key, mode);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// std::format for ids, with the options of a text ({:>40}) or, for counters, of a number ({:05}).
-// A standard library may have no <format>, as that of gcc 12 has none. This file then defines
-// nothing, and the standard library does not define __cpp_lib_format. id_text.h works everywhere.
+// std::format for ids. Ids take the options of a text ({:>40}), counters those of a number ({:05}).
+// Where the standard library has no <format>, as with gcc 12, __cpp_lib_format is undefined and
+// this file defines nothing. id_text.h works everywhere.
 
 #ifndef FFGRANT_ID_FORMAT_H_
 #define FFGRANT_ID_FORMAT_H_
@@ -15,7 +15,7 @@
 #include <format>
 
 namespace ffgrant::internal {
-// The standard type that is formatted for an id.
+// The standard type whose formatter an id uses.
 template <class T>
 struct FormattedAs {
   using Type = std::string_view;

@@ -33,8 +33,9 @@ class UuidText {
   char bytes_[kUuidTextSize];
 };
 
-// The text of an id as the wire has it, or a counter's number: a std::string_view where the id
-// has its text, else an object that holds it, with view(); a number for a counter. No allocation.
+// The text of an id as the wire has it, or the number of a counter. The result is a
+// std::string_view if the id stores its text, else an object whose view() gives the text; for a
+// counter it is a number. No allocation.
 //
 //   IdText(Uuid{}).view() == "00000000-0000-0000-0000-000000000000"
 inline UuidText IdText(const Uuid& uuid) noexcept { return UuidText(uuid); }
@@ -66,7 +67,8 @@ concept Id = requires(const T& id) {
   IdText(id);
 };
 
-// Writes IdText(id). Instantiated only where it is used, which has <ostream> then.
+// Writes IdText(id). The caller includes <ostream>: this template needs it only where it is
+// instantiated.
 template <Id T, class Traits>
 std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, const T& id) {
   if constexpr (requires { IdText(id).view(); }) {

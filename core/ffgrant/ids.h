@@ -17,7 +17,7 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// An id backed by a UUID; as JSON a string, canonical on output, all four
+// An id backed by a UUID. In JSON it is a string: the canonical form on output, any of the four
 // forms on input.
 template <class Tag>
 struct UuidId {
@@ -35,7 +35,7 @@ using WaitpointId = UuidId<struct WaitpointIdTag>;
 using SuspensionId = UuidId<struct SuspensionIdTag>;
 using EdgeId = UuidId<struct EdgeIdTag>;
 
-// A name without a rule of its own, kept alive by somebody else.
+// A name without a rule of its own. Somebody else keeps the text alive.
 template <class Tag>
 struct NameView {
   std::string_view text;
@@ -46,22 +46,22 @@ using WorkerIdView = NameView<struct WorkerIdTag>;
 using WorkerInstanceIdView = NameView<struct WorkerInstanceIdTag>;
 using NamespaceView = NameView<struct NamespaceTag>;
 
-// A number whose kind matters; as JSON a plain number.
+// A number with a type of its own. In JSON it is a plain number.
 template <class Tag, class Rep>
 struct Counter {
   Rep value = 0;
   friend constexpr auto operator<=>(const Counter&, const Counter&) = default;
 };
 
-// Grows by one with every lease of an execution; 0 before the first.
+// The epoch grows by one with every lease of an execution; it is 0 before the first lease.
 using LeaseEpoch = Counter<struct LeaseEpochTag, std::uint64_t>;
-// 0 for the first attempt of an execution.
+// The first attempt of an execution has index 0.
 using AttemptIndex = Counter<struct AttemptIndexTag, std::uint32_t>;
 // Milliseconds since the Unix epoch, by the store's clock.
 using TimestampMs = Counter<struct TimestampMsTag, std::int64_t>;
 
-// A lease holder proves with these three that it still holds the execution's current lease; all
-// must match.
+// With these three values a lease holder proves that it still holds the execution's current lease.
+// All three must match.
 struct LeaseFence {
   LeaseId lease_id;
   LeaseEpoch lease_epoch;

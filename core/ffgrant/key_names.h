@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Valkey key names of the claim path (contract 3). T is a partition's tag,
-// `{fp:7}`; E an execution id's text, which begins with the tag again:
+// Valkey key names of the claim path (contract 3). T is a partition's tag, `{fp:7}`. E is an
+// execution id's text, which begins with the tag again:
 //
 //   ff:exec:{fp:7}:{fp:7}:11111111-1111-4111-8111-111111111111:claim_grant
 //   `------T------' `---------------------E------------------' `--role---'
 //
-// T is always canonical, E as spelled (contract 1.8), so that a key's slot is
-// that of the parsed partition. Every function writes into the caller's
-// buffer, reports the size needed if that is too small, and never allocates.
+// T is always canonical; E is kept as it was spelled (contract 1.8). Therefore a key's slot is the
+// slot of the parsed partition. Every function writes into the caller's buffer, reports the size
+// that it needs if the buffer is too small, and never allocates.
 
 #ifndef FFGRANT_KEY_NAMES_H_
 #define FFGRANT_KEY_NAMES_H_
@@ -31,7 +31,7 @@ namespace ffgrant {
 // ff:exec:T:E:<role>
 enum class ExecutionKey : std::uint8_t {
   kCore,          // core
-  kClaimGrant,    // claim_grant: claim, resume and reclaim grants alike
+  kClaimGrant,    // claim_grant, the key of claim, resume and reclaim grants
   kPayload,       // payload
   kResult,        // result
   kPolicy,        // policy
@@ -84,8 +84,8 @@ WriteResult FormatIdempotencyKey(Partition partition, NamespaceView ns,
 // ff:lane:<lane>:config
 WriteResult FormatLaneConfigKey(LaneIdView lane, std::span<char> out) noexcept;
 
-// ff:worker:<namespace>:<instance>:alive|caps, ff:idx:<namespace>:workers.
-// No hash tag: these live in three different slots.
+// ff:worker:<namespace>:<instance>:alive|caps, ff:idx:<namespace>:workers. These keys have no hash
+// tag, so they live in three different slots.
 enum class WorkerKey : std::uint8_t { kAlive, kCaps };
 WriteResult FormatKey(WorkerKey role, NamespaceView ns, WorkerInstanceIdView instance,
                       std::span<char> out) noexcept;
@@ -94,8 +94,8 @@ WriteResult FormatWorkerIndexKey(NamespaceView ns, std::span<char> out) noexcept
 inline constexpr std::string_view kPartitionConfigKey = "ff:config:partitions";
 inline constexpr std::string_view kLaneRegistryKey = "ff:idx:lanes";
 
-// Sizes that always suffice for a canonical id, a checked lane (64 bytes), and
-// a worker instance id that passed the 256-byte limit of contract 6:
+// Buffer sizes that always suffice for a canonical id, a checked lane (64 bytes), and a worker
+// instance id within the 256-byte limit of contract 6:
 //   "ff:exec:" + T + ":" + E + ":lease:current"
 inline constexpr std::size_t kMaxExecutionKeySize =
     8 + kMaxPartitionTagSize + 1 + kMaxExecutionIdSize + 14;

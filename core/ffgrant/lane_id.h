@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lane names (contract 1.7): 1 to 64 bytes, each 0x20..0x7E. Spaces, colons
-// and braces are allowed anywhere.
+// Lane names (contract 1.7) have 1 to 64 bytes, each in 0x20..0x7E. Spaces, colons and braces are
+// allowed anywhere.
 
 #ifndef FFGRANT_LANE_ID_H_
 #define FFGRANT_LANE_ID_H_
@@ -22,12 +22,12 @@ inline constexpr std::size_t kMaxLaneIdSize = 64;
 // The checks run in this order, and the first that fails is reported.
 enum class LaneIdError : std::uint8_t { kNone, kEmpty, kTooLong, kNotPrintable };
 
-// "empty", "too_long", "not_printable"; "none".
+// Returns "empty", "too_long" or "not_printable"; "none" for kNone.
 std::string_view ErrorName(LaneIdError error) noexcept;
 
-// A lane name that somebody else keeps alive. The reference too has an
-// unchecked constructor: a name that was never checked can reach any function,
-// so those that rely on the limits check them again.
+// A lane name that somebody else keeps alive. The constructor does not check it, as one of the
+// reference's constructors does not. An unchecked name can therefore reach any function, so
+// functions that rely on the limits check them again.
 class LaneIdView {
  public:
   constexpr LaneIdView() = default;
@@ -43,18 +43,18 @@ class LaneIdView {
 struct [[nodiscard]] LaneIdResult {
   LaneIdView lane;
   LaneIdError error = LaneIdError::kNone;
-  // For kTooLong the text's size, for kNotPrintable the offset of the first bad byte, else 0.
+  // The text's size for kTooLong, the offset of the first bad byte for kNotPrintable, else 0.
   std::size_t offset = 0;
 
   constexpr explicit operator bool() const noexcept { return error == LaneIdError::kNone; }
   friend constexpr bool operator==(const LaneIdResult&, const LaneIdResult&) = default;
 };
 
-// Checks `text`: any bytes, any length. No allocation. The result points into
+// Checks `text`, which may be any bytes of any length. No allocation. The result points into
 // `text`.
 LaneIdResult ParseLaneId(std::string_view text) noexcept;
 
-// `lane_id is empty`; `lane_id exceeds 64 bytes (got N)`;
+// Writes the reference's message: `lane_id is empty`, `lane_id exceeds 64 bytes (got N)` or
 // `lane_id contains non-ASCII-printable byte at index I`.
 WriteResult FormatLaneIdError(const LaneIdResult& result, std::span<char> out) noexcept;
 

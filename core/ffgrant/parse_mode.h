@@ -12,13 +12,13 @@ namespace ffgrant {
 
 // Partition keys, uuids and execution ids are parsed in one of two modes.
 enum class ParseMode : std::uint8_t {
-  // Accepts and rejects exactly what the reference does, with its errors and
-  // payloads (contract 1.1-1.6). Accepts spellings such as `{fp:+7}`, which
-  // mean the same partition but hash to another Valkey slot.
+  // Accepts and rejects exactly what the reference accepts and rejects, with the same errors and
+  // payloads (contract 1.1-1.6). This mode accepts spellings such as `{fp:+7}`, which mean the same
+  // partition as `{fp:7}` but hash to another Valkey slot.
   kLenient,
-  // Accepts canonical text only: what formatting the parse result would write
-  // (contract 1.8). What lenient rejects is rejected with the same error; what
-  // lenient alone accepts is rejected with an error that says why.
+  // Accepts only canonical text: the text that formatting the parsed value would write (contract
+  // 1.8). A text that lenient mode rejects is rejected with the same error. A text that only
+  // lenient mode accepts is rejected with an error that says why.
   kStrict,
 };
 

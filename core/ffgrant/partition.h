@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition families, partitions, their counts and their tag text
-// (contract 1.2 and 1.4).
+// Partition families, partitions, their counts, and the text of their tags (contract 1.2 and 1.4).
 
 #ifndef FFGRANT_PARTITION_H_
 #define FFGRANT_PARTITION_H_
@@ -18,8 +17,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// kFlow and kExecution share the tag prefix `fp` and the flow count, and so
-// every key and route; they are still different partitions (contract 1.2).
+// kFlow and kExecution share the tag prefix `fp` and the flow count. They therefore share every key
+// and route, but they are still different partitions (contract 1.2).
 enum class PartitionFamily : std::uint8_t { kFlow, kExecution, kBudget, kQuota };
 
 // "flow", "execution", "budget", "quota".
@@ -32,13 +31,12 @@ struct Partition {
   PartitionFamily family = PartitionFamily::kFlow;
   std::uint16_t index = 0;
 
-  // (kExecution, 7) != (kFlow, 7), although both print {fp:7}.
+  // (kExecution, 7) != (kFlow, 7), although the tag of both is {fp:7}.
   friend constexpr bool operator==(const Partition&, const Partition&) = default;
 };
 
-// The partition as it arrives when it crossed the wire as a key: kExecution has become kFlow, every
-// other family stays (contract 1.2). Tag, count and route are
-// the same before and after.
+// Returns the partition as the receiver of its key sees it: kExecution becomes kFlow, every other
+// family stays (contract 1.2). Tag, count and route do not change.
 constexpr Partition CollapseAlias(Partition partition) noexcept {
   if (partition.family == PartitionFamily::kExecution) {
     partition.family = PartitionFamily::kFlow;
@@ -46,8 +44,8 @@ constexpr Partition CollapseAlias(Partition partition) noexcept {
   return partition;
 }
 
-// How many partitions a deployment has. Fixed for its lifetime; 0 is a
-// configuration error, which the partition functions report (contract 1.4).
+// The numbers of partitions that a deployment has. They are fixed for its lifetime. A count of 0 is
+// a configuration error, which the partition functions report (contract 1.4).
 struct PartitionConfig {
   std::uint16_t num_flow_partitions = 256;
   std::uint16_t num_budget_partitions = 32;
@@ -75,10 +73,10 @@ struct PartitionConfig {
   friend constexpr bool operator==(const PartitionConfig&, const PartitionConfig&) = default;
 };
 
-// `{fp:65535}`: two braces, the longest prefix, a colon, five digits.
+// The size of `{fp:65535}`: two braces, the longest prefix, a colon, five digits.
 inline constexpr std::size_t kMaxPartitionTagSize = 10;
 
-// A tag held by value: `{` prefix `:` index `}`, index in plain decimal.
+// A tag held by value: `{` prefix `:` index `}`, with the index in plain decimal.
 //
 //   PartitionTag(Partition{PartitionFamily::kBudget, 31}).view() == "{b:31}"
 class PartitionTag {
@@ -89,7 +87,7 @@ class PartitionTag {
   constexpr std::string_view view() const noexcept { return {bytes_.data(), size_}; }
 
  private:
-  // Written as two words.
+  // The tag is written as two 8-byte words.
   static constexpr std::size_t kRoom = 16;
   static_assert(kRoom >= kMaxPartitionTagSize);
 

@@ -6,8 +6,8 @@
 //   family = "fp" | "b" | "q"
 //   index  = [ "+" ] 1*DIGIT            ; value 0..65535, any number of zeros
 //
-// On the wire the key is opaque: it is carried, copied and compared without
-// being looked at. Only a parse checks it.
+// On the wire the key is opaque: programs carry, copy and compare it without looking inside. Only a
+// parse checks it.
 
 #ifndef FFGRANT_PARTITION_KEY_H_
 #define FFGRANT_PARTITION_KEY_H_
@@ -27,8 +27,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// If a key breaks several rules, the error that comes first here is reported: braces, colon,
-// family, index.
+// If a key breaks several rules, the error that comes first here is reported: the rules are checked
+// in the order braces, colon, family, index.
 enum class PartitionKeyError : std::uint8_t {
   kNone,
   kMissingBraces,
@@ -40,26 +40,27 @@ enum class PartitionKeyError : std::uint8_t {
   kLeadingZero,
 };
 
-// "missing_braces", "malformed_body", "unknown_family_prefix",
-// "invalid_index", "plus_sign", "leading_zero"; "none".
+// Returns "missing_braces", "malformed_body", "unknown_family_prefix", "invalid_index", "plus_sign"
+// or "leading_zero"; "none" for kNone.
 std::string_view ErrorName(PartitionKeyError error) noexcept;
 
 struct [[nodiscard]] PartitionKeyResult {
-  // On success; {kFlow, 0} otherwise. `fp` gives kFlow, never kExecution.
+  // The parsed partition on success, {kFlow, 0} on failure. `fp` gives kFlow, never kExecution.
   Partition partition;
   PartitionKeyError error = PartitionKeyError::kNone;
-  // Byte offset of the failure; 0 on success:
-  //   kMissingBraces        0 if `{` is missing, else the input's size
-  //   kMalformedBody        of the closing brace, where a `:` was still due
-  //   kUnknownFamilyPrefix  1, where the family begins
-  //   kInvalidIndex         of the first byte that no index can hold there: a
-  //                         byte that is no digit, the digit that exceeds
-  //                         65535, or the closing brace if a digit is missing
-  //   kPlusSign             of the sign
-  //   kLeadingZero          of the first zero
+  // The byte offset of the failure; 0 on success. The offset points at
+  //   kMissingBraces        the first byte if `{` is missing, else the end of
+  //                         the input
+  //   kMalformedBody        the closing brace, where a `:` was still missing
+  //   kUnknownFamilyPrefix  the first byte of the family, so it is 1
+  //   kInvalidIndex         the first byte that cannot continue an index: a byte
+  //                         that is no digit, the digit that exceeds 65535, or
+  //                         the closing brace if a digit is missing
+  //   kPlusSign             the sign
+  //   kLeadingZero          the first zero
   std::size_t offset = 0;
-  // View into the input: the family text for kUnknownFamilyPrefix, the index
-  // text for kInvalidIndex, kPlusSign and kLeadingZero; else empty.
+  // A view into the input: the family text for kUnknownFamilyPrefix; the index text for
+  // kInvalidIndex, kPlusSign and kLeadingZero; else empty.
   std::string_view payload;
 
   constexpr explicit operator bool() const noexcept { return error == PartitionKeyError::kNone; }
@@ -67,13 +68,13 @@ struct [[nodiscard]] PartitionKeyResult {
 };
 
 namespace internal {
-// Checks rule by rule and so takes every spelling.
+// Checks rule by rule and therefore handles every spelling.
 PartitionKeyResult ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept;
 }  // namespace internal
 
-// Parses `text`: any bytes, any length. Linear in the input, no allocation,
-// canonical keys without a loop. Does not check the index against a
-// PartitionConfig (ingress.h does). Safe to call from any thread.
+// Parses `text`, which may be any bytes of any length. Linear in the input; no allocation;
+// canonical keys are parsed without a loop. Does not check the index against a PartitionConfig
+// (CheckIngress() does). Safe to call from any thread.
 //
 //   ParsePartitionKey("{fp:7}", ParseMode::kStrict).partition.index == 7
 //   ParsePartitionKey("{fp:+7}", ParseMode::kLenient).partition.index == 7
@@ -86,15 +87,15 @@ inline PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mod
 }
 
 struct [[nodiscard]] PartitionKeysResult {
-  std::size_t count = 0;       // keys that were parsed, from the first text on
-  PartitionKeyResult failure;  // of text `count`, if that is what ended the parse
+  std::size_t count = 0;       // how many texts were parsed before the end or the failure
+  PartitionKeyResult failure;  // the result for text `count`, if that text failed
 
   constexpr explicit operator bool() const noexcept { return static_cast<bool>(failure); }
 };
 
-// Parses many texts in one call, for gateways and replays: each as
-// ParsePartitionKey does, in order, until one fails or either span ends. Elements of
-// `out` from `count` on are untouched. Linear, no allocation. Any thread.
+// Parses many texts in one call, for gateways and replays. Each text is parsed as ParsePartitionKey
+// parses it, in order, until a text fails or either span ends. Elements of `out` from `count` on
+// are untouched. Linear in the input; no allocation; safe to call from any thread.
 //
 //   std::vector<Partition> partitions(texts.size());
 //   const auto r = ParsePartitionKeys(texts, ParseMode::kStrict, partitions);
@@ -102,18 +103,18 @@ struct [[nodiscard]] PartitionKeysResult {
 PartitionKeysResult ParsePartitionKeys(std::span<const std::string_view> texts, ParseMode mode,
                                        std::span<Partition> out) noexcept;
 
-// Writes the reference's message for a failed parse, payload unescaped, as
-// `partition index 'x' is not a valid u16`. Nothing is written for kNone. The
-// strict errors have messages of our own.
+// Writes the reference's message for a failed parse, for example `partition index 'x' is not a
+// valid u16`. The payload is not escaped. Nothing is written for kNone. The reference has no strict
+// errors, so their messages are our own.
 WriteResult FormatPartitionKeyError(const PartitionKeyResult& result, std::span<char> out) noexcept;
 
-// An owned key: opaque text. Copy assignment reuses capacity.
+// An owned key, whose text is opaque. Copy assignment reuses capacity.
 class PartitionKey {
  public:
   PartitionKey() = default;
   // Takes any text unchecked, as the wire does.
   explicit PartitionKey(std::string_view text) : text_(text) {}
-  // The canonical text. Loses kExecution (see CollapseAlias).
+  // Stores the canonical text, in which kExecution reads as kFlow (see CollapseAlias).
   explicit PartitionKey(Partition partition) : text_(PartitionTag(partition).view()) {}
 
   std::string_view text() const& noexcept { return text_; }
@@ -122,7 +123,7 @@ class PartitionKey {
   PartitionKeyResult Parse(ParseMode mode) const& noexcept {
     return ParsePartitionKey(text_, mode);
   }
-  // The result's payload would point into a dead object.
+  // Deleted, since the result's payload would point into a dead object.
   PartitionKeyResult Parse(ParseMode mode) const&& = delete;
 
   friend bool operator==(const PartitionKey&, const PartitionKey&) = default;

@@ -18,8 +18,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// crc16 of the id's 16 bytes mod the family's count. Empty if that count is 0,
-// a configuration error on which the reference aborts (contract 1.4).
+// Returns crc16 of the id's 16 bytes, modulo the count of the id's family. The result is empty if
+// the count is 0, a configuration error on which the reference aborts (contract 1.4).
 //
 //   FlowPartition(flow, PartitionConfig{})->index
 std::optional<Partition> FlowPartition(const FlowId& id, const PartitionConfig& config) noexcept;
@@ -28,33 +28,33 @@ std::optional<Partition> BudgetPartition(const BudgetId& id,
 std::optional<Partition> QuotaPartition(const QuotaPolicyId& id,
                                         const PartitionConfig& config) noexcept;
 
-// Maps a lane to a partition index for executions without a flow ("solo").
-// Must be deterministic, thread-safe and below `count`, which is never 0.
+// Maps a lane to a partition index for executions without a flow ("solo"). An implementation must
+// be deterministic and thread-safe, and its result must be below `count`, which is never 0.
 class LanePartitioner {
  public:
   virtual ~LanePartitioner() = default;
   virtual std::uint16_t PartitionOf(LaneIdView lane, std::uint16_t count) const noexcept = 0;
 };
 
-// The default: crc16 of the lane's bytes mod count.
+// Returns the default partitioner: crc16 of the lane's bytes, modulo `count`.
 const LanePartitioner& Crc16LanePartitioner() noexcept;
 
-// The lane's partition, family kExecution, of the flow count. Empty if that
-// count is 0 or the partitioner answers outside of it.
+// Returns the lane's partition among the flow partitions, with the family kExecution. The result is
+// empty if the flow count is 0 or if the partitioner's answer is not below the count.
 std::optional<Partition> LanePartition(
     LaneIdView lane, const PartitionConfig& config,
     const LanePartitioner& partitioner = Crc16LanePartitioner()) noexcept;
 
-// The execution's own partition: the index in its text, family kExecution,
-// whatever the configuration.
+// Returns the execution's own partition: the index in the id's text with the family kExecution,
+// whatever the configuration says.
 constexpr Partition ExecutionPartition(const ExecutionIdView& id) noexcept {
   return id.partition();
 }
 
-// Mints a canonical id in the partition of a flow, or of a lane. With a uuid
-// from the caller it is deterministic: the same arguments give the same text.
-// For a lane the deterministic form always uses the default partitioner, as the reference does. The
-// result is empty where FlowPartition or LanePartition is.
+// Mints a canonical id in the partition of a flow or of a lane. If the caller passes the uuid, the
+// result is deterministic: the same arguments give the same text. For a lane the deterministic form
+// always uses the default partitioner, as the reference does. The result is empty where
+// FlowPartition or LanePartition would be empty.
 std::optional<MintedExecutionId> MintExecutionId(const FlowId& flow,
                                                  const PartitionConfig& config) noexcept;
 std::optional<MintedExecutionId> MintExecutionId(const FlowId& flow, const PartitionConfig& config,
@@ -65,8 +65,8 @@ std::optional<MintedExecutionId> MintExecutionId(
 std::optional<MintedExecutionId> MintExecutionId(LaneIdView lane, const PartitionConfig& config,
                                                  const Uuid& uuid) noexcept;
 
-// The partition at which a scheduler starts its round for this worker instance: the low 16 bits of
-// the id's FNV-1a 64, mod count; 0 if count is 0.
+// Returns the partition at which a scheduler starts its round for this worker instance: the low 16
+// bits of the id's FNV-1a 64, modulo `count`; 0 if `count` is 0.
 std::uint16_t ScanStart(WorkerInstanceIdView instance, std::uint16_t count) noexcept;
 
 }  // namespace ffgrant

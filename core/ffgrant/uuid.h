@@ -7,8 +7,8 @@
 //   braced      "{" hyphenated "}", 38 bytes
 //   urn         "urn:uuid:" hyphenated, 45 bytes
 //
-// The length picks the form. Hex digits in either case; version and variant
-// bits are not looked at. Output is lowercase hyphenated: the canonical form.
+// The length decides the form. Hex digits may be in either case; version and variant bits are not
+// checked. Output is in the canonical form: hyphenated, in lower case.
 
 #ifndef FFGRANT_UUID_H_
 #define FFGRANT_UUID_H_
@@ -28,12 +28,12 @@ namespace ffgrant {
 
 inline constexpr std::size_t kUuidTextSize = 36;
 
-// Bytes in text order: the first two hex digits are bytes[0].
+// The bytes in the order of the text: the first two hex digits are bytes[0].
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
 
   friend constexpr bool operator==(const Uuid&, const Uuid&) = default;
-  // Written out, since arrays have no order of their own in libc++ 16.
+  // Written by hand, since arrays have no <=> in libc++ 16.
   friend constexpr std::strong_ordering operator<=>(const Uuid& a, const Uuid& b) noexcept {
     for (std::size_t i = 0; i < a.bytes.size(); ++i) {
       if (a.bytes[i] != b.bytes[i]) return a.bytes[i] <=> b.bytes[i];
@@ -45,14 +45,13 @@ struct Uuid {
 enum class UuidError : std::uint8_t {
   kNone,
   kInvalidLength,
-  kInvalidCharacter,  // a digit, hyphen, brace or `urn:uuid:` that is not one
-  // Strict mode only.
+  kInvalidCharacter,  // a wrong digit or hyphen, or a wrong byte of the brace or urn form
+  // Only strict mode reports these.
   kNonCanonicalForm,  // simple, braced or urn
   kUppercaseDigit,
 };
 
-// "none", "invalid_length", "invalid_character", "non_canonical_form",
-// "uppercase_digit".
+// Returns "none", "invalid_length", "invalid_character", "non_canonical_form" or "uppercase_digit".
 std::string_view ErrorName(UuidError error) noexcept;
 
 struct [[nodiscard]] UuidResult {
@@ -66,8 +65,8 @@ struct [[nodiscard]] UuidResult {
   friend constexpr bool operator==(const UuidResult&, const UuidResult&) = default;
 };
 
-// Parses `text`: any bytes, any length. No allocation. In strict mode a text
-// that lenient rejects keeps its lenient error.
+// Parses `text`, which may be any bytes of any length. No allocation. A text that lenient mode
+// rejects has the same error in strict mode.
 //
 //   ParseUuid("550e8400-e29b-41d4-a716-446655440000", ParseMode::kStrict)
 UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept;
@@ -78,8 +77,8 @@ void FormatUuid(const Uuid& uuid, std::span<char, kUuidTextSize> out) noexcept;
 }  // namespace ffgrant
 FFGRANT_API_END
 
-// Every byte counts. As the standard library's hash of a text, it does not withstand ids that
-// somebody chooses to collide.
+// All bytes of the uuid enter the hash. Like the standard library's hash of a text, it does not
+// withstand ids that somebody has chosen to collide.
 template <>
 struct std::hash<ffgrant::Uuid> {
   std::size_t operator()(const ffgrant::Uuid& uuid) const noexcept {

@@ -14,15 +14,15 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// A stream of version 4 UUIDs from xoshiro256++. Unique, not secret: ids name
-// records and fence leases, they do not authenticate. No allocation. One object
-// serves one thread; a copy goes on with the same ids.
+// A stream of version 4 UUIDs from xoshiro256++. The UUIDs are unique but not secret: ids name
+// records and fence leases, they do not authenticate. No allocation. One object serves one thread
+// at a time; a copy produces the same ids as its original.
 class UuidGenerator {
  public:
-  // The stream is a function of the seed: for tests and repeatable benchmarks.
+  // The seed alone determines the stream, for tests and repeatable benchmarks.
   explicit UuidGenerator(std::uint64_t seed) noexcept;
 
-  // Seeded with 256 bits from the operating system; aborts if it gives none.
+  // Seeds the stream with 256 bits from the operating system; aborts if the system gives none.
   static UuidGenerator FromEntropy() noexcept;
 
   Uuid Next() noexcept;
@@ -33,9 +33,9 @@ class UuidGenerator {
   std::array<std::uint64_t, 4> state_;
 };
 
-// The next UUID of the calling thread's own stream, which is seeded from
-// entropy at first use (a system call) and again in the child after a fork().
-// Any thread.
+// Returns the next UUID of the calling thread's own stream. The stream is seeded from entropy at
+// its first use, with a system call, and seeded again in the child after a fork(). Safe to call
+// from any thread.
 Uuid RandomUuid() noexcept;
 
 }  // namespace ffgrant

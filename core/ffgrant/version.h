@@ -9,7 +9,7 @@
 #define FFGRANT_VERSION_MINOR 1
 #define FFGRANT_VERSION_PATCH 0
 
-// For comparisons: 10,000 x major + 100 x minor + patch.
+// The version as a number for comparisons: 10,000 x major + 100 x minor + patch.
 //
 //   #if FFGRANT_VERSION >= 200
 #define FFGRANT_VERSION \

@@ -16,16 +16,16 @@ namespace ffgrant {
 
 enum class WriteError : std::uint8_t {
   kNone,
-  kBufferTooSmall,  // `size` says how many bytes are needed
-  kInvalidUtf8,     // a text that must be UTF-8, as all in JSON, is not
+  kBufferTooSmall,  // `size` says how many bytes the text needs
+  kInvalidUtf8,     // a text that must be UTF-8, as every text in JSON, is not
 };
 
-// "none", "buffer_too_small", "invalid_utf8".
+// Returns "none", "buffer_too_small" or "invalid_utf8".
 std::string_view ErrorName(WriteError error) noexcept;
 
-// Writers never write past the buffer, never add a NUL, never allocate, and
-// leave the buffer untouched unless they succeed. kInvalidUtf8 wins over
-// kBufferTooSmall, and the size is then 0.
+// Writers never write past the buffer, never add a NUL and never allocate. They leave the buffer
+// untouched unless they succeed. If kInvalidUtf8 and kBufferTooSmall both apply, kInvalidUtf8 is
+// reported, with size 0.
 struct [[nodiscard]] WriteResult {
   std::size_t size = 0;  // bytes written; bytes needed with kBufferTooSmall
   WriteError error = WriteError::kNone;

@@ -21,23 +21,23 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Texts are as sent: the decoder checks types alone; lanes, names and the ttl
-// (1..60000) are for the endpoint to check (contract 6).
+// The texts are as the client sent them. The decoder checks only types; the endpoint must check the
+// lane, the names and the ttl (1..60000; contract 6).
 struct ClaimRequestView {
   std::string_view lane_id;
   std::string_view worker_instance_id;
-  StringList capabilities;  // absent: empty; order and repeats are kept
+  StringList capabilities;  // empty if absent; order and repeats are kept
   std::uint64_t grant_ttl_ms = 0;
 
   friend bool operator==(const ClaimRequestView&, const ClaimRequestView&) = default;
 };
 
-// Decodes `json`: any bytes. A `worker_id` in the body is an unknown member
-// and ignored. `out` is untouched on failure.
+// Decodes `json`, which may be any bytes. A `worker_id` in the body is an unknown member and is
+// ignored. `out` is untouched on failure.
 JsonResult ParseClaimRequest(std::string_view json, JsonScratch& scratch,
                              ClaimRequestView& out) noexcept;
 
-// Writes compact JSON; `capabilities` always, in the caller's order.
+// Writes compact JSON. `capabilities` is always written, in the caller's order. Fails with
 // kInvalidUtf8 if a text isn't UTF-8.
 WriteResult SerializeClaimRequest(const ClaimRequestView& request, std::span<char> out) noexcept;
 

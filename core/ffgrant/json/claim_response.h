@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim response, which is a grant on the wire (contract 5.2):
+// The claim response is a grant on the wire (contract 5.2):
 //
 //   {"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111",
 //    "partition_key":"{fp:7}",
 //    "grant_key":"ff:exec:{fp:7}:{fp:7}:11111111-...:claim_grant",
 //    "expires_at_ms":1700000000000}
 //
-// without white space. "No work" is status 204 with an empty body: no JSON.
+// The real text has no white space. "No work" is status 204 with an empty body, which is no JSON.
 
 #ifndef FFGRANT_JSON_CLAIM_RESPONSE_H_
 #define FFGRANT_JSON_CLAIM_RESPONSE_H_
@@ -27,7 +27,7 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// The members as decoded; no text has been examined (contract 4, end of 1.6).
+// The members as decoded. Decoding does not check the texts themselves (contract 4, end of 1.6).
 struct ClaimResponseView {
   std::string_view execution_id;
   std::string_view partition_key;
@@ -37,19 +37,19 @@ struct ClaimResponseView {
   friend constexpr bool operator==(const ClaimResponseView&, const ClaimResponseView&) = default;
 };
 
-// Decodes `json`: any bytes. Canonical documents take a fast path, the rest the
-// reader of contract 4; the verdict does not depend on the path. `out` is
-// untouched on failure. Canonical documents may be of any size: they need no
-// scratch, so its limit does not apply to them.
+// Decodes `json`, which may be any bytes. Canonical documents take a fast path; the reader of
+// contract 4 takes all others. The verdict does not depend on the path. `out` is untouched on
+// failure. Canonical documents need no scratch, so the scratch's limit on the size does not apply
+// to them.
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 
-// contract 5.5: parses `execution_id`; nothing else is examined.
+// Contract 5.5: parses `execution_id` and checks nothing else.
 ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView& out) noexcept;
 
 struct [[nodiscard]] GrantJsonResult {
-  JsonResult json;                                          // decoding
-  ExecutionIdError execution_id = ExecutionIdError::kNone;  // conversion
+  JsonResult json;                                          // the result of decoding
+  ExecutionIdError execution_id = ExecutionIdError::kNone;  // the result of converting
 
   constexpr explicit operator bool() const noexcept {
     return static_cast<bool>(json) && execution_id == ExecutionIdError::kNone;
@@ -57,8 +57,8 @@ struct [[nodiscard]] GrantJsonResult {
 };
 
 // Decodes and converts in one call, as a worker needs it. The reference reports a failed conversion
-// as `malformed_response`; for its message call ParseClaimResponse and then ToClaimGrant, which
-// gives the whole result.
+// as `malformed_response`. For the reference's message call ParseClaimResponse and then
+// ToClaimGrant, whose result has all that the message needs.
 //
 //   JsonScratch scratch;
 //   ClaimGrantView grant;
@@ -66,17 +66,17 @@ struct [[nodiscard]] GrantJsonResult {
 GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept;
 
-// The bytes of member names, punctuation and 20 digits; the texts' bytes come on top.
+// The bytes of member names, punctuation and a number of 20 digits. The texts' bytes come on top.
 inline constexpr std::size_t kClaimResponseJsonOverhead = 17 + 19 + 15 + 18 + 20 + 1;
 
-// A buffer size that always suffices for these texts: a byte becomes six at most.
+// A buffer size that always suffices for these texts: in JSON a byte becomes at most six.
 constexpr std::size_t MaxClaimResponseJsonSize(const ClaimResponseView& r) noexcept {
   return kClaimResponseJsonOverhead +
          6 * (r.execution_id.size() + r.partition_key.size() + r.grant_key.size());
 }
 
-// Writes compact JSON, members in the order above, byte for byte what the
-// reference writes. kInvalidUtf8 if a text isn't UTF-8.
+// Writes compact JSON with the members in the order above, byte for byte as the reference writes
+// it. Fails with kInvalidUtf8 if a text isn't UTF-8.
 WriteResult SerializeClaimResponse(const ClaimResponseView& response, std::span<char> out) noexcept;
 WriteResult SerializeClaimGrant(const ClaimGrantView& grant, std::span<char> out) noexcept;
 

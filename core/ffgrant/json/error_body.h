@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Error bodies (contract 5.6): {"error":"...","kind":"...","retryable":true},
-// the last two omitted when unset.
+// Error bodies (contract 5.6): {"error":"...","kind":"...","retryable":true}. The last two members
+// are omitted when unset.
 
 #ifndef FFGRANT_JSON_ERROR_BODY_H_
 #define FFGRANT_JSON_ERROR_BODY_H_
@@ -25,11 +25,11 @@ struct ErrorBodyView {
   friend constexpr bool operator==(const ErrorBodyView&, const ErrorBodyView&) = default;
 };
 
-// Decodes `json`: any bytes. `out` is untouched on failure; the reference's
-// client then shows the raw text as the message.
+// Decodes `json`, which may be any bytes. `out` is untouched on failure; the reference's client
+// then shows the raw text as the message.
 JsonResult ParseErrorBody(std::string_view json, JsonScratch& scratch, ErrorBodyView& out) noexcept;
 
-// Writes compact JSON. kInvalidUtf8 if a text isn't UTF-8.
+// Writes compact JSON. Fails with kInvalidUtf8 if a text isn't UTF-8.
 WriteResult SerializeErrorBody(const ErrorBodyView& body, std::span<char> out) noexcept;
 
 }  // namespace ffgrant

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bodies of the issuer's routes that are no grant (core/contract/live-observed.md, 4, 6, 7):
-// creations, cancellations and signals, and what is answered to them.
+// The bodies of the issuer's routes that carry no grant (core/contract/live-observed.md, 4, 6, 7):
+// requests to create, cancel and signal executions, and the answers to them.
 
 #ifndef FFGRANT_JSON_ISSUER_BODIES_H_
 #define FFGRANT_JSON_ISSUER_BODIES_H_
@@ -26,11 +26,11 @@ struct CreateRequest {
   std::string_view ns = "default";
   std::string_view lane_id = {};
   std::string_view execution_kind = "task";
-  std::string_view payload = {};  // any bytes; the body may have 1 MiB, each byte up to 4 in it
+  std::string_view payload = {};  // any bytes; up to 4 bytes each in the body of at most 1 MiB
   std::int32_t priority = 0;
   std::string_view creator_identity = "ffgrant";
   std::span<const std::pair<std::string_view, std::string_view>> tags = {};
-  // FlowFabric's ExecutionPolicy as JSON, sent as it is. Empty: none.
+  // FlowFabric's ExecutionPolicy as JSON, sent as it is. Empty means no policy.
   std::string_view policy_json = {};
   std::optional<TimestampMs> delay_until = {};
 };
@@ -49,11 +49,12 @@ struct SignalRequest {
   std::string_view source_identity = "ffgrant";
   std::string_view target_scope = "waitpoint";
   std::string_view waitpoint_token = {};
-  std::string_view payload = {};  // any bytes; empty: none
+  std::string_view payload = {};  // any bytes; empty means no payload
 };
 
-// Each writes the body into `out`, which keeps its memory from one to the next. False, and
-// `out` is empty, if a text is no UTF-8. `partition` is the id's; `now_ms` the caller's time.
+// Each function writes the body into `out` and reuses the capacity of `out`. If a text is not
+// UTF-8, the function returns false and `out` is empty. `partition` is the partition of the id;
+// `now_ms` is the caller's time.
 bool WriteCreateBody(const CreateRequest& request, std::uint16_t partition, std::int64_t now_ms,
                      std::string& out);
 bool WriteCancelBody(std::string_view execution_id, const CancelRequest& request,
@@ -65,10 +66,10 @@ bool WriteSignalBody(std::string_view execution_id, const SignalRequest& request
 JsonResult ParseCreated(std::string_view json, JsonScratch& scratch, bool& created);
 // {"Cancelled":{"execution_id":...,"public_state":...}}
 JsonResult ParseCancelled(std::string_view json, JsonScratch& scratch);
-// {"Accepted":{"signal_id":...,"effect":...}} or {"Duplicate":{"existing_signal_id":...}}:
-// then `effect` is empty.
+// {"Accepted":{"signal_id":...,"effect":...}} or {"Duplicate":{"existing_signal_id":...}}. For a
+// duplicate `effect` becomes empty.
 JsonResult ParseSignalled(std::string_view json, JsonScratch& scratch, std::string& effect);
-// A text alone, as a public state is.
+// Parses a body that is one JSON string, such as a public state.
 JsonResult ParseTextBody(std::string_view json, JsonScratch& scratch, std::string& out);
 
 }  // namespace ffgrant

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The errors that a document can have (contract 4), and what holds for every parser and writer of
-// the DTOs in json/.
+// The errors that a document can have (contract 4), and the rules that all parsers and writers of
+// the DTOs in json/ follow.
 //
 // The error at the first offending position is reported, so {"execution_id":1,,, is kWrongType. A
 // scalar is read to its end before its type, range or grammar is judged. A missing member counts as
-// a fault of the closing bracket; if several are missing, the first declared is named. Only the
-// tagged reclaim response differs: faults of its form or its tag are reported before faults of its
-// other members.
+// a fault of the closing bracket; if several members are missing, the one declared first is named.
+// Only the tagged reclaim response differs: faults of its form or its tag are reported before
+// faults of its other members.
 //
 // Cost: Parse* and Serialize* are linear in the document. Only the first parse
 // that needs its scratch allocates (json_scratch.h).
@@ -27,7 +27,7 @@ namespace ffgrant {
 
 enum class JsonError : std::uint8_t {
   kNone,
-  // Class kSyntax: HTTP 400.
+  // These are of class kSyntax: HTTP 400.
   kUnexpectedEnd,
   kUnexpectedByte,
   kInvalidNumber,     // 01, +1, 1., .5, 1e, NaN
@@ -36,10 +36,10 @@ enum class JsonError : std::uint8_t {
   kLoneSurrogate,     // \uD83D
   kControlCharacter,  // a raw byte below 0x20 in a string
   kInvalidUtf8,
-  kTrailingBytes,    // anything but white space behind the document
-  kTooDeep,          // nesting that the tagged response does not buffer
+  kTrailingBytes,    // after the document there is more than white space
+  kTooDeep,          // deeper nesting than the tagged response buffers
   kTooManyElements,  // a positional array with more elements than members
-  // Class kData: HTTP 422.
+  // These are of class kData: HTTP 422.
   kWrongType,
   kNotAnInteger,  // 1.0, 1e3, -0
   kIntegerOutOfRange,
@@ -47,34 +47,35 @@ enum class JsonError : std::uint8_t {
   kDuplicateField,
   kUnknownVariant,
   kTooFewElements,
-  kSurplusElement,  // kTooManyElements, in the positional tagged response
+  kSurplusElement,  // like kTooManyElements, in the tagged response as an array
   kInvalidUuid,
   kInvalidExecutionId,
-  // Class kCaller: the caller's doing, not the document's.
-  kDocumentTooLarge,  // larger than the scratch was made for
+  // These are of class kCaller: the fault is the caller's, not the document's.
+  kDocumentTooLarge,  // larger than the scratch's limit
   kOutOfMemory,       // the scratch could not be allocated
 };
 
 enum class JsonErrorClass : std::uint8_t { kNone, kSyntax, kData, kCaller };
 
-// "syntax", "data", "caller"; "none".
+// Returns "syntax", "data" or "caller"; "none" for success.
 std::string_view ErrorClassName(JsonErrorClass error_class) noexcept;
 JsonErrorClass ErrorClass(JsonError error) noexcept;
 
-// The names, in the order of the enumerators: "none", "unexpected_end", "unexpected_byte",
-// "invalid_number", "number_out_of_range", "invalid_escape", "lone_surrogate",
-// "control_character", "invalid_utf8", "trailing_bytes", "too_deep",
-// "too_many_elements", "wrong_type", "not_an_integer", "integer_out_of_range",
-// "missing_field", "duplicate_field", "unknown_variant", "too_few_elements",
-// "surplus_element", "invalid_uuid", "invalid_execution_id",
-// "document_too_large", "out_of_memory". They are the library's own, not the contract's.
+// Returns the error's name. The names are the library's own, not the contract's. In the order of
+// the enumerators they are "none", "unexpected_end", "unexpected_byte", "invalid_number",
+// "number_out_of_range", "invalid_escape", "lone_surrogate", "control_character", "invalid_utf8",
+// "trailing_bytes", "too_deep", "too_many_elements", "wrong_type", "not_an_integer",
+// "integer_out_of_range", "missing_field", "duplicate_field", "unknown_variant",
+// "too_few_elements", "surplus_element", "invalid_uuid", "invalid_execution_id",
+// "document_too_large", "out_of_memory".
 std::string_view ErrorName(JsonError error) noexcept;
 
 struct [[nodiscard]] JsonResult {
   JsonError error = JsonError::kNone;
-  // The fault's offset in the document; the scratch's limit for kDocumentTooLarge; 0 on success.
+  // The offset of the fault in the document; the scratch's limit for kDocumentTooLarge; 0 on
+  // success.
   std::size_t offset = 0;
-  // The name of the DTO's member that is at fault, a literal; empty if no member is.
+  // The name of the DTO's member that is at fault, as a literal; empty if no member is at fault.
   std::string_view member;
 
   constexpr explicit operator bool() const noexcept { return error == JsonError::kNone; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory that parsing works in.
+// The memory that a parse works in.
 
 #ifndef FFGRANT_JSON_JSON_SCRATCH_H_
 #define FFGRANT_JSON_JSON_SCRATCH_H_
@@ -18,40 +18,38 @@ namespace internal {
 struct JsonMemory;
 }
 
-// The reference caps bodies at 64 KiB (contract 6).
+// The reference limits bodies to 64 KiB (contract 6).
 inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 
-// Holds strings that had escapes in them, lists, and the nesting of brackets.
-// The memory is allocated when the first document needs it, once: about 9/8 byte
-// a byte of `max_document_size`, 73 KiB by default. Canonical documents need
-// none. A parse that finds no memory reports kOutOfMemory; Reserve() allocates at
-// once, and no parse allocates after it. Documents larger than
-// `max_document_size` are refused with kDocumentTooLarge, unless they need no
-// scratch. One scratch serves one thread at a time.
+// Holds strings that had escapes in them, lists, and the nesting of brackets. The first document
+// that needs this memory allocates it, once: about 9/8 of `max_document_size` bytes, 73 KiB by
+// default. Canonical documents need no scratch. A parse that cannot allocate the memory reports
+// kOutOfMemory. After Reserve(), which allocates at once, no parse allocates. Documents larger than
+// `max_document_size` are refused with kDocumentTooLarge, unless they need no scratch. One scratch
+// serves one thread at a time.
 //
 //   JsonScratch scratch;
 //   scratch.Reserve();  // from here on parsing allocates nothing
 //
 // The texts that a parse returns point into the document or into the scratch: they are valid until
-// either dies or the scratch is used again. A scratch that was moved from can be assigned to and
-// destroyed, nothing else. A document must
-// not lie in the scratch that parses it.
+// either dies or the scratch is used again. A moved-from scratch can be assigned to and destroyed,
+// nothing else. A document must not lie in the scratch that parses it.
 class JsonScratch {
  public:
-  // Allocates nothing. Throws std::bad_alloc if no memory can be that large. Here and elsewhere a
-  // library that was compiled without exceptions ends the process instead.
+  // Allocates nothing. Throws std::bad_alloc if `max_document_size` is larger than any memory. A
+  // library compiled without exceptions ends the process wherever a comment here says "throws".
   explicit JsonScratch(std::size_t max_document_size = kDefaultMaxDocumentSize);
 
   std::size_t max_document_size() const noexcept { return max_document_size_; }
 
-  // Allocates what parsing will need, unless that was done. Throws std::bad_alloc.
+  // Allocates what parsing will need, unless it is already allocated. Throws std::bad_alloc.
   void Reserve();
 
  private:
   friend struct internal::JsonMemory;
 
   std::size_t max_document_size_;
-  // Nesting bits, then text.
+  // First the nesting bits, then the text.
   std::unique_ptr<std::uint64_t[]> block_;
 };
 

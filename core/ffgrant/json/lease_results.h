@@ -2,7 +2,7 @@
 //
 // Lease results, externally tagged (contract 5.7), and the fence (1.7):
 //
-//   {"Revoked":{"lease_id":"...","lease_epoch":"2"}}      epoch as text
+//   {"Revoked":{"lease_id":"...","lease_epoch":"2"}}      the epoch is a text
 //   {"AlreadySatisfied":{"reason":"already_revoked"}}
 //   {"Renewed":{"expires_at":1700000000000}}
 //   {"Claimed":{"execution_id":...,"lease_id":...,"lease_epoch":1,
@@ -28,7 +28,7 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// The answer to a revocation. Both texts are opaque.
+// The answer to a revocation. Its two texts are opaque.
 struct RevokedView {
   std::string_view lease_id;
   std::string_view lease_epoch;
@@ -46,7 +46,7 @@ struct RenewLeaseResult {
   friend constexpr bool operator==(const RenewLeaseResult&, const RenewLeaseResult&) = default;
 };
 
-// Why an attempt was created. "initial", "retry", "reclaim", "replay",
+// The reason why an attempt was created. On the wire: "initial", "retry", "reclaim", "replay",
 // "fallback".
 enum class AttemptType : std::uint8_t { kInitial, kRetry, kReclaim, kReplay, kFallback };
 std::string_view AttemptTypeName(AttemptType type) noexcept;
@@ -57,7 +57,7 @@ enum class HandleKind : std::uint8_t { kFresh, kResumed, kSuspended, kReclaimed 
 struct HandleView {
   HandleBackend backend = HandleBackend::kValkey;
   HandleKind kind = HandleKind::kFresh;
-  std::string_view opaque;  // bytes; lease_handle.h knows what they mean
+  std::string_view opaque;  // any bytes; lease_handle.h knows what they mean
   friend constexpr bool operator==(const HandleView&, const HandleView&) = default;
 };
 
@@ -69,11 +69,11 @@ struct ClaimedView {
   AttemptId attempt_id;
   AttemptType attempt_type = AttemptType::kInitial;
   TimestampMs lease_expires_at;
-  HandleView handle;  // absent on input: Valkey, Fresh, no bytes
+  HandleView handle;  // if absent on input: Valkey, Fresh, no bytes
   friend constexpr bool operator==(const ClaimedView&, const ClaimedView&) = default;
 };
 
-// Decode any bytes. `out` is untouched on failure.
+// These functions decode any bytes. `out` is untouched on failure.
 JsonResult ParseRevokeLeaseResult(std::string_view json, JsonScratch& scratch,
                                   RevokeLeaseResultView& out) noexcept;
 JsonResult ParseRenewLeaseResult(std::string_view json, JsonScratch& scratch,
@@ -82,7 +82,7 @@ JsonResult ParseClaimedResult(std::string_view json, JsonScratch& scratch,
                               ClaimedView& out) noexcept;
 JsonResult ParseLeaseFence(std::string_view json, JsonScratch& scratch, LeaseFence& out) noexcept;
 
-// Write compact JSON. kInvalidUtf8 if a text isn't UTF-8.
+// These functions write compact JSON. They fail with kInvalidUtf8 if a text isn't UTF-8.
 WriteResult SerializeRevokeLeaseResult(const RevokeLeaseResultView& result,
                                        std::span<char> out) noexcept;
 WriteResult SerializeRenewLeaseResult(const RenewLeaseResult& result, std::span<char> out) noexcept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition counts (contract 1.4), all three required:
+// Partition counts (contract 1.4). All three members are required:
 //
 //   {"num_flow_partitions":256,"num_budget_partitions":32,
 //    "num_quota_partitions":32}
@@ -20,12 +20,12 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Decodes `json`: any bytes. Counts are 0..65535; that none may be 0 is for
-// PartitionConfig::IsValid() to say. `out` is untouched on failure.
+// Decodes `json`, which may be any bytes. A count may be 0..65535; PartitionConfig::IsValid()
+// checks that no count is 0. `out` is untouched on failure.
 JsonResult ParsePartitionConfig(std::string_view json, JsonScratch& scratch,
                                 PartitionConfig& out) noexcept;
 
-// Writes compact JSON, members in the order above.
+// Writes compact JSON with the members in the order above.
 WriteResult SerializePartitionConfig(const PartitionConfig& config, std::span<char> out) noexcept;
 
 }  // namespace ffgrant

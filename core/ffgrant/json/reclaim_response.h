@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reclaim response, tagged by `status` (contract 5.4). On output the tag
-// comes first; on input it may stand anywhere.
+// The reclaim response, whose member `status` is its tag (contract 5.4). On output the tag comes
+// first; on input it may stand anywhere.
 //
 //   {"status":"granted", execution_id, partition_key, grant_key,
 //    expires_at_ms, lane_id}
@@ -50,20 +50,20 @@ struct ReclaimCapExceededView {
 using ReclaimResponseView =
     std::variant<ReclaimGrantedView, NotReclaimableView, ReclaimCapExceededView>;
 
-// Decodes `json`: any bytes. Members other than the tag are buffered first, so
-// that ignored values are checked in full here (contract 4). `out` is
+// Decodes `json`, which may be any bytes. The parser buffers all members but the tag before it
+// judges them, so values of ignored members are checked in full here (contract 4). `out` is
 // untouched on failure.
 JsonResult ParseReclaimResponse(std::string_view json, JsonScratch& scratch,
                                 ReclaimResponseView& out) noexcept;
 
-// Writes compact JSON. kInvalidUtf8 if a text isn't UTF-8.
+// Writes compact JSON. Fails with kInvalidUtf8 if a text isn't UTF-8.
 WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
                                      std::span<char> out) noexcept;
 
-// contract 5.5: parses `execution_id`, then checks `lane_id`. kNone for both
-// means that `out` was written. For the reference's message, which quotes the
-// text, call ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient)
-// or ParseLaneId(granted.lane_id): they give the whole result.
+// Contract 5.5: parses `execution_id`, then checks `lane_id`. If both errors are kNone, `out` was
+// written. The reference's message quotes the text; for this message call
+// ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient) or
+// ParseLaneId(granted.lane_id), whose results have all that the message needs.
 struct [[nodiscard]] ReclaimGrantConversion {
   ExecutionIdError execution_id = ExecutionIdError::kNone;
   LaneIdError lane_id = LaneIdError::kNone;

@@ -13,15 +13,17 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// The text of that member, which points into `policy`; empty if there is none, or if
-// `policy` is no JSON. Of several the last. Allocates 9/8 byte a byte of `policy`; without
-// memory it is empty, too. Any thread.
+// Returns the text of the member "retry_policy", which points into `policy`. If the member is
+// repeated, the last one counts. The result is empty if the member is missing, if `policy` is no
+// JSON, or if no memory is left. Allocates 9/8 byte for each byte of `policy`. Safe to call from
+// any thread.
 //
 //   FindRetryPolicy(R"({"priority":0,"retry_policy":{"max_retries":2}})") == R"({"max_retries":2})"
 std::string_view FindRetryPolicy(std::string_view policy);
 
-// What FlowFabric's function would fail at, half-way, in a policy that FindRetryPolicy()
-// has found; a literal, empty if nothing. Allocates likewise. Any thread.
+// Checks a policy that FindRetryPolicy() has found. FlowFabric's function would fail half-way at a
+// policy that has a fault. Returns the fault as a literal, or an empty text if there is none.
+// Allocates as FindRetryPolicy() does. Safe to call from any thread.
 std::string_view FaultOfRetryPolicy(std::string_view retry_policy);
 
 }  // namespace ffgrant

@@ -13,9 +13,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// A list of strings that somebody else keeps alive: either the caller's array,
-// or what a parse left in its scratch (each string behind its length, so that
-// a document of any shape fits). Iterate it; it has no random access.
+// A list of strings that somebody else keeps alive: either the caller's array, or the strings that
+// a parse left in its scratch. In the scratch each string follows its length, so a document of any
+// shape fits. The list can be iterated but has no random access.
 class StringList {
  public:
   class iterator {
@@ -49,7 +49,7 @@ class StringList {
   // `strings` must outlive the list.
   explicit StringList(std::span<const std::string_view> strings) noexcept
       : array_(strings.data()), size_(strings.size()) {}
-  // `count` strings packed by PackString() (internal/packed_string.h).
+  // Makes a list of `count` strings that PackString() packed (internal/packed_string.h).
   static StringList Packed(const char* first, std::size_t count) noexcept {
     StringList list;
     list.packed_ = first;
@@ -68,7 +68,7 @@ class StringList {
   }
   iterator end() const noexcept { return {}; }
 
-  // Same strings in the same order.
+  // Two lists are equal if they have the same strings in the same order.
   friend bool operator==(const StringList& a, const StringList& b) noexcept;
 
  private:
