@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's server over HTTP: what creates executions and gives out grants for them
-// (contract 5 and 6; core/contract/live-observed.md).
+// A client of FlowFabric's server over HTTP. That server creates executions and gives out grants
+// for them (contract 5 and 6; core/contract/live-observed.md).
 //
 //   IssuerClient issuer({.url = "http://127.0.0.1:9090", .token_variable = "FF_API_TOKEN"});
 //   ClaimGrant grant;
@@ -32,21 +32,22 @@ namespace ffgrant::http {
 enum class IssuerError : std::uint8_t {
   kNone,
   // The server answered.
-  kNothingInWindow,     // 204: nothing in the part that it looked at; there may be work elsewhere
+  kNothingInWindow,     // 204: nothing in the part that the server looked at; ask again
   kNotReclaimable,      // 200 of a reclaim; the message says why
   kReclaimCapExceeded,  // 200 of a reclaim
   kBadRequest,          // 400, 415, 422
   kUnauthorized,        // 401, 403: no token, or the wrong one
   kNotFound,            // 404: no such execution, no result, no such route
   kTooLarge,            // 413
-  kConflict,            // 409: `kind` says of what sort
+  kConflict,            // 409: `kind` says which conflict it was
   kTooManyRequests,     // 429
-  kServerFault,         // 500 and above, but 503
+  kServerFault,         // 500 and above, except 503
   kServerUnavailable,   // 503
-  kUnexpectedStatus,    // any other
-  kMalformedResponse,   // a body that is none of this route's
-  kResponseTooLarge,    // more than max_response_bytes
-  // It did not: the request may have been executed, but after kNotConnected.
+  kUnexpectedStatus,    // any other status
+  kMalformedResponse,   // the body is none that this route answers with
+  kResponseTooLarge,    // the answer is longer than max_response_bytes
+  // The server did not answer. The request may have been executed, except after kNotConnected and
+  // kInvalidRequest.
   kNotConnected,  // nothing was sent: no address, no connection, none that became free in time,
                   // no trust in the server's certificate
   kTimeout,
@@ -61,62 +62,67 @@ struct [[nodiscard]] IssuerStatus {
   IssuerError error = IssuerError::kNone;
   int http_status = 0;            // 0: there was no answer
   std::string message;            // the server's words, or ours; never the token
-  std::string kind;               // of an error body (contract 5.6)
-  std::optional<bool> retryable;  // likewise
+  std::string kind;               // the kind in an error body (contract 5.6)
+  std::optional<bool> retryable;  // whether the error body says that a retry may help
   explicit operator bool() const noexcept { return error == IssuerError::kNone; }
 };
 
 struct IssuerOptions {
-  // http:// or https://, a host, a port if it is not the usual one, and what stands before /v1
-  // in the paths.
+  // The server's address: http:// or https://, a host, a port if it is not the usual one, and
+  // whatever stands before /v1 in the paths.
   std::string url = {};
-  // The bearer token: the value of an environment variable, or the first line of a file, which
-  // is read again when a server refuses the token. Neither: none is sent.
+  // Where the bearer token comes from: the value of an environment variable, or the first line of a
+  // file, which is read again when a server refuses the token. If neither is given, no token is
+  // sent.
   std::string token_variable = {};
   std::string token_file = {};
   // PEM certificates to trust in place of the system's.
   std::string ca_file = {};
   std::int64_t connect_timeout_ms = 2000;  // 1..86'400'000, a day
-  // The limit of a whole call, in which it also waits for a free connection. 1..86'400'000.
+  // The limit of a whole call, including the wait for a free connection. 1..86'400'000.
   std::int64_t request_timeout_ms = 10'000;
-  // Kept open, and at most so many requests at once. 1..1024.
+  // How many connections are kept open, and how many requests there can be at once. 1..1024.
   std::size_t connections = 4;
   std::size_t max_response_bytes = std::size_t{4} << 20;
-  // Calls end with kStopped as soon as it is readable (StopSignals::descriptor()). -1: none.
+  // Calls end with kStopped as soon as this descriptor is readable (StopSignals::descriptor()). -1:
+  // there is none.
   int stop_descriptor = -1;
 };
 
-// Thread-safe. Blocks; each call keeps request_timeout_ms. A call whose answer is lost says so
-// and is not made again, but by libcurl where a kept connection turns out to be closed before
-// any byte of an answer: a creation may then find what it has created itself. Allocates. With
-// TLS the certificate is checked, always.
+// Thread-safe. Calls block, and each keeps request_timeout_ms. Calls allocate. A call whose answer
+// is lost says so, and the client does not repeat it. But libcurl repeats a request if a kept
+// connection turns out to be closed before any byte of an answer came: a creation may then find
+// what it has created itself. With TLS the certificate is always checked.
 class IssuerClient {
  public:
   // Throws std::invalid_argument for options out of range, std::runtime_error for a token that
-  // can't be read. Connects with the first call.
+  // can't be read. The first call connects.
   explicit IssuerClient(const IssuerOptions& options);
   ~IssuerClient();
   IssuerClient(const IssuerClient&) = delete;
   IssuerClient& operator=(const IssuerClient&) = delete;
 
-  // `created`: false if there was one with this id, which stays as it is.
+  // `created` is false if there was already an execution with this id; it stays as it is.
   IssuerStatus Create(const CreateRequest& request, bool& created);
-  // kNothingInWindow: ask again. `grant` as the server sent it: check it (CheckIngress()).
+  // After kNothingInWindow ask again. `grant` is as the server sent it: check it with
+  // CheckIngress().
   IssuerStatus Claim(std::string_view worker_id, const ClaimRequestView& request,
                      ClaimGrant& grant);
   IssuerStatus Reclaim(std::string_view execution_id, const ReclaimRequestView& request,
                        ReclaimGrant& grant);
-  // `already`: why there was nothing to revoke, "already_revoked"; empty if it was revoked now.
+  // `already` says why there was nothing to revoke, "already_revoked"; it is empty if the lease was
+  // revoked now.
   IssuerStatus Revoke(std::string_view execution_id, std::string& already);
-  // What it was completed with. kNotFound: nothing, so far or for good.
+  // Gets what the execution was completed with. kNotFound: there is no result yet, or there will be
+  // none.
   IssuerStatus Result(std::string_view execution_id, std::string& result);
-  // The public state: "waiting", "active", "completed" and so on.
+  // Gets the public state: "waiting", "active", "completed" and so on.
   IssuerStatus State(std::string_view execution_id, std::string& state);
   IssuerStatus Cancel(std::string_view execution_id, const CancelRequest& request);
-  // `effect`: what the signal has done; empty for one that was there already.
+  // `effect` is what the signal has done; it is empty for a signal that was there already.
   IssuerStatus Signal(std::string_view execution_id, const SignalRequest& request,
                       std::string& effect);
-  // Whether the server is ready.
+  // Asks whether the server is ready.
   IssuerStatus Health();
 
  private:

@@ -27,30 +27,31 @@ enum class LogLevel : std::uint8_t {
   kError,    // a server that refuses us for good
 };
 
-// Is told what happens to connections, one line of text each, without its end: where, what,
-// and the server's words. Never a password, and never an argument of a call. It is called
-// by a thread whose call is over, right before that call returns (of a ClaimPipeline: its
-// Poll()), under no lock: while it takes its time, other calls go on. Several threads may
-// call it at once. Must not throw. May use the ledger, but not a ClaimPipeline that it was
-// called by.
+// A hook that is told what happens to connections. Each event is one line of text, without a line
+// end: where it happened, what, and the server's words. It never holds a password or an argument of
+// a call. A thread calls the hook when its own call is over, right before that call returns (for a
+// ClaimPipeline: before Poll() returns), and holds no lock: other calls go on however long the hook
+// takes. Several threads may call it at once. It must not throw. It may use the ledger, but not the
+// ClaimPipeline that called it.
 using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 
-// How to reach a server or a cluster, and how patiently. What a server is asked
-// at first decides which of the two it is.
+// How to reach a server or a cluster, and how patiently. The client finds out which of the two it
+// is from what the server first answers.
 struct ClientOptions {
-  // Tried in turn. Of a cluster any node will do: it names the others.
+  // The client tries these in turn. Any node of a cluster will do: it names the others.
   std::vector<Endpoint> servers = {Endpoint{}};
-  // AUTH username password. An ACL user may have no password, which is then sent
-  // empty. Without a username: AUTH password, which is the default user's. Without
-  // both: no AUTH.
+  // With a username the client sends AUTH username password; an ACL user may have no password, and
+  // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
+  // user. Without both it sends no AUTH.
   std::string username = {};
   std::string password = {};
 
-  // Whether and how to speak TLS; then with every server, those that a cluster names too.
+  // Whether and how to speak TLS. It then holds for every server, also for those that a cluster
+  // names.
   TlsOptions tls = {};
-  // CLIENT SETNAME of each connection, so that an operator finds it in CLIENT LIST; up to
-  // 256 characters from '!' to '~'. Empty: none. A server that forbids it is used all
-  // the same.
+  // The name that CLIENT SETNAME gives to each connection, so that an operator finds it in CLIENT
+  // LIST; up to 256 characters from '!' to '~'. Empty: no name is set. If a server forbids the
+  // command, it is used all the same.
   std::string connection_name = {};
 
   // How long connecting to one server may take, looking up its name included. While the client
@@ -60,53 +61,51 @@ struct ClientOptions {
   // waiting for a connection.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
-  // A server that refuses for good (wrong password, no login, protected mode,
-  // functions of another contract) ends the calls that want it at once, with its own
-  // words, and is not asked again for this long: by no connection of a ledger. 30 s
-  // is long enough that a fleet with an old password neither floods the server's ACL
-  // log nor is locked out by it, and short enough that a password that was put right
-  // is noticed without a restart. At least 1.
+  // Some servers refuse for good: wrong password, no login, protected mode, functions of another
+  // contract. The calls that want such a server end at once with its own words, and no connection
+  // of the ledger asks it again for this long. 30 s is long enough that a fleet with an old
+  // password neither floods the server's ACL log nor is locked out by it. It is short enough that a
+  // corrected password is noticed without a restart. At least 1.
   std::int64_t refusal_pause_ms = 30'000;
-  // Between tries of a call that a server refused for now: TRYAGAIN, LOADING,
+  // How long to wait between tries of a call that a server refused for now: TRYAGAIN, LOADING,
   // CLUSTERDOWN, BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
-  // Calls of one pipeline that are under way at once, or commands of one ledger's call,
+  // How many calls of one pipeline, or commands of one ledger's call, may be under way at once,
   // 1..65536.
   std::size_t max_in_flight = 256;
-  // An idle connection may be dead without either end having been told: a NAT or a proxy
-  // forgot it. TCP keepalive asks the other end every so many seconds, which keeps
-  // most of them from forgetting; 0: never; 0..32767.
+  // An idle connection may be dead without either end having been told, because a NAT or a proxy
+  // forgot it. After so many seconds of silence TCP keepalive asks the other end, which keeps most
+  // of them from forgetting; 0: never; 0..32767.
   std::int64_t keepalive_s = 60;
-  // And before a command goes out on a connection on which nothing came for
-  // `probe_idle_ms`, a PING asks whether it is alive. Without an answer in
-  // `probe_limit_ms`, or half of request_timeout_ms if that is less, a new connection is
-  // made, and the command goes out there: it was not sent before, so no outcome is
-  // unknown. It costs one round trip for each such silence. At least 1 each;
-  // INT64_MAX for probe_idle_ms: no probes.
+  // If nothing came on a connection for `probe_idle_ms`, the client sends a PING before the next
+  // command, to find out whether the connection is alive. Without an answer within `probe_limit_ms`
+  // (or half of request_timeout_ms if that is less) it makes a new connection and sends the command
+  // there. The command was not sent before, so no outcome is unknown. A probe costs one round trip
+  // after each such silence. At least 1 each; INT64_MAX for probe_idle_ms: no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
   // The most that one reply may take in memory; a larger one ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
-  // Whether our function library may be loaded where FlowFabric's is not, and put
-  // in the place of an older one of ours. FlowFabric's own, or anybody else's, is
-  // never replaced, and ours never stands in its way (function_library.h).
+  // Whether our function library may be loaded where FlowFabric's is not, and may replace an older
+  // version of ours. It never replaces FlowFabric's library, or anybody else's, and never stands in
+  // its way (function_library.h).
   bool load_library = true;
-  // What ff_version may answer for FlowFabric's functions to be called. Another
-  // version is refused: it may take other KEYS and ARGV. Before you add one here,
-  // let `claims-conformance --use-loaded-library --contract V` judge it.
+  // The versions for which FlowFabric's functions are called: ff_version must answer one of them.
+  // Any other version is refused, since its functions may take other KEYS and ARGV. Before you add
+  // a version here, let `claims-conformance --use-loaded-library --contract V` judge it.
   std::vector<std::string> contract_versions = {std::string(kFunctionContractVersion)};
 
   // Null: nobody is told anything.
   LogHook log = {};
 
-  // For tests: the world that the client lives in. Null: MakeSocketNetwork(). TLS, where it
-  // is enabled, is spoken over its streams.
+  // For tests: makes the network that the client uses. Null: MakeSocketNetwork(). Where TLS is
+  // enabled, it is spoken over the streams of this network.
   std::function<std::unique_ptr<Network>()> make_network = {};
 };
 
-// What the calls carry that their arguments don't say. Where FlowFabric has a default, it is
-// that one; core/contract/defaults-observed.md has them all, with where each was seen.
+// What calls carry beyond their arguments. Where FlowFabric has a default, ours is the same;
+// core/contract/defaults-observed.md lists them all, and where each was seen.
 struct ClaimDefaults {
   PartitionConfig partitions = {};
   std::string ns = "default";

@@ -12,13 +12,13 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// What an execution that is created is about (core/contract/live-observed.md, 4).
+// What a new execution is about (core/contract/live-observed.md, 4).
 struct ExecutionContent {
   std::string_view payload = {};      // any bytes
   std::string_view kind = {};         // empty: ClaimDefaults::execution_kind
   std::string_view tags_json = "{}";  // an object of texts: {"team":"x"}
-  // Without one a failure is final. With one the execution has a policy, and so a cap on
-  // reclaims: kPolicyMaxReclaimCount unless it is given.
+  // Without a retry policy a failure is final. With one, the execution has a policy and therefore a
+  // cap on reclaims: kPolicyMaxReclaimCount unless it is given.
   std::optional<RetryPolicy> retry = {};
 };
 

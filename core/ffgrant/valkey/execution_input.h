@@ -19,14 +19,14 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// One buffer that ValkeyLedger::ReadInput() fills, again and again, and views into it.
-// Nothing is allocated once it has grown to the largest input.
+// One buffer that ValkeyLedger::ReadInput() fills, again and again, and views into it. Once the
+// buffer has grown to the largest input, nothing is allocated.
 //
 //   ExecutionInput input(64 << 10);
 //   if (ledger.ReadInput(id, claim.lease.attempt_index, input)) Work(input.payload());
 //
-// The views are valid until the next ReadInput() into it, or until it dies. Empty before
-// the first. One thread at a time.
+// The views are valid until the next ReadInput() into this object, or until it dies. Before the
+// first ReadInput() they are empty. One thread at a time.
 class ExecutionInput {
  public:
   struct Tag {
@@ -35,8 +35,8 @@ class ExecutionInput {
     friend bool operator==(const Tag&, const Tag&) = default;
   };
 
-  // `max_bytes`: of payload, kind, tags and the attempt's texts together. An input beyond
-  // it is refused with kInvalidInput, before memory is asked for.
+  // `max_bytes` is the limit for payload, kind, tags and the attempt's texts together. A larger
+  // input is refused with kInvalidInput before memory is asked for.
   explicit ExecutionInput(std::size_t max_bytes = std::size_t{1} << 20) : max_bytes_(max_bytes) {}
   ExecutionInput(const ExecutionInput&) = delete;
   ExecutionInput& operator=(const ExecutionInput&) = delete;
@@ -45,7 +45,7 @@ class ExecutionInput {
 
   std::string_view payload() const noexcept { return View(payload_); }  // any bytes
   std::string_view kind() const noexcept { return View(kind_); }
-  // In no particular order.
+  // Tags are in no particular order.
   std::size_t tag_count() const noexcept { return tags_.size() / 2; }
   Tag tag(std::size_t i) const noexcept { return {View(tags_[2 * i]), View(tags_[2 * i + 1])}; }
   // The value of the tag `name`; empty if there is none.
@@ -68,7 +68,7 @@ class ExecutionInput {
     return std::string_view(bytes_).substr(span.begin, span.size);
   }
   void Clear() noexcept;
-  // False, and nothing changed, if it would be more than max_bytes().
+  // Returns false, and changes nothing, if the whole would be more than max_bytes().
   bool Append(std::string_view text, Span& span);
 
   const std::size_t max_bytes_;

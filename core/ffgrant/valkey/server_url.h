@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where servers are, as people write it, and the password and certificates, as they are
-// kept. The library's users and this project's own tools all read them here:
+// Reads where servers are, as people write it, and the password and certificates, as people keep
+// them. The library's users and this project's own tools all read them here:
 //
 //   ClientOptions options;
 //   std::string problem = SetServers("valkey://worker@db.example:6379/0", options);
@@ -21,9 +21,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// Sets options.servers, options.tls.enabled where `text` says valkeys://, and
-// options.username where `text` names a user. `text` is one
-// server, or several with commas between them, each in one of these forms:
+// Sets options.servers, options.tls.enabled where `text` says valkeys://, and options.username
+// where `text` names a user. `text` is one server, or several with commas between them, each in one
+// of these forms:
 //
 //   HOST:PORT                           an IPv6 address may stand in brackets
 //   valkey://[USER@]HOST[:PORT][/0]     redis:// is the same; port 6379 if none is given
@@ -33,29 +33,29 @@ namespace ffgrant::valkey {
 // USER and PATH may hold bytes as %XX. All servers of one client have the same user,
 // and all speak TLS or none does.
 //
-// Returns "" if all is well; else a sentence that says why not, and options are
-// untouched. The sentence never repeats `text`, which may hold a password by mistake.
-// Refused by name: a password in the URL (it would be seen in lists of processes, shells'
-// histories and logs), a database other than 0 (a cluster has no other, and FlowFabric
-// uses none), Sentinel, and parameters other than db=0; and TLS where the library was
-// built without it.
+// Returns "" if all is well. Otherwise returns a sentence that says why not, and leaves options
+// untouched. The sentence never repeats `text`, which may hold a password by mistake. These are
+// refused with a sentence of their own: a password in the URL (others would see it in lists of
+// processes, shells' histories and logs), a database other than 0 (a cluster has no other, and
+// FlowFabric uses none), Sentinel, parameters other than db=0, and TLS where the library was built
+// without it.
 std::string SetServers(std::string_view text, ClientOptions& options);
 
-// Sets options.password to the text of the file, without the end of its line. Returns ""
-// or why not; the file's text is never a part of it. An empty file is refused, and so is
-// one with several lines, or of more than 4096 bytes.
+// Sets options.password to the text of the file, without the end of its line. Returns "" or why
+// not; the answer never contains text of the file. A file is refused if it is empty, has several
+// lines, or has more than 4096 bytes.
 std::string SetPasswordFromFile(const std::string& path, ClientOptions& options);
 
-// Sets options.password from the environment variable FFGRANT_PASSWORD, or from the file
-// that FFGRANT_PASSWORD_FILE names; leaves it as it is where neither is set (or both are
-// empty). Returns "" or why not: both are set, or the file's fault. Reads the
-// environment: not beside setenv() in another thread.
+// Sets options.password from the environment variable FFGRANT_PASSWORD, or from the file that
+// FFGRANT_PASSWORD_FILE names. Leaves it as it is where neither is set (or both are empty). Returns
+// "" or why not: both are set, or the file can't be used. It reads the environment: do not call it
+// while another thread may call setenv().
 std::string SetPasswordFromEnvironment(ClientOptions& options);
 
-// Sets what options.tls has besides `enabled` from the environment variables
-// FFGRANT_TLS_CA_FILE, FFGRANT_TLS_SERVER_NAME, FFGRANT_TLS_CERTIFICATE_FILE and
-// FFGRANT_TLS_KEY_FILE; leaves it as it is where they are not set (or empty). Opens no
-// file. Returns "", or why not: a certificate without a key, or a key without one.
+// Sets what options.tls has besides `enabled` from the environment variables FFGRANT_TLS_CA_FILE,
+// FFGRANT_TLS_SERVER_NAME, FFGRANT_TLS_CERTIFICATE_FILE and FFGRANT_TLS_KEY_FILE. Leaves a field as
+// it is where its variable is not set (or empty). Opens no file. Returns "", or why not: a
+// certificate without a key, or a key without a certificate.
 std::string SetTlsFromEnvironment(ClientOptions& options);
 
 }  // namespace ffgrant::valkey

@@ -5,10 +5,10 @@
 //   ValkeyLedger ledger({.client = {.servers = {{"127.0.0.1", 6379}}}});
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) ...
 //
-// All decisions are the server's: each call is one of FlowFabric's functions
-// (contract 7), atomic there, on the server's clock. FlowFabric's own function
-// library is used where the server has it; where it has none, ours is loaded,
-// which answers alike (function_library.h).
+// The server decides everything: each call is one of FlowFabric's functions (contract 7), which
+// runs atomically there and on the server's clock. Where the server has FlowFabric's own function
+// library, the ledger uses it. Where it has none, the ledger loads ours, which answers alike
+// (function_library.h).
 
 #ifndef FFGRANT_VALKEY_VALKEY_LEDGER_H_
 #define FFGRANT_VALKEY_VALKEY_LEDGER_H_
@@ -33,132 +33,131 @@ namespace ffgrant::valkey {
 struct ValkeyLedgerOptions {
   ClientOptions client = {};
   ClaimDefaults defaults = {};
-  // To each server that is needed, 1..1024. Calls of different threads share them:
-  // none waits for another to be over, nor for a server that it does not ask. As
-  // many threads as this have one each, which is the quickest.
+  // How many connections there are to each server that is needed, 1..1024. Threads share them: no
+  // call waits for another call to end, nor for a server that it does not ask. Calls are quickest
+  // with as many connections as threads, because each thread then has a connection to itself.
   std::size_t connections = 4;
   // How many of a partition's eligible executions ClaimForWorker() looks at
   // before it goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
-  // Suspending signs a token, for which a partition needs a secret. Where it
-  // has none yet, this one is installed: hex digits, an even number of them.
-  // Empty: none is, and Suspend() says kUnknownCode, `hmac_secret_not_initialized`.
+  // Suspend() signs a token, and for this the partition needs a secret. This secret is installed in
+  // a partition that has none yet: hex digits, an even number of them. If it is empty, none is
+  // installed, and Suspend() says kUnknownCode, `hmac_secret_not_initialized`.
   std::string waitpoint_secret_hex = {};
 };
 
 // What became of a claim.
 enum class ClaimFate : std::uint8_t {
-  kHeld,        // its lease is the current one
-  kEnded,       // it happened; the lease has been completed, lost or revoked since
-  kNotClaimed,  // no trace of it
+  kHeld,        // the lease of the claim is the current one
+  kEnded,       // the claim happened; its lease has been completed, lost or revoked since
+  kNotClaimed,  // the claim has left no trace
 };
 
-// Nothing of it holds with an error.
+// With an error, only the error itself has a meaning.
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
-  Lease lease;  // with kHeld; kind: that of the attempt, also if it was resumed
-  // With kNotClaimed, of a claim that this ledger made: whether it can't happen any
-  // more. False if a connection that may still carry the claim could not be shut on
-  // its server; then ask again. It is shut where the server says by INFO that it is
-  // the same process, wherever it is found; and need not be where that process has
-  // ended. So it stays false while that server can't be reached, though its replica
-  // may have been promoted: it could be promoted back before the claim arrives. And it
-  // stays false where an ACL forbids INFO, CLIENT ID or CLIENT KILL.
+  Lease lease;  // set with kHeld; kind: the attempt's kind, also if the attempt was resumed
+  // This has a meaning with kNotClaimed, for a claim that this ledger made: true if the claim can't
+  // happen any more. False if a connection that may still carry the claim could not be shut on its
+  // server; then ask again. The ledger shuts such a connection wherever it finds the server's
+  // process, which it knows by what INFO says. Once that process has ended, nothing has to be shut.
+  // While the server can't be reached, `final` stays false even if a replica has been promoted,
+  // because the server could be promoted back before the claim arrives. It also stays false where
+  // an ACL forbids INFO, CLIENT ID or CLIENT KILL.
   bool final = true;
 };
 
 // Besides ClaimLedger's errors any call can end with
-//   kUnavailable     it did not happen: no server could be reached, or it
-//                    refused to serve
-//   kUnknownOutcome  it was sent, and its answer will never come: it may have
-//                    happened or not. Never repeated by itself. Of claims,
-//                    FindClaim() knows; of others, Inspect(). A claim that the
-//                    server answers with an error ends so too: the function may have
-//                    written the lease before it failed.
-//   kUnknownCode     the server answered with a code or a word that the contract
-//                    does not have; or, but for a claim, with a fault, before which
-//                    the function may have done a part of its work
+//   kUnavailable     The call did not happen: no server could be reached, or the server refused
+//                    to serve.
+//   kUnknownOutcome  The call was sent and its answer will never come: it may have happened or
+//                    not. The ledger never repeats such a call. FindClaim() finds out what
+//                    became of a claim, Inspect() what became of another call. A claim that the
+//                    server answers with an error ends so too: the function may have written the
+//                    lease before it failed.
+//   kUnknownCode     The server answered with a code or a word that the contract does not have.
+//                    Any call but a claim also ends so if the server answers with a fault; the
+//                    function may have done a part of its work before that.
 // each with the text behind it as a detail.
 //
-// Every call ends within client.request_timeout_ms, whatever fails: that one limit is
-// for all that the call does, and for a whole batch. What a batch has not sent by then
-// is kUnavailable.
+// Every call ends within client.request_timeout_ms, whatever fails. This limit is for all that the
+// call does; a batch has one limit for the whole. Whatever a batch has not sent by then is
+// kUnavailable.
 //
-// Takes canonical ids of configured partitions only, as MemoryLedger does. A
-// call is one round trip; ClaimResumed, Revoke, Reclaim, Suspend, Resume and
-// Complete read the names of their keys first, which is a second. Reads and
-// calls that the server can't have executed are repeated within the time limit.
-// Nothing is allocated in a call once buffers have grown, except by InspectNames(), by
-// Fail() and when a connection fails.
+// The ledger takes canonical ids of configured partitions only, as MemoryLedger does. A call is one
+// round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume and Complete first read the names of
+// their keys, which is a second one. The ledger repeats reads, and calls that the server can't have
+// executed, within the time limit. Once buffers have grown, only InspectNames(), Fail() and a
+// connection that fails allocate.
 //
 // The process around it:
-//   fork      A ledger belongs to the process that made it. A child makes none of its calls,
-//             but may destroy its copy, which says nothing to the server, and may make a
-//             ledger of its own. Its descriptors end with exec (close-on-exec).
+//   fork      A ledger belongs to the process that made it. A child must not call its copy, but
+//             may destroy it, which sends nothing to the server, and may make a ledger of its
+//             own. The ledger's descriptors end with exec (close-on-exec).
 //   the end   A ledger may be static: its destructor needs nothing that exit() has taken
-//             away, and waits for nobody. No call may be under way then; CancelCalls()
-//             ends those of other threads. Threads that look names up do not hold up the
-//             end of the process.
-//   signals   No handler is installed, no signal raised (SIGPIPE included), and a call that
-//             one interrupts goes on. The library's own threads, which look names up, block
-//             all signals. No call is to be made from a signal handler.
+//             away, and waits for nobody. No call may be under way then; CancelCalls() ends
+//             the calls of other threads. The library's threads that look names up do not
+//             hold up the end of the process.
+//   signals   The library installs no handler and raises no signal (not even SIGPIPE). A call
+//             that is interrupted by a signal goes on. The library's own threads, which look
+//             names up, block all signals. Make no call from a signal handler.
 //
 // Thread-safe.
 class ValkeyLedger final : public ClaimLedger {
  public:
-  // Throws std::invalid_argument for options out of range. Connects with the
-  // first call.
+  // Throws std::invalid_argument for options out of range. The first call connects.
   explicit ValkeyLedger(const ValkeyLedgerOptions& options);
   ~ValkeyLedger() override;
   ValkeyLedger(const ValkeyLedger&) = delete;
   ValkeyLedger& operator=(const ValkeyLedger&) = delete;
 
-  // Reaches the server, of a cluster every primary that has partitions; loads the
-  // functions where they are missing; says who the server is, and what will work:
-  //   kNone         every call will, as far as the server tells, but for those in
-  //                 `server.refused_calls`
-  //   kUnavailable  on one primary at least no call will: it can't be reached, or
-  //                 refuses the login, the functions follow another contract, there
-  //                 are none and they may not be loaded, or the user may not call
-  //                 them. The detail has the server's own words, or ours
-  //   kInvalidInput the deployment has other partition counts than defaults.partitions; the
-  //                 detail names both. With wrong counts a grant of a partition beyond them
-  //                 would be of no execution, and one of the others in nobody's sight
-  // Within one request_timeout_ms. Needs no right but those of calls.
+  // Reaches the server, or every primary of a cluster that has partitions; loads the functions
+  // where they are missing; says who the server is, and which calls will work:
+  //  kNone         Every call will work, as far as the server tells, except those in
+  //                `server.refused_calls`.
+  //  kUnavailable  On at least one primary no call will work: the primary can't be reached, it
+  //                refuses the login, its functions follow another contract, it has no functions
+  //                and they may not be loaded, or the user may not call them. The detail has the
+  //                server's own words, or ours.
+  //  kInvalidInput The deployment has other partition counts than defaults.partitions; the
+  //                detail names both. With wrong counts, a grant of a partition beyond the
+  //                deployment's would belong to no execution, and nobody would look for a grant
+  //                of the others.
+  // Takes at most one request_timeout_ms. Needs only the rights that calls need.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
 
-  // What its connections have done so far, all together. From any thread, at any moment;
-  // holds up no call, and waits for none.
+  // What all connections of the ledger have done so far, added up. May be called from any thread at
+  // any moment; holds up no call, and waits for none.
   ClientCounters counters() const noexcept;
 
-  // Ends all calls that are under way in other threads, without waiting for it: what has
-  // not been sent is kUnavailable, what has is kUnknownOutcome where it writes, each with
-  // the detail "the call was cancelled"; FindClaim() then works as ever. Calls that begin
-  // afterwards are not touched. For a process that wants to end, for one. From any
-  // thread, not from a signal handler.
+  // Ends all calls that are under way in other threads, and does not wait until they have ended. A
+  // call that has not been sent ends with kUnavailable; one that has been sent and writes ends with
+  // kUnknownOutcome, and FindClaim() then works as ever. Each has the detail "the call was
+  // cancelled". Calls that begin afterwards are not touched. A process that wants to end can use
+  // it. May be called from any thread, but not from a signal handler.
   void CancelCalls() noexcept;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                 ErrorDetails* details = nullptr) noexcept override;
-  // The same with what the execution is about.
+  // Also stores what the execution is about.
   CreateOutcome CreateExecution(const CreateExecutionArgs& args, const ExecutionContent& content,
                                 ErrorDetails* details = nullptr) noexcept;
-  // `expires_at` is read behind the grant. If that is gone by then (claimed, or
-  // its ttl was not positive), or can't be read, it is the server's time then
-  // plus the ttl; 0 if that can't be read either. So it is in a batch.
+  // `expires_at` is read after the grant was issued. If the grant is gone by then (claimed, or its
+  // ttl was not positive) or can't be read, `expires_at` is the server's time at that moment plus
+  // the ttl, or 0 if that time can't be read either. The same holds for each grant of a batch.
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
-  // Partitions whose server can't be reached are passed over, and counted in the
-  // outcome; kUnavailable if that is all of them. What a server answers with a
-  // fault is passed over too; if nothing else is found, it is kUnknownCode.
-  // kUnknownOutcome: of a grant that was sent.
+  // Passes over partitions whose server can't be reached, and counts them in the outcome; if it can
+  // reach none, the outcome is kUnavailable. It also passes over what a server answers with a
+  // fault; if it then finds nothing else, the outcome is kUnknownCode. kUnknownOutcome means that a
+  // grant was sent and its answer never came.
   //
-  // Partitions are asked side by side, a few at first, up to 32 while none has
-  // anything: an idle call is one range query for each of its partitions. It
-  // waits for a server that does not answer only if it finds nothing elsewhere,
-  // and for no more than request_timeout_ms in all; later calls don't wait for that
-  // server at all, until it answers again. (Calls that are under way at the same
-  // time each find out by themselves that it does not.)
+  // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
+  // anything. So an idle call is one range query for each of its partitions. The call waits for a
+  // server that does not answer only if it finds nothing elsewhere, and for no more than
+  // request_timeout_ms in all. Later calls don't wait for that server at all until it answers
+  // again. (Calls that are under way at the same time each find out by themselves that it does not
+  // answer.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -172,63 +171,68 @@ class ValkeyLedger final : public ClaimLedger {
   Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
-  // The same with a result, which may be any bytes: kept, unless it is empty, for who asks for
-  // it (core/contract/live-observed.md, 3). CompleteOnce() makes it again after a lost answer.
+  // Also stores `result`, which may be any bytes. The server keeps it, unless it is empty, for
+  // whoever asks for it (core/contract/live-observed.md, 3). CompleteOnce() repeats this call after
+  // a lost answer.
   Outcome Complete(const CompleteArgs& args, std::string_view result,
                    ErrorDetails* details = nullptr) noexcept;
-  // Read in a few steps: what changes meanwhile may be seen by half. Empty also
-  // if the server can't be reached, or answers one of them with an error.
+  // Reads the state in a few steps: of a change that happens meanwhile, it may see only a part.
+  // Also returns nothing if the server can't be reached, or answers one of the steps with an error.
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                         std::span<IssueOutcome> outcomes) noexcept override;
   void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override;
 
-  // Grant and claim at once, without asking for capabilities: an operator's
-  // call (contract 7, kind Operator). A suspended attempt is resumed by it and
-  // keeps its id. kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
-  // kLeaseConflict, kActiveAttemptExists, kGrantAlreadyExists,
-  // kExecutionNotInEligibleSet.
-  // The answer leaves some of the lease out, which is read behind it, in the same
-  // round trip if all goes well; a retry's kind is read in one more. kUnknownOutcome
-  // also if the claim happened and its lease can't be read, or has ended since:
-  // FindClaim() knows.
+  // Issues a grant and claims it at once, without asking for capabilities: an operator's call
+  // (contract 7, kind Operator). If the attempt is suspended, this resumes it, and the attempt
+  // keeps its id. Errors: kInvalidInput, kExecutionNotFound, kExecutionNotEligible, kLeaseConflict,
+  // kActiveAttemptExists, kGrantAlreadyExists, kExecutionNotInEligibleSet.
+  //
+  // The function's answer leaves out some of the lease. The ledger reads the rest after it, in the
+  // same round trip if all goes well, and the kind of a retry in one more. kUnknownOutcome also
+  // says that the claim happened and its lease can't be read, or has ended since: FindClaim()
+  // knows.
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
 
-  // What a claimed execution is about, for who has claimed it: in one round trip, behind the
-  // claim, so that the lease is running while it is read. `attempt` is the lease's. With
-  // an error `out` is empty.
-  //   kInvalidInput        more than out.max_bytes(), or a payload of more than half of
-  //                        client.max_reply_bytes; the detail says so
-  //   kExecutionNotFound   there is no such execution
-  //   kUnknownCode         a key holds something of another type; the detail says so
+  // Reads what a claimed execution is about, for the worker that has claimed it. It takes one round
+  // trip after the claim, so the lease is running meanwhile. `attempt` is the lease's. With an
+  // error `out` is empty.
+  //  kInvalidInput        The input is more than out.max_bytes(), or its payload is more than
+  //                       half of client.max_reply_bytes; the detail says so.
+  //  kExecutionNotFound   There is no such execution.
+  //  kUnknownCode         A key holds something of another type; the detail says so.
   Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,
                     ErrorDetails* details = nullptr) noexcept;
 
-  // Ends the lease without a result: the execution is tried again as its policy says, or
-  // fails for good. The policy is read first, with the names of keys. The errors are
-  // Complete()'s, and
-  //   kInvalidPolicyJson   its retry policy can't be followed; nothing was changed, and the
-  //                        detail says what is wrong
-  //   kInvalidInput        with our functions also: a delay of the policy is out of range;
-  //                        nothing was changed
-  // Allocates if the execution has a policy. FailOnce() makes it again after a lost answer.
+  // Ends the lease without a result: the execution is tried again as its retry policy says, or
+  // fails for good. The ledger first reads the policy and the names of keys. The errors are those
+  // of Complete(), and
+  //  kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
+  //                       and the detail says what is wrong.
+  //  kInvalidInput        Our functions also say so for a delay of the policy that is out of
+  //                       range. Nothing was changed.
+  // Allocates if the execution has a policy. FailOnce() repeats this call after a lost answer.
   FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept;
 
-  // The partition counts that the deployment's first server has stored (contract 1.4), for the
-  // options of a ledger that is to work there. kInvalidInput, with what is wrong as detail, for
-  // counts that are none; kUnknownCode if the user may not read them; kUnavailable.
+  // Reads the partition counts that the deployment's first server has stored (contract 1.4); the
+  // options of a ledger that is to work there need them. kInvalidInput: the stored counts are not
+  // valid, and the detail says what is wrong. kUnknownCode: the user may not read them.
+  // kUnavailable.
   StoredPartitions ReadPartitions(ErrorDetails* details = nullptr) noexcept;
 
-  // Registers a worker as FlowFabric's SDK does, and keeps or ends its registration, in a few
-  // plain commands, so that it works on a cluster as well.
+  // These three calls register a worker as FlowFabric's SDK does, keep its registration and end it.
+  // They use a few ordinary commands, so that they work on a cluster as well.
   //
-  // Register and Refresh: kInvalidInput, and nothing is written, while another process has
-  // registered the instance id, or for a ttl out of range. Refreshing a registration that
-  // has run out registers anew. Unregistering what is gone, or another's, is no error and
-  // changes nothing. The owner is read first, in a round trip of its own: a registration that runs
-  // out just then, and that another process takes at once, is prolonged or removed all the same.
-  // So refresh in time. kUnavailable, kUnknownOutcome: make the call again, with the same token.
+  // RegisterWorker and RefreshWorker say kInvalidInput, and write nothing, while another process
+  // has registered the instance id, or for a ttl out of range. Refreshing a registration that has
+  // run out registers anew. Unregistering a registration that is gone, or is another process's, is
+  // no error and changes nothing.
+  //
+  // Each call first reads the owner, in a round trip of its own. If the registration runs out just
+  // then and another process takes the id at once, the call still prolongs or removes that
+  // process's registration. So refresh in time. After kUnavailable or kUnknownOutcome make the call
+  // again with the same token.
   Outcome RegisterWorker(const WorkerRegistration& registration,
                          ErrorDetails* details = nullptr) noexcept;
   Outcome RefreshWorker(const WorkerRegistration& registration,
@@ -236,15 +240,15 @@ class ValkeyLedger final : public ClaimLedger {
   Outcome UnregisterWorker(const WorkerRegistration& registration,
                            ErrorDetails* details = nullptr) noexcept;
 
-  // What became of the claim (or resumption, or reclaim) that was to create
-  // `lease_id`, after kUnknownOutcome: first shuts, for at most half of the limit and
-  // all at once, the lost connections that may still carry it; then reads.
-  // kExecutionNotFound, kUnavailable, kUnknownCode.
+  // Finds out, after kUnknownOutcome, what became of the claim (or resumption, or reclaim) that was
+  // to create `lease_id`. It first shuts the lost connections that may still carry the claim, all
+  // at once and for at most half of the time limit; then it reads. kExecutionNotFound,
+  // kUnavailable, kUnknownCode.
   FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
                        ErrorDetails* details = nullptr) noexcept;
 
-  // Makes a delayed execution eligible whose time has come: what FlowFabric's
-  // scanner does. True in `promoted` if it was due.
+  // Makes a delayed execution eligible if its time has come, as FlowFabric's scanner does.
+  // `promoted` is true if it was due.
   Outcome PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView lane, bool& promoted,
                               ErrorDetails* details = nullptr) noexcept;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How FlowFabric learns that a worker is there, and what it can do. Its scanner moves an
-// execution whose requirements nobody met back among the eligible once the registered workers
-// together meet them: a fleet that does not register starves such executions
+// A registration tells FlowFabric that a worker is there, and what the worker can do. If nobody met
+// an execution's requirements, FlowFabric's scanner makes the execution eligible again once the
+// registered workers together meet them. A fleet that does not register starves such executions
 // (core/contract/live-observed.md, 5).
 
 #ifndef FFGRANT_VALKEY_WORKER_REGISTRATION_H_
@@ -24,10 +24,10 @@ struct WorkerRegistration {
   WorkerIdentity worker;
   std::span<const LaneIdView> lanes;
   const CapabilitySet* offered = nullptr;
-  // How long the registration lives without being refreshed; refresh it after a third of
-  // that. 1000..kMaxTtlMs.
+  // How long the registration lives without being refreshed; refresh it after a third of this time.
+  // 1000..kMaxTtlMs.
   std::int64_t ttl_ms = 60'000;
-  // Tells this process's registration from another's of the same instance id. Keep it for
+  // Tells this process's registration from another process's with the same instance id. Keep it for
   // refreshing and unregistering.
   Uuid token = RandomUuid();
 };
