@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from jobs.server import claim_server, flowfabric, store
 PRESET = "bench"
 PROGRAM = "flowfabric_load"
 _SILENCE_SECONDS = 3600
+_TICK_SECONDS = 1.0
 _PARTITIONS_OF_A_WORKER = 4  # of a load of grants alone: each partition gives one
 # Of each partition, that a load leaves over: else its last ones are looked for in empty partitions.
 _SPARE = 4
@@ -117,6 +118,7 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
         self._first = self._next = 0  # of the ids that are there now
+        self.on_tick: Callable[[], None] = lambda: None  # about once a second
 
     def __enter__(self) -> Program:
         place = self._place
@@ -158,12 +160,14 @@ class Program:
             process.stdin.write(line.encode() + b"\n")
         except BrokenPipeError:
             self._fail(line)
+        limit = time.monotonic() + _SILENCE_SECONDS
         while b"\n" not in self._unread:
-            ready, _, _ = select.select([process.stdout], [], [], _SILENCE_SECONDS)
+            ready, _, _ = select.select([process.stdout], [], [], _TICK_SECONDS)
             chunk = os.read(process.stdout.fileno(), 65536) if ready else b""
-            if not chunk:
+            if not chunk and (ready or time.monotonic() > limit):
                 self._fail(line)
             self._unread += chunk
+            self.on_tick()
         answer, _, self._unread = self._unread.partition(b"\n")
         return dict(json.loads(answer))
 
@@ -201,6 +205,24 @@ def _escaped(text: str) -> str:
 
 # ---- what is measured ----------------------------------------------------------------------------
 
+def _count(plan: Plan, workers: int, most: int) -> int:
+    return plan.count if workers == most else plan.count // 8
+
+
+def _most_open(plan: Plan) -> int:
+    """Executions of an open load: its rate is known only once the peak is."""
+    return int(load_tables.MOST_RATE * plan.open_seconds)
+
+
+def ids_needed(plan: Plan, workers: int, partitions: int) -> int:
+    """At most."""
+    counts, shares = worker_counts(workers), len(load_tables.SHARES)
+    closed = partitions + 2 * sum(_count(plan, each, workers) for each in counts)
+    loads = 1 + 2 * len(counts) + shares
+    return (plan.rounds * (closed + shares * _most_open(plan) + loads * _SPARE * partitions)
+            + plan.executions)
+
+
 class Rounds:
     def __init__(self, terminal: Terminal, plan: Plan, program: Program, workers: int,
                  partitions: int) -> None:
@@ -215,25 +237,8 @@ class Rounds:
         self._total = plan.rounds * (1 + 2 * len(worker_counts(workers)) +
                                      len(load_tables.SHARES)) + 1
 
-    def executions(self) -> int:
-        """So many ids are needed, at most."""
-        plan, counts = self._plan, worker_counts(self._workers)
-        closed = self._partitions + 2 * sum(self._count(workers) for workers in counts)
-        # An open load has at most the peak's rate; that is not known yet.
-        opened = len(load_tables.SHARES) * self._most_open()
-        loads = 1 + 2 * len(counts) + len(load_tables.SHARES)
-        return plan.rounds * (closed + opened + loads * self._spare()) + plan.executions
-
-    def _spare(self) -> int:
-        return _SPARE * self._partitions
-
-    def _most_open(self) -> int:
-        return int(load_tables.MOST_RATE * self._plan.open_seconds)
-
-    def _count(self, workers: int) -> int:
-        return self._plan.count if workers == self._workers else self._plan.count // 8
-
     def _show(self, what: str) -> None:
+        self._program.on_tick = lambda: self._show(what)
         elapsed = time.monotonic() - self._start
         left = elapsed / self._done * (self._total - self._done) if self._done else 0
         self._terminal.progress(f"{self._done} of {self._total}, {duration(elapsed)}, about "
@@ -241,7 +246,7 @@ class Rounds:
 
     def _measure(self, what: str, workers: int, count: int, line: str) -> None:
         self._show(f"{what}, {workers} workers")
-        self._program.create(count + self._spare())
+        self._program.create(count + _SPARE * self._partitions)
         self.figures.add(what, workers, self._program.load(line))
         self._program.forget()
         self._done += 1
@@ -253,7 +258,7 @@ class Rounds:
             self._measure("grant", few, grants, f"closed {few} {grants} grant")
             counts = worker_counts(self._workers)
             for workers in counts if number % 2 else reversed(counts):
-                count = self._count(workers)
+                count = _count(self._plan, workers, self._workers)
                 for what in ("pair", "cycle"):
                     self._measure(what, workers, count, f"closed {workers} {count} {what}")
 
@@ -263,7 +268,7 @@ class Rounds:
         for _ in range(self._plan.rounds):
             for share in load_tables.SHARES:
                 rate = max(1, round(peak * share / 100))
-                count = min(self._most_open(), max(1, round(rate * self._plan.open_seconds)))
+                count = min(_most_open(self._plan), max(1, round(rate * self._plan.open_seconds)))
                 self._measure(f"open {share}", self._workers, count,
                               f"open {self._workers} {count} {rate} cycle")
         return peak
@@ -301,10 +306,10 @@ def _command(arguments: argparse.Namespace) -> str:
 def _facts(arguments: argparse.Namespace, place: Place,
            others: machine.Others) -> list[tuple[str, str]]:
     server = place.client.info("server")
-    made = [("store", claim_server.describe(server)),
-            ("partitions", str(place.partitions)),
-            ("FlowFabric's server", f"{flowfabric.CRATE} {flowfabric.VERSION}, started for this"
-             if arguments.start else "not started by this")]
+    name = (f"{flowfabric.CRATE} {flowfabric.VERSION}" if arguments.start
+            else "FlowFabric's server, not started for this")
+    made = [("server", f"{name}, on {claim_server.describe(server)}"),
+            ("partitions", str(place.partitions))]
     if place.server_pid is None:
         made.append(("CPU of FlowFabric's server", "not known: --server-pid names its process"))
     if place.url.startswith("https") or "valkeys" in place.valkey:
@@ -328,9 +333,9 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
         terminal.progress("reaching the deployment")
         place = stack.enter_context(_place(arguments))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ffgrant-load-")))
-        wanted = Rounds(terminal, plan, None, arguments.workers, place.partitions)  # type: ignore[arg-type]
-        program = stack.enter_context(
-            Program(place, arguments.workers, wanted.executions(), folder))
+        program = stack.enter_context(Program(
+            place, arguments.workers, ids_needed(plan, arguments.workers, place.partitions),
+            folder))
         rounds = Rounds(terminal, plan, program, arguments.workers, place.partitions)
         rounds.closed()
         peak = rounds.open()
