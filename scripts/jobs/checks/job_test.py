@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import io
+import os
 import unittest
+from pathlib import Path
+from unittest import mock
 
 from jobs.checks import job
 from jobs.common import build
 from jobs.common.terminal import Terminal
+from jobs.server import flowfabric
 
 
 def junit(*cases):
@@ -109,6 +113,13 @@ class RunStepsTest(unittest.TestCase):
         counts, output = self.run_steps(lambda _: job.Tally(3, left_out=["no browser"]))
         self.assertEqual(counts, (3, 0))
         self.assertIn("left out, not counted: no browser", output)
+
+    def test_a_step_that_cannot_run_here_says_so_and_counts_nothing(self):
+        with mock.patch.dict(os.environ, {"FFGRANT_FF_SERVER": ""}), \
+                mock.patch.object(flowfabric.wheels, "CACHE", Path("/nowhere")):
+            counts, output = self.run_steps(job.live_step, lambda _: job.Tally(1))
+        self.assertEqual(counts, (1, 0))
+        self.assertRegex(output, r"left out, not counted: ff-server .* --build")
 
     def test_a_step_without_tests_fails(self):
         counts, output = self.run_steps(lambda _: job.Tally())
