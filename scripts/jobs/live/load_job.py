@@ -350,7 +350,7 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
     Document("Claims of a FlowFabric deployment",
              [("date", date), ("command", f"`{_command(arguments)}`"), ("method", method), *facts],
              summary=summary, blocks=list(tables),
-             figures={"loads": rounds.figures.as_json()}).write(out / "flowfabric.md")
+             figures={"deployment": rounds.figures.as_json()}).write(out / "flowfabric.md")
     for table in tables:
         terminal.line()
         for line in report.as_text(table, terminal):

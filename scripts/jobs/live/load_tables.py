@@ -48,11 +48,7 @@ class Figures:
         return Stat(statistics.median(values), min(values), max(values)) if values else None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """As the report reads loads on servers (page/server_part.py)."""
-        return [{"what": what, "at_once": workers, "whose": "ours",
-                 "rounds": [{**one, **{f"{name}_us": value for name, value in
-                                       one["stages"].get("whole", {}).items() if name != "count"}}
-                            for one in rounds]}
+        return [{"what": what, "workers": workers, "rounds": rounds}
                 for (what, workers), rounds in self._rounds.items()]
 
 

@@ -42,10 +42,9 @@ class Tables(unittest.TestCase):
         opened = self.rows(load_tables.open_table(self.figures, 500))
         self.assertEqual(opened[0][:3], ["50 %", "64", "50.0"])
 
-    def test_a_load_is_as_the_report_reads_it(self) -> None:
+    def test_every_round_is_kept(self) -> None:
         found = self.figures.as_json()[0]
-        self.assertEqual((found["what"], found["at_once"], found["whose"]), ("cycle", 1, "ours"))
-        self.assertEqual(found["rounds"][0]["p50_us"], 8.0)
+        self.assertEqual((found["what"], found["workers"], len(found["rounds"])), ("cycle", 1, 3))
 
     def test_two_sentences(self) -> None:
         text = load_tables.sentences(self.figures, 64)
