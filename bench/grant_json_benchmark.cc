@@ -15,6 +15,7 @@
 #include "bench/grant_baselines.h"
 #include "bench/grant_inputs.h"
 #include "bench/inputs.h"
+#include "bench/latencies.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/internal/claim_response_paths.h"
@@ -154,6 +155,35 @@ void RegisterParse() {
   }
 }
 
+// One call at a time: what a worker waits for, which the averages above hide.
+void RegisterLatency() {
+  const auto scratch = UsedScratch();
+  const auto reader = std::make_shared<plain::SimdjsonGrantReader>();
+  const auto add = [](const std::string& impl, GrantCase which, auto operation) {
+    benchmark::RegisterBenchmark(
+        ("BM_ParseGrantLatency_" + impl + "/" + std::string(CaseName(which))).c_str(),
+        [=](benchmark::State& state) {
+          RunLatencyOverTexts(state, GrantDocuments(which), operation);
+        })
+        ->UseManualTime();
+  };
+  for (const GrantCase which : kCases) {
+    add("Core", which, [scratch](std::string_view json) {
+      ClaimGrantView grant;
+      if (!ParseClaimGrant(json, *scratch, grant)) return false;
+      const PartitionKeyResult partition = grant.partition();
+      benchmark::DoNotOptimize(grant);
+      return static_cast<bool>(partition);
+    });
+    add("SimdjsonOnDemandTyped", which, [reader](std::string_view json) {
+      plain::TypedGrant grant;
+      const bool ok = reader->ReadTyped(json, grant);
+      benchmark::DoNotOptimize(grant);
+      return ok;
+    });
+  }
+}
+
 // Times `operation(set, i)`.
 template <class Operation>
 void RegisterSerializer(const std::string& impl, bool wants_escapes, Operation operation) {
@@ -207,6 +237,7 @@ void RegisterSerialize() {
 
 int main(int argc, char** argv) {
   ffgrant::bench::RegisterParse();
+  ffgrant::bench::RegisterLatency();
   ffgrant::bench::RegisterSerialize();
   return ffgrant::bench::RunBenchmarks(argc, argv, ffgrant::bench::Check);
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bench/inputs.h"
 #include "bench/tick_clock.h"
 
 namespace ffgrant::bench {
@@ -39,6 +40,31 @@ inline void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t
   state.counters["p999_ns"] = benchmark::Counter(Percentile(ticks, 0.999), average);
   state.counters["timer_ns"] = benchmark::Counter(TimerOverheadNs(), average);
   state.counters["samples"] = benchmark::Counter(static_cast<double>(ticks.size()), average);
+}
+
+// Times `operation` on each text of the set by itself. The reading of the timer is inside what is
+// reported.
+template <class Operation>
+void RunLatencyOverTexts(benchmark::State& state, const TextSet& set, Operation operation) {
+  std::vector<std::uint32_t> ticks;
+  const double ns_per_tick = NanosecondsPerTick();
+  TimerOverheadNs();
+  while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(set.size()))) {
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < set.size(); ++i) {
+      auto text = set[i];
+      benchmark::DoNotOptimize(text);
+      const std::uint64_t before = TicksBefore();
+      auto result = operation(text);
+      benchmark::DoNotOptimize(result);
+      const std::uint64_t elapsed = TicksAfter() - before;
+      total += elapsed;
+      ticks.push_back(ShortTicks(elapsed));
+    }
+    state.SetIterationTime(static_cast<double>(total) * ns_per_tick * 1e-9);
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  ReportPercentiles(state, ticks);
 }
 
 }  // namespace ffgrant::bench

@@ -13,6 +13,7 @@ _LABELS = {
     "SimdjsonOnDemand": "simdjson",
     "SimdjsonOnDemandTyped": "simdjson, typed",
     "SimdjsonDom": "simdjson, DOM",
+    "Sequential": "member by member",
     "Rapidjson": "RapidJSON",
     "RapidjsonDom": "RapidJSON, DOM in situ",
     "RapidjsonSax": "RapidJSON, SAX in situ",
@@ -206,6 +207,32 @@ def claim_latency_table(results):
     return table if table.rows else None
 
 
+def parse_latency_table(results):
+    """Quantiles of a single call that reads a text; None if none was measured."""
+    table = Table(
+        "Time of a single parse",
+        "nanoseconds, median of the rounds, each call timed by itself; the clock's own reading, "
+        "which is inside the other figures, is in the first column: the median of what it reads "
+        "around nothing",
+        ["", "clock", "p50", "p99", "p99.9"])
+    names = [name for name, series in results.series.items()
+             if name.live is None and series.stat("p50_ns")]
+    for op in dict.fromkeys(name.op for name in names):
+        table.rows.append([words(op)])
+        ours_first = sorted((name for name in names if name.op == op),
+                            key=lambda name: not is_ours(name.impl))
+        for case in dict.fromkeys(_case(name) for name in ours_first):
+            for name in ours_first:
+                if _case(name) != case:
+                    continue
+                quantiles = [results.series[name].stat(metric)
+                             for metric in ("timer_ns", "p50_ns", "p99_ns", "p999_ns")]
+                peer = "" if is_ours(name.impl) else label(name.impl)
+                table.rows.append(["  " + ", ".join(filter(None, (case, peer)))]
+                                  + [nanoseconds(q.median) if q else "-" for q in quantiles])
+    return table if table.rows else None
+
+
 def memory_table(results):
     """Memory of a full ledger; None if none was measured."""
     table = Table("Memory of a full ledger",
@@ -228,7 +255,8 @@ def text_table(results):
         "fast as the baseline, more is better",
         ["", "ns", "+/-", "GB/s", "allocs", "times as fast as (range)"],
         flush_left=(5,))
-    names = [name for name in results.series if name.live is None]
+    names = [name for name, series in results.series.items()
+             if name.live is None and not series.stat("p50_ns")]
     for op in dict.fromkeys(name.op for name in names):
         ours = [name for name in names if name.op == op and is_ours(name.impl)]
         if not ours:
@@ -282,7 +310,8 @@ def bars_table(results):
 
 
 def all_tables(results):
-    """[claims, latency of a claim, parse and serialize, figures to reach], without empty ones."""
+    """[claims, latency of a claim, memory, parse and serialize, latency of a parse, figures to
+    reach], without empty ones."""
     made = (claims_table(results), claim_latency_table(results), memory_table(results),
-            text_table(results), bars_table(results))
+            text_table(results), parse_latency_table(results), bars_table(results))
     return [table for table in made if table]

@@ -80,6 +80,21 @@ class TablesTest(unittest.TestCase):
             ["9 live"],
             ["  one claim, Abseil, uuid", "16", "1.00", "2.00", "3.00", "4.00", "5.00"]])
 
+    def test_parse_latency_shows_the_clock_and_stays_out_of_the_averages(self):
+        results = results_of([
+            entry(f"BM_ParseGrantLatency_{impl}/{case}", 50, timer_ns=20.0, p50_ns=p50,
+                  p99_ns=2 * p50, p999_ns=3 * p50)
+            for impl, p50 in (("SimdjsonOnDemandTyped", 90.0), ("Core", 30.0))
+            for case in ("canonical", "late_reject")])
+        self.assertEqual(tables.parse_latency_table(results).rows, [
+            ["parse grant latency"],
+            ["  canonical", "20.0", "30.0", "60.0", "90.0"],
+            ["  canonical, simdjson, typed", "20.0", "90.0", "180", "270"],
+            ["  late reject", "20.0", "30.0", "60.0", "90.0"],
+            ["  late reject, simdjson, typed", "20.0", "90.0", "180", "270"]])
+        self.assertIsNone(tables.text_table(results))
+        self.assertIsNone(tables.parse_latency_table(results_of(sample_round())))
+
     def test_memory_pairs_ours_with_each_baseline(self):
         results = results_of([
             entry("BM_LedgerMemory_Ledger/live:1000", 1, bytes_per_execution=200.0),
