@@ -278,7 +278,7 @@ def _peers_report(results, contexts):
         peers.SENTENCES.read_text(encoding="utf-8")))
     made = [table for table in (peers.bars_table(results), peers.peers_table(results, found))
             if table]
-    return made, peers.facts(contexts), peers.problems(found)
+    return made, peers.facts(contexts, found), peers.problems(found)
 
 
 def _command(suite, arguments):

@@ -13,11 +13,13 @@ _REFERENCE = re.compile(r"Reference\w*")
 
 @dataclass(frozen=True)
 class Sentence:
-    """Why core is not ahead in the rows that all three regular expressions match."""
+    """Why core is not ahead in the rows that all three regular expressions match. experiment: the
+    command that shows it; none where nobody has measured it."""
     op: str
     peer: str
     case: str
     text: str
+    experiment: str = ""
 
     def fits(self, name):
         return all(re.fullmatch(pattern, text) for pattern, text in
@@ -34,6 +36,7 @@ class Row:
     name: gbench.Name
     ratio: intervals.Interval
     sentence: str
+    experiment: str = ""
 
     @property
     def is_limit(self):
@@ -52,11 +55,13 @@ class Row:
             return ""
         if self.ratio.median > 1:
             return "Undecided: core is ahead in the median, but the interval reaches below 1."
+        if self.experiment:
+            return f"{self.sentence} Experiment: {self.experiment}"
         return self.sentence or "NOT AHEAD, and nothing says why"
 
     @property
-    def is_unexplained(self):
-        return not (self.is_limit or self.ratio.median > 1 or self.sentence)
+    def is_behind(self):
+        return not (self.is_limit or self.ratio.median > 1)
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,9 @@ def groups(results, sentences):
         for name in others:
             interval = ratio(results, ours, name)
             if interval:
-                text = next((s.text for s in sentences if s.fits(name)), "")
-                rows.append(Row(name, interval, text))
+                why = next((s for s in sentences if s.fits(name)), None)
+                rows.append(Row(name, interval, why.text, why.experiment) if why
+                            else Row(name, interval, ""))
         found.append(Group(ours, tuple(rows), _below_limit(results, ours, rows)))
     return found
 
@@ -188,8 +194,15 @@ def problems(found):
               for group in found for label in group.below_limit]
     texts += [f"{_heading(group.ours)}: not ahead of {tables.label(row.name.impl)}, and "
               f"bench/peers/{SENTENCES.name} does not say why"
-              for group in found for row in group.rows if row.is_unexplained]
+              for group in found for row in group.rows if row.is_behind and not row.sentence]
     return texts
+
+
+def without_experiment(found):
+    """(heading, peer's label) of the rows in which core is behind, and no experiment shows that
+    nothing more can be gained."""
+    return [(_heading(group.ours), tables.label(row.name.impl))
+            for group in found for row in group.rows if row.is_behind and not row.experiment]
 
 
 def _version(text):
@@ -198,8 +211,8 @@ def _version(text):
     return machine.package_version(package[1]) if package else text
 
 
-def facts(contexts):
-    """Pairs (what, text): versions of the peers, and what was left out."""
+def facts(contexts, found):
+    """Pairs (what, text): versions of the peers, what was left out, and what nobody has shown."""
     merged = {key: value for context in contexts for key, value in context.items()}
     versions, left_out = [], []
     for key, value in merged.items():
@@ -210,4 +223,7 @@ def facts(contexts):
     rows = [("peers", ", ".join(sorted(versions, key=str.lower)))]
     if left_out:
         rows.append(("left out, since they are not here", ", ".join(sorted(left_out))))
+    if unshown := without_experiment(found):
+        rows.append(("behind, and no experiment shows that nothing can be gained",
+                     "; ".join(f"{heading}: {label}" for heading, label in unshown)))
     return rows

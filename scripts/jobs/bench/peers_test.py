@@ -80,6 +80,19 @@ class ProblemsTest(unittest.TestCase):
         _, other = groups_of({CORE: 10, LIMIT: 1, "BM_ParseKey_Loop/random": 8}, SENTENCES)
         self.assertEqual(len(peers.problems(other)), 1)
 
+    def test_the_report_ends_with_the_rows_that_no_experiment_explains(self):
+        times = {CORE: 10, LIMIT: 1, "BM_ParseKey_FromChars/random": 8, "BM_ParseKey_Re2/random": 9,
+                 "BM_ParseKey_Loop/random": 20}
+        results, found = groups_of(times, SENTENCES)
+        self.assertEqual(peers.facts([], found)[-1], (
+            "behind, and no experiment shows that nothing can be gained",
+            "parse key, random: from_chars; parse key, random: RE2"))
+        shown = SENTENCES + 'experiment = "./scripts/bench --peers --filter ParseKey"\n'
+        results, found = groups_of(times, shown)
+        self.assertEqual(len(peers.facts([], found)), 1)
+        self.assertIn("It checks less. Experiment: ./scripts/bench --peers --filter ParseKey",
+                      peers.peers_table(results, found).rows)
+
     def test_a_row_that_rounds_disagree_about_is_undecided(self):
         results, found = groups_of({CORE: 10, LIMIT: 1,
                                     "BM_ParseKey_FromChars/random": [12, 12, 12, 12, 12, 9]},
@@ -172,7 +185,7 @@ class FactsTest(unittest.TestCase):
     def test_versions_and_what_was_left_out(self):
         contexts = [{"version of simdjson": "3.0.1", "load_avg": [1.0]},
                     {"version of SQLite": "3.40", "left out RE2": "libre2-dev"}]
-        self.assertEqual(peers.facts(contexts), [
+        self.assertEqual(peers.facts(contexts, []), [
             ("peers", "simdjson 3.0.1, SQLite 3.40"),
             ("left out, since they are not here", "RE2 (libre2-dev)")])
 
