@@ -11,15 +11,15 @@
 //
 // How a client finds out which functions to call; it asks each primary separately:
 //
-//  FCALL ffgrant_version 0   A version below 4 is a library of ours that still has
-//                            FlowFabric's names. FUNCTION LOAD REPLACE puts this library in
-//                            its place, and FlowFabric's names are free again.
-//  FCALL ff_version 0        If it answers "34", the contract that this library follows, the
-//                            client calls FlowFabric's functions, ff_x. Any other version may
-//                            store something else: the client calls nothing and loads
-//                            nothing, and Connect() says so.
-//  otherwise                 The client calls ours, ffgrant_x, after FUNCTION LOAD where they
-//                            are missing, or FUNCTION LOAD REPLACE where they are older.
+//   FCALL ffgrant_version 0   A version below 4 is a library of ours that still has
+//                             FlowFabric's names. FUNCTION LOAD REPLACE puts this library in
+//                             its place, and FlowFabric's names are free again.
+//   FCALL ff_version 0        If it answers "34", the contract that this library follows, the
+//                             client calls FlowFabric's functions, ff_x. Any other version may
+//                             store something else: the client calls nothing and loads
+//                             nothing, and Connect() says so.
+//   otherwise                 The client calls ours, ffgrant_x, after FUNCTION LOAD where they
+//                             are missing, or FUNCTION LOAD REPLACE where they are older.
 //
 // So FlowFabric's functions are preferred where a server has both; what is stored is the same. If
 // FlowFabric's library comes later, ours stays beside it, and a client that has begun with ours

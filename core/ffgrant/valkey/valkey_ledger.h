@@ -113,16 +113,16 @@ class ValkeyLedger final : public ClaimLedger {
 
   // Reaches the server, or every primary of a cluster that has partitions; loads the functions
   // where they are missing; says who the server is, and which calls will work:
-  //  kNone         Every call will work, as far as the server tells, except those in
-  //                `server.refused_calls`.
-  //  kUnavailable  On at least one primary no call will work: the primary can't be reached, it
-  //                refuses the login, its functions follow another contract, it has no functions
-  //                and they may not be loaded, or the user may not call them. The detail has the
-  //                server's own words, or ours.
-  //  kInvalidInput The deployment has other partition counts than defaults.partitions; the
-  //                detail names both. With wrong counts, a grant of a partition beyond the
-  //                deployment's would belong to no execution, and nobody would look for a grant
-  //                of the others.
+  //   kNone         Every call will work, as far as the server tells, except those in
+  //                 `server.refused_calls`.
+  //   kUnavailable  On at least one primary no call will work: the primary can't be reached, it
+  //                 refuses the login, its functions follow another contract, it has no functions
+  //                 and they may not be loaded, or the user may not call them. The detail has the
+  //                 server's own words, or ours.
+  //   kInvalidInput The deployment has other partition counts than defaults.partitions; the
+  //                 detail names both. With wrong counts, a grant of a partition beyond the
+  //                 deployment's would belong to no execution, and nobody would look for a grant
+  //                 of the others.
   // Takes at most one request_timeout_ms. Needs only the rights that calls need.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
 
@@ -198,20 +198,20 @@ class ValkeyLedger final : public ClaimLedger {
   // Reads what a claimed execution is about, for the worker that has claimed it. It takes one round
   // trip after the claim, so the lease is running meanwhile. `attempt` is the lease's. With an
   // error `out` is empty.
-  //  kInvalidInput        The input is more than out.max_bytes(), or its payload is more than
-  //                       half of client.max_reply_bytes; the detail says so.
-  //  kExecutionNotFound   There is no such execution.
-  //  kUnknownCode         A key holds something of another type; the detail says so.
+  //   kInvalidInput        The input is more than out.max_bytes(), or its payload is more than
+  //                        half of client.max_reply_bytes; the detail says so.
+  //   kExecutionNotFound   There is no such execution.
+  //   kUnknownCode         A key holds something of another type; the detail says so.
   Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,
                     ErrorDetails* details = nullptr) noexcept;
 
   // Ends the lease without a result: the execution is tried again as its retry policy says, or
   // fails for good. The ledger first reads the policy and the names of keys. The errors are those
   // of Complete(), and
-  //  kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
-  //                       and the detail says what is wrong.
-  //  kInvalidInput        Our functions also say so for a delay of the policy that is out of
-  //                       range. Nothing was changed.
+  //   kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
+  //                        and the detail says what is wrong.
+  //   kInvalidInput        Our functions also say so for a delay of the policy that is out of
+  //                        range. Nothing was changed.
   // Allocates if the execution has a policy. FailOnce() repeats this call after a lost answer.
   FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept;
 
