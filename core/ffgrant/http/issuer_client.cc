@@ -29,14 +29,14 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// libcurl wants this once in a process, before any thread of its users.
+// libcurl must be initialised once in a process, before any thread uses it.
 void InitCurl() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (code != CURLE_OK) throw std::runtime_error("ffgrant: libcurl can't be initialised");
 }
 
-// What can't stand in a path segment as it is goes as %XX: RFC 3986's unreserved bytes, and
-// ':', which every execution id has.
+// Appends `text` as a path segment. Bytes that can't stand there go as %XX; the others are RFC
+// 3986's unreserved bytes, and ':', which every execution id has.
 bool AppendSegment(std::string_view text, std::string& path) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   if (text.empty()) return false;
@@ -53,7 +53,7 @@ bool AppendSegment(std::string_view text, std::string& path) {
       path.push_back(kHex[byte & 15]);
     }
   }
-  // A segment of dots alone is no name for a URL: it is resolved away.
+  // A segment of dots alone can't be a name in a URL: it is resolved away.
   return text != "." && text != "..";
 }
 
@@ -85,7 +85,7 @@ std::string ReadToken(const IssuerOptions& options) {
 IssuerOptions Checked(IssuerOptions o) {
   const bool is_http = o.url.starts_with("http://") || o.url.starts_with("https://");
   const std::string_view rest = std::string_view(o.url).substr(is_http ? o.url.find("//") + 2 : 0);
-  // User names in a URL would be credentials on a command line.
+  // A URL with a user name would put credentials on a command line.
   if (!is_http || rest.empty() || rest.front() == '/' || !IsHeaderText(o.url) ||
       rest.find_first_of("@?#") != std::string_view::npos) {
     throw std::invalid_argument("ffgrant: the issuer's URL must be http://HOST:PORT or https://");
@@ -141,7 +141,7 @@ IssuerError ErrorOf(CURLcode code, bool sent) {
     case CURLE_SSL_CIPHER:
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-      // Behind a kept connection that broke, libcurl connects once more: then it was sent.
+      // If a kept connection breaks, libcurl connects once more; then the request was sent before.
       return sent ? IssuerError::kConnectionLost : IssuerError::kNotConnected;
     default:
       return IssuerError::kConnectionLost;
@@ -214,7 +214,7 @@ class IssuerClient::Impl {
     }
   }
 
-  // One connection with what a request needs.
+  // A connection and what a request needs.
   struct Connection {
     explicit Connection(Impl& owner);
     ~Connection();
@@ -226,7 +226,7 @@ class IssuerClient::Impl {
     CURLM* multi = nullptr;
     CURL* easy = nullptr;
     curl_slist* headers = nullptr;
-    std::string headers_token;  // that is in them
+    std::string headers_token;  // the token in the headers
     std::string request;
     std::string body;
     bool body_too_large = false;
@@ -234,7 +234,7 @@ class IssuerClient::Impl {
     std::array<char, CURL_ERROR_SIZE> fault;
   };
 
-  // Runs `use(connection, status)` with a free connection, or says that there is none in time.
+  // Runs `use(connection, status)` with a free connection, or says that there was none in time.
   template <class Use>
   IssuerStatus With(const Use& use) {
     const auto until = SteadyClock::now() + std::chrono::milliseconds(options.request_timeout_ms);
@@ -242,7 +242,8 @@ class IssuerClient::Impl {
     {
       std::unique_lock lock(mutex_);
       while (idle_.empty()) {
-        // The stop descriptor wakes nobody here: whoever holds a connection ends at once by it.
+        // The stop descriptor wakes nobody here. But it ends at once the calls that hold a
+        // connection.
         if (freed_.wait_until(lock, until) == std::cv_status::timeout && idle_.empty()) {
           return Refused(IssuerError::kNotConnected, "no connection became free in time");
         }
@@ -250,11 +251,11 @@ class IssuerClient::Impl {
       connection = std::move(idle_.back());
       idle_.pop_back();
     }
-    // Given back also if an exception ends the use.
+    // The connection is also given back if `use` throws.
     const auto give_back = [this](Connection* used) {
       {
         const std::lock_guard lock(mutex_);
-        idle_.emplace_back(used);  // there is room: it came from there
+        idle_.emplace_back(used);  // idle_ has room: the connection came from there
       }
       freed_.notify_one();
     };
@@ -262,13 +263,13 @@ class IssuerClient::Impl {
     return use(*used, until);
   }
 
-  // One request and its answer; the body is in connection.body. Of an error, all of it is said.
+  // Makes one request; connection.body gets the body of the answer. An error is described in full.
   IssuerStatus Ask(Connection& c, const std::string& path, bool post,
                    SteadyClock::time_point until) {
     std::string token = CurrentToken();
     IssuerStatus status = AskOnce(c, path, post, token, until);
     if (status.error == IssuerError::kUnauthorized && !options.token_file.empty()) {
-      // It may have been replaced.
+      // The file may have got a new token.
       std::string fresh;
       try {
         fresh = ReadToken(options);
@@ -320,7 +321,7 @@ IssuerClient::Impl::Connection::Connection(Impl& owner)
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  // Neither files nor another protocol, whatever a URL may say.
+  // No file and no other protocol may be used, whatever a URL says.
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -346,7 +347,7 @@ std::size_t IssuerClient::Impl::Connection::OnBody(char* bytes, std::size_t, std
   return size;
 }
 
-// Until the answer is there, time is over, or somebody wants to stop.
+// Waits until the answer is there, time is over, or the stop descriptor is readable.
 CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point until,
                                      bool& stopped) const {
   CURLcode code = CURLE_OPERATION_TIMEDOUT;
@@ -392,7 +393,7 @@ IssuerStatus IssuerClient::Impl::AskOnce(Connection& c, const std::string& path,
   if (c.headers == nullptr || c.headers_token != token) {
     curl_slist_free_all(c.headers);
     c.headers = curl_slist_append(nullptr, "Content-Type: application/json");
-    // A body is sent at once, without waiting for leave.
+    // Without this, libcurl would wait for the server's leave before it sends the body.
     c.headers = curl_slist_append(c.headers, "Expect:");
     if (!token.empty()) {
       c.headers = curl_slist_append(c.headers, ("Authorization: Bearer " + token).c_str());
@@ -439,7 +440,7 @@ IssuerStatus IssuerClient::Impl::AskOnce(Connection& c, const std::string& path,
   return status;
 }
 
-// Contract 5.6: what is no error body is the message itself.
+// Contract 5.6: a body that is no error body becomes the message itself.
 void IssuerClient::Impl::ReadErrorBody(Connection& c, IssuerStatus& status) {
   ErrorBodyView view;
   if (!ParseErrorBody(c.body, c.scratch, view)) {
@@ -495,7 +496,7 @@ IssuerClient::IssuerClient(const IssuerOptions& options) : impl_(std::make_uniqu
 IssuerClient::~IssuerClient() = default;
 
 IssuerStatus IssuerClient::Create(const CreateRequest& request, bool& created) {
-  // The server stores the partition that it is told; the id says which it is.
+  // The server stores the partition that it is told, so take it from the id.
   const ExecutionIdResult id = ParseExecutionId(request.execution_id, ParseMode::kLenient);
   if (!id) return Refused(IssuerError::kInvalidRequest, "execution_id is none");
   return impl_->With([&](Impl::Connection& c, SteadyClock::time_point until) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client beside a server of a few lines that keeps what it was sent and answers what a
-// test wants.
+// The client beside a server of a few lines, which keeps what it was sent and answers what a test
+// wants.
 
 #include "ffgrant/http/issuer_client.h"
 
@@ -69,7 +69,7 @@ class Server {
   void Accept() {
     while (IsReadable(listener_)) {
       const int connection = accept(listener_, nullptr, nullptr);
-      if (connection < 0) return;  // it listens no longer
+      if (connection < 0) return;  // it no longer listens
       ++connections_;
       threads_.emplace_back([this, connection] { Serve(connection); });
     }
@@ -94,7 +94,7 @@ class Server {
       }
       out = answer_(in);
       in.clear();
-      if (out.empty()) continue;  // never
+      if (out.empty()) continue;  // the test wants no answer
       if (out == "close") break;
       if (out == "crash") {
         shutdown(listener_, SHUT_RDWR);
@@ -192,7 +192,7 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
     EXPECT_EQ(status.kind, "k");
     EXPECT_EQ(status.retryable, false);
   }
-  // What is no error body is the message.
+  // A body that is no error body becomes the message.
   Server plain(Always(400, "Invalid URL"));
   IssuerClient issuer(To(plain));
   std::string text;
@@ -295,7 +295,7 @@ TEST(IssuerClient, TheOtherRoutes) {
   EXPECT_EQ(text, "resume_condition_satisfied");
   EXPECT_EQ(last().find("\"payload\""), std::string::npos);
   EXPECT_TRUE(issuer.Health());
-  // All of it on one connection.
+  // All requests used one connection.
   EXPECT_EQ(server.connections(), 1);
 }
 
@@ -343,8 +343,8 @@ TEST(IssuerClient, ASilentServerIsLeftInTime) {
   options.connections = 1;
   IssuerClient issuer(options);
   const auto begin = std::chrono::steady_clock::now();
-  // Two at once: the second waits for the connection of the first, and in all no longer. It has
-  // sent nothing if its time ends before it gets the connection.
+  // Two requests at once: the second waits for the connection of the first, and both limits
+  // together are no longer. It has sent nothing if its time ends before it gets the connection.
   const auto ask = [&] {
     const IssuerError error = issuer.Health().error;
     EXPECT_TRUE(error == IssuerError::kTimeout || error == IssuerError::kNotConnected)
@@ -371,15 +371,15 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   });
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   stopper.join();
-  // So does every later one, and sends nothing.
+  // Every later call also ends so, and sends nothing.
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 1u);
   close(ends[0]);
   close(ends[1]);
 }
 
-// libcurl connects once more where a kept connection breaks. That this fails says nothing about
-// the request, which the server has had.
+// If a kept connection breaks, libcurl connects once more. A failure to connect then says nothing
+// about the request, which the server has received.
 TEST(IssuerClient, AServerThatCrashesWithARequestMayHaveExecutedIt) {
   int asked = 0;
   Server server([&](const std::string&) {
@@ -437,7 +437,7 @@ TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
     const IssuerStatus status = issuer.Health();
     EXPECT_EQ(status.error, IssuerError::kUnauthorized);
     EXPECT_EQ(status.message.find("old"), std::string::npos);
-    // It is replaced while we run.
+    // The file gets a new token while the client runs.
     std::ofstream(options.token_file) << "new\n";
     EXPECT_TRUE(issuer.Health());
   }

@@ -32,7 +32,7 @@ class ClaimPipeline::Impl {
   }
   ~Impl() { client_.Close(); }
 
-  // What a call's answer is held against.
+  // What a call's answer is compared with.
   struct CallInFlight {
     std::uint64_t tag = 0;
     Call call = Call::kCreate;
@@ -66,7 +66,7 @@ class ClaimPipeline::Impl {
         ParseExecutionId({in_flight.id_text.data(), id.text().size()}, ParseMode::kStrict).id;
     const internal::CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = number};
-    // It takes as many as there are numbers.
+    // The client takes as many commands as there are numbers.
     (void)client_.Submit(HashSlot(id.partition()), false, target, write);
     return true;
   }
@@ -156,7 +156,7 @@ class ClaimPipeline::Impl {
   void Complete(std::uint32_t number, Completion& done) noexcept {
     done.tag = calls_[number].tag;
     done.call = calls_[number].call;
-    done_.push_back(done);  // within what was reserved
+    done_.push_back(done);  // done_ has room for it
     free_.push_back(number);
   }
 

@@ -48,7 +48,7 @@ bool Submit(ScriptedRig& rig, const Way& way, Call call, std::uint64_t tag) {
   return rig.Submit(way, call, tag);
 }
 
-// A call that is refused at once.
+// Submits a call that is refused at once.
 bool SubmitRefused(ScriptedRig& rig, const Way& way, std::uint64_t tag) {
   return rig.pipeline().SubmitIssue({.execution_id = way.execution.view(),
                                      .worker = {{"w1"}, {"w1-i1"}},
@@ -57,14 +57,14 @@ bool SubmitRefused(ScriptedRig& rig, const Way& way, std::uint64_t tag) {
                                     tag);
 }
 
-// Everything that completes until nothing is under way any more, by tag.
+// Polls until nothing is under way any more; returns everything that completed, by tag.
 std::multimap<std::uint64_t, ClaimPipeline::Completion> RunAll(ScriptedRig& rig) {
   std::multimap<std::uint64_t, ClaimPipeline::Completion> all;
   for (int i = 0; i < 100'000; ++i) {
     for (const auto& done : rig.pipeline().Poll(50)) all.emplace(done.tag, done);
     if (rig.pipeline().in_flight() == 0) return all;
   }
-  std::abort();  // a call without an end
+  std::abort();  // a call did not complete
 }
 
 TEST(ClaimPipelineTest, HoldsAsManyCallsAsItsOptionsSay) {
@@ -90,7 +90,7 @@ TEST(ClaimPipelineTest, TakesNoMoreUntilWhatCompletedIsTaken) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) ways.emplace_back(seed);
   ASSERT_TRUE(rig.Run(ways[0], Call::kCreate));
 
-  // Two under way.
+  // Two calls are under way.
   ASSERT_TRUE(Submit(rig, ways[1], Call::kCreate, 1));
   ASSERT_TRUE(Submit(rig, ways[2], Call::kCreate, 2));
   EXPECT_FALSE(Submit(rig, ways[3], Call::kCreate, 3));
@@ -101,12 +101,12 @@ TEST(ClaimPipelineTest, TakesNoMoreUntilWhatCompletedIsTaken) {
   for (const auto& [tag, done] : all) EXPECT_TRUE(done) << tag;
   EXPECT_FALSE(rig.server.WasCreated(std::string(ways[3].execution.text())));
 
-  // One under way and one completed.
+  // One call is under way and one has completed.
   ASSERT_TRUE(SubmitRefused(rig, ways[0], 4));
   ASSERT_TRUE(Submit(rig, ways[3], Call::kCreate, 5));
   EXPECT_EQ(rig.pipeline().in_flight(), 1u);
   EXPECT_FALSE(Submit(rig, ways[4], Call::kCreate, 6));
-  // What has completed is there at once, whatever time there is to wait.
+  // A completed call is returned at once, however long Poll() may wait.
   const std::int64_t before = rig.network->NowMs();
   const auto done = rig.pipeline().Poll(60'000);
   EXPECT_EQ(rig.network->NowMs(), before);
@@ -176,7 +176,7 @@ TEST(ClaimPipelineTest, AnswersToEveryCall) {
               claims ? ClaimError::kUnknownOutcome : ClaimError::kUnknownCode)
         << where;
     EXPECT_EQ(rig.pipeline().last_error(), "ERR user_function: line 1");
-    // Cut, not lost.
+    // The text is cut, not lost.
     EXPECT_EQ(run(RejectedReply(std::string(300, 'x'))).error, ClaimError::kUnknownCode);
     EXPECT_EQ(rig.pipeline().last_error(), std::string(256, 'x'));
 
@@ -186,16 +186,15 @@ TEST(ClaimPipelineTest, AnswersToEveryCall) {
   }
 }
 
-// A large command is sent from within its Submit(). If the connection breaks
-// there, others end while it goes on.
-// A large command is sent by the call itself; those before it end in Poll().
+// A large command is sent from within its Submit(). If the connection breaks there, the calls
+// before it end while Submit() goes on, and Poll() returns them.
 TEST(ClaimPipelineTest, ASubmitThatBreaksTheConnectionLeavesEachItsTag) {
   ScriptedRig rig;
   std::vector<Way> ways;
   for (std::uint64_t seed = 0; seed < 10; ++seed) ways.emplace_back(seed);
   ASSERT_TRUE(rig.Run(ways[0], Call::kCreate));
 
-  // Sent, and not answered for now.
+  // The command was sent, and gets no answer for now.
   rig.network->SetScript([](Operation operation) -> Fault {
     return {operation == Operation::kArrive ? Kind::kHold : Kind::kNone};
   });
@@ -222,7 +221,7 @@ TEST(ClaimPipelineTest, ASubmitThatBreaksTheConnectionLeavesEachItsTag) {
     EXPECT_EQ(done.error, tag <= 2 ? ClaimError::kUnknownOutcome : ClaimError::kNone) << tag;
     EXPECT_EQ(rig.Contradiction(ways[tag], done), "") << tag;
   }
-  // And none is lost for later.
+  // No completion is lost for later either.
   for (std::size_t i = 0; i < rig.pipeline().capacity(); ++i) {
     EXPECT_TRUE(Submit(rig, ways[0], Call::kCreate, 100 + i));
   }
@@ -233,7 +232,7 @@ TEST(ClaimPipelineTest, ArgumentsThatCantBeSentAreRefusedByEveryCall) {
   ScriptedRig rig;
   ASSERT_TRUE(rig.Run(Way(1), Call::kCreate));
   const std::size_t sent = rig.network->bytes_to_server();
-  // A partition that the defaults don't have.
+  // The defaults don't have this partition.
   const MintedExecutionId id(300, Way(1).ids.Next());
   Way way(2);
   way.execution = id;

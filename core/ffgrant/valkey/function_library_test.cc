@@ -21,7 +21,7 @@ TEST(FunctionLibrary, AnswersTheVersionThatTheHeaderNames) {
             std::string_view::npos);
 }
 
-// Every name that stands in quotes, which is how functions are registered.
+// Looks at every name in quotes, because functions are registered by such names.
 TEST(FunctionLibrary, HasNoNameOfFlowFabrics) {
   EXPECT_EQ(FunctionLibrarySource().find("'ff_"), std::string_view::npos);
   EXPECT_EQ(FunctionLibrarySource().find("\"ff_"), std::string_view::npos);

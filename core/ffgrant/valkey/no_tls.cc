@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// In place of tls_network.cc where the library is built without OpenSSL.
+// Takes the place of tls_network.cc where the library is built without OpenSSL.
 
 #include <stdexcept>
 

@@ -30,7 +30,7 @@ constexpr const char* kPasswordInUrl =
 constexpr const char* kNoAddress =
     "a server is HOST:PORT, valkey://[USER@]HOST[:PORT][/0], valkeys:// (TLS) or unix:///PATH";
 
-// What one server's text says, or why it says nothing.
+// What the text of one server says, or why it can't be used.
 struct Server {
   Endpoint endpoint;
   std::string username;
@@ -52,7 +52,7 @@ int HexDigit(char c) noexcept {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// Without %XX; nothing for a broken one, and for a zero byte.
+// Returns `text` with %XX decoded; nothing if a %XX is broken or stands for a zero byte.
 std::optional<std::string> Decoded(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -70,7 +70,8 @@ std::optional<std::string> Decoded(std::string_view text) {
   return decoded;
 }
 
-// The text before the first `end`, which is taken off `text` with what follows it.
+// Returns the text before the first `end`, and removes it from `text` together with all that
+// follows.
 std::string_view CutAt(std::string_view& text, char end) {
   const std::size_t at = std::min(text.find(end), text.size());
   const std::string_view rest = text.substr(std::min(at + 1, text.size()));
@@ -79,7 +80,7 @@ std::string_view CutAt(std::string_view& text, char end) {
   return found ? rest : std::string_view();
 }
 
-// Whether a text can be a host: what cannot would be looked up, and shown in errors.
+// Whether a text can be a host. Other texts would be looked up, and shown in errors.
 bool IsHost(std::string_view host) noexcept {
   return std::all_of(host.begin(), host.end(), [](char c) {
     return c > ' ' && c < '\x7f' &&
@@ -102,7 +103,7 @@ Server ReadUrl(std::string_view scheme_text, std::string_view rest) {
   Server server;
   server.tls = tls;
   const std::size_t path_at = std::min(rest.find_first_of("/?#"), rest.size());
-  // A password may hold any byte: then the @ stands behind what looks like an end.
+  // A password may hold any byte, so the @ may come after what looks like the end of the host.
   if (!is_unix && rest.find('@', path_at) != std::string_view::npos) return Problem(kPasswordInUrl);
   const std::size_t at = rest.substr(0, path_at).rfind('@');
   if (at != std::string_view::npos) {
@@ -192,7 +193,7 @@ std::string SetPasswordFromFile(const std::string& path, ClientOptions& options)
                                                              &std::fclose);
   const std::string what = "the password file " + path;
   if (file == nullptr) return what + ": " + std::strerror(errno);
-  std::array<char, kMaxPasswordSize + 3> bytes;  // with the end of its line, and one to see more
+  std::array<char, kMaxPasswordSize + 3> bytes;  // room for the line end, and for one byte too many
   const std::size_t size = std::fread(bytes.data(), 1, bytes.size(), file.get());
   if (std::ferror(file.get()) != 0) return what + ": " + std::strerror(errno);
   std::string_view text(bytes.data(), size);

@@ -17,7 +17,7 @@
 namespace ffgrant::valkey {
 namespace {
 
-// A word that must not come back.
+// A word that no answer may repeat.
 constexpr std::string_view kSecret = "hunter2";
 
 ClientOptions Taken(std::string_view text) {
@@ -125,7 +125,7 @@ TEST(SetServers, RefusesAPasswordAndNeverShowsIt) {
                             "FFGRANT_PASSWORD, "))
         << problem;
   }
-  // Whatever else is wrong with them.
+  // These are refused, whatever else is wrong with them.
   for (const std::string& text : std::vector<std::string>{
            "u:" + secret + "@db", secret, secret + "://db", "valkey://" + secret + "?" + secret,
            "valkey://db/" + secret, "valkey://u:12," + secret + "@db:1", secret + "@db:6379",

@@ -36,11 +36,12 @@ IoStatus FromErrno(int error) noexcept {
   return IoStatus::kFailed;
 }
 
-// Beyond these a name's addresses are not tried.
+// A stream tries at most this many addresses of a name.
 constexpr std::size_t kMostAddresses = 64;
-// Until a unix socket with a full backlog is tried again.
+// How long to wait before a unix socket with a full backlog is tried again.
 constexpr std::int64_t kFullBacklogMs = 5;
-// RFC 8305 calls it the connection attempt delay.
+// The longest wait before the next address is tried; RFC 8305 calls it the connection attempt
+// delay.
 constexpr std::int64_t kLongestStepMs = 250;
 
 std::int64_t SteadyMs() noexcept {
@@ -54,7 +55,7 @@ struct Address {
   std::string text;
 };
 
-// Empty if `text` is no address but a name. Asks nobody.
+// Returns nothing if `text` is a name and no address. Looks nothing up.
 std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port) {
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
@@ -72,7 +73,7 @@ std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port)
   return address;
 }
 
-// Empty if the path is longer than one may be.
+// Returns nothing if the path is longer than a unix socket's path may be.
 std::optional<Address> UnixAddress(const std::string& path) {
   sockaddr_un unix_address = {};
   if (path.size() >= sizeof unix_address.sun_path) return std::nullopt;
@@ -87,7 +88,7 @@ std::optional<Address> UnixAddress(const std::string& path) {
 
 constexpr int kKeepaliveProbes = 3;
 
-// What fails is left as the system has it.
+// An option that can't be set stays as the system has it.
 void SetTcpOptions(int fd, const SocketOptions& options) noexcept {
   const auto set = [fd](int level, int name, int value) {
     (void)setsockopt(fd, level, name, &value, sizeof value);
@@ -101,7 +102,7 @@ void SetTcpOptions(int fd, const SocketOptions& options) noexcept {
   set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
 }
 
-// A descriptor that is waited for. Numbers of descriptors come again, serials don't.
+// A descriptor to wait for. The system uses the numbers of descriptors again; a serial is unique.
 struct Watched {
   int fd;
   bool readable;
@@ -164,14 +165,14 @@ class SocketStream final : public Stream {
     fd_ = -1;
   }
 
-  // Adds what is to be looked at.
+  // Adds the stream's descriptors to those that are watched.
   void AddTo(std::vector<Watched>& watched, bool or_writable) const {
     if (fd_ >= 0) watched.push_back({fd_, true, or_writable, serial_});
     for (const Attempt& attempt : attempts_) {
       watched.push_back({attempt.fd, false, true, attempt.serial});
     }
   }
-  // When FinishOpen() goes on to the next address by itself.
+  // When FinishOpen() goes on to the next address, even if nothing happens before.
   std::int64_t next_step_at() const noexcept {
     return next_address_ < addresses_.size() ? next_step_at_ : INT64_MAX;
   }
@@ -183,17 +184,18 @@ class SocketStream final : public Stream {
     std::uint64_t serial;
   };
 
-  // Its addresses are known.
+  // Called once the addresses are known.
   void Prepare() noexcept {
     if (addresses_.size() > kMostAddresses) addresses_.resize(kMostAddresses);
-    // The last one has two steps left.
+    // The last address gets two steps.
     const auto parts = static_cast<std::int64_t>(addresses_.size()) + 1;
     step_ms_ = std::clamp<std::int64_t>(limit_ms_ / parts, 1, kLongestStepMs);
     next_step_at_ = SteadyMs();
     why_.clear();
   }
   bool LookUp() noexcept;
-  // False, and nothing begun: the same address is to be tried again in a while.
+  // Begins to connect. Returns false, and begins nothing, if the same address has to be tried again
+  // in a while.
   bool Begin(std::size_t number) noexcept;
   bool TakeFirstConnected() noexcept;
   void Failed(std::size_t number, int error) noexcept {
@@ -207,13 +209,13 @@ class SocketStream final : public Stream {
   SocketNetwork& network_;
   std::int64_t limit_ms_ = 2000;
   std::string why_;
-  int fd_ = -1;               // once it is open
-  std::uint64_t serial_ = 0;  // of it
+  int fd_ = -1;               // the connection, once it is open
+  std::uint64_t serial_ = 0;  // the serial of fd_
 
-  // While it is opened.
+  // The fields below are used while the stream is opened.
   bool opening_ = false;
   Endpoint endpoint_;
-  std::vector<Address> addresses_;  // empty: looked up
+  std::vector<Address> addresses_;  // empty while the name is looked up
   std::size_t next_address_ = 0;
   std::vector<Attempt> attempts_;
   std::int64_t step_ms_ = 0;
@@ -236,7 +238,7 @@ class SocketNetwork final : public Network {
       polled_.push_back({.fd = watched.fd, .events = static_cast<short>(events), .revents = 0});
     }
     polled_.push_back({.fd = wakeup_->fd(), .events = POLLIN, .revents = 0});
-    // Without a descriptor to be woken by (there were too many), it looks up often.
+    // If the system had no descriptor left to wake this wait by, the wait is short instead.
     const std::int64_t longest = wakeup_->valid() ? 60'000 : kWithoutWakeupMs;
     (void)poll(polled_.data(), polled_.size(), static_cast<int>(std::min(timeout_ms, longest)));
     if (polled_.back().revents != 0) wakeup_->Clear();
@@ -261,9 +263,10 @@ class SocketNetwork final : public Network {
     for (const Watched& old : armed_) {
       const bool stays = std::any_of(watched_.begin(), watched_.end(),
                                      [&old](const Watched& w) { return w.fd == old.fd; });
-      if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails where it was closed
+      if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails if the descriptor was closed
     }
-    // What can't be watched is tried again the next time, and the caller comes back soon.
+    // A descriptor that can't be watched is tried again the next time; the caller then comes back
+    // soon.
     const auto refused = std::remove_if(watched_.begin(), watched_.end(), [&](const Watched& w) {
       return std::find(armed_.begin(), armed_.end(), w) == armed_.end() &&
              !Watch(EPOLL_CTL_MOD, w) && !Watch(EPOLL_CTL_ADD, w);
@@ -286,7 +289,7 @@ class SocketNetwork final : public Network {
     std::memcpy(&bits, uuid.bytes.data() + 8, sizeof bits);
     std::uint64_t more = 0;
     std::memcpy(&more, uuid.bytes.data(), sizeof more);
-    return bits ^ (more << 6);  // over the two fixed bits of the variant, the lowest but six
+    return bits ^ (more << 6);  // replaces the variant's two fixed bits, bits 6 and 7
   }
 
   const SocketOptions& options() const noexcept { return options_; }
@@ -296,7 +299,7 @@ class SocketNetwork final : public Network {
  private:
   static constexpr std::int64_t kWithoutWakeupMs = 10;
 
-  // What is to be looked at; returns for how long at most.
+  // Collects the descriptors to watch; returns how long to wait at most.
   static std::int64_t Collect(std::span<const StreamInterest> interests,
                               std::vector<Watched>& watched, std::int64_t timeout_ms) {
     watched.clear();
@@ -317,7 +320,7 @@ class SocketNetwork final : public Network {
 
   std::unique_ptr<NameResolver> own_;
   const SocketOptions options_;
-  // By Wake(), and by look-ups that have an answer.
+  // Wake() notifies it, and so does a look-up that has an answer.
   const std::shared_ptr<Wakeup> wakeup_ = std::make_shared<Wakeup>();
   std::vector<Watched> watched_;
   std::vector<pollfd> polled_;
@@ -326,7 +329,8 @@ class SocketNetwork final : public Network {
   std::uint64_t serial_ = 0;
 };
 
-// False if it failed; no addresses yet if it takes longer.
+// Returns false if the look-up failed. If it takes longer, returns true and leaves addresses_
+// empty.
 bool SocketStream::LookUp() noexcept {
   const auto found = network_.resolver().Find(endpoint_.host, network_.wakeup());
   if (!found) {
@@ -370,8 +374,8 @@ bool SocketStream::Begin(std::size_t number) noexcept {
   return true;
 }
 
-// True once one of the attempts has connected, which is then the stream. Those that
-// failed are removed.
+// Returns true once one of the attempts has connected; its connection becomes the stream's. Removes
+// the attempts that failed.
 bool SocketStream::TakeFirstConnected() noexcept {
   for (std::size_t i = 0; i < attempts_.size();) {
     const Attempt attempt = attempts_[i];
@@ -396,7 +400,7 @@ bool SocketStream::TakeFirstConnected() noexcept {
     }
     Failed(attempt.address, error);
     close(attempt.fd);
-    next_step_at_ = SteadyMs();  // it is the next one's turn
+    next_step_at_ = SteadyMs();  // try the next address now
   }
   return false;
 }
@@ -417,7 +421,7 @@ IoStatus SocketStream::FinishOpen() noexcept {
     if (TakeFirstConnected()) return IoStatus::kDone;
   }
   if (!attempts_.empty()) return IoStatus::kWouldBlock;
-  // Where a name leads to nobody, it may lead elsewhere by now.
+  // No address of this name can be reached; by now the name may have others.
   network_.resolver().Forget(endpoint_.host);
   return Fail();
 }

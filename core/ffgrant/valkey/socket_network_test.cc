@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sockets on the loopback, and, for what those don't do when they are asked to,
-// calls of the system that fail as the test wants them to (linked with --wrap).
+// Uses sockets on the loopback. For what such sockets don't do on request, calls of the system fail
+// as the test wants them to (linked with --wrap).
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -33,19 +33,18 @@
 namespace ffgrant::valkey {
 namespace {
 
-// What the next call does in place of what it should: returns `result` with
-// errno `error`.
+// A fault that replaces the next call of a function: the call returns `result` with errno `error`.
 struct Fault {
   int result = -1;
   int error = 0;
 };
 struct Faults {
   std::optional<Fault> recv, send, poll, getsockopt, socket, eventfd;
-  std::optional<int> socket_error;  // what getsockopt() finds
+  std::optional<int> socket_error;  // what getsockopt() reports
 };
 Faults faults;
 
-// True if there is a fault, which is used up by this.
+// Returns true if there is a fault, and uses it up.
 bool Fails(std::optional<Fault>& planned, int& result) {
   if (!planned) return false;
   result = planned->result;
@@ -97,7 +96,7 @@ int __wrap_socket(int domain, int type, int protocol) {
   return Fails(faults.socket, result) ? result : __real_socket(domain, type, protocol);
 }
 
-int without_delay = 0;                           // streams that were set so
+int without_delay = 0;                           // streams that got TCP_NODELAY
 std::map<std::pair<int, int>, int> options_set;  // by level and name
 int __real_setsockopt(int fd, int level, int name, const void* value, socklen_t size);
 int __wrap_setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
@@ -110,7 +109,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void* value, socklen_t 
 
 namespace {
 
-// A descriptor that is closed at its end.
+// Owns a descriptor and closes it.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) { EXPECT_GE(fd, 0); }
@@ -126,8 +125,8 @@ class Descriptor {
   int fd_;
 };
 
-// The other side: at a port of the system's choice, or at the same one of another
-// address of the loopback.
+// A listener on the other side: at a port of the system's choice, or at the same port of another
+// loopback address.
 class Listener {
  public:
   explicit Listener(int backlog = 8, const std::string& host = "127.0.0.1", std::uint16_t port = 0)
@@ -151,7 +150,7 @@ class Listener {
   Endpoint endpoint_;
 };
 
-// The other side at a path, in a folder of its own.
+// A listener on the other side: at a path in a folder of its own.
 class UnixListener {
  public:
   explicit UnixListener(int backlog = 8) {
@@ -182,7 +181,7 @@ class SocketNetworkTest : public ::testing::Test {
     const StreamInterest interest = {&which, or_writable};
     network->Wait({&interest, 1}, timeout_ms);
   }
-  // Until it has connected or can't.
+  // Waits until the stream has connected or failed.
   IoStatus Finish(Stream& which, IoStatus status) {
     for (int i = 0; i < 1000 && status == IoStatus::kWouldBlock; ++i) {
       WaitFor(which, true, 10);
@@ -193,7 +192,7 @@ class SocketNetworkTest : public ::testing::Test {
   IoStatus Open(Stream& which, const Endpoint& endpoint) {
     return Finish(which, which.Open(endpoint));
   }
-  // All that can be read until it would block, ends or fails.
+  // Reads until reading would block, ends or fails.
   std::pair<std::string, IoStatus> ReadAll(Stream& which) {
     std::string all;
     char bytes[4096];
@@ -207,7 +206,7 @@ class SocketNetworkTest : public ::testing::Test {
       all.append(bytes, result.size);
     }
   }
-  // A stream is of no use until it is opened.
+  // Expects that a stream can't be used before it is opened.
   void ExpectNotOpen(Stream& which) {
     char byte = 0;
     EXPECT_EQ(which.FinishOpen(), IoStatus::kFailed);
@@ -296,7 +295,7 @@ TEST_F(SocketNetworkTest, AUnixSocketThatIsNotThereSaysSo) {
   ExpectNotOpen(*stream);
 }
 
-// connect() fails then with EAGAIN, where TCP would go on by itself.
+// connect() to it fails with EAGAIN, where TCP would go on by itself.
 TEST_F(SocketNetworkTest, AUnixSocketWithAFullBacklogIsTriedAgain) {
   UnixListener full(0);
   std::vector<std::unique_ptr<Stream>> streams;
@@ -324,9 +323,9 @@ TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {
     EXPECT_EQ(stream->Write("x").status, IoStatus::kDone);
     stream->Close();
     ExpectNotOpen(*stream);
-    WaitFor(*stream, true, 0);  // never ready, and no fault
+    WaitFor(*stream, true, 0);  // never ready, and no failure either
   }
-  // Opening closes what was open.
+  // Opening a stream closes what it had open.
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
   (void)listener.Accept();
@@ -337,7 +336,7 @@ TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {
 }
 
 TEST_F(SocketNetworkTest, AnAddressThatNobodyCanConnectToFailsAtOnce) {
-  // TCP does not broadcast.
+  // TCP can't connect to a broadcast address.
   EXPECT_EQ(stream->Open({"255.255.255.255", 6379}), IoStatus::kFailed);
   EXPECT_EQ(stream->WhyNotOpen(), "255.255.255.255: " + std::string(std::strerror(ENETUNREACH)));
   ExpectNotOpen(*stream);
@@ -412,7 +411,7 @@ TEST_F(SocketNetworkTest, WritesUntilThereIsNoRoomAndGoesOnWhenThereIs) {
     result = stream->Write(bytes);
   } while (result.status == IoStatus::kWouldBlock);
   EXPECT_EQ(result.status, IoStatus::kDone);
-  // Nothing takes no room, and is not done either.
+  // Writing nothing needs no room, but is not reported as done.
   EXPECT_EQ(stream->Write("").status, IoStatus::kWouldBlock);
 }
 
@@ -429,7 +428,7 @@ TEST_F(SocketNetworkTest, WaitsForTheStreamsThatItIsGiven) {
   EXPECT_EQ(ReadAll(*stream).second, IoStatus::kWouldBlock);
   EXPECT_GE(network->NowMs(), before);
   ASSERT_EQ(send(other_peer.get(), "x", 1, 0), 1);
-  network->Wait(all, INT64_MAX);  // taken for a long time
+  network->Wait(all, INT64_MAX);  // is treated as a long time
   EXPECT_EQ(ReadAll(*other).first, "x");
 }
 
@@ -460,7 +459,7 @@ TEST_F(SocketNetworkTest, WhatTheSystemRefusesIsAFailure) {
   faults.recv = {-1, ENOMEM};
   EXPECT_EQ(ReadAll(*stream).second, IoStatus::kFailed);
 
-  // While it connects; it is then closed.
+  // The stream is closed while it connects.
   faults.poll = {0, 0};
   const IoStatus open = stream->Open(listener.endpoint());
   EXPECT_EQ(open, IoStatus::kWouldBlock);
@@ -501,7 +500,7 @@ class NamesTest : public SocketNetworkTest {
     stream = network->NewStream();
   }
   Endpoint Named() const { return {"db.test", listener.endpoint().port}; }
-  // Whom the stream is connected to: 127.0.0.1 is `listener`'s.
+  // Whether the stream is connected to `listener`, which is at 127.0.0.1.
   bool IsConnectedToTheListener() {
     Descriptor peer = listener.Accept();
     EXPECT_EQ(send(peer.get(), "x", 1, 0), 1);
@@ -524,7 +523,7 @@ TEST_F(NamesTest, AreLookedUpOutsideOfTheCallersThread) {
   WaitFor(*stream, true, 20);
   EXPECT_EQ(stream->FinishOpen(), IoStatus::kWouldBlock);
   EXPECT_EQ(stream->WhyNotOpen(), "looking up db.test takes too long");
-  // A stream to an address is none the worse for it.
+  // A stream to an address does not suffer from it.
   const std::unique_ptr<Stream> other = network->NewStream();
   EXPECT_EQ(Open(*other, listener.endpoint()), IoStatus::kDone);
   (void)listener.Accept();

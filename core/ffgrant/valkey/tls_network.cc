@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TLS as a stream over another stream. OpenSSL sees that one as a BIO, so that it makes no
+// TLS as a stream over another stream. OpenSSL sees the other stream as a BIO. So OpenSSL makes no
 // system call of its own, and the faults of a test's network reach it too.
 
 #include <arpa/inet.h>
@@ -36,14 +36,15 @@ std::string LastError() {
   return reason == nullptr ? text.data() : reason;
 }
 
-// A host that is an address: a certificate names it as such.
+// Whether a host is an address: a certificate names addresses apart from host names.
 bool IsAddress(const std::string& name) noexcept {
   std::array<unsigned char, sizeof(in6_addr)> bytes;
   return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 ||
          inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
-// Why the server's certificate, or at `depth` > 0 one of its chain, was not believed.
+// Says why the server's certificate, or at `depth` > 0 a certificate of its chain, was not
+// believed.
 std::string CertificateFault(long fault, int depth, const std::string& name) {
   const std::string whose =
       depth == 0 ? "the server's certificate" : "a certificate in the server's chain";
@@ -67,7 +68,7 @@ std::string CertificateFault(long fault, int depth, const std::string& name) {
   }
 }
 
-// Empty if the last error is no alert that the server sent.
+// Returns "" if the last error is no alert that the server sent.
 std::string AlertFault(unsigned long error, bool has_certificate) {
   const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
   if (reason < SSL_AD_REASON_OFFSET || reason > SSL_AD_REASON_OFFSET + 255) return {};
@@ -98,7 +99,7 @@ std::string AlertFault(unsigned long error, bool has_certificate) {
 
 struct BelowStream {
   Stream* stream = nullptr;
-  bool closed = false;  // by the peer
+  bool closed = false;  // the peer closed it
 };
 
 int ReadBelow(BIO* bio, char* into, int size) {
@@ -142,7 +143,7 @@ int CreateBelow(BIO* bio) {
   return 1;
 }
 
-// For the life of the process.
+// Lives as long as the process.
 const BIO_METHOD* BelowMethod() {
   static const BIO_METHOD* const method = [] {
     BIO_METHOD* const made =
@@ -205,7 +206,8 @@ class TlsStream final : public Stream {
     return state_ == State::kConnecting || why_.empty() ? inner_->WhyNotOpen() : why_;
   }
 
-  // Until `into` is full or nothing has come: what OpenSSL keeps, no wait would see.
+  // Reads until `into` is full or nothing more has come. Network::Wait() can't see bytes that
+  // OpenSSL has kept.
   IoResult Read(std::span<char> into) noexcept override {
     if (state_ != State::kOpen) return {IoStatus::kFailed, 0};
     std::size_t total = 0;
@@ -225,8 +227,8 @@ class TlsStream final : public Stream {
     return {broken_ == IoStatus::kDone ? IoStatus::kWouldBlock : broken_, 0};
   }
 
-  // A record counts as written once all of it has gone down: what went down by a part, no
-  // server can read.
+  // A record counts as written once all of it has been written below, because a server can't read a
+  // part of a record.
   IoResult Write(std::string_view bytes) noexcept override {
     if (state_ != State::kOpen || broken_ != IoStatus::kDone) return {IoStatus::kFailed, 0};
     if (bytes.empty()) return {IoStatus::kWouldBlock, 0};
@@ -238,10 +240,10 @@ class TlsStream final : public Stream {
   }
 
   void Close() noexcept override {
-    // A child that was forked shares the connection, and is not to end it.
+    // A forked child shares the connection and must not end it.
     if (state_ == State::kOpen && broken_ == IoStatus::kDone && getpid() == owner_) {
       ERR_clear_error();
-      (void)SSL_shutdown(ssl_.get());  // says good-bye, as far as there is room
+      (void)SSL_shutdown(ssl_.get());  // ends TLS properly, if there is room for it
     }
     ssl_.reset();
     inner_->Close();
@@ -330,7 +332,7 @@ class TlsStream final : public Stream {
     return status;
   }
 
-  // What a read or write that OpenSSL did not do means; `why_` says more if it is a fault.
+  // Says what the result of a failed SSL_read or SSL_write means; a fault is described in `why_`.
   IoStatus StatusOf(int done) noexcept {
     switch (SSL_get_error(ssl_.get(), done)) {
       case SSL_ERROR_WANT_READ:
@@ -339,7 +341,8 @@ class TlsStream final : public Stream {
       case SSL_ERROR_ZERO_RETURN:
         return IoStatus::kClosed;
       case SSL_ERROR_SSL: {
-        // Without an end of TLS it is still the end: replies say how long they are.
+        // The peer closed the stream without ending TLS. This still counts as the end, because
+        // replies say how long they are.
         if (below_.closed) return IoStatus::kClosed;
         why_ = AlertFault(ERR_peek_last_error(), HasCertificate());
         if (!why_.empty()) return IoStatus::kRefused;
@@ -356,9 +359,9 @@ class TlsStream final : public Stream {
   SSL_CTX& context_;
   const TlsOptions& options_;
   State state_ = State::kClosed;
-  std::string name_;  // that the certificate must have
+  std::string name_;  // the name that the certificate must have
   std::string why_;
-  int depth_ = 0;  // in its chain, of a certificate that was not believed
+  int depth_ = 0;  // where in its chain a certificate was not believed
   BelowStream below_;
   Ssl ssl_;
   IoStatus broken_ = IoStatus::kDone;  // how reading ended
@@ -368,7 +371,7 @@ class TlsStream final : public Stream {
   ffgrant::internal::Throw<std::invalid_argument>("ffgrant: TLS: " + why);
 }
 
-// A key with a passphrase is refused, and nobody is asked for it at a terminal.
+// Refuses a key with a passphrase, instead of asking for the passphrase at a terminal.
 int NoPassphrase(char*, int, int, void*) { return 0; }
 
 class TlsNetwork final : public Network {
@@ -434,7 +437,7 @@ class TlsNetwork final : public Network {
     if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) {
       Refuse("certificate_file " + certificate + ": " + LastError());
     }
-    // A key of another certificate is refused here, too.
+    // This also refuses a key that belongs to another certificate.
     if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
       Refuse("key_file " + key + ": " + LastError());
     }

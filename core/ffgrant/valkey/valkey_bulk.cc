@@ -16,8 +16,8 @@ namespace {
 
 // ---- batches -------------------------------------------------------------------
 
-// Sends args[i] for every i, as many at once as the client takes. `Batch` has
-// Check(i), Write(i, command), Read(i, reply) and SetError(i, error).
+// Sends args[i] for every i, as many at once as the client takes. `Batch` has Check(i), Write(i,
+// command), Read(i, reply) and SetError(i, error).
 template <class Batch>
 void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   struct Run {
@@ -52,15 +52,15 @@ void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   session.Wait();
 }
 
-// Each grant and, right behind it, its expiry: commands 2 i and 2 i + 1. What was
-// issued has its expiry then even if the time is over before the batch is.
+// Sends each grant and, right after it, a read of its expiry: commands 2 i and 2 i + 1. So a grant
+// that was issued has its expiry even if the batch runs out of time later.
 struct IssueBatch {
   std::span<const IssueGrantArgs> args;
   std::span<IssueOutcome> outcomes;
   const PartitionConfig& partitions;
 
-  // The expiry of a grant that has not been issued yet: one that is read before is
-  // another's.
+  // Marks a grant that has not been issued yet. An expiry that is read before then belongs to
+  // another grant.
   static constexpr std::int64_t kNotYet = -1;
 
   static bool read_only(std::size_t k) noexcept { return k % 2 == 1; }
@@ -82,8 +82,8 @@ struct IssueBatch {
     if (read_only(k)) {
       TimestampMs others;
       const bool issued = outcome && outcome.expires_at.value != kNotYet;
-      // What is no expiry is none. It costs no other grant its answer, which names its
-      // execution and would show that the stream is out of step.
+      // A reply that is no expiry counts as none. The other grants still get their answers: each
+      // names its execution and would show that the stream is out of step.
       (void)internal::ReadGrantExpiry(reply, issued ? outcome.expires_at : others);
       return true;
     }
@@ -91,7 +91,7 @@ struct IssueBatch {
     return ReadIssue(reply, args[k / 2].execution_id.text(), false, nullptr, outcome);
   }
   void SetError(std::size_t k, ClaimError error) const noexcept {
-    if (read_only(k)) return;  // that the expiry can't be read is no failure
+    if (read_only(k)) return;  // an expiry that can't be read is no failure
     outcomes[k / 2].error = error;
     outcomes[k / 2].expires_at = {error == ClaimError::kNone ? kNotYet : 0};
   }

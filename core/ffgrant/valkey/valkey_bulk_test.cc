@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches of which some calls fail.
+// Batches in which some calls fail.
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ class Batches : public ::testing::Test {
       issues_.push_back(rig_.IssueArgs(way));
       claims_.push_back(rig_.ArgsFor(way));
     }
-    // As left by a call before.
+    // The outcome is as an earlier call has left it.
     IssueOutcome used;
     used.error = ClaimError::kLedgerFull;
     used.expires_at = {1};
@@ -36,7 +36,7 @@ class Batches : public ::testing::Test {
     rig_.commands.clear();
   }
 
-  // Whether `function` was executed for the one at `i`.
+  // Whether `function` was executed for the execution at `i`.
   bool Executed(const std::string& function, std::size_t i) const {
     return rig_.server.Executions(function, std::string(ways_[i].execution.text())) != 0;
   }
@@ -78,7 +78,7 @@ TEST_F(Batches, WhatIsNotAnsweredIsUnknownAndWhatIsRefusedDidNotHappen) {
   struct Half {
     std::string function;
     std::size_t at;
-    std::function<void(std::size_t)> run;  // four from a place on
+    std::function<void(std::size_t)> run;  // runs four calls from a place on
     std::function<ClaimError(std::size_t)> error;
   };
   const Half kHalves[] = {
@@ -106,7 +106,7 @@ TEST_F(Batches, WhatIsNotAnsweredIsUnknownAndWhatIsRefusedDidNotHappen) {
     rig_.Answer(half.function, "-NOPERM no permissions\r\n", 1, 1);
     half.run(at);
     expect(0, {kOk, ClaimError::kUnavailable, kOk, kOk});
-    // With the connection goes all that is under way on it.
+    // All that is under way on the connection is lost with it.
     rig_.Restore();
     rig_.Silence(half.function, 1, 1);
     half.run(at + 4);
@@ -155,7 +155,7 @@ TEST_F(Batches, ExpiriesAreThoseThatAreStoredOrElseTheServersTimeAndTheTtl) {
       EXPECT_EQ(issued_[place].expires_at, TimestampMs{kCases[i].expires_at}) << kCases[i].reply;
     }
   }
-  // Neither.
+  // Neither the expiry nor the time can be read.
   rig_.Restore();
   rig_.Answer("TIME", kFault);
   rig_.Answer("grant_expires_at", kNil);

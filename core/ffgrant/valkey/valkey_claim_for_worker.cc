@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler's choice, on servers of which some may not answer.
+// ClaimForWorker() chooses an execution; some of the servers may not answer.
 
 #include <algorithm>
 #include <array>
@@ -20,13 +20,13 @@ using internal::Session;
 
 namespace {
 
-// Partitions that are waited for at once: so many at first, and one more for each that has
-// nothing.
+// How many partitions the search waits for at once: this many at first, and one more for each that
+// has nothing.
 constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
-// Where nobody has answered for so long, others are asked.
+// If nobody has answered for this long, the search asks other partitions.
 constexpr std::int64_t kPatienceMs = 10;
-// The search of one call; Impl is ValkeyLedger's, which is private.
+// The search of one call. `Impl` is ValkeyLedger's private Impl.
 template <class Impl>
 class Search {
  public:
@@ -49,7 +49,7 @@ class Search {
   // Returns how many of the window's partitions were looked at.
   std::uint32_t Run() noexcept {
     scan_.Begin(impl_.partitions().num_flow_partitions, offered());
-    // Where all are late, somebody has to wait for them.
+    // If all partitions are late, a call has to wait for them.
     if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
     AskOneThatIsLate();
     std::int64_t heard_at = session_.NowMs();
@@ -85,7 +85,7 @@ class Search {
  private:
   using Waiting = PartitionScan::Waiting;
   using Step = Waiting::Step;
-  // What looking at a partition, or at one of its executions, came to.
+  // The result of looking at a partition, or at one of its executions.
   enum class Found : std::uint8_t { kNothing, kNotAll, kUnreachable, kDone };
 
   std::uint16_t IndexAt(std::uint32_t offset) const noexcept {
@@ -103,7 +103,7 @@ class Search {
     return true;
   }
 
-  // A different one in each call, so that each server has its turn.
+  // Asks a different partition in each call, so that each server has its turn.
   void AskOneThatIsLate() noexcept {
     if (scan_.late() == 0) return;
     for (std::uint32_t i = 0; i < window_.size; ++i) {
@@ -123,7 +123,7 @@ class Search {
         ++next_;
         continue;
       }
-      if (scan_.IsOpen(partition)) {  // a call before has not waited for it
+      if (scan_.IsOpen(partition)) {  // an earlier call has not waited for its answer
         aside_.push_back({next_++, Step::kAgain});
         continue;
       }
@@ -132,14 +132,14 @@ class Search {
     }
   }
 
-  // They are not given up, but don't keep others from being asked.
+  // Partitions that are set aside are not given up, but no longer keep others from being asked.
   void SetAside() noexcept {
     aside_.insert(aside_.end(), active_.begin(), active_.end());
     active_.clear();
     at_once_ = kAtMost;
   }
 
-  // Goes on with every partition that has answered. False if none had.
+  // Goes on with every partition that has answered. Returns false if none had.
   bool Proceed() noexcept {
     bool any = false;
     for (std::vector<Waiting>* const list : {&active_, &aside_}) {
@@ -155,7 +155,7 @@ class Search {
     return any || done_;
   }
 
-  // True if nothing is waited for at this partition any more.
+  // Returns true if the search waits for nothing more at this partition.
   bool Answered(Waiting& waiting, bool& any) noexcept {
     const std::uint16_t partition = IndexAt(waiting.offset);
     const PartitionScan::Head head = scan_.head(partition);
@@ -196,7 +196,7 @@ class Search {
     }
   }
 
-  // With what is known of the head.
+  // Looks at a partition, with what is known of its head.
   Found LookAt(std::uint16_t partition, const PartitionScan::Head& head) noexcept {
     fault_ |= head.fault;
     if (!head.there) return head.fault ? Found::kNotAll : Found::kNothing;
@@ -210,7 +210,7 @@ class Search {
     return found == Found::kNothing && fault ? Found::kNotAll : found;
   }
 
-  // What stands behind the head.
+  // Looks at the executions behind the head.
   Found LookBehind(Partition partition, bool& fault) noexcept {
     std::array<Candidate, kCandidatesAtOnce> candidates;
     const std::uint64_t end = impl_.options.max_candidates;
@@ -239,7 +239,8 @@ class Search {
     return Found::kNotAll;
   }
 
-  // kNothing if somebody else was faster, or it faults: any other may still do.
+  // Returns kNothing if another scheduler was faster, or if the call faults: another execution may
+  // still do.
   Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
     if (TimeIsUp()) return Found::kNotAll;
     IssueOutcome issued;
@@ -288,13 +289,13 @@ class Search {
   PartitionScan& scan_;
   const ClaimForWorkerArgs& args_;
   const ffgrant::internal::ScanWindow window_;
-  std::vector<Waiting>& active_;  // an answer should come soon
-  std::vector<Waiting>& aside_;   // it should have come
+  std::vector<Waiting>& active_;  // partitions whose answer should come soon
+  std::vector<Waiting>& aside_;   // partitions whose answer should have come
   const std::int64_t deadline_;
-  const std::size_t room_;  // half of what the client can have under way, for both
+  const std::size_t room_;  // half of what the client can have under way; for both lists
   std::size_t at_once_ = kAtFirst;
-  std::uint32_t next_ = 0;       // place in the window that is asked next
-  std::uint32_t looked_at_ = 0;  // up to the last one that was gone on with
+  std::uint32_t next_ = 0;       // the place in the window that is asked next
+  std::uint32_t looked_at_ = 0;  // the places up to the last partition that the search went on with
   bool done_ = false;
   bool fault_ = false;
 };

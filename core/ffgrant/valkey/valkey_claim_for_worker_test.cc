@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler's choice among answers that are none, and among servers that give none.
+// ClaimForWorker()'s choice when servers answer wrongly, or not at all.
 
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ class Choices : public ::testing::Test {
     options.max_candidates = 3;
   }
 
-  // `count` eligible executions in partition 7, and nothing elsewhere.
+  // Starts with `count` eligible executions in partition 7, and nothing elsewhere.
   void Start(std::size_t count, void (*change)(ValkeyLedgerOptions&) = FewPartitions) {
     rig_ = std::make_unique<ScriptedLedger>(change);
     ways_ = WaysInOrder(count);
@@ -49,14 +49,15 @@ class Choices : public ::testing::Test {
     return rig_->ledger->ClaimForWorker(
         {.worker = rig_->worker, .lane = rig_->lane, .grant_ttl_ms = 5000, .offered = offered});
   }
-  // The id that is chosen, or why there is none.
+  // Returns the id that is chosen, or why there is none.
   std::string ChooseId(const CapabilitySet* offered = nullptr) {
     const ClaimForWorkerOutcome outcome = Choose(offered);
     return std::string(outcome ? outcome.grant.view().execution_id.text()
                                : ErrorName(outcome.error));
   }
   std::string IdAt(std::size_t i) const { return std::string(ways_[i].execution.text()); }
-  // One of eight partitions was not seen to its end, and so the answer is not "nothing".
+  // Expects that the search did not see one of eight partitions to its end, so that the answer is
+  // not "nothing".
   static void ExpectNotAllSeen(const ClaimForWorkerOutcome& outcome,
                                std::uint32_t unreachable = 0) {
     EXPECT_EQ(outcome.error, ClaimError::kNothingInWindow);
@@ -118,7 +119,7 @@ TEST_F(Choices, NoMoreCandidatesAreLookedAtThanConfigured) {
   Grant(0, 1);
   ExpectNotAllSeen(Choose());
   EXPECT_EQ(Ranges(), "0 0");
-  // As many as are there, and as one range holds.
+  // Reads no more than are there, and no more than one range holds.
   Start(34, [](ValkeyLedgerOptions& options) {
     FewPartitions(options);
     options.max_candidates = 33;
@@ -136,7 +137,7 @@ TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
   EXPECT_EQ(Choose().error, ClaimError::kNoEligibleExecution);
   EXPECT_EQ(ChooseId(&gpu), IdAt(0));
   rig_->Restore();
-  // No field: nothing is required.
+  // The field is missing, so nothing is required.
   rig_->Answer("required_capabilities", kNil);
   EXPECT_EQ(ChooseId(), IdAt(1));
 }
@@ -153,7 +154,7 @@ TEST_F(Choices, AnIdOfAnotherSpellingIsPassedOver) {
   EXPECT_EQ(ChooseId(), IdAt(2));
 }
 
-// What is asked of the head, and of those behind it.
+// The questions about the head, and about the executions behind it.
 const struct {
   std::string word;
   std::size_t place;
@@ -162,12 +163,12 @@ const struct {
     {"ff:idx:{fp:7}:lane:main:eligible", 1}, {"EXISTS", 1}, {"required_capabilities", 1},
 };
 
-// Neither that nothing is there, nor the end of the search.
+// The outcome is neither "nothing", nor does the search end there.
 TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   for (const auto& [word, place] : kQuestions) {
     Start(2);
     if (place == 1) Grant(0, 1);
-    // All of the head is granted; then what is behind it.
+    // The other execution has a grant already, so that nothing else is found.
     if (place == 0) Grant(1, 1);
     rig_->Answer(word, kFault, place, 1);
     EXPECT_EQ(Choose().error, ClaimError::kUnknownCode) << word << place;
@@ -175,7 +176,7 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   Start(2);
   rig_->Answer("EXISTS", kFault, 0, 1);
   EXPECT_EQ(ChooseId(), IdAt(1));
-  // Other partitions go on.
+  // The search goes on with other partitions.
   Start(1);
   for (int partition = 0; partition < 7; ++partition) {
     rig_->Answer("ff:idx:{fp:" + std::to_string(partition) + "}:lane:main:eligible", kFault);
@@ -207,7 +208,7 @@ TEST_F(Choices, WhatIsNoAnswerIsAPartitionThatCantBeReached) {
     if (place == 1) Grant(0, 1);
     rig_->Silence(word, place);
     SCOPED_TRACE(word + " " + std::to_string(place) + " silence");
-    // With it goes what was asked behind it on that connection.
+    // The questions sent after it on that connection are lost with it.
     const ClaimForWorkerOutcome silent = Choose();
     EXPECT_EQ(silent.error, ClaimError::kNothingInWindow);
     EXPECT_GE(silent.partitions_unreachable, 1u);
@@ -219,15 +220,15 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
   struct Case {
     std::string reply;  // empty: none comes
     ClaimError error;
-    ClaimError of_all = ClaimError::kNoEligibleExecution;  // if it is of every one
+    ClaimError of_all = ClaimError::kNoEligibleExecution;  // if every execution gets the reply
   };
   const Case kCases[] = {
       {"", ClaimError::kUnknownOutcome},
       {"-NOPERM no permissions\r\n", ClaimError::kNothingInWindow},
       {RejectedReply("invalid_capabilities"), ClaimError::kInvalidCapabilities},
-      // That one is passed over.
+      // This execution is passed over.
       {kFault, ClaimError::kNone, ClaimError::kUnknownCode},
-      // Somebody was faster: the other one is taken.
+      // Another scheduler was faster, so the other execution is taken.
       {RejectedReply("grant_already_exists"), ClaimError::kNone},
       {RejectedReply("execution_not_eligible"), ClaimError::kNone},
       {RejectedReply("capability_mismatch"), ClaimError::kNone},
@@ -245,7 +246,7 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
       EXPECT_EQ(ChooseId(), goes_on ? IdAt(place + 1) : ErrorName(c.error)) << c.reply;
       EXPECT_EQ(rig_->Count("ff_issue_claim_grant"), goes_on ? 2u : 1u) << c.reply;
       if (!goes_on) continue;
-      // All of them: there is nothing.
+      // Every execution gets the reply: there is nothing to claim.
       Start(3);
       rig_->Answer("ff_issue_claim_grant", c.reply);
       EXPECT_EQ(Choose().error, c.of_all) << c.reply;
@@ -267,7 +268,7 @@ TEST_F(Choices, OptionsOutOfRangeAreRefused) {
 
 // ---- windows -------------------------------------------------------------------------
 
-// Ranges that are read, by partition.
+// The partitions whose ranges were read.
 std::vector<int> PartitionsAsked(const std::vector<Words>& commands) {
   std::vector<int> asked;
   for (const Words& command : commands) {
@@ -396,7 +397,7 @@ class Shards : public ::testing::Test {
     EXPECT_LE(took_, kLimitMs + 10);
     return outcome;
   }
-  // Calls until nothing is given any more; the partitions that gave something.
+  // Calls until nothing is given any more; returns the partitions that gave something.
   std::set<std::uint16_t> TakeAll() {
     std::set<std::uint16_t> gave;
     while (const ClaimForWorkerOutcome outcome = Choose()) {
@@ -409,8 +410,8 @@ class Shards : public ::testing::Test {
   ScriptedNetwork* network_ = nullptr;
   std::unique_ptr<ValkeyLedger> ledger_;
   std::vector<Words> commands_;
-  std::set<std::uint16_t> frozen_;  // take everything and say nothing
-  std::set<std::uint16_t> dead_;    // refuse connections
+  std::set<std::uint16_t> frozen_;  // these take everything and answer nothing
+  std::set<std::uint16_t> dead_;    // these refuse connections
   std::int64_t asking_ = 1;
   std::int64_t took_ = 0;
   const LaneIdView lane_ = ParseLaneId("main").lane;
@@ -439,7 +440,7 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
     }
     EXPECT_EQ(gave.size(), kPartitions - PartitionsOf(2));
     for (const std::uint16_t partition : gave) EXPECT_NE(PortOf(partition), 2);
-    // That nothing is left where it could look does not mean that there is nothing.
+    // It found nothing where it could look, but this does not mean that there is nothing.
     for (int i = 0; i < 5; ++i) {
       const ClaimForWorkerOutcome none = Choose();
       EXPECT_EQ(none.error, ClaimError::kNothingInWindow);
@@ -478,7 +479,7 @@ TEST_F(Shards, NoneOfThemIsThere) {
   }
 }
 
-// Windows come round to a shard's partitions that are there again, too.
+// Windows also come back to the partitions of a shard that is there again.
 TEST_F(Shards, WindowsPassOverWhatIsAway) {
   Freeze(3);
   std::uint32_t seen = 0;
@@ -494,7 +495,7 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   EXPECT_EQ(unreachable, PartitionsOf(3));
 }
 
-// An answer to a call before, for another lane, is nobody's any more.
+// An answer to an earlier call, for another lane, is ignored.
 TEST_F(Shards, LateAnswersMisleadNobody) {
   CreateOneInEach();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Choose());

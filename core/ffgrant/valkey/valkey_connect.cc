@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What will work on a server, before anything is tried there.
+// Finds out what will work on a server, before anything is tried there.
 
 #include <algorithm>
 #include <deque>
@@ -22,19 +22,19 @@ using internal::Session;
 
 namespace {
 
-// A primary, asked by one of its partitions.
+// A primary; the questions to it use one of its partitions.
 struct Primary {
   explicit Primary(std::uint16_t index) : partition{PartitionFamily::kExecution, index} {}
 
   Partition partition;
   bool own_functions = false;
-  std::string fault;                 // what it said in place of an answer
-  bool rights_known = false;         // then
-  std::vector<std::string> refused;  // commands
+  std::string fault;                 // what the primary said in place of an answer
+  bool rights_known = false;         // whether it said what the user may not run
+  std::vector<std::string> refused;  // commands that the user may not run
 };
 
-// Asks all of `primaries` at once, as far as a group goes. `write(primary, command)`,
-// `read(primary, reply)`.
+// Asks all of `primaries` at once, or as many as one group holds. `write(primary, command)` writes
+// the question, `read(primary, reply)` reads the answer.
 template <class Write, class Read>
 ClaimError AskAll(Session& session, std::span<Primary> primaries, ErrorDetails* details,
                   const Write& write, const Read& read) {
@@ -59,7 +59,7 @@ ClaimError AskAll(Session& session, std::span<Primary> primaries, ErrorDetails* 
   return ClaimError::kNone;
 }
 
-// `on_answer()` is called with each answer.
+// Calls `on_answer()` with each answer.
 template <class OnAnswer>
 ClaimError CheckFunctions(Session& session, std::span<Primary> primaries, ErrorDetails* details,
                           const OnAnswer& on_answer) {
@@ -79,7 +79,7 @@ ClaimError CheckFunctions(Session& session, std::span<Primary> primaries, ErrorD
       });
 }
 
-// Where nobody may ask, nothing is known, which is no failure.
+// If the user may not ask for rights, nothing is known; this is no failure.
 ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDetails* details) {
   ErrorDetails why;
   const ClaimError failure = AskAll(
@@ -94,7 +94,7 @@ ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDet
         return true;
       });
   if (failure == ClaimError::kNone) return failure;
-  // It was the script that was refused, not the keys, which all calls have.
+  // The server refused the script, not the keys: all calls have the same keys.
   const std::string_view text = why.size() == 0 ? std::string_view() : why[0];
   const bool no_script = text.starts_with("NOPERM ") && text.find("'eval'") != text.npos;
   if (no_script || text.starts_with("ERR unknown command")) return ClaimError::kNone;
@@ -120,7 +120,8 @@ void AddRefusedCalls(const Primary& primary, std::vector<RefusedCall>& all) {
   }
 }
 
-// One for each node that has partitions; the first has been asked already.
+// Returns one primary for each node that has partitions, without the first, which has been asked
+// already.
 std::vector<Primary> OthersOf(const internal::Client& client, std::uint16_t partitions) {
   std::vector<Primary> others;
   std::vector<int> seen = {client.NodeOf(HashSlot({PartitionFamily::kExecution, 0}))};
@@ -133,7 +134,8 @@ std::vector<Primary> OthersOf(const internal::Client& client, std::uint16_t part
   return others;
 }
 
-// Whether no call about an execution can be made: registering workers alone is no ledger.
+// Whether every call about an execution is refused. A ledger that can only register workers is of
+// no use.
 bool IsEveryExecutionRefused(const std::vector<RefusedCall>& refused) {
   const auto all = internal::AllNeededRights();
   return std::all_of(all.begin(), all.end(), [&](const internal::NeededRights& needed) {
@@ -148,7 +150,7 @@ ClaimError Check(Session& session, std::uint16_t partitions, ServerInfo& server,
   std::vector<Primary> primaries(1, Primary(0));
   std::vector<Primary> others;
   ClaimError failure = CheckFunctions(session, primaries, details, [&] {
-    others = OthersOf(session.client(), partitions);  // the first answer tells who there is
+    others = OthersOf(session.client(), partitions);  // now the client knows the other nodes
   });
   if (failure == ClaimError::kNone) {
     failure = CheckFunctions(session, others, details, [] {});
@@ -182,7 +184,7 @@ std::string TextOf(const PartitionConfig& partitions) {
          std::to_string(partitions.num_quota_partitions) + " quota partitions";
 }
 
-// Where nobody may ask, or nothing is stored, there is nothing to be held against.
+// If the user may not read the counts, or none are stored, there is nothing to compare with.
 ClaimError CheckPartitions(Session& session, const PartitionConfig& ours, ErrorDetails* details) {
   ErrorDetails why;
   const StoredPartitions stored = internal::ReadStoredPartitions(session, &why);

@@ -35,7 +35,7 @@ class ConnectTest : public ::testing::Test {
       return std::nullopt;
     };
   }
-  // A ledger of its own each time; what it says, or "none".
+  // Connects with a new ledger each time; returns what Connect() says, or "none".
   std::string Connect(void (*change)(ValkeyLedgerOptions&) = nullptr) {
     ValkeyLedgerOptions options;
     options.client = ScriptedOptions(server, network);
@@ -51,7 +51,7 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // A user who may not run these, and is told so by a function or a script.
+  // The answers to a user who may not run these commands; a function or a script says so.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =
@@ -169,7 +169,7 @@ TEST_F(ConnectTest, NamesTheCallsThatAUserCantMake) {
     EXPECT_EQ(Connect(), "none");
     EXPECT_EQ(info.refused_calls, (std::vector<RefusedCall>{{"ClaimForWorker", {"ZRANGE"}}}));
   }
-  // Ours reads what it needs of a hash, FlowFabric's all of it.
+  // Our functions read the fields of a hash that they need; FlowFabric's read the whole hash.
   play = Lacks({"HGETALL"});
   EXPECT_EQ(Connect(), "none");
   EXPECT_EQ(CommandsOf("Claim"), Words{"HGETALL"});
@@ -217,7 +217,7 @@ TEST_F(ConnectTest, AsksEveryPrimaryThatHasPartitions) {
   EXPECT_EQ(CommandsOf("MarkLeaseExpiredIfDue"), Words{"XADD"});
   last = "-NOPERM not here\r\n";
   EXPECT_EQ(Connect(), "unavailable: NOPERM not here");
-  // Partitions that nobody has can't be served.
+  // Partitions whose slots no node has can't be served.
   slots = Array({Range(0, 5000, 1), Range(5001, 10'000, 2)});
   EXPECT_EQ(Connect(), "unavailable: no reply in time");
   EXPECT_LE(took_ms, 210);
@@ -242,7 +242,7 @@ TEST_F(ConnectTest, KeepsOneLimit) {
             "unavailable: no reply in time");
   EXPECT_GE(took_ms, 195);
   EXPECT_LE(took_ms, 205);
-  // And what comes after it has its own.
+  // The call after it has a time limit of its own.
   network->SetScript(nullptr);
   network->Wait({}, 1000);
   const ScriptedRig::Way way(1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that read what became of a claim: the fused one, whose answer leaves
-// some of it out, and the search for one whose answer is lost.
+// Calls that read what became of a claim: IssueGrantAndClaim(), whose answer leaves out some of the
+// lease, and FindClaim(), for a claim whose answer is lost.
 
 #include <array>
 #include <optional>
@@ -15,7 +15,7 @@ using namespace internal;  // NOLINT: all of it is about the stored fields
 
 namespace {
 
-// The kind of the attempt that `lease` is of. Nothing is written with an error.
+// Reads the kind of the attempt that `lease` belongs to. Writes nothing if it returns an error.
 ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* details,
                     Lease& lease) noexcept {
   ClaimError error = ClaimError::kNone;
@@ -44,8 +44,8 @@ ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* d
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// Whether an event of the lease history created `lease_id`: "acquired" names it
-// lease_id, "reclaimed" new_lease_id. [[id, [field, value, ...]], ...]; empty if
+// Whether an event of the lease history created `lease_id`: "acquired" names it lease_id,
+// "reclaimed" new_lease_id. The reply is [[id, [field, value, ...]], ...]. Returns nothing if
 // `reply` is no history.
 std::optional<bool> HistoryHas(const Reply& reply, std::string_view lease_id) noexcept {
   if (!reply.is(Reply::Type::kArray)) return std::nullopt;
@@ -82,7 +82,7 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
         command.Arg("+");
         command.Arg("-");
         command.Arg("COUNT");
-        command.Arg("2000");  // it is kept to about 1000
+        command.Arg("2000");  // the history is kept to about 1000 events
       },
       [&](const Reply& reply) {
         if (reply.is(Reply::Type::kError)) {
@@ -96,7 +96,7 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// A claim that happened, and whose lease can't be told.
+// The outcome of a claim that happened, but whose lease can't be told.
 ClaimOutcome WithoutLease(ErrorDetails* details, const ErrorDetails& why) noexcept {
   if (details != nullptr) {
     *details = why;
@@ -121,7 +121,7 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
   auto read_claim = [&](const Reply& reply) {
     return answered = ReadIssueAndClaim(reply, args.lease_id, args.attempt_id, details, outcome);
   };
-  // What the answer doesn't name.
+  // The answer does not name the whole lease; `why` explains if the rest can't be read.
   ErrorDetails why;
   ErrorDetails* const explain = details == nullptr ? nullptr : &why;
   bool early = false;
@@ -149,7 +149,7 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
     return outcome;
   }
   if (!outcome) return outcome;
-  // The core was read while the claim, refused for now, waited.
+  // The claim was refused for now and waited, and the core was read meanwhile. So read it again.
   if (early) (void)CallAndWait(lease.session, slot, true, explain, write_core, read_core);
   if (!stored || stored->fence.lease_id != args.lease_id) return WithoutLease(details, why);
   outcome.lease.fence.attempt_id = stored->fence.attempt_id;
@@ -166,8 +166,8 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
 
 namespace {
 
-// Tries to shut what may still carry the claim, for no more than half of the time that
-// the call has: what is read then has the other half.
+// Tries to shut the connections that may still carry the claim. Takes no more than half of the
+// call's time, so that the other half is left for reading.
 void Settle(Session& session, CommandKey claim) noexcept {
   struct Target {
     static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
@@ -185,7 +185,7 @@ void Settle(Session& session, CommandKey claim) noexcept {
   session.Wait();
 }
 
-// What the stored execution says of the claim.
+// Reads what the stored execution says of the claim.
 FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& lease_id,
                     ErrorDetails* details) noexcept {
   FoundClaim found;
@@ -235,11 +235,12 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   if (details != nullptr) details->clear();
   found.error = CheckId(id, impl_->partitions());
   if (!found) return found;
-  // Whichever connection the claim was sent on, it is noted if it was lost.
+  // Whichever connection the claim was sent on: if that connection was lost, this was noted.
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
   Settle(lease.session, claim);
-  // Before it is read: what is shut only afterwards may have been executed in between.
+  // Ask this before the read: a claim on a connection that is shut only later may be executed in
+  // between.
   const bool settled = impl_->sessions.lost().IsSettled(claim);
   found = ReadFate(lease.session, id, lease_id, details);
   found.final = settled;

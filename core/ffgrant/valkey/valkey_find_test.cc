@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A success has the lease that is stored, and a fate is what is stored: what
-// can't be read is told, and taken for nothing else.
+// A success has the lease that is stored, and a fate says what is stored. A reply that can't be
+// read is reported, and never taken for something else.
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ using Way = ScriptedLedger::Way;
 constexpr std::string_view kOther = "99999999-9999-4999-8999-999999999999";
 
 std::string Nils(std::size_t count) { return Array(std::vector<std::string>(count, kNil)); }
-// A core of which every field is `element`.
+// A core hash in which every field is `element`.
 std::string CoreOf(const std::string& element) {
   return Array(std::vector<std::string>(26, element));
 }
@@ -35,7 +35,7 @@ struct ReadFault {
   std::function<void(ScriptedLedger&)> arm;
 };
 
-// Why the lease that the core names can't be told from it.
+// The replies from which the core's lease can't be read, and what is wrong with each.
 std::vector<ReadFault> UnreadableLeases() {
   std::vector<ReadFault> all;
   const struct {
@@ -57,7 +57,7 @@ std::vector<ReadFault> UnreadableLeases() {
   return all;
 }
 
-// Answers to HMGET of the core that are none.
+// Replies to HMGET of the core that are no core.
 std::vector<std::string> NoCores() {
   return {":1\r\n",         "+OK\r\n",       kNil, Bulk("x"), "*0\r\n", Nils(25), Nils(27),
           CoreOf(":1\r\n"), CoreOf("*0\r\n")};
@@ -97,7 +97,7 @@ TEST(IssueGrantAndClaim, OfAnInterruptedAttemptIsItsResumption) {
   EXPECT_EQ(rig.Count("attempt_type"), 0u);
 }
 
-// A retry and a replay answer as a first claim does.
+// A retry and a replay are answered as a first claim is.
 TEST(IssueGrantAndClaim, OfALaterAttemptHasItsKind) {
   for (const LeaseKind kind : {LeaseKind::kRetry, LeaseKind::kReplay}) {
     ScriptedLedger rig;
@@ -182,7 +182,7 @@ TEST(IssueGrantAndClaim, TellsWhyTheLeaseIsUnknown) {
   }
 }
 
-// The core was read while the claim waited.
+// The core was read while the claim was waiting.
 TEST(IssueGrantAndClaim, ThatWasRefusedForNowHasItsLeaseAllTheSame) {
   ScriptedLedger rig;
   const Way way(1);
@@ -209,12 +209,12 @@ TEST(IssueGrantAndClaim, ThatIsRejectedHasNoLease) {
   const Way way(1);
   rig.Create(way);
   ASSERT_TRUE(rig.ledger->IssueGrantAndClaim(rig.ArgsFor(way)));
-  // The lease that is stored is the one that this call asks for.
+  // The stored lease is the one that this call asks for.
   const ClaimOutcome again = rig.ledger->IssueGrantAndClaim(rig.ArgsFor(way));
   EXPECT_EQ(again.error, ClaimError::kExecutionNotEligible);
   EXPECT_EQ(again.lease, Lease{});
 
-  // Refused at first, so that the core is read before the rejection.
+  // The first command is refused for now, so that the core is read before the rejection.
   rig.server.refusals = {"TRYAGAIN Multiple keys request"};
   rig.commands.clear();
   EXPECT_EQ(rig.ledger->IssueGrantAndClaim(rig.ArgsFor(way)).error,
@@ -224,7 +224,7 @@ TEST(IssueGrantAndClaim, ThatIsRejectedHasNoLease) {
 
 TEST(IssueGrantAndClaim, WithoutItsAnswerIsUnknownOrDidNotHappen) {
   const struct {
-    std::string reply;  // empty: none
+    std::string reply;  // empty: there is none
     ClaimError error;
     std::string detail;
   } kCases[] = {
@@ -243,7 +243,7 @@ TEST(IssueGrantAndClaim, WithoutItsAnswerIsUnknownOrDidNotHappen) {
       } else {
         rig.Answer("ff_issue_grant_and_claim", c.reply);
       }
-      // Whatever becomes of the core, the claim's own end is told.
+      // Whatever becomes of the read of the core, the claim's own result is reported.
       rig.Answer("lifecycle_phase", "-ERR of the core\r\n");
       ErrorDetails details;
       const ClaimOutcome claim =
@@ -305,7 +305,7 @@ TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {
 TEST_F(FindClaimReplies, AnErrorOfTheServerIsNoFate) {
   const struct {
     std::string_view command;
-    bool ended;  // or held: that command is asked then
+    bool ended;  // or held; then that command is sent
   } kCases[] = {{"lifecycle_phase", false}, {"attempt_type", false}, {"XREVRANGE", true}};
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {
@@ -384,7 +384,7 @@ TEST_F(FindClaimReplies, AHeldLeaseHasTheKindOfItsAttempt) {
     EXPECT_EQ(Find(&details).error, ClaimError::kUnknownCode);
     EXPECT_EQ(OnlyDetail(details), c.detail);
   }
-  // No such field.
+  // The hash has no such field.
   rig_.server.given_fields["attempt_type"] = kNil;
   EXPECT_EQ(Find().error, ClaimError::kUnknownCode);
 }
@@ -435,9 +435,9 @@ TEST_F(FindClaimReplies, OfWhatIsNotThereNothingIsFound) {
   EXPECT_EQ(rig_.Count("XREVRANGE"), 0u);
 }
 
-// Two connections of one ledger to a cluster whose table is an old one: it knows
-// nothing of the node that has the execution by now, to which the first
-// connection's claim is on its way.
+// Two connections of one ledger go to a cluster. The ledger's table is an old one: it doesn't name
+// the node that has the execution by now, although the first connection's claim is on its way to
+// that node.
 TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   const Way way(1);
   const std::string moved =
@@ -458,7 +458,7 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   ValkeyLedger ledger(options);
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
   const LaneIdView lane = ParseLaneId("main").lane;
-  std::size_t asked = 0;  // the connection that is used
+  std::size_t asked = 0;  // number of the connection that is used
   ClaimError lost = ClaimError::kNone;
   bool is_moved = false;
   server.answer = [&](std::int64_t id, const Words& command) -> std::optional<std::string> {
@@ -473,7 +473,7 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
     const bool has_key = command[0] == "FCALL" ? command[2] != "0"
                                                : command[0] == "HMGET" || command[0] == "XREVRANGE";
     if (has_key && is_moved && port == 1) return moved;
-    if (asked == 1 && has_key) return "";  // it stays on its way
+    if (asked == 1 && has_key) return "";  // the claim stays on its way
     if (command[0] != "FCALL" || command[1] != "ff_issue_claim_grant") return std::nullopt;
     // While this connection is taken, another thread claims on the other one.
     asked = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The content of an execution, read for the worker that has claimed it.
+// Reads the content of an execution for the worker that has claimed it.
 
 #include <algorithm>
 #include <array>
@@ -41,13 +41,13 @@ constexpr std::array<std::string_view, 2> kAboutFields = {"lane_id", "execution_
 constexpr std::array<std::string_view, 4> kAttemptFields = {
     "attempt_type", "retry_reason", "reclaim_reason", "previous_attempt_index"};
 
-// A reply of more than the client takes would end its connection. Half of that is left
-// for what else is in it.
+// A reply that is larger than the client takes would end its connection. So one text may take half
+// of this size; the rest of the reply has the other half.
 std::size_t LargestText(std::size_t max_reply_bytes, const ExecutionInput& input) noexcept {
   return std::min(max_reply_bytes / 2, input.max_bytes());
 }
 
-// Whether `reply` is an array of texts, nils where `may_be_nil`.
+// Whether `reply` is an array of texts; nils are allowed if `may_be_nil`.
 bool IsTexts(const Reply& reply, bool may_be_nil) noexcept {
   return reply.is(Reply::Type::kArray) &&
          std::all_of(reply.elements.begin(), reply.elements.end(), [&](const Reply& element) {
@@ -66,7 +66,7 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   SessionPool::Lease lease = impl_->sessions.Take();
   const std::uint16_t slot = HashSlot(id.partition());
   const std::size_t largest = LargestText(impl_->options.client.max_reply_bytes, out);
-  // What ends it, of several the gravest.
+  // Why the read fails. If there are several reasons, the gravest one.
   ClaimError refusal = ClaimError::kNone;
   const auto refuse = [&](ClaimError error, const Reply* fault) {
     if (refusal == ClaimError::kNone || error == ClaimError::kExecutionNotFound) {
@@ -128,7 +128,7 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   group.Add(
       slot, true,
       [&](RespCommand& command) {
-        // One byte more than may be there says that there are more.
+        // Asks for one byte more than is allowed: if it comes, the payload is too large.
         ClaimKeys keys(command, id);
         command.Begin(4);
         command.Arg("GETRANGE");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is read back is what is stored, all of it, or nothing.
+// Inspect() reads back all that is stored, or nothing.
 
 #include <gtest/gtest.h>
 
@@ -85,7 +85,7 @@ TEST(InspectReplies, ThatSayNothingAreNoState) {
   struct Case {
     std::string word;
     std::vector<std::string> replies;
-    bool names;  // InspectNames() asks for it too
+    bool names;  // InspectNames() reads it too
   };
   std::vector<Case> cases = {
       {"lifecycle_phase", {Array26(":1\r\n"), Array8(kNil), Array26(kNil)}, true},
@@ -102,7 +102,7 @@ TEST(InspectReplies, ThatSayNothingAreNoState) {
   rig.Create(way);
   for (const Case& c : cases) {
     for (const std::string& reply : c.replies) {
-      // The reply stands in turn for that of each set.
+      // The reply takes the place of each set's reply in turn.
       const std::size_t places = c.word == "ZSCORE" ? 7 : 1;
       for (std::size_t place = 0; place < places; ++place) {
         rig.Restore();

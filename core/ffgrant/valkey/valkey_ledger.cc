@@ -29,7 +29,7 @@ void Clear(ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
 }
 
-// A server's time beyond this can't be one, and is not reckoned with.
+// No server's time lies beyond this; such an answer is not used.
 constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
 
 }  // namespace
@@ -88,12 +88,12 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
   auto read_issue = [&](const Reply& reply) {
     return answered = ReadIssue(reply, args.execution_id.text(), false, details, outcome);
   };
-  // One that is read while the grant, refused for now, waits is that of another.
+  // An expiry that is read before the grant is answered belongs to another grant.
   auto read_expiry = [&](const Reply& reply) {
     TimestampMs others;
     return internal::ReadGrantExpiry(reply, answered ? outcome.expires_at : others);
   };
-  // Apart from `details`: that the expiry can't be read is no failure.
+  // Kept apart from `details`, because an expiry that can't be read is no failure.
   ErrorDetails why;
   internal::Group group(session, details == nullptr ? nullptr : &why);
   group.Add(slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
@@ -141,8 +141,8 @@ CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
   internal::SessionPool::Lease lease = m.sessions.Take();
   CreateExecutionArgs sent = args;
   if (sent.delay_until) {
-    // The key of the set that it goes to is ours to name, and the server's to
-    // decide: one that is due already must not be put among the delayed.
+    // We name the key of the set that the execution goes to, but the server decides whether it is
+    // due. An execution that is due already must not be put among the delayed.
     TimestampMs now;
     outcome.error = Impl::ReadTime(lease.session, args.execution_id, details, now);
     if (!outcome) return outcome;

@@ -121,7 +121,7 @@ class ValkeyLedger final : public ClaimLedger {
   //                 server's own words, or ours.
   //   kInvalidInput The deployment has other partition counts than defaults.partitions; the
   //                 detail names both. With wrong counts, a grant of a partition beyond the
-  //                 deployment's would belong to no execution, and nobody would look for a grant
+  //                 counts would belong to no execution, and nobody would look at a grant of one
   //                 of the others.
   // Takes at most one request_timeout_ms. Needs only the rights that calls need.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);

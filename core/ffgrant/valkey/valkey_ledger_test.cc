@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What single calls make of the answers around their own: a grant's expiry, the
-// server's time, the names of keys, a secret.
+// What single calls do with the answers to their further questions: a grant's expiry, the server's
+// time, the names of keys, a secret.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ using Way = ScriptedLedger::Way;
 const std::string kTime = Array({Bulk("1700000000"), Bulk("123999")});
 constexpr std::int64_t kTimeMs = 1'700'000'000'123;
 
-// Answers to TIME that tell none.
+// Answers to TIME that tell no time.
 std::vector<std::string> NoTimes() {
   std::vector<std::string> all = {kFault, ":1\r\n", "*0\r\n", Bulk("1700000000"),
                                   Array({Bulk("1700000000")})};
@@ -52,7 +52,7 @@ TEST(IssueClaimGrantReplies, HaveTheExpiryThatIsStoredOrElseTheServersTimeAndThe
       {":1700000000001\r\n", kTimeMs + 5000},
       {"+1700000000001\r\n", kTimeMs + 5000},
       {"*0\r\n", kTimeMs + 5000},
-      {"", 0},  // the call's time is over then
+      {"", 0},  // the call has no time left then
   };
   for (const Case& c : kCases) {
     ScriptedLedger rig;
@@ -97,7 +97,7 @@ TEST(IssueClaimGrantReplies, HaveNoExpiryWhereNeitherItNorTheTimeCanBeRead) {
   }
 }
 
-// The grant that is there while this call waits is another's.
+// The grant that is there while this call waits belongs to another call.
 TEST(IssueClaimGrantReplies, HaveNoExpiryThatWasReadBeforeTheGrant) {
   ScriptedLedger rig;
   const Way way(1);
@@ -255,7 +255,7 @@ TEST(KeyNames, ThatCantBeReadEndTheCallBeforeItIsMade) {
       {[](ScriptedLedger& rig) { rig.server.given_fields["lane_id"] = kNil; },
        ClaimError::kExecutionNotFound, ""},
   };
-  // Key names have the index in them: another would be another attempt's.
+  // Key names contain the index: with a wrong index they would be another attempt's.
   for (const std::string index : {"x", "-1", "1.0", "4294967296"}) {
     cases.push_back({[index](ScriptedLedger& rig) {
                        rig.server.given_fields["current_attempt_index"] = Bulk(index);
@@ -286,8 +286,7 @@ TEST(KeyNames, ThatCantBeReadEndTheCallBeforeItIsMade) {
   }
 }
 
-// Before the first attempt there is no index, and the call is the server's to
-// reject.
+// Before the first attempt there is no index; the call is sent, and the server rejects it.
 TEST(KeyNames, WithoutAnAttemptYetAreThoseOfTheFirst) {
   for (const std::string& index : {Bulk(""), kNil, Bulk("0")}) {
     ScriptedLedger rig;

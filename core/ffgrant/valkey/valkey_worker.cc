@@ -55,7 +55,8 @@ struct WorkerKeys {
   std::string token;
 };
 
-// One command of texts; `read(reply)` unless it is an error, which becomes the detail.
+// Sends one command of texts and calls `read(reply)`. If the reply is an error, it becomes the
+// detail instead.
 template <class Read>
 ClaimError Do(Session& session, bool read_only, ErrorDetails* details,
               std::initializer_list<std::string_view> words, const Read& read) {
@@ -100,8 +101,8 @@ ClaimError ReadOwner(Session& session, const WorkerKeys& keys, ErrorDetails* det
   });
 }
 
-// Writes what a registered worker can do, before the index names it: whoever finds the name
-// there finds the rest.
+// Writes what a registered worker can do, before the index names the worker: whoever finds the name
+// there finds the rest too.
 ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
                      bool anew, ErrorDetails* details) {
   const std::string ttl = std::to_string(r.ttl_ms);
@@ -116,7 +117,8 @@ ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegis
            added = reply.integer;
            return reply.is(Reply::Type::kInteger);
          });
-  // A refresh leaves it alone, unless all five fields are new: an operator may have removed them.
+  // A refresh leaves `registered_at_ms` alone, unless all five fields are new: an operator may have
+  // removed them.
   if (error == ClaimError::kNone && (anew || added == 5)) {
     error = Do(session, false, details, {"HSET", keys.caps, "registered_at_ms", now}, Anything);
   }
@@ -130,7 +132,7 @@ ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegis
   return error;
 }
 
-// Prolongs a registration of ours. `gone`: it had run out since its owner was read.
+// Prolongs our registration. `gone`: it has run out since its owner was read.
 ClaimError Prolong(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
                    ErrorDetails* details, bool& gone) {
   return Do(session, false, details, {"PEXPIRE", keys.alive, std::to_string(r.ttl_ms)},
@@ -151,7 +153,7 @@ ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegist
                         });
   if (error != ClaimError::kNone) return error;
   if (taken) {
-    // Ours, if the answer to an earlier try was lost.
+    // The registration is ours if the answer to an earlier try was lost.
     Owner owner = Owner::kNobody;
     error = ReadOwner(session, keys, details, owner);
     if (error != ClaimError::kNone) return error;
@@ -161,7 +163,7 @@ ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegist
     bool gone = false;
     error = Prolong(session, keys, r, details, gone);
     if (error == ClaimError::kNone && gone)
-      error = ClaimError::kUnavailable;  // made again, it works
+      error = ClaimError::kUnavailable;  // the call works if it is made again
     if (error != ClaimError::kNone) return error;
   }
   return WriteCaps(session, keys, r, true, details);
@@ -199,7 +201,7 @@ Outcome ValkeyLedger::RefreshWorker(const WorkerRegistration& r, ErrorDetails* d
   error = Prolong(session, keys, r, details, gone);
   if (error != ClaimError::kNone) return {error};
   if (gone) return {Register(session, keys, r, details)};
-  // All of it again: an operator may have removed a part.
+  // Writes all of it again: an operator may have removed a part.
   return {WriteCaps(session, keys, r, false, details)};
 }
 

@@ -2,7 +2,7 @@
 
 -- ---- ffgrant_claim_execution, ffgrant_claim_resumed_execution, ffgrant_issue_grant_and_claim --
 
--- In all three ARGV begins with execution id, worker, worker instance and lane.
+-- In all three functions ARGV begins with execution id, worker, worker instance and lane.
 
 local function write_lease(key, args, lease_id, attempt_id, epoch, now, expires_at, deadline)
   call('HSET', key,
@@ -18,7 +18,7 @@ local function write_lease(key, args, lease_id, attempt_id, epoch, now, expires_
     'renewal_deadline', deadline)
 end
 
--- A policy as the fields that are kept of it, nil if there is none; nil and the
+-- Returns a policy as the fields that are stored for it, nil if there is none; nil and the
 -- rejection if the text is no JSON.
 local function policy_fields(json)
   if not json or json == '' or json == '{}' then return nil end
@@ -34,7 +34,7 @@ local function policy_fields(json)
   return fields
 end
 
--- Where a retry or a replay comes from, for the attempt's record.
+-- Writes into the attempt's record where a retry or a replay comes from.
 local function write_lineage(core_key, attempt, kind)
   local pending = call('HMGET', core_key, 'pending_retry_reason', 'pending_replay_reason',
     'pending_replay_requested_by', 'pending_previous_attempt_index')
@@ -57,9 +57,9 @@ end
 
 local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attempt = 'replay' }
 
--- Attempt `index` of kind initial, retry or replay, and the core that goes with
--- it. Where no attempt is pending, the lineage is empty, and an execution that
--- may be claimed has no outcome yet: neither is written again.
+-- Writes attempt `index`, of kind initial, retry or replay, and the core fields that go with it. If
+-- no attempt is pending, the lineage is already empty. An execution that may be claimed has no
+-- outcome yet. So neither is written again.
 local function write_first_claim(core_key, attempts_key, args, lease_id, attempt_id, epoch, index,
                                  attempt_state, policy, now, expires_at, deadline)
   local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'
@@ -110,7 +110,7 @@ local function write_first_claim(core_key, attempts_key, args, lease_id, attempt
   return kind
 end
 
--- The same attempt goes on under a new lease.
+-- Writes that the same attempt goes on under a new lease.
 local function write_resumed_claim(core_key, attempt, args, lease_id, epoch, now, expires_at,
                                    deadline)
   call('HSET', attempt,
@@ -147,14 +147,15 @@ local function write_resumed_claim(core_key, attempt, args, lease_id, epoch, now
     'lease_revoke_reason', '')
 end
 
--- The execution's place in the indexes while it is leased.
+-- Puts the execution into the indexes where it belongs while it is leased.
 local function index_lease(id, expires_at, lease_expiry, worker_leases, active)
   call('ZADD', lease_expiry, expires_at, id)
   call('SADD', worker_leases, id)
   call('ZADD', active, expires_at, id)
 end
 
--- The answer if `grant` isn't there for `worker`; expired ones are the caller's.
+-- Returns the rejection if `grant` isn't there for `worker`; the caller checks whether it has
+-- expired.
 local function check_grant(grant, worker)
   if grant[1] and grant[1] == worker then return nil end
   return { 0, 'invalid_claim_grant' }
@@ -164,8 +165,8 @@ local function grant_expired(grant, now)
   return is_set(grant[2]) and tonumber(grant[2]) < now
 end
 
--- What a claim may bring along, from ARGV `i` on: the attempt's policy, its
--- timeout, the execution's deadline. The rejection comes last.
+-- Returns what a claim may bring along, from ARGV `i` on: the attempt's policy, its timeout, the
+-- execution's deadline. The rejection comes last.
 local function optional_arguments(args, i)
   local policy, timeout, deadline, rejection
   timeout, rejection = optional_milliseconds_of(args[i + 1], 'attempt_timeout_ms')
@@ -176,7 +177,7 @@ local function optional_arguments(args, i)
   return policy, timeout, deadline, rejection
 end
 
--- What decides whether an execution can be claimed, and what its lease will be.
+-- Reads what decides whether an execution can be claimed, and what its lease will be.
 local function read_claimable(core_key)
   return call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
     'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
@@ -233,8 +234,8 @@ register('ffgrant_claim_execution', 14, 9, function(keys, args)
   return { 1, 'OK', lease_id, epoch, expires_at, attempt_id, index, kind }
 end)
 
--- The same attempt, whose index and id the execution has, under a new lease.
--- `attempt` is its key; the keys of the rest are those of the two calls.
+-- Goes on with the same attempt under a new lease; the execution has the attempt's index and id.
+-- `attempt` is the attempt's key; the two calls give the other keys.
 local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, ttl, now, now_text,
                             lease_key, eligible, lease_expiry, worker_leases, active, history_key,
                             reason)
@@ -288,7 +289,7 @@ register('ffgrant_claim_resumed_execution', 11, 7, function(keys, args)
   return { 1, 'OK', args[6], epoch, expires_at, attempt_id, index, 'resumed' }
 end)
 
--- One step: the grant that it would issue and consume is never written.
+-- One step: it never writes the grant that it would issue and consume.
 register('ffgrant_issue_grant_and_claim', 11, 8, function(keys, args)
   local ttl, timeout, deadline, policy, rejection
   ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
@@ -323,7 +324,7 @@ register('ffgrant_issue_grant_and_claim', 11, 8, function(keys, args)
   if core[3] ~= 'eligible_now' and call('ZSCORE', keys[3], id) then
     return { 0, 'execution_not_eligible' }
   end
-  -- Of an eligible one this is the first write, or no write at all.
+  -- For an eligible execution this is the first write; if it removes nothing, nothing was written.
   if core[3] ~= 'eligible_now' or call('ZREM', keys[3], id) == 0 then
     return { 0, 'execution_not_in_eligible_set' }
   end

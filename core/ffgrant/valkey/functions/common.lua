@@ -1,27 +1,26 @@
 #!lua name=ffgrant
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The claim path as server functions. KEYS, ARGV, replies and stored state are
--- those of FlowFabric's library (README.md here has the table); the text is not,
--- and neither are the names: FlowFabric's ff_x is ffgrant_x here. Names are unique
--- on a server, so a library that took ff_x or ff_version would keep FlowFabric's
--- own library out.
+-- The claim path as server functions. KEYS, ARGV, replies and stored state are those of
+-- FlowFabric's library (README.md here has the table). The source text is our own, and so are the
+-- names: FlowFabric's ff_x is ffgrant_x here. Function names are unique on a server, so a library
+-- that took ff_x or ff_version would keep FlowFabric's own library out.
 --
--- The parts are joined in the order of parts.txt, so locals of one part are
--- seen by those after it.
+-- The parts are joined in the order of parts.txt, so each part sees the locals of the parts before
+-- it.
 --
 -- Two rules: every check comes before the first write, and a hash is read with
 -- one HMGET and written with one HSET.
 
--- ours; function_library.h names it too
+-- our own number; function_library.h has it too
 local LIBRARY_VERSION = '5'
 
 -- now + this is still stored with all of its digits (contract 9.5)
 local MAX_TTL_MS = 50000000000000
 local HISTORY_LENGTH = '1000'
 
--- While a library is loaded, it sees nothing but redis.register_function. The
--- first call fetches the rest into locals, which are quicker than globals.
+-- While a library is loaded, it sees only redis.register_function. The first call fetches the rest
+-- into locals, which are quicker than globals.
 local function globals()
   return redis.call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, math.floor,
     string.find, string.sub, string.gsub, string.gmatch, string.rep, string.char, string.format,
@@ -34,8 +33,8 @@ local function fetch_globals()
       rep, char, format, concat, sort = globals()
 end
 
--- Registers a function that takes `key_count` KEYS and at least `arg_count` ARGV:
--- too few would end in a fault between two writes.
+-- Registers a function that takes `key_count` KEYS and at least `arg_count` ARGV. With fewer ARGV
+-- the function would fail between two writes.
 local function register(name, key_count, arg_count, body)
   redis.register_function(name, function(keys, args)
     if not call then fetch_globals() end
@@ -51,7 +50,7 @@ local function is_set(value) return value and value ~= '' end
 
 local function invalid(detail) return { 0, 'invalid_input', detail } end
 
--- The number that `text` is, or nil and the rejection.
+-- Returns the number that `text` is, or nil and the rejection.
 local function number_of(text, name)
   local number = tonumber(text)
   if not number then
@@ -60,9 +59,10 @@ local function number_of(text, name)
   return number
 end
 
--- A count of milliseconds. A fraction would fail where an expiry is set, after
--- the first writes (contract 9.6); infinity and what is no number are no whole
--- numbers either. TTLs are few, and found again in less time than read again.
+-- Reads a count of milliseconds, which must be a whole number. A fraction would fail where an
+-- expiry is set, after the first writes (contract 9.6). Infinity and NaN are no whole numbers
+-- either. There are few different TTLs, and finding a known one takes less time than parsing it
+-- again.
 local KNOWN_AT_MOST = 1000
 local known, known_count = {}, 0
 local function milliseconds_of(text, name)
@@ -78,8 +78,8 @@ local function milliseconds_of(text, name)
   return number
 end
 
--- A time of a caller's own: what fits into 64 bits. Nothing is added to it, and it
--- is stored as the text that it came as, so that it stays exact however far away.
+-- Reads a time that a caller gives: any that fits into 64 bits. Nothing is added to it, and it is
+-- stored as the text that came, so it stays exact however far away it is.
 local function time_of(text, name)
   local number, rejection = number_of(text, name)
   if rejection then return nil, rejection end
@@ -89,24 +89,24 @@ local function time_of(text, name)
   return number
 end
 
--- The same, where empty means none and so does 0.
+-- The same as time_of(), but an empty text means none, and so does 0.
 local function optional_time_of(text, name)
   if not text or text == '' or text == '0' then return nil end
   return time_of(text, name)
 end
 
--- milliseconds_of(), where empty means none and so does 0.
+-- The same as milliseconds_of(), but an empty text means none, and so does 0.
 local function optional_milliseconds_of(text, name)
   if not text or text == '' or text == '0' then return nil end
   return milliseconds_of(text, name)
 end
 
--- A whole number as text: the digits that tostring gives below 1e14 (contract
--- 9.5), in half of its time.
+-- Returns a whole number as text, with the digits that tostring gives below 1e14 (contract 9.5), in
+-- half of tostring's time.
 local function digits(number) return format('%d', number) end
 
--- The number after `text`, as text. Epochs and attempts are small, and making
--- text of a number takes longer than looking it up.
+-- Returns the number after `text`, as text. Epochs and attempts are small numbers, and looking the
+-- text up is quicker than making it.
 local NEXT = {}
 local function next_number(text)
   local found = NEXT[text]
@@ -118,8 +118,8 @@ local function next_number(text)
   return found
 end
 
--- digits() of times: a busy server serves many calls in a millisecond, and their
--- times, that of now and those a TTL later, are few.
+-- The same as digits(), for times. A busy server serves many calls in a millisecond, and they use
+-- few different times: now, and now plus each TTL.
 local millisecond, texts = nil, {}
 local function time_digits(time)
   local text = texts[time]
@@ -130,7 +130,7 @@ local function time_digits(time)
   return text
 end
 
--- Milliseconds, as a number and as text.
+-- Returns the time in milliseconds, as a number and as text.
 local function clock()
   local time = call('TIME')
   local now = time[1] * 1000 + floor(time[2] / 1000)
@@ -152,8 +152,8 @@ local function eligible_score(priority, created_at)
   return 0 - priority * 1000000000000 + created_at
 end
 
--- Tells that this library is there, and which version of it. Also on a server that
--- is short of memory.
+-- Says that this library is there, and which version it is. It also answers on a server that is
+-- short of memory.
 redis.register_function{
   function_name = 'ffgrant_version',
   callback = function() return LIBRARY_VERSION end,

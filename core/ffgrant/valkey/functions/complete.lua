@@ -2,9 +2,9 @@
 
 -- ---- ffgrant_complete_execution -----------------------------------------------------
 
--- What is stored of the lease that a call ends, and the lease id and epoch that it ends: of
--- the fence args[2] to args[4], or if all of it is absent, which an operator may leave out,
--- of whatever lease there is as long as it lives. nil and the rejection if there is none.
+-- Returns what is stored of the lease that a call ends, then nil, its lease id and its epoch. The
+-- fence args[2] to args[4] names the lease. An operator may leave out all of the fence; then it is
+-- whatever lease there is, if it is alive. Returns nil and the rejection if there is none.
 local function lease_to_end(core_key, history_key, args, source, now, now_text)
   local lease_id, epoch, attempt_id = args[2], args[3], args[4]
   local core = read_lease(core_key)
@@ -25,7 +25,7 @@ local function lease_to_end(core_key, history_key, args, source, now, now_text)
   return core, nil, lease_id, epoch
 end
 
--- Executions of a flow may be waited for.
+-- Another execution may wait for an execution of a flow.
 local function tell_flow(core, id, outcome)
   if not is_set(core[FLOW]) then return end
   call('PUBLISH', 'ff:dag:completions',

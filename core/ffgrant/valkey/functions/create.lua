@@ -5,9 +5,8 @@
 local MAX_CAPABILITY_BYTES = 4096
 local MAX_CAPABILITY_TOKENS = 256
 
--- The policy's required capabilities as sorted CSV, '' if there are none; or
--- nil and the rejection. Nothing is taken for "any worker will do" that isn't
--- clearly meant so.
+-- Returns the policy's required capabilities as sorted CSV, '' if there are none; or nil and the
+-- rejection. "Any worker will do" must be said clearly: no other text counts as that.
 local function required_capabilities(policy_json)
   if not is_set(policy_json) or policy_json == '{}' then return '' end
   local decoded, policy = pcall(cjson.decode, policy_json)
@@ -38,15 +37,15 @@ local function required_capabilities(policy_json)
   return csv
 end
 
--- What a tag is kept as: its text, or the JSON of a value that holds others. JSON
--- that can't be written again (1e999 in it) leaves an empty text.
+-- Returns what is stored for a tag: its text, or the JSON of an array or object. JSON that can't be
+-- written again (it holds 1e999) becomes an empty text.
 local function text_of_tag(value)
   if type(value) ~= 'table' then return tostring(value) end
   local encoded, json = pcall(cjson.encode, value)
   return encoded and json or ''
 end
 
--- Tags as a list of names and values. A text that is no object holds none.
+-- Returns the tags as a list of names and values. A text that is no object holds no tags.
 local function tags_of(tags_json)
   local list = {}
   if not is_set(tags_json) or tags_json == '{}' then return list end
@@ -101,8 +100,8 @@ register('ffgrant_create_execution', 8, 13, function(keys, args)
     detail = 'delayed until ' .. delay_text
   end
 
-  -- A small hash is a list that is searched from its front, so what every claim
-  -- reads and writes comes first.
+  -- A small hash is a list that is searched from its front. So the fields that every claim reads
+  -- and writes come first.
   call('HSET', core_key,
     'lifecycle_phase', 'runnable',
     'ownership_state', 'unowned',

@@ -2,8 +2,8 @@
 
 -- ---- ffgrant_fail_execution -----------------------------------------------------------
 
--- For how long an execution that was retried `retries` times waits before it is tried once
--- more; nil if it is not; nil and the rejection for a policy that can't be followed.
+-- Returns how long an execution that was retried `retries` times waits before its next try; nil if
+-- there is no next try; nil and the rejection if the policy can't be followed.
 local function retry_delay(policy_json, retries)
   if not is_set(policy_json) then return nil end
   local decoded, policy = pcall(cjson.decode, policy_json)
@@ -99,7 +99,7 @@ register('ffgrant_fail_execution', 12, 1, function(keys, args)
   if call('EXISTS', keys[10]) == 1 then
     call('HSET', keys[10], 'closed_at', now_text, 'closed_reason', 'attempt_failure')
   end
-  -- Part of a millisecond may be in it, and is kept.
+  -- The delay may have a fraction of a millisecond, which is kept.
   local delay_until = delay and now + delay
   if delay then
     write_retried_core(core_key, core, retries, tostring(delay_until), reason, now_text)

@@ -2,16 +2,16 @@
 
 -- ---- ffgrant_issue_claim_grant, ffgrant_issue_reclaim_grant ------------------------------
 
--- How many tokens `csv` has at most; empty ones don't count.
+-- Returns the number of tokens in `csv`; empty tokens don't count.
 local function token_count(csv)
   local _, count = gsub(csv, '[^,]+', '')
   return count
 end
 
--- A text of so many bytes can't hold too many tokens.
+-- A text of at most this many bytes can't hold too many tokens.
 local ALWAYS_FEW_ENOUGH = 2 * MAX_CAPABILITY_TOKENS
 
--- The rejection, if `csv` breaks a limit.
+-- Returns the rejection if `csv` breaks a limit.
 local function check_capabilities(csv, whose)
   if #csv <= ALWAYS_FEW_ENOUGH then return nil end
   if #csv > MAX_CAPABILITY_BYTES then
@@ -36,9 +36,8 @@ local function missing_capabilities(required, offered)
   return concat(missing, ',')
 end
 
--- The rejection, if a worker that offers `offered` must not have the execution.
--- The mismatch leaves its time behind, so that operators find what waits for a
--- worker that never comes.
+-- Returns the rejection if a worker that offers `offered` must not have the execution. A mismatch
+-- stores its time, so that operators find executions that wait for a worker that never comes.
 local function check_worker(core_key, required, offered, now_text)
   if not required and #offered <= ALWAYS_FEW_ENOUGH then return nil end
   required = required or ''
@@ -54,7 +53,7 @@ end
 -- Writes the grant of ARGV and returns its expiry.
 local function write_grant(grant_key, args, ttl, now, now_text)
   local expires_at = time_digits(now + ttl)
-  -- It would be gone with the command that sets its expiry.
+  -- If the ttl is not positive, the command that sets the expiry would delete the grant at once.
   if ttl <= 0 then return expires_at end
   call('HSET', grant_key,
     'worker_id', args[2],
@@ -92,7 +91,7 @@ register('ffgrant_issue_claim_grant', 3, 6, function(keys, args)
   return { 1, 'OK', id }
 end)
 
--- The answer if an execution can't be reclaimed.
+-- Returns the rejection if an execution can't be reclaimed.
 local function check_reclaimable(core_key, phase, ownership)
   if phase == 'active' and
       (ownership == 'lease_expired_reclaimable' or ownership == 'lease_revoked') then

@@ -2,7 +2,7 @@
 
 -- ---- fences, ffgrant_renew_lease, ffgrant_mark_lease_expired_if_due, ffgrant_revoke_lease -----
 
--- What a fence is held against, in the order in which HMGET reads it.
+-- The fields that a fence is compared with, in the order in which HMGET reads them.
 local PHASE, OWNERSHIP, EXPIRES_AT, LEASE_ID, EPOCH, ATTEMPT_ID, ATTEMPT_INDEX, OUTCOME, REVOKED_AT,
     ELIGIBILITY, WORKER, INSTANCE, FLOW = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 
@@ -27,7 +27,7 @@ local function close_stream_of_expired(core_key, index, now_text)
   call('HSET', meta, 'closed_at', now_text, 'closed_reason', 'lease_expired')
 end
 
--- The lease has run out: from here on it can be reclaimed.
+-- Marks a lease that has run out; from then on the execution can be reclaimed.
 local function mark_expired(core_key, history_key, core, now_text)
   if core[OWNERSHIP] == 'lease_expired_reclaimable' then return end
   call('HSET', core_key,
@@ -53,7 +53,7 @@ local function mark_expired(core_key, history_key, core, now_text)
   close_stream_of_expired(core_key, core[ATTEMPT_INDEX], now_text)
 end
 
--- How much of a fence is there: 'all', 'none', or nil and the rejection.
+-- Says how much of a fence is present: 'all' or 'none', else nil and the rejection.
 local function fence_presence(lease_id, epoch, attempt_id)
   local has_lease, has_epoch, has_attempt = is_set(lease_id), is_set(epoch), is_set(attempt_id)
   if has_lease and has_epoch and has_attempt then return 'all' end
@@ -65,7 +65,7 @@ local function same_fence(core, lease_id, epoch, attempt_id)
   return core[LEASE_ID] == lease_id and core[EPOCH] == epoch and core[ATTEMPT_ID] == attempt_id
 end
 
--- The rejection of who doesn't hold a live lease; marks one that has run out.
+-- Returns the rejection if the caller doesn't hold a live lease; marks a lease that has run out.
 local function check_live_lease(core_key, history_key, core, now, now_text)
   if core[PHASE] ~= 'active' then return not_active(core) end
   if core[OWNERSHIP] == 'lease_revoked' then return { 0, 'lease_revoked' } end
@@ -138,8 +138,8 @@ register('ffgrant_mark_lease_expired_if_due', 4, 1, function(keys, args)
   if (tonumber(core[EXPIRES_AT] or 0) or 0) > now then
     return { 1, 'ALREADY_SATISFIED', 'not_yet_expired' }
   end
-  -- It stays in the index of expiries: that's where a scheduler looks for what
-  -- can be reclaimed.
+  -- The execution stays in the index of expiries, where a scheduler looks for executions to
+  -- reclaim.
   mark_expired(core_key, keys[4], core, now_text)
   return { 1, 'OK', 'marked_expired' }
 end)

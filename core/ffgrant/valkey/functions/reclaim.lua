@@ -2,21 +2,21 @@
 
 -- ---- ffgrant_reclaim_execution ------------------------------------------------------
 
--- The cap on reclaims: the execution's own policy, else the caller's.
+-- Returns the cap on reclaims: the execution's own policy has it, else the caller.
 local function reclaim_cap(core_key, default)
   local policy_json = call('GET', (gsub(core_key, ':core$', ':policy')))
   if policy_json then
     local decoded, policy = pcall(cjson.decode, policy_json)
     if decoded and type(policy) == 'table' and policy.max_reclaim_count ~= nil then
-      -- A cap that is no number is none at all in the reference, which then
-      -- fails; the caller's is the safe reading.
+      -- If the cap is no number, the reference has no cap and then fails; using the caller's cap is
+      -- safe.
       return tonumber(policy.max_reclaim_count) or default
     end
   end
   return default
 end
 
--- Too many reclaims: the execution has failed for good.
+-- There were too many reclaims: the execution fails for good.
 local function fail_for_good(keys, id, core, now_text)
   local core_key, instance = keys[1], core[5]
   call('HSET', core_key,
@@ -130,7 +130,7 @@ register('ffgrant_reclaim_execution', 14, 7, function(keys, args)
     fail_for_good(keys, id, core, now_text)
     return { 0, 'max_retries_exhausted', tostring(cap) }
   end
-  -- Only the key's own expiry ends a reclaim grant.
+  -- A reclaim grant ends only when its key expires.
   rejection = check_grant(call('HMGET', keys[2], 'worker_id'), args[2])
   if rejection then return rejection end
 

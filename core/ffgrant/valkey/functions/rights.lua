@@ -2,8 +2,8 @@
 
 -- ---- ffgrant_refused_commands ---------------------------------------------------
 
--- Redis 8 refuses to answer about a number of arguments that the command does not
--- take. One to four suit every command here but TIME, which takes none.
+-- Redis 8 gives no answer for a number of arguments that the command does not take. One to four
+-- arguments suit every command here but TIME, which takes none.
 local function may_run(command, key)
   local check = redis.acl_check_cmd
   local answered, allowed = pcall(check, command, key)
@@ -14,9 +14,9 @@ local function may_run(command, key)
   return allowed
 end
 
--- Those of the commands ARGV that the caller's ACL user may not run on the key
--- KEYS[1]. A function runs its commands in its caller's name: one that is refused
--- ends it in the middle.
+-- Returns the commands of ARGV that the caller's ACL user may not run on the key KEYS[1]. A
+-- function runs its commands in its caller's name, so a command that is refused ends the function
+-- in the middle.
 redis.register_function{
   function_name = 'ffgrant_refused_commands',
   callback = function(keys, args)

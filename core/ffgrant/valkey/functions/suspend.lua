@@ -3,10 +3,10 @@
 -- ---- ffgrant_suspend_execution, ffgrant_resume_execution, ffgrant_promote_delayed,
 -- ---- ffgrant_rotate_waitpoint_hmac_secret -------------------------------------------
 --
--- As far as a grant for a resumed execution needs: one new waitpoint, conditions
--- by signal name. Signals themselves are not delivered here.
+-- Serves what a grant for a resumed execution needs: one new waitpoint, conditions by signal name.
+-- Signals themselves are not delivered here.
 
--- The bytes of a text of hex digits, nil if it is none.
+-- Returns the bytes of a text of hex digits, nil if it is no such text.
 local function bytes_of_hex(hex)
   if #hex % 2 ~= 0 or find(hex, '%X') then return nil end
   return (gsub(hex, '..', function(digits) return char(tonumber(digits, 16)) end))
@@ -16,7 +16,7 @@ local function xor_with(bytes, value)
   return (gsub(bytes, '.', function(byte) return char(bit.bxor(byte:byte(), value)) end))
 end
 
--- HMAC-SHA1 (RFC 2104) in hex; nil if the key is no hex text.
+-- Returns HMAC-SHA1 (RFC 2104) in hex; nil if the key is no hex text.
 local function hmac_sha1(key_hex, message)
   local key = bytes_of_hex(key_hex)
   if not key then return nil end
@@ -26,7 +26,7 @@ local function hmac_sha1(key_hex, message)
   return redis.sha1hex(xor_with(key, 0x5c) .. bytes_of_hex(inner))
 end
 
--- `<key id>:<digest>`, which a signal has to bring along; nil and the rejection.
+-- Returns `<key id>:<digest>`, which a signal has to bring along; or nil and the rejection.
 local function waitpoint_token(secrets_key, waitpoint_id, waitpoint_key, now_text)
   local kid = call('HGET', secrets_key, 'current_kid')
   local secret = kid and call('HGET', secrets_key, 'secret:' .. kid)
@@ -36,8 +36,8 @@ local function waitpoint_token(secrets_key, waitpoint_id, waitpoint_key, now_tex
   return kid .. ':' .. digest
 end
 
--- The fields of a condition that waits for signals of given names; without
--- names any signal will do. nil and the rejection for what isn't served here.
+-- Returns the fields of a condition that waits for signals of given names; without names any signal
+-- will do. Returns nil and the rejection for a condition that isn't served here.
 local function condition_fields(json, now_text)
   local decoded, spec = pcall(cjson.decode, json)
   if not decoded or type(spec) ~= 'table' then
@@ -146,8 +146,7 @@ local function write_suspension(keys, args, token, condition, now_text)
     'close_reason', '')
 end
 
--- What this library doesn't serve of a suspension, refused before anything is
--- looked at.
+-- Refuses what this library doesn't serve of a suspension, before anything is read.
 local function check_suspension(args)
   local _, rejection
   if args[15] == '1' then return invalid('use_pending_waitpoint is not served') end
@@ -215,13 +214,13 @@ register('ffgrant_suspend_execution', 17, 13, function(keys, args)
     'attempt_id', core[ATTEMPT_ID] or '',
     'reason', 'suspend',
     'ts', now_text)
-  -- Who waits without end comes after all who don't.
+  -- An execution that waits without end comes after all others.
   call('ZADD', keys[13], is_set(timeout_at) and timeout_at or 9999999999999, id)
   if is_set(timeout_at) then call('ZADD', keys[10], timeout_at, id) end
   return { 1, 'OK', args[6], args[7], args[8], token, '0' }
 end)
 
--- Closes what a suspension with several waitpoints has besides its first.
+-- Closes the further waitpoints of a suspension that has several.
 local function close_further_waitpoints(core_key, list_json, now_text)
   if not is_set(list_json) or list_json == '[]' then return end
   local decoded, list = pcall(cjson.decode, list_json)
@@ -296,8 +295,8 @@ register('ffgrant_resume_execution', 8, 1, function(keys, args)
   return { 1, 'OK', state }
 end)
 
--- Makes an execution whose delay is over eligible. Its attempt state stays:
--- that says which claim comes next.
+-- Makes an execution whose delay is over eligible. Its attempt state stays as it is, because it
+-- says which claim comes next.
 register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   local now, rejection = milliseconds_of(args[2], 'now_ms')
   if rejection then return rejection end
@@ -315,7 +314,7 @@ register('ffgrant_promote_delayed', 3, 2, function(keys, args)
     call('ZREM', delayed, id)
     return { 1, 'OK', stale }
   end
-  -- A delayed resume has its time in the index alone.
+  -- For a delayed resume, only the index has the time.
   local due = tonumber(core[3]) or tonumber(call('ZSCORE', delayed, id) or 0)
   if due > now then return { 1, 'OK', 'not_yet_due' } end
 
@@ -336,8 +335,8 @@ register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   return { 1, 'OK', 'promoted' }
 end)
 
--- Installs the secret that waitpoint tokens are made with; the one before it
--- stays good for `grace_ms`.
+-- Installs the secret that waitpoint tokens are made with. The secret before it stays valid for
+-- `grace_ms`.
 register('ffgrant_rotate_waitpoint_hmac_secret', 1, 3, function(keys, args)
   local key, kid, secret = keys[1], args[1], args[2]
   if kid == '' or find(kid, ':', 1, true) then return { 0, 'invalid_kid' } end
