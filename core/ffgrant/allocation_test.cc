@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// That nothing in core allocates, proved by counting.
+// Proves by counting that nothing in core allocates.
 
 #include <gtest/gtest.h>
 
@@ -128,7 +128,7 @@ TEST(AllocationTest, ParsingAndErrorTextsDoNotAllocate) {
 }
 
 TEST(AllocationTest, HashingRoutingAndMintingDoNotAllocate) {
-  Use(RandomUuid());  // seeds the thread's stream
+  Use(RandomUuid());  // the first call seeds the thread's stream
   EXPECT_EQ(CountAllocations([] {
               const PartitionConfig config;
               Use(Crc16Xmodem(U));
@@ -221,7 +221,7 @@ TEST(AllocationTest, JsonDoesNotAllocateOnceTheScratchIsMade) {
 }
 
 TEST(AllocationTest, ALargeClaimResponseDoesNotAllocate) {
-  // White space keeps it from the canonical path.
+  // Because of its white space the document does not take the canonical path.
   const std::string document =
       R"( {"extra":[)" + std::string(5000, ' ') +
       R"(1,{"a":"\n"},2.5,null],"grant_key":"k\t",)"
@@ -256,8 +256,9 @@ TEST(AllocationTest, ALargeDocumentThatIsNoClaimResponseDoesNotAllocate) {
   }
 }
 
-// How often one DTO's parser and writer allocate on `document`, on each of its
-// beginnings, on a document of the wrong type and into buffers of either kind.
+// Counts the allocations of one DTO's parser and writer. The parser gets `document`, each of its
+// prefixes and a document of the wrong type; the writer gets buffers that suffice and buffers that
+// do not.
 template <class Value, class Parse, class Serialize>
 std::size_t JsonAllocations(std::string_view document, const Parse& parse,
                             const Serialize& serialize) {

@@ -16,8 +16,8 @@ constexpr unsigned kPolynomial = 0x1021;
 
 using Table = std::array<std::uint16_t, 256>;
 
-// tables[k][b] is the CRC of byte b followed by k zero bytes, so that eight
-// bytes can be folded in at once.
+// tables[k][b] is the CRC of byte b followed by k zero bytes, so that one step can take in eight
+// bytes.
 // Never reached: computed at compile time.
 constexpr std::array<Table, 8> MakeTables() {
   std::array<Table, 8> tables{};
@@ -40,7 +40,7 @@ constexpr std::array<Table, 8> kTables = MakeTables();
 }  // namespace
 
 std::uint16_t internal::Crc16OfWord(std::uint64_t word) noexcept {
-  // Written out: compilers leave a loop over it one.
+  // Written out, since compilers would not unroll a loop.
   const auto part = [word](unsigned byte) -> unsigned {
     return kTables[7 - byte][word >> (8 * byte) & 0xFF];
   };
@@ -50,7 +50,7 @@ std::uint16_t internal::Crc16OfWord(std::uint64_t word) noexcept {
 
 std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Shorter texts are faster by table.
+  // For texts of fewer bytes the table is faster.
   constexpr std::size_t kLeast = 24;
   static_assert(kLeast >= internal::kMinClmulSize);
   if (bytes.size() >= kLeast && internal::HasClmul()) {

@@ -25,7 +25,7 @@ using internal::IndexSpelling;
 constexpr std::string_view kTagBegin = "{fp:";
 constexpr std::string_view kTagEnd = "}:";
 
-// The result holds no id yet.
+// Stores a failure in `result`, which holds no id yet.
 void Fail(ExecutionIdResult& result, ExecutionIdError error, std::size_t offset,
           std::string_view payload) noexcept {
   result.error = error;
@@ -33,7 +33,7 @@ void Fail(ExecutionIdResult& result, ExecutionIdError error, std::size_t offset,
   result.payload = payload;
 }
 
-// The offset of the first byte that differs from `{fp:`.
+// Returns the offset of the first byte that differs from `{fp:`.
 std::size_t FirstDifference(std::string_view text) noexcept {
   if (text.size() >= kTagBegin.size()) {
     const std::uint32_t difference =
@@ -45,8 +45,8 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   return i;
 }
 
-// An index of 1 to 7 digits that `}:` follows: nearly all there are. False for
-// any other text, and for numbers above 65535. `text` begins with `{fp:`.
+// Reads an index of 1 to 7 digits that `}:` follows, as nearly all texts have it. Returns false for
+// any other text and for numbers above 65535. `text` begins with `{fp:`.
 bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
   if (text.size() < begin + 10) return false;
@@ -69,14 +69,14 @@ bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size
   return true;
 }
 
-// The check that most texts that are no ids fail at, inlined so that they cost no call.
+// Most texts that are no ids fail at this check. It is inlined, so that they cost no call.
 inline bool HasOtherBegin(std::string_view text) noexcept {
   return text.size() >= kTagBegin.size() &&
          internal::Load32(text.data()) != internal::Word32('{', 'f', 'p', ':');
 }
 
-// The rules one by one, in the order in which they win. Out of line, so that
-// canonical ids do not save registers for it.
+// Checks the rules one by one, in the order in which they win. Not inlined, so that the path for
+// canonical ids does not have to save registers for this function.
 [[gnu::noinline]] void ParseAnySpelling(std::string_view text, ParseMode mode,
                                         ExecutionIdResult& result) noexcept {
   internal::TakePath(internal::Path::kAnyId, text.size());
@@ -115,7 +115,8 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   if (index.spelling == IndexSpelling::kLeadingZero) {
     return Fail(result, ExecutionIdError::kLeadingZero, index_begin, index_text);
   }
-  // Lenient accepts it and nothing else is left to be non-canonical: the uuid.
+  // Lenient mode accepts the text, and the tag is canonical: only the uuid can be the non-canonical
+  // part.
   if (uuid_text.size() != kUuidTextSize) {
     return Fail(result, ExecutionIdError::kNonCanonicalUuidForm, uuid_begin, uuid_text);
   }
@@ -124,7 +125,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 
 }  // namespace
 
-// One object for both outcomes, so that it is the caller's own and not copied.
+// Both outcomes are written to one object, which is the caller's own and so is not copied.
 [[gnu::noinline]] ExecutionIdResult internal::ParseExecutionIdWithoutAvx2(std::string_view text,
                                                                           ParseMode mode) noexcept {
   ExecutionIdResult result;
@@ -266,7 +267,7 @@ MintedExecutionId::MintedExecutionId(std::uint16_t partition_index, const Uuid& 
     : uuid_(uuid) {
   unsigned digits;
   const std::uint64_t index_text = internal::DigitsOfIndex(partition_index, digits);
-  // Eight bytes whatever the number of digits; the uuid then covers the rest.
+  // Always copies eight bytes, whatever the number of digits; the uuid then overwrites the surplus.
   const std::uint64_t tag_end = index_text | std::uint64_t{internal::Word32('}', ':', '\0', '\0')}
                                                  << (8 * digits);
   std::memcpy(bytes_, kTagBegin.data(), kTagBegin.size());
@@ -289,7 +290,7 @@ void ExecutionId::assign(const ExecutionIdView& view) {
 }
 
 ExecutionIdView ExecutionId::view() const& noexcept {
-  // Moving takes the text alone; what is left is no id.
+  // A moved-from id has no text.
   if (text_.empty()) return {};
   return ExecutionIdAccess::Make(text_, uuid_, index_, canonical_);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The execution id parser against one that was written from the grammar
-// without a fast path.
+// Compares the execution id parser with a naive parser that was written from the grammar, without a
+// fast path.
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ bool Same(const ExecutionIdResult& got, const NaiveExecutionId& expected, std::s
          got.id.is_canonical() == expected.canonical;
 }
 
-// Compares both modes, with the input against a page that can't be read.
+// Compares both modes on inputs that end right before a page that can't be read.
 class Comparer {
  public:
   void operator()(std::string_view text) {
@@ -50,7 +50,7 @@ class Comparer {
       const NaiveExecutionId expected = NaiveParseExecutionId(guarded, mode);
       const ExecutionIdResult got = ParseExecutionId(guarded, mode);
       accepted_ += got ? 1 : 0;
-      // What machines without AVX2 do.
+      // This takes the path of machines without AVX2.
       const internal::ForceCpuFeatures force(0);
       const ExecutionIdResult portable = ParseExecutionId(guarded, mode);
       if (!Same(portable, expected, guarded) && ++differences_ <= 10) {
@@ -115,8 +115,8 @@ TEST(ExecutionIdOracleTest, AgreesOnEverySingleByteEdit) {
   EXPECT_GT(compare.accepted(), 0);
 }
 
-// Edits of the first seven bytes in pairs: tag, index and `}:` against each
-// other.
+// Makes two edits at a time within the first seven bytes, so that tag, index and `}:` are wrong in
+// all combinations.
 TEST(ExecutionIdOracleTest, AgreesOnPairsOfEditsOfTheTag) {
   Comparer compare;
   const std::string id = Id("7", kUuid);

@@ -27,7 +27,7 @@ using testing::Writes;
 
 using enum ExecutionIdError;
 
-// Contract 12's abbreviations.
+// Abbreviations of contract 12.
 #define U "550e8400-e29b-41d4-a716-446655440000"
 #define UPPER_U "550E8400-E29B-41D4-A716-446655440000"
 #define S "550e8400e29b41d4a716446655440000"
@@ -39,7 +39,7 @@ struct AcceptedRow {
   std::string_view text;
   std::uint16_t index;
   Uuid uuid;
-  // Strict mode's verdict, with offset and payload.
+  // The verdict of strict mode, with offset and payload.
   ExecutionIdError strict = kNone;
   std::size_t offset = 0;
   std::string_view payload = {};
@@ -58,7 +58,7 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:7}:urn:uuid:" UPPER_U, 7, kU, kNonCanonicalUuidForm, 7, "urn:uuid:" UPPER_U},
     {"{fp:+7}:" U, 7, kU, kPlusSign, 4, "+7"},
     {"{fp:007}:" U, 7, kU, kLeadingZero, 4, "007"},
-    // Beyond the contract's rows: which strict error wins.
+    // These rows go beyond the contract's: they say which strict error wins.
     {"{fp:+007}:" UPPER_U, 7, kU, kPlusSign, 4, "+007"},
     {"{fp:007}:{" U "}", 7, kU, kLeadingZero, 4, "007"},
     {"{fp:00}:" UPPER_U, 0, kU, kLeadingZero, 4, "00"},
@@ -103,7 +103,7 @@ TEST(ExecutionIdTest, SpellingsOfAnIndexHashToOtherSlots) {
   EXPECT_EQ(HashSlot(result.id.partition()), 2729);
 }
 
-// Offsets by execution_id.h; the payload of kMissingTag is the whole text.
+// The offsets are those that execution_id.h defines; for kMissingTag the payload is the whole text.
 struct RejectedRow {
   std::string_view text;
   ExecutionIdError error;
@@ -117,7 +117,7 @@ constexpr RejectedRow MissingTag(std::string_view text, std::size_t offset) {
 constexpr RejectedRow Index(std::string_view text, std::size_t offset, std::string_view payload) {
   return {text, kInvalidPartitionIndex, offset, payload};
 }
-// A row for an id that begins with `{fp:7}:`.
+// Makes a row for an id that begins with `{fp:7}:`.
 constexpr RejectedRow BadUuid(std::string_view text, std::size_t offset) {
   return {text, kInvalidUuid, offset, text.substr(7)};
 }
@@ -160,7 +160,7 @@ constexpr RejectedRow kRejected[] = {
     MissingTag("{b:7}:" U, 1),
     MissingTag("{p:7}:" U, 1),
     MissingTag("}:", 0),
-    // Beyond the contract's rows: short texts, `}:` at the very end.
+    // These rows go beyond the contract's: short texts, and `}:` at the very end.
     MissingTag("{", 1),
     MissingTag("{f", 2),
     MissingTag("{fp", 3),
@@ -339,7 +339,7 @@ static_assert(kMaxExecutionIdSize == std::string_view("{fp:65535}:" U).size());
 #undef UPPER_U
 #undef S
 
-// Many at once: as one by one, up to the first that fails.
+// Parsing many texts at once gives what parsing them one by one gives, up to the first failure.
 TEST(ExecutionIdsTest, AreThoseOfOneCallEach) {
   std::vector<std::string> texts;
   for (int i = 0; i < 100; ++i) {

@@ -158,7 +158,7 @@ static_assert(!GivesView<const ClaimGrant> && !GivesPartition<const ClaimGrant>,
 static_assert(!GivesView<ResumeGrant> && !GivesPartition<ResumeGrant>, "would dangle");
 static_assert(!GivesView<ReclaimGrant> && !GivesPartition<ReclaimGrant>, "would dangle");
 
-// A resume grant is no reclaim grant, and no id can be made without a parse.
+// A resume grant does not convert to a reclaim grant, and an id cannot be made without a parse.
 static_assert(!std::is_convertible_v<ResumeGrant, ReclaimGrant>);
 static_assert(!std::is_constructible_v<ReclaimGrant, ResumeGrant>);
 static_assert(!std::is_constructible_v<ReclaimGrant, ResumeGrantView>);

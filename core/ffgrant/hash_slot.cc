@@ -21,7 +21,7 @@ namespace ffgrant {
 namespace {
 
 #ifdef FFGRANT_HAS_SSE2
-// Bit i is set if p[i] is `byte`, for i < 32.
+// Bit i of the result is set if p[i] is `byte`, for i < 32.
 inline std::uint32_t PlacesOf(char byte, const char* p) noexcept {
   const __m128i wanted = _mm_set1_epi8(byte);
   const auto mask = [wanted](const char* at) {
@@ -40,13 +40,12 @@ std::string_view FindHashTag(std::string_view key) noexcept {
   return key.substr(open + 1, close - open - 1);
 }
 
-// Where the key's first 32 bytes hold both braces, as FlowFabric's keys do,
-// without a loop.
+// Needs no loop if the key's first 32 bytes hold both braces, as in FlowFabric's keys.
 inline std::string_view HashTagOf(std::string_view key) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (key.size() >= 32) {
     const std::uint32_t opens = PlacesOf('{', key.data());
-    // The closing braces behind the first opening brace.
+    // Keeps the closing braces that come after the first opening brace.
     const std::uint32_t closes = PlacesOf('}', key.data()) & ~(opens ^ (opens - 1));
     if (opens != 0 && closes != 0) {
       const auto open = static_cast<std::size_t>(std::countr_zero(opens));
@@ -64,7 +63,8 @@ std::string_view HashTag(std::string_view key) noexcept { return HashTagOf(key);
 
 std::uint16_t HashSlot(std::string_view key) noexcept {
   const std::string_view tag = HashTagOf(key);
-  // A tag of up to eight bytes, seven of which can be behind it in the key.
+  // A tag of one to eight bytes is loaded as one word, which can reach up to seven bytes past the
+  // tag: the key must have those bytes.
   if (tag.size() - 1 < 8 && tag.data() + 8 <= key.data() + key.size()) {
     const std::uint64_t word = internal::Load64(tag.data()) << (64 - 8 * tag.size());
     return internal::Crc16OfWord(word) & (kHashSlotCount - 1);

@@ -32,7 +32,7 @@ std::string Streamed(const T& id) {
   return out.str();
 }
 
-// One value of each kind, and its text from the contract.
+// Checks one value of each kind against its text from the contract.
 template <class Check>
 void ForEachId(Check&& check) {
   check(TheUuid(), kUuidText);
@@ -48,7 +48,7 @@ void ForEachId(Check&& check) {
   check(ExecutionId(TheId()), kText);
   check(MintedExecutionId(7, ParseUuid(kText.substr(7), ParseMode::kStrict).uuid), kText);
   check(Partition{PartitionFamily::kBudget, 65535}, "{b:65535}");
-  check(PartitionKey("{fp:+7}"), "{fp:+7}");  // as it was spelled
+  check(PartitionKey("{fp:+7}"), "{fp:+7}");  // the text keeps its spelling
 }
 
 TEST(IdText, OfEveryKindInStreams) {
@@ -72,7 +72,7 @@ TEST(IdText, OfEveryKindInFormat) {
 }
 #endif
 
-// Only ids have a text: a stream must not take other types for one.
+// Only ids have a text. A stream must not accept other types as ids.
 static_assert(Id<Uuid> && Id<ExecutionId> && Id<TimestampMs> && Id<Partition>);
 static_assert(!Id<std::string> && !Id<std::string_view> && !Id<int> && !Id<const char*>);
 static_assert(!Id<LeaseFence> && !Id<PartitionConfig>);
@@ -90,7 +90,7 @@ TEST(IdHash, EqualIdsAreFound) {
             1u);
   EXPECT_EQ(
       std::unordered_set<PartitionKey>({PartitionKey("{fp:7}"), PartitionKey("{fp:+7}")}).size(),
-      2u);  // two texts, although one partition
+      2u);  // two texts, although they mean one partition
   EXPECT_EQ(std::unordered_set<WorkerIdView>({{"w"}, {"w"}, {"v"}}).size(), 2u);
   EXPECT_EQ(std::unordered_set<LeaseEpoch>({{1}, {2}, {1}}).size(), 2u);
 }
@@ -117,7 +117,7 @@ TEST(IdHash, FamiliesAndIndicesAreToldApart) {
   EXPECT_EQ(hashes.size(), 16u);
 }
 
-// The order that <=> gives, against that of the bytes one by one.
+// Compares the order of <=> with the order of the bytes, compared one by one.
 TEST(UuidOrder, IsThatOfTheBytes) {
   std::vector<Uuid> uuids(1);
   for (const int byte : {0, 1, 7, 8, 15}) {

@@ -16,7 +16,8 @@ IngressError CheckIngress(const ClaimGrantView& grant, const PartitionConfig& co
   if (key.partition.index >= config.CountFor(key.partition.family)) {
     return IngressError::kPartitionOutOfRange;
   }
-  // Both are canonical, so equal tags are equal partitions up to the alias.
+  // Both texts are canonical here. Equal tags therefore mean equal partitions, except for the
+  // alias.
   if (key.partition != CollapseAlias(grant.execution_id.partition())) {
     return IngressError::kTagMismatch;
   }

@@ -63,19 +63,19 @@ constexpr Row kRows[] = {
     {"{fp:7}:" U, "{fp:7}",
      "ff:exec:{fp:7}:{fp:7}:21111111-1111-4111-8111-111111111111:claim_grant", kGrantKeyMismatch},
 
-    // Grant keys of other ledgers are opaque.
+    // A grant key of another ledger is opaque.
     {"{fp:7}:" U, "{fp:7}", "", kNone},
     {"{fp:7}:" U, "{fp:7}", "pg:{fp:8}:x:1:k:00", kNone},
     {"{fp:7}:" U, "{fp:7}", "ff:exec", kNone},
     {"{fp:7}:" U, "{fp:7}", "FF:EXEC:{fp:8}", kNone},
     {"{fp:7}:" U, "{fp:7}", " " KEY "x", kNone},
 
-    // The first check that fails wins.
+    // If several checks fail, the first one is reported.
     {"{fp:0256}:" U, "{zz:0}", "ff:exec:x", kNonCanonicalExecutionId},
     {"{fp:256}:" U, "{zz:0}", "ff:exec:x", kInvalidPartitionKey},
     {"{fp:256}:" U, "{fp:+8}", "ff:exec:x", kNonCanonicalPartitionKey},
     {"{fp:256}:" U, "{fp:256}", "ff:exec:x", kPartitionOutOfRange},
-    // The range is checked of the key; the id's follows from the tags.
+    // Only the key's index is checked against the range; the tags then prove the same for the id.
     {"{fp:7}:" U, "{fp:256}", "ff:exec:x", kPartitionOutOfRange},
     {"{fp:7}:" U, "{b:32}", "ff:exec:x", kPartitionOutOfRange},
     {"{fp:256}:" U, "{fp:8}", "ff:exec:x", kTagMismatch},

@@ -15,13 +15,13 @@ using internal::Decimal;
 using std::string_view_literals::operator""sv;
 
 inline char* Put(char* to, std::string_view part) noexcept {
-  // memcpy from an empty view could be from a null pointer.
+  // An empty view may hold a null pointer, which memcpy must not get.
   if (!part.empty()) std::memcpy(to, part.data(), part.size());
   return to + part.size();
 }
 
-// Writes what Concat of a stem, a tag and parts would, in straight-line code: a loop over parts
-// of unknown sizes costs more than to copy them.
+// Writes the same as Concat of a stem, a tag and parts, but in straight-line code: a loop over
+// parts of unknown sizes costs more than copying them.
 template <class... Parts>
 inline WriteResult ConcatTagged(std::span<char> out, std::string_view stem, Partition partition,
                                 Parts... parts) noexcept {
@@ -29,7 +29,7 @@ inline WriteResult ConcatTagged(std::span<char> out, std::string_view stem, Part
   const std::size_t size = stem.size() + tag.size + (parts.size() + ...);
   if (size > out.size()) return {size, WriteError::kBufferTooSmall};
   char* to = Put(out.data(), stem);
-  // The copy may write behind the tag; the parts then overwrite those bytes.
+  // The copy may write past the tag; the parts then overwrite the surplus bytes.
   if (size - stem.size() >= 16) {
     tag.WriteWhole(to);
   } else {

@@ -20,7 +20,7 @@ namespace {
 
 using testing::Writes;
 
-// Contract 3's example.
+// The example of contract 3.
 #define E "{fp:7}:11111111-1111-4111-8111-111111111111"
 
 constexpr Partition kPartition{PartitionFamily::kExecution, 7};
@@ -32,7 +32,7 @@ ExecutionIdView Id(std::string_view text) {
 }
 LaneIdView Lane(std::string_view text) { return LaneIdView::Unchecked(text); }
 
-// Checks the name, in buffers of every size.
+// Checks the name when it is written into buffers of every size.
 template <class Write>
 void ExpectKey(std::string_view expected, Write write) {
   SCOPED_TRACE(expected);
@@ -148,7 +148,7 @@ TEST(KeyNamesTest, OtherKeys) {
   EXPECT_EQ(kLaneRegistryKey, "ff:idx:lanes");
 }
 
-// The tag is of the parsed partition, the id behind it as spelled.
+// The tag is that of the parsed partition; the id after it is kept as it was spelled.
 TEST(KeyNamesTest, SpellingsKeepTheSlotButNotTheRecord) {
 #define SPELLED "{fp:+007}:{11111111-1111-4111-8111-11111111111A}"
   const ExecutionIdView id = Id(SPELLED);

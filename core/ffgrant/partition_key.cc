@@ -22,7 +22,7 @@ PartitionKeyResult Fail(PartitionKeyError error, std::size_t offset,
   return {.partition = {}, .error = error, .offset = offset, .payload = payload};
 }
 
-// Where the index begins behind a known family; 0 if there is none.
+// Returns where the index begins after a known family; 0 if the family is unknown.
 std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept {
   const char* const p = text.data();
   if (text.size() > 4 && internal::Load32(p) == internal::Word32('{', 'f', 'p', ':')) {
@@ -36,8 +36,8 @@ std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept 
   return 0;
 }
 
-// An index of up to eight digits, all of them at once. False for any other text
-// and for numbers above 65535. The text [begin, end) has eight bytes before its end.
+// Reads an index of up to eight digits, all of them at once. Returns false for any other text and
+// for numbers above 65535. At least eight bytes before `end` can be read.
 bool ReadDigits(const char* begin, const char* end, std::uint32_t& value) noexcept {
   const auto digits = static_cast<std::size_t>(end - begin);
   if (digits - 1 >= 8) return false;
@@ -50,11 +50,11 @@ bool ReadDigits(const char* begin, const char* end, std::uint32_t& value) noexce
 
 }  // namespace
 
-// The rules one by one, in the order in which they win.
+// Checks the rules one by one, in the order in which they win.
 PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept {
   TakePath(Path::kAnyKey, text.size());
   if (text.empty() || text.front() != '{') return Fail(PartitionKeyError::kMissingBraces, 0);
-  // The closing brace is looked for behind the opening one: "{" has none.
+  // The closing brace must come after the opening one: "{" has no closing brace.
   if (text.size() < 2 || text.back() != '}') {
     return Fail(PartitionKeyError::kMissingBraces, text.size());
   }

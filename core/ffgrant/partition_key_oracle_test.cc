@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The partition key parser against one that was written from the grammar
-// without a fast path.
+// Compares the partition key parser with a naive parser that was written from the grammar, without
+// a fast path.
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ using testing::Mutated;
 using testing::NaiveParsePartitionKey;
 using testing::NaivePartitionTag;
 
-// Compares both modes, with the input against a page that can't be read.
+// Compares both modes on inputs that end right before a page that can't be read.
 class Comparer {
  public:
   void operator()(std::string_view text) {

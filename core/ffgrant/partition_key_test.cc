@@ -28,7 +28,7 @@ using enum PartitionKeyError;
 struct AcceptedRow {
   std::string_view text;
   Partition partition;
-  int slot;  // of the text as it stands; -1 where the contract names none
+  int slot;  // the slot of the text as spelled; -1 if the contract names none
   PartitionKeyError strict;
 };
 
@@ -51,7 +51,7 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:0000000000000000000000000000000000000000065535}", Flow(65535), 12372, kLeadingZero},
     {"{b:+1}", Budget(1), 2736, kPlusSign},
     {"{q:01}", Quota(1), 5442, kLeadingZero},
-    // Beyond the contract's rows: the neighbours.
+    // These rows go beyond the contract's: the values next to its limits.
     {"{b:65535}", Budget(65535), -1, kNone},
     {"{fp:+0}", Flow(0), -1, kPlusSign},
     {"{fp:+65535}", Flow(65535), -1, kPlusSign},
@@ -89,7 +89,7 @@ TEST(PartitionKeyTest, StrictAcceptsCanonicalTextAlone) {
   }
 }
 
-// The rows of contract 11 that don't parse; offsets by partition_key.h.
+// The rows of contract 11 that don't parse. The offsets are those that partition_key.h defines.
 struct RejectedRow {
   std::string_view text;
   PartitionKeyError error;
@@ -152,7 +152,7 @@ constexpr RejectedRow kRejected[] = {
     {"{fp:7}:x", kMissingBraces, 8, ""},
     {"\xEF\xBB\xBF{fp:7}", kMissingBraces, 0, ""},
     {"zz:xx", kMissingBraces, 0, ""},
-    // Beyond the contract's rows: overflow however long, the first bad byte.
+    // These rows go beyond the contract's: overflows of any length, and the first bad byte.
     {"{fp:65536x}", kInvalidIndex, 8, "65536x"},
     {"{fp:6553x}", kInvalidIndex, 8, "6553x"},
     {"{fp:0000065536}", kInvalidIndex, 13, "0000065536"},
@@ -211,7 +211,8 @@ TEST(PartitionKeyTest, ReadsNothingOutsideOfItsInput) {
   }
 }
 
-// Canonical keys are read by another way first; the rules take them as well.
+// Canonical keys usually take a faster path; this test shows that the path rule by rule accepts
+// them too.
 TEST(PartitionKeyTest, TheRulesTakeCanonicalKeys) {
   for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
     for (const std::string_view key : {"{fp:0}", "{fp:65535}", "{b:31}", "{q:7}"}) {
@@ -314,7 +315,7 @@ static_assert(ParsesAsRvalue<const PartitionKey&>);
 static_assert(!ParsesAsRvalue<PartitionKey>, "the payload would dangle");
 static_assert(!ParsesAsRvalue<const PartitionKey>, "the payload would dangle");
 
-// Many at once: as one by one, up to the first that fails.
+// Parsing many texts at once gives what parsing them one by one gives, up to the first failure.
 TEST(PartitionKeysTest, AreThoseOfOneCallEach) {
   const std::string_view texts[] = {"{fp:7}",          "{b:0}",      "{q:65535}", "{fp:+7}",
                                     "{q:00000000012}", "{fp:65536}", "{b:1}",     "",

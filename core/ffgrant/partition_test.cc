@@ -23,7 +23,7 @@ struct FamilyRow {
   std::uint16_t default_count;
 };
 
-// Contract 1.2 and 1.4.
+// The rows of contract 1.2 and 1.4.
 constexpr FamilyRow kFamilies[] = {
     {PartitionFamily::kFlow, "flow", "fp", 256},
     {PartitionFamily::kExecution, "execution", "fp", 256},

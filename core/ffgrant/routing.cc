@@ -30,8 +30,7 @@ class Crc16Partitioner final : public LanePartitioner {
 std::optional<MintedExecutionId> Mint(const std::optional<Partition>& partition,
                                       const Uuid& uuid) noexcept {
   if (!partition) return std::nullopt;
-  // Made where it is to be: a copy's wide loads would wait for the narrow stores
-  // before them.
+  // Constructs the id in place: a copy's wide loads would wait for the narrow stores before them.
   return std::optional<MintedExecutionId>(std::in_place, partition->index, uuid);
 }
 

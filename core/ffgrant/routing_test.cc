@@ -39,7 +39,7 @@ struct UuidRow {
   std::uint16_t mod_32;
 };
 
-// Contract 2.
+// The rows of contract 2.
 constexpr UuidRow kUuids[] = {
     {"00000000-0000-0000-0000-000000000000", 0x0000, 0, 0},
     {"ffffffff-ffff-ffff-ffff-ffffffffffff", 0x0041, 65, 1},

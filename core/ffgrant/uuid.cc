@@ -20,7 +20,7 @@ UuidResult Fail(UuidError error, std::size_t offset) noexcept {
   return {.uuid = {}, .error = error, .offset = offset};
 }
 
-// 0..15, or 16 for any other byte.
+// Returns 0..15 for a hex digit, or 16 for any other byte.
 unsigned HexValue(char c) noexcept {
   if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
   if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
@@ -30,8 +30,9 @@ unsigned HexValue(char c) noexcept {
 
 bool IsHyphenPlace(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
 
-// The digits of one form, `text[begin..]`, hyphenated or not. Offsets are of
-// `text`. Notes the first uppercase digit, if any.
+// Reads the digits of one form from `text[begin..]`, with or without hyphens. Offsets in the result
+// are offsets in `text`. Sets `uppercase` to the offset of the first uppercase digit, if there is
+// one.
 UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size_t size,
                              bool hyphenated, std::size_t& uppercase) noexcept {
   internal::TakePath(internal::Path::kUuidLoop, text.size());
@@ -111,7 +112,7 @@ UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept {
   const UuidResult result = internal::ParseAnyUuid(text, uppercase);
   if (!result || mode == ParseMode::kLenient) return result;
   if (text.size() != kUuidTextSize) return Fail(UuidError::kNonCanonicalForm, 0);
-  // A hyphenated text that is not canonical: some digit is uppercase.
+  // A hyphenated text that is not canonical has an uppercase digit.
   return Fail(UuidError::kUppercaseDigit, uppercase);
 }
 

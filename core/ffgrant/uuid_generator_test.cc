@@ -35,8 +35,8 @@ TEST(UuidGeneratorTest, ASeedGivesOneStream) {
   }
 }
 
-// Computed with another implementation of SplitMix64 and xoshiro256++, which
-// was checked against published outputs of both. Words are little-endian.
+// The expected UUIDs were computed with another implementation of SplitMix64 and xoshiro256++,
+// which was checked against published outputs of both. Words are little-endian.
 TEST(UuidGeneratorTest, KnownAnswers) {
   constexpr Uuid kExpected[] = {
       {{0x9f, 0x68, 0x76, 0x44, 0x4f, 0x4d, 0x46, 0xd0, 0x91, 0x37, 0x6f, 0x57, 0x74, 0x41, 0x9e,
@@ -113,10 +113,10 @@ TEST(UuidGeneratorTest, ThreadsHaveStreamsOfTheirOwn) {
 }
 
 TEST(UuidGeneratorTest, AForkedChildDoesNotRepeatItsParent) {
-  (void)RandomUuid();  // seeds the stream that fork() copies
+  (void)RandomUuid();  // the first call seeds the stream that fork() copies
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);
-  std::fflush(nullptr);  // or the child would write it once more
+  std::fflush(nullptr);  // else the child would write the buffered output once more
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {

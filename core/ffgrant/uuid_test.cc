@@ -43,7 +43,7 @@ struct Row {
 
 using enum UuidError;
 
-// All spellings of kUuid that contract 1.5 accepts.
+// All the spellings of kUuid that contract 1.5 accepts.
 constexpr Row kAccepted[] = {
     {"550e8400-e29b-41d4-a716-446655440000", kNone, 0, kNone, 0},
     {"550E8400-E29B-41D4-A716-446655440000", kNone, 0, kUppercaseDigit, 3},
@@ -107,7 +107,7 @@ constexpr Row kRejected[] = {
     Rejected("x50e8400-e29b-41d4-a716-44665544000g", kInvalidCharacter, 0),
     Rejected("550e8400-e29b-41d4-a716-44665544000\xC3", kInvalidCharacter, 35),
     Rejected("550e8400-e29b-41d4-a716-4466554400\xC3\xA9", kInvalidCharacter, 34),
-    // A broken text keeps its lenient error in strict mode.
+    // A broken text has the same error in strict mode as in lenient mode.
     Rejected("550E8400-e29b-41d4-a716-44665544000g", kInvalidCharacter, 35),
     Rejected("{550e8400-e29b-41d4-a716-446655440000{", kInvalidCharacter, 37),
 };
@@ -135,7 +135,7 @@ TEST(UuidTest, VersionAndVariantAreNotLookedAt) {
   }
 }
 
-// Puts every length from 0 to 64 and every edit to the oracle.
+// Compares the parser with the oracle on `text`.
 void Compare(std::string_view text, GuardedBuffer& buffer) {
   for (const std::string_view input : {buffer.AtEnd(text), buffer.AtStart(text)}) {
     for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {

@@ -10,9 +10,8 @@
 
 namespace ffgrant::internal {
 
-// Decodes `text` as lenient mode does, whatever its form. `uppercase` must be npos; it
-// is set to the offset of the first uppercase digit, if there is one and the text is
-// accepted.
+// Decodes `text` as lenient mode does, whatever its form. The caller sets `uppercase` to npos; if
+// the text is accepted and has uppercase digits, `uppercase` becomes the offset of the first one.
 UuidResult ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept;
 
 }  // namespace ffgrant::internal

@@ -16,11 +16,11 @@
 namespace ffgrant::internal {
 
 inline constexpr std::size_t kExecutionTagBeginSize = 4;  // `{fp:`
-// `{fp:` + `}:` + uuid: what is around the index.
+// The size of all that is around the index: `{fp:`, `}:` and the uuid.
 inline constexpr std::size_t kAroundExecutionIndex = kExecutionTagBeginSize + 2 + kUuidTextSize;
 
-// True if `text` is canonical; otherwise index and uuid are anything. The number
-// of digits follows from the size, so that nothing has to be searched for.
+// Returns true if `text` is canonical; otherwise index and uuid are unspecified. The number of
+// digits follows from the size, so nothing has to be searched for.
 inline bool ParseCanonicalExecutionId(std::string_view text, std::uint16_t& index,
                                       Uuid& uuid) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Canonical execution ids in half the instructions that SSE2 takes: the index
-// and the 32 hex digits are each checked and decoded in one vector.
+// Parses canonical execution ids with half the instructions that SSE2 needs: the index and the 32
+// hex digits are each checked and decoded in one vector.
 
 #ifndef FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
 #define FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
@@ -26,12 +26,12 @@
 namespace ffgrant::internal {
 
 // The bytes that may follow `{fp:` in an id whose index has a given number of digits. A byte is
-// right if it is `least` to `least` + `range`: the first digit is no 0 unless it
-// is alone, the others are 0 to 9, then comes `}:`, then anything.
+// right if it is `least` to `least` + `range`. The first digit must not be 0 unless it is the only
+// one; the other digits are 0 to 9; then comes `}:`, and then any byte.
 struct alignas(64) IndexRow {
   std::array<std::uint8_t, 16> least{};
   std::array<std::uint8_t, 16> range{};
-  // A digit's place value is the product of the two.
+  // The place value of a digit is its byte weight times its pair's weight.
   std::array<std::int8_t, 16> byte_weights{};
   std::array<std::int16_t, 8> pair_weights{};
 };
@@ -44,7 +44,7 @@ constexpr IndexRow MakeIndexRow(std::size_t digits) noexcept {
   for (std::size_t i = 0; i < digits; ++i) {
     row.least[i] = '0';
     row.range[i] = 9;
-    // Pairs of digits are counted from the front: the last one may be half.
+    // Digits are paired from the front; the last pair may have only one digit.
     const bool first_of_two = i % 2 == 0 && i + 1 < digits;
     row.byte_weights[i] = first_of_two ? 10 : 1;
     const std::size_t behind_pair = first_of_two ? digits - i - 2 : digits - i - 1;
@@ -60,22 +60,22 @@ constexpr IndexRow MakeIndexRow(std::size_t digits) noexcept {
   return row;
 }
 
-// Indexed by the number of digits less 1.
+// Indexed by the number of digits minus 1.
 inline constexpr std::array<IndexRow, 5> kIndexRows = {
     MakeIndexRow(1), MakeIndexRow(2), MakeIndexRow(3), MakeIndexRow(4), MakeIndexRow(5)};
 
-// These constants stand in memory, out of the compiler's sight: g++ 12 would put those with equal
-// bytes together from immediates, with three instructions instead of none.
+// These constants are kept in memory, where the compiler cannot see their values: g++ 12 would
+// build constants with equal bytes from immediates, with three instructions instead of none.
 struct alignas(32) HexConstants {
   using Bytes = std::array<std::uint8_t, 32>;
-  Bytes places;  // of the digits, from offset 2 of the text on
+  Bytes places;  // the places of the digits, from offset 2 of the text on
   Bytes hyphen_places;
   Bytes hyphens;
   Bytes last_decimal;
   Bytes letter_offset;
   Bytes lowercase;
   Bytes low_half;
-  Bytes weights;  // of the two digits of a byte
+  Bytes weights;  // the weights of the two digits of a byte
 };
 extern const HexConstants kHexConstants;
 
@@ -87,11 +87,11 @@ FFGRANT_AVX2 inline __m256i Load256(const void* p) noexcept {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
 
-// The 36 bytes at `text`; `wrong` gets a bit if they are no canonical UUID.
+// Decodes the 36 bytes at `text`. A bit of `wrong` is set if they are no canonical UUID.
 FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noexcept {
-  // The text is read from offset 2 on, so that each half holds all that it needs of four groups
-  // but for two digits: the outermost ones, which come from loads that begin or
-  // end with the text.
+  // The text is loaded from offset 2 on. Each half of the vector then holds all the digits that it
+  // needs except two outermost ones, which come from two more loads: one begins with the text, the
+  // other ends with it.
   const __m256i middle = Load256(text + 2);
   __m256i digits = _mm256_shuffle_epi8(middle, Load256(&kHexConstants.places));
   digits = _mm256_blend_epi32(digits, Load256(text), 0x01);
@@ -99,9 +99,9 @@ FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noe
   const __m256i no_hyphen =
       _mm256_and_si256(_mm256_xor_si256(middle, Load256(&kHexConstants.hyphens)),
                        Load256(&kHexConstants.hyphen_places));
-  // Letters are 9 short of a low half that is their value. What is no lowercase
-  // digit differs from the digit of that value; from 0x80 on the shuffle gives
-  // a zero, which differs too.
+  // The value of a letter is its low half plus 9. The value is then turned back into its lowercase
+  // digit. A byte that is no lowercase digit differs from this digit. For a byte from 0x80 on the
+  // shuffle gives a zero, which differs too.
   const __m256i letter = _mm256_cmpgt_epi8(digits, Load256(&kHexConstants.last_decimal));
   const __m256i value =
       _mm256_add_epi8(digits, _mm256_and_si256(letter, Load256(&kHexConstants.letter_offset)));
@@ -113,9 +113,9 @@ FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noe
   return _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
 }
 
-// The id `{fp:` index `}:` uuid at `text`, whose index has 1 to 5 digits.
-// Returns the index, which is right if it is a u16; `wrong` gets a bit if
-// anything else is not canonical behind the first four bytes.
+// Decodes the id `{fp:` index `}:` uuid at `text`, whose index has 1 to 5 digits. Returns the
+// index, which is right if it is a u16. A bit of `wrong` is set if anything else after the first
+// four bytes is not canonical.
 FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::size_t digits,
                                                         Uuid& uuid, __m256i& wrong) noexcept {
   const IndexRow& row = kIndexRows[digits - 1];
@@ -127,7 +127,8 @@ FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::s
   const __m128i pairs = _mm_maddubs_epi16(tag, Load128(&row.byte_weights));
   const auto sums = static_cast<std::uint64_t>(
       _mm_cvtsi128_si64(_mm_madd_epi16(pairs, Load128(&row.pair_weights))));
-  // The first digit was counted from 1 if there are more.
+  // If there are several digits, the first one was counted from 1, so kLeastIndex adds the
+  // difference.
   return static_cast<std::uint32_t>(sums) + static_cast<std::uint32_t>(sums >> 32) +
          kLeastIndex[digits];
 }

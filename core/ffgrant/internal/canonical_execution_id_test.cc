@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ways to read a canonical id against each other and against the parser
-// that was written from the grammar.
+// Compares the fast ways to read a canonical id with each other and with the naive parser, which
+// was written from the grammar.
 
 #include "ffgrant/internal/canonical_execution_id.h"
 
@@ -29,7 +29,7 @@ using Parser = bool (*)(std::string_view text, std::uint16_t& index, Uuid& uuid)
 
 class CanonicalExecutionIdTest : public ::testing::Test {
  protected:
-  // At either end of what may be read.
+  // Checks `text` at either end of the readable memory.
   void Check(std::string_view text) {
     CheckAt(memory_.AtEnd(text));
     CheckAt(memory_.AtStart(text));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Canonical partition keys. Inline, since a call and a result in memory cost as
-// much as a third of the parse.
+// Parses canonical partition keys. The function is inline, since a call and a result in memory
+// would cost as much as a third of the parse.
 
 #ifndef FFGRANT_INTERNAL_CANONICAL_PARTITION_KEY_H_
 #define FFGRANT_INTERNAL_CANONICAL_PARTITION_KEY_H_
@@ -16,15 +16,15 @@
 
 namespace ffgrant::internal {
 
-// How a key of a family begins.
+// The first bytes of the keys of a family.
 struct PartitionKeyHead {
   std::uint32_t text;
-  std::uint32_t mask;  // of the bytes that count
+  std::uint32_t mask;  // selects the bytes that are compared
   std::uint32_t size;
   PartitionFamily family;
 };
 
-// Indexed by two bits of the family's first letter; no family has the third place.
+// Indexed by two bits of the family's first letter. No family has index 2.
 inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'q', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kQuota},
     {Word32('{', 'b', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kBudget},
@@ -32,8 +32,8 @@ inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'f', 'p', ':'), 0xFFFFFFFF, 4, PartitionFamily::kFlow},
 };
 
-// Takes the last six bytes of a key, the very last one topmost, and keeps those that hold an
-// index of so many digits, and the brace.
+// Masks for the last six bytes of a key, the very last one topmost. The mask at a number of digits
+// keeps the digits of the index and the brace.
 inline constexpr std::uint64_t kIndexAndBrace[8] = {0xFF'00'00'00'00'00,
                                                     0xFF'FF'00'00'00'00,
                                                     0xFF'FF'FF'00'00'00,
@@ -43,25 +43,25 @@ inline constexpr std::uint64_t kIndexAndBrace[8] = {0xFF'00'00'00'00'00,
                                                     0,
                                                     0};
 
-// True if `text` is canonical. No loop and one branch on the outcome, since
-// with keys of many families and lengths each further branch is mispredicted.
+// Returns true if `text` is canonical. There is no loop and only one branch on the outcome: with
+// keys of many families and lengths each further branch would be mispredicted.
 inline bool ParseCanonicalPartitionKey(std::string_view text, Partition& partition) noexcept {
-  // `{b:0}` to `{fp:65535}`.
+  // The shortest key is `{b:0}`, the longest `{fp:65535}`.
   const std::size_t size = text.size();
   if (size - 5 > kMaxPartitionTagSize - 5) return false;
   const char* const p = text.data();
   const std::uint32_t head = Load32(p);
   const PartitionKeyHead& expected = kPartitionKeyHeads[head >> 9 & 3];
-  // A key of five bytes has one digit: what stands before the last four bytes
-  // does not matter then, but must be there.
+  // A key of five bytes has one digit. The bytes before its last four then do not matter, but they
+  // must be readable.
   const std::size_t before_last_four = size - 6 + (size < 6 ? 1 : 0);
   const std::uint64_t tail =
       std::uint64_t{Load32(p + size - 4)} << 16 | Load16(p + before_last_four);
   const std::size_t digits = size - 1 - expected.size;
-  // Digits less '0', zeros before the first; a zero for the brace.
+  // Each digit's byte becomes its value; bytes before the first digit and the brace become zeros.
   const std::uint64_t values = (tail ^ 0x7D'30'30'30'30'30) & kIndexAndBrace[digits];
   const std::uint64_t not_a_digit = ((values + 0x7F'76'76'76'76'76) | values) & 0x808080808080;
-  // The last four: to pairs, then to one number.
+  // The last four digits become two pairs, then one number.
   const auto low = static_cast<std::uint32_t>(values >> 8);
   const std::uint32_t pairs = (low * 10 + (low >> 8)) & 0x00FF00FFu;
   const std::uint32_t number =

@@ -30,7 +30,7 @@ class Decimal {
   std::size_t size_;
 };
 
-// Writes the parts one behind the other, or nothing if they don't fit.
+// Writes the parts one after the other, or nothing if they don't fit.
 inline WriteResult Concat(std::span<char> out,
                           std::initializer_list<std::string_view> parts) noexcept {
   std::size_t size = 0;
@@ -38,7 +38,7 @@ inline WriteResult Concat(std::span<char> out,
   if (size > out.size()) return {size, WriteError::kBufferTooSmall};
   char* to = out.data();
   for (std::string_view part : parts) {
-    // memcpy from an empty view could be from a null pointer.
+    // An empty view may hold a null pointer, which memcpy must not get.
     if (part.empty()) continue;
     std::memcpy(to, part.data(), part.size());
     to += part.size();

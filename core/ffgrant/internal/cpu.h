@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says which instructions core's functions may use. x86-64 always has SSE2, which is
-// chosen when core is compiled. Functions for newer instructions are compiled
-// one by one and chosen when they are called, so that one build runs on every
-// x86-64 machine; only whole operations are worth the choice.
+// Says which instructions core's functions may use. x86-64 always has SSE2, so SSE2 is chosen when
+// core is compiled. Functions that use newer instructions are compiled one by one and chosen when
+// they are called, so that one build runs on every x86-64 machine. The choice costs time, so only
+// whole operations make it.
 //
-// Each choice can be made by hand, so that every path is tested on one machine:
-// ForceCpuFeatures takes instructions away while a program runs, and the CMake
-// option FFGRANT_PORTABLE compiles core without any of these paths.
+// Each choice can also be forced, so that every path is tested on one machine: ForceCpuFeatures
+// takes instructions away while a program runs, and the CMake option FFGRANT_PORTABLE compiles core
+// without any of these paths.
 
 #ifndef FFGRANT_INTERNAL_CPU_H_
 #define FFGRANT_INTERNAL_CPU_H_
@@ -31,8 +31,8 @@ namespace ffgrant::internal {
 inline constexpr unsigned kCpuAvx2 = 1;   // with BMI1 and BMI2
 inline constexpr unsigned kCpuClmul = 2;  // PCLMULQDQ, with SSE4.1
 
-// The features that functions choose by. Filled in by a constructor of the
-// library; 0 until then.
+// The features by which functions choose their path. A constructor of the library sets them; until
+// then they are 0.
 extern std::atomic<unsigned> cpu_features;
 
 inline bool HasAvx2() noexcept {
@@ -42,11 +42,11 @@ inline bool HasClmul() noexcept {
   return (cpu_features.load(std::memory_order_relaxed) & kCpuClmul) != 0;
 }
 
-// The features that this machine has, whatever is forced.
+// Returns the features that this machine has, even if others are forced.
 unsigned DetectCpuFeatures() noexcept;
 
-// For tests and fuzz targets, in one thread: while the object lives, core uses no feature
-// outside `allowed`.
+// For tests and fuzz targets in one thread: while the object lives, core uses no feature outside
+// `allowed`.
 class ForceCpuFeatures {
  public:
   explicit ForceCpuFeatures(unsigned allowed) noexcept
@@ -59,7 +59,7 @@ class ForceCpuFeatures {
   unsigned before_;
 };
 
-// All sets to force, from none to all; each chooses other paths.
+// All the sets that can be forced, from none to all. Each set makes core choose other paths.
 inline constexpr std::array<unsigned, 2> kCpuFeatureSets = {0, kCpuAvx2 | kCpuClmul};
 
 }  // namespace ffgrant::internal

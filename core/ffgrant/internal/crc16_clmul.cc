@@ -52,7 +52,7 @@ FFGRANT_CLMUL inline __m128i Load(const void* p) noexcept {
 
 FFGRANT_CLMUL std::uint16_t Crc16Clmul(const char* bytes, std::size_t size) noexcept {
   const char* const end = bytes + size;
-  // The first block has 1 to 16 bytes, so that whole blocks are left.
+  // The first block has 1 to 16 bytes, so that only whole blocks follow.
   const std::size_t head = (size - 1) % 16 + 1;
   __m128i x = _mm_shuffle_epi8(Load(bytes), Load(kReverse.places + 16 - head));
   const __m128i reverse = Load(kReverse.places);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CRC-16/XMODEM by carry-less multiplication: a message is a polynomial, 16 bytes
-// of which are folded into the next 16 at a time, and the last 128 bits reduced
-// after Barrett (Gopal et al., "Fast CRC Computation for Generic Polynomials Using
-// PCLMULQDQ Instruction").
+// CRC-16/XMODEM by carry-less multiplication. The message is a polynomial. Each 16 bytes of it are
+// folded into the next 16, and the last 128 bits are reduced by Barrett's method (Gopal et al.,
+// "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction").
 
 #ifndef FFGRANT_INTERNAL_CRC16_CLMUL_H_
 #define FFGRANT_INTERNAL_CRC16_CLMUL_H_
@@ -17,7 +16,7 @@
 
 namespace ffgrant::internal {
 
-// The least size that Crc16Clmul takes.
+// The smallest size that Crc16Clmul accepts.
 inline constexpr std::size_t kMinClmulSize = 16;
 
 // Crc16Xmodem of at least kMinClmulSize bytes.

@@ -7,9 +7,9 @@
 
 namespace ffgrant::internal {
 
-// Crc16Xmodem of the word's eight bytes, the lowest one first. Zeros before a
-// text don't change its CRC, so that this is also the CRC of up to eight bytes
-// that stand in the topmost places.
+// Returns Crc16Xmodem of the word's eight bytes, lowest byte first. Leading zeros don't change a
+// CRC. A text of up to eight bytes that stands in the topmost bytes, with zeros below, therefore
+// has this same CRC.
 std::uint16_t Crc16OfWord(std::uint64_t word) noexcept;
 
 }  // namespace ffgrant::internal

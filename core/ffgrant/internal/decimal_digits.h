@@ -34,16 +34,16 @@ inline constexpr std::array<char, 200> kDigitPairs = [] {
   return pairs;
 }();
 
-// 1 to 20.
+// Returns the number of decimal digits of `value`, 1 to 20.
 constexpr unsigned DigitCount(std::uint64_t value) noexcept {
-  // 1233/4096 is just above log10(2): the guess is right or one too small.
+  // 1233/4096 is just above log10(2), so the guess is right or one too small.
   const auto guess = static_cast<unsigned>(std::bit_width(value | 1)) * 1233 >> 12;
   return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
 }
 
-// Indexed by the place of a u16's topmost bit: the number of digits in the upper half,
-// so that to add the u16 carries into it exactly from the power of ten on that
-// lies between this place and the next.
+// Indexed by the place of a u16's topmost bit. The upper half of an entry is the number of digits.
+// The lower half is chosen so that adding the u16 carries into the upper half exactly if the u16
+// reaches the power of ten that lies between this place and the next.
 inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
   std::array<std::uint32_t, 16> counts{};
   for (unsigned bit = 0; bit < counts.size(); ++bit) {
@@ -56,14 +56,15 @@ inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
   return counts;
 }();
 
-// The digits of a u16, the first one lowest, zeros above; `count` is how many.
-// Without a branch: one on their number is mispredicted when that varies.
+// Returns the digits of a u16, the first digit in the lowest byte, with zeros above the last;
+// `count` becomes their number. There is no branch on the number of digits, since it would be
+// mispredicted when that number varies.
 inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcept {
   const auto pair = [](std::uint64_t number) {
     return std::uint64_t{Load16(kDigitPairs.data() + 2 * number)};
   };
-  // A number of 32.32 bits, just above value / 10000: its whole part is the first
-  // digit, and a hundred times what is behind the point the next two.
+  // A fixed-point number with 32 fraction bits, just above value / 10000. Its whole part is the
+  // first digit; a hundred times its fraction has the next two digits as its whole part.
   constexpr std::uint64_t kFraction = 0xFFFFFFFF;
   const std::uint64_t first = value * std::uint64_t{429497};
   const std::uint64_t second = (first & kFraction) * 100;
@@ -101,14 +102,13 @@ inline char* WriteDigits(char* to, std::uint64_t value, unsigned digits) noexcep
   return end;
 }
 
-// `count` digits (0 to 8) stand in the topmost bytes of `word`, the last one
-// uppermost; what lies below them is ignored. `ok` becomes false if one of
-// them isn't a digit.
+// Parses the `count` digits (0 to 8) in the topmost bytes of `word`, of which the uppermost byte is
+// the last digit. Lower bytes are ignored. `ok` becomes false if one of these bytes isn't a digit.
 constexpr std::uint64_t ParseUpTo8Digits(std::uint64_t word, unsigned count, bool& ok) noexcept {
   const std::uint64_t keep = count == 0 ? 0 : ~std::uint64_t{0} << (64 - 8 * count);
   const std::uint64_t d = (word ^ 0x3030303030303030u) & keep;
   ok &= (((d + 0x7676767676767676u) | d) & 0x8080808080808080u) == 0;
-  // Three steps from eight digits to pairs, to fours, to the number.
+  // In three steps eight digits become pairs, then fours, then the number.
   const std::uint64_t pairs = d * 10 + (d >> 8);
   return ((pairs & 0x000000FF000000FFu) * 0x000F424000000064u +
           ((pairs >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u) >>

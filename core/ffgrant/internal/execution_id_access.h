@@ -10,11 +10,11 @@
 
 namespace ffgrant {
 
-// Makes views of texts that are known to be ids, for the library's own use.
+// Lets the library make views of texts that it knows to be ids.
 struct ExecutionIdAccess {
-  // Makes a canonical id where it is to be, part by part: with small parts put
-  // together in a local and then copied as a whole, the wide loads of the copy
-  // would wait for the narrow stores before them.
+  // Fills in a canonical id in place, part by part. If the parts were put together in a local and
+  // then copied as a whole, the wide loads of the copy would wait for the narrow stores before
+  // them.
   static constexpr void Fill(ExecutionIdView& id, std::string_view text, std::uint16_t index,
                              const Uuid& uuid) noexcept {
     id.text_ = text;
@@ -31,7 +31,7 @@ struct ExecutionIdAccess {
 
 namespace internal {
 
-// ParseExecutionId() on machines without AVX2.
+// ParseExecutionId() as machines without AVX2 run it.
 ExecutionIdResult ParseExecutionIdWithoutAvx2(std::string_view text, ParseMode mode) noexcept;
 
 }  // namespace internal

@@ -8,14 +8,15 @@
 
 namespace ffgrant::internal {
 
-// FNV-1a, 64 bits.
+// The 64-bit FNV-1a hash.
 constexpr std::uint64_t Fnv1a64(std::string_view bytes) noexcept {
   std::uint64_t hash = 0xCBF29CE484222325u;
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
   return hash;
 }
 
-// Where a round over `count` partitions begins for whom `hash` stands. 0 if count is 0.
+// Returns the partition at which the scanner with this `hash` begins its round over `count`
+// partitions; 0 if `count` is 0.
 constexpr std::uint16_t ScanStartOf(std::uint64_t hash, std::uint16_t count) noexcept {
   return count == 0 ? 0 : static_cast<std::uint16_t>((hash & 0xFFFF) % count);
 }

@@ -14,7 +14,7 @@ IndexText ParseIndexText(std::string_view text) noexcept {
     const unsigned digit = static_cast<unsigned char>(text[i]) - unsigned{'0'};
     if (digit > 9) return {IndexSpelling::kInvalid, 0, i};
     value = value * 10 + digit;
-    // Stops here, so that any number of digits can't wrap around.
+    // Stops here, so that the value can't wrap around however many digits follow.
     if (value > 65535) return {IndexSpelling::kInvalid, 0, i};
   }
   const IndexSpelling spelling = plus           ? IndexSpelling::kPlusSign

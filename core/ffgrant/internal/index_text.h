@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index of a partition as text: a u16 as Rust parses it (contract 1.1).
+// The index of a partition as text: a u16 in the form that Rust parses (contract 1.1).
 
 #ifndef FFGRANT_INTERNAL_INDEX_TEXT_H_
 #define FFGRANT_INTERNAL_INDEX_TEXT_H_
@@ -16,25 +16,24 @@ enum class IndexSpelling : std::uint8_t { kCanonical, kPlusSign, kLeadingZero, k
 struct IndexText {
   IndexSpelling spelling;
   std::uint16_t value;  // 0 if kInvalid
-  std::size_t offset;   // kInvalid: of the first byte that breaks the rule
+  std::size_t offset;   // for kInvalid the offset of the first byte that breaks the rule
 };
 
-// Plain and complete: any bytes, any length.
+// Parses any bytes of any length in a naive loop.
 IndexText ParseIndexText(std::string_view text) noexcept;
 
-// The least number with so many digits: a smaller one has leading zeros. Out
-// of reach for counts that no index has.
+// The least number with a given number of digits: a smaller number has leading zeros. Where no
+// index has so many digits, the entry is above 65535.
 inline constexpr std::uint32_t kLeastIndex[8] = {65536, 0, 10, 100, 1000, 10000, 65536, 65536};
 
-// True if the first `count` bytes of `text`, its low ones, are the canonical
-// text of a u16; count is 0 to 7, what lies above is ignored. The digits are
-// worked on all at once, because a loop over them is mispredicted when their
-// number varies.
+// Returns true if the lowest `count` bytes of `text` are the canonical text of a u16. `count` is 0
+// to 7; higher bytes are ignored. All digits are processed at once, because a loop over them is
+// mispredicted when their number varies.
 inline bool ParseCanonicalIndex(std::uint64_t text, unsigned count, std::uint16_t& value) noexcept {
-  // Each digit less '0', the last one topmost, zeros before the first.
+  // Each byte becomes its digit's value, the last digit topmost, with zeros before the first.
   const std::uint64_t digits = (text ^ 0x3030303030303030u) << 8 << (56 - 8 * count);
   const std::uint64_t not_a_digit = (digits + 0x7676767676767676u) | digits;
-  // The last four: to pairs, then to one number.
+  // The last four digits become two pairs, then one number.
   const auto low = static_cast<std::uint32_t>(digits >> 32);
   const std::uint32_t pairs = (low * 10 + (low >> 8)) & 0x00FF00FFu;
   const std::uint32_t number =

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Unaligned words, whose first byte in memory is their least significant one.
+// Loads unaligned words. The first byte in memory becomes the least significant byte of the word.
 
 #ifndef FFGRANT_INTERNAL_LOAD_H_
 #define FFGRANT_INTERNAL_LOAD_H_
@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "ffgrant/config.h"  // little-endian
+#include "ffgrant/config.h"  // checks that the processor is little-endian
 
 namespace ffgrant::internal {
 
@@ -30,7 +30,7 @@ inline std::uint64_t Load64(const char* p) noexcept {
   return word;
 }
 
-// The word that Load32 gives for four characters.
+// Returns the word that Load32 gives for these four characters.
 constexpr std::uint32_t Word32(char a, char b, char c, char d) noexcept {
   return static_cast<std::uint32_t>(static_cast<unsigned char>(a)) |
          static_cast<std::uint32_t>(static_cast<unsigned char>(b)) << 8 |

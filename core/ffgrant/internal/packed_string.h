@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Strings one behind the other, each behind its length: seven bits a byte,
-// low ones first, the high bit set on all but the last byte. A length below
-// 2^21 takes at most the three bytes that the string's quotes and comma took
-// in the document.
+// Packed strings: each string follows its length. A length is written with seven bits a byte, low
+// bits first; the high bit is set in all but the last byte. A length below 2^21 takes at most three
+// bytes, which is what the string's quotes and comma took in the document.
 
 #ifndef FFGRANT_INTERNAL_PACKED_STRING_H_
 #define FFGRANT_INTERNAL_PACKED_STRING_H_
@@ -14,7 +13,7 @@
 
 namespace ffgrant::internal {
 
-// Bytes that suffice for the strings of a document of this size.
+// Returns how many bytes suffice for the strings of a document of this size.
 constexpr std::size_t PackedCapacity(std::size_t document_size) noexcept {
   return document_size + 7 * (document_size >> 21) + 8;
 }

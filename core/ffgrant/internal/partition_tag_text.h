@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tag of a partition in two words: without a loop or a branch on its size,
-// which is mispredicted where keys of many partitions are written.
+// Makes the tag of a partition as two words, without a loop or a branch on its size: such a branch
+// would be mispredicted where keys of many partitions are written.
 
 #ifndef FFGRANT_INTERNAL_PARTITION_TAG_TEXT_H_
 #define FFGRANT_INTERNAL_PARTITION_TAG_TEXT_H_
@@ -17,11 +17,11 @@
 namespace ffgrant::internal {
 
 struct PartitionTagText {
-  std::uint64_t low;   // the first eight bytes, the first one lowest
-  std::uint64_t high;  // what is left; zeros behind the end
+  std::uint64_t low;   // the first eight bytes, the first one in the lowest place
+  std::uint64_t high;  // the remaining bytes, then zeros
   std::size_t size;    // 5 to 10
 
-  // The eight bytes from `begin` on; 1 to 7.
+  // Returns the eight bytes that start at `begin`, which is 1 to 7.
   std::uint64_t From(std::size_t begin) const noexcept {
     return low >> (8 * begin) | high << (64 - 8 * begin);
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fast paths of core by name. Each says when it is taken and for how many bytes; in builds that
-// look for faults (CMake option FFGRANT_COUNT_PATHS) that is counted, so that "this path with this
-// length" is coverage that libFuzzer sees like an edge, and a test can ask whether every length of
-// every path was visited. A fault that people make concerns one path at one length, where all edges
-// have long been covered. In all other builds nothing here does anything.
+// The fast paths of core by name. Each path reports when it is taken and for how many bytes. Builds
+// that look for faults (CMake option FFGRANT_COUNT_PATHS) count these reports. "This path with this
+// length" is then coverage that libFuzzer sees like an edge, and a test can ask whether every
+// length of every path was visited. Faults that people make often concern one path at one length,
+// and all edges have long been covered then. In all other builds this file does nothing.
 
 #ifndef FFGRANT_INTERNAL_PATHS_H_
 #define FFGRANT_INTERNAL_PATHS_H_
@@ -16,7 +16,7 @@
 namespace ffgrant::internal {
 
 enum class Path : std::uint8_t {
-  // string_scan.h: the length is of the text that is left.
+  // For the paths of string_scan.h the length is that of the text that is left.
   kFindFirst16,
   kFind32,
   kFindLast16,
@@ -41,8 +41,8 @@ enum class Path : std::uint8_t {
   kCopyIn8s,
   kCopyIn4s,
   kCopyBytes,
-  // Keys and ids: of the text. Canonical keys are read inline in a header that all include; their
-  // target counts their lengths by itself.
+  // For keys and ids the length is that of the text. Canonical keys are read inline in a header
+  // that everybody includes, so their fuzz target counts their lengths itself.
   kAnyKey,
   kKeyDigits,
   kCanonicalId,
@@ -52,7 +52,7 @@ enum class Path : std::uint8_t {
   kCanonicalUuid,
   kUuidAvx2,
   kUuidLoop,
-  // Claim responses: of the document, of a number's digits, of a text.
+  // For claim responses the length is that of the document, of a number's digits or of a text.
   kUsualResponse,
   kCanonicalResponse,
   kAnyGrant,
@@ -62,21 +62,22 @@ enum class Path : std::uint8_t {
   kNumberOf20,
   kWritePlain,
   kWriteAny,
-  // Numbers in all other bodies: the number of digits, and how many bytes the document still has.
+  // For numbers in all other bodies: the number of digits, and how many bytes of the document are
+  // left.
   kTakeDigits,
   kTakeDigitsLeft,
   kTakeDigitsAvx2,
   kTakeDigitsAvx2Left,
-  // Checksums: of the text.
+  // For checksums the length is that of the text.
   kCrcClmul,
   kCrcTable,
   kCount,
 };
 
-inline constexpr std::size_t kPathLengths = 256;  // longer ones count as the last
+inline constexpr std::size_t kPathLengths = 256;  // longer lengths count as the last one
 
 #ifdef FFGRANT_COUNT_PATHS
-// libFuzzer looks at this section, and clears it before each input.
+// libFuzzer reads this section as coverage and clears it before each input.
 __attribute__((section("__libfuzzer_extra_counters"))) inline volatile std::uint8_t
     path_counters[static_cast<std::size_t>(Path::kCount)][kPathLengths];
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes between areas of one block that nobody may touch. AddressSanitizer sees an overrun of a
-// block by itself; one from an area of a block into the next needs a gap that it was told of. In
-// all other builds there are no gaps, and nothing here does anything.
+// Gaps between the areas of one memory block. AddressSanitizer finds overruns of a block by itself,
+// but it finds an overrun from one area of a block into the next only if it was told of a gap
+// between the two. In all other builds there are no gaps, and this file does nothing.
 
 #ifndef FFGRANT_INTERNAL_POISON_H_
 #define FFGRANT_INTERNAL_POISON_H_
@@ -30,14 +30,14 @@ inline constexpr std::size_t kGapBytes = 64;
 inline constexpr std::size_t kGapBytes = 0;
 #endif
 
-// From here on nobody may touch these bytes.
+// Forbids any access to these bytes from now on.
 inline void Poison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t size) noexcept {
 #ifdef FFGRANT_HAS_POISON
   __asan_poison_memory_region(p, size);
 #endif
 }
 
-// For tests: whether the byte at `p` may be touched. True in builds without gaps.
+// For tests: true if the byte at `p` may be accessed. Always true in builds without gaps.
 inline bool MayTouch([[maybe_unused]] const void* p) noexcept {
 #ifdef FFGRANT_HAS_POISON
   return __asan_address_is_poisoned(p) == 0;

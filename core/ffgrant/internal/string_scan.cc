@@ -13,7 +13,8 @@ namespace {
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 
-// The kinds of bytes that a search stops at; each marks its places among 32 bytes.
+// The kinds of bytes that a search stops at. Each kind marks the places of its bytes among 32
+// bytes.
 template <NonAscii kNonAscii>
 struct AtSpecial {
   FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
@@ -29,8 +30,8 @@ struct AtSpecial {
 
 struct AtInk {
   FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
-    // Indexed by the low half of a byte: the blank with this half. The shuffle gives 0 for bytes
-    // from 0x80 on.
+    // Indexed by the low half of a byte; the entry is the blank that has this low half. For bytes
+    // from 0x80 on the shuffle gives 0.
     const __m256i blanks = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(' ', -1, -1, -1, -1, -1, -1, -1, -1, '\t', '\n', -1, -1, '\r', -1, -1));
     return _mm256_xor_si256(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(blanks, bytes), bytes),
@@ -38,8 +39,8 @@ struct AtInk {
   }
 };
 
-// Looks through blocks of 64 bytes. Where there is nothing to stop at, the rest
-// is for the caller, who goes on at the returned place.
+// Searches blocks of 64 bytes. If they hold nothing to stop at, the function returns where the last
+// block ends, and the caller searches the rest.
 template <class Stop>
 FFGRANT_AVX2 const char* FindIn64s(const char* p, const char* end, bool& found) noexcept {
   for (; end - p >= 64; p += 64) {
@@ -91,7 +92,7 @@ const char* FindSpecialFarPlain(const char* p, const char* end) noexcept {
 
 const char* SkipBlanksFar(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_SSE2
-  // Indentation is short.
+  // Indentation is usually short, so the first 16 bytes are tried before longer blocks.
   if (end - p >= 16) {
     TakePath(Path::kSkipFirst16, static_cast<std::size_t>(end - p));
     const unsigned mask = InkMask16(p);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looking through the bytes of a JSON string many at a time. A byte is plain
-// if it stands for itself in a string and is ASCII: 0x20..0x7F but for `"` and
-// `\`. No function here reads outside the range that it was given.
+// Searches the bytes of a JSON string many at a time. A byte is plain if it is ASCII and stands for
+// itself in a string: 0x20..0x7F except `"` and `\`. No function here reads outside the range that
+// it gets.
 
 #ifndef FFGRANT_INTERNAL_STRING_SCAN_H_
 #define FFGRANT_INTERNAL_STRING_SCAN_H_
@@ -25,7 +25,7 @@
 
 namespace ffgrant::internal {
 
-// Whether a byte from 0x80 up counts as plain.
+// Whether bytes from 0x80 on count as plain.
 enum class NonAscii : bool { kPlain, kSpecial };
 
 template <NonAscii kNonAscii>
@@ -35,22 +35,23 @@ constexpr bool IsSpecial(char c) noexcept {
          (kNonAscii == NonAscii::kSpecial && byte >= 0x80);
 }
 
-// The high bit of each byte of `word` that is special. Bits above the lowest
-// one set may be wrong: borrows run upwards.
+// The high bit of each special byte of `word` is set in the result. Only the lowest set bit is
+// certain to be right, since borrows run upwards.
 template <NonAscii kNonAscii>
 constexpr std::uint64_t SpecialBits(std::uint64_t word) noexcept {
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   constexpr std::uint64_t kHigh = 0x8080808080808080u;
   const std::uint64_t quote = word ^ kOnes * '"';
   const std::uint64_t backslash = word ^ kOnes * '\\';
-  // A byte that underflows has its high bit set afterwards; so may a byte that had it before.
+  // A byte that underflows ends with its high bit set; a byte whose high bit was set may also end
+  // so.
   const std::uint64_t under = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes);
   const std::uint64_t special = under & ~word & kHigh;
   return kNonAscii == NonAscii::kSpecial ? special | (word & kHigh) : special;
 }
 
 #ifdef FFGRANT_HAS_SSE2
-// Bit i is set if p[i] is special, for i < 16.
+// Bit i of the result is set if p[i] is special, for i < 16.
 template <NonAscii kNonAscii>
 inline unsigned SpecialMask16(const char* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -58,7 +59,7 @@ inline unsigned SpecialMask16(const char* p) noexcept {
   const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
   __m128i range;
   if constexpr (kNonAscii == NonAscii::kSpecial) {
-    // Compared as signed, bytes from 0x80 up are negative.
+    // In a signed comparison bytes from 0x80 on are negative.
     range = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
   } else {
     range = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
@@ -67,19 +68,19 @@ inline unsigned SpecialMask16(const char* p) noexcept {
       _mm_movemask_epi8(_mm_or_si128(range, _mm_or_si128(quote, backslash))));
 }
 
-// The same for i < 32.
+// The same as SpecialMask16, for i < 32.
 template <NonAscii kNonAscii>
 inline std::uint32_t SpecialMask32(const char* p) noexcept {
   return SpecialMask16<kNonAscii>(p) | SpecialMask16<kNonAscii>(p + 16) << 16;
 }
 #endif
 
-// FindSpecial and SkipBlanks on ranges of any size; made for long ones.
+// FindSpecial and SkipBlanks for ranges of any size. They are made for long ranges.
 const char* FindSpecialFar(const char* p, const char* end) noexcept;       // kSpecial
 const char* FindSpecialFarPlain(const char* p, const char* end) noexcept;  // kPlain
 const char* SkipBlanksFar(const char* p, const char* end) noexcept;
 
-// The first special byte of [p, end), or `end`; without SIMD.
+// Returns the first special byte of [p, end), or `end`. Uses no SIMD.
 template <NonAscii kNonAscii>
 inline const char* FindSpecialPortable(const char* p, const char* end) noexcept {
   for (; end - p >= 8; p += 8) {
@@ -92,11 +93,11 @@ inline const char* FindSpecialPortable(const char* p, const char* end) noexcept 
   return p;
 }
 
-// The first special byte of [p, end), or `end`.
+// Returns the first special byte of [p, end), or `end`.
 template <NonAscii kNonAscii>
 inline const char* FindSpecial(const char* p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_SSE2
-  // Names are short.
+  // Names are short, so 16 bytes are tried first.
   if (end - p >= 16) {
     TakePath(Path::kFindFirst16, static_cast<std::size_t>(end - p));
     const unsigned mask = SpecialMask16<kNonAscii>(p);
@@ -135,11 +136,11 @@ inline const char* SkipBlanksPortable(const char* p, const char* end) noexcept {
   return p;
 }
 
-// The first byte of [p, end) that isn't white space, or `end`.
+// Returns the first byte of [p, end) that isn't white space, or `end`.
 inline const char* SkipBlanks(const char* p, const char* end) noexcept {
   if (p == end || static_cast<unsigned char>(*p) > ' ') [[likely]]
     return p;
-  // A blank behind a colon or a comma is often alone.
+  // After a colon or a comma there is often exactly one blank.
   if (end - p >= 2 && *p == ' ' && static_cast<unsigned char>(p[1]) > ' ') {
     TakePath(Path::kSkipOneBlank, static_cast<std::size_t>(end - p));
     return p + 1;
@@ -148,7 +149,7 @@ inline const char* SkipBlanks(const char* p, const char* end) noexcept {
 }
 
 #ifdef FFGRANT_HAS_SSE2
-// Bit i is set if p[i] is no blank, for i < 16.
+// Bit i of the result is set if p[i] is no blank, for i < 16.
 inline unsigned InkMask16(const char* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   const __m128i spaces = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
@@ -160,8 +161,9 @@ inline unsigned InkMask16(const char* p) noexcept {
 }
 #endif
 
-// SkipBlanks where `count` blanks are expected, as before the members of an indented object. If
-// that is right, it is a branch that is predicted, and what follows doesn't wait for the search.
+// SkipBlanks for places where `count` blanks are expected, as before the members of an indented
+// object. If the guess is right, the branch is predicted, and the code that follows doesn't wait
+// for the search.
 inline const char* SkipSameBlanks(const char* p, const char* end, std::size_t count) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (p == end || static_cast<unsigned char>(*p) > ' ') return p;
@@ -176,7 +178,7 @@ inline const char* SkipSameBlanks(const char* p, const char* end, std::size_t co
   return SkipBlanks(p, end);
 }
 
-// FindSpecial's search as a template, for functions that are compiled for more than one processor.
+// FindSpecial's search as a type, for templates that are compiled for more than one processor.
 struct BaselineScan {
   static const char* FindSpecial(const char* p, const char* end) noexcept {
     return internal::FindSpecial<NonAscii::kSpecial>(p, end);
@@ -184,7 +186,7 @@ struct BaselineScan {
 };
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// Bit i is set if p[i] is special, for i < 32.
+// Bit i of the result is set if p[i] is special, for i < 32.
 FFGRANT_AVX2 inline std::uint32_t SpecialMask32Avx2(const char* p) noexcept {
   const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   const __m256i quote = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'));
@@ -204,7 +206,7 @@ struct Avx2Scan {
       if (p - begin == 160) return FindSpecialFar(p + 32, end);
     }
     if (p != begin) {
-      // The last 32 bytes, of which the first ones are plain.
+      // The first of these last 32 bytes are already known to be plain.
       TakePath(Path::kFindAvx2Last, static_cast<std::size_t>(end - p));
       const std::uint32_t mask = SpecialMask32Avx2(end - 32);
       return mask == 0 ? end : end - 32 + std::countr_zero(mask);
@@ -215,7 +217,8 @@ struct Avx2Scan {
 };
 #endif
 
-// The number of plain bytes at `p` before the first special one, at most 16. All 16 can be read.
+// Returns the number of plain bytes at `p` before the first special byte, at most 16. All 16 bytes
+// can be read.
 inline std::size_t PlainPrefix16(const char* p) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   return static_cast<std::size_t>(
@@ -225,7 +228,7 @@ inline std::size_t PlainPrefix16(const char* p) noexcept {
 #endif
 }
 
-// True if all bytes are plain.
+// Returns true if all bytes are plain.
 inline bool IsPlainText(std::string_view text) noexcept {
   constexpr NonAscii kNonAscii = NonAscii::kSpecial;
   const char* const p = text.data();
@@ -247,8 +250,8 @@ inline bool IsPlainText(std::string_view text) noexcept {
   }
   if (size >= 4) {
     TakePath(Path::kPlainIn4s, size);
-    // One way for all sizes that a partition key has: its size varies, and a
-    // branch on it would be mispredicted.
+    // All sizes that a partition key can have take this one path: the sizes vary, so a branch
+    // between them would be mispredicted.
     const std::uint64_t ends = Load32(p) | std::uint64_t{Load32(p + size - 4)} << 32;
     const std::uint64_t middle = Load32(p + (size < 8 ? size - 4 : 4)) * 0x100000001u;
     return (SpecialBits<kNonAscii>(ends) | SpecialBits<kNonAscii>(middle)) == 0;
@@ -259,8 +262,8 @@ inline bool IsPlainText(std::string_view text) noexcept {
   return plain;
 }
 
-// memcpy for texts of tens of bytes, inlined: in blocks, of which the last one
-// overlaps the one before. Returns the end of the copy.
+// An inlined memcpy for texts of tens of bytes. It copies blocks; the last block overlaps the block
+// before it. Returns the end of the copy.
 inline char* CopyText(char* to, std::string_view text) noexcept {
   const char* const from = text.data();
   const std::size_t size = text.size();

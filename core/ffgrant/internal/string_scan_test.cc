@@ -61,7 +61,8 @@ TEST(StringScanTest, EveryByteInEveryPlace) {
   }
 }
 
-// Long texts, by each set of instructions, with one special byte or blanks alone.
+// Searches long texts with each set of instructions. A text has one special byte, or consists of
+// blanks.
 TEST(StringScanTest, FarAway) {
   GuardedBuffer memory;
   for (const unsigned features : kCpuFeatureSets) {
@@ -98,7 +99,7 @@ TEST(StringScanTest, FarAway) {
   }
 }
 
-// Whatever number of blanks is expected.
+// The result must be right whatever number of blanks is expected.
 TEST(StringScanTest, SameBlanks) {
   GuardedBuffer memory;
   for (std::size_t blanks = 0; blanks <= 40; ++blanks) {
@@ -116,7 +117,7 @@ TEST(StringScanTest, SameBlanks) {
   }
 }
 
-// The words that machines without SSE2 work with.
+// Tests the words that machines without SSE2 use.
 TEST(StringScanTest, TheLowestSpecialBitIsRight) {
   for (int first = 0; first < 256; ++first) {
     for (int second = 0; second < 256; ++second) {
@@ -146,8 +147,8 @@ TEST(StringScanTest, CopiesEverySizeAndNothingElse) {
 }
 
 TEST(Utf8Test, EverySequenceOfUpToThreeBytes) {
-  // By decoding and encoding again: a sequence is right if it is the encoding
-  // of a scalar value.
+  // The oracle decodes and encodes again: a sequence is right if it is the encoding of a scalar
+  // value.
   const auto naive = [](std::string_view s) -> std::size_t {
     const auto byte = [s](std::size_t i) { return static_cast<unsigned>(s[i] & 0xFF); };
     const std::size_t size = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
@@ -220,7 +221,7 @@ TEST(DecimalDigitsTest, ParsesDigitsAlone) {
 TEST(PackedStringTest, RoundTripsInPlace) {
   for (const std::size_t size : {0u, 1u, 127u, 128u, 16'383u, 16'384u, 2'097'151u, 2'097'152u}) {
     std::string memory(size + 10, '~');
-    // The text lies where it is to be packed.
+    // The text overlaps the place that it is packed into.
     for (std::size_t i = 0; i < size; ++i) memory[i] = static_cast<char>('a' + i % 26);
     const std::string text = memory.substr(0, size);
     const char* const end = PackString(memory.data(), {memory.data(), size});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The few exceptions of ffgrant, all from constructors and other calls that set something up.
+// Throws ffgrant's few exceptions. All of them come from constructors and other calls that set
+// something up.
 
 #ifndef FFGRANT_INTERNAL_THROW_H_
 #define FFGRANT_INTERNAL_THROW_H_
@@ -9,8 +10,8 @@
 
 namespace ffgrant::internal {
 
-// Throws E(arguments...). Compiled without exceptions, it ends the process: no object may come out
-// of a constructor that failed.
+// Throws E(arguments...). A library compiled without exceptions ends the process instead: a
+// constructor that failed must not return an object.
 template <class E, class... Arguments>
 [[noreturn]] void Throw([[maybe_unused]] const Arguments&... arguments) {
 #ifdef __cpp_exceptions

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Canonical UUID text, 32 digits at once: compiler vectors, which are NEON on
-// AArch64 and plain code elsewhere, and for parsing SSE2 where there is any.
+// Canonical UUID text, 32 digits at once. The code uses compiler vectors, which become NEON on
+// AArch64 and scalar code elsewhere; parsing uses SSE2 if the processor has it.
 
 #ifndef FFGRANT_INTERNAL_UUID_HEX_H_
 #define FFGRANT_INTERNAL_UUID_HEX_H_
@@ -24,9 +24,9 @@ typedef std::uint16_t Words8 __attribute__((vector_size(16)));
 typedef std::uint64_t Longs2 __attribute__((vector_size(16)));
 typedef std::uint8_t Bytes8 __attribute__((vector_size(8)));
 
-// The way for machines without SSE2; it is tested on all machines.
-// The values of 16 lowercase hex digits; `valid` keeps its ones only if all of
-// them are.
+// HexValues and JoinPairs serve machines without SSE2, and are tested on all machines.
+// HexValues returns the values of 16 lowercase hex digits. `valid` keeps all its ones only if all
+// 16 bytes are such digits.
 inline Bytes16 HexValues(Bytes16 text, Bytes16& valid) noexcept {
   const Bytes16 digit = text - '0';
   const Bytes16 letter = text - 'a';
@@ -36,13 +36,13 @@ inline Bytes16 HexValues(Bytes16 text, Bytes16& valid) noexcept {
   return (digit & is_digit) | ((letter + 10) & is_letter);
 }
 
-// The first digit of a pair is the high half of its byte.
+// Joins pairs of values to bytes. The first value of a pair is the high half of its byte.
 inline Bytes8 JoinPairs(Bytes16 values) noexcept {
   const Words8 pairs = reinterpret_cast<Words8>(values);
   return __builtin_convertvector((pairs << 4 | pairs >> 8) & 0xFF, Bytes8);
 }
 
-// True if the 36 bytes at `text` are a canonical UUID.
+// Returns true if the 36 bytes at `text` are a canonical UUID.
 inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
   const bool hyphens = (text[8] == '-') & (text[13] == '-') & (text[18] == '-') & (text[23] == '-');
   const Longs2 low = {Load64(text),
@@ -61,18 +61,19 @@ inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
 #ifdef FFGRANT_HAS_SSE2
 
 // Does what HexValues and JoinPairs do, in a way that compilers don't find by themselves:
-// saturating steps bring digits to 0..9, letters to 10..15 and everything else
-// above 15; `above` then gets a top bit.
+// saturating steps turn decimal digits into 0..9, letters into 10..15 and all other bytes into more
+// than 15, which sets a top bit in `above`.
 inline __m128i HexValuesSse2(__m128i text, __m128i& above) noexcept {
-  // '0'..'9' to 0xF0..0xF9, what lies above '9' to less, since it wraps round.
+  // '0'..'9' become 0xF0..0xF9; bytes above '9' wrap round and become less.
   const __m128i digit = _mm_subs_epu8(
       _mm_add_epi8(text, _mm_set1_epi8(static_cast<char>(0xFF - '9'))), _mm_set1_epi8(6));
-  // 'a'..'f' to 10..15, what lies below 'a' to more.
+  // 'a'..'f' become 10..15; bytes below 'a' become more.
   const __m128i letter = _mm_adds_epu8(_mm_sub_epi8(text, _mm_set1_epi8('a')), _mm_set1_epi8(10));
   const __m128i value =
       _mm_min_epu8(_mm_sub_epi8(digit, _mm_set1_epi8(static_cast<char>(0xF0))), letter);
   above = _mm_or_si128(above, _mm_adds_epu8(value, _mm_set1_epi8(127 - 15)));
-  // Halves of a pair stand as low byte, high byte; the high half comes first.
+  // The halves of a pair are the low and the high byte of a word. The low byte comes first in the
+  // text, so it becomes the high half.
   return _mm_and_si128(_mm_or_si128(_mm_slli_epi16(value, 4), _mm_srli_epi16(value, 8)),
                        _mm_set1_epi16(0xFF));
 }
@@ -81,7 +82,7 @@ inline __m128i Load32Sse2(const char* p) noexcept {
   return _mm_cvtsi32_si128(static_cast<int>(Load32(p)));
 }
 
-// The same, in half the instructions.
+// The same as ParseCanonicalUuidPortable, with half the instructions.
 inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
   const __m128i middle = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 8));
   const int hyphens = _mm_movemask_epi8(_mm_cmpeq_epi8(middle, _mm_set1_epi8('-')));
@@ -108,7 +109,7 @@ inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
 
 #endif
 
-// Writes 36 bytes.
+// Writes the 36 bytes of the canonical text.
 inline void WriteCanonicalUuid(const Uuid& uuid, char* out) noexcept {
   Bytes16 bytes;
   std::memcpy(&bytes, uuid.bytes.data(), 16);

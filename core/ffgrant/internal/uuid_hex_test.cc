@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view kText = "550e8400-e29b-41d4-a716-446655440fff";
 
-// Every byte value at every place, by both implementations: what is not a
-// lowercase digit in a digit's place or a hyphen in a hyphen's is found.
+// Puts every byte value at every place. Both implementations must find a byte that is no lowercase
+// digit in a digit's place or no hyphen in a hyphen's place.
 TEST(UuidHexTest, BothImplementationsFindEveryWrongByte) {
   for (std::size_t place = 0; place < kText.size(); ++place) {
     for (int byte = 0; byte < 256; ++byte) {

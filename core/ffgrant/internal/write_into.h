@@ -10,9 +10,9 @@
 
 namespace ffgrant::internal {
 
-// Lets one of core's serializers, `write(span<char>)`, fill a string that grows as far as it
-// must and keeps its memory from one text to the next. False, and `out` is empty, if the
-// serializer refuses.
+// Lets one of core's serializers, `write(span<char>)`, fill `out`. The string grows as far as it
+// must and keeps its memory from one text to the next. If the serializer refuses, the result is
+// false and `out` is empty.
 template <class Write>
 bool WriteInto(std::string& out, const Write& write) {
   if (out.size() < 256) out.resize(256);

@@ -38,7 +38,7 @@ class ClaimRequestTest : public ::testing::Test {
     }
     return result;
   }
-  // A whole request and one more member.
+  // Parses a complete request that has `member` as one more member.
   JsonError With(const std::string& member) {
     return Parse(R"({"lane_id":"main","worker_instance_id":"w1-i1","grant_ttl_ms":5000,)" + member +
                  "}")
@@ -53,7 +53,7 @@ class ClaimRequestTest : public ::testing::Test {
   ClaimRequestView request_;
 };
 
-// The numbers are those of the contract's vectors, section 13.
+// The numbers at the ends of lines are those of the contract's vectors, section 13.
 
 TEST_F(ClaimRequestTest, Capabilities) {
   EXPECT_TRUE(
@@ -92,7 +92,7 @@ TEST_F(ClaimRequestTest, ListsHoldWhatTheDocumentHeld) {
   EXPECT_EQ(request_.capabilities.size(), same.size());
 }
 
-// As many strings as fit a document, which the scratch must hold.
+// A document with as many strings as it can hold: the scratch must hold them all.
 TEST_F(ClaimRequestTest, ListsFillTheScratch) {
   for (const std::size_t text_size : {0u, 1u, 127u, 128u, 16'383u, 16'384u}) {
     std::string json = R"([")" + std::string(5, 'l') + R"(","\n",[)";
@@ -144,7 +144,7 @@ TEST_F(ClaimRequestTest, WritesCapabilitiesAlwaysAndInOrder) {
       Writes(json, [&](std::span<char> out) { return SerializeClaimRequest(request, out); }));
   EXPECT_TRUE(Parse(json));
   EXPECT_EQ(request_, request);
-  // What was parsed can be written again.
+  // A parsed request can be written again.
   EXPECT_TRUE(
       Writes(json, [&](std::span<char> out) { return SerializeClaimRequest(request_, out); }));
   EXPECT_TRUE(Writes(R"({"lane_id":"","worker_instance_id":"","capabilities":[],"grant_ttl_ms":0})",
@@ -154,7 +154,7 @@ TEST_F(ClaimRequestTest, WritesCapabilitiesAlwaysAndInOrder) {
             WriteError::kInvalidUtf8);
 }
 
-// The decoder made for requests against the one for any DTO.
+// Compares the decoder made for claim requests with the decoder for any DTO.
 class ClaimRequestPathsTest : public ::testing::Test {
  protected:
   void Check(const std::string& text) {
@@ -212,7 +212,8 @@ TEST_F(ClaimRequestPathsTest, RandomEdits) {
   EXPECT_GT(good_, 1'000);
 }
 
-// One capability of every length that takes another number of bytes, plain and with escapes.
+// Capabilities of every length at which the packed length takes another byte, without and with
+// escapes.
 TEST_F(ClaimRequestPathsTest, LongCapabilities) {
   for (const std::size_t size :
        {0u, 31u, 32u, 63u, 64u, 126u, 127u, 128u, 129u, 300u, 16383u, 16384u, 16390u, 60000u}) {

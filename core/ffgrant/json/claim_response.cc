@@ -22,7 +22,7 @@ namespace ffgrant {
 namespace internal {
 namespace {
 
-// The literals before each value of a canonical document, and the one behind the last.
+// The literals before each value of a canonical document, and the literal after the last value.
 constexpr char kBeforeExecutionId[] = R"({"execution_id":")";
 constexpr char kBeforePartitionKey[] = R"(","partition_key":")";
 constexpr char kBeforeGrantKey[] = R"(","grant_key":")";
@@ -40,8 +40,8 @@ constexpr std::size_t kPunctuation = Size(kBeforeExecutionId) + Size(kBeforePart
                                      Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
 static_assert(kPunctuation + kMaxDigits == kClaimResponseJsonOverhead);
 
-// True if `p` begins with the literal. Compared in words, the last of which
-// overlaps the one before: a call of memcmp costs more than the comparison.
+// Returns true if `p` begins with the literal. Compares words, the last of which overlaps the word
+// before it: a call of memcmp would cost more than this comparison.
 template <std::size_t kSizeWithNul>
 inline bool BeginsWith(const char* p, const char (&literal)[kSizeWithNul]) noexcept {
   constexpr std::size_t kSize = kSizeWithNul - 1;
@@ -57,8 +57,7 @@ inline char* Put(char* to, const char (&literal)[kSizeWithNul]) noexcept {
   return to + kSizeWithNul - 1;
 }
 
-// Reads a string of plain bytes up to the literal, whose first byte is the
-// closing quote.
+// Reads a string of plain bytes up to the literal, whose first byte is the string's closing quote.
 template <std::size_t kSizeWithNul>
 inline bool TakeText(const char*& p, const char* end, const char (&literal)[kSizeWithNul],
                      std::string_view& text) noexcept {
@@ -71,7 +70,7 @@ inline bool TakeText(const char*& p, const char* end, const char (&literal)[kSiz
   return true;
 }
 
-// The digits [p, end), which have more than 16 bytes before them.
+// Reads the digits [p, end). At least 16 bytes before the digits can be read.
 inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto digits = static_cast<std::size_t>(end - p);
   if (digits - 1 >= kMaxDigits || (*p == '0' && digits > 1)) return false;
@@ -89,7 +88,7 @@ inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noe
     return ok;
   }
   TakePath(Path::kNumberOf20, digits);
-  // 1844 74407370 95516155 is the last one that any 8 low digits can follow.
+  // 1844 74407370 95516155 is the largest number here that any 8 further digits may follow.
   const std::uint64_t middle = ParseUpTo8Digits(Load64(end - 16), 8, ok);
   const std::uint64_t top =
       ParseUpTo8Digits(Load64(end - 24), static_cast<unsigned>(digits - 16), ok);
@@ -113,25 +112,25 @@ inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcep
          TakeNumber(p, end - 1, out.expires_at_ms);
 }
 
-// False for documents that are not canonical, almost always.
+// Returns false for almost all documents that are not canonical.
 inline bool BeginsCanonically(std::string_view json) noexcept {
   return json.size() > kPunctuation && BeginsWith(json.data(), kBeforeExecutionId);
 }
 
-constexpr std::size_t kUsualDigits = 13;    // the time, from 2001 until the year 2286
-constexpr std::size_t kAroundKeyIndex = 5;  // `{fp:` and `}`
-// Where the grant key begins at the latest, and what is behind it but for the time's digits.
+constexpr std::size_t kUsualDigits = 13;    // the digits of a time from the year 2001 until 2286
+constexpr std::size_t kAroundKeyIndex = 5;  // the bytes of `{fp:` and `}`
+// The largest offset of the grant key, and the bytes after the grant key without the time's digits.
 constexpr std::size_t kMinUsualSize =
     Size(kBeforeExecutionId) + kMaxExecutionIdSize + Size(kBeforePartitionKey) +
     kMaxPartitionTagSize + Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
 
-// The number of digits right before `end`; 24 or more count as 24. So many bytes before it can be
-// read.
+// Returns the number of digits right before `end`; 24 or more count as 24. At least 24 bytes before
+// `end` can be read.
 inline std::size_t DigitsBefore(const char* end) noexcept {
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   for (std::size_t behind = 0; behind < 24; behind += 8) {
     const std::uint64_t digits = Load64(end - behind - 8) ^ kOnes * '0';
-    // The high bit of a byte is set unless it is 0 to 9; no sum reaches into the next byte.
+    // Sets the high bit of each byte that is not 0 to 9. No sum carries into the next byte.
     const std::uint64_t others = (((digits & kOnes * 0x7F) + kOnes * 0x76) | digits) & kOnes * 0x80;
     if (others != 0) return behind + static_cast<std::size_t>(std::countl_zero(others)) / 8;
   }
@@ -140,15 +139,14 @@ inline std::size_t DigitsBefore(const char* end) noexcept {
 
 enum class Usual : std::uint8_t {
   kNo,
-  kUpToTheEnd,  // all is right but the last byte, which is none that goes on with a number
+  kUpToTheEnd,  // all but the last byte is right, and that byte cannot continue a number
   kYes,
 };
 
-// Canonical documents as they usually are: a canonical id, and a partition key as
-// long as the id's tag. The digits in the id's tag, those of the time and the
-// document's size then tell where everything is, so that all of it is looked at
-// at once instead of one text after the other. The id is not looked at beyond
-// that: the caller parses or scans it.
+// Reads canonical documents in their usual form: with a canonical id, and a partition key as long
+// as the id's tag. The number of digits in the id's tag, the number of digits in the time and the
+// size of the document then tell where each text is, so all texts are checked at once instead of
+// one after the other. The id itself is not checked here: the caller parses or scans it.
 inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   if (json.size() <= kMinUsualSize) return Usual::kNo;
   TakePath(Path::kUsualResponse, json.size());
@@ -182,7 +180,7 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   } else {
     ok = TakeNumber(time, time_end, out.expires_at_ms);
   }
-  // Bit by bit, not in short: one branch at the end instead of seven.
+  // Uses & instead of &&, to have one branch at the end instead of seven.
   ok &= BeginsWith(json.data(), kBeforeExecutionId);
   ok &= BeginsWith(id + id_size, kBeforePartitionKey);
   ok &= BeginsWith(partition_key + key_size, kBeforeGrantKey);
@@ -198,7 +196,7 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   return goes_on ? Usual::kNo : Usual::kUpToTheEnd;
 }
 
-// The texts are plain.
+// Writes a response whose texts are all plain.
 inline WriteResult WritePlain(const ClaimResponseView& r, std::span<char> out) noexcept {
   const unsigned digits = DigitCount(r.expires_at_ms);
   const std::size_t size =
@@ -235,7 +233,7 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
     {.name = "expires_at_ms", .kind = MemberKind::kUint64},
 }};
 
-// The document has all members and then a byte that is not `}`, where reading goes on and fails.
+// Rejects a document that has all members and then, instead of `}`, a byte at which reading fails.
 [[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch) noexcept {
   return DecodeDocument(json, scratch, [&](JsonReader& reader) {
     std::array<MemberValue, kMembers.size()> values;
@@ -253,7 +251,8 @@ bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) 
 [[gnu::noinline]] JsonResult ParseClaimResponseSequential(std::string_view json,
                                                           JsonScratch& scratch,
                                                           ClaimResponseView& out) noexcept {
-  // A canonical document has no use for the scratch.
+  // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
+  // memory.
   if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
     ClaimResponseView view;
     if (ParseClaimResponseCanonical(json, view)) {
@@ -309,7 +308,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
     result.json = RejectLastByte(json, scratch);
     return result;
   }
-  // A canonical id has no byte that isn't plain: there is no need to look for one.
+  // A canonical id has only plain bytes, so no search for special ones is needed.
   if (ParseCanonicalExecutionId(view.execution_id, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(out.execution_id, view.execution_id, index, uuid);
     out.partition_key = view.partition_key;
@@ -350,7 +349,7 @@ WriteResult SerializeClaimResponse(const ClaimResponseView& response,
 WriteResult SerializeClaimGrant(const ClaimGrantView& grant, std::span<char> out) noexcept {
   const ClaimResponseView response = {grant.execution_id.text(), grant.partition_key,
                                       grant.grant_key, grant.expires_at_ms};
-  // No byte that an execution id can hold needs an escape.
+  // No byte of an execution id needs an escape.
   if (internal::IsPlainText(response.partition_key) && internal::IsPlainText(response.grant_key))
       [[likely]] {
     return internal::WritePlain(response, out);

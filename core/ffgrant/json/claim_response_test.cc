@@ -36,11 +36,11 @@ const ClaimResponseView kResponse{kIdText, "{fp:7}", kGrantKeyText, 1'700'000'00
 
 class ClaimResponseTest : public ::testing::Test {
  protected:
-  // The document's error; what a failure must leave alone is checked as well.
+  // Returns the document's error. Checks also that a failure leaves `response_` untouched.
   JsonResult Parse(std::string_view json) {
     const ClaimResponseView untouched{"id", "key", "grant", 42};
     response_ = untouched;
-    document_ = json;  // response_ points into it
+    document_ = json;  // response_ points into document_
     const JsonResult result = ParseClaimResponse(document_, scratch_, response_);
     if (!result) {
       EXPECT_EQ(response_, untouched) << json;
@@ -66,7 +66,7 @@ class ClaimResponseTest : public ::testing::Test {
   ClaimResponseView response_;
 };
 
-// The numbers are those of the contract's vectors, section 13.
+// The numbers at the ends of lines are those of the contract's vectors, section 13.
 
 TEST_F(ClaimResponseTest, MembersInAnyOrder) {
   for (const std::string& json : {
@@ -92,7 +92,7 @@ TEST_F(ClaimResponseTest, MissingAndDuplicateMembers) {
   EXPECT_EQ(Error(Object({E, P, K, X, R"("expires_at_ms":1)"})), kDuplicateField);     // 8
   EXPECT_EQ(Error(Object({E, R"("partition_family":"flow","partition_index":7)", K, X})),
             kMissingField);  // 11
-  // Seen at the second name, before its colon.
+  // The error is seen at the second name, before its colon.
   EXPECT_EQ(Error("{" + E + R"(,"execution_id")"), kDuplicateField);
   EXPECT_EQ(Error("{}garbage"), kMissingField);
 }
@@ -103,7 +103,7 @@ TEST_F(ClaimResponseTest, WrongTypes) {
             kWrongType);  // 10
   const std::string before = "{" + E + R"(,"partition_key":)";
   EXPECT_EQ(Parse(before + "[ \xFF"), (JsonResult{kWrongType, before.size(), "partition_key"}));
-  // A scalar of the wrong type is read to its end first.
+  // A scalar of the wrong type is read to its end before it is judged.
   EXPECT_EQ(Error(before + "nul}"), kUnexpectedByte);
   EXPECT_EQ(Error(before + "01}"), kInvalidNumber);
   EXPECT_EQ(Error(before + "1e400}"), kNumberOutOfRange);
@@ -189,7 +189,7 @@ TEST_F(ClaimResponseTest, Numbers) {
   for (const auto& [text, error] : rejected) EXPECT_EQ(WithExpiry(text), error) << text;
 }
 
-// What is out of range is decided as the reference decides it.
+// Whether a number is out of range is decided as the reference decides it.
 TEST_F(ClaimResponseTest, TheRangeOfDoubles) {
   for (const char* text :
        {"0e999", "0e99999999999", "0.1e-99999999999", "1e-400", "1e308", "17976931348623157e292",
@@ -198,7 +198,7 @@ TEST_F(ClaimResponseTest, TheRangeOfDoubles) {
   }
   for (const char* text :
        {"1e309", "10e308", "1e99999999999", "-1e309", "1.0e309", "18446744073709551615e289",
-        // The largest double, but the product of its parts isn't.
+        // This is the largest double, but the product that the reference computes is not in range.
         "179769313486231570000e288"}) {
     EXPECT_EQ(WithExpiry(text), kNumberOutOfRange) << text;
   }
@@ -279,7 +279,7 @@ TEST_F(ClaimResponseTest, IgnoredValuesAreSkimmed) {
       {"[{\"a\":1]", kUnexpectedByte},
   };
   for (const auto& [value, error] : rejected) EXPECT_EQ(WithExtra(value), error) << value;
-  // The name of an ignored member is checked in full.
+  // Even the name of an ignored member is checked in full.
   EXPECT_EQ(Error(Object({E, P, K, X, "\"\xFF\":1"})), kInvalidUtf8);
   EXPECT_EQ(Error(Object({E, P, K, X, R"("\uD800":1)"})), kLoneSurrogate);
 }
@@ -310,7 +310,7 @@ TEST_F(ClaimResponseTest, WholeDocuments) {
   }
 }
 
-// A document cut within a pair of surrogates is cut, not wrong.
+// A document that ends within a surrogate pair is incomplete, not wrong.
 TEST_F(ClaimResponseTest, TruncatedEscapes) {
   const std::string json = R"(["\ud83d\ude00)";
   for (std::size_t size = 1; size <= json.size(); ++size) {
@@ -336,7 +336,7 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(result.error_class(), JsonErrorClass::kCaller);
   EXPECT_EQ(ParseClaimResponse("[\"e\", 1]", small, response).error, kWrongType);
 
-  // Large documents take another path.
+  // Large documents are read on another path.
   const std::string large = std::string(5000, ' ') + kCanonical;
   EXPECT_EQ(ParseClaimResponse(large, small, response), (JsonResult{kDocumentTooLarge, 8, ""}));
   JsonScratch fits(large.size());
@@ -418,7 +418,7 @@ TEST_F(ClaimResponseTest, WritesTextsOfEverySize) {
   GuardedBuffer grant_memory;
   for (std::size_t size = 0; size < 70; ++size) {
     for (std::size_t special = 0; special <= size; ++special) {
-      // Without one at first, then with one in every place.
+      // First a text without a special byte, then texts with a special byte at every place.
       std::string text(size, 'a');
       std::string escaped = text;
       if (special < size) {

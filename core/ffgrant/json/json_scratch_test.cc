@@ -18,7 +18,7 @@
 namespace ffgrant {
 namespace {
 
-// Not canonical, so that it needs a scratch.
+// The document is not canonical, so it needs a scratch.
 constexpr std::string_view kDocument =
     R"( {"execution_id":"\u0065","partition_key":"p","grant_key":"k","expires_at_ms":1})";
 
@@ -41,14 +41,14 @@ TEST(JsonScratchTest, CanBeAssigned) {
   scratch = JsonScratch(kDocument.size());
   EXPECT_EQ(scratch.max_document_size(), kDocument.size());
   EXPECT_TRUE(Parses(scratch));
-  // What was moved from takes a new one.
+  // A moved-from scratch can be assigned a new one.
   JsonScratch other(std::move(scratch));
   scratch = JsonScratch();
   EXPECT_TRUE(Parses(scratch));
   EXPECT_TRUE(Parses(other));
 }
 
-// Their memory has no size that a number could say.
+// The memory for these sizes would overflow std::size_t.
 TEST(JsonScratchTest, SizesThatOverflow) {
   constexpr std::size_t kMax = std::numeric_limits<std::size_t>::max();
   EXPECT_THROW(JsonScratch{kMax}, std::bad_alloc);
@@ -85,7 +85,7 @@ TEST(JsonScratchTest, TheAllocationMayFail) {
   EXPECT_TRUE(Parses(scratch));
 }
 
-// In builds with AddressSanitizer an overrun from one area into the other is noticed.
+// In builds with AddressSanitizer an overrun from one area into the next is found.
 TEST(JsonScratchTest, AreasHaveAGapBetweenThem) {
   for (const std::size_t size : {0u, 1u, 63u, 64u, 65u, 65'536u}) {
     JsonScratch scratch(size);

@@ -24,7 +24,7 @@ constexpr std::array<MemberSpec, 2> kRevokedMembers = {{
 constexpr std::array<MemberSpec, 1> kAlreadySatisfiedMembers = {{{.name = "reason"}}};
 constexpr StructSpec kRevoked = {kRevokedMembers};
 constexpr StructSpec kAlreadySatisfied = {kAlreadySatisfiedMembers};
-// The variants, in the order of RevokeLeaseResultView's alternatives.
+// The variants in the order of the alternatives of RevokeLeaseResultView.
 constexpr std::array<VariantSpec, 2> kRevokeResults = {{
     {"Revoked", &kRevoked},
     {"AlreadySatisfied", &kAlreadySatisfied},
@@ -35,7 +35,7 @@ constexpr std::array<MemberSpec, 1> kRenewedMembers = {
 constexpr StructSpec kRenewed = {kRenewedMembers};
 constexpr std::array<VariantSpec, 1> kRenewResults = {{{"Renewed", &kRenewed}}};
 
-// The next three in the order of their enumerators.
+// The names in these three tables are in the order of their enumerators.
 constexpr std::array<VariantSpec, 5> kAttemptTypes = {
     {{"initial"}, {"retry"}, {"reclaim"}, {"replay"}, {"fallback"}}};
 constexpr std::array<VariantSpec, 3> kHandleBackends = {{{"Valkey"}, {"Postgres"}, {"Sqlite"}}};
@@ -49,7 +49,7 @@ constexpr std::array<MemberSpec, 3> kHandleMembers = {{
 }};
 constexpr StructSpec kHandle = {kHandleMembers};
 
-constexpr std::size_t kHandleValues = 8;  // behind Claimed's own
+constexpr std::size_t kHandleValues = 8;  // the handle's values follow Claimed's own
 constexpr std::array<MemberSpec, kHandleValues> kClaimedMembers = {{
     {.name = "execution_id", .kind = MemberKind::kExecutionId},
     {.name = "lease_id", .kind = MemberKind::kUuid},
@@ -84,12 +84,12 @@ JsonResult DecodeResult(std::string_view json, JsonScratch& scratch,
       });
 }
 
-// The decoder has parsed the text before.
+// Parses a text that the decoder has already found to be a uuid.
 Uuid UuidOf(const MemberValue& value) noexcept {
   return ParseUuid(value.text, ParseMode::kLenient).uuid;
 }
 
-// Empty for a value that is no enumerator.
+// Returns an empty text if `value` is no enumerator.
 template <std::size_t kSize, class Enum>
 std::string_view NameOf(const std::array<VariantSpec, kSize>& variants, Enum value) noexcept {
   const auto i = static_cast<std::size_t>(value);
@@ -159,7 +159,7 @@ JsonResult ParseClaimedResult(std::string_view json, JsonScratch& scratch,
          .attempt_id = {UuidOf(values[4])},
          .attempt_type = static_cast<AttemptType>(values[5].number),
          .lease_expires_at = {static_cast<std::int64_t>(values[6].number)},
-         // Values that were not read are 0 and empty: the default handle.
+         // Values that were not read are 0 or empty, which makes the default handle.
          .handle = {.backend = static_cast<HandleBackend>(values[kHandleValues].number),
                     .kind = static_cast<HandleKind>(values[kHandleValues + 1].number),
                     .opaque = values[kHandleValues + 2].text}};

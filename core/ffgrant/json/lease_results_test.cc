@@ -42,8 +42,8 @@ TEST(RevokeLeaseResultTest, ReadsBothVariants) {
       R"({"Revoked":{"lease_id":"l","lease_epoch":"2","y":1e999,"z":"\uD800"}})", scratch, result));
 }
 
-// Observed of the reference: what is no string or object at all is a syntax
-// error here, and a name that is no variant is seen before its colon.
+// As observed with the reference: a value that is neither string nor object is a syntax error here,
+// and an unknown variant's name is reported before its colon is read.
 TEST(RevokeLeaseResultTest, Rejects) {
   const std::pair<const char*, JsonError> rows[] = {
       {"null", kUnexpectedByte},
@@ -137,7 +137,7 @@ constexpr char kClaimed[] =
     R"(","attempt_type":"replay","lease_expires_at":-5,)"
     R"("handle":{"backend":"Sqlite","kind":"Reclaimed","opaque":[0,10,255]}}})";
 
-// kClaimed with `from` replaced.
+// Returns kClaimed with `from` replaced by `to`.
 std::string Claimed(std::string_view from, std::string_view to) {
   std::string json = kClaimed;
   const std::size_t at = json.find(from);

@@ -34,7 +34,8 @@ class PartitionConfigJsonTest : public ::testing::Test {
     }
     return result;
   }
-  // The verdict on `value` as each of the three counts, which must be the same.
+  // Parses `value` as each of the three counts. Returns the verdict, which must be the same for all
+  // three.
   JsonResult Count(const std::string& value) {
     const JsonResult flow = Parse(Object({R"("num_flow_partitions":)" + value, kBudget, kQuota}));
     EXPECT_EQ(Parse(Object({kFlow, R"("num_budget_partitions":)" + value, kQuota})).error,

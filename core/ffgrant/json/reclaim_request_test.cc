@@ -41,7 +41,7 @@ class ReclaimRequestTest : public ::testing::Test {
   ReclaimRequestView request_;
 };
 
-// The numbers are those of the contract's vectors, section 13.
+// The numbers at the ends of lines are those of the contract's vectors, section 13.
 
 TEST_F(ReclaimRequestTest, AbsentAndNullAreOne) {
   EXPECT_TRUE(Parse("{" + std::string(kMinimal) + "}"));  // 59

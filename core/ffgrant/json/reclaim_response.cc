@@ -34,7 +34,7 @@ constexpr internal::StructSpec kGranted = {kGrantedMembers};
 constexpr internal::StructSpec kNotReclaimable = {kNotReclaimableMembers};
 constexpr internal::StructSpec kCapExceeded = {kCapExceededMembers};
 
-// The variants, in the order of ReclaimResponseView's alternatives.
+// The variants in the order of the alternatives of ReclaimResponseView.
 constexpr std::array<internal::VariantSpec, 3> kVariants = {{
     {"granted", &kGranted},
     {"not_reclaimable", &kNotReclaimable},

@@ -55,7 +55,7 @@ class ReclaimResponseTest : public ::testing::Test {
   ReclaimResponseView response_;
 };
 
-// The numbers are those of the contract's vectors, section 13.
+// The numbers at the ends of lines are those of the contract's vectors, section 13.
 
 TEST_F(ReclaimResponseTest, TheTagStandsAnywhere) {
   EXPECT_EQ(Error(Object({G, E, P, K, X, L})), kNone);  // 64
@@ -104,7 +104,7 @@ TEST_F(ReclaimResponseTest, OtherVariants) {
   EXPECT_EQ(count("1.0"), kNotAnInteger);              // 75
   EXPECT_EQ(count("\"3\""), kWrongType);               // 75
   EXPECT_EQ(count("-0"), kNotAnInteger);
-  // Members of other variants are unknown here, whatever they hold.
+  // The members of other variants are unknown here, so their values may be anything.
   EXPECT_EQ(Error(Object({R"("status":"not_reclaimable")", E, R"("detail":"x")",
                           R"("expires_at_ms":[])", R"("lane_id":1,"lane_id":2)"})),
             kNone);
@@ -143,8 +143,8 @@ TEST_F(ReclaimResponseTest, IgnoredValuesAreCheckedInFull) {
   EXPECT_EQ(WithExtra(NestedArrays(20'000)), kTooDeep);
 }
 
-// Faults of form anywhere come before wrong members, and wrong members before
-// bytes behind the document.
+// A fault of form anywhere is reported before a wrong member, and a wrong member before bytes that
+// follow the document.
 TEST_F(ReclaimResponseTest, TheOrderOfFaults) {
   EXPECT_EQ(Error(R"({"status":"granted","execution_id":5}x)"), kWrongType);
   EXPECT_EQ(Error(Object({G, E, P, K, X, L}) + "x"), kTrailingBytes);
@@ -179,7 +179,7 @@ TEST_F(ReclaimResponseTest, Conversion) {
   EXPECT_EQ(conversion.lane_id, LaneIdError::kEmpty);
   EXPECT_EQ(conversion.execution_id, ExecutionIdError::kNone);
   EXPECT_FALSE(conversion);
-  // The id is looked at first.
+  // The id is checked before the lane.
   conversion = ToReclaimGrant({{"{fp:x}:", "", "", 0}, ""}, grant);
   EXPECT_EQ(conversion.execution_id, ExecutionIdError::kInvalidPartitionIndex);
   EXPECT_EQ(conversion.lane_id, LaneIdError::kNone);

@@ -14,11 +14,11 @@ namespace {
 
 using internal::JsonReader;
 
-// As deep as FlowFabric reads a policy.
+// FlowFabric reads a policy to this depth.
 constexpr std::size_t kMaxDepth = 126;
 
-// Calls `use(name, value)` for each member of the object `json`, with the value's text.
-// False if it is no object, or no JSON.
+// Calls `use(name, value)` for each member of the object `json`, with the value's text. Returns
+// false if `json` is no object or no JSON.
 template <class Use>
 bool ForEachMember(std::string_view json, const Use& use) {
   JsonScratch scratch(json.size() + 1);
@@ -42,7 +42,8 @@ bool ForEachMember(std::string_view json, const Use& use) {
   }));
 }
 
-// Whether Lua 5.1's tonumber() takes `text`: strtod(), hexadecimal numbers, blanks behind.
+// True if Lua 5.1's tonumber() accepts `text`: what strtod() reads, hexadecimal numbers, and blanks
+// after either.
 bool IsLuaNumber(const char* text) {
   char* end = nullptr;
   (void)std::strtod(text, &end);
@@ -52,12 +53,12 @@ bool IsLuaNumber(const char* text) {
   return *end == '\0';
 }
 
-// Whether Lua makes a number of the JSON value `json`.
+// True if Lua makes a number of the JSON value `json`.
 bool IsNumber(std::string_view json) {
   if (json.front() == '-' || (json.front() >= '0' && json.front() <= '9')) return true;
   if (json.front() != '"') return false;
   JsonScratch scratch(json.size() + 1);
-  std::string text;  // with a NUL behind it, which is where Lua stops
+  std::string text;  // IsLuaNumber() reads up to the NUL that follows the text
   (void)internal::DecodeDocument(json, scratch, [&](JsonReader& reader) {
     std::string_view decoded;
     if (!reader.ReadString(decoded)) return false;
@@ -78,7 +79,7 @@ std::string_view FindRetryPolicy(std::string_view policy) {
 }
 
 std::string_view FaultOfRetryPolicy(std::string_view retry_policy) {
-  // Lua keeps the last of several members of one name.
+  // If a member is repeated, Lua keeps the last one.
   bool are_retries_right = true;
   bool is_backoff_right = true;
   (void)ForEachMember(retry_policy, [&](std::string_view name, std::string_view value) {

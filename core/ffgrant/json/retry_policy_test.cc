@@ -16,7 +16,7 @@ TEST(RetryPolicyJson, IsFoundAsItStands) {
   EXPECT_EQ(FindRetryPolicy(" { \"retry_policy\" : null } "), "null");
   EXPECT_EQ(FindRetryPolicy(R"({"retry\u005fpolicy":{"a":"\u00e9"}})"), R"({"a":"\u00e9"})");
   EXPECT_EQ(FindRetryPolicy(R"({"retry_policy":1,"retry_policy":2})"), "2");
-  // Within another member it is none.
+  // A "retry_policy" within another member does not count.
   EXPECT_EQ(FindRetryPolicy(R"({"a":{"retry_policy":{}}})"), "");
 }
 
@@ -27,7 +27,7 @@ TEST(RetryPolicyJson, IsEmptyWhereThereIsNone) {
         "{\"retry_policy\":\"\xff\"}", "{retry_policy:1}", "{\"retry_policy\" 1}"}) {
     EXPECT_EQ(FindRetryPolicy(policy), "") << policy;
   }
-  // Deeper than FlowFabric reads.
+  // This nesting is deeper than FlowFabric reads.
   const std::string deep =
       "{\"retry_policy\":" + std::string(200, '[') + std::string(200, ']') + "}";
   EXPECT_EQ(FindRetryPolicy(deep), "");

@@ -15,7 +15,7 @@ namespace {
 
 using Texts = std::vector<std::string_view>;
 
-// The texts in the packed form.
+// Holds texts in the packed form.
 class PackedTexts {
  public:
   explicit PackedTexts(const Texts& texts) : count_(texts.size()) {
@@ -35,7 +35,7 @@ class PackedTexts {
 Texts AllOf(const StringList& list) { return {list.begin(), list.end()}; }
 
 TEST(StringListTest, BothFormsGiveTheSameTexts) {
-  // Lengths of one, two and three bytes.
+  // These three texts have lengths that take one, two and three bytes.
   const std::string medium(200, 'm');
   const std::string large(20'000, 'l');
   for (const Texts& texts : {Texts{}, Texts{""}, Texts{"a"}, Texts{"", "a", ""},

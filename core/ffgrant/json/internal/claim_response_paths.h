@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ways to read a claim response. What is usual in length and order both
-// ParseClaimResponse and ParseClaimGrant read at once; the rest goes to the
-// sequential path, and only this one rejects documents. ParseClaimGrant has a
-// further path in front.
+// The ways to read a claim response. ParseClaimResponse and ParseClaimGrant both read a document of
+// the usual lengths and order at once. All other documents go to the sequential path, which is the
+// only one that rejects documents. ParseClaimGrant tries one more path before these.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
@@ -17,26 +16,25 @@
 
 namespace ffgrant::internal {
 
-// Canonical documents: what SerializeClaimResponse writes for texts of plain
-// bytes. Of use where the scratch has no memory, or too little. Any size; `out` may be written in
-// part if the answer is no.
+// Reads canonical documents of any size: the text that SerializeClaimResponse writes if all texts
+// are plain. Needed where the scratch has no memory or too little. If the result is false, `out`
+// may be partly written.
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept;
 
-// All documents that fit the scratch, and canonical ones that don't.
+// Reads all documents that fit the scratch, and canonical documents that don't.
 JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
                                         ClaimResponseView& out) noexcept;
 
-// ParseClaimGrant on machines without AVX2, and for what the next one refuses.
+// ParseClaimGrant for machines without AVX2, and for documents that ParseIssuedGrantAvx2 refuses.
 GrantJsonResult ParseAnyClaimGrant(std::string_view json, JsonScratch& scratch,
                                    ClaimGrantView& out) noexcept;
 
-// Canonical documents with the id's own tag as partition key and the grant key
-// that follows from it: what is claimed from Valkey. Writes `out` only if the
-// answer is yes.
+// Reads canonical documents in the form that a Valkey-backed issuer writes: the partition key is
+// the id's own tag, and the grant key follows from the id. Writes `out` only if the result is true.
 #ifdef FFGRANT_HAS_AVX2_PATHS
 FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept;
 
-// ParseClaimGrant on machines with AVX2.
+// ParseClaimGrant for machines with AVX2.
 FFGRANT_AVX2 GrantJsonResult ParseClaimGrantAvx2(std::string_view json, JsonScratch& scratch,
                                                  ClaimGrantView& out) noexcept;
 #endif

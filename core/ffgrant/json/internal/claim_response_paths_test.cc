@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verdict on a claim response must not depend on the path that found it.
+// The verdict on a claim response must be the same on every path.
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ using testing::X;
 
 class ClaimResponsePathsTest : public ::testing::Test {
  protected:
-  // Reads the document, at the end of what may be read, on all paths.
+  // Reads the document on all paths. It ends where the readable memory ends.
   void Check(const std::string& text) {
     const std::string_view json = memory_.AtEnd(text);
     ClaimResponseView expected;
@@ -60,7 +60,7 @@ class ClaimResponsePathsTest : public ::testing::Test {
     CheckIssued(json);
   }
 
-  // By the decoder for any DTO, which reads member by member.
+  // Uses the decoder for any DTO, which reads member by member.
   JsonResult GenericDecode(std::string_view json, ClaimResponseView& out) {
     static constexpr internal::MemberSpec kMembers[] = {
         {.name = "execution_id"},
@@ -77,7 +77,7 @@ class ClaimResponsePathsTest : public ::testing::Test {
     return result;
   }
 
-  // `grant_` is what was read from the document.
+  // `grant_` is the grant that was read from the document.
   void CheckGrant(const std::string& text, const GrantJsonResult& result, const JsonResult& verdict,
                   const ClaimResponseView& expected) {
     ASSERT_EQ(result.json, verdict) << text;
@@ -93,8 +93,8 @@ class ClaimResponsePathsTest : public ::testing::Test {
     ASSERT_EQ(grant_.execution_id.is_canonical(), id.id.is_canonical());
   }
 
-  // The fast path for issued grants takes them all and no other document, and
-  // reads them as the slower path does, which Check compares.
+  // The fast path for issued grants accepts all of them and no other document. Check compares what
+  // it reads with the slower path.
   void CheckIssued([[maybe_unused]] std::string_view json) {
 #ifdef FFGRANT_HAS_AVX2_PATHS
     if (!internal::HasAvx2()) return;
@@ -172,7 +172,7 @@ TEST_F(ClaimResponsePathsTest, RandomEdits) {
   EXPECT_GT(canonical_, 500);
 }
 
-// Each number of digits that a time can have, and those that are no times.
+// Times of each possible number of digits, and texts that are no times.
 TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
   std::mt19937_64 random(20);
   int times = 0;
@@ -189,11 +189,12 @@ TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
       if (i == 0) time.assign(digits, '1');
       if (i > 1) {
         for (char& c : time) c = static_cast<char>('0' + random() % 10);
-        // Ten in eleven of 20 digits would not fit.
+        // Of ten numbers with 20 random digits, about nine would be out of range, so half of them
+        // begin with 1.
         if (digits >= 20 && i % 2 == 0) time[0] = '1';
       }
       if (i == 3) time[0] = '0';
-      // One byte is no digit.
+      // One byte becomes something else than a digit.
       if (i == 4) time[random() % digits] = "/:+-.eE\x80\xB0 \"x"[random() % 12];
       check(time, "}");
       ++times;
@@ -211,7 +212,7 @@ TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
   EXPECT_GT(canonical_, 3 * 19 * 15);
 }
 
-// Sizes that the canonical path takes in another way than the usual one.
+// Canonical documents of sizes that do not take the usual path.
 TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   int documents = 0;
   for (const char* index :
@@ -230,12 +231,12 @@ TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
       }
     }
   }
-  // All but two of the ten times are right.
+  // Eight of the ten times are valid.
   EXPECT_EQ(canonical_, documents * 8 / 10);
 }
 
-// What an issuer on Valkey writes, for every number of digits, and everything
-// one byte away from it.
+// The documents that an issuer on Valkey writes, for every number of digits, and all documents that
+// differ from them in one byte.
 TEST_F(ClaimResponsePathsTest, IssuedGrants) {
   int documents = 0;
   for (const char* index : {"0", "42", "255", "9876", "65535", "65536", "00", "99999", "07"}) {
@@ -250,7 +251,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrants) {
     }
   }
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Five of the nine indices and three of the four times are right.
+  // Five of the nine indices and three of the four times are valid.
   if (internal::HasAvx2()) {
     EXPECT_EQ(issued_, 5 * 2 * 3);
   }
@@ -263,7 +264,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrants) {
   }
 }
 
-// Every place's digits are weighed: each value of each.
+// Each digit of index and time takes each value, so that a wrong weight of any place is found.
 TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
   std::mt19937_64 random(7);
   for (unsigned index = 0; index <= 65535; ++index) {
@@ -280,7 +281,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
   }
 }
 
-// Nothing but the byte behind the time is wrong, or there is more.
+// Only the byte after the time is wrong, or more bytes follow it.
 TEST_F(ClaimResponsePathsTest, IssuedGrantsWithAnyLastByte) {
   const std::string document =
       IssuedDocument("{fp:42}", "12345678-9abc-def0-0fed-cba987654321", "1234567890123");
@@ -300,7 +301,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrantsWithAnyLastByte) {
   }
 }
 
-// Where the shortcut expects an end, a text may hold what looks like one.
+// A text may contain the punctuation that the shortcut looks for at the end of a text.
 TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   for (const char* text :
        {R"(\",\"grant_key\":\")", R"(\",\"expires_at_ms\":1)", "},{", "}:", ":}"}) {
@@ -312,7 +313,7 @@ TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   EXPECT_GT(canonical_, 0);
 }
 
-// Larger than any block that the reader looks at at once.
+// The documents are larger than any block that the reader takes at once.
 TEST_F(ClaimResponsePathsTest, LargeDocuments) {
   const std::string filler = "\"x\":[" + std::string(3000, ' ') + "1" + [] {
     std::string items;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The documents that a Valkey-backed issuer writes: canonical, with the id's own
-// tag as partition key, the grant key that follows from the id (contract 3) and
-// a time of 13 digits. Their size tells the number of digits of the index and
-// with it where everything is; all that isn't the id or the time is then known.
+// Reads the documents that a Valkey-backed issuer writes. They are canonical; the partition key is
+// the id's own tag, the grant key follows from the id (contract 3), and the time has 13 digits. The
+// size of the document tells the number of digits of the index, and so where everything is. All
+// bytes outside the id and the time are then known in advance.
 //
 //   {"execution_id":"{fp:7}:<uuid>","partition_key":"{fp:7}",
 //    "grant_key":"ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant","expires_at_ms":1700000000000}
@@ -36,13 +36,13 @@ constexpr std::string_view kGrantKeyEnd = ":claim_grant";
 constexpr std::size_t kTimeDigits = 13;
 constexpr std::size_t kTagBegin = kExecutionTagBeginSize;
 
-// The document's size without the four indices.
+// The size of the document without its four copies of the index.
 constexpr std::size_t kAroundIndices = kBegin.size() - kTagBegin + kAroundExecutionIndex +
                                        kBehindId.size() + kBehindPartitionIndex.size() +
                                        kBehindGrantIndex.size() + kAroundExecutionIndex +
                                        kBehindGrantId.size() + kTimeDigits + 1;
 
-// A literal within 32 bytes of the document.
+// A literal within a block of 32 bytes of the document.
 struct alignas(32) Block {
   std::array<char, 32> text{};
   std::array<char, 32> mask{};
@@ -58,7 +58,7 @@ constexpr Block MakeBlock(std::size_t before, std::string_view literal) noexcept
   return block;
 }
 
-// Blocks end where the literal does, so that none can reach behind the document.
+// A block ends where its literal ends, so no block reaches past the document.
 // Never reached: computed at compile time.
 constexpr std::size_t Before(std::string_view literal) noexcept { return 32 - literal.size(); }
 constexpr Block kBeginBlock = MakeBlock(0, kBegin);
@@ -71,14 +71,15 @@ FFGRANT_AVX2 inline __m256i Differs(const char* p, const Block& block) noexcept 
   return _mm256_and_si256(_mm256_xor_si256(Load256(p), Load256(&block.text)), Load256(&block.mask));
 }
 
-// The last 16 bytes: `":`, 13 digits, of which the first is no zero, `}`. A byte
-// is right if it is `least` to `least` + `range`.
+// The last 16 bytes are `":`, 13 digits, the first of which is no zero, and `}`. A byte is right if
+// it is `least` to `least` + `range`.
 struct alignas(16) TimeTables {
   std::array<char, 16> least = {'"', ':', '1', '0', '0', '0', '0', '0',
                                 '0', '0', '0', '0', '0', '0', '0', '}'};
   std::array<std::uint8_t, 16> range = {0, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0};
   std::array<std::int8_t, 16> byte_weights = {0, 0, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 1, 0};
-  // Turns pairs into numbers of 2, 4, 4 and 3 digits, and these into numbers of 6 and 7 digits.
+  // The weights join pairs to numbers of 2, 4, 4 and 3 digits, and these to numbers of 6 and 7
+  // digits.
   std::array<std::int16_t, 8> pair_weights = {0, 1, 100, 1, 100, 1, 10, 1};
   std::array<std::int16_t, 8> number_weights = {10000, 1, 1000, 1, 0, 0, 0, 0};
 };
@@ -93,7 +94,7 @@ FFGRANT_AVX2 inline std::uint64_t DecodeTime(const char* end, __m256i& wrong) no
   const __m128i halves =
       _mm_madd_epi16(_mm_packus_epi32(numbers, numbers), Load128(&kTime.number_weights));
   const auto both = static_cast<std::uint64_t>(_mm_cvtsi128_si64(halves));
-  // The range check has counted the first digit from 1.
+  // The range check counted the first digit from 1, so the missing 10^12 is added here.
   return (both & 0xFFFFFFFF) * 10'000'000 + (both >> 32) + 1'000'000'000'000;
 }
 
@@ -115,11 +116,11 @@ FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& ou
   wrong = _mm256_or_si256(wrong, Differs(partition_index - 32, kBehindIdBlock));
   wrong = _mm256_or_si256(wrong, Differs(grant_index - 32, kBehindPartitionIndexBlock));
   wrong = _mm256_or_si256(wrong, Differs(time - 32, kBehindGrantIdBlock));
-  // Compares the second copy of the id: its first 32 bytes and its last ones.
+  // Compares the second copy of the id: its first 32 bytes, then its last 32.
   wrong = _mm256_or_si256(wrong, _mm256_xor_si256(Load256(grant_id), Load256(id)));
   wrong = _mm256_or_si256(
       wrong, _mm256_xor_si256(Load256(grant_id + id_size - 32), Load256(id + id_size - 32)));
-  // Compares two more copies of the index, the second with the `}:` behind it.
+  // Compares two more copies of the index, the second one together with the `}:` after it.
   const std::uint64_t index_text = Load64(id + kTagBegin);
   const std::uint64_t other_index =
       (Load64(partition_index) ^ index_text) << 16 | (Load64(grant_index) ^ index_text);

@@ -19,9 +19,9 @@
 
 namespace ffgrant::internal {
 
-// The digits at `p`, up to 15, none of them a leading zero, and behind them
-// nothing that goes on with the number. Returns their end, or null for any other
-// number. `p` is not `end`; eight bytes before `end` can be read.
+// Reads a number of up to 15 digits at `p` that has no leading zero, fraction or exponent. Returns
+// the end of the digits, or null for any other number. `p` is not `end`; at least eight bytes
+// before `end` can be read.
 inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto left = static_cast<std::size_t>(end - p);
   const auto digit_count = [](std::uint64_t word) {
@@ -29,7 +29,7 @@ inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& val
     const std::uint64_t others = ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u;
     return static_cast<unsigned>(std::countr_zero(others)) / 8;
   };
-  // The bytes behind the end are zeros, which are no digits.
+  // Bytes past the end are read as zero bytes, which are no digits.
   const std::uint64_t low = left >= 8 ? Load64(p) : Load64(end - 8) >> (64 - 8 * left);
   const unsigned low_digits = digit_count(low);
   bool ok = true;
@@ -55,20 +55,20 @@ inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& val
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// Indexed by a number of digits: 16 bytes that keep so many at the end.
+// From index n on stand 16 bytes, a mask that keeps the last n of 16 digits.
 inline constexpr std::array<std::uint8_t, 32> kKeepLast = [] {
   std::array<std::uint8_t, 32> masks{};
   for (std::size_t i = 16; i < masks.size(); ++i) masks[i] = 0xFF;
   return masks;
 }();
 
-// The same in vectors. Sixteen bytes before `p` can be read.
+// Does the same as TakeDigits, in vectors. At least 16 bytes before `p` can be read.
 FFGRANT_AVX2 inline const char* TakeDigitsAvx2(const char* p, const char* end,
                                                std::uint64_t& value) noexcept {
   const auto load = [](const void* at) __attribute__((target("avx2"))) {
     return _mm_loadu_si128(static_cast<const __m128i*>(at));
   };
-  // The 16 bytes at `p`, or the last 16 of the document.
+  // Loads the 16 bytes at `p`, or the last 16 bytes of the document.
   const std::ptrdiff_t shift = end - p >= 16 ? 0 : 16 - (end - p);
   const __m128i ahead = _mm_sub_epi8(load(p - shift), _mm_set1_epi8('0'));
   const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(ahead, _mm_set1_epi8(9)), ahead);

@@ -14,14 +14,14 @@ namespace ffgrant::internal {
 
 // The memory that the reader works in, sized for the largest document.
 struct JsonMemory {
-  // Bytes behind a text that the reader may write to: it copies in blocks.
+  // The reader copies in blocks, so it may write so many bytes past the end of a text.
   static constexpr std::size_t kSlack = 32;
 
   char* text = nullptr;              // unescaped strings and packed lists
-  std::uint64_t* nesting = nullptr;  // one bit an open bracket: 1 for `{`
+  std::uint64_t* nesting = nullptr;  // one bit for each open bracket: 1 for `{`
 
-  // The memory of a scratch, allocated if this is its first use; null pointers if no memory can be
-  // had.
+  // Returns the memory of a scratch, and allocates it at first use. The pointers are null if the
+  // allocation fails.
   static JsonMemory Of(JsonScratch& scratch) noexcept {
     if (scratch.block_ == nullptr && !Allocate(scratch)) [[unlikely]]
       return {};
@@ -30,11 +30,11 @@ struct JsonMemory {
     return {reinterpret_cast<char*>(block + words), block};
   }
 
-  // Whether the scratch has its memory already.
+  // True if the scratch has its memory already.
   static bool IsThere(const JsonScratch& scratch) noexcept { return scratch.block_ != nullptr; }
 
  private:
-  // Between the nesting and the text; see poison.h.
+  // The gap between the nesting and the text; see poison.h.
   static constexpr std::size_t kGapWords = kGapBytes / sizeof(std::uint64_t);
 
   // A document can't open more brackets than it has bytes.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The decoder of json_struct.h for objects in their usual form: names spelled
-// without escapes, texts of plain bytes, numbers of up to 15 digits. It reads
-// those in one function, whatever their order and the white space between them;
-// any other member goes to json_struct.h, and what is wrong is reported as
-// there. For DTOs that are read often: the code is made for each.
+// The same decoder as json_struct.h, for objects in their usual form: names without escapes, texts
+// of plain bytes, numbers of up to 15 digits. It reads these in one function, in any order and with
+// any white space between them. It leaves any other member to json_struct.h and reports faults as
+// json_struct.h does. The code is generated for each DTO, so it is for DTOs that are read often.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
 #define FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
@@ -24,20 +23,20 @@
 
 namespace ffgrant::internal {
 
-// The member names of a struct, each with its closing quote, as words to compare with.
+// The member names of a struct, each with its closing quote, as words for comparisons.
 template <std::size_t kCount>
 struct MemberNames {
-  std::array<std::uint64_t, kCount + 1> first{};   // 8 bytes; no two are equal
-  std::array<std::uint64_t, kCount + 1> middle{};  // the 8 bytes from kMiddle(size) on
-  std::array<std::uint64_t, kCount + 1> last{};    // 8 bytes
-  std::array<std::uint8_t, kCount + 1> size{};     // 0 for no member
+  std::array<std::uint64_t, kCount + 1> first{};   // the first 8 bytes; no two are equal
+  std::array<std::uint64_t, kCount + 1> middle{};  // the 8 bytes from MiddleOf(size) on
+  std::array<std::uint64_t, kCount + 1> last{};    // the last 8 bytes
+  std::array<std::uint8_t, kCount + 1> size{};     // 0 where there is no member
   std::array<MemberKind, kCount + 1> kind{};
 };
 
-// Names have at most 24 bytes with the quote: three words cover them.
+// A name has at most 24 bytes with its quote, so three words cover it.
 constexpr std::size_t MiddleOf(std::size_t size) noexcept { return size < 16 ? size - 8 : 8; }
 
-// Not constexpr, so that the compiler refuses tables which would call them.
+// This function is not constexpr, so the compiler refuses a table that would call it.
 void NameIsNotCoveredByThreeWords();
 void NameIsTooShortForANumber();
 void TwoNamesBeginAlike();
@@ -71,10 +70,10 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
   return names;
 }
 
-// Finds the member whose name, with its closing quote, is at `p`; kCount if none is. `expected` is
-// the member to try first: where members come in their usual order, that is a branch which is
-// predicted, and nothing waits for the comparison. The others are compared without a branch, since
-// which one it is can't be predicted.
+// Finds the member whose name, with its closing quote, is at `p`; returns kCount if there is none.
+// `expected` is the member to try first: if members come in their usual order, this branch is
+// predicted and nothing waits for the comparison. The other members are compared without a branch,
+// since nothing predicts which of them it is.
 template <const auto& kNames, std::size_t... kIndex>
 inline std::size_t FindMember(const char* p, const char* end, std::size_t expected,
                               std::index_sequence<kIndex...>) noexcept {
@@ -99,7 +98,7 @@ inline constexpr auto kNames = MakeMemberNames(kMembers);
 template <const auto& kMembers>
 inline constexpr StructSpec kSpecOf = {kMembers};
 
-// What the decoder is compiled for: the processor that it looks through texts for.
+// The decoder is compiled once for each processor that it can use for searching texts.
 struct BaselineText : BaselineScan {
   static bool ReadEscapedString(JsonReader& reader, const char* begin,
                                 std::string_view& out) noexcept {
@@ -115,7 +114,8 @@ struct Avx2Text : Avx2Scan {
                                              std::string_view& out) noexcept {
     return reader.ReadEscapedStringAvx2(begin, out);
   }
-  // At least 16 bytes are before a number: the bracket, the name of 12 or more, its punctuation.
+  // At least 16 bytes come before a number: the bracket, a name of at least 12 bytes and its
+  // punctuation.
   FFGRANT_AVX2 static const char* TakeDigits(const char* p, const char* end,
                                              std::uint64_t& value) noexcept {
     return TakeDigitsAvx2(p, end, value);
@@ -123,7 +123,7 @@ struct Avx2Text : Avx2Scan {
 };
 #endif
 
-// Reads a list of texts; the reader stands on its bracket.
+// Reads a list of texts. The reader stands on the list's bracket.
 template <class Text>
 [[gnu::always_inline]] inline bool DecodeTexts(JsonReader& reader, MemberValue& value) noexcept {
   const char* p = reader.position() + 1;
@@ -155,7 +155,8 @@ template <class Text>
       p = special + 1;
       continue;
     }
-    // Decoded one byte further on than it is put in the end: that is where it stays if it is short.
+    // The text is decoded one byte after its final place for the length. If it is short, its length
+    // takes one byte, and the text stays where it is.
     std::string_view decoded;
     reader.set_text_top(top + 1);
     if (special != end && *special == '\\') {
@@ -179,8 +180,8 @@ template <class Text>
   return true;
 }
 
-// Reads the value of member `i`, which begins at `p`; returns what is behind it, or null if it is
-// wrong.
+// Reads the value of member `i`, which begins at `p`. Returns the place after the value, or null if
+// the value is wrong.
 template <const auto& kMembers, class Text>
 [[gnu::always_inline]] inline const char* DecodeValueOf(JsonReader& reader, MemberValue* values,
                                                         std::size_t i, const char* p) noexcept {
@@ -214,8 +215,8 @@ template <const auto& kMembers, class Text>
   return DecodeMember(reader, kSpecOf<kMembers>, values, i) ? reader.position() : nullptr;
 }
 
-// Reads a member whose name is at `p` and not as usual: unknown, repeated, escaped, without a colon
-// behind it. Returns what is behind the member, or null if it is wrong.
+// Reads the member whose name is at `p`, if that name is not as usual: unknown, repeated, escaped,
+// or without a colon after it. Returns the place after the member, or null if the member is wrong.
 template <const auto& kMembers, class Text>
 [[gnu::always_inline]] inline const char* DecodeOtherMember(JsonReader& reader, MemberValue* values,
                                                             bool is_unknown,
@@ -237,8 +238,8 @@ template <const auto& kMembers, class Text>
   return DecodeNamedMember(reader, kSpecOf<kMembers>, values) ? reader.position() : nullptr;
 }
 
-// Reads the members of an object up to and including its closing bracket. The reader stands behind
-// the opening bracket (`first`) or behind a member.
+// Reads the members of an object up to and including its closing bracket. The reader stands after
+// the opening bracket if `first` is set, else after a member.
 template <const auto& kMembers, class Text>
 [[gnu::always_inline]] inline bool DecodeMembers(JsonReader& reader, MemberValue* values,
                                                  bool first) noexcept {
@@ -250,7 +251,7 @@ template <const auto& kMembers, class Text>
     return reader.FailUnexpected();
   };
   std::size_t expected = 0;
-  std::size_t blanks = 0;  // before the name that was read last
+  std::size_t blanks = 0;  // blanks before the last name that was read
   for (;; first = false) {
     if (!first) {
       if (p == end || (*p != ',' && *p != '}')) p = SkipBlanks(p, end);
@@ -271,7 +272,7 @@ template <const auto& kMembers, class Text>
         FindMember<kNames<kMembers>>(p + 1, end, expected, std::make_index_sequence<kCount>());
     const char* behind = p + 1 + kNames<kMembers>.size[i];
     if (i != kCount && !values[i].seen && end - behind > 2) [[likely]] {
-      // A colon, perhaps blanks, and at least one byte.
+      // A colon, perhaps blanks, and at least one byte of the value follow.
       const char* value = behind;
       if (*value != ':') value = SkipBlanks(value, end);
       if (value != end && *value == ':') [[likely]] {
@@ -312,8 +313,8 @@ template <const auto& kMembers>
   return DecodeMembers<kMembers, BaselineText>(reader, values, first);
 }
 
-// The members of an object from the reader's position on, and its closing bracket. `first`: the
-// reader stands behind the opening one, else behind a member.
+// Reads the members of an object from the reader's position on, and its closing bracket. The reader
+// stands after the opening bracket if `first` is set, else after a member.
 template <const auto& kMembers>
 inline bool DecodeMembersOf(JsonReader& reader, MemberValue* values, bool first) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
@@ -323,7 +324,7 @@ inline bool DecodeMembersOf(JsonReader& reader, MemberValue* values, bool first)
   return DecodeMembersBaseline<kMembers>(reader, values, first);
 }
 
-// Does what DecodeStruct does, for these members.
+// Does what DecodeStruct does, for `kMembers`.
 template <const auto& kMembers>
 inline bool DecodeStructOf(JsonReader& reader, MemberValue* values) noexcept {
   if (reader.Peek() != '{') [[unlikely]]

@@ -17,7 +17,7 @@ namespace {
 
 constexpr bool IsDigit(int c) noexcept { return c >= '0' && c <= '9'; }
 
-// Indexed by the byte: the value of a hex digit, or -1.
+// Indexed by the byte: the value of a hex digit, or -1 for other bytes.
 constexpr std::array<std::int8_t, 256> kHexValues = [] {
   std::array<std::int8_t, 256> values{};
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -33,7 +33,8 @@ constexpr std::array<std::int8_t, 256> kHexValues = [] {
 
 constexpr int HexValue(char c) noexcept { return kHexValues[static_cast<unsigned char>(c)]; }
 
-// The value of the four hex digits at `p`; negative if one of them is none.
+// Returns the value of the four hex digits at `p`; negative if one of the four bytes is no hex
+// digit.
 inline int Hex4(const char* p) noexcept {
   const int high = HexValue(p[0]) * 4096 | HexValue(p[1]) * 256;
   return high | HexValue(p[2]) * 16 | HexValue(p[3]);
@@ -45,10 +46,10 @@ constexpr bool Overflows(std::uint64_t value, unsigned digit) noexcept {
   return value > kMax / 10 || (value == kMax / 10 && digit > kMax % 10);
 }
 
-// True if the reference finds significand * 10^exponent too large for a
-// double. It multiplies two doubles, so the product is what decides.
+// Returns true if significand * 10^exponent is too large for a double in the reference's eyes. The
+// reference multiplies two doubles, so their product decides.
 bool ExceedsDouble(std::uint64_t significand, std::int64_t exponent) noexcept {
-  constexpr std::int64_t kFirst = 289;  // 2^64 * 10^288 is in range
+  constexpr std::int64_t kFirst = 289;  // 2^64 * 10^288 is still in range
   static constexpr std::array<double, 20> kPowers = {
       1e289, 1e290, 1e291, 1e292, 1e293, 1e294, 1e295, 1e296, 1e297, 1e298,
       1e299, 1e300, 1e301, 1e302, 1e303, 1e304, 1e305, 1e306, 1e307, 1e308};
@@ -78,7 +79,7 @@ char* AppendUtf8(char* to, unsigned code_point) noexcept {
   return to;
 }
 
-// The byte that a one-letter escape stands for; 0 if there is no such escape.
+// Returns the byte that a one-letter escape stands for; 0 if there is no such escape.
 constexpr char SimpleEscape(char c) noexcept {
   switch (c) {
     case '"':
@@ -100,8 +101,8 @@ constexpr char SimpleEscape(char c) noexcept {
   }
 }
 
-// Copies plain bytes up to one that isn't, or the document's end, which becomes `p`. Blocks are
-// written whole, but never more bytes than the document has left.
+// Copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's end.
+// Blocks are written whole, but never more bytes than are left of the document.
 struct BaselineCopy {
   static constexpr std::ptrdiff_t kBlock = 16;
   static char* Plain(char* to, const char*& p, const char* end) noexcept {
@@ -124,7 +125,8 @@ struct BaselineCopy {
 };
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// In blocks of 64 bytes: where escapes stand can't be predicted, but most are nearer than that.
+// Copies in blocks of 64 bytes. The places of escapes can't be predicted, but most escapes are
+// nearer than 64 bytes.
 struct Avx2Copy {
   static constexpr std::ptrdiff_t kBlock = 64;
   FFGRANT_AVX2 static char* Plain(char* to, const char*& p, const char* end) noexcept {
@@ -241,9 +243,9 @@ bool JsonReader::ReadString(std::string_view& out) noexcept {
   }
 }
 
-// From the first escape on, bytes are copied in blocks while they are looked at. The text is not
-// longer than what was read, so that a block that the document still has is one that the memory
-// has.
+// From the first escape on, bytes are copied in blocks while they are checked. The decoded text is
+// never longer than the bytes read, so if the document still has a whole block, the memory has one
+// too.
 template <class Copy>
 [[gnu::always_inline]] inline bool JsonReader::ReadEscapedStringBy(const char* begin,
                                                                    std::string_view& out) noexcept {
@@ -257,7 +259,7 @@ template <class Copy>
   } else {
     CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
   }
-  // A byte that isn't plain, or the document's end, is at `p`.
+  // At `p` is a byte that isn't plain, or the document's end.
   for (;; to = Copy::Plain(to, p, end_)) {
     if (end_ - p >= 6 && p[0] == '\\' && p[1] == 'u') {
       const int unit = Hex4(p + 2);
@@ -332,7 +334,7 @@ bool JsonReader::SkipString() noexcept {
   }
 }
 
-// Called on a byte from 0x80 up; steps over all such bytes.
+// Steps over all bytes from 0x80 on. The reader stands on the first of them.
 bool JsonReader::ReadUtf8() noexcept {
   do {
     const std::size_t size = Utf8SequenceSize(p_, end_);
@@ -342,7 +344,7 @@ bool JsonReader::ReadUtf8() noexcept {
   return true;
 }
 
-// Called on the `u` of an escape; steps over it and its four digits.
+// Steps over the `u` of an escape, on which the reader stands, and its four digits.
 bool JsonReader::ReadHex4(unsigned& unit) noexcept {
   const char* const at = p_ - 1;
   ++p_;
@@ -364,8 +366,8 @@ bool JsonReader::ReadHex4(unsigned& unit) noexcept {
   return true;
 }
 
-// Called on a backslash; steps over the escape (over both for a surrogate pair)
-// and writes at most four bytes, never more than the escape has.
+// Steps over an escape, or over both escapes of a surrogate pair. The reader stands on the
+// backslash. Writes at most four bytes, and never more bytes than the escape has.
 bool JsonReader::ReadEscape(char*& to) noexcept {
   const char* const at = p_++;
   if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
@@ -380,7 +382,7 @@ bool JsonReader::ReadEscape(char*& to) noexcept {
   if (!ReadHex4(unit)) return false;
   if (unit >= 0xDC00 && unit <= 0xDFFF) return Fail(JsonError::kLoneSurrogate, at);
   if (unit >= 0xD800 && unit <= 0xDBFF) {
-    // The document's end may have cut off the other half of the pair.
+    // The document may end within the other half of the pair.
     if (p_ == end_ || (*p_ == '\\' && p_ + 1 == end_)) {
       return Fail(JsonError::kUnexpectedEnd, end_);
     }
@@ -430,9 +432,9 @@ bool JsonReader::SkimNumber() noexcept {
   return true;
 }
 
-// Called on the `e`; reads the exponent and adds it. The reference counts in 32 bits
-// and calls a larger exponent infinite, or 0 if the number is 0 or the
-// exponent negative.
+// Reads an exponent and adds it to `exponent`. The reader stands on the `e`. The reference counts
+// in 32 bits. If an exponent is larger, the reference takes the number as infinite, or as 0 if its
+// significand is 0 or the exponent is negative.
 bool JsonReader::ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept {
   constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();
   ++p_;
@@ -463,7 +465,7 @@ bool JsonReader::ReadNumber(JsonNumber& out) noexcept {
     if (Overflows(significand, digit)) break;
     significand = significand * 10 + digit;
   }
-  // The first digit that does not fit drops all behind it.
+  // From the first digit that does not fit on, all digits are dropped and only counted.
   exponent = p_ - p;
   const bool fits = exponent == 0;
 
@@ -521,7 +523,7 @@ bool JsonReader::SkipScalar(int c) noexcept {
   }
 }
 
-// A name and a colon are due at `p`.
+// A name and a colon must follow at `p`.
 template <JsonReader::Check kCheck>
 inline bool JsonReader::SkipName(const char*& p) noexcept {
   constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
@@ -540,7 +542,7 @@ inline bool JsonReader::SkipName(const char*& p) noexcept {
   return true;
 }
 
-// Keeps which brackets are open: the innermost 64 in a word, the others in memory.
+// Remembers which brackets are open: the innermost 64 in a word, the others in memory.
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
   constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
@@ -548,7 +550,7 @@ bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
   std::uint64_t innermost = 0;  // the lowest bit is the last bracket; 1 for `{`
   const char* p = p_;
   for (;;) {
-    // A value is due at `p`.
+    // A value must follow at `p`.
     p = SkipBlanks(p, end_);
     const int c = p == end_ ? kEnd : static_cast<unsigned char>(*p);
     if (c == '[' || c == '{') {
@@ -579,7 +581,7 @@ bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
       }
       p = behind;
     }
-    // A value has ended, and with it perhaps what it stood in.
+    // A value has ended here, and perhaps also the values that contain it.
     for (;;) {
       if (depth == 0) {
         p_ = p;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sequential reader of JSON that reports what is wrong at the first
-// offending position and with the class that the reference reports there
-// (contract 4). It knows JSON, not DTOs; json_struct.h does those.
+// A sequential reader of JSON. It reports a fault at the first offending position and with the
+// class that the reference reports there (contract 4). The reader knows JSON but no DTOs;
+// json_struct.h knows the DTOs.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_READER_H_
 #define FFGRANT_JSON_INTERNAL_JSON_READER_H_
@@ -20,20 +20,20 @@ namespace ffgrant::internal {
 struct JsonNumber {
   enum class Kind : std::uint8_t {
     kUnsigned,
-    kNegative,    // down to -2^63; `bits` in two's complement
-    kOutOfRange,  // an integer that is neither
-    kFraction,    // with a fraction or an exponent, or -0
+    kNegative,    // down to -2^63, with `bits` in two's complement
+    kOutOfRange,  // an integer that fits neither kind above
+    kFraction,    // a number with a fraction or an exponent, or -0
   };
   Kind kind = Kind::kUnsigned;
   std::uint64_t bits = 0;
 };
 
-// Reading functions return false after a failure; result() then says which,
-// and nothing may be read any more. Text and document stay where they are, so
-// what ReadString returned remains valid.
+// Reading functions return false after a failure. result() then tells the failure, and nothing more
+// may be read. Document and decoded text are not moved, so texts that ReadString returned remain
+// valid.
 class JsonReader {
  public:
-  // `document` is not larger than the scratch behind `memory` was made for.
+  // `document` must not be larger than the limit of the scratch that `memory` belongs to.
   JsonReader(std::string_view document, const JsonMemory& memory) noexcept
       : begin_(document.data()),
         end_(document.data() + document.size()),
@@ -43,7 +43,7 @@ class JsonReader {
 
   static constexpr int kEnd = -1;
 
-  // The next byte that isn't white space, or kEnd. The reader then stands on it.
+  // Returns the next byte that isn't white space, or kEnd. The reader then stands on this byte.
   int Peek() noexcept {
     if (p_ != end_ && static_cast<unsigned char>(*p_) > ' ') {
       return static_cast<unsigned char>(*p_);
@@ -56,7 +56,7 @@ class JsonReader {
   const char* position() const noexcept { return p_; }
   const char* begin() const noexcept { return begin_; }
   const char* end() const noexcept { return end_; }
-  // Moves to `p`; the caller has looked at everything before it.
+  // Moves to `p`. The caller has checked everything before `p`.
   void set_position(const char* p) noexcept { p_ = p; }
   void Rewind() noexcept { p_ = begin_; }
 
@@ -65,17 +65,17 @@ class JsonReader {
   // Fails unless only white space is left.
   bool ReadEnd() noexcept;
 
-  // Reads what follows in an object or array after its bracket (`first`) or after an
-  // item. kItem: the reader stands on the name's quote, or on the element.
-  // kEnd: it stands on the closing bracket.
+  // Moves to the next item of an object or array, after its opening bracket (`first`) or after an
+  // item. For kItem the reader stands on the name's quote or on the element; for kEnd it stands on
+  // the closing bracket.
   enum class Next : std::uint8_t { kItem, kEnd, kError };
   Next NextMember(bool first) noexcept;
   Next NextElement(bool first) noexcept;
 
-  // The next three: Peek() returned the value's first byte.
+  // Before these three functions Peek() has returned the value's first byte.
   bool ReadString(std::string_view& out) noexcept;
-  // A string that begins at `begin`, behind its quote, and was looked at up to the
-  // reader's position, which is its first escape.
+  // Reads a string that begins at `begin`, right after its quote. The caller has checked the string
+  // up to the reader's position, which is the first escape.
   bool ReadEscapedString(const char* begin, std::string_view& out) noexcept;
 #ifdef FFGRANT_HAS_AVX2_PATHS
   FFGRANT_AVX2 bool ReadEscapedStringAvx2(const char* begin, std::string_view& out) noexcept;
@@ -83,23 +83,23 @@ class JsonReader {
   bool ReadNumber(JsonNumber& out) noexcept;
   bool ReadLiteral(std::string_view literal) noexcept;
 
-  // Steps over an unwanted value of any depth; checks its shape alone.
+  // Steps over an unwanted value of any depth and checks only its shape.
   bool SkimValue() noexcept;
-  // Checks a value in full; at most `max_depth` brackets may be open in it.
+  // Checks a value in full. At most `max_depth` brackets may be open in the value.
   bool CheckValue(std::size_t max_depth) noexcept;
 
-  // Memory for text: a string that had escapes is put at the top. Both ends of
-  // it can be moved by a caller that knows what is there.
+  // The top of the memory for text, where strings that had escapes are put. A caller that knows
+  // what is stored there can move the top.
   char* text_top() const noexcept { return text_; }
   void set_text_top(char* top) noexcept { text_ = top; }
 
-  // Fails because the next value has the wrong type. A scalar is read all the
-  // same, because a fault in it comes first. Always false.
+  // Fails because the next value has the wrong type. A scalar is read to its end first, because a
+  // fault in the scalar wins. Always returns false.
   bool FailWrongType() noexcept;
-  // Fails because the byte that Peek() returned must not stand there. Always false.
+  // Fails because the byte that Peek() returned must not stand there. Always returns false.
   bool FailUnexpected() noexcept;
   bool Fail(JsonError error, const char* at, std::string_view member = {}) noexcept;
-  // Names the member concerned, unless a member within it was named. Always false.
+  // Names the member at fault, unless a member within it was named before. Always returns false.
   bool FailedIn(std::string_view member) noexcept;
 
   const JsonResult& result() const noexcept { return result_; }

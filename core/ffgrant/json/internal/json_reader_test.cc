@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the reader itself promises; which documents it takes is tested with the
+// Tests what the reader itself promises. Which documents the reader accepts is tested with the
 // types that it reads.
 
 #include "ffgrant/json/internal/json_reader.h"
@@ -22,7 +22,7 @@ namespace {
 
 class JsonReaderTest : public ::testing::Test {
  protected:
-  // At the end of what may be read.
+  // The document ends where the readable memory ends.
   JsonReader Reader(std::string_view json) {
     return JsonReader(memory_.AtEnd(json), JsonMemory::Of(scratch_));
   }
@@ -56,8 +56,7 @@ TEST_F(JsonReaderTest, WhiteSpaceAloneMayFollowTheValue) {
   }
 }
 
-// Whether a string is skimmed, checked or read, its end is missed at the
-// document's end.
+// A string that is skimmed, checked or read fails at the document's end if its own end is missing.
 TEST_F(JsonReaderTest, StringsThatAreCutOff) {
   const std::string whole = "\"a\\n\xC3\xA9\\ud83d\\ude00\xF0\x9F\x98\x80\\u0041\"";
   EXPECT_TRUE(Skimmed(whole));
@@ -75,7 +74,7 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
     EXPECT_FALSE(reader.ReadString(text));
     EXPECT_EQ(reader.result(), expected) << size;
     EXPECT_EQ(Checked(cut), expected) << size;
-    // Skimming takes halves of pairs and any byte, so nothing but the end is wrong.
+    // Skimming accepts halves of surrogate pairs and any byte, so only the missing end is an error.
     EXPECT_EQ(Skimmed(cut), (JsonResult{JsonError::kUnexpectedEnd, size, {}})) << size;
   }
   JsonReader reader = Reader(whole);
@@ -93,8 +92,8 @@ TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {
   EXPECT_TRUE(Skimmed(std::string(2000, '[') + std::string(2000, ']')));
 }
 
-// Both ways to read the digits of a number, against std::from_chars: numbers of up to 15 digits,
-// and nothing else.
+// Compares both ways to read the digits of a number with std::from_chars. They accept numbers of up
+// to 15 digits and nothing else.
 TEST(JsonDigitsTest, EveryCountAndEveryByteBehind) {
   testing::GuardedBuffer memory{256};
   const std::string digits = "90817263544536271890";

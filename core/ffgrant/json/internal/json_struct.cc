@@ -14,7 +14,7 @@ namespace {
 
 using Next = JsonReader::Next;
 
-// The number of nested brackets that the reference's buffer takes, the outermost included.
+// The number of nested brackets that the reference can buffer, including the outermost one.
 constexpr std::size_t kMaxBufferedDepth = 127;
 
 constexpr std::size_t kNotFound = static_cast<std::size_t>(-1);
@@ -27,7 +27,7 @@ std::size_t FindName(std::span<const Spec> specs, std::string_view name) noexcep
   return kNotFound;
 }
 
-// Reads a name to compare it, and gives the text memory that it used back.
+// Reads a name for comparisons, and gives back the text memory that the name used.
 bool ReadName(JsonReader& reader, std::string_view& name) noexcept {
   char* const top = reader.text_top();
   const bool read = reader.ReadString(name);
@@ -39,7 +39,7 @@ bool DecodeText(JsonReader& reader, std::string_view& text) noexcept {
   return reader.Peek() == '"' ? reader.ReadString(text) : reader.FailWrongType();
 }
 
-// True if `number` is one of `kind`; `bits` are then right for it.
+// Returns true if `number` is in the range of `kind`; `bits` then hold its value.
 bool IsInRange(MemberKind kind, const JsonNumber& number) noexcept {
   if (number.kind == JsonNumber::Kind::kNegative) return kind == MemberKind::kInt64;
   if (number.kind != JsonNumber::Kind::kUnsigned) return false;
@@ -69,7 +69,7 @@ bool DecodeInteger(JsonReader& reader, MemberKind kind, std::uint64_t& out) noex
   return true;
 }
 
-// Runs `decode_element` for each element of an array. `count` is how many.
+// Calls `decode_element` for each element of an array. `count` becomes the number of elements.
 template <class DecodeElement>
 bool DecodeArray(JsonReader& reader, std::uint64_t& count,
                  const DecodeElement& decode_element) noexcept {
@@ -219,12 +219,12 @@ bool DecodeObject(JsonReader& reader, const StructSpec& spec, MemberValue* value
   return true;
 }
 
-// `surplus` is the error for an element too many. If `tagged`, the first
-// element is the tag and not a member.
+// `surplus` is the error for an array with too many elements. If `tagged` is set, the first element
+// is the tag and not a member.
 bool DecodePositional(JsonReader& reader, const StructSpec& spec, MemberValue* values, bool tagged,
                       JsonError surplus) noexcept {
   reader.Advance();
-  if (tagged) reader.SkimValue();  // can't fail: ReadTag() has read it
+  if (tagged) reader.SkimValue();  // can't fail: ReadTag() has read it before
   for (std::size_t i = 0; i < spec.members.size(); ++i) {
     const Next next = reader.NextElement(i == 0 && !tagged);
     if (next == Next::kError) return false;
@@ -250,7 +250,7 @@ bool DecodeVariantName(JsonReader& reader, std::span<const VariantSpec> variants
   return reader.Fail(JsonError::kUnknownVariant, at);
 }
 
-// Reads the whole value to find the tag, and checks all else in full.
+// Reads the whole value to find the tag, and checks all other members in full.
 bool ReadTag(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
              std::size_t& which) noexcept {
   bool seen = false;
@@ -320,8 +320,8 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept {
   if (!ReadTag(reader, tag, variants, which)) return false;
-  // The form is known to be right, so only the data can be wrong, and the
-  // tag is one more name that the variant doesn't know.
+  // The form is known to be right, so only the data can be wrong. The tag counts as one more name
+  // that the variant doesn't know.
   reader.Rewind();
   const StructSpec& body = *variants[which].body;
   return reader.Peek() == '{'

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// DTOs as tables of members, and the one decoder that walks them (contract 4
-// and 5).
+// Describes DTOs as tables of members, and has the one decoder that reads them (contract 4 and 5).
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_STRUCT_H_
 #define FFGRANT_JSON_INTERNAL_JSON_STRUCT_H_
@@ -22,24 +21,24 @@ namespace ffgrant::internal {
 
 enum class MemberKind : std::uint8_t {
   kText,
-  kOptionalText,  // null and absent are one
+  kOptionalText,  // null and absent mean the same
   kTextList,      // packed strings (packed_string.h)
-  kOptionalBool,  // null and absent are one
+  kOptionalBool,  // null and absent mean the same
   kUint64,
   kUint32,
   kUint16,
   kInt64,
-  kUuid,         // text in one of the four forms
-  kExecutionId,  // text that parses
-  kBytes,        // array of numbers 0..255
-  kVariant,      // one of `variants`, none of which has a body
+  kUuid,         // a text in one of the four forms
+  kExecutionId,  // a text that parses as an execution id
+  kBytes,        // an array of numbers 0..255
+  kVariant,      // one of `variants`, which have no bodies
   kStruct,       // `nested`
 };
 
 struct StructSpec;
 
-// One alternative of an externally tagged type: `"name"` without a body,
-// `{"name":body}` with one.
+// One alternative of an externally tagged type. In JSON it is `"name"` without a body, or
+// `{"name":body}` with a body.
 struct VariantSpec {
   std::string_view name;
   const StructSpec* body = nullptr;
@@ -60,10 +59,10 @@ struct StructSpec {
 
 // The value that was read for a member; values are in the order of the members.
 struct MemberValue {
-  bool seen = false;         // its name was
-  bool present = false;      // and its value was not null
-  std::string_view text;     // texts, bytes; a list's first packed string
-  std::uint64_t number = 0;  // numbers; a list's size; a variant's index; a bool
+  bool seen = false;         // the member's name was read
+  bool present = false;      // the member's value was read and is not null
+  std::string_view text;     // a text, bytes, or a list's first packed string
+  std::uint64_t number = 0;  // a number, a list's size, a variant's index, or a bool
 
   std::optional<std::string_view> optional_text() const noexcept {
     return present ? std::optional(text) : std::nullopt;
@@ -73,31 +72,32 @@ struct MemberValue {
   }
 };
 
-// A struct as object or as positional array.
+// Decodes a struct, written as an object or as a positional array.
 bool DecodeStruct(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
 
-// The steps of a struct's decoders. For this one the reader stands on the first byte of member
-// `i`'s value.
+// The next three functions are the steps of a struct's decoders. DecodeMember() begins with the
+// reader on the first byte of the value of member `i`.
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept;
-// The reader stands on the quote of a name; the value of an unknown member is skimmed.
+// Begins with the reader on the quote of a name. The value of an unknown member is skimmed.
 bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
-// The reader stands on the bracket that closes the struct. Fails with `error` if a member
-// is missing.
+// Begins with the reader on the bracket that closes the struct. Fails with `error` if a member is
+// missing.
 bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
                    JsonError error) noexcept;
 
-// An externally tagged type: `which` of the variants, and its body.
+// Decodes an externally tagged type. `which` becomes the index of the variant; `values` gets the
+// variant's body.
 bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, MemberValue* values,
                    std::size_t& which) noexcept;
 
-// An internally tagged type: the member `tag` says which of the variants the
-// other members make up. They are buffered before they are looked at, so that
-// all of them are checked in full and faults of form come first.
+// Decodes an internally tagged type: the member `tag` tells which variant the other members belong
+// to. All members are buffered before they are judged, so all of them are checked in full and
+// faults of form are reported first.
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept;
 
-// Runs `decode`, which takes a reader, over a whole document.
+// Calls `decode`, which takes a reader, for a whole document.
 template <class Decode>
 JsonResult DecodeDocument(std::string_view json, JsonScratch& scratch,
                           const Decode& decode) noexcept {

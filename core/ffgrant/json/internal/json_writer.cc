@@ -9,7 +9,7 @@
 namespace ffgrant::internal {
 namespace {
 
-// The letter of a byte's short escape; 0 if it has none.
+// Returns the letter of a byte's short escape; 0 if the byte has none.
 constexpr char ShortEscape(char c) noexcept {
   switch (c) {
     case '"':

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compact JSON into a caller's buffer (contract 4 "String output"). A
-// document is described once, by a function over a sink, which runs twice: first to check the texts
-// and add up the size, then to write.
+// Writes compact JSON into a caller's buffer (contract 4 "String output"). A function over a sink
+// describes the document once. It runs twice: first to check the texts and add up the size, then to
+// write.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_WRITER_H_
 #define FFGRANT_JSON_INTERNAL_JSON_WRITER_H_
@@ -19,7 +19,8 @@
 
 namespace ffgrant::internal {
 
-// Adds the bytes that `text` needs between its quotes. False if it isn't UTF-8.
+// Adds to `size` the bytes that `text` needs between its quotes. Returns false if `text` isn't
+// UTF-8.
 bool EscapedSize(std::string_view text, std::size_t& size) noexcept;
 
 // Writes `text` escaped, without quotes; returns the end.
@@ -39,7 +40,7 @@ class JsonSizer {
   void Number(std::uint64_t value) noexcept { size_ += DigitCount(value); }
 
   bool valid() const noexcept { return valid_; }
-  // True if no text needs an escape or is other than ASCII.
+  // True if all texts are ASCII and need no escape.
   bool plain() const noexcept { return plain_; }
   std::size_t size() const noexcept { return size_; }
 
@@ -66,7 +67,7 @@ class JsonAppender {
   char* to_;
 };
 
-// `emit` takes either sink by reference and does the same with both.
+// `emit` takes either sink by reference and must do the same with both.
 template <class Emit>
 WriteResult WriteJson(std::span<char> out, const Emit& emit) noexcept {
   JsonSizer sizer;
