@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a script: reads its options, installs what it needs, and runs its job.
 
-jobs/run SCRIPT ARGUMENT... starts this, which starts itself once more, with --ready, in the Python
-that the job is to run in.
+jobs/run SCRIPT ARGUMENT... starts this program. The program then starts itself once more, with
+--ready, in the Python in which the job has to run.
 """
 
 import importlib
@@ -70,10 +70,10 @@ def _python():
 
 
 def prepare(name, argv):
-    """Installs what the job needs, and starts it in its Python; returns only where that fails."""
+    """Installs what the job needs, and starts the job in its Python. Returns only if that fails."""
     _, start = function(OPTIONS[name])(argv)
     for job in start.needs:
-        # What it says is no output of the job.
+        # What bootstrap prints is no output of the job.
         if _bootstrap("--for", *job.split(), stdout=2).returncode:
             return start.unready
     python = _python() if start.scipy else sys.executable
@@ -89,7 +89,8 @@ def run(name, argv):
 
 
 def perf(argv):
-    """Starts scripts/perf, whose commands read their options themselves: a package has them too."""
+    """Starts scripts/perf. Its commands read their options themselves, because a package ships them
+    without this module."""
     start = importlib.import_module("jobs.perf.start")
     status = start.wrong(argv)
     if status is not None:

@@ -20,20 +20,21 @@ from jobs.common.terminal import WIDTH, Terminal, duration
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
-# Binaries that run with more in their environment. The ledger asks for huge pages for its
-# memory; with this, malloc asks too (glibc 2.35 and later), so that the maps it is set against
-# get them as well.
+# Binaries that run with more variables in their environment. The ledger asks for huge pages for its
+# memory. With this variable malloc asks for them too (glibc 2.35 and later), so the maps that the
+# ledger is compared with get huge pages as well.
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES,
                "ledger_shapes_benchmark": _HUGE_PAGES}
-# Ten million live executions: asked for by this variable (bench/ledger_benchmark.cc).
+# This variable asks for ten million live executions (bench/ledger_benchmark.cc).
 _TEN_MILLION = "FFGRANT_BENCH_TEN_MILLION"
 _TEN_MILLION_KIB = 8 << 20  # the ledger, a map, and the ids
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Rounds after the first are left out once they would not fit."""
+    """How much is measured. A round after the first is left out if it would not fit into the
+    budget."""
     rounds: int
     repetitions: int
     min_time: float  # seconds a repetition
@@ -42,16 +43,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Suite:
-    """The binaries of one folder of the build, and how they are run and reported."""
+    """The binaries of one build folder, and how they are run and reported."""
     directory: str
-    targets: tuple  # what to build; empty: everything
+    targets: tuple  # build targets; empty: everything
     full: Plan
     quick: Plan
     report: str
     merged: str  # one file of all programs and rounds, as merged.py says
     title: str
-    # Whether the binaries can run a case's benchmarks the other way round, and take our word that
-    # they have passed their checks, which find_binaries() has seen.
+    # Whether the binaries can run a case's benchmarks in reverse order, and can skip their checks
+    # when told that they have passed (find_binaries() has seen that they did).
     is_peers: bool = False
     repetition: str = "of {:g} s or more"
     flag: str = ""
@@ -60,7 +61,7 @@ class Suite:
 CORE = Suite("bench", (), Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
              Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md", merged.FILE,
              "Benchmark summary")
-# Six rounds are the least that a confidence interval of 95 % can be made of.
+# A confidence interval of 95 % needs at least six rounds.
 PEERS = Suite("bench/peers", ("ffgrant_peers",),
               Plan(rounds=9, repetitions=3, min_time=0.01, budget=1800),
               Plan(rounds=6, repetitions=1, min_time=0.002, budget=960), "peers.md",
@@ -83,7 +84,7 @@ class Binary:
 
     @property
     def command(self):
-        # Relative, so that the JSON holds no path of this machine.
+        # The paths are relative, so that the JSON holds no path of this machine.
         return "./" + os.path.relpath(self.path, build.ROOT)
 
     @property
@@ -111,8 +112,9 @@ def _raw_names(path, filter_text):
 
 
 def by_row_name(wanted: str, raw_names) -> str:
-    """A regular expression for the benchmarks whose rows in the tables have a name that holds a
-    text, and for what they are compared with; "" if no row has."""
+    """A regular expression that matches the benchmarks whose row name in the tables holds the text
+    `wanted`, and the benchmarks that they are compared with. It is "" if no row name holds the
+    text."""
     parsed = [(raw, name) for raw in raw_names if (name := gbench.parse_name(raw))]
     rows = {(name.op, name.case, name.threads) for _, name in parsed
             if tables.is_ours(name.impl)
@@ -124,8 +126,9 @@ def by_row_name(wanted: str, raw_names) -> str:
 
 
 def find_binaries(terminal, suite, filter_text):
-    """(the binaries that the build made, with the benchmarks that the filter leaves; the regular
-    expression that leaves them). The filter is one for raw names, or a part of a table's name."""
+    """Returns (the binaries that the build made, with the benchmarks that the filter selects; the
+    regular expression that selects them). The filter is a regular expression for raw names, or a
+    part of a name in a table."""
     paths = _paths(suite)
     if not paths:
         raise BenchError("the build made no benchmarks")
@@ -155,7 +158,7 @@ def find_binaries(terminal, suite, filter_text):
 
 
 class Progress:
-    """What runs, how far it is, and how long the rest will take."""
+    """Shows what runs, how far the run is, and how long the rest will take."""
 
     def __init__(self, terminal, binaries, rounds):
         self._terminal = terminal
@@ -176,7 +179,8 @@ class Progress:
         self._begin = time.monotonic()
 
     def line(self, text):
-        """Takes in a line that a binary printed: one starts with a benchmark's name once done."""
+        """Takes in a line that a binary printed. A line that starts with a benchmark's name says
+        that the benchmark is done."""
         name = text.split(" ", 1)[0]
         if name in self._pending:
             now = time.monotonic()
@@ -188,7 +192,7 @@ class Progress:
             self._done += count
 
     def left(self):
-        """Seconds, from what the benchmarks took so far."""
+        """The seconds that are left, estimated from what the benchmarks took so far."""
         if not self._seconds:
             return None
         mean = sum(self._seconds.values()) / len(self._seconds)
@@ -209,7 +213,7 @@ def _output_file(out, binary, round_number):
 
 
 def _results_pattern(suite):
-    """For the names of all files that a run leaves."""
+    """A regular expression that matches the names of all files that a run leaves."""
     subjects = "|".join(re.escape(path.name[:-len(_SUFFIX)]) for path in _paths(suite))
     stem = re.escape(Path(suite.report).stem)
     return rf"(?:{subjects})(?:\.round\d+)?\.json|{stem}\.(?:md|json)|{re.escape(suite.merged)}"
@@ -224,7 +228,7 @@ def measure(terminal, suite, binaries, plan, filter_text, out):
         if rounds and progress.elapsed() * number / rounds > plan.budget:
             break
         progress.round = number
-        # Every other round backwards: a drift of the machine then favours nobody.
+        # Every other round runs backwards, so that a drift of the machine favours nobody.
         for binary in binaries if number % 2 else reversed(binaries):
             target = _output_file(out, binary, number)
             progress.begin(binary)
@@ -260,7 +264,7 @@ def _core_report(results, _contexts):
 
 
 def available_kib(meminfo):
-    """Kilobytes of memory that programs can still get, from the text of /proc/meminfo."""
+    """The kilobytes of memory that programs can still get, read from the text of /proc/meminfo."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
     return int(found[1]) if found else 0
 
@@ -273,7 +277,7 @@ def _ask_for_ten_million(terminal):
 
 
 def _peers_report(results, contexts):
-    from jobs.bench import peers  # needs scipy, which nothing else here does
+    from jobs.bench import peers  # only this module needs scipy here
     found = peers.groups(results, peers.read_sentences(
         peers.SENTENCES.read_text(encoding="utf-8")))
     made = [table for table in (peers.bars_table(results), peers.peers_table(results, found))
@@ -339,7 +343,7 @@ def _measure_and_report(terminal, suite, arguments, binaries, filter_text, run):
 
     for table in made:
         if table.title.startswith(tables.BARS_TITLE):
-            continue  # this project's own goals, of no use to who wants to know how fast it is
+            continue  # the project's own goals; they say nothing to a user
         terminal.line()
         for line in report.as_text(table, terminal):
             terminal.line(line)
@@ -360,7 +364,7 @@ def _measure_and_report(terminal, suite, arguments, binaries, filter_text, run):
 
 
 def main(arguments):
-    # Who lists names wants nothing else on the standard output.
+    # With --list the standard output holds nothing but the names.
     terminal = Terminal(sys.stderr if arguments.list else None)
     processes.raise_on_signals()
     os.environ.pop(_TEN_MILLION, None)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Google Benchmark file of a whole run: each benchmark once, with the medians of its rounds. It
-is in the form that github-action-benchmark ("googlecpp") and Bencher ("cpp_google") read.
+"""Makes one Google Benchmark file of a whole run: each benchmark once, with the medians of its
+rounds. github-action-benchmark ("googlecpp") and Bencher ("cpp_google") can read the file.
 """
 
 import statistics
@@ -19,7 +19,7 @@ def merge(documents: list[dict]) -> dict:
             if entry.get("run_type", "iteration") == "iteration":
                 entries.setdefault(entry.get("run_name", entry["name"]), []).append(entry)
     context = dict(documents[0]["context"]) if documents else {}
-    # Each program's own, which the files beside this one have.
+    # These fields differ by program; the programs' own files have them.
     context.pop("executable", None)
     return {"context": {**context, "merged_from": len(documents)},
             "benchmarks": [_median(name, runs) for name, runs in entries.items()]}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of core beside its peers: one table, and a sentence under each row that needs one."""
+"""The report that sets core beside its peers: one table, with a sentence under each row that needs
+one."""
 
 import re
 import tomllib
@@ -32,7 +33,8 @@ def read_sentences(text):
 
 @dataclass(frozen=True)
 class Row:
-    """A peer in one case. ratio: its time / core's, an Interval; above 1 core is ahead."""
+    """A peer in one case. ratio: the peer's time / core's time, as an Interval; above 1, core is
+    ahead."""
     name: gbench.Name
     ratio: intervals.Interval
     sentence: str
@@ -44,13 +46,13 @@ class Row:
 
     @property
     def is_ahead(self):
-        """Whether all of the interval says so; where there is none, the median."""
+        """Whether core is ahead by the whole interval, or by the median if there is no interval."""
         low = self.ratio.median if self.ratio.low is None else self.ratio.low
         return low > 1
 
     @property
     def remark(self):
-        """What stands under the row: nothing where core is ahead."""
+        """The sentence under the row; empty if core is ahead."""
         if self.is_limit or self.is_ahead:
             return ""
         if self.ratio.median > 1:
@@ -66,8 +68,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """One case of one figure. below_limit: labels of those that are faster than the limit, which
-    then is none."""
+    """One case of one figure. below_limit: the labels of the implementations that are faster than
+    the limit; if there are any, the limit is wrong."""
     ours: gbench.Name
     rows: tuple
     below_limit: tuple = ()
@@ -85,12 +87,12 @@ def ratio(results, ours, other):
 
 
 def _place(impl):
-    """The reference leads, the limit comes last."""
+    """A sort key: the reference comes first, a limit comes last."""
     return (impl in tables.LIMITS, not _REFERENCE.fullmatch(impl), tables.label(impl).lower())
 
 
 def groups(results, sentences):
-    """In the order in which they were first seen."""
+    """The groups in the order in which they were first seen."""
     found = []
     for ours in results.series:
         if not tables.is_ours(ours.impl):
@@ -111,8 +113,8 @@ def groups(results, sentences):
 
 
 def _below_limit(results, ours, rows):
-    """The labels of ours and of peers whose time is below that of a limit beside them, in all of
-    the interval."""
+    """The labels of our implementations and of peers that are faster than a limit in the same
+    group, by the whole interval."""
     found = []
     for limit in (row.name for row in rows if row.is_limit):
         for name in (ours, *(row.name for row in rows if not row.is_limit)):
@@ -145,7 +147,7 @@ def _heading(name):
 
 
 def peers_table(results, found):
-    """All groups; None if nothing was measured."""
+    """The table of all groups; None if nothing was measured."""
     table = tables.Table(
         "Core beside its peers",
         "ns an operation: median of the rounds, +/- half of their range; last, how many times as "
@@ -167,7 +169,8 @@ def peers_table(results, found):
 
 
 def bars_table(results):
-    """The figures to reach against the reference; None where it was not measured."""
+    """The table of figures to reach against the reference; None if the reference was not
+    measured."""
     table = tables.Table("Figures to reach: times as fast as the reference", "",
                          ["", "core is", "95 %", "bar", ""], flush_left=(4,))
     measured = False
@@ -187,7 +190,7 @@ def bars_table(results):
 
 
 def problems(found):
-    """Texts: what is wrong with the report, whatever the figures are."""
+    """What is wrong with the report itself, whatever the figures are, as a list of texts."""
     texts = [f"{_heading(group.ours)}: no limit beside it" for group in found
              if not group.has_limit]
     texts += [f"{_heading(group.ours)}: {label} is faster than its limit, which is none"
@@ -206,13 +209,14 @@ def without_experiment(found):
 
 
 def _version(text):
-    """Where a library does not state its version, the distribution does."""
+    """The version that the library states, or else the version of the distribution's package."""
     package = re.fullmatch(r"package (\S+)", text)
     return machine.package_version(package[1]) if package else text
 
 
 def facts(contexts, found):
-    """Pairs (what, text): versions of the peers, what was left out, and what nobody has shown."""
+    """Pairs (what, text) that say the versions of the peers, what was left out, and what nobody has
+    shown."""
     merged = {key: value for context in contexts for key, value in context.items()}
     versions, left_out = [], []
     for key, value in merged.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run of scripts/bench leaves its files: a folder that never holds less than a run."""
+"""Where a run of scripts/bench leaves its files: a folder that always holds a whole run."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ _PREFIX = ".unfinished-"
 
 
 def _locked(folder: Path, wait: bool) -> int | None:
-    """A descriptor that holds the folder's lock; None if somebody else has it."""
+    """A descriptor that holds the folder's lock; None if another process holds the lock."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -24,8 +24,8 @@ def _locked(folder: Path, wait: bool) -> int | None:
 
 
 class Run:
-    """The files of one run, in a folder of their own until keep() puts them in the place of the
-    last run's. A run that ends without it, however it does, changes nothing: the folder is
+    """The files of one run, in a folder of their own until keep() replaces the last run's files
+    with them. A run that ends without keep(), for whatever reason, changes nothing: its folder is
     removed, by the next run if need be. Several runs may be under way; the last keep() wins.
 
         with Run(out, pattern) as run:
@@ -51,7 +51,7 @@ class Run:
             os.close(self._lock)
 
     def _remove_abandoned(self) -> None:
-        """What runs left that were killed: nobody holds the lock of their folders."""
+        """Removes the folders of runs that were killed: nobody holds the lock of such a folder."""
         for folder in self._out.glob(_PREFIX + "*"):
             with contextlib.suppress(OSError):
                 lock = _locked(folder, wait=False)
@@ -60,8 +60,9 @@ class Run:
                     os.close(lock)
 
     def keep(self) -> None:
-        """Each new file takes the old one's place in one step, and what is left over goes then: an
-        interrupt leaves files of either run, and never none."""
+        """Puts each new file in the old file's place in one step, and then removes the old files
+        that are left over. So an interrupt leaves files of either run, and never an empty
+        folder."""
         lock = _locked(self._out, wait=True)
         try:
             new = {path.name for path in self.folder.iterdir()}

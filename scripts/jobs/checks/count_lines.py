@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of C++, Lua, Python and sh that are neither blank nor comment, by revision.
+"""Counts the lines of C++, Lua, Python and sh that are neither blank nor comment, by revision.
 
 PYTHONPATH=scripts python3 -m jobs.checks.count_lines [REVISION...]
 
@@ -19,7 +19,7 @@ from jobs.common import build
 LANGUAGES = ("C++", "Lua", "Python", "sh")
 _ENDINGS = {".cc": "C++", ".h": "C++", ".lua": "Lua", ".py": "Python", ".sh": "sh"}
 _SHEBANG = re.compile(rb"#! ?/(usr/)?bin/(env )?(ba)?sh\b")
-# A string is kept and a comment dropped, whichever begins first.
+# Whichever begins first decides: a string is kept, a comment is dropped.
 _CPP = re.compile(r"""R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
                   r"""|(?P<comment>//[^\n]*|/\*.*?\*/)""", re.DOTALL)
 _LUA = re.compile(r"""\[(=*)\[.*?\]\1\]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
@@ -66,7 +66,7 @@ def count(language, text):
 
 
 def count_revision(revision, folder=build.ROOT):
-    """Lines by language at a revision of the repository that the folder is in."""
+    """The lines of each language at a revision of the repository that contains the folder."""
     def git(*arguments, **options):
         return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True,
                               **options).stdout

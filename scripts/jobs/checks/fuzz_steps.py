@@ -15,7 +15,7 @@ _CANARY_SECONDS = 30  # an engine finds it in one or two on an idle core
 
 
 class Watched:
-    """A child with a name for the reader and a time that it should not pass."""
+    """A child process with a name for the reader and a time within which it should end."""
 
     def __init__(self, name, child, seconds):
         self.name, self.child, self.seconds = name, child, seconds
@@ -31,7 +31,7 @@ class Watched:
 
 
 def run_watched(terminal, label, starts, lanes):
-    """Runs start() -> Watched of each, some at a time; returns them when all have ended."""
+    """Calls each start() -> Watched, some at a time; returns the Watched when all have ended."""
     waiting, running, ended = list(starts), [], []
     begun = time.monotonic()
     while waiting or running:
@@ -47,7 +47,8 @@ def run_watched(terminal, label, starts, lanes):
 
 
 def smoke(terminal, tally, preset, wrapper, seconds=SMOKE_SECONDS):
-    """Every target with libFuzzer and sanitizers for its share of the time: nothing found."""
+    """Runs every target with libFuzzer and sanitizers for its share of the time; none may find
+    anything."""
     chosen = [target for target in targets.all_targets() if not target.is_canary]
     lacking = reference.lacking()
     if lacking:
@@ -83,7 +84,8 @@ def judge_smoke(tally, name, status, output):
 
 
 def canary(terminal, tally, preset, wrapper):
-    """Must be found by libFuzzer, by AFL++ and by the replay main, each within a bound."""
+    """The canary's fault must be found by libFuzzer, by AFL++ and by the replay main, each within a
+    bound."""
     target = targets.find(targets.CANARY)
     directory = build.build_directory(preset) / "fuzz"
     with tempfile.TemporaryDirectory(prefix="ffgrant-canary-") as temporary, \
@@ -117,14 +119,16 @@ def canary(terminal, tally, preset, wrapper):
 
 
 def said_of_crashes(replay, wrapper, paths):
-    """What the replay main says of what AFL++ found, which keeps no output of its own."""
+    """The replay main's output on the crashes that AFL++ found: AFL++ keeps no output of its
+    own."""
     if not paths:
         return ""
     return processes.run([*wrapper, str(replay), str(paths[0])])[1]
 
 
 def judge_canary(tally, engine, output):
-    """It counts only if its own oracle spoke: a crash of another kind is no find."""
+    """A find counts only if the canary's own oracle reported it: a crash of another kind is no
+    find."""
     if "FINDING: the canary" in output:
         tally.passed += 1
     else:
@@ -133,7 +137,7 @@ def judge_canary(tally, engine, output):
 
 
 def step(tally_type, preset, wrapper):
-    """The step of scripts/test; `preset` is one with libFuzzer and sanitizers."""
+    """The step of scripts/test; `preset` names a preset with libFuzzer and sanitizers."""
     def run(terminal):
         build.build(terminal, preset, ("ffgrant_fuzzers", "canary_replay"), wrapper)
         tally = tally_type()

@@ -40,7 +40,8 @@ def _sum(one, other):
 
 
 def read_junit(text):
-    """The tally of ctest's JUnit file; the problems are the failing tests with their output."""
+    """Reads the tally from ctest's JUnit file; the problems are the failing tests with their
+    output."""
     tally = Tally()
     for case in xml.etree.ElementTree.fromstring(text).iter("testcase"):
         skipped = case.find("skipped")
@@ -54,7 +55,7 @@ def read_junit(text):
 
 
 def read_counts(output):
-    """The tally of a tool whose last line is "N passed, N failed"."""
+    """Reads the tally from the output of a tool whose last line is "N passed, N failed"."""
     lines = output.rstrip().splitlines()
     found = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
     if not found:
@@ -63,8 +64,8 @@ def read_counts(output):
 
 
 def read_unittest(output):
-    """The tally of python3 -m unittest --verbose."""
-    ran = re.findall(r"^Ran (\d+) tests? in", output, re.MULTILINE)  # one of each process
+    """Reads the tally from the output of python3 -m unittest --verbose."""
+    ran = re.findall(r"^Ran (\d+) tests? in", output, re.MULTILINE)  # one line of each process
     if not ran:
         return None
     failed = sum(int(number) for number in re.findall(
@@ -116,13 +117,13 @@ def preset_step(preset, label="", targets=(), wrapper=()):
 
 
 def long_step(terminal):
-    """What ctest leaves out of a short run: exhaustive tests that take minutes."""
+    """The step of the exhaustive tests, which take minutes and are left out of a short run."""
     return _ctest(terminal, "long", build.build_directory("gcc-release"),
                   ("--label-regex", "^long$"))
 
 
 def _consume(terminal, label, built):
-    """Installs a build, and builds and tests projects that know nothing of it but where it is."""
+    """Installs a build, and builds and tests projects that know only where it is installed."""
     with tempfile.TemporaryDirectory(prefix="ffgrant-consumer-") as temporary:
         prefix, directory = Path(temporary) / "prefix", Path(temporary) / "build"
         for command in (
@@ -136,12 +137,13 @@ def _consume(terminal, label, built):
 
 
 def consumer_step(terminal):
-    """What gcc-release built, and the same libraries shared, as other projects use them."""
+    """The step that uses what gcc-release built, and the same libraries as shared ones, as other
+    projects do."""
     static = _consume(terminal, "consumer", build.build_directory("gcc-release"))
     shared = build.build_directory("shared")
     for command in (
             ["cmake", "-S", ".", "-B", str(shared), "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
-             # How fast they are is not asked here, and so they take half the time to build.
+             # Speed does not matter here, and these settings halve the time to build.
              "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG",
              "-DBUILD_SHARED_LIBS=ON", "-DFFGRANT_WERROR=ON",
              "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=OFF",
@@ -165,7 +167,8 @@ def _counted(terminal, label, command, reader, variables=()):
 
 
 def python_step(long=False):
-    """The step of the scripts' own tests; long: with the whole outside corpus of scripts/perf."""
+    """The step of the scripts' own tests. long: includes the whole outside corpus of
+    scripts/perf."""
     def step(terminal):
         return _counted(
             terminal, "Python", [sys.executable, "-m", "jobs.checks.python_tests"],
@@ -179,7 +182,7 @@ def conformance_step(terminal):
 
 
 def benchmarks_step(terminal):
-    """Builds the benchmarks and has each check its results, as it does before it measures."""
+    """Builds the benchmarks and makes each check its results, as each does before it measures."""
     build.configure(terminal, bench.PRESET)
     build.build(terminal, bench.PRESET)
     tally = Tally()
@@ -191,13 +194,15 @@ def benchmarks_step(terminal):
 
 
 def claims_step(terminal):
-    """The claim scenarios on real servers, with fewer random histories than by default."""
+    """The step of the claim scenarios on real servers, with fewer random histories than by
+    default."""
     return _counted(terminal, "claims on servers",
                     ["scripts/claims-conformance", "--histories", "10"], read_counts)
 
 
 def live_step(terminal):
-    """FlowFabric's own server, where it is built, with a part of the histories."""
+    """The step that checks FlowFabric's own server, if it is built, with a part of the
+    histories."""
     try:
         flowfabric.find()
     except flowfabric.MissingServer as missing:
@@ -224,7 +229,8 @@ def steps(long=False):
              lint.step(Tally)),
         Step("gcc: all tests", "each rule of core, claims and client accepts and rejects as it "
              "must, with and without vector instructions", preset_step("gcc-release")),
-        # Behind gcc, whose programs these tests start: nothing is built while others measure.
+        # These tests come after gcc-release, whose programs they start: nothing is built while
+        # others measure.
         Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
              "what their tests say", python_step(long)),
         Step("conformance vectors", "core says of the reference's cases what FlowFabric's own code "
@@ -257,15 +263,15 @@ def steps(long=False):
 
 
 def _processor_seconds():
-    """Of all processes that have ended here so far."""
+    """The processor seconds of all child processes that have ended so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def run_steps(terminal, all_steps):
-    """Runs the steps, prints a line for each and what it proves; returns (passed, failed) of all.
-
-    A line says how many cores were busy on average: a step that waits could run beside another.
+    """Runs the steps; prints for each a line and what the step proves; returns (passed, failed) of
+    all. A line says how many cores were busy on average: a step that mostly waits could run beside
+    another.
     """
     passed = failed = 0
     for number, step in enumerate(all_steps, 1):

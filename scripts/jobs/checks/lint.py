@@ -20,7 +20,7 @@ _CACHE = build.BUILD / "lint"
 
 
 def lacking():
-    """Why the tools can't run, in words; None where they can."""
+    """Why the tools can't run, in words; None if they can."""
     needed = wheels.lint_wheels()
     if not needed:
         return "ruff and mypy: no packages for this Python and machine"
@@ -47,7 +47,8 @@ def commands():
 
 def run_tools(tally, on_tick=None):
     """Adds to the tally what the tools say."""
-    # Where the tools can't run, that each file is Python at least. The folder may be read-only.
+    # Where the tools can't run, at least check that each file is Python. The folder may be
+    # read-only.
     before, sys.pycache_prefix = sys.pycache_prefix, str(_CACHE / "pycache")
     try:
         compiles = compileall.compile_dir(str(SCRIPTS), quiet=2)

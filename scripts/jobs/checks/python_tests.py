@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the scripts' own tests in processes side by side, whose tests know nothing of each other.
+"""Runs the scripts' own tests in processes side by side.
 
-A part is what one process runs: packages by name, or all that no other part names. As a program it
-runs all parts, prints what they print one after the other, and fails if one does; with a number it
-runs that part.
+A part is what one process runs: packages by name, or all packages that no other part names. As a
+program this module runs all parts, prints their outputs one after the other, and fails if a part
+fails. With a number it runs the part of that number.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# Each of about the same length: what waits for odd programs, and the rest.
+# The parts take about the same time: one waits for odd programs, the other is the rest.
 PARTS = (r"jobs\.perf\.outside\.|jobs\.perf\.(package|action)_test\.", "")
 
 
@@ -42,7 +42,7 @@ def suite(number):
 
 
 def run_parts(commands):
-    """Runs commands side by side, in this process' group; whether all succeeded."""
+    """Runs commands side by side, in this process' group. Returns whether all succeeded."""
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
         children = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,

@@ -19,7 +19,7 @@ _ENGINES = ("memory", "valkey", "redis")
 
 
 def runs(arguments):
-    """What to run: (engine, whether as a cluster), in order."""
+    """What to run, in order: pairs (engine, whether as a cluster)."""
     if arguments.server:
         return [("server", False)]
     if arguments.engine:
@@ -29,7 +29,7 @@ def runs(arguments):
 
 
 def read_last_line(output):
-    """(passed, failed) of the tool's last line, or None if it did not get that far."""
+    """(passed, failed) from the tool's last line, or None if the tool did not get that far."""
     lines = output.rstrip().splitlines()
     found = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
     return (int(found[1]), int(found[2])) if found else None
@@ -57,7 +57,7 @@ def _where(stack, engine, clustered, arguments):
     settings = claim_server.Settings(transport=arguments.transport)
     start = claim_server.cluster if clustered else claim_server.alone
     running = stack.enter_context(start(engine, settings))
-    # The judge of what is stored speaks no TLS, and shares nothing with the client.
+    # The judge of the stored state speaks no TLS, and shares no code with the client.
     store = ["--store", running.address] if arguments.transport == "tls" else []
     return ["--server", running.url, *store], running.variables
 
@@ -93,7 +93,8 @@ class Run:
 
 
 def run_all(terminal, wanted, arguments, folder):
-    """(passed, failed) of all engines. They run side by side: most of it is waiting."""
+    """Returns (passed, failed) of all engines. The engines run side by side, since most of the time
+    is waiting."""
     passed = failed = 0
     with contextlib.ExitStack() as stack:
         started = stack.enter_context(children.Children())

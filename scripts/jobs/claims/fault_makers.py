@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The faults: each class starts its servers, and breaks and mends them under somebody's load."""
+"""The faults: each class starts its servers, and breaks and mends them while a load runs on
+them."""
 
 import contextlib
 import dataclasses
@@ -10,7 +11,7 @@ import time
 
 from jobs.server import claim_server
 
-# Longer than fault_load lets a call take.
+# This is longer than fault_load lets a call take.
 _STOPPED_SECONDS = 0.9
 _CUT_SECONDS = 0.3
 _FULL_SECONDS = 0.3
@@ -39,10 +40,11 @@ class Fault:
         self.settings = claim_server.Settings(appendonly=True, appendfsync="always",
                                               transport=transport)
         self.made = 0
-        self.load_pid = 0  # of the clients' process, once it runs
+        self.load_pid = 0  # the id of the clients' process, once it runs
 
     def servers(self, engine):
-        """A context that gives what is under load: it has address, nodes of a cluster, client()."""
+        """A context that gives the server or cluster under load, which has an address, client(),
+        and, as a cluster, nodes."""
         return claim_server.alone(engine, self.settings)
 
     def make(self, running):
@@ -53,7 +55,8 @@ class Fault:
         return self.chance.uniform(0.1, 0.3) * self.seconds
 
     def problem(self):
-        """What the servers show besides the histories, once the load has ended; "" if nothing."""
+        """What is wrong with the servers, apart from the histories, once the load has ended; "" if
+        nothing is."""
         return ""
 
 
@@ -89,7 +92,7 @@ class Library(Fault):
 
 
 class Migration(Fault):
-    """Moves one slot after the other that has keys, as a resharding does."""
+    """Moves the slots that have keys, one after the other, as a resharding does."""
     name = "migration"
 
     def servers(self, engine):
@@ -207,7 +210,7 @@ class Leave(Fault):
                 "CLUSTER", "INFO", NEVER_DECODE=True), "the other cluster to be whole")
             running.nodes.append(self.guest)
         self.away = not self.away
-        # Whoever has to connect again asks somebody for the table.
+        # A client that has to connect again asks some node for the slot table.
         _drop_connections(self.chance.choice(running.primaries))
         self.made += 1
 
@@ -229,7 +232,7 @@ class Leave(Fault):
 
 
 class Descriptors(Fault):
-    """The clients' process can open nothing any more, and its connections break."""
+    """The clients' process can't open any further descriptor, and its connections break."""
     name = "descriptors"
 
     def make(self, running):
@@ -248,7 +251,7 @@ class Failover(Fault):
     may_lose = True
 
     def servers(self, engine):
-        # Nothing on disk: see make().
+        # This server keeps nothing on disk: see make().
         return claim_server.cluster(engine, claim_server.Settings(
             transport=self.settings.transport), replicas=1)
 
@@ -256,8 +259,8 @@ class Failover(Fault):
         victim = self.chance.choice(
             [node for node in running.nodes if self._is_primary(node)])
         self.end(running, victim)
-        # It has nothing on disk: were it back before its replica took over, it would come up
-        # empty, still be the primary, and take its replica's data with it.
+        # The primary has nothing on disk. If it were back before its replica took over, it would
+        # come up empty, still be the primary, and make its replica drop the data too.
         _wait_for(lambda: self._is_taken_over(running, victim), "a replica to take over")
         victim.start()
         _wait_for(lambda: self._follows(victim), "the old primary to follow the new one")
@@ -284,18 +287,18 @@ class Failover(Fault):
 
     @staticmethod
     def _cluster_info(node):
-        # Raw: the client would take it apart.
+        # Asked as a raw command: the client's own method would parse the reply.
         return node.client().execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
 
 
 class CutFailover(Failover):
-    """The primary dies when it has been cut off from its replica for a while."""
+    """The primary dies after it has been cut off from its replica for a while."""
     name = "failover-cut"
 
     def end(self, running, victim):
         replica = next(node for node in running.nodes if node is not victim
                        and self._primary_of(node) == victim.port)
-        replica.kill(signal.SIGSTOP)  # or it would be back at once
+        replica.kill(signal.SIGSTOP)  # otherwise the replica would be back at once
         victim.client().execute_command("CLIENT", "KILL", "TYPE", "replica")
         time.sleep(_CUT_SECONDS)
         victim.kill()

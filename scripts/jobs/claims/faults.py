@@ -35,7 +35,7 @@ class Round:
 
     @property
     def problem(self):
-        """Why the round proves nothing, or that it found something; "" if all is well."""
+        """What the round found, or why it proves nothing; "" if all is well."""
         if self.verdict.violations:
             return f"{len(self.verdict.violations)} violations"
         if not self.verdict.claims:
@@ -46,7 +46,7 @@ class Round:
 # ---- what is stored ----------------------------------------------------------------------------
 
 def read_stored(client, executions):
-    """{execution id: Stored} of those that are there."""
+    """{execution id: Stored} of the executions that are stored."""
     stored = {}
     executions = list(executions)
     for begin in range(0, len(executions), 200):
@@ -67,7 +67,8 @@ def read_stored(client, executions):
 
 
 def _read_history(history):
-    """(lease id -> epoch, the lease that it was completed with) of a lease:history."""
+    """Reads a lease:history: (lease id -> epoch, the lease with which the execution was
+    completed)."""
     leases, completed_by = {}, ""
     for _, fields in history:
         event = {name.decode(): text.decode() for name, text in fields.items()}
@@ -104,7 +105,7 @@ def _load_under_faults(terminal, title, fault, running, load, seconds):
 
 
 def _end(load):
-    """Lets the load finish what it is at, with healthy servers."""
+    """Lets the load finish its present calls, with healthy servers."""
     load.signal(signal.SIGINT)
     limit = time.monotonic() + _END_SECONDS
     while load.status() is None and time.monotonic() < limit:
@@ -223,7 +224,7 @@ def _run_rounds(terminal, arguments, rounds):
 
 
 def _simulate(terminal, arguments):
-    """--simulated: worlds in place of rounds with servers. Returns the exit status."""
+    """Does --simulated: runs worlds in place of rounds with servers. Returns the exit status."""
     try:
         worlds = simulated.run(terminal, arguments, arguments.jobs).values()
     except processes.Interrupted as interrupted:

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what concurrent clients saw of the claim path against itself and against what is stored.
-
-Knows the contract alone (core/contract/wire-contract.md, section 7) and shares nothing with the
-client or a ledger. A history is a list of Calls of any number of threads and processes on one
-machine; the stored state is a mapping of Stored by execution id, read when all was quiet again.
-
-What must hold:
+"""Checks what concurrent clients saw of the claim path against itself and against the stored state.
+The check knows only the contract (core/contract/wire-contract.md, section 7) and shares no code
+with the client or a ledger. A history is a list of Calls, by any number of threads and processes on
+one machine. The stored state maps execution ids to Stored; it was read when no call was under way
+any more. What must hold:
   epochs    no epoch of an execution is given out twice, and they grow in the order of the calls
   leases    no lease begins while another of the same execution is surely alive
   grants    no lease without a grant of its own for that worker: a grant is consumed at most once
@@ -34,19 +32,19 @@ class Call:
     called: int
     returned: int
     outcome: str  # ok, unknown, unavailable, or the code of a rejection
-    lease: str = ""  # id: of the lease that was taken, tried for, or that the fence names
+    lease: str = ""  # id of the lease that was taken or tried for, or that the fence names
     epoch: int = 0
     index: int = -1
     expires: int = 0  # ms of the store's clock
     ttl: int = 0
     # What the client found out about an unknown claim: happened, not_happened, "" if nothing.
     resolved: str = ""
-    # Whether it was confirmed further than the answer, as by a replica.
+    # Whether more than the answer confirmed the call, such as a replica.
     confirmed: bool = False
 
     @property
     def took_effect(self):
-        """Whether the client knows that it happened."""
+        """Whether the client knows that the call happened."""
         return self.outcome == OK or (self.outcome == UNKNOWN and self.resolved == "happened")
 
     @property
@@ -56,12 +54,12 @@ class Call:
 
 @dataclass(slots=True)
 class Stored:
-    """What is stored of an execution in the end."""
+    """The state of an execution that is stored in the end."""
     phase: str  # lifecycle_phase
     public_state: str
     epoch: int
     attempts: int  # total_attempt_count
-    # lease id -> epoch, of everything that lease:history says was acquired or reclaimed
+    # lease id -> epoch, for each lease that lease:history says was acquired or reclaimed
     leases: dict = field(default_factory=dict)
     completed_by: str = ""  # the lease that lease:history says it was completed with
 
@@ -71,10 +69,10 @@ class Verdict:
     violations: list = field(default_factory=list)  # texts
     claims: int = 0      # leases that were acknowledged
     unknown: int = 0     # calls without an answer
-    resolved: int = 0    # of these, claims that the client found out about
+    resolved: int = 0    # unknown claims whose fate the client found out
     confirmed: int = 0   # calls that a replica confirmed
-    lost: int = 0        # acknowledged calls that are not stored, where that may be
-    lost_confirmed: int = 0  # of these, such as were confirmed by a replica
+    lost: int = 0        # acknowledged calls that are not stored, where a loss is allowed
+    lost_confirmed: int = 0  # lost calls that a replica had confirmed
 
     def add(self, kind, execution, text):
         self.violations.append(f"{kind}: {execution}: {text}")
@@ -93,7 +91,7 @@ def read_calls(path):
 
 
 def check(calls, stored, may_lose=False):
-    """The Verdict. may_lose: a failover took place, so that what was acknowledged may be gone."""
+    """Returns the Verdict. may_lose: a failover took place, so acknowledged calls may be lost."""
     verdict = Verdict()
     of_execution = defaultdict(list)
     for call in calls:
@@ -117,8 +115,8 @@ def _check_execution(verdict, execution, calls, stored, may_lose):
                      if call.op in CLAIMS and call.took_effect), key=lambda call: call.epoch)
     verdict.claims += len(leases)
     _check_epochs(verdict, execution, leases)
-    # Grants, renewals and revocations leave no mark that would tell whether they survived: only
-    # without losses it is certain how long one held.
+    # Grants, renewals and revocations leave no mark that tells whether they survived. Only without
+    # losses is it certain how long a lease held.
     _check_alive(verdict, execution, calls, leases, renewals=not may_lose)
     _check_grants(verdict, execution, calls, leases)
     if not may_lose:
@@ -127,7 +125,8 @@ def _check_execution(verdict, execution, calls, stored, may_lose):
 
 
 def _with_epoch(call, stored):
-    """The claim; of one that was found out about too late to see its lease, with what is stored."""
+    """The claim itself. If its fate was found out too late to see its lease, the stored epoch is
+    filled in."""
     if call.outcome == UNKNOWN and not call.epoch and stored is not None:
         return replace(call, epoch=stored.leases.get(call.lease, 0))
     return call
@@ -136,11 +135,12 @@ def _with_epoch(call, stored):
 # ---- what is stored ----------------------------------------------------------------------------
 
 def _is_stored(call, stored):
-    """Whether an acknowledged call has left its mark; None where it leaves none that lasts."""
+    """Whether an acknowledged call has left its mark; None if such a call leaves no lasting
+    mark."""
     if stored is None:
         return None if call.op in ("renew", "mark_expired", "revoke", *ISSUES) else False
     if call.op in CLAIMS:
-        # The epoch of one that was found out about late is not known.
+        # The epoch is not known if the claim's fate was found out late.
         return call.lease in stored.leases and call.epoch in (
             stored.leases[call.lease], 0 if call.outcome == UNKNOWN else None)
     if call.op == "complete":
@@ -157,7 +157,7 @@ def _check_stored(verdict, execution, calls, stored):
             verdict.add("epochs", execution, "two stored leases have one epoch")
         if max(stored.leases.values()) != stored.epoch:
             verdict.add("epochs", execution, "the stored epoch is not the last lease's")
-    # Nobody but the clients of this history was there.
+    # No other clients than those of this history made claims.
     known = {call.lease for call in calls if call.op in CLAIMS}
     for lease in stored.leases if stored is not None else ():
         if lease not in known:
@@ -165,7 +165,8 @@ def _check_stored(verdict, execution, calls, stored):
 
 
 def _survivors(verdict, calls, stored):
-    """The calls less those that a failover took back, which are counted; and those."""
+    """Returns (the calls that survived, the calls that a failover took back). The latter are
+    counted."""
     left, lost = [], []
     for call in calls:
         if call.took_effect and _is_stored(call, stored) is False:
@@ -217,16 +218,16 @@ def _check_alive(verdict, execution, calls, leases, renewals):
     for before, after in zip(leases, leases[1:]):
         if not (before.expires and after.expires):
             continue  # not known
-        # Renewals that were surely over: only those lengthen it for certain.
+        # Only renewals that had surely returned lengthen the lease for certain.
         certain = max([before.expires] + [
             call.expires for call in calls
             if renewals and call.op == "renew" and call.lease == before.lease
             and call.outcome == OK and call.returned < after.called])
         if after.acquired >= certain:
-            continue  # it had run out
+            continue  # the lease had run out
         if any(call.called < after.returned and call.returned > before.called
                for call in revoked):
-            continue  # it may have been revoked
+            continue  # the lease may have been revoked
         verdict.add("leases", execution,
                     f"epoch {after.epoch} began at {after.acquired} while epoch {before.epoch} "
                     f"was alive until {certain}")
@@ -250,8 +251,8 @@ def _check_grants(verdict, execution, calls, leases):
 
 
 def _check_one_grant(verdict, execution, calls):
-    """At most one is there at a time: no two that both surely were, with neither a lease nor an
-    expiry in between."""
+    """Checks that at most one grant exists at a time: no two grants surely existed at once, with
+    neither a claim nor an expiry in between."""
     issued = sorted((call for call in calls if call.op in ISSUES and call.outcome == OK),
                     key=lambda call: call.returned)
     for before, after in zip(issued, issued[1:]):
@@ -275,7 +276,7 @@ def _check_fences(verdict, execution, calls, leases, lost):
             continue
         lease = by_id.get(call.lease)
         if lease is None and call.lease in lost:
-            continue  # it passed before its lease was lost
+            continue  # the call passed before its lease was lost
         if lease is None:
             verdict.add("fences", execution, f"{call.op} passed with {call.lease}, nobody's lease")
             continue

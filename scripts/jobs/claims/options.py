@@ -152,7 +152,7 @@ def parse_faults(argv):
     if found.seconds is None:
         found.seconds = (_SHORT_SECONDS if found.short else _LONG_SECONDS if found.long
                          else _SECONDS)
-    # Their nodes are moved and met by ports without TLS.
+    # These faults move nodes and introduce them to each other by ports without TLS.
     without_tls = {"move", "leave"} if found.transport == "tls" else set()
     if not asked and without_tls:
         found.fault = [name for name in found.fault or FAULTS if name not in without_tls]

@@ -28,18 +28,19 @@ World = dict[str, Any]
 
 
 class SimulationError(Exception):
-    """The program ended otherwise than it should."""
+    """The program did not end as it should."""
 
 
 def seeds_to_run(first: int, calls: int, done: Iterable[int]) -> list[int]:
-    """The seeds of as many worlds as make so many calls, without those that are done."""
+    """The seeds of enough worlds to make this many calls, without the seeds that are done."""
     worlds = max(1, -(-calls // CALLS_OF_A_WORLD))
     over = set(done)
     return [seed for seed in range(first, first + worlds) if seed not in over]
 
 
 def batches(seeds: list[int]) -> list[tuple[int, int]]:
-    """(first, count) of runs of neighbouring seeds, none longer than a process gets."""
+    """(first, count) of each run of neighbouring seeds; no run is longer than one process may
+    get."""
     found: list[tuple[int, int]] = []
     for seed in seeds:
         if found and found[-1][0] + found[-1][1] == seed and found[-1][1] < _WORLDS_OF_A_PROCESS:
@@ -50,7 +51,7 @@ def batches(seeds: list[int]) -> list[tuple[int, int]]:
 
 
 def read_world(line: str) -> World | None:
-    """A world that the program has printed; None for any other line."""
+    """The world that a printed line describes; None for any other line."""
     try:
         world = json.loads(line)
     except ValueError:
@@ -59,7 +60,7 @@ def read_world(line: str) -> World | None:
 
 
 def read_done(path: Path) -> dict[int, World]:
-    """The worlds of an earlier run, by seed; a line that was cut off is none."""
+    """The worlds of an earlier run, by seed; a line that was cut off is ignored."""
     if not path.exists():
         return {}
     worlds = map(read_world, path.read_text(encoding="utf-8").splitlines())
@@ -67,7 +68,8 @@ def read_done(path: Path) -> dict[int, World]:
 
 
 def results_file() -> Path:
-    """Where the worlds of this very program are kept: another one's say nothing about it."""
+    """Where the worlds of this very program are kept. The worlds of another build say nothing about
+    it."""
     digest = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()[:16]
     return FOLDER / f"{digest}-{CALLS_OF_A_WORLD}.jsonl"
 
@@ -91,7 +93,7 @@ def make_table(worlds: Iterable[World]) -> Table:
 
 
 def events_line(worlds: Iterable[World]) -> str:
-    """What has happened to the deployments, and how often."""
+    """A line that says what has happened to the deployments, and how often."""
     events: Counter[str] = Counter()
     for world in worlds:
         events.update(world["events"])
@@ -99,7 +101,7 @@ def events_line(worlds: Iterable[World]) -> str:
 
 
 class _Runs:
-    """Processes that work off batches of seeds, so many at once."""
+    """Processes that work off batches of seeds, a given number at once."""
 
     def __init__(self, todo: list[tuple[int, int]], jobs: int, children: Children,
                  keep: Path, worlds: dict[int, World]) -> None:
@@ -112,7 +114,8 @@ class _Runs:
         self.texts: list[str] = []  # what was printed besides worlds
 
     def step(self) -> bool:
-        """Takes in what is there and starts what can be; False once all is done."""
+        """Takes in the output that is there and starts the processes that can start; False once all
+        is done."""
         while self._todo and len(self._running) < self._jobs:
             first, count = self._todo.pop()
             self._running.append(self._children.start(
@@ -141,7 +144,7 @@ class _Runs:
 
 
 def run(terminal: Terminal, arguments: argparse.Namespace, jobs: int) -> dict[int, World]:
-    """Runs what is left of so many calls, and returns all worlds by seed."""
+    """Runs worlds until there are this many calls, and returns all worlds by seed."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, ("simulated_claims",))
     FOLDER.mkdir(parents=True, exist_ok=True)

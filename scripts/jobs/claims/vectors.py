@@ -10,7 +10,7 @@ from jobs.common import build, processes
 
 
 def _build(preset, target, log, *settings):
-    """Builds without a word where it succeeds: what the tool prints is read by programs."""
+    """Builds, and prints nothing if the build succeeds: programs read what the tool prints."""
     log.parent.mkdir(parents=True, exist_ok=True)
     text = ""
     for command in (["cmake", "--preset", preset, "-B", str(build.build_directory(preset)),
@@ -27,7 +27,8 @@ def _build(preset, target, log, *settings):
 
 def main(arguments):
     """Runs the vectors."""
-    # scripts/test's first build has the tool, too: whoever ran the tests waits for nothing here.
+    # scripts/test's first build includes the tool, so after a test run nothing is left to build
+    # here.
     built = (build.build_directory("gcc-release") / "build.ninja").exists()
     preset = "gcc-release" if built else "conformance"
     log = build.BUILD / "conformance.log"

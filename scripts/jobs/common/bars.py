@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures to reach, and how each is read from the results."""
+"""The figures to reach, and how each figure is read from the results."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jobs.common.gbench import Stat, ratio
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure to reach. Of several benchmarks that fit, the worst counts."""
+    """A figure to reach. If several benchmarks fit, the worst one counts."""
     what: str
     op: str  # regular expressions that have to match all of it
     impl: str
@@ -59,7 +59,7 @@ BARS = (
 
 @dataclass(frozen=True)
 class ReferenceBar:
-    """How many times as fast as the reference core has to be, in ./scripts/bench --peers."""
+    """How many times as fast as the reference core has to be in ./scripts/bench --peers."""
     what: str
     op: str
     case: str
@@ -67,7 +67,8 @@ class ReferenceBar:
     reference: str = "Reference"  # the implementation's name
 
     def verdict(self, interval):
-        """By the whole confidence interval; where there is none, by the median."""
+        """The verdict by the whole confidence interval, or by the median if there is no
+        interval."""
         low = interval.median if interval.low is None else interval.low
         high = interval.median if interval.high is None else interval.high
         if low >= self.at_least:

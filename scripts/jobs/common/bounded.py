@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a program that nobody here wrote, within a time limit, whatever the program does.
 
-run() returns when the program has ended or its time is up, also if a child that it left behind
-holds its output open. What the program started is ended with it: its process group, and every
-process that has inherited the mark in its environment, such as a daemon in a session of its own.
+run() returns when the program has ended or its time is up, even if a child that the program left
+behind holds the output open. All processes that the program started are ended with it: its process
+group, and every process that has inherited the mark in the environment, such as a daemon in a
+session of its own.
 """
 
 import contextlib
@@ -28,18 +29,18 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended. stopped says why it was ended from here; empty if it ended by itself."""
+    """How a program ended. stopped says why run() ended it, and is empty if it ended by itself."""
     status: int  # exit status; -N after signal N
     stdout: bytes  # at most the first 64 MiB, see is_cut
     tail: bytes  # the last that it printed on either output
     errors: bytes  # the last that it printed on standard error
     seconds: float
     stopped: str = ""
-    idle: float = 0.0  # seconds without progress before it was ended from here
+    idle: float = 0.0  # seconds without progress before run() ended it
 
     @property
     def is_cut(self):
-        """Whether it printed more than stdout holds."""
+        """Whether the program printed more than stdout holds."""
         return len(self.stdout) >= _KEPT
 
     @property
@@ -47,7 +48,7 @@ class Ended:
         return bool(self.stopped) or self.status != 0
 
     def why(self):
-        """How it failed, in words: 'ended by SIGSEGV'."""
+        """How the program failed, in words: 'ended by SIGSEGV'."""
         if self.stopped:
             return self.stopped
         if self.status < 0:
@@ -58,8 +59,8 @@ class Ended:
         return f"ended with status {self.status}"
 
     def words(self, lines=12, leave_out=None):
-        """The last lines that it printed, on standard error if there are any; leave_out: a pattern
-        of lines that say nothing."""
+        """The last lines that the program printed: on standard error if it printed any there, else
+        on either output. leave_out: a pattern of lines that say nothing."""
         kept = []
         for data in (self.errors, self.tail):
             text = data.decode("utf-8", "backslashreplace")
@@ -80,7 +81,8 @@ def _marked(mark):
 
 
 def _end_left_over(group, mark):
-    """Ends what the program left behind, and waits until it is gone, so that it disturbs nobody."""
+    """Ends the processes that the program left behind, and waits until they are gone, so that they
+    disturb nobody."""
     processes.signal_group(group, signal.SIGKILL)
     for _ in range(20):
         left = [pid for pid in _marked(mark) if pid != os.getpid()]
@@ -93,7 +95,7 @@ def _end_left_over(group, mark):
 
 
 class _Reader:
-    """What a process prints, read as it comes."""
+    """Reads what a process prints, as it comes."""
 
     def __init__(self, process):
         self.stdout = bytearray()
@@ -113,7 +115,8 @@ class _Reader:
             pass  # an old kernel: the tick notices the end
 
     def wait(self, seconds):
-        """Takes in what is there, or comes within the time; returns at the process's end, too."""
+        """Takes in the output that is there or comes within the time. Also returns when the process
+        ends."""
         for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000):
             if descriptor in self.open:
                 self._read(descriptor)
@@ -137,7 +140,8 @@ class _Reader:
         return True
 
     def drain(self):
-        """Takes in what is still in the pipes; a child that holds them open is not waited for."""
+        """Takes in what is still in the pipes, and does not wait for a child that holds them
+        open."""
         for descriptor in tuple(self.open):
             for _ in range(4096):
                 if not self._read(descriptor):
@@ -149,8 +153,8 @@ class _Reader:
 
 
 def _watch(process, reader, end, stall, progress, on_tick, every):
-    """Waits for the end of the process. Returns why it has to be ended from here, or nothing, and
-    for how long nothing had come of it."""
+    """Waits for the end of the process. Returns (why the process has to be ended, "" if it ended by
+    itself; the seconds without progress)."""
     now = start = time.monotonic()
     seen, since = progress() if progress else None, now
     tick = min(0.05, every)
@@ -175,10 +179,10 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
         before=None, on_start=None, every=_TICK_SECONDS):
     """Runs a command for at most `limit` seconds. Raises OSError if it cannot be started.
 
-    env: the whole environment, this process's if None. progress: a function whose value changes
-    while the program gets on; where the value stays for `stall` seconds the program is ended.
-    on_tick is called all `every` seconds, on_start with the process's id. before: called in the
-    child right before the program.
+    env: the whole environment; None stands for this process's own. progress: a function whose value
+    changes while the program gets on. If the value stays the same for `stall` seconds, the program
+    is ended. on_tick is called all `every` seconds, on_start with the process's id. before: called
+    in the child right before the program.
     """
     mark = f"{os.getpid():010}-{next(_NUMBERS):010}"
     start = time.monotonic()

@@ -16,8 +16,8 @@ from jobs.common import processes
 from jobs.common.terminal import duration
 
 ROOT = Path(__file__).resolve().parents[3]
-# Builds, downloads and what jobs keep for themselves lie there. scripts/bootstrap checks the
-# variable.
+# The folder for builds, downloads and the files that jobs keep for themselves. scripts/bootstrap
+# checks the variable.
 BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
@@ -31,7 +31,7 @@ def build_directory(preset):
 
 
 def shown(path):
-    """A path for the reader: from the project's folder on, if it is below that."""
+    """A path as the reader sees it: relative to the project's folder if it is below that folder."""
     return path.relative_to(ROOT) if ROOT in path.parents else path
 
 
@@ -42,7 +42,7 @@ def results_directory():
 
 
 def environment():
-    """This process's environment, with ccache where there is one."""
+    """This process's environment, with settings for ccache if there is one."""
     env = dict(os.environ)
     if shutil.which("ccache"):
         env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
@@ -52,7 +52,7 @@ def environment():
 
 @functools.cache
 def clang():
-    """The clang++ that the clang presets take, too: scripts/bootstrap --clang says which."""
+    """The clang++ that the clang presets take too. scripts/bootstrap --clang says which it is."""
     done = subprocess.run([ROOT / "scripts" / "bootstrap", "--clang"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
@@ -86,7 +86,8 @@ def run_step(terminal, label, command, cwd=ROOT, on_line=None):
 
 
 def _important(output):
-    """What a reader needs of a failing build: from the first failure on, not what went well."""
+    """The part of a failing build's output that a reader needs: from the first failure on, without
+    the steps that went well."""
     lines = output.rstrip().splitlines()
     first = next((i for i, text in enumerate(lines)
                   if text.startswith(("FAILED", "CMake Error"))), 0)
@@ -98,7 +99,8 @@ def _important(output):
 
 @contextlib.contextmanager
 def locked(terminal, name):
-    """Keeps BUILD/NAME from other processes, and waits for one that is at it. Not to be nested."""
+    """Locks BUILD/NAME against other processes, and waits for a process that holds the lock. Must
+    not be nested."""
     path = BUILD / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="ascii") as lock:
@@ -135,7 +137,7 @@ def _has_other_compiler(preset):
 
 
 def configure(terminal, preset, wrapper=()):
-    # CMake would notice another compiler, too, but then forgets the preset's flags.
+    # CMake itself would notice another compiler, but would then forget the preset's flags.
     with locked(terminal, preset):
         fresh = ["--fresh"] if _has_other_compiler(preset) else []
         return run_step(terminal, f"{preset}: configure",

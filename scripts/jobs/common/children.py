@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several child processes at once, each writing to a log file of its own."""
+"""Runs several child processes at once, each of which writes to a log file of its own."""
 
 import signal
 import subprocess
@@ -7,7 +7,7 @@ import subprocess
 from jobs.common import processes
 
 _GRACE_SECONDS = 5
-# libFuzzer and AFL++ write down what they have on an interrupt.
+# On an interrupt, libFuzzer and AFL++ still write down what they have.
 _POLITE = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -30,7 +30,7 @@ class Child:
         return self._process.pid
 
     def status(self):
-        """The exit status, None while it runs."""
+        """The exit status; None while the process runs."""
         return self._process.poll()
 
     def new_lines(self):
@@ -49,7 +49,8 @@ class Child:
         processes.signal_group(self._process.pid, number)
 
     def end(self, at_once=False):
-        """Ends the process and what it started, first politely; does nothing if it has ended."""
+        """Ends the process and what it started, first politely. Does nothing if the process has
+        ended."""
         if at_once:
             self.signal(signal.SIGKILL)
         processes.end_group(self._process, _POLITE, _GRACE_SECONDS)

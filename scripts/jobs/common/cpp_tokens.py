@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens and scopes of C++ source that clang-format has laid out.
 
-No parser: where the grammar alone is ambiguous, the layout decides. clang-format puts spaces on
-both sides of a binary operator and never inside of the angle brackets of a template, so `a < b`
-compares and `span<char>` doesn't.
+This is no parser: where the grammar alone is ambiguous, the layout decides. clang-format puts
+spaces on both sides of a binary operator, and never inside the angle brackets of a template. So
+`a < b` is a comparison and `span<char>` is not.
 """
 
 import bisect
@@ -67,7 +67,7 @@ class Source:
         self.text = text
         self.tokens = tokenize(text)
         self.partner = self._match_brackets()
-        self.functions = []  # Span of each function outside of functions, from its first token on
+        self.functions = []  # Span of each outermost function, from its first token on
         self.enums = []  # Span of each enum's body
         self._find_scopes()
         self.skipped = self._find_skipped()
@@ -81,7 +81,7 @@ class Source:
         return self.text[self.tokens[begin].begin:self.tokens[end - 1].end] if begin < end else ""
 
     def is_binary(self, index):
-        """An operator between two operands, by its layout."""
+        """Whether the token is an operator between two operands, by its layout."""
         return self.tokens[index].kind == "mark" and self.tokens[index].spaced
 
     def line_of(self, index):
@@ -100,10 +100,11 @@ class Source:
         return partner
 
     def _head(self, brace):
-        """The first token of what a brace at namespace or class scope is the body of."""
+        """The first token of the declaration whose body the brace opens, at namespace or class
+        scope."""
         i = brace - 1
         while i >= 0 and self[i] not in (";", "{", "}"):
-            # A bracket's inside is skipped; a member's initializer in braces ends with one.
+            # The inside of brackets is skipped. A member's initializer may end with a brace.
             i = self.partner[i] - 1 if self[i] in (")", "]") else i - 1
         i += 1
         while self[i] in ("public", "private", "protected") and self[i + 1] == ":":
@@ -129,7 +130,7 @@ class Source:
             i += 1
 
     def _words(self, begin, end):
-        """The tokens of a head, without what is in round brackets or in template<>."""
+        """The tokens of a head, without those inside round brackets or template<>."""
         words = []
         i = begin
         while i < end:
@@ -150,7 +151,7 @@ class Source:
         return words
 
     def _find_skipped(self):
-        """Spans that are checks of the compiler or of debug builds, attributes or no code."""
+        """Finds the spans that hold static or debug assertions, attributes, or no code."""
         spans = []
         for i in range(len(self.tokens)):
             if self[i] in ("static_assert", "assert", "requires", "alignas", "noexcept") and \
@@ -188,7 +189,8 @@ class Source:
         return Span(begin, min(end + 1, len(self.tokens)))
 
     def arguments(self, opening):
-        """Spans of what commas divide inside of a bracket. Angle brackets of templates hold."""
+        """The spans that commas divide inside a bracket. A comma inside a template's angle brackets
+        divides nothing."""
         spans, begin, i, depth = [], opening + 1, opening + 1, 0
         end = self.partner[opening]
         while i < end:

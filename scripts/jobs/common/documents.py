@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a job found, as data: written as JSON, with Markdown beside it as a view for readers.
+"""What a job found, as data. It is written as JSON, with Markdown beside it for readers.
 
 The JSON has {"format": 1, "title", "facts": {what: text}, "summary": text, "tables": [{"section",
-"columns", "right", "rows"}], "figures": {...}}. Texts may hold inline Markdown, as the view shows
-them. The figures are the numbers that a program may want, under names that the job chooses.
+"columns", "right", "rows"}], "figures": {...}}. Texts may hold inline Markdown. The figures are the
+numbers that a program may want, under names that the job chooses.
 """
 
 import json
@@ -55,7 +55,7 @@ def table_json(table):
 
 
 def json_text(document):
-    """JSON that a diff can be read of: a row of a table is a line."""
+    """JSON text whose diffs can be read: each row of a table is one line."""
     text = json.dumps(document, indent=1, ensure_ascii=False)
     item = r'(?:"(?:[^"\\]|\\.)*"|true|false|-?[\d.e+-]+|null)'
     return re.sub(rf"\[\s+({item}(?:,\s+{item})*)\s+\]",

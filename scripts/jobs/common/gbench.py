@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads Google Benchmark's JSON of several rounds; medians, spreads and ratios.
+"""Reads Google Benchmark's JSON of several rounds, and computes medians, spreads and ratios.
 
 A benchmark is named BM_<Op>_<Impl>/<case>, e.g. BM_ParseGrant_Core/canonical. A round is one
 process of each binary. Repetitions inside a process are not independent, so they are first
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _NAME = re.compile(r"^BM_(?P<op>\w+)_(?P<impl>[A-Za-z0-9]+)(?:/(?P<case>.*))?$")
-# What Google Benchmark itself adds to a name.
+# The parts that Google Benchmark itself adds to a name.
 _DECORATION = re.compile(
     r"^(?:real_time|process_time|manual_time|(?:iterations|repeats|min_time|min_warmup_time):.*)$")
 _NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
@@ -27,13 +27,13 @@ class Name(NamedTuple):
 
     @property
     def live(self):
-        """N of live:N in the case, or None."""
+        """The number N of live:N in the case, or None."""
         found = re.search(r"(?:^|/)live:(\d+)", self.case)
         return int(found[1]) if found else None
 
 
 def parse_name(text):
-    """The parts of a benchmark's name, or None if it is not named by the convention."""
+    """The parts of a benchmark's name, or None if the name does not follow the convention."""
     match = _NAME.match(text)
     if not match:
         return None
@@ -65,7 +65,7 @@ def stat(values):
 
 @dataclass
 class Series:
-    """All that was measured under one name: metric -> round -> one value for each repetition."""
+    """The values measured under one name: metric -> round -> one value for each repetition."""
     metrics: dict = field(default_factory=dict)
 
     def add(self, metric, round_number, value):
@@ -76,7 +76,7 @@ class Series:
                 for number, values in self.metrics.get(metric, {}).items()}
 
     def stat(self, metric) -> Stat | None:
-        """Over the rounds; with a single round over its repetitions."""
+        """The median over the rounds, or over the repetitions if there is only one round."""
         rounds = self.metrics.get(metric, {})
         if len(rounds) == 1:
             return stat(next(iter(rounds.values())))
@@ -84,7 +84,7 @@ class Series:
 
 
 def ratio(ours, baseline, metric) -> Stat | None:
-    """ours / baseline, taken round by round; None where they share no round."""
+    """The ratio ours / baseline, taken round by round; None if they share no round."""
     mine, theirs = ours.per_round(metric), baseline.per_round(metric)
     return stat([mine[number] / theirs[number]
                  for number in sorted(mine.keys() & theirs.keys()) if theirs[number] > 0])
@@ -128,7 +128,8 @@ _NOT_METRICS = frozenset((
 
 
 def _nanoseconds(entry, text, threads):
-    """CPU time where one thread works by itself (a neighbour then disturbs less), else real."""
+    """CPU time if one thread works by itself, because other programs disturb CPU time less; else
+    real time."""
     wants_real = threads > 1 or re.search(r"/(?:real_time|manual_time)(?:/|$)", text)
     value = entry["real_time"] if wants_real else entry["cpu_time"]
     return value * _NANOSECONDS[entry.get("time_unit", "ns")]

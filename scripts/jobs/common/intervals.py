@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Confidence intervals of a median, distribution-free, by scipy: the one way in which all jobs
-take them.
+"""Distribution-free confidence intervals of a median, by scipy. All jobs use this module for them.
 
-The number of values below the true median is binomial, whatever they are distributed like. So the
-interval's bounds are values of the sample, and its confidence is exact.
+The number of values below the true median is binomial, whatever the distribution of the values. So
+the interval's bounds are values of the sample, and its confidence is exact.
 """
 
 import statistics
@@ -16,7 +15,8 @@ CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """A median, and between what the true one lies; None where the values are too few to say."""
+    """A median and the bounds between which the true median lies. The bounds are None if there are
+    too few values."""
     median: float
     low: float | None
     high: float | None
@@ -24,23 +24,24 @@ class Interval(NamedTuple):
 
 @cache
 def median_rank(count, alpha):
-    """Which of `count` sorted values, counted from 1, is the lower bound of an interval that misses
-    the median on this side with a probability of at most alpha; 0 if the values are too few.
+    """The number, counted from 1, of the sorted value that is the interval's lower bound. The true
+    median lies below this bound with a probability of at most alpha. The number is 0 if `count`
+    values are too few.
 
-    The largest k with P(X < k) <= alpha for the number X of values below the median.
+    It is the largest k with P(X < k) <= alpha, where X is the number of values below the median.
     """
     rank = int(stats.binom.ppf(alpha, count, 0.5))
     return rank if stats.binom.cdf(rank, count, 0.5) > alpha else rank + 1
 
 
 def confidence_of(count, rank):
-    """The chance that the interval from value number rank to the one as far from the end holds the
-    median; none for a single value."""
+    """The chance that the median lies between the value number `rank` from the start and the value
+    number `rank` from the end; 0 for a single value."""
     return max(0.0, 1 - 2 * float(stats.binom.cdf(rank - 1, count, 0.5)))
 
 
 def of_median(values, confidence=CONFIDENCE):
-    """Six values are the least for 95 %."""
+    """The median with its interval. An interval of 95 % needs at least six values."""
     ordered = sorted(values)
     rank = median_rank(len(ordered), (1 - confidence) / 2)
     if rank < 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures depend on: machine, compiler, flags, libraries, revision."""
+"""Describes what the figures depend on: machine, compiler, flags, libraries, revision."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def output_of(command):
-    """What a command prints; nothing if there is no such command or it fails."""
+    """What a command prints; "" if there is no such command or the command fails."""
     try:
         done = subprocess.run(command, cwd=_ROOT, stdin=subprocess.DEVNULL, text=True,
                               errors="replace", capture_output=True, check=True)
@@ -68,7 +68,7 @@ def library_version(cache, name):
 
 
 def package_version(name):
-    """Of a package of the distribution."""
+    """The version of a package of the distribution."""
     return first_line(["dpkg-query", "-W", "-f=${Version}", name]) or "unknown"
 
 
@@ -81,8 +81,8 @@ def revision():
 
 
 def _cpu_seconds() -> tuple[float, float]:
-    """Seconds of all processors: (busy since the machine started, used by this process and its
-    children that have ended)."""
+    """Processor seconds, of all processors: (busy since the machine started; used by this process
+    and by its children that have ended)."""
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
     try:
@@ -94,8 +94,8 @@ def _cpu_seconds() -> tuple[float, float]:
 
 
 class Others:
-    """How much of the machine other programs have used since this was made, and what a hypervisor
-    gave to other machines meanwhile."""
+    """How much of the machine other programs have used since this object was made. The time that a
+    hypervisor gave to other machines counts too."""
 
     _MANY = 0.1  # of all processors
 
@@ -106,7 +106,7 @@ class Others:
         self._begin = (clock(), *seconds())
 
     def processors(self) -> float:
-        """0 to the number of processors."""
+        """How many processors others used on average: 0 to the number of processors."""
         passed, busy, own = (now - then for now, then in zip(
             (self._clock(), *self._seconds()), self._begin))
         return min(max(busy - own, 0.0) / passed, float(self._cpus)) if passed > 0 else 0.0
@@ -119,7 +119,7 @@ class Others:
 
 
 def basic():
-    """Pairs (what, text) that no build has a say in."""
+    """Pairs (what, text) that do not depend on the build."""
     return [
         ("CPU", f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores to use"),
         ("system", f"{_operating_system()}, kernel {platform.release()}, {platform.machine()}"),
@@ -129,7 +129,7 @@ def basic():
 
 def describe(preset, contexts):
     """Pairs (what, text). contexts: the "context" objects of Google Benchmark's files."""
-    from jobs.common import build  # what asks for the machine alone has nothing to build
+    from jobs.common import build  # who asks only for the machine needs no build
     cache = build.cache(preset)
     build_type = cache.get("CMAKE_BUILD_TYPE", "")
     flags = " ".join(filter(None, (

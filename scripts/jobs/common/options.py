@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the scripts' options are read: one kind of parser, types of values, one kind of error.
+"""What all scripts use to read their options: a parser, types of values, one kind of error.
 
 Each job has a module options.py, which imports nothing that bootstrap may have to install: help and
 errors come first. A function there, parse(argv), returns the arguments and a Start.
@@ -31,7 +31,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Wrong usage ends with status 2 and says what is wrong."""
+    """A parser that says what is wrong and exits with status 2 if the usage is wrong."""
 
     def __init__(self, script, about, ending, **more):
         super().__init__(prog=f"scripts/{script}", description=about, epilog=ending,
@@ -79,7 +79,7 @@ def unsigned(text):
 
 
 def count(text):
-    """A number above 0, as people write large ones: 1000000, 1e6."""
+    """A number above 0, in the forms in which people write large numbers: 1000000, 1e6."""
     return _number(text, lambda written: int(float(written)), 1, "a number from 1 on")
 
 
@@ -99,14 +99,14 @@ def path(text):
 
 
 def without_passwords(text: str) -> str:
-    """`text` with *** in place of what stands between :// and the last @ of a word: errors repeat
-    what they refuse, and that may be an address with a password by mistake."""
+    """`text` with *** in place of everything between :// and the last @ of a word. Errors repeat
+    the text that they refuse, and by mistake that text may be an address with a password."""
     return re.sub(r"://\S*@", "://***@", text)
 
 
 def address(text: str) -> str:
-    """Where servers are, as SetServers() of the library takes it, which has the last word. The
-    error does not repeat it."""
+    """The address of servers, as SetServers() of the library takes it. SetServers() checks it in
+    full. The error does not repeat the address."""
     if re.search(r"://[^/@]*:.*@", text):
         raise argparse.ArgumentTypeError(
             "a password does not belong in a URL: put it into FFGRANT_PASSWORD, or into a file "
@@ -120,14 +120,15 @@ def address(text: str) -> str:
 
 
 def http_url(text: str) -> str:
-    """Where an HTTP server is. The error does not repeat it: it may hold a password by mistake."""
+    """The address of an HTTP server. The error does not repeat the address, which may hold a
+    password by mistake."""
     if not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", text):
         raise argparse.ArgumentTypeError("a URL is http://HOST[:PORT] or https://, without a user")
     return text.rstrip("/")
 
 
 def live_case(text: str) -> tuple[str, int]:
-    """A case of scripts/live-conformance, as its failures name it."""
+    """A case of scripts/live-conformance, by the name that a failure prints."""
     found = re.fullmatch(r"(lot|history|flow)-(\d+)", text, re.ASCII)
     if not found:
         raise argparse.ArgumentTypeError("a case is lot-N, history-N or flow-N")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that never outlive this one: an interrupt ends the whole process group.
+"""Child processes that never outlive this process: an interrupt ends the whole process group.
 
-All that starts processes ends them in the ways of this module: run() here for one at a time,
-children.py for several with logs, bounded.py for programs of others under a time limit.
+All code that starts processes ends them by the functions of this module. run() is for one process
+at a time, children.py for several with logs, and bounded.py for other people's programs under a
+time limit.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """SIGINT, SIGTERM or SIGHUP arrived; not an Exception, so that nobody swallows it."""
+    """Raised when SIGINT, SIGTERM or SIGHUP arrives. It is no Exception, so that nobody swallows
+    it."""
 
     def __init__(self, number):
         super().__init__(signal.Signals(number).name)
@@ -33,16 +35,16 @@ def raise_on_signals():
 
 
 def signal_group(leader, number):
-    """Sends a signal to the group of a process that leads one; nothing if it is gone."""
+    """Sends a signal to the process group that a process leads. Does nothing if the group is
+    gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
 
 
 def end_group(process, polite=(signal.SIGTERM,), grace=GRACE_SECONDS):
-    """Ends a process that leads a group, and the group: with polite signals, then by force.
-
-    The group is killed in any case, since a child may outlive the leader. Waits for the leader, at
-    most for the grace after each signal.
+    """Ends a process that leads a group, and its group: with polite signals first, then by force.
+    The group is killed in any case, since a child may outlive the leader. After each signal this
+    waits for the leader, at most as long as the grace.
     """
     for number in (*polite, signal.SIGKILL):
         if process.poll() is not None and number != signal.SIGKILL:
@@ -73,8 +75,9 @@ def restore_signals(handlers):
 
 
 def end_because(reason, process, grace=GRACE_SECONDS):
-    """Ends a group because an exception is on its way. After an interrupt signals stay ignored,
-    since the job is about to end; after anything else it may go on, and be interrupted later."""
+    """Ends a group because an exception was raised. After an interrupt, signals stay ignored, since
+    the job is about to end. After any other exception the job may go on, and may be interrupted
+    later."""
     handlers = ignore_signals()
     end_group(process, grace=grace)
     if not isinstance(reason, Interrupted):
@@ -82,7 +85,7 @@ def end_because(reason, process, grace=GRACE_SECONDS):
 
 
 def run(command, cwd=None, env=None, on_line=None, on_tick=None):
-    """Runs a command to its end. Returns (exit status, all it printed).
+    """Runs a command to its end. Returns (exit status, all that the command printed).
 
     on_line gets each line of output as it appears, on_tick is called about twice a second.
     """

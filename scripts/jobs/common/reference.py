@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether FlowFabric's own code can be built beside ours: what CMake asks too."""
+"""Tells whether FlowFabric's own code can be built beside ours. CMake makes the same checks."""
 
 import re
 import shutil
@@ -21,7 +21,8 @@ def _run(command):
 
 
 def rust_version(text):
-    """Major and minor of what `rustc --version` prints; None if that is something else."""
+    """The major and minor version in the output of `rustc --version`; None if the output is of
+    another form."""
     found = re.match(r"rustc (\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else None
 

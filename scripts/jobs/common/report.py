@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables as lines for a terminal and as Markdown."""
+"""Prints tables, as lines for a terminal and as Markdown."""
 
 import textwrap
 
@@ -8,8 +8,8 @@ from jobs.common.terminal import WIDTH
 
 
 def as_text(table, terminal):
-    """Lines of at most WIDTH columns, where the first one gives way if it has to; in a log, which
-    nobody can ask for the rest, whole ones."""
+    """The table as lines of at most WIDTH columns on a terminal; the first column is cut if need
+    be. In a log the lines are whole, since nobody can ask a log for the rest."""
     body = [row for row in table.rows if len(row) > 1 and not isinstance(row, Remark)]
     widths = [max(len(row[i]) for row in body + [table.columns])
               for i in range(len(table.columns))]
@@ -41,7 +41,7 @@ def as_text(table, terminal):
 
 
 def flat_rows(table):
-    """The rows without headings, remarks and continuations: each has a cell for each column."""
+    """The rows without headings, remarks and continuations. Each row has a cell for each column."""
     rows, heading = [], ""
     for row in table.rows:
         if isinstance(row, Remark):

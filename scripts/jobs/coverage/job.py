@@ -16,7 +16,7 @@ from jobs.common.terminal import Terminal, duration
 from jobs.coverage import export, lua, notes as coverage_notes
 
 PRESET = "coverage"
-_TOOLS = "-19"  # those of the compiler that the preset names
+_TOOLS = "-19"  # the version of the compiler that the preset names
 _SOURCES = build.ROOT / "core" / "ffgrant"
 
 
@@ -26,7 +26,8 @@ class CoverageError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """A program that counts, and the words that start it, perhaps by way of another."""
+    """A program that counts what it executes, and the words that start it, perhaps through another
+    program."""
     program: str
     words: tuple
 
@@ -39,15 +40,16 @@ class Run:
 
 
 def production_sources():
-    """path below core/ffgrant -> path, of all that is neither a test nor for tests."""
+    """path below core/ffgrant -> path, of all sources that are neither tests nor for tests."""
     return {str(path.relative_to(_SOURCES)): path for path in sorted(_SOURCES.rglob("*"))
             if path.suffix in (".cc", ".h") and not path.name.endswith("_test.cc")
             and "testing" not in path.relative_to(_SOURCES).parts}
 
 
 def read_runs(document):
-    """The runs, from what `ctest --show-only=json-v1` printed: tests of core (those of
-    GoogleTest a program at a time), also those on servers, and the replay of the corpora."""
+    """Makes the runs from the output of `ctest --show-only=json-v1`: the tests of core, including
+    the tests on servers, and the replay of the corpora. GoogleTest's tests run one program at a
+    time."""
     tests, corpora = [], []
     for test in document["tests"]:
         labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
@@ -63,7 +65,7 @@ def read_runs(document):
 
 
 def scenarios(tool):
-    """The claim scenarios on servers, which are no test of ctest's."""
+    """The commands of the claim scenarios on servers, which ctest does not run."""
     script = f'exec "{tool}" --server "$FFGRANT_SERVER" --histories 2'
     return [Command(str(tool), (str(build.ROOT / "scripts" / "claim-server"), "--engine", "valkey",
                                 *where, "--", "sh", "-c", script))
@@ -101,7 +103,7 @@ def measure(terminal, run, sources):
     start = time.monotonic()
     for number, command in enumerate(run.commands, 1):
         name = Path(command.program).name
-        # %m: processes of one program add to one file.
+        # With %m, all processes of one program add to one file.
         status, output = processes.run(
             command.words, cwd=directory,
             env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f"{name}.%m.profraw"),
@@ -121,8 +123,9 @@ def measure(terminal, run, sources):
     _tool("llvm-cov", "show", "-instr-profile", merged, *objects, "-format=html",
           f"-output-dir={html}", "-show-branches=count", "-show-mcdc", "-show-mcdc-summary",
           "-show-instantiations=false", "-sources", *sources.values())
-    # A program that contains an inline function, but does not use it, says that nothing in there
-    # was executed, and of several programs at once llvm-cov believes the first.
+    # A program that contains an inline function but does not use it reports that nothing in the
+    # function was executed. Given several programs at once, llvm-cov believes the first, so each
+    # program is exported by itself.
     exports = []
     for number, program in enumerate(programs, 1):
         terminal.progress(f"{run.name}: reading what was counted, {number} of {len(programs)}")
@@ -133,7 +136,7 @@ def measure(terminal, run, sources):
 
 
 def _export(merged, program, sources):
-    # Its warnings are about inline functions that a program contains, but does not use.
+    # llvm-cov's warnings are about inline functions that a program contains but does not use.
     status, output = processes.run(
         ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", f"llvm-cov{_TOOLS}", "export",
          "-instr-profile", str(merged), str(program)], cwd=build.ROOT)
@@ -149,7 +152,7 @@ def _export(merged, program, sources):
 
 
 def together(files):
-    """The union of export.File of several runs."""
+    """The export.File that is the union of several runs' export.File."""
     union = export.File()
     for file in files:
         for line, count in file.lines.items():
@@ -167,10 +170,10 @@ def together(files):
 
 @dataclass
 class Verdict:
-    """What all runs say about one file."""
-    counts: list  # Counts by run, then of all together
-    left: coverage_notes.Uncovered  # by all together
-    errors: list  # of its notes
+    """The result of all runs for one file."""
+    counts: list  # Counts of each run, then of all runs together
+    left: coverage_notes.Uncovered  # what all runs together left uncovered
+    errors: list  # errors of the file's notes
     notes: int
 
 
@@ -216,7 +219,7 @@ def make_table(verdicts, runs):
         cells = [name]
         for kind in ("lines", "branches", "mcdc"):
             total = getattr(all_counts[-1], kind)[1]
-            # A run that lacks a file altogether covers nothing of it.
+            # A run that does not have a file at all covers nothing of the file.
             cells += [_share(getattr(counts, kind), total) for counts in all_counts]
             cells.append(str(total))
         return cells
@@ -278,7 +281,8 @@ _METHOD = ("a place in the source counts once, however many objects and instanti
 
 
 def totals(runs, sums):
-    """The coverage of all files as numbers: percent as the table shows it, of how many places."""
+    """The coverage of all files as numbers: the percentages of the table, and how many places they
+    are taken of."""
     made = []
     for kind, words in (("lines", "lines"), ("branches", "branches"), ("mcdc", "MC/DC")):
         places = getattr(sums[-1], kind)[1]
@@ -289,7 +293,8 @@ def totals(runs, sums):
 
 
 def document(tables, left, sums, runs):
-    """What results/coverage.md shows. sums: of all files, for each run and for both together."""
+    """The content of results/coverage.md. sums: the counts of all files, for each run and for both
+    together."""
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return Document(
         "Coverage", [("date", date), ("command", "`./scripts/coverage`"), ("method", _METHOD),

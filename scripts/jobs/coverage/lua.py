@@ -2,8 +2,8 @@
 """Coverage of the server functions' Lua, line by line.
 
 The tests and targets that run the functions in a simulated server count the lines of the joined
-text (core/testing/simulation/lua_engine.cc) and leave a file a process; here the lines become those
-of the parts again.
+text (core/testing/simulation/lua_engine.cc) and leave a file a process. This module turns the lines
+of the joined text back into lines of its parts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Part:
 
 
 def read_counts(directory: Path) -> Counts:
-    """The sums of all files of a directory."""
+    """The sums of the counts in all files of a directory."""
     lines: Counts = {}
     for path in sorted(directory.iterdir()):
         for text in path.read_text(encoding="ascii").splitlines():
@@ -42,7 +42,8 @@ def read_counts(directory: Path) -> Counts:
 
 
 def by_part(texts: Mapping[str, str], runs: Iterable[Counts]) -> list[Part]:
-    """texts: part -> text, in the order in which they are joined. A part's lines count from 1."""
+    """texts: part -> text, in the order in which the parts are joined. A part's lines count from
+    1."""
     parts, first = [Part(name) for name in texts], 1
     runs = list(runs)
     for part, text in zip(parts, texts.values()):
@@ -54,14 +55,15 @@ def by_part(texts: Mapping[str, str], runs: Iterable[Counts]) -> list[Part]:
 
 
 def read_texts(folder: Path) -> dict[str, str]:
-    """The parts of the library that parts.txt lists."""
+    """The texts of the library's parts that parts.txt lists."""
     names = (folder / "parts.txt").read_text(encoding="utf-8").split()
     return {f"valkey/functions/{name}": (folder / name).read_text(encoding="utf-8")
             for name in names}
 
 
 def rows(parts: Iterable[Part]) -> list[list[str]]:
-    """Cells of a table: part, share of each run, of several together, how many lines there are."""
+    """A table's rows: part, the share of each run, the share of several runs together, the number
+    of lines."""
     def cells(name: str, counted: Sequence[Mapping[Any, int]],
               together: Mapping[Any, int]) -> list[str]:
         total = len(together)
@@ -81,7 +83,7 @@ def rows(parts: Iterable[Part]) -> list[list[str]]:
 
 
 def uncovered(parts: Iterable[Part], texts: Mapping[str, str]) -> list[str]:
-    """Text lines that say what no run executes."""
+    """Text lines that say which lines no run executes."""
     return [f"{part.name}:{line}: not executed: "
             f"{texts[part.name].splitlines()[line - 1].strip()}"
             for part in parts for line, count in sorted(part.together.items()) if not count]

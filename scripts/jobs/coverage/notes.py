@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comments that say why code can't be covered, and whether they are true.
+"""Reads the comments that say why code can't be covered, and checks whether they are true.
 
     // Never reached: REASON             the statement that follows is never executed; nor does
                                          a switch before it come out at none of its cases
@@ -29,7 +29,7 @@ class Note:
 
 @dataclass
 class Uncovered:
-    """What a file lacks, without what notes excuse."""
+    """What is not covered in a file and not excused by a note."""
     lines: list = field(default_factory=list)
     sides: list = field(default_factory=list)  # (place, "true" or "false")
     conditions: list = field(default_factory=list)  # places
@@ -37,7 +37,7 @@ class Uncovered:
 
 @dataclass
 class Counts:
-    """covered, total; what notes excuse isn't part of the total."""
+    """Pairs (covered, total). What notes excuse isn't part of the total."""
     lines: tuple = (0, 0)
     branches: tuple = (0, 0)
     mcdc: tuple = (0, 0)
@@ -112,7 +112,8 @@ class _Excuses:
         return self.text_lines[place[0] - 1][:place[1] - 1].rstrip().endswith("switch (")
 
     def _of_conditions(self, note, line, places):
-        """The one of `places` that the note means, or None and an error."""
+        """The place among `places` that the note means. None, with an error noted, if there isn't
+        exactly one."""
         here = [place for place in places if place[0] == line]
         wanted = "".join(note.condition.split())
         if wanted:
@@ -125,7 +126,7 @@ class _Excuses:
         return None
 
     def add(self, note, lacking):
-        """lacking: Uncovered of all runs together."""
+        """Adds what the note excuses. lacking: what all runs together leave uncovered."""
         line = self._subject(note)
         if len(note.reason) < 3:
             self.errors.append(f"{note.line}: `Never {note.kind}` gives no reason")
@@ -166,7 +167,7 @@ class _Lacking(Uncovered):
 
 
 def lacking(file):
-    """What an export.File lacks."""
+    """What is not covered in an export.File."""
     found = _Lacking()
     found.lines = sorted(line for line, count in file.lines.items() if not count)
     found.covered_lines = {line for line, count in file.lines.items() if count}
@@ -176,7 +177,7 @@ def lacking(file):
 
 
 def excuses(text, together):
-    """The excuses in a source text; together: the file's coverage by all runs."""
+    """The excuses in a source text. together: the file's coverage by all runs together."""
     made = _Excuses(text)
     missing = lacking(together)
     for note in read_notes(text):
@@ -185,7 +186,7 @@ def excuses(text, together):
 
 
 def judge(file, excused):
-    """(Counts, Uncovered) of a file by one run."""
+    """(Counts, Uncovered) of a file in one run."""
     missing = lacking(file)
     left = Uncovered([n for n in missing.lines if n not in excused.lines],
                      [side for side in missing.sides if side not in excused.sides],

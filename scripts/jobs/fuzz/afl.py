@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AFL++: its command line, environment and statistics."""
+"""AFL++'s command line, environment and statistics."""
 
 import os
 import re
 
-# AFL++ can't use the mutator that is part of a target: it gets a neighbour of what the canary
-# trips over, which its deterministic stages (-D) change in every place.
+# AFL++ can't use the mutator that is part of a target. So its seed is close to the input on which
+# the canary fails, and its deterministic stages (-D) change this seed in every place.
 _CANARY_SEED = b"{fp:65535}"
 
 
 def environment():
-    """For a container, where nobody may set up the kernel as AFL++ would like it."""
+    """The environment for a container, in which nobody may set up the kernel as AFL++ would like
+    it."""
     env = dict(os.environ)
     env.update({
         "AFL_SKIP_CPUFREQ": "1",
@@ -32,7 +33,8 @@ def command(binary, target, seeds, out, seconds, seed=0, extra=()):
 
 
 def prepare_seeds(target, directory):
-    """Copies the seeds flat; AFL++ wants at least one, and no empty one."""
+    """Copies the seeds into one flat folder. AFL++ wants at least one seed, and none that is
+    empty."""
     directory.mkdir(parents=True, exist_ok=True)
     for path in directory.iterdir():
         path.unlink()
@@ -47,7 +49,7 @@ def prepare_seeds(target, directory):
 
 
 def read_stats(text):
-    """fuzzer_stats: name -> value, numbers as numbers."""
+    """Reads fuzzer_stats: name -> value, with numbers as numbers."""
     stats = {}
     for name, value in re.findall(r"^(\w+)\s*: (.*)$", text, re.MULTILINE):
         try:

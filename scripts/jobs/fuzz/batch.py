@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""So many executions of each target by its replay main: no engine, one process, low priority.
+"""Runs each target a given number of times by its replay main: no engine, one process, low
+priority.
 
-Inputs are made by the targets' own mutators, with no coverage to go by: many times as many as an
-engine runs, all of them told by seed and number. Runs come in chunks, target by target, each with a
-seed of its own, so that what is done counts whenever it ends.
+The targets' own mutators make the inputs, without coverage to guide them. That gives many times as
+many inputs as an engine runs, and seed and number identify each input. Runs come in chunks, target
+by target, each with a seed of its own, so that the finished chunks count whenever the batch ends.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ class Row:
     processor: float = 0
     seeds: list = field(default_factory=list)
     finding: str = ""
-    answers: list | None = None  # same, known, not asked; of targets that ask the reference
+    answers: list | None = None  # same, known, not asked; only if it asks the reference
 
     def add_answers(self, answers):
         if answers:
@@ -56,25 +57,28 @@ class Row:
 
 
 def chunk_sizes(executions):
-    """As many chunks as make sense, the last one smaller; they add up."""
+    """The sizes of at most _CHUNKS chunks, which add up to `executions`; the last one may be
+    smaller."""
     size = max(1, -(-executions // _CHUNKS))
     return [min(size, executions - start) for start in range(0, executions, size)]
 
 
 def read_done(output):
-    """(executions, seconds, processor seconds) of what a replay main printed, else None."""
+    """(executions, seconds, processor seconds) from what a replay main printed; None if it did not
+    say."""
     found = _DONE.search(output)
     return (int(found[1]), float(found[2]), float(found[3])) if found else None
 
 
 def read_answers(output):
-    """[same, known, not asked] of a target that asks the reference; None of another."""
+    """[same, known, not asked] of a target that asks the reference; None for any other target."""
     found = _ANSWERS.search(output)
     return [int(number) for number in found.groups()] if found else None
 
 
 def keep_finding(target, path):
-    """Moves the input that a run ended on to the corpus and returns where it is; None without."""
+    """Moves the input that ended a run to the corpus and returns its path; None if there is no such
+    input."""
     if not path.is_file() or target.is_canary:
         return None
     data = path.read_bytes()
@@ -86,7 +90,7 @@ def keep_finding(target, path):
 
 
 class Batch:
-    """All targets of one call."""
+    """The rows of all targets of one batch."""
 
     def __init__(self, terminal, chosen, executions, seed):
         self._terminal, self._executions, self._seed = terminal, executions, max(1, seed)
@@ -148,7 +152,7 @@ def document(made, command, date):
 
 
 def run(terminal, chosen, executions, seed):
-    """Returns the batch, ended or interrupted, and the interrupt if there was one."""
+    """Returns (the batch, which has ended or was interrupted; the interrupt, or None)."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, [f"{target.subject}_replay" for target in chosen])
     batch = Batch(terminal, chosen, executions, seed)

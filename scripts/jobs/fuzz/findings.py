@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What fuzzing found: told apart, made small, kept as regression inputs."""
+"""Tells findings apart, makes their inputs small, and keeps them as regression inputs."""
 
 import os
 import shlex
@@ -18,9 +18,9 @@ class Finding:
     signature: str
     data: bytes
     output: str  # of the run that found it
-    binary: Path  # that shows it
+    binary: Path  # the program that shows it
     wrapper: tuple = ()
-    count: int = 1  # inputs that showed the same
+    count: int = 1  # how many inputs showed it
     path: Path | None = None  # where it is kept
 
     @property
@@ -32,13 +32,13 @@ class Finding:
 
 
 class Findings:
-    """Of one target; one for each signature."""
+    """The findings of one target: one for each signature."""
 
     def __init__(self):
         self.all = []
 
     def add(self, data, output, binary, wrapper=()):
-        """Returns the finding if it is a new one, else None."""
+        """Returns the finding if it is new, else None."""
         signature = libfuzzer.signature(output)
         for known in self.all:
             if known.signature == signature:
@@ -55,15 +55,14 @@ class Findings:
 
 
 def run_on(finding, path):
-    """(exit status, output) of the finding's binary on a file."""
+    """Runs the finding's binary on a file. Returns (exit status, output)."""
     return processes.run([*finding.wrapper, str(finding.binary), "-timeout=25", str(path)],
                          env=libfuzzer.environment())
 
 
 def minimize(finding, seconds=_MINIMIZE_SECONDS):
-    """Makes the input smaller as long as it shows the same, or leaves the finding as it is.
-
-    Ends when `seconds` have brought nothing smaller.
+    """Makes the input smaller while it still shows the same mistake, or leaves the finding as it
+    is. Ends when `seconds` have brought nothing smaller.
     """
     with tempfile.TemporaryDirectory(prefix="ffgrant-fuzz-") as folder:
         whole, small = Path(folder) / "whole", Path(folder) / "small"
@@ -74,16 +73,15 @@ def minimize(finding, seconds=_MINIMIZE_SECONDS):
             cwd=folder, env=libfuzzer.environment())
         if not small.exists() or small.stat().st_size >= len(finding.data):
             return
-        # On the way it may have turned into another mistake.
+        # The smaller input may show another mistake.
         status, output = run_on(finding, small)
         if status != 0 and libfuzzer.signature(output) == finding.signature:
             finding.data, finding.output = small.read_bytes(), output
 
 
 def keep(finding, target, scratch):
-    """Writes the input to corpus/TARGET/regressions/, or, the canary's, to `scratch`.
-
-    An input that the corpus holds already stays where it is.
+    """Writes the input to corpus/TARGET/regressions/, or to `scratch` for the canary. An input that
+    the corpus holds already stays where it is.
     """
     for known in target.seeds():
         if known.read_bytes() == finding.data:

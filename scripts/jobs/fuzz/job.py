@@ -16,7 +16,7 @@ from jobs.fuzz.session import EngineError, Session, Tools
 
 
 class UsageError(Exception):
-    """What is asked for does not exist, or does not go together."""
+    """The options ask for something that does not exist, or do not go together."""
 
 
 FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}
@@ -35,14 +35,14 @@ def tools_of(target, engine, wrapper):
 
 
 class Job:
-    """All targets of one call; what is done so far makes the table, however it ends."""
+    """All targets of one run. The table shows what was done so far, however the run ends."""
 
     def __init__(self, terminal, chosen, arguments, wrapper):
         self._terminal, self._chosen, self._arguments = terminal, chosen, arguments
         self._wrapper = wrapper
         self.rows, self.found = [], []
         self._active = []
-        # libFuzzer takes two processes a target, where there are two.
+        # libFuzzer takes two processes for each target, if there are two.
         self._pair = arguments.engine == "libfuzzer" and arguments.jobs >= 2
         self._lanes = min(len(chosen), arguments.jobs // 2 if self._pair else arguments.jobs)
 
@@ -125,7 +125,8 @@ class Job:
 
 
 def add_reference_targets(terminal, arguments, chosen):
-    """Those of --reference, and with --all those that can be built; raises if they are missing."""
+    """Adds the targets of --reference, and with --all the ones that can be built. Raises if targets
+    that were asked for can't be built."""
     wanted = arguments.reference or any(target.is_reference for target in chosen)
     if not wanted and (not arguments.all or arguments.merge):
         return chosen
@@ -220,7 +221,7 @@ def fuzz(terminal, chosen, arguments):
         terminal.line(f"fuzz: stopped by {stopped}")
     if job.found:
         return 1
-    # An engine that failed has no status of its own.
+    # There is no exit status of its own for an engine that failed.
     return getattr(stopped, "exit_status", 3) if stopped else 0
 
 

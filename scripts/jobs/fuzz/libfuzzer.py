@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libFuzzer: its command lines, and what it prints."""
+"""libFuzzer's command lines, and how its output is read."""
 
 import hashlib
 import os
@@ -18,13 +18,13 @@ _WRITTEN = re.compile(r"Test unit written to (\S.*)$")
 
 @dataclass
 class Status:
-    """How far a run is, from the lines that it printed so far."""
+    """How far a run is, read from the lines that it has printed so far."""
     executions: int = 0
     rate: int = 0  # executions a second, by its own account
     edges: int = 0
     features: int = 0
     corpus: int = 0
-    counters: int = 0  # edges that there are
+    counters: int = 0  # how many edges there are
     artifact: Path | None = None
 
     def read(self, line):
@@ -39,7 +39,7 @@ class Status:
             if found:
                 setattr(self, name, int(found[1]))
         found = _WRITTEN.search(line)
-        # A slow input is reported too, and is no finding.
+        # libFuzzer reports a slow input too, but it is no finding.
         if found and not Path(found[1]).name.startswith("slow-unit-"):
             self.artifact = Path(found[1])
 
@@ -60,13 +60,13 @@ def command(binary, target, artifacts, directories, flags=(), wrapper=()):
 
 
 _FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (\S+)")
-# Frames that are on the way to every crash.
+# Stack frames that every crash has.
 _NOISE = re.compile(r"^(?:__|fuzzer::|raise$|abort$|main$|_start$|gsignal$|pthread_kill)"
                     r"|^ffgrant::fuzz::Fail|^LLVMFuzzer")
 
 
 def signature(output):
-    """One line that is the same for two inputs which show the same mistake."""
+    """A line that is the same for two inputs if they show the same mistake."""
     said = re.search(r"^FINDING: (.+)$", output, re.MULTILINE)
     if said:
         return re.sub(r"\d+", "N", said[1]).strip()
@@ -80,11 +80,11 @@ def signature(output):
 
 
 def slug(text, size=40):
-    """For a file's name: the words in lower case, joined by hyphens."""
+    """A text as part of a file's name: its words in lower case, joined by hyphens."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return "-".join(words)[:size].rstrip("-") or "finding"
 
 
 def digest(data):
-    """libFuzzer's own names of inputs."""
+    """The name that libFuzzer gives to an input."""
     return hashlib.sha1(data).hexdigest()

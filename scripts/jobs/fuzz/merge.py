@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings the best of a working corpus into corpus/TARGET/."""
+"""Brings the best inputs of a working corpus into corpus/TARGET/."""
 
 import re
 import shutil
@@ -15,13 +15,13 @@ _MERGED = re.compile(r"[0-9a-f]{40}")  # libFuzzer's names; others were given by
 
 
 def choose(paths):
-    """The smallest ones, so many that a repository can bear them."""
+    """The smallest inputs, but no more than a repository can bear."""
     small = [path for path in paths if path.stat().st_size <= MOST_BYTES]
     return sorted(small, key=lambda path: (path.stat().st_size, path.name))[:MOST_FILES]
 
 
 def replace_merged(corpus, chosen):
-    """Files of earlier merges give way; named ones and those in folders stay."""
+    """Replaces the files of earlier merges. Files with a name and files in folders stay."""
     corpus.mkdir(parents=True, exist_ok=True)
     keep = {path.name: path.read_bytes() for path in chosen}
     for path in corpus.iterdir():
@@ -32,7 +32,8 @@ def replace_merged(corpus, chosen):
 
 
 def merge(terminal, target, tools):
-    """Adds, to what people named, inputs that reach more; counts with the fast build."""
+    """Adds inputs that reach more than the inputs that people named. The fast build counts what is
+    reached."""
     with tempfile.TemporaryDirectory(prefix="ffgrant-merge-") as folder:
         named, candidates = Path(folder) / "named", Path(folder) / "candidates"
         for directory in (named, candidates):
@@ -48,7 +49,7 @@ def merge(terminal, target, tools):
         for path in tools.work.iterdir() if tools.work.is_dir() else ():
             if path.stat().st_size <= MOST_BYTES:
                 shutil.copyfile(path, candidates / path.name)
-        # A value profile counts comparisons too, and would keep hundreds.
+        # A value profile counts comparisons too, and so would keep hundreds of inputs.
         command = libfuzzer.command(tools.fast, target, f"{folder}/found-", (named, candidates),
                                     ("-merge=1", "-use_value_profile=0"))
         build.run_step(terminal, f"{target.name}: merge", command, cwd=folder)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays OSS-Fuzz's builder and its check of bad builds. Started by scripts/ossfuzz-check."""
+"""Does the work of OSS-Fuzz's builder and of its check for bad builds. Started by
+scripts/ossfuzz-check."""
 
 import os
 import shutil
@@ -14,7 +15,7 @@ from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
 from jobs.fuzz import ossfuzz_rules, targets
 
-# As their builder's image sets them, as far as clang 14 knows them.
+# The flags that OSS-Fuzz's builder image sets, as far as clang 14 knows them.
 _COMMON = ("-O1 -fno-omit-frame-pointer -gline-tables-only "
            "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION")
 _UB = ("bool,array-bounds,float-divide-by-zero,function,integer-divide-by-zero,return,shift,"
@@ -27,15 +28,16 @@ FLAGS = {
     "coverage": ("-fprofile-instr-generate -fcoverage-mapping -pthread -Wl,--no-as-needed "
                  "-Wl,-ldl -Wl,-lm -Wno-unused-command-line-argument"),
 }
-# MSan needs an instrumented standard library, as their image has: a compiler of the system's
-# reports what its own library has written. So it is run where it is asked for.
+# MSan needs an instrumented standard library, which OSS-Fuzz's image has. With the system's
+# compiler, MSan reports memory that the standard library has written. So it runs only if it is
+# asked for.
 _BY_DEFAULT = ("address", "undefined", "coverage")
-# Targets that fuzz/ossfuzz.sh leaves out where hiredis and Lua are not instrumented.
+# Targets that fuzz/ossfuzz.sh leaves out if hiredis and Lua are not instrumented.
 NEED_LIBRARIES = {"client_fault_fuzzer", "resp_reply_fuzzer"}
 
 
 def _has_libcxx(clang):
-    """Whether there is a libc++ that is new enough: that of clang 14 has not all of C++20."""
+    """Whether there is a libc++ that is new enough. The libc++ of clang 14 lacks parts of C++20."""
     source = ("#include <array>\n#include <string_view>\n"
               "int main() { return (std::string_view() <=> std::string_view()) < 0 ||\n"
               "             (std::array<int, 1>{} <=> std::array<int, 1>{}) < 0; }\n")
@@ -47,14 +49,14 @@ def _has_libcxx(clang):
 
 
 def environment(base, sanitizer, clang, libcxx):
-    """Nothing but what their containers have."""
+    """The environment of OSS-Fuzz's containers, and nothing else."""
     flags = f"{_COMMON} {FLAGS[sanitizer]}"
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(base / "home"),
            "SRC": str(base / "src"), "OUT": str(base / "out"), "WORK": str(base / "work"),
            "CC": clang.replace("clang++", "clang"), "CXX": clang, "CFLAGS": flags,
            "CXXFLAGS": flags + (" -stdlib=libc++" if libcxx else ""),
-           # Other than theirs, Debian's libFuzzer needs libstdc++, whatever the targets use
-           # (clang would take -lstdc++ for libc++).
+           # Unlike OSS-Fuzz's libFuzzer, Debian's needs libstdc++, whatever the targets use (clang
+           # would take -lstdc++ for libc++).
            "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer" + (" -Wl,-l:libstdc++.so.6" if libcxx else ""),
            "SANITIZER": sanitizer,
            "FUZZING_ENGINE": "libfuzzer", "FUZZING_LANGUAGE": "c++", "ARCHITECTURE": "x86_64"}
@@ -68,7 +70,7 @@ def environment(base, sanitizer, clang, libcxx):
 
 
 def play_builder(terminal, sanitizer, clang):
-    """Builds as the image's compile command does; returns $OUT."""
+    """Builds as the compile command of OSS-Fuzz's image does; returns $OUT."""
     base = build.BUILD / "ossfuzz" / sanitizer
     for name in ("src", "out", "work", "home"):
         shutil.rmtree(base / name, ignore_errors=True)
@@ -97,7 +99,7 @@ def _left_out(folder, names):
 
 
 def judge(terminal, sanitizer, out, stand_ins, wrapper):
-    """Prints a line a target; returns how many are wrong."""
+    """Prints a line for each target; returns how many targets are wrong."""
     results = ossfuzz_rules.check(out, sanitizer, wrapper, stand_ins)
     wanted = {target.name for target in targets.all_targets() if not target.is_canary}
     if sanitizer == "memory":  # their libraries are the system's, which are not instrumented

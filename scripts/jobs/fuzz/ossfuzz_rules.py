@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fuzz target in $OUT has to be: OSS-Fuzz's check of bad builds, and what its guide asks.
+"""The rules for a fuzz target in $OUT: OSS-Fuzz's check for bad builds, and what its guide asks.
 
 Thresholds and patterns are those of OSS-Fuzz's base-runner; the checks are written anew.
 """
@@ -17,13 +17,14 @@ from jobs.fuzz import targets
 
 _RUNS = 4
 _LEAST_EDGES = 100
-# Calls into the runtime of a sanitizer: at least so many in its own build, at most so many in
-# the builds of others. The builds of engines call a few of MSan's by themselves.
+# How many calls into a sanitizer's runtime there must be at least in the sanitizer's own build, and
+# may be at most in the builds for other sanitizers. Any build with an engine has a few calls into
+# MSan's runtime.
 _LEAST_CALLS = {"asan": 1000, "msan": 1000, "ubsan": 168}
 _MOST_CALLS_ELSEWHERE = {"asan": 0, "msan": 3, "ubsan": 200, "dfsan": 0}
 _RUNTIMES = {"address": "asan", "memory": "msan", "undefined": "ubsan"}
 _X86_64 = 62  # e_machine of an ELF file
-# What their presubmit check wants in files of these kinds.
+# What OSS-Fuzz's presubmit check wants in files of these kinds.
 _LICENSE = "http://www.apache.org/licenses/LICENSE-2.0"
 _LICENSED = ("Dockerfile", ".bash", ".h", ".htm", ".html", ".js", ".proto", ".py", ".sh")
 _SECTIONS = {"homepage", "language", "primary_contact", "auto_ccs", "main_repo", "sanitizers",
@@ -35,14 +36,14 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+_fuzzer")
 # The libraries of the image in which targets run.
 _LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
               "libgcc_s.so.1", "libresolv.so.2", "ld-linux-x86-64.so.2", "linux-vdso.so.1"}
-# What a build on an ordinary system has in place of their static libraries.
+# What a build on an ordinary system has in place of OSS-Fuzz's static libraries.
 STAND_INS = {"libc++": r"lib(?:(?:std)?c\+\+(?:abi)?|unwind)\.so\.\d+"}
 _NOBODY = 65534
 
 
 @dataclass
 class Checked:
-    """One target: what is wrong with it, and figures for the reader."""
+    """The result for one target: what is wrong with it, and figures for the reader."""
     name: str
     problems: list = field(default_factory=list)
     calls: dict = field(default_factory=dict)  # into the runtimes: "asan" -> how many
@@ -51,7 +52,7 @@ class Checked:
 
 
 def find_targets(out):
-    """Executables with an entry point, as their runner finds them."""
+    """The executables with an entry point, as OSS-Fuzz's runner finds them."""
     found = []
     for path in sorted(out.iterdir()):
         if (path.is_file() and os.access(path, os.X_OK)
@@ -61,7 +62,7 @@ def find_targets(out):
 
 
 def count_calls(path):
-    """Calls into the runtimes of sanitizers: "asan" -> how many."""
+    """The number of calls into each sanitizer's runtime: "asan" -> how many."""
     counts = dict.fromkeys(_MOST_CALLS_ELSEWHERE, 0)
     with subprocess.Popen(["objdump", "-d", "--no-show-raw-insn", str(path)], text=True,
                           stdout=subprocess.PIPE, errors="replace") as process:
@@ -73,7 +74,7 @@ def count_calls(path):
 
 
 def check_project(folder):
-    """What their presubmit check would say about a folder of projects/, as texts."""
+    """What OSS-Fuzz's presubmit check would say about a folder of projects/, as texts."""
     problems = []
     for path in sorted(folder.iterdir()):
         text = path.read_text(encoding="utf-8")
@@ -98,7 +99,8 @@ def check_project(folder):
 
 
 def _read_sections(text):
-    """Section -> values, of a project.yaml: scalars and lists of scalars are all that it has."""
+    """Reads the sections of a project.yaml: section -> values. A project.yaml has only scalars and
+    lists of scalars."""
     sections, values = {}, []
     for line in text.splitlines():
         entry = re.fullmatch(r"\s+-\s+(\S.*)", line)
@@ -142,7 +144,7 @@ def check_libraries(checked, path, stand_ins):
 
 
 def check_files(checked, path):
-    """Seed corpus, dictionary and options beside the target."""
+    """Checks the seed corpus, dictionary and options beside the target."""
     corpus = path.with_name(f"{path.name}_seed_corpus.zip")
     if not corpus.exists():
         checked.problems.append(f"there is no {corpus.name}")
@@ -178,7 +180,7 @@ class Sandbox:
     def __init__(self, out, wrapper=()):
         self._wrapper = wrapper
         self.folder = Path(tempfile.mkdtemp(prefix="ffgrant-ossfuzz-"))
-        # Elsewhere than it was built: a path that is part of a binary is noticed.
+        # The folder is not the one of the build, so that a build path in a binary is noticed.
         self.out = self.folder / "not-out"
         shutil.copytree(out, self.out)
         self.home, self.here = self.folder / "home", self.folder / "elsewhere"
@@ -211,9 +213,9 @@ class Sandbox:
         return sorted(str(path) for path in self.seeds.iterdir())
 
     def run(self, name, arguments, timeout=100):
-        """(exit status, output, files that it changed)."""
+        """Runs the target. Returns (exit status, output, files that it changed)."""
         before = _snapshot((self.out, self.home, self.here))
-        # root may write anywhere; nobody may not.
+        # root may write anywhere, so the target runs as the user nobody.
         as_nobody: dict = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
         try:
             done = subprocess.run(
@@ -237,9 +239,9 @@ def _tail(output):
 
 
 def check_runs(checked, sandbox, sanitizer):
-    """Starts, has edges to count, and does not fail on its own seeds."""
+    """Checks that the target starts, has edges to count, and does not fail on its own seeds."""
     sandbox.unpack_seeds(checked.name)
-    if sanitizer == "coverage":  # has no edges, without which libFuzzer does not begin
+    if sanitizer == "coverage":  # has no edges, and libFuzzer needs edges to begin
         status, output, changed = sandbox.run(checked.name, ["-runs=1", *sandbox.seed_files()])
         if status != 0:
             checked.problems.append(f"fails on its seed corpus ({status}):\n    {_tail(output)}")
@@ -264,7 +266,7 @@ def check_runs(checked, sandbox, sanitizer):
 
 
 def check_profile(checked, sandbox):
-    """A coverage build writes a profile of what ran."""
+    """Checks that a coverage build writes a profile of what ran."""
     folder = Path(tempfile.mkdtemp(prefix="ffgrant-profile-"))
     try:
         profile = folder / "profile"
@@ -279,7 +281,7 @@ def check_profile(checked, sandbox):
 
 
 def check(out, sanitizer, wrapper=(), stand_ins=()):
-    """All targets of $OUT. stand_ins: libraries that need not be linked statically."""
+    """Checks all targets of $OUT. stand_ins: libraries that need not be linked statically."""
     results = []
     with Sandbox(out, wrapper) as sandbox:
         for path in find_targets(out):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzzes one target for a time: a fast build explores, a sanitized one judges."""
+"""Fuzzes one target for a time: a fast build explores, a sanitized build judges."""
 
 import shutil
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.fuzz import afl, findings, libfuzzer
 
-_MOST_CRASHES = 10  # of one build; a target that crashes all the time is not started again
+_MOST_CRASHES = 10  # of one build; after so many it is not started again
 
 
 class EngineError(Exception):
@@ -28,7 +28,7 @@ class Tools:
 
 @dataclass
 class Role:
-    """One build at work: what its runs did, the ended ones and the present one."""
+    """One build at work, and what its runs did: the runs that ended and the present run."""
     name: str
     child: Any = None
     status: libfuzzer.Status = field(default_factory=libfuzzer.Status)
@@ -54,7 +54,7 @@ class Role:
 
 
 class Session:
-    """step() is called a few times a second until it returns False."""
+    """Fuzzes one target. The caller calls step() a few times a second until it returns False."""
 
     def __init__(self, target, tools, seconds, children, *, engine="libfuzzer", pair=True, seed=0,
                  clock=time.monotonic):
@@ -84,7 +84,7 @@ class Session:
         if self._engine == "afl":
             afl.prepare_seeds(self.target, self._seeds)
             return
-        # A copy, so that an input that crashes can be left out of the next run.
+        # The corpus is a copy, so that an input that crashes can be left out of the next run.
         for path in self.target.seeds():
             data = path.read_bytes()
             (self._seeds / libfuzzer.digest(data)).write_bytes(data)
@@ -104,7 +104,7 @@ class Session:
             return
         flags = ["-runs=0"] if role is self.last else [f"-max_total_time={left}"]
         if self._seed:
-            # Another one for each run, or the second would do what the first did.
+            # Each run gets another seed, or the second run would do what the first did.
             flags.append(f"-seed={self._seed + 1000 * role.runs + (0 if fast else 1)}")
         command = libfuzzer.command(
             self.tools.fast if fast else self.tools.sanitized, self.target,
@@ -145,12 +145,13 @@ class Session:
         return True
 
     def _look_after(self, role):
-        """Reads what a role printed; ends it where its time is over; starts it after a crash."""
-        status = role.child.status()  # before its output, so that none is missed
+        """Reads what a role printed, ends the role when its time is over, and restarts it after a
+        crash."""
+        status = role.child.status()  # before its output, so that no output is missed
         self._read(role)
         now = self._clock()
         if status is None:
-            # The time that an engine keeps by itself ends only between executions.
+            # An engine that keeps the time itself ends only between executions.
             if role is not self.last and now > self._deadline + 30:
                 role.child.end()
             return
@@ -162,7 +163,7 @@ class Session:
             raise EngineError(f"{self.target.name}, {role.name}: status {status}\n{tail}")
         self._crashed(role)
         role.crashes += 1
-        if self.target.is_canary:  # that one finding is all there is
+        if self.target.is_canary:  # the canary has only one finding
             self._deadline = now - 30
             self._phases.clear()
         wanted = role is self.last or self._deadline - now > 1
@@ -188,12 +189,12 @@ class Session:
                            else (self.tools.sanitized, self.tools.wrapper))
         data = self._artifact(role, binary, wrapper)
         self._found(data, role.output, binary, wrapper)
-        # Or it would end the next run before it begins.
+        # Otherwise this input would end the next run before it begins.
         for folder in (self.tools.work, self._seeds):
             (folder / libfuzzer.digest(data)).unlink(missing_ok=True)
 
     def _artifact(self, role, binary, wrapper):
-        """The input that failed; raises if the fuzzer died while none was running.
+        """The input that failed; raises if the fuzzer died while no input was running.
 
         libFuzzer leaves an empty file then, as after the empty input: running it tells them apart.
         """
@@ -216,7 +217,7 @@ class Session:
             self.events.append(f"{self.target.name}: FOUND {new.signature}")
 
     def _import_from_afl(self):
-        """The queue becomes part of the working corpus; crashes are run by the judge at once."""
+        """Adds AFL++'s queue to the working corpus. The judge runs AFL++'s crashes at once."""
         for path in afl.inputs(self._afl_out(), "queue"):
             data = path.read_bytes()
             (self.tools.work / libfuzzer.digest(data)).write_bytes(data)
@@ -225,7 +226,8 @@ class Session:
                 self._confirm(path)
 
     def _confirm(self, path):
-        """AFL++ keeps no output; the sanitized build says most, or else the one that it ran."""
+        """Runs an input of AFL++'s again, because AFL++ keeps no output. The sanitized build's
+        output says most; if that build does not fail, the build that AFL++ ran gives the output."""
         for binary, wrapper in ((self.tools.sanitized, self.tools.wrapper), (self.tools.fast, ())):
             status, output = findings.run_on(findings.Finding("", b"", "", binary, wrapper), path)
             if status != 0:
@@ -234,7 +236,7 @@ class Session:
         self.events.append(f"{self.target.name}: failed under AFL++ only, perhaps too slow: {path}")
 
     def describe(self):
-        """For the progress line."""
+        """A text for the progress line."""
         now = self._clock()
         status = self.fast.status if self.fast.child else self.sanitized.status
         if self.last.child:
@@ -247,7 +249,7 @@ class Session:
 
 
 def short(number):
-    """1.25 M, 812 k, 93: with three digits at most."""
+    """A number with three digits at most: 1.25 M, 812 k, 93."""
     for limit, letter in ((1e6, " M"), (1e3, " k")):
         if number >= limit:
             value = number / limit

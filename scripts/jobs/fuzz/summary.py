@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of a fuzzing run, and the file with it for results/."""
+"""The table of a fuzzing run, and the file of results/ that holds it."""
 
 from jobs.common import machine
 from jobs.common.documents import Document
@@ -14,7 +14,7 @@ _COLUMNS = ["", "s", "executions", "fast/s", "san/s", "edges", "features", "corp
 
 
 def row(session, seconds, files):
-    """Of an ended session."""
+    """The row of a session that has ended."""
     fast, sanitized = session.fast, session.sanitized
     now = 0  # nothing of it runs any more
     status = fast.status

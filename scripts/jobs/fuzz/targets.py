@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fuzz targets: every fuzz/<subject>_fuzzer.cc, with its options, dictionary and corpus.
 
-Beside them, where Rust is there, fuzz/differential/<subject>_reference_fuzzer.cc: the same subject
-with the reference as its oracle, and the options, dictionary and corpus of the plain target.
+If Rust is there, there are also the targets fuzz/differential/<subject>_reference_fuzzer.cc: the
+same subject with the reference as its oracle, and with the options, dictionary and corpus of
+<subject>_fuzzer.cc.
 """
 
 import configparser
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from jobs.common.build import BUILD, ROOT
 
-CANARY = "canary_fuzzer"  # must fail: in no "all", and what it finds is kept nowhere
+CANARY = "canary_fuzzer"  # must fail; not part of "all", and its findings are not kept
 _SUFFIX = "_fuzzer"
 _REFERENCE = "_reference"
 
@@ -38,7 +39,7 @@ class Target:
 
     @property
     def plain_name(self):
-        """Of the target that has options, dictionary and corpus."""
+        """The name of the target that has the options, dictionary and corpus."""
         return (self.subject[:-len(_REFERENCE)] + _SUFFIX) if self.is_reference else self.name
 
     @property
@@ -56,7 +57,8 @@ class Target:
 
     @property
     def regressions(self):
-        """Where findings are kept: in the corpus, or beside the builds if that is read-only."""
+        """Where findings are kept: in the corpus, or beside the builds if the corpus is
+        read-only."""
         if os.access(self.root, os.W_OK):
             return self.corpus / "regressions"
         return BUILD / "fuzz-findings" / self.plain_name
@@ -66,7 +68,8 @@ class Target:
         return self.name == CANARY
 
     def seeds(self):
-        """All files of the corpus, those of regressions/ and of other folders below too."""
+        """All files of the corpus, including the files in regressions/ and other folders below
+        it."""
         return sorted(path for path in self.corpus.rglob("*")
                       if path.is_file() and not path.name.startswith("."))
 
@@ -93,7 +96,8 @@ _ENTRY = re.compile(r'\s*(?:[\w]+\s*=\s*)?"((?:[^"\\]|\\["\\]|\\x[0-9a-fA-F]{2})
 
 
 def read_dictionary(text):
-    """The entries of a dictionary, as they are written; raises where an engine would refuse."""
+    """The entries of a dictionary, as they are written. Raises if an engine would refuse the
+    dictionary."""
     entries = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -106,7 +110,7 @@ def read_dictionary(text):
 
 
 def first_sentence(source):
-    """Of the comment that follows the licence line."""
+    """The first sentence of the comment that follows the licence line."""
     lines = []
     for line in source.splitlines():
         if not line.startswith("//"):
@@ -124,17 +128,17 @@ def _targets_in(folder, root):
 
 
 def all_targets(root=ROOT):
-    """In alphabetical order, the canary too; those that need no reference."""
+    """The targets that need no reference, with the canary, in alphabetical order."""
     return _targets_in("fuzz", root)
 
 
 def reference_targets(root=ROOT):
-    """Those whose oracle is the reference, whether it is there or not."""
+    """The targets whose oracle is the reference, whether the reference is there or not."""
     return _targets_in("fuzz/differential", root)
 
 
 def find(name, root=ROOT):
-    """By name, with or without _fuzzer; None if there is none."""
+    """The target of this name, with or without _fuzzer; None if there is none."""
     wanted = name if name.endswith(_SUFFIX) else name + _SUFFIX
     known = all_targets(root) + reference_targets(root)
     return next((target for target in known if target.name == wanted), None)
