@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/mutants: seeds faults into core and grades the fuzz targets by those they find."""
+"""scripts/mutants: seeds faults into core and grades the fuzz targets by the faults that they
+find."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades tests, corpora and fuzz targets by faults of the kinds that people really make.
 
-Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind, each an
+Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each is an
 edit of one source that a person has thought of: one path only, one length only, one lock, one
-limit. Operators (operators.py) make easier ones.
+limit. The operators (operators.py) make easier faults.
 """
 
 import argparse
@@ -32,7 +32,7 @@ GRADERS = {
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
 _ROOT = build.BUILD / "mutants-by-hand"
-_TEST_SECONDS = 300  # that one test may take
+_TEST_SECONDS = 300  # the most that one test may take
 
 
 class CatalogueError(Exception):
@@ -50,7 +50,7 @@ class Fault:
     why: str
 
     def apply(self, text: str) -> str:
-        """The source with the fault; `before` must be there once."""
+        """The source with the fault. `before` must occur in it exactly once."""
         found = text.count(self.before)
         if found != 1:
             raise CatalogueError(
@@ -78,7 +78,7 @@ def read_catalogue(folder: Path = CATALOGUE) -> list[Fault]:
 
 
 def stale(faults: Sequence[Fault], root: Path = build.ROOT) -> list[str]:
-    """What cannot be applied any more, as texts."""
+    """The faults that can't be applied any more, as texts."""
     errors = []
     for fault in faults:
         try:
@@ -93,10 +93,10 @@ def stale(faults: Sequence[Fault], root: Path = build.ROOT) -> list[str]:
 
 @dataclass
 class Result:
-    """What each grader said: "killed" and by whom, or "survived"."""
+    """What each grader said of a fault: "killed" and by what, or "survived"."""
     id: str
     kind: str
-    state: str  # of the sources that it was graded on
+    state: str  # of the sources on which it was graded
     verdicts: dict[str, str] = field(default_factory=dict)
     killers: dict[str, str] = field(default_factory=dict)
     executed_by: list[str] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Result:
 
 
 class Journal:
-    """Results, a line each, so that an interrupted run can go on."""
+    """Keeps the results, one on each line, so that an interrupted run can go on."""
 
     def __init__(self, path: Path, state: str, resume: bool) -> None:
         self._path = path
@@ -132,7 +132,7 @@ class Journal:
             stream.write(json.dumps(result.__dict__) + "\n")
 
 
-# As ctest prints it: "The following tests FAILED:\n\t 12 - Name (Failed)".
+# Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)".
 _FAILED = re.compile(r"^\s*\d+ - (\S+) \((?:Failed|Timeout|SEGFAULT|Subprocess aborted|ILLEGAL|"
                      r"BUS|SIGTRAP|Not Run|Child aborted|\w+)\)", re.MULTILINE)
 
@@ -142,7 +142,7 @@ def failed_tests(output: str) -> list[str]:
 
 
 class Grader:
-    """A copy of the sources, built in the ways that graders need."""
+    """A copy of the sources, with the builds that the graders need."""
 
     def __init__(self, terminal: Terminal, seconds: int, root: Path = build.ROOT,
                  work: Path = _ROOT) -> None:
@@ -178,7 +178,8 @@ class Grader:
         self._changed = fault.file
 
     def probe(self, fault: Fault) -> bool:
-        """A trap at the start of the function around the fault; False where there is none."""
+        """Puts a trap at the start of the function around the fault. Returns False if there is no
+        such function."""
         text = (self._root / fault.file).read_text(encoding="utf-8")
         line = text[:text.index(fault.before)].count("\n") + 1
         trapped = trees.probe(text, line, "__builtin_trap();")
@@ -216,7 +217,7 @@ class Grader:
         return status == 0
 
     def _ctest(self, name: str, options: Sequence[str], to_the_end: bool = False) -> list[str]:
-        """Tests that fail; the first of them, unless all are run to the end."""
+        """The tests that fail: only the first of them, unless all tests are run."""
         _, output = self._run(["ctest", "--test-dir", str(self._work / name), "-LE", "long",
                                *([] if to_the_end else ["--stop-on-failure"]),
                                f"--timeout={_TEST_SECONDS}", *options])
@@ -263,7 +264,8 @@ class Grader:
                 "fuzz": self.fuzz}
 
     def control(self, graders: Sequence[str]) -> None:
-        """On the original nobody may find anything: who does would kill every mutant."""
+        """Runs the graders on the original sources, where none may find anything: a grader that
+        does would kill every mutant."""
         for name in graders:
             self._terminal.progress(f"the original: {name}")
             killer = self.ways()[name]()
@@ -271,7 +273,8 @@ class Grader:
                 raise CatalogueError(f"{name} on the original: {killer or 'does not compile'}")
 
     def executed_by(self, fault: Fault) -> list[str]:
-        """Tests that execute the function around the fault: those that a trap there ends."""
+        """The tests that execute the function around the fault: a trap in the function makes them
+        fail."""
         try:
             if not self.probe(fault) or self.tests() is None:
                 return []

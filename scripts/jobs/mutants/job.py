@@ -20,8 +20,8 @@ from jobs.mutants.trees import SCREEN
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
 _RESULTS = build.results_directory()
 _BAR = 95.0  # percent in 10 s
-_LASTING = ("control", "killed-60", "survived")  # outcomes that took all seconds there were
-REACH_SECONDS = 20  # that a target runs on the original to find out what it executes
+_LASTING = ("control", "killed-60", "survived")  # outcomes for which all seconds were used
+REACH_SECONDS = 20  # of a target's run on the original to find out what it executes
 
 
 class MutantsError(Exception):
@@ -31,9 +31,9 @@ class MutantsError(Exception):
 @dataclass(frozen=True)
 class Part:
     """Sources that are graded together."""
-    libraries: tuple  # that hold them
+    libraries: tuple  # the libraries that hold them
     report: str
-    text: str  # which they are, and what is left out and why
+    text: str  # says which they are, and what is left out and why
 
 
 _CLIENT = "valkey/"
@@ -49,14 +49,15 @@ PARTS = {
 
 
 def sources_of(part, sources):
-    """Those of the sources (name -> anything) that a part has."""
+    """The entries of `sources` (name -> anything) that belong to a part."""
     return {name: source for name, source in sources.items()
             if name.startswith(_CLIENT) == (part == "client") and name != _SOCKETS}
 
 
 class Journal:
-    """Results so far, a line each, kept so that an interrupted run can go on, also after a change
-    of some targets: a result holds the states (Tree.states) of what it depends on."""
+    """Keeps the results so far, one on each line, so that an interrupted run can go on. It can go
+    on even after some targets have changed: a result holds the states (Tree.states) of what it
+    depends on."""
 
     def __init__(self, path, resume):
         self._path = path
@@ -74,8 +75,8 @@ class Journal:
                         encoding="utf-8")
 
     def result(self, name, states, settings, seconds):
-        """The result of that id, if all that it depends on is the same; None otherwise. What came
-        out within the first seconds doesn't depend on how many more there were."""
+        """The result of this id, if all that it depends on is still the same; None otherwise. A
+        result that came within the first seconds doesn't depend on the total number of seconds."""
         result = self._results.get(name)
         if result is None or result["settings"] != settings:
             return None
@@ -109,8 +110,8 @@ class Job:
         self.settings = [self.kind.name, *runner.SEEDS]
         self.journal = Journal(trees.ROOT / "results.jsonl", arguments.resume)
         self.targets = {}  # name -> Target
-        self.states = {}  # of the targets, and of all of them as ""
-        self.reach: Any = None  # a reach.Reach, once it is measured
+        self.states = {}  # of the targets; "": of all targets together
+        self.reach: Any = None  # a reach.Reach, once reach is measured
         self.results = []  # of the mutants of this run
         self.doing = {}  # worker -> what
         self._lock = threading.Lock()
@@ -133,7 +134,7 @@ class Job:
             self.terminal.progress(f"{done} of {count}, {killed} killed{left}: {doing}")
 
     def prepare(self, worker):
-        """A worker's tree with the builds of the unchanged sources."""
+        """Makes a worker's tree with the builds of the unchanged sources."""
         tree = trees.Tree(self.children, worker, self.wrapper)
         self.say(worker, "copying the sources")
         tree.synchronize()
@@ -168,18 +169,19 @@ class Job:
                     self.states, lambda text: self.say(worker, text))
 
     def needed(self):
-        """Names of the targets that any mutant of the sample's files may need."""
+        """The names of the targets that any mutant of the sample's files may need."""
         names = set()
         for file, mutants in self.by_file.items():
             if file in self.sample.files:
-                # A line's mutants need the same.
+                # All mutants of a line need the same targets.
                 for mutant in {m.line: m for m in mutants}.values():
                     names.update(self.reach.fitting(mutant, self.originals[file]))
         return sorted(names)
 
     def control(self, worker, tree, name):
-        """A target on the original: must find nothing with any seed, of which the first gets as
-        much time as a mutant at most does, the others what most mutants need."""
+        """Runs a target on the original, where it must find nothing with any seed. The first seed
+        gets the most time that a mutant can get. The other seeds get the time that most mutants
+        need."""
         key = f"control:{name}"
         result = self.journal.result(key, self.states, self.settings, self.arguments.seconds)
         if result is None:
@@ -190,7 +192,7 @@ class Job:
             result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
                       "states": {name: self.states[name]}, "settings": self.settings,
                       "seconds": self.arguments.seconds}
-            if not any(run.killed for run in runs):  # else it is to be seen again
+            if not any(run.killed for run in runs):  # what found something is run again next time
                 self.journal.add(result)
         return result
 
@@ -200,8 +202,8 @@ class Job:
             runner.FAST_SECONDS, self.arguments.seconds)
 
     def seconds_of(self, mutant):
-        """What each target gets of it. Of an equivalent one its argument is the proof, and runs
-        are there to show an argument that is wrong."""
+        """The seconds that each target gets for the mutant. For an equivalent mutant the argument
+        is the proof, and the runs are there to show when the argument is wrong."""
         longest = runner.FAST_SECONDS if mutant.id in self.equivalents else float("inf")
         return min(self.arguments.seconds, longest)
 
@@ -236,7 +238,7 @@ class Job:
                 return fuzzing.run(target, seed, limit)
 
             runs = runner.grade(run, [self.targets[name] for name in targets], seconds)
-            # A kill says nothing about targets that didn't run.
+            # A kill doesn't depend on the targets that didn't run.
             outcome = runner.outcome(runs, seconds)
             needed = targets if outcome == "survived" else {run.target for run in runs}
             return {**result, "outcome": outcome, "runs": [run.as_dict() for run in runs],
@@ -245,7 +247,8 @@ class Job:
             tree.restore(mutant.file)
 
     def _identical(self, worker, tree, mutant):
-        """Whether the same objects mean equivalence, or that nothing holds the function."""
+        """Tells why a mutant left the objects unchanged: it is "identical", or it is "unused",
+        because no object holds the function."""
         text = trees.probe(self.originals[mutant.file], mutant.line)
         if not mutant.file.endswith(".h") or text is None:
             return "identical"
@@ -255,7 +258,8 @@ class Job:
         return "identical" if not built or tree.objects_changed() else "unused"
 
     def work(self, worker, ready):
-        """A worker's life. `ready` is a barrier: the controls come first."""
+        """What a worker does from start to end. `ready` is a barrier: no mutant is graded before
+        the controls are done."""
         tree = self.prepare(worker)
         self.measure_reach(worker, tree)
         ready.wait()
@@ -293,12 +297,12 @@ class Job:
                     self._show(result)
 
     def _known(self, mutant):
-        """What an earlier run found out about a mutant, if that still holds."""
+        """The result that an earlier run found for a mutant, if it still holds."""
         result = self.journal.result(
             mutant.id, self.states, self.settings, self.seconds_of(mutant))
         if result and result["outcome"] == "survived" and result["targets"] != self.reach.fitting(
                 mutant, self.originals[mutant.file]):
-            return None  # others may kill it
+            return None  # other targets may kill it
         return result and {**result, "line": mutant.line}
 
     def _show(self, result):
@@ -322,7 +326,7 @@ class Job:
                         break
                     time.sleep(0.5)
             finally:
-                # All of them, also where one failed or the user interrupts.
+                # All workers are stopped, even if one failed or the user interrupts.
                 self.children.stop()
                 ready.abort()
             for worker in workers:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a source file can be mutated, and how: operators over its tokens.
 
-Each operator is a generator over a cpp_tokens.Source that yields edits. None of them knows what
-compiles: what doesn't is found out by the compiler.
+Each operator is a generator over a cpp_tokens.Source that yields edits. No operator knows whether
+an edit compiles: the compiler finds out.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Edit:
-    """The text of tokens [begin, end) replaced."""
+    """An edit that replaces the tokens [begin, end) by a text."""
     begin: int
     end: int
     text: str
@@ -35,7 +35,7 @@ _NO_STATEMENT = {"return", "break", "continue", "goto", "throw", "if", "else", "
                  "struct", "class", "enum", "union", "template", "namespace", "public", "private",
                  "protected", "auto", "friend", "extern", "inline", "thread_local", "explicit",
                  "virtual", "try", "catch", "volatile", "typename", "delete", "alignas"}
-# Names of quantities that something must not exceed.
+# Names of limits: quantities that something must not exceed.
 _BOUND_NAME = re.compile(r"k(?:Max\w*|\w*(?:Size|Count|Capacity|Limit))")
 _INTEGER = re.compile(r"(0[xX][\da-fA-F']+|\d[\d']*)([uUlLzZ]*)")
 
@@ -67,14 +67,14 @@ def integers(source):
 
 
 def _conditions(source):
-    """(opening bracket, closing bracket) of each if that isn't constexpr."""
+    """(opening bracket, closing bracket) of each `if` that is no `if constexpr`."""
     for i in range(len(source.tokens)):
         if source[i] == "if" and source[i + 1] == "(" and i + 1 in source.partner:
             yield i + 1, source.partner[i + 1]
 
 
 def _leaves(source, closing):
-    """Whether all that an if does is leave."""
+    """Whether the body of an `if` does nothing but leave."""
     i = closing + 1
     if source[i] == "{" and i in source.partner:
         last = source.partner[i] - 1
@@ -86,7 +86,7 @@ def _leaves(source, closing):
 
 
 def dropped_checks(source):
-    """if (c) return ...; -> the condition is looked at and never true."""
+    """if (c) return ...; -> the condition is evaluated but never counts as true."""
     for opening, closing in _conditions(source):
         if _leaves(source, closing):
             yield Edit(opening + 1, closing,
@@ -103,7 +103,7 @@ def negated(source):
 
 
 def swapped_arguments(source):
-    """f(a, b) -> f(b, a), each two neighbours."""
+    """f(a, b) -> f(b, a), for each two neighbouring arguments."""
     for i in range(1, len(source.tokens)):
         if source[i] != "(" or i not in source.partner or source.tokens[i - 1].kind != "name":
             continue
@@ -124,7 +124,7 @@ def swapped_arguments(source):
 
 
 def _enumerators(source):
-    """(index of Enum in Enum::kName, "Enum", "kName"), where both are of that form."""
+    """Yields (index of Enum in Enum::kName, "Enum", "kName") for each name of that form."""
     for i in range(len(source.tokens) - 2):
         if source[i + 1] == "::" and source.tokens[i].kind == "name" and \
                 source[i][:1].isupper() and re.fullmatch(r"k[A-Z]\w*", source[i + 2]) and \
@@ -133,7 +133,7 @@ def _enumerators(source):
 
 
 def _others(source):
-    """Enum -> its enumerators that the file names, sorted."""
+    """Enum -> the enumerators of it that the file names, sorted."""
     found = {}
     for _, enum, name in _enumerators(source):
         found.setdefault(enum, set()).add(name)
@@ -141,14 +141,15 @@ def _others(source):
 
 
 def _other(names, name, salt):
-    """One of `names` but `name`, chosen by what is around and not by a person."""
+    """Another one of `names` than `name`. The surrounding tokens choose it, and no person."""
     rest = [n for n in names if n != name]
     digest = hashlib.sha256(f"{salt}:{name}".encode()).digest()
     return rest[int.from_bytes(digest[:4], "big") % len(rest)] if rest else None
 
 
 def _is_assigned(source, i):
-    """Whether tokens from i on are all that is assigned to something that existed before."""
+    """Whether the tokens from i on are the whole value that is assigned to something that existed
+    before."""
     begin = i - 1
     if source[i - 1] == "::":  # a namespace in front
         begin = i - 3
@@ -159,7 +160,7 @@ def _is_assigned(source, i):
 
 
 def wrong_enumerators(source):
-    """Enum::kX -> Enum::kY, of those that the file names."""
+    """Enum::kX -> Enum::kY, where kY is an enumerator that the file names."""
     others = _others(source)
     for i, enum, name in _enumerators(source):
         if source[i - 1] == "case" or (source[i - 1] == "::" and source[i - 3] == "case"):
@@ -287,12 +288,12 @@ def _is_head(source, closing):
 
 
 def dropped_statements(source):
-    """A call or an assignment left out (the empty statement stays)."""
+    """Leaves out a call or an assignment; the empty statement stays."""
     for begin, end in _statements(source):
         yield Edit(begin, end, "")
 
 
-# By the name that ids and reports have.
+# The operators, by the names that ids and summaries use.
 OPERATORS = {
     "boundary": _replacements(_BOUNDARY),
     "comparison": _replacements(_COMPARISON),
@@ -314,16 +315,16 @@ _NEVER_LEFT = re.compile(r"//\s*Never reached:[^\n]*\n(?:\s*//[^\n]*\n)*\s*(?:re
 
 
 def _never_reached(source):
-    """Lines of a return or break that a comment (jobs.coverage.notes) says nothing gets to: that it
-    is true is scripts/coverage's affair. Of a function the comment may mean that only the compiler
-    runs it."""
+    """The lines with a return or break that is never reached, as a comment (jobs.coverage.notes)
+    says. scripts/coverage checks whether the comment is true. The comment on a function may only
+    mean that the compiler alone runs the function, so it does not count here."""
     return {source.text.count("\n", 0, match.end()) + 1
             for match in _NEVER_LEFT.finditer(source.text)}
 
 
 def all_edits(source):
-    """(operator, Edit) of all edits outside of what must stay; none changes a text as another
-    operator before it does."""
+    """Yields (operator, Edit) for all edits outside of what must stay. No edit repeats the edit of
+    an earlier operator."""
     seen, never_reached = set(), _never_reached(source)
     for name, operator in OPERATORS.items():
         for edit in sorted(operator(source), key=lambda e: (e.begin, e.end)):

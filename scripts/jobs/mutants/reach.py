@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which fuzz targets fit a mutant: those that execute the place where it is.
-
-Found out by running each target on the unchanged sources from an empty corpus, compiled with
-source-based coverage.
+"""Finds the fuzz targets that fit a mutant: those that execute the mutant's place. To find out,
+each target runs on the unchanged sources from an empty corpus, compiled with source-based coverage.
 """
 
 import json
@@ -12,7 +10,7 @@ from jobs.mutants import trees
 from jobs.mutants.trees import REACH, TreeError
 
 _TOOLS = "-19"
-MOST = 4  # targets that a mutant is given
+MOST = 4  # the most targets that a mutant is given
 
 
 def _export(children, tree, binary, profile):
@@ -29,8 +27,8 @@ def _export(children, tree, binary, profile):
 
 
 def _measure(children, tree, target, seconds):
-    """file -> line -> whether a target executes it, for the files whose code it holds; those that
-    it merely includes have no lines."""
+    """file -> line -> whether a target executes the line, for the files whose code the target
+    holds. A file that the target merely includes has no lines."""
     tree.build_original(REACH, [target.name])
     profile = tree.directory / f"{target.name}.profraw"
     profile.unlink(missing_ok=True)
@@ -54,7 +52,8 @@ def _measure(children, tree, target, seconds):
 
 
 def load_or_measure(children, tree, targets, seconds, states, say):
-    """The Reach of targets; what each reaches is kept for as long as its state is the same."""
+    """The Reach of targets. What a target reaches is kept as long as the target's state stays the
+    same."""
     path = trees.ROOT / "reach.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -85,7 +84,8 @@ def _executed(lines, first, last):
 
 
 class Reach:
-    """target name -> file -> line -> whether it was executed, and what follows from it."""
+    """Which lines each target executes (target name -> file -> line -> whether it was executed),
+    and which targets fit a mutant by that."""
 
     def __init__(self, reached):
         self._reached = reached
@@ -93,13 +93,12 @@ class Reach:
                        for name, files in reached.items()}
 
     def fitting(self, mutant, original):
-        """Names of the targets that fit, those that execute the least of everything first, as they
-        know the place best.
-
-        A target fits if it executes the mutant's line; of those MOST at most, which can only make
-        the grade worse. Of a line that is no code (or may be evaluated by the compiler) it fits if
-        it executes something in the same file; where nobody does, if it has the file's code. A file
-        without any code concerns all that include it.
+        """Names of the targets that fit. The targets that execute the fewest lines in all come
+        first, since they know the place best. A target fits if it executes the mutant's line; of
+        those MOST at most, which can only make the grade worse. Of a line that is no code (or may
+        be evaluated by the compiler) it fits if it executes something in the same file; where
+        nobody does, if it has the file's code. A file without any code concerns all that include
+        it.
         """
         by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}

@@ -18,10 +18,10 @@ from jobs.fuzz import libfuzzer
 SEEDS = (1, 2, 3, 4, 5)
 FAST_SECONDS = 10
 _UNIT_TIMEOUT = 5  # seconds an input; an execution takes microseconds
-_GRACE = 30  # seconds that a fuzzer may take to end
-_SLOWEST = 10  # seconds of the clock that one of CPU may take on a busy machine
-_TO_END = 10  # seconds that one that was interrupted may take to end
-_TICK = 0.1  # seconds between two looks at what a child has used
+_GRACE = 30  # seconds that a fuzzer may take to end at its time limit
+_SLOWEST = 10  # seconds of the clock for one second of CPU, on a busy machine
+_TO_END = 10  # seconds that an interrupted child may take to end
+_TICK = 0.1  # seconds between two looks at the CPU time of a child
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,7 +30,7 @@ class Stopped(Exception):
 
 
 class Children:
-    """Child processes of several threads, all of which end when the job does."""
+    """The child processes of several threads. All of them end when the job ends."""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -38,10 +38,11 @@ class Children:
         self._stopped = threading.Event()
 
     def run(self, command, cwd, output, timeout=None, env=None, cpu_limit=None):
-        """Runs a command, what it prints going to a file. Returns (exit status, or None if it had
-        to be ended; seconds; seconds of CPU). One that has used cpu_limit is interrupted, and ended
-        if that doesn't end it: a handler that the signal calls amid an allocation may wait for
-        ever for that to be done. Its status is libfuzzer.INTERRUPTED then too."""
+        """Runs a command, whose output goes to a file. Returns (exit status, or None if the command
+        had to be ended; seconds; seconds of CPU). A command that has used cpu_limit is interrupted,
+        and killed if it does not end then: a signal handler that runs in the middle of an
+        allocation may wait for ever for the allocator. The status is libfuzzer.INTERRUPTED in both
+        cases."""
         start = time.monotonic()
         with output.open("wb") as stream:
             with self._lock:
@@ -63,7 +64,7 @@ class Children:
                 ended.set()
                 with self._lock:
                     self._running.discard(process.pid)
-                process.returncode = 0  # waited for
+                process.returncode = 0  # os.wait4() has waited for it
         if self._stopped.is_set():
             raise Stopped
         seconds = time.monotonic() - start
@@ -74,7 +75,7 @@ class Children:
         return None if late else code, seconds, usage.ru_utime + usage.ru_stime
 
     def wait(self, seconds):
-        """Sleeps; raises Stopped if the job ends."""
+        """Sleeps for a time; raises Stopped if the job ends."""
         if self._stopped.wait(seconds):
             raise Stopped
 
@@ -105,7 +106,7 @@ class Children:
 
 
 def _cpu_seconds(pid):
-    """What a process has used so far; 0 if it has ended."""
+    """The CPU time that a process has used so far; 0 if the process has ended."""
     try:
         # The name, which may hold spaces, ends with the last parenthesis.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -124,18 +125,20 @@ class Run:
     seconds: float
     cpu_seconds: float
     executions: int
-    note: str  # a line of what it printed
+    note: str  # a line of the target's output
 
     @property
     def cost(self):
-        """Seconds of CPU, which other processes don't make more; one that hangs may use none."""
+        """The seconds that a run cost: seconds of CPU, because other processes don't make these
+        more. A target that hangs may use no CPU, so a time-out counts as the limit for an input at
+        least."""
         return max(self.cpu_seconds, _UNIT_TIMEOUT) if self.how == "time-out" else self.cpu_seconds
 
     def as_dict(self):
         return asdict(self)
 
 
-_ENDINGS = (  # the first that fits; how, and what says so
+_ENDINGS = (  # pairs (how, pattern); the first pattern that fits decides
     ("time-out", r"ERROR: libFuzzer: timeout.*"),
     ("memory", r"ERROR: libFuzzer: out-of-memory.*"),
     ("sanitizer", r".*runtime error: .*"),
@@ -149,7 +152,7 @@ _ENGINE_LINE = re.compile(r"^(?:#\d|INFO:|WARNING:|==\d|Running:|\t).*$", re.MUL
 
 
 def judge_output(status, output):
-    """(how, note) of what a fuzzer's exit status and output say; how is "" if it found nothing."""
+    """(how, note) by a fuzzer's exit status and output; how is "" if the fuzzer found nothing."""
     if status in (0, libfuzzer.INTERRUPTED):
         return "", ""
     if status is None:
@@ -157,7 +160,7 @@ def judge_output(status, output):
     for how, pattern in _ENDINGS:
         match = re.search(pattern, output)
         if match:
-            # A check says in its own words what does not hold, before the engine's.
+            # The line in which a check says what does not hold comes before the engine's own lines.
             said = _ENGINE_LINE.split(output[:match.start()])[-1].strip().splitlines()
             note = said[0] if how == "check" and said else match[0]
             note = re.sub(r"^FINDING: |==\d+==\s*|0x[0-9a-f]{6,}", "", note)
@@ -194,7 +197,7 @@ class Target:
 
 
 def make_target(name, fuzz_directory):
-    """A target with its dictionary and options, which are part of it."""
+    """A target with its dictionary and options, which belong to the target."""
     flags = []
     options, dictionary = fuzz_directory / f"{name}.options", fuzz_directory / f"{name}.dict"
     if options.exists():
@@ -215,12 +218,12 @@ class Fuzzing:
         self._wrapper = wrapper
 
     def run(self, target, seed, seconds):
-        """Fuzzes for so many seconds of CPU; who has used them is interrupted."""
+        """Runs until `seconds` of CPU time are used, and then interrupts the target."""
         return self._run(target, seed, seconds, _SLOWEST * seconds)
 
     def run_to_its_end(self, target, seed, seconds, environment):
-        """Fuzzes for so many seconds of the clock; it ends by itself, so that what the program does
-        at its end, as writing a profile, is done."""
+        """Runs for `seconds` of the clock. The target ends by itself, so that it does what it has
+        to do at its end, such as writing a profile."""
         return self._run(target, seed, _SLOWEST * seconds, seconds, environment)
 
     def _run(self, target, seed, cpu_seconds, clock_seconds, environment=None):
@@ -255,8 +258,8 @@ def fastest_kills(runs):
 
 
 def outcome(runs, seconds):
-    """"killed-10", "killed-60" (whatever `seconds` is) or "survived": by the median of the seeds,
-    that is, by what three of five did."""
+    """"killed-10", "killed-60" (whatever `seconds` is) or "survived". The median of the seeds
+    decides: what three of the five seeds did."""
     kills = fastest_kills(runs)
     majority = len(SEEDS) // 2 + 1
     if sum(kill.cost <= FAST_SECONDS for kill in kills) >= majority:
@@ -267,7 +270,8 @@ def outcome(runs, seconds):
 
 
 def median_kill(runs):
-    """(seconds, executions) to kill, medians over the seeds; seeds that didn't count as slowest."""
+    """(seconds, executions) that killing took, as medians over the seeds. A seed that didn't kill
+    counts as the slowest."""
     kills = sorted(fastest_kills(runs), key=lambda run: run.cost)
     place = len(SEEDS) // 2
     if len(kills) <= place:
@@ -278,8 +282,8 @@ def median_kill(runs):
 def grade(run, targets, seconds):
     """All runs of one mutant. `run(target, seed, seconds)` -> Run.
 
-    First each target gets FAST_SECONDS with each seed, then, where too few seeds killed, all of
-    the time. A seed that killed needs no further target.
+    First each target gets FAST_SECONDS with each seed. Then, if too few seeds killed, it gets all
+    of the time. A seed that killed needs no further target.
     """
     runs, majority = [], len(SEEDS) // 2 + 1
     order = list(targets)
@@ -292,12 +296,12 @@ def grade(run, targets, seconds):
                 runs.append(run(target, seed, limit))
                 if runs[-1].killed:
                     order.remove(target)
-                    order.insert(0, target)  # likely to kill with the next seed too
+                    order.insert(0, target)  # is likely to kill with the next seed too
                     break
             else:
                 missed += 1
                 if missed >= majority and limit == seconds:
-                    return runs  # whatever the other seeds do, it survived
+                    return runs  # the mutant survived, whatever the other seeds do
         if len(fastest_kills(runs)) >= majority:
             return runs
     return runs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mutants by name, and which of them make up the sample: by lot, so that nobody picked them."""
+"""Names the mutants, and draws the sample by lot, so that nobody picks the mutants."""
 
 import difflib
 import hashlib
@@ -16,7 +16,7 @@ class Mutant:
     file: str  # below core/ffgrant
     operator: str
     line: int
-    lines: tuple  # first and last line of the function or declaration around it
+    lines: tuple  # the first and last line of the function or declaration around it
     text: str = field(repr=False)  # of the whole file
 
 
@@ -26,7 +26,8 @@ def _digest(text):
 
 def mutants_of(file, text):
     """All mutants of a file. An id names the file, the operator, the function (by its tokens) and
-    the place among the operator's edits in there, so that edits elsewhere leave it alone."""
+    the number among the operator's edits in that function, so edits elsewhere do not change the
+    id."""
     source = Source(text)
     made, ordinals, digests = [], Counter(), {}
     for operator, edit in operators.all_edits(source):
@@ -52,8 +53,8 @@ def _lot(seed, name):
 
 
 def quotas(sizes, count):
-    """file -> how many of `count` mutants it gets: in proportion to how many it has, by the
-    largest remainder, but one at least if it has any."""
+    """file -> how many of `count` mutants the file gets. The share is in proportion to the file's
+    number of mutants, by the largest remainder, but at least one if the file has any."""
     sizes = {file: size for file, size in sizes.items() if size}
     total = sum(sizes.values())
     if not total:
@@ -70,7 +71,7 @@ def quotas(sizes, count):
 
 class FileSample:
     """The sample of one file. Its operators take turns; a mutant that turns out to be of no use
-    is replaced by the next one of its operator."""
+    is replaced by the next mutant of the same operator."""
 
     def __init__(self, mutants, quota, seed):
         self.quota = quota
@@ -105,7 +106,7 @@ class FileSample:
         return None
 
     def put_back(self, mutant, usable):
-        """Says whether a mutant that was drawn was of use."""
+        """Takes note whether a mutant that was drawn was of use."""
         self.in_flight -= 1
         if usable:
             self.used += 1
@@ -126,7 +127,7 @@ class Sample:
         self.count = sum(given.values())
 
     def draw(self):
-        """A mutant of the file that is behind the most, or None."""
+        """A mutant of the file that is the furthest behind its share, or None."""
         self._pass_on()
         for file in sorted(self.files, key=lambda f: (
                 (self.files[f].used + self.files[f].in_flight + 1) / (self.files[f].quota + 1), f)):
@@ -142,7 +143,7 @@ class Sample:
         return sum(sample.used for sample in self.files.values())
 
     def _pass_on(self):
-        """What a file can't provide, the largest others do."""
+        """If a file can't provide its share, the largest other files provide the rest."""
         for sample in self.files.values():
             if sample.exhausted() and not sample.in_flight and sample.used < sample.quota:
                 missing, sample.quota = sample.quota - sample.used, sample.used

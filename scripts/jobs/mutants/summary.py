@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said about graded mutants: on the terminal and in results/mutants.md."""
+"""Sums up the graded mutants: on the terminal and in results/mutants.md."""
 
 import statistics
 import tomllib
@@ -20,7 +20,7 @@ class ListError(Exception):
 
 
 def read_equivalents(text):
-    """id -> argument."""
+    """Reads the list of equivalent mutants: id -> argument."""
     try:
         entries = tomllib.loads(text).get("mutant", [])
     except tomllib.TOMLDecodeError as error:
@@ -71,7 +71,7 @@ class Score:
 
     @property
     def share(self):
-        """Percent killed in 10 s, of those that can be killed."""
+        """The percentage of the killable mutants that were killed in 10 s."""
         killable = self.graded - self.equivalent
         return 100 * self.fast / killable if killable else 0.0
 
@@ -116,7 +116,7 @@ def _amount(number):
 
 
 def to_kill(results):
-    """A table: seconds and executions that killing took."""
+    """A table of the seconds and executions that killing took."""
     medians = [found for found in (runner.median_kill(_runs(result)) for result in results
                                    if result["outcome"].startswith("killed")) if found]
     if not medians:
@@ -132,7 +132,7 @@ def to_kill(results):
 
 
 def ways(results):
-    """How mutants died, by the fastest kill: (how, count)."""
+    """How mutants were killed, by each mutant's fastest kill: (how, count)."""
     counts = Counter()
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]
@@ -142,7 +142,7 @@ def ways(results):
 
 
 def by_target(results):
-    """Which target killed how many: (target, count)."""
+    """How many mutants each target killed: (target, count)."""
     counts = Counter()
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]
@@ -191,7 +191,7 @@ def _survivor(result):
 
 
 def figures(results, equivalents):
-    """The counts by operator as numbers; the last entry is of all."""
+    """The counts by operator as numbers; the last entry is for all operators together."""
     scores, total = {}, Score()
     for result in graded(results):
         scores.setdefault(result["operator"], Score()).add(result, equivalents)
@@ -202,7 +202,7 @@ def figures(results, equivalents):
 
 
 def document(results, equivalents, facts):
-    """What results/mutants.md shows."""
+    """The content of results/mutants.md."""
     total = score(results, equivalents)
     kills = to_kill(graded(results))
     blocks = [*tables(results, equivalents), *([kills] if kills else [])]

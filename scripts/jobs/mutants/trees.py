@@ -30,7 +30,8 @@ class Kind:
         return self.pinned_compiler or build.clang()
 
 
-# Without instrumentation, in which comparisons of numbers are visible that optimisation removes.
+# This kind has no instrumentation. Instrumentation keeps comparisons of numbers that optimisation
+# removes.
 SCREEN = Kind("screen", "-O2 -DNDEBUG", "")
 FUZZ = Kind("fuzz", "-O1 -fno-omit-frame-pointer "
             "-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all")
@@ -41,8 +42,8 @@ REACH = Kind("reach",
 
 
 def read_deps(text, directory):
-    """object -> what its compiler read, of what `ninja -t deps` prints. ccache makes paths relative
-    to the build directory."""
+    """Reads the output of `ninja -t deps`: object -> the files that its compiler read. ccache makes
+    paths relative to the build directory."""
     found, current = {}, None
     for line in text.splitlines():
         if line.startswith(" "):
@@ -58,7 +59,7 @@ class TreeError(Exception):
 
 
 def source_files(copied=_COPIED):
-    """Paths below the root of all files that a build reads."""
+    """The paths, below the root, of all files that a build reads."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *copied],
         cwd=build.ROOT, check=True, capture_output=True, stdin=subprocess.DEVNULL)
@@ -67,13 +68,13 @@ def source_files(copied=_COPIED):
 
 
 def joint(states):
-    """A digest of several."""
+    """One digest of several digests."""
     return hashlib.sha256(repr(sorted(states.items())).encode()).hexdigest()[:16]
 
 
 def probe(text, line, statement='asm volatile("nop");'):
-    """The text with a statement at the start of the function around a line; None if there is
-    none."""
+    """The text with a statement added at the start of the function around a line; None if there is
+    no function around the line."""
     source = Source(text)
     for span in source.functions:
         if source.line_of(span.begin) <= line <= source.line_of(span.end - 1):
@@ -94,7 +95,8 @@ class Tree:
         self._original = {}  # object -> digest
 
     def synchronize(self):
-        """Makes the copy equal to the sources; what is equal already keeps its time stamp."""
+        """Makes the copy equal to the sources. A file that is equal already keeps its time
+        stamp."""
         wanted = set(source_files())
         for name in wanted:
             target, content = self.source / name, (build.ROOT / name).read_bytes()
@@ -121,7 +123,7 @@ class Tree:
             raise TreeError(f"cmake failed:\n{output[-3000:]}")
 
     def build(self, kind, targets):
-        """(whether it was built, what was printed)"""
+        """Builds targets. Returns (whether the build succeeded, what it printed)."""
         status, output = self._run(
             ["ninja", "-C", str(self.build_directory(kind)), "-j1", *targets])
         return status == 0, output
@@ -132,8 +134,8 @@ class Tree:
             raise TreeError(f"{kind.name}: the sources don't build:\n{output[-3000:]}")
 
     def states(self, kind, names):
-        """Of each target that was built, a digest of all that went into it: the sources, headers
-        and commands of its build, whatever directory that was in."""
+        """The state of each target: a digest of all that went into it, that is, of the sources,
+        headers and commands of its build. The digest does not depend on the build's directory."""
         headers, targets = self._headers(kind), {}
         for name in names:
             digest = hashlib.sha256(repr(kind).encode())
@@ -142,7 +144,7 @@ class Tree:
             read = set()
             for path in self._ninja(kind, "inputs", name).splitlines():
                 read.update(headers.get(path, ()), [path])
-            # The engine reads these two.
+            # The engine reads these two files.
             read.update(f"{self.source}/fuzz/{name}{end}" for end in (".dict", ".options"))
             for path in sorted(read):
                 if path.startswith(f"{self.source}/") and Path(path).is_file():
@@ -152,7 +154,8 @@ class Tree:
         return targets
 
     def read_by(self, kind, target):
-        """What the compiler read for a fuzz target, its checks and oracles; not for core."""
+        """The files that the compiler read for a fuzz target's own sources, with its checks and
+        oracles, but not for core's."""
         headers = self._headers(kind)
         return {path for name in self._ninja(kind, "inputs", target).splitlines()
                 if name.startswith("fuzz/") for path in headers.get(name, ())}
@@ -201,7 +204,7 @@ class Tree:
                               self.directory / "scratch", self.wrapper)
 
     def targets(self, kind):
-        """Names of the fuzz targets, without the canary, which must fail."""
+        """The names of the fuzz targets, without the canary, which must fail."""
         names = sorted(set(re.findall(r"^fuzz/(\w+_fuzzer): CXX_EXECUTABLE",
                                       self._ninja(kind, "targets", "all"), re.MULTILINE)))
         return [name for name in names if not name.startswith("canary")]

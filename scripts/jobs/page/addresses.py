@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where revisions can be looked at: the pages of a repository whose host is known."""
+"""The addresses at which revisions can be looked at: pages of a repository whose host is known."""
 
 import os
 import re
@@ -10,14 +10,15 @@ from jobs.page.parts import Link
 _SSH = re.compile(r"(?:ssh://)?(?:[\w.-]+@)([\w.-]+)(?::\d+)?[:/](.+)")
 _WEB = re.compile(r"https?://(?:[^@/]*@)?([\w.-]+(?::\d+)?)/(.+)")
 _DIGITS = re.compile(r"[0-9a-f]{7,64}\+?")
-# host -> (path of a commit, path of what lies between two); others are not known.
+# The paths on each known kind of host: (path of a commit, path of what lies between two commits).
 _GITHUB = ("commit/{0}", "compare/{0}...{1}")
 _GITLAB = ("-/commit/{0}", "-/compare/{0}...{1}")
 _GITEA = ("commit/{0}", "compare/{0}...{1}")
 
 
 def of_remote(text):
-    """The address of a repository's page from what git has for its remote; empty if it has none."""
+    """The address of a repository's page, made from git's address of the remote; empty if there is
+    no such page."""
     found = _WEB.fullmatch(text.strip()) or _SSH.fullmatch(text.strip())
     if not found:
         return ""
@@ -26,7 +27,8 @@ def of_remote(text):
 
 
 def known(folder):
-    """The address of the repository that holds a folder, as CI or git knows it; else empty."""
+    """The address of the repository that holds a folder, from CI or from git; empty if neither
+    knows it."""
     server, name = (os.environ.get(f"GITHUB_{what}") for what in ("SERVER_URL", "REPOSITORY"))
     if server and name:
         return f"{server.rstrip('/')}/{name}"
@@ -49,7 +51,7 @@ def _forms(repository):
 
 
 def _form(repository, number, *revisions):
-    """The address; empty where it is not known, or where a text is no revision."""
+    """The address; empty if the host is not known or a text is no revision."""
     forms = _forms(repository) if repository else None
     if not forms or not all(_DIGITS.fullmatch(revision) for revision in revisions):
         return ""
@@ -57,7 +59,8 @@ def _form(repository, number, *revisions):
 
 
 def commit(repository, revision):
-    """A Link to a commit. A "+" at the revision's end says that files were changed besides."""
+    """A Link to a commit. A "+" at the end of the revision says that there were uncommitted changes
+    too."""
     return Link(revision, _form(repository, 0, revision))
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the report is made from: Google Benchmark's JSON of a run of scripts/bench, with intervals.
+"""Reads the JSON files that a run of scripts/bench left, and computes intervals.
 
-An interval here is distribution-free: order statistics of the rounds (processes), whose chance to
-hold the median is exact. Few rounds can't reach 95 %; then it is their range, and says how sure
-that is: 93.75 % for 5 rounds, 75 % for 3.
+An interval here is distribution-free: its bounds are order statistics of the rounds (processes),
+and its chance to hold the median is exact. With few rounds 95 % can't be reached. Then the interval
+is the range of the rounds, and it says its chance: 93.75 % for 5 rounds, 75 % for 3.
 """
 
 import json
@@ -18,7 +18,7 @@ from jobs.page import recorded
 from jobs.page.recorded import ReportError
 from jobs.perf import home
 
-CONFIDENCE = intervals.CONFIDENCE  # where there are rounds enough
+CONFIDENCE = intervals.CONFIDENCE  # if there are enough rounds
 _FILE = re.compile(r"(?P<subject>.+?)(?:\.round(?P<round>\d+))?\.json")
 _QUANTILE = re.compile(r"p(\d+)_ns")
 _ANSWERS = ("gate", "counts")  # names of files
@@ -26,7 +26,8 @@ _ANSWERS = ("gate", "counts")  # names of files
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median with an interval; confidence is the chance that it holds the true median."""
+    """A median with an interval. confidence is the chance that the interval holds the true
+    median."""
     value: float
     low: float
     high: float
@@ -35,12 +36,14 @@ class Estimate:
 
 
 def estimate(values):
-    """The median of independent measurements and its interval; None without any."""
+    """The median of independent measurements and its interval; None if there are no
+    measurements."""
     values = sorted(values)
     count = len(values)
     if not count:
         return None
-    # The most that can be cut off at each end; at least nothing, which leaves the range.
+    # As many values as possible are cut off at each end. With rank 1 none is, and the interval is
+    # the range.
     rank = max(1, intervals.median_rank(count, (1 - CONFIDENCE) / 2))
     return Estimate(statistics.median(values), values[rank - 1], values[count - rank],
                     intervals.confidence_of(count, rank), count)
@@ -48,7 +51,7 @@ def estimate(values):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many times as fast as a baseline, in the same case: more is better for us."""
+    """How many times as fast as a baseline ours is in the same case; more is better for us."""
     name: gbench.Name  # ours
     baseline: str  # implementation
     times: Estimate
@@ -59,7 +62,8 @@ class Comparison:
 
     @property
     def verdict(self):
-        """ahead, behind, or undecided where the interval holds 1 or a single round gives none."""
+        """"ahead", "behind", or "undecided" if the interval holds 1 or a single round gives no
+        interval."""
         if self.times.count < 2:
             return "undecided"
         if self.times.low > 1:
@@ -74,16 +78,16 @@ class Bench:
     together: gbench.Results = field(default_factory=gbench.Results)
     rounds: int = 0
     contexts: list = field(default_factory=list)
-    document: Any = None  # what the job itself made of the run: a recorded.Document
+    document: Any = None  # the job's own summary: a recorded.Document
 
     @property
     def facts(self):
-        """Of the run's own report: date, command, revision, CPU, ..."""
+        """The facts of the run's own summary: date, command, revision, CPU, ..."""
         return self.document.facts if self.document else {}
 
     @property
     def note(self):
-        """When, on what and of what, in a line."""
+        """A line that says when, on which machine and of which revision the run was."""
         return ", ".join(filter(None, (self.date, self.facts.get("CPU"),
                                        self.facts.get("revision"))))
 
@@ -94,9 +98,8 @@ class Bench:
 
 
 def read_documents(directory):
-    """[(path, parsed JSON)] of the files of a folder; none if it isn't there. In a folder of
-    somebody else's, files that are no JSON are none of ours, unless they have the name of an
-    answer."""
+    """[(path, parsed JSON)] of the files of a folder; empty if there is no such folder. In another
+    project's folder, a file that is no JSON is ignored unless it has the name of an answer."""
     found = []
     for path in sorted(Path(directory).glob("*.json")):
         try:
@@ -108,21 +111,21 @@ def read_documents(directory):
 
 
 def is_benchmark(document):
-    """Whether it is Google Benchmark's JSON: other tools may leave their own beside it, and
-    scripts/bench leaves one file that has the others' figures once more."""
+    """Whether a document is Google Benchmark's JSON. Other tools may leave JSON files beside it,
+    and scripts/bench leaves a file that repeats the figures of the others (this does not count)."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
             and "merged_from" not in document["context"]
             and isinstance(document.get("benchmarks"), list))
 
 
 def _suite_of(document):
-    """peers for build/bench/bench/peers/x_benchmark, else nothing: programs of the two runs may
-    have benchmarks of one name, which are not to be mixed."""
+    """"peers" for build/bench/bench/peers/x_benchmark, else "". Programs of the two suites may have
+    benchmarks of one name, and these must not be mixed."""
     folder = Path(document["context"].get("executable", "")).parent.name
     return folder if folder in _REPORTS else ""
 
 
-# What scripts/bench writes beside its JSON, by suite.
+# The summaries that scripts/bench writes beside its JSON, by suite.
 _REPORTS = {"": "summary.md", "peers": "peers.md"}
 
 
@@ -133,7 +136,7 @@ def read_bench(directory, suite=""):
         if not is_benchmark(document) or _suite_of(document) != suite:
             continue
         match = _FILE.fullmatch(path.name)
-        assert match, path  # _suite_of() has read the name
+        assert match, path  # every name that ends in .json fits
         number = int(match["round"] or 1)
         bench.rounds = max(bench.rounds, number)
         bench.contexts.append(document["context"])
@@ -152,7 +155,7 @@ def read_bench(directory, suite=""):
 
 
 def series_estimate(series, metric):
-    """Over the rounds; with a single round one value that has no interval."""
+    """The Estimate over the rounds; with a single round it is one value without an interval."""
     return estimate(series.per_round(metric).values())
 
 
@@ -165,7 +168,7 @@ def _times(ours, baseline, metric):
 
 
 def metric_of(name, series):
-    """What is compared: claims per second where that is what was measured, else time."""
+    """The metric that is compared: claims per second if these were measured, else time."""
     counts = name.live is not None and series.per_round("items_per_second")
     return "items_per_second" if counts else "ns"
 
@@ -177,13 +180,15 @@ def quantiles(series):
         match = _QUANTILE.fullmatch(metric)
         if match:
             digits = match[1]
-            # p50, p99 are percents; what follows are decimals: p999 is 99.9 %.
+            # The first two digits are percents (p50, p99), and further digits are decimals: p999 is
+            # 99.9 %.
             found.append((int(digits) / 10 ** len(digits), series_estimate(series, metric)))
     return sorted(found)
 
 
 def comparisons(results):
-    """A Comparison for each of ours and each baseline of the same operation, case and threads."""
+    """A Comparison for each benchmark of ours with each baseline of the same operation, case and
+    threads."""
     made = []
     for name, series in results.series.items():
         if not tables.is_ours(name.impl) or quantiles(series):
@@ -195,7 +200,7 @@ def comparisons(results):
                 times = _times(series, baseline, metric)
                 if times:
                     found.append(Comparison(name, other.impl, times))
-        # The reference leads, what only limits comes last.
+        # The reference comes first, limits come last.
         made += sorted(found, key=lambda one: (one.is_limit,
                                                not one.baseline.startswith("Reference")))
     return made

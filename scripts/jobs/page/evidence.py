@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the report that recorded results give: mutants, coverage, and files as they are."""
+"""The page's sections made from recorded results: mutants, coverage, and files as they are."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ _KINDS = (("killed in 10 s", "blue", None), ("killed later", "sky", None),
           ("survived", "orange", "////"), ("equivalent", "grid", None))
 _COVERAGE = (("lines", "lines"), ("branches", "sides of branches"),
              ("MC/DC", "conditions by themselves (MC/DC)"))
-# Commands that make the files that are shown as they are.
+# The commands that make the files which are shown as they are.
 COMMANDS = {
     "bench.md": ("the last recorded run of the benchmarks", "./scripts/bench"),
     "fuzz.md": ("how long the fuzz targets ran, and what they found",
@@ -25,12 +25,12 @@ COMMANDS = {
 
 
 def read_documents(directory):
-    """Name of the Markdown -> recorded.Document, of the results that are there."""
+    """name of the Markdown -> recorded.Document, for the results that are there."""
     return {path.name: recorded.read(path) for path in sorted(directory.glob("*.md"))}
 
 
 def note(document):
-    """When and of what, in a line."""
+    """A line that says when and of which revision a document is."""
     return ", ".join(filter(None, (document.date, document.facts.get("revision"))))
 
 
@@ -114,12 +114,13 @@ def coverage(document):
     section.plots.append(Plot("coverage-by-run", "Covered by tests and by fuzz corpora",
                               f"Tests and corpora together: {', '.join(best)}.", svg, png,
                               Table("Coverage of core", ["of", "by", "covered"], data, (0, 1))))
-    section.documents.append(replace(document, tables=[]))  # a row for each file: too long here
+    section.documents.append(replace(document, tables=[]))  # a row for each file is too much
     return section
 
 
 def as_they_are(documents, shown):
-    """Files of results/ whose tables are shown as they are; shown: names that others have."""
+    """The sections for files of results/ whose tables are shown as they are. shown: names of the
+    files that other sections show."""
     section = Section("recorded", "Other recorded results", "Recorded tables")
     section.lead = ["Tables as they stand in the files beside this page, each with the command "
                     "that made it."]

@@ -16,11 +16,11 @@ from jobs.page.svg import COLOURS, TEXT, WIDTH, new_figure
 _ROW = 15.5  # points
 _LABELS, _VALUES = 112, 46  # points, left and right of the rows' plot
 SIZE = 5  # of a marker
-_FAR = 6  # times the median row's reach: what is farther off is drawn at the edge
-# Behind a heading, which may be wider than the labels' column.
+_FAR = 6  # times the median row's reach; farther rows are drawn at the edge
+# The background of a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 
-# Shape, colour and filling say the same thing, so that each alone is enough.
+# Shape, colour and filling all say the same, so that each alone is enough.
 MARKS = {
     "ahead": ("o", "blue", True),
     "behind": ("D", "orange", True),
@@ -31,7 +31,7 @@ MARKS = {
     "baseline": ("D", "orange", False),
 }
 
-_UNSURE = ("undecided", "limit")  # of a verdict: too noisy to tell
+_UNSURE = ("undecided", "limit")  # verdicts that are too noisy to tell
 
 _SIGNS = {("o", True): "●", ("o", False): "○", ("D", True): "◆", ("D", False): "◇",
           ("s", False): "□"}
@@ -51,7 +51,7 @@ def key(legend):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a figure of rows; one without an estimate is a heading."""
+    """A line of a figure of rows. A Row without an estimate is a heading."""
     label: str
     estimate: Any = None  # bench_results.Estimate
     mark: str = "ours"
@@ -67,7 +67,7 @@ def _style(mark):
 
 
 def text_width(text, weight="normal"):
-    """Points that a text takes in the figures' font; a reader's own is rarely wider."""
+    """The points that a text takes in the figures' font; the font of a reader is rarely wider."""
     if not text:
         return 0.0
     return TextPath((0, 0), text, size=TEXT, usetex=False, prop=FontProperties(
@@ -75,8 +75,8 @@ def text_width(text, weight="normal"):
 
 
 def wrapped(text, width=WIDTH - 6):
-    """A name in lines of at most so many points, whole: broken behind a sign of punctuation where
-    there is one near the end of the line, else anywhere."""
+    """A whole name in lines of at most this many points. A line is broken behind a punctuation mark
+    if there is one near the end of the line, else anywhere."""
     lines = []
     while text_width(text) > width:
         end = max(1, int(len(text) * width / text_width(text)))
@@ -91,14 +91,14 @@ def wrapped(text, width=WIDTH - 6):
 
 
 def _places(rows):
-    """(place, lines above it) of each row, and how many places there are. A label that is wider
-    than its column stands in lines of its own, above its row."""
+    """Returns ([(place, lines above the place)] for the rows, how many places there are). A label
+    that is wider than its column stands in lines of its own, above its row."""
     places, at = [], 0
     for row in rows:
         above = []
         if row.estimate is None or text_width(row.label) > _LABELS - 12:
             above = wrapped(row.label)
-        if row.estimate is None:  # a heading: its last line is the row
+        if row.estimate is None:  # a heading's last line is the row
             places.append((at + len(above) - 1, above[:-1]))
             at += len(above)
         else:
@@ -140,7 +140,8 @@ def _rows_figure(rows, label):
 
 
 def _plot_rows(axes, rows, places, low=-math.inf, high=math.inf):
-    """Dots with their intervals. What lies beyond low or high is drawn at the edge, as an arrow."""
+    """Draws dots with their intervals. A value beyond low or high is drawn at the edge, as an
+    arrow."""
     for mark in MARKS:
         found = [(place, row.estimate) for place, row in zip(places, rows)
                  if row.estimate is not None and row.mark == mark]
@@ -161,19 +162,19 @@ def _plot_rows(axes, rows, places, low=-math.inf, high=math.inf):
 
 
 def _reach(extents, is_sure):
-    """How far an axis has to reach for most of the rows to be seen: no row whose figure is not
-    sure, and none that is far beyond the others, scales the plot of the others."""
+    """How far an axis has to reach so that most rows can be seen. Rows whose figure is unsure, and
+    rows far beyond the others, do not count."""
     sure = sorted(extent for extent, sure in zip(extents, is_sure) if sure) or sorted(extents)
     return min(sure[-1], max(_FAR * sure[(len(sure) - 1) // 2], 0.0))
 
 
 def ratios(rows, label):
-    """Times as fast as baselines, on a logarithmic axis with a line at 1."""
+    """A figure of ratios to baselines, on a logarithmic axis with a line at 1."""
     figure, axes, places = _rows_figure(rows, label)
     axes.set_xscale("log")
     axes.axvline(1, color=COLOURS["ink"], linewidth=0.9)
     found = [row.estimate for row in rows if row.estimate is not None]
-    # By the values: an interval as wide as the others together is cut off at the edge.
+    # The values set the axis, not the intervals: a very wide interval is cut off at the edge.
     low = min(0.8, *(estimate.value for estimate in found)) / 1.5
     high = max(1.25, *(estimate.value for estimate in found)) * 1.5
     _plot_rows(axes, rows, places, low, high)
@@ -186,7 +187,7 @@ def ratios(rows, label):
 
 
 def rates(rows, label, scale):
-    """Claims per second from 0, divided by scale."""
+    """A figure of claims per second, divided by scale, on an axis from 0."""
     figure, axes, places = _rows_figure(rows, label)
     for place, row in zip(places, rows):
         if row.estimate is not None:
@@ -200,8 +201,9 @@ def rates(rows, label, scale):
 
 
 def differences(rows, label, margins):
-    """Percent of change around 0; margins: percent, of each row half of the band in which nothing
-    is said, None for a heading. A bound that is infinite reaches to the edge."""
+    """A figure of changes in percent around 0. margins: for each row half the width, in percent, of
+    the band in which no verdict is given; None for a heading. An infinite bound reaches to the
+    edge."""
     figure, axes, places = _rows_figure(rows, label)
     shown = [(row, margin) for row, margin in zip(rows, margins) if row.estimate is not None]
     extents = [max(2 * margin, abs(row.estimate.value), *(
@@ -222,7 +224,7 @@ def differences(rows, label, margins):
 
 
 def found(rows, label):
-    """Percent from 0 to 100 with intervals."""
+    """A figure of percentages from 0 to 100, with intervals."""
     figure, axes, places = _rows_figure(rows, label)
     _plot_rows(axes, rows, places)
     axes.set_xlim(-2, 102)
@@ -231,7 +233,8 @@ def found(rows, label):
 
 
 def shares(rows, label):
-    """Percent from 0 to 100: rows of (label, percent or None for a heading, text, filled)."""
+    """A figure of percentages from 0 to 100, for rows (label, percent or None for a heading, text,
+    filled)."""
     made = [Row(name, None if percent is None else 0, text=text) for name, percent, text, _ in rows]
     figure, axes, places = _rows_figure(made, label)
     for place, (_, percent, _, filled) in zip(places, rows):
@@ -246,8 +249,8 @@ def shares(rows, label):
 
 
 def stacks(rows, kinds, label):
-    """Counts side by side in one bar: rows of (label, counts, text), kinds: (name, colour,
-    hatch) of each count."""
+    """A figure with counts side by side in one bar a row. rows: (label, counts, text); kinds:
+    (name, colour, hatch) of each count."""
     made = [Row(name, 0, text=text) for name, _, text in rows]
     figure, axes, places = _rows_figure(made, label)
     for number, (_, counts, _) in zip(places, rows):

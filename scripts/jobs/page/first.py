@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands first in the report: the few figures that matter, with their uncertainty; machine,
-dates, revisions and commands; and what has to be known before any figure is read."""
+"""The first part of the page: the few figures that matter, with their uncertainty; machine, dates,
+revisions and commands; and what a reader has to know before any figure."""
 
 from jobs.common import gbench, tables
 from jobs.common.tables import rate
@@ -66,7 +66,7 @@ def _mutants_figure(document):
 
 
 def _selftest_figure(document):
-    """The least of the conditions at 5 %, the slowdown that the gate promises to find."""
+    """The figure of the worse condition at a slowdown of 5 %, which the gate promises to find."""
     measured = [share for _, slower, memory, share in selftest_part.power(document)
                 if slower == 5 and memory == "in cache"]
     if not measured:
@@ -108,7 +108,7 @@ def _coverage_figure(document):
 
 
 def when(bench):
-    """When and on what the benchmarks ran, in a line."""
+    """A line that says when and on which machine the benchmarks ran."""
     if not bench:
         return ""
     known = bench.facts
@@ -118,7 +118,7 @@ def when(bench):
 
 
 def facts(bench, documents):
-    """[(what, [texts])]: machine, when and of what revision, by which commands, compiler."""
+    """[(what, [texts])]: machine, date, revision, commands, compiler."""
     known = bench.facts if bench else {}
     machine = [known[what] for what in ("CPU", "system") if what in known]
     measured, commands = [], [known["command"]] if "command" in known else []
@@ -126,7 +126,7 @@ def facts(bench, documents):
         measured.append(_dated("benchmarks", bench.date, known.get("revision")))
     for name, document in documents.items():
         if bench and name == "bench.md":
-            continue  # an older run of the same
+            continue  # an older run of the same command
         if document.date:
             measured.append(_dated(name, document.date, document.facts.get("revision")))
         if "command" in document.facts:
@@ -143,7 +143,7 @@ def _dated(what, date, revision):
 
 
 def warnings(bench, documents):
-    """What a reader has to know before any figure."""
+    """The warnings that a reader has to know before any figure."""
     if not bench and "bench.md" in documents:
         return ["Plots of the benchmarks need the JSON of a run, which is not in the repository: "
                 "`./scripts/bench` and then `./scripts/perf report`. The last recorded run is "
@@ -170,9 +170,9 @@ def warnings(bench, documents):
 
 
 def figures(bench, gate, documents):
-    """The four that matter most, of what is there."""
+    """The four figures that matter most among those that are there."""
     answer = _gate_figure(gate)
-    if answer is None or answer.good is not False:  # what is slower matters more
+    if answer is None or answer.good is not False:  # a slowdown matters more
         answer = (_selftest_figure(documents.get("perf-selftest.md")) or answer
                   or _coverage_figure(documents.get("coverage.md")))
     return [_claims_figure(bench), _parse_figure(bench), answer,

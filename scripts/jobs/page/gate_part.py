@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's last answers as the report shows them: times from `perf gate --json`, instructions
-from `perf counts --json`."""
+"""The page's sections for the gate's last answers: times from `perf gate --json`, instructions from
+`perf counts --json`."""
 
 import math
 import re
@@ -21,7 +21,7 @@ _FIELDS = {
              "same"},
     "counts": {"name", "verdict", "Ir", "Dr", "Dw"},
 }
-# Worst first, with the mark in the figure and the class of a table's cell.
+# The verdicts, worst first, each with its mark in the figure and the class of its table cell.
 VERDICTS = {"regressed": ("behind", "bad"), "suspected": ("behind", "bad"),
              "invalid": ("limit", "bad"),
              "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
@@ -30,7 +30,7 @@ _MOST_ROWS = 70
 
 
 def read_answer(lane, *folders):
-    """The newest answer of a lane, "time" or "counts", in some folders; None if there is none."""
+    """The newest answer of a lane ("time" or "counts") in these folders; None if there is none."""
     found = [(path, document) for folder in folders
              for path, document in bench_results.read_documents(folder)
              if isinstance(document, dict) and document.get("lane") == lane
@@ -48,10 +48,11 @@ def read_answer(lane, *folders):
 
 
 def percent(ratio, digits=1):
-    """How far a ratio is from 1; None is open, or was not counted."""
+    """How far a ratio is from 1, as a text. None means that the bound is open, or that nothing was
+    counted."""
     if ratio is None:
         return "open"
-    digits = 0 if ratio >= 2 else digits  # who is slower by 290 % does not ask for tenths
+    digits = 0 if ratio >= 2 else digits  # tenths do not matter at +290 %
     text = f"{100 * (ratio - 1):+,.{digits}f}"
     if not round(100 * (ratio - 1), digits):
         return f"{0:.{digits}f} %"
@@ -84,18 +85,18 @@ def _row(entry):
 
 
 def _metric(entry):
-    """An answer of an earlier version has times alone."""
+    """The metric of an entry; answers of an earlier version have only times."""
     return entry.get("metric", metrics.TIME)
 
 
 def _values(entry):
-    """What base and head are: 28.4 ns, 1.27 us, 13.1 MiB."""
+    """The values of base and head as texts: 28.4 ns, 1.27 us, 13.1 MiB."""
     return [metrics.shown(entry.get(f"{side}_value", entry[f"{side}_ns"]), _metric(entry))
             for side in ("base", "head")]
 
 
 def counts(entries):
-    """{"regressed": 1, "clean": 39}, worst first."""
+    """The number of entries by verdict, worst first: {"regressed": 1, "clean": 39}."""
     verdicts = [entry["verdict"] for entry in entries]
     return {verdict: verdicts.count(verdict) for verdict in VERDICTS if verdict in verdicts}
 
@@ -157,21 +158,22 @@ def gate(document):
 
 
 def _left_out(document, what):
-    """What an answer names without a figure."""
+    """What an answer names but has no figure for, as (what, text)."""
     return [(what, f"{one['name']}: " + "; ".join(
         f"{arm}: {reason}" for arm, reason in one["reasons"].items()))
             for one in document.get("unmeasured") or ()]
 
 
 def ratio_of(event):
-    """head / base of counts; without a base all is more; None where it was not counted."""
+    """The ratio head / base of counts. If base is 0 and head is not, it is 2. None if nothing was
+    counted."""
     if event is None:
         return None
     return event["head"] / event["base"] if event["base"] else (2.0 if event["head"] else 1.0)
 
 
 def instructions(document):
-    """Counts of instructions, which are exact: a table says all."""
+    """The section of instruction counts. Counts are exact, so a table is enough."""
     section = Section("counts", "More instructions than before?", "Instructions")
     if not document or not document["benchmarks"]:
         section.missing.append(Missing("no instructions were counted", _COUNTS))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history as the report shows it: a figure for each benchmark, change points marked."""
+"""The page's section for the history: a figure for each benchmark, with change points marked."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,15 +10,16 @@ from jobs.page.svg import Caption, draw
 from jobs.perf import history_files, home, metrics, trend
 from jobs.perf.error import PerfError
 
-_MOST_PLOTS = 8  # those whose history changed come first
-FEWEST = 4  # points in which a change can be found
-_MOST_ROWS = 12  # of a table: the newest
+_MOST_PLOTS = 8  # histories that changed come first
+FEWEST = 4  # points that it takes to find a change
+_MOST_ROWS = 12  # of a table, the newest
 _RECORD = f"{home.COMMAND} record"
 
 
 @dataclass(frozen=True)
 class Change:
-    """From points[index] on it takes percent more time (less, where negative)."""
+    """A change: from points[index] on, the benchmark takes `percent` more time (less if
+    negative)."""
     index: int
     percent: float
 
@@ -34,7 +35,7 @@ class Line:
     suite: str
     name: str
     points: list  # history_files.Point
-    changes: object  # list of Change; None where they were not looked for
+    changes: object  # list of Change; None: nobody looked for them
 
     @property
     def identifier(self):
@@ -43,7 +44,7 @@ class Line:
 
 
 def _changes(points, name):
-    """As `perf trend` finds them; None where what finds them is not installed."""
+    """The changes that `perf trend` finds; None if Otava, which finds them, is not installed."""
     try:
         found = trend.change_points([point.benchmarks[name].ratio for point in points])
     except PerfError:
@@ -52,7 +53,7 @@ def _changes(points, name):
 
 
 def read_lines(root):
-    """Every benchmark's Line."""
+    """The Line of every benchmark."""
     lines = []
     for (fingerprint, suite), points in history_files.read_all(root).items():
         ordered = sorted(points, key=lambda point: point.date)
@@ -67,7 +68,7 @@ def _estimate(measurement):
 
 
 def _surroundings(line):
-    """What else changed along a series, though it goes on: a sentence, or nothing."""
+    """A sentence that says what else changed along a series that goes on; empty if nothing did."""
     said = [f"{line.points[index].date:%Y-%m-%d}: {', '.join(texts)}"
             for index, texts in history_files.changes_around(line.points).items()]
     if not said:
@@ -81,14 +82,14 @@ def _is_bytes(line):
 
 
 def _value(line, ratio):
-    """A figure of the line, in words: bytes, or times the reference kernel."""
+    """A figure of the line as a text: bytes, or a multiple of the reference kernel's time."""
     if _is_bytes(line):
         return metrics.shown(ratio, line.points[0].benchmarks[line.name].metric)
     return three_digits(ratio)
 
 
 def _axis(line):
-    """(what the axis shows, the unit's size in bytes or 1)."""
+    """(what the axis shows, the size of its unit in bytes or 1)."""
     if not _is_bytes(line):
         return "time / reference kernel", 1.0
     most = max(point.benchmarks[line.name].ratio for point in line.points)
@@ -98,7 +99,7 @@ def _axis(line):
 
 
 def _single(line):
-    """What stands in place of a figure where there is one measurement."""
+    """The text that stands in place of a figure if there is only one measurement."""
     point = line.points[0]
     found = point.benchmarks[line.name]
     unit = "" if _is_bytes(line) else " times the reference kernel"
@@ -137,8 +138,8 @@ def _plot(line, repository):
 
 
 def history(lines, root=None, repository=""):
-    """root: the folder that the lines were read from, for what is to be said of it as a whole;
-    repository: the address that revisions lead to, where it is known."""
+    """root: the folder from which the lines were read, for statements about all of it. repository:
+    the address to which revisions link, if it is known."""
     section = Section("history", "History", "History")
     found = history_files.read_all(root) if root is not None else history_files.History()
     section.sources = [("left out", text) for text in found.problems]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf report: one page and its plots of what results/ holds."""
+"""scripts/perf report: makes one page, and its plots, from the content of results/."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def _default_history(source):
 
 
 def _own_sections(source, bench, documents):
-    """What only this project's results have."""
+    """The sections that only this project's results have."""
     latest = source / "latest"
     peers = (bench_results.read_bench(latest, "peers")
              or bench_results.read_bench(source, "peers"))
@@ -81,7 +81,8 @@ def _own_sections(source, bench, documents):
 
 
 def gather(source, out, history=None, project=None, repository=None):
-    """The Page of a folder of results, and of a history (the folder's own, or the branch's)."""
+    """The Page of a folder of results and of a history (the folder's own history, or the
+    branch's)."""
     latest = source / "latest"
     history = _default_history(source) if history is None else history
     repository = addresses.known(source) if repository is None else repository.rstrip("/")
@@ -102,7 +103,7 @@ def gather(source, out, history=None, project=None, repository=None):
     before, after = _own_sections(source, bench, documents)
     page.sections[2:2] = [selftest_part.selftest(documents.get("perf-selftest.md"))]
     page.sections = [*before, *page.sections, *after]
-    # A page that is taken elsewhere keeps what is below its folder, and nothing else.
+    # Only links to files below the page's folder still work if the page is moved.
     page.links = {document.path: document.path.relative_to(out).as_posix()
                   for document in documents.values() if document.path.is_relative_to(out)}
     page.when, page.facts = first.when(bench), first.facts(bench, documents)
@@ -113,7 +114,8 @@ def gather(source, out, history=None, project=None, repository=None):
 
 
 def write(page, out):
-    """Writes page and plots; takes away plots of an earlier page that this one lacks."""
+    """Writes the page and its plots; removes plots of an earlier page that this page does not
+    have."""
     folder = out / _PLOTS
     folder.mkdir(parents=True, exist_ok=True)
     plots = {f"{plot.name}.png": plot.png for section in page.sections for plot in section.plots
@@ -136,7 +138,7 @@ def main(argv):
     terminal.progress("drawing")
     page = gather(source, out, arguments.history, arguments.project, arguments.repository)
     missing = [missing for section in page.sections for missing in section.missing]
-    # What is not there takes no room; the figures that stand first lead to what is.
+    # A section without data takes no room; the first figures link to sections with data.
     page.sections = [section for section in page.sections
                      if section.has_data or (section.sources and not section.missing)]
     shown = {section.identifier for section in page.sections}

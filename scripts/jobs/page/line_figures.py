@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the report's figures of lines look like: latencies, and one benchmark over time. As in
-figures.py, each function returns a Matplotlib figure."""
+"""Draws the page's figures that have lines: latencies, and one benchmark over time. Each function
+returns a Matplotlib figure, as in figures.py."""
 
 import statistics
 
@@ -9,18 +9,20 @@ from matplotlib import ticker
 from jobs.page.figures import SIZE, text_width
 from jobs.page.svg import COLOURS, WIDTH, new_figure
 
-_LEFT = 40  # points, for the numbers of a vertical axis
+_LEFT = 40  # points, for the vertical axis' numbers
 _RIGHT = 8
 
 
 def _title_above(axes, label, distance=8):
-    """What the vertical axis shows, level, so that nobody has to turn their head."""
+    """Writes the vertical axis' title horizontally above the axis, so that nobody has to turn their
+    head."""
     axes.annotate(label, (0, 1), (2 - _LEFT, distance), xycoords="axes fraction",
                   textcoords="offset points", color=COLOURS["muted"])
 
 
 def quantiles(lines, label):
-    """Latency: lines of (label, [(share, Estimate of ns)], ours), on logarithmic axes."""
+    """A figure of latencies on logarithmic axes. lines: (label, [(share, Estimate of ns)],
+    ours)."""
     height = 170 + 14 * len(lines) + 6 + 60
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
@@ -31,7 +33,7 @@ def quantiles(lines, label):
     handles = []
     for number, (name, points, _) in enumerate(lines):
         shape, colour, filled = styles[number % len(styles)]
-        # Side by side, so that intervals don't hide each other.
+        # The lines are moved sideways a little, so that intervals don't hide each other.
         offset = (number - (len(lines) - 1) / 2) * 0.05
         handles.append(axes.errorbar(
             [shares.index(share) + offset for share, _ in points],
@@ -56,9 +58,9 @@ def quantiles(lines, label):
 
 
 def history(points, changes, label, bridges=()):
-    """One benchmark over time: points of (date, Estimate), oldest first; changes: (index of the
-    first point after it, text); bridges: indices of points whose surroundings (such as
-    the kernel) differ from the surroundings of the point before."""
+    """A figure of one benchmark over time. points: (date, Estimate), oldest first; changes: (index
+    of the first point after the change, text); bridges: indices of points whose surroundings (such
+    as the kernel) differ from the surroundings of the point before."""
     height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
@@ -93,15 +95,15 @@ def history(points, changes, label, bridges=()):
     count = len(points)
     ticks = sorted({0, count // 2, count - 1}) if count > 3 else [0, count - 1]
     axes.set_xticks(ticks, [f"{points[tick][0]:%Y-%m-%d}" for tick in ticks])
-    for tick, alignment in ((0, "left"), (-1, "right")):  # centred, they would be cut off
+    for tick, alignment in ((0, "left"), (-1, "right")):  # centred labels would be cut off
         axes.get_xticklabels()[tick].set_horizontalalignment(alignment)
     axes.set_xlabel(f"{count} measurements, oldest first")
     return figure
 
 
 def _limits(points, bounds):
-    """The range of the vertical axis: by the levels and by how values scatter about them, so that
-    neither a single wild value nor a single wide interval flattens all others."""
+    """The range of the vertical axis. The levels and the scatter of values around them set it, so
+    that neither one wild value nor one wide interval flattens all others."""
     values = [found.value for _, found in points]
     levels = [statistics.median(values[first:last]) for first, last in zip(bounds, bounds[1:])]
     off = sorted(abs(value - level) for level, first, last in zip(levels, bounds, bounds[1:])
@@ -115,13 +117,15 @@ def _limits(points, bounds):
 
 
 def _mark_changes(axes, changes, count):
-    """A line at each change, and its text where none of the one before is in the way."""
+    """Draws a line at each change. Writes the change's text unless the text before it is in the
+    way."""
     a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # the axis' points for a measurement
     end = float("-inf")
     for index, text in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))
         width = text_width(text, "bold") + 4
-        # From the axis' left edge, moved inwards where it would be cut off.
+        # The position is counted from the axis' left edge; a text that would be cut off is moved
+        # inwards.
         left = min(max((index + 0.1) * a_point - width / 2, 0), WIDTH - _LEFT - _RIGHT - width)
         if left < end:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inline Markdown, which texts in results may hold, as HTML and as plain text."""
+"""Turns inline Markdown, which texts in results may hold, into HTML and into text without marks."""
 
 import re
 
@@ -14,5 +14,5 @@ def plain(text):
 
 
 def inline(text):
-    """Inline Markdown as HTML; what looks like HTML in it is shown as it is."""
+    """Inline Markdown as HTML. Text that looks like HTML is shown as it is."""
     return _PARSER.renderInline(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the report that a run of scripts/bench gives: what is said, drawn and tabled."""
+"""The page's sections made from a run of scripts/bench: texts, figures and tables."""
 
 from dataclasses import dataclass, field
 
@@ -21,27 +21,27 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class Link:
-    """A cell that leads somewhere; without an address it is its text."""
+    """A cell that links to an address; without an address it is only its text."""
     text: str
     address: str = ""
 
 
 @dataclass
 class Table:
-    """Cells are texts, Links, or (text, class of the style sheet)."""
+    """A table, whose cells are texts, Links, or (text, class of the style sheet)."""
     caption: str
     columns: list
     rows: list
     left: tuple = (0,)  # columns set flush left
     name: str = ""  # of one that can be filtered
     stacked: bool = False  # on a phone each row becomes a list
-    opened: bool = False  # of one that can be filtered: shown from the start
+    opened: bool = False  # a table that can be filtered is shown from the start
 
 
 @dataclass
 class Plot:
-    """A figure with its alternative in words, and its data as a table. One without an svg is not
-    drawn: its words say why."""
+    """A figure with its alternative in words, and its data as a table. A Plot without an svg is not
+    drawn, and its words say why."""
     name: str
     title: str
     text: str
@@ -52,7 +52,7 @@ class Plot:
 
 @dataclass
 class Missing:
-    """What isn't there, and the command that makes it."""
+    """Data that is missing, and the command that makes it."""
     what: str
     command: str
 
@@ -72,7 +72,7 @@ class Section:
 
     @property
     def has_data(self):
-        """Whether there is anything to show but what is missing."""
+        """Whether the section has anything to show other than what is missing."""
         return bool(self.plots or self.tables or self.documents)
 
 
@@ -87,7 +87,7 @@ def three_digits(value):
 
 
 def interval(found, shown=three_digits):
-    """The bounds with a dash between them, or a dash where one measurement has none."""
+    """The bounds with a dash between them, or only a dash if a single measurement has no bounds."""
     return f"{shown(found.low)} – {shown(found.high)}" if found.count > 1 else "–"
 
 
@@ -96,7 +96,7 @@ def times(value):
 
 
 def sureness(count, each=", each a process of its own"):
-    """What an interval of that many rounds is, in words; each: what is to be said of a round."""
+    """A sentence that says what an interval of this many rounds is. each: words about a round."""
     if count < 2:
         return "a single round: no interval can be given"
     found = bench_results.estimate(range(count))
@@ -117,13 +117,14 @@ def _threads(name):
 
 
 def case_label(name):
-    """canonical; 1,000 live, 2 threads"""
+    """The case as a label: canonical; 1,000 live, 2 threads"""
     live = f"{name.live:,} live" if name.live is not None else ""
     return ", ".join(filter(None, (_case(name), live, _threads(name))))
 
 
 def operation_label(name):
-    """parse grant; issue + claim, batch: without case, threads and who does it."""
+    """The operation as a label, without case, threads and implementation: parse grant; issue +
+    claim, batch"""
     variant = tables.words(name.impl).replace("core", "").replace("ledger", "").strip() \
         if tables.is_ours(name.impl) else ""
     return ", ".join(filter(None, (_OPERATIONS.get(name.op) or tables.words(name.op), variant)))
@@ -134,12 +135,13 @@ _OPERATIONS = {"ClaimPairs": "issue + claim", "ClaimCycle": "full cycle",
 
 
 def benchmark_label(name):
-    """parse grant, canonical; issue + claim, batch, 1,000 live, 2 threads"""
+    """The operation and case as a label: parse grant, canonical; issue + claim, batch, 1,000 live,
+    2 threads"""
     return ", ".join(filter(None, (operation_label(name), case_label(name))))
 
 
 def claim_label(name):
-    """The same without the number of executions."""
+    """Like benchmark_label(), without the number of executions."""
     return ", ".join(filter(None, (operation_label(name), _case(name), _threads(name))))
 
 
@@ -148,7 +150,7 @@ def bench_missing(what):
 
 
 def goals(bench):
-    """The figures to reach, each with the verdict."""
+    """The section of the figures to reach, each with its verdict."""
     section = Section("goals", "Figures to reach", "Goals")
     verdicts = bars.judge(bench.together) if bench else []
     if not any(verdict.value for verdict in verdicts):
@@ -178,7 +180,7 @@ def goals(bench):
 
 
 def _claim_groups(results):
-    """live -> [(name of ours, [(name, series)])] of the benchmarks that count claims."""
+    """live -> [(name of ours, [(name, series)])], for the benchmarks that count claims."""
     groups = {}
     for name, series in results.series.items():
         if (name.live is not None and tables.is_ours(name.impl)
@@ -195,7 +197,7 @@ def _claim_groups(results):
 
 
 def claims(bench):
-    """Claims per second of the embedded ledger."""
+    """The section of the embedded ledger's claims per second."""
     section = Section("claims", "Claims per second, embedded ledger", "Claims a second")
     groups = _claim_groups(bench.together) if bench else {}
     if not groups:
@@ -235,7 +237,7 @@ def claims(bench):
 
 
 def latency(bench):
-    """Quantiles of the time that a single claim takes."""
+    """The section of the quantiles of a single claim's time."""
     section = Section("latency", "Latency of a single claim", "Latency")
     found = {}
     for name, series in (bench.together.series.items() if bench else ()):
@@ -279,7 +281,7 @@ def subject_title(subject):
 
 
 def every_benchmark(bench):
-    """All that was measured, as a table."""
+    """The section with a table of all measurements."""
     section = Section("all", "Every benchmark", "All benchmarks")
     if not bench:
         section.missing.append(bench_missing("nothing was measured"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many times as fast as others, as the report shows it: baselines, and peers."""
+"""The page's sections that say how many times as fast ffgrant is as baselines and peers."""
 
 from jobs.common import tables
 from jobs.page import bench_results, figures
@@ -18,7 +18,7 @@ from jobs.page.parts import (
 )
 from jobs.page.svg import Caption, draw
 
-_MOST_ROWS = 40  # of a figure; what is longer is drawn in several
+_MOST_ROWS = 40  # of a figure; longer ones are split
 
 
 def _ratio_rows(comparisons):
@@ -36,7 +36,8 @@ def _ratio_rows(comparisons):
 
 
 def _parts(comparisons):
-    """Of each figure the comparisons: apart by live executions, none of more than _MOST_ROWS."""
+    """The comparisons of each figure, split by number of live executions into groups of at most
+    _MOST_ROWS."""
     by_live = {}
     for one in comparisons:
         by_live.setdefault(one.name.live, []).append(one)
@@ -73,7 +74,7 @@ def _ratio_plots(bench, legend, against):
 
 
 def _fill_ratios(section, bench, against, lead):
-    """Whether there was something to fill it with."""
+    """Fills the section with plots. Returns whether there was anything to fill it with."""
     legend = _ratio_legend(bench) if bench else []
     section.plots = list(_ratio_plots(bench, legend, against)) if bench else []
     if not section.plots:
@@ -87,7 +88,7 @@ def _fill_ratios(section, bench, against, lead):
 
 
 def ratios(bench):
-    """How many times as fast as plain implementations, by subject."""
+    """The section of ratios to naive implementations, by subject."""
     section = Section("ratios", "Beside plain baselines", "Baselines")
     if not _fill_ratios(section, bench, "baseline", "How many times as fast as a plain "
                         "implementation that does the same, in the same program."):
@@ -96,11 +97,11 @@ def ratios(bench):
 
 
 def peers(bench, document=None):
-    """How many times as fast as other people's code; document: the last recorded peers.md."""
+    """The section of ratios to other people's code. document: the last recorded peers.md."""
     section = Section("peers", "Beside the reference and other libraries", "Peers")
     if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
                     "that do the same, each used as it advises."):
-        document = bench.document or document  # which says why, where core is not ahead
+        document = bench.document or document  # it says why core is not ahead, if it isn't
     if document:
         section.documents.append(document)
     elif not section.plots:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what the jobs found from the JSON that stands beside each Markdown of results/."""
+"""Reads what the jobs found, from the JSON beside each Markdown file of results/."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,12 +10,13 @@ from jobs.perf.error import PerfError
 
 
 class ReportError(PerfError):
-    """A file that the report is made from is not as it has to be. The text says which."""
+    """A file that the page is made from is not as it has to be. The text says which file."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are inline Markdown. right: whether a column is set flush right."""
+    """A table whose cells are inline Markdown. right: for each column, whether it is set flush
+    right."""
     section: str
     columns: list
     right: list
@@ -24,7 +25,7 @@ class Table:
 
 @dataclass
 class Document:
-    """path: the Markdown's, which is what a reader opens."""
+    """path: the path of the Markdown file, which is what a reader opens."""
     path: Path
     title: str
     facts: dict = field(default_factory=dict)
@@ -34,31 +35,31 @@ class Document:
 
     @property
     def date(self):
-        """When it was measured, as the file has it; empty if it does not say."""
+        """The date of the measurement, as the file has it; empty if the file does not say."""
         return self.facts.get("date") or self.facts.get("recorded") or ""
 
     def table(self, section):
-        """The table of this name; an error if there is none."""
+        """The table of this name; raises an error if there is none."""
         found = next((table for table in self.tables if table.section == section), None)
         if found is None:
             raise ReportError(f"{self.path.with_suffix('.json')}: there is no table {section!r}")
         return found
 
     def figure(self, name):
-        """The numbers of this name; an error if there are none."""
+        """The numbers of this name; raises an error if there are none."""
         if name not in self.figures:
             raise ReportError(f"{self.path.with_suffix('.json')}: there are no figures {name!r}")
         return self.figures[name]
 
 
 def is_document(made):
-    """Whether parsed JSON is of the form that documents.Document writes."""
+    """Whether parsed JSON has the form that documents.Document writes."""
     return (isinstance(made, dict) and made.get("format") == documents.FORMAT
             and isinstance(made.get("facts"), dict) and isinstance(made.get("tables"), list))
 
 
 def from_json(made, path):
-    """path: of the Markdown."""
+    """path: the path of the Markdown file."""
     path = Path(path)
     if not is_document(made):
         raise ReportError(f"{path.with_suffix('.json')}: it is not what the jobs write")
@@ -71,7 +72,7 @@ def from_json(made, path):
 
 
 def read(path):
-    """The document whose Markdown has this path."""
+    """The document whose Markdown file has this path."""
     source = Path(path).with_suffix(".json")
     try:
         made = json.loads(source.read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often the gate itself is right, as the report shows it: from results/perf-selftest.json."""
+"""The page's section that says how often the gate itself is right, from
+results/perf-selftest.json."""
 
 from jobs.page import figures
 from jobs.page.bench_results import CONFIDENCE, Estimate
@@ -24,7 +25,8 @@ def _percent(share):
 
 
 def false_alarms(document):
-    """(false ones, benchmarks) of the replays in which nothing was slower; None if not there."""
+    """(false alarms, benchmarks) of the replays in which nothing was slower; None if they are not
+    there."""
     rows = [row for row in document.figure("false alarms") if not row["slowdown"]]
     if not rows:
         return None

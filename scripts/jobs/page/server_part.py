@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims on a real server as the report shows them: from the JSON of scripts/bench --backend.
+"""The page's section for claims on a real server, from the JSON of scripts/bench --backend.
 
 Its figures have a list "loads", with an entry for each: {"what": "pair", "at_once": 64,
 "whose": "ours", "rounds": [{"count", "seconds", "p50_us", "p99_us", ...}]}.
@@ -26,7 +26,7 @@ def _is_load(entry):
 
 
 def read_runs(*folders):
-    """name -> (loads, facts) of the runs in the first folder that has one."""
+    """name -> (loads, facts), of the runs in the first folder that has any."""
     for folder in folders:
         found = {}
         for path, made in bench_results.read_documents(folder):
@@ -80,7 +80,7 @@ def _points(load, scale):
 
 
 def _open_loop(name, loads, caption):
-    """Latency at a share of the peak, from the moment at which a claim was due."""
+    """The latency at a share of the peak, counted from the moment at which a claim was due."""
     chosen = [load for load in loads if load["what"].startswith("open ")
               and load["whose"] == "ours" and _points(load, 1)]
     if not chosen:
@@ -102,7 +102,7 @@ def _open_loop(name, loads, caption):
 
 
 def server(runs, document=None):
-    """document: the last recorded claims.md, shown where there is no JSON."""
+    """The section. document: the last recorded claims.md, which is shown if there is no JSON."""
     section = Section("server", "Claims per second, real server", "Server")
     for name, (loads, facts) in runs.items():
         server_name = facts.get("server", name)

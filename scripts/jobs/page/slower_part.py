@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page's first answer: what got slower, by how much, and since when.
 
-It comes from the history (a change point whose effect is still there), from the gate's last answer,
-and from the last count of instructions. Where none of them could tell, that is said; nothing is
-called fine that was not looked at.
+The answer comes from the history (change points whose effect is still there), from the gate's last
+answer, and from the last count of instructions. If none of them could tell, the page says so.
+Nothing is called fine that was not looked at.
 """
 
 import statistics
@@ -13,14 +13,14 @@ from jobs.page import addresses, gate_part, history_part
 from jobs.page.parts import Link, Section, Table
 from jobs.perf import home, metrics
 
-_LASTING = 3.0  # percent: what is left of a slowdown that counts; as trend's least magnitude
+_LASTING = 3.0  # percent of a slowdown that must be left; as trend's least magnitude
 _MOST_ROWS = 12
 
 
 @dataclass(frozen=True)
 class Row:
-    """A slowdown. since: a text or a Link; order: the rows with the greatest come first, by day, by
-    whether it is certain, and by how much it is."""
+    """A slowdown. since: a text or a Link. order: rows with the greatest order come first; it
+    consists of the day, of whether the slowdown is certain, and of its size."""
     benchmark: str
     percent: float
     since: object
@@ -29,7 +29,8 @@ class Row:
 
 
 def _of_history(lines, repository):
-    """The slowdowns that last: the level of the last points is above that before the change."""
+    """The slowdowns that last: the level of the last points is above the level before the
+    change."""
     rows = []
     for line in lines:
         values = [point.benchmarks[line.name].ratio for point in line.points]
@@ -68,7 +69,7 @@ def _text(percent):
 
 
 def _looked_at(gate, counts, lines):
-    """What the answer rests on: texts."""
+    """Texts that say what the answer rests on."""
     found = []
     if gate and gate["benchmarks"]:
         found.append(f"the gate's answer of {str(gate.get('date'))[:10]} on "
@@ -85,7 +86,7 @@ def _looked_at(gate, counts, lines):
 
 
 def _doubts(gate, counts, lines):
-    """What could not be told, so that its silence is not taken for good news."""
+    """Texts that say what could not be told, so that nobody takes silence for good news."""
     found = []
     for document, who in ((gate, "the gate"), (counts, "the count of instructions")):
         if not document:
@@ -107,7 +108,7 @@ def _doubts(gate, counts, lines):
 
 
 def slower(gate, counts, lines, repository=""):
-    """The Section; its table is left out where nothing got slower, as far as can be told."""
+    """The Section. Its table is left out if nothing got slower, as far as can be told."""
     names = {entry.get("metric") for entry in (gate or {}).get("benchmarks", ())}
     names |= {point.benchmarks[line.name].metric for line in lines for point in line.points}
     has_bytes = any(metrics.UNITS.get(name) == "bytes" for name in names)

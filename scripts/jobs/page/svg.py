@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures by Matplotlib, as SVG that follows the page's colours and as PNG for other texts.
+"""Draws figures with Matplotlib: as SVG that follows the page's colours, and as PNG for other
+texts.
 
-A figure is drawn in the colours of the light page. In the SVG each of them becomes a variable of
-the page's style sheet, so that the same figure serves light, dark and print. Text stays text.
+A figure is drawn in the colours of the light page. In the SVG each colour becomes a variable of the
+page's style sheet, so that the same figure serves light, dark and print. Text stays text.
 """
 
 import io
@@ -17,14 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-# A phone's width: scaled up on larger screens, where two stand side by side.
+# A figure is as wide as a phone. On larger screens it is scaled up, and two stand side by side.
 WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
 _SCALE = 1.25  # of the PNG
 TEXT = 9.5  # points, all text; also in page.css
 
-# Name in the style sheet -> colour on the light page. Blue and orange are told apart by all kinds
-# of colour vision; shapes and fillings say the same once more.
+# Name in the style sheet -> colour on the light page. People with any kind of colour vision can
+# tell blue from orange; shapes and fillings repeat what the colours say.
 COLOURS = {
     "ink": "#1c2329",
     "muted": "#586069",
@@ -61,7 +62,7 @@ _STYLE = {
 }
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
-# What SVG and the page's style sheet (.plot, .plot text) say anyway.
+# Declarations that are the default in SVG or in the page's style sheet (.plot, .plot text).
 _DEFAULTS = {"stroke-linejoin": "miter", "stroke-opacity": "1", "fill-opacity": "1",
              "stroke-linecap": "square", "text-anchor": "start", "font-size": f"{TEXT:g}px"}
 
@@ -75,15 +76,15 @@ def new_figure(height):
 
 @dataclass(frozen=True)
 class Caption:
-    """What stands above a PNG, which may be far from its page: its title, when and on what it was
-    measured, and the key: (sign, name in COLOURS, meaning)."""
+    """The text above a PNG, which may be far from its page: its title, when and on what machine it
+    was measured, and the key, (sign, name in COLOURS, meaning)."""
     title: str = ""
     note: str = ""
     key: tuple = ()
 
 
 def _write_above(figure, caption):
-    """Adds the caption and returns the box, in inches, that then holds all."""
+    """Adds the caption and returns the box, in inches, that holds figure and caption."""
     width, height = (_POINTS * inches for inches in figure.get_size_inches())
     lines = [caption.title, caption.note, caption.key]
     top = height + 8 + 14 * sum(1 for line in lines if line)
@@ -117,7 +118,7 @@ def draw(name, function, caption=Caption()):
 
 
 def _palette():
-    """The report's colours, and each on its way to white, which is what smooths edges."""
+    """The page's colours, and steps from each to white, which smooth the edges."""
     image = Image.new("P", (1, 1))
     entries = []
     for colour in COLOURS.values():
@@ -129,7 +130,7 @@ def _palette():
 
 
 def _shrink(raster):
-    """With a palette of its own: flat colours need no more, and it is a third of the size."""
+    """The PNG with a palette: flat colours need no more, and the file is a third of the size."""
     small = io.BytesIO()
     Image.open(raster).convert("RGB").quantize(
         palette=_palette(), dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
@@ -142,7 +143,7 @@ def _declarations(element):
 
 
 def _restyle(element):
-    """Colours by name of the style sheet; the page's font; no defaults."""
+    """Replaces colours by the style sheet's names, uses the page's font, and drops defaults."""
     declarations = _declarations(element)
     # Matplotlib 3.6 writes one declaration for the font, 3.10 one for each property of it.
     declarations.pop("font-family", None)
@@ -159,7 +160,7 @@ def _restyle(element):
             del declarations[key]
         elif value in _VARIABLES:
             declarations[key] = _VARIABLES[value]
-    for key in ("fill", "stroke"):  # text has them as attributes in some versions
+    for key in ("fill", "stroke"):  # some versions write them as attributes of text
         if element.get(key) in _VARIABLES:
             declarations[key] = _VARIABLES[element.attrib.pop(key)]
     if element.tag == _SVG + "text" and declarations.get("fill") == "var(--ink)":
@@ -173,14 +174,14 @@ _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 
 def _round(text):
-    """A decimal: a tenth of a point is not seen, and diffs stay small."""
+    """Rounds to one decimal: nobody sees a tenth of a point, and diffs stay small."""
     return _NUMBER.sub(lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), text)
 
 
 def _tidy(element, name, used):
-    """Attributes as the page wants them."""
+    """Changes attributes as the page needs them."""
     identifier = element.attrib.pop("id", None)
-    element.attrib.pop("clip-path", None)  # axes hold all that is drawn
+    element.attrib.pop("clip-path", None)  # all that is drawn lies inside the axes
     _restyle(element)
     for key, value in list(element.attrib.items()):
         if key == _XLINK:
@@ -205,7 +206,8 @@ def _is_invisible(element):
 
 
 def _flatten(element):
-    """Takes out groups that say nothing (their content moves up), and what draws nothing."""
+    """Removes groups without attributes (their content moves up), and elements that draw
+    nothing."""
     kept = []
     for child in list(element):
         _flatten(child)
@@ -221,7 +223,7 @@ def _flatten(element):
 
 
 def _share_styles(root):
-    """Puts neighbours of one style into a group that says it once."""
+    """Puts neighbours of the same style into a group that has the style once."""
     made = []
     for style, neighbours in itertools.groupby(root, key=lambda child: child.get("style")):
         run = list(neighbours)
@@ -237,14 +239,14 @@ def _share_styles(root):
 
 
 def _used(root):
-    """The ids that something refers to; what clips is left out later."""
+    """The ids that something refers to. Clip paths are left out later."""
     texts = [element.get(key, "") for element in root.iter() for key in (_XLINK, "style", "fill")]
     return set(re.findall(r"#([\w-]+)", " ".join(texts)))
 
 
 def clean(data, name):
-    """Matplotlib's SVG made fit to stand in a page: an element a line, no ids but those in use,
-    which carry the figure's name, no metadata, colours and font from the page."""
+    """Makes Matplotlib's SVG fit for the page: one element on a line, no metadata, colours and font
+    from the page, and only the ids that are used, with the figure's name in them."""
     root = ElementTree.fromstring(data)
     for parent in list(root.iter()):
         for child in list(parent):

@@ -18,12 +18,12 @@ _STYLE, _SCRIPT, _TEMPLATE = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the few that stand first."""
+    """One of the few figures that stand first."""
     what: str
     value: str
     unit: str
     sure: str  # the uncertainty, in words
-    link: str  # of the section with more
+    link: str  # to the section with more
     good: object = None  # True, False, or None where there is no verdict
     missing: bool = False
 
@@ -37,7 +37,7 @@ class Page:
     sections: list  # parts.Section
     plots: str = "plots"  # folder of the PNGs, as the page has to name it
     links: dict = field(default_factory=dict)  # document's path -> address from the page
-    slower: object = None  # parts.Section: what got slower; stands before all else
+    slower: object = None  # parts.Section: what got slower; comes first
     project: str = ""  # whose page it is
     lead: str = ""  # what the page holds, in a sentence or two
     made_by: str = ""  # the command
@@ -57,7 +57,7 @@ def _cell(cell):
 
 
 def _as_table(table):
-    """A recorded.Table in the form of the report's own."""
+    """A recorded.Table in the form of parts.Table."""
     left = tuple(place for place, right in enumerate(table.right) if not right)
     return Table(table.section, [_inline(column) for column in table.columns],
                  [[_inline(cell) for cell in row] for row in table.rows], left)
@@ -71,7 +71,7 @@ _SHAPES = {
 
 
 def _swatch(mark):
-    """A legend's sign: the same shape, colour and filling as in the figures."""
+    """A sign of the legend, with the same shape, colour and filling as in the figures."""
     if mark.startswith("bar-"):
         colour, filled, shape = mark[len("bar-"):], True, '<path d="M1 3h14v10H1z"/>'
     else:
@@ -83,7 +83,7 @@ def _swatch(mark):
 
 
 def render(page):
-    """The page as text."""
+    """The page's HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -91,5 +91,5 @@ def render(page):
     text = environment.get_template(_TEMPLATE.name).render(
         page=page, style=Markup(_STYLE.read_text(encoding="utf-8")),
         script=Markup(_SCRIPT.read_text(encoding="utf-8")), safe=Markup)
-    # Indented blocks of the template would leave blanks that make diffs longer than they are.
+    # Without this, indented blocks of the template would leave blanks, which make diffs longer.
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"

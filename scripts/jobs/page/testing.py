@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the report's tests share: what they need, and a small folder of results."""
+"""What the page's tests share: what they need, and a small folder of results."""
 
 import datetime
 import importlib.util
@@ -13,14 +13,15 @@ MODULES = ("scipy", "matplotlib", "jinja2", "markdown_it")
 
 
 def needs(modules=MODULES, bootstrap="perf"):
-    """Skips a module of tests where what it needs is not installed. Call it before the imports."""
+    """Skips a module of tests if something that it needs is not installed. Call this before the
+    imports."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     if lacking:
         raise unittest.SkipTest(f"no {', '.join(lacking)}: ./scripts/bootstrap --for {bootstrap}")
 
 
 def entry(name, ns, threads=1, **more):
-    """One benchmark as Google Benchmark writes it."""
+    """A benchmark as Google Benchmark writes it."""
     return {"name": name, "run_name": name, "run_type": "iteration", "repetitions": 1,
             "repetition_index": 0, "threads": threads, "iterations": 1000, "real_time": ns,
             "cpu_time": ns, "time_unit": "ns", **more}
@@ -33,7 +34,7 @@ def document(*entries, load=0.5):
 
 
 def _round(number):
-    """Entries of a round; a round is a little slower than the one before."""
+    """The entries of a round; each round is a little slower than the round before."""
     slow = 1 + number / 100
     cases = [entry("BM_ParseGrant_Core/canonical", 30 * slow, bytes_per_second=7e9 / slow),
              entry("BM_ParseGrant_SimdjsonOnDemand/canonical", 180 * slow ** 2),
@@ -91,7 +92,8 @@ MUTANTS = made(
 
 
 def history_points(name="BM_ParseGrant_Core/canonical", count=24, step=12, percent=8.0):
-    """A history that takes percent more time from point number step on; the noise is fixed."""
+    """A history whose benchmark takes `percent` more time from point number `step` on; the noise is
+    fixed."""
     start = datetime.datetime(2026, 10, 1, 3, 0, tzinfo=datetime.timezone.utc)
     points = []
     for number in range(count):
@@ -142,8 +144,8 @@ FOREIGN = ("BM_Map<std::vector<std::pair<int, std::string>>>/erase_during_iterat
 
 
 def write_foreign(folder):
-    """What another project has: an answer of the gate with odd names and a noisy row, and a history
-    of a few benchmarks, one of them with a single point."""
+    """Writes what another project has: an answer of the gate with odd names and a noisy row, and a
+    history of a few benchmarks, one of which has a single point."""
     (folder / "gate.json").write_text(json.dumps(gate_document(
         gate_entry(FOREIGN[0], 1.082, "regressed", suite="./bin/bench"),
         gate_entry(FOREIGN[1], 1.4, "suspected", suite="./bin/bench"),
@@ -163,7 +165,7 @@ def write_foreign(folder):
 
 
 def write_results(folder):
-    """Results as they would be in results/, in an empty folder."""
+    """Writes results as they would be in results/, into an empty folder."""
     latest = write_bench(folder)
     (latest / "gate.json").write_text(json.dumps(gate_document(
         gate_entry("BM_ParseGrant_Core/canonical", 1.082, "regressed"),
