@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is refused before it is sent: what a server would take apart wrongly,
-// apply by half, or store inexactly (contract 1.8, 9.5, 9.6). The same answers,
-// in the same order, as the embedded ledger's.
+// Refuses, before they are sent, arguments that a server would parse wrongly, apply only in part,
+// or store inexactly (contract 1.8, 9.5, 9.6). Gives the same answers in the same order as the
+// embedded ledger.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_ARGUMENT_CHECKS_H_
 #define FFGRANT_VALKEY_INTERNAL_ARGUMENT_CHECKS_H_
@@ -15,16 +15,17 @@
 
 namespace ffgrant::valkey::internal {
 
-// kExecutionNotFound: another spelling of an id, or a partition that no
-// scheduler visits, can't have been created.
+// kExecutionNotFound: no execution can have this id, because it has another spelling or its
+// partition is visited by no scheduler.
 ClaimError CheckId(const ExecutionIdView& id, const PartitionConfig& partitions) noexcept;
 
-// kInvalidInput with `detail` beyond kMaxTtlMs either way; then CheckId().
+// kInvalidInput with `detail` if the ttl is beyond kMaxTtlMs either way; then the same as
+// CheckId().
 ClaimError CheckTtlAndId(std::int64_t ttl_ms, std::string_view detail, const ExecutionIdView& id,
                          const PartitionConfig& partitions, ErrorDetails* details) noexcept;
 
-// kInvalidInput. `delay_until` is not looked at: it is a time and no sum, which
-// a server stores as the text that it was given.
+// kInvalidInput. `delay_until` is not checked: it is a time and no sum, and a server stores it as
+// the text that it was given.
 ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& partitions,
                        ErrorDetails* details) noexcept;
 

@@ -23,7 +23,7 @@ ExecutionIdView IdOf(std::string_view text) {
   return parsed.id;
 }
 
-// The error's name and the detail; that of an earlier call is gone.
+// Returns the error's name and the detail, without the detail of an earlier call.
 std::string Shown(ClaimError error, const ErrorDetails& details) {
   std::string shown(ErrorName(error));
   for (std::size_t i = 0; i < details.size(); ++i) shown += ": " + std::string(details[i]);
@@ -80,7 +80,7 @@ TEST(ArgumentChecks, WhatCantBeCreated) {
       {kGood, lane, at(-kMaxTtlMs - 1), "none"},
       {kGood, lane, at(INT64_MAX), "none"},
       {kGood, lane, at(INT64_MIN), "none"},
-      // The first of several wins.
+      // If there are several errors, the first one wins.
       {kBeyond, {}, at(INT64_MAX), "invalid_input: partition index is out of range"},
       {kBoth, {}, at(INT64_MAX), "invalid_input: execution_id is not canonical"},
   };
@@ -93,7 +93,7 @@ TEST(ArgumentChecks, WhatCantBeCreated) {
     EXPECT_EQ(Shown(error, details), c.expected);
     EXPECT_EQ(CheckCreate(args, kPartitions, nullptr), error);
   }
-  // A lane that no parser let through.
+  // No parser has checked this lane.
   ErrorDetails details;
   const ClaimError error =
       CheckCreate({.execution_id = IdOf(kGood), .lane = {}, .delay_until = at(INT64_MAX)},

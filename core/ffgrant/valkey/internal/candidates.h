@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What stands in a partition's eligible set, behind its head.
+// The members of a partition's eligible set, behind its head.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
 #define FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
@@ -18,12 +18,12 @@
 
 namespace ffgrant::valkey::internal {
 
-// Candidates of one partition that are looked at in one go.
+// How many candidates of one partition are looked at together.
 inline constexpr std::size_t kCandidatesAtOnce = 32;
 
 struct Candidate {
   std::array<char, kMaxExecutionIdSize> text;
-  std::size_t size = 0;  // 0: an id of another spelling, which nobody may claim
+  std::size_t size = 0;  // 0: the id has another spelling, so nobody may claim it
   bool granted = true;
   bool suits = false;
   bool fault = false;  // the server answered a question about it with an error
@@ -33,14 +33,14 @@ struct Candidate {
   }
 };
 
-// Members [first, last] of an eligible set, into the first `count` of `candidates`, which has
-// room for them. `fault`: the server answered with an error. kUnavailable.
+// Reads the members [first, last] of an eligible set into the first `count` of `candidates`, which
+// has room for them. `fault` says that the server answered with an error. kUnavailable.
 ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
                      bool& fault) noexcept;
 
-// Which of up to kCandidatesAtOnce have no grant, and requirements that `offered` meets.
-// kUnavailable.
+// Finds out which of up to kCandidatesAtOnce candidates have no grant, and requirements that
+// `offered` meets. kUnavailable.
 ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
                       std::string_view offered) noexcept;
 

@@ -13,7 +13,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// What ff-backend-valkey writes of a condition that any signal meets, and of the policy
+// The texts that ff-backend-valkey writes for a condition that any signal meets, and for the policy
 // ResumePolicy::normal().
 constexpr std::string_view kAnySignalResumes =
     R"({"allow_operator_override":true,"condition_type":"signal_set","minimum_signal_count":1,)"
@@ -22,7 +22,7 @@ constexpr std::string_view kResumePolicy =
     R"({"close_waitpoint_on_resume":true,"consume_matched_signals":true,)"
     R"("resume_target":"runnable","retain_signal_buffer_until_closed":false})";
 
-// `instead`, where given, is called in place of `function`.
+// If `instead` is given, it is called in place of `function`.
 void BeginFunction(RespCommand& command, std::string_view function, std::uint64_t keys,
                    std::size_t args, std::string_view instead = {}) {
   command.Begin(3 + keys + args);
@@ -39,14 +39,15 @@ void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIde
   command.Arg(lane.text());
 }
 
-// The attempt's policy, its timeout and the execution's deadline, which a claim may bring along.
+// Writes none of what a claim may bring along: the attempt's policy, its timeout and the
+// execution's deadline.
 void NoAttemptOptions(RespCommand& command) {
   command.Arg("{}");
   command.Arg("");
   command.Arg("");
 }
 
-// Absent parts of a fence travel as empty texts.
+// Parts of a fence that are absent are sent as empty texts.
 void LeaseIdArg(RespCommand& command, const OptionalFence& fence) {
   fence.lease_id ? command.Arg(fence.lease_id->uuid) : command.Arg("");
 }
@@ -57,11 +58,11 @@ void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
   fence.attempt_id ? command.Arg(fence.attempt_id->uuid) : command.Arg("");
 }
 
-// {} without requirements, cap and retries, else FlowFabric's policy with its defaults, as
+// Returns {} without requirements, cap and retries, else FlowFabric's policy with its defaults, as
 // ff-core's ExecutionPolicy is serialized:
 // {"priority":0,"max_reclaim_count":100,"max_replay_count":10,"budget_ids":[],
 //  "routing_requirements":{"required_capabilities":["a"]},"max_signals_per_execution":10000}
-// with "retry_policy" behind the priority.
+// "retry_policy" comes after the priority.
 std::string_view PolicyJson(const CreateExecutionArgs& args,
                             const std::optional<RetryPolicy>& retry, std::string& scratch) {
   const bool has_requirements = args.required != nullptr && !args.required->empty();
@@ -140,7 +141,7 @@ void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
   command.Arg(PolicyJson(args, content.retry, scratch));
   command.Arg(content.payload);
   args.delay_until ? command.Arg(args.delay_until->value) : command.Arg("");
-  command.Arg("");  // dedup_ttl_ms: without an idempotency key
+  command.Arg("");  // dedup_ttl_ms: there is no idempotency key
   command.Arg(content.tags_json);
   command.Arg("");  // deadline
   command.Arg(std::uint64_t{args.execution_id.partition().index});
@@ -162,7 +163,7 @@ void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view fu
   keys.Lane(LaneKey::kEligible);
   keys.Index(PartitionIndexKey::kLeaseExpiry);
   keys.WorkerLeases(args.worker.worker_instance_id.text);
-  // Index 0 stands for whatever comes next: the function names the key itself.
+  // Index 0 stands for the next attempt, whichever it is: the function makes the key itself.
   keys.Attempt(AttemptKey::kAttempt, 0);
   keys.Attempt(AttemptKey::kUsage, 0);
   keys.Attempt(AttemptKey::kPolicy, 0);
@@ -325,7 +326,7 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
   EpochArg(command, args.fence);
   command.Arg(suspension_id);
   command.Arg(waitpoint);
-  command.Arg(waitpoint_key);  // by which signals address it
+  command.Arg(waitpoint_key);  // signals address the waitpoint by it
   command.Arg("waiting_for_signal");
   command.Arg("worker");
   command.Arg("");  // no timeout
@@ -399,7 +400,7 @@ void WriteFail(RespCommand& command, const FailArgs& args, const CoreHints& hint
   keys.Index(PartitionIndexKey::kLeaseExpiry);
   keys.WorkerLeases(hints.worker_instance_id);
   keys.Lane(LaneKey::kTerminal);
-  // Promoted out of the set of its own lane, whatever lane it was claimed in.
+  // The execution is promoted out of its own lane's set, whatever lane it was claimed in.
   keys.Lane(LaneKey::kDelayed, LaneIdView::Unchecked(hints.lane));
   keys.Execution(ExecutionKey::kLeaseCurrent);
   keys.Execution(ExecutionKey::kLeaseHistory);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls of the claim path as commands: function name, KEYS and ARGV
-// (contract "The claim path as Valkey Functions", 2, and contract 7).
+// Writes the calls of the claim path as commands: function name, KEYS and ARGV (contract "The claim
+// path as Valkey Functions", 2, and contract 7).
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_COMMANDS_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_COMMANDS_H_
@@ -17,19 +17,18 @@
 
 namespace ffgrant::valkey::internal {
 
-// What some calls need to know of an execution to name their keys; read from
-// its core hash beforehand. A value that has changed since is no harm: the
-// fence, which the function checks, has then changed as well.
+// What some calls need to know of an execution to name their keys; it is read from the core hash
+// beforehand. A value that has changed since then does no harm: the fence, which the function
+// checks, has then changed as well.
 struct CoreHints {
   std::uint32_t attempt_index = 0;
-  std::string lane;          // its own
-  std::string current_lane;  // that of its last lease
+  std::string lane;          // the execution's own
+  std::string current_lane;  // the lane of its last lease
   std::string worker_instance_id;
   std::string waitpoint_id;
 };
 
-// `function`, where given, is called in place of the call's own: the bare call
-// of a benchmark.
+// If `function` is given, it is called in place of the call's own function. A benchmark uses this.
 void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
                  const ExecutionContent& content, const ClaimDefaults& defaults,
                  std::string& scratch);
@@ -53,11 +52,11 @@ void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& 
 void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
                    std::string_view function = {}, std::string_view result = {});
 
-// `retry_policy` as FindRetryPolicy() has found it, or empty.
+// `retry_policy` is as FindRetryPolicy() has found it, or empty.
 void WriteFail(RespCommand& command, const FailArgs& args, const CoreHints& hints,
                std::string_view retry_policy);
 
-// HMGET of the core hash for CoreHints: lane_id, current_attempt_index,
+// Writes HMGET of the core hash for CoreHints: lane_id, current_attempt_index,
 // current_worker_instance_id, current_waitpoint_id, current_lane.
 void WriteReadHints(RespCommand& command, const ExecutionIdView& id);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every call's KEYS and ARGV, spelled out.
+// Spells out every call's KEYS and ARGV.
 
 #include "ffgrant/valkey/internal/claim_commands.h"
 
@@ -123,7 +123,7 @@ TEST(ClaimCommands, IssueAndIssueReclaim) {
              {kExec + ":core", kExec + ":claim_grant", kIndex + ":lease_expiry"}, argv);
 }
 
-// The deadline is rounded down, as the functions round it where they compute it.
+// The deadline is rounded down, as the functions round a deadline that they compute.
 TEST(ClaimCommands, RenewBeforeIsRoundedDown) {
   const struct {
     std::int64_t ttl_ms;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// core/contract/defaults-observed.md beside what is written: every argument that no caller gives
-// has a row there, and what the row says is sent.
+// Compares core/contract/defaults-observed.md with what is sent: every argument that no caller
+// gives has a row there, and what the row says is sent.
 
 #include <gtest/gtest.h>
 
@@ -22,9 +22,9 @@ namespace {
 
 using testing::Words;
 
-// ARGV by number, from 1.
+// The arguments by their numbers in ARGV, which count from 1.
 using Arguments = std::map<std::size_t, std::string>;
-using Tables = std::map<std::string, Arguments>;  // by function
+using Tables = std::map<std::string, Arguments>;  // by the name of the function
 
 constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
 
@@ -34,14 +34,14 @@ std::string Trimmed(std::string text) {
   return text;
 }
 
-// A cell as "empty" or as `code`.
+// Reads a cell: "empty" or `code`.
 std::string SentIn(const std::string& cell) {
   if (cell == "empty") return "";
   EXPECT_TRUE(cell.size() >= 2 && cell.front() == '`' && cell.back() == '`') << cell;
   return cell.substr(1, cell.size() - 2);
 }
 
-// The rows | n | argument | sent | reference | below each heading of functions.
+// Reads the rows | n | argument | sent | reference | below each heading that names functions.
 Tables ReadTables() {
   std::ifstream file(FFGRANT_DEFAULTS_TABLE);
   EXPECT_TRUE(file.is_open()) << FFGRANT_DEFAULTS_TABLE;
@@ -73,7 +73,7 @@ Tables ReadTables() {
   return tables;
 }
 
-// What a call sends if its caller gives nothing but what it must, and the numbers of what it must.
+// What a call sends if its caller gives only what it must give, and the numbers of these arguments.
 struct Call {
   std::function<void(RespCommand&)> write;
   std::set<std::size_t> given;
@@ -147,7 +147,7 @@ class Defaults : public ::testing::Test {
     };
   }
 
-  // The arguments that the caller did not give.
+  // Returns the arguments that the caller did not give.
   static Arguments FilledIn(const std::string& function, const Call& call) {
     std::string bytes;
     RespCommand command(bytes);

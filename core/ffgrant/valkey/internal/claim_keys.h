@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// key_names.h's keys of one execution, written into a command.
+// Writes key_names.h's keys of one execution into a command.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_KEYS_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_KEYS_H_

@@ -42,8 +42,8 @@ std::optional<AlreadySatisfied> ParseReason(std::optional<std::string_view> word
   return std::nullopt;
 }
 
-// A rejection's outcome is written; what else is left to the caller: empty if
-// that was all, or if `reply` is no answer at all (then `valid` is false).
+// Writes the outcome of a rejection; any other answer is returned for the caller to read. Returns
+// nothing if the reply was a rejection, or if `reply` is no answer at all (then `valid` is false).
 std::optional<FunctionReply> ReadOk(const Reply& reply, ErrorDetails* details, Outcome& out,
                                     bool& valid) noexcept {
   const std::optional<FunctionReply> read = ReadFunctionReply(reply, details);
@@ -56,7 +56,7 @@ std::optional<FunctionReply> ReadOk(const Reply& reply, ErrorDetails* details, O
   return read;
 }
 
-// The same for a claim. An error is no rejection: the function may have written the
+// The same for a claim. An error does not count as a rejection: the function may have written the
 // lease before it failed.
 std::optional<FunctionReply> ReadOkOfClaim(const Reply& reply, ErrorDetails* details,
                                            ClaimOutcome& out, bool& valid) noexcept {
@@ -67,7 +67,7 @@ std::optional<FunctionReply> ReadOkOfClaim(const Reply& reply, ErrorDetails* det
 
 void AddDetail(ErrorDetails* details, std::string_view text) noexcept {
   if (details == nullptr) return;
-  // What is too long for a detail is cut, not lost.
+  // A text that is too long for a detail is cut, not lost.
   if (!details->Add(text)) (void)details->Add(text.substr(0, 512));
 }
 
@@ -261,7 +261,7 @@ bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexc
   if (read->kind != FunctionReply::Kind::kOk) return false;
   if (read->Field(0) == "retry_scheduled") {
     const auto delay_until = Parse<double>(read->Field(1));
-    // Neither infinite nor so large that it is no time of 64 bits; nor no number at all.
+    // A delay that is infinite, too large for 64 bits, or no number at all is refused.
     if (!delay_until || !(*delay_until > -9e18 && *delay_until < 9e18)) return false;
     out.retried = true;
     out.delay_until = {static_cast<std::int64_t>(std::ceil(*delay_until))};
@@ -297,7 +297,7 @@ bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept {
     error = ClaimError::kExecutionNotFound;
     return true;
   }
-  // Empty before the first attempt.
+  // The index is empty before the first attempt.
   const auto index = Parse<std::uint32_t>(reply.elements[1].text);
   if (!index && !reply.elements[1].text.empty()) return false;
   error = ClaimError::kNone;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the functions answer:
+// Reads what the functions answer:
 //
 //   [1, "OK" | "DUPLICATE" | "ALREADY_SATISFIED", field...]
 //   [0, "<code>", detail...]
 //   -ERR ...                          a fault of the function itself
 //
-// Every reader returns false, and leaves `out` as it was, for an answer that
-// can't be one to its command: another shape, or other ids than were sent. An
-// unknown code, and a fault, are kUnknownCode with their texts as details.
+// Every reader returns false, and leaves `out` as it was, if the reply can't be an answer to its
+// command: it has another shape, or other ids than were sent. An unknown code and a fault become
+// kUnknownCode, with their texts as details.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
@@ -25,16 +25,16 @@ namespace ffgrant::valkey::internal {
 struct FunctionReply {
   enum class Kind : std::uint8_t { kOk, kDuplicate, kAlreadySatisfied, kRejected };
   Kind kind = Kind::kOk;
-  ClaimError error = ClaimError::kNone;  // of kRejected
-  std::span<const Reply> fields;         // behind the word; all of kind kString
+  ClaimError error = ClaimError::kNone;  // set with kRejected
+  std::span<const Reply> fields;         // what follows the word; all of kind kString
   std::optional<std::string_view> Field(std::size_t i) const noexcept {
     if (i >= fields.size()) return std::nullopt;
     return fields[i].text;
   }
 };
 
-// Empty if it is no function's answer. `details`, where given, is cleared and
-// gets those of a rejection.
+// Returns nothing if `reply` is no function's answer. If `details` is given, it is cleared and gets
+// the details of a rejection.
 std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails* details) noexcept;
 
 bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* details,
@@ -43,28 +43,29 @@ bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* det
 // ff_issue_reclaim_grant, which has one.
 bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDetails* details,
                IssueOutcome& out) noexcept;
-// `attempt_id`: empty where the call keeps the one that is there.
+// `attempt_id` is empty if the call keeps the attempt that is there.
 bool ReadClaim(const Reply& reply, const LeaseId& lease_id,
                const std::optional<AttemptId>& attempt_id, ErrorDetails* details,
                ClaimOutcome& out) noexcept;
-// Neither expiry, attempt id nor kind are in this answer: the first two are
-// filled in by what was sent where the attempt is new.
+// This answer has no expiry, attempt id or kind. If the attempt is new, the first two are filled in
+// from what was sent.
 bool ReadIssueAndClaim(const Reply& reply, const LeaseId& lease_id, const AttemptId& attempt_id,
                        ErrorDetails* details, ClaimOutcome& out) noexcept;
 bool ReadRenew(const Reply& reply, ErrorDetails* details, RenewOutcome& out) noexcept;
 bool ReadMarkExpired(const Reply& reply, MarkExpiredOutcome& out) noexcept;
 bool ReadRevoke(const Reply& reply, ErrorDetails* details, RevokeOutcome& out) noexcept;
 bool ReadResume(const Reply& reply, ErrorDetails* details, ResumeOutcome& out) noexcept;
-// Part of a millisecond, which a policy may bring along, is rounded up: it is eligible only then.
+// A policy may bring along a part of a millisecond. It is rounded up, because the execution is
+// eligible only then.
 bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexcept;
-// The word behind "OK" must be `word`; empty: it doesn't matter.
+// The word after "OK" must be `word`; if `word` is empty, any will do.
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
               Outcome& out) noexcept;
 
-// Reads the answer to WriteReadHints. kExecutionNotFound in `error` if there is no such hash.
+// Reads the answer to WriteReadHints. `error` is kExecutionNotFound if there is no such hash.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
-// Decimal text; empty, and false, for anything else.
+// Reads decimal text; returns nothing for anything else.
 std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept;
 
 }  // namespace ffgrant::valkey::internal

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every reader of answers beside answers that are one, answers that can't be
-// one, and those that no function gives.
+// Gives every reader answers that are right, answers that can't be right, and answers that no
+// function gives.
 
 #include "ffgrant/valkey/internal/claim_replies.h"
 
@@ -46,7 +46,7 @@ std::string Text(const Uuid& uuid) { return ffgrant::testing::NaiveUuidText(uuid
 std::string Text(std::int64_t number) { return " " + std::to_string(number); }
 std::string Text(const Outcome& outcome) { return std::string(ErrorName(outcome.error)); }
 
-// What an outcome says, in one line.
+// Shows an outcome in one line.
 std::string Shown(const Outcome& out) { return Text(out); }
 std::string Shown(const CreateOutcome& out) {
   constexpr std::string_view kStatuses[] = {" waiting", " delayed", " duplicate"};
@@ -77,15 +77,15 @@ std::string Shown(const ResumeOutcome& out) {
 
 constexpr std::string_view kRefused = "refused";
 
-// What `read` makes of `bytes`: the outcome shown, or kRefused, which leaves it
-// alone. Of a rejection only the error is written.
+// Returns what `read` makes of `bytes`: the outcome shown, or kRefused, which leaves the outcome
+// alone. For a rejection only the error is written.
 template <class Result, class Read>
 std::string Taken(const std::string& bytes, const Read& read) {
   ReplyReader reader;
   reader.Feed(bytes);
   EXPECT_EQ(reader.Next(), ReplyReader::Status::kReply) << bytes;
   Result out;
-  out.error = ClaimError::kLedgerFull;  // no answer's
+  out.error = ClaimError::kLedgerFull;  // no answer has this error
   const std::string before = Shown(out);
   const bool taken = read(reader.reply(), out);
   if (!taken) {
@@ -183,7 +183,7 @@ TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
         Array({":1\r\n", "+OK\r\n", Bulk(id)}), Array({":1\r\n", Bulk("OK"), ":1\r\n"}),
         Array({":1\r\n", Bulk("OK"), Bulk(id), "$-1\r\n"}), Array({":0\r\n", ":1\r\n"}),
         Array({":0\r\n", Bulk("stale_lease"), "*0\r\n"}),
-        // Words that there are not, or that say nothing.
+        // These words don't exist, or say nothing.
         Answer("ok", {id}), Answer("OK ", {id}), Answer("", {id}), Answer("stale_lease", {}),
         OkReply({}), Duplicate({}), Satisfied({})}) {
     for (const Reader read : kReaders) {
@@ -209,7 +209,7 @@ TEST(ClaimReplyReaders, RejectionsAreTakenByAll) {
        "unknown_code",
        {"surprise", "a", ""}},
       {RejectedReply(""), "unknown_code", {""}},
-      // Codes of this side's own are no server's.
+      // The codes that only this side uses are unknown if a server sends them.
       {RejectedReply("unavailable"), "unknown_code", {"unavailable"}},
       {RejectedReply("none"), "unknown_code", {"none"}},
       {"-ERR user_function:1: attempt\r\n", "unknown_code", {"ERR user_function:1: attempt"}},
@@ -219,7 +219,7 @@ TEST(ClaimReplyReaders, RejectionsAreTakenByAll) {
     for (const Reader read : kReaders) {
       ErrorDetails details;
       ASSERT_TRUE(details.Add("an earlier call's"));
-      // A claim that is answered with an error may have happened.
+      // A claim may have happened although it was answered with an error.
       const bool claims = read == Claim || read == ClaimResumed || read == IssueAndClaim;
       const std::string_view error =
           claims && c.bytes.starts_with("-") ? "unknown_outcome" : c.error;
@@ -286,7 +286,7 @@ TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
       {Claim, OkReply({kLease, "3", "17", kAttempt, "2"}), "refused"},
       {Claim, Duplicate({kLease, "3", "17", kAttempt, "2", "retry"}), "refused"},
       {Claim, Satisfied({kLease, "3", "17", kAttempt, "2", "retry"}), "refused"},
-      // Keeps the attempt that is there, whichever it is, but there must be one.
+      // The claim keeps the attempt that is there, whichever it is, but there must be one.
       {ClaimResumed, OkReply({kLease, "3", "17", kAttempt, "2", "resumed"}),
        "none " + lease + " 17 resumed"},
       {ClaimResumed, OkReply({kLease, "3", "17", "no uuid", "2", "resumed"}), "refused"},
@@ -330,7 +330,7 @@ TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
       {Failed, OkReply({"retry_scheduled", "1700"}), "none retried 1700"},
       {Failed, OkReply({"retry_scheduled", "1700.5"}), "none retried 1701"},
       {Failed, OkReply({"retry_scheduled", "-3.5"}), "none retried -3"},
-      // As FlowFabric stores a time too far away.
+      // FlowFabric stores a time that is too far away in this way.
       {Failed, OkReply({"retry_scheduled", "1.0017959396307e+15"}),
        "none retried 1001795939630700"},
       {Failed, OkReply({"retry_scheduled", "1e19"}), "refused"},
@@ -401,7 +401,7 @@ TEST(ClaimReplyReaders, Hints) {
   }
 }
 
-// The readers with the text that an answer leaves in the details.
+// The readers, with the texts that an answer leaves in the details.
 class ClaimReplies : public ::testing::Test {
  protected:
   const Reply& Read(std::string_view bytes) {
@@ -431,8 +431,8 @@ TEST_F(ClaimReplies, AClaimsAnswer) {
 
 TEST_F(ClaimReplies, WhatIsNoAnswerToThisClaimIsTakenForNone) {
   for (const std::string& bytes :
-       {OkReply({kAttempt, "3", "17", kAttempt, "2", "retry"}),  // another lease
-        OkReply({kLease, "3", "17", kLease, "2", "retry"}),      // another attempt
+       {OkReply({kAttempt, "3", "17", kAttempt, "2", "retry"}),  // a different lease
+        OkReply({kLease, "3", "17", kLease, "2", "retry"}),      // a different attempt
         OkReply({kLease, "-3", "17", kAttempt, "2", "retry"}),
         OkReply({kLease, "3", "1.7e16", kAttempt, "2", "retry"}),
         OkReply({kLease, "3", "17", kAttempt, "4294967296", "retry"}),
@@ -482,7 +482,7 @@ TEST_F(ClaimReplies, UnknownCodesFaultsAndDetailsKeepTheirTexts) {
   EXPECT_EQ(out.error, ClaimError::kExecutionNotActive);
   ASSERT_EQ(details.size(), 4u);
   EXPECT_EQ(details[2], "terminal");
-  // Cut, not lost.
+  // The text is cut, not lost.
   ASSERT_TRUE(Claim("-" + std::string(6000, 'x') + "\r\n", out));
   EXPECT_EQ(details[0], std::string(512, 'x'));
 }

@@ -13,9 +13,9 @@ namespace ffgrant::valkey::internal {
 namespace {
 
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
-// Output beyond this is sent without waiting for the next Poll().
+// If there is more output than this, it is sent without waiting for the next Poll().
 constexpr std::size_t kFlushSize = std::size_t{64} << 10;
-// EINTR as often as this in a row is taken for a fault.
+// This many EINTR in a row count as a fault.
 constexpr int kMaxInterrupts = 64;
 constexpr std::size_t kMaxNodes = 1024;
 constexpr std::string_view kCancelled = "the call was cancelled";
@@ -26,7 +26,7 @@ bool IsInOrder(const Backoff& backoff) noexcept {
   return backoff.first_ms > 0 && backoff.longest_ms >= backoff.first_ms;
 }
 
-// What CLIENT SETNAME takes.
+// Whether CLIENT SETNAME takes this name.
 bool IsConnectionName(std::string_view name) noexcept {
   return name.size() <= kMaxNameSize &&
          std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
@@ -76,7 +76,7 @@ Client::~Client() { Close(); }
 
 void Client::Close() noexcept {
   for (const auto& node : nodes_) Down(*node, "the client was closed");
-  for (Request& request : requests_) {  // also what Down() would have sent again
+  for (Request& request : requests_) {  // includes those that Down() would have sent again
     if (request.state == Request::State::kWaiting) {
       Fail(request, CallFailure::kUnavailable, "the client was closed");
     }
@@ -136,7 +136,7 @@ void Client::MakeRoom() {
 void Client::Enqueue(Request& request) noexcept {
   const std::int64_t now = network_->NowMs();
   request.deadline = std::min(request.deadline, Later(now, options_.request_timeout_ms));
-  // Behind what waits already: commands of one caller stay in order.
+  // Commands of one caller stay in order: if any wait already, this one waits behind them.
   if (!waiting_.empty() || request.deadline <= now || !TrySend(request)) Wait(request, now);
 }
 
@@ -207,8 +207,8 @@ bool Client::TrySend(Request& request) noexcept {
   if (node.stranger) RefreshSoon();
   if (!node.serves()) return false;
   if (node.expected.empty()) {
-    // A server that closed the connection in the meantime, or says something
-    // unasked, is found out before the command is sent and not after.
+    // If the server has closed the connection in the meantime, or says something unasked, find out
+    // before the command is sent and not after.
     Receive(node);
     if (!node.serves()) return false;
   }
@@ -229,7 +229,7 @@ bool Client::TrySend(Request& request) noexcept {
   request.state = Request::State::kSent;
   request.node = &node;
   next_deadline_ = std::min(next_deadline_, request.deadline);
-  // If that fails, it does so again in Progress(): from here nobody is told.
+  // If the flush fails, it fails again in Progress(), which reports it; nobody is told from here.
   if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
 }
@@ -244,7 +244,7 @@ bool Client::Probes(Node& node, std::int64_t now) noexcept {
                             options_.request_timeout_ms / 2 + options_.request_timeout_ms % 2));
     return true;
   }
-  return node.errand != Errand::kNone && node.expected.size() == 1;  // that will tell
+  return node.errand != Errand::kNone && node.expected.size() == 1;  // its reply will tell
 }
 
 std::string Client::WhyUnsent(const Request& request) const {
@@ -255,7 +255,7 @@ std::string Client::WhyUnsent(const Request& request) const {
     return "no connection in time: " + std::string(node->stream->WhyNotOpen());
   }
   if (node != nullptr && !node->down_reason.empty()) return node->down_reason;
-  if (node == nullptr) {  // nobody told a table
+  if (node == nullptr) {  // no server has told a table
     if (!slots_refusal_.empty()) return slots_refusal_;
     for (const auto& other : nodes_) {
       if (!other->down_reason.empty()) return other->down_reason;
@@ -265,7 +265,7 @@ std::string Client::WhyUnsent(const Request& request) const {
 }
 
 void Client::SendWaiting(std::int64_t now) noexcept {
-  // Only what waits now: what comes in again meanwhile has its place behind.
+  // Look only at what waits now: a request that comes back meanwhile goes behind these.
   std::size_t kept = 0;
   const std::size_t count = waiting_.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -286,9 +286,9 @@ void Client::SendWaiting(std::int64_t now) noexcept {
                  waiting_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-// A connection that owes an answer for the client's whole limit is given up, and
-// with it all that is under way on it: the server may be dead. A request whose call
-// has less time left ends by itself, and leaves the connection to the others.
+// Gives up a connection that has owed an answer for the client's whole limit, and all that is under
+// way on it, because the server may be dead. If only a request's call has less time left, the
+// request ends by itself and leaves the connection to the others.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
   const std::int64_t limit = options_.request_timeout_ms;
@@ -306,7 +306,7 @@ void Client::FailLate(std::int64_t now) noexcept {
   next_deadline_ = kNever;
   for (const auto& node : nodes_) {
     if (node->abandoned == 0) continue;
-    // The oldest may also be an errand, ahead of what was abandoned behind it.
+    // The oldest may also be an errand, sent before the abandoned request.
     const std::int64_t end = Later(node->expected.front().sent_at, limit);
     if (end <= now) {
       Down(*node, "no reply in time");
@@ -335,8 +335,8 @@ void Client::Abandon(Node& node, Request& request, Expected& expected,
   }
 }
 
-// What was sent is left to its connection, as if its time were over. A connection with a
-// command that has not gone out yet is given up, so that it never does.
+// A command that was sent is left to its connection, as if its time were over. If a command has not
+// gone out yet, its connection is given up, so that the command never goes out.
 void Client::CancelIfAsked(std::int64_t now) noexcept {
   const std::uint64_t asked = cancels();
   if (asked == seen_cancels_) return;
@@ -352,7 +352,7 @@ void Client::CancelIfAsked(std::int64_t now) noexcept {
     if (request.state != Request::State::kSent || request.cancels == asked) continue;
     counts_.cancelled.Add();
     Abandon(*request.node, request, request.node->expected.of_request(i), kCancelled);
-    next_deadline_ = now;  // of what is abandoned now
+    next_deadline_ = now;  // the deadline of the requests abandoned here
   }
   std::size_t kept = 0;
   for (const std::uint32_t number : waiting_) {
@@ -397,7 +397,8 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   }
 }
 
-// So that a call whose first server is out of reach still gets to the others.
+// Several servers share a call's time, so that a call whose first server can't be reached still
+// gets to the others.
 std::int64_t Client::ConnectLimit() const noexcept {
   if (!slots_.empty() || options_.servers.size() == 1) return options_.connect_timeout_ms;
   const std::int64_t part =
@@ -419,7 +420,7 @@ void Client::AfterLogin(Node& node) {
   Run(node, options_.connection_name.empty() ? Errand::kInfo : Errand::kSetName);
 }
 
-// Where calls are under way besides an errand, their own limits tell.
+// If calls are under way besides an errand, their own limits are enough.
 bool Client::HasDeadline(const Node& node) noexcept {
   return node.state != Node::State::kReady ||
          (node.errand != Errand::kNone && node.expected.size() == 1);
@@ -432,7 +433,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
       Connect(node, now);
       return;
     }
-    // As if it had been tried: it would say what it said.
+    // Counts as a try: the server would say again what it said before.
     node.wanted = false;
     node.unreachable_at = now;
     ++node.failed_attempts;
@@ -448,7 +449,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
     }
   }
   if (HasDeadline(node) && node.deadline <= now) {
-    // If nobody called for a while, the answer may be here already.
+    // If Poll() was not called for a while, the answer may be here already.
     if (node.up()) Receive(node);
     if (node.state == Node::State::kDown) return;
     if (HasDeadline(node) && node.deadline <= now) {
@@ -477,8 +478,8 @@ void Client::DownUnconnected(Node& node, std::string_view what) noexcept {
   Down(node, reason);
 }
 
-// A server that sends a client away says why, and closes the connection at once:
-// its words may be there to be read although nothing can be written any more.
+// A server that sends a client away says why, and closes the connection at once. So its words may
+// be there to be read although nothing can be written any more.
 void Client::FailedToFlush(Node& node) noexcept {
   Receive(node);
   Down(node, "the connection broke");
@@ -519,7 +520,7 @@ void Client::Receive(Node& node) noexcept {
       }
       if (!OnReply(node, node.reader.reply())) return;
     }
-    if (result.size < read_buffer_.size()) return;  // that was all there is
+    if (result.size < read_buffer_.size()) return;  // nothing more is there
   }
 }
 
@@ -551,7 +552,7 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
     ++node.failed_attempts;
   }
   ++node.failures;
-  // The first try after a connection that worked is made at once.
+  // If the connection had worked, the first new try is made at once.
   node.retry_at = greeted && node.failures == 1
                       ? now
                       : Later(now, options_.reconnect.DelayMs(node.failures, network_->Random()));
@@ -618,7 +619,7 @@ void Client::Advance(std::int64_t now) noexcept {
   SendWaiting(now);
   RefreshSlots(now);
   AdvanceSettlings(now);
-  // By index: a node may come in meanwhile.
+  // Count by index: a node may be added meanwhile.
   for (std::size_t i = 0; i < nodes_.size(); ++i) Progress(*nodes_[i], now);
 }
 
@@ -636,9 +637,9 @@ std::int64_t Client::NextTimer() const noexcept {
     next = std::min(next, request.deadline);
     const Node* const node = Route(request);
     if (node == nullptr) continue;
-    // While a connection is made, that has a time of its own.
+    // A connection that is being made has a deadline of its own.
     if (node->refused) {
-      next = 0;  // it ends now
+      next = 0;  // the request ends now
     } else if (node->serves()) {
       next = std::min(next, request.retry_at);
     } else if (node->state == Node::State::kDown) {
@@ -670,7 +671,7 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
   for (;;) {
     Advance(now);
     if (ended_ != 0 || in_flight_ == 0) break;
-    // Without time to wait, what has come by itself is taken.
+    // If there is no time to wait, take what has come by now.
     if (timeout_ms > 0) {
       CollectInterests();
       network_->Wait(interests_, std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));
@@ -679,7 +680,7 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
     now = network_->NowMs();
     if (ended_ != 0 || now >= end) break;
   }
-  // What ended may have made room on a connection for what waits.
+  // A command that ended may have made room for one that waits.
   if (!waiting_.empty()) Advance(now);
 }
 
@@ -693,7 +694,7 @@ std::int64_t Client::BeginTurn() noexcept {
 }
 
 int Client::PrepareWait() noexcept {
-  network_->Wait({}, 0);  // what Wake() was called for is looked at by this turn
+  network_->Wait({}, 0);  // clears Wake(): this turn does what it was called for
   std::int64_t ms = BeginTurn();
   if (in_flight_ == 0) {
     interests_.clear();  // nobody would read what comes

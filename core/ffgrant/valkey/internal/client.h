@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands to a server or a cluster, many at once, each with exactly one end:
+// Sends commands to a server or a cluster, many at once; each has exactly one end:
 //
 //   Submit --> waiting --> sent --> on_reply    the server's answer
 //                ^  |        | `--> on_failure  kUnknownOutcome: it was sent, and
@@ -10,16 +10,15 @@
 //       redirected (MOVED, ASK), refused for now (TRYAGAIN, LOADING, ...), or
 //       the connection broke before all of it was sent
 //
-// A command is repeated by itself only if the server can't have executed it, or
-// if it only reads. A connection that broke with something on it is fenced: whoever
-// next connects to that server shuts it there (CLIENT KILL ID) before anything else
-// is asked, so that what is then read is final (lost_connections.h).
+// The client repeats a command only if the server can't have executed it, or if it only reads. If a
+// connection broke with a command on it, it is fenced: the next connection to that server first
+// shuts it there (CLIENT KILL ID), so that what is then read is final (lost_connections.h).
 //
-// In a cluster the client believes the members of the last good table of slots, and, where
-// none of them can tell, the servers that it was configured with (client_topology.cc). Servers
-// that the newest table doesn't name are forgotten.
+// In a cluster the client believes the members of the last good table of slots. If none of them can
+// tell, it believes the servers that it was configured with (client_topology.cc). It forgets
+// servers that the newest table doesn't name.
 //
-// One thread at a time, but for NowMs(), Wake(), Cancel(), counts() and TellLog(). Allocates
+// One thread at a time, except for NowMs(), Wake(), Cancel(), counts() and TellLog(). It allocates
 // nothing once buffers and nodes are there.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
@@ -50,20 +49,20 @@ inline bool IsMissingFunction(std::string_view error) noexcept {
 
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
-// Who is told how a command ended. Called from within Poll(), Settle() and
-// Close(), the destructor's too, but never Submit(); must not call the client.
+// Learns how a command ended. It is called from within Poll(), Settle() and Close(), also in the
+// destructor, but never from Submit(). It must not call the client.
 struct CallTarget {
   void* self = nullptr;
-  // False, and nothing remembered: this can't be the answer to that command.
-  // The stream is then out of step: the connection is given up, and the
-  // command's end is on_failure.
+  // Returns false, and remembers nothing, if `reply` can't be the answer to this command. The
+  // stream is then out of step: the client gives up the connection and ends the command with
+  // on_failure.
   bool (*on_reply)(void* self, std::uint64_t tag, const Reply& reply) noexcept = nullptr;
   void (*on_failure)(void* self, std::uint64_t tag, CallFailure failure,
                      std::string_view text) noexcept = nullptr;
   std::uint64_t tag = 0;
 };
 
-// The network that the options ask for.
+// Makes the network that the options ask for.
 std::unique_ptr<Network> MakeNetwork(const ClientOptions& options);
 
 class Client {
@@ -72,18 +71,18 @@ class Client {
   // The deadline of a command whose call has been cancelled: it ends at the next turn, unsent.
   static constexpr std::int64_t kCancelledDeadline = -1;
 
-  // `deployment` is shared with other clients that speak to the same servers; null: it
-  // is the client's own. Throws std::invalid_argument for options out of range.
+  // `deployment` is shared with other clients that speak to the same servers. If it is null, the
+  // client has one of its own. Throws std::invalid_argument for options out of range.
   Client(const ClientOptions& options, std::unique_ptr<Network> network,
          std::shared_ptr<Deployment> deployment = nullptr);
-  ~Client();  // everything under way ends as by Close()
+  ~Client();  // ends everything under way, as Close() does
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // `write(RespCommand&)` writes one command whose keys are all in `slot`. It ends
-  // at `deadline` (NowMs()) or after the client's own limit, whichever is earlier.
-  // SubmitSettling() can ask for it by `key`, if it writes and its end is unknown.
-  // False, and nothing written, if max_in_flight commands are under way.
+  // `write(RespCommand&)` writes one command whose keys are all in `slot`. The command ends at
+  // `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If it writes and
+  // its end is unknown, SubmitSettling() can ask for it by `key`. Returns false, and writes
+  // nothing, if max_in_flight commands are under way.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               std::int64_t deadline = kNever, CommandKey key = kNoKey) {
@@ -95,74 +94,76 @@ class Client {
     Enqueue(*request);
     return true;
   }
-  // The same for a command that has been written already: `bytes` is swapped for a
-  // buffer of the client's.
+  // The same for a command that has already been written: swaps `bytes` for a buffer of the
+  // client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                      std::string& bytes, const RespCommand::FunctionArg& function,
                      std::int64_t deadline, CommandKey key);
-  // The next Submit() succeeds, however many commands are under way. Not from a target.
+  // Makes sure that the next Submit() succeeds, however many commands are under way. A target must
+  // not call it.
   void MakeRoom();
 
-  // Tries until `deadline` to shut what may still carry the command `key`. Ends with
-  // on_reply: the integer 1 if nothing is left that has to be shut, else 0; earlier
-  // than the deadline if trying on is of no use for now. Never on_failure but by
-  // Close().
+  // Tries until `deadline` to shut the connections that may still carry the command `key`. Ends
+  // with on_reply: the integer 1 if no connection is left to shut, else 0. It ends before the
+  // deadline if further tries are of no use for now. Only Close() ends it with on_failure.
   void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
 
-  // Sends, receives, connects and repeats what is due. Returns once a command
-  // has ended, nothing is under way any more, or `timeout_ms` have passed.
+  // Sends, receives, connects and repeats what is due. Returns once a command has ended, nothing is
+  // under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
-  // The same in parts, for one wait: what is due is done, and returned how long there
-  // is nothing to do; -1 if a command has ended, or nothing is under way. Then the wait
-  // itself, which Wake() ends too. Meanwhile other threads may use CanSend(), MakeRoom(),
-  // Submit() and SendNow(), one at a time. Then what has come is read.
+  // The same in three parts, around one wait. BeginTurn() does what is due, and returns how long
+  // there is nothing to do; -1 if a command has ended, or nothing is under way. Then comes the wait
+  // itself, which Wake() also ends. Meanwhile other threads may use CanSend(), MakeRoom(), Submit()
+  // and SendNow(), one at a time. EndTurn() then reads what has come.
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
-  // For a loop of somebody else's, in place of the wait: does what is due, and has
-  // Descriptor() tell when there is more to be done. Returns after how many milliseconds
-  // Poll(0) has to be called if it does not; -1: never.
+  // For an event loop that the caller already has, in place of the wait. Does what is due, and
+  // makes Descriptor() say when there is more to do. Returns after how many milliseconds Poll(0)
+  // has to be called if Descriptor() says nothing; -1: never.
   int PrepareWait() noexcept;
   // -1 if the network has none.
   int Descriptor() noexcept { return network_->Descriptor(); }
-  // Whether Submit() would put a command of `slot` on a connection that is in use.
+  // Whether Submit() would put a command for `slot` on a connection that is in use.
   bool CanSend(std::uint16_t slot) const noexcept;
-  // Writes what Submit() has put there. False if some of it has to be written later.
+  // Writes what Submit() has put on connections. Returns false if some of it has to be written
+  // later.
   bool SendNow() noexcept;
-  // Ends the wait of a turn under way, or else the next one. From any thread.
+  // Ends the wait of a turn under way, or else the next one. May be called from any thread.
   void Wake() noexcept { network_->Wake(); }
-  // By the network's clock, which waiting goes by. From any thread.
+  // The time on the network's clock, which all waits use. May be called from any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
 
-  // Whether our functions are called on the server whose reply is being handed on; within
-  // on_reply of a command only.
+  // Whether our functions are called on the server whose reply is being read. Only on_reply of a
+  // command may ask.
   bool answering_has_own_functions() const noexcept {
     return answering_->functions == Functions::kOwn;
   }
-  // The number of the node that has the slot, as far as it is known; -1 if it isn't.
+  // The number of the node that has the slot, if it is known; else -1.
   int NodeOf(std::uint16_t slot) const noexcept { return slots_.empty() ? 0 : slots_[slot]; }
 
   // Ends everything under way.
   void Close() noexcept;
 
-  // Has all that is under way end at the next turn, which begins at once if one waits:
-  // kUnavailable, or kUnknownOutcome for what was sent and writes. What is submitted from
-  // now on is not touched. From any thread.
+  // Ends all that is under way at the next turn; a turn that waits stops waiting at once. What was
+  // sent and writes ends with kUnknownOutcome, all else with kUnavailable. What is submitted from
+  // now on is not touched. May be called from any thread.
   void Cancel() noexcept {
     cancels_.fetch_add(1, std::memory_order_relaxed);
     Wake();
   }
-  // How often that was asked for. From any thread.
+  // How often Cancel() was called. May be called from any thread.
   std::uint64_t cancels() const noexcept { return cancels_.load(std::memory_order_relaxed); }
 
   const ServerInfo& server() const noexcept { return server_; }
   std::uint64_t connects() const noexcept { return counts_.connects.value(); }
   std::uint64_t redirections() const noexcept { return counts_.redirections.value(); }
-  // From any thread.
+  // May be called from any thread.
   const Counts& counts() const noexcept { return counts_; }
-  // Calls the log hook with what there is to tell. From any thread, without a lock.
+  // Calls the log hook with the lines that are kept. May be called from any thread that holds no
+  // lock.
   void TellLog() noexcept { log_.Tell(); }
   std::size_t nodes() const noexcept { return nodes_.size(); }
 
@@ -174,24 +175,24 @@ class Client {
     std::uint16_t slot = 0;
     Node* node = nullptr;      // where it was sent
     Node* ask_node = nullptr;  // where ASK wants it next
-    std::uint32_t tries = 0;   // that were refused for now, or redirected
-    std::uint32_t loads = 0;   // of the library
+    std::uint32_t tries = 0;   // how often it was refused for now, or redirected
+    std::uint32_t loads = 0;   // how often the library was loaded for it
     CommandKey key = kNoKey;
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
     CallTarget target;
     std::string bytes;
-    RespCommand::FunctionArg function;  // in them
-    std::string refusal;                // the last one
-    std::int64_t waits_since = 0;       // while it waits
-    std::uint64_t cancels = 0;          // when it was submitted
+    RespCommand::FunctionArg function;  // where `bytes` names the function
+    std::string refusal;                // the text of the last one
+    std::int64_t waits_since = 0;       // since when it waits
+    std::uint64_t cancels = 0;          // cancels() when it was submitted
   };
   struct Settling {
     CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
-    std::uint64_t failed_attempts = 0;  // of the first node, when it began
-    std::uint64_t cancels = 0;          // when it was submitted
+    std::uint64_t failed_attempts = 0;  // of the first node, when this began
+    std::uint64_t cancels = 0;          // cancels() when it was submitted
     CallTarget target;
   };
 
@@ -205,7 +206,7 @@ class Client {
 
   // Ends all that is under way if somebody cancelled it.
   void CancelIfAsked(std::int64_t now) noexcept;
-  // A line for the log, of parts; nothing is made of them if nobody wants it.
+  // Logs a line made of parts; makes nothing if there is no log hook.
   template <class... Parts>
   void Log(LogLevel level, const Parts&... parts) {
     if (!log_.wanted()) return;
@@ -214,28 +215,28 @@ class Client {
     if (!log_.Add(level, std::move(text))) counts_.log_lines_lost.Add();
   }
 
-  // `ms` from `now` on; what is too far away is never.
+  // The time `ms` after `now`; kNever if it is too far away.
   static std::int64_t Later(std::int64_t now, std::int64_t ms) noexcept {
     return now + std::min(ms, kNever - now);
   }
 
-  // Null: it would be one too many.
+  // Returns null if there are too many nodes already.
   Node* NodeAt(const Endpoint& endpoint);
   Node* FindNode(const Endpoint& endpoint) const noexcept;
   Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
-  // Whether the connection has been silent for so long that it may be dead; it is then
-  // being asked, and nothing is sent there until it has answered.
+  // Whether the connection has been silent for so long that it may be dead. If so, it has been
+  // asked, and nothing is sent there until it has answered.
   bool Probes(Node& node, std::int64_t now) noexcept;
   std::string WhyUnsent(const Request& request) const;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
   void Abandon(Node& node, Request& request, Expected& expected, std::string_view why) noexcept;
 
-  // What may still be executed on connections that broke (client_fences.cc).
+  // These deal with what may still be executed on connections that broke (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
-  // Shuts the next lost connection to `node`'s process; false if there is none.
+  // Shuts the next lost connection to `node`'s process. Returns false if there is none.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
@@ -243,29 +244,29 @@ class Client {
   bool Pursue(const LostConnections::Target& target, const Settling& settling);
   bool IsElsewhere(const LostConnections::Target& target, const Settling& settling);
 
-  // Where a node stands (client.cc) and what it says (client_replies.cc).
+  // These deal with the state of a node (client.cc) and with what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
   void AfterLogin(Node& node);
   static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
-  // With several servers each has its part of a call's time.
+  // The limit for connecting. If there are several servers, each gets its share of a call's time.
   std::int64_t ConnectLimit() const noexcept;
-  // False if the connection broke, which is then left to the caller.
+  // Returns false if the connection broke; the caller then has to deal with it.
   bool Flush(Node& node) noexcept;
-  // The connection broke while it was written to.
+  // Called when the connection broke while it was written to.
   void FailedToFlush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
   // `lost`: whether it is known already that something may still be executed.
   void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
   void FailedToOpen(Node& node, IoStatus status) noexcept;
   void FailedToRead(Node& node, IoStatus status) noexcept;
-  // As Down(), of a connection that was not made; says why, if it is known.
+  // Does what Down() does, for a connection that was not made; adds the reason if it is known.
   void DownUnconnected(Node& node, std::string_view what) noexcept;
-  // As Down(), by a server that will say the same to whoever asks again.
+  // Does what Down() does, for a server that would say the same to anybody who asks again.
   void Refuse(Node& node, std::string_view text) noexcept;
-  // Whether `node`, which is down, is not to be asked for now; its down_reason then
-  // says why. Goes on to the next of the configured servers where it may.
+  // Whether `node`, which is down, is not to be asked for now; its down_reason then says why. Goes
+  // on to the next one of the configured servers if it may.
   bool IsHeldBack(Node& node, std::int64_t now) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
@@ -273,7 +274,7 @@ class Client {
   void ReceiveAll() noexcept;
   std::int64_t NextTimer() const noexcept;
 
-  // Who is in the cluster, and who may say so (client_topology.cc).
+  // These find out who is in the cluster, and decide who may say so (client_topology.cc).
   void RefreshSlots(std::int64_t now) noexcept;
   void AskForSlots(Node& node);
   void LearnMembers() noexcept;
@@ -291,10 +292,10 @@ class Client {
   void Disown(Node& node, std::string_view reason) noexcept;
   void ForgetIdle() noexcept;
 
-  // False once the node is down.
+  // Returns false once the node is down.
   bool OnReply(Node& node, const Reply& reply) noexcept;
   bool OnCallReply(Node& node, Request& request, const Reply& reply) noexcept;
-  // True if the refusal was no answer yet, or ended the call by itself.
+  // Returns true if the refusal was no answer yet, or if it ended the call.
   bool OnRefusal(Node& node, Request& request, std::string_view text) noexcept;
   void OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
   void OnErrandReply(Node& node, const Reply& reply) noexcept;
@@ -323,23 +324,23 @@ class Client {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<StreamInterest> interests_;
   std::vector<char> read_buffer_;
-  std::vector<std::int16_t> slots_;  // node of each, -1 if unknown; empty until a cluster is seen
-  std::vector<Member> members_;      // of the last good table, by id
-  std::uint64_t table_number_ = 0;   // of that table, in the deployment
+  std::vector<std::int16_t> slots_;  // the node of each slot or -1; empty until a cluster is seen
+  std::vector<Member> members_;      // the members of the last good table, sorted by id
+  std::uint64_t table_number_ = 0;   // the number of that table in the deployment
   std::vector<Settling> settlings_;
   std::vector<LostConnections::Target> targets_;  // for one use at a time
   std::size_t in_flight_ = 0;
-  std::size_t ended_ = 0;  // since Poll() began
+  std::size_t ended_ = 0;  // commands ended since Poll() began
   const Node* answering_ = nullptr;
   std::size_t next_server_ = 0;
-  std::size_t next_asked_ = 0;           // for the slots
-  std::int64_t next_deadline_ = kNever;  // no sent command's is before it
-  std::int64_t refresh_at_ = kNever;     // when the slots are asked for again; of clusters only
+  std::size_t next_asked_ = 0;           // the node that is asked next for the slots
+  std::int64_t next_deadline_ = kNever;  // no later than the deadline of any command that was sent
+  std::int64_t refresh_at_ = kNever;     // when to ask for the slots again; only for clusters
   std::int64_t refreshed_at_ = 0;
   std::int64_t needed_since_ = kNever;  // since when a new table is needed
-  bool configured_turn_ = false;        // no member can tell
+  bool configured_turn_ = false;        // no member can tell, so ask the configured servers
   bool has_leaving_ = false;
-  bool pursues_ = false;       // a node may be marked so
+  bool pursues_ = false;       // whether a node may be marked as pursued
   std::string slots_refusal_;  // why the last table was no good
   std::int64_t settle_again_at_ = kNever;
   std::atomic<std::uint64_t> cancels_ = 0;

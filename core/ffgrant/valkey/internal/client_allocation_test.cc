@@ -18,8 +18,8 @@
 namespace ffgrant::valkey {
 namespace {
 
-// Answers every command with what `answers` has for its function, without
-// allocating itself. All calls are about the same execution.
+// Answers every command with what `answers` has for its function, and does not allocate itself. All
+// calls are about the same execution.
 class CannedNetwork final : public Network {
  public:
   class CannedStream final : public Stream {
@@ -182,7 +182,7 @@ TEST_F(ClientAllocation, OfTheLedgersCallsInSteadyStateIsNone) {
   EXPECT_EQ(right, 460);
 }
 
-// So that the zeros above mean something.
+// This shows that the zeros above mean something.
 TEST_F(ClientAllocation, OfTheFirstCallIsCounted) {
   if (!ffgrant::testing::kCountsMalloc) GTEST_SKIP() << "only operator new is counted here";
   ClaimPipeline pipeline(options_);

@@ -70,7 +70,7 @@ TEST(Client, RedirectionsWithoutEndAreFollowedSlowly) {
   EXPECT_LE(rig.client.redirections(), 40u);
 }
 
-// They say that the command was not executed, whatever else they say.
+// Whatever else a redirection says, it says that the command was not executed.
 TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
   for (const std::string refusal : {"MOVED",
                                     "ASK",
@@ -112,7 +112,7 @@ TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
   }
 }
 
-// Whoever is named would be sent the password.
+// The client would send its password to the server that is named.
 TEST(Client, AServerThatCallsItselfStandaloneRedirectsNobody) {
   for (const std::string refusal : {"MOVED 0 127.0.0.1:7", "ASK 0 127.0.0.1:7"}) {
     ClientOptions options = RigOptions();
@@ -133,7 +133,7 @@ TEST(Client, AServerThatCallsItselfStandaloneRedirectsNobody) {
   }
 }
 
-// An ACL may forbid INFO: then a redirection is what tells that it is a cluster.
+// An ACL may forbid INFO; then only a redirection tells that the server belongs to a cluster.
 TEST(Client, AServerThatSaysNothingOfItselfMayRedirect) {
   ClientRig rig;
   rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
@@ -148,7 +148,8 @@ TEST(Client, AServerThatSaysNothingOfItselfMayRedirect) {
 // ---- clusters ----------------------------------------------------------------------
 
 TEST(Client, SendsWhereTheSlotIs) {
-  // Both halves, and a host that is the asked one's own, in both of its forms.
+  // The table has both halves, and a host that stands for the asked server's own, in both of its
+  // forms.
   const std::string no_host =
       Array({Integer(8192), Integer(16000), Array({"$-1\r\n", Integer(3), Bulk("id")})});
   const std::string slots =
@@ -160,7 +161,7 @@ TEST(Client, SendsWhereTheSlotIs) {
   for (const auto& [slot, owner] : owners) EXPECT_EQ(rig.Get(false, slot), "a of " + owner) << slot;
   EXPECT_EQ(rig.client.redirections(), 0u);
   EXPECT_EQ(rig.network->connections(), 4u);
-  // Nobody asks again for what is known.
+  // The client does not ask again for what it knows.
   rig.Pass(10'000);
   EXPECT_EQ(rig.Get(), "a of 1");
   EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), 1);
@@ -249,7 +250,7 @@ TEST(Client, ATableThatDoesNotComeBreaksTheConnection) {
 }
 
 TEST(Client, RefusalsOfACluster) {
-  // What is refused at first, and whether the table is then asked for again.
+  // The first refusal, and how often the client asks for the table in all.
   const std::vector<std::pair<std::string, int>> cases = {{"READONLY a replica", 2},
                                                           {"CLUSTERDOWN The cluster is down", 2},
                                                           {"MASTERDOWN Link is down", 2},
@@ -283,7 +284,7 @@ TEST(Client, ALibraryIsLoadedAlsoWhileATableIsAskedFor) {
     return Cluster(slots)(port, command);
   };
   ASSERT_EQ(rig.Do({"SET", "a", "b"}), "OK");
-  rig.Pass(60);  // the table is due
+  rig.Pass(60);  // the table is due by then
   rig.server.has_library = false;
   rig.log.clear();
   EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
@@ -295,7 +296,7 @@ TEST(Client, ALibraryIsLoadedAlsoWhileATableIsAskedFor) {
 }
 
 TEST(Client, KnowsNoMoreThan1024Nodes) {
-  // A node a slot, and the rest at the first.
+  // Each slot has a node of its own; the first node has the rest.
   std::vector<std::string> ranges = {Range(1100, 16383, 1)};
   for (std::uint16_t i = 0; i < 1100; ++i) {
     ranges.push_back(Range(i, i, static_cast<std::uint16_t>(10'000 + i)));
@@ -314,13 +315,13 @@ TEST(Client, KnowsNoMoreThan1024Nodes) {
   EXPECT_EQ(rig.Get(true, 0), "a of 10000");
   EXPECT_EQ(rig.Get(true, 1022), "a of 11022");
   EXPECT_EQ(rig.Get(true, 1023), "unavailable: no reply in time") << "one too many";
-  // To one that is known a redirection is followed all the same.
+  // A redirection to a known node is still followed.
   EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 2000), "OK");
   EXPECT_EQ(rig.Count("10000 SET"), 1);
   moves = 1000;
   refusal = "MOVED 2001 :9";
   EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 2001), "unavailable: MOVED 2001 :9");
-  // And a table that names those that are known is taken.
+  // A table that names known nodes is accepted.
   EXPECT_EQ(rig.Get(true, 500), "a of 10500");
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Broken connections that may still carry a command: whether one is shut before
-// anything else is asked, and when it need not be.
+// Broken connections that may still carry a command: when the client shuts them before it asks
+// anything else, and when it need not.
 
 #include <gtest/gtest.h>
 
@@ -21,8 +21,8 @@ using Kind = Fault::Kind;
 
 // ---- fences ------------------------------------------------------------------------
 
-// A command is on its way, and may be executed whenever it arrives. From then on
-// nobody listens at port `gone`.
+// A command is on its way, and may be executed whenever it arrives. After this call nobody listens
+// at port `gone`.
 void LoseACommand(ClientRig& rig, std::uint16_t gone = 0) {
   rig.network->SetScript([&rig, gone](Operation operation) -> Fault {
     if (operation == Operation::kArrive) return {Kind::kHold};
@@ -41,8 +41,8 @@ FakeClusters ThreeNodes() {
   return clusters;
 }
 
-// Whatever a table says, the server may still execute what is on its way, and may
-// have the slot again by then.
+// Whatever a table says, the server may still execute the command that is on its way, and may have
+// the slot again by then.
 TEST(Fence, IsNotDroppedByATable) {
   FakeClusters clusters = ThreeNodes();
   ClientRig rig;
@@ -55,7 +55,7 @@ TEST(Fence, IsNotDroppedByATable) {
   ASSERT_EQ(rig.Get(true, 0), "a of 1");
   EXPECT_FALSE(rig.Settle(300));
   EXPECT_TRUE(rig.Settle(300, 1)) << "another command, which was not lost";
-  // Where the node can be reached, it is shut, though nobody needs the node.
+  // Once the node can be reached, the connection is shut there, though nobody else needs the node.
   rig.network->SetScript(nullptr);
   EXPECT_TRUE(rig.Settle(2000));
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
@@ -69,7 +69,7 @@ TEST(Fence, IsPutUpWhereTheNodeIsFoundUnderAnotherAddress) {
   rig.play = clusters.play();
   ASSERT_EQ(rig.Get(true, 0), "a of 2");
   LoseACommand(rig, 2);
-  // The same process, elsewhere; somebody else may listen at its old address.
+  // The same process is now at another address; another server may listen at the old one.
   clusters.nodes[7] = clusters.nodes[2];
   clusters.nodes[2] = {"z", "run-z", "T"};
   clusters.tables["T"].members[1].port = 7;
@@ -81,7 +81,7 @@ TEST(Fence, IsPutUpWhereTheNodeIsFoundUnderAnotherAddress) {
   EXPECT_EQ(rig.Count("2 SET"), 0);
 }
 
-// A new server under the old address is another one, however empty and new it is.
+// A server at the old address is another server, however new and empty it is.
 TEST(Fence, IsNotDroppedByAnotherNodeAtTheOldAddress) {
   FakeClusters clusters = ThreeNodes();
   ClientRig rig;
@@ -113,7 +113,7 @@ TEST(Fence, GoesWithItsProcess) {
   EXPECT_EQ(rig.lost->size(), 0u);
 }
 
-// It may be promoted back before the command arrives.
+// The old primary may be promoted back before the command arrives.
 TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
   FakeClusters clusters = ThreeNodes();
   clusters.nodes[4] = {"d", "run-d", "T"};
@@ -130,13 +130,13 @@ TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
   EXPECT_FALSE(rig.Settle(300));
   EXPECT_EQ(rig.Get(true, 0), "a of 4");
   EXPECT_EQ(rig.Count("4 CLIENT KILL"), 0);
-  // It can be shut on the replica that the old primary is now.
+  // The connection can be shut on the old primary, which is a replica now.
   rig.network->SetScript(nullptr);
   EXPECT_TRUE(rig.Settle(2000));
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
-// A node that a slot is moved to has none before it is there.
+// The slot is still being moved, so the table does not give it to the node that was asked.
 TEST(Fence, IsPutUpOnANodeThatWasAsked) {
   FakeClusters clusters = ThreeNodes();
   clusters.tables["T"].ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
@@ -158,7 +158,7 @@ TEST(Fence, IsPutUpOnANodeThatWasAsked) {
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
-// Two servers, each its own, and what their INFOs say besides.
+// Two servers that stand alone, and what else their INFOs say.
 Play TwoOf(const std::string& of_one, const std::string& of_two) {
   return [=](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (command[0] != "INFO") return std::nullopt;
@@ -167,7 +167,7 @@ Play TwoOf(const std::string& of_one, const std::string& of_two) {
   };
 }
 
-// Whatever the other one says of the history that its data has.
+// This holds whatever the other server says of the history that its data has.
 TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
   const std::string of_one = "master_replid:aaa\r\n";
   for (const std::string of_two : {"", "master_replid:aaa\r\nmaster_replid2:ccc\r\n",
@@ -180,7 +180,7 @@ TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
     EXPECT_FALSE(rig.Settle(300)) << of_two;
     EXPECT_EQ(rig.Count("2 CLIENT KILL"), 0) << "somebody else's connection";
     EXPECT_EQ(rig.Count("1 SET"), 0);
-    // Back at the first it is shut before anything is asked.
+    // Once the client is back at the first server, it shuts the connection before it asks anything.
     rig.network->SetScript(Unreachable(rig, 2));
     for (std::size_t id = 1; id <= rig.network->connections(); ++id) {
       if (rig.network->endpoint(static_cast<std::int64_t>(id)).port == 2) {
@@ -195,8 +195,8 @@ TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
   }
 }
 
-// A connection that breaks while its library is looked after is taken for one
-// that was never any good, and the next server is tried at once.
+// If a connection breaks while the client looks for the library, it counts as a connection that
+// never worked, and the next server is tried at once.
 TEST(Fence, IsOfTheServerThatWasLeft) {
   ClientRig rig(TwoServers());
   bool silent = false;
@@ -218,7 +218,7 @@ TEST(Fence, IsOfTheServerThatWasLeft) {
   EXPECT_EQ(rig.Count("2 CLIENT KILL"), 0);
 }
 
-// The old primary is shut as the replica that it is now, though it serves nobody.
+// The connection is shut on the old primary, now a replica, though no call needs this server.
 TEST(Fence, IsPutUpOnADemotedServer) {
   ClientRig rig(TwoServers());
   bool demoted = false;
@@ -272,7 +272,7 @@ TEST(Fence, ThatCouldNotBePutUpIsNotForgottenForTheNext) {
   rig.server.forbidden = {};
   LoseACommand(rig);
   EXPECT_FALSE(rig.Settle(300)) << "the first one is open still";
-  // With the process go all of them.
+  // When the process ends, all its lost connections are settled.
   rig.server.Restart();
   rig.network->Say(static_cast<std::int64_t>(rig.network->connections()), "+what\r\n");
   EXPECT_EQ(rig.Get(), "a of 1");
@@ -295,7 +295,7 @@ TEST(Fence, OfAServerThatDoesNotSayWhoItIsStaysOpen) {
   ASSERT_EQ(rig.Get(), "a of 1");
   EXPECT_FALSE(rig.Settle(300));
 
-  // A server that no longer tells its run id has not thereby become another process.
+  // A server that no longer tells its run id need not be another process.
   ClientRig other;
   ASSERT_EQ(other.Get(), "a of 1");
   other.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connections that broke with something on them, and how they are shut.
+// Keeps the connections that broke with a command on them, and shuts them.
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// How often a settling looks for what other clients have shut meanwhile.
+// How often a settling looks for connections that other clients have shut meanwhile.
 constexpr std::int64_t kSettleEveryMs = 20;
 
 }  // namespace
@@ -31,7 +31,7 @@ bool Client::FenceNext(Node& node) {
 }
 
 void Client::OnFenceReply(Node& node, const Reply& reply) {
-  if (reply.is(Reply::Type::kInteger)) {  // 0: it was gone already
+  if (reply.is(Reply::Type::kInteger)) {  // 0: the connection was gone already
     deployment_->lost.Resolve(node.fencing.number);
     counts_.fences.Add();
   } else {
@@ -47,7 +47,7 @@ void Client::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTar
                         .cancels = cancels(),
                         .target = target});
   ++in_flight_;
-  // Servers may have moved: the newest addresses are wanted.
+  // Servers may have moved, so get the newest addresses.
   (void)deployment_->lost.List(key, targets_);
   if (!slots_.empty() && !targets_.empty()) RefreshSoon();
 }
@@ -78,8 +78,8 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
 }
 
 bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
-  if (target.open) return true;  // its answer may come
-  // Where the newest table has that node; else where it was.
+  if (target.open) return true;  // an answer may still come on it
+  // Use the address that the newest table has for the node, else the one where it was.
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
     return !m.id.empty() && m.id == target.node_id;
   });
@@ -87,7 +87,7 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
   if (node == nullptr) {
     node = NodeAt(member == members_.end() ? target.endpoint : member->endpoint);
     if (node == nullptr) return false;
-    node->leaving = has_leaving_ = true;  // it is of no other use
+    node->leaving = has_leaving_ = true;  // the node serves for nothing else
   }
   node->pursued = true;
   switch (node->state) {
@@ -101,7 +101,7 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
     case Node::State::kDown:
       break;
   }
-  // One try for each address.
+  // Each address is tried once.
   if (node->unreachable_at >= settling.began || node->retry_at >= settling.deadline) {
     return IsElsewhere(target, settling);
   }
@@ -109,9 +109,8 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
   return true;
 }
 
-// Whether the target's process may be found under another address than the one that
-// was tried: a table may tell one, or it is another one of the servers that the client
-// tries in turn.
+// Whether the target's process may be found at another address than the one that was tried. A table
+// may name one, or it may be another one of the servers that the client tries in turn.
 bool Client::IsElsewhere(const LostConnections::Target& target, const Settling& settling) {
   if (!slots_.empty()) return needed_since_ != kNever;
   Node& first = *nodes_.front();

@@ -24,8 +24,8 @@ void Client::CheckFunctions(Node& node) noexcept {
   node.own_version.clear();
   node.library_refusal.clear();
   if (node.replica) {
-    // It has its primary's, and refuses to run any of them. Once it is promoted, a call
-    // that finds no function of its name leads here again.
+    // A replica has the functions of its primary, and refuses to run any of them. Once it is
+    // promoted, a call that finds no function of its name leads here again.
     node.functions = Functions::kUnchecked;
     AfterLibrary(node);
   } else {
@@ -41,7 +41,7 @@ void Client::OnOwnVersion(Node& node, const Reply& reply) noexcept {
   const bool there = reply.is(Reply::Type::kString);
   node.own_version.assign(there ? reply.text : std::string_view());
   const auto version = ReadInteger(node.own_version);
-  // It stands where FlowFabric's functions belong.
+  // This old library has the names that belong to FlowFabric's functions.
   if (version && *version < kFirstVersionWithOwnNames && MayLoad(node)) {
     Run(node, Errand::kReplace);
   } else {
@@ -79,7 +79,7 @@ void Client::OnContract(Node& node, const Reply& reply) noexcept {
   Refuse(node, reason);
 }
 
-// FlowFabric's functions are not there.
+// Called if FlowFabric's functions are not there.
 void Client::UseOwn(Node& node) noexcept {
   const auto there = ReadInteger(node.own_version);
   const auto ours = ReadInteger(kFunctionLibraryVersion).value_or(0);
@@ -101,7 +101,7 @@ void Client::UseOwn(Node& node) noexcept {
 
 void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
   node.load_tried = true;
-  // Somebody may have been faster, which is as well.
+  // Another client may have loaded it first, which is just as well.
   if (reply.is(Reply::Type::kError) && reply.text.find("already exists") == std::string::npos) {
     node.library_refusal.assign(reply.text);
   } else {
@@ -110,7 +110,7 @@ void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
     Log(LogLevel::kInfo, "functions loaded: version ", kFunctionLibraryVersion);
   }
   if (errand == Errand::kReplace) {
-    Run(node, Errand::kVersion);  // what stands there now, whether it could be replaced or not
+    Run(node, Errand::kVersion);  // asks what is there now, whether it could be replaced or not
   } else {
     UseOwn(node);
   }

@@ -19,7 +19,7 @@ namespace {
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// What a server has before, what it is asked to execute, and what it has then.
+// What a server has before, what it is asked to execute, and what it has afterwards.
 TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
   struct Case {
     std::string what;
@@ -27,7 +27,7 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     bool theirs;
     std::string own_version;
     bool load_library;
-    std::string called;  // to create an execution; empty: none
+    std::string called;  // the function that is called to create an execution; empty: none
     int loads;
     int replaces;
     std::string library_version;
@@ -43,7 +43,7 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
       {"both", true, true, kNow, true, "ff_create_execution", 0, 0, ""},
       {"an earlier one of ours", true, false, "4", true, "ffgrant_create_execution", 0, 1, kNow},
       {"an earlier one, no leave", true, false, "4", false, "ffgrant_create_execution", 0, 0, "4"},
-      // With FlowFabric's names, which are free then.
+      // An old library of ours has FlowFabric's names; replacing it frees them.
       {"an old one of ours", true, false, "3", true, "ffgrant_create_execution", 0, 1, kNow},
       {"an old one of ours, no leave", true, false, "3", false, "ff_create_execution", 0, 0, "3"},
   };
@@ -66,7 +66,7 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     EXPECT_EQ(all[0].error, c.called.empty() ? ClaimError::kUnavailable : ClaimError::kNone)
         << c.what << ": " << pipeline.last_error();
     for (const std::string name : {"ff_create_execution", "ffgrant_create_execution"}) {
-      // Without any functions one is asked for, in case that it has come meanwhile.
+      // A server without any functions is still asked for one, in case it has come meanwhile.
       EXPECT_EQ(server.WasCalled(name),
                 name == c.called || (c.called.empty() && name.starts_with("ff_")))
           << c.what << ": " << name;
@@ -90,7 +90,7 @@ TEST(ClientFunctions, FlowFabricsLibraryMayComeLater) {
   rig.network->HangUp(1);
   ASSERT_TRUE(rig.Run(way, Call::kClaim)) << "a new connection looks again";
   EXPECT_TRUE(rig.server.WasCalled("ff_claim_execution"));
-  // And go again, with or without ours.
+  // FlowFabric's functions go away again, with or without ours.
   rig.server.foreign_library = false;
   ASSERT_TRUE(rig.Run(way, Call::kComplete));
   EXPECT_TRUE(rig.server.WasCalled("ffgrant_complete_execution"));
@@ -145,7 +145,7 @@ TEST(ClientFunctions, AnotherContractIsRefused) {
   EXPECT_FALSE(server.WasCalled("ff_create_execution"));
   EXPECT_EQ(pipeline.server().contract_version, "");
 
-  // Who knows better says so.
+  // An operator who knows that more versions will do names them in the options.
   server.contract_version = "13";
   options.contract_versions = {"34", "12"};
   ClaimPipeline knows_two(options);

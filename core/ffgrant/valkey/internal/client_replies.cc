@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What servers answer, and what the client makes of it.
+// Reads what servers answer, and decides what the client does with it.
 
 #include <algorithm>
 #include <charconv>
@@ -15,7 +15,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// Redirections that are followed at once; then they wait as refusals do.
+// A command follows this many redirections at once; after that it waits as after a refusal.
 constexpr std::uint32_t kFastRedirections = 5;
 constexpr std::uint32_t kMaxLoads = 3;
 
@@ -27,7 +27,7 @@ std::optional<Number> ParseNumber(std::string_view text) noexcept {
   return number;
 }
 
-// What stands behind `name:` at the beginning of a line of INFO.
+// Returns the text after `name:` at the beginning of a line of INFO.
 std::string_view InfoField(std::string_view info, std::string_view name) noexcept {
   while (!info.empty()) {
     const std::size_t end = std::min(info.find('\n'), info.size());
@@ -41,19 +41,19 @@ std::string_view InfoField(std::string_view info, std::string_view name) noexcep
   return {};
 }
 
-// The error came out of a function that was running: "... script: ff_x, on
-// @user_function:7." Whatever its code says, the function may have written before.
+// Whether the error came out of a function that was running: "... script: ff_x, on
+// @user_function:7." Whatever the error's code says, the function may have written before.
 bool IsOfAFunction(std::string_view error) noexcept {
   return error.find(" script: ") != std::string_view::npos &&
          error.find("@user_") != std::string_view::npos;
 }
 
-// The server has the command not at all, or not for this user.
+// Whether the server does not have the command, or not for this user.
 bool IsForbidden(std::string_view error) noexcept {
   return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
 }
 
-// The command was not executed, and may be in a while.
+// Whether the command was not executed now, but may be later.
 bool IsRefusedForNow(std::string_view error) noexcept {
   for (const std::string_view code :
        {"TRYAGAIN ", "LOADING ", "CLUSTERDOWN ", "BUSY ", "MASTERDOWN ", "READONLY "}) {
@@ -62,7 +62,7 @@ bool IsRefusedForNow(std::string_view error) noexcept {
   return false;
 }
 
-// The command was not executed, and will not be by asking again.
+// Whether the command was not executed, and would not be if it were sent again.
 bool IsRefused(std::string_view error) noexcept {
   for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "NOREPLICAS "}) {
     if (error.starts_with(code)) return true;
@@ -70,7 +70,7 @@ bool IsRefused(std::string_view error) noexcept {
   return IsForbidden(error);
 }
 
-// What whoever connects again will be told again.
+// Whether a new connection would be told the same.
 bool IsRefusedForGood(std::string_view error) noexcept {
   for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "DENIED "}) {
     if (error.starts_with(code)) return true;
@@ -78,8 +78,8 @@ bool IsRefusedForGood(std::string_view error) noexcept {
   return false;
 }
 
-// What AUTH was answered. A server that does not know the command repeats its arguments, and
-// may cut them short.
+// Removes the password from an answer to AUTH. A server that does not know the command repeats its
+// arguments, and may cut them short.
 std::string WithoutSecrets(std::string_view error, const ClientOptions& options) {
   std::string text(error.substr(0, error.find(", with args beginning with")));
   const std::string& secret = options.password;
@@ -90,7 +90,7 @@ std::string WithoutSecrets(std::string_view error, const ClientOptions& options)
   return text;
 }
 
-// The server has no room for the connection now.
+// Whether the server has no room for the connection now.
 bool IsFull(std::string_view error) noexcept {
   return error.find("max number of clients") != std::string_view::npos;
 }
@@ -99,7 +99,7 @@ bool IsFull(std::string_view error) noexcept {
 
 bool Client::OnReply(Node& node, const Reply& reply) noexcept {
   if (node.expected.empty() || node.expected.front().end > node.written) {
-    // As `-ERR max number of clients reached`, which comes unasked.
+    // For example `-ERR max number of clients reached`, which comes unasked.
     if (!reply.is(Reply::Type::kError)) {
       Down(node, "an answer to nothing that was asked");
     } else if (IsRefusedForGood(reply.text)) {
@@ -116,13 +116,13 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
       if (!OnCallReply(node, requests_[expected.request], reply)) return false;
       break;
     case Expected::Kind::kAbandoned:
-      // It has been executed, or refused; nobody waits for it any more.
+      // The command has been executed or refused; nobody waits for it any more.
       counts_.late_replies.Add();
       if (--node.abandoned == 0 && node.lost != 0)
         deployment_->lost.Resolve(std::exchange(node.lost, 0));
       break;
     case Expected::Kind::kAsking:
-      break;  // the command behind it tells
+      break;  // the reply to the next command tells
     case Expected::Kind::kErrand:
       OnErrandReply(node, reply);
       break;
@@ -141,7 +141,7 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
     Release(request);
     return true;
   }
-  // The stream may be out of step: nothing on it can be trusted any more.
+  // The stream may be out of step, so nothing on it can be trusted any more.
   Log(LogLevel::kWarning, "an answer that does not fit its command");
   const auto failure = request.read_only ? CallFailure::kUnavailable : CallFailure::kUnknownOutcome;
   Lose(node, kEveryKey, true);
@@ -151,7 +151,7 @@ bool Client::OnCallReply(Node& node, Request& request, const Reply& reply) noexc
 }
 
 bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noexcept {
-  if (IsOfAFunction(text)) return false;  // which may have written before
+  if (IsOfAFunction(text)) return false;  // the function may have written before
   const std::string_view code = text.substr(0, text.find(' '));
   if (code == "MOVED" || code == "ASK") {
     OnRedirection(node, request, text, code == "ASK");
@@ -167,7 +167,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     ++request.loads;
     request.refusal.assign(text);
     Wait(request, now);
-    // Nothing more is sent there until its library has been looked after.
+    // Nothing more is sent to this server until the client has looked for its library.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
       node.state = Node::State::kGreeting;
       CheckFunctions(node);
@@ -187,20 +187,20 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   if (!slots_.empty()) {
     if (elsewhere) RefreshSoon();
   } else if (text.starts_with("READONLY ") && !node.draining) {
-    // Demoted: the next of the servers may be the primary now. What is under way
-    // here has its answers first.
+    // The server was demoted: the next one of the servers may be the primary now. What is under way
+    // here gets its answers first.
     node.draining = true;
     node.drain_reason.assign(text);
   }
   return true;
 }
 
-// `MOVED SLOT HOST:PORT`, or ASK; the host is empty where it is that of the node
-// itself, and "?" where the node doesn't know it. Wherever it leads, it says that the
-// command was not executed. One that leads nowhere is asked again: the node may learn.
+// Handles `MOVED SLOT HOST:PORT`, or ASK. An empty host stands for the node's own host; "?" says
+// that the node doesn't know it. Wherever a redirection leads, it says that the command was not
+// executed. If it leads nowhere, the same node is asked again, because the node may learn.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
-    // Whoever is named here would be sent the password next.
+    // The client would next send its password to the server that is named here.
     std::string reason(text);
     reason.append(", from a server that calls itself standalone");
     Fail(request, CallFailure::kUnavailable, reason);
@@ -324,17 +324,17 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       }
       break;
     case Errand::kSetName:
-      // An ACL may forbid it; it then has no name. Who has to log in first is told so by
-      // the next errand.
+      // An ACL may forbid it; the connection then has no name. If the client has to log in first,
+      // the next errand is told so.
       Run(node, Errand::kInfo);
       break;
     case Errand::kPing:
-      break;  // whatever it says, it is alive
+      break;  // any answer shows that it is alive
     case Errand::kInfo:
       OnInfoReply(node, reply);
       break;
     case Errand::kClientId:
-      // An ACL may forbid it; nothing can then be fenced.
+      // An ACL may forbid it; then the connection can't be fenced.
       node.client_id = reply.is(Reply::Type::kInteger) ? reply.integer : 0;
       node.node_id.clear();
       if (node.cluster) {
@@ -344,7 +344,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       }
       break;
     case Errand::kNodeId:
-      // An ACL may forbid it; the node is then known by its process alone.
+      // An ACL may forbid it; then only its process tells the node apart.
       if (reply.is(Reply::Type::kString)) node.node_id.assign(reply.text);
       AfterIdentity(node);
       break;
@@ -392,7 +392,7 @@ void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
   } else if (!IsForbidden(reply.text)) {
     Down(node, reply.text);
   } else {
-    // Nobody knows then who it is, and nothing is said about it.
+    // Then nobody knows who the server is, and server_ says nothing of it.
     OnInfo(node, {});
     Run(node, Errand::kClientId);
     server_.name.clear();
@@ -410,7 +410,7 @@ void Client::OnInfo(Node& node, std::string_view text) noexcept {
   server_.cluster = node.cluster = mode == "cluster";
   node.standalone = !mode.empty() && !node.cluster;
   node.replica = InfoField(text, "role") == "slave";
-  // In whole seconds, of which the first may be a part of one.
+  // The uptime is in whole seconds, and the first one may be only a part of a second.
   const auto uptime = ParseNumber<std::int64_t>(InfoField(text, "uptime_in_seconds"));
   node.latest_start = -1;
   if (uptime && *uptime >= 0 && *uptime < network_->NowMs() / 1000) {
@@ -434,7 +434,7 @@ void Client::ContinueGreeting(Node& node) noexcept {
     return;
   }
   if (!slots_.empty() && node.standalone) {
-    // Whoever it is, it got the address of a node of the cluster.
+    // Whoever the server is, it has the address of a node of the cluster.
     Disown(node, "the server is not a node of the cluster");
     return;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client and one server, or the next of several: options, the loop,
-// connections, the greeting, the library, answers.
+// The client and one server, or the next one of several: options, the loop, connections, the
+// greeting, the library, answers.
 
 #include <gtest/gtest.h>
 
@@ -31,7 +31,7 @@ TEST(OutputBuffer, MovesWhatIsPendingOnlyWhenItIsTheSmallerPart) {
   std::string rest;
   for (int i = 0; i < 300'000; ++i) rest += static_cast<char>('a' + i % 23);
   buffer.end() = rest;
-  // Consumed so far, and what is stored then.
+  // How much has been consumed so far, and how much is then stored.
   const std::vector<std::pair<std::size_t, std::size_t>> steps = {
       {65'535, 300'000}, {70'000, 300'000}, {149'999, 300'000}, {150'000, 150'000}, {300'000, 0}};
   std::size_t consumed = 0;
@@ -108,7 +108,7 @@ TEST(Client, AsksASilentConnectionBeforeACommandGoesOut) {
   while (rig.ends.count(2) == 0) rig.client.Poll(50);
   EXPECT_EQ(rig.log, (std::vector<std::string>{"1 PING", "1 SET a 1", "1 SET a 2"}));
   EXPECT_EQ(rig.network->connections(), 1u);
-  // Whatever it answers, it is alive.
+  // Any answer shows that the connection is alive.
   rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] == "PING") return "-NOPERM this user has no permissions to run 'ping'\r\n";
     return std::nullopt;
@@ -134,7 +134,7 @@ TEST(Client, AnIdleConnectionThatIsDeadCostsNoOutcome) {
   }
 }
 
-// The bytes go nowhere, as where a NAT has forgotten the connection.
+// The bytes are lost, as they are if a NAT has forgotten the connection.
 TEST(Client, AProbeThatDoesNotArriveEndsWithTheServersWords) {
   ClientRig rig(WithProbes());
   ASSERT_EQ(rig.Get(), "a of 1");
@@ -178,7 +178,7 @@ TEST(Client, NamesItsConnectionsAfterTheLogin) {
   ClientRig rig(options);
   rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] == "AUTH") return "+OK\r\n";
-    if (command[1] == "SETNAME") return "-NOPERM no\r\n";  // it goes on all the same
+    if (command[1] == "SETNAME") return "-NOPERM no\r\n";  // the greeting still goes on
     return std::nullopt;
   };
   ASSERT_EQ(rig.Get(), "a of 1");
@@ -230,7 +230,7 @@ TEST(Client, NoPatienceIsTooLong) {
   EXPECT_EQ(rig.Get(), "a of 1");
   EXPECT_TRUE(rig.Settle(INT64_MAX));
   EXPECT_EQ(rig.network->connections(), 1u);
-  // A new try in good time, which is never.
+  // The next try is due so late that it never comes.
   rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] == "SET") return "-BUSY a script runs\r\n";
     return std::nullopt;
@@ -292,9 +292,9 @@ TEST(Client, SubmitTellsNobodyThatTheConnectionBroke) {
   ASSERT_EQ(rig.Get(), "a of 1");
   ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
   rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
-  rig.client.Poll(10);  // it is on its way now
+  rig.client.Poll(10);  // the command is on its way now
   rig.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
-  // More than is kept for the next Poll().
+  // The output is more than is kept for the next Poll().
   ASSERT_TRUE(rig.Submit(2, {"SET", "a", std::string(100'000, 'x')}));
   EXPECT_EQ(rig.ends.count(1), 0u);
   rig.client.Poll(10);
@@ -330,7 +330,7 @@ TEST(Client, SaysWhyItHasNoConnection) {
   rig.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
   EXPECT_EQ(rig.Get(), "unavailable: no connection in time");
   EXPECT_GE(rig.network->connections(), 2u);
-  // Before anything failed there is no such reason.
+  // Before anything has failed, there is no such reason.
   ClientOptions options = RigOptions();
   options.connect_timeout_ms = 1000;
   ClientRig other(options);
@@ -385,7 +385,7 @@ TEST(Client, SaysThatTheServerClosedTheConnection) {
   EXPECT_EQ(rig.client.connects(), 2u);
 }
 
-// The errors of the client's own questions are the server's words, and no data.
+// The errors of the client's own questions are shown in the server's words, and not taken for data.
 TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
   const std::string full = "ERR max number of clients reached";
   for (const std::string asked : {"AUTH", "INFO"}) {
@@ -416,7 +416,7 @@ TEST(Client, SaysWhyItWasSentAwayAlsoIfNothingCanBeWritten) {
   rig.network->SetScript([&](Operation operation) -> Fault {
     if (operation == Operation::kOpen) {
       begun = !begun;
-      // It writes as soon as it has connected, and reads behind it.
+      // The client writes as soon as it has connected, and reads afterwards.
       if (begun) return Fault{Kind::kWouldBlock};
       rig.network->Say(static_cast<std::int64_t>(rig.network->connections()),
                        "-ERR max number of clients reached\r\n");
@@ -465,7 +465,7 @@ TEST(Client, GoesOnToTheNextServer) {
   rig.network->SetScript(Unreachable(rig, 1));
   EXPECT_EQ(rig.Get(), "a of 2");
   EXPECT_EQ(rig.Count("1 "), 0);
-  // And back.
+  // The client goes back to the first server.
   rig.network->SetScript(Unreachable(rig, 2));
   rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (port == 2 && command[0] == "GET") return "";
@@ -475,7 +475,7 @@ TEST(Client, GoesOnToTheNextServer) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
-// Nobody answers there: neither the server nor, for its name, a name server.
+// Neither the server answers nor, if it has a name, a name server.
 TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
   for (const std::int64_t connect_timeout_ms : {50, 200, 1000}) {
     ClientOptions options = TwoServers();
@@ -516,7 +516,7 @@ TEST(Client, LooksForThePrimary) {
   EXPECT_EQ(alone.Get(), "unavailable: the server is a replica");
 }
 
-// What has to be done meanwhile is done, though nobody calls in between.
+// A long Poll() does in between what has to be done.
 TEST(Client, OneLongPollIsAsGoodAsManyShortOnes) {
   ClientRig dead(TwoServers());
   dead.network->SetScript(Unreachable(dead, 1));

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who is in the cluster, who serves which slots, and whom the client believes.
+// Finds out who is in the cluster and who serves which slots, and decides whom the client believes.
 //
-// A table of slots is taken
-//   1. from a member of the last good table, if it names more than half of the
-//      nodes that the last one named, and none of the primaries that both name with
-//      an older configuration epoch;
-//   2. where every member has failed or been refused since a table was needed: in the
-//      same way from a member of a newer table, if another client of the same ledger
-//      has taken one; else from one of the configured servers, whatever it names. The
-//      client then knows no more than one that has just been started.
-// In both cases the table has to name the node that gave it, by the id which that
-// node had when it was connected to.
+// A table of slots is accepted
+//   1. from a member of the last good table, if it names more than half of the nodes that the
+//      last one named, and none of the primaries that both name with an older configuration
+//      epoch;
+//   2. if every member has failed or been refused since a table was needed: in the same way
+//      from a member of a newer table, if another client of the same ledger has accepted one;
+//      else from one of the configured servers, whatever it names. The client then knows no
+//      more than a client that has just been started.
+// In both cases the table has to name the node that gave it, by the id that the node had when the
+// client connected to it.
 //
-// Why more than half: a node that left for another cluster keeps its connections, and
-// with a soft reset its id and process too. Its table then names the new cluster. A
-// cluster whose nodes are replaced one after the other, or whose shards fail over,
-// keeps most of its ids from one table to the next, so a client that is used follows
-// it for ever. A client that slept while half of the cluster was replaced, or whose
-// cluster was reset, gets on by rule 2: it needs what a fresh client needs, a
-// configured server that is alive. Epochs are compared node by node, since the
-// greatest of them goes away with its node; a node's own epoch only grows.
+// Why more than half: a node that left for another cluster keeps its connections, and after a soft
+// reset also its id and process. Its table then names the new cluster. A cluster whose nodes are
+// replaced one after the other, or whose shards fail over, keeps most of its ids from one table to
+// the next; so a client that is in use follows it for ever. A client that slept while half of the
+// cluster was replaced, or whose cluster was reset, gets on by rule 2. It needs what a fresh client
+// needs: a configured server that is alive. Epochs are compared node by node, because the greatest
+// epoch goes away with its node, while a node's own epoch only grows.
 //
-// A server that is found at a member's address under another id, or that a
-// redirection names and no table does, is a stranger: before anything is sent to it,
-// its own table has to pass the test of rule 1. Such a table is not taken over.
+// A server is a stranger if it is found at a member's address under another id, or if a redirection
+// names it and no table does. Before anything is sent to it, its own table has to pass the test of
+// rule 1. Such a table is not accepted as the client's own.
 //
-// A server that tells no ids (an ACL forbids CLUSTER MYID and CLUSTER NODES, or the
-// table has none) can't be tested so: it is known by its address then.
+// Some servers tell no ids (an ACL forbids CLUSTER MYID and CLUSTER NODES, or the table has none).
+// They can't be tested in this way, so they are known by their addresses.
 
 #include <algorithm>
 #include <unordered_map>
@@ -41,16 +40,16 @@ namespace {
 
 // The least time between two questions for the table.
 constexpr std::int64_t kRefreshEveryMs = 50;
-// How soon a table is asked for again that had slots without an owner.
+// How soon the client asks again after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
-// Members that are connected to at once only to be asked.
+// At most this many members are connected to at once only to be asked.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace
 
 // ---- who may tell ------------------------------------------------------------------
 
-// A client without a table begins with the one that another client has.
+// A client without a table begins with the table of another client.
 void Client::LearnMembers() noexcept {
   if (!deployment_->members.GetNewer(table_number_, members_)) return;
   if (slots_.empty()) slots_.assign(kHashSlotCount, std::int16_t{-1});
@@ -84,7 +83,7 @@ void Client::RefreshSoon() noexcept {
   if (needed_since_ == kNever) needed_since_ = now;
 }
 
-// In turn: one that was thrown out of the cluster has nothing to say for good.
+// Takes turns: a node that was thrown out of the cluster never has anything to say.
 Node* Client::NextToTell(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[next_asked_++ % nodes_.size()];
@@ -96,8 +95,8 @@ Node* Client::NextToTell(std::int64_t now) noexcept {
   return nullptr;
 }
 
-// Whether a member may still tell a table; with `connect`, those that are not
-// connected are.
+// Whether a member may still tell a table. With `connect`, also connects to members that are not
+// connected.
 bool Client::AwaitMembers(bool connect) noexcept {
   bool pending = false;
   std::size_t connecting = 0;
@@ -133,7 +132,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
   if (needed_since_ == kNever) needed_since_ = now;
   configured_turn_ = members_.empty() || !AwaitMembers(false);
-  // Another client may know better than those who started this one.
+  // Another client's members may know better than the configured servers.
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
     configured_turn_ = !AwaitMembers(false);
   }
@@ -144,7 +143,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   refreshed_at_ = now;
   refresh_at_ = now + kRefreshEveryMs;
   (void)AwaitMembers(true);
-  WantConfigured();  // by the time that they may tell, they can
+  WantConfigured();  // so that they are connected when they may tell
 }
 
 void Client::AskForSlots(Node& node) {
@@ -202,11 +201,11 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
                                       ? "the server is not in its own table of slots"
                                       : "the server's table of slots is of another cluster";
   slots_refusal_.assign(reason);
-  refresh_at_ = node.refused_at;  // somebody else may tell
+  refresh_at_ = node.refused_at;  // another node may tell
   if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
 }
 
-// Nothing is sent to a stranger that has turned out to be one, whoever named it.
+// Nothing is sent to a server that has turned out to be a stranger, whoever named it.
 void Client::Disown(Node& node, std::string_view reason) noexcept {
   Down(node, reason);
   std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
@@ -246,7 +245,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
               static_cast<std::int16_t>(place->second->index));
   }
   const bool whole = std::find(slots_.begin(), slots_.end(), -1) == slots_.end();
-  // A slot without an owner is asked for again by whoever needs it.
+  // A command that needs a slot without an owner asks for the table again.
   refresh_at_ = whole ? kNever : refreshed_at_ + kPartAgainMs;
   needed_since_ = kNever;
   configured_turn_ = false;
@@ -266,8 +265,8 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   teller.stranger = IsStranger(teller);
 }
 
-// What the newest table has no use for goes once nothing is under way there. While
-// somebody looks for a table, or for a server to shut a connection on, it may be of use.
+// Forgets nodes that the newest table has no use for, once nothing is under way there. While the
+// client looks for a table, or for a server on which to shut a connection, they may be of use.
 void Client::ForgetIdle() noexcept {
   if (!has_leaving_ || needed_since_ != kNever) return;
   has_leaving_ = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client where a cluster moves: whose table it believes, and what it forgets.
+// The client and a cluster that changes: whose table it believes, and what it forgets.
 
 #include <gtest/gtest.h>
 
@@ -40,14 +40,14 @@ class Topology : public ::testing::Test {
   FakeTable& A() { return clusters.tables["A"]; }
   FakeTable& B() { return clusters.tables["B"]; }
 
-  // All three connections stand.
+  // Waits until all three connections stand.
   void Meet(ClientRig& rig) {
     rig.play = clusters.play();
     ASSERT_EQ(rig.Get(true, 0), "a of 1");
     ASSERT_EQ(rig.Get(true, 5000), "a of 2");
     ASSERT_EQ(rig.Get(true, 10'000), "a of 3");
   }
-  // The newest connection to `port` ends.
+  // Closes the newest connection to `port`.
   static void HangUp(ClientRig& rig, std::uint16_t port) {
     for (std::size_t i = rig.network->connections(); i > 0; --i) {
       const auto id = static_cast<std::int64_t>(i);
@@ -56,7 +56,7 @@ class Topology : public ::testing::Test {
       return;
     }
   }
-  // Every slot's command is asked for, and none of it goes to a server beyond `last`.
+  // Sends a command for every slot, and expects that none goes to a server beyond `last`.
   static void ExpectNothingBeyond(ClientRig& rig, int last) {
     rig.log.clear();
     for (const int slot : {0, 4999, 5000, 9999, 10'000, 16'383}) {
@@ -73,8 +73,8 @@ class Topology : public ::testing::Test {
 
 // ---- whose table is believed -------------------------------------------------------
 
-// c leaves for cluster B, softly (its id stays) or hard (it gets another one), while
-// the client's connections stand; then a connection to another node breaks.
+// c leaves for cluster B, softly (its id stays) or hard (it gets a new id), while the client's
+// connections stand; then a connection to another node breaks.
 TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
   for (const bool soft : {true, false}) {
     for (const bool is_configured : {true, false}) {
@@ -89,7 +89,7 @@ TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
       B().ranges = {{0, 8191, {id}}, {8192, 16383, {"y"}}};
       A().members.pop_back();
       A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
-      // At first nobody else can be asked, unless the client would have to begin anew.
+      // At first the client can reach nobody else to ask, unless it would then have to begin anew.
       if (!is_configured) {
         const std::int64_t until = rig.network->NowMs() + 300;
         rig.network->SetScript([&rig, until](Operation operation) -> Fault {
@@ -155,7 +155,7 @@ TEST_F(Topology, ATableIsNotOursForSharingAFewNodes) {
   ExpectNothingBeyond(rig, 2);
 }
 
-// A node that was cut off while others went on knows an older configuration.
+// A node that was cut off while the others went on knows an older configuration.
 TEST_F(Topology, NoTableGoesBackInTime) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -174,7 +174,7 @@ TEST_F(Topology, NoTableGoesBackInTime) {
   EXPECT_EQ(rig.Count("2 GET"), 1);
 }
 
-// The greatest epoch may go with its node.
+// The greatest epoch may disappear together with its node.
 TEST_F(Topology, ANodeMayLeaveWhateverItsEpoch) {
   A().members[2].epoch = 100;
   ClientRig rig(Patient());
@@ -187,7 +187,7 @@ TEST_F(Topology, ANodeMayLeaveWhateverItsEpoch) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 2");
 }
 
-// Every node is replaced, one after the other, and none of the first is left.
+// Every node is replaced, one after the other, and none of the first nodes is left.
 TEST_F(Topology, ARollingReplacementIsFollowed) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -253,8 +253,8 @@ TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
 }
 
-// A ledger's connections are made when they are needed, maybe long after the servers
-// that it was given have gone.
+// A ledger makes its connections when they are needed, maybe long after its configured servers have
+// gone.
 TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   const auto deployment = std::make_shared<internal::Deployment>();
   ClientRig first(Patient(), deployment);
@@ -266,7 +266,7 @@ TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   first.network->SetScript(Unreachable(first, 1));
   ASSERT_EQ(first.Get(true, 0), "a of 11");
 
-  clusters.nodes[1] = {"z", "run-z", "B"};  // somebody else's by now
+  clusters.nodes[1] = {"z", "run-z", "B"};  // another cluster's by now
   B() = {{{"z", 1}}, {{0, 16383, {"z"}}}};
   ClientRig second(Patient(), deployment);
   second.play = clusters.play();
@@ -275,9 +275,9 @@ TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   EXPECT_EQ(second.Get(true, 5000), "a of 2");
 }
 
-// Nobody believes a server about a cluster that it does not belong to.
+// The client does not believe a server about a cluster that the server does not belong to.
 TEST_F(Topology, ATableWithoutTheNodeThatGaveItIsNone) {
-  clusters.nodes[4] = {"z", "run-z", "B"};  // which it is no member of
+  clusters.nodes[4] = {"z", "run-z", "B"};  // no member of the cluster that it names
   ClientOptions options = Patient();
   options.servers = {At(4), At(1)};
   ClientRig rig(options);
@@ -286,7 +286,7 @@ TEST_F(Topology, ATableWithoutTheNodeThatGaveItIsNone) {
   EXPECT_EQ(rig.Count("11 "), 0);
 }
 
-// Where the only primary is gone, its replicas know who is its successor.
+// If the only primary is gone, its replicas know its successor.
 TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
   A().members = {{"a", 1}, {"r", 2, 1, "slave"}, {"s", 3, 1, "slave"}};
   A().ranges = {{0, 16383, {"a", "r", "s"}}};
@@ -295,7 +295,7 @@ TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
   ClientRig rig(Patient());
   rig.play = clusters.play();
   ASSERT_EQ(rig.Get(), "a of 1");
-  clusters.nodes[9] = clusters.nodes[3];  // the successor has moved, too
+  clusters.nodes[9] = clusters.nodes[3];  // the successor has moved as well
   clusters.nodes.erase(3);
   A().members = {{"a", 1, 1, "master,fail"}, {"r", 2, 1, "slave"}, {"s", 9, 2}};
   A().ranges = {{0, 16383, {"s", "r"}}};
@@ -311,7 +311,7 @@ TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
 
 // ---- addresses ---------------------------------------------------------------------
 
-// A pod gets the address that another one had.
+// A pod gets the address that another pod had.
 TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -323,7 +323,7 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
   for (int i = 0; i < 20; ++i) rig.client.Poll(20);
   EXPECT_EQ(rig.ends.count(1), 0u);
-  A().members[2].port = 33;  // the others hear of it at last
+  A().members[2].port = 33;  // now the other nodes hear of it
   for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
   EXPECT_EQ(rig.ends[1], "OK");
   EXPECT_EQ(rig.Count("33 SET"), 1);
@@ -347,7 +347,7 @@ TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET") + rig.Count("3 FCALL") + rig.Count("3 FUNCTION"), 0);
 }
 
-// Nobody called for a long time while a connection was made: its answers are there.
+// Poll() was not called for a long time while a connection was made, and its answers are there.
 TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {
   ClientRig rig(Patient());
   rig.play = clusters.play();
@@ -383,7 +383,7 @@ TEST_F(Topology, AddressesMayChangeForEver) {
   }
 }
 
-// One shard is gone for good, and somebody always asks for it.
+// One shard is gone for good, and there is always a call for it.
 TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -417,7 +417,7 @@ TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
   }
 }
 
-// The same where nobody says who he is.
+// The same holds if no server says who it is.
 TEST(TopologyWithoutIds, AddressesMayChangeForEver) {
   std::uint16_t port = 1;
   ClientRig rig(Patient());
@@ -440,7 +440,7 @@ TEST(TopologyWithoutIds, AddressesMayChangeForEver) {
   }
 }
 
-// What is under way on a node that the newest table does not name has its answer.
+// A command under way on a node that the newest table does not name gets its answer.
 TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -465,7 +465,7 @@ TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
 
 // ---- answers -----------------------------------------------------------------------
 
-// A failover with many calls under way: each is refused by itself, and done elsewhere.
+// A failover happens with many calls under way: each is refused by itself, and done elsewhere.
 TEST(Demotion, CostsNoCallItsAnswer) {
   ClientOptions options = TwoServers();
   options.max_in_flight = 256;
@@ -480,7 +480,7 @@ TEST(Demotion, CostsNoCallItsAnswer) {
   ASSERT_EQ(rig.Get(), "a of 1");
   demoted = true;
   for (std::uint64_t i = 0; i < 255; ++i) ASSERT_TRUE(rig.Submit(i, {"SET", "a", "b"}));
-  // A read among them is answered by the replica.
+  // The replica answers the read among them.
   ASSERT_TRUE(rig.Submit(255, {"GET", "a"}, true));
   for (int i = 0; i < 1000 && rig.client.in_flight() > 0; ++i) rig.client.Poll(20);
   for (std::uint64_t i = 0; i < 255; ++i) EXPECT_EQ(rig.ends[i], "OK") << i;
@@ -490,7 +490,7 @@ TEST(Demotion, CostsNoCallItsAnswer) {
   EXPECT_EQ(rig.lost->size(), 0u);
 }
 
-// A call that has little time left does not take the others' connection with it.
+// A call that has little time left ends without ending the connection of the others.
 TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 1000;
@@ -514,7 +514,7 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   EXPECT_EQ(rig.ends[1], "unknown: no reply in time");
   EXPECT_LE(rig.network->NowMs() - begin, 110);
   EXPECT_EQ(rig.lost->size(), 1u);
-  // Nothing is sent behind what may be a dead server's silence.
+  // Nothing is sent on a connection whose server is silent and may be dead.
   ASSERT_TRUE(rig.Submit(3, {"SET", "a", "d"}));
   rig.client.Poll(10);
   EXPECT_EQ(rig.Count("1 SET a d"), 0);
@@ -524,7 +524,7 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   EXPECT_EQ(rig.network->connections(), 1u);
   EXPECT_EQ(rig.lost->size(), 0u) << "its answer came: it is over";
 
-  // If the server is dead, the connection goes with its oldest command's limit.
+  // If the server is dead, the connection ends when its oldest command has reached its limit.
   rig.network->SetScript(Always(Operation::kAnswer, Kind::kSilence));
   ASSERT_TRUE(rig.client.Submit(
       0, false, {&rig, &ClientRig::OnReply, &ClientRig::OnFailure, 4},
@@ -545,9 +545,9 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   EXPECT_EQ(rig.Count("1 CLIENT KILL"), 1);
 }
 
-// The table was asked for on a connection that then falls silent, and a call behind it
-// ends before its own answer is overdue: nobody's limit watches that connection any
-// more but the question's.
+// The client asks for the table on a connection that then falls silent. A call behind this question
+// ends before its own answer is overdue. From then on, only the question's limit watches the
+// connection.
 TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
   const std::string slots = Array({Range(0, 16383, 1)});
   bool silent = false;
@@ -572,7 +572,7 @@ TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
-// An error that a function raised comes after what it has written.
+// If a function raises an error, it may have written something before.
 TEST(Errors, OfARunningFunctionAreAnswers) {
   for (const std::string error :
        {"NOPERM ACL failure in script: User u has no permissions to run the 'xadd' command "

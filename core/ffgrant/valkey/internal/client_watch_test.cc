@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the client tells about itself, counters and lines for a log, and how it is told to
-// give up what is under way.
+// What the client tells about itself (counters and lines for a log), and how it can be told to give
+// up what is under way.
 
 #include <gtest/gtest.h>
 
@@ -58,7 +58,7 @@ TEST(ClientCounters, CountWhatGoesWell) {
   EXPECT_EQ(counters.bytes_sent, rig.network->bytes_to_server());
   EXPECT_EQ(counters.bytes_received, rig.network->bytes_to_client());
   for (const auto& [name, value] : counters.All()) {
-    if (name == "unsent_ms") continue;  // what the first one waited for its connection
+    if (name == "unsent_ms") continue;  // how long the first command waited for its connection
     const bool counted = name == "connects" || name == "commands" || name == "commands_sent" ||
                          name == "replies" || name.starts_with("bytes_");
     EXPECT_EQ(value != 0, counted) << name << " " << value;
@@ -184,7 +184,7 @@ TEST(ClientLog, KeepsSoManyLinesAndCountsTheRest) {
   EXPECT_EQ(logged.lines[0].second, "no connection: 127.0.0.1:1: can't connect");
 }
 
-// A server that does not know AUTH repeats what it was asked.
+// A server that does not know AUTH repeats the command in its answer.
 TEST(ClientLog, HasNoPasswordWhateverTheServerSays) {
   for (const auto& [answer, wanted] : std::vector<std::pair<std::string, std::string>>{
            {"-ERR unknown command 'AUTH', with args beginning with: 'hunter2' \r\n",
@@ -262,7 +262,7 @@ TEST(ClientCancel, EndsWhatWaitsForAConnection) {
   rig.client.Poll(1000);
   EXPECT_EQ(rig.ends[1], "unavailable: the call was cancelled");
   EXPECT_EQ(rig.network->NowMs(), begin);
-  // Without anything under way it touches nothing that comes later.
+  // If nothing is under way, cancelling does not touch anything that comes later.
   rig.client.Cancel();
   rig.network->SetScript({});
   EXPECT_EQ(rig.Get(), "a of 1");

@@ -30,10 +30,10 @@ bool HasFlag(std::string_view flags, std::string_view flag) noexcept {
   return false;
 }
 
-// A line of CLUSTER NODES:
+// Reads a line of CLUSTER NODES:
 //   ID HOST:PORT@BUS[,HOSTNAME...] FLAG[,FLAG...] PRIMARY|- PING PONG EPOCH LINK [SLOTS...]
-// Empty for a line that is none, and for a node that has just been met, whose id is
-// not known yet.
+// Returns nothing for any other line, and for a node that has just been met, whose id is not known
+// yet.
 std::optional<Member> ReadMember(std::string_view line, const Endpoint& own, bool& is_own) {
   Member member;
   member.id = TakeWord(line);
@@ -50,7 +50,7 @@ std::optional<Member> ReadMember(std::string_view line, const Endpoint& own, boo
   is_own = HasFlag(flags, "myself");
   member.primary = HasFlag(flags, "master");
   address = address.substr(0, address.find_first_of("@,"));
-  member.endpoint.port = 0;  // nobody knows where it is
+  member.endpoint.port = 0;  // its address is not known
   if (is_own) {
     member.endpoint = own;
   } else {
@@ -67,8 +67,8 @@ std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
   return reply.integer;
 }
 
-// A node in CLUSTER SLOTS: [host, port, id, ...]. The host is nil or empty where it
-// is that of the node which answers, and "?" where that node doesn't know it.
+// Reads a node in CLUSTER SLOTS: [host, port, id, ...]. A nil or empty host stands for the host of
+// the node that answers; "?" says that this node doesn't know it.
 std::optional<Member> ReadSlotNode(const Reply& node, const std::string& own_host) {
   if (node.elements.size() < 2) return std::nullopt;
   const Reply& host = node.elements[0];

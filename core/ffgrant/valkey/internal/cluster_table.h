@@ -16,26 +16,26 @@
 
 namespace ffgrant::valkey::internal {
 
-// A node as a table of the cluster names it.
+// A node, as a table of the cluster describes it.
 struct Member {
-  std::string id;     // empty: the table doesn't tell
-  Endpoint endpoint;  // port 0: nobody knows where it is
+  std::string id;     // empty: the table doesn't tell it
+  Endpoint endpoint;  // port 0: the address is not known
   bool primary = false;
   std::uint64_t epoch = 0;  // of a primary's configuration
 };
 
-// The host of a server beside the one at `endpoint`, on its machine: this one, if that was
-// found at a unix socket.
+// The host of a server on the same machine as the server at `endpoint`. For a unix socket it is
+// 127.0.0.1.
 inline std::string HostBeside(const Endpoint& endpoint) {
   return endpoint.is_unix() ? "127.0.0.1" : endpoint.host;
 }
 
-// Whether the members have ids (all of them have, or none), and whether one of them has `id`.
+// HasIds(): whether the members have ids (either all have, or none). HasId(): whether one has `id`.
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
 
-// Appends what CLUSTER NODES says to `members`, which are then sorted by id; `own` is the
-// address of the node that says so, `own_id` gets its id. Lines that are none are
+// Appends the nodes that CLUSTER NODES names to `members`, and then sorts `members` by id. `own` is
+// the address of the node that answers; `own_id` gets its id. Lines that describe no node are
 // passed over, and so are nodes that have just been met, whose ids are not known yet.
 void ReadMembers(std::string_view text, const Endpoint& own, std::vector<Member>& members,
                  std::string& own_id);
@@ -46,17 +46,18 @@ struct SlotRange {
   Member primary;
 };
 
-// An element of CLUSTER SLOTS: [first, last, primary, replica...], where a node is
-// [host, port, id, ...]. The host is nil or empty where it is `own_host`, that of the
-// node which answers, and "?" where that node doesn't know it. Empty if `range` is
-// none, or its primary's address is not known. No server is at a path: none may lead the
-// client to a unix socket.
+// Reads an element of CLUSTER SLOTS: [first, last, primary, replica...], where a node is [host,
+// port, id, ...]. A nil or empty host stands for `own_host`, the host of the node that answers; "?"
+// says that this node doesn't know it. Returns nothing if `range` is no such element, or if the
+// address of its primary is not known. A path is refused as a host: no server may lead the client
+// to a unix socket.
 std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host);
 // Whether `table`, which CLUSTER SLOTS answered, has a range at all.
 bool HasSlots(const Reply& table, const std::string& own_host);
 
-// `members` gets the addresses that the table has for them, which are the ones to be
-// used. Without any, all nodes that the table names are the members. Sorted by id.
+// Gives `members` the addresses that the table has for them; these are the ones to use. If
+// `members` is empty, all nodes that the table names become the members. The result is sorted by
+// id.
 void AddTable(const Reply& table, const std::string& own_host, std::vector<Member>& members);
 
 }  // namespace ffgrant::valkey::internal

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counters that one thread at a time writes and any thread reads; and lines for a log that
-// are kept until they can be told without a lock.
+// Counters that one thread at a time writes and any thread reads; and lines for a log, which are
+// kept until they can be told without a lock.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_COUNTING_H_
 #define FFGRANT_VALKEY_INTERNAL_COUNTING_H_
@@ -20,7 +20,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// Costs what a plain number costs: it has one writer at a time.
+// It costs as little as a plain integer, because it has one writer at a time.
 class Count {
  public:
   void Add(std::uint64_t more = 1) noexcept {
@@ -64,21 +64,21 @@ struct Counts {
   }
 };
 
-// A server, in a line of the log.
+// The name of a server in a line of the log.
 inline std::string NameOf(const Endpoint& endpoint) {
   return endpoint.is_unix() ? endpoint.host : endpoint.host + ":" + std::to_string(endpoint.port);
 }
 
-// What the client wants to tell is kept here, and told by a thread that holds no lock.
+// Keeps the lines that the client wants to log, until a thread that holds no lock tells them.
 class LogLines {
  public:
-  // More wait for nobody; what is beyond them is lost, and counted.
+  // At most this many lines are kept. Further ones are lost, and counted.
   static constexpr std::size_t kMaxLines = 256;
 
   explicit LogLines(LogHook hook) : hook_(std::move(hook)) {}
   bool wanted() const noexcept { return hook_ != nullptr; }
 
-  // False if there is no room.
+  // Returns false if there is no room.
   bool Add(LogLevel level, std::string text) {
     const std::scoped_lock lock(mutex_);
     if (lines_.size() >= kMaxLines) return false;
@@ -87,8 +87,8 @@ class LogLines {
     return true;
   }
 
-  // Calls the hook with what has been kept, in order but for what another thread tells at
-  // the same time. Not under a lock.
+  // Calls the hook with the lines that were kept, in their order, except for lines that another
+  // thread tells at the same time. Call it without a lock.
   void Tell() noexcept {
     if (!has_lines_.load(std::memory_order_relaxed)) return;
     std::vector<std::pair<LogLevel, std::string>> told;

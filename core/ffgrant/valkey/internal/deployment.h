@@ -15,18 +15,18 @@
 
 namespace ffgrant::valkey::internal {
 
-// The members of the newest table that any of the clients has taken: a client that has
-// none of its own yet, or whose own has gone, need not begin with the configured
-// servers. Thread-safe.
+// The members of the newest table that any of the clients has accepted. A client that has no table
+// yet, or whose members have all gone, can begin with these instead of the configured servers.
+// Thread-safe.
 class KnownMembers {
  public:
-  // Returns the number of this table; they count from 1.
+  // Returns the number of this table. Tables count from 1.
   std::uint64_t Set(const std::vector<Member>& members) {
     const std::scoped_lock lock(mutex_);
     members_ = members;
     return ++number_;
   }
-  // False, and nothing done, if the newest table has no greater number than `number`.
+  // Returns false, and does nothing, if the newest table's number is not greater than `number`.
   bool GetNewer(std::uint64_t& number, std::vector<Member>& members) const {
     const std::scoped_lock lock(mutex_);
     if (number_ <= number) return false;

@@ -11,18 +11,16 @@ bool LostConnections::Entry::Has(CommandKey key) const noexcept {
   return every_key || std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
-// Whether `server` shows that the process which the entry's connection led to has
-// ended.
+// Whether `server` shows that the process to which the entry's connection led has ended.
 //
-// In a cluster: a node has one process at a time, since a node holds a lock on the
-// file that has its id.
+// In a cluster: a node has one process at a time, because a node holds a lock on the file that has
+// its id.
 //
-// Alone: the same address is no proof. But a process that is found there and started
-// after the old one was heard of for the last time is what a restart looks like.
-// A new server that was given the address of one which lives on elsewhere looks
-// the same. The old server's commands can't reach the new one's data, and the
-// client reads nothing else: it does not follow a server that stands alone. A
-// server that had been running already (behind a proxy, or moved there) is told
+// Alone: the same address is no proof. But a restart looks like this: a process is found there, and
+// it started after the old process was last heard of. A new server also looks like this if it was
+// given the address of a server that lives on elsewhere. The old server's commands can't reach the
+// new server's data, and the client reads nothing else, because it does not follow a server that
+// stands alone. A server that had been running before (behind a proxy, or moved there) is told
 // apart by its uptime.
 bool LostConnections::IsGone(const Entry& entry, const ServerIdentity& server) noexcept {
   if (entry.run_id.empty() || server.run_id.empty() || entry.run_id == server.run_id) return false;
@@ -49,9 +47,9 @@ void LostConnections::AddTo(Entry& entry, CommandKey key) {
 std::uint64_t LostConnections::Add(const ServerIdentity& server, std::int64_t client_id,
                                    std::int64_t heard_at, CommandKey key, bool open) {
   const std::scoped_lock lock(mutex_);
-  // A client id is of a process; without the process it says nothing.
+  // A client id means something only together with the process.
   const std::int64_t id = server.run_id.empty() || client_id < 0 ? 0 : client_id;
-  // Connections that can't be told apart need one entry.
+  // Connections that can't be told apart share one entry.
   const auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
     return id == 0 && !open && e.client_id == 0 && !e.open && e.run_id == server.run_id &&
            e.node_id == server.node_id && e.cluster == server.cluster &&

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connections that ended, or may end, with a command on them whose fate nobody
-// knows: it may still reach its server, however late. What is read about the command
-// is final only once each such connection has been shut on its server, or its
-// server's process has ended. Nothing else will do: neither that another node has the
-// command's slot now, nor that a replica has been promoted in the server's stead.
-// The server may get the slot back before the command arrives.
+// Keeps connections that ended, or may end, with a command on them whose fate nobody knows: it may
+// still reach its server, however late. What is read about the command is final only once each such
+// connection has been shut on its server, or its server's process has ended. It is not enough that
+// another node has the command's slot now, or that a replica has been promoted in place of the
+// server: the server may get the slot back before the command arrives.
 //
-// A server is known by what it says of itself: the run id of its process, and in a
-// cluster its node id. It is never known by its address: one server can have
-// several, and an address can be given to another server. A connection to a server
-// that does not say who it is stays here for good.
+// A server is known by what it says of itself: the run id of its process, and in a cluster its node
+// id. It is never known by its address: one server can have several, and an address can be given to
+// another server. If a server does not say who it is, a connection to it stays here for good.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
@@ -29,52 +27,52 @@
 
 namespace ffgrant::valkey::internal {
 
-// What a server said of itself. Texts that it did not tell are empty.
+// What a server said of itself. A text that it did not tell is empty.
 struct ServerIdentity {
-  std::string_view node_id = {};  // of a node of a cluster
+  std::string_view node_id = {};  // set for a node of a cluster
   std::string_view run_id = {};   // of the process
   Endpoint endpoint = {};         // where it was found; decides nothing in a cluster
   bool cluster = false;
-  // Its process did not start after this time, by the client's clock; -1 if unknown.
+  // Its process started no later than this, by the client's clock; -1 if unknown.
   std::int64_t latest_start = -1;
 };
 
-// By what a command is asked for later: one that nobody will ask for has kNoKey. Two
-// commands may share a key; then what is said of one holds for both.
+// The key by which a caller asks for a command later; a command that nobody will ask for has
+// kNoKey. If two commands share a key, what is said of one holds for both.
 using CommandKey = std::uint64_t;
 inline constexpr CommandKey kNoKey = 0;
-inline constexpr CommandKey kEveryKey = UINT64_MAX;  // of a connection: any command
+inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any command may be lost
 
 // Shared by the clients of one ledger. Thread-safe; every call takes a short lock.
 class LostConnections {
  public:
-  // What is beyond these is given up, the oldest first: nobody can settle it any more.
+  // Beyond this many the oldest connections are given up: they can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
-  // The command `key`, which writes, is lost on connection `client_id` (0: unknown, or
-  // it may not be shut) to `server`, which was heard of at `heard_at` for the last
-  // time. `open`: the connection stands, and its answers may still come; see
+  // The command `key`, which writes, is lost on connection `client_id` to `server`. `client_id` is
+  // 0 if it is unknown or the connection may not be shut. The server was last heard of at
+  // `heard_at`. `open` says that the connection stands, and its answers may still come; see
   // Resolve(). Returns the connection's number here.
   std::uint64_t Add(const ServerIdentity& server, std::int64_t client_id, std::int64_t heard_at,
                     CommandKey key, bool open);
   // Another command is lost on the connection `number`.
   void AddKey(std::uint64_t number, CommandKey key);
-  // The connection `number` was closed by this side.
+  // This side has closed the connection `number`.
   void Close(std::uint64_t number);
-  // Nothing of the connection `number` can be executed any more.
+  // No command on the connection `number` can be executed any more.
   void Resolve(std::uint64_t number);
   // The connection `number` can't be shut by its id: the server forbids it.
   void SetUnfenceable(std::uint64_t number);
 
-  // `server` has been reached: forgets what went with an earlier process of its own.
+  // `server` has been reached: forgets the connections that ended with an earlier process of it.
   void OnServer(const ServerIdentity& server);
 
   struct Fence {
     std::uint64_t number = 0;
     std::int64_t client_id = 0;
   };
-  // A closed connection to the process `run_id` that can be shut there.
+  // Returns a closed connection to the process `run_id` that can be shut there.
   std::optional<Fence> NextFence(std::string_view run_id) const;
 
   // A lost connection, and where it led to.
@@ -83,13 +81,13 @@ class LostConnections {
     std::string node_id;
     std::string run_id;
     Endpoint endpoint;
-    bool fenceable = false;  // closed by this side, and its id is known
+    bool fenceable = false;  // this side has closed it, and its id is known
     bool open = false;
   };
-  // Fills in those that may still carry the command `key`. False if there may be
+  // Fills in the connections that may still carry the command `key`. Returns false if there may be
   // others, which have been given up.
   bool List(CommandKey key, std::vector<Target>& targets) const;
-  // Whether there are none.
+  // Whether no connection may still carry the command `key`.
   bool IsSettled(CommandKey key) const;
 
   std::size_t size() const;
@@ -119,10 +117,10 @@ class LostConnections {
   void Remove(const Entry& entry) noexcept { keys_ -= entry.keys.size(); }
 
   mutable std::mutex mutex_;
-  std::deque<Entry> entries_;  // by number
+  std::deque<Entry> entries_;  // sorted by number
   std::uint64_t next_number_ = 1;
-  std::size_t keys_ = 0;  // of all entries
-  // Marks keys that were given up, by a part of their bits.
+  std::size_t keys_ = 0;  // the keys of all entries
+  // Marks the keys that were given up; some of a key's bits choose its mark.
   std::bitset<kGivenUpBits> given_up_;
 };
 

@@ -26,7 +26,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// All signals are the program's own threads' to handle.
+// Blocks all signals, so that the program's own threads handle them.
 class BlockedSignals {
  public:
   BlockedSignals() noexcept {
@@ -51,7 +51,7 @@ Wakeup::~Wakeup() {
 
 void Wakeup::Notify() noexcept {
   const std::uint64_t one = 1;
-  // Fails only where it has been notified often already.
+  // It fails only if there were very many notifications already.
   (void)!write(fd_, &one, sizeof one);
 }
 
@@ -60,7 +60,7 @@ void Wakeup::Clear() noexcept {
   (void)!read(fd_, &count, sizeof count);
 }
 
-// Outlives the resolver as long as one of its threads is in a look-up.
+// This outlives the resolver as long as one of its threads is in a look-up.
 struct NameResolver::State {
   struct Name {
     bool known = false;
@@ -77,9 +77,9 @@ struct NameResolver::State {
   bool abandoned = false;
   std::size_t threads = 0;
   std::map<std::string, Name> names;
-  std::deque<std::string> queue;  // asked for, and taken by no thread yet
+  std::deque<std::string> queue;  // names that were asked for, and that no thread has taken yet
 
-  // What one thread does: it looks up what is queued, until nothing is.
+  // The work of one thread: it looks up what is queued until nothing is.
   static void Work(const std::shared_ptr<State>& state) {
     std::unique_lock lock(state->mutex);
     while (!state->abandoned && !state->queue.empty()) {
@@ -104,7 +104,7 @@ struct NameResolver::State {
     entry.waiting.clear();
   }
 
-  // False if the system has no thread left. Not by std::thread, which could only throw.
+  // Returns false if the system has no thread left; std::thread could only throw then.
   static bool StartThread(const std::shared_ptr<State>& state) {
     const BlockedSignals blocked;
     auto shared = std::make_unique<std::shared_ptr<State>>(state);
@@ -117,20 +117,20 @@ struct NameResolver::State {
     pthread_t thread;
     // Never true: a system without a thread left is nothing to test with.
     if (pthread_create(&thread, nullptr, run, shared.get()) != 0) return false;
-    (void)shared.release();  // the thread's
+    (void)shared.release();  // the thread owns it now
     pthread_detach(thread);
     return true;
   }
 
   // Never reached: as StartThread() is never false.
   std::optional<NameAddresses> FindWithoutThread(std::map<std::string, Name>::iterator at) {
-    if (threads > 0) return std::nullopt;  // those that there are will come to it
+    if (threads > 0) return std::nullopt;  // a thread that is running will look it up
     queue.pop_back();
     names.erase(at);
     return NameAddresses{{}, "there is no thread for the look-up"};
   }
 
-  // What nobody has asked for in a while needs no memory.
+  // Removes names that nobody has asked for in a while.
   void RemoveOld(Clock::time_point now) {
     std::erase_if(
         names, [now](const auto& name) { return name.second.known && name.second.until <= now; });
@@ -184,8 +184,8 @@ void NameResolver::Forget(const std::string& name) {
 }
 
 NameResolver& NameResolver::OfProcess() {
-  // Never destroyed: its threads may outlive main(). A child has none of them, so
-  // that what they look up would never be found there.
+  // It is never destroyed, because its threads may outlive main(). A child process has none of the
+  // threads, so what they look up would never be found there.
   struct Owned {
     explicit Owned(pid_t owner) : pid(owner), resolver(LookUpWithSystem) {}
     const pid_t pid;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names of hosts to addresses, without anybody waiting for it: a look-up may take
-// as long as the system lets it (20 s where a DNS server is silent), and runs in a
-// thread of its own.
+// Looks up names of hosts without making anybody wait. A look-up may take as long as the system
+// lets it (20 s if a DNS server is silent), so it runs in a thread of its own.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_
 #define FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_
@@ -17,7 +16,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// Ends the wait for a network by a descriptor that becomes readable.
+// Ends a network's wait, with a descriptor that becomes readable.
 class Wakeup {
  public:
   Wakeup();  // valid() is false if the system has no descriptor left
@@ -27,22 +26,22 @@ class Wakeup {
 
   bool valid() const noexcept { return fd_ >= 0; }
   int fd() const noexcept { return fd_; }
-  void Notify() noexcept;  // from any thread
+  void Notify() noexcept;  // may be called from any thread
   void Clear() noexcept;
 
  private:
   int fd_;
 };
 
-// Looks names up by `look_up`, a name once at a time however many ask for it. What
-// was found is kept for kKeepMs after it was asked for, no longer: a name's addresses
-// change when a server is replaced. (It is kept longer until somebody asks, up to
-// kKeepUnusedMs: a look-up may take longer than any call.) At most kMostThreads names are looked up
-// at once; further ones wait, up to kMostNames. So a DNS server that is silent for one zone does
-// not hold up the others.
+// Looks names up by `look_up`; a name is looked up once at a time, however many ask for it. An
+// answer is kept for kKeepMs after it was asked for, and no longer, because a name's addresses
+// change when a server is replaced. (If nobody has asked for the answer yet, it is kept up to
+// kKeepUnusedMs, because a look-up may take longer than any call.) At most kMostThreads names are
+// looked up at once; up to kMostNames further names wait. So a DNS server that is silent for one
+// zone does not hold up the others.
 //
-// A look-up that hangs is left to itself: neither the destructor nor the end of
-// the process waits for it. Thread-safe; allocates.
+// If a look-up hangs, neither the destructor nor the end of the process waits for it. Thread-safe;
+// allocates.
 class NameResolver {
  public:
   static constexpr std::int64_t kKeepMs = 1000;
@@ -55,14 +54,14 @@ class NameResolver {
   NameResolver(const NameResolver&) = delete;
   NameResolver& operator=(const NameResolver&) = delete;
 
-  // The answer, if there is one. Else nothing, and `wakeup` is notified when there
-  // is: ask again then. Never blocks.
+  // Returns the answer if there is one. Otherwise returns nothing, and notifies `wakeup` once there
+  // is an answer; then ask again. Never blocks.
   std::optional<NameAddresses> Find(const std::string& name, const std::weak_ptr<Wakeup>& wakeup);
 
-  // Forgets what was found for `name`: none of its addresses can be connected to.
+  // Forgets what was found for `name`, because none of its addresses can be connected to.
   void Forget(const std::string& name);
 
-  // The process' own, which uses getaddrinfo(). After fork() the child has another.
+  // The resolver of the process, which uses getaddrinfo(). After fork() the child has another one.
   static NameResolver& OfProcess();
 
  private:
@@ -70,7 +69,7 @@ class NameResolver {
   std::shared_ptr<State> state_;
 };
 
-// By getaddrinfo(): TCP, both families, in the order that the system prefers.
+// Looks up by getaddrinfo(): TCP, both families, in the order that the system prefers.
 NameAddresses LookUpWithSystem(const std::string& name);
 
 }  // namespace ffgrant::valkey::internal

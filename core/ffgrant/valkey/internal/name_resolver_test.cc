@@ -35,7 +35,7 @@ bool IsNotified(Wakeup& wakeup, int timeout_ms) {
   return notified;
 }
 
-// Names that begin with "hangs" are not found before the end of the test.
+// The look-up of a name that begins with "hangs" does not end before the test does.
 class NameResolverTest : public ::testing::Test {
  protected:
   NameResolverTest() : shared_(std::make_shared<Shared>()) {
@@ -53,7 +53,7 @@ class NameResolverTest : public ::testing::Test {
   std::optional<NameAddresses> Find(const std::string& name) {
     return resolver->Find(name, wakeup);
   }
-  // Waits until it is there.
+  // Waits until the answer is there.
   std::string Get(const std::string& name) {
     for (int i = 0; i < 100; ++i) {
       if (const auto found = Find(name)) return found->addresses.at(0);
@@ -103,7 +103,7 @@ TEST_F(NameResolverTest, KeepsWhatItFoundForASecondOfUse) {
   ASSERT_EQ(Get("a"), "address of a");
   EXPECT_GE(look_ups("a"), 2);
 
-  // What nobody could use yet is kept longer: no caller waits as long as a slow
+  // An answer that nobody could use yet is kept longer, because no caller waits as long as a slow
   // look-up takes.
   EXPECT_FALSE(Find("b"));
   std::this_thread::sleep_for(std::chrono::milliseconds(NameResolver::kKeepMs + 100));
@@ -203,7 +203,7 @@ TEST(LookUpWithSystem, FindsAddressesOrSaysWhyNot) {
   for (const std::string& address : found.addresses) {
     EXPECT_TRUE(address == "127.0.0.1" || address == "::1") << address;
   }
-  // No name can be that long: nobody is asked.
+  // No name can be that long, so nobody is asked.
   const NameAddresses none = LookUpWithSystem(std::string(300, 'x'));
   EXPECT_TRUE(none.addresses.empty());
   EXPECT_NE(none.error, "");

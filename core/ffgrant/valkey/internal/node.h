@@ -21,54 +21,54 @@
 
 namespace ffgrant::valkey::internal {
 
-// What the client asks on its own behalf. From kAuth to kSlots in this order on
-// a new connection, each only where there is a reason; then it is ready.
+// What the client asks for itself. On a new connection it asks kAuth to kSlots in this order, each
+// only where there is a reason; then the connection is ready.
 enum class Errand : std::uint8_t {
   kNone,
-  kAuth,        // AUTH [user] password; where either is given
-  kSetName,     // CLIENT SETNAME; where a name is given
-  kInfo,        // INFO server replication: who is it
-  kClientId,    // CLIENT ID, by which this connection can be fenced one day
-  kNodeId,      // CLUSTER MYID; of a cluster only
-  kFence,       // CLIENT KILL ID of a lost connection, as often as there is one
+  kAuth,        // AUTH [user] password; if either is given
+  kSetName,     // CLIENT SETNAME; if a name is given
+  kInfo,        // INFO server replication: who is the server?
+  kClientId,    // CLIENT ID: the id by which this connection can be fenced one day
+  kNodeId,      // CLUSTER MYID; only for a node of a cluster
+  kFence,       // CLIENT KILL ID of a lost connection; once for each
   kOwnVersion,  // FCALL ffgrant_version 0
   kVersion,     // FCALL ff_version 0
   kLoad,        // FUNCTION LOAD
   kReplace,     // FUNCTION LOAD REPLACE
-  kMembers,     // CLUSTER NODES: who is in the cluster
-  kSlots,       // CLUSTER SLOTS: who serves what
-  kPing,        // PING: is the connection alive? Only on one that was ready
+  kMembers,     // CLUSTER NODES: who is in the cluster?
+  kSlots,       // CLUSTER SLOTS: who serves which slots?
+  kPing,        // PING: is the connection alive? Only on one that was ready before
 };
 
 // Which functions are called on a server (function_library.h).
 enum class Functions : std::uint8_t {
-  kUnchecked,   // not asked for yet, or on a replica; FlowFabric's until told otherwise
+  kUnchecked,   // not asked for yet, or on a replica; then FlowFabric's are called
   kFlowFabric,  // ff_x
   kOwn,         // ffgrant_x
-  kNone,        // there are none, or nobody may ask; `library_refusal` says why
+  kNone,        // there are none, or the user may not ask; `library_refusal` says why
 };
 
 // What the next reply belongs to.
 struct Expected {
   enum class Kind : std::uint8_t {
     kRequest,
-    kAbandoned,  // a request whose end has been told: its time was over
+    kAbandoned,  // a request that has already been ended: its time was over
     kAsking,
     kErrand,
   };
   Kind kind = Kind::kRequest;
   std::uint32_t request = 0;
-  std::uint64_t end = 0;  // of its bytes, in all that was ever written here
+  std::uint64_t end = 0;  // where its bytes end in all that was ever written on this connection
   std::int64_t sent_at = 0;
 };
 
-// A queue in a ring that grows to the power of two it needs and no more.
+// A queue in a ring. The ring grows to the power of two that it needs, and no more.
 class ExpectedQueue {
  public:
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
   const Expected& front() const noexcept { return ring_[begin_]; }
-  // The one of request `number`; it is there.
+  // The entry of request `number`, which must be in the queue.
   Expected& of_request(std::uint32_t number) noexcept {
     std::size_t i = begin_;
     while (ring_[i].kind != Expected::Kind::kRequest || ring_[i].request != number) {
@@ -99,11 +99,11 @@ class ExpectedQueue {
   std::size_t size_ = 0;
 };
 
-// Bytes to be written, which go in at the end and out at the front. What went
-// out makes room again also if it never becomes empty.
+// Bytes to be written: they are added at the end and removed at the front. Removed bytes make room
+// again even if the buffer never becomes empty.
 class OutputBuffer {
  public:
-  // To append to, and nothing else.
+  // Only append to it.
   std::string& end() noexcept { return bytes_; }
   std::string_view pending() const noexcept { return std::string_view(bytes_).substr(begin_); }
   bool empty() const noexcept { return begin_ == bytes_.size(); }
@@ -113,7 +113,7 @@ class OutputBuffer {
   // Removes the first `size` pending bytes.
   void Consume(std::size_t size) noexcept {
     begin_ += size;
-    // Moved seldom enough to cost less than one copy a byte.
+    // The bytes are moved so seldom that it costs less than one copy for each byte.
     if (begin_ == bytes_.size() || (begin_ >= kMoveSize && begin_ >= bytes_.size() / 2)) {
       bytes_.erase(0, begin_);
       begin_ = 0;
@@ -137,7 +137,7 @@ struct Node {
       : index(number), endpoint(std::move(where)), stream(std::move(s)), reader(limits) {}
 
   bool up() const noexcept { return state == State::kGreeting || state == State::kReady; }
-  // What is appended to `out` from here on ends at this place of the stream.
+  // Where the bytes that are in `out` now end in all that is written on this connection.
   std::uint64_t appended() const noexcept { return written + out.size(); }
 
   int index;  // in the client's list
@@ -146,56 +146,56 @@ struct Node {
   State state = State::kDown;
   ReplyReader reader;
   OutputBuffer out;
-  std::uint64_t written = 0;  // bytes, over this connection
+  std::uint64_t written = 0;  // bytes written on this connection
   ExpectedQueue expected;
-  Errand errand = Errand::kNone;  // the one that is under way
+  Errand errand = Errand::kNone;  // the errand that is under way
 
-  bool wanted = false;                // somebody waits for it
-  bool refused = false;               // down, and not to be asked for now
-  std::uint32_t failures = 0;         // since the last answer to a call
-  std::uint64_t failed_attempts = 0;  // to connect or greet, in all
+  bool wanted = false;                // somebody waits for this node
+  bool refused = false;               // it is down, and not to be asked for now
+  std::uint32_t failures = 0;         // in a row since the last answer to a call
+  std::uint64_t failed_attempts = 0;  // failed tries to connect or greet, in all
   std::int64_t retry_at = 0;
-  std::int64_t deadline = 0;  // of connecting, greeting, and of an errand
+  std::int64_t deadline = 0;  // for connecting, greeting, and an errand
   std::string down_reason;
 
-  // Who this is, and who the connection is there; run_id changes with the process.
+  // Who the server is, and the connection's id there. run_id changes with the process.
   std::string node_id;
   std::string run_id;
   bool cluster = false;
-  bool standalone = false;         // it says so; without INFO it says neither
+  bool standalone = false;         // the server says so; without INFO both stay false
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;
 
-  // Its functions, on this connection.
-  bool has_library = false;  // they have been looked after
+  // The functions of the server, as found on this connection.
+  bool has_library = false;  // the client has looked for them
   Functions functions = Functions::kUnchecked;
-  bool load_tried = false;      // since they were looked after the last time
-  std::string own_version;      // of our library; empty if it isn't there
-  std::string library_refusal;  // with kNone
+  bool load_tried = false;      // since the client last looked for them
+  std::string own_version;      // the version of our library; empty if it isn't there
+  std::string library_refusal;  // set with kNone
 
-  // Its place in the cluster.
-  std::string announced_id;  // who is at this address by the last good table; or empty
-  // Who answers here is not known to be of the cluster: nothing is sent there yet.
+  // The node's place in the cluster.
+  std::string announced_id;  // the node at this address in the last good table; may be empty
+  // The server here is not known to belong to the cluster, so nothing is sent there yet.
   bool stranger = false;
-  // The table has no use for it: it is forgotten as soon as nothing is under way.
+  // The table has no use for this node: the node is forgotten as soon as nothing is under way.
   bool leaving = false;
-  bool pursued = false;              // to shut a lost connection there
-  std::int64_t unreachable_at = -1;  // when it could not be connected to, or greeted
-  std::int64_t refused_at = -1;      // when it gave a table that was no good
-  // A table that is being told: what CLUSTER NODES said.
+  bool pursued = false;              // a lost connection is to be shut there
+  std::int64_t unreachable_at = -1;  // when connecting or greeting failed last
+  std::int64_t refused_at = -1;      // when it last gave a table that was not accepted
+  // The table that is being read: what CLUSTER NODES said.
   std::vector<Member> told;
   std::string told_own_id;
 
-  // Nothing is sent on this connection any more, but what is under way has its
-  // answers; then it is closed, for `drain_reason`.
+  // Nothing more is sent on this connection. What is under way still gets its answers; then the
+  // connection is closed, for `drain_reason`.
   bool draining = false;
   std::string drain_reason;
 
-  // Requests under way here whose end has been told. Nothing is sent behind them,
-  // since it can't be known whether the server is alive.
+  // How many requests under way here have already been ended. Nothing is sent behind them, because
+  // the server may be dead.
   std::size_t abandoned = 0;
-  std::int64_t heard_at = 0;       // when anything was received for the last time
+  std::int64_t heard_at = 0;       // when anything was last received
   std::uint64_t lost = 0;          // this connection's number among the lost ones
   LostConnections::Fence fencing;  // what kFence shuts
 

@@ -89,7 +89,7 @@ void PartitionScan::AskForState(std::uint16_t partition) {
   });
 }
 
-// False if it can't be the answer.
+// Returns false if `reply` can't be the answer.
 bool PartitionScan::Read(std::uint16_t partition, Question question, const Reply& reply,
                          Head& head) const {
   if (reply.is(Reply::Type::kError)) {

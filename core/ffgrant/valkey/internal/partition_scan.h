@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The heads of the partitions' eligible sets, asked for from many servers at once.
+// Asks many servers at once for the heads of the partitions' eligible sets.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_
 #define FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_
@@ -18,25 +18,25 @@ namespace ffgrant::valkey::internal {
 
 class Session;
 
-// What one session has asked the partitions, and what they have said. A call need not wait for
-// all of its questions: those that are open when it returns stay here, and their answers are
-// thrown away. So a server that does not answer holds up no call that finds something
-// elsewhere, and only the first that does not.
+// What one session has asked the partitions, and what they have said. A call need not wait for all
+// of its questions. Questions that are still open when it returns stay here, and their answers are
+// thrown away. So a server that does not answer does not hold up a call that finds something
+// elsewhere; of the other calls, it holds up only the first.
 //
-// A partition that did not answer in time is late: later calls pass it over. Each of them asks
-// one late partition again, without waiting. The first answer of a late one ends lateness for
-// all: whatever was wrong is over, and what is still wrong shows again.
+// A partition that did not answer in time is late, and later calls pass it over. Each of these
+// calls asks one late partition again, without waiting for it. Once a late partition answers, no
+// partition is late any more: either the trouble is over, or it shows again.
 //
-// A part of its session. One thread at a time, which has the answers put here by whichever
-// thread leads at the client: the mutex is for these two, and is never held while the session
-// is called.
+// A scan is a part of its session. It is used by one thread at a time, and the thread that leads at
+// the client stores the answers here. The mutex protects these two from each other, and is never
+// held while the session is called.
 class PartitionScan {
  public:
   struct Head {
-    bool unreachable = false;  // no answer
-    bool fault = false;        // an error instead of an answer
+    bool unreachable = false;  // there was no answer
+    bool fault = false;        // there was an error instead of an answer
     bool there = false;        // the eligible set has a first member
-    bool canonical = false;    // its id; others can't be claimed
+    bool canonical = false;    // its id is canonical; others can't be claimed
     bool granted = true;
     bool suits = false;
     Uuid uuid;
@@ -45,36 +45,37 @@ class PartitionScan {
   // A partition that a call waits for, by its place in the call's window.
   struct Waiting {
     enum class Step : std::uint8_t {
-      kAgain,  // until what a call before has asked is over: then it is asked
+      kAgain,  // a question of an earlier call is open; ask once it is over
       kHead,
       kState,
     };
     std::uint32_t offset;
     Step step;
   };
-  // The current call's; here so that their memory is kept.
+  // These belong to the current call. They are kept here so that their memory is kept.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
 
   explicit PartitionScan(Session& session) : session_(session) {}
   PartitionScan(const PartitionScan&) = delete;
 
-  // A new call, of always as many partitions; nobody is interested in what earlier ones asked.
-  // `offered` is looked at until End(), then nobody is interested in this call's either.
+  // Begin() starts a new call; `partitions` is always the same number. Answers to earlier calls'
+  // questions are ignored from now on. `offered` must live until End(); after that the answers to
+  // this call's questions are ignored too.
   void Begin(std::uint16_t partitions, std::string_view offered);
   void End() noexcept;
 
-  // Asks for the head, where nothing is open; then for the grant and the requirements of the
-  // head that was found.
+  // AskForHead() asks for the head, if no question is open. AskForState() then asks for the grant
+  // and the requirements of the head that was found.
   void AskForHead(std::uint16_t partition, LaneIdView lane);
   void AskForState(std::uint16_t partition);
 
-  // Whether an answer is outstanding, of whichever call's question.
+  // Whether an answer is outstanding, whichever call asked.
   bool IsOpen(std::uint16_t partition) const noexcept {
     const Lock lock(mutex_);
     return places_[partition].open != 0;
   }
-  // What was said to this call, once nothing is open.
+  // What the partition has said to this call. Use it once no question is open.
   Head head(std::uint16_t partition) const noexcept {
     const Lock lock(mutex_);
     return places_[partition].head;
@@ -105,16 +106,16 @@ class PartitionScan {
   enum class Question : std::uint8_t { kHead, kGrant, kRequirements };
   struct Place {
     Head head;
-    std::uint32_t call = 0;        // whose question it was
-    std::uint32_t late_since = 0;  // the epoch
+    std::uint32_t call = 0;        // the call that asked
+    std::uint32_t late_since = 0;  // the epoch in which it became late
     std::uint8_t open = 0;
   };
   using Lock = std::lock_guard<std::mutex>;
 
-  // What is open has been counted by then.
+  // The caller must have counted the question in `open` before.
   template <class Write>
   void Ask(std::uint16_t partition, Question question, const Write& write);
-  // With the lock.
+  // These need the lock.
   bool IsLateLocked(std::uint16_t partition) const noexcept {
     return places_[partition].late_since == epoch_;
   }
@@ -125,11 +126,11 @@ class PartitionScan {
   static void OnFailure(void* self, std::uint64_t tag, CallFailure, std::string_view) noexcept;
 
   Session& session_;
-  mutable std::mutex mutex_;   // of all below
-  std::vector<Place> places_;  // one a partition
-  std::string_view offered_;   // the current call's
+  mutable std::mutex mutex_;   // protects all below
+  std::vector<Place> places_;  // one for each partition
+  std::string_view offered_;   // what the current call offers
   std::uint32_t call_ = 0;
-  std::uint32_t epoch_ = 1;  // of lateness
+  std::uint32_t epoch_ = 1;  // a new epoch ends all lateness
   std::size_t late_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For benchmarks, which measure limits: other functions in place of a call's own.
+// Calls other functions in place of a call's own. For benchmarks, which measure limits.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_
@@ -14,9 +14,9 @@ FFGRANT_API_BEGIN
 namespace ffgrant::valkey::internal {
 
 struct PipelineFunctions {
-  // From now on `call` calls `function`, with the same KEYS and ARGV, whose answer must look the
-  // same; empty: its own. Only kIssue, kClaim, kIssueAndClaim and kComplete have such a choice. The
-  // text is not copied.
+  // From now on `call` calls `function` with the same KEYS and ARGV, and its answer must look the
+  // same. If `function` is empty, `call` calls its own again. Only kIssue, kClaim, kIssueAndClaim
+  // and kComplete can be changed. The text is not copied.
   static void Use(ClaimPipeline& pipeline, ClaimPipeline::Call call,
                   std::string_view function) noexcept;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Servers that refuse a client for good: a wrong password, functions of another
-// contract. Asking again changes nothing, costs the server a line in its ACL log
-// and the caller its patience, so nobody asks again for a while.
+// Servers may refuse a client for good: a wrong password, functions of another contract. Asking
+// again changes nothing; it costs the server a line in its ACL log and the caller time. So the
+// server is not asked again for a while.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
 #define FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
@@ -19,7 +19,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// Shared by the clients of one ledger, whose clocks must be one. Thread-safe.
+// Shared by the clients of one ledger; all must use one clock. Thread-safe.
 class Refusals {
  public:
   struct Refusal {
@@ -27,7 +27,7 @@ class Refusals {
     std::string text;        // the server's own words
   };
 
-  // `server` is not to be asked again before `until`.
+  // From now on `server` is not to be asked again before `until`.
   void Add(const Endpoint& server, std::int64_t now, std::int64_t until, std::string_view text) {
     const std::scoped_lock lock(mutex_);
     std::erase_if(all_, [&](const Entry& entry) {
@@ -37,7 +37,7 @@ class Refusals {
     any_.store(true, std::memory_order_release);
   }
 
-  // What `server` said, if it is not to be asked at `now`.
+  // Returns what `server` said, if it is not to be asked at `now`.
   std::optional<Refusal> Find(const Endpoint& server, std::int64_t now) const {
     if (!any_.load(std::memory_order_acquire)) return std::nullopt;
     const std::scoped_lock lock(mutex_);
@@ -53,7 +53,7 @@ class Refusals {
     Refusal refusal;
   };
 
-  std::atomic<bool> any_ = false;  // whether there has ever been one
+  std::atomic<bool> any_ = false;  // whether there has ever been a refusal
   mutable std::mutex mutex_;
   std::vector<Entry> all_;
 };

@@ -33,7 +33,7 @@ TEST(Refusals, LastForTheirTimeEachForItsServer) {
 // ---- what the client makes of them -------------------------------------------------
 
 struct ForGood {
-  std::string first_word;  // of what the server refuses
+  std::string first_word;  // the first word of the commands that the server refuses
   std::string text;
 };
 const ForGood kForGood[] = {
@@ -101,7 +101,7 @@ TEST(Client, AnotherServerMayTakeThePasswordThatOneRefuses) {
   EXPECT_EQ(rig.Get(), "a of 2");
   EXPECT_EQ(rig.Get(), "a of 2");
   EXPECT_EQ(rig.Count("1 AUTH"), 1);
-  // And if it doesn't either, nobody is left.
+  // If the next one refuses too, no server is left.
   refuses = 3;
   rig.network->HangUp(2);
   const std::int64_t begin = rig.network->NowMs();

@@ -31,7 +31,7 @@ void* ReplyArena::Take(std::size_t size) noexcept {
 
 void ReplyArena::Reset() noexcept {
   if (chunks_.size() > 1) {
-    chunk_size_ = taken_;  // which did not fit into the first
+    chunk_size_ = taken_;  // the reply did not fit into the first chunk
     chunks_.clear();
   }
   used_ = taken_ = 0;
@@ -55,7 +55,7 @@ class ReplyReader::Builder {
     }
     Reply* const reply = Place(task, type);
     if (reply == nullptr || size == 0) return reply;
-    // hiredis moves its buffer when the next bytes are fed.
+    // Copy the text: hiredis moves its buffer when the next bytes are fed.
     void* const copy = Self(task).arena_.Take(size);
     if (copy == nullptr) return nullptr;
     std::memcpy(copy, text, size);
@@ -63,7 +63,7 @@ class ReplyReader::Builder {
     return reply;
   }
 
-  // The type of `size` is int before hiredis 1.0 and size_t from then on.
+  // hiredis declares `size` as int before 1.0, and as size_t from then on.
   template <class Size>
   static void* Array(const redisReadTask* task, Size size) noexcept {
     if (Depth(task) > Self(task).limits_.max_depth) return nullptr;
@@ -86,16 +86,16 @@ class ReplyReader::Builder {
 
   static void* Nil(const redisReadTask* task) noexcept { return Place(task, Reply::Type::kNil); }
 
-  // The arena has it.
+  // The arena owns the memory.
   static void Free(void*) noexcept {}
 
-  // Takes whichever type this hiredis declares the member with.
+  // Accepts whichever type this hiredis declares the member with.
   template <class Size>
   static void SetArray(void* (*&member)(const redisReadTask*, Size)) noexcept {
     member = &Array<Size>;
   }
-  // RESP 3, which nobody asks for, is refused; without these two functions a
-  // hiredis that knows it would hand out numbers for pointers.
+  // RESP 3, which the client never asks for, is refused. Without these two functions a hiredis that
+  // knows RESP 3 would hand out numbers for pointers.
   template <class Functions>
   static void RefuseResp3(Functions& functions) noexcept {
     if constexpr (requires { functions.createDouble; }) {
@@ -117,7 +117,7 @@ class ReplyReader::Builder {
     return depth;
   }
 
-  // Where this value belongs: into its parent's elements, or by itself.
+  // Where this value belongs: into its parent's elements, or on its own.
   static Reply* Place(const redisReadTask* task, Reply::Type type) noexcept {
     // RESP 2's types are the first ones.
     // Never true: hiredis 0.14 knows no other; later ones have those of RESP 3.
@@ -157,7 +157,7 @@ void ReplyReader::MakeReader() {
   // Never true: a system that is out of memory is nothing to test with.
   if (reader_ == nullptr) ffgrant::internal::Throw<std::bad_alloc>();
   reader_->privdata = this;
-  reader_->maxbuf = 0;  // keep the buffer, however large
+  reader_->maxbuf = 0;  // keep the buffer, however large it is
 }
 
 void ReplyReader::Feed(std::string_view bytes) noexcept {
@@ -169,7 +169,7 @@ void ReplyReader::Feed(std::string_view bytes) noexcept {
 ReplyReader::Status ReplyReader::Next() noexcept {
   reply_ = nullptr;
   if (failed_) return Status::kMalformed;
-  // A reply that hiredis is in the middle of lives in the arena.
+  // If hiredis is in the middle of a reply, the arena holds that reply.
   if (reader_->ridx == -1) arena_.Reset();
   void* reply = nullptr;
   if (redisReaderGetReply(reader_, &reply) != REDIS_OK) {

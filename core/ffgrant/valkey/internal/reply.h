@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replies of a server (RESP 2), read with hiredis' reader into memory that is
-// used again and again, so that reading one allocates nothing once the largest
-// of them has been seen.
+// Reads replies of a server (RESP 2) with hiredis' reader, into memory that is used again and
+// again. Reading allocates nothing once the largest reply has been seen.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_REPLY_H_
 #define FFGRANT_VALKEY_INTERNAL_REPLY_H_
@@ -28,34 +27,33 @@ struct Reply {
   std::span<const Reply> elements;  // kArray
 
   bool is(Type t) const noexcept { return type == t; }
-  // The text of element `i`; empty if there is none.
+  // The text of element `i`; nothing if there is none.
   std::optional<std::string_view> TextAt(std::size_t i) const noexcept {
     if (i >= elements.size() || elements[i].type != Type::kString) return std::nullopt;
     return elements[i].text;
   }
 };
 
-// What a reply may take at most. Beyond them reading fails, before the memory
-// is asked for.
+// The limits of one reply. If a reply is larger, reading fails before the memory is asked for.
 struct ReplyLimits {
-  // The most bytes that are kept of what is not yet a whole reply, and that one reply may be made
-  // of (48 bytes for each value, and its text), however many are fed at once.
+  // At most this many bytes are kept of what is not yet a whole reply, however many are fed at
+  // once; and one reply may take at most this many (48 bytes for each value, and its text).
   std::size_t max_bytes = std::size_t{4} << 20;
-  // Arrays within arrays; 1 for a flat one. hiredis' own limit is 7.
+  // How deep arrays may be nested; 1 for a flat one. hiredis' own limit is 7.
   int max_depth = 5;
 };
 
-// Memory in chunks that stay where they are and are given back all at once. What
-// took several is followed by one that holds as much.
+// Memory in chunks that stay where they are and are given back all at once. After a reply that took
+// several chunks, one chunk holds as much.
 class ReplyArena {
  public:
   explicit ReplyArena(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
 
-  // `size` bytes aligned for a Reply; null beyond the limit, or without memory.
+  // Returns `size` bytes aligned for a Reply; null beyond the limit, or if there is no memory.
   void* Take(std::size_t size) noexcept;
-  // All of it can be taken again.
+  // Gives all of it back, to be taken again.
   void Reset() noexcept;
-  // Bytes of all chunks, taken or not.
+  // The size of all chunks, whether taken or not.
   std::size_t held() const noexcept;
 
  private:
@@ -64,10 +62,10 @@ class ReplyArena {
     std::size_t size;
   };
   std::size_t max_bytes_;
-  std::vector<Chunk> chunks_;                       // taken from: the last
-  std::size_t chunk_size_ = std::size_t{64} << 10;  // of the next, at least
-  std::size_t used_ = 0;                            // of the last
-  std::size_t taken_ = 0;                           // in all
+  std::vector<Chunk> chunks_;                       // memory is taken from the last one
+  std::size_t chunk_size_ = std::size_t{64} << 10;  // the least size of the next chunk
+  std::size_t used_ = 0;                            // bytes taken from the last chunk
+  std::size_t taken_ = 0;                           // bytes taken in all
 };
 
 // Bytes in, replies out. Not thread-safe.
@@ -79,8 +77,8 @@ class ReplyReader {
   enum class Status : std::uint8_t {
     kReply,     // reply() holds it until the next call
     kNeedMore,  // what was fed does not end a reply
-    // The stream can't be read on: it is no RESP 2, or a limit was exceeded.
-    // Every later call says so too, until Reset().
+    // The stream can't be read any further: it is not RESP 2, or a limit was exceeded. Every later
+    // call also says so, until Reset().
     kMalformed,
   };
 
@@ -94,10 +92,10 @@ class ReplyReader {
   const Reply& reply() const noexcept { return *reply_; }
   // Whether bytes were fed that no reply has used.
   bool has_rest() const noexcept { return unused_ != 0; }
-  // Forgets everything fed: for a new connection.
+  // Forgets everything that was fed; call it for a new connection.
   void Reset() noexcept;
 
-  // hiredis' calls, one for each value; `this` is their private data.
+  // The functions that hiredis calls, one for each value; their private data is `this`.
   class Builder;
 
  private:
@@ -108,7 +106,7 @@ class ReplyReader {
   redisReader* reader_ = nullptr;
   const Reply* reply_ = nullptr;
   bool failed_ = false;
-  std::size_t unused_ = 0;  // bytes fed behind the end of the last reply
+  std::size_t unused_ = 0;  // bytes fed after the end of the last reply
 };
 
 }  // namespace ffgrant::valkey::internal

@@ -17,7 +17,7 @@ namespace {
 using Status = ReplyReader::Status;
 using Type = Reply::Type;
 
-// A reply as text: i7, "t", +OK, -ERR, nil, [..].
+// Shows a reply as text: i7, "t", +OK, -ERR, nil, [..].
 std::string Shown(const Reply& reply) {
   switch (reply.type) {
     case Type::kNil:
@@ -116,16 +116,16 @@ TEST(ReplyReader, KeepsToItsLimits) {
   EXPECT_EQ(verdict("*1\r\n*1\r\n*1\r\n:1\r\n", 3), "malformed");
   EXPECT_EQ(verdict(testing::Bulk(std::string(9000, 'x')), 100).size(), 9002u);
   EXPECT_EQ(verdict(testing::Bulk(std::string(10'000, 'x')), 100), "malformed");
-  // Refused by its size, before its elements come.
+  // The array is refused because of its size, before its elements come.
   EXPECT_EQ(verdict("*1000\r\n", 100), "malformed");
-  // Not for what earlier replies took.
+  // The memory of earlier replies does not count.
   ReplyReader reader(limits);
   std::string many;
   for (int i = 0; i < 50; ++i) many += testing::Bulk(std::string(2000, 'x'));
   EXPECT_EQ(ReadAll(reader, many, 500).size(), 50u);
 }
 
-// The limit is on one reply, not on what happens to come with it.
+// The limit holds for one reply, not for several that come together.
 TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
   const ReplyLimits limits = {.max_bytes = 1000};
   std::string many;
@@ -136,13 +136,13 @@ TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
     const std::vector<std::string> replies = ReadAll(reader, many, chunk);
     ASSERT_EQ(replies.size(), 1000u) << chunk;
     EXPECT_EQ(replies.back(), "\"999\"");
-    // And is kept to behind them.
+    // The limit also holds behind them.
     EXPECT_EQ(ReadAll(reader, "$100000\r\n" + std::string(1100, 'x'), 50).back(), "malformed");
   }
 }
 
 TEST(ReplyReader, RefusesByWhatAReplyIsMadeOf) {
-  // What each takes: 48 bytes for a value, and its text.
+  // What each reply takes: 48 bytes for a value, and its text.
   const struct {
     std::size_t max_bytes;
     std::string bytes;
@@ -158,12 +158,12 @@ TEST(ReplyReader, RefusesByWhatAReplyIsMadeOf) {
       {48, "$0\r\n\r\n", "\"\""},
       {48, "+OK\r\n", "malformed"},
       {56, "+OK\r\n", "+OK"},
-      // The elements, then their texts.
+      // The elements count first, then their texts.
       {48 + 96, "*2\r\n:1\r\n:2\r\n", "[i1,i2,]"},
       {48 + 95, "*2\r\n:1\r\n:2\r\n", "malformed"},
       {48 + 96 + 8, "*2\r\n+a\r\n:2\r\n", "[+a,i2,]"},
       {48 + 96 + 7, "*2\r\n+a\r\n:2\r\n", "malformed"},
-      // Arrays that fit one by one.
+      // Each array fits by itself.
       {48 + 96 + 96, "*2\r\n*1\r\n:1\r\n*1\r\n:2\r\n", "[[i1,],[i2,],]"},
       {48 + 96 + 95, "*2\r\n*1\r\n:1\r\n*1\r\n:2\r\n", "malformed"},
   };
@@ -187,7 +187,7 @@ TEST(ReplyReader, TakesNothingFromNothing) {
   EXPECT_EQ(Shown(reader.reply()), "+OK");
 }
 
-// Larger than the chunks that its memory comes in.
+// The reply is larger than the chunks that its memory comes in.
 TEST(ReplyReader, KeepsEveryPartOfALargeReplyInItsPlace) {
   ReplyReader reader;
   for (const std::size_t size : {std::size_t{30'000}, std::size_t{70'000}, std::size_t{100},
@@ -208,7 +208,7 @@ TEST(ReplyArena, HoldsNoMoreThanWhatOneReplyTook) {
   ReplyArena arena(kMax);
   EXPECT_EQ(arena.held(), 0u);
   EXPECT_EQ(arena.Take(kMax + 1), nullptr);
-  // Each a little larger than the one before.
+  // Each reply is a little larger than the one before.
   for (std::size_t size = 1 << 10; size < kMax / 2; size += 1 << 10) {
     ASSERT_NE(arena.Take(48), nullptr);
     ASSERT_NE(arena.Take(size), nullptr);
@@ -217,7 +217,7 @@ TEST(ReplyArena, HoldsNoMoreThanWhatOneReplyTook) {
     arena.Reset();
     ASSERT_LE(arena.held(), 2 * size + (1 << 17)) << size;
   }
-  // What fitted before takes no other memory.
+  // A reply that fitted before takes no other memory.
   void* const first = arena.Take(1000);
   arena.Reset();
   const std::size_t held = arena.held();

@@ -41,7 +41,7 @@ void AppendCommand(std::string& out, std::string_view command,
   }
   constexpr std::string_view kTheirs = "ff_";
   constexpr std::string_view kOurs = "ffgrant_";
-  // `$14\r\nff_renew_lease\r\n`, and what of it stays: `renew_lease\r\n`.
+  // The argument is `$14\r\nff_renew_lease\r\n`; of it, `renew_lease\r\n` stays.
   const std::string_view argument = command.substr(function.begin, function.end - function.begin);
   const std::string_view rest = argument.substr(argument.find('\n') + 1 + kTheirs.size());
   out.append(command.substr(0, function.begin));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands as RESP arrays of bulk strings, written into a buffer that keeps
-// its memory from one command to the next:
+// Writes commands as RESP arrays of bulk strings into a buffer that keeps its memory from one
+// command to the next:
 //
 //   *3\r\n $4\r\nHGET\r\n $1\r\nk\r\n $1\r\nf\r\n      (without the spaces)
 //
@@ -24,7 +24,7 @@ namespace ffgrant::valkey::internal {
 
 class RespCommand {
  public:
-  // Appends to `out`, which must outlive this.
+  // Appends to `out`, which must outlive this object.
   explicit RespCommand(std::string& out) noexcept : out_(out) {}
 
   // Starts a command of `arguments` arguments, its name among them. Exactly as
@@ -41,24 +41,24 @@ class RespCommand {
   void Arg(std::uint64_t number);
   void Arg(const Uuid& uuid);
 
-  // The name of one of FlowFabric's functions, "ff_renew_lease". The client calls
-  // ours, "ffgrant_renew_lease", on a server where it uses our library: see
-  // AppendCommand(). The name begins with "ff_". At most once for a command.
+  // Writes the name of one of FlowFabric's functions, such as "ff_renew_lease"; it must begin with
+  // "ff_". On a server where the client uses our library it calls "ffgrant_renew_lease" instead:
+  // see AppendCommand(). At most once in a command.
   void Function(std::string_view name) {
     function_.begin = out_.size();
     Arg(name);
     function_.end = out_.size();
   }
 
-  // Where the bytes of that argument are in the output; empty without Function().
+  // Where the bytes of the function's name are in the output; empty without Function().
   struct FunctionArg {
     std::size_t begin = 0;
     std::size_t end = 0;
   };
   const FunctionArg& function() const noexcept { return function_; }
 
-  // The key that `format(std::span<char>)` writes: one of key_names.h's
-  // functions, bound to its arguments.
+  // Writes the key that `format(std::span<char>)` makes: one of key_names.h's functions, bound to
+  // its arguments.
   template <class Format>
   void Key(const Format& format) {
     std::array<char, 256> room;
@@ -76,7 +76,7 @@ class RespCommand {
 
   void Header(char kind, std::size_t count);
 
-  // Names without a limit of their own are in some keys.
+  // Some keys contain names that have no limit of their own.
   template <class Format>
   void LongKey(std::size_t size, const Format& format) {
     Header('$', size);
@@ -90,9 +90,9 @@ class RespCommand {
   FunctionArg function_;
 };
 
-// Appends `command`, whose function is named at `function`, to `out`: as it is, or
-// with `own` as a call of our library. Our functions are called like FlowFabric's
-// but for the prefix: "ff_x" is "ffgrant_x".
+// Appends `command` to `out`, as it is, or with `own` as a call of our library. `function` says
+// where the function is named. Our functions are called like FlowFabric's except for the prefix:
+// "ff_x" is "ffgrant_x".
 void AppendCommand(std::string& out, std::string_view command,
                    const RespCommand::FunctionArg& function, bool own);
 

@@ -9,7 +9,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// What json/retry_policy.h finds again:
+// Appends the JSON that json/retry_policy.h reads back:
 // {"max_retries":3,"backoff":{"type":"fixed","delay_ms":500},"retryable_categories":[]}
 void AppendRetryPolicy(const RetryPolicy& policy, std::string& out);
 

@@ -12,7 +12,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-constexpr std::int64_t kMaxWaitMs = 60'000;  // what a condition variable is asked for at once
+constexpr std::int64_t kMaxWaitMs = 60'000;  // the longest single wait on a condition variable
 
 }  // namespace
 
@@ -61,8 +61,8 @@ bool Session::TryLead() noexcept {
   return true;
 }
 
-// Whoever takes over finds in the inbox what has been handed in meanwhile. If nobody
-// waits, nothing is under way but what nobody waits for.
+// The next leader finds in the inbox what has been handed in meanwhile. If no call waits, nothing
+// is under way but what nobody waits for.
 void Session::HandOver(Lock& lock) noexcept {
   leads_ = false;
   const auto next = std::find_if(shared_.waiting_.begin(), shared_.waiting_.end(),
@@ -74,8 +74,8 @@ void Session::HandOver(Lock& lock) noexcept {
   if (leader != nullptr) leader->changed_.notify_one();
 }
 
-// Without the lock, which they would only wait for. A session outlives its call, so
-// that one whose thread is awake already may be told once more.
+// Unlocks meanwhile, because the threads that are woken would only wait for the lock. A session
+// outlives its call, so it does no harm to notify a thread that is awake already.
 void Session::WakeTheDone(Lock& lock) noexcept {
   if (shared_.done_.empty()) return;
   lock.unlock();
@@ -110,7 +110,7 @@ void Session::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTa
   written.deadline = deadline;
 }
 
-// What was written while another led goes to the client.
+// Gives the client what was written while another thread led.
 void Session::HandIn() noexcept {
   for (std::size_t i = 0; i < written_size_; ++i) {
     Written& written = written_[i];
@@ -127,7 +127,7 @@ void Session::HandIn() noexcept {
   written_size_ = 0;
 }
 
-// By the thread that leads, with the lock.
+// The leading thread calls it, with the lock.
 void Session::OnEnd(std::size_t open) noexcept {
   open_ -= open;
   ++ends_;
@@ -159,7 +159,7 @@ void Session::WaitFor(std::size_t below, std::uint64_t after, std::int64_t until
     WaitForLeader(lock, until);
     waits_ = false;
     std::erase(shared_.waiting_, this);
-    unsent_ = written_size_ > 0;  // if the time was over before the leader took it
+    unsent_ = written_size_ > 0;  // if time was over before the leader took it
   }
   if (leads_) Lead(lock, until);
 }
@@ -170,7 +170,8 @@ void Session::WaitForLeader(Lock& lock, std::int64_t until) noexcept {
     changed_.wait(lock, over);
     return;
   }
-  // By another clock than the network's: whoever sets a limit looks at that clock afterwards.
+  // The wait uses another clock than the network. So a caller that sets a limit looks at the
+  // network's clock afterwards.
   const std::int64_t ms = std::clamp<std::int64_t>(until - NowMs(), 0, kMaxWaitMs);
   (void)changed_.wait_for(lock, std::chrono::milliseconds(ms), over);
 }
@@ -194,7 +195,7 @@ void Session::Lead(Lock& lock, std::int64_t until) noexcept {
       wait_ms = std::clamp<std::int64_t>(until - client.NowMs(), 0, wait_ms);
     }
     shared_.leader_waits_until_ = client.NowMs() + std::min(wait_ms, Client::kNever / 2);
-    WakeTheDone(lock);  // who handed something in, and wants no more
+    WakeTheDone(lock);  // those that handed something in, and want no more
     lock.unlock();
     client.WaitInTurn(wait_ms);
     lock.lock();

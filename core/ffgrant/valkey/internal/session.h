@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls of many threads through few connections. A call borrows a session, whose
-// client it shares with other calls: commands of all of them are under way together
-// on the client's connections, so that nobody waits for a connection, and a server
-// that does not answer holds up only those who ask it.
+// Lets many threads make calls through few connections. A call borrows a session, whose client it
+// shares with other calls. The commands of all these calls are under way together on the client's
+// connections. So no call waits for a connection, and a server that does not answer holds up only
+// the calls that ask it.
 //
-// One of the threads leads: it waits for the network on behalf of all, and tells each
-// when its answers are there. When its own call is over, whoever has waited longest
-// leads on. The others send by themselves where a connection is in use already, and
-// leave the rest to the leader. A thread that is alone always leads.
+// One of the threads leads: it waits for the network on behalf of all, and tells each thread when
+// its answers are there. When the leader's own call is over, the thread that has waited longest
+// leads. If a connection is in use already, the other threads send on it by themselves; they leave
+// the rest to the leader. A thread that is alone always leads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
@@ -32,7 +32,7 @@ namespace ffgrant::valkey::internal {
 
 class Session;
 
-// A client, and who uses it now.
+// A client, and the calls that use it now.
 class SharedClient {
  public:
   SharedClient(const ClientOptions& options, std::unique_ptr<Network> network,
@@ -40,40 +40,41 @@ class SharedClient {
   ~SharedClient();
   SharedClient(const SharedClient&) = delete;
 
-  // How many calls use it: a hint for who chooses among several.
+  // How many calls use it: a hint for choosing among several clients.
   std::size_t users() const noexcept { return users_.load(std::memory_order_relaxed); }
 
  private:
   friend class Session;
   friend class SessionPool;
 
-  std::mutex mutex_;  // of all below; the leader lets go of it while it waits
+  std::mutex mutex_;  // protects all below; the leader releases it while it waits
   Session* leader_ = nullptr;
   std::int64_t leader_waits_until_ = 0;
-  std::vector<Session*> inbox_;    // have commands for the leader
-  std::vector<Session*> waiting_;  // for the leader, the longest first
-  std::vector<Session*> done_;     // the leader's: who is to be told that it has what it wants
+  std::vector<Session*> inbox_;    // sessions that have commands for the leader
+  std::vector<Session*> waiting_;  // sessions that wait for the leader, the longest first
+  std::vector<Session*> done_;     // for the leader: sessions to be told that they are done
   std::vector<std::unique_ptr<Session>> idle_;
-  std::atomic<std::size_t> users_ = 0;  // without the mutex
+  std::atomic<std::size_t> users_ = 0;  // needs no mutex
   const std::int64_t limit_ms_;
   const std::size_t window_;
   // Only the leader opens and closes connections, since it may be waiting for them.
   Client client_;
 };
 
-// One call's place at a client, and what the call needs besides. One thread at a
-// time; its targets are called by the thread that leads, one after the other.
+// The place of one call at a client, and what else the call needs. One thread at a time. The thread
+// that leads calls the targets, one after the other.
 class Session {
  public:
   explicit Session(SharedClient& shared) : scan(*this), shared_(shared) {}
   Session(const Session&) = delete;
 
-  // A call begins, and has the client's request_timeout_ms from now on for all that
-  // it does; and ends, with nothing under way but what was submitted to be left behind.
+  // Begin() starts a call; from now on it has the client's request_timeout_ms for all that it does.
+  // End() ends the call; then nothing is under way but commands that were submitted to be left
+  // behind.
   void Begin() noexcept;
   void End() noexcept;
 
-  // As Client's; the target calls Ended() for each end, but for a reply that does not
+  // The same as Client's. The target calls Ended() for each end, except for a reply that does not
   // fit. Waits while max_in_flight commands of this call are under way.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
@@ -81,9 +82,9 @@ class Session {
     WaitFor(shared_.window_, kNoEnd);
     Send(slot, read_only, target, write, 1, key);
   }
-  // The same for a command that the call may leave behind: nobody waits for its end
-  // but WaitForEnd(). The target calls LeftEnded() in place of Ended(), has to live as
-  // long as the session, and is called by any thread at any time.
+  // The same for a command that the call may leave behind: only WaitForEnd() waits for its end. The
+  // target calls LeftEnded() in place of Ended(), has to live as long as the session, and may be
+  // called by any thread at any time.
   template <class Write>
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
@@ -93,11 +94,11 @@ class Session {
   void LeftEnded() noexcept { OnEnd(0); }
   void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
   void Ended() noexcept { OnEnd(1); }
-  // Until everything submitted has ended that is not to be left behind.
+  // Waits until everything has ended, except commands that may be left behind.
   void Wait() noexcept { WaitFor(1, kNoEnd); }
-  // How many commands have ended so far, and until there are more, but not beyond `until`
-  // (NowMs()); some have to be under way. Every command ends by the deadline of the call
-  // that submitted it.
+  // ends() says how many commands have ended so far. WaitForEnd() waits until there are more than
+  // `after`, but not beyond `until` (NowMs()); some commands have to be under way. Every command
+  // ends by the deadline of the call that submitted it.
   std::uint64_t ends() const noexcept;
   void WaitForEnd(std::uint64_t after, std::int64_t until = Client::kNever) noexcept {
     WaitFor(0, after, until);
@@ -106,7 +107,7 @@ class Session {
   std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
   ServerInfo server() const;
-  // Within a target only.
+  // Use it only within a target.
   const Client& client() const noexcept { return shared_.client_; }
 
   std::string scratch;
@@ -124,11 +125,11 @@ class Session {
     std::int64_t deadline = 0;
     CallTarget target;
     std::string bytes;
-    RespCommand::FunctionArg function;  // in them
+    RespCommand::FunctionArg function;  // where `bytes` names the function
   };
 
   static constexpr std::uint64_t kNoEnd = UINT64_MAX;
-  // The locks of the leader, which holds one in its targets.
+  // The leader's targets run while the leader holds a lock.
   using Lock = std::unique_lock<std::mutex>;
 
   template <class Write>
@@ -149,17 +150,17 @@ class Session {
   }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target, CommandKey key);
   void OnEnd(std::size_t open) noexcept;
-  // Until fewer than `below` commands are open, or more than `after` have ended, or it is
+  // Waits until fewer than `below` commands are open, or more than `after` have ended, or it is
   // `until`.
   void WaitFor(std::size_t below, std::uint64_t after,
                std::int64_t until = Client::kNever) noexcept;
 
-  // Its deadline, or that it has been cancelled.
+  // The call's deadline, or kCancelledDeadline if the call has been cancelled.
   std::int64_t DeadlineNow() const noexcept {
     return cancels_ == shared_.client_.cancels() ? deadline_ : Client::kCancelledDeadline;
   }
 
-  // With the lock.
+  // These need the lock.
   bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
   bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
   bool TryLead() noexcept;
@@ -172,31 +173,31 @@ class Session {
 
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
-  std::uint64_t cancels_ = 0;  // of the client's, when the call began
-  bool leads_ = false;         // its thread's; set by another only while it waits
-  bool unsent_ = false;        // something to be left behind may not have been sent
-  // With the client's mutex.
+  std::uint64_t cancels_ = 0;  // the client's cancels() when the call began
+  bool leads_ = false;         // its thread leads; others set it only while that thread waits
+  bool unsent_ = false;        // a command to be left behind may not have been sent
+  // The client's mutex protects these.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
-  std::uint64_t ends_ = 0;        // of all
-  std::vector<Written> written_;  // for the leader; the first written_size_
+  std::uint64_t ends_ = 0;        // ends of all commands
+  std::vector<Written> written_;  // for the leader; the first written_size_ are in use
   std::size_t written_size_ = 0;
-  std::size_t wants_below_ = 0;  // what it waits for
+  std::size_t wants_below_ = 0;  // what the session waits for
   std::uint64_t wants_after_ = kNoEnd;
   bool waits_ = false;
   std::condition_variable changed_;
 };
 
-// A reader of an answer: `bool(const Reply&)`, false if it can't be one. It may be
-// called by another thread, while the one that added it waits.
+// Sends several commands together. A reader of an answer is `bool(const Reply&)`; it returns false
+// if the reply can't be an answer. Another thread may call it while the thread that added it waits.
 class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;
 
-  // `details`: of the first command that fails.
+  // `details` gets those of the first command that fails.
   Group(Session& session, ErrorDetails* details) : session_(session), details_(details) {}
   Group(const Group&) = delete;
 
-  // `read` must live until Wait() returns. At most kMaxSize times.
+  // `read` must live until Wait() returns. May be called at most kMaxSize times.
   template <class Write, class Read>
   void Add(std::uint16_t slot, bool read_only, const Write& write, Read& read,
            CommandKey key = kNoKey) {
@@ -211,7 +212,7 @@ class Group {
     session_.Submit(slot, read_only, target, write, key);
   }
 
-  // Until each has its answer. kNone, or how the first that failed did:
+  // Waits until each command has its answer. Returns kNone, or how the first that failed ended:
   // kUnknownOutcome or kUnavailable.
   ClaimError Wait() noexcept {
     session_.Wait();
@@ -234,7 +235,7 @@ class Group {
   static void OnFailure(void* self, std::uint64_t, CallFailure failure,
                         std::string_view text) noexcept {
     auto& group = *static_cast<Group*>(self);
-    // What may have happened outweighs what has not.
+    // A failure that may have happened outweighs one that has not.
     if (failure == CallFailure::kUnknownOutcome) {
       if (group.failure_ != ClaimError::kUnknownOutcome) group.Explain(text);
       group.failure_ = ClaimError::kUnknownOutcome;
@@ -257,7 +258,7 @@ class Group {
   std::array<Item, kMaxSize> items_;
 };
 
-// One command.
+// Sends one command and waits for its answer.
 template <class Write, class Read>
 ClaimError CallAndWait(Session& session, std::uint16_t slot, bool read_only, ErrorDetails* details,
                        const Write& write, Read read, CommandKey key = kNoKey) {
@@ -266,7 +267,7 @@ ClaimError CallAndWait(Session& session, std::uint16_t slot, bool read_only, Err
   return group.Wait();
 }
 
-// A fixed number of clients, and as many sessions at each as calls want.
+// A fixed number of clients; each has as many sessions as calls want.
 class SessionPool {
  public:
   SessionPool(const ClientOptions& options, std::size_t size);
@@ -287,15 +288,15 @@ class SessionPool {
     SharedClient& shared_;
     std::unique_ptr<Session> owned_;
   };
-  // At the client that the fewest calls use. Waits for nobody.
+  // Takes a session at the client that the fewest calls use. Does not wait.
   Lease Take() noexcept;
 
-  // Has the calls under way end, as Client::Cancel() does, and what they would do next.
-  // From any thread.
+  // Ends the calls under way, as Client::Cancel() does, and also what they would do next. May be
+  // called from any thread.
   void Cancel() noexcept {
     for (const auto& client : clients_) client->client_.Cancel();
   }
-  // From any thread; waits for nobody.
+  // May be called from any thread; does not wait.
   ClientCounters counters() const noexcept {
     ClientCounters sum;
     for (const auto& client : clients_) client->client_.counts().AddTo(sum);

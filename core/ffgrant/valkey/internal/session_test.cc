@@ -21,7 +21,7 @@ using testing::Operation;
 using testing::ScriptedNetwork;
 using testing::ScriptedServer;
 
-// A session of one call at a time, so that each one's end is its own.
+// A session for one call at a time, so that the ends counted are those of that call.
 class SessionTest : public ::testing::Test {
  protected:
   static ClientOptions Options(ClientOptions options) {
@@ -67,7 +67,7 @@ TEST_F(SessionTest, AGroupLargerThanTheClientTakesWaitsForRoom) {
   EXPECT_EQ(details.size(), 0u);
 }
 
-// How a call ends: by its answer, by this refusal, or without an answer.
+// How a call ends: with its answer, with this refusal, or without an answer.
 struct End {
   enum class Kind : std::uint8_t { kAnswer, kRefusal, kMisfit, kSilence } kind;
   std::string_view text = {};
@@ -107,7 +107,7 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
     network->SetScript([&](Operation operation) -> Fault {
       const bool silent = operation == Operation::kAnswer && current.kind == End::Kind::kSilence &&
                           server.Executions("ff_create_execution", current_id) != 0;
-      if (silent) current = kAnswer;  // what follows on the next connection is answered
+      if (silent) current = kAnswer;  // later commands, on the next connection, are answered
       return silent ? Fault{Fault::Kind::kSilence} : Fault{};
     });
     auto read = [&](const Reply&) {
@@ -144,7 +144,7 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
   }
 }
 
-// A question whose answer comes when the call is over, to the next call's benefit.
+// The answer to a question comes when the call is over; the next call benefits from it.
 TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
   struct Left {
     Session* session;
@@ -170,7 +170,7 @@ TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
   session.WaitForEnd(before);
   EXPECT_EQ(left.ends, 1);
   session.SubmitToLeave(0, true, target, ping);
-  session.Wait();  // for nothing
+  session.Wait();  // nothing to wait for
   EXPECT_EQ(left.ends, 1);
   session.End();
   session.Begin();
@@ -208,7 +208,7 @@ TEST(SessionWaitTest, EndsAtItsTime) {
   session.WaitForEnd(ends, now + 10);
   EXPECT_EQ(session.ends(), ends);
   EXPECT_EQ(session.NowMs(), now + 10);
-  session.WaitForEnd(ends, now);  // is over
+  session.WaitForEnd(ends, now);  // this time is over
   EXPECT_EQ(session.NowMs(), now + 10);
   session.WaitForEnd(ends);
   EXPECT_EQ(session.ends(), ends + 1);
@@ -228,7 +228,7 @@ TEST(SessionPoolTest, HasOneToSomeConnections) {
     small.max_in_flight = 1;
     SessionPool pool(small, size);
     EXPECT_EQ(pool.size(), size);
-    // A call has a client to itself while there are enough of them.
+    // A call has a client to itself as long as there are enough clients.
     const SessionPool::Lease first = pool.Take();
     const SessionPool::Lease second = pool.Take();
     EXPECT_EQ(&first.session.client() == &second.session.client(), size == 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls of many threads through few connections, to servers on this machine: some
+// Calls of many threads through few connections, to servers on this machine. Some of the servers
 // answer, some are frozen.
 
 #include <arpa/inet.h>
@@ -57,11 +57,11 @@ class SocketServer {
   void Start() {
     thread_ = std::thread([this] { Run(); });
   }
-  // It reads nothing, as a process that was stopped.
+  // A frozen server reads nothing, like a process that was stopped.
   void Freeze(bool frozen) { frozen_ = frozen; }
 
   std::uint16_t port() const { return port_; }
-  ScriptedServer server;  // before Start(), or from its thread
+  ScriptedServer server;  // use it before Start(), or from the server's thread
 
  private:
   void Run() {
@@ -110,7 +110,7 @@ class SocketServer {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::map<int, std::string> unread_;  // by descriptor
-  std::map<int, std::int64_t> ids_;    // client ids, none of which is used twice
+  std::map<int, std::int64_t> ids_;    // client ids; none is used twice
   std::int64_t last_id_ = 0;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> frozen_ = false;
@@ -118,7 +118,7 @@ class SocketServer {
 };
 
 constexpr std::int64_t kLimitMs = 1500;
-// What a busy machine and a sanitizer may add.
+// The delay that a busy machine and a sanitizer may add.
 constexpr std::int64_t kTickMs = 700;
 
 class ManyThreads : public ::testing::Test {
@@ -181,7 +181,7 @@ TEST_F(ManyThreads, EachCallHasItsOwnAnswer) {
       for (int i = 0; i < 200; ++i) {
         const MintedExecutionId id(7, RandomUuid());
         const CreateExecutionArgs args = {.execution_id = id.view(), .lane = lane_};
-        // The answer names the execution; the second one says that it was there.
+        // The answer names the execution; the second one says that it was there already.
         const CreateOutcome first = ledger.CreateExecution(args);
         const CreateOutcome second = ledger.CreateExecution(args);
         right += first && first.status == CreateOutcome::Status::kWaiting && second &&
@@ -253,7 +253,7 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
-// What a search asks the frozen shard it leaves to whichever thread leads.
+// The search leaves its questions to the frozen shard to whichever thread leads.
 TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   FormCluster();
   Start();
@@ -337,7 +337,7 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
     for (std::size_t i = 0; i < ids.size(); ++i) threads.emplace_back([&, i] { call(i); });
     for (std::thread& thread : threads) thread.join();
   };
-  all([&](std::size_t i) {  // each connection stands
+  all([&](std::size_t i) {  // now each connection stands
     for (int k = 0; k < 50; ++k) (void)ledger.Inspect(ids[i].view());
   });
   one_.Freeze(true);
@@ -352,7 +352,7 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   EXPECT_EQ(frozen.error, ClaimError::kUnavailable);
   EXPECT_FALSE(frozen.final);
   one_.Freeze(false);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the backoff's longest
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the longest backoff
   std::atomic<int> final = 0;
   all([&](std::size_t i) {
     const FoundClaim found = ledger.FindClaim(ids[i].view(), claims[i].lease_id);

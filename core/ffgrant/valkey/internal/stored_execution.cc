@@ -7,7 +7,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// The words of the state's fields, so that views of them outlive the reply.
+// The words of the state's fields. Views of these outlive the reply.
 constexpr std::string_view kWords[] = {"submitted",
                                        "runnable",
                                        "active",
@@ -65,7 +65,7 @@ std::string_view Word(std::string_view text) noexcept {
   return text.empty() ? std::string_view() : std::string_view("unknown");
 }
 
-// A number that is not negative and at most `max`.
+// Returns a number that is not negative and at most `max`.
 std::optional<std::uint64_t> CountOf(std::string_view text, std::uint64_t max) noexcept {
   const auto value = ReadInteger(text);
   if (!value || *value < 0 || static_cast<std::uint64_t>(*value) > max) return std::nullopt;

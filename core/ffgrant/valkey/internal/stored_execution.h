@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The stored hashes of an execution (contract 7), read by field.
+// Reads the stored hashes of an execution (contract 7), field by field.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_STORED_EXECUTION_H_
 #define FFGRANT_VALKEY_INTERNAL_STORED_EXECUTION_H_
@@ -90,7 +90,7 @@ inline constexpr std::array<std::string_view, kGrantFieldCount> kGrantFields = {
     "worker_id",           "worker_instance_id", "lane_id",    "capability_hash",
     "route_snapshot_json", "admission_summary",  "created_at", "grant_expires_at"};
 
-// Empty for a field that is.
+// Returns nothing for an empty field.
 inline std::optional<TimestampMs> TimeOf(std::string_view text) noexcept {
   const auto value = ReadInteger(text);
   return value ? std::optional(TimestampMs{*value}) : std::nullopt;
@@ -102,7 +102,7 @@ std::optional<Id> IdOf(std::string_view text) noexcept {
   return uuid ? std::optional(Id{uuid.uuid}) : std::nullopt;
 }
 
-// HMGET of a hash's fields.
+// Writes HMGET of a hash's fields.
 template <std::size_t kCount>
 void WriteFields(RespCommand& command, const ExecutionIdView& id, ExecutionKey key,
                  const std::array<std::string_view, kCount>& fields) {
@@ -113,32 +113,31 @@ void WriteFields(RespCommand& command, const ExecutionIdView& id, ExecutionKey k
   for (const std::string_view field : fields) command.Arg(field);
 }
 
-// What the answer to WriteFields() is.
+// What a reply to WriteFields() can be.
 enum class HashAnswer : std::uint8_t {
-  kThere,    // for each field a text or nil, and the first is there
-  kMissing,  // the same, but without the first: there is no such hash
-  kError,    // an error of the server's
-  kNone,     // no answer to that command
+  kThere,    // a text or nil for each field, and the first is there
+  kMissing,  // the same, but the first field is nil: there is no such hash
+  kError,    // an error from the server
+  kNone,     // no reply to this command
 };
 HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept;
 
-// What the core hash says; `reply` has its fields.
+// Fills in what the core hash says; `reply` has its fields.
 void FillCore(const Reply& reply, ExecutionState& out) noexcept;
-// The grant's part; `reply` has its fields.
+// Fills in what the grant says; `reply` has its fields.
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept;
 
-// The lease that the core names, but for its kind; empty unless all of it can
-// be read.
+// Returns the lease that the core names, without its kind; nothing unless all of it can be read.
 std::optional<Lease> LeaseOf(const Reply& core) noexcept;
 
-// HGET of the grant's expiry.
+// Writes HGET of the grant's expiry.
 void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
-// False if it is no answer to that. Of a grant that isn't there, and of an
-// error, `expires_at` stays as it was.
+// Returns false if `reply` is no answer to this command. If the grant isn't there, or the reply is
+// an error, `expires_at` stays as it was.
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
-// kUnknownCode: the server answered a reading command with a text that says
-// nothing. It becomes the one detail.
+// Returns kUnknownCode: the server answered a reading command with a text that says nothing. This
+// text becomes the only detail.
 ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal

@@ -8,7 +8,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// ValkeyLedger::ReadPartitions(), within the limit of the call that the session is at.
+// Does ValkeyLedger::ReadPartitions(), within the time limit of the session's current call.
 StoredPartitions ReadStoredPartitions(Session& session, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal

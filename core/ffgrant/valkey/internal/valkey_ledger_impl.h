@@ -22,7 +22,7 @@ class ValkeyLedger::Impl {
   // Throws std::invalid_argument for options out of range.
   explicit Impl(const ValkeyLedgerOptions& o);
 
-  // By what FindClaim() asks for the claim that was to create a lease.
+  // The key by which FindClaim() asks for the claim that was to create a lease.
   static internal::CommandKey KeyOf(const LeaseId& lease_id) noexcept {
     std::uint64_t halves[2];
     static_assert(sizeof halves == sizeof lease_id.uuid.bytes);
@@ -31,7 +31,7 @@ class ValkeyLedger::Impl {
     return key == internal::kNoKey || key == internal::kEveryKey ? 1 : key;
   }
 
-  // One call of a function: refused by `refusal`, or sent and read. `key`: a claim's.
+  // Makes one call of a function: refused by `refusal`, or sent and read. `key` is a claim's.
   template <class Result, class Write, class Read>
   Result Call(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
               const Write& write, const Read& read,
@@ -55,7 +55,7 @@ class ValkeyLedger::Impl {
     if (failure != ClaimError::kNone) outcome.error = failure;
   }
 
-  // The same, with the core's names read into session.hints before.
+  // The same, but first reads the core's names into session.hints.
   template <class Result, class Write, class Read>
   Result CallWithHints(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
                        const Write& write, const Read& read,
@@ -72,10 +72,10 @@ class ValkeyLedger::Impl {
   static ClaimError ReadHintsOf(internal::Session& session, const ExecutionIdView& id,
                                 ErrorDetails* details) noexcept;
 
-  // A grant and, behind it, its expiry.
+  // Issues a grant and, right after it, reads its expiry.
   void Issue(internal::Session& session, const IssueGrantArgs& args, ErrorDetails* details,
              IssueOutcome& outcome) noexcept;
-  // The server's time, on the node that has `id`.
+  // Reads the server's time on the node that has `id`.
   static ClaimError ReadTime(internal::Session& session, const ExecutionIdView& id,
                              ErrorDetails* details, TimestampMs& now) noexcept;
 
