@@ -922,7 +922,7 @@ constexpr Lengths kLengths[] = {
     {Path::kUuidLoop, "uuid by loop", 36, 36},
     {Path::kUuidLoop, "uuid by loop", 38, 38},
     {Path::kUuidLoop, "uuid by loop", 45, 45},
-    {Path::kUsualResponse, "usual response", 140, kMost},
+    {Path::kUsualResponse, "usual response", 128, kMost},
     {Path::kCanonicalResponse, "canonical response", 71, kMost},
     {Path::kAnyGrant, "any grant", 0, kMost},
     {Path::kIssuedGrant, "issued grant", 202, 218, 4},
