@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Must fail. The partition key fuzzer's mutator and oracle on a parser of our
-// own with a planted bug: its index may be 65536, which wraps to 0. No other
-// input tells it apart, and coverage leads nobody there: an engine, its set-up
-// and the oracle work if this is found.
+// This target must fail. It runs the partition key fuzzer's mutator and oracle on a parser of our
+// own with a planted bug: the parser accepts the index 65536, which wraps to 0. No other input
+// shows the bug, and no coverage leads to it. If an engine finds it, then the engine, its set-up
+// and the oracle work.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Parsed {
   std::uint16_t index = 0;
 };
 
-// Accepts flow keys only; right, but for the one bound.
+// Accepts flow keys only, and is right except for the one bound.
 [[gnu::noinline]] Parsed ParseWithPlantedBug(std::string_view text) {
   constexpr std::string_view kPrefix = "{fp:";
   if (text.size() < kPrefix.size() + 2 || text.substr(0, kPrefix.size()) != kPrefix ||
@@ -41,7 +41,7 @@ struct Parsed {
   for (const char c : text) {
     if (c < '0' || c > '9') return {};
     value = value * 10 + static_cast<std::uint32_t>(c - '0');
-    if (value > 65536) return {};  // planted: 65535 is the largest
+    if (value > 65536) return {};  // planted bug: 65535 is the largest
   }
   return {true, static_cast<std::uint16_t>(value)};
 }

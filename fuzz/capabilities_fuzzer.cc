@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Capability tokens (contract 6, 7.1): two lists of tokens, what an execution
-// requires and what a worker offers, against sets of strings.
+// Capability tokens (contract 6, 7.1): two lists of tokens, those that an execution requires and
+// those that a worker offers, are compared with sets of strings.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,13 +27,12 @@ namespace {
 
 using Tokens = std::vector<std::string_view>;
 
-// An input: tokens by lines, the two lists apart by a form feed. A token of
-// the input that begins with `*` stands for many: `*3x` is x0, x1, x2, which
-// is how the limits are reached with few bytes.
+// An input has one token a line; a form feed separates the two lists. A token that begins with `*`
+// stands for many: `*3x` is x0, x1, x2. In this way a few bytes reach the limits.
 struct Lists {
   Tokens required;
   Tokens offered;
-  std::deque<std::string> made;  // what the views point into: it moves nothing
+  std::deque<std::string> made;  // the views point into these texts, so it must not move them
 };
 
 void Expand(std::string_view token, Lists& lists, Tokens& into) {
@@ -85,7 +84,7 @@ std::string Joined(const Tokens& tokens) {
   return csv;
 }
 
-// Without the empty ones.
+// Splits the text and drops empty tokens.
 std::vector<std::string> Split(const std::string& csv) {
   std::vector<std::string> tokens;
   std::string token;
@@ -185,7 +184,7 @@ void CheckMatch(std::string_view input, const NaiveSet& required, const NaiveSet
   const bool satisfied = WithoutAllocation(
       input, [&]() noexcept { return CapabilitiesSatisfied(want.csv(), have.csv()); });
   if (satisfied != missing.empty()) Fail("satisfied", input, SortedCsv(missing));
-  // Into exactly the room that it asks for.
+  // The buffer has exactly the room that the writer asks for.
   static thread_local testing::GuardedBuffer buffer(kMaxCapabilityCsvSize);
   const std::span<char> out = buffer.LastBytes(want.csv().size());
   const std::size_t size = WithoutAllocation(
@@ -214,7 +213,7 @@ void AppendTokens(Random& random, TextBuffer& text) {
         text.Append(kPieces[random.Below(std::size(kPieces))]);
         break;
       default:
-        // Few, so that lists share some.
+        // There are few different tokens, so that the lists share some.
         for (std::size_t size = 1 + random.Below(3); size > 0; --size) {
           text.Append(static_cast<char>('a' + random.Below(3)));
         }
@@ -224,14 +223,14 @@ void AppendTokens(Random& random, TextBuffer& text) {
   }
 }
 
-// Tokens whose joined size is exactly what is asked for.
+// Appends tokens whose joined size is exactly `bytes`.
 void AppendBytes(Random& random, TextBuffer& text, std::size_t bytes) {
   while (bytes > 0) {
     const std::size_t size = bytes < 90 ? bytes : 40 + random.Below(40);
     for (std::size_t i = 0; i < size; ++i) text.Append(static_cast<char>('a' + random.Below(26)));
     text.Append('\n');
     bytes -= size;
-    if (bytes > 0) --bytes;  // the comma
+    if (bytes > 0) --bytes;  // this byte is the comma
   }
 }
 
@@ -270,7 +269,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CheckSet("offered", input, offered, error, have);
   CheckMatch(input, required, offered, want, have);
 
-  // The same tokens as one text, and the raw input as one.
+  // Offers the same tokens as one text, then the raw input as one text.
   error = have.AssignOfferedCsv(Joined(lists.offered));
   CheckSet("offered as text", input, offered, error, have);
   error = WithoutAllocation(input,

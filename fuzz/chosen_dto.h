@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inputs whose first byte chooses a DTO, from '0' on, and whose rest is a document
-// of it: how they are mutated. Claim responses are not among them.
+// Mutates inputs whose first byte, from '0' on, chooses a DTO and whose rest is a document of this
+// DTO. Claim responses are not among these DTOs.
 
 #ifndef FFGRANT_FUZZ_CHOSEN_DTO_H_
 #define FFGRANT_FUZZ_CHOSEN_DTO_H_
@@ -28,14 +28,14 @@ inline NaiveDto ChosenDto(std::uint8_t byte) {
   return kChosenDtos[static_cast<std::uint8_t>(byte - '0') % std::size(kChosenDtos)];
 }
 
-// For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver.
+// These two functions serve LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver.
 inline std::size_t MutateChosenDto(std::uint8_t* data, std::size_t size, std::size_t max_size,
                                    unsigned int seed) {
   if (max_size == 0) return 0;
   Random random(seed);
   std::string json;
   if (size > 0) json.assign(reinterpret_cast<const char*>(data) + 1, size - 1);
-  // Another DTO is another language: its document is written anew.
+  // If the DTO changes, the old document makes no sense, so a new document is written.
   if (size == 0 || (size <= max_size && random.OneIn(8))) {
     data[0] = static_cast<std::uint8_t>('0' + random.Below(std::size(kChosenDtos)));
     json.clear();
@@ -58,7 +58,7 @@ inline std::size_t CrossOverChosenDto(std::span<const std::uint8_t> a,
   return 1 + StoreText(json, out.data() + 1, out.size() - 1);
 }
 
-// Defines both.
+// Defines both callbacks.
 #define FFGRANT_FUZZ_CHOSEN_DTO_MUTATORS()                                                        \
   extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,            \
                                                  std::size_t max_size, unsigned int seed) {       \

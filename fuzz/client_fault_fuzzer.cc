@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client on a network where anything goes wrong anywhere: calls and faults
-// from the input, every end held against what a plain server did (contract 7.2,
-// 7.7), also what it does late. Each call ends once; success is never claimed
-// for what did not happen, nor failure for what did; no call is executed twice;
-// when the faults stop, the client works again; and what FindClaim() says for
-// good stays true.
+// Runs the client on a network where anything may go wrong anywhere. The input chooses calls and
+// faults. Each outcome is compared with what a simple server did (contract 7.2, 7.7), also with
+// what the server did late. Each call must end once. A call must not report success for what did
+// not happen, nor failure for what did. No call may be executed twice. When the faults stop, the
+// client must work again, and what FindClaim() has confirmed must stay true.
 
 #include <algorithm>
 #include <array>
@@ -40,7 +39,7 @@ constexpr std::size_t kWidth = 4;
 constexpr std::size_t kMaxRecords = 64;
 constexpr std::size_t kWays = 6;
 
-// A fault that waits for its operation to come the `left`th time.
+// A fault that strikes after `left` more occurrences of its operation.
 struct Armed {
   Operation operation;
   std::uint32_t left;
@@ -50,8 +49,8 @@ struct Armed {
 class Faults {
  public:
   void Arm(const Armed& armed) {
-    // A reply that comes twice looks like the next call's; RESP numbers nothing.
-    // No TCP does that, but a proxy out of order might.
+    // RESP numbers nothing, so a reply that comes twice looks like the reply to the next call. TCP
+    // never repeats data, but a broken proxy might.
     misleads_ |= armed.fault.kind == Fault::Kind::kTwice;
     armed_.push_back(armed);
   }
@@ -96,7 +95,7 @@ Armed ArmedBy(std::uint8_t kind, std::uint8_t where) {
   }
 }
 
-// Something happens in the server's world.
+// Lets something happen on the server.
 void Happen(ScriptedRig& rig, std::uint8_t what) {
   constexpr std::string_view kRefusals[] = {"LOADING data",     "TRYAGAIN keys",   "BUSY script",
                                             "CLUSTERDOWN hash", "NOPERM no",       "OOM command",
@@ -164,8 +163,8 @@ class PipelineRun {
   }
 
  private:
-  // A connection that fell silent is noticed by a call that gets no answer, and
-  // the next may have to wait for its turn to reconnect; then all is well.
+  // The client notices a silent connection only by a call that gets no answer, and the next call
+  // may have to wait until the client may reconnect. After this all calls must work.
   bool Recovers() {
     for (std::uint64_t seed = 1000; seed < 1020; ++seed) {
       const Way way(seed);
@@ -179,7 +178,7 @@ class PipelineRun {
 
   void Submit(std::size_t way, Call call) {
     for (const Made& made : made_) {
-      if (made.way == way && made.call == call) return;  // so that each is made once
+      if (made.way == way && made.call == call) return;  // makes each call only once
     }
     if (!rig_.Submit(ways_[way], call, made_.size())) return;
     made_.push_back({way, call, 0, {}});
@@ -201,7 +200,7 @@ class PipelineRun {
     const ClaimError error = made.done.error;
     if (refused_ && error == ClaimError::kUnknownCode) return;
     if (faults_.misleads()) {
-      // After a reply that came twice only what names itself is told apart.
+      // After a reply that came twice, only a reply that names its own claim can be told apart.
       if (made.call != Call::kClaim || error != ClaimError::kNone) return;
       std::array<char, kUuidTextSize> lease;
       FormatUuid(ways_[made.way].lease_id.uuid, lease);
@@ -222,7 +221,7 @@ class PipelineRun {
   ScriptedRig rig_;
 };
 
-// One call after the other; what is lost is looked for.
+// Makes one call after the other. If the outcome of a call is lost, the run looks for it.
 class LedgerRun {
  public:
   explicit LedgerRun(std::string_view input) : input_(input) {
@@ -299,7 +298,7 @@ void RunAll(std::string_view input, std::string_view records) {
 void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
   header[0] = static_cast<std::uint8_t>(random.Below(2));
 }
-// An execution's calls in a row with a fault before them.
+// Makes a row of the calls of one execution, with a fault before them.
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   const auto way = static_cast<std::uint8_t>(random.Next());
   const std::uint8_t operations[] = {6, 0, 5, 1, 5, 2, 5, 3};
@@ -318,7 +317,7 @@ constexpr RecordFormat kFormat = {1,        kWidth,      kMaxRecords,   Generate
 
 using namespace ffgrant::fuzz;
 
-// One byte: pipeline or ledger; then records of four.
+// The first byte chooses pipeline or ledger; then come records of four bytes.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   if (input.empty()) return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The other DTOs (contract 4, 5): the first byte chooses one, from '0' on; the
-// rest is the document, against a naive decoder: verdict, error, offset, member
-// and values.
+// Parses the DTOs other than claim responses (contract 4, 5). The first byte, from '0' on, chooses
+// a DTO; the rest is the document. Verdict, error, offset, member and values are compared with a
+// naive decoder.
 
 #include <cstddef>
 #include <cstdint>
@@ -56,7 +56,7 @@ LaneIdError NaiveLaneError(std::string_view lane) {
   return LaneIdError::kNone;
 }
 
-// contract 5.5.
+// Checks the conversion of contract 5.5.
 void CheckConversion(std::string_view json, const ReclaimGrantedView& granted) {
   ReclaimGrantView grant;
   grant.grant.grant_key = "untouched";
@@ -101,7 +101,7 @@ void CheckDto(NaiveDto dto, const InputCopies& input) {
       Check<ClaimRequestView>(dto, input, {"lane", "instance", {}, 42}, ParseClaimRequest);
       return;
     case NaiveDto::kClaimResponse:
-      return;  // grant_parse_fuzzer's
+      return;  // grant_parse_fuzzer covers these
     case NaiveDto::kReclaimRequest:
       Check<ReclaimRequestView>(dto, input, {"w", "i", "l", "h", 42, "r", {}, {}},
                                 ParseReclaimRequest);

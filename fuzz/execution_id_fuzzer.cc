@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Execution ids (contract 1.5, 1.6, 1.8): any bytes, both modes, against a
-// parser written from the grammar step by step: verdict, error, payload,
-// offset, value. The key within an accepted id must be one that the partition
-// key parser takes, and the values written again must be the canonical text.
+// Parses execution ids (contract 1.5, 1.6, 1.8) from any bytes in both modes and compares verdict,
+// error, payload, offset and value with a naive parser, which was written from the grammar step by
+// step. The partition key parser must accept the key within an accepted id, and writing the values
+// again must give the canonical text.
 
 #include <algorithm>
 #include <cstddef>
@@ -72,7 +72,7 @@ bool SameView(std::string_view a, std::string_view b) {
   return a.size() == b.size() && (a.empty() || a.data() == b.data());
 }
 
-// Where the views point is compared too.
+// Compares also where the views point.
 bool Same(const ExecutionIdResult& got, const NaiveExecutionId& expected, std::string_view text) {
   return got.error == expected.error && got.offset == expected.offset &&
          SameView(got.payload, expected.payload) &&
@@ -95,12 +95,12 @@ ExecutionIdResult CheckMode(std::string_view text, ParseMode mode) {
          Shown(got));
   }
 
-  // Which bytes the payload is was compared; where it lies tells inputs apart.
+  // The bytes of the payload have been compared already; its place and size tell inputs apart.
   Observe(static_cast<std::uint64_t>(got.error) << 32 | got.offset << 16 | got.payload.size());
   return got;
 }
 
-// The texts of contract 1.6; those of the strict errors are ours.
+// The texts come from contract 1.6; the texts of the strict errors are our own.
 std::string NaiveErrorText(const ExecutionIdResult& result) {
   const std::string payload(result.payload);
   switch (result.error) {
@@ -125,8 +125,8 @@ std::string NaiveErrorText(const ExecutionIdResult& result) {
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// As the processor's manual says it is found out: leaf 7 has AVX2; the system
-// must keep the registers, which XCR0 tells where leaf 1 has OSXSAVE.
+// Asks the processor as its manual prescribes. Leaf 7 reports AVX2. The system must also save the
+// registers: XCR0 tells whether it does, if leaf 1 has OSXSAVE.
 bool ProcessorHasAvx2() {
   unsigned a = 0;
   unsigned b = 0;
@@ -140,7 +140,7 @@ bool ProcessorHasAvx2() {
 }
 #endif
 
-// The ways to read a canonical id, of which a machine takes one.
+// Checks each path that reads a canonical id; a machine takes only one of them.
 void CheckCanonicalPaths(std::string_view text, const ExecutionIdResult& strict) {
   const auto check = [&](std::string_view path, bool canonical, std::uint16_t index,
                          const Uuid& uuid) {
@@ -170,7 +170,7 @@ void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict
   Observe(canonical);
   if (!ObservedOneIn(4)) return;
 
-  // The tag within is a partition key of the same partition but for the alias.
+  // The tag in the id is a partition key of the same partition, except for the alias.
   const std::string_view key = text.substr(0, text.find("}:") + 1);
   const PartitionKeyResult partition = ParsePartitionKey(key, ParseMode::kLenient);
   if (!partition || partition.partition != CollapseAlias(id.partition())) {
@@ -184,7 +184,7 @@ void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict
       view.partition() != id.partition() || !view.is_canonical()) {
     Fail("minted again", text, canonical, minted.text());
   }
-  // An owning id keeps the text as it was spelt.
+  // An owning id keeps the text as it was spelled.
   ExecutionId owned(view);
   owned.assign(id);
   if (owned.text() != text || owned.view() != id || owned.view().uuid() != id.uuid() ||
@@ -194,7 +194,7 @@ void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict
   }
 }
 
-// The uuid parser by itself, on the whole input or on what a tag left.
+// Checks the uuid parser by itself, on the whole input or on the text after a tag.
 void CheckUuid(std::string_view text) {
   for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
     const UuidResult got =
@@ -214,7 +214,7 @@ void CheckUuid(std::string_view text) {
   }
 }
 
-// The ways to read a canonical uuid, of which a machine takes one.
+// Checks each path that reads a canonical uuid; a machine takes only one of them.
 void CheckUuidPaths(std::string_view text) {
   if (text.size() != kUuidTextSize) return;
   const UuidResult expected = NaiveParseUuid(text, ParseMode::kStrict);
@@ -229,7 +229,7 @@ void CheckUuidPaths(std::string_view text) {
   }
 }
 
-// Between two that are right.
+// Parses the text between two valid ones.
 void CheckMany(std::string_view text, const ExecutionIdResult& strict) {
   constexpr std::string_view kRight = "{fp:7}:550e8400-e29b-41d4-a716-446655440000";
   const std::string_view texts[] = {kRight, text, kRight};

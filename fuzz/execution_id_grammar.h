@@ -42,7 +42,7 @@ inline constexpr std::string_view kExecutionIdPieces[] = {"{fp:",
                                                           "}}:"};
 
 inline void GenerateExecutionId(Random& random, TextBuffer& text) {
-  // Bare uuids too: they are parsed by themselves.
+  // Some texts are bare uuids, since the target also parses uuids by themselves.
   if (!random.OneIn(8)) {
     text.Append("{fp:");
     AppendIndex(random, text);

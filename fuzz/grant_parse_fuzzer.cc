@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Claim responses (contract 4, 5.2, 5.5): any bytes, by every path that reads
-// them, against a naive decoder: verdict, error, offset, member and values. The
-// fast paths may decline, never differ. What is accepted is said again in other
-// ways, which must mean the same, and becomes a grant, whose partition and
-// ingress check have oracles of their own.
+// Parses claim responses (contract 4, 5.2, 5.5) from any bytes on every path and compares verdict,
+// error, offset, member and values with a naive decoder. A fast path may decline a document but
+// never give another result. An accepted document is also written in other ways, which must mean
+// the same. It then becomes a grant, whose partition and ingress check have oracles of their own.
 
 #include <algorithm>
 #include <cstddef>
@@ -44,7 +43,7 @@ const ClaimResponseView kUntouched = {"id", "key", "grant", 42};
 
 // --- the paths ---
 
-// Whether JSON needs no escape for any of the bytes.
+// True if JSON needs no escape for any of the bytes.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c >= 0x20 && c != '"' && c != '\\'; });
@@ -65,7 +64,7 @@ void CheckCanonical(std::string_view json, const NaiveDocument& expected,
                         ClaimResponseView& out) noexcept {
     return ParseClaimResponse(text, scratch, out);
   };
-  // The scratch's limit is not for documents that need none.
+  // The scratch's limit does not apply to documents that need no scratch.
   if (must) {
     CheckParse("without scratch", json, expected, kUntouched, ScratchFor(0), parse);
   } else if (!taken) {
@@ -100,7 +99,7 @@ IngressError NaiveIngress(const ClaimGrantView& grant, const PartitionConfig& co
 void CheckIngressOf(std::string_view json, const ClaimGrantView& grant) {
   const std::uint16_t index = grant.partition().partition.index;
   const std::uint16_t above = static_cast<std::uint16_t>(index == 65535 ? index : index + 1);
-  // Also with counts that are just large enough, or just not.
+  // Two of the configurations have counts that are just large enough, or one too small.
   for (const PartitionConfig& config : {PartitionConfig{}, PartitionConfig{above, index, index},
                                         PartitionConfig{index, above, above}}) {
     const IngressError got =
@@ -177,7 +176,7 @@ void CheckIssuedGrant(std::string_view json, const NaiveDocument& expected) {
 #endif
 }
 
-// By each way to read one.
+// Reads the grant in each way that there is.
 void CheckGrant(const InputCopies& input, const NaiveDocument& expected) {
   for (const std::string_view json : {input.exact(), input.at_page_end()}) {
     for (const unsigned features : internal::kCpuFeatureSets) {
@@ -256,7 +255,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const ClaimResponseView response =
       CheckParse("parse", json, expected, kUntouched, scratch, ParseClaimResponse);
-  // By value: the paths and the other spelling use the scratch again.
+  // Copies the texts, since the paths and the other spelling use the scratch again.
   const std::string texts[] = {std::string(response.execution_id),
                                std::string(response.partition_key),
                                std::string(response.grant_key)};

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values, chosen by the input, written and read back (contract 3 - 5): every
-// DTO's JSON is byte for byte what plain concatenation makes, the parser and
-// the naive decoder give the values back, published sizes hold, and a buffer
-// that is too short is left alone. The same for key names. Owning grants keep
-// what they were given.
+// Writes values that the input chooses and reads them back (contract 3 - 5). The JSON of every DTO
+// must be, byte for byte, what naive concatenation makes. The parser and the naive decoder must
+// give the values back, published sizes must hold, and a buffer that is too short must stay
+// untouched. The same holds for key names. Owning grants must keep the values that they got.
 
 #include <algorithm>
 #include <cstddef>
@@ -43,7 +42,7 @@
 namespace ffgrant::fuzz {
 namespace {
 
-// A writer that must refuse: nothing is written, whatever the buffer.
+// Checks a writer that must refuse: it must write nothing, whatever the buffer.
 template <class Write>
 void CheckRefused(std::string_view json, std::size_t room, Write write) {
   std::string buffer(room, '\xA5');
@@ -65,7 +64,8 @@ void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse,
     return;
   }
   CheckWrite("serialize", json, json, values.choices().Word(), write_view);
-  // Every length costs its square: seldom, and not of long documents.
+  // The cost of trying every length is quadratic, so this is done seldom and not for long
+  // documents.
   if (json.size() < 400 && values.choices().Below(64) == 63) {
     for (std::size_t room = 0; room < json.size(); ++room) {
       CheckWriteInto(room, "serialize", json, json, write_view);
@@ -90,7 +90,8 @@ void CheckClaimResponse(ValueChoices& values) {
     Fail("maximum size", NaiveJson(view));
 }
 
-// Any number may be cast to an enumeration.
+// Checks the names of enumerators, and of other numbers, since any number may be cast to an
+// enumeration.
 void CheckNames(ValueChoices& values) {
   constexpr std::string_view kTypes[] = {"initial", "retry", "reclaim", "replay", "fallback"};
   const std::uint8_t number =
@@ -100,7 +101,7 @@ void CheckNames(ValueChoices& values) {
   if (name != expected) Fail("name of an attempt type", std::to_string(number), expected, name);
 }
 
-// Values that nobody has set: all zero or empty.
+// Checks values that nobody has set: all are zero or empty.
 void CheckUnset() {
   const ClaimRequestView claim;
   const ClaimResponseView granted;
@@ -134,7 +135,7 @@ void CheckNumbers(ValueChoices& values) {
 
 // --- grants ---
 
-// An owning grant of a view keeps its texts, and room for them.
+// An owning grant made from a view keeps the texts, and the room for them.
 template <class Grant, class View>
 void CheckOwned(const View& view, std::string_view partition_key) {
   Grant grant(view);

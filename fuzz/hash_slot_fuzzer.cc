@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashing (contract 2): CRC16, hash tags and slots of any bytes. CRC16 against
-// one computed bit by bit, and against a law that needs no second
-// implementation: it is linear over XOR. Tags against a plain scan. And what tags
-// are for (contract 3): all keys of an execution lie in one slot.
+// Hashing (contract 2): CRC16, hash tags and slots of any bytes. CRC16 is compared with a naive
+// one, computed bit by bit, and with a law that needs no second implementation: CRC16 is linear
+// over XOR. Tags are compared with a naive scan. All keys of an execution must lie in one slot,
+// since that is what tags are for (contract 3).
 
 #include <cstddef>
 #include <cstdint>
@@ -46,8 +46,8 @@ void CheckCrc(const InputCopies& input) {
     const internal::ForceCpuFeatures force(0);
     if (Crc(text) != crc) Fail("crc16 by table", text);
   }
-  // It begins at 0, so leading zeros change nothing, and it is linear:
-  // crc(a xor b) = crc(a) xor crc(b) for texts of one size.
+  // The CRC begins at 0, so leading zeros change nothing, and it is linear: crc(a xor b) = crc(a)
+  // xor crc(b) for texts of one size.
   const std::size_t half = text.size() / 2;
   std::string sum(text.substr(0, half));
   for (std::size_t i = 0; i < half; ++i) sum[i] = static_cast<char>(sum[i] ^ text[half + i]);
@@ -76,12 +76,12 @@ void CheckSlot(const InputCopies& input) {
 void CheckKeysOfAnExecution(std::string_view input) {
   const ExecutionIdResult id = ParseExecutionId(input, ParseMode::kLenient);
   if (!id) return;
-  // Keys carry the canonical tag, whatever the id's own spelling.
+  // Keys carry the canonical tag even if the id was spelled in another way.
   const std::string tag = "fp:" + std::to_string(id.id.partition().index);
   const std::uint16_t slot = NaiveCrc16(tag) % kHashSlotCount;
   char out[kMaxExecutionKeySize + 256];
   const auto check = [&](const WriteResult& written) {
-    if (written.error != WriteError::kNone) return;  // a spelling may be longer than the room
+    if (written.error != WriteError::kNone) return;  // a spelling may not fit the buffer
     if (!written) Fail("a key was written, but not taken for it", input);
     if (HashSlot({out, written.size}) != slot) Fail("a key in another slot", {out, written.size});
   };

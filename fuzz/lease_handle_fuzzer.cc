@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lease handles (contract 9.1): any bytes decoded, against a decoder that goes
-// through a table of the fields; what is accepted is encoded again.
+// Lease handles (contract 9.1): any bytes are decoded and compared with a decoder that follows a
+// table of the fields. Accepted handles are encoded again.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,10 +27,10 @@ namespace {
 using testing::NaiveParseExecutionId;
 using testing::NaiveParseUuid;
 
-// One field of the layout: what it is, and where it was found.
+// One field of the layout: its kind, and where it was found.
 struct Field {
   enum Kind { kNumber, kText, kUuid, kId } kind = kText;
-  std::size_t size = 0;  // of a number
+  std::size_t size = 0;  // the size of a number
   std::uint64_t number = 0;
   std::string_view text = {};
 };
@@ -122,7 +122,7 @@ std::string NaiveEncode(const NaiveHandle& handle) {
       continue;
     }
     std::string text(field.text);
-    if (field.kind == Field::kUuid) {  // emitted canonical
+    if (field.kind == Field::kUuid) {  // uuids are written in the canonical form
       text = testing::NaiveUuidText(NaiveParseUuid(text, ParseMode::kLenient).uuid);
     }
     bytes += LittleEndian(text.size(), 4) + text;
@@ -158,7 +158,7 @@ void CheckFields(std::string_view input, const LeaseHandleView& got, const Naive
   if (got.worker_instance_id.text != f[7].text) Fail("instance id", input);
 }
 
-// That which a handle beside an error is: all fields zero or empty.
+// Beside an error all fields of the handle must be zero or empty.
 void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   if (handle.backend != HandleBackend::kValkey || !handle.execution_id.text().empty() ||
       handle.attempt_index.value != 0 || handle.attempt_id.uuid != Uuid() ||
@@ -168,7 +168,7 @@ void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   }
 }
 
-// A name that is no UTF-8 can't be written, whatever the buffer.
+// A handle with a name that is not UTF-8 can't be written, whatever the buffer.
 void CheckBadNames(std::string_view input, LeaseHandleView handle) {
   const std::string_view tail = input.substr(input.size() - input.size() / 4);
   if (NaiveIsUtf8(tail)) return;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger and the model side by side (contract 7): a byte says how
-// much room the ledger has for names; then each record of 16 bytes is one
-// operation, on an execution, with arguments, chosen by its bytes. After each one answers, details
-// and stored state must be the same and the invariants of 7.7 must hold (ledger_pair.h). At the end
-// the clock moves on step by step, all is maintained, and everything is compared again.
+// Runs the embedded ledger and the model side by side (contract 7). One byte says how much room the
+// ledger has for names. Then each record of 16 bytes is one operation: its bytes choose the
+// execution and the arguments. After each operation answers, details and stored state must be the
+// same, and the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves on step by
+// step, maintenance runs, and everything is compared again.
 //
 //   | room |
 //   | alias? | execution | operation | arguments ... |
 //
-// The bytes of a record end with it, so that an operation that is inserted or
-// removed changes no other one's meaning.
+// An operation uses only bytes of its own record, so inserting or removing a record does not change
+// the meaning of the others.
 
 #include <algorithm>
 #include <cstddef>
@@ -36,12 +36,12 @@ constexpr std::size_t kHeader = 1;
 constexpr std::size_t kWidth = 16;
 constexpr std::size_t kMaxRecords = 64;
 
-// Where LedgerPair::Step() takes its choices from: see there.
+// The bytes from which LedgerPair::Step() takes these choices.
 constexpr std::size_t kAliasAt = 0;
 constexpr std::size_t kExecutionAt = 1;
 constexpr std::size_t kOperationAt = 2;
 
-// Ample, or so little that it runs out.
+// Returns ample room, or so little that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
   testing::LedgerPair::Room room = {.max_names = 1 + header / 2 % 4u};
@@ -53,7 +53,7 @@ class RecordStream {
  public:
   void Begin(std::span<const std::uint8_t> record) { left_ = record; }
   std::uint32_t Below(std::uint32_t bound) {
-    if (left_.empty()) return bound - 1;  // what is rare is 0
+    if (left_.empty()) return bound - 1;  // a choice of 0 would be something rare
     const std::uint8_t byte = left_.front();
     left_ = left_.subspan(1);
     return byte % bound;
@@ -63,19 +63,19 @@ class RecordStream {
   std::span<const std::uint8_t> left_;
 };
 
-// Operations by what LedgerPair::Step() takes them for, some of them oftener
-// than there: those that let time pass, above all.
+// Operations by the numbers that LedgerPair::Step() gives them. The generator chooses these more
+// often than Step() would, above all those that let time pass.
 constexpr std::uint8_t kMoveClock = 33;
 constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveClock, 9,  17,
                                      18,         20,         22,         31,         32, 32};
-// As an argument: nothing unusual, the right fence, all capabilities.
+// As an argument this byte means: nothing unusual, the right fence, all capabilities.
 constexpr std::uint8_t kUsual = 11;
 
 void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
   header[0] = random.OneIn(2) ? 0 : static_cast<std::uint8_t>(random.Next() | 1);
 }
 
-// To where something of the execution ends: before, at and behind it.
+// Moves the clock to where something of the execution ends: just before, at or just after it.
 void PointClock(Random& random, std::span<std::uint8_t> record) {
   record[3] = kUsual;
   record[4] = 1;
@@ -89,14 +89,14 @@ void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
     byte = usual && !random.OneIn(8) ? kUsual : static_cast<std::uint8_t>(random.Next() >> 32);
   }
   if (!random.OneIn(64)) record[kAliasAt] = 1;
-  // Mostly on one or two, which so get further.
+  // Most operations are on one of two executions, so that their histories get longer.
   record[kExecutionAt] = static_cast<std::uint8_t>(random.Below(random.OneIn(4) ? 4 : 2));
   record[kOperationAt] = random.OneIn(3) ? kOftener[random.Below(std::size(kOftener))]
                                          : static_cast<std::uint8_t>(random.Below(kMoveClock));
   if (record[kOperationAt] == kMoveClock && !random.OneIn(4)) PointClock(random, record);
 }
 
-// Ways through a life, on one execution.
+// Sequences of operations that lead through the life of one execution.
 enum : std::uint8_t {
   kCreate = 0,
   kIssue = 3,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Up to three threads on a small embedded ledger, interleaved as the input
-// says: what they were told must be linearizable, the invariants of contract
-// 7.7 must hold, and the state at the end must be explained by an order of the
-// calls (ledger_race.h). The threads are fibers that switch where locks are
-// taken and released, the clock is read, and where other things are shared.
+// Runs up to three threads on a small embedded ledger, interleaved as the input says. The answers
+// that they get must be linearizable, the invariants of contract 7.7 must hold, and some order of
+// the calls must explain the state at the end (ledger_race.h). The threads are fibers. They can
+// switch where locks are taken and released, where the clock is read, and where other things are
+// shared.
 //
 //   header   how the executions stand at the start, and the schedule: so many
 //            points further on, that thread
@@ -60,11 +60,11 @@ constexpr CallKind kKinds[] = {
     CallKind::kInspect,      CallKind::kIssue,   CallKind::kClaimForWorker};
 constexpr std::int64_t kTimes[] = {3, 1, 4, 0, 100, 2, -1, 5};
 
-// Goes on with the same thread for as many points as the schedule says, and
-// then with another one; at the schedule's end without switching.
+// Stays with the same thread for as many points as the schedule says, then switches to another
+// thread. After the end of the schedule it never switches.
 class Schedule final : public Chooser {
  public:
-  // The first switch comes `later` points later than the bytes say.
+  // Delays the first switch by `later` points.
   Schedule(std::span<const std::uint8_t> bytes, int later) : left_(bytes) {
     Next();
     points_ += later;
@@ -107,7 +107,7 @@ PlannedCall CallOf(std::span<const std::uint8_t> record) {
   call.batch = record[0] / Race::kMaxThreads % 4 == 1;
   call.kind = kKinds[record[1] % std::size(kKinds)];
   call.execution = record[2] % (kExecutions + 1);
-  // Mostly the one that the grants at the start are for.
+  // Most calls come from the worker that the grants at the start were issued for.
   const std::uint8_t worker = record[2] / (kExecutions + 1) % 8;
   call.worker = worker < 3 || call.execution == kExecutions ? worker % 3 : call.execution;
   call.ms = kTimes[record[3] % std::size(kTimes)];
@@ -136,14 +136,14 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
     auto& calls = race.threads[record[0] % Race::kMaxThreads];
     if (calls.size() == Race::kMaxCalls) continue;
     calls.push_back(CallOf(record));
-    // Names run out only if there are many.
+    // A small pool runs out only if the calls use many names, so these two flags are then inverted.
     calls.back().own_instance ^= race.few_names;
     calls.back().with_text ^= race.few_names;
   }
   return race;
 }
 
-// What else an answer is told apart by.
+// Returns the rest of what distinguishes answers.
 std::uint64_t WordOf(const Answer& answer) {
   if (answer.chosen) return NumberOf(answer.chosen->execution_id.view());
   if (answer.created) return static_cast<std::uint64_t>(*answer.created);
@@ -160,7 +160,7 @@ void Note(const LedgerRace& race) {
     if (a.fiber < 0) continue;
     CountState(word(a));
     for (const HistoryEntry& b : race.history()) {
-      // Which calls met, with what outcomes.
+      // Counts which calls overlapped in time, and with what outcomes.
       const bool met = a.fiber < b.fiber && a.called_at < b.returned_at &&
                        b.called_at < a.returned_at && a.execution == b.execution;
       if (met) CountState(word(a) << 32 | word(b));
@@ -171,7 +171,7 @@ void Note(const LedgerRace& race) {
 void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
   for (std::uint8_t& byte : header) byte = static_cast<std::uint8_t>(random.Next() >> 32);
   if (random.OneIn(2)) header[3] = 0;
-  // Often few switches, as most faults need.
+  // Half of the headers have few switches, since most faults need few.
   if (random.OneIn(2)) {
     for (std::size_t i = 1 + random.Below(4); i < kSwitches; ++i) header[kPopulation + 2 * i] = 31;
   }
@@ -186,7 +186,7 @@ void MutateHeader(Random& random, std::span<std::uint8_t> header) {
     case 1:
       header[3] = static_cast<std::uint8_t>(random.Next());
       break;
-    case 2:  // everything from there on a switch later
+    case 2:  // everything from there on comes one switch later
       std::copy_backward(header.begin() + static_cast<std::ptrdiff_t>(i), header.end() - 2,
                          header.end());
       break;
@@ -212,7 +212,7 @@ void MutateHeader(Random& random, std::span<std::uint8_t> header) {
 
 void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
   for (std::uint8_t& byte : record) byte = static_cast<std::uint8_t>(random.Next() >> 32);
-  // Mostly on one execution: others are in nobody's way.
+  // Most calls are on one execution, since calls on different executions do not interfere.
   if (!random.OneIn(3)) record[2] = static_cast<std::uint8_t>(record[2] / 4 * 4);
   if (!random.OneIn(8)) record[0] = static_cast<std::uint8_t>(random.Below(Race::kMaxThreads));
 }
@@ -232,9 +232,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::copy_n(data, used, bytes.begin());
   const std::size_t whole = std::max(used, kHeader);
 
-  static LedgerRace& race = *new LedgerRace;  // its stacks are used again and again
+  static LedgerRace& race = *new LedgerRace;  // its stacks are used for all inputs
   race.Prepare(RaceOf({bytes.data(), whole}));
-  // Neighbours of the schedule too: another run costs less than another input.
+  // Runs also neighbours of the schedule, since one more run costs less than one more input.
   std::array<std::uint64_t, kNeighbours> judged = {};
   for (int later = 0; later < kNeighbours; ++later) {
     Schedule schedule({bytes.data() + kPopulation, 2 * kSwitches}, later);

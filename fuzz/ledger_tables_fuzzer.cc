@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the embedded ledger is made of, each part by itself beside a map: the
-// table of executions, with hashes that collide as the input likes; the pool of
-// names, which runs full of names and of bytes; the eligible sets in the order of
-// contract 3. All three are small, so that bounds and full places come up.
+// Compares each part of the embedded ledger with a map: the table of executions, whose hashes
+// collide as the input says; the pool of names, which runs out of names and of bytes; the eligible
+// sets, in the order of contract 3. All three are small, so that inputs reach their limits.
 
 #include <algorithm>
 #include <array>
@@ -40,7 +39,7 @@ using internal::ReadyQueues;
 using internal::Slot;
 using internal::TextPool;
 
-constexpr std::size_t kHeader = 2;  // which part, and its size
+constexpr std::size_t kHeader = 2;  // the part under test, and its size
 constexpr std::size_t kWidth = 4;
 constexpr std::size_t kMaxRecords = 96;
 
@@ -50,7 +49,7 @@ using Step = std::array<std::uint8_t, kWidth>;
 
 constexpr unsigned kExecutions = 40;
 
-// The first is all zeros, as a record is that was never written.
+// The first id is all zeros, like a record that was never written.
 MintedExecutionId IdOf(unsigned number) {
   Uuid uuid;
   uuid.bytes.fill(static_cast<std::uint8_t>(number / 2));
@@ -85,7 +84,7 @@ class TableRun {
   }
 
  private:
-  // Few tags and few words, so that executions get in one another's way.
+  // There are only few tags and words, so executions collide.
   static std::uint64_t HashOf(unsigned number) {
     constexpr std::uint64_t kTags[] = {0, 1, 2, 0x7F};
     constexpr std::uint64_t kMiddles[] = {0, 0xFFFFFFFF, 0x80000000};
@@ -146,8 +145,7 @@ class TableRun {
 
 // ---- names -------------------------------------------------------------------
 
-// The pool of names, and its pool of long texts; who holds a name may hold it
-// several times.
+// The pool of names and its pool of long texts. The input may hold one name several times.
 class NamesRun {
  public:
   NamesRun(std::string_view input, std::uint8_t size)
@@ -179,8 +177,8 @@ class NamesRun {
     std::int32_t holds = 0;
   };
 
-  // Some begin or end like others; of all sizes about the limits of a name that
-  // needs no piece, of one piece and of two.
+  // Some of the texts share a beginning or an end. Their sizes lie around the limits between names
+  // that need no piece, one piece and two pieces.
   static std::string_view TextOf(std::uint8_t choice) {
     static const std::string text = [] {
       std::string made;
@@ -207,7 +205,7 @@ class NamesRun {
     const Pair texts(first, second);
     const NameId id = pool_.Hold(first, second);
     const auto known = Find(texts);
-    NameId expected = id;  // any that is free
+    NameId expected = id;  // any free number
     if (first.empty() && second.empty()) {
       expected = 0;
     } else if (known != names_.end()) {
@@ -232,7 +230,7 @@ class NamesRun {
     if (known != names_.end()) ++known->second.holds;
   }
 
-  // One of the names is held less often, or more, by as much as may be.
+  // Changes how often one of the names is held, by -5 to 2, but never to less than 0.
   void Release(std::uint8_t which, std::uint8_t count) {
     if (names_.empty()) return;
     auto it = names_.begin();
@@ -304,7 +302,7 @@ class QueuesRun {
   QueuesRun(std::string_view input, std::uint8_t size)
       : input_(input), table_(kMembers, 0), queues_(table_, kLanes, kPartitions) {
     for (unsigned number = 0; number < kMembers; ++number) {
-      // The order among equal scores is that of the uuids, not of the slots.
+      // Executions with equal scores are ordered by uuid, not by slot.
       const unsigned place = (number * 7 + size) % kMembers;
       Uuid uuid;
       uuid.bytes[15] = static_cast<std::uint8_t>(place);
@@ -317,7 +315,7 @@ class QueuesRun {
       record.priority = static_cast<std::uint16_t>(number / 3 % 3 * 4500);
       const std::int64_t created_at = 1'700'000'000'000 + number / 9 % 2;
       table_.extra(slot).created_at.Set(created_at);
-      // contract 3
+      // Contract 3 defines the score.
       const std::int64_t score = -(std::int64_t{record.priority} * 1'000'000'000'000) + created_at;
       members_.push_back({slot, record.required, {score, place, slot}});
     }
@@ -334,7 +332,7 @@ class QueuesRun {
   static constexpr std::uint16_t kPartitions = 130;
   static constexpr std::uint16_t kPlaces[] = {0, 63, 64, 129};
   using Order = std::tuple<std::int64_t, unsigned, Slot>;  // score, uuid
-  using Sets = std::map<NameId, std::set<Order>>;          // by what is required
+  using Sets = std::map<NameId, std::set<Order>>;          // by what an execution requires
   struct Member {
     Slot slot;
     NameId required;
@@ -343,7 +341,7 @@ class QueuesRun {
 
   void Change(const Step& step) {
     const Member& member = members_[step[1] % kMembers];
-    // Each stands in one lane and partition, as an execution does.
+    // Each execution stands in one lane and one partition.
     const unsigned number = step[1] % kMembers;
     const auto lane = static_cast<std::uint16_t>(number % 5 == 0);
     const std::uint16_t partition = kPlaces[number / 5 % std::size(kPlaces)];
@@ -360,7 +358,7 @@ class QueuesRun {
         Drop(sets, member);
         break;
       default:
-        if (!sets.empty()) {  // the best of one kind
+        if (!sets.empty()) {  // takes the best execution with one requirement
           auto kind = sets.begin();
           std::advance(kind, step[2] % sets.size());
           const Order best = *kind->second.begin();
@@ -438,7 +436,7 @@ void RunAll(std::string_view input) {
                         [&run](const Step& step) { run.Take(step); });
 }
 
-// Several of one kind, which fill what there is to fill.
+// Makes several steps of one kind in a row, so that something fills up.
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   const auto what = static_cast<std::uint8_t>(random.Next());
   for (std::size_t i = 0; i < RecordFormat::kMaxRow; ++i) {
@@ -455,7 +453,7 @@ constexpr RecordFormat kFormat = {kHeader,  kWidth,      kMaxRecords, AnyBytes,
 
 using namespace ffgrant::fuzz;
 
-// A byte says which part, one how large, then records of four: a step each.
+// The first byte chooses the part, the second its size. Then each record of four bytes is a step.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   if (input.empty()) return 0;

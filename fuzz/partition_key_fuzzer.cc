@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition keys (contract 1.1 - 1.3, 1.8): any bytes, both modes, against a
-// parser written from the grammar step by step: verdict, error, payload and
-// offset. What is accepted is written again: strict mode accepts exactly the
-// texts that this reproduces.
+// Parses partition keys (contract 1.1 - 1.3, 1.8) from any bytes in both modes and compares
+// verdict, error, payload and offset with a naive parser, which was written from the grammar step
+// by step. Accepted keys are written again: strict mode must accept exactly the texts that this
+// reproduces.
 
 #include <cstddef>
 #include <cstdint>
@@ -58,7 +58,7 @@ PartitionKeyResult CheckMode(std::string_view text, ParseMode mode) {
     Fail(mode == ParseMode::kStrict ? "strict parse" : "lenient parse", text, Shown(expected),
          Shown(got));
   }
-  // By where it points, too: a payload is a view into the input.
+  // A payload is a view into the input, so the place where it points is compared too.
   if (!got.payload.empty() && got.payload.data() != expected.payload.data()) {
     Fail("payload points elsewhere", text);
   }
@@ -67,12 +67,12 @@ PartitionKeyResult CheckMode(std::string_view text, ParseMode mode) {
   return got;
 }
 
-// An accepted partition written again.
+// Writes an accepted partition again and compares the texts.
 void CheckText(std::string_view text, Partition partition, bool strict) {
   const PartitionTag tag = WithoutAllocation(text, [&] { return PartitionTag(partition); });
   const std::string expected = NaivePartitionTag(partition);
   if (tag.view() != expected) Fail("tag", text, expected, tag.view());
-  // Strict is exactly the canonical texts.
+  // Strict mode must accept exactly the canonical texts.
   if (strict != (text == expected)) Fail("strict is not canonical", text, expected);
 
   if (ObservedOneIn(4))
@@ -83,7 +83,7 @@ void CheckText(std::string_view text, Partition partition, bool strict) {
   Observe(slot);
 }
 
-// The texts of contract 1.3; those of the strict errors are ours.
+// The texts come from contract 1.3; the texts of the strict errors are our own.
 std::string NaiveErrorText(const PartitionKeyResult& result) {
   const std::string payload(result.payload);
   switch (result.error) {
@@ -105,7 +105,7 @@ std::string NaiveErrorText(const PartitionKeyResult& result) {
   return "?";
 }
 
-// Between two that are right.
+// Parses the text between two valid ones.
 void CheckMany(std::string_view text, const PartitionKeyResult& lenient) {
   const std::string_view texts[] = {"{b:5}", text, "{q:6}"};
   Partition partitions[3];
@@ -138,7 +138,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const PartitionKeyResult strict = CheckMode(other, ParseMode::kStrict);
   CheckMany(text, lenient);
   if (lenient) CheckText(text, lenient.partition, static_cast<bool>(strict));
-  // By family and length: core counts its other paths itself (internal/paths.h).
+  // States are counted by family and length; core counts its other paths itself (internal/paths.h).
   if (strict) CountState(text.size() << 8 | static_cast<std::uint64_t>(strict.partition.family));
   if (!strict && ObservedOneIn(8)) CheckErrorText(text, strict);
   return 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replies of a server: any bytes in any pieces, against the same bytes in one
-// and against a decoder that goes by RESP's grammar. Limits of depth and size
-// hold; what is read as a claim's answer is one to that claim (contract 7.2).
+// Decodes replies of a server: any bytes, in any pieces. The result must be the same as for the
+// bytes in one piece, and as that of a naive decoder that follows RESP's grammar. Limits of depth
+// and size must hold. A reply that is read as a claim's answer must answer that claim (contract
+// 7.2).
 
 #include <algorithm>
 #include <cstddef>
@@ -34,7 +35,7 @@ constexpr ReplyLimits kLimits = {.max_bytes = 1 << 14, .max_depth = 3};
 constexpr std::string_view kLease = "22222222-2222-4222-8222-222222222222";
 constexpr std::string_view kAttempt = "33333333-3333-4333-8333-333333333333";
 
-// What is seen of a reply, and what it takes at least.
+// Returns the reply's content as text. Adds to `size` the least memory that the reply takes.
 std::string ShownReply(const Reply& reply, int depth, std::size_t& size, int& deepest) {
   size += sizeof(Reply) + reply.text.size();
   switch (reply.type) {
@@ -60,7 +61,7 @@ std::string ShownReply(const Reply& reply, int depth, std::size_t& size, int& de
   return "?";
 }
 
-// A claim's answer, read from what is seen of it.
+// True if the reply is a claim's answer, judged by its content alone.
 bool IsClaimAnswer(const NaiveReply& reply) {
   if (reply.kind == NaiveReply::Kind::kError) return true;
   if (reply.kind != NaiveReply::Kind::kArray || reply.elements.size() < 2 ||
@@ -101,7 +102,7 @@ void CheckClaim(std::string_view input, const Reply& reply, const NaiveReply& na
   if (success != (outcome.error == ClaimError::kNone)) {
     Fail("success and failure confused", input, Shown(naive), ErrorName(outcome.error));
   }
-  // In any spelling, but of these.
+  // On success the reply must have this claim's lease and attempt ids, in any spelling.
   if (success &&
       (NaiveUuidText(NaiveParseUuid(naive.elements[2].text, ParseMode::kLenient).uuid) != kLease ||
        NaiveUuidText(NaiveParseUuid(naive.elements[5].text, ParseMode::kLenient).uuid) !=
@@ -119,7 +120,7 @@ struct Read {
   bool malformed = false;
 };
 
-// Reads in pieces whose sizes `pieces` says, again and again.
+// Reads the input in pieces. `pieces` gives their sizes, over and over again.
 Read ReadInPieces(std::string_view input, std::string_view text, std::string_view pieces,
                   const NaiveResp* naive) {
   static thread_local ReplyReader reader(kLimits);
@@ -194,8 +195,8 @@ constexpr TextGrammar kGrammar = {Generate, kPieces, "$*:+-0123456789\r\n"};
 
 using namespace ffgrant::fuzz;
 
-// The first byte says how many of the next ones are sizes of pieces (0 to 7);
-// the rest is the stream.
+// The first byte says how many of the next bytes (0 to 7) are sizes of pieces; the rest is the
+// stream.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   if (input.empty()) return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids,
-// scan starts, lane names, random uuids. Counts, a uuid and names come from the
-// input; everything is worked out again by plain arithmetic.
+// Routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids, scan starts, lane
+// names, random uuids. The input gives counts, a uuid and names; naive arithmetic computes every
+// result once more.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +36,7 @@ namespace {
 using testing::NaiveCrc16;
 using testing::NaiveUuidText;
 
-// An input's layout: three counts, a uuid, a mode, and a name, the rest.
+// The input's layout: three counts, a uuid, a mode, and a name, which is the rest.
 constexpr std::size_t kCountBytes = 6;
 constexpr std::size_t kUuidBytes = 16;
 constexpr std::size_t kHeader = kCountBytes + kUuidBytes + 1;
@@ -48,7 +48,7 @@ std::string Shown(const std::optional<Partition>& partition) {
   return std::string(FamilyName(partition->family)) + " " + std::to_string(partition->index);
 }
 
-// `crc` modulo the count; none where the count is 0.
+// The partition must be `crc` modulo the count; there must be none if the count is 0.
 void CheckPartition(std::string_view what, std::string_view input, PartitionFamily family,
                     std::uint16_t crc, std::uint16_t count, const std::optional<Partition>& got) {
   std::optional<Partition> expected;
@@ -67,7 +67,7 @@ void CheckMinted(std::string_view what, std::string_view input,
   if (got->text() != expected) Fail(what, input, expected, got->text());
 }
 
-// A random id: of that partition, version 4, and not one that was there before.
+// A random id must be in the given partition, have version 4, and differ from the id before it.
 void CheckRandom(std::string_view what, std::string_view input,
                  const std::optional<Partition>& partition,
                  const std::optional<MintedExecutionId>& got) {
@@ -94,7 +94,7 @@ void CheckUuidRoutes(std::string_view input, const PartitionConfig& config, cons
   CheckPartition("quota partition", input, PartitionFamily::kQuota, crc,
                  config.num_quota_partitions, QuotaPartition({uuid}, config));
 
-  Uuid other = uuid;  // any uuid may be minted with
+  Uuid other = uuid;  // any uuid may be used for minting
   other.bytes[0] ^= 0xFF;
   CheckMinted(
       "minted for a flow", input, partition, other,
@@ -103,7 +103,7 @@ void CheckUuidRoutes(std::string_view input, const PartitionConfig& config, cons
               WithoutAllocation(input, [&]() noexcept { return MintExecutionId(flow, config); }));
 }
 
-// Gives what it is told to, right or wrong.
+// A partitioner that answers what it was told, right or wrong.
 class FixedPartitioner final : public LanePartitioner {
  public:
   explicit FixedPartitioner(std::uint16_t index) : index_(index) {}
@@ -126,8 +126,8 @@ void CheckLaneRoutes(std::string_view input, const PartitionConfig& config, cons
   CheckMinted("minted for a lane", input, partition, uuid, MintExecutionId(lane, config, uuid));
   CheckRandom("random id for a lane", input, partition, MintExecutionId(lane, config));
 
-  // A partitioner that goes beyond the count gets no partition: at the bound
-  // too, which chance would rarely hit.
+  // A partitioner whose answer is not below the count gets no partition. The count itself is tried
+  // too, which chance would rarely choose.
   for (const std::uint16_t index :
        {config.num_budget_partitions, count, static_cast<std::uint16_t>(count - 1)}) {
     std::optional<Partition> expected;
@@ -208,7 +208,7 @@ void Generate(Random& random, TextBuffer& text) {
       random.OneIn(2) ? kSizes[random.Below(std::size(kSizes))] : random.Below(70);
   const std::size_t name = text.size();
   for (std::size_t i = 0; i < size; ++i) text.Append(static_cast<char>(0x20 + random.Below(95)));
-  // One bad byte, often the nearest one to the good ones.
+  // Puts in one bad byte, often one right next to the good ones.
   constexpr char kBad[] = {'\x1F', '\x7F', '\x80', '\0', '\xFF'};
   if (random.OneIn(3) && size > 0) {
     const std::size_t at = name + random.Below(size);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker (contract 7.2 worker side, 7.6): grants handed in one after the
-// other, permits given back and moved in any order, the ledger answering as the
-// input says. A plain count of permits and a list of the calls that are due
-// judge it; every error code must keep its name and classes (contract 8). The
-// clocks are read once.
+// The worker (contract 7.2 worker side, 7.6). Grants are handed in one after the other, permits are
+// released and moved in any order, and the ledger answers as the input says. A naive count of
+// permits and a list of the expected calls judge the worker. Every error code must keep its name
+// and classes (contract 8). The clocks are read once.
 
 #include <array>
 #include <chrono>
@@ -39,7 +38,7 @@ constexpr std::string_view kKeys[] = {"{fp:7}", "{fp:+7}", "{fp:65536}", "fp:7",
 constexpr std::int64_t kTtl = 12345;
 constexpr std::size_t kClaims = 4;
 
-// One input's worth: a worker, the claims that it holds, and what must be.
+// One run: a worker, the claims that it holds, and the state that is expected.
 class Session {
  public:
   Session(std::string_view input, Choices& choices)
@@ -108,7 +107,7 @@ class Session {
   void Drop() {
     const std::size_t slot = choices_.Below(kClaims);
     claims_[slot].permit.Release();
-    claims_[slot].permit.Release();  // twice is once
+    claims_[slot].permit.Release();  // a second release changes nothing
     holds_[slot] = false;
   }
   void Move() {
@@ -116,11 +115,11 @@ class Session {
     const std::size_t to = choices_.Below(kClaims);
     if (choices_.OneIn(2)) {
       claims_[to].permit = std::move(claims_[from].permit);
-    } else {  // by way of a third one
+    } else {  // moves the permit through a third object
       WorkerPermit permit(std::move(claims_[from].permit));
       claims_[to].permit = std::move(permit);
     }
-    // Onto itself, whichever way, it stays.
+    // A permit that is moved onto itself stays, in either way.
     if (from != to) holds_[to] = std::exchange(holds_[from], false);
     if (static_cast<bool>(claims_[to].permit) != holds_[to] ||
         static_cast<bool>(claims_[from].permit) != holds_[from]) {
@@ -128,8 +127,9 @@ class Session {
     }
   }
 
-  // What must come out of a call: `early` is the worker's own refusal, or
-  // kNone; then the ledger is asked as `calls` says, each with the next answer.
+  // Checks the outcome of a call. `early` is the error with which the worker itself refuses, or
+  // kNone. If it is kNone, the worker must make the calls on the ledger that `calls` counts, each
+  // of which gets the next answer.
   template <class Call>
   void Expect(ClaimError early, std::string_view call_name, const ExecutionIdView& id,
               LaneIdView lane, Call call) {
@@ -174,7 +174,7 @@ class Session {
                                claim.lease.fence.lease_epoch.value != 9)) {
       Fail("the ledger's lease was not handed on", input_);
     }
-    // The slot's former permit, if any, goes with the assignment.
+    // If the slot held a permit before, the assignment releases it.
     holds_[slot] = !Refused(expected);
     claims_[slot] = std::move(claim);
     Observe(static_cast<std::uint64_t>(expected));
@@ -243,11 +243,11 @@ class Session {
   ManualClock clock_{TimestampMs{1000}};
   ScriptedLedger ledger_;
   Worker worker_;
-  std::array<WorkerClaim, kClaims> claims_;  // dies before the worker
+  std::array<WorkerClaim, kClaims> claims_;  // destroyed before the worker
   std::array<bool, kClaims> holds_{};
 };
 
-// Names and classes of every code, both ways; any other text is no code.
+// Checks names and classes of every code in both directions. Any other text is no code.
 void CheckCodes(std::string_view input) {
   bool known = false;
   for (const ErrorCode& row : kErrorCodes) {
@@ -259,7 +259,7 @@ void CheckCodes(std::string_view input) {
     }
     known = known || row.code == input;
   }
-  // A store sends these two besides, which no table of classes has.
+  // A store also sends these two codes, which are in no table of classes.
   known = known || input == "invalid_policy_json" || input == "execution_not_suspended";
   if (ClaimErrorFromCode(input).has_value() != known) Fail("a code that is none", input);
   for (const std::string_view ours :
@@ -299,7 +299,7 @@ void CheckDetails(std::string_view input, Choices choices) {
   }
 }
 
-// The clocks of the system, beside the standard library's.
+// Compares our clocks with the standard library's.
 void CheckClocks() {
   using std::chrono::milliseconds;
   const auto now = [] {
@@ -311,7 +311,7 @@ void CheckClocks() {
   const std::int64_t read = SystemClock().Now().value;
   const std::int64_t coarse = CoarseClock().Now().value;
   const std::int64_t after = now();
-  if (after < before) return;  // somebody sets it
+  if (after < before) return;  // somebody has set the clock back
   if (read < before || read > after) {
     Fail("the system's clock", "", std::to_string(before), std::to_string(read));
   }

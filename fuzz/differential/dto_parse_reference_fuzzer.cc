@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The other DTOs against the reference: the first byte chooses one, the rest is
-// the document, decoded as its client and its server do: verdict, class, error,
-// member, values.
+// Compares the other DTOs with the reference. The first byte chooses a DTO; the rest is the
+// document, which the reference decodes as its client and its server do. Verdict, class, error,
+// member and values must be the same.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +37,7 @@ void CheckDto(NaiveDto dto, std::string_view json) {
     case NaiveDto::kClaimRequest:
       return Check<ClaimRequestView>(json, ParseClaimRequest);
     case NaiveDto::kClaimResponse:
-      return;  // grant_parse_reference_fuzzer's
+      return;  // grant_parse_reference_fuzzer covers these
     case NaiveDto::kReclaimRequest:
       return Check<ReclaimRequestView>(json, ParseReclaimRequest);
     case NaiveDto::kReclaimResponse:

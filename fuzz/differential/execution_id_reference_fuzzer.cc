@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Execution ids and UUIDs against the reference: any text, verdict, error,
-// payload, text of the error, partition and UUID; strict mode accepts exactly
-// what is minted of them; the UUID parser by itself, too.
+// Compares execution ids and UUIDs with the reference. For any text verdict, error, payload, the
+// error's message, partition and UUID must be the same. Strict mode must accept exactly the text
+// that the reference mints from partition and UUID. The UUID parser is also compared by itself.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   reference::Comparer& comparer = TheComparer();
   Expect(text, comparer.ExecutionId(text, ParseExecutionId(text, ParseMode::kLenient),
                                     ParseExecutionId(text, ParseMode::kStrict)));
-  // What the parser of ids hands to that of UUIDs, and the whole text.
+  // Compares the text that the id parser hands to the UUID parser, and the whole text.
   const std::size_t tag_end = text.find("}:");
   const std::string_view uuid = tag_end == text.npos ? text : text.substr(tag_end + 2);
   Expect(text, comparer.Uuid(uuid, ParseUuid(uuid, ParseMode::kLenient)));

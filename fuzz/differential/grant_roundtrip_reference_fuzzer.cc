@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values, chosen by the input, written by us and by the reference: every DTO's
-// JSON and every key name is the same, byte for byte; and either reads what was
-// written, with the same values.
+// Writes values that the input chooses with our code and with the reference. The JSON of every DTO
+// and every key name must be the same, byte for byte, and both must read the written text back as
+// the same values.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +28,7 @@ std::string& Buffer() {
   return buffer;
 }
 
-// What `write` writes, in the buffer; the error where it does not.
+// Returns the text that `write` writes into the buffer, or its error.
 template <class Write>
 WriteResult Written(Write write) {
   WriteResult written = write(std::span<char>(Buffer()));
@@ -60,7 +60,7 @@ void Check(const View& view, Parse parse, Write write) {
   Observe(json);
 }
 
-// The grant's writer, of the same values.
+// Checks the writer of grants on the same values.
 void CheckGrant(ValueChoices& values) {
   const ExecutionIdView id = values.Id();
   const std::string_view partition_key = values.Text();
@@ -80,7 +80,7 @@ void CheckKeyNames(ValueChoices& values) {
   const std::string_view idempotency_key = values.Text();
   const reference::KeySubject subject = {
       id, LaneIdView::Unchecked(lane), {instance}, {name_space}, idempotency_key, {values.U32()}};
-  // Every sixth role: all of them take as long as twenty other inputs.
+  // Checks every sixth role, since all roles together take as long as twenty other inputs.
   const ffref_key_subject raw = reference::ToRaw(subject);
   const std::uint32_t first = values.choices().Below(6);
   for (std::uint32_t key = first; key <= FFREF_KEY_PARTITION_CONFIG; key += 6) {

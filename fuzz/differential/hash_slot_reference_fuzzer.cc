@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashing against the reference: CRC16 and slot of any bytes; of any text as a
-// lane, its check and its partition; of the first bytes as a UUID, the
-// partitions of all families and the ids that are minted.
+// Compares hashing with the reference. Any bytes give a CRC16 and a slot. Any text is taken as a
+// lane, with its check and its partition. The first bytes are taken as a UUID, with the partitions
+// of all families and the ids that are minted from it.
 
 #include <algorithm>
 #include <cstddef>
@@ -28,7 +28,7 @@ using reference::Comparer;
 using reference::Number;
 using reference::Status;
 
-// The reference panics for a count of 0, where there is no partition.
+// For a count of 0 there is no partition, and the reference panics.
 Answer SamePartition(std::string_view what, const std::optional<Partition>& ours, Number theirs) {
   if (theirs.status == Status::kNotUtf8) return Answer::kNotAsked;
   if (!ours || theirs.status != Status::kOk) {
@@ -82,7 +82,7 @@ using namespace ffgrant::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  // Any count but 0, for which the reference panics: reference_test.cc has that.
+  // Any count except 0, for which the reference panics; reference_test.cc covers 0.
   std::uint16_t count = 256;
   if (size >= 2) count = static_cast<std::uint16_t>(data[size - 2] << 8 | data[size - 1]);
   if (count == 0) count = 65535;

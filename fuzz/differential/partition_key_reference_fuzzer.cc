@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition keys against the reference: any text, verdict, error, payload, text
-// of the error, partition and its tag; strict mode accepts exactly what the
+// Compares partition keys with the reference. For any text verdict, error, payload, the error's
+// message, partition and tag must be the same. Strict mode must accept exactly the text that the
 // reference writes.
 
 #include <cstddef>

@@ -6,7 +6,7 @@
 
 #include "harness/engine.h"
 
-// An input is compared in several ways, so there are more answers than inputs.
+// There are more answers than inputs, since an input is compared in several ways.
 extern "C" void FfgrantFuzzReport(void) {
   const auto count = [](ffgrant::reference::Answer answer) {
     return static_cast<unsigned long long>(

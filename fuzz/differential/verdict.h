@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a target makes of the reference's answer.
+// What a target does with the reference's answer.
 
 #ifndef FFGRANT_FUZZ_DIFFERENTIAL_VERDICT_H_
 #define FFGRANT_FUZZ_DIFFERENTIAL_VERDICT_H_
@@ -18,17 +18,17 @@
 
 namespace ffgrant::fuzz {
 
-// The comparer of this process knows what the reference says to run for itself, and what it
-// can't be asked.
+// Returns the comparer of this process. It asks the reference by itself, and knows which inputs the
+// reference cannot be asked about.
 inline reference::Comparer& TheComparer() {
   static reference::Comparer comparer;
   return comparer;
 }
 
-// How many of each answer there were: verdict.cc reports it.
+// How often each answer was given; verdict.cc reports the numbers.
 inline std::uint64_t answer_counts[4] = {};
 
-// A difference is a finding.
+// Records the answer. A difference is a finding.
 inline void Expect(std::string_view input, reference::Answer answer) {
   Observe(static_cast<std::uint64_t>(answer));
   ++answer_counts[static_cast<std::size_t>(answer)];
@@ -38,8 +38,9 @@ inline void Expect(std::string_view input, reference::Answer answer) {
   Fail(difference.what, input, difference.reference, difference.ours);
 }
 
-// For documents of `size` bytes and more: the other targets have one of each size, to notice what
-// is written behind it; one that stays in the cache is faster.
+// Returns a scratch for documents of `size` bytes, which may be larger. The other targets use a
+// scratch of exactly the document's size, to notice writes past it; here one scratch that stays in
+// the cache is faster.
 inline JsonScratch& WarmScratch(std::size_t size) {
   static std::unique_ptr<JsonScratch> scratch;
   if (scratch == nullptr || scratch->max_document_size() < size) {

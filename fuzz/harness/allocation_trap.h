@@ -11,8 +11,8 @@
 
 namespace ffgrant::fuzz {
 
-// Returns what `call` does; an allocation on the way is a finding. Around the
-// call under test alone: oracles may allocate.
+// Returns the result of `call`. An allocation during the call is a finding. Put it around only the
+// call under test: oracles may allocate.
 template <class Call>
 auto WithoutAllocation(std::string_view input, Call&& call) {
   const std::size_t before = testing::ThreadAllocations();

@@ -22,20 +22,20 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kMostBytes = 4200;  // above every target's max_len
-constexpr std::size_t kSmall = 96;        // up to which all sizes are tried
-constexpr std::size_t kFence = 64;        // bytes in front of a buffer that are looked at
+constexpr std::size_t kSmall = 96;        // all sizes up to this one are tried
+constexpr std::size_t kFence = 64;        // bytes before a buffer that are checked
 constexpr std::uint8_t kFenceByte = 0xFE;
 
-// A buffer of exactly the size that a callback is told.
+// A buffer of exactly the size that the callback is told of.
 class Exact {
  public:
-  // At the end of a page, or an allocation.
+  // The buffer ends at the end of a page or of an allocation.
   explicit Exact(bool at_page_end) {
     if (at_page_end) pages_ = std::make_unique<testing::GuardedBuffer>(kMostBytes + kFence);
   }
 
-  // `capacity` bytes: a copy of `content`, then `filler`. Without any there is
-  // no byte that may be touched.
+  // Makes `capacity` bytes: a copy of `content`, then `filler`. If capacity is 0, no byte may be
+  // touched.
   void Hold(std::span<const std::uint8_t> content, std::size_t capacity, std::uint8_t filler) {
     size_ = capacity;
     if (pages_ != nullptr) {
@@ -75,7 +75,7 @@ std::string_view Text(std::span<const std::uint8_t> bytes) {
   Fail(rule, Text(input), {}, call);
 }
 
-// The buffers of one call, all of one kind.
+// The buffers of one call, all at the end of a page or all at the end of an allocation.
 struct Place {
   explicit Place(bool at_page_end) : first(at_page_end), second(at_page_end), out(at_page_end) {}
   Exact first, second, out;
@@ -84,7 +84,7 @@ struct Place {
 class Check {
  public:
   Check() {
-    // Inputs as the target likes them, of many sizes.
+    // Generates inputs that make sense to the target, of many sizes.
     Bytes buffer(kMostBytes);
     std::size_t size = 0;
     for (unsigned int seed = 1; seed <= 64; ++seed) {
@@ -97,7 +97,7 @@ class Check {
 
   std::size_t calls() const { return calls_; }
 
-  // An input of this size: made by the mutator, cut or repeated, or any bytes.
+  // Returns an input of this size: one that the mutator made, cut or repeated to fit, or any bytes.
   Bytes Content(std::size_t size) {
     Bytes content(size);
     const Bytes& made = made_[random_.Below(made_.size())];
@@ -163,9 +163,9 @@ class Check {
     }
   }
 
-  // As libFuzzer minimises a crash that takes an input's first byte and its last
-  // two: a shorter input that has them is the next to be made shorter. Mutators
-  // that take parts out need 10 to 120 calls for it; others need many more.
+  // Minimises as libFuzzer does. The crash consists of an input's first byte and its last two
+  // bytes; a shorter input that has them is the next one to be made shorter. Mutators that take
+  // parts out need 10 to 120 calls for this; others need many more.
   void Minimise(const Bytes& whole, unsigned int seed) {
     constexpr unsigned int kAttempts = 240;
     constexpr std::size_t kEnd = 2;
@@ -208,7 +208,7 @@ void CheckSizes(Check& check, std::size_t size, std::size_t max_size, unsigned i
   for (unsigned int seed = 0; seed < seeds; ++seed) {
     const auto number = static_cast<unsigned int>(check.random().Next());
     check.Mutate(check.Content(size), max_size, number);
-    // The other input is short, like this one, or long.
+    // The other input is short, as long as this one, or long.
     const std::size_t other = seed % 3 == 0   ? check.random().Below(kSmall)
                               : seed % 3 == 1 ? size
                                               : check.random().Below(2 * kSmall + size);
@@ -227,7 +227,7 @@ std::size_t CheckCallbacks() {
       CheckSizes(check, size, max_size, near ? 32 : 2);
     }
   }
-  // Around the largest sizes of formats and engines, and in between.
+  // These sizes are near the largest sizes of formats and engines, and in between.
   for (std::size_t size : {96, 128, 256, 257, 320, 386, 512, 1024, 1025, 2048, 4096}) {
     for (std::size_t max_size : {size - 2, size - 1, size, size + 1, size + 2, 2 * size / 3}) {
       CheckSizes(check, size, max_size, 4);

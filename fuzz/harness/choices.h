@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fuzzer's bytes as a stream of choices, for targets whose input is not a
-// text. When the bytes end, every choice is 0.
+// Reads a fuzzer's bytes as a stream of choices, for targets whose input is not a text. After the
+// last byte every choice is 0.
 
 #ifndef FFGRANT_FUZZ_HARNESS_CHOICES_H_
 #define FFGRANT_FUZZ_HARNESS_CHOICES_H_
@@ -21,7 +21,7 @@ class Choices {
 
   bool empty() const { return bytes_.empty(); }
 
-  // Below `bound`, which is not 0. Takes as many bytes as the bound needs, so
+  // Returns a number below `bound`, which is not 0. It takes as many bytes as the bound needs, so
   // that an edit of one byte changes one choice.
   std::uint32_t Below(std::uint32_t bound) {
     std::uint32_t value = Byte();
@@ -43,7 +43,7 @@ class Choices {
     for (int i = 0; i < 8; ++i) word = word << 8 | Byte();
     return word;
   }
-  // Up to `size` bytes; fewer where the input ends.
+  // Takes up to `size` bytes; fewer if the input ends.
   std::string_view Take(std::size_t size) {
     const std::string_view taken = bytes_.substr(0, std::min(size, bytes_.size()));
     bytes_.remove_prefix(taken.size());

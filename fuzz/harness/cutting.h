@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inputs made shorter. An engine that minimises asks a mutator for less than the
-// input has: to cut off the end alone would keep all that lies before what
-// matters.
+// Makes inputs shorter. An engine that minimises asks a mutator for fewer bytes than the input has.
+// If the mutator only cut off the end, everything before the part that matters would stay.
 
 #ifndef FFGRANT_FUZZ_HARNESS_CUTTING_H_
 #define FFGRANT_FUZZ_HARNESS_CUTTING_H_
@@ -14,12 +13,12 @@
 
 namespace ffgrant::fuzz {
 
-// Takes one run of bytes out of data[0, size), at a random place and of a random
-// length, so that at most `max_size` are left, and returns how many. Requires
-// size > max_size. Short runs are as frequent as long ones. At least one byte
-// is left unless max_size is 0. Where the run begins and how long it is are
-// multiples of `unit`; if no such run is enough, which takes max_size < unit, the
-// end is cut off. Nothing is written behind data[max_size - 1]. Costs one move.
+// Takes one run of bytes, at a random place and of a random length, out of data[0, size), so that
+// at most `max_size` bytes are left. Returns how many are left. Requires size > max_size. Short
+// runs are as frequent as long ones. At least one byte is left unless max_size is 0. The beginning
+// and the length of the run are multiples of `unit`. If no such run is long enough, which requires
+// max_size < unit, the end is cut off instead. Nothing past data[max_size - 1] is written. The cost
+// is that of one move.
 std::size_t CutToFit(Random& random, std::uint8_t* data, std::size_t size, std::size_t max_size,
                      std::size_t unit = 1);
 

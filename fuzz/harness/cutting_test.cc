@@ -19,7 +19,7 @@ using Bytes = std::vector<std::uint8_t>;
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
-// What can be left of 0, 1, 2, ... by cutting so many bytes.
+// Returns all that can be left of 0, 1, 2, ... after a cut.
 std::set<Bytes> Outcomes(std::size_t size, std::size_t max_size, std::size_t unit) {
   std::set<Bytes> outcomes;
   Random random(1);
@@ -38,7 +38,7 @@ TEST(CuttingTest, TakesOutEveryRunButAll) {
   EXPECT_THAT(Outcomes(3, 2, 1),
               UnorderedElementsAre(Bytes{0, 1}, Bytes{0, 2}, Bytes{1, 2}, Bytes{0}, Bytes{2}));
   EXPECT_THAT(Outcomes(2, 1, 1), UnorderedElementsAre(Bytes{0}, Bytes{1}));
-  // A run of n bytes at any of 20 - n + 1 places.
+  // A run of n bytes can be at any of 20 - n + 1 places.
   std::size_t runs = 0;
   for (std::size_t n = 4; n < 20; ++n) runs += 20 - n + 1;
   EXPECT_EQ(Outcomes(20, 16, 1).size(), runs);

@@ -38,7 +38,7 @@ std::string Quoted(std::string_view bytes) {
       text += c;
     } else {
       char escape[8];
-      // Octal: three digits end by themselves, where \x would eat what follows.
+      // Three octal digits always end an escape, but \x would include hex digits that follow.
       std::snprintf(escape, sizeof escape, "\\%03o", byte);
       text += escape;
     }

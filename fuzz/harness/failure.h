@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a target says that it found something.
+// How a target reports a finding.
 
 #ifndef FFGRANT_FUZZ_HARNESS_FAILURE_H_
 #define FFGRANT_FUZZ_HARNESS_FAILURE_H_
@@ -10,13 +10,12 @@
 
 namespace ffgrant::fuzz {
 
-// Prints what does not hold and for which input, and aborts, which every
-// engine takes for a crash. Call it on failure only, so that the texts cost
-// nothing before.
+// Prints what does not hold, and for which input, and aborts, which every engine takes as a crash.
+// Call it only on failure, so that building the texts costs nothing otherwise.
 [[noreturn]] void Fail(std::string_view what, std::string_view input,
                        std::string_view expected = {}, std::string_view got = {});
 
-// Printable: as in a C string, at most 400 bytes of it.
+// Returns the bytes in printable form, written as in a C string; at most 400 of them.
 std::string Quoted(std::string_view bytes);
 
 }  // namespace ffgrant::fuzz

@@ -19,12 +19,13 @@ namespace {
 constexpr int kSignals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 struct sigaction before[std::size(kSignals)];
 
-// What ran out of its stack needs another one.
+// A handler for a stack overflow needs a stack of its own.
 alignas(16) char handler_stack[1 << 16];
 
 void OnSignal(int number) {
   finding_file.Write();
-  // Once more without this handler, as soon as it returns.
+  // Restores the earlier handler, so that the signal strikes once more as soon as this handler
+  // returns.
   for (std::size_t i = 0; i < std::size(kSignals); ++i) {
     if (kSignals[i] == number) sigaction(number, &before[i], nullptr);
   }
@@ -45,7 +46,7 @@ bool FindingFile::Open(const char* path) {
     return false;
   }
   close(file);
-  if (S_ISREG(is.st_mode)) unlink(path);  // it was a trial
+  if (S_ISREG(is.st_mode)) unlink(path);  // the file was only a trial
   path_ = path;
   stack_t stack = {};
   stack.ss_sp = handler_stack;

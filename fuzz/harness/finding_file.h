@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the replay main leaves the input on which a target died.
+// The file in which the replay main leaves the input on which a target died.
 
 #ifndef FFGRANT_FUZZ_HARNESS_FINDING_FILE_H_
 #define FFGRANT_FUZZ_HARNESS_FINDING_FILE_H_
@@ -12,21 +12,21 @@ namespace ffgrant::fuzz {
 
 class FindingFile {
  public:
-  // From now on, a signal that a fault raises (SIGABRT, SIGSEGV, SIGBUS, SIGILL,
-  // SIGFPE) between Begin() and End() writes the input to `path`, and then does
-  // what it did before. Without such a signal there is no file: an empty one is an
-  // empty input. Prints why and returns false if the file can't be written.
-  // `path` must last.
+  // From now on a signal that a fault raises (SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE) between
+  // Begin() and End() writes the input to `path`, and then has its former effect. Without such a
+  // signal there is no file, since an empty file would mean an empty input. Returns false if the
+  // file can't be written, and prints why. `path` must stay valid.
   bool Open(const char* path);
 
-  // An input begins to run, or has run. It must stay as it is in between.
+  // Begin() says that an input starts to run, End() that it has run. The input must not change in
+  // between.
   void Begin(const std::uint8_t* data, std::size_t size) {
     size_ = size;
     data_ = data;
   }
   void End() { data_ = nullptr; }
 
-  // For the signal handler.
+  // The signal handler calls this.
   void Write() const;
 
  private:
@@ -35,7 +35,7 @@ class FindingFile {
   volatile std::size_t size_ = 0;
 };
 
-// The process has one.
+// The only object of this class in a process.
 extern FindingFile finding_file;
 
 }  // namespace ffgrant::fuzz

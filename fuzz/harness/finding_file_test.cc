@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `--finding` of the replay main leaves behind.
+// Tests what the option `--finding` of the replay main leaves behind.
 
 #include "harness/finding_file.h"
 
@@ -29,7 +29,7 @@ class FindingFileTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // The finding that a run on `input` leaves, if it leaves one.
+  // Returns the finding that a run on `input` leaves, if there is one.
   std::optional<std::string> Run(std::string_view input, std::string_view more = "") {
     std::ofstream(folder_ / "input", std::ios::binary) << input;
     const std::string command = "cd '" + folder_.string() +

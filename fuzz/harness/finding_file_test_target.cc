@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A target that dies in the way that its input names, for finding_file_test.cc.
+// A target that dies in the way that its input names. finding_file_test.cc uses it.
 
 #include <cstdlib>
 
@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 'a':
       std::abort();
     case 's': {
-      // Not null: UBSan would end the process before the fault.
+      // The pointer is not null, since UBSan would end the process before the fault.
       int* volatile nowhere = reinterpret_cast<int*>(64);
       *nowhere = 1;
       break;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An input where a read past it is noticed: in an allocation of exactly its
-// size, for AddressSanitizer and valgrind; and in front of a page that nobody
-// may touch, for every build.
+// Copies of an input that make reads past its end noticeable. One is in an allocation of exactly
+// the input's size, for AddressSanitizer and valgrind; the other ends at a page that nobody may
+// touch, for every build.
 
 #ifndef FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
 #define FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
@@ -35,10 +35,10 @@ class InputCopies {
   }
 
   std::string_view exact() const { return {exact_.get(), size_}; }
-  // Valid until the thread makes the next InputCopies.
+  // The copy is valid until the thread makes the next InputCopies.
   std::string_view at_page_end() const { return at_page_end_; }
-  // The two in an order that the input decides: for two calls that are to see
-  // different copies, when making both calls on both would double a target's time.
+  // Returns the two copies in an order that depends on the input. It is for two calls that should
+  // see different copies, where making both calls on both copies would double the target's time.
   std::array<std::string_view, 2> shuffled() const {
     const std::size_t sum =
         size_ + (size_ == 0 ? 0 : static_cast<unsigned char>(exact_[size_ / 2]));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One parser of a DTO against the naive decoder.
+// Compares one parser of a DTO with the naive decoder.
 
 #ifndef FFGRANT_FUZZ_HARNESS_JSON_CHECK_H_
 #define FFGRANT_FUZZ_HARNESS_JSON_CHECK_H_
@@ -20,8 +20,8 @@
 
 namespace ffgrant::fuzz {
 
-// A scratch that holds documents of `size` bytes; none larger while that is
-// little, so that what is written behind it is noticed.
+// Returns a scratch for documents of `size` bytes. While `size` is small, the scratch is no larger,
+// so that writes past its end are noticed.
 inline JsonScratch& ScratchFor(std::size_t size) {
   static thread_local std::array<std::unique_ptr<JsonScratch>, 1024> exact;
   static thread_local std::unique_ptr<JsonScratch> large;
@@ -38,9 +38,8 @@ inline std::string Shown(const JsonResult& result) {
          ", member '" + std::string(result.member) + "'";
 }
 
-// `parse(json, scratch, out)` must say what `expected` says, and leave `out`
-// alone if that is an error. Returns what it made of an accepted document; it
-// lives as long as `scratch` is not used again.
+// `parse(json, scratch, out)` must give the result that `expected` has, and leave `out` alone if it
+// fails. Returns the values of an accepted document; they live until `scratch` is used again.
 template <class View, class Parse>
 View CheckParse(std::string_view what, std::string_view json, const NaiveDocument& expected,
                 const View& untouched, JsonScratch& scratch, Parse parse) {
@@ -62,13 +61,13 @@ View CheckParse(std::string_view what, std::string_view json, const NaiveDocumen
   return view;
 }
 
-// With a scratch that is one byte too small.
+// Parses with a scratch that is one byte too small.
 template <class View, class Parse>
 void CheckTooLarge(std::string_view json, const View& untouched, Parse parse) {
   if (json.empty()) return;
   View view = untouched;
   const std::size_t limit = json.size() - 1;
-  // A large scratch is larger than its document.
+  // ScratchFor() may return a scratch that is larger than a large document.
   JsonScratch& scratch = ScratchFor(limit);
   if (scratch.max_document_size() != limit) return;
   const JsonResult result =

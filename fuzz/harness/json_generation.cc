@@ -19,20 +19,20 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view kValues[] = {
-    // Integers at the limits of 8, 16, 32 and 64 bits.
+    // These integers are at the limits of 8, 16, 32 and 64 bits.
     "0", "1", "7", "255", "256", "65535", "65536", "2147483647", "2147483648", "4294967295",
     "4294967296", "9007199254740993", "9223372036854775807", "9223372036854775808",
     "9999999999999999999", "18446744073709551614", "18446744073709551615", "18446744073709551616",
     "18446744073709551620", "18446744073800000000", "99999999999999999999", "100000000000000000000",
     "-0", "-1", "-5", "-9223372036854775807", "-9223372036854775808", "-9223372036854775809",
     "-18446744073709551616",
-    // Numbers that are none of them, and numbers of no form.
+    // These are numbers that are no integers, and texts that only look like numbers.
     "1.0", "0.0", "1e3", "0e0", "1E+2", "-1.5e-3", "1e308", "1e309", "1e400", "-1e309", "0e999",
     "1e-999", "10e308", "0.1e-99999999999", "1e99999999999", "17976931348623157e292",
     "179769313486231570000e288", "18446744073709551615e289", "18446744073709551616.5",
     "0.00000000000000000001e329", "1e2147483647", "1e2147483648", "1e-2147483649", "01", "00",
     "-01", "+1", ".5", "1.", "1.e5", "1e", "1e+", "-", "--1", "0x1", "NaN", "Infinity", "12a",
-    // The other types.
+    // These are values of the other types, and texts that only look like values.
     "null", "true", "false", "nul", "tru", "fals", "nullx", "Null", "\"\"", "\"1\"", "\"x\"", "'x'",
     "[]", "{}", "[ ]", "{ }", "[null]", "[1,\"2\"]", "[\"a\",\"b\"]", "[1,]", "[,1]", "[1 2]",
     "[\"a\",]", "[", "{", "]", "}", "{\"a\":1}", "{\"a\":1,}", "{\"a\"}", "{1:2}",
@@ -155,8 +155,8 @@ std::string_view OneOf(Random& random, const std::string_view (&words)[kSize]) {
   return words[random.Below(kSize)];
 }
 
-// With more digits than 64 bits hold, before and behind the point, about as large
-// as a double can be.
+// Returns a number with more digits than 64 bits hold, before and after the point, about as large
+// as the largest double.
 std::string HugeNumber(Random& random) {
   std::string digits;
   const std::size_t size = 1 + random.Below(40);
@@ -174,7 +174,7 @@ std::string HugeNumber(Random& random) {
   return json + "e" + std::to_string(magnitude - whole + 1);
 }
 
-// What TextBuffer's helpers append.
+// Returns the text that one of TextBuffer's helpers appends.
 template <class Append>
 std::string Appended(Append append) {
   std::uint8_t bytes[64];
@@ -189,7 +189,7 @@ std::string SomeCanonicalUuid(Random& random) {
   return testing::NaiveUuidText(uuid);
 }
 
-// How one document is written.
+// Writes one document.
 class Generator {
  public:
   explicit Generator(Random& random)
@@ -225,7 +225,7 @@ class Generator {
     json += Space();
     if (FaultHere(16)) json += OneOf(random_, kTrailing);
     if (FaultHere(10)) json.resize(random_.Below(json.size() + 1));
-    // Nearly right, which what reads by comparing must notice.
+    // The name is nearly right, which readers that compare words must notice.
     if (!json.empty() && FaultHere(3)) {
       char& byte = json[random_.Below(json.size())];
       byte = static_cast<char>(byte ^ (1 << random_.Below(8)));
@@ -236,7 +236,7 @@ class Generator {
  private:
   static constexpr std::string_view kTrailing[] = {"x", ",", "}", "]", "\0"sv, "\f", "{}", "null"};
 
-  // At most one fault a document, so that nothing is hidden behind it.
+  // A document gets at most one fault, so that no fault is hidden by another.
   bool FaultHere(std::size_t one_in) {
     if (!faulty_ || !random_.OneIn(one_in)) return false;
     faulty_ = false;
@@ -270,7 +270,7 @@ class Generator {
       case 2:
       case 3:
         return "1700000000000";
-      case 4:  // where a number gets a digit more
+      case 4:  // a power of ten, or one less: here a digit is added
         number = 1;
         for (std::size_t zeros = random_.Below(20); zeros > 0; --zeros) number *= 10;
         number -= random_.Below(2);
@@ -282,7 +282,7 @@ class Generator {
     return std::to_string(number);
   }
 
-  // Nearly `number`, which may be a limit: a few more, or no integer.
+  // Returns something near `number`, which may be a limit: a slightly larger number, or no integer.
   std::string WrongNumber(std::uint64_t number) {
     std::string digits = std::to_string(number);
     constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};
@@ -297,7 +297,7 @@ class Generator {
         return Copied(OneOf(random_, kInFront)) + digits;
       case 2:
         return Copied(OneOf(random_, kShort));
-      case 3: {  // larger in one digit, and anything behind it
+      case 3: {  // raises one digit and puts anything after it
         std::size_t at = random_.Below(digits.size());
         if (digits[at] != '9') ++digits[at];
         while (++at < digits.size()) digits[at] = static_cast<char>('0' + random_.Below(10));
@@ -309,7 +309,7 @@ class Generator {
     }
   }
 
-  // In decimal, however long.
+  // Adds one to a decimal number of any length.
   static void Increment(std::string& digits) {
     for (std::size_t i = digits.size(); i > 0; --i) {
       if (digits[i - 1] != '9') {
@@ -397,7 +397,7 @@ class Generator {
       parts.push_back(positional ? Value(field) : Member(field.name, Value(field)));
     }
     if (positional) {
-      // Trailing elements that have defaults may be missing.
+      // Trailing elements may be missing if they have defaults.
       if (!parts.empty() && fields.back().has_default && random_.OneIn(2)) parts.pop_back();
       if (FaultHere(8)) parts.push_back(SomeValue(random_));
     } else {
@@ -423,7 +423,7 @@ class Generator {
   bool spaced_;
   bool escaped_;
   bool faulty_;
-  // As a server writes it: canonical, and with texts that go together.
+  // If true, the document is as a server writes it: canonical, with texts that go together.
   bool issued_;
   std::string index_;
   std::string uuid_;
@@ -451,7 +451,7 @@ std::string SomeValue(Random& random) {
 std::string SomeString(Random& random) {
   std::string json = "\"";
   const bool wrong = random.OneIn(4);
-  // Short and long ones: what reads them takes 8, 16 or 32 bytes at a time.
+  // Texts are short and long, since readers take 8, 16 or 32 bytes at a time.
   const std::size_t parts = random.Below(random.OneIn(4) ? 40 : 6);
   const std::size_t wrong_at = wrong ? random.Below(parts + 1) : parts + 1;
   for (std::size_t i = 0; i <= parts; ++i) {
@@ -488,7 +488,7 @@ std::string SomeSpace(Random& random) {
 }
 
 std::string Nested(Random& random, std::size_t depth) {
-  const std::size_t objects = random.Below(3);  // none, all, or some
+  const std::size_t objects = random.Below(3);  // whether no, all or some brackets are objects
   std::string open;
   std::string close;
   for (; depth > 0; --depth) {

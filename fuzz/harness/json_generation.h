@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON documents of the DTOs out of nothing: mostly well-formed, in one of the
-// many ways in which the same thing can be said, often with one fault.
+// Generates JSON documents of the DTOs. Most are well-formed and say the same thing in one of its
+// many spellings; often a document has one fault.
 
 #ifndef FFGRANT_FUZZ_HARNESS_JSON_GENERATION_H_
 #define FFGRANT_FUZZ_HARNESS_JSON_GENERATION_H_
@@ -17,20 +17,20 @@ namespace ffgrant::fuzz {
 
 std::string GenerateDocument(Random& random, NaiveDto dto);
 
-// Values to put where a value stands: numbers at their limits, values of every
-// type, tokens that are none.
+// Returns something to put in place of a value: a number at a limit, a value of any type, or a
+// token that is no value.
 std::string SomeValue(Random& random);
 
-// A string literal with escapes and bytes beyond ASCII, seldom a wrong one.
+// Returns a string literal with escapes and bytes beyond ASCII. A few are invalid.
 std::string SomeString(Random& random);
 
-// `text` as a string literal: bytes of ASCII now and then as an escape.
+// Returns `text` as a string literal. Bytes of ASCII are now and then written as escapes.
 std::string Spelt(Random& random, std::string_view text, std::size_t one_in);
 
-// White space, mostly none.
+// Returns white space, mostly none.
 std::string SomeSpace(Random& random);
 
-// Arrays and objects, one in the other.
+// Returns nested arrays and objects.
 std::string Nested(Random& random, std::size_t depth);
 
 }  // namespace ffgrant::fuzz

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kNone = ~std::size_t{0};
 
-// A value, and the name in front of it if it is a member's.
+// A value, together with its name if it is a member's.
 struct Item {
   std::size_t name = kNone;  // where the name's quote is
   std::size_t name_end = 0;
@@ -35,7 +35,7 @@ std::size_t StringEnd(std::string_view json, std::size_t at) {
   return std::min(at + 1, json.size());
 }
 
-// What looks like a value, in the order in which they begin.
+// Returns everything that looks like a value, ordered by where it begins.
 std::vector<Item> FindItems(std::string_view json) {
   constexpr std::string_view kPunctuation = " \t\r\n,:[]{}\"";
   std::vector<Item> items;
@@ -83,7 +83,7 @@ std::string Part(std::string_view json, std::size_t begin, std::size_t end) {
   return std::string(json.substr(begin, end - begin));
 }
 
-// With the comma in front of it or behind it.
+// Erases the item together with the comma before it or after it.
 void EraseItem(std::string& json, const Item& item) {
   std::size_t begin = item.whole();
   std::size_t end = item.end;
@@ -99,14 +99,14 @@ void EraseItem(std::string& json, const Item& item) {
 void SwapItems(std::string& json, const Item& a, const Item& b) {
   const Item& first = a.begin < b.begin ? a : b;
   const Item& second = a.begin < b.begin ? b : a;
-  if (first.end > second.whole()) return;  // one lies in the other
+  if (first.end > second.whole()) return;  // one contains the other
   const std::string moved = Part(json, first.whole(), first.end);
   const std::string other = Part(json, second.whole(), second.end);
   json.replace(second.whole(), second.end - second.whole(), moved);
   json.replace(first.whole(), first.end - first.whole(), other);
 }
 
-// An object's members without their names, in brackets, and back.
+// Turns an object into an array of its members' values, or an array into an object.
 void ChangeForm(std::string& json, const std::vector<Item>& items, std::size_t container,
                 std::span<const NaiveField> fields) {
   const Item& outer = items[container];
@@ -140,7 +140,7 @@ void EditNumber(Random& random, std::string& json, const Item& item) {
 }
 
 void EditString(Random& random, std::string& json, const Item& item) {
-  // Within the quotes.
+  // The place is within the quotes.
   const std::size_t at =
       item.begin + 1 + random.Below(std::max<std::size_t>(1, item.end - item.begin - 1));
   if (at >= json.size()) return;
@@ -226,7 +226,7 @@ void EditItem(Random& random, NaiveDto dto, std::string& json, const std::vector
                   kSpaces[random.Below(std::size(kSpaces))]);
       return;
     }
-    case 8: {  // one member or element more
+    case 8: {  // adds one member or element
       const std::string value = random.OneIn(2) ? SomeValue(random) : Nested(random, 3);
       json.insert(item.whole(), item.name == kNone ? value + "," : "\"x\":" + value + ",");
       return;
@@ -242,7 +242,7 @@ void EditItem(Random& random, NaiveDto dto, std::string& json, const std::vector
   }
 }
 
-// Members and elements, mostly, or any bytes.
+// Cuts out members and elements, mostly, or any bytes.
 void CutJson(Random& random, std::string& json, std::size_t max_size) {
   const bool by_items = !random.OneIn(3);
   for (int attempts = 4; by_items && attempts > 0 && json.size() > max_size; --attempts) {

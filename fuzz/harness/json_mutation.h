@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mutations of JSON documents that know where members, elements, names, texts
-// and numbers lie, even in documents that are not well-formed.
+// Mutates JSON documents. The mutations know where members, elements, names, texts and numbers lie,
+// even in documents that are not well-formed.
 
 #ifndef FFGRANT_FUZZ_HARNESS_JSON_MUTATION_H_
 #define FFGRANT_FUZZ_HARNESS_JSON_MUTATION_H_
@@ -16,19 +16,19 @@
 
 namespace ffgrant::fuzz {
 
-// Edits a document of `dto` once or a few times, or writes a new one. One that is
-// larger than `max_size`, as an engine that minimises wants it to be, loses parts
-// until it is not, mostly without another change. The result may be larger than
-// max_size again, and is not empty if that is not 0.
+// Edits a document of `dto` once or a few times, or writes a new one. If the document is larger
+// than `max_size`, which happens when an engine minimises, it loses parts until it fits, mostly
+// without another change. Otherwise the result may become larger than max_size. The result is not
+// empty unless max_size is 0.
 void MutateJson(Random& random, NaiveDto dto, std::string& json, std::size_t max_size);
 
-// A document of `a` with parts of `b`; empty only if both are.
+// Returns a document of `a` with parts of `b`. It is empty only if both are.
 std::string CrossOverJson(Random& random, std::string_view a, std::string_view b);
 
-// For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver: copies what fits.
+// Copies as much of `text` as fits, for LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver.
 std::size_t StoreText(std::string_view text, std::uint8_t* out, std::size_t max_size);
 
-// Defines both, for a target whose input is a document of `dto`.
+// Defines both callbacks for a target whose input is a document of `dto`.
 #define FFGRANT_FUZZ_DOCUMENT_MUTATORS(dto)                                                       \
   extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,            \
                                                  std::size_t max_size, unsigned int seed) {       \

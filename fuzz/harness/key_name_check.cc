@@ -30,7 +30,7 @@ void CheckKey(const std::string& expected, std::size_t max_size, Write write) {
   Observe(expected);
 }
 
-// What a maximum is for: the longest key of its kind.
+// The maximum must be the size of the longest key of its kind.
 void CheckLongest(const std::string& key, std::size_t max_size) {
   if (key.size() != max_size) {
     Fail("size of the longest key", key, std::to_string(max_size), std::to_string(key.size()));
@@ -38,7 +38,7 @@ void CheckLongest(const std::string& key, std::size_t max_size) {
 }
 bool IsLongest(Partition partition) { return NaivePartitionTag(partition).size() == 10; }
 
-// The same, of a key that lives in the slot of its partition.
+// Does the same for a key that lives in the slot of its partition.
 template <class Write>
 void CheckRoutedKey(const std::string& expected, Partition partition, std::size_t max_size,
                     Write write) {

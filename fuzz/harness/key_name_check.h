@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Valkey's key names (contract 3) against concatenation.
+// Compares Valkey's key names (contract 3) with naive concatenation.
 
 #ifndef FFGRANT_FUZZ_HARNESS_KEY_NAME_CHECK_H_
 #define FFGRANT_FUZZ_HARNESS_KEY_NAME_CHECK_H_

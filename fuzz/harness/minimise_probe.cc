@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands in for a target's oracle, so that a crash of every target can be
-// minimised: linked with --wrap=LLVMFuzzerTestOneInput, it takes the engine's
-// calls and lets them fail where the input holds kNeedle. The target's mutator
-// stays as it is.
+// Replaces a target's oracle, so that a crash of every target can be minimised. Linked with
+// --wrap=LLVMFuzzerTestOneInput, it takes the engine's calls and makes them fail if the input
+// contains kNeedle. The target's mutator stays as it is.
 
 #include <cstddef>
 #include <cstdint>

@@ -7,7 +7,7 @@
 
 namespace ffgrant::fuzz {
 
-// What an input holds that a probe (minimise_probe.cc) fails on.
+// The text in an input at which a probe (minimise_probe.cc) fails.
 inline constexpr std::string_view kNeedle = "NEED";
 
 }  // namespace ffgrant::fuzz

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer's -minimize_crash=1 with the mutators of this project: a target of
-// each kind of input whose oracle is replaced by minimise_probe.cc, and the canary
-// as it is.
+// Tests libFuzzer's -minimize_crash=1 with the mutators of this project: one target for each kind
+// of input, with minimise_probe.cc in place of its oracle, and the unchanged canary.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -38,7 +37,7 @@ class Minimise : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // What the engine makes of `crash`; what it said is in said_.
+  // Returns what the engine makes of `crash`. The engine's output is kept in said_.
   std::string Run(std::string_view binary, std::string_view crash) {
     std::ofstream(folder_ / "crash", std::ios::binary) << crash;
     const std::string command =
@@ -55,7 +54,7 @@ class Minimise : public ::testing::Test {
   std::string said_;
 };
 
-// The largest seed of the target's corpus with the needle in the middle.
+// Returns the largest seed of the target's corpus, with the needle put into its middle.
 std::string Crash(std::string_view target) {
   std::string largest;
   for (const auto& entry : fs::directory_iterator(fs::path(FFGRANT_CORPUS_DIR) / target)) {
@@ -75,7 +74,7 @@ TEST_P(MinimiseProbe, LeavesWhatTheCrashTakes) {
   const std::string small = Run(subject + "_minimise_probe", crash);
   EXPECT_EQ(status_, 0) << said_;
   EXPECT_THAT(small, HasSubstr(kNeedle)) << said_;
-  // A byte in front of it that chooses a DTO, and little else.
+  // The input keeps the needle, a byte before it that chooses a DTO, and little else.
   EXPECT_LE(small.size(), kNeedle.size() + 2) << said_;
 }
 

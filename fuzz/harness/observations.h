@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a target saw, as one number: results that enter it can't be optimised
-// away, and the replay main compares it between two runs of an input, so that
-// hidden state and chance are found.
+// Combines what a target saw into one number. Results that go into it can't be optimised away. The
+// replay main compares the numbers of two runs of an input, which finds hidden state and chance.
 
 #ifndef FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_
 #define FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_
@@ -36,8 +35,8 @@ inline void Observe(std::string_view bytes) {
   }
 }
 
-// True for one input in `n`, told by what was observed of it so far: for checks
-// that cost more than the rest together.
+// Returns true for one input in `n`. What was observed so far decides. It is meant for checks that
+// cost more than all others together.
 inline bool ObservedOneIn(std::uint64_t n) { return (observations >> 20) % n == 0; }
 
 }  // namespace ffgrant::fuzz

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LLVMFuzzerMutate where no engine is: a small one, which refuses a call that
-// an engine would not take.
+// A small LLVMFuzzerMutate for programs without an engine. It refuses calls that an engine would
+// not accept.
 
 #ifndef FFGRANT_FUZZ_HARNESS_OWN_ENGINE_H_
 #define FFGRANT_FUZZ_HARNESS_OWN_ENGINE_H_
@@ -10,9 +10,9 @@
 
 namespace ffgrant::fuzz {
 
-// The bytes that LLVMFuzzerMutate makes from now on depend on `seed` alone. It
-// also fills the whole room that it is given in one call of four, so that a
-// mutator which claims too much room is found out. Not thread-safe.
+// From now on the bytes that LLVMFuzzerMutate makes depend only on `seed`. In one of four calls it
+// also fills all the room that it gets, so that a mutator that claims too much room is found. Not
+// thread-safe.
 void StartStretching(std::uint64_t seed);
 
 }  // namespace ffgrant::fuzz

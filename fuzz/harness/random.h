@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mutator's source of chance: an engine hands over a seed a call, so making
-// one must cost nothing (a Mersenne twister takes 2 us).
+// A mutator's source of chance. An engine gives each call a seed, so constructing one must cost
+// nothing (a Mersenne twister takes 2 us).
 
 #ifndef FFGRANT_FUZZ_HARNESS_RANDOM_H_
 #define FFGRANT_FUZZ_HARNESS_RANDOM_H_
@@ -11,7 +11,7 @@
 
 namespace ffgrant::fuzz {
 
-// SplitMix64.
+// The generator is SplitMix64.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -22,7 +22,7 @@ class Random {
     z = (z ^ z >> 27) * 0x94D049BB133111EB;
     return z ^ z >> 31;
   }
-  // Below `bound`, which is not 0. The bias of a remainder does not matter here.
+  // Returns a number below `bound`, which is not 0. The bias of a remainder does not matter here.
   std::size_t Below(std::size_t bound) { return static_cast<std::size_t>(Next() % bound); }
   bool OneIn(std::size_t n) { return Below(n) == 0; }
 

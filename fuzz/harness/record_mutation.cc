@@ -10,7 +10,7 @@
 namespace ffgrant::fuzz {
 namespace {
 
-// An input in the engine's memory, in whole records.
+// An input in the engine's memory, as whole records.
 class Records {
  public:
   Records(const RecordFormat& format, std::uint8_t* data, std::size_t max_size)
@@ -20,7 +20,8 @@ class Records {
                   ? 0
                   : std::min(format.max_records, (max_size - format.header) / format.width)) {}
 
-  // What is there; true if nothing made sense yet.
+  // Takes over the bytes that are there, and completes the last record with zeros. Returns true if
+  // there is no record.
   bool Adopt(std::size_t size) {
     const std::size_t body = size < format_.header ? 0 : size - format_.header;
     count_ = std::min(room_, (body + format_.width - 1) / format_.width);
@@ -37,7 +38,7 @@ class Records {
     return {data_ + format_.header + i * format_.width, format_.width};
   }
 
-  // Makes a hole of one record.
+  // Makes room for one record.
   std::span<std::uint8_t> Insert(std::size_t at) {
     std::memmove((*this)[at + 1].data(), (*this)[at].data(), (count_ - at) * format_.width);
     ++count_;
@@ -62,10 +63,10 @@ class Records {
       }
     }
   }
-  // False if there is no such thing, or no room.
+  // Returns false if the format generates no rows, or if there is no room.
   bool InsertRow(Random& random, std::size_t at) {
     if (format_.generate_row == nullptr || room_ - count_ < RecordFormat::kMaxRow) return false;
-    // At the end, from where it is rotated to its place.
+    // The row is made at the end and then rotated to its place.
     const std::span<std::uint8_t> row(data_ + size(), RecordFormat::kMaxRow * format_.width);
     const std::size_t old_end = size();
     count_ += format_.generate_row(random, row);
@@ -80,18 +81,18 @@ class Records {
   std::size_t count_ = 0;
 };
 
-// Makes an input shorter: whole records are taken out, sometimes bytes.
+// Makes an input shorter: it takes out whole records, or sometimes bytes.
 std::size_t CutRecords(const RecordFormat& format, Random& random, std::uint8_t* data,
                        std::size_t size, std::size_t max_size) {
   if (max_size < format.header + format.width || random.OneIn(4)) {
-    // The end of the last record has no need to be there.
+    // The end of the last record may be missing.
     return random.OneIn(4) ? max_size : CutToFit(random, data, size, max_size);
   }
   return format.header + CutToFit(random, data + format.header, size - format.header,
                                   max_size - format.header, format.width);
 }
 
-// Mutates an input in which no record fits.
+// Mutates an input that has no room for a record.
 std::size_t MutateBytes(Random& random, std::uint8_t* data, std::size_t size,
                         std::size_t max_size) {
   if (size == 0) {
@@ -102,7 +103,7 @@ std::size_t MutateBytes(Random& random, std::uint8_t* data, std::size_t size,
   return size;
 }
 
-// Mutates a record or a header as bytes: its size stays.
+// Mutates a record or a header as bytes. Its size does not change.
 void MutateByEngine(std::span<std::uint8_t> bytes) {
   if (LLVMFuzzerMutate == nullptr || bytes.empty()) return;
   const std::size_t size = LLVMFuzzerMutate(bytes.data(), bytes.size(), bytes.size());
@@ -122,7 +123,7 @@ void MutateRecord(const RecordFormat& format, Random& random, Records& records) 
     case 2:
       if (records.count() > 1) records.Erase(at, 1 + random.Below(random.OneIn(4) ? 8 : 1));
       break;
-    case 3:  // repeats one elsewhere
+    case 3:  // repeats a record at another place
       if (!records.full()) {
         const std::span<std::uint8_t> hole = records.Insert(at);
         const std::span<std::uint8_t> from = records[other < at ? other : other + 1];
@@ -200,12 +201,12 @@ std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::ui
   records.Adopt(0);  // a header of zeros
   const std::span<const std::uint8_t> head = a.first(std::min(a.size(), format.header));
   std::copy(head.begin(), head.end(), records.header().begin());
-  if (random.OneIn(4)) {  // one by one, from either
+  if (random.OneIn(4)) {  // records one by one, each from either input
     for (std::size_t i = 0; i < std::max(count(a), count(b)); ++i) {
       const std::span<const std::uint8_t> from = random.OneIn(2) ? a : b;
       if (i < count(from)) records.Append(record(from, i));
     }
-    // Without a header nothing at all may be left.
+    // If the format has no header, no bytes at all may be left.
     return records.size() == 0 ? copy_one() : records.size();
   }
   const std::size_t cut = random.Below(count(a) + 1);

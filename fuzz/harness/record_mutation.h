@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mutations of inputs that are a header and then records of one width, as a
-// list of operations is: whole records are inserted, removed, repeated, moved
-// and exchanged, so that what comes behind keeps its meaning.
+// Mutates inputs that have a header and then records of one width, such as a list of operations.
+// Whole records are inserted, removed, repeated, moved and exchanged, so that the records after
+// them keep their meaning.
 
 #ifndef FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_
 #define FFGRANT_FUZZ_HARNESS_RECORD_MUTATION_H_
@@ -23,32 +23,32 @@ struct RecordFormat {
   std::size_t header;  // bytes; may be 0
   std::size_t width;
   std::size_t max_records;
-  // Fill in what makes sense, at random.
+  // Fills in a header or a record that makes sense, at random.
   void (*generate_header)(Random& random, std::span<std::uint8_t> header);
   void (*generate_record)(Random& random, std::span<std::uint8_t> record);
-  // Likewise a few records that make sense in a row; returns how many. May be null.
+  // Fills in a few records that make sense in a row, and returns how many. May be null.
   static constexpr std::size_t kMaxRow = 8;
   std::size_t (*generate_row)(Random& random, std::span<std::uint8_t> records);
   // Changes a header a little.
   void (*mutate_header)(Random& random, std::span<std::uint8_t> header);
 };
 
-// Both for the callbacks whose contract is in engine.h. An input that ends within
-// a record gets the rest of it, unless an engine minimises it. Where not even one
-// record fits, bytes are mutated.
+// MutateRecords and CrossOverRecords implement the callbacks whose contract is in engine.h. If an
+// input ends within a record, MutateRecords completes the record, unless an engine minimises the
+// input. If not even one record fits, it mutates bytes.
 std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::size_t size,
                           std::size_t max_size, unsigned int seed);
-// One's header, records of both.
+// The result has the header of one input and records of both.
 std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::uint8_t> a,
                              std::span<const std::uint8_t> b, std::uint8_t* out,
                              std::size_t max_out_size, unsigned int seed);
 
-// A header or record that any bytes make sense in.
+// Fills in a header or record in which any bytes make sense.
 inline void AnyBytes(Random& random, std::span<std::uint8_t> bytes) {
   for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random.Next());
 }
 
-// Calls `take` with one record after the other; the last is filled up with zeros.
+// Calls `take` with each record in turn; the last record is padded with zeros.
 template <std::size_t kWidth, class Take>
 void ForEachRecord(std::string_view records, std::size_t max_records, Take take) {
   for (std::size_t i = 0; i < max_records && !records.empty(); ++i) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a target on files, without an engine, with any compiler. Every input is
-// run twice, the second time in the opposite order, and must be observed to do
-// the same (observations.h). With --explore, also mutates: no match for an
-// engine, but there with every compiler.
+// Runs a target on files, without an engine and with any compiler. Every input runs twice, the
+// second time in the opposite order, and both runs must observe the same (observations.h). With
+// --explore the program also mutates inputs. It is much weaker than an engine at this, but works
+// with every compiler.
 
 #include <algorithm>
 #include <chrono>
@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
 using ffgrant::fuzz::Random;
 
-constexpr std::size_t kMaxSize = 4096;  // of what --explore makes
+constexpr std::size_t kMaxSize = 4096;  // the largest input that --explore makes
 
 const char kUsage[] =
     "usage: %s [--explore SECONDS | --executions N] [--seed N] [--finding FILE] [PATH...]\n"
@@ -61,7 +61,7 @@ std::uint64_t Run(const std::uint8_t* data, std::size_t size) {
 }
 
 std::uint64_t Run(const Bytes& bytes) {
-  // As engines do: an input of size 0 has a pointer all the same.
+  // As with engines, an input of size 0 has a pointer that is not null.
   static const std::uint8_t kNothing = 0;
   return Run(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
 }
@@ -76,7 +76,7 @@ bool Read(const fs::path& path, std::vector<Input>& inputs) {
   return true;
 }
 
-// Every folder named must hold an input: a corpus that is gone must not pass.
+// Every folder that is named must have an input, so that a missing corpus does not pass.
 bool ReadAll(const fs::path& path, std::vector<Input>& inputs) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return Read(path, inputs);
@@ -107,8 +107,8 @@ bool RunTwice(std::vector<Input>& inputs) {
   return differences == 0;
 }
 
-// Inputs to mutate: those of the corpus, and mutants of mutants, which are kept
-// by chance where no coverage says which are worth it.
+// The inputs to mutate: the corpus and mutants of mutants. Chance decides which mutants are kept,
+// since no coverage says which are worth it.
 class Pool {
  public:
   explicit Pool(const std::vector<Input>& inputs) {
@@ -136,7 +136,7 @@ class Pool {
   std::size_t kept_from_;
 };
 
-// Makes an input of one or two of the pool in `buffer`, and returns its size.
+// Makes an input from one or two inputs of the pool in `buffer`, and returns its size.
 std::size_t Mutate(const Pool& pool, Random& random, Bytes& buffer) {
   const Bytes& parent = pool.Any(random);
   std::size_t size = parent.size();
@@ -152,7 +152,7 @@ std::size_t Mutate(const Pool& pool, Random& random, Bytes& buffer) {
                                  static_cast<unsigned int>(random.Next()));
 }
 
-// For so long, or so often if `wanted` is not 0.
+// Explores for `seconds`, or makes `wanted` inputs if that is not 0.
 void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wanted,
              std::uint64_t seed) {
   using Clock = std::chrono::steady_clock;
@@ -171,7 +171,7 @@ void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wan
     }
     passed = std::chrono::duration<double>(Clock::now() - start).count();
   } while (wanted == 0 ? passed < seconds : executions < wanted);
-  // Where others take part of the machine, its own time says more.
+  // If other programs use part of the machine, the process's own CPU time tells more.
   const double own = static_cast<double>(std::clock() - own_start) / CLOCKS_PER_SEC;
   std::printf("explored: %llu executions, %.0f a second, in %.2f s; %.2f s of processor time\n",
               static_cast<unsigned long long>(executions), static_cast<double>(executions) / passed,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an input reached besides code, as counters that libFuzzer looks at like
-// at those of edges (and clears before each input). Other engines don't.
+// Counts what an input reached besides code. libFuzzer treats these counters like those of edges,
+// and clears them before each input. Other engines ignore them.
 
 #ifndef FFGRANT_FUZZ_HARNESS_STATE_COUNTERS_H_
 #define FFGRANT_FUZZ_HARNESS_STATE_COUNTERS_H_
@@ -13,11 +13,11 @@ namespace ffgrant::fuzz {
 
 inline constexpr std::size_t kStateCounters = 1 << 13;
 
-// Volatile, since nobody here reads it.
+// The counters are volatile, since nobody here reads them.
 __attribute__((section(
     "__libfuzzer_extra_counters"))) inline volatile std::uint8_t state_counters[kStateCounters];
 
-// `state` is any number that stands for what was reached.
+// `state` may be any number that stands for what was reached.
 inline void CountState(std::uint64_t state) {
   state = (state ^ state >> 31) * 0x9E3779B97F4A7C15;
   state_counters[state >> 51] = 1;

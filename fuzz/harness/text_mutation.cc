@@ -49,8 +49,8 @@ constexpr std::string_view kNumbers[] = {"0",
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-// Where a run of digits lies, looked for from a random place on; empty if
-// there is none.
+// Returns a run of digits. The search begins at a random place; the result is empty if the text has
+// no digits.
 std::string_view SomeNumber(Random& random, std::string_view text) {
   if (text.empty()) return {};
   std::size_t begin = random.Below(text.size());
@@ -77,7 +77,7 @@ void MutateNumber(Random& random, TextBuffer& text) {
       text.Insert(at, "+");
       break;
     case 2:
-    case 3: {  // one more, one less
+    case 3: {  // one more or one less
       std::uint64_t value = 0;
       std::from_chars(number.data(), number.data() + number.size(), value);
       value += random.OneIn(2) ? 1 : ~std::uint64_t{0};
@@ -109,10 +109,10 @@ void MutateOnce(const TextGrammar& grammar, Random& random, TextBuffer& text) {
     case 3:
       text.Erase(at, part);
       break;
-    case 4:  // doubled, somewhere else
+    case 4:  // repeats a part at another place
       text.Insert(random.Below(text.size() + 1), text.view().substr(at, part));
       break;
-    case 5:  // swapped with a byte elsewhere
+    case 5:  // swaps a byte with one at another place
       if (left > 0) {
         const std::size_t other = random.Below(text.size());
         const char moved = text.view()[other];
@@ -155,7 +155,7 @@ void TextBuffer::Insert(std::size_t at, std::string_view text) {
   const std::size_t room = max_size_ - size_;
   text = text.substr(0, room);
   if (text.empty()) return;
-  // It may lie in here, and be moved.
+  // `text` may lie in this buffer and be moved, so it is copied.
   char copy[64];
   std::string long_copy;
   if (text.size() <= sizeof copy) {
@@ -208,7 +208,8 @@ std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* 
                           std::size_t max_out_size, unsigned int seed) {
   Random random(seed);
   TextBuffer text(out, 0, max_out_size);
-  // The head of one and the tail of the other, or a part of the other within.
+  // The result is the head of one text and the tail of the other, or has a part of the other
+  // inside.
   const std::size_t cut = random.Below(a.size() + 1);
   const std::size_t from = random.Below(b.size() + 1);
   text.Append(a.substr(0, cut));
@@ -237,7 +238,7 @@ void AppendIndex(Random& random, TextBuffer& text) {
       text.AppendNumber(random.Below(131072));
       break;
     default:
-      // As many short ones as long ones.
+      // Short numbers are as frequent as long ones.
       text.AppendNumber(random.Below(65536) >> random.Below(17));
       break;
   }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mutations of texts that know a little of their grammar: numbers are moved to
-// their boundaries, pieces of the language put in, parts swapped and doubled,
-// and now and then a well-formed text is written from nothing, so that an
-// empty corpus is no handicap.
+// Mutates texts with a little knowledge of their grammar. Numbers are moved to their limits, words
+// of the language are put in, parts are swapped and repeated. Now and then a well-formed text is
+// written from nothing, so an empty corpus is no handicap.
 
 #ifndef FFGRANT_FUZZ_HARNESS_TEXT_MUTATION_H_
 #define FFGRANT_FUZZ_HARNESS_TEXT_MUTATION_H_
@@ -18,8 +17,8 @@
 
 namespace ffgrant::fuzz {
 
-// A text in a buffer of fixed size, which is not below the text's. What would not
-// fit is left out.
+// A text in a buffer of fixed size, which is not smaller than the text. Whatever would not fit is
+// left out.
 class TextBuffer {
  public:
   TextBuffer(std::uint8_t* data, std::size_t size, std::size_t max_size)
@@ -27,7 +26,7 @@ class TextBuffer {
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
-  // Nothing happens if there is no such byte: it may not have fitted.
+  // Does nothing if there is no such byte, which may not have fitted.
   void Set(std::size_t at, char c) {
     if (at < size_) data_[at] = c;
   }
@@ -36,14 +35,14 @@ class TextBuffer {
   void Append(std::string_view text) { Insert(size_, text); }
   void Append(char c) { Append(std::string_view(&c, 1)); }
   void AppendNumber(std::uint64_t number);
-  // `text` may lie in this buffer. at <= size().
+  // `text` may lie in this buffer. `at` must be <= size().
   void Insert(std::size_t at, std::string_view text);
   void Erase(std::size_t at, std::size_t count);
   void Replace(std::size_t at, std::size_t count, std::string_view text) {
     Erase(at, count);
     Insert(at, text);
   }
-  // Lets the engine mutate what begins at `at`.
+  // Lets the engine mutate the text from `at` on.
   void MutateByEngine(std::size_t at);
 
  private:
@@ -55,20 +54,20 @@ class TextBuffer {
 struct TextGrammar {
   // Appends a well-formed text, or one that is nearly so.
   void (*generate)(Random& random, TextBuffer& text);
-  // Words of the language and what is easily confused with them.
+  // Words of the language, and words that are easily confused with them.
   std::span<const std::string_view> pieces;
-  // Bytes that mean something in it.
+  // Bytes that have a meaning in the language.
   std::string_view alphabet;
 };
 
-// For LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver, whose contract is in
-// engine.h.
+// These two functions implement LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver, whose
+// contract is in engine.h.
 std::size_t MutateText(const TextGrammar& grammar, std::uint8_t* data, std::size_t size,
                        std::size_t max_size, unsigned int seed);
 std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* out,
                           std::size_t max_out_size, unsigned int seed);
 
-// Defines both, for a target whose input is a text of this grammar.
+// Defines both callbacks for a target whose input is a text of this grammar.
 #define FFGRANT_FUZZ_TEXT_MUTATORS(grammar)                                                       \
   extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,            \
                                                  std::size_t max_size, unsigned int seed) {       \
@@ -82,10 +81,10 @@ std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* 
                                           max_out_size, seed);                                    \
   }
 
-// Parts that grammars share.
-// Mostly an index that exists, often one at a boundary, seldom one beyond.
+// The parts below are shared by several grammars.
+// Appends an index: mostly one that exists, often one at a limit, seldom one beyond.
 void AppendIndex(Random& random, TextBuffer& text);
-// In one of the four forms, mostly the canonical one.
+// Appends a uuid in one of the four forms, mostly the canonical one.
 void AppendUuid(Random& random, TextBuffer& text);
 
 }  // namespace ffgrant::fuzz

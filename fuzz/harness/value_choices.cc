@@ -21,7 +21,7 @@ constexpr std::string_view kWords[] = {"",         "main",
                                        "ff:exec:", "pg:{fp:7}:x:1:k:00",
                                        "/a/b",     "already_revoked"};
 
-// Each is written in its own way, or stands at an end of what UTF-8 can say.
+// JSON writes each of these pieces in its own way, or the piece is at a limit of UTF-8.
 constexpr std::string_view kPieces[] = {"\"",
                                         "\\",
                                         "/",
@@ -98,7 +98,7 @@ std::string ValueChoices::Mixed() {
   for (std::uint32_t i = 0; i < parts; ++i) {
     switch (choices_.Below(4)) {
       case 0:
-        // As long as what copies 8, 16 or 32 bytes at a time minds.
+        // The lengths cover those that matter to code that copies 8, 16 or 32 bytes at a time.
         text.append(choices_.Below(70), 'a');
         break;
       case 1:

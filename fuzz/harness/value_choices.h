@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values of the DTOs' members, chosen by a fuzzer's bytes.
+// Values for the members of DTOs, chosen by a fuzzer's bytes.
 
 #ifndef FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_
 #define FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_
@@ -21,27 +21,27 @@
 
 namespace ffgrant::fuzz {
 
-// What it returns lives as long as it does.
+// The returned texts live as long as this object.
 class ValueChoices {
  public:
   explicit ValueChoices(Choices& choices) : choices_(choices) {}
 
   Choices& choices() { return choices_; }
 
-  // Words of the path, or any mix of bytes that JSON writes in different ways;
-  // seldom one that is not UTF-8.
+  // Returns words of the claim path, or a mix of bytes that JSON writes in different ways. A few
+  // texts are not UTF-8.
   std::string_view Text();
   std::optional<std::string_view> OptionalText();
   StringList Texts();
-  // Printable: what a checked lane or a name consists of.
+  // Returns a printable text, which is what a checked lane or a name consists of.
   std::string_view Name(std::size_t max_size);
   std::string_view Bytes();
   Uuid SomeUuid();
-  // Accepted by the lenient parser, in any spelling, mostly canonical.
+  // Returns an id that the lenient parser accepts. Most are canonical, the rest in any spelling.
   ExecutionIdView Id();
   Partition SomePartition();
 
-  // Often at a limit.
+  // Returns a number that is often at a limit.
   std::uint64_t U64();
   std::uint32_t U32() { return static_cast<std::uint32_t>(U64()); }
   std::uint16_t U16() { return static_cast<std::uint16_t>(U64()); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bodies of contract 5, chosen by a fuzzer's bytes.
+// Bodies of contract 5 that a fuzzer's bytes choose.
 
 #ifndef FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_
 #define FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_
@@ -17,7 +17,7 @@
 
 namespace ffgrant::fuzz {
 
-// What they return lives as long as `values` does.
+// The returned texts live as long as `values`.
 ClaimResponseView SomeClaimResponse(ValueChoices& values);
 ReclaimResponseView SomeReclaimResponse(ValueChoices& values);
 RevokeLeaseResultView SomeRevokeResult(ValueChoices& values);

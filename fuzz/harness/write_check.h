@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every writer promises (ffgrant/write_result.h), checked.
+// Checks what every writer promises (ffgrant/write_result.h).
 
 #ifndef FFGRANT_FUZZ_HARNESS_WRITE_CHECK_H_
 #define FFGRANT_FUZZ_HARNESS_WRITE_CHECK_H_
@@ -19,9 +19,9 @@
 
 namespace ffgrant::fuzz {
 
-// `write(std::span<char>)` into a buffer of `room` bytes in front of a page
-// that nobody may touch: it must write `expected` and nothing but it if it
-// fits, else nothing; and report its size.
+// Calls `write(std::span<char>)` with a buffer of `room` bytes that ends at a page that nobody may
+// touch. If `expected` fits, `write` must write exactly that, else nothing; in both cases it must
+// report the size of `expected`.
 template <class Write>
 void CheckWriteInto(std::size_t room, std::string_view what, std::string_view input,
                     std::string_view expected, Write& write) {
@@ -53,8 +53,8 @@ void CheckWriteInto(std::size_t room, std::string_view what, std::string_view in
            Quoted(got));
 }
 
-// Into the smallest buffer, one byte less, some more, and one that `choice`
-// picks among the smaller ones.
+// Writes into the smallest buffer, one that is a byte smaller, a larger one, and a smaller one that
+// `choice` picks.
 template <class Write>
 void CheckWrite(std::string_view what, std::string_view input, std::string_view expected,
                 std::size_t choice, Write write) {

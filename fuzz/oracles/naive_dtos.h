@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: decodes the DTOs of contract 5, the plain way, and compares with
-// what the library made of the same document.
+// Test only: decodes the DTOs of contract 5 naively, and compares with what the library read from
+// the same document.
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_DTOS_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_DTOS_H_
@@ -46,11 +46,11 @@ struct NaiveDocument {
 
 NaiveDocument NaiveDecode(NaiveDto dto, std::string_view json);
 
-// The members that `dto` can have, with the variants' one after the other; of
-// a plain struct one variant.
+// Returns the members that `dto` can have, one entry for each variant. A simple struct counts as
+// one variant.
 std::span<const NaiveField> NaiveVariants(NaiveDto dto);
 
-// Whether the accepted `document` says what `view` says, member by member.
+// Each returns true if the accepted `document` has the same values as `view`, member by member.
 bool Holds(const NaiveDocument& document, const ClaimRequestView& view);
 bool Holds(const NaiveDocument& document, const ClaimResponseView& view);
 bool Holds(const NaiveDocument& document, const ReclaimRequestView& view);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The oracle itself, against the reference's conformance vectors and the rows
-// of the contract (section 13) for what these leave out.
+// Checks the oracle itself against the reference's conformance vectors and, where these have no
+// case, against the rows of the contract (section 13).
 
 #include "oracles/naive_dtos.h"
 
@@ -138,7 +138,7 @@ TEST(NaiveDtosTest, RowsOfTheContract) {
   }
 }
 
-// 126 levels within the tagged response's own pass, 127 don't.
+// The tagged response's own pass accepts 126 levels and rejects 127.
 TEST(NaiveDtosTest, DepthOfTheTaggedResponse) {
   for (const std::size_t depth : {126u, 127u}) {
     const std::string json = R"({"status":"granted",)" GRANT R"(,"lane_id":"l","d":)" +

@@ -31,7 +31,7 @@ bool Append(char digit, std::uint64_t* significand) {
   return true;
 }
 
-// Powers of ten as the compiler's literals have them: rounded once.
+// Returns powers of ten as the compiler's literals give them: rounded once.
 double PowerOfTen(std::int64_t exponent) {
   static const std::array<double, 309> powers = [] {
     std::array<double, 309> table{};
@@ -57,7 +57,7 @@ bool Overflows(Parts parts) {
   }
 }
 
-// Up to the exponent's `e`, if there is one; returns where.
+// Reads up to the exponent's `e`, if there is one. Returns where it stopped.
 std::size_t ReadSignificand(std::string_view text, Parts* parts) {
   std::size_t at = 0;
   if (text[at] == '-') ++at;
@@ -89,7 +89,7 @@ bool NaiveNumberIsOutOfRange(std::string_view number) {
     exponent = exponent * 10 + (number[at] - '0');
     if (exponent > kMaxExponent) return parts.significand != 0 && !negative;
   }
-  // The sum saturates in the reference, far outside of what a double holds.
+  // The reference saturates this sum, but only far outside the range of a double.
   parts.exponent += negative ? -exponent : exponent;
   return Overflows(parts);
 }

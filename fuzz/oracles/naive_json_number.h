@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: whether the reference takes a number for one that no double
-// holds (observed 0.2), from the number's text.
+// Test only: decides from a number's text whether the reference says that no double can hold the
+// number (observed 0.2).
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_NUMBER_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_NUMBER_H_
@@ -10,7 +10,7 @@
 
 namespace ffgrant::fuzz {
 
-// `number` has the form that JSON asks for.
+// `number` must have the form that JSON prescribes.
 bool NaiveNumberIsOutOfRange(std::string_view number);
 
 }  // namespace ffgrant::fuzz

@@ -7,7 +7,7 @@
 namespace ffgrant::fuzz {
 namespace {
 
-// The tagged response buffers 127 containers, one in the other.
+// The tagged response buffers up to 127 nested containers.
 constexpr std::size_t kMaxOpen = 127;
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -16,7 +16,7 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 char Closing(char open) { return open == '[' ? ']' : '}'; }
 
-// How many bytes the sequence at `text[at]` has; 0 if it is not well-formed.
+// Returns the length of the sequence at `text[at]`; 0 if it is not well-formed.
 std::size_t Utf8Length(std::string_view text, std::size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
   if (lead < 0x80) return 1;
@@ -133,7 +133,7 @@ bool NaiveJsonReader::ReadUtf8(std::string* text) {
   return true;
 }
 
-// Four hex digits, of the escape that begins at `backslash`.
+// Reads the four hex digits of the escape that begins at `backslash`.
 bool NaiveJsonReader::ReadHex(std::size_t backslash, std::uint32_t* unit) {
   *unit = 0;
   for (int i = 0; i < 4; ++i, ++at_) {
@@ -183,7 +183,7 @@ bool NaiveJsonReader::ReadEscape(std::string* text, Check check) {
 
 // --- numbers and literals ---
 
-// At least one.
+// Reads at least one digit.
 bool NaiveJsonReader::ReadDigits() {
   if (at_ == json_.size()) return FailHere(JsonError::kUnexpectedEnd);
   if (!IsDigit(json_[at_])) return FailHere(JsonError::kInvalidNumber);
@@ -282,9 +282,9 @@ bool NaiveJsonReader::SkimName() {
 }
 
 bool NaiveJsonReader::SkimValue() {
-  std::string open;  // the brackets around
+  std::string open;  // the brackets that are open around the reader's position
   for (;;) {
-    // A value is due.
+    // A value must follow.
     char next;
     if (!Peek(&next)) return false;
     if (next == '[' || next == '{') {
@@ -300,7 +300,7 @@ bool NaiveJsonReader::SkimValue() {
     } else if (!SkimScalar(next)) {
       return false;
     }
-    // A value has ended.
+    // A value has ended here.
     for (;; open.pop_back()) {
       if (open.empty()) return true;
       if (!Peek(&next)) return false;

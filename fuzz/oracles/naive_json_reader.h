@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the tokens of JSON as the reference reads them (contract 4),
-// byte by byte, into std::string. It shares nothing with the library's reader.
+// Test only: reads the tokens of JSON as the reference does (contract 4), byte by byte, into
+// std::string. It shares no code with the library's reader.
 //
-// What an error's offset means, since no other implementation tells:
-//   kUnexpectedEnd     the document's size, with whatever token is cut short
-//   kUnexpectedByte    of the byte
-//   kInvalidNumber     of the first byte that makes it one
+// What an error's offset means, since no other implementation reports offsets:
+//   kUnexpectedEnd     the document's size, whichever token is cut short
+//   kUnexpectedByte    the byte
+//   kInvalidNumber     the first byte that makes the number invalid
 //   kNumberOutOfRange  where the number begins
-//   kInvalidEscape     of its backslash
-//   kLoneSurrogate     of the backslash of the surrogate that is alone
-//   kControlCharacter  of the byte
+//   kInvalidEscape     the backslash of the escape
+//   kLoneSurrogate     the backslash of the lone surrogate
+//   kControlCharacter  the byte
 //   kInvalidUtf8       where the sequence begins
-//   kTooDeep           of the bracket
+//   kTooDeep           the bracket
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_READER_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_READER_H_
@@ -27,14 +27,14 @@
 
 namespace ffgrant::fuzz {
 
-// True for well-formed UTF-8 (RFC 3629), told by decoding every sequence.
+// True for well-formed UTF-8 (RFC 3629), found by decoding every sequence.
 bool NaiveIsUtf8(std::string_view text);
 
 struct NaiveNumber {
   bool negative = false;
-  // An integer, except that -0 is none.
+  // True for an integer other than -0.
   bool integer = false;
-  // For an integer: its absolute value, if that fits.
+  // For an integer: true if `magnitude` holds its absolute value.
   bool fits = false;
   std::uint64_t magnitude = 0;
 };
@@ -44,23 +44,22 @@ struct NaiveNode {
   enum class Type { kNull, kBool, kNumber, kString, kArray, kObject };
 
   Type type = Type::kNull;
-  std::size_t offset = 0;  // of its first byte
-  std::size_t close = 0;   // of the closing bracket
+  std::size_t offset = 0;  // the offset of its first byte
+  std::size_t close = 0;   // the offset of the closing bracket
   NaiveNumber number;
   std::string text;
   std::vector<NaiveNode> items;
-  std::size_t comma = 0;  // in front of it, if it is an array's element
-  // For an object, one for each item.
+  std::size_t comma = 0;  // the comma before it, if it is an array's element
+  // For an object: the name of each item, and where the name stands.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;
 };
 
-// Every Read function stops at the first offence, which it notes in failure(),
-// and then returns false.
+// Every Read function stops at the first fault, stores it for failure() and returns false.
 class NaiveJsonReader {
  public:
-  // Whether an ignored value's texts and numbers are judged by their meaning
-  // too, or by their form alone.
+  // Whether the texts and numbers of ignored values are also judged by their meaning, or only by
+  // their form.
   enum class Check { kAll, kForm };
 
   explicit NaiveJsonReader(std::string_view json) : json_(json) {}
@@ -69,31 +68,30 @@ class NaiveJsonReader {
   std::size_t at() const { return at_; }
   void Advance() { ++at_; }
 
-  // Which member a failure names.
+  // The member that a failure names.
   std::string_view member() const { return member_; }
   void set_member(std::string_view member) { member_ = member; }
 
   bool Fail(JsonError error, std::size_t offset);
-  // Fails where the reader stands.
+  // Fails at the reader's position.
   bool FailHere(JsonError error) { return Fail(error, at_); }
 
-  // The next byte behind white space, which is not consumed.
+  // Gives the next byte after white space but does not consume it.
   bool Peek(char* byte);
-  // The next byte must be `byte`, and is consumed.
+  // Consumes the next byte, which must be `byte`.
   bool Expect(char byte);
-  // At a quote.
+  // The reader stands on the quote.
   bool ReadString(std::string* text, Check check = Check::kAll);
-  // At a digit or a minus.
+  // The reader stands on a digit or a minus.
   bool ReadNumber(NaiveNumber* number, Check check = Check::kAll);
-  // At its first letter.
+  // The reader stands on the first letter.
   bool ReadLiteral(std::string_view literal);
-  // At the first byte of a value that has the wrong type: always fails
-  // (observed 0.1).
+  // The reader stands on the first byte of a value of the wrong type. Always fails (observed 0.1).
   bool ReadWrongType();
   bool SkimValue();
-  // Any value, checked in full. `open` containers are around it.
+  // Reads any value and checks it in full. `open` is the number of containers around it.
   bool ReadNode(std::size_t open, NaiveNode* node);
-  // White space up to the end.
+  // Only white space may be left.
   bool ReadEnd();
 
  private:

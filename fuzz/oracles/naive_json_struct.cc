@@ -13,7 +13,7 @@ constexpr std::uint64_t kMinSigned = std::uint64_t{1} << 63;  // as a magnitude
 
 bool ReadEnum(const NaiveField& field, NaiveJsonReader& reader, NaiveValue* value);
 
-// Names the member that failures are about while it lives.
+// While it lives, failures name this member.
 class MemberScope {
  public:
   MemberScope(std::string_view member, NaiveJsonReader& reader)
@@ -168,7 +168,7 @@ bool ReadValue(const NaiveField& field, NaiveJsonReader& reader, NaiveValue* val
 
 // --- enums ---
 
-// The name of a variant, as a text or a key.
+// Reads the name of a variant, as a text or as a key.
 template <class Names>
 bool ReadVariantName(const Names& names, NaiveJsonReader& reader, std::size_t* index) {
   char first;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: reads the structs and enums that the DTOs are made of, each told
-// as a table of its members (contract 4; observed 0.3, 0.4 and 2).
+// Test only: reads the structs and enums that the DTOs are made of. A table of its members
+// describes each of them (contract 4; observed 0.3, 0.4 and 2).
 //
 // What an error's offset means, beyond naive_json_reader.h:
-//   kMissingField, kTooFewElements  of the closing bracket
-//   kTooManyElements                of the comma
-//   kSurplusElement                 of the comma
-//   kDuplicateField                 of the second name's quote
-//   of a value, all others          where the value begins
-// A failure names a member from its name on, or from the comma in front of its
-// element on, to the end of its value.
+//   kMissingField, kTooFewElements  the closing bracket
+//   kTooManyElements                the comma
+//   kSurplusElement                 the comma
+//   kDuplicateField                 the quote of the second name
+//   all other errors of a value     where the value begins
+// A failure names a member if it lies between the beginning of the member's name, or the comma
+// before its element, and the end of its value.
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_STRUCT_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_STRUCT_H_
@@ -51,26 +51,26 @@ struct NaiveField {
 };
 
 struct NaiveValue {
-  bool present = false;  // neither absent nor null
+  bool present = false;  // the member is neither absent nor null
   bool flag = false;
   std::uint64_t number = 0;
   std::int64_t signed_number = 0;
-  std::size_t name_index = 0;  // which of the field's names
+  std::size_t name_index = 0;  // the index in the field's names
   Uuid uuid;
-  std::string text;  // and the bytes of a byte list
+  std::string text;  // a text, or the bytes of a byte list
   std::vector<std::string> texts;
   std::vector<NaiveValue> members;
 };
 
-// One value each field, in declaration order.
+// Reads one value for each field, in declaration order.
 bool NaiveReadStruct(std::span<const NaiveField> fields, NaiveJsonReader& reader,
                      std::vector<NaiveValue>* values);
 
-// {"<Variant>":{...}}: `variants` has one field a variant, of kind kStruct.
+// Reads {"<Variant>":{...}}. `variants` has one field of kind kStruct for each variant.
 bool NaiveReadTaggedOutside(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                             std::size_t* variant, std::vector<NaiveValue>* values);
 
-// {"status":"<variant>",...}, the rest buffered.
+// Reads {"status":"<variant>",...} and buffers the rest.
 bool NaiveReadTaggedInside(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                            std::size_t* variant, std::vector<NaiveValue>* values);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The response that is tagged by a member (observed 1): everything but the tag
-// is buffered as a tree, which is decoded when the tag is known and the form
-// of all found right.
+// Reads the response that is tagged by a member (observed 1). Everything except the tag is buffered
+// as a tree. The tree is decoded once the tag is known and the form of the whole document was found
+// right.
 
 #include <cstddef>
 #include <span>
@@ -88,7 +88,7 @@ bool BufferArray(std::span<const NaiveField> variants, NaiveJsonReader& reader,
   return true;
 }
 
-// The tagged response has texts and unsigned numbers alone.
+// The tagged response has only texts and unsigned numbers.
 JsonError Decode(const NaiveField& field, const NaiveNode& node, NaiveValue* value) {
   value->present = true;
   if (field.kind == NaiveKind::kText) {

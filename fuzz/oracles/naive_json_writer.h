@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the DTOs as JSON by plain concatenation (contract 4 "String
-// output" and 5).
+// Test only: writes the DTOs as JSON by naive concatenation (contract 4 "String output" and 5).
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_WRITER_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_WRITER_H_
@@ -19,7 +18,7 @@
 
 namespace ffgrant::fuzz {
 
-// In quotes, with escapes.
+// Returns the text in quotes, with escapes.
 std::string NaiveQuoted(std::string_view text);
 
 std::string NaiveJson(const ClaimRequestView& view);

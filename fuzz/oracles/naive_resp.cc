@@ -11,15 +11,15 @@ class Decoder {
  public:
   Decoder(std::string_view text, const NaiveRespLimits& limits) : rest_(text), limits_(limits) {}
 
-  // A reply, or how the text ends instead.
+  // Decodes one reply, or returns how the text ends instead.
   std::optional<NaiveRespEnd> Reply(NaiveReply& reply, int depth) {
     if (rest_.empty()) return NaiveRespEnd::kNeedMore;
-    // Far below the limit a reply must pass; what it takes exactly is the
-    // reader's own affair.
+    // A reply far below the limit must be accepted. How much memory it takes exactly is the
+    // reader's own choice.
     size_ += 1;
     const char type = rest_[0];
     if (std::string_view("+-:$*").find(type) == std::string_view::npos) {
-      // Types of RESP 3, which some readers know.
+      // These are types of RESP 3, which some readers know.
       return std::string_view("_#,(!=%~>|").find(type) != std::string_view::npos
                  ? NaiveRespEnd::kOpen
                  : NaiveRespEnd::kMalformed;
@@ -28,7 +28,7 @@ class Decoder {
     if (end == std::string_view::npos) return NaiveRespEnd::kNeedMore;
     const std::string_view line = rest_.substr(1, end - 1);
     if (type == '+' || type == '-') {
-      // hiredis takes such a line before 1.0, and refuses it since.
+      // hiredis accepted such a line before version 1.0 and refuses it since.
       if (line.find_first_of("\r\n") != std::string_view::npos) return NaiveRespEnd::kOpen;
       reply.kind = type == '+' ? NaiveReply::Kind::kStatus : NaiveReply::Kind::kError;
       reply.text = std::string(line);
@@ -52,8 +52,8 @@ class Decoder {
   void StartReply() { size_ = text_ = 0; }
 
  private:
-  // Digits with or without a minus and nothing else; too long, other spellings
-  // of a number and none are somebody's choice or wrong.
+  // Digits with or without a minus are a number. Readers differ on very long numbers, on other
+  // spellings of a number and on an empty line; anything else is wrong.
   static std::optional<NaiveRespEnd> Doubtful(std::string_view line) {
     std::string_view digits = line;
     bool odd = false;
@@ -116,7 +116,7 @@ class Decoder {
 
   std::string_view rest_;
   NaiveRespLimits limits_;
-  std::size_t size_ = 0;  // values of this reply, those of arrays counted twice
+  std::size_t size_ = 0;  // values of this reply; elements of arrays count twice
   std::size_t text_ = 0;
 };
 

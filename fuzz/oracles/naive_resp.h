@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RESP 2 decoded the plain way: by the grammar, from the whole text at once.
+// Decodes RESP 2 naively: by the grammar, from the whole text at once.
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_RESP_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_RESP_H_
@@ -21,9 +21,9 @@ struct NaiveReply {
 
 enum class NaiveRespEnd {
   kNeedMore,   // the text ends within a reply, or after one
-  kMalformed,  // what follows is no RESP 2, or nested too deep
-  // What follows can be taken either way: the grammar leaves it open, readers
-  // differ, or it is near the limit of a reply's size.
+  kMalformed,  // the next bytes are no RESP 2, or are nested too deep
+  // A decoder may accept or reject the next bytes: the grammar leaves the case open, decoders
+  // differ, or the reply is near the limit of its size.
   kOpen,
 };
 
@@ -39,7 +39,7 @@ struct NaiveRespLimits {
 
 NaiveResp NaiveDecodeResp(std::string_view text, const NaiveRespLimits& limits);
 
-// As `i7`, `"t"`, `+OK`, `-ERR`, `nil`, `[..,]`.
+// Writes the reply as `i7`, `"t"`, `+OK`, `-ERR`, `nil` or `[..,]`.
 std::string Shown(const NaiveReply& reply);
 
 }  // namespace ffgrant::fuzz

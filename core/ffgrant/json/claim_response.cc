@@ -88,7 +88,7 @@ inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noe
     return ok;
   }
   TakePath(Path::kNumberOf20, digits);
-  // 1844 74407370 95516155 is the largest number here that any 8 further digits may follow.
+  // The largest value of 64 bits is 1844 67440737 09551615.
   const std::uint64_t middle = ParseUpTo8Digits(Load64(end - 16), 8, ok);
   const std::uint64_t top =
       ParseUpTo8Digits(Load64(end - 24), static_cast<unsigned>(digits - 16), ok);
