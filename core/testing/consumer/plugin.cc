@@ -4,7 +4,7 @@
 
 #include "ffgrant/claims/memory_ledger.h"
 
-// 1 if an execution could be created in a ledger inside this plugin.
+// Returns 1 if a ledger inside this plugin could create an execution.
 extern "C" __attribute__((visibility("default"))) int CreateOne() {
   ffgrant::MemoryLedger ledger({.max_executions = 16});
   const auto id = ffgrant::ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program that knows nothing of ffgrant: it loads a plugin that contains it, and calls it.
+// A program that knows nothing of ffgrant: it loads a plugin that contains ffgrant, and calls it.
 
 #include <dlfcn.h>
 

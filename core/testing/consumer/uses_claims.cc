@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path on the embedded ledger, with nothing but the installed
-// headers and libraries. Exits with 0 if an execution went from creation to
-// completion and could not be claimed twice.
+// Uses the claim path on the embedded ledger, with nothing but the installed headers and libraries.
+// Exits with 0 if an execution went from creation to completion and could not be claimed twice.
 
 #include <cstdio>
 

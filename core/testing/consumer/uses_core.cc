@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A grant's way over the wire, with nothing but the installed headers and
-// libraries. Exits with 0 if it came through whole.
+// Sends a grant over the wire and back, with nothing but the installed headers and libraries. Exits
+// with 0 if the grant arrived unchanged.
 
 #include <array>
 #include <cstdio>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client of a server that nobody runs. Exits with 0 if the call says so within its limit.
+// Uses the client without a server. Exits with 0 if the call reports this within its time limit.
 
 #include <cstdio>
 
@@ -9,7 +9,7 @@
 
 int main() {
   if (!ffgrant::valkey::FunctionLibrarySource().starts_with("#!lua")) return 1;
-  // Nothing listens on port 1, which is kept for a service that is gone.
+  // Nothing listens on port 1, which is reserved for a service that nobody uses any more.
   ffgrant::valkey::ValkeyLedger ledger({.client = {.servers = {{"127.0.0.1", 1}}}});
   const auto id = ffgrant::ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111",
                                             ffgrant::ParseMode::kStrict);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limits and the alphabets of the wire contract as data: each limit one below it, at it and
-// one above it; each kind of text over everything that its grammar allows. Scenarios read this
-// table, so that every engine gets all of it: the embedded ledger, the shipped functions, real
-// servers. No test should have a smaller alphabet of its own. The numbers are written out from the contract and not taken from the code under test.
+// The limits and the alphabets of the wire contract as data. Each limit stands here one below it,
+// at it and one above it; each kind of text covers everything that its grammar allows. Scenarios
+// read this table, so that every engine gets all of it: the embedded ledger, the shipped functions,
+// real servers. No test should use a smaller alphabet of its own. The numbers are copied from the
+// contract, not from the code under test.
 
 #ifndef FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
 #define FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
@@ -19,10 +20,10 @@ namespace ffgrant::testing {
 template <class T>
 struct LimitRow {
   T value;
-  bool taken;  // whether the contract takes it
+  bool taken;  // whether the contract accepts the value
 };
 
-// Durations in milliseconds: contract 9.5 keeps sums below 1e14, of which half is the clock's.
+// Durations in milliseconds. Contract 9.5 keeps sums below 1e14; the clock may use half of that.
 inline constexpr LimitRow<std::int64_t> kDurationRows[] = {
     {INT64_MIN, false},          {-50'000'000'000'001, false}, {-50'000'000'000'000, true},
     {-49'999'999'999'999, true}, {-1, true},                   {0, true},
@@ -54,8 +55,8 @@ inline constexpr LimitRow<std::size_t> kCapabilityBytesRows[] = {
 inline constexpr LimitRow<std::size_t> kCapabilityCountRows[] = {
     {255, true}, {256, true}, {257, false}};
 
-// Capability tokens over the whole grammar. Hyphens, percent signs, brackets and the like mean
-// something to a matcher of patterns that should have compared bytes.
+// Capability tokens that cover the whole grammar. Hyphens, percent signs, brackets and the like
+// have a meaning in patterns, so code that matched patterns instead of bytes would fail here.
 inline constexpr std::string_view kTokens[] = {
     "g",       "gpu",         "us-east-1", "us-east-",   "-",       "a.b",      "a%b",
     "%d+",     "[a-z]*",      "^gpu$",     "(gpu)",      "a+b?",    "a|b",      "GPU",
@@ -64,7 +65,7 @@ inline constexpr std::string_view kTokens[] = {
     "nil",     "~",           "!",         "#{}",        "a_b",     "'",        "\xC2\x80",
     "a-token-of-forty-one-bytes-with-hyphens-x"};
 
-// Texts that the contract keeps as they are: worker ids, instances, hashes, snapshots.
+// Texts that the contract leaves unchanged: worker ids, instances, hashes, snapshots.
 inline const std::vector<std::string>& OpaqueTexts() {
   using namespace std::string_literals;
   static const std::vector<std::string> texts = {
@@ -99,13 +100,14 @@ inline const std::vector<std::string>& OpaqueTexts() {
   return texts;
 }
 
-// A comma-joined list of `bytes` bytes; of different tokens, each as long as it can be.
+// Returns a comma-joined list of `bytes` bytes. Its tokens all differ, and each is as long as
+// possible.
 inline std::string CapabilitiesOfBytes(std::size_t bytes) {
   std::string csv(bytes - 2, 'x');
   return "a," + csv;
 }
 
-// A comma-joined list of `count` different tokens, sorted by bytes.
+// Returns a comma-joined list of `count` different tokens, sorted by their bytes.
 inline std::string CapabilitiesOfCount(std::size_t count) {
   std::string csv;
   for (std::size_t i = 0; i < count; ++i) {

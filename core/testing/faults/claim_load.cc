@@ -42,7 +42,7 @@ void AddLease(const Lease& lease, HistoryLine& line) {
   line.expires = lease.expires_at.value;
 }
 
-// What was asked for, by the calls that the load makes.
+// Adds the arguments of the calls that the load makes.
 void AddArguments(const Call& call, HistoryLine& line) {
   const auto of_fence = [&](const OptionalFence& fence) {
     line.lease = *fence.lease_id;
@@ -104,7 +104,7 @@ void ClaimLoad::Life() {
     const std::lock_guard lock(state_.mutex);
     state_.lives[static_cast<std::size_t>(thread_)] = std::string(id.text());
   }
-  bool leased = false;  // by anybody, as far as is known here
+  bool leased = false;  // anybody holds a lease, as far as this thread knows
   Held previous;
   for (int i = 0; i < options_.leases_per_execution; ++i) {
     if (state_.stop.load(std::memory_order_relaxed)) return;
@@ -112,7 +112,7 @@ void ClaimLoad::Life() {
     Issue(id, leased);
     const bool is_short = OneIn(8);
     const Held held = Claim(id, leased, is_short ? kShortLeaseMs : kLongLeaseMs);
-    // A fence of before must not pass.
+    // A fence of an earlier lease must be refused.
     if (previous && OneIn(4)) Renew(id, *previous);
     if (held && OneIn(3)) Renew(id, *held);
     if (i + 1 < options_.leases_per_execution) {
@@ -122,7 +122,7 @@ void ClaimLoad::Life() {
     } else if (held) {
       Complete(id, *held);
     }
-    leased = true;  // somebody may have been faster
+    leased = true;  // somebody else may have been faster
     if (!held && OneIn(2)) leased = false;
   }
 }
@@ -130,7 +130,7 @@ void ClaimLoad::Life() {
 void ClaimLoad::Lose(const ExecutionIdView& id, const Held& held) {
   if (OneIn(3)) Mark(id);
   if (held && OneIn(16)) {
-    Complete(id, *held);  // an early end: all that follows must fail
+    Complete(id, *held);  // ends early: every later call must fail
     return;
   }
   Revoke(id);
@@ -233,7 +233,7 @@ std::string ClaimLoad::Record(const Call& call, const Answer& answer) {
   return {};
 }
 
-// The call is over; what follows finds out about it.
+// The call has ended; this finds out what it did.
 void ClaimLoad::Resolve(const ExecutionIdView& id, HistoryLine& line) {
   const std::int64_t limit = MonotonicNs() + kResolveSeconds * 1'000'000'000;
   while (MonotonicNs() < limit) {

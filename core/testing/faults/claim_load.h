@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What clients do while faults are made: lives of executions, each with many
-// leases, and intrusions into the lives that other threads lead. Every call is
-// recorded.
+// The clients' work while faults are made: executions that live through many leases, and calls that
+// intrude on the executions of other threads. Every call is recorded.
 
 #ifndef FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_
 #define FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_
@@ -27,30 +26,30 @@ using testing::Answer;
 using testing::Call;
 
 struct LoadOptions {
-  valkey::ClientOptions where;  // servers and login
-  std::string history;          // path; ".<thread>" is appended
+  valkey::ClientOptions where;  // the servers and the login
+  std::string history;          // a path, to which ".<thread>" is appended
   std::uint64_t seed = 1;
   int threads = 8;
   int leases_per_execution = 20;
   std::int64_t request_timeout_ms = 500;
-  bool confirm = false;  // ask a replica to confirm what is acknowledged
+  bool confirm = false;  // ask a replica to confirm acknowledged calls
 };
 
-// What all threads share.
+// The state that all threads share.
 struct LoadState {
   explicit LoadState(std::size_t slots) : lives(slots) {}
   std::atomic<bool> stop{false};
-  std::atomic<std::uint64_t> claims{0};  // acknowledged
+  std::atomic<std::uint64_t> claims{0};  // acknowledged claims
   std::atomic<std::uint64_t> unknown{0};
   std::mutex mutex;
-  std::vector<std::string> lives;  // the execution that each thread is at
+  std::vector<std::string> lives;  // for each thread the execution that it works on
 };
 
-// One thread's share. Not thread-safe.
+// The work of one thread. Not thread-safe.
 class ClaimLoad {
  public:
   ClaimLoad(const LoadOptions& options, LoadState& state, int thread);
-  // Until state.stop; a life that has begun then ends early.
+  // Runs until state.stop is set; the execution at hand then ends early.
   void Run();
 
  private:
@@ -62,7 +61,7 @@ class ClaimLoad {
   std::uint64_t Choose(std::uint64_t bound);
   bool OneIn(std::uint64_t n) { return Choose(n) == 0; }
 
-  // Makes it and records it. True if it succeeded.
+  // Makes the call and records it. Returns true if it succeeded.
   bool Do(const Call& call) { return driver_.Do(call).ok(); }
   bool Issue(const ExecutionIdView& id, bool reclaim);
   Held Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms);
@@ -85,7 +84,7 @@ class ClaimLoad {
   HistoryWriter history_;
   ReplicaConfirmation confirmation_;
   testing::Driver driver_;
-  std::int64_t called_ = 0;  // the last call; ns
+  std::int64_t called_ = 0;  // when the last call began, in ns
   std::int64_t returned_ = 0;
   std::mt19937_64 random_;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fault_load --servers ADDRESS --history PATH [...]: makes claims until it gets SIGINT
-// or SIGTERM, and records every call. Prints "<claims> <unknown>" five times a second and
-// at the end. ADDRESS and the password are taken as server_url.h says.
+// fault_load --servers ADDRESS --history PATH [...]: makes claims until it gets SIGINT or SIGTERM,
+// and records every call. Prints "<claims> <unknown>" five times a second and at the end.
+// server_url.h describes ADDRESS and where the password comes from.
 
 #include <getopt.h>
 
@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds kTick(200);
 volatile std::sig_atomic_t told_to_end = 0;
 extern "C" void OnSignal(int /*number*/) { told_to_end = 1; }
 
-// --servers, and the password of the environment.
+// Reads --servers, and the password from the environment.
 bool ReadServers(const char* text, valkey::ClientOptions& where) {
   std::string problem = valkey::SetServers(text, where);
   if (problem.empty()) problem = valkey::SetPasswordFromEnvironment(where);
@@ -43,7 +43,7 @@ bool Parse(int argc, char** argv, LoadOptions& options) {
                                     {"confirm", no_argument, nullptr, 'c'},
                                     {nullptr, 0, nullptr, 0}};
   bool has_servers = false;
-  opterr = 0;  // its messages repeat the argument, which may hold a password
+  opterr = 0;  // getopt's messages repeat the argument, which may hold a password
   for (int found = 0; (found = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (found) {
       case 's':

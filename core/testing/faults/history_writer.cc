@@ -22,7 +22,7 @@ void HistoryWriter::Check(bool well) {
   std::_Exit(3);
 }
 
-// Ids, codes and worker names need no escaping.
+// The texts are ids, codes and worker names, which need no escaping.
 void HistoryWriter::Write(const HistoryLine& line) {
   std::array<char, kUuidTextSize + 1> lease{};
   if (line.lease.uuid != Uuid()) {

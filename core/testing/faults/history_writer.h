@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One line of JSON a call, in the form that scripts/jobs/claims/history_check.py
+// Writes each call as one line of JSON, in the form that scripts/jobs/claims/history_check.py
 // reads.
 
 #ifndef FFGRANT_TESTING_FAULTS_HISTORY_WRITER_H_
@@ -21,21 +21,20 @@ struct HistoryLine {
   std::string worker;
   std::int64_t called = 0;    // ns, CLOCK_MONOTONIC
   std::int64_t returned = 0;  // ns
-  std::string outcome;        // ok, unknown, unavailable, or a code
+  std::string outcome;        // ok, unknown, unavailable, or an error code
   LeaseId lease;
   std::uint64_t epoch = 0;
   std::int64_t index = -1;
   std::int64_t expires = 0;
   std::int64_t ttl = 0;
-  const char* resolved = "";  // happened, not_happened
+  const char* resolved = "";  // happened or not_happened
   bool confirmed = false;
 };
 
-// One thread's file. Buffered; complete once it is destroyed.
+// The file of one thread. Writes are buffered; the file is complete once this object is destroyed.
 class HistoryWriter {
  public:
-  // Ends the process if the file can't be written: a history with holes proves
-  // nothing.
+  // Ends the process if the file can't be written, since a history with gaps proves nothing.
   explicit HistoryWriter(const std::string& path);
   ~HistoryWriter();
   HistoryWriter(const HistoryWriter&) = delete;

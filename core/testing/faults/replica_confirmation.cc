@@ -13,13 +13,13 @@ bool ReplicaConfirmation::Confirm(const std::string& tag) {
       store_ = std::make_unique<claims_conformance::HiredisStore>(server.host, server.port,
                                                                   where_.username, where_.password);
     }
-    // It expires by itself.
+    // The key expires by itself.
     const std::string key = "ff:faults:" + tag + ":confirmed";
     const auto written = store_->Command(key, {"SET", key, "1", "PX", "1000"});
     const auto replicas = store_->Command(key, {"WAIT", "1", "1000"});
     return !written.is_error && !replicas.is_error && replicas.text != "0";
   } catch (const std::runtime_error&) {
-    store_.reset();  // a node went; the next call asks another one
+    store_.reset();  // the node is gone; the next call asks another node
     return false;
   }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a replica has what a primary has acknowledged. WAIT covers what its
-// own connection has written; as the stream to a replica is in order, a write
-// of ours behind an acknowledged one covers that as well.
+// Finds out whether a replica has what a primary has acknowledged. WAIT covers only what its own
+// connection has written. The stream to a replica is in order, so WAIT for a write of our own after
+// an acknowledged write covers the acknowledged write too.
 
 #ifndef FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_
 #define FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_
@@ -19,8 +19,8 @@ class ReplicaConfirmation {
  public:
   explicit ReplicaConfirmation(const valkey::ClientOptions& where) : where_(where) {}
 
-  // True once one replica has all that the primary of `tag`, "{fp:7}", had
-  // acknowledged before. False if none says so within a second.
+  // Returns true once one replica has all that the primary of `tag`, such as "{fp:7}", had
+  // acknowledged before. Returns false if no replica confirms this within a second.
   bool Confirm(const std::string& tag);
 
  private:

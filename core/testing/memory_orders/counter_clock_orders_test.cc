@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What CounterClock's threads tell each other, under relacy.
+// Tests under relacy what CounterClock's threads tell each other.
 
 #include "ffgrant/claims/clock.h"  // not in ffgrant::internal, so before the other `std`
 
@@ -11,7 +11,8 @@
 namespace ffgrant::testing {
 namespace {
 
-// One time for all threads, which are fibers of one: no memory order makes them see another one.
+// All threads share this time. They are fibers of one thread, so no memory order lets them see
+// another time.
 std::int64_t now_ns = 0;
 constexpr std::int64_t kMsNs = 1'000'000;
 
@@ -21,13 +22,13 @@ struct TrueSource {
   static std::int64_t SteadyNs() noexcept { return now_ns; }
 };
 
-// Every reading is of a time within its call, although threads read what others found out.
+// Every reading must be a time within its call, although threads use what other threads found out.
 struct Readings : rl::test_suite<Readings, 3> {
   internal::CounterClock<TrueSource> clock;
 
   void before() {
     now_ns = 500'000;
-    // Long enough for a rate, after which the clock answers from memory.
+    // This takes long enough for the clock to know its rate; after that it answers from memory.
     for (int i = 0; i < 3; ++i, now_ns += 15 * kMsNs) static_cast<void>(clock.Now());
   }
   void thread(unsigned) {

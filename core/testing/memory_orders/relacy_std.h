@@ -2,16 +2,16 @@
 //
 // Runs sources of the product under relacy, which tries the values that the C++ memory model lets
 // each atomic load return. Inside ffgrant::internal, `std` becomes a namespace whose `atomic` and
-// memory orders are relacy's, so that the sources themselves are verified and no copy of them.
+// memory orders are relacy's. So the sources themselves are verified, not a copy of them.
 //
-// Included before the first header whose code is in ffgrant::internal. With FFGRANT_WEAK_ACQUIRE or
-// FFGRANT_WEAK_RELEASE, the sources' acquire or release is taken away, to show that the tests
-// notice it.
+// This file must be included before the first header whose code is in ffgrant::internal.
+// FFGRANT_WEAK_ACQUIRE and FFGRANT_WEAK_RELEASE take the sources' acquire or release away, to show
+// that the tests notice it.
 
 #ifndef FFGRANT_TESTING_MEMORY_ORDERS_RELACY_STD_H_
 #define FFGRANT_TESTING_MEMORY_ORDERS_RELACY_STD_H_
 
-// Whatever the product's sources include, before relacy's macros.
+// These are the headers that the product's sources include; they must come before relacy's macros.
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -51,7 +51,7 @@
 
 namespace ffgrant::internal::std {
 
-using namespace ::std;  // all that is not declared here
+using namespace ::std;  // everything that is not declared here
 
 using rl::atomic;
 using rl::mo_acq_rel;
@@ -72,22 +72,22 @@ using rl::mo_release;
 
 namespace ffgrant::testing {
 
-// Runs a test suite of relacy so many times, each with another schedule and other values. True if
-// none of the runs found a data race, a failed RL_ASSERT, a deadlock or a livelock.
+// Runs a test suite of relacy `runs` times, each time with another schedule and other values.
+// Returns true if no run found a data race, a failed RL_ASSERT, a deadlock or a livelock.
 template <class Suite>
 bool HoldsInRuns(unsigned runs) {
   ::std::ostream nowhere(nullptr);
   rl::test_params params;
   params.iteration_count = runs;
   params.execution_depth_limit = 100'000;
-  params.collect_history = true;  // else a run that fails is run again
+  params.collect_history = true;  // else a failed run is repeated to collect its history
   params.output_stream = &nowhere;
   params.progress_stream = &nowhere;
   return rl::simulate<Suite>(params);
 }
 
-// The exit status of a test. It is not gtest's: relacy replaces operator new for the whole program,
-// with one that serves only what begins and ends within a run.
+// Returns the exit status of a test. The tests do not use gtest, since relacy replaces operator new
+// in the whole program with one that serves only allocations that begin and end within a run.
 inline int Verdict(bool holds) {
 #if defined(FFGRANT_WEAK_ACQUIRE) || defined(FFGRANT_WEAK_RELEASE)
   ::std::puts(holds ? "FAILED: an order was taken away, and nothing was noticed"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger's lock under relacy.
+// Tests the embedded ledger's lock under relacy.
 
 #include "testing/memory_orders/relacy_std.h"
 
-// The lock's own pause and its call of the kernel let another thread come in. A sleeper may wake
-// at any time: the wake-up saves time, and is not needed.
+// The lock's pause and its system call let another thread run. A sleeper may wake at any time: the
+// wake-up call saves time but is not needed.
 #define _mm_pause() rl::yield(1, $)
 namespace ffgrant::internal {
 template <class... Args>
@@ -20,8 +20,8 @@ long syscall(long, const void*, int, Args...) noexcept {
 namespace ffgrant::testing {
 namespace {
 
-// Each thread changes what the lock guards, twice. `held` is atomic for relacy
-// alone, which then sees two owners even where nothing is written.
+// Each thread changes the guarded value twice. `held` is atomic only for relacy, which then finds
+// two owners at once even if they write nothing.
 struct TwoOwners : rl::test_suite<TwoOwners, 2> {
   internal::SpinLock lock;
   rl::var<int> guarded;
@@ -43,7 +43,7 @@ struct TwoOwners : rl::test_suite<TwoOwners, 2> {
   void after() { RL_ASSERT(guarded($) == 4); }
 };
 
-// What one owner wrote, the next one sees, whoever it is.
+// An owner must see what the owner before it wrote, whichever thread that was.
 struct ThreeOwners : rl::test_suite<ThreeOwners, 3> {
   internal::SpinLock lock;
   rl::var<int> guarded;

@@ -9,11 +9,11 @@
 
 namespace {
 
-// constinit: malloc runs before any constructor does.
+// It is constinit, since malloc runs before any constructor.
 constinit thread_local std::size_t allocations = 0;
 constinit thread_local std::size_t allocations_until_failure = 0;
 
-// Counts an allocation. True if it is to fail.
+// Counts an allocation. Returns true if the allocation must fail.
 [[maybe_unused]] bool CountAndFail() noexcept {
   ++allocations;
   return allocations_until_failure != 0 && --allocations_until_failure == 0;
@@ -39,7 +39,7 @@ void CountMalloc(const volatile void* /*block*/, std::size_t /*size*/) { ++alloc
 void IgnoreFree(const volatile void* /*block*/) {}
 
 const bool hooked = [] {
-  // 0 if all places for hooks are taken.
+  // The call returns 0 if all places for hooks are taken.
   if (__sanitizer_install_malloc_and_free_hooks(CountMalloc, IgnoreFree) == 0) std::abort();
   return true;
 }();
@@ -57,8 +57,8 @@ void* OutOfMemory() noexcept {
 
 }  // namespace
 
-// glibc's own, under the names that it keeps for replacements to call. free()
-// stays as it is, since what they return is glibc's.
+// glibc's own functions, under the names that it keeps for replacements to call. free() stays as it
+// is, since these functions return glibc's memory.
 extern "C" {
 
 void* __libc_malloc(std::size_t size);

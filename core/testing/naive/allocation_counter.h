@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: counts what the calling thread allocates. Linking it replaces
-// malloc and its kin, which operator new calls; under a sanitizer, which has
-// replaced them already, it hooks into the sanitizer's. With another C library
-// than glibc it replaces operator new alone: kCountsMalloc says so.
+// Test only: counts the allocations of the calling thread. Linking this library replaces malloc and
+// its relatives, which operator new calls. A sanitizer has already replaced them; then the counter
+// uses the sanitizer's hooks. With a C library other than glibc only operator new is replaced, and
+// kCountsMalloc is false.
 
 #ifndef FFGRANT_TESTING_NAIVE_ALLOCATION_COUNTER_H_
 #define FFGRANT_TESTING_NAIVE_ALLOCATION_COUNTER_H_
@@ -34,17 +34,16 @@ namespace ffgrant::testing {
 
 inline constexpr bool kCountsMalloc = FFGRANT_HOOKS_MALLOC != 0 || FFGRANT_REPLACES_MALLOC != 0;
 
-// Whether FailAllocation() works.
+// True if FailAllocation() works.
 inline constexpr bool kFailsMalloc = FFGRANT_REPLACES_MALLOC != 0;
 
-// All allocations that this thread ever made.
+// Returns the number of all allocations that this thread has made.
 std::size_t ThreadAllocations() noexcept;
 
-// The `nth` allocation from now on that this thread makes fails, and no other.
-// 0 for none.
+// Makes the `nth` allocation of this thread from now on fail, and no other; 0 lets none fail.
 void FailAllocation(std::size_t nth) noexcept;
 
-// How often `work` allocates on this thread.
+// Returns how often `work` allocates on this thread.
 template <class Work>
 std::size_t CountAllocations(Work&& work) {
   const std::size_t before = ThreadAllocations();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: texts that lie against a page nobody may touch, so that a read
-// past either end is a crash in every build.
+// Test only: puts texts next to a page that nobody may touch, so that a read past either end
+// crashes in every build.
 
 #ifndef FFGRANT_TESTING_NAIVE_GUARDED_BUFFER_H_
 #define FFGRANT_TESTING_NAIVE_GUARDED_BUFFER_H_
@@ -36,14 +36,14 @@ class GuardedBuffer {
   GuardedBuffer& operator=(const GuardedBuffer&) = delete;
   ~GuardedBuffer() { munmap(base_, mapped_); }
 
-  // A copy of `text` whose last byte is the last that may be read. Valid until
-  // the next call.
+  // Returns a copy of `text` whose last byte is the last readable byte. The copy is valid until the
+  // next call.
   std::string_view AtEnd(std::string_view text) { return Put(text, bytes_ + size_ - text.size()); }
 
-  // The last `size` bytes, to be written to. At most the capacity.
+  // Returns the last `size` bytes, for writing. `size` is at most the capacity.
   std::span<char> LastBytes(std::size_t size) { return {bytes_ + size_ - size, size}; }
 
-  // A copy of `text` whose first byte is the first that may be read.
+  // Returns a copy of `text` whose first byte is the first readable byte.
   std::string_view AtStart(std::string_view text) { return Put(text, bytes_); }
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: members of the DTOs as JSON, to build documents from, and the
-// names that the contract's vectors (section 13) give them.
+// Test only: members of the DTOs as JSON, for building documents, under the names that the
+// contract's vectors (section 13) give them.
 
 #ifndef FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_
 #define FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_
@@ -24,7 +24,7 @@ inline const std::string X = R"("expires_at_ms":1700000000000)";
 inline const std::string L = R"("lane_id":"main")";
 inline const std::string G = R"("status":"granted")";
 
-// The members between braces, with commas.
+// Returns the members in braces, with commas between them.
 inline std::string Object(std::initializer_list<std::string_view> members) {
   std::string json = "{";
   for (const std::string_view member : members) {

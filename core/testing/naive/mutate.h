@@ -12,8 +12,8 @@
 
 namespace ffgrant::testing {
 
-// Calls `visit` with every text that is one byte replaced, inserted or deleted
-// away from `text`, by each of the 256 values; `text` itself among them.
+// Calls `visit` with `text` and with every text that differs from it by one byte that is replaced,
+// inserted or deleted, for each of the 256 values.
 template <class Visit>
 void ForEachSingleByteEdit(std::string_view text, Visit visit) {
   for (std::size_t i = 0; i <= text.size(); ++i) {
@@ -44,8 +44,8 @@ void ForEachString(std::string_view alphabet, std::size_t max_size, Visit visit,
   }
 }
 
-// Up to five edits: bytes changed, inserted, deleted, a piece doubled, cut or
-// taken from `dictionary`.
+// Makes up to five edits: bytes are changed, inserted or deleted; a piece is doubled, cut, or taken
+// from `dictionary`.
 inline std::string Mutated(std::string text, std::string_view dictionary, std::mt19937_64& random) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   for (std::size_t edits = 1 + below(5); edits > 0; --edits) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: an execution id parser written from contract 1.6 and 1.8, step by
-// step, without a fast path. The oracle of tests and fuzzers.
+// Test only: an execution id parser written from contract 1.6 and 1.8, step by step, without a fast
+// path. It is the oracle of tests and fuzz targets.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_EXECUTION_ID_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_EXECUTION_ID_H_
@@ -23,7 +23,7 @@ struct NaiveExecutionId {
   ExecutionIdError error = ExecutionIdError::kNone;
   std::size_t offset = 0;
   std::string_view payload;
-  // Set for an accepted id.
+  // These fields are set for an accepted id.
   std::uint16_t index = 0;
   Uuid uuid;
   bool canonical = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a partition key parser written from contract 1.3 and 1.8, step by
-// step, without a fast path. The oracle of tests and fuzzers.
+// Test only: a partition key parser written from contract 1.3 and 1.8, step by step, without a fast
+// path. It is the oracle of tests and fuzz targets.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_PARTITION_KEY_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_PARTITION_KEY_H_
@@ -27,7 +27,7 @@ inline PartitionKeyResult NaiveKeyFailure(PartitionKeyError error, std::size_t o
 }
 
 inline PartitionKeyResult NaiveParsePartitionKey(std::string_view text, ParseMode mode) {
-  // Step 1: the closing brace is looked for in what the opening one left.
+  // Step 1: the closing brace must come after the opening brace.
   if (text.empty() || text[0] != '{') {
     return NaiveKeyFailure(PartitionKeyError::kMissingBraces, 0, "");
   }
@@ -72,7 +72,7 @@ inline PartitionKeyResult NaiveParsePartitionKey(std::string_view text, ParseMod
   return result;
 }
 
-// The tag text (contract 1.2).
+// Returns the tag text (contract 1.2).
 inline std::string NaivePartitionTag(Partition partition) {
   std::string prefix = "fp";
   if (partition.family == PartitionFamily::kBudget) prefix = "b";

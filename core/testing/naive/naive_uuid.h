@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a uuid parser written from contract 1.5, one pattern a form,
-// compared character by character. The oracle of tests and fuzzers.
+// Test only: a uuid parser written from contract 1.5. Each form is a pattern that is compared
+// character by character. It is the oracle of tests and fuzz targets.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_UUID_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_UUID_H_
@@ -16,8 +16,8 @@
 
 namespace ffgrant::testing {
 
-// What a text of this length must look like: `x` is a hex digit in either
-// case, any other character itself. Empty for a length that no form has.
+// Returns what a text of this length must look like: `x` stands for a hex digit in either case, any
+// other character for itself. Empty for a length that no form has.
 inline std::string_view NaiveUuidPattern(std::size_t length) {
   constexpr std::string_view kPatterns[] = {
       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
@@ -38,7 +38,7 @@ inline int NaiveHexDigit(char c) {
   return -1;
 }
 
-// On failure the uuid is nil.
+// On failure the uuid in the result is nil.
 inline UuidResult NaiveParseUuid(std::string_view text, ParseMode mode) {
   const std::string_view pattern = NaiveUuidPattern(text.size());
   if (pattern.empty()) {

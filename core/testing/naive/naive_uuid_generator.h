@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the stream of uuids that a seed gives (uuid_generator.h), from the
-// published descriptions of SplitMix64 and xoshiro256++ and of version 4 uuids.
+// Test only: the stream of uuids that a seed gives (uuid_generator.h), written from the published
+// descriptions of SplitMix64, xoshiro256++ and version 4 uuids.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_UUID_GENERATOR_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_UUID_GENERATOR_H_
@@ -46,7 +46,7 @@ class NaiveUuidGenerator {
 
   std::uint64_t NextWord() {
     const std::uint64_t s0 = s_[0], s1 = s_[1], s2 = s_[2], s3 = s_[3];
-    // The four words after a step, each in terms of those before it.
+    // These are the four words after a step, each computed from the words before it.
     s_[0] = s0 ^ s3 ^ s1;
     s_[1] = s1 ^ s2 ^ s0;
     s_[2] = s2 ^ s0 ^ s1 << 17;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: what every writer promises (write_result.h), checked at once.
+// Test only: checks all that every writer promises (write_result.h).
 
 #ifndef FFGRANT_TESTING_NAIVE_WRITE_CHECKS_H_
 #define FFGRANT_TESTING_NAIVE_WRITE_CHECKS_H_
@@ -18,14 +18,14 @@
 
 namespace ffgrant::testing {
 
-// `write(std::span<char>)` must write `expected` into any buffer that holds
-// it, and nothing but it; into each smaller one nothing, and report the size.
+// `write(std::span<char>)` must write exactly `expected` into any buffer that can hold it. Into a
+// smaller buffer it must write nothing, and it must report the size needed.
 template <class Write>
 ::testing::AssertionResult Writes(std::string_view expected, Write write) {
   constexpr char kUntouched = '\xA5';
   constexpr std::size_t kSpare = 9;
   for (std::size_t size = 0; size <= expected.size() + kSpare; ++size) {
-    // Exactly this long, for AddressSanitizer.
+    // The allocation has exactly this size, for AddressSanitizer.
     const std::unique_ptr<char[]> buffer(new char[size]);
     std::fill_n(buffer.get(), size, kUntouched);
     const WriteResult result = write(std::span<char>(buffer.get(), size));

@@ -39,8 +39,9 @@ bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Whether ffgrant names the member that the reference does, where that names one of the body's:
-// the innermost on its path, be it known there or not. `known`: of a difference that may be.
+// True if ffgrant names the same member as the reference, if the reference names one of the body's.
+// The reference names the innermost member on its path, whether it is known there or not. If a
+// difference is allowed, `known` becomes its name.
 bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
                 std::string_view& known) {
   if (theirs.empty() || ours == theirs) return true;
@@ -50,14 +51,14 @@ bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
       known = kMemberByPosition;
       return true;
     }
-    // A name that is unknown in a handle, or outside of it.
+    // The name is unknown in a handle, or outside of a handle.
     if (Contains(kOfHandles, theirs) ? ours.empty() : ours == "handle") return true;
   }
   if (dto == FFREF_RECLAIM_RESPONSE && ours.empty()) {
     known = kMemberOfBufferedValue;
     return true;
   }
-  // A name that is unknown in this variant.
+  // The name is unknown in this variant.
   if (dto == FFREF_REVOKE_LEASE_RESULT && ours.empty()) return true;
   return !Contains(MembersOf(dto, 0), theirs) && !Contains(MembersOf(dto, 1), theirs);
 }
@@ -81,7 +82,7 @@ Answer Comparer::SameNumber(std::string_view what, std::uint64_t ours, std::uint
   return Differ(what, std::to_string(ours), std::to_string(reference));
 }
 
-// `format(result, span)` writes ffgrant's text of the error.
+// `format(result, span)` writes ffgrant's message for the error.
 template <class Result, class Format>
 Answer Comparer::ErrorText(std::string_view what, const Result& result, Format format) {
   const std::string_view expected = reference_.ErrorText();
@@ -99,7 +100,7 @@ Answer Comparer::PartitionKey(std::string_view text, const PartitionKeyResult& l
   if (parsed.status == Status::kNotUtf8) return Answer::kNotAsked;
   if (parsed.status == Status::kPanicked) return Panicked("partition key");
   if (parsed.status == Status::kRejected) {
-    // The errors that the reference has stand first, in the same order.
+    // ffgrant's first errors are the reference's, in the same order.
     if (static_cast<std::uint32_t>(lenient.error) != parsed.error ||
         lenient.payload != parsed.payload) {
       return Differ("partition key: error",
@@ -151,7 +152,7 @@ Answer Comparer::ExecutionId(std::string_view text, const ExecutionIdResult& len
   if (static_cast<bool>(strict) != (ours == text) || lenient.id.is_canonical() != (ours == text)) {
     return Differ("execution id: strict", ErrorName(strict.error), ours);
   }
-  // The canonical text by the reference's own writers.
+  // The reference's own writers make the canonical text.
   const Text tag = reference_.FormatPartition({PartitionFamily::kExecution, parsed.index});
   if (ours.substr(0, tag.text.size()) != tag.text || ours.size() <= tag.text.size() ||
       ours[tag.text.size()] != ':') {
@@ -200,7 +201,7 @@ bool SameJsonError(JsonError ours, std::uint32_t error) {
       names = Bit(FFREF_JSON_UNEXPECTED_END);
       break;
     case JsonError::kUnexpectedByte:
-      // In a positional array, "trailing characters" are anything but its end.
+      // In a positional array "trailing characters" means anything but the end of the array.
       names = Bit(FFREF_JSON_EXPECTED_TOKEN) | Bit(FFREF_JSON_TRAILING_COMMA) |
               Bit(FFREF_JSON_TRAILING_CHARACTERS);
       break;

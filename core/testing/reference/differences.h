@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant held against the reference: what ffgrant said is handed over, the reference is asked the
-// same, and any difference is told: verdict, error, payload, text of the error, values, bytes.
+// Compares ffgrant with the reference. The caller passes what ffgrant answered; the comparer asks
+// the reference the same and reports any difference in verdict, error, payload, the error's
+// message, values or bytes.
 //
 // Every function returns an Answer:
-//   kSame       the reference was asked and says the same
-//   kNotAsked   it takes no such input (bytes that are not UTF-8)
-//   kKnown      it says something else, which is meant to be: known() names the row of
-//               fuzz/known_differences.md that says why
-//   kDifferent  difference() says what, what ffgrant says and what the reference does
-// A panic of the reference is a difference. Verdict, class, values, payloads, texts and bytes have
-// no known ones: they are in names of JSON errors and their members. Offsets of errors and the
-// errors of strict mode are ffgrant's own, so they are not compared.
+//   kSame       the reference was asked and gives the same answer
+//   kNotAsked   the reference accepts no such input (bytes that are not UTF-8)
+//   kKnown      the reference answers something else, and that is intended: known() names the row
+//               of fuzz/known_differences.md that says why
+//   kDifferent  difference() tells what differs, with both answers
+// A panic of the reference is a difference. All known differences are in the names of JSON errors
+// and their members; there are none in verdict, class, values, payloads, messages or bytes. Offsets
+// of errors and the errors of strict mode are ffgrant's own, so they are not compared.
 //
-// Cost: that of the reference, and no allocation of its own in the long run, but for differences.
-// Threads: one at a time for a Comparer.
+// Cost: that of the reference. In the long run the comparer allocates only for differences.
+// Threads: a Comparer serves one thread at a time.
 
 #ifndef FFGRANT_TESTING_REFERENCE_DIFFERENCES_H_
 #define FFGRANT_TESTING_REFERENCE_DIFFERENCES_H_
@@ -46,32 +47,34 @@ struct Difference {
 
 class Comparer {
  public:
-  // After kDifferent.
+  // Valid after kDifferent.
   const Difference& difference() const { return difference_; }
-  // After kKnown: a literal.
+  // Valid after kKnown. The text is a literal.
   std::string_view known() const { return known_; }
   Reference& reference() { return reference_; }
 
-  // `lenient` and `strict`: what ParsePartitionKey says in these modes. Strict must accept exactly
-  // the texts that the reference writes; its own errors have no counterpart.
+  // `lenient` and `strict` are the results of ParsePartitionKey in these modes. Strict mode must
+  // accept exactly the texts that the reference writes. Its own errors have no counterpart.
   Answer PartitionKey(std::string_view text, const PartitionKeyResult& lenient,
                       const PartitionKeyResult& strict);
-  // The same of ParseExecutionId, and of the id that is minted of the values.
+  // Does the same for ParseExecutionId, and for the id that is minted from the parsed values.
   Answer ExecutionId(std::string_view text, const ExecutionIdResult& lenient,
                      const ExecutionIdResult& strict);
-  // `lenient`: of ParseUuid.
+  // `lenient` is the result of ParseUuid.
   Answer Uuid(std::string_view text, const UuidResult& lenient);
   Answer Lane(std::string_view text, const LaneIdResult& ours);
-  // Any text that is to be the same; `what` is a literal.
+  // Compares any text that must be the same. `what` is a literal.
   Answer SameText(std::string_view what, std::string_view ours, const Text& reference);
   Answer SameNumber(std::string_view what, std::uint64_t ours, std::uint64_t reference);
 
-  // `result`, and the values of what was parsed, if it was, as Fill() lists them.
+  // `result` is that of the parse. If the parse succeeded, `ours` has the values in the order of
+  // Fill().
   Answer Document(ffref_dto dto, ffref_reader reader, std::string_view json,
                   const JsonResult& result, const DtoValues& ours);
-  // `ours`: what was written of these values; kInvalidUtf8 where the reference can't be asked.
+  // `ours` is the text that was written for these values. With kInvalidUtf8 the reference can't be
+  // asked.
   Answer Written(const DtoValues& values, WriteError error, std::string_view ours);
-  // What ParseClaimGrant says, and the grant's partition() in lenient mode.
+  // `result` is that of ParseClaimGrant. The grant's partition() in lenient mode is compared too.
   Answer Grant(std::string_view json, const GrantJsonResult& result, const ClaimGrantView& grant);
 
  private:
@@ -87,11 +90,12 @@ class Comparer {
   std::string buffer_;
 };
 
-// Whether the reference calls by `error` (ffref_json_error) what ffgrant calls `ours`: it has fewer
-// names for some things, and more for others.
+// True if `error` (ffref_json_error) is the reference's name for `ours`. The reference has fewer
+// names than ffgrant for some errors, and more for others.
 bool SameJsonError(JsonError ours, std::uint32_t error);
 
-// The known difference between the two, where they are no names of the same; empty if unknown.
+// If the two names mean different errors, returns the known difference between them; empty if it is
+// not a known one.
 std::string_view KnownJsonDifference(JsonError ours, std::uint32_t error);
 
 }  // namespace ffgrant::reference

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Core held against the reference: on the vectors' inputs and on edits of them;
-// and the checks themselves: that each thing they compare can differ, and that
-// what may differ is what fuzz/known_differences.md lists.
+// Compares core with the reference on the vectors' inputs and on edits of them. Also tests the
+// checks themselves: each thing that they compare can differ, and only what
+// fuzz/known_differences.md lists may differ.
 
 #include "testing/reference/differences.h"
 
@@ -45,7 +45,7 @@ std::vector<std::string> InputsOf(std::string_view kind, const char* member) {
   return inputs;
 }
 
-// One to three bytes replaced, doubled, inserted or taken out.
+// Replaces, doubles, inserts or removes one to three bytes.
 std::string Edited(std::string text, std::mt19937_64& random) {
   constexpr std::string_view kBytes = "{}:\"\\,[]0179+-.eEufpbq \t\n\x01\x7F\x80\xC3\xA9\xED\xFF";
   for (auto edits = 1 + random() % 3; edits > 0; --edits) {
@@ -68,7 +68,7 @@ std::string Edited(std::string text, std::mt19937_64& random) {
   return text;
 }
 
-// Each input, and edits of it; `check(text)` returns the answer.
+// Checks each input, and edits of it; `check(text)` returns the answer.
 template <class Check>
 void OnVectors(std::string_view kind, const char* member, Comparer& comparer, Check check) {
   std::mt19937_64 random(7);

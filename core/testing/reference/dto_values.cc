@@ -145,7 +145,7 @@ void Fill(const RenewLeaseResult& view, DtoValues& out) {
       .Number(static_cast<std::uint64_t>(view.expires_at.value));
 }
 
-// The enumerators stand in the order of the reference's.
+// The enumerators are in the same order as the reference's.
 void Fill(const ClaimedView& view, DtoValues& out) {
   Filler(FFREF_CLAIMED_RESULT, 0, out)
       .Text(view.execution_id.text())

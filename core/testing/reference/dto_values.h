@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant's views of bodies as lists of values, as ffgrant_reference.h lists them.
+// Turns ffgrant's views of bodies into lists of values, in the order of ffgrant_reference.h.
 
 #ifndef FFGRANT_TESTING_REFERENCE_DTO_VALUES_H_
 #define FFGRANT_TESTING_REFERENCE_DTO_VALUES_H_
@@ -25,8 +25,8 @@
 
 namespace ffgrant::reference {
 
-// Points into the view that it was made of, which must outlive it. Keeps its memory where one
-// object is filled again and again.
+// The values point into the view that they were made from, which must outlive them. An object that
+// is filled again and again keeps its memory.
 struct DtoValues {
   ffref_dto dto = FFREF_CLAIM_RESPONSE;
   std::uint32_t variant = 0;
@@ -48,12 +48,13 @@ void Fill(const ClaimedView& view, DtoValues& out);
 void Fill(const LeaseFence& view, DtoValues& out);
 void Fill(const PartitionConfig& view, DtoValues& out);
 
-// The members in order: of an error's member, where the reference names it by its position.
+// Returns the member names in order. They are needed where the reference names the member of an
+// error by its position.
 std::span<const std::string_view> MembersOf(ffref_dto dto, std::uint32_t variant);
 
 bool SameValues(std::span<const ffref_value> a, std::span<const ffref_value> b);
 
-// For people.
+// Returns the values in a form for people.
 std::string Shown(std::uint32_t variant, std::span<const ffref_value> values);
 
 }  // namespace ffgrant::reference

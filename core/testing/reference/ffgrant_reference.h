@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's own code (ff-core 0.15.0 from crates.io, serde_json 1.0.149) behind a C interface:
-// what tests, fuzz targets and benchmarks hold ffgrant against. reference.h says the same in C++.
+// FlowFabric's own code (ff-core 0.15.0 from crates.io, serde_json 1.0.149) behind a C interface.
+// Tests, fuzz targets and benchmarks compare ffgrant with it. reference.h offers the same in C++.
 //
-// What is whose: partition keys, execution ids, lanes, UUIDs, partitions, key names, lease results,
-// fences and partition counts are ff-core's types and functions. The bodies of the claim path
-// (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients; here they are structs of
-// the same members, decoded and written by the serde and serde_json that those crates use.
-// ff-core has no cluster slots; here they are crc16's CRC over the tag that Valkey documents.
+// Which code comes from where: partition keys, execution ids, lanes, UUIDs, partitions, key names,
+// lease results, fences and partition counts are ff-core's types and functions. The bodies of the
+// claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here these
+// bodies are structs with the same members, which the serde and serde_json that those crates use
+// decode and write. ff-core has no cluster slots. Here the crate crc16 computes a slot over the tag
+// that Valkey documents.
 //
 // Rules of the border:
-//   - Texts go in as pointer and size. A text that is not UTF-8 has no answer, since the reference
-//     takes none: FFREF_NOT_UTF8. JSON documents are bytes.
-//   - What comes out as a view lies in the scratch of the call (or is a literal), and is valid
-//   until
-//     the next call with that scratch. A scratch serves one thread at a time. Calls without one may
-//     run on any thread.
-//   - No panic crosses: a call in which the reference panics returns FFREF_PANICKED, prints where
-//   on
-//     stderr, and leaves the scratch usable. Out parameters are then unspecified.
-//   - Allocation is the reference's own; nothing that was returned has to be freed but scratches
-//     and prepared inputs. A scratch keeps its memory from call to call.
-//   - Pointers must be valid and not null, but for texts of size 0. Nothing else is undefined.
+//   - Texts go in as pointer and size. The reference accepts only UTF-8, so the answer for any
+//     other text is FFREF_NOT_UTF8. JSON documents are bytes.
+//   - A view that comes out lies in the scratch of the call, or is a literal. It is valid until the
+//     next call with this scratch. A scratch serves one thread at a time. Calls without a scratch
+//     may run on any thread.
+//   - No panic crosses the border. A call in which the reference panics returns FFREF_PANICKED,
+//     prints on stderr where that was, and leaves the scratch usable. Out parameters are then
+//     unspecified.
+//   - The reference allocates by itself. Callers must free only scratches and prepared inputs. A
+//     scratch keeps its memory from call to call.
+//   - Pointers must be valid and not null, except that the pointer of a text of size 0 may be null.
+//     Nothing else is undefined.
 //
-// Cost: what the reference takes, and some nanoseconds.
+// Cost: the time of the reference, and some nanoseconds.
 
 #ifndef FFGRANT_TESTING_REFERENCE_FFGRANT_REFERENCE_H_
 #define FFGRANT_TESTING_REFERENCE_FFGRANT_REFERENCE_H_
@@ -37,13 +38,13 @@ extern "C" {
 
 typedef enum ffref_status {
   FFREF_OK = 0,
-  FFREF_REJECTED = 1,          // the reference says no; an out parameter says why
-  FFREF_NOT_UTF8 = 2,          // it can't be asked
-  FFREF_PANICKED = 3,          // it panicked, as for a partition count of 0
-  FFREF_INVALID_ARGUMENT = 4,  // an enumerator or a number of values that does not exist
+  FFREF_REJECTED = 1,          // the reference refuses; an out parameter says why
+  FFREF_NOT_UTF8 = 2,          // the reference can't be asked
+  FFREF_PANICKED = 3,          // it panicked, for example for a partition count of 0
+  FFREF_INVALID_ARGUMENT = 4,  // an enumerator or a number of values does not exist
 } ffref_status;
 
-// Bytes of somebody; data may be null if size is 0.
+// Bytes that the caller owns; data may be null if size is 0.
 typedef struct ffref_view {
   const char* data;
   size_t size;
@@ -51,17 +52,17 @@ typedef struct ffref_view {
 
 typedef struct ffref_scratch ffref_scratch;
 ffref_scratch* ffref_scratch_new(void);
-// Null is allowed.
+// `scratch` may be null.
 void ffref_scratch_free(ffref_scratch* scratch);
 
-// "ff-core 0.15.0, serde_json 1.0.149, ...": a literal.
+// Returns "ff-core 0.15.0, serde_json 1.0.149, ...", a literal.
 ffref_view ffref_versions(void);
 
-// Panics on purpose: FFREF_PANICKED, to test the border with.
+// Panics on purpose and returns FFREF_PANICKED, to test the border.
 ffref_status ffref_panic_on_purpose(void);
 
-// The Display text of the last error that a call with this scratch returned as FFREF_REJECTED;
-// FFREF_INVALID_ARGUMENT if the last one returned something else.
+// Gives the Display text of the error that the last call with this scratch returned as
+// FFREF_REJECTED. Returns FFREF_INVALID_ARGUMENT if the last call returned something else.
 ffref_status ffref_error_text(ffref_scratch* scratch, ffref_view* text);
 
 // --- partition keys (contract 1.1 - 1.3) ---
@@ -85,16 +86,16 @@ typedef enum ffref_partition_key_error {
   FFREF_KEY_INVALID_INDEX = 4,          // payload: the index text
 } ffref_partition_key_error;
 
-// Why a text was rejected. `payload` is empty for errors that carry none.
+// The reason why a text was rejected. `payload` is empty for errors without a payload.
 typedef struct ffref_rejection {
   uint32_t error;
   ffref_view payload;
 } ffref_rejection;
 
-// PartitionKey::parse.
+// Calls PartitionKey::parse.
 ffref_status ffref_partition_key_parse(ffref_scratch* scratch, ffref_view text,
                                        ffref_partition* partition, ffref_rejection* rejection);
-// Partition::hash_tag, as `{fp:7}`.
+// Calls Partition::hash_tag, which writes for example `{fp:7}`.
 ffref_status ffref_partition_format(ffref_scratch* scratch, ffref_partition partition,
                                     ffref_view* tag);
 
@@ -104,9 +105,9 @@ typedef struct ffref_uuid {
   uint8_t bytes[16];  // in the order of the text
 } ffref_uuid;
 
-// Uuid::parse_str. The reference drops its error, so there is none here.
+// Calls Uuid::parse_str. The reference drops its error, so there is no error here.
 ffref_status ffref_uuid_parse(ffref_view text, ffref_uuid* uuid);
-// As Uuid's Display writes it.
+// Writes the text that Uuid's Display writes.
 ffref_status ffref_uuid_format(ffref_scratch* scratch, const ffref_uuid* uuid, ffref_view* text);
 
 typedef enum ffref_execution_id_error {
@@ -116,16 +117,16 @@ typedef enum ffref_execution_id_error {
 } ffref_execution_id_error;
 
 typedef struct ffref_execution_id {
-  ffref_view text;  // as kept: that of the input
+  ffref_view text;  // the text as it was spelled in the input
   uint16_t index;   // ExecutionId::partition
   ffref_uuid uuid;
 } ffref_execution_id;
 
-// ExecutionId::parse.
+// Calls ExecutionId::parse.
 ffref_status ffref_execution_id_parse(ffref_scratch* scratch, ffref_view text,
                                       ffref_execution_id* id, ffref_rejection* rejection);
-// ExecutionId::deterministic_for_flow and deterministic_solo. The lane is not checked. A count of 0
-// panics.
+// Call ExecutionId::deterministic_for_flow and deterministic_solo. The lane is not checked. A count
+// of 0 panics.
 ffref_status ffref_execution_id_for_flow(ffref_scratch* scratch, const ffref_uuid* flow,
                                          uint16_t num_flow_partitions, const ffref_uuid* uuid,
                                          ffref_view* text);
@@ -139,27 +140,27 @@ typedef enum ffref_lane_error {
   FFREF_LANE_NON_PRINTABLE = 3,  // number: offset of the first such byte
 } ffref_lane_error;
 
-// LaneId::try_new.
+// Calls LaneId::try_new.
 ffref_status ffref_lane_check(ffref_scratch* scratch, ffref_view text, uint32_t* error,
                               size_t* number);
 
 // --- hashing (contract 2) ---
 
-// flow_partition, budget_partition or quota_partition, by `family`; execution: invalid. A count of
-// 0 panics.
+// Calls flow_partition, budget_partition or quota_partition, depending on `family`; the family
+// execution is invalid. A count of 0 panics.
 ffref_status ffref_uuid_partition(uint32_t family, const ffref_uuid* id, uint16_t count,
                                   uint16_t* index);
-// solo_partition.
+// Calls solo_partition.
 ffref_status ffref_lane_partition(ffref_view lane, uint16_t num_flow_partitions, uint16_t* index);
-// CRC16-XMODEM of any bytes, by the crate that ff-core hashes with.
+// Computes CRC16-XMODEM of any bytes with the crate that ff-core uses for hashing.
 ffref_status ffref_crc16(ffref_view bytes, uint16_t* crc);
-// Cluster slot of any bytes as a key.
+// Computes the cluster slot of any bytes, taken as a key.
 ffref_status ffref_hash_slot(ffref_view key, uint16_t* slot);
 
 // --- key names (contract 3) ---
 
 typedef enum ffref_key {
-  // Keys made from an execution id.
+  // These keys are made from an execution id.
   FFREF_KEY_CORE,
   FFREF_KEY_CLAIM_GRANT,
   FFREF_KEY_PAYLOAD,
@@ -169,12 +170,12 @@ typedef enum ffref_key {
   FFREF_KEY_LEASE_CURRENT,
   FFREF_KEY_LEASE_HISTORY,
   FFREF_KEY_ATTEMPTS,
-  // And of an attempt.
+  // These keys are made from an execution id and an attempt.
   FFREF_KEY_ATTEMPT,
   FFREF_KEY_ATTEMPT_USAGE,
   FFREF_KEY_ATTEMPT_POLICY,
   FFREF_KEY_STREAM_META,
-  // Keys made from the id's partition and a lane.
+  // These keys are made from the id's partition and a lane.
   FFREF_KEY_LANE_ELIGIBLE,
   FFREF_KEY_LANE_ACTIVE,
   FFREF_KEY_LANE_DELAYED,
@@ -185,7 +186,7 @@ typedef enum ffref_key {
   FFREF_KEY_LANE_BLOCKED_QUOTA,
   FFREF_KEY_LANE_BLOCKED_OPERATOR,
   FFREF_KEY_LANE_BLOCKED_DEPENDENCIES,
-  // Keys made from the id's partition.
+  // These keys are made from the id's partition; two of them need the values named beside them too.
   FFREF_KEY_LEASE_EXPIRY,
   FFREF_KEY_ATTEMPT_TIMEOUT,
   FFREF_KEY_EXECUTION_DEADLINE,
@@ -193,7 +194,7 @@ typedef enum ffref_key {
   FFREF_KEY_NOOP,
   FFREF_KEY_WORKER_LEASES,  // and the worker instance
   FFREF_KEY_IDEMPOTENCY,    // and name_space and idempotency_key
-  // Keys made from neither.
+  // These keys are made only from the values named beside them.
   FFREF_KEY_LANE_CONFIG,   // lane
   FFREF_KEY_WORKER_ALIVE,  // name_space, worker_instance
   FFREF_KEY_WORKER_CAPS,   // the same
@@ -211,13 +212,13 @@ typedef struct ffref_key_subject {
   uint32_t attempt;
 } ffref_key_subject;
 
-// As ff-core's key builders name it.
+// Writes the name that ff-core's key builders give.
 ffref_status ffref_key_name(ffref_scratch* scratch, uint32_t key, const ffref_key_subject* subject,
                             ffref_view* name);
 
 // --- bodies (contract 4, 5) ---
 
-// In brackets the members, in the order of `values`.
+// In brackets stand the members, in the order of `values`.
 typedef enum ffref_dto {
   FFREF_CLAIM_REQUEST,   // [lane_id, worker_instance_id, capabilities, grant_ttl_ms]
   FFREF_CLAIM_RESPONSE,  // [execution_id, partition_key, grant_key, expires_at_ms]
@@ -240,9 +241,9 @@ typedef enum ffref_dto {
 #define FFREF_DTO_COUNT 10
 #define FFREF_MAX_VALUES 10
 
-// A member's value. Which parts mean something is told by the member's type.
+// The value of a member. The member's type tells which fields have a meaning.
 typedef struct ffref_value {
-  uint8_t present;         // 0: an optional one that is absent or null
+  uint8_t present;         // 0 for an optional member that is absent or null
   uint64_t number;         // unsigned; signed as two's complement; bool as 0 or 1; for an enum the
                            // place of the name in the reference's declaration
   ffref_view text;         // text; 16 bytes of a UUID; bytes of an opaque handle
@@ -256,11 +257,12 @@ typedef enum ffref_json_class {
   FFREF_JSON_DATA = 3,    // HTTP 422
 } ffref_json_class;
 
-// Told from the texts of serde and serde_json, which are their only account of it.
+// The kind of an error. It is derived from the messages of serde and serde_json, since these tell
+// it nowhere else.
 typedef enum ffref_json_error {
   FFREF_JSON_OTHER = 0,
   FFREF_JSON_UNEXPECTED_END,
-  FFREF_JSON_EXPECTED_TOKEN,  // a value, a literal, `:`, `,`, a name, an end
+  FFREF_JSON_EXPECTED_TOKEN,  // a value, a literal, `:`, `,`, a name or an end is missing
   FFREF_JSON_INVALID_NUMBER,
   FFREF_JSON_NUMBER_OUT_OF_RANGE,
   FFREF_JSON_INVALID_ESCAPE,
@@ -273,8 +275,8 @@ typedef enum ffref_json_error {
   FFREF_JSON_INVALID_TYPE,
   FFREF_JSON_INVALID_VALUE,
   FFREF_JSON_INVALID_LENGTH,
-  FFREF_JSON_MISSING_FIELD,    // member: its name
-  FFREF_JSON_DUPLICATE_FIELD,  // member: its name
+  FFREF_JSON_MISSING_FIELD,    // member: the field's name
+  FFREF_JSON_DUPLICATE_FIELD,  // member: the field's name
   FFREF_JSON_UNKNOWN_VARIANT,
   FFREF_JSON_INVALID_UUID,
   FFREF_JSON_INVALID_EXECUTION_ID,
@@ -282,14 +284,14 @@ typedef enum ffref_json_error {
 } ffref_json_error;
 
 typedef struct ffref_document {
-  // Set for a rejected document.
+  // These fields are set for a rejected document.
   uint32_t error_class;  // ffref_json_class
   uint32_t error;        // ffref_json_error
-  ffref_view member;     // empty where the text names none
-  size_t line;           // from 1
+  ffref_view member;     // empty if the message names no member
+  size_t line;           // counted from 1
   size_t column;
-  // Set for an accepted document.
-  uint32_t variant;  // 0 where there is one
+  // These fields are set for an accepted document.
+  uint32_t variant;  // 0 if there is only one variant
   const ffref_value* values;
   size_t value_count;
 } ffref_document;
@@ -297,35 +299,37 @@ typedef struct ffref_document {
 typedef enum ffref_reader {
   FFREF_AS_CLIENT = 0,  // serde_json::from_slice, as the client reads responses
   // serde_path_to_error over a Deserializer, then its end(), as the server's extractor does. The
-  // member is then the innermost of the path, or the first position in it where it names none; of
-  // an error that names one, that one.
+  // member is the one that the error names, if it names one. Otherwise it is the innermost name of
+  // the path, or the first position in the path if that names none.
   FFREF_AS_SERVER = 1,
 } ffref_reader;
 
 ffref_status ffref_json_parse(ffref_scratch* scratch, uint32_t dto, uint32_t reader,
                               ffref_view json, ffref_document* document);
-// serde_json::to_writer. Texts that are not UTF-8: FFREF_NOT_UTF8. An execution id in a claimed
-// result must parse, else FFREF_REJECTED. Numbers beyond a member's type, names that do not exist:
-// FFREF_INVALID_ARGUMENT.
+// Calls serde_json::to_writer. Returns FFREF_NOT_UTF8 if a text is not UTF-8, FFREF_REJECTED if the
+// execution id of a claimed result does not parse, and FFREF_INVALID_ARGUMENT for numbers beyond a
+// member's type and for names that do not exist.
 ffref_status ffref_json_write(ffref_scratch* scratch, uint32_t dto, uint32_t variant,
                               const ffref_value* values, size_t value_count, ffref_view* json);
 
-// A claim response to a ClaimGrant, as the client converts it (contract 5.5), and its partition().
+// A claim response, converted to a ClaimGrant as the client does it (contract 5.5), and the grant's
+// partition().
 typedef struct ffref_grant {
   ffref_document document;
-  // For an accepted document: 0, or an ffref_execution_id_error; then there is no grant.
+  // For an accepted document: 0, or an ffref_execution_id_error. If it is not 0, there is no grant.
   ffref_rejection id_rejection;
   ffref_execution_id id;
   // 0, or an ffref_partition_key_error.
   ffref_rejection key_rejection;
   ffref_partition partition;
 } ffref_grant;
-// FFREF_OK: a grant; FFREF_REJECTED: document or id was. The last error is the first of these.
+// Returns FFREF_OK for a grant, FFREF_REJECTED if the document or its id was rejected. The last
+// error is that of the document or the id.
 ffref_status ffref_claim_grant_parse(ffref_scratch* scratch, ffref_view json, ffref_grant* grant);
 
 // --- for benchmarks ---
 
-// What is timed: one call of the reference an input, on inputs that are made ready before.
+// What a benchmark times: one call of the reference for each input. The inputs are prepared before.
 typedef enum ffref_operation {
   FFREF_RUN_PARTITION_KEY_PARSE,     // texts; PartitionKey::parse
   FFREF_RUN_PARTITION_FORMAT,        // partition keys that parse; Partition::hash_tag
@@ -333,7 +337,7 @@ typedef enum ffref_operation {
   FFREF_RUN_UUID_PARSE,              // texts; Uuid::parse_str
   FFREF_RUN_UUID_FORMAT,             // UUIDs that parse; to_string
   FFREF_RUN_MINT_FOR_FLOW,           // UUIDs; ExecutionId::for_flow, 256 partitions
-  FFREF_RUN_MINT_FOR_FLOW_GIVEN,     // UUIDs; deterministic_for_flow, the UUID given: the same one
+  FFREF_RUN_MINT_FOR_FLOW_GIVEN,     // UUIDs; deterministic_for_flow with the same UUID always
   FFREF_RUN_MINT_SOLO,               // lanes; ExecutionId::solo, 256 partitions
   FFREF_RUN_CRC16,                   // bytes
   FFREF_RUN_HASH_SLOT,               // bytes
@@ -348,15 +352,16 @@ typedef enum ffref_operation {
 
 typedef struct ffref_prepared ffref_prepared;
 
-// Null where the operation does not exist or an input can't be made ready (not UTF-8; does not
-// parse where it must).
+// Returns null if the operation does not exist or an input can't be prepared, because it is not
+// UTF-8 or does not parse where it must.
 ffref_prepared* ffref_prepared_new(uint32_t operation, const ffref_view* inputs, size_t count);
-// Null is allowed.
+// `prepared` may be null.
 void ffref_prepared_free(ffref_prepared* prepared);
 
-// Runs the operation on the inputs [first, first + count), each result dropped once it was looked
-// at, in one crossing of the border: its few nanoseconds do not count if count is large.
-// `checksum` depends on every result. FFREF_INVALID_ARGUMENT if the inputs do not exist.
+// Runs the operation on the inputs [first, first + count) in one crossing of the border. The few
+// nanoseconds of a crossing do not matter if count is large. Each result is dropped once it was
+// read; `checksum` depends on every result. Returns FFREF_INVALID_ARGUMENT if the inputs do not
+// exist.
 ffref_status ffref_prepared_run(ffref_prepared* prepared, size_t first, size_t count,
                                 uint64_t* checksum);
 

@@ -54,7 +54,7 @@ WriteResult WorkerIndex(const KeySubject& s, std::span<char> out) {
   return FormatWorkerIndexKey(s.name_space, out);
 }
 
-// Keys without parts are constants.
+// Writes a key without parts, which is a constant.
 WriteResult Constant(std::string_view text, std::span<char> out) {
   if (out.size() < text.size()) return {text.size(), WriteError::kBufferTooSmall};
   std::copy(text.begin(), text.end(), out.begin());
@@ -74,7 +74,7 @@ struct Role {
   WriteResult (*write)(const KeySubject& subject, std::span<char> out);
 };
 
-// In the order of ffref_key.
+// The roles are in the order of ffref_key.
 constexpr Role kRoles[] = {
     {"key core", Execution<ExecutionKey::kCore>},
     {"key claim_grant", Execution<ExecutionKey::kClaimGrant>},

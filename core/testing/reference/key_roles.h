@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Key names by the reference's numbers of them (ffref_key), written by ffgrant.
+// ffgrant's key names, selected by the reference's numbers for them (ffref_key).
 
 #ifndef FFGRANT_TESTING_REFERENCE_KEY_ROLES_H_
 #define FFGRANT_TESTING_REFERENCE_KEY_ROLES_H_
@@ -29,7 +29,7 @@ ffref_key_subject ToRaw(const KeySubject& subject);
 
 WriteResult FormatKeyOf(ffref_key key, const KeySubject& subject, std::span<char> out);
 
-// "key core" and the like: a literal.
+// Returns "key core" and the like, as a literal.
 std::string_view KeyRoleName(ffref_key key);
 
 }  // namespace ffgrant::reference

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant_reference.h in C++: FlowFabric's own code, with ffgrant's types where they fit. That file
-// says what is whose, what it costs and what is not UTF-8.
+// ffgrant_reference.h in C++: FlowFabric's own code, with ffgrant's types where they fit.
+// ffgrant_reference.h says which code comes from where, what calls cost, and what happens with
+// texts that are not UTF-8.
 //
-// Every function returns the call's Status beside its answer. kPanicked is a bug of the reference
-// or a call outside of its contract (a partition count of 0), never to be ignored.
+// Every function returns the call's Status beside its answer. kPanicked means a bug of the
+// reference or a call that breaks its contract (a partition count of 0). It must never be ignored.
 //
 //   reference::Reference reference;
 //   const auto key = reference.ParsePartitionKey("{fp:7 }");
 //   // key.status == Status::kRejected, key.error == 4, key.payload == "7 "
 //   reference.ErrorText();  // "partition index '7 ' is not a valid u16"
 //
-// Views live until the next call on the same Reference. Threads: one at a time for a Reference.
+// Views live until the next call on the same Reference. Threads: a Reference serves one thread at a
+// time.
 
 #ifndef FFGRANT_TESTING_REFERENCE_REFERENCE_H_
 #define FFGRANT_TESTING_REFERENCE_REFERENCE_H_
@@ -51,13 +53,14 @@ inline Uuid ToUuid(const ffref_uuid& raw) {
 Partition ToPartition(const ffref_partition& raw);
 ffref_partition ToRaw(Partition partition);
 
-// What a writer returns. The text is empty unless the status is kOk.
+// The answer of a writer. The text is empty unless the status is kOk.
 struct Text {
   Status status = Status::kOk;
   std::string_view text;
 };
 
-// kOk: the partition. kRejected: error and payload, empty for errors that carry none.
+// For kOk the partition is set. For kRejected error and payload are set; the payload is empty for
+// errors without one.
 struct ParsedPartitionKey {
   Status status = Status::kOk;
   Partition partition;
@@ -65,7 +68,7 @@ struct ParsedPartitionKey {
   std::string_view payload;
 };
 
-// kOk: text as spelt, index and UUID. kRejected: error and payload.
+// For kOk the text as it was spelled, index and UUID are set; for kRejected error and payload.
 struct ParsedExecutionId {
   Status status = Status::kOk;
   std::string_view text;
@@ -80,7 +83,7 @@ struct ParsedUuid {
   Uuid uuid;
 };
 
-// kRejected: error, and the number that it carries.
+// For kRejected the error is set, and the number that belongs to it.
 struct CheckedLane {
   Status status = Status::kOk;
   std::uint32_t error = 0;  // ffref_lane_error
@@ -92,14 +95,15 @@ struct Number {
   std::uint16_t value = 0;
 };
 
-// kOk: variant and values. kRejected: class, error, member, place.
+// For kOk variant and values are set; for kRejected class, error, member and place.
 struct ParsedDocument {
   Status status = Status::kOk;
   ffref_document document = {};
   std::span<const ffref_value> values() const { return {document.values, document.value_count}; }
 };
 
-// kOk: a grant. kRejected: the document was (its error_class is not 0), or the id in it.
+// For kOk the grant is set. kRejected means that the document was rejected, if its error_class is
+// not 0, or else the id in it.
 struct ParsedGrant {
   Status status = Status::kOk;
   ffref_grant grant = {};
@@ -109,30 +113,33 @@ class Reference {
  public:
   Reference() : scratch_(ffref_scratch_new()) {}
 
-  // The Display text of the last call's error if that was kRejected; empty otherwise.
+  // Returns the Display text of the last call's error if its status was kRejected; otherwise an
+  // empty text.
   std::string_view ErrorText();
 
-  // Contract 1.3. Any UTF-8 text.
+  // Contract 1.3. `text` may be any UTF-8 text.
   ParsedPartitionKey ParsePartitionKey(std::string_view text);
-  // Contract 1.2, as `{fp:7}`.
+  // Contract 1.2. Writes for example `{fp:7}`.
   Text FormatPartition(Partition partition);
 
-  // Contract 1.6. Any UTF-8 text.
+  // Contract 1.6. `text` may be any UTF-8 text.
   ParsedExecutionId ParseExecutionId(std::string_view text);
-  // Deterministic minting, contract 1.6. num_flow_partitions 0: kPanicked. The lane is not checked.
+  // Deterministic minting of contract 1.6. If num_flow_partitions is 0, the status is kPanicked.
+  // The lane is not checked.
   Text MintForFlow(const Uuid& flow, std::uint16_t num_flow_partitions, const Uuid& uuid);
   Text MintSolo(std::string_view lane, std::uint16_t num_flow_partitions, const Uuid& uuid);
   Text FormatUuid(const Uuid& uuid);
   // Contract 1.7.
   CheckedLane CheckLane(std::string_view text);
 
-  // Contract 3. kRejected: the subject's execution id does not parse.
+  // Contract 3. The status is kRejected if the subject's execution id does not parse.
   Text KeyName(ffref_key key, const ffref_key_subject& subject);
 
-  // Contract 4, 5: any bytes, as one of the bodies.
+  // Contract 4 and 5. Parses any bytes as one of the bodies.
   ParsedDocument ParseJson(ffref_dto dto, ffref_reader reader, std::string_view json);
-  // `values`: those of the dto's variant, in order. kInvalidArgument: too few, too many, beyond a
-  // member's range. kNotUtf8: a text is not. kRejected: an execution id that does not parse.
+  // `values` are those of the dto's variant, in order. The status is kInvalidArgument if there are
+  // too few or too many values or one exceeds its member's range, kNotUtf8 if a text is not UTF-8,
+  // and kRejected if an execution id does not parse.
   Text WriteJson(ffref_dto dto, std::uint32_t variant, std::span<const ffref_value> values);
   // Contract 5.5.
   ParsedGrant ParseClaimGrant(std::string_view json);
@@ -144,13 +151,14 @@ class Reference {
   std::unique_ptr<ffref_scratch, Free> scratch_;
 };
 
-// These calls need no scratch and may come from any thread.
-// Contract 1.5: kOk or kRejected, since the reference drops why; kNotUtf8.
+// The next calls need no scratch and may come from any thread.
+// Contract 1.5. The status is kOk, kRejected or kNotUtf8; the reference does not tell why it
+// rejects.
 ParsedUuid ParseUuid(std::string_view text);
-// Contract 2. `count` 0: kPanicked; family kExecution: kInvalidArgument.
+// Contract 2. A `count` of 0 gives kPanicked, the family kExecution kInvalidArgument.
 Number UuidPartition(PartitionFamily family, const Uuid& id, std::uint16_t count);
 Number LanePartition(std::string_view lane, std::uint16_t num_flow_partitions);
-// Both take any bytes.
+// Both functions accept any bytes.
 std::uint16_t Crc16(std::string_view bytes);
 std::uint16_t HashSlot(std::string_view key);
 
@@ -158,7 +166,7 @@ std::uint16_t HashSlot(std::string_view key);
 inline ffref_value NumberValue(std::uint64_t number) { return {1, number, {}, nullptr, 0}; }
 inline ffref_value TextValue(std::string_view text) { return {1, 0, ToView(text), nullptr, 0}; }
 inline ffref_value AbsentValue() { return {}; }
-// `uuid` must outlive it.
+// `uuid` must outlive the value.
 inline ffref_value UuidValue(const Uuid& uuid) {
   return TextValue({reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()});
 }

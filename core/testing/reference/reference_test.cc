@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bridge by itself: that it says what the reference's vectors say, and that
-// its border holds. That core agrees is differences_test.cc's.
+// Tests the bridge by itself: it must answer as the reference's vectors say, and its border must
+// hold. differences_test.cc tests that core agrees with the reference.
 
 #include "testing/reference/reference.h"
 
@@ -33,7 +33,7 @@ TEST(ReferenceBorder, ThePanicsOfTheReferenceNeither) {
   Reference reference;
   EXPECT_EQ(reference.MintForFlow({}, 0, {}).status, Status::kPanicked);
   EXPECT_EQ(reference.MintSolo("main", 0, {}).status, Status::kPanicked);
-  // And the scratch goes on.
+  // The scratch can still be used.
   EXPECT_EQ(reference.MintSolo("main", 256, {}).text,
             "{fp:213}:00000000-0000-0000-0000-000000000000");
 }
@@ -49,7 +49,7 @@ TEST(ReferenceBorder, BytesThatAreNotUtf8HaveNoAnswer) {
   EXPECT_EQ(reference.MintSolo(text, 256, {}).status, Status::kNotUtf8);
   const ffref_value values[] = {TextValue(text), TextValue(""), TextValue(""), NumberValue(0)};
   EXPECT_EQ(reference.WriteJson(FFREF_CLAIM_RESPONSE, 0, values).status, Status::kNotUtf8);
-  // A hash slot exists for any bytes, though.
+  // But any bytes have a hash slot.
   EXPECT_EQ(HashSlot("\xFF"), Crc16("\xFF") & 0x3FFF);
 }
 

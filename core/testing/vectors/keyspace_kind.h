@@ -7,7 +7,7 @@
 
 namespace ffgrant::conformance {
 
-// Kind `keyspace`: the Valkey keys of an execution, a lane, a worker instance
+// Checks vectors of the kind `keyspace`: the Valkey keys of an execution, a lane, a worker instance
 // and an attempt, by role.
 void CheckKeyspace(Object& vector, Case& result);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// run_vectors FILE.jsonl...: runs conformance vectors through ffgrant::core.
-// Every line of every file must pass; what can't be read is a failure too.
+// run_vectors FILE.jsonl...: runs conformance vectors through ffgrant::core. Every line of every
+// file must pass; a file that can't be read is a failure too.
 
 #include <simdjson.h>
 
@@ -19,10 +19,10 @@
 namespace ffgrant::conformance {
 namespace {
 
-constexpr std::size_t kShownFailures = 10;  // a kind
-constexpr std::size_t kShownBytes = 400;    // of a text
+constexpr std::size_t kShownFailures = 10;  // for each kind
+constexpr std::size_t kShownBytes = 400;    // for each text
 
-// Printable on one line, cut where it gets long.
+// Returns the text in printable form on one line, cut if it is long.
 std::string Shown(std::string_view text) {
   std::string shown;
   for (const char c : text.substr(0, kShownBytes)) {
@@ -50,7 +50,7 @@ struct Tally {
 class Runner {
  public:
   void RunFile(const std::string& path);
-  // Prints failures, table and total. True if there were vectors and all
+  // Prints failures, the table and the total. Returns true if there were vectors and all of them
   // passed.
   bool Report() const;
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view FlagText(bool flag) { return flag ? "true" : "false"; }
 
-// `write` into `size` bytes must ask for `needed` and leave them alone.
+// Given `size` bytes, `write` must ask for `needed` bytes and leave the buffer untouched.
 void CheckShortBuffer(std::string_view what,
                       const std::function<WriteResult(std::span<char>)>& write, std::size_t size,
                       std::size_t needed, Case& result) {
@@ -57,7 +57,7 @@ Object::Object(const simdjson::dom::element& element, std::string path, Case& re
     : path_(std::move(path)), result_(result) {
   simdjson::dom::object object;
   if (element.get(object) != simdjson::SUCCESS) {
-    // A missing object has been reported by the one who looked for it.
+    // The caller that looked for a missing object has already reported it.
     if (!element.is_null()) {
       result_.Fail(path_, "an object", "another type");
     }
@@ -128,7 +128,7 @@ Object Object::Child(std::string_view name) {
   return Object(Find(name), path_ + std::string(name) + ".", result_);
 }
 
-// The null of an empty document stands for a missing member.
+// A missing member is represented by the null of an empty document.
 const simdjson::dom::element& Object::Find(std::string_view name) {
   static simdjson::dom::parser* const parser = new simdjson::dom::parser();
   static const simdjson::dom::element missing =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the checks of vector_kinds.h work with: a vector's members, read one by
-// one, and the list of what differs from them.
+// The tools of the checks in vector_kinds.h: they read a vector's members one by one and collect
+// what differs from them.
 
 #ifndef FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
 #define FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
@@ -36,7 +36,7 @@ class Case {
   void SameText(std::string_view what, std::string_view expected, std::string_view got);
   void SameNumber(std::string_view what, std::uint64_t expected, std::uint64_t got);
   void SameFlag(std::string_view what, bool expected, bool got);
-  // What must be so for every vector of the kind.
+  // Checks something that must be true of every vector of the kind.
   void Holds(std::string_view what, bool holds);
 
   bool passed() const { return differences_.empty(); }
@@ -46,10 +46,9 @@ class Case {
   std::vector<Difference> differences_;
 };
 
-// The members of an object in a vector. Each must be asked for: the destructor
-// fails the case for every member that nobody read, so an unknown one can't go
-// unnoticed. A missing member, one of another type and a repeated one fail the
-// case too; what is returned then is empty.
+// The members of an object in a vector. Each member must be read: the destructor fails the case for
+// every member that nobody has read, so an unknown member can't go unnoticed. A missing member, a
+// member of another type and a repeated member fail the case too; the value returned is then empty.
 class Object {
  public:
   Object(const simdjson::dom::element& element, std::string path, Case& result);
@@ -59,7 +58,7 @@ class Object {
 
   bool Has(std::string_view name) const;
   std::string_view Text(std::string_view name);
-  // Empty for null.
+  // Returns the text; empty for null.
   std::optional<std::string_view> TextOrNull(std::string_view name);
   std::uint64_t Number(std::string_view name, std::uint64_t max);
   bool Flag(std::string_view name);
@@ -80,8 +79,8 @@ class Object {
   Case& result_;
 };
 
-// A copy that ends where its allocation does, so that AddressSanitizer sees a
-// parser read past its input.
+// A copy of a text that ends where its allocation ends, so that AddressSanitizer sees a parser read
+// past its input.
 class ExactCopy {
  public:
   explicit ExactCopy(std::string_view text);
@@ -92,9 +91,9 @@ class ExactCopy {
   std::unique_ptr<char[]> bytes_;
 };
 
-// What `write` puts into a buffer of exactly the size that it asks for when it
-// gets none. Fails the case if it doesn't ask, or if a buffer that is a byte
-// short is written to or doesn't report the same size.
+// Calls `write` without a buffer, then with a buffer of exactly the size that it asks for, and
+// returns the text. Fails the case if `write` doesn't ask for a size, or if it writes to a buffer
+// that is one byte short or doesn't ask for the same size there.
 std::string Written(std::string_view what, const std::function<WriteResult(std::span<char>)>& write,
                     Case& result);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// That writers which break their promises (write_result.h) fail the case.
+// A writer that breaks its promises (write_result.h) must fail the case.
 
 #include "testing/vectors/vector_case.h"
 

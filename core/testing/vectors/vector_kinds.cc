@@ -68,7 +68,7 @@ void CheckAcceptedKey(std::string_view input, Object ok, Case& result) {
   }
 }
 
-// Null where the reference's variant has none.
+// Returns null where the reference's variant has no payload.
 std::optional<std::string_view> PayloadOf(const PartitionKeyResult& parsed) {
   const bool has_payload = parsed.error == PartitionKeyError::kUnknownFamilyPrefix ||
                            parsed.error == PartitionKeyError::kInvalidIndex;
@@ -210,7 +210,7 @@ void CheckDecoded(const JsonResult& json, const ClaimResponseView& decoded,
 
 void CheckClaimResponse(Object& vector, Case& result) {
   const ExactCopy document(ReadDocument(vector, result));
-  // Two scratches, since a parse ends what the one before it returned.
+  // There are two scratches, since a parse invalidates what the parse before it returned.
   static JsonScratch* const scratches[] = {new JsonScratch(), new JsonScratch()};
   for (JsonScratch* scratch : scratches) {
     if (scratch->max_document_size() < document.view().size()) {
@@ -318,8 +318,8 @@ void CheckKeySlot(Object& vector, Case& result) {
 
 struct VectorKind {
   std::string_view name;
-  // Reads every member of `vector` but `kind`, runs ffgrant::core on what is
-  // given, and records in `result` what differs from what is expected.
+  // Reads every member of `vector` except `kind`, runs ffgrant::core on the given input, and
+  // records in `result` what differs from the expected output.
   void (*check)(Object& vector, Case& result);
 };
 
@@ -365,7 +365,7 @@ Outcome CheckVector(const std::string& line, simdjson::dom::parser& parser) {
     Object vector(document, "", outcome.result);
     vector.Text("kind");
     kind->check(vector, outcome.result);
-  }  // reports the members that were not read
+  }  // the end of this block reports the members that were not read
   return outcome;
 }
 

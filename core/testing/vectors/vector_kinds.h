@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks of the conformance vectors, one a kind (corpus/vectors/README.md
-// has the format).
+// The checks of the conformance vectors, one for each kind. corpus/vectors/README.md describes the
+// format.
 
 #ifndef FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
 #define FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
@@ -15,7 +15,7 @@
 
 namespace ffgrant::conformance {
 
-// Stands for the kind of what is not a vector.
+// The kind of a line that is not a vector.
 inline constexpr std::string_view kNoKind = "(not a vector)";
 
 struct Outcome {

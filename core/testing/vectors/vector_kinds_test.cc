@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// That a wrong vector fails, whichever member is wrong.
+// A vector with a wrong member must fail, whichever member is wrong.
 
 #include "testing/vectors/vector_kinds.h"
 
@@ -31,7 +31,7 @@ std::string Differences(const Case& result) {
   return text;
 }
 
-// `line` with its one `from` replaced.
+// Returns `line` with its only `from` replaced by `to`.
 std::string Replaced(std::string_view line, std::string_view from, std::string_view to) {
   const std::size_t at = line.find(from);
   EXPECT_NE(at, std::string_view::npos) << from;
@@ -80,7 +80,7 @@ TEST(VectorKindsTest, GoodVectorsPass) {
 }
 
 struct Edit {
-  std::size_t line;  // of kGood
+  std::size_t line;  // the index of the line in kGood
   std::string_view from;
   std::string_view to;
 };
@@ -135,12 +135,12 @@ TEST(VectorKindsTest, AWrongValueFails) {
   }
 }
 
-// Every member under another name is a missing member and an unknown one.
+// A renamed member is a missing member and an unknown one.
 TEST(VectorKindsTest, AMissingOrUnknownMemberFails) {
   for (const std::string_view line : kGood) {
     for (std::size_t colon = line.find("\":"); colon != std::string_view::npos;
          colon = line.find("\":", colon + 1)) {
-      if (line[colon - 1] == '\\') continue;  // inside of a text
+      if (line[colon - 1] == '\\') continue;  // this colon is inside a text
       std::string renamed(line);
       renamed.insert(colon, "_");
       EXPECT_FALSE(Check(renamed).result.passed()) << renamed;
