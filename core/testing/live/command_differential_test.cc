@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulated commands and scripts beside a real Valkey's, apart from the shipped
-// functions: random commands on a few keys, and scripts for what scripts can see.
+// Compares the simulated commands and scripts with a real Valkey's, without the shipped functions:
+// random commands on a few keys, and scripts that show what scripts can see.
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ class Pair {
     (void)real_.Do({"FUNCTION", "FLUSH"});
   }
 
-  // What differs; empty if nothing does.
+  // Runs a command on both and returns what differs; empty if nothing does.
   std::string Both(const Command& command) {
     const ReplyPointer real = real_.At(command, now_us_);
     const ReplyPointer simulated = Read(simulated_.Execute(1, command, now_us_));
@@ -81,7 +81,7 @@ class CommandMaker {
   std::string When(std::int64_t now_ms) {
     return std::to_string(now_ms + static_cast<std::int64_t>(Below(20)) - 3);
   }
-  // Texts around the sizes where an entry of a stream is stored another way.
+  // Makes texts around the sizes at which an entry of a stream is stored differently.
   std::string Value() {
     static constexpr std::size_t kSizes[] = {0, 1, 20, 62, 63, 64, 65, 126, 127, 128, 300, 4095};
     return OneIn(3) ? Pick({"0", "127", "128", "-1", "4095", "-4096", "4096", "32768", "-8388608",
@@ -177,7 +177,8 @@ TEST(CommandDifferential, SameRepliesAndSameKeys) {
   }
 }
 
-// Histories of an execution: entries of a few hundred bytes, kept to about so many.
+// Makes histories of executions: entries of a few hundred bytes, of which about a fixed number is
+// kept.
 TEST(CommandDifferential, StreamsAreTrimmedByTheSameNodes) {
   Pair pair;
   std::mt19937_64 random(1);
@@ -221,7 +222,7 @@ TEST(CommandDifferential, NumbersOfScriptsBecomeTheSameTexts) {
   for (int i = 0; i < 3000; ++i) {
     const auto digits = static_cast<double>(random() % 1'000'000'000'000);
     const int kind = i % 4;
-    // Times and priorities, short decimals, whole numbers of any size.
+    // Makes times and priorities, short decimals, and whole numbers of any size.
     const double number = kind == 0   ? 1.7e12 + digits - 9e15 * static_cast<double>(random() % 2)
                           : kind == 1 ? digits / 1000
                           : kind == 2 ? static_cast<double>(random() >> (random() % 60))
@@ -231,7 +232,7 @@ TEST(CommandDifferential, NumbersOfScriptsBecomeTheSameTexts) {
   }
 }
 
-// Each the body of a function of (keys, args); keys[1] holds a text.
+// Each is the body of a function of (keys, args); keys[1] holds a text.
 constexpr const char* kBodies[] = {
     "return nope",
     "local x = nil\nreturn x.y",

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulated server beside a real Valkey: the same calls at the same microsecond,
-// and then the reply and the whole key space have to be the same, byte for byte.
+// Compares the simulated server with a real Valkey: both get the same calls at the same
+// microsecond, and then the reply and all keys have to be the same, byte for byte.
 //
-// The real server's clock cannot be set, so the simulated one's is: each call goes to
-// the real server as MULTI, TIME, call, EXEC, where time stands still.
+// The real server's clock cannot be set, so the simulated server's clock is set to it: each call
+// goes to the real server as MULTI, TIME, call, EXEC, where time stands still.
 //
-// What may differ, and is made alike here:
-//   - the order of the fields of a hash and of the members of a set;
-//   - the address that tostring() gives a table, as `table: 0x55813d53c3f0`.
+// These may differ, and are made alike here:
+//  - the order of the fields of a hash and of the members of a set;
+//  - the address that tostring() gives a table, such as `table: 0x55813d53c3f0`.
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ class Differential {
     }
   }
 
-  // What differs after the next call; empty if nothing does.
+  // Makes the next call and returns what differs after it; empty if nothing does.
   std::string Step() {
     const Command command = calls_.Next(now_us_ / 1000);
     const ReplyPointer real = real_.At(command, now_us_);
@@ -63,7 +63,7 @@ class Differential {
   }
 
  private:
-  // How often each function had which answer: its error's or rejection's code.
+  // Counts how often each function had each answer: success, or the code of its error or rejection.
   static void Count(const Command& command, const redisReply& reply) {
     if (command[0] != "FCALL") return;
     const std::vector<std::string> texts = Texts(reply);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The forms of an address (server_url.h), against the server that scripts/claim-server
+// Tests the forms of an address (server_url.h) with the server that scripts/claim-server has
 // started with --transport.
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ class LiveAddress : public LiveServer {
     if (!has_user_) return;
     Operator(Variable("FFGRANT_SERVER")).Do({"ACL", "DELUSER", "worker"});
   }
-  // A user with a password, known to one server.
+  // Makes a user with a password, on one server.
   void SetUser() {
     has_user_ = true;
     ASSERT_EQ(Operator(Variable("FFGRANT_SERVER"))

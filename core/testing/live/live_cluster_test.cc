@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client against a cluster of three primaries, whose slots move.
+// The client with a cluster of three primaries, whose slots move.
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ class ClusterServer : public LiveServer {
   std::string Port(std::size_t node) const {
     return nodes_[node].substr(nodes_[node].rfind(':') + 1);
   }
-  // The node that serves `slot`, by what the first one says.
+  // Returns the node that serves `slot`, as the first node says.
   std::size_t OwnerOf(std::uint16_t slot) {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       const std::string reply = admins_[i]->Do({"GET", KeyIn(slot)});
@@ -94,11 +94,11 @@ TEST_F(ClusterServer, EveryPartitionIsReachedThroughOneNode) {
   }
   EXPECT_EQ(pipeline.redirections(), 0u) << "the map was known before the first call";
   EXPECT_EQ(pipeline.connects(), 3u);
-  // All three primaries have the library and some of the work.
+  // All three primaries have the library and some of the executions.
   for (std::uint16_t p = 0; p < 256; ++p) EXPECT_TRUE(ledger_.Inspect(ids[p].view())) << p;
 }
 
-// A cluster spreads no functions: some of its nodes may have FlowFabric's.
+// A cluster does not spread functions, so some of its nodes may have FlowFabric's.
 TEST_F(ClusterServer, EachPrimaryHasItsOwnFunctions) {
   ServerInfo server;
   ASSERT_TRUE(ledger_.Connect(server));
@@ -136,7 +136,7 @@ TEST_F(ClusterServer, AMovedSlotIsFollowed) {
   ASSERT_TRUE(Issue(id));
   ASSERT_TRUE(ledger_.Claim(ArgsFor(id)));
   EXPECT_TRUE(ledger_.Inspect(id.view())->in_active);
-  // And back, without the library at the new home.
+  // The slot moves back, and its new home has no library.
   Announce(slot, to, from);
   MoveKeys(slot, to, from);
   Assign(slot, from);
@@ -153,8 +153,8 @@ TEST_F(ClusterServer, AskedElsewhereWhileASlotIsUnderWay) {
   const std::size_t to = (from + 1) % 3;
   Announce(slot, from, to);
   MoveKeys(slot, from, to);
-  // The keys are there, the slot is still here: reads of one key are asked for
-  // there, and calls that name keys which don't exist yet are put off.
+  // The keys are there, the slot is still here. Reads of one key are redirected there by ASK; calls
+  // that also name keys which don't exist yet are put off.
   const auto state = ledger_.Inspect(id.view());
   ASSERT_TRUE(state);
   EXPECT_TRUE(state->has_grant);

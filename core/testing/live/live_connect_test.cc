@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the client comes to a real server: names, logins, rights, and whose functions
-// it finds there.
+// How the client connects to a real server: names, logins, rights, and whose functions it finds
+// there.
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ std::int64_t MsSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
 }
 
-// One server; its functions, users and limits are as before after each test.
+// Needs a single server. After each test its functions, users and limits are as before.
 class LiveConnect : public LiveServer {
  protected:
   void SetUp() override {
@@ -39,7 +39,7 @@ class LiveConnect : public LiveServer {
     admin->Do({"CONFIG", "SET", "maxclients", "10000"});
   }
 
-  // A user who may do everything but this.
+  // Makes a user who may do everything except what `rules` take away.
   void SetUser(const std::vector<std::string>& rules) {
     std::vector<std::string> words = {"ACL", "SETUSER", "worker", "reset", "on",
                                       ">pw", "~*",      "&*",     "+@all"};
@@ -62,7 +62,7 @@ class LiveConnect : public LiveServer {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Ours as it was before it had names of its own.
+  // Our library as it was before its functions had names of their own.
   static std::string OldOurs() {
     return Replaced(FlowFabricStandIn(), "name=flowfabric\n", "name=ffgrant\n") +
            "redis.register_function('ffgrant_version', function() return '2' end)\n";
@@ -112,7 +112,7 @@ TEST_F(LiveConnect, ANameThatHangsHoldsUpNoCallAndNoOtherServer) {
 TEST_F(LiveConnect, EveryAddressOfANameIsTried) {
   ClientOptions client = Where();
   client.servers[0].host = "db.test";
-  // Nobody listens at the first two.
+  // Nobody listens at the first two addresses.
   client.make_network = [] {
     return MakeSocketNetwork([](const std::string&) {
       return NameAddresses{{"127.0.0.9", "::1", "127.0.0.1"}, ""};
@@ -147,7 +147,7 @@ TEST_F(LiveConnect, AWrongPasswordEndsTheCallAtOnce) {
     EXPECT_EQ(Connect(ledger),
               "unavailable: WRONGPASS invalid username-password pair or user is disabled.");
   }
-  // From other threads too, on other connections.
+  // Other threads try too, on other connections.
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) threads.emplace_back([&] { (void)Connect(ledger); });
   for (std::thread& thread : threads) thread.join();
@@ -161,7 +161,7 @@ TEST_F(LiveConnect, AUserMayHaveNoPassword) {
   ValkeyLedger ledger(AsUser(""));
   EXPECT_EQ(Connect(ledger), "none");
   EXPECT_NE(admin->Do({"CLIENT", "LIST"}).find("user=worker"), std::string::npos);
-  // It is the user that was named, or nobody.
+  // The client logs in as the user that was named, or not at all.
   SetUser({});
   ValkeyLedger other(AsUser(""));
   EXPECT_EQ(Connect(other),
@@ -209,7 +209,7 @@ TEST_F(LiveConnect, AClaimThatEndsInTheMiddleIsUnknownAndFoundOut) {
     ASSERT_TRUE(found) << command;
     const bool leased = ledger_.Inspect(id.view())->ownership_state == "leased";
     EXPECT_EQ(found.fate, leased ? ClaimFate::kHeld : ClaimFate::kNotClaimed) << command;
-    // Other calls say what the server said.
+    // Other calls have the server's words as detail.
     if (command == "HSET") {
       const MintedExecutionId other = Create();
       const IssueGrantArgs issue = {
@@ -252,7 +252,7 @@ TEST_F(LiveConnect, WithoutFunctionsAndTheRightToLoadThemNothingWorks) {
 // ---- whose functions ---------------------------------------------------------------
 
 TEST_F(LiveConnect, BothLibrariesLiveSideBySideWhicheverComesFirst) {
-  // Ours, then FlowFabric's, loaded as its own loader does.
+  // Our library comes first, then FlowFabric's, loaded as its own loader does it.
   ASSERT_EQ(Connect(ledger_), "none");
   const MintedExecutionId id = Create();
   EXPECT_EQ(admin->Do({"FCALL", "ff_version", "0"}), "ERR Function not found");
@@ -265,7 +265,7 @@ TEST_F(LiveConnect, BothLibrariesLiveSideBySideWhicheverComesFirst) {
   EXPECT_EQ(info.function_prefix, "ff_");
   EXPECT_TRUE(second.Claim(ArgsFor(id)));
 
-  // FlowFabric's, then ours: nothing is loaded that nobody needs.
+  // FlowFabric's library is there first: ours is then not loaded, because nobody needs it.
   ASSERT_EQ(admin->Do({"FUNCTION", "FLUSH"}), "OK");
   EXPECT_EQ(admin->Do({"FUNCTION", "LOAD", "REPLACE", FlowFabricStandIn()}), "flowfabric");
   ValkeyLedger third({.client = Where()});
@@ -273,7 +273,7 @@ TEST_F(LiveConnect, BothLibrariesLiveSideBySideWhicheverComesFirst) {
   EXPECT_EQ(Libraries(), "flowfabric");
   EXPECT_EQ(info.library_version, "");
   EXPECT_TRUE(info.rights_known);
-  // And when it goes, those that run find their way.
+  // When FlowFabric's library goes away, clients that are running load ours.
   ASSERT_EQ(admin->Do({"FUNCTION", "FLUSH"}), "OK");
   const MintedExecutionId other = Create();
   EXPECT_EQ(Libraries(), "ffgrant");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connections that were idle for so long that something between the client and a real
-// server has forgotten them, and how an operator finds them there.
+// Connections that were idle for so long that something between the client and a real server has
+// forgotten them; and how an operator finds such connections on the server.
 
 #include <gtest/gtest.h>
 
@@ -36,7 +36,7 @@ TEST_F(LiveIdle, AForgottenConnectionCostsNoClaim) {
   EXPECT_EQ(proxy_.accepted(), 4u);
 }
 
-// Without probes it does: the test above would notice.
+// This shows that the test above would notice a lost command.
 TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   options_.client.probe_idle_ms = INT64_MAX;
   options_.client.request_timeout_ms = 500;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a process may do around a ledger: fork, end, and get signals (valkey_ledger.h says
-// what is allowed).
+// What a process may do around a ledger: fork, end, and get signals (valkey_ledger.h says what is
+// allowed).
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -20,7 +20,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// By whatever transport claim-server was told.
+// The options for whatever transport claim-server was told to use.
 ClientOptions Here() {
   ClientOptions options;
   EXPECT_EQ(SetServers(Variable("FFGRANT_SERVER_URL"), options), "");
@@ -40,7 +40,7 @@ class LiveProcess : public LiveServer {
                                    .grant_ttl_ms = 60'000}) &&
            ledger.Claim(ArgsFor(id));
   }
-  // The child's exit status.
+  // Returns the child's exit status.
   template <class InChild>
   static int Forked(const InChild& in_child) {
     const pid_t child = fork();
@@ -58,7 +58,7 @@ TEST_F(LiveProcess, AForkTouchesNoConnectionOfTheParent) {
   EXPECT_EQ(Forked([] { return 0; }), 0);
   ASSERT_TRUE(ClaimBy(*ledger));
   EXPECT_EQ(Forked([&] {
-              ledger.reset();  // closes the child's copies and says nothing on them
+              ledger.reset();  // closes the child's copies, and sends nothing on them
               return 0;
             }),
             0);
@@ -71,7 +71,7 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
   ASSERT_TRUE(ClaimBy(ledger));
   EXPECT_EQ(Forked([&] {
               ClientOptions client = Here();
-              // A name is looked up by threads, of which a child has none.
+              // Threads look a name up, and a child has none of them.
               if (!client.servers[0].is_unix()) client.servers[0].host = "localhost";
               ValkeyLedger own({.client = client});
               return ClaimBy(own) && ClaimBy(own) ? 0 : 1;
@@ -81,7 +81,7 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
 }
 
 TEST_F(LiveProcess, AStaticLedgerMayOutliveMain) {
-  // exit() destroys it, after whatever was made later.
+  // exit() destroys it, after objects that were made later.
   EXPECT_EXIT(
       {
         static ValkeyLedger ledger({.client = Here()});
@@ -100,7 +100,7 @@ TEST_F(LiveProcess, AStaticLedgerMayOutliveMain) {
 volatile sig_atomic_t alarms = 0;
 extern "C" void OnAlarm(int /*number*/) { alarms = alarms + 1; }
 
-// Without SA_RESTART, so that calls of the system end with EINTR.
+// Installs the handler without SA_RESTART, so that system calls end with EINTR.
 TEST_F(LiveProcess, SignalsInterruptNoCall) {
   ValkeyLedger ledger({.client = Here()});
   struct sigaction action = {};
@@ -116,7 +116,7 @@ TEST_F(LiveProcess, SignalsInterruptNoCall) {
   EXPECT_GE(alarms, 50);
 }
 
-// The default for SIGPIPE is to end the process.
+// SIGPIPE ends a process by default.
 TEST_F(LiveProcess, AConnectionThatTheServerClosesRaisesNoSigpipe) {
   EXPECT_EQ(Forked([&] {
               signal(SIGPIPE, SIG_DFL);

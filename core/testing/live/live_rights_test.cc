@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each call of the ledger, made by an ACL user who has the rights that the client's table
-// names for it (internal/rights.h, functions/README.md) and no others; and by users who
-// lack one of them.
+// Makes each call of the ledger as an ACL user who has only the rights that the client's table
+// names for it (internal/rights.h, functions/README.md); and as users who lack one of these rights.
 
 #include <gtest/gtest.h>
 
@@ -49,7 +48,7 @@ class LiveRights : public LiveServer {
     (void)ledger_.UnregisterWorker(registration_);
   }
 
-  // The patterns of keys that a call needs: README's table.
+  // The patterns of keys that a call needs, from README's table.
   static std::set<std::string> KeysOf(std::string_view call) {
     static const std::map<std::string, std::set<std::string_view>> kCalls = {
         {"ff:attempt:*",
@@ -76,7 +75,7 @@ class LiveRights : public LiveServer {
     return keys;
   }
 
-  // A ledger of a user who may call functions, run these commands and use these keys.
+  // Makes the ledger of a user who may call functions, run these commands and use these keys.
   std::unique_ptr<ValkeyLedger> LedgerOf(const std::set<std::string>& commands,
                                          const std::set<std::string>& keys = {"ff:*"}) {
     std::vector<std::string> words = {"ACL", "SETUSER", "worker", "reset",
@@ -113,8 +112,8 @@ class LiveRights : public LiveServer {
     return {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 60'000};
   }
 
-  // Brings an execution as far as the call needs, with all rights; and makes the call as
-  // the user. Returns how it ended.
+  // Brings an execution, with all rights, to where the call needs it; then makes the call as the
+  // user. Returns how the call ended.
   using Make = std::function<ClaimError(ValkeyLedger& user, ErrorDetails* details)>;
   std::map<std::string_view, Make> Calls() {
     const auto calls = [this](auto function) -> Make { return function; };
@@ -192,7 +191,7 @@ class LiveRights : public LiveServer {
         {"Suspend", calls([this](ValkeyLedger& user, ErrorDetails* details) {
            const MintedExecutionId id = Create();
            const Lease lease = Claimed(id);
-           // The partition has a secret since the first suspension of another ledger.
+           // A suspension by another ledger first gives the partition a secret.
            (void)Suspended();
            return user.Suspend({.execution_id = id.view(), .fence = lease.fence}, details).error;
          })},
@@ -243,7 +242,7 @@ class LiveRights : public LiveServer {
            EXPECT_TRUE(!found || found.fate == ClaimFate::kHeld);
            return found.error;
          })},
-        // Says no more than that it could not.
+        // This call says only that it could not read.
         {"Inspect", calls([this](ValkeyLedger& user, ErrorDetails*) {
            const MintedExecutionId id = Create();
            return user.Inspect(id.view()) ? ClaimError::kNone : ClaimError::kUnavailable;
@@ -277,8 +276,8 @@ TEST_F(LiveRights, WhatTheTableNamesForACallIsEnoughForIt) {
   EXPECT_EQ(calls.size(), AllNeededRights().size());
 }
 
-// Connect() names the call; and the call itself either does not come that way, or ends with
-// the server's words.
+// Connect() names the call. The call itself either does not get as far as that command, or ends
+// with the server's words.
 TEST_F(LiveRights, ACallThatLacksOneSaysSo) {
   const std::map<std::string_view, Make> calls = Calls();
   int said = 0;
@@ -295,13 +294,13 @@ TEST_F(LiveRights, ACallThatLacksOneSaysSo) {
       const std::string what = std::string(needed.call) + " without " + lacking;
       if (error != ClaimError::kNone) {
         ++said;
-        // That one passes over what it can't read, and counts it.
+        // This call passes over what it can't read, and counts it.
         const bool passes =
             needed.call == "ClaimForWorker" && error == ClaimError::kNothingInWindow;
         EXPECT_TRUE(passes || error == ClaimError::kUnavailable ||
                     error == ClaimError::kUnknownCode || error == ClaimError::kUnknownOutcome)
             << what << ": " << ErrorName(error);
-        // Where there is a place for words, they are the server's.
+        // If there is a detail, it has the server's words.
         const std::string words(details.size() > 0 ? details[0] : "NOPERM");
         EXPECT_TRUE(words.find("NOPERM") != std::string::npos ||
                     words.find("permission") != std::string::npos ||

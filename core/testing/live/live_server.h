@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the server that scripts/claim-server started, an operator's plain
-// connection to it, and a ledger on it.
+// Test only: the server that scripts/claim-server has started, an operator's own connection to it,
+// and a ledger on it.
 
 #ifndef FFGRANT_TESTING_LIVE_LIVE_SERVER_H_
 #define FFGRANT_TESTING_LIVE_LIVE_SERVER_H_
@@ -36,7 +36,7 @@ inline std::vector<std::string> Split(std::string_view text) {
   return parts;
 }
 
-// A plain client for what an operator does.
+// A minimal client for what an operator does.
 class Operator {
  public:
   explicit Operator(const std::string& where) {
@@ -48,7 +48,7 @@ class Operator {
   ~Operator() { redisFree(context_); }
   Operator(const Operator&) = delete;
 
-  // The reply as text; that of an array, its elements with spaces between.
+  // Returns the reply as text; an array as its elements with spaces between.
   std::string Do(const std::vector<std::string>& words) {
     std::vector<const char*> texts;
     std::vector<std::size_t> sizes;
@@ -80,7 +80,7 @@ class Operator {
   redisContext* context_;
 };
 
-// `text` with each `from` made `to`.
+// Returns `text` with every `from` replaced by `to`.
 inline std::string Replaced(std::string text, std::string_view from, std::string_view to) {
   for (std::size_t at = text.find(from); at != std::string::npos;
        at = text.find(from, at + to.size())) {
@@ -89,7 +89,7 @@ inline std::string Replaced(std::string text, std::string_view from, std::string
   return text;
 }
 
-// FlowFabric's library as far as it goes here: our text under its names.
+// Stands in for FlowFabric's library: our text under its names.
 inline std::string FlowFabricStandIn(const std::string& contract = "34") {
   std::string text(FunctionLibrarySource());
   text = Replaced(text, "name=ffgrant\n", "name=flowfabric\n");
@@ -113,7 +113,7 @@ class LiveServer : public ::testing::Test {
       : ledger_({.client = Where(patience_ms),
                  .defaults = {},
                  .waitpoint_secret_hex = std::string(64, 'a')}) {
-    // A lane of its own, so that no test finds another's executions.
+    // Each test has a lane of its own, so that it does not find another test's executions.
     lane_text_ = "live-";
     const Uuid uuid = RandomUuid();
     for (const std::uint8_t byte : uuid.bytes) lane_text_ += static_cast<char>('a' + byte % 26);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client against a real server, alone or as a cluster (live_cluster_test.cc).
-// scripts/claim-server starts it and says where it is:
+// Tests the client with a real server, alone or as a cluster (live_cluster_test.cc).
+// scripts/claim-server starts the server and says where it is:
 //
 //   scripts/claim-server --engine redis -- live_server_test --gtest_filter=-Cluster*
 //   scripts/claim-server --cluster -- live_server_test
@@ -128,7 +128,7 @@ TEST_F(LiveServer, TheSchedulersChoice) {
   EXPECT_EQ(ledger_.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
   CapabilitySet gpu;
   ASSERT_EQ(gpu.AssignOfferedCsv("gpu"), CapabilityError::kNone);
-  // Behind a head that is granted and forty that this worker can't do.
+  // The execution is behind a head that is granted, and behind forty that this worker can't do.
   const MintedExecutionId head = Create(200, 9000);
   ASSERT_TRUE(Issue(head));
   for (int i = 0; i < 40; ++i) Create(200, 5000, &gpu);
@@ -230,8 +230,8 @@ TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
   EXPECT_NE(details[0].find("WRONGTYPE"), std::string_view::npos) << details[0];
 }
 
-// A user that lacks a command which the claim's function uses: the error comes after
-// whatever the function has written by then.
+// The user lacks a command that the claim's function uses, so the error comes after whatever the
+// function has written by then.
 TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
   if (!Variable("FFGRANT_CLUSTER").empty()) return;
   Operator admin(Variable("FFGRANT_SERVER"));
@@ -263,7 +263,7 @@ TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
   EXPECT_GT(held, 0u) << "no error came behind the lease";
 }
 
-// A server that stands still: the reply does not come, and comes too late.
+// The server stands still, so the reply does not come in time, and later comes too late.
 class ImpatientClient : public LiveServer {
  protected:
   ImpatientClient() : LiveServer(400) {}
@@ -286,7 +286,7 @@ TEST_F(ImpatientClient, AClaimWithoutReplyIsFoundOut) {
   for (int i = 0; i < 50 && !found; ++i) found = ledger_.FindClaim(id.view(), args.lease_id);
   ASSERT_TRUE(found);
   ASSERT_TRUE(found.final);
-  // Whichever it was, it stays so.
+  // Whichever fate it was, it stays so.
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(ledger_.FindClaim(id.view(), args.lease_id).fate, found.fate);
   const bool held = found.fate == ClaimFate::kHeld;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TLS to a real server, with certificates of an authority made on the spot, right ones and
-// wrong ones:
+// Uses TLS to a real server, with right and wrong certificates of an authority that the test makes:
 //
 //   scripts/claim-server --engine redis --transport tls -- live_tls_test
 
@@ -49,7 +48,7 @@ std::string Connected(const ClientOptions& options) {
   return text;
 }
 
-// Through a server of its own or a tunnel before one.
+// Connects to a server with TLS of its own, or to a tunnel before a server.
 class LiveTls : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -58,7 +57,7 @@ class LiveTls : public ::testing::Test {
   }
 };
 
-// A server whose certificate can be changed.
+// Uses a server whose certificate can be changed.
 class LiveTlsServer : public LiveTls {
  protected:
   void SetUp() override {
@@ -80,7 +79,7 @@ class LiveTlsServer : public LiveTls {
                           File(name + ".key")}),
               "OK");
   }
-  // What ends a call at once, and not when its time is over.
+  // Expects that the call ends at once, and not only when its time is over.
   static void ExpectRefused(const ClientOptions& options, const std::string& why) {
     const Clock::time_point begin = Clock::now();
     EXPECT_EQ(Connected(options), "unavailable: " + why);
@@ -94,7 +93,7 @@ TEST_F(LiveTls, CallsGoThrough) {
   ValkeyLedger ledger({.client = OverTls()});
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
   const LaneIdView lane = ParseLaneId("live-tls").lane;
-  // Many at once are more than a record of TLS holds.
+  // Many commands at once are more than a TLS record holds.
   std::vector<MintedExecutionId> ids;
   for (int i = 0; i < 300; ++i) {
     ids.emplace_back(static_cast<std::uint16_t>(i % 256), RandomUuid());
@@ -137,7 +136,7 @@ TEST_F(LiveTls, TheNameThatWasConnectedToIsTheOneThatIsChecked) {
   options.tls.server_name = "elsewhere.example";
   EXPECT_EQ(Connected(options),
             "unavailable: the server's certificate is not for elsewhere.example");
-  // One of the loopback that the certificate does not name.
+  // Uses a loopback address that the certificate does not name.
   options = OverTls();
   options.make_network = [] {
     return MakeSocketNetwork([](const std::string&) { return NameAddresses{{"127.0.0.1"}, ""}; });
@@ -168,15 +167,15 @@ TEST_F(LiveTls, AServerWithoutTlsIsFoundOutWithinTheLimit) {
   options.request_timeout_ms = 400;
   const Clock::time_point begin = Clock::now();
   const std::string end = Connected(options);
-  // A server that waits for the end of a line says nothing; one that reads an end of a
-  // line in it answers with an error.
+  // A server that waits for the end of a line says nothing. A server that finds an end of a line in
+  // the handshake answers with an error.
   EXPECT_TRUE(end.ends_with("no answer to the TLS handshake; the server may not speak TLS") ||
               end == "unavailable: the server does not speak TLS")
       << end;
   EXPECT_LE(MsSince(begin), 2000);
 }
 
-// The other way round: the server ends what is no handshake.
+// The other way round: the server ends a connection that does not begin with a handshake.
 TEST_F(LiveTls, AServerOfTlsIsNotTalkedToInTheClear) {
   ClientOptions options = OverTls();
   options.tls.enabled = false;
@@ -195,7 +194,7 @@ TEST_F(LiveTls, AHandshakeThatHangsKeepsTheLimit) {
   ValkeyLedger ledger({.client = options, .connections = 1});
   ServerInfo info;
   ASSERT_TRUE(ledger.Connect(info)) << "through the proxy all is well";
-  // A listener whose connections nobody takes.
+  // Nobody accepts the connections of this listener.
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
@@ -272,7 +271,7 @@ TEST_F(LiveTlsServer, EveryFaultOfACertificateHasItsWords) {
   EXPECT_EQ(Connected(options), "none") << "whoever believes it as its own authority";
 }
 
-// A client that runs notices by itself that the certificate was put right.
+// A client that is running notices by itself that the certificate has been corrected.
 TEST_F(LiveTlsServer, ACertificateThatWasPutRightIsNoticed) {
   if (admin_ == nullptr) GTEST_SKIP() << "a tunnel has one certificate";
   UseCertificate("expired");
@@ -297,13 +296,13 @@ TEST_F(LiveTlsServer, AClientCertificateIsShownWhereItIsWanted) {
   options.tls.certificate_file = File("client.pem");
   options.tls.key_file = File("client.key");
   EXPECT_EQ(Connected(options), "none");
-  // As TLS 1.2 says it.
+  // TLS 1.2 words it in this way.
   Set("tls-protocols", "TLSv1.2");
   EXPECT_EQ(Connected(options), "none");
   ExpectRefused(OverTls(), "the server refused the handshake; it may want a client certificate");
 }
 
-// The nodes of a cluster name their ports of TLS to who speaks it.
+// To a client that speaks TLS, the nodes of a cluster name their TLS ports.
 TEST(ClusterTls, EveryNodeIsSpokenToByTls) {
   if (!HasTls()) GTEST_SKIP() << "the library was built without TLS";
   ClientOptions options = OverTls();

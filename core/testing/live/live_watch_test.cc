@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counters, the log and cancelling, while threads call a real server; and the pipeline in
-// a loop of somebody else's.
+// Counters, the log and cancelling, while threads call a real server; and the pipeline in an event
+// loop that the caller already has.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -98,7 +98,7 @@ TEST_F(LiveWatch, CancellingEndsCallsThatWaitInOtherThreads) {
     ++ended;
   });
   callers.emplace_back([&] {
-    // Several commands one after the other, none of which is begun any more.
+    // The call sends several commands, one after the other; none is begun after the cancelling.
     EXPECT_EQ(ledger.ClaimForWorker({.worker = worker_, .lane = lane_, .grant_ttl_ms = 1000}).error,
               ClaimError::kUnavailable);
     ++ended;
@@ -113,7 +113,7 @@ TEST_F(LiveWatch, CancellingEndsCallsThatWaitInOtherThreads) {
 
 // ---- somebody else's loop --------------------------------------------------------------
 
-// Claims through `pipeline`, by poll() on its descriptor; how many completed well.
+// Makes claims through `pipeline`, with poll() on its descriptor. Returns how many completed well.
 int ClaimInALoop(ClaimPipeline& pipeline, const std::vector<ClaimArgs>& args) {
   int good = 0;
   std::size_t submitted = 0;
@@ -149,7 +149,7 @@ TEST_F(LiveWatch, APipelineLivesInALoopOfSomebodyElses) {
   for (const MintedExecutionId& id : ids) args.push_back(ArgsFor(id));
   EXPECT_EQ(ClaimInALoop(pipeline, args), 100);
   EXPECT_EQ(pipeline.PrepareWait(), -1);
-  // A connection that the server closes while nothing is under way wakes nobody.
+  // If the server closes a connection while nothing is under way, nobody is woken.
   Operator(Variable("FFGRANT_SERVER")).Do({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
   pollfd wanted = {.fd = pipeline.descriptor(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(poll(&wanted, 1, 50), 0);

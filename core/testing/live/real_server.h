@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a real server that is asked what a simulated one is asked, at a moment
-// that the simulated one is told; and what both have answered or kept, as text.
+// Test only: a real server that is asked the same as a simulated one; the simulated one is told the
+// moment. Also shows, as text, what both have answered or stored.
 
 #ifndef FFGRANT_TESTING_LIVE_REAL_SERVER_H_
 #define FFGRANT_TESTING_LIVE_REAL_SERVER_H_
@@ -25,7 +25,7 @@ namespace ffgrant::valkey::testing {
 using Command = std::vector<std::string>;
 using ReplyPointer = std::unique_ptr<redisReply, void (*)(void*)>;
 
-// Without the addresses of tables.
+// Returns a reply's text without the addresses of tables.
 inline std::string Text(const redisReply& reply) {
   static constexpr std::string_view kTable = "table: 0x";
   std::string text(reply.str, reply.len);
@@ -37,7 +37,7 @@ inline std::string Text(const redisReply& reply) {
   return text;
 }
 
-// As a client sees it: every part with its type.
+// Shows a reply as a client sees it: every part with its type.
 inline std::string Describe(const redisReply& reply) {
   switch (reply.type) {
     case REDIS_REPLY_INTEGER:
@@ -69,7 +69,7 @@ inline std::vector<std::string> Texts(const redisReply& reply) {
   return texts;
 }
 
-// RESP as hiredis reads it.
+// Reads RESP with hiredis.
 inline ReplyPointer Read(const std::string& resp) {
   redisReader* const reader = redisReaderCreate();
   void* reply = nullptr;
@@ -79,7 +79,7 @@ inline ReplyPointer Read(const std::string& resp) {
   return {static_cast<redisReply*>(reply), &freeReplyObject};
 }
 
-// Every key with its type, expiry and content, as one reply.
+// A script that returns every key with its type, expiry and content, as one reply.
 inline constexpr char kDump[] = R"lua(
   local found = { redis.call('TIME') }
   for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -95,7 +95,7 @@ inline constexpr char kDump[] = R"lua(
   end
   return found)lua";
 
-// As KeySpace::Dump() has it.
+// Shows content in the same way as KeySpace::Dump().
 inline std::string DescribeContent(const std::string& type, const redisReply& content) {
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < content.elements; ++i) {
@@ -132,8 +132,8 @@ class RealServer {
     return Next();
   }
 
-  // `command` at a moment that `now_us` gets. It stays as it was for a command that
-  // is refused before it is executed.
+  // Runs `command` and sets `now_us` to the moment at which it ran. `now_us` stays as it was if the
+  // command is refused before it is executed.
   ReplyPointer At(const Command& command, std::int64_t& now_us) {
     for (const Command& words : {Command{"MULTI"}, Command{"TIME"}, command, Command{"EXEC"}}) {
       Append(words);
@@ -153,7 +153,7 @@ class RealServer {
     return 1'000'000 * std::atoll(time.element[0]->str) + std::atoll(time.element[1]->str);
   }
 
-  // As KeySpace::Dump() of a simulated server has it, at `now_us`.
+  // Shows all keys as KeySpace::Dump() of a simulated server does; sets `now_us` to the moment.
   std::map<std::string, std::string> Dump(std::int64_t& now_us) {
     const ReplyPointer dump = Do({"EVAL", kDump, "0"});
     std::map<std::string, std::string> keys;
@@ -192,7 +192,7 @@ inline std::string Describe(const Command& command) {
   return text;
 }
 
-// What differs between two dumps; empty if nothing does.
+// Returns what differs between two dumps; empty if nothing does.
 inline std::string Difference(const std::map<std::string, std::string>& real,
                               const std::map<std::string, std::string>& simulated) {
   std::string text;

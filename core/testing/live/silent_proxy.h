@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a proxy of TCP that can forget its connections as a NAT does: what is sent
-// on them goes nowhere, and nobody is told.
+// Test only: a TCP proxy that can forget its connections as a NAT does: what is sent on them is
+// lost, and nobody is told.
 
 #ifndef FFGRANT_TESTING_LIVE_SILENT_PROXY_H_
 #define FFGRANT_TESTING_LIVE_SILENT_PROXY_H_
@@ -49,7 +49,7 @@ class SilentProxy {
   SilentProxy(const SilentProxy&) = delete;
 
   Endpoint endpoint() const { return {"127.0.0.1", port_}; }
-  // All connections so far are forgotten; new ones work.
+  // Forgets all connections so far; new ones work.
   void Forget() {
     const std::size_t before = forgotten_;
     forget_ = true;
@@ -81,7 +81,7 @@ class SilentProxy {
       }
       std::vector<pollfd> polled = {{.fd = listener_, .events = POLLIN, .revents = 0}};
       for (const Pair& pair : pairs_) {
-        // A negative descriptor is passed over.
+        // poll() passes over a negative descriptor.
         polled.push_back({.fd = pair.forgotten ? -1 : pair.client, .events = POLLIN, .revents = 0});
         polled.push_back({.fd = pair.forgotten ? -1 : pair.server, .events = POLLIN, .revents = 0});
       }
@@ -123,9 +123,9 @@ class SilentProxy {
   std::uint16_t port_ = 0;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> forget_ = false;
-  std::atomic<std::size_t> forgotten_ = 0;  // times
+  std::atomic<std::size_t> forgotten_ = 0;  // how often
   std::atomic<std::size_t> accepted_ = 0;
-  std::vector<Pair> pairs_;  // of the thread's
+  std::vector<Pair> pairs_;  // only the thread uses it
   std::thread thread_;
 };
 

@@ -12,13 +12,13 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// Functions that are about no execution.
+// Whether a function is about the server, and about no execution.
 bool IsAboutServer(std::string_view function) {
   return function.ends_with("_version") || function == "ff_refused_commands" ||
          function == "ff_rotate_waitpoint_hmac_secret";
 }
 
-// ARGV of FCALL function count KEYS ARGV.
+// Returns the ARGV of FCALL function count KEYS ARGV.
 std::vector<std::string> ArgumentsOf(const std::vector<std::string>& command) {
   const auto first = static_cast<std::size_t>(3 + std::atoll(command[2].c_str()));
   return {command.begin() + static_cast<std::ptrdiff_t>(first), command.end()};
@@ -43,7 +43,7 @@ void ClaimWitness::Saw(const std::vector<std::string>& raw, const std::string& r
   if (!reply.starts_with("*")) return;  // a fault of the function
   const std::vector<std::string> answer = RespText::Elements(reply);
   Execution& execution = executions_[id];
-  // The execution has failed then.
+  // In this case the execution has failed.
   if (answer[1] == "max_retries_exhausted") execution.lease_id.clear();
   if (answer[0] != "1") return;
   execution.slot = SlotOf(id.substr(0, id.find('}') + 1));

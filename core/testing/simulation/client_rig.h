@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the client by itself, against servers that say whatever a test wants
-// them to. They differ by their ports.
+// Test only: the client by itself, with servers that say whatever a test wants. The servers differ
+// by their ports.
 
 #ifndef FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
 #define FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
@@ -31,7 +31,7 @@ using internal::RespCommand;
 
 inline constexpr char kMissing[] = "-ERR Function not found\r\n";
 
-// What the server at a port answers, in RESP; nothing: what it would anyway.
+// Returns what the server at a port answers, in RESP; nothing: the server gives its usual answer.
 using Play = std::function<std::optional<std::string>(std::uint16_t port, const Words& command)>;
 
 inline Endpoint At(std::uint16_t port) { return {.host = "127.0.0.1", .port = port}; }
@@ -95,7 +95,7 @@ class ClientRig {
     return taken;
   }
 
-  // How a command ends.
+  // Does a command and returns how it ends.
   std::string Do(const Words& words, bool read_only = false, std::uint16_t slot = 0) {
     const std::uint64_t tag = 1000 + ends.size();
     EXPECT_TRUE(Submit(tag, words, read_only, slot));
@@ -106,8 +106,7 @@ class ClientRig {
     return Do({"GET", "a"}, read_only, slot);
   }
 
-  // Whether nothing of what was lost so far is left to be shut, after at most `ms` of
-  // trying.
+  // Whether, after at most `ms` of trying, no connection that was lost so far is left to be shut.
   bool Settle(std::int64_t ms, internal::CommandKey key = kKey) {
     std::optional<bool> ended;
     const CallTarget target = {.self = &ended,
@@ -124,7 +123,7 @@ class ClientRig {
     return *ended;
   }
 
-  // The clock moves on.
+  // Moves the clock on.
   void Pass(std::int64_t ms) { network->Wait({}, ms); }
 
   int Count(std::string_view begin) const {
@@ -153,18 +152,18 @@ class ClientRig {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
   Play play;
-  std::vector<std::string> log;  // PORT COMMAND, as they were executed
+  std::vector<std::string> log;  // PORT COMMAND, in the order in which they were executed
   std::map<std::uint64_t, std::string> ends;
   bool fits = true;  // whether replies fit their commands
   bool submitting = false;
   std::vector<std::string> reader_texts;
-  std::optional<internal::ServerIdentity> reader;    // whose reply came last
-  std::shared_ptr<internal::Deployment> deployment;  // with the rig that it was given, or its own
+  std::optional<internal::ServerIdentity> reader;    // the server whose reply came last
+  std::shared_ptr<internal::Deployment> deployment;  // the rig's own, or that of another rig
   internal::LostConnections* const lost = &deployment->lost;
-  Client client;  // the first to go: it ends what is under way
+  Client client;  // destroyed first: it ends what is under way
 };
 
-// The first `times` operations of a kind, or all of them.
+// Gives the fault to the first `times` operations of a kind.
 inline ScriptedNetwork::Script First(int times, Operation operation, Fault::Kind kind) {
   return [=](Operation asked) mutable -> Fault {
     return asked == operation && times-- > 0 ? Fault{kind} : Fault{};
@@ -173,7 +172,7 @@ inline ScriptedNetwork::Script First(int times, Operation operation, Fault::Kind
 inline ScriptedNetwork::Script Always(Operation operation, Fault::Kind kind) {
   return [=](Operation asked) { return asked == operation ? Fault{kind} : Fault{}; };
 }
-// Nobody listens at `port`.
+// A script by which nobody listens at `port`.
 inline ScriptedNetwork::Script Unreachable(const ClientRig& rig, std::uint16_t port) {
   return [&rig, port](Operation asked) -> Fault {
     const auto last = static_cast<std::int64_t>(rig.network->connections());
@@ -190,14 +189,14 @@ inline std::string Info(std::string_view run_id, std::string_view role = "master
   return Bulk(text.append("\r\n").append(more));
 }
 
-// A range of CLUSTER SLOTS.
+// Writes a range of CLUSTER SLOTS.
 inline std::string Range(std::int64_t first, std::int64_t last, std::uint16_t port,
                          std::string_view host = "127.0.0.1") {
   return Array(
       {Integer(first), Integer(last), Array({Bulk(host), Integer(port), Bulk("node-id")})});
 }
 
-// Nodes of a cluster, whatever their port. `slots` must outlive it.
+// Makes every server a node of one cluster with the table `slots`. `slots` must outlive the Play.
 inline Play Cluster(const std::string& slots) {
   return [&slots](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
@@ -206,7 +205,7 @@ inline Play Cluster(const std::string& slots) {
   };
 }
 
-// Servers that form clusters: who each of them is, and what it says of its cluster.
+// For servers that form clusters: who each of them is, and what it says of its cluster.
 struct FakeNode {
   std::string id;
   std::string run_id;
@@ -223,7 +222,7 @@ struct FakeTable {
   struct Range {
     std::int64_t first;
     std::int64_t last;
-    std::vector<std::string> ids;  // the primary's, the replicas'
+    std::vector<std::string> ids;  // the id of the primary, then those of the replicas
   };
   std::vector<FakeMember> members;
   std::vector<Range> ranges;
@@ -280,7 +279,7 @@ struct FakeClusters {
   }
 };
 
-// `f` is missing until the library has been loaded.
+// The function `f` is missing until the library has been loaded.
 inline Play FunctionOf(ScriptedServer& server) {
   return [&server](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;

@@ -10,7 +10,7 @@
 namespace ffgrant::valkey::testing {
 
 std::uint16_t SlotOf(std::string_view key) {
-  // Keys of one call nearly always have the same tag.
+  // The keys of one call nearly always have the same tag.
   thread_local std::string last_tag;
   thread_local std::uint16_t last_slot = ffgrant::testing::NaiveHashSlot("");
   const std::string_view tag = ffgrant::testing::NaiveHashTag(key);
@@ -75,7 +75,7 @@ void ClusterState::Forget(const std::string& id) {
 bool ClusterState::Learn(const ClusterState& sender) {
   if (forgotten_.count(sender.my_id_) != 0) return false;
   for (const auto& [id, member] : sender.members_) {
-    // What somebody says of a third node is news only if that node is unknown here.
+    // What another node says of a third node is news only if the third node is unknown here.
     if (forgotten_.count(id) != 0 || id == my_id_) continue;
     if (id == sender.my_id_ || members_.count(id) == 0) members_[id] = member;
   }

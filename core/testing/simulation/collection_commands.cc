@@ -18,7 +18,7 @@ void BulkNumber(ReplySink& reply, double number) {
   reply.Bulk({text.data(), FormatNumber(number, text)});
 }
 
-// Removes the members that words 2, 3, ... name, and the key with its last one.
+// Removes the members that words 2, 3, ... name; removes the key together with its last member.
 template <class T>
 void RemoveMembers(CommandCall& call) {
   bool wrong_type = false;

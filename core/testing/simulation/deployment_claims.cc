@@ -33,8 +33,8 @@ using ffgrant::testing::UuidText;
 namespace calls = ffgrant::testing::calls;
 
 constexpr std::int64_t kLimitMs = 500;
-// A wait that finds something to do takes a millisecond here; several may be needed
-// once the time is over.
+// How far beyond its limit a call may end. A wait that finds something to do takes a millisecond
+// here, and several waits may be needed once the time is over.
 constexpr std::int64_t kTickMs = 30;
 constexpr std::size_t kExecutions = 8;
 constexpr std::size_t kShownCalls = 100;
@@ -48,7 +48,7 @@ class WorldClock final : public Clock {
   SimulatedWorld& world_;
 };
 
-// FlowFabric's name of the function that does a call's work; empty: none does.
+// FlowFabric's name of the function that does a call's work; empty if no function does.
 std::string_view FunctionOf(CallKind kind) {
   switch (kind) {
     case CallKind::kCreate:
@@ -81,7 +81,7 @@ std::string_view FunctionOf(CallKind kind) {
   }
 }
 
-// The lease that a call wants; empty: it wants none.
+// The lease that a call wants; empty if it wants none.
 std::string WantedLease(const Call& call) {
   if (const auto* c = call.As<calls::Claim>()) return UuidText(c->args.lease_id.uuid);
   if (const auto* c = call.As<calls::ClaimResumed>()) return UuidText(c->args.lease_id.uuid);
@@ -159,7 +159,8 @@ class DeploymentClaims {
     std::string execution;
     std::string lease;
   };
-  // How often a function may have been executed for an execution.
+  // The least and the greatest number of times that a function may have been executed for an
+  // execution.
   struct Bounds {
     std::int64_t least = 0;
     std::int64_t most = 0;
@@ -223,9 +224,9 @@ class DeploymentClaims {
     if (took > kLimitMs + kTickMs) Blame(what + " took " + std::to_string(took) + " ms");
   }
 
-  // How often `function` may have run for execution `id`, and how often it has. Of
-  // grants and suspensions the successful runs alone: a scheduler's choice may ask in
-  // vain, and a suspension that finds no secret is made again behind it.
+  // Compares how often `function` may have run for execution `id` with how often it has run. Of
+  // grants and suspensions only the successful runs count: a scheduler's choice may ask in vain,
+  // and a suspension that finds no secret is made again after that.
   void Account(std::string_view function, std::string_view id, ClaimError error) {
     Bounds& bounds = bounds_[std::string(function) + " " + std::string(id)];
     const bool unknown = error == ClaimError::kUnknownOutcome || error == ClaimError::kUnknownCode;
@@ -308,7 +309,7 @@ class DeploymentClaims {
     }
   }
 
-  // Whatever the call, made at `begin`.
+  // Judges the answer to any call; the call was made at `begin`.
   void Judge(const Call& call, const Answer& answer, std::int64_t begin) {
     Blame(deployment_.witness().problem());
     ++run_.calls;
@@ -356,7 +357,7 @@ class DeploymentClaims {
     if (over || deployment_.OneIn(60)) NextExecution();
   }
 
-  // Another one in place of the oldest, mostly created at once.
+  // Puts another execution in place of the oldest, and mostly creates it at once.
   void NextExecution() {
     generator_.Replace(NewExecution());
     if (deployment_.OneIn(4)) return;
@@ -406,7 +407,7 @@ class DeploymentClaims {
   }
   calls::Complete CompleteOf(const Life& life) const { return {{life.id.view(), life.fence}}; }
 
-  // The same call for several executions at once.
+  // Makes the same call for several executions at once.
   template <class CallOf>
   std::vector<Life> Batch(const std::vector<Life>& lives, const CallOf& call_of) {
     std::vector<Call> batch;
@@ -416,7 +417,7 @@ class DeploymentClaims {
     const std::int64_t end = now();
     std::vector<Life> left;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      // Judging may take time of its own.
+      // Judging may take time too; this time is not counted.
       Judge(batch[i], answers[i], begin + (now() - end));
       if (answers[i].ok()) left.push_back(lives[i]);
     }
@@ -436,7 +437,7 @@ class DeploymentClaims {
     (void)Batch(lives, [this](const Life& life) { return ClaimOf(life); });
   }
 
-  // Grant and claim at once, of an execution that may have to be promoted first.
+  // Issues a grant and claims at once, for an execution that may have to be promoted first.
   void FusedLife() {
     const Life life = NewLives().front();
     const bool delayed = deployment_.OneIn(3);
@@ -458,12 +459,12 @@ class DeploymentClaims {
     const ClaimOutcome outcome = ledger_->IssueGrantAndClaim(claim.As<calls::Claim>()->args);
     JudgeOther("issue and claim", "ff_issue_grant_and_claim", life, outcome.error, begin);
     const std::string execution(life.id.text());
-    // Its lease is read behind it: where that fails the claim has happened all the same.
+    // The lease is read after the claim: if this fails, the claim has still happened.
     CheckLease(execution, UuidText(life.lease_id.uuid), outcome.error,
                outcome ? std::optional(outcome.lease) : std::nullopt);
   }
 
-  // False, once a call has not succeeded.
+  // Makes a call. Returns false if it has not succeeded.
   bool Step(Life& life, const Call& call) {
     deployment_.MayHappen();
     const std::int64_t begin = now();
@@ -478,7 +479,7 @@ class DeploymentClaims {
     return Step(life, CreateOf(life)) && Step(life, IssueOf(life)) && Step(life, claim);
   }
 
-  // Suspended, resumed, and claimed again.
+  // An execution is suspended, resumed, and claimed again.
   void InterruptedLife() {
     Life life = NewLives().front();
     if (!Leased(life, 60'000) || !Step(life, calls::Suspend{{life.id.view(), life.fence}}) ||
@@ -491,7 +492,7 @@ class DeploymentClaims {
     }
   }
 
-  // Its lease runs out or is revoked, and somebody reclaims it; up to three times.
+  // A lease runs out or is revoked, and somebody reclaims the execution; up to three times.
   void ReclaimedLife() {
     Life life = NewLives().front();
     if (!Leased(life, 100)) return;
@@ -520,7 +521,7 @@ class DeploymentClaims {
     Account(function, life.id.text(), error);
   }
 
-  // Several executions side by side on one pipeline, each from its creation to its end.
+  // Leads several executions side by side on one pipeline, each from its creation to its end.
   void PipelineOfLives() {
     std::vector<Life> lives = NewLives();
     for (int step = 0; step < 5 && !lives.empty(); ++step) {
@@ -592,7 +593,7 @@ class DeploymentClaims {
     return left;
   }
 
-  // That a pipeline's claim cannot happen any more, nobody knows.
+  // Judges a call of a pipeline. Nobody can know that a pipeline's claim will not happen any more.
   void JudgePiped(const Call& call, const Answer& answer, std::int64_t begin) {
     if (answer.error == ClaimError::kUnknownOutcome && call.kind() == CallKind::kClaim) {
       ++run_.calls;
@@ -640,7 +641,7 @@ class DeploymentClaims {
   const WorkerIdentity worker_ = {{"w1"}, {"w1-i1"}};
   DeploymentRun run_;
   std::map<std::string, Bounds> bounds_;  // "function id"
-  std::uint64_t unknown_choices_ = 0;     // schedulers' choices that nobody knows of
+  std::uint64_t unknown_choices_ = 0;     // choices of schedulers whose outcome is unknown
   std::vector<Wanted> ruled_out_;
   std::deque<std::string> history_;
 };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: every call of the claim path, one by one, in batches and in a pipeline, on
-// a simulated deployment to which things happen. Each answer is held against what the
-// servers have really executed (claim_witness.h):
-//   - a call ends within its limit and a tick of simulated time, with one answer;
-//   - what succeeded was executed once; what is said not to have happened, never;
-//     what is unknown, once at most, be it later;
-//   - a lease is that which a server gave; one that is ruled out for good never comes;
-//   - no two live leases, and epochs that grow, as long as no failover loses writes;
-//   - once all is well the calls are too, and what is stored is what was answered.
+// Test only: makes every call of the claim path, one by one, in batches and in a pipeline, on a
+// simulated deployment to which things happen. Each answer is compared with what the servers have
+// really executed (claim_witness.h):
+//  - A call ends with one answer, within its limit and a tick of simulated time.
+//  - A call that succeeded was executed once. A call that is said not to have happened was
+//    never executed. A call whose outcome is unknown is executed at most once, perhaps later.
+//  - A lease is one that a server gave. A lease that is ruled out for good never comes.
+//  - There are no two live leases, and epochs grow, as long as no failover loses writes.
+//  - Once all is well, calls succeed, and what is stored is what was answered.
 
 #ifndef FFGRANT_TESTING_SIMULATION_DEPLOYMENT_CLAIMS_H_
 #define FFGRANT_TESTING_SIMULATION_DEPLOYMENT_CLAIMS_H_
@@ -22,21 +22,21 @@
 namespace ffgrant::valkey::testing {
 
 struct DeploymentRun {
-  std::uint64_t calls = 0;  // of the public interface
+  std::uint64_t calls = 0;  // calls of the public interface
   std::uint64_t executed = 0;
-  std::uint64_t claims = 0;  // answered with a lease
+  std::uint64_t claims = 0;  // claims answered with a lease
   std::uint64_t unknown = 0;
   std::uint64_t unavailable = 0;
-  std::uint64_t ruled_out = 0;  // claims that did not happen, for good
+  std::uint64_t ruled_out = 0;  // claims that did not happen, and never will
   std::uint64_t losses = 0;     // failovers that lost writes
   std::int64_t longest_ms = 0;
-  std::map<std::string_view, std::uint64_t> happened;  // by kind of event
-  std::map<std::string, std::uint64_t> answers;        // by call and word
-  // What is wrong, behind the calls that led to it; empty if nothing is.
+  std::map<std::string_view, std::uint64_t> happened;  // number of events by kind
+  std::map<std::string, std::uint64_t> answers;        // number of answers by call and word
+  // The last calls and what is wrong; empty if nothing is.
   std::string problem;
 };
 
-// The same for the same seed and number of calls.
+// The same seed and number of calls give the same run.
 DeploymentRun RunDeployment(std::uint64_t seed, std::uint64_t calls);
 
 }  // namespace ffgrant::valkey::testing

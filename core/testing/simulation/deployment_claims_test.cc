@@ -24,7 +24,7 @@ TEST(DeploymentClaims, EveryAnswerIsTrueAndInTimeWhateverHappens) {
     for (const auto& [name, count] : run.happened) all.happened[name] += count;
     for (const auto& [name, count] : run.answers) all.answers[name] += count;
   }
-  // None of it says much if little happened.
+  // The results say little if little has happened.
   EXPECT_GT(all.claims, all.calls / 20);
   EXPECT_GT(all.unknown, 100u);
   EXPECT_GT(all.unavailable, 100u);

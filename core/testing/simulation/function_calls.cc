@@ -25,7 +25,7 @@ FunctionCalls::FunctionCalls(std::uint64_t seed, std::string prefix)
   e_ = &executions_.front();
 }
 
-// Another execution in its place, that nobody has created.
+// Puts another execution in its place, which has not been created yet.
 void FunctionCalls::Replace(Execution& execution) {
   const std::string digits = std::to_string(100'000'000'000 + ++names_);
   Execution made;
@@ -76,7 +76,7 @@ FunctionCall FunctionCalls::Make(std::string_view name, std::int64_t now_ms) {
   return Version();
 }
 
-// Mostly what can come after the last call that succeeded; else anything.
+// Mostly chooses a call that can follow the last call that succeeded; else any call.
 std::string_view FunctionCalls::Choose() {
   static const std::map<std::string_view, std::vector<std::string_view>> kAfter = {
       {"", {"create_execution", "create_execution", "rotate_waitpoint_hmac_secret"}},
@@ -224,7 +224,7 @@ std::vector<std::string> FunctionCalls::Next(std::int64_t now_ms) {
 
 void FunctionCalls::Learn(const std::vector<std::string>& reply) {
   if (last_function_.empty() || reply.size() < 2 || reply[0] != "1") {
-    // An execution that is in nobody's way any more.
+    // Sometimes leaves this execution as it is and goes on with a new one.
     if (OneIn(30)) Replace(*e_);
     return;
   }

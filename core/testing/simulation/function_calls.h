@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: calls of the function library as plain commands, drawn by a seed: whole
-// lives of executions, with arguments and stored states that no client of ours
-// would make in between. Key names and orders of arguments are written down here
+// Test only: draws calls of the function library by a seed, as bare commands: whole lives of
+// executions, and in between arguments and stored states that no client of ours would make. Key
+// names and orders of arguments are written down here once more (functions/README.md); nothing
+// comes from the client.
 // once more (functions/README.md), with nothing from the client.
 
 #ifndef FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
@@ -27,15 +28,15 @@ struct FunctionCall {
 
 class FunctionCalls {
  public:
-  // Calls about a few executions, by `seed`. `prefix` begins each function's name.
+  // Draws calls about a few executions by `seed`. Each function's name begins with `prefix`.
   FunctionCalls(std::uint64_t seed, std::string prefix);
 
-  // The next command: mostly a function call, sometimes one that changes what is
-  // stored behind the functions' backs.
+  // The next command: mostly a function call, sometimes a command that changes stored state past
+  // the functions.
   std::vector<std::string> Next(std::int64_t now_ms);
   // The functions that Next() may call.
   static const std::vector<std::string_view>& Names();
-  // The reply to the last command, as texts: fences of later calls come from it.
+  // Reads the reply to the last command, as texts; later calls take their fences from it.
   void Learn(const std::vector<std::string>& reply);
 
  private:
@@ -50,7 +51,7 @@ class FunctionCalls {
     std::string waitpoint = "wp-0";
     std::string worker = "w1";
     std::string instance = "w1-i1";
-    std::string last;  // call that succeeded, which says what can come next
+    std::string last;  // the last call that succeeded; it says what can come next
   };
 
   std::size_t Below(std::size_t bound) {
@@ -60,7 +61,7 @@ class FunctionCalls {
   std::string Pick(std::initializer_list<const char*> texts) {
     return texts.begin()[Below(texts.size())];
   }
-  // In a call that may be odd, one time in n.
+  // True one time in n, but only in a call that may be odd.
   bool Odd(std::size_t n) { return odd_ && OneIn(n); }
   std::string PickOdd(const char* usual, std::initializer_list<const char*> odd) {
     return Odd(3) ? Pick(odd) : usual;
@@ -106,7 +107,7 @@ class FunctionCalls {
   std::mt19937_64 random_;
   std::string prefix_;
   std::vector<Execution> executions_;
-  Execution* e_ = nullptr;  // the one that the call is about
+  Execution* e_ = nullptr;  // the execution that the call is about
   bool odd_ = false;
   std::string new_lease_;
   std::string new_attempt_;

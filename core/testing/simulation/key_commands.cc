@@ -22,7 +22,7 @@ void RunTime(CommandCall& call) {
   call.reply.Bulk(std::to_string(call.now_us % 1'000'000));
 }
 
-// Nobody subscribes.
+// The reply is 0 because nobody subscribes.
 void RunPublish(CommandCall& call) { call.reply.Integer(0); }
 
 void RunDel(CommandCall& call) {

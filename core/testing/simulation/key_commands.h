@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the commands on keys that the functions and the client use, with the
-// arities, checks and texts of a Valkey 9 server. Options that neither uses are
-// refused as the server refuses an unknown one.
+// Test only: the commands on keys that the functions and the client use, with the arities, checks
+// and texts of a Valkey 9 server. An option that neither uses is refused, as the server refuses an
+// unknown option.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
 #define FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
@@ -21,7 +21,7 @@ using Arguments = std::span<const std::string_view>;
 
 struct CommandCall {
   KeySpace& keys;
-  Arguments words;  // the command's name and its arguments, the arity checked
+  Arguments words;  // the command's name and its arguments; the arity is already checked
   ReplySink& reply;
   std::int64_t now_us = 0;
   bool changed = false;  // set if the command has written anything
@@ -29,10 +29,10 @@ struct CommandCall {
 
 struct KeyCommand {
   std::string_view name;
-  int arity = 0;  // words, the name among them; negative: at least so many
+  int arity = 0;  // number of words, with the name; negative: at least so many
   bool writes = false;
-  int first_key = 0;  // word; 0: it names no key
-  int last_key = 0;   // word; -1: the last one
+  int first_key = 0;  // number of the word; 0: the command names no key
+  int last_key = 0;   // number of the word; -1: the last one
   void (*run)(CommandCall&) = nullptr;
 
   bool Takes(std::size_t words) const {
@@ -41,7 +41,7 @@ struct KeyCommand {
   }
 };
 
-// In any case of letters; null if it is none of these commands.
+// Finds a command; the case of letters does not matter. Returns null if there is no such command.
 const KeyCommand* FindKeyCommand(std::string_view name);
 
 inline constexpr std::string_view kWrongType =
@@ -49,10 +49,10 @@ inline constexpr std::string_view kWrongType =
 inline constexpr std::string_view kNoInteger = "ERR value is not an integer or out of range";
 inline constexpr std::string_view kSyntax = "ERR syntax error";
 
-// Whether `a` and `b` are the same but for the case of ASCII letters.
+// Whether `a` and `b` are equal apart from the case of ASCII letters.
 bool SameWord(std::string_view a, std::string_view b);
 
-// The commands by the type that they work on; key_commands.cc lists them.
+// The commands, by the type of value that they work on; key_commands.cc lists them.
 void RunHset(CommandCall& call);
 void RunHget(CommandCall& call);
 void RunHmget(CommandCall& call);

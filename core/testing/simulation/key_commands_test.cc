@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The edges of the simulated commands; live/command_differential_test.cc compares
-// them with a server's by the thousand.
+// The edge cases of the simulated commands. live/command_differential_test.cc compares thousands of
+// commands with a real server.
 
 #include "testing/simulation/key_commands.h"
 
@@ -122,7 +122,7 @@ TEST_F(KeyCommandsTest, ScoresThatAreNoNumbersAreRefused) {
 TEST_F(KeyCommandsTest, StreamsNumberTheirEntriesByTime) {
   EXPECT_EQ(console_.Do({"XADD", "x", "*", "a", "1"}), "1700000000000-0");
   EXPECT_EQ(console_.Do({"XADD", "x", "*", "a", "2"}), "1700000000000-1");
-  console_.now_ms -= 10;  // a clock that goes back
+  console_.now_ms -= 10;  // the clock goes back
   EXPECT_EQ(console_.Do({"XADD", "x", "*", "a", "3"}), "1700000000000-2");
   EXPECT_EQ(console_.Do({"XREVRANGE", "x", "+", "-", "COUNT", "2"}),
             "[[1700000000000-2, [a, 3]], [1700000000000-1, [a, 2]]]");
@@ -132,7 +132,7 @@ TEST_F(KeyCommandsTest, StreamsNumberTheirEntriesByTime) {
 }
 
 TEST_F(KeyCommandsTest, AboutSoManyEntriesAreKeptByWholeNodes) {
-  // Nodes hold 100 entries at most.
+  // A node holds at most 100 entries.
   for (int i = 0; i < 250; ++i) console_.Do({"XADD", "x", "MAXLEN", "~", "120", "*", "a", "1"});
   EXPECT_EQ(console_.Do({"XLEN", "x"}), ":150");
   EXPECT_EQ(console_.Do({"XADD", "x", "MAXLEN", "~", "0", "*", "a", "1"}).substr(0, 4), "1700");

@@ -21,17 +21,17 @@ class KeySpace {
  public:
   struct Entry {
     KeyValue value;
-    std::int64_t expires_at = kNever;  // in ms; gone once the clock is beyond it
+    std::int64_t expires_at = kNever;  // in ms; the key is gone once the clock is beyond it
   };
   static constexpr std::int64_t kNever = -1;
 
-  // The clock, which stands still while a command or a script is executed.
+  // Sets the clock, which stands still while a command or a script is executed.
   void SetNow(std::int64_t now_ms) { now_ = now_ms; }
   std::int64_t now() const { return now_; }
 
-  // Null if there is no such key, or if it has expired: then it is deleted.
+  // Returns null if there is no such key. A key that has expired is deleted first.
   Entry* Find(std::string_view key);
-  // The value of a key that is not there is made by `T()`.
+  // The value of a key; if the key is not there, `T()` makes the value.
   template <class T>
   T* FindOrMake(std::string_view key, bool& wrong_type) {
     Entry* entry = Find(key);
@@ -40,7 +40,7 @@ class KeySpace {
     wrong_type = value == nullptr;
     return value;
   }
-  // Null without `wrong_type`: there is no such key.
+  // If this returns null and `wrong_type` is false, there is no such key.
   template <class T>
   T* FindAs(std::string_view key, bool& wrong_type) {
     Entry* const entry = Find(key);
@@ -51,12 +51,12 @@ class KeySpace {
   bool Remove(std::string_view key);
   void Clear() { entries_.clear(); }
 
-  // Keys that have not expired, in the order of their bytes. Takes time.
+  // The keys that have not expired, in the order of their bytes. Takes time.
   std::vector<std::string> Keys();
-  // The type, expiry and content of a key, every part of it quoted and in an order of
-  // its own, so that equal texts mean equal values. "none" if there is no such key.
+  // The type, expiry and content of a key as text. Every part is quoted, and parts stand in a fixed
+  // order, so that equal texts mean equal values. "none" if there is no such key.
   std::string DumpKey(std::string_view key);
-  // That of every key, by its name.
+  // DumpKey() of every key, by the key's name.
   std::map<std::string, std::string> Dump();
 
  private:
@@ -64,7 +64,7 @@ class KeySpace {
   TextMap<Entry> entries_;
 };
 
-// `text` between double quotes, with other than printable ASCII as \xHH.
+// Returns `text` in double quotes, with all bytes but printable ASCII as \xHH.
 std::string Quoted(std::string_view text);
 
 }  // namespace ffgrant::valkey::testing

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: what a key of the simulated server can hold.
+// Test only: the values that a key of the simulated server can have.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_VALUES_H_
 #define FFGRANT_TESTING_SIMULATION_KEY_VALUES_H_
@@ -18,7 +18,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// So that maps with texts as keys are searched without making a string.
+// With this hash a map with texts as keys is searched without making a string.
 struct TextHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const {
@@ -28,11 +28,11 @@ struct TextHash {
 template <class T>
 using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
 
-// Fields in the order in which they came, as in a small hash of the server.
+// A hash with its fields in the order in which they came, as in a small hash of the server.
 class HashValue {
  public:
   const std::string* Find(std::string_view field) const;
-  // True if the field is new.
+  // Returns true if the field is new.
   bool Set(std::string_view field, std::string_view value);
   bool Remove(std::string_view field);
   // Makes room for `count` more fields.
@@ -49,12 +49,12 @@ class HashValue {
   std::size_t PlaceOf(std::string_view field) const;
 
   std::vector<std::pair<std::string, std::string>> fields_;
-  TextMap<std::size_t> places_;  // of the fields; empty in a small hash
+  TextMap<std::size_t> places_;  // places of the fields; empty in a small hash
 };
 
 class SetValue {
  public:
-  bool Add(std::string_view member);  // true if it is new
+  bool Add(std::string_view member);  // true if the member is new
   bool Remove(std::string_view member);
   bool Has(std::string_view member) const { return members_.find(member) != members_.end(); }
   std::size_t size() const { return members_.size(); }
@@ -70,7 +70,7 @@ class SortedSetValue {
   bool Remove(std::string_view member);
   const double* Score(std::string_view member) const;
   std::size_t size() const { return scores_.size(); }
-  // By score, then by the bytes of the member.
+  // The members by score, then by their bytes.
   const std::set<std::pair<double, std::string_view>>& ordered() const { return ordered_; }
 
   SortedSetValue() = default;
@@ -81,12 +81,12 @@ class SortedSetValue {
 
  private:
   TextMap<double> scores_;
-  std::set<std::pair<double, std::string_view>> ordered_;  // views of the keys of scores_
+  std::set<std::pair<double, std::string_view>> ordered_;  // its views are of the keys of scores_
 };
 
 using KeyValue = std::variant<std::string, HashValue, SetValue, SortedSetValue, StreamValue>;
 
-// "string", "hash", "set", "zset" or "stream", as TYPE answers.
+// Returns "string", "hash", "set", "zset" or "stream", as TYPE answers.
 std::string_view TypeName(const KeyValue& value);
 
 }  // namespace ffgrant::valkey::testing

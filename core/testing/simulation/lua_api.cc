@@ -12,9 +12,9 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-const char kSelf = 0;     // its address: the engine, in the registry
-const char kRunning = 0;  // the globals of functions
-const char kLoading = 0;  // what a library sees while it is loaded
+const char kSelf = 0;     // its address is the engine's key in the registry
+const char kRunning = 0;  // key of the globals that functions see
+const char kLoading = 0;  // key of what a library sees while it is loaded
 
 void* Key(const char& name) { return const_cast<char*>(&name); }
 
@@ -66,7 +66,7 @@ class LuaSink final : public ReplySink {
     std::size_t done;
   };
 
-  // The value on the top of the stack is whole: puts it into its array.
+  // The value on the top of the stack is complete; puts it into its array.
   void Done() {
     while (depth_ > 0) {
       Open& open = open_[depth_ - 1];
@@ -131,7 +131,7 @@ int NoSuchGlobal(lua_State* state) {
 
 int NoWrite(lua_State* state) { return luaL_error(state, "Attempt to modify a readonly table"); }
 
-// Reading a field that the table on the top of the stack lacks is an error.
+// Makes it an error to read a field that the table on the top of the stack lacks.
 void RefuseMissing(lua_State* state) {
   lua_createtable(state, 0, 1);
   lua_pushcfunction(state, &NoSuchGlobal);
@@ -144,7 +144,7 @@ void SetFunction(lua_State* state, const char* name, lua_CFunction function) {
   lua_setfield(state, -2, name);
 }
 
-// A field of the table at 1, whose metamethods are not asked: they could fail.
+// Pushes a field of the table at 1 without asking its metamethods, which could fail.
 void PushRawField(lua_State* state, const char* name) {
   lua_pushstring(state, name);
   lua_rawget(state, 1);
@@ -201,7 +201,7 @@ void LuaApi::Open(LuaEngine& engine, lua_State* state) {
   RefuseMissing(state);
   lua_rawset(state, LUA_REGISTRYINDEX);
 
-  // The globals that code sees are empty: what is read comes from one of the two.
+  // The table of globals that code sees is empty: each global is read from one of the two tables.
   lua_newtable(state);
   lua_newtable(state);
   SetFunction(state, "__newindex", &NoWrite);
@@ -250,7 +250,7 @@ int LuaApi::Execute(lua_State* state, bool raise) {
   return failed && raise ? lua_error(state) : 1;
 }
 
-// Leaves the reply on the stack. True if it is an error.
+// Leaves the reply on the stack. Returns true if it is an error.
 bool LuaApi::Run(LuaEngine& engine, lua_State* state) {
   const int count = lua_gettop(state);
   luaL_checkstack(state, 16, "no room for a reply");
@@ -285,8 +285,8 @@ int LuaApi::RegisterFunction(lua_State* state) {
   return lua_error(state);
 }
 
-// register_function(name, callback), or one table with function_name, callback and
-// flags. Null, or what is wrong.
+// register_function(name, callback), or one table with function_name, callback and flags. Returns
+// null, or what is wrong.
 const char* LuaApi::Register(LuaEngine& engine, lua_State* state) {
   if (!engine.loading_) {
     return "ERR server.register_function can only be called on FUNCTION LOAD command";

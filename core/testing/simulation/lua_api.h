@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: what scripts see of the server. For lua_engine.cc alone.
+// Test only: what scripts see of the server. Only lua_engine.cc includes it.
 //
-// Lua leaves a function that fails by longjmp(): no function here may hold an
-// object with a destructor when it calls lua_error().
+// If a Lua function fails, longjmp() leaves it. So no function here may hold an object with a
+// destructor when it calls lua_error().
 
 #ifndef FFGRANT_TESTING_SIMULATION_LUA_API_H_
 #define FFGRANT_TESTING_SIMULATION_LUA_API_H_
@@ -17,12 +17,12 @@ struct lua_State;
 namespace ffgrant::valkey::testing {
 
 struct LuaApi {
-  // Opens the libraries, and makes the two tables that globals are looked up in: one
-  // while a library is loaded, one while a function runs.
+  // Opens the libraries, and makes the two tables in which globals are looked up: one for the time
+  // while a library is loaded, one for the time while a function runs.
   static void Open(LuaEngine& engine, lua_State* state);
-  // Which of the two it is from now on.
+  // Says which of the two tables is used from now on.
   static void SeeLoading(lua_State* state, bool loading);
-  // Makes a failure a table with err, source and line.
+  // Turns a failure into a table with err, source and line.
   static int OnError(lua_State* state);
 
   static int Call(lua_State* state);
@@ -36,13 +36,13 @@ struct LuaApi {
   static const char* Register(LuaEngine& engine, lua_State* state);
 };
 
-// {err = `text`}, with ERR before a text that has no code.
+// Pushes {err = `text`}; puts ERR before a text that has no code.
 void PushScriptError(lua_State* state, std::string_view text);
 
-// The libraries that scripts have, as globals.
+// Opens the libraries that scripts have, as globals.
 void OpenLuaLibraries(lua_State* state);
 
-// The functions of `bit` on the top of the stack.
+// Pushes a table with the functions of `bit`.
 void PushBitLibrary(lua_State* state);
 
 }  // namespace ffgrant::valkey::testing

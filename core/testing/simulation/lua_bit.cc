@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `bit`, as far as it does without texts: numbers are taken modulo 2^32, and the
-// results are signed.
+// The functions of `bit` that need no texts. Numbers are taken modulo 2^32, and the results are
+// signed.
 
 #include <bit>
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace ffgrant::valkey::testing {
 namespace {
 
 std::uint32_t BitsAt(lua_State* state, int index) {
-  // 2^52 + 2^51 moves the whole part of a double to its low bits.
+  // Adding 2^52 + 2^51 moves the whole part of a double to its low bits.
   return static_cast<std::uint32_t>(
       std::bit_cast<std::uint64_t>(luaL_checknumber(state, index) + 6755399441055744.0));
 }

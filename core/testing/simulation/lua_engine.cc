@@ -26,8 +26,8 @@ std::string OwnText(lua_State* state, int index) {
   return text == nullptr ? "" : std::string(text, size);
 }
 
-// A field of the table on the top of the stack, whose metamethods are not asked: nobody
-// would catch their failure.
+// Reads a field of the table on the top of the stack without asking its metamethods, because
+// nothing would catch their failure.
 std::string TopField(lua_State* state, const char* name) {
   lua_pushstring(state, name);
   lua_rawget(state, -2);
@@ -50,7 +50,7 @@ bool IsName(std::string_view name) {
   });
 }
 
-// Reads `#!lua name=NAME`, the first line of a library. "" or what is wrong.
+// Reads `#!lua name=NAME`, the first line of a library. Returns "" or what is wrong.
 std::string ReadFirstLine(std::string_view line, std::string& name) {
   std::vector<std::string_view> words;
   while (!line.empty()) {
@@ -75,7 +75,8 @@ std::string ReadFirstLine(std::string_view line, std::string& name) {
   return SameWord(engine, "lua") ? "" : "ERR Engine '" + engine + "' not found";
 }
 
-// The engine whose lines are counted: a hook gets nothing but the state.
+// The counts of the engine whose lines are counted. They are global because a hook gets only the
+// state.
 thread_local std::vector<std::uint64_t>* counting = nullptr;
 
 void CountLine(lua_State*, lua_Debug* place) {
@@ -84,9 +85,9 @@ void CountLine(lua_State*, lua_Debug* place) {
   ++(*counting)[line];
 }
 
-// What all engines of the process have counted of our library, for scripts/coverage: where the
-// environment names a directory, the process leaves a file there, with "LINE COUNT" for each line
-// that holds code.
+// Collects what all engines of the process have counted of our library, for scripts/coverage. If
+// the environment names a directory, the process leaves a file there, with "LINE COUNT" for each
+// line that holds code.
 class CountsOfProcess {
  public:
   CountsOfProcess() {
@@ -145,7 +146,7 @@ std::string LuaEngine::Load(std::string_view code, bool replace, std::string& na
   if (error.empty() && libraries_.contains(name) && !replace) {
     error = "ERR Library '" + name + "' already exists";
   }
-  // The line break stays, so that lines keep their numbers.
+  // The first line break stays, so that lines keep their numbers.
   if (error.empty()) error = Run(code.substr(end));
   if (error.empty() && pending_.empty()) error = "ERR No functions registered";
   for (const auto& [function, unused] : pending_) {
@@ -168,7 +169,7 @@ std::string LuaEngine::Load(std::string_view code, bool replace, std::string& na
   return "";
 }
 
-// Executes the body of a library, which registers its functions.
+// Runs the body of a library, which registers its functions.
 std::string LuaEngine::Run(std::string_view body) {
   lua_State* const state = state_.get();
   if (luaL_loadbuffer(state, body.data(), body.size(), "@user_function") != 0) {
@@ -185,7 +186,7 @@ std::string LuaEngine::Run(std::string_view body) {
   const std::string text =
       lua_istable(state, -1) ? TopField(state, "err") : "ERR " + OwnText(state, -1);
   lua_pop(state, 1);
-  // A name that cannot be is told as it is.
+  // The error about a name that is not allowed is reported as it is.
   const bool told = text.starts_with("ERR Function ");
   return told ? text : "ERR Error registering functions: " + text;
 }
@@ -248,7 +249,7 @@ void LuaEngine::ReplyToFailure(ReplySink& reply) {
   reply.Error(text);
 }
 
-// Turns the value on the top of the stack into a reply; it stays where it is.
+// Turns the value on the top of the stack into a reply; the value stays there.
 void LuaEngine::Reply(ReplySink& reply, int depth) {
   lua_State* const state = state_.get();
   if (depth > 100 || lua_checkstack(state, 4) == 0) {

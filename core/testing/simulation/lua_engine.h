@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: function libraries, run by Lua 5.1 in this process as a Valkey 9
-// server runs them: the same libraries and globals, the same conversion of numbers,
-// texts and replies, the same texts of errors.
+// Test only: runs function libraries by Lua 5.1 in this process, as a Valkey 9 server runs them.
+// The libraries, the globals, the conversion of numbers, texts and replies, and the texts of errors
+// are the same.
 //
 // README.md here lists what differs from the server.
 //
-// One thread at a time. Throws nothing; ends the program where memory does.
+// One thread at a time. Throws nothing; ends the program if it runs out of memory.
 
 #ifndef FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_
 #define FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_
@@ -28,11 +28,11 @@ struct lua_State;
 
 namespace ffgrant::valkey::testing {
 
-// Who executes what a script hands to redis.call() and redis.pcall().
+// Executes what a script hands to redis.call() and redis.pcall().
 class ScriptHost {
  public:
   virtual ~ScriptHost() = default;
-  // `words` is not empty. Exactly one reply; an error ends a redis.call().
+  // `words` is not empty. Must give exactly one reply; if it is an error, it ends a redis.call().
   virtual void ExecuteInScript(Arguments words, ReplySink& reply) = 0;
 };
 
@@ -42,7 +42,7 @@ class LuaEngine {
  public:
   struct Function {
     std::string library;
-    int reference = 0;  // in Lua's registry
+    int reference = 0;  // its number in Lua's registry
     bool no_writes = false;
   };
 
@@ -51,21 +51,21 @@ class LuaEngine {
   LuaEngine(const LuaEngine&) = delete;
   LuaEngine& operator=(const LuaEngine&) = delete;
 
-  // FUNCTION LOAD. Returns "" and the library's name, or the error's text and
-  // everything stays as it was.
+  // FUNCTION LOAD. Returns "" and the library's name; or returns the error's text, and everything
+  // stays as it was.
   std::string Load(std::string_view code, bool replace, std::string& name);
   bool Delete(std::string_view library);
   void Flush();
 
   const Function* Find(std::string_view function) const;
-  // By name; a library's functions have its name in `library`.
+  // The functions by name; `library` in a function is its library's name.
   const TextMap<Function>& functions() const { return functions_; }
   const std::map<std::string, std::string>& libraries() const { return libraries_; }  // -> code
 
   void Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply);
 
-  // From now on counts how often each line of `library` is executed, for as long as
-  // it is loaded; "" ends it. Counting takes about as long as executing.
+  // From now on counts how often each line of `library` is executed, as long as the library is
+  // loaded. "" ends the counting. Counting takes about as long as executing.
   void CountLines(std::string_view library);
   // How often each line that holds code has run; lines are counted from 1 as in the loaded text.
   std::map<int, std::uint64_t> LineCounts() const;
@@ -89,14 +89,14 @@ class LuaEngine {
   std::map<std::string, std::string> libraries_;
   TextMap<Function> pending_;  // registered by the library that is being loaded
   bool loading_ = false;
-  std::vector<std::string_view> words_;  // of redis.call(), kept for its room
+  std::vector<std::string_view> words_;  // the words of redis.call(); kept for their memory
   std::vector<std::array<char, kMaxNumberText>> numbers_;
   std::string counted_library_;
   std::vector<std::uint64_t> counts_;  // by line
 };
 
-// The lines of `code` that hold code, functions that are never called included.
-// Empty if it does not compile.
+// Returns the lines of `code` that hold code, also in functions that are never called. Returns none
+// if `code` does not compile.
 std::vector<int> LinesWithCode(std::string_view code);
 
 }  // namespace ffgrant::valkey::testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a script sees. The expected texts were answered by Valkey 9.1.2; the test
-// beside a real server (live/command_differential_test.cc) holds more of them.
+// What a script sees. The expected texts are answers of Valkey 9.1.2. The test beside a real server
+// (live/command_differential_test.cc) compares more of them.
 
 #include "testing/simulation/lua_engine.h"
 
@@ -135,7 +135,7 @@ TEST_F(LuaEngineTest, Sha1OfEveryLength) {
   };
   EXPECT_EQ(sha1("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
   EXPECT_EQ(sha1(std::string(1'000'000, 'a')), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
-  // sha1sum of all texts `a` * n, n = 0..199, joined.
+  // The sha1sum of all texts `a` * n, n = 0..199, joined.
   std::string all;
   for (std::size_t n = 0; n < 200; ++n) all += sha1(std::string(n, 'a'));
   EXPECT_EQ(sha1(all), "cb062fe66512892ec8c722ee74ff9ac151cc4b61");

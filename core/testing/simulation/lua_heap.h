@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the memory of a Lua state, which makes and drops small texts and tables
-// by the hundred in a call: a fifth of the calls more in a second than by malloc.
+// Test only: the memory of a Lua state. A call makes and drops hundreds of small texts and tables;
+// with this heap a fifth more calls run in a second than with malloc.
 
 #ifndef FFGRANT_TESTING_SIMULATION_LUA_HEAP_H_
 #define FFGRANT_TESTING_SIMULATION_LUA_HEAP_H_
@@ -15,9 +15,8 @@
 
 namespace ffgrant::valkey::testing {
 
-// Small blocks are kept for the next one of their size. Never null, so that nothing in
-// Lua ever fails for want of memory, and the only functions that are left by
-// longjmp() are those that fail on purpose.
+// Keeps small blocks for the next request of their size. Never returns null, so that nothing in Lua
+// ever fails for lack of memory. So longjmp() leaves only the functions that fail on purpose.
 class LuaHeap {
  public:
   LuaHeap() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which lines of a text hold code: read out of its compiled form, which knows the
-// line of every instruction, of functions that are never called too.
+// Finds out which lines of a text hold code. It reads the compiled form, which knows the line of
+// every instruction, also in functions that are never called.
 
 #include <algorithm>
 #include <cstdint>
@@ -15,21 +15,21 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// The form that lua_dump() of Lua 5.1 writes on this machine.
+// Reads the form that lua_dump() of Lua 5.1 writes on this machine.
 class CompiledReader {
  public:
   explicit CompiledReader(std::string_view bytes) : rest_(bytes) { Skip(12); }  // header
 
   void ReadFunction(std::set<int>& lines) {
     SkipText();                 // source
-    Skip(2 * sizeof(int) + 4);  // lines it spans, counts of upvalues, parameters, slots
+    Skip(2 * sizeof(int) + 4);  // the lines it spans, and counts of upvalues, parameters and slots
     Skip(ReadInt() * sizeof(std::uint32_t));  // instructions
     for (std::size_t i = ReadInt(); i > 0; --i) SkipConstant();
     for (std::size_t i = ReadInt(); i > 0; --i) ReadFunction(lines);
     const std::size_t count = ReadInt();
     for (std::size_t i = 0; i < count; ++i) {
       const int line = static_cast<int>(ReadInt());
-      // The last instruction is a return that nobody wrote, on the line of `end`.
+      // The last instruction is a return that Lua has added, on the line of `end`.
       if (i + 1 < count) lines.insert(line);
     }
     for (std::size_t i = ReadInt(); i > 0; --i) {  // locals

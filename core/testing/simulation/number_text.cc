@@ -12,7 +12,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// The digits of `number` without a point, and the power of ten behind them.
+// The digits of `number` without a point, and the power of ten that follows them.
 struct Digits {
   std::string text;
   int exponent;
@@ -35,7 +35,7 @@ Digits ShortestDigits(double number) {
 
 std::string PlainText(const Digits& digits) {
   const int count = static_cast<int>(digits.text.size());
-  const int place = digits.exponent + count;  // of the point, from the first digit
+  const int place = digits.exponent + count;  // where the point is, counted from the first digit
   if (digits.exponent >= 0) return digits.text + std::string(digits.exponent, '0');
   if (place <= 0) return "0." + std::string(-place, '0') + digits.text;
   return digits.text.substr(0, place) + "." + digits.text.substr(place);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: numbers as a Valkey 9 server reads and writes them.
+// Test only: reads and writes numbers as a Valkey 9 server does.
 
 #ifndef FFGRANT_TESTING_SIMULATION_NUMBER_TEXT_H_
 #define FFGRANT_TESTING_SIMULATION_NUMBER_TEXT_H_
@@ -15,21 +15,20 @@ namespace ffgrant::valkey::testing {
 
 inline constexpr std::size_t kMaxNumberText = 40;
 
-// A whole number with no leading zero, plus sign or space: an expiry, a length.
+// Reads a whole number without leading zero, plus sign or space, such as an expiry or a length.
 std::optional<std::int64_t> ParseInteger(std::string_view text);
 
-// A score: decimal digits with an optional sign, fraction and exponent, or an
-// infinity. NaN, hexadecimal digits and what a double cannot hold are refused.
+// Reads a score: decimal digits with an optional sign, fraction and exponent, or an infinity. NaN,
+// hexadecimal digits and what a double cannot hold are refused.
 std::optional<double> ParseScore(std::string_view text);
 
-// Writes a score, or a number that a script passes to a command, and returns the
-// size. A whole number below 2^62 has all of its digits. Any other number gets the
-// fewest digits that lead back to it, without an exponent where the server
-// writes none.
+// Writes a score, or a number that a script passes to a command, and returns the size. A whole
+// number below 2^62 gets all of its digits. Any other number gets the fewest digits from which it
+// can be read back. There is no exponent where the server writes none.
 std::size_t FormatNumber(double number, std::span<char, kMaxNumberText> out);
 
-// What a script's number is as an integer reply: cut towards zero, and the
-// smallest integer where it does not fit.
+// The integer reply for a script's number: the number cut towards zero, or the smallest integer if
+// it does not fit.
 std::int64_t TruncateNumber(double number);
 
 }  // namespace ffgrant::valkey::testing

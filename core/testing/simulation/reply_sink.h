@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: where a simulated command puts its reply: into RESP for a client,
-// or onto the stack of a Lua script.
+// Test only: takes the reply of a simulated command and puts it into RESP for a client, or onto the
+// stack of a Lua script.
 
 #ifndef FFGRANT_TESTING_SIMULATION_REPLY_SINK_H_
 #define FFGRANT_TESTING_SIMULATION_REPLY_SINK_H_
@@ -13,7 +13,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// Gets exactly one reply: one call, or Array(n) and then n replies.
+// It gets exactly one reply: one call, or Array(n) and then n replies.
 class ReplySink {
  public:
   virtual ~ReplySink() = default;
@@ -27,7 +27,7 @@ class ReplySink {
   virtual void Array(std::size_t size) = 0;
 };
 
-// Appends RESP2 to a string, which must outlive it.
+// Appends RESP2 to a string, which must outlive the sink.
 class RespSink final : public ReplySink {
  public:
   explicit RespSink(std::string& out) : out_(out) {}
@@ -50,7 +50,7 @@ class RespSink final : public ReplySink {
     out_ += type;
     out_.append(text).append("\r\n");
   }
-  // A line cannot hold its own end: the server writes spaces instead.
+  // A line cannot contain a line end, so the server writes spaces instead.
   static std::string OneLine(std::string_view text) {
     std::string line(text);
     for (char& c : line) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client on a network where one thing goes wrong, at every place where it
-// can.
+// The client on a network where one thing goes wrong, at every place where it can go wrong.
 
 #include <gtest/gtest.h>
 
@@ -22,8 +21,8 @@ using Kind = Fault::Kind;
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// All calls of one execution, then, without faults any more, of another. Every
-// end is held against what the server did, also what it does late.
+// Makes all calls of one execution, and then, without faults, of another. Compares every end with
+// what the server did, also with what it does late.
 void RunWay(ScriptedRig& rig, bool wants_success, const std::string& where) {
   const Way way(1);
   std::vector<ClaimPipeline::Completion> all;
@@ -66,9 +65,8 @@ Traffic TrafficOfAWay() {
   return traffic;
 }
 
-// Cuts the stream behind byte `at` of those that `operation` moves; what it is
-// asked then is `fault`. Up to there one byte at a time, so that it is known how
-// many went.
+// Cuts the stream behind byte `at` of the bytes that `operation` moves: the next operation gets the
+// fault `then`. Until there one byte moves at a time, so that it is known how many have moved.
 ScriptedNetwork::Script CutAt(Operation operation, std::size_t at, Kind then) {
   return [operation, then, left = at, done = false](Operation asked) mutable -> Fault {
     if (asked != operation || done) return {};
@@ -95,7 +93,7 @@ TEST(ScriptedFaults, EverySplitOfEveryStreamGivesTheSame) {
     ASSERT_GT(bytes, 400u);
     for (const Kind then : {Kind::kWouldBlock, Kind::kInterrupted}) {
       for (std::size_t at = 0; at < bytes; at += operation == Operation::kRead ? 1 : 7) {
-        // A millisecond for every byte is too slow for the usual limits.
+        // The usual limits are too short if every byte takes a millisecond.
         ScriptedRig rig([](ClientOptions options) {
           options.connect_timeout_ms = options.request_timeout_ms = 10'000;
           return options;
@@ -124,7 +122,7 @@ TEST(ScriptedFaults, AResetAtEveryByteIsNeverTakenForAnAnswer) {
   }
 }
 
-// The `nth` answer is the fault's.
+// The `nth` answer gets the fault.
 ScriptedNetwork::Script AtAnswer(std::size_t nth, Fault fault) {
   return [nth, fault](Operation operation) mutable -> Fault {
     if (operation != Operation::kAnswer) return {};
@@ -205,7 +203,7 @@ TEST(ScriptedFaults, WhereNobodyListensItDidNotHappen) {
   EXPECT_EQ(rig.pipeline().last_error(), "can't connect");
   EXPECT_GE(rig.network->NowMs() - begin, 200);
   EXPECT_LE(rig.network->NowMs() - begin, 300);
-  // Further and further apart.
+  // The tries are further and further apart.
   ASSERT_GE(tries.size(), 4u);
   EXPECT_LE(tries.size(), 12u);
   EXPECT_GT(tries.back() - tries[tries.size() - 2], 2 * (tries[2] - tries[1]));
@@ -251,8 +249,8 @@ TEST(ScriptedFaults, AFaultOfTheFunctionIsAnErrorOfItsOwn) {
   EXPECT_EQ(rig.pipeline().last_error(), "WRONGTYPE Operation against a key");
 }
 
-// What a function ends with in its middle is no refusal, whatever it begins with: the
-// function may have written before.
+// If a function ends with an error in its middle, this is no refusal, whatever the text begins
+// with: the function may have written before.
 TEST(ScriptedFaults, AnErrorFromWithinAFunctionIsNoRefusal) {
   for (const std::string begin :
        {"NOPERM User u has no permissions to run the 'xadd' command", "OOM command not allowed",
@@ -287,7 +285,7 @@ TEST(ScriptedFaults, AMissingLibraryIsLoadedOnceAndTheCallRepeated) {
   const Way way(1);
   EXPECT_TRUE(rig.Run(way, Call::kCreate));
   EXPECT_EQ(rig.server.loads, 1);
-  // Flushed by somebody while the connection stands.
+  // Another client has flushed the library while the connection stands.
   rig.server.has_library = false;
   EXPECT_TRUE(rig.Run(way, Call::kIssue));
   EXPECT_EQ(rig.server.loads, 2);
@@ -397,7 +395,7 @@ TEST(FindClaim, TellsAClaimThatHappened) {
 
 TEST(FindClaim, TellsForGoodThatAClaimDidNotHappen) {
   LedgerRig rig;
-  // The command is on its way, and does not arrive while anybody waits.
+  // The command is on its way, and does not arrive while the call waits.
   bool hold = true;
   rig.network->SetScript([&](Operation operation) -> Fault {
     return operation == Operation::kArrive && hold ? Fault{Kind::kHold} : Fault{};

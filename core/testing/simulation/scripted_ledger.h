@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a ledger on a scripted network whose server answers what a test
-// wants, in place of or besides what is right.
+// Test only: a ledger on a scripted network whose server answers as a test wants, and otherwise as
+// it should.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
@@ -47,18 +47,17 @@ class ScriptedLedger {
     commands.clear();
   }
 
-  // The reply to every command from now on that has the word `word` is `reply`,
-  // but for the first `skipped` of them and those behind the next `count`. The
-  // command is executed all the same.
+  // From now on `reply` answers every command with the word `word`, except for the first `skipped`
+  // of them, and only `count` times. The command is executed all the same.
   void Answer(std::string word, std::string reply, std::size_t skipped = 0,
               std::size_t count = SIZE_MAX) {
     edits_.push_back({std::move(word), std::move(reply), skipped, count, false});
   }
-  // It never comes, nor does anything behind it on that connection.
+  // The reply never comes, nor does anything behind it on that connection.
   void Silence(std::string word, std::size_t skipped = 0, std::size_t count = SIZE_MAX) {
     edits_.push_back({std::move(word), "", skipped, count, true});
   }
-  // From now on all is right again.
+  // From now on the server answers as it should again.
   void Restore() {
     edits_.clear();
     server.given_fields.clear();
@@ -89,8 +88,8 @@ class ScriptedLedger {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
   std::unique_ptr<ValkeyLedger> ledger;
-  std::vector<Words> commands;  // executed, those of connecting too
-  bool unplugged = false;       // nothing gets to the server any more
+  std::vector<Words> commands;  // those executed, also those of connecting
+  bool unplugged = false;       // nothing reaches the server any more
   const LaneIdView lane = ParseLaneId("main").lane;
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
 
@@ -128,7 +127,7 @@ class ScriptedLedger {
   bool silent_ = false;
 };
 
-// So many executions of partition 7, in the order of their ids.
+// Returns `count` executions of partition 7, in the order of their ids.
 inline std::vector<ScriptedLedger::Way> WaysInOrder(std::size_t count) {
   std::vector<ScriptedLedger::Way> ways;
   for (std::size_t i = 0; i < count; ++i) ways.emplace_back(i + 1);
@@ -137,22 +136,22 @@ inline std::vector<ScriptedLedger::Way> WaysInOrder(std::size_t count) {
   return ways;
 }
 
-// An id that no server is asked about: another spelling, or a partition beyond
-// those that are configured.
+// Ids that no server is asked about: one has another spelling, one a partition beyond the
+// configured ones.
 inline constexpr std::string_view kUnaskedIds[] = {"{fp:07}:11111111-1111-4111-8111-111111111111",
                                                    "{fp:256}:11111111-1111-4111-8111-111111111111"};
 inline ExecutionIdView UnaskedId(std::string_view text) {
   return ParseExecutionId(text, ParseMode::kLenient).id;
 }
 
-// Replies: nothing, and a fault of what is asked, which is no refusal to serve.
+// Replies: nothing, and a fault of the command itself, which is no refusal to serve.
 inline const std::string kNil = "$-1\r\n";
 inline const std::string kFaultText = "WRONGTYPE Operation against a key";
 inline const std::string kFault = "-" + kFaultText + "\r\n";
-// The detail of a call whose reply is no answer to it.
+// The detail of a call whose reply can't be its answer.
 inline const std::string kMisfit = "an answer that does not fit its command";
 
-// The text of one detail; empty if there is another number of them.
+// The only detail; empty unless there is exactly one.
 inline std::string OnlyDetail(const ErrorDetails& details) {
   return details.size() == 1 ? std::string(details[0]) : std::string();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a network between a client and a ServerEnd where every operation can
-// go wrong, with a clock that moves only when somebody waits.
+// Test only: a network between a client and a ServerEnd. Every operation can go wrong, and the
+// clock moves only when somebody waits.
 //
-// Bytes that the client has written are on their way until the server takes
-// them, and may still arrive when the client has long closed the connection: a
-// command can be executed late, unless that connection is killed before.
+// Bytes that the client has written are on their way until the server takes them. They may still
+// arrive when the client has long closed the connection: a command can be executed late, unless its
+// connection is killed before.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_
@@ -24,24 +24,24 @@
 
 namespace ffgrant::valkey::testing {
 
-// What one operation does in place of what it should.
+// What goes wrong with one operation.
 struct Fault {
   enum class Kind : std::uint8_t {
     kNone,
     kPartial,      // moves `size` bytes at most (at least 1)
     kWouldBlock,   // nothing moves this time
     kInterrupted,  // EINTR
-    kReset,        // the connection breaks; what is on its way stays so
+    kReset,        // the connection breaks; what is on its way stays on its way
     kPipeBroken,   // nothing moves this way any more; what has come can be read
-    kRefused,      // of kOpen: can't connect
+    kRefused,      // for kOpen: can't connect
     // For kAnswer, when the server is about to answer a command:
     kTwice,      // the reply comes twice
-    kSilence,    // neither it nor anything behind it ever comes
-    kLate,       // it, and all behind it, comes `size` ms later
-    kOversized,  // a text of `size` bytes comes in its place
-    kGarbage,    // what is no RESP comes in its place
+    kSilence,    // neither the reply nor anything behind it ever comes
+    kLate,       // the reply, and all behind it, comes `size` ms later
+    kOversized,  // a text of `size` bytes comes instead
+    kGarbage,    // something that is no RESP comes instead
     // For kArrive, when bytes are about to reach the server:
-    kHold,  // they stay on their way
+    kHold,  // the bytes stay on their way
   };
   Kind kind = Kind::kNone;
   std::size_t size = 1;
@@ -51,11 +51,11 @@ enum class Operation : std::uint8_t { kOpen, kRead, kWrite, kArrive, kAnswer };
 
 class ScriptedNetwork final : public Network {
  public:
-  // Asked before every operation. Without it nothing goes wrong.
+  // Called before every operation. Without a script nothing goes wrong.
   using Script = std::function<Fault(Operation)>;
 
   explicit ScriptedNetwork(ServerEnd& server) : server_(server), now_(own_clock_) {}
-  // On a clock, in ms, that it shares with other networks. `clock` must outlive it.
+  // Uses a clock, in ms, that it shares with other networks. `clock` must outlive the network.
   ScriptedNetwork(ServerEnd& server, std::int64_t& clock) : server_(server), now_(clock) {}
 
   std::unique_ptr<Stream> NewStream() override;
@@ -64,23 +64,23 @@ class ScriptedNetwork final : public Network {
   std::uint64_t Random() noexcept override { return ++random_ * 0x9E3779B97F4A7C15; }
 
   void SetScript(Script script) { script_ = std::move(script); }
-  // Lets everything that is on its way arrive and be executed, closed
-  // connections' too, but for those that were killed.
+  // Lets everything that is on its way arrive and be executed, also on closed connections, but not
+  // on connections that were killed.
   void DeliverAll();
-  // All that ever went each way.
+  // How many bytes ever went each way.
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }
-  // Where connection `id`, 1..connections(), was opened to. A ScriptedServer may play
-  // several servers by it.
+  // The endpoint that connection `id`, 1..connections(), was opened to. By it a ScriptedServer may
+  // play several servers.
   const Endpoint& endpoint(std::int64_t id) const {
     return connections_[static_cast<std::size_t>(id - 1)]->endpoint;
   }
-  // Bytes from the server that nobody asked for.
+  // The server sends bytes that nobody asked for.
   void Say(std::int64_t id, std::string_view bytes) {
     connections_[static_cast<std::size_t>(id - 1)]->to_client += bytes;
   }
-  // The server closes it.
+  // The server closes the connection.
   void HangUp(std::int64_t id) { connections_[static_cast<std::size_t>(id - 1)]->killed = true; }
 
  private:
@@ -89,13 +89,13 @@ class ScriptedNetwork final : public Network {
     std::int64_t id = 0;
     Endpoint endpoint;
     std::string to_server;
-    std::string unread;  // at the server: no whole command yet
+    std::string unread;  // arrived at the server, but no whole command yet
     std::string to_client;
     std::int64_t readable_at = 0;
     bool silent = false;
     bool pending = false;  // nobody has accepted it yet
-    bool closed = false;   // by the client, or broken
-    bool killed = false;   // on the server, which reads no more of it
+    bool closed = false;   // the client has closed it, or it broke
+    bool killed = false;   // the server has closed it, and reads no more of it
   };
 
   Fault Ask(Operation operation) { return script_ ? script_(operation) : Fault{}; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a pipeline on a scripted network, and what must hold of every
-// completion whatever goes wrong.
+// Test only: a pipeline on a scripted network, and what must hold for every completion whatever
+// goes wrong.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_RIG_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_RIG_H_
@@ -39,7 +39,7 @@ class ScriptedRig {
       : pipeline_(change == nullptr ? ScriptedOptions(server, network)
                                     : change(ScriptedOptions(server, network))) {}
 
-  // One execution's way through the four calls, each after the one before.
+  // Leads one execution through the four calls, one after the other.
   struct Way {
     explicit Way(std::uint64_t seed) : ids(seed), execution(7, ids.Next()) {
       lease_id = {ids.Next()};
@@ -95,11 +95,11 @@ class ScriptedRig {
       const auto done = pipeline_.Poll(50);
       if (!done.empty()) return done.front();
     }
-    std::abort();  // a call without an end
+    std::abort();  // a call did not end
   }
 
-  // What is wrong with `done`, given what the server has executed; empty if
-  // nothing is. Of a call that was made once.
+  // Says what is wrong with `done`, given what the server has executed; empty if nothing is. `done`
+  // must be of a call that was made once.
   std::string Contradiction(const Way& way, const ClaimPipeline::Completion& done) const {
     const int executed = server.Executions(Function(done.call), std::string(way.execution.text()));
     if (executed > 1) return "executed twice";

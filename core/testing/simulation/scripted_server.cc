@@ -11,8 +11,8 @@ namespace {
 
 const char kNil[] = "$-1\r\n";
 
-// The number behind the first byte of a line; `at` moves behind the line. False
-// if it has no end yet.
+// Reads the number behind the first byte of a line, and moves `at` behind the line. Returns false
+// if the line has no end yet.
 bool TakeHeader(const std::string& bytes, std::size_t& at, std::size_t& number) {
   const std::size_t end = bytes.find("\r\n", at);
   if (end == std::string::npos) return false;
@@ -21,14 +21,14 @@ bool TakeHeader(const std::string& bytes, std::size_t& at, std::size_t& number) 
   return true;
 }
 
-// ff:exec:{fp:7}:<id>:core -> <id>, which begins with a tag itself
+// ff:exec:{fp:7}:<id>:core -> <id>; the id itself begins with a tag
 std::string IdOfKey(const std::string& key) {
   const std::size_t begin = key.find("}:") + 2;
   const std::size_t uuid = key.find("}:", begin) + 2;
   return key.substr(begin, uuid + 36 - begin);
 }
 
-// Element `i`, from 1, of a call's ARGV.
+// Element `i` of a call's ARGV; the first is 1.
 const std::string& Argument(const Words& command, std::size_t i) {
   return command[2 + static_cast<std::size_t>(std::atoll(command[2].c_str())) + i];
 }
@@ -211,7 +211,7 @@ std::string ScriptedServer::Claim(Execution& execution, const Words& command,
                   std::to_string(execution.expires_at), execution.attempt_id, "0", "initial"});
 }
 
-// The sets of a lane, in the order of the ids: whoever has had no lease is
+// Reads the sets of a lane, in the order of the ids: an execution that has had no lease is
 // eligible.
 std::string ScriptedServer::ReadSet(const Words& command) const {
   const std::string& key = command[1];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a server in a few lines, that knows the claim path as far as the
-// client's promises are about it: who was granted and leased what, and which
-// calls were executed. Deterministic; its clock is given to it.
+// Test only: a server in a few lines. It knows the claim path as far as the client's promises are
+// about it: who was granted and leased what, and which calls were executed. It is deterministic;
+// its clock is given to it.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
@@ -23,15 +23,15 @@
 
 namespace ffgrant::valkey::testing {
 
-// The commands that `bytes` begins with; what they took is removed. Plain: no
-// part of the client has a hand in it.
+// Returns the commands that `bytes` begins with, and removes their bytes. It is naive: it uses no
+// part of the client.
 std::vector<Words> TakeCommands(std::string& bytes);
 
-// `command` with the name that FlowFabric gives the function it calls: tests name
-// functions by it, whichever library the client uses.
+// Returns `command` with FlowFabric's name of the function that it calls. Tests use these names,
+// whichever library the client uses.
 Words WithFlowFabricName(Words command);
 
-// RESP, the plain way.
+// These write RESP in the naive way.
 std::string Bulk(std::string_view text);
 std::string Integer(std::int64_t value);
 std::string Array(const std::vector<std::string>& encoded);
@@ -41,50 +41,49 @@ std::string RejectedReply(std::string_view code);
 
 class ScriptedServer final : public ServerEnd {
  public:
-  // Executes a command of connection `client_id` and returns its reply. `killed`
-  // gets the ids that CLIENT KILL named.
+  // Executes a command of connection `client_id` and returns its reply. `killed` gets the ids that
+  // CLIENT KILL named.
   std::string Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                       std::set<std::int64_t>& killed) override;
 
-  // Asked before each command: what it answers, in RESP, is answered in place of
-  // the server's own reply, and nothing is executed. Sees WithFlowFabricName().
+  // Called before each command, WithFlowFabricName(). If it returns a reply in RESP, this is the
+  // answer in place of the server's own, and nothing is executed.
   std::function<std::optional<std::string>(std::int64_t client_id, const Words& command)> answer;
 
-  // Another process in its place: same data, other run id.
+  // Replaces the process by another with the same data and another run id.
   void Restart() { ++process_; }
 
-  // What holds in truth.
+  // These say what has really happened.
   bool WasCreated(const std::string& id) const { return executions_.count(id) != 0; }
   bool WasClaimed(const std::string& lease_id) const { return leases_.count(lease_id) != 0; }
-  // How often `function`, named as FlowFabric names it, was executed for execution
-  // `id`, by whichever of its names.
+  // How often `function` was executed for execution `id`. `function` is FlowFabric's name; calls by
+  // our name count too.
   int Executions(std::string_view function, std::string_view id) const;
 
   std::string mode = "standalone";  // or "cluster"
-  bool has_library = true;          // ours; with FlowFabric's names before version 4
-  bool foreign_library = false;     // FlowFabric's own
+  bool has_library = true;          // our library; before version 4 it has FlowFabric's names
+  bool foreign_library = false;     // FlowFabric's own library
   std::string own_version{kFunctionLibraryVersion};
-  std::string contract_version{kFunctionContractVersion};  // of FlowFabric's own
+  std::string contract_version{kFunctionContractVersion};  // of FlowFabric's own library
   int loads = 0;
   int replaces = 0;
   // Subcommands of CLIENT that an ACL forbids.
   std::set<std::string> forbidden;
-  // The functions that were asked for, there or not, by their true names, in order;
-  // by which connection.
+  // The functions that were called, whether they exist or not, by the names that were sent, in
+  // order, each with its connection.
   std::vector<std::pair<std::int64_t, std::string>> called;
   bool WasCalled(std::string_view name) const;
-  // Error texts answered in place of the next calls, which are not executed.
+  // Error texts that answer the next calls; these calls are not executed.
   std::vector<std::string> refusals;
-  // Sees every command that was executed, WithFlowFabricName(), and may change its
-  // reply.
+  // Sees every command that was executed, WithFlowFabricName(), and may change the reply to it.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
-  // What is read of fields of that name, as RESP, whatever is stored.
+  // Replies in RESP to reads of the fields with these names, whatever is stored.
   std::map<std::string, std::string> given_fields;
 
  private:
   struct Execution {
     std::string lane;
-    std::string grant_worker;  // empty: no grant
+    std::string grant_worker;  // empty: there is no grant
     std::string lease_id;      // of the current lease
     std::string attempt_id;
     std::uint64_t epoch = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commands of the simulated server that are about itself and its connections.
+// The commands that are about the simulated server itself and its connections.
 
 #include <algorithm>
 #include <string>
@@ -150,7 +150,7 @@ void SimulatedServer::RunPing(Connection&, Arguments words, ReplySink& reply) {
   words.size() == 2 ? reply.Bulk(words[1]) : reply.Status("PONG");
 }
 
-// ASKING, READONLY, READWRITE: what the connection is told about itself.
+// ASKING, READONLY, READWRITE: a client sets the state of its connection.
 void SimulatedServer::RunState(Connection& connection, Arguments words, ReplySink& reply) {
   if (SameWord(words[0], "ASKING")) {
     if (!cluster) return reply.Error("ERR This instance has cluster support disabled");
@@ -186,7 +186,7 @@ void SimulatedServer::RunExec(Connection& connection, Arguments words, ReplySink
   }
 }
 
-// How many replicas have everything; it does not wait for more.
+// Answers how many replicas have everything; it does not wait for more.
 void SimulatedServer::RunWait(Connection&, Arguments, ReplySink& reply) {
   reply.Integer(std::count_if(replicas_.begin(), replicas_.end(),
                               [](SimulatedServer* replica) { return replica->link_.empty(); }));
@@ -227,7 +227,7 @@ void SimulatedServer::RunFunction(Connection&, Arguments words, ReplySink& reply
   Propagate(words);
 }
 
-// In the order of the names; the server's own order is any.
+// Lists functions in the order of their names; the server's own order may be any.
 void SimulatedServer::ListFunctions(Arguments words, ReplySink& reply) const {
   const bool one = words.size() == 4 && SameWord(words[2], "LIBRARYNAME");
   if (words.size() > 2 && !one) return reply.Error("ERR Unknown argument " + std::string(words[2]));

@@ -17,11 +17,11 @@
 
 namespace ffgrant::valkey::testing {
 
-// `:1`, `+OK`, `-ERR text`, `nil`, a text as it is, or `[a, b]`, of a RESP reply.
+// Shows a RESP reply as `:1`, `+OK`, `-ERR text`, `nil`, a text as it is, or `[a, b]`.
 class RespText {
  public:
   static std::string Of(std::string_view resp) { return RespText(resp).Read(); }
-  // The elements of an array, or the only text there is; without the marks.
+  // Returns the elements of an array, or the only text there is, without the marks.
   static std::vector<std::string> Elements(std::string_view resp) {
     RespText reader(resp);
     std::size_t count = 1;
@@ -80,7 +80,7 @@ class ServerConsole {
                               options + "}";
     return Do({"FUNCTION", "LOAD", "REPLACE", "#!lua name=t\n" + call});
   }
-  // The answer of a function with this body to keys and arguments.
+  // Returns the answer of a function with this body to keys and arguments.
   std::string Run(const std::string& body, const std::vector<std::string>& keys = {},
                   const std::vector<std::string>& args = {}) {
     const std::string loaded = Load(body);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: what a ScriptedNetwork leads to: one scripted server, or a world of
-// simulated ones.
+// Test only: the other end of a ScriptedNetwork: one scripted server, or a world of simulated ones.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SERVER_END_H_
 #define FFGRANT_TESTING_SIMULATION_SERVER_END_H_
@@ -22,12 +21,12 @@ class ServerEnd {
   enum class Accept : std::uint8_t {
     kYes,
     kNo,       // refused: nobody listens there
-    kPending,  // no answer yet; asked again later
+    kPending,  // there is no answer yet; ask again later
   };
 
   virtual ~ServerEnd() = default;
 
-  // Connection `id`, which counts from 1 in its network, wants to get to `endpoint`.
+  // Connection `id` wants to get to `endpoint`. Ids count from 1 in each network.
   virtual Accept Connect(std::int64_t /*id*/, const Endpoint& /*endpoint*/) { return Accept::kYes; }
   // The client has closed the connection, and all that it sent has arrived.
   virtual void Leave(std::int64_t /*id*/) {}
@@ -39,9 +38,9 @@ class ServerEnd {
   // the command has closed.
   virtual std::string Execute(std::int64_t id, const Words& command, std::int64_t now,
                               std::set<std::int64_t>& killed) = 0;
-  // How long a wait takes whose stream was ready.
+  // How long a wait takes if a stream was ready.
   virtual std::int64_t TickMs() { return 1; }
-  // Called once the clock has moved, and asked how far it may move at once.
+  // OnTime() is called once the clock has moved. NextEvent() says how far it may move at once.
   virtual void OnTime(std::int64_t /*now*/) {}
   virtual std::int64_t NextEvent() { return INT64_MAX; }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How changes get from a simulated primary to its replicas, and get lost.
+// Brings changes from a simulated primary to its replicas, and loses them.
 
 #include <algorithm>
 #include <string>
@@ -50,8 +50,8 @@ void SimulatedServer::Deliver(std::size_t count) {
   }
 }
 
-// What depends on the moment travels as what it came to: the id of an entry, the
-// time of an expiry.
+// If a word depends on the moment, its result is sent instead: the id of an entry, the time of an
+// expiry.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());
@@ -70,7 +70,7 @@ void SimulatedServer::Propagate(Arguments words) {
   changes_.push_back(std::move(change));
 }
 
-// What one command has changed goes to each replica as a whole.
+// Sends to each replica, as a whole, what one command has changed.
 void SimulatedServer::SendChanges() {
   if (changes_.empty()) return;
   for (SimulatedServer* const replica : replicas_) {

@@ -10,7 +10,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// 40 lower-case hexadecimal digits.
+// Returns 40 lower-case hexadecimal digits.
 std::array<char, 40> Sha1Hex(std::string_view text);
 
 }  // namespace ffgrant::valkey::testing

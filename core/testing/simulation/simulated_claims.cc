@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// simulated_claims [--first N] [--worlds N] [--calls N]: claims in so many simulated
-// deployments, each by its own seed from --first on; one line of JSON for each. Exit
-// status: 1 if a rule was broken somewhere, which is said on standard error. One world
-// again, with its last calls: simulated_claims --first SEED.
+// simulated_claims [--first N] [--worlds N] [--calls N]: makes claims in --worlds simulated
+// deployments, each with a seed of its own from --first on, and writes one line of JSON for each.
+// The exit status is 1 if a rule was broken in any of them; standard error says which. To run one
+// world again and see its last calls: simulated_claims --first SEED.
 
 #include <getopt.h>
 

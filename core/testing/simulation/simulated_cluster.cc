@@ -61,7 +61,7 @@ void SimulatedCluster::Follow(std::size_t replica, const std::string& primary_id
   nodes_[replica]->BecomeReplicaOf(*nodes_[primary]);
 }
 
-// Replicas of a node that is a replica itself now go where it went.
+// If a node's primary has become a replica itself, the node now follows that primary's primary.
 void SimulatedCluster::FollowPromotions() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const std::string primary_id = state(i).me().primary_id;
@@ -73,7 +73,7 @@ void SimulatedCluster::FollowPromotions() {
 }
 
 void SimulatedCluster::Gossip() {
-  // Twice, so that what one node has just learnt gets to all.
+  // Two rounds, so that what one node has just learnt gets to all.
   for (int round = 0; round < 2; ++round) {
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
       for (std::size_t from = 0; from < nodes_.size(); ++from) {
@@ -92,7 +92,7 @@ void SimulatedCluster::Gossip() {
   }
 }
 
-// What node i holds to be failed, and whether it serves.
+// Decides which nodes node i believes to have failed, and whether it serves.
 void SimulatedCluster::Judge(std::size_t i) {
   ClusterState& mine = state(i);
   std::size_t primaries = 0;
@@ -160,7 +160,7 @@ void SimulatedCluster::MarkSlot(std::uint16_t slot, std::size_t from, std::size_
   state(from).SetStable(slot);
   state(to).SetStable(slot);
   state(to).Take(slot, slot);
-  // The operator tells both, and each its replicas.
+  // The operator tells both nodes, and each tells its replicas.
   const std::string& new_owner = state(to).my_id();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const std::string& primary_id = state(i).me().primary_id;
@@ -217,7 +217,7 @@ SimulatedServer& SimulatedCluster::Remove(std::size_t i) {
   if (server.is_replica()) server.Promote();
   server.keys().Clear();
   server.cluster.emplace(world_.NewId(), server.address());
-  server.cluster->down = true;  // it has no slots
+  server.cluster->down = true;  // the server has no slots
   return server;
 }
 

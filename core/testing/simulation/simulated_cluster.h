@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: simulated servers that are one cluster, and what operators and
-// failures do to it. Each node knows what it was told: Gossip() lets all that can
-// talk to each other tell all they know.
+// Test only: simulated servers that form one cluster, and what operators and failures do to it.
+// Each node knows what it was told. Gossip() lets all nodes that can talk to each other tell all
+// they know.
 //
 //   SimulatedCluster cluster(world, {.primaries = 3, .replicas = 1});
 //   cluster.Separate({0});          // node 0 is alone
@@ -31,44 +31,45 @@ class SimulatedCluster {
     std::size_t replicas = 0;         // of each primary
     std::string network = "10.0.0.";  // node i is at <network>(i + 1)
     std::uint16_t port = 6379;
-    bool full_coverage = true;  // a slot without a live owner takes the cluster down
+    bool full_coverage = true;  // if a slot has no live owner, the whole cluster is down
   };
 
-  // Node i < primaries has an equal share of the slots; its replicas are the nodes
-  // primaries + i * replicas and those behind.
+  // Each node i < primaries has an equal share of the slots. Its replicas are the nodes from
+  // primaries + i * replicas on.
   SimulatedCluster(SimulatedWorld& world, Options options);
 
   std::size_t size() const { return nodes_.size(); }
   SimulatedServer& node(std::size_t i) { return *nodes_[i]; }
   ClusterState& state(std::size_t i) { return *nodes_[i]->cluster; }
-  // The node that says so itself, with the greatest epoch; size() if none does.
+  // The node that calls itself primary of the slot, with the greatest epoch if there are several;
+  // size() if none does.
   std::size_t PrimaryOf(std::uint16_t slot) const;
 
-  // Nodes tell each other what they know; primaries that have lost everything become
-  // replicas; and who sees no majority, or lacks an owner, is down. Links of
-  // replication are open between nodes that can talk.
+  // Nodes tell each other what they know. A primary that has lost all its slots becomes a replica.
+  // A node that sees no majority, or lacks the owner of a slot, is down. Replication links are open
+  // between nodes that can talk.
   void Gossip();
-  // The nodes of `group` can talk to each other, and so can the others; no node of
-  // one to any of the other. Clients reach both, unless the world cuts them off.
+  // The nodes of `group` can talk to each other, and so can the others, but no node of `group` to
+  // one of the others. Clients reach both parts, unless the world cuts them off.
   void Separate(std::set<std::size_t> group);
 
-  // A slot moves with its keys. Between BeginMigration() and FinishMigration() keys
-  // are here or there, as MigrateKey() has it.
+  // These move a slot with its keys. Between BeginMigration() and FinishMigration() each key is
+  // here or there, as MigrateKey() decides.
   void BeginMigration(std::uint16_t slot, std::size_t from, std::size_t to);
   void MigrateKey(std::string_view key, std::size_t from, std::size_t to);
   void MigrateKeys(std::uint16_t slot, std::size_t from, std::size_t to);
   void FinishMigration(std::uint16_t slot, std::size_t from, std::size_t to);
-  // All of that at once, for each slot of [first, last].
+  // Does all of this at once, for each slot of [first, last].
   void MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from, std::size_t to);
 
-  // The replica takes its primary's slots. What its link still keeps is lost, unless
-  // it is `planned`. Returns how many commands' changes are lost.
+  // The replica takes its primary's slots. Changes that its link still keeps are lost, unless the
+  // failover is `planned`. Returns how many commands' changes are lost.
   std::size_t Failover(std::size_t replica, bool planned = false);
 
-  // FORGET by all others and RESET: the node is alone, with a new node id, without
-  // slots and keys. Its functions stay.
+  // FORGET by all other nodes, and RESET: the node is then alone, with a new node id, without slots
+  // and keys. It keeps its functions.
   SimulatedServer& Remove(std::size_t i);
-  // MEET: a server of its own becomes a primary without slots. Returns its number.
+  // MEET: a server that stood alone becomes a primary without slots. Returns its number.
   std::size_t Add(SimulatedServer& server);
 
  private:
@@ -85,7 +86,7 @@ class SimulatedCluster {
   Options options_;
   std::vector<SimulatedServer*> nodes_;
   std::set<std::size_t> group_;
-  std::uint64_t epoch_ = 0;  // the last one; no two nodes get the same
+  std::uint64_t epoch_ = 0;  // the last epoch; no two nodes get the same
 };
 
 }  // namespace ffgrant::valkey::testing

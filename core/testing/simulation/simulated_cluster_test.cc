@@ -17,7 +17,7 @@ class SimulatedClusterTest : public ::testing::Test {
   explicit SimulatedClusterTest(std::size_t replicas = 1)
       : cluster_(world_, {.primaries = 3, .replicas = replicas}) {}
 
-  // What node i answers on a fresh connection, after the commands before.
+  // Returns what node i answers on a fresh connection, after the commands `before`.
   std::string Do(std::size_t i, const std::vector<std::string>& command,
                  const std::vector<std::vector<std::string>>& before = {}) {
     ServerConsole console(cluster_.node(i), ++clients_);
@@ -33,7 +33,7 @@ class SimulatedClusterTest : public ::testing::Test {
   SimulatedWorld world_;
   SimulatedCluster cluster_;
   std::int64_t clients_ = 1000;
-  // A key of the middle third of the slots, that is of node 1; and its tag's slot.
+  // A key in the middle third of the slots, which belongs to node 1.
   const std::string key_ = "{fp:1}:a";
   const std::string key2_ = "{fp:1}:b";
   const std::uint16_t slot_ = SlotOf(key_);
@@ -133,7 +133,7 @@ TEST_F(SimulatedClusterTest, AReplicaTakesOverWithoutTheLastWrites) {
 TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   cluster_.Separate({1});
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-CLUSTERDOWN The cluster is down");
-  // Before it has found out, it still takes writes, which are lost.
+  // Until it has found out, it still takes writes, and these are lost.
   cluster_.state(1).down = false;
   EXPECT_EQ(Do(1, {"SET", key_, "lost"}), "+OK");
   EXPECT_EQ(cluster_.Failover(4), 1u);

@@ -27,7 +27,7 @@ std::unique_ptr<Network> SimulatedDeployment::NewNetwork() {
   return made;
 }
 
-// Connections break now and then, and for a while nothing that was sent arrives.
+// Makes connections break now and then, and sometimes holds up all that was sent for a while.
 Fault SimulatedDeployment::Mischief(Operation operation) {
   if (calm_) return {};
   switch (operation) {
@@ -74,7 +74,7 @@ void SimulatedDeployment::Happen() {
 }
 
 void SimulatedDeployment::Heal() {
-  world_.Pass(10'000);  // all that was to end has ended
+  world_.Pass(10'000);  // by now everything that was to end has ended
   calm_ = true;
   EndMigration();
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
@@ -156,7 +156,7 @@ void SimulatedDeployment::KillNode() {
   });
 }
 
-// A node leaves, gets a job in another cluster, and a new one comes in its place.
+// A node leaves and joins another cluster, and a new node comes in its place.
 void SimulatedDeployment::ReplaceNode() {
   cluster_.Separate({});  // nobody does this to a cluster that is split
   const std::size_t leaver = AnyPrimary();
@@ -169,7 +169,7 @@ void SimulatedDeployment::ReplaceNode() {
   cluster_.Gossip();
   SimulatedServer& gone = cluster_.Remove(leaver);
   Watch(gone, false);
-  // A process of its own from now on: whoever was connected has to look again.
+  // It is a new process from now on, so clients that were connected have to look again.
   world_.Restart(gone, true);
   const std::size_t there = other_.Add(gone);
   other_.Gossip();
@@ -181,7 +181,7 @@ void SimulatedDeployment::ReplaceNode() {
 
 // ---- primaries and replicas ------------------------------------------------------
 
-// The replica takes over; what its link still kept is lost.
+// The replica takes over; the changes that its link still kept are lost.
 void SimulatedDeployment::TakeOver(SimulatedServer& server) {
   const std::size_t replica = IndexOf(server);
   if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return;
@@ -207,14 +207,14 @@ void SimulatedDeployment::FailOver() {
     SimulatedServer& server = cluster_.node(i++ % cluster_.size());
     if (!server.is_replica() || !world_.IsUp(server)) continue;
     if (OneIn(2)) return TakeOver(server);
-    // It has fallen behind when its primary is lost.
+    // The replica falls behind before its primary is lost.
     server.SetLinkOpen(false);
     world_.At(world_.now() + Upto(60), [this, &server] { TakeOver(server); });
     return;
   }
 }
 
-// Some nodes cannot talk to the others for a while; clients reach all.
+// Some nodes cannot talk to the others for a while; clients reach all nodes.
 void SimulatedDeployment::Split() {
   std::set<std::size_t> group;
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
@@ -255,7 +255,7 @@ void SimulatedDeployment::MoveSomeSlots() {
   GossipAfter(30);
 }
 
-// One slot that has keys, in steps between which calls come.
+// Begins to move one slot that has keys, in steps; calls come between the steps.
 void SimulatedDeployment::BeginMigration() {
   const std::size_t from = AnyPrimary();
   const std::size_t to = AnyPrimary();

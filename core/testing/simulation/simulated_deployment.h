@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a cluster to which a seed does what happens to deployments. Its nodes
-// freeze, cannot be reached, move to other addresses (where strangers take over the old
-// ones), are killed and come back, also without their functions; primaries are cut off
-// and their replicas take over, sometimes without their last writes; slots move, at
-// once or key by key behind ASK; nodes leave and join another cluster, and new ones
-// come. A witness sees every function that is executed.
+// Test only: a cluster and the things that happen to deployments, chosen by a seed. Its nodes
+// freeze, cannot be reached, and move to other addresses (strangers take over the old ones). They
+// are killed and come back, sometimes without their functions. Primaries are cut off and their
+// replicas take over, sometimes without their last writes. Slots move, at once or key by key with
+// ASK. Nodes leave and join another cluster, and new ones come. A witness sees every function that
+// is executed.
 //
 //   SimulatedDeployment deployment(seed);
 //   options.servers = {deployment.name()};
@@ -40,15 +40,15 @@ class SimulatedDeployment {
   SimulatedWorld& world() { return world_; }
   SimulatedCluster& cluster() { return cluster_; }
   ClaimWitness& witness() { return witness_; }
-  // Leads to some member, as a service's name does. (A client that is configured with the
-  // address of a node goes wherever that node does, once all others that it knew are gone:
+  // Leads to some member, as a service's name does. (If a client is configured with the address of
+  // a node instead, and all others that it knew are gone, it follows that node wherever it goes:
   // client_topology.cc, rule 2.)
   Endpoint name() const { return {.host = "cluster.example", .port = 6379}; }
-  // A client's network, where connections break and bytes are held up.
+  // Makes a client's network, where connections break and bytes are held up.
   std::unique_ptr<Network> NewNetwork();
 
-  // Things go wrong between Begin() and Heal() only. Heal() lets everything that is on
-  // its way arrive first.
+  // Things go wrong only between Begin() and Heal(). Heal() first lets everything that is on its
+  // way arrive.
   void Begin() { calm_ = false; }
   void MayHappen();
   void Heal();
@@ -63,7 +63,7 @@ class SimulatedDeployment {
   std::int64_t Upto(std::uint64_t ms) { return static_cast<std::int64_t>(Below(ms + 1)); }
 
  private:
-  // A slot whose keys move one by one.
+  // A slot whose keys are moved one by one.
   struct Migration {
     std::uint16_t slot;
     SimulatedServer* from;
@@ -94,7 +94,7 @@ class SimulatedDeployment {
   std::size_t IndexOf(const SimulatedServer& server);
   bool CanGive(std::size_t i);
   void MoveAllSlots(std::size_t from, std::size_t to);
-  // Slots [first, last] of `from`, which has `first`.
+  // Moves slots [first, last] of `from`, which must have `first`.
   void MoveSlots(std::size_t from, std::size_t to, std::uint16_t first, std::uint64_t most);
   void TakeOver(SimulatedServer& replica);
 

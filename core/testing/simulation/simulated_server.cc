@@ -10,7 +10,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// The words of a command that are its keys.
+// Returns the words of a command that are its keys.
 Arguments KeysOf(const KeyCommand& command, Arguments words) {
   if (command.first_key == 0) return {};
   const auto first = static_cast<std::size_t>(command.first_key);

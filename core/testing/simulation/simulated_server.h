@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: one server process in this one. It answers as Valkey 9 does what the
-// client and the functions ask, and runs the function libraries that are loaded into
-// it. Its clock is given to it with every command, so that it lives in whatever
-// time a test has. The same commands at the same times have the same replies.
+// Test only: a server process within this process. To what the client and the functions ask it
+// answers as Valkey 9 does, and it runs the function libraries that are loaded into it. It is given
+// the time with every command, so a test can choose any time. The same commands at the same times
+// have the same replies.
 //
 //   SimulatedServer server({.run_id = "run-1", .address = {"10.0.0.1", 6379}});
 //   server.Execute(1, {"FUNCTION", "LOAD", source}, now_us);
 //   server.Execute(1, {"FCALL", "ffgrant_version", "0"}, now_us);  // "$1\r\n4\r\n"
 //
-// One thread at a time. Not to be moved: scripts and replicas keep its address.
+// One thread at a time. It must not be moved, because scripts and replicas keep its address.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_SERVER_H_
 #define FFGRANT_TESTING_SIMULATION_SIMULATED_SERVER_H_
@@ -33,8 +33,8 @@
 namespace ffgrant::valkey::testing {
 
 struct SimulatedUser {
-  std::string password;  // empty: any will do
-  // "hset", or "client|kill": commands that the user may not send, scripts included.
+  std::string password;  // empty: any password will do
+  // Commands that the user may not send, neither alone nor by a script: "hset", or "client|kill".
   std::set<std::string> denied;
 };
 
@@ -54,26 +54,25 @@ class SimulatedServer final : public ScriptHost {
   // RESP2. A connection exists from its first command on.
   std::string Execute(std::int64_t client, const std::vector<std::string>& command,
                       std::int64_t now_us);
-  // Whether the server has closed that connection. Ids are never used twice.
+  // Whether the server has closed this connection. Ids are never used twice.
   bool HasClosed(std::int64_t client) const { return closed_.count(client) != 0; }
 
-  // Another process in its place: with another run id, with all connections closed,
-  // and with or without what was stored and loaded.
+  // Replaces the process: the new one has another run id, all connections are closed, and what was
+  // stored and loaded is kept or not.
   void Restart(std::string run_id, bool keeps_data);
   void CloseConnections();
   void CloseConnection(std::int64_t client);
 
-  // Replication. A replica gets a copy of everything now, and from then on each
-  // change; a link that is not open keeps the changes for later.
+  // Makes this server a replica. It gets a copy of everything now, and each change from then on. A
+  // link that is not open keeps the changes for later.
   void BecomeReplicaOf(SimulatedServer& primary);
-  void Promote();  // changes that its link still keeps are lost to it
+  void Promote();  // loses the changes that its link still keeps
   bool is_replica() const { return primary_ != nullptr; }
-  void SetLinkOpen(bool open);  // of a replica; opening it delivers what it keeps
+  void SetLinkOpen(bool open);  // for a replica; opening the link delivers what it keeps
   std::size_t waiting_changes() const { return link_.size(); }
-  // Delivers what the next `count` commands that the link keeps have changed.
+  // Delivers the changes of the next `count` commands that the link keeps.
   void Deliver(std::size_t count);
-  // Replicas get a copy of the keys once more, after somebody has changed them from
-  // outside.
+  // Replicas get a copy of the keys once more. Call it after keys were changed from outside.
   void Resync();
 
   KeySpace& keys() { return keys_; }
@@ -81,41 +80,41 @@ class SimulatedServer final : public ScriptHost {
   const std::string& run_id() const { return options_.run_id; }
   const Endpoint& address() const { return options_.address; }
   void Move(const Endpoint& address);
-  // Where it executes nothing but what it has to, as if it were told
-  // `-ERROR text`: LOADING, MASTERDOWN, OOM, MISCONF, BUSY. Empty: as usual.
+  // If set, the server executes only what it must execute in that state, and answers all else with
+  // `-ERROR text`: LOADING, MASTERDOWN, OOM, MISCONF, BUSY.
   std::string refusal;
-  // Users by name. Without any, everybody may do everything. A connection begins as
-  // `default` if that has no password.
+  // The users by name. If there are none, everybody may do everything. A connection begins as
+  // `default` if that user has no password.
   std::map<std::string, SimulatedUser> users;
   std::size_t max_clients = SIZE_MAX;
   std::optional<ClusterState> cluster;
-  // Asked before each command; what it returns is answered in RESP, and nothing is
+  // Called before each command. If it returns a reply in RESP, this is the answer, and nothing is
   // executed.
   std::function<std::optional<std::string>(std::int64_t client,
                                            const std::vector<std::string>& command)>
       answer;
   std::uint64_t function_calls = 0;
-  // Told of each function that a client's command has run, with the reply in RESP.
+  // Called after each function that a client's command has run, with the reply in RESP.
   std::function<void(const std::vector<std::string>& command, const std::string& reply)>
       on_function;
 
  private:
   struct Connection {
-    std::string user;  // empty: nobody yet
+    std::string user;  // empty: nobody has logged in yet
     bool asking = false;
     bool readonly = false;
     bool in_transaction = false;
-    bool aborts = false;  // the transaction: something in it was refused
+    bool aborts = false;  // something in the transaction was refused
     std::vector<std::vector<std::string>> queued;
   };
   // A command of the server itself; scripts may not send it.
   struct ServerCommand {
     std::string_view name;
     int arity;
-    bool always = false;  // executed also while the server refuses to serve
+    bool always = false;  // it is executed even while the server refuses to serve
     void (SimulatedServer::*run)(Connection&, Arguments, ReplySink&);
   };
-  // What the words of a command say, before it is executed.
+  // What the words of a command mean, before it is executed.
   struct Parsed {
     const KeyCommand* key_command = nullptr;
     const ServerCommand* server_command = nullptr;
@@ -129,7 +128,7 @@ class SimulatedServer final : public ScriptHost {
   Connection& ConnectionOf(std::int64_t client);
   void Run(Connection& connection, Arguments words, ReplySink& reply);
   void RunParsed(Connection& connection, const Parsed& parsed, Arguments words, ReplySink& reply);
-  // Why a command is not executed; empty: it is.
+  // Says why a command is not executed; empty if it is.
   std::string Refusal(Connection& connection, const Parsed& parsed, Arguments words);
   std::string Denial(const Connection& connection, Arguments words) const;  // by the user's rights
   void RunKeyCommand(const KeyCommand& command, Arguments words, ReplySink& reply);
@@ -164,7 +163,7 @@ class SimulatedServer final : public ScriptHost {
   std::int64_t now_us_ = 0;
   std::int64_t current_client_ = 0;
 
-  // While a function runs.
+  // These are set while a function runs.
   Connection* caller_ = nullptr;
   bool read_only_script_ = false;
   int script_slot_ = -1;
@@ -173,8 +172,8 @@ class SimulatedServer final : public ScriptHost {
   std::vector<SimulatedServer*> replicas_;
   bool link_open_ = true;
   using Change = std::vector<std::string>;
-  std::deque<std::vector<Change>> link_;  // on their way from the primary, by command
-  std::vector<Change> changes_;           // of the command that is being executed
+  std::deque<std::vector<Change>> link_;  // changes on their way from the primary, by command
+  std::vector<Change> changes_;           // changes of the command that is being executed
   std::string history_;                   // master_replid
   std::string former_history_;            // master_replid2
   std::uint64_t histories_ = 0;

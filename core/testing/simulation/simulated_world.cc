@@ -9,7 +9,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// The world as one client's network sees it: its connections, by their numbers.
+// The world as one client's network sees it. It has the connections of this network, by number.
 class WorldGate final : public ServerEnd {
  public:
   explicit WorldGate(SimulatedWorld& world) : world_(world) {}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: simulated servers at addresses, one clock for all of them and for the
-// networks of all clients, and what can happen between the two: a server stops,
-// freezes, moves, or cannot be reached.
+// Test only: simulated servers at addresses, with one clock for all of them and for the networks of
+// all clients. It can stop a server, freeze it, move it, or make it unreachable.
 //
 //   SimulatedWorld world;
 //   SimulatedServer& server = world.Start({"10.0.0.1", 6379});
@@ -34,46 +33,47 @@ class SimulatedWorld {
   SimulatedWorld() = default;
   SimulatedWorld(const SimulatedWorld&) = delete;
 
-  // A new process that listens at `address`, in place of whoever did before. It has no
-  // functions and no keys. The reference is good for as long as the world is.
+  // Starts a new process that listens at `address`, in place of whichever listened there before. It
+  // has no functions and no keys. The reference is valid as long as the world.
   SimulatedServer& Start(const Endpoint& address);
-  // Kills the process: nobody listens, and its connections are gone. It can be
-  // started again, as a new process, with or without what it had stored.
+  // Kills the process: nobody listens, and its connections are gone. Restart() starts it again as a
+  // new process, with or without what it had stored.
   void Stop(SimulatedServer& server);
   void Restart(SimulatedServer& server, bool keeps_data);
   bool IsUp(const SimulatedServer& server) const { return Has(down_, server) == 0; }
   // A frozen server accepts connections and executes nothing, until it thaws.
   void Freeze(SimulatedServer& server, bool frozen) { Put(frozen_, server, frozen); }
-  // A server that clients cannot reach, and that keeps running: nothing arrives.
+  // Clients cannot reach a server that is cut off: nothing arrives. But the server keeps running.
   void CutOff(SimulatedServer& server, bool cut) { Put(cut_, server, cut); }
   bool IsCutOff(const SimulatedServer& server) const { return Has(cut_, server) != 0; }
-  // Listens at another address, and announces it to its cluster. Connections stay
-  // as they are unless `closes` them.
+  // The server listens at another address, and announces it to its cluster. Connections stay as
+  // they are, unless `closes`.
   void Move(SimulatedServer& server, const Endpoint& address, bool closes);
 
-  // A name that leads to `server`, besides its own address, until it leads elsewhere.
+  // Makes a name lead to `server`, besides the server's own address, until the name is given to
+  // another server.
   void Name(const Endpoint& name, SimulatedServer& server) {
     listeners_[{name.host, name.port}] = &server;
   }
 
-  // A network of its own for each client.
+  // Makes a network; each client needs its own.
   std::unique_ptr<ScriptedNetwork> NewNetwork();
 
-  // Milliseconds since the Unix epoch, and on every network's clock.
+  // The time in milliseconds since the Unix epoch; every network's clock shows it too.
   std::int64_t now() const { return now_; }
   std::int64_t& clock() { return now_; }
   void Pass(std::int64_t ms);
-  // `event` happens once the clock has reached `time`. Events at the same time
-  // happen in the order in which they came.
+  // `event` happens once the clock has reached `time`. Events for the same time happen in the order
+  // in which they were added.
   void At(std::int64_t time, std::function<void()> event) {
     events_.emplace(time, std::move(event));
   }
 
-  // How long a wait takes that finds something to do. With 0, time passes only where
-  // somebody waits for it; then no fault may go on without end.
+  // How long a wait takes if it finds something to do. With 0, time passes only where somebody
+  // waits for it; then no fault may go on without end.
   std::int64_t tick_ms = 1;
 
-  // A text of 40 hexadecimal digits that no other call returns: a run id, a node id.
+  // Returns a text of 40 hexadecimal digits that no other call returns, for a run id or a node id.
   std::string NewId();
   const std::vector<std::unique_ptr<SimulatedServer>>& servers() const { return servers_; }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client's calls, all the way to the shipped functions, and what a world can do
-// to its servers meanwhile.
+// The client's calls, down to the shipped functions, and what a world can do to its servers
+// meanwhile.
 
 #include "testing/simulation/simulated_world.h"
 
@@ -51,7 +51,7 @@ class Caller {
                           .attempt_id = {ids_.Next()}});
   }
 
-  // Every call of the interface succeeds once on this execution's way.
+  // Makes every call of the interface succeed once, for one execution.
   void GoThrough(SimulatedWorld& world, std::uint16_t partition) {
     const MintedExecutionId id = Create(partition);
     ClaimOutcome claimed = Claim(id);

@@ -24,7 +24,7 @@ std::optional<std::uint64_t> ParseUnsigned(std::string_view text) {
   return value;
 }
 
-// MS-SEQUENCE, or MS alone, which stands for MS-`sequence`.
+// Reads MS-SEQUENCE, or MS alone, which stands for MS-`sequence`.
 std::optional<StreamId> ParseId(std::string_view text, std::uint64_t sequence) {
   const std::size_t hyphen = text.find('-');
   const auto ms = ParseUnsigned(text.substr(0, hyphen));
@@ -46,8 +46,8 @@ struct Trim {
   std::int64_t length = 0;
 };
 
-// Reads [MAXLEN [~|=] n] from word `at` on, which moves behind it. False if an
-// error was answered.
+// Reads [MAXLEN [~|=] n] from word `at` on, and moves `at` behind it. Returns false if it answered
+// an error.
 bool ReadTrim(CommandCall& call, std::size_t& at, Trim& trim) {
   if (at + 1 >= call.words.size() || !SameWord(call.words[at], "MAXLEN")) return true;
   ++at;

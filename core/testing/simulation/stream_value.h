@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a stream as the server keeps it. `MAXLEN ~ N` removes whole nodes
-// alone, so the nodes are modelled to the byte: how many entries a history keeps
-// depends on how large its entries are.
+// Test only: a stream as the server stores it. `MAXLEN ~ N` removes only whole nodes. How many
+// entries a history keeps therefore depends on how large its entries are, so the nodes are modelled
+// to the byte.
 
 #ifndef FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
 #define FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
@@ -31,21 +31,21 @@ class StreamValue {
     std::vector<std::string> words;  // field, value, field, value, ...
   };
   struct Node {
-    std::size_t bytes = 0;  // of its listpack
-    std::size_t count = 0;  // of entries, those that were trimmed out of it too
+    std::size_t bytes = 0;  // size of its listpack
+    std::size_t count = 0;  // number of its entries, also of those that were trimmed out of it
     StreamId first_id;
-    std::vector<std::string> fields;  // of its first entry
+    std::vector<std::string> fields;  // fields of its first entry
     std::vector<Entry> entries;
   };
 
-  // The id that `*` stands for at `now_ms`: later than all before it.
+  // The id that `*` stands for at `now_ms`: it is later than all ids before it.
   StreamId NextId(std::int64_t now_ms) const;
   // `id` must be later than last_id(). `words` is a list of fields and values.
   void Add(StreamId id, std::span<const std::string_view> words);
-  // MAXLEN ~ `max_length`: removes nodes from the front as long as `max_length`
-  // entries remain, of at most 10,000 entries in all.
+  // MAXLEN ~ `max_length`: removes nodes from the front as long as `max_length` entries remain, but
+  // no more than 10,000 entries in all.
   void TrimAbout(std::uint64_t max_length);
-  // MAXLEN `max_length`: removes entries, also out of a node.
+  // MAXLEN `max_length`: removes entries, also a part of a node's entries.
   void TrimExactly(std::uint64_t max_length);
 
   std::size_t size() const { return size_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a worker does with an execution between its claim and its end, all the way to the
-// shipped functions: reads what it is about, returns a result, fails.
+// What a worker does with an execution between its claim and its end, down to the shipped
+// functions: it reads the input, returns a result, fails.
 
 #include <gtest/gtest.h>
 
@@ -57,7 +57,7 @@ class WorkerCalls : public ::testing::Test {
         {.execution_id = id.view(), .fence = lease.fence, .reason = reason, .category = category},
         &details_);
   }
-  // What an operator sees: plain commands on the server's keys.
+  // Runs bare commands on the server's keys, as an operator does.
   std::string Do(const std::vector<std::string>& words) {
     return server_.Execute(9999, words, world_.now() * 1000);
   }
@@ -103,7 +103,7 @@ TEST_F(WorkerCalls, InputIsWhatWasCreated) {
   EXPECT_EQ(input.attempt_reason(), "");
   EXPECT_EQ(input.previous_attempt(), std::nullopt);
 
-  // The same buffer for another one: nothing of the first is left.
+  // The same buffer is used for another execution; nothing of the first is left.
   const MintedExecutionId bare = Create();
   const Lease other = Claim(bare);
   ASSERT_TRUE(ledger_->ReadInput(bare.view(), other.attempt_index, input));
@@ -202,7 +202,7 @@ TEST_F(WorkerCalls, ACompletionWhoseAnswerIsLostIsReconciled) {
   world_.At(world_.now() + 700, [&] { world_.Freeze(server_, false); });
   EXPECT_TRUE(CompleteOnce(*ledger_, args, "done"));
   EXPECT_EQ(Core(id, "public_state"), "completed");
-  // By hand: the second one is refused, and says by whom.
+  // Without CompleteOnce() the second call is refused, and says by whom.
   EXPECT_EQ(ledger_->Complete(args, &details_).error, ClaimError::kExecutionNotActive);
   EXPECT_TRUE(HasCompleted(lease.fence, ClaimError::kExecutionNotActive, details_));
 }
@@ -269,7 +269,8 @@ TEST_F(WorkerCalls, AFixedDelayIsTheSameEachTime) {
   EXPECT_FALSE(Fail(id, Claim(id)).retried);
 }
 
-// It is in the lane's set from where a scanner promotes it, not in the claimer's.
+// The execution is in its own lane's set, from where a scanner promotes it, and not in the
+// claimer's lane.
 TEST_F(WorkerCalls, ARetryWaitsInTheExecutionsOwnLane) {
   const MintedExecutionId id = Create({.retry = RetryPolicy{.delay_ms = 5000}});
   ASSERT_TRUE(ledger_->IssueClaimGrant(
@@ -383,7 +384,7 @@ TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
   EXPECT_TRUE(IsListed());
   EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
   EXPECT_EQ(Do({"PTTL", kCaps}).substr(0, 2), ":4");
-  // Again, as after a lost answer: all of its time is there again.
+  // The call is made again, as after a lost answer: the registration has all of its time again.
   world_.Pass(3000);
   EXPECT_EQ(Register(registration_), ClaimError::kNone);
   EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
@@ -394,7 +395,7 @@ TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
 
 TEST_F(Registering, IsRefreshedAndElseRunsOut) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
-  // The time is the caller's own clock's, so that one of long ago can be told from now.
+  // The time is from the caller's own clock, so that a test can tell an old time from a new one.
   Do({"HSET", kCaps, "registered_at_ms", "5", "last_heartbeat_ms", "5"});
   world_.Pass(4000);
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
@@ -422,7 +423,7 @@ TEST_F(Registering, OfAnInstanceThatAnotherProcessHasIsRefused) {
   }
   EXPECT_EQ(Unregister(other), ClaimError::kNone);
   EXPECT_TRUE(Exists(kAlive) && Exists(kCaps) && IsListed());
-  // FlowFabric's own worker, which writes "1".
+  // FlowFabric's own worker writes "1" as token.
   world_.Pass(6000);
   Do({"SET", kAlive, "1", "PX", "5000"});
   EXPECT_EQ(Refresh(registration_), ClaimError::kInvalidInput);
