@@ -10,9 +10,9 @@
 namespace ffgrant::bench {
 namespace {
 
-// A counter that never moved would show nice zeros.
+// An allocation counter that never counted would report zeros that look good.
 bool AllocationCounterCounts() {
-  // Volatile, or the compiler drops a pair of allocate and free.
+  // The pointer is volatile, or the compiler would drop the pair of allocation and release.
   void* volatile kept = nullptr;
   const std::size_t by_malloc = testing::CountAllocations([&] { kept = std::malloc(24); });
   std::free(kept);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the benchmark binaries share: the check before the timing, the loops
-// over a set of inputs, and the counters.
+// The code that the benchmark programs share: the check before the timing, the loops over a set of
+// inputs, and the counters.
 
 #ifndef FFGRANT_BENCH_BENCH_MAIN_H_
 #define FFGRANT_BENCH_BENCH_MAIN_H_
@@ -18,20 +18,20 @@
 
 namespace ffgrant::bench {
 
-// Prints what differed and on which input, and ends the process with status 1.
+// Prints what differed and for which input, and ends the process with status 1.
 [[noreturn]] void SelfCheckFailed(std::string_view what, std::string_view input);
 
 inline void SelfCheck(bool agrees, std::string_view what, std::string_view input) {
   if (!agrees) SelfCheckFailed(what, input);
 }
 
-// Runs `check`, then the benchmarks that the command line asks for. With
-// FFGRANT_BENCH_SKIP_CHECK in the environment only those: scripts/perf starts
-// the same program a hundred times, and lets it check itself the first time.
+// Runs `check`, then the benchmarks that the command line asks for. With FFGRANT_BENCH_SKIP_CHECK
+// in the environment the check is left out: scripts/perf starts the same program a hundred times
+// and lets it check itself only the first time.
 int RunBenchmarks(int argc, char** argv, void (*check)());
 
-// Counts the allocations of a timed loop and reports items, bytes and
-// `allocs_per_op`. Make one before the loop.
+// Counts the allocations of a timed loop and reports items, bytes and `allocs_per_op`. It must be
+// constructed before the loop.
 class LoopCounters {
  public:
   explicit LoopCounters(benchmark::State& state)
@@ -53,8 +53,8 @@ class LoopCounters {
   std::size_t allocations_before_;
 };
 
-// Times `operation` on one input of `set` after the other, again and again;
-// neither the input nor the result can be seen through by the compiler.
+// Times `operation` on the inputs of `set`, one after the other, again and again. The compiler
+// knows neither the input nor what becomes of the result.
 template <class Set, class Operation>
 void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, Operation operation,
                 std::size_t count = kInputCount) {
@@ -70,13 +70,13 @@ void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, 
   counters.Report(bytes_per_item);
 }
 
-// `function` as an operation that is called directly, as the lambdas are, and
-// not through a pointer.
+// Makes an operation of `function` that is called directly, as a lambda is, and not through a
+// pointer.
 template <auto function>
 inline constexpr auto kDirect = [](const auto& input) { return function(input); };
 
-// Registers BM_<name>, which times `operation` over what `make_set()` returns.
-// The set is made at the first run, so that a filter costs only what it picks.
+// Registers BM_<name>, which times `operation` over the set that `make_set()` returns. The set is
+// made at the first run, so a filter pays only for the benchmarks that it selects.
 template <class MakeSet, class Operation>
 void RegisterOverTexts(const std::string& name, MakeSet make_set, Operation operation) {
   benchmark::RegisterBenchmark(("BM_" + name).c_str(), [=](benchmark::State& state) {

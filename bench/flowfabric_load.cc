@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A load on a running FlowFabric deployment: grants from its server over HTTP, the rest of the
-// claim path on its Valkey. Told what to do line by line on its standard input, by
-// scripts/jobs/live/load_job.py. The lines:
+// Puts load on a running FlowFabric deployment. Grants come from its server over HTTP; the rest of
+// the claim path runs on its Valkey. scripts/jobs/live/load_job.py writes commands line by line to
+// the standard input. The lines:
 //
 //   create COUNT WORKERS            takes the next COUNT ids of --ids and creates them
-//   closed WORKERS COUNT STEPS      COUNT of those that were created go through the steps;
-//                                   STEPS is grant, pair (claims too) or cycle (renews and
-//                                   completes too)
+//   closed WORKERS COUNT STEPS      COUNT of the created executions go through the steps;
+//                                   STEPS is grant, pair (grants and claims) or cycle (also
+//                                   renews and completes)
 //   open WORKERS COUNT RATE STEPS   the same, begun at random moments, RATE a second
-//   verify WORKERS                  reads back the result of all that were completed
-//   forget                          those so far are nobody's any more
+//   verify WORKERS                  reads back the results of all completed executions
+//   forget                          gives up the executions so far
 //
-// Answers one line of JSON each. A worker claims what --ids names and nothing else: a grant for
-// another execution ends the program, and runs out by itself. The token comes from FF_API_TOKEN
-// or the file that FF_API_TOKEN_FILE names, Valkey's password as server_url.h says.
+// The answer to each command is one line of JSON. A worker claims only executions that --ids names:
+// a grant for any other execution ends the program and later expires. The token comes from
+// FF_API_TOKEN or from the file that FF_API_TOKEN_FILE names. server_url.h describes where Valkey's
+// password comes from.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -68,17 +69,17 @@ using http::IssuerError;
 using http::IssuerStatus;
 using SteadyClock = std::chrono::steady_clock;
 
-// Longer than a load: what is left over is taken away by who drives this.
+// Longer than a load lasts. The caller removes what is left over.
 constexpr std::int64_t kGrantTtlMs = 60'000;
 constexpr std::int64_t kLeaseTtlMs = 3'600'000;
-// Of a worker that got nothing: the server's window moves on every 250 ms.
+// The pause of a worker that got nothing: the server's window moves on every 250 ms.
 constexpr std::int64_t kShortestPauseUs = 2'000;
 constexpr std::int64_t kLongestPauseUs = 100'000;
-// A load that gets nothing for so long has lost executions.
+// If no worker gets a grant for so long, executions have been lost.
 constexpr std::chrono::seconds kPatience{60};
 
 [[noreturn]] void Die(const std::string& why) {
-  static std::mutex mutex;  // one thread's words, and the end
+  static std::mutex mutex;  // one thread prints its words and ends the process
   const std::lock_guard lock(mutex);
   std::fprintf(stderr, "flowfabric_load: %s\n", why.c_str());
   std::fflush(stderr);
@@ -103,11 +104,11 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// What one worker measured.
+// The measurements of one worker.
 struct Figures {
   std::array<std::vector<float>, kStages> micros;
   std::uint64_t asked = 0;
-  std::uint64_t nothing = 0;  // 204
+  std::uint64_t nothing = 0;  // answers with status 204
 
   void Take(Stage stage, SteadyClock::time_point from, SteadyClock::time_point to) {
     micros[stage].push_back(static_cast<float>(Micros(to - from)));
@@ -127,7 +128,7 @@ struct Execution {
   std::atomic<std::uint32_t> completed{0};
 };
 
-// What a worker makes of an execution.
+// Returns the result that a worker gives an execution.
 std::string ResultOf(std::string_view id) { return absl::StrFormat("{\"done\":\"%s\"}", id); }
 std::string PayloadOf(std::string_view id) { return absl::StrFormat("{\"do\":\"%s\"}", id); }
 
@@ -196,7 +197,7 @@ class Load {
     if (problem.empty()) problem = valkey::SetTlsFromEnvironment(options.client);
     if (!problem.empty()) Die("--valkey: " + problem);
     options.client.request_timeout_ms = 60'000;
-    options.client.load_library = false;  // FlowFabric's own are there
+    options.client.load_library = false;  // FlowFabric's own functions are there
     options.connections = absl::GetFlag(FLAGS_workers);
     options.defaults.partitions.num_flow_partitions =
         static_cast<std::uint16_t>(absl::GetFlag(FLAGS_partitions));
@@ -256,12 +257,12 @@ class Load {
                 Micros(SteadyClock::now() - start) * 1e-6);
   }
 
-  // One that a worker may begin, by its planned moment; false: there are no more.
+  // Hands out the executions that a worker may begin, each with its planned moment.
   struct Plan {
-    std::vector<SteadyClock::time_point> moments;  // empty: closed
+    std::vector<SteadyClock::time_point> moments;  // empty for a closed load
     std::size_t count = 0;
     std::atomic<std::size_t> next{0};
-    std::atomic<std::int64_t> last_grant{0};  // of any worker; for kPatience
+    std::atomic<std::int64_t> last_grant{0};  // when any worker got one; for kPatience
   };
 
   void Drive(std::size_t workers, std::size_t count, double rate, Steps steps) {
@@ -315,7 +316,7 @@ class Load {
     }
   }
 
-  // Until there is one. A pause after nothing grows, and is random.
+  // Asks until there is a grant. The pause after an empty answer is random, and grows.
   void AskForGrant(const std::string& worker_id, const std::string& instance, Plan& plan,
                    ClaimGrant& grant, std::mt19937_64& random, Figures& figures) {
     for (std::int64_t longest = kShortestPauseUs;;
@@ -344,7 +345,8 @@ class Load {
     }
   }
 
-  // The body once more as the server sends it: what of the grant's time is reading it.
+  // Decodes the body once more as the server sends it, to measure how much of the grant's time that
+  // takes.
   static void Decode(const ClaimGrantView& grant, JsonScratch& scratch, Figures& figures) {
     std::array<char, 1024> body{};
     const WriteResult written = SerializeClaimGrant(grant, body);
@@ -394,7 +396,8 @@ class Load {
     execution.completed.fetch_add(1);
   }
 
-  // Every execution since the last `forget`: how often it was completed, and with what.
+  // Reads every execution since the last `forget`: how often it was completed, and with what
+  // result.
   void Verify(std::size_t workers) {
     std::atomic<std::size_t> at{first_};
     std::atomic<std::size_t> once{0};
@@ -447,8 +450,8 @@ class Load {
   valkey::ValkeyLedger ledger_;
   std::vector<std::unique_ptr<Execution>> executions_;
   std::unordered_map<std::string_view, Execution*> by_id_;
-  std::size_t first_ = 0;  // since the last `forget`
-  std::size_t next_ = 0;   // that was not created yet
+  std::size_t first_ = 0;  // the first execution since the last `forget`
+  std::size_t next_ = 0;   // the first execution that is not created yet
 };
 
 }  // namespace
@@ -456,7 +459,7 @@ class Load {
 
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
-  prctl(PR_SET_TIMERSLACK, 1UL);  // pauses end when they should
+  prctl(PR_SET_TIMERSLACK, 1UL);  // pauses must end on time
   try {
     ffgrant::bench::Load load;
     std::string line;

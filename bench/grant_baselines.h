@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Grants from and to JSON without core: simdjson's on-demand reader as its
-// documentation advises, and std::string.
+// Reads and writes grants as JSON without core: with simdjson's on-demand reader, used as its
+// documentation advises, and with std::string.
 
 #ifndef FFGRANT_BENCH_GRANT_BASELINES_H_
 #define FFGRANT_BENCH_GRANT_BASELINES_H_
@@ -17,7 +17,7 @@
 
 namespace ffgrant::bench::plain {
 
-// The four members as text, from any document with these members.
+// The four members as text, from any document that has them.
 struct GrantMembers {
   std::string_view execution_id;
   std::string_view partition_key;
@@ -26,7 +26,7 @@ struct GrantMembers {
   friend bool operator==(const GrantMembers&, const GrantMembers&) = default;
 };
 
-// The members with the texts understood.
+// The members, with their texts parsed.
 struct TypedGrant {
   GrantMembers members;
   PlainExecutionId execution_id;
@@ -34,27 +34,26 @@ struct TypedGrant {
   friend bool operator==(const TypedGrant&, const TypedGrant&) = default;
 };
 
-// Fills in what the texts of `grant.members` say, as leniently as the reference:
-// the id by a good UUID parser (simd_uuid.h), the key by std::from_chars. False if
-// they say nothing.
+// Parses the texts of `grant.members` as leniently as the reference does: the id with a good UUID
+// parser (simd_uuid.h), the key with std::from_chars. Returns false if a text is not valid.
 bool UnderstandMembers(TypedGrant& grant);
 
 class SimdjsonGrantReader {
  public:
-  // `json` must be followed by SIMDJSON_PADDING readable bytes. The result
-  // points into `json` or into this reader, until its next use.
+  // `json` must be followed by SIMDJSON_PADDING readable bytes. The result points into `json` or
+  // into this reader, and is valid until the reader is used again.
   bool ReadMembers(std::string_view json, GrantMembers& out);
-  // Members, then UnderstandMembers.
+  // Reads the members, then calls UnderstandMembers.
   bool ReadTyped(std::string_view json, TypedGrant& out);
 
  private:
   simdjson::ondemand::parser parser_;
 };
 
-// Appends the text with its quotes, escaping what JSON wants escaped.
+// Appends the text in quotes and escapes the bytes that JSON requires to be escaped.
 void AppendJsonText(std::string_view text, std::string& out);
 
-// Appends the claim response, escaping what JSON wants escaped.
+// Appends the claim response and escapes the bytes that JSON requires to be escaped.
 void AppendGrantJson(const GrantMembers& grant, std::string& out);
 
 }  // namespace ffgrant::bench::plain

@@ -13,16 +13,16 @@
 
 namespace ffgrant::bench {
 
-// The members of the canonical documents (inputs.h), as text and understood.
+// The members of the canonical documents (inputs.h), both as text and parsed.
 struct GrantSet {
-  std::vector<std::string> grant_keys;  // of the escaped case
+  std::vector<std::string> grant_keys;  // used if escapes are wanted
   std::vector<plain::GrantMembers> members;
   std::vector<ClaimGrantView> grants;
   double average_json_size = 0;
 };
 
-// `wants_escapes`: with a byte in each grant key that JSON wants escaped. Made
-// at the first call and kept.
+// If `wants_escapes` is set, each grant key has a byte that JSON requires to be escaped. The set is
+// made at the first call and kept.
 const GrantSet& Grants(bool wants_escapes);
 
 }  // namespace ffgrant::bench

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Grants from and to JSON. The first row of the figures is
-// ParseGrant_Core against ParseGrant_SimdjsonOnDemand, which reads the four
+// Benchmarks of grants from and to JSON. The first row of the figures compares ParseGrant_Core with
+// ParseGrant_SimdjsonOnDemand, which reads the four members but parses none of them;
+// ..._SimdjsonOnDemandTyped does the same work as Core.
 // members and understands none; ..._SimdjsonOnDemandTyped does what Core does.
 
 #include <algorithm>
@@ -30,7 +31,7 @@ constexpr std::array kCases = {
     GrantCase::kUnknownMember, GrantCase::kPostgresKey,  GrantCase::kSqliteKey,
     GrantCase::kTime10Digits,  GrantCase::kTimeAnyDigits};
 
-// Those that ParseClaimResponse reads at once, and not member by member.
+// The cases that ParseClaimResponse reads at once, and not member by member.
 constexpr std::array kReadAtOnce = {GrantCase::kCanonical, GrantCase::kPostgresKey,
                                     GrantCase::kSqliteKey, GrantCase::kTime10Digits,
                                     GrantCase::kTimeAnyDigits};
@@ -94,8 +95,8 @@ void Check() {
   CheckSerialize();
 }
 
-// A scratch that has its memory: without it the sequential path reads canonical documents in
-// another way.
+// Returns a scratch that has its memory already. Without memory the sequential path would read
+// canonical documents in another way.
 std::shared_ptr<JsonScratch> UsedScratch() {
   auto scratch = std::make_shared<JsonScratch>();
   ClaimResponseView unused;
@@ -155,7 +156,8 @@ void RegisterParse() {
   }
 }
 
-// One call at a time: what a worker waits for, which the averages above hide.
+// Times one call at a time. A worker waits for a single call, and the averages above hide how long
+// one can take.
 void RegisterLatency() {
   const auto scratch = UsedScratch();
   const auto reader = std::make_shared<plain::SimdjsonGrantReader>();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CRC16, cluster slots and key names.
+// Benchmarks of CRC16, cluster slots and key names.
 
 #include "ffgrant/hash_slot.h"
 
@@ -24,7 +24,7 @@ std::string_view Raw(const Uuid& uuid) {
   return {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()};
 }
 
-// Views into ExecutionIds(kValid).
+// The views point into ExecutionIds(kValid).
 const std::vector<ExecutionIdView>& Ids() {
   static const std::vector<ExecutionIdView>* const ids = [] {
     auto* result = new std::vector<ExecutionIdView>;

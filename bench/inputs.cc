@@ -16,7 +16,7 @@ constexpr std::array<const char*, 3> kPrefixes = {"fp", "b", "q"};
 constexpr std::array<PartitionFamily, 3> kFamilies = {
     PartitionFamily::kFlow, PartitionFamily::kBudget, PartitionFamily::kQuota};
 
-// 1 to 5 digits, each length equally likely.
+// Returns an index of 1 to 5 digits. Each length is equally likely.
 std::uint16_t RandomIndex(Random& random) {
   constexpr std::array<std::uint32_t, 6> kBounds = {0, 10, 100, 1000, 10000, 65536};
   const std::size_t digits = random.Below(5);
@@ -102,7 +102,7 @@ std::string RandomId(IdCase which, Random& random) {
 std::string Escaped(std::string text, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   for (int i = 0; i < 2; ++i) {
-    // An escape's own bytes are left alone: stay in front of the first.
+    // Stays before the first escape, so that the bytes of an escape are left alone.
     const std::size_t end = std::min(text.find('\\'), text.size());
     if (end == 0) break;
     const std::size_t at = random.Below(end);
@@ -113,7 +113,7 @@ std::string Escaped(std::string text, Random& random) {
   return text;
 }
 
-// As the reference's PostgreSQL backend signs them (contract 9).
+// Signs a key as the reference's PostgreSQL backend does (contract 9).
 std::string PostgresKey(const std::string& key, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string text = "pg:" + key + ":" + PlainUuidText(random.NextUuid()) + ":" +
@@ -123,7 +123,7 @@ std::string PostgresKey(const std::string& key, Random& random) {
   return text;
 }
 
-// What a newer server might add.
+// Returns a member that a newer server might add.
 std::string UnknownMember(Random& random) {
   const std::string number = std::to_string(random.Below(100'000));
   switch (random.Below(4)) {
@@ -145,7 +145,7 @@ std::string RandomTime(GrantCase which, Random& random) {
   if (which == GrantCase::kTimeAnyDigits) {
     std::uint64_t first = 1;
     for (std::size_t digits = random.Below(20); digits > 0; --digits) first *= 10;
-    // Not all numbers of 20 digits fit.
+    // Not all numbers of 20 digits fit into 64 bits.
     const bool fits = first < 10'000'000'000'000'000'000u;
     return std::to_string(first + random.Below(fits ? 9 * first : first / 10 * 8));
   }
@@ -153,7 +153,7 @@ std::string RandomTime(GrantCase which, Random& random) {
 }
 
 std::string RandomGrant(GrantCase which, Random& random) {
-  // Counts as deployed: an index has one to three digits.
+  // Deployments have 256 partitions by default, so an index has one to three digits.
   const auto index = static_cast<unsigned>(random.Below(256));
   std::string id = IdText(index, random.NextUuid());
   std::string key = KeyText(0, index);
@@ -200,7 +200,7 @@ std::vector<std::string> Texts(Random& random, Make make) {
   return texts;
 }
 
-// One set per case, made when it is first asked for and kept.
+// There is one set for each case. It is made when it is first asked for, and kept.
 template <class Case, class Make>
 const TextSet& CachedSet(Case which, Make make) {
   static std::array<std::unique_ptr<const TextSet>, 16> sets;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the benchmarks are fed: seeded sets of 65,536 inputs in random order,
-// more than a branch predictor can learn. The texts of a set lie back to back
-// in memory in the order in which they are visited, so that what is timed is
-// the operation and not the way to its input.
+// The inputs of the benchmarks: seeded sets of 65,536 inputs in random order, more than a branch
+// predictor can learn. The texts of a set lie back to back in memory in the order in which they are
+// visited, so that the operation is timed and not the way to its input.
 
 #ifndef FFGRANT_BENCH_INPUTS_H_
 #define FFGRANT_BENCH_INPUTS_H_
@@ -21,7 +20,7 @@ namespace ffgrant::bench {
 
 inline constexpr std::size_t kInputCount = 65536;
 
-// Texts back to back, with simdjson's padding behind the last one.
+// Texts that lie back to back, with simdjson's padding after the last one.
 class TextSet {
  public:
   static constexpr std::size_t kPadding = 64;
@@ -39,7 +38,7 @@ class TextSet {
   std::vector<std::string_view> views_;
 };
 
-// Small deterministic generator (SplitMix64), the same everywhere.
+// A small deterministic generator (SplitMix64) that gives the same numbers everywhere.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -59,12 +58,12 @@ void Shuffle(std::vector<T>& values, Random& random) {
 }
 
 enum class KeyCase {
-  kRandom,       // canonical; family and digit count equally likely, so that
-                 // the short ones, which are few, come more than once
-  kDistinct,     // canonical; 65,536 different ones of the 196,608 there are
+  kRandom,       // canonical; families and digit counts are equally likely, so
+                 // that the short keys, which are few, occur more than once
+  kDistinct,     // canonical; 65,536 different keys of the 196,608 that exist
   kEarlyReject,  // the opening brace is another byte
   kLateReject,   // the closing brace, or the digit before it, is another byte
-  kSpellings,    // with plus signs and zeros, which only lenient mode takes
+  kSpellings,    // plus signs and zeros, which only lenient mode accepts
 };
 const TextSet& PartitionKeys(KeyCase which);
 
@@ -77,17 +76,17 @@ enum class IdCase {
 const TextSet& ExecutionIds(IdCase which);
 
 enum class GrantCase {
-  kCanonical,      // as the reference writes it
-  kReordered,      // members in any order
-  kWhitespace,     // indented
-  kEscaped,        // two bytes of each string as \u00xx
-  kEarlyReject,    // the first byte is none that a document begins with
+  kCanonical,      // as the reference writes them
+  kReordered,      // the members are in any order
+  kWhitespace,     // the documents are indented
+  kEscaped,        // two bytes of each string are written as \u00xx
+  kEarlyReject,    // no document begins with their first byte
   kLateReject,     // the last byte is `]`
-  kUnknownMember,  // one more member, anywhere: a text, a number, a list, an object
+  kUnknownMember,  // one more member at any place: a text, a number, a list or an object
   kPostgresKey,    // the grant key is pg:{fp:7}:<uuid>:<expiry>:<kid>:<hex>
   kSqliteKey,      // the grant key is a bare UUID
-  kTime10Digits,   // the time has 10 digits, as one in seconds would
-  kTimeAnyDigits,  // 1 to 20 digits, each number equally likely
+  kTime10Digits,   // the time has 10 digits, as a time in seconds would have
+  kTimeAnyDigits,  // the time has 1 to 20 digits, each length equally likely
 };
 // Claim responses, about 200 bytes each.
 const TextSet& GrantDocuments(GrantCase which);
@@ -96,14 +95,14 @@ const TextSet& UuidTexts();
 const TextSet& Lanes();
 const TextSet& GrantKeys();  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant
 const std::vector<Uuid>& Uuids();
-const std::vector<Partition>& Partitions();  // as kRandom's
+const std::vector<Partition>& Partitions();  // the partitions of kRandom
 
-// Names used in the benchmarks' own names.
+// The names of the cases in the names of benchmarks.
 std::string_view CaseName(KeyCase which);
 std::string_view CaseName(IdCase which);
 std::string_view CaseName(GrantCase which);
 
-// Hyphenated lowercase text, written plainly.
+// Returns the hyphenated lowercase text, written naively.
 std::string PlainUuidText(const Uuid& uuid);
 
 }  // namespace ffgrant::bench

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Quantiles of many single calls, as counters of a benchmark.
+// Reports quantiles of many single calls as counters of a benchmark.
 
 #ifndef FFGRANT_BENCH_LATENCIES_H_
 #define FFGRANT_BENCH_LATENCIES_H_
@@ -17,14 +17,14 @@
 
 namespace ffgrant::bench {
 
-// Enough for a p99.9 in each thread.
+// So many calls are enough for a p99.9 in each thread.
 inline constexpr std::size_t kLatencySample = 131072;
 
 inline std::uint32_t ShortTicks(std::uint64_t ticks) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(ticks, UINT32_MAX));
 }
 
-// The nearest of the sorted values.
+// Returns the sorted value that is nearest to the quantile.
 inline double Percentile(const std::vector<std::uint32_t>& sorted, double share) {
   const auto last = static_cast<double>(sorted.size() - 1);
   return sorted[static_cast<std::size_t>(share * last + 0.5)] * NanosecondsPerTick();
@@ -42,8 +42,8 @@ inline void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t
   state.counters["samples"] = benchmark::Counter(static_cast<double>(ticks.size()), average);
 }
 
-// Times `operation` on each text of the set by itself. The reading of the timer is inside what is
-// reported.
+// Times `operation` on each text of the set separately. The time that is reported includes reading
+// the timer.
 template <class Operation>
 void RunLatencyOverTexts(benchmark::State& state, const TextSet& set, Operation operation) {
   std::vector<std::uint32_t> ticks;

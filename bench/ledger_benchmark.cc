@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path of the embedded ledger, in blocks (ledger_blocks.h) and one
-// claim at a time.
+// Benchmarks of the embedded ledger's claim path, in blocks (ledger_blocks.h) and one claim at a
+// time.
 //
-// The clock is the ledger's default, CounterClock(), or with `clock:system` and
-// `clock:coarse` another one; the baselines use the same.
+// The clock is the ledger's default, CounterClock(). Cases with `clock:system` or `clock:coarse`
+// use another clock. The baselines use the same clock as the ledger.
 
 #include <algorithm>
 #include <array>
@@ -31,7 +31,8 @@ namespace {
 
 // ---- what is timed ----------------------------------------------------------
 
-// Issue, grant to JSON, JSON to grant, partition(), claim with what was read.
+// Issues, writes the grant as JSON, reads it back, calls partition(), and claims with what was
+// read.
 struct Cycle {
   std::shared_ptr<JsonScratch> scratch = std::make_shared<JsonScratch>();
 
@@ -56,7 +57,7 @@ struct Cycle {
   }
 };
 
-// The same with the plain baselines.
+// Does the same with the plain baselines.
 struct PlainCycle {
   std::shared_ptr<plain::SimdjsonGrantReader> reader =
       std::make_shared<plain::SimdjsonGrantReader>();
@@ -67,7 +68,7 @@ struct PlainCycle {
     ClaimArgs claim = LeaseArgs();
     std::string grant_key;
     std::string json;
-    json.reserve(1024);  // with simdjson's padding
+    json.reserve(1024);  // leaves room for simdjson's padding
     std::size_t failures = 0;
     for (std::size_t i = begin; i < end; ++i) {
       const ExecutionIdView& id = fixture.population()[i];
@@ -95,15 +96,14 @@ struct PlainCycle {
 
 // ---- cases with a loop of their own -----------------------------------------
 
-// The scheduler's choice and the claim of what it chose. At most half of the
-// executions are claimed before they are created again, so that there is
-// always a choice.
+// Times the scheduler's choice and the claim of the chosen execution. At most half of the
+// executions are claimed before they are created again, so that there is always a choice.
 void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& clock,
                        Rendezvous& threads) {
   Fixture<CoreLedger>& fixture = Fixture<CoreLedger>::Of(live, clock);
   MemoryLedger& ledger = fixture.ledger().ledger();
   const std::size_t block = BlockSize(kBlock, state, live / 2);
-  // Each thread is another instance and begins its rounds elsewhere.
+  // Each thread is another worker instance, so it begins its rounds at another partition.
   const std::string instance = "worker-1-" + std::to_string(state.thread_index());
   ClaimForWorkerArgs choose;
   choose.worker = {kWorker.worker_id, {instance}};
@@ -135,9 +135,9 @@ void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& c
   timer.Report(state);
 }
 
-// Single claims, one by one, of executions whose grants were issued before in
-// another order: with a million live, each finds its execution cold. The
-// reading of the timer is inside what is reported.
+// Times single claims one by one. The grants were issued before, in another order. With a million
+// live executions each claim therefore finds its execution outside the caches. The time that is
+// reported includes reading the timer.
 template <class Ledger>
 void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,
                 Rendezvous& threads) {
@@ -183,7 +183,7 @@ void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,
   ReportPercentiles(state, ticks);
 }
 
-// The same calls, for a thousand workers in turn.
+// Makes the same calls for a thousand workers in turn.
 struct PairsOfManyWorkers {
   static constexpr std::size_t kWorkers = 1000;
   struct Names {
@@ -203,7 +203,7 @@ struct PairsOfManyWorkers {
     ClaimArgs claim = LeaseArgs();
     std::size_t failures = 0;
     for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t worker = i * 389 % kWorkers;  // all of them, far apart
+      const std::size_t worker = i * 389 % kWorkers;  // visits all workers, in large steps
       issue.worker = {{names.ids[worker]}, {names.instances[worker]}};
       claim.worker = issue.worker;
       issue.execution_id = fixture.population()[i];
@@ -218,7 +218,7 @@ struct PairsOfManyWorkers {
 
 // ---- registration -----------------------------------------------------------
 
-// Cases of one ledger stand together, since they share its fixture.
+// Cases of one ledger are registered together, since they share its fixture.
 void RegisterLive(std::size_t live, const NamedClock& clock) {
   for (const int threads : {1, 2}) {
     RegisterBlocks<CoreLedger, Pairs>("ClaimPairs_Ledger", live, clock, threads);
@@ -242,7 +242,7 @@ void RegisterLive(std::size_t live, const NamedClock& clock) {
   Register("ClaimLatency_AbslMapString", live, clock, 1, RunLatency<MapLedger<StringKey>>);
 }
 
-// What the clock costs: fewer cases, one thread.
+// Registers cases that show what the clock costs: fewer of them, with one thread.
 void RegisterOtherClock(std::size_t live, const NamedClock& clock) {
   RegisterBlocks<CoreLedger, Pairs>("ClaimPairs_Ledger", live, clock, 1);
   RegisterBlocks<CoreLedger, BatchedPairs>("ClaimPairs_LedgerBatch", live, clock, 1);
@@ -257,7 +257,8 @@ void RegisterAll() {
     RegisterOtherClock(live, {"/clock:system", &SystemClock()});
     RegisterOtherClock(live, {"/clock:coarse", &CoarseClock()});
   }
-  // About 4 GB and half a minute: where scripts/bench --ten-million asks for it.
+  // These cases take about 4 GB and half a minute, so they run only if scripts/bench --ten-million
+  // asks for them.
   if (std::getenv("FFGRANT_BENCH_TEN_MILLION") != nullptr) {
     constexpr std::size_t kLive = 10'000'000;
     const NamedClock clock = {"", &CounterClock()};

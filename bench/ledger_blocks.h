@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path timed in blocks: what ledger_benchmark.cc and the ledger's
-// peers share. Every case claims executions in random order, each once in its
-// life; between the timed blocks the claimed ones are completed, forgotten and
-// created again. With several threads each has its own part of the executions;
-// all parts lie in all partitions. Their timed blocks begin together, and none
-// goes on before all have ended: nothing is timed beside another thread's
-// untimed work. This needs a core a thread: on a busy machine the blocks may
-// run one after the other.
+// Times the claim path in blocks. ledger_benchmark.cc and the ledger's peers share this code. Every
+// case claims executions in random order, each once in its life. Between the timed blocks the
+// claimed executions are completed, forgotten and created again. With several threads, each thread
+// has its own part of the executions, and every part has executions in all partitions. The timed
+// blocks of the threads begin together, and no thread goes on before all have ended their block. So
+// nothing is timed beside another thread's untimed work. This needs one core for each thread: on a
+// busy machine the blocks may run one after the other.
 
 #ifndef FFGRANT_BENCH_LEDGER_BLOCKS_H_
 #define FFGRANT_BENCH_LEDGER_BLOCKS_H_
@@ -30,14 +29,14 @@
 
 namespace ffgrant::bench {
 
-inline constexpr std::size_t kBatch = 32;  // also said in scripts/jobs/common/tables.py
-// Executions claimed between two readings of the benchmark's own clock.
+inline constexpr std::size_t kBatch = 32;  // scripts/jobs/common/tables.py also says this
+// The number of executions that are claimed between two readings of the benchmark's own clock.
 inline constexpr std::size_t kBlock = 32768;
 
-// Where the threads of a case wait for each other; all of them must come equally
-// often. They sleep until the last has come, since one that spun would have used
-// up its time slice and lose its core in the timed block; then they spin until
-// all are awake, since waking up can take as long as a block of 500 claims.
+// The place where the threads of a case wait for each other; all of them must come equally often.
+// They sleep until the last one has come: a thread that spun would have used up its time slice and
+// would lose its core in the timed block. Then they spin until all are awake, since waking up can
+// take as long as a block of 500 claims.
 class Rendezvous {
  public:
   explicit Rendezvous(int threads)
@@ -48,7 +47,7 @@ class Rendezvous {
     const std::size_t before = awake_.fetch_add(1, std::memory_order_acq_rel);
     const std::size_t all = (before / threads_ + 1) * threads_;
     for (int spins = 0; awake_.load(std::memory_order_acquire) < all; ++spins) {
-      if (spins >= kSpins) std::this_thread::yield();  // perhaps to the one that is missing
+      if (spins >= kSpins) std::this_thread::yield();  // perhaps to the missing thread
     }
   }
 
@@ -71,7 +70,7 @@ inline Range ThreadRange(const benchmark::State& state, std::size_t live) {
   return {live * thread / threads, live * (thread + 1) / threads};
 }
 
-// The same for each thread, so that all run as many blocks.
+// Returns the same size for each thread, so that all run equally many blocks.
 inline std::size_t BlockSize(std::size_t most, const benchmark::State& state, std::size_t live) {
   return std::min(most, live / static_cast<std::size_t>(state.threads()));
 }
@@ -98,8 +97,8 @@ inline void SetExecution(const ExecutionIdView& id, ClaimArgs& args) {
   args.attempt_id = AttemptIdOf(id);
 }
 
-// A thread's CPU time: where one works by itself, a busy machine then disturbs
-// less.
+// Returns the thread's CPU time. For a single thread it is less disturbed by a busy machine than
+// the wall time.
 inline double ThreadSeconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -110,7 +109,7 @@ inline double WallSeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Times what it is given, in all threads at once, and counts its allocations.
+// Times `work` in all threads at once and counts its allocations.
 class BlockTimer {
  public:
   explicit BlockTimer(Rendezvous& threads) : threads_(threads) {}
@@ -129,7 +128,8 @@ class BlockTimer {
     failed_ |= failures != 0;
   }
   void Report(benchmark::State& state) const {
-    // Not before: the loop would end, and the other threads wait for this one.
+    // Reports a failure only now: reported earlier, it would end the loop while the other threads
+    // wait for this one.
     if (failed_) state.SkipWithError("a call failed that must succeed");
     const auto items = static_cast<double>(state.iterations());
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
@@ -143,8 +143,8 @@ class BlockTimer {
   bool failed_ = false;
 };
 
-// Times `work(fixture, begin, end)`, which claims the executions [begin, end)
-// of the population and returns how many calls failed.
+// Times `work(fixture, begin, end)`, which claims the executions [begin, end) of the population and
+// returns how many calls failed.
 template <class Ledger, class Work>
 void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Rendezvous& threads,
                Work work) {
@@ -211,7 +211,7 @@ struct BatchedPairs {
 // ---- registration -----------------------------------------------------------
 
 struct NamedClock {
-  const char* suffix;  // of the case's name; none for the ledger's default
+  const char* suffix;  // part of the case's name; empty for the ledger's default
   const Clock* clock;
 };
 

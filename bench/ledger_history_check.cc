@@ -19,8 +19,9 @@ using testing::Call;
 using testing::CallKind;
 using testing::Choices;
 
-// A grant that has run out is gone or still there: contract 7.7 item 8 leaves
-// it to the ledger which of the two a claim reports. Baselines tell no details.
+// Reduces an answer to what all ledgers tell. A grant that has run out may be gone or still be
+// there: contract 7.7 item 8 lets the ledger choose which of the two a claim reports. Baselines
+// give no details.
 Answer WhatAllTell(Answer answer) {
   if (answer.error == ClaimError::kClaimGrantExpired) answer.error = ClaimError::kInvalidClaimGrant;
   answer.details.clear();
@@ -59,7 +60,7 @@ void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver
       ChoicesOf(population), clock);
   testing::Driver driver([&](const Call& call) { return Make(core, call); },
                          {testing::SameAs(std::string(name), std::move(other), WhatAllTell)});
-  // How often each call succeeded, and failed.
+  // Counts how often each call succeeded and failed.
   std::map<CallKind, std::pair<std::size_t, std::size_t>> seen;
   for (std::size_t i = 0; i < kSteps; ++i) {
     if (i > 0 && i % kStepsPerMove == 0) {
@@ -75,7 +76,7 @@ void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver
     ++(answer.ok() ? seen[call.kind()].first : seen[call.kind()].second);
     clock.Advance(static_cast<std::int64_t>(random.Below(3)));
   }
-  // A history in which some call never succeeds, or never fails, proves little.
+  // A history in which some call never succeeds or never fails proves little.
   SelfCheck(seen.size() == kCalls, "the random history misses a call", "");
   for (const auto& [kind, counts] : seen) {
     SelfCheck(counts.first >= 50 && (counts.second >= 50 || kind == CallKind::kCreate),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One long random history, played against core's ledger and another, answer
-// by answer.
+// Plays one long random history against core's ledger and another ledger, and compares each answer.
 
 #ifndef FFGRANT_BENCH_LEDGER_HISTORY_CHECK_H_
 #define FFGRANT_BENCH_LEDGER_HISTORY_CHECK_H_
@@ -17,13 +16,13 @@ namespace ffgrant::bench {
 namespace history {
 
 inline constexpr std::size_t kSteps = 40'000;
-// A window of this many executions is in use; it moves on by one every few
-// steps, since an execution whose lease ran out can't be completed any more.
+// So many executions are in use at a time. This window moves on by one execution every few steps,
+// since an execution whose lease ran out can't be completed any more.
 inline constexpr std::size_t kWindow = 200;
 inline constexpr std::size_t kStepsPerMove = 20;
 inline constexpr std::size_t kExecutions = kWindow + kSteps / kStepsPerMove;
 
-// With the signatures of StoreLedger (map_ledger.h).
+// `Ledger` has the signatures of StoreLedger (map_ledger.h).
 template <class Ledger>
 testing::Answer Make(Ledger& ledger, const testing::Call& call) {
   namespace calls = testing::calls;
@@ -39,12 +38,12 @@ testing::Answer Make(Ledger& ledger, const testing::Call& call) {
   return AnswerOf(ledger.Forget(call.As<calls::Forget>()->args));
 }
 
-// Ends the process at the first difference. `other` makes a call by `clock`.
+// Ends the process at the first difference. `other` makes a call on the other ledger, by `clock`.
 void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver::Maker other);
 
 }  // namespace history
 
-// Anything with the signatures of StoreLedger (map_ledger.h).
+// `Ledger` may be any type with the signatures of StoreLedger (map_ledger.h).
 template <class Ledger>
 void CheckLedgerAgainstCore(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the embedded ledger costs where its users differ: many lanes, many
-// required capabilities, many sets of them, a text in each grant, more threads
-// than cores; and the memory that an execution takes. ledger_benchmark.cc has
-// one lane and no requirements.
+// Measures the cost of the embedded ledger where its users differ: many lanes, many required
+// capabilities, many different sets of capabilities, a text in each grant, more threads than cores.
+// It also measures the memory that an execution takes. ledger_benchmark.cc has one lane and no
+// requirements.
 
 #include <malloc.h>
 #include <unistd.h>
@@ -34,8 +34,8 @@ constexpr std::size_t kLive = 65536;
 
 struct Shape {
   std::size_t lanes = 1;
-  std::size_t capabilities = 0;  // that each execution requires and the worker offers
-  bool has_texts = false;        // another opaque text in each grant
+  std::size_t capabilities = 0;  // required by each execution, offered by the worker
+  bool has_texts = false;        // each grant has another opaque text
 };
 
 // The texts and the arguments of a shape's calls.
@@ -87,7 +87,7 @@ class ShapedCalls {
   std::vector<std::string> texts_;
 };
 
-// Executions of one shape, waiting to be claimed.
+// Executions of one shape that wait to be claimed.
 template <class Ledger>
 class ShapedFixture {
  public:
@@ -130,7 +130,8 @@ class ShapedFixture {
   std::unique_ptr<Ledger> ledger_;
 };
 
-// Both ledgers refuse what they must: else a shape would be fast for doing nothing.
+// Checks that both ledgers refuse what they must, else a shape could be fast because it does
+// nothing.
 template <class Ledger>
 void CheckRefusals(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});
@@ -197,8 +198,8 @@ void RunShape(benchmark::State& state, const Shape& shape) {
   timer.Report(state);
 }
 
-// One partition in which each of `sets` requirements has as many executions;
-// the worker has up to 32 of the capabilities that they ask for.
+// There is one partition, in which each of `sets` requirements has equally many executions. The
+// worker has up to 32 of the required capabilities.
 void RunRequirementSets(benchmark::State& state, std::size_t sets) {
   constexpr std::size_t kHave = 32;
   constexpr std::size_t kExecutions = 16384;
@@ -283,9 +284,9 @@ void RunRequirementSets(benchmark::State& state, std::size_t sets) {
   timer.Report(state);
 }
 
-// Single claims in more threads than there may be cores. All calls of all
-// threads are one sample: whoever has to wait for a thread that lost its core
-// in a lock is seen in the last quantile and in the longest call.
+// Times single claims in more threads than there may be cores. The calls of all threads form one
+// sample: if a thread loses its core while it holds a lock, the calls that wait for it are visible
+// in the last quantile and as the longest call.
 template <class Ledger>
 struct Crowd {
   std::mutex mutex;
@@ -342,7 +343,7 @@ void RunCrowd(benchmark::State& state, Crowd<Ledger>& crowd, Rendezvous& threads
   if (state.thread_index() != 0) return;
   std::vector<std::uint32_t>& all = crowd.ticks;
   std::sort(all.begin(), all.end());
-  // Counters of threads are added up, and only this one has any.
+  // The counters of all threads are added up, and only this thread sets any.
   state.counters["p50_ns"] = Percentile(all, 0.50);
   state.counters["p99_ns"] = Percentile(all, 0.99);
   state.counters["p999_ns"] = Percentile(all, 0.999);
@@ -353,7 +354,7 @@ void RunCrowd(benchmark::State& state, Crowd<Ledger>& crowd, Rendezvous& threads
   crowd.fixture.reset();
 }
 
-// Bytes of memory that are in use, as the system sees it.
+// Returns how many bytes of memory are in use, as the system counts them.
 std::size_t ResidentBytes() {
   malloc_trim(0);
   std::size_t pages = 0;
@@ -364,7 +365,7 @@ std::size_t ResidentBytes() {
   return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// What a ledger that is full takes for each execution, empty tables and all.
+// Measures the memory of a full ledger for each execution, including empty tables.
 template <class Ledger>
 void RunMemory(benchmark::State& state, std::size_t live) {
   const Population& population = Population::Of(live);
@@ -394,7 +395,7 @@ void RegisterShape(const std::string& op, const std::string& what, const Shape& 
   const std::string shape_case = kLiveCase + "/" + what;
   Register(op + "_Ledger" + shape_case,
            claims ? RunShape<CoreLedger, true> : RunShape<CoreLedger, false>, shape);
-  // The map's grants have no texts: ours would be set against less work.
+  // The map's grants have no texts, so a comparison would give the map less work.
   if (shape.has_texts) return;
   Register(op + "_AbslMapUuid" + shape_case,
            claims ? RunShape<MapLedger<UuidKey>, true> : RunShape<MapLedger<UuidKey>, false>,

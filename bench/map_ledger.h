@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The baselines of the ledger's figures: the claim path over a concurrent map
-// of PlainExecution. What such a ledger does not do, it does not pay for.
+// The baselines of the ledger's figures: the claim path over a concurrent map of PlainExecution.
+// Such a ledger does less than core's, and pays nothing for what it does not do.
 //
 // A store is the map:
 //
 //   explicit Store(std::size_t max_executions);
-//   bool Insert(id, create);   // create(PlainExecution&) if there was none
-//   auto Visit(id, work);      // work(PlainExecution*), null if there is none
+//   bool Insert(id, create);   // calls create(PlainExecution&) if there was none
+//   auto Visit(id, work);      // calls work(PlainExecution*), with null if there is none
 //   void Erase(id);
 //
-// create and work run while nobody else can reach the execution.
+// While create or work runs, nobody else can reach the execution.
 
 #ifndef FFGRANT_BENCH_MAP_LEDGER_H_
 #define FFGRANT_BENCH_MAP_LEDGER_H_
@@ -31,7 +31,7 @@
 
 namespace ffgrant::bench {
 
-// How many partitions the ids in the map have, as deployed by default.
+// The number of partitions of the ids in the map: the default of deployments.
 inline constexpr std::size_t kMapPartitions = 256;
 
 template <class Store>
@@ -72,7 +72,7 @@ class StoreLedger {
     });
   }
 
-  // With a whole fence.
+  // The fence must be complete.
   Outcome Complete(const ExecutionIdView& id, const LeaseFence& fence) {
     const std::int64_t now = clock_.Now().value;
     return store_.Visit(id, [&](PlainExecution* e) {
@@ -81,8 +81,8 @@ class StoreLedger {
     });
   }
 
-  // Removes a terminal execution. Only its owner calls this: nobody else does
-  // in between.
+  // Removes a terminal execution. Only the owner of the execution calls this, so nobody else
+  // changes it in between.
   Outcome Forget(const ExecutionIdView& id) {
     const Outcome outcome = store_.Visit(id, [](const PlainExecution* e) -> Outcome {
       if (e == nullptr) return {ClaimError::kExecutionNotFound};
@@ -104,11 +104,11 @@ class StoreLedger {
   Store store_;
 };
 
-// Keys: the id's text, as a server would have it, or its uuid; within a shard
-// both say the same.
+// The keys: the id's text, as a server would have it, or the id's uuid. Within a shard both
+// identify the same executions.
 struct StringKey {
   using Type = std::string;
-  // Abseil's own type: a library built for C++14 hashes no other.
+  // Uses Abseil's own type, since a library built for C++14 hashes no other.
   static absl::string_view Of(const ExecutionIdView& id) {
     return {id.text().data(), id.text().size()};
   }
@@ -126,13 +126,13 @@ struct UuidKey {
   static Type Of(const ExecutionIdView& id) { return {id.uuid()}; }
 };
 
-// A shard a partition, each an absl::flat_hash_map under an absl::Mutex.
+// Has one shard for each partition: an absl::flat_hash_map under an absl::Mutex.
 template <class Key>
 class AbslShards {
  public:
   explicit AbslShards(std::size_t max_executions) {
     for (std::size_t i = 0; i < kMapPartitions; ++i) {
-      // A quarter more than the even share, so that no shard grows later.
+      // Reserves a quarter more than the even share, so that no shard grows later.
       shards_[i].executions.reserve(max_executions / kMapPartitions * 5 / 4 + 64);
     }
   }

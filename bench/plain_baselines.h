@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keys, ids, slots and names as a competent developer writes them with the
-// standard library: what core is compared with, in time and in result.
-// Written from the contract, not from core.
+// Keys, ids, slots and names as a competent developer writes them with the standard library. Core
+// is compared with them in time and in results. They were written from the contract, not from core.
 
 #ifndef FFGRANT_BENCH_PLAIN_BASELINES_H_
 #define FFGRANT_BENCH_PLAIN_BASELINES_H_
@@ -23,7 +22,7 @@ namespace ffgrant::bench::plain {
 std::optional<Partition> ParsePartitionKeyStrict(std::string_view text);
 std::optional<Partition> ParsePartitionKeyLenient(std::string_view text);
 
-// Writes at most 10 bytes and returns how many.
+// Writes at most 10 bytes and returns their number.
 std::size_t FormatPartitionKeyToChars(Partition partition, char* out);
 std::string FormatPartitionKeyString(Partition partition);
 
@@ -35,11 +34,11 @@ struct PlainExecutionId {
   friend bool operator==(const PlainExecutionId&, const PlainExecutionId&) = default;
 };
 
-// std::from_chars, two hex digits at a time.
+// Uses std::from_chars on two hex digits at a time.
 std::optional<PlainExecutionId> ParseExecutionIdStrictFromChars(std::string_view text);
-// One comparison chain per hex digit.
+// Uses one chain of comparisons for each hex digit.
 std::optional<PlainExecutionId> ParseExecutionIdStrictLoop(std::string_view text);
-// All four uuid forms.
+// Accepts all four uuid forms.
 std::optional<PlainExecutionId> ParseExecutionIdLenient(std::string_view text);
 
 std::optional<Uuid> ParseUuidStrictFromChars(std::string_view text);
@@ -51,12 +50,12 @@ std::string ExecutionIdString(std::uint16_t index, const Uuid& uuid);
 // ---- hashing and key names --------------------------------------------------
 
 std::uint16_t Crc16Bitwise(std::string_view bytes);
-std::uint16_t Crc16Table(std::string_view bytes);  // a byte at a time
+std::uint16_t Crc16Table(std::string_view bytes);  // one byte at a time
 std::uint16_t HashSlot(std::string_view key);
 std::uint16_t HashSlot(Partition partition);
 
 std::string GrantKeyString(Partition partition, std::string_view execution_id);
-// The same into a string that keeps its capacity.
+// Does the same, into a string that keeps its capacity.
 void AppendGrantKey(Partition partition, std::string_view execution_id, std::string& out);
 std::string EligibleKeyString(Partition partition, std::string_view lane);
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One execution and the rules of the claim path for it, as one writes them in
-// an afternoon: what the baselines of the ledger keep in their maps. The checks
-// of contract 7.1, 7.2 and of completing, in the same order, and the same
-// fields of execution, grant and lease, values inline. No order of eligible
-// executions, no index of lease expiries and no opaque grant texts. Not thread
-// safe: the map around it locks.
+// One execution and the claim path's rules for it, as one writes them in an afternoon. The
+// baselines of the ledger keep such executions in their maps. It makes the checks of contract 7.1,
+// 7.2 and of completing in the same order as core, and has the same fields of execution, grant and
+// lease, with values inline. It has no order of eligible executions, no index of lease expiries and
+// no opaque grant texts. It is not thread-safe: the map around it locks.
 
 #ifndef FFGRANT_BENCH_PLAIN_EXECUTION_H_
 #define FFGRANT_BENCH_PLAIN_EXECUTION_H_
@@ -22,7 +21,7 @@ namespace ffgrant::bench {
 
 class PlainExecution {
  public:
-  // As CreateExecution() leaves it.
+  // Puts the execution into the state in which CreateExecution() leaves it.
   void Create(const CreateExecutionArgs& args, std::int64_t now) {
     lane_ = args.lane.text();
     if (args.required != nullptr) required_capabilities_ = args.required->csv();
@@ -92,7 +91,7 @@ class PlainExecution {
     return outcome;
   }
 
-  // With a whole fence.
+  // The fence must be complete.
   Outcome Complete(const LeaseFence& fence, std::int64_t now) {
     if (phase_ != Phase::kActive) return {ClaimError::kExecutionNotActive};
     if (ownership_ == Ownership::kExpired || lease_.expires_at <= now) {
@@ -113,7 +112,7 @@ class PlainExecution {
 
   bool is_terminal() const { return phase_ == Phase::kTerminal; }
 
-  // Both comma-joined; a plain search for each token.
+  // Both lists are comma-joined. Each token is found with a naive search.
   static bool HasAll(std::string_view required, std::string_view offered) {
     while (!required.empty()) {
       const std::string_view token = required.substr(0, required.find(','));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The executions that the ledger's benchmarks claim, and the ledgers that
-// hold them.
+// The executions that the ledger's benchmarks claim, and the ledgers that hold them.
 
 #ifndef FFGRANT_BENCH_POPULATION_H_
 #define FFGRANT_BENCH_POPULATION_H_
@@ -23,13 +22,13 @@
 namespace ffgrant::bench {
 
 inline constexpr std::int64_t kGrantTtlMs = 60'000;
-// Longer than any run: no lease is to expire.
+// No run lasts so long, so no lease expires.
 inline constexpr std::int64_t kLeaseTtlMs = 24 * 3'600'000;
 inline constexpr std::string_view kLane = "main";
 inline constexpr WorkerIdentity kWorker = {{"worker-1"}, {"worker-1-a"}};
 
-// A lease's id and an attempt's, as functions of the execution, so that a
-// fence can be made again when an execution is to be completed.
+// The ids of a lease and of an attempt are functions of the execution, so that the fence can be
+// computed again when the execution is to be completed.
 inline LeaseId LeaseIdOf(const ExecutionIdView& id) {
   LeaseId lease{id.uuid()};
   lease.uuid.bytes[0] ^= 0x5A;
@@ -41,8 +40,8 @@ inline AttemptId AttemptIdOf(const ExecutionIdView& id) {
   return attempt;
 }
 
-// Ids in the random order in which they are claimed; they are created in
-// another. Spread evenly over 256 partitions.
+// Ids in the random order in which they are claimed; they are created in another order. They are
+// spread evenly over 256 partitions.
 class Population {
  public:
   explicit Population(std::size_t live) {
@@ -64,7 +63,7 @@ class Population {
   const ExecutionIdView& operator[](std::size_t i) const { return ids_[i]; }
   std::span<const std::uint32_t> creation_order() const { return creation_order_; }
 
-  // Kept: the larger one takes longer to make than most cases to run.
+  // Populations are kept: making the larger one takes longer than running most cases.
   static const Population& Of(std::size_t live) {
     static std::vector<std::unique_ptr<const Population>> made;
     for (const auto& population : made) {
@@ -80,7 +79,7 @@ class Population {
   std::vector<std::uint32_t> creation_order_;
 };
 
-// MemoryLedger with the signatures of StoreLedger (map_ledger.h).
+// Gives MemoryLedger the signatures of StoreLedger (map_ledger.h).
 class CoreLedger {
  public:
   CoreLedger(std::size_t max_executions, const Clock& clock)
@@ -108,7 +107,7 @@ class CoreLedger {
     MemoryLedgerOptions options;
     options.max_executions = max_executions;
     options.clock = &clock;
-    options.hash_seed = 1;  // so that counts are the same in each run
+    options.hash_seed = 1;  // counts must be the same in each run
     return options;
   }
 
@@ -121,8 +120,8 @@ class AnyFixture {
   virtual ~AnyFixture() = default;
 
  protected:
-  // The one fixture that is kept, whatever its ledger; by address it could be
-  // mistaken for one that was there before, so each has a number.
+  // The only fixture that is kept, whatever its ledger. Each fixture has a number, since a new
+  // fixture may have the address of an earlier one.
   inline static std::mutex mutex_;
   inline static std::unique_ptr<AnyFixture> current_;
   inline static std::uint64_t made_ = 0;
@@ -142,8 +141,8 @@ class Fixture final : public AnyFixture {
   Ledger& ledger() { return ledger_; }
   const Population& population() const { return population_; }
 
-  // Gives a claimed execution back its first state, by completing, forgetting
-  // and creating it.
+  // Gives a claimed execution its first state again: it completes, forgets and creates the
+  // execution.
   void Rearm(const ExecutionIdView& id) {
     const LeaseFence fence = {LeaseIdOf(id), LeaseEpoch{1}, AttemptIdOf(id)};
     SelfCheck(static_cast<bool>(ledger_.Complete(id, fence)), "an execution can't be completed",
@@ -157,9 +156,8 @@ class Fixture final : public AnyFixture {
     });
   }
 
-  // The fixture for this population and clock; the threads of one run share
-  // it. Only the last one asked for is kept, since a million executions take
-  // hundreds of megabytes.
+  // Returns the fixture for this population and clock; the threads of one run share it. Only the
+  // fixture that was asked for last is kept, since a million executions take hundreds of megabytes.
   static Fixture& Of(std::size_t live, const Clock& clock) {
     static std::size_t last_live = 0;
     static const Clock* last_clock = nullptr;
@@ -176,7 +174,7 @@ class Fixture final : public AnyFixture {
   }
 
  private:
-  // In one transaction, where the ledger has any.
+  // Does the work in one transaction, if the ledger has transactions.
   template <class Work>
   void Together(Work work) {
     if constexpr (requires { ledger_.Begin(); }) ledger_.Begin();

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A load on a running server, told what to do line by line on its standard
-// input, so that who drives it can look at the server between two loads. --server and
-// the password are taken as server_url.h says. The lines:
+// Puts load on a running server. The caller writes commands line by line to its standard input, and
+// so can look at the server between two loads. server_url.h describes --server and where the
+// password comes from. The lines:
 //
 //   closed DEPTH COUNT STEP...   COUNT executions go through the steps, DEPTH of
 //                                them at once
-//   open RATE COUNT STEP...      they begin at random moments, RATE a second on
-//                                average, whether or not the server keeps up
-//   repeat DEPTH COUNT STEP      the step on executions that had it or not; for
-//                                functions that change nothing
+//   open RATE COUNT STEP...      the executions begin at random moments, RATE a
+//                                second on average, even if the server can't
+//                                keep up
+//   repeat DEPTH COUNT STEP      makes the step on executions whether or not they
+//                                had it; for functions that change nothing
 //   forget                       begins anew, with other executions
-//   ids                          the executions so far, one a line, then "."
+//   ids                          lists the executions so far, one a line, then "."
 //
-// STEP is create, issue, claim, fused or complete, and may name a server
-// function that is called in place of the step's own: claim:other_function. Each
-// step takes executions on from where it stopped the time before, so `closed 64
-// 500 create` comes first.
+// STEP is create, issue, claim, fused or complete. It may name a server function that is called
+// instead of the step's own function: claim:other_function. Each step goes on with the executions
+// after those that it took before, so `closed 64 500 create` comes first.
 //
-// Answers one line of JSON a load. A time is that from the moment when an
-// execution was to begin to the answer of its last step: in an open load the
-// moment that was planned, however late the call went out. Any answer but OK
-// ends the program with status 1.
+// The answer to each load is one line of JSON. A time lasts from the moment when an execution was
+// to begin until the answer of its last step. In an open load that is the planned moment, however
+// late the call was sent. Any answer but OK ends the program with status 1.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -69,7 +68,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxInFlight = 4096;
 constexpr std::chrono::microseconds kNap{30};
 constexpr std::int64_t kGrantTtlMs = 60'000;
-// Longer than any run: no lease is to expire.
+// No run lasts so long, so no lease expires.
 constexpr std::int64_t kLeaseTtlMs = 24 * 3'600'000;
 constexpr WorkerIdentity kWorker = {{"worker-1"}, {"worker-1-a"}};
 constexpr std::string_view kPayload =
@@ -80,7 +79,7 @@ constexpr std::string_view kPayload =
   std::exit(1);
 }
 
-// --server and the password of the environment.
+// Reads --server, and the password from the environment.
 valkey::ClientOptions Where() {
   valkey::ClientOptions options;
   std::string problem = valkey::SetServers(absl::GetFlag(FLAGS_server), options);
@@ -90,13 +89,13 @@ valkey::ClientOptions Where() {
   return options;
 }
 
-// A string of JSON.
+// Returns a JSON string.
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') {
-      absl::StrAppendFormat(&quoted, "\\u%04x", byte);  // of a path, its bytes as Latin-1
+      absl::StrAppendFormat(&quoted, "\\u%04x", byte);  // escapes bytes of a path as Latin-1
     } else {
       quoted += c;
     }
@@ -104,7 +103,8 @@ std::string Quoted(std::string_view text) {
   return quoted + "\"";
 }
 
-// For who drives this, and speaks to the same servers: never the password.
+// Tells the caller which servers are used, so that it can use them too. The password is never
+// printed.
 void Describe() {
   const valkey::ClientOptions options = Where();
   std::string servers;
@@ -134,7 +134,7 @@ constexpr std::array<std::string_view, kKinds> kKindNames = {"create", "issue", 
 
 struct Step {
   Kind kind = kCreate;
-  std::string function;  // empty: the step's own
+  std::string function;  // if empty, the step's own function
 };
 
 struct Execution {
@@ -144,12 +144,12 @@ struct Execution {
 };
 
 struct Load {
-  std::size_t begin = 0;  // of the executions
+  std::size_t begin = 0;  // the first of the executions
   std::size_t count = 0;
   std::vector<Step> steps;
 };
 
-// One execution on its way, and when it was to begin.
+// When each execution was to begin.
 using Moments = std::vector<Clock::time_point>;
 
 class Driver {
@@ -157,7 +157,7 @@ class Driver {
   Driver() : ids_(absl::GetFlag(FLAGS_seed)), random_(absl::GetFlag(FLAGS_seed)), lane_(Lane()) {
     valkey::ClientOptions options = Where();
     options.max_in_flight = kMaxInFlight;
-    // A load waits for its server; what takes longer is a fault of the set-up.
+    // A load waits for its server. A request that takes longer than this is a fault of the set-up.
     options.request_timeout_ms = 60'000;
     pipeline_ = std::make_unique<ClaimPipeline>(options);
   }
@@ -219,7 +219,7 @@ class Driver {
     std::printf(".\n");
   }
 
-  // Gives the load the executions whose turn it is.
+  // Gives the load the next executions.
   void Take(Load& load) {
     if (load.steps[0].kind == kCreate) {
       load.begin = executions_.size();
@@ -288,8 +288,8 @@ class Driver {
     if (!taken) Die("a call was not taken");
   }
 
-  // Takes what has completed, and goes on with those that have steps left. Calls
-  // `ended(number)` for those that have none.
+  // Takes completed calls and goes on with the executions that have steps left. Calls
+  // `ended(number)` for the others.
   template <class Ended>
   void Collect(const Load& load, std::int64_t timeout_ms, const Ended& ended) {
     for (const ClaimPipeline::Completion& done : pipeline_->Poll(timeout_ms)) {
@@ -350,9 +350,8 @@ class Driver {
         latest = std::max(latest, now - planned[next]);
         Submit(load, next++, 0);
       }
-      // Waits whole milliseconds only while the next call is that far away, and
-      // naps in between: a client that spins would take the server's core where
-      // there are few.
+      // Waits for whole milliseconds only while the next call is that far away, and naps in
+      // between: a client that spins would take the server's core on a machine with few cores.
       const auto left = next < load.count
                             ? std::chrono::floor<std::chrono::milliseconds>(planned[next] - now)
                             : std::chrono::milliseconds(1000);
@@ -393,7 +392,7 @@ class Driver {
 
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
-  prctl(PR_SET_TIMERSLACK, 1UL);  // naps end when they should
+  prctl(PR_SET_TIMERSLACK, 1UL);  // naps must end on time
   if (absl::GetFlag(FLAGS_describe)) {
     ffgrant::bench::Describe();
     return 0;

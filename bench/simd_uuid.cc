@@ -98,7 +98,7 @@ inline bool DecodeAnyForm(std::string_view text, Uuid& uuid) {
   }
 }
 
-// The index and where the UUID begins.
+// Reads the index and finds where the UUID begins.
 inline bool ReadTag(std::string_view text, bool strict, std::uint16_t& index, std::size_t& end) {
   if (text.size() < 7 || std::memcmp(text.data(), "{fp:", 4) != 0) return false;
   const char* digits = text.data() + 4;

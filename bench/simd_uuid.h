@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// UUIDs as the fast libraries read them (crashoz/uuid_v4 and its like): the
-// hyphens shuffled away, 32 digits in one AVX2 vector. The rival of core's
-// parser, and what a reader of JSON would use beside simdjson. Falls back to a
-// loop on other processors.
+// Reads UUIDs as the fast libraries do (crashoz/uuid_v4 and the like): a shuffle removes the
+// hyphens, and one AVX2 vector holds the 32 digits. It is the rival of core's parser, and what one
+// would use together with simdjson. On other processors it falls back to a loop.
 
 #ifndef FFGRANT_BENCH_SIMD_UUID_H_
 #define FFGRANT_BENCH_SIMD_UUID_H_
@@ -16,10 +15,10 @@
 
 namespace ffgrant::bench::plain {
 
-// 36 bytes, lowercase.
+// Accepts 36 bytes in lower case.
 std::optional<Uuid> ParseUuidStrictSimd(std::string_view text);
 
-// `{fp:`, an index by std::from_chars, `}:`, a UUID in one of the four forms.
+// Reads `{fp:`, an index with std::from_chars, `}:`, and a UUID in one of the four forms.
 std::optional<PlainExecutionId> ParseExecutionIdStrictSimd(std::string_view text);
 std::optional<PlainExecutionId> ParseExecutionIdLenientSimd(std::string_view text);
 

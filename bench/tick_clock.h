@@ -14,8 +14,8 @@
 
 namespace ffgrant::bench {
 
-// Readings that no instruction of the measured code can move across: the time
-// stamp counter on x86-64, steady_clock elsewhere.
+// Reads the time in such a way that no instruction of the measured code can move across the
+// reading: the time stamp counter on x86-64, steady_clock elsewhere.
 inline std::uint64_t TicksBefore() noexcept {
 #if defined(__x86_64__)
   _mm_lfence();
@@ -38,11 +38,11 @@ inline std::uint64_t TicksAfter() noexcept {
 #endif
 }
 
-// Measured at first use, against steady_clock (20 ms).
+// Measured against steady_clock at the first call, which takes 20 ms.
 double NanosecondsPerTick();
 
-// What an empty measurement reads: the median of many. Latencies are reported
-// with it inside; it is reported beside them.
+// Returns the time of an empty measurement: the median of many. Reported latencies include this
+// time; it is also reported beside them.
 double TimerOverheadNs();
 
 }  // namespace ffgrant::bench

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// perf_crowded: the self-test's kernels of which the environment makes one slower, beside three
-// benchmarks that no gate can tell anything of. One program is base and head, so that nothing but
-// the slowdown differs:
+// perf_crowded: the self-test's kernels, one of which the environment makes slower, beside three
+// benchmarks that are too noisy for any gate. Base and head are the same program, so they differ in
+// nothing but the slowdown:
 //
 //   FFGRANT_SLOW=BM_Hash_Selftest/64  FFGRANT_SLOW_PERCENT=05
 
@@ -24,8 +24,8 @@ std::string Setting(const char* name) {
   return text ? text : "";
 }
 
-// Each process draws how much work this is: from one process to the next the time differs by up to
-// a factor of two, and no number of repetitions inside a process shows it.
+// Each process draws its own amount of work. The time therefore differs by up to a factor of two
+// from one process to the next, and repetitions inside a process never show this.
 void BM_Noise_Crowded(benchmark::State& state) {
   static std::random_device device;
   static const std::uint32_t portions[] = {60 + device() % 60, 60 + device() % 60,

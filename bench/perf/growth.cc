@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What grows by a known share: the memory that a benchmark takes, and a section of the program. The
-// gate's tests of memory and size build it with several shares (jobs/perf/metric_trials.py).
+// Two things grow here by a known share: the memory that a benchmark takes, and a section of the
+// program. The gate's tests of memory and size build this program with several shares
+// (jobs/perf/metric_trials.py).
 
 #include <benchmark/benchmark.h>
 
@@ -24,7 +25,7 @@ void Fill(benchmark::State& state, std::size_t size) {
     const auto memory = std::make_unique<char[]>(size);
     std::memset(memory.get(), 1, size);
     benchmark::DoNotOptimize(memory.get());
-    state.SetIterationTime(1e-3);  // its time is of no interest
+    state.SetIterationTime(1e-3);  // the benchmark's time does not matter
   }
 }
 

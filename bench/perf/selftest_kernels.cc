@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The benchmarks that scripts/perf selftest measures the gate with: five kinds
-// of work in four sizes. An iteration does a hundred portions of its work and
-// SlowdownPercent() more, so that a program of which nothing but that function
-// differs takes exactly so much longer.
+// The benchmarks with which scripts/perf selftest measures the gate: five kinds of work in four
+// sizes. An iteration does a hundred portions of its work and SlowdownPercent() more. If two
+// programs differ only in that function, their times differ by exactly this share.
 
 #include <benchmark/benchmark.h>
 
@@ -30,7 +29,7 @@ std::string RandomText(std::size_t size, std::uint32_t seed) {
   return text;
 }
 
-// Made once for each size: repetitions shall be short, and some of these take long.
+// Values are made once for each size: repetitions must be short, and making some values takes long.
 template <class Made>
 Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
   static std::map<std::pair<std::size_t, Made (*)(std::size_t)>, Made> kept;
@@ -39,8 +38,8 @@ Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
   return kept.emplace(std::pair(size, make), make(size)).first->second;
 }
 
-// Runs `portion(number)` so often; what it returns cannot be left out. `name`: the benchmark's,
-// without its argument.
+// Runs `portion(number)` for each portion. The compiler cannot leave out what it returns. `name` is
+// the benchmark's name without its argument.
 template <class Portion>
 void Run(benchmark::State& state, const char* name, Portion portion) {
   const int portions = 100 + SlowdownPercent(name, state.range(0));
@@ -50,8 +49,9 @@ void Run(benchmark::State& state, const char* name, Portion portion) {
   }
 }
 
-// Vector code of the C library on memory in the cache, from the start of a cache line: where the
-// allocator happens to put short texts moves this by a third from process to process.
+// Runs vector code of the C library on memory in the cache. The text starts at the beginning of a
+// cache line: the place where the allocator happens to put a short text changes the time by a third
+// from process to process.
 void BM_Scan_Selftest(benchmark::State& state) {
   alignas(64) static char text[16384];
   const auto size = static_cast<std::size_t>(state.range(0));
@@ -89,7 +89,7 @@ std::vector<std::string> RandomNumbers(std::size_t count) {
   return texts;
 }
 
-// Numbers of lengths that the branch predictor cannot know.
+// Numbers whose lengths the branch predictor cannot know.
 void BM_Digits_Selftest(benchmark::State& state) {
   const auto& texts = Kept(static_cast<std::size_t>(state.range(0)), RandomNumbers);
   Run(state, "BM_Digits_Selftest", [&](std::size_t number) {
@@ -101,7 +101,7 @@ void BM_Digits_Selftest(benchmark::State& state) {
 }
 BENCHMARK(BM_Digits_Selftest)->Arg(64)->Arg(512)->Arg(4096)->Arg(65536);
 
-// Every element names another one, all in one cycle.
+// Returns a cycle: every element names the next one, and all are in one cycle.
 std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
   std::vector<std::uint32_t> next(bytes / 4);
   std::iota(next.begin(), next.end(), 0u);
@@ -110,7 +110,7 @@ std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
   return next;
 }
 
-// Loads that depend on each other, all over the table: caches, then memory.
+// Loads that depend on each other and are spread over the table: from the caches, then from memory.
 void BM_Chase_Selftest(benchmark::State& state) {
   const auto& next = Kept(static_cast<std::size_t>(state.range(0)), RandomCycle);
   std::uint32_t at = 0;
@@ -121,7 +121,7 @@ void BM_Chase_Selftest(benchmark::State& state) {
 }
 BENCHMARK(BM_Chase_Selftest)->Arg(1 << 14)->Arg(1 << 18)->Arg(1 << 21)->Arg(1 << 23);
 
-// The allocator.
+// Measures the allocator.
 void BM_Allocate_Selftest(benchmark::State& state) {
   const auto kept = static_cast<std::size_t>(state.range(0));
   std::vector<std::string> texts(kept);

@@ -7,9 +7,9 @@
 
 namespace ffgrant::bench {
 
-// How much more work this program's benchmark does, in percent of the plain one's: of the benchmark
-// with this name and argument. In a source of its own, so that the machine code of the kernels is
-// the same in every program.
+// Returns how much more work this program does for the benchmark with this name and argument, in
+// percent of the normal work. The function has a source file of its own, so that the machine code
+// of the kernels is the same in every program.
 int SlowdownPercent(const char* name, std::int64_t argument);
 
 }  // namespace ffgrant::bench
