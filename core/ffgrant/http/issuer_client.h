@@ -76,7 +76,7 @@ struct IssuerOptions {
   // sent.
   std::string token_variable = {};
   std::string token_file = {};
-  // PEM certificates to trust in place of the system's.
+  // A file with the certificates to trust in place of the system's, as PEM.
   std::string ca_file = {};
   std::int64_t connect_timeout_ms = 2000;  // 1..86'400'000, a day
   // The limit of a whole call, including the wait for a free connection. 1..86'400'000.

@@ -112,7 +112,7 @@ class ClaimPipeline {
   // Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
 
-  // For an event loop that the caller already has (epoll, asio, libuv), in place of a Poll() that
+  // These two serve the caller's own event loop (epoll, asio, libuv), in place of a Poll() that
   // waits:
   //
   //   epoll_ctl(loop, EPOLL_CTL_ADD, pipeline.descriptor(), ...EPOLLIN...);   once

@@ -26,14 +26,14 @@ struct ClientCounters {
   std::uint64_t connects = 0;          // connections begun
   std::uint64_t connects_failed = 0;   // connections begun that were not made, or not greeted
   std::uint64_t connections_lost = 0;  // connections that had been greeted, and then ended
-  std::uint64_t refusals = 0;          // a server refused us for good: login, certificate, ...
-  std::uint64_t probes = 0;            // silent connections that were asked before use
+  std::uint64_t refusals = 0;          // refusals of a server for good: login, certificate, ...
+  std::uint64_t probes = 0;            // silent connections that got a PING before use
   std::uint64_t probes_failed = 0;     // probes that found the connection dead
   std::uint64_t commands = 0;          // commands handed in by calls, each counted once
   std::uint64_t commands_sent = 0;     // commands put on a connection; one may be sent again
   std::uint64_t replies = 0;           // answers to commands
   std::uint64_t redirections = 0;      // MOVED and ASK
-  std::uint64_t retries = 0;           // a command went back to wait: refused for now, redirected,
+  std::uint64_t retries = 0;           // times a command waited again: refused for now, redirected,
                                        // or its connection broke before the server can have seen it
   std::uint64_t unknown_outcomes = 0;  // commands that were sent, and whose answer will never come
   std::uint64_t unavailable = 0;       // commands that ended without having happened
@@ -42,9 +42,9 @@ struct ClientCounters {
   std::uint64_t fences = 0;            // lost connections that were shut on their server
   std::uint64_t slot_tables = 0;       // cluster tables that were accepted
   std::uint64_t libraries_loaded = 0;  // FUNCTION LOAD of our library
-  std::uint64_t bytes_sent = 0;        // as written, before TLS
-  std::uint64_t bytes_received = 0;    // as read, behind TLS
-  std::uint64_t unsent_ms = 0;         // milliseconds that commands waited to be sent, summed up
+  std::uint64_t bytes_sent = 0;        // bytes written, before TLS
+  std::uint64_t bytes_received = 0;    // bytes read, after TLS
+  std::uint64_t unsent_ms = 0;         // total of the milliseconds that commands waited to be sent
   std::uint64_t log_lines_lost = 0;    // lines beyond what is kept for the log hook
 
   static constexpr std::size_t kCount = 22;

@@ -96,7 +96,7 @@ struct ClientOptions {
   // a version here, let `claims-conformance --use-loaded-library --contract V` judge it.
   std::vector<std::string> contract_versions = {std::string(kFunctionContractVersion)};
 
-  // Null: nobody is told anything.
+  // Gets the lines of the log. Null: there is no log.
   LogHook log = {};
 
   // For tests: makes the network that the client uses. Null: MakeSocketNetwork(). Where TLS is

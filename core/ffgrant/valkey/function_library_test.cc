@@ -21,7 +21,7 @@ TEST(FunctionLibrary, AnswersTheVersionThatTheHeaderNames) {
             std::string_view::npos);
 }
 
-// Looks at every name in quotes, because functions are registered by such names.
+// Functions are registered by names in quotes, so no text in quotes may begin with ff_.
 TEST(FunctionLibrary, HasNoNameOfFlowFabrics) {
   EXPECT_EQ(FunctionLibrarySource().find("'ff_"), std::string_view::npos);
   EXPECT_EQ(FunctionLibrarySource().find("\"ff_"), std::string_view::npos);

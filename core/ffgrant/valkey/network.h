@@ -65,7 +65,7 @@ class Stream {
   virtual std::string_view WhyNotOpen() const noexcept { return {}; }
   virtual IoResult Read(std::span<char> into) noexcept = 0;
   virtual IoResult Write(std::string_view bytes) noexcept = 0;
-  // Open() may be called again after it.
+  // Open() may be called again after Close().
   virtual void Close() noexcept = 0;
 };
 
@@ -92,7 +92,7 @@ class Network {
   // readable in two cases: whenever a Wait() for the interests that Arm() was last given would
   // return because of a stream, and after Wake() until the next Wait(). Do not read or close it.
   virtual int Descriptor() noexcept { return -1; }
-  // Returns `timeout_ms`, or less if FinishOpen() has something to do before.
+  // Returns `timeout_ms`, or less if FinishOpen() has something to do earlier.
   virtual std::int64_t Arm(std::span<const StreamInterest> /*interests*/,
                            std::int64_t timeout_ms) noexcept {
     return timeout_ms;

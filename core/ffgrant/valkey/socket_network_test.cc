@@ -489,7 +489,7 @@ std::int64_t MsSince(Clock::time_point begin) {
 
 class NamesTest : public SocketNetworkTest {
  protected:
-  // The name has these addresses.
+  // From now on the name has these addresses.
   void Resolve(std::vector<std::string> addresses, std::string error = "") {
     stream.reset();
     network = MakeSocketNetwork([this, addresses, error](const std::string& name) {
@@ -574,7 +574,7 @@ TEST_F(NamesTest, EveryAddressIsTried) {
 }
 
 TEST_F(NamesTest, OneThatDoesNotAnswerLeavesTimeForTheNext) {
-  // A queue that is full drops who comes.
+  // A listener with a full queue drops new connections.
   Listener silent(0, "127.0.0.2", listener.endpoint().port);
   std::vector<std::unique_ptr<Stream>> queue;
   IoStatus status = IoStatus::kDone;
@@ -629,7 +629,7 @@ TEST_F(NamesTest, WhatWasFoundServesTheNextOneUnlessItIsOfNoUse) {
   EXPECT_EQ(look_ups, 2);
 }
 
-// A network that was made while there was no descriptor left looks up often.
+// A network that found no descriptor left when it was made has to look for answers often.
 TEST_F(NamesTest, AreFoundAlsoIfNobodyCanBeWoken) {
   faults.eventfd = Fault{.result = -1, .error = EMFILE};
   Resolve({"127.0.0.1"});

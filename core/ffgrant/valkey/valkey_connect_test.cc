@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connect() tells the truth about what will work: on scripted servers.
+// On scripted servers, Connect() tells the truth about what will work.
 
 #include <gtest/gtest.h>
 
@@ -99,7 +99,7 @@ TEST_F(ConnectTest, SaysWhoTheServerIsAndThatAllWillWork) {
   EXPECT_TRUE(info.rights_known);
 }
 
-// No call needs it.
+// No call needs PING.
 TEST_F(ConnectTest, NeedsNoRightToPing) {
   play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
     return command[0] == "PING" ? std::optional<std::string>("-NOPERM no\r\n") : std::nullopt;

@@ -475,7 +475,7 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
     if (has_key && is_moved && port == 1) return moved;
     if (asked == 1 && has_key) return "";  // the claim stays on its way
     if (command[0] != "FCALL" || command[1] != "ff_issue_claim_grant") return std::nullopt;
-    // While this connection is taken, another thread claims on the other one.
+    // While this call uses one connection, another thread claims on the other connection.
     asked = 1;
     is_moved = true;
     std::thread([&] {

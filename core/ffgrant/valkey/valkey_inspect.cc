@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is stored, read back, for tests and operators.
+// Reads back what is stored, for tests and operators.
 
 #include <array>
 
@@ -13,7 +13,7 @@ using namespace internal;  // NOLINT: all of it is about the stored fields
 
 namespace {
 
-// Reads which sorted sets the execution is in. False if one can't be read.
+// Reads which sorted sets the execution is in. Returns false if a set can't be read.
 bool ReadSets(Session& session, const ExecutionIdView& id, ExecutionState& state) noexcept {
   const std::uint16_t slot = HashSlot(id.partition());
   const LaneIdView own = LaneIdView::Unchecked(session.hints.lane);
@@ -35,7 +35,7 @@ bool ReadSets(Session& session, const ExecutionIdView& id, ExecutionState& state
     LaneIdView lane;
     bool* is_member;
   };
-  // Where the last lease has another lane, the execution is in the active or suspended set of that
+  // If the last lease has another lane, the execution is in the active or suspended set of that
   // lane; a terminal execution may be in the set of either lane.
   const std::array<Set, 6> sets = {{{LaneKey::kEligible, own, &state.in_eligible},
                                     {LaneKey::kDelayed, own, &state.in_delayed},

@@ -32,7 +32,7 @@ struct Fault {
     kWouldBlock,   // nothing moves this time
     kInterrupted,  // EINTR
     kReset,        // the connection breaks; what is on its way stays on its way
-    kPipeBroken,   // nothing moves this way any more; what has come can be read
+    kPipeBroken,   // nothing moves in this direction any more; what has come can be read
     kRefused,      // for kOpen: can't connect
     // For kAnswer, when the server is about to answer a command:
     kTwice,      // the reply comes twice

@@ -15,7 +15,7 @@
 -- our own number; function_library.h has it too
 local LIBRARY_VERSION = '5'
 
--- now + this is still stored with all of its digits (contract 9.5)
+-- The sum of now and this is still stored with all of its digits (contract 9.5).
 local MAX_TTL_MS = 50000000000000
 local HISTORY_LENGTH = '1000'
 

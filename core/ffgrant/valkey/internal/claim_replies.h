@@ -39,7 +39,7 @@ std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails*
 
 bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* details,
                 CreateOutcome& out) noexcept;
-// Reads the answer of ff_issue_claim_grant, which has no expiry, or of
+// Reads the reply of ff_issue_claim_grant, which has no expiry, or of
 // ff_issue_reclaim_grant, which has one.
 bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDetails* details,
                IssueOutcome& out) noexcept;

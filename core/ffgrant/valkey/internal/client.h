@@ -240,7 +240,7 @@ class Client {
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
-  // Whether there is hope that this resolves `target`.
+  // Tries to get `target` resolved. Returns whether there is still hope that it will be.
   bool Pursue(const LostConnections::Target& target, const Settling& settling);
   bool IsElsewhere(const LostConnections::Target& target, const Settling& settling);
 

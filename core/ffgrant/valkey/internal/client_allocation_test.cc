@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hot calls, once buffers have grown, allocate nothing: not for the
+// Once buffers have grown, the hot calls allocate nothing: not for the
 // command, not for the reply, not for the completion.
 
 #include <gtest/gtest.h>

@@ -552,7 +552,7 @@ TEST(Client, Greets) {
     std::string password;
     std::map<std::string, std::string> answers;  // by the command's first word
     std::string end;
-    std::vector<std::string> first;  // that the server is sent
+    std::vector<std::string> first;  // the first commands that the server gets
   };
   const std::string info = "1 INFO server replication";
   const std::vector<Case> cases = {
@@ -690,7 +690,7 @@ TEST(Client, SaysWhyTheLibraryCouldNotBeLoaded) {
   EXPECT_EQ(rig.client.server().library_version, "");
   allowed = true;
   EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
-  // A reason that has gone is none.
+  // A reason that no longer holds is not given.
   allowed = false;
   rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] == "FCALL" && command[1] == "f") return kMissing;

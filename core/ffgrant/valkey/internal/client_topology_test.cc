@@ -112,7 +112,7 @@ TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
   }
 }
 
-// It answers MOVED to its new cluster before any table says that it has left.
+// The node answers MOVED to its new cluster before any table says that it has left.
 TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -330,7 +330,7 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET"), 0);
 }
 
-// A server that is no node of any cluster is sent nothing either.
+// The client also sends nothing to a server that is no node of any cluster.
 TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   ClientRig rig(Patient());
   Meet(rig);

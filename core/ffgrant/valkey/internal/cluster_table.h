@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a node of a cluster says of the cluster, read from its replies.
+// Reads what a node of a cluster says of the cluster.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLUSTER_TABLE_H_
 #define FFGRANT_VALKEY_INTERNAL_CLUSTER_TABLE_H_

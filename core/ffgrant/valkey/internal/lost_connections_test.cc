@@ -73,7 +73,7 @@ TEST(LostConnections, ThatCantBeToldApartAreOne) {
   for (std::uint64_t key = 1; key <= 100; ++key) {
     const auto id = static_cast<std::int64_t>(key);
     (void)lost.Add(Alone("p"), 0, id, key, false);
-    (void)lost.Add(Alone(""), id, id, key, false);  // an id of an unknown process
+    (void)lost.Add(Alone(""), id, id, key, false);  // the id belongs to an unknown process
   }
   EXPECT_EQ(lost.size(), 2u);
   EXPECT_EQ(CountOf(lost, 99), 2u);
@@ -146,7 +146,7 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
   lost.AddKey(first, 6);
   EXPECT_FALSE(lost.IsSettled(6));
 
-  // With one that may carry anything, nothing can be settled.
+  // If a lost connection may carry any command, no command can be settled.
   LostConnections other;
   (void)other.Add(Alone("p"), 1, 0, kEveryKey, false);
   for (std::size_t i = 0; i < LostConnections::kMaxEntries; ++i) {
@@ -158,7 +158,7 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
 TEST(LostConnections, HoldSoManyCommandsAndNoMore) {
   LostConnections lost;
   const std::uint64_t number = lost.Add(Alone("p"), 1, 0, kNoKey, false);
-  // Their lowest 16 bits, by which they are remembered, differ from the others'.
+  // These keys are remembered by their lowest 16 bits, which differ from the other keys'.
   for (std::uint64_t i = 0; i < LostConnections::kMaxKeys; ++i) {
     lost.AddKey(number, i << 16 | 3);
   }

@@ -76,7 +76,7 @@ class ReplyReader {
  public:
   enum class Status : std::uint8_t {
     kReply,     // reply() holds it until the next call
-    kNeedMore,  // what was fed does not end a reply
+    kNeedMore,  // the bytes so far do not end a reply
     // The stream can't be read any further: it is not RESP 2, or a limit was exceeded. Every later
     // call also says so, until Reset().
     kMalformed,
@@ -90,7 +90,7 @@ class ReplyReader {
   void Feed(std::string_view bytes) noexcept;
   Status Next() noexcept;
   const Reply& reply() const noexcept { return *reply_; }
-  // Whether bytes were fed that no reply has used.
+  // Whether some of the bytes that were fed are not used by any reply yet.
   bool has_rest() const noexcept { return unused_ != 0; }
   // Forgets everything that was fed; call it for a new connection.
   void Reset() noexcept;

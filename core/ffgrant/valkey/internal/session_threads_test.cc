@@ -130,7 +130,7 @@ class ManyThreads : public ::testing::Test {
     options.client.request_timeout_ms = options.client.connect_timeout_ms = kLimitMs;
     return options;
   }
-  // The lower half of the slots is the first server's, the other the second one's.
+  // The first server has the lower half of the slots, the second server the other half.
   void FormCluster() {
     const auto node = [](const SocketServer& s, std::string_view id) {
       return Array({Bulk("127.0.0.1"), Integer(s.port()), Bulk(id)});
@@ -301,7 +301,7 @@ TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   EXPECT_EQ(given.size(), 40u);
   EXPECT_EQ(again, 0);
   for (const std::string& error : errors) {
-    // On a busy machine a call may come to see no partition at all.
+    // On a busy machine a call may not get to see any partition at all.
     EXPECT_TRUE(error.starts_with("nothing_in_window") || error.starts_with("unavailable seen 0 "))
         << error;
   }
