@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a server process within this process. To what the client and the functions ask it
-// answers as Valkey 9 does, and it runs the function libraries that are loaded into it. It is given
-// the time with every command, so a test can choose any time. The same commands at the same times
-// have the same replies.
+// Test only: a server process within this process. It answers the commands that the client and the
+// functions send as Valkey 9 does, and runs the function libraries that are loaded into it. It is
+// given the time with every command, so a test can choose any time. The same commands at the same
+// times have the same replies.
 //
 //   SimulatedServer server({.run_id = "run-1", .address = {"10.0.0.1", 6379}});
 //   server.Execute(1, {"FUNCTION", "LOAD", source}, now_us);

@@ -42,7 +42,7 @@ namespace {
 constexpr std::int64_t kRefreshEveryMs = 50;
 // How soon the client asks again after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
-// At most this many members are connected to at once only to be asked.
+// The client connects to at most this many members at once only to ask them.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace

@@ -40,7 +40,7 @@ class Topology : public ::testing::Test {
   FakeTable& A() { return clusters.tables["A"]; }
   FakeTable& B() { return clusters.tables["B"]; }
 
-  // Waits until all three connections stand.
+  // Connects the client to all three nodes of A.
   void Meet(ClientRig& rig) {
     rig.play = clusters.play();
     ASSERT_EQ(rig.Get(true, 0), "a of 1");
