@@ -3,7 +3,6 @@
 // Benchmarks of grants from and to JSON. The first row of the figures compares ParseGrant_Core with
 // ParseGrant_SimdjsonOnDemand, which reads the four members but parses none of them;
 // ..._SimdjsonOnDemandTyped does the same work as Core.
-// members and understands none; ..._SimdjsonOnDemandTyped does what Core does.
 
 #include <algorithm>
 #include <array>

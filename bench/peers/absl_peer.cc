@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Abseil's StrCat (https://abseil.io/docs/cpp/guides/strings): all parts in one
-// call, which sizes the result before it writes; and StrAppend to a string
-// that keeps its capacity.
+// Abseil's StrCat (https://abseil.io/docs/cpp/guides/strings) takes all parts in one call and sizes
+// the result before it writes. StrAppend appends to a string that keeps its capacity.
 
 #include <absl/base/config.h>
 #include <absl/strings/str_cat.h>
@@ -16,7 +15,7 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// Abseil's own type: a library built for C++14 takes no other.
+// Uses Abseil's own type, since a library built for C++14 takes no other.
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
 absl::string_view Prefix(PartitionFamily family) {

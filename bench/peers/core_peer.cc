@@ -12,12 +12,12 @@ namespace {
 
 template <class... Figures>
 void AddEach(Registry& registry) {
-  // Core by itself is checked by every other peer.
+  // Every other peer is compared with core, so core itself needs no check.
   (AddPeer<Figures, CorePeer<Figures>>(registry), ...);
   (AddLimit<Figures>(registry), ...);
 }
 
-// Core's own calls for many texts, beside one call each.
+// Core's functions that parse many texts at once, beside one call for each text.
 constexpr std::size_t kBatch = 256;
 
 template <class Value, auto parse_many, class Figure>

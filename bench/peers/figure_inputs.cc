@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The inputs of figures that bench/inputs.h has not got as they are.
+// Inputs of figures for which bench/inputs.h has none that fit.
 
 #include "bench/peers/name_figures.h"
 

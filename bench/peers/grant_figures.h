@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Grants from and to JSON: what is timed of them. A JSON library is one class
-// with one method here, whatever it is timed for:
+// Figures of grants from and to JSON. A JSON library is one class with one method here, for all the
+// figures that it takes part in:
 //
 //   struct XyzReader {
 //     static constexpr std::string_view kImpl = "Xyz";
@@ -32,7 +32,7 @@
 
 namespace ffgrant::bench::peers {
 
-// The four members, none of them understood.
+// The four members, whose texts are not parsed.
 struct ParseGrantMembers {
   static constexpr std::string_view kOp = "ParseGrantMembers";
   static constexpr std::array<std::string_view, 11> kCases = {
@@ -55,14 +55,14 @@ struct ParseGrantMembers {
   }
 };
 
-// What a worker wants: the members, the id's uuid and partition, and the
-// partition that the key names.
+// What a worker needs: the members, the id's uuid and partition, and the partition that the key
+// names.
 struct ParseGrant : ParseGrantMembers {
   static constexpr std::string_view kOp = "ParseGrant";
   using Value = std::optional<plain::TypedGrant>;
 };
 
-// An input is a place in Grants(), where each peer finds the form it writes from.
+// An input is an index into Grants(), where each peer finds the form from which it writes.
 struct SerializeGrant {
   static constexpr std::string_view kOp = "SerializeGrant";
   static constexpr std::array<std::string_view, 2> kCases = {"canonical", "escaped"};
@@ -96,7 +96,7 @@ concept GrantWriter = requires(W& writer, const plain::GrantMembers& grant) {
   { writer.Write(grant) } -> std::same_as<std::string_view>;
 };
 
-// Inputs a repetition: the reader's say (peer.h).
+// The number of inputs in a repetition, if the reader sets it (peer.h).
 template <GrantReader Reader>
 struct TurnOf {};
 template <GrantReader Reader>
@@ -127,7 +127,7 @@ class MembersPeer : public TurnOf<Reader> {
   Reader reader_;
 };
 
-// The library reads the members, plain::UnderstandMembers the texts.
+// The library reads the members; plain::UnderstandMembers parses their texts.
 template <GrantReader Reader>
 class TypedPeer : public TurnOf<Reader> {
  public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uuids and execution ids: what is timed of them.
+// Figures of uuids and execution ids.
 
 #ifndef FFGRANT_BENCH_PEERS_ID_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_ID_FIGURES_H_
@@ -65,7 +65,7 @@ struct FormatUuidText : FromUuid {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// The index is any u16: the first two bytes of the uuid.
+// The index may be any u16; here it is the first two bytes of the uuid.
 struct FormatExecutionId : FromUuid {
   static constexpr std::string_view kOp = "FormatExecutionId";
   static std::uint16_t IndexOf(const Uuid& uuid) {
@@ -74,8 +74,8 @@ struct FormatExecutionId : FromUuid {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// In the partition of a flow, with a uuid from the caller, or else no two
-// implementations would write the same; here it is the flow's own.
+// Mints an id in the partition of a flow with a uuid from the caller. Otherwise no two
+// implementations would write the same. Here the uuid is the flow's own.
 struct MintId {
   static constexpr std::string_view kOp = "MintExecutionId";
   static constexpr std::array<std::string_view, 1> kCases = {"deterministic"};
@@ -86,18 +86,18 @@ struct MintId {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// The same, and the text is read at once, as whoever writes a command does: it is
+// Mints an id and then reads its text at once, as code that writes a command does: the text is
 // appended to a buffer.
 struct MintAndUse : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdAndUse";
 };
 
-// With a random uuid of the implementation's own. What can be compared is the
-// partition; that the text is an id is checked too.
+// Mints an id with a random uuid that the implementation makes. Only the partition can be compared;
+// that the text is an id is checked too.
 struct MintRandomId : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdRandom";
   static constexpr std::array<std::string_view, 1> kCases = {"random"};
-  using Value = std::uint16_t;  // the partition's index; of no id: kNoId
+  using Value = std::uint16_t;  // the partition's index; kNoId if the text is no id
   static constexpr Value kNoId = 65535;
   static Value IndexOf(std::string_view id) {
     const auto parsed = plain::ParseExecutionIdStrictFromChars(id);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pairs of a grant issued and claimed: core's ledger beside databases and
-// concurrent maps that keep the same rules. Every ledger is first held against
-// core's by one long random history.
+// Times pairs of issuing and claiming a grant: core's ledger beside databases and concurrent maps
+// that keep the same rules. First every ledger is compared with core's by one long random history.
 //
-// The limit beside each case copies into the executions' memory, in the order
-// in which they are claimed, as many bytes as core's ledger touches of one: two
-// cache lines, once for the grant and once for the claim.
+// The limit beside each case copies into the executions' memory, in the order in which they are
+// claimed. For each execution it copies as many bytes as core's ledger touches: two cache lines,
+// once for the grant and once for the claim.
 
 #include <absl/base/config.h>
 
@@ -71,9 +70,9 @@ void RunCopies(benchmark::State& state, std::size_t live, Rendezvous& threads) {
 }
 
 #if FFGRANT_HAVE_SQLITE
-// Pairs in transactions of many.
+// Makes many pairs in one transaction.
 struct TransactionPairs {
-  static constexpr std::size_t kPairs = 1024;  // also said in results/peers.md
+  static constexpr std::size_t kPairs = 1024;  // results/peers.md also says this
 
   std::size_t operator()(Fixture<SqliteLedger>& fixture, std::size_t begin, std::size_t end) const {
     std::size_t failures = 0;
@@ -106,7 +105,7 @@ void Add(Registry& registry, std::string_view op, std::string_view impl, std::si
       threads);
 }
 
-// One call after the other. SQLite's connection serves one thread.
+// Adds peers that make one call after the other. SQLite's connection serves only one thread.
 void AddPairs(Registry& registry, std::size_t live, int threads) {
   constexpr std::string_view kOp = "ClaimPairs";
   Add<CoreLedger, Pairs>(registry, kOp, "Ledger", live, threads);
@@ -121,7 +120,7 @@ void AddPairs(Registry& registry, std::size_t live, int threads) {
 #endif
 }
 
-// Many a call.
+// Adds peers that make many calls at once.
 void AddBatches(Registry& registry, std::size_t live) {
   constexpr std::string_view kOp = "ClaimPairsBatched";
   Add<CoreLedger, BatchedPairs>(registry, kOp, "Ledger", live, 1);
@@ -147,7 +146,7 @@ void AddAll(Registry& registry) {
 #else
   registry.AddLeftOut("SQLite", "libsqlite3-dev");
 #endif
-  // Where two threads meet most often.
+  // Two threads meet most often with the fewest executions.
   AddPairs(registry, kLive.front(), 2);
   for (const std::size_t live : kLive) {
     AddPairs(registry, live, 1);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The texts that the limits copy, where a figure writes a text: what core
-// writes, once.
+// The texts that the limits of formatting figures copy: what core writes, made once.
 
 #include <cstddef>
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CRC16, cluster slots and key names: what is timed of them.
+// Figures of CRC16, cluster slots and key names.
 
 #ifndef FFGRANT_BENCH_PEERS_NAME_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_NAME_FIGURES_H_
@@ -41,7 +41,7 @@ struct KeySlot {
   static std::string_view Limit(std::size_t, std::size_t i) { return GrantKeys()[i]; }
 };
 
-// The limit is that of reading the tag.
+// The limit reads the partition's tag.
 struct PartitionSlot {
   static constexpr std::string_view kOp = "HashSlotOfPartition";
   static constexpr std::array<std::string_view, 1> kCases = {"random"};

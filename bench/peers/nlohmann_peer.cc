@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // nlohmann JSON: https://json.nlohmann.me/features/parsing/
-// Without exceptions; as a DOM, and by its SAX interface, which it advises
-// where a DOM isn't needed. Both copy every text into a std::string.
+// It runs without exceptions, as a DOM and by its SAX interface, which its author advises where no
+// DOM is needed. Both copy every text into a std::string.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +27,7 @@ class Dom {
 
   bool Read(std::string_view json, plain::GrantMembers& out) {
     document_ = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-    if (!document_.is_object()) return false;  // one that was not parsed is discarded
+    if (!document_.is_object()) return false;  // a document that was not parsed is discarded
     return Text("execution_id", out.execution_id) && Text("partition_key", out.partition_key) &&
            Text("grant_key", out.grant_key) && Number(out.expires_at_ms);
   }
@@ -53,7 +53,7 @@ class Dom {
   Json document_;
 };
 
-// Keeps the texts that the parser hands over.
+// Keeps the texts that the parser passes on.
 class Handler : public Json::json_sax_t {
  public:
   bool null() override { return place_ == kUnknown; }
@@ -135,8 +135,8 @@ class Sax {
   Handler handler_;
 };
 
-// An ordered_json keeps the members in the wire's order; the object is made
-// once and its values are assigned.
+// An ordered_json keeps the members in the wire's order. The object is made once, and its values
+// are assigned.
 class JsonWriter {
  public:
   static constexpr std::string_view kImpl = "Nlohmann";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one interface behind which every peer of a figure stands.
+// The interface that all peers of a figure share.
 //
-// A *figure* (key_figures.h and its like) is a struct that says what is done:
+// A *figure* (in key_figures.h and the like) is a struct that says what is done:
 //
 //   struct ParseThing {
 //     static constexpr std::string_view kOp = "ParseThing";  // BM_<kOp>_...
@@ -13,9 +13,8 @@
 //     static std::string_view Limit(std::size_t case_index, std::size_t i);
 //   };
 //
-// A *peer* of it is a class that does it once per call, in whatever form its
-// library likes best, with what that library advises to keep between calls as
-// its members:
+// A *peer* of a figure is a class that does this once for each call, in the form that suits its
+// library best. Its members hold what the library advises to keep between calls:
 //
 //   struct Re2Thing {
 //     static constexpr std::string_view kImpl = "Re2";       // BM_..._<kImpl>
@@ -23,13 +22,12 @@
 //     static ParseThing::Value ValueOf(const Result& result); // not timed
 //   };
 //
-// AddPeer<ParseThing, Re2Thing>(registry) checks the peer's value against
-// core's on every input of every case and times it on each case. The value may
-// point into the peer, until its next call.
+// AddPeer<ParseThing, Re2Thing>(registry) compares the peer's value with core's on every input of
+// every case and times the peer on each case. The value may point into the peer, and is valid until
+// the peer's next call.
 //
-// The *limit* beside each case copies a little of each cache line that the
-// operation reads, or writes if it is a formatting one: Limit() is that text. It
-// is a floor: nothing can be faster.
+// The *limit* beside each case copies a little of each cache line that the operation reads or, for
+// a formatting operation, writes. Limit() is this text. Nothing can be faster than the limit.
 
 #ifndef FFGRANT_BENCH_PEERS_PEER_H_
 #define FFGRANT_BENCH_PEERS_PEER_H_
@@ -51,7 +49,7 @@
 
 namespace ffgrant::bench::peers {
 
-// What a figure's set of inputs holds.
+// The type of a figure's inputs.
 template <class Figure>
 using InputOf = std::remove_cvref_t<decltype(Figure::Inputs(0)[0])>;
 
@@ -61,9 +59,8 @@ concept PeerOf = requires(P& peer, const InputOf<Figure>& input) {
   { P::ValueOf(peer(input)) } -> std::same_as<typename Figure::Value>;
 };
 
-// Inputs that a repetition goes through: all, but for peers that say
-// kInputsATurn, which take microseconds each. Fewer would be learnt by a branch
-// predictor.
+// The number of inputs in a repetition: all of them, except for peers with kInputsATurn, which take
+// microseconds for each input. With fewer inputs the branch predictor would learn them.
 template <class Peer>
 constexpr std::size_t InputsATurn() {
   if constexpr (requires { Peer::kInputsATurn; }) {
@@ -74,7 +71,7 @@ constexpr std::size_t InputsATurn() {
   }
 }
 
-// How many inputs a case has: kInputCount, but for figures that say InputCount().
+// Returns how many inputs a case has: kInputCount, unless the figure has InputCount().
 template <class Figure>
 std::size_t InputCountOf(std::size_t which) {
   if constexpr (requires { Figure::InputCount(which); }) {
@@ -84,7 +81,7 @@ std::size_t InputCountOf(std::size_t which) {
   }
 }
 
-// For peers whose result is the value already.
+// A base for peers whose result already is the value.
 template <class Value>
 struct ResultIsValue {
   static Value ValueOf(const Value& value) { return value; }
@@ -130,17 +127,16 @@ void AddPeer(Registry& registry) {
   }
 }
 
-// Copies four bytes of each cache line of `text`, and its last four: nothing
-// that reads or writes all of a text can do less.
+// Copies four bytes of each cache line of `text`, and its last four bytes. No code that reads or
+// writes a whole text can do less.
 inline void CopySome(std::string_view text, char* to) {
   const std::size_t size = text.size();
   for (std::size_t i = 0; i + 4 < size; i += 64) std::memcpy(to + i, text.data() + i, 4);
   std::memcpy(to + size - 4, text.data() + size - 4, 4);
 }
 
-// The limit of each case of a figure: CopySome of Limit(), a floor. A memcpy of
-// the whole text is none: its size varies, and a vector can look at 64 bytes
-// without storing them.
+// The limit of each case of a figure: CopySome of Limit(). A memcpy of the whole text would not be
+// a lower limit: the text's size varies, and vector code can read 64 bytes without storing them.
 template <class Figure>
 void AddLimit(Registry& registry) {
   for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The check of a peer against core finds one that is wrong: about a single
-// input of 65,536, about what it rejects, about a byte that it writes.
+// The check of a peer against core must find a wrong peer, even if it is wrong about only one of
+// 65,536 inputs, about what it rejects, or about one byte that it writes.
 
 #include "bench/peers/peer.h"
 
@@ -36,7 +36,7 @@ struct WrongOnce : ResultIsValue<ParsePartitionKeyStrict::Value> {
   std::size_t calls = 0;
 };
 
-// Takes what strict mode rejects.
+// Accepts texts that strict mode rejects.
 struct TooLenient : ResultIsValue<ParsePartitionKeyStrict::Value> {
   static constexpr std::string_view kImpl = "TooLenient";
   std::optional<Partition> operator()(std::string_view text) {

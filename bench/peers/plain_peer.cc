@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The standard library as a competent developer uses it: std::from_chars and
-// std::to_chars, std::string fresh and reused, loops and a table of 256 CRCs
-// (bench/plain_baselines.h, bench/grant_baselines.h).
+// The standard library as a competent developer uses it: std::from_chars and std::to_chars, new and
+// reused std::string, loops, and a table of 256 CRCs (bench/plain_baselines.h,
+// bench/grant_baselines.h).
 
 #include <array>
 #include <cstdint>
@@ -32,13 +32,13 @@ struct Table {
   static constexpr std::string_view kImpl = "Table";
 };
 
-// Calls a function that returns the figure's value. Not through a pointer.
+// Calls a function that returns the figure's value, directly and not through a pointer.
 template <class Name, class Figure, auto function>
 struct Call : Name, ResultIsValue<typename Figure::Value> {
   auto operator()(const InputOf<Figure>& input) const { return function(input); }
 };
 
-// A text in a string of its own for each call.
+// Makes a new string for each call.
 template <class Figure, auto function>
 struct FreshString {
   static constexpr std::string_view kImpl = "StdString";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // RapidJSON: https://rapidjson.org/md_doc_performance.html
-// With its SSE4.2 code; in situ, as advised, on a copy of the input in a buffer
-// that is kept, since in-situ parsing destroys what it reads (the copy is
-// timed); memory pools, stack and output
-// buffer are kept too. DOM, and SAX with a handler for the four members.
+// It runs with its SSE4.2 code, and in situ, as its authors advise. In-situ parsing destroys what
+// it reads, so it works on a copy of the input in a buffer that is kept; the copy is timed. Memory
+// pools, stack and output buffer are kept too. There is a DOM peer, and a SAX peer with a handler
+// for the four members.
 
 #include <rapidjson/document.h>
 #include <rapidjson/reader.h>
@@ -28,7 +28,7 @@ using Document = rapidjson::GenericDocument<rapidjson::UTF8<>, Pool, Pool>;
 
 constexpr std::size_t kDocumentSize = 1024;
 
-// What in-situ parsing works in.
+// The buffer in which in-situ parsing works.
 class Buffer {
  public:
   char* Fill(std::string_view json) {

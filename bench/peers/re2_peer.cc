@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // RE2: https://github.com/google/re2/blob/main/re2/re2.h
-// Expressions are compiled once, matched by FullMatch (anchored at both ends),
-// and RE2 itself converts what it captured: decimal and hexadecimal numbers.
-// The expression captures a lenient uuid form as a whole; its digits are then read by hand, since
-// they are known to be digits.
+// Expressions are compiled once and matched by FullMatch, which is anchored at both ends. RE2
+// itself converts the decimal and hexadecimal numbers that it captured. The expression captures a
+// lenient uuid form as a whole; its bytes are known to be digits, so they are then read by hand.
 
 #include <re2/re2.h>
 
@@ -26,7 +25,7 @@ struct Re2Impl {
  protected:
   static RE2::Options Options() {
     RE2::Options options;
-    options.set_encoding(RE2::Options::EncodingLatin1);  // bytes: no UTF-8 to decode
+    options.set_encoding(RE2::Options::EncodingLatin1);  // bytes, so that no UTF-8 is decoded
     return options;
   }
   static re2::StringPiece Piece(std::string_view text) { return {text.data(), text.size()}; }
@@ -53,7 +52,7 @@ class KeyParser : public Re2Impl {
 struct StrictKey : KeyParser, ResultIsValue<ParsePartitionKeyStrict::Value> {
   StrictKey() : KeyParser(R"(\{(fp|b|q):(0|[1-9][0-9]{0,4})\})") {}
 };
-// RE2's numbers may have any count of leading zeros, but no plus sign.
+// RE2's numbers may have any number of leading zeros, but no plus sign.
 struct LenientKey : KeyParser, ResultIsValue<ParsePartitionKeyLenient::Value> {
   LenientKey() : KeyParser(R"(\{(fp|b|q):\+?([0-9]+)\})") {}
 };
@@ -61,7 +60,7 @@ struct LenientKey : KeyParser, ResultIsValue<ParsePartitionKeyLenient::Value> {
 #define FFGRANT_HEX_GROUPS \
   "([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
 
-// What the five groups of a uuid hold.
+// The contents of a uuid's five groups.
 struct Groups {
   std::uint32_t a = 0;
   std::uint16_t b = 0;
@@ -122,7 +121,7 @@ class LenientId : public Re2Impl, public ResultIsValue<ParseExecutionIdLenient::
   }
 
  private:
-  // The uuid of a text that the expression has matched.
+  // Reads the uuid of a text that the expression has matched.
   static Uuid Digits(std::string_view text) {
     if (text.front() == '{') text.remove_prefix(1);
     if (text.front() == 'u') text.remove_prefix(9);
@@ -147,7 +146,7 @@ class LenientId : public Re2Impl, public ResultIsValue<ParseExecutionIdLenient::
 }  // namespace
 
 void AddRe2Peers(Registry& registry) {
-  registry.AddVersion("RE2", "package libre2-dev");  // its headers do not say
+  registry.AddVersion("RE2", "package libre2-dev");  // its headers name no version
   AddPeer<ParsePartitionKeyStrict, StrictKey>(registry);
   AddPeer<ParsePartitionKeyLenient, LenientKey>(registry);
   AddPeer<ParseExecutionIdStrict, StrictId>(registry);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's own code (core/testing/reference/). Its results are compared call by
-// call; what is timed is a run over a thousand inputs that Rust holds in its
-// own types, so that neither the border between the languages nor a conversion
-// of inputs is counted. That the timed run does the same as the compared calls
-// is seen from its checksum.
+// FlowFabric's own code (core/testing/reference/). Its results are compared call by call. Timed is
+// a run over a thousand inputs that Rust holds in its own types, so that neither the border between
+// the languages nor a conversion of inputs counts. The checksum of the timed run shows that it does
+// the same as the compared calls.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +23,7 @@ namespace {
 
 using reference::Status;
 
-// The crossing takes some nanoseconds: nothing, for so many inputs.
+// A crossing of the border takes some nanoseconds, which do not matter for so many inputs.
 constexpr std::size_t kInputsACall = 1024;
 static_assert(kInputCount % kInputsACall == 0);
 
@@ -151,7 +150,7 @@ class Prepared {
   std::unique_ptr<ffref_prepared, Free> prepared_;
 };
 
-// What a run's checksum adds up, for one result (ffref_prepared_run).
+// Each returns what one result adds to a run's checksum (ffref_prepared_run).
 std::uint64_t Share(const std::optional<Partition>& key) { return key ? key->index : 1; }
 std::uint64_t Share(const std::optional<Uuid>& uuid) {
   if (!uuid) return 1;
@@ -167,8 +166,8 @@ std::uint64_t Share(const ParseGrant::Value& grant) {
   return grant ? grant->members.expires_at_ms : 1;
 }
 
-// Times `operation` on `input(case, i)`, by the name of `impl`. `share(value,
-// input)` is what a result adds to the checksum.
+// Times `operation` on `input(case, i)` under the name of `impl`. `share(value, input)` is what a
+// result adds to the checksum.
 template <class Figure, class Input, class ShareOf>
 void AddRun(Registry& registry, std::string_view impl, ffref_operation operation, Input input,
             ShareOf share) {
@@ -230,7 +229,7 @@ void AddReferencePeers(Registry& registry) {
   constexpr auto kUuids = FormatUuidText::Limit;
   AddBoth<FormatUuidText, UuidWriter>(registry, FFREF_RUN_UUID_FORMAT, kUuids);
   AddBoth<MintId, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
-  // The reference's own text is on the heap already: what is timed is the same.
+  // The reference's own text is on the heap already, so the same work is timed.
   AddBoth<MintAndUse, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
   // Ids with random uuids can't be compared; their sizes can.
   AddRun<MintRandomId>(registry, "Reference", FFREF_RUN_MINT_FOR_FLOW, kUuids,

@@ -12,7 +12,7 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// Google Benchmark's functions take no state of ours.
+// A global, since Google Benchmark's functions take no state of ours.
 Registry& TheRegistry() {
   static Registry registry;
   return registry;
@@ -21,7 +21,7 @@ Registry& TheRegistry() {
 bool TakeFlag(int& argc, char** argv, const char* flag) {
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], flag) != 0) continue;
-    std::copy(argv + i + 1, argv + argc + 1, argv + i);  // with the null at the end
+    std::copy(argv + i + 1, argv + argc + 1, argv + i);  // moves the null at the end too
     --argc;
     return true;
   }
@@ -55,7 +55,7 @@ void Registry::RunChecks() const {
 }
 
 void Registry::RegisterBenchmarks(bool reversed) const {
-  // A figure's and a case's place is that of the first entry that has it.
+  // The place of a figure or case is that of its first entry.
   const auto place = [this](const Timed& entry, bool with_case) {
     return std::find_if(timed_.begin(), timed_.end(),
                         [&](const Timed& other) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is checked and timed. Each peer adds itself; the order in which it is
-// run is by figure and case, whoever was added first, so that a peer is timed
-// right beside core.
+// What is checked and timed. Each peer adds itself. Peers run in the order of figures and cases,
+// whichever was added first, so that a peer is timed right beside core.
 
 #ifndef FFGRANT_BENCH_PEERS_REGISTRY_H_
 #define FFGRANT_BENCH_PEERS_REGISTRY_H_
@@ -24,20 +23,21 @@ class Registry {
 
   // `check` ends the process if the peer gives another result than core.
   void AddCheck(Check check) { checks_.push_back(std::move(check)); }
-  // Registers BM_<op>_<impl>/<case_name>, of so many iterations. To look for a
-  // number can end at the first if another process has the core for so long.
+  // Registers BM_<op>_<impl>/<case_name> with a fixed number of iterations. If Google Benchmark had
+  // to find a number itself, it could stop at the first run when another process holds the core for
+  // long.
   void AddTimed(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                 std::size_t iterations);
-  // The same of so many threads, by the time that `run` states itself.
+  // Does the same for several threads. `run` measures the time itself.
   void AddThreads(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                   int threads);
-  // For the report: a library and its version, or why it isn't there.
+  // For the report: AddVersion() names a library and its version, AddLeftOut() why one is missing.
   void AddVersion(std::string_view library, std::string_view version);
   void AddLeftOut(std::string_view library, std::string_view why);
 
   void RunChecks() const;
-  // Hands everything timed to Google Benchmark. `reversed`: within a case the
-  // last that was added is run first.
+  // Passes everything that is timed to Google Benchmark. If `reversed` is set, the entry of a case
+  // that was added last runs first.
   void RegisterBenchmarks(bool reversed) const;
 
  private:
@@ -56,9 +56,9 @@ class Registry {
   std::vector<Timed> timed_;
 };
 
-// A main function's: checks, then times what the command line asks for.
-// `--reversed` turns the order within each case round; `--checked` leaves the
-// checks out, which take seconds and find the same in each of many processes.
+// For main(): checks, then times what the command line asks for. `--reversed` reverses the order
+// within each case. `--checked` leaves the checks out, which take seconds and would find the same
+// in each of many processes.
 int RunPeers(int argc, char** argv, void (*add_peers)(Registry&));
 
 }  // namespace ffgrant::bench::peers

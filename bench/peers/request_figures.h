@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Claim requests from and to JSON, and grants in large documents: what is timed
-// of them.
+// Figures of claim requests from and to JSON, and of grants in large documents.
 
 #ifndef FFGRANT_BENCH_PEERS_REQUEST_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_REQUEST_FIGURES_H_
@@ -54,7 +53,7 @@ struct ParseRequest {
   }
 };
 
-// An input is a place in Requests().
+// An input is an index into Requests().
 struct SerializeRequest {
   static constexpr std::string_view kOp = "SerializeClaimRequest";
   static constexpr std::array<std::string_view, 1> kCases = {"canonical"};
@@ -68,9 +67,9 @@ struct SerializeRequest {
   static std::string_view Limit(std::size_t, std::size_t i) { return ParseRequest::Limit(0, i); }
 };
 
-// One grant in a document of 1 to 64 KiB, which is large for one reason:
-// blanks between the members, an unknown member with a long text or with many
-// values, a long grant key, a long grant key with an escape every 16 bytes.
+// Parses one grant in a document of 1 to 64 KiB. The document is large for one of these reasons:
+// blanks between the members, an unknown member with a long text or with many values, a long grant
+// key, or a long grant key with an escape every 16 bytes.
 struct ParseLargeGrant {
   static constexpr std::string_view kOp = "ParseLargeGrant";
   static constexpr std::array<std::string_view, 15> kCases = {
@@ -79,7 +78,7 @@ struct ParseLargeGrant {
       "key/8KiB",    "key/64KiB",   "escapes/1KiB", "escapes/8KiB", "escapes/64KiB"};
   using Value = std::optional<plain::GrantMembers>;
 
-  // 8 MiB of documents.
+  // The documents of a case have 8 MiB together.
   static std::size_t InputCount(std::size_t case_index) {
     constexpr std::size_t kCounts[] = {8192, 1024, 128};
     return kCounts[case_index % 3];

@@ -11,7 +11,7 @@ namespace {
 
 std::string Quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
-// `text` with one byte as an escape.
+// Returns `text` with one byte written as an escape.
 std::string Escaped(std::string_view text, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   const std::size_t at = random.Below(text.size());
@@ -54,7 +54,7 @@ std::string LargeGrant(std::size_t shape, std::size_t size, std::string_view gra
   std::string filler;
   switch (shape) {
     case 0: {
-      // Indentation at each comma, a quarter each.
+      // Puts a quarter of the missing bytes as indentation at each comma.
       const std::string blanks = "\n" + std::string(missing / 4 - 1, ' ');
       for (std::size_t at = 1, i = 0; i < 4; ++i) {
         json.insert(at, blanks);

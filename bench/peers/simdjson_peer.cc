@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // simdjson: https://github.com/simdjson/simdjson/blob/master/doc/performance.md
-// One parser for all documents, and input that is followed by its padding, so
-// that nothing is copied. It writes no JSON.
+// There is one parser for all documents, and the input is followed by simdjson's padding, so
+// nothing is copied. simdjson writes no JSON.
 
 #include <simdjson.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // simdjson's two readers of a grant:
-// https://github.com/simdjson/simdjson/blob/master/doc/performance.md One parser for all documents,
-// and input that is followed by its padding, so that nothing is copied.
+// https://github.com/simdjson/simdjson/blob/master/doc/performance.md
+// There is one parser for all documents, and the input is followed by simdjson's padding, so
+// nothing is copied.
 
 #ifndef FFGRANT_BENCH_PEERS_SIMDJSON_READERS_H_
 #define FFGRANT_BENCH_PEERS_SIMDJSON_READERS_H_
@@ -30,7 +31,7 @@ struct SimdjsonDomReader {
   static constexpr std::string_view kImpl = "SimdjsonDom";
   bool Read(std::string_view json, plain::GrantMembers& out) {
     simdjson::dom::object object;
-    // The last argument: no copy, the padding is there.
+    // The last argument says not to copy, since the padding is there.
     if (parser.parse(json.data(), json.size(), false).get_object().get(object) !=
         simdjson::SUCCESS) {
       return false;

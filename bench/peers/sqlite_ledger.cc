@@ -13,10 +13,9 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// Columns as the fields of PlainExecution; phase 0 runnable, 1 active, 2
-// terminal; ownership 0 unowned, 1 leased, 2 expired; attempt 0 pending, 1
-// running, 2 interrupted, 3 terminal. A row takes some 250 bytes, so an index
-// beside a table would be another lookup a call.
+// The columns are the fields of PlainExecution. phase: 0 runnable, 1 active, 2 terminal; ownership:
+// 0 unowned, 1 leased, 2 expired; attempt: 0 pending, 1 running, 2 interrupted, 3 terminal. A row
+// takes some 250 bytes. An index beside a table would cost one more lookup for each call.
 constexpr const char* kSchema = R"sql(
   CREATE TABLE executions(
     id BLOB PRIMARY KEY,
@@ -31,7 +30,7 @@ constexpr const char* kSchema = R"sql(
     required TEXT, lane TEXT, priority INTEGER, created_at INTEGER
   ) WITHOUT ROWID)sql";
 
-// ?1 id, ?2 now; further ones are named where they are bound.
+// ?1 is the id, ?2 is now; other parameters are named where they are bound.
 constexpr std::string_view kCreate = R"sql(
   INSERT INTO executions VALUES(?1, 0,0,1,0, 1,0, 0,0, 0,0,'','', x'',x'',0, 0,0,0,0, '','',
     ?3, ?4, ?5, ?2) ON CONFLICT DO NOTHING)sql";
@@ -40,7 +39,7 @@ constexpr std::string_view kIssue = R"sql(
     grant_worker = ?5, grant_instance = ?6
   WHERE id = ?1 AND phase = 0 AND eligible AND NOT (has_grant AND grant_expires_at >= ?2)
     AND in_eligible AND lane = ?7 AND (required = '' OR has_all(required, ?8)))sql";
-// After a look at the row: RETURNING would cost three times that look.
+// Runs after a SELECT of the row, since RETURNING would cost three times as much as this SELECT.
 constexpr std::string_view kClaim = R"sql(
   UPDATE executions SET has_grant = 0, phase = 1, ownership = 1, eligible = 0, attempt = 1,
     in_eligible = 0, lease_epoch = ?9, attempt_index = ?10, total_attempt_count = ?10 + 1,
@@ -80,7 +79,7 @@ enum StateColumn {
   SelfCheckFailed(std::string("SQLite: ") + sqlite3_errmsg(database), what);
 }
 
-// An id as a blob: partition and uuid, which say it all of a canonical one.
+// An id as a blob: partition and uuid, which identify a canonical id.
 class IdBlob {
  public:
   explicit IdBlob(const ExecutionIdView& id) {
@@ -96,8 +95,7 @@ class IdBlob {
   std::array<std::uint8_t, 18> bytes_;
 };
 
-// Binds and steps a statement once; resets it at the end. What is bound has to
-// outlive it.
+// Binds and steps a statement once, and resets it at the end. The bound values must outlive it.
 class Call {
  public:
   Call(sqlite3_stmt* statement, const IdBlob& id) : statement_(statement) {
@@ -120,7 +118,7 @@ class Call {
     sqlite3_bind_blob(statement_, place, uuid.bytes.data(), 16, SQLITE_STATIC);
     return *this;
   }
-  // True if there is a row.
+  // Returns true if there is a row.
   bool Step() {
     const int result = sqlite3_step(statement_);
     if (result != SQLITE_ROW && result != SQLITE_DONE) {
@@ -139,7 +137,7 @@ class Call {
   sqlite3_stmt* statement_;
 };
 
-// has_all(required, offered)
+// Implements has_all(required, offered) of the statements.
 void HasAll(sqlite3_context* context, int, sqlite3_value** values) {
   const auto text = [](sqlite3_value* value) -> std::string_view {
     const auto* const bytes = sqlite3_value_text(value);
@@ -149,7 +147,7 @@ void HasAll(sqlite3_context* context, int, sqlite3_value** values) {
   sqlite3_result_int(context, PlainExecution::HasAll(text(values[0]), text(values[1])) ? 1 : 0);
 }
 
-// The row of an execution, by kState.
+// Judges the row of an execution that kState has selected.
 ClaimError WhyNotClaimed(const Call& row, const ClaimArgs& args) {
   if (row.Column(kPhase) != 0) return ClaimError::kExecutionNotLeaseable;
   if (row.Column(kOwnership) != 0) return ClaimError::kLeaseConflict;

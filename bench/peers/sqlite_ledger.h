@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path on SQLite in memory: one table, statements prepared once. To
-// issue is one UPDATE with its checks in the WHERE clause, to claim a SELECT
-// and an UPDATE; why an update found nothing is asked for only then. As
-// https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and /pragma.html
-// advise: no mutexes for a connection that one thread uses, no journal where
-// nothing is rolled back, a key that is the table's own order, texts and blobs
-// bound without a copy.
+// The claim path on SQLite in memory: one table, and statements that are prepared once. Issuing is
+// one UPDATE with its checks in the WHERE clause; claiming is a SELECT and an UPDATE. Only if an
+// update found no row does the ledger ask why. It follows the advice of
+// https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and /pragma.html: no mutexes for a
+// connection that one thread uses, no journal where nothing is rolled back, a key that is the
+// table's own order, texts and blobs that are bound without a copy.
 //
-// By default each call is a transaction of its own; Begin() and Commit() make
-// one of many.
+// By default each call is a transaction of its own; Begin() and Commit() put many calls into one.
 
 #ifndef FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
 #define FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
@@ -26,7 +24,7 @@
 
 namespace ffgrant::bench::peers {
 
-// One thread at a time. The signatures are StoreLedger's (bench/map_ledger.h).
+// Serves one thread at a time. The signatures are those of StoreLedger (bench/map_ledger.h).
 class SqliteLedger {
  public:
   SqliteLedger(std::size_t max_executions, const Clock& clock);
@@ -50,7 +48,7 @@ class SqliteLedger {
   void Execute(const char* sql);
   Statement Prepare(std::string_view sql);
 
-  // Why a call was refused: the checks in the contract's order.
+  // Returns why a call was refused: makes the checks in the contract's order.
   ClaimError WhyNotIssued(const IssueGrantArgs& args, std::int64_t now);
   ClaimError WhyNotCompleted(const ExecutionIdView& id, std::int64_t now);
 

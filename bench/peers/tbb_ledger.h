@@ -2,9 +2,9 @@
 //
 // oneTBB's concurrent_hash_map as a store of StoreLedger (bench/map_ledger.h):
 // https://oneapi-src.github.io/oneTBB/main/tbb_userguide/concurrent_hash_map.html
-// An accessor locks its element, so that no shards or mutexes of our own are
-// needed. It is made with its final number of buckets. The key is the uuid and
-// the partition, and since uuids are random their own bits are its hash.
+// An accessor locks its element, so the store needs no shards or mutexes of its own. The map is
+// made with its final number of buckets. The key is the uuid and the partition. Uuids are random,
+// so their bits serve as the hash.
 
 #ifndef FFGRANT_BENCH_PEERS_TBB_LEDGER_H_
 #define FFGRANT_BENCH_PEERS_TBB_LEDGER_H_
@@ -51,7 +51,7 @@ class TbbMap {
   struct HashCompare {
     std::size_t hash(const Key& key) const {
       std::uint64_t bits;
-      std::memcpy(&bits, key.uuid.bytes.data() + 8, sizeof bits);  // the version is in the others
+      std::memcpy(&bits, key.uuid.bytes.data() + 8, sizeof bits);  // the first half has the version
       return bits >> 8 ^ key.partition;
     }
     bool equal(const Key& a, const Key& b) const { return a == b; }

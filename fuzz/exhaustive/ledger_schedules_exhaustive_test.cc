@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every schedule of 3 grants x 3 workers x 6 operations.
+// Runs every schedule of 3 grants x 3 workers x 6 operations.
 //
-// Three executions stand ready: one granted, one leased, one whose lease ran
-// out and that has a reclaim grant. Three workers make two calls each: one of
-// the pairs below, on one of the executions. For each of these 36^3 races all
-// orders of the threads' steps are run, a step being what a thread does between
-// two locks, readings of the clock or other meetings (schedule_point.h), but of
-// orders that differ in independent steps only one (schedule_search.h). Each
-// history must be linearizable (linearizability.h), and the state at the end
-// that of an order that explains it.
+// Three executions are ready: one is granted, one is leased, and one has a lease that ran out and a
+// reclaim grant. Three workers make two calls each: one of the pairs below, on one of the
+// executions. This makes 36^3 races. For each race all orders of the threads' steps are run; a step
+// is what a thread does between two locks, readings of the clock or other meetings
+// (schedule_point.h). If orders differ only in independent steps, just one of them is run
+// (schedule_search.h). Each history must be linearizable (linearizability.h), and the state at the
+// end must be that of an order that explains the history.
 //
-// By default some of the races, mostly such in which the three meet on one
-// execution, each in all schedules; with --long all races.
+// By default only some races are run, each in all schedules; in most of them the three workers meet
+// on one execution. With --long all races are run.
 
 #include <cstdint>
 #include <cstdio>
@@ -38,7 +37,7 @@ using testing::StartState;
 
 struct Step {
   CallKind kind;
-  std::int64_t ms;  // ttls and leases at the start are of 3 ms
+  std::int64_t ms;  // ttls and leases at the start have 3 ms
 };
 struct Pair {
   Step first;
@@ -47,7 +46,7 @@ struct Pair {
 
 constexpr Pair kPairs[] = {
     {{CallKind::kIssue, 3}, {CallKind::kClaim, 3}},
-    {{CallKind::kClaimForWorker, 3}, {CallKind::kClaim, 3}},  // what it was given
+    {{CallKind::kClaimForWorker, 3}, {CallKind::kClaim, 3}},  // claims what it was given
     {{CallKind::kClaim, 3}, {CallKind::kRenew, 5}},
     {{CallKind::kIssueReclaim, 3}, {CallKind::kReclaim, 3}},
     {{CallKind::kReclaim, 3}, {CallKind::kComplete, 0}},
@@ -63,8 +62,8 @@ constexpr std::size_t kPairCount = sizeof kPairs / sizeof *kPairs;
 constexpr std::size_t kPrograms = kPairCount * kExecutions;
 constexpr std::size_t kRaces = kPrograms * kPrograms * kPrograms;
 
-// By default, of the races on one execution, and of the others. No divisors of
-// anything else here.
+// By default one race in this many is run: the first number is for races on one execution, the
+// second for all others. Neither number divides any other count here.
 constexpr std::size_t kEveryNthMeeting = 101;
 constexpr std::size_t kEveryNth = 4999;
 
@@ -105,10 +104,10 @@ struct Counts {
   std::uint64_t races = 0;
   std::uint64_t schedules = 0;
   std::uint64_t redundant = 0;
-  std::uint64_t histories = 0;  // different ones, which were judged
+  std::uint64_t histories = 0;  // different histories, which were judged
 };
 
-// Empty, or what is wrong.
+// Returns an empty text, or what is wrong.
 std::string RunAll(LedgerRace& race, std::size_t number, Counts& counts) {
   race.Prepare(RaceOf(number));
   ScheduleSearch search;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition keys and execution ids where every input of a kind can be tried,
-// so that nothing depends on chance. Oracles: the naive parsers, and the table
-// of all texts that strict mode may accept. --long adds what takes minutes.
+// Partition keys and execution ids: tries every input of a kind where that is possible, so that
+// nothing depends on chance. The oracles are the naive parsers and the table of all texts that
+// strict mode may accept. --long adds tests that take minutes.
 
 #include <array>
 #include <atomic>
@@ -38,7 +38,7 @@ struct Tally {
   std::uint64_t accepted = 0;
 };
 
-// The second oracle of keys: what is canonical, by definition.
+// The second oracle of keys: the canonical keys, by definition.
 class CanonicalKeys {
  public:
   CanonicalKeys() {
@@ -73,13 +73,13 @@ void CheckKey(std::string_view text, Tally& tally) {
   ++tally.inputs;
   if (!lenient) return;
   ++tally.accepted;
-  // Only what is accepted leniently can be canonical.
+  // Only a text that lenient mode accepts can be canonical.
   const Partition* const canonical = Canonical().Find(text);
   if (static_cast<bool>(strict) != (canonical != nullptr)) Fail("not as in the table", text);
   if (canonical != nullptr && *canonical != strict.partition) Fail("another partition", text);
 }
 
-// Every key there is, and its neighbours beyond the largest index.
+// Checks every key that exists, and the numbers beyond the largest index.
 Tally EveryKey() {
   Tally tally;
   GuardedBuffer buffer;
@@ -96,8 +96,8 @@ Tally EveryKey() {
   return tally;
 }
 
-// Every string of `size` symbols of `alphabet`, behind `prefix`, shared out
-// among the processors by its first symbol.
+// Checks every string of `size` symbols of `alphabet` after `prefix`. The processors share the work
+// by the first symbol.
 template <class Check>
 Tally EveryString(std::string_view prefix, std::string_view alphabet, std::size_t size,
                   Check check) {
@@ -116,7 +116,7 @@ Tally EveryString(std::string_view prefix, std::string_view alphabet, std::size_
       if (size > 0) symbols[0] = alphabet[i];
       for (;;) {
         check(std::string_view(text, first.size()), tally);
-        std::size_t at = size;  // count up, the last symbol fastest
+        std::size_t at = size;  // counts up; the last symbol changes fastest
         while (at > 1 && ++digits[at - 1] == alphabet.size()) {
           digits[at - 1] = 0;
           symbols[at - 1] = alphabet[0];
@@ -168,7 +168,7 @@ void CheckId(std::string_view text, Tally& tally) {
 
 constexpr std::string_view kUuid = "550e8400-e29b-41d4-a716-446655440000";
 
-// Ids of every length that an index can have, in every form of the uuid.
+// Returns ids with an index of every length and a uuid in every form.
 std::vector<std::string> Ids() {
   std::string simple(kUuid);
   std::erase(simple, '-');
@@ -192,7 +192,7 @@ Tally EveryEditOfAnId() {
   return tally;
 }
 
-// Every index text of up to five symbols within an id.
+// Checks every index text of up to five symbols within an id.
 Tally EveryShortIndexOfAnId() {
   constexpr std::string_view kSymbols = "0123456789+}:- ";
   Tally tally;
@@ -209,7 +209,7 @@ Tally EveryShortIndexOfAnId() {
   return tally;
 }
 
-// Every pair of replaced bytes of a canonical id.
+// Checks every pair of replaced bytes of a canonical id.
 Tally EveryPairOfEditsOfAnId() {
   Tally tally;
   GuardedBuffer buffer;
