@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the scripts' own tests in processes side by side.
+"""Runs the scripts' own tests in processes side by side, whose tests do not depend on each other.
 
 A part is what one process runs: packages by name, or all packages that no other part names. As a
 program this module runs all parts, prints their outputs one after the other, and fails if a part

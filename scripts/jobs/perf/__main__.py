@@ -4,7 +4,7 @@
 import os
 import sys
 
-# Before anything else is imported: this folder holds a bisect.py.
+# This comes before all other imports, because this folder holds a bisect.py.
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != _HERE]
 sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
@@ -13,6 +13,6 @@ from jobs.common.terminal import run_main  # noqa: E402 (after the path is right
 from jobs.perf import commands  # noqa: E402
 
 if __name__ == "__main__":
-    # Names and paths may hold any byte, and are printed all the same.
+    # Names and paths may hold any byte, and must be printable all the same.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run_main(lambda: commands.run(sys.argv[1:])))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The account of every benchmark that a program lists: compared, or named with the reason."""
+"""Accounts for every benchmark that a program lists: it is compared, or named with the reason why
+not."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,8 +12,8 @@ ABSENT = "is not in it"
 
 
 class Benchmark(NamedTuple):
-    """A benchmark of a suite, or what else of it is measured (metrics.py). Its text is its name,
-    which is what readers know it by."""
+    """A metric (metrics.py) of a benchmark of a suite; usually the metric is its time. As text it
+    is the name by which readers know it."""
     suite: str
     key: Key
     metric: str = metrics.TIME
@@ -24,8 +25,8 @@ class Benchmark(NamedTuple):
 @dataclass(frozen=True)
 class Unmeasured:
     """A benchmark that is not compared. reasons: arm -> why; the arms that measured are left out.
-    blocks: that it is not compared is no pass: the base measured it and the head does not, or the
-    head dies of it. late: all that it lacked is time."""
+    blocks: the gate does not pass, because the base measured the benchmark and the head does not,
+    or the head dies of it. late: only the time was lacking."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool
@@ -41,7 +42,7 @@ class Unmeasured:
 
 
 def account(suite, trials):
-    """What to compare, and what not. trials: arm -> trial.Trial; the first arm is the base.
+    """Decides what to compare and what not. trials: arm -> trial.Trial; the first arm is the base.
 
     Returns (benchmarks, list of Unmeasured), both in the order of the base's listing.
     """
@@ -52,7 +53,7 @@ def account(suite, trials):
     for key in keys:
         reasons = {}
         for arm, trial in trials.items():
-            if key not in trial.times and arm != "copy":  # it is the base once more
+            if key not in trial.times and arm != "copy":  # the copy is the base once more
                 reasons[arm] = trial.reasons.get(key, ABSENT)
         if set(reasons.values()) - {ABSENT} == {perf_trial.SECOND_LINE}:
             continue

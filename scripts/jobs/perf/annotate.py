@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which functions and lines of source execute more or less than before."""
+"""Says which functions and lines of source execute more or less than before."""
 
 import functools
 from pathlib import Path
@@ -11,7 +11,7 @@ _SHOWN = 8  # functions, and lines
 
 @functools.cache
 def _source(path):
-    """The lines of a file; none where it is not at hand."""
+    """The lines of a file; none if the file is not there."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -19,7 +19,7 @@ def _source(path):
 
 
 def _source_line(root, file, number):
-    """The text of a source line, None where the source is not at hand."""
+    """The text of a source line; None if the source is not there."""
     lines = _source((root / file) if root else Path(file))
     return lines[number - 1].strip() if 0 < number <= len(lines) else None
 
@@ -27,9 +27,9 @@ def _source_line(root, file, number):
 def annotate(comparison, roots=(None, None)):
     """Lines of text: which functions and lines of source execute more or less than before.
 
-    roots: folders that relative names of sources start from. A line is known by its text where the
-    source is at hand, so that one which only moved does not show; a file by the end of its name,
-    for the two were not built in one folder.
+    roots: the folders from which relative names of sources start. A line is known by its text if
+    the source is there, so that a line that only moved does not show. A file is known by the end of
+    its name, because the two programs were not built in one folder.
     """
     functions, lines = {}, {}
     iterations = comparison.base.iterations

@@ -14,8 +14,9 @@ from jobs.perf.texts import code, percent, plain
 
 FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
-# A loop that does nothing takes a cycle an iteration, in cycles of the nominal clock 0.6 to 1 where
-# the processor runs faster than that. Beside a busy twin of its core it takes more than one.
+# A loop that does nothing takes one cycle for an iteration. That is 0.6 to 1 cycles of the nominal
+# clock if the processor runs faster than this clock, and more than one if the twin of the core is
+# busy.
 _EMPTY_CYCLES = 1.5
 _USUAL_MHZ = 3000
 _MOST_NAMED = 5  # benchmarks in the first line
@@ -25,7 +26,7 @@ EMPTY = "measures nothing: an iteration takes about one cycle, as an empty loop 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A whole run of the gate; results: account.Benchmark -> decide.Result."""
+    """The outcome of a whole run of the gate. results: account.Benchmark -> decide.Result."""
     date: datetime.datetime
     command: str
     seconds: float
@@ -35,14 +36,14 @@ class Outcome:
     conditions: str = ""
     results: dict = field(default_factory=dict)
     unmeasured: list = field(default_factory=list)  # account.Unmeasured
-    incidents: list = field(default_factory=list)  # texts on what failed besides
+    incidents: list = field(default_factory=list)  # texts on other things that failed
     remarks: dict = field(default_factory=dict)  # Benchmark -> text
     contexts: dict = field(default_factory=dict)  # suite -> Google Benchmark's context
     known: Known = field(default_factory=Known)
     budget: float = 0.0
     settling_budget: object = None
     words: dict = field(default_factory=dict)  # "suite, arm" -> the last that a process printed
-    listed: list = field(default_factory=list)  # what all arms measure, with a result or without
+    listed: list = field(default_factory=list)  # all that all arms measure, even without a result
     interrupted: Any = None
     same_files: bool = False
 
@@ -62,7 +63,7 @@ class Outcome:
         return nanoseconds * mhz / 1000 <= _EMPTY_CYCLES
 
     def vanished(self, benchmark, result):
-        """Whether the base measures something of which the head does nothing any more."""
+        """Whether the base's loop does something and the head's loop does nothing any more."""
         return (result.verdict == IMPROVED and self.is_empty(benchmark, result.head_ns)
                 and result.base_ns > 3 * result.head_ns)
 
@@ -73,13 +74,13 @@ class Outcome:
 
     @property
     def blocking(self):
-        """The benchmarks whose lack of a time is no pass."""
+        """The benchmarks without a time because of which the gate does not pass."""
         return [one.benchmark for one in self.unmeasured
                 if one.blocks and not self.excused(one.benchmark)]
 
     @property
     def emptied(self):
-        """The benchmarks of which the head measures nothing any more."""
+        """The benchmarks whose loop does nothing any more in the head."""
         return [name for name, result in self.results.items()
                 if self.vanished(name, result) and not self.excused(name)]
 
@@ -111,17 +112,18 @@ class Outcome:
 
     @property
     def worse(self):
-        """What a change for the worse is called, of all that was looked at: slower or larger."""
+        """The word for a change for the worse, for the metrics of this run: "slower", "larger" or
+        both."""
         return " or ".join(word for word in ("slower", "larger") if any(
             metrics.WORSE[name.metric] == word for name in self.results)) or "slower"
 
     def ordered(self, *verdicts):
-        """Of these verdicts, most important first: the most slowed down."""
+        """The benchmarks with these verdicts, the most slowed down first."""
         return sorted((name for name in self.results if self.results[name].verdict in verdicts),
                       key=lambda name: -self.results[name].head.ratio)
 
     def name(self, benchmark):
-        """The name as the reader sees it; with its program's where there are several."""
+        """The name as the reader sees it; with the program's name if there are several programs."""
         names = (*self.results, *self.listed, *(one.benchmark for one in self.unmeasured))
         suites = {name.suite for name in names if name.metric in _OF_BENCHMARKS}
         return (f"{printable(benchmark.suite)}: {benchmark}"
@@ -197,7 +199,7 @@ def document(outcome):
 
 
 def error_document(lane, command, date, text):
-    """What --json gets where nothing can be said."""
+    """The document that --json gets if nothing can be said."""
     return {"format": FORMAT, "lane": lane, "date": date.strftime(_DATE),
             "command": printable(command), "verdict": "error",
             "exit_status": statuses.HARNESS_ERROR, "error": printable(text),
@@ -216,7 +218,7 @@ def _slow(outcome, names):
 
 
 def _worse(outcome, names, remark=""):
-    """slower: ..., larger: ...; each with what it is said of."""
+    """A text such as "slower: ..., larger: ...", which names the benchmarks after each word."""
     kinds = {"slower": [], "larger": []}
     for name in names:
         kinds[metrics.WORSE[name.metric]].append(name)
@@ -230,7 +232,7 @@ def _again(outcome):
 
 
 def action(outcome):
-    """One line of Markdown: what the reader has to do."""
+    """One line of Markdown that says what the reader has to do."""
     slow, suspects = outcome.ordered(REGRESSED), outcome.ordered(SUSPECTED)
     blocked = [code(outcome.name(name)) for name in outcome.blocking]
     parts = []
@@ -265,6 +267,6 @@ def action(outcome):
 
 
 def counted(texts):
-    """The texts, each once, with how often it is there."""
+    """Each text once, with the number of times that it occurs."""
     return [text + (f" ({texts.count(text)} times)" if texts.count(text) > 1 else "")
             for text in dict.fromkeys(texts)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/perf gate says, on a terminal and as Markdown."""
+"""The words in which scripts/perf gate answers, on a terminal and as Markdown."""
 
 from jobs.common import report
 from jobs.common.tables import Table
@@ -10,7 +10,7 @@ from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, 
 from jobs.perf.gbench_json import printable
 from jobs.perf.texts import block, code, escaped, percent, plain
 
-_MOST_OF_A_REASON = 10  # names that are told for one reason
+_MOST_OF_A_REASON = 10  # names that are listed for one reason
 
 
 def _row(outcome, name, result):
@@ -31,7 +31,7 @@ _ORDER = (REGRESSED, SUSPECTED, INVALID, INCONCLUSIVE, IMPROVED, CLEAN)
 
 
 def table(outcome):
-    """Worst first, the most slowed down before the others."""
+    """The table of results: worst verdicts first, and among them the most slowed down first."""
     made = Table("", "", ["", "base", "head", "change", "interval", "A/A interval", "pairs",
                           "verdict"], flush_left=(7,))
     made.rows = [_row(outcome, name, outcome.results[name])
@@ -52,13 +52,13 @@ def headline(outcome):
 
 
 def _counted(outcome):
-    """What the results are: of several metrics, a benchmark has more than one."""
+    """What the results are called: with several metrics, a benchmark has more than one result."""
     return ("benchmarks" if all(name.metric == metrics.TIME for name in outcome.results)
             else "comparisons")
 
 
 def _notes(outcome):
-    """(name, text) of what is to be said of single benchmarks."""
+    """(name, text) for each remark on a single benchmark."""
     notes = []
     for name, result in outcome.results.items():
         texts = [result.note, outcome.remarks.get(name, "")]
@@ -74,7 +74,7 @@ def _notes(outcome):
 
 
 def _left_out(outcome):
-    """(name, why) of what was not compared, the ones that matter first."""
+    """(name, why) of the benchmarks that were not compared; those that block come first."""
     made = []
     for one in sorted(outcome.unmeasured, key=lambda one: not one.blocks):
         entry = outcome.excused(one.benchmark)
@@ -85,7 +85,7 @@ def _left_out(outcome):
 
 
 def _shortened(pairs):
-    """(name, why), with many names of one reason told as a number; the JSON has them all."""
+    """(name, why), where a number stands for many names with one reason; the JSON has all names."""
     by_reason = {}
     for name, why in pairs:
         by_reason.setdefault(why, []).append(name)
@@ -107,7 +107,8 @@ def _about_known(outcome):
 
 
 def _narrow(made):
-    """Without head and A/A: names need the room, and the JSON has it all."""
+    """The table without the columns head and A/A: names need the room, and the JSON has
+    everything."""
     kept = (0, 1, 3, 4, 6, 7)
     return Table(made.title, made.note, [made.columns[i] for i in kept], (5,),
                  [[row[i] for i in kept] for row in made.rows])
@@ -134,19 +135,20 @@ def print_text(outcome, terminal):
 
 
 def _spans(made, rows):
-    """The table with names in code spans."""
+    """The table with its names in code spans."""
     return Table("", "", made.columns, made.flush_left,
                  [[code(row[0]), *row[1:]] for row in rows])
 
 
 def _worse_title(outcome):
-    """Slower; Larger; Slower and larger: of what regressed."""
+    """The title over what regressed: Slower, Larger, or Slower and larger."""
     words = {metrics.WORSE[name.metric] for name in outcome.ordered(REGRESSED)}
     return " and ".join(word for word in ("slower", "larger") if word in words).capitalize()
 
 
 def markdown(outcome):
-    """A summary for a pull request: what to do, then the verdicts; what is clean is folded away."""
+    """A summary for a pull request: what to do, then the verdicts. Clean benchmarks are folded
+    away."""
     made = table(outcome)
     title = {"regressed": _worse_title(outcome), "unmeasured": "Performance: not measured",
              "suspected": f"Performance: perhaps {outcome.worse}",
@@ -177,7 +179,7 @@ def markdown(outcome):
 
 
 def error_markdown(lane, text):
-    """What --markdown gets where nothing can be said."""
+    """The text that --markdown gets if nothing can be said."""
     lines = printable(text.splitlines()[0] if text.splitlines() else "")
     more = [printable(line) for line in text.splitlines()[1:]]
     made = [f"## Performance: `{lane}` failed", "",

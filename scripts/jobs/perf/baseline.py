@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf baseline: keeps a revision's build in one file, for gates that need not build it.
+"""scripts/perf baseline: keeps a revision's build in one file, so that gates need not build it.
 
-A build is only taken for a base if the compiler and the flags are those of this machine; otherwise
-the revision is built again. Times are never kept: they hold for one machine and one moment.
+A kept build is only used as a base if it has this machine's compiler and flags. Otherwise the
+revision is built again. Times are never kept: they are true for one machine and one moment only.
 """
 
 import argparse
@@ -21,7 +21,7 @@ _MANIFEST = "baseline.json"
 
 
 def save(directory, revision, target):
-    """Writes the programs of a built folder, and what they are, to a file."""
+    """Writes the programs of a built folder, with their description, to a file."""
     manifest = json.dumps({"format": 1, "folder": directory.name, "commit": revision.commit,
                            "content": revision.content, "label": revision.label}).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,8 @@ def save(directory, revision, target):
 
 
 def opened(terminal, path):
-    """The revision of a kept build, which is put where directory_of() finds it if it fits here."""
+    """Opens a kept build and returns its revision. If the build fits this machine, it is put where
+    directory_of() finds it."""
     try:
         with tarfile.open(path) as archive:
             content = archive.extractfile(_MANIFEST)

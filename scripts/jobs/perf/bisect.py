@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf bisect: the first revision at which a benchmark became slower, by git bisect run.
 
-Each revision is gated against the good one. git bisect works in a worktree of its own, so that
-the working tree and a bisection that goes on in it stay as they are.
+Each revision is gated against the good revision. git bisect works in a worktree of its own, so that
+the working tree, and a bisection that the user is doing there, stay as they are.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from jobs.common.terminal import Terminal
 from jobs.perf import commands, home, options, revisions, samples
 from jobs.perf.error import PerfError
 
-_GOOD, _BAD, _SKIP, _ABORT = 0, 1, 125, 255  # what git bisect run takes exit statuses for
+_GOOD, _BAD, _SKIP, _ABORT = 0, 1, 125, 255  # exit statuses as git bisect run reads them
 
 
 def verdict_of(status):
-    """git's exit status for the gate's. What can't be built or told is left out."""
+    """Turns the gate's exit status into one for git. Revisions that can't be built or judged are
+    skipped."""
     if status == commands.CLEAN:
         return _GOOD
     if status == commands.REGRESSION:
@@ -32,9 +33,9 @@ def verdict_of(status):
 
 
 def step(good, benchmark, options):
-    """What git runs for each revision. Returns git's exit status."""
+    """Judges one revision; git runs this. Returns the exit status for git."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
-        os.environ.pop(name, None)  # of the bisection's worktree; revisions are built in others
+        os.environ.pop(name, None)  # they point to the bisection's worktree
     revision = revisions.git("rev-parse", "BISECT_HEAD", directory=os.getcwd())
     status = commands.run(["gate", "--base", good, "--head", revision,
                            "--filter", samples.exactly([benchmark]), *options])
@@ -43,7 +44,7 @@ def step(good, benchmark, options):
 
 def bisect(terminal, good, bad, command, path):
     """Runs git bisect with `command` in a new worktree at `path`. Returns the first bad commits:
-    one, or more where skipped revisions leave it open."""
+    one, or several if skipped revisions leave it open."""
     shutil.rmtree(path, ignore_errors=True)
     revisions.git("worktree", "prune")
     revisions.git("worktree", "add", "--detach", "--no-checkout", "--force", str(path), bad)
@@ -86,7 +87,7 @@ def main(argv):
         return step(arguments.good, arguments.benchmark, options)
     terminal = Terminal()
     good, bad = (revisions.resolve(text).commit for text in (arguments.good, arguments.bad))
-    # Without a difference between the two there is nothing to look for.
+    # If the good and the bad revision do not differ, there is nothing to look for.
     status = commands.run(["gate", "--base", good, "--head", bad,
                            "--filter", samples.exactly([arguments.benchmark]), *options])
     if status == commands.HARNESS_ERROR:

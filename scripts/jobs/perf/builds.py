@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the programs of any repository's revisions with the command that its user gives.
 
-Each revision is checked out into a worktree of its own, in folders whose names are of one length,
-and the command runs there. What is built is kept below the cache folder (jobs.perf.home) and known
-by the revision's files, the command, the compiler and the machine's kind: who keeps that folder
-between two runs, as CI does, builds no revision twice.
+Each revision is checked out into a worktree of its own, in folders whose names all have one length,
+and the command runs there. Builds are kept below the cache folder (jobs.perf.home), and are known
+by the revision's files, the command, the compiler and the machine's kind. If that folder is kept
+between two runs, as in CI, no revision is built twice.
 """
 
 import fcntl
@@ -28,15 +28,16 @@ _WORDS = 4000  # characters of a failed build that are shown
 
 @dataclass(frozen=True)
 class Recipe:
-    """How revisions are built. command: a line for sh, which runs in the worktree's top folder;
-    programs: paths from there of programs or of folders that hold nothing else executable."""
+    """How revisions are built. command: a line for sh, which runs in the worktree's top folder.
+    programs: paths, relative to this folder, of programs or of folders in which all executables are
+    programs."""
     command: str
     programs: tuple
 
 
 @dataclass(frozen=True)
 class Built:
-    """A revision's programs. commit is what git knows, label what the reader calls it."""
+    """A revision's programs. commit is the name that git knows, label the name for the reader."""
     commit: str
     label: str
     programs: tuple
@@ -88,7 +89,8 @@ def _check_out(commit, tree, top):
 
 
 def build(terminal, commit, label, recipe, top):
-    """The Built of a commit; what was built before is taken as it is. Raises PerfError."""
+    """The Built of a commit. A commit that was built before is not built again. Raises
+    PerfError."""
     folder = home.cache() / "builds"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w", encoding="ascii") as lock:
@@ -115,7 +117,8 @@ def _built(terminal, commit, label, recipe, top, folder):
 
 
 def commit_named(text, top):
-    """(commit, label) of a revision as a user names it; None is the working tree as it is."""
+    """(commit, label) of a revision as a user names it. None stands for the working tree as it
+    is."""
     if text is not None:
         commit = repository.commit_of(text, top)
         return commit, text if commit.startswith(text) else f"{text} ({commit[:12]})"
@@ -126,7 +129,7 @@ def commit_named(text, top):
 
 
 def base_named(text, top):
-    """commit_named(), and where nothing is named the commit at which HEAD left main."""
+    """Like commit_named(), but if nothing is named, the commit at which HEAD left main."""
     if text is not None:
         return commit_named(text, top)
     commit, name = repository.merge_base(top)

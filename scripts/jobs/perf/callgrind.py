@@ -4,14 +4,15 @@
 Google Benchmark finds out how often to repeat by trying 1, 10, 100, ... iterations until the time
 is a tenth of what was asked for. Asked for a day it tries them all: callgrind's counters are set to
 zero when the loop begins (State::StartKeepRunning) and dumped when it ends (FinishKeepRunning), so
-that the k-th dump is the loop of 10^(k-1) iterations, set-up left out, at whatever speed. After the
-dump that is wanted the process is ended. A benchmark with a fixed number of iterations makes one
-dump and ends by itself; so does one that fails, and then its JSON says so.
+that the k-th dump is the loop of 10^(k-1) iterations, set-up left out, at whatever speed. The
+process is ended after the dump that is wanted. A benchmark with a fixed number of iterations makes
+one dump and ends by itself; so does one that fails, and then its JSON says so.
 
-Versions from 1.9.3 on start themselves anew where addresses are randomised, and Valgrind would lose
-them: they are started without the randomisation, and Valgrind follows what a program executes.
+Versions from 1.9.3 on start themselves anew if addresses are randomised, and Valgrind would lose
+them. So they are started without the randomisation, and Valgrind follows a program that executes
+another.
 
-What it takes: a benchmark of one thread; a program that is not stripped of those two symbols; code
+Requirements: a benchmark of one thread; a program that is not stripped of those two symbols; code
 that valgrind knows (3.19: no AVX-512, so x86-64-v3 at most).
 """
 
@@ -27,26 +28,27 @@ from jobs.perf.error import PerfError
 
 EVENTS = ("Ir", "Dr", "Dw")  # instructions; reads and writes of memory where they are asked for
 _PARTS = 4  # 1,000 iterations
-_ENOUGH = 2_000_000  # instructions; a slow benchmark needs no more iterations
+_ENOUGH = 2_000_000  # instructions, for which a few iterations are enough
 _DAY = 86_400
 _NO_RANDOMISATION = 0x0040000  # ADDR_NO_RANDOMIZE of personality(2)
-# The sizes are fixed; of the simulated caches only the numbers of accesses are used.
+# The sizes of the simulated caches are fixed, because only the numbers of accesses are used.
 _MEMORY = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=8388608,16,64")
 _FLAGS = (
     "--compress-strings=no", "--compress-pos=no", "--trace-children=yes",
     "--zero-before=benchmark::State::StartKeepRunning()",
     "--dump-before=benchmark::State::FinishKeepRunning()")
 _TRIGGER = "desc: Trigger: --dump-before=benchmark::State::FinishKeepRunning()"
-_HEAD = 4096  # bytes of a dump that hold its description
+_HEAD = 4096  # the first bytes of a dump, with its description
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one loop. events: name -> number; file is callgrind's dump, for the annotation."""
+    """The counts of one loop. events: name -> number; file is callgrind's dump, for the
+    annotation."""
     part: int
     events: dict
     file: Path
-    fixed: bool  # the benchmark itself says how many iterations; else 10 ** (part - 1)
+    fixed: bool  # the benchmark sets the iterations; else 10 ** (part - 1)
     files: tuple = ()  # the dumps of all parts up to this one
 
     @property
@@ -63,7 +65,7 @@ class Counts:
 
 
 def read_events(text):
-    """name -> number from the head of callgrind's file; None if it is not all there."""
+    """Reads name -> number from the head of callgrind's file; None if the head is incomplete."""
     if not re.search(r"^totals: ", text, re.MULTILINE):
         return None
     names = re.search(r"^events: (.+)$", text, re.MULTILINE)
@@ -76,8 +78,8 @@ def read_events(text):
 
 
 def _without_randomisation():
-    """In the child, before the program: as `setarch -R` does it; where that is forbidden, the
-    program is not allowed to either, and stays as it was started."""
+    """Switches address randomisation off in the child before the program, as `setarch -R` does. If
+    that is forbidden, the program may not do it either, and so does not start itself anew."""
     ctypes.CDLL(None).personality(_NO_RANDOMISATION)
 
 
@@ -86,12 +88,14 @@ def is_installed():
 
 
 class Counter:
-    """One benchmark under callgrind, begun at once; poll() until it says what was counted."""
+    """One benchmark under callgrind, which starts at once. Call poll() until it returns the
+    counts."""
 
     def __init__(self, children, program, key, directory, limit, memory=False):
-        """directory: its own and empty, of a name as long as that of the others; limit: seconds;
-        memory: counts reads and writes too, which takes twice the time. The program is run by a
-        path of one length too, with the environment that all lanes give."""
+        """directory: an empty folder for this benchmark alone, whose name is as long as those of
+        the others. limit: seconds. memory: counts reads and writes too, which takes twice the time.
+        The path by which the program is run has one length too, and its environment is the one of
+        all lanes."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)
@@ -100,7 +104,7 @@ class Counter:
         self._out = directory / "out.json"
         self._limit = limit
         self._end = time.monotonic() + limit
-        self._known = {}  # path -> events, of the dumps that are complete
+        self._known = {}  # path -> events, for the complete dumps
         self._child = children.start(
             ["valgrind", "--tool=callgrind", *(_MEMORY if memory else ()), *_FLAGS,
              f"--callgrind-out-file={directory}/part.%p", str(link), *program.arguments,
@@ -122,7 +126,7 @@ class Counter:
                     continue
                 events = read_events(text)
                 if events is None:
-                    continue  # it is being written
+                    continue  # this dump is still being written
                 self._known[path] = events
             if self._known[path] is not None:
                 found.append(path)
@@ -132,7 +136,8 @@ class Counter:
         return Counts(len(dumps), self._known[dumps[-1]], dumps[-1], fixed, tuple(dumps))
 
     def poll(self):
-        """The counts, None while it runs; PerfError if it ended without, or took too long."""
+        """The counts; None while the program runs. Raises PerfError if it ended without counts, or
+        took too long."""
         status = self._child.status()
         dumps = self._dumps()
         if status is None and dumps and (
@@ -152,7 +157,7 @@ class Counter:
         return None
 
     def _ended(self, status, dumps):
-        """What a process says that ended by itself: of fixed iterations, or failed."""
+        """The counts of a process that ended by itself, which has fixed iterations or failed."""
         try:
             document = gbench_json.parse(self._out.read_bytes())
         except OSError:
@@ -163,7 +168,8 @@ class Counter:
             raise PerfError(reading.reason)
         if status == 0 and reading is not None and dumps:
             if "/min_time:" in self.key.name and len(dumps) > 1:
-                # How long the last loop was depends on the clock; those before it are of 1, 10, ...
+                # The length of the last loop depends on the clock; the loops before it have 1, 10,
+                # ... iterations.
                 return self._counts(dumps[:-1], fixed=False)
             return self._counts(dumps, fixed=True)
         if status == 0 and reading is not None:
@@ -177,7 +183,7 @@ class Counter:
 
 
 def read_lines(path, event="Ir"):
-    """(file, function, line) -> the event's own cost there, without what it calls."""
+    """(file, function, line) -> the event's cost there, without the cost of called functions."""
     costs = {}
     file = function = ""
     column = None

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What gate and counts compare: two ready programs, several pairs of them, or two revisions.
+"""Chooses what gate and counts compare: two ready programs, several pairs of programs, or two
+revisions.
 
-Two ready programs need nothing of this project's build: revisions are looked at only where they
-are asked for.
+Two ready programs need nothing of this project's build: modules for revisions are imported only if
+revisions are asked for.
 """
 
 import os
@@ -11,32 +12,33 @@ from dataclasses import dataclass, field, replace
 from jobs.perf import fingerprint, home, known as perf_known, metrics, process_pairs, samples
 from jobs.perf.error import PerfError
 
-# What this project makes fast; its baselines are there to be compared with. Of the ledger, one
-# thread on few executions: a million are set up for seconds before each repetition.
+# The benchmarks that this project makes fast; its baselines are only there for comparison. For the
+# ledger these are the benchmarks of one thread on few executions: to set up a million takes seconds
+# before each repetition.
 OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/threads:1$"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is compared; suites is empty if both are the same files. lacking: programs that the
-    base has and the head lacks."""
+    """What is compared. suites is empty if both sides are the same files. lacking: the programs
+    that the base has and the head lacks."""
     suites: list
     base: str
     head: str
     filter: str
     compiler: str
     flags: str
-    sources: tuple = (None, None)  # folders that the programs' names of sources start from
+    sources: tuple = (None, None)  # the folders from which names of sources start
     directory: object = None  # where copies go; None: where the system keeps temporary files
     lacking: tuple = ()
     known: perf_known.Known = field(default_factory=perf_known.Known)
     metrics: tuple = (metrics.TIME,)
-    sections: tuple = ()  # of programs, whose size is asked for; none: the whole file
-    compile: object = None  # arm -> (line for sh, folder), of compile time
+    sections: tuple = ()  # sections of programs to measure; none: the whole file
+    compile: object = None  # arm -> (line for sh, folder), for compile time
 
 
 def environment(texts):
-    """name -> text of NAME=TEXT arguments."""
+    """Reads NAME=TEXT arguments: name -> text."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -47,7 +49,7 @@ def environment(texts):
 
 
 def program_at(path, arguments, variables=()):
-    """A program of somebody else's, with what the command line gives it."""
+    """A user's program, with the arguments and environment from the command line."""
     where = path.absolute()
     if not where.exists():
         raise PerfError(f"{path}: no such program")
@@ -63,7 +65,8 @@ def program_at(path, arguments, variables=()):
 
 
 def arms_of(base, head):
-    """base, a second copy of it, and head, in the order that decide.Decision takes."""
+    """The base, a second copy of the base, and the head, in the order that decide.Decision
+    takes."""
     return {"base": base, "copy": base, "head": head}
 
 
@@ -73,7 +76,7 @@ def _executables(folder):
 
 
 def _pairs(bases, heads):
-    """((base, head) paths, names of programs that head lacks)."""
+    """([(base path, head path)], the names of programs that head lacks)."""
     pairs, lacking = [], []
     for base, head in zip(bases, heads):
         if base.is_dir() != head.is_dir():
@@ -90,7 +93,8 @@ def _pairs(bases, heads):
 
 
 def _suite_names(paths):
-    """A name for each program: its file's, with folders before it where that tells them apart."""
+    """A name for each program: the file's name, with as many folders before it as tell the programs
+    apart."""
     depth = 1
     while depth < 8:
         names = ["/".join(path.absolute().parts[-depth:]) for path in paths]
@@ -121,7 +125,7 @@ def _known(arguments):
 
 
 def _suites_of(folders, arguments):
-    """The suites are the benchmark programs that base's and head's folders both have."""
+    """Makes suites of the benchmark programs that both base's and head's folders have."""
     from jobs.perf import revisions
     found = [revisions.suites(folder) for folder in folders]
     suites = []
@@ -158,7 +162,7 @@ def _revisions(terminal, arguments):
 
 
 def _built(terminal, arguments):
-    """Any repository's revisions, built by its own command."""
+    """The revisions of any repository, built by a command that its user gives."""
     from jobs.perf import builds
     recipe = builds.Recipe(arguments.build, tuple(arguments.program))
     top = builds.top_folder()
@@ -171,7 +175,7 @@ def _built(terminal, arguments):
 
 
 def _compiling(arguments, base_folder=None, head_folder=None):
-    """What compiling.Compiling takes; None where no command is given."""
+    """The commands for compiling.Compiling; None if no command is given."""
     base, head = (getattr(arguments, f"{side}_compile", None) or getattr(arguments, "compile", None)
                   for side in ("base", "head"))
     if not base or not head:
@@ -182,7 +186,7 @@ def _compiling(arguments, base_folder=None, head_folder=None):
 
 
 def _with_metrics(chosen, arguments, parser):
-    """What is chosen, with the metrics that are asked for."""
+    """The Chosen with the metrics that are asked for."""
     wanted = tuple(dict.fromkeys(metrics.ARGUMENTS[name] for name in arguments.metric)) \
         or (metrics.TIME,)
     compiling = chosen.compile or _compiling(arguments)

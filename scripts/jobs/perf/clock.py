@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time that a run may take, and what its processes take of it."""
+"""The time that a run may take, and the time that its processes take."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ class Clock:
         return self.budget - self.elapsed()
 
     def share(self, seconds):
-        """A clock of its own that is up after so many seconds, and with this one at the latest."""
+        """Another clock, whose time is up after this many seconds, or when this clock's time is
+        up."""
         return _Share(self, seconds)
 
 
@@ -35,7 +36,7 @@ class _Share(Clock):
 
 @dataclass
 class Pace:
-    """How long a process of an arm takes: what the trial says, and what the last process took."""
+    """How long a process of an arm takes, by the trial and by the last process."""
     start: float  # seconds without a benchmark
     rate: float  # seconds for one more
     last: tuple = (0, 0.0)  # (benchmarks, seconds)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of scripts/perf: each is a module with main(argv), argv without the command's name.
 
-main returns the exit status (scripts/perf --help). Whatever else it does, a failure is decided
-here, once: status 2, and the files of --json and --markdown say why.
+main returns the exit status (scripts/perf --help). If it raises instead, this module handles the
+failure for all commands: the status is 2, and the files of --json and --markdown say why.
 """
 
 import argparse
@@ -37,8 +37,8 @@ COMMANDS = {
     "validate": "jobs.perf.validate",
 }
 _LANES = {"gate": "time"}
-# What these import where they first need it, so that --help needs none of it. What is missing is
-# missed before anything is measured.
+# The packages that these commands import where they first need them, so that --help needs none of
+# them. A missing package is found before anything is measured.
 _STATISTICS = ("scipy.stats", "statsmodels.stats.multitest")
 _NEEDS = dict.fromkeys(("gate", "counts", "record", "trend", "selftest"), _STATISTICS)
 
@@ -55,12 +55,12 @@ def _files(argv):
 
 
 def _tell(command, argv, text):
-    """Says on stderr and in the caller's files that nothing can be said, and why."""
+    """Says, on stderr and in the caller's files, why there is no answer."""
     print(f"perf {command}: {text}", file=sys.stderr)
     if command not in ("gate", "counts", "record", "trend"):
         return
     try:
-        from jobs.perf import answer, answer_text, gate  # what is missing may be theirs
+        from jobs.perf import answer, answer_text, gate  # these may lack a package themselves
         json_file, markdown = _files(argv)
         if json_file:
             gate.write_json(json_file, answer.error_document(

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's rounds for compile time: the processor's time that a command takes, with all that it
+"""The gate's rounds for compile time: the processor time of a command and of all processes that it
 starts and waits for.
 
-The command is a line for sh, one of the base and one of the head, which has to do all of its work
-each time: what skips a file that is there already measures nothing. ccache is switched off. A short
-command runs a few times in a round, and the least of them counts, as of a benchmark's repetitions.
+There is a command of the base and a command of the head; each is a line for sh. A command has to do
+all of its work each time: one that skips a file that is already there measures nothing. ccache is
+switched off. A short command runs a few times in a round, and the least time counts, as with a
+benchmark's repetitions.
 """
 
 import os
@@ -17,9 +18,9 @@ from jobs.perf import decide, metrics
 from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.gbench_json import Key
 
-SUITE = "build"  # of which a reader sees nothing: there is one
+SUITE = "build"  # a reader does not see it: there is only one
 _LEAST = 1e-3  # seconds: below, the clock of the kernel is too coarse
-_ENOUGH = 2.0  # seconds of an arm's runs in a round, if five suffice for it
+_ENOUGH = 2.0  # seconds for an arm's runs in a round, or five runs at most
 _MOST_RUNS = 5
 
 
@@ -29,8 +30,8 @@ def _processor_time():
 
 
 class Compiling(decide.Source):
-    """Rounds of a command. commands: arm -> (line for sh, folder); the first arm is the base, and
-    "copy" the base once more."""
+    """Rounds of a command. commands: arm -> (line for sh, folder). The first arm is the base, and
+    "copy" is the base once more."""
 
     def __init__(self, terminal, commands, clock, seed=None, suite=SUITE):
         self._terminal = terminal
@@ -69,7 +70,7 @@ class Compiling(decide.Source):
             begun = self._clock.elapsed()
             self._terminal.progress(f"compile time: pair {number + 1} of {count}")
             found = {arm: [] for arm in self._commands}
-            for _ in range(self._runs):  # in turn, so that a busy second is everybody's
+            for _ in range(self._runs):  # in turn, so that a busy second hits all arms
                 for arm in self._random.sample(list(self._commands), len(self._commands)):
                     found[arm].append(self._once(arm))
                     if found[arm][-1] is None:
@@ -79,7 +80,7 @@ class Compiling(decide.Source):
         return rounds
 
     def _once(self, arm):
-        """Nanoseconds, None if the command failed or the time was up."""
+        """The nanoseconds of one run; None if the command failed or the time was up."""
         line, folder = self._commands[arm]
         before = _processor_time()
         ended = bounded.run(["sh", "-e", "-c", line], max(0.05, self._clock.left()),
@@ -97,13 +98,13 @@ class Compiling(decide.Source):
 
     def _lose(self, arm, why, late=False):
         if late and self._seconds:
-            return  # a round that was not finished; those before it count
+            return  # only finished rounds count
         self.lost.add(self.name)
         side = "base" if arm == "copy" else arm
         self.unmeasured.append(Unmeasured(self.name, {side: why}, not late, late))
 
 
 def commands(base, head, base_folder=None, head_folder=None):
-    """What Compiling takes, of a line for each side."""
+    """The commands for Compiling, made from a line for each side."""
     folders = [Path(folder) if folder else None for folder in (base_folder, head_folder)]
     return {"base": (base, folders[0]), "copy": (base, folders[0]), "head": (head, folders[1])}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the programs of a run are run from."""
+"""The paths from which a run starts its programs."""
 
 import shutil
 from dataclasses import replace
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 class Copies:
-    """Where the programs of all suites run: from copies in folders whose names are of one length.
-
-    A program that does not work from a copy (it looks for files beside itself, say) runs by a link,
-    and one that does not work by a link runs where it is.
+    """The paths from which the programs of all suites run: copies, in folders whose names all have
+    one length. A program that does not work from a copy (for example, because it looks for files
+    beside itself) runs through a link. A program that does not work through a link either runs
+    where it is.
     """
 
     def __init__(self, suites, directory):
@@ -46,7 +46,7 @@ class Copies:
         self.programs[suite.name, arm] = replace(program, path=target)
 
     def next_way(self, suite, arm):
-        """Another way to run a program that did not work; False if there is none left."""
+        """Takes another way to run a program that did not work; False if no way is left."""
         way = {"copy": "link", "link": "place"}.get(
             self._ways.get(suite.arms[arm].path, "copy"))
         if way is None:
@@ -55,14 +55,14 @@ class Copies:
         return True
 
     def in_place(self, suite, arm):
-        """Runs the program where it is from now on; False if it does already."""
+        """Makes the program run where it is from now on; False if it does already."""
         if self._ways.get(suite.arms[arm].path) == "place":
             return False
         self._switch(suite, arm, "place")
         return True
 
     def back(self, suite, arm):
-        """Back to a copy, where another way was no better."""
+        """Goes back to a copy, if the other ways were no better."""
         self._switch(suite, arm, "copy")
 
     def _switch(self, suite, arm, way):

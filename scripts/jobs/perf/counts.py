@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf counts: does head execute more instructions than base? Exact, also under load.
-
-Gated are instructions. Where they differ, reads and writes stand beside them: they tell where
-instructions went, but two compilations of one source differ in them by more than in time.
+"""scripts/perf counts: does head execute more instructions than base? The count is exact, also
+under load. Only instructions are gated. If they differ, reads and writes of memory stand beside
+them: these help to tell where the instructions went, but two compilations of one source differ in
+reads and writes by more than in time.
 """
 
 import datetime
@@ -37,12 +37,12 @@ from jobs.perf.gbench_json import printable
 from jobs.perf.texts import plain
 
 THRESHOLD = 0.005
-_DETERMINISTIC = 0.001  # two runs of one program that differ by more count by chance
+_DETERMINISTIC = 0.001  # if two runs of one program differ by more, it is chance
 _ANNOTATED = 5  # benchmarks
 _POLL_SECONDS = 0.05
 _THREADS = re.compile(r"/threads:([0-9]+)(?:/|$)")
-_TRIAL = samples.Effort(1, 0.0)  # one iteration of each: enough to know whether it works
-_STALL = 120.0  # seconds that the trial waits for a benchmark
+_TRIAL = samples.Effort(1, 0.0)  # one iteration shows whether a benchmark works
+_STALL = 120.0  # seconds; how long the trial waits for a benchmark
 
 
 def verdict_of(base, head):
@@ -65,8 +65,8 @@ class Runner:
         self._number = 0
 
     def count(self, tasks, memory=False):
-        """tasks: (key, program, gbench_json.Key). Returns key -> Counts, or the PerfError it met;
-        those that the budget does not suffice for are left out."""
+        """tasks: (key, program, gbench_json.Key). Returns key -> Counts, or the PerfError that was
+        met. Tasks for which the budget does not suffice are left out."""
         waiting, running, done = list(tasks), {}, {}
         start = time.monotonic()
         with Children() as children:
@@ -98,7 +98,7 @@ class Runner:
 
 
 def _common_part(base, head):
-    """Both counts at the number of iterations that both have."""
+    """Both counts, at a number of iterations that both have."""
     part = min(base.part, head.part)
     return base.at(part), head.at(part)
 
@@ -107,9 +107,9 @@ def compare(runner, pairs):
     """pairs: Benchmark -> (base Program, head Program). Returns (comparisons, errors: Benchmark ->
     (arm, text), late: list of Benchmark).
 
-    Where the counts differ, both are counted twice more, once with reads and writes of memory: an
-    exact count is the same each time. One that hangs on the clock may agree with itself once by
-    chance.
+    If the counts differ, both sides are counted twice more, once with reads and writes of memory:
+    an exact count is the same each time. A count that depends on the clock may agree with itself
+    once by chance.
     """
     first = runner.count([((name, side), programs[side], name.key)
                           for name, programs in pairs.items() for side in (0, 1)])
@@ -145,7 +145,7 @@ def compare(runner, pairs):
 
 
 def _again(pair, second, verdict):
-    """The verdict after the second count, and a note."""
+    """Returns (the verdict after the second count, a note)."""
     note = ""
     for counts, again in zip(pair, second):
         if again is None or isinstance(again, PerfError) or again.part < counts.part:
@@ -157,7 +157,7 @@ def _again(pair, second, verdict):
 
 
 def _unconfirmed(verdict):
-    """What is left of a verdict that no second count confirmed."""
+    """The weaker verdict that is left if no second count confirmed a verdict."""
     return "suspected" if verdict == "regressed" else "inconclusive"
 
 
@@ -187,8 +187,8 @@ def _uncountable(benchmark):
 
 
 def plan(terminal, chosen, directory, clock):
-    """(pairs: Benchmark -> (base, head), list of Unmeasured, incidents): runs each benchmark once,
-    to know which of them work."""
+    """Runs each benchmark once, to know which of them work. Returns (pairs: Benchmark -> (base,
+    head), list of Unmeasured, incidents)."""
     pairs, left_out = {}, []
     incidents = [f"{name}: the base has this program, the head lacks it"
                  for name in chosen.lacking]

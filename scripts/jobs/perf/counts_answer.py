@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/perf counts found: its verdict, and its answer as a table, JSON and Markdown."""
+"""The verdict of scripts/perf counts, and its answer as a table, JSON and Markdown."""
 
 import datetime
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ORDER = ("regressed", "suspected", "inconclusive", "improved", "clean")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of one benchmark, at the same number of iterations on both sides."""
+    """The counts of one benchmark, at the same number of iterations on both sides."""
     name: object  # account.Benchmark
     base: callgrind.Counts
     head: callgrind.Counts
@@ -24,7 +24,7 @@ class Comparison:
     note: str = ""
 
     def change(self, event="Ir"):
-        """0.01: one hundredth more; None where it was not counted."""
+        """The relative change: 0.01 is one hundredth more. None if the event was not counted."""
         before, after = (counts.events.get(event) for counts in (self.base, self.head))
         if before is None or after is None:
             return None
@@ -33,7 +33,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A whole run of counts."""
+    """The outcome of a whole run of counts."""
     date: datetime.datetime
     command: str
     seconds: float
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def action(outcome):
-    """One line of Markdown: what the reader has to do."""
+    """One line of Markdown that says what the reader has to do."""
     def some(comparisons):
         return ", ".join(f"{code(str(each.name))} {each.change() * 100:+.2f}%"
                          for each in comparisons[:5])

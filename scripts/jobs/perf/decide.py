@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's procedure: from process pairs to a verdict for each benchmark. Runs nothing itself.
+"""The gate's procedure: it turns process pairs into a verdict for each benchmark, and runs nothing
+itself.
 
-A Decision asks a source for rounds of processes until it can tell; where they come from (programs
-that run now, or a recording) is the source's affair. A round gives a benchmark three numbers: the
-base's time, that of a second copy of the base, and the head's. The unit is the pair:
-log(head / base), and for the A/A arm log(copy / base).
-
-A look after 10, 20 and 40 pairs. At each:
+A Decision asks a source for rounds of processes until it can tell. The rounds come from programs
+that run now, or from a recording: only the source knows. A round gives three numbers for a
+benchmark: the time of the base, the time of a second copy of the base, and the time of the head.
+The unit is the pair: log(head / base), and for the A/A arm log(copy / base). There is a look after
+10, 20 and 40 pairs. At each look:
 
 - A/A: its interval of 95 % says how well the machine can tell today; the margin is 2 % or three
   times its half-width, whichever is more. An A/A interval wholly beyond 2 % makes the benchmark's
@@ -17,18 +17,20 @@ A look after 10, 20 and 40 pairs. At each:
   promises to find; at the last look it may reach below: that is no regression.
 - else more pairs, and after the last look inconclusive.
 
-Each look spends a part of the error probability, so that looking three times is not three tests.
-What regressed is measured once more from the start with fresh pairs, from fresh copies of the
-programs. Only what regresses there too is regressed; where the fresh pairs do not tell, or no time
-is left for them, it is suspected.
+Each look spends a part of the error probability, so that three looks together err no more often
+than one test. A benchmark that regressed is measured once more from the start, with fresh pairs,
+from fresh copies of the programs. Only if it regresses there too is it regressed. If the fresh
+pairs do not tell, or no time is left for them, it is suspected.
 
-Time goes first where it tells most: to the confirmation of what seems slower, then to what looks as
-if it were slower, then to what was never looked at, and last to what is too noisy to be called
-clean soon. So noise never eats the time that a certain slowdown needs.
+Time goes first to the benchmarks about which it tells most: to the confirmation of benchmarks that
+seem slower, then to those that may be slower, then to those that were never looked at, and last to
+those that are too noisy to be called clean soon. So noise never eats the time that a certain
+slowdown needs.
 
-Intervals and p-values are those of the sign test, i.e. of the median: they need no distribution,
-and a pair that a neighbour spoilt weighs no more than any other. With the order within a round
-drawn by chance, log(head / base) of equal programs is as often positive as negative.
+Intervals and p-values come from the sign test, i.e. they are about the median. They assume no
+distribution, and a pair that another program spoilt weighs no more than any other pair. Since the
+order within a round is drawn by chance, log(head / base) of equal programs is as often positive as
+negative.
 """
 
 import math
@@ -55,14 +57,15 @@ from jobs.perf.look import (  # noqa: F401
 
 
 class _P(NamedTuple):
-    """p-values after the correction."""
+    """The p-values of a look after the correction."""
     slower: float
     faster: float
     differ: float
 
 
 def _adjusted(looks, family):
-    """name -> its p-values, each corrected over the family; what has no look yet counts as 1."""
+    """name -> its p-values, each corrected over the family. A benchmark that has no look yet counts
+    as p = 1."""
     table = [(look.slower_p, look.faster_p, look.differ_p) for look in looks.values()]
     table += [(1.0, 1.0, 1.0)] * max(0, family - len(table))
     if len(table) > 1:
@@ -72,7 +75,7 @@ def _adjusted(looks, family):
 
 
 class _Stage:
-    """The looks at some benchmarks, of the first measurement or of the confirmation."""
+    """The looks at some benchmarks, in the first measurement or in the confirmation."""
 
     def __init__(self, alphas, rules, corrected):
         self._alphas = alphas
@@ -81,7 +84,7 @@ class _Stage:
         self.family = 0
         self.samples = {}  # name -> Samples
         self.seen = {}  # name -> how many looks it has had
-        self.looks = {}  # name -> its last Look; a verdict leaves it, so the family stays whole
+        self.looks = {}  # name -> its last Look; it stays after a verdict: the family is whole
         self.results = {}
 
     def add(self, names):
@@ -107,7 +110,7 @@ class _Stage:
         return look is not None and look.margin > self._rules.widest
 
     def look(self, names, out_of_time=False):
-        """Looks at what these benchmarks have; gives verdicts."""
+        """Looks at the pairs that these benchmarks have, and gives verdicts."""
         names = [name for name in names if len(self.samples[name])]
         numbers = {name: min(self.seen[name], len(self._rules.looks) - 1) for name in names}
         for name in names:
@@ -131,7 +134,8 @@ class _Stage:
 
 
 def _confirmed(first, second):
-    """The result after the confirmation: the first one's figures, the second's verdict."""
+    """The result after the confirmation: the first result's figures with the second result's
+    verdict."""
     starved = second is None or second.out_of_time
     if second is None:
         verdict, note = SUSPECTED, "seemed slower; no time was left to confirm it"
@@ -146,30 +150,33 @@ def _confirmed(first, second):
 
 
 class Source:
-    """What a Decision takes rounds from. This one counts rounds and not seconds."""
+    """The source from which a Decision takes rounds. This base class counts rounds and not
+    seconds."""
 
     lost: set | frozenset = frozenset()  # names that can't be measured any more
 
     def take(self, names, count):
-        """Up to `count` new rounds, each name -> (base, copy, head) in nanoseconds. Fewer if the
-        time is up or something failed; what is in `lost` afterwards is not asked for again."""
+        """Returns up to `count` new rounds, each of which is name -> (base, copy, head) in
+        nanoseconds. There are fewer if the time is up or something failed. Names that are in `lost`
+        afterwards are not asked for again."""
         raise NotImplementedError
 
     def fresh(self, names):
-        """Called before what seems slower is measured again: rounds taken from then on have to be
-        fresh in every respect."""
+        """Called before benchmarks that seem slower are measured again. The rounds taken from then
+        on have to be fresh in every respect."""
 
     def affords(self, names, count):
-        """How many of `count` such rounds the time allows."""
+        """How many of `count` rounds with these names the time allows."""
         return count
 
 
 class Decision:
-    """Decides about benchmarks. run() takes rounds until every one has a verdict or the time is up;
-    results() may be asked at any time, also after run() was interrupted."""
+    """Decides about benchmarks. run() takes rounds until every benchmark has a verdict or the time
+    is up. results() may be called at any time, also after run() was interrupted."""
 
     def __init__(self, names, source, rules=Rules(), late=()):
-        """late: names that are known for their noise; they wait until the others are done."""
+        """late: names of benchmarks that are known for their noise; they wait until the others are
+        done."""
         self._names = list(names)
         self._source = source
         self._rules = rules
@@ -177,7 +184,7 @@ class Decision:
         self._first = _Stage(rules.alphas, rules, corrected=True)
         self._second = _Stage(rules.confirm_alphas, rules, corrected=False)
         self._first.add(self._names)
-        self._given_up = set()  # what the time does not suffice for
+        self._given_up = set()  # names that the time does not suffice for
 
     def run(self):
         while True:
@@ -194,7 +201,7 @@ class Decision:
             self._second.add(new)
 
     def _next(self):
-        """The stage and the benchmarks that rounds tell most about now."""
+        """The stage and the benchmarks about which further rounds tell most now."""
         skip = self._given_up | set(self._source.lost)
         first, second = self._first, self._second
         groups = {}
@@ -215,12 +222,14 @@ class Decision:
         return stage, names
 
     def _fitting(self, stage, names):
-        """As many of the names as the time allows, the most telling first, and for how many
-        rounds: down to a single benchmark's as far as they go."""
+        """Returns (as many of the names as the time allows, most telling first; the number of
+        rounds). If the time does not even allow one benchmark all rounds, it is this benchmark with
+        fewer rounds."""
         order = sorted(names, key=lambda name: stage.looks[name].slower_p) \
             if stage.seen[names[0]] else names
         count = max(stage.wanted(name) - len(stage.samples[name]) for name in order)
-        # Rounds of the confirmation may use all time that is left; others leave some for it.
+        # Rounds of the confirmation may use all time that is left. Other rounds leave some time for
+        # it.
         wanted = count if stage is self._second else math.ceil(count / self._rules.share)
         low, high = 0, len(order)
         while low < high:
@@ -237,7 +246,7 @@ class Decision:
         return order[:1], min(count, rounds)
 
     def _advance(self, stage, names):
-        """Measures up to the next look, and looks."""
+        """Measures until the next look is due, and looks."""
         names, count = self._fitting(stage, names)
         if count <= 0:
             self._given_up.update(names)
@@ -271,7 +280,7 @@ class Decision:
             self._given_up.update(name for name in short if name not in stage.results)
 
     def results(self):
-        """name -> Result, of every benchmark with a single pair or more."""
+        """name -> Result, for every benchmark with at least one pair."""
         lost = set(self._source.lost)
         first, second = self._first, self._second
         for stage in (first, second):
@@ -283,7 +292,8 @@ class Decision:
                 for name in self._names if name in first.results and name not in lost}
 
     def pairs_to_settle(self):
-        """name -> pairs: what the time did not suffice for, and how many more pairs it may take."""
+        """name -> pairs: the benchmarks for which the time did not suffice, and how many more pairs
+        each may need."""
         results = self.results()
         starved = [name for name in self._names if name not in self._source.lost
                    and (name not in results or results[name].out_of_time)]
@@ -293,7 +303,7 @@ class Decision:
             found = results.get(name)
             pairs = self._rules.looks[-1] - (found.pairs if found else 0)
             if found is None:
-                pairs += confirmation  # in case that it has to be confirmed
+                pairs += confirmation  # a slowdown would have to be confirmed
             elif found.verdict == SUSPECTED:
                 pairs = confirmation
             needed[name] = max(pairs, self._rules.looks[0])
@@ -301,7 +311,7 @@ class Decision:
 
 
 def decide(names, source, rules=Rules(), late=()):
-    """The verdicts of a source that ends by itself: name -> Result."""
+    """name -> Result, the verdicts on a source that ends by itself."""
     decision = Decision(names, source, rules, late)
     decision.run()
     return decision.results()

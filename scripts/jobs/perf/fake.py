@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For tests: shell scripts that speak as much Google Benchmark as scripts/perf asks of a program,
-and a repository in place of the project's."""
+"""For tests: shell scripts that do what scripts/perf expects of a Google Benchmark program, and a
+repository in place of the project's."""
 
 import subprocess
 import tempfile
@@ -40,7 +40,8 @@ EXTRA
 
 
 def program(path, names=("BM_A", "BM_B/1"), nanoseconds=10.0, extra=""):
-    """A program at `path` that says it took so long; what it was started with is in path.log."""
+    """Makes a program at `path` that claims to have taken so long. path.log has the arguments of
+    each start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _SCRIPT.replace("NAMES", " ".join(f"'{name}'" for name in names))
     text = text.replace("TIME", str(nanoseconds)).replace("LOG", f"'{path}.log'")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a time depends on besides the code: what the history's fingerprint is made of."""
+"""Describes what a time depends on besides the code: the history's fingerprint is made of this."""
 
 import os
 import platform
@@ -19,11 +19,11 @@ def _cpu_flags():
 
 
 def _caches(context):
-    """L1 Data 32 KiB x2, ..., as Google Benchmark saw them."""
+    """The caches as Google Benchmark saw them: L1 Data 32 KiB x2, ..."""
     try:
         texts = [f"L{cache['level']} {cache['type']} {cache['size'] // 1024} KiB"
                  f" for {cache.get('num_sharing') or 1}" for cache in context.get("caches", [])]
-    except (TypeError, KeyError, AttributeError):  # another program's idea of a context
+    except (TypeError, KeyError, AttributeError):  # another program's context may have another form
         return "unknown"
     return ", ".join(texts) or "unknown"
 
@@ -36,7 +36,7 @@ def compiler_of(program):
 
 
 def identity(context, compiler, flags):
-    """Texts, by which two machines differ; context is Google Benchmark's."""
+    """Texts by which two machines differ. context comes from Google Benchmark's JSON."""
     return {
         "cpu": machine.cpu_model(),
         "cpus": str(context.get("num_cpus", os.cpu_count())),
@@ -53,7 +53,8 @@ def identity(context, compiler, flags):
 
 
 def conditions(context):
-    """What the reader should know of the moment, though it identifies nothing."""
+    """What a reader should know about the moment of the measurement. It is no part of the
+    identity."""
     load = os.getloadavg()[0]
     return f"load {load:.1f} on {context.get('num_cpus', os.cpu_count())} CPUs"
 

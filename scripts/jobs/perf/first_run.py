@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first run of each program of a gate: lists its benchmarks and tries each of them once, from
-where the program works (copies.py)."""
+"""The first run of each program of a gate: it lists the program's benchmarks and tries each of them
+once, from a path where the program works (copies.py)."""
 
 from dataclasses import replace
 
@@ -8,19 +8,18 @@ from jobs.perf import trial as perf_trial
 from jobs.perf.error import PerfError
 
 _LEAST_STALL = 5.0  # seconds
-_STALL_SHARE = 0.1  # of the budget: what takes longer for one row has no time for ten pairs
-# bench/bench_main.cc: a program that was checked once need not be in each of its processes.
+_STALL_SHARE = 0.1  # of the budget: a slower row leaves no time for ten pairs
+# See bench/bench_main.cc: a program that was checked once need not be checked in each process.
 SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
 
 
 def stall(clock):
-    """Seconds that a benchmark may take for its row."""
+    """The seconds within which a benchmark must write its row."""
     return max(_LEAST_STALL, _STALL_SHARE * clock.budget)
 
 
 class FirstRun:
-    """Tries programs. keep(suite, label, arm, data), if there is one, gets the JSON of each
-    process."""
+    """Tries programs. keep(suite, label, arm, data), if given, gets the JSON of each process."""
 
     def __init__(self, terminal, copies, filter_text, effort, clock, target, keep=None):
         self._terminal = terminal
@@ -32,7 +31,7 @@ class FirstRun:
         self._keep = keep
 
     def trial(self, suite, arm):
-        """The trial.Trial of an arm, from where the program works. Raises PerfError."""
+        """The trial.Trial of an arm, run from a path where the program works. Raises PerfError."""
         while True:
             try:
                 trial = self._here(suite, arm)
@@ -43,7 +42,7 @@ class FirstRun:
         if not trial.died or self._clock.left() <= 0 or not self._copies.in_place(suite, arm):
             return trial
         try:
-            again = self._here(suite, arm)  # it may miss what lies beside it
+            again = self._here(suite, arm)  # it may miss files beside it
             if len(again.times) > len(trial.times):
                 return again
         except PerfError:

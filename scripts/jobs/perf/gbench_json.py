@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one process's JSON of Google Benchmark says of each benchmark: a time, or why there is none.
-
-Reads what every version from 1.6 on writes, and what is left of a file whose writer died. A
-benchmark is known by its name and, since names may repeat, by its number among those of the name.
+"""Reads what one process's JSON of Google Benchmark says of each benchmark: a time, or why there is
+none. It reads the JSON of every version from 1.6 on, and what is left of a file whose writer died.
+A benchmark is known by its name and, since names may repeat, by its number among the benchmarks of
+this name.
 """
 
 import contextlib
@@ -14,14 +14,15 @@ from typing import NamedTuple
 
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 _REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
-# The statistics of the library that stand for a process where it leaves the repetitions out.
+# The library's statistics that stand for a process if the repetitions are left out.
 _AGGREGATES = ("median", "mean")
 _NO_LOOP = 0.02  # nanoseconds: less than any processor takes for an iteration
 _ROWS = re.compile(r'"benchmarks"\s*:\s*\[')
 
 
 class Key(NamedTuple):
-    """A benchmark of one program; nth counts those of the same name from 1."""
+    """A benchmark of one program. nth is its number, from 1, among the benchmarks of the same
+    name."""
     name: str
     nth: int = 1
 
@@ -30,14 +31,15 @@ class Key(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one process says of a benchmark: nanoseconds an iteration, or the reason for none."""
+    """What one process says of a benchmark: nanoseconds for an iteration, or the reason why there
+    is no time."""
     ns: float | None
     reason: str = ""
     note: str = ""
 
 
 def printable(name):
-    """A name as texts hold it: bytes that are no UTF-8, and control characters, are written out."""
+    """A name as it can be printed: bytes that are no UTF-8, and control characters, are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]",
                   lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
@@ -60,10 +62,11 @@ def _dictionaries(value):
 
 
 def parse(data):
-    """A Document of the bytes of a file; of a file that breaks off, the rows that are complete."""
+    """A Document made from the bytes of a file. Of a file that breaks off, it has the complete
+    rows."""
     text = data.decode("utf-8", "surrogateescape")
-    # The library leaves control characters as they are, and writes a program's own counters behind
-    # its own fields: of two fields of one name, the first is the library's.
+    # The library does not escape control characters. It writes a program's counters after its own
+    # fields, so of two fields with one name the first is the library's.
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=_first_of_a_name)
     try:
         found = decoder.decode(text)
@@ -108,13 +111,14 @@ def _is_aggregate(row):
 
 
 def _is_of_family(row):
-    """The rows of complexity speak of a whole family, not of a benchmark."""
+    """Whether a row is about a whole family, as the rows of complexity are, and not about a
+    benchmark."""
     return row.get("aggregate_name") in ("BigO", "RMS") or "big_o" in row or "rms" in row
 
 
 def by_key(rows):
-    """Key -> its rows. The library numbers families and their instances, which tells those of one
-    name apart, in whatever order they ran."""
+    """Key -> its rows. The library numbers families and their instances. The numbers tell
+    benchmarks of one name apart, in whatever order they ran."""
     instances = {}
     for row in rows:
         if _is_of_family(row):
@@ -128,10 +132,9 @@ def by_key(rows):
 
 
 def _time(row, name):
-    """Nanoseconds, NaN where the row has no number.
-
-    CPU time where one thread works by itself, for a neighbour that takes the core away then
-    disturbs less; real time where the benchmark's name says so or threads work together.
+    """The nanoseconds of a row; NaN if it has no number. It is CPU time if one thread works by
+    itself, because another program that takes the core away then disturbs less. It is real time if
+    the benchmark's name says so or threads work together.
     """
     threads = row.get("threads", 1)
     wants_real = (isinstance(threads, int) and threads > 1) or _REAL_TIME.search(name)
@@ -143,7 +146,7 @@ def _time(row, name):
 
 
 def _no_time(values):
-    """Why none of these is a time."""
+    """Why none of these values is a time."""
     value = values[0]
     if value == 0:
         return "its time is 0: the clock is too coarse for it, or it does nothing"
@@ -178,5 +181,5 @@ def reading(key, rows):
 
 
 def readings(document):
-    """Key -> Reading, of every benchmark that the document has rows of."""
+    """Key -> Reading, for every benchmark that has rows in the document."""
     return {key: reading(key, rows) for key, rows in by_key(document.rows).items()}

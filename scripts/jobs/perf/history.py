@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf history: the branch perf-history, on which the history lives, and its files.
+"""scripts/perf history: cares for the branch perf-history, which holds the history, and for its
+files.
 
 The branch holds nothing but the history, and shares no commit with main. Its worktree is
-build/perf/history, where record writes and trend and report read.
+build/perf/history: record writes there, and trend and report read there.
 """
 
 import argparse
@@ -20,12 +21,12 @@ from jobs.perf.error import PerfError
 BRANCH = "perf-history"
 _REMOTE = "origin"
 _OLD = "results/history"  # where the history was before it had a branch
-_TRIES = 5  # to push, where others push too
+_TRIES = 5  # to push, since others push too
 _ROOT = home.REPOSITORY
 
 
 def _git(*words, directory=_ROOT, check=True, text=True):
-    """What a git command prints; None if it fails and need not succeed."""
+    """What a git command prints; None if it fails and is allowed to fail."""
     try:
         done = subprocess.run(["git", *words], cwd=directory, stdin=subprocess.DEVNULL,
                               capture_output=True, check=False, text=text)
@@ -66,7 +67,7 @@ def fetch(terminal, worktree, project=_ROOT):
         if remote:
             _git("branch", "--quiet", BRANCH, remote, directory=project)
         else:
-            # A commit of nothing: the branch shares no file and no commit with main.
+            # The first commit is empty: the branch shares no file and no commit with main.
             tree = _git("hash-object", "-t", "tree", "-w", os.devnull, directory=project)
             commit = _git(*_as_someone(project), "commit-tree", tree, "-m",
                           "Begin the history of the performance", directory=project)
@@ -77,14 +78,14 @@ def fetch(terminal, worktree, project=_ROOT):
 
 
 def _as_someone(directory):
-    """Settings for git where nobody has told it who commits."""
+    """Settings for git that name a committer if git knows none."""
     if _git("config", "user.email", directory=directory, check=False):
         return ()
     return ("-c", "user.name=perf", "-c", "user.email=perf@localhost")
 
 
 def commit(terminal, worktree, message, push):
-    """Commits what record appended, and pushes it where others may push as well."""
+    """Commits what record appended, and pushes it. Others may push at the same time."""
     if not (worktree / ".git").exists():
         raise PerfError(f"{worktree} is no worktree of the branch {BRANCH}: "
                         f"{home.COMMAND} history fetch")
@@ -143,7 +144,8 @@ def _last_revision_with(path, project):
 
 
 def migrate(terminal, source, root, project=_ROOT):
-    """Takes over a history of the old form. source: a folder; None: what main held last."""
+    """Takes over a history of the old form. source: its folder; None: the last one that main
+    held."""
     with tempfile.TemporaryDirectory() as temporary:
         if source is None:
             revision = _last_revision_with(_OLD, project)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history's files: DIR/<fingerprint>/<suite>.jsonl, a line a point (history_point.py), only
-ever
-appended to.
+"""The history's files: DIR/<fingerprint>/<suite>.jsonl. A file has one point on each line
+(history_point.py), and points are only ever appended.
 
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
-is made of what such a comparison would not survive: processor, caches, the vector instructions that
-code asks for, compiler and flags. What else the machine says (kernel, libc, Google Benchmark's
-version) is told in each point, and a series goes on when it changes: the reference kernel ran in
-the same pairs, before the change and after it. Who shows a series shows where it changed.
+is made of the things that must be the same for such a comparison: processor, caches, the vector
+instructions that code asks for, compiler and flags. Each point also tells the other facts about the
+machine (kernel, libc, Google Benchmark's version). A series goes on when these change, because the
+reference kernel ran in the same pairs before and after the change. Whoever shows a series shows
+where they changed.
 
-Writers may run at once; a writer that is killed leaves the file as it was. A line that is damaged
-all the same costs that line: `scripts/perf history repair` takes it out.
+Several writers may run at once, and a writer that is killed leaves the file as it was. If a line is
+damaged all the same, only that line is lost: `scripts/perf history repair` takes it out.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ from jobs.perf.history_point import (
 )
 
 __all__ = ("HistoryError", "Measurement", "Point", "differences", "fingerprint", "identity",
-           "parse_point")  # what callers of the files need of their points
+           "parse_point")  # callers of this module need these too
 
 ROOT = home.HISTORY
 
@@ -46,7 +46,8 @@ def path_of(point, root=ROOT):
 
 
 def check(suite, revision, machine=None, root=ROOT):
-    """Raises HistoryError where such a point could not be appended; asked before measuring."""
+    """Raises HistoryError if such a point could not be appended. Callers ask before they
+    measure."""
     require(SUITE.fullmatch(suite), f"suite {suite!r} is no file's name")
     require(REVISION.fullmatch(revision), f"revision {revision!r} is not 12 or more digits of "
                                             "git in hexadecimal")
@@ -64,7 +65,7 @@ def check(suite, revision, machine=None, root=ROOT):
 
 @contextlib.contextmanager
 def _locked(folder):
-    """Holds the folder's lock; who else appends there waits."""
+    """Holds the folder's lock; other writers wait."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -92,15 +93,16 @@ def _replace(path, data):
 def append(point, root=ROOT):
     """Adds a point to its file, which is made if there is none, and returns the path.
 
-    Waits for other writers. Who reads meanwhile, and who is left if this is killed, sees the point
-    whole or not at all. A last line that is not finished stays, as a damaged line of its own.
+    Waits for other writers. The point is in the file whole or not at all, for anybody who reads
+    meanwhile, and also if this process is killed. A last line that is not finished stays, as a
+    damaged line of its own.
     """
     text = text_of(point)
-    parse_point(text)  # what this module would not read it does not write either
+    parse_point(text)  # raises if this module could not read the line
     path = path_of(point, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path.parent):
-        for left in path.parent.glob(".writing-*"):  # of a writer that was killed
+        for left in path.parent.glob(".writing-*"):  # left by a writer that was killed
             left.unlink(missing_ok=True)
         try:
             data = path.read_bytes()
@@ -113,8 +115,8 @@ def append(point, root=ROOT):
 
 
 def keep(point, root=ROOT):
-    """append(); where that fails the point is kept in a file beside the history or among temporary
-    files, and the HistoryError says where."""
+    """Like append(). If that fails, the point is kept in a file beside the history or among
+    temporary files, and the HistoryError says where."""
     try:
         return append(point, root)
     except (OSError, HistoryError) as error:
@@ -132,7 +134,7 @@ def keep(point, root=ROOT):
 
 
 def _lines(path):
-    """(number, line in bytes) of a file."""
+    """Yields (number, line as bytes) for each line of a file."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -154,10 +156,9 @@ def _point_at(path, number, line):
 
 
 def read(path, problems=None):
-    """The points of a file, in its order.
-
-    A line that is no point raises HistoryError with file and line; with a list `problems` the error
-    is added to it, and the other lines are read.
+    """The points of a file, in the file's order. A line that is no point raises HistoryError with
+    file and line. If there is a list `problems`, the error is added to it instead, and the other
+    lines are read.
     """
     path = Path(path)
     points = []
@@ -178,7 +179,7 @@ def read(path, problems=None):
 
 
 class History(dict):
-    """(fingerprint, suite) -> points; problems: what could not be read, one text a line."""
+    """(fingerprint, suite) -> points. problems: a text for each line that could not be read."""
 
     def __init__(self):
         super().__init__()
@@ -186,8 +187,8 @@ class History(dict):
 
 
 def read_all(root=ROOT):
-    """The History of a folder, sorted; empty where there is none. Damaged lines are left out, and
-    named in its problems."""
+    """The History of a folder, sorted; empty if there is no history. Damaged lines are left out,
+    and its problems name them."""
     found = History()
     problems = []
     for path in sorted(Path(root).glob("*/*.jsonl")):
@@ -199,8 +200,8 @@ def read_all(root=ROOT):
 
 
 def repair(path):
-    """Takes the damaged lines out of a file; returns how many. They go to a file beside it, whose
-    name ends in .damaged."""
+    """Takes the damaged lines out of a file, and returns how many there were. The lines go to a
+    file beside it, whose name ends in .damaged."""
     path = Path(path)
     with _locked(path.parent):
         good, bad = [], []
@@ -219,8 +220,9 @@ def repair(path):
 
 
 def migrate(source, root=ROOT):
-    """Adds the points of another history, as earlier versions kept it, that this one lacks: each in
-    the folder of its fingerprint as it is made now. Returns (points added, problems)."""
+    """Adds the points that this history lacks from another history, which may be of an earlier
+    version. Each point goes to the folder of its fingerprint as it is computed now. Returns (points
+    added, problems)."""
     added, problems = 0, []
     for path in sorted(Path(source).glob("*/*.jsonl")):
         for number, line in _lines(path):
@@ -238,7 +240,8 @@ def migrate(source, root=ROOT):
 
 
 def ended(history):
-    """Texts on the series that ended while their suite went on elsewhere, or without them."""
+    """Texts on the series that ended while their suite went on, with another fingerprint or without
+    them."""
     said = []
     newest = {}
     for (name, suite), points in history.items():
@@ -262,8 +265,7 @@ def ended(history):
 
 def changes_around(points):
     """Maps the index of each point whose surroundings differ from the point before to texts that
-    say
-    how."""
+    say how."""
     found = {}
     for index in range(1, len(points)):
         texts = differences(points[index - 1].machine, points[index].machine, SURROUNDINGS)
@@ -273,7 +275,8 @@ def changes_around(points):
 
 
 def series(points):
-    """Benchmark -> the points that have it, in their order: what a plot or a test looks at."""
+    """Benchmark -> the points that have it, in their order. Plots and tests look at these
+    series."""
     found = {}
     for point in points:
         for name in point.benchmarks:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A point of the history: the form of its line, and the fingerprint that says with which others it
-may
-be compared. history_files.py has the files.
+"""A point of the history: the form of its line, and the fingerprint that says with which other
+points it may be compared. history_files.py has the files.
 
     {"date": "2026-11-25T02:40:11Z",      UTC, when the measurement began
      "revision": "0729f9c13a5b",           of git, 12 digits or more; "+" at its end: and changes
@@ -29,9 +28,9 @@ from dataclasses import dataclass
 from jobs.perf import metrics
 from jobs.perf.error import PerfError
 
-# What a point tells and its series outlives.
+# The facts that a point tells and that may change within a series.
 SURROUNDINGS = ("kernel", "libc", "benchmark_library")
-# The processor's flags that code asks for; the others a kernel lists one day and not the next.
+# The processor's flags that code asks for. A kernel may list other flags one day and not the next.
 _CODE_FLAGS = frozenset((
     "sse4_2", "avx", "avx2", "bmi2", "fma", "avx512f", "avx512bw", "avx512vl", "erms", "fsrm",
     "asimd", "sve", "sve2", "crc32", "pmull"))
@@ -46,8 +45,8 @@ class HistoryError(PerfError):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark at one point; ratio = time_ns / reference_ns up to the estimators' rounding, or
-    bytes, for which those two are None."""
+    """One benchmark at one point. ratio = time_ns / reference_ns up to the estimators' rounding.
+    For memory and sizes ratio is bytes, and the two times are None."""
     ratio: float
     low: float
     high: float
@@ -58,7 +57,7 @@ class Measurement:
 
     @property
     def fields(self):
-        """What a line says of it: name -> value."""
+        """The fields of a line for a measurement: name -> value."""
         return {name: value for name, value in vars(self).items()
                 if value is not None and (name, value) != ("metric", metrics.TIME)}
 
@@ -75,7 +74,8 @@ class Point:
 
 
 def identity(machine):
-    """What of a machine's description times depend on so much that they are not compared."""
+    """The part of a machine's description on which times depend so much that they are not compared
+    if it differs."""
     kept = {field: text for field, text in machine.items() if field not in SURROUNDINGS}
     if "cpu_flags" in kept:
         kept["cpu_flags"] = " ".join(sorted(_CODE_FLAGS & set(kept["cpu_flags"].split())))
@@ -83,14 +83,15 @@ def identity(machine):
 
 
 def differences(old, new, fields=None):
-    """Texts on the fields in which two descriptions differ: 'kernel: 6.1 to 6.2'."""
+    """A text for each field in which two descriptions differ: 'kernel: 6.1 to 6.2'."""
     names = fields or sorted(set(old) | set(new))
     return [f"{name}: {old.get(name, 'unknown')} to {new.get(name, 'unknown')}" for name in names
             if old.get(name) != new.get(name)]
 
 
 def fingerprint(machine):
-    """The folder's name for a machine: the CPU for the reader, a digest of its identity."""
+    """The name of a machine's folder: the CPU, for the reader, and a digest of the machine's
+    identity."""
     text = json.dumps(identity(machine), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     name = re.sub(r"[^a-z0-9]+", "-", machine.get("cpu", "").lower()).strip("-")[:32] or "cpu"
     return f"{name.rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the tool runs, and what follows from it.
+"""Knows where the tool runs, and what follows from it.
 
-These modules run in the project's own tree, behind scripts/perf, or were installed as the package
-ffgrant-perf (scripts/packaging/ffgrant-perf). The two differ in the tool's name, in where it keeps
-things, and in how a user gets what is missing; in nothing else.
+These modules run in the project's own tree, started by scripts/perf, or are installed as the
+package ffgrant-perf (scripts/packaging/ffgrant-perf). The two differ only in the tool's name, in
+the folder where it keeps files, and in how a user gets what is missing.
 """
 
 import os
@@ -15,12 +15,12 @@ IN_TREE = (_TREE / "scripts" / "perf").is_file()
 COMMAND = "./scripts/perf" if IN_TREE else "ffgrant-perf"  # as the reader types it
 PROGRAM = "scripts/perf" if IN_TREE else "ffgrant-perf"  # as usage texts name it
 
-# The folder of the history, which is a worktree of the branch perf-history. As users read it, it is
-# HISTORY_TEXT.
+# The folder of the history, which is a worktree of the branch perf-history. HISTORY_TEXT is its
+# name for users.
 HISTORY = _TREE / "build" / "perf" / "history" if IN_TREE else Path("perf-history")
 HISTORY_TEXT = "build/perf/history" if IN_TREE else "perf-history, in this folder"
 KERNEL_SOURCE = (_TREE / "bench" / "perf" if IN_TREE else _HERE) / "reference_kernel.cc"
-# The repository whose history is kept: the project's own, or the one that the user stands in.
+# The repository whose history is kept: the project's own, or the repository of the user's folder.
 REPOSITORY = _TREE if IN_TREE else Path(".")
 
 _JOBS = {"scipy": "compare", "statsmodels": "compare", "valgrind": "counts", "kernel": "record",
@@ -36,8 +36,8 @@ _ADVICE = {
 
 
 def cache():
-    """The folder for what can be made again: builds and the reference kernel. FFGRANT_PERF_CACHE
-    names another one."""
+    """The folder for files that can be made again: builds and the reference kernel.
+    FFGRANT_PERF_CACHE can name another folder."""
     named = os.environ.get("FFGRANT_PERF_CACHE")
     if named:
         return Path(named).absolute()

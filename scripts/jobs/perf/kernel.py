@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference kernel, built by itself: a compiler and Google Benchmark are all that it takes."""
+"""Builds the reference kernel by itself: that takes only a compiler and Google Benchmark."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ _FLAGS = ("-std=c++20", "-O2", "-g1", "-falign-functions=64", "-DNDEBUG")  # as 
 
 
 def program(folder=None):
-    """The path of the kernel's program, which is built if that was not done before."""
+    """The path of the kernel's program, which is built if it was not built before."""
     folder = folder or home.cache() / "kernel"
     version = machine.first_line([_COMPILER, "--version"])
     if not version:

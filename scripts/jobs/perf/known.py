@@ -7,9 +7,9 @@ A JSON array of objects:
       "reason": "larger than the core's own caches",
       "until": "2027-03-31"}]             the last day on which the entry holds
 
-An entry excuses a benchmark that is inconclusive, invalid or not measured; never one that is slower
-or seemed so. An entry past its day excuses nothing. Both that and an entry that matches no
-benchmark are told.
+An entry excuses a benchmark that is inconclusive, invalid or not measured. It never excuses a
+benchmark that is slower or seemed slower. An entry whose last day is over excuses nothing. The gate
+tells about such entries, and about entries that match no benchmark.
 """
 
 import datetime
@@ -41,7 +41,7 @@ class Known:
         datetime.timezone.utc).date())
 
     def entry(self, name):
-        """The entry that excuses a benchmark, None if there is none that holds."""
+        """The entry that excuses a benchmark; None if no valid entry does."""
         return next((entry for entry in self.entries
                      if entry.until >= self.today and entry.matches(name)), None)
 

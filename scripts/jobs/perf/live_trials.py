@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf selftest --live: does the gate find what it must in a crowded suite, within minutes?
 
-Ten benchmarks stay in a core's own caches; one of them is slower by a known amount. Three others
-are so noisy that nothing can be told of them. One core is busy, and the budget is two minutes. Each
-try is a whole run of the gate on programs that run now. A try that is done is kept at once, so that
-a run that was interrupted goes on where it was.
+Ten benchmarks stay in a core's own caches, and one of them is slower by a known amount. Three
+others are so noisy that nothing can be told about them. One core is busy, and the budget is two
+minutes. Each try is a whole run of the gate on programs that run now. A finished try is saved at
+once, so that an interrupted run goes on where it was.
 """
 
 import contextlib
@@ -39,12 +39,12 @@ _KEPT = revisions.PERF / "selftest-live.json"
 _BUSY = "while True: pass"
 _FILTER = "BM_(Scan|Hash)_Selftest|BM_Digits_Selftest/(64|512)$|BM_Noise_Crowded"
 _SLOWDOWNS = (5, 10, 30)
-_FEWEST = {5: 0.95}  # the share of the tries in which it has to be found; 1 for the others
+_FEWEST = {5: 0.95}  # the least share of tries that find it; else 1
 
 
 @contextlib.contextmanager
 def hog(wanted):
-    """A process that takes a core."""
+    """A process that keeps a core busy."""
     with Children() as children:
         if wanted:
             children.start([sys.executable, "-c", _BUSY], revisions.PERF / "hog.log")
@@ -75,10 +75,10 @@ def _read(settings):
 
 
 def one_try(terminal, program, percent, number, budget):
-    """Runs the gate once. Returns what is kept of it."""
+    """Runs the gate once. Returns the record of the try."""
     names = [str(key) for key in program.listing(_FILTER).keys if "Noise" not in key.name]
     slow = random.Random(1000 * percent + number).choice(names)
-    # The variables are of one length on both sides, since the environment moves the stack.
+    # The variables have the same length on both sides, since the environment moves the stack.
     arms = [samples.Program(program.path, (), {"FFGRANT_SLOW": slow,
                                                "FFGRANT_SLOW_PERCENT": f"{value:02}"})
             for value in (0, percent)]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One look of the gate at one benchmark: from pairs to intervals, and from those to a verdict.
-decide.py has the procedure, and says why it is so."""
+"""One look of the gate at one benchmark: it turns pairs into intervals, and intervals into a
+verdict. decide.py has the procedure and its reasons."""
 
 import math
 import statistics
@@ -10,26 +10,27 @@ from typing import Optional
 
 REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
 INCONCLUSIVE, INVALID = "inconclusive", "invalid"
-SUSPECTED = "suspected"  # seemed slower, and could not be confirmed
+SUSPECTED = "suspected"  # it seemed slower; this could not be confirmed
 
 
 @dataclass(frozen=True)
 class Rules:
-    """alphas: one-sided error probability that each look may spend; 1 % in all, 5 % to confirm."""
+    """alphas: the one-sided error probability that each look may spend: 1 % in all, 5 % in the
+    confirmation."""
     looks: tuple = (10, 20, 40)
     alphas: tuple = (0.002, 0.003, 0.005)
     confirm_alphas: tuple = (0.01, 0.015, 0.025)
     floor: float = math.log(1.02)
     noise_factor: float = 3.0
-    noise_alpha: float = 0.025  # one-sided, of the A/A interval that the margin is made of
-    widest: float = math.log(1.05)  # beyond this margin nothing is called clean
-    promising: float = 0.02  # p-value, not corrected, from which on a benchmark looks slower
-    share: float = 0.65  # of the time left that a look may use: the rest is for confirmations
+    noise_alpha: float = 0.025  # one-sided, of the A/A interval behind the margin
+    widest: float = math.log(1.05)  # with a wider margin nothing is called clean
+    promising: float = 0.02  # a p-value, uncorrected, below which one looks slower
+    share: float = 0.65  # of the time left for a look; the rest is for confirmations
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Of a ratio: the median's estimate and the bounds of its confidence interval."""
+    """A ratio: the estimate of its median and the bounds of its confidence interval."""
     ratio: float
     low: float
     high: float
@@ -54,7 +55,7 @@ class Result:
 
 @cache
 def _tail(beyond, count):
-    """P(X >= beyond): the p-value of the sign test."""
+    """The p-value of the sign test, P(X >= beyond)."""
     from scipy.stats import binom
     return float(binom.sf(beyond - 1, count, 0.5))
 
@@ -76,7 +77,8 @@ def interval(logs, alpha):
 
 @dataclass
 class Samples:
-    """Nanoseconds of one benchmark, a process each; equal indices belong to one round."""
+    """The nanoseconds of one benchmark, one value for each process. Equal indices belong to one
+    round."""
     base: list = field(default_factory=list)
     copy: list = field(default_factory=list)
     head: list = field(default_factory=list)
@@ -100,7 +102,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Look:
-    """One benchmark's figures at one look, all in logarithms."""
+    """One benchmark's figures at one look; all are logarithms."""
     low: float
     high: float
     same_low: float
@@ -145,7 +147,7 @@ def result_of(verdict, samples, look, alpha, p, note="", out_of_time=False):
 
 
 def note_of(verdict, look, pairs, out_of_time, rules):
-    """Why a verdict is none."""
+    """Why a benchmark has no useful verdict."""
     if verdict == INVALID:
         return "two copies of the base differ"
     if verdict != INCONCLUSIVE:

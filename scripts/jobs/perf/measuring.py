@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run of the gate: takes rounds of each metric that is asked for and decides, within one budget.
-
-What takes no time comes first, and the benchmarks' times come last: each metric may use an equal
-share of the time that is left, and what it does not need is the others'.
+"""A run of the gate: it takes rounds of each metric that is asked for and decides, within one
+budget. The metric that takes no time comes first, and the benchmarks' times come last. Each metric
+may use an equal share of the time that is left, and leaves what it does not need to the others.
 """
 
 from dataclasses import dataclass, field
@@ -17,17 +16,17 @@ from jobs.perf.sizes import RULES as SIZE_RULES, Sizes
 
 @dataclass
 class Measured:
-    """A run of the gate as far as it came."""
+    """What a run of the gate has found, as far as it came."""
     results: dict = field(default_factory=dict)  # Benchmark -> decide.Result
-    listed: list = field(default_factory=list)  # what both measure, with a result or without
+    listed: list = field(default_factory=list)  # all that both measure, even without a result
     unmeasured: list = field(default_factory=list)  # account.Unmeasured
     facts: process_pairs.Facts = field(default_factory=process_pairs.Facts)
-    settling_budget: object = None  # seconds; what would have settled what the time cut off
+    settling_budget: object = None  # seconds that would have settled everything
     interrupted: object = None
 
 
 def forecast(live, looks, clock):
-    """What the run will take."""
+    """A line that says how long the run will take."""
     seconds = live.round_seconds(live.benchmarks)
     affordable = max(0, int(clock.left() / seconds)) if seconds else looks[-1]
     limit = f"; the budget allows {affordable} pairs" if affordable < looks[-1] else ""
@@ -37,7 +36,7 @@ def forecast(live, looks, clock):
 
 
 class _Run:
-    """The decisions of a run, and what they made of the time."""
+    """The decisions of a run, and the time that they used."""
 
     def __init__(self, clock, rules):
         self._clock = clock
@@ -46,7 +45,8 @@ class _Run:
         self.made = Measured()
 
     def decide(self, source, rules, late=()):
-        """Decides about a source's benchmarks; nothing more once the run was interrupted."""
+        """Decides about a source's benchmarks. Takes no more rounds once the run was
+        interrupted."""
         decision = decide.Decision(source.benchmarks, source, rules, late)
         self._asked.append((source, decision))
         try:
@@ -59,7 +59,7 @@ class _Run:
         self.made.unmeasured += source.unmeasured
 
     def settling_budget(self):
-        """The budget with which nothing would have been cut off; None if nothing was."""
+        """The budget with which nothing would have been cut off; None if nothing was cut off."""
         seconds, short = self._clock.elapsed(), False
         for source, decision in self._asked:
             needed = decision.pairs_to_settle()
@@ -110,7 +110,7 @@ def _measure_programs(terminal, chosen, arguments, run, clock, rules, wanted):
             run.decide(memory, rules, _known(chosen, memory))
         if metrics.TIME in wanted:
             run.decide(live, rules, _known(chosen, live))
-        else:  # what does not run at all has no memory either, and is named
+        else:  # what doesn't run has no memory either
             run.made.unmeasured += live.unmeasured
         run.made.facts = live.facts
 

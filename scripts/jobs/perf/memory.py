@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's rounds for peak memory: a process for each benchmark, whose high-water mark of
-resident
-memory is what counts.
+"""The gate's rounds for peak memory: each benchmark has a process of its own, and the high-water
+mark of the process' resident memory counts.
 
-The mark is read from /proc while the process runs, all two milliseconds, for the process and what
-it started: it never falls, so that the last reading has every peak but those of the last moment. A
-benchmark therefore repeats three times, so that a reading after the first repetition has its peak.
-A process that ends so soon that no reading is late enough is run again for longer. What the system
-reports of a process that has ended (ru_maxrss) is of no use here: it is at least what the process
-held that started it, this one.
+The mark is read from /proc every two milliseconds while the process runs, for the process and all
+that it started. The mark never falls, so the last reading has every peak except those of the last
+moment. Therefore a benchmark repeats three times: any reading after the first repetition has the
+benchmark's peak. A process that ends so soon that no reading is late enough is run again for
+longer. The figure that the system reports after a process has ended (ru_maxrss) is of no use here:
+it is at least as large as the memory of the process that started it, which is this process.
 
-A peak holds the program itself and its libraries too: a benchmark that takes little memory beside
-them has to take much more before it shows.
+A peak includes the program itself and its libraries. A benchmark that takes little memory compared
+with them has to take much more before it shows.
 """
 
 import random
@@ -25,8 +24,8 @@ from jobs.perf.account import Benchmark, Unmeasured
 
 _EVERY = 0.002  # seconds
 _EFFORT = samples.Effort(3, 0.005)
-_LATE = 0.6  # the share of a process's life after which a reading has to be
-_SHORT = 0.05  # seconds: a life in which a reading may come too early; in a longer one it is chance
+_LATE = 0.6  # a reading is late after this share of the process's life
+_SHORT = 0.05  # seconds: in a shorter life any reading may come too early
 _LONGER = 8  # times
 _MOST_TRIES = 12
 _SHARED = "has the name of another benchmark, whose process is its own too"
@@ -34,8 +33,8 @@ _MARK = re.compile(rb"^VmHWM:\s+([0-9]+) kB$", re.MULTILINE)
 
 
 class Peak:
-    """The most that a process, or one that it started, held at once. start() and look() go to
-    bounded.run as on_start and on_tick."""
+    """The most memory that a process, or a process that it started, held at once. start() and
+    look() go to bounded.run as on_start and on_tick."""
 
     def __init__(self):
         self._process = None
@@ -48,7 +47,7 @@ class Peak:
         self.look()
 
     def is_late(self, seconds):
-        """Whether the last reading was late enough in a life of so many seconds."""
+        """Whether the last reading was late enough in a process' life of this many seconds."""
         return self.bytes > 0 and self._last - self._start >= _LATE * seconds
 
     def look(self):
@@ -56,7 +55,7 @@ class Peak:
             try:
                 found = _MARK.search(Path(f"/proc/{process}/status").read_bytes())
             except OSError:
-                continue  # it has ended
+                continue  # the process has ended
             if found:
                 self._last = time.monotonic()
                 self.bytes = max(self.bytes, int(found[1]) * 1024)
@@ -77,9 +76,8 @@ def _family(process):
 
 
 class Memory(decide.Source):
-    """Rounds of processes, one a benchmark. live: a process_pairs.Live, which knows the programs
-    and
-    which benchmarks work."""
+    """Rounds of processes, one process for each benchmark. live: a process_pairs.Live, which knows
+    the programs and which benchmarks work."""
 
     metric = metrics.MEMORY
 
@@ -88,18 +86,19 @@ class Memory(decide.Source):
         self._live = live
         self._clock = clock
         self._random = random.Random(seed)
-        self._seconds = {}  # Benchmark -> what its last round took
-        self._efforts = {}  # Benchmark -> samples.Effort, where it was made longer
+        self._seconds = {}  # Benchmark -> the seconds of its last round
+        self._efforts = {}  # Benchmark -> samples.Effort, if it was made longer
         self._life = 0.0  # seconds that the last process took
         self.lost: set = set()
         asked = [Benchmark(name.suite, name.key, self.metric) for name in live.benchmarks]
         self.benchmarks = [name for name in asked if name.key.nth == 1]
-        # A filter has names alone: benchmarks of one name run in one process.
+        # A filter has only names, so benchmarks of one name run in one process.
         self.unmeasured = [Unmeasured(name, {"base and head": _SHARED}, False)
                            for name in asked if name.key.nth > 1]
 
     def round_seconds(self, names):
-        """What a round with these benchmarks takes: what the last took, or the trial's pace."""
+        """The seconds of a round with these benchmarks, by their last rounds or by the trial's
+        pace."""
         return sum(self._seconds.get(name) or sum(
             self._live.seconds(name.suite, arm, 1) for arm in self._live.arms(name.suite))
             for name in names)
@@ -130,7 +129,7 @@ class Memory(decide.Source):
         self._live.renew()
 
     def _one(self, name):
-        """The peaks of one round, None if there is none. Where a process ended too soon, the round
+        """The peaks of one round; None if there are none. If a process ended too soon, the round
         begins anew, so that all arms do the same."""
         arms = self._live.arms(name.suite)
         for _ in range(_MOST_TRIES):
@@ -156,7 +155,8 @@ class Memory(decide.Source):
         self.unmeasured.append(Unmeasured(name, {"base" if arm == "copy" else arm: why}, True))
 
     def _measure(self, name, arm, effort):
-        """Bytes; 0 where the process ended too soon, None where it failed or the time was up."""
+        """The peak in bytes; 0 if the process ended too soon, None if it failed or the time was
+        up."""
         peak = Peak()
         run = self._live.program(name.suite, arm).measure(
             [name.key.name], effort, self._live.target, max(0.05, self._clock.left()),

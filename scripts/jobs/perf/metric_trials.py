@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the gate find a known growth of memory, size and compile time, and none where there is none?
-
-Programs are built from bench/perf/growth.cc, once with each growth, and a generated source has as
-many functions more for the compiler. Each try is a whole run of the gate, as users make it.
+"""Does the gate find a known growth of memory, size and compile time, and none if nothing grew?
+Programs are built from bench/perf/growth.cc, once with each growth. For the compiler there is a
+generated source with that share of functions more. Each try is a whole run of the gate, as a user
+would start it.
 """
 
 import datetime
@@ -45,10 +45,10 @@ _FUNCTION = """int f{0}(const int* a, int n) {{
   return x;
 }}
 """
-# From what growth on it has to be found. A compilation's processor time holds what its neighbours
-# on the same core do to it, and a part of the growth is lost in what a compiler does in any case.
+# The least growth that has to be found. A compilation's processor time also depends on other
+# programs on the same core, and a compiler does some work that does not grow.
 _PROMISED = {metrics.MEMORY: 5, metrics.SIZE: 5, metrics.COMPILE: 10}
-# What grows, of each metric: part of the benchmark's name.
+# For each metric the part of the benchmark's name that says what grows.
 _GROWN = {metrics.MEMORY: "BM_Grown", metrics.SIZE: ".growth", metrics.COMPILE: "build"}
 
 
@@ -60,7 +60,7 @@ def add_options(parser):
 
 
 def program(folder, percent):
-    """The program with this growth, which is built if it is not there."""
+    """The program with this growth; it is built if it is not there."""
     path = Path(folder) / f"growth-{percent:03}"
     if not path.is_file():
         done = subprocess.run(
@@ -73,7 +73,7 @@ def program(folder, percent):
 
 
 def source(folder, percent, functions=_FUNCTIONS):
-    """A file whose compilation is this much more work."""
+    """A source file whose compilation is this many percent more work."""
     path = Path(folder) / f"growth-{percent:03}.cc"
     path.write_text("".join(_FUNCTION.format(number) for number in range(
         functions * (100 + percent) // 100)), encoding="utf-8")
@@ -81,7 +81,7 @@ def source(folder, percent, functions=_FUNCTIONS):
 
 
 def chosen(folder, metric, percent):
-    """What a try compares."""
+    """The Chosen that a try compares."""
     base, head = (program(folder, value) for value in (0, percent))
     suites, command = [], None
     if metric == metrics.COMPILE:
@@ -96,7 +96,7 @@ def chosen(folder, metric, percent):
 
 
 def one_try(terminal, folder, metric, percent, budget):
-    """Runs the gate once. Returns what is kept of it."""
+    """Runs the gate once. Returns the record of the try."""
     class Arguments:  # what measuring.measure() reads of a command line
         budget = 0.0
         seed = None

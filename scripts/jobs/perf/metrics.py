@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the gate can compare, by name, and how its values are shown."""
+"""The metrics that the gate can compare, by name, and how their values are shown."""
 
 import math
 
@@ -10,12 +10,12 @@ ARGUMENTS = {"time": TIME, "memory": MEMORY, "size": SIZE, "compile": COMPILE}
 
 
 def named(name, metric):
-    """A benchmark's name with its metric, where that is not its time: 'BM_x [peak memory]'."""
+    """A benchmark's name, with the metric unless that is its time: 'BM_x [peak memory]'."""
     return name if metric == TIME else f"{name} [{metric}]"
 
 
 def shown(value, metric):
-    """28.4 ns, 1.27 us; 13.1 MiB."""
+    """A value as text: 28.4 ns, 1.27 us; 13.1 MiB."""
     if UNITS[metric] == "bytes":
         for limit, unit in ((1 << 10, "B"), (1 << 20, "KiB"), (1 << 30, "MiB"), (math.inf, "GiB")):
             if value < limit:

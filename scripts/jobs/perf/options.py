@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that several commands share; choice.py makes of them what is compared."""
+"""The options that several commands share. choice.py turns them into what is compared."""
 
 import argparse
 import math
@@ -33,7 +33,8 @@ def add_effort(parser):
 
 
 def add_metrics(parser, sides=("base", "head"), given="what is compared (time)"):
-    """The options that say what is measured of the programs. given: how --metric is understood."""
+    """The options that say which metrics of the programs are measured. given: how --metric is
+    read."""
     parser.add_argument("--metric", choices=tuple(metrics.ARGUMENTS), action="append", default=[],
                         help=f"{given}; may be repeated. memory: the peak of each "
                              "benchmark's process; size: of the programs; compile: the time of "
@@ -57,7 +58,7 @@ def effort_of(arguments):
 
 
 def add_surroundings(parser, sides=()):
-    """The options that say what a ready program gets; the same in every lane."""
+    """The options that say what a ready program gets. They are the same in every lane."""
     parser.add_argument("--argument", metavar="TEXT", action="append", default=[],
                         help="an argument for the programs; --argument=--flag for one that begins "
                              "with a dash; may be repeated")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rounds of processes for jobs.perf.decide, run now: base, a second copy of it, head, and more.
+"""Runs rounds of processes for jobs.perf.decide: base, a second copy of base, head, and more.
 
 In a round every program runs once with all benchmarks that are asked for, in an order drawn by
-chance. Programs run from copies whose paths are of one length (a path moves the stack), and fresh
-copies are made now and then: which pages of memory a file happens to lie in is a difference between
-two programs that no number of processes averages out.
+chance. Programs run from copies whose paths all have one length (a path moves the stack). Fresh
+copies are made now and then: which pages of memory a file lies in makes a difference between two
+programs, and no number of processes averages it out.
 """
 
 import random
@@ -21,20 +21,20 @@ from jobs.perf.first_run import SKIP_CHECK, FirstRun, stall
 
 _ROUNDS_PER_COPY = 10
 FEWEST_PAIRS = 6  # with fewer there is no interval of 95 %
-_MOST_STRIKES = 3  # processes of an arm that may die without a benchmark that is to blame
+_MOST_STRIKES = 3  # deaths of an arm for which no benchmark is to blame
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Programs with the same benchmarks: arm -> Program; the first arm is the base."""
+    """Programs with the same benchmarks, as arm -> Program. The first arm is the base."""
     name: str
     arms: dict
 
 
 @dataclass
 class Facts:
-    """What a run learnt of a suite. incidents: texts on processes that failed, though the same
-    benchmarks ran in other processes."""
+    """What a run learnt about its suites. incidents: texts on processes that failed although the
+    same benchmarks ran in other processes."""
     contexts: dict = field(default_factory=dict)  # suite -> the "context" that was written last
     notes: dict = field(default_factory=dict)  # Benchmark -> a remark
     words: dict = field(default_factory=dict)  # (suite, arm) -> the last that a process printed
@@ -56,7 +56,7 @@ class Live(decide.Source):
         self._raw = raw
         self._temporary = scratch.folder(directory)
         self._paces = {}  # (suite, arm) -> Pace
-        self._all = {}  # (suite, arm) -> all keys of the program, where no filter left some out
+        self._all = {}  # (suite, arm) -> all keys of the program, if no filter left some out
         self._strikes = {}  # (suite, arm) -> processes that died
         self._done = 0
         self._phase = 0
@@ -114,7 +114,7 @@ class Live(decide.Source):
     # The trial.
 
     def _prepare_or_tell(self, suite):
-        """One program of several that fails does not take the others with it."""
+        """Prepares the suites. If one program of several fails, the others still run."""
         try:
             self._prepare(suite)
         except PerfError as error:
@@ -123,7 +123,8 @@ class Live(decide.Source):
             self.facts.incidents.append(str(error).splitlines()[0])
 
     def _prepare(self, suite):
-        """Lists the benchmarks, and runs each arm's once: with checks, and to know the time."""
+        """Lists the benchmarks, and runs the benchmarks of each arm once, with checks, to learn
+        their time."""
         first = FirstRun(self._terminal, self._copies, self._filter, self._effort, self._clock,
                          self.target, self._keep if self._raw else None)
         made, trials = {}, {}
@@ -149,11 +150,11 @@ class Live(decide.Source):
     # Rounds.
 
     def seconds(self, suite, arm, count):
-        """What a process of this arm with so many benchmarks will take."""
+        """The seconds that a process of this arm with this many benchmarks will take."""
         return self._paces[suite, arm].seconds(count)
 
     def round_seconds(self, benchmarks):
-        """What a round with these benchmarks will take."""
+        """The seconds that a round with these benchmarks will take."""
         counts = {}
         for benchmark in benchmarks:
             counts[benchmark.suite] = counts.get(benchmark.suite, 0) + 1
@@ -194,15 +195,15 @@ class Live(decide.Source):
         return rounds
 
     def fresh(self, names):
-        """From now on new copies of all programs."""
+        """Makes new copies of all programs for the rounds from now on."""
         self.stage = f"confirming {len(names)}"
         self._phase += 1
         self._done = 0
         self._copies.renew()
 
     def _round(self, names):
-        """name -> its times, in the order of the arms; a suite that failed is left out. None if
-        the time is up."""
+        """Runs a round. Returns name -> its times, in the order of the arms, without suites that
+        failed; None if the time is up."""
         times = {}
         suites = list(self._suites)
         self._random.shuffle(suites)
@@ -227,8 +228,8 @@ class Live(decide.Source):
                 if all(name in of_arm[arm] for arm in arms)}
 
     def _process(self, suite, arm, asked):
-        """Benchmark -> nanoseconds of one process, or several where the filter would be too long;
-        None if it failed or the time is up."""
+        """Runs one process of an arm, or several if the filter would be too long. Returns Benchmark
+        -> nanoseconds; None if a process failed or the time is up."""
         program = self._copies.programs[suite.name, arm]
         waiting = [name.key for name in asked]
         found, seconds = {}, 0.0
@@ -278,7 +279,8 @@ class Live(decide.Source):
             self.unmeasured.append(Unmeasured(name, {arm: reason}, True))
 
     def _blame(self, suite, arm, asked, run):
-        """A process died amid the rounds: finds the benchmark that does it, if one always does."""
+        """Called when a process died during the rounds: finds the benchmark at which it dies, if it
+        always dies at the same one."""
         self._strikes[suite.name, arm] = self._strikes.get((suite.name, arm), 0) + 1
         self.facts.words[suite.name, arm] = run.ended.words(
             leave_out=samples.BANNER)
@@ -298,12 +300,12 @@ class Live(decide.Source):
 
 
 def environment_of(paths):
-    """What programs of this project, of which there is one of each arm, get in their environment.
+    """The environment variables for programs of this project. paths: the program of each arm.
 
-    They skip the check only if all know how to: one that checks itself before it measures leaves
-    its memory in another state, and is faster or slower by percents for it.
+    The programs skip their check only if all of them can: a program that checks itself before it
+    measures leaves its memory in another state, and is faster or slower by percents for that.
     """
-    from jobs.bench import job as bench  # only where this project's own programs are compared
+    from jobs.bench import job as bench  # only for this project's own programs
     environment = dict(bench.ENVIRONMENT.get(paths[0].name, {}))
     if all(SKIP_CHECK.encode() in path.read_bytes() for path in paths):
         environment[SKIP_CHECK] = "1"

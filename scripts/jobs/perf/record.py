@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf record: measures and appends a point a suite to the history (history_files)."""
+"""scripts/perf record: measures, and appends a point for each suite to the history
+(history_files)."""
 
 import argparse
 import datetime
@@ -32,10 +33,10 @@ _PAIRS = 12
 
 
 def _pairs(live, count, clock):
-    """Benchmark -> [(nanoseconds, the kernel's nanoseconds)], a round each.
+    """Benchmark -> [(nanoseconds, the kernel's nanoseconds)], with one pair for each round.
 
-    The kernel is a suite of its own with one benchmark; what it took in a round is what the round's
-    other times are divided by.
+    The kernel is a suite of its own with one benchmark. The round's other times are divided by the
+    kernel's time in that round.
     """
     (reference,) = [name for name in live.benchmarks if name.suite == _REFERENCE_SUITE]
     found = {name: [] for name in live.benchmarks if name != reference}
@@ -60,12 +61,12 @@ def _pairs(live, count, clock):
 def measure(terminal, programs, reference, filter_text, arguments, directory=None):
     """programs: suite -> Program. Returns (Benchmark -> Measurement, live, More)."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
-    # A suite apart, that no filter leaves out.
+    # The kernel is a suite of its own, so that no filter leaves it out.
     suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))
     clock = process_pairs.Clock(arguments.budget)
     pattern = f"({filter_text})|^{REFERENCE}$" if filter_text else ""
     wanted = {metrics.ARGUMENTS[name] for name in arguments.metric}
-    slow = 1 + len(wanted & {metrics.MEMORY, metrics.COMPILE})  # metrics that take time
+    slow = 1 + len(wanted & {metrics.MEMORY, metrics.COMPILE})  # these metrics take time
     with process_pairs.Live(terminal, suites, pattern, options.effort_of(arguments), clock,
                             arguments.seed, directory=directory) as live:
         if not any(name.suite == _REFERENCE_SUITE for name in live.benchmarks):
@@ -89,7 +90,7 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
 
 
 def _more(terminal, live, clock, wanted, suites, arguments):
-    """What is asked for beside the times."""
+    """Measures the other metrics that are asked for."""
     (reference,) = [name for name in live.benchmarks if name.suite == _REFERENCE_SUITE]
     more = record_more.More(terminal, live, clock, arguments.pairs, arguments.seed)
     if metrics.SIZE in wanted:
@@ -131,7 +132,7 @@ def _parser():
 
 
 def _here(parser):
-    """The commit of the repository in this folder; with a "+" where files were changed."""
+    """The commit of the repository in this folder; with a "+" if files were changed."""
     from jobs.perf import repository
     try:
         commit = repository.commit_of("HEAD", ".")[:12]
@@ -143,7 +144,7 @@ def _here(parser):
 
 
 class _Plan:
-    """What is measured, and what its points say of it."""
+    """What is measured, and what the points of the history say about it."""
 
     def __init__(self, terminal, arguments):
         self.directory = None
@@ -172,13 +173,13 @@ class _Plan:
         self.filter = choice.OURS if arguments.filter is None else arguments.filter
         self.directory = revisions.PERF / "run"
         self.kernel = arguments.kernel or folder / "reference_kernel"
-        if not self.kernel.is_file():  # a revision from before there was one
+        if not self.kernel.is_file():  # the revision is older than the kernel
             self.kernel = kernel.program()
 
 
 def _append(terminal, plan, arguments, date, command, measured, live):
-    """Appends a point a suite, all of them even if one fails. Returns (entries for the answer,
-    texts of failures)."""
+    """Appends a point for each suite. If one can't be appended, the others still are. Returns
+    (entries for the answer, texts of failures)."""
     told, failures = [], []
     for suite in plan.programs:
         entries = {str(name): value for name, value in measured.items() if name.suite == suite}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/perf record measures beside the times: peak memory, sizes, compile time."""
+"""Measures what scripts/perf record can keep beside the times: peak memory, sizes, compile time."""
 
 import math
 import statistics
@@ -7,18 +7,18 @@ import statistics
 from jobs.perf import compiling, decide, history_files, metrics, process_pairs, sizes
 from jobs.perf.memory import Memory
 
-_ALPHA = 0.025  # one-sided: intervals of 95 %
+_ALPHA = 0.025  # one-sided, for intervals of 95 %
 
 
 def of_bytes(values, metric):
-    """The history's entry for bytes of several processes."""
+    """The history's entry made from the bytes of several processes."""
     low, high = decide.bounds(values, _ALPHA)
     return history_files.Measurement(statistics.median(values), low, high, None, None, len(values),
                                      metric)
 
 
 def of_times(pairs, metric=metrics.TIME):
-    """The history's entry for (time, the reference kernel's time) of several rounds."""
+    """The history's entry made from (time, the reference kernel's time) of several rounds."""
     found = decide.interval([math.log(time / reference) for time, reference in pairs], _ALPHA)
     return history_files.Measurement(
         found.ratio, found.low, found.high, statistics.median(time for time, _ in pairs),
@@ -26,8 +26,9 @@ def of_times(pairs, metric=metrics.TIME):
 
 
 class More:
-    """Measures what is asked for. wanted: metrics; suites: process_pairs.Suite, of the programs
-    alone; reference: the Benchmark of the reference kernel, which live measures."""
+    """Measures what is asked for. wanted: the metrics. suites: the process_pairs.Suite of the
+    programs, without the kernel's. reference: the Benchmark of the reference kernel, which live
+    measures."""
 
     def __init__(self, terminal, live, clock, pairs, seed):
         self._terminal = terminal
@@ -37,7 +38,7 @@ class More:
         self._seed = seed
         self.measured = {}  # Benchmark -> history_files.Measurement
         self.unmeasured = []
-        self.lacking = []  # Benchmarks for which the time did not suffice
+        self.lacking = []  # Benchmarks for which there was no time
 
     def _keep(self, source, values, entry):
         self.unmeasured += source.unmeasured
@@ -71,7 +72,8 @@ class More:
         self._keep(source, values, lambda found: of_bytes(found, metrics.SIZE))
 
     def compile_time(self, command, folder, suite, reference):
-        """As a multiple of the reference kernel's time, measured after each compilation."""
+        """Measures compile time, as a multiple of the reference kernel's time, which is measured
+        after each compilation."""
         source = compiling.Compiling(self._terminal, {"head": (command, folder)}, self._clock,
                                      self._seed, suite)
         values = {name: [] for name in source.benchmarks}

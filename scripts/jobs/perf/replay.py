@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replays the gate's procedure on recorded rounds, as often as one likes.
+"""Replays the gate's procedure on recorded rounds, any number of times.
 
-A recording (JSON) has, under each condition, rounds: benchmark -> the nanoseconds of each arm, in
-the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and goes on from
-there, around the end if need be: neighbouring rounds stay neighbours, as the noise of a machine
-that is busy for a minute does. It sees no round twice, so that a confirmation is of fresh pairs,
-for which a third of the rounds is kept back; where it would have to see one twice, its time is up.
-Which of the three equal programs is the base, its copy, and the head that is as fast, is drawn by
-chance too.
+A recording (JSON) has rounds under each condition. A round is benchmark -> the nanoseconds of each
+arm, in the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and goes on
+from there, around the end if need be: neighbouring rounds stay neighbours, as the noise of a
+machine that is busy for a minute does. A replay sees no round twice, so a confirmation has fresh
+pairs; a third of the rounds is kept back for it. When no unseen round is left, the replay's time is
+up. Which of the three equal programs is the base, the base's copy, and the head that is as fast, is
+drawn by chance too.
 """
 
 import json
@@ -20,10 +20,10 @@ from jobs.perf.error import PerfError
 
 CONDITIONS = ("plain", "hog")
 SLOWDOWNS = (3, 5, 10)
-# Arm -> by how many percent it is slower. Three equal ones: base, its copy, and an equal head.
+# Arm -> by how many percent it is slower. Three arms are equal: base, its copy, and an equal head.
 ARMS = {"a": 0, "b": 0, "c": 0, **{str(percent): percent for percent in SLOWDOWNS}}
 _EQUAL = ("a", "b", "c")
-_SHARE_SLOWER = 4  # one in so many benchmarks is slower in a replay
+_SHARE_SLOWER = 4  # in a replay one benchmark in so many is slower
 
 INDEPENDENCE = """\
 Each cell has {replays} replays of the gate on {rounds} recorded rounds (jobs/perf/replay.py). They
@@ -32,13 +32,14 @@ share rounds: {rounds} rounds hold one run of 20 pairs and its confirmation, or 
 have none in common. The intervals below take replays for independent, and so are narrower than they
 should be."""
 
-# Larger than the caches that a core has for itself: their time is the neighbours' too.
+# The data of these benchmarks is larger than a core's own caches, so their time depends on other
+# programs too.
 FAR = ("BM_Chase_Selftest/2097152", "BM_Chase_Selftest/8388608")
 
 
 @dataclass
 class Tally:
-    """Verdicts of several benchmarks and replays."""
+    """The verdicts on several benchmarks in several replays."""
     verdicts: Counter = field(default_factory=Counter)
     pairs: list = field(default_factory=list)
 
@@ -63,7 +64,8 @@ class Tally:
 
 @dataclass
 class Cell:
-    """One condition and slowdown. near, far: the slower benchmarks; equal: the others."""
+    """The replays of one condition and slowdown. near, far: the slower benchmarks; equal: the
+    others."""
     condition: str
     slowdown: int
     replays: int = 0
@@ -74,7 +76,7 @@ class Cell:
 
 
 def load(path):
-    """A recording from its file; raises PerfError if it is none."""
+    """Reads a recording from its file; raises PerfError if the file is no recording."""
     try:
         recording = json.loads(path.read_text(encoding="utf-8"))
         arms, names = len(recording["arms"]), len(recording["benchmarks"])
@@ -90,7 +92,7 @@ def load(path):
 
 
 def dump(recording):
-    """The text of a recording: a round a line."""
+    """The text of a recording, with one round on each line."""
     lines = []
     head = {key: value for key, value in recording.items() if key != "conditions"}
     lines.append(json.dumps(head)[:-1] + ', "conditions": {')
@@ -104,7 +106,8 @@ def dump(recording):
 
 
 class Source(decide.Source):
-    """What one replay takes its rounds from: arms of the recording in the roles that were drawn."""
+    """The source from which one replay takes its rounds: arms of the recording, in the roles that
+    were drawn."""
 
     def __init__(self, recording, condition, roles, slower, slowdown, start):
         self._names = recording["benchmarks"]
@@ -118,7 +121,7 @@ class Source(decide.Source):
         self.used = 0
 
     def fresh(self, names):
-        """What was kept back may be used: the confirmation begins."""
+        """The confirmation begins, so the rounds that were kept back may be used."""
         self._kept_back = 0
 
     def take(self, names, count):
@@ -136,7 +139,7 @@ class Source(decide.Source):
 
 
 def replay(recording, cell, random):
-    """One run of the gate, added to the cell."""
+    """Adds one run of the gate to the cell."""
     names = recording["benchmarks"]
     roles = random.sample(_EQUAL, 3)
     slower = set(random.sample(names, len(names) // _SHARE_SLOWER)) if cell.slowdown else set()
@@ -155,7 +158,7 @@ def replay(recording, cell, random):
 
 
 def cells(recording, replays, random, progress=lambda text: None):
-    """All cells of the table."""
+    """Makes all cells of the table."""
     made = []
     for condition in CONDITIONS:
         for slowdown in (0, *SLOWDOWNS):
@@ -175,8 +178,9 @@ def proportion(count, total):
 
 
 def forty_benchmarks(recording, equal_cells):
-    """Seconds that the gate takes for 40 benchmarks that are as fast: three processes a round, and
-    only what is undecided runs. From the plain condition's processes."""
+    """The seconds that the gate takes for 40 benchmarks that are as fast in base and head: a round
+    has three processes, and only undecided benchmarks run. The seconds of a process are those of
+    the condition "plain"."""
     processes = 3 * recording["conditions"]["plain"]["seconds_a_process"]
     a_benchmark = processes / len(recording["benchmarks"])
     pairs = statistics.mean(count for cell in equal_cells if cell.condition == "plain"

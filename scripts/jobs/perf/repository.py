@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What git says of a repository: its commits, and the working tree as a commit."""
+"""Asks git about a repository: its commits, and the working tree as a commit."""
 
 import os
 import subprocess
@@ -24,14 +24,14 @@ def git(*words, env=None, directory=None):
 
 
 def commit_of(text, directory=None):
-    """The whole id of the commit that git knows by this name."""
+    """The full id of the commit that git knows by this name."""
     return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}",
                directory=directory)
 
 
 def working_tree(directory=None):
-    """(commit, changed) of the files as they are: HEAD where nothing changed, else what a commit of
-    all would be, which no branch knows. Nothing is staged, and no branch moves."""
+    """(commit, changed) of the files as they are: HEAD if nothing changed, else a commit of all
+    files, which is on no branch. Nothing is staged, and no branch moves."""
     head = commit_of("HEAD", directory)
     with tempfile.TemporaryDirectory(prefix="ffgrant-index-") as temporary:
         index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
@@ -40,7 +40,7 @@ def working_tree(directory=None):
         tree = git("write-tree", env=index, directory=directory)
     if tree == git("rev-parse", "HEAD^{tree}", directory=directory):
         return head, False
-    # Always the same for the same files, so that the build is found again.
+    # The commit's id is always the same for the same files, so that the build is found again.
     someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
                for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
     return git("commit-tree", tree, "-p", head, "-m", "working tree", env=someone,
@@ -48,7 +48,7 @@ def working_tree(directory=None):
 
 
 def merge_base(directory=None):
-    """(commit, name): where HEAD left main."""
+    """(commit, name) of the commit at which HEAD left main."""
     for name in ("main", "origin/main", "master", "origin/master"):
         try:
             return git("merge-base", "HEAD", name, directory=directory), name

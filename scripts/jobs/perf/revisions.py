@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
 
-What is kept is known by the files that the build reads: a revision that changed documentation alone
-is built already. All revisions are built with the same compiler and flags, in folders whose names
-are of one length, and no path of the machine gets into the programs: equal sources make equal
-programs, byte for byte. The working tree with its changes counts as a revision too: what git would
-commit of it now.
+A build is known by the files that it reads, so a revision that changed only documentation is built
+already. All revisions are built with the same compiler and flags, in folders whose names all have
+one length, and no path of the machine gets into the programs. So equal sources make equal programs,
+byte for byte. The working tree with its changes counts as a revision too: the commit that git would
+make of it now.
 """
 
 import hashlib
@@ -19,20 +19,21 @@ from jobs.perf.repository import commit_of, git
 
 PERF = build.BUILD / "perf"
 COMPILER = "g++"
-# -g1: lines for the annotation of counts; they change no instruction. -falign-functions: a function
-# that nobody changed keeps its place relative to cache lines, whatever the one before it grew by;
-# without, a parser measured 5 % slower once 112 bytes had been added to a file of no concern.
+# -g1 adds line numbers for the annotation of counts, and changes no instruction. With
+# -falign-functions an unchanged function keeps its place relative to cache lines, however much the
+# function before it grows. Without this flag, a parser measured 5 % slower after 112 bytes had been
+# added to an unrelated file.
 FLAGS = "-O2 -g1 -falign-functions=64 -DNDEBUG"
 _INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
 _KEPT = 12  # built revisions
-# Programs of the suite end so; the same folder also holds what perf itself runs.
+# The names of the suite's programs end so; the same folder also holds programs of perf's own.
 _SUFFIX = "_benchmark"
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit; of the working tree, one that no branch knows, with changed set. content tells
-    whether two of them build the same."""
+    """A commit. For the working tree it is a commit that is on no branch, and changed is set. Two
+    revisions with the same content build the same programs."""
     commit: str
     content: str
     label: str  # what the reader calls it
@@ -44,19 +45,20 @@ class Revision:
 
 
 def _of_commit(commit, label, changed=False):
-    # Missing ones say nothing, which is as good an answer.
+    # A missing file gives no output, which is an answer too.
     listed = git("ls-tree", commit, "--", *_INPUTS)
     return Revision(commit, hashlib.sha256(listed.encode()).hexdigest()[:12], label, changed)
 
 
 def resolve(text):
-    """The revision that git knows by this name."""
+    """The Revision that git knows by this name."""
     commit = commit_of(text)
     return _of_commit(commit, text if commit.startswith(text) else f"{text} ({commit[:12]})")
 
 
 def working_tree():
-    """The files as they are: HEAD where nothing changed, else what a commit of all would be."""
+    """The Revision of the files as they are: HEAD if nothing changed, else a commit of all
+    files."""
     commit, changed = repository.working_tree()
     if not changed:
         return _of_commit(commit, "working tree")
@@ -64,7 +66,7 @@ def working_tree():
 
 
 def default_base():
-    """Where HEAD left main."""
+    """The Revision at which HEAD left main."""
     commit, name = repository.merge_base()
     return _of_commit(commit, f"merge base with {name}")
 
@@ -78,7 +80,7 @@ def _settings(source, tree, compiler, flags):
 
 
 def _forget_old(directory):
-    """Leaves the builds that were used last."""
+    """Removes all builds except those that were used last."""
     built = sorted((path for path in directory.iterdir() if path.is_dir()),
                    key=lambda path: path.stat().st_mtime, reverse=True)
     for path in built[_KEPT:]:
@@ -94,7 +96,7 @@ def folder_name(revision, compiler=COMPILER, flags=FLAGS):
 
 
 def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
-    """Builds the revision's benchmarks, if that was not done before; returns their folder."""
+    """Builds the revision's benchmarks if they were not built before; returns their folder."""
     with build.locked(terminal, "perf"):
         return _built(terminal, revision, compiler, flags)
 
@@ -116,7 +118,7 @@ def _built(terminal, revision, compiler, flags):
     build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
                                      *_settings(source, tree, compiler, flags)])
     build.run_step(terminal, label, ["cmake", "--build", str(tree)])
-    # Whole or not at all: an interrupt must not leave a build that looks done.
+    # The folder appears whole or not at all: an interrupt must not leave a build that looks done.
     partial = PERF / "bin" / f"{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -130,10 +132,10 @@ def _built(terminal, revision, compiler, flags):
 
 
 def source_of(directory):
-    """The worktree that the programs of this folder were built in."""
+    """The worktree in which the programs of this folder were built."""
     return PERF / "src" / directory.name
 
 
 def suites(directory):
-    """Subject -> program, of the benchmarks in a built folder."""
+    """Subject -> program, for the benchmarks in a built folder."""
     return {path.name[:-len(_SUFFIX)]: path for path in sorted(directory.glob("*" + _SUFFIX))}

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists and runs a program that uses Google Benchmark, of any version from 1.6 on.
 
-The process is the unit of measurement: repetitions inside of it share the layout of its memory and
-the state of the machine, so they are no independent evidence. A process gives one number for each
-benchmark, the least time of its repetitions: what disturbs a repetition makes it longer, and the
-least is what was disturbed least. Many short repetitions find a quiet moment where few long ones
-do not: on a core that is shared, one shorter than a slice of the scheduler may run through without
-another process' data in the caches. (A walk over 256 KiB, 24 processes on two cores at a load of
-15, differs from process to process by 1.6 % with 5 repetitions of 10 ms, by 0.4 % with 25 of 2 ms.)
+The process is the unit of measurement: repetitions inside a process share the layout of its memory
+and the state of the machine, so they are no independent evidence. A process gives one number for
+each benchmark, the least time of its repetitions: a disturbance makes a repetition longer, so the
+shortest repetition was disturbed least. Many short repetitions find a quiet moment where few long
+repetitions do not: on a shared core, a repetition shorter than a slice of the scheduler may run
+without another process' data in the caches. (A walk over 256 KiB, 24 processes on two cores at a
+load of 15, differs from process to process by 1.6 % with 5 repetitions of 10 ms, by
+0.4 % with 25 of 2 ms.)
 
-Names reach the program as a regular expression, for there is no other way in all versions. What
-that takes: the library's std::regex refuses "\\]" and "\\}" and more than 100,000 states, an
-argument of Linux holds 128 KiB, and a filter that can't be compiled ends the program with status 0.
+Names reach the program as a regular expression, because no other way works in all versions. This
+has limits: the library's std::regex refuses "\\]" and "\\}" and more than 100,000 states, an
+argument on Linux holds 128 KiB, and a filter that can't be compiled ends the program with status 0.
 """
 
 import os
@@ -24,18 +25,20 @@ from jobs.perf import gbench_json
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
 
-# The library takes its flags from these too; what is asked for here must not depend on the caller.
+# The library takes flags from these variables too, but what is asked for here must not depend on
+# the caller.
 _FLAG_VARIABLES = re.compile(
     r"BENCHMARK_(?:LIST_TESTS|FILTER|MIN_TIME|MIN_WARMUP_TIME|REPETITIONS|DRY_RUN|"
     r"ENABLE_RANDOM_INTERLEAVING|REPORT_AGGREGATES_ONLY|DISPLAY_AGGREGATES_ONLY|FORMAT|OUT_FORMAT|"
     r"OUT|COLOR|COUNTERS_TABULAR|TIME_UNIT)")
-_LONGEST_FILTER = 30_000  # bytes: a third of what libstdc++ and an argument hold
-_LONGEST_NAME = 6_000  # characters that are asked for; what else matches is not taken
+_LONGEST_FILTER = 30_000  # bytes: a third of what libstdc++ and an argument take
+_LONGEST_NAME = 6_000  # characters of a name that go into the filter
 _SPECIAL = re.compile(r"([\\.\[({)*+?|^$])")
-# Matches no benchmark: with it, a program's listing is what else it prints.
+# This filter matches no benchmark. With it, a program's listing is only what else the program
+# prints.
 _NOTHING = "^no benchmark has this name, as ffgrant hopes$"
 _LIST_SECONDS = 600
-# What the library prints of the machine, which explains no failure.
+# Lines in which the library describes the machine; they explain no failure.
 BANNER = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d|Running |Run on \(|CPU Caches:|  L\d |Load Average:"
     r"|\*\*\*WARNING|-- LOG\(|-+$|Benchmark  +Time  +CPU")
@@ -43,23 +46,22 @@ BANNER = re.compile(
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a process measures of each benchmark."""
+    """How much a process measures each benchmark."""
     repetitions: int = 20
     min_time: float = 0.002  # seconds a repetition
 
     @property
     def flags(self):
-        # Without the suffix "s", which versions before 1.8 do not know.
+        # The flag has no suffix "s", because versions before 1.8 do not know it.
         return (f"--benchmark_repetitions={self.repetitions}",
                 f"--benchmark_min_time={self.min_time:g}")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The benchmarks that a program lists, in its order.
-
-    doubt: empty where what else the program printed is known and left out; "lines" where some may
-    still be among the keys; "all" where it prints the same whatever it is asked for.
+    """The benchmarks that a program lists, in its order. doubt is empty if all other output of the
+    program was recognised and left out. It is "lines" if some of that output may still be among the
+    keys, and "all" if the program prints the same whatever it is asked for.
     """
     keys: tuple
     doubt: str = ""
@@ -67,16 +69,16 @@ class Listing:
 
 @dataclass(frozen=True)
 class Run:
-    """One process that measured: Key -> gbench_json.Reading, and how the process ended."""
+    """What one process measured, as Key -> gbench_json.Reading, and how the process ended."""
     readings: dict
     context: dict
     ended: bounded.Ended
-    whole: bool  # the JSON is all there
+    whole: bool  # the JSON is complete
     data: bytes = b""
 
 
 def numbered(names):
-    """Keys for names in their order; a name that repeats is counted."""
+    """The Keys for names, in their order. A name that repeats is numbered."""
     seen = {}
     keys = []
     for name in names:
@@ -86,16 +88,15 @@ def numbered(names):
 
 
 def exactly(names):
-    """A regular expression for Google Benchmark that matches these names alone.
-
-    "]" and "}" stand for themselves: outside of brackets every engine takes them so, and some
-    refuse a backslash before them.
+    """A regular expression for Google Benchmark that matches only these names. "]" and "}" stand
+    for themselves: outside of brackets every engine takes them literally, and some engines refuse a
+    backslash before them.
     """
     return "^(" + "|".join(map(_pattern, names)) + ")$"
 
 
 def _pattern(name):
-    """A pattern for a name; of a very long one for those that begin like it."""
+    """A pattern for a name. For a very long name it matches all names that begin like it."""
     text = _SPECIAL.sub(r"\\\1", name[:_LONGEST_NAME])
     return text + ".*" if len(name) > _LONGEST_NAME else text
 
@@ -105,7 +106,7 @@ def _size(text):
 
 
 def batches(names):
-    """The names in groups whose filters are short enough for every version."""
+    """Splits the names into groups whose filters are short enough for every version."""
     groups, length = [], _LONGEST_FILTER
     for name in dict.fromkeys(names):
         size = _size(exactly([name]))
@@ -118,9 +119,10 @@ def batches(names):
 
 
 def _names_between(text, noise):
-    """The lines of `text` that are no part of `noise`, and the doubt about them (see Listing).
+    """Returns (the lines of `text` that are no part of `noise`, the doubt about them; see Listing).
 
-    noise: what the program prints where it lists nothing: before the names, behind them, or both.
+    noise: what the program prints when it lists nothing. The program may print it before the names,
+    behind them, or both.
     """
     if not noise.strip():
         return text.split("\n"), ""
@@ -144,24 +146,26 @@ def _names_between(text, noise):
 
 @dataclass(frozen=True)
 class Program:
-    """A benchmark program: where it is, and what it gets besides what all get."""
+    """A benchmark program: its path, and the arguments and environment that only this program
+    gets."""
     path: Path
     arguments: tuple = ()
     environment: dict = field(default_factory=dict)
-    directory: object = None  # the working folder; None: the caller's
+    directory: object = None  # working folder; None: the caller's
 
     @property
     def name(self):
         return self.path.name
 
     def whole_environment(self):
-        """What the program finds in its environment."""
+        """The environment of the program."""
         kept = {name: text for name, text in os.environ.items()
                 if not _FLAG_VARIABLES.fullmatch(name)}
         return {**kept, **self.environment}
 
     def run(self, flags, limit, **options):
-        """Runs it with more flags; see jobs.common.bounded. Raises PerfError if it can't start."""
+        """Runs the program with more flags; see jobs.common.bounded. Raises PerfError if it can't
+        start."""
         try:
             return bounded.run([str(self.path), *self.arguments, *flags], limit,
                                env=self.whole_environment(), cwd=self.directory, **options)
@@ -180,7 +184,8 @@ class Program:
         return ended
 
     def listing(self, filter_text="", limit=_LIST_SECONDS):
-        """The Listing of what matches the filter, a regular expression of Google Benchmark."""
+        """The Listing of the benchmarks that match the filter, a regular expression of Google
+        Benchmark."""
         ended = self._printed(filter_text or ".", limit)
         text = ended.stdout.decode("utf-8", "surrogateescape")
         if not text.strip():
@@ -193,7 +198,8 @@ class Program:
         return Listing(numbered(line for line in lines if line), doubt)
 
     def still_listed(self, names, limit=_LIST_SECONDS):
-        """Those of the names that are listed again if they are asked for by name, and only then."""
+        """The names that are listed again if they are asked for by name, and not listed
+        otherwise."""
         def lines(pattern):
             text = self._printed(pattern, limit).stdout.decode("utf-8", "surrogateescape")
             return set(text.split("\n"))
@@ -203,11 +209,12 @@ class Program:
 
     def measure(self, names, effort, target, limit, *, stall=None, in_order=False,
                 filter_text=None, **options):
-        """One process that measures these benchmarks: a Run. Its JSON goes to the file `target`.
+        """Runs one process that measures these benchmarks. Returns a Run. The JSON goes to the file
+        `target`.
 
-        limit, stall: seconds after which it is ended, in all and without another row. in_order: it
-        measures one after the other, so that the rows tell at which one it died. options:
-        those of bounded.run.
+        limit: seconds after which the process is ended; stall: seconds without another row after
+        which it is ended. in_order: the process measures one benchmark after the other, so that the
+        rows tell at which benchmark it died. options: those of bounded.run.
         """
         target.unlink(missing_ok=True)
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema of what --json writes: answer.schema.json, with an example of each lane in examples/.
-
-Checking takes the Python package jsonschema, which only the tests need.
+"""The schema of what --json writes is answer.schema.json, with an example of each lane in
+examples/. The check needs the Python package jsonschema, which only the tests need.
 """
 
 import functools
@@ -20,7 +19,7 @@ def _validator():
         return None
     document = json.loads(PATH.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(document)
-    # One lane's own part says more of what is wrong than "none of five".
+    # The error of one lane's own part says more than "matches none of five".
     parts = {}
     for part in ("gate", "counts", "trend", "record", "error"):
         parts[part] = jsonschema.Draft202012Validator(
@@ -30,12 +29,12 @@ def _validator():
 
 
 def is_installed():
-    """Whether documents can be checked here."""
+    """Whether documents can be checked on this machine."""
     return _validator() is not None
 
 
 def check(document):
-    """Raises ValueError where a document is not of its lane's form; does nothing without
+    """Raises ValueError if a document is not of its lane's form. Does nothing without
     jsonschema."""
     validators = _validator()
     if validators is None:

@@ -5,7 +5,8 @@ import tempfile
 
 
 def folder(directory=None):
-    """A new temporary folder, in `directory` or where the system keeps such; use as a context."""
+    """A new temporary folder, in `directory` or in the system's place for temporary files; use it
+    as a context."""
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(prefix="perf-", dir=directory)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf selftest: measures the gate itself, on programs that are slower by a known amount.
 
-Records rounds of three equal programs and of such that do 3, 5 and 10 % more work, on the machine
-as it is and with a process that keeps another core busy; then replays the gate's procedure on
-them (jobs.perf.replay), and writes how often it was right. With --live it runs the gate itself on
-a crowded suite (jobs.perf.live_trials). Both go on where they were interrupted.
+Records rounds of three equal programs and of programs that do 3, 5 and 10 % more work, on the
+machine as it is and with a process that keeps another core busy. Then it replays the gate's
+procedure on the rounds (jobs.perf.replay), and writes how often the gate was right. With --live it
+runs the gate itself on a crowded suite (jobs.perf.live_trials). Both ways go on where they were
+interrupted.
 """
 
 import argparse
@@ -40,12 +41,12 @@ from jobs.perf.error import PerfError
 REPORT = build.results_directory() / "perf-selftest.md"
 RECORDING = revisions.PERF / "selftest.json"
 _FEWEST_ROUNDS = 20
-_BUSY_LOAD = 2  # runnable processes a CPU, from which on a recording says so
+_BUSY_LOAD = 2  # runnable processes for each CPU, from which a recording says so
 
 
 def record(terminal, folder, arguments, kept):
-    """Measures under all conditions. Returns a recording, jobs.perf.replay. What a condition gave
-    is kept in a file, from which a run that was interrupted goes on."""
+    """Measures under all conditions. Returns a recording (see jobs.perf.replay). The rounds of each
+    condition are kept in a file, so that an interrupted run can go on."""
     effort = samples.Effort()
     programs = {percent: samples.Program(folder / f"perf_selftest_{percent}")
                 for percent in (0, *replay.SLOWDOWNS)}
@@ -94,7 +95,7 @@ def record(terminal, folder, arguments, kept):
 
 
 def _kept(path, programs, arguments):
-    """What an interrupted run of the same programs left; else a new beginning."""
+    """The recording that an interrupted run of the same programs left, or else an empty one."""
     wanted = {"programs": programs, "rounds": arguments.rounds, "filter": arguments.filter}
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
@@ -106,7 +107,7 @@ def _kept(path, programs, arguments):
 
 
 def count(terminal, folder, filter_text):
-    """How many of the benchmarks with 1 % more work the counts lane finds: [found, all]."""
+    """How many of the benchmarks with 1 % more work the counts lane finds, as [found, all]."""
     base, head = (samples.Program(folder / f"perf_selftest_{percent}") for percent in (0, 1))
     revisions.PERF.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="counts-", dir=revisions.PERF) as temporary:
@@ -181,7 +182,8 @@ def bars(cells, recording):
 
 
 def figures(cells):
-    """The tables' numbers: shares of 1, and bounds of Clopper-Pearson's intervals of 95 %."""
+    """The numbers of the tables: shares between 0 and 1, and bounds of Clopper-Pearson intervals of
+    95 %."""
     power, false = [], []
     for cell in cells:
         false.append({"condition": cell.condition, "slowdown": cell.slowdown,
@@ -196,7 +198,7 @@ def figures(cells):
 
 
 def document(recording, cells, command):
-    """The report, and whether all bars are met."""
+    """Returns (the document for results/, whether all bars are met)."""
     facts = [("command", f"`{command}`"), ("recorded", recording["date"]),
              ("machine", f"{recording['machine']['cpu']}, {recording['machine']['cpus']} CPUs, "
               f"kernel {recording['machine']['kernel']}, {recording['machine']['compiler']}")]

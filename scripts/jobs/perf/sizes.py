@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate's rounds for the size of programs: of the file, or of chosen sections of an ELF file.
 
-A size is the same each time: it is read once, and stands for as many pairs as there have to be.
-What is no noise needs no wide margin: a change counts from half a percent on, as instructions do.
+A size is the same each time: it is read once, and stands for as many pairs as are needed. Without
+noise no wide margin is needed: a change counts from half a percent on, as with instructions.
 """
 
 import math
@@ -51,7 +51,8 @@ def size_of(path, section):
 
 
 class Sizes(decide.Source):
-    """Rounds of equal numbers. Of each suite the file, or the sections that are asked for."""
+    """Rounds of equal numbers: the size of each suite's file, or of the sections that are asked
+    for."""
 
     def __init__(self, suites, wanted=()):
         self.benchmarks, self.unmeasured = [], []

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/perf needs installed for a command line. Its commands read their options."""
+"""Tells what scripts/perf needs installed for a command line. The commands read their options
+themselves."""
 
 import sys
 
@@ -15,7 +16,7 @@ COMMANDS = {
     "selftest": "measures the gate itself: false alarms, and slowdowns that it finds",
     "validate": "are these files answers and histories as they have to be?",
 }
-_READY = ("--base-bin", "--head-bin", "--bin", "--build")  # programs that are there already
+_READY = ("--base-bin", "--head-bin", "--bin", "--build")  # options that name ready programs
 
 
 def usage():
@@ -32,7 +33,7 @@ def usage():
 
 
 def needs(argv):
-    """The job of scripts/bootstrap --for; None where help is all that is asked for."""
+    """The job for scripts/bootstrap --for; None if only help is asked for."""
     command, rest = argv[0], argv[1:]
     if any(argument in ("-h", "--help") for argument in rest):
         return None
@@ -49,7 +50,7 @@ def needs(argv):
 
 
 def wrong(argv):
-    """The exit status where no command is to be started; None where one is."""
+    """The exit status if no command is to be started; None if a command is."""
     if argv and argv[0] in ("-h", "--help"):
         print(usage())
         return 0

@@ -3,7 +3,7 @@
 
 CLEAN, REGRESSION, HARNESS_ERROR, INCONCLUSIVE, SUSPICION = range(5)
 
-# The verdict on a whole run, most urgent first.
+# The verdicts on a whole run, most urgent first.
 STATUS_OF = {"regressed": REGRESSION, "error": HARNESS_ERROR, "unmeasured": HARNESS_ERROR,
              "suspected": SUSPICION, "inconclusive": INCONCLUSIVE, "clean": CLEAN}
 EPILOG = ("Exit status: 0 nothing slower; 1 something is; 2 wrong usage, or something could not be "

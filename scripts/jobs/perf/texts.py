@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of other people, and figures, as Markdown and terminals show them."""
+"""Makes other people's texts, and figures, fit for Markdown and terminals."""
 
 import math
 import re
@@ -28,12 +28,12 @@ def plain(markdown):
 
 
 def percent(ratio):
-    """+5.1 %: how far a ratio is from 1."""
+    """How far a ratio is from 1, as text: +5.1 %."""
     if not 0 < ratio < math.inf:
         return "?"
     return f"{(ratio - 1) * 100:+.1f}%"
 
 
 def escaped(text):
-    """A text of which Markdown and HTML leave every letter as it is."""
+    """A text with escapes, of which Markdown and HTML show every character as it is."""
     return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", printable(text)).replace("\\<", "&lt;")

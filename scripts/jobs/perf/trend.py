@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf trend: what changed in the history, when and by how much. Reports, never gates.
+"""scripts/perf trend: says what changed in the history, when and by how much. It reports and never
+gates.
 
-Change points are Apache Otava's: e-divisive over windows, then a t-test. On 200 series of 60
-points with 1 % of noise, its defaults report a false one in 6 %, and in 18 % where one point in
-twenty is a spike; p = 1e-5 and a magnitude of 3 % none and 8 %, and still find each step of 5 %
-(jobs.perf.trend_test). Each machine's series is looked at by itself.
+Apache Otava finds the change points: e-divisive over windows, then a t-test. On 200 series of 60
+points with 1 % of noise, its defaults report a false change point in 6 % of the series, and in 18 %
+if one point in twenty is a spike. With p = 1e-5 and a magnitude of 3 % these shares are none and 8
+%, and each step of 5 % is still found (jobs.perf.trend_test). Each machine's series is looked at by
+itself.
 """
 
 import argparse
@@ -26,7 +28,7 @@ _WINDOW = 50
 
 @dataclass(frozen=True)
 class Change:
-    """A point of a series from which on it is another; before, after: mean ratios to the reference
+    """A point at which a series changes its level. before, after: the mean ratios to the reference
     kernel. previous is the last point of the old level."""
     fingerprint: str
     suite: str
@@ -44,7 +46,8 @@ class Change:
 
 
 def change_points(values):
-    """(index, mean before, mean after, p) of each; values: the ratios of one series in order."""
+    """(index, mean before, mean after, p) of each change point. values: the ratios of one series in
+    order."""
     try:
         from otava.analysis import compute_change_points
     except ImportError:
@@ -56,7 +59,7 @@ def change_points(values):
 
 
 def changes(history):
-    """All changes of jobs.perf.history_files.read_all()'s result, the newest first."""
+    """All changes in a History (jobs.perf.history_files.read_all), the newest first."""
     found = []
     for (fingerprint, suite), points in history.items():
         ordered = sorted(points, key=lambda point: point.date)
@@ -87,7 +90,7 @@ def document(history, found, command, date):
 
 
 def _bridges(history):
-    """Where series go on though the surroundings of the measurements changed."""
+    """Texts that say where series go on although the surroundings of the measurements changed."""
     found = []
     for (fingerprint, suite), points in history.items():
         ordered = sorted(points, key=lambda point: point.date)
@@ -110,7 +113,7 @@ def _action(history, found):
 
 
 def tables(found):
-    """A table a machine."""
+    """The tables of changes, one for each machine."""
     by_machine = {}
     for each in found:
         made = by_machine.setdefault(each.fingerprint, Table(

@@ -1,41 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every benchmark of a program once, before the pairs: which of them give a time, and why the
-others do not.
+"""Runs every benchmark of a program once before the pairs, to learn which benchmarks give a time,
+and why the others do not.
 
 The benchmarks run one after the other, and the library writes a row as soon as it has one. So a
-process that dies or hangs shows at which benchmark: the first without a row. That one is named, and
-the rest runs in another process. Where a process dies before it has written any row, each benchmark
-gets a process of its own.
+process that dies or hangs shows at which benchmark: the first without a row. This benchmark is
+named, and the rest runs in another process. If a process dies before it has written any row, each
+benchmark gets a process of its own.
 """
 
 from dataclasses import dataclass, field, replace
 
 from jobs.perf import samples
 
-_MOST_DEATHS = 8  # processes that die before the rest is given up
-_MOST_BARREN = 3  # of them, in a row and without a single row
+_MOST_DEATHS = 8  # processes may die before the rest is given up
+_MOST_BARREN = 3  # of them may die one after the other without a row
 SECOND_LINE = "is a part of a name of two lines"
 NO_ROW = "is listed, but left no row"
 
 
 @dataclass
 class Trial:
-    """What is known of each benchmark of a program. Every one that is listed has a time or a
-    reason."""
+    """What is known about each benchmark of a program. Every benchmark that is listed has a time or
+    a reason."""
     listed: tuple = ()  # in the program's order
     times: dict = field(default_factory=dict)  # Key -> nanoseconds
     reasons: dict = field(default_factory=dict)  # Key -> why there is no time
     notes: dict = field(default_factory=dict)  # Key -> a remark
-    late: set = field(default_factory=set)  # keys that the time did not suffice for
+    late: set = field(default_factory=set)  # keys for which there was no time
     without_row: set = field(default_factory=set)
     context: dict = field(default_factory=dict)
-    seconds: float = 0.0  # that measuring took, without what was waited for in vain
-    start: float = 0.0  # what a process takes before it measures
-    words: str = ""  # the last that a process printed which died
+    seconds: float = 0.0  # of measuring, without the time waited in vain
+    start: float = 0.0  # seconds that a process takes before it measures
+    words: str = ""  # the last output of a process that died
     died: bool = False  # a process ended by itself before it was done
 
     def take(self, run, wanted):
-        """Takes in a run's rows; returns those of `wanted` that it has."""
+        """Takes in a run's rows; returns the `wanted` keys that the run has."""
         self.context = run.context or self.context
         found = {key: run.readings[key] for key in wanted if key in run.readings}
         for key, reading in found.items():
@@ -48,7 +48,7 @@ class Trial:
         return set(found)
 
     def give_up(self, keys, reason, late=False):
-        """Says of these why they have no time."""
+        """Takes note why these keys have no time."""
         for key in keys:
             self.times.pop(key, None)
             self.reasons[key] = reason
@@ -59,20 +59,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class Limits:
-    """left(): seconds until the time is up; stall: what a benchmark may take for its row."""
+    """left(): the seconds until the time is up; stall: the seconds that a benchmark may take for
+    its row."""
     left: object
     stall: float
 
 
 def run(program, keys, effort, target, limits, on_tick=None, keep=None, everything=False):
-    """Tries the benchmarks of a program; returns a Trial that has a word on every one of them.
+    """Tries the benchmarks of a program; returns a Trial that says something about each of them.
 
     keep(data) gets the JSON of each process. everything: the keys are all that the program has.
     """
     made = Trial(tuple(keys))
     waiting = list(keys)
     deaths = barren = 0
-    alone = False  # each benchmark in a process of its own: it died before it said of which
+    alone = False  # then each benchmark gets a process of its own
     while waiting:
         if limits.left() <= 0:
             made.give_up(waiting, "was not tried: the time was up", late=True)
@@ -100,7 +101,7 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
             break
         deaths += 1
         barren = 0 if found else barren + 1
-        if not rest:  # everything was measured, and still it failed
+        if not rest:  # all were measured, and still the process failed
             made.give_up(batch, f"the program {_why(done)} after its last benchmark")
         elif barren == 1 and len(batch) > 1 and not done.ended.stopped:
             alone = True
@@ -123,8 +124,8 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
 
 
 def _seconds_of_one(program, key, effort, target, limits):
-    """What a single repetition takes of a benchmark that seemed to hang; None if it does hang, or
-    takes so long that no budget of this size would do."""
+    """The seconds of a single repetition of a benchmark that seemed to hang; None if it does hang,
+    or takes so long that no budget of this size would do."""
     if effort.repetitions <= 1 or limits.left() <= 0:
         return None
     done = program.measure([key.name], replace(effort, repetitions=1), target,
@@ -151,7 +152,8 @@ def _why(done):
 
 
 def _without_row(made, keys, done):
-    """Names what a process left out that says it did all; a name of two lines is one benchmark."""
+    """Takes note of benchmarks that a process left out although it says that it ran all. A name of
+    two lines is one benchmark."""
     broken = {key: reading for key, reading in done.readings.items() if "\n" in key.name}
     lines = {line for key in broken for line in key.name.split("\n")}
     made.give_up([key for key in keys if key.name not in lines], NO_ROW)
@@ -164,7 +166,7 @@ def _without_row(made, keys, done):
 
 
 def leave_out_noise(program, trial, doubt, limit):
-    """Drops the lines that were taken for names, and are none."""
+    """Drops the lines that were taken for names but are no names."""
     doubtful = {key for key in trial.listed if key in trial.without_row}
     if doubt == "all":
         noise = set() if len(doubtful) < len(trial.listed) else doubtful

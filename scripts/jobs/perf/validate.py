@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf validate: are these files what the gate writes? Answers, files of the history."""
+"""scripts/perf validate: are these files what the gate writes? It checks answers and files of the
+history."""
 
 import argparse
 import json
@@ -11,7 +12,7 @@ from jobs.perf.error import PerfError
 
 
 def _problems(path):
-    """What is wrong with a file: texts, none if it is as it has to be."""
+    """Texts that say what is wrong with a file; none if the file is as it has to be."""
     if path.suffix == ".jsonl":
         found = []
         history_files.read(path, found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the tests of the outside corpus: builds odd programs, runs a command, checks its answer."""
+"""The base of the outside corpus' tests: builds odd programs, runs a command, checks its answer."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ from jobs.perf import commands
 IS_LONG = os.environ.get("FFGRANT_LONG") == "1"
 _HERE = Path(__file__).resolve().parent
 _FLAGS = ("-std=c++20", "-O1", "-lbenchmark", "-lpthread")
-# Times are set by hand: little effort will do.
+# The programs set their times by hand, so little effort will do.
 _EFFORT = ("--repetitions", "2", "--min-time", "0.0001")
 _BUDGET = ("--budget", "30")
 
@@ -37,13 +37,14 @@ class OutsideCase(unittest.TestCase):
         cls.folder = Path(cls._temporary.name)
 
     def setUp(self):
-        # commands.run() takes over the signals of its process, which is the tests' own here.
+        # commands.run() takes over the signals of its process, and here that is the tests' process.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
 
     @classmethod
     def compiled(cls, name="odd", *flags, source=None):
-        """The program of odd.cc on Debian's Google Benchmark; skips the test if there is none."""
+        """The program of odd.cc with Debian's Google Benchmark; skips the test if this is not
+        installed."""
         if not shutil.which("g++"):
             raise unittest.SkipTest("no g++")
         path = cls.folder / name
@@ -58,7 +59,7 @@ class OutsideCase(unittest.TestCase):
         return path
 
     def command(self, *argv, environment=None):
-        """(exit status, JSON, Markdown, all that it printed)."""
+        """Runs a command. Returns (exit status, JSON, Markdown, all that it printed)."""
         json_file, markdown = self.folder / "out.json", self.folder / "out.md"
         for path in (json_file, markdown):
             path.unlink(missing_ok=True)
@@ -75,7 +76,7 @@ class OutsideCase(unittest.TestCase):
         return status, document, markdown.read_text(encoding="utf-8"), output.getvalue()
 
     def judge(self, situation, base, head, extra=()):
-        """Runs a situation and checks everything that it says."""
+        """Runs a situation and checks everything that the answer says."""
         effort = _EFFORT if situation.lane == "gate" else ()
         budget = _BUDGET if "--budget" not in situation.options and situation.lane == "gate" else ()
         status, document, markdown, output = self.command(
@@ -100,7 +101,7 @@ class OutsideCase(unittest.TestCase):
                              set(situation.left_out), output)
 
     def check(self, document, markdown):
-        """What holds of every answer."""
+        """Checks what must be true of every answer."""
         from jobs.perf import schema
         schema.check(document)
         lines = markdown.splitlines()
@@ -109,7 +110,7 @@ class OutsideCase(unittest.TestCase):
 
 
 def wheel_program(folder, wheel_folders):
-    """A program of odd_wheel.py that finds a version's wheel: a script, as Python's users have."""
+    """A program of odd_wheel.py that uses a version's wheel: a script, as users of Python have."""
     path = folder / "odd_wheel"
     path.write_text(f"#!/bin/sh\nODD_WHEELS={':'.join(map(str, wheel_folders))}\n"
                     "export ODD_WHEELS\n"

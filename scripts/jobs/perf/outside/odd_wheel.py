@@ -16,7 +16,7 @@ _SECONDS = float(os.environ.get("ODD_NS", "10000")) * 1e-9
 
 
 def claim(seconds=_SECONDS):
-    """A function that takes, as it says, so long."""
+    """A function that claims to take this long."""
     def function(state):
         while state:
             state.set_iteration_time(seconds)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The situations of the outside corpus: what base and head are, and which verdict is right."""
+"""The situations of the outside corpus. Each says what base and head are, and which verdict is
+right."""
 
 from dataclasses import dataclass, field
 
@@ -8,11 +9,12 @@ CLEAN, REGRESSION, ERROR, INCONCLUSIVE, SUSPICION = range(5)
 
 @dataclass(frozen=True)
 class Situation:
-    """kind: of base and head, as odd.cc knows it; head: the head's if it is another. ns: what base
-    and head claim to take. says: texts that the JSON has to hold; names: benchmarks that have to be
-    measured; left_out: those that have to be named without a figure."""
+    """kind: the kind of base and head, as odd.cc names it; head: the head's kind if it is another.
+    ns: the times that base and head claim to take. says: texts that the JSON has to hold. names:
+    benchmarks that have to be measured; left_out: benchmarks that have to be named without a
+    figure."""
     what: str
-    status: object  # an exit status, or a tuple of those that are right
+    status: object  # an exit status, or a tuple of the right ones
     kind: str = "plain"
     head: str = ""
     ns: tuple = (10000, 10000)
@@ -30,7 +32,7 @@ def _m(*names):
 
 
 _SLOWER = (10000, 13000)
-# "BM_odd" verdicts of real work: the machine may be too busy to tell.
+# The verdicts on "BM_odd" with real work: the machine may be too busy to tell.
 _QUIET = (CLEAN, INCONCLUSIVE)
 
 TIMES = (
@@ -219,7 +221,7 @@ COUNTS = (
 
 ALL = (*TIMES, *NAMES, *LISTING, *OUTCOMES, *PROCESSES, *COUNTS)
 
-# On every version that PyPI has; kinds of odd_wheel.py.
+# These run on every version that PyPI has; the kinds are those of odd_wheel.py.
 WHEELS = (
     Situation("equal programs", CLEAN, names=_m("BM_a", "BM_b/8")),
     Situation("slower", REGRESSION, ns=_SLOWER),
