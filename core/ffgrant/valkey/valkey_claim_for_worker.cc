@@ -219,14 +219,14 @@ class Search {
       const std::uint64_t last = std::min<std::uint64_t>(begin + kCandidatesAtOnce, end) - 1;
       std::size_t count = 0;
       bool no_range = false;
-      if (ReadRange(session_, partition, args_.lane, begin, last, candidates, count, no_range) !=
-          ClaimError::kNone) {
-        return Found::kUnreachable;
+      if (ReadRange(session_, partition, args_.lane, begin, last, candidates, count, no_range,
+                    why_) != ClaimError::kNone) {
+        return NotServed();
       }
       fault_ |= no_range;
       if (no_range) return Found::kNotAll;
       const std::span<Candidate> found(candidates.data(), count);
-      if (ReadStates(session_, found, offered()) != ClaimError::kNone) return Found::kUnreachable;
+      if (ReadStates(session_, found, offered(), why_) != ClaimError::kNone) return NotServed();
       for (const Candidate& candidate : found) {
         fault |= candidate.fault;
         if (candidate.granted || !candidate.suits || candidate.fault) continue;
@@ -250,7 +250,7 @@ class Search {
                  .lane = args_.lane,
                  .grant_ttl_ms = args_.grant_ttl_ms,
                  .offered = args_.offered},
-                nullptr, issued);
+                &why_, issued);
     outcome.error = issued.error;
     switch (issued.error) {
       case ClaimError::kNone:
@@ -261,13 +261,21 @@ class Search {
       case ClaimError::kInvalidCapabilities:
         return Found::kDone;
       case ClaimError::kUnavailable:
-        return Found::kUnreachable;
+        return NotServed();
       case ClaimError::kUnknownCode:
         fault = fault_ = true;
         return Found::kNothing;
       default:
         return Found::kNothing;
     }
+  }
+
+  // What kUnavailable, with why_, says of a partition. A command that the user may not run is
+  // one that the server has answered: with an error.
+  Found NotServed() noexcept {
+    if (why_.size() == 0 || !internal::IsForbidden(why_[0])) return Found::kUnreachable;
+    fault_ = true;
+    return Found::kNotAll;
   }
 
   void GiveUpWaiting() noexcept {
@@ -298,6 +306,7 @@ class Search {
   std::uint32_t looked_at_ = 0;  // the places up to the last partition that the search went on with
   bool done_ = false;
   bool fault_ = false;
+  ErrorDetails why_;
 };
 
 }  // namespace

@@ -173,6 +173,24 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
     rig_->Answer(word, kFault, place, 1);
     EXPECT_EQ(Choose().error, ClaimError::kUnknownCode) << word << place;
   }
+  // A user who may not ask is told so, each time.
+  for (const auto& [word, place] : kQuestions) {
+    for (const std::string reply :
+         {"-NOPERM this user has no permissions\r\n", "-ERR unknown command 'x'\r\n"}) {
+      Start(1);
+      if (place == 1) Grant(0, 1);
+      rig_->Answer(word, reply, place);
+      for (int i = 0; i < 2; ++i) {
+        const ClaimForWorkerOutcome outcome = Choose();
+        const bool is_asked = word != "EXISTS" && word != "required_capabilities";
+        // Behind the only one, which is granted, there is nobody to ask about.
+        if (place == 0 || is_asked) {
+          EXPECT_EQ(outcome.error, ClaimError::kUnknownCode) << word << place << reply;
+        }
+        EXPECT_EQ(outcome.partitions_unreachable, 0u) << word << place << reply;
+      }
+    }
+  }
   Start(2);
   rig_->Answer("EXISTS", kFault, 0, 1);
   EXPECT_EQ(ChooseId(), IdAt(1));
@@ -224,7 +242,8 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
   };
   const Case kCases[] = {
       {"", ClaimError::kUnknownOutcome},
-      {"-NOPERM no permissions\r\n", ClaimError::kNothingInWindow},
+      {"-NOPERM no permissions\r\n", ClaimError::kUnknownCode},
+      {"-OOM command not allowed\r\n", ClaimError::kNothingInWindow},
       {RejectedReply("invalid_capabilities"), ClaimError::kInvalidCapabilities},
       // This execution is passed over.
       {kFault, ClaimError::kNone, ClaimError::kUnknownCode},

@@ -294,11 +294,8 @@ TEST_F(LiveRights, ACallThatLacksOneSaysSo) {
       const std::string what = std::string(needed.call) + " without " + lacking;
       if (error != ClaimError::kNone) {
         ++said;
-        // This call passes over what it can't read, and counts it.
-        const bool passes =
-            needed.call == "ClaimForWorker" && error == ClaimError::kNothingInWindow;
-        EXPECT_TRUE(passes || error == ClaimError::kUnavailable ||
-                    error == ClaimError::kUnknownCode || error == ClaimError::kUnknownOutcome)
+        EXPECT_TRUE(error == ClaimError::kUnavailable || error == ClaimError::kUnknownCode ||
+                    error == ClaimError::kUnknownOutcome)
             << what << ": " << ErrorName(error);
         // If there is a detail, it has the server's words.
         const std::string words(details.size() > 0 ? details[0] : "NOPERM");

@@ -206,6 +206,7 @@ class Claiming(OnEachEngine):
                 (f.claim(self.e, deadline="x"), "execution_deadline_at must be a number, got: x"),
                 (f.claim(self.e, policy="{"), "attempt_policy_json is malformed"),
                 (f.claim(self.e, policy="7"), "attempt_policy_json is malformed"),
+                (f.claim(self.e, policy='{"a":[1e999]}'), "attempt_policy_json is malformed"),
                 (f.claim_resumed(self.e, ttl="x"), "lease_ttl_ms must be a number, got: x"),
                 (f.claim_resumed(self.e, remaining="x"),
                  "remaining_attempt_timeout_ms must be a number, got: x"),

@@ -28,8 +28,13 @@ local function policy_fields(json)
     return nil, invalid('attempt_policy_json is malformed')
   end
   for name, value in pairs(policy) do
+    if type(value) == 'table' then
+      decoded, value = pcall(cjson.encode, value)
+      -- It holds a number beyond all numbers, which can be read and not be written.
+      if not decoded then return nil, invalid('attempt_policy_json is malformed') end
+    end
     fields[#fields + 1] = tostring(name)
-    fields[#fields + 1] = type(value) == 'table' and cjson.encode(value) or tostring(value)
+    fields[#fields + 1] = tostring(value)
   end
   return fields
 end

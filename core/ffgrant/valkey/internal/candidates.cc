@@ -10,9 +10,9 @@ namespace ffgrant::valkey::internal {
 
 ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
-                     bool& fault) noexcept {
+                     bool& fault, ErrorDetails& why) noexcept {
   return CallAndWait(
-      session, HashSlot(partition), true, nullptr,
+      session, HashSlot(partition), true, &why,
       [&](RespCommand& command) {
         command.Begin(4);
         command.Arg("ZRANGE");
@@ -40,8 +40,8 @@ ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std
       });
 }
 
-ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
-                      std::string_view offered) noexcept {
+ClaimError ReadStates(Session& session, std::span<Candidate> candidates, std::string_view offered,
+                      ErrorDetails& why) noexcept {
   struct Grant {
     Candidate* candidate;
     bool operator()(const Reply& reply) const noexcept {
@@ -64,7 +64,7 @@ ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
   std::array<Grant, kCandidatesAtOnce> grants;
   std::array<Required, kCandidatesAtOnce> required;
   static_assert(2 * kCandidatesAtOnce <= Group::kMaxSize);
-  Group group(session, nullptr);
+  Group group(session, &why);
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (candidates[i].size == 0) continue;
     const ExecutionIdView id = candidates[i].id();

@@ -34,15 +34,16 @@ struct Candidate {
 };
 
 // Reads the members [first, last] of an eligible set into the first `count` of `candidates`, which
-// has room for them. `fault` says that the server answered with an error. kUnavailable.
+// has room for them. `fault` says that the server answered with an error. kUnavailable; `why` then
+// says why.
 ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
-                     bool& fault) noexcept;
+                     bool& fault, ErrorDetails& why) noexcept;
 
 // Finds out which of up to kCandidatesAtOnce candidates have no grant, and requirements that
-// `offered` meets. kUnavailable.
-ClaimError ReadStates(Session& session, std::span<Candidate> candidates,
-                      std::string_view offered) noexcept;
+// `offered` meets. kUnavailable; `why` then says why.
+ClaimError ReadStates(Session& session, std::span<Candidate> candidates, std::string_view offered,
+                      ErrorDetails& why) noexcept;
 
 }  // namespace ffgrant::valkey::internal
 

@@ -42,6 +42,11 @@
 
 namespace ffgrant::valkey::internal {
 
+// Whether a server's error says that it has the command not at all, or not for this user.
+inline bool IsForbidden(std::string_view error) noexcept {
+  return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
+}
+
 // Whether a server's error says that it has no such function.
 inline bool IsMissingFunction(std::string_view error) noexcept {
   return error.starts_with("ERR Function not found");

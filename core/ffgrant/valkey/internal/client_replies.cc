@@ -48,11 +48,6 @@ bool IsOfAFunction(std::string_view error) noexcept {
          error.find("@user_") != std::string_view::npos;
 }
 
-// Whether the server does not have the command, or not for this user.
-bool IsForbidden(std::string_view error) noexcept {
-  return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
-}
-
 // Whether the command was not executed now, but may be later.
 bool IsRefusedForNow(std::string_view error) noexcept {
   for (const std::string_view code :

@@ -131,15 +131,20 @@ bool PartitionScan::OnReply(void* self, std::uint64_t tag, const Reply& reply) n
 }
 
 void PartitionScan::OnFailure(void* self, std::uint64_t tag, CallFailure,
-                              std::string_view) noexcept {
+                              std::string_view text) noexcept {
   auto& scan = *static_cast<PartitionScan*>(self);
   const auto partition = static_cast<std::uint16_t>(tag >> 2);
   {
     const Lock lock(scan.mutex_);
     Place& place = scan.places_[partition];
     --place.open;
-    place.head.unreachable = true;
-    scan.MarkLateLocked(partition);
+    // Whoever may not ask has had an answer.
+    if (IsForbidden(text)) {
+      place.head.fault = true;
+    } else {
+      place.head.unreachable = true;
+      scan.MarkLateLocked(partition);
+    }
   }
   scan.session_.LeftEnded();
 }
