@@ -66,8 +66,10 @@ class RecordStream {
 // Operations by the numbers that LedgerPair::Step() gives them. The generator chooses these more
 // often than Step() would, above all those that let time pass.
 constexpr std::uint8_t kMoveClock = 33;
+constexpr std::uint8_t kFail = 34;
+constexpr std::uint8_t kOperations = 38;
 constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveClock, 9,  17,
-                                     18,         20,         22,         31,         32, 32};
+                                     18,         20,         22,         31,         32, kFail};
 // As an argument this byte means: nothing unusual, the right fence, all capabilities.
 constexpr std::uint8_t kUsual = 11;
 
@@ -92,7 +94,7 @@ void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
   // Most operations are on one of two executions, so that their histories get longer.
   record[kExecutionAt] = static_cast<std::uint8_t>(random.Below(random.OneIn(4) ? 4 : 2));
   record[kOperationAt] = random.OneIn(3) ? kOftener[random.Below(std::size(kOftener))]
-                                         : static_cast<std::uint8_t>(random.Below(kMoveClock));
+                                         : static_cast<std::uint8_t>(random.Below(kOperations));
   if (record[kOperationAt] == kMoveClock && !random.OneIn(4)) PointClock(random, record);
 }
 
@@ -125,6 +127,9 @@ constexpr std::uint8_t kRows[][5] = {
     {kCreate, kSchedule, kMoveClock, kClaim, kSchedule},
     {kForget, kCreate, kSchedule, kClaim, kComplete},
     {kSuspend, kResume, kSchedule, kClaimResumed, kComplete},
+    {kCreate, kIssue, kClaim, kFail, kMoveClock},
+    {kMoveClock, kMaintain, kIssue, kClaim, kFail},
+    {kFail, kMaintain, kSchedule, kClaim, kFail},
 };
 
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {

@@ -57,7 +57,8 @@ constexpr CallKind kKinds[] = {
     CallKind::kSuspend,      CallKind::kResume,  CallKind::kClaimResumed,
     CallKind::kAdvance,      CallKind::kAdvance, CallKind::kMarkExpired,
     CallKind::kCreate,       CallKind::kForget,  CallKind::kMaintain,
-    CallKind::kInspect,      CallKind::kIssue,   CallKind::kClaimForWorker};
+    CallKind::kInspect,      CallKind::kIssue,   CallKind::kClaimForWorker,
+    CallKind::kFail};
 constexpr std::int64_t kTimes[] = {3, 1, 4, 0, 100, 2, -1, 5};
 
 // Stays with the same thread for as many points as the schedule says, then switches to another
@@ -147,7 +148,7 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
 std::uint64_t WordOf(const Answer& answer) {
   if (answer.chosen) return NumberOf(answer.chosen->execution_id.view());
   if (answer.created) return static_cast<std::uint64_t>(*answer.created);
-  return answer.delayed ? 1 : static_cast<std::uint64_t>(answer.already);
+  return answer.delayed || answer.retry_at ? 1 : static_cast<std::uint64_t>(answer.already);
 }
 
 void Note(const LedgerRace& race) {

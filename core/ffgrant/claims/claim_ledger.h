@@ -4,11 +4,12 @@
 // embedded ledger (memory_ledger.h) or a Valkey server.
 //
 //   create --> eligible --issue--> granted --claim--> leased --complete--> end
-//                 ^                                   |  |  |
-//                 |  (same grant, ClaimResumed)       |  |  `-suspend-> suspended
-//                 `-------------- resume -------------+--+------------------'
-//                                                     |  `-expired or revoked
-//                                            reclaim <-'   (issue reclaim grant)
+//               ^    ^                                |  |  |
+//               |    |  (same grant, ClaimResumed)    |  |  `-suspend-> suspended
+//               |    `------------ resume ------------+--+------------------'
+//               |                                     |  |
+//               `- its retry's time has come -- fail -'  `-expired or revoked: issue a
+//                  (without a retry: end)                  reclaim grant, and reclaim
 //
 // Every call is atomic: it happens as a whole, at one moment of the store's
 // clock, or not at all and says why. Checks run in the contract's order, so
@@ -28,6 +29,7 @@
 
 #include "ffgrant/claims/capabilities.h"
 #include "ffgrant/claims/claim_error.h"
+#include "ffgrant/claims/retry_policy.h"
 #include "ffgrant/config.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/grant.h"
@@ -44,9 +46,9 @@ inline constexpr std::int64_t kMaxPriority = 9000;
 // Reclaims per execution when neither call nor execution names a cap: what
 // FlowFabric's typed call sends (7.6). Its function alone would say 100.
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
-// The cap of an execution with requirements and no cap of its own. FlowFabric
-// keeps requirements in a policy, and its policies always have a cap, which wins
-// over a call's.
+// The cap of an execution with requirements or a retry policy, and no cap of its own.
+// FlowFabric keeps both in a policy, and its policies always have a cap, which wins over
+// a call's.
 inline constexpr std::uint32_t kPolicyMaxReclaimCount = 100;
 // Durations (ttls, delays) beyond this either way are refused before anything is
 // written: their sum with the clock would no longer be stored exactly (contract
@@ -67,8 +69,10 @@ struct CreateExecutionArgs {
   const CapabilitySet* required = nullptr;      // none: any worker will do
   std::optional<TimestampMs> delay_until = {};  // not eligible before; any time
   // The execution's own cap, which wins over a call's. Without one: kPolicyMaxReclaimCount if
-  // `required` is not empty, else the call's.
+  // `required` is not empty or there is a `retry`, else the call's.
   std::optional<std::uint32_t> max_reclaim_count = {};
+  // What comes after a Fail(). Without one a failure is final.
+  std::optional<RetryPolicy> retry = {};
 };
 
 struct IssueGrantArgs {
@@ -165,6 +169,16 @@ struct ResumeArgs {
 struct CompleteArgs {
   ExecutionIdView execution_id;
   OptionalFence fence;
+  bool operator_override = false;  // lets an absent fence pass
+};
+
+struct FailArgs {
+  ExecutionIdView execution_id;
+  OptionalFence fence;
+  // Any bytes, of any length. A server keeps both with the attempt; the embedded ledger keeps
+  // neither. They decide nothing: a failure is retried whatever its category is.
+  std::string_view reason = {};
+  std::string_view category = {};
   bool operator_override = false;  // lets an absent fence pass
 };
 
@@ -265,6 +279,13 @@ struct ResumeOutcome : Outcome {
   bool delayed = false;
 };
 
+struct FailOutcome : Outcome {
+  bool retried = false;  // false: the execution has ended
+  // Of a retry: the time from which it is eligible, by the store's clock. 0 where it can't be
+  // told any more: of a failure whose first answer was lost.
+  TimestampMs delay_until;
+};
+
 // ---- state -----------------------------------------------------------------
 
 // What is stored of an execution, in the field's words (contract 7). Every
@@ -281,6 +302,7 @@ struct ExecutionState {
   TimestampMs created_at;
   std::uint32_t total_attempt_count = 0;
   std::uint32_t lease_reclaim_count = 0;
+  std::uint32_t retry_count = 0;  // retries that failures have led to
   LeaseEpoch current_lease_epoch;
 
   // The last lease's; `lease_current` says whether the lease hash exists.
@@ -343,8 +365,8 @@ class ClaimLedger {
 
   // kInvalidInput (priority and ids are typed; what is left are a
   // non-canonical id, a partition outside the configured count, an unchecked
-  // lane), kInvalidCapabilities, kLedgerFull. An id that exists already is no
-  // error: status kDuplicate, nothing changed.
+  // lane, a retry policy that is not valid), kInvalidCapabilities, kLedgerFull. An id
+  // that exists already is no error: status kDuplicate, nothing changed.
   virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                         ErrorDetails* details = nullptr) noexcept = 0;
 
@@ -428,6 +450,23 @@ class ClaimLedger {
   // kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
   // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (marks it), kStaleLease.
   virtual Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
+
+  // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). Where the
+  // execution's retry policy allows for one more retry, it waits, without a lease, and becomes
+  // eligible RetryDelayMs() later: the next claim is of kind kRetry, with an attempt of its own.
+  // Else it has ended, with outcome `failed`. Retries count failures alone: an attempt that was
+  // reclaimed or suspended costs none.
+  //
+  //   const FailOutcome failed = ledger.Fail(
+  //       {.execution_id = id, .fence = lease.fence, .reason = "no disk", .category =
+  //       "transient"});
+  //
+  // kExecutionNotFound, kPartialFenceTriple, kFenceRequired, kExecutionNotActive, kLeaseRevoked,
+  // kLeaseExpired (marks it), kStaleLease, in this order. A server also: kInvalidPolicyJson and
+  // kInvalidInput, for a stored policy that can't be followed; nothing was changed then. A call
+  // that is made again after a lost answer is told kExecutionNotActive: FailOnce() (ending.h)
+  // knows whether the first one has happened.
+  virtual FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
   // The stored state; empty if there is no such execution.
   virtual std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept = 0;

@@ -3,7 +3,6 @@
 #include "ffgrant/claims/ending.h"
 
 #include <array>
-#include <cmath>
 
 #include "ffgrant/internal/concat.h"
 
@@ -25,12 +24,6 @@ bool IsOfAttempt(const OptionalFence& fence, const ErrorDetails& details) noexce
 }
 
 }  // namespace
-
-bool IsValid(const RetryPolicy& policy) noexcept {
-  const auto is_delay = [](std::int64_t ms) { return ms >= 0 && ms <= kMaxTtlMs; };
-  return is_delay(policy.delay_ms) && is_delay(policy.max_delay_ms) &&
-         std::isfinite(policy.multiplier) && policy.multiplier >= 0;
-}
 
 bool HasCompleted(const OptionalFence& fence, ClaimError error,
                   const ErrorDetails& details) noexcept {

@@ -12,7 +12,6 @@
 #ifndef FFGRANT_CLAIMS_ENDING_H_
 #define FFGRANT_CLAIMS_ENDING_H_
 
-#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -21,36 +20,6 @@
 
 FFGRANT_API_BEGIN
 namespace ffgrant {
-
-// Whether, and when, an execution that failed is tried again. FlowFabric's policy with its
-// defaults. The category of a failure does not matter, and nothing is random.
-struct RetryPolicy {
-  enum class Backoff : std::uint8_t { kExponential, kFixed };
-
-  std::uint32_t max_retries = 3;  // besides the first attempt; reclaims don't count
-  Backoff backoff = Backoff::kExponential;
-  std::int64_t delay_ms = 1000;       // kFixed: of each retry; kExponential: of the first
-  std::int64_t max_delay_ms = 60000;  // kExponential alone
-  double multiplier = 2;              // kExponential alone
-  friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
-};
-
-// Whether all of it can be stored: delays within 0..kMaxTtlMs, a multiplier that is finite
-// and not negative.
-bool IsValid(const RetryPolicy& policy) noexcept;
-
-struct FailArgs {
-  ExecutionIdView execution_id;
-  OptionalFence fence;
-  std::string_view reason = {};    // any bytes
-  std::string_view category = {};  // any bytes; kept with the attempt, and decides nothing
-  bool operator_override = false;  // lets an absent fence pass
-};
-
-struct FailOutcome : Outcome {
-  bool retried = false;     // false: the execution has ended
-  TimestampMs delay_until;  // of a retry: eligible from then on; 0: it can't be told any more
-};
 
 // Whether `error` and `details`, the answer to a Complete() with `fence`, say that an
 // earlier one with the same fence has completed the execution.
@@ -85,7 +54,8 @@ Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view 
   return outcome;
 }
 
-// The same for a ledger that has Fail().
+// Fail() in the same way, on any ledger; the errors are its own. For a retry that an earlier
+// call has scheduled, `delay_until` is 0.
 template <class Ledger>
 FailOutcome FailOnce(Ledger& ledger, const FailArgs& args,
                      ErrorDetails* details = nullptr) noexcept {

@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <deque>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -168,6 +170,34 @@ TEST(RetryPolicies, AreValidWithinTheirRange) {
   EXPECT_FALSE(IsValid({.multiplier = -0.5}));
   EXPECT_FALSE(IsValid({.multiplier = std::numeric_limits<double>::infinity()}));
   EXPECT_FALSE(IsValid({.multiplier = std::numeric_limits<double>::quiet_NaN()}));
+}
+
+TEST(RetryPolicies, SayHowLongARetryWaits) {
+  using Delay = std::optional<std::int64_t>;
+  const RetryPolicy usual;
+  EXPECT_EQ(RetryDelayMs(usual, 0), Delay(1000));
+  EXPECT_EQ(RetryDelayMs(usual, 2), Delay(4000));
+  EXPECT_EQ(RetryDelayMs(usual, 3), Delay());
+  EXPECT_EQ(RetryDelayMs({.max_retries = 0}, 0), Delay());
+  EXPECT_EQ(RetryDelayMs({.max_retries = 7}, 5), Delay(32000));
+  EXPECT_EQ(RetryDelayMs({.max_retries = 7}, 6), Delay(60000));
+  const RetryPolicy fixed = {
+      .max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 7, .max_delay_ms = 1};
+  EXPECT_EQ(RetryDelayMs(fixed, 0), Delay(7));
+  EXPECT_EQ(RetryDelayMs(fixed, 1), Delay(7));
+  EXPECT_EQ(RetryDelayMs(fixed, 2), Delay());
+  // A part of a millisecond counts as a whole one: 1.5, 2.25, 0.5.
+  const RetryPolicy parts = {.delay_ms = 1, .multiplier = 1.5};
+  EXPECT_EQ(RetryDelayMs(parts, 1), Delay(2));
+  EXPECT_EQ(RetryDelayMs(parts, 2), Delay(3));
+  EXPECT_EQ(RetryDelayMs({.delay_ms = 1, .multiplier = 0.5}, 1), Delay(1));
+  EXPECT_EQ(RetryDelayMs({.delay_ms = 5, .multiplier = 0}, 0), Delay(5));
+  EXPECT_EQ(RetryDelayMs({.delay_ms = 5, .multiplier = 0}, 1), Delay(0));
+  // Powers beyond any number.
+  const std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+  EXPECT_EQ(RetryDelayMs({.max_retries = most, .max_delay_ms = kMaxTtlMs}, most - 1),
+            Delay(kMaxTtlMs));
+  EXPECT_EQ(RetryDelayMs({.max_retries = most, .delay_ms = 0}, most - 1), Delay(0));
 }
 
 }  // namespace

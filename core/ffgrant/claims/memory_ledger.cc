@@ -57,6 +57,27 @@ CreateOutcome Refuse(ClaimError error) noexcept {
   return outcome;
 }
 
+// A retry policy as the second text of a name: the same bytes for the same policy.
+constexpr std::size_t kPolicyBytes =
+    sizeof RetryPolicy::max_retries + sizeof RetryPolicy::backoff + sizeof RetryPolicy::delay_ms +
+    sizeof RetryPolicy::max_delay_ms + sizeof RetryPolicy::multiplier;
+using PolicyBytes = std::array<char, kPolicyBytes>;
+
+// Calls `copy(member, its bytes)` for each member.
+template <class Policy, class Copy>
+void ForEachMember(Policy& p, Copy copy) noexcept {
+  std::size_t at = 0;
+  const auto next = [&](auto& member) {
+    copy(member, at);
+    at += sizeof member;
+  };
+  next(p.max_retries);
+  next(p.backoff);
+  next(p.delay_ms);
+  next(p.max_delay_ms);
+  next(p.multiplier);
+}
+
 }  // namespace
 
 MemoryLedger::Impl::Impl(const MemoryLedgerOptions& o) : Impl(o, SeedOf(o)) {}
@@ -176,6 +197,17 @@ ClaimError MemoryLedger::Impl::Issue(GrantKind kind, Region& region, Slot slot,
   });
 }
 
+std::optional<RetryPolicy> MemoryLedger::Impl::RetryPolicyOf(NameId required) const noexcept {
+  if (required_sets.SecondSize(required) == 0) return std::nullopt;
+  PolicyBytes bytes;
+  required_sets.CopySecond(required, bytes.data());
+  RetryPolicy policy;
+  ForEachMember(policy, [&](auto& member, std::size_t at) {
+    std::memcpy(&member, bytes.data() + at, sizeof member);
+  });
+  return policy;
+}
+
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
   const std::scoped_lock region(table.LockOfSlot(slot));
@@ -184,7 +216,7 @@ bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
   Record& record = table[slot];
   if (record.partition != partition || !internal::IsDelayed(record.state)) return false;
   if (record.delay_until() > Now()) return false;
-  record.state = internal::IsResumed(record.state) ? State::kResumedEligible : State::kEligible;
+  record.state = internal::Promoted(record.state);
   queues.Push(QueueOf(record.lane), partition, slot);
   return true;
 }
@@ -201,7 +233,14 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, Missin
     outcome.status = CreateOutcome::Status::kDuplicate;
     return outcome;
   }
-  const NameId required = required_sets.Hold(CsvOf(args.required));
+  PolicyBytes bytes;
+  if (args.retry) {
+    ForEachMember(*args.retry, [&](const auto& member, std::size_t at) {
+      std::memcpy(bytes.data() + at, &member, sizeof member);
+    });
+  }
+  const NameId required = required_sets.Hold(
+      CsvOf(args.required), std::string_view(bytes.data(), args.retry ? bytes.size() : 0));
   if (required == NamePool::kFull) {
     // Numbers are free with their executions only; bytes with workers' names, too.
     if (required_sets.free_names() > 0) missing = Missing::kName;
@@ -262,6 +301,10 @@ CreateOutcome MemoryLedger::CreateExecution(const CreateExecutionArgs& args,
     std::array<char, 96> text;
     const WriteResult written = FormatLaneIdError(lane, text);
     Detail(details, {text.data(), written.size});
+    return Refuse(ClaimError::kInvalidInput);
+  }
+  if (args.retry && !IsValid(*args.retry)) {
+    Detail(details, "the retry policy is out of range");
     return Refuse(ClaimError::kInvalidInput);
   }
   CreateOutcome outcome;

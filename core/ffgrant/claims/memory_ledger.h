@@ -29,7 +29,8 @@ struct MemoryLedgerOptions {
   // Distinct workers (pairs of worker id and instance id) that live grants and
   // leases refer to, 1..2^24.
   std::size_t max_names = 4096;
-  // Distinct sets of required capabilities of the executions that are held, 1..65535.
+  // Distinct pairs of required capabilities and retry policy of the executions that are held,
+  // 1..65535.
   std::size_t max_capability_sets = 1024;
   // Bytes, in pieces of 60, for those workers, lanes and capability sets whose
   // texts have more than 48 bytes. 1..2^32.
@@ -107,7 +108,8 @@ struct MemoryLedgerOptions {
 //                      kGrantAlreadyExists, kCapabilityMismatch, kLedgerFull
 //   Reclaim            kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
 //                      kMaxRetriesExhausted, kInvalidClaimGrant, kLedgerFull
-//   Suspend, Complete  kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
+//   Suspend, Complete, Fail
+//                      kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
 //                      kExecutionNotActive, kLeaseRevoked, kLeaseExpired, kStaleLease
 //   Resume             kInvalidInput, kExecutionNotFound, kExecutionNotSuspended
 //   Forget             kExecutionNotFound, kInvalidInput
@@ -135,6 +137,8 @@ class MemoryLedger final : public ClaimLedger {
   Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  // RunMaintenance() makes a retry eligible once its time has come, as any delayed execution.
+  FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept override;
   std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView&) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <mutex>
+#include <optional>
 
 #include "ffgrant/claims/internal/memory_ledger_impl.h"
 #include "ffgrant/internal/concat.h"
@@ -88,6 +89,8 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
   if (!held) return ClaimError::kExecutionNotFound;
   if (!internal::IsEligible(held->state)) return ClaimError::kExecutionNotLeaseable;
   if (held->state == State::kResumedEligible) return ClaimError::kUseClaimResumedExecution;
+  const LeaseKind kind =
+      held->state == State::kRetryEligible ? LeaseKind::kRetry : LeaseKind::kInitial;
   const std::int64_t now = Now();
   if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
     return ClaimError::kInvalidClaimGrant;
@@ -98,7 +101,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
   }
   held->total_attempt_count += 1;
   held->attempt_id = args.attempt_id;
-  Leased(*held, LeaseKind::kInitial, lease);
+  Leased(*held, kind, lease);
   return ClaimError::kNone;
 }
 
@@ -296,7 +299,7 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
                                   ? m.table.extra(held.slot()).max_reclaim_count
                                   : args.max_reclaim_count.value_or(kDefaultMaxReclaimCount);
     if (held->lease_reclaim_count >= cap) {
-      held->state = State::kFailed;
+      held->state = State::kReclaimedTooOften;
       m.DropLease(*held, held.region());
       if (details != nullptr) details->Add(std::uint64_t{cap});
       return ClaimError::kMaxRetriesExhausted;
@@ -367,6 +370,35 @@ Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) 
     held->state = State::kCompleted;
     impl_->DropLease(*held, held.region());
   }
+  return outcome;
+}
+
+// Needs no queue's lock: whether or not there is a delay, whoever promotes the retry queues it.
+FailOutcome MemoryLedger::Fail(const FailArgs& args, ErrorDetails* details) noexcept {
+  FailOutcome outcome;
+  if (details != nullptr) details->clear();
+  const Impl::Held held = impl_->Find(args.execution_id);
+  if (!held) {
+    outcome.error = ClaimError::kExecutionNotFound;
+    return outcome;
+  }
+  const std::int64_t now = impl_->Now();
+  outcome.error = impl_->CheckFence(*held, args.fence, args.operator_override, now, details);
+  if (!outcome) return outcome;
+  std::optional<std::int64_t> delay;
+  if (const auto policy = impl_->RetryPolicyOf(held->required)) {
+    delay = RetryDelayMs(*policy, held->retry_count());
+  }
+  outcome.retried = delay.has_value();
+  if (delay) {
+    // The lease was live, so that there is no grant whose time this could overwrite.
+    held->state = State::kRetryDelayed;
+    held->DelayUntil(now + *delay);
+    outcome.delay_until = {held->delay_until()};
+  } else {
+    held->state = State::kFailed;
+  }
+  impl_->DropLease(*held, held.region());
   return outcome;
 }
 

@@ -45,7 +45,7 @@ struct Expected {
 constexpr char kTerminal[] = "completed failed failed_granted";
 constexpr char kRunnable[] =
     "created created_granted created_delayed resumed resumed_granted "
-    "resumed_delayed";
+    "resumed_delayed retry retry_granted retry_delayed";
 constexpr char kOwned[] = "leased due expired expired_granted revoked revoked_granted";
 
 const Expected kExpected[] = {
@@ -68,26 +68,27 @@ const Expected kExpected[] = {
 
     // Then existence.
     {"issue claim claim_resumed renew revoke issue_reclaim reclaim suspend resume complete "
-     "complete_override forget mark_expired",
+     "complete_override fail fail_override forget mark_expired",
      "absent", "execution_not_found"},
 
     // 7.1
-    {"issue", "created resumed", "none execution_not_in_eligible_set capability_mismatch"},
-    {"issue", "created_granted resumed_granted", "grant_already_exists"},
-    {"issue", "created_delayed resumed_delayed suspended", "execution_not_eligible"},
+    {"issue", "created resumed retry", "none execution_not_in_eligible_set capability_mismatch"},
+    {"issue", "created_granted resumed_granted retry_granted", "grant_already_exists"},
+    {"issue", "created_delayed resumed_delayed retry_delayed suspended", "execution_not_eligible"},
     {"issue", kOwned, "execution_not_eligible"},
     {"issue", kTerminal, "execution_not_eligible"},
 
     // 7.2
-    {"claim", "created", "invalid_claim_grant"},
-    {"claim", "created_granted", "none invalid_claim_grant"},
+    {"claim", "created retry", "invalid_claim_grant"},
+    {"claim", "created_granted retry_granted", "none invalid_claim_grant"},
     {"claim", "resumed resumed_granted", "use_claim_resumed_execution"},
-    {"claim", "created_delayed resumed_delayed suspended", "execution_not_leaseable"},
+    {"claim", "created_delayed resumed_delayed retry_delayed suspended", "execution_not_leaseable"},
     {"claim", kOwned, "execution_not_leaseable"},
     {"claim", kTerminal, "execution_not_leaseable"},
 
     // 7.3
     {"claim_resumed", "created created_granted created_delayed", "not_a_resumed_execution"},
+    {"claim_resumed", "retry retry_granted retry_delayed", "not_a_resumed_execution"},
     {"claim_resumed", "resumed resumed_delayed", "invalid_claim_grant"},
     {"claim_resumed", "resumed_granted", "none invalid_claim_grant"},
     {"claim_resumed", "suspended", "execution_not_leaseable"},
@@ -95,20 +96,26 @@ const Expected kExpected[] = {
     {"claim_resumed", kTerminal, "execution_not_leaseable"},
 
     // 7.4, and what else needs a fence
-    {"renew suspend complete", kRunnable, "fence_required partial_fence_triple"},
-    {"renew suspend complete", kOwned, "fence_required partial_fence_triple"},
-    {"renew suspend complete", "suspended", "fence_required partial_fence_triple"},
-    {"renew suspend complete", kTerminal, "fence_required partial_fence_triple"},
-    {"complete_override", kRunnable, "partial_fence_triple"},
-    {"complete_override", kOwned, "partial_fence_triple"},
-    {"complete_override", "suspended", "partial_fence_triple"},
-    {"complete_override", kTerminal, "partial_fence_triple"},
-    {"renew suspend complete complete_override", kRunnable, "execution_not_active"},
-    {"renew suspend complete complete_override", "suspended", "execution_not_active"},
-    {"renew suspend complete complete_override", kTerminal, "execution_not_active"},
-    {"renew suspend complete complete_override", "leased", "none stale_lease"},
-    {"renew suspend complete complete_override", "due expired expired_granted", "lease_expired"},
-    {"renew suspend complete complete_override", "revoked revoked_granted", "lease_revoked"},
+    {"renew suspend complete fail", kRunnable, "fence_required partial_fence_triple"},
+    {"renew suspend complete fail", kOwned, "fence_required partial_fence_triple"},
+    {"renew suspend complete fail", "suspended", "fence_required partial_fence_triple"},
+    {"renew suspend complete fail", kTerminal, "fence_required partial_fence_triple"},
+    {"complete_override fail_override", kRunnable, "partial_fence_triple"},
+    {"complete_override fail_override", kOwned, "partial_fence_triple"},
+    {"complete_override fail_override", "suspended", "partial_fence_triple"},
+    {"complete_override fail_override", kTerminal, "partial_fence_triple"},
+    {"renew suspend complete complete_override fail fail_override", kRunnable,
+     "execution_not_active"},
+    {"renew suspend complete complete_override fail fail_override", "suspended",
+     "execution_not_active"},
+    {"renew suspend complete complete_override fail fail_override", kTerminal,
+     "execution_not_active"},
+    {"renew suspend complete complete_override fail fail_override", "leased", "none stale_lease"},
+    {"renew suspend complete complete_override fail fail_override", "due expired expired_granted",
+     "lease_expired"},
+    {"renew suspend complete complete_override fail fail_override", "revoked revoked_granted",
+     "lease_revoked"},
+    {"fail fail_override", "leased", "retry"},
 
     // 7.5
     {"mark_expired", kRunnable, "not_active"},

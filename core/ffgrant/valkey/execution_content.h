@@ -3,10 +3,8 @@
 #ifndef FFGRANT_VALKEY_EXECUTION_CONTENT_H_
 #define FFGRANT_VALKEY_EXECUTION_CONTENT_H_
 
-#include <optional>
 #include <string_view>
 
-#include "ffgrant/claims/ending.h"
 #include "ffgrant/config.h"
 
 FFGRANT_API_BEGIN
@@ -17,9 +15,6 @@ struct ExecutionContent {
   std::string_view payload = {};      // any bytes
   std::string_view kind = {};         // empty: ClaimDefaults::execution_kind
   std::string_view tags_json = "{}";  // an object of texts: {"team":"x"}
-  // Without a retry policy a failure is final. With one, the execution has a policy and therefore a
-  // cap on reclaims: kPolicyMaxReclaimCount unless it is given.
-  std::optional<RetryPolicy> retry = {};
 };
 
 }  // namespace ffgrant::valkey

@@ -96,7 +96,8 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
   // Kept apart from `details`, because an expiry that can't be read is no failure.
   ErrorDetails why;
   internal::Group group(session, details == nullptr ? nullptr : &why);
-  group.Add(slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
+  group.Add(
+      slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
   group.Add(
       slot, true,
       [&](RespCommand& command) { internal::WriteReadGrantExpiry(command, args.execution_id); },
@@ -133,10 +134,6 @@ CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
   Impl& m = *impl_;
   CreateOutcome outcome;
   outcome.error = CheckCreate(args, m.partitions(), details);
-  if (outcome && content.retry && !IsValid(*content.retry)) {
-    if (details != nullptr) (void)details->Add("the retry policy is out of range");
-    outcome.error = ClaimError::kInvalidInput;
-  }
   if (!outcome) return outcome;
   internal::SessionPool::Lease lease = m.sessions.Take();
   CreateExecutionArgs sent = args;

@@ -18,7 +18,6 @@
 #include <string>
 
 #include "ffgrant/claims/claim_ledger.h"
-#include "ffgrant/claims/ending.h"
 #include "ffgrant/config.h"
 #include "ffgrant/valkey/client_counters.h"
 #include "ffgrant/valkey/client_options.h"
@@ -176,6 +175,14 @@ class ValkeyLedger final : public ClaimLedger {
   // a lost answer.
   Outcome Complete(const CompleteArgs& args, std::string_view result,
                    ErrorDetails* details = nullptr) noexcept;
+  // Also reads the stored policy, with the names of keys. Its errors are the interface's, and
+  //  kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
+  //                       and the detail says what is wrong.
+  //  kInvalidInput        Our functions also say so for a delay of the policy that is out of
+  //                       range. Nothing was changed.
+  // Allocates if the execution has a policy. A scanner of the deployment makes the retry eligible
+  // once its time has come, or PromoteDelayedIfDue() does.
+  FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept override;
   // Reads the state in a few steps: of a change that happens meanwhile, it may see only a part.
   // Also returns nothing if the server can't be reached, or answers one of the steps with an error.
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
@@ -204,16 +211,6 @@ class ValkeyLedger final : public ClaimLedger {
   //   kUnknownCode         A key holds something of another type; the detail says so.
   Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,
                     ErrorDetails* details = nullptr) noexcept;
-
-  // Ends the lease without a result: the execution is tried again as its retry policy says, or
-  // fails for good. The ledger first reads the policy and the names of keys. The errors are those
-  // of Complete(), and
-  //   kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
-  //                        and the detail says what is wrong.
-  //   kInvalidInput        Our functions also say so for a delay of the policy that is out of
-  //                        range. Nothing was changed.
-  // Allocates if the execution has a policy. FailOnce() repeats this call after a lost answer.
-  FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept;
 
   // Reads the partition counts that the deployment's first server has stored (contract 1.4); the
   // options of a ledger that is to work there need them. kInvalidInput: the stored counts are not

@@ -85,6 +85,11 @@ Answer AnswerOf(const ResumeOutcome& outcome) {
   answer.delayed = outcome && outcome.delayed;
   return answer;
 }
+Answer AnswerOf(const FailOutcome& outcome) {
+  Answer answer = Error(outcome);
+  if (outcome && outcome.retried) answer.retry_at = outcome.delay_until;
+  return answer;
+}
 Answer AnswerOf(std::optional<ExecutionState> state) {
   Answer answer;
   answer.state = std::move(state);
@@ -100,12 +105,14 @@ std::string_view Word(const Answer& answer) {
   static constexpr std::string_view kStatus[] = {"waiting", "delayed", "duplicate"};
   if (answer.created) return kStatus[static_cast<int>(*answer.created)];
   if (answer.already != AlreadySatisfied::kNo) return ReasonWord(answer.already);
+  if (answer.retry_at) return "retry";
   return answer.delayed ? "delayed" : ErrorName(answer.error);
 }
 
 std::string Describe(const Answer& answer) {
   std::string text(Word(answer));
   if (answer.expires_at) text += " until " + Time(answer.expires_at);
+  if (answer.retry_at) text += " at " + Time(answer.retry_at);
   if (answer.chosen) {
     text += " " + std::string(answer.chosen->execution_id.text()) + " " +
             answer.chosen->partition_key + " " + answer.chosen->grant_key + " until " +
@@ -154,7 +161,8 @@ std::string Describe(const std::optional<ExecutionState>& state) {
   text += "priority " + std::to_string(state->priority) + " created " +
           std::to_string(state->created_at.value) + " attempts " +
           std::to_string(state->total_attempt_count) + " reclaims " +
-          std::to_string(state->lease_reclaim_count) + " epoch " +
+          std::to_string(state->lease_reclaim_count) + " retries " +
+          std::to_string(state->retry_count) + " epoch " +
           std::to_string(state->current_lease_epoch.value) + " lease_current " +
           std::to_string(state->lease_current) + " lease " +
           (state->current_lease_id ? UuidText(state->current_lease_id->uuid) : "-") + " attempt " +
@@ -196,9 +204,11 @@ std::string StateName(const std::optional<ExecutionState>& state, TimestampMs no
     return "suspended" + grant;
   }
   if (state->lifecycle_phase == "runnable") {
-    const bool resumed = state->attempt_state == "attempt_interrupted";
+    const std::string begin = state->attempt_state == "attempt_interrupted"     ? "resumed"
+                              : state->attempt_state == "pending_retry_attempt" ? "retry"
+                                                                                : "created";
     const bool delayed = state->eligibility_state != "eligible_now";
-    return (resumed ? "resumed" : "created") + std::string(delayed ? "_delayed" : "") + grant;
+    return begin + (delayed ? "_delayed" : "") + grant;
   }
   if (state->ownership_state == "lease_revoked") {
     return "revoked" + grant;

@@ -48,6 +48,7 @@ struct Answer {
   AlreadySatisfied already = AlreadySatisfied::kNo;
   bool delayed = false;
   std::optional<TimestampMs> expires_at;  // of a grant, or a renewed lease
+  std::optional<TimestampMs> retry_at;    // of a failure that is retried
   std::optional<ChosenGrant> chosen;
   std::optional<Looked> looked;       // whatever was found
   std::optional<Lease> lease;         // created
@@ -72,10 +73,11 @@ Answer AnswerOf(const RenewOutcome& outcome);
 Answer AnswerOf(const MarkExpiredOutcome& outcome);
 Answer AnswerOf(const RevokeOutcome& outcome);
 Answer AnswerOf(const ResumeOutcome& outcome);
+Answer AnswerOf(const FailOutcome& outcome);
 Answer AnswerOf(std::optional<ExecutionState> state);
 Answer AnswerOf(std::optional<ExecutionNames> names);
 
-// The error's own word, or the outcome's: "none", "stale_lease", "delayed",
+// The error's own word, or the outcome's: "none", "stale_lease", "delayed", "retry",
 // "duplicate", "already_expired".
 std::string_view Word(const Answer& answer);
 // The word, and all else that the answer says.

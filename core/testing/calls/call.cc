@@ -83,6 +83,13 @@ template <class Tag>
 std::string Text(const UuidId<Tag>& id) {
   return UuidText(id.uuid);
 }
+std::string Text(const RetryPolicy& policy) {
+  const bool is_fixed = policy.backoff == RetryPolicy::Backoff::kFixed;
+  return std::to_string(policy.max_retries) + " retries after " + Text(policy.delay_ms) +
+         (is_fixed ? ""
+                   : " times " + std::to_string(policy.multiplier) + " up to " +
+                         Text(policy.max_delay_ms));
+}
 template <class T>
 std::string Text(const std::optional<T>& value) {
   return value ? Text(*value) : "-";

@@ -60,6 +60,7 @@ using Reclaim = To<"reclaim", &ClaimLedger::Reclaim>;
 using Suspend = To<"suspend", &ClaimLedger::Suspend>;
 using Resume = To<"resume", &ClaimLedger::Resume>;
 using Complete = To<"complete", &ClaimLedger::Complete>;
+using Fail = To<"fail", &ClaimLedger::Fail>;
 using Inspect = To<"inspect", &ClaimLedger::Inspect>;
 using InspectNames = To<"inspect_names", &ClaimLedger::InspectNames>;
 
@@ -84,7 +85,7 @@ struct Advance {
 };
 
 using Any = std::variant<Create, Issue, ClaimForWorker, Claim, ClaimResumed, Renew, MarkExpired,
-                         Revoke, IssueReclaim, Reclaim, Suspend, Resume, Complete, Inspect,
+                         Revoke, IssueReclaim, Reclaim, Suspend, Resume, Complete, Fail, Inspect,
                          InspectNames, Forget, Maintain, Size, Advance>;
 
 // All that is asked, in order, for whoever owns or shows a call.
@@ -93,7 +94,7 @@ auto FieldsOf(Args& a) {
   using T = std::remove_const_t<Args>;
   if constexpr (std::is_same_v<T, CreateExecutionArgs>) {
     return std::tie(a.execution_id, a.lane, a.priority, a.required, a.delay_until,
-                    a.max_reclaim_count);
+                    a.max_reclaim_count, a.retry);
   } else if constexpr (std::is_same_v<T, IssueGrantArgs>) {
     return std::tie(a.execution_id, a.worker, a.lane, a.grant_ttl_ms, a.offered, a.capability_hash,
                     a.route_snapshot_json, a.admission_summary);
@@ -116,6 +117,8 @@ auto FieldsOf(Args& a) {
     return std::tie(a.execution_id, a.delay_ms);
   } else if constexpr (std::is_same_v<T, CompleteArgs>) {
     return std::tie(a.execution_id, a.fence, a.operator_override);
+  } else if constexpr (std::is_same_v<T, FailArgs>) {
+    return std::tie(a.execution_id, a.fence, a.reason, a.category, a.operator_override);
   } else if constexpr (std::is_same_v<T, std::tuple<>>) {
     return std::tuple<>();
   } else {
@@ -141,6 +144,7 @@ enum class CallKind : std::uint8_t {
   kSuspend,
   kResume,
   kComplete,
+  kFail,
   kInspect,
   kInspectNames,
   kForget,

@@ -41,7 +41,8 @@ void CallGenerator::Learn(const Call& call, const Answer& answer) {
     }
   }
   const bool let_go =
-      answer.ok() && (call.kind() == CallKind::kSuspend || call.kind() == CallKind::kComplete);
+      answer.ok() && (call.kind() == CallKind::kSuspend || call.kind() == CallKind::kComplete ||
+                      call.kind() == CallKind::kFail);
   if (!answer.lease && !answer.revoked && !let_go &&
       answer.error != ClaimError::kMaxRetriesExhausted) {
     return;
@@ -210,6 +211,8 @@ Call CallGenerator::ChooseCall(CallKind kind) {
       const OptionalFence fence = ChooseFence();
       return calls::Complete{{target_, fence, choices_.has_partial_fences && OneIn(2)}};
     }
+    case CallKind::kFail:
+      return Fail();
     case CallKind::kForget:
       return calls::Forget{target_};
     case CallKind::kMaintain:
@@ -230,7 +233,7 @@ Call CallGenerator::Create() {
   args.execution_id = target_;
   args.lane = lane_;
   if (!choices_.outside.empty() && (!target_.is_canonical() || OneIn(16))) {
-    switch (choose_(target_.is_canonical() ? 4 : 1)) {
+    switch (choose_(target_.is_canonical() ? 5 : 1)) {
       case 0:
         args.execution_id =
             ParseExecutionId("{fp:+1}:22222222-2222-4222-8222-222222222222", ParseMode::kLenient)
@@ -242,8 +245,11 @@ Call CallGenerator::Create() {
       case 2:
         args.lane = LaneIdView::Unchecked(OneIn(2) ? std::string_view() : kLongLane);
         break;
-      default:
+      case 3:
         args.lane = LaneIdView::Unchecked("a\x7F");
+        break;
+      default:
+        args.retry = RetryPolicy{.delay_ms = kMaxTtlMs + 1};
         break;
     }
   }
@@ -255,6 +261,7 @@ Call CallGenerator::Create() {
         TimestampMs{clock_.Now().value + choices_.delay_ms + choose_(choices_.delay_spread)};
   }
   if (OneIn(2)) args.max_reclaim_count = choose_(3);
+  if (!args.retry && !choices_.retries.empty()) args.retry = OneOf(choices_.retries);
   return {calls::Create{args}, capabilities_};
 }
 
@@ -340,6 +347,16 @@ Call CallGenerator::Revoke() {
   RevokeArgs args = {target_, {}};
   if (OneIn(2)) args.expected_lease_id = ChooseFence().lease_id;
   return calls::Revoke{args};
+}
+
+Call CallGenerator::Fail() {
+  const OptionalFence fence = ChooseFence();
+  const bool by_operator = choices_.has_partial_fences && OneIn(2);
+  return calls::Fail{{.execution_id = target_,
+                      .fence = fence,
+                      .reason = OneIn(2) ? "no disk" : "",
+                      .category = OneIn(2) ? "permanent" : "",
+                      .operator_override = by_operator}};
 }
 
 Call CallGenerator::MoveClock() {

@@ -54,6 +54,7 @@ struct Choices {
   std::vector<Capabilities> required = {nullptr};
   std::vector<Capabilities> offered = {nullptr};
   std::vector<std::int64_t> priorities = {0};
+  std::vector<std::optional<RetryPolicy>> retries = {};  // empty: no execution has a policy
   // An execution may be delayed until so far from now, and up to `spread - 1`
   // longer; 0: none is.
   std::int64_t delay_ms = 0;
@@ -128,6 +129,7 @@ class CallGenerator {
   Call Reclaim();
   Call Renew();
   Call Revoke();
+  Call Fail();
   Call MoveClock();
 
   Choose choose_;

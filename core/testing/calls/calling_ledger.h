@@ -61,6 +61,9 @@ class CallingLedger : public ClaimLedger {
   Outcome Complete(const CompleteArgs& a, ErrorDetails* d) noexcept override {
     return Ask<Outcome>(calls::Complete{a}, d);
   }
+  FailOutcome Fail(const FailArgs& a, ErrorDetails* d) noexcept override {
+    return Ask<FailOutcome>(calls::Fail{a}, d);
+  }
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override {
     return Do(calls::Inspect{id}).state;
   }
@@ -110,6 +113,10 @@ class CallingLedger : public ClaimLedger {
       outcome.lease_epoch = revoked.lease_epoch;
     }
     if constexpr (requires { outcome.delayed; }) outcome.delayed = answer.delayed;
+    if constexpr (requires { outcome.retried; }) {
+      outcome.retried = answer.retry_at.has_value();
+      outcome.delay_until = answer.retry_at.value_or(TimestampMs{});
+    }
     return outcome;
   }
   template <class Kind, class Args, class Outcome>

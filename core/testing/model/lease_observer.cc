@@ -37,6 +37,8 @@ const std::string& LeaseObserver::Saw(const Call& call, const Answer& answer, Ti
     Fenced(call, suspend->args.fence, answer);
   } else if (const auto* complete = call.As<calls::Complete>()) {
     Fenced(call, complete->args.fence, answer, complete->args.operator_override);
+  } else if (const auto* fail = call.As<calls::Fail>()) {
+    Fenced(call, fail->args.fence, answer, fail->args.operator_override);
   } else if (answer.revoked) {
     Revoked(id, *answer.revoked);
   } else if (call.As<calls::MarkExpired>() != nullptr && Word(answer) == "none") {
@@ -68,6 +70,8 @@ void LeaseObserver::GrantIssued(std::string_view id, const WorkerIdentity& worke
   Check(expires_at == now_ + ttl_ms, id, "a grant's expiry is not now + ttl");
   Check(!execution.lease.has_value() || now_ >= execution.lease->expires_at.value, id,
         "a grant while a lease lives");
+  Check(!execution.over, id, "a grant of what is over");
+  Check(!execution.retry_at || now_ >= *execution.retry_at, id, "a retry was granted too early");
   execution.grant.reset();
   if (ttl_ms > 0) {
     execution.grant = {std::string(worker.worker_id.text), expires_at};
@@ -102,6 +106,9 @@ void LeaseObserver::LeaseCreated(const Call& call, std::int64_t ttl_ms, const Le
   }
   const bool interrupted = execution.lease.has_value() || execution.revoked;
   Check((lease.kind == LeaseKind::kReclaim) == interrupted, id, "the lease's kind is wrong");
+  Check((lease.kind == LeaseKind::kRetry) == execution.retry_at.has_value(), id,
+        "a retry is no retry, or what is none is");
+  execution.retry_at.reset();
   EndLease(execution);
   execution.lease = lease;
   execution.revoked = false;
@@ -140,6 +147,12 @@ void LeaseObserver::Fenced(const Call& call, const OptionalFence& fence, const A
     execution.lease->expires_at = answer.expires_at.value_or(TimestampMs{});
   } else {
     EndLease(execution);
+    if (answer.retry_at) {
+      Check(answer.retry_at->value >= now_, id, "a retry in the past");
+      execution.retry_at = answer.retry_at->value;
+    } else {
+      execution.over = call.kind() != CallKind::kSuspend;
+    }
   }
 }
 
@@ -164,6 +177,7 @@ void LeaseObserver::Failed(std::string_view id) {
             (execution.lease.has_value() && now_ >= execution.lease->expires_at.value),
         id, "failed while its lease lives");
   EndLease(execution);
+  execution.over = true;
 }
 
 }  // namespace ffgrant::testing

@@ -35,9 +35,11 @@ class LeaseObserver {
       std::string worker_id;
       std::int64_t expires_at = 0;
     };
-    std::optional<Grant> grant;  // issued and not consumed, maybe elapsed
-    std::optional<Lease> lease;  // created and not ended, maybe elapsed
-    bool revoked = false;        // its last lease was
+    std::optional<Grant> grant;            // issued and not consumed, maybe elapsed
+    std::optional<Lease> lease;            // created and not ended, maybe elapsed
+    bool revoked = false;                  // its last lease was
+    bool over = false;                     // completed, or failed for good
+    std::optional<std::int64_t> retry_at;  // a retry is due that nobody has claimed
     std::uint64_t last_epoch = 0;
     std::optional<AttemptIndex> last_attempt_index;
     std::optional<AttemptId> last_attempt_id;
@@ -47,7 +49,7 @@ class LeaseObserver {
   void GrantIssued(std::string_view id, const WorkerIdentity& worker, std::int64_t ttl_ms,
                    std::int64_t expires_at);
   void LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease);
-  // Renewed, suspended or completed, or refused.
+  // Renewed, suspended, completed or failed, or refused.
   void Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
               bool operator_override = false);
   void Revoked(std::string_view id, const LeaseFence& revoked);

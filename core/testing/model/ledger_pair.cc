@@ -41,7 +41,8 @@ Choices MakeChoices() {
                    K::kSuspend,      K::kSuspend,        K::kResume,
                    K::kResume,       K::kComplete,       K::kComplete,
                    K::kForget,       K::kMaintain,       kChurn,
-                   K::kAdvance};
+                   K::kAdvance,      K::kFail,           K::kIssueReclaim,
+                   K::kReclaim,      K::kResume};
   // Two of them in one partition and lane; the uuids' order is not that of
   // their making.
   choices.executions = {{"{fp:1}:22222222-2222-4222-8222-222222222222", "main"},
@@ -60,6 +61,13 @@ Choices MakeChoices() {
   choices.required = {nullptr, nullptr, nullptr, empty, gpu, Choices::Set("arm,gpu")};
   choices.offered = {nullptr, empty, gpu, all, all, all};
   choices.priorities = {0, 1, 2, 9000, 9001, -5};
+  constexpr auto kFixed = RetryPolicy::Backoff::kFixed;
+  choices.retries = {RetryPolicy{.max_retries = 2, .backoff = kFixed, .delay_ms = 3},
+                     RetryPolicy{.delay_ms = 1, .max_delay_ms = 2, .multiplier = 1.5},
+                     RetryPolicy{.max_retries = 1, .backoff = kFixed, .delay_ms = 0},
+                     std::nullopt,
+                     std::nullopt,
+                     std::nullopt};
   choices.delay_ms = -1;
   choices.delay_spread = 6;
   choices.odd_ttls = {0, -1, -7, kMaxTtlMs, -kMaxTtlMs, kMaxTtlMs + 1, -kMaxTtlMs - 1};
@@ -167,6 +175,9 @@ void LedgerPair::See(const Call& call, const Answer& answer) {
   if (const auto* complete = call.As<calls::Complete>();
       complete != nullptr && complete->args.operator_override) {
     operation = "complete_override";
+  }
+  if (const auto* fail = call.As<calls::Fail>(); fail != nullptr && fail->args.operator_override) {
+    operation = "fail_override";
   }
   seen_.insert((is_malformed ? "any" : state_before_) + " " + operation + " " +
                std::string(Word(answer)));

@@ -74,6 +74,9 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
     case S::kCompleted:
       add(Kind::kComplete, 0);
       break;
+    case S::kFailed:
+      add(Kind::kFail, 0);
+      break;
     default:
       break;
   }
@@ -132,11 +135,12 @@ class Hash {
   void Add(const ExecutionState& s) {
     Mix(s.lifecycle_phase, s.ownership_state, s.eligibility_state, s.blocking_reason,
         s.terminal_outcome, s.attempt_state, s.public_state, s.priority, s.created_at,
-        s.total_attempt_count, s.lease_reclaim_count, s.current_lease_epoch, s.lease_current,
-        s.current_lease_id, s.current_attempt_id, s.current_attempt_index, s.lease_acquired_at,
-        s.lease_expires_at, s.lease_last_renewed_at, s.lease_renewal_deadline, s.has_grant,
-        s.grant_created_at, s.grant_expires_at, s.delay_until, s.last_capability_mismatch_at,
-        s.in_eligible, s.in_delayed, s.in_active, s.in_suspended, s.in_terminal, s.in_lease_expiry);
+        s.total_attempt_count, s.lease_reclaim_count, s.retry_count, s.current_lease_epoch,
+        s.lease_current, s.current_lease_id, s.current_attempt_id, s.current_attempt_index,
+        s.lease_acquired_at, s.lease_expires_at, s.lease_last_renewed_at, s.lease_renewal_deadline,
+        s.has_grant, s.grant_created_at, s.grant_expires_at, s.delay_until,
+        s.last_capability_mismatch_at, s.in_eligible, s.in_delayed, s.in_active, s.in_suspended,
+        s.in_terminal, s.in_lease_expiry);
   }
   void Add(const ExecutionNames& n) {
     Mix(n.required_capabilities, n.grant_worker_id, n.grant_worker_instance_id, n.grant_lane_id,
@@ -146,8 +150,8 @@ class Hash {
   void Add(const Answer& a) {
     Mix(static_cast<std::uint64_t>(a.error) | static_cast<std::uint64_t>(a.already) << 8 |
             std::uint64_t{a.delayed} << 16 | std::uint64_t{a.size} << 32,
-        a.created, a.expires_at, a.chosen, a.looked, a.lease, a.revoked, a.state, a.names,
-        a.maintained);
+        a.created, a.expires_at, a.retry_at, a.chosen, a.looked, a.lease, a.revoked, a.state,
+        a.names, a.maintained);
     for (const std::string& detail : a.details) Add(detail);
   }
 
@@ -159,6 +163,7 @@ OptionalFence FenceIn(const Call& call) {
   if (const auto* renew = call.As<calls::Renew>()) return renew->args.fence;
   if (const auto* suspend = call.As<calls::Suspend>()) return suspend->args.fence;
   if (const auto* complete = call.As<calls::Complete>()) return complete->args.fence;
+  if (const auto* fail = call.As<calls::Fail>()) return fail->args.fence;
   OptionalFence fence;
   if (const auto* revoke = call.As<calls::Revoke>())
     fence.lease_id = revoke->args.expected_lease_id;

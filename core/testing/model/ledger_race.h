@@ -41,8 +41,9 @@ enum class StartState : std::uint8_t {
   kResumed,
   kResumedGranted,
   kCompleted,
+  kFailed,  // of the last execution: waits for its retry
 };
-inline constexpr std::uint8_t kStartStates = 13;
+inline constexpr std::uint8_t kStartStates = 14;
 
 struct Race {
   static constexpr std::size_t kMaxThreads = 3;

@@ -154,6 +154,30 @@ TEST_F(LedgerRaceTest, TheGrantThatWasPassedOverEnds) {
   EXPECT_GT(RunAll(race), 1u);
 }
 
+// A failure meets what else ends the lease or takes it over: one of them wins, and a retry is
+// promoted once and claimed as such.
+TEST_F(LedgerRaceTest, AFailureMeetsAnotherEnd) {
+  for (const CallKind other : {CallKind::kComplete, CallKind::kFail, CallKind::kSuspend,
+                               CallKind::kRevoke, CallKind::kRenew, CallKind::kMaintain}) {
+    for (const std::uint8_t execution : {std::uint8_t{0}, std::uint8_t{2}}) {
+      Race race = TwoThreads(S::kAbsent, {Call(CallKind::kFail, execution, execution)},
+                             {Call(other, execution, execution)});
+      race.start[execution] = S::kLeased;
+      EXPECT_GT(RunAll(race), 1u) << static_cast<int>(other);
+    }
+  }
+}
+
+TEST_F(LedgerRaceTest, ARetryIsPromotedWhileOthersLook) {
+  Race race = TwoThreads(S::kAbsent, {Call(CallKind::kAdvance, 0, 0, 2), Call(CallKind::kMaintain)},
+                         {Call(CallKind::kMaintain), Call(CallKind::kIssue, 2, 2),
+                          Call(CallKind::kClaim, 2, 2), Call(CallKind::kFail, 2, 2)});
+  race.start[2] = S::kFailed;
+  EXPECT_GT(RunInterrupted(race), 3);
+  race.threads[1][1] = Call(CallKind::kClaimForWorker, 2, 2);
+  EXPECT_GT(RunInterrupted(race), 3);
+}
+
 // Both make the lane and the worker's name, and one of them finds it made. In a
 // larger ledger, where the executions are in regions of their own.
 TEST_F(LedgerRaceTest, TwoMakeOneName) {

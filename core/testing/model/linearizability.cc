@@ -298,7 +298,7 @@ std::string CheckInvariants(const History& history, const History& before) {
       if (new_lease.attempt_index.value != old_lease.attempt_index.value + (resumed ? 0 : 1)) {
         return "the attempt index is wrong" + both();
       }
-      // The old one must have been over: by suspension, revocation or time.
+      // The old one must have been over: by suspension, failure, revocation or time.
       const bool ended = std::any_of(all.begin(), all.end(), [&](const HistoryEntry* each) {
         const HistoryEntry& e = *each;
         if (e.called_at > newer.returned_at) return false;
@@ -308,6 +308,7 @@ std::string CheckInvariants(const History& history, const History& before) {
         return (did && e.answer.revoked &&
                 e.answer.revoked->lease_epoch == old_lease.fence.lease_epoch) ||
                (did && e.call.kind() == CallKind::kSuspend) ||
+               (did && e.call.kind() == CallKind::kFail) ||
                (did && e.call.kind() == CallKind::kMarkExpired) ||
                e.answer.error == ClaimError::kLeaseExpired;
       });

@@ -5,6 +5,7 @@
 #include "testing/model/model_ledger.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "testing/model/model_texts.h"
@@ -71,10 +72,12 @@ std::string_view Word(const std::string& text) {
                                                 "waiting_for_worker",
                                                 "waiting_for_delay",
                                                 "waiting_for_resume_delay",
+                                                "waiting_for_retry_backoff",
                                                 "waiting_for_signal",
                                                 "success",
                                                 "failed",
                                                 "pending_first_attempt",
+                                                "pending_retry_attempt",
                                                 "running_attempt",
                                                 "attempt_interrupted",
                                                 "attempt_terminal",
@@ -89,6 +92,12 @@ std::string_view Word(const std::string& text) {
 }
 
 }  // namespace
+
+static bool IsFollowed(const RetryPolicy& policy) {
+  const std::int64_t most = 50'000'000'000'000;
+  return policy.delay_ms >= 0 && policy.delay_ms <= most && policy.max_delay_ms >= 0 &&
+         policy.max_delay_ms <= most && policy.multiplier >= 0 && policy.multiplier < HUGE_VAL;
+}
 
 ModelLedger::ModelLedger(const Clock& clock, PartitionConfig partitions)
     : clock_(clock), partitions_(partitions) {}
@@ -164,6 +173,11 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
     return Refuse<CreateOutcome>(ClaimError::kInvalidInput);
   }
 
+  if (args.retry.has_value() && !IsFollowed(*args.retry)) {
+    AddDetails(details, {"the retry policy is out of range"});
+    return Refuse<CreateOutcome>(ClaimError::kInvalidInput);
+  }
+
   CreateOutcome outcome;
   if (Core(args.execution_id) != nullptr) {
     outcome.status = CreateOutcome::Status::kDuplicate;
@@ -173,8 +187,9 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
   const std::int64_t priority = std::clamp<std::int64_t>(args.priority, 0, 9000);
   const bool delayed = args.delay_until.has_value() && args.delay_until->value > now;
   const std::string id = IdText(args.execution_id);
-  // Requirements stand in a policy, and no policy is without a cap.
-  const char* policy_cap = args.required == nullptr || args.required->csv().empty() ? "" : "100";
+  // Requirements and retries stand in a policy, and no policy is without a cap.
+  const bool has_requirements = args.required != nullptr && !args.required->csv().empty();
+  const char* policy_cap = has_requirements || args.retry.has_value() ? "100" : "";
   Hash& core = cores_[id];
   Set(core,
       {{"execution_id", id},
@@ -199,8 +214,12 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
        {"current_lease_id", ""},
        {"current_lease_epoch", "0"},
        {"lease_reclaim_count", "0"},
+       {"retry_count", "0"},
        {"created_at", Text(now)},
        {"delay_until", delayed ? Text(args.delay_until->value) : ""}});
+  if (args.retry.has_value()) {
+    retry_policies_[id] = *args.retry;
+  }
   if (delayed) {
     SetsOf(core).delayed.scores[id] = args.delay_until->value;
     outcome.status = CreateOutcome::Status::kDelayed;
@@ -431,6 +450,7 @@ Outcome ModelLedger::Forget(const ExecutionIdView& id) {
   }
   SetsOf(*core).terminal.scores.erase(IdText(id));
   grants_.erase(IdText(id));
+  retry_policies_.erase(IdText(id));
   cores_.erase(IdText(id));
   return {};
 }
@@ -454,6 +474,7 @@ std::optional<ExecutionState> ModelLedger::Inspect(const ExecutionIdView& id) no
   state.created_at = {Number(core["created_at"])};
   state.total_attempt_count = static_cast<std::uint32_t>(Number(core["total_attempt_count"]));
   state.lease_reclaim_count = static_cast<std::uint32_t>(Number(core["lease_reclaim_count"]));
+  state.retry_count = static_cast<std::uint32_t>(Number(core["retry_count"]));
   state.current_lease_epoch = {static_cast<std::uint64_t>(Number(core["current_lease_epoch"]))};
   state.lease_current = leases_.count(text) != 0;
   if (!core["current_lease_id"].empty()) {

@@ -53,6 +53,7 @@ class ModelLedger final : public ClaimLedger {
   Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
+  FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept override;
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs> args,
@@ -81,8 +82,9 @@ class ModelLedger final : public ClaimLedger {
   // Whether everything that is stored is the same. A copy looks at the same
   // clock.
   bool SameState(const ModelLedger& other) const {
-    return cores_ == other.cores_ && grants_ == other.grants_ && leases_ == other.leases_ &&
-           lane_sets_ == other.lane_sets_ && lease_expiry_ == other.lease_expiry_;
+    return cores_ == other.cores_ && retry_policies_ == other.retry_policies_ &&
+           grants_ == other.grants_ && leases_ == other.leases_ && lane_sets_ == other.lane_sets_ &&
+           lease_expiry_ == other.lease_expiry_;
   }
 
  private:
@@ -136,6 +138,9 @@ class ModelLedger final : public ClaimLedger {
 
   static FenceTexts TextsOf(const OptionalFence& fence);
   ClaimError CheckLease(Hash& core, const FenceTexts& fence, ErrorDetails* details);
+  // Of complete and fail: the fence, which an operator may leave out, and the lease.
+  ClaimError CheckLeaseToEnd(Hash& core, const OptionalFence& given, bool by_operator,
+                             ErrorDetails* details);
   void MarkExpired(Hash& core);
   void ReleaseLease(Hash& core);
   ClaimError CheckCapabilities(Hash& core, const CapabilitySet* offered, ErrorDetails* details);
@@ -150,6 +155,7 @@ class ModelLedger final : public ClaimLedger {
   PartitionConfig partitions_;
   std::map<std::string, Hash> cores_;
   std::map<std::string, Hash> grants_;
+  std::map<std::string, RetryPolicy> retry_policies_;                  // where there is one
   std::map<std::string, Hash> leases_;                                 // lease:current
   std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // partition, lane
   std::map<std::string, SortedSet> lease_expiry_;                      // by partition

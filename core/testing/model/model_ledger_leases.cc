@@ -50,6 +50,7 @@ ClaimOutcome ModelLedger::Claim(const ClaimArgs& args, ErrorDetails* details) no
   }
   grants_.erase(id);
 
+  const bool is_retry = (*core)["attempt_state"] == "pending_retry_attempt";
   ClaimOutcome outcome;
   outcome.lease =
       WriteLease(*core, {.worker_id = std::string(args.worker.worker_id.text),
@@ -59,7 +60,7 @@ ClaimOutcome ModelLedger::Claim(const ClaimArgs& args, ErrorDetails* details) no
                          .attempt_id = Text(args.attempt_id.uuid),
                          .attempt_index = (*core)["total_attempt_count"],
                          .ttl_ms = args.lease_ttl_ms,
-                         .kind = LeaseKind::kInitial});
+                         .kind = is_retry ? LeaseKind::kRetry : LeaseKind::kInitial});
   (*core)["total_attempt_count"] = Text(Number((*core)["total_attempt_count"]) + 1);
   return outcome;
 }
@@ -445,25 +446,30 @@ ResumeOutcome ModelLedger::Resume(const ResumeArgs& args, ErrorDetails* details)
   return outcome;
 }
 
+ClaimError ModelLedger::CheckLeaseToEnd(Hash& core, const OptionalFence& given, bool by_operator,
+                                        ErrorDetails* details) {
+  FenceTexts fence = TextsOf(given);
+  if (fence.present == 1 || fence.present == 2) {
+    return ClaimError::kPartialFenceTriple;
+  }
+  if (fence.present == 0) {
+    if (!by_operator) {
+      return ClaimError::kFenceRequired;
+    }
+    fence.lease_id = core["current_lease_id"];
+    fence.lease_epoch = core["current_lease_epoch"];
+    fence.attempt_id = core["current_attempt_id"];
+  }
+  return CheckLease(core, fence, details);
+}
+
 Outcome ModelLedger::Complete(const CompleteArgs& args, ErrorDetails* details) noexcept {
   Clear(details);
   Hash* core = Core(args.execution_id);
   if (core == nullptr) {
     return {ClaimError::kExecutionNotFound};
   }
-  FenceTexts fence = TextsOf(args.fence);
-  if (fence.present == 1 || fence.present == 2) {
-    return {ClaimError::kPartialFenceTriple};
-  }
-  if (fence.present == 0) {
-    if (!args.operator_override) {
-      return {ClaimError::kFenceRequired};
-    }
-    fence.lease_id = (*core)["current_lease_id"];
-    fence.lease_epoch = (*core)["current_lease_epoch"];
-    fence.attempt_id = (*core)["current_attempt_id"];
-  }
-  const ClaimError error = CheckLease(*core, fence, details);
+  const ClaimError error = CheckLeaseToEnd(*core, args.fence, args.operator_override, details);
   if (error != ClaimError::kNone) {
     return {error};
   }
@@ -477,6 +483,68 @@ Outcome ModelLedger::Complete(const CompleteArgs& args, ErrorDetails* details) n
   ReleaseLease(*core);
   SetsOf(*core).terminal.scores[IdText(args.execution_id)] = Now();
   return {};
+}
+
+// ---- fail ---------------------------------------------------------------------------
+
+// How long the retry after `retries` others waits: its first delay, and each one after it so many
+// times longer, up to the longest. What is less than a millisecond counts as a whole one.
+static std::int64_t DelayOfRetry(const RetryPolicy& policy, std::int64_t retries) {
+  if (policy.backoff == RetryPolicy::Backoff::kFixed) {
+    return policy.delay_ms;
+  }
+  double delay = static_cast<double>(policy.delay_ms);
+  for (std::int64_t i = 0; i < retries; ++i) {
+    delay *= policy.multiplier;
+  }
+  if (delay >= static_cast<double>(policy.max_delay_ms)) {
+    return policy.max_delay_ms;
+  }
+  const auto whole = static_cast<std::int64_t>(delay);
+  return static_cast<double>(whole) == delay ? whole : whole + 1;
+}
+
+FailOutcome ModelLedger::Fail(const FailArgs& args, ErrorDetails* details) noexcept {
+  Clear(details);
+  Hash* core = Core(args.execution_id);
+  if (core == nullptr) {
+    return Refuse<FailOutcome>(ClaimError::kExecutionNotFound);
+  }
+  const ClaimError error = CheckLeaseToEnd(*core, args.fence, args.operator_override, details);
+  if (error != ClaimError::kNone) {
+    return Refuse<FailOutcome>(error);
+  }
+  const std::string id = IdText(args.execution_id);
+  const std::int64_t retries = Number((*core)["retry_count"]);
+  const auto policy = retry_policies_.find(id);
+  FailOutcome outcome;
+  if (policy == retry_policies_.end() || retries >= policy->second.max_retries) {
+    Set(*core, {{"lifecycle_phase", "terminal"},
+                {"ownership_state", "unowned"},
+                {"eligibility_state", "not_applicable"},
+                {"blocking_reason", "none"},
+                {"terminal_outcome", "failed"},
+                {"attempt_state", "attempt_terminal"},
+                {"public_state", "failed"}});
+    ReleaseLease(*core);
+    SetsOf(*core).terminal.scores[id] = Now();
+    return outcome;
+  }
+  outcome.retried = true;
+  outcome.delay_until = {Now() + DelayOfRetry(policy->second, retries)};
+  Set(*core, {{"lifecycle_phase", "runnable"},
+              {"ownership_state", "unowned"},
+              {"eligibility_state", "not_eligible_until_time"},
+              {"blocking_reason", "waiting_for_retry_backoff"},
+              {"terminal_outcome", "none"},
+              {"attempt_state", "pending_retry_attempt"},
+              {"public_state", "delayed"},
+              {"current_attempt_id", ""},
+              {"retry_count", Text(retries + 1)},
+              {"delay_until", Text(outcome.delay_until.value)}});
+  ReleaseLease(*core);
+  SetsOf(*core).delayed.scores[id] = outcome.delay_until.value;
+  return outcome;
 }
 
 }  // namespace ffgrant::testing

@@ -85,7 +85,11 @@ Call CallOf(const PlannedCall& p, std::uint8_t number, const std::optional<Lease
   switch (p.kind) {
     case CallKind::kCreate: {
       CreateExecutionArgs args = {id, kLane, p.worker, p.execution == 1 ? Gpu().get() : nullptr,
-                                  {}, p.cap};
+                                  {}, p.cap, {}};
+      if (p.execution % kExecutions == kExecutions - 1) {
+        args.retry =
+            RetryPolicy{.max_retries = 1, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 2};
+      }
       if (p.flag) args.delay_until = TimestampMs{kRaceStart.value + p.ms};
       return {calls::Create{args}, Gpu()};
     }
@@ -117,6 +121,8 @@ Call CallOf(const PlannedCall& p, std::uint8_t number, const std::optional<Lease
       return calls::Resume{{id, p.ms}};
     case CallKind::kComplete:
       return calls::Complete{{id, fence, p.flag}};
+    case CallKind::kFail:
+      return calls::Fail{{id, fence, text, {}, p.flag}};
     case CallKind::kInspect:
       return calls::Inspect{id};
     case CallKind::kInspectNames:

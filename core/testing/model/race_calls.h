@@ -13,7 +13,8 @@
 namespace ffgrant::testing {
 
 // Three executions in one lane, the first and the last in one partition; the
-// second one needs a capability. And three workers, of which the last one has
+// second one needs a capability, and the last one is tried again once after a
+// failure, 2 ms later. And three workers, of which the last one has
 // none.
 inline constexpr std::uint8_t kExecutions = 3;
 inline constexpr std::uint8_t kWorkers = 3;
@@ -47,7 +48,7 @@ struct PlannedCall {
 
   bool is_fenced() const {
     return kind == CallKind::kRenew || kind == CallKind::kSuspend || kind == CallKind::kComplete ||
-           kind == CallKind::kRevoke;
+           kind == CallKind::kFail || kind == CallKind::kRevoke;
   }
 };
 

@@ -87,7 +87,7 @@ void Run::CheckState(Execution& e) {
     static const Value kEmpty("");
     const Value& value = wanted == nullptr ? kEmpty : *wanted;
     if (value.IsEmpty() ? actual == if_empty : value.Matches(actual)) return;
-    Fail("state." + std::string(name), value.Text(), actual);
+    Blame("state." + std::string(name), value.Text(), actual);
   };
   const auto field = [&](const char* name, const std::string& actual, const char* if_empty = "") {
     compare(name, Find(expected.core, name), actual, if_empty);
@@ -103,6 +103,7 @@ void Run::CheckState(Execution& e) {
   field("created_at", Text(state->created_at.value));
   field("total_attempt_count", Text(state->total_attempt_count));
   field("lease_reclaim_count", Text(state->lease_reclaim_count));
+  field("retry_count", Text(state->retry_count));
   field("current_lease_epoch", Text(state->current_lease_epoch.value));
   field("current_lease_id", Text(state->current_lease_id));
   field("current_attempt_id", Text(state->current_attempt_id));
@@ -194,7 +195,7 @@ void CompareHistory(std::vector<Record>& expected, const std::vector<Fields>& ac
 void Run::CheckKeys(Execution& e) {
   Expected& expected = e.expected;
   const Report fail = [this](const std::string& aspect, const std::string& wanted,
-                             const std::string& actual) { Fail(aspect, wanted, actual); };
+                             const std::string& actual) { Blame(aspect, wanted, actual); };
   const std::int64_t before = engine_.Now();
   Snapshot keys = store().Read(WantedOf(e));
   CompareHash("core", expected.core, keys.hashes.at(expected.ExecutionKey("core")), fail);

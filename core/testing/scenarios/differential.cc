@@ -51,6 +51,7 @@ std::optional<ExecutionState> WithoutClock(std::optional<ExecutionState> state) 
 
 Answer WithoutClock(Answer answer) {
   if (answer.expires_at) answer.expires_at = TimestampMs{};
+  if (answer.retry_at) answer.retry_at = TimestampMs{};
   if (answer.lease) answer.lease->expires_at = {};
   return answer;
 }
@@ -58,14 +59,14 @@ Answer WithoutClock(Answer answer) {
 Choices ChoicesOf(Run& run) {
   using K = testing::CallKind;
   Choices choices;
-  choices.kinds = {K::kCreate,       K::kCreate,       K::kCreate,       K::kIssue,
-                   K::kIssue,        K::kIssue,        K::kIssue,        K::kIssue,
-                   K::kIssueReclaim, K::kIssueReclaim, K::kIssueReclaim, K::kClaim,
-                   K::kClaim,        K::kClaim,        K::kClaim,        K::kClaim,
-                   K::kClaimResumed, K::kClaimResumed, K::kReclaim,      K::kReclaim,
-                   K::kReclaim,      K::kRenew,        K::kRenew,        K::kMarkExpired,
-                   K::kMarkExpired,  K::kRevoke,       K::kRevoke,       K::kSuspend,
-                   K::kSuspend,      K::kResume,       K::kResume,       K::kComplete};
+  choices.kinds = {
+      K::kCreate,       K::kCreate,       K::kCreate,       K::kIssue,        K::kIssue,
+      K::kIssue,        K::kIssue,        K::kIssue,        K::kIssueReclaim, K::kIssueReclaim,
+      K::kIssueReclaim, K::kClaim,        K::kClaim,        K::kClaim,        K::kClaim,
+      K::kClaim,        K::kClaimResumed, K::kClaimResumed, K::kReclaim,      K::kReclaim,
+      K::kReclaim,      K::kRenew,        K::kRenew,        K::kMarkExpired,  K::kMarkExpired,
+      K::kRevoke,       K::kRevoke,       K::kSuspend,      K::kSuspend,      K::kResume,
+      K::kResume,       K::kComplete,     K::kFail};
   // Two of them beside each other.
   Execution& first = run.New();
   for (const Execution* execution : {&first, &run.New(&first), &run.New()}) {
@@ -82,6 +83,8 @@ Choices ChoicesOf(Run& run) {
   choices.required = {nullptr, nullptr, Choices::Set("a%b,us-east-1")};
   choices.offered = {nullptr, Choices::Set("us-east-1"), all, all, all, all};
   choices.priorities = {0, 4501, 9002};
+  choices.retries = {std::nullopt, RetryPolicy{.max_retries = 1},
+                     RetryPolicy{.backoff = RetryPolicy::Backoff::kFixed, .delay_ms = kLong}};
   choices.delay_ms = choices.ttl_ms = kLong;
   choices.odd_ttl_one_in = 4;
   choices.odd_ttls = {0, -1, -2, 0, -1, -2, 0, -1, -2, -1, kMaxTtlMs + 1, -kMaxTtlMs - 1};

@@ -32,6 +32,9 @@ class Engine {
   // True if time passes in PassUntil() alone, so that a scenario can stand at
   // the very edge of something.
   virtual bool has_exact_time() const = 0;
+  // Makes a delayed execution eligible if its time has come, as a deployment's scanner does; false
+  // if it has not.
+  virtual bool Promote(const ExecutionIdView& id, LaneIdView lane) = 0;
   // The keys, or nullptr if the engine has none.
   virtual RawStore* store() = 0;
   virtual std::uint16_t partition_count() const = 0;

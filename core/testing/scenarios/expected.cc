@@ -268,8 +268,18 @@ void Expected::NewAttempt(const Moment& at, const NewLease& taken, const char* t
 }
 
 void Expected::Claimed(const Moment& at, const NewLease& taken) {
+  const bool is_retry = Field("attempt_state") == "pending_retry_attempt";
   TakeLease(at, taken, taken.attempt_id);
-  NewAttempt(at, taken, "initial");
+  NewAttempt(at, taken, is_retry ? "retry" : "initial");
+  if (is_retry) {
+    attempts.back().insert_or_assign("retry_reason", Field("pending_retry_reason"));
+    attempts.back().insert_or_assign("previous_attempt_index",
+                                     Field("pending_previous_attempt_index"));
+    Set({{"pending_retry_reason", ""},
+         {"pending_replay_reason", ""},
+         {"pending_replay_requested_by", ""},
+         {"pending_previous_attempt_index", ""}});
+  }
   if (Get("started_at").IsEmpty()) Set({{"started_at", Value::Time(at)}});
   history.push_back(Event("acquired", at));
 }
@@ -464,6 +474,77 @@ void Expected::Completed(const Moment& at) {
   attempts.back().insert_or_assign("attempt_state", "ended_success");
   attempts.back().insert_or_assign("ended_at", Value::Time(at));
   sorted_sets.insert_or_assign(LaneKey("terminal"), Value::Time(at));
+}
+
+// ---- fail, and what a scanner does then --------------------------------------------
+
+void Expected::EndAttempt(const Moment& at, const std::string& reason, const std::string& category,
+                          const char* why_released) {
+  Record event = Event("released", at);
+  event.erase("worker_id");
+  event.erase("attempt_id");
+  event.insert_or_assign("reason", why_released);
+  history.push_back(event);
+  DropLease();
+  Record& attempt = attempts.back();
+  attempt.insert_or_assign("attempt_state", "ended_failure");
+  attempt.insert_or_assign("ended_at", Value::Time(at));
+  attempt.insert_or_assign("failure_reason", reason);
+  attempt.insert_or_assign("failure_category", category);
+  Set({{"failure_reason", reason},
+       {"last_transition_at", Value::Time(at)},
+       {"last_mutation_at", Value::Time(at)}});
+}
+
+void Expected::Failed(const Moment& at, const std::string& reason, const std::string& category) {
+  EndAttempt(at, reason, category, "failed_terminal");
+  Set({{"lifecycle_phase", "terminal"},
+       {"ownership_state", "unowned"},
+       {"eligibility_state", "not_applicable"},
+       {"blocking_reason", "none"},
+       {"blocking_detail", ""},
+       {"terminal_outcome", "failed"},
+       {"attempt_state", "attempt_terminal"},
+       {"public_state", "failed"},
+       {"completed_at", Value::Time(at)}});
+  sorted_sets.insert_or_assign(LaneKey("terminal"), Value::Time(at));
+}
+
+void Expected::FailedAndRetried(const Moment& at, const std::string& reason,
+                                const std::string& category, std::int64_t delay_until) {
+  EndAttempt(at, reason, category, "failed_retry_scheduled");
+  const std::string index = Field("current_attempt_index");
+  const std::string until = std::to_string(delay_until);
+  Set({{"lifecycle_phase", "runnable"},
+       {"ownership_state", "unowned"},
+       {"eligibility_state", "not_eligible_until_time"},
+       {"blocking_reason", "waiting_for_retry_backoff"},
+       {"blocking_detail",
+        "retry backoff until " + until + " (attempt " + index + " failed: " + reason + ")"},
+       {"terminal_outcome", "none"},
+       {"attempt_state", "pending_retry_attempt"},
+       {"public_state", "delayed"},
+       {"pending_retry_reason", reason},
+       {"pending_previous_attempt_index", index},
+       {"retry_count", Value::Number(Count("retry_count") + 1)},
+       {"current_attempt_id", ""},
+       {"delay_until", until}});
+  sorted_sets.insert_or_assign(LaneKey("delayed"), until);
+}
+
+void Expected::Promoted(const Moment& at) {
+  Set({{"lifecycle_phase", "runnable"},
+       {"ownership_state", "unowned"},
+       {"eligibility_state", "eligible_now"},
+       {"blocking_reason", "waiting_for_worker"},
+       {"blocking_detail", ""},
+       {"terminal_outcome", "none"},
+       {"public_state", "waiting"},
+       {"delay_until", ""},
+       {"last_transition_at", Value::Time(at)},
+       {"last_mutation_at", Value::Time(at)}});
+  sorted_sets.erase(LaneKey("delayed"));
+  sorted_sets.insert_or_assign(LaneKey("eligible"), EligibleScore());
 }
 
 }  // namespace ffgrant::claims_conformance

@@ -93,6 +93,11 @@ class Expected {
   void Suspended(const Moment& at);
   void Resumed(const Moment& at, std::int64_t delay_ms);
   void Completed(const Moment& at);  // functions 2
+  // core/contract/live-observed.md, 1
+  void Failed(const Moment& at, const std::string& reason, const std::string& category);
+  void FailedAndRetried(const Moment& at, const std::string& reason, const std::string& category,
+                        std::int64_t delay_until);
+  void Promoted(const Moment& at);
   // A grant goes by itself when its time is over (7.7, 6).
   void GrantGone() { grant.reset(); }
 
@@ -130,6 +135,8 @@ class Expected {
   void NewAttempt(const Moment& at, const NewLease& lease, const char* type);
   void DropLease(const char* keep_in = "");
   Record Event(const char* name, const Moment& at) const;
+  void EndAttempt(const Moment& at, const std::string& reason, const std::string& category,
+                  const char* why_released);
   Value EligibleScore() const;
 
   std::string tag_;

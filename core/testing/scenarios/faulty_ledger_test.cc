@@ -38,14 +38,19 @@ enum class Defect : std::uint8_t {
   kWorker,         // the owner is not shown
   kMismatchTime,   // a mismatch leaves no time
   kTtl,            // a ttl out of range is cut down and taken
+  kRetryTime,      // a retry is said to be due 1 ms later than it is
+  kRetryKind,      // a retry is said to be a first claim
+  kRetryCount,     // a retry that waits is not counted
+  kLastFailure,    // a failure that is final is said to be retried
 };
 
-constexpr Defect kDefects[] = {
-    Defect::kEpoch,     Defect::kExpiry,      Defect::kCode,        Defect::kDetails,
-    Defect::kDuplicate, Defect::kGrantExpiry, Defect::kReclaimKind, Defect::kRenewedExpiry,
-    Defect::kOverride,  Defect::kStale,       Defect::kMarked,      Defect::kRevoked,
-    Defect::kDelayed,   Defect::kEligible,    Defect::kWorker,      Defect::kMismatchTime,
-    Defect::kTtl};
+constexpr Defect kDefects[] = {Defect::kEpoch,        Defect::kExpiry,        Defect::kCode,
+                               Defect::kDetails,      Defect::kDuplicate,     Defect::kGrantExpiry,
+                               Defect::kReclaimKind,  Defect::kRenewedExpiry, Defect::kOverride,
+                               Defect::kStale,        Defect::kMarked,        Defect::kRevoked,
+                               Defect::kDelayed,      Defect::kEligible,      Defect::kWorker,
+                               Defect::kMismatchTime, Defect::kTtl,           Defect::kRetryTime,
+                               Defect::kRetryKind,    Defect::kRetryCount,    Defect::kLastFailure};
 
 namespace calls = testing::calls;
 using testing::Answer;
@@ -89,6 +94,17 @@ class FaultyLedger final : public testing::CallingLedger {
     }
     if (answer.revoked && Has(Defect::kRevoked)) answer.revoked->lease_id = {};
     if (Has(Defect::kDelayed)) answer.delayed = false;
+    if (answer.retry_at && Has(Defect::kRetryTime)) answer.retry_at->value += 1;
+    if (answer.lease && answer.lease->kind == LeaseKind::kRetry && Has(Defect::kRetryKind)) {
+      answer.lease->kind = LeaseKind::kInitial;
+    }
+    if (answer.state && answer.state->attempt_state == "pending_retry_attempt" &&
+        Has(Defect::kRetryCount)) {
+      answer.state->retry_count -= 1;
+    }
+    if (call.kind() == CallKind::kFail && answer.ok() && Has(Defect::kLastFailure)) {
+      answer.retry_at = answer.retry_at.value_or(TimestampMs{});
+    }
     if (answer.state && Has(Defect::kEligible) && answer.state->lifecycle_phase == "active") {
       answer.state->in_eligible = true;
     }
@@ -130,6 +146,9 @@ class FaultyEngine final : public Engine {
   std::int64_t Now() override { return right_.Now(); }
   void PassUntil(std::int64_t time) override { right_.PassUntil(time); }
   bool has_exact_time() const override { return true; }
+  bool Promote(const ExecutionIdView& id, LaneIdView lane) override {
+    return right_.Promote(id, lane);
+  }
   RawStore* store() override { return nullptr; }
   std::uint16_t partition_count() const override { return right_.partition_count(); }
   void BeginScenario() override {

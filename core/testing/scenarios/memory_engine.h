@@ -29,6 +29,19 @@ class MemoryEngine final : public Engine {
     if (time > Now()) clock_.Set({time});
   }
   bool has_exact_time() const override { return true; }
+  bool Promote(const ExecutionIdView& id, LaneIdView /*lane*/) override {
+    if (is_model_) {
+      return static_cast<testing::ModelLedger&>(*ledger_).RunMaintenance(id).promoted != 0;
+    }
+    const auto is_delayed = [&] {
+      return ledger_->Inspect(id).value_or(ExecutionState()).in_delayed;
+    };
+    const bool was_delayed = is_delayed();
+    constexpr std::size_t kAllPlaces = 1 << 20;
+    // Promotes whatever else is due as well.
+    (void)static_cast<MemoryLedger&>(*ledger_).RunMaintenance(kAllPlaces);
+    return was_delayed && !is_delayed();
+  }
   RawStore* store() override { return nullptr; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
   // Each scenario has a ledger to itself.

@@ -58,7 +58,7 @@ std::string Run::WithoutPrefix(std::string text) const {
 
 // ---- failures --------------------------------------------------------------------
 
-void Run::Fail(std::string_view aspect, const std::string& expected, const std::string& actual) {
+void Run::Blame(std::string_view aspect, const std::string& expected, const std::string& actual) {
   // What the ledger shows wrongly it would show wrongly after every call.
   if (aspect.starts_with("state.") && !shown_wrongly_.emplace(aspect).second) return;
   failures_.push_back(
@@ -68,15 +68,15 @@ void Run::Fail(std::string_view aspect, const std::string& expected, const std::
 
 void Run::CheckEqual(std::string_view what, const std::string& expected,
                      const std::string& actual) {
-  if (expected != actual) Fail(what, expected, actual);
+  if (expected != actual) Blame(what, expected, actual);
 }
 
 void Run::CheckAnswer(const ExpectedAnswer& expected, const Answer& answer) {
   if (expected.error != answer.error) {
     const bool unheard_of =
         answer.error == ClaimError::kUnknownCode || answer.error == ClaimError::kUnavailable;
-    Fail("error", std::string(ErrorName(expected.error)),
-         std::string(ErrorName(answer.error)) + (unheard_of ? " " + Join(answer.details) : ""));
+    Blame("error", std::string(ErrorName(expected.error)),
+          std::string(ErrorName(answer.error)) + (unheard_of ? " " + Join(answer.details) : ""));
     throw WentAstray();
   }
   CheckEqual("details", Join(expected.details), Join(answer.details));
@@ -120,7 +120,8 @@ Call CreateCall(const Execution& e, const CreateOptions& options) {
                         .priority = options.priority,
                         .required = required.get(),
                         .delay_until = options.delay_until,
-                        .max_reclaim_count = options.cap}};
+                        .max_reclaim_count = options.cap,
+                        .retry = options.retry}};
 }
 
 }  // namespace
@@ -203,7 +204,7 @@ void Run::IssueAny(bool reclaim, Execution& e, const IssueOptions& options,
     // call (7.1); a reclaim grant's is the stored one (7.6).
     const std::int64_t told = answer.expires_at->value - options.ttl_ms;
     if (told < at.earliest() || told > at.latest()) {
-      Fail("expires_at", at.Text(options.ttl_ms), std::to_string(answer.expires_at->value));
+      Blame("expires_at", at.Text(options.ttl_ms), std::to_string(answer.expires_at->value));
     }
   });
 }
@@ -218,7 +219,7 @@ void Run::IssueReclaim(Execution& e, const IssueOptions& options, const Expected
 
 void Run::CheckExpiry(const Moment& at, std::int64_t ttl_ms, const Answer& answer) {
   if (at.Is(answer.expires_at->value - ttl_ms)) return;
-  Fail("expires_at", at.Text(ttl_ms), std::to_string(answer.expires_at->value));
+  Blame("expires_at", at.Text(ttl_ms), std::to_string(answer.expires_at->value));
 }
 
 // What a rejection leaves behind.
@@ -254,7 +255,7 @@ void Run::NoteLease(Execution& e, const Answer& answer, LeaseKind kind) {
   CheckEqual("kind", std::string(LeaseKindName(kind)), std::string(LeaseKindName(lease.kind)));
   const Value expires = e.expected.Get("lease_expires_at");
   if (!expires.MatchesTime(lease.expires_at.value)) {
-    Fail("expires_at", expires.Text(), std::to_string(lease.expires_at.value));
+    Blame("expires_at", expires.Text(), std::to_string(lease.expires_at.value));
   }
   e.fence = lease.fence;
   e.attempt_index = lease.attempt_index;
@@ -274,8 +275,9 @@ void Run::Claim(Execution& e, const ClaimOptions& options, const ExpectedAnswer&
                    IdOf<LeaseId>(lease.lease_id), options.ttl_ms,
                    IdOf<AttemptId>(lease.attempt_id)}},
      expected, [&](const Moment& at, const Answer& answer) {
+       const bool is_retry = e.expected.Field("attempt_state") == "pending_retry_attempt";
        e.expected.Claimed(at, lease);
-       NoteLease(e, answer, LeaseKind::kInitial);
+       NoteLease(e, answer, is_retry ? LeaseKind::kRetry : LeaseKind::kInitial);
      });
 }
 
@@ -353,6 +355,38 @@ void Run::Complete(Execution& e, std::optional<OptionalFence> fence, const Expec
                    bool operator_override) {
   Do(e, calls::Complete{{e.id(), fence.value_or(e.fence), operator_override}}, expected,
      [&](const Moment& at, const Answer&) { e.expected.Completed(at); });
+}
+
+void Run::Fail(Execution& e, const FailOptions& options, const ExpectedAnswer& expected) {
+  Do(e,
+     calls::Fail{{.execution_id = e.id(),
+                  .fence = options.fence.value_or(e.fence),
+                  .reason = options.reason,
+                  .category = options.category,
+                  .operator_override = options.operator_override}},
+     expected, [&](const Moment& at, const Answer& answer) {
+       Check("retried", answer.retry_at.has_value() == options.retried_after_ms.has_value());
+       if (!options.retried_after_ms) {
+         e.expected.Failed(at, options.reason, options.category);
+         return;
+       }
+       const TimestampMs retry_at = answer.retry_at.value_or(TimestampMs{});
+       if (!at.Is(retry_at.value - *options.retried_after_ms)) {
+         Blame("retry_at", at.Text(*options.retried_after_ms), std::to_string(retry_at.value));
+       }
+       e.expected.FailedAndRetried(at, options.reason, options.category, retry_at.value);
+     });
+}
+
+void Run::Promote(Execution& e, bool due) {
+  ++step_;
+  operation_ = "promote";
+  const std::int64_t before = engine_.Now();
+  const bool promoted = engine_.Promote(e.id(), LaneIdView::Unchecked(e.lane()));
+  const Moment at{before, engine_.Now()};
+  Check("promoted", promoted == due);
+  if (promoted) e.expected.Promoted(at);
+  CheckStored(e);
 }
 
 void Run::Pass(std::int64_t ms) { engine_.PassUntil(engine_.Now() + ms); }

@@ -68,6 +68,7 @@ struct CreateOptions {
   std::optional<std::uint32_t> cap = {};
   std::optional<std::string> lane = {};  // the run's own; of a second creation, the execution's
   std::optional<std::string> id = {};    // a new one
+  std::optional<RetryPolicy> retry = {};
 };
 struct IssueOptions {
   Worker worker = kWorker1;
@@ -88,6 +89,15 @@ struct RenewOptions {
   std::optional<OptionalFence> fence = {};  // the last lease's
   std::optional<AttemptIndex> attempt_index = {};
   std::int64_t ttl_ms = kLong;
+};
+
+struct FailOptions {
+  std::optional<OptionalFence> fence = {};  // the last lease's
+  std::string reason = "no disk";
+  std::string category = "transient";
+  bool operator_override = false;
+  // Of a retry, in whole milliseconds; without one the failure is final.
+  std::optional<std::int64_t> retried_after_ms = {};
 };
 
 struct Failure {
@@ -133,6 +143,9 @@ class Run {
   void Resume(Execution& e, std::int64_t delay_ms = 0, const ExpectedAnswer& answer = {});
   void Complete(Execution& e, std::optional<OptionalFence> fence = {},
                 const ExpectedAnswer& answer = {}, bool operator_override = false);
+  void Fail(Execution& e, const FailOptions& options = {}, const ExpectedAnswer& answer = {});
+  // As a scanner: `due` says whether it must be.
+  void Promote(Execution& e, bool due = true);
 
   // Lets at least so much time pass; exactly so much where time is exact.
   void Pass(std::int64_t ms);
@@ -169,7 +182,7 @@ class Run {
   void Do(Execution& e, const testing::Call& call, const ExpectedAnswer& expected,
           const Effect& effect);
   std::string WithoutPrefix(std::string text) const;
-  void Fail(std::string_view aspect, const std::string& expected, const std::string& actual);
+  void Blame(std::string_view aspect, const std::string& expected, const std::string& actual);
   void IssueAny(bool reclaim, Execution& e, const IssueOptions& options,
                 const ExpectedAnswer& expected);
   void CheckAnswer(const ExpectedAnswer& expected, const testing::Answer& answer);

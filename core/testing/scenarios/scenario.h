@@ -22,7 +22,8 @@ enum Needs : std::uint8_t {
 };
 
 struct Scenario {
-  std::string_view section;  // of the wire contract: "7.2"; "F5" is valkey-functions 5
+  // Of the wire contract: "7.2"; "F5" is valkey-functions 5, "L1" live-observed 1.
+  std::string_view section;
   std::string name;
   void (*body)(Run&) = nullptr;
   std::uint8_t needs = kNothing;
@@ -44,6 +45,7 @@ void AddRenewScenarios(std::vector<Scenario>& to);
 void AddExpiryScenarios(std::vector<Scenario>& to);
 void AddReclaimScenarios(std::vector<Scenario>& to);
 void AddCompleteScenarios(std::vector<Scenario>& to);
+void AddFailScenarios(std::vector<Scenario>& to);
 void AddInvariantScenarios(std::vector<Scenario>& to);
 void AddFunctionEdgeScenarios(std::vector<Scenario>& to);
 void AddFunctionRecordScenarios(std::vector<Scenario>& to);

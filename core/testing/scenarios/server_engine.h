@@ -35,6 +35,10 @@ class ServerEngine final : public Engine {
   std::int64_t Now() override { return store_.NowMs(); }
   void PassUntil(std::int64_t time) override;
   bool has_exact_time() const override { return false; }
+  bool Promote(const ExecutionIdView& id, LaneIdView lane) override {
+    bool promoted = false;
+    return ledger_.PromoteDelayedIfDue(id, lane, promoted) && promoted;
+  }
   RawStore* store() override { return &store_; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
 

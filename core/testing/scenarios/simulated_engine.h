@@ -64,6 +64,10 @@ class SimulatedEngine final : public Engine {
     if (time > world_.now()) world_.Pass(time - world_.now());
   }
   bool has_exact_time() const override { return true; }
+  bool Promote(const ExecutionIdView& id, LaneIdView lane) override {
+    bool promoted = false;
+    return ledger_->PromoteDelayedIfDue(id, lane, promoted) && promoted;
+  }
   RawStore* store() override { return &*store_; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
 

@@ -67,7 +67,8 @@ void ClaimWitness::Saw(const std::vector<std::string>& raw, const std::string& r
     }
     execution.lease_id.clear();
   } else if ((function == "ff_revoke_lease" && word == "OK") ||
-             function == "ff_suspend_execution" || function == "ff_complete_execution") {
+             function == "ff_suspend_execution" || function == "ff_complete_execution" ||
+             function == "ff_fail_execution") {
     execution.lease_id.clear();
   }
 }

@@ -76,6 +76,8 @@ std::string_view FunctionOf(CallKind kind) {
       return "ff_resume_execution";
     case CallKind::kComplete:
       return "ff_complete_execution";
+    case CallKind::kFail:
+      return "ff_fail_execution";
     default:
       return "";
   }
@@ -177,19 +179,20 @@ class DeploymentClaims {
   Choices MakeChoices() {
     using K = CallKind;
     Choices choices;
-    choices.kinds = {K::kCreate,       K::kIssue,          K::kIssue,        K::kIssue,
-                     K::kIssue,        K::kClaimForWorker, K::kClaim,        K::kClaim,
-                     K::kClaim,        K::kClaim,          K::kClaim,        K::kClaimResumed,
-                     K::kClaimResumed, K::kIssueReclaim,   K::kIssueReclaim, K::kReclaim,
-                     K::kReclaim,      K::kReclaim,        K::kRenew,        K::kRenew,
-                     K::kMarkExpired,  K::kMarkExpired,    K::kRevoke,       K::kSuspend,
-                     K::kSuspend,      K::kResume,         K::kResume,       K::kComplete};
+    choices.kinds = {
+        K::kCreate,         K::kIssue,        K::kIssue,        K::kIssue,        K::kIssue,
+        K::kClaimForWorker, K::kClaim,        K::kClaim,        K::kClaim,        K::kClaim,
+        K::kClaim,          K::kClaimResumed, K::kClaimResumed, K::kIssueReclaim, K::kIssueReclaim,
+        K::kReclaim,        K::kReclaim,      K::kReclaim,      K::kRenew,        K::kRenew,
+        K::kMarkExpired,    K::kMarkExpired,  K::kRevoke,       K::kSuspend,      K::kSuspend,
+        K::kResume,         K::kResume,       K::kComplete,     K::kFail};
     for (std::size_t i = 0; i < kExecutions; ++i) choices.executions.push_back(NewExecution());
     choices.workers = {{"w1", "w1-i1"}, {"w1", "w1-i2"}, {"w2", "w2-i1"}};
     choices.lanes = {"other"};
     choices.claims_in_own_lane = true;
     choices.required = {nullptr, nullptr, nullptr, Choices::Set("gpu")};
     choices.offered = {nullptr, Choices::Set("gpu"), Choices::Set("gpu")};
+    choices.retries = {std::nullopt, RetryPolicy{.max_retries = 1, .delay_ms = 50}};
     choices.delay_ms = 1;
     choices.delay_spread = 300;
     choices.ttl_ms = 200;
@@ -353,7 +356,8 @@ class DeploymentClaims {
     const Answer answer = Make(*ledger_, call);
     Judge(call, answer, begin);
     generator_.Learn(call, answer);
-    const bool over = call.kind() == CallKind::kComplete && answer.ok();
+    const bool ends = call.kind() == CallKind::kComplete || call.kind() == CallKind::kFail;
+    const bool over = ends && answer.ok();
     if (over || deployment_.OneIn(60)) NextExecution();
   }
 

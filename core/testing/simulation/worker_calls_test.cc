@@ -7,10 +7,12 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/claims/ending.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/valkey_ledger.h"
@@ -31,11 +33,12 @@ class WorkerCalls : public ::testing::Test {
     ledger_ = std::make_unique<ValkeyLedger>(options);
   }
 
-  MintedExecutionId Create(const ExecutionContent& content = {}) {
+  MintedExecutionId Create(const ExecutionContent& content = {},
+                           const std::optional<RetryPolicy>& retry = {}) {
     const MintedExecutionId id(7, ids_.Next());
     ErrorDetails details;
-    EXPECT_TRUE(
-        ledger_->CreateExecution({.execution_id = id.view(), .lane = lane_}, content, &details))
+    EXPECT_TRUE(ledger_->CreateExecution({.execution_id = id.view(), .lane = lane_, .retry = retry},
+                                         content, &details))
         << (details.size() > 0 ? details[0] : "");
     return id;
   }
@@ -153,7 +156,7 @@ TEST_F(WorkerCalls, InputThatIsNotThere) {
 
 TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
   const MintedExecutionId id =
-      Create({.payload = "p", .retry = RetryPolicy{.max_retries = 1, .delay_ms = 10}});
+      Create({.payload = "p"}, RetryPolicy{.max_retries = 1, .delay_ms = 10});
   ASSERT_TRUE(Fail(id, Claim(id), "no disk"));
   world_.Pass(20);
   Promote(id);
@@ -228,7 +231,7 @@ TEST_F(WorkerCalls, AFailureWithoutAPolicyIsFinal) {
 
 TEST_F(WorkerCalls, APolicySaysWhenItIsTriedAgain) {
   const MintedExecutionId id =
-      Create({.retry = RetryPolicy{.max_retries = 3, .delay_ms = 100, .max_delay_ms = 250}});
+      Create({}, RetryPolicy{.max_retries = 3, .delay_ms = 100, .max_delay_ms = 250});
   for (const std::int64_t delay : {100, 200, 250}) {
     const Lease lease = Claim(id);
     const FailOutcome failed = Fail(id, lease, "flaky");
@@ -256,9 +259,8 @@ TEST_F(WorkerCalls, APolicySaysWhenItIsTriedAgain) {
 }
 
 TEST_F(WorkerCalls, AFixedDelayIsTheSameEachTime) {
-  const MintedExecutionId id =
-      Create({.retry = RetryPolicy{
-                  .max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 70}});
+  const MintedExecutionId id = Create(
+      {}, RetryPolicy{.max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 70});
   for (int i = 0; i < 2; ++i) {
     const FailOutcome failed = Fail(id, Claim(id));
     EXPECT_TRUE(failed.retried);
@@ -272,7 +274,7 @@ TEST_F(WorkerCalls, AFixedDelayIsTheSameEachTime) {
 // The execution is in its own lane's set, from where a scanner promotes it, and not in the
 // claimer's lane.
 TEST_F(WorkerCalls, ARetryWaitsInTheExecutionsOwnLane) {
-  const MintedExecutionId id = Create({.retry = RetryPolicy{.delay_ms = 5000}});
+  const MintedExecutionId id = Create({}, RetryPolicy{.delay_ms = 5000});
   ASSERT_TRUE(ledger_->IssueClaimGrant(
       {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000}));
   const ClaimOutcome claimed = ledger_->Claim({.execution_id = id.view(),
@@ -295,6 +297,7 @@ TEST_F(WorkerCalls, PartsOfAMillisecondAreRoundedUp) {
   ASSERT_TRUE(failed.retried);
   const std::string stored = Core(id, "delay_until");
   EXPECT_EQ(stored, std::to_string(failed.delay_until.value - 1) + ".5");
+  EXPECT_EQ(ledger_->Inspect(id.view())->delay_until, failed.delay_until);
 }
 
 TEST_F(WorkerCalls, APolicyThatCantBeFollowedIsRefusedBeforeAnythingChanges) {
@@ -330,11 +333,12 @@ TEST_F(WorkerCalls, FailuresThatAreRefused) {
   args.fence = {};
   args.operator_override = true;
   EXPECT_TRUE(ledger_->Fail(args));
-  EXPECT_EQ(ledger_
-                ->CreateExecution({.execution_id = absent.view(), .lane = lane_},
-                                  ExecutionContent{.retry = RetryPolicy{.delay_ms = -1}})
-                .error,
-            ClaimError::kInvalidInput);
+  EXPECT_EQ(
+      ledger_
+          ->CreateExecution(
+              {.execution_id = absent.view(), .lane = lane_, .retry = RetryPolicy{.delay_ms = -1}})
+          .error,
+      ClaimError::kInvalidInput);
 }
 
 // ---- registration -----------------------------------------------------------------

@@ -19,10 +19,14 @@ struct StateWords {
 constexpr StateWords kWords[] = {
     {"runnable", "unowned", "eligible_now", "waiting_for_worker", "none", "pending_first_attempt",
      "waiting"},
-    {"runnable", "unowned", "not_eligible_until_time", "waiting_for_delay", "none",
-     "pending_first_attempt", "delayed"},
+    {"runnable", "unowned", "eligible_now", "waiting_for_worker", "none", "pending_retry_attempt",
+     "waiting"},
     {"runnable", "unowned", "eligible_now", "waiting_for_worker", "none", "attempt_interrupted",
      "waiting"},
+    {"runnable", "unowned", "not_eligible_until_time", "waiting_for_delay", "none",
+     "pending_first_attempt", "delayed"},
+    {"runnable", "unowned", "not_eligible_until_time", "waiting_for_retry_backoff", "none",
+     "pending_retry_attempt", "delayed"},
     {"runnable", "unowned", "not_eligible_until_time", "waiting_for_resume_delay", "none",
      "attempt_interrupted", "delayed"},
     {"active", "leased", "not_applicable", "none", "none", "running_attempt", "active"},
@@ -34,21 +38,22 @@ constexpr StateWords kWords[] = {
      "suspended"},
     {"terminal", "unowned", "not_applicable", "none", "success", "attempt_terminal", "completed"},
     {"terminal", "unowned", "not_applicable", "none", "failed", "attempt_terminal", "failed"},
+    {"terminal", "unowned", "not_applicable", "none", "failed", "attempt_terminal", "failed"},
 };
 
 void DescribeLease(const ExecutionRecord& r, ExecutionState& out) noexcept {
   const State s = r.state;
   out.current_lease_epoch = {r.lease_epoch};
   if (r.total_attempt_count > 0) {
-    out.current_attempt_id = r.attempt_id;
+    if (!IsRetry(s)) out.current_attempt_id = r.attempt_id;
     out.current_attempt_index = {r.total_attempt_count - 1};
     out.lease_acquired_at = TimestampMs{r.lease_acquired_at};
   }
   if (IsActive(s)) out.current_lease_id = r.lease_id;
   // A revoked lease's hash is deleted; failing at the reclaim cap keeps the
-  // times, while suspending and completing blank them.
+  // times, while suspending, completing and failing blank them.
   out.lease_current = s == State::kLeased || s == State::kLeaseExpired;
-  if (IsActive(s) || s == State::kFailed) {
+  if (IsActive(s) || s == State::kReclaimedTooOften) {
     out.lease_expires_at = TimestampMs{r.lease_expires_at};
     out.lease_last_renewed_at = TimestampMs{r.lease_last_renewed_at};
     out.lease_renewal_deadline = TimestampMs{
@@ -75,6 +80,7 @@ ExecutionState Describe(const ExecutionRecord& r, const ExecutionExtra& extra,
   out.created_at = {extra.created_at.Get()};
   out.total_attempt_count = r.total_attempt_count;
   out.lease_reclaim_count = r.lease_reclaim_count;
+  out.retry_count = r.retry_count();
   DescribeLease(r, out);
   out.has_grant = r.has_grant && now <= r.grant_expires_at;
   if (out.has_grant) {
@@ -82,7 +88,7 @@ ExecutionState Describe(const ExecutionRecord& r, const ExecutionExtra& extra,
     out.grant_expires_at = TimestampMs{r.grant_expires_at};
   }
   // A delayed resume is known to the delayed set alone.
-  if (r.state == State::kDelayed) out.delay_until = TimestampMs{r.delay_until()};
+  if (IsDelayed(r.state) && !IsResumed(r.state)) out.delay_until = TimestampMs{r.delay_until()};
   const std::int64_t mismatch_at = extra.last_capability_mismatch_at.Get();
   if (mismatch_at != kNever) out.last_capability_mismatch_at = TimestampMs{mismatch_at};
   out.in_eligible = IsEligible(r.state);

@@ -21,8 +21,10 @@ namespace ffgrant::internal {
 // the contract rules out can't be stored.
 enum class State : std::uint8_t {
   kEligible,
-  kDelayed,
+  kRetryEligible,    // pending_retry_attempt: the next claim is of kind retry
   kResumedEligible,  // attempt_interrupted: claims go the resume path
+  kDelayed,
+  kRetryDelayed,
   kResumedDelayed,
   kLeased,
   kLeaseExpired,
@@ -30,16 +32,24 @@ enum class State : std::uint8_t {
   kSuspended,
   kCompleted,
   kFailed,
+  kReclaimedTooOften,  // failed as well, but the last lease's times stay
 };
 
-constexpr bool IsEligible(State s) noexcept {
-  return s == State::kEligible || s == State::kResumedEligible;
-}
+constexpr bool IsEligible(State s) noexcept { return s <= State::kResumedEligible; }
 constexpr bool IsDelayed(State s) noexcept {
-  return s == State::kDelayed || s == State::kResumedDelayed;
+  return s >= State::kDelayed && s <= State::kResumedDelayed;
 }
 constexpr bool IsResumed(State s) noexcept {
   return s == State::kResumedEligible || s == State::kResumedDelayed;
+}
+constexpr bool IsRetry(State s) noexcept {
+  return s == State::kRetryEligible || s == State::kRetryDelayed;
+}
+// What a delayed one becomes once its time has come.
+constexpr State Promoted(State s) noexcept {
+  return s == State::kResumedDelayed ? State::kResumedEligible
+         : s == State::kRetryDelayed ? State::kRetryEligible
+                                     : State::kEligible;
 }
 constexpr bool IsRunnable(State s) noexcept { return s <= State::kResumedDelayed; }
 constexpr bool IsActive(State s) noexcept {
@@ -88,7 +98,7 @@ struct alignas(128) ExecutionRecord {
   bool has_grant : 1;
   bool has_reclaim_cap : 1;
   std::uint16_t priority;
-  NameId required;      // capability set, comma-joined
+  NameId required;      // capability set, comma-joined, and retry policy
   NameId grant_worker;  // worker id and instance id; held until the grant is dropped
   NameId lease_worker;  // held while the execution is active
   std::uint32_t texts;  // in RecordTexts
@@ -105,6 +115,11 @@ struct alignas(128) ExecutionRecord {
   std::int64_t lease_expires_at;
   std::int64_t lease_last_renewed_at;
 
+  // Each attempt but the first is a retry's or a reclaim's; a retry that waits has none yet.
+  std::uint32_t retry_count() const noexcept {
+    if (total_attempt_count == 0) return 0;
+    return total_attempt_count - 1 - lease_reclaim_count + (IsRetry(state) ? 1 : 0);
+  }
   std::int64_t delay_until() const noexcept { return grant_expires_at; }
   void DelayUntil(std::int64_t ms) noexcept { grant_expires_at = ms; }
 };

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -176,6 +177,10 @@ class MemoryLedger::Impl {
   ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
                         std::int64_t now, ErrorDetails* details) noexcept;
 
+  // The retry policy that goes with requirements, under the region's lock of a record that has
+  // them; empty if there is none.
+  std::optional<RetryPolicy> RetryPolicyOf(internal::NameId required) const noexcept;
+
   // A create whose arguments are in order. Says what is missing only if a search may find it.
   CreateOutcome Create(const CreateExecutionArgs& args, Missing& missing,
                        ErrorDetails* details) noexcept;
@@ -276,9 +281,10 @@ class MemoryLedger::Impl {
   const std::size_t max_candidates;
   internal::ExecutionTable table;
   internal::TextPool long_names;
-  internal::NamePool workers;        // held by grants, leases and regions
-  internal::NamePool lanes;          // by executions; a lane's number is its queue's, and one more
-  internal::NamePool required_sets;  // by executions
+  internal::NamePool workers;  // held by grants, leases and regions
+  internal::NamePool lanes;    // by executions; a lane's number is its queue's, and one more
+  // By executions: what is required, comma-joined, and a RetryPolicy's bytes if there is one.
+  internal::NamePool required_sets;
   internal::RecordTexts texts;
   internal::CapabilityVerdicts verdicts;
   internal::ReadyQueues queues;

@@ -96,6 +96,11 @@ class NamePool {
   std::size_t FirstSize(NameId id) const noexcept { return entries_[id].first_size; }
   // Copies the first text, of FirstSize() bytes.
   void CopyFirst(NameId id, char* to) const noexcept { Copy(id, 0, FirstSize(id), to); }
+  std::size_t SecondSize(NameId id) const noexcept { return entries_[id].second_size; }
+  // Copies the second text, of SecondSize() bytes.
+  void CopySecond(NameId id, char* to) const noexcept {
+    Copy(id, FirstSize(id), SecondSize(id), to);
+  }
   std::string First(NameId id) const { return Text(id, 0, entries_[id].first_size); }
   std::string Second(NameId id) const {
     return Text(id, entries_[id].first_size, entries_[id].second_size);

@@ -39,6 +39,9 @@ ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& p
     const WriteResult written = FormatLaneIdError(lane, text);
     return Invalid({text.data(), written.size}, details);
   }
+  if (args.retry && !IsValid(*args.retry)) {
+    return Invalid("the retry policy is out of range", details);
+  }
   return ClaimError::kNone;
 }
 

@@ -63,19 +63,18 @@ void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
 // {"priority":0,"max_reclaim_count":100,"max_replay_count":10,"budget_ids":[],
 //  "routing_requirements":{"required_capabilities":["a"]},"max_signals_per_execution":10000}
 // "retry_policy" comes after the priority.
-std::string_view PolicyJson(const CreateExecutionArgs& args,
-                            const std::optional<RetryPolicy>& retry, std::string& scratch) {
+std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratch) {
   const bool has_requirements = args.required != nullptr && !args.required->empty();
   scratch.clear();
-  if (!has_requirements && !args.max_reclaim_count && !retry) return "{}";
+  if (!has_requirements && !args.max_reclaim_count && !args.retry) return "{}";
   std::array<char, 10> digits;
   const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(),
                                         args.max_reclaim_count.value_or(kPolicyMaxReclaimCount))
                               .ptr;
   scratch.append(R"({"priority":0)");
-  if (retry) {
+  if (args.retry) {
     scratch.append(R"(,"retry_policy":)");
-    AppendRetryPolicy(*retry, scratch);
+    AppendRetryPolicy(*args.retry, scratch);
   }
   scratch.append(R"(,"max_reclaim_count":)");
   scratch.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
@@ -138,7 +137,7 @@ void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
   command.Arg(content.kind.empty() ? defaults.execution_kind : content.kind);
   command.Arg(args.priority);
   command.Arg(defaults.creator_identity);
-  command.Arg(PolicyJson(args, content.retry, scratch));
+  command.Arg(PolicyJson(args, scratch));
   command.Arg(content.payload);
   args.delay_until ? command.Arg(args.delay_until->value) : command.Arg("");
   command.Arg("");  // dedup_ttl_ms: there is no idempotency key

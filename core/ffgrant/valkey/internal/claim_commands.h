@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "ffgrant/claims/claim_ledger.h"
-#include "ffgrant/claims/ending.h"
 #include "ffgrant/valkey/client_options.h"
 #include "ffgrant/valkey/execution_content.h"
 #include "ffgrant/valkey/internal/resp_command.h"

@@ -73,12 +73,11 @@ TEST(ClaimCommands, Create) {
              "ff_create_execution", keys,
              {std::string(kId), "default", "main", "task", "5", "ffgrant", "{}", "p", "", "", "{}",
               "", "7"});
-  const ExecutionContent content = {
-      .kind = "resize",
-      .tags_json = R"({"a":"b"})",
-      .retry =
-          RetryPolicy{.max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 500}};
-  ExpectCall([&](RespCommand& c) { WriteCreate(c, args, content, defaults, scratch); },
+  const ExecutionContent content = {.kind = "resize", .tags_json = R"({"a":"b"})"};
+  CreateExecutionArgs retried = args;
+  retried.retry =
+      RetryPolicy{.max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 500};
+  ExpectCall([&](RespCommand& c) { WriteCreate(c, retried, content, defaults, scratch); },
              "ff_create_execution", keys,
              {std::string(kId), "default", "main", "resize", "5", "ffgrant",
               R"({"priority":0,"retry_policy":{"max_retries":2,"backoff":{"type":"fixed",)"

@@ -77,6 +77,14 @@ std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept {
   return Parse<std::int64_t>(text);
 }
 
+std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept {
+  if (const auto whole = ReadInteger(text)) return TimestampMs{*whole};
+  const auto time = Parse<double>(text);
+  // Neither infinite, nor so large that it is no time of 64 bits, nor no number at all.
+  if (!time || !(*time > -9e18 && *time < 9e18)) return std::nullopt;
+  return TimestampMs{static_cast<std::int64_t>(std::ceil(*time))};
+}
+
 std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
   FunctionReply read;
@@ -260,11 +268,10 @@ bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexc
   if (!read) return valid;
   if (read->kind != FunctionReply::Kind::kOk) return false;
   if (read->Field(0) == "retry_scheduled") {
-    const auto delay_until = Parse<double>(read->Field(1));
-    // A delay that is infinite, too large for 64 bits, or no number at all is refused.
-    if (!delay_until || !(*delay_until > -9e18 && *delay_until < 9e18)) return false;
+    const auto delay_until = ReadTimeToCome(read->Field(1).value_or(""));
+    if (!delay_until) return false;
     out.retried = true;
-    out.delay_until = {static_cast<std::int64_t>(std::ceil(*delay_until))};
+    out.delay_until = *delay_until;
   } else if (read->Field(0) != "terminal_failed") {
     return false;
   }

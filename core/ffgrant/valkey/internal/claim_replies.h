@@ -65,6 +65,10 @@ bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
 // Reads the answer to WriteReadHints. `error` is kExecutionNotFound if there is no such hash.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
+// Reads a time of the future. A part of a millisecond is rounded up: whatever waits for the time
+// waits for all of it. Returns nothing for what is no number, or no time of 64 bits.
+std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept;
+
 // Reads decimal text; returns nothing for anything else.
 std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept;
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "ffgrant/claims/ending.h"
+#include "ffgrant/claims/retry_policy.h"
 
 namespace ffgrant::valkey::internal {
 

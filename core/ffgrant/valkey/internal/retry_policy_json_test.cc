@@ -22,6 +22,9 @@ TEST(RetryPolicyJson, IsWhatFlowFabricWrites) {
             R"("max_delay_ms":60000,"multiplier":2,"jitter":false},"retryable_categories":[]})");
   EXPECT_EQ(Appended({.max_retries = 4294967295, .delay_ms = 0, .multiplier = 1.5}),
             R"({"max_retries":4294967295,"backoff":{"type":"exponential","initial_delay_ms":0,)"
+            R"("max_delay_ms":60000,"multiplier":1,"jitter":false},"retryable_categories":[]})");
+  EXPECT_EQ(Appended({.max_retries = 1, .delay_ms = 1, .multiplier = 1.5}),
+            R"({"max_retries":1,"backoff":{"type":"exponential","initial_delay_ms":1,)"
             R"("max_delay_ms":60000,"multiplier":1.5,"jitter":false},"retryable_categories":[]})");
   EXPECT_EQ(Appended({.max_retries = 0, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 5}),
             R"({"max_retries":0,"backoff":{"type":"fixed","delay_ms":5},)"

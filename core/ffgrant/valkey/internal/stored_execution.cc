@@ -90,6 +90,7 @@ void FillCore(const Reply& reply, ExecutionState& out) noexcept {
   };
   out.total_attempt_count = count(kAttemptCount);
   out.lease_reclaim_count = count(kReclaimCount);
+  out.retry_count = count(kRetryCount);
   out.current_attempt_index = {count(kAttemptIndex)};
   out.current_lease_epoch = {static_cast<std::uint64_t>(ReadInteger(text(kEpoch)).value_or(0))};
   out.current_lease_id = IdOf<LeaseId>(text(kLeaseId));
@@ -98,7 +99,7 @@ void FillCore(const Reply& reply, ExecutionState& out) noexcept {
   out.lease_expires_at = TimeOf(text(kExpiresAt));
   out.lease_last_renewed_at = TimeOf(text(kRenewedAt));
   out.lease_renewal_deadline = TimeOf(text(kDeadline));
-  out.delay_until = TimeOf(text(kDelayUntil));
+  out.delay_until = ReadTimeToCome(text(kDelayUntil));
   out.last_capability_mismatch_at = TimeOf(text(kMismatchAt));
 }
 

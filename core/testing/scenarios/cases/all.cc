@@ -16,6 +16,7 @@ std::vector<Scenario> AllScenarios() {
   AddReclaimScenarios(all);
   AddInvariantScenarios(all);
   AddCompleteScenarios(all);
+  AddFailScenarios(all);
   AddFunctionRecordScenarios(all);
   AddFunctionEdgeScenarios(all);
   AddCheckOrderScenarios(all);

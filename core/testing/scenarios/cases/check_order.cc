@@ -138,6 +138,9 @@ Call CallSuspend(Run&, const Execution& e, const Attempted& with) {
 Call CallComplete(Run&, const Execution& e, const Attempted& with) {
   return calls::Complete{{e.id(), with.fence, false}};
 }
+Call CallFail(Run&, const Execution& e, const Attempted& with) {
+  return calls::Fail{{.execution_id = e.id(), .fence = with.fence}};
+}
 
 // ---- states from which each call succeeds ------------------------------------------
 
@@ -285,6 +288,11 @@ const std::vector<Function>& Functions() {
         {"grant", E::kInvalidClaimGrant, NoGrant},
         {"worker", E::kInvalidClaimGrant, AnothersGrant}}},
       {"F4", "complete", JustLeased, WithItsFence, CallComplete,
+       Joined({kAbsent,
+               {"whole fence", E::kPartialFenceTriple, PartOfAFence, "fence"},
+               {"fence", E::kFenceRequired, NoFence, "fence"}},
+              LeaseChecks())},
+      {"L1", "fail", JustLeased, WithItsFence, CallFail,
        Joined({kAbsent,
                {"whole fence", E::kPartialFenceTriple, PartOfAFence, "fence"},
                {"fence", E::kFenceRequired, NoFence, "fence"}},

@@ -34,6 +34,11 @@ inline void CompleteWith(Run& run, Execution& e, std::optional<OptionalFence> fe
   run.Complete(e, fence, answer);
 }
 
+inline void FailWith(Run& run, Execution& e, std::optional<OptionalFence> fence,
+                     const ExpectedAnswer& answer) {
+  run.Fail(e, {.fence = fence}, answer);
+}
+
 // The six that have some parts of a whole fence and lack others.
 inline std::vector<OptionalFence> PartsOf(const OptionalFence& whole) {
   std::vector<OptionalFence> parts;

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When an execution that failed is tried again (core/contract/live-observed.md, 2).
+
+#ifndef FFGRANT_CLAIMS_RETRY_POLICY_H_
+#define FFGRANT_CLAIMS_RETRY_POLICY_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "ffgrant/config.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant {
+
+// FlowFabric's policy with its defaults: up to three retries, a second after the first failure,
+// two seconds after the next. Whatever the category of a failure, it is retried; nothing is random.
+//
+//   RetryPolicy{.max_retries = 5, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 500}
+struct RetryPolicy {
+  enum class Backoff : std::uint8_t { kExponential, kFixed };
+
+  std::uint32_t max_retries = 3;  // besides the first attempt; reclaims do not count
+  Backoff backoff = Backoff::kExponential;
+  std::int64_t delay_ms = 1000;       // kFixed: before each retry; kExponential: before the first
+  std::int64_t max_delay_ms = 60000;  // kExponential alone
+  double multiplier = 2;              // kExponential alone: of each delay to the one before
+  friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
+};
+
+// Whether `policy` can be followed and stored: both delays are within 0..kMaxTtlMs, the multiplier
+// is finite and not negative. Any thread, no allocation.
+bool IsValid(const RetryPolicy& policy) noexcept;
+
+// How long an execution waits that has failed after `retries` retries; empty if it is not tried
+// again. `policy` must be valid. A part of a millisecond counts as a whole one. Any thread, no
+// allocation.
+//
+//   RetryDelayMs(RetryPolicy(), 2) == 4000; RetryDelayMs(RetryPolicy(), 3) is empty
+std::optional<std::int64_t> RetryDelayMs(const RetryPolicy& policy, std::uint32_t retries) noexcept;
+
+}  // namespace ffgrant
+FFGRANT_API_END
+
+#endif  // FFGRANT_CLAIMS_RETRY_POLICY_H_
