@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How execution ids are made and mutated (contract 1.5, 1.6).
+// Generates and mutates execution ids (contract 1.5, 1.6).
 
 #ifndef FFGRANT_FUZZ_EXECUTION_ID_GRAMMAR_H_
 #define FFGRANT_FUZZ_EXECUTION_ID_GRAMMAR_H_

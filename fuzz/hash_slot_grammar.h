@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How keys with hash tags are made and mutated (contract 2).
+// Generates and mutates keys with hash tags (contract 2).
 
 #ifndef FFGRANT_FUZZ_HASH_SLOT_GRAMMAR_H_
 #define FFGRANT_FUZZ_HASH_SLOT_GRAMMAR_H_

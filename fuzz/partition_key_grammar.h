@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How partition keys are made and mutated (contract 1.2, 1.3).
+// Generates and mutates partition keys (contract 1.2, 1.3).
 
 #ifndef FFGRANT_FUZZ_PARTITION_KEY_GRAMMAR_H_
 #define FFGRANT_FUZZ_PARTITION_KEY_GRAMMAR_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How choices of values to write are made and mutated.
+// Generates and mutates the choices of values to write.
 
 #ifndef FFGRANT_FUZZ_ROUNDTRIP_GRAMMAR_H_
 #define FFGRANT_FUZZ_ROUNDTRIP_GRAMMAR_H_

@@ -21,10 +21,10 @@ namespace ffgrant {
 // and route, but they are still different partitions (contract 1.2).
 enum class PartitionFamily : std::uint8_t { kFlow, kExecution, kBudget, kQuota };
 
-// "flow", "execution", "budget", "quota".
+// Returns "flow", "execution", "budget" or "quota".
 std::string_view FamilyName(PartitionFamily family) noexcept;
 
-// "fp", "fp", "b", "q".
+// Returns "fp", "fp", "b" or "q", in the order of the families.
 std::string_view FamilyTagPrefix(PartitionFamily family) noexcept;
 
 struct Partition {

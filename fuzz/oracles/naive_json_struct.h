@@ -37,8 +37,8 @@ enum class NaiveKind {
   kByteList,
   kUuid,
   kExecutionId,
-  kUnitEnum,  // one of `names`
-  kStruct,    // of `fields`
+  kUnitEnum,  // a text, one of `names`
+  kStruct,    // a struct with the members `fields`
 };
 
 struct NaiveField {

@@ -32,8 +32,8 @@ inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'f', 'p', ':'), 0xFFFFFFFF, 4, PartitionFamily::kFlow},
 };
 
-// Masks for the last six bytes of a key, the very last one topmost. The mask at a number of digits
-// keeps the digits of the index and the brace.
+// Masks for the last six bytes of a key, the very last one topmost. kIndexAndBrace[n] keeps the
+// brace and the n digits of the index.
 inline constexpr std::uint64_t kIndexAndBrace[8] = {0xFF'00'00'00'00'00,
                                                     0xFF'FF'00'00'00'00,
                                                     0xFF'FF'FF'00'00'00,

@@ -19,7 +19,7 @@ namespace ffgrant::internal {
 // The smallest size that Crc16Clmul accepts.
 inline constexpr std::size_t kMinClmulSize = 16;
 
-// Crc16Xmodem of at least kMinClmulSize bytes.
+// Computes Crc16Xmodem of at least kMinClmulSize bytes.
 FFGRANT_CLMUL std::uint16_t Crc16Clmul(const char* bytes, std::size_t size) noexcept;
 
 }  // namespace ffgrant::internal

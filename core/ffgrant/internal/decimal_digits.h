@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers to digits and back, for the JSON fast paths.
+// Turns numbers into digits and back, for the fast paths of JSON.
 
 #ifndef FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
 #define FFGRANT_INTERNAL_DECIMAL_DIGITS_H_

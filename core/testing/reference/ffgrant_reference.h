@@ -192,12 +192,12 @@ typedef enum ffref_key {
   FFREF_KEY_EXECUTION_DEADLINE,
   FFREF_KEY_ALL_EXECUTIONS,
   FFREF_KEY_NOOP,
-  FFREF_KEY_WORKER_LEASES,  // and the worker instance
-  FFREF_KEY_IDEMPOTENCY,    // and name_space and idempotency_key
+  FFREF_KEY_WORKER_LEASES,  // needs worker_instance too
+  FFREF_KEY_IDEMPOTENCY,    // needs name_space and idempotency_key too
   // These keys are made only from the values named beside them.
   FFREF_KEY_LANE_CONFIG,   // lane
   FFREF_KEY_WORKER_ALIVE,  // name_space, worker_instance
-  FFREF_KEY_WORKER_CAPS,   // the same
+  FFREF_KEY_WORKER_CAPS,   // name_space, worker_instance
   FFREF_KEY_WORKER_INDEX,  // name_space
   FFREF_KEY_LANE_REGISTRY,
   FFREF_KEY_PARTITION_CONFIG,

@@ -465,7 +465,8 @@ bool JsonReader::ReadNumber(JsonNumber& out) noexcept {
     if (Overflows(significand, digit)) break;
     significand = significand * 10 + digit;
   }
-  // From the first digit that does not fit on, all digits are dropped and only counted.
+  // The first digit that does not fit is dropped, and so are all digits after it: they are only
+  // counted.
   exponent = p_ - p;
   const bool fits = exponent == 0;
 

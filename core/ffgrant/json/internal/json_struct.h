@@ -79,10 +79,11 @@ bool DecodeStruct(JsonReader& reader, const StructSpec& spec, MemberValue* value
 // reader on the first byte of the value of member `i`.
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept;
-// Begins with the reader on the quote of a name. The value of an unknown member is skimmed.
+// Decodes one member by its name. The reader stands on the quote of the name. The value of an
+// unknown member is skimmed.
 bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
-// Begins with the reader on the bracket that closes the struct. Fails with `error` if a member is
-// missing.
+// Checks that no member is missing, else fails with `error`. The reader stands on the bracket that
+// closes the struct.
 bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
                    JsonError error) noexcept;
 
