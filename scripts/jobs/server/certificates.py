@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority of its own for tests, by the openssl command, and its faulty children.
+"""Makes a certificate authority for tests with the openssl command, and good and faulty
+certificates.
 
     made = certificates.make(folder)     # folder/ca.pem, folder/server.pem, folder/server.key, ...
 """

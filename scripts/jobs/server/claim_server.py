@@ -6,8 +6,8 @@
     with claim_server.cluster("valkey", replicas=1) as cluster:
         cluster.client().ping()
 
-A server ends with the process that started it, however that one ends; its data is in a temporary
-folder. The command line is jobs.server.command (scripts/claim-server).
+A server ends with the process that started it, however that process ends. The server's data is in a
+temporary folder. The command line is jobs.server.command (scripts/claim-server).
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class Binary:
     path: str
     name: str  # Valkey or Redis, as it says itself
     version: str
-    origin: str  # where it came from, for people
+    origin: str  # where it came from, for readers
 
     @property
     def label(self):
@@ -55,7 +55,7 @@ class Binary:
 
     @functools.cached_property
     def has_tls(self) -> bool:
-        """Whether it was built with TLS: then it is linked with OpenSSL."""
+        """Whether the server was built with TLS: if so, it is linked with OpenSSL."""
         done = subprocess.run(["ldd", self.path], stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, check=False)
         return "libssl" in done.stdout
@@ -64,9 +64,9 @@ class Binary:
 def _named_server(path):
     """`path` under a name that makes it a server.
 
-    Debian's redis-tools and valkey-tools hold the server's binary as the checker of dumps: it goes
-    by the name that it is called by. The packages named after the servers would add a system
-    service.
+    Debian's redis-tools and valkey-tools hold the server's binary as the checker of dumps: the name
+    by which the binary is called decides what it does. The packages that are named after the
+    servers would add a system service.
     """
     found = re.fullmatch(r"(redis|valkey)-check-rdb", os.path.basename(path))
     if not found:
@@ -81,7 +81,7 @@ def _named_server(path):
 
 
 def _identify(path, origin):
-    """The binary at path, or None if it is no server that will do."""
+    """The server binary at the path; None if it is no server that will do."""
     try:
         done = subprocess.run([path, "--version"], stdin=subprocess.DEVNULL, text=True, timeout=20,
                               capture_output=True, check=False)
@@ -124,7 +124,7 @@ def find(engine="auto"):
         except StopIteration:
             break
         except (wheels.WheelError, OSError) as error:
-            if engine == "auto":  # there may be a Redis
+            if engine == "auto":  # there may still be a Redis
                 return find("redis")
             reason = f": {error}"
             break
@@ -169,18 +169,19 @@ def _wait_until(condition, what, seconds=_START_SECONDS):
 class Settings:
     appendonly: bool = False
     appendfsync: str = "everysec"  # always, everysec or no
-    transport: str = "tcp"  # of options.TRANSPORTS: what a server's url says
-    extra: tuple = ()  # further words of the server's command line
+    transport: str = "tcp"  # one of options.TRANSPORTS; the url says it
+    extra: tuple = ()  # further words for the command line
 
 
 def guarded(words: list[str]) -> list[str]:
-    """The command, which the kernel ends with us, even where we get no chance to."""
+    """The command, made so that the kernel ends it together with this process, even if this process
+    gets no chance to."""
     guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return guard + words
 
 
 class Server:
-    """One server process. start() and stop() may be called again and again."""
+    """One server process. start() and stop() may be called any number of times."""
 
     def __init__(self, binary, directory, settings=Settings(), clustered=False):
         self.binary = binary
@@ -198,16 +199,16 @@ class Server:
 
     @property
     def socket_path(self) -> Path:
-        """The unix socket that it listens on as well."""
+        """The unix socket on which the server listens as well."""
         return self.directory / "server.sock"
 
     @property
     def url(self) -> str:
-        """Where it is by the settings' transport, as --server of the scripts takes it."""
+        """The server's address by the settings' transport, in the form of the scripts' --server."""
         return self.urls()[self.settings.transport]
 
     def urls(self) -> dict[str, str]:
-        """Where it is, by transport; by TLS only if the settings say so."""
+        """The server's address by each transport; TLS is there only if the settings say so."""
         found = {"tcp": self.address, "unix": f"unix://{urllib.parse.quote(str(self.socket_path))}"}
         if self.settings.transport == "tls":
             found["tls"] = f"valkeys://{HOST}:{self.tls_port}"
@@ -215,12 +216,12 @@ class Server:
 
     @property
     def certificates(self) -> Path:
-        """The folder of certificates.make(), with TLS; all nodes of a cluster share it."""
+        """The folder of certificates.make(), for TLS; all nodes of a cluster share it."""
         return self.directory.parent / "certificates"
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the environment of a client by `url` must have besides."""
+        """The environment variables that a client by `url` needs."""
         if self.settings.transport != "tls":
             return {}
         return {"FFGRANT_TLS_CA_FILE": str(self.certificates / "ca.pem")}
@@ -234,7 +235,7 @@ class Server:
             host=HOST, port=self.port, **{"socket_timeout": 10, **options})
 
     def info(self):
-        """Name and version as INFO says, and the mode."""
+        """The server's name and version, as INFO says them, and its mode."""
         return describe(self.client().info("server"))
 
     def _command(self):
@@ -260,7 +261,7 @@ class Server:
         return guarded(words + list(self.settings.extra))
 
     def _start_tunnel(self):
-        """stunnel4 at the TLS port, in front of a server that has no TLS."""
+        """Starts stunnel4 at the TLS port, in front of a server that has no TLS."""
         if self.clustered:
             raise ServerError(f"{self.binary.label} has no TLS, and behind a tunnel the nodes of a "
                               "cluster would name ports without it")
@@ -310,7 +311,7 @@ key = {self.certificates / "server.key"}
             raise
 
     def start(self):
-        """Starts it on the port that it had before, or on a free one."""
+        """Starts the server on the port that it had before, or on a free port."""
         if self.port:
             self._launch()
             return self
@@ -319,7 +320,7 @@ key = {self.certificates / "server.key"}
             try:
                 self._launch()
                 return self
-            except ServerError as error:  # somebody else may have taken the port
+            except ServerError as error:  # another process may have taken the port
                 if not attempts_left or "in use" not in str(error):
                     raise
         return self
@@ -333,7 +334,7 @@ key = {self.certificates / "server.key"}
         return "\n".join(lines)
 
     def kill(self, number=signal.SIGKILL):
-        """Sends a signal; after SIGKILL it waits for the end."""
+        """Sends a signal to the server; after SIGKILL, waits for its end."""
         assert self.process, "it does not run"
         os.kill(self.process.pid, number)
         if number == signal.SIGKILL:
@@ -354,7 +355,7 @@ key = {self.certificates / "server.key"}
 
 
 def describe(info_server):
-    """`Valkey 9.1.2, standalone` of INFO's section server, as a mapping."""
+    """Describes INFO's section server, given as a mapping: `Valkey 9.1.2, standalone`."""
     if info_server.get("server_name") == "valkey" or "valkey_version" in info_server:
         name = f"Valkey {info_server['valkey_version']}"
     else:
@@ -403,7 +404,7 @@ class Cluster:
                 node.client().execute_command("CLUSTER", "MEET", HOST, port, first.bus_port)
 
     def settled(self):
-        """Whether every node knows all others, and every slot is served."""
+        """Whether every node knows all others and every slot is served."""
         for node in self.nodes:
             state = node.client().execute_command("CLUSTER", "INFO")
             if not isinstance(state, dict):
@@ -459,7 +460,7 @@ def alone(engine="auto", settings=Settings()):
 
 @contextlib.contextmanager
 def node(engine="auto", settings=Settings()):
-    """A running Server that could be a cluster's, and is in none."""
+    """A running Server that could join a cluster but is in none."""
     with _data_folder(settings) as folder:
         server = Server(find(engine), folder / "data", settings, clustered=True)
         try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command beside a real server that ends with it. Started by scripts/claim-server."""
+"""Runs a command beside a real server, and ends the server with the command. Started by
+scripts/claim-server."""
 
 import dataclasses
 import os
@@ -14,7 +15,7 @@ _GRACE_SECONDS = 5
 
 
 def environment(running):
-    """What a command learns of the servers: {name: text}."""
+    """The variables that tell a command about the servers: {name: text}."""
     nodes = getattr(running, "nodes", [running])
     names = {"FFGRANT_SERVER": running.address,
              "FFGRANT_SERVER_URL": running.url,
@@ -30,19 +31,20 @@ def environment(running):
 
 
 def run(command, names):
-    """Runs a command with more variables; returns its exit status, as a shell gives it."""
+    """Runs a command with more variables; returns its exit status as a shell would give it."""
     child = subprocess.Popen(command, env={**os.environ, **names})
     try:
         status = child.wait()
     except BaseException:
-        # A terminal's Ctrl-C has reached the command as well; a signal to us alone has not.
+        # A terminal's Ctrl-C has reached the command as well, but a signal to this process alone
+        # has not.
         processes.end_one(child, _GRACE_SECONDS)
         raise
     return status if status >= 0 else 128 - status
 
 
 def serve(names):
-    """Says what a command would learn, and waits for an interrupt."""
+    """Prints the variables that a command would get, and waits for an interrupt."""
     for name, text in names.items():
         print(f"{name}={text}", flush=True)
     print("running until it is interrupted", file=sys.stderr, flush=True)

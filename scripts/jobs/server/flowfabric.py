@@ -29,29 +29,30 @@ from jobs.server import claim_server
 CRATE, VERSION = "ff-server", "0.15.0"
 _START_SECONDS = 60
 _STOP_SECONDS = 10
-# It signs waitpoint tokens: a deployment that lives for minutes has no secrets.
+# The key that signs waitpoint tokens. It may be known, because a deployment that lives for minutes
+# has no secrets.
 _SECRET = "ab" * 32
 
 
 class MissingServer(Exception):
-    """There is no server, and none can be built here."""
+    """FlowFabric's server is not there, and can't be built here."""
 
 
 @dataclass(frozen=True)
 class Settings:
     lanes: tuple[str, ...] = ("default",)
     flow_partitions: int = 256
-    token: str | None = None  # a bearer token that every request but /healthz needs
+    token: str | None = None  # the bearer token of all requests but /healthz
     engine: str = "valkey"  # claim_server.find()'s
 
 
 def kept_binary() -> Path:
-    """Where the built server is kept."""
+    """The path where the built server is kept."""
     return wheels.CACHE / f"{CRATE}-{VERSION}" / "bin" / "ff-server"
 
 
 def find() -> Path:
-    """The server's binary: the one that FFGRANT_FF_SERVER names, or the kept one."""
+    """The server's binary: the one that FFGRANT_FF_SERVER names, or the kept binary."""
     named = os.environ.get("FFGRANT_FF_SERVER")
     if named:
         return Path(named)
@@ -63,7 +64,7 @@ def find() -> Path:
 
 
 def build() -> Path:
-    """Builds the pinned crate with its own lock file, unless that was done."""
+    """Builds the pinned crate with the crate's own lock file, unless it is built already."""
     if kept_binary().exists():
         return kept_binary()
     if not shutil.which("cargo"):
@@ -111,7 +112,7 @@ class Server:
         }
         if settings.token:
             names["FF_API_TOKEN"] = settings.token
-        # Nobody else's settings reach it.
+        # No FF_ variable of this process's environment reaches the server.
         others = {name: text for name, text in os.environ.items() if not name.startswith("FF_")}
         return {"RUST_LOG": "warn", **others, **names}
 
@@ -160,7 +161,7 @@ class Server:
 
 @dataclass
 class Deployment:
-    """What runs: the server, and the Valkey that it works on."""
+    """The server that runs, and the Valkey that it works on."""
 
     valkey: claim_server.Server
     server: Server
@@ -171,7 +172,7 @@ class Deployment:
         return self.server.url
 
     def environment(self) -> dict[str, str]:
-        """What a command learns of it: {name: text}."""
+        """The variables that tell a command about the deployment: {name: text}."""
         names = {"FFGRANT_ISSUER": self.url, "FFGRANT_SERVER": self.valkey.address,
                  "FFGRANT_LANES": ",".join(self.settings.lanes),
                  "FFGRANT_SERVER_PIDS": f"{self.server.pid},{self.valkey.pid}"}
@@ -182,7 +183,7 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployment(settings: Settings = Settings()) -> Iterator[Deployment]:
-    """A Valkey and FlowFabric's server on it; both end with the context."""
+    """Starts a Valkey and FlowFabric's server on it; both end with the context."""
     binary = find()
     with claim_server.alone(settings.engine) as valkey, tempfile.TemporaryDirectory() as directory:
         server = Server(binary, valkey, Path(directory), settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command beside FlowFabric's own server, which ends with it. Started by
+"""Runs a command beside FlowFabric's own server, and ends the server with the command. Started by
 scripts/flowfabric-server."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jobs.server import claim_server, command, flowfabric
 
 
 def _serve(running: flowfabric.Deployment) -> int:
-    # A token is for the command that is run here; a terminal is no place for it.
+    # Only a command that runs here gets the token; a terminal is no place for a token.
     return command.serve({name: text for name, text in running.environment().items()
                           if name != "FF_API_TOKEN"})
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of the function library from Python, and what they leave behind, for tests.
+"""Calls of the function library from Python, and the state that they leave behind, for tests.
 
-Key names and orders of arguments are written down here a second time, from the contract: nothing
-is taken from the Lua sources or from the C++ client.
+This module writes down the key names and the orders of arguments a second time, from the contract.
+It takes nothing from the Lua sources or the C++ client.
 """
 
 import uuid
@@ -11,18 +11,18 @@ from jobs.common import build
 
 _FUNCTIONS = build.ROOT / "core" / "ffgrant" / "valkey" / "functions"
 LIBRARY = "ffgrant"
-# What the names of functions begin with, by library: FlowFabric's ff_x is our ffgrant_x.
+# The prefixes of each library's function names: FlowFabric's ff_x is our ffgrant_x.
 THEIR_PREFIX, OUR_PREFIX = "ff_", "ffgrant_"
 
 
 def source():
-    """The library's text, joined from its parts."""
+    """The text of the library, joined from its parts."""
     parts = (_FUNCTIONS / "parts.txt").read_text(encoding="ascii").split()
     return "".join((_FUNCTIONS / part).read_text(encoding="utf-8") for part in parts)
 
 
 class Execution:
-    """One execution's names: of its keys and of what a call says of it."""
+    """The names that belong to one execution: of its keys, and in the arguments of its calls."""
 
     def __init__(self, partition=7, lane="main", attempt=0, uuid_text=None):
         self.tag = f"{{fp:{partition}}}"
@@ -155,7 +155,7 @@ def revoke(e, expected="", reason="operator"):
 
 
 def reclaim(e, new, ttl="30000", cap=None):
-    """new: the attempt that takes over, with its worker, lease and ids."""
+    """new: the attempt that takes over, with the new worker, lease and ids."""
     attempt = new.attempt_key()
     return ("ff_reclaim_execution",
             [e.exec("core"), e.exec("claim_grant"), e.attempt_key(), e.stream(), attempt,
@@ -203,9 +203,8 @@ def rotate(e, kid="k1", secret="00ff", grace="1000"):
 # ---- running them --------------------------------------------------------------------------------
 
 def run(client, call, prefix=OUR_PREFIX):
-    """The reply as a list; texts decoded. An error reply raises the client's ResponseError.
-
-    Calls our function; with prefix=THEIR_PREFIX, FlowFabric's.
+    """Calls our function, or FlowFabric's with prefix=THEIR_PREFIX. Returns the reply as a list,
+    with texts decoded. An error reply raises the client's ResponseError.
     """
     name, keys, arguments = call
     name = prefix + name.removeprefix(THEIR_PREFIX)

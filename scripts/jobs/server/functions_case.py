@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the function library have in common."""
+"""What all tests of the function library share."""
 
 import os
 import unittest
@@ -45,7 +45,7 @@ class OnEachEngine(unittest.TestCase):
         return answer
 
     def rejects(self, call, *code_and_details):
-        """The call is rejected, and nothing changes."""
+        """Checks that the call is rejected and that nothing changes."""
         before = f.state(self.client)
         self.assertEqual(f.run(self.client, call), [0, *code_and_details], (self.engine, call[0]))
         self.assertEqual(f.state(self.client), before, (self.engine, call[0]))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our function library against FlowFabric's own, call by call, on two servers of one build.
+"""Compares our function library with FlowFabric's own, call by call, on two servers of one build.
 
-Random walks through the life of an execution: after every call the replies and everything that is
-stored must agree, times within a tolerance. Then the calls that differ on purpose: each with the
-reason, what ours answers, and that it left nothing behind. Not part of scripts/test: it needs
-cargo, which fetches FlowFabric's library. Run from the top of the tree:
+First there are random walks through the life of an execution: after every call the replies and
+everything that is stored must agree, times within a tolerance. Then there are the calls that differ
+on purpose: each has its reason and our answer, and must leave nothing behind. Not part of
+scripts/test: it needs cargo, which fetches FlowFabric's library. Run from the top of the tree:
 
     PYTHONPATH=scripts python3 -m jobs.server.functions_peer [--engine E] [--walks N] [--seed N]
 
@@ -22,10 +22,11 @@ from jobs.server import claim_server, functions as calls, reference_functions
 
 _TOLERANCE_MS = 400
 _TIME = re.compile(r"(?<!\d)1\d{12}(?!\d)")
-_TOKEN = re.compile(r"\b[0-9a-f]{40}\b")  # depends on the very millisecond
+_TOKEN = re.compile(r"\b[0-9a-f]{40}\b")  # depends on the millisecond of the call
 
-# Calls that ours refuses up front on purpose: (what, call of an execution, how the reply begins).
-# The reference half-applies them, or fails in the middle, or stores what nobody can read.
+# Calls that our functions refuse before any effect, on purpose: (what, call for an execution, how
+# the reply begins). The reference applies half of such a call, or fails in the middle, or stores
+# what nobody can read.
 ON_PURPOSE = [
     ("a fractional grant ttl leaves a grant without expiry (contract 9.6)",
      lambda e: calls.issue(e, ttl="50.5"), [0, "invalid_input"]),
@@ -45,7 +46,7 @@ ON_PURPOSE = [
     ("a deadline that is no number, likewise",
      lambda e: calls.issue_and_claim(e, deadline="soon"), [0, "invalid_input"]),
 ]
-# The same of an execution that is leased.
+# The same for an execution that is leased.
 ON_PURPOSE_OF_THE_HOLDER = [
     ("a retry policy without a number of retries ends the attempt, and then fails",
      lambda e: calls.fail(e, policy='{"max_retries":null}'), [0, "invalid_input"]),
@@ -114,7 +115,7 @@ def _describe_state(ours, theirs):
 
 
 class Pair:
-    """Two servers, ours and theirs, that get the same calls."""
+    """Two servers, with our functions and FlowFabric's, that get the same calls."""
 
     def __init__(self, ours, theirs, their_prefix=calls.THEIR_PREFIX):
         self._redis = wheels.client_module()
@@ -134,7 +135,7 @@ class Pair:
                 self._run(self.theirs, call, self._their_prefix))
 
     def difference(self, call):
-        """What differs after the call, as text; empty if nothing does."""
+        """A text that says what differs after the call; empty if nothing does."""
         ours, theirs = self.both(call)
         if not _same(ours, theirs):
             return f"{call[0]} {call[2]}\n  ours {ours}\n  theirs {theirs}"
@@ -145,7 +146,7 @@ class Pair:
 # ---- walks ---------------------------------------------------------------------------------------
 
 class Walk:
-    """A random life of one execution. `e` is kept as who holds the lease knows it."""
+    """A random life of one execution. `e` is the execution as the holder of the lease knows it."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -158,7 +159,8 @@ class Walk:
         return self.random.choice(choices)
 
     def _takeover(self):
-        """The execution under another worker, with ids that were never used."""
+        """The execution as another worker takes it over, with lease and attempt ids that were never
+        used."""
         self._names += 1
         new = calls.Execution(lane=self.e.lane)
         new.tag, new.id, new.partition = self.e.tag, self.e.id, self.e.partition
@@ -236,7 +238,7 @@ class Walk:
         return name, steps[name][1], new
 
     def learn(self, name, reply, new):
-        """Takes a new lease's ids over from a reply."""
+        """Takes over a new lease's ids from a reply."""
         if reply[:2] != [1, "OK"] or name not in ("claim", "fused", "resumed", "reclaim"):
             return
         if name == "fused":
@@ -247,7 +249,7 @@ class Walk:
 
 
 def _walk(pair, seed, length):
-    """The first difference on the way, as text; empty if there is none."""
+    """A text that says the first difference on the walk; empty if there is none."""
     walk = Walk(seed)
     for client in (pair.ours, pair.theirs):
         client.flushall()
@@ -259,12 +261,13 @@ def _walk(pair, seed, length):
         if name == "wait":
             time.sleep(0.025)
             continue
-        # A delayed resume is promoted by its index; the reference has no time for it and fails.
+        # The index for delayed resumes promotes such an execution; the reference has no time for it
+        # and fails.
         if name == "promote" and pair.ours.hget(walk.e.exec("core"), "blocking_reason") == \
                 b"waiting_for_resume_delay":
             continue
         ours, theirs = pair.both(call)
-        if "20" in call[2]:  # so that neither is looked at while its time runs out
+        if "20" in call[2]:  # no look while the 20 ms run out
             time.sleep(0.03)
         walk.learn(name, ours, new)
         if not _same(ours, theirs):
@@ -276,7 +279,7 @@ def _walk(pair, seed, length):
 
 
 def _on_purpose(pair, what, make, begins, first):
-    """What is wrong with a call that differs on purpose, as text."""
+    """A text that says what is wrong with a call that differs on purpose."""
     e = calls.Execution()
     for client in (pair.ours, pair.theirs):
         client.flushall()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks of the claim path on a real server. Started by scripts/bench --backend valkey."""
+"""Benchmarks the claim path on a real server. Started by scripts/bench --backend valkey."""
 
 import contextlib
 import datetime
@@ -16,16 +16,16 @@ from jobs.server.load_figures import OURS, REFERENCE
 
 PRESET = "bench"
 DEPTHS = (1, 16, 64, 256)
-DEPTH = 64  # where costs are compared
+DEPTH = 64  # calls at once where costs are compared
 TRANSPORT_DEPTHS = (1, DEPTH)
-SHARES = (50, 70, 90)  # of the peak, open loop
+SHARES = (50, 70, 90)  # percent of the peak, open loop
 
 
 @dataclass(frozen=True)
 class Plan:
     rounds: int
-    turns: int  # in a round, of a call and its commands alone
-    count: int  # executions of a closed load; a quarter of it one by one
+    turns: int  # how often a round measures a call and its commands alone
+    count: int  # executions of a closed load; a quarter if one by one
     open_seconds: float
 
 
@@ -44,7 +44,7 @@ def _closed(depth, count, *steps):
 
 
 def cells(plan):
-    """Pairs ((what, depth), loads): the load before the last prepares, the last is measured."""
+    """Pairs ((what, depth), loads). The last load is measured; the loads before it prepare."""
     made = []
     for what, steps in (("pair", ("issue", "claim")), ("fused", ("fused",))):
         for depth in DEPTHS:
@@ -70,7 +70,8 @@ def bare_cell(plan):
 
 
 def limit_cells(plan):
-    """Pairs of cells that differ by a function: a call, and its data commands without logic."""
+    """Pairs of cells that differ in the function: the call itself, and the call's data commands
+    without logic."""
     made = []
     for name in ("issue", "claim", "fused"):
         before = [_closed(DEPTH, plan.count, "create")]
@@ -82,7 +83,7 @@ def limit_cells(plan):
 
 
 def _measure_cell(target, loads):
-    """The figures of the last load, on a server that holds nothing else of ours."""
+    """The figures of the last load, on a server that has no other executions of ours."""
     target.forget()
     for line in loads[:-1]:
         target.load(line)
@@ -92,7 +93,8 @@ def _measure_cell(target, loads):
 
 
 class Rounds:
-    """Runs the cells round by round; in a cell the targets take turns, in turns first."""
+    """Runs the cells round by round. In a cell the targets take turns, and the order changes each
+    time."""
 
     def __init__(self, terminal, plan, whose):
         self._terminal = terminal
@@ -121,14 +123,14 @@ class Rounds:
                     self._measure(key, name, loads)
             key, loads = bare_cell(self._plan)
             self._measure(key, OURS, loads)
-            # Side by side, and often: they differ by a few percent.
+            # These run side by side, and often, because they differ by only a few percent.
             for turn in range(self._plan.turns):
                 for pair in limits:
                     for key, loads in pair if (number + turn) % 2 else reversed(pair):
                         self._measure(key, OURS, loads)
 
     def transports(self):
-        """The pair of calls by each transport."""
+        """Measures the pair of calls by each transport."""
         wanted = [cell for cell in cells(self._plan)
                   if cell[0][0] == "pair" and cell[0][1] in TRANSPORT_DEPTHS]
         self._total = self._plan.rounds * len(wanted) * len(self._whose)
@@ -146,7 +148,7 @@ class Rounds:
         self._done += 1
 
     def others(self, targets):
-        """The calls on other servers, each beside the first one."""
+        """Measures the calls on other servers, each beside the first server."""
         loads = [_closed(DEPTH, self._plan.count, "create"),
                  _closed(DEPTH, self._plan.count, "issue", "claim")]
         self._whose = {**self._whose, **targets}
@@ -157,7 +159,7 @@ class Rounds:
                 self._measure((variants.WHAT, DEPTH), name, loads)
 
     def open(self):
-        """Returns the peak that the shares are of."""
+        """Measures the open loop. Returns the peak, of which the shares are taken."""
         peak = max(self.figures.stat("pair", depth, OURS, "rate").median for depth in DEPTHS)
         for _ in range(self._plan.rounds):
             for share in SHARES:
@@ -179,7 +181,8 @@ def _addresses(running):
 
 
 def _start_servers(stack, arguments):
-    """{OURS: Target, REFERENCE: Target}; ours without our library, which the client loads."""
+    """{OURS: Target, REFERENCE: Target}. Our server starts without our library, which the client
+    loads."""
     lane = load_program.lane_name()
     if arguments.server:
         addresses = load_program.primaries(arguments.server)
@@ -197,7 +200,7 @@ def _start_servers(stack, arguments):
 
 
 def _start_variants(stack, arguments):
-    """{name: Target} of the servers that the calls are measured on besides."""
+    """{name: Target} of the other servers on which the calls are measured."""
     made = {}
     if not (arguments.server or arguments.cluster):
         for variant in variants.variants(arguments.engine):
@@ -209,7 +212,7 @@ def _start_variants(stack, arguments):
 
 
 def _start_by_transport(stack, arguments):
-    """{transport: Target} of one server, and what speaks TLS there."""
+    """({transport: Target} of one server, what speaks TLS there)."""
     running = stack.enter_context(
         claim_server.alone(arguments.engine, claim_server.Settings(transport="tls")))
     lane = load_program.lane_name()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of the claim path on a server: kept round by round, set against each other in pairs."""
+"""Figures of the claim path on a server. They are kept round by round and compared in pairs."""
 
 import math
 import statistics
@@ -14,7 +14,8 @@ OURS, REFERENCE = "ours", "reference"
 
 
 class Ratio(NamedTuple):
-    """A geometric mean and its 95 % confidence interval; NaN where one round says nothing of it."""
+    """A geometric mean and its 95 % confidence interval. The bounds are NaN if there is only one
+    round."""
     mean: float
     low: float
     high: float
@@ -26,7 +27,7 @@ class Ratio(NamedTuple):
 
 
 def paired_ratio(numerators, denominators):
-    """Of rounds that ran side by side: each pair's ratio counts once."""
+    """The ratio of rounds that ran side by side: each pair's ratio counts once."""
     logs = [math.log(a / b) for a, b in zip(numerators, denominators)]
     mean = statistics.fmean(logs)
     if len(logs) < 2:
@@ -38,7 +39,7 @@ def paired_ratio(numerators, denominators):
 
 
 class Figures:
-    """What loads measured: for each (what, depth, whose) a list with one entry a round."""
+    """What loads measured: for each (what, depth, whose) a list with one entry for each round."""
 
     def __init__(self):
         self._rounds = {}
@@ -65,7 +66,8 @@ class Figures:
         return Stat(statistics.median(values), min(values), max(values))
 
     def ratio(self, what, depth, metric, over=REFERENCE, inverse=False):
-        """ours / reference, or the other way round; None if there is no reference."""
+        """The ratio ours / reference, or reference / ours if inverse; None if there is no
+        reference."""
         if not (self.has(what, depth) and self.has(what, depth, over)):
             return None
         pair = [self.values(what, depth, OURS, metric), self.values(what, depth, over, metric)]
@@ -124,7 +126,8 @@ def rate_table(figures, depths):
 
 
 def transport_table(figures, depths, transports):
-    """Rows of one server that was reached in several ways, named as `whose`."""
+    """The table of one server that was reached by several transports, which are named as
+    `whose`."""
     first = transports[0]
     table = Table(
         "Claims per second by transport, closed loop",
@@ -189,14 +192,16 @@ def open_table(figures, shares, peak):
 
 
 def peak_depth(figures):
-    """With how many calls at once issue, then claim is the quickest; None if it wasn't run."""
+    """The number of calls at once at which "issue, then claim" is the quickest; None if it wasn't
+    run."""
     rates = {depth: figures.stat("pair", depth, OURS, "rate").median
              for depth in figures.depths("pair")}
     return max(rates, key=lambda depth: rates[depth], default=None)
 
 
 def _limit_share(figures, depth, names):
-    """CPU of the data commands of calls alone / CPU of our calls, paired by turn."""
+    """The ratio of the CPU that calls' data commands alone take to the CPU of our calls, paired by
+    turn."""
     if not all(figures.has(f"commands {name}", depth) for name in names):
         return None
     alone, ours = ([sum(parts) for parts in zip(*(
@@ -206,7 +211,8 @@ def _limit_share(figures, depth, names):
 
 
 def limit_sentence(figures, depth):
-    """What the data commands leave for a better function; empty where it was not measured."""
+    """A sentence that says how much a better function could still gain beyond its data commands;
+    empty if it was not measured."""
     share = _limit_share(figures, depth, ("issue", "claim"))
     if not share:
         return ""
@@ -219,7 +225,8 @@ def limit_sentence(figures, depth):
 
 
 def bars_table(figures, depth):
-    """The figures to reach; "first" is the bar, "goal" where it is meant to go."""
+    """The table of the figures to reach: "first" is the bar, "goal" is the figure to reach in the
+    end."""
     note = "first has to be reached, goal is the aim"
     sentence = limit_sentence(figures, depth)
     table = Table("Figures to reach", note + (f"; {sentence}" if sentence else ""),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One server, or cluster, under the load program, and what a load costs it."""
+"""Puts load on one server or cluster with the load program, and measures what the load costs."""
 
 import contextlib
 import json
@@ -23,11 +23,12 @@ _SILENCE_SECONDS = 120
 
 
 class LoadError(Exception):
-    """The load program ended, or a check of what it did failed."""
+    """The load program ended, or a check of its effects failed."""
 
 
 def _password() -> str:
-    """As SetPasswordFromEnvironment() of the library reads it, which has found no fault in it."""
+    """The password as the library's SetPasswordFromEnvironment() reads it; the library has already
+    accepted it."""
     path = os.environ.get("FFGRANT_PASSWORD_FILE")
     if path:
         with open(path, encoding="utf-8", newline="") as file:
@@ -36,7 +37,7 @@ def _password() -> str:
 
 
 def described(address: str) -> dict[str, Any]:
-    """What an address means by the library's own reading: {"username", "tls", "servers"}."""
+    """The parts of an address, as the library itself reads it: {"username", "tls", "servers"}."""
     done = subprocess.run([str(_program()), "--describe", f"--server={address}"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
@@ -48,7 +49,7 @@ def connect(address: str) -> Any:
     """A client of redis-py to the one server at the address."""
     found = described(address)
     server = found["servers"][0]
-    # As the bytes of a path are written (server_load's Quoted()).
+    # This undoes server_load's Quoted(), which writes the bytes of a path.
     where: dict[str, Any] = {"host": server["host"], "port": server["port"]}
     if server["host"].startswith("/"):
         path = server["host"].encode("latin-1").decode(errors="surrogateescape")
@@ -72,22 +73,22 @@ def _program() -> Path:
 
 
 class Target:
-    """A server, or the primaries of a cluster, that gets load in a lane of its own."""
+    """A server, or the primaries of a cluster, with load in a lane of its own."""
 
     def __init__(self, addresses, lane, seed, owned, control=None, variables=None):
-        """control: addresses of the same servers for the looks at them; variables: of the
-        environment of the load program."""
+        """control: the addresses by which this class looks at the same servers. variables:
+        additions to the load program's environment."""
         self.addresses = addresses
         self.lane = lane
-        self.owned = owned  # ours to flush
+        self.owned = owned  # whether the server is ours to flush
         self.cpu_of = [connect(address) for address in control or addresses]
         self._variables = variables or {}
         self.description = claim_server.describe(self.cpu_of[0].info("server"))
         if len(addresses) > 1:
             self.description += f", {len(addresses)} primaries"
-        self._libraries = self._library_names()  # before anything was loaded
+        self._libraries = self._library_names()  # those before we load any
         self._process = None
-        self._unread = b""  # of what it printed
+        self._unread = b""  # printed, but not read yet
         self._seed = seed
         self._expected_active = 0
 
@@ -116,7 +117,7 @@ class Target:
             self._fail(line)
 
     def _answer(self, line):
-        """The next line that the program prints."""
+        """Returns the next line that the program prints."""
         assert self._process and self._process.stdout
         while b"\n" not in self._unread:
             output = self._process.stdout
@@ -139,7 +140,7 @@ class Target:
     # ---- measuring ----
 
     def _cpu(self):
-        """Seconds of CPU that the nodes have used so far."""
+        """The seconds of CPU that the nodes have used so far."""
         total = 0.0
         for node in self.cpu_of:
             info = node.info("cpu")
@@ -161,7 +162,7 @@ class Target:
         return figures
 
     def check(self):
-        """The server must hold exactly the leases that the load program was told it has."""
+        """Checks that the server holds exactly the leases that the load program claimed."""
         held = 0
         for node in self.cpu_of:
             pipeline = node.pipeline(transaction=False)
@@ -173,7 +174,7 @@ class Target:
                             f"{self._expected_active} claims")
 
     def _partitions_of(self, node):
-        """The partitions whose slot the node serves."""
+        """The partitions whose slots the node serves."""
         if len(self.cpu_of) == 1:
             return range(PARTITIONS)
         port = node.connection_pool.connection_kwargs["port"]
@@ -190,7 +191,7 @@ class Target:
             node.function_load(source, replace=True)
 
     def forget(self):
-        """Removes all executions so far."""
+        """Removes all executions that were made so far."""
         if self.owned:
             for node in self.cpu_of:
                 node.flushall()
@@ -219,7 +220,7 @@ class Target:
                     pipeline.execute()
 
     def leave(self):
-        """Takes away what this put there, on a server that is somebody else's."""
+        """Removes everything that this Target put on a server that is not ours."""
         redis = wheels.client_module()
         if self.owned:
             return
@@ -228,7 +229,7 @@ class Target:
                 self.forget()
         for node in self.cpu_of:
             for name in (LIMITS_LIBRARY, server_functions.LIBRARY):
-                if name not in self._libraries:  # the client loads ours where there is none
+                if name not in self._libraries:  # the client loads our library if there is none
                     with contextlib.suppress(redis.RedisError):
                         node.function_delete(name)
 
@@ -240,7 +241,7 @@ class Target:
         owners = {mapping(function)["name"]: fields["library_name"]
                   for fields in map(mapping, self.cpu_of[0].function_list())
                   for function in fields["functions"]}
-        # As the client chooses: FlowFabric's functions before ours.
+        # This is the client's choice: FlowFabric's functions come before ours.
         for prefix in (server_functions.THEIR_PREFIX, server_functions.OUR_PREFIX):
             if prefix + "claim_execution" in owners:
                 return owners[prefix + "claim_execution"]
@@ -248,23 +249,23 @@ class Target:
 
 
 def mapping(entry):
-    """A reply that is a mapping or a flat list, with texts decoded."""
+    """A reply, which is a mapping or a flat list, as a dict with texts decoded."""
     items = entry.items() if isinstance(entry, dict) else zip(entry[::2], entry[1::2])
     decode = lambda value: value.decode() if isinstance(value, bytes) else value
     return {decode(key): decode(value) for key, value in items}
 
 
 def _slots(node: Any) -> list[tuple[int, int, str, int]]:
-    """(first slot, last slot, host and port of the primary) of the cluster's ranges."""
+    """(first slot, last slot, host and port of the primary) for each range of the cluster."""
     reply = node.execute_command("CLUSTER", "SLOTS")
-    if isinstance(reply, dict):  # redis-py parses it: {(first, last): {"primary": (host, port)}}
+    if isinstance(reply, dict):  # redis-py parsed it: {(first, last): {"primary": (host, port)}}
         return [(first, last, *entry["primary"][:2]) for (first, last), entry in reply.items()]
     # [first, last, [host, port, ...], replicas...]
     return [(entry[0], entry[1], _text(entry[2][0]), entry[2][1]) for entry in reply]
 
 
 def primaries(address: str) -> list[str]:
-    """The addresses of all primaries if `address` is of a cluster, else the address itself."""
+    """The addresses of all primaries if `address` belongs to a cluster, else the address itself."""
     found = described(address)
     node = connect(address)
     info = node.info("server")
@@ -288,7 +289,7 @@ def _text(value: Any) -> str:
 
 @contextlib.contextmanager
 def targets(made):
-    """Starts the load program of each target, and in the end takes all away again."""
+    """Starts the load program of each target; in the end removes everything again."""
     try:
         for target in made:
             target.start()

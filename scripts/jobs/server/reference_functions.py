@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FlowFabric's own function library, from crates.io, pinned by version and hash. Needs cargo."""
+"""Fetches FlowFabric's own function library from crates.io, pinned by version and hash. Needs
+cargo."""
 
 import hashlib
 import json
@@ -25,7 +26,7 @@ path = "lib.rs"
 
 
 class FetchError(Exception):
-    """The library could not be fetched, or is not the one that is known."""
+    """The library could not be fetched, or its hash is not the known hash."""
 
 
 def _fetch(directory):

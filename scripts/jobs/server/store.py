@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of redis-py to a server that runs somewhere, and what of an execution is stored there.
+"""A redis-py client for a server that already runs, and the keys that an execution has there.
 
 The password comes from FFGRANT_PASSWORD or from the file that FFGRANT_PASSWORD_FILE names.
 """
@@ -16,13 +16,13 @@ from typing import Any
 from jobs.common import wheels
 
 _BATCH = 200
-# Of ff:exec:{tag}:<id>:<name>.
+# The names in keys ff:exec:{tag}:<id>:<name>.
 _EXECUTION_KEYS = (
     "core", "payload", "policy", "tags", "claim_grant", "result", "lease:current", "lease:history",
     "attempts", "suspension:current", "suspension:current:satisfied_set",
     "suspension:current:member_map", "waitpoints", "signals", "deps:meta", "deps:unresolved",
     "deps:all_edges")
-# Of ff:flow:{tag}:<flow id>:<name>.
+# The names in keys ff:flow:{tag}:<flow id>:<name>.
 _FLOW_KEYS = ("core", "members", "tags", "events", "summary", "pending_cancels")
 _INDEXES = ("lease_expiry", "attempt_timeout", "execution_deadline", "suspension_timeout")
 _LANE_INDEXES = ("eligible", "active", "delayed", "terminal", "suspended", "blocked:route",
@@ -30,7 +30,7 @@ _LANE_INDEXES = ("eligible", "active", "delayed", "terminal", "suspended", "bloc
 
 
 class NoStore(Exception):
-    """The address is none, or nobody answers there."""
+    """The text is no address, or no server answers there."""
 
 
 def _password() -> str | None:
@@ -41,7 +41,7 @@ def _password() -> str | None:
 
 
 def connect(address: str) -> Any:
-    """HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH."""
+    """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH."""
     redis = wheels.client_module()
     parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
     options: dict[str, Any] = {"socket_timeout": 60, "username": parts.username,
@@ -64,7 +64,7 @@ def connect(address: str) -> Any:
 
 
 def partitions(client: Any) -> int:
-    """The deployment's flow partitions, as its server has stored them (contract 1.4)."""
+    """The deployment's number of flow partitions, as its server has stored it (contract 1.4)."""
     stored = client.hget("ff:config:partitions", "num_flow_partitions")
     if stored is None:
         raise NoStore("--valkey: no FlowFabric server has written ff:config:partitions there")
@@ -72,14 +72,15 @@ def partitions(client: Any) -> int:
 
 
 def _tag(execution: str) -> str:
-    """Of its keys: that of its partition, however the id spells it."""
+    """The hash tag of the execution's keys: the partition's canonical tag, however the id spells
+    it."""
     return f"{{fp:{int(execution[4:execution.index('}')])}}}"
 
 
 def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instances: Iterable[str],
            attempts: int = 1) -> None:
-    """Takes away all that is stored of executions that nobody else knows: their keys, up to so
-    many attempts of each, and their places in the indexes."""
+    """Removes everything that is stored of executions that nobody else knows: their keys, up to
+    `attempts` attempts of each, and their entries in the indexes."""
     lanes, instances = tuple(lanes), tuple(instances)
     pipeline = client.pipeline(transaction=False)
     for number, execution in enumerate(executions, 1):
@@ -104,8 +105,8 @@ def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instanc
 
 
 def forget_waitpoints(client: Any, waitpoints: Iterable[tuple[str, str]]) -> None:
-    """Of (execution, waitpoint), with the signals that came to it, and their entries in the
-    partition's stream."""
+    """Removes waitpoints, given as (execution, waitpoint), with the signals that came to them and
+    the signals' entries in the partition's stream."""
     waitpoints = tuple(waitpoints)
     executions = {execution.encode() for execution, _ in waitpoints}
     for tag in {_tag(execution) for execution, _ in waitpoints}:
@@ -129,7 +130,7 @@ def forget_waitpoints(client: Any, waitpoints: Iterable[tuple[str, str]]) -> Non
 
 @dataclass(frozen=True)
 class Flow:
-    """One of two executions, the second of which waits for the first by an edge."""
+    """A flow of two executions, where an edge makes the second wait for the first."""
     partition: int
     flow_id: str
     executions: tuple[str, str]

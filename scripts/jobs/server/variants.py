@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same calls on servers with other settings, and on every other server that can be had."""
+"""The same calls on servers with other settings, and on every other server that can be had here."""
 
 import contextlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DEFAULTS = Settings()
 @dataclass(frozen=True)
 class Variant:
     name: str
-    engine: str  # empty: the one that the job runs on
+    engine: str  # empty: the engine that the job runs on
     settings: Settings = _DEFAULTS
 
 
@@ -31,7 +31,7 @@ _SETTINGS = (
 
 
 def variants(engine):
-    """Those that can be had here beside the server of `engine`, which is not among them."""
+    """The variants that can be had here, without the server of `engine` itself."""
     made = list(_SETTINGS)
     seen = {claim_server.find(engine).label}
     for other in ("valkey", "pinned", "pinned-old", "redis"):
@@ -44,7 +44,8 @@ def variants(engine):
 
 
 def table(figures, names, depth):
-    """Rows of the variants that were measured, beside the job's own server; None without any."""
+    """The table of the variants that were measured, beside the job's own server; None if there are
+    none."""
     if not names:
         return None
     made = Table(

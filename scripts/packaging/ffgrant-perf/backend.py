@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the wheel and the source archive of ffgrant-perf (PEP 517), with Python alone.
 
-What goes into them stands elsewhere in the project: the packages common, perf and page of
-scripts/jobs, without their tests and without what builds or measures this project itself, and the
-source of the reference kernel. In a source archive all of it stands below src/.
+Their content comes from elsewhere in the project. It is the packages common, perf and page of
+scripts/jobs, without their tests and without the modules that build or measure this project itself,
+and the source of the reference kernel. In a source archive all of it is below src/.
 """
 
 import ast
@@ -19,14 +19,14 @@ _HERE = Path(__file__).resolve().parent
 _PACKAGE = "ffgrant_perf"
 _ROOMS = ("common", "perf", "page")
 _DATA = (".json", ".css", ".js", ".html")
-# Modules that serve this project alone: its own builds, and the tests of the gate itself.
+# Modules that only serve this project: its own builds, and the tests of the gate itself.
 _LEFT_OUT = frozenset((
     "common/clang.cmake", "common/reference.py", "common/sanitizers.py", "common/cpp_tokens.py",
     "common/wheels.py", "perf/baseline.py", "perf/bisect.py", "perf/fake.py",
     "perf/live_trials.py", "perf/metric_trials.py", "perf/replay.py", "perf/revisions.py",
     "perf/selftest.py", "perf/start.py", "common/options.py", "page/testing.py",
     "perf/__main__.py", "page/__main__.py"))
-_TIME = (2020, 1, 1, 0, 0, 0)  # equal sources make equal archives
+_TIME = (2020, 1, 1, 0, 0, 0)  # so that equal sources make equal archives
 
 
 def _tree():
@@ -46,7 +46,7 @@ def _licence():
 
 
 def sources():
-    """Path below jobs -> bytes, of every file that belongs to the package."""
+    """Path below jobs -> bytes, for every file that belongs to the package."""
     jobs, kernel = _tree()
     found = {"__init__.py": (jobs / "__init__.py").read_bytes()}
     for room in _ROOMS:
@@ -60,7 +60,8 @@ def sources():
 
 
 def _project():
-    """The table [project] of pyproject.toml, as far as it is used: Python 3.10 has no tomllib."""
+    """Reads the parts of pyproject.toml's table [project] that are used here: Python 3.10 has no
+    tomllib."""
     text = (_HERE / "pyproject.toml").read_text(encoding="utf-8")
     found, section = {}, ""
     for line in text.splitlines():
@@ -92,7 +93,7 @@ def _names():
 
 
 def _information(project):
-    """Name -> bytes, of the files of the wheel's folder .dist-info but RECORD."""
+    """Name -> bytes, for all files of the wheel's folder .dist-info except RECORD."""
     scripts = "".join(f"{name} = {target}\n" for (section, name), target in project.items()
                       if section == "project.scripts")
     return {"METADATA": _metadata(project).encode(),

@@ -2,7 +2,7 @@
 """The command ffgrant-perf: the gate of the ffgrant project, for programs of any project.
 
 The modules below the folder of this package are those of scripts/jobs, unchanged. They are imported
-from there by their own name, so that no package "jobs" gets into the user's site-packages.
+from there under their own name, so that no package "jobs" gets into the user's site-packages.
 """
 
 import os
