@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of all scripts: what they take, how they refuse, and what help needs."""
+"""Tests the options of all scripts: what they take, how they refuse, and what help needs."""
 
 import argparse
 import contextlib
@@ -24,7 +24,7 @@ SCRIPTS = build.ROOT / "scripts"
 
 
 def parse(script, *argv):
-    """(arguments, Start), or the exit status and what was said."""
+    """Returns (arguments, Start), or (the exit status, what was printed)."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
         try:

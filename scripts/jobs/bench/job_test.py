@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The job on a program that only looks like a benchmark, is there at once and measures nothing."""
+"""Tests the job with a program that only looks like a benchmark, needs no build and measures
+nothing."""
 
 import contextlib
 import io
@@ -16,7 +17,8 @@ from jobs.common.gbench import parse_name
 from jobs.common.processes import Interrupted
 from jobs.common.tables import row_name
 
-# Reads its options as Google Benchmark does, and its times from the file "times" beside it.
+# This program reads its options as Google Benchmark does, and its times from the file "times"
+# beside it.
 _PROGRAM = """#!/usr/bin/env python3
 import json, pathlib, re, sys
 options = dict(a[2:].split("=", 1) for a in sys.argv[1:] if "=" in a)
@@ -79,7 +81,7 @@ class JobTest(unittest.TestCase):
                          "parse grant: canonical")
         self.assertEqual(self.run_job("--list", "--filter=Parse grant: canonical")[1].split(),
                          ["BM_ParseGrant_Core/canonical", "BM_ParseGrant_FromChars/canonical"])
-        # What has a meaning in a regular expression stands for itself.
+        # Characters with a meaning in regular expressions stand for themselves.
         self.assertEqual(self.run_job("--list", "--filter=parse grant: spellings[x]")[1].split(),
                          ["BM_ParseGrant_Core/spellings[x]"])
 

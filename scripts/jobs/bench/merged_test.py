@@ -23,7 +23,7 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(merged["context"]["num_cpus"], 2)
 
     def test_it_has_what_others_read(self):
-        # What Bencher's adapter and github-action-benchmark take from a benchmark.
+        # Bencher's adapter and github-action-benchmark read these fields of a benchmark.
         wanted = {"name": str, "run_type": str, "iterations": int, "real_time": float,
                   "cpu_time": float, "time_unit": str, "threads": int}
         for benchmark in merge([document(entry("BM_A_Core", 4.0), entry("BM_A_Core", 3.0))])[

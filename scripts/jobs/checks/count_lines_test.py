@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What counts as a line, language by language."""
+"""Tests what counts as a line, language by language."""
 
 import subprocess
 import tempfile

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rooms of the project: who may include whom in core, who may import whom in scripts/jobs."""
+"""The rooms of the project: which folder of core may include which, and which package of
+scripts/jobs may import which."""
 
 import ast
 import re
@@ -48,15 +49,16 @@ def wrong_includes(path, includes):
     return wrong
 
 
-# What judges the claim path, each on its own; the search for an order of calls searches over the
-# model, by design.
+# The oracles of the claim path, which must not depend on each other. One exception is by design:
+# the search for an order of calls searches over the model.
 _ORACLES = ("model/model_ledger", "model/lease_observer", "model/linearizability",
             "scenarios/expected")
 _BY_DESIGN = {"model/linearizability": {"model/model_ledger"}}
 
 
 def oracles_of(path, includes):
-    """The other oracles that a file below core/testing, by its path from there, leans on."""
+    """The other oracles on which a file below core/testing depends. The path is relative to
+    core/testing."""
     own = next((oracle for oracle in _ORACLES if path.startswith(oracle)), None)
     found = {oracle for oracle in _ORACLES for include in includes
              if include.startswith(f"testing/{oracle}")}
@@ -74,8 +76,8 @@ def wrong_imports(package, imported):
 
 
 def _imported_packages(text):
-    """The packages of jobs that a module's source imports, also inside functions, and those whose
-    modules it names in texts, which something else imports later."""
+    """The packages of jobs that a module's source imports, also inside functions, and the packages
+    whose modules it names in texts, so that other code can import them."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -146,7 +148,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(packages, set().union(*_FLOORS))
         for path in _tracked(JOBS, r"\.py$"):
             package = path.relative_to(JOBS).parts[0]
-            if path.parent == JOBS:  # what starts the packages' jobs
+            if path.parent == JOBS:  # these modules start the packages' jobs
                 continue
             imported = _imported_packages(path.read_text(encoding="utf-8"))
             self.assertEqual(wrong_imports(package, imported & packages), [],

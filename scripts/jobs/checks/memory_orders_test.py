@@ -8,8 +8,8 @@ from pathlib import Path
 CORE = Path(__file__).resolve().parents[3] / "core"
 _ORDERS = re.compile(r"memory_order_(?:acquire|release|acq_rel)|atomic_thread_fence")
 
-# Under relacy, or, where what is published is plain data, in a test that runs under the thread
-# sanitizer (label threads).
+# The test runs under relacy. If only plain data is published, it is a test that runs under the
+# thread sanitizer (label threads).
 TESTS = {
     "ffgrant/claims/internal/counter_clock.h":
         "testing/memory_orders/counter_clock_orders_test.cc",

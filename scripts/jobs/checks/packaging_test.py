@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/packaging: a release of this version, and one whose files disagree; what is said of wrong
-usage; that toolchains are named once."""
+"""Tests scripts/packaging: a release of this version, and a release whose files disagree; the
+answers to wrong usage; that each toolchain is named once."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def run(*command, **more):
 
 @unittest.skipUnless(shutil.which("git"), "no git here")
 class ReleaseTest(unittest.TestCase):
-    """On a repository of the files that name the version, whose CMake configures nothing."""
+    """Uses a repository with the files that name the version, whose CMake configures nothing."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts, however they are started."""
+"""Tests the scripts in all ways in which they can be started."""
 
 import subprocess
 import tempfile

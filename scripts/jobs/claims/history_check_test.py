@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checker on histories that must pass, and on such as it must refuse."""
+"""Tests the checker with histories that must pass, and with histories that it must refuse."""
 
 import json
 import tempfile
@@ -15,7 +15,7 @@ MS = 1_000_000
 
 
 def call(op, called, **changes):
-    """A call at `called` ms that takes one."""
+    """A call at `called` ms that takes one millisecond."""
     fields = {"execution": E, "worker": "w1", "outcome": "ok", **changes}
     return Call(op=op, called=called * MS, returned=(called + 1) * MS, **fields)
 
@@ -31,7 +31,7 @@ def issue(called, op="issue", **changes):
 
 
 def good():
-    """Claimed, revoked, reclaimed by another, completed."""
+    """A good history: claimed, revoked, reclaimed by another worker, completed."""
     calls = [call("create", 0), issue(2), claim(4, "l1", 1), call("revoke", 6),
              issue(8, "issue_reclaim", worker="w2"),
              claim(10, "l2", 2, "reclaim", worker="w2"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/claims-conformance and scripts/claims-faults are made of, without servers."""
+"""Tests the parts of scripts/claims-conformance and scripts/claims-faults without servers."""
 
 import argparse
 import io
@@ -42,7 +42,8 @@ class WhatIsRun(unittest.TestCase):
 
 class WhatTheToolPrints(unittest.TestCase):
     def finished(self, script):
-        """(passed, failed) of a tool that does as the shell script says, and what is shown."""
+        """Runs a tool that does what the shell script says. Returns its (passed, failed) and what
+        is shown."""
         stream = io.StringIO()
         with tempfile.TemporaryDirectory() as folder, children.Children() as started:
             child = started.start(["sh", "-c", script], Path(folder) / "log")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A password that the scripts are told reaches the server, and nothing that anybody reads."""
+"""A password that the scripts are given reaches the server, and no output that anybody reads."""
 
 import io
 import os

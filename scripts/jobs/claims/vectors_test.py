@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts around the vectors' tools, beside a CMake that makes stand-ins."""
+"""Tests the scripts around the vectors' tools, with a CMake that makes stand-ins."""
 
 import os
 import subprocess

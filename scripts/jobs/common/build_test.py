@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which clang is chosen, by bootstrap and for presets: with false compilers in an own PATH."""
+"""Tests which clang bootstrap and the presets choose, with fake compilers in a PATH of the test's
+own."""
 
 import json
 import os

@@ -14,7 +14,7 @@ _SCRIPTS = Path(__file__).resolve().parents[2]
 
 
 def alive(pid):
-    """True if the process runs; one that has ended and waits for its parent does not."""
+    """True if the process runs. A process that has ended and waits for its parent does not run."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:

@@ -10,7 +10,8 @@ from jobs.common.terminal import WIDTH, Terminal
 
 
 def sample_round(factor=1.0):
-    """All kinds of rows; figures chosen so that every ratio can be worked out by hand."""
+    """A round with all kinds of rows, whose figures are chosen so that every ratio can be worked
+    out by hand."""
     def claims(name, rate, **more):
         return entry(name, 100 * factor, items_per_second=rate / factor, **more)
 
@@ -210,7 +211,7 @@ class ReportTest(unittest.TestCase):
         screen.is_tty = True
         body = report.as_text(table, screen)[2:]
         self.assertLessEqual(max(len(line) for line in body), WIDTH)
-        # In a log it is whole.
+        # In a log the row is whole.
         log = report.as_text(table, Terminal(io.StringIO()))
         self.assertTrue(any("case" + " and more" * 12 in line for line in log), log)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule is broken once, by a target or by a file beside it, and has to be noticed."""
+"""Every rule is broken once, by a target or by a file beside it, and the check has to notice it."""
 
 import shutil
 import subprocess
@@ -78,7 +78,7 @@ class RulesTest(unittest.TestCase):
         binary = self.built.get(key)
         if not binary:
             binary = self.built[key] = self.folder / f"built{len(self.built)}"
-            # In two steps: only what `flags` say may be instrumented.
+            # The build has two steps, because only the part that `flags` say may be instrumented.
             compiler = [clang(), *flags.split()]
             subprocess.run(
                 [*compiler, "-std=c++17", "-O0", *(f"-D{define}" for define in defines),
@@ -179,7 +179,7 @@ class RulesTest(unittest.TestCase):
 
 
 class ProjectTest(unittest.TestCase):
-    """Each rule of their presubmit check is broken once in a copy of the project's folder."""
+    """Each rule of OSS-Fuzz's presubmit check is broken once in a copy of the project's folder."""
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory()

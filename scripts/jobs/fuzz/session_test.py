@@ -10,7 +10,8 @@ from jobs.common import children
 from jobs.fuzz import findings, libfuzzer, merge, targets
 from jobs.fuzz.session import EngineError, Session, Tools, short
 
-# Behaves like libFuzzer on the folders that it is given: an input that holds FATAL fails.
+# This program behaves like libFuzzer on the folders that it is given: an input that holds FATAL
+# fails.
 FAKE = """\
 #!/usr/bin/env python3
 import hashlib, os, sys
@@ -81,7 +82,7 @@ class SessionTest(WithTarget):
         self.assertEqual([found.data for found in session.findings.all],
                          [b"only sanitizers see it"])
         self.assertEqual(session.findings.all[0].binary, self.tools.sanitized)
-        # It is out of the working corpus, or no later run would begin.
+        # The input is out of the working corpus; otherwise no later run would begin.
         self.assertEqual(list(self.tools.work.iterdir()), [])
 
     def test_a_seed_that_fails_does_not_end_the_run(self):
@@ -100,7 +101,8 @@ class SessionTest(WithTarget):
 
 
     def fake_mutator_that_dies(self, path):
-        """As libFuzzer: the artifact is empty, since no input was running."""
+        """Behaves as libFuzzer does when a mutator dies: the artifact is empty, since no input was
+        running."""
         path.write_text(textwrap.dedent("""\
             #!/usr/bin/env python3
             import sys
@@ -139,7 +141,8 @@ class SessionTest(WithTarget):
         self.assertIn(b"", [one.data for one in session.findings.all])
 
 
-# Behaves like libFuzzer that minimises to SMALL, or leaves nothing; an input fails as it says.
+# This program behaves like a libFuzzer that minimises to SMALL, or leaves nothing. An input says
+# itself how it fails.
 FAKE_MINIMISER = """\
 #!/usr/bin/env python3
 import sys

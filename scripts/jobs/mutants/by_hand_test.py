@@ -50,7 +50,8 @@ class CatalogueTest(unittest.TestCase):
                 self.assertEqual(len(by_hand.stale([fault], Path(folder))), 1)
 
 
-# A project with all that graders ask for: a function, a test, a replay, a thread test, a target.
+# A project with everything that graders need: a function, a test, a replay, a thread test, a
+# target.
 _PROJECT = {
     "CMakeLists.txt": """
 cmake_minimum_required(VERSION 3.20)
@@ -115,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 
 class GraderTest(unittest.TestCase):
-    """Each grader is given a fault that it finds, and one that it does not."""
+    """Each grader is given a fault that it finds and a fault that it does not find."""
 
     @classmethod
     def setUpClass(cls) -> None:

@@ -11,7 +11,7 @@ def body(text):
 
 
 def mutate(operator, text, wrap=True):
-    """What an operator makes of a function's body: the bodies."""
+    """The bodies that an operator makes of a function's body."""
     source = Source(body(text) if wrap else text)
     results = [operators.apply(source, edit)
                for name, edit in operators.all_edits(source) if name == operator]
@@ -79,7 +79,7 @@ class OperatorTest(unittest.TestCase):
                    "r.state = State::kB; if (s == State::kB) return;",
                    "; if (s == State::kB) return;")
         self.check("transition", "r.has = true;", "r.has = false;", ";")
-        # Neither of them is a wrong enumerator or a dropped statement besides.
+        # Neither edit is made a second time as a wrong enumerator or a dropped statement.
         self.check("dropped-statement", "r.has = true;")
         self.check("transition", "bool has = true;")
 

@@ -101,7 +101,8 @@ class GradeTest(unittest.TestCase):
     def test_each_target_gets_all_the_time_before_a_mutant_survives(self):
         runs, outcome = self.grade({})
         self.assertEqual(outcome, "survived")
-        # Five seeds in 10 s, then three in 60: the other two can't change it.
+        # There are five seeds with 10 s, then three with 60 s: the other two can't change the
+        # outcome.
         self.assertEqual(len(runs), 5 * 2 + 3 * 2)
 
     def test_a_seed_that_killed_runs_no_more(self):

@@ -15,7 +15,7 @@ int G(int b) {
 
 
 def everything(sample, unusable=()):
-    """Draws to the end: the ids that were used."""
+    """Draws until the sample is complete; returns the ids that were used."""
     used = []
     while True:
         mutant = sample.draw()

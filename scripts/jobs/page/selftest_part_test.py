@@ -20,7 +20,7 @@ def tally(**verdicts):
 
 
 def document():
-    """As scripts/perf selftest writes it."""
+    """A document as scripts/perf selftest writes it."""
     cells = [replay.Cell("plain", 0, 200, 1, equal=tally(clean=1198, regressed=2)),
              replay.Cell("plain", 5, 200, 0, tally(regressed=98, clean=2), tally(regressed=50),
                          tally(clean=300)),

@@ -22,7 +22,7 @@ _VOID = {"meta", "link", "input", "br", "hr", "img"}
 
 
 class Reader(html.parser.HTMLParser):
-    """Collects what a page is made of, and where it is not well-formed."""
+    """Collects the parts of a page, and the places where it is not well-formed."""
 
     def __init__(self, text):
         super().__init__()
@@ -57,7 +57,7 @@ class Reader(html.parser.HTMLParser):
 
 
 def written(source, out, *more):
-    """Runs the command; returns (exit status, what it printed, the page)."""
+    """Runs the command; returns (exit status, what the command printed, the page)."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
         status = job.main(["--from", str(source), "--out", str(out), *more])
     return status, output.getvalue(), (out / "report.html").read_text(encoding="utf-8")

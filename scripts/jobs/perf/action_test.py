@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pieces for CI: the recipe ci-gate, the steps of the actions, and what actionlint says."""
+"""Tests the parts for CI: the recipe ci-gate, the steps of the actions, and what actionlint
+says."""
 
 import os
 import re
@@ -107,7 +108,7 @@ class RecipeTest(Case):
 
 
 class GateActionTest(Case):
-    """The step of .github/actions/perf-gate."""
+    """Tests the step of .github/actions/perf-gate."""
 
     action = (_ACTIONS / "perf-gate" / "action.yml").read_text(encoding="utf-8")
 
@@ -165,7 +166,7 @@ class GateActionTest(Case):
 
 
 class CommentActionTest(Case):
-    """The step of .github/actions/perf-comment, with a gh that keeps what it is asked."""
+    """Tests the step of .github/actions/perf-comment, with a fake gh that records its requests."""
 
     def setUp(self):
         super().setUp()
@@ -224,7 +225,7 @@ class CommentActionTest(Case):
 
 
 def _actionlint():
-    """The command, which --long fetches where there is none."""
+    """The command actionlint; under --long it is fetched if it is missing."""
     found = shutil.which("actionlint")
     if found:
         return found

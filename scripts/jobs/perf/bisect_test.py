@@ -9,7 +9,7 @@ from jobs.common.terminal import Terminal
 from jobs.perf import bisect as perf_bisect, commands, fake
 from jobs.perf.error import PerfError
 
-# For git bisect run: says what the file of a revision says it should.
+# This is the command for git bisect run: its status is the one that the revision's file asks for.
 _STEP = ["sh", "-c", 'exit "$(git show BISECT_HEAD:status)"']
 
 
@@ -51,7 +51,7 @@ class BisectTest(fake.RepositoryCase):
         commits = self.commits(0, 0, 1, 1)
 
         def gate(argv):
-            """In place of commands.run, for the first comparison."""
+            """Takes the place of commands.run in the first comparison."""
             self.assertEqual(argv[:5], ["gate", "--base", commits[0], "--head", commits[3]])
             self.assertEqual(argv[5:7], ["--filter", "^(BM_A/1)$"])
             return self.status

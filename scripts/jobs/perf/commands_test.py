@@ -15,7 +15,7 @@ from jobs.perf.error import PerfError
 
 class RunTest(unittest.TestCase):
     def setUp(self):
-        # run() takes over the signals of its process, which is the tests' own here.
+        # run() takes over the signals of its process, and here that is the tests' process.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
 

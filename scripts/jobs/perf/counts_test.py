@@ -69,8 +69,8 @@ class ReadTest(unittest.TestCase):
 
 
 class FakeRunner:
-    """Hands out what it was given: (name, side) -> a Counts or PerfError for each time; the last of
-    them for ever."""
+    """Returns what it was given: for each (name, side) a list of Counts or PerfError, one for each
+    call. The last one is returned again and again."""
 
     def __init__(self, results):
         self.results = results

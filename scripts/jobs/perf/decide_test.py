@@ -18,7 +18,8 @@ from jobs.perf.decide import (
 
 
 class Source(decide.Source):
-    """Rounds drawn from a normal distribution of logarithms, with shifts of head and copy."""
+    """A source of rounds whose logarithms are normally distributed, with shifts of head and
+    copy."""
 
     def __init__(self, head, noise=0.003, copy=0.0, seed=1, rounds=10_000):
         self.head = head  # name -> shift, a number, or a function of the round's number
@@ -159,7 +160,7 @@ class DecideTest(unittest.TestCase):
     def test_what_seemed_slower_and_was_not_confirmed_is_suspected(self):
         self.assertEqual(self.verdicts(Source({"a": 0.05}, rounds=10)), {"a": SUSPECTED})
         self.assertIn("no time was left to confirm", self.results["a"].note)
-        # Slower for ten rounds, then lost in noise: fresh pairs can't tell.
+        # The benchmark is slower for ten rounds and then lost in noise: fresh pairs can't tell.
         noise = Source({"a": lambda number: math.log(1.3) if number <= 10 else 0.0})
         quiet = noise.random.gauss
         noise.random.gauss = lambda mean, sigma: quiet(mean, sigma if noise.number <= 10 else 0.2)
@@ -167,7 +168,8 @@ class DecideTest(unittest.TestCase):
         self.assertIn("fresh pairs could not tell", self.results["a"].note)
 
     def test_suspects_are_confirmed_before_noise_gets_more_pairs(self):
-        """+30 % among noise: the confirmation comes before any further look at the noisy ones."""
+        """With +30 % among noise, the confirmation comes before any further look at the noisy
+        benchmarks."""
         shifts = {f"noisy{i}": 0.0 for i in range(5)} | {"slow": math.log(1.3)}
         source = Source(shifts)
         normal = source.random.gauss
@@ -230,7 +232,7 @@ class DecideTest(unittest.TestCase):
         self.assertEqual(decision.pairs_to_settle(), {"a": 20})
 
     def test_false_alarms_are_rare_where_noise_is_heavy(self):
-        """200 suites of equal programs with outliers: not one regression."""
+        """In 200 suites of equal programs with outliers there is not one regression."""
         for noise in (0.01, 0.03):
             for seed in range(100):
                 source = Source({f"b{i}": 0.0 for i in range(5)}, noise, seed=seed)

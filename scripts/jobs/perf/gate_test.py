@@ -16,14 +16,14 @@ from jobs.perf.gbench_json import Key
 
 
 class GateTest(unittest.TestCase):
-    """The whole command, with scripts in place of programs: their times do not vary."""
+    """Tests the whole command, with scripts in place of programs: their times do not vary."""
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
         self.base = fake.program(self.directory / "base", nanoseconds=10.0).path
-        # Fewer looks: 40 rounds of scripts take long.
+        # There are fewer looks, because 40 rounds of scripts take long.
         rules = decide.Rules(looks=(10,), alphas=(0.002,), confirm_alphas=(0.01,))
         patch = mock.patch.object(gate.measure, "__defaults__", (rules,))
         patch.start()

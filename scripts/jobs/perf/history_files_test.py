@@ -25,7 +25,7 @@ def point(**changes):
 
 
 def line(**changes):
-    """The text of a point as others might have written it."""
+    """The text of a point as another program might have written it."""
     document = {"date": "2026-11-25T02:40:11Z", "revision": "0729f9c13a5b", "suite": "grant_json",
                 "command": "./scripts/perf record", "machine": MACHINE,
                 "benchmarks": {"BM_A/x": {"ratio": 2.0, "low": 1.9, "high": 2.1, "time_ns": 20.0,

@@ -12,7 +12,7 @@ from jobs.perf.history_files_test import line, point
 
 
 class BranchTest(fake.RepositoryCase):
-    """The branch and its worktree, with a bare repository in place of the remote."""
+    """Tests the branch and its worktree, with a bare repository in place of the remote."""
 
     def setUp(self):
         super().setUp()

@@ -14,7 +14,7 @@ from jobs.perf.samples import Program
 
 
 class LiveTrialsTest(unittest.TestCase):
-    """Everything but the measuring: what is kept, resumed and said."""
+    """Tests everything but the measuring: what is kept, resumed and said."""
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peak memory, size and compile time: known changes are found, in the gate and in the history."""
+"""Tests peak memory, size and compile time: gate and history find known changes."""
 
 import contextlib
 import io
@@ -150,7 +150,7 @@ class CompilingTest(unittest.TestCase):
 
 
 class GateTest(OutsideCase):
-    """The whole command on a real program."""
+    """Tests the whole command on a real program."""
 
     @classmethod
     def setUpClass(cls):
@@ -199,7 +199,7 @@ class GateTest(OutsideCase):
         schema.check(document)
         self.assertEqual([one for one in document["unmeasured"] if not one["late"]], [])
         self.assertEqual(status, 3)
-        # As many as the time suffices for have a verdict, the others a reason.
+        # The benchmarks for which the time suffices have a verdict, and the others have a reason.
         self.assertTrue(document["benchmarks"])
         self.assertEqual(len(document["benchmarks"]) + len(document["unmeasured"]), 200)
 

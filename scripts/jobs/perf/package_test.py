@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package ffgrant-perf: what is in it, and that it says what scripts/perf says."""
+"""Tests the package ffgrant-perf: what is in it, and that it says what scripts/perf says."""
 
 import ast
 import importlib.util
@@ -30,7 +30,7 @@ def _backend():
 
 
 def _imports(tree, packaged):
-    """The modules of jobs that a source imports, and those that it names in texts."""
+    """The modules of jobs that a source imports, and the modules that it names in texts."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("jobs."))
@@ -95,8 +95,8 @@ class ContentsTest(unittest.TestCase):
 
 
 class InstalledTest(unittest.TestCase):
-    """Installed from its folder into an environment of its own. What the statistics take comes from
-    this Python, so that no network is needed."""
+    """Installs the package from its folder into an environment of its own. The packages for
+    statistics come from this Python, so that no network is needed."""
 
     @classmethod
     def setUpClass(cls):
@@ -119,7 +119,8 @@ class InstalledTest(unittest.TestCase):
         cls.head = fake.program(cls.folder / "new" / "bench", nanoseconds=130.0).path
 
     def run_tool(self, command, *argv, cwd=None):
-        """(exit status, what it printed); the environment knows nothing of this project."""
+        """Runs the tool; returns (exit status, what it printed). The environment knows nothing of
+        this project."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         done = subprocess.run([*command, *map(str, argv)], stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,

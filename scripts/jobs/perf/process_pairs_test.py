@@ -51,7 +51,7 @@ class LiveTest(unittest.TestCase):
                 Path(f"{made.path}.log").unlink(missing_ok=True)
             with self.live() as live:
                 live.take((A,), 12)
-            # The folder of the arm of each process: 00 base, 01 copy.
+            # The folder of each process' arm: 00 is the base, 01 is the copy.
             return [Path(line.split()[0]).parent.name for line in fake.starts(self.base)]
 
         first = order()
@@ -67,7 +67,8 @@ class LiveTest(unittest.TestCase):
             paths = {line.split()[0] for made in (self.base, self.head)
                      for line in fake.starts(made)}
             self.assertEqual(len({len(path) for path in paths}), 1)
-            # Two arms of the base and one of the head; from the start, after 10 rounds, afresh.
+            # There are two arms of the base and one of the head. Copies are made at the start,
+            # after 10 rounds, and when fresh ones are asked for.
             self.assertEqual(len(paths), 9)
             self.assertNotIn(str(self.base.path), paths)
         self.assertFalse(any(Path(path).exists() for path in paths))
@@ -146,7 +147,7 @@ class LiveTest(unittest.TestCase):
             live.take((A,), 1)
             live.fresh((A,))
             live.take((A,), 1)
-        # base and copy are one program, which is tried once.
+        # The base and its copy are one program, which is tried once.
         self.assertEqual(sorted(path.name for path in raw.iterdir()), sorted(
             ["suite.trial.base.json", "suite.trial.head.json"]
             + [f"suite.{phase}01.{arm}.json" for phase in "ab"

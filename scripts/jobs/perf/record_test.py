@@ -15,7 +15,7 @@ _HERE = revisions.Revision("0729f9c13a5b" + "0" * 28, "content", "working tree",
 
 
 class RecordTest(unittest.TestCase):
-    """The whole command, with scripts in place of programs and no build."""
+    """Tests the whole command, with scripts in place of programs and without a build."""
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()

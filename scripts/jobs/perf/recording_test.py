@@ -10,8 +10,8 @@ FOLDER = build.ROOT / "bench" / "perf"
 
 
 class Procedure:
-    """The procedure on rounds that are always the same: a change of it that raises false alarms or
-    loses slowdowns fails here, and no noise does."""
+    """Tests the procedure on rounds that are always the same. A change of the procedure that raises
+    false alarms or loses slowdowns fails here, and noise can't make the test fail."""
 
     recording = None  # the file
     least = {}  # percent slower -> the share that has to be found

@@ -13,7 +13,8 @@ NAMES = ["BM_A", "BM_B", "BM_C", "BM_D"]
 
 
 def recording(rounds=40, noise=0.003, names=NAMES, slowdown=1.0):
-    """One as the self-test makes them, of normal noise; slowdown: a factor on what is injected."""
+    """A recording as the self-test makes it, with normal noise. slowdown: a factor on the injected
+    slowdown."""
     source = random.Random(5)
 
     def times():
@@ -51,7 +52,7 @@ class FileTest(unittest.TestCase):
 class SourceTest(unittest.TestCase):
     def source(self, slower=("BM_A",), start=0, rounds=5):
         made = recording(rounds)
-        # Times that say where they are from: round * 100 + benchmark * 10 + arm.
+        # The times say where they come from: round * 100 + benchmark * 10 + arm.
         for number, times in enumerate(made["conditions"]["plain"]["rounds"], 1):
             for name, each in enumerate(times):
                 each[:] = [number * 100 + name * 10 + arm for arm in range(len(each))]

@@ -27,7 +27,7 @@ class RevisionTest(fake.RepositoryCase):
         (self.root / name).write_text(text, encoding="utf-8")
 
     def run_step(self, _terminal, _label, command):
-        """Takes the file for a program."""
+        """Stands in for a build: takes the file for a program."""
         if command[1] == "-S":
             self.source = Path(command[2])
         else:
@@ -53,7 +53,7 @@ class RevisionTest(fake.RepositoryCase):
         self.assertEqual(revisions.working_tree(), one)
         self.write("new", "x")
         self.assertNotEqual(revisions.working_tree().commit, one.commit)
-        # The repository is as it was: nothing staged, no branch moved.
+        # The repository is as it was before: nothing is staged, and no branch has moved.
         self.assertEqual(self.git("diff", "--cached", "--name-only"), "")
         self.assertEqual(self.git("rev-parse", "HEAD"), self.first)
 

@@ -35,7 +35,7 @@ class ExactlyTest(unittest.TestCase):
 
 
 class NamesTest(unittest.TestCase):
-    """What of a program's listing is names."""
+    """Tests which lines of a program's listing are names."""
 
     def names(self, text, noise):
         lines, doubt = samples._names_between(text, noise)
@@ -59,7 +59,7 @@ class NamesTest(unittest.TestCase):
 
 
 class ProgramTest(unittest.TestCase):
-    """With a shell script in place of a benchmark program."""
+    """Tests Program with a shell script in place of a benchmark program."""
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()

@@ -8,7 +8,8 @@ from jobs.perf import trial
 from jobs.perf.gbench_json import Key
 from jobs.perf.samples import Effort, Program
 
-# Speaks as the library does: a row as soon as it has one. MODE says what "bad" does.
+# This program writes JSON as the library does: each row as soon as it is known. MODE says what
+# "bad" does.
 _PROGRAM = r"""#!/usr/bin/python3
 import os, re, sys, time
 flags = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)

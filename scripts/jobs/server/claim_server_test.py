@@ -184,7 +184,7 @@ class InCluster(unittest.TestCase):
 
 class Command(unittest.TestCase):
     def setUp(self):
-        # Who is killed leaves its temporary folder behind.
+        # A killed process leaves its temporary folder behind.
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = folder.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the function library says about leases: fences, expiry, reclaim, suspension."""
+"""Tests what the function library says about leases: fences, expiry, reclaim, suspension."""
 
 import unittest
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison itself: it must see what differs. Both sides are ours here, in two databases."""
+"""Tests the comparison itself, which must see what differs. Both sides run our library here, in two
+databases."""
 
 import contextlib
 import time

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that each function stores, key by key and field by field, on Redis and on Valkey."""
+"""Tests everything that each function stores, key by key and field by field, on Redis and on
+Valkey."""
 
 import hashlib
 import hmac
@@ -19,7 +20,7 @@ _EMPTY_AT_CREATION = [
 
 
 class State(OnEachEngine):
-    """Follows an execution, and what must be stored of it, from call to call."""
+    """Follows an execution, and the state that must be stored for it, from call to call."""
 
     def setUp(self):
         self.stored = {}  # key -> (type, value, expiry): what must be there
@@ -34,7 +35,7 @@ class State(OnEachEngine):
         self.stored[self.e.exec("core")][1].update(fields)
 
     def _in(self, key, score=None):
-        """The execution is in a sorted set with this score, or in a set."""
+        """Expects the execution in a sorted set with this score, or in a set."""
         if score is None:
             self.stored[key] = ("set", {self.e.id}, None)
         else:
@@ -53,7 +54,7 @@ class State(OnEachEngine):
         self.assertEqual(f.state(self.client), self.stored, self.engine)
 
     def _now(self, field="last_mutation_at"):
-        """The store's time of the last call, which must be that of the store's clock."""
+        """The store's time of the last call, which must agree with the store's clock."""
         seconds, microseconds = self.client.time()
         now = int(self.core(field))
         self.assertTrue(0 <= seconds * 1000 + microseconds // 1000 - now < 5000, now)

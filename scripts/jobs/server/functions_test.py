@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the function library accepts and rejects of creating, granting and claiming."""
+"""Tests what the function library accepts and rejects when it creates, grants and claims."""
 
 import itertools
 import re
@@ -20,7 +20,8 @@ def _names(client, library):
 
 
 def _stand_in(name, version, with_ours=False):
-    """A library with FlowFabric's names: as its own, or as ours was before version 4."""
+    """A library with FlowFabric's names, as FlowFabric's own library or as ours was before version
+    4."""
     calls = _names_in(f.source())
     text = f"#!lua name={name}\n"
     for function in sorted(calls) + ["add_execution_to_flow", "cancel_flow"]:
@@ -32,7 +33,7 @@ def _stand_in(name, version, with_ours=False):
 
 
 def _names_in(source):
-    """Our functions that FlowFabric has too, without their prefix."""
+    """The names, without prefix, of our functions that FlowFabric has too."""
     return set(re.findall(r"register\('ffgrant_(\w+)'", source))
 
 
@@ -45,7 +46,8 @@ class Library(OnEachEngine):
         self.client.function_load(f.source())
 
     def load_as_flowfabric_does(self, source, version="34"):
-        """ff-script's ensure_library(): asks for the version, loads with REPLACE, asks again."""
+        """Does what ff-script's ensure_library() does: asks for the version, loads with REPLACE,
+        asks again."""
         redis = wheels.client_module()
         try:
             there = self.client.fcall("ff_version", 0)

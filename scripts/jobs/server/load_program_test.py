@@ -32,7 +32,7 @@ for line in sys.stdin:
 
 
 class OnRedis(unittest.TestCase):
-    """A target on a server that is somebody else's, with a program that does no work."""
+    """Tests a target on a server that is not ours, with a program that does no work."""
 
     @classmethod
     def setUpClass(cls):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ACL user must be allowed for each call: the client's table and README's, held against
-what
-the functions' own texts can run, and against servers."""
+"""Tests what an ACL user must be allowed for each call: the client's table and README's table are
+compared with what the functions' own texts can run, and with servers."""
 
 import re
 import shutil
@@ -12,12 +11,12 @@ from jobs.server import functions as f, reference_functions
 from jobs.server.functions_case import OnEachEngine, setUpModule, tearDownModule  # noqa: F401
 
 _VALKEY = build.ROOT / "core" / "ffgrant" / "valkey"
-# Only executions of a flow are told about; README says so.
+# Only executions of a flow publish their end; README says so.
 _LEFT_OUT = {"PUBLISH"}
 
 
 def _bodies(source):
-    """{function's or local's name: its text} of a library."""
+    """{name of a function or local: its text}, for a library."""
     bodies, name = {}, None
     for line in source.splitlines():
         begin = re.match(r"local function (\w+)", line) or \
@@ -33,7 +32,8 @@ def _bodies(source):
 
 
 def _reachable(source):
-    """{registered function: the commands that it, or what it calls, can run}."""
+    """{registered function: the commands that the function, or a function that it calls, can
+    run}."""
     bodies = _bodies(source)
     runs = {name: {command.upper() for command in re.findall(r"call\(\s*['\"](\w+)['\"]", text)}
             for name, text in bodies.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is stored of an execution is taken away as a whole, and nothing else is."""
+"""Tests that everything that is stored of an execution is removed, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Store(unittest.TestCase):
             store.forget(client, [one.id], [one.lane], [one.instance])
             store.forget_waitpoints(client, [(one.id, "wp-1")])
             self.assertEqual(f.state(client), before)
-            # An odd spelling of its partition is stored where its canonical one would be.
+            # An id with an odd spelling of its partition is stored under the canonical tag.
             client.set("ff:exec:{fp:7}:{fp:+7}:x:core", "1")
             store.forget(client, ["{fp:+7}:x"], [], [])
             self.assertEqual(f.state(client), before)

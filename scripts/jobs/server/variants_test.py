@@ -13,7 +13,7 @@ def _figures_of(rate):
 
 class Variants(unittest.TestCase):
     def names(self, found):
-        """What is measured beside the server "auto", where there are these servers."""
+        """The variants that are measured beside the server "auto", if these servers are there."""
         def find(engine):
             if engine not in found:
                 raise claim_server.ServerError(f"no {engine}")

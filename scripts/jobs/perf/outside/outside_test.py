@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outside corpus: odd programs and situations, each with the verdict that there must be. All of
-them run under scripts/test --long; a minute's worth of them otherwise."""
+"""Runs the outside corpus: odd programs and situations, each with the right verdict. All of them
+run under scripts/test --long; otherwise a minute's worth of them runs."""
 
 import json
 import os
@@ -78,7 +78,7 @@ class SituationsTest(OutsideCase):
 
 
 class FilesTest(OutsideCase):
-    """Programs that cannot be run, and places where they can't."""
+    """Programs that can't be run, and places where programs can't be run."""
 
     @classmethod
     def setUpClass(cls):
@@ -206,7 +206,7 @@ class FilesTest(OutsideCase):
                         or "SIGINT" in (document.get("error") or ""), document)
 
     def test_needs_nothing_of_the_build(self):
-        """Neither the build of this project nor its other jobs are imported for two programs."""
+        """To compare two programs, neither this project's build nor its other jobs are imported."""
         program = (
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from jobs.perf import commands\n"
@@ -225,7 +225,7 @@ class FilesTest(OutsideCase):
 
 
 class WheelsTest(OutsideCase):
-    """On every version that PyPI has for this Python: the verdicts are the same."""
+    """The verdicts are the same on every version that PyPI has for this Python."""
 
     def test_every_version(self):
         versions = wheels.benchmark_versions()
