@@ -73,7 +73,7 @@ def read_unittest(output):
     skipped = sum(int(number) for number in re.findall(r"skipped=(\d+)", output))
     passed = max(0, sum(map(int, ran)) - failed - skipped)
     reasons = re.findall(r"\.\.\. skipped ['\"](.+)['\"]$", output, re.MULTILINE)
-    # Another process may have printed its tests behind the one that failed.
+    # Another process may have printed its tests after the process that failed.
     failures = re.findall(r"^={70}\n((?:FAIL|ERROR): .*?)(?=^={70}$|^-{70}\nRan )", output,
                           re.MULTILINE | re.DOTALL)
     lines = [line for failure in failures for line in failure.rstrip().splitlines()[-40:]]

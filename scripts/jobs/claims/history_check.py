@@ -7,9 +7,9 @@ any more. What must hold:
   epochs    no epoch of an execution is given out twice, and they grow in the order of the calls
   leases    no lease begins while another of the same execution is surely alive
   grants    no lease without a grant of its own for that worker: a grant is consumed at most once
-  fences    what a fence let pass was done with the last lease; nothing passes after an end
-  unknown   what became of a call without an answer is what the store says of it
-  stored    what was acknowledged is there; what was said not to have happened is not
+  fences    a call that its fence let pass was made under the last lease; none passes after an end
+  unknown   the store agrees with what a client found out about a call without an answer
+  stored    acknowledged calls are stored; calls that were said not to have happened are not
 """
 
 import bisect

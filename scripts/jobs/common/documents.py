@@ -21,7 +21,7 @@ class Document:
     """facts: pairs of texts. blocks: Markdown and Tables, in the order in which they are read."""
     title: str
     facts: list
-    summary: str = ""  # one sentence, if there is one that says what came out
+    summary: str = ""  # a sentence that says what came out; or empty
     blocks: list = field(default_factory=list)
     figures: dict = field(default_factory=dict)
 

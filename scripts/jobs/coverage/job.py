@@ -35,7 +35,7 @@ class Command:
 @dataclass
 class Run:
     """A set of commands that are measured together."""
-    name: str  # also that of directories
+    name: str  # directories have this name too
     commands: list
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules for a fuzz target in $OUT: OSS-Fuzz's check for bad builds, and what its guide asks.
 
-Thresholds and patterns are those of OSS-Fuzz's base-runner; the checks are written anew.
+Thresholds and patterns come from OSS-Fuzz's base-runner; the code of the checks is our own.
 """
 
 import os

@@ -16,7 +16,7 @@ _COLUMNS = ["", "s", "executions", "fast/s", "san/s", "edges", "features", "corp
 def row(session, seconds, files):
     """The row of a session that has ended."""
     fast, sanitized = session.fast, session.sanitized
-    now = 0  # nothing of it runs any more
+    now = 0  # the session has ended
     status = fast.status
     return [session.target.subject, f"{seconds:.0f}",
             short(fast.total() + sanitized.total() + session.last.total()),

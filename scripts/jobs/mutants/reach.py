@@ -94,11 +94,11 @@ class Reach:
 
     def fitting(self, mutant, original):
         """Names of the targets that fit. The targets that execute the fewest lines in all come
-        first, since they know the place best. A target fits if it executes the mutant's line; of
-        those MOST at most, which can only make the grade worse. Of a line that is no code (or may
-        be evaluated by the compiler) it fits if it executes something in the same file; where
-        nobody does, if it has the file's code. A file without any code concerns all that include
-        it.
+        first, since they know the place best. A target fits if it executes the mutant's line. At
+        most MOST targets are taken, which can only make the grade worse. If the line is no code (or
+        the compiler may evaluate it), a target fits if it executes anything in the same file. If no
+        target does, a target fits if it has the file's code. A file without any code concerns all
+        targets that include it.
         """
         by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}

@@ -33,7 +33,7 @@ class Table:
     columns: list
     rows: list
     left: tuple = (0,)  # columns set flush left
-    name: str = ""  # of one that can be filtered
+    name: str = ""  # of a table that can be filtered
     stacked: bool = False  # on a phone each row becomes a list
     opened: bool = False  # a table that can be filtered is shown from the start
 

@@ -51,7 +51,7 @@ def program(path, names=("BM_A", "BM_B/1"), nanoseconds=10.0, extra=""):
 
 
 def starts(made):
-    """The command lines with which a program or a copy of it was started to measure."""
+    """The command lines of all starts in which a program, or a copy of the program, measured."""
     try:
         with open(f"{made.path}.log", encoding="utf-8") as log:
             return log.read().splitlines()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Odd programs on the versions of Google Benchmark that PyPI has: ODD_WHEELS names the folders of
-the wheels. As in odd.cc, times are set by hand."""
+the wheels. The programs set their times by hand, as in odd.cc."""
 
 import contextlib
 import os
