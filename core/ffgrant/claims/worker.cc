@@ -82,25 +82,33 @@ WorkerIdentity Worker::identity() const noexcept {
   return {{options_.worker_id}, {options_.worker_instance_id}};
 }
 
-ClaimError Worker::CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept {
+WorkerClaim Worker::CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept {
+  WorkerClaim refused;
   if (!options_.partitions) {
-    return grant.partition() ? ClaimError::kNone : ClaimError::kInvalidPartitionKey;
+    if (grant.partition()) return refused;
+    refused.ingress = IngressError::kInvalidPartitionKey;
+    refused.error = ClaimError::kInvalidPartitionKey;
+    return refused;
   }
-  const IngressError found = options_.ingress == ParseMode::kStrict
-                                 ? CheckIngress(grant, *options_.partitions)
-                                 : CheckNamed(grant, *options_.partitions);
-  if (found == IngressError::kNone) return ClaimError::kNone;
-  if (details != nullptr) (void)details->Add(ErrorName(found));
-  switch (found) {
+  refused.ingress = options_.ingress == ParseMode::kStrict
+                        ? CheckIngress(grant, *options_.partitions)
+                        : CheckNamed(grant, *options_.partitions);
+  if (refused.ingress == IngressError::kNone) return refused;
+  if (details != nullptr) (void)details->Add(ErrorName(refused.ingress));
+  switch (refused.ingress) {
     case IngressError::kInvalidPartitionKey:
     case IngressError::kNonCanonicalPartitionKey:
-      return ClaimError::kInvalidPartitionKey;
+      refused.error = ClaimError::kInvalidPartitionKey;
+      break;
     case IngressError::kTagMismatch:
     case IngressError::kGrantKeyMismatch:
-      return ClaimError::kGrantMismatch;
+      refused.error = ClaimError::kGrantMismatch;
+      break;
     default:
-      return ClaimError::kInvalidInput;
+      refused.error = ClaimError::kInvalidInput;
+      break;
   }
+  return refused;
 }
 
 WorkerClaim Worker::ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
@@ -112,9 +120,7 @@ WorkerClaim Worker::ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
   if (!permit) {
     return Refused(ClaimError::kWorkerAtCapacity);
   }
-  if (const ClaimError error = CheckGrant(grant, details); error != ClaimError::kNone) {
-    return Refused(error);
-  }
+  if (WorkerClaim refused = CheckGrant(grant, details); !refused) return refused;
   const ClaimArgs args = {
       .execution_id = grant.execution_id,
       .worker = identity(),
@@ -145,9 +151,7 @@ WorkerClaim Worker::ClaimFromResumeGrant(const ResumeGrantView& grant,
   if (!permit) {
     return Refused(ClaimError::kWorkerAtCapacity);
   }
-  if (const ClaimError error = CheckGrant(grant.grant, details); error != ClaimError::kNone) {
-    return Refused(error);
-  }
+  if (WorkerClaim refused = CheckGrant(grant.grant, details); !refused) return refused;
   const LeaseId lease_id = {RandomUuid()};
   const ClaimOutcome outcome = ledger_.ClaimResumed({.execution_id = grant.grant.execution_id,
                                                      .worker = identity(),
@@ -176,9 +180,7 @@ WorkerClaim Worker::ClaimFromReclaimGrant(const ReclaimGrantView& grant,
   if (!permit) {
     return Refused(ClaimError::kWorkerAtCapacity);
   }
-  if (const ClaimError error = CheckGrant(grant.grant, details); error != ClaimError::kNone) {
-    return Refused(error);
-  }
+  if (WorkerClaim refused = CheckGrant(grant.grant, details); !refused) return refused;
   const LeaseId lease_id = {RandomUuid()};
   const ClaimOutcome outcome = ledger_.Reclaim({.execution_id = target.execution_id,
                                                 .worker = identity(),

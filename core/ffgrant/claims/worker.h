@@ -15,6 +15,7 @@
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/config.h"
 #include "ffgrant/grant.h"
+#include "ffgrant/ingress.h"
 #include "ffgrant/parse_mode.h"
 #include "ffgrant/partition.h"
 
@@ -45,6 +46,8 @@ struct [[nodiscard]] WorkerClaim : Outcome {
   // a ledger on a server finds out what became of the claim.
   Lease lease;
   WorkerPermit permit;  // held for as long as the execution runs
+  // What is wrong with a grant that was refused on entry, before the ledger was asked.
+  IngressError ingress = IngressError::kNone;
 };
 
 struct WorkerOptions {
@@ -70,7 +73,8 @@ class Worker {
   // Takes a permit first: kWorkerAtCapacity if there is none, the grant
   // untouched. Then checks the grant: kInvalidPartitionKey; with options.partitions also
   // kInvalidInput (another spelling, or a partition that there is not) and kGrantMismatch
-  // (partition key or grant key are another's), each with ErrorName(IngressError) as detail.
+  // (partition key or grant key are another's); the claim's `ingress` says which, and so does
+  // ErrorName(IngressError) as detail.
   // Then claims with fresh ids; told to use the resume path, it does so at once
   // with the same grant. `lane` is the one that was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
@@ -90,13 +94,17 @@ class Worker {
   WorkerClaim ClaimFromReclaimGrant(const ReclaimGrantView& grant, const ReclaimTarget& target,
                                     ErrorDetails* details = nullptr) noexcept;
 
+  // A permit, empty if there is none: for an execution that was claimed otherwise, as by a claim
+  // whose answer was lost.
+  WorkerPermit TakePermit() noexcept;
+
   std::uint32_t permits_in_use() const noexcept;
   WorkerIdentity identity() const noexcept;
 
  private:
   friend class WorkerPermit;
-  WorkerPermit TakePermit() noexcept;
-  ClaimError CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept;
+  // A refusal, or none.
+  WorkerClaim CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept;
 
   ClaimLedger& ledger_;
   const Clock& clock_;

@@ -15,6 +15,7 @@
 #include "ffgrant/claims/ending.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/deployment_worker.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 #include "testing/simulation/simulated_world.h"
 
@@ -486,6 +487,157 @@ TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
   Do({"SET", "ff:config:partitions", "text"});
   EXPECT_EQ(ledger_->ReadPartitions().error, ClaimError::kUnknownCode);
   EXPECT_TRUE(ledger_->Connect(server));
+}
+
+// ---- all of it in one --------------------------------------------------------------
+
+class Deployments : public WorkerCalls {
+ protected:
+  // Without threads, on the simulated world's time.
+  DeploymentWorkerOptions Options(const std::string& instance = "w1-i1") {
+    DeploymentWorkerOptions options;
+    options.ledger.client.servers = {{"10.0.0.1", 6379}};
+    options.ledger.client.request_timeout_ms = 500;
+    options.ledger.client.make_network = [this] { return world_.NewNetwork(); };
+    options.ledger.connections = 1;
+    options.worker = {
+        .worker_id = "w1", .worker_instance_id = instance, .permits = 2, .lease_ttl_ms = 3000};
+    options.keeper.has_threads = false;
+    options.keeper.jitter = 0;
+    options.keeper.now_ms = [this] { return world_.now(); };
+    options.lanes = {"main"};
+    EXPECT_EQ(options.offered.AssignOfferedCsv("gpu"), CapabilityError::kNone);
+    options.registration_ttl_ms = 3000;
+    options.has_thread = false;
+    return options;
+  }
+  // The grant of a new execution, for this instance.
+  IssuedGrant Granted(const MintedExecutionId& id, std::string_view instance = "w1-i1") {
+    const IssueOutcome issued = ledger_->IssueClaimGrant({.execution_id = id.view(),
+                                                          .worker = {{"w1"}, {instance}},
+                                                          .lane = lane_,
+                                                          .grant_ttl_ms = 5000});
+    EXPECT_TRUE(issued);
+    return {id.view(), issued.expires_at};
+  }
+  std::string Alive() { return Do({"EXISTS", "ff:worker:default:w1-i1:alive"}); }
+};
+
+TEST_F(Deployments, FromItsStartToItsEnd) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  EXPECT_TRUE(worker.registration());
+  EXPECT_EQ(Alive(), ":1\r\n");
+  EXPECT_EQ(Do({"HGET", "ff:worker:default:w1-i1:caps", "caps_csv"}), "$3\r\ngpu\r\n");
+  EXPECT_EQ(Do({"HGET", "ff:worker:default:w1-i1:caps", "lanes_csv"}), "$4\r\nmain\r\n");
+
+  const MintedExecutionId id = Create({.payload = "abc"});
+  const IssuedGrant grant = Granted(id);
+  Work work = worker.Claim(grant.view(), lane_, &details_);
+  ASSERT_TRUE(work);
+  EXPECT_EQ(work.id().text(), id.text());
+  ExecutionInput input;
+  ASSERT_TRUE(work.ReadInput(input));
+  EXPECT_EQ(input.payload(), "abc");
+  // Longer than the lease and the registration: both are kept.
+  for (int i = 0; i < 20; ++i) {
+    (void)worker.RunDue();
+    world_.Pass(500);
+  }
+  EXPECT_FALSE(work.lost());
+  EXPECT_EQ(Alive(), ":1\r\n");
+  ASSERT_TRUE(work.Complete("ABC", &details_));
+  EXPECT_EQ(Do({"GET", Key(id, "result")}), "$3\r\nABC\r\n");
+
+  const MintedExecutionId other = Create();
+  const IssuedGrant of_other = Granted(other);
+  Work failing = worker.Claim(of_other.view(), lane_);
+  ASSERT_TRUE(failing);
+  EXPECT_FALSE(failing.Fail("no disk", "permanent").retried);
+  EXPECT_EQ(Core(other, "failure_reason"), "no disk");
+
+  EXPECT_TRUE(worker.Stop());
+  EXPECT_EQ(Alive(), ":0\r\n");
+  EXPECT_TRUE(worker.Stop());
+}
+
+TEST_F(Deployments, ItsEndIsTheRegistrations) {
+  {
+    DeploymentWorker worker(Options());
+    ASSERT_TRUE(worker.Start());
+    EXPECT_EQ(Alive(), ":1\r\n");
+  }
+  EXPECT_EQ(Alive(), ":0\r\n");
+  // What was taken away comes back with the next refresh.
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start());
+  Do({"DEL", "ff:worker:default:w1-i1:alive"});
+  world_.Pass(999);
+  EXPECT_LE(worker.RunDue(), 1);
+  EXPECT_EQ(Alive(), ":0\r\n");
+  world_.Pass(1);
+  (void)worker.RunDue();
+  EXPECT_EQ(Alive(), ":1\r\n");
+}
+
+TEST_F(Deployments, AnInstanceIdIsOneProcesss) {
+  DeploymentWorker first(Options());
+  ASSERT_TRUE(first.Start());
+  DeploymentWorker second(Options());
+  EXPECT_EQ(second.Start(&details_).error, ClaimError::kInvalidInput);
+  EXPECT_EQ(details_[0], "worker_instance_id: another process has registered it");
+  // Its end is not the other one's.
+  EXPECT_TRUE(second.Stop());
+  EXPECT_EQ(Alive(), ":1\r\n");
+  EXPECT_TRUE(first.Stop());
+  EXPECT_TRUE(second.Start());
+}
+
+TEST_F(Deployments, WithoutLanesItRegistersNothing) {
+  DeploymentWorkerOptions options = Options();
+  options.lanes.clear();
+  DeploymentWorker worker(options);
+  ASSERT_TRUE(worker.Start());
+  EXPECT_EQ(Alive(), ":0\r\n");
+  EXPECT_EQ(worker.RunDue(), 1000);
+  options.lanes = {"a\x7f"};
+  DeploymentWorker odd(options);
+  EXPECT_EQ(odd.Start(&details_).error, ClaimError::kInvalidInput);
+  EXPECT_EQ(details_[0], "lane_id contains non-ASCII-printable byte at index 1");
+  options.registration_ttl_ms = 999;
+  EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument);
+}
+
+// The counts are the deployment's, and each refusal names what is wrong.
+TEST_F(Deployments, GrantsAreCheckedOnEntry) {
+  Do({"HSET", "ff:config:partitions", "num_flow_partitions", "512", "num_budget_partitions", "32",
+      "num_quota_partitions", "32"});
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_)) << details_[0];
+  const auto refusal = [&](std::string_view id, std::string_view key, std::string_view grant_key) {
+    const ClaimGrantView grant = {ParseExecutionId(id, ParseMode::kLenient).id, key, grant_key,
+                                  5000};
+    const Work work = worker.Claim(grant, lane_, &details_);
+    EXPECT_NE(work.error, ClaimError::kExecutionNotFound);
+    EXPECT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], ErrorName(work.ingress()));
+    return work.ingress();
+  };
+  constexpr std::string_view kUuid = "11111111-1111-4111-8111-111111111111";
+  const std::string uuid(kUuid);
+  EXPECT_EQ(refusal("{fp:007}:" + uuid, "{fp:7}", "x"), IngressError::kNonCanonicalExecutionId);
+  EXPECT_EQ(refusal("{fp:600}:" + uuid, "{fp:600}", "x"), IngressError::kPartitionOutOfRange);
+  EXPECT_EQ(refusal("{fp:7}:" + uuid, "{fp:8}", "x"), IngressError::kTagMismatch);
+  EXPECT_EQ(refusal("{fp:7}:" + uuid, "fp:7", "x"), IngressError::kInvalidPartitionKey);
+  // A partition beyond the default counts is one here.
+  const MintedExecutionId id(511, ids_.Next());
+  const ClaimGrantView unknown = {id.view(), "{fp:511}", "x", 5000};
+  EXPECT_EQ(worker.Claim(unknown, lane_).error, ClaimError::kExecutionNotFound);
+
+  Do({"HSET", "ff:config:partitions", "num_flow_partitions", "many"});
+  DeploymentWorker other(Options("w1-i2"));
+  EXPECT_EQ(other.Start(&details_).error, ClaimError::kInvalidInput);
+  EXPECT_EQ(details_[0], "ff:config:partitions: num_flow_partitions is no partition count");
 }
 
 }  // namespace

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker for a FlowFabric deployment. It asks the server for grants over HTTP, so that admission
+// is the server's, and does all else on Valkey. SIGTERM lets it finish what it has and unregister.
+// Its work: payloads in capital letters; executions of the kind "fail" fail.
+//
+//   example_worker http://127.0.0.1:9090 127.0.0.1:6379 default
+//
+// A bearer token is taken from FF_API_TOKEN.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "ffgrant/claims/stop_signals.h"
+#include "ffgrant/http/issuer_client.h"
+#include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/backoff.h"
+#include "ffgrant/valkey/deployment_worker.h"
+
+using namespace ffgrant;
+
+static void Say(const char* what, ClaimError error, const ErrorDetails& why) {
+  const std::string text =
+      std::string(ErrorName(error)) + " " + std::string(why.size() > 0 ? why[0] : "");
+  std::printf("%s: %s\n", what, text.c_str());
+  std::fflush(stdout);
+}
+
+int main(int argc, char** argv) {
+  valkey::DeploymentWorkerOptions options;
+  options.ledger.client.load_library = false;  // the deployment has its functions
+  if (argc != 4 || !valkey::ParseEndpoint(argv[2], options.ledger.client.servers.at(0))) {
+    std::puts("usage: example_worker URL VALKEY_HOST:PORT LANE");
+    return 2;
+  }
+  const std::string instance = "cpp-" + std::to_string(getpid());  // of one machine
+  options.worker = {.worker_id = "cpp", .worker_instance_id = instance};
+  options.lanes = {argv[3]};
+  StopSignals stop;
+  ErrorDetails why;
+  valkey::DeploymentWorker worker(options);
+  if (const Outcome started = worker.Start(&why); !started) {
+    Say("no deployment", started.error, why);
+    return 1;
+  }
+  http::IssuerClient issuer({.url = argv[1],
+                             .token_variable = std::getenv("FF_API_TOKEN") ? "FF_API_TOKEN" : "",
+                             .stop_descriptor = stop.descriptor()});
+  const valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
+  const LaneIdView lane = ParseLaneId(argv[3]).lane;
+  ClaimGrant grant;
+  valkey::ExecutionInput input;
+  for (std::uint32_t in_vain = 0; !stop.stopped();) {
+    const http::IssuerStatus status = issuer.Claim("cpp",
+                                                   {.lane_id = argv[3],
+                                                    .worker_instance_id = instance,
+                                                    .capabilities = {},
+                                                    .grant_ttl_ms = 5000},
+                                                   grant);
+    if (!status) {  // 204: nothing in this window. Again, more patiently each time
+      if (status.error > http::IssuerError::kNothingInWindow && !stop.stopped()) {
+        std::printf("no grant: %s\n", status.message.c_str());
+      }
+      stop.Wait(pause.DelayMs(++in_vain, RandomUuid().bytes[2]));
+      continue;
+    }
+    in_vain = 0;
+    valkey::Work work = worker.Claim(grant.view(), lane, &why);
+    if (!work) {
+      Say("not claimed", work.error, why);
+    } else if (const Outcome read = work.ReadInput(input, &why); !read || input.kind() == "fail") {
+      const char* const reason = read ? "asked to fail" : "the input can't be read";
+      const FailOutcome failed = work.Fail(reason, read ? "permanent" : "transient", &why);
+      Say(failed.retried ? "to be retried" : "failed", failed.error, why);
+    } else {
+      std::string result(input.payload());
+      for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      // Work that takes longer asks work.lost() now and then, and gives up if it is.
+      Say("completed", work.Complete(result, &why).error, why);
+    }
+  }
+  const Outcome left = worker.Stop(&why);
+  Say("unregistered", left.error, why);
+  return left ? 0 : 1;
+}

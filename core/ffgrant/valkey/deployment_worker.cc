@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/valkey/deployment_worker.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "ffgrant/claims/ending.h"
+#include "ffgrant/internal/throw.h"
+
+namespace ffgrant::valkey {
+namespace {
+
+// A refresh that did not get through is tried again so soon.
+constexpr std::int64_t kRetryMs = 1000;
+constexpr std::int64_t kMostMs = 1000;
+
+Outcome RefuseLane(ErrorDetails* details, const LaneIdResult& lane) {
+  if (details != nullptr) {
+    details->clear();
+    std::array<char, 96> text;
+    const WriteResult written = FormatLaneIdError(lane, text);
+    (void)details->Add({text.data(), written.size});
+  }
+  return {ClaimError::kInvalidInput};
+}
+
+}  // namespace
+
+class DeploymentWorker::Impl {
+ public:
+  explicit Impl(const DeploymentWorkerOptions& o) : options(o) {
+    if (o.registration_ttl_ms < 1000 || o.registration_ttl_ms > kMaxTtlMs) {
+      ffgrant::internal::Throw<std::invalid_argument>(
+          "registration_ttl_ms must be in 1000..kMaxTtlMs");
+    }
+    // What is out of range of the rest shows now rather than at the start.
+    const ValkeyLedger checked(o.ledger);
+  }
+
+  Outcome Start(ErrorDetails* details) {
+    lanes.clear();
+    for (const std::string& text : options.lanes) {
+      const LaneIdResult lane = ParseLaneId(text);
+      if (!lane) return RefuseLane(details, lane);
+      lanes.push_back(lane.lane);
+    }
+    ValkeyLedgerOptions with_counts = options.ledger;
+    with_counts.connections = 1;
+    const StoredPartitions counts = ValkeyLedger(with_counts).ReadPartitions(details);
+    if (!counts) return counts;
+    with_counts.connections = options.ledger.connections;
+    with_counts.defaults.partitions = counts.partitions;
+    // In the order in which they use each other.
+    keeper.reset();
+    worker.reset();
+    ledger.emplace(with_counts);
+    ServerInfo server;
+    if (const Outcome connected = ledger->Connect(server, details); !connected) return connected;
+    WorkerOptions checking = options.worker;
+    checking.partitions = counts.partitions;
+    worker.emplace(*ledger, SystemClock(), checking);
+    keeper.emplace(*ledger, options.keeper);
+    if (lanes.empty()) return {};
+    registered = {.worker = worker->identity(),
+                  .lanes = lanes,
+                  .offered = &options.offered,
+                  .ttl_ms = options.registration_ttl_ms,
+                  .token = registered.token};
+    const Outcome outcome = ledger->RegisterWorker(registered, details);
+    Note(outcome);
+    is_registered = outcome.error == ClaimError::kNone;
+    if (is_registered && options.has_thread) StartRefresher();
+    return outcome;
+  }
+
+  Outcome Stop(ErrorDetails* details) noexcept {
+    if (details != nullptr) details->clear();
+    {
+      const std::lock_guard lock(mutex);
+      ends = true;
+    }
+    changed.notify_all();
+    if (refresher.joinable()) refresher.join();
+    ends = false;
+    if (!std::exchange(is_registered, false)) return {};
+    return ledger->UnregisterWorker(registered, details);
+  }
+
+  // The process's signals are for its own threads.
+  void StartRefresher() {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      refresher = std::thread([this] { Refresh(); });
+    } catch (...) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  // Returns in how many ms to call again.
+  std::int64_t RefreshIfDue() noexcept {
+    const std::int64_t now = keeper->NowMs();
+    if (now < refresh_at) return refresh_at - now;
+    Note(ledger->RefreshWorker(registered));
+    return std::max<std::int64_t>(refresh_at - keeper->NowMs(), 1);
+  }
+
+  void Refresh() noexcept {
+    std::unique_lock lock(mutex);
+    while (!ends) {
+      lock.unlock();
+      const std::int64_t wait = RefreshIfDue();
+      lock.lock();
+      changed.wait_for(lock, std::chrono::milliseconds(wait), [this] { return ends; });
+    }
+  }
+
+  void Note(const Outcome& outcome) noexcept {
+    const std::lock_guard lock(mutex);
+    last = outcome;
+    const std::int64_t third = options.registration_ttl_ms / 3;
+    refresh_at = keeper->NowMs() + (outcome ? third : std::min(kRetryMs, third));
+  }
+
+  const DeploymentWorkerOptions options;
+  std::vector<LaneIdView> lanes;  // of options
+  std::optional<ValkeyLedger> ledger;
+  std::optional<Worker> worker;
+  std::optional<LeaseKeeper> keeper;
+  WorkerRegistration registered;
+  bool is_registered = false;
+  std::int64_t refresh_at = 0;  // of whoever refreshes
+  std::thread refresher;
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  bool ends = false;  // these two with the mutex
+  Outcome last;
+};
+
+// ---- work --------------------------------------------------------------------------
+
+void Work::LetGo() noexcept {
+  kept_.Release();
+  permit_.Release();
+}
+
+Outcome Work::ReadInput(ExecutionInput& out, ErrorDetails* details) noexcept {
+  return ledger_->ReadInput(id(), lease_.attempt_index, out, details);
+}
+
+Outcome Work::Complete(std::string_view result, ErrorDetails* details) noexcept {
+  const Outcome outcome =
+      CompleteOnce(*ledger_, {.execution_id = id(), .fence = lease_.fence}, result, details);
+  LetGo();
+  return outcome;
+}
+
+FailOutcome Work::Fail(std::string_view reason, std::string_view category,
+                       ErrorDetails* details) noexcept {
+  const FailOutcome outcome = FailOnce(
+      *ledger_,
+      {.execution_id = id(), .fence = lease_.fence, .reason = reason, .category = category},
+      details);
+  LetGo();
+  return outcome;
+}
+
+// ---- the worker --------------------------------------------------------------------
+
+DeploymentWorker::DeploymentWorker(const DeploymentWorkerOptions& options)
+    : impl_(std::make_unique<Impl>(options)) {}
+
+DeploymentWorker::~DeploymentWorker() { (void)Stop(); }
+
+Outcome DeploymentWorker::Start(ErrorDetails* details) {
+  (void)Stop();
+  return impl_->Start(details);
+}
+
+Outcome DeploymentWorker::Stop(ErrorDetails* details) noexcept { return impl_->Stop(details); }
+
+Work DeploymentWorker::Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details) {
+  Impl& m = *impl_;
+  const std::int64_t sent_ms = m.keeper->NowMs();
+  WorkerClaim claim = m.worker->ClaimFromGrant(grant, lane, details);
+  Work work;
+  work.error = claim.error;
+  work.ingress_ = claim.ingress;
+  if (claim.error == ClaimError::kUnknownOutcome) {
+    // A permit for what may have been claimed; if others have taken all of them meanwhile, it
+    // has to do without.
+    claim.permit = m.worker->TakePermit();
+    const FoundClaim found =
+        m.ledger->FindClaim(grant.execution_id, claim.lease.fence.lease_id, details);
+    if (found && found.fate == ClaimFate::kHeld) {
+      claim.lease = found.lease;
+      work.error = ClaimError::kNone;
+    }
+  }
+  if (!work) return work;
+  work.ledger_ = &*m.ledger;
+  work.id_ = ExecutionId(grant.execution_id);
+  work.lease_ = claim.lease;
+  work.permit_ = std::move(claim.permit);
+  work.kept_ = m.keeper->Keep(work.id(), claim.lease, m.options.worker.lease_ttl_ms, sent_ms);
+  return work;
+}
+
+Outcome DeploymentWorker::registration() const noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->last;
+}
+
+std::int64_t DeploymentWorker::RunDue() {
+  Impl& m = *impl_;
+  const std::int64_t renewed = m.keeper->RunDue();
+  const std::int64_t refreshed = m.is_registered ? m.RefreshIfDue() : kMostMs;
+  return std::min({renewed, refreshed, kMostMs});
+}
+
+ValkeyLedger& DeploymentWorker::ledger() noexcept { return *impl_->ledger; }
+LeaseKeeper& DeploymentWorker::keeper() noexcept { return *impl_->keeper; }
+WorkerIdentity DeploymentWorker::identity() const noexcept { return impl_->worker->identity(); }
+
+}  // namespace ffgrant::valkey
