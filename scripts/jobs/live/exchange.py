@@ -17,6 +17,11 @@ _TRIES = 3
 _CHUNK = 8192
 
 
+# A connection that was there, and ended.
+_ENDED = (http.client.RemoteDisconnected, http.client.IncompleteRead, BrokenPipeError,
+          ConnectionResetError, ssl.SSLEOFError)
+
+
 class NoServer(Exception):
     """The server can't be reached, or breaks off again and again."""
 
@@ -27,6 +32,10 @@ def token() -> str | None:
     if path:
         return Path(path).read_text(encoding="utf-8").splitlines()[0].strip()
     return os.environ.get("FF_API_TOKEN") or None
+
+
+class NoAnswer(NoServer):
+    """A connection was made, and ended without an answer, again and again."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,10 @@ class Connection:
             try:
                 return self._ask(request)
             except (OSError, http.client.HTTPException) as error:
+                kind = NoAnswer if isinstance(error, _ENDED) else NoServer
                 self._http.close()
                 if tried == _TRIES:
-                    raise NoServer(f"{request.method} {request.target[:80]}: "
+                    raise kind(f"{request.method} {request.target[:80]}: "
                                    f"{error or type(error).__name__}") from None
         raise AssertionError
 
@@ -72,7 +82,7 @@ class Connection:
         try:
             self._http.endheaders()
             self._send(request)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             pass  # it has answered before it read everything
         response = self._http.getresponse()
         return Answer(response.status, response.read(),

@@ -79,29 +79,36 @@ def _tag(execution: str) -> str:
 
 def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instances: Iterable[str],
            attempts: int = 1) -> None:
-    """Removes everything that is stored of executions that nobody else knows: their keys, up to
-    `attempts` attempts of each, and their entries in the indexes."""
-    lanes, instances = tuple(lanes), tuple(instances)
-    pipeline = client.pipeline(transaction=False)
-    for number, execution in enumerate(executions, 1):
-        tag = _tag(execution)
-        keys = [f"ff:exec:{tag}:{execution}:{name}" for name in _EXECUTION_KEYS]
-        for index in range(attempts):
-            attempt = f"ff:attempt:{tag}:{execution}:{index}"
-            stream = f"ff:stream:{tag}:{execution}:{index}"
-            keys += [attempt, attempt + ":usage", attempt + ":policy", stream, stream + ":meta"]
-        pipeline.delete(*keys)
-        for name in _INDEXES:
-            pipeline.zrem(f"ff:idx:{tag}:{name}", execution)
-        for lane in lanes:
-            for name in _LANE_INDEXES:
-                pipeline.zrem(f"ff:idx:{tag}:lane:{lane}:{name}", execution)
-        for instance in instances:
-            pipeline.srem(f"ff:idx:{tag}:worker:{instance}:leases", execution)
-        pipeline.srem(f"ff:idx:{tag}:all_executions", execution)
-        if number % _BATCH == 0:
+    """Removes everything that is stored of executions: their keys, up to `attempts` attempts of
+    each, and their entries in the indexes. The lanes and the worker instances are nobody else's:
+    their own indexes are removed as a whole."""
+    by_tag: dict[str, list[str]] = {}
+    for execution in executions:
+        by_tag.setdefault(_tag(execution), []).append(execution)
+    own = [f"lane:{lane}:{name}" for lane in lanes for name in _LANE_INDEXES]
+    own += [f"worker:{instance}:leases" for instance in instances]
+    for tag, members in by_tag.items():
+        for i in range(0, len(members), _BATCH):
+            batch = members[i:i + _BATCH]
+            pipeline = client.pipeline(transaction=False)
+            # Out of sight first: nobody is to meet half of one.
+            if own:
+                pipeline.delete(*(f"ff:idx:{tag}:{name}" for name in own))
+            for name in _INDEXES:
+                pipeline.zrem(f"ff:idx:{tag}:{name}", *batch)
+            pipeline.srem(f"ff:idx:{tag}:all_executions", *batch)
+            for execution in batch:
+                pipeline.delete(*_keys(tag, execution, attempts))
             pipeline.execute()
-    pipeline.execute()
+
+
+def _keys(tag: str, execution: str, attempts: int) -> list[str]:
+    keys = [f"ff:exec:{tag}:{execution}:{name}" for name in _EXECUTION_KEYS]
+    for index in range(attempts):
+        attempt = f"ff:attempt:{tag}:{execution}:{index}"
+        stream = f"ff:stream:{tag}:{execution}:{index}"
+        keys += [attempt, attempt + ":usage", attempt + ":policy", stream, stream + ":meta"]
+    return keys
 
 
 def forget_waitpoints(client: Any, waitpoints: Iterable[tuple[str, str]]) -> None:

@@ -16,7 +16,8 @@ class Store(unittest.TestCase):
         with claim_server.alone("auto") as server:
             client = store.connect(server.address)
             client.function_load(f.source())
-            one, other = f.Execution(), f.Execution()
+            one, other = f.Execution(lane="ours"), f.Execution(lane="another's")
+            one.instance = "ours"
             f.run(client, f.rotate(one))
             before: dict[str, object] = {}
             for e in (other, one):
