@@ -172,15 +172,15 @@ def tables(figures: Figures, workers: int, peak: float) -> list[Table]:
 def sentences(figures: Figures, workers: int) -> str:
     """Where a claim spends its time, in two sentences."""
     alone, of = key("cycle", 1), key("cycle", workers)
-    mean = {stage: figures.median(alone, f"{stage}.mean") for stage in STAGES if
-            figures.values(alone, f"{stage}.mean")}
-    whole = mean["whole"]
-    waiting = whole - sum(value for stage, value in mean.items() if stage not in ("whole",
-                                                                                 "decode"))
-    first = (f"Of the {micros(whole)} us of a cycle with one worker, the request that gets the "
-             f"grant takes {mean['grant'] / whole:.0%}, claim, renew and complete on Valkey "
-             f"{(mean['claim'] + mean['renew'] + mean['complete']) / whole:.0%}, and questions "
-             f"that find nothing, with the pauses behind them, {max(0.0, waiting) / whole:.0%}.")
+    # All rounds together: the medians of parts don't add up to the median of the whole.
+    sums = {stage: sum(figures.values(alone, f"{stage}.mean")) for stage in STAGES}
+    whole, rounds = sums["whole"], len(figures.values(alone, "whole.mean"))
+    on_valkey = sums["claim"] + sums["renew"] + sums["complete"]
+    rest = max(0.0, whole - sums["grant"] - on_valkey)
+    first = (f"Of the {micros(whole / rounds)} us of a cycle with one worker, the request that "
+             f"gets the grant takes {sums['grant'] / whole:.0%}, claim, renew and complete on "
+             f"Valkey {on_valkey / whole:.0%}, and questions that find nothing, with the pauses "
+             f"behind them, {rest / whole:.0%}.")
     cpu = {who: figures.stat(of, f"{who}_us") for who in ("client", "server", "valkey")}
     if not all(cpu.values()):
         return first + " The CPU of FlowFabric's server is not known here."

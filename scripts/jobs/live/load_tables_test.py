@@ -53,6 +53,17 @@ class Tables(unittest.TestCase):
                       "30%.", text)
         self.assertIn("FlowFabric's server uses 71%, Valkey 24% and the C++ workers 5%.", text)
 
+    def test_parts_of_unlike_rounds_are_not_taken_for_pauses(self) -> None:
+        figures = load_tables.Figures()
+        for grant, rest in ((10.0, 20.0), (30.0, 15.0), (90.0, 1.0)):
+            one = load(100, 1.0)
+            one["stages"]["grant"] = {**one["stages"]["grant"], "mean": grant}
+            for stage in ("claim", "renew", "complete"):
+                one["stages"][stage] = {**one["stages"][stage], "mean": rest / 3}
+            one["stages"]["whole"] = {**one["stages"]["whole"], "mean": grant + rest}
+            figures.add("cycle", 1, one)
+        self.assertIn("with the pauses behind them, 0%.", load_tables.sentences(figures, 1))
+
     def test_a_server_whose_cpu_nobody_can_see(self) -> None:
         figures = load_tables.Figures()
         figures.add("cycle", 1, load(100, 1.0))
