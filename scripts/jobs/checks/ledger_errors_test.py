@@ -16,7 +16,8 @@ _METHODS = {
     "claim_for_worker": "ClaimForWorker", "claim": "Claim", "claim_resumed": "ClaimResumed",
     "renew": "Renew", "revoke": "Revoke", "issue_reclaim": "IssueReclaimGrant",
     "reclaim": "Reclaim", "suspend": "Suspend", "complete": "Complete",
-    "complete_override": "Complete", "fail": "Fail", "fail_override": "Fail", "resume": "Resume", "forget": "Forget"}
+    "complete_override": "Complete", "fail": "Fail", "fail_override": "Fail", "resume": "Resume",
+    "forget": "Forget"}
 
 
 def _documented():
