@@ -37,6 +37,13 @@ inline void Poison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t 
 #endif
 }
 
+// Undoes it: these bytes are an area now.
+inline void Unpoison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef FFGRANT_HAS_POISON
+  __asan_unpoison_memory_region(p, size);
+#endif
+}
+
 // For tests: true if the byte at `p` may be accessed. Always true in builds without gaps.
 inline bool MayTouch([[maybe_unused]] const void* p) noexcept {
 #ifdef FFGRANT_HAS_POISON

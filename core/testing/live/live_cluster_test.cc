@@ -93,9 +93,19 @@ TEST_F(ClusterServer, EveryPartitionIsReachedThroughOneNode) {
     }
   }
   EXPECT_EQ(pipeline.redirections(), 0u) << "the map was known before the first call";
-  EXPECT_EQ(pipeline.connects(), 3u);
-  // All three primaries have the library and some of the executions.
-  for (std::uint16_t p = 0; p < 256; ++p) EXPECT_TRUE(ledger_.Inspect(ids[p].view())) << p;
+  // All three primaries have the library and some of the executions. How often they were connected to is
+  // theirs to say: a server that is slow to greet is left and tried again.
+  std::vector<int> found(admins_.size());
+  for (std::uint16_t p = 0; p < 256; ++p) {
+    EXPECT_TRUE(ledger_.Inspect(ids[p].view())) << p;
+    const std::string tag = "{fp:" + std::to_string(p) + "}";
+    const std::string key = "ff:exec:" + tag + ":" + std::string(ids[p].text()) + ":core";
+    for (std::size_t i = 0; i < admins_.size(); ++i) {
+      found[i] += admins_[i]->Do({"EXISTS", key}) == "1" ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(found[0] + found[1] + found[2], 256);
+  for (const int count : found) EXPECT_GT(count, 0);
 }
 
 // A cluster does not spread functions, so some of its nodes may have FlowFabric's.

@@ -3,6 +3,7 @@
 // Reads what servers answer, and decides what the client does with it.
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -290,9 +291,9 @@ void Client::Run(Node& node, Errand errand) {
     case Errand::kSlots:
       words({"CLUSTER", "SLOTS"});
       break;
-    // Never reached: nobody runs kNone.
+    // Never reached: nobody runs kNone, which debug builds check.
     default:
-      return;
+      return assert(false && "no errand");
   }
   node.errand = errand;
   node.deadline = Later(network_->NowMs(), options_.connect_timeout_ms);
@@ -370,9 +371,9 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
         CheckFunctions(node);
       }
       break;
-    // Never reached: what is answered was run.
+    // Never reached: what is answered was run, which debug builds check.
     default:
-      break;
+      return assert(false && "an answer to no errand");
   }
 }
 

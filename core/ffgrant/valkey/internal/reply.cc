@@ -8,33 +8,44 @@
 #include <cstring>
 #include <new>
 
+#include "ffgrant/internal/poison.h"
 #include "ffgrant/internal/throw.h"
 
 namespace ffgrant::valkey::internal {
 
-void* ReplyArena::Take(std::size_t size) noexcept {
-  size = (size + alignof(Reply) - 1) / alignof(Reply) * alignof(Reply);
+using ffgrant::internal::kGapBytes;
+using ffgrant::internal::Poison;
+using ffgrant::internal::Unpoison;
+
+void* ReplyArena::Take(std::size_t wanted) noexcept {
+  const std::size_t size = (wanted + alignof(Reply) - 1) / alignof(Reply) * alignof(Reply);
   if (size > max_bytes_ - taken_) return nullptr;
-  if (chunks_.empty() || size > chunks_.back().size - used_) {
-    const std::size_t chunk_size = std::max(size, chunk_size_);
+  const std::size_t with_gap = size + kGapBytes;
+  if (chunks_.empty() || with_gap > chunks_.back().size - used_) {
+    const std::size_t chunk_size = std::max(with_gap, chunk_size_);
     char* const bytes = new (std::nothrow) char[chunk_size];
     // Never true: a system that is out of memory is nothing to test with.
     if (bytes == nullptr) return nullptr;
     chunks_.push_back({std::unique_ptr<char[]>(bytes), chunk_size});
+    Poison(bytes, chunk_size);
     used_ = 0;
   }
   void* const taken = chunks_.back().bytes.get() + used_;
-  used_ += size;
+  Unpoison(taken, wanted);
+  used_ += with_gap;
   taken_ += size;
+  gaps_ += kGapBytes;
   return taken;
 }
 
 void ReplyArena::Reset() noexcept {
   if (chunks_.size() > 1) {
-    chunk_size_ = taken_;  // the reply did not fit into the first chunk
+    chunk_size_ = taken_ + gaps_;  // the reply did not fit into the first chunk
     chunks_.clear();
   }
-  used_ = taken_ = 0;
+  // Nobody may look at a reply that has been given back.
+  if (!chunks_.empty()) Poison(chunks_.back().bytes.get(), chunks_.back().size);
+  used_ = taken_ = gaps_ = 0;
 }
 
 std::size_t ReplyArena::held() const noexcept {

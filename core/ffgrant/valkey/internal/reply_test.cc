@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "ffgrant/internal/poison.h"
 #include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::internal {
@@ -200,6 +202,28 @@ TEST(ReplyReader, KeepsEveryPartOfALargeReplyInItsPlace) {
     }
     bytes += ":7\r\n";
     EXPECT_EQ(ReadAll(reader, bytes, 50'000), std::vector<std::string>{expected + "i7,]"}) << size;
+  }
+}
+
+// In builds with AddressSanitizer a text that is read or written beyond its end is noticed, and so
+// is a reply that is looked at after its time.
+TEST(ReplyArena, AreasHaveGapsBetweenThem) {
+  ReplyArena arena(1 << 20);
+  std::vector<std::pair<char*, std::size_t>> areas;
+  for (std::size_t size = 1; size <= 100; ++size) {
+    areas.emplace_back(static_cast<char*>(arena.Take(size)), size);
+  }
+  const bool has_gaps = ffgrant::internal::kGapBytes != 0;
+  for (const auto& [area, size] : areas) {
+    EXPECT_TRUE(ffgrant::internal::MayTouch(area)) << size;
+    EXPECT_TRUE(ffgrant::internal::MayTouch(area + size - 1)) << size;
+    EXPECT_EQ(ffgrant::internal::MayTouch(area + size), !has_gaps) << size;
+    const char* const in_gap = area + size + ffgrant::internal::kGapBytes / 2;
+    EXPECT_EQ(ffgrant::internal::MayTouch(in_gap), !has_gaps) << size;
+  }
+  arena.Reset();
+  for (const auto& [area, size] : areas) {
+    EXPECT_EQ(ffgrant::internal::MayTouch(area), !has_gaps) << size;
   }
 }
 
