@@ -33,7 +33,7 @@ FLAGS = {
 # asked for.
 _BY_DEFAULT = ("address", "undefined", "coverage")
 # Targets that fuzz/ossfuzz.sh leaves out if hiredis and Lua are not instrumented.
-NEED_LIBRARIES = {"client_fault_fuzzer", "resp_reply_fuzzer"}
+NEED_LIBRARIES = {"client_fault_fuzzer", "functions_model_fuzzer", "resp_reply_fuzzer"}
 
 
 def _has_libcxx(clang):

@@ -4,6 +4,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from jobs.common import build
+from jobs.mutants import sampling, summary
 from jobs.mutants.job import Journal, sources_of
 
 
@@ -71,6 +73,19 @@ class PartsTest(unittest.TestCase):
     def test_no_source_is_in_two_parts(self):
         self.assertEqual(list(sources_of("core", self.SOURCES)), ["a.cc", "json/b.cc"])
         self.assertEqual(list(sources_of("client", self.SOURCES)), ["valkey/c.cc"])
+
+
+class EquivalentMutantsTest(unittest.TestCase):
+    def test_a_mutant_has_each_id(self):
+        """A source that changes gives its mutants other ids; their arguments then hold for none."""
+        listed = summary.read_equivalents(
+            (build.ROOT / "fuzz" / "equivalent_mutants.toml").read_text(encoding="utf-8"))
+        self.assertGreater(len(listed), 10)
+        known = set()
+        for file in sorted({name.partition(":")[0] for name in listed}):
+            text = (build.ROOT / "core" / "ffgrant" / file).read_text(encoding="utf-8")
+            known.update(mutant.id for mutant in sampling.mutants_of(file, text))
+        self.assertEqual(sorted(set(listed) - known), [])
 
 
 if __name__ == "__main__":
