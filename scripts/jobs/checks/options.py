@@ -4,8 +4,8 @@
 from jobs.common import options
 
 _ABOUT = """\
-Builds and runs all tests: those of the scripts, of core with gcc, clang and sanitizers,
-the conformance vectors, the claim scenarios on real servers, the installed package, the
+Builds and runs all tests: those of the scripts, of core with gcc and under clang's
+sanitizers, the conformance vectors, the claim scenarios on real servers, the installed package, the
 benchmarks' own checks and a short run of every fuzz target. Prints a line a step; the
 last line is "N passed, N failed"."""
 
@@ -15,9 +15,9 @@ Exit status: 0 only if N failed is 0 and every step ran tests."""
 
 def parser():
     made = options.Parser("test", _ABOUT, _ENDING)
-    made.flag("--long", "also the exhaustive tests in full, all odd programs of scripts/perf, and "
-              "FlowFabric's own server where it is built (scripts/flowfabric-server --build): "
-              "many minutes more")
+    made.flag("--long", "also all tests with clang, the exhaustive tests in full, all odd "
+              "programs of scripts/perf, and FlowFabric's own server where it is built "
+              "(scripts/flowfabric-server --build): many minutes more")
     return made
 
 
