@@ -59,7 +59,7 @@ std::vector<ReadFault> UnreadableLeases() {
 
 // Replies to HMGET of the core that are no core.
 std::vector<std::string> NoCores() {
-  return {":1\r\n",         "+OK\r\n",       kNil, Bulk("x"), "*0\r\n", Nils(25), Nils(27),
+  return {":1\r\n",         "+OK\r\n",       kNil, Bulk("x"), "*0\r\n", Nils(26), Nils(28),
           CoreOf(":1\r\n"), CoreOf("*0\r\n")};
 }
 
@@ -130,7 +130,7 @@ TEST(IssueGrantAndClaim, WhoseLeaseCantBeReadIsUnknownAndFoundOut) {
     faults.push_back(
         {reply, [reply](ScriptedLedger& rig) { rig.Answer("lifecycle_phase", reply); }});
   }
-  for (const std::string& reply : {kFault, std::string("-NOPERM no permissions\r\n"), Nils(26)}) {
+  for (const std::string& reply : {kFault, std::string("-NOPERM no permissions\r\n"), Nils(27)}) {
     faults.push_back(
         {reply, [reply](ScriptedLedger& rig) { rig.Answer("lifecycle_phase", reply); }});
   }
@@ -168,7 +168,7 @@ TEST(IssueGrantAndClaim, TellsWhyTheLeaseIsUnknown) {
       {kFault, kFaultText},
       {"-NOPERM no permissions\r\n", "NOPERM no permissions"},
       {":1\r\n", kMisfit},
-      {Nils(26), "the lease is not the one that is stored"},
+      {Nils(27), "the lease is not the one that is stored"},
   };
   for (const auto& c : kCases) {
     ScriptedLedger rig;
@@ -430,7 +430,7 @@ TEST_F(FindClaimReplies, TheHistoryTellsOfLeasesThatWere) {
 }
 
 TEST_F(FindClaimReplies, OfWhatIsNotThereNothingIsFound) {
-  rig_.Answer("lifecycle_phase", Nils(26));
+  rig_.Answer("lifecycle_phase", Nils(27));
   EXPECT_EQ(Find().error, ClaimError::kExecutionNotFound);
   EXPECT_EQ(rig_.Count("XREVRANGE"), 0u);
 }

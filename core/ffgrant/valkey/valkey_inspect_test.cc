@@ -15,8 +15,8 @@ namespace {
 
 using Way = ScriptedLedger::Way;
 
-std::string Array26(const std::string& element) {
-  return Array(std::vector<std::string>(26, element));
+std::string Array27(const std::string& element) {
+  return Array(std::vector<std::string>(27, element));
 }
 std::string Array8(const std::string& element) {
   return Array(std::vector<std::string>(8, element));
@@ -88,8 +88,8 @@ TEST(InspectReplies, ThatSayNothingAreNoState) {
     bool names;  // InspectNames() reads it too
   };
   std::vector<Case> cases = {
-      {"lifecycle_phase", {Array26(":1\r\n"), Array8(kNil), Array26(kNil)}, true},
-      {"route_snapshot_json", {Array8("*0\r\n"), Array26(kNil)}, true},
+      {"lifecycle_phase", {Array27(":1\r\n"), Array8(kNil), Array27(kNil)}, true},
+      {"route_snapshot_json", {Array8("*0\r\n"), Array27(kNil)}, true},
       {"EXISTS", {kNil, Bulk("1"), "+OK\r\n", "*0\r\n", kFault}, false},
       {"ZSCORE", {":1\r\n", "+1\r\n", "*0\r\n", kFault}, false},
   };

@@ -204,25 +204,16 @@ void LedgerPair::CompareEverything() {
 // ---- the history -------------------------------------------------------------
 
 void LedgerPair::Do(const Call& call) {
+  const TimestampMs before = clock_.Now();
   const ExecutionIdView id = call.execution();
   state_before_ =
       id.text().empty() ? "any" : StateName(model_.Inspect(generator_.target()), clock_.Now());
   generator_.Learn(call, driver_.Do(call));
   if (call.kind() == CallKind::kMaintain) lingering_.clear();
+  if (!IsAmple()) CountWhatIsKept(before);
 }
 
 bool LedgerPair::Step() {
-  if (IsAmple()) {
-    StepAtEase();
-  } else {
-    StepInLittleRoom();
-  }
-  CompareState(generator_.target());
-  if (generator_.OneIn(16)) CompareEverything();
-  return problem().empty();
-}
-
-void LedgerPair::StepAtEase() {
   const Call call = generator_.Next();
   Do(call);
   const bool churns = generator_.is_churning();
@@ -230,6 +221,9 @@ void LedgerPair::StepAtEase() {
   if (churns || call.kind() == CallKind::kClaimForWorker || call.kind() == CallKind::kMaintain) {
     CompareEverything();
   }
+  CompareState(generator_.target());
+  if (generator_.OneIn(16)) CompareEverything();
+  return problem().empty();
 }
 
 bool LedgerPair::Settle() {

@@ -78,8 +78,9 @@ class LedgerPair {
   // What is wrong with the ledger's saying that it is full. It may say so only
   // if names or texts find no room, and only of a call that would succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
-  void StepAtEase();
-  void StepInLittleRoom();
+  // After each call: what it has let go of, and what time has, which the ledger finds out only when
+  // it looks for room. `before`: the time before the call.
+  void CountWhatIsKept(TimestampMs before);
 
   void See(const Call& call, const Answer& answer);
   void CompareState(const ExecutionIdView& id);

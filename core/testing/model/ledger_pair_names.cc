@@ -190,12 +190,10 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
   return {};
 }
 
-void LedgerPair::StepInLittleRoom() {
-  const TimestampMs before = clock_.Now();
+void LedgerPair::CountWhatIsKept(TimestampMs before) {
   const Names had_names = std::exchange(names_in_use_, {});
   const Grants had_grants = std::exchange(live_grants_, {});
   const Texts had_texts = std::exchange(texts_in_use_, {});
-  StepAtEase();
   names_in_use_ = NamesInUse();
   live_grants_ = LiveGrants();
   texts_in_use_ = TextsInUse();

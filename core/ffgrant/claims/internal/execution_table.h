@@ -69,7 +69,11 @@ class ExecutionTable {
   std::uint64_t Hash(const ExecutionIdView& id) const noexcept {
     std::uint64_t words[2];
     std::memcpy(words, id.uuid().bytes.data(), sizeof words);
-    return Mix(words[0] ^ seeds_[0], Mix(words[1] ^ seeds_[1], id.partition().index ^ kMixB));
+    const std::uint64_t mixed =
+        Mix(words[0] ^ seeds_[0], Mix(words[1] ^ seeds_[1], id.partition().index ^ kMixB));
+    // Once more, since a region is chosen by the lowest bits: of one product these step evenly
+    // through numbered uuids, and a few seeds in a thousand then leave out most regions.
+    return Mix(mixed, kMixA);
   }
 
   // A worker's name that the region holds once itself. Its records hold it `holds` times besides.

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -249,6 +250,29 @@ TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
   EXPECT_EQ(inserted, (std::array<std::size_t, 2>{kRounds, kRounds}));
   EXPECT_TRUE(kept[0] && kept[1]);
   EXPECT_EQ(table.size(), 0u);
+}
+
+// Numbered uuids spread over all regions with every seed, wherever in the uuid the number stands:
+// a region that fills up is a ledger that says it is full.
+TEST(ExecutionTableTest, NumberedIdsSpreadOverTheRegions) {
+  constexpr std::size_t kRegions = 256;
+  constexpr std::uint32_t kIds = 20'000;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    const ExecutionTable table(1, seed);
+    for (const std::size_t at : {0u, 4u, 8u, 12u}) {
+      std::array<std::uint32_t, kRegions> counts{};
+      for (std::uint32_t number = 0; number < kIds; number += 4) {
+        Uuid uuid;
+        for (std::size_t i = 0; i < 4; ++i) {
+          uuid.bytes[at + i] = static_cast<std::uint8_t>(number >> (24 - 8 * i));
+        }
+        const MintedExecutionId id(1, uuid);
+        ++counts[table.Hash(id.view()) % kRegions];
+      }
+      // The mean is 20; no chance makes 60 of it, while even steps make hundreds.
+      ASSERT_LT(*std::max_element(counts.begin(), counts.end()), 60u) << seed << " " << at;
+    }
+  }
 }
 
 }  // namespace
