@@ -20,15 +20,15 @@ class EmptyTest(unittest.TestCase):
                        contexts={"suite": {"mhz_per_cpu": mhz}})
 
     def test_about_a_cycle_is_nothing(self):
-        for nanoseconds, empty in ((0.3, True), (0.5, True), (0.75, True), (0.76, False),
+        for nanoseconds, empty in ((0.3, True), (0.5, True), (0.6, True), (0.61, False),
                                    (5.0, False)):
             self.assertEqual(self.outcome.is_empty(self.benchmark, nanoseconds), empty,
                              nanoseconds)
 
     def test_a_clock_that_cannot_be_is_taken_for_3_ghz(self):
         for mhz in (None, True, "fast", 0, 500, 10_000):
-            self.assertTrue(self.at(mhz).is_empty(self.benchmark, 0.5), mhz)
-            self.assertFalse(self.at(mhz).is_empty(self.benchmark, 0.51), mhz)
+            self.assertTrue(self.at(mhz).is_empty(self.benchmark, 0.4), mhz)
+            self.assertFalse(self.at(mhz).is_empty(self.benchmark, 0.41), mhz)
 
     def test_other_metrics_have_no_cycles(self):
         memory = Benchmark("suite", "BM_x", metric=metrics.MEMORY)
@@ -38,7 +38,17 @@ class EmptyTest(unittest.TestCase):
         for verdict, base, head, vanished in ((IMPROVED, 2.0, 0.5, True),
                                               (IMPROVED, 1.5, 0.5, False),
                                               (IMPROVED, 9.0, 0.8, False),
+                                              (IMPROVED, 0.5, 0.1, False),
                                               (REGRESSED, 2.0, 0.5, False)):
-            result = SimpleNamespace(verdict=verdict, base_ns=base, head_ns=head)
+            result = SimpleNamespace(verdict=verdict, base_ns=base, head_ns=head, base_least=base,
+                                     head_least=head)
             self.assertEqual(self.outcome.vanished(self.benchmark, result), vanished,
                              (verdict, base, head))
+
+    def test_the_fastest_process_tells(self):
+        result = SimpleNamespace(base_ns=5.0, head_ns=1.3, base_least=4.0, head_least=0.5)
+        self.assertEqual(self.outcome.empty_sides(self.benchmark, result), ["head"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -62,8 +62,7 @@ def _notes(outcome):
     notes = []
     for name, result in outcome.results.items():
         texts = [result.note, outcome.remarks.get(name, "")]
-        empty = [side for side, value in (("base", result.base_ns), ("head", result.head_ns))
-                 if outcome.is_empty(name, value)]
+        empty = outcome.empty_sides(name, result)
         if empty:
             texts.append(f"{' and '.join(empty)} {EMPTY}")
         entry = outcome.excused(name)

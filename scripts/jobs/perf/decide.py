@@ -146,7 +146,8 @@ def _confirmed(first, second):
     else:
         verdict, note = SUSPECTED, f"seemed slower; fresh pairs could not tell: {second.note}"
     return Result(verdict, first.head, first.same, first.margin, first.p, first.pairs,
-                  first.base_ns, first.head_ns, note, second, starved)
+                  first.base_ns, first.head_ns, note, second, starved, first.base_least,
+                  first.head_least)
 
 
 class Source:
