@@ -236,7 +236,7 @@ void RunInLittleRoom(std::uint32_t seed, LedgerPair::Room room, std::set<std::st
 // A ledger that runs full of names or texts says so when it must, and only then.
 TEST(MemoryLedgerPropertyTest, FewNames) {
   std::set<std::string> full;
-  for (std::uint32_t seed = 2000; seed < 2020; ++seed) {
+  for (std::uint32_t seed = 2000; seed < 2040; ++seed) {
     RunInLittleRoom(seed, {.max_names = 1 + seed % 8}, full);
   }
   EXPECT_EQ(full, (std::set<std::string>{"issue", "issue_reclaim", "claim_for_worker", "claim",
