@@ -55,7 +55,7 @@ void Registry::RunChecks() const {
 }
 
 void Registry::RegisterBenchmarks(bool reversed) const {
-  // The place of a figure or case is that of its first entry.
+  // A figure, or a case, stands where its first entry stands.
   const auto place = [this](const Timed& entry, bool with_case) {
     return std::find_if(timed_.begin(), timed_.end(),
                         [&](const Timed& other) {

@@ -24,7 +24,8 @@
 
 namespace ffgrant::bench::peers {
 
-// Serves one thread at a time. The signatures are those of StoreLedger (bench/map_ledger.h).
+// Serves one thread at a time. Its functions are declared like
+// those of StoreLedger (bench/map_ledger.h).
 class SqliteLedger {
  public:
   SqliteLedger(std::size_t max_executions, const Clock& clock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// std::format for ids. Ids take the options of a text ({:>40}), counters those of a number ({:05}).
+// std::format for ids. An id takes the options of a text ({:>40}), a counter takes the options of a
+// number ({:05}).
 // Where the standard library has no <format>, as with gcc 12, __cpp_lib_format is undefined and
 // this file defines nothing. id_text.h works everywhere.
 

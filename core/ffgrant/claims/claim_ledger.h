@@ -281,8 +281,8 @@ struct ResumeOutcome : Outcome {
 
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
-  // Of a retry: the time from which it is eligible, by the store's clock. 0 where it can't be
-  // told any more: of a failure whose first answer was lost.
+  // If it is retried: from when on the retry is eligible, by the store's clock. 0 where that can't
+  // be told any more, because the first answer to this failure was lost.
   TimestampMs delay_until;
 };
 

@@ -16,7 +16,7 @@
 namespace ffgrant::internal {
 
 enum class Path : std::uint8_t {
-  // For the paths of string_scan.h the length is that of the text that is left.
+  // The paths of string_scan.h count the length of the text that is left.
   kFindFirst16,
   kFind32,
   kFindLast16,
@@ -41,7 +41,7 @@ enum class Path : std::uint8_t {
   kCopyIn8s,
   kCopyIn4s,
   kCopyBytes,
-  // For keys and ids the length is that of the text. Canonical keys are read inline in a header
+  // The paths of keys and ids count the length of the whole text. Canonical keys are read inline in a header
   // that everybody includes, so their fuzz target counts their lengths itself.
   kAnyKey,
   kKeyDigits,
