@@ -21,6 +21,7 @@
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/backoff.h"
 #include "ffgrant/valkey/deployment_worker.h"
+#include "ffgrant/valkey/server_url.h"
 
 using namespace ffgrant;
 
@@ -34,8 +35,10 @@ static void Say(const char* what, ClaimError error, const ErrorDetails& why) {
 int main(int argc, char** argv) {
   valkey::DeploymentWorkerOptions options;
   options.ledger.client.load_library = false;  // the deployment has its functions
-  if (argc != 4 || !valkey::ParseEndpoint(argv[2], options.ledger.client.servers.at(0))) {
-    std::puts("usage: example_worker URL VALKEY_HOST:PORT LANE");
+  const std::string problem =
+      argc != 4 ? "URL VALKEY LANE" : valkey::SetServers(argv[2], options.ledger.client);
+  if (!problem.empty()) {
+    std::printf("usage: example_worker URL VALKEY LANE: %s\n", problem.c_str());
     return 2;
   }
   const std::string instance = "cpp-" + std::to_string(getpid());  // of one machine

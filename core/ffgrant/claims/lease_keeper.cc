@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ffgrant/internal/blocked_signals.h"
 #include "ffgrant/internal/throw.h"
 #include "ffgrant/uuid_generator.h"
 
@@ -110,6 +111,7 @@ void KeptLease::Release() noexcept {
 LeaseKeeper::LeaseKeeper(ClaimLedger& ledger, LeaseKeeperOptions options)
     : ledger_(ledger), options_(Checked(options)) {
   if (!options_.has_threads) return;
+  const internal::BlockedSignals blocked;
   for (std::size_t i = 0; i < options_.renewers; ++i) {
     threads_.all.emplace_back([this] { RenewLoop(); });
   }

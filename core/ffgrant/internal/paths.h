@@ -41,8 +41,8 @@ enum class Path : std::uint8_t {
   kCopyIn8s,
   kCopyIn4s,
   kCopyBytes,
-  // The paths of keys and ids count the length of the whole text. Canonical keys are read inline in a header
-  // that everybody includes, so their fuzz target counts their lengths itself.
+  // The paths of keys and ids count the length of the whole text. Canonical keys are read inline
+  // in a header that everybody includes, so their fuzz target counts their lengths itself.
   kAnyKey,
   kKeyDigits,
   kCanonicalId,

@@ -2,8 +2,6 @@
 
 #include "ffgrant/valkey/deployment_worker.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -15,6 +13,7 @@
 #include <utility>
 
 #include "ffgrant/claims/ending.h"
+#include "ffgrant/internal/blocked_signals.h"
 #include "ffgrant/internal/throw.h"
 
 namespace ffgrant::valkey {
@@ -44,7 +43,10 @@ class DeploymentWorker::Impl {
           "registration_ttl_ms must be in 1000..kMaxTtlMs");
     }
     // What is out of range of the rest shows now rather than at the start.
-    const ValkeyLedger checked(o.ledger);
+    ValkeyLedger checked(o.ledger);
+    LeaseKeeperOptions without_threads = o.keeper;
+    without_threads.has_threads = false;
+    const LeaseKeeper checked_too(checked, std::move(without_threads));
   }
 
   Outcome Start(ErrorDetails* details) {
@@ -79,7 +81,10 @@ class DeploymentWorker::Impl {
     const Outcome outcome = ledger->RegisterWorker(registered, details);
     Note(outcome);
     is_registered = outcome.error == ClaimError::kNone;
-    if (is_registered && options.has_thread) StartRefresher();
+    if (is_registered && options.has_thread) {
+      const ffgrant::internal::BlockedSignals blocked;
+      refresher = std::thread([this] { Refresh(); });
+    }
     return outcome;
   }
 
@@ -96,27 +101,16 @@ class DeploymentWorker::Impl {
     return ledger->UnregisterWorker(registered, details);
   }
 
-  // The process's signals are for its own threads.
-  void StartRefresher() {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      refresher = std::thread([this] { Refresh(); });
-    } catch (...) {
-      pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      throw;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  }
-
   // Returns in how many ms to call again.
   std::int64_t RefreshIfDue() noexcept {
-    const std::int64_t now = keeper->NowMs();
-    if (now < refresh_at) return refresh_at - now;
+    if (const std::int64_t left = LeftMs(); left > 0) return left;
     Note(ledger->RefreshWorker(registered));
-    return std::max<std::int64_t>(refresh_at - keeper->NowMs(), 1);
+    return std::max<std::int64_t>(LeftMs(), 1);
+  }
+
+  std::int64_t LeftMs() noexcept {
+    const std::lock_guard lock(mutex);
+    return refresh_at - keeper->NowMs();
   }
 
   void Refresh() noexcept {
@@ -143,11 +137,12 @@ class DeploymentWorker::Impl {
   std::optional<LeaseKeeper> keeper;
   WorkerRegistration registered;
   bool is_registered = false;
-  std::int64_t refresh_at = 0;  // of whoever refreshes
   std::thread refresher;
   mutable std::mutex mutex;
   std::condition_variable changed;
-  bool ends = false;  // these two with the mutex
+  // With the mutex:
+  bool ends = false;
+  std::int64_t refresh_at = 0;
   Outcome last;
 };
 
@@ -209,6 +204,10 @@ Work DeploymentWorker::Claim(const ClaimGrantView& grant, LaneIdView lane, Error
     if (found && found.fate == ClaimFate::kHeld) {
       claim.lease = found.lease;
       work.error = ClaimError::kNone;
+    } else if (found && found.fate == ClaimFate::kEnded) {
+      work.error = ClaimError::kStaleLease;
+    } else if (found && found.final) {
+      work.error = ClaimError::kUnavailable;
     }
   }
   if (!work) return work;
@@ -228,7 +227,8 @@ Outcome DeploymentWorker::registration() const noexcept {
 std::int64_t DeploymentWorker::RunDue() {
   Impl& m = *impl_;
   const std::int64_t renewed = m.keeper->RunDue();
-  const std::int64_t refreshed = m.is_registered ? m.RefreshIfDue() : kMostMs;
+  const bool refreshes = m.is_registered && !m.options.has_thread;
+  const std::int64_t refreshed = refreshes ? m.RefreshIfDue() : kMostMs;
   return std::min({renewed, refreshed, kMostMs});
 }
 

@@ -111,9 +111,13 @@ class DeploymentWorker {
   //   kUnknownCode                    the user may not read the counts, or not register
   Outcome Start(ErrorDetails* details = nullptr);
 
-  // Worker::ClaimFromGrant(), after Start(): its errors. A claim whose answer was lost is looked
-  // for: if it has happened, it is a claim like any other; kUnknownOutcome only if that can't be
-  // told. Blocks for up to two limits.
+  // Worker::ClaimFromGrant(), after Start(): its errors. FindClaim() looks for a claim whose answer
+  // was lost:
+  //   kNone            the claim has happened, and its lease is kept like any other
+  //   kStaleLease      the claim has happened, and its lease has ended since
+  //   kUnavailable     the claim has not happened and can't happen any more
+  //   kUnknownOutcome  that can't be told
+  // Blocks for up to two limits.
   Work Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details = nullptr);
 
   // Ends the registration, so that the deployment need not wait for its end. Leases that are kept
@@ -125,7 +129,7 @@ class DeploymentWorker {
   Outcome registration() const noexcept;
 
   // Refreshes the registration and renews leases, if due, and returns in how many ms to call
-  // again; at most 1000. For a worker without threads.
+  // again; at most 1000. For a worker without threads: what has a thread of its own is left to it.
   std::int64_t RunDue();
 
   // After Start(). Outlives all calls, and no Stop() changes it.

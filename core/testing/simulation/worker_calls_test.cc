@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ffgrant/claims/ending.h"
@@ -561,6 +562,48 @@ TEST_F(Deployments, FromItsStartToItsEnd) {
   EXPECT_TRUE(worker.Stop());
 }
 
+TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
+  const auto is_claim = [](const std::vector<std::string>& command) {
+    return command.size() > 1 && command[1].ends_with("_claim_execution");
+  };
+  constexpr ClaimError kEnds[] = {ClaimError::kNone, ClaimError::kStaleLease,
+                                  ClaimError::kUnavailable, ClaimError::kUnknownOutcome};
+  for (const ClaimError end : kEnds) {
+    DeploymentWorker worker(Options());
+    ASSERT_TRUE(worker.Start(&details_));
+    const MintedExecutionId id = Create();
+    const IssuedGrant grant = Granted(id);
+    bool is_lost = false;
+    if (end == ClaimError::kUnavailable) {
+      server_.answer = [&](std::int64_t, const std::vector<std::string>& command) {
+        const bool is_first = is_claim(command) && !std::exchange(is_lost, true);
+        return is_first ? std::optional<std::string>("") : std::nullopt;  // no answer ever
+      };
+    } else {
+      server_.on_function = [&](const std::vector<std::string>& command, const std::string&) {
+        if (!is_claim(command) || std::exchange(is_lost, true)) return;
+        world_.CutOff(server_, true);
+        const std::int64_t after = end == ClaimError::kUnknownOutcome ? 2000 : 700;
+        world_.At(world_.now() + after, [&] {
+          world_.CutOff(server_, false);
+          if (end == ClaimError::kStaleLease) Do({"HSET", Key(id, "core"), "current_lease_id", ""});
+        });
+      };
+    }
+    const Work work = worker.Claim(grant.view(), lane_, &details_);
+    EXPECT_TRUE(is_lost);
+    EXPECT_EQ(work.error, end) << ErrorName(work.error) << ", not " << ErrorName(end);
+    if (work) {
+      EXPECT_EQ(work.lease().attempt_index.value, 0u);
+      EXPECT_FALSE(work.lost());
+    }
+    server_.answer = nullptr;
+    server_.on_function = nullptr;
+    world_.Pass(3000);
+    EXPECT_TRUE(worker.Stop());
+  }
+}
+
 TEST_F(Deployments, ItsEndIsTheRegistrations) {
   {
     DeploymentWorker worker(Options());
@@ -606,6 +649,9 @@ TEST_F(Deployments, WithoutLanesItRegistersNothing) {
   EXPECT_EQ(details_[0], "lane_id contains non-ASCII-printable byte at index 1");
   options.registration_ttl_ms = 999;
   EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument);
+  options = Options();
+  options.keeper.jitter = 2;
+  EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument) << "not only at the start";
 }
 
 // The counts are the deployment's, and each refusal names what is wrong.

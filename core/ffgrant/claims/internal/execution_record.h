@@ -59,6 +59,15 @@ constexpr bool IsReclaimable(State s) noexcept {
   return s == State::kLeaseExpired || s == State::kLeaseRevoked;
 }
 constexpr bool IsTerminal(State s) noexcept { return s >= State::kCompleted; }
+// These ask for an order of the states.
+static_assert(State::kEligible < State::kRetryEligible &&
+              State::kRetryEligible < State::kResumedEligible &&
+              State::kResumedEligible < State::kDelayed && State::kDelayed < State::kRetryDelayed &&
+              State::kRetryDelayed < State::kResumedDelayed &&
+              State::kResumedDelayed < State::kLeased && State::kLeased < State::kLeaseExpired &&
+              State::kLeaseExpired < State::kLeaseRevoked &&
+              State::kLeaseRevoked < State::kSuspended && State::kSuspended < State::kCompleted &&
+              State::kCompleted < State::kFailed && State::kFailed < State::kReclaimedTooOften);
 
 inline constexpr std::int64_t kNever = INT64_MIN;
 

@@ -4,8 +4,6 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,25 +19,12 @@
 #include <utility>
 #include <vector>
 
+#include "ffgrant/internal/blocked_signals.h"
+
 namespace ffgrant::valkey::internal {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Blocks all signals, so that the program's own threads handle them.
-class BlockedSignals {
- public:
-  BlockedSignals() noexcept {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedSignals(const BlockedSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 
@@ -106,7 +91,7 @@ struct NameResolver::State {
 
   // Returns false if the system has no thread left; std::thread could only throw then.
   static bool StartThread(const std::shared_ptr<State>& state) {
-    const BlockedSignals blocked;
+    const ffgrant::internal::BlockedSignals blocked;
     auto shared = std::make_unique<std::shared_ptr<State>>(state);
     const auto run = [](void* argument) -> void* {
       const std::unique_ptr<std::shared_ptr<State>> owned(
