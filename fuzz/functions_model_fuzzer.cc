@@ -100,7 +100,7 @@ constexpr CallKind kKinds[] = {
     CallKind::kClaim,        CallKind::kClaim,        CallKind::kSuspend, CallKind::kResume,
     CallKind::kClaimResumed, CallKind::kRenew,        CallKind::kRevoke,  CallKind::kMarkExpired,
     CallKind::kIssueReclaim, CallKind::kIssueReclaim, CallKind::kReclaim, CallKind::kComplete,
-    CallKind::kAdvance};
+    CallKind::kAdvance,      CallKind::kFail};
 
 // As an argument: nothing unusual.
 constexpr std::uint8_t kUsual = 251;
@@ -141,6 +141,10 @@ testing::Choices MakeChoices() {
   for (const testing::PriorityRow& row : testing::kPriorityRows) {
     choices.priorities.push_back(row.given);
   }
+  constexpr auto kFixed = RetryPolicy::Backoff::kFixed;
+  choices.retries = {RetryPolicy{.max_retries = 2, .backoff = kFixed, .delay_ms = 5},
+                     RetryPolicy{.delay_ms = 1, .max_delay_ms = 3, .multiplier = 2},
+                     RetryPolicy{.max_retries = 0}, std::nullopt};
   choices.delay_ms = kLong;
   choices.odd_ttl_one_in = 4;
   for (const auto& row : testing::kDurationRows) choices.odd_ttls.push_back(row.value);
@@ -249,7 +253,8 @@ constexpr CallKind kRows[][5] = {
     {CallKind::kIssue, CallKind::kClaimResumed, CallKind::kAdvance, CallKind::kMarkExpired,
      CallKind::kIssueReclaim},
     {CallKind::kIssueReclaim, CallKind::kReclaim, CallKind::kRevoke, CallKind::kIssueReclaim,
-     CallKind::kReclaim}};
+     CallKind::kReclaim},
+    {CallKind::kIssue, CallKind::kClaim, CallKind::kFail, CallKind::kAdvance, CallKind::kIssue}};
 
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   const auto& row = kRows[random.Below(std::size(kRows))];

@@ -245,7 +245,7 @@ TEST(MemoryLedgerPropertyTest, FewNames) {
 
 TEST(MemoryLedgerPropertyTest, LittleRoomForTexts) {
   std::set<std::string> full;
-  for (std::uint32_t seed = 3000; seed < 3016; ++seed) {
+  for (std::uint32_t seed = 3000; seed < 3040; ++seed) {
     RunInLittleRoom(seed, {.max_text_pieces = 1 + seed % 12}, full);
     RunInLittleRoom(seed, {.max_names = 1 + seed % 5, .max_text_pieces = 1 + seed % 7}, full);
   }

@@ -60,6 +60,12 @@ class LedgerPair {
   using Grants = std::set<std::pair<std::string, Name>>;
   // A text that an execution keeps: the execution's id, the member, the text.
   using Texts = std::set<std::tuple<std::string, std::string_view, std::string>>;
+  // The names and texts that live grants and leases refer to, and these grants.
+  struct Kept {
+    Names names;
+    Grants grants;
+    Texts texts;
+  };
 
   void Do(const Call& call);
   Answer Make(const Call& call);
@@ -67,10 +73,7 @@ class LedgerPair {
   std::string Beside(const Call& call, const Answer& answer);
   std::string BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer);
 
-  // The names and texts that live grants and leases refer to.
-  Names NamesInUse();
-  Grants LiveGrants();
-  Texts TextsInUse();
+  Kept WhatIsKept();
   bool IsAmple() const { return room_ == Room(); }
   // The names that a call needs besides those in use, and the pieces for its texts.
   Names NamesFor(const Call& call);
@@ -102,10 +105,7 @@ class LedgerPair {
   Shortage texts_short_;
   // Names of grants that time ended: the ledger may keep them until it looks at all grants.
   Names lingering_;
-  // After the last step, where room is little.
-  Names names_in_use_;
-  Grants live_grants_;
-  Texts texts_in_use_;
+  Kept kept_;  // after the last call, where room is little
   std::string state_before_;
   std::set<std::string> seen_;
 };

@@ -45,37 +45,15 @@ std::size_t PiecesOf(
 
 }  // namespace
 
-LedgerPair::Names LedgerPair::NamesInUse() {
-  Names names;
-  for (const Choices::Execution& execution : generator_.executions()) {
-    const std::optional<ExecutionNames> held = model_.InspectNames(execution.view());
-    if (!held.has_value()) {
-      continue;
-    }
-    names.insert({held->grant_worker_id, held->grant_worker_instance_id});
-    names.insert({held->current_worker_id, held->current_worker_instance_id});
-  }
-  names.erase({"", ""});  // takes no place
-  return names;
-}
-
-LedgerPair::Grants LedgerPair::LiveGrants() {
-  Grants grants;
-  for (const Choices::Execution& execution : generator_.executions()) {
-    const std::optional<ExecutionNames> held = model_.InspectNames(execution.view());
-    if (held.has_value()) {
-      grants.insert(
-          {std::string(execution.id), {held->grant_worker_id, held->grant_worker_instance_id}});
-    }
-  }
-  return grants;
-}
-
-LedgerPair::Texts LedgerPair::TextsInUse() {
-  Texts texts;
+LedgerPair::Kept LedgerPair::WhatIsKept() {
+  Kept kept;
   for (const Choices::Execution& execution : generator_.executions()) {
     const std::optional<ExecutionNames> held = model_.InspectNames(execution.view());
     if (!held.has_value()) continue;
+    const Name granted = {held->grant_worker_id, held->grant_worker_instance_id};
+    kept.grants.insert({std::string(execution.id), granted});
+    kept.names.insert(granted);
+    kept.names.insert({held->current_worker_id, held->current_worker_instance_id});
     const std::pair<std::string_view, std::string> members[] = {
         {"current_lane", held->current_lane == execution.lane ? "" : held->current_lane},
         {"grant_lane", held->grant_lane_id == execution.lane ? "" : held->grant_lane_id},
@@ -83,10 +61,11 @@ LedgerPair::Texts LedgerPair::TextsInUse() {
         {"route_snapshot", held->route_snapshot_json},
         {"admission_summary", held->admission_summary}};
     for (const auto& [member, text] : members) {
-      if (!text.empty()) texts.insert({std::string(execution.id), member, text});
+      if (!text.empty()) kept.texts.insert({std::string(execution.id), member, text});
     }
   }
-  return texts;
+  kept.names.erase({"", ""});  // takes no place
+  return kept;
 }
 
 std::size_t LedgerPair::TextPiecesFor(const Call& call, const Texts& in_use) {
@@ -144,10 +123,9 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
 }
 
 std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
-  const Names names = NamesInUse();
+  const auto [names, grants, texts] = WhatIsKept();
   Names all = names;
   all.merge(NamesFor(call));
-  const Texts texts = TextsInUse();
   const std::size_t pieces = PiecesOf(texts);
   const std::size_t all_pieces = pieces + TextPiecesFor(call, texts);
   const auto looks = [&](const Shortage& shortage) {
@@ -191,22 +169,17 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
 }
 
 void LedgerPair::CountWhatIsKept(TimestampMs before) {
-  const Names had_names = std::exchange(names_in_use_, {});
-  const Grants had_grants = std::exchange(live_grants_, {});
-  const Texts had_texts = std::exchange(texts_in_use_, {});
-  names_in_use_ = NamesInUse();
-  live_grants_ = LiveGrants();
-  texts_in_use_ = TextsInUse();
-  if (names_in_use_.size() > room_.max_names || PiecesOf(texts_in_use_) > room_.max_text_pieces) {
+  const Kept had = std::exchange(kept_, WhatIsKept());
+  if (kept_.names.size() > room_.max_names || PiecesOf(kept_.texts) > room_.max_text_pieces) {
     driver_.Blame("the ledger keeps more than it has room for");
   }
   // What time alone lets go of, the ledger finds out when it looks for room.
   if (clock_.Now() != before) {
-    for (const auto& [execution, name] : Without(had_grants, live_grants_)) lingering_.insert(name);
+    for (const auto& [execution, name] : Without(had.grants, kept_.grants)) lingering_.insert(name);
     return;
   }
-  names_short_.released |= !Without(Without(had_names, names_in_use_), lingering_).empty();
-  texts_short_.released |= !Without(had_texts, texts_in_use_).empty();
+  names_short_.released |= !Without(Without(had.names, kept_.names), lingering_).empty();
+  texts_short_.released |= !Without(had.texts, kept_.texts).empty();
 }
 
 }  // namespace ffgrant::testing

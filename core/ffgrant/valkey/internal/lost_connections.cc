@@ -8,7 +8,7 @@
 namespace ffgrant::valkey::internal {
 
 bool LostConnections::Entry::Has(CommandKey key) const noexcept {
-  return every_key || std::find(keys.begin(), keys.end(), key) != keys.end();
+  return every_key || keys.count(key) != 0;
 }
 
 // Whether `server` shows that the process to which the entry's connection led has ended.
@@ -38,8 +38,7 @@ LostConnections::Entry* LostConnections::Find(std::uint64_t number) noexcept {
 void LostConnections::AddTo(Entry& entry, CommandKey key) {
   if (key == kEveryKey) {
     entry.every_key = true;
-  } else if (key != kNoKey && !entry.Has(key)) {
-    entry.keys.push_back(key);
+  } else if (key != kNoKey && !entry.every_key && entry.keys.insert(key).second) {
     ++keys_;
   }
 }

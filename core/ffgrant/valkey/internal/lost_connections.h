@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "ffgrant/valkey/network.h"
@@ -104,7 +105,7 @@ class LostConnections {
     std::int64_t heard_at = 0;
     bool open = false;
     bool every_key = false;
-    std::vector<CommandKey> keys;
+    std::unordered_set<CommandKey> keys;
 
     bool Has(CommandKey key) const noexcept;
   };
