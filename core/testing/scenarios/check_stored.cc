@@ -58,15 +58,6 @@ Value* Find(Record& record, const char* name) {
 
 }  // namespace
 
-static Run::Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
-                                std::int64_t after) {
-  if (!grant.has_value() || before > grant->issued.latest() + grant->ttl_ms) {
-    return Run::Presence::kGone;
-  }
-  return after <= grant->issued.earliest() + grant->ttl_ms ? Run::Presence::kThere
-                                                           : Run::Presence::kEither;
-}
-
 void Run::CheckStored(Execution& e) {
   CheckState(e);
   if (engine_.store() != nullptr) CheckKeys(e);
@@ -127,7 +118,7 @@ void Run::CheckState(Execution& e) {
   in("terminal", expected.LaneKey("terminal"), state->in_terminal);
   in("lease_expiry", expected.IndexKey("lease_expiry"), state->in_lease_expiry);
 
-  const Presence presence = PresenceOf(expected.grant, before, after);
+  const Presence presence = PresenceOf(expected.grant, before, after, engine_.has_exact_time());
   if (presence == Presence::kGone || (presence == Presence::kEither && !state->has_grant)) {
     expected.GrantGone();
   }
@@ -199,7 +190,8 @@ void Run::CheckKeys(Execution& e) {
   const std::int64_t before = engine_.Now();
   Snapshot keys = store().Read(WantedOf(e));
   CompareHash("core", expected.core, keys.hashes.at(expected.ExecutionKey("core")), fail);
-  CheckGrantKey(e, keys, PresenceOf(expected.grant, before, engine_.Now()), fail);
+  const std::int64_t after = engine_.Now();
+  CheckGrantKey(e, keys, PresenceOf(expected.grant, before, after, engine_.has_exact_time()), fail);
   CheckLeaseKey(e, keys, fail);
   CheckSets(e, keys, fail);
   CheckAttempts(e, keys, fail);

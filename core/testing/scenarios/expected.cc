@@ -67,6 +67,15 @@ std::string Value::Text() const {
 
 // ---- names ---------------------------------------------------------------------
 
+Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
+                    std::int64_t after, bool exact_time) {
+  if (!grant.has_value() || before > grant->issued.latest() + grant->ttl_ms) {
+    return Presence::kGone;
+  }
+  const std::int64_t last_certain = grant->issued.earliest() + grant->ttl_ms - (exact_time ? 0 : 1);
+  return after <= last_certain ? Presence::kThere : Presence::kEither;
+}
+
 Expected::Expected(std::string id_text, std::string lane_text)
     : id(std::move(id_text)), lane(std::move(lane_text)), tag_(id.substr(0, id.find('}') + 1)) {}
 

@@ -65,6 +65,13 @@ struct ExpectedGrant {
   std::int64_t ttl_ms = 0;
 };
 
+// Whether a grant can't, must or may be there between two readings of the clock, in ms. A grant is
+// good in the millisecond of its expiry, but a server that tidies up may delete its key in that
+// millisecond (Redis does since 7.2), so only an exact clock makes it certain there.
+enum class Presence : std::uint8_t { kGone, kThere, kEither };
+Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
+                    std::int64_t after, bool exact_time);
+
 struct NewLease {
   Worker worker;
   std::string lane;

@@ -266,6 +266,21 @@ TEST(Differences, AnotherEnginesAreItsOwn) {
   EXPECT_TRUE(RunScenario(engine, Only(kScenario), "", {&listed, 1}).failures.empty());
 }
 
+TEST(Presence, IsCertainUntilTheExpiryAndOpenInItsMillisecond) {
+  const ExpectedGrant grant{{}, Moment(1000, 1002), 20};
+  const auto of = [&grant](std::int64_t before, std::int64_t after, bool exact_time) {
+    return PresenceOf(grant, before, after, exact_time);
+  };
+  for (const bool exact : {true, false}) {
+    EXPECT_EQ(of(1000, 1019, exact), Presence::kThere);
+    EXPECT_EQ(of(1000, 1020, exact), exact ? Presence::kThere : Presence::kEither);
+    EXPECT_EQ(of(1000, 1021, exact), Presence::kEither);
+    EXPECT_EQ(of(1022, 1030, exact), Presence::kEither);
+    EXPECT_EQ(of(1023, 1030, exact), Presence::kGone);
+    EXPECT_EQ(PresenceOf(std::nullopt, 1000, 1000, exact), Presence::kGone);
+  }
+}
+
 TEST(Differences, AreThereForScenariosThatExist) {
   for (const Difference& difference : ReviewedDifferences()) {
     EXPECT_FALSE(Only(difference.scenario).name.empty());

@@ -157,8 +157,6 @@ class Run {
     CheckEqual(what, "true", holds ? "true" : "false");
   }
 
-  // Whether a grant can't, must or may be there between two readings of the clock.
-  enum class Presence : std::uint8_t { kGone, kThere, kEither };
   // What differs: aspect, expected, actual.
   using Report = std::function<void(const std::string&, const std::string&, const std::string&)>;
 

@@ -15,9 +15,12 @@ from jobs.perf.texts import code, percent, plain
 FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 # A loop that does nothing takes a cycle an iteration, which is 0.6 to 1 cycle of the nominal clock
-# where the processor runs faster than that; beside a busy twin of its core it takes up to two. So
-# the fastest process of a side tells, and not the median.
+# where the processor runs faster than that; beside a busy twin of its core, or where the processor
+# runs slower, it takes up to two and more. So the fastest process of a side tells, and not the
+# median; and where nearly all of the base's time is gone, up to three cycles are nothing.
 _EMPTY_CYCLES = 1.2
+_NEARLY_EMPTY_CYCLES = 3
+_NEARLY_ALL = 20
 _USUAL_MHZ = 3000
 _MOST_NAMED = 5  # benchmarks in the first line
 _OF_BENCHMARKS = (metrics.TIME, metrics.MEMORY)
@@ -53,14 +56,14 @@ class Outcome:
     def count(self, *verdicts):
         return sum(result.verdict in verdicts for result in self.results.values())
 
-    def is_empty(self, benchmark, nanoseconds):
+    def is_empty(self, benchmark, nanoseconds, cycles=_EMPTY_CYCLES):
         """Whether a loop of this time does nothing."""
         if benchmark.metric != metrics.TIME:
             return False
         mhz = self.contexts.get(benchmark.suite, {}).get("mhz_per_cpu")
         if isinstance(mhz, bool) or not isinstance(mhz, (int, float)) or not 500 < mhz < 10_000:
             mhz = _USUAL_MHZ
-        return nanoseconds * mhz / 1000 <= _EMPTY_CYCLES
+        return nanoseconds * mhz / 1000 <= cycles
 
     def vanished(self, benchmark, result):
         """Whether the base's loop does something and the head's loop does nothing any more."""
@@ -69,10 +72,11 @@ class Outcome:
 
     def empty_sides(self, benchmark, result):
         """The sides on which nothing is measured."""
-        return [side for side, least, median in (
-            ("base", result.base_least, result.base_ns),
-            ("head", result.head_least, result.head_ns))
-            if self.is_empty(benchmark, least or median)]
+        base = result.base_least or result.base_ns
+        head = result.head_least or result.head_ns
+        return [side for side, own, other in (("base", base, head), ("head", head, base))
+                if self.is_empty(benchmark, own, _NEARLY_EMPTY_CYCLES
+                                 if other > _NEARLY_ALL * own else _EMPTY_CYCLES)]
 
     @property
     def no_time(self):

@@ -39,6 +39,10 @@ class EmptyTest(unittest.TestCase):
                                               (IMPROVED, 1.5, 0.5, False),
                                               (IMPROVED, 9.0, 0.8, False),
                                               (IMPROVED, 0.5, 0.1, False),
+                                              (IMPROVED, 600.0, 1.5, True),
+                                              (IMPROVED, 600.0, 1.6, False),
+                                              (IMPROVED, 31.0, 1.5, True),
+                                              (IMPROVED, 30.0, 1.5, False),
                                               (REGRESSED, 2.0, 0.5, False)):
             result = SimpleNamespace(verdict=verdict, base_ns=base, head_ns=head, base_least=base,
                                      head_least=head)
