@@ -201,7 +201,7 @@ struct BatchedPairs {
       }
       MemoryLedger& ledger = fixture.ledger().ledger();
       ledger.IssueClaimGrants({issues.data(), size}, {issued.data(), size});
-      ledger.Claims({claims.data(), size}, {claimed.data(), size});
+      ledger.ClaimBatch({claims.data(), size}, {claimed.data(), size});
       for (std::size_t k = 0; k < size; ++k) failures += !issued[k] || !claimed[k];
     }
     return failures;

@@ -481,8 +481,8 @@ class ClaimLedger {
   // the rate of single calls. The spans must be of one size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
-  virtual void Claims(std::span<const ClaimArgs> args,
-                      std::span<ClaimOutcome> outcomes) noexcept = 0;
+  virtual void ClaimBatch(std::span<const ClaimArgs> args,
+                          std::span<ClaimOutcome> outcomes) noexcept = 0;
 };
 
 }  // namespace ffgrant

@@ -128,7 +128,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
     GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args, std::int64_t now,
     TimestampMs& expires_at, Missing& missing, ErrorDetails* details) noexcept {
   Record& record = table[slot];
-  if (GrantIsLive(record, now)) return ClaimError::kGrantAlreadyExists;
+  if (record.GrantIsLive(now)) return ClaimError::kGrantAlreadyExists;
   // A claim grant's lane names the eligible set in which the execution must be.
   const bool own_lane = lanes.FirstIs(record.lane, args.lane.text());
   if (kind == GrantKind::kClaim && !own_lane) return ClaimError::kExecutionNotInEligibleSet;
@@ -364,12 +364,12 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
     if (!m.table.IsTaken(slot)) return std::nullopt;
     internal::ExecutionRecord& record = m.table[slot];
     const std::int64_t now = m.Now();
-    if (record.state == State::kLeased && record.lease_expires_at <= now) {
+    if (record.state == State::kLeased && record.LeaseIsDue(now)) {
       record.state = State::kLeaseExpired;
       ++result.leases_expired;
     }
     // What it refers to becomes free for others.
-    if (record.has_grant && !m.GrantIsLive(record, now)) m.DropGrant(record, region);
+    if (record.has_grant && !record.GrantIsLive(now)) m.DropGrant(record, region);
     if (!internal::IsDelayed(record.state) || record.delay_until() > now) return std::nullopt;
     return record.partition;
   };
@@ -413,7 +413,7 @@ std::optional<ExecutionNames> MemoryLedger::InspectNames(const ExecutionIdView& 
   };
   ExecutionNames names;
   names.required_capabilities = m.required_sets.First(record.required);
-  if (m.GrantIsLive(record, m.Now())) {
+  if (record.GrantIsLive(m.Now())) {
     names.grant_worker_id = m.workers.First(record.grant_worker);
     names.grant_worker_instance_id = m.workers.Second(record.grant_worker);
     names.grant_lane_id = lane(RecordText::kGrantLane);

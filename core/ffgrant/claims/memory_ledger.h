@@ -142,7 +142,7 @@ class MemoryLedger final : public ClaimLedger {
   std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView&) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;
-  void Claims(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;
+  void ClaimBatch(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;
 
   // The reference's scanners (contract 7.5), to be called now and then, as
   // every 1500 ms: each goes on where the last call stopped and looks at no

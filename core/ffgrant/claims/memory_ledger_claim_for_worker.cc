@@ -59,7 +59,7 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
       const std::scoped_lock lock(region.lock);
       const Record& record = table[first];
       const std::int64_t now = Now();
-      if (internal::IsEligible(record.state) && !GrantIsLive(record, now)) {
+      if (internal::IsEligible(record.state) && !record.GrantIsLive(now)) {
         // Nor may the time of one that was passed over have come meanwhile.
         const internal::Slot parked = queues.FirstParked(lane, partition);
         if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;

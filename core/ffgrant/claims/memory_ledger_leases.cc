@@ -92,7 +92,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
   const LeaseKind kind =
       held->state == State::kRetryEligible ? LeaseKind::kRetry : LeaseKind::kInitial;
   const std::int64_t now = Now();
-  if (!GrantIsLive(*held, now) || !GrantIsOf(*held, args.worker)) {
+  if (!held->GrantIsLive(now) || !GrantIsOf(*held, args.worker)) {
     return ClaimError::kInvalidClaimGrant;
   }
   if (!StartLease(*held, held.region(), args.worker, args.lane, args.lease_id, args.lease_ttl_ms,
@@ -124,8 +124,8 @@ ClaimOutcome MemoryLedger::Claim(const ClaimArgs& args, ErrorDetails* details) n
   return outcome;
 }
 
-void MemoryLedger::Claims(std::span<const ClaimArgs> args,
-                          std::span<ClaimOutcome> outcomes) noexcept {
+void MemoryLedger::ClaimBatch(std::span<const ClaimArgs> args,
+                              std::span<ClaimOutcome> outcomes) noexcept {
   Impl& m = *impl_;
   m.ForEachPrefetched(args, [&](std::size_t i, std::uint64_t hash) noexcept {
     ClaimOutcome& outcome = outcomes[i];
@@ -149,7 +149,7 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
     if (!internal::IsRunnable(held->state)) return ClaimError::kExecutionNotLeaseable;
     if (!internal::IsResumed(held->state)) return ClaimError::kNotAResumedExecution;
     const std::int64_t now = m.Now();
-    if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
+    if (!held->GrantIsLive(now) || !m.GrantIsOf(*held, args.worker)) {
       return ClaimError::kInvalidClaimGrant;
     }
     if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
@@ -174,7 +174,7 @@ ClaimError MemoryLedger::Impl::CheckFence(Record& record, const OptionalFence& f
     return ClaimError::kExecutionNotActive;
   }
   if (record.state == State::kLeaseRevoked) return ClaimError::kLeaseRevoked;
-  if (record.state == State::kLeaseExpired || record.lease_expires_at <= now) {
+  if (record.state == State::kLeaseExpired || record.LeaseIsDue(now)) {
     record.state = State::kLeaseExpired;
     return ClaimError::kLeaseExpired;
   }
@@ -220,7 +220,7 @@ MarkExpiredOutcome MemoryLedger::MarkLeaseExpiredIfDue(const ExecutionIdView& id
     outcome.already = AlreadySatisfied::kAlreadyExpired;
   } else if (held->state == State::kLeaseRevoked) {
     outcome.already = AlreadySatisfied::kAlreadyRevoked;
-  } else if (held->lease_expires_at > impl_->Now()) {
+  } else if (!held->LeaseIsDue(impl_->Now())) {
     outcome.already = AlreadySatisfied::kNotYetExpired;
   } else {
     held->state = State::kLeaseExpired;
@@ -305,7 +305,7 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
       return ClaimError::kMaxRetriesExhausted;
     }
     const std::int64_t now = m.Now();
-    if (!m.GrantIsLive(*held, now) || !m.GrantIsOf(*held, args.worker)) {
+    if (!held->GrantIsLive(now) || !m.GrantIsOf(*held, args.worker)) {
       return ClaimError::kInvalidClaimGrant;
     }
     if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,

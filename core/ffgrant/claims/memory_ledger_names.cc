@@ -80,7 +80,7 @@ std::size_t MemoryLedger::Impl::SearchForRoom(Missing missing) noexcept {
       const auto slot = static_cast<Slot>(index * table.region_slots() + k);
       if (!table.IsTaken(slot)) continue;
       Record& record = table[slot];
-      if (record.has_grant && !GrantIsLive(record, now)) DropGrant(record, region);
+      if (record.has_grant && !record.GrantIsLive(now)) DropGrant(record, region);
     }
     visited += end - begin;
   }

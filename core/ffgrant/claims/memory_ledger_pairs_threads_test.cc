@@ -23,8 +23,8 @@ namespace ffgrant::testing {
 namespace {
 
 constexpr int kRounds = 12;
-constexpr std::array<std::string_view, 4> kIds = {
-    kA, kB, kC, "{fp:1}:dddddddd-0000-4000-8000-000000000004"};
+constexpr std::array<std::string_view, 4> kIds = {kA, kB, kC,
+                                                  "{fp:1}:dddddddd-0000-4000-8000-000000000004"};
 
 // One thread's calls. What it knows of leases is its own, so some of its calls are refused.
 class Thread {
@@ -74,7 +74,7 @@ class Thread {
     std::vector<ClaimArgs> args;
     for (const std::string_view id : kIds) args.push_back(LeaseArgs(id));
     std::vector<ClaimOutcome> outcomes(args.size());
-    ledger_.Claims(args, outcomes);
+    ledger_.ClaimBatch(args, outcomes);
     for (const ClaimOutcome& outcome : outcomes) Keep(outcome);
   }
   void ClaimResumed(std::string_view id) {
@@ -131,11 +131,11 @@ class Thread {
 
 using Method = void (Thread::*)(std::string_view id);
 constexpr Method kMethods[] = {
-    &Thread::Create,       &Thread::Issue,        &Thread::IssueMany, &Thread::Schedule,
-    &Thread::Claim,        &Thread::ClaimMany,    &Thread::Renew,     &Thread::ClaimResumed,
-    &Thread::MarkExpired,  &Thread::Revoke,       &Thread::Reclaim,   &Thread::IssueReclaim,
-    &Thread::Suspend,      &Thread::Resume,       &Thread::Complete,  &Thread::Inspect,
-    &Thread::InspectNames, &Thread::Forget,       &Thread::Maintain,  &Thread::Size};
+    &Thread::Create,       &Thread::Issue,     &Thread::IssueMany, &Thread::Schedule,
+    &Thread::Claim,        &Thread::ClaimMany, &Thread::Renew,     &Thread::ClaimResumed,
+    &Thread::MarkExpired,  &Thread::Revoke,    &Thread::Reclaim,   &Thread::IssueReclaim,
+    &Thread::Suspend,      &Thread::Resume,    &Thread::Complete,  &Thread::Inspect,
+    &Thread::InspectNames, &Thread::Forget,    &Thread::Maintain,  &Thread::Size};
 
 TEST(MemoryLedgerPairs, EachTwoCallsAtOnce) {
   for (std::size_t a = 0; a < std::size(kMethods); ++a) {

@@ -317,7 +317,7 @@ TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
   const ClaimArgs args[] = {{Id(kA), kW1Other, kMain, {UuidOf(1)}, 1000, {UuidOf(2)}},
                             {Id(kA), kW1, kOtherLane, {UuidOf(3)}, 1000, {UuidOf(4)}}};
   ClaimOutcome outcomes[2];
-  ledger.Claims(args, outcomes);
+  ledger.ClaimBatch(args, outcomes);
   EXPECT_EQ(outcomes[0].error, ClaimError::kLedgerFull);
   EXPECT_EQ(outcomes[1].error, ClaimError::kLedgerFull);
   EXPECT_EQ(calls.State(kA), granted);
@@ -358,7 +358,7 @@ TEST_F(MemoryLedgerTest, ALeaseForWhichRoomIsMade) {
     const ClaimArgs args = {id, kW1Other, kMain, {UuidOf(1)}, 1000, {UuidOf(2)}};
     ClaimOutcome outcome;
     if (batch) {
-      ledger.Claims({&args, 1}, {&outcome, 1});
+      ledger.ClaimBatch({&args, 1}, {&outcome, 1});
     } else {
       outcome = ledger.Claim(args);
     }

@@ -209,7 +209,7 @@ TEST_F(MemoryLedgerThreadsTest, BatchesHaveOneWinnerEach) {
     std::vector<IssueOutcome> issued(ids.size());
     std::vector<ClaimOutcome> outcomes(ids.size());
     ledger_.IssueClaimGrants(issues, issued);
-    ledger_.Claims(claims, outcomes);
+    ledger_.ClaimBatch(claims, outcomes);
     for (std::size_t i = 0; i < ids.size(); ++i) {
       claimed[static_cast<std::size_t>(t)][i] = outcomes[i] ? 1 : 0;
     }

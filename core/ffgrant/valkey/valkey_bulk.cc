@@ -54,7 +54,7 @@ void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
 
 // Sends each grant and, right after it, a read of its expiry: commands 2 i and 2 i + 1. So a grant
 // that was issued has its expiry even if the batch runs out of time later.
-struct IssueBatch {
+struct BatchOfIssues {
   std::span<const IssueGrantArgs> args;
   std::span<IssueOutcome> outcomes;
   const PartitionConfig& partitions;
@@ -97,7 +97,7 @@ struct IssueBatch {
   }
 };
 
-struct ClaimBatch {
+struct BatchOfClaims {
   std::span<const ClaimArgs> args;
   std::span<ClaimOutcome> outcomes;
   const PartitionConfig& partitions;
@@ -124,7 +124,7 @@ struct ClaimBatch {
 void ValkeyLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                     std::span<IssueOutcome> outcomes) noexcept {
   internal::SessionPool::Lease lease = impl_->sessions.Take();
-  IssueBatch grants{args, outcomes, impl_->partitions()};
+  BatchOfIssues grants{args, outcomes, impl_->partitions()};
   RunBatch(lease.session, grants, 2 * args.size());
   for (std::size_t i = 0; i < args.size(); ++i) {
     TimestampMs now;
@@ -135,10 +135,10 @@ void ValkeyLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
   }
 }
 
-void ValkeyLedger::Claims(std::span<const ClaimArgs> args,
-                          std::span<ClaimOutcome> outcomes) noexcept {
+void ValkeyLedger::ClaimBatch(std::span<const ClaimArgs> args,
+                              std::span<ClaimOutcome> outcomes) noexcept {
   internal::SessionPool::Lease lease = impl_->sessions.Take();
-  ClaimBatch claims{args, outcomes, impl_->partitions(), &Impl::KeyOf};
+  BatchOfClaims claims{args, outcomes, impl_->partitions(), &Impl::KeyOf};
   RunBatch(lease.session, claims, args.size());
 }
 

@@ -58,7 +58,7 @@ TEST_F(Batches, EachCallHasItsOwnEnd) {
   claims_[5].execution_id = UnaskedId(kUnaskedIds[1]);
   rig_.ledger->IssueClaimGrants(issues_, issued_);
   for (ClaimOutcome& before : claimed_) before.lease.fence.lease_epoch = {42};
-  rig_.ledger->Claims(claims_, claimed_);
+  rig_.ledger->ClaimBatch(claims_, claimed_);
   for (std::size_t i = 0; i < issues_.size(); ++i) {
     const ClaimError expected = i == 3             ? ClaimError::kInvalidInput
                                 : i == 5 || i == 7 ? ClaimError::kExecutionNotFound
@@ -89,7 +89,7 @@ TEST_F(Batches, WhatIsNotAnsweredIsUnknownAndWhatIsRefusedDidNotHappen) {
        [&](std::size_t i) { return issued_[i].error; }},
       {"ff_claim_execution", 20,
        [&](std::size_t i) {
-         rig_.ledger->Claims({&claims_[i], 4}, {&claimed_[i], 4});
+         rig_.ledger->ClaimBatch({&claims_[i], 4}, {&claimed_[i], 4});
        },
        [&](std::size_t i) { return claimed_[i].error; }},
   };

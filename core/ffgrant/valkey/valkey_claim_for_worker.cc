@@ -24,7 +24,8 @@ namespace {
 // has nothing.
 constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
-// If nobody has answered for this long, the search asks other partitions.
+// If nobody has answered for this long, the search asks other partitions, and takes what those
+// behind the silent ones have.
 constexpr std::int64_t kPatienceMs = 10;
 // The search of one call. `Impl` is ValkeyLedger's private Impl.
 template <class Impl>
@@ -67,13 +68,13 @@ class Search {
         GiveUpWaiting();
         break;
       }
-      const bool can_ask_others = next_ < window_.size && !active_.empty();
-      if (can_ask_others && now >= heard_at + kPatienceMs) {
+      const bool can_go_on = (next_ < window_.size || held_) && !active_.empty();
+      if (can_go_on && now >= heard_at + kPatienceMs) {
         SetAside();
         continue;
       }
       session_.WaitForEnd(ends,
-                          std::min(deadline_, can_ask_others ? heard_at + kPatienceMs : deadline_));
+                          std::min(deadline_, can_go_on ? heard_at + kPatienceMs : deadline_));
     }
     scan_.End();
     if (!done_) outcome.error = Verdict();
@@ -142,11 +143,15 @@ class Search {
   // Goes on with every partition that has answered. Returns false if none had.
   bool Proceed() noexcept {
     bool any = false;
+    held_ = false;
     for (std::vector<Waiting>* const list : {&active_, &aside_}) {
       std::size_t kept = 0;
       for (std::size_t i = 0; i < list->size(); ++i) {
         Waiting waiting = (*list)[i];
-        if (done_ || scan_.IsOpen(IndexAt(waiting.offset)) || !Answered(waiting, any)) {
+        const bool is_behind = list == &active_
+                                   ? kept != 0
+                                   : !active_.empty() && active_.front().offset < waiting.offset;
+        if (done_ || scan_.IsOpen(IndexAt(waiting.offset)) || !Answered(waiting, is_behind, any)) {
           (*list)[kept++] = waiting;
         }
       }
@@ -155,8 +160,10 @@ class Search {
     return any || done_;
   }
 
-  // Returns true if the search waits for nothing more at this partition.
-  bool Answered(Waiting& waiting, bool& any) noexcept {
+  // Returns true if the search waits for nothing more at this partition. Does not look at it while
+  // the search waits for one before it (`is_behind`): else a partition that always has something,
+  // on the server that always answers first, would keep those on other servers waiting for ever.
+  bool Answered(Waiting& waiting, bool is_behind, bool& any) noexcept {
     const std::uint16_t partition = IndexAt(waiting.offset);
     const PartitionScan::Head head = scan_.head(partition);
     if (waiting.step == Step::kAgain && !scan_.IsLate(partition)) {
@@ -169,6 +176,10 @@ class Search {
       scan_.AskForState(partition);
       waiting.step = Step::kState;
       any = true;
+      return false;
+    }
+    if (is_behind) {
+      held_ = true;
       return false;
     }
     any = true;
@@ -304,6 +315,7 @@ class Search {
   std::size_t at_once_ = kAtFirst;
   std::uint32_t next_ = 0;       // the place in the window that is asked next
   std::uint32_t looked_at_ = 0;  // the places up to the last partition that the search went on with
+  bool held_ = false;            // a partition has answered that is behind a silent one
   bool done_ = false;
   bool fault_ = false;
   ErrorDetails why_;

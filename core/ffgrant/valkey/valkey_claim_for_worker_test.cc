@@ -329,6 +329,7 @@ class Shards : public ::testing::Test {
  protected:
   static constexpr std::uint16_t kPartitions = 48;
   static constexpr std::int64_t kLimitMs = 200;
+  static constexpr std::size_t kSlowMs = 3;
 
   Shards() {
     server_.answer = [this](std::int64_t client, const Words& command) {
@@ -352,6 +353,9 @@ class Shards : public ::testing::Test {
       }
       if (operation == Operation::kAnswer && frozen_.contains(network_->endpoint(asking_).port)) {
         return {Fault::Kind::kSilence};
+      }
+      if (operation == Operation::kAnswer && network_->endpoint(asking_).port == slow_) {
+        return {Fault::Kind::kLate, kSlowMs};
       }
       return {};
     });
@@ -431,9 +435,10 @@ class Shards : public ::testing::Test {
   std::vector<Words> commands_;
   std::set<std::uint16_t> frozen_;  // these take everything and answer nothing
   std::set<std::uint16_t> dead_;    // these refuse connections
+  std::uint16_t slow_ = 0;          // its answers take kSlowMs
   std::int64_t asking_ = 1;
   std::int64_t took_ = 0;
-  const LaneIdView lane_ = ParseLaneId("main").lane;
+  LaneIdView lane_ = ParseLaneId("main").lane;
 };
 
 TEST_F(Shards, AllTogetherGiveEverything) {
@@ -512,6 +517,30 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   }
   EXPECT_EQ(seen, kPartitions - PartitionsOf(3));
   EXPECT_EQ(unreachable, PartitionsOf(3));
+}
+
+// What a slow server has is given although a quick server always has something, too.
+TEST_F(Shards, ASlowServerIsNotPassedOverForEver) {
+  slow_ = 2;
+  int tried = 0;
+  for (std::uint16_t busy = 0; busy < kPartitions; ++busy) {
+    const auto other = static_cast<std::uint16_t>((busy + kPartitions - 1) % kPartitions);
+    if (PortOf(busy) == slow_ || PortOf(other) != slow_) continue;
+    ++tried;
+    const std::string lane = "lane" + std::to_string(busy);
+    lane_ = ParseLaneId(lane).lane;
+    for (int i = 0; i < 4; ++i) Create(busy);
+    Create(other);
+    std::set<std::uint16_t> gave;
+    for (int i = 0; i < 2; ++i) {
+      const ClaimForWorkerOutcome outcome = Choose();
+      ASSERT_TRUE(outcome) << ErrorName(outcome.error);
+      gave.insert(outcome.grant.view().execution_id.partition().index);
+      EXPECT_LE(took_, 10 * kSlowMs);
+    }
+    EXPECT_EQ(gave, (std::set<std::uint16_t>{busy, other}));
+  }
+  EXPECT_GT(tried, 0);
 }
 
 // An answer to an earlier call, for another lane, is ignored.

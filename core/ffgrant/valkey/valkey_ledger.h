@@ -189,7 +189,8 @@ class ValkeyLedger final : public ClaimLedger {
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                         std::span<IssueOutcome> outcomes) noexcept override;
-  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override;
+  void ClaimBatch(std::span<const ClaimArgs> args,
+                  std::span<ClaimOutcome> outcomes) noexcept override;
 
   // Issues a grant and claims it at once, without asking for capabilities: an operator's call
   // (contract 7, kind Operator). If the attempt is suspended, this resumes it, and the attempt

@@ -179,7 +179,7 @@ class Call {
   // Who asks; empty if nobody says.
   WorkerIdentity worker() const;
 
-  // Made by IssueClaimGrants() or Claims(), which tell no details.
+  // Made by IssueClaimGrants() or ClaimBatch(), which tell no details.
   bool in_batch = false;
 
  private:

@@ -74,7 +74,8 @@ class CallingLedger : public ClaimLedger {
                         std::span<IssueOutcome> outcomes) noexcept override {
     AskAll<calls::Issue>(args, outcomes);
   }
-  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override {
+  void ClaimBatch(std::span<const ClaimArgs> args,
+                  std::span<ClaimOutcome> outcomes) noexcept override {
     AskAll<calls::Claim>(args, outcomes);
   }
 

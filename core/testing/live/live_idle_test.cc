@@ -5,9 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <barrier>
 #include <chrono>
+#include <cstdlib>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "testing/live/behind_proxy.h"
 
@@ -44,6 +49,44 @@ TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   ASSERT_TRUE(ledger.Claim(ArgsFor(Granted())));
   proxy_.Forget();
   EXPECT_EQ(ledger.Claim(ArgsFor(Granted())).error, ClaimError::kUnknownOutcome);
+}
+
+// FFGRANT_IDLE_SECONDS is the length of the silence: a second by default, an hour under --long,
+// with the client's own settings and a proxy that forgets after 30 s.
+TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
+  constexpr std::size_t kConnections = 4;
+  const std::string given = Variable("FFGRANT_IDLE_SECONDS");
+  const std::chrono::seconds silence(given.empty() ? 1 : std::atoi(given.c_str()));
+  ASSERT_GT(silence.count(), 0) << given;
+  SilentProxy proxy(Where().servers[0],
+                    std::min<std::chrono::milliseconds>(std::chrono::milliseconds(silence) / 3,
+                                                        std::chrono::seconds(30)));
+  if (!given.empty()) options_.client = ClientOptions{};
+  options_.client.servers = {proxy.endpoint()};
+  options_.connections = kConnections;
+  ValkeyLedger ledger(options_);
+  // All threads begin at once, so that several connections are used.
+  const auto claim_with_all = [&] {
+    std::barrier begin(kConnections);
+    std::atomic<std::size_t> claimed = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < kConnections; ++i) {
+      threads.emplace_back([&] {
+        std::vector<MintedExecutionId> ids;
+        for (int k = 0; k < 16; ++k) ids.push_back(Granted());
+        begin.arrive_and_wait();
+        for (const MintedExecutionId& id : ids) claimed += ledger.Claim(ArgsFor(id)) ? 1 : 0;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return claimed.load();
+  };
+  EXPECT_EQ(claim_with_all(), 16 * kConnections);
+  const std::size_t before = proxy.accepted();
+  std::this_thread::sleep_for(silence);
+  EXPECT_GE(proxy.forgotten_in_silence(), 1u);
+  EXPECT_EQ(claim_with_all(), 16 * kConnections);
+  EXPECT_GT(proxy.accepted(), before);
 }
 
 TEST_F(LiveIdle, AnOperatorFindsConnectionsByTheirName) {

@@ -161,7 +161,7 @@ TEST_F(LiveServer, BatchesInOneGo) {
   std::vector<IssueOutcome> issued(500);
   ledger_.IssueClaimGrants(issues, issued);
   std::vector<ClaimOutcome> claimed(500);
-  ledger_.Claims(claims, claimed);
+  ledger_.ClaimBatch(claims, claimed);
   for (std::size_t i = 0; i < 500; ++i) {
     const ClaimError expected = i == 100   ? ClaimError::kInvalidInput
                                 : i == 250 ? ClaimError::kExecutionNotFound

@@ -115,7 +115,7 @@ TEST_F(LiveTls, CallsGoThrough) {
   ledger.IssueClaimGrants(issues, issued);
   for (const IssueOutcome& outcome : issued) ASSERT_TRUE(outcome) << ErrorName(outcome.error);
   std::vector<ClaimOutcome> claimed(ids.size());
-  ledger.Claims(claims, claimed);
+  ledger.ClaimBatch(claims, claimed);
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {

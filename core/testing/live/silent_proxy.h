@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a TCP proxy that can forget its connections as a NAT does: what is sent on them is
-// lost, and nobody is told.
+// Test only: a TCP proxy that forgets its connections as a NAT does, when it is told to or when
+// they were silent for a while: what is sent on them is lost, and nobody is told.
 
 #ifndef FFGRANT_TESTING_LIVE_SILENT_PROXY_H_
 #define FFGRANT_TESTING_LIVE_SILENT_PROXY_H_
@@ -15,6 +15,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -27,7 +28,10 @@ namespace ffgrant::valkey::testing {
 
 class SilentProxy {
  public:
-  explicit SilentProxy(const Endpoint& server) : server_(server), listener_(Socket()) {
+  using Clock = std::chrono::steady_clock;
+
+  explicit SilentProxy(const Endpoint& server, Clock::duration patience = std::chrono::hours(24))
+      : server_(server), patience_(patience), listener_(Socket()) {
     sockaddr_in address = Loopback(0);
     socklen_t size = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
@@ -56,11 +60,14 @@ class SilentProxy {
     while (forgotten_ == before) std::this_thread::yield();
   }
   std::size_t accepted() const { return accepted_; }
+  // How many connections it forgot because they were silent.
+  std::size_t forgotten_in_silence() const { return forgotten_in_silence_; }
 
  private:
   struct Pair {
     int client;
     int server;
+    Clock::time_point heard_at;
     bool forgotten = false;
   };
 
@@ -79,6 +86,7 @@ class SilentProxy {
         for (Pair& pair : pairs_) pair.forgotten = true;
         ++forgotten_;
       }
+      ForgetTheSilent();
       std::vector<pollfd> polled = {{.fd = listener_, .events = POLLIN, .revents = 0}};
       for (const Pair& pair : pairs_) {
         // poll() passes over a negative descriptor.
@@ -94,12 +102,20 @@ class SilentProxy {
       if (polled[0].revents != 0) Accept();
     }
   }
+  void ForgetTheSilent() {
+    const Clock::time_point now = Clock::now();
+    for (Pair& pair : pairs_) {
+      if (pair.forgotten || now - pair.heard_at < patience_) continue;
+      pair.forgotten = true;
+      ++forgotten_in_silence_;
+    }
+  }
   void Accept() {
     const int client = accept(listener_, nullptr, nullptr);
     const int server = Socket();
     const sockaddr_in address = Loopback(server_.port);
     EXPECT_EQ(connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    pairs_.push_back({client, server});
+    pairs_.push_back({client, server, Clock::now()});
     ++accepted_;
   }
   static void Move(Pair& pair, int from, int to) {
@@ -110,6 +126,7 @@ class SilentProxy {
       pair.forgotten = true;
       return;
     }
+    pair.heard_at = Clock::now();
     for (ssize_t sent = 0; sent < size;) {
       const ssize_t more =
           send(to, bytes.data() + sent, static_cast<std::size_t>(size - sent), MSG_NOSIGNAL);
@@ -119,12 +136,14 @@ class SilentProxy {
   }
 
   const Endpoint server_;
+  const Clock::duration patience_;
   const int listener_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> forget_ = false;
   std::atomic<std::size_t> forgotten_ = 0;  // how often
   std::atomic<std::size_t> accepted_ = 0;
+  std::atomic<std::size_t> forgotten_in_silence_ = 0;
   std::vector<Pair> pairs_;  // only the thread uses it
   std::thread thread_;
 };

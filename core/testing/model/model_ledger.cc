@@ -536,8 +536,8 @@ void ModelLedger::IssueClaimGrants(std::span<const IssueGrantArgs> args,
   }
 }
 
-void ModelLedger::Claims(std::span<const ClaimArgs> args,
-                         std::span<ClaimOutcome> outcomes) noexcept {
+void ModelLedger::ClaimBatch(std::span<const ClaimArgs> args,
+                             std::span<ClaimOutcome> outcomes) noexcept {
   for (std::size_t i = 0; i < args.size(); ++i) {
     outcomes[i] = Claim(args[i]);
   }

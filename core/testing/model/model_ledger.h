@@ -58,7 +58,8 @@ class ModelLedger final : public ClaimLedger {
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                         std::span<IssueOutcome> outcomes) noexcept override;
-  void Claims(std::span<const ClaimArgs> args, std::span<ClaimOutcome> outcomes) noexcept override;
+  void ClaimBatch(std::span<const ClaimArgs> args,
+                  std::span<ClaimOutcome> outcomes) noexcept override;
 
   // The embedded ledger's own calls. A round of maintenance looks at
   // everything.

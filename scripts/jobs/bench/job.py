@@ -58,7 +58,8 @@ class Suite:
     flag: str = ""
 
 
-CORE = Suite("bench", (), Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
+CORE = Suite("bench", ("ffgrant_benchmarks",),
+             Plan(rounds=5, repetitions=3, min_time=0.05, budget=900),
              Plan(rounds=3, repetitions=1, min_time=0.02, budget=45), "summary.md", merged.FILE,
              "Benchmark summary")
 # A confidence interval of 95 % needs at least six rounds.

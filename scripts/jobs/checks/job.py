@@ -34,11 +34,6 @@ class Tally:
         self.problems.append(problem)
 
 
-def _sum(one, other):
-    return Tally(one.passed + other.passed, one.failed + other.failed,
-                 one.problems + other.problems, one.left_out + other.left_out)
-
-
 def read_junit(text):
     """Reads the tally from ctest's JUnit file; the problems are the failing tests with their
     output."""
@@ -137,9 +132,12 @@ def _consume(terminal, label, built):
 
 
 def consumer_step(terminal):
-    """The step that uses what gcc-release built, and the same libraries as shared ones, as other
-    projects do."""
-    static = _consume(terminal, "consumer", build.build_directory("gcc-release"))
+    """The step that uses what gcc-release built, as other projects do."""
+    return _consume(terminal, "consumer", build.build_directory("gcc-release"))
+
+
+def shared_step(terminal):
+    """The same with shared libraries."""
     shared = build.build_directory("shared")
     for command in (
             ["cmake", "-S", ".", "-B", str(shared), "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
@@ -150,7 +148,7 @@ def consumer_step(terminal):
              "-DFFGRANT_BUILD_FUZZERS=OFF", "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,--no-undefined"],
             ["cmake", "--build", str(shared)]):
         build.run_step(terminal, "shared libraries", command)
-    return _sum(static, _consume(terminal, "consumer of shared libraries", shared))
+    return _consume(terminal, "consumer of shared libraries", shared)
 
 
 def _counted(terminal, label, command, reader, variables=()):
@@ -181,16 +179,22 @@ def conformance_step(terminal):
     return _counted(terminal, "conformance", ["scripts/conformance", *map(str, files)], read_counts)
 
 
-def benchmarks_step(terminal):
-    """Builds the benchmarks and makes each check its results, as each does before it measures."""
-    build.configure(terminal, bench.PRESET)
-    build.build(terminal, bench.PRESET)
-    tally = Tally()
-    try:
-        tally.passed = len(bench.find_binaries(terminal, bench.CORE, "")[0])
-    except bench.BenchError as error:
-        tally.fail(str(error))
-    return tally
+def benchmarks_step(long=False):
+    """The step that builds the benchmarks and makes each check its results, as each does before it
+    measures. long: also the peers', the programs that load servers and the gate's own."""
+    def step(terminal):
+        build.configure(terminal, bench.PRESET)
+        tally = Tally()
+        for suite in (bench.CORE, bench.PEERS) if long else (bench.CORE,):
+            build.build(terminal, bench.PRESET, suite.targets)
+            try:
+                tally.passed += len(bench.find_binaries(terminal, suite, "")[0])
+            except bench.BenchError as error:
+                tally.fail(str(error))
+        if long:
+            build.build(terminal, bench.PRESET)
+        return tally
+    return step
 
 
 def claims_step(terminal):
@@ -242,7 +246,7 @@ def steps(long=False):
         Step("consumer of the installed package", "CMake finds what is installed, and its headers "
              "are enough", consumer_step),
         Step("benchmarks: each checks its results", "what is timed gives the results of a plain "
-             "implementation", benchmarks_step),
+             "implementation", benchmarks_step(long)),
         Step("clang, ASan + UBSan: core, claims, fuzz", "no bad access and no undefined behaviour "
              "in these tests and in the replay of all corpora",
              preset_step("asan-ubsan", "core|claims|fuzz",
@@ -255,6 +259,8 @@ def steps(long=False):
              preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
         *((Step("clang: all tests", "the same tests with another compiler, each source compiled "
                 "on its own and its warnings errors too", preset_step("clang-release")),
+           Step("consumer of shared libraries", "the same of shared libraries, whose symbols are "
+                "complete", shared_step),
            Step("exhaustive tests in full", "every input of a kind, where that is possible",
                 long_step),
            Step("FlowFabric's own server", "a deployment answers, and keeps states, as the "

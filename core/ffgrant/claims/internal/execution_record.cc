@@ -82,7 +82,7 @@ ExecutionState Describe(const ExecutionRecord& r, const ExecutionExtra& extra,
   out.lease_reclaim_count = r.lease_reclaim_count;
   out.retry_count = r.retry_count();
   DescribeLease(r, out);
-  out.has_grant = r.has_grant && now <= r.grant_expires_at;
+  out.has_grant = r.GrantIsLive(now);
   if (out.has_grant) {
     out.grant_created_at = TimestampMs{r.grant_created_at};
     out.grant_expires_at = TimestampMs{r.grant_expires_at};

@@ -129,6 +129,9 @@ struct alignas(128) ExecutionRecord {
     if (total_attempt_count == 0) return 0;
     return total_attempt_count - 1 - lease_reclaim_count + (IsRetry(state) ? 1 : 0);
   }
+  // A grant is good in the millisecond of its expiry, a lease is not (contract 7.7, 6).
+  bool GrantIsLive(std::int64_t now) const noexcept { return has_grant && now <= grant_expires_at; }
+  bool LeaseIsDue(std::int64_t now) const noexcept { return lease_expires_at <= now; }
   std::int64_t delay_until() const noexcept { return grant_expires_at; }
   void DelayUntil(std::int64_t ms) noexcept { grant_expires_at = ms; }
 };

@@ -82,9 +82,6 @@ class MemoryLedger::Impl {
 
   std::int64_t Now() const noexcept { return std::clamp(clock.Now().value, -kMaxTtlMs, kMaxTtlMs); }
 
-  bool GrantIsLive(const Record& record, std::int64_t now) const noexcept {
-    return record.has_grant && now <= record.grant_expires_at;
-  }
   // Instance and lane are recorded, not compared (contract 7.7, 5).
   bool GrantIsOf(const Record& record, const WorkerIdentity& worker) const noexcept {
     return workers.FirstIs(record.grant_worker, worker.worker_id.text);

@@ -168,7 +168,7 @@ TEST_F(ClientAllocation, OfTheLedgersCallsInSteadyStateIsNone) {
         {.execution_id = id_.view(), .attempt_index = {0}, .fence = {}, .lease_ttl_ms = 5}));
     right += bool(ledger.Complete({.execution_id = id_.view(), .fence = {}}));
     ledger.IssueClaimGrants(issues, issued);
-    ledger.Claims(claims, claimed);
+    ledger.ClaimBatch(claims, claimed);
     for (const auto& outcome : issued) right += outcome && outcome.expires_at.value == 99;
     for (const auto& outcome : claimed) right += bool(outcome);
   };

@@ -4,6 +4,8 @@
 // 7.1 says what FlowFabric's scheduler does, from which it differs in looking behind the head.
 
 #include <memory>
+#include <set>
+#include <string>
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -153,9 +155,10 @@ void WindowsComeRound(Run& run) {
   }
 }
 
-// A partition that always has something does not keep another one waiting.
+// A partition that always has something does not keep another one waiting for long. The other one
+// need not be among the first two: of two servers, the one that answers first may win a round.
 void ABusyPartitionStarvesNoOther(Run& run) {
-  const std::vector<Execution*> busy = CreateInOrder(run, 4);
+  const std::vector<Execution*> busy = CreateInOrder(run, 8);
   Execution& other = run.New();
   if (other.expected.tag() == busy[0]->expected.tag()) return;
   // The same lane, in another partition.
@@ -164,11 +167,10 @@ void ABusyPartitionStarvesNoOther(Run& run) {
   args.lane = LaneIdView::Unchecked(busy[0]->lane());
   run.Check("created", static_cast<bool>(run.ledger().CreateExecution(args)));
   Scheduler scheduler(run, *busy[0]);
-  const std::string first = scheduler.Next();
-  const std::string second = scheduler.Next();
-  run.Check("the other one is among the first two",
-            first == other.expected.id || second == other.expected.id);
-  run.Check("the busy one too", first == busy[0]->expected.id || second == busy[0]->expected.id);
+  std::set<std::string> served;
+  for (int i = 0; i < 6; ++i) served.insert(scheduler.Next());
+  run.Check("the other one is among the first six", served.contains(other.expected.id));
+  run.Check("the busy one too", served.contains(busy[0]->expected.id));
 }
 
 void TtlsOutOfRangeAreRefused(Run& run) {

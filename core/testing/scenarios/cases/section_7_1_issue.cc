@@ -135,7 +135,7 @@ void BatchesAnswerAsSingleCallsDo(Run& run) {
   };
   const std::vector<ClaimArgs> claims = {claim(second), claim(absent), claim(first), claim(first)};
   std::vector<ClaimOutcome> claimed(claims.size());
-  run.ledger().Claims(claims, claimed);
+  run.ledger().ClaimBatch(claims, claimed);
   const ClaimError kClaimed[] = {ClaimError::kNone, ClaimError::kExecutionNotFound,
                                  ClaimError::kNone, ClaimError::kExecutionNotLeaseable};
   for (std::size_t i = 0; i < claimed.size(); ++i) {
@@ -146,7 +146,7 @@ void BatchesAnswerAsSingleCallsDo(Run& run) {
     run.Check("attempt id", claimed[i].lease.fence.attempt_id == claims[i].attempt_id);
   }
   run.ledger().IssueClaimGrants({}, {});
-  run.ledger().Claims({}, {});
+  run.ledger().ClaimBatch({}, {});
 }
 
 }  // namespace
