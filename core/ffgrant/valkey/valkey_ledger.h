@@ -152,8 +152,9 @@ class ValkeyLedger final : public ClaimLedger {
   // grant was sent and its answer never came.
   //
   // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
-  // anything. So an idle call is one range query for each of its partitions. The call waits for a
-  // server that does not answer only if it finds nothing elsewhere, and for no more than
+  // anything. So an idle call is one range query for each of its partitions. The call takes what
+  // they have in their order, so that a quick server starves no slower one. It waits for a server
+  // that does not answer for 10 ms, or, if it finds nothing elsewhere, for no more than
   // request_timeout_ms in all. Later calls don't wait for that server at all until it answers
   // again. (Calls that are under way at the same time each find out by themselves that it does not
   // answer.)

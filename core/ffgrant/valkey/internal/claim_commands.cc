@@ -22,14 +22,20 @@ constexpr std::string_view kResumePolicy =
     R"({"close_waitpoint_on_resume":true,"consume_matched_signals":true,)"
     R"("resume_target":"runnable","retain_signal_buffer_until_closed":false})";
 
-// If `instead` is given, it is called in place of `function`.
-void BeginFunction(RespCommand& command, std::string_view function, std::uint64_t keys,
-                   std::size_t args, std::string_view instead = {}) {
-  command.Begin(3 + keys + args);
-  command.Arg("FCALL");
-  instead.empty() ? command.Function(function) : command.Arg(instead);
-  command.Arg(keys);
-}
+// Calls a function; its keys and arguments follow while this object lives. If `instead` is given,
+// it is called in place of `function`.
+class FunctionCall {
+ public:
+  FunctionCall(RespCommand& command, std::string_view function, std::string_view instead = {})
+      : command_(command) {
+    command_.BeginCall(function, instead);
+  }
+  ~FunctionCall() { command_.EndCall(); }
+  FunctionCall(const FunctionCall&) = delete;
+
+ private:
+  RespCommand& command_;
+};
 
 void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIdentity& worker,
                 LaneIdView lane) {
@@ -99,8 +105,8 @@ std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratc
 void WriteIssueTo(RespCommand& command, const IssueGrantArgs& args, bool reclaim,
                   std::string_view instead) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, reclaim ? "ff_issue_reclaim_grant" : "ff_issue_claim_grant", 3, 9,
-                instead);
+  const FunctionCall call(command, reclaim ? "ff_issue_reclaim_grant" : "ff_issue_claim_grant",
+                          instead);
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   if (reclaim) {
@@ -122,7 +128,7 @@ void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
                  const ExecutionContent& content, const ClaimDefaults& defaults,
                  std::string& scratch) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, "ff_create_execution", 8, 13);
+  const FunctionCall call(command, "ff_create_execution");
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kPayload);
   keys.Execution(ExecutionKey::kPolicy);
@@ -156,7 +162,7 @@ void WriteIssueReclaim(RespCommand& command, const IssueGrantArgs& args) {
 
 void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, "ff_claim_execution", 14, 12, function);
+  const FunctionCall call(command, "ff_claim_execution", function);
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   keys.Lane(LaneKey::kEligible);
@@ -183,7 +189,7 @@ void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view fu
 
 void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args, std::string_view function) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, "ff_issue_grant_and_claim", 11, 11, function);
+  const FunctionCall call(command, "ff_issue_grant_and_claim", function);
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   keys.Lane(LaneKey::kEligible);
@@ -206,7 +212,7 @@ void WriteIssueAndClaim(RespCommand& command, const ClaimArgs& args, std::string
 void WriteClaimResumed(RespCommand& command, const ClaimResumedArgs& args,
                        std::uint32_t attempt_index) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, "ff_claim_resumed_execution", 11, 8);
+  const FunctionCall call(command, "ff_claim_resumed_execution");
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   keys.Lane(LaneKey::kEligible);
@@ -227,7 +233,7 @@ void WriteClaimResumed(RespCommand& command, const ClaimResumedArgs& args,
 
 void WriteRenew(RespCommand& command, const RenewArgs& args, const ClaimDefaults& defaults) {
   ClaimKeys keys(command, args.execution_id);
-  BeginFunction(command, "ff_renew_lease", 4, 7);
+  const FunctionCall call(command, "ff_renew_lease");
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kLeaseCurrent);
   keys.Execution(ExecutionKey::kLeaseHistory);
@@ -243,7 +249,7 @@ void WriteRenew(RespCommand& command, const RenewArgs& args, const ClaimDefaults
 
 void WriteMarkExpired(RespCommand& command, const ExecutionIdView& id) {
   ClaimKeys keys(command, id);
-  BeginFunction(command, "ff_mark_lease_expired_if_due", 4, 1);
+  const FunctionCall call(command, "ff_mark_lease_expired_if_due");
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kLeaseCurrent);
   keys.Index(PartitionIndexKey::kLeaseExpiry);
@@ -254,7 +260,7 @@ void WriteMarkExpired(RespCommand& command, const ExecutionIdView& id) {
 void WriteRevoke(RespCommand& command, const RevokeArgs& args, const CoreHints& hints,
                  const ClaimDefaults& defaults) {
   ClaimKeys keys(command, args.execution_id);
-  BeginFunction(command, "ff_revoke_lease", 5, 3);
+  const FunctionCall call(command, "ff_revoke_lease");
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kLeaseCurrent);
   keys.Execution(ExecutionKey::kLeaseHistory);
@@ -267,7 +273,7 @@ void WriteRevoke(RespCommand& command, const RevokeArgs& args, const CoreHints& 
 
 void WriteReclaim(RespCommand& command, const ReclaimArgs& args, std::uint32_t old_attempt_index) {
   ClaimKeys keys(command, args.execution_id, args.lane);
-  BeginFunction(command, "ff_reclaim_execution", 14, 9);
+  const FunctionCall call(command, "ff_reclaim_execution");
   keys.Execution(ExecutionKey::kCore);
   keys.Execution(ExecutionKey::kClaimGrant);
   keys.Attempt(AttemptKey::kAttempt, old_attempt_index);
@@ -299,7 +305,7 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
   const std::string_view waitpoint_key(text.data(), text.size());
   const std::string_view waitpoint = waitpoint_key.substr(kKeyBegin.size());
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
-  BeginFunction(command, "ff_suspend_execution", 18, 20);
+  const FunctionCall call(command, "ff_suspend_execution");
   keys.Execution(ExecutionKey::kCore);
   keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
   keys.Execution(ExecutionKey::kLeaseCurrent);
@@ -343,7 +349,7 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
 void WriteInstallWaitpointSecret(RespCommand& command, const ExecutionIdView& id,
                                  std::string_view secret_hex) {
   ClaimKeys keys(command, id);
-  BeginFunction(command, "ff_rotate_waitpoint_hmac_secret", 1, 3);
+  const FunctionCall call(command, "ff_rotate_waitpoint_hmac_secret");
   keys.Tagged("ff:sec", "waitpoint_hmac");
   command.Arg("ffgrant");
   command.Arg(secret_hex);
@@ -352,7 +358,7 @@ void WriteInstallWaitpointSecret(RespCommand& command, const ExecutionIdView& id
 
 void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& hints) {
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.lane));
-  BeginFunction(command, "ff_resume_execution", 8, 3);
+  const FunctionCall call(command, "ff_resume_execution");
   keys.Execution(ExecutionKey::kCore);
   keys.ExecutionRest("suspension:current");
   keys.Waitpoint(hints.waitpoint_id);
@@ -369,7 +375,7 @@ void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& 
 void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
                    std::string_view function, std::string_view result) {
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
-  BeginFunction(command, "ff_complete_execution", 12, 6, function);
+  const FunctionCall call(command, "ff_complete_execution", function);
   keys.Execution(ExecutionKey::kCore);
   keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
   keys.Index(PartitionIndexKey::kLeaseExpiry);
@@ -393,7 +399,7 @@ void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHin
 void WriteFail(RespCommand& command, const FailArgs& args, const CoreHints& hints,
                std::string_view retry_policy) {
   ClaimKeys keys(command, args.execution_id, LaneIdView::Unchecked(hints.current_lane));
-  BeginFunction(command, "ff_fail_execution", 12, 8);
+  const FunctionCall call(command, "ff_fail_execution");
   keys.Execution(ExecutionKey::kCore);
   keys.Attempt(AttemptKey::kAttempt, hints.attempt_index);
   keys.Index(PartitionIndexKey::kLeaseExpiry);

@@ -287,6 +287,7 @@ class Client {
   bool IsConfigured(const Node& node) const noexcept;
   bool MayTell(const Node& node) const noexcept;
   bool IsStranger(const Node& node) const noexcept;
+  bool MayBeginAnew(const Node& node, const std::vector<Member>& told) const noexcept;
   Node* NextToTell(std::int64_t now) noexcept;
   bool AwaitMembers(bool connect) noexcept;
   void WantConfigured() noexcept;
@@ -342,8 +343,9 @@ class Client {
   std::int64_t next_deadline_ = kNever;  // no later than the deadline of any command that was sent
   std::int64_t refresh_at_ = kNever;     // when to ask for the slots again; only for clusters
   std::int64_t refreshed_at_ = 0;
-  std::int64_t needed_since_ = kNever;  // since when a new table is needed
-  bool configured_turn_ = false;        // no member can tell, so ask the configured servers
+  std::int64_t needed_since_ = kNever;     // since when a new table is needed
+  bool configured_turn_ = false;           // no member can tell, so ask the configured servers
+  std::int64_t members_lost_at_ = kNever;  // since when it is their turn
   bool has_leaving_ = false;
   bool pursues_ = false;       // whether a node may be marked as pursued
   std::string slots_refusal_;  // why the last table was no good

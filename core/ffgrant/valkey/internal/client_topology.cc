@@ -8,8 +8,9 @@
 //      epoch;
 //   2. if every member has failed or been refused since a table was needed: in the same way
 //      from a member of a newer table, if another client of the same ledger has accepted one;
-//      else from one of the configured servers, whatever it names. The client then knows no
-//      more than a client that has just been started.
+//      else from one of the configured servers, if it names a member beside itself, or if no
+//      member could be reached for half a minute. The client then knows no more than a client
+//      that has just been started.
 // In both cases the table has to name the node that gave it, by the id that the node had when the
 // client connected to it.
 //
@@ -18,8 +19,9 @@
 // replaced one after the other, or whose shards fail over, keeps most of its ids from one table to
 // the next; so a client that is in use follows it for ever. A client that slept while half of the
 // cluster was replaced, or whose cluster was reset, gets on by rule 2. It needs what a fresh client
-// needs: a configured server that is alive. Epochs are compared node by node, because the greatest
-// epoch goes away with its node, while a node's own epoch only grows.
+// needs: a configured server that is alive. Why half a minute: a configured server, too, may have
+// left for another cluster, and the members may be cut off for a while. Epochs are compared node by
+// node, because the greatest epoch goes away with its node, while a node's own epoch only grows.
 //
 // A server is a stranger if it is found at a member's address under another id, or if a redirection
 // names it and no table does. Before anything is sent to it, its own table has to pass the test of
@@ -42,6 +44,9 @@ namespace {
 constexpr std::int64_t kRefreshEveryMs = 50;
 // How soon the client asks again after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
+// How long no member could be reached before a configured server is believed about a cluster that
+// has none of them.
+constexpr std::int64_t kBeginAnewMs = 30'000;
 // The client connects to at most this many members at once only to ask them.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
@@ -136,6 +141,11 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
     configured_turn_ = !AwaitMembers(false);
   }
+  if (!configured_turn_) {
+    members_lost_at_ = kNever;
+  } else if (members_lost_at_ == kNever) {
+    members_lost_at_ = now;
+  }
   if (Node* const node = NextToTell(now)) {
     AskForSlots(*node);
     return;
@@ -168,6 +178,15 @@ bool Client::IsOurCluster(const std::vector<Member>& told) const noexcept {
   return 2 * common > members_.size();
 }
 
+bool Client::MayBeginAnew(const Node& node, const std::vector<Member>& told) const noexcept {
+  if (!configured_turn_ || !IsConfigured(node)) return false;
+  if (!HasIds(members_) || !HasIds(told)) return true;
+  const bool names_another = std::any_of(
+      members_.begin(), members_.end(),
+      [&](const Member& member) { return member.id != node.node_id && HasId(told, member.id); });
+  return names_another || network_->NowMs() - members_lost_at_ >= kBeginAnewMs;
+}
+
 void Client::OnMembers(Node& node, const Reply& reply) {
   node.told.clear();
   node.told_own_id.clear();
@@ -182,11 +201,10 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   const bool is_table = HasSlots(reply, HostBeside(node.endpoint));
   if (is_table) AddTable(reply, HostBeside(node.endpoint), told);
   const bool tells = MayTell(node);
-  const bool by_config = configured_turn_ && IsConfigured(node);
   const bool is_itself =
       node.node_id.empty() || !HasIds(told) ||
       (HasId(told, node.node_id) && (node.told_own_id.empty() || node.told_own_id == node.node_id));
-  if (is_table && is_itself && (by_config || IsOurCluster(told))) {
+  if (is_table && is_itself && (IsOurCluster(told) || MayBeginAnew(node, told))) {
     if (tells) {
       Adopt(node, reply, std::move(told));
     } else {
@@ -249,6 +267,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   refresh_at_ = whole ? kNever : refreshed_at_ + kPartAgainMs;
   needed_since_ = kNever;
   configured_turn_ = false;
+  members_lost_at_ = kNever;
   slots_refusal_.clear();
   has_leaving_ = true;
   for (const auto& node : nodes_) {

@@ -15,6 +15,37 @@ void RespCommand::Header(char kind, std::size_t count) {
   out_.append(text.data(), static_cast<std::size_t>(end - text.data()));
 }
 
+namespace {
+// Stand for numbers that are not known yet; most have two digits.
+constexpr std::string_view kArgumentsLater = "*00\r\n";
+constexpr std::string_view kKeysLater = "$2\r\n00\r\n";
+}  // namespace
+
+void RespCommand::BeginCall(std::string_view function, std::string_view instead) {
+  call_begin_ = out_.size();
+  out_.append(kArgumentsLater);
+  arguments_ = keys_ = 0;
+  Arg("FCALL");
+  instead.empty() ? Function(function) : Arg(instead);
+  keys_begin_ = out_.size();
+  out_.append(kKeysLater);
+  ++arguments_;
+}
+
+void RespCommand::EndCall() {
+  std::string number;  // it is so short that it allocates nothing
+  RespCommand writer(number);
+  writer.Arg(std::uint64_t{keys_});
+  out_.replace(keys_begin_, kKeysLater.size(), number);
+  number.clear();
+  writer.Header('*', arguments_);
+  out_.replace(call_begin_, kArgumentsLater.size(), number);
+  // Without a function's name, both places are 0.
+  if (function_.end == 0) return;
+  function_.begin += number.size() - kArgumentsLater.size();
+  function_.end += number.size() - kArgumentsLater.size();
+}
+
 void RespCommand::Arg(std::int64_t number) {
   std::array<char, 24> text;
   const char* const end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;

@@ -31,7 +31,14 @@ class RespCommand {
   // many Arg() and Key() calls must follow.
   void Begin(std::size_t arguments) { Header('*', arguments); }
 
+  // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() and
+  // then Arg() calls follow, and EndCall() writes how many there were. If `instead` is given, it is
+  // called in place of `function`. At most once in a command.
+  void BeginCall(std::string_view function, std::string_view instead);
+  void EndCall();
+
   void Arg(std::string_view bytes) {
+    ++arguments_;
     Header('$', bytes.size());
     out_.append(bytes);
     out_.append("\r\n", 2);
@@ -61,6 +68,7 @@ class RespCommand {
   // its arguments.
   template <class Format>
   void Key(const Format& format) {
+    ++keys_;
     std::array<char, 256> room;
     const WriteResult written = format(std::span<char>(room));
     if (written) {
@@ -79,6 +87,7 @@ class RespCommand {
   // Some keys contain names that have no limit of their own.
   template <class Format>
   void LongKey(std::size_t size, const Format& format) {
+    ++arguments_;
     Header('$', size);
     const std::size_t begin = out_.size();
     out_.resize(begin + size);
@@ -88,6 +97,10 @@ class RespCommand {
 
   std::string& out_;
   FunctionArg function_;
+  std::size_t arguments_ = 0;  // keys among them
+  std::size_t keys_ = 0;
+  std::size_t call_begin_ = 0;  // where in the output the call begins
+  std::size_t keys_begin_ = 0;  // and where its number of keys
 };
 
 // Appends `command` to `out`, as it is, or with `own` as a call of our library. `function` says

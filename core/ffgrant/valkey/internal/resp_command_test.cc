@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,46 @@ TEST(AppendCommand, NamesAFunctionAsItsLibraryDoes) {
   EXPECT_EQ(appended(true, false), theirs);
   EXPECT_EQ(appended(true, true), ours);
   EXPECT_EQ(appended(false, true), theirs);
+}
+
+TEST(RespCommand, CountsWhatACallHas) {
+  const auto call = [](std::size_t keys, std::size_t arguments, std::string_view instead) {
+    std::string out = "before";
+    RespCommand command(out);
+    command.BeginCall("ff_x", instead);
+    for (std::size_t i = 0; i < keys; ++i) {
+      command.Key([&](std::span<char> to) {
+        const std::size_t size = i == 0 ? 300 : 1;  // the first one is long
+        if (to.size() < size) return WriteResult{size, WriteError::kBufferTooSmall};
+        std::fill_n(to.begin(), size, 'k');
+        return WriteResult{size, WriteError::kNone};
+      });
+    }
+    for (std::size_t i = 0; i < arguments; ++i) command.Arg("a");
+    command.EndCall();
+    if (instead.empty()) {
+      EXPECT_EQ(
+          out.substr(command.function().begin, command.function().end - command.function().begin),
+          "$4\r\nff_x\r\n");
+    }
+    return out;
+  };
+  for (const std::string_view instead : {std::string_view(), std::string_view("other")}) {
+    for (const std::size_t keys : {0, 1, 9, 10, 99, 100}) {
+      for (const std::size_t arguments : {0, 1, 6, 7, 97, 1000}) {
+        std::string expected = "before*" + std::to_string(3 + keys + arguments) +
+                               "\r\n$5\r\nFCALL\r\n" +
+                               (instead.empty() ? "$4\r\nff_x\r\n" : "$5\r\nother\r\n");
+        const std::string number = std::to_string(keys);
+        expected += "$" + std::to_string(number.size()) + "\r\n" + number + "\r\n";
+        for (std::size_t i = 0; i < keys; ++i) {
+          expected += i == 0 ? "$300\r\n" + std::string(300, 'k') + "\r\n" : "$1\r\nk\r\n";
+        }
+        for (std::size_t i = 0; i < arguments; ++i) expected += "$1\r\na\r\n";
+        EXPECT_EQ(call(keys, arguments, instead), expected) << keys << " " << arguments;
+      }
+    }
+  }
 }
 
 TEST(RespCommand, WritesKeysLongerThanItsRoom) {
