@@ -96,6 +96,23 @@ bool ClusterState::Learn(const ClusterState& sender) {
   return had_slots && shard != sender.my_id_ && CountSlots(shard) == 0;
 }
 
+std::string ClusterState::LearnOfHeirs(const ClusterState& teller) {
+  if (!me().primary_id.empty() || forgotten_.count(teller.my_id_) != 0) return "";
+  const bool had_slots = CountSlots(my_id_) > 0;
+  std::string last;
+  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    const auto s = static_cast<std::uint16_t>(slot);
+    if (OwnerId(s) != my_id_ || teller.OwnerId(s) == my_id_) continue;
+    const ClusterMember* const heir = teller.Owner(s);
+    if (heir == nullptr || heir->epoch <= me().epoch || members_.count(heir->id) == 0) continue;
+    members_[heir->id] = *heir;
+    owners_[slot] = NameOf(heir->id);
+    migrating_.erase(s);
+    last = heir->id;
+  }
+  return had_slots && CountSlots(my_id_) == 0 ? last : "";
+}
+
 std::string ClusterState::HostOf(const ClusterMember& member) const {
   const auto told = told_hosts.find(member.id);
   return told == told_hosts.end() ? member.address.host : told->second;

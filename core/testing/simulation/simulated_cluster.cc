@@ -79,6 +79,8 @@ void SimulatedCluster::Gossip() {
       for (std::size_t from = 0; from < nodes_.size(); ++from) {
         if (from == to || !CanTalk(from, to)) continue;
         if (state(to).Learn(state(from))) Follow(to, state(from).my_id());
+        const std::string heir = state(from).LearnOfHeirs(state(to));
+        if (!heir.empty()) Follow(from, heir);
       }
     }
     FollowPromotions();

@@ -145,6 +145,18 @@ TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   EXPECT_EQ(Do(1, {"GET", key_}, {{"READONLY"}}), "kept");
 }
 
+// The former primary comes to a side that has heard of its heir, but has not the heir itself.
+TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
+  cluster_.Separate({1});
+  EXPECT_EQ(cluster_.Failover(4), 0u);
+  cluster_.Gossip();
+  cluster_.Separate({4, 5});
+  EXPECT_TRUE(cluster_.node(1).is_replica());
+  EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-CLUSTERDOWN The cluster is down");
+  cluster_.Separate({});
+  EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-MOVED " + std::to_string(slot_) + " " + Address(4));
+}
+
 TEST_F(SimulatedClusterTest, ANodeThatHasLeftKnowsNobody) {
   SimulatedServer& gone = cluster_.Remove(1);
   EXPECT_EQ(cluster_.size(), 5u);

@@ -47,6 +47,9 @@ constexpr std::int64_t kPartAgainMs = 1000;
 // How long no member could be reached before a configured server is believed about a cluster that
 // has none of them.
 constexpr std::int64_t kBeginAnewMs = 30'000;
+// A client that has not looked for a table for so long was not in use: what it knows of who failed
+// is too old.
+constexpr std::int64_t kSleptMs = 1000;
 // The client connects to at most this many members at once only to ask them.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
@@ -135,7 +138,10 @@ void Client::WantConfigured() noexcept {
 
 void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
-  if (needed_since_ == kNever) needed_since_ = now;
+  if (needed_since_ == kNever || now - refreshed_at_ > kSleptMs) {
+    needed_since_ = now;
+    members_lost_at_ = kNever;
+  }
   configured_turn_ = members_.empty() || !AwaitMembers(false);
   // Another client's members may know better than the configured servers.
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
