@@ -104,7 +104,10 @@ std::string ClusterState::LearnOfHeirs(const ClusterState& teller) {
     const auto s = static_cast<std::uint16_t>(slot);
     if (OwnerId(s) != my_id_ || teller.OwnerId(s) == my_id_) continue;
     const ClusterMember* const heir = teller.Owner(s);
-    if (heir == nullptr || heir->epoch <= me().epoch || members_.count(heir->id) == 0) continue;
+    if (heir == nullptr || heir->epoch <= me().epoch) continue;
+    const auto known = members_.find(heir->id);
+    if (known == members_.end() || (heir->id != last && known->second.primary_id != my_id_))
+      continue;
     members_[heir->id] = *heir;
     owners_[slot] = NameOf(heir->id);
     migrating_.erase(s);

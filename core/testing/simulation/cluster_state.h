@@ -63,9 +63,10 @@ class ClusterState {
   // last slot of this primary (or of this replica's primary): this node then has to be a replica of
   // the sender.
   bool Learn(const ClusterState& sender);
-  // Takes over what `teller` knows of nodes with a newer epoch that own slots which this primary
-  // takes for its own: a node that hears an outdated claim answers with an update. Returns the id
-  // of a node that this one then has to be a replica of, because it has no slots left, or "".
+  // Takes over what `teller` knows of a replica of this primary that has a newer epoch and owns
+  // slots which this primary takes for its own: a node that hears an outdated claim answers with an
+  // update. Returns the id of the node that this one then has to be a replica of, because it has no
+  // slots left, or "".
   std::string LearnOfHeirs(const ClusterState& teller);
 
   // Refusal() says whether this node executes a command with these keys: empty if so, else the
