@@ -38,7 +38,9 @@ using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 // How to reach a server or a cluster, and how patiently. The client finds out which of the two it
 // is from what the server first answers.
 struct ClientOptions {
-  // The client tries these in turn. Any node of a cluster will do: it names the others.
+  // The client tries these in turn. Any node of a cluster will do: it names the others. Once the
+  // client knows a cluster, it follows these servers into a cluster with none of its nodes only
+  // after half a minute of use in which it could reach no node.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default

@@ -343,9 +343,9 @@ class Client {
   std::int64_t next_deadline_ = kNever;  // no later than the deadline of any command that was sent
   std::int64_t refresh_at_ = kNever;     // when to ask for the slots again; only for clusters
   std::int64_t refreshed_at_ = 0;
-  std::int64_t needed_since_ = kNever;     // since when a new table is needed
-  bool configured_turn_ = false;           // no member can tell, so ask the configured servers
-  std::int64_t members_lost_at_ = kNever;  // since when it is their turn
+  std::int64_t needed_since_ = kNever;    // since when a new table is needed
+  bool configured_turn_ = false;          // no member can tell, so ask the configured servers
+  std::int64_t members_lost_for_ms_ = 0;  // how long it was their turn, while the client was in use
   bool has_leaving_ = false;
   bool pursues_ = false;       // whether a node may be marked as pursued
   std::string slots_refusal_;  // why the last table was no good

@@ -44,11 +44,11 @@ namespace {
 constexpr std::int64_t kRefreshEveryMs = 50;
 // How soon the client asks again after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
-// How long no member could be reached before a configured server is believed about a cluster that
-// has none of them.
+// How long no member could be reached, while the client was in use, before a configured server is
+// believed about a cluster that has none of them.
 constexpr std::int64_t kBeginAnewMs = 30'000;
-// A client that has not looked for a table for so long was not in use: what it knows of who failed
-// is too old.
+// A client that has not looked for a table for longer was not in use. That time does not count, and
+// what the client knows of who failed is too old.
 constexpr std::int64_t kSleptMs = 1000;
 // The client connects to at most this many members at once only to ask them.
 constexpr std::size_t kMaxAskedAtOnce = 32;
@@ -138,20 +138,13 @@ void Client::WantConfigured() noexcept {
 
 void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
-  if (needed_since_ == kNever || now - refreshed_at_ > kSleptMs) {
-    needed_since_ = now;
-    members_lost_at_ = kNever;
-  }
+  if (needed_since_ == kNever || now - refreshed_at_ > kSleptMs) needed_since_ = now;
   configured_turn_ = members_.empty() || !AwaitMembers(false);
   // Another client's members may know better than the configured servers.
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
     configured_turn_ = !AwaitMembers(false);
   }
-  if (!configured_turn_) {
-    members_lost_at_ = kNever;
-  } else if (members_lost_at_ == kNever) {
-    members_lost_at_ = now;
-  }
+  if (configured_turn_) members_lost_for_ms_ += std::min(now - refreshed_at_, kSleptMs);
   if (Node* const node = NextToTell(now)) {
     AskForSlots(*node);
     return;
@@ -190,7 +183,7 @@ bool Client::MayBeginAnew(const Node& node, const std::vector<Member>& told) con
   const bool names_another = std::any_of(
       members_.begin(), members_.end(),
       [&](const Member& member) { return member.id != node.node_id && HasId(told, member.id); });
-  return names_another || network_->NowMs() - members_lost_at_ >= kBeginAnewMs;
+  return names_another || members_lost_for_ms_ >= kBeginAnewMs;
 }
 
 void Client::OnMembers(Node& node, const Reply& reply) {
@@ -273,7 +266,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   refresh_at_ = whole ? kNever : refreshed_at_ + kPartAgainMs;
   needed_since_ = kNever;
   configured_turn_ = false;
-  members_lost_at_ = kNever;
+  members_lost_for_ms_ = 0;
   slots_refusal_.clear();
   has_leaving_ = true;
   for (const auto& node : nodes_) {
