@@ -13,7 +13,7 @@ bool HasTls() noexcept { return false; }
 
 std::unique_ptr<Network> MakeTlsNetwork(std::unique_ptr<Network> /*inner*/,
                                         const TlsOptions& /*options*/) {
-  internal::Throw<std::invalid_argument>(
+  ffgrant::internal::Throw<std::invalid_argument>(
       "ffgrant: TLS is wanted, and this library was built without it (CMake option FFGRANT_TLS, "
       "Debian's libssl-dev)");
 }
