@@ -15,9 +15,9 @@ Exit status: 0 only if N failed is 0 and every step ran tests."""
 
 def parser():
     made = options.Parser("test", _ABOUT, _ENDING)
-    made.flag("--long", "also all tests with clang, the exhaustive tests in full, all odd "
-              "programs of scripts/perf, and FlowFabric's own server where it is built "
-              "(scripts/flowfabric-server --build): many minutes more")
+    made.flag("--long", "also all tests with clang, shared libraries, the exhaustive tests in "
+              "full (an hour), the peers' benchmarks, all odd programs of scripts/perf, and "
+              "FlowFabric's own server where it is built (scripts/flowfabric-server --build)")
     return made
 
 
