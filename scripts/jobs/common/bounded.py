@@ -73,10 +73,11 @@ def _marked(mark):
     """The processes that have this mark in their environment."""
     wanted = f"{_MARK}={mark}".encode()
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError, ValueError):
-            if wanted in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
+    # Path.glob() would raise where a process ends while it looks.
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0"):
+                found.append(int(name))
     return found
 
 

@@ -7,6 +7,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.common import bounded
 
@@ -77,6 +78,12 @@ class RunTest(unittest.TestCase):
         self.assertLessEqual(len(ended.stdout), 65 * 2**20)
         self.assertTrue(ended.is_cut)
         self.assertEqual(ended.words()[-3:], "end")
+
+    def test_processes_that_end_while_it_looks_for_others_are_no_errors(self):
+        gone = ProcessLookupError(3, "No such process")
+        with mock.patch("os.stat", side_effect=gone), mock.patch(
+                "jobs.common.bounded.Path.read_bytes", side_effect=gone):
+            self.assertEqual(bounded._marked("a mark"), [])
 
     def test_reads_nothing_from_the_terminal(self):
         self.assertEqual(run("import sys; print(repr(sys.stdin.read()))").stdout, b"''\n")
