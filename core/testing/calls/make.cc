@@ -28,7 +28,8 @@ std::vector<Answer> MakeBatch(ClaimLedger& ledger, std::span<const Call> calls) 
   return calls.front().kind() == CallKind::kIssue
              ? MakeAll<calls::Issue, IssueOutcome, IssueGrantArgs>(ledger, calls,
                                                                    &ClaimLedger::IssueClaimGrants)
-             : MakeAll<calls::Claim, ClaimOutcome, ClaimArgs>(ledger, calls, &ClaimLedger::ClaimBatch);
+             : MakeAll<calls::Claim, ClaimOutcome, ClaimArgs>(ledger, calls,
+                                                              &ClaimLedger::ClaimBatch);
 }
 
 Answer Make(ClaimLedger& ledger, const Call& call) {

@@ -24,7 +24,7 @@ _NEARLY_ALL = 20
 _USUAL_MHZ = 3000
 _MOST_NAMED = 5  # benchmarks in the first line
 _OF_BENCHMARKS = (metrics.TIME, metrics.MEMORY)
-EMPTY = "measures nothing: an iteration takes about one cycle, as an empty loop does"
+EMPTY = "measures nothing: an iteration takes a cycle or a few, as an empty loop does"
 
 
 @dataclass(frozen=True)

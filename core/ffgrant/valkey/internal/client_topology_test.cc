@@ -68,8 +68,17 @@ class Topology : public ::testing::Test {
     }
   }
 
-  // Calls until slot 0 gives `answer`. This must take about 30 s, less the time of calls before: till
-  // then the answer may be of another cluster.
+  // Breaks the connections to the three nodes of A, which can't be reached from now on.
+  static void LoseMembers(ClientRig& rig) {
+    rig.network->SetScript([&rig](Operation operation) -> Fault {
+      const auto last = static_cast<std::int64_t>(rig.network->connections());
+      const bool refused = operation == Operation::kOpen && rig.network->endpoint(last).port < 10;
+      return refused ? Fault{Kind::kRefused} : Fault{};
+    });
+    for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
+  }
+  // Calls until slot 0 gives `answer`. This must take about 30 s, less the time of calls before:
+  // till then the answer may be of another cluster.
   static void ExpectAfterHalfAMinute(ClientRig& rig, const std::string& answer) {
     const std::int64_t begin = rig.network->NowMs();
     while (rig.Get(true, 0) != answer) {
@@ -233,12 +242,7 @@ TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   options.servers = {At(1), At(11)};
   ClientRig rig(options);
   Meet(rig);
-  rig.network->SetScript([&](Operation operation) -> Fault {
-    const auto last = static_cast<std::int64_t>(rig.network->connections());
-    const bool refused = operation == Operation::kOpen && rig.network->endpoint(last).port < 10;
-    return refused ? Fault{Kind::kRefused} : Fault{};
-  });
-  for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
+  LoseMembers(rig);
   // Not at once, and time in which nobody calls does not count: the members may be cut off.
   EXPECT_NE(rig.Get(true, 0), "a of 11");
   rig.Pass(60'000);
@@ -272,12 +276,7 @@ TEST_F(Topology, AClusterWithAMemberThatIsKnownIsBelievedAtOnce) {
   Meet(rig);
   clusters.nodes[11].table = clusters.nodes[12].table = "A";
   A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
-  rig.network->SetScript([&](Operation operation) -> Fault {
-    const auto last = static_cast<std::int64_t>(rig.network->connections());
-    const bool refused = operation == Operation::kOpen && rig.network->endpoint(last).port < 10;
-    return refused ? Fault{Kind::kRefused} : Fault{};
-  });
-  for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
+  LoseMembers(rig);
   EXPECT_EQ(rig.Get(true, 0), "a of 11");
 }
 

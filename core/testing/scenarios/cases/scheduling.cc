@@ -155,8 +155,9 @@ void WindowsComeRound(Run& run) {
   }
 }
 
-// A partition that always has something does not keep another one waiting for long. The other one
-// need not be among the first two: of two servers, the one that answers first may win a round.
+// A partition that always has something does not keep another one waiting. Where time passes by
+// itself, a server of a cluster may be silent for longer than the search waits for it, but not for
+// many calls.
 void ABusyPartitionStarvesNoOther(Run& run) {
   const std::vector<Execution*> busy = CreateInOrder(run, 8);
   Execution& other = run.New();
@@ -168,8 +169,9 @@ void ABusyPartitionStarvesNoOther(Run& run) {
   run.Check("created", static_cast<bool>(run.ledger().CreateExecution(args)));
   Scheduler scheduler(run, *busy[0]);
   std::set<std::string> served;
-  for (int i = 0; i < 6; ++i) served.insert(scheduler.Next());
-  run.Check("the other one is among the first six", served.contains(other.expected.id));
+  const int calls = run.engine().has_exact_time() ? 2 : 6;
+  for (int i = 0; i < calls; ++i) served.insert(scheduler.Next());
+  run.Check("the other one is among the first", served.contains(other.expected.id));
   run.Check("the busy one too", served.contains(busy[0]->expected.id));
 }
 
