@@ -175,6 +175,11 @@ class GraderTest(unittest.TestCase):
         self.assertEqual(result.verdicts, {"fuzz": "killed"})
         self.assertIn("small_fuzzer", result.killers["fuzz"])
 
+    def test_no_test_at_all_is_an_error(self) -> None:
+        self.assertEqual(self.grader.tests(), "")
+        with self.assertRaisesRegex(by_hand.CatalogueError, "ctest could not run:"):
+            self.grader._ctest("tests", ["-R", "^NoSuchTest$"])
+
     def test_says_which_tests_execute_it(self) -> None:
         fault = Fault("x", "a-kind", "small.cc", "154", "155", "why")
         self.assertEqual(self.grader.executed_by(fault), ["Unit.Three", "small_replay"])
