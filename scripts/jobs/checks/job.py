@@ -71,9 +71,8 @@ def read_unittest(output):
     # Another process may have printed its tests after the process that failed.
     failures = re.findall(r"^={70}\n((?:FAIL|ERROR): .*?)(?=^={70}$|^-{70}\nRan )", output,
                           re.MULTILINE | re.DOTALL)
-    lines = [line for failure in failures for line in failure.rstrip().splitlines()[-40:]]
-    return Tally(passed, failed, (lines or output.splitlines()[-40:]) if failed else [],
-                 list(dict.fromkeys(reasons)))
+    problems = ["\n".join(text.rstrip().splitlines()[-40:]) for text in failures or [output]]
+    return Tally(passed, failed, problems if failed else [], list(dict.fromkeys(reasons)))
 
 
 def _ctest(terminal, label, directory, arguments=(), wrapper=()):

@@ -59,9 +59,18 @@ class ReadUnittestTest(unittest.TestCase):
         others = "test_y (jobs.b_test.B.test_y) ... ok\n" * 100
         tally = job.read_unittest(f"{failure}{others}\nRan 100 tests in 0.1s\n\nOK\n")
         self.assertEqual((tally.passed, tally.failed), (102, 1))
-        self.assertEqual(tally.problems[0], "FAIL: test_x (jobs.a_test.A.test_x)")
-        self.assertIn("AssertionError: 1 != 2", tally.problems)
-        self.assertLess(len(tally.problems), 10)
+        [problem] = tally.problems
+        self.assertTrue(problem.startswith("FAIL: test_x (jobs.a_test.A.test_x)\n"), problem)
+        self.assertIn("\nAssertionError: 1 != 2", problem)
+        self.assertLess(len(problem.splitlines()), 10)
+
+    def test_each_failure_is_a_problem_of_its_own(self):
+        failures = "".join(f"{'=' * 70}\nFAIL: test_{i} (jobs.a_test.A.test_{i})\n{'-' * 70}\n"
+                           "Traceback\n" + "  a line\n" * 30 for i in range(5))
+        tally = job.read_unittest(f"{failures}{'-' * 70}\nRan 9 tests in 0.1s\n\n"
+                                  "FAILED (failures=5)\n")
+        self.assertEqual([problem.split()[1] for problem in tally.problems],
+                         [f"test_{i}" for i in range(5)])
 
     def test_success(self):
         tally = job.read_unittest("...\nRan 12 tests in 0.1s\n\nOK (skipped=2)\n")
