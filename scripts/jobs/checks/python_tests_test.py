@@ -36,7 +36,8 @@ class RunTest(unittest.TestCase):
             "printf 'FAIL: x\\nRan 5 tests in 1s\\n\\nFAILED (failures=1)\\n'; exit 1")
         self.assertFalse(succeeded)
         self.assertEqual((tally.passed, tally.failed), (14, 1))
-        self.assertIn("FAIL: x", tally.problems)
+        [problem] = tally.problems
+        self.assertIn("\nFAIL: x\n", problem)
 
     def test_a_part_that_dies_fails(self):
         succeeded, tally = self.run_all("printf 'Ran 12 tests in 1s\\n\\nOK\\n'", "kill -9 $$")

@@ -44,8 +44,10 @@ class Certificates(unittest.TestCase):
         self.assertIn("ok", self.verified("foreign", authority="stranger"))
 
     def test_what_openssl_says_is_shown(self) -> None:
+        # Newer versions of openssl find out only when the next command reads the key.
         with tempfile.TemporaryDirectory() as folder, \
-                self.assertRaisesRegex(certificates.CertificateError, "openssl genpkey: "):
+                self.assertRaisesRegex(certificates.CertificateError,
+                                       r"openssl (genpkey|req): .*ca\.key"):
             Path(folder, "ca.index").touch()
             Path(folder, "ca.key").mkdir()
             certificates.make(Path(folder))
