@@ -79,7 +79,7 @@ class LiveTlsServer : public LiveTls {
                           File(name + ".key")}),
               "OK");
   }
-  // Expects that the call ends at once, and not only when its time is over.
+  // Expects that the call ends at once, and not only when its time limit has passed.
   static void ExpectRefused(const ClientOptions& options, const std::string& why) {
     const Clock::time_point begin = Clock::now();
     EXPECT_EQ(Connected(options), "unavailable: " + why);
