@@ -7,7 +7,7 @@
 //   const Answer answer = Make(ledger, claim);
 //   std::puts((Describe(claim) + " -> " + Describe(answer)).c_str());
 //
-// CONTRIBUTING's page "Adding a call" says what else a new call needs.
+// The section "Adding a call" of CONTRIBUTING.md says what else a new call needs.
 
 #ifndef FFGRANT_TESTING_CALLS_CALL_H_
 #define FFGRANT_TESTING_CALLS_CALL_H_

@@ -48,7 +48,7 @@ std::string Connected(const ClientOptions& options) {
   return text;
 }
 
-// Connects to a server with TLS of its own, or to a tunnel before a server.
+// Connects to a server that has TLS itself, or to a tunnel in front of a server.
 class LiveTls : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -146,7 +146,7 @@ bool Search::DoCall(const HistoryEntry& entry, Place& place) {
   const CallKind kind = call.kind();
   if (kind == CallKind::kAdvance) return true;
   if (entry.answer.error == ClaimError::kLedgerFull) {
-    // At the end of a race there is room again, so only calls of the threads may find none.
+    // At the end of a race there is room again, so only the threads' calls may have found no room.
     const bool racing = entry.fiber >= 0;
     if (racing && circumstances_.names_may_run_out && NeedsNames(kind)) return true;
     return kind == CallKind::kCreate &&

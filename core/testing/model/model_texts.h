@@ -86,7 +86,7 @@ inline void Clear(ErrorDetails* details) {
   }
 }
 
-// Every call with a ttl begins with this.
+// Every call that has a ttl makes this check first.
 inline bool TtlInRange(std::int64_t ttl, const char* name, ErrorDetails* details) {
   if (ttl >= -kMaxTtlMs && ttl <= kMaxTtlMs) {
     return true;

@@ -89,10 +89,11 @@ class Scheduler {
   };
   void CallBegins();
   CallEvents CallEnds();
-  // May be called only outside of fibers.
+  // For callers outside of fibers.
   std::uint32_t NextEvent() { return ++events_; }
 
-  // For internal/schedule_point.h. Without a running fiber they do nothing.
+  // These serve the functions of internal/schedule_point.h, which do nothing if no fiber is
+  // running.
   static Scheduler* running();
   void Lock(std::uint32_t lock);
   void Unlock(std::uint32_t lock);

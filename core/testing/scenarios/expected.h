@@ -105,7 +105,7 @@ class Expected {
   void FailedAndRetried(const Moment& at, const std::string& reason, const std::string& category,
                         std::int64_t delay_until);
   void Promoted(const Moment& at);
-  // A grant goes by itself when its time has ended (7.7, 6).
+  // A grant disappears by itself when its time has ended (7.7, 6).
   void GrantGone() { grant.reset(); }
 
   // ---- what is there ----

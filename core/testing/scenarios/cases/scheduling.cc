@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The scheduler's choice: claim_ledger.h, ClaimForWorker(). Its order is that of contract 3.
-// Contract 7.1 says what FlowFabric's scheduler does; ours differs in that it looks behind the
-// head.
+// Contract 7.1 says what FlowFabric's scheduler does; ours differs because it also looks at the
+// executions behind the head.
 
 #include <memory>
 #include <set>
