@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the client on a network where anything may go wrong anywhere. The input chooses calls and
-// faults. Each outcome is compared with what a simple server did (contract 7.2, 7.7), also with
-// what the server did late. Each call must end once. A call must not report success for what did
-// not happen, nor failure for what did. No call may be executed twice. When the faults stop, the
-// client must work again, and what FindClaim() has confirmed must stay true.
+// faults. Each outcome is compared with the effects of the call on a simple server (contract 7.2,
+// 7.7), including effects that came late. Each call must end once. A call must not report success
+// if its effect did not happen, nor failure if it did. No call may be executed twice. When the
+// faults stop, the client must work again, and what FindClaim() has confirmed must stay true.
 
 #include <algorithm>
 #include <array>
@@ -200,7 +200,7 @@ class PipelineRun {
     const ClaimError error = made.done.error;
     if (refused_ && error == ClaimError::kUnknownCode) return;
     if (faults_.misleads()) {
-      // After a reply that came twice, only a reply that names its own claim can be told apart.
+      // After a reply that came twice, only a reply that names its own claim can be recognised.
       if (made.call != Call::kClaim || error != ClaimError::kNone) return;
       std::array<char, kUuidTextSize> lease;
       FormatUuid(ways_[made.way].lease_id.uuid, lease);

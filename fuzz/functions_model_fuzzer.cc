@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shipped functions, run by a simulated server in this process and called through the client,
-// beside the plain model (contract 7): each record of 16 bytes is one call, on an execution, with
-// arguments, chosen by its bytes. Both have the same clock, so after each call the whole answer and
-// the whole stored state must be the same, times included. Names, lanes and capability tokens come
-// from the contract's whole grammar (testing/contract/contract_table.h).
+// Runs the shipped functions on a simulated server in this process, calls them through the client,
+// and compares them with the plain model (contract 7). Each record of 16 bytes is one call: its
+// bytes choose the execution, the call and the arguments. Both sides have the same clock, so after
+// each call the whole answer and the whole stored state must be the same, times included. Names,
+// lanes and capability tokens come from the contract's whole grammar
+// (testing/contract/contract_table.h).
 //
 //   | execution | call | arguments ... |
 //
-// The bytes of a record end with it, so that a call that is inserted or removed changes no other
-// one's meaning.
+// A call uses only bytes of its own record, so inserting or removing a call does not change the
+// meaning of the others.
 
 #include <algorithm>
 #include <cstddef>
@@ -47,10 +48,11 @@ using testing::CallKind;
 
 constexpr std::size_t kWidth = 16;
 constexpr std::size_t kMaxRecords = 48;
-// Longer than all that a history lets pass.
+// kLong is longer than all the time that one history can let pass.
 constexpr std::int64_t kLong = 600'000;
 
-// A server that lasts, since loading the library takes longer than a history; its keys do not.
+// A server that is used for all histories, since loading the library takes longer than a history.
+// Its keys are removed before each history.
 class Functions {
  public:
   Functions() {
@@ -85,7 +87,7 @@ class RecordStream {
  public:
   void Begin(std::span<const std::uint8_t> record) { left_ = record; }
   std::uint32_t Below(std::uint32_t bound) {
-    if (left_.empty()) return bound - 1;  // what is rare is 0
+    if (left_.empty()) return bound - 1;  // a choice of 0 would be something rare
     const std::uint8_t byte = left_.front();
     left_ = left_.subspan(1);
     return byte % bound;
@@ -102,15 +104,16 @@ constexpr CallKind kKinds[] = {
     CallKind::kIssueReclaim, CallKind::kIssueReclaim, CallKind::kReclaim, CallKind::kComplete,
     CallKind::kAdvance,      CallKind::kFail};
 
-// As an argument: nothing unusual.
+// As an argument, this byte chooses nothing unusual.
 constexpr std::uint8_t kUsual = 251;
 static_assert(kUsual % 50 < 2 && kUsual % 100 >= 40 && kUsual % 100 < 68);
 
 testing::Choices MakeChoices() {
   testing::Choices choices;
   choices.kinds.assign(std::begin(kKinds), std::end(kKinds));
-  // Two beside each other in a partition, at its edges; the lanes have their full length, and
-  // bytes that mean something elsewhere.
+  // Two of the executions are in one partition. The partitions include the first and the last one,
+  // and the uuids the least and the greatest one. One lane has bytes that mean something elsewhere,
+  // and one has the full length.
   choices.executions = {{"{fp:0}:22222222-2222-4222-8222-222222222222", "main"},
                         {"{fp:0}:11111111-1111-4111-8111-111111111111", "main"},
                         {"{fp:255}:ffffffff-ffff-ffff-ffff-ffffffffffff", "a:b {c}%s-[d]*"},
@@ -120,9 +123,9 @@ testing::Choices MakeChoices() {
   for (const std::string& text : testing::OpaqueTexts()) choices.workers.push_back({text, text});
   choices.has_nameless_workers = true;
   choices.lanes = {"main", "other-lane"};
-  // The functions know no lane but the caller's (scenarios/differences.cc).
+  // The functions know no lane but the caller's (testing/scenarios/differences.cc).
   choices.claims_in_own_lane = true;
-  // kUsual chooses nothing required, and all tokens offered.
+  // With the argument kUsual an execution requires no capabilities, and a worker offers all tokens.
   choices.required.resize(2);
   std::string all;
   for (const std::string_view token : testing::kTokens) {
@@ -157,7 +160,7 @@ const testing::Choices& TheChoices() {
   return choices;
 }
 
-// The functions and the model on one clock.
+// Runs the functions and the model on one clock.
 class Pair {
  public:
   explicit Pair(RecordStream& stream)
@@ -171,7 +174,7 @@ class Pair {
                  },
                  [this](const Call& call, const Answer&) { return StoredDifference(call); }}) {}
 
-  // False if they differ; problem() then says how.
+  // Returns false if the two differ; problem() then says how.
   bool Step() {
     Call call = generator_.Next();
     const Answer answer = driver_.Do(call);
@@ -244,7 +247,7 @@ void GenerateRecord(Random& random, std::span<std::uint8_t> record) {
   record[1] = static_cast<std::uint8_t>(random.Below(std::size(kKinds)));
 }
 
-// Ways through a life, on one execution.
+// Sequences of calls that lead through the life of one execution.
 constexpr CallKind kRows[][5] = {
     {CallKind::kCreate, CallKind::kIssue, CallKind::kClaim, CallKind::kRenew, CallKind::kComplete},
     {CallKind::kCreate, CallKind::kIssue, CallKind::kClaim, CallKind::kRevoke,

@@ -6,8 +6,8 @@
 // switch where locks are taken and released, where the clock is read, and where other things are
 // shared.
 //
-//   header   how the executions stand at the start, and the schedule: so many
-//            points further on, that thread
+//   header   the states of the executions at the start, and the schedule: after how many points
+//            it switches, and to which thread
 //   record   | thread | call | execution, worker | time, cap | fence, flags |
 
 #include <algorithm>
@@ -144,7 +144,7 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
   return race;
 }
 
-// Returns the rest of what distinguishes answers.
+// Returns what distinguishes answers with the same error.
 std::uint64_t WordOf(const Answer& answer) {
   if (answer.chosen) return NumberOf(answer.chosen->execution_id.view());
   if (answer.created) return static_cast<std::uint64_t>(*answer.created);

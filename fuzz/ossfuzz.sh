@@ -1,22 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite, which say how by $CC, $CXX, $CFLAGS,
-# $CXXFLAGS and $LIB_FUZZING_ENGINE: nothing here knows an engine. Results go to
-# $OUT: binary, seed corpus, dictionary and options of every target but the canary.
+# Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite. These set $CC, $CXX, $CFLAGS, $CXXFLAGS
+# and $LIB_FUZZING_ENGINE, so nothing here depends on the engine. The results go to $OUT: binary,
+# seed corpus, dictionary and options of every target but the canary.
 set -eu
 : "${CC:?}" "${CXX:?}" "${CFLAGS?}" "${CXXFLAGS?}" "${LIB_FUZZING_ENGINE:?}"
 : "${SRC:?}" "${OUT:?}" "${WORK:?}"
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 jobs=${FFGRANT_BUILD_JOBS:-$(nproc)}
 
-# hiredis and Lua are C, so that the system's will do; static, since what runs the targets lacks
-# them. Without one of them the targets that need it are left out, with a message.
+# hiredis and Lua are C, so the system's libraries can be used. They are linked statically, since
+# the machine that runs the targets lacks them. If one of them is missing, the targets that need it
+# are left out, with a message.
 static() { find /usr/lib /usr/local/lib -name "$1" 2>/dev/null | head -n 1; }
 hiredis=$(static libhiredis.a)
 lua=$(static liblua5.1.a)
 cjson=$(static liblua5.1-cjson.a)
-# MemorySanitizer wants every library instrumented, and the system's are not: without them.
+# MemorySanitizer wants every library instrumented, but the system's libraries are not, so they are
+# left out.
 without=
 case $CXXFLAGS in
   *-fsanitize=*memory*)
@@ -24,8 +26,8 @@ case $CXXFLAGS in
     without=-DFFGRANT_HIREDIS_LIBRARY= ;;
 esac
 
-# No build type: it would add flags to theirs.
-# TLS has no target: its libraries would have to be where the targets run.
+# No build type is set, since it would add flags to those that the engine gives.
+# No target tests TLS, and its libraries would have to be where the targets run.
 cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${without:+"$without"} \
   -DFFGRANT_TLS=OFF \
   ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} ${lua:+-DFFGRANT_LUA_LIBRARY="$lua"} \
@@ -36,15 +38,15 @@ cmake --build "$WORK/build" --parallel "$jobs" --target ffgrant_fuzzers
 
 for source in "$root"/fuzz/*_fuzzer.cc; do
   target=$(basename "$source" .cc)
-  [ "$target" != canary_fuzzer ] || continue  # must fail
-  [ -f "$WORK/build/fuzz/$target" ] || continue  # left out
+  [ "$target" != canary_fuzzer ] || continue  # it must fail
+  [ -f "$WORK/build/fuzz/$target" ] || continue  # it was left out
   cp "$WORK/build/fuzz/$target" "$OUT/"
   for extension in dict options; do
     file=$root/fuzz/$target.$extension
     if [ -f "$file" ]; then cp "$file" "$OUT/"; fi
   done
-  # All inputs, those of regressions/ too, without their folders: names may not clash then, so
-  # each is named by its content.
+  # Copies all inputs, including those of regressions/, into one folder. Their names could then
+  # clash, so each input is named by its content.
   [ -d "$root/corpus/$target" ] || continue
   seeds=$WORK/seeds/$target
   rm -rf "$seeds"

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The tests of the project in OSS-Fuzz's builder, which runs them after build.sh to see whether a
-# change of the project breaks it: all of ctest but what takes minutes. $CC, $CXX, $CFLAGS and
-# $CXXFLAGS say how to compile, as for fuzz/ossfuzz.sh. The network is not used.
+# Runs the project's tests in OSS-Fuzz's builder, which does so after build.sh to see whether a
+# change of the project breaks it. It runs all tests of ctest except those that take minutes. $CC,
+# $CXX, $CFLAGS and $CXXFLAGS say how to compile, as for fuzz/ossfuzz.sh. The network is not used.
 #
-# Their flags choose libc++, and the system's C++ libraries were built with libstdc++. So
-# GoogleTest is built here from its sources (Debian's package googletest), and what needs
-# simdjson is left out: the reference's cases, and the test of an oracle.
+# OSS-Fuzz's flags choose libc++, but the system's C++ libraries were built with libstdc++. So
+# GoogleTest is built here from its sources (Debian's package googletest), and the tests that need
+# simdjson are left out: the reference's cases, and the test of an oracle.
 set -eu
 : "${CC:?}" "${CXX:?}" "${CFLAGS?}" "${CXXFLAGS?}" "${WORK:?}"
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)

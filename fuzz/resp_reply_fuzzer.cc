@@ -120,7 +120,8 @@ struct Read {
   bool malformed = false;
 };
 
-// Reads the input in pieces. `pieces` gives their sizes, over and over again.
+// Reads the input in pieces. `pieces` gives their sizes and is used again from its beginning when
+// it ends.
 Read ReadInPieces(std::string_view input, std::string_view text, std::string_view pieces,
                   const NaiveResp* naive) {
   static thread_local ReplyReader reader(kLimits);

@@ -103,7 +103,7 @@ void CheckUuidRoutes(std::string_view input, const PartitionConfig& config, cons
               WithoutAllocation(input, [&]() noexcept { return MintExecutionId(flow, config); }));
 }
 
-// A partitioner that answers what it was told, right or wrong.
+// A partitioner that always answers with the index that it was given, right or wrong.
 class FixedPartitioner final : public LanePartitioner {
  public:
   explicit FixedPartitioner(std::uint16_t index) : index_(index) {}

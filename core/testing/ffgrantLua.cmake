@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Defines ffgrant_lua where Lua 5.1 and its module cjson are: for tests alone.
+# Defines ffgrant_lua if Lua 5.1 and its module cjson are installed. Only tests use it.
 # Debian: liblua5.1-0-dev and lua-cjson-dev.
 
 if(NOT TARGET ffgrant_lua)

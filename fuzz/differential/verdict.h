@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a target does with the reference's answer.
+// Defines what a target does with the reference's answer.
 
 #ifndef FFGRANT_FUZZ_DIFFERENTIAL_VERDICT_H_
 #define FFGRANT_FUZZ_DIFFERENTIAL_VERDICT_H_

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every length and every byte place of every fast path. A fault that people really make concerns
-// one path at one length: a text of 13 bytes of which byte 8 is not looked at. So each text of
-// each document gets every length from nothing to beyond the widest block, and at each length
-// each of its bytes becomes each byte that matters, by each set of instructions; each number gets
-// each count of digits, and each place each byte. Oracles: the naive writers, the naive decoder.
-// With --paths, in a build that counts them (internal/paths.h), it fails unless each path was taken
-// with each length that it can have, and with no other.
+// Tries every length and every byte place of every fast path. A fault that people really make
+// concerns one path at one length: for example, in a text of 13 bytes the path does not look at
+// byte 8. So each text of each document gets every length from 0 to beyond the widest block. At
+// each length each of its bytes becomes each byte that matters, and each set of instructions reads
+// the result. Each number gets each count of digits, and each of its places each byte that matters.
+// The oracles are the naive writers and the naive decoder. With --paths, in a build that counts
+// paths (internal/paths.h), the program fails unless each path was taken with each length that it
+// can have, and with no other.
 
 #include <algorithm>
 #include <chrono>
@@ -59,8 +60,8 @@ using testing::GuardedBuffer;
 
 std::uint64_t checked = 0;
 
-// Bytes at the borders of what the paths tell apart, and some that only differ by one bit from
-// one that matters.
+// These bytes lie at the limits that the paths distinguish, or differ by only one bit from a byte
+// that matters.
 constexpr char kBytes[] = {'"',    '\\',   '\x00', '\x09', '\x1F', '\x20', '\x21', '\x23', '\x5B',
                            '\x5D', '\x7F', '\x80', '\xA2', '\xDC', '\xE2', '\xFF', 'n',    '}'};
 
@@ -103,9 +104,10 @@ void CheckWritten(const View& view, Writer<View> write) {
   }
 }
 
-// The reader of canonical documents takes those that SerializeClaimResponse() writes for texts of
-// plain bytes, and no other. Parsers use it only where a document has no scratch, so it is called
-// here by itself. `parsed` is what `json` holds; nothing, if it is in error.
+// Checks the reader of canonical documents. It must accept the documents that
+// SerializeClaimResponse() writes for texts of plain bytes, and no others. Parsers use this reader
+// only if a document has no scratch, so it is called here directly. `parsed` has the values of
+// `json`, or is null if `json` is invalid.
 void CheckCanonical(std::string_view json, const ClaimResponseView* parsed) {
   ClaimResponseView view;
   const bool taken = internal::ParseClaimResponseCanonical(json, view);
@@ -118,7 +120,7 @@ void CheckCanonical(std::string_view json, const ClaimResponseView* parsed) {
   if (taken && !(view == *parsed)) Fail("values of a canonical document", json);
 }
 
-// Reads `json` by every set of instructions.
+// Reads `json` with every set of instructions.
 template <class View>
 void CheckRead(NaiveDto dto, std::string_view text, Parser<View> parse) {
   ++checked;
@@ -136,7 +138,7 @@ void CheckRead(NaiveDto dto, std::string_view text, Parser<View> parse) {
   }
 }
 
-// A document with one text of it open: how to make the view that has `text` there.
+// A document in which one text is open: `make` returns the view that has `text` in this place.
 template <class View>
 struct OpenText {
   const char* name;
@@ -144,10 +146,10 @@ struct OpenText {
 };
 
 constexpr std::size_t kMostBytes = 100;
-// Of documents whose texts go through the same code as those of claim responses.
+// For documents whose texts go through the same code as those of claim responses.
 constexpr std::size_t kFewerBytes = 66;
 
-// Every length of a text, and at each place each byte.
+// Tries every length of a text, and at each place each byte that matters.
 template <class View>
 void SweepText(NaiveDto dto, const OpenText<View>& open, Writer<View> write, Parser<View> parse) {
   const std::size_t most = dto == NaiveDto::kClaimResponse ? kMostBytes : kFewerBytes;
@@ -171,7 +173,7 @@ void SweepText(NaiveDto dto, const OpenText<View>& open, Writer<View> write, Par
         }
       }
     }
-    // Two bytes that need an escape: the first must not hide the second.
+    // Two bytes need an escape here: the first must not hide the second.
     for (std::size_t place = 0; place + 1 < size; ++place) {
       std::string other = text;
       other[place] = '\n';
@@ -349,7 +351,7 @@ void CheckGrantWritten(const ClaimGrantView& grant) {
   }
 }
 
-// Reads a claim response as a grant and compares all that the grant holds.
+// Reads a claim response as a grant and compares everything that the grant holds.
 void CheckGrantRead(std::string_view text) {
   ++checked;
   const std::string_view json = Memory().AtEnd(text);
@@ -392,7 +394,7 @@ void Grants() {
   }
 }
 
-// Documents of every size, whichever of their texts makes it.
+// Tries documents of every size, whichever of their texts makes the size.
 void DocumentSizes() {
   for (std::size_t size = 0; size <= 330; ++size) {
     std::string text(size, 'k');
@@ -417,8 +419,8 @@ void DocumentSizes() {
   }
 }
 
-// Documents as issuers write them, with the index of every number of digits: every byte becomes
-// each of those that matter, goes, or comes twice.
+// Tries documents as issuers write them, with indexes of every number of digits. Every byte is
+// replaced by each byte that matters, removed, and doubled.
 void IssuedDocuments() {
   for (const std::string_view index : {"0", "42", "255", "4096", "65535"}) {
     const std::string tag = "{fp:" + std::string(index) + "}";
@@ -451,7 +453,8 @@ void IssuedDocuments() {
 
 // ---- numbers -------------------------------------------------------------------
 
-// Each count of digits, each place each byte that matters; what stands around stays.
+// Tries each count of digits, and at each place each byte that matters. The rest of the document
+// stays the same.
 void Numbers() {
   static const char kDigits[] = "0123456789/:;-+.eE \",}]\x30";
   for (std::size_t digits = 1; digits <= 22; ++digits) {
@@ -487,7 +490,7 @@ void Numbers() {
       }
     }
   }
-  // Each count of digits with each number of bytes behind it.
+  // Tries each count of digits with each number of bytes after them.
   for (std::size_t digits = 0; digits <= 17; ++digits) {
     for (std::size_t behind = 0; behind <= 270; ++behind) {
       const std::string number = std::string("92345678901234567").substr(0, digits);
@@ -502,7 +505,7 @@ void Numbers() {
       }
     }
   }
-  // Every digit at every place is weighed by its place.
+  // The value of a digit must be weighed by its place, for every digit at every place.
   for (unsigned count = 1; count <= 8; ++count) {
     for (unsigned place = 0; place < count; ++place) {
       for (char digit = '0'; digit <= '9'; ++digit) {
@@ -533,7 +536,7 @@ std::size_t NaiveFirstSpecial(std::string_view text, bool non_ascii) {
 void Scans() {
   for (std::size_t size = 0; size <= 330; ++size) {
     for (std::size_t place = 0; place <= size; ++place) {
-      // A second one behind, that must not be taken for the first.
+      // There is a second special byte further on, which must not be taken for the first.
       for (const char byte : {'"', '\\', '\x1F', '\x80', '\xFF', '\x00'}) {
         std::string text(size, 'a');
         if (place < size) text[place] = byte;
@@ -573,7 +576,7 @@ void Scans() {
   }
 }
 
-// `text` begins with `count` blanks.
+// Checks a text that begins with `count` blanks.
 void CheckBlanks(const std::string& text, std::size_t count) {
   const std::string_view view = Memory().AtEnd(text);
   const char* const end = view.data() + view.size();
@@ -586,7 +589,7 @@ void CheckBlanks(const std::string& text, std::size_t count) {
       Fail("behind the blanks", text);
     }
     if (count > 20) continue;
-    // Whether or not so many were expected.
+    // The result must not depend on the number of blanks that are expected.
     for (std::size_t expected = 0; expected <= 18; ++expected) {
       if (internal::SkipSameBlanks(view.data(), end, expected) != behind) {
         Fail("behind the blanks that were expected", text, std::to_string(expected));
@@ -605,7 +608,8 @@ void Blanks() {
         if (place < size) text[place] = byte;
         CheckBlanks(text, place);
         if (place > 20) continue;
-        // The same blank over and over, alone too, and then no other for the rest.
+        // The text begins with the same blank many times. Nothing follows, or only bytes that are
+        // no blanks.
         for (const char blank : kBlanks) {
           text.assign(place, blank);
           text.resize(size, byte);
@@ -629,7 +633,7 @@ void Copies() {
   }
 }
 
-// The checksum is linear: by each single bit of each length it is known.
+// The checksum is linear, so single bits at every place of every length determine it.
 void Checksums() {
   for (std::size_t size = 0; size <= 330; ++size) {
     std::string text(size, '\0');
@@ -649,7 +653,7 @@ void Checksums() {
   }
 }
 
-// Braces at each two places of a key of each length.
+// Tries braces at every two places of a key of every length.
 void Slots() {
   for (std::size_t size = 0; size <= 40; ++size) {
     for (std::size_t open = 0; open <= size; ++open) {
@@ -685,7 +689,7 @@ void Lanes() {
             : bad       ? LaneIdResult{{}, LaneIdError::kNotPrintable, place}
                         : LaneIdResult{LaneIdView::Unchecked(text), LaneIdError::kNone, 0};
         if (ParseLaneId(Memory().AtEnd(text)) != expected) Fail("lane", text);
-        // Two bad bytes: the first is told.
+        // If two bytes are bad, the first one is reported.
         if (bad && size <= 64 && place + 1 < size) {
           text[size - 1] = '\x7F';
           if (ParseLaneId(Memory().AtEnd(text)) != expected) Fail("lane", text);
@@ -726,7 +730,7 @@ void Capabilities() {
   }
 }
 
-// Keys: an id's or a lane's bytes stand in them as they are, at every length.
+// Checks key names: the bytes of an id or a lane appear in them unchanged, at every length.
 void Keys() {
   const Partition partition = {PartitionFamily::kExecution, 65535};
   for (std::size_t size = 0; size <= 80; ++size) {
@@ -790,14 +794,15 @@ void CheckUuid(std::string_view text) {
   }
 }
 
-// `text` and all that is one byte away from it.
+// Checks `text` and every text that differs from it by one byte.
 template <class Check>
 void WithEdits(const std::string& text, Check check) {
   check(text);
   testing::ForEachSingleByteEdit(text, check);
 }
 
-// An index of each number of digits, each digit each value; then everything one byte away.
+// Tries an index of each number of digits, with each value of each digit, and then every text that
+// differs by one byte.
 void KeysAndIds() {
   const auto check_key = [](const std::string& text) { CheckKey(text); };
   const auto check_id = [](const std::string& text) { CheckId(text); };
@@ -822,7 +827,7 @@ void KeysAndIds() {
   }
 }
 
-// Texts of every size that are no keys and ids, or just so.
+// Tries texts of every size that are no keys or ids, or just barely are.
 void KeyAndIdSizes() {
   const std::string uuid(kIdText.substr(kIdText.find("}:") + 2));
   for (std::size_t size = 0; size <= 270; ++size) {
@@ -871,8 +876,8 @@ void Uuids() {
 // ---- what was visited ----------------------------------------------------------
 
 #ifdef FFGRANT_COUNT_PATHS
-// The lengths that a path can be taken with, `step` apart; a path may have several rows. Beyond
-// the last length that is counted there are more.
+// The lengths with which a path can be taken, `step` apart. A path may have several rows. If `last`
+// is the last length that is counted, there are longer ones too.
 struct Lengths {
   internal::Path path;
   const char* name;
@@ -939,7 +944,8 @@ constexpr Lengths kLengths[] = {
     {Path::kCrcTable, "checksum by table", 0, kMost},
 };
 
-// Each path was taken with each of its lengths, and with no other: then the table would be wrong.
+// Checks that each path was taken with each of its lengths, and with no other; if it was, the table
+// would be wrong.
 void CheckPaths() {
   constexpr std::size_t kPaths = static_cast<std::size_t>(Path::kCount);
   std::vector<std::vector<bool>> possible(kPaths, std::vector<bool>(kMost + 1));
@@ -987,7 +993,7 @@ int main(int argc, char** argv) {
     const std::string_view argument(argv[i]);
     if (argument == "--paths") {
       wants_paths = true;
-    } else if (argument != "--long") {  // ctest asks all such programs; here it is the same
+    } else if (argument != "--long") {  // ctest passes it to all such programs
       std::fputs("usage: lengths_exhaustive_test [--paths] [--long]\n", stderr);
       return 2;
     }

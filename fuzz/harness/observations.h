@@ -35,8 +35,8 @@ inline void Observe(std::string_view bytes) {
   }
 }
 
-// Returns true for one input in `n`. What was observed so far decides. It is meant for checks that
-// cost more than all others together.
+// Returns true for about one input in `n`; the observations so far decide which. Use it for checks
+// that cost more than all others together.
 inline bool ObservedOneIn(std::uint64_t n) { return (observations >> 20) % n == 0; }
 
 }  // namespace ffgrant::fuzz

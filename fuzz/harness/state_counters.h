@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts what an input reached besides code. libFuzzer treats these counters like those of edges,
-// and clears them before each input. Other engines ignore them.
+// Counts the states that an input reached, in addition to the code. libFuzzer treats these counters
+// like those of edges, and clears them before each input. Other engines ignore them.
 
 #ifndef FFGRANT_FUZZ_HARNESS_STATE_COUNTERS_H_
 #define FFGRANT_FUZZ_HARNESS_STATE_COUNTERS_H_
@@ -17,7 +17,7 @@ inline constexpr std::size_t kStateCounters = 1 << 13;
 __attribute__((section(
     "__libfuzzer_extra_counters"))) inline volatile std::uint8_t state_counters[kStateCounters];
 
-// `state` may be any number that stands for what was reached.
+// `state` may be any number that stands for the state that was reached.
 inline void CountState(std::uint64_t state) {
   state = (state ^ state >> 31) * 0x9E3779B97F4A7C15;
   state_counters[state >> 51] = 1;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a ledger answered, whatever the call: to keep, compare and show. What
-// means nothing with an outcome is left out, so that two answers are equal if
-// they say the same.
+// The answer of a ledger to any call, as a value that can be kept, compared and shown. A field that
+// means nothing for an outcome is left empty, so that two answers are equal if they say the same.
 
 #ifndef FFGRANT_TESTING_CALLS_ANSWER_H_
 #define FFGRANT_TESTING_CALLS_ANSWER_H_
@@ -18,7 +17,7 @@
 
 namespace ffgrant::testing {
 
-// A grant as a scheduler gets it, with texts of its own.
+// A grant as a scheduler gets it. It has copies of its texts.
 struct ChosenGrant {
   ExecutionId execution_id;
   std::string partition_key;
@@ -27,7 +26,7 @@ struct ChosenGrant {
   friend bool operator==(const ChosenGrant&, const ChosenGrant&) = default;
 };
 
-// How far a scheduler has looked, in partitions.
+// How far a scheduler has looked, counted in partitions.
 struct Looked {
   std::uint32_t partitions = 0;
   std::uint32_t seen = 0;
@@ -35,7 +34,7 @@ struct Looked {
   friend bool operator==(const Looked&, const Looked&) = default;
 };
 
-// A round of maintenance.
+// What a round of maintenance did.
 struct Maintained {
   std::size_t leases_expired = 0;
   std::size_t promoted = 0;
@@ -50,9 +49,9 @@ struct Answer {
   std::optional<TimestampMs> expires_at;  // of a grant, or a renewed lease
   std::optional<TimestampMs> retry_at;    // of a failure that is retried
   std::optional<ChosenGrant> chosen;
-  std::optional<Looked> looked;       // whatever was found
-  std::optional<Lease> lease;         // created
-  std::optional<LeaseFence> revoked;  // without attempt
+  std::optional<Looked> looked;       // set whether or not something was found
+  std::optional<Lease> lease;         // the lease that was created
+  std::optional<LeaseFence> revoked;  // has no attempt
   std::optional<ExecutionState> state;
   std::optional<ExecutionNames> names;
   std::optional<Maintained> maintained;
@@ -63,7 +62,7 @@ struct Answer {
   friend bool operator==(const Answer&, const Answer&) = default;
 };
 
-// Without details.
+// The answers have no details.
 Answer AnswerOf(const Outcome& outcome);
 Answer AnswerOf(const CreateOutcome& outcome);
 Answer AnswerOf(const IssueOutcome& outcome);
@@ -77,15 +76,16 @@ Answer AnswerOf(const FailOutcome& outcome);
 Answer AnswerOf(std::optional<ExecutionState> state);
 Answer AnswerOf(std::optional<ExecutionNames> names);
 
-// The error's own word, or the outcome's: "none", "stale_lease", "delayed", "retry",
+// Returns the error's own word, or the outcome's word: "none", "stale_lease", "delayed", "retry",
 // "duplicate", "already_expired".
 std::string_view Word(const Answer& answer);
-// The word, and all else that the answer says.
+// Returns the word, and everything else that the answer says.
 std::string Describe(const Answer& answer);
 std::string Describe(const std::optional<ExecutionState>& state);
 std::string Describe(const std::optional<ExecutionNames>& names);
 
-// What an execution can be told apart by: "absent", "created_granted", "due"...
+// Names the properties that set an execution apart from others: "absent", "created_granted",
+// "due"...
 std::string StateName(const std::optional<ExecutionState>& state, TimestampMs now);
 
 std::string UuidText(const Uuid& uuid);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A call of a ledger as a value: what is asked, with texts of its own, so that
-// it can be chosen, kept, shown, and made again on any ledger (make.h).
+// A call of a ledger as a value: the operation and its arguments, with copies of their texts, so
+// that a call can be chosen, kept, shown, and made again on any ledger (make.h).
 //
 //   const Call claim = calls::Claim{{.execution_id = id, .worker = worker, ...}};
 //   const Answer answer = Make(ledger, claim);
 //   std::puts((Describe(claim) + " -> " + Describe(answer)).c_str());
 //
-// CONTRIBUTING's page "Adding a call" says what else a new call needs.
+// The section "Adding a call" of CONTRIBUTING.md says what else a new call needs.
 
 #ifndef FFGRANT_TESTING_CALLS_CALL_H_
 #define FFGRANT_TESTING_CALLS_CALL_H_
@@ -35,11 +35,11 @@ struct Text {
   consteval Text(const char (&text)[kSize]) { std::copy_n(text, kSize, bytes); }  // NOLINT
 };
 
-// What a method of the ledger's takes, besides details.
+// The arguments that a method of the ledger takes, without the details.
 template <class Outcome, class Args, class... Details>
 Args ArgsOf(Outcome (ClaimLedger::*method)(const Args&, Details...));
 
-// A call by its name, the ledger's method, and the arguments.
+// A call: its name, the ledger's method, and the arguments.
 template <Text kText, auto kMethodOf>
 struct To {
   static constexpr std::string_view kName = kText.bytes;
@@ -64,7 +64,7 @@ using Fail = To<"fail", &ClaimLedger::Fail>;
 using Inspect = To<"inspect", &ClaimLedger::Inspect>;
 using InspectNames = To<"inspect_names", &ClaimLedger::InspectNames>;
 
-// The embedded ledger's and its model's own calls.
+// These calls exist only in the embedded ledger and its model.
 struct Forget {
   static constexpr std::string_view kName = "forget";
   ExecutionIdView args;
@@ -78,7 +78,7 @@ struct Size {
   std::tuple<> args;
 };
 
-// No ledger's call: whoever makes the calls moves the clock by so many ms.
+// This is not a call of a ledger: the code that makes the calls moves the clock by `args` ms.
 struct Advance {
   static constexpr std::string_view kName = "advance";
   std::int64_t args = 0;
@@ -88,7 +88,7 @@ using Any = std::variant<Create, Issue, ClaimForWorker, Claim, ClaimResumed, Ren
                          Revoke, IssueReclaim, Reclaim, Suspend, Resume, Complete, Fail, Inspect,
                          InspectNames, Forget, Maintain, Size, Advance>;
 
-// All that is asked, in order, for whoever owns or shows a call.
+// Returns all arguments in order, for code that owns or shows a call.
 template <class Args>
 auto FieldsOf(Args& a) {
   using T = std::remove_const_t<Args>;
@@ -129,7 +129,7 @@ auto FieldsOf(Args& a) {
 
 }  // namespace calls
 
-// Which call, without its arguments: for plans and tables. As in calls::Any.
+// The kind of a call, without its arguments, for plans and tables. The order is that of calls::Any.
 enum class CallKind : std::uint8_t {
   kCreate,
   kIssue,
@@ -158,8 +158,8 @@ static_assert(static_cast<std::size_t>(CallKind::kAdvance) + 1 == kCallKinds);
 class Call {
  public:
   Call() = default;
-  // Copies every text that `call` points to. Capabilities are not copied if they
-  // are `capabilities`, which are then shared: they take 4 kB.
+  // Copies every text that `call` points to. Capabilities take 4 kB: if those of `call` are
+  // `capabilities`, they are shared instead of copied.
   template <class T>
   requires std::is_constructible_v<calls::Any, const T&> &&(!std::is_same_v<T, Call>)
       Call(const T& call, std::shared_ptr<const CapabilitySet> capabilities = nullptr)  // NOLINT
@@ -176,27 +176,27 @@ class Call {
   std::string_view name() const;
   // The id of the execution that the call is about; empty if it names none.
   ExecutionIdView execution() const;
-  // Who asks; empty if nobody says.
+  // Returns the worker that makes the call; it is empty if the call names none.
   WorkerIdentity worker() const;
 
-  // Made by IssueClaimGrants() or ClaimBatch(), which tell no details.
+  // Whether the call is made by IssueClaimGrants() or ClaimBatch(), which give no details.
   bool in_batch = false;
 
  private:
   void Own();
 
   calls::Any any_;
-  // Never changed, so that copies share them.
+  // These are never changed, so that copies can share them.
   std::shared_ptr<const char[]> texts_;
   std::shared_ptr<const CapabilitySet> capabilities_;
 };
 
-// The grant that a scheduler's choice of `chosen` makes.
+// Returns the grant that a scheduler makes when it chooses `chosen`.
 inline IssueGrantArgs GrantFor(const ClaimForWorkerArgs& args, const ExecutionIdView& chosen) {
   return {chosen, args.worker, args.lane, args.grant_ttl_ms, args.offered, {}, {}, {}};
 }
 
-// "claim {fp:1}:... w1/w1-i1 [main] lease ...": all that is asked.
+// Returns all arguments: "claim {fp:1}:... w1/w1-i1 [main] lease ...".
 std::string Describe(const Call& call);
 
 }  // namespace ffgrant::testing

@@ -22,7 +22,7 @@ CallGenerator::CallGenerator(Choose choose, Choices choices, const Clock& clock,
 // ---- what is remembered ------------------------------------------------------
 
 void CallGenerator::Learn(const Call& call, const Answer& answer) {
-  if (answer.error == ClaimError::kLedgerFull && churn_ > 0) --churn_;  // no time passes
+  if (answer.error == ClaimError::kLedgerFull && churn_ > 0) --churn_;  // skips the step
   const auto granted = [&](std::string_view id, std::int64_t ttl_ms) {
     std::optional<std::string>& to = KnownOf(id).granted_to;
     to.reset();
@@ -88,7 +88,7 @@ WorkerIdentity CallGenerator::ChooseWorker(std::string_view id) {
   const auto identity = [](const Choices::Worker& worker) {
     return WorkerIdentity{{worker.id}, {worker.instance}};
   };
-  // Often the one that holds a grant, from another instance.
+  // The worker is often the one that holds a grant, with another instance.
   const auto known = known_.find(std::string(id));
   if (known != known_.end() && known->second.granted_to && !OneIn(3)) {
     for (auto worker = choices_.workers.rbegin(); worker != choices_.workers.rend(); ++worker) {
@@ -222,7 +222,7 @@ Call CallGenerator::ChooseCall(CallKind kind) {
     case CallKind::kInspect:
     case CallKind::kInspectNames:
     case CallKind::kSize:
-      break;  // a look at the state is the driver's to choose
+      break;  // the driver decides when to look at the state
   }
   std::abort();
 }
@@ -273,7 +273,7 @@ IssueGrantArgs CallGenerator::IssueArgs(bool churned) {
   args.grant_ttl_ms = churned ? 1 : ChooseTtl();
   capabilities_ = churned ? choices_.offered.back() : OneOf(choices_.offered);
   args.offered = capabilities_.get();
-  // New texts most of the time, so that a ledger has to throw away old ones.
+  // Most texts are new, so that a ledger has to throw away old ones.
   const std::string number = std::to_string(++next_text_);
   const auto text = [&](std::string value) { return !churned && OneIn(2) ? "" : value; };
   texts_[0] = text("hash " + number);
@@ -361,7 +361,7 @@ Call CallGenerator::Fail() {
 
 Call CallGenerator::MoveClock() {
   if (OneIn(2)) return calls::Advance{choose_(3)};
-  // To the edge of something: just before it, at it, just after it.
+  // Moves the clock to the edge of something: just before it, at it, or just after it.
   const ExecutionIdView target = target_;
   ChooseTarget();
   const std::optional<ExecutionState> state = inspect_(std::exchange(target_, target));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chooses calls: ids, workers, lanes, times and fences that are mostly right,
-// and seldom wrong in each way that matters. What is chosen comes from a stream
-// of choices: a random generator's, or a fuzzer's bytes. To be mostly right, it
-// remembers what it is told of grants and leases.
+// Chooses calls: ids, workers, lanes, times and fences that are mostly right, and seldom wrong in
+// each way that matters. A stream of choices, of a random generator or of a fuzzer's bytes,
+// decides. To be mostly right, the generator remembers what the answers say of grants and leases.
 
 #ifndef FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
 #define FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
@@ -24,12 +23,11 @@
 
 namespace ffgrant::testing {
 
-// In place of a call: eight grants that run out at once, with new texts each
-// time, so that a ledger has to throw away old ones while others hold on to
-// theirs.
+// Stands for eight grants instead of one call. They run out at once, and each has new texts, so
+// that a ledger has to throw away old texts while other grants still use theirs.
 inline constexpr CallKind kChurn = static_cast<CallKind>(kCallKinds);
 
-// What is chosen from. Each entry of a table is as likely as another one.
+// The tables from which the generator chooses. All entries of a table are equally likely.
 struct Choices {
   struct Execution {
     std::string id;
@@ -45,26 +43,27 @@ struct Choices {
 
   std::vector<CallKind> kinds;
   std::deque<Execution> executions;
-  std::vector<std::string> aliases;  // of the first one: spellings that are not its id
-  std::string outside;               // an id that can't be created; empty: nothing such is tried
+  std::vector<std::string> aliases;  // other spellings of the first execution's id
+  std::string outside;               // an id that can't be created; if empty, no such id is tried
   std::vector<Worker> workers;
-  bool has_nameless_workers = false;  // nothing forbids empty names
-  std::vector<std::string> lanes;     // besides an execution's own
+  bool has_nameless_workers = false;  // empty names are allowed
+  std::vector<std::string> lanes;     // lanes other than an execution's own
   bool claims_in_own_lane = false;
   std::vector<Capabilities> required = {nullptr};
   std::vector<Capabilities> offered = {nullptr};
   std::vector<std::int64_t> priorities = {0};
   std::vector<std::optional<RetryPolicy>> retries = {};  // empty: no execution has a policy
-  // An execution may be delayed until so far from now, and up to `spread - 1`
-  // longer; 0: none is.
+  // An execution may be delayed until `delay_ms` from now, or up to `delay_spread - 1` ms longer;
+  // 0: no execution is delayed.
   std::int64_t delay_ms = 0;
   std::uint32_t delay_spread = 1;
-  // A ttl is this one, or up to `spread - 1` longer; one in so many is odd.
+  // A ttl is `ttl_ms`, or up to `ttl_spread - 1` ms longer. One in `odd_ttl_one_in` comes from
+  // `odd_ttls`.
   std::int64_t ttl_ms = 1;
   std::uint32_t ttl_spread = 8;
   std::uint32_t odd_ttl_one_in = 8;
   std::vector<std::int64_t> odd_ttls;
-  std::vector<std::uint16_t> windows = {kAllPartitions};  // of a scheduler's search
+  std::vector<std::uint16_t> windows = {kAllPartitions};  // windows of a scheduler's search
   bool has_batches = false;
   bool has_partial_fences = true;
 };
@@ -73,29 +72,29 @@ class CallGenerator {
  public:
   // Returns a number below `bound`, which is never 0.
   using Choose = std::function<std::uint32_t(std::uint32_t bound)>;
-  // The stored state, where the clock is to be moved to the edge of something.
+  // Returns the stored state, which is needed to move the clock to the edge of something.
   using Inspect = std::function<std::optional<ExecutionState>(const ExecutionIdView&)>;
 
-  // `clock`, which must outlive it, is the ledger's.
+  // `clock` is the ledger's clock and must outlive the generator.
   CallGenerator(Choose choose, Choices choices, const Clock& clock, Inspect inspect = {});
 
-  // The next call. Its answer must be told before the one after it is chosen.
+  // Chooses the next call. Learn() must be told its answer before another call is chosen.
   Call Next();
   void Learn(const Call& call, const Answer& answer);
-  // Whether Next() goes on with what it began.
+  // Whether Next() goes on with a churn that it has begun.
   bool is_churning() const { return churn_ > 0; }
   bool OneIn(std::uint32_t n) { return choose_(n) == 0; }
 
-  // The execution of the last call, chosen also where the call is about none.
+  // The execution of the last call. It is also chosen if the call is about no execution.
   const ExecutionIdView& target() const { return target_; }
   const std::deque<Choices::Execution>& executions() const { return choices_.executions; }
-  // The first execution makes room for another one.
+  // Puts `by` in the place of the first execution.
   void Replace(Choices::Execution by);
-  // The lane of the execution with that id; for an alias the first execution's lane.
+  // Returns the lane of the execution with that id; for an alias, the first execution's lane.
   LaneIdView OwnLane(std::string_view id) const;
 
  private:
-  // What became known of one execution.
+  // What is known of one execution.
   struct Known {
     std::optional<std::string> granted_to;
     std::optional<LeaseFence> lease;
@@ -143,7 +142,7 @@ class CallGenerator {
   std::string texts_[3];
   std::uint64_t next_uuid_ = 0;
   std::uint64_t next_text_ = 0;
-  int churn_ = 0;  // what is left of it: grants, and a step of the clock after each
+  int churn_ = 0;  // the calls that a churn has left: grants, and a step of the clock after each
 };
 
 }  // namespace ffgrant::testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A ledger that is asked in one place, by calls as values: for ledgers that
-// answer from a script, or that err.
+// A ledger whose calls all arrive as values in one method, Do(). Ledgers that answer from a script,
+// and ledgers with a defect, derive from it.
 
 #ifndef FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_
 #define FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_
@@ -19,7 +19,7 @@ namespace ffgrant::testing {
 
 class CallingLedger : public ClaimLedger {
  public:
-  // Any call of ClaimLedger's; batches come one by one, marked.
+  // Is given every call of a ClaimLedger. The calls of a batch come one by one and are marked.
   virtual Answer Do(const Call& call) = 0;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& a, ErrorDetails* d) noexcept override {

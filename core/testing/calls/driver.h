@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who makes calls, one after another, and has the answers judged. What differs
-// between its uses is how a call is made (on which ledger, and who moves its
-// clock) and who judges:
+// A driver makes calls, one after another, and has the answers judged. Its uses differ in how a
+// call is made (on which ledger, and who moves the ledger's clock) and in who judges:
 //
 //   the pair           the embedded ledger; the model beside it, the observer,
 //                      the count of names
@@ -32,13 +31,13 @@ namespace ffgrant::testing {
 class Driver {
  public:
   using Maker = std::function<Answer(const Call&)>;
-  // Empty, or what is wrong with the answer.
+  // Returns an empty text, or what is wrong with the answer.
   using Judge = std::function<std::string(const Call&, const Answer&)>;
 
   Driver(Maker make, std::vector<Judge> judges)
       : make_(std::move(make)), judges_(std::move(judges)) {}
 
-  // Judges are asked in order, and no more once one has found a problem.
+  // Makes the call. The judges are asked in order, until one has found a problem.
   Answer Do(const Call& call) {
     Answer answer = make_(call);
     for (const Judge& judge : judges_) {
@@ -50,7 +49,7 @@ class Driver {
     return answer;
   }
 
-  // The first one; empty while there is none.
+  // Returns the first problem; an empty text while there is none.
   const std::string& problem() const { return problem_; }
   void Blame(std::string problem) {
     if (problem_.empty()) problem_ = std::move(problem);
@@ -62,10 +61,10 @@ class Driver {
   std::string problem_;
 };
 
-// What of an answer can be compared with another ledger's.
+// Returns the part of an answer that can be compared with another ledger's answer.
 using Comparable = Answer (*)(Answer);
 
-// Another maker must be answered alike.
+// Returns a judge that wants the same answer from another maker.
 inline Driver::Judge SameAs(std::string name, Driver::Maker other,
                             Comparable comparable = nullptr) {
   return [=](const Call& call, const Answer& answer) -> std::string {

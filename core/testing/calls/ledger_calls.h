@@ -57,8 +57,8 @@ inline MemoryLedgerOptions SmallOptions(const Clock& clock) {
   return options;
 }
 
-// Calls with few words, on one lane and for two workers. The last call's details
-// stay in `details`; lease and attempt ids count up.
+// Makes calls with few words, on one lane and for two workers. The details of the last call stay in
+// `details`; lease ids and attempt ids count up.
 class Calls {
  public:
   Calls(ClaimLedger& to, ManualClock& time) : ledger(to), clock(time) {}
@@ -121,7 +121,7 @@ class Calls {
     for (std::size_t i = 0; i < details.size(); ++i) texts.emplace_back(details[i]);
     return texts;
   }
-  // Created, granted to kW1, claimed.
+  // Creates the execution, grants it to kW1 and claims it.
   Lease Leased(std::string_view id, std::int64_t ttl = 1000,
                std::optional<std::uint32_t> cap = {}) {
     EXPECT_TRUE(Create(id, kMain, 0, nullptr, {}, cap));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes a call, given as a value, on a ledger.
+// Makes a call, which is given as a value, on a ledger.
 
 #ifndef FFGRANT_TESTING_CALLS_MAKE_H_
 #define FFGRANT_TESTING_CALLS_MAKE_H_
@@ -16,21 +16,21 @@
 
 namespace ffgrant::testing {
 
-// Any call of ClaimLedger's; ends the process for another one.
+// Makes any call that ClaimLedger has; ends the process for any other call.
 Answer Make(ClaimLedger& ledger, const Call& call);
 
-// Calls of one kind, Issue or Claim, in one go. Their answers have no details.
+// Makes several calls of one kind, Issue or Claim, in one batch. Their answers have no details.
 std::vector<Answer> MakeBatch(ClaimLedger& ledger, std::span<const Call> calls);
 
-// A ledger that things are removed from and that is maintained by hand: the
-// embedded one, and its model.
+// A ledger from which executions are removed by hand and which is maintained by hand: the embedded
+// ledger, and its model.
 template <class Ledger>
 concept KeptByHand = requires(Ledger& ledger, const ExecutionIdView& id) {
   ledger.Forget(id);
   ledger.size();
 };
 
-// All but Advance.
+// Makes any call but Advance.
 template <KeptByHand Ledger>
 Answer Make(Ledger& ledger, const Call& call) {
   if (const auto* forget = call.As<calls::Forget>()) return AnswerOf(ledger.Forget(forget->args));

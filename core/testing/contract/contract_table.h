@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limits and the alphabets of the wire contract as data. Each limit stands here one below it,
-// at it and one above it; each kind of text covers everything that its grammar allows. Scenarios
-// read this table, so that every engine gets all of it: the embedded ledger, the shipped functions,
-// real servers. No test should use a smaller alphabet of its own. The numbers are copied from the
-// contract, not from the code under test.
+// The limits and the alphabets of the wire contract as data. For each limit the table has the
+// values one below it, at it and one above it. Each kind of text covers everything that its grammar
+// allows. Scenarios read this table, so that every engine gets all of it: the embedded ledger, the
+// shipped functions, real servers. No test should use a smaller alphabet of its own. The numbers
+// are copied from the contract, not from the code under test.
 
 #ifndef FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
 #define FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_

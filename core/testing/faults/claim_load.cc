@@ -104,7 +104,7 @@ void ClaimLoad::Life() {
     const std::lock_guard lock(state_.mutex);
     state_.lives[static_cast<std::size_t>(thread_)] = std::string(id.text());
   }
-  bool leased = false;  // anybody holds a lease, as far as this thread knows
+  bool leased = false;  // some thread has leased the execution, as far as this thread knows
   Held previous;
   for (int i = 0; i < options_.leases_per_execution; ++i) {
     if (state_.stop.load(std::memory_order_relaxed)) return;
@@ -122,7 +122,7 @@ void ClaimLoad::Life() {
     } else if (held) {
       Complete(id, *held);
     }
-    leased = true;  // somebody else may have been faster
+    leased = true;  // another thread may have been faster
     if (!held && OneIn(2)) leased = false;
   }
 }

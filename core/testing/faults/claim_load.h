@@ -49,7 +49,7 @@ struct LoadState {
 class ClaimLoad {
  public:
   ClaimLoad(const LoadOptions& options, LoadState& state, int thread);
-  // Runs until state.stop is set; the execution at hand then ends early.
+  // Runs until state.stop is set; the current execution then ends early.
   void Run();
 
  private:

@@ -4,9 +4,9 @@
 // microsecond, and then the reply and all keys have to be the same, byte for byte.
 //
 // The real server's clock cannot be set, so the simulated server's clock is set to it: each call
-// goes to the real server as MULTI, TIME, call, EXEC, where time stands still.
+// goes to the real server as MULTI, TIME, call, EXEC, during which the server's time stands still.
 //
-// These may differ, and are made alike here:
+// The two servers may differ in these things, so the test makes them alike:
 //  - the order of the fields of a hash and of the members of a set;
 //  - the address that tostring() gives a table, such as `table: 0x55813d53c3f0`.
 

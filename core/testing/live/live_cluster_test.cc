@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client with a cluster of three primaries, whose slots move.
+// Tests the client with a cluster of three primaries, whose slots move.
 
 #include <gtest/gtest.h>
 
@@ -163,8 +163,8 @@ TEST_F(ClusterServer, AskedElsewhereWhileASlotIsUnderWay) {
   const std::size_t to = (from + 1) % 3;
   Announce(slot, from, to);
   MoveKeys(slot, from, to);
-  // The keys are there, the slot is still here. Reads of one key are redirected there by ASK; calls
-  // that also name keys which don't exist yet are put off.
+  // The keys are on the new node, but the slot still belongs to the old one. Reads of one key are
+  // redirected to the new node by ASK; calls that also name keys which don't exist yet are put off.
   const auto state = ledger_.Inspect(id.view());
   ASSERT_TRUE(state);
   EXPECT_TRUE(state->has_grant);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the client connects to a real server: names, logins, rights, and whose functions it finds
-// there.
+// Tests how the client connects to a real server: names, logins, rights, and which library's
+// functions it finds there.
 
 #include <gtest/gtest.h>
 

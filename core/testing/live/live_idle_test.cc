@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connections that were idle for so long that something between the client and a real server has
-// forgotten them; and how an operator finds such connections on the server.
+// Tests connections that were idle for so long that something between the client and a real server
+// has forgotten them, and how an operator finds such connections on the server.
 
 #include <gtest/gtest.h>
 

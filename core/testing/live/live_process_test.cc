@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a process may do around a ledger: fork, end, and get signals (valkey_ledger.h says what is
-// allowed).
+// Tests what a process that has a ledger may do: fork, end, and get signals (valkey_ledger.h says
+// what is allowed).
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -20,7 +20,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// The options for whatever transport claim-server was told to use.
+// Returns the options for the transport that claim-server was told to use.
 ClientOptions Here() {
   ClientOptions options;
   EXPECT_EQ(SetServers(Variable("FFGRANT_SERVER_URL"), options), "");
@@ -71,7 +71,8 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
   ASSERT_TRUE(ClaimBy(ledger));
   EXPECT_EQ(Forked([&] {
               ClientOptions client = Here();
-              // Threads look a name up, and a child has none of them.
+              // Threads look up names, and a child has none of its parent's threads. So a name is
+              // tried here.
               if (!client.servers[0].is_unix()) client.servers[0].host = "localhost";
               ValkeyLedger own({.client = client});
               return ClaimBy(own) && ClaimBy(own) ? 0 : 1;

@@ -276,8 +276,8 @@ TEST_F(LiveRights, WhatTheTableNamesForACallIsEnoughForIt) {
   EXPECT_EQ(calls.size(), AllNeededRights().size());
 }
 
-// Connect() names the call. The call itself either does not get as far as that command, or ends
-// with the server's words.
+// Connect() names the call that lacks a right. The call itself either does not get as far as the
+// forbidden command, or ends with the server's words.
 TEST_F(LiveRights, ACallThatLacksOneSaysSo) {
   const std::map<std::string_view, Make> calls = Calls();
   int said = 0;

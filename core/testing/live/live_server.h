@@ -36,7 +36,7 @@ inline std::vector<std::string> Split(std::string_view text) {
   return parts;
 }
 
-// A minimal client for what an operator does.
+// A minimal client for an operator's commands.
 class Operator {
  public:
   explicit Operator(const std::string& where) {

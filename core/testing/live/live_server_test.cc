@@ -128,7 +128,8 @@ TEST_F(LiveServer, TheSchedulersChoice) {
   EXPECT_EQ(ledger_.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
   CapabilitySet gpu;
   ASSERT_EQ(gpu.AssignOfferedCsv("gpu"), CapabilityError::kNone);
-  // The execution is behind a head that is granted, and behind forty that this worker can't do.
+  // The execution stands behind a head that is granted, and behind forty executions that this
+  // worker can't do.
   const MintedExecutionId head = Create(200, 9000);
   ASSERT_TRUE(Issue(head));
   for (int i = 0; i < 40; ++i) Create(200, 5000, &gpu);
@@ -263,7 +264,8 @@ TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
   EXPECT_GT(held, 0u) << "no error came behind the lease";
 }
 
-// The server stands still, so the reply does not come in time, and later comes too late.
+// The server is stopped, so the reply does not come in time; when the server goes on, it comes too
+// late.
 class ImpatientClient : public LiveServer {
  protected:
   ImpatientClient() : LiveServer(400) {}
@@ -286,7 +288,7 @@ TEST_F(ImpatientClient, AClaimWithoutReplyIsFoundOut) {
   for (int i = 0; i < 50 && !found; ++i) found = ledger_.FindClaim(id.view(), args.lease_id);
   ASSERT_TRUE(found);
   ASSERT_TRUE(found.final);
-  // Whichever fate it was, it stays so.
+  // The fate must stay as it was found.
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(ledger_.FindClaim(id.view(), args.lease_id).fate, found.fate);
   const bool held = found.fate == ClaimFate::kHeld;

@@ -48,7 +48,7 @@ std::string Connected(const ClientOptions& options) {
   return text;
 }
 
-// Connects to a server with TLS of its own, or to a tunnel before a server.
+// Connects to a server that has TLS itself, or to a tunnel in front of a server.
 class LiveTls : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -79,7 +79,7 @@ class LiveTlsServer : public LiveTls {
                           File(name + ".key")}),
               "OK");
   }
-  // Expects that the call ends at once, and not only when its time is over.
+  // Expects that the call ends at once, and not only when its time limit has passed.
   static void ExpectRefused(const ClientOptions& options, const std::string& why) {
     const Clock::time_point begin = Clock::now();
     EXPECT_EQ(Connected(options), "unavailable: " + why);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counters, the log and cancelling, while threads call a real server; and the pipeline in an event
-// loop that the caller already has.
+// Tests counters, the log and cancelling while threads call a real server, and the pipeline in an
+// event loop that the caller already has.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -98,7 +98,7 @@ TEST_F(LiveWatch, CancellingEndsCallsThatWaitInOtherThreads) {
     ++ended;
   });
   callers.emplace_back([&] {
-    // The call sends several commands, one after the other; none is begun after the cancelling.
+    // The call sends several commands, one after the other; it begins none after the cancelling.
     EXPECT_EQ(ledger.ClaimForWorker({.worker = worker_, .lane = lane_, .grant_ttl_ms = 1000}).error,
               ClaimError::kUnavailable);
     ++ended;
@@ -149,7 +149,7 @@ TEST_F(LiveWatch, APipelineLivesInALoopOfSomebodyElses) {
   for (const MintedExecutionId& id : ids) args.push_back(ArgsFor(id));
   EXPECT_EQ(ClaimInALoop(pipeline, args), 100);
   EXPECT_EQ(pipeline.PrepareWait(), -1);
-  // If the server closes a connection while nothing is under way, nobody is woken.
+  // If the server closes a connection while nothing is under way, the pipeline wakes nobody.
   Operator(Variable("FFGRANT_SERVER")).Do({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
   pollfd wanted = {.fd = pipeline.descriptor(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(poll(&wanted, 1, 50), 0);

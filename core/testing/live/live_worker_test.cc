@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker of core/examples as a process, beside a real server and a stand-in for FlowFabric's
-// HTTP server that gives out grants and no more.
+// Runs the worker of core/examples as a process, beside a real server and a stand-in for
+// FlowFabric's HTTP server that only gives out grants.
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -25,7 +25,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// Answers each POST with a grant, or 204.
+// Answers each POST with a grant, or with 204.
 class GrantServer {
  public:
   GrantServer(ValkeyLedger& ledger, LaneIdView lane) : ledger_(ledger), lane_(lane) {
@@ -61,7 +61,7 @@ class GrantServer {
       close(client);
     }
   }
-  // The head and, by its length, the body of a request.
+  // Returns the head of a request and its body, whose length the head tells.
   static std::string Read(int client) {
     std::string request;
     std::array<char, 4096> bytes;
@@ -154,7 +154,8 @@ TEST_F(LiveWorker, WorksUntilItIsToldToStop) {
   EXPECT_EQ(admin_.Do({"SISMEMBER", "ff:idx:default:workers", instance}), "1");
   EXPECT_EQ(admin_.Do({"HGET", "ff:worker:default:" + instance + ":caps", "lanes_csv"}),
             lane_text_);
-  // What comes while it waits is done too; then nothing is lost.
+  // The worker also does an execution that comes while it waits. On SIGTERM it then ends well, and
+  // it is no longer registered.
   const MintedExecutionId second = CreateWith("d", "task");
   EXPECT_TRUE(Becomes(second, "completed"));
   EXPECT_EQ(kill(child, SIGTERM), 0);

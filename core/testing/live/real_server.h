@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a real server that is asked the same as a simulated one; the simulated one is told the
-// moment. Also shows, as text, what both have answered or stored.
+// Test only: a real server that gets the same commands as a simulated one, which is told the moment
+// at which the real server ran each command. Also shows, as text, what both have answered or
+// stored.
 
 #ifndef FFGRANT_TESTING_LIVE_REAL_SERVER_H_
 #define FFGRANT_TESTING_LIVE_REAL_SERVER_H_

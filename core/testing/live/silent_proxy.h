@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a TCP proxy that forgets its connections as a NAT does, when it is told to or when
-// they were silent for a while: what is sent on them is lost, and nobody is told.
+// Test only: a TCP proxy that forgets its connections as a NAT does, either when it is told to or
+// when they have been silent for a while. Whatever is sent on a forgotten connection is lost, and
+// neither side is told.
 
 #ifndef FFGRANT_TESTING_LIVE_SILENT_PROXY_H_
 #define FFGRANT_TESTING_LIVE_SILENT_PROXY_H_
@@ -53,14 +54,14 @@ class SilentProxy {
   SilentProxy(const SilentProxy&) = delete;
 
   Endpoint endpoint() const { return {"127.0.0.1", port_}; }
-  // Forgets all connections so far; new ones work.
+  // Forgets all connections that exist now; new connections work.
   void Forget() {
     const std::size_t before = forgotten_;
     forget_ = true;
     while (forgotten_ == before) std::this_thread::yield();
   }
   std::size_t accepted() const { return accepted_; }
-  // How many connections it forgot because they were silent.
+  // Returns the number of connections that it forgot because they were silent.
   std::size_t forgotten_in_silence() const { return forgotten_in_silence_; }
 
  private:
@@ -141,7 +142,7 @@ class SilentProxy {
   std::uint16_t port_ = 0;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> forget_ = false;
-  std::atomic<std::size_t> forgotten_ = 0;  // how often
+  std::atomic<std::size_t> forgotten_ = 0;  // the number of calls of Forget() that were carried out
   std::atomic<std::size_t> accepted_ = 0;
   std::atomic<std::size_t> forgotten_in_silence_ = 0;
   std::vector<Pair> pairs_;  // only the thread uses it

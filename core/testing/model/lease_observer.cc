@@ -16,7 +16,7 @@ const std::string& LeaseObserver::Saw(const Call& call, const Answer& answer, Ti
     GrantIssued(id, issue->worker, issue->grant_ttl_ms, answer.expires_at->value);
   } else if (const auto* scan = call.As<calls::ClaimForWorker>();
              scan != nullptr && answer.chosen) {
-    // The wire has no time before 1970.
+    // A time on the wire is never before 1970.
     const std::int64_t expires_at = now_ + scan->args.grant_ttl_ms;
     Check(answer.chosen->expires_at_ms ==
               static_cast<std::uint64_t>(std::max<std::int64_t>(expires_at, 0)),

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Watches calls and outcomes of a ledger from outside and checks the
-// invariants of contract 7.7 from them alone: it looks at no state, and knows
-// no model.
+// Watches the calls and outcomes of a ledger from outside and checks the invariants of contract 7.7
+// from them alone. It reads no stored state and uses no model.
 
 #ifndef FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_
 #define FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_
@@ -24,20 +23,20 @@ namespace ffgrant::testing {
 
 class LeaseObserver {
  public:
-  // A call that was made at `now`, and its answer. Returns the first invariant
-  // that was ever broken; empty while every one holds.
+  // Notes a call that was made at `now`, and its answer. Returns the first invariant that was ever
+  // broken; an empty text while all of them hold.
   const std::string& Saw(const Call& call, const Answer& answer, TimestampMs now);
 
  private:
-  // What became known of one execution.
+  // What is known of one execution.
   struct Execution {
     struct Grant {
       std::string worker_id;
       std::int64_t expires_at = 0;
     };
-    std::optional<Grant> grant;            // issued and not consumed, maybe elapsed
-    std::optional<Lease> lease;            // created and not ended, maybe elapsed
-    bool revoked = false;                  // its last lease was
+    std::optional<Grant> grant;            // issued and not consumed; its time may have ended
+    std::optional<Lease> lease;            // created and not ended; its time may have ended
+    bool revoked = false;                  // whether its last lease was revoked
     bool over = false;                     // completed, or failed for good
     std::optional<std::int64_t> retry_at;  // a retry is due that nobody has claimed
     std::uint64_t last_epoch = 0;
@@ -49,12 +48,12 @@ class LeaseObserver {
   void GrantIssued(std::string_view id, const WorkerIdentity& worker, std::int64_t ttl_ms,
                    std::int64_t expires_at);
   void LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease);
-  // Renewed, suspended, completed or failed, or refused.
+  // For a call that renews, suspends, completes or fails, also if it was refused.
   void Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
               bool operator_override = false);
   void Revoked(std::string_view id, const LeaseFence& revoked);
   void MarkedExpired(std::string_view id);
-  // Reclaimed too often.
+  // For an execution that was reclaimed too often.
   void Failed(std::string_view id);
 
   void Check(bool good, std::string_view id, const char* what);

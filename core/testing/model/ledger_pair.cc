@@ -43,8 +43,8 @@ Choices MakeChoices() {
                    K::kForget,       K::kMaintain,       kChurn,
                    K::kAdvance,      K::kFail,           K::kIssueReclaim,
                    K::kReclaim,      K::kResume};
-  // Two of them in one partition and lane; the uuids' order is not that of
-  // their making.
+  // Two of the executions are in one partition and lane, and the order of their uuids is not the
+  // order in which they are created.
   choices.executions = {{"{fp:1}:22222222-2222-4222-8222-222222222222", "main"},
                         {"{fp:1}:11111111-1111-4111-8111-111111111111", "main"},
                         {"{fp:0}:33333333-3333-4333-8333-333333333333", "main"},
@@ -77,13 +77,13 @@ Choices MakeChoices() {
   return choices;
 }
 
-// Made once: a set of capabilities takes longer than a call.
+// The choices are made once, since making a set of capabilities takes longer than a call.
 const Choices& PairChoices() {
   static const Choices choices = MakeChoices();
   return choices;
 }
 
-// Whether what a view says of itself is what its text, a canonical id, says.
+// Returns whether the fields of a view are what its text, a canonical id, says.
 bool SameId(const ExecutionIdView& view, std::string_view id) {
   const NaiveExecutionId expected = NaiveParseExecutionId(id, ParseMode::kStrict);
   return expected.error == ExecutionIdError::kNone && view.text() == id &&
@@ -125,7 +125,8 @@ std::string LedgerPair::Beside(const Call& call, const Answer& answer) {
   return "was " + state_before_ + "; the model says " + Describe(models);
 }
 
-// The model says what may be chosen: of each partition one. Where a search begins, it doesn't say.
+// The model says what may be chosen: one execution of each partition. It does not say where a
+// search begins.
 std::string LedgerPair::BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   if (args.grant_ttl_ms > kMaxTtlMs || args.grant_ttl_ms < -kMaxTtlMs) {
@@ -151,7 +152,7 @@ std::string LedgerPair::BesideChoice(const ClaimForWorkerArgs& args, const Answe
   if (std::count(allowed.begin(), allowed.end(), id) == 0) return "the choice is not allowed";
   const IssueOutcome model = model_.IssueClaimGrant(GrantFor(args, grant.execution_id.view()));
   const std::string partition_key = id.substr(0, id.find('}') + 1);
-  // The wire has no time before 1970.
+  // A time on the wire is never before 1970.
   const std::int64_t expires_at = std::max<std::int64_t>(model.expires_at.value, 0);
   const bool right = model && grant.expires_at_ms == static_cast<std::uint64_t>(expires_at) &&
                      grant.partition_key == partition_key &&

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger and the model, driven side by side through one history:
-// after every call the answers and the stored state must be the same, and the
-// invariants must hold. What is called with what comes from a stream of choices
-// (call_generator.h): a random generator's, or a fuzzer's bytes. The model has
-// room without end; whether the ledger may say that it has none is counted here.
+// Drives the embedded ledger and the model side by side through one history: after every call the
+// answers and the stored state must be the same, and the invariants must hold. A stream of choices,
+// of a random generator or of a fuzzer's bytes, decides which calls are made with which arguments
+// (call_generator.h). The model has unlimited room; this class counts whether the ledger may say
+// that it has none.
 
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
@@ -30,8 +30,8 @@ class LedgerPair {
  public:
   using Choose = CallGenerator::Choose;
 
-  // The ledger's room for workers' names, and for the texts that few grants have, in pieces of 60
-  // bytes.
+  // The ledger's room for workers' names, and, in pieces of 60 bytes, for the texts that only few
+  // grants have.
   struct Room {
     std::size_t max_names = 20;
     std::size_t max_text_pieces = 128;
@@ -41,22 +41,22 @@ class LedgerPair {
   explicit LedgerPair(Choose choose) : LedgerPair(std::move(choose), Room()) {}
   LedgerPair(Choose choose, Room room);
 
-  // One call, chosen, on both. False if they differ or an invariant broke.
+  // Makes one chosen call on both ledgers. Returns false if they differ or an invariant broke.
   bool Step();
-  // For the end of a history, without choices: compares everything, lets all
-  // that has a time run out, and has a scheduler find exactly what is eligible.
-  // What is wrong with the ledger's memory of things shows here.
+  // Ends a history, without choices: compares everything, lets all times run out, and has a
+  // scheduler find exactly the executions that are eligible. Errors in how the ledger stores things
+  // show here.
   bool Settle();
   const std::string& problem() const { return driver_.problem(); }
-  // "<state> <operation> <outcome>" of every call so far; states are named
-  // after what an execution can be told apart by (StateName).
+  // Has "<state> <operation> <outcome>" of every call so far. A state's name says what sets the
+  // execution apart from others (StateName).
   const std::set<std::string>& seen() const { return seen_; }
 
  private:
-  // A worker's id and its instance's; each pair takes one place in the ledger's memory.
+  // A worker's id and its instance's id; each pair takes one place in the ledger's memory.
   using Name = std::pair<std::string, std::string>;
   using Names = std::set<Name>;
-  // An execution's id, and whom it is granted to.
+  // An execution's id, and the name to which it is granted.
   using Grants = std::set<std::pair<std::string, Name>>;
   // A text that an execution keeps: the execution's id, the member, the text.
   using Texts = std::set<std::tuple<std::string, std::string_view, std::string>>;
@@ -75,14 +75,15 @@ class LedgerPair {
 
   Kept WhatIsKept();
   bool IsAmple() const { return room_ == Room(); }
-  // The names that a call needs besides those in use, and the pieces for its texts.
+  // Returns the names that a call needs in addition to those in use.
   Names NamesFor(const Call& call);
   std::size_t TextPiecesFor(const Call& call, const Texts& in_use);
-  // What is wrong with the ledger's saying that it is full. It may say so only
-  // if names or texts find no room, and only of a call that would succeed.
+  // Returns what is wrong if the ledger says that it is full. It may say so only if there is no
+  // room for names or texts, and only of a call that would otherwise succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
-  // After each call: what it has let go of, and what time has, which the ledger finds out only when
-  // it looks for room. `before`: the time before the call.
+  // Is run after each call. Counts what the call has released, and what was released because time
+  // passed, which the ledger notices only when it looks for room. `before` is the time before the
+  // call.
   void CountWhatIsKept(TimestampMs before);
 
   void See(const Call& call, const Answer& answer);
@@ -96,16 +97,16 @@ class LedgerPair {
   LeaseObserver observer_;
   CallGenerator generator_;
   Driver driver_;
-  // When the ledger last missed room of this kind, and whether a call has let go of some since.
+  // When the ledger last had no room of this kind, and whether a call has released some since then.
   struct Shortage {
     std::optional<std::int64_t> at;
     bool released = true;
   };
   Shortage names_short_;
   Shortage texts_short_;
-  // Names of grants that time ended: the ledger may keep them until it looks at all grants.
+  // The names of grants that ended by time: the ledger may keep them until it looks at all grants.
   Names lingering_;
-  Kept kept_;  // after the last call, where room is little
+  Kept kept_;  // after the last call; counted only where room is limited
   std::string state_before_;
   std::set<std::string> seen_;
 };

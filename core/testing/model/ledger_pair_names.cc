@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The names and texts that the pair's ledger must keep, and those that a call needs
-// besides: a count by which it may say that it is full.
+// Counts the names and texts that the pair's ledger must keep, and those that a call needs in
+// addition. By this count the ledger may say that it is full, or not.
 
 #include <algorithm>
 #include <cstddef>
@@ -16,8 +16,8 @@
 namespace ffgrant::testing {
 namespace {
 
-// Having looked for room in vain, the ledger doesn't look again for so long,
-// unless something was let go of.
+// A ledger that has looked for room and found none does not look again for kPauseMs, unless
+// something was released.
 constexpr std::int64_t kPauseMs = 100;
 
 // Texts are kept in pieces of 60 bytes (MemoryLedgerOptions::max_text_bytes).
@@ -31,7 +31,7 @@ Set Without(const Set& set, const Set& others) {
   return rest;
 }
 
-// An execution that has texts takes one piece more, in which it says where they are.
+// An execution that has texts takes one more piece, which says where the texts are.
 std::size_t PiecesOf(
     const std::set<std::tuple<std::string, std::string_view, std::string>>& texts) {
   std::size_t pieces = 0;
@@ -64,7 +64,7 @@ LedgerPair::Kept LedgerPair::WhatIsKept() {
       if (!text.empty()) kept.texts.insert({std::string(execution.id), member, text});
     }
   }
-  kept.names.erase({"", ""});  // takes no place
+  kept.names.erase({"", ""});  // it takes no place
   return kept;
 }
 
@@ -104,7 +104,7 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   const Name holder = {std::string(worker.worker_id.text),
                        std::string(worker.worker_instance_id.text)};
   const auto grant = [&](std::int64_t ttl_ms) {
-    if (ttl_ms > 0) names.insert(holder);  // else such a grant never exists
+    if (ttl_ms > 0) names.insert(holder);  // otherwise such a grant never exists
   };
   if (const auto* w = call.As<calls::ClaimForWorker>()) {
     grant(w->args.grant_ttl_ms);
@@ -115,7 +115,7 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   } else if (call.As<calls::Claim>() != nullptr || call.As<calls::ClaimResumed>() != nullptr ||
              call.As<calls::Reclaim>() != nullptr) {
     const std::optional<ExecutionNames> held = model_.InspectNames(call.execution());
-    // The instance that was granted goes by the grant's name.
+    // The granted worker's instance uses the name that the grant holds.
     if (!held.has_value() || held->grant_worker_instance_id != holder.second) names.insert(holder);
   }
   names.erase({"", ""});
@@ -145,14 +145,15 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
            " pieces in use";
   }
   if (misses_names) {
-    if (looks(names_short_)) lingering_.clear();  // it has looked at all grants, in vain
+    if (looks(names_short_)) lingering_.clear();  // it has looked at all grants and found no room
     names_short_ = {clock_.Now().value, false};
   }
   if (misses_texts) texts_short_ = {clock_.Now().value, false};
   ModelLedger with_room = model_;
   Call asked = call;
   if (const auto* scan = call.As<calls::ClaimForWorker>()) {
-    // The model does not say where a window begins: there must be something in some partition.
+    // The model does not say where a window begins, so there must be something in at least one
+    // partition.
     ClaimForWorkerArgs args = scan->args;
     args.max_partitions = kAllPartitions;
     asked = calls::ClaimForWorker{args};
@@ -173,7 +174,7 @@ void LedgerPair::CountWhatIsKept(TimestampMs before) {
   if (kept_.names.size() > room_.max_names || PiecesOf(kept_.texts) > room_.max_text_pieces) {
     driver_.Blame("the ledger keeps more than it has room for");
   }
-  // What time alone lets go of, the ledger finds out when it looks for room.
+  // What is released only because time has passed, the ledger notices when it looks for room.
   if (clock_.Now() != before) {
     for (const auto& [execution, name] : Without(had.grants, kept_.grants)) lingering_.insert(name);
     return;

@@ -12,12 +12,12 @@
 namespace ffgrant::testing {
 namespace {
 
-// Behind the set-up's.
+// The numbers of the set-up's calls come before this one.
 constexpr std::uint8_t kFirstNumber = 64;
-// What is in use once all grants have run out, and one more, fits: three leases'
-// workers.
+// There is room for what is in use once all grants have run out, which is the workers of three
+// leases, and for one name more.
 constexpr std::size_t kFewNames = 4;
-constexpr int kNobody = -1;  // who looks when the threads are done
+constexpr int kNobody = -1;  // the looks after the threads have ended have no thread
 
 MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
   MemoryLedgerOptions options;
@@ -32,7 +32,7 @@ MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
   return options;
 }
 
-// What brings an execution to where it stands at the start.
+// Returns the calls that bring an execution into its state at the start.
 std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) {
   using Kind = CallKind;
   using S = StartState;
@@ -47,7 +47,7 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
   };
   if (state == S::kAbsent) return calls;
   add(Kind::kCreate, 2);
-  calls.back().worker = urgent ? 1 : 0;  // its priority
+  calls.back().worker = urgent ? 1 : 0;  // this is its priority
   if (state == S::kDelayed) calls.back().flag = true;
   if (state == S::kDelayed || state == S::kEligible) return calls;
   add(Kind::kIssue, 3);
@@ -83,12 +83,12 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
   return calls;
 }
 
-// What threads know of leases is shared, too.
+// The threads also share what they know of leases.
 internal::Shared LeaseOf(std::uint8_t execution) {
   return static_cast<internal::Shared>(8 + execution);
 }
 
-// A hash of what was said, field by field: a text of it would take too long.
+// A hash of an answer, field by field: making a text of the answer would take too long.
 class Hash {
  public:
   template <class... T>
@@ -212,7 +212,7 @@ Call LedgerRace::Resolve(PlannedCall planned, std::uint8_t number, std::uint8_t 
     return CallOf(planned, number, latest_[planned.execution]);
   }
   if (is_given) return CallOf(planned, number);
-  // The same in every run.
+  // This call is the same in every run.
   std::optional<Call>& fixed = fixed_[number];
   if (!fixed) fixed = CallOf(planned, number);
   return *fixed;
@@ -241,7 +241,7 @@ void LedgerRace::Record(const Call& call, Answer answer, Scheduler::CallEvents e
 
 void LedgerRace::RunThread(std::size_t thread) {
   std::uint8_t given = 0;
-  // Numbers by place, so that they are the same in every order.
+  // Numbers follow from a call's place in the plan, so that they are the same in every order.
   auto number = static_cast<std::uint8_t>(kFirstNumber + thread * 32);
   Scheduler::CallEvents events;
   const auto judge = [&](const Call& call, const Answer& answer) {
@@ -300,7 +300,7 @@ void LedgerRace::LookAtTheEnd() {
     Answer answer = MakeHere(looks[i]);
     const bool did = answer.ok();
     Record(looks[i], std::move(answer), {now, now, now}, kNobody, static_cast<std::uint8_t>(i));
-    if (!did) break;  // a scheduler that finds nothing more
+    if (!did) break;  // a scheduler that has found nothing more
   }
 }
 
@@ -347,7 +347,7 @@ std::string LedgerRace::Check() {
 std::uint64_t LedgerRace::HistoryHash() const {
   Hash hash;
   for (const HistoryEntry& entry : history_) {
-    // Which call, what it was told, and which calls were over when it began.
+    // These are mixed in: which call it is, its answer, and which calls had returned when it began.
     hash.Mix(entry.call.kind(), entry.execution, entry.number, FenceIn(entry.call), entry.answer);
     for (const HistoryEntry& other : history_) {
       hash.Mix(other.returned_at < entry.called_at ? other.number : std::uint8_t{0});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A few threads, each with a few calls to make on a small embedded ledger, run
-// in an order that is chosen step by step, and judged by what they were told.
+// Runs a few threads, each with a few calls to make on a small embedded ledger, in an order that is
+// chosen step by step, and judges the run by the answers that the threads got.
 
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_RACE_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_RACE_H_
@@ -25,15 +25,15 @@
 
 namespace ffgrant::testing {
 
-// How an execution stands when the threads begin. Its grants and leases are
-// those of the worker of its own number.
+// The state of an execution when the threads begin. Grants and leases of an execution belong to the
+// worker with the same number.
 enum class StartState : std::uint8_t {
   kAbsent,
   kEligible,
   kDelayed,
   kGranted,  // for 3 ms
   kLeased,   // for 3 ms
-  kDue,      // its lease is over and not marked
+  kDue,      // its lease has run out and is not marked as expired
   kExpired,
   kExpiredGranted,
   kRevoked,
@@ -41,7 +41,7 @@ enum class StartState : std::uint8_t {
   kResumed,
   kResumedGranted,
   kCompleted,
-  kFailed,  // of the last execution: waits for its retry
+  kFailed,  // the last execution waits for its retry
 };
 inline constexpr std::uint8_t kStartStates = 14;
 
@@ -52,8 +52,8 @@ struct Race {
   std::array<StartState, kExecutions> start = {};
   std::array<std::vector<PlannedCall>, kMaxThreads> threads;
   std::size_t max_executions = kExecutions;
-  bool last_is_urgent = false;  // of a higher priority than the others
-  bool few_names = false;       // so that they run out and old ones are thrown away
+  bool last_is_urgent = false;  // whether the last execution has a higher priority than the others
+  bool few_names = false;       // names run out, and old ones are thrown away
   bool points_after_unlock = true;
 };
 
@@ -61,17 +61,16 @@ class LedgerRace {
  public:
   LedgerRace();
 
-  // A race to run, any number of times.
+  // Takes a race, which can then be run any number of times.
   void Prepare(const Race& race);
-  // Empty, or what went wrong while it ran: a deadlock.
+  // Returns an empty text, or what went wrong during the run: a deadlock.
   std::string Run(Chooser& chooser);
-  // After a run that is to be judged: records how things stand. Then time
-  // passes, all grants run out, and a scheduler must find exactly what is
-  // eligible.
+  // Is called after a run that is to be judged. Records the final state. Then lets time pass until
+  // all grants have run out, and has a scheduler find exactly the executions that are eligible.
   void LookAtTheEnd();
-  // Judges the last run: empty, or what is wrong.
+  // Judges the last run. Returns an empty text, or what is wrong.
   std::string Check();
-  // The same for runs that would be judged the same.
+  // Returns a hash of the history. Runs with the same hash are judged alike.
   std::uint64_t HistoryHash() const;
 
   const History& history() const { return history_; }
@@ -81,20 +80,20 @@ class LedgerRace {
               std::uint8_t number);
   Call Resolve(PlannedCall planned, std::uint8_t number, std::uint8_t given);
   void RunThread(std::size_t thread);
-  // One call on the ledger: the clock too.
+  // Makes one call on the ledger, or moves the clock if the call is an Advance.
   Answer MakeHere(const Call& call);
   void Learn(std::uint8_t execution, const Answer& answer);
 
   Scheduler scheduler_;
   Race race_;
   ManualClock model_clock_;
-  std::unique_ptr<ModelLedger> model_;  // when the threads begin
+  std::unique_ptr<ModelLedger> model_;  // the model at the moment when the threads begin
   std::unique_ptr<ScheduledClock> clock_;
   std::unique_ptr<MemoryLedger> ledger_;
   std::array<std::optional<Lease>, kExecutions> latest_;
   std::vector<std::optional<Call>> fixed_;  // by number: calls that no run changes
   History before_;                          // the set-up, on the model
-  History history_;                         // from then on
+  History history_;                         // all calls after the set-up
 };
 
 }  // namespace ffgrant::testing

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every schedule of calls that meet where a ledger looks, lets go of a lock and
-// looks again. What threads would show once in a long time happens here for
-// certain.
+// Runs every schedule of calls that meet where a ledger looks, releases a lock and looks again.
+// Threads would show these cases only once in a long time; here they happen for certain.
 
 #include "testing/model/ledger_race.h"
 
@@ -34,7 +33,7 @@ PlannedCall Call(CallKind kind, std::uint8_t execution = 0, std::uint8_t worker 
   return call;
 }
 
-// The first thread makes so many steps; then the others run to their ends.
+// The first thread makes `steps` steps; then the other threads run to their ends.
 class Interruption final : public Chooser {
  public:
   explicit Interruption(int steps) : left_(steps) {}
@@ -45,7 +44,7 @@ class Interruption final : public Chooser {
     }
     return std::countr_zero(runnable & ~1u);
   }
-  // The first thread was done by then.
+  // Whether the first thread had ended before it could be interrupted.
   bool too_late() const { return left_ > 0; }
 
  private:
@@ -54,7 +53,7 @@ class Interruption final : public Chooser {
 
 class LedgerRaceTest : public ::testing::Test {
  protected:
-  // Judges all schedules; returns how many histories differ.
+  // Judges all schedules. Returns the number of different histories.
   std::size_t RunAll(const Race& race) {
     LedgerRace runner;
     runner.Prepare(race);
@@ -74,8 +73,8 @@ class LedgerRaceTest : public ::testing::Test {
     return judged.size();
   }
 
-  // The first thread is interrupted once, wherever it can be, for as long as the
-  // others take. Returns where that was the last time.
+  // Interrupts the first thread once, at each place where it can be, for as long as the other
+  // threads take. Returns the last place.
   int RunInterrupted(const Race& race) {
     LedgerRace runner;
     runner.Prepare(race);
@@ -98,8 +97,8 @@ class LedgerRaceTest : public ::testing::Test {
   }
 };
 
-// Maintenance sees a delayed execution that is due, and when it has the
-// partition's lock as well, another one has made it eligible.
+// One maintenance sees a delayed execution that is due. By the time it also has the partition's
+// lock, another maintenance has made the execution eligible.
 TEST_F(LedgerRaceTest, TwoMaintainersPromoteOnce) {
   Race race =
       TwoThreads(S::kDelayed, {Call(CallKind::kAdvance, 0, 0, 10), Call(CallKind::kMaintain)},
@@ -108,8 +107,8 @@ TEST_F(LedgerRaceTest, TwoMaintainersPromoteOnce) {
   EXPECT_GT(RunInterrupted(race), 3);
 }
 
-// Or it is gone by then, and its place empty or another's: of another
-// partition, or of one that is delayed itself, and longer.
+// Or the execution is gone by then, and its place is empty or holds another execution: one of
+// another partition, or one that is delayed itself, and for longer.
 TEST_F(LedgerRaceTest, PromotionMeetsAnotherInThePlace) {
   const std::vector<PlannedCall> end = {Call(CallKind::kMaintain), Call(CallKind::kIssue),
                                         Call(CallKind::kClaim), Call(CallKind::kComplete),
@@ -127,8 +126,8 @@ TEST_F(LedgerRaceTest, PromotionMeetsAnotherInThePlace) {
   }
 }
 
-// A scheduler chooses, and before it grants, another one has granted or
-// claimed.
+// A scheduler chooses an execution, and before it grants it, another caller has granted or claimed
+// it.
 TEST_F(LedgerRaceTest, TheChoiceIsTakenMeanwhile) {
   EXPECT_GT(RunAll(TwoThreads(S::kEligible, {Call(CallKind::kClaimForWorker)},
                               {Call(CallKind::kIssue, 0, 1)})),
@@ -142,8 +141,8 @@ TEST_F(LedgerRaceTest, TheChoiceIsTakenMeanwhile) {
             1u);
 }
 
-// A scheduler passes over one that holds a grant, which ends before it has granted
-// what stands behind: the choice must be right at one time.
+// A scheduler passes over an execution that holds a grant, and this grant ends before the scheduler
+// has granted the execution behind it. The choice must have been right at one moment.
 TEST_F(LedgerRaceTest, TheGrantThatWasPassedOverEnds) {
   // The third execution stands before the first in their partition.
   Race race = TwoThreads(S::kEligible, {Call(CallKind::kClaimForWorker)},
@@ -154,8 +153,8 @@ TEST_F(LedgerRaceTest, TheGrantThatWasPassedOverEnds) {
   EXPECT_GT(RunAll(race), 1u);
 }
 
-// A failure meets what else ends the lease or takes it over: one of them wins, and a retry is
-// promoted once and claimed as such.
+// A failure meets another call that ends the lease or takes it over. One of the two wins, and a
+// retry is promoted once and claimed as a retry.
 TEST_F(LedgerRaceTest, AFailureMeetsAnotherEnd) {
   for (const CallKind other : {CallKind::kComplete, CallKind::kFail, CallKind::kSuspend,
                                CallKind::kRevoke, CallKind::kRenew, CallKind::kMaintain}) {
@@ -178,8 +177,8 @@ TEST_F(LedgerRaceTest, ARetryIsPromotedWhileOthersLook) {
   EXPECT_GT(RunInterrupted(race), 3);
 }
 
-// Both make the lane and the worker's name, and one of them finds it made. In a
-// larger ledger, where the executions are in regions of their own.
+// Both threads make the lane and the worker's name, and one of them finds the name already made.
+// This runs in a larger ledger, in which the executions are in different regions.
 TEST_F(LedgerRaceTest, TwoMakeOneName) {
   for (const std::uint8_t other : {std::uint8_t{0}, std::uint8_t{2}}) {
     Race race =

@@ -15,7 +15,7 @@
 
 namespace ffgrant::testing {
 
-// Before Calls in the order of construction.
+// A base that stands before Calls, so that it is constructed before Calls.
 struct LedgerUnderTest {
   explicit LedgerUnderTest(bool model) {
     const MemoryLedgerOptions options = SmallOptions(clock_);

@@ -17,16 +17,16 @@ namespace {
 using Units = std::uint64_t;
 constexpr std::size_t kMaxUnits = 64;
 
-// A step of the search: a call, or a part of one that isn't one step.
+// A step of the search: a call, or a part of a call that isn't one step.
 struct Unit {
   std::size_t entry = 0;
-  std::uint8_t execution = 0;  // of a part
+  std::uint8_t execution = 0;  // the execution of a part
   bool is_part = false;
-  Units before = 0;  // what must be done first
+  Units before = 0;  // the units that must be done before
 };
 
-// Where the search stands besides what is done: the model, and what rounds of
-// maintenance have found so far.
+// The state of the search apart from the set of done units: the model, and what each round of
+// maintenance has found so far.
 struct Place {
   explicit Place(const ModelLedger& m) : model(m) {}
   ModelLedger model;
@@ -81,14 +81,14 @@ class Search {
 
  private:
   void MakeUnits();
-  // Without looking back: in the order in which calls seem to have acted.
+  // Tries one order, without going back: the order in which calls seem to have acted.
   bool Straight(Place& place);
   bool From(Units done, Place place);
-  // The step that must come next; none if there is a choice, or it may be more
-  // than one step.
+  // Returns the step that must come next; none if there is a choice, or if what comes next may be
+  // more than one step.
   const Unit* OnlyStep(Units done) const;
-  // Does a step; false if it can't be that one now. `again` is set if another
-  // step of the same kind may follow.
+  // Does a step. Returns false if that step is not possible now. Sets `again` if another step of
+  // the same kind may follow.
   bool Do(const Unit& unit, Units done, Place& place, bool& again);
   bool DoPart(const Unit& unit, Units done, Place& place, bool& again);
   bool DoCall(const HistoryEntry& entry, Place& place);
@@ -146,7 +146,7 @@ bool Search::DoCall(const HistoryEntry& entry, Place& place) {
   const CallKind kind = call.kind();
   if (kind == CallKind::kAdvance) return true;
   if (entry.answer.error == ClaimError::kLedgerFull) {
-    // At the end of a race there is room again.
+    // At the end of a race there is room again, so only the threads' calls may have found no room.
     const bool racing = entry.fiber >= 0;
     if (racing && circumstances_.names_may_run_out && NeedsNames(kind)) return true;
     return kind == CallKind::kCreate &&
@@ -162,7 +162,7 @@ bool Search::DoCall(const HistoryEntry& entry, Place& place) {
         place.model.IssueClaimGrant(GrantFor(scan->args, chosen.execution_id.view()));
     return issued && static_cast<std::uint64_t>(issued.expires_at.value) == chosen.expires_at_ms;
   }
-  // A ledger without room refuses what the model takes.
+  // A ledger without room refuses a creation that the model accepts.
   if (kind == CallKind::kCreate && place.model.size() >= circumstances_.max_executions &&
       !place.model.Inspect(call.execution()).has_value()) {
     return false;
@@ -222,7 +222,7 @@ const Unit* Search::OnlyStep(Units done) const {
 }
 
 bool Search::From(Units done, Place place) {
-  // Without a choice there is nothing to come back to.
+  // Where there is no choice, there is nothing to come back to.
   while (const Unit* const only = OnlyStep(done)) {
     bool again = false;
     if (!Do(*only, done, place, again)) return false;
@@ -264,7 +264,7 @@ std::string CheckInvariants(const History& history, const History& before) {
     std::size_t grants = 0;                   // issued
     bool forgotten = false;
   };
-  std::array<Seen, kExecutions + 1> seen;  // the last: calls about none
+  std::array<Seen, kExecutions + 1> seen;  // the last element is for calls about no execution
   std::vector<const HistoryEntry*> all;
   for (const HistoryEntry& entry : before) all.push_back(&entry);
   for (const HistoryEntry& entry : history) all.push_back(&entry);
@@ -280,7 +280,7 @@ std::string CheckInvariants(const History& history, const History& before) {
   }
   for (Seen& s : seen) {
     if (s.leases.size() > s.grants) return "a grant was consumed twice:\n" + Describe(history);
-    if (s.forgotten) continue;  // another life begins, with epochs of its own
+    if (s.forgotten) continue;  // a new execution begins, whose epochs start anew
     std::sort(s.leases.begin(), s.leases.end(), [](const HistoryEntry* a, const HistoryEntry* b) {
       return a->answer.lease->fence.lease_epoch < b->answer.lease->fence.lease_epoch;
     });
@@ -298,7 +298,7 @@ std::string CheckInvariants(const History& history, const History& before) {
       if (new_lease.attempt_index.value != old_lease.attempt_index.value + (resumed ? 0 : 1)) {
         return "the attempt index is wrong" + both();
       }
-      // The old one must have been over: by suspension, failure, revocation or time.
+      // The older lease must have ended: by suspension, failure, revocation or time.
       const bool ended = std::any_of(all.begin(), all.end(), [&](const HistoryEntry* each) {
         const HistoryEntry& e = *each;
         if (e.called_at > newer.returned_at) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Histories made by hand: what the checker must take, and above all what it
-// must not.
+// Checks histories that are made by hand: those that the checker must accept, and above all those
+// that it must reject.
 
 #include "testing/model/linearizability.h"
 
@@ -44,7 +44,7 @@ class LinearizabilityTest : public ::testing::Test {
     return entry;
   }
   Answer Do(ModelLedger& model, const Call& call) { return Make(model, call); }
-  // The first execution, created, granted and claimed if told so.
+  // Creates the first execution, and grants and claims it as the arguments say.
   void Start(bool granted, bool leased) {
     Do(start_, CallTo(CallKind::kCreate, 1));
     if (granted || leased) Do(start_, CallTo(CallKind::kIssue, 2));
@@ -77,7 +77,7 @@ TEST_F(LinearizabilityTest, TakesWhatHappenedInOrder) {
   const Answer claimed = Do(model, claim);
   ASSERT_TRUE(claimed.lease.has_value());
   EXPECT_TRUE(Linearizable({Entry(issue, issued, 1, 2), Entry(claim, claimed, 3, 4)}));
-  // The other way round only if they were under way at one time.
+  // The other order is possible only if the two calls overlapped.
   EXPECT_FALSE(Linearizable({Entry(issue, issued, 3, 4), Entry(claim, claimed, 1, 2, 1)}));
   EXPECT_TRUE(Linearizable({Entry(issue, issued, 2, 4), Entry(claim, claimed, 1, 3, 1)}));
 }
@@ -134,7 +134,7 @@ TEST_F(LinearizabilityTest, RejectsTwoLiveLeases) {
     EXPECT_FALSE(Linearizable({history[1], history[2]})) << epoch;
     EXPECT_FALSE(CheckInvariants(history).empty()) << epoch;
   }
-  // With a grant for each it still is two leases at a time.
+  // With a grant for each, there are still two leases at a time.
   const History twice = {Entry(CallTo(CallKind::kIssue, 8), {}, 0, 0),
                          Entry(CallTo(CallKind::kIssue, 9), {}, 0, 0), Entry(first, claimed, 1, 4),
                          Entry(second, both, 2, 3, 1)};
@@ -183,7 +183,7 @@ TEST_F(LinearizabilityTest, AScanInVainNeedsAReason) {
   const Answer issued = Do(model, issue);
   EXPECT_TRUE(Linearizable({Entry(scan, none, 1, 3), Entry(issue, issued, 2, 4, 1)}));
   EXPECT_FALSE(Linearizable({Entry(scan, none, 1, 2), Entry(issue, issued, 3, 4, 1)}));
-  // And a choice must be one of those there are.
+  // A choice must be one of the executions that may be chosen.
   Answer chosen;
   chosen.chosen = {ExecutionId(ExecutionAt(0)), "", "", kNow + 3};
   EXPECT_TRUE(Linearizable({Entry(scan, chosen, 1, 2)}));

@@ -31,7 +31,7 @@ std::vector<std::string> Tokens(const std::string& csv) {
   return tokens;
 }
 
-// Sorted and comma-joined.
+// Returns the missing tokens, sorted and comma-joined.
 std::string MissingTokens(const std::string& required, const std::string& offered) {
   const std::vector<std::string> offered_tokens = Tokens(offered);
   std::set<std::string> missing;
@@ -55,7 +55,7 @@ std::optional<TimestampMs> OptionalTime(const Hash& hash, const char* name) {
   return TimestampMs{Number(field->second)};
 }
 
-// A literal for one of the words that the fields hold.
+// Returns a literal that equals `text`, which is one of the words that the fields hold.
 std::string_view Word(const std::string& text) {
   static constexpr std::string_view kWords[] = {"runnable",
                                                 "active",
@@ -187,7 +187,7 @@ CreateOutcome ModelLedger::CreateExecution(const CreateExecutionArgs& args,
   const std::int64_t priority = std::clamp<std::int64_t>(args.priority, 0, 9000);
   const bool delayed = args.delay_until.has_value() && args.delay_until->value > now;
   const std::string id = IdText(args.execution_id);
-  // Requirements and retries stand in a policy, and no policy is without a cap.
+  // Requirements and retries are stored in a policy, and every policy has a cap.
   const bool has_requirements = args.required != nullptr && !args.required->csv().empty();
   const char* policy_cap = has_requirements || args.retry.has_value() ? "100" : "";
   Hash& core = cores_[id];
@@ -256,7 +256,7 @@ IssueOutcome ModelLedger::IssueClaimGrant(const IssueGrantArgs& args,
   if (Grant(id) != nullptr) {
     return Refuse<IssueOutcome>(ClaimError::kGrantAlreadyExists);
   }
-  // The caller's lane names the eligible set that is looked into.
+  // The caller's lane says which eligible set is looked into.
   if ((*core)["lane_id"] != args.lane.text() || !SetsOf(*core).eligible.Has(id)) {
     return Refuse<IssueOutcome>(ClaimError::kExecutionNotInEligibleSet);
   }
@@ -315,7 +315,7 @@ TimestampMs ModelLedger::WriteGrant(const IssueGrantArgs& args) {
   const std::int64_t now = Now();
   const std::int64_t expires_at = now + args.grant_ttl_ms;
   const std::string id = IdText(args.execution_id);
-  // A key whose expiry is not in the future is never there.
+  // A key whose expiry is not in the future never exists.
   if (args.grant_ttl_ms > 0) {
     Set(grants_[id], {{"worker_id", std::string(args.worker.worker_id.text)},
                       {"worker_instance_id", std::string(args.worker.worker_instance_id.text)},

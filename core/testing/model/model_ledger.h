@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path as plainly as it can be said: the oracle of tests and
-// fuzzers. An execution is a hash of texts, as on a Valkey server, the sorted
-// sets are sorted sets, and every call goes through the contract's checks line
-// by line. Slow, single-threaded, shares nothing with the embedded ledger but
-// the interface and the capability sets' text.
+// The claim path, written as plainly as possible: the oracle of tests and fuzzers. An execution is
+// a hash of texts, as on a Valkey server, the sorted sets are sorted sets, and every call goes
+// through the contract's checks line by line. The model is slow and single-threaded. It shares
+// nothing with the embedded ledger but the interface and the text of capability sets.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
 #define FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
@@ -26,11 +25,11 @@
 
 namespace ffgrant::testing {
 
-// Where the embedded ledger's rules go beyond the contract, the model has them
-// too: canonical ids, configured partitions and checked lanes only; ttls
-// within +-kMaxTtlMs; a grant's record is gone once its time is over; resume
-// delays are kept by the delayed set's score; a lease hash has no expiry of
-// its own. It has no capacity, so it never answers kLedgerFull.
+// Where the embedded ledger's rules go beyond the contract, the model has them too: it takes only
+// canonical ids, configured partitions and checked lanes; ttls are within +-kMaxTtlMs; a grant's
+// record is gone once its time has ended; the delay of a resume is kept by the delayed set's score;
+// a lease hash has no expiry of its own. The model has no limit of capacity, so it never answers
+// kLedgerFull.
 class ModelLedger final : public ClaimLedger {
  public:
   explicit ModelLedger(const Clock& clock, PartitionConfig partitions = {});
@@ -39,7 +38,8 @@ class ModelLedger final : public ClaimLedger {
                                 ErrorDetails* details = nullptr) noexcept override;
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
-  // Goes round the partitions from where this worker's call on this lane before ended.
+  // Begins at the partition where this worker's previous call on this lane ended, and goes on
+  // around all partitions.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -61,26 +61,26 @@ class ModelLedger final : public ClaimLedger {
   void ClaimBatch(std::span<const ClaimArgs> args,
                   std::span<ClaimOutcome> outcomes) noexcept override;
 
-  // The embedded ledger's own calls. A round of maintenance looks at
-  // everything.
+  // These are the embedded ledger's own calls. A round of maintenance looks at everything.
   struct MaintenanceResult {
     std::size_t leases_expired = 0;
     std::size_t promoted = 0;
   };
   MaintenanceResult RunMaintenance();
-  // The part of it that is one execution's.
+  // Does the part of a round that concerns one execution.
   MaintenanceResult RunMaintenance(const ExecutionIdView& id);
   Outcome Forget(const ExecutionIdView& id);
 
-  // The executions that ClaimForWorker may choose from now, wherever it begins: in
-  // each partition the first one in the eligible set that IsToBeHad().
+  // Returns the executions that ClaimForWorker may choose now, wherever it begins: in each
+  // partition the first execution in the eligible set that IsToBeHad().
   std::vector<std::string> AllowedChoices(const ClaimForWorkerArgs& args);
-  // In the lane's eligible set, without a live grant, its requirements met.
+  // Returns whether the execution is in the lane's eligible set, has no live grant and has its
+  // requirements met.
   bool IsToBeHad(const ClaimForWorkerArgs& args, const std::string& id);
 
   std::size_t size() const { return cores_.size(); }
 
-  // Whether everything that is stored is the same. A copy looks at the same
+  // Returns whether everything that is stored is the same. A copy of the model reads the same
   // clock.
   bool SameState(const ModelLedger& other) const {
     return cores_ == other.cores_ && retry_policies_ == other.retry_policies_ &&
@@ -93,7 +93,7 @@ class ModelLedger final : public ClaimLedger {
   struct SortedSet {
     std::map<std::string, std::int64_t> scores;
     bool Has(const std::string& member) const { return scores.count(member) != 0; }
-    // By score, then by text.
+    // Orders members by score, then by text.
     std::vector<std::string> InOrder() const;
     friend bool operator==(const SortedSet&, const SortedSet&) = default;
   };
@@ -124,7 +124,7 @@ class ModelLedger final : public ClaimLedger {
     LeaseKind kind = LeaseKind::kInitial;
   };
 
-  // Times beyond 5e13 either way are none: that bound stands for them.
+  // A time beyond 5e13 in either direction counts as that bound.
   std::int64_t Now() const {
     const std::int64_t now = clock_.Now().value;
     return now > 50'000'000'000'000    ? 50'000'000'000'000
@@ -132,14 +132,15 @@ class ModelLedger final : public ClaimLedger {
                                        : now;
   }
   Hash* Core(const ExecutionIdView& id);
-  // The grant hash, deleted first if its time is over.
+  // Returns the grant's hash; first deletes it if its time has ended.
   Hash* Grant(const std::string& id);
   LaneSets& SetsOf(const Hash& core);
   SortedSet& LeaseExpiry(const Hash& core);
 
   static FenceTexts TextsOf(const OptionalFence& fence);
   ClaimError CheckLease(Hash& core, const FenceTexts& fence, ErrorDetails* details);
-  // Of complete and fail: the fence, which an operator may leave out, and the lease.
+  // Makes the checks of complete and fail: of the fence, which an operator may leave out, and of
+  // the lease.
   ClaimError CheckLeaseToEnd(Hash& core, const OptionalFence& given, bool by_operator,
                              ErrorDetails* details);
   void MarkExpired(Hash& core);
@@ -160,7 +161,7 @@ class ModelLedger final : public ClaimLedger {
   std::map<std::string, Hash> leases_;                                 // lease:current
   std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // partition, lane
   std::map<std::string, SortedSet> lease_expiry_;                      // by partition
-  // Where the next round begins; by worker instance and lane.
+  // Where the next round begins, by worker instance and lane.
   std::map<std::pair<std::string, std::string>, int> next_partition_;
 };
 

@@ -312,7 +312,7 @@ ClaimOutcome ModelLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details
       (*core)["ownership_state"] != "lease_revoked") {
     return Refuse<ClaimOutcome>(ClaimError::kExecutionNotReclaimable);
   }
-  // The execution's own cap, else the caller's, else 1000.
+  // The cap is the execution's own, or else the caller's, or else 1000.
   std::int64_t cap = 1000;
   if (args.max_reclaim_count.has_value()) {
     cap = *args.max_reclaim_count;
@@ -353,7 +353,7 @@ ClaimOutcome ModelLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* details
 
 void ModelLedger::FailTerminally(Hash& core) {
   const std::string& id = core["execution_id"];
-  // The lease's times stay behind, and so does a grant.
+  // The lease's times remain, and so does a grant.
   Set(core, {{"lifecycle_phase", "terminal"},
              {"ownership_state", "unowned"},
              {"eligibility_state", "not_applicable"},
@@ -487,8 +487,9 @@ Outcome ModelLedger::Complete(const CompleteArgs& args, ErrorDetails* details) n
 
 // ---- fail ---------------------------------------------------------------------------
 
-// How long the retry after `retries` others waits: its first delay, and each one after it so many
-// times longer, up to the longest. What is less than a millisecond counts as a whole one.
+// Returns how long the retry waits that comes after `retries` others: the first delay, multiplied
+// by the policy's factor for each retry after the first, up to the longest delay. A part of a
+// millisecond counts as a whole one.
 static std::int64_t DelayOfRetry(const RetryPolicy& policy, std::int64_t retries) {
   if (policy.backoff == RetryPolicy::Backoff::kFixed) {
     return policy.delay_ms;

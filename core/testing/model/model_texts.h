@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small helpers of the model: everything it stores is text.
+// Small helpers of the model. Everything that the model stores is text.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_TEXTS_H_
 #define FFGRANT_TESTING_MODEL_MODEL_TEXTS_H_
@@ -21,8 +21,8 @@
 
 namespace ffgrant::testing::model {
 
-// By size first. Where memory is checked, each call of memcmp is looked into by
-// sanitizer and engine, and names of fields mostly differ in size.
+// Compares sizes first. In builds that check memory, the sanitizer and the engine inspect each call
+// of memcmp, and most field names differ in size.
 struct FieldOrder {
   using is_transparent = void;
   bool operator()(std::string_view a, std::string_view b) const {
@@ -37,7 +37,7 @@ struct FieldOrder {
   }
 };
 
-// A hash as a server has it; a field that is read and isn't there is empty.
+// A hash as a server has it. Reading a field that does not exist gives an empty text.
 struct Hash : std::map<std::string, std::string, FieldOrder> {
   using map::map;
   std::string& operator[](std::string_view name) {
@@ -86,7 +86,7 @@ inline void Clear(ErrorDetails* details) {
   }
 }
 
-// Every call with a ttl begins with this.
+// Every call that has a ttl makes this check first.
 inline bool TtlInRange(std::int64_t ttl, const char* name, ErrorDetails* details) {
   if (ttl >= -kMaxTtlMs && ttl <= kMaxTtlMs) {
     return true;

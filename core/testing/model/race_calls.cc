@@ -64,7 +64,7 @@ ExecutionIdView ExecutionAt(std::uint8_t number) {
 
 std::uint8_t NumberOf(const ExecutionIdView& id) {
   for (std::uint8_t i = 0; i < kExecutions; ++i) {
-    // The uuid first: engines look into each comparison of texts.
+    // The uuids are compared first, because fuzzing engines inspect each comparison of texts.
     if (ExecutionAt(i).uuid() == id.uuid() && kIds[i] == id.text()) return i;
   }
   return kExecutions;

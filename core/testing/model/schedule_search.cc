@@ -7,7 +7,7 @@
 
 namespace ffgrant::testing {
 
-// -1 if there is none left.
+// Returns -1 if no fiber is left to try.
 int ScheduleSearch::Node::Pick(int preferred) const {
   const std::uint32_t left = runnable & ~tried & ~sleeping;
   if (left == 0) return -1;
@@ -38,7 +38,7 @@ int ScheduleSearch::Choose(int current, std::uint32_t runnable) {
   if (redundant_) return std::countr_zero(runnable);
   if (depth_ < path_.size()) {
     const Node& node = path_[depth_++];
-    if (node.runnable != runnable) std::abort();  // the run can't be repeated
+    if (node.runnable != runnable) std::abort();  // the run was not repeated as it was
     return node.chosen;
   }
   Node node;

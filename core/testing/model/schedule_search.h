@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All schedules of a few threads, one after another, depth first. Orders that
-// differ only in steps that have nothing to do with each other are tried once:
-// sleep sets (Godefroid, "Partial-order methods for the verification of
-// concurrent systems", 1996).
+// Tries all schedules of a few threads, one after another, depth first. Orders that differ only in
+// the order of independent steps are tried once: this is done by sleep sets (Godefroid,
+// "Partial-order methods for the verification of concurrent systems", 1996).
 //
-// That is sound as long as a step's footprint says all that it touches: locks,
-// what is marked in internal/schedule_point.h, and what a lock guards, which
-// counts as the lock. So it relies on there being no data race, which other
-// tests look for: threads under a sanitizer, and schedules that switch after
-// unlocking.
+// That is sound as long as the footprint of a step names everything that the step touches: locks,
+// what internal/schedule_point.h marks, and the data that a lock guards, which count as the lock.
+// So the search relies on there being no data race. Other tests look for those: threads under a
+// sanitizer, and schedules that switch after unlocking.
 
 #ifndef FFGRANT_TESTING_MODEL_SCHEDULE_SEARCH_H_
 #define FFGRANT_TESTING_MODEL_SCHEDULE_SEARCH_H_
@@ -25,25 +23,25 @@ namespace ffgrant::testing {
 
 class ScheduleSearch final : public Chooser {
  public:
-  // Without partial-order reduction: to test it.
+  // `reduce` = false turns the partial-order reduction off, so that it can be tested.
   explicit ScheduleSearch(bool reduce = true) : reduce_(reduce) {}
 
-  // Before each run; false when there are no more.
+  // Is called before each run. Returns false when there are no more runs.
   bool NextRun();
-  // Whether the last run was the like of another one, from some step on.
+  // Whether the last run, from some step on, only repeated what other runs have covered.
   bool redundant() const { return redundant_; }
 
   int Choose(int current, std::uint32_t runnable) override;
   void Stepped(const Footprint& footprint) override;
 
  private:
-  // A place where somebody was chosen.
+  // A point at which a fiber was chosen.
   struct Node {
     std::uint32_t runnable = 0;
-    std::uint32_t sleeping = 0;  // whose steps other branches have covered
+    std::uint32_t sleeping = 0;  // the fibers whose steps other branches have covered
     std::uint32_t tried = 0;
     int chosen = 0;
-    std::array<Footprint, Scheduler::kMaxFibers> footprints;  // of all the above
+    std::array<Footprint, Scheduler::kMaxFibers> footprints;  // of all the fibers above
 
     int Pick(int preferred) const;
   };

@@ -36,11 +36,11 @@ std::uint32_t g_next_lock = kFirstLock;
 
 struct Scheduler::Fiber {
   ucontext_t context = {};
-  void* stack = nullptr;  // what the sanitizer is told; the caller's is its thread's
+  void* stack = nullptr;  // the stack that the sanitizer is told; the caller has its thread's
   std::size_t stack_size = 0;
   void* fake_stack = nullptr;
   const std::function<void()>* body = nullptr;
-  bool idle = true;  // stands at the end of its loop, to be given a body
+  bool idle = true;  // whether the fiber is at the end of its loop and waits for a body
   bool made = false;
   std::uint32_t waits_for = kNothing;
   bool call_begins = false;
@@ -53,7 +53,7 @@ Scheduler::Scheduler() {
     void* const p = mmap(nullptr, kStackSize + kPage, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
-    mprotect(p, kPage, PROT_NONE);  // stacks grow down: a guard below
+    mprotect(p, kPage, PROT_NONE);  // stacks grow down, so the guard page is below
     fibers_[i]->stack = static_cast<char*>(p) + kPage;
     fibers_[i]->stack_size = kStackSize;
   }
@@ -73,7 +73,7 @@ Scheduler::~Scheduler() {
 
 Scheduler* Scheduler::running() { return g_running; }
 
-// The main function of every fiber: one body after another.
+// The main function of every fiber. It runs one body after another.
 void Scheduler::Main(unsigned int high, unsigned int low) {
   auto* const self = reinterpret_cast<Scheduler*>(std::uintptr_t{high} << 32 | low);
 #ifdef FFGRANT_FIBERS_TELL_ASAN
@@ -87,7 +87,7 @@ void Scheduler::Main(unsigned int high, unsigned int low) {
   }
 }
 
-// In a function of its own: getcontext() returns twice, as far as a compiler knows.
+// This is a function of its own, because a compiler assumes that getcontext() returns twice.
 void Scheduler::Make(Fiber& fiber) {
   getcontext(&fiber.context);
   fiber.context.uc_stack.ss_sp = fiber.stack;
@@ -137,7 +137,7 @@ bool Scheduler::CanRun(const Fiber& fiber) const {
   return !fiber.idle && (fiber.waits_for == kNothing || !locked_[fiber.waits_for]);
 }
 
-// Who goes on: a fiber, or the caller if there is none.
+// Returns the fiber that runs next, or the caller if there is none.
 int Scheduler::Next() {
   std::uint32_t runnable = 0;
   bool all_idle = true;
@@ -164,7 +164,7 @@ void Scheduler::Yield() {
   const int next = Next();
   if (next != current_) SwitchTo(next);
   Fiber& self = *fibers_[static_cast<std::size_t>(current_)];
-  // What it holds it may touch.
+  // A fiber may touch what its locks guard, so the locks that it holds count as written.
   footprint_.Clear();
   if (self.call_begins) {
     self.call_begins = false;
@@ -200,7 +200,7 @@ void Scheduler::CallBegins() {
 
 Scheduler::CallEvents Scheduler::CallEnds() {
   Fiber& self = *fibers_[static_cast<std::size_t>(current_)];
-  if (self.call_begins) {  // it met nobody
+  if (self.call_begins) {  // the call came to no point
     self.call_begins = false;
     self.call.called_at = NextEvent();
     footprint_.BeginsCall();

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a few "threads" on one, in an order that the caller decides: a fiber
-// goes on until it comes to a point where threads meet
-// (internal/schedule_point.h), and there the caller says who is next. So a
-// schedule is a list of choices and can be repeated, searched and shrunk.
+// Runs a few "threads" on one thread, in an order that the caller decides. A fiber runs until it
+// comes to a point where threads meet (internal/schedule_point.h), and there the caller says which
+// fiber is next. So a schedule is a list of choices, which can be repeated, searched and shrunk.
 
 #ifndef FFGRANT_TESTING_MODEL_SCHEDULER_H_
 #define FFGRANT_TESTING_MODEL_SCHEDULER_H_
@@ -21,8 +20,7 @@
 
 namespace ffgrant::testing {
 
-// What one step of a fiber touched of what is shared: all that is guarded by a
-// lock counts as that lock.
+// The shared data that one step of a fiber touched. All data that a lock guards count as that lock.
 class Footprint {
  public:
   static constexpr std::size_t kThings = 64;  // a scheduled ledger has few locks
@@ -32,8 +30,9 @@ class Footprint {
   void EndsCall() { ends_call_ = true; }
   void Clear() { *this = {}; }
 
-  // Whether it makes no difference which of the two steps comes first. That a
-  // call ended before another began is a difference: it is one to a history.
+  // Returns whether it makes no difference which of the two steps comes first. It does make a
+  // difference if a call ended in one step and another call began in the other, since a history
+  // records which came first.
   bool IndependentOf(const Footprint& other) const {
     return (writes_ & (other.reads_ | other.writes_)).none() && (reads_ & other.writes_).none() &&
            !(ends_call_ && other.begins_call_) && !(begins_call_ && other.ends_call_);
@@ -46,14 +45,14 @@ class Footprint {
   bool ends_call_ = false;
 };
 
-// Decides who goes on.
+// Decides which fiber runs next.
 class Chooser {
  public:
   virtual ~Chooser() = default;
-  // One of the bits of `runnable`. `current` has just run; it may be among them.
-  // -1 at the start.
+  // Returns the number of one of the bits of `runnable`. `current` is the fiber that has just run,
+  // -1 at the start; it may be among those in `runnable`.
   virtual int Choose(int current, std::uint32_t runnable) = 0;
-  // The step of the last one chosen is over.
+  // Is called when the step of the fiber that was chosen last has ended.
   virtual void Stepped(const Footprint& footprint) { static_cast<void>(footprint); }
 };
 
@@ -67,34 +66,34 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Points after unlocking, too, which show what is touched without the lock.
-  // Where every access is guarded, choices before locking and before shared
-  // reads are enough.
+  // Adds points after unlocking, which show what is touched without the lock. Where a lock guards
+  // every access, choices before locking and before shared reads are enough.
   void SetPointsAfterUnlock(bool on) { points_after_unlock_ = on; }
 
   enum class Result { kDone, kDeadlock, kTooManySteps };
-  // Runs each of `bodies` to its end. After anything but kDone the fibers are
-  // left where they stood.
+  // Runs each of `bodies` to its end. If the result is not kDone, the fibers are left where they
+  // stood.
   Result Run(std::span<const std::function<void()>> bodies, Chooser& chooser);
 
-  // Before a ledger is made, so that its locks have the same numbers each time.
+  // Is called before a ledger is made, so that its locks have the same numbers each time.
   static void ResetLockNumbers();
   static std::uint32_t TakeLockNumber();
 
-  // From within a fiber: around each call that a history records. Events are
-  // counted, so that a later one has a greater number; a call begins when it
-  // goes on from its first point.
+  // These are called within a fiber, around each call that a history records. Events are counted,
+  // so a later event has a greater number. A call begins when the fiber goes on from the call's
+  // first point.
   struct CallEvents {
     std::uint32_t called_at = 0;
     std::uint32_t returned_at = 0;
-    std::uint32_t acted_at = 0;  // when it last took a lock or read what is shared
+    std::uint32_t acted_at = 0;  // when the call last took a lock or read shared data
   };
   void CallBegins();
   CallEvents CallEnds();
-  // Outside of fibers.
+  // For callers outside of fibers.
   std::uint32_t NextEvent() { return ++events_; }
 
-  // For internal/schedule_point.h. Without a running fiber they do nothing.
+  // These serve the functions of internal/schedule_point.h, which do nothing if no fiber is
+  // running.
   static Scheduler* running();
   void Lock(std::uint32_t lock);
   void Unlock(std::uint32_t lock);
@@ -112,7 +111,7 @@ class Scheduler {
   void SwitchTo(int to);
   bool CanRun(const Fiber& fiber) const;
 
-  std::array<std::unique_ptr<Fiber>, kMaxFibers + 1> fibers_;  // the last is the caller
+  std::array<std::unique_ptr<Fiber>, kMaxFibers + 1> fibers_;  // the last element is the caller
   std::size_t count_ = 0;
   int current_ = -1;
   Chooser* chooser_ = nullptr;
@@ -125,7 +124,7 @@ class Scheduler {
   bool points_after_unlock_ = true;
 };
 
-// A manual clock, reading which is a point.
+// A manual clock. Each reading of it is a point.
 class ScheduledClock final : public Clock {
  public:
   explicit ScheduledClock(TimestampMs now) noexcept : now_(now) {}

@@ -21,7 +21,7 @@ using internal::Shared;
 using internal::SpinLock;
 using Bodies = std::vector<std::function<void()>>;
 
-// Always the first that can, or always the last.
+// Always chooses the first fiber that can run, or always the last.
 class Always final : public Chooser {
  public:
   explicit Always(bool first) : first_(first) {}
@@ -39,7 +39,7 @@ void Meet(std::string& log, char name, Shared what) {
   log += name;
 }
 
-// All orders in which two fibers write to `log`, twice each.
+// Returns all orders in which two fibers write to `log`, twice each.
 std::multiset<std::string> Orders(bool reduce, Shared of_a, Shared of_b) {
   Scheduler scheduler;
   ScheduleSearch search(reduce);
@@ -161,10 +161,10 @@ TEST(ScheduleSearchTest, FindsAllOrders) {
 }
 
 TEST(ScheduleSearchTest, TriesOrdersThatDifferInNothingOnce) {
-  // Steps that touch the same thing: each order, once.
+  // These steps touch the same thing: each order is tried once.
   EXPECT_EQ(Orders(true, Shared::kClock, Shared::kClock),
             (std::multiset<std::string>{"aabb", "abab", "abba", "baab", "baba", "bbaa"}));
-  // Nothing in common: one order stands for all.
+  // These steps have nothing in common: one order stands for all of them.
   EXPECT_EQ(Orders(true, Shared::kClock, Shared::kNames).size(), 1u);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a ledger for tests of what calls one. It answers from a script.
+// Test only: a ledger for tests of code that calls a ledger.
 
 #ifndef FFGRANT_TESTING_MODEL_SCRIPTED_LEDGER_H_
 #define FFGRANT_TESTING_MODEL_SCRIPTED_LEDGER_H_
@@ -19,7 +19,7 @@
 
 namespace ffgrant::testing {
 
-// Answers from a script, and notes what it was asked: a worker's three calls.
+// Answers from a script, and notes a worker's three calls with their arguments.
 class ScriptedLedger final : public CallingLedger {
  public:
   struct Asked {
@@ -41,7 +41,7 @@ class ScriptedLedger final : public CallingLedger {
 
   Answer Do(const Call& call) override {
     Asked& asked = calls.emplace_back();
-    asked.call = call;  // and the texts that the others view
+    asked.call = call;  // keeps the texts that the other fields view
     LeaseKind kind = LeaseKind::kInitial;
     if (const auto* claim = call.As<calls::Claim>()) {
       Note(claim->args, asked);

@@ -3,12 +3,12 @@
 // FlowFabric's own code (ff-core 0.15.0 from crates.io, serde_json 1.0.149) behind a C interface.
 // Tests, fuzz targets and benchmarks compare ffgrant with it. reference.h offers the same in C++.
 //
-// Which code comes from where: partition keys, execution ids, lanes, UUIDs, partitions, key names,
-// lease results, fences and partition counts are ff-core's types and functions. The bodies of the
-// claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here these
-// bodies are structs with the same members, which the serde and serde_json that those crates use
-// decode and write. ff-core has no cluster slots. Here the crate crc16 computes a slot over the tag
-// that Valkey documents.
+// The code comes from these places. Partition keys, execution ids, lanes, UUIDs, partitions, key
+// names, lease results, fences and partition counts are ff-core's types and functions. The bodies
+// of the claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here
+// these bodies are structs with the same members, which the serde and serde_json that those crates
+// use decode and write. ff-core has no cluster slots. Here the crate crc16 computes a slot over the
+// tag that Valkey documents.
 //
 // Rules of the border:
 //   - Texts go in as pointer and size. The reference accepts only UTF-8, so the answer for any
@@ -22,9 +22,9 @@
 //   - The reference allocates by itself. Callers must free only scratches and prepared inputs. A
 //     scratch keeps its memory from call to call.
 //   - Pointers must be valid and not null, except that the pointer of a text of size 0 may be null.
-//     Nothing else is undefined.
+//     No other use is undefined.
 //
-// Cost: the time of the reference, and some nanoseconds.
+// A call costs the time of the reference and some nanoseconds more.
 
 #ifndef FFGRANT_TESTING_REFERENCE_FFGRANT_REFERENCE_H_
 #define FFGRANT_TESTING_REFERENCE_FFGRANT_REFERENCE_H_
@@ -218,7 +218,7 @@ ffref_status ffref_key_name(ffref_scratch* scratch, uint32_t key, const ffref_ke
 
 // --- bodies (contract 4, 5) ---
 
-// In brackets stand the members, in the order of `values`.
+// The brackets list the members, in the order of `values`.
 typedef enum ffref_dto {
   FFREF_CLAIM_REQUEST,   // [lane_id, worker_instance_id, capabilities, grant_ttl_ms]
   FFREF_CLAIM_RESPONSE,  // [execution_id, partition_key, grant_key, expires_at_ms]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is stored against what is expected: as the ledger shows it, and where
-// there are keys, field by field, score by score and expiry by expiry. A
-// difference is reported once: the expectation then goes on with what is there.
+// Compares what is stored with what is expected: the state as the ledger shows it, and if there are
+// keys, each field, each score and each expiry. A difference is reported once: the stored value
+// then becomes the expected one.
 
 #include <array>
 #include <cmath>
@@ -18,10 +18,10 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// Shown for what isn't there.
+// Stands for a value that does not exist.
 constexpr const char* kAbsent = "(absent)";
 
-// The SDK's and the typed call's (7.4): how long the lease hash outlives a lease.
+// How long the lease hash outlives a lease: the grace of the SDK and that of the typed call (7.4).
 constexpr std::int64_t kGraces[] = {5000, 60000};
 
 std::string Text(const Uuid& uuid) {
@@ -128,7 +128,7 @@ void Run::CheckState(Execution& e) {
   compare("grant_created_at", Find(grant, "created_at"), Text(state->grant_created_at));
   compare("grant_expires_at", Find(grant, "grant_expires_at"), Text(state->grant_expires_at));
 
-  // The state was read first: the grant may have gone in between.
+  // The state was read before the names, and the grant may have gone in between.
   if (presence != Presence::kEither) {
     compare("grant_worker_id", Find(grant, "worker_id"), names->grant_worker_id);
     compare("grant_worker_instance_id", Find(grant, "worker_instance_id"),
@@ -148,7 +148,7 @@ void Run::CheckState(Execution& e) {
 
 namespace {
 
-// The expectation takes over what differs.
+// A value that differs becomes the expected one.
 void CompareHash(const std::string& name, Record& expected, const Fields& actual,
                  const Run::Report& fail) {
   for (auto& [field, value] : expected) {
@@ -161,7 +161,7 @@ void CompareHash(const std::string& name, Record& expected, const Fields& actual
   for (const auto& [field, text] : actual) {
     if (expected.emplace(field, text).second) fail(name + "." + field, kAbsent, text);
   }
-  // Not expected again: it isn't there.
+  // A field that is absent is not expected again.
   std::erase_if(expected, [](const auto& entry) { return entry.second.Text() == kAbsent; });
 }
 
@@ -198,8 +198,8 @@ void Run::CheckKeys(Execution& e) {
   CompareHistory(expected.history, keys.streams[expected.ExecutionKey("lease:history")], fail);
 }
 
-// The sorted sets that are looked at: of its own lane, of the other one that
-// scenarios claim with, and the partition's.
+// Returns the keys of the sorted sets that are compared: those of the execution's own lane, those
+// of the other lane that scenarios claim with, and those of its partition.
 static std::set<std::string> SortedSetsOf(const Expected& expected, const std::string& other_lane) {
   std::set<std::string> keys;
   for (const char* role : {"eligible", "delayed", "active", "terminal", "suspended"}) {
@@ -218,7 +218,7 @@ Wanted Run::WantedOf(const Execution& e) const {
   for (const char* role : {"core", "claim_grant", "lease:current"}) {
     wanted.hashes.push_back(expected.ExecutionKey(role));
   }
-  // One attempt more than there must be.
+  // This reads one attempt more than there must be.
   for (std::size_t i = 0; i <= expected.attempts.size(); ++i) {
     wanted.hashes.push_back(expected.AttemptKey(i));
     wanted.hashes.push_back(expected.AttemptKey(i) + ":usage");
@@ -238,7 +238,7 @@ Wanted Run::WantedOf(const Execution& e) const {
 void Run::CheckGrantKey(Execution& e, const Snapshot& keys, Presence presence, const Report& fail) {
   Expected& expected = e.expected;
   if (presence == Presence::kGone) expected.GrantGone();
-  if (presence == Presence::kEither) return;  // it is just going
+  if (presence == Presence::kEither) return;  // the grant may go at any moment
   const std::string key = expected.ExecutionKey("claim_grant");
   Record none;
   CompareHash("claim_grant", expected.grant.has_value() ? expected.grant->fields : none,
@@ -296,7 +296,7 @@ void Run::CheckSets(Execution& e, const Snapshot& keys, const Report& fail) {
              Text(keys.members.at({expected.IndexKey("all_executions"), expected.id})));
 }
 
-// Every attempt, and none beyond the last.
+// Checks every attempt, and that there is none after the last.
 void Run::CheckAttempts(Execution& e, const Snapshot& keys, const Report& fail) {
   Expected& expected = e.expected;
   for (std::size_t i = 0; i <= expected.attempts.size(); ++i) {

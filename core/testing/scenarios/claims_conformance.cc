@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// claims_conformance --engine memory | --server ADDRESS [...]: runs every scenario, then
-// random histories, on one engine. The last line is "N passed, N failed". ADDRESS and the
-// password are taken as server_url.h says.
+// claims_conformance --engine memory | --server ADDRESS [...]: runs every scenario, then random
+// histories, on one engine. The last line is "N passed, N failed". server_url.h says how ADDRESS
+// and the password are read.
 
 #include <getopt.h>
 #include <unistd.h>
@@ -30,14 +30,14 @@ constexpr int kNoEngine = 3;
 
 struct Options {
   std::string server;  // empty: the embedded ledger
-  std::string store;   // where its keys are read and written; empty: at the server
+  std::string store;   // where its keys are read and written; empty: the server
   bool use_loaded_library = false;
   std::string contract;  // that ff_version may answer; empty: the client's own
-  std::string filter;    // scenarios whose full name holds it
+  std::string filter;    // runs scenarios whose full name contains it
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;
-  std::uint64_t calls = 200;  // of each
-  bool progress = false;      // lines of it, for who runs this
+  std::uint64_t calls = 200;  // the calls of each history
+  bool progress = false;      // progress lines, for a program that runs this one
 };
 
 void Usage(std::FILE* to) {
@@ -148,7 +148,7 @@ class Program {
     std::fflush(stdout);
   }
 
-  // On a terminal one line, elsewhere "progress 3/160 7.1 name" where that is
+  // On a terminal this is one line; elsewhere it is "progress 3/160 7.1 name" if progress lines are
   // wanted.
   void Progress(std::size_t number, std::size_t of, const std::string& what) const {
     if (isatty(1) != 0) {
@@ -171,14 +171,14 @@ class Program {
   Options options_;
   std::string prefix_;
   std::unique_ptr<Engine> engine_;
-  ServerEngine* server_ = nullptr;  // engine_, if it is one
+  ServerEngine* server_ = nullptr;  // engine_ if it is a ServerEngine
   std::size_t passed_ = 0;
   std::size_t failed_ = 0;
   std::size_t left_out_ = 0;
   std::size_t differences_ = 0;
 };
 
-// False on wrong usage.
+// Returns false for wrong usage.
 bool Parse(int argc, char** argv, Options& options) {
   static const option kOptions[] = {{"engine", required_argument, nullptr, 'e'},
                                     {"server", required_argument, nullptr, 's'},
@@ -192,7 +192,7 @@ bool Parse(int argc, char** argv, Options& options) {
                                     {"progress", no_argument, nullptr, 'p'},
                                     {nullptr, 0, nullptr, 0}};
   bool memory = false;
-  opterr = 0;  // its messages repeat the argument, which may hold a password
+  opterr = 0;  // the messages of getopt repeat the argument, which may hold a password
   for (int found = 0; (found = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (found) {
       case 'e':

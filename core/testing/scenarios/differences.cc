@@ -6,18 +6,17 @@ namespace ffgrant::claims_conformance {
 
 namespace {
 
-// A claim may come from another lane than the execution's (contract 7.7, 5). A
-// function on a server takes the sets that KEYS name, which are the caller's
-// lane's, and does not know that the execution is in another's; the embedded
-// ledger knows. FlowFabric's SDK always claims with the grant's lane, so that
-// this takes a worker that errs.
+// A claim may name another lane than the execution's (contract 7.7, 5). A function on a server
+// changes the sets that KEYS name, which are those of the caller's lane, and does not know that the
+// execution is in another lane's set; the embedded ledger knows it. FlowFabric's SDK always claims
+// with the grant's lane, so this happens only if a worker errs.
 constexpr std::string_view kOtherLane =
     "the functions take it out of the set of the caller's lane, which KEYS name";
-// Edge 8 of valkey-functions.md: ours refuse up front what the reference does by
-// half.
+// Edge 8 of valkey-functions.md: our functions refuse at the start a call of which the reference
+// does one half.
 constexpr std::string_view kHalf = "the reference writes before it checks (functions 5, edge 8)";
 
-// No client of FlowFabric's own sends such a tag: there they are texts.
+// FlowFabric's own client never sends such a tag: it sends only tags that are texts.
 constexpr std::string_view kAddress = "the reference keeps a Lua table's address";
 
 constexpr Difference kDifferences[] = {

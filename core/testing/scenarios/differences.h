@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where an engine may answer or store otherwise than the scenarios say, and why
-// that is right. Reviewed: nothing gets in here to make a run pass. An entry
-// that no longer happens fails the run as much as a difference that isn't here.
+// The places where an engine may answer or store something else than the scenarios say, and why
+// that is right. Every entry is reviewed: none is added just to make a run pass. An entry that no
+// longer happens fails the run, as does a difference that has no entry.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_
 #define FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_
@@ -17,7 +17,7 @@ struct Difference {
   std::string_view library;   // Engine::library(), or "" for any
   std::string_view scenario;  // "7.2 claim_of_a_delayed_execution"
   std::string_view place;     // as failures name it: "3 claim: error"
-  std::string_view actual;    // what the engine does instead, as failures print it; "*": any
+  std::string_view actual;    // the engine's text, as failures print it; "*": any
   std::string_view reason;
 };
 

@@ -20,7 +20,7 @@ using testing::Choices;
 using testing::Describe;
 using testing::Driver;
 
-// `time` after `from`, so that clocks don't matter.
+// Replaces `time` by its distance from `from`, so that the two clocks do not matter.
 void Since(std::optional<TimestampMs>& time, const std::optional<TimestampMs>& from) {
   if (time.has_value() && from.has_value()) time->value -= from->value;
 }
@@ -31,7 +31,7 @@ std::optional<ExecutionState> WithoutClock(std::optional<ExecutionState> state) 
     if (time.has_value()) time->value = 0;
   };
   Since(state->grant_expires_at, state->grant_created_at);
-  // An acquired lease that was never renewed has its times from one moment.
+  // In an acquired lease that was never renewed, all times come from one moment.
   const std::optional<TimestampMs> renewed = state->lease_last_renewed_at;
   if (renewed.has_value()) {
     Since(state->lease_expires_at, renewed);
@@ -67,7 +67,7 @@ Choices ChoicesOf(Run& run) {
       K::kReclaim,      K::kRenew,        K::kRenew,        K::kMarkExpired,  K::kMarkExpired,
       K::kRevoke,       K::kRevoke,       K::kSuspend,      K::kSuspend,      K::kResume,
       K::kResume,       K::kComplete,     K::kFail};
-  // Two of them beside each other.
+  // Two of the executions are in one partition.
   Execution& first = run.New();
   for (const Execution* execution : {&first, &run.New(&first), &run.New()}) {
     choices.executions.push_back({execution->expected.id, execution->expected.lane});
@@ -77,8 +77,9 @@ Choices ChoicesOf(Run& run) {
     choices.workers.push_back({named.id, named.instance});
   }
   choices.lanes = {run.Name("other-lane")};
-  choices.claims_in_own_lane = true;  // differences.cc says why
-  // From the contract's whole grammar; hyphens mean something to a matcher of patterns.
+  choices.claims_in_own_lane = true;  // differences.cc has the reason
+  // The tokens come from the contract's whole grammar. A hyphen is special to code that matches
+  // patterns.
   const auto all = Choices::Set("us-east-1,caf\xC3\xA9,a%b");
   choices.required = {nullptr, nullptr, Choices::Set("a%b,us-east-1")};
   choices.offered = {nullptr, Choices::Set("us-east-1"), all, all, all, all};

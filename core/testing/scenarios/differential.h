@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random histories on an engine and on the plain model (claims/testing/
-// model_ledger.h) side by side: code, details, lease and stored state must
-// agree after every call. What differs by nature are the clocks, so times are
-// compared with one another: an expiry with its beginning. A ttl is either long
-// or over at once, which is to a ledger as if the time had been waited for.
+// Runs random histories on an engine and on the plain model (testing/model/model_ledger.h) side by
+// side: code, details, lease and stored state must agree after every call. The two have different
+// clocks, so times are compared relative to one another, for example an expiry to the time at which
+// it was set. A ttl is either long or over at once; for a ledger, the latter is as if somebody had
+// waited until the end of the ttl.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_DIFFERENTIAL_H_
 #define FFGRANT_TESTING_SCENARIOS_DIFFERENTIAL_H_
@@ -19,13 +19,13 @@
 namespace ffgrant::claims_conformance {
 
 struct DifferentialResult {
-  std::string problem;  // empty: they agreed
+  std::string problem;  // empty if the two agreed
   std::size_t calls = 0;
-  std::size_t taken = 0;  // calls that were no rejections
+  std::size_t taken = 0;  // the calls that were not rejected
   std::deque<Execution> executions;
 };
 
-// One history of `calls` calls. The same seed makes the same choices.
+// Runs one history of `calls` calls. The same seed makes the same choices.
 DifferentialResult RunDifferential(Engine& engine, const std::string& prefix, std::uint64_t seed,
                                    std::size_t calls);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the scenarios need of a ledger that they are run against.
+// What the scenarios need from a ledger under test.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_ENGINE_H_
@@ -17,11 +17,12 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // For the list of reviewed differences (differences.h): "memory" or "server",
-  // and whose function library answers: "ffgrant", "flowfabric", "" without one.
+  // These two are for the list of reviewed differences (differences.h). kind() is "memory" or
+  // "server". library() is the function library that answers: "ffgrant", "flowfabric", or "" if
+  // there is none.
   virtual std::string kind() const = 0;
   virtual std::string library() const { return {}; }
-  // For people: "Valkey 9.1.2, ffgrant functions 1".
+  // A text for people: "Valkey 9.1.2, ffgrant functions 1".
   virtual std::string description() const = 0;
 
   virtual ClaimLedger& ledger() = 0;
@@ -29,16 +30,16 @@ class Engine {
   virtual std::int64_t Now() = 0;
   // Returns once Now() is at least `time`.
   virtual void PassUntil(std::int64_t time) = 0;
-  // True if time passes in PassUntil() alone, so that a scenario can stand at
-  // the very edge of something.
+  // Returns true if time passes only in PassUntil(), so that a scenario can stand at the very edge
+  // of something.
   virtual bool has_exact_time() const = 0;
-  // Makes a delayed execution eligible if its time has come, as a deployment's scanner does; false
-  // if it has not.
+  // Makes a delayed execution eligible if its time has come, as a deployment's scanner does.
+  // Returns false if its time has not come.
   virtual bool Promote(const ExecutionIdView& id, LaneIdView lane) = 0;
   // The keys, or nullptr if the engine has none.
   virtual RawStore* store() = 0;
   virtual std::uint16_t partition_count() const = 0;
-  // Before each scenario, which uses ids and lanes that no other uses.
+  // Is called before each scenario. A scenario uses ids and lanes that no other scenario uses.
   virtual void BeginScenario() {}
 };
 

@@ -199,7 +199,7 @@ void Expected::Created(const Moment& at, std::int64_t priority, const std::strin
 
 void Expected::Granted(const Moment& at, const Record& opaque, const Worker& worker,
                        const std::string& grant_lane, std::int64_t ttl_ms) {
-  // A key whose expiry is not ahead is gone at once (functions 5, edge 7).
+  // A key whose expiry is not in the future is gone at once (functions 5, edge 7).
   if (ttl_ms <= 0) return;
   Record fields = opaque;
   fields.insert_or_assign("worker_id", worker.id);
@@ -323,7 +323,7 @@ void Expected::Renewed(const Moment& at, std::int64_t ttl_ms) {
   lease->insert_or_assign("expires_at", expires);
   lease_renewed = at;
   lease_renewed_ttl_ms = ttl_ms;
-  // Not the score in the lane's active set: that stays at the first expiry.
+  // The score in the lane's active set is not changed: it stays at the first expiry.
   sorted_sets.insert_or_assign(IndexKey("lease_expiry"), expires);
 }
 
@@ -386,8 +386,8 @@ void Expected::Reclaimed(const Moment& at, const NewLease& taken) {
                      {"ts", Value::Time(at)}});
 }
 
-// What suspension and both ends have in common. The lease's times are blanked
-// where it was released, and stay where the execution failed for good.
+// Does what suspension and both endings have in common. If the lease was released, its times are
+// cleared; if the execution failed for good, they stay.
 void Expected::DropLease(const char* keep_in) {
   sorted_sets.erase(LaneKey("active", Field("current_lane")));
   sorted_sets.erase(IndexKey("lease_expiry"));

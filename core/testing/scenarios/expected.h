@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What has to be stored of an execution, written from the contract: sections 3
-// and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
-// stored-state-observed.md. Nothing of a ledger is used here, key names and
-// numbers are composed as texts. What a scenario says has happened is written
-// down with the functions named after it (expected.Claimed(...)); whether a
-// call should have had that effect is for the scenario to say.
+// The state that has to be stored of an execution, written from the contract: sections 3 and 7 of
+// core/contract/wire-contract.md, section 3 of valkey-functions.md and stored-state-observed.md.
+// Nothing of a ledger is used here: key names and numbers are composed as texts. A scenario notes
+// each effect by the function that is named after it (expected.Claimed(...)); the scenario itself
+// says whether a call should have had that effect.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
 #define FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
@@ -23,7 +22,7 @@
 
 namespace ffgrant::claims_conformance {
 
-// The text of a stored field: a given one, a time, or the client's own choice.
+// The text of a stored field: a given text, a time, or any text that the client chooses.
 class Value {
  public:
   Value(std::string text) : text_(std::move(text)) {}  // NOLINT: a text is one
@@ -32,9 +31,9 @@ class Value {
   static Value Number(std::int64_t number) { return Value(std::to_string(number)); }
   static Value Anything();
 
-  // A time is pinned by the first text that it is compared with.
+  // The first text that a time is compared with pins the time.
   bool Matches(const std::string& text) const;
-  bool MatchesTime(std::int64_t time) const;  // false unless it is a time or a number
+  bool MatchesTime(std::int64_t time) const;  // false unless this is a time or a number
   bool IsEmpty() const { return kind_ == Kind::kText && text_.empty(); }
   bool IsAnything() const { return kind_ == Kind::kAnything; }
   std::string Text() const;  // for messages
@@ -49,7 +48,7 @@ class Value {
   std::int64_t offset_ = 0;
 };
 
-// Scores of a sorted set are doubles: whole numbers beyond this one are rounded.
+// Scores of a sorted set are doubles: whole numbers beyond this number are rounded.
 inline constexpr std::int64_t kMaxExactScore = std::int64_t{1} << 53;
 
 using Record = std::map<std::string, Value>;  // a hash, or an entry of a stream
@@ -65,9 +64,10 @@ struct ExpectedGrant {
   std::int64_t ttl_ms = 0;
 };
 
-// Whether a grant can't, must or may be there between two readings of the clock, in ms. A grant is
-// good in the millisecond of its expiry, but a server that tidies up may delete its key in that
-// millisecond (Redis does since 7.2), so only an exact clock makes it certain there.
+// Whether a grant is certainly gone, is certainly there, or may be either, between two readings of
+// the clock, in ms. A grant is good in the millisecond of its expiry. But a server that tidies up
+// may delete the grant's key in that millisecond (Redis has done so since 7.2), so for that
+// millisecond only an exact clock makes it certain.
 enum class Presence : std::uint8_t { kGone, kThere, kEither };
 Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
                     std::int64_t after, bool exact_time);
@@ -76,7 +76,7 @@ struct NewLease {
   Worker worker;
   std::string lane;
   std::string lease_id;
-  std::string attempt_id;  // of claim and reclaim
+  std::string attempt_id;  // for claim and reclaim
   std::int64_t ttl_ms = 0;
 };
 
@@ -105,7 +105,7 @@ class Expected {
   void FailedAndRetried(const Moment& at, const std::string& reason, const std::string& category,
                         std::int64_t delay_until);
   void Promoted(const Moment& at);
-  // A grant goes by itself when its time is over (7.7, 6).
+  // A grant disappears by itself when its time has ended (7.7, 6).
   void GrantGone() { grant.reset(); }
 
   // ---- what is there ----
@@ -115,10 +115,10 @@ class Expected {
   Record core;
   std::optional<ExpectedGrant> grant;
   std::optional<Record> lease;          // lease:current
-  std::optional<Moment> lease_renewed;  // then its key has an expiry
+  std::optional<Moment> lease_renewed;  // if set, the lease's key has an expiry
   std::int64_t lease_renewed_ttl_ms = 0;
-  std::map<std::string, Value> sorted_sets;  // key -> score; where it isn't, it must not be
-  std::set<std::string> worker_sets;         // keys of the instances' sets that hold it
+  std::map<std::string, Value> sorted_sets;  // key -> score; it must be in no other sorted set
+  std::set<std::string> worker_sets;         // keys of the instances' sets that have the execution
   std::vector<Record> attempts;              // by attempt index
   std::vector<Value> attempt_scores;
   std::vector<Record> history;  // lease:history, oldest first
@@ -132,8 +132,8 @@ class Expected {
   std::string IndexKey(std::string_view role) const;  // ff:idx:T:<role>
   std::string WorkerLeasesKey(std::string_view instance) const;
 
-  Value Get(const std::string& name) const;          // of the core; empty if none
-  std::string Field(const std::string& name) const;  // as text
+  Value Get(const std::string& name) const;          // a field of the core; empty if there is none
+  std::string Field(const std::string& name) const;  // as a text
   std::int64_t Count(const std::string& name) const;
 
  private:
@@ -149,7 +149,7 @@ class Expected {
   std::string tag_;
 };
 
-// floor(2 * ttl / 3), of a negative ttl too.
+// Returns floor(2 * ttl / 3), also for a negative ttl.
 std::int64_t TwoThirds(std::int64_t ttl_ms);
 
 }  // namespace ffgrant::claims_conformance

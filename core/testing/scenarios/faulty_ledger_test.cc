@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scenarios against ledgers that are wrong in one thing each: they must
-// find it. And what becomes of differences that are reviewed.
+// Runs the scenarios against ledgers that each have one defect: the scenarios must find it. Also
+// tests what becomes of reviewed differences.
 
 #include <gtest/gtest.h>
 
@@ -21,27 +21,27 @@ namespace {
 
 enum class Defect : std::uint8_t {
   kNone,
-  kEpoch,          // a claim says the wrong epoch
-  kExpiry,         // a lease is said to last a millisecond longer
-  kCode,           // another worker's grant is said to be expired
+  kEpoch,          // a claim answers with the wrong epoch
+  kExpiry,         // a lease is shown as lasting a millisecond longer
+  kCode,           // the answer for another worker's grant is that it has expired
   kDetails,        // a capability mismatch does not say what is missing
-  kDuplicate,      // creating again is said to create
-  kGrantExpiry,    // a grant is said to last longer
-  kReclaimKind,    // a reclaim is said to be a first claim
-  kRenewedExpiry,  // a renewal is counted from the old expiry
-  kOverride,       // a fence in parts completes
+  kDuplicate,      // a second creation answers that it has created
+  kGrantExpiry,    // a grant is shown as lasting longer
+  kReclaimKind,    // a reclaim answers as a first claim
+  kRenewedExpiry,  // a renewal counts from the old expiry
+  kOverride,       // a fence that lacks parts completes
   kStale,          // any fence suspends
-  kMarked,         // what is marked already is said to be marked now
+  kMarked,         // a lease that is already marked is said to be marked now
   kRevoked,        // a revocation names another lease
-  kDelayed,        // a delayed resumption is said to be none
+  kDelayed,        // a delayed resume answers that it is not delayed
   kEligible,       // a claimed execution is shown as eligible
   kWorker,         // the owner is not shown
   kMismatchTime,   // a mismatch leaves no time
-  kTtl,            // a ttl out of range is cut down and taken
-  kRetryTime,      // a retry is said to be due 1 ms later than it is
-  kRetryKind,      // a retry is said to be a first claim
-  kRetryCount,     // a retry that waits is not counted
-  kLastFailure,    // a failure that is final is said to be retried
+  kTtl,            // a ttl out of range is cut down and accepted
+  kRetryTime,      // a retry is shown as due 1 ms later than it is
+  kRetryKind,      // a retry answers as a first claim
+  kRetryCount,     // a waiting retry is not counted
+  kLastFailure,    // a final failure answers that it is retried
 };
 
 constexpr Defect kDefects[] = {Defect::kEpoch,        Defect::kExpiry,        Defect::kCode,
@@ -118,7 +118,7 @@ class FaultyLedger final : public testing::CallingLedger {
  private:
   bool Has(Defect defect) const { return defect_ == defect; }
 
-  // What is made of what was asked.
+  // Returns the call that the faulty ledger makes instead of `call`.
   Call Bent(const Call& call) {
     if (const auto* issue = call.As<calls::Issue>(); issue != nullptr && Has(Defect::kTtl)) {
       IssueGrantArgs args = issue->args;
@@ -201,7 +201,7 @@ TEST(Histories, MemoryAgreesWithTheModel) {
     EXPECT_EQ(result.calls, 200u);
     taken += result.taken;
   }
-  EXPECT_GT(taken, 50u * 200 / 5);  // not all were rejections
+  EXPECT_GT(taken, 50u * 200 / 5);  // the ledger must not have rejected all calls
 }
 
 TEST(Histories, SeedsDecide) {

@@ -36,7 +36,8 @@ RedisReply TreeOf(const redisReply& reply) {
   return tree;
 }
 
-// "{fp:7}" of a key that has one; the tag decides where a key lives.
+// Returns the hash tag of a key, such as "{fp:7}"; a key without one is returned whole. The tag
+// decides which node has the key.
 std::string TagOf(const std::string& key) {
   const std::size_t open = key.find('{');
   const std::size_t close = key.find('}', open);
@@ -45,7 +46,7 @@ std::string TagOf(const std::string& key) {
              : key.substr(open, close - open + 1);
 }
 
-// The texts of a flat list of names and values.
+// Returns the texts of a flat list of names and values.
 Fields FieldsOf(const RedisReply& reply) {
   Fields fields;
   for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
@@ -136,7 +137,7 @@ RedisReply HiredisStore::Command(const std::string& key, const std::vector<std::
         freeReplyObject);
     if (reply == nullptr) throw std::runtime_error(address + ": " + connection.errstr);
     RedisReply tree = TreeOf(*reply);
-    // "MOVED 2729 127.0.0.1:7101"; without a host it is the one that was asked.
+    // The reply is "MOVED 2729 127.0.0.1:7101"; without a host it means the host that was asked.
     if (!tree.is_error || !tree.text.starts_with("MOVED ")) return tree;
     std::string to = tree.text.substr(tree.text.rfind(' ') + 1);
     if (to.starts_with(':')) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keys of a Valkey or Redis server, or of a cluster, read and written with
-// hiredis. Shares nothing with ffgrant::valkey, which is what is being judged.
+// Reads and writes the keys of a Valkey or Redis server, or of a cluster, with hiredis. Shares
+// nothing with ffgrant::valkey, which is under test.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_HIREDIS_STORE_H_
 #define FFGRANT_TESTING_SCENARIOS_HIREDIS_STORE_H_
@@ -22,24 +22,24 @@ namespace ffgrant::claims_conformance {
 struct RedisReply {
   bool is_error = false;
   bool is_nil = false;
-  std::string text;  // of a string, status or error; an integer as decimal text
+  std::string text;  // a string, status or error; an integer as decimal text
   std::vector<RedisReply> elements;
 };
 
 class HiredisStore final : public RawStore {
  public:
-  // Any node of a cluster will do. A host that begins with '/' is a unix socket. Logs in
-  // where `username` or `password` is given. Throws std::runtime_error.
+  // Takes any node of a cluster. A host that begins with '/' is a unix socket. Logs in if
+  // `username` or `password` is given. Throws std::runtime_error.
   HiredisStore(const std::string& host, int port, std::string username = {},
                std::string password = {});
   ~HiredisStore() override;
 
-  // The command goes where `key` is; with an empty one to the first node.
-  // Follows redirections; a server that is gone throws, an error is a reply.
+  // Sends the command to the node that has `key`; if `key` is empty, to the first node. Follows
+  // redirections. Throws if a server is gone; an error reply is returned as a reply.
   RedisReply Command(const std::string& key, const std::vector<std::string>& words);
-  std::int64_t NowMs();  // of the first node
+  std::int64_t NowMs();  // the clock of the first node
   std::vector<std::string> SetMembers(const std::string& key);
-  std::size_t SetSize(const std::string& key);  // of a sorted one
+  std::size_t SetSize(const std::string& key);  // the size of a sorted set
 
   Fields Hash(const std::string& key) override;
   std::optional<std::int64_t> ExpireTime(const std::string& key) override;
@@ -55,16 +55,16 @@ class HiredisStore final : public RawStore {
   void RemoveMember(const std::string& key, const std::string& member) override;
   Answer Call(const std::string& function, const std::vector<std::string>& keys,
               const std::vector<std::string>& args) override;
-  // What Call()'s functions are called by in place of FlowFabric's "ff_".
+  // Sets the prefix that Call() puts in place of FlowFabric's "ff_".
   void set_function_prefix(const std::string& prefix) { function_prefix_ = prefix; }
 
  private:
   using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
   redisContext& At(const std::string& address);
   void LogIn(redisContext& connection);
-  // As Command(), but an error throws.
+  // Does what Command() does, but throws for an error reply.
   RedisReply Ask(const std::string& key, const std::vector<std::string>& words);
-  // Many at once, to the node of `key`, which must be known already.
+  // Sends many commands at once to the node of `key`. That node must be known already.
   std::vector<RedisReply> AskMany(const std::string& key,
                                   const std::vector<std::vector<std::string>>& commands);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every scenario on the embedded ledger, and on the model: they anchor the oracle
-// of the histories.
+// Runs every scenario on the embedded ledger and on the model: so they check the model, which is
+// the oracle of the histories.
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 
 namespace ffgrant::claims_conformance {
 
-// Else its bytes would be shown, and be part of the test's name.
+// Without this function the scenario's bytes would be shown, and would be part of the test's name.
 void PrintTo(const Scenario& scenario, std::ostream* to) { *to << scenario.FullName(); }
 
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger, and the model, on a clock that stands still between calls.
+// The engines of the embedded ledger and of the model. Their clock stands still between calls.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
@@ -38,13 +38,13 @@ class MemoryEngine final : public Engine {
     };
     const bool was_delayed = is_delayed();
     constexpr std::size_t kAllPlaces = 1 << 20;
-    // Promotes whatever else is due as well.
+    // This also promotes all other executions that are due.
     (void)static_cast<MemoryLedger&>(*ledger_).RunMaintenance(kAllPlaces);
     return was_delayed && !is_delayed();
   }
   RawStore* store() override { return nullptr; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
-  // Each scenario has a ledger to itself.
+  // Each scenario has a ledger of its own.
   void BeginScenario() override {
     MemoryLedgerOptions options;
     options.max_executions = 1024;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a call took place, as far as a caller can know: between two readings of
-// the store's clock. Every time that the call stored is computed from one and
-// the same moment, so the first one seen pins it, and from then on every other
-// has to agree to the millisecond.
+// The time of a call, as far as a caller can know it: it lies between two readings of the store's
+// clock. Every time that the call stored is computed from the same moment. So the first stored time
+// that is seen pins the moment, and every other one must then agree to the millisecond.
 //
 //   const Moment claimed(before, after);
-//   claimed.Is(acquired_at);            // within, and pins
+//   claimed.Is(acquired_at);            // within the range, which it pins
 //   claimed.Is(expires_at - lease_ttl); // exactly the same now
 
 #ifndef FFGRANT_TESTING_SCENARIOS_MOMENT_H_
@@ -18,7 +17,7 @@
 
 namespace ffgrant::claims_conformance {
 
-// Copies share what is known. Milliseconds since the Unix epoch.
+// Copies share what is known. Times are in ms since the Unix epoch.
 class Moment {
  public:
   Moment() : Moment(0, 0) {}
@@ -28,7 +27,7 @@ class Moment {
   std::int64_t earliest() const { return range_->earliest; }
   std::int64_t latest() const { return range_->latest; }
 
-  // Whether it can have been at `time`; if so, it was.
+  // Returns whether the moment can have been at `time`. If so, `time` pins it.
   bool Is(std::int64_t time) const {
     if (time < range_->earliest || time > range_->latest) return false;
     *range_ = {time, time};

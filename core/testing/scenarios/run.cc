@@ -24,7 +24,7 @@ std::string Join(const std::vector<std::string>& texts) {
 
 WorkerIdentity IdentityOf(const Worker& worker) { return {{worker.id}, {worker.instance}}; }
 
-// Sets live as long as the call that points to them.
+// Returns a set that must live as long as the call that points to it.
 std::unique_ptr<CapabilitySet> SetOf(const std::optional<std::string>& csv) {
   if (!csv.has_value()) return nullptr;
   auto set = std::make_unique<CapabilitySet>();
@@ -47,7 +47,8 @@ Run::Run(Engine& engine, std::string prefix, std::size_t argument)
           },
           {}) {}
 
-// The names of a run are its own; those of failures are the same in every run.
+// Names belong to one run, but in failures they are without the prefix, so that they are the same
+// in every run.
 std::string Run::WithoutPrefix(std::string text) const {
   if (prefix_.empty()) return text;
   for (std::size_t at = text.find(prefix_); at != std::string::npos; at = text.find(prefix_, at)) {
@@ -59,7 +60,7 @@ std::string Run::WithoutPrefix(std::string text) const {
 // ---- failures --------------------------------------------------------------------
 
 void Run::Blame(std::string_view aspect, const std::string& expected, const std::string& actual) {
-  // What the ledger shows wrongly it would show wrongly after every call.
+  // What the ledger shows wrongly, it would show wrongly after every call, so it is reported once.
   if (aspect.starts_with("state.") && !shown_wrongly_.emplace(aspect).second) return;
   failures_.push_back(
       {std::to_string(step_) + " " + operation_ + ": " + WithoutPrefix(std::string(aspect)),
@@ -200,8 +201,8 @@ void Run::IssueAny(bool reclaim, Execution& e, const IssueOptions& options,
                         {"admission_summary", options.admission_summary}},
                        worker, lane, options.ttl_ms);
     if (reclaim) return CheckExpiry(at, options.ttl_ms, answer);
-    // What a claim grant's caller is told may be the clock's reading before the
-    // call (7.1); a reclaim grant's is the stored one (7.6).
+    // The expiry that the caller of a claim grant gets may come from the clock's reading before the
+    // call (7.1); the expiry of a reclaim grant is the stored one (7.6).
     const std::int64_t told = answer.expires_at->value - options.ttl_ms;
     if (told < at.earliest() || told > at.latest()) {
       Blame("expires_at", at.Text(options.ttl_ms), std::to_string(answer.expires_at->value));
@@ -222,7 +223,7 @@ void Run::CheckExpiry(const Moment& at, std::int64_t ttl_ms, const Answer& answe
   Blame("expires_at", at.Text(ttl_ms), std::to_string(answer.expires_at->value));
 }
 
-// What a rejection leaves behind.
+// Notes what a rejection leaves behind.
 void Run::NoteRejection(Execution& e, testing::CallKind kind, ClaimError error, const Moment& at) {
   if (error == ClaimError::kCapabilityMismatch) {
     e.expected.CapabilityMismatch(at);
@@ -242,7 +243,7 @@ NewLease Run::LeaseOf(const ClaimOptions& options, const Execution& e) {
           UuidText(NextUuid()), options.ttl_ms};
 }
 
-// After e.expected has been told of the lease.
+// Is called after e.expected has been given the lease.
 void Run::NoteLease(Execution& e, const Answer& answer, LeaseKind kind) {
   const Lease& lease = *answer.lease;
   CheckEqual("lease id", e.expected.Field("current_lease_id"), UuidText(lease.fence.lease_id.uuid));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One scenario on one engine: the calls in short form. Every call states what
-// it has to answer; its outcome, code and details are checked, and then the
-// whole stored state of the execution, which a success has changed as the
-// contract says and a rejection has left as it was.
+// Runs one scenario on one engine, with calls in short form. Every call states the answer that it
+// must get. The outcome, the code and the details are checked, and then the whole stored state of
+// the execution: a success must have changed it as the contract says, and a rejection must have
+// left it as it was.
 //
 //   void ClaimByAnotherWorker(Run& run) {
 //     Execution& e = run.Create();
@@ -31,15 +31,15 @@
 
 namespace ffgrant::claims_conformance {
 
-// Long enough never to run out during a scenario on a busy machine, and short
-// enough to wait for.
+// kLong is long enough never to run out during a scenario on a busy machine. kShort is short enough
+// to wait for.
 inline constexpr std::int64_t kLong = 600'000;
 inline constexpr std::int64_t kShort = 20;
 
-// Their names are made unique to a run, so that a shared server's are left
-// alone: see Run::Name().
+// Each run makes these names unique, so that it leaves other names on a shared server alone: see
+// Run::Name().
 inline const Worker kWorker1 = {"w1", "w1-i1"};
-inline const Worker kWorker1Other = {"w1", "w1-i2"};  // another instance of it
+inline const Worker kWorker1Other = {"w1", "w1-i2"};  // another instance of worker 1
 inline const Worker kWorker2 = {"w2", "w2-i1"};
 
 struct Execution {
@@ -52,7 +52,7 @@ struct Execution {
   AttemptIndex attempt_index{};  // of the last lease
 };
 
-// What a call has to answer.
+// The answer that a call must get.
 struct ExpectedAnswer {
   ExpectedAnswer() = default;
   ExpectedAnswer(ClaimError code, std::vector<std::string> with = {})  // NOLINT: a code is one
@@ -66,8 +66,8 @@ struct CreateOptions {
   std::optional<std::string> required = {};  // comma-joined, sorted
   std::optional<TimestampMs> delay_until = {};
   std::optional<std::uint32_t> cap = {};
-  std::optional<std::string> lane = {};  // the run's own; of a second creation, the execution's
-  std::optional<std::string> id = {};    // a new one
+  std::optional<std::string> lane = {};  // the run's own; for a second creation the execution's
+  std::optional<std::string> id = {};    // a new id
   std::optional<RetryPolicy> retry = {};
 };
 struct IssueOptions {
@@ -83,7 +83,7 @@ struct ClaimOptions {
   Worker worker = kWorker1;
   std::int64_t ttl_ms = kLong;
   std::optional<std::string> lane = {};
-  std::optional<std::uint32_t> cap = {};  // of a reclaim
+  std::optional<std::uint32_t> cap = {};  // for a reclaim
 };
 struct RenewOptions {
   std::optional<OptionalFence> fence = {};  // the last lease's
@@ -96,7 +96,7 @@ struct FailOptions {
   std::string reason = "no disk";
   std::string category = "transient";
   bool operator_override = false;
-  // Of a retry, in whole milliseconds; without one the failure is final.
+  // The delay of the retry, in whole milliseconds. If it is empty, the failure is final.
   std::optional<std::int64_t> retried_after_ms = {};
 };
 
@@ -106,20 +106,20 @@ struct Failure {
   std::string actual;
 };
 
-// A call answered otherwise than it had to: what would follow means nothing.
-// Thrown by Run's calls, after the failure has been noted; the runner catches it.
+// Says that a call got another answer than it must get, so that what would follow means nothing.
+// Run's calls throw it after they have noted the failure; the runner catches it.
 struct WentAstray {};
 
 class Run {
  public:
-  // `prefix` is of this run's lanes and worker names alone, at most 24 bytes.
+  // `prefix` is only in the names of this run's lanes and workers; it has at most 24 bytes.
   Run(Engine& engine, std::string prefix, std::size_t argument = 0);
 
-  // An id and a lane of its own, in a partition of its own or in `beside`'s;
-  // nothing is created.
+  // Gives the execution an id and a lane of its own, in a partition of its own or in that of
+  // `beside`. Nothing is created on the engine.
   Execution& New(const Execution* beside = nullptr);
   Execution& Create(const CreateOptions& options = {}, const Execution* beside = nullptr);
-  // Created, granted to worker 1, claimed.
+  // Creates an execution, grants it to worker 1 and claims it.
   Execution& Leased(std::int64_t ttl_ms = kLong, std::optional<std::uint32_t> cap = {});
   Execution& Expired();                                          // leased, run out, marked
   Execution& RevokedOne(std::optional<std::uint32_t> cap = {});  // leased, revoked
@@ -144,28 +144,28 @@ class Run {
   void Complete(Execution& e, std::optional<OptionalFence> fence = {},
                 const ExpectedAnswer& answer = {}, bool operator_override = false);
   void Fail(Execution& e, const FailOptions& options = {}, const ExpectedAnswer& answer = {});
-  // As a scanner: `due` says whether it must be.
+  // Promotes the execution as a scanner does. `due` says whether it must be due.
   void Promote(Execution& e, bool due = true);
 
-  // Lets at least so much time pass; exactly so much where time is exact.
+  // Lets at least `ms` pass; exactly `ms` on an engine whose time is exact.
   void Pass(std::int64_t ms);
-  // Everything that is stored of `e` is as expected.
+  // Checks that everything that is stored of `e` is as expected.
   void CheckStored(Execution& e);
-  // Says what is compared; a mismatch is a failure of the scenario.
+  // Notes a failure of the scenario if the two differ. `what` names what is compared.
   void CheckEqual(std::string_view what, const std::string& expected, const std::string& actual);
   void Check(std::string_view what, bool holds) {
     CheckEqual(what, "true", holds ? "true" : "false");
   }
 
-  // What differs: aspect, expected, actual.
+  // Reports a difference: aspect, expected, actual.
   using Report = std::function<void(const std::string&, const std::string&, const std::string&)>;
 
   Engine& engine() { return engine_; }
   ClaimLedger& ledger() { return engine_.ledger(); }
-  RawStore& store() { return *engine_.store(); }  // only where the scenario needs it
+  RawStore& store() { return *engine_.store(); }  // only if the scenario needs keys
   std::size_t argument() const { return argument_; }
   const std::vector<Failure>& failures() const { return failures_; }
-  // All that was made, to clean up after.
+  // All executions that the run has made, for cleaning up.
   const std::deque<Execution>& executions() const { return executions_; }
 
   std::string Name(std::string_view name) const { return prefix_ + std::string(name); }
@@ -173,10 +173,10 @@ class Run {
   Uuid NextUuid();
 
  private:
-  // What a success does, between two readings of the clock.
+  // Notes what a success does, between two readings of the clock.
   using Effect = std::function<void(const Moment&, const testing::Answer&)>;
-  // Makes the call, checks the answer and then all that is stored. What a
-  // rejection leaves behind is known; what a success does, `effect` notes.
+  // Makes the call, checks the answer and then everything that is stored. `effect` notes what a
+  // success does; the effects of a rejection are known.
   void Do(Execution& e, const testing::Call& call, const ExpectedAnswer& expected,
           const Effect& effect);
   std::string WithoutPrefix(std::string text) const;
@@ -203,7 +203,7 @@ class Run {
   std::deque<Execution> executions_;
   std::vector<Failure> failures_;
   std::set<std::string> shown_wrongly_;
-  Moment moment_;  // of the last call
+  Moment moment_;  // the moment of the last call
   testing::Driver driver_;
   int step_ = 0;
   std::string operation_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs scenarios on an engine and sorts what differs from the contract into
-// reviewed differences and failures.
+// Runs scenarios on an engine and sorts the differences from the contract into reviewed differences
+// and failures.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_RUNNER_H_
 #define FFGRANT_TESTING_SCENARIOS_RUNNER_H_
@@ -19,13 +19,13 @@
 namespace ffgrant::claims_conformance {
 
 struct ScenarioResult {
-  bool left_out = false;              // the engine can't do what it needs
-  std::size_t differences = 0;        // that are reviewed
-  std::vector<std::string> failures;  // each a text for people
-  std::deque<Execution> executions;   // that it made
+  bool left_out = false;              // the engine can't do what the scenario needs
+  std::size_t differences = 0;        // reviewed differences
+  std::vector<std::string> failures;  // each is a text for people
+  std::deque<Execution> executions;   // the executions that the scenario made
 };
 
-// `prefix`: see Run. A std::runtime_error of the engine's is a failure.
+// For `prefix` see Run. A std::runtime_error from the engine is a failure.
 ScenarioResult RunScenario(Engine& engine, const Scenario& scenario, const std::string& prefix,
                            std::span<const Difference> reviewed = ReviewedDifferences());
 

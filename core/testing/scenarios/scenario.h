@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A scenario: one rule of the contract as a short history of calls. Those of
-// section 7.2 are in scenarios/section_7_2_claim.cc, and so on.
+// A scenario is one rule of the contract as a short history of calls. The scenarios of section 7.2
+// are in cases/section_7_2_claim.cc, and so on.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_SCENARIO_H_
 #define FFGRANT_TESTING_SCENARIOS_SCENARIO_H_
@@ -22,20 +22,21 @@ enum Needs : std::uint8_t {
 };
 
 struct Scenario {
-  // Of the wire contract: "7.2"; "F5" is valkey-functions 5, "L1" live-observed 1.
+  // The section of the wire contract: "7.2". "F5" is section 5 of valkey-functions, "L1" section 1
+  // of live-observed.
   std::string_view section;
   std::string name;
   void (*body)(Run&) = nullptr;
   std::uint8_t needs = kNothing;
-  std::size_t argument = 0;  // Run::argument(): which row of a table
+  std::size_t argument = 0;  // Run::argument(): the row of a table
 
   std::string FullName() const { return std::string(section) + " " + name; }
 };
 
-// All of them, in the order of the contract.
+// Returns all scenarios, in the order of the contract.
 std::vector<Scenario> AllScenarios();
 
-// One a file.
+// Each file defines one of these.
 void AddCreateScenarios(std::vector<Scenario>& to);
 void AddSchedulingScenarios(std::vector<Scenario>& to);
 void AddIssueScenarios(std::vector<Scenario>& to);

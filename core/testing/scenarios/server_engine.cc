@@ -10,7 +10,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// The secret that signs the token of a suspension where the server has none yet.
+// The secret that signs the token of a suspension if the server has no secret yet.
 constexpr const char* kSecretHex =
     "0000000000000000000000000000000000000000000000000000000000000001";
 constexpr const char* kSecretId = "ffgrant";
@@ -67,7 +67,7 @@ void ServerEngine::PassUntil(std::int64_t time) {
 }
 
 void ServerEngine::CleanUp(const std::deque<Execution>& executions, const std::string& prefix) {
-  std::set<std::string> whole;  // keys that nobody else uses
+  std::set<std::string> whole;  // the keys that nobody else uses
   std::set<std::string> tags;
   for (const Execution& execution : executions) {
     const Expected& e = execution.expected;
@@ -83,7 +83,7 @@ void ServerEngine::CleanUp(const std::deque<Execution>& executions, const std::s
       whole.insert(e.ExecutionKey(role));
     }
     const std::size_t attempts = store_.SetSize(e.ExecutionKey("attempts"));
-    for (std::size_t i = 0; i <= attempts; ++i) {  // one may be there by half
+    for (std::size_t i = 0; i <= attempts; ++i) {  // the last attempt may be there by half
       for (const char* rest : {"", ":usage", ":policy"}) whole.insert(e.AttemptKey(i) + rest);
     }
     for (const std::string& lane : {e.lane, prefix + "other-lane"}) {

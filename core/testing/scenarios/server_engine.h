@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Valkey or Redis server, or a cluster, through ffgrant::valkey: real time,
-// real keys. The nodes of a cluster must share a clock to the millisecond, as
-// those on one machine do.
+// A Valkey or Redis server, or a cluster, reached through ffgrant::valkey: with real time and real
+// keys. The nodes of a cluster must share a clock to the millisecond, as nodes on one machine do.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_SERVER_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_SERVER_ENGINE_H_
@@ -20,11 +19,11 @@ namespace ffgrant::claims_conformance {
 
 class ServerEngine final : public Engine {
  public:
-  // `where`: its servers and login; the first of `store`'s servers is asked what is stored,
-  // without TLS.
-  // use_loaded_library: nothing is loaded. contract: what ff_version may answer there;
-  // empty: what the client takes. Throws std::runtime_error if the server can't be
-  // reached, or has no functions, or others.
+  // `where` has the servers and the login. The stored keys are read from the first server of
+  // `store`, without TLS. If `use_loaded_library` is true, no library is loaded. `contract` is the
+  // answer that ff_version may give there; if it is empty, the answer that the client accepts.
+  // Throws std::runtime_error if the server can't be reached, or has no functions, or has other
+  // functions.
   ServerEngine(const valkey::ClientOptions& where, const valkey::ClientOptions& store,
                bool use_loaded_library, const std::string& contract);
 
@@ -42,8 +41,7 @@ class ServerEngine final : public Engine {
   RawStore* store() override { return &store_; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
 
-  // Deletes all that these left behind; their lanes and workers are theirs
-  // alone.
+  // Deletes everything that these executions left behind. Nobody else uses their lanes and workers.
   void CleanUp(const std::deque<Execution>& executions, const std::string& prefix);
 
  private:

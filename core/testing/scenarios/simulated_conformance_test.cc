@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every scenario on the client, the shipped functions and simulated servers: rules,
-// stored keys and all.
+// Runs every scenario on the client, the shipped functions and simulated servers, including the
+// checks of rules and of stored keys.
 
 #include <gtest/gtest.h>
 

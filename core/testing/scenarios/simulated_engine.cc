@@ -19,7 +19,7 @@ using valkey::testing::StreamValue;
 
 namespace {
 
-// The value of `key` if it is a T.
+// Returns the value of `key` if it is a T.
 template <class T>
 const T* As(KeySpace& keys, const std::string& key) {
   bool wrong_type = false;
@@ -39,7 +39,7 @@ KeySpace& SimulatedStore::Keys(const std::string& key) {
   return keys;
 }
 
-// As an operator, on a connection of its own.
+// Executes a command as an operator would, on a connection of its own.
 void SimulatedStore::Do(const std::string& key, const std::vector<std::string>& words) {
   (void)At(key).Execute(-1, words, 1000 * world_.now());
 }
@@ -113,7 +113,7 @@ void SimulatedStore::RemoveMember(const std::string& key, const std::string& mem
 RawStore::Answer SimulatedStore::Call(const std::string& function,
                                       const std::vector<std::string>& keys,
                                       const std::vector<std::string>& args) {
-  // The simulated servers have our library, whose functions carry names of their own.
+  // The simulated servers have our library, whose functions have names of their own.
   const std::string ours = "ffgrant_" + function.substr(std::string_view("ff_").size());
   std::vector<std::string> words = {"FCALL", ours, std::to_string(keys.size())};
   words.insert(words.end(), keys.begin(), keys.end());
@@ -141,7 +141,7 @@ SimulatedEngine::SimulatedEngine(bool cluster) {
   options.connections = 1;
   options.waitpoint_secret_hex = "0000000000000000000000000000000000000000000000000000000000000001";
   ledger_ = std::make_unique<valkey::ValkeyLedger>(options);
-  // A scenario may call a function before the client has been to its node.
+  // A scenario may call a function on a node to which the client has not been yet.
   for (const auto& server : world_.servers()) {
     const std::string library(valkey::FunctionLibrarySource());
     (void)server->Execute(-1, {"FUNCTION", "LOAD", library}, 1000 * world_.now());

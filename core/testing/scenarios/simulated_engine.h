@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant::valkey and the shipped functions on simulated servers, alone or as a
-// cluster: on a clock that moves only where a scenario or a wait moves it.
+// ffgrant::valkey and the shipped functions on simulated servers, alone or as a cluster. The clock
+// moves only when a scenario or a wait moves it.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_SIMULATED_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_SIMULATED_ENGINE_H_
@@ -18,7 +18,7 @@
 
 namespace ffgrant::claims_conformance {
 
-// The keys of the simulated servers, read and written past the client.
+// Reads and writes the keys of the simulated servers without the client.
 class SimulatedStore final : public RawStore {
  public:
   SimulatedStore(valkey::testing::SimulatedWorld& world, valkey::testing::SimulatedServer& server)

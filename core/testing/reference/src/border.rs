@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What crosses the border, and what must not. Unsafe code is here and where views are made.
+//! The types that cross the border, and the guards that let no panic cross it. Only this file and
+//! the places that make views have unsafe code.
 
 use crate::shapes::Document;
 use ff_core::partition::PartitionKeyParseError;
@@ -34,7 +35,7 @@ impl View {
     }
 
     /// # Safety
-    /// The caller's bytes, alive for `'a`.
+    /// The bytes belong to the caller and must live for `'a`.
     pub unsafe fn bytes<'a>(self) -> &'a [u8] {
         if self.size == 0 {
             return &[];
@@ -43,7 +44,7 @@ impl View {
     }
 
     /// # Safety
-    /// As for `bytes`.
+    /// The same as for `bytes`.
     pub unsafe fn text<'a>(self) -> Result<&'a str, Status> {
         std::str::from_utf8(unsafe { self.bytes() }).map_err(|_| Status::NotUtf8)
     }
@@ -87,7 +88,7 @@ pub enum LastError {
     Json(serde_json::Error),
 }
 
-/// `ffref_scratch`: owns what returned views point to.
+/// `ffref_scratch`: owns the memory to which returned views point.
 pub struct Scratch {
     pub error: LastError,
     pub key_error: Option<PartitionKeyParseError>,
@@ -115,7 +116,7 @@ impl Scratch {
         }
     }
 
-    /// Writes into the text that is kept from call to call.
+    /// Writes into the scratch's text, whose memory is kept from call to call.
     pub fn write(&mut self, arguments: std::fmt::Arguments) -> View {
         self.text.clear();
         self.text.write_fmt(arguments).expect("a String takes everything");
@@ -123,7 +124,7 @@ impl Scratch {
     }
 }
 
-/// Runs what may panic.
+/// Runs a call that may panic.
 pub fn guard(call: impl FnOnce() -> Result<(), Status>) -> Status {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(())) => Status::Ok,
@@ -132,10 +133,10 @@ pub fn guard(call: impl FnOnce() -> Result<(), Status>) -> Status {
     }
 }
 
-/// The same with the scratch, whose last error is forgotten first.
+/// Does the same for a call with a scratch, whose last error it first clears.
 ///
 /// # Safety
-/// `scratch` is one of `ffref_scratch_new`, and nobody else's at the moment.
+/// `scratch` comes from `ffref_scratch_new`, and no other call uses it at the same time.
 pub unsafe fn guard_with(
     scratch: *mut Scratch,
     call: impl FnOnce(&mut Scratch) -> Result<(), Status>,
@@ -161,7 +162,7 @@ unsafe extern "C" fn ffref_scratch_free(scratch: *mut Scratch) {
 
 #[unsafe(no_mangle)]
 extern "C" fn ffref_versions() -> View {
-    // Cargo.toml pins them; the test holds this text against Cargo.lock.
+    // Cargo.toml pins these versions; the test compares this text with Cargo.lock.
     View::of("ff-core 0.15.0, serde_json 1.0.149, serde 1.0.228, uuid 1.23.0, crc16 0.4.0")
 }
 

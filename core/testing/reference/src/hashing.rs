@@ -9,13 +9,13 @@ use ff_core::partition::{
 use ff_core::types::{BudgetId, FlowId, LaneId, QuotaPolicyId};
 use uuid::Uuid;
 
-/// What ff-core hashes with.
+/// The hash function that ff-core uses.
 pub fn crc16(bytes: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(bytes)
 }
 
-/// The cluster specification's rule: of what stands between the first `{` and the next `}`, unless
-/// that is nothing, else of all.
+/// Follows the rule of the cluster specification: hashes the bytes between the first `{` and the
+/// next `}`, or the whole key if there are no such bytes.
 pub fn hash_slot(key: &[u8]) -> u16 {
     let find =
         |from: usize, byte: u8| key[from..].iter().position(|b| *b == byte).map(|i| from + i);

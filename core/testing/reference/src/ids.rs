@@ -64,7 +64,7 @@ pub fn config_of(num_flow_partitions: u16) -> PartitionConfig {
     PartitionConfig { num_flow_partitions, ..PartitionConfig::default() }
 }
 
-/// A key of any text, as decoding makes one: there is no constructor.
+/// Makes a key from any text by decoding it, since the type has no constructor.
 pub fn partition_key(text: &str) -> PartitionKey {
     let text: serde::de::value::StrDeserializer<serde::de::value::Error> = text.into_deserializer();
     PartitionKey::deserialize(text).expect("a key takes any text")
@@ -89,7 +89,7 @@ pub fn id_rejection(error: &ExecutionIdParseError) -> Rejection {
     }
 }
 
-/// ff-core keeps the text alone; this reads it the way its parser does.
+/// Reads index and UUID from the text as ff-core's parser does, since ff-core keeps only the text.
 pub fn raw_execution_id(id: &ExecutionId) -> RawExecutionId {
     let text = id.as_str();
     let end = text.find("}:").expect("an id that parsed");
@@ -171,7 +171,7 @@ unsafe extern "C" fn ffref_execution_id_parse(
     unsafe {
         guard_with(scratch, |scratch| match ExecutionId::parse(text.text()?) {
             Ok(parsed) => {
-                // The text's bytes stay where they are when their owner moves.
+                // The bytes of the text stay where they are when their owner moves.
                 *id = raw_execution_id(&parsed);
                 scratch.id = Some(parsed);
                 Ok(())

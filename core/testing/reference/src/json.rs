@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bodies decoded and written.
+//! Decodes and writes bodies.
 
 use crate::border::{LastError, Rejection, Scratch, Status, Value, View, guard_with};
 use crate::ids::{RawExecutionId, RawPartition, id_rejection, key_rejection, raw_execution_id};
@@ -35,10 +35,11 @@ pub struct RawGrant {
     partition: RawPartition,
 }
 
-/// An error, and the member on the path to it, where that was followed.
+/// An error, and the member on the path to it if the path was followed.
 type Failure = (serde_json::Error, String);
 
-/// The innermost member that the path names; where it goes by positions alone, the first position.
+/// Returns the innermost member that the path names. If it has only positions, returns the first
+/// position.
 fn member_of(path: &serde_path_to_error::Path) -> String {
     let named = |segment: &Segment| match segment {
         Segment::Map { key } => Some(key.clone()),
@@ -53,7 +54,8 @@ fn member_of(path: &serde_path_to_error::Path) -> String {
     name.or_else(|| segments.iter().find_map(|segment| placed(segment))).unwrap_or_default()
 }
 
-/// As the server's extractor: an error in the value names its path, one behind it does not.
+/// Decodes as the server's extractor does: an error in the value names its path, an error after the
+/// value does not.
 fn decode_as_server<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Failure> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -194,7 +196,7 @@ pub fn write_document(document: &Document, json: &mut Vec<u8>) {
     .expect("a Vec takes everything")
 }
 
-/// Decoding of a claim response, then the client's conversion.
+/// Decodes a claim response. grant_of() is the client's conversion that follows.
 pub fn decode_response(json: &[u8], as_server: bool) -> Result<ClaimResponse, Failure> {
     decode(json, as_server)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What serde_json found wrong, told from its texts, which are the only account it gives.
+//! Tells the kind of an error of serde_json from its text, since serde_json tells it nowhere else.
 
 use serde_json::error::Category;
 
@@ -12,7 +12,7 @@ pub fn class_of(error: &serde_json::Error) -> u32 {
     }
 }
 
-/// How a text begins, and its `ffref_json_error`.
+/// The beginning of a text, and the text's `ffref_json_error`.
 const BEGINNINGS: [(&str, u32); 28] = [
     ("EOF while parsing", 1),
     ("expected value", 2),
@@ -44,7 +44,7 @@ const BEGINNINGS: [(&str, u32); 28] = [
     ("unknown field", 0),
 ];
 
-/// `ffref_json_error` of a text.
+/// Returns the `ffref_json_error` of a text.
 pub fn kind_of(text: &str) -> u32 {
     BEGINNINGS
         .iter()
@@ -52,7 +52,7 @@ pub fn kind_of(text: &str) -> u32 {
         .map_or(0, |(_, kind)| *kind)
 }
 
-/// The member that a text names, where it is about one by name.
+/// Returns the member that a text names; none if the text names no member.
 pub fn named_member(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("missing field `").or(text.strip_prefix("duplicate field `"))?;
     rest.split_once('`').map(|(name, _)| name)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Key names, by ff-core's builders.
+//! Key names, made by ff-core's builders.
 
 use crate::border::{LastError, Scratch, Status, View, guard_with};
 use ff_core::keys::{self, ExecKeyContext, IndexKeys};
@@ -27,7 +27,7 @@ pub struct Subject<'a> {
     pub attempt: AttemptIndex,
 }
 
-/// By number as in `ffref_key`; none where there is no such key.
+/// Returns the name of the key with this number in `ffref_key`; none if there is no such key.
 pub fn key_name(key: u32, s: &Subject) -> Option<String> {
     let partition = execution_partition(s.id, &PartitionConfig::default());
     let execution = ExecKeyContext::new(&partition, s.id);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! FlowFabric's own code behind the C interface of `ffgrant_reference.h`, which documents it.
+//! FlowFabric's own code behind the C interface that `ffgrant_reference.h` documents.
 
 pub mod border;
 pub mod hashing;

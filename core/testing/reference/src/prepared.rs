@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! For benchmarks: inputs made ready, and one call of the reference each.
+//! Prepared inputs for benchmarks, and one call of the reference for each input.
 
 use crate::border::{Status, View, guard};
 use crate::hashing::{crc16, hash_slot};
@@ -84,7 +84,7 @@ fn prepare(operation: u32, bytes: &[&[u8]]) -> Option<Inputs> {
     })
 }
 
-/// Adds up what `call` says of each input.
+/// Adds up the numbers that `call` returns for the inputs.
 fn sum<T>(inputs: &[T], mut call: impl FnMut(&T) -> u64) -> u64 {
     inputs.iter().fold(0, |sum, input| sum.wrapping_add(call(black_box(input))))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bodies of the claim path (contract 5): ff-core's types where it has them, else structs of the
-//! same members, defaults and order of emission.
+//! The bodies of the claim path (contract 5): ff-core's types if it has them, otherwise structs
+//! with the same members, defaults and order of writing.
 
 use ff_core::contracts::{ClaimExecutionResult, RenewLeaseResult, RevokeLeaseResult};
 use ff_core::partition::{PartitionConfig, PartitionKey};
@@ -69,7 +69,7 @@ pub struct ErrorBody {
     pub retryable: Option<bool>,
 }
 
-/// Any of them, in the order of `ffref_dto`.
+/// Any of the bodies, in the order of `ffref_dto`.
 pub enum Document {
     None,
     ClaimRequest(ClaimRequest),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Documents as lists of values and back.
+//! Turns documents into lists of values, and lists of values into documents.
 
 use crate::border::{LastError, MAX_VALUES, Scratch, Status, Value, View};
 use crate::ids::partition_key;
@@ -50,7 +50,7 @@ fn list(texts: &[String], kept: &mut Vec<View>) -> Value {
     Value { present: 1, list: kept.as_ptr(), list_size: kept.len(), ..Value::ABSENT }
 }
 
-/// Fills the scratch's values from its document: variant and number of values.
+/// Fills the scratch's values from its document. Returns the variant and the number of values.
 pub fn values_of(scratch: &mut Scratch) -> (u32, usize) {
     let Scratch { document, values, list: kept, .. } = scratch;
     let mut size = 0;
@@ -219,7 +219,7 @@ fn claimed(taker: &mut Taker, error: &mut LastError) -> Result<ClaimedExecution,
     ))
 }
 
-/// A document of the caller's values.
+/// Makes a document from the caller's values.
 pub fn document_of(
     dto: u32,
     variant: u32,

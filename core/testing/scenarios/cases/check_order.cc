@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order of checks, by pairs: for each function the tables below list its
-// checks in the contract's order, each with a way to make it fail that leaves
-// the others alone. Whatever two of them fail, the first one is reported, and
-// nothing that is stored has changed.
+// The order of checks, tested by pairs. For each function the tables below list its checks in the
+// contract's order, each with a way to make it fail that leaves the other checks alone. Whichever
+// two checks fail, the first of them is reported, and nothing that is stored has changed.
 
 #include <functional>
 #include <string>
@@ -19,7 +18,7 @@ namespace {
 namespace calls = testing::calls;
 using testing::Call;
 
-// What a call is made with; a spoiler changes it or the store.
+// The arguments of a call; a spoiler changes them or the store.
 struct Attempted {
   std::int64_t ttl_ms = kLong;
   Worker worker = kWorker1;
@@ -33,14 +32,14 @@ struct Check {
   const char* name;
   ClaimError error;
   std::function<void(Run&, Execution&, Attempted&)> spoil;
-  const char* what = "";  // two spoilers of one thing are not tried together
+  const char* what = "";  // two spoilers of the same thing are not tried together
   bool writes = false;    // the rejection itself changes what is stored
 };
 
 struct Function {
   const char* section;
   const char* name;
-  Execution& (*prepare)(Run&);  // so that the call would succeed
+  Execution& (*prepare)(Run&);  // prepares an execution for which the call would succeed
   Attempted (*arguments)(const Execution&);
   Call (*call)(Run&, const Execution&, const Attempted&);
   std::vector<Check> checks;
@@ -112,8 +111,7 @@ Call CallIssue(Run& run, const Execution& e, const Attempted& with) {
 Call CallIssueReclaim(Run& run, const Execution& e, const Attempted& with) {
   return CallIssueGrant(run, e, with, true);
 }
-// One of the calls that lease: Claim and Reclaim, and without an attempt id
-// ClaimResumed.
+// Makes a call that leases: Claim, Reclaim, or ClaimResumed, which has no attempt id.
 template <class Kind>
 Call CallLease(Run& run, const Execution& e, const Attempted& with) {
   const Worker worker = run.Named(with.worker);
@@ -317,7 +315,7 @@ std::string Everything(Run& run, const Execution& e) {
          (expiry.has_value() ? std::to_string(*expiry) : "none");
 }
 
-// The argument: number of the function, and of the check that comes first.
+// The argument holds the number of the function and that of the check that comes first.
 void FirstOfTwoWins(Run& run) {
   const Function& function = Functions()[run.argument() / 64];
   const std::size_t first = run.argument() % 64;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How an owner lets go: valkey-functions.md sections 2 to 4, contract 7.5.
+// How an owner gives up its lease: valkey-functions.md sections 2 to 4, contract 7.5.
 
 #include "testing/scenarios/cases/fences.h"
 #include "testing/scenarios/run.h"
@@ -21,7 +21,7 @@ void CompletionWithAnOldFence(Run& run) { OldFenceIsStale(run, CompleteWith); }
 void SuspensionChecksInOrder(Run& run) { FencedChecksInOrder(run, SuspendWith); }
 void SuspensionWithAnOldFence(Run& run) { OldFenceIsStale(run, SuspendWith); }
 
-// Lets an absent fence pass, and nothing else.
+// The override lets an absent fence pass, and nothing else.
 void OperatorOverride(Run& run) {
   run.Complete(run.New(), OptionalFence(), ClaimError::kExecutionNotFound, true);
   Execution& created = run.Create();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every limit and every kind of text of the contract's table, on every engine.
+// Tries every limit and every kind of text of the contract's table on every engine.
 
 #include "testing/contract/contract_table.h"
 
@@ -33,8 +33,9 @@ void EveryDurationOfALease(Run& run) {
     Execution& claimed = run.Create();
     run.Issue(claimed);
     run.Claim(claimed, {.ttl_ms = ttl}, answer);
-    // A server's lease hash outlives the lease by a grace (7.4): where it ended longer ago, the
-    // hash is gone at once, and the embedded ledger, which has none, still shows it.
+    // A server's lease hash outlives the lease by a grace (7.4). If the lease ended longer ago than
+    // that, the hash is gone at once; the embedded ledger, which has no such hash, still shows the
+    // lease.
     if (!taken || ttl >= -1) run.Renew(run.Leased(), {.ttl_ms = ttl}, answer);
     Execution& resumed = run.Interrupted();
     run.Issue(resumed);
@@ -81,7 +82,7 @@ void EveryPriority(Run& run) {
 void EveryReclaimCap(Run& run) {
   for (const std::uint32_t cap : testing::kReclaimCaps) {
     const ExpectedAnswer exhausted = {ClaimError::kMaxRetriesExhausted, {std::to_string(cap)}};
-    // The execution's own cap, then a call's.
+    // First the execution's own cap is tried, then a call's cap.
     for (const bool own : {true, false}) {
       Execution& e = run.RevokedOne(own ? std::optional(cap) : std::nullopt);
       const ClaimOptions options = {.worker = kWorker2,
@@ -131,7 +132,7 @@ void EveryRenewalOfAnAttempt(Run& run) {
 
 // ---- texts -----------------------------------------------------------------------
 
-// A lane of `size` bytes, all of it but its end this run's.
+// Returns a lane of `size` bytes. All of it but its end belongs to this run.
 std::string LaneOf(Run& run, std::size_t size) {
   const std::string own = run.Name("l-");
   std::string lane(size, 'l');
@@ -212,7 +213,7 @@ void EveryToken(Run& run) {
     run.Issue(e, {.offered = token.substr(1)}, missing);
     run.Issue(e, {.offered = token.substr(0, token.size() - 1)}, missing);
     for (std::size_t i = 0; i < token.size(); ++i) {
-      // Each byte counts.
+      // Each byte of a token counts.
       std::string other = token;
       other[i] = static_cast<char>(other[i] ^ 1);
       if (other[i] == ',' || other[i] == ' ') other[i] = 'Z';

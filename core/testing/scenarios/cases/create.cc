@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Creation: valkey-functions.md sections 2 to 4, contract 3 (scores).
+// Creating executions: valkey-functions.md sections 2 to 4, contract 3 (scores).
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -28,7 +28,7 @@ void DelayMustLieAhead(Run& run) {
   run.Create({.delay_until = TimestampMs{now}});
 }
 
-// A delay is a time: no sum is made with it, so that any will do.
+// `delay_until` is a time, and no sum is computed from it, so that every value is allowed.
 void DelaysReachAsFarAsTheirType(Run& run) {
   for (const std::int64_t time : {kMaxTtlMs, kMaxTtlMs + 1, std::int64_t{100'000'000'000'000},
                                   std::int64_t{1} << 53, INT64_MAX - 1, INT64_MAX}) {
@@ -81,7 +81,7 @@ void BadIdsAndLanesAreRefused(Run& run) {
 }
 
 void EligibleOrderIsByPriorityThenAge(Run& run) {
-  // The scheduler's choice is the head of the set (contract 3, 7.1).
+  // The scheduler chooses the head of the set (contract 3, 7.1).
   Execution& first = run.Create({.priority = 1});
   run.Pass(2);
   Execution& second = run.Create({.priority = 1}, &first);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An attempt that ends without a result, and what its retry policy makes of it:
+// Attempts that end without a result, and what the execution's retry policy does about it:
 // core/contract/live-observed.md, sections 1 and 2.
 
 #include <array>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr RetryPolicy::Backoff kFixed = RetryPolicy::Backoff::kFixed;
 
-// Created, granted to worker 1, claimed.
+// Creates an execution, grants it to worker 1 and claims it.
 Execution& LeasedWith(Run& run, const RetryPolicy& retry, std::int64_t ttl_ms = kLong) {
   Execution& e = run.Create({.retry = retry});
   run.Issue(e);
@@ -23,7 +23,7 @@ Execution& LeasedWith(Run& run, const RetryPolicy& retry, std::int64_t ttl_ms = 
   return e;
 }
 
-// Waits until the retry is due; then it is granted and claimed.
+// Waits until the retry is due; then grants and claims it.
 void ClaimRetry(Run& run, Execution& e, std::int64_t after_ms, std::int64_t ttl_ms = kLong) {
   run.Pass(after_ms + 1);
   run.Promote(e);
@@ -39,7 +39,7 @@ void FailureWithoutAPolicyEndsIt(Run& run) {
   run.Issue(e, {}, ClaimError::kExecutionNotEligible);
 }
 
-// A policy of no retries is one all the same.
+// A policy that allows no retries is a policy too.
 void FailureWithNoRetriesEndsIt(Run& run) {
   Execution& e = LeasedWith(run, {.max_retries = 0});
   run.Fail(e);
@@ -48,7 +48,7 @@ void FailureWithNoRetriesEndsIt(Run& run) {
 void FailureChecksInOrder(Run& run) { FencedChecksInOrder(run, FailWith); }
 void FailureWithAnOldFence(Run& run) { OldFenceIsStale(run, FailWith); }
 
-// Lets an absent fence pass, and nothing else.
+// The override lets an absent fence pass, and nothing else.
 void FailureByAnOperator(Run& run) {
   const FailOptions by_operator = {.fence = OptionalFence(), .operator_override = true};
   run.Fail(run.New(), by_operator, ClaimError::kExecutionNotFound);
@@ -69,7 +69,7 @@ void FailureByAnOperator(Run& run) {
   run.Fail(leased, by_operator);
 }
 
-// Neither text decides anything, and both are kept as they are.
+// Neither text decides anything, and both are stored unchanged.
 void ReasonsAndCategoriesAreAnyBytes(Run& run) {
   const std::string bytes("a\r\n\0\xFF{\"", 8);
   for (const std::string& text : {std::string(), bytes, std::string(70'000, 'x')}) {
@@ -89,7 +89,7 @@ void ARetryWaitsAndIsClaimedAsSuch(Run& run) {
   run.Fail(e, {}, NotActive(e));
   run.Complete(e, {}, NotActive(e));
   ClaimRetry(run, e, kShort);
-  // Its lease is another one.
+  // The retry's lease is a new one.
   const OptionalFence fence = e.fence;
   run.Renew(e);
   run.Complete(e);
@@ -116,7 +116,7 @@ void ExponentialDelaysGrowUpToTheLongest(Run& run) {
   run.Fail(e);
 }
 
-// The longest delay holds for the first one, too.
+// The longest delay limits the first delay too.
 void TheFirstDelayIsBounded(Run& run) {
   Execution& e = LeasedWith(run, {.max_retries = 1, .delay_ms = kLong, .max_delay_ms = 3});
   run.Fail(e, {.retried_after_ms = 3});
@@ -126,7 +126,7 @@ void DelaysAtTheirLimits(Run& run) {
   for (const std::int64_t delay : {std::int64_t{0}, std::int64_t{1}, kMaxTtlMs}) {
     Execution& e = LeasedWith(run, {.max_retries = 1, .backoff = kFixed, .delay_ms = delay});
     run.Fail(e, {.retried_after_ms = delay});
-    if (delay != 1) run.Promote(e, delay == 0);  // 1 ms may be over, or not
+    if (delay != 1) run.Promote(e, delay == 0);  // 1 ms may have passed, or not
     Execution& none =
         LeasedWith(run, {.max_retries = 1, .delay_ms = 0, .max_delay_ms = delay, .multiplier = 0});
     run.Fail(none, {.retried_after_ms = 0});
@@ -151,8 +151,8 @@ void PoliciesThatCantBeFollowedAreRefused(Run& run) {
   }
 }
 
-// An attempt that was reclaimed, or suspended and resumed, is no retry; and after each of them the
-// policy is what it was.
+// An attempt that was reclaimed, or suspended and resumed, is no retry. After each of these the
+// policy is unchanged.
 void OnlyFailuresAreRetries(Run& run) {
   Execution& e = LeasedWith(run, {.max_retries = 1, .backoff = kFixed, .delay_ms = 5});
   for (int i = 0; i < 2; ++i) {
@@ -186,7 +186,7 @@ void AnExpiredLeaseCannotFail(Run& run) {
   run.Fail(e, {.retried_after_ms = 5});
 }
 
-// A failure ends what a retry brought: the cap on reclaims counts on.
+// Neither a failure nor its retry resets the count of reclaims, which the cap limits.
 void ReclaimsAreCountedThroughRetries(Run& run) {
   Execution& e = run.Create({.cap = 1, .retry = RetryPolicy{.backoff = kFixed, .delay_ms = 0}});
   run.Issue(e);
@@ -220,7 +220,7 @@ void ARetryIsDueAtItsTime(Run& run) {
   run.Promote(e, false);
 }
 
-// Who has the grant of a retry has it as of any other claim.
+// The grant of a retry belongs to its worker, as the grant of any other claim does.
 void TheGrantOfARetry(Run& run) {
   Execution& e = LeasedWith(run, {.max_retries = 1, .backoff = kFixed, .delay_ms = 0});
   run.Fail(e, {.retried_after_ms = 0});

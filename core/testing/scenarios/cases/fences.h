@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What renewal, suspension and completion have in common: the checks of the
-// caller's fence and of the lease (contract 7.4, valkey-functions 4).
+// What renewal, suspension, completion and failure have in common: the checks of the caller's fence
+// and of the lease (contract 7.4, valkey-functions 4).
 
 #ifndef FFGRANT_TESTING_SCENARIOS_CASES_FENCES_H_
 #define FFGRANT_TESTING_SCENARIOS_CASES_FENCES_H_
@@ -14,11 +14,11 @@
 
 namespace ffgrant::claims_conformance {
 
-// How long a lease lives, in ms, that a call must still find alive, however busy the machine is,
-// and whose end is then waited for.
+// The ttl, in ms, of a lease that a call must still find alive, however busy the machine is, and
+// whose end the scenario then waits for.
 inline constexpr std::int64_t kSoon = 1500;
 
-// A call that takes a fence; without one it gives the last lease's.
+// A call that takes a fence. If none is given, it presents the last lease's fence.
 using FencedCall = void (*)(Run&, Execution&, std::optional<OptionalFence>, const ExpectedAnswer&);
 
 inline void RenewWith(Run& run, Execution& e, std::optional<OptionalFence> fence,
@@ -39,7 +39,7 @@ inline void FailWith(Run& run, Execution& e, std::optional<OptionalFence> fence,
   run.Fail(e, {.fence = fence}, answer);
 }
 
-// The six that have some parts of a whole fence and lack others.
+// Returns the six fences that have some parts of a whole fence and lack others.
 inline std::vector<OptionalFence> PartsOf(const OptionalFence& whole) {
   std::vector<OptionalFence> parts;
   for (unsigned present = 1; present < 7; ++present) {
@@ -52,7 +52,7 @@ inline std::vector<OptionalFence> PartsOf(const OptionalFence& whole) {
   return parts;
 }
 
-// Whole fences of which one part, or every part, is another's.
+// Returns whole fences in which one part, or every part, belongs to another lease.
 inline std::vector<OptionalFence> WrongOnes(Run& run, const OptionalFence& right) {
   std::vector<OptionalFence> wrong(5, right);
   wrong[0].lease_id = LeaseId{run.NextUuid()};
@@ -63,14 +63,15 @@ inline std::vector<OptionalFence> WrongOnes(Run& run, const OptionalFence& right
   return wrong;
 }
 
-// execution_not_active and what it says.
+// Returns execution_not_active with its details.
 inline ExpectedAnswer NotActive(const Execution& e) {
   return {ClaimError::kExecutionNotActive,
           {e.expected.Field("terminal_outcome"), e.expected.Field("current_lease_epoch"),
            e.expected.Field("lifecycle_phase"), e.expected.Field("current_attempt_id")}};
 }
 
-// Every check of `call` but those of its own, each alone and before the next.
+// Tries every check that `call` shares with the other fenced calls, each alone and before the next
+// one.
 inline void FencedChecksInOrder(Run& run, FencedCall call) {
   const OptionalFence none;
   const OptionalFence unknown = LeaseFence{{run.NextUuid()}, {1}, {run.NextUuid()}};
@@ -82,7 +83,7 @@ inline void FencedChecksInOrder(Run& run, FencedCall call) {
   call(run, absent, none, ClaimError::kExecutionNotFound);
   call(run, absent, unknown, ClaimError::kExecutionNotFound);
 
-  // The fence's shape before the phase.
+  // The shape of the fence is checked before the phase.
   Execution& runnable = run.Create();
   call(run, runnable, none, ClaimError::kFenceRequired);
   for (const OptionalFence& fence : PartsOf(unknown)) {
@@ -98,7 +99,8 @@ inline void FencedChecksInOrder(Run& run, FencedCall call) {
   run.Suspend(suspended);
   call(run, suspended, {}, NotActive(suspended));
 
-  // Revoked before expired, expired before stale.
+  // The check for revoked comes before that for expired, and the check for expired before that for
+  // stale.
   Execution& revoked = run.Leased(kShort);
   run.Revoke(revoked);
   run.Pass(kShort + 1);
@@ -110,7 +112,7 @@ inline void FencedChecksInOrder(Run& run, FencedCall call) {
   for (const OptionalFence& fence : PartsOf(due.fence)) {
     call(run, due, fence, ClaimError::kPartialFenceTriple);
   }
-  call(run, due, unknown, ClaimError::kLeaseExpired);  // and marks it
+  call(run, due, unknown, ClaimError::kLeaseExpired);  // this call marks the lease
   call(run, due, {}, ClaimError::kLeaseExpired);
   Execution& due_too = run.Leased(kShort);
   run.Pass(kShort + 1);
@@ -127,12 +129,12 @@ inline void FencedChecksInOrder(Run& run, FencedCall call) {
   call(run, leased, {}, {});
 }
 
-// 7.7 (7): after a reclaim the old triple is stale.
+// 7.7 (7): after a reclaim the old fence is stale.
 inline void OldFenceIsStale(Run& run, FencedCall call) {
   Execution& e = run.Expired();
   const OptionalFence old = e.fence;
   run.IssueReclaim(e);
-  call(run, e, {}, ClaimError::kLeaseExpired);  // until then it is expired
+  call(run, e, {}, ClaimError::kLeaseExpired);  // before the reclaim the lease is expired
   run.Reclaim(e);
   call(run, e, old, ClaimError::kStaleLease);
   call(run, e, {}, {});

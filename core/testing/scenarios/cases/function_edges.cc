@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// valkey-functions.md section 5: the edges, by number. Those that only a
-// client of another make can send go past the ledger, as FCALLs.
+// The edges of valkey-functions.md section 5, by number. Edges that only a client of another make
+// can send are tried by FCALLs without the ledger.
 
 #include "testing/scenarios/cases/raw_calls.h"
 #include "testing/scenarios/run.h"
@@ -10,7 +10,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// Edges 1 to 4 are scenarios of 7.1 and 7.2 as well; here in one go.
+// Edges 1 to 4 are also scenarios of 7.1 and 7.2; here they are tried in one scenario.
 void GrantsThatAreNone(Run& run) {
   Execution& elapsed = run.Create();
   run.Issue(elapsed, {.ttl_ms = kShort});
@@ -62,7 +62,7 @@ void LeasesWithoutTime(Run& run) {
 
 // ---- past the ledger -----------------------------------------------------------
 
-// Edge 8: half of a call must not happen.
+// Edge 8: a call must not be done by half.
 void AFractionalGrantTtl(Run& run) {
   for (const std::string ttl : {"50.5", "1e-1"}) {
     Execution& e = run.Create();
@@ -87,7 +87,7 @@ void AMalformedAttemptPolicy(Run& run) {
   run.Check("refused", answer.is_error || (!answer.texts.empty() && answer.texts[0] == "0"));
   const bool kept = run.store().Exists(e.expected.ExecutionKey("claim_grant"));
   run.CheckEqual("the grant", "kept", kept ? "kept" : "consumed");
-  if (kept) run.CheckStored(e);  // else what was written by half means nothing
+  if (kept) run.CheckStored(e);  // otherwise half of the call was done, and comparing means nothing
 }
 
 void AGrantTtlThatIsNoNumber(Run& run) {
@@ -98,7 +98,7 @@ void AGrantTtlThatIsNoNumber(Run& run) {
                    FirstTexts(run.store().Call("ff_issue_claim_grant", call.keys, call.args)));
     run.CheckStored(e);
   }
-  // Before the existence check.
+  // This check comes before the existence check.
   Execution& absent = run.New();
   const RawCall call = RawIssue(run, absent, "abc");
   run.CheckEqual("issue for an absent one", "0 invalid_input",
@@ -114,14 +114,14 @@ void ALeaseTtlThatIsNoNumber(Run& run) {
                    FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
     run.CheckStored(e);
   }
-  // Before the existence check.
+  // This check comes before the existence check.
   Execution& absent = run.New();
   const RawCall call = RawClaim(run, absent, {.ttl = "abc"});
   run.CheckEqual("claim of an absent one", "0 invalid_input",
                  FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
 }
 
-// Edge 9.
+// Edge 9: a call with too few keys.
 void TooFewKeys(Run& run) {
   Execution& e = run.Create();
   RawCall call = RawIssue(run, e, std::to_string(kLong));
@@ -143,7 +143,7 @@ void ACoreOfAnotherType(Run& run) {
   run.store().Delete(e.expected.ExecutionKey("core"));
 }
 
-// Replies are texts after the first element, numbers included (functions 1).
+// All elements of a reply but the first are texts, also numbers (functions 1).
 void RepliesAsTheyAreOnTheWire(Run& run) {
   Execution& e = run.Create();
   const RawCall issue = RawIssue(run, e, std::to_string(kLong));

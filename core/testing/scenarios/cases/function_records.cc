@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// valkey-functions.md sections 2 to 4: what functions do and keep that no ledger's
-// call asks them for: idempotency keys, policies and tags of a creation, the lineage
-// of retries and replays, an attempt's policy and times, streams, waitpoint secrets
-// and tokens.
+// valkey-functions.md sections 2 to 4: what the functions do and store that no call of a ledger
+// asks for. These are idempotency keys, policies and tags of a creation, the lineage of retries and
+// replays, an attempt's policy and times, streams, waitpoint secrets and tokens.
 
 #include <array>
 #include <cstdint>
@@ -66,8 +65,8 @@ void CreationChecksItsArguments(Run& run) {
     rows.push_back({{.delay = text}, "delay_until" + whole + text});
     rows.push_back({{.deadline = text}, "execution_deadline_at" + whole + text});
   }
-  // The reference takes all but the first, or fails behind its first write: differences on
-  // purpose, which functions/README.md lists.
+  // The reference accepts every row but the first, or fails on it after its first write. These
+  // differences are on purpose; functions/README.md lists them.
   if (run.engine().library() == "flowfabric") rows.erase(rows.begin() + 1, rows.end());
   Execution& e = run.New();
   for (const auto& [options, detail] : rows) {
@@ -123,7 +122,7 @@ void PoliciesThatAreTaken(Run& run) {
     many += (many.empty() ? "\"c" : ",\"c") + std::to_string(i) + "\"";
     kept += (kept.empty() ? "c" : ",c") + std::to_string(i);
   }
-  // As many bytes as there may be, commas included.
+  // These have as many bytes as are allowed, commas included.
   const std::string a(1365, 'a');
   const std::string b(1365, 'b');
   const std::string c(1364, 'c');
@@ -152,7 +151,8 @@ void TagsAreKeptAsTexts(Run& run) {
   for (const auto& [name, text] : Fields{{"team", "x"}, {"n", "3"}, {"yes", "true"}}) {
     run.CheckEqual("tag " + name, text, tags[name]);
   }
-  // What holds something is its JSON; an empty list and an empty object are the same.
+  // A value that contains other values is stored as its JSON; an empty list and an empty object are
+  // the same.
   run.CheckEqual("an object", "{\"p\":[1,\"a\"]}", tags["o"]);
   run.CheckEqual("an empty list", "{}", tags["l"]);
   Execution& without = run.New();
@@ -271,7 +271,7 @@ void AnOpenStreamIsClosedOnce(Run& run) {
 
 // ---- secrets and tokens ----------------------------------------------------------
 
-// A key of the run's own: a partition's secret may be somebody's on a real server.
+// Returns a key of this run: on a real server a partition's own secret may belong to somebody else.
 std::string SecretsKey(Run& run, const Execution& e) {
   return "ff:sec:" + RawTag(e) + ":" + run.Name("hmac");
 }
@@ -320,7 +320,7 @@ std::string Sha1(std::string_view text) {
   const std::array<char, 40> hex = valkey::testing::Sha1Hex(text);
   return {hex.data(), hex.size()};
 }
-// RFC 2104.
+// Computes the HMAC of RFC 2104.
 std::string HmacSha1(std::string key, const std::string& message) {
   if (key.size() > 64) key = BytesOfHex(Sha1(key));
   key.resize(64, '\0');
@@ -367,7 +367,7 @@ RawCall RawSuspend(Run& run, const Execution& e, const std::string& waitpoint,
        "0"}};
 }
 
-// The token is an HMAC of the waitpoint, whatever the length of the secret.
+// The token is an HMAC of the waitpoint, for every length of the secret.
 void ATokenIsAnHmacOfTheWaitpoint(Run& run) {
   std::string longest;
   for (int i = 0; i < 100; ++i) longest += "cd";

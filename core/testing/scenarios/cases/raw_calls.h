@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls past the ledger, as FCALLs: KEYS and ARGV as valkey-functions.md section 2 has
-// them, with whatever texts a client of another make might send.
+// Calls by FCALL without the ledger. KEYS and ARGV are those of valkey-functions.md section 2, with
+// any texts that a client of another make might send.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
 #define FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
@@ -83,14 +83,14 @@ inline RawCall RawMarkExpired(const Execution& e) {
           {x.id}};
 }
 
-// All of an answer, space by space; "-CODE" of an error.
+// Returns all texts of an answer with spaces between them; "-CODE" for an error.
 inline std::string AllTexts(const RawStore::Answer& answer) {
   if (answer.is_error) return "-" + answer.texts[0].substr(0, answer.texts[0].find(' '));
   std::string text;
   for (const std::string& part : answer.texts) text += (text.empty() ? "" : " ") + part;
   return text;
 }
-// Its first two.
+// Returns the first two texts.
 inline std::string FirstTexts(RawStore::Answer answer) {
   if (!answer.is_error && answer.texts.size() > 2) answer.texts.resize(2);
   return AllTexts(answer);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler's choice: claim_ledger.h, ClaimForWorker(). Its order is contract 3's; contract
-// 7.1 says what FlowFabric's scheduler does, from which it differs in looking behind the head.
+// The scheduler's choice: claim_ledger.h, ClaimForWorker(). Its order is that of contract 3.
+// Contract 7.1 says what FlowFabric's scheduler does; ours differs because it also looks at the
+// executions behind the head.
 
 #include <memory>
 #include <set>
@@ -13,7 +14,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// A scheduler's calls for one worker and lane.
+// Makes a scheduler's calls for one worker and lane.
 class Scheduler {
  public:
   Scheduler(Run& run, const Execution& first, const Worker& worker = kWorker1)
@@ -33,7 +34,7 @@ class Scheduler {
     }
     return run_.ledger().ClaimForWorker(args);
   }
-  // The id that is chosen, or why there is none.
+  // Returns the chosen id, or the error that says why there is none.
   std::string Next(std::int64_t ttl_ms = kLong, const char* offered = nullptr) {
     const ClaimForWorkerOutcome outcome = Call(kAllPartitions, ttl_ms, offered);
     return outcome ? std::string(outcome.grant.view().execution_id.text())
@@ -58,7 +59,7 @@ class Scheduler {
   const std::string lane_;
 };
 
-// Executions of one partition and lane, the first to be chosen first.
+// Creates executions in one partition and lane; the first one must be chosen first.
 std::vector<Execution*> CreateInOrder(Run& run, std::size_t count) {
   std::vector<Execution*> all;
   for (std::size_t i = 0; i < count; ++i) {
@@ -73,7 +74,7 @@ void OneGrantHoldsUpNobody(Run& run) {
   Scheduler scheduler(run, *all[0]);
   for (const Execution* e : all) scheduler.Expect(*e);
   scheduler.ExpectNothing();
-  // Other workers are no better off.
+  // Other workers find nothing either.
   Scheduler(run, *all[0], kWorker2).ExpectNothing();
 }
 
@@ -114,7 +115,7 @@ void RequirementsArePassedOver(Run& run) {
   scheduler.ExpectNothing("arm,gpu");
 }
 
-// A ttl that is not positive grants nothing that stays: the head is chosen again.
+// With a ttl that is not positive no grant remains, so the head is chosen again.
 void AGrantThatIsGoneAtOnceBlocksNothing(Run& run) {
   const std::vector<Execution*> all = CreateInOrder(run, 2);
   Scheduler scheduler(run, *all[0]);
@@ -126,8 +127,7 @@ void AGrantThatIsGoneAtOnceBlocksNothing(Run& run) {
   scheduler.Expect(*all[1]);
 }
 
-// Windows of every size come round to the partition, and till then no call says that there is
-// nothing.
+// Windows of every size come round to the partition. Until then no call says that there is nothing.
 void WindowsComeRound(Run& run) {
   const unsigned partitions = run.engine().partition_count();
   for (const unsigned window : {32u, 100u, partitions - 1u, partitions}) {
@@ -155,14 +155,14 @@ void WindowsComeRound(Run& run) {
   }
 }
 
-// A partition that always has something does not keep another one waiting. Where time passes by
-// itself, a server of a cluster may be silent for longer than the search waits for it, but not for
-// many calls.
+// A partition that always has something does not keep another one waiting. On an engine where time
+// passes by itself, a server of a cluster may be silent for longer than the search waits for it,
+// but not for many calls.
 void ABusyPartitionStarvesNoOther(Run& run) {
   const std::vector<Execution*> busy = CreateInOrder(run, 8);
   Execution& other = run.New();
   if (other.expected.tag() == busy[0]->expected.tag()) return;
-  // The same lane, in another partition.
+  // The other execution is created in the same lane, in another partition.
   CreateExecutionArgs args;
   args.execution_id = other.id();
   args.lane = LaneIdView::Unchecked(busy[0]->lane());

@@ -68,7 +68,7 @@ void CapabilitiesAreNotAskedForInVain(Run& run) {
 }
 
 void ChecksInOrder(Run& run) {
-  // Each line lacks what the next one has.
+  // Each call lacks something that the next one has.
   Execution& e = run.New();
   run.Issue(e, {.ttl_ms = kMaxTtlMs + 1, .lane = run.Name("other-lane")},
             {ClaimError::kInvalidInput, {"grant_ttl_ms is out of range"}});
@@ -94,7 +94,7 @@ void AnElapsedGrantMakesRoom(Run& run) {
 void TheEdgeOfAGrant(Run& run) {
   Execution& e = run.Create();
   run.Issue(e, {.ttl_ms = 100});
-  run.Pass(100);  // 7.7 (6): good at its very expiry
+  run.Pass(100);  // 7.7 (6): a grant is good in the millisecond of its expiry
   run.Issue(e, {.worker = kWorker2}, ClaimError::kGrantAlreadyExists);
   run.Pass(1);
   run.Issue(e, {.worker = kWorker2});

@@ -46,7 +46,7 @@ void NeedsARunnableEligibleExecution(Run& run) {
 
 void AnInterruptedAttemptIsResumed(Run& run) {
   Execution& e = run.Interrupted();
-  run.Claim(e, {}, ClaimError::kUseClaimResumedExecution);  // before the grant is looked for
+  run.Claim(e, {}, ClaimError::kUseClaimResumedExecution);  // before the check of the grant
   run.Issue(e);
   run.Claim(e, {}, ClaimError::kUseClaimResumedExecution);
   run.Claim(e, {.worker = kWorker2}, ClaimError::kUseClaimResumedExecution);
@@ -87,7 +87,7 @@ void TheEdgeOfAGrant(Run& run) {
   run.Claim(good);
 }
 
-// A record that outlived its own time: only an edit leads there.
+// The record of the grant has outlived its own time. Only an edit can lead there.
 void ARecordThatOutlivedItsTime(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);
@@ -106,7 +106,7 @@ void ARecordThatOutlivedItsTime(Run& run) {
   run.CheckEqual("claim", "claim_grant_expired",
                  std::string(ErrorName(run.ledger().Claim(args, &details).error)));
   run.CheckEqual("the grant", before, run.store().Describe(key));
-  // Another worker's is invalid before it is expired.
+  // A claim by another worker is invalid before the grant counts as expired.
   const Worker other = run.Named(kWorker2);
   ClaimArgs of_other = args;
   of_other.worker = {{other.id}, {other.instance}};
@@ -116,7 +116,7 @@ void ARecordThatOutlivedItsTime(Run& run) {
 }
 
 void FirstLeaseOfAFewTtls(Run& run) {
-  // Deadlines are whole: floor(2/3).
+  // Renewal deadlines are whole numbers: floor(2/3).
   for (const std::int64_t ttl : {kLong, kLong + 1, kLong + 2}) run.Leased(ttl);
 }
 

@@ -37,7 +37,7 @@ void NeedsItRunnable(Run& run) {
 
 void NeedsItInterrupted(Run& run) {
   Execution& e = run.Create();
-  run.ClaimResumed(e, {}, ClaimError::kNotAResumedExecution);  // before the grant is looked for
+  run.ClaimResumed(e, {}, ClaimError::kNotAResumedExecution);  // before the check of the grant
   run.Issue(e);
   run.ClaimResumed(e, {}, ClaimError::kNotAResumedExecution);
   run.Claim(e);
@@ -58,7 +58,7 @@ void AnElapsedGrantIsGone(Run& run) {
   run.ClaimResumed(e, {}, ClaimError::kInvalidClaimGrant);
 }
 
-// The sole deletion of a grant on failure (7.7, 2).
+// This is the only case in which a failing call deletes a grant (7.7, 2).
 void ARecordThatOutlivedItsTimeIsDeleted(Run& run) {
   Execution& e = run.Interrupted();
   run.Issue(e);
@@ -66,7 +66,7 @@ void ARecordThatOutlivedItsTimeIsDeleted(Run& run) {
   run.store().Persist(key);
   run.store().SetField(key, "grant_expires_at", std::to_string(run.engine().Now() - 1));
   const std::string before = run.store().Describe(key);
-  // Not by another worker: its claim is invalid before the grant is expired.
+  // Another worker does not delete it: its claim is invalid before the grant counts as expired.
   e.expected.GrantGone();
   const Worker other = run.Named(kWorker2);
   const auto claim = [&](const Worker& worker) {
@@ -93,7 +93,7 @@ void ResumedAgainAndAgain(Run& run) {
     run.ClaimResumed(e);
     run.Renew(e);
     run.Suspend(e);
-    run.Resume(e, -i);  // no delay lies behind
+    run.Resume(e, -i);  // a delay of 0 or less is no delay
   }
 }
 
@@ -102,7 +102,7 @@ void DelayedResumption(Run& run) {
   run.Suspend(e);
   run.Resume(e, kLong);
   run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);
-  // No eligibility check in 7.3: it is the grant that is missing.
+  // 7.3 has no eligibility check: what is missing here is the grant.
   run.ClaimResumed(e, {}, ClaimError::kInvalidClaimGrant);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.4: renewal.
+// Contract 7.4: renewing a lease.
 
 #include "testing/scenarios/cases/fences.h"
 #include "testing/scenarios/run.h"
@@ -58,7 +58,7 @@ void AtTheEdge(Run& run) {
   Execution& e = run.Leased(100);
   run.Pass(99);
   run.Renew(e, {.ttl_ms = 100});
-  run.Pass(100);  // 7.7 (6): good until just before its expiry
+  run.Pass(100);  // 7.7 (6): a lease is good until just before its expiry
   run.Renew(e, {}, ClaimError::kLeaseExpired);
 }
 

@@ -42,7 +42,7 @@ void MarkingAtTheEdge(Run& run) {
   run.MarkExpired(e);
 }
 
-// Only an edit leads there: active, and nobody's.
+// The execution is active and has no owner. Only an edit can lead there.
 void MarkingOfAnUnownedOne(Run& run) {
   Execution& e = run.Leased(kShort);
   run.Pass(kShort + 1);
@@ -73,7 +73,7 @@ void Revoking(Run& run) {
   run.Revoke(e, other,
              {ClaimError::kStaleLease, {"expected " + text + " but current is " + current}});
   run.Revoke(e, e.fence.lease_id);
-  // Whatever lease is expected then.
+  // Once the lease is revoked, any expected lease gets the same answer.
   run.Revoke(e, other, {}, AlreadySatisfied::kAlreadyRevoked);
   run.Revoke(e, {}, {}, AlreadySatisfied::kAlreadyRevoked);
 }
@@ -90,7 +90,7 @@ void RevokingNeedsALease(Run& run) {
   run.Revoke(suspended, LeaseId{run.NextUuid()}, NotActive(suspended));
 }
 
-// Only an edit leads there.
+// Only an edit can lead there.
 void RevokingOfAnUnownedOne(Run& run) {
   Execution& e = run.Leased();
   run.store().SetField(e.expected.ExecutionKey("core"), "ownership_state", "unowned");
@@ -99,7 +99,7 @@ void RevokingOfAnUnownedOne(Run& run) {
   run.Revoke(e, LeaseId{run.NextUuid()}, ClaimError::kNoActiveLease);
 }
 
-// Time does not revoke: an unmarked lease can still be revoked.
+// A lease is not revoked by time: a lease that has ended and is not marked can still be revoked.
 void RevokingAfterTheExpiry(Run& run) {
   Execution& e = run.Leased(kShort);
   run.Pass(kShort + 1);

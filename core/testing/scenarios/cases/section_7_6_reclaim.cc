@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.6: reclaiming what its owner lost.
+// Contract 7.6: reclaiming an execution that its owner has lost.
 
 #include "testing/scenarios/cases/fences.h"
 #include "testing/scenarios/run.h"
@@ -87,7 +87,7 @@ void AnElapsedGrantIsGone(Run& run) {
   run.Reclaim(e, {.worker = kWorker1});
 }
 
-// Its expiry is not compared: only that of the key protects.
+// A reclaim does not compare the expiry in the record: only the expiry of the key protects.
 void ARecordThatOutlivedItsTimeIsTaken(Run& run) {
   Execution& e = run.RevokedOne();
   run.IssueReclaim(e);
@@ -103,21 +103,21 @@ void TheCapComesBeforeTheGrant(Run& run) {
   run.Reclaim(without, {.worker = kWorker2}, ClaimError::kExecutionNotReclaimable);
   run.Complete(without, {}, NotActive(without));
 
-  // Another's grant is left behind.
+  // The grant of another worker is left behind.
   Execution& with = run.Expired();
   run.IssueReclaim(with);
   run.Reclaim(with, {.worker = kWorker1, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
 }
 
 void CapsOfExecutionAndCall(Run& run) {
-  // The execution's own wins over the call's.
+  // The execution's own cap wins over the call's cap.
   Execution& own = run.RevokedOne(1);
   run.IssueReclaim(own);
   run.Reclaim(own, {.worker = kWorker2, .cap = 0});
   run.Revoke(own);
   run.IssueReclaim(own);
   run.Reclaim(own, {.worker = kWorker2, .cap = 50}, {ClaimError::kMaxRetriesExhausted, {"1"}});
-  // The call's counts the reclaims so far.
+  // The call's cap limits the reclaims so far.
   Execution& call = run.RevokedOne();
   run.IssueReclaim(call);
   run.Reclaim(call, {.worker = kWorker2, .cap = 1});
@@ -128,8 +128,9 @@ void CapsOfExecutionAndCall(Run& run) {
   run.Reclaim(zero, {}, {ClaimError::kMaxRetriesExhausted, {"0"}});
 }
 
-// Reclaims a revoked execution without naming a cap until it has failed for good, and says after
-// how many. What is stored is not looked at after each of so many calls.
+// Reclaims a revoked execution without naming a cap until it has failed for good, and returns after
+// how many reclaims that was. Does not compare the stored state with the expected one, because
+// there are so many calls.
 std::string ReclaimsWithoutACap(Run& run, const Execution& e, const CapabilitySet* offered) {
   const Worker worker = run.Named(kWorker2);
   const WorkerIdentity identity = {{worker.id}, {worker.instance}};
@@ -155,13 +156,13 @@ std::string ReclaimsWithoutACap(Run& run, const Execution& e, const CapabilitySe
   return "no cap";
 }
 
-// The call names no cap: 1000, as FlowFabric's typed call sends.
+// The call names no cap: then it is 1000, as FlowFabric's typed call sends.
 void TheCapByDefault(Run& run) {
   run.CheckEqual("without a policy", "1000 reclaims, cap 1000",
                  ReclaimsWithoutACap(run, run.RevokedOne(), nullptr));
 }
 
-// Requirements stand in a policy, and FlowFabric's policies are never without a cap.
+// Requirements are stored in a policy, and FlowFabric's policies always have a cap.
 void TheCapOfAPolicy(Run& run) {
   Execution& e = run.Create({.required = "gpu"});
   run.Issue(e, {.offered = "gpu"});
@@ -171,7 +172,7 @@ void TheCapOfAPolicy(Run& run) {
   run.Check("capabilities", offered.AssignOfferedCsv("gpu") == CapabilityError::kNone);
   run.CheckEqual("with requirements", "100 reclaims, cap 100",
                  ReclaimsWithoutACap(run, e, &offered));
-  // A cap that is given is kept there as well.
+  // A cap that is given is stored in the policy too.
   Execution& capped = run.Create({.required = "gpu", .cap = 1});
   run.Issue(capped, {.offered = "gpu"});
   run.Claim(capped);

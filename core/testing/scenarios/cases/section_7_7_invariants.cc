@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.7: what holds over a whole life. The single calls' share of it is
-// in the sections before; here are the long ways round.
+// Contract 7.7: what holds over the whole life of an execution. The sections before check it for
+// single calls; this file has the long histories.
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -9,7 +9,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// 3 and 4: what epoch, attempt index and counters do at each turn.
+// 3 and 4: how epoch, attempt index and counters change at each turn.
 void ALifeWithEveryTurn(Run& run) {
   Execution& e = run.Create({.priority = 7, .required = "gpu"});
   run.Issue(e, {.offered = "gpu"});
@@ -37,7 +37,7 @@ void ALifeWithEveryTurn(Run& run) {
   run.CheckEqual("reclaims", "2", e.expected.Field("lease_reclaim_count"));
 }
 
-// 1 and 2: whoever fails, the grant stays the one that it was.
+// 1 and 2: whichever call fails, the grant stays as it was.
 void AGrantSurvivesEveryFailure(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);
@@ -47,10 +47,10 @@ void AGrantSurvivesEveryFailure(Run& run) {
   run.IssueReclaim(e, {}, ClaimError::kExecutionNotReclaimable);
   run.Issue(e, {.worker = kWorker2}, ClaimError::kGrantAlreadyExists);
   run.Claim(e);
-  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);  // consumed once
+  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);  // the grant was consumed once
 }
 
-// Lost twice in a row, each time to another.
+// The execution is lost twice in a row, each time to another worker.
 void LostTwiceInARow(Run& run) {
   Execution& e = run.Expired();
   run.IssueReclaim(e, {.worker = kWorker1});
@@ -61,7 +61,7 @@ void LostTwiceInARow(Run& run) {
   run.Reclaim(e, {.worker = kWorker2});
 }
 
-// Two executions of one lane and partition don't touch each other.
+// Two executions of one lane and partition don't affect each other.
 void Neighbours(Run& run) {
   Execution& first = run.Create();
   Execution& second = run.Create({}, &first);
@@ -77,7 +77,7 @@ void Neighbours(Run& run) {
   run.CheckStored(second);
 }
 
-// Two spellings of one id must not be two executions (1.8), nor one.
+// Another spelling of an id must not name a second execution (1.8), nor the same one.
 void OtherSpellings(Run& run) {
   Execution& e = run.Leased();
   ClaimLedger& ledger = run.ledger();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Claim responses as JSON: the same said in many ways, and with one thing wrong.
+//! Makes claim responses as JSON: the same content in many spellings, and documents with one
+//! mistake.
 
 use crate::random::Random;
 use crate::texts;
@@ -10,7 +11,7 @@ fn space(random: &mut Random) -> &'static str {
     random.pick(&["", "", "", "", " ", "\n", "\t", "\r\n  "])
 }
 
-/// A string literal; now and then characters as escapes.
+/// Writes a string literal, now and then with characters as escapes.
 fn spelt(random: &mut Random, text: &str) -> String {
     let one_in = 2 + random.below(200);
     let mut literal = String::from("\"");
@@ -59,7 +60,7 @@ fn member_values(random: &mut Random) -> [String; 4] {
     ]
 }
 
-/// Well-formed values of any type.
+/// Makes well-formed values of any type.
 fn some_value(random: &mut Random, depth: usize) -> String {
     match random.below(if depth == 0 { 6 } else { 8 }) {
         0 => random.pick(&["null", "true", "false"]).into(),
@@ -75,7 +76,7 @@ fn some_value(random: &mut Random, depth: usize) -> String {
     }
 }
 
-/// What no document may hold where a value is read.
+/// Makes text that is not allowed where a value is read.
 fn broken_value(random: &mut Random) -> Vec<u8> {
     const TEXTS: [&str; 26] = [
         "01",
@@ -113,7 +114,7 @@ fn broken_value(random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// Names and values, in an order; then what surrounds them.
+/// Names and values in an order; methods add the text around them.
 struct Builder {
     members: Vec<(String, Vec<u8>)>,
 }
@@ -187,7 +188,7 @@ fn accepted(random: &mut Random, builder: &mut Builder) -> Vec<u8> {
             builder.shuffle(random);
         }
         4 => {
-            // Skimmed: what is not looked at closely.
+            // These values are skimmed: the reader does not look at them closely.
             let value: &[u8] =
                 random.pick(&[&b"1e999"[..], b"\"\\ud800\"", b"\"\xff\"", b"[[[[[[1]]]]]]"]);
             builder.members.push(("\"x\"".into(), value.to_vec()));
@@ -256,7 +257,7 @@ fn wrong_in_syntax(random: &mut Random, builder: &mut Builder) -> Vec<u8> {
     }
 }
 
-/// Bytes of a document changed, whatever comes of it.
+/// Changes bytes of a document, which may then be correct or not.
 fn damaged(random: &mut Random, mut json: Vec<u8>) -> Vec<u8> {
     const BYTES: &[u8] = b"{}[]:,\"\\0e- \n\x01\x80\xff";
     for _ in 0..1 + random.below(2) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The vectors, a kind a function: an input, and what the reference says of it.
+//! Makes the vectors, with one function for each kind: an input, and the reference's answer to it.
 
 use crate::documents;
 use crate::random::Random;
@@ -16,7 +16,7 @@ use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// A vector, and in a word what came out.
+/// A vector, and one word for its outcome.
 pub struct Vector {
     pub line: Value,
     pub outcome: &'static str,
@@ -24,10 +24,10 @@ pub struct Vector {
 
 pub struct Kind {
     pub name: &'static str,
-    /// Of a hundred vectors, so many.
+    /// The number of vectors of this kind in a hundred vectors.
     pub share: usize,
     pub make: fn(&mut Random) -> Vector,
-    /// All that can come out.
+    /// All outcomes that a vector of this kind can have.
     pub outcomes: &'static [&'static str],
 }
 
@@ -224,7 +224,7 @@ fn key_slot(random: &mut Random) -> Vector {
 }
 
 fn keyspace(random: &mut Random) -> Vector {
-    // Role, and its number in ffref_key.
+    // A role, and its number in ffref_key.
     const ROLES: [(&str, u32); 23] = [
         ("core", 0),
         ("claim_grant", 1),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes conformance vectors (corpus/vectors/README.md) to stdout and what they are to stderr.
-//! Started by scripts/make-vectors, whose usage says more.
+//! Writes conformance vectors (corpus/vectors/README.md) to stdout and a summary of them to stderr.
+//! scripts/make-vectors starts this program; its usage says more.
 
 mod documents;
 mod kinds;
@@ -19,11 +19,12 @@ fn numbers() -> Option<(u64, usize)> {
     Some((seed.parse().ok()?, count.parse().ok()?))
 }
 
-/// How many of each kind: by their shares, of few vectors the first kinds get the most.
+/// Returns the number of vectors of each kind. Shares decide; if rounding leaves vectors over, the
+/// first kinds get one more each.
 fn counts(count: usize) -> Vec<usize> {
     let shares: usize = KINDS.iter().map(|kind| kind.share).sum();
     let mut counts: Vec<usize> = KINDS.iter().map(|kind| count * kind.share / shares).collect();
-    // What rounding left is less than one for each.
+    // Rounding leaves less than one vector for each kind.
     let left = count - counts.iter().sum::<usize>();
     for own in counts.iter_mut().take(left) {
         *own += 1;
@@ -31,14 +32,15 @@ fn counts(count: usize) -> Vec<usize> {
     counts
 }
 
-/// By kind and outcome.
+/// The number of vectors for each kind and outcome.
 type Outcomes = BTreeMap<(usize, &'static str), usize>;
 
 fn write(seed: u64, count: usize) -> io::Result<Outcomes> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut outcomes = BTreeMap::new();
     for (number, (kind, count)) in KINDS.iter().zip(counts(count)).enumerate() {
-        // Of its own: more of one kind do not change the others.
+        // Each kind has its own generator, so more vectors of one kind do not change those of
+        // others.
         let mut random =
             Random::new(seed ^ (number as u64 + 1).wrapping_mul(0xA076_1D64_78BD_642F));
         for _ in 0..count {
@@ -52,8 +54,9 @@ fn write(seed: u64, count: usize) -> io::Result<Outcomes> {
     Ok(outcomes)
 }
 
-/// Whether every outcome makes up two of a hundred vectors of its kind, where there are enough of
-/// them to say so: vectors of which most are turned down for the same reason would show little.
+/// Returns whether every outcome makes up at least two of a hundred vectors of its kind, if the
+/// kind has enough vectors to say so. Vectors that are mostly rejected for the same reason would
+/// show little.
 fn is_varied(outcomes: &Outcomes) -> bool {
     KINDS.iter().enumerate().all(|(number, kind)| {
         let of = |outcome| outcomes.get(&(number, outcome)).copied().unwrap_or(0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Chance that is the same everywhere for the same seed.
+//! A random generator that gives the same numbers everywhere for the same seed.
 
 /// SplitMix64.
 pub struct Random(u64);
@@ -17,7 +17,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `bound`, which is not 0.
+    /// Returns a number below `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.word() % bound as u64) as usize
     }
@@ -37,7 +37,8 @@ impl Random {
         bytes
     }
 
-    /// Near a limit as often as not.
+    /// Returns a number. One in four is near a limit, one in four looks like a time in ms, and the
+    /// others have any number of bits.
     pub fn number(&mut self) -> u64 {
         const LIMITS: [u64; 9] =
             [0, 1, 9, 255, 65_535, u32::MAX as u64, 1 << 53, i64::MAX as u64, u64::MAX];

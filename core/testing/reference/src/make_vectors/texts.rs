@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Partition keys, execution ids and other texts: right ones in every spelling, and wrong ones that
-//! are wrong in one place.
+//! Makes partition keys, execution ids and other texts: correct ones in every spelling, and ones
+//! that are wrong in one place.
 
 use crate::random::Random;
 use uuid::Uuid;
 
-/// As the reference writes it.
+/// Writes an index as the reference writes it.
 pub fn index(random: &mut Random) -> String {
     match random.below(4) {
         0 => random
@@ -16,7 +16,7 @@ pub fn index(random: &mut Random) -> String {
     }
 }
 
-/// Of the same value as `index` says, or of another one that it takes.
+/// Writes an index in a spelling that the reference also accepts.
 fn index_alias(random: &mut Random) -> String {
     let plain = index(random);
     match random.below(4) {
@@ -43,7 +43,7 @@ fn index_wrong(random: &mut Random) -> String {
     }
 }
 
-/// With a character put in somewhere.
+/// Returns the text with one character inserted.
 fn inserted(random: &mut Random, text: &str) -> String {
     const CHARACTERS: [&str; 12] =
         ["{", "}", ":", "+", "-", " ", "0", "x", "é", "\u{7f}", "\"", "😀"];
@@ -52,7 +52,7 @@ fn inserted(random: &mut Random, text: &str) -> String {
     format!("{}{}{}", &text[..at], random.pick(&CHARACTERS), &text[at..])
 }
 
-/// One to three characters inserted, taken out, doubled or exchanged.
+/// Inserts, removes, doubles or exchanges one to three characters.
 pub fn edited(random: &mut Random, text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..1 + random.below(3) {
@@ -138,12 +138,12 @@ fn uuid_wrong(random: &mut Random) -> String {
     }
 }
 
-/// As the reference mints it.
+/// Writes an execution id as the reference mints it.
 pub fn canonical_execution_id(random: &mut Random) -> String {
     format!("{{fp:{}}}:{}", index(random), uuid_of(random))
 }
 
-/// That parses, in any spelling.
+/// Writes an execution id that parses, in any spelling.
 pub fn good_execution_id(random: &mut Random) -> String {
     match random.below(4) {
         0 => format!("{{fp:{}}}:{}", index_alias(random), uuid_of(random)),
@@ -179,7 +179,7 @@ pub fn execution_id(random: &mut Random) -> String {
     }
 }
 
-/// Characters that JSON, keys and lanes treat in different ways.
+/// Makes a text of characters that JSON, keys and lanes treat in different ways.
 pub fn mixed(random: &mut Random, most: usize) -> String {
     const PARTS: [&str; 20] = [
         "a", "Z", "0", " ", "/", "\\", "\"", ":", "{", "}", "\n", "\t", "\u{8}", "\u{c}", "\u{1f}",
@@ -188,7 +188,7 @@ pub fn mixed(random: &mut Random, most: usize) -> String {
     (0..random.below(most + 1)).map(|_| random.pick(&PARTS)).collect()
 }
 
-/// Printable, as a checked lane is.
+/// Makes a printable text, as a checked lane is.
 pub fn printable(random: &mut Random, most: usize) -> String {
     (0..1 + random.below(most)).map(|_| char::from(0x20 + random.below(0x5f) as u8)).collect()
 }
@@ -201,7 +201,7 @@ pub fn lane(random: &mut Random) -> String {
     }
 }
 
-/// A key with hash tags in it, or something like them.
+/// Makes a key that contains hash tags, or text that looks like them.
 pub fn key(random: &mut Random) -> String {
     match random.below(3) {
         0 => format!("ff:exec:{}:core", partition_key(random)),
