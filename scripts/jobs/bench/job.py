@@ -49,10 +49,10 @@ class Suite:
     full: Plan
     quick: Plan
     report: str
-    merged: str  # one file of all programs and rounds, as merged.py says
+    merged: str  # name of the file that merged.py makes of all programs and rounds
     title: str
-    # Whether the binaries can run a case's benchmarks in reverse order, and can skip their checks
-    # when told that they have passed (find_binaries() has seen that they did).
+    # Whether the binaries can run a case's benchmarks in reverse order, and can skip their checks.
+    # They are told to skip them, since find_binaries() has seen that the checks pass.
     is_peers: bool = False
     repetition: str = "of {:g} s or more"
     flag: str = ""

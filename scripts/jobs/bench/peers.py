@@ -15,7 +15,7 @@ _REFERENCE = re.compile(r"Reference\w*")
 @dataclass(frozen=True)
 class Sentence:
     """Why core is not ahead in the rows that all three regular expressions match. experiment: the
-    command that shows it; none where nobody has measured it."""
+    command that shows the reason; empty if nobody has measured it."""
     op: str
     peer: str
     case: str

@@ -128,7 +128,7 @@ class BadHistories(unittest.TestCase):
         self.refuses("epochs", lambda _, stored: stored.leases.update(l2=1))
 
     def test_two_live_leases(self):
-        self.refuses("leases", lambda calls, _: calls.pop(3))  # nobody revoked
+        self.refuses("leases", lambda calls, _: calls.pop(3))  # without the revocation
 
     def test_two_live_leases_by_renewal(self):
         def change(calls, _):
@@ -141,7 +141,7 @@ class BadHistories(unittest.TestCase):
             calls[3] = call("revoke", 1)  # before the lease
         self.refuses("leases", change)
         def later(calls, _):
-            calls[3] = call("revoke", 13)  # after the next one
+            calls[3] = call("revoke", 13)  # after the next lease began
         self.refuses("leases", later)
 
     def test_a_grant_consumed_twice(self):

@@ -18,7 +18,7 @@ TRANSPORTS = ("tcp", "unix", "tls")
 @dataclass(frozen=True)
 class Start:
     """What a job needs before it can run, and where it begins."""
-    job: str  # in the table of jobs/__main__.py
+    job: str  # its name in the table of jobs/__main__.py
     needs: tuple = ()  # jobs of scripts/bootstrap --for
     scipy: bool = False  # whether it runs with the Python that scripts/bootstrap --python names
     unready: int = 3  # the exit status where the needs can't be had

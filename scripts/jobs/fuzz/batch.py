@@ -41,7 +41,7 @@ class Row:
     processor: float = 0
     seeds: list = field(default_factory=list)
     finding: str = ""
-    answers: list | None = None  # same, known, not asked; only if it asks the reference
+    answers: list | None = None  # [same, known, not asked], if it asks the reference
 
     def add_answers(self, answers):
         if answers:
@@ -126,7 +126,7 @@ class Batch:
             row.add_answers(read_answers(output))
             return
         tail = "\n".join(output.rstrip().splitlines()[-12:])
-        if status >= 0:  # a finding aborts
+        if status >= 0:  # the program aborts on a finding
             raise EngineError(f"{row.target.name}: status {status}\n{tail}")
         kept = keep_finding(row.target, found)
         row.finding = tail

@@ -192,7 +192,7 @@ class Job:
             result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
                       "states": {name: self.states[name]}, "settings": self.settings,
                       "seconds": self.arguments.seconds}
-            if not any(run.killed for run in runs):  # what found something is run again next time
+            if not any(run.killed for run in runs):  # else it is run again next time
                 self.journal.add(result)
         return result
 

@@ -75,7 +75,7 @@ def text_width(text, weight="normal"):
 
 
 def wrapped(text, width=WIDTH - 6):
-    """A whole name in lines of at most this many points. A line is broken behind a punctuation mark
+    """A whole name in lines of at most this many points. A line is broken after a punctuation mark
     if there is one near the end of the line, else anywhere."""
     lines = []
     while text_width(text) > width:
