@@ -92,7 +92,7 @@ class GoodHistories(unittest.TestCase):
         calls[2] = replace(calls[2], outcome="unknown", resolved="happened", epoch=0, index=-1,
                            expires=0)
         self.assertEqual(kinds(calls, stored), set())
-        stored[E].leases["l1"] = 2  # the same as the other's
+        stored[E].leases["l1"] = 2  # the same epoch as the other lease's
         self.assertIn("epochs", kinds(calls, stored))
 
 

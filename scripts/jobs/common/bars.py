@@ -59,8 +59,8 @@ BARS = (
 
 @dataclass(frozen=True)
 class ReferenceBar:
-    """A figure to reach in ./scripts/bench --peers: core has to be at least `at_least` times as fast
-    as the reference."""
+    """A figure to reach in ./scripts/bench --peers: core has to be at least `at_least` times as
+    fast as the reference."""
     what: str
     op: str
     case: str

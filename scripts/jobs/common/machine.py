@@ -97,7 +97,7 @@ class Others:
     """How much of the machine other programs have used since this object was made. The time that a
     hypervisor gave to other machines counts too."""
 
-    _MANY = 0.1  # share of all processors; above it other programs disturb the figures
+    _MANY = 0.1  # share of all processors; if others use more, they are many
 
     def __init__(self, seconds=_cpu_seconds, clock=time.monotonic, cpus=None):
         self._seconds = seconds

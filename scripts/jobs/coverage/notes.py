@@ -22,8 +22,8 @@ _NOTE = re.compile(r"//\s*Never (reached|true|false|alone):\s*(?:`([^`]*)`:\s*)?
 @dataclass(frozen=True)
 class Note:
     kind: str
-    line: int  # of the comment
-    condition: str  # or empty
+    line: int  # the line of the comment
+    condition: str  # empty if the note names none
     reason: str
 
 

@@ -22,7 +22,7 @@ from jobs.fuzz.session import EngineError, short
 
 PRESET = "gcc-release"
 _NICE = ["nice", "-n", "19"]
-_CHUNKS = 20  # of a target
+_CHUNKS = 20  # for each target
 _DONE = re.compile(r"^explored: (\d+) executions, .* in ([\d.]+) s; ([\d.]+) s of processor time$",
                    re.MULTILINE)
 _ANSWERS = re.compile(r"^the reference: (\d+) times the same, (\d+) known to differ, "

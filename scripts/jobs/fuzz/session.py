@@ -33,11 +33,11 @@ class Role:
     child: Any = None
     status: libfuzzer.Status = field(default_factory=libfuzzer.Status)
     started: float = 0
-    seconds: float = 0  # of ended runs
-    executions: int = 0  # of ended runs
+    seconds: float = 0  # the sum over the ended runs
+    executions: int = 0  # the sum over the ended runs
     crashes: int = 0
     runs: int = 0
-    output: str = ""  # of the run that ended last
+    output: str = ""  # the output of the run that ended last
 
     def total(self):
         return self.executions + (self.status.executions if self.child else 0)

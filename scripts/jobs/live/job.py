@@ -24,7 +24,7 @@ from jobs.server import claim_server, flowfabric, store
 _TICK_SECONDS = 0.5
 _SHOWN = 20  # the most failures that are shown
 _LARGE = 60_000  # bytes; a request with a longer body may remain without an answer
-_MOST_ATTEMPTS = history.STEPS + 1  # of an execution
+_MOST_ATTEMPTS = history.STEPS + 1  # the most attempts that an execution can have
 # One in this many histories is the history of a flow.
 FLOWS = 10
 

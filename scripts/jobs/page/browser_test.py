@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the report's page in Chromium and looks at it as a reader would. The tests are skipped,
-which is not passed, where ./scripts/bootstrap --for browser has not been run."""
+and do not count as passed, where ./scripts/bootstrap --for browser has not been run."""
 
 import json
 import shutil
