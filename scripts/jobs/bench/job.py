@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job: build with optimisation, measure in rounds, report. Started by scripts/bench."""
+"""The main job: builds with optimisation, measures in rounds, reports. Started by scripts/bench."""
 
 import datetime
 import json

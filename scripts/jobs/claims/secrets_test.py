@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A password that the scripts are given reaches the server, and no output that anybody reads."""
+"""Tests that a password that the scripts are given reaches the server, and never reaches an output
+that anybody reads."""
 
 import io
 import os

@@ -108,7 +108,7 @@ class Live(decide.Source):
         return self._copies.programs[suite, arm]
 
     def renew(self):
-        """New copies of all programs."""
+        """Makes new copies of all programs."""
         self._copies.renew()
 
     # The trial.

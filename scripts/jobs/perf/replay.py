@@ -121,7 +121,7 @@ class Source(decide.Source):
         self.used = 0
 
     def fresh(self, names):
-        """The confirmation begins, so the rounds that were kept back may be used."""
+        """Begins the confirmation, for which the rounds that were kept back may be used."""
         self._kept_back = 0
 
     def take(self, names, count):

@@ -263,8 +263,8 @@ def _walk(pair, seed, length):
         if name == "wait":
             time.sleep(0.025)
             continue
-        # The index for delayed resumes promotes such an execution; the reference has no time for it
-        # and fails.
+        # Our function promotes such an execution by its place in the delayed index. The reference
+        # finds no time in the execution and fails.
         if name == "promote" and pair.ours.hget(walk.e.exec("core"), "blocking_reason") == \
                 b"waiting_for_resume_delay":
             continue
