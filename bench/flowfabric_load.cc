@@ -69,17 +69,17 @@ using http::IssuerError;
 using http::IssuerStatus;
 using SteadyClock = std::chrono::steady_clock;
 
-// Longer than a load lasts. The caller removes what is left over.
+// These times are longer than a load lasts. The caller removes the executions that are left over.
 constexpr std::int64_t kGrantTtlMs = 60'000;
 constexpr std::int64_t kLeaseTtlMs = 3'600'000;
 // The pause of a worker that got nothing: the server's window moves on every 250 ms.
 constexpr std::int64_t kShortestPauseUs = 2'000;
 constexpr std::int64_t kLongestPauseUs = 100'000;
-// If no worker gets a grant for so long, executions have been lost.
+// If no worker gets a grant for this long, executions have been lost.
 constexpr std::chrono::seconds kPatience{60};
 
 [[noreturn]] void Die(const std::string& why) {
-  static std::mutex mutex;  // one thread prints its words and ends the process
+  static std::mutex mutex;  // only one thread prints its reason and ends the process
   const std::lock_guard lock(mutex);
   std::fprintf(stderr, "flowfabric_load: %s\n", why.c_str());
   std::fflush(stderr);
@@ -197,7 +197,7 @@ class Load {
     if (problem.empty()) problem = valkey::SetTlsFromEnvironment(options.client);
     if (!problem.empty()) Die("--valkey: " + problem);
     options.client.request_timeout_ms = 60'000;
-    options.client.load_library = false;  // FlowFabric's own functions are there
+    options.client.load_library = false;  // the server has FlowFabric's own functions
     options.connections = absl::GetFlag(FLAGS_workers);
     options.defaults.partitions.num_flow_partitions =
         static_cast<std::uint16_t>(absl::GetFlag(FLAGS_partitions));
@@ -262,7 +262,7 @@ class Load {
     std::vector<SteadyClock::time_point> moments;  // empty for a closed load
     std::size_t count = 0;
     std::atomic<std::size_t> next{0};
-    std::atomic<std::int64_t> last_grant{0};  // when any worker got one; for kPatience
+    std::atomic<std::int64_t> last_grant{0};  // when a worker last got a grant; for kPatience
   };
 
   void Drive(std::size_t workers, std::size_t count, double rate, Steps steps) {
@@ -345,8 +345,8 @@ class Load {
     }
   }
 
-  // Decodes the body once more as the server sends it, to measure how much of the grant's time that
-  // takes.
+  // Decodes the body once more, in the form in which the server sends it, to measure how much of
+  // the grant's time the decoding takes.
   static void Decode(const ClaimGrantView& grant, JsonScratch& scratch, Figures& figures) {
     std::array<char, 1024> body{};
     const WriteResult written = SerializeClaimGrant(grant, body);

@@ -35,7 +35,7 @@ constexpr std::array kReadAtOnce = {GrantCase::kCanonical, GrantCase::kPostgresK
                                     GrantCase::kSqliteKey, GrantCase::kTime10Digits,
                                     GrantCase::kTimeAnyDigits};
 
-// Larger than any document of the sets.
+// The buffer is larger than any document of the sets.
 constexpr std::size_t kBufferSize = 512;
 
 bool SameMembers(const plain::GrantMembers& a, const ClaimResponseView& b) {

@@ -102,7 +102,7 @@ std::string RandomId(IdCase which, Random& random) {
 std::string Escaped(std::string text, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   for (int i = 0; i < 2; ++i) {
-    // Stays before the first escape, so that the bytes of an escape are left alone.
+    // Chooses a byte before the first escape, so that no escape is changed.
     const std::size_t end = std::min(text.find('\\'), text.size());
     if (end == 0) break;
     const std::size_t at = random.Below(end);

@@ -17,7 +17,7 @@
 
 namespace ffgrant::bench {
 
-// So many calls are enough for a p99.9 in each thread.
+// This many calls are enough for a p99.9 in each thread.
 inline constexpr std::size_t kLatencySample = 131072;
 
 inline std::uint32_t ShortTicks(std::uint64_t ticks) {

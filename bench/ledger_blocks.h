@@ -29,7 +29,7 @@
 
 namespace ffgrant::bench {
 
-inline constexpr std::size_t kBatch = 32;  // scripts/jobs/common/tables.py also says this
+inline constexpr std::size_t kBatch = 32;  // scripts/jobs/common/tables.py has this number too
 // The number of executions that are claimed between two readings of the benchmark's own clock.
 inline constexpr std::size_t kBlock = 32768;
 

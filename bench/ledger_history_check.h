@@ -16,7 +16,7 @@ namespace ffgrant::bench {
 namespace history {
 
 inline constexpr std::size_t kSteps = 40'000;
-// So many executions are in use at a time. This window moves on by one execution every few steps,
+// This many executions are in use at a time. The window moves on by one execution every few steps,
 // since an execution whose lease ran out can't be completed any more.
 inline constexpr std::size_t kWindow = 200;
 inline constexpr std::size_t kStepsPerMove = 20;
@@ -38,7 +38,8 @@ testing::Answer Make(Ledger& ledger, const testing::Call& call) {
   return AnswerOf(ledger.Forget(call.As<calls::Forget>()->args));
 }
 
-// Ends the process at the first difference. `other` makes a call on the other ledger, by `clock`.
+// Ends the process at the first difference. `other` makes a call on the other ledger. Both ledgers
+// have their time from `clock`.
 void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver::Maker other);
 
 }  // namespace history

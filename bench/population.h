@@ -22,7 +22,7 @@
 namespace ffgrant::bench {
 
 inline constexpr std::int64_t kGrantTtlMs = 60'000;
-// No run lasts so long, so no lease expires.
+// No run lasts this long, so no lease expires.
 inline constexpr std::int64_t kLeaseTtlMs = 24 * 3'600'000;
 inline constexpr std::string_view kLane = "main";
 inline constexpr WorkerIdentity kWorker = {{"worker-1"}, {"worker-1-a"}};

@@ -1,24 +1,26 @@
 #!lua name=ffgrant_bench
 -- SPDX-License-Identifier: Apache-2.0
 --
--- What the functions of the claim path are held against: the call alone, and the
--- data commands of a call in a row, without a check or a decision. Their times are
--- the server's: an index of equal scores takes another one for less.
--- Also how a benchmark removes its executions from a server that it doesn't own.
--- Loaded beside the library that is measured, removed in the end.
+-- The functions of the claim path are compared with these functions: one does nothing but
+-- answer, the others make the data commands of a call in a row, without a check or a decision.
+-- They store the server's own time, because an index whose scores are all equal takes another
+-- entry for less. A further function removes a benchmark's executions from a server that the
+-- benchmark doesn't own. This library is loaded beside the library that is measured, and removed
+-- in the end.
 
--- KEYS and ARGV of ff_claim_execution, and an answer that looks like its own.
+-- Has the KEYS and ARGV of ff_claim_execution, and an answer that looks like the answer of that
+-- function.
 redis.register_function('ffgrant_bench_bare', function(_, args)
   return { 1, 'OK', args[6], '1', '1999999999999', args[9], '0', 'initial' }
 end)
 
--- Milliseconds, as text.
+-- Returns the server's time in milliseconds, as text.
 local function time_text(call)
   local time = call('TIME')
   return time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
 
--- As ff_issue_claim_grant.
+-- Makes the data commands of ff_issue_claim_grant.
 redis.register_function('ffgrant_bench_issue', function(keys, args)
   local call = redis.call
   local time = time_text(call)
@@ -58,7 +60,7 @@ local function lease_commands(call, core, id, args, lease_id, attempt_id, attemp
   call('ZADD', active, time, id)
 end
 
--- As ff_claim_execution of an execution that was never claimed.
+-- Makes the data commands of ff_claim_execution for an execution that was never claimed.
 redis.register_function('ffgrant_bench_claim', function(keys, args)
   local call, id = redis.call, args[1]
   local time = time_text(call)
@@ -75,7 +77,7 @@ redis.register_function('ffgrant_bench_claim', function(keys, args)
   return { 1, 'OK', args[6], '1', '1999999999999', args[9], '0', 'initial' }
 end)
 
--- As ff_issue_grant_and_claim.
+-- Makes the data commands of ff_issue_grant_and_claim.
 redis.register_function('ffgrant_bench_fused', function(keys, args)
   local call, id = redis.call, args[1]
   local time = time_text(call)
@@ -94,8 +96,8 @@ redis.register_function('ffgrant_bench_fused', function(keys, args)
   return { 1, 'OK', args[6], '1', '0' }
 end)
 
--- Removes an execution that had one attempt at most. KEYS: its core. ARGV: id,
--- lane, worker instance.
+-- Removes an execution that had at most one attempt. KEYS: the execution's core. ARGV: its id,
+-- lane and worker instance.
 redis.register_function('ffgrant_bench_forget', function(keys, args)
   local call, id = redis.call, args[1]
   local stem, tag = string.sub(keys[1], 1, -5), string.match(keys[1], '{[^}]*}')

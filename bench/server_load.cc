@@ -68,7 +68,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxInFlight = 4096;
 constexpr std::chrono::microseconds kNap{30};
 constexpr std::int64_t kGrantTtlMs = 60'000;
-// No run lasts so long, so no lease expires.
+// No run lasts this long, so no lease expires.
 constexpr std::int64_t kLeaseTtlMs = 24 * 3'600'000;
 constexpr WorkerIdentity kWorker = {{"worker-1"}, {"worker-1-a"}};
 constexpr std::string_view kPayload =

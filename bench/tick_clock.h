@@ -38,7 +38,7 @@ inline std::uint64_t TicksAfter() noexcept {
 #endif
 }
 
-// Measured against steady_clock at the first call, which takes 20 ms.
+// The first call measures the length of a tick with steady_clock, which takes 20 ms.
 double NanosecondsPerTick();
 
 // Returns the time of an empty measurement: the median of many. Reported latencies include this

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What each xyz_peer.cc defines: adds the library to every figure that it has
-// an answer for.
+// Each xyz_peer.cc defines one of these functions. The function adds the library to each figure
+// whose operation the library can do.
 
 #ifndef FFGRANT_BENCH_PEERS_ADD_PEERS_H_
 #define FFGRANT_BENCH_PEERS_ADD_PEERS_H_

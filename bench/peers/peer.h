@@ -27,7 +27,8 @@
 // the peer's next call.
 //
 // The *limit* beside each case copies a little of each cache line that the operation reads or, for
-// a formatting operation, writes. Limit() is this text. Nothing can be faster than the limit.
+// a formatting operation, writes. Limit() returns the text that is read or written. Nothing can be
+// faster than the limit.
 
 #ifndef FFGRANT_BENCH_PEERS_PEER_H_
 #define FFGRANT_BENCH_PEERS_PEER_H_

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's own code (core/testing/reference/). Its results are compared call by call. Timed is
-// a run over a thousand inputs that Rust holds in its own types, so that neither the border between
-// the languages nor a conversion of inputs counts. The checksum of the timed run shows that it does
-// the same as the compared calls.
+// FlowFabric's own code (core/testing/reference/). Its results are compared call by call. The timed
+// code is a run over a thousand inputs that Rust holds in its own types, so that neither the border
+// between the languages nor a conversion of inputs counts. The checksum of the timed run shows that
+// the run does the same as the compared calls.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ namespace {
 
 using reference::Status;
 
-// A crossing of the border takes some nanoseconds, which do not matter for so many inputs.
+// A crossing of the border takes some nanoseconds, which do not matter for this many inputs.
 constexpr std::size_t kInputsACall = 1024;
 static_assert(kInputCount % kInputsACall == 0);
 
@@ -150,7 +150,7 @@ class Prepared {
   std::unique_ptr<ffref_prepared, Free> prepared_;
 };
 
-// Each returns what one result adds to a run's checksum (ffref_prepared_run).
+// Each overload returns the number that one result adds to a run's checksum (ffref_prepared_run).
 std::uint64_t Share(const std::optional<Partition>& key) { return key ? key->index : 1; }
 std::uint64_t Share(const std::optional<Uuid>& uuid) {
   if (!uuid) return 1;
@@ -166,8 +166,8 @@ std::uint64_t Share(const ParseGrant::Value& grant) {
   return grant ? grant->members.expires_at_ms : 1;
 }
 
-// Times `operation` on `input(case, i)` under the name of `impl`. `share(value, input)` is what a
-// result adds to the checksum.
+// Times `operation` on `input(case, i)` under the name of `impl`. `share(value, input)` is the
+// number that a result adds to the checksum.
 template <class Figure, class Input, class ShareOf>
 void AddRun(Registry& registry, std::string_view impl, ffref_operation operation, Input input,
             ShareOf share) {

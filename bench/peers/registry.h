@@ -31,7 +31,8 @@ class Registry {
   // Does the same for several threads. `run` measures the time itself.
   void AddThreads(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                   int threads);
-  // For the report: AddVersion() names a library and its version, AddLeftOut() why one is missing.
+  // These are for the report: AddVersion() names a library and its version, AddLeftOut() names a
+  // library that is missing and says why.
   void AddVersion(std::string_view library, std::string_view version);
   void AddLeftOut(std::string_view library, std::string_view why);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that reads or writes a text, beside its peers. Which libraries
-// there are is found out by CMakeLists.txt; the others are named as left out.
+// Times all of core's functions that read or write a text, beside their peers. CMakeLists.txt finds
+// out which libraries are installed; those that are missing are named as left out.
 
 #include "bench/peers/add_peers.h"
 #include "bench/peers/registry.h"
@@ -9,7 +9,7 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// Core first: it leads each case's rows.
+// Core is added first, so that its row is the first of each case.
 void AddAll(Registry& registry) {
   AddCoreAndLimits(registry);
   AddRequestPeers(registry);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job: build with optimisation, measure in rounds, report. Started by scripts/bench."""
+"""The main job: builds with optimisation, measures in rounds, reports. Started by scripts/bench."""
 
 import datetime
 import json
@@ -49,10 +49,10 @@ class Suite:
     full: Plan
     quick: Plan
     report: str
-    merged: str  # one file of all programs and rounds, as merged.py says
+    merged: str  # name of the file that merged.py makes of all programs and rounds
     title: str
-    # Whether the binaries can run a case's benchmarks in reverse order, and can skip their checks
-    # when told that they have passed (find_binaries() has seen that they did).
+    # Whether the binaries can run a case's benchmarks in reverse order, and can skip their checks.
+    # They are told to skip them, since find_binaries() has seen that the checks pass.
     is_peers: bool = False
     repetition: str = "of {:g} s or more"
     flag: str = ""

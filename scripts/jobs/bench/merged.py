@@ -6,7 +6,7 @@ rounds. github-action-benchmark ("googlecpp") and Bencher ("cpp_google") can rea
 import statistics
 
 FILE = "merged.json"
-_KEPT = ("run_name", "time_unit", "threads")  # the same in each round
+_KEPT = ("run_name", "time_unit", "threads")  # these fields are the same in each round
 _NUMBERS_OF_A_RUN = frozenset((
     "family_index", "per_family_instance_index", "repetitions", "repetition_index", "threads"))
 

@@ -15,7 +15,7 @@ _REFERENCE = re.compile(r"Reference\w*")
 @dataclass(frozen=True)
 class Sentence:
     """Why core is not ahead in the rows that all three regular expressions match. experiment: the
-    command that shows it; none where nobody has measured it."""
+    command that shows the reason; empty if nobody has measured it."""
     op: str
     peer: str
     case: str
@@ -202,7 +202,7 @@ def problems(found):
 
 
 def without_experiment(found):
-    """(heading, peer's label) of the rows in which core is behind, and no experiment shows that
+    """(heading, peer's label) of the rows in which core is behind and no experiment shows that
     nothing more can be gained."""
     return [(_heading(group.ours), tables.label(row.name.impl))
             for group in found for row in group.rows if row.is_behind and not row.experiment]

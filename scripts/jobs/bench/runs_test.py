@@ -32,7 +32,7 @@ class RunTest(unittest.TestCase):
         with Run(self.out, PATTERN) as run:
             (run.folder / "key.json").write_text("new")
             (run.folder / "summary.md").write_text("new")
-            self.assertEqual((self.out / "key.json").read_text(), "old")  # until it is kept
+            self.assertEqual((self.out / "key.json").read_text(), "old")  # until keep()
             run.keep()
         self.assertEqual(self.texts(),
                          {"key.json": "new", "summary.md": "new", "mine.json": "mine"})
@@ -77,7 +77,7 @@ class RunTest(unittest.TestCase):
         assert killed.stdout
         folder = Path(killed.stdout.readline().strip())
         with Run(self.out, PATTERN):
-            self.assertTrue(folder.is_dir())  # it lives
+            self.assertTrue(folder.is_dir())  # its process still runs
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
         self.assertTrue(folder.is_dir())

@@ -9,9 +9,9 @@ from jobs.common import build, children, processes, reference
 from jobs.common.terminal import duration
 from jobs.fuzz import afl, libfuzzer, targets
 
-SMOKE_SECONDS = 60  # of the clock, all targets together
+SMOKE_SECONDS = 60  # of the clock, for all targets together
 _LANES = 2
-_CANARY_SECONDS = 30  # an engine finds it in one or two on an idle core
+_CANARY_SECONDS = 30  # on an idle core an engine finds the fault in one or two seconds
 
 
 class Watched:
@@ -31,7 +31,8 @@ class Watched:
 
 
 def run_watched(terminal, label, starts, lanes):
-    """Calls each start() -> Watched, some at a time; returns the Watched when all have ended."""
+    """Calls each of `starts`, which starts a process and returns its Watched. At most `lanes`
+    processes run at a time. Returns all Watched when all processes have ended."""
     waiting, running, ended = list(starts), [], []
     begun = time.monotonic()
     while waiting or running:
@@ -119,16 +120,16 @@ def canary(terminal, tally, preset, wrapper):
 
 
 def said_of_crashes(replay, wrapper, paths):
-    """The replay main's output on the crashes that AFL++ found: AFL++ keeps no output of its
-    own."""
+    """The replay main's output on the first of the crashes that AFL++ found, since AFL++ keeps no
+    output of its own."""
     if not paths:
         return ""
     return processes.run([*wrapper, str(replay), str(paths[0])])[1]
 
 
 def judge_canary(tally, engine, output):
-    """A find counts only if the canary's own oracle reported it: a crash of another kind is no
-    find."""
+    """Checks that an engine found the canary's fault. A find counts only if the canary's own oracle
+    reported it: a crash of another kind is no find."""
     if "FINDING: the canary" in output:
         tally.passed += 1
     else:

@@ -136,7 +136,7 @@ def consumer_step(terminal):
 
 
 def shared_step(terminal):
-    """The same with shared libraries."""
+    """The step that uses shared libraries of the project, as other projects do."""
     shared = build.build_directory("shared")
     for command in (
             ["cmake", "-S", ".", "-B", str(shared), "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
@@ -179,8 +179,9 @@ def conformance_step(terminal):
 
 
 def benchmarks_step(long=False):
-    """The step that builds the benchmarks and makes each check its results, as each does before it
-    measures. long: also the peers', the programs that load servers and the gate's own."""
+    """The step that builds the benchmarks and lets each program check its results, as it does
+    before it measures. long: also checks the benchmarks of the peers, and builds the programs that
+    load servers and the gate's own programs."""
     def step(terminal):
         build.configure(terminal, bench.PRESET)
         tally = Tally()
@@ -221,7 +222,7 @@ def faults_step(terminal):
 
 class Step(NamedTuple):
     title: str
-    proves: str  # what is known once it has passed, for the reader
+    proves: str  # what is known once the step has passed, in words for the reader
     run: Callable  # takes a Terminal, returns a Tally
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MemoryLedger's header names the errors that its property test sees, call by call.
+"""Tests that MemoryLedger's header names, call by call, the errors that its property test sees.
 
 The property test fails unless it sees exactly the outcomes of its table kExpected, and
 kLedgerFull in the calls that it names (FewNames, LittleRoomForTexts); memory_ledger_test has a

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every source that orders memory outside a lock names the test that shows its orders suffice."""
+"""Tests that every source that orders memory outside a lock names the test which shows that its
+orders suffice."""
 
 import re
 import unittest

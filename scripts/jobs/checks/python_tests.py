@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the scripts' own tests in processes side by side, whose tests do not depend on each other.
+"""Runs the scripts' own tests in several processes at once. The tests of one process do not depend
+on those of another.
 
 A part is what one process runs: packages by name, or all packages that no other part names. As a
 program this module runs all parts, prints their outputs one after the other, and fails if a part
@@ -15,7 +16,8 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# The parts take about the same time: one waits for odd programs, the other is the rest.
+# The parts take about the same time. The first part waits for odd programs; the second part has all
+# other tests.
 PARTS = (r"jobs\.perf\.outside\.|jobs\.perf\.(package|action)_test\.", "")
 
 
@@ -42,7 +44,7 @@ def suite(number):
 
 
 def run_parts(commands):
-    """Runs commands side by side, in this process' group. Returns whether all succeeded."""
+    """Runs commands at the same time, in this process' group. Returns whether all succeeded."""
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
         children = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,

@@ -86,7 +86,7 @@ class Library(Fault):
     def make(self, running):
         running.kill()
         running.start()
-        # Nobody's call gets through between the two: the functions go with the first command.
+        # No call can come between the start and the flush: the first command removes the functions.
         running.client().execute_command("FUNCTION", "FLUSH", "SYNC")
         self.made += 1
 

@@ -177,7 +177,7 @@ def _cells(rounds, name):
 
 
 def document(rounds, command, date):
-    """What --markdown writes, as for results/claims-faults.md."""
+    """The document that --markdown writes, such as results/claims-faults.md."""
     servers = sorted({made.server for made in rounds})
     return Document(
         "Claims under faults",

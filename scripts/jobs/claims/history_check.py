@@ -125,8 +125,8 @@ def _check_execution(verdict, execution, calls, stored, may_lose):
 
 
 def _with_epoch(call, stored):
-    """The claim itself. If its fate was found out too late to see its lease, the stored epoch is
-    filled in."""
+    """Returns the claim. If its fate was found out too late to see its lease, the claim gets the
+    stored epoch."""
     if call.outcome == UNKNOWN and not call.epoch and stored is not None:
         return replace(call, epoch=stored.leases.get(call.lease, 0))
     return call
@@ -217,7 +217,7 @@ def _check_alive(verdict, execution, calls, leases, renewals):
     revoked = [call for call in calls if call.op == "revoke" and call.outcome in (OK, UNKNOWN)]
     for before, after in zip(leases, leases[1:]):
         if not (before.expires and after.expires):
-            continue  # not known
+            continue  # an end of the lease is not known
         # Only renewals that had surely returned lengthen the lease for certain.
         certain = max([before.expires] + [
             call.expires for call in calls

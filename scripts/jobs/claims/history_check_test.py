@@ -92,7 +92,7 @@ class GoodHistories(unittest.TestCase):
         calls[2] = replace(calls[2], outcome="unknown", resolved="happened", epoch=0, index=-1,
                            expires=0)
         self.assertEqual(kinds(calls, stored), set())
-        stored[E].leases["l1"] = 2  # the same as the other's
+        stored[E].leases["l1"] = 2  # the same epoch as the other lease's
         self.assertIn("epochs", kinds(calls, stored))
 
 
@@ -128,7 +128,7 @@ class BadHistories(unittest.TestCase):
         self.refuses("epochs", lambda _, stored: stored.leases.update(l2=1))
 
     def test_two_live_leases(self):
-        self.refuses("leases", lambda calls, _: calls.pop(3))  # nobody revoked
+        self.refuses("leases", lambda calls, _: calls.pop(3))  # without the revocation
 
     def test_two_live_leases_by_renewal(self):
         def change(calls, _):
@@ -141,7 +141,7 @@ class BadHistories(unittest.TestCase):
             calls[3] = call("revoke", 1)  # before the lease
         self.refuses("leases", change)
         def later(calls, _):
-            calls[3] = call("revoke", 13)  # after the next one
+            calls[3] = call("revoke", 13)  # after the next lease began
         self.refuses("leases", later)
 
     def test_a_grant_consumed_twice(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A password that the scripts are given reaches the server, and no output that anybody reads."""
+"""Tests that a password that the scripts are given reaches the server, and never reaches an output
+that anybody reads."""
 
 import io
 import os
@@ -55,7 +56,7 @@ class OnTheCommandLine(unittest.TestCase):
         for script in ("bench", "claims-conformance", "claims-faults", "claim-server"):
             for words in ((url,), ("--no-such-option", url), (f"--no-such-option={url}",)):
                 if script == "claim-server" and words[0] == url:
-                    continue  # that is its command
+                    continue  # claim-server takes the address for its command
                 status, output = run(str(SCRIPTS / script), *words)
                 self.assertEqual(status, 2, f"{script} {output}")
                 self.assertNotIn(SECRET, output)

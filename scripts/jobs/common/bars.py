@@ -59,7 +59,8 @@ BARS = (
 
 @dataclass(frozen=True)
 class ReferenceBar:
-    """How many times as fast as the reference core has to be in ./scripts/bench --peers."""
+    """A figure to reach in ./scripts/bench --peers: core has to be at least `at_least` times as
+    fast as the reference."""
     what: str
     op: str
     case: str

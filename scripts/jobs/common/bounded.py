@@ -21,9 +21,9 @@ from jobs.common import processes
 
 _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 1.0
-_KEPT = 64 * 2**20  # bytes of standard output; a listing of a million names is shorter
-_TAIL = 8192  # bytes of both outputs, for a message
-_MARK = "FFGRANT_PERF_RUN"  # its value has one length, so that it never moves a stack
+_KEPT = 64 * 2**20  # bytes of standard output that we keep; a listing of a million names is shorter
+_TAIL = 8192  # bytes of both outputs that are kept for a message
+_MARK = "FFGRANT_PERF_RUN"  # its value always has the same length, so that it never moves a stack
 _NUMBERS = itertools.count(1)
 
 
@@ -32,8 +32,8 @@ class Ended:
     """How a program ended. stopped says why run() ended it, and is empty if it ended by itself."""
     status: int  # exit status; -N after signal N
     stdout: bytes  # at most the first 64 MiB, see is_cut
-    tail: bytes  # the last that it printed on either output
-    errors: bytes  # the last that it printed on standard error
+    tail: bytes  # the last bytes that it printed on either output
+    errors: bytes  # the last bytes that it printed on standard error
     seconds: float
     stopped: str = ""
     idle: float = 0.0  # seconds without progress before run() ended it
@@ -73,7 +73,7 @@ def _marked(mark):
     """The processes that have this mark in their environment."""
     wanted = f"{_MARK}={mark}".encode()
     found = []
-    # Path.glob() would raise where a process ends while it looks.
+    # Path.glob() would raise an error if a process ended while it looks.
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0"):
@@ -113,7 +113,7 @@ class _Reader:
             self._pidfd = os.pidfd_open(process.pid)
             self._poll.register(self._pidfd, select.POLLIN)
         except (AttributeError, OSError):
-            pass  # an old kernel: the tick notices the end
+            pass  # the kernel is old: the tick notices the end of the process
 
     def wait(self, seconds):
         """Takes in the output that is there or comes within the time. Also returns when the process
@@ -182,8 +182,8 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
 
     env: the whole environment; None stands for this process's own. progress: a function whose value
     changes while the program gets on. If the value stays the same for `stall` seconds, the program
-    is ended. on_tick is called all `every` seconds, on_start with the process's id. before: called
-    in the child right before the program.
+    is ended. on_tick is called once in `every` seconds, on_start with the process's id. before:
+    called in the child right before the program.
     """
     mark = f"{os.getpid():010}-{next(_NUMBERS):010}"
     start = time.monotonic()

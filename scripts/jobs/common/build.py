@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configure and build through the presets of CMakePresets.json, with progress."""
+"""Configures and builds through the presets of CMakePresets.json, and shows the progress."""
 
 import contextlib
 import fcntl

@@ -97,7 +97,7 @@ class Others:
     """How much of the machine other programs have used since this object was made. The time that a
     hypervisor gave to other machines counts too."""
 
-    _MANY = 0.1  # of all processors
+    _MANY = 0.1  # share of all processors; if others use more, they are many
 
     def __init__(self, seconds=_cpu_seconds, clock=time.monotonic, cpus=None):
         self._seconds = seconds
@@ -129,7 +129,7 @@ def basic():
 
 def describe(preset, contexts):
     """Pairs (what, text). contexts: the "context" objects of Google Benchmark's files."""
-    from jobs.common import build  # who asks only for the machine needs no build
+    from jobs.common import build  # a caller that asks only for the machine needs no build
     cache = build.cache(preset)
     build_type = cache.get("CMAKE_BUILD_TYPE", "")
     flags = " ".join(filter(None, (

@@ -18,11 +18,11 @@ TRANSPORTS = ("tcp", "unix", "tls")
 @dataclass(frozen=True)
 class Start:
     """What a job needs before it can run, and where it begins."""
-    job: str  # in the table of jobs/__main__.py
+    job: str  # its name in the table of jobs/__main__.py
     needs: tuple = ()  # jobs of scripts/bootstrap --for
-    scipy: bool = False  # whether it runs with the Python that scripts/bootstrap --python names
+    scipy: bool = False  # whether the job needs the Python that scripts/bootstrap --python names
     unready: int = 3  # the exit status where the needs can't be had
-    at_root: bool = False  # whether it runs in the project's folder, not in the caller's
+    at_root: bool = False  # whether the job runs in the project's folder, not in the caller's
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

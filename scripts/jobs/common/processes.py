@@ -65,7 +65,8 @@ def end_one(process, grace=GRACE_SECONDS):
 
 
 def ignore_signals():
-    """Keeps further signals from cutting an ending short; returns what restore_signals() takes."""
+    """Ignores further signals, so that they cut no ending short. Returns the handlers for
+    restore_signals()."""
     return {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 WIDTH = 100
-_SECONDS_BETWEEN_LINES = 15  # where the output is a pipe or a file
+_SECONDS_BETWEEN_LINES = 15  # if the output is a pipe or a file
 
 
 def duration(seconds):

@@ -27,7 +27,7 @@ class Wheel:
     name: str
     version: str
     sha256: str
-    tag: str = ""  # of the Python that the wheel is for; "": all
+    tag: str = ""  # the tag of the Python that the wheel is for; "": any
 
     @property
     def directory(self):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "FFGRANT_LUA_COUNTS"  # the directory in which a process leaves its file
+VARIABLE = "FFGRANT_LUA_COUNTS"  # names the directory in which a process leaves its file
 
 Counts = dict[int, int]
 

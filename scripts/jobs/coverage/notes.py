@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the comments that say why code can't be covered, and checks whether they are true.
 
-    // Never reached: REASON             the statement that follows is never executed; nor does
-                                         a switch before it come out at none of its cases
+    // Never reached: REASON             the statement that follows is never executed; a switch
+                                         right before it always takes one of its cases
     // Never true: REASON                a condition on the line that follows is never true
-    // Never false: `CONDITION`: REASON  the same, of several conditions on the line
-    // Never alone: `CONDITION`: REASON  it never decides by itself (MC/DC)
+    // Never false: `CONDITION`: REASON  one of several conditions on the line is never false
+    // Never alone: `CONDITION`: REASON  the condition never decides by itself (MC/DC)
 
 Such a comment stands on the line before, or at the end of the line that it is about. Covered
 code with such a comment is an error, as is a comment that excuses nothing.
@@ -22,8 +22,8 @@ _NOTE = re.compile(r"//\s*Never (reached|true|false|alone):\s*(?:`([^`]*)`:\s*)?
 @dataclass(frozen=True)
 class Note:
     kind: str
-    line: int  # of the comment
-    condition: str  # or empty
+    line: int  # the line of the comment
+    condition: str  # empty if the note names none
     reason: str
 
 

@@ -22,7 +22,7 @@ from jobs.fuzz.session import EngineError, short
 
 PRESET = "gcc-release"
 _NICE = ["nice", "-n", "19"]
-_CHUNKS = 20  # of a target
+_CHUNKS = 20  # for each target
 _DONE = re.compile(r"^explored: (\d+) executions, .* in ([\d.]+) s; ([\d.]+) s of processor time$",
                    re.MULTILINE)
 _ANSWERS = re.compile(r"^the reference: (\d+) times the same, (\d+) known to differ, "
@@ -41,7 +41,7 @@ class Row:
     processor: float = 0
     seeds: list = field(default_factory=list)
     finding: str = ""
-    answers: list | None = None  # same, known, not asked; only if it asks the reference
+    answers: list | None = None  # [same, known, not asked], if it asks the reference
 
     def add_answers(self, answers):
         if answers:
@@ -126,7 +126,7 @@ class Batch:
             row.add_answers(read_answers(output))
             return
         tail = "\n".join(output.rstrip().splitlines()[-12:])
-        if status >= 0:  # a finding aborts
+        if status >= 0:  # the program aborts on a finding
             raise EngineError(f"{row.target.name}: status {status}\n{tail}")
         kept = keep_finding(row.target, found)
         row.finding = tail

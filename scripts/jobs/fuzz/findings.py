@@ -17,11 +17,11 @@ _MINIMIZE_SECONDS = 10
 class Finding:
     signature: str
     data: bytes
-    output: str  # of the run that found it
+    output: str  # the output of the run that found it
     binary: Path  # the program that shows it
     wrapper: tuple = ()
     count: int = 1  # how many inputs showed it
-    path: Path | None = None  # where it is kept
+    path: Path | None = None  # where its input is kept
 
     @property
     def replay(self):

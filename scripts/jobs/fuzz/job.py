@@ -21,7 +21,7 @@ class UsageError(Exception):
 
 FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}
 SANITIZED = "fuzz"
-_LEAST_SECONDS = 2  # for a target
+_LEAST_SECONDS = 2  # the least time for each target
 
 
 def _binary(preset, target):
@@ -61,7 +61,7 @@ class Job:
                     self._step()
                     time.sleep(0.25)
             except (processes.Interrupted, EngineError):
-                for session in self._active:  # what they did so far counts
+                for session in self._active:  # the runs that these sessions did so far count
                     self._interrupt(session)
                 raise
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-INTERRUPTED = 72  # its exit status after SIGINT
+INTERRUPTED = 72  # libFuzzer's exit status after SIGINT
 
 _STATUS = re.compile(
     r"#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+) corp: (\d+)/\S+(?:.* exec/s: (\d+))?")
@@ -20,7 +20,7 @@ _WRITTEN = re.compile(r"Test unit written to (\S.*)$")
 class Status:
     """How far a run is, read from the lines that it has printed so far."""
     executions: int = 0
-    rate: int = 0  # executions a second, by its own account
+    rate: int = 0  # executions a second, as libFuzzer says
     edges: int = 0
     features: int = 0
     corpus: int = 0

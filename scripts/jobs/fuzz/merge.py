@@ -10,8 +10,8 @@ from jobs.common import build
 from jobs.fuzz import libfuzzer
 
 MOST_FILES = 40
-MOST_BYTES = 4096  # of one file
-_MERGED = re.compile(r"[0-9a-f]{40}")  # libFuzzer's names; others were given by people
+MOST_BYTES = 4096  # the most bytes of one file
+_MERGED = re.compile(r"[0-9a-f]{40}")  # a name from libFuzzer; people chose other names
 
 
 def choose(paths):
@@ -21,7 +21,7 @@ def choose(paths):
 
 
 def replace_merged(corpus, chosen):
-    """Replaces the files of earlier merges. Files with a name and files in folders stay."""
+    """Replaces the files of earlier merges. Files that people named and files in folders stay."""
     corpus.mkdir(parents=True, exist_ok=True)
     keep = {path.name: path.read_bytes() for path in chosen}
     for path in corpus.iterdir():
@@ -32,8 +32,8 @@ def replace_merged(corpus, chosen):
 
 
 def merge(terminal, target, tools):
-    """Adds inputs that reach more than the inputs that people named. The fast build counts what is
-    reached."""
+    """Adds inputs that reach code which the inputs with names from people do not reach. The fast
+    build counts what is reached."""
     with tempfile.TemporaryDirectory(prefix="ffgrant-merge-") as folder:
         named, candidates = Path(folder) / "named", Path(folder) / "candidates"
         for directory in (named, candidates):

@@ -102,7 +102,7 @@ def judge(terminal, sanitizer, out, stand_ins, wrapper):
     """Prints a line for each target; returns how many targets are wrong."""
     results = ossfuzz_rules.check(out, sanitizer, wrapper, stand_ins)
     wanted = {target.name for target in targets.all_targets() if not target.is_canary}
-    if sanitizer == "memory":  # their libraries are the system's, which are not instrumented
+    if sanitizer == "memory":  # they use the system's libraries, which are not instrumented
         wanted -= NEED_LIBRARIES
     for name in sorted(wanted - {checked.name for checked in results}):
         results.append(ossfuzz_rules.Checked(name, ["is not in $OUT"]))

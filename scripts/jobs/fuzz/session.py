@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.fuzz import afl, findings, libfuzzer
 
-_MOST_CRASHES = 10  # of one build; after so many it is not started again
+_MOST_CRASHES = 10  # of one build; after this many it is not started again
 
 
 class EngineError(Exception):
@@ -33,11 +33,11 @@ class Role:
     child: Any = None
     status: libfuzzer.Status = field(default_factory=libfuzzer.Status)
     started: float = 0
-    seconds: float = 0  # of ended runs
-    executions: int = 0  # of ended runs
+    seconds: float = 0  # the sum over the ended runs
+    executions: int = 0  # the sum over the ended runs
     crashes: int = 0
     runs: int = 0
-    output: str = ""  # of the run that ended last
+    output: str = ""  # the output of the run that ended last
 
     def total(self):
         return self.executions + (self.status.executions if self.child else 0)
@@ -145,9 +145,9 @@ class Session:
         return True
 
     def _look_after(self, role):
-        """Reads what a role printed, ends the role when its time is over, and restarts it after a
+        """Reads what a role printed, ends the role when its time is up, and restarts it after a
         crash."""
-        status = role.child.status()  # before its output, so that no output is missed
+        status = role.child.status()  # asked before its output is read, so that no output is missed
         self._read(role)
         now = self._clock()
         if status is None:
@@ -196,7 +196,8 @@ class Session:
     def _artifact(self, role, binary, wrapper):
         """The input that failed; raises if the fuzzer died while no input was running.
 
-        libFuzzer leaves an empty file then, as after the empty input: running it tells them apart.
+        If the fuzzer died so, libFuzzer leaves an empty file, as it does if the empty input failed.
+        Running the empty file tells the two apart.
         """
         path = role.status.artifact
         try:

@@ -141,8 +141,8 @@ class SessionTest(WithTarget):
         self.assertIn(b"", [one.data for one in session.findings.all])
 
 
-# This program behaves like a libFuzzer that minimises to SMALL, or leaves nothing. An input says
-# itself how it fails.
+# This program behaves like a libFuzzer that minimises to SMALL, or leaves nothing. The content
+# of an input says how it fails.
 FAKE_MINIMISER = """\
 #!/usr/bin/env python3
 import sys

@@ -31,7 +31,7 @@ def table(rows, engine):
 
 
 def document(made, preset, command, date, seconds):
-    """What --markdown writes, as for results/fuzz.md."""
+    """The document that --markdown writes, such as results/fuzz.md."""
     wanted = ("CPU", "system", "compiler", "flags", "revision")
     facts = [fact for fact in machine.describe(preset, []) if fact[0] in wanted]
     return Document("Fuzzing", [("date", date), ("command", f"`{command}`"),

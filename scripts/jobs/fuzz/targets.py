@@ -26,7 +26,7 @@ class TargetError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    name: str  # with _fuzzer
+    name: str  # the name, with _fuzzer at its end
     root: Path = ROOT
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests to FlowFabric's server as they are, on a connection that is kept."""
+"""Sends requests to FlowFabric's server unchanged, on a connection that is kept open."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TRIES = 3
 _CHUNK = 8192
 
 
-# A connection that was there, and ended.
+# These errors mean that there was a connection, and that it ended.
 _ENDED = (http.client.RemoteDisconnected, http.client.IncompleteRead, BrokenPipeError,
           ConnectionResetError, ssl.SSLEOFError)
 
 
 class NoServer(Exception):
-    """The server can't be reached, or breaks off again and again."""
+    """The server can't be reached, or its connections break again and again."""
 
 
 def token() -> str | None:
@@ -35,7 +35,7 @@ def token() -> str | None:
 
 
 class NoAnswer(NoServer):
-    """A connection was made, and ended without an answer, again and again."""
+    """Several connections in a row were made and ended without an answer."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Connection:
-    """Of one thread. A connection that breaks is made again, and the request with it."""
+    """A connection for one thread. If it breaks, it is made again and the request is repeated."""
 
     def __init__(self, url: str, ca_file: str | None = None) -> None:
         parts = urllib.parse.urlsplit(url)
@@ -83,7 +83,7 @@ class Connection:
             self._http.endheaders()
             self._send(request)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-            pass  # it has answered before it read everything
+            pass  # the server has answered before it read everything
         response = self._http.getresponse()
         return Answer(response.status, response.read(),
                       {name.lower(): text for name, text in response.getheaders()})

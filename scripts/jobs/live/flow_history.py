@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two executions of a flow, of which the second waits for the first, as far as published routes go
-(core/contract/live-observed.md, 11)."""
+"""Plays the lives of two executions of a flow. The second execution waits for the first, as far as
+the published routes allow it (core/contract/live-observed.md, 11)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 from jobs.live.history import History, Policy, Server
 from jobs.server import store
 
-_RESOLVE_SECONDS = 60  # the server's own time to look at what has ended
+_RESOLVE_SECONDS = 60  # in which the server has to notice that an execution has ended
 _POLL_SECONDS = 0.05
 _NOW = 1795000000000
 
 
 class FlowHistory:
-    """One flow, by its seed and number."""
+    """The life of one flow. The seed and the number decide what happens in it."""
 
     def __init__(self, seed: int, number: int, server: Server) -> None:
         self._random = random.Random(f"{seed}/flow/{number}")
         self._server = server
         self._flow = uuid.UUID(int=self._random.getrandbits(128), version=4)
-        # CRC16-XMODEM of the id's bytes (contract 2).
+        # The partition comes from the CRC16-XMODEM of the id's bytes (contract 2).
         self._partition = binascii.crc_hqx(self._flow.bytes, 0) % server.partitions
         self._first, self._second = self._member(seed, number, "a"), self._member(seed, number, "b")
         self.trace: list[str] = []
@@ -83,7 +83,7 @@ class FlowHistory:
 
     @staticmethod
     def _claim(member: History) -> None:
-        while member.model.phase != "active":  # some tries are another worker's
+        while member.model.phase != "active":  # some tries are made as another worker, and refused
             member.claim()
 
     def run(self) -> None:
@@ -95,7 +95,7 @@ class FlowHistory:
         first.grant()
         self._claim(first)
         second.look()
-        while first.model.phase == "active":  # with a wrong fence nothing happens
+        while first.model.phase == "active":  # a call with a wrong fence changes nothing
             getattr(first, how)()
         first.look()
         if how != "complete":

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random lives of executions on a running deployment, each step with the outcome and the state that
-the contract (section 7) and core/contract/live-observed.md say.
+"""Plays random lives of executions on a running deployment, and checks after each step the outcome
+and the state that the contract (section 7) and core/contract/live-observed.md say.
 
-The issuer's side goes over HTTP, the worker's side by FlowFabric's functions, called from Python
-(jobs/server/functions.py). States and results are read back over HTTP. Nothing here is ffgrant's
-client, nor comes from its ledgers.
+The issuer's calls go over HTTP. The worker's calls go to FlowFabric's functions, called from Python
+(jobs/server/functions.py). States and results are read back over HTTP. Nothing here uses ffgrant's
+client or its ledgers.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from jobs.live.routes import Request
 from jobs.server import functions, store
 
 STEPS = 9
-_GRANT_TTL_MS = 60_000  # longer than a history
+_GRANT_TTL_MS = 60_000  # longer than a history takes
 _LEASE_TTL_MS = "60000"
-_FIND_SECONDS = 30  # for an execution that waits: a few of the scheduler's windows
+_FIND_SECONDS = 30  # to find an execution that waits: a few of the scheduler's windows
 _POLL_SECONDS = 0.1
-_SLACK_MS = 50  # between two readings of the server's clock
-_NOW = 1795000000000  # what a caller says of the time decides nothing
+_SLACK_MS = 50  # that may pass between two readings of the server's clock
+_NOW = 1795000000000  # no answer depends on the time that a caller names
 
 Reply = list[Any]
 
 
 class Difference(Exception):
-    """The deployment did something else than the contract says."""
+    """The deployment did something other than what the contract says."""
 
 
 @dataclass
 class Server:
-    """A deployment as one thread sees it. Nobody else works in the lane."""
+    """The deployment as one thread uses it. Nobody else uses the lane."""
     http: Connection
     valkey: Any  # redis-py's client
     lane: str
     worker: str
     partitions: int
     token: str | None = None
-    made: list[str] = field(default_factory=list)  # executions that are there because of us
+    made: list[str] = field(default_factory=list)  # the executions that we created
     waitpoints: list[tuple[str, str]] = field(default_factory=list)  # (execution id, waitpoint id)
     flows: list[store.Flow] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Server:
 
 @dataclass
 class Policy:
-    max_retries: int = 0  # what the function takes where there is no policy
+    max_retries: int = 0  # what the function assumes if there is no policy
     delay_ms: int = 0
     max_reclaims: int = 100
     max_replays: int = 10
@@ -84,17 +84,17 @@ class Policy:
 
 @dataclass
 class Model:
-    """What the contract says of the execution."""
+    """The state that the execution must have by the contract."""
     policy: Policy | None
     phase: str = "runnable"
     public: str = "waiting"
-    lease: str = ""  # of an active one: held, expired or revoked
-    # Set by a revocation, and blanked by resuming, reclaiming and completing, but by no claim.
+    lease: str = ""  # of an active execution: held, expired or revoked
+    # A revocation sets this. Resuming, reclaiming and completing clear it, but no claim does.
     was_revoked: bool = False
     outcome: str = "none"
     grant: bool = False
     pending: str = "initial"  # the kind of the next attempt
-    interrupted: bool = False  # resumed: the attempt goes on
+    interrupted: bool = False  # the execution was resumed, so its attempt goes on
     epoch: int = 0
     attempts: int = 0
     attempt_id: str = ""
@@ -116,7 +116,7 @@ class Model:
                 self.attempt_id]
 
     def fence_fault(self) -> Reply | None:
-        """What a call with the right fence of the last lease meets; None: nothing."""
+        """The error that a call with the last lease's right fence gets; None if it succeeds."""
         if self.phase != "active":
             return self.not_active()
         if self.lease == "revoked":
@@ -125,7 +125,7 @@ class Model:
 
 
 class History:
-    """One life, by its seed and number."""
+    """The life of one execution. The seed and the number decide what happens in it."""
 
     def __init__(self, seed: int, number: int, server: Server) -> None:
         self.random = random.Random(f"{seed}/history/{number}")
@@ -138,7 +138,7 @@ class History:
         self.model = Model(self._policy())
         self.waitpoint = ""
         self.waitpoint_token = ""
-        self.wanted: list[str] = []  # names of signals that are still to come
+        self.wanted: list[str] = []  # the names of the signals for which the execution still waits
         self.trace: list[str] = []
 
     # ---- helpers ----
@@ -161,7 +161,7 @@ class History:
             raise Difference(f"{what}: got {got}, the contract says {wanted}")
 
     def answered(self, what: str, answer: Answer, status: int, body: Any = None) -> None:
-        """body: as JSON; None: none."""
+        """Checks an answer. body: the parsed JSON that is expected; None if none is."""
         try:
             got = json.loads(answer.body) if answer.body else None
         except ValueError:
@@ -169,7 +169,7 @@ class History:
         self._same(what, (answer.status, got), (status, body))
 
     def _refused(self, what: str, answer: Answer, status: int, begins: str, **more: Any) -> None:
-        """An error body whose text begins so."""
+        """Checks an error answer: its text begins with `begins`; `more` has its other members."""
         try:
             got = json.loads(answer.body)
             text = got.pop("error")
@@ -206,7 +206,7 @@ class History:
                            {"Duplicate": {"execution_id": e.id}})
 
     def _find(self) -> Answer:
-        """Asks for a grant until there is one: a call looks at a part of the partitions."""
+        """Asks for a grant until there is one: one call looks only at some of the partitions."""
         until = time.monotonic() + _FIND_SECONDS
         while True:
             answer = self.server.claim()
@@ -272,11 +272,11 @@ class History:
         self._take_over()
 
     def _take_over(self) -> None:
-        """The worker's part of a reclaim."""
+        """Does the worker's part of a reclaim."""
         model, new = self.model, self._attempt()
         new.attempt = model.attempts
         reply = self.server.call(functions.reclaim(self.e, new, ttl=_LEASE_TTL_MS, cap="1000"))
-        # The stored policy's cap, else the argument.
+        # The cap is that of the stored policy; without a policy it is the argument.
         cap = model.policy.max_reclaims if model.policy else 1000
         if model.reclaims >= cap:
             self._same("reclaim", reply, [0, "max_retries_exhausted", str(cap)])
@@ -350,7 +350,7 @@ class History:
     # ---- the worker's side ----
 
     def _attempt(self) -> functions.Execution:
-        """The execution under lease and attempt ids that were never used."""
+        """Returns the execution with lease and attempt ids that were never used."""
         new = functions.Execution(lane=self.e.lane)
         new.tag, new.id, new.partition = self.e.tag, self.e.id, self.e.partition
         new.worker, new.instance = self.e.worker, self.e.instance
@@ -374,7 +374,7 @@ class History:
         model.interrupted = False
 
     def claim(self) -> None:
-        """With whatever grant there is, or with none."""
+        """Claims the execution, whether it has a grant or not."""
         model, new = self.model, self._attempt()
         new.attempt = model.attempts
         if model.grant and self.random.random() < 0.1 and not model.interrupted:
@@ -405,7 +405,9 @@ class History:
         model.grant = model.was_revoked = False
 
     def _fence(self) -> tuple[tuple[str, str, str] | None, Reply | None]:
-        """A fence, and what is said of it before all else, or of a lease that is held."""
+        """Draws a fence for a call. Returns (fence, fault), where None is the right fence, or no
+        fault. A missing or partial fence is reported before all else, a stale one only if the lease
+        is held."""
         e = self.e
         draw = self.random.random()
         if draw < 0.7:
@@ -417,7 +419,7 @@ class History:
         return (self._uuid(), e.epoch, e.attempt_id), [0, "stale_lease"]
 
     def _fault(self, wrong: Reply | None) -> Reply | None:
-        """What a call with the fence of _fence() meets."""
+        """The error that a call with the fence of _fence() gets; None if it succeeds."""
         if wrong and wrong[1] != "stale_lease":
             return wrong
         return self.model.fence_fault() or wrong
@@ -438,7 +440,7 @@ class History:
                            self.server.now() + int(_LEASE_TTL_MS))
 
     def expire(self) -> None:
-        """Lets the lease run out, and marks it by a call of its late holder."""
+        """Lets the lease run out. A late call of its holder then marks the lease as expired."""
         if self.model.lease != "held" or self.model.was_revoked:
             return self.renew()
         self._same("renew for a moment",
@@ -487,7 +489,7 @@ class History:
             model.end("failed", "failed")
 
     def promote(self) -> None:
-        """What FlowFabric's scanner does for lanes that it knows."""
+        """Promotes a delayed retry that is due, as FlowFabric's scanner does in lanes it knows."""
         model = self.model
         if model.public != "delayed" or model.pending != "retry" or \
                 model.limits.delay_ms > 1000:
@@ -562,6 +564,6 @@ class History:
             self.look()
 
     def abandon(self) -> None:
-        """After a difference: nobody is to find the execution any more."""
+        """Cancels the execution after a difference, so that nobody finds it any more."""
         self.server.ask("POST", self._path("cancel"), {
             "execution_id": self.e.id, "reason": "conformance", "now": _NOW})

@@ -22,10 +22,10 @@ from jobs.live.history import History
 from jobs.server import claim_server, flowfabric, store
 
 _TICK_SECONDS = 0.5
-_SHOWN = 20  # failures
-_LARGE = 60_000  # bytes of a body
-_MOST_ATTEMPTS = history.STEPS + 1  # of an execution
-# Of histories one in so many is that of a flow.
+_SHOWN = 20  # the most failures that are shown
+_LARGE = 60_000  # bytes; a request with a longer body may remain without an answer
+_MOST_ATTEMPTS = history.STEPS + 1  # the most attempts that an execution can have
+# One in this many histories is the history of a flow.
 FLOWS = 10
 
 
@@ -36,7 +36,7 @@ class Place:
     valkey: str | None
     token: str | None
     ca_file: str | None
-    name: str  # what lanes and workers of this run begin with
+    name: str  # with which the names of this run's lanes and workers begin
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Tally:
 
 
 class Bench:
-    """What one thread works with."""
+    """The connections and the lane of one thread, with the cases that it runs."""
 
     def __init__(self, place: Place, number: int) -> None:
         self.place = place
@@ -64,10 +64,10 @@ class Bench:
         self.partitions = store.partitions(self.store) if self.store else 256
         self.server = history.Server(self.http, self.store, self.lane, f"{place.name}-w{number}",
                                      self.partitions, place.token)
-        self._executions: list[str] = []  # of requests
-        self.unanswered = 0  # large requests
+        self._executions: list[str] = []  # that requests created
+        self.unanswered = 0  # the number of large requests without an answer
 
-    # ---- cases: each returns what passed, and what is wrong ----
+    # ---- cases: each returns (how many checks passed, the failures as texts) ----
 
     def lot(self, seed: int, number: int) -> tuple[int, list[str]]:
         world = routes.World(token=self.place.token, lane=self.lane)
@@ -84,8 +84,8 @@ class Bench:
             except exchange.NoAnswer:
                 if len(request.body) <= _LARGE:
                     raise
-                # The server answers before it has read all of it, and what stands between, a
-                # tunnel or a proxy, may break off on that instead of handing the answer on.
+                # The server answers before it has read the whole body. A tunnel or proxy in between
+                # may then break the connection instead of passing the answer on.
                 self.unanswered += 1
                 continue
             difference = compare(expected, answer)
@@ -124,7 +124,7 @@ class Bench:
         return 1, []
 
     def leave(self) -> None:
-        """Takes away what this thread has put there."""
+        """Removes what this thread has put into the deployment."""
         if self.store:
             worker = self.server.worker
             store.forget(self.store, [*self._executions, *self.server.made],
@@ -135,7 +135,7 @@ class Bench:
 
 
 def compare(expected: routes.Expected, answer: exchange.Answer) -> str:
-    """What differs, as text."""
+    """Says in a text what differs; "" if nothing does."""
     if answer.status != expected.status:
         return (f"status {answer.status} {answer.body[:200]!r}, the contract says "
                 f"{expected.status} {(expected.body or '')[:200]!r}")
@@ -147,7 +147,7 @@ def compare(expected: routes.Expected, answer: exchange.Answer) -> str:
 
 
 def shown(request: routes.Request, token: str | None) -> str:
-    """The request for people; never the token."""
+    """The request as a text for people. It never holds the token."""
     headers = json.dumps(dict(request.headers))
     if token:
         headers = headers.replace(token, "TOKEN").replace(token[:-1], "TOKEN")
@@ -162,7 +162,7 @@ def cases(arguments: argparse.Namespace, has_store: bool) -> list[tuple[str, int
         return [arguments.case]
     made = [("lot", number) for number in range(-(-arguments.requests // request_lots.LOT))]
     if has_store:
-        # A flow's end takes the server's own time: begin with the flows.
+        # The flows come first, because they must wait for the server to notice that one has ended.
         flows = arguments.histories // FLOWS
         made = ([("flow", number) for number in range(flows)] +
                 [("history", number) for number in range(arguments.histories - flows)] + made)
@@ -170,7 +170,7 @@ def cases(arguments: argparse.Namespace, has_store: bool) -> list[tuple[str, int
 
 
 class Run:
-    """All cases, by some threads."""
+    """Runs all cases in several threads."""
 
     def __init__(self, terminal: Terminal, arguments: argparse.Namespace, place: Place,
                  command: str) -> None:
@@ -202,7 +202,7 @@ class Run:
                 self.tally.add(passed, [f"FAILED {text}\n    {again}" for text in wrong])
                 with self._lock:
                     self._done += 1
-        except Exception as error:  # of any kind: said by the main thread
+        except Exception as error:  # of any kind; the main thread reports it
             self._faults.append(error)
             self._stop.set()
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both scripts that work on a deployment: what they refuse, what they say without a server, and
-that they leave nothing behind, beside stand-ins of a few lines."""
+"""Tests both scripts that work on a deployment: what they refuse, what they say without a server,
+and that they leave nothing behind. Stand-ins of a few lines take the place of the server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ID = "{fp:7}:550e8400-e29b-41d4-a716-446655440000"
 class Issuer(http.server.BaseHTTPRequestHandler):
     """Answers as the contract says: it predicts each answer, and keeps what was created."""
     world = routes.World(lane="ffgrant-live-")
-    breaks_off = False  # on large bodies, as a tunnel before a server may
+    breaks_off = False  # whether it ends the connection on a large body, as a tunnel may
     protocol_version = "HTTP/1.1"
 
     def _do(self) -> None:
@@ -154,7 +154,8 @@ class Conformance(WithIssuer):
             self.assertIn("the contract says", job.compare(expected, answer))
 
 
-# Stands in for bench/flowfabric_load: creates what it is told to, then does nothing, or fails.
+# This program stands in for bench/flowfabric_load: it creates the executions that it is told to
+# create. At the next command it waits, or fails.
 _PROGRAM = """\
 #!{python}
 import os, sys
@@ -231,14 +232,14 @@ class Bench(unittest.TestCase):
                 place = load_job.Place("", server.address, client, lane, 8)
                 program = load_job.Program(place, 1, 1, Path(folder))
                 with self.assertRaises(load_job.LoadError if is_busy else OSError):
-                    build.BUILD, kept = Path(folder), build.BUILD  # where there is no program
+                    build.BUILD, kept = Path(folder), build.BUILD  # a folder without the program
                     try:
                         program.__enter__()
                     finally:
                         build.BUILD = kept
 
 
-# The job with the program of a folder, and without a build.
+# This program runs the job without a build, with the load program from a folder.
 _STARTER = """\
 import sys
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks of a FlowFabric deployment. Started by scripts/bench --backend flowfabric."""
+"""Benchmarks a FlowFabric deployment. Started by scripts/bench --backend flowfabric."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ PRESET = "bench"
 PROGRAM = "flowfabric_load"
 _SILENCE_SECONDS = 3600
 _TICK_SECONDS = 1.0
-_PARTITIONS_OF_A_WORKER = 4  # of a load of grants alone: each partition gives one
-# Of each partition, that a load leaves over: else its last ones are looked for in empty partitions.
+_PARTITIONS_OF_A_WORKER = 4  # in a load of grants alone, where each partition gives one grant
+# The number of executions that a load leaves over for each partition. Without them the workers
+# would look for the last executions of a load in empty partitions.
 _SPARE = 4
 _SETTLE_SECONDS = 0.5  # for requests that were under way when the load ended
 _ATTEMPTS = 2
@@ -44,7 +45,7 @@ class Plan:
     rounds: int
     count: int  # executions of a closed load with all workers
     open_seconds: float
-    executions: int  # of the load whose every result is read back
+    executions: int  # of the load after which every result is read back
 
 
 FULL = Plan(rounds=3, count=4000, open_seconds=5, executions=20_000)
@@ -52,7 +53,7 @@ QUICK = Plan(rounds=2, count=600, open_seconds=2, executions=1000)
 
 
 class LoadError(Exception):
-    """The load program ended, or what it did is not what was wanted."""
+    """The load program ended or did not answer, or the lane is in use."""
 
 
 def worker_counts(most: int) -> list[int]:
@@ -63,14 +64,14 @@ def worker_counts(most: int) -> list[int]:
 
 @dataclass
 class Place:
-    """Where the deployment is, and whose CPU can be read."""
+    """The deployment: its addresses, its settings, and the process whose CPU time can be read."""
     url: str
     valkey: str
     client: Any  # redis-py's
     lane: str
     partitions: int
     ca_file: str = ""
-    token: str | None = None  # of a deployment that we have started
+    token: str | None = None  # None unless we have started the deployment
     server_pid: int | None = None
 
     def valkey_cpu(self) -> float:
@@ -78,7 +79,7 @@ class Place:
         return float(info["used_cpu_user"] + info["used_cpu_sys"])
 
     def server_cpu(self) -> float | None:
-        """Seconds of FlowFabric's server; None where its process is not of this machine."""
+        """The CPU seconds of FlowFabric's server; None if its process is not known here."""
         if self.server_pid is None:
             return None
         text = Path(f"/proc/{self.server_pid}/stat").read_text(encoding="ascii")
@@ -103,8 +104,8 @@ def _place(arguments: argparse.Namespace) -> Iterator[Place]:
 # ---- the load program ----------------------------------------------------------------------------
 
 class Program:
-    """The load program, and what it has put into the deployment. Leaving the context takes all of
-    that away, however it is left."""
+    """The load program, and the executions that it has put into the deployment. Leaving the context
+    removes all of them, however the context is left."""
 
     def __init__(self, place: Place, workers: int, executions: int, folder: Path) -> None:
         self._place = place
@@ -117,8 +118,8 @@ class Program:
         self._file.write_text("\n".join(self._ids) + "\n", encoding="ascii")
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._first = self._next = 0  # of the ids that are there now
-        self.on_tick: Callable[[], None] = lambda: None  # about once a second
+        self._first = self._next = 0  # the range of the ids whose executions exist now
+        self.on_tick: Callable[[], None] = lambda: None  # called about once a second
 
     def __enter__(self) -> Program:
         place = self._place
@@ -172,12 +173,13 @@ class Program:
         return dict(json.loads(answer))
 
     def create(self, count: int) -> dict[str, Any]:
-        # Said before it is so: what was created by half is taken away, too.
+        # This comes before the request, so that executions of a failed request are removed too.
         self._next += count
         return self.ask(f"create {count} {self._workers}")
 
     def load(self, line: str) -> dict[str, Any]:
-        """Runs one load; its figures, with the CPU of all three."""
+        """Runs one load. Returns its figures, among them the CPU time of the load program, of
+        Valkey and, where it can be read, of FlowFabric's server."""
         place = self._place
         server, valkey = place.server_cpu(), place.valkey_cpu()
         figures = self.ask(line)
@@ -199,7 +201,7 @@ class Program:
 
 
 def _escaped(text: str) -> str:
-    """For MATCH."""
+    """Escapes a text for the MATCH pattern of a scan."""
     return "".join("\\" + c if c in "*?[]^\\" else c for c in text)
 
 
@@ -210,12 +212,12 @@ def _count(plan: Plan, workers: int, most: int) -> int:
 
 
 def _most_open(plan: Plan) -> int:
-    """Executions of an open load: its rate is known only once the peak is."""
+    """The most executions of an open load. Its rate is known only after the peak was measured."""
     return int(load_tables.MOST_RATE * plan.open_seconds)
 
 
 def ids_needed(plan: Plan, workers: int, partitions: int) -> int:
-    """At most."""
+    """The most ids that a run can need."""
     counts, shares = worker_counts(workers), len(load_tables.SHARES)
     closed = partitions + 2 * sum(_count(plan, each, workers) for each in counts)
     loads = 1 + 2 * len(counts) + shares
@@ -263,7 +265,7 @@ class Rounds:
                     self._measure(what, workers, count, f"closed {workers} {count} {what}")
 
     def open(self) -> float:
-        """Returns the peak that the shares are of."""
+        """Measures the open loads. Returns the peak, of which their rates are shares."""
         peak = self.figures.median(key("cycle", self._workers), "rate")
         for _ in range(self._plan.rounds):
             for share in load_tables.SHARES:
@@ -274,7 +276,7 @@ class Rounds:
         return peak
 
     def once(self) -> dict[str, Any]:
-        """A long load, whose every execution is looked at afterwards."""
+        """Runs a long load, and afterwards reads back the result of every execution."""
         count = self._plan.executions
         self._show(f"{count} executions, creating")
         created = self._program.create(count)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of loads on a FlowFabric deployment as tables."""
+"""Makes tables of the figures of loads on a FlowFabric deployment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from jobs.common.gbench import Stat
 from jobs.common.tables import Table, rate
 
-SHARES = (50, 70, 90)  # of the peak, open loop
+SHARES = (50, 70, 90)  # percent of the peak; the rates of open loads
 MOST_RATE = 2000.0  # cycles a second that an open load has at most
 STAGES = {"grant": "grant, over HTTP", "decode": "grant, read once more from its text",
           "claim": "claim", "renew": "renew", "complete": "complete", "whole": "the whole cycle"}
@@ -24,7 +24,7 @@ def key(what: str, workers: int) -> Key:
 
 
 class Figures:
-    """What loads measured: of each (what, workers) a list with one entry a round."""
+    """The measurements of loads: for each (what, workers) a list with one entry for each round."""
 
     def __init__(self) -> None:
         self._rounds: dict[Key, list[dict[str, Any]]] = {}
@@ -36,7 +36,7 @@ class Figures:
         return list(self._rounds)
 
     def values(self, of: Key, metric: str) -> list[float]:
-        """Empty where a round does not have it."""
+        """The metric's values, without the rounds that do not have it."""
         made = [_metric(one, metric) for one in self._rounds.get(of, [])]
         return [value for value in made if value is not None]
 
@@ -57,7 +57,7 @@ def _metric(one: dict[str, Any], metric: str) -> float | None:
         return float(one["count"] / one["seconds"])
     if metric == "nothing":
         return float(one["nothing"] / one["asked"])
-    if metric.endswith("_us"):  # CPU of an execution
+    if metric.endswith("_us"):  # CPU time for each execution
         cpu = one.get(f"{metric[:-3]}_cpu")
         return None if cpu is None else float(cpu / one["count"] * 1e6)
     if metric == "share":
@@ -170,9 +170,9 @@ def tables(figures: Figures, workers: int, peak: float) -> list[Table]:
 
 
 def sentences(figures: Figures, workers: int) -> str:
-    """Where a claim spends its time, in two sentences."""
+    """Says in two sentences where a claim spends its time."""
     alone, of = key("cycle", 1), key("cycle", workers)
-    # All rounds together: the medians of parts don't add up to the median of the whole.
+    # The rounds are added up, since medians of parts don't add up to the median of the whole.
     sums = {stage: sum(figures.values(alone, f"{stage}.mean")) for stage in STAGES}
     whole, rounds = sums["whole"], len(figures.values(alone, "whole.mean"))
     on_valkey = sums["claim"] + sums["renew"] + sums["complete"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of loads on a deployment: what is in the tables, and what is said in two sentences."""
+"""Tests the tables of the figures of loads on a deployment, and the two sentences about them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The grammars of ids and names, written down from the contract (1.1, 1.5 to 1.7, 6).
 
-Each function says what is wrong in the server's words; nothing is wrong: "".
+Each ..._fault() returns in the server's words what is wrong; "" if nothing is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 _HEX = "[0-9a-fA-F]"
 _HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 _UUID = re.compile(rf"{_HEX}{{32}}|{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}")
-# Unicode's White_Space property.
+# The characters with Unicode's White_Space property.
 _WHITE = set("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | {
     chr(code) for code in range(0x2000, 0x200b)}
 _DEBUG = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
@@ -63,13 +63,13 @@ def worker_fault(text: str) -> str:
 
 
 def _debug(text: str) -> str:
-    """As Rust shows a text between quotes."""
+    """The text in quotes, as Rust's Debug shows it."""
     return '"' + "".join(
         _DEBUG.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text) + '"'
 
 
 def capabilities_fault(tokens: list[str]) -> str:
-    """Of the claim route; the reclaim route looks at none."""
+    """What the claim route finds wrong. The reclaim route does not check capabilities."""
     chosen = sorted(set(tokens), key=str.encode)
     for token in chosen:
         if not token:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests by lot: valid ones, and each thing that can be wrong with one, drawn from a seed.
+"""Draws requests from a seed: valid requests, and requests with each kind of fault.
 
-Each lot is a short series on executions of its own, so that it can be run again by its number.
+Each lot is a short series of requests about executions of its own, so that it can be run again by
+its number.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Any
 
 from jobs.live.routes import Request
 
-LOT = 8  # requests in a series
+LOT = 8  # the number of requests in a series
 
 _JSON_TYPE = ("content-type", "application/json")
 _CONTENT_TYPES = (
     "application/json; charset=utf-8", "Application/JSON", "application/problem+json",
     "application/x.y+json;v=1", "text/json", "application/jsonx", "application", "text/plain",
     "application/json+x", "multipart/form-data", "", "*/*")
-# Fragments of JSON: each may stand where a value stands.
+# Fragments of JSON that are put in the place of a value.
 _VALUES = (
     "null", "true", "false", "0", "-0", "1", "-1", "1.0", "1e3", "0e0", "01", "+1", ".5", "1.",
     "1e", "-", "NaN", "Infinity", "0x1", "1e400", "18446744073709551615", "18446744073709551616",
@@ -48,7 +49,7 @@ _TAGS = ("{fp:%d}:", "{fp:+%d}:", "{fp:00%d}:", "{FP:%d}:", "{b:%d}:", "{fp:6553
 
 
 class Lot:
-    """One series. `lane` is a name that nobody else has in use; at most 40 bytes."""
+    """One series. `lane` is a name of at most 40 bytes that nobody else uses."""
 
     def __init__(self, seed: int, number: int, lane: str, token: str | None,
                  partitions: int) -> None:
@@ -59,13 +60,13 @@ class Lot:
         self._execution = self._minted()
 
     def _minted(self) -> tuple[str, int]:
-        """A canonical id, and its partition."""
+        """Makes a canonical id. Returns (id, partition)."""
         partition = self._random.randrange(self._partitions)
         digits = uuid.UUID(int=self._random.getrandbits(128), version=4)
         return f"{{fp:{partition}}}:{digits}", partition
 
     def requests(self) -> Iterator[Request]:
-        """Without an end: LOT of them are asked."""
+        """Yields requests without an end. The caller sends LOT of them."""
         while True:
             yield self._one()
 
@@ -85,7 +86,7 @@ class Lot:
             return self._minted()[0]
         tag = self._pick(*_TAGS)
         number = self._random.randrange(self._partitions)
-        # An odd spelling of an id of our own, so that nobody else's is meant.
+        # The id is an odd spelling of our own id, so that it never means another's execution.
         digits = self._execution[0][-36:]
         return (tag % number if "%d" in tag else tag) + self._pick(
             digits, digits.upper(), digits.replace("-", ""), f"{{{digits}}}", f"urn:uuid:{digits}",
@@ -110,12 +111,12 @@ class Lot:
     def _ttl(self) -> int:
         return int(self._pick(0, 1, 5000, 5000, 5000, 59999, 60000, 60001, 2**64 - 1))
 
-    # ---- bodies: the members' names and their texts of JSON ----
+    # ---- bodies: the members' names and values ----
 
     def _create(self, execution: tuple[str, int]) -> dict[str, Any]:
         now = 1795000000000
         return {"execution_id": execution[0], "namespace": self._lane,
-                # Not that of the claims, which are to find nothing.
+                # This is not the lane of the claims, which must find nothing.
                 "lane_id": f"{self._lane}-made", "execution_kind": "task",
                 "input_payload": [self._random.randrange(256) for _ in range(self._pick(0, 3, 40))],
                 **self._pick({}, {"payload_encoding": "json"}, {"payload_encoding": None}),
@@ -263,7 +264,7 @@ class Lot:
 
     def _post(self, target: str, members: dict[str, Any]) -> Request:
         body = self._spelled(members)
-        if self._happens(0.02):  # at the limit of the route, and past it
+        if self._happens(0.02):  # a body near the size limit of the route, or past it
             limit = (1 << 20 if target == "/v1/executions" else
                      256 << 10 if target.endswith("/signal") else 64 << 10)
             body += b" " * (limit - len(body) + self._pick(-1, 0, 1, 1000))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What FlowFabric's server answers to a request, written down from the contract (4 to 6) and from
-core/contract/live-observed.md. Nothing here comes from ffgrant's client or parsers.
+"""Predicts what FlowFabric's server answers to a request. The rules were written down from the
+contract (4 to 6) and from core/contract/live-observed.md. Nothing here comes from ffgrant's client
+or parsers.
 
-World holds what the requests before have made of the executions; predict() says status and body.
+World holds the states of the executions after the earlier requests; predict() says the status, the
+body and the headers.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ LARGE, MEDIUM, CONTROL = 1 << 20, 256 << 10, 64 << 10
 
 
 class Unpredictable(Exception):
-    """The contract does not say what comes; nobody sends this."""
+    """The contract does not say what the answer is, so the request is not sent."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Request:
 @dataclass(frozen=True)
 class Expected:
     status: int
-    body: str | None = ""  # None: any
+    body: str | None = ""  # None: any body will do
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,7 +56,8 @@ def _policy(reader: serde.Reader) -> None:
 
 
 def _source(reader: serde.Reader) -> str:
-    """Any text; of other values the whole is read first."""
+    """Reads any text. The server first reads other values as a whole, so no answer is predicted for
+    a list or an object."""
     if reader.peek() in (ord("["), ord("{")):
         raise Unpredictable
     return str(serde.text(reader))
@@ -101,11 +104,11 @@ SIGNAL = (
 class Route:
     name: str
     methods: tuple[str, ...]
-    pattern: str  # of the target, its one group the name in the path
-    template: str  # as the server names it
-    argument: str = ""  # what the name in the path is to the server
+    pattern: str  # of the target; the one group, if any, is the name in the path
+    template: str  # the route as the server names it
+    argument: str = ""  # the server's word for the name in the path
     struct: serde.Struct | None = None
-    limit: int = 0  # of the body; 0: none
+    limit: int = 0  # the most bytes of the body; 0: no limit
 
 
 _EXECUTION = "/v1/executions/"
@@ -130,10 +133,10 @@ ROUTES = (
 
 @dataclass
 class World:
-    """What the server has been told: executions and their public states."""
+    """What the server has been told: the executions that were created, with their public states."""
     states: dict[str, str] = field(default_factory=dict)
-    token: str | None = None  # that requests need
-    lane: str = ""  # what the names of lanes begin with that are ours: nobody asks for another
+    token: str | None = None  # that requests must carry; None: none
+    lane: str = ""  # our lanes' names begin with this; nobody asks for another lane
 
 
 def _json(value: Any) -> str:
@@ -149,7 +152,7 @@ def _header(request: Request, name: str) -> str | None:
 
 
 def _is_json(content_type: str | None) -> bool:
-    """application/json, also with a suffix, or application/x+json; whatever parameters follow."""
+    """Accepts application/json, also with a suffix, and application/x+json, with any parameters."""
     found: re.Match[str] | None = re.match(
         r"application/([!#$&^_.+0-9a-z-]+)\s*(?:;.*)?$", content_type or "", re.IGNORECASE)
     kind = found[1].lower() if found else ""
@@ -157,7 +160,7 @@ def _is_json(content_type: str | None) -> bool:
 
 
 def predict(world: World, request: Request) -> Expected:
-    """What is answered; the world is as it is then."""
+    """Returns the answer, and brings `world` to its state after the request."""
     answer = _answer(world, request)
     return Expected(answer.status, "", answer.headers) if request.method == "HEAD" else answer
 
@@ -206,7 +209,7 @@ def _too_large(route: Route) -> Expected:
 
 
 def _common_fault(worker: str, members: dict[str, Any]) -> str:
-    """Of worker, instance, lane and ttl, in this order."""
+    """The first fault of the worker, the instance, the lane and the ttl, in this order."""
     for name, text in (("worker_id", worker),
                        ("worker_instance_id", members["worker_instance_id"])):
         if names.worker_fault(text):
@@ -217,7 +220,7 @@ def _common_fault(worker: str, members: dict[str, Any]) -> str:
 
 
 def _claim(world: World, worker: str, members: dict[str, Any]) -> Expected:
-    """Of a lane in which there is nothing: a name of ours that nobody else uses."""
+    """Predicts a claim in a lane of our own, which nobody else uses and which holds nothing."""
     fault = _common_fault(worker, members)
     if fault:
         return _error(400, fault)
@@ -281,7 +284,7 @@ def _cancel(world: World, execution_id: str, members: dict[str, Any]) -> Expecte
 
 
 def _signal(world: World, execution_id: str, members: dict[str, Any]) -> Expected:
-    """No execution here has a waitpoint."""
+    """Predicts a signal. No execution here has a waitpoint."""
     wrong = _id_fault(execution_id) or _mismatch(execution_id, members)
     if wrong:
         return wrong
@@ -291,7 +294,7 @@ def _signal(world: World, execution_id: str, members: dict[str, Any]) -> Expecte
 
 
 def _revoke(_: World, execution_id: str, __: dict[str, Any]) -> Expected:
-    """No execution here has a lease, nor has one that there is not."""
+    """Predicts a revocation. No execution here has a lease, whether it exists or not."""
     return _id_fault(execution_id) or Expected(200, _json(
         {"AlreadySatisfied": {"reason": "no_active_lease"}}))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is predicted of a FlowFabric server, held against the contract's own tables and against
-exchanges that were seen."""
+"""Compares the predictions about a FlowFabric server with the contract's own tables and with
+exchanges that were seen on a server."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CLAIM = '{"lane_id":"main","worker_instance_id":"w1-i1","grant_ttl_ms":5000%s}'
 
 
 def status(body: bytes | str) -> int:
-    """What a claim with this body gets."""
+    """The predicted status of a claim with this body."""
     data = body.encode() if isinstance(body, str) else body
     return routes.predict(World(lane="main"), Request(
         "POST", "/v1/workers/w1/claim", _JSON, data)).status
 
 
 class Bodies(unittest.TestCase):
-    """Contract 4 and 13, rows 18 to 62."""
+    """Tests bodies: contract 4, and rows 18 to 62 of contract 13."""
 
     def test_claim_requests(self) -> None:
         for extra, wanted in (
@@ -65,7 +65,7 @@ class Bodies(unittest.TestCase):
 
 
 class Names(unittest.TestCase):
-    """Contract 12."""
+    """Tests ids and names: contract 12."""
 
     def test_execution_ids(self) -> None:
         good = _ID.partition("}:")[2]
@@ -96,7 +96,7 @@ class Names(unittest.TestCase):
 
 
 class Exchanges(unittest.TestCase):
-    """Contract 6, and exchanges seen on a live server."""
+    """Tests answers: contract 6, and exchanges that were seen on a live server."""
 
     def ask(self, request: Request, token: str | None = None, state: str = "") -> Expected:
         return routes.predict(World({_ID: state} if state else {}, token, "main"), request)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How FlowFabric's server reads a JSON body, written down from the contract (section 4).
+"""Reads a JSON body as FlowFabric's server does; written down from the contract (section 4).
 
-    read(struct, b'{"a":1}')     the members, or SyntaxFault (400) or DataFault (422)
+    read(struct, b'{"a":1}')     returns the members; raises SyntaxFault (400) or DataFault (422)
 
-The first offence decides, in the order of the bytes. Nothing here comes from ffgrant's parsers.
+The first fault in the order of the bytes decides. Nothing here comes from ffgrant's parsers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 
 class SyntaxFault(Exception):
-    """No JSON: 400."""
+    """The body is no JSON: status 400."""
 
 
 class DataFault(Exception):
-    """JSON so far, but of another shape: 422."""
+    """The body is JSON up to this place, but has another shape: status 422."""
 
 
 _SPACE = b" \t\n\r"
@@ -27,18 +27,18 @@ _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORDS = {ord("n"): b"null", ord("t"): b"true", ord("f"): b"false"}
 _ESCAPES = {ord('"'): 0x22, ord("\\"): 0x5c, ord("/"): 0x2f, ord("b"): 8, ord("f"): 12,
             ord("n"): 10, ord("r"): 13, ord("t"): 9}
-_NOTHING = -1  # where the bytes end
+_NOTHING = -1  # what peek() returns at the end of the bytes
 
 
 class Reader:
-    """The bytes, and how far they have been read."""
+    """The bytes of a body, and how far they have been read."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._at = 0
 
     def peek(self) -> int:
-        """The next byte that is no space; _NOTHING at the end."""
+        """Skips spaces and returns the next byte without reading it; _NOTHING at the end."""
         while self._at < len(self._text) and self._text[self._at] in _SPACE:
             self._at += 1
         return self._text[self._at] if self._at < len(self._text) else _NOTHING
@@ -53,7 +53,7 @@ class Reader:
             raise SyntaxFault("text behind the value")
 
     def word(self) -> bytes:
-        """null, true or false."""
+        """Reads null, true or false."""
         word = _WORDS[self.peek()]
         if self._text[self._at:self._at + len(word)] != word:
             raise SyntaxFault("no such word")
@@ -61,13 +61,13 @@ class Reader:
         return word
 
     def number(self) -> tuple[bool, int]:
-        """(whether it is an integer to the server, its value)."""
+        """Reads a number. Returns (whether the server takes it for an integer, its value)."""
         found = _NUMBER.match(self._text, self._at)
         if not found:
             raise SyntaxFault("no number")
         text, end = found[0], found.end()
         following = self._text[end:end + 1]
-        # 01, 1. and 1e are read up to where they go wrong.
+        # The expression matches only the valid beginning of 01, 1. and 1e.
         if following in (b".", b"e", b"E") or (
                 following.isdigit() and text.lstrip(b"-") == b"0"):
             raise SyntaxFault("no number")
@@ -84,7 +84,7 @@ class Reader:
         return True, value
 
     def string(self, ignored: bool = False) -> bytes:
-        """ignored: of a member that nobody knows, whose text is only skimmed."""
+        """Reads a string. ignored: it belongs to an unknown member, so its text is only skimmed."""
         self.take('"')
         made = bytearray()
         while True:
@@ -133,7 +133,7 @@ class Reader:
         return int(digits, 16)
 
     def unexpected(self) -> None:
-        """What stands here is of another type: the value is looked at, and always a fault."""
+        """Raises SyntaxFault if the value that comes is no JSON, else DataFault for its type."""
         byte = self.peek()
         if byte in _WORDS:
             self.word()
@@ -146,7 +146,7 @@ class Reader:
         raise DataFault("a value of another type")
 
     def skip(self) -> None:
-        """Any value, of any depth."""
+        """Skips a value of any type and depth."""
         closers = []
         while True:
             byte = self.peek()
@@ -189,7 +189,7 @@ class Reader:
         self._at = found.end()
 
     def elements(self, read: Callable[[int], bool]) -> None:
-        """An array; read(number) reads an element, and says whether there may be another."""
+        """Reads an array: read(number) reads an element and returns whether another may follow."""
         self.take("[")
         number, more = 0, True
         while self.peek() != ord("]"):
@@ -204,7 +204,7 @@ class Reader:
         self.take("]")
 
     def members(self, read: Callable[[bytes], None]) -> None:
-        """An object; read(name) checks the name, takes the colon and reads the value."""
+        """Reads an object: read(name) checks the name, takes the colon and reads the value."""
         self.take("{")
         first = True
         while self.peek() != ord("}"):
@@ -280,7 +280,7 @@ def texts_by_name(reader: Reader) -> dict[str, str]:
 
 
 def checked(kind: Type, fault: Callable[[Any], str]) -> Type:
-    """A type whose values fault() finds fault with, by a text."""
+    """A type with a further check: fault() returns what is wrong with a value, or ""."""
     def read(reader: Reader) -> Any:
         value = kind(reader)
         if fault(value):
@@ -298,7 +298,7 @@ _REQUIRED = object()
 class Member:
     name: str
     kind: Type
-    default: Any = _REQUIRED  # where it is absent
+    default: Any = _REQUIRED  # the value of an absent member
 
     @property
     def is_required(self) -> bool:

@@ -93,10 +93,10 @@ def stale(faults: Sequence[Fault], root: Path = build.ROOT) -> list[str]:
 
 @dataclass
 class Result:
-    """What each grader said of a fault: "killed" and by what, or "survived"."""
+    """What each grader said about a fault: "killed" and by what, or "survived"."""
     id: str
     kind: str
-    state: str  # of the sources on which it was graded
+    state: str  # digest of the sources on which the fault was graded
     verdicts: dict[str, str] = field(default_factory=dict)
     killers: dict[str, str] = field(default_factory=dict)
     executed_by: list[str] = field(default_factory=list)

@@ -21,7 +21,7 @@ _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
 _RESULTS = build.results_directory()
 _BAR = 95.0  # percent in 10 s
 _LASTING = ("control", "killed-60", "survived")  # outcomes for which all seconds were used
-REACH_SECONDS = 20  # of a target's run on the original to find out what it executes
+REACH_SECONDS = 20  # for which a target runs on the original, to find out what it executes
 
 
 class MutantsError(Exception):
@@ -110,13 +110,13 @@ class Job:
         self.settings = [self.kind.name, *runner.SEEDS]
         self.journal = Journal(trees.ROOT / "results.jsonl", arguments.resume)
         self.targets = {}  # name -> Target
-        self.states = {}  # of the targets; "": of all targets together
+        self.states = {}  # target -> its state; "": the state of all targets together
         self.reach: Any = None  # a reach.Reach, once reach is measured
-        self.results = []  # of the mutants of this run
+        self.results = []  # the results of this run's mutants
         self.doing = {}  # worker -> what
         self._lock = threading.Lock()
         self._printing = threading.Lock()
-        self._start = time.monotonic()  # of the grading, once it begins
+        self._start = time.monotonic()  # when the grading began, once it has begun
         self._graded_here = 0
 
     def say(self, worker, text):
@@ -192,7 +192,7 @@ class Job:
             result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
                       "states": {name: self.states[name]}, "settings": self.settings,
                       "seconds": self.arguments.seconds}
-            if not any(run.killed for run in runs):  # what found something is run again next time
+            if not any(run.killed for run in runs):  # else it is run again next time
                 self.journal.add(result)
         return result
 

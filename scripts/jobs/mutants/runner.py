@@ -192,7 +192,7 @@ def read_options(text):
 
 @dataclass(frozen=True)
 class Target:
-    name: str  # with _fuzzer
+    name: str  # the name, with _fuzzer at its end
     flags: tuple
 
 

@@ -70,7 +70,7 @@ class TargetTest(unittest.TestCase):
 
 
 class GradeTest(unittest.TestCase):
-    """`script`: (target name, seed) -> seconds to kill; what isn't there survives."""
+    """`script`: (target name, seed) -> seconds to kill; a pair that isn't there survives."""
 
     def grade(self, script, targets=(A, B), seconds=60):
         def run(target, seed, limit):

@@ -17,7 +17,7 @@ class Mutant:
     operator: str
     line: int
     lines: tuple  # the first and last line of the function or declaration around it
-    text: str = field(repr=False)  # of the whole file
+    text: str = field(repr=False)  # the text of the whole file
 
 
 def _digest(text):

@@ -51,7 +51,8 @@ def estimate(values):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many times as fast as a baseline ours is in the same case; more is better for us."""
+    """One of our benchmarks beside a baseline in the same case. times: how many times as fast as
+    the baseline ours is."""
     name: gbench.Name  # ours
     baseline: str  # implementation
     times: Estimate
@@ -161,7 +162,7 @@ def series_estimate(series, metric):
 
 def _times(ours, baseline, metric):
     mine, theirs = ours.per_round(metric), baseline.per_round(metric)
-    if metric == "ns":  # of times the longer one is the slower
+    if metric == "ns":  # a longer time is a slower one
         mine, theirs = theirs, mine
     return estimate([mine[number] / theirs[number] for number in sorted(mine.keys() & theirs.keys())
                      if theirs[number] > 0 and mine[number] > 0])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the report's page in Chromium and looks at it as a reader would. Left out (skipped, not
-passed) where ./scripts/bootstrap --for browser has not been run."""
+"""Opens the report's page in Chromium and looks at it as a reader would. The tests are skipped,
+and do not count as passed, where ./scripts/bootstrap --for browser has not been run."""
 
 import json
 import shutil

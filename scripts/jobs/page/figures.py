@@ -15,7 +15,7 @@ from jobs.page.svg import COLOURS, TEXT, WIDTH, new_figure
 
 _ROW = 15.5  # points
 _LABELS, _VALUES = 112, 46  # points, left and right of the rows' plot
-SIZE = 5  # of a marker
+SIZE = 5  # the size of a marker
 _FAR = 6  # times the median row's reach; farther rows are drawn at the edge
 # The background of a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
@@ -75,7 +75,7 @@ def text_width(text, weight="normal"):
 
 
 def wrapped(text, width=WIDTH - 6):
-    """A whole name in lines of at most this many points. A line is broken behind a punctuation mark
+    """A whole name in lines of at most this many points. A line is broken after a punctuation mark
     if there is one near the end of the line, else anywhere."""
     lines = []
     while text_width(text) > width:

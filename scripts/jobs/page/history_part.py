@@ -12,7 +12,7 @@ from jobs.perf.error import PerfError
 
 _MOST_PLOTS = 8  # histories that changed come first
 FEWEST = 4  # points that it takes to find a change
-_MOST_ROWS = 12  # of a table, the newest
+_MOST_ROWS = 12  # a table has the newest points
 _RECORD = f"{home.COMMAND} record"
 
 

@@ -16,7 +16,7 @@ from jobs.page.testing import history_points  # noqa: E402
 from jobs.perf import history_files, trend  # noqa: E402 (after what skips)
 from jobs.perf.error import PerfError  # noqa: E402
 
-_FOUND = [(12, 7.3, 7.3 * 1.08, 1e-9)]  # as trend.change_points has it
+_FOUND = [(12, 7.3, 7.3 * 1.08, 1e-9)]  # in the form of trend.change_points()
 
 
 class HistoryTest(unittest.TestCase):

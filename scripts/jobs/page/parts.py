@@ -33,7 +33,7 @@ class Table:
     columns: list
     rows: list
     left: tuple = (0,)  # columns set flush left
-    name: str = ""  # of a table that can be filtered
+    name: str = ""  # the name of a table that can be filtered
     stacked: bool = False  # on a phone each row becomes a list
     opened: bool = False  # a table that can be filtered is shown from the start
 
@@ -61,7 +61,7 @@ class Missing:
 class Section:
     identifier: str
     title: str
-    short: str  # in the list of sections
+    short: str  # the title in the list of sections
     lead: list = field(default_factory=list)  # paragraphs
     legend: list = field(default_factory=list)  # (mark of figures.MARKS, meaning)
     plots: list = field(default_factory=list)

@@ -18,7 +18,7 @@ from jobs.page.parts import (
 )
 from jobs.page.svg import Caption, draw
 
-_MOST_ROWS = 40  # of a figure; longer ones are split
+_MOST_ROWS = 40  # the most rows of a figure; longer figures are split
 
 
 def _ratio_rows(comparisons):

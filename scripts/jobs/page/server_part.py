@@ -17,7 +17,7 @@ _FIELDS = {"what", "at_once", "whose", "rounds"}
 _LOADS = {"pair": "issue, then claim", "fused": "issue and claim in one call"}
 _WHOSE = {"ours": ("ffgrant", "ours"), "reference": ("the reference", "baseline")}
 _QUANTILES = ((0.5, "p50_us"), (0.99, "p99_us"), (0.999, "p999_us"))
-_FILES = ("claims", "claims-cluster")  # in this order
+_FILES = ("claims", "claims-cluster")  # the runs are shown in this order
 
 
 def _is_load(entry):

@@ -3,7 +3,7 @@
 
 The answer comes from the history (change points whose effect is still there), from the gate's last
 answer, and from the last count of instructions. If none of them could tell, the page says so.
-Nothing is called fine that was not looked at.
+The page calls nothing fine unless it was looked at.
 """
 
 import statistics
@@ -13,7 +13,7 @@ from jobs.page import addresses, gate_part, history_part
 from jobs.page.parts import Link, Section, Table
 from jobs.perf import home, metrics
 
-_LASTING = 3.0  # percent of a slowdown that must be left; as trend's least magnitude
+_LASTING = 3.0  # percent: the least slowdown that must be left, equal to trend's least magnitude
 _MOST_ROWS = 12
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 # A figure is as wide as a phone. On larger screens it is scaled up, and two stand side by side.
 WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
-_SCALE = 1.25  # of the PNG
+_SCALE = 1.25  # the scale of the PNG
 TEXT = 9.5  # points, all text; also in page.css
 
 # Name in the style sheet -> colour on the light page. People with any kind of colour vision can

@@ -23,7 +23,7 @@ class Figure:
     value: str
     unit: str
     sure: str  # the uncertainty, in words
-    link: str  # to the section with more
+    link: str  # the address of the section that says more
     good: object = None  # True, False, or None where there is no verdict
     missing: bool = False
 
@@ -38,7 +38,7 @@ class Page:
     plots: str = "plots"  # folder of the PNGs, as the page has to name it
     links: dict = field(default_factory=dict)  # document's path -> address from the page
     slower: object = None  # parts.Section: what got slower; comes first
-    project: str = ""  # whose page it is
+    project: str = ""  # the project whose page it is
     lead: str = ""  # what the page holds, in a sentence or two
     made_by: str = ""  # the command
 

@@ -116,7 +116,7 @@ class FullPageTest(unittest.TestCase):
     def test_says_what_is_missing_and_how_to_make_it(self):
         for wanted in ("./scripts/bench --peers", "./scripts/perf selftest"):
             self.assertIn(wanted, self.output)
-            self.assertNotIn(wanted, self.page.words())  # what is not there takes no room
+            self.assertNotIn(wanted, self.page.words())  # a section without data takes no room
         self.assertNotIn("selftest", self.page.all("id"))
 
     def test_every_plot_has_words_a_table_and_a_png(self):

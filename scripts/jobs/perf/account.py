@@ -25,8 +25,8 @@ class Benchmark(NamedTuple):
 @dataclass(frozen=True)
 class Unmeasured:
     """A benchmark that is not compared. reasons: arm -> why; the arms that measured are left out.
-    blocks: the gate does not pass, because the base measured the benchmark and the head does not,
-    or the head dies of it. late: only the time was lacking."""
+    blocks: the gate does not pass, because the base measured the benchmark and the head did not, or
+    the head died while it ran the benchmark. late: only the time was lacking."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool

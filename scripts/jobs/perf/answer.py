@@ -14,15 +14,15 @@ from jobs.perf.texts import code, percent, plain
 
 FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
-# A loop that does nothing takes a cycle an iteration, which is 0.6 to 1 cycle of the nominal clock
-# where the processor runs faster than that; beside a busy twin of its core, or where the processor
-# runs slower, it takes up to two and more. So the fastest process of a side tells, and not the
-# median; and where nearly all of the base's time is gone, up to three cycles are nothing.
+# A loop that does nothing takes one cycle for an iteration. In cycles of the nominal clock this is
+# 0.6 to 1 where the processor runs faster than that clock, and up to two or more where it runs
+# slower or the twin of its core is busy. So the fastest process of a side decides, and not the
+# median. Where nearly all of the other side's time is gone, up to three cycles count as nothing.
 _EMPTY_CYCLES = 1.2
 _NEARLY_EMPTY_CYCLES = 3
 _NEARLY_ALL = 20
 _USUAL_MHZ = 3000
-_MOST_NAMED = 5  # benchmarks in the first line
+_MOST_NAMED = 5  # benchmarks that the first line names
 _OF_BENCHMARKS = (metrics.TIME, metrics.MEMORY)
 EMPTY = "measures nothing: an iteration takes a cycle or a few, as an empty loop does"
 
@@ -45,8 +45,8 @@ class Outcome:
     known: Known = field(default_factory=Known)
     budget: float = 0.0
     settling_budget: object = None
-    words: dict = field(default_factory=dict)  # "suite, arm" -> the last that a process printed
-    listed: list = field(default_factory=list)  # all that all arms measure, even without a result
+    words: dict = field(default_factory=dict)  # "suite, arm" -> a process's last output
+    listed: list = field(default_factory=list)  # what all arms measure, also without a result
     interrupted: Any = None
     same_files: bool = False
 

@@ -22,7 +22,7 @@ from jobs.perf import home, repository
 from jobs.perf.error import PerfError
 
 _DONE = "ffgrant-perf-built.json"
-_KEPT = 6  # revisions
+_KEPT = 6  # revisions whose builds are kept
 _WORDS = 4000  # characters of a failed build that are shown
 
 

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts what a benchmark's loop executes, exactly, for any program that uses Google Benchmark.
+"""Counts exactly what a benchmark's loop executes, for any program that uses Google Benchmark.
 
 Google Benchmark finds out how often to repeat by trying 1, 10, 100, ... iterations until the time
-is a tenth of what was asked for. Asked for a day it tries them all: callgrind's counters are set to
-zero when the loop begins (State::StartKeepRunning) and dumped when it ends (FinishKeepRunning), so
-that the k-th dump is the loop of 10^(k-1) iterations, set-up left out, at whatever speed. The
-process is ended after the dump that is wanted. A benchmark with a fixed number of iterations makes
-one dump and ends by itself; so does one that fails, and then its JSON says so.
+is a tenth of what was asked for. If it is asked for a day, it tries all of these numbers.
+callgrind's counters are set to zero when the loop begins (State::StartKeepRunning) and dumped when
+it ends (FinishKeepRunning). So the k-th dump is the loop of 10^(k-1) iterations without the set-up,
+whatever its speed. The process is ended after the dump that is wanted. A benchmark with a fixed
+number of iterations makes one dump and ends by itself. A benchmark that fails does the same, and
+its JSON says that it failed.
 
 Versions from 1.9.3 on start themselves anew if addresses are randomised, and Valgrind would lose
-them. So they are started without the randomisation, and Valgrind follows a program that executes
-another.
+the new process. So they are started without the randomisation, and Valgrind follows a program that
+executes another.
 
-Requirements: a benchmark of one thread; a program that is not stripped of those two symbols; code
-that valgrind knows (3.19: no AVX-512, so x86-64-v3 at most).
+Requirements: the benchmark has one thread, the program is not stripped of those two symbols, and
+valgrind knows the code (3.19: no AVX-512, so x86-64-v3 at most).
 """
 
 import ctypes
@@ -27,8 +28,8 @@ from jobs.perf import gbench_json, samples
 from jobs.perf.error import PerfError
 
 EVENTS = ("Ir", "Dr", "Dw")  # instructions; reads and writes of memory where they are asked for
-_PARTS = 4  # 1,000 iterations
-_ENOUGH = 2_000_000  # instructions, for which a few iterations are enough
+_PARTS = 4  # the fourth dump has 1,000 iterations
+_ENOUGH = 2_000_000  # instructions; after this many no further iterations are needed
 _DAY = 86_400
 _NO_RANDOMISATION = 0x0040000  # ADDR_NO_RANDOMIZE of personality(2)
 # The sizes of the simulated caches are fixed, because only the numbers of accesses are used.
@@ -94,8 +95,8 @@ class Counter:
     def __init__(self, children, program, key, directory, limit, memory=False):
         """directory: an empty folder for this benchmark alone, whose name is as long as those of
         the others. limit: seconds. memory: counts reads and writes too, which takes twice the time.
-        The path by which the program is run has one length too, and its environment is the one of
-        all lanes."""
+        The path by which the program is run also has the same length for all, and the environment
+        is the same in all lanes."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)

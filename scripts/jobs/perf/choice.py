@@ -29,7 +29,7 @@ class Chosen:
     compiler: str
     flags: str
     sources: tuple = (None, None)  # the folders from which names of sources start
-    directory: object = None  # where copies go; None: where the system keeps temporary files
+    directory: object = None  # the folder for copies; None: the system's folder for temporary files
     lacking: tuple = ()
     known: perf_known.Known = field(default_factory=perf_known.Known)
     metrics: tuple = (metrics.TIME,)

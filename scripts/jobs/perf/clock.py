@@ -36,10 +36,11 @@ class _Share(Clock):
 
 @dataclass
 class Pace:
-    """How long a process of an arm takes, by the trial and by the last process."""
+    """An estimate of how long a process of an arm takes, made from the trial and from the last
+    process."""
     start: float  # seconds without a benchmark
-    rate: float  # seconds for one more
-    last: tuple = (0, 0.0)  # (benchmarks, seconds)
+    rate: float  # seconds for one more benchmark
+    last: tuple = (0, 0.0)  # (benchmarks, seconds) of the last process
 
     def seconds(self, count):
         return self.last[1] if count == self.last[0] else self.start + self.rate * count

@@ -39,7 +39,7 @@ class Compiling(decide.Source):
         self._clock = clock
         self._random = random.Random(seed)
         self._seconds = 0.0
-        self._runs = 1  # of each arm in a round
+        self._runs = 1  # the number of runs of each arm in a round
         self.name = Benchmark(suite, Key("build"), metrics.COMPILE)
         self.benchmarks, self.unmeasured = [self.name], []
         self.lost: set = set()

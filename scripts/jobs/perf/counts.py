@@ -37,8 +37,8 @@ from jobs.perf.gbench_json import printable
 from jobs.perf.texts import plain
 
 THRESHOLD = 0.005
-_DETERMINISTIC = 0.001  # if two runs of one program differ by more, it is chance
-_ANNOTATED = 5  # benchmarks
+_DETERMINISTIC = 0.001  # if two runs of one program differ by more, chance is at work
+_ANNOTATED = 5  # benchmarks at most
 _POLL_SECONDS = 0.05
 _THREADS = re.compile(r"/threads:([0-9]+)(?:/|$)")
 _TRIAL = samples.Effort(1, 0.0)  # one iteration shows whether a benchmark works

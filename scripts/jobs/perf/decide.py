@@ -14,18 +14,19 @@ The unit is the pair: log(head / base), and for the A/A arm log(copy / base). Th
 - regressed, if the interval of log(head / base) lies above the margin, also after the correction
   for the number of benchmarks (Benjamini-Hochberg); improved, if below the negative margin.
 - clean, if the interval lies between the margins, and the margin is not wider than what the gate
-  promises to find; at the last look it may reach below: that is no regression.
-- else more pairs, and after the last look inconclusive.
+  promises to find. At the last look the interval may reach below the negative margin, since that
+  is no regression.
+- otherwise more pairs are needed; after the last look the benchmark is inconclusive.
 
 Each look spends a part of the error probability, so that three looks together err no more often
 than one test. A benchmark that regressed is measured once more from the start, with fresh pairs,
 from fresh copies of the programs. Only if it regresses there too is it regressed. If the fresh
 pairs do not tell, or no time is left for them, it is suspected.
 
-Time goes first to the benchmarks about which it tells most: to the confirmation of benchmarks that
-seem slower, then to those that may be slower, then to those that were never looked at, and last to
-those that are too noisy to be called clean soon. So noise never eats the time that a certain
-slowdown needs.
+Time goes first to the benchmarks about which more pairs tell most: to the confirmation of
+benchmarks that seem slower, then to those that may be slower, then to those that were never looked
+at, and last to those that are too noisy to be called clean soon. So noise never eats the time that
+a certain slowdown needs.
 
 Intervals and p-values come from the sign test, i.e. they are about the median. They assume no
 distribution, and a pair that another program spoilt weighs no more than any other pair. Since the
@@ -224,8 +225,8 @@ class Decision:
 
     def _fitting(self, stage, names):
         """Returns (as many of the names as the time allows, most telling first; the number of
-        rounds). If the time does not even allow one benchmark all rounds, it is this benchmark with
-        fewer rounds."""
+        rounds). If the time does not even allow one benchmark all rounds, the result is one
+        benchmark with fewer rounds."""
         order = sorted(names, key=lambda name: stage.looks[name].slower_p) \
             if stage.seen[names[0]] else names
         count = max(stage.wanted(name) - len(stage.samples[name]) for name in order)

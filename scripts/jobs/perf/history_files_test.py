@@ -46,7 +46,7 @@ class FingerprintTest(unittest.TestCase):
         text = history_files.fingerprint(dict(MACHINE, cpu_flags="avx2 nopl"))
         for changed in (dict(MACHINE, kernel="6.1.1"), dict(MACHINE, libc="2.36"),
                         dict(MACHINE, benchmark_library="1.9")):
-            changed["cpu_flags"] = "avx2 rdpid"  # which a newer kernel lists
+            changed["cpu_flags"] = "avx2 rdpid"  # a newer kernel lists rdpid
             self.assertEqual(history_files.fingerprint(changed), text)
 
     def test_does_not_depend_on_the_order(self):

@@ -3,7 +3,7 @@
 points it may be compared. history_files.py has the files.
 
     {"date": "2026-11-25T02:40:11Z",      UTC, when the measurement began
-     "revision": "0729f9c13a5b",           of git, 12 digits or more; "+" at its end: and changes
+     "revision": "0729f9c13a5b",           git's, 12 digits or more; "+" at its end: with changes
      "suite": "grant_json",
      "command": "./scripts/perf record",
      "machine": {"cpu": "AMD EPYC", ...},  text -> text: what the fingerprint is made of
@@ -15,7 +15,7 @@ points it may be compared. history_files.py has the files.
 
 A measurement of anything but a benchmark's time says so in a field "metric", and its name ends with
 it in brackets. "compile time" has the fields above; of "peak memory" and "size" the ratio, low and
-high are bytes, and time_ns and reference_ns are left out: bytes ask for no reference kernel.
+high are bytes, and time_ns and reference_ns are left out: bytes need no reference kernel.
 """
 
 import datetime

@@ -39,7 +39,7 @@ _KEPT = revisions.PERF / "selftest-live.json"
 _BUSY = "while True: pass"
 _FILTER = "BM_(Scan|Hash)_Selftest|BM_Digits_Selftest/(64|512)$|BM_Noise_Crowded"
 _SLOWDOWNS = (5, 10, 30)
-_FEWEST = {5: 0.95}  # the least share of tries that find it; else 1
+_FEWEST = {5: 0.95}  # percent -> the least share of tries that must find it; else 1
 
 
 @contextlib.contextmanager

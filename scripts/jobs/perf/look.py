@@ -10,7 +10,7 @@ from typing import Optional
 
 REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
 INCONCLUSIVE, INVALID = "inconclusive", "invalid"
-SUSPECTED = "suspected"  # it seemed slower; this could not be confirmed
+SUSPECTED = "suspected"  # it seemed slower, but this could not be confirmed
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Rules:
     confirm_alphas: tuple = (0.01, 0.015, 0.025)
     floor: float = math.log(1.02)
     noise_factor: float = 3.0
-    noise_alpha: float = 0.025  # one-sided, of the A/A interval behind the margin
+    noise_alpha: float = 0.025  # one-sided, of the A/A interval from which the margin is made
     widest: float = math.log(1.05)  # with a wider margin nothing is called clean
-    promising: float = 0.02  # a p-value, uncorrected, below which one looks slower
-    share: float = 0.65  # of the time left for a look; the rest is for confirmations
+    promising: float = 0.02  # an uncorrected p-value, below which a benchmark looks slower
+    share: float = 0.65  # a look may use this share of the time left; confirmations get the rest
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Look:
     margin: float
     slower_p: float
     faster_p: float
-    differ_p: float  # of the A/A arm, two-sided
+    differ_p: float  # two-sided p-value of the A/A arm
 
 
 def look_at(samples, alpha, rules):

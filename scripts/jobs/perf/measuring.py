@@ -98,7 +98,7 @@ def measure(terminal, chosen, arguments, rules=decide.Rules()):
 
 
 def _measure_programs(terminal, chosen, arguments, run, clock, rules, wanted):
-    """The metrics for which benchmarks have to run: memory, time."""
+    """Measures the metrics for which benchmarks have to run: memory, time."""
     with process_pairs.Live(
             terminal, chosen.suites, chosen.filter, options.effort_of(arguments), clock,
             arguments.seed, getattr(arguments, "raw", None), chosen.directory) as live:
@@ -110,7 +110,7 @@ def _measure_programs(terminal, chosen, arguments, run, clock, rules, wanted):
             run.decide(memory, rules, _known(chosen, memory))
         if metrics.TIME in wanted:
             run.decide(live, rules, _known(chosen, live))
-        else:  # what doesn't run has no memory either
+        else:  # a benchmark that doesn't run has no memory either
             run.made.unmeasured += live.unmeasured
         run.made.facts = live.facts
 

@@ -32,7 +32,7 @@ from jobs.perf.memory import Peak
 from jobs.perf.outside.case import OutsideCase
 from jobs.perf.process_pairs import Suite
 
-_WORK = "i=0; while [ $i -lt {} ]; do i=$((i + 1)); done"  # in sh's own processor time
+_WORK = "i=0; while [ $i -lt {} ]; do i=$((i + 1)); done"  # takes processor time of sh itself
 
 
 class ShownTest(unittest.TestCase):
@@ -108,7 +108,7 @@ class PeakTest(unittest.TestCase):
 
     def test_is_the_process_s_own_and_of_what_it_started(self):
         allocates = "import time; x = bytearray(64 << 20); time.sleep(0.05)"
-        ours = sum(map(len, [bytes(200 << 20)]))  # what this process holds is not theirs
+        ours = sum(map(len, [bytes(200 << 20)]))  # a child's peak must not have our memory
         self.assertEqual(ours, 200 << 20)
         small = self.peak("sleep", "0.1")
         large = self.peak(sys.executable, "-S", "-c", allocates)

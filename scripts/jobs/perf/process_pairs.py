@@ -37,7 +37,7 @@ class Facts:
     same benchmarks ran in other processes."""
     contexts: dict = field(default_factory=dict)  # suite -> the "context" that was written last
     notes: dict = field(default_factory=dict)  # Benchmark -> a remark
-    words: dict = field(default_factory=dict)  # (suite, arm) -> the last that a process printed
+    words: dict = field(default_factory=dict)  # (suite, arm) -> a process's last output
     incidents: list = field(default_factory=list)
 
 
@@ -63,7 +63,7 @@ class Live(decide.Source):
         self.stage = "measuring"
         self.rounds_wanted = None
         self.facts = Facts()
-        self.benchmarks = []  # what all arms measure
+        self.benchmarks = []  # those that all arms measure
         self.unmeasured = []  # list of Unmeasured
         self.lost: set = set()
 
@@ -92,7 +92,7 @@ class Live(decide.Source):
     def contexts(self):
         return self.facts.contexts
 
-    # What other sources need of the programs.
+    # The members below tell other sources what they need to know of the programs.
 
     @property
     def target(self):
@@ -108,7 +108,7 @@ class Live(decide.Source):
         return self._copies.programs[suite, arm]
 
     def renew(self):
-        """New copies of all programs."""
+        """Makes new copies of all programs."""
         self._copies.renew()
 
     # The trial.

@@ -170,7 +170,7 @@ class BenchMainTest(unittest.TestCase):
             self.assertNotIn(process_pairs.SKIP_CHECK, process_pairs.environment_of([old, new]))
             both = process_pairs.environment_of([new, new])
             self.assertEqual(both.pop(process_pairs.SKIP_CHECK), "1")
-            self.assertEqual(list(both), ["GLIBC_TUNABLES"])  # as scripts/bench runs it
+            self.assertEqual(list(both), ["GLIBC_TUNABLES"])  # scripts/bench sets it as well
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def _pairs(live, count, clock):
 
 
 def measure(terminal, programs, reference, filter_text, arguments, directory=None):
-    """programs: suite -> Program. Returns (Benchmark -> Measurement, live, More)."""
+    """Measures programs (suite -> Program). Returns the measurements (Benchmark -> Measurement),
+    and the process_pairs.Live and the record_more.More that took them."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
     # The kernel is a suite of its own, so that no filter leaves it out.
     suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))

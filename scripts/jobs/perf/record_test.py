@@ -47,7 +47,7 @@ class RecordTest(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertEqual(sorted(suite for _, suite in history), ["a", "b"])
         (point,) = next(points for (_, suite), points in history.items() if suite == "a")
-        self.assertEqual(point.revision, "0729f9c13a5b+")  # what no commit holds
+        self.assertEqual(point.revision, "0729f9c13a5b+")  # "+": no commit holds the changes
         self.assertEqual(point.benchmarks, {
             "BM_X_Core": history_files.Measurement(2.5, 2.5, 2.5, 10.0, 4.0, 6)})  # no baseline
         self.assertIn("a.jsonl", output)

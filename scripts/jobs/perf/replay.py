@@ -23,7 +23,7 @@ SLOWDOWNS = (3, 5, 10)
 # Arm -> by how many percent it is slower. Three arms are equal: base, its copy, and an equal head.
 ARMS = {"a": 0, "b": 0, "c": 0, **{str(percent): percent for percent in SLOWDOWNS}}
 _EQUAL = ("a", "b", "c")
-_SHARE_SLOWER = 4  # in a replay one benchmark in so many is slower
+_SHARE_SLOWER = 4  # in a replay one benchmark in this many is slower
 
 INDEPENDENCE = """\
 Each cell has {replays} replays of the gate on {rounds} recorded rounds (jobs/perf/replay.py). They
@@ -121,7 +121,7 @@ class Source(decide.Source):
         self.used = 0
 
     def fresh(self, names):
-        """The confirmation begins, so the rounds that were kept back may be used."""
+        """Begins the confirmation, for which the rounds that were kept back may be used."""
         self._kept_back = 0
 
     def take(self, names, count):

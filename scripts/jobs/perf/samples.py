@@ -122,7 +122,7 @@ def _names_between(text, noise):
     """Returns (the lines of `text` that are no part of `noise`, the doubt about them; see Listing).
 
     noise: what the program prints when it lists nothing. The program may print it before the names,
-    behind them, or both.
+    after them, or both.
     """
     if not noise.strip():
         return text.split("\n"), ""

@@ -41,7 +41,7 @@ from jobs.perf.error import PerfError
 REPORT = build.results_directory() / "perf-selftest.md"
 RECORDING = revisions.PERF / "selftest.json"
 _FEWEST_ROUNDS = 20
-_BUSY_LOAD = 2  # runnable processes for each CPU, from which a recording says so
+_BUSY_LOAD = 2  # runnable processes for each CPU; above it the report tells of overload
 
 
 def record(terminal, folder, arguments, kept):

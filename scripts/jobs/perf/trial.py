@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from jobs.perf import samples
 
-_MOST_DEATHS = 8  # processes may die before the rest is given up
-_MOST_BARREN = 3  # of them may die one after the other without a row
+_MOST_DEATHS = 8  # this many processes may die before the rest is given up
+_MOST_BARREN = 3  # this many of them may die one after the other without a row
 SECOND_LINE = "is a part of a name of two lines"
 NO_ROW = "is listed, but left no row"
 
@@ -22,14 +22,14 @@ NO_ROW = "is listed, but left no row"
 class Trial:
     """What is known about each benchmark of a program. Every benchmark that is listed has a time or
     a reason."""
-    listed: tuple = ()  # in the program's order
+    listed: tuple = ()  # the keys in the program's order
     times: dict = field(default_factory=dict)  # Key -> nanoseconds
     reasons: dict = field(default_factory=dict)  # Key -> why there is no time
     notes: dict = field(default_factory=dict)  # Key -> a remark
     late: set = field(default_factory=set)  # keys for which there was no time
     without_row: set = field(default_factory=set)
     context: dict = field(default_factory=dict)
-    seconds: float = 0.0  # of measuring, without the time waited in vain
+    seconds: float = 0.0  # of measuring, without the wait for benchmarks that hang
     start: float = 0.0  # seconds that a process takes before it measures
     words: str = ""  # the last output of a process that died
     died: bool = False  # a process ended by itself before it was done

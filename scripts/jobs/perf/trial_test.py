@@ -73,7 +73,7 @@ class TrialTest(unittest.TestCase):
         made = self.run_mode("hang", stall=1.0)
         self.assertRegex(made.reasons[Key("bad")], "hung: nothing came of it")
         self.assertEqual(len(made.times), 3)
-        self.assertLess(made.seconds, 10)  # what was waited for in vain is no measure of a round
+        self.assertLess(made.seconds, 10)  # without the wait for "bad", which hangs
 
     def test_one_that_is_slow_does_not_hang(self):
         made = self.run_mode("slow", stall=1.0)

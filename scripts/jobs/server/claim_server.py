@@ -47,7 +47,7 @@ class Binary:
     path: str
     name: str  # Valkey or Redis, as it says itself
     version: str
-    origin: str  # where it came from, for readers
+    origin: str  # words for readers that say where it came from
 
     @property
     def label(self):
@@ -190,7 +190,7 @@ class Server:
         self.clustered = clustered
         self.port = self.bus_port = self.tls_port = 0
         self.process: subprocess.Popen | None = None
-        self._tunnel: subprocess.Popen | None = None  # in front of a server without TLS
+        self._tunnel: subprocess.Popen | None = None  # runs in front of a server without TLS
         self.directory.mkdir(parents=True, exist_ok=True)
 
     @property

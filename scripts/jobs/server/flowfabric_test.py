@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FlowFabric's server is started, told where its Valkey is, and always stopped. A stand-in of a few
-lines takes its place, since the real server takes minutes to build."""
+"""Tests that FlowFabric's server is started, told where its Valkey is, and always stopped. A
+stand-in of a few lines takes its place, since the real server takes minutes to build."""
 
 from __future__ import annotations
 

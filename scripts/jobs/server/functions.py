@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls of the function library from Python, and the state that they leave behind, for tests.
+"""For tests: calls the function library from Python, and reads the state that the calls leave.
 
 This module writes down the key names and the orders of arguments a second time, from the contract.
 It takes nothing from the Lua sources or the C++ client.

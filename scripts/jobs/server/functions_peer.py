@@ -3,12 +3,14 @@
 
 First there are random walks through the life of an execution: after every call the replies and
 everything that is stored must agree, times within a tolerance. Then there are the calls that differ
-on purpose: each has its reason and our answer, and must leave nothing behind. Not part of
-scripts/test: it needs cargo, which fetches FlowFabric's library. Run from the top of the tree:
+on purpose: each has its reason and our answer, and must leave nothing behind. This program is no
+part of scripts/test, since it needs cargo, which fetches FlowFabric's library. Run it from the top
+of the tree:
 
     PYTHONPATH=scripts python3 -m jobs.server.functions_peer [--engine E] [--walks N] [--seed N]
 
-The last line is "N passed, N failed"; exit status 0 only if nothing failed, 3 if it couldn't run.
+The last line is "N passed, N failed". The exit status is 0 only if nothing failed, and 3 if the
+comparison couldn't run.
 """
 
 import argparse
@@ -26,7 +28,7 @@ _TOKEN = re.compile(r"\b[0-9a-f]{40}\b")  # depends on the millisecond of the ca
 
 # Calls that our functions refuse before any effect, on purpose: (what, call for an execution, how
 # the reply begins). The reference applies half of such a call, or fails in the middle, or stores
-# what nobody can read.
+# a value that nobody can read.
 ON_PURPOSE = [
     ("a fractional grant ttl leaves a grant without expiry (contract 9.6)",
      lambda e: calls.issue(e, ttl="50.5"), [0, "invalid_input"]),
@@ -46,7 +48,7 @@ ON_PURPOSE = [
     ("a deadline that is no number, likewise",
      lambda e: calls.issue_and_claim(e, deadline="soon"), [0, "invalid_input"]),
 ]
-# The same for an execution that is leased.
+# These are the same kind of calls, for an execution that is leased.
 ON_PURPOSE_OF_THE_HOLDER = [
     ("a retry policy without a number of retries ends the attempt, and then fails",
      lambda e: calls.fail(e, policy='{"max_retries":null}'), [0, "invalid_input"]),
@@ -261,8 +263,8 @@ def _walk(pair, seed, length):
         if name == "wait":
             time.sleep(0.025)
             continue
-        # The index for delayed resumes promotes such an execution; the reference has no time for it
-        # and fails.
+        # Our function promotes such an execution by its place in the delayed index. The reference
+        # finds no time in the execution and fails.
         if name == "promote" and pair.ours.hget(walk.e.exec("core"), "blocking_reason") == \
                 b"waiting_for_resume_delay":
             continue

@@ -24,7 +24,7 @@ SHARES = (50, 70, 90)  # percent of the peak, open loop
 @dataclass(frozen=True)
 class Plan:
     rounds: int
-    turns: int  # how often a round measures a call and its commands alone
+    turns: int  # how often a round measures a call and the call's commands alone
     count: int  # executions of a closed load; a quarter if one by one
     open_seconds: float
 
@@ -123,7 +123,8 @@ class Rounds:
                     self._measure(key, name, loads)
             key, loads = bare_cell(self._plan)
             self._measure(key, OURS, loads)
-            # These run side by side, and often, because they differ by only a few percent.
+            # The cells of a pair run side by side, and often, because they differ by only a few
+            # percent.
             for turn in range(self._plan.turns):
                 for pair in limits:
                     for key, loads in pair if (number + turn) % 2 else reversed(pair):

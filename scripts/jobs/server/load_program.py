@@ -80,13 +80,13 @@ class Target:
         additions to the load program's environment."""
         self.addresses = addresses
         self.lane = lane
-        self.owned = owned  # whether the server is ours to flush
+        self.owned = owned  # whether the server is ours, so that we may flush it
         self.cpu_of = [connect(address) for address in control or addresses]
         self._variables = variables or {}
         self.description = claim_server.describe(self.cpu_of[0].info("server"))
         if len(addresses) > 1:
             self.description += f", {len(addresses)} primaries"
-        self._libraries = self._library_names()  # those before we load any
+        self._libraries = self._library_names()  # the libraries that were there before ours
         self._process = None
         self._unread = b""  # printed, but not read yet
         self._seed = seed

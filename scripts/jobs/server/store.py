@@ -80,8 +80,8 @@ def _tag(execution: str) -> str:
 def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instances: Iterable[str],
            attempts: int = 1) -> None:
     """Removes everything that is stored of executions: their keys, up to `attempts` attempts of
-    each, and their entries in the indexes. The lanes and the worker instances are nobody else's:
-    their own indexes are removed as a whole."""
+    each, and their entries in the indexes. Nobody else uses the lanes and the worker
+    instances, so their own indexes are removed as a whole."""
     by_tag: dict[str, list[str]] = {}
     for execution in executions:
         by_tag.setdefault(_tag(execution), []).append(execution)
@@ -91,7 +91,7 @@ def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instanc
         for i in range(0, len(members), _BATCH):
             batch = members[i:i + _BATCH]
             pipeline = client.pipeline(transaction=False)
-            # Out of sight first: nobody is to meet half of one.
+            # The indexes go first, so that nobody finds an execution that is half removed.
             if own:
                 pipeline.delete(*(f"ff:idx:{tag}:{name}" for name in own))
             for name in _INDEXES:

@@ -31,7 +31,8 @@ _SETTINGS = (
 
 
 def variants(engine):
-    """The variants that can be had here, without the server of `engine` itself."""
+    """The variants that can be had here: other settings of the job's own server, and every other
+    server. The server of `engine` with its usual settings is not among them."""
     made = list(_SETTINGS)
     seen = {claim_server.find(engine).label}
     for other in ("valkey", "pinned", "pinned-old", "redis"):

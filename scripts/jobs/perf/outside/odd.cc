@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Odd programs for the tests of scripts/perf: one program that is many. ODD says what kind of
-// program it is, ODD_NS how many nanoseconds its benchmarks claim to take. Times are set by hand,
-// so that verdicts do not depend on the machine. It takes Google Benchmark 1.6 or later.
+// Odd programs for the tests of scripts/perf: one program plays all of them. ODD says which kind it
+// plays, ODD_NS how many nanoseconds its benchmarks claim to take. Times are set by hand,
+// so that verdicts do not depend on the machine. The program needs Google Benchmark 1.6 or later.
 
 #include <benchmark/benchmark.h>
 #include <signal.h>
@@ -50,7 +50,7 @@ void AddFunction(const std::string& name, std::function<void(benchmark::State&)>
   benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime();
 }
 
-// Real work of about a microsecond, for what cannot have its time set by hand.
+// Does real work of about a microsecond, for benchmarks whose time cannot be set by hand.
 void Work(benchmark::State& state, int portions) {
   std::uint32_t hash = 1;
   for (auto _ : state) {
@@ -64,7 +64,7 @@ void Names(const std::vector<std::string>& names) {
   for (const auto& name : names) Add(name);
 }
 
-// Benchmarks whose processes differ: between 0.6 and 1.4 times the time.
+// Returns a time that differs from process to process: 0.6 to 1.4 times the time of ODD_NS.
 double Noise() {
   static std::random_device device;
   return Nanoseconds() * (0.6 + 0.8 * (device() % 1000) / 1000.0);
@@ -297,7 +297,7 @@ const std::map<std::string, std::function<void()>>& Kinds() {
   return kinds;
 }
 
-// What kinds do before main's own work, on the way, or after it.
+// Some kinds do something before main's own work, in the middle of it, or after it.
 bool Is(const char* kind) { return Setting("ODD") == kind; }
 
 void Before(int argc, char** argv) {
@@ -325,7 +325,7 @@ void Before(int argc, char** argv) {
     for (;;) Sleep(1);
   }
   if (Is("silent")) std::_Exit(0);
-  if (Is("child") && fork() == 0) {  // holds the output
+  if (Is("child") && fork() == 0) {  // the child holds the output open
     Sleep(30);
     std::_Exit(0);
   }
@@ -350,7 +350,7 @@ void Before(int argc, char** argv) {
       std::_Exit(5);
     }
   }
-  if (Is("again")) {  // as versions from 1.9.3 on do it
+  if (Is("again")) {  // starts itself again, as versions from 1.9.3 on do
     const int was = personality(0xffffffff);
     if (was != -1 && !(was & ADDR_NO_RANDOMIZE) &&
         personality(static_cast<unsigned long>(was) | ADDR_NO_RANDOMIZE) != -1) {

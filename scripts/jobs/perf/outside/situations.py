@@ -23,8 +23,8 @@ class Situation:
     says: tuple = ()
     names: tuple | None = None
     left_out: tuple | None = None
-    short: bool = True  # in the default run, too
-    environment: dict = field(default_factory=dict)  # of the caller
+    short: bool = True  # whether the situation is part of the default run too
+    environment: dict = field(default_factory=dict)  # the variables that the caller has set
 
 
 def _m(*names):
