@@ -511,7 +511,7 @@ class History:
         if fault:
             self._same("suspend", reply, fault)
             return
-        self._same("suspend", [*reply[:3], reply[3]], [1, "OK", "susp-1", waitpoint])
+        self._same("suspend", reply[:4], [1, "OK", "susp-1", waitpoint])
         self.waitpoint, self.waitpoint_token, self.wanted = waitpoint, reply[5], names
         model.phase, model.public, model.lease = "suspended", "suspended", ""
 
