@@ -45,7 +45,7 @@ namespace ffgrant {
 // Priorities outside 0..kMaxPriority are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
 // The cap on an execution's reclaims if neither the call nor the execution
-// names one. FlowFabric's typed call sends this cap (7.6); FlowFabric's
+// names a cap. FlowFabric's typed call sends this cap (7.6); FlowFabric's
 // function alone would take 100.
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
 // The cap on the reclaims of an execution that has requirements or a retry policy, and no cap of

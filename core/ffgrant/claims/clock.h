@@ -41,7 +41,7 @@ const Clock& SystemClock() noexcept;
 // processor does not call it invariant, where the process must not read it
 // (prctl), where Linux keeps its own time by something else (a file in /sys
 // says so, which is read once, at the first call), and on anything but x86-64.
-// If a counter's rate changes all the same, the clock gives it up for
+// If a counter's rate changes nevertheless, the clock gives it up for
 // CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;
 

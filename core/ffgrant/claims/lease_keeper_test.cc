@@ -332,7 +332,7 @@ TEST(KeeperThreads, AFrozenServerLosesEveryLeaseInTime) {
     ASSERT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.asked == 1; }));
   }
   EXPECT_FALSE(first.lost());
-  // The only renewer hangs in the renewal of the first lease; both leases are lost all the same.
+  // The only renewer hangs in the renewal of the first lease; both leases are lost nevertheless.
   while (told < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_GE(keeper.NowMs(), sent + 1950);
   EXPECT_TRUE(first.lost() && second.lost());

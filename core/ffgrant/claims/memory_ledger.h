@@ -19,10 +19,10 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct MemoryLedgerOptions {
-  // The number of the number of executions held at once, 1..2^31; terminal executions count until
-  // they are forgotten. A ledger for a million executions takes about 200 bytes for each, a ledger
-  // for 65,536 takes 330 bytes for each. A ledger for 1,000 takes 4 MB in all, most of it for names
-  // and texts.
+  // The number of executions held at once, 1..2^31; terminal executions count until they are
+  // forgotten. A ledger for a million executions takes about 200 bytes for each, a ledger for
+  // 65,536 takes 330 bytes for each. A ledger for 1,000 takes 4 MB in all, most of it for names and
+  // texts.
   std::size_t max_executions = 65536;
   // The number of distinct lanes of the executions that are held, 1..4096. The
   // ledger makes a table of lanes x partitions. A lane whose last execution was
@@ -94,7 +94,7 @@ struct MemoryLedgerOptions {
 // call visits each place once, 64 under one lock; after a search that has found nothing there is no
 // other for the same kind of room for 100 ms, unless some of it was freed.
 //
-// These are all the errors of each call:
+// The errors of each call; no call has any others:
 //
 //   CreateExecution    kInvalidInput, kLedgerFull
 //   IssueClaimGrant    kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
@@ -164,7 +164,7 @@ class MemoryLedger final : public ClaimLedger {
   // and kInvalidInput if it is not terminal.
   Outcome Forget(const ExecutionIdView& id) noexcept;
 
-  std::size_t size() const noexcept;      // executions held
+  std::size_t size() const noexcept;      // the number of executions held
   std::size_t capacity() const noexcept;  // options.max_executions
 
  private:

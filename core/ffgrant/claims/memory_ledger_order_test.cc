@@ -270,7 +270,7 @@ TEST(ReadyOrderTest, ManyClaimedDirectly) {
 // ---- the table -----------------------------------------------------------------
 
 // The ledger is full all the time. Every slot changes hands, no execution is lost, and no forgotten
-// one stays.
+// execution stays.
 TEST(ReadyOrderTest, FullLedgerChangesHands) {
   constexpr std::uint32_t kCapacity = 2048;
   constexpr std::uint32_t kRounds = 5;

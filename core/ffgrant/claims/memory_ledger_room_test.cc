@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests when exactly the embedded ledger may say that it is full: when a call needs a name or text
-// that is not stored yet, and there is no room for it. A worker that has a name needs no room for
-// one.
+// that is not stored yet, and there is no room for it. A worker that has a name needs no room for a
+// name.
 
 #include <gtest/gtest.h>
 
@@ -87,8 +87,8 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
     ASSERT_TRUE(reclaimed);
     fences[static_cast<std::size_t>(i)] = reclaimed.lease.fence;
   }
-  // The end of the last lease of one of the four workers makes room for one name, and for no second
-  // one.
+  // The end of the last lease of one of the four workers makes room for one name, and not for a
+  // second name.
   for (int i = 0; i < kExecutions; ++i) {
     if ((i + 1) % kWorkers != 0) continue;
     ASSERT_EQ(calls_.Complete(IdOf(i), fences[static_cast<std::size_t>(i)]), ClaimError::kNone);

@@ -23,7 +23,7 @@ namespace {
 std::atomic<bool> g_exists{false};
 std::atomic<bool> g_stopped{false};
 std::atomic<int> g_write_end{-1};
-// The process that handler and pipe belong to: a forked child has the same ones.
+// The process that handler and pipe belong to: a forked child has the same handler and pipe.
 std::atomic<pid_t> g_process{0};
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);

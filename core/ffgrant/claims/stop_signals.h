@@ -21,7 +21,7 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// A process has at most one of these at a time. Thread-safe except for its constructor and
+// A process has at most one StopSignals at a time. Thread-safe except for its constructor and
 // destructor. A forked child keeps the handlers, which do nothing there: a signal to the child
 // stops neither the child nor its parent.
 class StopSignals {

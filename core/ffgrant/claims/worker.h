@@ -59,7 +59,7 @@ struct WorkerOptions {
   // (ingress.h), before the ledger is asked. If this is empty, only the partition key is parsed.
   std::optional<PartitionConfig> partitions = {};
   // kLenient lets spellings of ids and keys pass that the reference takes and strict mode refuses
-  // (contract 1.8). What these ids and keys name is checked all the same.
+  // (contract 1.8). What these ids and keys name is still checked.
   ParseMode ingress = ParseMode::kStrict;
 };
 

@@ -71,8 +71,8 @@ static_assert(State::kEligible < State::kRetryEligible &&
 
 inline constexpr std::int64_t kNever = INT64_MIN;
 
-// A time of the store's clock, kNever if there was none, in six bytes: such
-// times are within +-kMaxTtlMs.
+// A time of the store's clock, or kNever, in six bytes: such times are within
+// +-kMaxTtlMs.
 class PackedTime {
  public:
   void Set(std::int64_t ms) noexcept {
@@ -142,7 +142,7 @@ static_assert(sizeof(ExecutionRecord) == 128);
 // The fields that are rarely looked at. They are stored apart from the record.
 struct ExecutionExtra {
   PackedTime created_at;
-  PackedTime last_capability_mismatch_at;  // or kNever
+  PackedTime last_capability_mismatch_at;  // kNever if there was none
   std::uint32_t max_reclaim_count = 0;     // valid if has_reclaim_cap
 };
 static_assert(sizeof(ExecutionExtra) == 16);

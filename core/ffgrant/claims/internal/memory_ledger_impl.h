@@ -150,8 +150,8 @@ class MemoryLedger::Impl {
     std::string_view offered;
     std::size_t passed_over = 0;  // how many executions with a grant were passed over
   };
-  // Takes the executions whose grants have ended out of the parked ones. Queues those that are
-  // still eligible again.
+  // Takes the executions whose grants have ended out of the heap of parked executions. Queues those
+  // again that are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
   // Returns the first in order of the executions for which the offered capabilities suffice;
   // kNoSlot if there is none.

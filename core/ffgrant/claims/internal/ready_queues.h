@@ -40,7 +40,7 @@ class ReadyQueues {
 
   // Does nothing if the slot is queued already. A parked slot does not count as queued.
   void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
-  // Takes the slot out, whether it is queued in a heap; a parked slot is both queued and parked.
+  // Takes the slot out, whether it is queued or parked.
   void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Parks a queued slot whose grant is good up to and including `until`.
   void Park(std::uint16_t lane, std::uint16_t partition, Slot slot, std::int64_t until) noexcept;
@@ -100,7 +100,7 @@ class ReadyQueues {
     Slot link;               // the parent; of a heap's top: the next heap's top
     std::uint16_t required;  // the record's
     std::uint8_t rank;
-    bool queued : 1;  // or parked
+    bool queued : 1;  // in a heap; also true for a parked slot
     bool parked : 1;
     bool is_top : 1;  // the top of a heap, but not of the heap of parked slots
     std::uint8_t left_rank : 5;
