@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One execution's way on a Valkey or Redis server. Try it with
+// Takes one execution from creation to completion on a Valkey or Redis server. Try it with
 //
 //   ./scripts/claim-server -- build/gcc-release/core/examples/example_claim_on_valkey
 //
-// which starts a server and names it in FFGRANT_SERVER. Any address that SetServers() reads will
-// do, and of a cluster any server; the code is the same.
+// which starts a server and puts its address into FFGRANT_SERVER. Any address that SetServers()
+// reads will do. For a cluster the address of any of its servers will do; the code is the same.
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +21,8 @@ namespace {
 
 using namespace ffgrant;
 
-// What became of a claim whose reply was lost. It is never sent again unasked: the server knows.
+// Asks the server what became of a claim whose reply was lost, instead of sending the claim again.
+// Returns whether the worker has the lease.
 bool Settle(valkey::ValkeyLedger& ledger, const ExecutionIdView& id, WorkerClaim& claim) {
   const valkey::FoundClaim found = ledger.FindClaim(id, claim.lease.fence.lease_id);
   if (!found || found.fate != valkey::ClaimFate::kHeld) return false;
@@ -31,7 +32,7 @@ bool Settle(valkey::ValkeyLedger& ledger, const ExecutionIdView& id, WorkerClaim
 
 int Run(valkey::ValkeyLedger& ledger) {
   const LaneIdView lane = ParseLaneId("main").lane;
-  ErrorDetails details;  // the server's words behind an error
+  ErrorDetails details;  // what the server says about an error
 
   // Somebody submits work.
   const auto id = MintExecutionId(lane, PartitionConfig{});
@@ -66,7 +67,7 @@ int Run(valkey::ValkeyLedger& ledger) {
 }  // namespace
 
 int main() {
-  // Nothing listens on port 1, so that without a server this says so.
+  // Nothing listens on port 1, so without FFGRANT_SERVER the program says that there is no server.
   const char* const variable = std::getenv("FFGRANT_SERVER");
   const std::string server = variable != nullptr ? variable : "127.0.0.1:1";
   valkey::ClientOptions options;

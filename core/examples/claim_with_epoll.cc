@@ -5,8 +5,9 @@
 //
 //   claim_with_epoll ADDRESS [CLAIMS]     ADDRESS as in server_url.h
 //
-// Makes so many executions (1000), grants and claims each, and completes it. The last line
-// is "N claims, N ticks"; exit status 0 if every one was claimed and completed.
+// Creates CLAIMS executions (1000 by default), grants and claims each of them, and completes it.
+// The last line is "N claims, N ticks"; the exit status is 0 if every execution was claimed and
+// completed.
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -58,7 +59,7 @@ class Program {
         std::uint64_t ticks = 0;
         if (read(timer, &ticks, sizeof ticks) == sizeof ticks) ticks_ += ticks;
       }
-      // Whatever ended the wait: a look at the pipeline is cheap.
+      // Whatever ended the wait, this looks at the pipeline, since a look is cheap.
       for (const ClaimPipeline::Completion& done : pipeline_.Poll(0)) Next(done);
     }
     close(timer);
@@ -68,7 +69,7 @@ class Program {
   }
 
  private:
-  // New executions, as long as there is room.
+  // Submits new executions, as long as there is room.
   void Submit() {
     while (begun_ < executions_.size() &&
            pipeline_.SubmitCreate({.execution_id = executions_[begun_].view(), .lane = lane_}, "{}",
@@ -77,7 +78,8 @@ class Program {
     }
   }
 
-  // The step behind one that has completed; there is room for it, since that one left.
+  // Submits the step that follows a completed step. There is room for it, since the completed step
+  // has left the pipeline.
   void Next(const ClaimPipeline::Completion& done) {
     if (!done) {
       std::fprintf(stderr, "%s %s\n", std::string(ErrorName(done.error)).c_str(),

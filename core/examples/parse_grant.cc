@@ -12,7 +12,7 @@
 
 namespace {
 
-// What the scheduler's HTTP response may hold: anything.
+// Examples of what the scheduler's HTTP response may hold, which is anything.
 constexpr std::string_view kBodies[] = {
     R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":"{fp:7}",)"
     R"("grant_key":"g","expires_at_ms":1700000000000})",
@@ -36,7 +36,7 @@ void Judge(std::string_view body, ffgrant::JsonScratch& scratch) {
     std::cout << "refused: execution id, " << ErrorName(read.execution_id) << '\n';
     return;
   }
-  // A grant can be well-formed and still not be one of this deployment.
+  // A grant can be well-formed and still not belong to this deployment.
   const IngressError ingress = CheckIngress(grant, PartitionConfig{});
   if (ingress != IngressError::kNone) {
     std::cout << "refused: " << ErrorName(ingress) << '\n';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A scheduler and two workers on the embedded ledger, with nothing installed: executions are
-// created, granted, sent as JSON, claimed, renewed and completed. On a server the code is the same
-// but for the ledger: claim_on_valkey.cc.
+// created, granted, sent as JSON, claimed, renewed and completed. On a server only the ledger is
+// another one: see claim_on_valkey.cc.
 
 #include <array>
 #include <cstdio>
@@ -19,7 +19,7 @@ namespace {
 
 using namespace ffgrant;
 
-// The scheduler's side. False: there is no work for this worker.
+// The scheduler's side. Returns false if there is no work for this worker.
 bool Offer(ClaimLedger& ledger, const WorkerIdentity& worker, LaneIdView lane,
            std::span<char> buffer, std::string_view& body) {
   const auto chosen = ledger.ClaimForWorker({.worker = worker, .lane = lane, .grant_ttl_ms = 5000});
@@ -34,19 +34,20 @@ bool Work(ClaimLedger& ledger, Worker& worker, LaneIdView lane, std::string_view
           JsonScratch& scratch) {
   ClaimGrantView grant;
   if (!ParseClaimGrant(body, scratch, grant)) return false;
-  // Uses up the grant. The permit in it is given back at the end of this function.
+  // This uses up the grant. The permit in `claim` is given back at the end of this function.
   const WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
   if (!claim) {
     std::printf("not claimed: %s\n", ErrorName(claim.error).data());
     return false;
   }
   const ExecutionIdView id = grant.execution_id;
-  // While it works, and well before the lease runs out:
+  // The worker renews the lease while it works, well before the lease runs out.
   const auto renewed = ledger.Renew({.execution_id = id,
                                      .attempt_index = claim.lease.attempt_index,
                                      .fence = claim.lease.fence,
                                      .lease_ttl_ms = 30'000});
-  // kLeaseExpired, kLeaseRevoked, kStaleLease: somebody else has it by now. Stop working.
+  // After kLeaseExpired, kLeaseRevoked or kStaleLease another worker may have the execution by now,
+  // so the worker stops working on it.
   if (!renewed) return false;
   return static_cast<bool>(ledger.Complete({.execution_id = id, .fence = claim.lease.fence}));
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A worker for a FlowFabric deployment. It asks the server for grants over HTTP, so that admission
-// is the server's, and does all else on Valkey. SIGTERM lets it finish what it has and unregister.
-// Its work: payloads in capital letters; executions of the kind "fail" fail.
+// A worker for a FlowFabric deployment. It asks the server for grants over HTTP, so that the server
+// decides about admission, and does all else on Valkey. After SIGTERM it finishes the execution
+// that it has and unregisters. Its work is to write payloads in capital letters; executions of the
+// kind "fail" fail.
 //
 //   example_worker http://127.0.0.1:9090 127.0.0.1:6379 default
 //
@@ -34,14 +35,14 @@ static void Say(const char* what, ClaimError error, const ErrorDetails& why) {
 
 int main(int argc, char** argv) {
   valkey::DeploymentWorkerOptions options;
-  options.ledger.client.load_library = false;  // the deployment has its functions
+  options.ledger.client.load_library = false;  // the deployment has its functions already
   const std::string problem =
       argc != 4 ? "URL VALKEY LANE" : valkey::SetServers(argv[2], options.ledger.client);
   if (!problem.empty()) {
     std::printf("usage: example_worker URL VALKEY LANE: %s\n", problem.c_str());
     return 2;
   }
-  const std::string instance = "cpp-" + std::to_string(getpid());  // of one machine
+  const std::string instance = "cpp-" + std::to_string(getpid());  // unique on one machine
   options.worker = {.worker_id = "cpp", .worker_instance_id = instance};
   options.lanes = {argv[3]};
   StopSignals stop;
@@ -65,7 +66,7 @@ int main(int argc, char** argv) {
                                                     .capabilities = {},
                                                     .grant_ttl_ms = 5000},
                                                    grant);
-    if (!status) {  // 204: nothing in this window. Again, more patiently each time
+    if (!status) {  // 204: nothing in this window. Asks again, after a longer pause each time
       if (status.error > http::IssuerError::kNothingInWindow && !stop.stopped()) {
         std::printf("no grant: %s\n", status.message.c_str());
       }
@@ -83,7 +84,7 @@ int main(int argc, char** argv) {
     } else {
       std::string result(input.payload());
       for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-      // Work that takes longer asks work.lost() now and then, and gives up if it is.
+      // Work that takes longer asks work.lost() now and then, and gives up if the lease is lost.
       Say("completed", work.Complete(result, &why).error, why);
     }
   }

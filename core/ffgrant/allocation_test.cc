@@ -42,7 +42,7 @@ using testing::CountAllocations;
 
 #define U "11111111-1111-4111-8111-111111111111"
 
-// Keeps the compiler from removing what made `value`.
+// Keeps the compiler from removing the code that made `value`.
 template <class T>
 void Use(T&& value) {
   asm volatile("" : : "g"(&value) : "memory");

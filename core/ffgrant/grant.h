@@ -66,7 +66,7 @@ class ClaimGrant {
  public:
   ClaimGrant() = default;
   explicit ClaimGrant(const ClaimGrantView& view);
-  // Keeps capacity: no allocation if every text fits.
+  // Keeps capacity: does not allocate if every text fits.
   void assign(const ClaimGrantView& view);
 
   ClaimGrantView view() const& noexcept;

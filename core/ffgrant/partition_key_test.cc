@@ -211,8 +211,8 @@ TEST(PartitionKeyTest, ReadsNothingOutsideOfItsInput) {
   }
 }
 
-// Canonical keys usually take a faster path; this test shows that the path rule by rule accepts
-// them too.
+// Canonical keys usually take a faster path; this test shows that the slower path, which checks
+// rule by rule, accepts them too.
 TEST(PartitionKeyTest, TheRulesTakeCanonicalKeys) {
   for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
     for (const std::string_view key : {"{fp:0}", "{fp:65535}", "{b:31}", "{q:7}"}) {

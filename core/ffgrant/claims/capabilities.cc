@@ -8,8 +8,8 @@
 namespace ffgrant {
 namespace {
 
-// Takes the next non-empty token off the front of comma-joined `rest`; empty
-// when there is none left, since a token never is.
+// Takes the next non-empty token off the front of comma-joined `rest`; returns
+// an empty text when no token is left, since a token is never empty.
 std::string_view NextToken(std::string_view& rest) noexcept {
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');
@@ -27,8 +27,8 @@ bool IsControlOrWhitespace(char c) noexcept {
   return byte <= 0x20 || byte == 0x7F;
 }
 
-// True if the tokens, comma-joined as they are, exceed the byte limit. Stops
-// early, so that sizes that would overflow a sum never meet.
+// Returns whether the tokens, comma-joined as they are, exceed the byte limit.
+// Stops early, so that the sum of the sizes never overflows.
 bool JoinedTooLarge(std::span<const std::string_view> tokens) noexcept {
   std::size_t used = 0;
   bool first = true;
@@ -62,7 +62,8 @@ struct TokenList {
   std::array<std::string_view, kMaxCapabilityTokens> tokens;
   std::size_t size = 0;
 
-  // Appends the tokens of comma-joined `csv`; false if there are too many.
+  // Appends the tokens of comma-joined `csv`; returns false if there are too
+  // many.
   // Repeats count, as the ledger counts them.
   bool AppendCsv(std::string_view csv) noexcept {
     for (std::string_view token = NextToken(csv); !token.empty(); token = NextToken(csv)) {
@@ -75,9 +76,10 @@ struct TokenList {
   }
 };
 
-// Sorts, drops repeats, joins into `out`, which holds kMaxCapabilityCsvSize
-// bytes: enough for tokens that passed the byte limit. The tokens may lie in
-// `out`, hence the detour.
+// Sorts the tokens, drops repeats, joins the rest into `out` and returns the
+// size. `out` holds kMaxCapabilityCsvSize bytes, enough for tokens that passed
+// the byte limit. The tokens may lie in `out`, so they are first joined
+// elsewhere.
 std::uint16_t JoinSorted(TokenList& list, char* out) noexcept {
   const auto begin = list.tokens.begin();
   std::sort(begin, begin + list.size);
@@ -142,8 +144,8 @@ std::string_view RequiredDetail(CapabilityError error) noexcept { return Detail(
 std::string_view WorkerDetail(CapabilityError error) noexcept { return Detail(error, false); }
 
 CapabilityError CapabilitySet::AssignOffered(std::span<const std::string_view> tokens) noexcept {
-  // The ledger sees one text and measures it before it looks into it: bytes
-  // first, empty tokens and repeats included.
+  // The ledger sees one text and measures it before it looks at the tokens. So
+  // the bytes are checked first, those of empty tokens and repeats included.
   TokenList list;
   CapabilityError error = CapabilityError::kNone;
   if (JoinedTooLarge(tokens)) {

@@ -40,14 +40,14 @@ class CapabilitySet {
   // Not defaulted: the bytes beyond size_ stay unset, const or not.
   CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
-  // What a worker offers. Lenient as the ledger is: empty tokens are skipped,
-  // a comma inside a token makes two of it; only the limits are checked, and
-  // both are inclusive.
+  // Assigns the tokens that a worker offers. This is as lenient as the ledger
+  // is: empty tokens are skipped, and a comma inside a token makes two tokens
+  // of it. Only the limits are checked, and both are inclusive.
   [[nodiscard]] CapabilityError AssignOffered(std::span<const std::string_view> tokens) noexcept;
-  // The same, from comma-joined text.
+  // Does the same with comma-joined text.
   [[nodiscard]] CapabilityError AssignOfferedCsv(std::string_view csv) noexcept;
-  // What an execution requires; tokens are checked in the caller's order. The
-  // set is empty after a failure.
+  // Assigns the tokens that an execution requires. The tokens are checked in
+  // the caller's order. The set is empty after a failure.
   [[nodiscard]] CapabilityError AssignRequired(std::span<const std::string_view> tokens) noexcept;
 
   std::string_view csv() const noexcept { return {bytes_.data(), size_}; }
@@ -58,12 +58,14 @@ class CapabilitySet {
   std::uint16_t size_ = 0;
 };
 
-// True if every token of `required` is in `offered`; both sorted and
-// comma-joined, as CapabilitySet::csv() gives them. Linear.
+// Returns whether every token of `required` is in `offered`. Both must be
+// sorted and comma-joined, as CapabilitySet::csv() gives them. Takes linear
+// time.
 bool CapabilitiesSatisfied(std::string_view required, std::string_view offered) noexcept;
 
-// The tokens of `required` that `offered` lacks, comma-joined into `out`, which
-// must hold required.size() bytes. Returns the bytes written.
+// Writes the tokens of `required` that `offered` lacks, comma-joined, into
+// `out`, which must hold required.size() bytes. Returns the number of bytes
+// written.
 std::size_t MissingCapabilities(std::string_view required, std::string_view offered,
                                 std::span<char> out) noexcept;
 

@@ -35,7 +35,7 @@ std::string Missing(std::string_view required, std::string_view offered) {
   return out;
 }
 
-// `count` distinct tokens of `size` bytes.
+// Returns `count` distinct tokens of `size` bytes.
 std::vector<std::string> DistinctTokens(std::size_t count, std::size_t size) {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < count; ++i) {
@@ -163,7 +163,7 @@ TEST(CapabilitySetTest, RequiredReportsTheFirstBadToken) {
   CapabilitySet set;
   EXPECT_EQ(set.AssignRequired(Tokens{"z", "a b", "", ","}), CapabilityError::kControlOrWhitespace);
   EXPECT_EQ(set.AssignRequired(Tokens{"z", ", ", ""}), CapabilityError::kCommaInToken);
-  // A bad token wins over the limits, wherever it stands.
+  // A bad token is reported before the limits, wherever it stands.
   Tokens tokens(300, "x");
   tokens.push_back("");
   EXPECT_EQ(set.AssignRequired(tokens), CapabilityError::kEmptyToken);
@@ -173,7 +173,7 @@ TEST(CapabilitySetTest, RequiredLimits) {
   CapabilitySet set;
   const auto tokens = DistinctTokens(257, 20);
   const Tokens views = Views(tokens);
-  EXPECT_EQ(set.AssignRequired(views), CapabilityError::kTooManyTokens);  // before bytes
+  EXPECT_EQ(set.AssignRequired(views), CapabilityError::kTooManyTokens);  // before the bytes
   EXPECT_EQ(set.AssignRequired(std::span(views).first(256)), CapabilityError::kTooManyBytes);
   const auto fitting = DistinctTokens(256, 15);  // 256 * 16 - 1 bytes
   EXPECT_EQ(set.AssignRequired(Views(fitting)), CapabilityError::kNone);
@@ -215,7 +215,7 @@ TEST(MissingCapabilitiesTest, Lists) {
   EXPECT_EQ(Missing("b", "a,c"), "b");
 }
 
-// Random sets against std::set.
+// Compares random sets with std::set.
 TEST(CapabilitySetTest, AgreesWithStdSet) {
   std::mt19937 random(7);
   const auto draw = [&random] {

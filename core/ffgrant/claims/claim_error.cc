@@ -22,8 +22,8 @@ struct Row {
   ErrorClassification engine;
 };
 
-// In the enum's order, so that a row is found by its number. Contract 8; where
-// it has no row (the last ones), our own.
+// The rows are in the enum's order, so that a row is found by its number. They
+// are contract 8's; the last rows, which contract 8 does not have, are our own.
 constexpr Row kRows[] = {
     {ClaimError::kNone, "none", false, kInformational, kInformational},
     {ClaimError::kExecutionNotFound, "execution_not_found", true, kTerminal, kTerminal},
@@ -75,7 +75,7 @@ constexpr bool RowsAreInOrder() {
 }
 static_assert(RowsAreInOrder());
 
-// Any number may be cast to an enumeration: one that is no error is an unknown code.
+// Any number may be cast to an enumeration: a number that is no error counts as an unknown code.
 const Row& RowOf(ClaimError error) noexcept {
   const auto number = static_cast<std::size_t>(error);
   return kRows[number < std::size(kRows) ? number

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the claim path answers when it says no (contract 8).
+// The errors of the claim path (contract 8).
 
 #ifndef FFGRANT_CLAIMS_CLAIM_ERROR_H_
 #define FFGRANT_CLAIMS_CLAIM_ERROR_H_
@@ -24,7 +24,7 @@ enum class ClaimError : std::uint8_t {
   kExecutionNotInEligibleSet,
   kGrantAlreadyExists,
   kCapabilityMismatch,   // detail: sorted missing tokens, comma-joined
-  kInvalidCapabilities,  // detail, as `worker:too_many_tokens`
+  kInvalidCapabilities,  // detail, for example `worker:too_many_tokens`
   kInvalidInput,         // detail: which argument and why
   kInvalidPolicyJson,    // detail
   kExecutionNotLeaseable,
@@ -38,7 +38,7 @@ enum class ClaimError : std::uint8_t {
   kExecutionNotReclaimable,
   kNoActiveLease,
   kMaxRetriesExhausted,  // detail: the cap
-  kStaleLease,           // detail when revoking
+  kStaleLease,           // a detail when revoking
   kLeaseExpired,
   kLeaseRevoked,
   kExecutionNotActive,  // details: outcome, epoch, phase, attempt id
@@ -46,7 +46,7 @@ enum class ClaimError : std::uint8_t {
   kFenceRequired,
   kPartialFenceTriple,
   kAttemptNotInCreatedState,
-  // This side's own.
+  // This side's own codes.
   kNothingInWindow,      // nothing in the partitions that were looked at; not all were
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched
@@ -57,16 +57,16 @@ enum class ClaimError : std::uint8_t {
   kUnavailable,          // nothing was sent, or the store refused to serve
 };
 
-// The code on the wire, as "execution_not_found"; our own codes likewise, as
-// "ledger_full"; "none".
+// Returns the code on the wire, such as "execution_not_found"; for our own
+// codes a name such as "ledger_full"; for kNone "none".
 std::string_view ErrorName(ClaimError error) noexcept;
 
-// The error whose wire code is `code`. Empty for an unknown code and for
-// codes that a store never sends.
+// Returns the error whose wire code is `code`; empty for an unknown code and
+// for codes that a store never sends.
 std::optional<ClaimError> ClaimErrorFromCode(std::string_view code) noexcept;
 
 // Two tables of the reference disagree on some codes (contract 8, bold rows):
-// that of its script and that of its engine.
+// the table of its script and the table of its engine.
 enum class ErrorClassification : std::uint8_t { kTerminal, kRetryable, kInformational, kBug };
 std::string_view ErrorClassificationName(ErrorClassification c) noexcept;
 ErrorClassification ScriptClass(ClaimError error) noexcept;

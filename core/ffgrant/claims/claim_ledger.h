@@ -12,10 +12,11 @@
 //                  (without a retry: end)                  reclaim grant, and reclaim
 //
 // Every call is atomic: it happens as a whole, at one moment of the store's
-// clock, or not at all and says why. Checks run in the contract's order, so
-// the first reason in that order is the one reported. Calls may come from any
-// number of threads. Nothing a call was given is kept after it returns, and
-// nothing it returns points into the ledger.
+// clock, or it does not happen and says why. Checks run in the contract's
+// order, so the first reason in that order is reported. Calls may come from any
+// number of threads. After a call has returned, the ledger keeps nothing that
+// the call was given, and nothing that the call returned points into the
+// ledger.
 
 #ifndef FFGRANT_CLAIMS_CLAIM_LEDGER_H_
 #define FFGRANT_CLAIMS_CLAIM_LEDGER_H_
@@ -41,18 +42,20 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Priorities outside are clamped (contract 3).
+// Priorities outside 0..kMaxPriority are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
-// Reclaims per execution when neither call nor execution names a cap: what
-// FlowFabric's typed call sends (7.6). Its function alone would say 100.
+// The cap on an execution's reclaims if neither the call nor the execution
+// names a cap. FlowFabric's typed call sends this cap (7.6); FlowFabric's
+// function alone would take 100.
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
-// The cap of an execution with requirements or a retry policy, and no cap of its own.
-// FlowFabric keeps both in a policy, and its policies always have a cap, which wins over
-// a call's.
+// The cap on the reclaims of an execution that has requirements or a retry policy, and no cap of
+// its own. FlowFabric keeps requirements and retries in a policy, and its policies always have a
+// cap, which wins over a call's cap.
 inline constexpr std::uint32_t kPolicyMaxReclaimCount = 100;
-// Durations (ttls, delays) beyond this either way are refused before anything is
-// written: their sum with the clock would no longer be stored exactly (contract
-// 9.5). A time is no sum: `delay_until` may be any, and is stored as it is.
+// Durations (ttls, delays) outside +-kMaxTtlMs are refused before anything is
+// written: the sum of the clock's time and such a duration would not be stored
+// exactly (contract 9.5). `delay_until` is no such sum: it may be any time, and
+// is stored as it is.
 inline constexpr std::int64_t kMaxTtlMs = 50'000'000'000'000;
 
 struct WorkerIdentity {
@@ -67,11 +70,11 @@ struct CreateExecutionArgs {
   LaneIdView lane;
   std::int64_t priority = 0;                    // higher first, 0..9000
   const CapabilitySet* required = nullptr;      // none: any worker will do
-  std::optional<TimestampMs> delay_until = {};  // not eligible before; any time
-  // The execution's own cap, which wins over a call's. Without one: kPolicyMaxReclaimCount if
-  // `required` is not empty or there is a `retry`, else the call's.
+  std::optional<TimestampMs> delay_until = {};  // not eligible before this; any time
+  // The execution's own cap on reclaims, which wins over a call's cap. Without it, the cap is
+  // kPolicyMaxReclaimCount if `required` is not empty or there is a `retry`, else the call's cap.
   std::optional<std::uint32_t> max_reclaim_count = {};
-  // What comes after a Fail(). Without one a failure is final.
+  // The policy says what comes after a Fail(). Without a policy a failure is final.
   std::optional<RetryPolicy> retry = {};
 };
 
@@ -86,15 +89,17 @@ struct IssueGrantArgs {
   std::string_view admission_summary = {};
 };
 
-// How many partitions ClaimForWorker() looks at in one call, at most. By default
-// all of them, so that one call finds whatever there is, and its "nothing" means
-// nothing. A smaller window does not make that cheaper: how soon a lone execution
-// is found depends on how many partitions are looked at in a second, and 8 calls
-// with 32 each cost more than 1 call with 256 (idle, on one Valkey: 0.28 ms and
-// 1.1 ms a call). What it buys is a bound on each call. It suits many workers that
-// poll on a clock and would rather find a lone execution a few ticks later than
-// have all partitions searched at each tick: FlowFabric looks at 32 of its 256 in
-// a call. The embedded ledger knows which partitions are empty without a look.
+// How many partitions ClaimForWorker() looks at in one call, at most. The
+// default is all of them: then one call finds whatever there is, and if it
+// finds nothing, there was nothing. A smaller window does not make the search
+// cheaper: how soon a lone execution is found depends on how many partitions
+// are looked at in a second, and 8 calls with 32 partitions each cost more than
+// 1 call with 256 (idle, on one Valkey: 0.28 ms and 1.1 ms a call). A smaller
+// window does put a bound on each call. It suits many workers that poll on a
+// clock and would rather find a lone execution a few ticks later than have all
+// partitions searched at each tick: FlowFabric looks at 32 of its 256
+// partitions in a call. The embedded ledger knows which partitions are empty
+// without looking at them.
 inline constexpr std::uint16_t kAllPartitions = 0;
 
 struct ClaimForWorkerArgs {
@@ -102,7 +107,7 @@ struct ClaimForWorkerArgs {
   LaneIdView lane;
   std::int64_t grant_ttl_ms = 0;
   const CapabilitySet* offered = nullptr;
-  // More than there are is all of them.
+  // A number above the number of partitions means all of them.
   std::uint16_t max_partitions = kAllPartitions;
 };
 
@@ -123,7 +128,7 @@ struct ClaimResumedArgs {
   std::int64_t lease_ttl_ms = 0;
 };
 
-// Some of a fence can be absent on the wire; then the call says so.
+// Parts of a fence can be absent on the wire; the call that gets such a fence says so.
 struct OptionalFence {
   std::optional<LeaseId> lease_id;
   std::optional<LeaseEpoch> lease_epoch;
@@ -163,7 +168,7 @@ struct SuspendArgs {
 
 struct ResumeArgs {
   ExecutionIdView execution_id;
-  std::int64_t delay_ms = 0;  // > 0: eligible only after it
+  std::int64_t delay_ms = 0;  // > 0: eligible only after this time
 };
 
 struct CompleteArgs {
@@ -175,8 +180,9 @@ struct CompleteArgs {
 struct FailArgs {
   ExecutionIdView execution_id;
   OptionalFence fence;
-  // Any bytes, of any length. A server keeps both with the attempt; the embedded ledger keeps
-  // neither. They decide nothing: a failure is retried whatever its category is.
+  // Reason and category may be any bytes, of any length. A server keeps both with the attempt; the
+  // embedded ledger keeps neither. They decide nothing: a failure is retried whatever its category
+  // is.
   std::string_view reason = {};
   std::string_view category = {};
   bool operator_override = false;  // lets an absent fence pass
@@ -196,21 +202,21 @@ struct CreateOutcome : Outcome {
 };
 
 struct IssueOutcome : Outcome {
-  TimestampMs expires_at;  // of the grant, by the store's clock
+  TimestampMs expires_at;  // when the grant expires, by the store's clock
 };
 
 // A grant with its texts, held by value: what a scheduler serializes.
 class IssuedGrant {
  public:
   IssuedGrant() = default;
-  // The grant of a canonical `id`, key names as on Valkey.
+  // Makes the grant of a canonical `id`, with key names as on Valkey.
   IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noexcept;
 
   ClaimGrantView view() const& noexcept;
   ClaimGrantView view() const&& = delete;
 
  private:
-  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant holds tag and id as well.
+  // The key ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant contains the tag and the id as well.
   std::array<char, kMaxExecutionKeySize> grant_key_;
   std::uint8_t tag_size_ = 0;
   std::uint16_t index_ = 0;
@@ -222,16 +228,17 @@ struct ClaimForWorkerOutcome : Outcome {
   IssuedGrant grant;
 
   // How much the call has seen; 0 after kInvalidInput.
-  std::uint32_t partitions = 0;  // that there are
-  // Of these, where it knows that there was nothing for this worker, and the grant's own.
+  std::uint32_t partitions = 0;  // how many partitions there are
+  // Of these, the number of partitions in which the call knows that there was nothing for this
+  // worker; the grant's own partition counts, too.
   std::uint32_t partitions_seen = 0;
-  // Where it could not look: a server could not be reached. A call passes these over.
+  // The number of partitions whose server could not be reached. A call passes these over.
   std::uint32_t partitions_unreachable = 0;
 
   bool saw_all() const noexcept { return partitions != 0 && partitions_seen == partitions; }
 };
 
-// How a lease came about: the words of the claim replies.
+// How a lease came about, in the words of the claim replies.
 enum class LeaseKind : std::uint8_t { kInitial, kRetry, kReplay, kResumed, kReclaim };
 std::string_view LeaseKindName(LeaseKind kind) noexcept;
 
@@ -261,8 +268,8 @@ enum class AlreadySatisfied : std::uint8_t {
   kUnowned,
   kNotYetExpired,
 };
-// "execution_not_found", "not_active", "already_expired", "already_revoked",
-// "unowned", "not_yet_expired"; "" for kNo.
+// Returns "execution_not_found", "not_active", "already_expired",
+// "already_revoked", "unowned" or "not_yet_expired"; "" for kNo.
 std::string_view ReasonWord(AlreadySatisfied reason) noexcept;
 
 struct MarkExpiredOutcome : Outcome {
@@ -281,8 +288,8 @@ struct ResumeOutcome : Outcome {
 
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
-  // If it is retried: from when on the retry is eligible, by the store's clock. 0 where that can't
-  // be told any more, because the first answer to this failure was lost.
+  // If the execution is retried: the time from which the retry is eligible, by the store's clock. 0
+  // if this time can't be told any more, because the first answer to this failure was lost.
   TimestampMs delay_until;
 };
 
@@ -305,7 +312,7 @@ struct ExecutionState {
   std::uint32_t retry_count = 0;  // retries that failures have led to
   LeaseEpoch current_lease_epoch;
 
-  // The last lease's; `lease_current` says whether the lease hash exists.
+  // The fields of the last lease; `lease_current` says whether the lease hash exists.
   bool lease_current = false;
   std::optional<LeaseId> current_lease_id;
   std::optional<AttemptId> current_attempt_id;
@@ -323,7 +330,7 @@ struct ExecutionState {
   std::optional<TimestampMs> delay_until;
   std::optional<TimestampMs> last_capability_mismatch_at;
 
-  // Membership of the sorted sets.
+  // In which sorted sets the execution is.
   bool in_eligible = false;
   bool in_delayed = false;
   bool in_active = false;
@@ -334,11 +341,11 @@ struct ExecutionState {
   friend bool operator==(const ExecutionState&, const ExecutionState&) = default;
 };
 
-// The texts that are stored of an execution. Those of the grant are empty
-// without a live one, those of the lease unless the execution is active: they
-// outlast the lease's expiry and revocation (as contract 7's fields do), but
-// not suspension and the end, where the reference blanks the worker and leaves
-// the lane of the last lease behind.
+// The texts that are stored of an execution. The texts of the grant are empty
+// if there is no live grant. The texts of the lease are empty unless the
+// execution is active: they outlast the lease's expiry and revocation (as
+// contract 7's fields do), but not a suspension or the end of the execution. At
+// these the reference blanks the worker and keeps the lane of the last lease.
 struct ExecutionNames {
   std::string required_capabilities;  // comma-joined
 
@@ -358,127 +365,137 @@ struct ExecutionNames {
 
 // ---- the interface ---------------------------------------------------------
 
-// `details`, where given, is cleared and then holds the texts behind the code.
+// A call clears `details`, if they are given, and then adds the texts that belong to its error.
 class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
 
-  // kInvalidInput (priority and ids are typed; what is left are a
-  // non-canonical id, a partition outside the configured count, an unchecked
-  // lane, a retry policy that is not valid), kInvalidCapabilities, kLedgerFull. An id
-  // that exists already is no error: status kDuplicate, nothing changed.
+  // Creates an execution. Errors: kInvalidInput (priority and ids are typed; the causes that are
+  // left are a non-canonical id, a partition outside the configured count, an unchecked lane, a
+  // retry policy that is not valid), kInvalidCapabilities, kLedgerFull. An id that exists already
+  // is no error: the status is kDuplicate, and nothing is changed.
   virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                         ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Contract 7.1. kInvalidInput (ttl), kExecutionNotFound,
-  // kExecutionNotEligible, kGrantAlreadyExists, kExecutionNotInEligibleSet,
-  // kInvalidCapabilities, kCapabilityMismatch.
+  // Issues a claim grant (contract 7.1). Errors: kInvalidInput (ttl),
+  // kExecutionNotFound, kExecutionNotEligible, kGrantAlreadyExists,
+  // kExecutionNotInEligibleSet, kInvalidCapabilities, kCapabilityMismatch.
   virtual IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                        ErrorDetails* details = nullptr) noexcept = 0;
 
-  // The scheduler's choice. In a partition: of the lane's eligible executions, in
-  // order (contract 3), the first that holds no live grant and whose requirements
-  // `offered` meets. Of the partitions: the first that has one, in a ring that
-  // begins at ScanStart() for a worker instance's first call on a lane, and for
-  // each later call behind the last partition that its call before has looked at.
-  // So calls of n partitions each come round to every partition, a partition
-  // that always has work starves no other, and workers begin apart. (A ledger
-  // remembers 1024 places; a worker whose place another one has taken begins
+  // Chooses an execution for a worker, as a scheduler does, and issues a claim
+  // grant for it. In a partition it chooses the first of the lane's eligible
+  // executions, in order (contract 3), that holds no live grant and whose
+  // requirements `offered` meets. It takes the first partition that has such an
+  // execution, in a ring. The ring begins at ScanStart() for a worker
+  // instance's first call on a lane, and for each later call behind the last
+  // partition that the call before has looked at. So calls of n partitions each
+  // come round to every partition, a partition that always has work starves no
+  // other partition, and workers begin at different places. (A ledger remembers
+  // 1024 places; a worker whose place another worker has taken begins
   // anywhere.)
   //
-  // What it takes, it takes atomically. The partitions are looked at one after
-  // the other: each that counts as seen had nothing at some moment of the call.
+  // The grant is issued atomically. The partitions are looked at one after the
+  // other: each partition that counts as seen had, at some moment of the call,
+  // nothing for this worker.
   //
-  // kNoEligibleExecution: nothing that this worker can take, in all partitions.
-  // kNothingInWindow: nothing in those that were seen, and not all were: the
-  // window is smaller, a partition could not be reached, or it has more
-  // executions than the ledger looks at. kInvalidInput. Over HTTP the first two
-  // are 204 both; call again.
+  // Errors: kNoEligibleExecution: no partition has anything that this worker
+  // can take. kNothingInWindow: the partitions that were seen have nothing, but
+  // not all were seen: the window is smaller, a partition could not be reached,
+  // or a partition has more executions than the ledger looks at. kInvalidInput.
+  // Over HTTP the first two are both 204; call again.
   //
-  // FlowFabric's scheduler (contract 7.1) differs in two ways. It looks at the
-  // head of a partition alone, so that a grant that nobody claims holds up all
-  // behind it until it ends; here they are handed out meanwhile, each once. And
-  // it moves an execution whose requirements a worker does not meet out of the
-  // eligible set until somebody moves it back; here it stays, and is passed
-  // over. Both ledgers look ahead so, up to their option `max_candidates`: the
-  // embedded one counts executions with a grant, a server's those without the
-  // worker's capabilities as well.
+  // FlowFabric's scheduler (contract 7.1) differs in two ways. It looks only at
+  // the head of a partition, so that a grant that nobody claims holds up all
+  // executions behind it until the grant ends; here these executions are handed
+  // out meanwhile, each once. And it moves an execution whose requirements a
+  // worker does not meet out of the eligible set until somebody moves it back;
+  // here the execution stays in the set, and is passed over. Both ledgers look
+  // ahead up to their option `max_candidates`: the embedded ledger counts
+  // executions with a grant, the ledger on a server also counts executions
+  // whose requirements the worker does not meet.
   virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
 
-  // Contract 7.2: consumes the grant and creates the lease. kInvalidInput
-  // (ttl), kExecutionNotFound, kExecutionNotLeaseable,
-  // kUseClaimResumedExecution, kInvalidClaimGrant, kClaimGrantExpired. A
-  // failed claim never consumes a live grant.
+  // Consumes the grant and creates the lease (contract 7.2). Errors:
+  // kInvalidInput (ttl), kExecutionNotFound, kExecutionNotLeaseable,
+  // kUseClaimResumedExecution, kInvalidClaimGrant, kClaimGrantExpired. A failed
+  // claim never consumes a live grant.
   virtual ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Contract 7.3, with the same grant. kInvalidInput, kExecutionNotFound,
-  // kExecutionNotLeaseable, kNotAResumedExecution, kInvalidClaimGrant,
-  // kClaimGrantExpired.
+  // Claims a resumed execution; the grant is the same as for Claim() (contract
+  // 7.3). Errors: kInvalidInput, kExecutionNotFound, kExecutionNotLeaseable,
+  // kNotAResumedExecution, kInvalidClaimGrant, kClaimGrantExpired.
   virtual ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
                                     ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Contract 7.4. kInvalidInput, kExecutionNotFound, kFenceRequired,
-  // kPartialFenceTriple, kExecutionNotActive, kLeaseRevoked, kLeaseExpired
-  // (marks it), kStaleLease.
+  // Renews a lease (contract 7.4). Errors: kInvalidInput, kExecutionNotFound,
+  // kFenceRequired, kPartialFenceTriple, kExecutionNotActive, kLeaseRevoked,
+  // kLeaseExpired (the call marks the lease), kStaleLease.
   virtual RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Contract 7.5. Never fails.
+  // Marks a lease whose time has passed as expired (contract 7.5). Never fails.
   virtual MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept = 0;
 
-  // Contract 7.5. kExecutionNotFound, kExecutionNotActive, kStaleLease.
+  // Revokes a lease (contract 7.5). Errors: kExecutionNotFound, kExecutionNotActive, kStaleLease.
   virtual RevokeOutcome Revoke(const RevokeArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Contract 7.6. kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
-  // kGrantAlreadyExists, kInvalidCapabilities, kCapabilityMismatch.
+  // Issues a reclaim grant (contract 7.6). Errors: kInvalidInput,
+  // kExecutionNotFound, kExecutionNotReclaimable, kGrantAlreadyExists,
+  // kInvalidCapabilities, kCapabilityMismatch.
   virtual IssueOutcome IssueReclaimGrant(const IssueGrantArgs& args,
                                          ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Contract 7.6. kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
+  // Consumes a reclaim grant and creates a new lease (contract 7.6). Errors:
+  // kInvalidInput, kExecutionNotFound, kExecutionNotReclaimable,
   // kMaxRetriesExhausted (the execution is then terminal), kInvalidClaimGrant.
   virtual ClaimOutcome Reclaim(const ReclaimArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // As far as a ResumeGrant needs. Suspend: kExecutionNotFound,
-  // kPartialFenceTriple, kFenceRequired, kExecutionNotActive, kLeaseRevoked,
-  // kLeaseExpired (marks it), kStaleLease. Resume: kExecutionNotFound,
+  // These calls suspend and resume an execution, as far as a ResumeGrant needs
+  // that. Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple,
+  // kFenceRequired, kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call
+  // marks the lease), kStaleLease. Errors of Resume(): kExecutionNotFound,
   // kExecutionNotSuspended, kInvalidInput.
   virtual Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
   virtual ResumeOutcome Resume(const ResumeArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
-  // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (marks it), kStaleLease.
+  // Completes an execution. Errors: kExecutionNotFound, kPartialFenceTriple,
+  // kFenceRequired, kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call
+  // marks the lease), kStaleLease.
   virtual Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). Where the
-  // execution's retry policy allows for one more retry, it waits, without a lease, and becomes
-  // eligible RetryDelayMs() later: the next claim is of kind kRetry, with an attempt of its own.
-  // Else it has ended, with outcome `failed`. Retries count failures alone: an attempt that was
-  // reclaimed or suspended costs none.
+  // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). If the execution's
+  // retry policy allows one more retry, the execution waits, without a lease, and becomes eligible
+  // RetryDelayMs() later: the next claim is of kind kRetry, with an attempt of its own. Else the
+  // execution has ended, with outcome `failed`. Only failures count as retries: an attempt that was
+  // reclaimed or suspended costs no retry.
   //
   //   const FailOutcome failed = ledger.Fail(
   //       {.execution_id = id, .fence = lease.fence, .reason = "no disk", .category =
   //       "transient"});
   //
-  // kExecutionNotFound, kPartialFenceTriple, kFenceRequired, kExecutionNotActive, kLeaseRevoked,
-  // kLeaseExpired (marks it), kStaleLease, in this order. A server also: kInvalidPolicyJson and
-  // kInvalidInput, for a stored policy that can't be followed; nothing was changed then. A call
-  // that is made again after a lost answer is told kExecutionNotActive: FailOnce() (ending.h)
-  // knows whether the first one has happened.
+  // Errors, in this order: kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
+  // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease), kStaleLease. A
+  // server also answers kInvalidPolicyJson and kInvalidInput, for a stored policy that can't be
+  // followed; nothing is changed then. If the answer was lost and the call is made again, the
+  // answer is kExecutionNotActive: FailOnce() (ending.h) finds out whether the first call has
+  // happened.
   virtual FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
-  // The stored state; empty if there is no such execution.
+  // Returns the stored state; empty if there is no such execution.
   virtual std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept = 0;
 
-  // The stored names; empty if there is no such execution. Allocates, and may
-  // throw for that: for tests and operators.
+  // Returns the stored names; empty if there is no such execution. Allocates,
+  // and so may throw; it is for tests and operators.
   virtual std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) = 0;
 
-  // Many calls in one go: outcomes[i] is that of args[i], each call atomic by
-  // itself, in order. A server is asked with all of them in flight, and the
-  // embedded ledger overlaps their cache misses, so that this is several times
-  // the rate of single calls. The spans must be of one size.
+  // These make many calls in one go, in order: outcomes[i] is the outcome of
+  // args[i], and each call is atomic by itself. A ledger on a server has all
+  // the calls in flight at once, and the embedded ledger overlaps their cache
+  // misses, so that the rate is several times that of single calls. Both spans
+  // must have the same size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
   virtual void ClaimBatch(std::span<const ClaimArgs> args,

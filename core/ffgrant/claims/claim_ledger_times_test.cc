@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times and durations at the ends of their ranges, with a clock that stands there,
-// too: on the embedded ledger and the model.
+// Times and durations at the ends of their ranges, also with a clock at these
+// ends, on the embedded ledger and the model.
 
 #include <gtest/gtest.h>
 
@@ -17,10 +17,10 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Ledgers, LedgerTest, ::testing::Bool(),
                          [](const auto& run) { return run.param ? "Model" : "Memory"; });
 
-// The n-th of up to ten executions.
+// Returns the id of the n-th of up to ten executions.
 std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
 
-// A delay is a time that nothing is added to: every one that its type holds.
+// A delay is a time to which nothing is added. It may be every time that its type holds.
 TEST_P(LedgerTest, DelaysReachAsFarAsTheirType) {
   constexpr std::int64_t kFar[] = {kMaxTtlMs + 1, INT64_MAX - 1, INT64_MAX};
   int number = 0;
@@ -37,7 +37,7 @@ TEST_P(LedgerTest, DelaysReachAsFarAsTheirType) {
             CreateOutcome::Status::kWaiting);
 }
 
-// Every duration has the same bounds; what is beyond them changes nothing.
+// Every duration has the same bounds; a call with a duration beyond them changes nothing.
 TEST_P(LedgerTest, DurationsBeyondTheirBoundsChangeNothing) {
   EXPECT_TRUE(Create(kA));
   const ExecutionState before = State(kA);
@@ -54,7 +54,7 @@ TEST_P(LedgerTest, DurationsBeyondTheirBoundsChangeNothing) {
   }
 }
 
-// A clock beyond what a sum of times can hold stands at the end of that.
+// A clock outside +-kMaxTtlMs counts as standing at that bound.
 TEST_P(LedgerTest, ClocksOutOfRangeStandAtItsEnd) {
   const struct {
     std::int64_t reading;

@@ -15,9 +15,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Thread-safe, never blocks. Milliseconds since the Unix epoch, rounded down. A
-// ledger takes a reading beyond +-kMaxTtlMs (claim_ledger.h) for that bound: sums of
-// a time and a duration then always fit (contract 9.5).
+// A clock is thread-safe and never blocks. It returns the milliseconds since the Unix epoch,
+// rounded down. A ledger takes a reading beyond +-kMaxTtlMs (claim_ledger.h) for that bound, so
+// that sums of a time and a duration always fit (contract 9.5).
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -27,28 +27,29 @@ class Clock {
 // CLOCK_REALTIME: exact to the millisecond, about 30 ns a reading.
 const Clock& SystemClock() noexcept;
 
-// CLOCK_REALTIME by way of the processor's own counter: exact to the millisecond
-// but for the time in which real time was set, which is seen within a
-// millisecond. A third of SystemClock()'s time a reading, and without the fence
-// that keeps a processor from working on meanwhile. The system is asked once in
-// a millisecond.
+// CLOCK_REALTIME by way of the processor's own counter. It is exact to the
+// millisecond, except that it takes up to a millisecond to notice that real
+// time was set. A reading takes a third of the time of SystemClock(), and has
+// no fence that keeps the processor from working on meanwhile. The clock asks
+// the system once in a millisecond.
 //
 // When real time steps back or forth, so does this clock, and a ledger's grants
 // and leases live longer or shorter by that, as on a server, whose TIME does the
 // same (contract 7).
 //
-// It is SystemClock() itself where the counter is not to be trusted: where the
+// It is SystemClock() itself where the counter can't be trusted: where the
 // processor does not call it invariant, where the process must not read it
 // (prctl), where Linux keeps its own time by something else (a file in /sys
 // says so, which is read once, at the first call), and on anything but x86-64.
-// A counter whose rate changes all the same is given up for CLOCK_REALTIME.
+// If a counter's rate changes nevertheless, the clock gives it up for
+// CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;
 
 // CLOCK_REALTIME_COARSE: steps of one kernel tick (1 to 10 ms), about 6 ns a
 // reading. Leases and grants may live up to one tick longer.
 const Clock& CoarseClock() noexcept;
 
-// Stands still until it is told to move.
+// A clock that stands still until it is told to move.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(TimestampMs now) noexcept : now_(now.value) {}

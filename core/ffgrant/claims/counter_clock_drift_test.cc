@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CounterClock() beside CLOCK_REALTIME on this machine, for two seconds, or with
-// --long for an hour. Each answer must lie between two readings of the system's
-// clock, one before and one after it; a pair of readings between which somebody
-// set the time does not count. Says how many readings there were, and the worst.
+// Compares CounterClock() with CLOCK_REALTIME on this machine, for two seconds,
+// or with --long for an hour. Each answer must lie between two readings of the
+// system's clock, one before and one after it; a pair of readings between which
+// somebody set the time does not count. Prints how many readings there were,
+// and the largest error.
 
 #include <time.h>
 
@@ -34,7 +35,7 @@ int Run(std::int64_t seconds) {
   std::int64_t worst_ms = 0;
   for (std::int64_t now = begin; now - begin < seconds * 1'000'000'000;
        now = ReadNs(CLOCK_MONOTONIC)) {
-    // Bursts, with sleeps of all lengths in between.
+    // The clock is read in bursts, with sleeps of different lengths in between.
     for (int i = 0; i < 2000; ++i) {
       const std::int64_t steady = ReadNs(CLOCK_MONOTONIC);
       const std::int64_t before = ReadNs(CLOCK_REALTIME);

@@ -9,8 +9,8 @@
 namespace ffgrant {
 namespace {
 
-// Whether kExecutionNotActive speaks of the lease with this fence: [outcome, epoch, phase,
-// attempt id].
+// Returns whether the error is kExecutionNotActive and its details, [outcome, epoch, phase, attempt
+// id], have this fence's epoch.
 bool IsOfEpoch(const OptionalFence& fence, ClaimError error, const ErrorDetails& details) noexcept {
   return error == ClaimError::kExecutionNotActive && details.size() == 4 && fence.lease_epoch &&
          details[1] == internal::Decimal(fence.lease_epoch->value).view();
@@ -37,7 +37,8 @@ std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError erro
   if (details[2] == "terminal" && details[0] == "failed" && IsOfAttempt(fence, details)) {
     return outcome;
   }
-  // A retry that waits has no attempt; one that was suspended and resumed still has its own.
+  // A retry that waits has no attempt; an execution that was suspended and resumed still has its
+  // own.
   if (details[2] == "runnable" && details[3].empty()) {
     outcome.retried = true;
     return outcome;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a worker ends what it has claimed: it completes, or it fails and a retry policy says
-// what comes next (core/contract/live-observed.md, 1 to 3).
+// How a worker ends an execution that it has claimed: the execution completes, or it fails and a
+// retry policy says what comes next (core/contract/live-observed.md, 1 to 3).
 //
 //   const Outcome ended = CompleteOnce(ledger, {.execution_id = id, .fence = lease.fence}, bytes);
 //
-// A call whose answer was lost may have happened. It can be made again with the same fence:
-// the second one is then refused with kExecutionNotActive, and the details say whether it
-// was the first one that ended the execution.
+// A call whose answer was lost may have happened. It can be made again with the same fence. If the
+// first call has happened, the second one is refused with kExecutionNotActive, and the details say
+// whether it was the first call that ended the execution.
 
 #ifndef FFGRANT_CLAIMS_ENDING_H_
 #define FFGRANT_CLAIMS_ENDING_H_
@@ -21,23 +21,23 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Whether `error` and `details`, the answer to a Complete() with `fence`, say that an
-// earlier one with the same fence has completed the execution.
+// Returns whether `error` and `details`, the answer to a Complete() with `fence`, say that an
+// earlier Complete() with the same fence has completed the execution.
 bool HasCompleted(const OptionalFence& fence, ClaimError error,
                   const ErrorDetails& details) noexcept;
-// Whether they say, as the answer to a Fail(), that an earlier one has ended the attempt; if
-// so, the outcome of the earlier one.
+// Returns the outcome of an earlier Fail() if `error` and `details`, the answer to a Fail() with
+// `fence`, say that the earlier one has ended the attempt; else empty.
 std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
                                      const ErrorDetails& details) noexcept;
 
-// How often a call is made that ends an execution.
+// How often CompleteOnce() and FailOnce() make their call at most.
 inline constexpr int kEndingTries = 3;
 
-// Complete() with a result, made again after kUnknownOutcome or kUnavailable, kEndingTries
-// times in all, and success if an earlier one has happened, as in FlowFabric's SDK. Takes up
-// to so many times the ledger's own limit; the errors are Complete()'s. Keep renewing the
-// lease meanwhile. For a ledger that takes a result (valkey::ValkeyLedger). Thread-safe as
-// the ledger is.
+// Calls Complete() with a result. Repeats the call after kUnknownOutcome or kUnavailable, up to
+// kEndingTries calls in all, and returns success if an earlier call has happened, as FlowFabric's
+// SDK does. Takes up to kEndingTries times the ledger's own time limit. The errors are those of
+// Complete(). Keep renewing the lease meanwhile. The ledger must take a result, as
+// valkey::ValkeyLedger does. Thread-safe if the ledger is.
 template <class Ledger>
 Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view result,
                      ErrorDetails* details = nullptr) noexcept {
@@ -54,8 +54,8 @@ Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view 
   return outcome;
 }
 
-// Fail() in the same way, on any ledger; the errors are its own. For a retry that an earlier
-// call has scheduled, `delay_until` is 0.
+// Calls Fail() in the same way, on any ledger. The errors are those of Fail(). For a retry that an
+// earlier call has scheduled, `delay_until` is 0.
 template <class Ledger>
 FailOutcome FailOnce(Ledger& ledger, const FailArgs& args,
                      ErrorDetails* details = nullptr) noexcept {

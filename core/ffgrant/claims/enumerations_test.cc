@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any number may be cast to an enumeration: what names one says so then, and reads nothing that is
-// not there.
+// Any number may be cast to an enumeration. For such a number the functions that name enumerators
+// still return a text, and do not read past their tables.
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@
 namespace ffgrant {
 namespace {
 
-// The enumerators are those up to `last`; each has a name of its own.
+// Checks that each enumerator up to `last` has a name of its own.
 template <class Enum>
 void CheckNames(std::string_view (*name)(Enum) noexcept, Enum last, std::string_view otherwise) {
   std::set<std::string_view> names;
@@ -56,7 +56,7 @@ TEST(EnumerationsTest, NamesOfAnyNumber) {
   CheckNames<CapabilityError>(WorkerDetail, CapabilityError::kTooManyBytes, "");
 }
 
-// Those whose last enumerator is not written down here.
+// These are the enumerations whose last enumerator is not written down here.
 TEST(EnumerationsTest, NamesOfNumbersThatNoEnumeratorHas) {
   EXPECT_EQ(ErrorName(static_cast<JsonError>(255)), "unknown");
   EXPECT_EQ(ErrorClassName(static_cast<JsonErrorClass>(255)), "unknown");

@@ -24,7 +24,7 @@ unsigned char BackendByte(HandleBackend backend) noexcept {
     case HandleBackend::kSqlite:
       return 3;
   }
-  // Never reached: whoever makes a handle takes one of these, which debug builds check.
+  // Never reached: each handle is made with one of these backends, which debug builds check.
   return assert(false && "a backend that there is not"), static_cast<unsigned char>(0);
 }
 
@@ -39,8 +39,8 @@ bool BackendFromByte(unsigned char byte, HandleBackend& backend) noexcept {
   return false;
 }
 
-// The sequences of Unicode's table 3-7: no overlong ones, no surrogates,
-// nothing above U+10FFFF.
+// Accepts the sequences of Unicode's table 3-7: no overlong ones, no
+// surrogates, nothing above U+10FFFF.
 bool IsUtf8(std::string_view text) noexcept {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   std::size_t i = 0;
@@ -71,7 +71,7 @@ bool IsUtf8(std::string_view text) noexcept {
   return true;
 }
 
-// Reads field by field. The first failure stays, later reads do nothing.
+// Reads field by field. The first failure stays, and later reads do nothing.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) noexcept : bytes_(bytes) {}
@@ -80,7 +80,7 @@ class Reader {
   std::size_t offset() const noexcept { return field_; }
   bool failed() const noexcept { return error_ != LeaseHandleError::kNone; }
 
-  // Notes where a field begins: the offset reported if it fails.
+  // Notes where a field begins: this offset is reported if the field fails.
   void BeginField() noexcept {
     if (!failed()) {
       field_ = position_;
@@ -111,7 +111,7 @@ class Reader {
     return taken.empty() ? static_cast<unsigned char>(0) : static_cast<unsigned char>(taken[0]);
   }
 
-  // Little-endian, whatever this machine is; 0 after a failure.
+  // Reads a little-endian number, whatever this machine's order is; returns 0 after a failure.
   std::uint64_t Number(std::size_t size) noexcept {
     const std::string_view taken = Take(size);
     std::uint64_t value = 0;

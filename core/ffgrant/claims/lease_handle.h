@@ -57,17 +57,17 @@ std::string_view ErrorName(LeaseHandleError error) noexcept;
 struct [[nodiscard]] LeaseHandleResult {
   LeaseHandleView handle;  // points into the input
   LeaseHandleError error = LeaseHandleError::kNone;
-  std::size_t offset = 0;  // of the field that failed
+  std::size_t offset = 0;  // where the field that failed begins
   constexpr explicit operator bool() const noexcept { return error == LeaseHandleError::kNone; }
 };
 
-// Decodes either form: any bytes. No allocation.
+// Decodes either form. The input may be any bytes. Does not allocate.
 LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
 
-// Writes the newer form. Size: 3 + 40 + the five texts; attempt and lease id are
-// 36 bytes each. kInvalidUtf8 if lane or instance id is not UTF-8: no decoder
-// would take them. The handle must hold an execution id, its texts less than
-// 4 GiB each.
+// Writes the newer form. Its size is 3 + 40 + the five texts; attempt and lease
+// id are 36 bytes each. The error is kInvalidUtf8 if lane or instance id is not
+// UTF-8, because no decoder would take them. The handle must hold an execution
+// id, and each of its texts must have less than 4 GiB.
 WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
 
 }  // namespace ffgrant

@@ -69,7 +69,7 @@ std::string Encoded(const LeaseHandleView& handle) {
 }
 
 void ExpectFails(const std::string& bytes, LeaseHandleError error, std::size_t offset) {
-  // An exact-size heap copy, so that a sanitizer sees a read past the end.
+  // The copy on the heap has the exact size, so that a sanitizer sees a read past the end.
   const std::vector<char> copy(bytes.begin(), bytes.end());
   const LeaseHandleResult result = DecodeLeaseHandle({copy.data(), copy.size()});
   EXPECT_FALSE(result);
@@ -186,7 +186,7 @@ TEST(DecodeLeaseHandleTest, BadFields) {
   fields.lease_id = Text("");
   ExpectFails(fields.Bytes(), LeaseHandleError::kInvalidUuid,
               3 + fields.id.size() + 4 + fields.attempt_id.size());
-  // The first bad field is the one reported.
+  // The first bad field is reported.
   fields.id = Text("x");
   ExpectFails(fields.Bytes(), LeaseHandleError::kInvalidExecutionId, 3);
 }
@@ -257,7 +257,7 @@ TEST(EncodeLeaseHandleTest, RefusesWhatNobodyCouldDecode) {
   EXPECT_EQ(out, std::vector<char>(1024, '\xEE'));
 }
 
-// Whatever decodes is decoded to the same again after encoding; nothing reads
+// What was decoded is the same after encoding and decoding again. Nothing reads
 // past its input.
 TEST(LeaseHandleTest, RandomEditsRoundTrip) {
   std::mt19937 random(11);

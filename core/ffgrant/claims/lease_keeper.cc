@@ -18,7 +18,7 @@ namespace ffgrant {
 
 namespace internal {
 
-// Under the keeper's mutex, but for what is atomic and what never changes.
+// The keeper's mutex guards this, except the atomic members and those that never change.
 struct KeptEntry {
   std::string id_text;
   ExecutionIdView id;  // points into id_text
@@ -36,7 +36,7 @@ struct KeptEntry {
 
 namespace {
 
-// So that a wait never misses a clock that went on while the machine slept.
+// No wait is longer, so that the keeper notices a clock that went on while the machine slept.
 constexpr std::int64_t kLongestWaitMs = 1000;
 
 std::int64_t BootTimeMs() noexcept {
@@ -177,7 +177,7 @@ std::shared_ptr<LeaseKeeper::Entry> LeaseKeeper::FirstDue(std::int64_t now,
 }
 
 void LeaseKeeper::Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why) {
-  // Released meanwhile, or lost already: nobody is told, or nobody once more.
+  // If the lease was released meanwhile, or is lost already, nobody is told now.
   if (std::erase(entries_, entry) == 0) return;
   entry->error.store(why);
   if (!options_.on_lost) return;
@@ -202,7 +202,7 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
   }
 }
 
-// With the lock, which is let go of while the ledger is asked.
+// The caller holds the lock. The function releases it while it asks the ledger.
 void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   const std::int64_t sent = NowMs();
   if (sent >= entry->held_until.load()) {
@@ -219,7 +219,8 @@ void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   entry->renewing = false;
   const std::int64_t now = NowMs();
   if (entry->error.load() != ClaimError::kNone) return;
-  // Too late: whoever works on it has been told, or can tell by the clock.
+  // The answer came too late: the worker has been told that the lease is lost, or sees it by the
+  // clock.
   if (now >= entry->held_until.load()) {
     Lose(lock, entry, ClaimError::kLeaseExpired);
   } else if (outcome) {

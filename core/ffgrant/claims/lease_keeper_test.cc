@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keeper on a clock that the test moves, beside a ledger that answers from a script; and
-// its threads, beside a ledger that does not answer at all.
+// Tests the keeper on a clock that the test moves, with a ledger that answers from a script; and
+// the keeper's threads, with a ledger that does not answer at all.
 
 #include "ffgrant/claims/lease_keeper.h"
 
@@ -53,7 +53,8 @@ class Renewals final : public CallingLedger {
       answer.error = answers.front();
       answers.pop_front();
     }
-    if (answer.ok()) answer.expires_at = TimestampMs{1};  // the server's clock is nobody's here
+    // This is a time of the server's clock, which the keeper must not compare with its own clock.
+    if (answer.ok()) answer.expires_at = TimestampMs{1};
     return answer;
   }
 
@@ -102,7 +103,7 @@ TEST_F(Keeping, RenewsAfterAThirdOfTheTtl) {
   EXPECT_TRUE(told_.empty());
 }
 
-// From before the claim was sent, not from when its answer came.
+// The keeper counts from before the claim was sent, not from when its answer came.
 TEST_F(Keeping, CountsFromWhatWasSent) {
   const std::int64_t sent = now_;
   now_ += 700;
@@ -130,7 +131,7 @@ TEST_F(Keeping, IsLostWithEveryAnswerThatIsARefusal) {
     EXPECT_EQ(kept.LeftMs(), 0);
     ASSERT_EQ(told_.size(), 1u);
     EXPECT_EQ(told_[0].second, error);
-    // And for good.
+    // The lease is lost for good.
     for (int i = 0; i < 10; ++i) {
       now_ += 1000;
       (void)keeper_.RunDue();
@@ -150,7 +151,7 @@ TEST_F(Keeping, TriesAgainWhatDidNotGetThroughUntilTimeIsOver) {
     EXPECT_FALSE(kept.lost()) << now_ - began;
     now_ += keeper_.RunDue();
   }
-  EXPECT_TRUE(kept.lost());  // by the clock alone, before anybody has looked
+  EXPECT_TRUE(kept.lost());  // by the clock, before RunDue() has looked
   EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
   EXPECT_TRUE(told_.empty());
   (void)keeper_.RunDue();
@@ -172,7 +173,7 @@ TEST_F(Keeping, RecoversFromAFewThatDidNotGetThrough) {
   EXPECT_TRUE(told_.empty());
 }
 
-// An answer that comes when time is over comes too late: whoever works on it has let go.
+// An answer that comes after the lease's time comes too late: the worker has stopped by then.
 TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   now_ += 1000;
@@ -182,7 +183,7 @@ TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
-// A machine that slept, or a process that was stopped.
+// The machine has slept, or the process was stopped.
 TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   now_ += 3'600'000;
@@ -225,7 +226,7 @@ TEST_F(Keeping, AReleasedLeaseIsNeitherRenewedNorLost) {
 TEST_F(Keeping, ReleasedWhileItIsRenewedNobodyIsTold) {
   KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   ledger_.answers = {ClaimError::kExecutionNotActive};
-  ledger_.during = [&] { kept.Release(); };  // its completion came first
+  ledger_.during = [&] { kept.Release(); };  // the execution was completed first
   now_ += 1000;
   (void)keeper_.RunDue();
   EXPECT_TRUE(told_.empty());
@@ -281,8 +282,7 @@ TEST_F(Keeping, OptionsOutOfRangeAreRefused) {
 
 // ---- its threads -----------------------------------------------------------------
 
-// The first `hangs` renewals wait until they are let go on: a server that accepts and does not
-// answer.
+// The first `hangs` renewals wait until Thaw(), as on a server that accepts and does not answer.
 class Frozen final : public CallingLedger {
  public:
   Answer Do(const Call&) override {
@@ -332,7 +332,7 @@ TEST(KeeperThreads, AFrozenServerLosesEveryLeaseInTime) {
     ASSERT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.asked == 1; }));
   }
   EXPECT_FALSE(first.lost());
-  // The one renewer hangs in the first one's renewal; both are lost all the same.
+  // The only renewer hangs in the renewal of the first lease; both leases are lost nevertheless.
   while (told < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_GE(keeper.NowMs(), sent + 1950);
   EXPECT_TRUE(first.lost() && second.lost());

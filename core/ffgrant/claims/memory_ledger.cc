@@ -44,9 +44,9 @@ const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
 
 std::uint64_t SeedOf(const MemoryLedgerOptions& o) noexcept {
   if (o.hash_seed) return *o.hash_seed;
-  // A scheduled run can be repeated: the same places each time.
+  // A scheduled run can be repeated, so that ids and names have the same places each time.
   if (internal::kScheduled) return 0;
-  std::uint64_t halves[2];  // 122 random bits: six of the 128 are the same in every uuid
+  std::uint64_t halves[2];  // 122 random bits: six of the 128 bits are the same in every uuid
   std::memcpy(halves, RandomUuid().bytes.data(), sizeof halves);
   return internal::Mix(halves[0] ^ internal::kMixA, halves[1] ^ internal::kMixB);
 }
@@ -57,13 +57,14 @@ CreateOutcome Refuse(ClaimError error) noexcept {
   return outcome;
 }
 
-// A retry policy as the second text of a name: the same bytes for the same policy.
+// A retry policy is kept as the second text of an interned name. The same policy always has the
+// same bytes.
 constexpr std::size_t kPolicyBytes =
     sizeof RetryPolicy::max_retries + sizeof RetryPolicy::backoff + sizeof RetryPolicy::delay_ms +
     sizeof RetryPolicy::max_delay_ms + sizeof RetryPolicy::multiplier;
 using PolicyBytes = std::array<char, kPolicyBytes>;
 
-// Calls `copy(member, its bytes)` for each member.
+// Calls `copy(member, at)` for each member; `at` is the offset of the member's bytes.
 template <class Policy, class Copy>
 void ForEachMember(Policy& p, Copy copy) noexcept {
   std::size_t at = 0;
@@ -114,7 +115,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
   return ClaimError::kCapabilityMismatch;
 }
 
-// False, and nothing changed, if there is no room.
+// Returns false, and changes nothing, if there is no room.
 [[gnu::noinline]] bool MemoryLedger::Impl::KeepGrantTexts(Record& record,
                                                           const IssueGrantArgs& args,
                                                           bool own_lane) noexcept {
@@ -123,7 +124,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
                          args.route_snapshot_json, args.admission_summary});
 }
 
-// Inlined where grants are issued one after another.
+// This function is inlined where grants are issued one after another.
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
     GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args, std::int64_t now,
     TimestampMs& expires_at, Missing& missing, ErrorDetails* details) noexcept {
@@ -136,7 +137,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
     const std::string_view offered = CsvOf(args.offered);
     if (!Suffices(record.required, offered)) return RefuseMismatch(slot, offered, now, details);
   }
-  // As a key that is told to expire in the past: it never exists.
+  // Such a grant is like a key that is told to expire in the past: it never exists.
   if (args.grant_ttl_ms <= 0) {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;
@@ -156,7 +157,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
     Detail(details, "texts");
     return ClaimError::kLedgerFull;
   }
-  // The grant that stood here has run out.
+  // The grant that was here before has run out.
   if (record.has_grant) ReleaseWorker(region, record.grant_worker);
   record.has_grant = true;
   record.grant_worker = worker;
@@ -211,7 +212,7 @@ std::optional<RetryPolicy> MemoryLedger::Impl::RetryPolicyOf(NameId required) co
 bool MemoryLedger::Impl::Promote(Slot slot, std::uint16_t partition) noexcept {
   const std::scoped_lock queue(queues.LockOf(partition));
   const std::scoped_lock region(table.LockOfSlot(slot));
-  // It was seen without the queue's lock and may be another's by now.
+  // The slot was seen without the queue's lock and may be another execution's by now.
   if (!table.IsTaken(slot)) return false;
   Record& record = table[slot];
   if (record.partition != partition || !internal::IsDelayed(record.state)) return false;
@@ -242,7 +243,7 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, Missin
   const NameId required = required_sets.Hold(
       CsvOf(args.required), std::string_view(bytes.data(), args.retry ? bytes.size() : 0));
   if (required == NamePool::kFull) {
-    // Numbers are free with their executions only; bytes with workers' names, too.
+    // Only executions that are forgotten free a number, but workers' names free bytes, too.
     if (required_sets.free_names() > 0) missing = Missing::kName;
     Detail(details, missing == Missing::kName ? "names" : "capability sets");
     return Refuse(ClaimError::kLedgerFull);
@@ -322,8 +323,8 @@ IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
   if (error == ClaimError::kLedgerFull) [[unlikely]] {
     error = m.IssueWithRoom(args, hash, expires_at, details);
   }
-  // Put together last, in registers; a byte stored in it early would be loaded
-  // as a word here, with a stall.
+  // The outcome is put together last, in registers: a byte that was stored in
+  // it early would be loaded here as part of a word, with a stall.
   IssueOutcome outcome;
   outcome.error = error;
   outcome.expires_at = expires_at;
@@ -357,7 +358,7 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
   internal::ScheduleWrite(internal::Shared::kCursor);
   const std::size_t begin = m.maintenance_cursor.fetch_add(places, std::memory_order_relaxed);
   MaintenanceResult result;
-  // The partition, if it is a delayed execution's place that is due.
+  // Returns the partition if the slot has a delayed execution that is due.
   const auto look_at = [&m, &result](Slot slot) noexcept -> std::optional<std::uint16_t> {
     Impl::Region& region = m.table.RegionOfSlot(slot);
     const std::scoped_lock lock(region.lock);
@@ -368,7 +369,7 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
       record.state = State::kLeaseExpired;
       ++result.leases_expired;
     }
-    // What it refers to becomes free for others.
+    // The name and the texts of the grant become free for others.
     if (record.has_grant && !record.GrantIsLive(now)) m.DropGrant(record, region);
     if (!internal::IsDelayed(record.state) || record.delay_until() > now) return std::nullopt;
     return record.partition;
@@ -403,7 +404,7 @@ std::size_t MemoryLedger::capacity() const noexcept { return impl_->table.max_ex
 std::optional<ExecutionNames> MemoryLedger::InspectNames(const ExecutionIdView& id) {
   using internal::RecordText;
   const Impl& m = *impl_;
-  // Under the lock to the end: who holds the record holds its names and texts.
+  // The lock is held to the end: as long as it is held, the record keeps its names and texts.
   const Impl::Held held = impl_->Find(id);
   if (!held) return std::nullopt;
   const internal::ExecutionRecord& record = *held;

@@ -19,41 +19,44 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 struct MemoryLedgerOptions {
-  // Executions held at once, terminal ones included until they are forgotten.
-  // 1..2^31. A ledger of a million takes about 200 bytes for each, one of 65,536 330; one of
-  // 1,000 takes 4 MB in all, most of it for names and texts.
+  // The number of executions held at once, 1..2^31; terminal executions count until they are
+  // forgotten. A ledger for a million executions takes about 200 bytes for each, a ledger for
+  // 65,536 takes 330 bytes for each. A ledger for 1,000 takes 4 MB in all, most of it for names and
+  // texts.
   std::size_t max_executions = 65536;
-  // Distinct lanes of the executions that are held, 1..4096. A table of lanes x
-  // partitions is made. A lane whose last execution was forgotten makes room.
+  // The number of distinct lanes of the executions that are held, 1..4096. The
+  // ledger makes a table of lanes x partitions. A lane whose last execution was
+  // forgotten makes room.
   std::size_t max_lanes = 64;
-  // Distinct workers (pairs of worker id and instance id) that live grants and
-  // leases refer to, 1..2^24.
+  // The number of distinct workers (pairs of worker id and instance id) that
+  // live grants and leases refer to, 1..2^24.
   std::size_t max_names = 4096;
-  // Distinct pairs of required capabilities and retry policy of the executions that are held,
-  // 1..65535.
+  // The number of distinct pairs of required capabilities and retry policy of the executions that
+  // are held, 1..65535.
   std::size_t max_capability_sets = 1024;
-  // Bytes, in pieces of 60, for those workers, lanes and capability sets whose
-  // texts have more than 48 bytes. 1..2^32.
+  // The bytes, in pieces of 60, for those workers, lanes and capability sets
+  // whose texts have more than 48 bytes, 1..2^32.
   std::size_t max_name_bytes = 1 << 20;
-  // Bytes, in pieces of 60, for what few grants have: each opaque text, a lane
-  // that is not the execution's own, and one piece more. 1..2^32.
+  // The bytes, in pieces of 60, for texts that only few grants have: opaque
+  // texts, and a lane that is not the execution's own. Each execution with such
+  // texts takes one piece more. 1..2^32.
   std::size_t max_text_bytes = 1 << 20;
   // How many executions that hold a grant ClaimForWorker() passes over in a
-  // partition before it goes on to the next one. At least 1. The next call goes on
-  // behind them.
+  // partition before it goes on to the next partition. At least 1. The next
+  // call goes on behind these executions.
   std::size_t max_candidates = 1024;
   PartitionConfig partitions = {};
   const Clock* clock = &CounterClock();  // must outlive the ledger
-  // What ids and names are hashed with. Empty: from the operating system, so that
-  // nobody can choose ids or names that collide. A number makes runs alike: for
-  // benchmarks and tests.
+  // The seed with which ids and names are hashed. If it is empty, the seed
+  // comes from the operating system, so that nobody can choose ids or names
+  // that collide. A number makes runs alike, for benchmarks and tests.
   std::optional<std::uint64_t> hash_seed = {};
 };
 
 // Takes canonical execution ids only: it identifies an execution by partition
-// and uuid, so that two spellings can't be granted twice (contract 1.8).
-// CreateExecution refuses others with kInvalidInput; to the other calls they are
-// executions that do not exist.
+// and uuid, so that two spellings of one id can't be granted twice (contract
+// 1.8). CreateExecution refuses other ids with kInvalidInput; for the other
+// calls such ids are executions that do not exist.
 //
 //   MemoryLedger ledger({.max_executions = 1000});
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) return;
@@ -61,36 +64,37 @@ struct MemoryLedgerOptions {
 //       ledger.ClaimForWorker({.worker = worker, .lane = lane, .grant_ttl_ms = 5000});
 //   if (chosen) Send(chosen.grant.view());  // to the worker, who calls Claim()
 //
-// Threads: any call from any thread at any time, but for the constructor and the destructor. Calls
-// about one execution take effect one after the other, each at one moment. ClaimForWorker() looks
-// at partitions one after the other, each at a moment of its own.
+// Threads: any thread may make any call at any time, except the constructor and the destructor.
+// Calls about one execution take effect one after the other, each at one moment. ClaimForWorker()
+// looks at partitions one after the other, each at a moment of its own.
 //
-// Memory: all of it is allocated in the constructor (std::bad_alloc if there is none,
-// std::invalid_argument for options out of range), nothing after that, except by InspectNames().
+// Memory: the constructor allocates all of it (and throws std::bad_alloc if there is none,
+// std::invalid_argument for options out of range). After that only InspectNames() allocates.
 //
-// Ownership: a call copies what it keeps. The views in its arguments are read during the call
-// alone, and an outcome refers to nothing. The clock must outlive the ledger.
+// Ownership: a call copies what it keeps. The views in its arguments are read only during the call,
+// and an outcome does not point to anything. The clock must outlive the ledger.
 //
-// Cost: a search in a hash table, and one reading of the clock; where the execution is not in the
-// processor's cache, two or three misses (results/bench.md has the times). Batches have up to 16
-// of them under way at once. ClaimForWorker(), CreateExecution() without a delay, Resume() and
-// Forget() also change a queue, which is logarithmic in the executions that wait in the partition.
+// Cost: a call costs a search in a hash table and one reading of the clock, and two or three cache
+// misses if the execution is not in the processor's cache (results/bench.md has the times). A batch
+// has the misses of up to 16 calls under way at once. ClaimForWorker(), CreateExecution() without a
+// delay, Resume() and Forget() also change a queue; its cost is logarithmic in the number of
+// executions that wait in the partition.
 //
-// Blocking: no call waits for another to be answered, only for the locks of the places that both
-// look at, 256 of executions and 256 of partitions in a large ledger. A thread that finds a lock
-// taken spins for about a microsecond and then sleeps in the kernel until it is free. A lock is
-// held for some tens of nanoseconds; for longer by ClaimForWorker(), which keeps its partition's
-// lock while it looks at one execution for each set of requirements and passes over up to
-// max_candidates with a grant, and by calls that find no room, which look at 64 places under one
-// lock.
+// Blocking: no call waits for another call to be answered, only for the locks of the places that
+// both look at. A large ledger has 256 locks of executions and 256 of partitions. A thread that
+// finds a lock taken spins for about a microsecond and then sleeps in the kernel until it is free.
+// A lock is held for some tens of nanoseconds, but longer by two kinds of calls: ClaimForWorker()
+// keeps its partition's lock while it looks at one execution for each set of requirements and
+// passes over up to max_candidates executions with a grant; calls that find no room look at 64
+// places under one lock.
 //
-// What is full answers kLedgerFull, with a detail: "executions", "lanes", "capability sets",
-// "names" or "texts". A grant that has run out keeps its name and texts until it is replaced, or
-// until RunMaintenance() or a call that finds no room looks at it. Such a call visits each place
-// once, 64 under one lock; after a search in vain there is no other for the same kind of room for
-// 100 ms, unless some was let go of.
+// A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
+// "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
+// until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. Such a
+// call visits each place once, 64 under one lock; after a search that has found nothing there is no
+// other for the same kind of room for 100 ms, unless some of it was freed.
 //
-// The errors of each call, and there are no others:
+// The errors of each call; no call has any others:
 //
 //   CreateExecution    kInvalidInput, kLedgerFull
 //   IssueClaimGrant    kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
@@ -137,28 +141,30 @@ class MemoryLedger final : public ClaimLedger {
   Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
-  // RunMaintenance() makes a retry eligible once its time has come, as any delayed execution.
+  // RunMaintenance() makes a retry eligible once its delay has ended, as it does with any delayed
+  // execution.
   FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept override;
   std::optional<ExecutionState> Inspect(const ExecutionIdView&) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView&) override;
   void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;
   void ClaimBatch(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;
 
-  // The reference's scanners (contract 7.5), to be called now and then, as
-  // every 1500 ms: each goes on where the last call stopped and looks at no
-  // more than `max_places` places, one under a lock, so that a call is bounded.
-  // Also lets go of the names and texts of grants that ran out.
+  // Does the work of the reference's scanners (contract 7.5). Call it now and
+  // then, for example every 1500 ms. Each call goes on where the last call
+  // stopped and looks at no more than `max_places` places, one at a time under
+  // a lock, so that a call is bounded. It also frees the names and texts of
+  // grants that ran out.
   struct MaintenanceResult {
     std::size_t leases_expired = 0;  // marked lease_expired_reclaimable
-    std::size_t promoted = 0;        // delayed ones whose time has come
+    std::size_t promoted = 0;        // delayed executions that are eligible now
   };
   MaintenanceResult RunMaintenance(std::size_t max_places) noexcept;
 
-  // Removes a terminal execution and makes room. kExecutionNotFound,
-  // kInvalidInput if it is not terminal.
+  // Removes a terminal execution and makes room. Errors: kExecutionNotFound,
+  // and kInvalidInput if it is not terminal.
   Outcome Forget(const ExecutionIdView& id) noexcept;
 
-  std::size_t size() const noexcept;      // executions held
+  std::size_t size() const noexcept;      // the number of executions held
   std::size_t capacity() const noexcept;  // options.max_executions
 
  private:

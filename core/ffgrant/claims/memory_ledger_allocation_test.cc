@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// That the embedded ledger allocates nothing once it is made, proved by
-// counting.
+// Proves by counting that the embedded ledger allocates nothing once it is
+// made.
 
 #include <gtest/gtest.h>
 
@@ -54,8 +54,9 @@ class MemoryLedgerAllocationTest : public ::testing::Test {
     return args;
   }
 
-  // From creation through claim, resume and reclaim to the end; true if every
-  // step succeeded, so that no early return is measured.
+  // Takes an execution from creation through claim, resume and reclaim to its
+  // end. Returns whether every step succeeded, so that no early return is
+  // measured.
   bool WholeLife(const ExecutionIdView& id) {
     CreateExecutionArgs create;
     create.execution_id = id;

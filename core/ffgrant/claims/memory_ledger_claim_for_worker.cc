@@ -22,7 +22,7 @@ void MemoryLedger::Impl::ReturnParked(const Candidates& c) noexcept {
        slot = queues.FirstParked(c.lane, c.partition)) {
     queues.Remove(c.lane, c.partition, slot);
     const std::scoped_lock region(table.LockOfSlot(slot));
-    // One that has another grant by now is parked again when it comes to the top.
+    // An execution that has another grant by now is parked again when it comes to the top.
     if (internal::IsEligible(table[slot].state)) queues.Push(c.lane, c.partition, slot);
   }
 }
@@ -36,9 +36,10 @@ internal::Slot MemoryLedger::Impl::FirstInOrder(const Candidates& c) noexcept {
   });
 }
 
-// Issuing and claiming don't need the queue's lock: the state of what comes
-// first in order is not known before its region's lock is taken. That lock is
-// not held while the heaps change, which may take some cache misses.
+// Issuing and claiming don't need the queue's lock. So the state of the first
+// execution in order is not known before its region's lock is taken. That lock
+// is not held while the heaps change, because a change may take some cache
+// misses.
 MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane,
                                                                  std::uint16_t partition,
                                                                  const ClaimForWorkerArgs& args,
@@ -49,7 +50,7 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
   for (;;) {
     ReturnParked(candidates);
     const internal::Slot first = FirstInOrder(candidates);
-    // An execution that is queued holds its lane, so that its text can be compared.
+    // An execution that is queued holds its lane, so that the lane's text can be compared.
     if (first == kNoSlot || !lanes.FirstIs(table.fixed(first).lane, args.lane.text())) {
       return Visit::kNothing;
     }
@@ -60,7 +61,8 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
       const Record& record = table[first];
       const std::int64_t now = Now();
       if (internal::IsEligible(record.state) && !record.GrantIsLive(now)) {
-        // Nor may the time of one that was passed over have come meanwhile.
+        // The grant of an execution that was passed over may have ended by `now`. Then the search
+        // begins again, so that the choice is right at one moment.
         const internal::Slot parked = queues.FirstParked(lane, partition);
         if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;
         const MintedExecutionId id(record.partition, record.uuid);
@@ -74,7 +76,8 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
       if (internal::IsEligible(record.state)) granted_until = record.grant_expires_at;
     }
     if (!granted_until) {
-      // It stays ineligible: only who has the queue's lock makes it eligible.
+      // The execution stays ineligible: only a thread that holds the queue's lock makes it
+      // eligible.
       queues.Remove(lane, partition, first);
     } else if (candidates.passed_over == max_candidates) {
       return Visit::kCutShort;
@@ -91,7 +94,7 @@ ClaimError MemoryLedger::Impl::Schedule(std::uint16_t lane, const internal::Scan
                                         Missing& missing) noexcept {
   const std::uint32_t end = window.first + window.size;
   std::uint32_t cut_short = 0;
-  // The window up to the last partition, and from partition 0 on.
+  // The two parts of the window: up to the last partition, and from partition 0 on.
   const std::pair<std::uint32_t, std::uint32_t> parts[] = {
       {window.first, std::min(end, window.count)}, {0, end - std::min(end, window.count)}};
   for (const auto& [first, part_end] : parts) {
@@ -123,14 +126,15 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
   }
   outcome.partitions = m.partition_count;
   const std::string_view text = args.lane.text();
-  // To hold a lane is to change a counter that all threads share. So its number is guessed, and
-  // each partition's queue tells whether the guess is right; only where nothing is found is the
-  // lane held, whose number is another's once its last execution is forgotten.
+  // To hold a lane is to change a counter that all threads share. So the lane's number is guessed,
+  // and each partition's queue tells whether the guess is right. Only if nothing is found is the
+  // lane held, because its number may have changed: once the last execution of a lane is forgotten,
+  // the number may become another lane's.
   internal::NameId lane = m.lanes.Guess(text);
   internal::NameId held = 0;
   if (lane == 0) lane = held = m.lanes.HoldIfThere(text);
   if (lane == 0) {
-    // Nobody has created anything there: wherever the window lies, it is empty.
+    // No execution has this lane: wherever the window lies, it is empty.
     const bool whole = args.max_partitions == 0 || args.max_partitions >= m.partition_count;
     outcome.partitions_seen = whole ? m.partition_count : args.max_partitions;
     outcome.error = whole ? ClaimError::kNoEligibleExecution : ClaimError::kNothingInWindow;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler's choice, on the embedded ledger and on the model.
+// Tests the scheduler's choice, on the embedded ledger and on the model.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@
 namespace ffgrant::testing {
 namespace {
 
-// The n-th of up to ten executions of partition 1.
+// Returns the id of the n-th of up to ten executions of partition 1.
 std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
 
 class ScheduleTest : public LedgerTest {
@@ -30,7 +30,7 @@ class ScheduleTest : public LedgerTest {
     return "{fp:" + std::to_string(partition) + "}:dddddddd-0000-4000-8000-00000000000" +
            std::to_string(n);
   }
-  // Executions of one partition, the first to be taken first.
+  // Creates executions of one partition, in the order in which they are to be taken.
   std::vector<std::string> CreateInOrder(int count) {
     std::vector<std::string> ids;
     for (int i = 0; i < count; ++i) {
@@ -39,7 +39,7 @@ class ScheduleTest : public LedgerTest {
     }
     return ids;
   }
-  // Takes it out of the ledger's way for good, so that its id can be used again.
+  // Ends an execution for good, so that the embedded ledger can use its id again.
   void End(const std::string& id, WorkerIdentity worker) {
     const ClaimOutcome claimed = Claim(id, worker);
     ASSERT_TRUE(claimed);
@@ -50,7 +50,7 @@ class ScheduleTest : public LedgerTest {
       EXPECT_TRUE(static_cast<MemoryLedger&>(ledger).Forget(Id(id)));
     }
   }
-  // Whom the worker is given; empty for nobody.
+  // Returns the execution that the worker is given; empty if there is none.
   std::string Next(const CapabilitySet* offered = nullptr, LaneIdView lane = kMain,
                    std::int64_t ttl = 100) {
     const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker({kW1, lane, ttl, offered});
@@ -60,7 +60,7 @@ class ScheduleTest : public LedgerTest {
     }
     return std::string(outcome.grant.view().execution_id.text());
   }
-  // The same, claimed at once, so that the next can follow.
+  // Does the same and claims the execution at once, so that the next one can follow.
   std::string Take(const CapabilitySet* offered = nullptr) {
     const std::string id = Next(offered);
     if (!id.empty()) {
@@ -157,7 +157,7 @@ TEST_P(ScheduleTest, ResumedOnesComeBackInTheirPlace) {
   EXPECT_EQ(Take(), kB);
 }
 
-// One grant that nobody claims does not hold up what stands behind it.
+// A grant that nobody claims does not hold up the executions behind it.
 TEST_P(ScheduleTest, GrantsHoldUpNobodyElse) {
   const std::vector<std::string> ids = CreateInOrder(5);
   for (const std::string& id : ids) EXPECT_EQ(Next(), id);
@@ -192,7 +192,7 @@ TEST_P(ScheduleTest, GrantsOfOthersAreStoodBehind) {
   EXPECT_EQ(Next(), "");
 }
 
-// One that holds a grant, is claimed, suspended and resumed stands in the queue at once, long
+// An execution that holds a grant, is claimed, suspended and resumed is in the queue at once, long
 // before the grant's end.
 TEST_P(ScheduleTest, AGrantThatIsUsedEndsAtOnce) {
   const std::vector<std::string> ids = CreateInOrder(2);
@@ -252,7 +252,7 @@ TEST_P(ScheduleTest, AnswersSayWhatWasSeen) {
   }
 }
 
-// Windows follow one another, wherever the execution is and whatever their size.
+// Windows follow one another, wherever the execution is and whatever the size of the windows is.
 TEST_P(ScheduleTest, EveryPartitionComesRound) {
   for (const std::uint16_t window : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3}}) {
     const std::size_t calls = (4u + window - 1u) / window;
@@ -277,7 +277,7 @@ TEST_P(ScheduleTest, EveryPartitionComesRound) {
   }
 }
 
-// Nor does a partition that always has something keep those behind it waiting.
+// A partition that always has something does not keep the partitions behind it waiting.
 TEST_P(ScheduleTest, ABusyPartitionStarvesNoOther) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Create(Placed(1, i), kMain, 9));
   for (const int partition : {0, 2, 3}) EXPECT_TRUE(Create(Placed(partition, 0)));
@@ -288,7 +288,8 @@ TEST_P(ScheduleTest, ABusyPartitionStarvesNoOther) {
   EXPECT_EQ(Next(), Placed(1, 1));
 }
 
-// Each worker instance has a round of its own on each lane, and they begin apart.
+// Each worker instance has a round of its own on each lane, and the rounds begin at different
+// places.
 TEST_P(ScheduleTest, RoundsAreTheWorkersOwn) {
   for (int partition = 0; partition < 4; ++partition) {
     EXPECT_TRUE(Create(Placed(partition, 0)));
@@ -300,7 +301,7 @@ TEST_P(ScheduleTest, RoundsAreTheWorkersOwn) {
     EXPECT_TRUE(outcome);
     return outcome.grant.view().execution_id.partition().index;
   };
-  // A ttl of 0 grants nothing that stays.
+  // A grant with a ttl of 0 does not stay.
   for (const std::string_view instance : {"i1", "i2", "i3", "i4"}) {
     const std::uint16_t start = ScanStart({instance}, 4);
     for (const LaneIdView lane : {kMain, kOtherLane}) {
@@ -324,7 +325,8 @@ class LookAheadTest : public ::testing::Test, public Calls {
   MemoryLedger ledger_;
 };
 
-// A call passes over so many, says that it has not seen all, and the next goes on behind them.
+// A call passes over `max_candidates` executions and says that it has not seen all. The next call
+// goes on behind them.
 TEST_F(LookAheadTest, IsBoundedAndGoesOn) {
   for (int i = 0; i < 6; ++i) {
     EXPECT_TRUE(Create(IdOf(i), kMain, 9 - i));
@@ -345,7 +347,7 @@ TEST_F(LookAheadTest, IsBoundedAndGoesOn) {
   EXPECT_EQ(ledger.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
 }
 
-// As many as may be passed over, and nothing behind them.
+// There are as many executions as may be passed over, and none behind them.
 TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_TRUE(Create(IdOf(i)));
@@ -355,8 +357,7 @@ TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
             ClaimError::kNoEligibleExecution);
 }
 
-// Executions that were created in one millisecond: their ids decide, whatever the bits are in which
-// they differ.
+// If executions were created in the same millisecond, their ids decide, whichever bits differ.
 TEST(MemoryLedgerOrderTest, EqualScoresGoByTheWholeId) {
   ManualClock clock(TimestampMs{1000});
   MemoryLedgerOptions options;
@@ -366,7 +367,7 @@ TEST(MemoryLedgerOrderTest, EqualScoresGoByTheWholeId) {
   MemoryLedger ledger(options);
   std::vector<std::string> ids;
   for (int i = 0; i < 200; ++i) {
-    // The first byte of one half is alike, the last one of the other.
+    // Half of the ids have the same first byte; every id has a last byte of its own.
     const int mixed = i * 77 % 200;
     std::array<char, 64> text;
     std::snprintf(text.data(), text.size(), "{fp:1}:%02x%02x0000-0000-4000-8000-0000000000%02x",

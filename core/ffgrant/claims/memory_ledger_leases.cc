@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger from the claim on (contract 7.2 to 7.6).
+// The calls of the embedded ledger from the claim on (contract 7.2 to 7.6).
 
 #include <array>
 #include <mutex>
@@ -50,8 +50,8 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
     Record& record, Region& region, const WorkerIdentity& worker, const LaneIdView& lane,
     const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now, Missing& missing) noexcept {
-  // Usually the instance that was granted claims, and the lease takes over the
-  // grant's name.
+  // Usually the instance that got the grant also claims, and the lease takes
+  // over the grant's name.
   const bool same = workers.SecondIs(record.grant_worker, worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker : HoldWorker(region, worker);
   if (name == NamePool::kFull) [[unlikely]] {
@@ -293,7 +293,7 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
     if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
-    // Before the grant is looked at, as in the reference: a cap that is
+    // The cap is checked before the grant, as in the reference: a cap that is
     // reached ends the execution even for a caller without a grant.
     const std::uint32_t cap = held->has_reclaim_cap
                                   ? m.table.extra(held.slot()).max_reclaim_count
@@ -373,7 +373,8 @@ Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) 
   return outcome;
 }
 
-// Needs no queue's lock: whether or not there is a delay, whoever promotes the retry queues it.
+// Needs no queue's lock: whether or not there is a delay, the call that promotes the retry queues
+// it.
 FailOutcome MemoryLedger::Fail(const FailArgs& args, ErrorDetails* details) noexcept {
   FailOutcome outcome;
   if (details != nullptr) details->clear();
@@ -391,7 +392,7 @@ FailOutcome MemoryLedger::Fail(const FailArgs& args, ErrorDetails* details) noex
   }
   outcome.retried = delay.has_value();
   if (delay) {
-    // The lease was live, so that there is no grant whose time this could overwrite.
+    // The lease was live, so there is no grant whose time this could overwrite.
     held->state = State::kRetryDelayed;
     held->DelayUntil(now + *delay);
     outcome.delay_until = {held->delay_until()};

@@ -27,7 +27,7 @@ NameId MemoryLedger::Impl::HoldOtherWorker(Region& region, std::string_view id,
     if (workers.free_names() <= workers.max_names() / 2) return name;
     names_are_scarce.store(false, std::memory_order_relaxed);
   }
-  // What was just held is the region's own; the record's is counted here.
+  // The hold that was just taken is the region's own. The record's hold is counted in `holds`.
   RecentName& recent = region.recent[region.next_recent];
   region.next_recent = static_cast<std::uint8_t>((region.next_recent + 1) % region.recent.size());
   ForgetRecent(recent);
@@ -51,7 +51,7 @@ std::size_t MemoryLedger::Impl::SearchForRoom(Missing missing) noexcept {
   internal::ScheduleWrite(internal::Shared::kCursor);
   InVain& vain = in_vain[missing == Missing::kText];
   const std::uint64_t freed = Freed(missing);
-  // As unsigned: a clock that was set back ends the pause, too.
+  // The difference is unsigned, so that a clock that was set back ends the pause, too.
   const auto since = static_cast<std::uint64_t>(Now()) -
                      static_cast<std::uint64_t>(vain.at.load(std::memory_order_relaxed));
   if (freed == vain.freed.load(std::memory_order_relaxed) && since < kSearchPauseMs) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whom the embedded ledger's scheduler chooses after long histories, and
-// whether its table still finds everybody after much coming and going.
+// Tests which execution the embedded ledger's scheduler chooses after long
+// histories, and whether its table still finds every execution after many were
+// created and forgotten.
 
 #include <gtest/gtest.h>
 
@@ -69,8 +70,9 @@ ClaimForWorkerArgs ScheduleArgs(std::int64_t ttl_ms) {
 
 // ---- the order -----------------------------------------------------------------
 
-// Executions of one lane and partition, and what is known of them from the
-// calls alone. Whom ClaimForWorker has to choose is found by looking at all.
+// Executions of one lane and partition, with what is known of them only from
+// the calls. To find the execution that ClaimForWorker has to choose, the test
+// looks at all of them.
 class History {
  public:
   explicit History(std::uint32_t seed) : random_(seed) {
@@ -108,12 +110,12 @@ class History {
     }
   }
 
-  // How often somebody was chosen, and nobody.
+  // How often an execution was chosen, and how often none.
   int chosen() const { return chosen_; }
   int nobody() const { return nobody_; }
 
  private:
-  static constexpr std::size_t kNeeds = 4;  // sets of two tokens, as bits
+  static constexpr std::size_t kNeeds = 4;  // the sets of up to two tokens, as bits
 
   enum class State { kAbsent, kEligible, kLeased, kSuspended, kCompleted };
   struct Execution {
@@ -134,7 +136,8 @@ class History {
   bool IsGranted(const Execution& e) const { return clock_.Now().value <= e.granted_until; }
   static auto Rank(const Execution& e) { return std::tuple(e.score, e.id.view().uuid()); }
 
-  // The first of those that are not granted and whose requirements the worker meets.
+  // Returns the first of the executions that are not granted and whose requirements the worker
+  // meets.
   Execution* Expected(std::size_t offer) {
     Execution* best = nullptr;
     for (Execution& e : executions_) {
@@ -235,13 +238,13 @@ TEST(ReadyOrderTest, TheFirstInOrderIsChosen) {
     chosen += history.chosen();
     nobody += history.nobody();
   }
-  // Both must have been tested.
+  // Both results must have been tested.
   EXPECT_GT(chosen, kSteps);
   EXPECT_GT(nobody, 100);
 }
 
-// Those that were claimed by id stay queued until somebody looks: one call has
-// to get past all of them.
+// Executions that were claimed by id stay queued until a scheduler looks at
+// them: one call has to get past all of them.
 TEST(ReadyOrderTest, ManyClaimedDirectly) {
   constexpr std::uint32_t kCount = 20'000;
   ManualClock clock{TimestampMs{1'700'000'000'000}};
@@ -259,14 +262,15 @@ TEST(ReadyOrderTest, ManyClaimedDirectly) {
   const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker(ScheduleArgs(10));
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome.grant.view().execution_id.text(), last.text());
-  // And nobody, when that one is gone too.
+  // Nothing is chosen when that execution is claimed, too.
   ASSERT_TRUE(ledger.Claim({last.view(), kWorker, kLane, {}, kLongTtl, {}}));
   EXPECT_EQ(ledger.ClaimForWorker(ScheduleArgs(10)).error, ClaimError::kNoEligibleExecution);
 }
 
 // ---- the table -----------------------------------------------------------------
 
-// Full all the time: every slot changes hands, and nobody is lost or stays.
+// The ledger is full all the time. Every slot changes hands, no execution is lost, and no forgotten
+// execution stays.
 TEST(ReadyOrderTest, FullLedgerChangesHands) {
   constexpr std::uint32_t kCapacity = 2048;
   constexpr std::uint32_t kRounds = 5;
@@ -307,7 +311,8 @@ TEST(ReadyOrderTest, FullLedgerChangesHands) {
     }
     EXPECT_EQ(ledger.size(), kCapacity);
     EXPECT_TRUE(refused(next));
-    // Each was replaced once a round: of all so far, the newest are there.
+    // Each execution was replaced once a round, so of all executions so far only the newest are
+    // there.
     for (std::uint32_t number = 0; number < next; ++number) {
       const MintedExecutionId id = id_of(number);
       ASSERT_EQ(ledger.Inspect(id.view()).has_value(), number >= next - kCapacity) << number;
@@ -315,8 +320,8 @@ TEST(ReadyOrderTest, FullLedgerChangesHands) {
   }
 }
 
-// Ids are chosen by clients. These halves once cancelled a constant of the
-// hash, so that whatever the seed, all such ids were one place's.
+// Clients choose ids. These halves once cancelled a constant of the hash, so
+// that all such ids had the same place, whatever the seed was.
 TEST(ReadyOrderTest, ChosenIdsFillTheLedger) {
   constexpr std::uint32_t kCapacity = 2048;
   constexpr std::array<std::uint8_t, 8> kHalf = {0x15, 0x7C, 0x4A, 0x7F, 0xB9, 0x79, 0x37, 0x9E};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every pair of the embedded ledger's calls at once, on the same few executions of one partition:
-// ThreadSanitizer sees plain data that one of the two touches without its lock, and so do the
-// locks' own assertions. What the calls answer is judged elsewhere (testing/model).
+// Runs every pair of the embedded ledger's calls at once, on the same few executions of one
+// partition. If one of the two touches plain data without its lock, ThreadSanitizer sees it, and so
+// do the locks' own assertions. Tests in testing/model judge what the calls answer.
 
 #include <gtest/gtest.h>
 
@@ -26,7 +26,8 @@ constexpr int kRounds = 12;
 constexpr std::array<std::string_view, 4> kIds = {kA, kB, kC,
                                                   "{fp:1}:dddddddd-0000-4000-8000-000000000004"};
 
-// One thread's calls. What it knows of leases is its own, so some of its calls are refused.
+// One thread's calls. A thread knows only of the last lease that it got itself, so some of its
+// calls are refused.
 class Thread {
  public:
   Thread(MemoryLedger& ledger, ManualClock& clock, std::uint8_t number)
@@ -105,7 +106,7 @@ class Thread {
   void Maintain(std::string_view) { (void)ledger_.RunMaintenance(100); }
   void Size(std::string_view) { EXPECT_LE(ledger_.size(), ledger_.capacity()); }
 
-  // So that the call has something to do, now and then.
+  // Moves the execution on, so that the call under test has something to do now and then.
   void LiveOn(std::string_view id) {
     Create(id);
     Issue(id);
@@ -142,7 +143,7 @@ TEST(MemoryLedgerPairs, EachTwoCallsAtOnce) {
     for (std::size_t b = a; b < std::size(kMethods); ++b) {
       ManualClock clock{TimestampMs{kNow}};
       MemoryLedgerOptions options = SmallOptions(clock);
-      options.max_names = 2;  // so that room is looked for
+      options.max_names = 2;  // so that calls search for room
       options.max_text_bytes = 180;
       MemoryLedger ledger(options);
       std::latch begin(2);

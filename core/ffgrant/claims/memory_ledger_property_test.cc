@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Long random histories on the embedded ledger and the model side by side.
+// Runs long random histories on the embedded ledger and on the model side by side.
 
 #include <gtest/gtest.h>
 
@@ -35,7 +35,8 @@ std::vector<std::string> Words(const std::string& text) {
   return words;
 }
 
-// What contract 7 lets a call answer in a state; states x outcomes.
+// What contract 7 lets a call answer in a state: each of the operations, in each of the states, may
+// have each of the outcomes.
 struct Expected {
   const char* operations;
   const char* states;
@@ -49,8 +50,7 @@ constexpr char kRunnable[] =
 constexpr char kOwned[] = "leased due expired expired_granted revoked revoked_granted";
 
 const Expected kExpected[] = {
-    // Creation. A granted terminal execution is one that was reclaimed too
-    // often.
+    // Creation. A terminal execution with a grant was reclaimed too often.
     {"create", "absent", "waiting delayed"},
     {"create", kRunnable, "duplicate"},
     {"create", kOwned, "duplicate"},
@@ -58,7 +58,7 @@ const Expected kExpected[] = {
     {"create", kTerminal, "duplicate"},
     {"create_badly", "any", "invalid_input"},
 
-    // Every ttl is looked at first.
+    // Every ttl is checked first.
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", "absent", "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kRunnable, "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kOwned, "invalid_input"},
@@ -66,7 +66,7 @@ const Expected kExpected[] = {
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kTerminal, "invalid_input"},
     {"claim_for_worker", "any", "none no_eligible_execution nothing_in_window invalid_input"},
 
-    // Then existence.
+    // Existence is checked next.
     {"issue claim claim_resumed renew revoke issue_reclaim reclaim suspend resume complete "
      "complete_override fail fail_override forget mark_expired",
      "absent", "execution_not_found"},
@@ -95,7 +95,7 @@ const Expected kExpected[] = {
     {"claim_resumed", kOwned, "execution_not_leaseable"},
     {"claim_resumed", kTerminal, "execution_not_leaseable"},
 
-    // 7.4, and what else needs a fence
+    // 7.4, and the other calls that need a fence
     {"renew suspend complete fail", kRunnable, "fence_required partial_fence_triple"},
     {"renew suspend complete fail", kOwned, "fence_required partial_fence_triple"},
     {"renew suspend complete fail", "suspended", "fence_required partial_fence_triple"},
@@ -182,7 +182,7 @@ TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
     }
     seen.insert(pair.seen().begin(), pair.seen().end());
   }
-  // What was never seen was never tested, and nothing else may be seen.
+  // What was never seen was never tested, and nothing unexpected may be seen.
   const std::set<std::string> expected = ExpectedSightings();
   for (const std::string& sighting : expected) {
     EXPECT_EQ(seen.count(sighting), 1u) << "never seen: " << sighting;
@@ -197,8 +197,8 @@ std::set<std::string> CallNames(std::index_sequence<kIndex...>) {
   return {std::string(std::variant_alternative_t<kIndex, testing::calls::Any>::kName)...};
 }
 
-// A call that is not among the choices is not tested. What is left out looks at
-// the state, or is the clock's.
+// A call that is not among the choices is not tested. The calls that are left
+// out look at the state, or move the clock.
 TEST(MemoryLedgerPropertyTest, EveryCallIsChosen) {
   LedgerPair pair(RandomChoices(1));
   for (int call = 0; call < 2000; ++call) ASSERT_TRUE(pair.Step()) << pair.problem();
@@ -209,8 +209,8 @@ TEST(MemoryLedgerPropertyTest, EveryCallIsChosen) {
   }
 }
 
-// Short histories from many seeds: the first calls matter as much as the
-// later ones.
+// Runs short histories from many seeds, since the first calls matter as much as
+// the later ones.
 TEST(MemoryLedgerPropertyTest, ManyShortHistories) {
   for (std::uint32_t seed = 1000; seed < 1500; ++seed) {
     LedgerPair pair(RandomChoices(seed));
@@ -233,7 +233,7 @@ void RunInLittleRoom(std::uint32_t seed, LedgerPair::Room room, std::set<std::st
   }
 }
 
-// A ledger that runs full of names or texts says so when it must, and only then.
+// A ledger that has no room for names or texts says so when it must, and only then.
 TEST(MemoryLedgerPropertyTest, FewNames) {
   std::set<std::string> full;
   for (std::uint32_t seed = 2000; seed < 2040; ++seed) {

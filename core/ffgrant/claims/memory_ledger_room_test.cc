@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When the embedded ledger may say that it is full, exactly: where a call needs something that it
-// does not have yet, and there is none of it. Whoever has a name needs no room for it.
+// Tests when exactly the embedded ledger may say that it is full: when a call needs a name or text
+// that is not stored yet, and there is no room for it. A worker that has a name needs no room for a
+// name.
 
 #include <gtest/gtest.h>
 
@@ -30,7 +31,7 @@ class MemoryLedgerRoomTest : public ::testing::Test {
     const std::string digits = std::to_string(100 + number);
     return "{fp:1}:aaaaaaaa-0000-4000-8000-000000000" + digits;
   }
-  // Workers that have a name; one that has none.
+  // Known() are workers that have a name, Unknown() has none.
   WorkerIdentity Known(int number) const {
     const std::string& name = names_[static_cast<std::size_t>(number % kWorkers)];
     return {{name}, {name}};
@@ -50,8 +51,8 @@ class MemoryLedgerRoomTest : public ::testing::Test {
 
 TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
   for (int i = 0; i < kExecutions; ++i) ASSERT_TRUE(calls_.Create(IdOf(i)));
-  // All names are taken by the first four; from then on each of them goes on being granted, in
-  // whatever region an execution is, and nobody else is.
+  // The first four workers take all names. From then on each of these workers still gets grants, in
+  // whatever region an execution is, and no other worker does.
   for (int i = 0; i < kExecutions; ++i) {
     const std::string id = IdOf(i);
     if (i >= kWorkers) {
@@ -65,14 +66,14 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
   for (int i = 0; i < kExecutions; ++i) {
     const std::string id = IdOf(i);
     const ExecutionState before = calls_.State(id);
-    // Another instance of the worker has the grant, but no name.
+    // Another instance of the worker may use the grant, but has no name.
     const WorkerIdentity other = {Known(i).worker_id, {"another instance"}};
     ExpectFullOfNames(calls_.Claim(id, other).error, id, before);
     const ClaimOutcome claimed = calls_.Claim(id, Known(i), 10);
     ASSERT_TRUE(claimed) << id;
     fences.push_back(claimed.lease.fence);
   }
-  // The leases run out, which keeps their names; reclaim grants are issued, and taken.
+  // The leases run out, and keep their names. Then reclaim grants are issued and used.
   clock_.Advance(10);
   for (int i = 0; i < kExecutions; ++i) {
     const std::string id = IdOf(i);
@@ -86,24 +87,26 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
     ASSERT_TRUE(reclaimed);
     fences[static_cast<std::size_t>(i)] = reclaimed.lease.fence;
   }
-  // The last lease of one of the four makes room for one name, and for no second one.
+  // The end of the last lease of one of the four workers makes room for one name, and not for a
+  // second name.
   for (int i = 0; i < kExecutions; ++i) {
     if ((i + 1) % kWorkers != 0) continue;
     ASSERT_EQ(calls_.Complete(IdOf(i), fences[static_cast<std::size_t>(i)]), ClaimError::kNone);
   }
   ASSERT_TRUE(calls_.Create(IdOf(kExecutions)));
   ASSERT_TRUE(calls_.Create(IdOf(kExecutions + 1)));
-  clock_.Advance(1000);  // a search in vain is not repeated at once
+  // After a search that found no room, the ledger does not search again at once.
+  clock_.Advance(1000);
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions), Unknown(), 1000), ClaimError::kNone);
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), {{"second"}, {"second"}}, 1000),
             ClaimError::kLedgerFull);
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), Unknown(), 1000), ClaimError::kNone);
 }
 
-// Without texts of its own a grant needs no room for any.
+// A grant without texts of its own needs no room for texts.
 TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
   MemoryLedgerOptions options = Options(clock_);
-  options.max_text_bytes = 120;  // one text, and where it is
+  options.max_text_bytes = 120;  // one text, and the list of its place
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(calls.Create(IdOf(i)));
@@ -117,7 +120,7 @@ TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
   EXPECT_EQ(calls.Details(), std::vector<std::string>{"texts"});
   EXPECT_EQ(issue(1, ""), ClaimError::kNone);
   EXPECT_EQ(issue(2, "h"), ClaimError::kLedgerFull);
-  EXPECT_TRUE(calls.Claim(IdOf(0), Known(0)));  // which lets go of the grant's texts
+  EXPECT_TRUE(calls.Claim(IdOf(0), Known(0)));  // this frees the grant's texts
   EXPECT_EQ(issue(2, "h"), ClaimError::kNone);
   EXPECT_EQ(issue(3, ""), ClaimError::kNone);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the embedded ledger has beyond the claim path (claim_ledger_test.cc):
-// its limits, forgetting, maintenance.
+// Tests what the embedded ledger has beyond the claim path
+// (core/testing/scenarios/cases): its limits, forgetting, maintenance.
 
 #include "ffgrant/claims/memory_ledger.h"
 
@@ -70,7 +70,7 @@ TEST_F(MemoryLedgerTest, FullOfExecutions) {
     EXPECT_EQ(ledger_.size(), static_cast<std::size_t>(i + 1));
   }
   EXPECT_EQ(calls_.Create(NumberedId(8)).error, ClaimError::kLedgerFull);
-  // What is there already is still no error.
+  // An execution that exists already is still no error.
   EXPECT_EQ(calls_.Create(NumberedId(3)).status, CreateOutcome::Status::kDuplicate);
   EXPECT_FALSE(ledger_.Inspect(Id(NumberedId(8))).has_value());
   EXPECT_EQ(ledger_.size(), 8u);
@@ -83,8 +83,8 @@ TEST_F(MemoryLedgerTest, FullOfLanes) {
   EXPECT_TRUE(calls_.Create(kC, LaneIdView::Unchecked("two")));
 }
 
-// A lane goes with its last execution, however it was used; a worker that asks
-// for work on it meanwhile does not keep it.
+// A lane goes with its last execution, however the lane was used. A worker that
+// asks for work on the lane meanwhile does not keep it.
 TEST_F(MemoryLedgerTest, LanesAreGivenBack) {
   for (int round = 0; round < 200; ++round) {
     const std::string text = "lane " + std::to_string(round);
@@ -104,7 +104,8 @@ TEST_F(MemoryLedgerTest, LanesAreGivenBack) {
   }
 }
 
-// The number of a lane that went is another's: nobody is given that one's work.
+// The number of a lane that is gone may be another lane's. A worker that asks for the lane that is
+// gone is not given the other lane's work.
 TEST_F(MemoryLedgerTest, ALaneThatWentIsEmpty) {
   const LaneIdView one = LaneIdView::Unchecked("one");
   const LaneIdView two = LaneIdView::Unchecked("two");
@@ -134,8 +135,8 @@ TEST_F(MemoryLedgerTest, FullOfCapabilitySets) {
   EXPECT_TRUE(calls.Create(NumberedId(8), kMain, 0, &sets[3]));
   EXPECT_TRUE(calls.Create(NumberedId(9)));
   EXPECT_EQ(ledger.size(), 10u);
-  // The last execution of a set makes room for another one, and the verdict on
-  // the one is not taken for a verdict on the other.
+  // The end of a set's last execution makes room for another set, and a verdict
+  // on the first set is not taken for a verdict on the other.
   EXPECT_EQ(calls.Issue(NumberedId(0), kW1, 100, &sets[0]), ClaimError::kNone);
   EXPECT_EQ(calls.Issue(NumberedId(1), kW1, 100, &sets[0]), ClaimError::kCapabilityMismatch);
   const Lease lease = calls.Claim(NumberedId(0)).lease;
@@ -160,7 +161,7 @@ TEST_F(MemoryLedgerTest, Forgetting) {
   EXPECT_EQ(ledger_.size(), 0u);
   EXPECT_FALSE(ledger_.Inspect(Id(kA)).has_value());
   EXPECT_EQ(ledger_.Forget(Id(kA)).error, ClaimError::kExecutionNotFound);
-  // A new life has nothing of the old one.
+  // The new execution has nothing of the old one.
   EXPECT_TRUE(calls_.Create(kA));
   EXPECT_EQ(calls_.State(kA).total_attempt_count, 0u);
   EXPECT_FALSE(calls_.State(kA).current_attempt_id.has_value());
@@ -190,7 +191,7 @@ TEST_F(MemoryLedgerTest, NamesAreUsedAgain) {
 }
 
 TEST_F(MemoryLedgerTest, FullOfNames) {
-  // 16 names, all of them referred to by grants that live.
+  // There are 16 names, and live grants refer to all of them.
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_executions = 32;
   MemoryLedger ledger(options);
@@ -212,7 +213,7 @@ TEST_F(MemoryLedgerTest, FullOfNames) {
     }
   }
   EXPECT_EQ(granted, 16);
-  // Earlier ones still know their workers.
+  // The earlier grants still know their workers.
   for (int i = 0; i < granted; ++i) {
     const std::string worker = "worker-" + std::to_string(i);
     EXPECT_EQ(calls.Claim(NumberedId(i), kW1).error, ClaimError::kInvalidClaimGrant);
@@ -220,7 +221,7 @@ TEST_F(MemoryLedgerTest, FullOfNames) {
   }
 }
 
-// Each grant has texts of its own: they take no names, and are let go of with
+// Each grant has texts of its own. They take no names, and they are freed with
 // the grant, whatever ends it.
 TEST_F(MemoryLedgerTest, OpaqueTextsDoNotWearOut) {
   MemoryLedgerOptions options = SmallOptions(clock_);
@@ -256,8 +257,8 @@ TEST_F(MemoryLedgerTest, OpaqueTextsDoNotWearOut) {
   }
 }
 
-// Without room for its texts a grant is not issued at all; a claim that ends
-// another's grant makes room at once.
+// Without room for its texts a grant is not issued at all. A claim that ends
+// another execution's grant makes room at once.
 TEST_F(MemoryLedgerTest, FullOfTexts) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -279,7 +280,7 @@ TEST_F(MemoryLedgerTest, FullOfTexts) {
   EXPECT_EQ(ledger.InspectNames(Id(kB))->capability_hash, "two");
 }
 
-// Room is looked for as long as grants that ran out are found.
+// The ledger searches for room as long as it finds grants that ran out.
 TEST_F(MemoryLedgerTest, RoomForALongTextIsMadeOfShortOnes) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_executions = 64;
@@ -301,8 +302,9 @@ TEST_F(MemoryLedgerTest, RoomForALongTextIsMadeOfShortOnes) {
   EXPECT_EQ(ledger.InspectNames(Id(kA))->route_snapshot_json, text);
 }
 
-// What a lease needs and its grant had not: another instance, another lane.
-// Without room for it the grant stays as it is.
+// A lease may need names that its grant did not need: those of another
+// instance, or of another lane. If there is no room for these names, the grant
+// stays as it is.
 TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -340,7 +342,7 @@ TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
   EXPECT_TRUE(calls.Reclaim(kA, kW1));
 }
 
-// Names that nobody needs any more make room for a lease's.
+// Names that nothing needs any more make room for a lease's names.
 TEST_F(MemoryLedgerTest, ALeaseForWhichRoomIsMade) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 2;
@@ -386,8 +388,8 @@ void GrantTheOnlyName(Calls& calls) {
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
 }
 
-// After a search in vain grants that ran out without anybody noticing have to
-// wait, unless something else was let go of.
+// After a search that found nothing, grants that run out are not searched for
+// at once again, unless something else was freed.
 TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -410,8 +412,9 @@ class CountingClock final : public Clock {
   mutable std::size_t readings = 0;
 };
 
-// A search reads the clock when it takes a lock: it visits each slot once, no
-// more than 64 under one lock, and is not repeated.
+// A search reads the clock each time it takes a lock, so the readings tell that
+// it visits each slot once, no more than 64 under one lock, and is not
+// repeated.
 TEST_F(MemoryLedgerTest, ASearchForRoomHoldsNoLockForLong) {
   CountingClock clock;
   MemoryLedgerOptions options = SmallOptions(clock);
@@ -431,7 +434,7 @@ TEST_F(MemoryLedgerTest, ASearchForRoomHoldsNoLockForLong) {
   EXPECT_LE(clock.readings, 4u);
 }
 
-// A call that has a name and finds no room for its text lets go of the name.
+// A call that holds a name and finds no room for its text releases the name.
 TEST_F(MemoryLedgerTest, WhatACallMadeInVainIsInNobodysWay) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -458,8 +461,8 @@ TEST_F(MemoryLedgerTest, WhatAClaimMadeInVainIsInNobodysWay) {
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone);
 }
 
-// Names that nobody refers to any more do not stand in the way, even if each
-// region of the table has used another one last.
+// Names to which nothing refers any more do not stand in the way, even if each
+// region of the table has used another name last.
 TEST_F(MemoryLedgerTest, ANameThatWasUsedLastIsInNobodysWay) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_executions = 64;
@@ -497,8 +500,8 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
-  // The first name is the one that was used last, and is free when the third
-  // has taken its place.
+  // The first name is the name that was used last, and it is free when the
+  // third name has taken its place.
   ASSERT_EQ(calls.Issue(NumberedId(0), kW1, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(1), kW2, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(2), kW1, 10), ClaimError::kNone);
@@ -518,7 +521,7 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
 
 TEST_F(MemoryLedgerTest, ANameThatIsTooLarge) {
   EXPECT_TRUE(calls_.Create(kA));
-  // 512 bytes are nine pieces of 60.
+  // 512 bytes are nine pieces of 60 bytes.
   const std::string huge(541, 'w');
   EXPECT_EQ(calls_.Issue(kA, {{huge}, {""}}), ClaimError::kLedgerFull);
   EXPECT_FALSE(calls_.State(kA).has_grant);
@@ -563,7 +566,7 @@ TEST_F(MemoryLedgerTest, MaintenanceInSteps) {
   EXPECT_EQ(ledger_.RunMaintenance(0).leases_expired, 0u);
 }
 
-// All partitions are visited, from wherever a worker's round starts.
+// All partitions are visited, wherever a worker's round starts.
 TEST_F(MemoryLedgerTest, EveryPartitionIsServed) {
   for (int i = 0; i < 8; ++i) {
     std::string id = NumberedId(i);
@@ -580,7 +583,7 @@ TEST_F(MemoryLedgerTest, EveryPartitionIsServed) {
   EXPECT_EQ(taken, (std::vector<int>{2, 2, 2, 2}));
 }
 
-// More partitions than a word has bits.
+// There are more partitions than a word has bits.
 TEST_F(MemoryLedgerTest, PartitionsFarApartAreServed) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.partitions.num_flow_partitions = 200;

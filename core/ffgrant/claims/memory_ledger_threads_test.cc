@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several threads on one embedded ledger. Every thread keeps a record of what
-// it was told; the records are checked together when all are done.
+// Several threads on one embedded ledger. Every thread records the answers that
+// it got. The records are checked together when all threads are done.
 
 #include <gtest/gtest.h>
 
@@ -58,8 +58,8 @@ void OnThreads(Body body) {
   }
 }
 
-// Tells the other threads that one is done, whether by a failed assertion,
-// which ends a function, or because all is done.
+// Tells the other threads that a thread has ended, either by a failed
+// assertion, which ends a function, or because all is done.
 class Leaving {
  public:
   explicit Leaving(std::atomic<bool>& flag) : flag_(flag) {}
@@ -151,7 +151,7 @@ TEST_F(MemoryLedgerThreadsTest, OneCreatorWins) {
 }
 
 // All threads work under one worker id, so that any of them may consume any
-// grant: one issuer and one claimant win each.
+// grant: for each execution one issuer and one claimant win.
 TEST_F(MemoryLedgerThreadsTest, OneIssuerAndOneClaimantWin) {
   const auto ids = MakeIds(1000, kPartitions);
   CreateAll(ids);
@@ -223,7 +223,7 @@ TEST_F(MemoryLedgerThreadsTest, BatchesHaveOneWinnerEach) {
   }
 }
 
-// Until nothing is left: every execution is leased once.
+// The threads claim until nothing is left: every execution is leased once.
 TEST_F(MemoryLedgerThreadsTest, ClaimForWorkerDrains) {
   const auto ids = MakeIds(1000, kPartitions);
   CreateAll(ids);
@@ -238,7 +238,7 @@ TEST_F(MemoryLedgerThreadsTest, ClaimForWorkerDrains) {
       const ClaimForWorkerArgs args = Schedule(worker);
       const ClaimForWorkerOutcome outcome = ledger_.ClaimForWorker(args);
       if (!outcome) {
-        // Others hold the heads' grants just now.
+        // Other threads hold the grants of the executions that are left.
         ASSERT_EQ(outcome.error, ClaimError::kNoEligibleExecution);
         std::this_thread::yield();
         continue;
@@ -267,10 +267,11 @@ TEST_F(MemoryLedgerThreadsTest, ClaimForWorkerDrains) {
   EXPECT_EQ(ledger_.ClaimForWorker(Schedule("w")).error, ClaimError::kNoEligibleExecution);
 }
 
-// Two threads take what the scheduler gives them: the first lease of a life is
-// suspended, to come back at once or after a delay, and the resumed one ends
-// it, after which it is forgotten and made anew. The other two promote and look
-// on. Everybody has his two leases in each of his lives, and none besides.
+// Two threads take what the scheduler gives them. The first lease of an
+// execution is suspended, and the execution comes back at once or after a
+// delay. The resumed lease ends the execution, which is then forgotten and
+// created again, for its next life. The other two threads run maintenance. Each
+// execution has two leases in each of its lives, and no others.
 TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   constexpr int kLives = 10;
   const auto ids = MakeIds(200, kPartitions);
@@ -279,7 +280,8 @@ TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     number_of[std::string(ids[i].text())] = i;
   }
-  // Per execution; an execution's are touched by whoever has it leased.
+  // These have one entry for each execution. Only the thread that has leased the execution touches
+  // its entry.
   std::vector<std::atomic<int>> holders(ids.size());
   std::vector<std::atomic<int>> lives(ids.size());
   std::atomic<std::size_t> ended{0};
@@ -351,9 +353,10 @@ TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   EXPECT_EQ(ledger_.ClaimForWorker(Schedule("w")).error, ClaimError::kNoEligibleExecution);
 }
 
-// Everybody does everything to a few executions while the clock moves. Each
-// lease that was created is kept with its execution; afterwards the epochs
-// must be 1..n without a gap, each once, and the attempts likewise.
+// All threads make all calls on a few executions while the clock moves. Each
+// lease that was created is recorded with its execution. Afterwards the epochs
+// of each execution must be 1..n without a gap, each once, and so must the
+// attempts.
 TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
   const auto ids = MakeIds(6, kPartitions);
   CreateAll(ids);
@@ -474,7 +477,7 @@ TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
   }
 }
 
-// Records come and go under the feet of others; names run out and are freed.
+// Threads create and forget executions beside each other; names run out and are freed.
 TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
   MemoryLedgerOptions options = Options();
   options.max_executions = 64;

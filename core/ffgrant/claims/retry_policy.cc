@@ -19,7 +19,7 @@ std::optional<std::int64_t> RetryDelayMs(const RetryPolicy& policy,
                                          std::uint32_t retries) noexcept {
   if (retries >= policy.max_retries) return std::nullopt;
   if (policy.backoff == RetryPolicy::Backoff::kFixed) return policy.delay_ms;
-  // 0 times infinity would be no number.
+  // The product of 0 and infinity would not be a number.
   if (policy.delay_ms == 0) return 0;
   const double delay = static_cast<double>(policy.delay_ms) * std::pow(policy.multiplier, retries);
   return static_cast<std::int64_t>(

@@ -19,11 +19,12 @@
 namespace ffgrant {
 namespace {
 
-// What the handler needs; it may touch nothing that has a lock.
+// The handler needs these. It may touch nothing that has a lock.
 std::atomic<bool> g_exists{false};
 std::atomic<bool> g_stopped{false};
 std::atomic<int> g_write_end{-1};
-std::atomic<pid_t> g_process{0};  // whose they are: a forked child has the same handler and pipe
+// The process that handler and pipe belong to: a forked child has the same handler and pipe.
+std::atomic<pid_t> g_process{0};
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
@@ -31,7 +32,7 @@ void RequestStop() noexcept {
   if (getpid() != g_process.load() || g_stopped.exchange(true)) return;
   const int saved = errno;
   const char byte = 1;
-  // The pipe is empty, so that one byte always fits.
+  // The pipe is empty, so one byte always fits.
   const int end = g_write_end.load();
   if (end >= 0) {
     while (write(end, &byte, 1) < 0 && errno == EINTR) {
@@ -82,7 +83,7 @@ bool StopSignals::stopped() const noexcept { return g_stopped.load(); }
 
 bool StopSignals::Wait(std::int64_t ms) const noexcept {
   using Steady = std::chrono::steady_clock;
-  // No more than thirty years, so that the sum is a time.
+  // The wait is at most about thirty years, so that the sum does not overflow.
   const auto until =
       Steady::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 1'000'000'000'000));
   while (!stopped()) {
@@ -91,7 +92,7 @@ bool StopSignals::Wait(std::int64_t ms) const noexcept {
     const std::int64_t left =
         std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count();
     pollfd one = {read_end_, POLLIN, 0};
-    // Rounded up, so that the last part of a millisecond is not spent in a loop.
+    // The time is rounded up, so that the last part of a millisecond is not spent in a loop.
     (void)poll(&one, 1,
                static_cast<int>(std::min<std::int64_t>(left + 1, std::numeric_limits<int>::max())));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stop request that everything can wait for: SIGTERM, Ctrl-C, or a call.
+// A stop request, by SIGTERM, Ctrl-C or a call, for which all parts of a program can wait.
 //
 //   StopSignals stop;
 //   while (!stop.stopped()) {
@@ -21,24 +21,26 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// One at a time in a process. Thread-safe but for its constructor and destructor. A forked child
-// keeps the handlers, which do nothing there: it stops neither itself nor its parent.
+// A process has at most one StopSignals at a time. Thread-safe except for its constructor and
+// destructor. A forked child keeps the handlers, which do nothing there: a signal to the child
+// stops neither the child nor its parent.
 class StopSignals {
  public:
-  // Handles these signals from here on, with SA_RESTART; the destructor puts back who did
-  // before. Throws std::logic_error if there is one already, std::system_error if the
+  // Handles these signals from here on, with SA_RESTART; the destructor puts back the handlers of
+  // before. Throws std::logic_error if there is a StopSignals already, std::system_error if the
   // system gives no descriptor.
   explicit StopSignals(std::initializer_list<int> signals = {SIGTERM, SIGINT});
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  // As a signal does. Safe in signal handlers.
+  // Asks for a stop, as a signal does. Safe in signal handlers.
   void Stop() noexcept;
   bool stopped() const noexcept;
-  // Waits for so long, or until it is stopped; returns whether it is. 0 or less: no wait.
+  // Waits for `ms`, or until there is a stop request; returns whether there is one. Does not wait
+  // if `ms` is 0 or less.
   bool Wait(std::int64_t ms) const noexcept;
-  // Readable once it is stopped, for poll(). Don't read it.
+  // Returns a descriptor for poll(), which is readable once there is a stop request. Don't read it.
   int descriptor() const noexcept { return read_end_; }
 
  private:

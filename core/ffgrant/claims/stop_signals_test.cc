@@ -45,7 +45,7 @@ TEST(StopSignals, ASignalEndsEveryWait) {
   EXPECT_TRUE(stop.stopped());
   pollfd one = {stop.descriptor(), POLLIN, 0};
   EXPECT_EQ(poll(&one, 1, 0), 1);
-  // Once more changes nothing.
+  // A second signal changes nothing.
   ASSERT_EQ(raise(SIGINT), 0);
   EXPECT_TRUE(stop.Wait(1000));
 }
@@ -87,7 +87,7 @@ TEST(StopSignals, PutsBackWhoHandledBefore) {
   struct sigaction now = {};
   ASSERT_EQ(sigaction(SIGUSR1, &before, &now), 0);
   EXPECT_EQ(now.sa_handler, SIG_IGN);
-  // And another one begins anew.
+  // Another StopSignals begins anew.
   const StopSignals next({SIGUSR1});
   EXPECT_FALSE(next.stopped());
 }

@@ -17,7 +17,7 @@ WorkerClaim Refused(ClaimError error) noexcept {
   return claim;
 }
 
-// The permit goes with a lease and dies with a refusal.
+// A lease keeps the permit; after a refusal the permit is given back.
 WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
                     WorkerPermit permit) noexcept {
   WorkerClaim claim;
@@ -30,8 +30,8 @@ WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
   return claim;
 }
 
-// CheckIngress() for any spelling: what the key and the id name. A grant key can't be held
-// against an id of another spelling.
+// Does what CheckIngress() does for any spelling: compares what the key and the id name. A grant
+// key can't be compared with an id of another spelling.
 IngressError CheckNamed(const ClaimGrantView& grant, const PartitionConfig& config) noexcept {
   const PartitionKeyResult key = grant.partition();
   if (!key) return IngressError::kInvalidPartitionKey;

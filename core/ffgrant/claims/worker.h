@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The consumer of grants: what a worker process does with one (contract 7.2,
-// worker side; 7.6 for the checks before a reclaim).
+// The consumer of grants: what a worker process does with a grant (contract
+// 7.2, worker side; 7.6 for the checks before a reclaim).
 
 #ifndef FFGRANT_CLAIMS_WORKER_H_
 #define FFGRANT_CLAIMS_WORKER_H_
@@ -24,8 +24,8 @@ namespace ffgrant {
 
 class Worker;
 
-// A permit of a worker, given back when this dies. Moveable; it must not
-// outlive its worker.
+// A permit of a worker, which is given back when this object dies. The object
+// is moveable; it must not outlive its worker.
 class WorkerPermit {
  public:
   WorkerPermit() = default;
@@ -42,8 +42,8 @@ class WorkerPermit {
 };
 
 struct [[nodiscard]] WorkerClaim : Outcome {
-  // With kUnknownOutcome its fence has the lease id that was asked for, by which
-  // a ledger on a server finds out what became of the claim.
+  // With kUnknownOutcome its fence has the lease id that was asked for. By this
+  // id a ledger on a server finds out what became of the claim.
   Lease lease;
   WorkerPermit permit;  // held for as long as the execution runs
   // What is wrong with a grant that was refused on entry, before the ledger was asked.
@@ -53,13 +53,13 @@ struct [[nodiscard]] WorkerClaim : Outcome {
 struct WorkerOptions {
   std::string worker_id;
   std::string worker_instance_id;
-  std::uint32_t permits = 1;  // executions at once
+  std::uint32_t permits = 1;  // the number of executions at once
   std::int64_t lease_ttl_ms = 30'000;
-  // With the deployment's counts each grant is checked on entry, as CheckIngress() does
-  // (ingress.h), before the ledger is asked. Without them the partition key alone is parsed.
+  // If these are the deployment's counts, each grant is checked on entry, as CheckIngress() does
+  // (ingress.h), before the ledger is asked. If this is empty, only the partition key is parsed.
   std::optional<PartitionConfig> partitions = {};
-  // kLenient lets spellings of ids and keys pass that the reference takes and strict mode
-  // refuses (contract 1.8); what they name is checked all the same.
+  // kLenient lets spellings of ids and keys pass that the reference takes and strict mode refuses
+  // (contract 1.8). What these ids and keys name is still checked.
   ParseMode ingress = ParseMode::kStrict;
 };
 
@@ -67,25 +67,26 @@ struct WorkerOptions {
 class Worker {
  public:
   // `ledger` and `clock` must outlive the worker. The clock serves the
-  // worker's own early checks; the ledger decides by its own.
+  // worker's own early checks; the ledger decides by its own clock.
   Worker(ClaimLedger& ledger, const Clock& clock, WorkerOptions options);
 
-  // Takes a permit first: kWorkerAtCapacity if there is none, the grant
-  // untouched. Then checks the grant: kInvalidPartitionKey; with options.partitions also
-  // kInvalidInput (another spelling, or a partition that there is not) and kGrantMismatch
-  // (partition key or grant key are another's); the claim's `ingress` says which, and so does
-  // ErrorName(IngressError) as detail.
-  // Then claims with fresh ids; told to use the resume path, it does so at once
-  // with the same grant. `lane` is the one that was asked for.
+  // Takes a permit first: if there is none, the error is kWorkerAtCapacity, and the grant is not
+  // touched. Then checks the grant: kInvalidPartitionKey; with options.partitions also
+  // kInvalidInput (another spelling, or a partition that does not exist) and kGrantMismatch (the
+  // partition key or the grant key is another execution's). The claim's `ingress` says which check
+  // failed; with options.partitions so does the detail, which is ErrorName(IngressError). Then
+  // claims with fresh ids; if the ledger asks for the resume path, takes it at once with the same
+  // grant. `lane` is the lane that was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
 
-  // The same through the resume path alone.
+  // Does the same, but only through the resume path.
   WorkerClaim ClaimFromResumeGrant(const ResumeGrantView& grant,
                                    ErrorDetails* details = nullptr) noexcept;
 
-  // Checks on this side's clock first: the execution id and lane are what was
-  // meant (kGrantMismatch), now < expires_at_ms (kClaimGrantExpired).
+  // Claims with a reclaim grant. First checks that the execution id and the
+  // lane are those of `target` (kGrantMismatch), and that now < expires_at_ms
+  // on this side's clock (kClaimGrantExpired).
   struct ReclaimTarget {
     ExecutionIdView execution_id;
     LaneIdView lane;
@@ -94,8 +95,8 @@ class Worker {
   WorkerClaim ClaimFromReclaimGrant(const ReclaimGrantView& grant, const ReclaimTarget& target,
                                     ErrorDetails* details = nullptr) noexcept;
 
-  // A permit, empty if there is none: for an execution that was claimed otherwise, as by a claim
-  // whose answer was lost.
+  // Takes a permit; empty if there is none. It is for an execution that was claimed in another way,
+  // for example by a claim whose answer was lost.
   WorkerPermit TakePermit() noexcept;
 
   std::uint32_t permits_in_use() const noexcept;
@@ -103,7 +104,7 @@ class Worker {
 
  private:
   friend class WorkerPermit;
-  // A refusal, or none.
+  // Returns a refusal, or a claim without an error if the grant is in order.
   WorkerClaim CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept;
 
   ClaimLedger& ledger_;

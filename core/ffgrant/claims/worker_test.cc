@@ -91,7 +91,7 @@ TEST_F(WorkerTest, AtCapacityDoesNotTouchTheGrant) {
   EXPECT_EQ(worker_.ClaimFromResumeGrant({Grant(), kLane}).error, ClaimError::kWorkerAtCapacity);
   EXPECT_EQ(worker_.ClaimFromReclaimGrant({Grant(), kLane}, {Id(), kLane, {}}).error,
             ClaimError::kWorkerAtCapacity);
-  // The permit comes before the partition key.
+  // The permit is checked before the partition key.
   EXPECT_EQ(worker_.ClaimFromGrant(Grant("{zz:0}"), kLane).error, ClaimError::kWorkerAtCapacity);
   EXPECT_EQ(ledger_.calls.size(), 1u);
 }
@@ -141,7 +141,7 @@ TEST_F(WorkerTest, BadPartitionKeyFailsEarly) {
   EXPECT_EQ(worker_.permits_in_use(), 0u);
 }
 
-// Parsed leniently, and not compared with the execution's own partition.
+// The partition key is parsed leniently, and not compared with the execution's own partition.
 TEST_F(WorkerTest, OtherPartitionKeysPass) {
   for (const std::string_view good : {"{fp:+007}", "{b:3}", "{fp:8}"}) {
     EXPECT_TRUE(worker_.ClaimFromGrant(Grant(good), kLane)) << good;
@@ -312,7 +312,7 @@ TEST_F(WorkerWithThreePermitsTest, HoldsThree) {
   EXPECT_TRUE(worker_.ClaimFromGrant(Grant(), kLane));
 }
 
-// From create to completion and on through suspension and reclaim, on the model.
+// Runs an execution on the model from create to its end, by way of suspension and reclaim.
 TEST(WorkerLifecycleTest, AgainstTheModel) {
   ManualClock clock{TimestampMs{1'000'000}};
   testing::ModelLedger ledger(clock);
@@ -338,7 +338,7 @@ TEST(WorkerLifecycleTest, AgainstTheModel) {
   EXPECT_EQ(claim.lease.kind, LeaseKind::kInitial);
   EXPECT_EQ(claim.lease.expires_at.value, 1'001'000);
 
-  // Suspended and resumed: the claim grant leads to a resumed lease.
+  // The execution is suspended and resumed: the claim grant leads to a resumed lease.
   ASSERT_TRUE(ledger.Suspend({Id(), claim.lease.fence}));
   claim = {};
   ASSERT_TRUE(ledger.Resume({Id(), 0}));
@@ -350,7 +350,7 @@ TEST(WorkerLifecycleTest, AgainstTheModel) {
   EXPECT_EQ(claim.lease.fence.attempt_id, attempt);
   EXPECT_EQ(claim.lease.fence.lease_epoch.value, 2u);
 
-  // Expired and reclaimed by another worker.
+  // The lease expires, and another worker reclaims the execution.
   clock.Advance(1000);
   EXPECT_EQ(ledger.MarkLeaseExpiredIfDue(Id()).already, AlreadySatisfied::kNo);
   Worker other(ledger, clock, {"w2", "w2-i1", 1, 1000});
@@ -369,7 +369,7 @@ TEST(WorkerLifecycleTest, AgainstTheModel) {
 
 // ---- grants on entry ---------------------------------------------------------------
 
-// How a worker that knows the deployment's counts takes a grant: the error and its detail.
+// Returns how a worker that knows the deployment's counts takes a grant: the error and its detail.
 std::string Entered(const ClaimGrantView& grant, ParseMode mode) {
   ManualClock clock{TimestampMs{1000}};
   ScriptedLedger ledger;

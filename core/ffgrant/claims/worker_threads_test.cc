@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many threads and few permits.
+// Many threads share few permits.
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
   ManualClock clock(TimestampMs{1000});
   testing::ScriptedLedger ledger;
   Worker worker(ledger, clock, {"w1", "w1-i1", kPermits, 12345});
-  // Fails with a permit in hand, before the ledger is asked.
+  // A claim with this grant fails while it holds a permit, before the ledger is asked.
   const ClaimGrantView grant = {
       ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111", ParseMode::kStrict).id,
       "no key", "opaque", 5000};

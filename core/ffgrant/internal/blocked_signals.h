@@ -7,8 +7,8 @@
 
 namespace ffgrant::internal {
 
-// While one of these lives, its thread blocks all signals, and so do for good the threads that it
-// starts: the program's own threads handle them.
+// While a BlockedSignals lives, its thread blocks all signals. The threads that it starts meanwhile
+// block them for good: the program's own threads handle signals.
 class BlockedSignals {
  public:
   BlockedSignals() noexcept {

@@ -31,7 +31,7 @@ struct ExecutionIdAccess {
 
 namespace internal {
 
-// ParseExecutionId() as machines without AVX2 run it.
+// Does what ParseExecutionId() does on machines without AVX2.
 ExecutionIdResult ParseExecutionIdWithoutAvx2(std::string_view text, ParseMode mode) noexcept;
 
 }  // namespace internal

@@ -37,7 +37,7 @@ inline void Poison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t 
 #endif
 }
 
-// Undoes it: these bytes are an area now.
+// Undoes Poison(): these bytes are an area now.
 inline void Unpoison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t size) noexcept {
 #ifdef FFGRANT_HAS_POISON
   __asan_unpoison_memory_region(p, size);

@@ -40,13 +40,14 @@ CapabilityVerdicts::Offer::Offer(CapabilityVerdicts& all, std::string_view offer
   std::size_t tries = 0;
   while (tries < kOffers && !is_kept((stripe.last + tries) % kOffers)) ++tries;
   const bool is_new = tries == kOffers;
-  // A new offer takes the place behind the one that was used last.
+  // A new offer takes the place behind the offer that was used last.
   const std::size_t place = (stripe.last + (is_new ? 1 : tries)) % kOffers;
   stripe.last = place;
   Kept& kept = stripe.kept[place];
   const std::size_t names = required_.max_names() + 1;
   verdicts_ = all.verdicts_.get() + (number * kOffers + place) * names;
-  // Since the verdicts were begun, a number may have become another required set's.
+  // Some names may have been freed since the verdicts were begun, and a number may now be that of
+  // another required set.
   const std::uint64_t freed = required_.freed();
   if (is_new || kept.freed != freed) {
     std::fill_n(verdicts_, names, Verdict::kUnknown);

@@ -21,7 +21,7 @@ namespace ffgrant::internal {
 // A verdict belongs to an offered text and a required set, which is a name of a pool. Each of
 // kStripes stripes keeps the verdicts of the kOffers texts that were offered last; threads use
 // different stripes as long as there are enough. A kept offer is recognised by its whole text, so
-// that a verdict is never another offer's.
+// that a verdict is never used for another offer.
 class CapabilityVerdicts {
  public:
   explicit CapabilityVerdicts(const NamePool& required);

@@ -13,12 +13,12 @@
 namespace ffgrant::internal {
 
 // A clock of milliseconds that asks the system once in each millisecond and
-// answers from memory in between: what the system said is good until the
-// counter has come to where the millisecond ends.
+// answers from memory in between: the system's answer is good until the counter
+// has come to where the millisecond ends.
 //
 //   real time  |---- ms 41 ----|---- ms 42 ----|
-//   asks the system  ^      ....^     .........^    the dots: kMarginNs and what
-//   answers from memory ^^^^     ^^^^^              was over when it was asked
+//   asks the system  ^      ....^     .........^    the dots: kMarginNs, and the part of the next
+//   answers from memory ^^^^     ^^^^^              ms that had passed when the system was asked
 //
 // `Source` has
 //   std::uint64_t Ticks() const noexcept;     // the counter
@@ -30,11 +30,12 @@ namespace ffgrant::internal {
 // reasons: the counters of two processors differ, a processor reorders and reads its counter ahead
 // of time, and the measured rate has an error.
 //
-// Real time that is set, in either direction, is followed within a millisecond,
-// as a server's TIME follows it. A counter that jumps is noticed at once if the
-// jump is larger than a millisecond, since an answer is good for one only. A
-// counter whose rate is not what it was (kMostDrift) is calibrated again, and
-// is given up for the system's clock after kMostFaults times.
+// If real time is set, in either direction, this clock follows within a
+// millisecond, as a server's TIME does. A counter that jumps by more than a
+// millisecond is noticed at once, since an answer from memory is good for one
+// millisecond only. A counter whose rate has changed (kMostDrift) is calibrated
+// again; after kMostFaults times the clock gives it up and always asks the
+// system.
 template <class Source>
 class CounterClock final : public Clock {
  public:
@@ -42,7 +43,8 @@ class CounterClock final : public Clock {
 
   TimestampMs Now() const noexcept override {
     const std::uint64_t ticks = source_.Ticks();
-    // Seen with the millisecond that was stored before it, or a later one.
+    // A thread that reads this `until_` also sees the millisecond that was stored before it, or a
+    // later one.
     const std::uint64_t left = until_.load(std::memory_order_acquire) - ticks;
     if (left - 1 < span_.load(std::memory_order_relaxed)) [[likely]]
       return {ms_.load(std::memory_order_relaxed)};
@@ -54,7 +56,8 @@ class CounterClock final : public Clock {
 
   static constexpr std::int64_t kMarginNs = 2'000;
   static constexpr std::int64_t kCalibrationNs = 20'000'000;
-  static constexpr std::int64_t kSureNs = 10'000;  // a counter is read within so long
+  // A sample that took longer to read is not used for the rate.
+  static constexpr std::int64_t kSureNs = 10'000;
   static constexpr double kMostDrift = 0.001;
   static constexpr std::int64_t kMostErrorNs = 50'000;
   static constexpr int kMostFaults = 8;
@@ -62,7 +65,7 @@ class CounterClock final : public Clock {
  private:
   static constexpr std::int64_t kMsNs = 1'000'000;
 
-  // The counter at a moment.
+  // A reading of the counter, with the time of the reading.
   struct Sample {
     std::uint64_t ticks = 0;
     std::int64_t ns = 0;
@@ -72,8 +75,8 @@ class CounterClock final : public Clock {
     if (given_up() || asking_.exchange(true, std::memory_order_acquire)) {
       return {MsOf(source_.RealNs())};
     }
-    // The counter first: it can only have gone on when the time is told, so the
-    // answer is good for less long than it could be, and never for longer.
+    // The counter is read first: when the real time is read, the counter can
+    // only be further on. So the answer may end too early, but never too late.
     const std::int64_t steady = source_.SteadyNs();
     const std::uint64_t ticks = source_.Ticks();
     const std::int64_t real = source_.RealNs();
@@ -122,11 +125,11 @@ class CounterClock final : public Clock {
   }
 
   Source source_;
-  // Read in each call and written once in a millisecond.
+  // These are read in each call and written once in a millisecond.
   alignas(64) mutable std::atomic<std::uint64_t> until_{0};
   mutable std::atomic<std::int64_t> ms_{0};
   mutable std::atomic<std::uint64_t> span_{0};  // ticks in a millisecond; 0: not known
-  // From here on guarded by `asking_`, but for `faults_`.
+  // `asking_` guards the members from here on, except `faults_`.
   alignas(64) mutable std::atomic<bool> asking_{false};
   mutable std::atomic<int> faults_{0};
   mutable double rate_ = 0;  // ticks in a nanosecond; 0: not known
@@ -135,7 +138,7 @@ class CounterClock final : public Clock {
   mutable Sample last_;
 };
 
-// What CounterClock() asks before it trusts the counter.
+// The facts that CounterClock() asks for before it trusts the counter.
 struct CounterFacts {
   bool is_invariant = false;      // the processor says so (CPUID 80000007h, EDX bit 8)
   bool may_be_read = false;       // prctl(PR_SET_TSC) has not forbidden it

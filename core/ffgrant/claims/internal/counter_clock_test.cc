@@ -10,15 +10,15 @@
 namespace ffgrant::internal {
 namespace {
 
-// A counter and the system's two clocks, which tests move. They are the same for
-// all sources, since a clock has one of its own.
+// A counter and the system's two clocks, which tests move. All sources share
+// them, since each clock has a source of its own.
 struct World {
   double ticks_per_ns = 2.5;
   double ticks = 1e6;
   std::int64_t real_ns = 1'700'000'000'000'000'000;
   std::int64_t steady_ns = 5'000'000'000;
-  int readings = 0;           // of the system's real time
-  std::int64_t delay_ns = 0;  // between the counter's reading and the clock's
+  int readings = 0;           // how often the system's real time was read
+  std::int64_t delay_ns = 0;  // from reading the counter to reading the clock
 
   void Pass(std::int64_t ns) {
     real_ns += ns;
@@ -48,14 +48,14 @@ class CounterClockTest : public ::testing::Test {
     const std::int64_t ns = world.real_ns;
     return ns >= 0 ? ns / 1'000'000 : -((-ns + 999'999) / 1'000'000);
   }
-  // Reads until the rate is known.
+  // Reads the clock until it knows the rate.
   void Calibrate() {
     for (int i = 0; i < 50; ++i) {
       ASSERT_EQ(clock_.Now().value, RealMs());
       world.Pass(1'000'000);
     }
   }
-  // Readings of the system's clock in one second with a reading each 10 us.
+  // Returns how often the system's clock is read in one second with a Now() every 10 us.
   int ReadingsInASecond() {
     world.readings = 0;
     for (int i = 0; i < 100'000; ++i) {
@@ -83,7 +83,7 @@ TEST_F(CounterClockTest, AsksEachTimeUntilTheRateIsKnown) {
   }
 }
 
-// Each nanosecond about the end of a millisecond.
+// Checks each nanosecond around the end of a millisecond.
 TEST_F(CounterClockTest, IsExactAtTheEndsOfAMillisecond) {
   Calibrate();
   world.Pass(1'000'000 - world.real_ns % 1'000'000 - 5'000);
@@ -93,8 +93,10 @@ TEST_F(CounterClockTest, IsExactAtTheEndsOfAMillisecond) {
   }
 }
 
-// The last two microseconds belong to the system: a counter that is read ahead,
-// or another processor's that is behind by so much, says no ended millisecond.
+// In the last two microseconds of a millisecond the clock asks the system. So a
+// counter that was read ahead of time, or another processor's counter that is
+// less than that behind, never makes the clock answer with a millisecond that
+// has ended.
 TEST_F(CounterClockTest, ACounterALittleBehindIsNoMatter) {
   Calibrate();
   std::mt19937_64 random(3);
@@ -126,7 +128,7 @@ TEST_F(CounterClockTest, TimesBefore1970AreRoundedDown) {
   EXPECT_LE(ReadingsInASecond(), 2000);
 }
 
-// A counter that begins again at 0, as after a machine has slept.
+// The counter begins again near 0, as after a machine has slept.
 TEST_F(CounterClockTest, ACounterThatJumps) {
   Calibrate();
   ASSERT_EQ(clock_.Now().value, RealMs());
@@ -142,8 +144,8 @@ TEST_F(CounterClockTest, ACounterThatJumps) {
   EXPECT_FALSE(clock_.given_up());
 }
 
-// A processor that slows down, and its counter with it: at most one more
-// millisecond is said for too long, and then the new rate is found.
+// A processor slows down, and its counter with it. The clock is at most one
+// millisecond late until it has found the new rate.
 TEST_F(CounterClockTest, ACounterThatSlowsDown) {
   Calibrate();
   ASSERT_EQ(clock_.Now().value, RealMs());
@@ -159,7 +161,7 @@ TEST_F(CounterClockTest, ACounterThatSlowsDown) {
   EXPECT_FALSE(clock_.given_up());
 }
 
-// One whose rate changes all the time is not used any more.
+// A counter whose rate changes all the time is not used any more.
 TEST_F(CounterClockTest, ACounterThatIsNotInvariantIsGivenUp) {
   for (int i = 0; i < 2 * TestClock::kMostFaults && !clock_.given_up(); ++i) {
     Calibrate();
@@ -178,8 +180,8 @@ TEST_F(CounterClockTest, ACounterThatIsNotInvariantIsGivenUp) {
   EXPECT_EQ(world.readings, 1000);
 }
 
-// A thread that is interrupted between the counter's reading and the clock's
-// keeps an answer for less long, never for longer.
+// If a thread is interrupted between reading the counter and reading the clock,
+// its answer is good for a shorter time, never for a longer one.
 TEST_F(CounterClockTest, AnInterruptionMakesNothingLate) {
   Calibrate();
   std::mt19937_64 random(4);

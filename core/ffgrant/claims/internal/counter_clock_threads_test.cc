@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For the thread sanitizer: what CounterClock's threads hand to each other when one of them asks
-// the system, which is plain data. What they read meanwhile is tested under relacy
+// A test for the thread sanitizer. A thread of CounterClock that asks the system uses plain data
+// that another thread wrote when it asked. What the threads read meanwhile is tested under relacy
 // (testing/memory_orders/counter_clock_orders_test.cc).
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ TEST(CounterClockThreadsTest, ThreadsAskInTurn) {
     std::array<std::jthread, last.size()> threads;
     for (std::size_t t = 0; t < threads.size(); ++t) {
       threads[t] = std::jthread([&clock, &mine = last[t]] {
-        // Longer than it takes to find a rate, so that memory answers too.
+        // This is longer than it takes to find a rate, so that the clock also answers from memory.
         const std::int64_t end = SteadySource::SteadyNs() + 60'000'000;
         while (SteadySource::SteadyNs() < end) mine = clock.Now().value;
       });

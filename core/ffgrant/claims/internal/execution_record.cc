@@ -87,7 +87,8 @@ ExecutionState Describe(const ExecutionRecord& r, const ExecutionExtra& extra,
     out.grant_created_at = TimestampMs{r.grant_created_at};
     out.grant_expires_at = TimestampMs{r.grant_expires_at};
   }
-  // A delayed resume is known to the delayed set alone.
+  // The time of a delayed resume is stored in the delayed set only, and not in the field
+  // delay_until.
   if (IsDelayed(r.state) && !IsResumed(r.state)) out.delay_until = TimestampMs{r.delay_until()};
   const std::int64_t mismatch_at = extra.last_capability_mismatch_at.Get();
   if (mismatch_at != kNever) out.last_capability_mismatch_at = TimestampMs{mismatch_at};

@@ -45,7 +45,7 @@ constexpr bool IsResumed(State s) noexcept {
 constexpr bool IsRetry(State s) noexcept {
   return s == State::kRetryEligible || s == State::kRetryDelayed;
 }
-// What a delayed one becomes once its time has come.
+// The state of a delayed execution once its delay has ended.
 constexpr State Promoted(State s) noexcept {
   return s == State::kResumedDelayed ? State::kResumedEligible
          : s == State::kRetryDelayed ? State::kRetryEligible
@@ -59,7 +59,7 @@ constexpr bool IsReclaimable(State s) noexcept {
   return s == State::kLeaseExpired || s == State::kLeaseRevoked;
 }
 constexpr bool IsTerminal(State s) noexcept { return s >= State::kCompleted; }
-// These ask for an order of the states.
+// The functions above rely on this order of the states.
 static_assert(State::kEligible < State::kRetryEligible &&
               State::kRetryEligible < State::kResumedEligible &&
               State::kResumedEligible < State::kDelayed && State::kDelayed < State::kRetryDelayed &&
@@ -82,7 +82,7 @@ class PackedTime {
     }
   }
   std::int64_t Get() const noexcept {
-    // The sign comes down from the top.
+    // The arithmetic shift copies the sign from the top bit.
     const std::uint64_t bits = std::uint64_t{parts_[0]} << 16 | std::uint64_t{parts_[1]} << 32 |
                                std::uint64_t{parts_[2]} << 48;
     const std::int64_t ms = static_cast<std::int64_t>(bits) >> 16;
@@ -97,12 +97,12 @@ class PackedTime {
 
 // Two cache lines. Issuing a grant touches the first one only. The attempt index
 // of the last lease is total_attempt_count - 1 in every state, and its renewal
-// deadline two thirds of the way from last_renewed_at to expires_at.
+// deadline is two thirds of the way from last_renewed_at to expires_at.
 struct alignas(128) ExecutionRecord {
   // Line 1: identity, state, grant.
   Uuid uuid;
   std::uint16_t partition;
-  std::uint16_t lane;  // number in the pool of lanes
+  std::uint16_t lane;  // its number in the pool of lanes
   State state;
   bool has_grant : 1;
   bool has_reclaim_cap : 1;
@@ -114,7 +114,8 @@ struct alignas(128) ExecutionRecord {
   std::uint32_t total_attempt_count;
   std::uint32_t lease_reclaim_count;
   std::int64_t grant_created_at;
-  std::int64_t grant_expires_at;  // of a delayed one, which has no grant: when it becomes eligible
+  // In a delayed execution, which has no grant, this is the time at which it becomes eligible.
+  std::int64_t grant_expires_at;
 
   // Line 2: the last lease.
   LeaseId lease_id;
@@ -124,7 +125,8 @@ struct alignas(128) ExecutionRecord {
   std::int64_t lease_expires_at;
   std::int64_t lease_last_renewed_at;
 
-  // Each attempt but the first is a retry's or a reclaim's; a retry that waits has none yet.
+  // Every attempt but the first comes from a retry or a reclaim. A retry that waits to be claimed
+  // counts although it has no attempt yet.
   std::uint32_t retry_count() const noexcept {
     if (total_attempt_count == 0) return 0;
     return total_attempt_count - 1 - lease_reclaim_count + (IsRetry(state) ? 1 : 0);
@@ -137,15 +139,15 @@ struct alignas(128) ExecutionRecord {
 };
 static_assert(sizeof(ExecutionRecord) == 128);
 
-// What is rarely looked at, apart from the record.
+// The fields that are rarely looked at. They are stored apart from the record.
 struct ExecutionExtra {
   PackedTime created_at;
-  PackedTime last_capability_mismatch_at;  // or kNever
-  std::uint32_t max_reclaim_count = 0;     // if has_reclaim_cap
+  PackedTime last_capability_mismatch_at;  // kNever if there was none
+  std::uint32_t max_reclaim_count = 0;     // valid if has_reclaim_cap
 };
 static_assert(sizeof(ExecutionExtra) == 16);
 
-// The record in the field's words.
+// The record as an ExecutionState, which has the words of the field.
 ExecutionState Describe(const ExecutionRecord& record, const ExecutionExtra& extra,
                         std::int64_t now) noexcept;
 

@@ -16,11 +16,12 @@ namespace ffgrant::internal {
 namespace {
 
 // Records spread over regions like balls over bins. Room for 10 standard
-// deviations above the mean means that no region fills up before the ledger:
-// even of the smallest regions one in 10^14 would.
+// deviations above the mean means that no region fills up before the ledger
+// does: even of the smallest regions only one in 10^14 would.
 constexpr double kSpare = kScheduled ? 0 : 10;
-// Many regions even for few executions, so that two threads rarely want one
-// lock. Scheduled ledgers are tiny, and have two regions all the same.
+// There are many regions even for few executions, so that two threads rarely
+// want the same lock. Ledgers of scheduled runs are tiny, and still have two
+// regions.
 constexpr std::size_t kRecordsPerRegion = kScheduled ? 1 : 8;
 constexpr std::size_t kMaxRegions = 256;
 
@@ -31,7 +32,7 @@ std::size_t RegionCount(std::size_t max_executions) noexcept {
 
 std::size_t RegionWords(std::size_t max_executions, std::size_t regions) noexcept {
   const double mean = static_cast<double>(max_executions) / static_cast<double>(regions);
-  // An eighth at the least, to keep searches short.
+  // The spare room is at least an eighth of the mean, to keep searches short.
   const double spare = std::max(mean / 8, regions == 1 ? 0.0 : kSpare * std::sqrt(mean));
   return static_cast<std::size_t>((mean + spare) / kSlotsPerWord) + 1;
 }
@@ -51,18 +52,20 @@ ExecutionTable::ExecutionTable(std::size_t max_executions, std::uint64_t seed)
       tags_(new std::atomic<std::uint64_t>[region_count_ * region_words_]()),
       passed_(new std::uint8_t[region_count_ * region_words_]()),
       extras_(new ExecutionExtra[region_count_ * region_slots_]) {
-  // Straight from the system: zeroed when touched, and in large pages where
-  // they are to be had, since accesses are all over the place.
+  // The memory comes straight from the system: it is zeroed when it is touched,
+  // and it has large pages where the system gives them, since the accesses go
+  // all over it.
   constexpr std::size_t kLargePage = kScheduled ? alignof(ExecutionRecord) : std::size_t{2} << 20;
   const std::size_t bytes = slot_count() * sizeof(ExecutionRecord) + kLargePage;
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  // Never true: a system that is out of memory is nothing to test with.
+  // Never true: no test makes the system run out of memory.
   if (p == MAP_FAILED) internal::Throw<std::bad_alloc>();
   memory_ = {p, Unmap{bytes}};
   const auto address = (reinterpret_cast<std::uintptr_t>(p) + kLargePage - 1) & ~(kLargePage - 1);
   records_ = reinterpret_cast<ExecutionRecord*>(address);
-  madvise(records_, bytes - kLargePage, MADV_HUGEPAGE);  // a wish: failure is fine
-  // Touch it now, so that no later call pays for it or dies of it.
+  madvise(records_, bytes - kLargePage, MADV_HUGEPAGE);  // only advice: it may fail
+  // Touch the memory now, so that no later call has to wait for a page, or dies because there is
+  // none.
   for (std::size_t slot = 0; slot < slot_count(); ++slot) new (&records_[slot]) ExecutionRecord{};
 }
 
@@ -97,7 +100,7 @@ void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
 Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
   LockOf(hash).AssertHeld();
   ScheduleWrite(Shared::kSize);
-  // Never above the limit, not even for a moment: other threads look at it too.
+  // `size_` is never above the limit, not even for a moment, because other threads read it too.
   std::size_t size = size_.load(std::memory_order_relaxed);
   do {
     if (size == max_executions_) return kNoSlot;

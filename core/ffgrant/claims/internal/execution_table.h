@@ -25,8 +25,8 @@ namespace ffgrant::internal {
 using Slot = std::uint32_t;
 inline constexpr Slot kNoSlot = 0xFFFFFFFF;
 
-// Tags of slots, a byte each, eight in a word. A taken slot's tag has the top
-// bit set, a free one's is 0.
+// Tags of slots, a byte each, eight in a word. The tag of a taken slot has the
+// top bit set, the tag of a free slot is 0.
 inline constexpr std::size_t kSlotsPerWord = 8;
 
 inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
@@ -36,8 +36,9 @@ inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
 inline constexpr std::uint64_t kByteOnes = 0x0101010101010101u;
 inline constexpr std::uint64_t kByteTops = 0x8080808080808080u;
 
-// The top bits of the bytes of `word` that equal `tag`, and perhaps of one
-// above such a byte: a hint that is checked against the record.
+// Returns the top bits of the bytes of `word` that equal `tag`. A byte above
+// such a byte may have its bit set by mistake: the bits are hints that are
+// checked against the record.
 inline std::uint64_t MatchTag(std::uint64_t word, std::uint8_t tag) noexcept {
   const std::uint64_t x = word ^ kByteOnes * tag;
   return (x - kByteOnes) & ~x & kByteTops;
@@ -47,20 +48,21 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
   return static_cast<std::size_t>(std::countr_zero(tops)) / 8;
 }
 
-// A hash table in regions with a lock each, so that threads rarely meet. A
-// slot has a one-byte tag (7 bits of the hash), eight tags a word, all tags
-// together: a search reads one or two words of tags, which mostly are in
-// cache, and then exactly the record it wants. A record that finds its word
-// full goes to the next one that isn't; a word counts the records that went
-// past it, and a search ends at a word that none went past. So nothing is left
-// behind by what is erased, however often slots change hands.
+// A hash table in regions with a lock each, so that threads rarely wait for
+// each other. A slot has a one-byte tag (7 bits of the hash). A word has eight
+// tags, and all tags lie together: a search reads one or two words of tags,
+// which mostly are in cache, and then exactly the record that it wants. A
+// record whose word is full goes to the next word that has room. Each full word
+// counts the records that went past it, and a search ends at the first word
+// that no record went past. So an erased record leaves no mark behind, however
+// often slots are reused.
 //
 //   region:  | lock |   tag words: [tttttttt][tttttttt]...   records: [..][..]...   extras:
 //   [.][.]...
 class ExecutionTable {
  public:
-  // Room for `max_executions` (1..2^31). Two tables with one seed hash alike;
-  // nobody who does not know it finds ids that collide.
+  // Room for `max_executions` (1..2^31). Two tables with the same seed give the
+  // same hashes. Without knowing the seed, nobody can choose ids that collide.
   ExecutionTable(std::size_t max_executions, std::uint64_t seed);
   ~ExecutionTable();
   ExecutionTable(const ExecutionTable&) = delete;
@@ -71,12 +73,14 @@ class ExecutionTable {
     std::memcpy(words, id.uuid().bytes.data(), sizeof words);
     const std::uint64_t mixed =
         Mix(words[0] ^ seeds_[0], Mix(words[1] ^ seeds_[1], id.partition().index ^ kMixB));
-    // Once more, since a region is chosen by the lowest bits: of one product these step evenly
-    // through numbered uuids, and a few seeds in a thousand then leave out most regions.
+    // The product is mixed once more, since the lowest bits choose the region. The lowest bits of
+    // one product step evenly through numbered uuids, and then a few seeds in a thousand leave out
+    // most regions.
     return Mix(mixed, kMixA);
   }
 
-  // A worker's name that the region holds once itself. Its records hold it `holds` times besides.
+  // A worker's name of which the region itself has one hold in the pool. While the name is here,
+  // `holds` counts what the region's records hold and release, and the pool does not.
   struct RecentName {
     NameId name = 0;
     std::int32_t holds = 0;
@@ -84,11 +88,12 @@ class ExecutionTable {
   };
   struct alignas(64) Region {
     SpinLock lock;
-    // Under the lock: the names of the workers that were used last here, or 0. The next one is
-    // mostly among them, and whoever holds the lock has this line already. So threads share no
-    // counter of names, whether they work for one worker or for a few.
+    // The region's lock guards these: the names of the workers that were used last here, or 0. The
+    // worker of the next call is mostly among them, and a thread that holds the lock has this cache
+    // line already. So threads share no counter of names, whether they work for one worker or for a
+    // few.
     std::array<RecentName, 4> recent = {};
-    std::uint8_t next_recent = 0;  // the one that gives way to another name
+    std::uint8_t next_recent = 0;  // the place in `recent` that the next new name takes
   };
   Region& RegionOf(std::uint64_t hash) noexcept { return regions_[hash & region_mask_]; }
   Region& RegionOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_]; }
@@ -97,10 +102,10 @@ class ExecutionTable {
   SpinLock& LockOf(std::uint64_t hash) noexcept { return RegionOf(hash).lock; }
   SpinLock& LockOfSlot(Slot slot) noexcept { return RegionOfSlot(slot).lock; }
 
-  // Under the lock: the slot, or kNoSlot.
+  // The caller holds the lock. Returns the slot, or kNoSlot.
   Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
     regions_[hash & region_mask_].lock.AssertHeld();
-    // Nearly always the first match of the first word.
+    // The record is nearly always the first match of the first word.
     const std::size_t word = FirstWord(hash);
     const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
     if (m != 0) [[likely]] {
@@ -110,13 +115,13 @@ class ExecutionTable {
     }
     return Search(hash, id);
   }
-  // Under the lock: a free slot, now taken; kNoSlot if the table is full.
+  // The caller holds the lock. Takes a free slot and returns it; kNoSlot if the table is full.
   Slot Insert(std::uint64_t hash) noexcept;
-  // Under the lock: frees the slot of a record with this hash.
+  // The caller holds the lock. Frees the slot of a record with this hash.
   void Erase(std::uint64_t hash, Slot slot) noexcept;
   bool IsTaken(Slot slot) const noexcept;
 
-  // Under the lock.
+  // The caller holds the region's lock.
   ExecutionRecord& operator[](Slot slot) noexcept {
     regions_[slot / region_slots_].lock.AssertHeld();
     return records_[slot];
@@ -125,18 +130,19 @@ class ExecutionTable {
     regions_[slot / region_slots_].lock.AssertHeld();
     return extras_[slot];
   }
-  // Without the lock, of a slot that cannot be erased meanwhile: uuid, partition,
-  // lane, priority and requirements are what they are as long as it is taken.
+  // Needs no lock for a slot that cannot be erased meanwhile: uuid, partition, lane, priority and
+  // requirements do not change while the slot is taken.
   const ExecutionRecord& fixed(Slot slot) const noexcept { return records_[slot]; }
   std::int64_t created_at(Slot slot) const noexcept { return extras_[slot].created_at.Get(); }
 
-  // Without the lock: bring what Find() will read nearer. Two steps, where there
-  // is something to do in between: the tags, then, by what they say, the record.
+  // These need no lock: they prefetch what Find() will read. There are two
+  // steps, so that a caller can do something else in between: first the tags,
+  // then the record that the tags point to.
   void PrefetchTags(std::uint64_t hash) const noexcept;
   void PrefetchRecord(std::uint64_t hash) const noexcept {
     const std::size_t word = FirstWord(hash);
     const std::uint64_t m = MatchTag(tags_[word].load(std::memory_order_relaxed), TagOf(hash));
-    // Without a match: some record, which does no harm.
+    // If no tag matches, some other record is prefetched, which does no harm.
     PrefetchSlot(word * kSlotsPerWord + LowestByte(m | std::uint64_t{1} << 63));
   }
   void PrefetchSlot(std::size_t slot) const noexcept {
@@ -159,14 +165,14 @@ class ExecutionTable {
   };
 
   std::size_t FirstWord(std::uint64_t hash) const noexcept {
-    // The middle bits, since the low ones chose the region and the high ones
-    // are the tag. region * words + (middle * words >> 32) in one product,
-    // which has 8 + 32 + 21 bits at the most.
+    // The middle bits are used, since the low bits choose the region and the
+    // high bits are the tag. The result is region * words + (middle * words >>
+    // 32), computed in one product, which has 8 + 32 + 21 bits at the most.
     const std::uint64_t region = hash & region_mask_;
     const std::uint64_t middle = hash >> 16 & 0xFFFFFFFF;
     return (region << 32 | middle) * region_words_ >> 32;
   }
-  // By words: a comparison of the arrays is a call to memcmp.
+  // Compares word by word, because a comparison of the arrays is a call to memcmp.
   static bool IsOf(const ExecutionRecord& record, const ExecutionIdView& id) noexcept {
     std::uint64_t a[2];
     std::uint64_t b[2];
@@ -174,7 +180,7 @@ class ExecutionTable {
     std::memcpy(b, id.uuid().bytes.data(), sizeof b);
     return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0 && record.partition == id.partition().index;
   }
-  // Find() in full.
+  // Does what Find() does, for every case.
   [[gnu::noinline]] Slot Search(std::uint64_t hash, const ExecutionIdView& id) const noexcept;
   std::size_t NextWord(std::size_t word) const noexcept;
   void SetTag(Slot slot, std::uint8_t tag) noexcept;
@@ -187,10 +193,11 @@ class ExecutionTable {
   std::array<std::uint64_t, 2> seeds_;
 
   std::unique_ptr<Region[]> regions_;
-  // Read without the lock by PrefetchRecord(), hence atomic; else plain.
+  // The tags are atomic because PrefetchRecord() reads them without the lock. All other uses hold
+  // the lock.
   std::unique_ptr<std::atomic<std::uint64_t>[]> tags_;
-  // By word: how many records went past it. kManyPassed stays as it is, since
-  // the true number isn't known then.
+  // For each word, how many records went past it. A count of kManyPassed no
+  // longer changes, since the true number isn't known then.
   std::unique_ptr<std::uint8_t[]> passed_;
   static constexpr std::uint8_t kManyPassed = 255;
   std::unique_ptr<void, Unmap> memory_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a ledger of usual ids would show once in a long time: regions that fill
-// up, words that many records went past, ids that differ in the partition alone.
+// Tests what a ledger with usual ids would show only rarely: regions that fill
+// up, words that many records went past, ids that differ only in the partition.
 
 #include "ffgrant/claims/internal/execution_table.h"
 
@@ -23,7 +23,7 @@
 namespace ffgrant::internal {
 namespace {
 
-// Ids by number; the table is told any hash for them.
+// Makes ids from numbers. The tests choose the hashes that the table gets for them.
 MintedExecutionId NumberedId(std::uint64_t number, std::uint16_t partition = 0) {
   Uuid uuid;
   for (std::size_t i = 0; i < 8; ++i) {
@@ -91,12 +91,12 @@ TEST(ExecutionTableTest, NeverMoreThanTheLimit) {
   EXPECT_EQ(table.Insert(kHash, 4), kNoSlot);
 }
 
-// All records begin at one word of one region, until that has no slot left.
+// All records begin at the same word of one region, until the region has no slot left.
 TEST(ExecutionTableTest, ARegionThatFillsUp) {
   Table table(131072);
   ASSERT_GT(table->region_count(), 1u);
   const std::size_t in_region = table->slot_count() / table->region_count();
-  ASSERT_GT(in_region, 8u * 34);  // a word counts 255 that went past it
+  ASSERT_GT(in_region, 8u * 34);  // a word counts up to 255 records that went past it
   ASSERT_LT(in_region, table->max_executions());
   std::vector<Slot> slots;
   for (std::uint64_t i = 0; i < in_region; ++i) {
@@ -111,7 +111,7 @@ TEST(ExecutionTableTest, ARegionThatFillsUp) {
   EXPECT_NE(table.Insert(kHash + 1, in_region), kNoSlot);
   EXPECT_EQ(table->size(), in_region + 1);
 
-  // Some go, the others are found, and what comes takes their places.
+  // Some records are erased, the others are still found, and new records take the free slots.
   for (std::uint64_t i = 0; i < in_region; i += 3) table.Erase(kHash, slots[i]);
   for (std::uint64_t i = 0; i < in_region; ++i) {
     ASSERT_EQ(table.Find(kHash, i), i % 3 == 0 ? kNoSlot : slots[i]) << i;
@@ -129,8 +129,8 @@ TEST(ExecutionTableTest, ARegionThatFillsUp) {
   EXPECT_EQ(table->size(), 1u);
 }
 
-// Where each word was full when somebody went past it, nothing but the region's
-// size ends a search.
+// If every word has been full and records have gone past it, only the size of
+// the region ends a search.
 TEST(ExecutionTableTest, AFullRegionThatIsInMotion) {
   Table table(1024);
   const std::size_t in_region = table->slot_count() / table->region_count();
@@ -161,8 +161,8 @@ TEST(ExecutionTableTest, AFullRegionThatIsInMotion) {
   }
 }
 
-// Against a map: few first words and tags, so that records stand in each
-// other's way.
+// Compares the table with a map. There are few first words and tags, so that
+// records are in each other's way.
 TEST(ExecutionTableTest, RandomHistories) {
   std::mt19937_64 random(20);
   for (int round = 0; round < 20; ++round) {
@@ -188,8 +188,8 @@ TEST(ExecutionTableTest, RandomHistories) {
   }
 }
 
-// Two threads rarely want one lock, however few executions there are; and no
-// region is so small that it fills up before the table.
+// Two threads rarely want the same lock, however few executions there are; and
+// no region is so small that it fills up before the table does.
 TEST(ExecutionTableTest, AFewExecutionsHaveManyRegions) {
   EXPECT_EQ(ExecutionTable(15, 1).region_count(), 1u);
   EXPECT_EQ(ExecutionTable(16, 1).region_count(), 2u);
@@ -223,7 +223,7 @@ TEST(PackedTimeTest, KeepsWhatALedgersClockCanSay) {
   }
 }
 
-// Each thread in a region of its own: what they share is the limit.
+// Each thread works in a region of its own. The threads share only the limit.
 TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
   constexpr std::size_t kRounds = 300'000;
   ExecutionTable table(16, 1);
@@ -252,8 +252,8 @@ TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
   EXPECT_EQ(table.size(), 0u);
 }
 
-// Numbered uuids spread over all regions with every seed, wherever in the uuid the number stands:
-// a region that fills up is a ledger that says it is full.
+// Numbered uuids spread over all regions with every seed, wherever in the uuid the number stands.
+// If one region fills up, the ledger answers that it is full.
 TEST(ExecutionTableTest, NumberedIdsSpreadOverTheRegions) {
   constexpr std::size_t kRegions = 256;
   constexpr std::uint32_t kIds = 20'000;
@@ -269,7 +269,7 @@ TEST(ExecutionTableTest, NumberedIdsSpreadOverTheRegions) {
         const MintedExecutionId id(1, uuid);
         ++counts[table.Hash(id.view()) % kRegions];
       }
-      // The mean is 20; no chance makes 60 of it, while even steps make hundreds.
+      // The mean is 20. Chance does not make a count of 60, but even steps make hundreds.
       ASSERT_LT(*std::max_element(counts.begin(), counts.end()), 60u) << seed << " " << at;
     }
   }

@@ -31,10 +31,10 @@
 namespace ffgrant {
 
 // Locks, in the order in which they are taken: a partition's queue lock, a
-// region's lock, a stripe of verdicts or a pool's lock. No thread holds two of
-// one kind, but for a pool of names and its pool of long texts. The clock is read
-// under the region's lock, so that the times of one execution's calls are in the
-// order of the calls.
+// region's lock, a stripe of verdicts or a pool's lock. No thread holds two
+// locks of one kind, except those of a pool of names and of its pool of long
+// texts. A call reads the clock under the region's lock, so that the times of
+// the calls of one execution are in the order of the calls.
 class MemoryLedger::Impl {
  public:
   explicit Impl(const MemoryLedgerOptions& options);
@@ -45,7 +45,7 @@ class MemoryLedger::Impl {
   using Slot = internal::Slot;
   using Region = internal::ExecutionTable::Region;
 
-  // A record under its region's lock; none if there is no such execution.
+  // Holds a record and its region's lock; has no record if there is no such execution.
   class Held {
    public:
     Held() = default;
@@ -68,11 +68,11 @@ class MemoryLedger::Impl {
     Slot slot_ = internal::kNoSlot;
   };
   Held Find(const ExecutionIdView& id) noexcept { return Find(id, table.Hash(id)); }
-  // With the hash of `id`.
+  // `hash` must be the hash of `id`.
   Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
     if (!id.is_canonical()) return {};
-    // The record is on its way while the lock is taken, which waits for all that
-    // was written before.
+    // The record is fetched while the lock is being taken. Taking the lock
+    // waits for all earlier writes of this thread.
     table.PrefetchRecord(hash);
     Region& region = table.RegionOf(hash);
     region.lock.lock();
@@ -87,9 +87,10 @@ class MemoryLedger::Impl {
     return workers.FirstIs(record.grant_worker, worker.worker_id.text);
   }
 
-  // Contract 7.1 after the state check. Claim and reclaim grants differ only in
-  // that check and in the lane rule. Under the region's lock. kLedgerFull, and
-  // nothing is changed, if there is no room for a name or a text.
+  // Does what contract 7.1 says after the check of the state. Claim and reclaim
+  // grants differ only in that check and in the lane rule. The caller holds the
+  // region's lock. Returns kLedgerFull, and changes nothing, if there is no
+  // room for a name or a text.
   enum class GrantKind : bool { kClaim, kReclaim };
   // What a call found no room for.
   enum class Missing : std::uint8_t { kNothing, kName, kText };
@@ -99,15 +100,16 @@ class MemoryLedger::Impl {
   ClaimError IssueInline(GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args,
                          std::int64_t now, TimestampMs& expires_at, Missing& missing,
                          ErrorDetails* details) noexcept;
-  // Its rare parts.
+  // The rare parts of Issue().
   bool Suffices(internal::NameId required, std::string_view offered) noexcept;
   ClaimError RefuseMismatch(Slot slot, std::string_view offered, std::int64_t now,
                             ErrorDetails* details) noexcept;
   bool KeepGrantTexts(Record& record, const IssueGrantArgs& args, bool own_lane) noexcept;
 
-  // One try, inlined where it is hot, and the rest of what WithRoom() does.
-  // Results are filled in where the caller wants them: small fields that are stored and at once
-  // copied with the whole struct cost a stall each.
+  // TryIssueClaimGrant() and TryClaim() make one try, and are inlined where the path is hot.
+  // IssueWithRoom() and ClaimWithRoom() repeat the try by WithRoom(). Results are written straight
+  // to where the caller wants them: each small field that is stored and at once copied with the
+  // whole struct costs a stall.
   ClaimError TryIssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
                                 TimestampMs& expires_at, Missing& missing,
                                 ErrorDetails* details) noexcept;
@@ -117,8 +119,8 @@ class MemoryLedger::Impl {
                       ErrorDetails* details) noexcept;
   ClaimError ClaimWithRoom(const ClaimArgs& args, std::uint64_t hash, Lease& lease,
                            ErrorDetails* details) noexcept;
-  // Calls `call(i, hash)` for each of `args` in order, their records on the
-  // way to the cache long before.
+  // Calls `call(i, hash)` for each of `args` in order. The records are
+  // prefetched long before their calls.
   template <class Args, class Call>
   void ForEachPrefetched(std::span<const Args> args, Call call) noexcept {
     std::array<std::uint64_t, kBatch> hashes;
@@ -135,57 +137,61 @@ class MemoryLedger::Impl {
   // About how many cache misses a core keeps in flight.
   static constexpr std::size_t kBatch = 16;
 
-  // What a visit to a partition came to.
+  // The result of a visit to a partition.
   enum class Visit : std::uint8_t {
     kNothing,   // there is nothing for this worker
-    kCutShort,  // nothing before max_candidates with grants: more may be behind them
+    kCutShort,  // max_candidates executions with grants were passed over: others may be behind them
     kSettled,   // a grant, or an error that ends the call
   };
-  // A partition of the lane on its way through one call; under the queue's lock.
+  // A partition of the lane that a call looks at. The call holds the queue's lock.
   struct Candidates {
     std::uint16_t lane;
     std::uint16_t partition;
     std::string_view offered;
-    std::size_t passed_over = 0;  // that hold a grant
+    std::size_t passed_over = 0;  // how many executions with a grant were passed over
   };
-  // Queues again what was parked until a time that is over.
+  // Takes the executions whose grants have ended out of the heap of parked executions. Queues those
+  // again that are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
-  // Among the executions that the offered capabilities suffice for, the first in order; kNoSlot if
-  // there is none.
+  // Returns the first in order of the executions for which the offered capabilities suffice;
+  // kNoSlot if there is none.
   Slot FirstInOrder(const Candidates& candidates) noexcept;
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
                            const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
                            Missing& missing) noexcept;
-  // The call behind its checks.
+  // Does the call after its arguments were checked.
   ClaimError Schedule(std::uint16_t lane, const internal::ScanWindow& window,
                       const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
                       std::uint32_t& looked_at, Missing& missing) noexcept;
 
-  // A lease for one whose grant is live and its own: grant consumed, epoch
-  // grown. False, and nothing changed, if there is no room.
-  // By reference: two words that were just stored would be loaded as one, with
-  // a stall.
+  // Starts a lease for an execution whose live grant belongs to this worker:
+  // consumes the grant and raises the epoch. Returns false, and changes
+  // nothing, if there is no room. The arguments come by reference: by value,
+  // two words that were just stored would be loaded as one, and the load would
+  // stall.
   inline bool StartLease(Record& record, Region& region, const WorkerIdentity& worker,
                          const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
                          std::int64_t now, Missing& missing) noexcept;
 
-  // 7.4's first checks, shared by everything that is fenced. Marks a lease
-  // whose time is over.
+  // Makes the first checks of 7.4, which every fenced call shares. Marks a
+  // lease whose time has passed as expired.
   ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
                         std::int64_t now, ErrorDetails* details) noexcept;
 
-  // The retry policy that goes with requirements, under the region's lock of a record that has
-  // them; empty if there is none.
+  // Returns the retry policy that is kept with `required`; empty if there is none. The caller holds
+  // the region's lock of a record that has these requirements.
   std::optional<RetryPolicy> RetryPolicyOf(internal::NameId required) const noexcept;
 
-  // A create whose arguments are in order. Says what is missing only if a search may find it.
+  // Creates an execution; the caller has checked the arguments. Sets `missing` only if a search for
+  // room may help.
   CreateOutcome Create(const CreateExecutionArgs& args, Missing& missing,
                        ErrorDetails* details) noexcept;
 
   // ---- names and texts, under the region's lock ------------------------------
 
-  // A worker's name, held by one of the region's records; NamePool::kFull if
-  // there is no room. A name that the region used lately costs nothing shared.
+  // Holds a worker's name for one of the region's records, and returns its
+  // number; NamePool::kFull if there is no room. If the region has used the
+  // name lately, this touches no memory that threads of other regions share.
   internal::NameId HoldWorker(Region& region, const WorkerIdentity& worker) noexcept {
     const std::string_view id = worker.worker_id.text;
     const std::string_view instance = worker.worker_instance_id.text;
@@ -198,7 +204,7 @@ class MemoryLedger::Impl {
   }
   internal::NameId HoldOtherWorker(Region& region, std::string_view id,
                                    std::string_view instance) noexcept;
-  // One hold less of the region's count of a recent name; false if `name` is not recent.
+  // Takes one hold off the region's count of a recent name; false if `name` is not recent.
   static bool ReleaseRecent(Region& region, internal::NameId name) noexcept {
     for (internal::ExecutionTable::RecentName& recent : region.recent) {
       if (recent.name != name) continue;
@@ -211,13 +217,13 @@ class MemoryLedger::Impl {
     if (!ReleaseRecent(region, name)) [[unlikely]]
       workers.Release(name);
   }
-  // The same for a name that was held for nothing.
+  // Does the same for a name that was held but then not needed.
   void UndoWorker(Region& region, internal::NameId name) noexcept {
     if (!ReleaseRecent(region, name)) workers.Undo(name);
   }
-  // The region lets go of a recent name; its records go on holding it.
+  // Ends the region's own hold on a recent name; its records still hold the name.
   void ForgetRecent(internal::ExecutionTable::RecentName& recent) noexcept;
-  // Grant and lease let go of what they refer to.
+  // These drop a record's grant or lease, and its holds on names and texts.
   void DropGrant(Record& record, Region& region) noexcept;
   void DropLease(Record& record, Region& region) noexcept {
     ReleaseWorker(region, record.lease_worker);
@@ -228,13 +234,14 @@ class MemoryLedger::Impl {
 
   // ---- room, without a lock ----------------------------------------------------
 
-  // A name and a text are free as soon as nothing refers to them. But nobody is
-  // told when a grant runs out; where room is missing, such grants are looked for.
+  // A name or a text is free as soon as nothing refers to it. But nothing
+  // happens at the moment when a grant runs out. If room is missing, a search
+  // looks for such grants.
   //
-  // Drops grants that have run out until a name, or a text, is free: at most each
-  // slot once, kSlotsUnderLock at a time under one region's lock. Returns how many
-  // slots were visited; all of them for a search that is not made, since there is
-  // none for kSearchPauseMs after one in vain, unless something was freed.
+  // Drops grants that have run out until a name, or a text, is free. Visits each slot at most once,
+  // kSlotsUnderLock slots at a time under one region's lock. Returns how many slots were visited.
+  // If a search has found nothing, there is no other for kSearchPauseMs unless something is freed;
+  // the function then returns the number of all slots.
   std::size_t SearchForRoom(Missing missing) noexcept;
   static constexpr std::size_t kSlotsUnderLock = 64;
   static constexpr std::int64_t kSearchPauseMs = 100;
@@ -246,9 +253,9 @@ class MemoryLedger::Impl {
     return missing == Missing::kText ? texts.freed() : workers.freed();
   }
 
-  // Runs `call(missing)`, which says what it found no room for, and runs it again while there is
-  // room to be found: until each slot was visited. Other threads may take the room first, so the
-  // tries are bounded by themselves.
+  // Runs `call(missing)`, which sets `missing` to what it found no room for. Runs the call again as
+  // long as a search may find room, that is until each slot was visited. The number of tries has a
+  // bound of its own, because other threads may take the room first.
   template <class Call>
   void WhileFull(Call call) noexcept {
     std::size_t visited = 0;
@@ -262,7 +269,7 @@ class MemoryLedger::Impl {
       if (Freed(missing) == freed[missing == Missing::kText]) visited += SearchForRoom(missing);
     }
   }
-  // The same for a call that answers with an error.
+  // Does the same for a call that returns an error.
   template <class Call>
   ClaimError WithRoom(Call call) noexcept {
     ClaimError error;
@@ -270,7 +277,8 @@ class MemoryLedger::Impl {
     return error;
   }
 
-  // Makes a delayed execution eligible. False if it no longer is a due one.
+  // Makes a delayed execution eligible. Returns false if it is no longer a delayed execution that
+  // is due.
   bool Promote(Slot slot, std::uint16_t partition) noexcept;
 
   const Clock& clock;
@@ -279,8 +287,10 @@ class MemoryLedger::Impl {
   internal::ExecutionTable table;
   internal::TextPool long_names;
   internal::NamePool workers;  // held by grants, leases and regions
-  internal::NamePool lanes;    // by executions; a lane's number is its queue's, and one more
-  // By executions: what is required, comma-joined, and a RetryPolicy's bytes if there is one.
+  // held by executions; a lane's number is the number of its queue plus 1
+  internal::NamePool lanes;
+  // Held by executions: the required capabilities, comma-joined, and the bytes of the RetryPolicy
+  // if there is one.
   internal::NamePool required_sets;
   internal::RecordTexts texts;
   internal::CapabilityVerdicts verdicts;
@@ -288,17 +298,18 @@ class MemoryLedger::Impl {
   internal::ScanPlaces scans;
   std::atomic<std::size_t> maintenance_cursor{0};
   std::atomic<std::size_t> search_cursor{0};
-  // The last search in vain: when, and Freed() then. One for names and one for texts.
+  // The last search that found nothing: its time, and Freed() at that time. There is one for names
+  // and one for texts.
   struct InVain {
     std::atomic<std::int64_t> at{internal::kNever};
     std::atomic<std::uint64_t> freed{0};
   };
   std::array<InVain, 2> in_vain;
-  // Names have run out: regions hold none for themselves, until many are free.
+  // True once names have run out: until many are free again, regions hold no name for themselves.
   std::atomic<bool> names_are_scarce{false};
 };
 
-// Adds what there is to say, if anybody asked.
+// Adds a detail if the caller has asked for details.
 inline void Detail(ErrorDetails* details, std::string_view text) noexcept {
   if (details != nullptr) details->Add(text);
 }
@@ -307,12 +318,12 @@ inline std::string_view CsvOf(const CapabilitySet* set) noexcept {
   return set == nullptr ? std::string_view() : set->csv();
 }
 
-// The queue of a lane's number, which is at least 1.
+// The queue of the lane with this number, which is at least 1.
 inline std::uint16_t QueueOf(internal::NameId lane) noexcept {
   return static_cast<std::uint16_t>(lane - 1);
 }
 
-// Beyond it, times could not be stored exactly (contract 9.5).
+// With a longer ttl, times could not be stored exactly (contract 9.5).
 constexpr bool TtlInRange(std::int64_t ttl_ms) noexcept {
   return ttl_ms >= -kMaxTtlMs && ttl_ms <= kMaxTtlMs;
 }

@@ -29,7 +29,7 @@ NameId NamePool::HoldFound(std::uint32_t hash, std::string_view first,
     if (entries_[id].hash.load(std::memory_order_relaxed) != hash) continue;
     std::uint32_t count = counts_[id].load(std::memory_order_relaxed);
     do {
-      if (count == 0) return 0;  // it is going: let Make() see what becomes of it
+      if (count == 0) return 0;  // the name is being freed: Make() looks under the lock
     } while (!counts_[id].compare_exchange_weak(count, count + 1, std::memory_order_acq_rel,
                                                 std::memory_order_relaxed));
     if (Is(id, first, second)) return id;
@@ -72,13 +72,13 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
   const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  // Somebody may have made it meanwhile, or it is unheld and not yet freed.
+  // Another thread may have made the name meanwhile, or nobody holds it and it is not yet freed.
   if (const NameId id = Find(hash, first, second); id != 0) {
     counts_[id].fetch_add(1, std::memory_order_acq_rel);
     return id;
   }
   if (free_.empty()) return kFull;
-  // Compared apart: the sum of the two sizes could overflow.
+  // The sizes are compared separately, because their sum could overflow.
   TextPool::Place place = 0;
   const bool is_long = first.size() > kInlineBytes || second.size() > kInlineBytes - first.size();
   if (is_long) {
@@ -108,7 +108,8 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
 void NamePool::FreeUnheld(NameId id, bool counts) noexcept {
   const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  // Somebody may hold it again, have let go of it, and have freed it.
+  // Since the count fell to 0, another thread may have held the name again, or may even have
+  // released and freed it.
   Entry& entry = entries_[id];
   if (counts_[id].load(std::memory_order_acquire) != 0) return;
   if ((entry.first_size | entry.second_size) == 0) return;
@@ -128,7 +129,7 @@ void NamePool::Link(NameId id) noexcept {
   table_[at].store(id, std::memory_order_release);
 }
 
-// Moves back what stands behind, so that no search ends at the gap.
+// Moves back the names behind the gap, so that no search ends at it.
 void NamePool::Unlink(NameId id) noexcept {
   lock_.AssertHeld();
   const auto home = [this](NameId name) {
@@ -139,7 +140,7 @@ void NamePool::Unlink(NameId id) noexcept {
   for (std::size_t at = (gap + 1) & table_mask_;; at = (at + 1) & table_mask_) {
     const NameId moved = table_[at].load(std::memory_order_relaxed);
     if (moved == 0) break;
-    // Its search begins behind the gap: it stays.
+    // The search for this name begins behind the gap, so the name stays.
     if (((at - home(moved)) & table_mask_) < ((at - gap) & table_mask_)) continue;
     table_[gap].store(moved, std::memory_order_release);
     gap = at;

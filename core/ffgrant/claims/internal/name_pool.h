@@ -24,49 +24,54 @@ namespace ffgrant::internal {
 // 0 is the empty name and "none".
 using NameId = std::uint32_t;
 
-// A fixed number of names, each a pair of texts such as a worker's id and its
-// instance's; the second one may be empty. Who refers to a name holds it: it is
-// counted, and the last one that lets go makes room for another name at once.
+// A fixed number of names, each a pair of texts such as a worker's id and the
+// id of its instance. The second text may be empty. A caller that refers to a
+// name holds it. The holds are counted, and the release of the last one makes
+// room for another name at once.
 //
 //   entry: |hash|sizes|place|text, up to 48 bytes, longer ones in a TextPool|
 //
-// Hold(), Add() and Release() may come from any thread. The texts of a name are
-// read by who holds it.
+// Hold(), Add() and Release() may come from any thread. Only a caller that
+// holds a name may read its texts.
 //
-// Hold() finds a name without a lock: it counts itself in if the count is not 0,
-// and compares the text then, when nobody can change it any more. A search that
-// runs beside a change may miss a name; Make() searches again under the lock.
+// Hold() finds a name without a lock: it raises the count if that is not 0, and
+// compares the text afterwards, when nobody can change the text any more. A
+// search that runs beside a change may miss a name; Make() searches again under
+// the lock.
 class NamePool {
  public:
   static constexpr NameId kFull = 0xFFFFFFFF;
 
   // Room for `max_names`; names of more than kInlineBytes also take room in
-  // `long_texts`, which must outlive the pool. Two pools with one seed hash
-  // alike; nobody who does not know it finds names that collide.
+  // `long_texts`, which must outlive the pool. Two pools with the same seed
+  // give the same hashes. Without knowing the seed, nobody can choose names
+  // that collide.
   NamePool(std::size_t max_names, std::uint64_t seed, TextPool& long_texts);
 
-  // The name's number, once more held, and made if need be. kFull if there is no room.
+  // Holds the name once more and returns its number. Makes the name if there is none; kFull if
+  // there is no room.
   NameId Hold(std::string_view first, std::string_view second = {}) noexcept {
     return Hold(HashOf(first, second), first, second);
   }
-  // With HashOf() both texts.
+  // `hash` must be HashOf(first, second).
   NameId Hold(std::uint32_t hash, std::string_view first, std::string_view second) noexcept {
     if (first.empty() && second.empty()) return 0;
     const NameId id = HoldFound(hash, first, second);
     return id != 0 ? id : Make(hash, first, second);
   }
-  // The same, but 0 if there is no such name.
+  // Holds the name once more and returns its number; 0 if there is no such name.
   NameId HoldIfThere(std::string_view first) noexcept;
-  // A number that the name probably has, which the caller does not hold; 0 if none is found. By
-  // the hash alone: the number may be another name's, or soon be.
+  // Returns the number that the name probably has, without a hold on it; 0 if none is found. The
+  // number is found by the hash alone: it may belong to another name, now or soon.
   NameId Guess(std::string_view first) const noexcept;
 
-  // Changes how often a name is held that the caller holds; the last one frees it.
+  // Adds `count` to the holds that the caller has on a name; if no hold is left, the name is freed.
   void Add(NameId id, std::int32_t count) noexcept {
     if (Count(id, count)) FreeUnheld(id, true);
   }
   void Release(NameId id) noexcept { Add(id, -1); }
-  // The same for a name that was held for nothing: does not count as freed.
+  // Releases a name that was held but then not needed. If this frees the name, freed() does not
+  // grow.
   void Undo(NameId id) noexcept {
     if (Count(id, -1)) FreeUnheld(id, false);
   }
@@ -113,14 +118,14 @@ class NamePool {
 
   std::size_t max_names() const noexcept { return counts_.size() - 1; }
   std::size_t free_names() const noexcept { return free_count_.load(std::memory_order_relaxed); }
-  // How many names were ever freed. The number of a name that somebody could see
-  // becomes another's only after this has grown, and who holds the other sees it grown.
+  // How many names were ever freed. Before the number of a name that others could see becomes
+  // another name's, this grows; and a caller that holds the new name sees the grown value.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::size_t kInlineBytes = 48;
   struct alignas(64) Entry {
-    std::atomic<std::uint32_t> hash{0};  // read by searches that hold nothing
+    std::atomic<std::uint32_t> hash{0};  // also read by searches that do not hold the name
     std::uint32_t first_size = 0;
     std::uint32_t second_size = 0;
     TextPool::Place place = 0;
@@ -129,12 +134,13 @@ class NamePool {
   static_assert(sizeof(Entry) == 64);
 
   NameId HoldFound(std::uint32_t hash, std::string_view first, std::string_view second) noexcept;
-  // Under the lock: a name that is linked, held or not; 0 if there is none.
+  // The caller holds the lock. Returns the number of a name that is in the table, whether somebody
+  // holds the name or not; 0 if there is none.
   NameId Find(std::uint32_t hash, std::string_view first, std::string_view second) const noexcept;
-  // Out of the hot path, which then needs fewer registers.
+  // Make() is kept out of the hot path, which then needs fewer registers.
   [[gnu::noinline]] NameId Make(std::uint32_t hash, std::string_view first,
                                 std::string_view second) noexcept;
-  // True if nobody holds it any more.
+  // Adds `count` to the holds. Returns true if nobody holds the name any more.
   bool Count(NameId id, std::int32_t count) noexcept {
     if (id == 0 || count == 0) return false;
     const auto added = static_cast<std::uint32_t>(count);
@@ -148,16 +154,18 @@ class NamePool {
 
   std::array<std::uint64_t, 2> seeds_;
   TextPool& long_texts_;
-  // By number; the first is the empty name. The counts stand apart, so that
-  // counting does not take the texts from other processors' caches.
+  // These are indexed by number; number 0 is the empty name. The counts stand
+  // apart, so that counting does not take the texts from other processors'
+  // caches.
   std::unique_ptr<Entry[]> entries_;
   std::vector<std::atomic<std::uint32_t>> counts_;
 
-  // Open addressing, half empty at the least; 0 ends a search. Written under the lock.
+  // The table uses open addressing and is at least half empty; 0 ends a search. It is written under
+  // the lock.
   std::unique_ptr<std::atomic<NameId>[]> table_;
   std::size_t table_mask_;
 
-  std::vector<NameId> free_;  // numbers, used from the back
+  std::vector<NameId> free_;  // free numbers; the last one is taken next
   std::atomic<std::size_t> free_count_;
   std::atomic<std::uint64_t> freed_{0};
   SpinLock lock_;

@@ -68,7 +68,7 @@ TEST_F(NamePoolTest, GuessingHoldsNothing) {
   EXPECT_EQ(pool.Guess("c"), a);
 }
 
-// Up to 48 bytes stand in the name itself; 60 more are a piece.
+// A name of up to 48 bytes is stored in its entry. A longer name takes a piece for every 60 bytes.
 TEST_F(NamePoolTest, LongNamesTakePieces) {
   NamePool pool(8, 1, texts_);
   const auto pieces_of = [&](std::size_t first, std::size_t second) {
@@ -115,13 +115,13 @@ TEST_F(NamePoolTest, TheLastOneThatLetsGoMakesRoom) {
   pool.Add(b, 3);
   pool.Add(b, -4);
   EXPECT_EQ(pool.freed(), 2u);
-  pool.Release(0);  // nobody's
+  pool.Release(0);  // the empty name, which is not held
   EXPECT_EQ(pool.HoldIfThere("c"), a);
   EXPECT_EQ(pool.HoldIfThere(""), 0u);
 }
 
-// Two names with the same 32 bits of hash: there are some among so many. What
-// stands behind a name that goes is found all the same.
+// Among so many names there are two with the same 32 bits of hash. After the
+// first of them was freed, the name behind it is still found.
 TEST_F(NamePoolTest, NamesThatHashAlike) {
   NamePool pool(8, 1, texts_);
   std::unordered_map<std::uint32_t, std::string> by_hash;
@@ -147,8 +147,9 @@ TEST_F(NamePoolTest, NamesThatHashAlike) {
   EXPECT_EQ(pool.HoldIfThere(other), second);
 }
 
-// Texts that hash alike under one seed, found with that seed's secrets, do not
-// under another; and nothing in a text takes the seed out of its hash.
+// Texts that have equal hashes under one seed, found by hashing with that seed,
+// have different hashes under another seed; and no text has a hash that does
+// not depend on the seed.
 TEST_F(NamePoolTest, WhatCollidesDependsOnTheSeed) {
   NamePool pool(8, 1, texts_);
   NamePool other(8, 2, texts_);
@@ -164,7 +165,7 @@ TEST_F(NamePoolTest, WhatCollidesDependsOnTheSeed) {
   }
   EXPECT_GT(pairs, 0);
   EXPECT_EQ(still_alike, 0);
-  // Eight bytes that are a constant of the hash, at each end of a text.
+  // Each text has eight bytes that are a constant of the hash at one end or at both.
   for (const std::uint64_t constant : {kMixA, kMixB, kMixA ^ kMixB}) {
     std::string bytes(8, '\0');
     std::memcpy(bytes.data(), &constant, sizeof constant);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names, and verdicts about them, that come and go while several threads use
-// them. What a thread reads of what it holds is plain data: a sanitizer sees it
-// if holding does not order the accesses.
+// Names, and verdicts about names, come and go while several threads use them.
+// What a thread reads of a name that it holds is plain data: a sanitizer
+// notices if holding does not order the accesses.
 
 #include <gtest/gtest.h>
 
@@ -30,8 +30,8 @@ void OnThreads(Body body) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// More texts than names, long ones among them, so that numbers and bytes become
-// another's all the time; at the end all are free.
+// There are more texts than names, long texts among them, so that numbers and
+// bytes pass to other names all the time. At the end all are free.
 TEST(NamePoolThreadsTest, NamesComeAndGo) {
   TextPool long_texts(6 * TextPool::kPieceBytes);
   NamePool pool(5, 1, long_texts);
@@ -60,8 +60,8 @@ TEST(NamePoolThreadsTest, NamesComeAndGo) {
   EXPECT_EQ(long_texts.free_pieces(), 6u);
 }
 
-// Two threads use one number for different sets, one after the other: no
-// verdict on the one is taken for one on the other.
+// Threads use one number for different sets, one after the other. A verdict
+// about one set is never taken for a verdict about another.
 TEST(NamePoolThreadsTest, VerdictsAreOnTheSetThatIsHeld) {
   TextPool long_texts(TextPool::kPieceBytes);
   NamePool sets(3, 1, long_texts);

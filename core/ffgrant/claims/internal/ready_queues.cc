@@ -28,7 +28,7 @@ ReadyQueues::ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::si
 
 bool ReadyQueues::Before(Slot a, Slot b) const noexcept {
   if (nodes_[a].key != nodes_[b].key) return nodes_[a].key < nodes_[b].key;
-  // Within a partition ids compare as their uuids do.
+  // Within one partition, ids are ordered as their uuids are.
   return table_.fixed(a).uuid < table_.fixed(b).uuid;
 }
 
@@ -55,7 +55,7 @@ bool ReadyQueues::ReplaceChild(Slot slot, Slot before, Slot now) noexcept {
 }
 
 // Merges the two paths to the right, each of which has at most 32 nodes, since
-// a heap has less than 2^32. The link of the new top is what it was.
+// a heap has less than 2^32 nodes. The link of the new top does not change.
 Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
   std::array<Slot, 64> path;
   std::size_t size = 0;
@@ -64,7 +64,7 @@ Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
     path[size++] = a;
     a = nodes_[a].right;
   }
-  Slot below = a == kNoSlot ? b : a;  // with a path, not empty
+  Slot below = a == kNoSlot ? b : a;  // not kNoSlot if there is a path
   while (size > 0) {
     const Slot slot = path[--size];
     nodes_[below].link = slot;
@@ -125,7 +125,7 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   if (Before(top, slot)) {
     Meld(top, slot);
   } else {
-    // First, as the links are still whole.
+    // This comes first, while the links are still whole.
     ReplaceTop(index, top, next, slot);
     Meld(top, slot);
   }
@@ -145,10 +145,10 @@ ReadyQueues::Node ReadyQueues::NewNode(Slot slot, std::int64_t score) const noex
           .left_rank = 0};
 }
 
-// One that has no parent is the top of a heap, which is left to the caller.
+// A slot without a parent is the top of its heap; the caller then replaces the top.
 Slot ReadyQueues::Detach(Slot slot) noexcept {
   const Node& node = nodes_[slot];
-  // One of the two comes next, and its record is wanted then.
+  // One of the two children comes next, and then its record is needed.
   for (const Slot child : {node.left, node.right}) {
     if (child != kNoSlot) table_.PrefetchSlot(child);
   }

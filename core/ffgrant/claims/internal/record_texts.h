@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The texts of a record that most records do not have.
+// Texts that only few records have.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_
 #define FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_
@@ -25,9 +25,9 @@ enum class RecordText : std::uint8_t {
   kAdmissionSummary,
 };
 
-// Each record refers to its texts by one number, 0 if it has none. Who holds
-// the record's lock reads and changes them; other records' texts may change
-// meanwhile.
+// Each record refers to its texts by one number, 0 if it has none. A thread
+// that holds the record's lock may read and change them; the texts of other
+// records may change meanwhile.
 class RecordTexts {
  public:
   using Id = TextPool::Place;
@@ -37,10 +37,11 @@ class RecordTexts {
 
   explicit RecordTexts(std::size_t max_bytes) : pool_(max_bytes) {}
 
-  // Puts these in the place of those that the grant had. False, and nothing
-  // changed, if there is no room.
+  // Replaces the texts of the grant with these. Returns false, and changes
+  // nothing, if there is no room.
   bool SetGrant(Id& id, const GrantTexts& texts) noexcept;
-  // Puts `lane` in the place of the lease's lane, and drops the grant's texts. The same.
+  // Puts `lane` in the place of the lease's lane, and drops the grant's texts. Returns false, and
+  // changes nothing, if there is no room.
   bool SetLease(Id& id, std::string_view lane) noexcept;
   void DropGrant(Id& id) noexcept;
   void DropLease(Id& id) noexcept;
@@ -50,7 +51,7 @@ class RecordTexts {
   }
 
   std::string Text(Id id, RecordText kind) const;
-  // Grows with each text that is let go of.
+  // Grows each time a text is freed.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
 
  private:
@@ -58,7 +59,7 @@ class RecordTexts {
     TextPool::Place place = 0;
     std::uint32_t size = 0;
   };
-  // The record's own piece: where its texts are.
+  // The places of a record's texts. Each record with texts has one piece that stores this list.
   using List = std::array<Kept, kKinds>;
   static_assert(sizeof(List) <= TextPool::kPieceBytes);
 

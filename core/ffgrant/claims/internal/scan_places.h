@@ -25,28 +25,32 @@ struct ScanWindow {
 };
 
 // A scanner is a worker instance on a lane. Its first window begins at ScanStart(); each later
-// one where its call before stopped looking. So calls that find nothing come round to every
-// partition, and a partition that always has something keeps none behind it waiting.
+// window begins where the call before stopped looking. So calls that find nothing come round to
+// every partition, and a partition that always has something keeps no partition behind it waiting.
 //
-// Places are found by hash, and a scanner takes over the place of another one with that hash.
-// Who has lost its place begins its next window anywhere: two that keep on doing that to each
-// other still come to every partition, only not in a fixed number of calls.
+// A scanner's place is found by hash. A scanner takes over the place of another scanner with the
+// same hash.
+// A scanner that has lost its place begins its next window anywhere. Two scanners that keep taking
+// each other's place still come to every partition, only not in a fixed number of calls.
 //
-// Lock-free, thread-safe. Two calls of one scanner that overlap get windows one behind the other.
+// Lock-free, thread-safe. If two calls of one scanner overlap, the window of one lies behind the
+// window of the other.
 class ScanPlaces {
  public:
   static constexpr std::size_t kPlaces = 1024;
 
   class Scan {
    public:
-    // `instance`: Fnv1a64() of the worker instance id; `lane`: of the lane, or its number.
+    // `instance`: Fnv1a64() of the worker instance id; `lane`: Fnv1a64() of the lane, or the lane's
+    // number.
     Scan(ScanPlaces& places, std::uint64_t instance, std::uint64_t lane, std::uint16_t count,
          std::uint16_t max_partitions) noexcept;
     Scan(const Scan&) = delete;
     Scan& operator=(const Scan&) = delete;
 
     const ScanWindow& window() const noexcept { return window_; }
-    // The call has looked at so many of its partitions: the next one begins behind them.
+    // Tells that the call has looked at `looked_at` of its partitions. The next call begins behind
+    // them.
     void End(std::uint32_t looked_at) noexcept;
 
    private:
@@ -54,12 +58,12 @@ class ScanPlaces {
       return tag_ | (partition % window_.count);
     }
     std::atomic<std::uint64_t>& place_;
-    std::uint64_t tag_;  // the scanner's, over 16 bits for the partition
+    std::uint64_t tag_;  // tells scanners apart; its low 16 bits are 0, for the partition
     ScanWindow window_;
   };
 
  private:
-  std::array<std::atomic<std::uint64_t>, kPlaces> places_{};  // 0: nobody's
+  std::array<std::atomic<std::uint64_t>, kPlaces> places_{};  // 0: no scanner has the place
   std::atomic<std::uint64_t> lost_{0};
 };
 
@@ -89,7 +93,7 @@ inline ScanPlaces::Scan::Scan(ScanPlaces& places, std::uint64_t instance, std::u
 
 inline void ScanPlaces::Scan::End(std::uint32_t looked_at) noexcept {
   ScheduleWrite(Shared::kScans);
-  // Unless a later call has taken its window behind this one's by now.
+  // A later call may have taken the window behind this one by now; then the place stays as it is.
   std::uint64_t word = WordAt(window_.first + window_.size);
   place_.compare_exchange_strong(word, WordAt(window_.first + looked_at),
                                  std::memory_order_relaxed);

@@ -49,7 +49,7 @@ TEST(ScanPlaces, CallsThatOverlapGetWindowsBehindOneAnother) {
   Scan first(places, Of("w"), 1, 10, 3);
   Scan second(places, Of("w"), 1, 10, 3);
   EXPECT_EQ(second.window().first, (first.window().first + 3) % 10);
-  // The first has stopped early, and the second is under way: nothing is given back.
+  // The first call has stopped early while the second is under way: no partition is given back.
   first.End(1);
   Scan third(places, Of("w"), 1, 10, 3);
   EXPECT_EQ(third.window().first, (first.window().first + 6) % 10);
@@ -82,8 +82,8 @@ TEST(ScanPlaces, ScannersAreWorkersOnLanes) {
   }
 }
 
-// Many more than there are places, each in turn, so that all take one another's place all the
-// time. Without a place a scanner must not look at the same window for ever.
+// There are many more scanners than places, and the scanners call in turn, so that they take each
+// other's place all the time. A scanner without a place must not look at the same window for ever.
 TEST(ScanPlaces, WhoHasNoPlaceComesRoundAsWell) {
   constexpr std::size_t kScanners = 4 * ScanPlaces::kPlaces;
   ScanPlaces places;
@@ -114,7 +114,7 @@ TEST(ScanPlaces, ThreadsOfOneScannerShareItsRound) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  // Each partition was somebody's as often as every other.
+  // Each partition was in a thread's window as often as every other.
   std::vector<int> times(16);
   for (const auto& mine : windows) {
     for (const std::uint32_t partition : mine) ++times[partition];

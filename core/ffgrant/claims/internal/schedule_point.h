@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where threads meet. With FFGRANT_SCHEDULE_POINTS, which a test library is
-// compiled with, a deterministic scheduler decides here which thread goes on
-// (testing/scheduler.h); without it, all of this is nothing.
+// The points at which one thread can affect another. With
+// FFGRANT_SCHEDULE_POINTS, which a test library is compiled with, a
+// deterministic scheduler decides here which thread goes on
+// (testing/model/scheduler.h). Without it, the functions here do nothing.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_
@@ -11,14 +12,14 @@
 
 namespace ffgrant::internal {
 
-// What threads share besides what a lock guards. Locks are numbered behind.
+// What threads share in addition to what locks guard. The numbers of locks begin at kFirstLock.
 enum class Shared : std::uint32_t {
   kClock,
   kNames,     // found without the pool's lock
-  kLanes,     // likewise
+  kLanes,     // found without the pool's lock
   kNonEmpty,  // hints of the queues
   kTexts,
-  kCursor,  // of maintenance, and of the search for names
+  kCursor,  // of maintenance, and of the search for room
   kScans,   // where workers' rounds begin
   kSize,
   kFirstLock = 16,
@@ -28,20 +29,20 @@ enum class Shared : std::uint32_t {
 
 inline constexpr bool kScheduled = true;
 
-// Before a lock is taken; returns when it is free.
+// Is called before a lock is taken; returns when the lock is free.
 void ScheduleLock(std::uint32_t lock) noexcept;
-// After it was released.
+// Is called after a lock was released.
 void ScheduleUnlock(std::uint32_t lock) noexcept;
-// Whether the thread that runs has taken it.
+// Whether the running thread holds the lock.
 bool ScheduleHolds(std::uint32_t lock) noexcept;
-// Another thread may come in here.
+// Another thread may run from here on.
 void SchedulePoint(Shared what) noexcept;
-// What is touched until the next point; no other thread comes in.
+// Declares what this thread touches before the next point. No other thread runs here.
 void ScheduleRead(Shared what) noexcept;
 void ScheduleWrite(Shared what) noexcept;
 
-// Locks are told apart by the order in which they were made, which is the same
-// in every run.
+// A lock's number is its place in the order in which the locks were made. This
+// order is the same in every run.
 std::uint32_t NextLockNumber() noexcept;
 struct LockNumber {
   std::uint32_t number = NextLockNumber();

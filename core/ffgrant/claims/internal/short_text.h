@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Comparing and hashing names of up to 16 bytes, which is what worker ids and
-// lanes mostly are, without a call to memcmp and without loops over bytes.
+// Compares and hashes names of up to 16 bytes, as most worker ids and lanes
+// are, without a call to memcmp and without loops over bytes.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
@@ -15,7 +15,7 @@
 
 namespace ffgrant::internal {
 
-// Both halves of the product, folded: every bit of a and b reaches every bit.
+// Returns both halves of the product, folded: every bit of a and b affects every bit of the result.
 inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) noexcept {
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(a) * b;
@@ -25,7 +25,7 @@ inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) noexcept {
 inline constexpr std::uint64_t kMixA = 0x9E3779B97F4A7C15u;
 inline constexpr std::uint64_t kMixB = 0xD1B54A32D192ED03u;
 
-// Up to 7 bytes as a number.
+// Returns up to 7 bytes as a number.
 inline std::uint64_t LoadShort(const char* p, std::size_t size) noexcept {
   if (size >= 4) {
     return std::uint64_t{Load32(p)} | std::uint64_t{Load32(p + size - 4)} << 32;
@@ -46,9 +46,11 @@ inline bool TextEqual(std::string_view a, std::string_view b) noexcept {
   return ((Load64(p) ^ Load64(q)) | (Load64(p + size - 8) ^ Load64(q + size - 8))) == 0;
 }
 
-// For tables in memory only; not a format. One multiplication up to 16 bytes.
-// Both factors of each product hold something secret, so that who does not know
-// `seed` and `secret` can make no texts that hash alike, not even by a factor 0.
+// The hash is for tables in memory only; it is not a stored format. Texts of up
+// to 16 bytes take one multiplication.
+// Both factors of each product depend on a secret. So nobody can make texts
+// with equal hashes without knowing `seed` and `secret`, not even with a factor
+// 0.
 inline std::uint64_t HashText(std::string_view text, std::uint64_t seed,
                               std::uint64_t secret) noexcept {
   const std::size_t size = text.size();

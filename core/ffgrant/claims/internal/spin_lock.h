@@ -8,7 +8,7 @@
 
 #include "ffgrant/claims/internal/schedule_point.h"
 
-// Builds in which AssertHeld() does something: all that look for faults.
+// In these builds AssertHeld() does something: all builds that look for faults.
 #if !defined(NDEBUG) || defined(FFGRANT_SCHEDULE_POINTS) || defined(__SANITIZE_ADDRESS__) || \
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1
@@ -16,14 +16,14 @@
 
 namespace ffgrant::internal {
 
-// For sections of some tens of nanoseconds: to lock is one exchange, to unlock
-// a store and a load. A thread that finds the lock taken spins for about a
-// microsecond (kSpins) and then sleeps in the kernel, so that the owner gets
-// the processor whatever the two threads' priorities are.
+// A lock for sections of some tens of nanoseconds: to lock is one exchange, to
+// unlock is a store and a load. A thread that finds the lock taken spins for
+// about a microsecond (kSpins) and then sleeps in the kernel, so that the owner
+// gets the processor whatever the two threads' priorities are.
 //
-// The owner does not pay for the wake-up of nobody: it looks at the number of
-// sleepers without a fence, and may miss one that is just going to sleep. Such
-// a sleeper wakes by itself after kSleepNs. Meets BasicLockable, for
+// The owner does not pay for waking nobody: it reads the number of sleepers
+// without a fence, and so may miss a thread that is just going to sleep. Such a
+// sleeper wakes by itself after kSleepNs. The class meets BasicLockable, for
 // std::scoped_lock.
 class SpinLock : private LockNumber {
  public:
@@ -46,8 +46,9 @@ class SpinLock : private LockNumber {
     ScheduleUnlock(number);
   }
 
-  // Ends the program unless the calling thread holds the lock, in builds that
-  // look for faults; nothing in others. What a lock guards begins with this.
+  // In builds that look for faults, ends the program unless the calling thread
+  // holds the lock. Does nothing in other builds. Every function that uses what
+  // a lock guards begins with this call.
   void AssertHeld() const noexcept {
 #ifdef FFGRANT_CHECKS_LOCKS
     if (owner_.load(std::memory_order_relaxed) != ThisThread() || !ScheduleHolds(number)) NotHeld();

@@ -43,7 +43,7 @@ TEST(SpinLockTest, OneAtATime) {
   EXPECT_EQ(plain, kThreads * kRounds);
 }
 
-// Who waits for long does so asleep.
+// A thread that waits for long sleeps.
 TEST(SpinLockTest, WaitingTakesNoProcessor) {
   SpinLock lock;
   lock.lock();
@@ -63,8 +63,8 @@ TEST(SpinLockTest, WaitingTakesNoProcessor) {
   EXPECT_LT(cpu_ms, 200);
 }
 
-// The owner has the lowest priority there is, on the one processor that the
-// waiter uses: it comes to an end only because the waiter sleeps.
+// The owner has the lowest priority and runs on the only processor that the
+// waiter uses. The owner comes to an end only because the waiter sleeps.
 TEST(SpinLockTest, AnOwnerOfIdlePriorityGoesOn) {
   cpu_set_t one;
   CPU_ZERO(&one);

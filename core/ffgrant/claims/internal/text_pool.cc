@@ -31,7 +31,7 @@ TextPool::Place TextPool::Take(std::size_t pieces) noexcept {
 }
 
 TextPool::Place TextPool::Keep(std::string_view text, std::string_view second) noexcept {
-  // Compared apart: the sum of the two sizes could overflow.
+  // The sizes are compared separately, because their sum could overflow.
   if (text.empty() && second.empty()) return 0;
   const std::size_t most = free_pieces() * kPieceBytes;
   if (text.size() > most || second.size() > most - text.size()) return kFull;
@@ -70,7 +70,7 @@ void TextPool::Free(Place place) noexcept {
   free_count_.store(free_count_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
 }
 
-// Calls work(bytes, done) for the parts in order, until it returns false.
+// Calls work(bytes, done) for the parts of a text in order, until `work` returns false.
 template <class Work>
 void TextPool::ForEachPart(Place place, std::size_t offset, std::size_t size,
                            Work work) const noexcept {

@@ -16,34 +16,34 @@
 
 namespace ffgrant::internal {
 
-// A fixed number of pieces of one size. A text takes as many as it needs, in a
-// chain, so that whatever was given back can be used again for any text: there
-// are no gaps of the wrong size.
+// A fixed number of pieces of one size. A text takes as many pieces as it
+// needs, in a chain, so that pieces that were given back can be used again for
+// any text: there are no gaps of the wrong size.
 //
-// Keep() and Free() may come from any thread. A text is read by who owns it.
+// Keep() and Free() may come from any thread. Only the owner of a text may read it.
 class TextPool {
  public:
   static constexpr std::size_t kPieceBytes = 60;
 
-  // Where a text begins; its owner remembers the size. 0: an empty text.
+  // The piece in which a text begins; the owner of the text remembers the size. 0: an empty text.
   using Place = std::uint32_t;
   static constexpr Place kFull = 0xFFFFFFFF;
 
-  // Room for `max_bytes` (1..2^32), up to the next piece.
+  // Makes room for `max_bytes` (1..2^32), rounded up to whole pieces.
   explicit TextPool(std::size_t max_bytes);
 
   static constexpr std::size_t PiecesOf(std::size_t size) noexcept {
     return (size + kPieceBytes - 1) / kPieceBytes;
   }
 
-  // The place of a copy of `text` and, behind it, `second`; kFull if there is
-  // not enough room.
+  // Keeps a copy of `text` followed by `second`, and returns its place; kFull
+  // if there is not enough room.
   Place Keep(std::string_view text, std::string_view second = {}) noexcept;
   void Free(Place place) noexcept;
 
-  // Whether the kept text has `text` at `offset`.
+  // Returns whether the kept text has `text` at `offset`.
   bool Has(Place place, std::size_t offset, std::string_view text) const noexcept;
-  // Puts `bytes`, of one piece, over those that were kept.
+  // Replaces the kept bytes with `bytes`; both fit in one piece.
   void Overwrite(Place place, std::string_view bytes) noexcept;
   // Copies `size` bytes from `offset` on.
   void Copy(Place place, std::size_t offset, std::size_t size, char* to) const noexcept;
@@ -57,12 +57,12 @@ class TextPool {
   };
   static_assert(sizeof(Piece) == 64);
 
-  // Takes a chain of so many pieces off the free list.
+  // Takes a chain of `pieces` pieces off the free list; kFull if there are not enough.
   Place Take(std::size_t pieces) noexcept;
   template <class Work>
   void ForEachPart(Place place, std::size_t offset, std::size_t size, Work work) const noexcept;
 
-  std::unique_ptr<Piece[]> pieces_;  // from 1 on
+  std::unique_ptr<Piece[]> pieces_;  // numbered from 1
   Place first_free_ = 0;
   std::atomic<std::size_t> free_count_;
   SpinLock lock_;  // guards the free list
