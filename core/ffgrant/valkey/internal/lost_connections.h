@@ -47,8 +47,8 @@ inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any 
 // Shared by the clients of one ledger. Thread-safe; every call takes a short lock.
 class LostConnections {
  public:
-  // If there are more connections or keys than this, the oldest connections are given up: they
-  // can't be settled any more.
+  // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up its key: what
+  // was given up can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
