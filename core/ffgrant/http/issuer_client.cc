@@ -35,8 +35,8 @@ void InitCurl() {
   if (code != CURLE_OK) throw std::runtime_error("ffgrant: libcurl can't be initialised");
 }
 
-// Appends `text` as a path segment. Bytes that can't stand there go as %XX; the others are RFC
-// 3986's unreserved bytes, and ':', which every execution id has.
+// Appends `text` as a path segment. Writes bytes that can't stand there as %XX. The bytes that can
+// stand there are RFC 3986's unreserved ones, and ':', which every execution id has.
 bool AppendSegment(std::string_view text, std::string& path) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   if (text.empty()) return false;
@@ -53,7 +53,7 @@ bool AppendSegment(std::string_view text, std::string& path) {
       path.push_back(kHex[byte & 15]);
     }
   }
-  // A segment of dots alone can't be a name in a URL: it is resolved away.
+  // The segments "." and ".." can't be names in a URL: they are resolved away.
   return text != "." && text != "..";
 }
 
@@ -141,7 +141,7 @@ IssuerError ErrorOf(CURLcode code, bool sent) {
     case CURLE_SSL_CIPHER:
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-      // If a kept connection breaks, libcurl connects once more; then the request was sent before.
+      // If a kept connection breaks, libcurl connects once more; the request was then sent before.
       return sent ? IssuerError::kConnectionLost : IssuerError::kNotConnected;
     default:
       return IssuerError::kConnectionLost;
@@ -214,7 +214,7 @@ class IssuerClient::Impl {
     }
   }
 
-  // A connection and what a request needs.
+  // A connection, and the buffers that a request needs.
   struct Connection {
     explicit Connection(Impl& owner);
     ~Connection();
@@ -242,8 +242,8 @@ class IssuerClient::Impl {
     {
       std::unique_lock lock(mutex_);
       while (idle_.empty()) {
-        // The stop descriptor wakes nobody here. But it ends at once the calls that hold a
-        // connection.
+        // The stop descriptor does not end this wait. But it ends at once the calls that hold the
+        // connections.
         if (freed_.wait_until(lock, until) == std::cv_status::timeout && idle_.empty()) {
           return Refused(IssuerError::kNotConnected, "no connection became free in time");
         }
@@ -321,7 +321,7 @@ IssuerClient::Impl::Connection::Connection(Impl& owner)
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  // No file and no other protocol may be used, whatever a URL says.
+  // Whatever a URL says, libcurl may use only these two protocols, and read no file.
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -347,11 +347,11 @@ std::size_t IssuerClient::Impl::Connection::OnBody(char* bytes, std::size_t, std
   return size;
 }
 
-// Waits until the answer is there, time is over, or the stop descriptor is readable.
+// Waits until the answer is there, the time is up, or the stop descriptor is readable.
 CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point until,
                                      bool& stopped) const {
   CURLcode code = CURLE_OPERATION_TIMEDOUT;
-  // On a kept connection the first step already sends.
+  // The descriptor is looked at first, because on a kept connection the first step already sends.
   pollfd asked = {options.stop_descriptor, POLLIN, 0};
   if (options.stop_descriptor >= 0 && poll(&asked, 1, 0) > 0) {
     stopped = true;
@@ -393,7 +393,7 @@ IssuerStatus IssuerClient::Impl::AskOnce(Connection& c, const std::string& path,
   if (c.headers == nullptr || c.headers_token != token) {
     curl_slist_free_all(c.headers);
     c.headers = curl_slist_append(nullptr, "Content-Type: application/json");
-    // Without this, libcurl would wait for the server's leave before it sends the body.
+    // Without this header, libcurl would wait for the server's permission before it sends the body.
     c.headers = curl_slist_append(c.headers, "Expect:");
     if (!token.empty()) {
       c.headers = curl_slist_append(c.headers, ("Authorization: Bearer " + token).c_str());
@@ -496,7 +496,7 @@ IssuerClient::IssuerClient(const IssuerOptions& options) : impl_(std::make_uniqu
 IssuerClient::~IssuerClient() = default;
 
 IssuerStatus IssuerClient::Create(const CreateRequest& request, bool& created) {
-  // The server stores the partition that it is told, so take it from the id.
+  // The server stores whatever partition the request names, so the client takes it from the id.
   const ExecutionIdResult id = ParseExecutionId(request.execution_id, ParseMode::kLenient);
   if (!id) return Refused(IssuerError::kInvalidRequest, "execution_id is none");
   return impl_->With([&](Impl::Connection& c, SteadyClock::time_point until) {

@@ -44,12 +44,12 @@ enum class IssuerError : std::uint8_t {
   kServerFault,         // 500 and above, except 503
   kServerUnavailable,   // 503
   kUnexpectedStatus,    // any other status
-  kMalformedResponse,   // the body is none that this route answers with
+  kMalformedResponse,   // this route never answers with such a body
   kResponseTooLarge,    // the answer is longer than max_response_bytes
   // The server did not answer. The request may have been executed, except after kNotConnected and
   // kInvalidRequest.
-  kNotConnected,  // nothing was sent: no address, no connection, none that became free in time,
-                  // no trust in the server's certificate
+  kNotConnected,  // nothing was sent: no address was found, no connection could be made or became
+                  // free in time, or the server's certificate was not trusted
   kTimeout,
   kConnectionLost,
   kStopped,         // the stop descriptor became readable
@@ -61,7 +61,7 @@ std::string_view ErrorName(IssuerError error) noexcept;
 struct [[nodiscard]] IssuerStatus {
   IssuerError error = IssuerError::kNone;
   int http_status = 0;            // 0: there was no answer
-  std::string message;            // the server's words, or ours; never the token
+  std::string message;            // the server's words or the client's; never the token
   std::string kind;               // the kind in an error body (contract 5.6)
   std::optional<bool> retryable;  // whether the error body says that a retry may help
   explicit operator bool() const noexcept { return error == IssuerError::kNone; }
@@ -76,7 +76,7 @@ struct IssuerOptions {
   // sent.
   std::string token_variable = {};
   std::string token_file = {};
-  // A file with the certificates to trust in place of the system's, as PEM.
+  // A PEM file with the certificates to trust in place of the system's.
   std::string ca_file = {};
   std::int64_t connect_timeout_ms = 2000;  // 1..86'400'000, a day
   // The limit of a whole call, including the wait for a free connection. 1..86'400'000.
@@ -89,10 +89,11 @@ struct IssuerOptions {
   int stop_descriptor = -1;
 };
 
-// Thread-safe. Calls block, and each keeps request_timeout_ms. Calls allocate. A call whose answer
-// is lost says so, and the client does not repeat it. But libcurl repeats a request if a kept
-// connection turns out to be closed before any byte of an answer came: a creation may then find
-// what it has created itself. With TLS the certificate is always checked.
+// Thread-safe. Calls block, but none for longer than request_timeout_ms. Calls allocate. A call
+// whose answer is lost says so, and the client does not repeat it. But libcurl repeats a request if
+// a kept connection turns out to be closed before any byte of an answer came: a creation may then
+// find the execution that its own first request has created. With TLS the certificate is always
+// checked.
 class IssuerClient {
  public:
   // Throws std::invalid_argument for options out of range, std::runtime_error for a token that
@@ -102,24 +103,25 @@ class IssuerClient {
   IssuerClient(const IssuerClient&) = delete;
   IssuerClient& operator=(const IssuerClient&) = delete;
 
-  // `created` is false if there was already an execution with this id; it stays as it is.
+  // `created` is false if there was already an execution with this id; that execution stays as it
+  // is.
   IssuerStatus Create(const CreateRequest& request, bool& created);
-  // After kNothingInWindow ask again. `grant` is as the server sent it: check it with
+  // After kNothingInWindow ask again. `grant` is what the server sent: check it with
   // CheckIngress().
   IssuerStatus Claim(std::string_view worker_id, const ClaimRequestView& request,
                      ClaimGrant& grant);
   IssuerStatus Reclaim(std::string_view execution_id, const ReclaimRequestView& request,
                        ReclaimGrant& grant);
-  // `already` says why there was nothing to revoke, "already_revoked"; it is empty if the lease was
-  // revoked now.
+  // `already` says why there was nothing to revoke ("already_revoked"); it is empty if this call
+  // has revoked the lease.
   IssuerStatus Revoke(std::string_view execution_id, std::string& already);
-  // Gets what the execution was completed with. kNotFound: there is no result yet, or there will be
-  // none.
+  // Gets the result that the execution was completed with. kNotFound: there is no result yet, or
+  // there will be none.
   IssuerStatus Result(std::string_view execution_id, std::string& result);
   // Gets the public state: "waiting", "active", "completed" and so on.
   IssuerStatus State(std::string_view execution_id, std::string& state);
   IssuerStatus Cancel(std::string_view execution_id, const CancelRequest& request);
-  // `effect` is what the signal has done; it is empty for a signal that was there already.
+  // `effect` is what the signal has done; it is empty for a signal that the server had already.
   IssuerStatus Signal(std::string_view execution_id, const SignalRequest& request,
                       std::string& effect);
   // Asks whether the server is ready.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client beside a server of a few lines, which keeps what it was sent and answers what a test
-// wants.
+// Tests the client with a small server. The server keeps the requests that it gets, and gives the
+// answers that a test wants.
 
 #include "ffgrant/http/issuer_client.h"
 
@@ -343,8 +343,8 @@ TEST(IssuerClient, ASilentServerIsLeftInTime) {
   options.connections = 1;
   IssuerClient issuer(options);
   const auto begin = std::chrono::steady_clock::now();
-  // Two requests at once: the second waits for the connection of the first, and both limits
-  // together are no longer. It has sent nothing if its time ends before it gets the connection.
+  // Makes two requests at once. The second waits for the connection of the first, and this wait
+  // counts in its own limit. If its time ends before it gets the connection, it has sent nothing.
   const auto ask = [&] {
     const IssuerError error = issuer.Health().error;
     EXPECT_TRUE(error == IssuerError::kTimeout || error == IssuerError::kNotConnected)
@@ -371,7 +371,7 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   });
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   stopper.join();
-  // Every later call also ends so, and sends nothing.
+  // Every later call also ends with kStopped, and sends nothing.
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 1u);
   close(ends[0]);
@@ -392,7 +392,7 @@ TEST(IssuerClient, AServerThatCrashesWithARequestMayHaveExecutedIt) {
   EXPECT_EQ(issuer.Health().error, IssuerError::kNone);
   EXPECT_EQ(issuer.Health().error, IssuerError::kConnectionLost);
   EXPECT_EQ(server.requests().size(), 2u);
-  // Now nothing is sent any more.
+  // Now the server has gone, so nothing is sent any more.
   EXPECT_EQ(issuer.Health().error, IssuerError::kNotConnected);
 }
 

@@ -33,15 +33,15 @@
 //                     happened. Only for claims that its own ledger made can it also say that
 //                     the claim cannot happen any more.
 //   kUnknownCode      The server answered with a code or a word that the contract does not
-//                     have. Any call but a claim also ends so if the server answers with a fault.
+//                     have. Any call but a claim also ends so if the server answers with an error.
 //
-// Threads: one at a time, except for CancelAll() and counters().
+// Threads: only one thread at a time may use a pipeline, except for CancelAll() and counters().
 // Cost: a call is written into a buffer. It allocates nothing once the buffers have grown to the
-// largest call. One system call sends many calls, and one receives the answers of many.
+// largest call. One system call sends many calls, and one system call receives many answers.
 // Blocking: only Poll() waits, for as long as it is told. No call waits longer than
 // options.request_timeout_ms from its submission: it then completes, whatever fails.
-// Ownership: the pipeline keeps no arguments, and a Completion holds no views into it. For fork(),
-// the end of the process and signals the same holds as for ValkeyLedger. Contract 7.
+// Ownership: the pipeline keeps no arguments, and a Completion holds no views into it. What
+// valkey_ledger.h says of fork(), the end of the process and signals holds here too. Contract 7.
 
 #ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
 #define FFGRANT_VALKEY_CLAIM_PIPELINE_H_
@@ -74,13 +74,15 @@ class ClaimPipeline {
     std::uint64_t tag = 0;
     Call call = Call::kCreate;
     CreateOutcome::Status created = CreateOutcome::Status::kWaiting;  // kCreate
-    // Set for kClaim and kIssueAndClaim. The answer of kIssueAndClaim has neither the expiry nor
-    // the kind; nor has it the attempt id of a resumed attempt, which keeps its own.
+    // Set for kClaim and kIssueAndClaim. The answer of kIssueAndClaim has no expiry and no kind. If
+    // the attempt was resumed, the answer has no attempt id either: the attempt keeps the id that
+    // it had.
     Lease lease;
     TimestampMs expires_at;  // kRenew
   };
 
-  // What the worker that completes a lease knows of it, so that the pipeline need not read it.
+  // What a worker knows of the lease that it completes. The caller passes it in, so that the
+  // pipeline need not read it.
   struct Holder {
     AttemptIndex attempt_index;
     LaneIdView lane;  // the lane that the claim was made with
@@ -93,13 +95,14 @@ class ClaimPipeline {
   ClaimPipeline(const ClaimPipeline&) = delete;
   ClaimPipeline& operator=(const ClaimPipeline&) = delete;
 
-  // Each returns false, and does nothing, while capacity() calls are under way or completed and not
-  // yet taken by Poll(). The arguments are not kept. Arguments that a server would parse wrongly
-  // complete with kInvalidInput, unsent.
+  // Each of these returns false, and does nothing, while capacity() calls are either under way or
+  // completed but not yet returned by Poll(). The arguments are not kept. A call with arguments
+  // that a server would parse wrongly is not sent, and completes with kInvalidInput.
   //
-  // SubmitCreate: `delay_until`, where given, must lie ahead. The server puts an execution whose
-  // delay is over into the set that KEYS name. This is the delayed set, where no scheduler looks;
-  // FlowFabric's typed call does the same. ValkeyLedger reads the server's time first.
+  // SubmitCreate: `delay_until`, if given, must be in the future. If the delay has already ended,
+  // the server still puts the execution into the set that KEYS name. This is the delayed set, where
+  // no scheduler looks; FlowFabric's typed call does the same. ValkeyLedger avoids this by reading
+  // the server's time first.
   bool SubmitCreate(const CreateExecutionArgs& args, std::string_view payload, std::uint64_t tag);
   bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag);
   bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag);
@@ -107,9 +110,9 @@ class ClaimPipeline {
   bool SubmitRenew(const RenewArgs& args, std::uint64_t tag);
   bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag);
 
-  // Moves everything on and returns what has completed: at once if something has, else as soon as
-  // something does, or nothing after `timeout_ms`. The completions are valid until the next call of
-  // Poll().
+  // Moves all calls on, and returns those that have completed. Returns at once if there are any,
+  // otherwise as soon as a call completes, or with none after `timeout_ms`. The completions are
+  // valid until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
 
   // These two serve the caller's own event loop (epoll, asio, libuv), in place of a Poll() that
@@ -123,18 +126,18 @@ class ClaimPipeline {
   //   }
   //
   // descriptor() is readable, level-triggered, when Poll(0) has something to do. It stays the same
-  // as long as the pipeline lives. Do not read, write or close it. It is -1 if the system gives
-  // none (then call Poll(0) now and then), or if the network of the options has none.
+  // as long as the pipeline lives. Do not read, write or close it. It is -1 if the system has no
+  // descriptor left (then call Poll(0) now and then), or if the network of the options has none.
   //
-  // PrepareWait() sends what was submitted, and returns after how many milliseconds Poll(0) has to
-  // be called even if the descriptor is not readable; -1: never. Call it before each wait, after
-  // all Submit...(). Neither blocks. core/examples/claim_with_epoll.cc is such a loop.
+  // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
+  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call it before each
+  // wait, after all Submit...(). Neither blocks. core/examples/claim_with_epoll.cc is such a loop.
   int descriptor() noexcept;
   int PrepareWait() noexcept;
 
-  // All calls under way complete with the next Poll(), also with one that is already waiting. A
-  // call that was sent completes with kUnknownOutcome, any other with kUnavailable. Calls that are
-  // submitted from now on are not touched. May be called from any thread, but not from a signal
+  // Makes all calls under way complete in the next Poll(), or in a Poll() that is already waiting.
+  // A call that was sent completes with kUnknownOutcome, any other with kUnavailable. Calls that
+  // are submitted from now on are not touched. May be called from any thread, but not from a signal
   // handler.
   void CancelAll() noexcept;
 
@@ -143,8 +146,8 @@ class ClaimPipeline {
 
   std::size_t in_flight() const noexcept;  // not yet completed
   std::size_t capacity() const noexcept;   // options.max_in_flight
-  // The text of the last call that completed with kUnavailable, kUnknownOutcome or kUnknownCode:
-  // why it failed.
+  // Says why a call failed: the text of the last call that completed with kUnavailable,
+  // kUnknownOutcome or kUnknownCode.
   std::string_view last_error() const noexcept;
   const ServerInfo& server() const noexcept;
   std::uint64_t redirections() const noexcept;  // MOVED and ASK so far

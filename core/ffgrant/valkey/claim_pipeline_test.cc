@@ -186,15 +186,15 @@ TEST(ClaimPipelineTest, AnswersToEveryCall) {
   }
 }
 
-// A large command is sent from within its Submit(). If the connection breaks there, the calls
-// before it end while Submit() goes on, and Poll() returns them.
+// A large command is sent from within its Submit(). If the connection breaks there, no call ends
+// before the next Poll(), and each keeps its tag.
 TEST(ClaimPipelineTest, ASubmitThatBreaksTheConnectionLeavesEachItsTag) {
   ScriptedRig rig;
   std::vector<Way> ways;
   for (std::uint64_t seed = 0; seed < 10; ++seed) ways.emplace_back(seed);
   ASSERT_TRUE(rig.Run(ways[0], Call::kCreate));
 
-  // The command was sent, and gets no answer for now.
+  // The next commands are sent, but get no answer for now.
   rig.network->SetScript([](Operation operation) -> Fault {
     return {operation == Operation::kArrive ? Kind::kHold : Kind::kNone};
   });
@@ -221,7 +221,7 @@ TEST(ClaimPipelineTest, ASubmitThatBreaksTheConnectionLeavesEachItsTag) {
     EXPECT_EQ(done.error, tag <= 2 ? ClaimError::kUnknownOutcome : ClaimError::kNone) << tag;
     EXPECT_EQ(rig.Contradiction(ways[tag], done), "") << tag;
   }
-  // No completion is lost for later either.
+  // No place for a later call is lost either.
   for (std::size_t i = 0; i < rig.pipeline().capacity(); ++i) {
     EXPECT_TRUE(Submit(rig, ways[0], Call::kCreate, 100 + i));
   }

@@ -26,7 +26,7 @@ struct ClientCounters {
   std::uint64_t connects = 0;          // connections begun
   std::uint64_t connects_failed = 0;   // connections begun that were not made, or not greeted
   std::uint64_t connections_lost = 0;  // connections that had been greeted, and then ended
-  std::uint64_t refusals = 0;          // refusals of a server for good: login, certificate, ...
+  std::uint64_t refusals = 0;          // times a server refused for good: login, certificate, ...
   std::uint64_t probes = 0;            // silent connections that got a PING before use
   std::uint64_t probes_failed = 0;     // probes that found the connection dead
   std::uint64_t commands = 0;          // commands handed in by calls, each counted once
@@ -37,7 +37,7 @@ struct ClientCounters {
                                        // or its connection broke before the server can have seen it
   std::uint64_t unknown_outcomes = 0;  // commands that were sent, and whose answer will never come
   std::uint64_t unavailable = 0;       // commands that ended without having happened
-  std::uint64_t cancelled = 0;         // commands of the two counters before that were cancelled
+  std::uint64_t cancelled = 0;         // cancelled commands; each is in one of the two counts above
   std::uint64_t late_replies = 0;      // answers to commands whose end had already been told
   std::uint64_t fences = 0;            // lost connections that were shut on their server
   std::uint64_t slot_tables = 0;       // cluster tables that were accepted

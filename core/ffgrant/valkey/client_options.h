@@ -28,19 +28,19 @@ enum class LogLevel : std::uint8_t {
 };
 
 // A hook that is told what happens to connections. Each event is one line of text, without a line
-// end: where it happened, what, and the server's words. It never holds a password or an argument of
-// a call. A thread calls the hook when its own call is over, right before that call returns (for a
-// ClaimPipeline: before Poll() returns), and holds no lock: other calls go on however long the hook
-// takes. Several threads may call it at once. It must not throw. It may use the ledger, but not the
-// ClaimPipeline that called it.
+// end: where it happened, what happened, and the server's words. It never holds a password or an
+// argument of a call. A thread calls the hook when its own call has ended, right before that call
+// returns (for a ClaimPipeline: before Poll() returns). The thread holds no lock then, so other
+// calls go on however long the hook takes. Several threads may call it at once. It must not throw.
+// It may use the ledger, but not the ClaimPipeline that called it.
 using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 
-// How to reach a server or a cluster, and how patiently. The client finds out which of the two it
-// is from what the server first answers.
+// How to reach a server or a cluster, and how long to wait for it. The client finds out which of
+// the two it is from what the server first answers.
 struct ClientOptions {
   // The client tries these in turn. Any node of a cluster will do: it names the others. Once the
-  // client knows a cluster, it follows these servers into a cluster with none of its nodes only
-  // after half a minute of use in which it could reach no node.
+  // client knows a cluster, these servers can lead it to a cluster with none of the known nodes
+  // only after half a minute of use in which it could reach none of those nodes.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
@@ -48,12 +48,11 @@ struct ClientOptions {
   std::string username = {};
   std::string password = {};
 
-  // Whether and how to speak TLS. It then holds for every server, also for those that a cluster
-  // names.
+  // Whether and how to speak TLS. This holds for every server, also for those that a cluster names.
   TlsOptions tls = {};
   // The name that CLIENT SETNAME gives to each connection, so that an operator finds it in CLIENT
-  // LIST; up to 256 characters from '!' to '~'. Empty: no name is set. If a server forbids the
-  // command, it is used all the same.
+  // LIST; up to 256 characters from '!' to '~'. Empty: no name is set. A server that forbids the
+  // command is used all the same.
   std::string connection_name = {};
 
   // How long connecting to one server may take, looking up its name included. While the client
@@ -76,22 +75,22 @@ struct ClientOptions {
   // 1..65536.
   std::size_t max_in_flight = 256;
   // An idle connection may be dead without either end having been told, because a NAT or a proxy
-  // forgot it. After so many seconds of silence TCP keepalive asks the other end, which keeps most
-  // of them from forgetting; 0: never; 0..32767.
+  // forgot it. After `keepalive_s` seconds of silence TCP keepalive sends a probe to the other end.
+  // The probe keeps most NATs and proxies from forgetting the connection. 0: never; 0..32767.
   std::int64_t keepalive_s = 60;
   // If nothing came on a connection for `probe_idle_ms`, the client sends a PING before the next
   // command, to find out whether the connection is alive. Without an answer within `probe_limit_ms`
-  // (or half of request_timeout_ms if that is less) it makes a new connection and sends the command
-  // there. The command was not sent before, so no outcome is unknown. A probe costs one round trip
-  // after each such silence. At least 1 each; INT64_MAX for probe_idle_ms: no probes.
+  // (or half of request_timeout_ms if that is less) the client makes a new connection and sends the
+  // command there. The command was not sent before, so no outcome is unknown. A probe costs one
+  // round trip after each such silence. At least 1 each; INT64_MAX for probe_idle_ms: no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
-  // The most that one reply may take in memory; a larger one ends the connection that it comes on.
+  // The most memory that one reply may take; a larger reply ends the connection that it comes on.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
   // Whether our function library may be loaded where FlowFabric's is not, and may replace an older
-  // version of ours. It never replaces FlowFabric's library, or anybody else's, and never stands in
-  // its way (function_library.h).
+  // version of ours. Our library never replaces FlowFabric's, or anybody else's, and never keeps
+  // FlowFabric's from being loaded (function_library.h).
   bool load_library = true;
   // The versions for which FlowFabric's functions are called: ff_version must answer one of them.
   // Any other version is refused, since its functions may take other KEYS and ARGV. Before you add
@@ -101,13 +100,13 @@ struct ClientOptions {
   // Gets the lines of the log. Null: there is no log.
   LogHook log = {};
 
-  // For tests: makes the network that the client uses. Null: MakeSocketNetwork(). Where TLS is
-  // enabled, it is spoken over the streams of this network.
+  // For tests: makes the network that the client uses. Null: MakeSocketNetwork(). If TLS is
+  // enabled, the client speaks it over the streams of this network.
   std::function<std::unique_ptr<Network>()> make_network = {};
 };
 
 // What calls carry beyond their arguments. Where FlowFabric has a default, ours is the same;
-// core/contract/defaults-observed.md lists them all, and where each was seen.
+// core/contract/defaults-observed.md lists all defaults, and where each was seen.
 struct ClaimDefaults {
   PartitionConfig partitions = {};
   std::string ns = "default";

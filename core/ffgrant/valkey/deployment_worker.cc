@@ -19,7 +19,7 @@
 namespace ffgrant::valkey {
 namespace {
 
-// A refresh that did not get through is tried again so soon.
+// A refresh that failed is tried again after this time, or after a third of a shorter ttl.
 constexpr std::int64_t kRetryMs = 1000;
 constexpr std::int64_t kMostMs = 1000;
 
@@ -42,7 +42,7 @@ class DeploymentWorker::Impl {
       ffgrant::internal::Throw<std::invalid_argument>(
           "registration_ttl_ms must be in 1000..kMaxTtlMs");
     }
-    // What is out of range of the rest shows now rather than at the start.
+    // Checks the other options now, rather than in Start().
     ValkeyLedger checked(o.ledger);
     LeaseKeeperOptions without_threads = o.keeper;
     without_threads.has_threads = false;
@@ -62,7 +62,7 @@ class DeploymentWorker::Impl {
     if (!counts) return counts;
     with_counts.connections = options.ledger.connections;
     with_counts.defaults.partitions = counts.partitions;
-    // In the order in which they use each other.
+    // The keeper and the worker use the ledger, so they are destroyed before it.
     keeper.reset();
     worker.reset();
     ledger.emplace(with_counts);
@@ -101,7 +101,7 @@ class DeploymentWorker::Impl {
     return ledger->UnregisterWorker(registered, details);
   }
 
-  // Returns in how many ms to call again.
+  // Returns in how many ms to call it again.
   std::int64_t RefreshIfDue() noexcept {
     if (const std::int64_t left = LeftMs(); left > 0) return left;
     Note(ledger->RefreshWorker(registered));
@@ -140,7 +140,7 @@ class DeploymentWorker::Impl {
   std::thread refresher;
   mutable std::mutex mutex;
   std::condition_variable changed;
-  // With the mutex:
+  // The mutex protects these:
   bool ends = false;
   std::int64_t refresh_at = 0;
   Outcome last;
@@ -196,8 +196,8 @@ Work DeploymentWorker::Claim(const ClaimGrantView& grant, LaneIdView lane, Error
   work.error = claim.error;
   work.ingress_ = claim.ingress;
   if (claim.error == ClaimError::kUnknownOutcome) {
-    // A permit for what may have been claimed; if others have taken all of them meanwhile, it
-    // has to do without.
+    // Takes a permit for the execution that may have been claimed. If other calls have taken all
+    // permits meanwhile, the execution has to do without one.
     claim.permit = m.worker->TakePermit();
     const FoundClaim found =
         m.ledger->FindClaim(grant.execution_id, claim.lease.fence.lease_id, details);

@@ -16,7 +16,7 @@
 //   }
 //   (void)worker.Stop();
 //
-// What it is made of can be had by itself: Worker, LeaseKeeper, CompleteOnce(), FailOnce(), and
+// Its parts can also be used by themselves: Worker, LeaseKeeper, CompleteOnce(), FailOnce(), and
 // ValkeyLedger's RegisterWorker() and FindClaim().
 
 #ifndef FFGRANT_VALKEY_DEPLOYMENT_WORKER_H_
@@ -37,29 +37,30 @@ FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 struct DeploymentWorkerOptions {
-  // `defaults.partitions` are not looked at: Start() reads the deployment's.
+  // `ledger.defaults.partitions` is not looked at: Start() reads the deployment's counts.
   ValkeyLedgerOptions ledger = {};
-  // `partitions` likewise; each grant is checked against the counts that Start() has read.
+  // `worker.partitions` is not looked at either: each grant is checked against the counts that
+  // Start() has read.
   WorkerOptions worker = {};
   LeaseKeeperOptions keeper = {};
-  // What it registers as able to do, which must be what it asks for grants with. Without lanes it
-  // registers nothing, and the deployment starves executions that only it could run
-  // (worker_registration.h).
+  // The lanes and the capabilities that the worker registers; it must ask for grants with the same
+  // ones. Without lanes it registers nothing, and the deployment starves executions that only this
+  // worker could run (worker_registration.h).
   std::vector<std::string> lanes = {};
   CapabilitySet offered = {};
-  // How long the registration outlives this process; it is refreshed after each third of that.
-  // 1000..kMaxTtlMs.
+  // How long the registration lives on after its last refresh, also if this process has ended. It
+  // is refreshed after each third of this time. 1000..kMaxTtlMs.
   std::int64_t registration_ttl_ms = 60'000;
-  // A thread of its own refreshes the registration. Without it, and without the keeper's, the
-  // caller calls RunDue().
+  // Whether a thread of the worker's own refreshes the registration. If there is no such thread, or
+  // the keeper has no threads, the caller calls RunDue().
   bool has_thread = true;
 };
 
 class DeploymentWorker;
 
-// An execution that is claimed, whose lease is kept, until it has ended or this dies; then the
-// lease runs out, and the deployment gives the execution to somebody else. Moveable; its worker
-// must outlive it. One thread at a time.
+// A claimed execution. Its lease is kept until Complete() or Fail() returns. If this object dies
+// before that, the lease runs out, and the deployment gives the execution to another worker. A Work
+// can be moved. Its DeploymentWorker must outlive it. Only one thread at a time may use it.
 class [[nodiscard]] Work : public Outcome {
  public:
   Work() = default;
@@ -68,14 +69,14 @@ class [[nodiscard]] Work : public Outcome {
   const Lease& lease() const noexcept { return lease_; }
   // What is wrong with a grant that was refused on entry; else kNone.
   IngressError ingress() const noexcept { return ingress_; }
-  // Whether the lease is lost: somebody else may have the execution by now. Reads a clock and
-  // waits for nobody; work of any length asks now and then.
+  // Whether the lease is lost: another worker may have the execution by now. The call only reads a
+  // clock and never waits, so long work should make it now and then.
   bool lost() const noexcept { return kept_.lost(); }
 
-  // ValkeyLedger::ReadInput().
+  // Calls ValkeyLedger::ReadInput().
   Outcome ReadInput(ExecutionInput& out, ErrorDetails* details = nullptr) noexcept;
-  // CompleteOnce() and FailOnce(): their errors and their limits. The lease is renewed until they
-  // return, and no longer kept then; the permit is given back.
+  // These call CompleteOnce() and FailOnce(), with the same errors and time limits. The lease is
+  // renewed until they return. Then it is no longer kept, and the permit is given back.
   Outcome Complete(std::string_view result, ErrorDetails* details = nullptr) noexcept;
   FailOutcome Fail(std::string_view reason, std::string_view category,
                    ErrorDetails* details = nullptr) noexcept;
@@ -92,47 +93,51 @@ class [[nodiscard]] Work : public Outcome {
   KeptLease kept_;
 };
 
-// Thread-safe but for Start(), Stop() and the destructor, during which no other call may be under
-// way. Allocates.
+// Thread-safe except for Start(), Stop() and the destructor, during which no other call may be
+// under way. Allocates.
 class DeploymentWorker {
  public:
-  // Throws std::invalid_argument for options out of range. Connects with Start().
+  // Throws std::invalid_argument for options out of range. Only Start() connects.
   explicit DeploymentWorker(const DeploymentWorkerOptions& options);
-  // Stop(), unless that was called.
+  // Calls Stop(), unless that was called before.
   ~DeploymentWorker();
   DeploymentWorker(const DeploymentWorker&) = delete;
   DeploymentWorker& operator=(const DeploymentWorker&) = delete;
 
-  // Reads the partition counts, connects, registers. Blocks for up to six limits of the ledger's.
-  // May be called again after an error. Throws std::system_error if there are no threads to be had.
-  //   kUnavailable, kUnknownOutcome   no server, or it refuses to serve: ValkeyLedger::Connect()
-  //   kInvalidInput                   the stored counts are none, a lane is none, or another
-  //                                   process has registered this instance id; the detail says so
+  // Reads the partition counts, connects and registers. Blocks for at most six times the ledger's
+  // request_timeout_ms. May be called again after an error. Throws std::system_error if the system
+  // has no thread left.
+  //   kUnavailable, kUnknownOutcome   no server can be reached, or the server refuses to serve:
+  //                                   see ValkeyLedger::Connect()
+  //   kInvalidInput                   the stored counts or a lane are not valid, or another process
+  //                                   has registered this instance id; the detail says so
   //   kUnknownCode                    the user may not read the counts, or not register
   Outcome Start(ErrorDetails* details = nullptr);
 
-  // Worker::ClaimFromGrant(), after Start(): its errors. FindClaim() looks for a claim whose answer
-  // was lost:
+  // Calls Worker::ClaimFromGrant(), and has its errors. The caller has called Start(). If the
+  // answer to the claim is lost, FindClaim() finds out what became of the claim:
   //   kNone            the claim has happened, and its lease is kept like any other
   //   kStaleLease      the claim has happened, and its lease has ended since
   //   kUnavailable     the claim has not happened and can't happen any more
-  //   kUnknownOutcome  that can't be told
-  // Blocks for up to two limits.
+  //   kUnknownOutcome  it can't be told whether the claim has happened
+  // Blocks for at most twice the ledger's request_timeout_ms.
   Work Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details = nullptr);
 
-  // Ends the registration, so that the deployment need not wait for its end. Leases that are kept
-  // stay kept. The errors of UnregisterWorker(); kNone if nothing is registered.
+  // Ends the registration, so that the deployment need not wait until it runs out. Leases that are
+  // kept stay kept. Has the errors of UnregisterWorker(); returns kNone if nothing is registered.
   Outcome Stop(ErrorDetails* details = nullptr) noexcept;
 
   // How the last try to register or to refresh ended. A worker whose registration another process
-  // has taken (kInvalidInput) goes on: whoever runs it decides.
+  // has taken (kInvalidInput) goes on; the caller decides whether to stop it.
   Outcome registration() const noexcept;
 
-  // Refreshes the registration and renews leases, if due, and returns in how many ms to call
-  // again; at most 1000. For a worker without threads: what has a thread of its own is left to it.
+  // Refreshes the registration and renews leases, if they are due. Returns in how many ms to call
+  // it again, at most 1000. It serves a worker without threads: a task that has a thread of its own
+  // is left to that thread.
   std::int64_t RunDue();
 
-  // After Start(). Outlives all calls, and no Stop() changes it.
+  // These may be called after Start(). What they return outlives all calls, and Stop() does not
+  // change it.
   ValkeyLedger& ledger() noexcept;
   LeaseKeeper& keeper() noexcept;
   WorkerIdentity identity() const noexcept;

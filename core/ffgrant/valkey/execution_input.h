@@ -19,14 +19,14 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// One buffer that ValkeyLedger::ReadInput() fills, again and again, and views into it. Once the
-// buffer has grown to the largest input, nothing is allocated.
+// One buffer that ValkeyLedger::ReadInput() fills again and again, and views into this buffer. Once
+// the buffer has grown to the largest input, nothing is allocated.
 //
 //   ExecutionInput input(64 << 10);
 //   if (ledger.ReadInput(id, claim.lease.attempt_index, input)) Work(input.payload());
 //
-// The views are valid until the next ReadInput() into this object, or until it dies. Before the
-// first ReadInput() they are empty. One thread at a time.
+// The views are valid until the next ReadInput() into this object, or until the object dies. Before
+// the first ReadInput() they are empty. Only one thread at a time may use the object.
 class ExecutionInput {
  public:
   struct Tag {

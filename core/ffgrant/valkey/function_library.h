@@ -49,7 +49,8 @@ inline constexpr std::string_view kFunctionLibraryVersion = "5";
 // and its own loader accepts no other version.
 inline constexpr std::string_view kFunctionContractVersion = "34";
 
-// The argument of FUNCTION LOAD. Static storage; safe from any thread.
+// Returns the argument of FUNCTION LOAD. The text is in static storage. May be called from any
+// thread.
 std::string_view FunctionLibrarySource() noexcept;
 
 }  // namespace ffgrant::valkey

@@ -48,13 +48,13 @@ struct IoResult {
   std::size_t size = 0;  // bytes moved; at least 1 with kDone
 };
 
-// One byte stream. None of the calls blocks, throws, or raises SIGPIPE. One thread
-// at a time.
+// One byte stream. None of the calls blocks, throws, or raises SIGPIPE. Only one thread at a time
+// may use a stream.
 class Stream {
  public:
   virtual ~Stream() = default;
   // Begins to look the host up, where it is a name, and to connect. Returns kDone, kWouldBlock
-  // (then call FinishOpen() until it says otherwise), kFailed or kRefused.
+  // (then call FinishOpen() until it returns something else), kFailed or kRefused.
   virtual IoStatus Open(const Endpoint& endpoint) noexcept = 0;
   virtual IoStatus FinishOpen() noexcept = 0;
   // Says for the next Open() how long its caller will wait for it. The addresses of a name are

@@ -80,7 +80,8 @@ std::string_view CutAt(std::string_view& text, char end) {
   return found ? rest : std::string_view();
 }
 
-// Whether a text can be a host. Other texts would be looked up, and shown in errors.
+// Whether a text can be a host. Without this check, other texts would be looked up, and shown in
+// errors.
 bool IsHost(std::string_view host) noexcept {
   return std::all_of(host.begin(), host.end(), [](char c) {
     return c > ' ' && c < '\x7f' &&

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads where servers are, as people write it, and the password and certificates, as people keep
-// them. The library's users and this project's own tools all read them here:
+// Reads the addresses of servers as people write them, and the password and the names of
+// certificate files as people keep them. The library's users and this project's own tools all use
+// these functions:
 //
 //   ClientOptions options;
 //   std::string problem = SetServers("valkey://worker@db.example:6379/0", options);
@@ -34,28 +35,28 @@ namespace ffgrant::valkey {
 // and all speak TLS or none does.
 //
 // Returns "" if all is well. Otherwise returns a sentence that says why not, and leaves options
-// untouched. The sentence never repeats `text`, which may hold a password by mistake. These are
-// refused with a sentence of their own: a password in the URL (others would see it in lists of
+// untouched. The sentence never repeats `text`, which may hold a password by mistake. Each of these
+// is refused with a sentence of its own: a password in the URL (others would see it in lists of
 // processes, shells' histories and logs), a database other than 0 (a cluster has no other, and
 // FlowFabric uses none), Sentinel, parameters other than db=0, and TLS where the library was built
 // without it.
 std::string SetServers(std::string_view text, ClientOptions& options);
 
-// Sets options.password to the text of the file, without the end of its line. Returns "" or why
-// not; the answer never contains text of the file. A file is refused if it is empty, has several
-// lines, or has more than 4096 bytes.
+// Sets options.password to the text of the file, without the end of its line. Returns "", or the
+// reason if this fails; the reason never contains text of the file. A file is refused if it is
+// empty, has several lines, or has more than 4096 bytes.
 std::string SetPasswordFromFile(const std::string& path, ClientOptions& options);
 
 // Sets options.password from the environment variable FFGRANT_PASSWORD, or from the file that
-// FFGRANT_PASSWORD_FILE names. Leaves it as it is where neither is set (or both are empty). Returns
-// "" or why not: both are set, or the file can't be used. It reads the environment: do not call it
-// while another thread may call setenv().
+// FFGRANT_PASSWORD_FILE names. Leaves the password as it is if neither is set, or both are empty.
+// Returns "", or the reason if this fails: both are set, or the file can't be used. The function
+// reads the environment: do not call it while another thread may call setenv().
 std::string SetPasswordFromEnvironment(ClientOptions& options);
 
-// Sets what options.tls has besides `enabled` from the environment variables FFGRANT_TLS_CA_FILE,
+// Sets the texts in options.tls from the environment variables FFGRANT_TLS_CA_FILE,
 // FFGRANT_TLS_SERVER_NAME, FFGRANT_TLS_CERTIFICATE_FILE and FFGRANT_TLS_KEY_FILE. Leaves a field as
-// it is where its variable is not set (or empty). Opens no file. Returns "", or why not: a
-// certificate without a key, or a key without a certificate.
+// it is if its variable is not set or is empty. Opens no file. Returns "", or the reason if this
+// fails: a certificate without a key, or a key without a certificate.
 std::string SetTlsFromEnvironment(ClientOptions& options);
 
 }  // namespace ffgrant::valkey

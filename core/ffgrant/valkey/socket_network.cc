@@ -38,7 +38,7 @@ IoStatus FromErrno(int error) noexcept {
 
 // A stream tries at most this many addresses of a name.
 constexpr std::size_t kMostAddresses = 64;
-// How long to wait before a unix socket with a full backlog is tried again.
+// How long the stream waits before it tries a unix socket with a full backlog again.
 constexpr std::int64_t kFullBacklogMs = 5;
 // The longest wait before the next address is tried; RFC 8305 calls it the connection attempt
 // delay.
@@ -88,7 +88,7 @@ std::optional<Address> UnixAddress(const std::string& path) {
 
 constexpr int kKeepaliveProbes = 3;
 
-// An option that can't be set stays as the system has it.
+// Sets the options of a TCP socket. An option that can't be set stays as the system has it.
 void SetTcpOptions(int fd, const SocketOptions& options) noexcept {
   const auto set = [fd](int level, int name, int value) {
     (void)setsockopt(fd, level, name, &value, sizeof value);
@@ -102,7 +102,8 @@ void SetTcpOptions(int fd, const SocketOptions& options) noexcept {
   set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
 }
 
-// A descriptor to wait for. The system uses the numbers of descriptors again; a serial is unique.
+// A descriptor to wait for. The system uses the number of a closed descriptor again; a serial is
+// unique.
 struct Watched {
   int fd;
   bool readable;
@@ -421,7 +422,7 @@ IoStatus SocketStream::FinishOpen() noexcept {
     if (TakeFirstConnected()) return IoStatus::kDone;
   }
   if (!attempts_.empty()) return IoStatus::kWouldBlock;
-  // No address of this name can be reached; by now the name may have others.
+  // No address of this name can be reached; by now the name may have other addresses.
   network_.resolver().Forget(endpoint_.host);
   return Fail();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses sockets on the loopback. For what such sockets don't do on request, calls of the system fail
-// as the test wants them to (linked with --wrap).
+// Uses sockets on the loopback. For what such sockets don't do on request, the test makes calls of
+// the system fail (linked with --wrap).
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -295,7 +295,8 @@ TEST_F(SocketNetworkTest, AUnixSocketThatIsNotThereSaysSo) {
   ExpectNotOpen(*stream);
 }
 
-// connect() to it fails with EAGAIN, where TCP would go on by itself.
+// connect() to a unix socket with a full backlog fails with EAGAIN, whereas TCP would go on by
+// itself.
 TEST_F(SocketNetworkTest, AUnixSocketWithAFullBacklogIsTriedAgain) {
   UnixListener full(0);
   std::vector<std::unique_ptr<Stream>> streams;
@@ -428,7 +429,7 @@ TEST_F(SocketNetworkTest, WaitsForTheStreamsThatItIsGiven) {
   EXPECT_EQ(ReadAll(*stream).second, IoStatus::kWouldBlock);
   EXPECT_GE(network->NowMs(), before);
   ASSERT_EQ(send(other_peer.get(), "x", 1, 0), 1);
-  network->Wait(all, INT64_MAX);  // is treated as a long time
+  network->Wait(all, INT64_MAX);  // INT64_MAX is treated as a long time
   EXPECT_EQ(ReadAll(*other).first, "x");
 }
 
@@ -523,7 +524,7 @@ TEST_F(NamesTest, AreLookedUpOutsideOfTheCallersThread) {
   WaitFor(*stream, true, 20);
   EXPECT_EQ(stream->FinishOpen(), IoStatus::kWouldBlock);
   EXPECT_EQ(stream->WhyNotOpen(), "looking up db.test takes too long");
-  // A stream to an address does not suffer from it.
+  // A stream to an address does not suffer from the slow look-up.
   const std::unique_ptr<Stream> other = network->NewStream();
   EXPECT_EQ(Open(*other, listener.endpoint()), IoStatus::kDone);
   (void)listener.Accept();

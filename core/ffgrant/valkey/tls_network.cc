@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TLS as a stream over another stream. OpenSSL sees the other stream as a BIO. So OpenSSL makes no
-// system call of its own, and the faults of a test's network reach it too.
+// Speaks TLS as a stream over another stream. OpenSSL sees the other stream as a BIO. So OpenSSL
+// makes no system call of its own, and the faults of a test's network reach it too.
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
@@ -143,7 +143,7 @@ int CreateBelow(BIO* bio) {
   return 1;
 }
 
-// Lives as long as the process.
+// Returns an object that lives as long as the process.
 const BIO_METHOD* BelowMethod() {
   static const BIO_METHOD* const method = [] {
     BIO_METHOD* const made =

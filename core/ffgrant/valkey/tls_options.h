@@ -14,16 +14,16 @@ namespace ffgrant::valkey {
 
 // TLS 1.2 or 1.3 by OpenSSL, for all servers of a client. It needs a library that was built with
 // TLS (CMake option FFGRANT_TLS); HasTls() says whether it was. A library without TLS refuses
-// options that ask for it, and never speaks in the clear instead.
+// options that ask for TLS, and never speaks in the clear instead.
 //
 // Unless `verify` is false, the client checks the server's certificate: its dates, its chain up to
-// an authority of `ca_file`, and its name. If a server fails the check, the calls that want it end
-// at once with the reason, as they do for a server that refuses the password
+// an authority of `ca_file`, and its name. If a server fails the check, the calls that need this
+// server end at once with the reason, as they do for a server that refuses the password
 // (ClientOptions::refusal_pause_ms).
 struct TlsOptions {
   bool enabled = false;  // SetServers() sets it for valkeys://
-  // The certificates of the authorities to believe, as PEM. Empty: the authorities that OpenSSL
-  // believes on this machine.
+  // A PEM file with the certificates of the authorities to believe. Empty: the authorities that
+  // OpenSSL believes on this machine.
   std::string ca_file = {};
   // The name that the certificate of every server must have; it is also sent to the server (SNI).
   // Empty: the host or address that the client connected to. A unix socket has no name, so it needs
@@ -40,9 +40,9 @@ struct TlsOptions {
 // Whether the library was built with TLS.
 bool HasTls() noexcept;
 
-// TLS over the streams of `inner`. It reads the files once, now: a new certificate needs a new
-// client. Throws std::invalid_argument with the reason if the library has no TLS, or if a file
-// can't be read or used.
+// Makes a network that speaks TLS over the streams of `inner`. Reads the files once, now: a new
+// certificate needs a new client. Throws std::invalid_argument with the reason if the library has
+// no TLS, or if a file can't be read or used.
 std::unique_ptr<Network> MakeTlsNetwork(std::unique_ptr<Network> inner, const TlsOptions& options);
 
 }  // namespace ffgrant::valkey

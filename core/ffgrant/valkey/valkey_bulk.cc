@@ -82,8 +82,8 @@ struct BatchOfIssues {
     if (read_only(k)) {
       TimestampMs others;
       const bool issued = outcome && outcome.expires_at.value != kNotYet;
-      // A reply that is no expiry counts as none. The other grants still get their answers: each
-      // names its execution and would show that the stream is out of step.
+      // A reply that is no expiry counts as a missing expiry. The other grants still get their
+      // answers: each answer names its execution, and so would show that the stream is out of step.
       (void)internal::ReadGrantExpiry(reply, issued ? outcome.expires_at : others);
       return true;
     }

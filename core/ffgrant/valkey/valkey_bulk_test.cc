@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches in which some calls fail.
+// Tests batches in which some calls fail.
 
 #include <gtest/gtest.h>
 

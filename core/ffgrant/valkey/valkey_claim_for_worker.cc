@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ClaimForWorker() chooses an execution; some of the servers may not answer.
+// ClaimForWorker(): chooses an execution, although some of the servers may not answer.
 
 #include <algorithm>
 #include <array>
@@ -20,12 +20,12 @@ using internal::Session;
 
 namespace {
 
-// How many partitions the search waits for at once: this many at first, and one more for each that
-// has nothing.
+// How many partitions the search waits for at once: kAtFirst at first, and one more for each
+// partition that has nothing, up to kAtMost.
 constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
-// If nobody has answered for this long, the search asks other partitions, and takes what those
-// behind the silent ones have.
+// If no server has answered for this long, the search asks further partitions, and takes what the
+// partitions behind the silent ones have.
 constexpr std::int64_t kPatienceMs = 10;
 // The search of one call. `Impl` is ValkeyLedger's private Impl.
 template <class Impl>
@@ -104,7 +104,8 @@ class Search {
     return true;
   }
 
-  // Asks a different partition in each call, so that each server has its turn.
+  // Asks one of the late partitions, a different one in each call, so that each server has its
+  // turn.
   void AskOneThatIsLate() noexcept {
     if (scan_.late() == 0) return;
     for (std::uint32_t i = 0; i < window_.size; ++i) {
@@ -124,7 +125,7 @@ class Search {
         ++next_;
         continue;
       }
-      if (scan_.IsOpen(partition)) {  // an earlier call has not waited for its answer
+      if (scan_.IsOpen(partition)) {  // a question of an earlier call has no answer yet
         aside_.push_back({next_++, Step::kAgain});
         continue;
       }
@@ -133,14 +134,15 @@ class Search {
     }
   }
 
-  // Partitions that are set aside are not given up, but no longer keep others from being asked.
+  // Sets the active partitions aside. They are not given up, but no longer keep others from being
+  // asked.
   void SetAside() noexcept {
     aside_.insert(aside_.end(), active_.begin(), active_.end());
     active_.clear();
     at_once_ = kAtMost;
   }
 
-  // Goes on with every partition that has answered. Returns false if none had.
+  // Goes on with every partition that has answered. Returns false if none has.
   bool Proceed() noexcept {
     bool any = false;
     held_ = false;
@@ -160,9 +162,10 @@ class Search {
     return any || done_;
   }
 
-  // Returns true if the search waits for nothing more at this partition. Does not look at it while
-  // the search waits for one before it (`is_behind`): else a partition that always has something,
-  // on the server that always answers first, would keep those on other servers waiting for ever.
+  // Returns true if the search waits for nothing more at this partition. Does not look at the
+  // partition while the search waits for an earlier one (`is_behind`). Otherwise a partition that
+  // always has something, on the server that always answers first, would keep the partitions on
+  // other servers waiting for ever.
   bool Answered(Waiting& waiting, bool is_behind, bool& any) noexcept {
     const std::uint16_t partition = IndexAt(waiting.offset);
     const PartitionScan::Head head = scan_.head(partition);
@@ -207,7 +210,7 @@ class Search {
     }
   }
 
-  // Looks at a partition, with what is known of its head.
+  // Looks at a partition whose head is `head`.
   Found LookAt(std::uint16_t partition, const PartitionScan::Head& head) noexcept {
     fault_ |= head.fault;
     if (!head.there) return head.fault ? Found::kNotAll : Found::kNothing;
@@ -250,8 +253,8 @@ class Search {
     return Found::kNotAll;
   }
 
-  // Returns kNothing if another scheduler was faster, or if the call faults: another execution may
-  // still do.
+  // Issues a grant. Returns kNothing if another scheduler was faster, or if the server answers with
+  // an error: another execution may still be granted.
   Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
     if (TimeIsUp()) return Found::kNotAll;
     IssueOutcome issued;
@@ -281,8 +284,8 @@ class Search {
     }
   }
 
-  // What kUnavailable, with why_, says of a partition. A command that the user may not run is
-  // one that the server has answered: with an error.
+  // Returns what kUnavailable, with why_, says of a partition. If the user may not run the command,
+  // the server has answered, although with an error.
   Found NotServed() noexcept {
     if (why_.size() == 0 || !internal::IsForbidden(why_[0])) return Found::kUnreachable;
     fault_ = true;
@@ -311,11 +314,11 @@ class Search {
   std::vector<Waiting>& active_;  // partitions whose answer should come soon
   std::vector<Waiting>& aside_;   // partitions whose answer should have come
   const std::int64_t deadline_;
-  const std::size_t room_;  // half of what the client can have under way; for both lists
+  const std::size_t room_;  // half of max_in_flight: the limit for both lists together
   std::size_t at_once_ = kAtFirst;
   std::uint32_t next_ = 0;       // the place in the window that is asked next
   std::uint32_t looked_at_ = 0;  // the places up to the last partition that the search went on with
-  bool held_ = false;            // a partition has answered that is behind a silent one
+  bool held_ = false;            // a partition behind a silent one has answered
   bool done_ = false;
   bool fault_ = false;
   ErrorDetails why_;

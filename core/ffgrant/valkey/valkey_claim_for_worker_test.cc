@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ClaimForWorker()'s choice when servers answer wrongly, or not at all.
+// Tests what ClaimForWorker() chooses when servers answer wrongly, or not at all.
 
 #include <gtest/gtest.h>
 
@@ -119,7 +119,7 @@ TEST_F(Choices, NoMoreCandidatesAreLookedAtThanConfigured) {
   Grant(0, 1);
   ExpectNotAllSeen(Choose());
   EXPECT_EQ(Ranges(), "0 0");
-  // Reads no more than are there, and no more than one range holds.
+  // The search reads no more than max_candidates, here with one range behind the head.
   Start(34, [](ValkeyLedgerOptions& options) {
     FewPartitions(options);
     options.max_candidates = 33;
@@ -163,7 +163,7 @@ const struct {
     {"ff:idx:{fp:7}:lane:main:eligible", 1}, {"EXISTS", 1}, {"required_capabilities", 1},
 };
 
-// The outcome is neither "nothing", nor does the search end there.
+// The outcome is not "nothing", and the search does not end at the error.
 TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   for (const auto& [word, place] : kQuestions) {
     Start(2);
@@ -183,7 +183,7 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
       for (int i = 0; i < 2; ++i) {
         const ClaimForWorkerOutcome outcome = Choose();
         const bool is_asked = word != "EXISTS" && word != "required_capabilities";
-        // Behind the only one, which is granted, there is nobody to ask about.
+        // Behind the only execution, which is granted, there is no other to ask about.
         if (place == 0 || is_asked) {
           EXPECT_EQ(outcome.error, ClaimError::kUnknownCode) << word << place << reply;
         }
@@ -226,7 +226,7 @@ TEST_F(Choices, WhatIsNoAnswerIsAPartitionThatCantBeReached) {
     if (place == 1) Grant(0, 1);
     rig_->Silence(word, place);
     SCOPED_TRACE(word + " " + std::to_string(place) + " silence");
-    // The questions sent after it on that connection are lost with it.
+    // The questions sent after the unanswered one on that connection are lost with it.
     const ClaimForWorkerOutcome silent = Choose();
     EXPECT_EQ(silent.error, ClaimError::kNothingInWindow);
     EXPECT_GE(silent.partitions_unreachable, 1u);
@@ -236,7 +236,7 @@ TEST_F(Choices, WhatIsNoAnswerIsAPartitionThatCantBeReached) {
 
 TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
   struct Case {
-    std::string reply;  // empty: none comes
+    std::string reply;  // empty: no reply comes
     ClaimError error;
     ClaimError of_all = ClaimError::kNoEligibleExecution;  // if every execution gets the reply
   };
@@ -420,7 +420,8 @@ class Shards : public ::testing::Test {
     EXPECT_LE(took_, kLimitMs + 10);
     return outcome;
   }
-  // Calls until nothing is given any more; returns the partitions that gave something.
+  // Calls until nothing is granted any more; returns the partitions of the executions that were
+  // granted.
   std::set<std::uint16_t> TakeAll() {
     std::set<std::uint16_t> gave;
     while (const ClaimForWorkerOutcome outcome = Choose()) {
@@ -435,7 +436,7 @@ class Shards : public ::testing::Test {
   std::vector<Words> commands_;
   std::set<std::uint16_t> frozen_;  // these take everything and answer nothing
   std::set<std::uint16_t> dead_;    // these refuse connections
-  std::uint16_t slow_ = 0;          // its answers take kSlowMs
+  std::uint16_t slow_ = 0;          // the answers of this one take kSlowMs
   std::int64_t asking_ = 1;
   std::int64_t took_ = 0;
   LaneIdView lane_ = ParseLaneId("main").lane;
@@ -464,7 +465,7 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
     }
     EXPECT_EQ(gave.size(), kPartitions - PartitionsOf(2));
     for (const std::uint16_t partition : gave) EXPECT_NE(PortOf(partition), 2);
-    // It found nothing where it could look, but this does not mean that there is nothing.
+    // The search found nothing where it could look, but this does not mean that there is nothing.
     for (int i = 0; i < 5; ++i) {
       const ClaimForWorkerOutcome none = Choose();
       EXPECT_EQ(none.error, ClaimError::kNothingInWindow);
@@ -472,7 +473,7 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
       EXPECT_EQ(none.partitions_unreachable, PartitionsOf(2));
       EXPECT_FALSE(none.saw_all());
       if (i > 0) {
-        EXPECT_LT(took_, kLimitMs / 2) << i;  // only the first waits
+        EXPECT_LT(took_, kLimitMs / 2) << i;  // only the first call waits
       }
     }
     Recover();
@@ -519,7 +520,7 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   EXPECT_EQ(unreachable, PartitionsOf(3));
 }
 
-// What a slow server has is given although a quick server always has something, too.
+// What a slow server has is granted, although a quick server always has something, too.
 TEST_F(Shards, ASlowServerIsNotPassedOverForEver) {
   slow_ = 2;
   int tried = 0;

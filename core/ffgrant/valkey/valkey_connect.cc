@@ -22,7 +22,7 @@ using internal::Session;
 
 namespace {
 
-// A primary; the questions to it use one of its partitions.
+// A primary. Questions to it name one of its partitions.
 struct Primary {
   explicit Primary(std::uint16_t index) : partition{PartitionFamily::kExecution, index} {}
 
@@ -59,7 +59,7 @@ ClaimError AskAll(Session& session, std::span<Primary> primaries, ErrorDetails* 
   return ClaimError::kNone;
 }
 
-// Calls `on_answer()` with each answer.
+// Asks `primaries` for the version of their functions, and calls `on_answer()` at each answer.
 template <class OnAnswer>
 ClaimError CheckFunctions(Session& session, std::span<Primary> primaries, ErrorDetails* details,
                           const OnAnswer& on_answer) {
@@ -79,7 +79,8 @@ ClaimError CheckFunctions(Session& session, std::span<Primary> primaries, ErrorD
       });
 }
 
-// If the user may not ask for rights, nothing is known; this is no failure.
+// Asks what the user may not run. If the user may not ask for this, nothing is known; this is no
+// failure.
 ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDetails* details) {
   ErrorDetails why;
   const ClaimError failure = AskAll(
@@ -94,7 +95,8 @@ ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDet
         return true;
       });
   if (failure == ClaimError::kNone) return failure;
-  // The server refused the script, not the keys: all calls have the same keys.
+  // If the server refuses only the script, calls may work. If it refuses the keys, none does: all
+  // calls have the same keys.
   const std::string_view text = why.size() == 0 ? std::string_view() : why[0];
   const bool no_script = text.starts_with("NOPERM ") && text.find("'eval'") != text.npos;
   if (no_script || text.starts_with("ERR unknown command")) return ClaimError::kNone;
@@ -184,7 +186,8 @@ std::string TextOf(const PartitionConfig& partitions) {
          std::to_string(partitions.num_quota_partitions) + " quota partitions";
 }
 
-// If the user may not read the counts, or none are stored, there is nothing to compare with.
+// Compares our partition counts with the stored ones. If the user may not read these, or none are
+// stored, there is nothing to compare with.
 ClaimError CheckPartitions(Session& session, const PartitionConfig& ours, ErrorDetails* details) {
   ErrorDetails why;
   const StoredPartitions stored = internal::ReadStoredPartitions(session, &why);

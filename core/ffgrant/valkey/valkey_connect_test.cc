@@ -51,7 +51,7 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // The answers to a user who may not run these commands; a function or a script says so.
+  // Plays the answers to a user who may not run these commands; a function or a script says so.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =

@@ -44,9 +44,9 @@ ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* d
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// Whether an event of the lease history created `lease_id`: "acquired" names it lease_id,
-// "reclaimed" new_lease_id. The reply is [[id, [field, value, ...]], ...]. Returns nothing if
-// `reply` is no history.
+// Whether an event of the lease history created `lease_id`: the event "acquired" has the id as
+// lease_id, the event "reclaimed" as new_lease_id. The reply is [[id, [field, value, ...]], ...].
+// Returns nothing if `reply` is no history.
 std::optional<bool> HistoryHas(const Reply& reply, std::string_view lease_id) noexcept {
   if (!reply.is(Reply::Type::kArray)) return std::nullopt;
   for (const Reply& entry : reply.elements) {
@@ -96,7 +96,7 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// The outcome of a claim that happened, but whose lease can't be told.
+// Returns the outcome of a claim that happened, but whose lease can't be told.
 ClaimOutcome WithoutLease(ErrorDetails* details, const ErrorDetails& why) noexcept {
   if (details != nullptr) {
     *details = why;
@@ -235,7 +235,8 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   if (details != nullptr) details->clear();
   found.error = CheckId(id, impl_->partitions());
   if (!found) return found;
-  // Whichever connection the claim was sent on: if that connection was lost, this was noted.
+  // If the connection on which the claim was sent was lost, this was noted, whichever connection it
+  // was.
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
   Settle(lease.session, claim);

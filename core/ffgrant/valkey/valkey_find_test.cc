@@ -97,7 +97,7 @@ TEST(IssueGrantAndClaim, OfAnInterruptedAttemptIsItsResumption) {
   EXPECT_EQ(rig.Count("attempt_type"), 0u);
 }
 
-// A retry and a replay are answered as a first claim is.
+// The answer for a retry or a replay looks like that for a first claim.
 TEST(IssueGrantAndClaim, OfALaterAttemptHasItsKind) {
   for (const LeaseKind kind : {LeaseKind::kRetry, LeaseKind::kReplay}) {
     ScriptedLedger rig;
@@ -224,7 +224,7 @@ TEST(IssueGrantAndClaim, ThatIsRejectedHasNoLease) {
 
 TEST(IssueGrantAndClaim, WithoutItsAnswerIsUnknownOrDidNotHappen) {
   const struct {
-    std::string reply;  // empty: there is none
+    std::string reply;  // empty: no reply comes
     ClaimError error;
     std::string detail;
   } kCases[] = {
@@ -305,7 +305,7 @@ TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {
 TEST_F(FindClaimReplies, AnErrorOfTheServerIsNoFate) {
   const struct {
     std::string_view command;
-    bool ended;  // or held; then that command is sent
+    bool ended;  // the claim has ended, else it is held; in this state the command is sent
   } kCases[] = {{"lifecycle_phase", false}, {"attempt_type", false}, {"XREVRANGE", true}};
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {
@@ -458,7 +458,7 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   ValkeyLedger ledger(options);
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
   const LaneIdView lane = ParseLaneId("main").lane;
-  std::size_t asked = 0;  // number of the connection that is used
+  std::size_t asked = 0;  // the number of the connection that is used
   ClaimError lost = ClaimError::kNone;
   bool is_moved = false;
   server.answer = [&](std::int64_t id, const Words& command) -> std::optional<std::string> {

@@ -29,7 +29,7 @@ void Clear(ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
 }
 
-// No server's time lies beyond this; such an answer is not used.
+// No server's time lies beyond this; an answer beyond it is not used.
 constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
 
 }  // namespace
@@ -93,7 +93,7 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
     TimestampMs others;
     return internal::ReadGrantExpiry(reply, answered ? outcome.expires_at : others);
   };
-  // Kept apart from `details`, because an expiry that can't be read is no failure.
+  // This text is kept apart from `details`, because an expiry that can't be read is no failure.
   ErrorDetails why;
   internal::Group group(session, details == nullptr ? nullptr : &why);
   group.Add(slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);

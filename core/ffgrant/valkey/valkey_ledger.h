@@ -40,8 +40,9 @@ struct ValkeyLedgerOptions {
   // before it goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
   // Suspend() signs a token, and for this the partition needs a secret. This secret is installed in
-  // a partition that has none yet: hex digits, an even number of them. If it is empty, none is
-  // installed, and Suspend() says kUnknownCode, `hmac_secret_not_initialized`.
+  // a partition that has none yet: hex digits, an even number of them. If this text is empty, no
+  // secret is installed, and Suspend() says kUnknownCode, `hmac_secret_not_initialized`, in such a
+  // partition.
   std::string waitpoint_secret_hex = {};
 };
 
@@ -56,13 +57,13 @@ enum class ClaimFate : std::uint8_t {
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
   Lease lease;  // set with kHeld; kind: the attempt's kind, also if the attempt was resumed
-  // This has a meaning with kNotClaimed, for a claim that this ledger made: true if the claim can't
-  // happen any more. False if a connection that may still carry the claim could not be shut on its
-  // server; then ask again. The ledger shuts such a connection wherever it finds the server's
-  // process, which it knows by what INFO says. Once that process has ended, nothing has to be shut.
-  // While the server can't be reached, `final` stays false even if a replica has been promoted,
-  // because the server could be promoted back before the claim arrives. It also stays false where
-  // an ACL forbids INFO, CLIENT ID or CLIENT KILL.
+  // This has a meaning with kNotClaimed, for a claim that this ledger made. It is true if the claim
+  // can't happen any more. It is false if a connection that may still carry the claim could not be
+  // shut on its server; then ask again. The ledger shuts such a connection wherever it finds the
+  // server's process; it knows the process by what INFO says. Once that process has ended, nothing
+  // has to be shut. While the server can't be reached, `final` stays false even if a replica has
+  // been promoted, because the server could be promoted back before the claim arrives. It also
+  // stays false where an ACL forbids INFO, CLIENT ID or CLIENT KILL.
   bool final = true;
 };
 
@@ -75,9 +76,9 @@ struct FoundClaim : Outcome {
 //                    server answers with an error ends so too: the function may have written the
 //                    lease before it failed.
 //   kUnknownCode     The server answered with a code or a word that the contract does not have.
-//                    Any call but a claim also ends so if the server answers with a fault; the
+//                    Any call but a claim also ends so if the server answers with an error; the
 //                    function may have done a part of its work before that.
-// each with the text behind it as a detail.
+// In each case the detail has the text that explains it.
 //
 // Every call ends within client.request_timeout_ms, whatever fails. This limit is for all that the
 // call does; a batch has one limit for the whole. Whatever a batch has not sent by then is
@@ -85,9 +86,9 @@ struct FoundClaim : Outcome {
 //
 // The ledger takes canonical ids of configured partitions only, as MemoryLedger does. A call is one
 // round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume and Complete first read the names of
-// their keys, which is a second one. The ledger repeats reads, and calls that the server can't have
-// executed, within the time limit. Once buffers have grown, only InspectNames(), Fail() and a
-// connection that fails allocate.
+// their keys, which is a second round trip. The ledger repeats reads, and calls that the server
+// can't have executed, within the time limit. Once buffers have grown, only InspectNames(), Fail()
+// and a connection that fails allocate.
 //
 // The process around it:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy, but
@@ -110,8 +111,8 @@ class ValkeyLedger final : public ClaimLedger {
   ValkeyLedger(const ValkeyLedger&) = delete;
   ValkeyLedger& operator=(const ValkeyLedger&) = delete;
 
-  // Reaches the server, or every primary of a cluster that has partitions; loads the functions
-  // where they are missing; says who the server is, and which calls will work:
+  // Reaches the server, or in a cluster every primary that has partitions. Loads the functions
+  // where they are missing. Says who the server is, and which calls will work:
   //   kNone         Every call will work, as far as the server tells, except those in
   //                 `server.refused_calls`.
   //   kUnavailable  On at least one primary no call will work: the primary can't be reached, it
@@ -119,9 +120,9 @@ class ValkeyLedger final : public ClaimLedger {
   //                 and they may not be loaded, or the user may not call them. The detail has the
   //                 server's own words, or ours.
   //   kInvalidInput The deployment has other partition counts than defaults.partitions; the
-  //                 detail names both. With wrong counts, a grant of a partition beyond the
-  //                 counts would belong to no execution, and nobody would look at a grant of one
-  //                 of the others.
+  //                 detail names both. With counts that are too high, a grant in a partition that
+  //                 the deployment does not have would belong to no execution. With counts that are
+  //                 too low, nobody would look for a grant in the partitions that are left out.
   // Takes at most one request_timeout_ms. Needs only the rights that calls need.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
 
@@ -138,7 +139,7 @@ class ValkeyLedger final : public ClaimLedger {
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                 ErrorDetails* details = nullptr) noexcept override;
-  // Also stores what the execution is about.
+  // Does the same, and also stores what the execution is about.
   CreateOutcome CreateExecution(const CreateExecutionArgs& args, const ExecutionContent& content,
                                 ErrorDetails* details = nullptr) noexcept;
   // `expires_at` is read after the grant was issued. If the grant is gone by then (claimed, or its
@@ -147,17 +148,17 @@ class ValkeyLedger final : public ClaimLedger {
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
   // Passes over partitions whose server can't be reached, and counts them in the outcome; if it can
-  // reach none, the outcome is kUnavailable. It also passes over what a server answers with a
-  // fault; if it then finds nothing else, the outcome is kUnknownCode. kUnknownOutcome means that a
-  // grant was sent and its answer never came.
+  // reach none, the outcome is kUnavailable. It also passes over partitions whose server answers
+  // with an error; if it then finds nothing in the others, the outcome is kUnknownCode.
+  // kUnknownOutcome means that a grant was sent and its answer never came.
   //
   // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
-  // anything. So an idle call is one range query for each of its partitions. The call takes what
-  // they have in their order, so that a quick server starves no slower one. It waits for a server
-  // that does not answer for 10 ms, or, if it finds nothing elsewhere, for no more than
-  // request_timeout_ms in all. Later calls don't wait for that server at all until it answers
-  // again. (Calls that are under way at the same time each find out by themselves that it does not
-  // answer.)
+  // anything. So a call that finds nothing sends one range query for each of its partitions. The
+  // call takes what the partitions have in the order of the partitions, so that a quick server does
+  // not starve a slower one. It waits only 10 ms for a server that does not answer. If it finds
+  // nothing elsewhere it waits longer, but for no more than request_timeout_ms in all. Later calls
+  // don't wait for that server at all until it answers again. (Calls that are under way at the same
+  // time each find out by themselves that this server does not answer.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -171,12 +172,13 @@ class ValkeyLedger final : public ClaimLedger {
   Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ResumeOutcome Resume(const ResumeArgs& args, ErrorDetails* details = nullptr) noexcept override;
   Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept override;
-  // Also stores `result`, which may be any bytes. The server keeps it, unless it is empty, for
-  // whoever asks for it (core/contract/live-observed.md, 3). CompleteOnce() repeats this call after
-  // a lost answer.
+  // Does the same, and also stores `result`, which may be any bytes. The server keeps the result,
+  // unless it is empty, for anybody who asks for it (core/contract/live-observed.md, 3).
+  // CompleteOnce() repeats this call after a lost answer.
   Outcome Complete(const CompleteArgs& args, std::string_view result,
                    ErrorDetails* details = nullptr) noexcept;
-  // Also reads the stored policy, with the names of keys. Its errors are the interface's, and
+  // Also reads the stored retry policy, together with the names of keys. Its errors are the
+  // interface's, and
   //  kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
   //                       and the detail says what is wrong.
   //  kInvalidInput        Our functions also say so for a delay of the policy that is out of
@@ -184,7 +186,7 @@ class ValkeyLedger final : public ClaimLedger {
   // Allocates if the execution has a policy. A scanner of the deployment makes the retry eligible
   // once its time has come, or PromoteDelayedIfDue() does.
   FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept override;
-  // Reads the state in a few steps: of a change that happens meanwhile, it may see only a part.
+  // Reads the state in a few steps, so it may see only a part of a change that happens meanwhile.
   // Also returns nothing if the server can't be reached, or answers one of the steps with an error.
   std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept override;
   std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) override;
@@ -198,15 +200,15 @@ class ValkeyLedger final : public ClaimLedger {
   // keeps its id. Errors: kInvalidInput, kExecutionNotFound, kExecutionNotEligible, kLeaseConflict,
   // kActiveAttemptExists, kGrantAlreadyExists, kExecutionNotInEligibleSet.
   //
-  // The function's answer leaves out some of the lease. The ledger reads the rest after it, in the
-  // same round trip if all goes well, and the kind of a retry in one more. kUnknownOutcome also
-  // says that the claim happened and its lease can't be read, or has ended since: FindClaim()
-  // knows.
+  // The function's answer leaves out some of the lease. The ledger reads the rest after that, in
+  // the same round trip if all goes well; the kind of a retry takes one more. kUnknownOutcome can
+  // also mean that the claim happened, but that its lease can't be read or has ended since;
+  // FindClaim() finds out.
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
 
-  // Reads what a claimed execution is about, for the worker that has claimed it. It takes one round
-  // trip after the claim, so the lease is running meanwhile. `attempt` is the lease's. With an
-  // error `out` is empty.
+  // Reads what a claimed execution is about, for the worker that has claimed it. This takes one
+  // round trip after the claim, so the lease is running meanwhile. `attempt` is the attempt index
+  // of the lease. After an error `out` is empty.
   //   kInvalidInput        The input is more than out.max_bytes(), or its payload is more than
   //                        half of client.max_reply_bytes; the detail says so.
   //   kExecutionNotFound   There is no such execution.
@@ -217,16 +219,16 @@ class ValkeyLedger final : public ClaimLedger {
   // Reads the partition counts that the deployment's first server has stored (contract 1.4); the
   // options of a ledger that is to work there need them. kInvalidInput: the stored counts are not
   // valid, and the detail says what is wrong. kUnknownCode: the user may not read them.
-  // kUnavailable.
+  // kUnavailable: as for every call.
   StoredPartitions ReadPartitions(ErrorDetails* details = nullptr) noexcept;
 
   // These three calls register a worker as FlowFabric's SDK does, keep its registration and end it.
   // They use a few ordinary commands, so that they work on a cluster as well.
   //
-  // RegisterWorker and RefreshWorker say kInvalidInput, and write nothing, while another process
-  // has registered the instance id, or for a ttl out of range. Refreshing a registration that has
-  // run out registers anew. Unregistering a registration that is gone, or is another process's, is
-  // no error and changes nothing.
+  // RegisterWorker and RefreshWorker say kInvalidInput, and write nothing, if the ttl is out of
+  // range, or as long as another process has registered the instance id. Refreshing a registration
+  // that has run out registers anew. Unregistering a registration that is gone, or is another
+  // process's, is no error and changes nothing.
   //
   // Each call first reads the owner, in a round trip of its own. If the registration runs out just
   // then and another process takes the id at once, the call still prolongs or removes that
@@ -241,7 +243,7 @@ class ValkeyLedger final : public ClaimLedger {
 
   // Finds out, after kUnknownOutcome, what became of the claim (or resumption, or reclaim) that was
   // to create `lease_id`. It first shuts the lost connections that may still carry the claim, all
-  // at once and for at most half of the time limit; then it reads. kExecutionNotFound,
+  // at once and for at most half of the time limit; then it reads. Errors: kExecutionNotFound,
   // kUnavailable, kUnknownCode.
   FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
                        ErrorDetails* details = nullptr) noexcept;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What single calls do with the answers to their further questions: a grant's expiry, the server's
-// time, the names of keys, a secret.
+// Tests what single calls do with the answers to their further questions: a grant's expiry, the
+// server's time, the names of keys, a secret.
 
 #include <gtest/gtest.h>
 
@@ -39,7 +39,7 @@ std::vector<std::string> NoTimes() {
 
 TEST(IssueClaimGrantReplies, HaveTheExpiryThatIsStoredOrElseTheServersTimeAndTheTtl) {
   struct Case {
-    std::string reply;  // empty: none comes
+    std::string reply;  // empty: no reply comes
     std::int64_t expires_at;
   };
   const Case kCases[] = {
@@ -112,7 +112,7 @@ TEST(IssueClaimGrantReplies, HaveNoExpiryThatWasReadBeforeTheGrant) {
 
 TEST(IssueClaimGrantReplies, OfAGrantThatWasNotIssuedHaveNoExpiry) {
   struct Case {
-    std::string reply;  // empty: none comes
+    std::string reply;  // empty: no reply comes
     ClaimError error;
     std::string detail;
   };
@@ -323,7 +323,7 @@ TEST(WaitpointSecret, IsInstalledOnceWhereThereIsOneToInstall) {
   struct Case {
     bool has_secret;
     std::string first;    // suspension
-    std::string install;  // empty: none comes
+    std::string install;  // empty: no reply comes
     ClaimError error;
     std::size_t installs;
     std::size_t suspensions;

@@ -132,7 +132,7 @@ ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegis
   return error;
 }
 
-// Prolongs our registration. `gone`: it has run out since its owner was read.
+// Prolongs our registration. Sets `gone` if it has run out since its owner was read.
 ClaimError Prolong(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
                    ErrorDetails* details, bool& gone) {
   return Do(session, false, details, {"PEXPIRE", keys.alive, std::to_string(r.ttl_ms)},

@@ -15,17 +15,17 @@
 
 namespace ffgrant::valkey::internal {
 
-// kExecutionNotFound: no execution can have this id, because it has another spelling or its
-// partition is visited by no scheduler.
+// Returns kExecutionNotFound if no execution can have this id, because the id is not canonical or
+// no scheduler visits its partition.
 ClaimError CheckId(const ExecutionIdView& id, const PartitionConfig& partitions) noexcept;
 
-// kInvalidInput with `detail` if the ttl is beyond kMaxTtlMs either way; then the same as
-// CheckId().
+// Returns kInvalidInput with `detail` if the ttl is above kMaxTtlMs or below -kMaxTtlMs; otherwise
+// returns what CheckId() returns.
 ClaimError CheckTtlAndId(std::int64_t ttl_ms, std::string_view detail, const ExecutionIdView& id,
                          const PartitionConfig& partitions, ErrorDetails* details) noexcept;
 
-// kInvalidInput. `delay_until` is not checked: it is a time and no sum, and a server stores it as
-// the text that it was given.
+// Returns kInvalidInput for arguments that are refused. `delay_until` is not checked: nothing is
+// added to it, and a server stores it as the text that it was given.
 ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& partitions,
                        ErrorDetails* details) noexcept;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The members of a partition's eligible set, behind its head.
+// The members of a partition's eligible set that come after its head.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
 #define FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
@@ -23,7 +23,7 @@ inline constexpr std::size_t kCandidatesAtOnce = 32;
 
 struct Candidate {
   std::array<char, kMaxExecutionIdSize> text;
-  std::size_t size = 0;  // 0: the id has another spelling, so nobody may claim it
+  std::size_t size = 0;  // 0: the id is not canonical, so nobody may claim it
   bool granted = true;
   bool suits = false;
   bool fault = false;  // the server answered a question about it with an error
@@ -34,14 +34,14 @@ struct Candidate {
 };
 
 // Reads the members [first, last] of an eligible set into the first `count` of `candidates`, which
-// has room for them. `fault` says that the server answered with an error. kUnavailable; `why` then
-// says why.
+// has room for them. `fault` becomes true if the server answered with an error. Returns kNone or
+// kUnavailable; `why` then says why.
 ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
                      bool& fault, ErrorDetails& why) noexcept;
 
-// Finds out which of up to kCandidatesAtOnce candidates have no grant, and requirements that
-// `offered` meets. kUnavailable; `why` then says why.
+// Finds out of up to kCandidatesAtOnce candidates whether they have a grant, and whether `offered`
+// meets their requirements. Returns kNone or kUnavailable; `why` then says why.
 ClaimError ReadStates(Session& session, std::span<Candidate> candidates, std::string_view offered,
                       ErrorDetails& why) noexcept;
 

@@ -45,7 +45,7 @@ void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIde
   command.Arg(lane.text());
 }
 
-// Writes none of what a claim may bring along: the attempt's policy, its timeout and the
+// Writes that a claim brings none of these along: the attempt's policy, its timeout and the
 // execution's deadline.
 void NoAttemptOptions(RespCommand& command) {
   command.Arg("{}");
@@ -64,8 +64,8 @@ void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
   fence.attempt_id ? command.Arg(fence.attempt_id->uuid) : command.Arg("");
 }
 
-// Returns {} without requirements, cap and retries, else FlowFabric's policy with its defaults, as
-// ff-core's ExecutionPolicy is serialized:
+// Returns {} if there are no requirements, no cap and no retries. Otherwise returns FlowFabric's
+// policy with its defaults, as ff-core's ExecutionPolicy is serialized:
 // {"priority":0,"max_reclaim_count":100,"max_replay_count":10,"budget_ids":[],
 //  "routing_requirements":{"required_capabilities":["a"]},"max_signals_per_execution":10000}
 // "retry_policy" comes after the priority.
@@ -331,7 +331,7 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
   EpochArg(command, args.fence);
   command.Arg(suspension_id);
   command.Arg(waitpoint);
-  command.Arg(waitpoint_key);  // signals address the waitpoint by it
+  command.Arg(waitpoint_key);  // signals address the waitpoint by this key
   command.Arg("waiting_for_signal");
   command.Arg("worker");
   command.Arg("");  // no timeout
@@ -340,10 +340,10 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
   command.Arg("");  // continuation
   command.Arg("");  // no pending waitpoint
   command.Arg("fail");
-  command.Arg("1000");  // events that the lease history keeps
+  command.Arg("1000");  // how many events the lease history keeps
   command.Arg("");      // no idempotency key
   command.Arg("0");
-  command.Arg("0");  // further waitpoints
+  command.Arg("0");  // how many further waitpoints follow
 }
 
 void WriteInstallWaitpointSecret(RespCommand& command, const ExecutionIdView& id,

@@ -21,7 +21,7 @@ namespace ffgrant::valkey::internal {
 // checks, has then changed as well.
 struct CoreHints {
   std::uint32_t attempt_index = 0;
-  std::string lane;          // the execution's own
+  std::string lane;          // the execution's own lane
   std::string current_lane;  // the lane of its last lease
   std::string worker_instance_id;
   std::string waitpoint_id;
@@ -51,7 +51,7 @@ void WriteResume(RespCommand& command, const ResumeArgs& args, const CoreHints& 
 void WriteComplete(RespCommand& command, const CompleteArgs& args, const CoreHints& hints,
                    std::string_view function = {}, std::string_view result = {});
 
-// `retry_policy` is as FindRetryPolicy() has found it, or empty.
+// `retry_policy` is the text that FindRetryPolicy() has found, or empty.
 void WriteFail(RespCommand& command, const FailArgs& args, const CoreHints& hints,
                std::string_view retry_policy);
 

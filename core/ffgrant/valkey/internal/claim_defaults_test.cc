@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares core/contract/defaults-observed.md with what is sent: every argument that no caller
-// gives has a row there, and what the row says is sent.
+// gives has a row there, and the client sends what the row says.
 
 #include <gtest/gtest.h>
 
@@ -73,7 +73,8 @@ Tables ReadTables() {
   return tables;
 }
 
-// What a call sends if its caller gives only what it must give, and the numbers of these arguments.
+// A call whose caller gives only the arguments that it must give. `given` has the numbers of these
+// arguments.
 struct Call {
   std::function<void(RespCommand&)> write;
   std::set<std::size_t> given;

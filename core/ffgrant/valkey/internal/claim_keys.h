@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes key_names.h's keys of one execution into a command.
+// Writes the keys of one execution, named as in key_names.h, into a command.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_KEYS_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_KEYS_H_
@@ -39,13 +39,13 @@ class ClaimKeys {
       return FormatWorkerLeasesKey(id_.partition(), WorkerInstanceIdView{instance}, out);
     });
   }
-  // <family>:T:<rest>, for the keys of a suspension.
+  // Writes <family>:T:<rest>, where T is the partition's tag, for the keys of a suspension.
   void Tagged(std::string_view family, std::string_view rest) {
     command_.Key([&](std::span<char> out) {
       return ffgrant::internal::Concat(out, {family, ":", tag_.view(), ":", rest});
     });
   }
-  // ff:exec:T:E:<rest>, and ff:wp:T:<waitpoint><rest>.
+  // These write ff:exec:T:E:<rest>, where E is the execution id, and ff:wp:T:<waitpoint><rest>.
   void ExecutionRest(std::string_view rest) {
     command_.Key([&](std::span<char> out) {
       return ffgrant::internal::Concat(out, {"ff:exec:", tag_.view(), ":", id_.text(), ":", rest});

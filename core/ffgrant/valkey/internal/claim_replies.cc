@@ -42,8 +42,9 @@ std::optional<AlreadySatisfied> ParseReason(std::optional<std::string_view> word
   return std::nullopt;
 }
 
-// Writes the outcome of a rejection; any other answer is returned for the caller to read. Returns
-// nothing if the reply was a rejection, or if `reply` is no answer at all (then `valid` is false).
+// Writes the outcome of a rejection to `out`; any other answer is returned for the caller to read.
+// Returns nothing if the reply was a rejection, or if `reply` is no answer at all (then `valid` is
+// false).
 std::optional<FunctionReply> ReadOk(const Reply& reply, ErrorDetails* details, Outcome& out,
                                     bool& valid) noexcept {
   const std::optional<FunctionReply> read = ReadFunctionReply(reply, details);
@@ -56,8 +57,8 @@ std::optional<FunctionReply> ReadOk(const Reply& reply, ErrorDetails* details, O
   return read;
 }
 
-// The same for a claim. An error does not count as a rejection: the function may have written the
-// lease before it failed.
+// Does the same for a claim. An error does not count as a rejection: the function may have written
+// the lease before it failed.
 std::optional<FunctionReply> ReadOkOfClaim(const Reply& reply, ErrorDetails* details,
                                            ClaimOutcome& out, bool& valid) noexcept {
   const std::optional<FunctionReply> read = ReadOk(reply, details, out, valid);
@@ -80,7 +81,7 @@ std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept {
 std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept {
   if (const auto whole = ReadInteger(text)) return TimestampMs{*whole};
   const auto time = Parse<double>(text);
-  // Neither infinite, nor so large that it is no time of 64 bits, nor no number at all.
+  // The text must be a number, and the number finite and small enough for 64 bits.
   if (!time || !(*time > -9e18 && *time < 9e18)) return std::nullopt;
   return TimestampMs{static_cast<std::int64_t>(std::ceil(*time))};
 }

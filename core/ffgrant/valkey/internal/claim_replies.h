@@ -43,20 +43,20 @@ bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* det
 // ff_issue_reclaim_grant, which has one.
 bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDetails* details,
                IssueOutcome& out) noexcept;
-// `attempt_id` is empty if the call keeps the attempt that is there.
+// `attempt_id` is empty if the call keeps the attempt that the execution has.
 bool ReadClaim(const Reply& reply, const LeaseId& lease_id,
                const std::optional<AttemptId>& attempt_id, ErrorDetails* details,
                ClaimOutcome& out) noexcept;
-// This answer has no expiry, attempt id or kind. If the attempt is new, the first two are filled in
-// from what was sent.
+// This answer has no expiry, attempt id or kind. `out` gets the attempt id that was sent, which is
+// right only for a new attempt; it gets no expiry, and the kind kInitial.
 bool ReadIssueAndClaim(const Reply& reply, const LeaseId& lease_id, const AttemptId& attempt_id,
                        ErrorDetails* details, ClaimOutcome& out) noexcept;
 bool ReadRenew(const Reply& reply, ErrorDetails* details, RenewOutcome& out) noexcept;
 bool ReadMarkExpired(const Reply& reply, MarkExpiredOutcome& out) noexcept;
 bool ReadRevoke(const Reply& reply, ErrorDetails* details, RevokeOutcome& out) noexcept;
 bool ReadResume(const Reply& reply, ErrorDetails* details, ResumeOutcome& out) noexcept;
-// A policy may bring along a part of a millisecond. It is rounded up, because the execution is
-// eligible only then.
+// A policy's delay may have a fraction of a millisecond. The time is rounded up, because the
+// execution is eligible only then.
 bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexcept;
 // The word after "OK" must be `word`; if `word` is empty, any will do.
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
@@ -65,8 +65,9 @@ bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
 // Reads the answer to WriteReadHints. `error` is kExecutionNotFound if there is no such hash.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
-// Reads a time of the future. A part of a millisecond is rounded up: whatever waits for the time
-// waits for all of it. Returns nothing for what is no number, or no time of 64 bits.
+// Reads a time in the future. A fraction of a millisecond is rounded up, because a wait for this
+// time must not end before it. Returns nothing if the text is no number, or the time does not fit
+// into 64 bits.
 std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept;
 
 // Reads decimal text; returns nothing for anything else.

@@ -77,8 +77,8 @@ std::string Shown(const ResumeOutcome& out) {
 
 constexpr std::string_view kRefused = "refused";
 
-// Returns what `read` makes of `bytes`: the outcome shown, or kRefused, which leaves the outcome
-// alone. For a rejection only the error is written.
+// Returns what `read` makes of `bytes`: the outcome as text, or kRefused if `read` returns false,
+// which must leave the outcome alone. A rejection writes only the error.
 template <class Result, class Read>
 std::string Taken(const std::string& bytes, const Read& read) {
   ReplyReader reader;
@@ -176,10 +176,10 @@ TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
        {std::string("+OK\r\n"), std::string(":1\r\n"), std::string("$-1\r\n"), Bulk("OK"),
         std::string("*-1\r\n"), std::string("*0\r\n"), std::string("*1\r\n:1\r\n"),
         std::string("*1\r\n:0\r\n"),
-        // The first element is a number, one of two.
+        // The first element must be a number, 0 or 1.
         Array({Bulk("1"), Bulk("OK"), Bulk(id)}), Array({"$-1\r\n", Bulk("OK"), Bulk(id)}),
         Array({":2\r\n", Bulk("OK"), Bulk(id)}), Array({":-1\r\n", Bulk("stale_lease")}),
-        // All others are texts.
+        // All other elements must be texts.
         Array({":1\r\n", "+OK\r\n", Bulk(id)}), Array({":1\r\n", Bulk("OK"), ":1\r\n"}),
         Array({":1\r\n", Bulk("OK"), Bulk(id), "$-1\r\n"}), Array({":0\r\n", ":1\r\n"}),
         Array({":0\r\n", Bulk("stale_lease"), "*0\r\n"}),
@@ -286,7 +286,7 @@ TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
       {Claim, OkReply({kLease, "3", "17", kAttempt, "2"}), "refused"},
       {Claim, Duplicate({kLease, "3", "17", kAttempt, "2", "retry"}), "refused"},
       {Claim, Satisfied({kLease, "3", "17", kAttempt, "2", "retry"}), "refused"},
-      // The claim keeps the attempt that is there, whichever it is, but there must be one.
+      // The claim keeps the execution's attempt, whichever it is, but there must be one.
       {ClaimResumed, OkReply({kLease, "3", "17", kAttempt, "2", "resumed"}),
        "none " + lease + " 17 resumed"},
       {ClaimResumed, OkReply({kLease, "3", "17", "no uuid", "2", "resumed"}), "refused"},

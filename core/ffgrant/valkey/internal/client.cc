@@ -76,7 +76,7 @@ Client::~Client() { Close(); }
 
 void Client::Close() noexcept {
   for (const auto& node : nodes_) Down(*node, "the client was closed");
-  for (Request& request : requests_) {  // includes those that Down() would have sent again
+  for (Request& request : requests_) {  // they include those that Down() puts back to be sent again
     if (request.state == Request::State::kWaiting) {
       Fail(request, CallFailure::kUnavailable, "the client was closed");
     }
@@ -136,7 +136,7 @@ void Client::MakeRoom() {
 void Client::Enqueue(Request& request) noexcept {
   const std::int64_t now = network_->NowMs();
   request.deadline = std::min(request.deadline, Later(now, options_.request_timeout_ms));
-  // Commands of one caller stay in order: if any wait already, this one waits behind them.
+  // Commands of one caller stay in order: if any wait already, this one waits after them.
   if (!waiting_.empty() || request.deadline <= now || !TrySend(request)) Wait(request, now);
 }
 
@@ -229,7 +229,8 @@ bool Client::TrySend(Request& request) noexcept {
   request.state = Request::State::kSent;
   request.node = &node;
   next_deadline_ = std::min(next_deadline_, request.deadline);
-  // If the flush fails, it fails again in Progress(), which reports it; nobody is told from here.
+  // If the flush fails, it fails again in Progress(), which reports it; no target is called from
+  // here.
   if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
 }
@@ -244,7 +245,7 @@ bool Client::Probes(Node& node, std::int64_t now) noexcept {
                             options_.request_timeout_ms / 2 + options_.request_timeout_ms % 2));
     return true;
   }
-  return node.errand != Errand::kNone && node.expected.size() == 1;  // its reply will tell
+  return node.errand != Errand::kNone && node.expected.size() == 1;  // the errand's reply will tell
 }
 
 std::string Client::WhyUnsent(const Request& request) const {
@@ -255,7 +256,7 @@ std::string Client::WhyUnsent(const Request& request) const {
     return "no connection in time: " + std::string(node->stream->WhyNotOpen());
   }
   if (node != nullptr && !node->down_reason.empty()) return node->down_reason;
-  if (node == nullptr) {  // no server has told a table
+  if (node == nullptr) {  // no server has given a table
     if (!slots_refusal_.empty()) return slots_refusal_;
     for (const auto& other : nodes_) {
       if (!other->down_reason.empty()) return other->down_reason;
@@ -265,7 +266,7 @@ std::string Client::WhyUnsent(const Request& request) const {
 }
 
 void Client::SendWaiting(std::int64_t now) noexcept {
-  // Look only at what waits now: a request that comes back meanwhile goes behind these.
+  // Look only at what waits now: a request that comes back meanwhile goes after these.
   std::size_t kept = 0;
   const std::size_t count = waiting_.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -287,8 +288,8 @@ void Client::SendWaiting(std::int64_t now) noexcept {
 }
 
 // Gives up a connection that has owed an answer for the client's whole limit, and all that is under
-// way on it, because the server may be dead. If only a request's call has less time left, the
-// request ends by itself and leaves the connection to the others.
+// way on it, because the server may be dead. If only the time of a request's own call is up, the
+// request ends alone and leaves the connection to the others.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
   const std::int64_t limit = options_.request_timeout_ms;
@@ -306,7 +307,7 @@ void Client::FailLate(std::int64_t now) noexcept {
   next_deadline_ = kNever;
   for (const auto& node : nodes_) {
     if (node->abandoned == 0) continue;
-    // The oldest may also be an errand, sent before the abandoned request.
+    // The oldest expected reply may also be that of an errand sent before the abandoned request.
     const std::int64_t end = Later(node->expected.front().sent_at, limit);
     if (end <= now) {
       Down(*node, "no reply in time");
@@ -335,7 +336,7 @@ void Client::Abandon(Node& node, Request& request, Expected& expected,
   }
 }
 
-// A command that was sent is left to its connection, as if its time were over. If a command has not
+// A command that was sent is left to its connection, as if its time were up. If a command has not
 // gone out yet, its connection is given up, so that the command never goes out.
 void Client::CancelIfAsked(std::int64_t now) noexcept {
   const std::uint64_t asked = cancels();
@@ -420,7 +421,8 @@ void Client::AfterLogin(Node& node) {
   Run(node, options_.connection_name.empty() ? Errand::kInfo : Errand::kSetName);
 }
 
-// If calls are under way besides an errand, their own limits are enough.
+// Whether the deadline of `node` counts. If calls are under way together with an errand, the limits
+// of the calls are enough.
 bool Client::HasDeadline(const Node& node) noexcept {
   return node.state != Node::State::kReady ||
          (node.errand != Errand::kNone && node.expected.size() == 1);
@@ -433,7 +435,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
       Connect(node, now);
       return;
     }
-    // Counts as a try: the server would say again what it said before.
+    // This counts as a try: the server would say again what it said before.
     node.wanted = false;
     node.unreachable_at = now;
     ++node.failed_attempts;
@@ -694,7 +696,7 @@ std::int64_t Client::BeginTurn() noexcept {
 }
 
 int Client::PrepareWait() noexcept {
-  network_->Wait({}, 0);  // clears Wake(): this turn does what it was called for
+  network_->Wait({}, 0);  // clears Wake(): this turn does what Wake() was called for
   std::int64_t ms = BeginTurn();
   if (in_flight_ == 0) {
     interests_.clear();  // nobody would read what comes

@@ -11,15 +11,16 @@
 //       the connection broke before all of it was sent
 //
 // The client repeats a command only if the server can't have executed it, or if it only reads. If a
-// connection broke with a command on it, it is fenced: the next connection to that server first
-// shuts it there (CLIENT KILL ID), so that what is then read is final (lost_connections.h).
+// connection broke with a command on it, the client fences that connection: when it connects to
+// that server again, it first shuts the broken connection there (CLIENT KILL ID), so that what it
+// reads afterwards is final (lost_connections.h).
 //
-// In a cluster the client believes the members of the last good table of slots. If none of them can
+// In a cluster the client believes the members of the last good table of slots. If no member can
 // tell, it believes the servers that it was configured with (client_topology.cc). It forgets
 // servers that the newest table doesn't name.
 //
-// One thread at a time, except for NowMs(), Wake(), Cancel(), counts() and TellLog(). It allocates
-// nothing once buffers and nodes are there.
+// Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), counts() and
+// TellLog(). A client allocates nothing once its buffers and nodes are there.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
@@ -42,7 +43,8 @@
 
 namespace ffgrant::valkey::internal {
 
-// Whether a server's error says that it has the command not at all, or not for this user.
+// Whether a server's error says that the server does not know the command, or forbids it to this
+// user.
 inline bool IsForbidden(std::string_view error) noexcept {
   return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
 }
@@ -54,8 +56,9 @@ inline bool IsMissingFunction(std::string_view error) noexcept {
 
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
-// Learns how a command ended. It is called from within Poll(), Settle() and Close(), also in the
-// destructor, but never from Submit(). It must not call the client.
+// Learns how a command ended. A target is called from within Poll(), BeginTurn(), EndTurn(),
+// PrepareWait() and Close(), also in the destructor, but never from within Submit(). It must not
+// call the client.
 struct CallTarget {
   void* self = nullptr;
   // Returns false, and remembers nothing, if `reply` can't be the answer to this command. The
@@ -85,9 +88,9 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // `write(RespCommand&)` writes one command whose keys are all in `slot`. The command ends at
-  // `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If it writes and
-  // its end is unknown, SubmitSettling() can ask for it by `key`. Returns false, and writes
-  // nothing, if max_in_flight commands are under way.
+  // `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If the command
+  // writes and its outcome is unknown, SubmitSettling() can ask for it by `key`. Returns false, and
+  // writes nothing, if max_in_flight commands are under way.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               std::int64_t deadline = kNever, CommandKey key = kNoKey) {
@@ -99,7 +102,7 @@ class Client {
     Enqueue(*request);
     return true;
   }
-  // The same for a command that has already been written: swaps `bytes` for a buffer of the
+  // Does the same for a command that has already been written: swaps `bytes` for a buffer of the
   // client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                      std::string& bytes, const RespCommand::FunctionArg& function,
@@ -118,18 +121,19 @@ class Client {
   // Sends, receives, connects and repeats what is due. Returns once a command has ended, nothing is
   // under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
-  // The same in three parts, around one wait. BeginTurn() does what is due, and returns how long
-  // there is nothing to do; -1 if a command has ended, or nothing is under way. Then comes the wait
-  // itself, which Wake() also ends. Meanwhile other threads may use CanSend(), MakeRoom(), Submit()
-  // and SendNow(), one at a time. EndTurn() then reads what has come.
+  // These do what Poll() does, in three parts around one wait. BeginTurn() does what is due, and
+  // returns for how many milliseconds there is nothing to do; -1 if a command has ended, or nothing
+  // is under way. Then comes the wait itself, which Wake() also ends. Meanwhile other threads may
+  // use CanSend(), MakeRoom(), Submit() and SendNow(), one at a time. EndTurn() then reads what has
+  // come.
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
-  // For an event loop that the caller already has, in place of the wait. Does what is due, and
-  // makes Descriptor() say when there is more to do. Returns after how many milliseconds Poll(0)
-  // has to be called if Descriptor() says nothing; -1: never.
+  // Serves an event loop that the caller already has, in place of the wait. Does what is due, and
+  // makes Descriptor() say when there is more to do. Returns the number of milliseconds after which
+  // Poll(0) has to be called even if Descriptor() says nothing; -1: never.
   int PrepareWait() noexcept;
-  // -1 if the network has none.
+  // Returns -1 if the network has no descriptor.
   int Descriptor() noexcept { return network_->Descriptor(); }
   // Whether Submit() would put a command for `slot` on a connection that is in use.
   bool CanSend(std::uint16_t slot) const noexcept;
@@ -141,20 +145,20 @@ class Client {
   // The time on the network's clock, which all waits use. May be called from any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
 
-  // Whether our functions are called on the server whose reply is being read. Only on_reply of a
-  // command may ask.
+  // Whether our functions are called on the server whose reply is being read. Only a command's
+  // on_reply may call this.
   bool answering_has_own_functions() const noexcept {
     return answering_->functions == Functions::kOwn;
   }
-  // The number of the node that has the slot, if it is known; else -1.
+  // The number of the node that has the slot; -1 if that node is not known.
   int NodeOf(std::uint16_t slot) const noexcept { return slots_.empty() ? 0 : slots_[slot]; }
 
   // Ends everything under way.
   void Close() noexcept;
 
-  // Ends all that is under way at the next turn; a turn that waits stops waiting at once. What was
-  // sent and writes ends with kUnknownOutcome, all else with kUnavailable. What is submitted from
-  // now on is not touched. May be called from any thread.
+  // Ends all commands under way at the next turn; a turn that waits stops waiting at once. A
+  // command that was sent and writes ends with kUnknownOutcome, any other with kUnavailable.
+  // Commands that are submitted from now on are not touched. May be called from any thread.
   void Cancel() noexcept {
     cancels_.fetch_add(1, std::memory_order_relaxed);
     Wake();
@@ -188,7 +192,7 @@ class Client {
     CallTarget target;
     std::string bytes;
     RespCommand::FunctionArg function;  // where `bytes` names the function
-    std::string refusal;                // the text of the last one
+    std::string refusal;                // the text of the last refusal
     std::int64_t waits_since = 0;       // since when it waits
     std::uint64_t cancels = 0;          // cancels() when it was submitted
   };
@@ -209,9 +213,9 @@ class Client {
   void Wait(Request& request, std::int64_t retry_at) noexcept;
   void CountWaiting(const Request& request, std::int64_t now) noexcept;
 
-  // Ends all that is under way if somebody cancelled it.
+  // Ends the commands under way that were cancelled.
   void CancelIfAsked(std::int64_t now) noexcept;
-  // Logs a line made of parts; makes nothing if there is no log hook.
+  // Logs a line made of parts; makes no line if there is no log hook.
   template <class... Parts>
   void Log(LogLevel level, const Parts&... parts) {
     if (!log_.wanted()) return;
@@ -231,15 +235,16 @@ class Client {
   Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
-  // Whether the connection has been silent for so long that it may be dead. If so, it has been
-  // asked, and nothing is sent there until it has answered.
+  // Whether the connection has been silent for so long that it may be dead. If so, the client has
+  // asked something on it, and sends nothing else there until the answer has come.
   bool Probes(Node& node, std::int64_t now) noexcept;
   std::string WhyUnsent(const Request& request) const;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
   void Abandon(Node& node, Request& request, Expected& expected, std::string_view why) noexcept;
 
-  // These deal with what may still be executed on connections that broke (client_fences.cc).
+  // These deal with commands that may still be executed on connections that broke
+  // (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
   // Shuts the next lost connection to `node`'s process. Returns false if there is none.
   bool FenceNext(Node& node);
@@ -262,16 +267,16 @@ class Client {
   // Called when the connection broke while it was written to.
   void FailedToFlush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
-  // `lost`: whether it is known already that something may still be executed.
+  // `lost` says that any command on this connection may still be executed.
   void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
   void FailedToOpen(Node& node, IoStatus status) noexcept;
   void FailedToRead(Node& node, IoStatus status) noexcept;
   // Does what Down() does, for a connection that was not made; adds the reason if it is known.
   void DownUnconnected(Node& node, std::string_view what) noexcept;
-  // Does what Down() does, for a server that would say the same to anybody who asks again.
+  // Does what Down() does, for a server that would give the same refusal to every new connection.
   void Refuse(Node& node, std::string_view text) noexcept;
-  // Whether `node`, which is down, is not to be asked for now; its down_reason then says why. Goes
-  // on to the next one of the configured servers if it may.
+  // Whether the client must not ask `node` for now. Only a node that is down can be held back; its
+  // down_reason then says why. Goes on to the next configured server that may be asked.
   bool IsHeldBack(Node& node, std::int64_t now) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
@@ -279,7 +284,8 @@ class Client {
   void ReceiveAll() noexcept;
   std::int64_t NextTimer() const noexcept;
 
-  // These find out who is in the cluster, and decide who may say so (client_topology.cc).
+  // These find out which nodes are in the cluster, and decide which servers may say so
+  // (client_topology.cc).
   void RefreshSlots(std::int64_t now) noexcept;
   void AskForSlots(Node& node);
   void LearnMembers() noexcept;
@@ -301,7 +307,8 @@ class Client {
   // Returns false once the node is down.
   bool OnReply(Node& node, const Reply& reply) noexcept;
   bool OnCallReply(Node& node, Request& request, const Reply& reply) noexcept;
-  // Returns true if the refusal was no answer yet, or if it ended the call.
+  // Returns false if the error is an answer that the call's target has to read. Otherwise the call
+  // has been ended, or waits to be sent again.
   bool OnRefusal(Node& node, Request& request, std::string_view text) noexcept;
   void OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
   void OnErrandReply(Node& node, const Reply& reply) noexcept;
@@ -345,10 +352,11 @@ class Client {
   std::int64_t refreshed_at_ = 0;
   std::int64_t needed_since_ = kNever;    // since when a new table is needed
   bool configured_turn_ = false;          // no member can tell, so ask the configured servers
-  std::int64_t members_lost_for_ms_ = 0;  // how long it was their turn, while the client was in use
+  std::int64_t members_lost_for_ms_ = 0;  // how long it was the configured servers' turn, while the
+                                          // client was in use
   bool has_leaving_ = false;
   bool pursues_ = false;       // whether a node may be marked as pursued
-  std::string slots_refusal_;  // why the last table was no good
+  std::string slots_refusal_;  // why the last table was not accepted
   std::int64_t settle_again_at_ = kNever;
   std::atomic<std::uint64_t> cancels_ = 0;
   std::uint64_t seen_cancels_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client and a cluster: redirections, the table of slots, refusals.
+// Tests the client with a cluster: redirections, the table of slots, refusals.
 
 #include <gtest/gtest.h>
 
@@ -112,7 +112,7 @@ TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
   }
 }
 
-// The client would send its password to the server that is named.
+// If the client followed the redirection, it would send its password to the server that is named.
 TEST(Client, AServerThatCallsItselfStandaloneRedirectsNobody) {
   for (const std::string refusal : {"MOVED 0 127.0.0.1:7", "ASK 0 127.0.0.1:7"}) {
     ClientOptions options = RigOptions();
@@ -148,8 +148,8 @@ TEST(Client, AServerThatSaysNothingOfItselfMayRedirect) {
 // ---- clusters ----------------------------------------------------------------------
 
 TEST(Client, SendsWhereTheSlotIs) {
-  // The table has both halves, and a host that stands for the asked server's own, in both of its
-  // forms.
+  // The table has all slots. Two of its ranges have no host, once as an empty text and once as nil:
+  // this stands for the host of the server that was asked.
   const std::string no_host =
       Array({Integer(8192), Integer(16000), Array({"$-1\r\n", Integer(3), Bulk("id")})});
   const std::string slots =

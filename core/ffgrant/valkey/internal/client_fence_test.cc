@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Broken connections that may still carry a command: when the client shuts them before it asks
-// anything else, and when it need not.
+// Tests broken connections that may still carry a command: when the client shuts them before it
+// asks anything else, and when it need not.
 
 #include <gtest/gtest.h>
 
@@ -21,8 +21,8 @@ using Kind = Fault::Kind;
 
 // ---- fences ------------------------------------------------------------------------
 
-// A command is on its way, and may be executed whenever it arrives. After this call nobody listens
-// at port `gone`.
+// Loses a command that is on its way, and may be executed whenever it arrives. After this call
+// nobody listens at port `gone`.
 void LoseACommand(ClientRig& rig, std::uint16_t gone = 0) {
   rig.network->SetScript([&rig, gone](Operation operation) -> Fault {
     if (operation == Operation::kArrive) return {Kind::kHold};
@@ -136,7 +136,8 @@ TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
-// The slot is still being moved, so the table does not give it to the node that was asked.
+// The slot is still being moved: ASK leads the client to a node that does not have the slot in the
+// table.
 TEST(Fence, IsPutUpOnANodeThatWasAsked) {
   FakeClusters clusters = ThreeNodes();
   clusters.tables["T"].ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
@@ -158,7 +159,7 @@ TEST(Fence, IsPutUpOnANodeThatWasAsked) {
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
-// Two servers that stand alone, and what else their INFOs say.
+// Plays two servers that stand alone; their answers to INFO also have the texts given here.
 Play TwoOf(const std::string& of_one, const std::string& of_two) {
   return [=](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (command[0] != "INFO") return std::nullopt;
@@ -167,7 +168,7 @@ Play TwoOf(const std::string& of_one, const std::string& of_two) {
   };
 }
 
-// This holds whatever the other server says of the history that its data has.
+// The lost command is not settled, whatever the other server says of the history of its data.
 TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
   const std::string of_one = "master_replid:aaa\r\n";
   for (const std::string of_two : {"", "master_replid:aaa\r\nmaster_replid2:ccc\r\n",

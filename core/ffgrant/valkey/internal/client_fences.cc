@@ -79,7 +79,7 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
 
 bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
   if (target.open) return true;  // an answer may still come on it
-  // Use the address that the newest table has for the node, else the one where it was.
+  // Use the address that the newest table has for the node, else the address where it was before.
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
     return !m.id.empty() && m.id == target.node_id;
   });
@@ -87,7 +87,7 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
   if (node == nullptr) {
     node = NodeAt(member == members_.end() ? target.endpoint : member->endpoint);
     if (node == nullptr) return false;
-    node->leaving = has_leaving_ = true;  // the node serves for nothing else
+    node->leaving = has_leaving_ = true;  // the node is of no other use
   }
   node->pursued = true;
   switch (node->state) {
@@ -110,7 +110,8 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
 }
 
 // Whether the target's process may be found at another address than the one that was tried. A table
-// may name one, or it may be another one of the servers that the client tries in turn.
+// may name another address, or the process may be at another of the servers that the client tries
+// in turn.
 bool Client::IsElsewhere(const LostConnections::Target& target, const Settling& settling) {
   if (!slots_.empty()) return needed_since_ != kNever;
   Node& first = *nodes_.front();

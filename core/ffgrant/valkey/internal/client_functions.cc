@@ -86,7 +86,7 @@ void Client::UseOwn(Node& node) noexcept {
   if (node.own_version.empty() && MayLoad(node)) {
     Run(node, Errand::kLoad);
     // Never alone: `*there < ours`: older ones still have FlowFabric's names.
-    // Never true: `MayLoad(node)`: those have been tried to be replaced.
+    // Never true: `MayLoad(node)`: the client has already tried to replace older ones.
   } else if (there && *there < ours && MayLoad(node)) {
     Run(node, Errand::kReplace);
   } else if (!node.own_version.empty()) {
@@ -101,7 +101,7 @@ void Client::UseOwn(Node& node) noexcept {
 
 void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
   node.load_tried = true;
-  // Another client may have loaded it first, which is just as well.
+  // Another client may have loaded the library first, which is just as good.
   if (reply.is(Reply::Type::kError) && reply.text.find("already exists") == std::string::npos) {
     node.library_refusal.assign(reply.text);
   } else {
@@ -110,7 +110,7 @@ void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
     Log(LogLevel::kInfo, "functions loaded: version ", kFunctionLibraryVersion);
   }
   if (errand == Errand::kReplace) {
-    Run(node, Errand::kVersion);  // asks what is there now, whether it could be replaced or not
+    Run(node, Errand::kVersion);  // asks which library is there now, replaced or not
   } else {
     UseOwn(node);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which functions the client calls on a server, and what it loads there.
+// Tests which functions the client calls on a server, and which library it loads there.
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,8 @@ namespace {
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// What a server has before, what it is asked to execute, and what it has afterwards.
+// Which libraries a server has before a call, which function the client calls, and which library
+// the server has afterwards.
 TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
   struct Case {
     std::string what;
@@ -66,7 +67,8 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     EXPECT_EQ(all[0].error, c.called.empty() ? ClaimError::kUnavailable : ClaimError::kNone)
         << c.what << ": " << pipeline.last_error();
     for (const std::string name : {"ff_create_execution", "ffgrant_create_execution"}) {
-      // A server without any functions is still asked for one, in case it has come meanwhile.
+      // The client still calls a function on a server without any, in case the function has come
+      // meanwhile.
       EXPECT_EQ(server.WasCalled(name),
                 name == c.called || (c.called.empty() && name.starts_with("ff_")))
           << c.what << ": " << name;

@@ -16,7 +16,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// A command follows this many redirections at once; after that it waits as after a refusal.
+// A command follows this many redirections without waiting; after that it waits as after a refusal.
 constexpr std::uint32_t kFastRedirections = 5;
 constexpr std::uint32_t kMaxLoads = 3;
 
@@ -183,8 +183,8 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   if (!slots_.empty()) {
     if (elsewhere) RefreshSoon();
   } else if (text.starts_with("READONLY ") && !node.draining) {
-    // The server was demoted: the next one of the servers may be the primary now. What is under way
-    // here gets its answers first.
+    // The server was demoted: the next of the configured servers may be the primary now. The
+    // commands under way here get their answers first.
     node.draining = true;
     node.drain_reason.assign(text);
   }
@@ -192,8 +192,9 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 }
 
 // Handles `MOVED SLOT HOST:PORT`, or ASK. An empty host stands for the node's own host; "?" says
-// that the node doesn't know it. Wherever a redirection leads, it says that the command was not
-// executed. If it leads nowhere, the same node is asked again, because the node may learn.
+// that the node doesn't know the host. Wherever a redirection leads, it says that the command was
+// not executed. If the redirection leads nowhere, the same node is asked again, because the node
+// may learn.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
     // The client would next send its password to the server that is named here.
@@ -340,7 +341,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       }
       break;
     case Errand::kNodeId:
-      // An ACL may forbid it; then only its process tells the node apart.
+      // An ACL may forbid it; then the node is told apart only by its process.
       if (reply.is(Reply::Type::kString)) node.node_id.assign(reply.text);
       AfterIdentity(node);
       break;
@@ -388,7 +389,7 @@ void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
   } else if (!IsForbidden(reply.text)) {
     Down(node, reply.text);
   } else {
-    // Then nobody knows who the server is, and server_ says nothing of it.
+    // Then the client does not know who the server is, and server_ says nothing of the server.
     OnInfo(node, {});
     Run(node, Errand::kClientId);
     server_.name.clear();
@@ -406,7 +407,7 @@ void Client::OnInfo(Node& node, std::string_view text) noexcept {
   server_.cluster = node.cluster = mode == "cluster";
   node.standalone = !mode.empty() && !node.cluster;
   node.replica = InfoField(text, "role") == "slave";
-  // The uptime is in whole seconds, and the first one may be only a part of a second.
+  // The uptime counts whole seconds, and the first of them may be only a part of a second.
   const auto uptime = ParseNumber<std::int64_t>(InfoField(text, "uptime_in_seconds"));
   node.latest_start = -1;
   if (uptime && *uptime >= 0 && *uptime < network_->NowMs() / 1000) {

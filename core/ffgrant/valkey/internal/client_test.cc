@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client and one server, or the next one of several: options, the loop, connections, the
-// greeting, the library, answers.
+// Tests the client with one server, or with the next of several servers: options, the loop,
+// connections, the greeting, the library, answers.
 
 #include <gtest/gtest.h>
 
@@ -475,7 +475,7 @@ TEST(Client, GoesOnToTheNextServer) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
-// Neither the server answers nor, if it has a name, a name server.
+// Neither the server answers nor, if the server has a name, a name server.
 TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
   for (const std::int64_t connect_timeout_ms : {50, 200, 1000}) {
     ClientOptions options = TwoServers();
@@ -516,7 +516,7 @@ TEST(Client, LooksForThePrimary) {
   EXPECT_EQ(alone.Get(), "unavailable: the server is a replica");
 }
 
-// A long Poll() does in between what has to be done.
+// During its wait, a long Poll() does what has to be done.
 TEST(Client, OneLongPollIsAsGoodAsManyShortOnes) {
   ClientRig dead(TwoServers());
   dead.network->SetScript(Unreachable(dead, 1));
@@ -669,7 +669,7 @@ TEST(Client, SomebodyElseMayHaveLoadedTheLibrary) {
   ClientRig rig;
   rig.server.has_library = false;
   rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
-    if (command[0] == "FUNCTION") rig.server.has_library = true;  // and the load is refused
+    if (command[0] == "FUNCTION") rig.server.has_library = true;  // and then the load is refused
     return FunctionOf(rig.server)(port, command);
   };
   EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");

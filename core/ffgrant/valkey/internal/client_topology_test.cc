@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client and a cluster that changes: whose table it believes, and what it forgets.
+// Tests the client with a cluster that changes: whose table it believes, and what it forgets.
 
 #include <gtest/gtest.h>
 
@@ -77,8 +77,8 @@ class Topology : public ::testing::Test {
     });
     for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
   }
-  // Calls until slot 0 gives `answer`. This must take about 30 s, less the time of calls before:
-  // till then the answer may be of another cluster.
+  // Calls until slot 0 gives `answer`. This must take about 30 s, less the time of calls before.
+  // Until then another answer may come.
   static void ExpectAfterHalfAMinute(ClientRig& rig, const std::string& answer) {
     const std::int64_t begin = rig.network->NowMs();
     while (rig.Get(true, 0) != answer) {
@@ -243,7 +243,8 @@ TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   ClientRig rig(options);
   Meet(rig);
   LoseMembers(rig);
-  // Not at once, and time in which nobody calls does not count: the members may be cut off.
+  // The client does not begin anew at once, and time in which nobody calls does not count: the
+  // members may be cut off.
   EXPECT_NE(rig.Get(true, 0), "a of 11");
   rig.Pass(60'000);
   ExpectAfterHalfAMinute(rig, "a of 11");
@@ -268,7 +269,8 @@ TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
 }
 
-// Most nodes were replaced while nobody called; a configured server still knows one of the others.
+// Most nodes were replaced while nobody called; a configured server still knows one of the nodes
+// that are left.
 TEST_F(Topology, AClusterWithAMemberThatIsKnownIsBelievedAtOnce) {
   ClientOptions options = Patient();
   options.servers = {At(1), At(11)};
@@ -293,7 +295,7 @@ TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   first.network->SetScript(Unreachable(first, 1));
   ASSERT_EQ(first.Get(true, 0), "a of 11");
 
-  clusters.nodes[1] = {"z", "run-z", "B"};  // another cluster's by now
+  clusters.nodes[1] = {"z", "run-z", "B"};  // by now this node is in another cluster
   B() = {{{"z", 1}}, {{0, 16383, {"z"}}}};
   ClientRig second(Patient(), deployment);
   second.play = clusters.play();
@@ -374,7 +376,8 @@ TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET") + rig.Count("3 FCALL") + rig.Count("3 FUNCTION"), 0);
 }
 
-// Poll() was not called for a long time while a connection was made, and its answers are there.
+// Poll() is not called for a long time while a connection is being made. Meanwhile the answers on
+// this connection arrive.
 TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {
   ClientRig rig(Patient());
   rig.play = clusters.play();
@@ -492,7 +495,8 @@ TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
 
 // ---- answers -----------------------------------------------------------------------
 
-// A failover happens with many calls under way: each is refused by itself, and done elsewhere.
+// A failover happens with many calls under way: each call is refused by itself, and then made
+// elsewhere.
 TEST(Demotion, CostsNoCallItsAnswer) {
   ClientOptions options = TwoServers();
   options.max_in_flight = 256;
@@ -517,7 +521,7 @@ TEST(Demotion, CostsNoCallItsAnswer) {
   EXPECT_EQ(rig.lost->size(), 0u);
 }
 
-// A call that has little time left ends without ending the connection of the others.
+// A call that has little time left ends without ending the connection of the other calls.
 TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 1000;

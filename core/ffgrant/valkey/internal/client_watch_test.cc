@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the client tells about itself (counters and lines for a log), and how it can be told to give
-// up what is under way.
+// Tests what the client tells about itself (counters and lines for a log), and how it can be told
+// to give up the commands under way.
 
 #include <gtest/gtest.h>
 

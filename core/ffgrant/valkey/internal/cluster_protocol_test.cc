@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rules of the cluster protocol, one scripted test each: what a redirection changes and what
-// it must leave alone, in which order words go out, and whose answer an answer is.
+// Tests the rules of the cluster protocol, with one scripted test for each: what a redirection
+// changes and what it must leave alone, in which order commands go out, and to which command an
+// answer belongs.
 
 #include <gtest/gtest.h>
 
@@ -19,8 +20,8 @@ namespace {
 
 using Kind = Fault::Kind;
 
-// Nodes of a cluster in which port 1 has all slots but the last, which port 7 has; `answer` says
-// more.
+// A cluster in which the node at port 1 has all slots but the last, and the node at port 7 has the
+// last one. `answer_` can give other answers.
 class ClusterProtocol : public ::testing::Test {
  protected:
   ClusterProtocol() { Serve(rig_); }
@@ -38,7 +39,8 @@ class ClusterProtocol : public ::testing::Test {
     };
   }
   int Tables() const { return rig_.Count("1 CLUSTER SLOTS") + rig_.Count("7 CLUSTER SLOTS"); }
-  // What was executed since the last call, without what the client asks for itself.
+  // Returns the commands executed since the last call, without those that the client sends on its
+  // own behalf.
   std::vector<std::string> Executed() {
     std::vector<std::string> lines;
     for (; seen_ < rig_.log.size(); ++seen_) {
@@ -58,7 +60,7 @@ class ClusterProtocol : public ::testing::Test {
   std::size_t seen_ = 0;
 };
 
-// A slot that is on its way: the owner stays who it is.
+// While a slot is being moved, its owner stays the same.
 TEST_F(ClusterProtocol, AskLeavesTheTableAlone) {
   answer_ = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (port == 1 && command[0] == "GET") return "-ASK 5 127.0.0.1:7\r\n";
@@ -85,13 +87,13 @@ TEST_F(ClusterProtocol, WhatWasAskedOnceGoesToTheOwnerAgain) {
   EXPECT_EQ(rig_.Get(false, 5), "a of 1");
 }
 
-// ASKING holds for the command behind it alone.
+// ASKING holds only for the command after it.
 TEST_F(ClusterProtocol, EachCommandThatIsAskedElsewhereHasItsOwnAsking) {
   answer_ = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (port == 1 && command[0] == "GET") return "-ASK 5 127.0.0.1:7\r\n";
     return std::nullopt;
   };
-  ASSERT_EQ(rig_.Get(false, 5), "a of 7");  // both are connected to
+  ASSERT_EQ(rig_.Get(false, 5), "a of 7");  // now the client is connected to both
   (void)Executed();
   for (std::uint64_t tag = 1; tag <= 3; ++tag) {
     ASSERT_TRUE(rig_.Submit(tag, {"GET", "k" + std::to_string(tag)}, false, 5));
@@ -120,7 +122,7 @@ TEST_F(ClusterProtocol, TheAnswerToAskingIsNobodys) {
   }
 }
 
-// A slot that has moved: its next command goes there, and the table is asked for.
+// After a slot has moved, its next command goes to the new node, and the client asks for the table.
 TEST_F(ClusterProtocol, MovedChangesItsSlotAtOnceAndAsksForTheTable) {
   bool tells = false;
   answer_ = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
@@ -137,7 +139,7 @@ TEST_F(ClusterProtocol, MovedChangesItsSlotAtOnceAndAsksForTheTable) {
   EXPECT_EQ(Executed(), (Lines{"1 GET a", "7 GET a"}));
   EXPECT_EQ(rig_.Get(false, 5), "a of 7");
   EXPECT_EQ(Executed(), (Lines{"7 GET a"})) << "without a detour";
-  // The slots beside it stay.
+  // The slots next to it stay where they are.
   EXPECT_EQ(rig_.Do({"GET", "b"}, false, 4), "b of 1");
   EXPECT_EQ(rig_.Do({"GET", "b"}, false, 6), "b of 1");
   EXPECT_EQ(rig_.client.redirections(), 1u);
@@ -170,7 +172,7 @@ TEST_F(ClusterProtocol, AskHoldsForOneTry) {
                                "1 GET a", "7 ASKING", "7 GET a"}));
 }
 
-// Keys of a slot that is on its way may be at two nodes: the same node is asked again.
+// While a slot is being moved, its keys may be at two nodes: the same node is asked again.
 TEST_F(ClusterProtocol, TryAgainWaitsAndAsksTheSameNode) {
   int refusals = 3;
   std::vector<std::int64_t> times;
@@ -208,7 +210,7 @@ TEST_F(ClusterProtocol, RefusalsThatSayWhoItIsAskForTheTable) {
   }
 }
 
-// Calls that the old owner has been sent keep their answers when the table changes.
+// Calls that were sent to the old owner keep their answers when the table changes.
 TEST_F(ClusterProtocol, ATableChangesNothingForWhatIsUnderWay) {
   answer_ = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (port == 1 && command[0] == "GET" && command[1] == "gone") return "-MOVED 5 127.0.0.1:7\r\n";
@@ -227,7 +229,7 @@ TEST_F(ClusterProtocol, ATableChangesNothingForWhatIsUnderWay) {
 
 // ---- whose answer it is ------------------------------------------------------------
 
-// The ring of what is expected grows while its beginning is somewhere in the middle.
+// The ring of expected replies grows while its first entry is somewhere in the middle.
 TEST(AnswersInOrder, StayWithTheirCallsWhenTheRingGrows) {
   for (const std::size_t before : {0u, 1u, 7u, 15u, 16u, 17u, 31u}) {
     ClientOptions options = RigOptions();
@@ -316,8 +318,8 @@ TEST(Reconnecting, CalmsDownAndIsForgivenByAnAnswer) {
   }
 }
 
-// A server that greets and then is no good is one that fails: only the first try after a
-// connection that worked comes at once.
+// A server whose connections break after the greeting counts as one that fails: only the first try
+// after a connection that worked comes at once.
 TEST(Reconnecting, CalmsDownWhereEachConnectionIsLostBehindItsGreeting) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 100'000;

@@ -50,7 +50,7 @@ std::optional<Member> ReadMember(std::string_view line, const Endpoint& own, boo
   is_own = HasFlag(flags, "myself");
   member.primary = HasFlag(flags, "master");
   address = address.substr(0, address.find_first_of("@,"));
-  member.endpoint.port = 0;  // its address is not known
+  member.endpoint.port = 0;  // the address is not known yet
   if (is_own) {
     member.endpoint = own;
   } else {
@@ -68,7 +68,7 @@ std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
 }
 
 // Reads a node in CLUSTER SLOTS: [host, port, id, ...]. A nil or empty host stands for the host of
-// the node that answers; "?" says that this node doesn't know it.
+// the node that answers; "?" says that this node doesn't know the host.
 std::optional<Member> ReadSlotNode(const Reply& node, const std::string& own_host) {
   if (node.elements.size() < 2) return std::nullopt;
   const Reply& host = node.elements[0];

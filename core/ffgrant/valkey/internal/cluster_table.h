@@ -18,10 +18,10 @@ namespace ffgrant::valkey::internal {
 
 // A node, as a table of the cluster describes it.
 struct Member {
-  std::string id;     // empty: the table doesn't tell it
+  std::string id;     // empty: the table doesn't tell the id
   Endpoint endpoint;  // port 0: the address is not known
   bool primary = false;
-  std::uint64_t epoch = 0;  // of a primary's configuration
+  std::uint64_t epoch = 0;  // the epoch of a primary's configuration
 };
 
 // The host of a server on the same machine as the server at `endpoint`. For a unix socket it is
@@ -30,7 +30,8 @@ inline std::string HostBeside(const Endpoint& endpoint) {
   return endpoint.is_unix() ? "127.0.0.1" : endpoint.host;
 }
 
-// HasIds(): whether the members have ids (either all have, or none). HasId(): whether one has `id`.
+// HasIds(): whether the members have ids (either all have one, or none has). HasId(): whether a
+// member has `id`.
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
 
@@ -48,15 +49,15 @@ struct SlotRange {
 
 // Reads an element of CLUSTER SLOTS: [first, last, primary, replica...], where a node is [host,
 // port, id, ...]. A nil or empty host stands for `own_host`, the host of the node that answers; "?"
-// says that this node doesn't know it. Returns nothing if `range` is no such element, or if the
-// address of its primary is not known. A path is refused as a host: no server may lead the client
-// to a unix socket.
+// says that this node doesn't know the host. Returns nothing if `range` is no such element, or if
+// the address of its primary is not known. A path is refused as a host: no server may lead the
+// client to a unix socket.
 std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host);
 // Whether `table`, which CLUSTER SLOTS answered, has a range at all.
 bool HasSlots(const Reply& table, const std::string& own_host);
 
-// Gives `members` the addresses that the table has for them; these are the ones to use. If
-// `members` is empty, all nodes that the table names become the members. The result is sorted by
+// Gives `members` the addresses that the table has for them; these addresses are the ones to use.
+// If `members` is empty, all nodes that the table names become the members. The result is sorted by
 // id.
 void AddTable(const Reply& table, const std::string& own_host, std::vector<Member>& members);
 

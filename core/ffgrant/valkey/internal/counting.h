@@ -20,7 +20,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// It costs as little as a plain integer, because it has one writer at a time.
+// A counter that costs as little as a plain integer, because it has one writer at a time.
 class Count {
  public:
   void Add(std::uint64_t more = 1) noexcept {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the clients of one ledger share, by each pair of calls at once: ThreadSanitizer then sees
-// plain data that one of the two touches without the lock.
+// Makes each pair of calls at once on the objects that the clients of one ledger share.
+// ThreadSanitizer then sees plain data that one of the two calls touches without the lock.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ constexpr int kRounds = 100;
 
 using Calls = std::vector<std::function<void(std::uint64_t round)>>;
 
-// Each pair of calls, each call with itself too, from two threads that begin together.
+// Makes each pair of calls, also each call with itself, from two threads that begin together.
 void RunEachPair(const Calls& calls) {
   for (std::size_t a = 0; a < calls.size(); ++a) {
     for (std::size_t b = a; b < calls.size(); ++b) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps connections that ended, or may end, with a command on them whose fate nobody knows: it may
-// still reach its server, however late. What is read about the command is final only once each such
-// connection has been shut on its server, or its server's process has ended. It is not enough that
-// another node has the command's slot now, or that a replica has been promoted in place of the
-// server: the server may get the slot back before the command arrives.
+// Keeps connections that ended, or may end, with a command on them whose fate nobody knows: the
+// command may still reach its server, however late. What is read about the command is final only
+// once each such connection has been shut on its server, or its server's process has ended. It is
+// not enough that another node has the command's slot now, or that a replica has been promoted in
+// place of the server: the server may get the slot back before the command arrives.
 //
 // A server is known by what it says of itself: the run id of its process, and in a cluster its node
 // id. It is never known by its address: one server can have several, and an address can be given to
@@ -31,15 +31,15 @@ namespace ffgrant::valkey::internal {
 // What a server said of itself. A text that it did not tell is empty.
 struct ServerIdentity {
   std::string_view node_id = {};  // set for a node of a cluster
-  std::string_view run_id = {};   // of the process
-  Endpoint endpoint = {};         // where it was found; decides nothing in a cluster
+  std::string_view run_id = {};   // the run id of the server's process
+  Endpoint endpoint = {};         // where the server was found; decides nothing in a cluster
   bool cluster = false;
-  // Its process started no later than this, by the client's clock; -1 if unknown.
+  // The server's process started no later than this, by the client's clock; -1 if unknown.
   std::int64_t latest_start = -1;
 };
 
 // The key by which a caller asks for a command later; a command that nobody will ask for has
-// kNoKey. If two commands share a key, what is said of one holds for both.
+// kNoKey. If two commands share a key, what is said of the key holds for both.
 using CommandKey = std::uint64_t;
 inline constexpr CommandKey kNoKey = 0;
 inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any command may be lost
@@ -47,26 +47,28 @@ inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any 
 // Shared by the clients of one ledger. Thread-safe; every call takes a short lock.
 class LostConnections {
  public:
-  // Beyond this many the oldest connections are given up: they can't be settled any more.
+  // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up its key: what
+  // was given up can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
-  // The command `key`, which writes, is lost on connection `client_id` to `server`. `client_id` is
-  // 0 if it is unknown or the connection may not be shut. The server was last heard of at
-  // `heard_at`. `open` says that the connection stands, and its answers may still come; see
-  // Resolve(). Returns the connection's number here.
+  // Notes that the command `key`, which writes, is lost on connection `client_id` to `server`.
+  // `client_id` is 0 if it is unknown or the connection may not be shut. The server was last heard
+  // of at `heard_at`. `open` says that the connection stands, and its answers may still come; see
+  // Resolve(). Returns the number that the connection has in this object.
   std::uint64_t Add(const ServerIdentity& server, std::int64_t client_id, std::int64_t heard_at,
                     CommandKey key, bool open);
-  // Another command is lost on the connection `number`.
+  // Notes that another command is lost on the connection `number`.
   void AddKey(std::uint64_t number, CommandKey key);
-  // This side has closed the connection `number`.
+  // Notes that this side has closed the connection `number`.
   void Close(std::uint64_t number);
-  // No command on the connection `number` can be executed any more.
+  // Notes that no command on the connection `number` can be executed any more.
   void Resolve(std::uint64_t number);
-  // The connection `number` can't be shut by its id: the server forbids it.
+  // Notes that the connection `number` can't be shut by its id, because the server forbids it.
   void SetUnfenceable(std::uint64_t number);
 
-  // `server` has been reached: forgets the connections that ended with an earlier process of it.
+  // Notes that `server` has been reached: forgets the connections that ended together with an
+  // earlier process of this server.
   void OnServer(const ServerIdentity& server);
 
   struct Fence {

@@ -36,7 +36,7 @@ Wakeup::~Wakeup() {
 
 void Wakeup::Notify() noexcept {
   const std::uint64_t one = 1;
-  // It fails only if there were very many notifications already.
+  // The write fails only if there were very many notifications already.
   (void)!write(fd_, &one, sizeof one);
 }
 
@@ -45,11 +45,11 @@ void Wakeup::Clear() noexcept {
   (void)!read(fd_, &count, sizeof count);
 }
 
-// This outlives the resolver as long as one of its threads is in a look-up.
+// The state outlives the resolver as long as a thread of the resolver is in a look-up.
 struct NameResolver::State {
   struct Name {
     bool known = false;
-    Clock::time_point until;  // if known
+    Clock::time_point until;  // has a meaning if `known`
     bool used = false;
     NameAddresses addresses;
     std::vector<std::weak_ptr<Wakeup>> waiting;
@@ -64,7 +64,7 @@ struct NameResolver::State {
   std::map<std::string, Name> names;
   std::deque<std::string> queue;  // names that were asked for, and that no thread has taken yet
 
-  // The work of one thread: it looks up what is queued until nothing is.
+  // Does the work of one thread: looks up the names in the queue until none is left.
   static void Work(const std::shared_ptr<State>& state) {
     std::unique_lock lock(state->mutex);
     while (!state->abandoned && !state->queue.empty()) {
@@ -89,7 +89,7 @@ struct NameResolver::State {
     entry.waiting.clear();
   }
 
-  // Returns false if the system has no thread left; std::thread could only throw then.
+  // Returns false if the system has no thread left; in this case std::thread could only throw.
   static bool StartThread(const std::shared_ptr<State>& state) {
     const ffgrant::internal::BlockedSignals blocked;
     auto shared = std::make_unique<std::shared_ptr<State>>(state);
@@ -100,14 +100,14 @@ struct NameResolver::State {
       return nullptr;
     };
     pthread_t thread;
-    // Never true: a system without a thread left is nothing to test with.
+    // Never true: no test makes the system run out of threads.
     if (pthread_create(&thread, nullptr, run, shared.get()) != 0) return false;
     (void)shared.release();  // the thread owns it now
     pthread_detach(thread);
     return true;
   }
 
-  // Never reached: as StartThread() is never false.
+  // Never reached: StartThread() never returns false.
   std::optional<NameAddresses> FindWithoutThread(std::map<std::string, Name>::iterator at) {
     if (threads > 0) return std::nullopt;  // a thread that is running will look it up
     queue.pop_back();
@@ -156,7 +156,7 @@ std::optional<NameAddresses> NameResolver::Find(const std::string& name,
   }
   state.queue.push_back(name);
   if (state.threads >= kMostThreads) return std::nullopt;
-  // Never true: a system without a thread left is nothing to test with.
+  // Never true: no test makes the system run out of threads.
   if (!State::StartThread(state_)) return state.FindWithoutThread(at);
   ++state.threads;
   return std::nullopt;
@@ -169,8 +169,8 @@ void NameResolver::Forget(const std::string& name) {
 }
 
 NameResolver& NameResolver::OfProcess() {
-  // It is never destroyed, because its threads may outlive main(). A child process has none of the
-  // threads, so what they look up would never be found there.
+  // The resolver is never destroyed, because its threads may outlive main(). A child process has
+  // none of the threads, so a name that they look up would never be found there.
   struct Owned {
     explicit Owned(pid_t owner) : pid(owner), resolver(LookUpWithSystem) {}
     const pid_t pid;
@@ -202,7 +202,7 @@ NameAddresses LookUpWithSystem(const std::string& name) {
   }
   for (const addrinfo* one = all; one != nullptr; one = one->ai_next) {
     std::array<char, NI_MAXHOST> text;
-    // Never false: an address that was found can be written.
+    // Never false: an address that was found can be written as text.
     if (getnameinfo(one->ai_addr, one->ai_addrlen, text.data(), text.size(), nullptr, 0,
                     NI_NUMERICHOST) == 0) {
       found.addresses.emplace_back(text.data());

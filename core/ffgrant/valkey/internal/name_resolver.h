@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks up names of hosts without making anybody wait. A look-up may take as long as the system
+// Looks up names of hosts without making the caller wait. A look-up may take as long as the system
 // lets it (20 s if a DNS server is silent), so it runs in a thread of its own.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_
@@ -33,9 +33,9 @@ class Wakeup {
   int fd_;
 };
 
-// Looks names up by `look_up`; a name is looked up once at a time, however many ask for it. An
-// answer is kept for kKeepMs after it was asked for, and no longer, because a name's addresses
-// change when a server is replaced. (If nobody has asked for the answer yet, it is kept up to
+// Looks names up by `look_up`; a name is looked up once at a time, however many callers ask for it.
+// An answer is kept for kKeepMs after a caller first got it, and no longer, because a name's
+// addresses change when a server is replaced. (An answer that no caller has got yet is kept for
 // kKeepUnusedMs, because a look-up may take longer than any call.) At most kMostThreads names are
 // looked up at once; up to kMostNames further names wait. So a DNS server that is silent for one
 // zone does not hold up the others.

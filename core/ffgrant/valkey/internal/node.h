@@ -21,8 +21,8 @@
 
 namespace ffgrant::valkey::internal {
 
-// What the client asks for itself. On a new connection it asks kAuth to kSlots in this order, each
-// only where there is a reason; then the connection is ready.
+// What the client asks a server on its own behalf. On a new connection it asks kAuth to kSlots in
+// this order, each only if there is a reason; then the connection is ready.
 enum class Errand : std::uint8_t {
   kNone,
   kAuth,        // AUTH [user] password; if either is given
@@ -37,28 +37,29 @@ enum class Errand : std::uint8_t {
   kReplace,     // FUNCTION LOAD REPLACE
   kMembers,     // CLUSTER NODES: who is in the cluster?
   kSlots,       // CLUSTER SLOTS: who serves which slots?
-  kPing,        // PING: is the connection alive? Only on one that was ready before
+  kPing,        // PING: is the connection alive? Only on a connection that was ready
 };
 
 // Which functions are called on a server (function_library.h).
 enum class Functions : std::uint8_t {
-  kUnchecked,   // not asked for yet, or on a replica; then FlowFabric's are called
+  kUnchecked,   // not known yet, or the server is a replica; FlowFabric's are called
   kFlowFabric,  // ff_x
   kOwn,         // ffgrant_x
-  kNone,        // there are none, or the user may not ask; `library_refusal` says why
+  kNone,        // there are none, or the user may not call them; `library_refusal` says why
 };
 
-// What the next reply belongs to.
+// What an expected reply belongs to.
 struct Expected {
   enum class Kind : std::uint8_t {
     kRequest,
-    kAbandoned,  // a request that has already been ended: its time was over
+    kAbandoned,  // a request that has already ended: its time was up, or it was cancelled
     kAsking,
     kErrand,
   };
   Kind kind = Kind::kRequest;
   std::uint32_t request = 0;
-  std::uint64_t end = 0;  // where its bytes end in all that was ever written on this connection
+  std::uint64_t end = 0;  // where its bytes end, counted from the first byte written on this
+                          // connection
   std::int64_t sent_at = 0;
 };
 
@@ -103,7 +104,7 @@ class ExpectedQueue {
 // again even if the buffer never becomes empty.
 class OutputBuffer {
  public:
-  // Only append to it.
+  // The caller may only append to it.
   std::string& end() noexcept { return bytes_; }
   std::string_view pending() const noexcept { return std::string_view(bytes_).substr(begin_); }
   bool empty() const noexcept { return begin_ == bytes_.size(); }
@@ -113,7 +114,7 @@ class OutputBuffer {
   // Removes the first `size` pending bytes.
   void Consume(std::size_t size) noexcept {
     begin_ += size;
-    // The bytes are moved so seldom that it costs less than one copy for each byte.
+    // The bytes are moved so seldom that moving them costs less than one copy for each byte.
     if (begin_ == bytes_.size() || (begin_ >= kMoveSize && begin_ >= bytes_.size() / 2)) {
       bytes_.erase(0, begin_);
       begin_ = 0;
@@ -137,7 +138,8 @@ struct Node {
       : index(number), endpoint(std::move(where)), stream(std::move(s)), reader(limits) {}
 
   bool up() const noexcept { return state == State::kGreeting || state == State::kReady; }
-  // Where the bytes that are in `out` now end in all that is written on this connection.
+  // Where the bytes that are in `out` now end, counted from the first byte written on this
+  // connection.
   std::uint64_t appended() const noexcept { return written + out.size(); }
 
   int index;  // in the client's list
@@ -150,9 +152,9 @@ struct Node {
   ExpectedQueue expected;
   Errand errand = Errand::kNone;  // the errand that is under way
 
-  bool wanted = false;                // somebody waits for this node
-  bool refused = false;               // it is down, and not to be asked for now
-  std::uint32_t failures = 0;         // in a row since the last answer to a call
+  bool wanted = false;                // the client wants a connection to this node
+  bool refused = false;               // it is down, and the client must not ask it for now
+  std::uint32_t failures = 0;         // failures in a row since the last answer to a call
   std::uint64_t failed_attempts = 0;  // failed tries to connect or greet, in all
   std::int64_t retry_at = 0;
   std::int64_t deadline = 0;  // for connecting, greeting, and an errand
@@ -168,9 +170,9 @@ struct Node {
   bool replica = false;
 
   // The functions of the server, as found on this connection.
-  bool has_library = false;  // the client has looked for them
+  bool has_library = false;  // the client has looked for the functions
   Functions functions = Functions::kUnchecked;
-  bool load_tried = false;      // since the client last looked for them
+  bool load_tried = false;      // since the client last looked for the functions
   std::string own_version;      // the version of our library; empty if it isn't there
   std::string library_refusal;  // set with kNone
 
@@ -192,12 +194,12 @@ struct Node {
   bool draining = false;
   std::string drain_reason;
 
-  // How many requests under way here have already been ended. Nothing is sent behind them, because
+  // How many requests under way here have already been ended. Nothing is sent after them, because
   // the server may be dead.
   std::size_t abandoned = 0;
   std::int64_t heard_at = 0;       // when anything was last received
   std::uint64_t lost = 0;          // this connection's number among the lost ones
-  LostConnections::Fence fencing;  // what kFence shuts
+  LostConnections::Fence fencing;  // the connection that kFence shuts
 
   ServerIdentity identity() const noexcept {
     return {.node_id = node_id,

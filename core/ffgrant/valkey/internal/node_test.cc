@@ -12,7 +12,8 @@ namespace {
 TEST(OutputBuffer, GivesOutWhatWentInHoweverMuchOfItAtATime) {
   std::string all;
   while (all.size() < 1'000'000) all += std::to_string(all.size()) + ",";
-  // Sizes around the one at which it moves what is left, consumed in one piece and in several.
+  // These sizes are around the size at which the buffer moves what is left; each is consumed in one
+  // piece and in several.
   for (const std::size_t size : {std::size_t{65'535}, std::size_t{65'536}, std::size_t{100'000},
                                  std::size_t{499'999}, std::size_t{600'000}}) {
     OutputBuffer buffer;

@@ -18,14 +18,14 @@ namespace ffgrant::valkey::internal {
 
 class Session;
 
-// What one session has asked the partitions, and what they have said. A call need not wait for all
-// of its questions. Questions that are still open when it returns stay here, and their answers are
-// thrown away. So a server that does not answer does not hold up a call that finds something
-// elsewhere; of the other calls, it holds up only the first.
+// What one session has asked the partitions, and what they have said. A call need not wait for the
+// answers to all of its questions. Questions that are still open when the call returns stay here,
+// and their answers are thrown away. So a server that does not answer does not hold up a call that
+// finds something elsewhere; of the other calls, it holds up only the first.
 //
 // A partition that did not answer in time is late, and later calls pass it over. Each of these
 // calls asks one late partition again, without waiting for it. Once a late partition answers, no
-// partition is late any more: either the trouble is over, or it shows again.
+// partition is late any more: either the trouble has ended, or it shows again.
 //
 // A scan is a part of its session. It is used by one thread at a time, and the thread that leads at
 // the client stores the answers here. The mutex protects these two from each other, and is never
@@ -36,7 +36,7 @@ class PartitionScan {
     bool unreachable = false;  // there was no answer
     bool fault = false;        // there was an error instead of an answer
     bool there = false;        // the eligible set has a first member
-    bool canonical = false;    // its id is canonical; others can't be claimed
+    bool canonical = false;    // its id is canonical; an execution with another id can't be claimed
     bool granted = true;
     bool suits = false;
     Uuid uuid;
@@ -45,7 +45,8 @@ class PartitionScan {
   // A partition that a call waits for, by its place in the call's window.
   struct Waiting {
     enum class Step : std::uint8_t {
-      kAgain,  // a question of an earlier call is open; ask once it is over
+      kAgain,  // an earlier call's question is still open; the head is asked for once that question
+               // has been answered
       kHead,
       kState,
     };
@@ -115,7 +116,7 @@ class PartitionScan {
   // The caller must have counted the question in `open` before.
   template <class Write>
   void Ask(std::uint16_t partition, Question question, const Write& write);
-  // These need the lock.
+  // The caller holds the lock.
   bool IsLateLocked(std::uint16_t partition) const noexcept {
     return places_[partition].late_since == epoch_;
   }

@@ -27,7 +27,7 @@ class Refusals {
     std::string text;        // the server's own words
   };
 
-  // From now on `server` is not to be asked again before `until`.
+  // Notes that `server` must not be asked again before `until`.
   void Add(const Endpoint& server, std::int64_t now, std::int64_t until, std::string_view text) {
     const std::scoped_lock lock(mutex_);
     std::erase_if(all_, [&](const Entry& entry) {
@@ -37,7 +37,7 @@ class Refusals {
     any_.store(true, std::memory_order_release);
   }
 
-  // Returns what `server` said, if it is not to be asked at `now`.
+  // Returns what `server` said, if it must not be asked at `now`.
   std::optional<Refusal> Find(const Endpoint& server, std::int64_t now) const {
     if (!any_.load(std::memory_order_acquire)) return std::nullopt;
     const std::scoped_lock lock(mutex_);

@@ -101,7 +101,7 @@ TEST(Client, AnotherServerMayTakeThePasswordThatOneRefuses) {
   EXPECT_EQ(rig.Get(), "a of 2");
   EXPECT_EQ(rig.Get(), "a of 2");
   EXPECT_EQ(rig.Count("1 AUTH"), 1);
-  // If the next one refuses too, no server is left.
+  // If the next server refuses too, no server is left.
   refuses = 3;
   rig.network->HangUp(2);
   const std::int64_t begin = rig.network->NowMs();

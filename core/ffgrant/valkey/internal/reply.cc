@@ -24,7 +24,7 @@ void* ReplyArena::Take(std::size_t wanted) noexcept {
   if (chunks_.empty() || with_gap > chunks_.back().size - used_) {
     const std::size_t chunk_size = std::max(with_gap, chunk_size_);
     char* const bytes = new (std::nothrow) char[chunk_size];
-    // Never true: a system that is out of memory is nothing to test with.
+    // Never true: no test makes the system run out of memory.
     if (bytes == nullptr) return nullptr;
     chunks_.push_back({std::unique_ptr<char[]>(bytes), chunk_size});
     Poison(bytes, chunk_size);
@@ -54,7 +54,7 @@ std::size_t ReplyArena::held() const noexcept {
   return size;
 }
 
-// A null pointer tells hiredis to give up.
+// Builds the replies for hiredis. A null pointer tells hiredis to give up.
 class ReplyReader::Builder {
  public:
   static void* String(const redisReadTask* task, char* text, std::size_t size) noexcept {
@@ -100,7 +100,7 @@ class ReplyReader::Builder {
   // The arena owns the memory.
   static void Free(void*) noexcept {}
 
-  // Accepts whichever type this hiredis declares the member with.
+  // Sets `member`, whichever type this hiredis declares it with.
   template <class Size>
   static void SetArray(void* (*&member)(const redisReadTask*, Size)) noexcept {
     member = &Array<Size>;
@@ -128,7 +128,7 @@ class ReplyReader::Builder {
     return depth;
   }
 
-  // Where this value belongs: into its parent's elements, or on its own.
+  // Returns the place for this value: in its parent's elements, or a place of its own.
   static Reply* Place(const redisReadTask* task, Reply::Type type) noexcept {
     // RESP 2's types are the first ones.
     // Never true: hiredis 0.14 knows no other; later ones have those of RESP 3.
@@ -165,7 +165,7 @@ void ReplyReader::MakeReader() {
     return f;
   }();
   reader_ = redisReaderCreateWithFunctions(&functions);
-  // Never true: a system that is out of memory is nothing to test with.
+  // Never true: no test makes the system run out of memory.
   if (reader_ == nullptr) ffgrant::internal::Throw<std::bad_alloc>();
   reader_->privdata = this;
   reader_->maxbuf = 0;  // keep the buffer, however large it is

@@ -36,22 +36,23 @@ struct Reply {
 
 // The limits of one reply. If a reply is larger, reading fails before the memory is asked for.
 struct ReplyLimits {
-  // At most this many bytes are kept of what is not yet a whole reply, however many are fed at
-  // once; and one reply may take at most this many (48 bytes for each value, and its text).
+  // If the input does not end in a whole reply, the reader keeps at most `max_bytes` of it, however
+  // many bytes are fed at once. One whole reply may take at most as much memory: 48 bytes for each
+  // value, and its text.
   std::size_t max_bytes = std::size_t{4} << 20;
   // How deep arrays may be nested; 1 for a flat one. hiredis' own limit is 7.
   int max_depth = 5;
 };
 
 // Memory in chunks that stay where they are and are given back all at once. After a reply that took
-// several chunks, one chunk holds as much.
+// several chunks, there is one chunk that holds as much.
 class ReplyArena {
  public:
   explicit ReplyArena(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
 
   // Returns `size` bytes aligned for a Reply; null beyond the limit, or if there is no memory.
   void* Take(std::size_t size) noexcept;
-  // Gives all of it back, to be taken again.
+  // Gives all the memory back, to be taken again.
   void Reset() noexcept;
   // The size of all chunks, whether taken or not.
   std::size_t held() const noexcept;

@@ -138,7 +138,7 @@ TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
     const std::vector<std::string> replies = ReadAll(reader, many, chunk);
     ASSERT_EQ(replies.size(), 1000u) << chunk;
     EXPECT_EQ(replies.back(), "\"999\"");
-    // The limit also holds behind them.
+    // The limit also holds after these replies.
     EXPECT_EQ(ReadAll(reader, "$100000\r\n" + std::string(1100, 'x'), 50).back(), "malformed");
   }
 }
@@ -206,7 +206,7 @@ TEST(ReplyReader, KeepsEveryPartOfALargeReplyInItsPlace) {
 }
 
 // In builds with AddressSanitizer a text that is read or written beyond its end is noticed, and so
-// is a reply that is looked at after its time.
+// is a reply that is read after it was given back.
 TEST(ReplyArena, AreasHaveGapsBetweenThem) {
   ReplyArena arena(1 << 20);
   std::vector<std::pair<char*, std::size_t>> areas;

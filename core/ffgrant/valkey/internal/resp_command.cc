@@ -16,7 +16,7 @@ void RespCommand::Header(char kind, std::size_t count) {
 }
 
 namespace {
-// Stand for numbers that are not known yet; most have two digits.
+// These stand for numbers that are not known yet; most have two digits.
 constexpr std::string_view kArgumentsLater = "*00\r\n";
 constexpr std::string_view kKeysLater = "$2\r\n00\r\n";
 }  // namespace
@@ -33,14 +33,14 @@ void RespCommand::BeginCall(std::string_view function, std::string_view instead)
 }
 
 void RespCommand::EndCall() {
-  std::string number;  // it is so short that it allocates nothing
+  std::string number;  // the text is so short that it allocates nothing
   RespCommand writer(number);
   writer.Arg(std::uint64_t{keys_});
   out_.replace(keys_begin_, kKeysLater.size(), number);
   number.clear();
   writer.Header('*', arguments_);
   out_.replace(call_begin_, kArgumentsLater.size(), number);
-  // Without a function's name, both places are 0.
+  // If the command names no function, both places are 0.
   if (function_.end == 0) return;
   function_.begin += number.size() - kArgumentsLater.size();
   function_.end += number.size() - kArgumentsLater.size();

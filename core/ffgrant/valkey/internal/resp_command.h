@@ -33,7 +33,7 @@ class RespCommand {
 
   // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() and
   // then Arg() calls follow, and EndCall() writes how many there were. If `instead` is given, it is
-  // called in place of `function`. At most once in a command.
+  // called in place of `function`. There may be one such call in a command.
   void BeginCall(std::string_view function, std::string_view instead);
   void EndCall();
 
@@ -49,8 +49,8 @@ class RespCommand {
   void Arg(const Uuid& uuid);
 
   // Writes the name of one of FlowFabric's functions, such as "ff_renew_lease"; it must begin with
-  // "ff_". On a server where the client uses our library it calls "ffgrant_renew_lease" instead:
-  // see AppendCommand(). At most once in a command.
+  // "ff_". On a server where the client uses our library, the client calls "ffgrant_renew_lease"
+  // instead: see AppendCommand(). There may be one such name in a command.
   void Function(std::string_view name) {
     function_.begin = out_.size();
     Arg(name);
@@ -64,8 +64,8 @@ class RespCommand {
   };
   const FunctionArg& function() const noexcept { return function_; }
 
-  // Writes the key that `format(std::span<char>)` makes: one of key_names.h's functions, bound to
-  // its arguments.
+  // Writes the key that `format(std::span<char>)` makes; `format` is one of key_names.h's
+  // functions, bound to its arguments.
   template <class Format>
   void Key(const Format& format) {
     ++keys_;
@@ -84,7 +84,8 @@ class RespCommand {
 
   void Header(char kind, std::size_t count);
 
-  // Some keys contain names that have no limit of their own.
+  // Writes a key that is longer than the room in Key(): some keys contain names that have no limit
+  // of their own.
   template <class Format>
   void LongKey(std::size_t size, const Format& format) {
     ++arguments_;
@@ -100,12 +101,12 @@ class RespCommand {
   std::size_t arguments_ = 0;  // keys among them
   std::size_t keys_ = 0;
   std::size_t call_begin_ = 0;  // where in the output the call begins
-  std::size_t keys_begin_ = 0;  // and where its number of keys
+  std::size_t keys_begin_ = 0;  // where in the output its number of keys begins
 };
 
-// Appends `command` to `out`, as it is, or with `own` as a call of our library. `function` says
-// where the function is named. Our functions are called like FlowFabric's except for the prefix:
-// "ff_x" is "ffgrant_x".
+// Appends `command` to `out`: as it is, or, if `own` is set, as a call of our library. `function`
+// says where the function is named. Our functions are called like FlowFabric's except for the
+// prefix: "ff_x" is "ffgrant_x".
 void AppendCommand(std::string& out, std::string_view command,
                    const RespCommand::FunctionArg& function, bool own);
 

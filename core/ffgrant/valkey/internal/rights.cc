@@ -101,7 +101,7 @@ std::vector<std::string_view> AllNeededCommands(bool own_functions) {
 void WriteAskForRights(RespCommand& command, const Partition& partition, bool own_functions) {
   const std::vector<std::string_view> commands = AllNeededCommands(own_functions);
   const MintedExecutionId id(partition.index, Uuid{});
-  const ExecutionIdView view = id.view();  // the keys refer to it
+  const ExecutionIdView view = id.view();  // the keys refer to this view
   ClaimKeys keys(command, view);
   command.Begin(4 + commands.size());
   command.Arg(own_functions ? "FCALL" : "EVAL");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The rights that an ACL user needs for each call of the ledger. A function runs its commands in
-// its caller's name. If the user lacks one of them, the function ends in the middle, and what it
-// has written by then stays.
+// its caller's name. If the user may not run one of them, the function ends in the middle, and what
+// it has written by then stays.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_RIGHTS_H_
 #define FFGRANT_VALKEY_INTERNAL_RIGHTS_H_
@@ -23,7 +23,7 @@ namespace ffgrant::valkey::internal {
 struct NeededRights {
   std::string_view call;      // the name of the method of ValkeyLedger
   std::string_view function;  // FlowFabric's name; empty: the call needs none
-  std::string_view itself;    // what the call sends beside the function
+  std::string_view itself;    // what the call sends apart from the function
   std::string_view ours;      // what our function runs
   std::string_view theirs;    // what FlowFabric's function runs
   bool of_execution = true;   // false: the call is about a worker or the deployment

@@ -36,7 +36,7 @@ void Session::Begin() noexcept {
 
 void Session::End() noexcept {
   if (!leads_ && !unsent_) return;
-  if (!leads_) WaitFor(SIZE_MAX, kNoEnd);  // until all is sent
+  if (!leads_) WaitFor(SIZE_MAX, kNoEnd);  // until all commands are sent
   Lock lock(shared_.mutex_);
   if (leads_ && unsent_) shared_.client_.Poll(0);
   unsent_ = false;
@@ -61,8 +61,8 @@ bool Session::TryLead() noexcept {
   return true;
 }
 
-// The next leader finds in the inbox what has been handed in meanwhile. If no call waits, nothing
-// is under way but what nobody waits for.
+// Lets a session that waits lead. The next leader finds in the inbox what has been handed in
+// meanwhile. If no call waits, only commands that nobody waits for are under way.
 void Session::HandOver(Lock& lock) noexcept {
   leads_ = false;
   const auto next = std::find_if(shared_.waiting_.begin(), shared_.waiting_.end(),
@@ -74,7 +74,7 @@ void Session::HandOver(Lock& lock) noexcept {
   if (leader != nullptr) leader->changed_.notify_one();
 }
 
-// Unlocks meanwhile, because the threads that are woken would only wait for the lock. A session
+// Releases the lock meanwhile, because the threads that are woken would only wait for it. A session
 // outlives its call, so it does no harm to notify a thread that is awake already.
 void Session::WakeTheDone(Lock& lock) noexcept {
   if (shared_.done_.empty()) return;
@@ -110,7 +110,7 @@ void Session::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTa
   written.deadline = deadline;
 }
 
-// Gives the client what was written while another thread led.
+// Gives the client the commands that were written while another thread led.
 void Session::HandIn() noexcept {
   for (std::size_t i = 0; i < written_size_; ++i) {
     Written& written = written_[i];
@@ -127,7 +127,7 @@ void Session::HandIn() noexcept {
   written_size_ = 0;
 }
 
-// The leading thread calls it, with the lock.
+// The leading thread calls this while it holds the lock.
 void Session::OnEnd(std::size_t open) noexcept {
   open_ -= open;
   ++ends_;
@@ -159,7 +159,7 @@ void Session::WaitFor(std::size_t below, std::uint64_t after, std::int64_t until
     WaitForLeader(lock, until);
     waits_ = false;
     std::erase(shared_.waiting_, this);
-    unsent_ = written_size_ > 0;  // if time was over before the leader took it
+    unsent_ = written_size_ > 0;  // true if the time was up before the leader took the commands
   }
   if (leads_) Lead(lock, until);
 }
@@ -195,7 +195,7 @@ void Session::Lead(Lock& lock, std::int64_t until) noexcept {
       wait_ms = std::clamp<std::int64_t>(until - client.NowMs(), 0, wait_ms);
     }
     shared_.leader_waits_until_ = client.NowMs() + std::min(wait_ms, Client::kNever / 2);
-    WakeTheDone(lock);  // those that handed something in, and want no more
+    WakeTheDone(lock);  // the sessions that handed something in, and want no more
     lock.unlock();
     client.WaitInTurn(wait_ms);
     lock.lock();

@@ -6,7 +6,7 @@
 // the calls that ask it.
 //
 // One of the threads leads: it waits for the network on behalf of all, and tells each thread when
-// its answers are there. When the leader's own call is over, the thread that has waited longest
+// its answers are there. When the leader's own call has ended, the thread that has waited longest
 // leads. If a connection is in use already, the other threads send on it by themselves; they leave
 // the rest to the leader. A thread that is alone always leads.
 
@@ -61,8 +61,8 @@ class SharedClient {
   Client client_;
 };
 
-// The place of one call at a client, and what else the call needs. One thread at a time. The thread
-// that leads calls the targets, one after the other.
+// The place of one call at a client, and what else the call needs. Only one thread at a time may
+// use a session. The thread that leads calls the targets, one after the other.
 class Session {
  public:
   explicit Session(SharedClient& shared) : scan(*this), shared_(shared) {}
@@ -74,17 +74,18 @@ class Session {
   void Begin() noexcept;
   void End() noexcept;
 
-  // The same as Client's. The target calls Ended() for each end, except for a reply that does not
-  // fit. Waits while max_in_flight commands of this call are under way.
+  // Does what Client::Submit() does. The target calls Ended() for each end, except for a reply that
+  // can't be the answer to its command. Waits while max_in_flight commands of this call are under
+  // way.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               CommandKey key = kNoKey) {
     WaitFor(shared_.window_, kNoEnd);
     Send(slot, read_only, target, write, 1, key);
   }
-  // The same for a command that the call may leave behind: only WaitForEnd() waits for its end. The
-  // target calls LeftEnded() in place of Ended(), has to live as long as the session, and may be
-  // called by any thread at any time.
+  // Does the same for a command that the call may leave behind: only WaitForEnd() waits for its
+  // end. The target calls LeftEnded() in place of Ended(), has to live as long as the session, and
+  // may be called by any thread at any time.
   template <class Write>
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
@@ -96,9 +97,9 @@ class Session {
   void Ended() noexcept { OnEnd(1); }
   // Waits until everything has ended, except commands that may be left behind.
   void Wait() noexcept { WaitFor(1, kNoEnd); }
-  // ends() says how many commands have ended so far. WaitForEnd() waits until there are more than
-  // `after`, but not beyond `until` (NowMs()); some commands have to be under way. Every command
-  // ends by the deadline of the call that submitted it.
+  // ends() says how many commands have ended so far. WaitForEnd() waits until more than `after`
+  // commands have ended, but not beyond `until` (NowMs()); some commands have to be under way.
+  // Every command ends by the deadline of the call that submitted it.
   std::uint64_t ends() const noexcept;
   void WaitForEnd(std::uint64_t after, std::int64_t until = Client::kNever) noexcept {
     WaitFor(0, after, until);
@@ -150,8 +151,8 @@ class Session {
   }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target, CommandKey key);
   void OnEnd(std::size_t open) noexcept;
-  // Waits until fewer than `below` commands are open, or more than `after` have ended, or it is
-  // `until`.
+  // Waits until fewer than `below` commands are open, or more than `after` have ended, or the time
+  // is `until`.
   void WaitFor(std::size_t below, std::uint64_t after,
                std::int64_t until = Client::kNever) noexcept;
 
@@ -160,7 +161,7 @@ class Session {
     return cancels_ == shared_.client_.cancels() ? deadline_ : Client::kCancelledDeadline;
   }
 
-  // These need the lock.
+  // The caller holds the lock.
   bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
   bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
   bool TryLead() noexcept;
@@ -193,7 +194,7 @@ class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;
 
-  // `details` gets those of the first command that fails.
+  // `details` gets the text of the failure that Wait() returns.
   Group(Session& session, ErrorDetails* details) : session_(session), details_(details) {}
   Group(const Group&) = delete;
 
@@ -212,8 +213,8 @@ class Group {
     session_.Submit(slot, read_only, target, write, key);
   }
 
-  // Waits until each command has its answer. Returns kNone, or how the first that failed ended:
-  // kUnknownOutcome or kUnavailable.
+  // Waits until each command has ended. Returns kNone if each has its answer, kUnknownOutcome if a
+  // command failed in this way, and otherwise kUnavailable.
   ClaimError Wait() noexcept {
     session_.Wait();
     return failure_;
@@ -235,7 +236,7 @@ class Group {
   static void OnFailure(void* self, std::uint64_t, CallFailure failure,
                         std::string_view text) noexcept {
     auto& group = *static_cast<Group*>(self);
-    // A failure that may have happened outweighs one that has not.
+    // A command that may have happened outweighs one that has not.
     if (failure == CallFailure::kUnknownOutcome) {
       if (group.failure_ != ClaimError::kUnknownOutcome) group.Explain(text);
       group.failure_ = ClaimError::kUnknownOutcome;

@@ -21,7 +21,8 @@ using testing::Operation;
 using testing::ScriptedNetwork;
 using testing::ScriptedServer;
 
-// A session for one call at a time, so that the ends counted are those of that call.
+// A session with at most one command under way at a time, so that the ends counted are those of
+// that command.
 class SessionTest : public ::testing::Test {
  protected:
   static ClientOptions Options(ClientOptions options) {
@@ -144,7 +145,7 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
   }
 }
 
-// The answer to a question comes when the call is over; the next call benefits from it.
+// The answer to a question comes after the call has ended; the next call benefits from it.
 TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
   struct Left {
     Session* session;
@@ -208,7 +209,7 @@ TEST(SessionWaitTest, EndsAtItsTime) {
   session.WaitForEnd(ends, now + 10);
   EXPECT_EQ(session.ends(), ends);
   EXPECT_EQ(session.NowMs(), now + 10);
-  session.WaitForEnd(ends, now);  // this time is over
+  session.WaitForEnd(ends, now);  // this time has already passed
   EXPECT_EQ(session.NowMs(), now + 10);
   session.WaitForEnd(ends);
   EXPECT_EQ(session.ends(), ends + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls of many threads through few connections, to servers on this machine. Some of the servers
-// answer, some are frozen.
+// Makes calls from many threads through few connections, to servers on this machine. Some of the
+// servers answer, some are frozen.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -253,7 +253,8 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
-// The search leaves its questions to the frozen shard to whichever thread leads.
+// The search does not wait for its questions to the frozen shard: they are left to whichever thread
+// leads.
 TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   FormCluster();
   Start();
@@ -337,7 +338,7 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
     for (std::size_t i = 0; i < ids.size(); ++i) threads.emplace_back([&, i] { call(i); });
     for (std::thread& thread : threads) thread.join();
   };
-  all([&](std::size_t i) {  // now each connection stands
+  all([&](std::size_t i) {  // now each connection has been made
     for (int k = 0; k < 50; ++k) (void)ledger.Inspect(ids[i].view());
   });
   one_.Freeze(true);

@@ -138,8 +138,8 @@ void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
 // an error, `expires_at` stays as it was.
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
-// Returns kUnknownCode: the server answered a reading command with a text that says nothing. This
-// text becomes the only detail.
+// Returns kUnknownCode: the server answered a reading command with a text that has no meaning here.
+// This text becomes the only detail.
 ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal

@@ -31,7 +31,8 @@ class ValkeyLedger::Impl {
     return key == internal::kNoKey || key == internal::kEveryKey ? 1 : key;
   }
 
-  // Makes one call of a function: refused by `refusal`, or sent and read. `key` is a claim's.
+  // Makes one call of a function. If `refusal` is an error, the call ends with it and is not sent.
+  // `key` is the key of a claim.
   template <class Result, class Write, class Read>
   Result Call(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
               const Write& write, const Read& read,
@@ -55,7 +56,7 @@ class ValkeyLedger::Impl {
     if (failure != ClaimError::kNone) outcome.error = failure;
   }
 
-  // The same, but first reads the core's names into session.hints.
+  // Does the same, but first reads the names in the core hash into session.hints.
   template <class Result, class Write, class Read>
   Result CallWithHints(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
                        const Write& write, const Read& read,
