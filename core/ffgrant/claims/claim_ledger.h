@@ -366,14 +366,18 @@ struct ExecutionNames {
 // ---- the interface ---------------------------------------------------------
 
 // A call clears `details`, if they are given, and then adds the texts that belong to its error.
+//
+// The errors that a call names here are the contract's. A ledger adds those of the place where it
+// keeps its state: kLedgerFull in memory, kUnavailable and kUnknownOutcome on a server.
+// memory_ledger.h and valkey_ledger.h list all errors of each call.
 class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
 
   // Creates an execution. Errors: kInvalidInput (priority and ids are typed; the causes that are
   // left are a non-canonical id, a partition outside the configured count, an unchecked lane, a
-  // retry policy that is not valid), kInvalidCapabilities, kLedgerFull. An id that exists already
-  // is no error: the status is kDuplicate, and nothing is changed.
+  // retry policy that is not valid), kInvalidCapabilities. An id that exists already is no error:
+  // the status is kDuplicate, and nothing is changed.
   virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                         ErrorDetails* details = nullptr) noexcept = 0;
 

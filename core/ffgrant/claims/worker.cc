@@ -85,14 +85,12 @@ WorkerIdentity Worker::identity() const noexcept {
 WorkerClaim Worker::CheckGrant(const ClaimGrantView& grant, ErrorDetails* details) const noexcept {
   WorkerClaim refused;
   if (!options_.partitions) {
-    if (grant.partition()) return refused;
-    refused.ingress = IngressError::kInvalidPartitionKey;
-    refused.error = ClaimError::kInvalidPartitionKey;
-    return refused;
+    refused.ingress = grant.partition() ? IngressError::kNone : IngressError::kInvalidPartitionKey;
+  } else if (options_.ingress == ParseMode::kStrict) {
+    refused.ingress = CheckIngress(grant, *options_.partitions);
+  } else {
+    refused.ingress = CheckNamed(grant, *options_.partitions);
   }
-  refused.ingress = options_.ingress == ParseMode::kStrict
-                        ? CheckIngress(grant, *options_.partitions)
-                        : CheckNamed(grant, *options_.partitions);
   if (refused.ingress == IngressError::kNone) return refused;
   if (details != nullptr) (void)details->Add(ErrorName(refused.ingress));
   switch (refused.ingress) {

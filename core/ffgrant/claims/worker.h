@@ -74,7 +74,7 @@ class Worker {
   // touched. Then checks the grant: kInvalidPartitionKey; with options.partitions also
   // kInvalidInput (another spelling, or a partition that does not exist) and kGrantMismatch (the
   // partition key or the grant key is another execution's). The claim's `ingress` says which check
-  // failed; with options.partitions so does the detail, which is ErrorName(IngressError). Then
+  // failed, and so does the detail, which is ErrorName(IngressError). Then
   // claims with fresh ids; if the ledger asks for the resume path, takes it at once with the same
   // grant. `lane` is the lane that was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,

@@ -131,7 +131,12 @@ TEST_F(WorkerTest, NoPermitsAtAll) {
 
 TEST_F(WorkerTest, BadPartitionKeyFailsEarly) {
   for (const std::string_view bad : {"{zz:0}", "", "{fp:65536}", "fp:7"}) {
-    EXPECT_EQ(worker_.ClaimFromGrant(Grant(bad), kLane).error, ClaimError::kInvalidPartitionKey);
+    ErrorDetails details;
+    const WorkerClaim claim = worker_.ClaimFromGrant(Grant(bad), kLane, &details);
+    EXPECT_EQ(claim.error, ClaimError::kInvalidPartitionKey);
+    EXPECT_EQ(claim.ingress, IngressError::kInvalidPartitionKey);
+    ASSERT_EQ(details.size(), 1u);
+    EXPECT_EQ(details[0], ErrorName(IngressError::kInvalidPartitionKey));
     EXPECT_EQ(worker_.ClaimFromResumeGrant({Grant(bad), kLane}).error,
               ClaimError::kInvalidPartitionKey);
     EXPECT_EQ(worker_.ClaimFromReclaimGrant({Grant(bad), kLane}, {Id(), kLane, {}}).error,

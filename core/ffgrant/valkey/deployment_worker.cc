@@ -96,7 +96,10 @@ class DeploymentWorker::Impl {
     }
     changed.notify_all();
     if (refresher.joinable()) refresher.join();
-    ends = false;
+    {
+      const std::lock_guard lock(mutex);
+      ends = false;
+    }
     if (!std::exchange(is_registered, false)) return {};
     return ledger->UnregisterWorker(registered, details);
   }
