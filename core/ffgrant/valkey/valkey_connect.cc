@@ -91,7 +91,7 @@ ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDet
       [](Primary& primary, const Reply& reply) {
         if (!reply.is(Reply::Type::kArray)) return reply.is(Reply::Type::kError);
         primary.rights_known = true;
-        for (const Reply& command : reply.elements) primary.refused.emplace_back(command.text);
+        for (const Reply& command : reply.elements()) primary.refused.emplace_back(command.text);
         return true;
       });
   if (failure == ClaimError::kNone) return failure;

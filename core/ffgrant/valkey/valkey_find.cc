@@ -49,11 +49,11 @@ ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* d
 // Returns nothing if `reply` is no history.
 std::optional<bool> HistoryHas(const Reply& reply, std::string_view lease_id) noexcept {
   if (!reply.is(Reply::Type::kArray)) return std::nullopt;
-  for (const Reply& entry : reply.elements) {
-    if (entry.elements.size() != 2 || !entry.elements[1].is(Reply::Type::kArray)) {
+  for (const Reply& entry : reply.elements()) {
+    if (entry.elements().size() != 2 || !entry.elements()[1].is(Reply::Type::kArray)) {
       return std::nullopt;
     }
-    const std::span<const Reply> fields = entry.elements[1].elements;
+    const std::span<const Reply> fields = entry.elements()[1].elements();
     bool acquired = false;
     bool same = false;
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
@@ -202,8 +202,8 @@ FoundClaim ReadFate(Session& session, const ExecutionIdView& id, const LeaseId& 
         core = HashAnswerOf(reply, kCoreFieldCount);
         if (core == HashAnswer::kError) fault = UnknownText(reply, details);
         if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
-        is_current = IdOf<LeaseId>(reply.elements[kLeaseId].text) == lease_id;
-        is_leased = reply.elements[kOwnership].text == "leased";
+        is_current = IdOf<LeaseId>(reply.elements()[kLeaseId].text) == lease_id;
+        is_leased = reply.elements()[kOwnership].text == "leased";
         stored = LeaseOf(reply);
         return !is_current || !is_leased || stored.has_value();
       });

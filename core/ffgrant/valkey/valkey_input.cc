@@ -50,7 +50,7 @@ std::size_t LargestText(std::size_t max_reply_bytes, const ExecutionInput& input
 // Whether `reply` is an array of texts; nils are allowed if `may_be_nil`.
 bool IsTexts(const Reply& reply, bool may_be_nil) noexcept {
   return reply.is(Reply::Type::kArray) &&
-         std::all_of(reply.elements.begin(), reply.elements.end(), [&](const Reply& element) {
+         std::all_of(reply.elements().begin(), reply.elements().end(), [&](const Reply& element) {
            return element.is(Reply::Type::kString) || (may_be_nil && element.is(Reply::Type::kNil));
          });
 }
@@ -84,11 +84,11 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   };
   auto read_core = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
-    if (!IsTexts(reply, true) || reply.elements.size() != kAboutFields.size()) return false;
-    if (reply.elements[0].is(Reply::Type::kNil)) {
+    if (!IsTexts(reply, true) || reply.elements().size() != kAboutFields.size()) return false;
+    if (reply.elements()[0].is(Reply::Type::kNil)) {
       return refuse(ClaimError::kExecutionNotFound, nullptr);
     }
-    return keep(reply.elements[1].text, out.kind_);
+    return keep(reply.elements()[1].text, out.kind_);
   };
   auto read_payload = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
@@ -98,8 +98,8 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   };
   auto read_tags = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
-    if (!IsTexts(reply, false) || reply.elements.size() % 2 != 0) return false;
-    for (const Reply& element : reply.elements) {
+    if (!IsTexts(reply, false) || reply.elements().size() % 2 != 0) return false;
+    for (const Reply& element : reply.elements()) {
       ExecutionInput::Span span;
       (void)keep(element.text, span);
       out.tags_.push_back(span);
@@ -108,17 +108,17 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   };
   auto read_attempt = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
-    if (!IsTexts(reply, true) || reply.elements.size() != kAttemptFields.size()) return false;
-    const bool retried = !reply.elements[1].text.empty();
-    const std::string_view previous = reply.elements[3].text;
+    if (!IsTexts(reply, true) || reply.elements().size() != kAttemptFields.size()) return false;
+    const bool retried = !reply.elements()[1].text.empty();
+    const std::string_view previous = reply.elements()[3].text;
     std::uint32_t index = 0;
     const auto [end, error] =
         std::from_chars(previous.data(), previous.data() + previous.size(), index);
     if (error == std::errc() && end == previous.data() + previous.size()) {
       out.previous_attempt_ = AttemptIndex{index};
     }
-    return keep(reply.elements[0].text, out.attempt_type_) &&
-           keep(reply.elements[retried ? 1 : 2].text, out.attempt_reason_);
+    return keep(reply.elements()[0].text, out.attempt_type_) &&
+           keep(reply.elements()[retried ? 1 : 2].text, out.attempt_reason_);
   };
   Group group(lease.session, details);
   group.Add(

@@ -87,8 +87,8 @@ std::optional<ExecutionState> ValkeyLedger::Inspect(const ExecutionIdView& id) n
     core = HashAnswerOf(reply, kCoreFieldCount);
     if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
     FillCore(reply, state);
-    session.hints.lane.assign(reply.elements[kLane].text);
-    session.hints.current_lane.assign(reply.elements[kCurrentLane].text);
+    session.hints.lane.assign(reply.elements()[kLane].text);
+    session.hints.current_lane.assign(reply.elements()[kCurrentLane].text);
     return true;
   };
   auto read_grant = [&](const Reply& reply) {
@@ -138,7 +138,7 @@ std::optional<ExecutionNames> ValkeyLedger::InspectNames(const ExecutionIdView& 
   auto read_core = [&](const Reply& reply) {
     core = HashAnswerOf(reply, kCoreFieldCount);
     if (core != HashAnswer::kThere) return core != HashAnswer::kNone;
-    const auto text = [&](CoreField field) { return reply.elements[field].text; };
+    const auto text = [&](CoreField field) { return reply.elements()[field].text; };
     names.required_capabilities = text(kRequired);
     if (text(kPhase) == "active") {
       names.current_worker_id = text(kWorkerId);
@@ -150,7 +150,7 @@ std::optional<ExecutionNames> ValkeyLedger::InspectNames(const ExecutionIdView& 
   auto read_grant = [&](const Reply& reply) {
     grant = HashAnswerOf(reply, kGrantFieldCount);
     if (grant != HashAnswer::kThere) return grant != HashAnswer::kNone;
-    const auto text = [&](GrantField field) { return reply.elements[field].text; };
+    const auto text = [&](GrantField field) { return reply.elements()[field].text; };
     names.grant_worker_id = text(kGrantWorker);
     names.grant_worker_instance_id = text(kGrantInstance);
     names.grant_lane_id = text(kGrantLane);

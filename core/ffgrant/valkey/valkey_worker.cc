@@ -239,13 +239,13 @@ StoredPartitions internal::ReadStoredPartitions(Session& session, ErrorDetails* 
   stored.error =
       Do(session, true, details, {"HMGET", kPartitionConfigKey, kFields[0], kFields[1], kFields[2]},
          [&](const Reply& reply) {
-           if (!reply.is(Reply::Type::kArray) || reply.elements.size() != kFields.size())
+           if (!reply.is(Reply::Type::kArray) || reply.elements().size() != kFields.size())
              return false;
            std::uint16_t* const counts[] = {&stored.partitions.num_flow_partitions,
                                             &stored.partitions.num_budget_partitions,
                                             &stored.partitions.num_quota_partitions};
            for (std::size_t i = 0; i < kFields.size(); ++i) {
-             const Reply& element = reply.elements[i];
+             const Reply& element = reply.elements()[i];
              if (element.is(Reply::Type::kNil)) continue;
              stored.stored = true;
              std::uint16_t count = 0;

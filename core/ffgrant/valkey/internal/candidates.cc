@@ -25,11 +25,11 @@ ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std
       [&](const Reply& reply) {
         fault = reply.is(Reply::Type::kError);
         if (fault) return true;
-        if (!reply.is(Reply::Type::kArray) || reply.elements.size() > candidates.size()) {
+        if (!reply.is(Reply::Type::kArray) || reply.elements().size() > candidates.size()) {
           return false;
         }
         count = 0;
-        for (const Reply& element : reply.elements) {
+        for (const Reply& element : reply.elements()) {
           if (!element.is(Reply::Type::kString)) return false;
           Candidate& candidate = candidates[count++];
           candidate = Candidate();

@@ -2,8 +2,13 @@
 
 #include "ffgrant/valkey/internal/claim_replies.h"
 
+#include <locale.h>
+
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace ffgrant::valkey::internal {
 namespace {
@@ -14,6 +19,23 @@ std::optional<Number> Parse(std::optional<std::string_view> text) noexcept {
   if (!text) return std::nullopt;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return number;
+}
+
+// Parses a decimal number with or without a fraction and an exponent, as Lua's tostring() writes
+// it. libc++ has no std::from_chars() for such numbers before version 20.
+std::optional<double> ParseDecimal(std::string_view text) noexcept {
+  static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
+  std::array<char, 64> ended{};
+  if (text.empty() || text.size() >= ended.size() || text.front() == '+' ||
+      text.find_first_not_of("+-.0123456789Ee") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  text.copy(ended.data(), text.size());
+  char* end = nullptr;
+  errno = 0;
+  const double number = strtod_l(ended.data(), &end, c_locale);
+  if (errno != 0 || end != ended.data() + text.size()) return std::nullopt;
   return number;
 }
 
@@ -80,8 +102,8 @@ std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept {
 
 std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept {
   if (const auto whole = ReadInteger(text)) return TimestampMs{*whole};
-  const auto time = Parse<double>(text);
-  // The text must be a number, and the number finite and small enough for 64 bits.
+  const auto time = ParseDecimal(text);
+  // The number must fit into 64 bits.
   if (!time || !(*time > -9e18 && *time < 9e18)) return std::nullopt;
   return TimestampMs{static_cast<std::int64_t>(std::ceil(*time))};
 }
@@ -95,16 +117,16 @@ std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails*
     AddDetail(details, reply.text);
     return read;
   }
-  if (!reply.is(Reply::Type::kArray) || reply.elements.size() < 2 ||
-      !reply.elements[0].is(Reply::Type::kInteger)) {
+  if (!reply.is(Reply::Type::kArray) || reply.elements().size() < 2 ||
+      !reply.elements()[0].is(Reply::Type::kInteger)) {
     return std::nullopt;
   }
-  for (const Reply& element : reply.elements.subspan(1)) {
+  for (const Reply& element : reply.elements().subspan(1)) {
     if (!element.is(Reply::Type::kString)) return std::nullopt;
   }
-  const std::string_view word = reply.elements[1].text;
-  read.fields = reply.elements.subspan(2);
-  if (reply.elements[0].integer == 1) {
+  const std::string_view word = reply.elements()[1].text;
+  read.fields = reply.elements().subspan(2);
+  if (reply.elements()[0].integer == 1) {
     if (word == "OK") {
       read.kind = FunctionReply::Kind::kOk;
     } else if (word == "DUPLICATE") {
@@ -116,7 +138,7 @@ std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails*
     }
     return read;
   }
-  if (reply.elements[0].integer != 0) return std::nullopt;
+  if (reply.elements()[0].integer != 0) return std::nullopt;
   read.kind = FunctionReply::Kind::kRejected;
   const std::optional<ClaimError> known = ClaimErrorFromCode(word);
   read.error = known.value_or(ClaimError::kUnknownCode);
@@ -296,24 +318,24 @@ bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept {
     error = ClaimError::kUnknownCode;
     return true;
   }
-  if (!reply.is(Reply::Type::kArray) || reply.elements.size() != 5) return false;
-  for (const Reply& element : reply.elements) {
+  if (!reply.is(Reply::Type::kArray) || reply.elements().size() != 5) return false;
+  for (const Reply& element : reply.elements()) {
     if (!element.is(Reply::Type::kString) && !element.is(Reply::Type::kNil)) return false;
   }
-  const Reply& lane = reply.elements[0];
+  const Reply& lane = reply.elements()[0];
   if (lane.is(Reply::Type::kNil)) {
     error = ClaimError::kExecutionNotFound;
     return true;
   }
   // The index is empty before the first attempt.
-  const auto index = Parse<std::uint32_t>(reply.elements[1].text);
-  if (!index && !reply.elements[1].text.empty()) return false;
+  const auto index = Parse<std::uint32_t>(reply.elements()[1].text);
+  if (!index && !reply.elements()[1].text.empty()) return false;
   error = ClaimError::kNone;
   out.attempt_index = index.value_or(0);
   out.lane.assign(lane.text);
-  out.worker_instance_id.assign(reply.elements[2].text);
-  out.waitpoint_id.assign(reply.elements[3].text);
-  out.current_lane.assign(reply.elements[4].text);
+  out.worker_instance_id.assign(reply.elements()[2].text);
+  out.waitpoint_id.assign(reply.elements()[3].text);
+  out.current_lane.assign(reply.elements()[4].text);
   if (out.current_lane.empty()) out.current_lane = out.lane;
   return true;
 }

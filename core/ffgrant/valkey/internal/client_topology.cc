@@ -248,7 +248,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   }
   std::fill(slots_.begin(), slots_.end(), std::int16_t{-1});
   std::unordered_map<std::string, Node*> seen;
-  for (const Reply& element : reply.elements) {
+  for (const Reply& element : reply.elements()) {
     const auto range = ReadRange(element, own_host);
     if (!range) continue;
     const Endpoint& where = range->primary.endpoint;

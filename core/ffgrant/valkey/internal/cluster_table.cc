@@ -70,9 +70,9 @@ std::optional<std::int64_t> IntegerIn(const Reply& reply, std::int64_t least,
 // Reads a node in CLUSTER SLOTS: [host, port, id, ...]. A nil or empty host stands for the host of
 // the node that answers; "?" says that this node doesn't know the host.
 std::optional<Member> ReadSlotNode(const Reply& node, const std::string& own_host) {
-  if (node.elements.size() < 2) return std::nullopt;
-  const Reply& host = node.elements[0];
-  const auto port = IntegerIn(node.elements[1], 1, 65535);
+  if (node.elements().size() < 2) return std::nullopt;
+  const Reply& host = node.elements()[0];
+  const auto port = IntegerIn(node.elements()[1], 1, 65535);
   if (!port || host.text == "?" || host.text.starts_with('/')) return std::nullopt;
   if (!host.is(Reply::Type::kString) && !host.is(Reply::Type::kNil)) return std::nullopt;
   Member member;
@@ -113,15 +113,15 @@ void ReadMembers(std::string_view text, const Endpoint& own, std::vector<Member>
 
 bool HasSlots(const Reply& table, const std::string& own_host) {
   return table.is(Reply::Type::kArray) &&
-         std::any_of(table.elements.begin(), table.elements.end(),
+         std::any_of(table.elements().begin(), table.elements().end(),
                      [&](const Reply& range) { return ReadRange(range, own_host).has_value(); });
 }
 
 std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host) {
-  if (range.elements.size() < 3) return std::nullopt;
-  const auto first = IntegerIn(range.elements[0], 0, kHashSlotCount - 1);
-  const auto last = IntegerIn(range.elements[1], 0, kHashSlotCount - 1);
-  auto primary = ReadSlotNode(range.elements[2], own_host);
+  if (range.elements().size() < 3) return std::nullopt;
+  const auto first = IntegerIn(range.elements()[0], 0, kHashSlotCount - 1);
+  const auto last = IntegerIn(range.elements()[1], 0, kHashSlotCount - 1);
+  auto primary = ReadSlotNode(range.elements()[2], own_host);
   if (!first || !last || *first > *last || !primary) return std::nullopt;
   primary->primary = true;
   return SlotRange{*first, *last, *std::move(primary)};
@@ -131,9 +131,9 @@ void AddTable(const Reply& table, const std::string& own_host, std::vector<Membe
   const bool known = !members.empty();
   std::unordered_map<std::string, std::size_t> seen;
   for (std::size_t i = 0; i < members.size(); ++i) seen.emplace(members[i].id, i);
-  for (const Reply& range : table.elements) {
-    for (std::size_t i = 2; i < range.elements.size(); ++i) {
-      auto node = ReadSlotNode(range.elements[i], own_host);
+  for (const Reply& range : table.elements()) {
+    for (std::size_t i = 2; i < range.elements().size(); ++i) {
+      auto node = ReadSlotNode(range.elements()[i], own_host);
       if (!node) continue;
       node->primary = i == 2;
       if (known) {

@@ -81,7 +81,7 @@ Reply Number(std::int64_t value) {
 Reply List(const std::vector<Reply>& elements) {
   Reply reply;
   reply.type = Reply::Type::kArray;
-  reply.elements = elements;
+  reply.SetElements(elements);
   return reply;
 }
 

@@ -104,9 +104,9 @@ bool PartitionScan::Read(std::uint16_t partition, Question question, const Reply
     head.suits = CapabilitiesSatisfied(reply.text, offered_);  // nil: none are required
     return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil);
   }
-  if (!reply.is(Reply::Type::kArray) || reply.elements.size() > 1) return false;
-  if (reply.elements.empty()) return true;
-  const Reply& member = reply.elements[0];
+  if (!reply.is(Reply::Type::kArray) || reply.elements().size() > 1) return false;
+  if (reply.elements().empty()) return true;
+  const Reply& member = reply.elements()[0];
   head.there = true;
   const ExecutionIdResult id = ParseExecutionId(member.text, ParseMode::kStrict);
   head.canonical = id && id.id.partition().index == partition;

@@ -85,7 +85,7 @@ class ReplyReader::Builder {
     void* const room = Self(task).arena_.Take(count * sizeof(Reply));
     if (room == nullptr) return nullptr;
     Reply* const elements = new (room) Reply[count];
-    reply->elements = {elements, count};
+    reply->SetElements({elements, count});
     return reply;
   }
 
@@ -135,7 +135,7 @@ class ReplyReader::Builder {
     if (task->type > REDIS_REPLY_ERROR) return nullptr;
     Reply* reply = nullptr;
     if (task->parent != nullptr) {
-      const auto& elements = static_cast<const Reply*>(task->parent->obj)->elements;
+      const auto& elements = static_cast<const Reply*>(task->parent->obj)->elements();
       reply = const_cast<Reply*>(elements.data()) + task->idx;
     } else {
       void* const room = Self(task).arena_.Take(sizeof(Reply));

@@ -18,20 +18,33 @@ struct redisReader;
 
 namespace ffgrant::valkey::internal {
 
-struct Reply {
+class Reply {
+ public:
   enum class Type : std::uint8_t { kNil, kStatus, kError, kString, kInteger, kArray };
 
   Type type = Type::kNil;
-  std::int64_t integer = 0;         // kInteger
-  std::string_view text;            // kStatus, kError, kString
-  std::span<const Reply> elements;  // kArray
+  std::int64_t integer = 0;  // kInteger
+  std::string_view text;     // kStatus, kError, kString
 
   bool is(Type t) const noexcept { return type == t; }
   // The text of element `i`; nothing if there is none.
   std::optional<std::string_view> TextAt(std::size_t i) const noexcept {
-    if (i >= elements.size() || elements[i].type != Type::kString) return std::nullopt;
-    return elements[i].text;
+    if (i >= elements().size() || elements()[i].type != Type::kString) return std::nullopt;
+    return elements()[i].text;
   }
+
+  // kArray
+  std::span<const Reply> elements() const noexcept { return {first_element_, element_count_}; }
+  // The elements must outlive the reply.
+  void SetElements(std::span<const Reply> elements) noexcept {
+    first_element_ = elements.data();
+    element_count_ = elements.size();
+  }
+
+ private:
+  // A member of type std::span would need Reply to be complete: libc++ checks.
+  const Reply* first_element_ = nullptr;
+  std::size_t element_count_ = 0;
 };
 
 // The limits of one reply. If a reply is larger, reading fails before the memory is asked for.

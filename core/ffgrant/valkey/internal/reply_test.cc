@@ -34,7 +34,7 @@ std::string Shown(const Reply& reply) {
       return "i" + std::to_string(reply.integer);
     case Type::kArray: {
       std::string shown = "[";
-      for (const Reply& element : reply.elements) shown += Shown(element) + ",";
+      for (const Reply& element : reply.elements()) shown += Shown(element) + ",";
       return shown + "]";
     }
   }

@@ -75,7 +75,7 @@ std::optional<std::uint64_t> CountOf(std::string_view text, std::uint64_t max) n
 }  // namespace
 
 void FillCore(const Reply& reply, ExecutionState& out) noexcept {
-  const auto text = [&](CoreField field) { return reply.elements[field].text; };
+  const auto text = [&](CoreField field) { return reply.elements()[field].text; };
   out.lifecycle_phase = Word(text(kPhase));
   out.ownership_state = Word(text(kOwnership));
   out.eligibility_state = Word(text(kEligibility));
@@ -105,23 +105,23 @@ void FillCore(const Reply& reply, ExecutionState& out) noexcept {
 
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept {
   out.has_grant = true;
-  out.grant_created_at = TimeOf(reply.elements[kGrantCreatedAt].text);
-  out.grant_expires_at = TimeOf(reply.elements[kGrantExpiresAt].text);
+  out.grant_created_at = TimeOf(reply.elements()[kGrantCreatedAt].text);
+  out.grant_expires_at = TimeOf(reply.elements()[kGrantExpiresAt].text);
 }
 
 HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept {
   if (reply.is(Reply::Type::kError)) return HashAnswer::kError;
-  if (reply.elements.size() != fields) return HashAnswer::kNone;
-  for (const Reply& element : reply.elements) {
+  if (reply.elements().size() != fields) return HashAnswer::kNone;
+  for (const Reply& element : reply.elements()) {
     if (!element.is(Reply::Type::kString) && !element.is(Reply::Type::kNil)) {
       return HashAnswer::kNone;
     }
   }
-  return reply.elements[0].is(Reply::Type::kString) ? HashAnswer::kThere : HashAnswer::kMissing;
+  return reply.elements()[0].is(Reply::Type::kString) ? HashAnswer::kThere : HashAnswer::kMissing;
 }
 
 std::optional<Lease> LeaseOf(const Reply& core) noexcept {
-  const auto text = [&](CoreField field) { return core.elements[field].text; };
+  const auto text = [&](CoreField field) { return core.elements()[field].text; };
   const auto lease = IdOf<LeaseId>(text(kLeaseId));
   const auto attempt = IdOf<AttemptId>(text(kAttemptId));
   const auto expires_at = TimeOf(text(kExpiresAt));
