@@ -57,8 +57,8 @@ struct StructSpec {
   std::span<const MemberSpec> members;  // in declaration order
 };
 
-// The value that was read for a member; values are in the order of the members.
-struct MemberValue {
+// What was read of a member.
+struct MemberState {
   bool seen = false;         // the member's name was read
   bool present = false;      // the member's value was read and is not null
   std::string_view text;     // a text, bytes, or a list's first packed string
@@ -70,6 +70,16 @@ struct MemberValue {
   StringList list() const noexcept {
     return StringList::Packed(text.data(), static_cast<std::size_t>(number));
   }
+};
+
+// The state of a member before anything is read. It is kept in memory, where the compiler cannot
+// see its bytes: g++ would fill an array of zeros with `rep stos`, which takes 10 ns for the four
+// members of a claim response, a fifth of the time for the whole document.
+extern const MemberState kNothingRead;
+
+// The value that was read for a member; values are in the order of the members.
+struct MemberValue : MemberState {
+  MemberValue() noexcept : MemberState(kNothingRead) {}
 };
 
 // Decodes a struct, written as an object or as a positional array.
