@@ -151,8 +151,8 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   const std::uint64_t brace = Load64(id + kExecutionTagBeginSize) ^ kOnes * '}';
   const std::uint64_t brace_bits = (brace - kOnes) & ~brace & (kOnes << 7);
-  // If it is 8, there is no brace. The literals before the grant key are still looked for within the
-  // document then.
+  // If it is 8, there is no brace. The literals before the grant key are still looked for within
+  // the document then.
   const auto digits = static_cast<std::size_t>(std::countr_zero(brace_bits)) / 8;
   const std::size_t id_size = kAroundExecutionIndex + digits;
   const std::size_t key_size = kAroundKeyIndex + digits;
@@ -241,29 +241,42 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
   });
 }
 
+// Reads any document. Returns false after a failure, which `result` then tells. Writes what it
+// returns to its final place, part by part: wide copies would wait for the narrow stores before
+// them.
+[[gnu::noinline]] bool DecodeSequentially(std::string_view json, JsonScratch& scratch,
+                                          ClaimResponseView& out, JsonResult& result) noexcept {
+  // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
+  // memory.
+  if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
+    ClaimResponseView view;
+    if (TakeCanonical(json, view)) {
+      out = view;
+      return true;
+    }
+  }
+  std::array<MemberValue, kMembers.size()> values;
+  const auto decode = [&values](JsonReader& reader) {
+    return DecodeStructOf<kMembers>(reader, values.data());
+  };
+  if (!DecodeDocument(json, scratch, decode, result)) return false;
+  out.execution_id = values[0].text;
+  out.partition_key = values[1].text;
+  out.grant_key = values[2].text;
+  out.expires_at_ms = values[3].number;
+  return true;
+}
+
 }  // namespace
 
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept {
   return TakeCanonical(json, out);
 }
 
-[[gnu::noinline]] JsonResult ParseClaimResponseSequential(std::string_view json,
-                                                          JsonScratch& scratch,
-                                                          ClaimResponseView& out) noexcept {
-  // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
-  // memory.
-  if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
-    ClaimResponseView view;
-    if (ParseClaimResponseCanonical(json, view)) {
-      out = view;
-      return {};
-    }
-  }
-  std::array<MemberValue, kMembers.size()> values;
-  const JsonResult result = DecodeDocument(json, scratch, [&values](JsonReader& reader) {
-    return DecodeStructOf<kMembers>(reader, values.data());
-  });
-  if (result) out = {values[0].text, values[1].text, values[2].text, values[3].number};
+JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
+                                        ClaimResponseView& out) noexcept {
+  JsonResult result;
+  static_cast<void>(DecodeSequentially(json, scratch, out, result));
   return result;
 }
 
@@ -300,8 +313,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
   Uuid uuid;
   const Usual usual = TakeUsual(json, view);
   if (usual == Usual::kNo) {
-    result.json = ParseClaimResponseSequential(json, scratch, view);
-    if (!result.json) return result;
+    if (!DecodeSequentially(json, scratch, view, result.json)) return result;
   } else if (usual == Usual::kUpToTheEnd && IsPlainText(view.execution_id)) {
     result.json = RejectLastByte(json, scratch);
     return result;
@@ -315,8 +327,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
     return result;
   }
   if (usual != Usual::kNo && !IsPlainText(view.execution_id)) {
-    result.json = ParseClaimResponseSequential(json, scratch, view);
-    if (!result.json) return result;
+    if (!DecodeSequentially(json, scratch, view, result.json)) return result;
   }
   result.execution_id = ToClaimGrant(view, out).error;
   return result;

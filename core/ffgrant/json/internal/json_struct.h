@@ -108,19 +108,32 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept;
 
-// Calls `decode`, which takes a reader, for a whole document.
+// Calls `decode`, which takes a reader, for a whole document. Returns false after a failure, which
+// `result` then tells.
+template <class Decode>
+bool DecodeDocument(std::string_view json, JsonScratch& scratch, const Decode& decode,
+                    JsonResult& result) noexcept {
+  if (json.size() > scratch.max_document_size()) {
+    result = {JsonError::kDocumentTooLarge, scratch.max_document_size(), {}};
+    return false;
+  }
+  const JsonMemory memory = JsonMemory::Of(scratch);
+  if (memory.text == nullptr) [[unlikely]] {
+    result = {JsonError::kOutOfMemory, 0, {}};
+    return false;
+  }
+  JsonReader reader(json, memory);
+  if (decode(reader) && reader.ReadEnd()) return true;
+  result = reader.result();
+  return false;
+}
+
 template <class Decode>
 JsonResult DecodeDocument(std::string_view json, JsonScratch& scratch,
                           const Decode& decode) noexcept {
-  if (json.size() > scratch.max_document_size()) {
-    return {JsonError::kDocumentTooLarge, scratch.max_document_size(), {}};
-  }
-  const JsonMemory memory = JsonMemory::Of(scratch);
-  if (memory.text == nullptr) [[unlikely]]
-    return {JsonError::kOutOfMemory, 0, {}};
-  JsonReader reader(json, memory);
-  if (!decode(reader) || !reader.ReadEnd()) return reader.result();
-  return {};
+  JsonResult result;
+  static_cast<void>(DecodeDocument(json, scratch, decode, result));
+  return result;
 }
 
 }  // namespace ffgrant::internal
