@@ -234,10 +234,11 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
 
 // Rejects a document that has all members and then, instead of `}`, a byte at which reading fails.
 [[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch) noexcept {
-  return DecodeDocument(json, scratch, [&](JsonReader& reader) {
-    std::array<MemberValue, kMembers.size()> values;
-    reader.set_position(reader.end() - 1);
-    return DecodeMembersOf<kMembers>(reader, values.data(), false);
+  return DecodeDocument(json, scratch, [](JsonReader& reader) {
+    const char* const last = reader.end() - 1;
+    // After a comma or a blank something else has to come, so there the end is at fault.
+    reader.set_position(*last == ',' || IsBlank(*last) ? last + 1 : last);
+    return reader.FailUnexpected();
   });
 }
 
