@@ -168,8 +168,8 @@ class Avx2Copy {
       to += second + 32;
       p += second + 32;
     }
-    specials_ = 0;
-    return BaselineCopy().Plain(to, p, end);
+    // Less than 32 bytes are left, now and at all later calls.
+    return BaselineCopy::Plain(to, p, end);
   }
 
   void Skip(std::ptrdiff_t size) noexcept { specials_ = size < 64 ? specials_ >> size : 0; }
