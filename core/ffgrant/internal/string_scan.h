@@ -164,7 +164,8 @@ inline unsigned InkMask16(const char* p) noexcept {
 // SkipBlanks for places where `count` blanks are expected, as before the members of an indented
 // object. If the guess is right, the branch is predicted, and the code that follows doesn't wait
 // for the search.
-inline const char* SkipSameBlanks(const char* p, const char* end, std::size_t count) noexcept {
+inline const char* SkipSameBlanks(const char* p, const char* end,
+                                  [[maybe_unused]] std::size_t count) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (p == end || static_cast<unsigned char>(*p) > ' ') return p;
   if (count < 16 && end - p >= 16) {

@@ -112,11 +112,6 @@ inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcep
          TakeNumber(p, end - 1, out.expires_at_ms);
 }
 
-// Returns false for almost all documents that are not canonical.
-inline bool BeginsCanonically(std::string_view json) noexcept {
-  return json.size() > kPunctuation && BeginsWith(json.data(), kBeforeExecutionId);
-}
-
 constexpr std::size_t kUsualDigits = 13;    // the digits of a time from the year 2001 until 2286
 constexpr std::size_t kAroundKeyIndex = 5;  // the bytes of `{fp:` and `}`
 // The largest offset of the grant key, and the bytes after the grant key without the time's digits.
@@ -148,19 +143,28 @@ enum class Usual : std::uint8_t {
 // size of the document then tell where each text is, so all texts are checked at once instead of
 // one after the other. The id itself is not checked here: the caller parses or scans it.
 inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
-  if (json.size() <= kMinUsualSize) return Usual::kNo;
+  if (json.size() <= kMinUsualSize || !BeginsWith(json.data(), kBeforeExecutionId)) {
+    return Usual::kNo;
+  }
   TakePath(Path::kUsualResponse, json.size());
   const char* const id = json.data() + Size(kBeforeExecutionId);
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   const std::uint64_t brace = Load64(id + kExecutionTagBeginSize) ^ kOnes * '}';
   const std::uint64_t brace_bits = (brace - kOnes) & ~brace & (kOnes << 7);
+  // If it is 8, there is no brace. The literals before the grant key are still looked for within
+  // the document then.
   const auto digits = static_cast<std::size_t>(std::countr_zero(brace_bits)) / 8;
-  if (digits - 1 >= 5) return Usual::kNo;
-
   const std::size_t id_size = kAroundExecutionIndex + digits;
   const std::size_t key_size = kAroundKeyIndex + digits;
   const char* const partition_key = id + id_size + Size(kBeforePartitionKey);
   const char* const grant_key = partition_key + key_size + Size(kBeforeGrantKey);
+  // Uses & instead of &&, to have one branch instead of three: nothing predicts which check an
+  // unusual document fails first.
+  bool ok = digits - 1 < 5;
+  ok &= BeginsWith(id + id_size, kBeforePartitionKey);
+  ok &= BeginsWith(partition_key + key_size, kBeforeGrantKey);
+  if (!ok) return Usual::kNo;
+
   const char* const end = json.data() + json.size();
   const char* const time_end = end - Size(kBehind);
   const bool usual_time = time_end[-static_cast<std::ptrdiff_t>(kUsualDigits) - 1] == ':';
@@ -172,7 +176,6 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   out.partition_key = {partition_key, key_size};
   out.grant_key = {grant_key, static_cast<std::size_t>(grant_key_end - grant_key)};
 
-  bool ok = true;
   if (usual_time) [[likely]] {
     ok = *time != '0';
     out.expires_at_ms = ParseUpTo8Digits(Load64(time - 3), 5, ok) * 100'000'000;
@@ -180,10 +183,6 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   } else {
     ok = TakeNumber(time, time_end, out.expires_at_ms);
   }
-  // Uses & instead of &&, to have one branch at the end instead of seven.
-  ok &= BeginsWith(json.data(), kBeforeExecutionId);
-  ok &= BeginsWith(id + id_size, kBeforePartitionKey);
-  ok &= BeginsWith(partition_key + key_size, kBeforeGrantKey);
   ok &= BeginsWith(grant_key_end, kBeforeExpiresAt);
   if (!ok) return Usual::kNo;
   ok = PlainPrefix16(partition_key) == key_size;
@@ -235,36 +234,50 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
 
 // Rejects a document that has all members and then, instead of `}`, a byte at which reading fails.
 [[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch) noexcept {
-  return DecodeDocument(json, scratch, [&](JsonReader& reader) {
-    std::array<MemberValue, kMembers.size()> values;
-    reader.set_position(reader.end() - 1);
-    return DecodeMembersOf<kMembers>(reader, values.data(), false);
+  return DecodeDocument(json, scratch, [](JsonReader& reader) {
+    const char* const last = reader.end() - 1;
+    // After a comma or a blank something else has to come, so there the end is at fault.
+    reader.set_position(*last == ',' || IsBlank(*last) ? last + 1 : last);
+    return reader.FailUnexpected();
   });
+}
+
+// Reads any document. Returns false after a failure, which `result` then tells. Writes what it
+// returns to its final place, part by part: wide copies would wait for the narrow stores before
+// them.
+[[gnu::noinline]] bool DecodeSequentially(std::string_view json, JsonScratch& scratch,
+                                          ClaimResponseView& out, JsonResult& result) noexcept {
+  // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
+  // memory.
+  if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
+    ClaimResponseView view;
+    if (TakeCanonical(json, view)) {
+      out = view;
+      return true;
+    }
+  }
+  std::array<MemberValue, kMembers.size()> values;
+  const auto decode = [&values](JsonReader& reader) {
+    return DecodeStructOf<kMembers>(reader, values.data());
+  };
+  if (!DecodeDocument(json, scratch, decode, result)) return false;
+  out.execution_id = values[0].text;
+  out.partition_key = values[1].text;
+  out.grant_key = values[2].text;
+  out.expires_at_ms = values[3].number;
+  return true;
 }
 
 }  // namespace
 
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept {
-  return BeginsCanonically(json) && TakeCanonical(json, out);
+  return TakeCanonical(json, out);
 }
 
-[[gnu::noinline]] JsonResult ParseClaimResponseSequential(std::string_view json,
-                                                          JsonScratch& scratch,
-                                                          ClaimResponseView& out) noexcept {
-  // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
-  // memory.
-  if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
-    ClaimResponseView view;
-    if (ParseClaimResponseCanonical(json, view)) {
-      out = view;
-      return {};
-    }
-  }
-  std::array<MemberValue, kMembers.size()> values;
-  const JsonResult result = DecodeDocument(json, scratch, [&values](JsonReader& reader) {
-    return DecodeStructOf<kMembers>(reader, values.data());
-  });
-  if (result) out = {values[0].text, values[1].text, values[2].text, values[3].number};
+JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
+                                        ClaimResponseView& out) noexcept {
+  JsonResult result;
+  static_cast<void>(DecodeSequentially(json, scratch, out, result));
   return result;
 }
 
@@ -274,8 +287,7 @@ JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept {
   using internal::Usual;
   ClaimResponseView view;
-  const Usual usual =
-      internal::BeginsCanonically(json) ? internal::TakeUsual(json, view) : Usual::kNo;
+  const Usual usual = internal::TakeUsual(json, view);
   if (usual != Usual::kNo && internal::IsPlainText(view.execution_id)) [[likely]] {
     if (usual == Usual::kUpToTheEnd) return internal::RejectLastByte(json, scratch);
     out = view;
@@ -300,10 +312,9 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
   ClaimResponseView view;
   std::uint16_t index;
   Uuid uuid;
-  const Usual usual = BeginsCanonically(json) ? TakeUsual(json, view) : Usual::kNo;
+  const Usual usual = TakeUsual(json, view);
   if (usual == Usual::kNo) {
-    result.json = ParseClaimResponseSequential(json, scratch, view);
-    if (!result.json) return result;
+    if (!DecodeSequentially(json, scratch, view, result.json)) return result;
   } else if (usual == Usual::kUpToTheEnd && IsPlainText(view.execution_id)) {
     result.json = RejectLastByte(json, scratch);
     return result;
@@ -317,8 +328,7 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
     return result;
   }
   if (usual != Usual::kNo && !IsPlainText(view.execution_id)) {
-    result.json = ParseClaimResponseSequential(json, scratch, view);
-    if (!result.json) return result;
+    if (!DecodeSequentially(json, scratch, view, result.json)) return result;
   }
   result.execution_id = ToClaimGrant(view, out).error;
   return result;

@@ -239,10 +239,9 @@ template <const auto& kMembers, class Text>
 }
 
 // Reads the members of an object up to and including its closing bracket. The reader stands after
-// the opening bracket if `first` is set, else after a member.
+// the opening bracket.
 template <const auto& kMembers, class Text>
-[[gnu::always_inline]] inline bool DecodeMembers(JsonReader& reader, MemberValue* values,
-                                                 bool first) noexcept {
+[[gnu::always_inline]] inline bool DecodeMembers(JsonReader& reader, MemberValue* values) noexcept {
   constexpr std::size_t kCount = kMembers.size();
   const char* p = reader.position();
   const char* const end = reader.end();
@@ -252,7 +251,7 @@ template <const auto& kMembers, class Text>
   };
   std::size_t expected = 0;
   std::size_t blanks = 0;  // blanks before the last name that was read
-  for (;; first = false) {
+  for (bool first = true;; first = false) {
     if (!first) {
       if (p == end || (*p != ',' && *p != '}')) p = SkipBlanks(p, end);
       if (p == end) return fail_at(p);
@@ -301,27 +300,15 @@ template <const auto& kMembers, class Text>
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 template <const auto& kMembers>
-FFGRANT_AVX2 [[gnu::noinline]] bool DecodeMembersAvx2(JsonReader& reader, MemberValue* values,
-                                                      bool first) noexcept {
-  return DecodeMembers<kMembers, Avx2Text>(reader, values, first);
+FFGRANT_AVX2 [[gnu::noinline]] bool DecodeMembersAvx2(JsonReader& reader,
+                                                      MemberValue* values) noexcept {
+  return DecodeMembers<kMembers, Avx2Text>(reader, values);
 }
 #endif
 
 template <const auto& kMembers>
-[[gnu::noinline]] bool DecodeMembersBaseline(JsonReader& reader, MemberValue* values,
-                                             bool first) noexcept {
-  return DecodeMembers<kMembers, BaselineText>(reader, values, first);
-}
-
-// Reads the members of an object from the reader's position on, and its closing bracket. The reader
-// stands after the opening bracket if `first` is set, else after a member.
-template <const auto& kMembers>
-inline bool DecodeMembersOf(JsonReader& reader, MemberValue* values, bool first) noexcept {
-#ifdef FFGRANT_HAS_AVX2_PATHS
-  if (HasAvx2()) [[likely]]
-    return DecodeMembersAvx2<kMembers>(reader, values, first);
-#endif
-  return DecodeMembersBaseline<kMembers>(reader, values, first);
+[[gnu::noinline]] bool DecodeMembersBaseline(JsonReader& reader, MemberValue* values) noexcept {
+  return DecodeMembers<kMembers, BaselineText>(reader, values);
 }
 
 // Does what DecodeStruct does, for `kMembers`.
@@ -330,7 +317,11 @@ inline bool DecodeStructOf(JsonReader& reader, MemberValue* values) noexcept {
   if (reader.Peek() != '{') [[unlikely]]
     return DecodeStruct(reader, kSpecOf<kMembers>, values);
   reader.Advance();
-  return DecodeMembersOf<kMembers>(reader, values, true);
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  if (HasAvx2()) [[likely]]
+    return DecodeMembersAvx2<kMembers>(reader, values);
+#endif
+  return DecodeMembersBaseline<kMembers>(reader, values);
 }
 
 }  // namespace ffgrant::internal

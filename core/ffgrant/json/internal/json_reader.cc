@@ -2,15 +2,21 @@
 
 #include "ffgrant/json/internal/json_reader.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "ffgrant/internal/load.h"
 #include "ffgrant/internal/string_scan.h"
 #include "ffgrant/internal/utf8.h"
 #include "ffgrant/json/internal/json_digits.h"
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+#include <immintrin.h>
+#endif
 
 namespace ffgrant::internal {
 namespace {
@@ -38,6 +44,12 @@ constexpr int HexValue(char c) noexcept { return kHexValues[static_cast<unsigned
 inline int Hex4(const char* p) noexcept {
   const int high = HexValue(p[0]) * 4096 | HexValue(p[1]) * 256;
   return high | HexValue(p[2]) * 16 | HexValue(p[3]);
+}
+
+// Returns the byte that the escape \u00XX at `p` stands for; negative if another text is there.
+inline int ShortHexEscape(const char* p) noexcept {
+  if (Load32(p) != Word32('\\', 'u', '0', '0')) return -1;
+  return HexValue(p[4]) * 16 | HexValue(p[5]);
 }
 
 // True if `value * 10 + digit` does not fit.
@@ -101,10 +113,13 @@ constexpr char SimpleEscape(char c) noexcept {
   }
 }
 
-// Copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's end.
-// Blocks are written whole, but never more bytes than are left of the document.
+// Plain() copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's
+// end. Blocks are written whole, but never more bytes than are left of the document. Skip() tells
+// of the bytes by which the caller then moves `p`.
 struct BaselineCopy {
   static constexpr std::ptrdiff_t kBlock = 16;
+  static void CopyBlock(char* to, const char* from) noexcept { std::memcpy(to, from, kBlock); }
+  static void Skip(std::ptrdiff_t /*size*/) noexcept {}
   static char* Plain(char* to, const char*& p, const char* end) noexcept {
 #ifdef FFGRANT_HAS_SSE2
     while (end - p >= 32) {
@@ -125,34 +140,48 @@ struct BaselineCopy {
 };
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// Copies in blocks of 64 bytes. The places of escapes can't be predicted, but most escapes are
-// nearer than 64 bytes.
-struct Avx2Copy {
+// Searches 64 bytes and remembers all special bytes among them. The next search then costs nothing:
+// in a text with escapes the next special byte is mostly nearer than that.
+class Avx2Copy {
+ public:
   static constexpr std::ptrdiff_t kBlock = 64;
-  FFGRANT_AVX2 static char* Plain(char* to, const char*& p, const char* end) noexcept {
-    while (end - p >= 64) {
-      const std::uint64_t mask = SpecialMask32Avx2(p) | std::uint64_t{SpecialMask32Avx2(p + 32)}
-                                                            << 32;
-      std::memcpy(to, p, 64);
-      if (mask != 0) {
-        p += std::countr_zero(mask);
-        return to + std::countr_zero(mask);
+  FFGRANT_AVX2 static void CopyBlock(char* to, const char* from) noexcept {
+    Copy32(to, from);
+    Copy32(to + 32, from + 32);
+  }
+
+  FFGRANT_AVX2 char* Plain(char* to, const char*& p, const char* end) noexcept {
+    while (end - p >= 32) {
+      // If fewer than 64 bytes are left, the second 32 bytes overlap the first.
+      const std::ptrdiff_t second = std::min<std::ptrdiff_t>(end - p - 32, 32);
+      Copy32(to, p);
+      Copy32(to + second, p + second);
+      if (specials_ == 0) {
+        specials_ = SpecialMask32Avx2(p) | std::uint64_t{SpecialMask32Avx2(p + second)} << second;
       }
-      p += 64;
-      to += 64;
-    }
-    if (end - p >= 32) {
-      const std::uint32_t mask = SpecialMask32Avx2(p);
-      std::memcpy(to, p, 32);
-      if (mask != 0) {
-        p += std::countr_zero(mask);
-        return to + std::countr_zero(mask);
+      if (specials_ != 0) {
+        const int plain = std::countr_zero(specials_);
+        Skip(plain);
+        p += plain;
+        return to + plain;
       }
-      p += 32;
-      to += 32;
+      to += second + 32;
+      p += second + 32;
     }
+    // Less than 32 bytes are left, now and at all later calls.
     return BaselineCopy::Plain(to, p, end);
   }
+
+  void Skip(std::ptrdiff_t size) noexcept { specials_ = size < 64 ? specials_ >> size : 0; }
+
+ private:
+  FFGRANT_AVX2 static void Copy32(char* to, const char* from) noexcept {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+
+  // Bit i is set if p[i] is special. It is 0 if nothing is known of the bytes at p.
+  std::uint64_t specials_ = 0;
 };
 #endif
 
@@ -249,27 +278,32 @@ bool JsonReader::ReadString(std::string_view& out) noexcept {
 template <class Copy>
 [[gnu::always_inline]] inline bool JsonReader::ReadEscapedStringBy(const char* begin,
                                                                    std::string_view& out) noexcept {
+  Copy copy;
+  const char* const end = end_;
   char* const text = text_;
   const char* p = p_;
   char* to = text + (p - begin);
-  if (end_ - p >= Copy::kBlock) {
-    for (std::ptrdiff_t i = 0; i < p - begin; i += Copy::kBlock) {
-      std::memcpy(text + i, begin + i, Copy::kBlock);
-    }
+  if (end - p >= Copy::kBlock) {
+    std::ptrdiff_t i = 0;
+    do {
+      Copy::CopyBlock(text + i, begin + i);
+      i += Copy::kBlock;
+    } while (i < p - begin);
   } else {
     CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
   }
   // At `p` is a byte that isn't plain, or the document's end.
-  for (;; to = Copy::Plain(to, p, end_)) {
-    if (end_ - p >= 6 && p[0] == '\\' && p[1] == 'u') {
-      const int unit = Hex4(p + 2);
-      if (unit >= 0 && unit < 0x80) [[likely]] {
-        *to++ = static_cast<char>(unit);
+  for (;; to = copy.Plain(to, p, end)) {
+    if (end - p >= 6) {
+      const int byte = ShortHexEscape(p);
+      if (byte >= 0 && byte < 0x80) [[likely]] {
+        *to++ = static_cast<char>(byte);
         p += 6;
+        copy.Skip(6);
         continue;
       }
     }
-    if (p == end_) return Fail(JsonError::kUnexpectedEnd, p);
+    if (p == end) return Fail(JsonError::kUnexpectedEnd, p);
     const auto c = static_cast<unsigned char>(*p);
     if (c == '"') {
       p_ = p + 1;
@@ -279,13 +313,16 @@ template <class Copy>
     }
     p_ = p;
     if (c == '\\') {
-      if (!ReadEscape(to)) return false;
+      char* behind = to;  // `to` itself stays in a register
+      if (!ReadEscape(behind)) return false;
+      to = behind;
     } else if (c < 0x20) {
       return Fail(JsonError::kControlCharacter, p);
     } else {
       if (!ReadUtf8()) return false;
       to = CopyText(to, {p, static_cast<std::size_t>(p_ - p)});
     }
+    copy.Skip(p_ - p);
     p = p_;
   }
 }

@@ -12,7 +12,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/internal/json_digits.h"
 #include "ffgrant/json/json_scratch.h"
 #include "testing/naive/guarded_buffer.h"
@@ -82,6 +84,54 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
   EXPECT_TRUE(reader.ReadString(text));
   EXPECT_EQ(text, "a\n\xC3\xA9\xF0\x9F\x98\x80\xF0\x9F\x98\x80\x41");
   EXPECT_TRUE(reader.ReadEnd());
+}
+
+// Reads strings whose escapes are any number of bytes apart, with few and with many bytes behind
+// them, and some with more bytes to step over than a search sees at once.
+TEST_F(JsonReaderTest, EscapesAtEveryDistance) {
+  struct Piece {
+    std::string json;
+    std::string text;
+  };
+  std::vector<Piece> pieces = {{"\\n", "\n"},
+                               {"\\\"", "\""},
+                               {"\\u0041", "A"},
+                               {"\\u00e9", "\xC3\xA9"},
+                               {"\\ud83d\\ude00", "\xF0\x9F\x98\x80"}};
+  for (const int count : {1, 31, 32, 33}) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += "\xC3\xA9";
+    pieces.push_back({"\\\\" + text, "\\" + text});
+  }
+  for (const std::size_t before : {0, 1, 32, 63, 64}) {
+    for (std::size_t between = 0; between <= 70; ++between) {
+      for (const std::size_t behind : {0, 1, 30, 31, 62, 90}) {
+        for (const Piece& first : pieces) {
+          for (const Piece& second : pieces) {
+            const std::string plain(between, 'b');
+            const std::string json = '"' + std::string(before, 'a') + first.json + plain +
+                                     second.json + plain + '"' + std::string(behind, ' ');
+            const std::string expected =
+                std::string(before, 'a') + first.text + plain + second.text + plain;
+            JsonReader reader = Reader(json);
+            const char* const begin = reader.begin() + 1;
+            std::string_view text;
+            reader.set_position(begin + before);
+            ASSERT_TRUE(reader.ReadEscapedString(begin, text)) << json;
+            ASSERT_EQ(text, expected) << json;
+            ASSERT_EQ(reader.position(), reader.end() - behind) << json;
+#ifdef FFGRANT_HAS_AVX2_PATHS
+            if ((DetectCpuFeatures() & kCpuAvx2) == 0) continue;
+            reader.set_position(begin + before);
+            ASSERT_TRUE(reader.ReadEscapedStringAvx2(begin, text)) << json;
+            ASSERT_EQ(text, expected) << json;
+            ASSERT_EQ(reader.position(), reader.end() - behind) << json;
+#endif
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {

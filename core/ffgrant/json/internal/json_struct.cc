@@ -176,6 +176,8 @@ bool DecodeValue(JsonReader& reader, const MemberSpec& spec, MemberValue* values
 
 }  // namespace
 
+constinit const MemberState kNothingRead;
+
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept {
   values[i].seen = true;

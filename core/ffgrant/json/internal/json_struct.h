@@ -57,8 +57,8 @@ struct StructSpec {
   std::span<const MemberSpec> members;  // in declaration order
 };
 
-// The value that was read for a member; values are in the order of the members.
-struct MemberValue {
+// What was read of a member.
+struct MemberState {
   bool seen = false;         // the member's name was read
   bool present = false;      // the member's value was read and is not null
   std::string_view text;     // a text, bytes, or a list's first packed string
@@ -70,6 +70,16 @@ struct MemberValue {
   StringList list() const noexcept {
     return StringList::Packed(text.data(), static_cast<std::size_t>(number));
   }
+};
+
+// The state of a member before anything is read. It is kept in memory, where the compiler cannot
+// see its bytes: g++ would fill an array of zeros with `rep stos`, which takes 10 ns for the four
+// members of a claim response, a fifth of the time for the whole document.
+extern const MemberState kNothingRead;
+
+// The value that was read for a member; values are in the order of the members.
+struct MemberValue : MemberState {
+  MemberValue() noexcept : MemberState(kNothingRead) {}
 };
 
 // Decodes a struct, written as an object or as a positional array.
@@ -98,19 +108,32 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept;
 
-// Calls `decode`, which takes a reader, for a whole document.
+// Calls `decode`, which takes a reader, for a whole document. Returns false after a failure, which
+// `result` then tells.
+template <class Decode>
+bool DecodeDocument(std::string_view json, JsonScratch& scratch, const Decode& decode,
+                    JsonResult& result) noexcept {
+  if (json.size() > scratch.max_document_size()) {
+    result = {JsonError::kDocumentTooLarge, scratch.max_document_size(), {}};
+    return false;
+  }
+  const JsonMemory memory = JsonMemory::Of(scratch);
+  if (memory.text == nullptr) [[unlikely]] {
+    result = {JsonError::kOutOfMemory, 0, {}};
+    return false;
+  }
+  JsonReader reader(json, memory);
+  if (decode(reader) && reader.ReadEnd()) return true;
+  result = reader.result();
+  return false;
+}
+
 template <class Decode>
 JsonResult DecodeDocument(std::string_view json, JsonScratch& scratch,
                           const Decode& decode) noexcept {
-  if (json.size() > scratch.max_document_size()) {
-    return {JsonError::kDocumentTooLarge, scratch.max_document_size(), {}};
-  }
-  const JsonMemory memory = JsonMemory::Of(scratch);
-  if (memory.text == nullptr) [[unlikely]]
-    return {JsonError::kOutOfMemory, 0, {}};
-  JsonReader reader(json, memory);
-  if (!decode(reader) || !reader.ReadEnd()) return reader.result();
-  return {};
+  JsonResult result;
+  static_cast<void>(DecodeDocument(json, scratch, decode, result));
+  return result;
 }
 
 }  // namespace ffgrant::internal
