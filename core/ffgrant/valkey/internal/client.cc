@@ -662,6 +662,12 @@ void Client::ReceiveAll() noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->up()) Receive(*nodes_[i]);
   }
+  // What a server is to be asked next goes out now, because it may be long until anybody calls
+  // again, and a server that was not asked would seem to be silent.
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = *nodes_[i];
+    if (node.up() && node.errand != Errand::kNone && !Flush(node)) FailedToFlush(node);
+  }
 }
 
 void Client::Poll(std::int64_t timeout_ms) noexcept {
