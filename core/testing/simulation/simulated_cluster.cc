@@ -72,15 +72,24 @@ void SimulatedCluster::FollowPromotions() {
   }
 }
 
+void SimulatedCluster::Obey(std::size_t i, const ClusterState::Change& change) {
+  if (!change.follow.empty()) return Follow(i, change.follow);
+  if (change.lost.empty()) return;
+  const std::set<std::uint16_t> lost(change.lost.begin(), change.lost.end());
+  for (const std::string& key : nodes_[i]->keys().Keys()) {
+    if (lost.count(SlotOf(key)) != 0) nodes_[i]->keys().Remove(key);
+  }
+  nodes_[i]->Resync();
+}
+
 void SimulatedCluster::Gossip() {
   // Two rounds, so that what one node has just learnt gets to all.
   for (int round = 0; round < 2; ++round) {
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
       for (std::size_t from = 0; from < nodes_.size(); ++from) {
         if (from == to || !CanTalk(from, to)) continue;
-        if (state(to).Learn(state(from))) Follow(to, state(from).my_id());
-        const std::string heir = state(from).LearnOfHeirs(state(to));
-        if (!heir.empty()) Follow(from, heir);
+        Obey(to, state(to).Learn(state(from)));
+        Obey(from, state(from).LearnOfOwner(state(to)));
       }
     }
     FollowPromotions();

@@ -76,6 +76,7 @@ class SimulatedCluster {
   bool CanTalk(std::size_t a, std::size_t b) const;
   std::size_t IndexOf(std::string_view id) const;
   void Follow(std::size_t replica, const std::string& primary_id);
+  void Obey(std::size_t i, const ClusterState::Change& change);
   void FollowPromotions();
   void Judge(std::size_t i);
   std::vector<std::string> KeysIn(std::uint16_t first, std::uint16_t last, std::size_t node);

@@ -157,6 +157,50 @@ TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-MOVED " + std::to_string(slot_) + " " + Address(4));
 }
 
+// The former primary was away while its heir became its replica, and the heir is down now.
+TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfAnHeirWhoseRoleItDidNotKnow) {
+  cluster_.Separate({1});
+  EXPECT_EQ(cluster_.Failover(4), 0u);
+  cluster_.Gossip();
+  cluster_.Separate({1, 2});
+  ASSERT_TRUE(cluster_.node(1).is_replica());
+  cluster_.Separate({4});
+  EXPECT_EQ(cluster_.Failover(1), 0u);
+  cluster_.Gossip();
+  world_.Stop(cluster_.node(1));
+  cluster_.Separate({});
+  EXPECT_TRUE(cluster_.node(4).is_replica());
+  EXPECT_EQ(cluster_.state(4).OwnerId(slot_), cluster_.state(1).my_id());
+}
+
+// Node 1 gives the slot away and gets a newer epoch for other slots. Node 0 hears only of that.
+TEST_F(SimulatedClusterTest, ANewEpochOfAFormerOwnerIsNoClaim) {
+  cluster_.Separate({2, 5});
+  cluster_.MoveSlots(slot_, slot_, 1, 2);
+  cluster_.MoveSlots(0, 0, 0, 1);
+  cluster_.Gossip();
+  EXPECT_EQ(cluster_.state(0).OwnerId(slot_), cluster_.state(1).my_id());
+  cluster_.Separate({});
+  for (std::size_t i = 0; i < cluster_.size(); ++i) {
+    EXPECT_EQ(cluster_.state(i).OwnerId(slot_), cluster_.state(2).my_id()) << i;
+  }
+  EXPECT_EQ(cluster_.state(2).OwnerId(0), cluster_.state(1).my_id());
+}
+
+// Node 1 returns with a slot of its own that its heir does not have, so it stays a primary.
+TEST_F(SimulatedClusterTest, APrimaryDeletesTheKeysOfSlotsThatItHasLost) {
+  Do(1, {"SET", key_, "v"});
+  cluster_.Separate({1});
+  cluster_.state(1).Take(0, 0);
+  cluster_.state(1).me().epoch = 10;
+  EXPECT_EQ(cluster_.Failover(4), 0u);
+  cluster_.state(4).me().epoch = 11;
+  Do(4, {"DEL", key_});
+  cluster_.Separate({});
+  EXPECT_FALSE(cluster_.node(1).is_replica());
+  EXPECT_TRUE(cluster_.node(1).keys().Keys().empty());
+}
+
 TEST_F(SimulatedClusterTest, ANodeThatHasLeftKnowsNobody) {
   SimulatedServer& gone = cluster_.Remove(1);
   EXPECT_EQ(cluster_.size(), 5u);
