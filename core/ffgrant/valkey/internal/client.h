@@ -277,6 +277,7 @@ class Client {
   void Advance(std::int64_t now) noexcept;
   void CollectInterests() noexcept;
   void ReceiveAll() noexcept;
+  void SendErrands() noexcept;
   std::int64_t NextTimer() const noexcept;
 
   // These find out who is in the cluster, and decide who may say so (client_topology.cc).
