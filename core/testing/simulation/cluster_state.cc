@@ -22,15 +22,23 @@ std::uint16_t SlotOf(std::string_view key) {
 }
 
 ClusterState::ClusterState(std::string my_id, Endpoint address)
-    : my_id_(std::move(my_id)), owners_(kSlotCount, 0) {
+    : my_id_(std::move(my_id)), owners_(kSlotCount, 0), unclaimed_(kSlotCount, false) {
   members_[my_id_] = {my_id_, std::move(address), "", 0, false};
 }
 
+std::size_t ClusterState::FindName(std::string_view id) const {
+  return static_cast<std::size_t>(std::find(names_.begin(), names_.end(), id) - names_.begin());
+}
+
 std::uint16_t ClusterState::NameOf(const std::string& id) {
-  const auto found = std::find(names_.begin(), names_.end(), id);
-  if (found != names_.end()) return static_cast<std::uint16_t>(found - names_.begin());
-  names_.push_back(id);
-  return static_cast<std::uint16_t>(names_.size() - 1);
+  const std::size_t found = FindName(id);
+  if (found == names_.size()) names_.push_back(id);
+  return static_cast<std::uint16_t>(found);
+}
+
+void ClusterState::Bind(std::uint16_t slot, std::uint16_t name) {
+  owners_[slot] = name;
+  unclaimed_[slot] = false;
 }
 
 const ClusterMember* ClusterState::Owner(std::uint16_t slot) const {
@@ -39,10 +47,10 @@ const ClusterMember* ClusterState::Owner(std::uint16_t slot) const {
 }
 
 std::size_t ClusterState::CountSlots(std::string_view id) const {
-  const auto found = std::find(names_.begin(), names_.end(), id);
-  if (found == names_.end()) return 0;
-  return static_cast<std::size_t>(std::count(owners_.begin(), owners_.end(),
-                                             static_cast<std::uint16_t>(found - names_.begin())));
+  const std::size_t name = FindName(id);
+  if (name == names_.size()) return 0;
+  return static_cast<std::size_t>(
+      std::count(owners_.begin(), owners_.end(), static_cast<std::uint16_t>(name)));
 }
 
 std::uint64_t ClusterState::HighestEpoch() const {
@@ -52,14 +60,17 @@ std::uint64_t ClusterState::HighestEpoch() const {
 }
 
 void ClusterState::Take(std::uint16_t first, std::uint16_t last) {
-  std::fill(owners_.begin() + first, owners_.begin() + last + 1, NameOf(my_id_));
+  const std::uint16_t name = NameOf(my_id_);
+  for (std::uint32_t slot = first; slot <= last; ++slot) {
+    Bind(static_cast<std::uint16_t>(slot), name);
+  }
 }
 
 void ClusterState::Drop(std::uint16_t first, std::uint16_t last) {
-  std::fill(owners_.begin() + first, owners_.begin() + last + 1, std::uint16_t{0});
+  for (std::uint32_t slot = first; slot <= last; ++slot) Bind(static_cast<std::uint16_t>(slot), 0);
 }
 
-void ClusterState::Give(std::uint16_t slot, const std::string& to) { owners_[slot] = NameOf(to); }
+void ClusterState::Give(std::uint16_t slot, const std::string& to) { Bind(slot, NameOf(to)); }
 
 void ClusterState::SetStable(std::uint16_t slot) {
   migrating_.erase(slot);
@@ -72,48 +83,72 @@ void ClusterState::Forget(const std::string& id) {
   std::replace(owners_.begin(), owners_.end(), NameOf(id), std::uint16_t{0});
 }
 
-bool ClusterState::Learn(const ClusterState& sender) {
-  if (forgotten_.count(sender.my_id_) != 0) return false;
+ClusterState::Change ClusterState::Learn(const ClusterState& sender) {
+  if (forgotten_.count(sender.my_id_) != 0) return {};
   for (const auto& [id, member] : sender.members_) {
     // What another node says of a third node is news only if the third node is unknown here.
     if (forgotten_.count(id) != 0 || id == my_id_) continue;
-    if (id == sender.my_id_ || members_.count(id) == 0) members_[id] = member;
-  }
-  if (!sender.me().primary_id.empty()) return false;
-  const std::string shard = me().primary_id.empty() ? my_id_ : me().primary_id;
-  const bool had_slots = CountSlots(shard) > 0;
-  const std::uint16_t name = NameOf(sender.my_id_);
-  const auto claimed = static_cast<std::uint16_t>(
-      std::find(sender.names_.begin(), sender.names_.end(), sender.my_id_) - sender.names_.begin());
-  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    if (sender.owners_[slot] != claimed || owners_[slot] == name) continue;
-    const ClusterMember* const owner = Owner(static_cast<std::uint16_t>(slot));
-    if (owner == nullptr || owner->epoch < sender.me().epoch) {
-      owners_[slot] = name;
-      migrating_.erase(static_cast<std::uint16_t>(slot));
+    if (id == sender.my_id_) {
+      members_[id] = member;
+    } else if (members_.count(id) == 0) {
+      members_[id] = member;
+      members_[id].epoch = 0;  // it tells its epoch itself, together with its slots
     }
   }
-  return had_slots && shard != sender.my_id_ && CountSlots(shard) == 0;
+  return Rebind(sender.my_id_, sender);
 }
 
-std::string ClusterState::LearnOfHeirs(const ClusterState& teller) {
-  if (!me().primary_id.empty() || forgotten_.count(teller.my_id_) != 0) return "";
-  const bool had_slots = CountSlots(my_id_) > 0;
-  std::string last;
-  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    const auto s = static_cast<std::uint16_t>(slot);
-    if (OwnerId(s) != my_id_ || teller.OwnerId(s) == my_id_) continue;
-    const ClusterMember* const heir = teller.Owner(s);
-    if (heir == nullptr || heir->epoch <= me().epoch) continue;
-    const auto known = members_.find(heir->id);
-    if (known == members_.end() || (heir->id != last && known->second.primary_id != my_id_))
-      continue;
-    members_[heir->id] = *heir;
-    owners_[slot] = NameOf(heir->id);
-    migrating_.erase(s);
-    last = heir->id;
+ClusterState::Change ClusterState::LearnOfOwner(const ClusterState& teller) {
+  if (!me().primary_id.empty() || forgotten_.count(teller.my_id_) != 0) return {};
+  const auto mine = static_cast<std::uint16_t>(FindName(my_id_));
+  const std::size_t me_there = teller.FindName(my_id_);
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    const auto slot = static_cast<std::uint16_t>(s);
+    if (owners_[slot] != mine || teller.owners_[slot] == me_there) continue;
+    const ClusterMember* const owner = teller.Owner(slot);
+    if (owner == nullptr || teller.IsUnclaimed(slot) || owner->epoch <= me().epoch) continue;
+    // The teller sends one update, about this owner.
+    const auto known = members_.find(owner->id);
+    if (known == members_.end() || known->second.epoch >= owner->epoch) return {};
+    known->second.epoch = owner->epoch;
+    known->second.primary_id.clear();
+    return Rebind(owner->id, teller);
   }
-  return had_slots && CountSlots(my_id_) == 0 ? last : "";
+  return {};
+}
+
+// As in clusterUpdateSlotsConfigWith() of Valkey, a slot goes to a primary that claims it with a
+// greater epoch than its owner's, or with any epoch if its owner does not claim it any more. Such
+// an owner stays the owner until then, because it can send clients on. But its epoch does not
+// count, because it may have got a newer one for other slots before this node has heard who has
+// this one.
+ClusterState::Change ClusterState::Rebind(const std::string& id, const ClusterState& teller) {
+  const ClusterMember& claimant = members_.at(id);
+  const std::string shard = me().primary_id.empty() ? my_id_ : me().primary_id;
+  const std::uint16_t name = NameOf(id);
+  const std::uint16_t old_name = NameOf(shard);
+  const std::size_t name_there = teller.FindName(id);
+  const bool is_primary = claimant.primary_id.empty();
+  bool loses = false;
+  Change change;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    const auto slot = static_cast<std::uint16_t>(s);
+    const bool claims =
+        is_primary && teller.owners_[slot] == name_there && !teller.unclaimed_[slot];
+    if (owners_[slot] == name) {
+      unclaimed_[slot] = !claims;
+      continue;
+    }
+    if (!claims) continue;
+    const ClusterMember* const owner = Owner(slot);
+    if (owner != nullptr && !IsUnclaimed(slot) && owner->epoch >= claimant.epoch) continue;
+    loses = loses || owners_[slot] == old_name;
+    if (shard == my_id_ && owners_[slot] == old_name) change.lost.push_back(slot);
+    Bind(slot, name);
+    migrating_.erase(slot);
+  }
+  if (loses && CountSlots(shard) == 0) return {id, {}};
+  return change;
 }
 
 std::string ClusterState::HostOf(const ClusterMember& member) const {

@@ -46,6 +46,9 @@ class ClusterState {
   const ClusterMember* Owner(std::uint16_t slot) const;
   // Returns "" if nobody owns the slot.
   const std::string& OwnerId(std::uint16_t slot) const { return names_[owners_[slot]]; }
+  // Whether a claim of any epoch binds the slot. This holds for a slot that has no owner, and for a
+  // slot whose owner has not claimed it when this node last heard from it.
+  bool IsUnclaimed(std::uint16_t slot) const { return owners_[slot] == 0 || unclaimed_[slot]; }
   std::size_t CountSlots(std::string_view id) const;
   std::uint64_t HighestEpoch() const;
 
@@ -59,15 +62,18 @@ class ClusterState {
   void SetStable(std::uint16_t slot);
   // CLUSTER FORGET: from now on, what others say of `id` is not believed.
   void Forget(const std::string& id);
-  // Takes over what `sender` says of itself and of others. Returns true if the sender now has the
-  // last slot of this primary (or of this replica's primary): this node then has to be a replica of
-  // the sender.
-  bool Learn(const ClusterState& sender);
-  // Takes over what `teller` knows of a replica of this primary that has a newer epoch and owns
-  // slots which this primary takes for its own: a node that hears an outdated claim answers with an
-  // update. Returns the id of the node that this one then has to be a replica of, because it has no
-  // slots left, or "".
-  std::string LearnOfHeirs(const ClusterState& teller);
+
+  // What a node has to do about news.
+  struct Change {
+    std::string follow;               // the node of which it becomes a replica, or ""
+    std::vector<std::uint16_t> lost;  // if it stays a primary: slots whose keys it deletes
+  };
+  // Takes over what `sender` says of itself and of others. If the sender now has the last slot of
+  // this primary (or of this replica's primary), this node becomes a replica of the sender.
+  Change Learn(const ClusterState& sender);
+  // Takes over what `teller` knows of the owner of a slot that this primary takes for its own, if
+  // the owner's epoch is newer: a node that hears an outdated claim answers with an update.
+  Change LearnOfOwner(const ClusterState& teller);
 
   // Refusal() says whether this node executes a command with these keys: empty if so, else the
   // error that it answers, such as "MOVED 5 10.0.0.1:6379". `exists` says whether it has a key.
@@ -93,6 +99,11 @@ class ClusterState {
     const ClusterMember* owner;
   };
   std::uint16_t NameOf(const std::string& id);
+  // Returns the place of `id` in names_; names_.size() if it is not there.
+  std::size_t FindName(std::string_view id) const;
+  void Bind(std::uint16_t slot, std::uint16_t name);
+  // Slots are rebound as `teller` says that the primary `id` claims them.
+  Change Rebind(const std::string& id, const ClusterState& teller);
   std::vector<Range> Ranges() const;
   std::string HostOf(const ClusterMember& member) const;
   std::string Redirection(std::string_view kind, std::uint16_t slot, const std::string& id) const;
@@ -104,6 +115,7 @@ class ClusterState {
   std::map<std::string, ClusterMember> members_;  // includes this node
   std::vector<std::string> names_ = {""};         // ids; the first stands for nobody
   std::vector<std::uint16_t> owners_;             // by slot; each is a place in names_
+  std::vector<bool> unclaimed_;                   // by slot
   std::map<std::uint16_t, std::string> migrating_;
   std::map<std::uint16_t, std::string> importing_;
   std::set<std::string> forgotten_;

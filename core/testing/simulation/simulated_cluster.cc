@@ -72,15 +72,24 @@ void SimulatedCluster::FollowPromotions() {
   }
 }
 
+void SimulatedCluster::Obey(std::size_t i, const ClusterState::Change& change) {
+  if (!change.follow.empty()) return Follow(i, change.follow);
+  if (change.lost.empty()) return;
+  const std::set<std::uint16_t> lost(change.lost.begin(), change.lost.end());
+  for (const std::string& key : nodes_[i]->keys().Keys()) {
+    if (lost.count(SlotOf(key)) != 0) nodes_[i]->keys().Remove(key);
+  }
+  nodes_[i]->Resync();
+}
+
 void SimulatedCluster::Gossip() {
   // Two rounds, so that what one node has just learnt gets to all.
   for (int round = 0; round < 2; ++round) {
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
       for (std::size_t from = 0; from < nodes_.size(); ++from) {
         if (from == to || !CanTalk(from, to)) continue;
-        if (state(to).Learn(state(from))) Follow(to, state(from).my_id());
-        const std::string heir = state(from).LearnOfHeirs(state(to));
-        if (!heir.empty()) Follow(from, heir);
+        Obey(to, state(to).Learn(state(from)));
+        Obey(from, state(from).LearnOfOwner(state(to)));
       }
     }
     FollowPromotions();
@@ -158,24 +167,41 @@ std::vector<std::string> SimulatedCluster::KeysIn(std::uint16_t first, std::uint
   return keys;
 }
 
+// Whether node i is this primary or a replica that gets what the primary is told.
+bool SimulatedCluster::Hears(std::size_t i, std::size_t primary) const {
+  const ClusterState& state = *nodes_[i]->cluster;
+  const bool follows = state.me().primary_id == nodes_[primary]->cluster->my_id();
+  return i == primary || (follows && CanTalk(i, primary));
+}
+
+// SETSLOT NODE: the operator tells both nodes, and each tells its replicas that it can reach. All
+// others hear of it when nodes talk. valkey-cli tells the other primaries too, only to spare
+// clients some redirections.
 void SimulatedCluster::MarkSlot(std::uint16_t slot, std::size_t from, std::size_t to) {
   state(from).SetStable(slot);
   state(to).SetStable(slot);
-  state(to).Take(slot, slot);
-  // The operator tells both nodes, and each tells its replicas.
   const std::string& new_owner = state(to).my_id();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const std::string& primary_id = state(i).me().primary_id;
-    if (i == from || primary_id == state(from).my_id() || primary_id == new_owner) {
-      state(i).Give(slot, new_owner);
-    }
+    if (Hears(i, from) || Hears(i, to)) state(i).Give(slot, new_owner);
   }
+}
+
+void SimulatedCluster::EndMove(std::size_t from, std::size_t to) {
+  state(to).me().epoch = ++epoch_;
+  if (state(from).CountSlots(state(from).my_id()) > 0) return;
+  // A shard without slots joins the one that has got its last slot, as long as
+  // cluster-allow-replica-migration has its default.
+  std::vector<std::size_t> empty;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (Hears(i, from)) empty.push_back(i);
+  }
+  for (const std::size_t i : empty) Follow(i, state(to).my_id());
 }
 
 void SimulatedCluster::FinishMigration(std::uint16_t slot, std::size_t from, std::size_t to) {
   MigrateKeys(slot, from, to);
   MarkSlot(slot, from, to);
-  state(to).me().epoch = ++epoch_;
+  EndMove(from, to);
 }
 
 void SimulatedCluster::MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from,
@@ -184,10 +210,36 @@ void SimulatedCluster::MoveSlots(std::uint16_t first, std::uint16_t last, std::s
   for (std::uint32_t slot = first; slot <= last; ++slot) {
     MarkSlot(static_cast<std::uint16_t>(slot), from, to);
   }
-  state(to).me().epoch = ++epoch_;
+  EndMove(from, to);
 }
 
 // ---- members -------------------------------------------------------------------
+
+bool SimulatedCluster::WinsElection(std::size_t replica) const {
+  const ClusterState& mine = *nodes_[replica]->cluster;
+  const auto primary = mine.members().find(mine.me().primary_id);
+  if (primary == mine.members().end()) return false;
+  const auto refuses = [&](const ClusterState& voter) {
+    const auto known = voter.members().find(primary->first);
+    if (known == voter.members().end() || !known->second.failed) return true;
+    for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+      const auto slot = static_cast<std::uint16_t>(s);
+      if (mine.OwnerId(slot) != primary->first || voter.IsUnclaimed(slot)) continue;
+      const ClusterMember* const owner = voter.Owner(slot);
+      if (owner != nullptr && owner->epoch > primary->second.epoch) return true;
+    }
+    return false;
+  };
+  std::size_t primaries = 0;
+  for (const auto& [id, member] : mine.members()) primaries += mine.CountSlots(id) > 0;
+  std::size_t votes = 0;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const ClusterState& voter = *nodes_[i]->cluster;
+    const bool may_vote = voter.me().primary_id.empty() && voter.CountSlots(voter.my_id()) > 0;
+    votes += may_vote && CanTalk(i, replica) && !refuses(voter);
+  }
+  return 2 * votes > primaries;
+}
 
 std::size_t SimulatedCluster::Failover(std::size_t replica, bool planned) {
   SimulatedServer& server = *nodes_[replica];

@@ -62,8 +62,11 @@ class SimulatedCluster {
   // Does all of this at once, for each slot of [first, last].
   void MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from, std::size_t to);
 
-  // The replica takes its primary's slots. Changes that its link still keeps are lost, unless the
-  // failover is `planned`. Returns how many commands' changes are lost.
+  // Whether the other primaries would elect the replica: most of those that have slots can talk to
+  // it, believe that its primary has failed, and know no newer owner of a slot that it would take.
+  bool WinsElection(std::size_t replica) const;
+  // The replica takes its primary's slots, elected or not. Changes that its link still keeps are
+  // lost, unless the failover is `planned`. Returns how many commands' changes are lost.
   std::size_t Failover(std::size_t replica, bool planned = false);
 
   // FORGET by all other nodes, and RESET: the node is then alone, with a new node id, without slots
@@ -76,11 +79,14 @@ class SimulatedCluster {
   bool CanTalk(std::size_t a, std::size_t b) const;
   std::size_t IndexOf(std::string_view id) const;
   void Follow(std::size_t replica, const std::string& primary_id);
+  void Obey(std::size_t i, const ClusterState::Change& change);
   void FollowPromotions();
   void Judge(std::size_t i);
   std::vector<std::string> KeysIn(std::uint16_t first, std::uint16_t last, std::size_t node);
   void MoveKeys(const std::vector<std::string>& keys, std::size_t from, std::size_t to);
+  bool Hears(std::size_t i, std::size_t primary) const;
   void MarkSlot(std::uint16_t slot, std::size_t from, std::size_t to);
+  void EndMove(std::size_t from, std::size_t to);
 
   SimulatedWorld& world_;
   Options options_;

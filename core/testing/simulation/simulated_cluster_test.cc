@@ -130,6 +130,40 @@ TEST_F(SimulatedClusterTest, AReplicaTakesOverWithoutTheLastWrites) {
   EXPECT_EQ(cluster_.Failover(1, true), 0u);
 }
 
+TEST_F(SimulatedClusterTest, MostPrimariesElectAReplica) {
+  EXPECT_FALSE(cluster_.WinsElection(4)) << "its primary has not failed";
+  cluster_.Separate({1});
+  EXPECT_TRUE(cluster_.WinsElection(4));
+  EXPECT_FALSE(cluster_.WinsElection(0)) << "it is a primary";
+  world_.Stop(cluster_.node(2));
+  EXPECT_FALSE(cluster_.WinsElection(4)) << "one of three primaries votes";
+  world_.Restart(cluster_.node(2), true);
+  EXPECT_TRUE(cluster_.WinsElection(4));
+  cluster_.Separate({1, 4});
+  EXPECT_FALSE(cluster_.WinsElection(4)) << "the voters can't talk to it";
+}
+
+TEST_F(SimulatedClusterTest, NobodyElectsAReplicaThatClaimsASlotOfSomebodyNewer) {
+  cluster_.Separate({4});
+  cluster_.MoveSlots(slot_, slot_, 1, 2);
+  cluster_.Gossip();
+  cluster_.Separate({1});
+  ASSERT_TRUE(cluster_.WinsElection(4));
+  cluster_.state(4).Give(slot_, cluster_.state(1).my_id());
+  EXPECT_FALSE(cluster_.WinsElection(4));
+}
+
+TEST_F(SimulatedClusterTest, AShardThatGivesItsLastSlotAwayFollows) {
+  Do(1, {"SET", key_, "v"});
+  cluster_.MoveSlots(5461, 10'000, 1, 2);
+  EXPECT_FALSE(cluster_.node(1).is_replica());
+  cluster_.MoveSlots(10'001, 10'921, 1, 2);
+  for (const std::size_t i : {1u, 4u, 5u}) {
+    EXPECT_EQ(cluster_.state(i).me().primary_id, cluster_.state(2).my_id()) << i;
+    EXPECT_EQ(Do(i, {"GET", key_}, {{"READONLY"}}), "v") << i;
+  }
+}
+
 TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   cluster_.Separate({1});
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-CLUSTERDOWN The cluster is down");
@@ -155,6 +189,50 @@ TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-CLUSTERDOWN The cluster is down");
   cluster_.Separate({});
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-MOVED " + std::to_string(slot_) + " " + Address(4));
+}
+
+// The former primary was away while its heir became its replica, and the heir is down now.
+TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfAnHeirWhoseRoleItDidNotKnow) {
+  cluster_.Separate({1});
+  EXPECT_EQ(cluster_.Failover(4), 0u);
+  cluster_.Gossip();
+  cluster_.Separate({1, 2});
+  ASSERT_TRUE(cluster_.node(1).is_replica());
+  cluster_.Separate({4});
+  EXPECT_EQ(cluster_.Failover(1), 0u);
+  cluster_.Gossip();
+  world_.Stop(cluster_.node(1));
+  cluster_.Separate({});
+  EXPECT_TRUE(cluster_.node(4).is_replica());
+  EXPECT_EQ(cluster_.state(4).OwnerId(slot_), cluster_.state(1).my_id());
+}
+
+// Node 1 gives the slot away and gets a newer epoch for other slots. Node 0 hears only of that.
+TEST_F(SimulatedClusterTest, ANewEpochOfAFormerOwnerIsNoClaim) {
+  cluster_.Separate({2, 5});
+  cluster_.MoveSlots(slot_, slot_, 1, 2);
+  cluster_.MoveSlots(0, 0, 0, 1);
+  cluster_.Gossip();
+  EXPECT_EQ(cluster_.state(0).OwnerId(slot_), cluster_.state(1).my_id());
+  cluster_.Separate({});
+  for (std::size_t i = 0; i < cluster_.size(); ++i) {
+    EXPECT_EQ(cluster_.state(i).OwnerId(slot_), cluster_.state(2).my_id()) << i;
+  }
+  EXPECT_EQ(cluster_.state(2).OwnerId(0), cluster_.state(1).my_id());
+}
+
+// Node 1 returns with a slot of its own that its heir does not have, so it stays a primary.
+TEST_F(SimulatedClusterTest, APrimaryDeletesTheKeysOfSlotsThatItHasLost) {
+  Do(1, {"SET", key_, "v"});
+  cluster_.Separate({1});
+  cluster_.state(1).Take(0, 0);
+  cluster_.state(1).me().epoch = 10;
+  EXPECT_EQ(cluster_.Failover(4), 0u);
+  cluster_.state(4).me().epoch = 11;
+  Do(4, {"DEL", key_});
+  cluster_.Separate({});
+  EXPECT_FALSE(cluster_.node(1).is_replica());
+  EXPECT_TRUE(cluster_.node(1).keys().Keys().empty());
 }
 
 TEST_F(SimulatedClusterTest, ANodeThatHasLeftKnowsNobody) {

@@ -76,13 +76,13 @@ void SimulatedDeployment::Happen() {
 void SimulatedDeployment::Heal() {
   world_.Pass(10'000);  // by now everything that was to end has ended
   calm_ = true;
-  EndMigration();
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     world_.Freeze(cluster_.node(i), false);
     world_.CutOff(cluster_.node(i), false);
     if (!world_.IsUp(cluster_.node(i))) world_.Restart(cluster_.node(i), true);
   }
   cluster_.Separate({});
+  EndMigration();
   for (ScriptedNetwork* const network : networks_) network->DeliverAll();
   Point();
 }
@@ -100,10 +100,11 @@ std::size_t SimulatedDeployment::IndexOf(const SimulatedServer& server) {
   return cluster_.size();
 }
 
-// Whether slots can be moved from or to node i.
-bool SimulatedDeployment::CanGive(std::size_t i) {
-  return !migration_ && i < cluster_.size() && world_.IsUp(cluster_.node(i)) &&
-         !cluster_.node(i).is_replica();
+// Whether keys can be moved from or to node i: MIGRATE and RESTORE are refused by a node that sees
+// the cluster down, and whoever moves slots with a tool then has to wait.
+bool SimulatedDeployment::Serves(std::size_t i) {
+  return i < cluster_.size() && world_.IsUp(cluster_.node(i)) && !cluster_.node(i).is_replica() &&
+         !cluster_.state(i).down;
 }
 
 Endpoint SimulatedDeployment::NewAddress() {
@@ -160,7 +161,7 @@ void SimulatedDeployment::KillNode() {
 void SimulatedDeployment::ReplaceNode() {
   cluster_.Separate({});  // nobody does this to a cluster that is split
   const std::size_t leaver = AnyPrimary();
-  if (!CanGive(leaver)) return;
+  if (migration_ || !Serves(leaver)) return;
   SimulatedServer& fresh = world_.Start(NewAddress());
   Watch(fresh, true);
   const std::size_t heir = cluster_.Add(fresh);
@@ -181,7 +182,8 @@ void SimulatedDeployment::ReplaceNode() {
 
 // ---- primaries and replicas ------------------------------------------------------
 
-// The replica takes over; the changes that its link still kept are lost.
+// The primary is cut off. If the others elect the replica, it takes over, and the changes that its
+// link still kept are lost.
 void SimulatedDeployment::TakeOver(SimulatedServer& server) {
   const std::size_t replica = IndexOf(server);
   if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return;
@@ -194,12 +196,13 @@ void SimulatedDeployment::TakeOver(SimulatedServer& server) {
     }
     cluster_.Separate({primary});
   }
+  world_.At(Soon(), [this] { cluster_.Separate({}); });
+  if (!server.is_replica() || !cluster_.WinsElection(replica)) return;
   const ClusterState& state = cluster_.state(replica);
   if (cluster_.Failover(replica) > 0) {
     witness_.Lose([&](std::uint16_t slot) { return state.OwnerId(slot) == state.my_id(); });
   }
   cluster_.Gossip();
-  world_.At(Soon(), [this] { cluster_.Separate({}); });
 }
 
 void SimulatedDeployment::FailOver() {
@@ -246,7 +249,7 @@ void SimulatedDeployment::MoveAllSlots(std::size_t from, std::size_t to) {
 void SimulatedDeployment::MoveSomeSlots() {
   const std::size_t from = AnyPrimary();
   const std::size_t to = AnyPrimary();
-  if (from == to || !CanGive(from) || !CanGive(to)) return;
+  if (migration_ || from == to || !Serves(from) || !Serves(to)) return;
   auto first = static_cast<std::uint16_t>(Below(kSlotCount));
   while (cluster_.PrimaryOf(first) != from) {
     first = static_cast<std::uint16_t>((first + 1) % kSlotCount);
@@ -259,7 +262,7 @@ void SimulatedDeployment::MoveSomeSlots() {
 void SimulatedDeployment::BeginMigration() {
   const std::size_t from = AnyPrimary();
   const std::size_t to = AnyPrimary();
-  if (from == to || !CanGive(from) || !CanGive(to)) return;
+  if (migration_ || from == to || !Serves(from) || !Serves(to)) return;
   const std::vector<std::string> keys = cluster_.node(from).keys().Keys();
   if (keys.empty()) return;
   const std::uint16_t slot = SlotOf(keys[Below(keys.size())]);
@@ -276,6 +279,7 @@ void SimulatedDeployment::MoveSomeKeys() {
   if (!migration_) return;
   const std::size_t from = IndexOf(*migration_->from);
   const std::size_t to = IndexOf(*migration_->to);
+  if (!Serves(from) || !Serves(to)) return;
   for (const std::string& key : migration_->from->keys().Keys()) {
     if (SlotOf(key) == migration_->slot && OneIn(3)) cluster_.MigrateKey(key, from, to);
   }
@@ -285,6 +289,10 @@ void SimulatedDeployment::EndMigration() {
   if (!migration_) return;
   const std::size_t from = IndexOf(*migration_->from);
   const std::size_t to = IndexOf(*migration_->to);
+  if (!Serves(from) || !Serves(to)) {
+    world_.At(world_.now() + 50, [this] { EndMigration(); });
+    return;
+  }
   cluster_.FinishMigration(migration_->slot, from, to);
   migration_.reset();
   cluster_.Gossip();

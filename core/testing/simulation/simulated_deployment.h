@@ -92,7 +92,7 @@ class SimulatedDeployment {
   std::size_t AnyNode() { return static_cast<std::size_t>(Below(cluster_.size())); }
   std::size_t AnyPrimary();
   std::size_t IndexOf(const SimulatedServer& server);
-  bool CanGive(std::size_t i);
+  bool Serves(std::size_t i);
   void MoveAllSlots(std::size_t from, std::size_t to);
   // Moves slots [first, last] of `from`, which must have `first`.
   void MoveSlots(std::size_t from, std::size_t to, std::uint16_t first, std::uint64_t most);

@@ -664,6 +664,16 @@ void Client::ReceiveAll() noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->up()) Receive(*nodes_[i]);
   }
+  SendErrands();
+}
+
+// What a server is to be asked next goes out now, because it may be long until anybody calls again,
+// and a server that was not asked would seem to be silent.
+void Client::SendErrands() noexcept {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = *nodes_[i];
+    if (node.up() && node.errand != Errand::kNone && !Flush(node)) FailedToFlush(node);
+  }
 }
 
 void Client::Poll(std::int64_t timeout_ms) noexcept {
@@ -672,7 +682,10 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
   ended_ = 0;
   for (;;) {
     Advance(now);
-    if (ended_ != 0 || in_flight_ == 0) break;
+    if (ended_ != 0 || in_flight_ == 0) {
+      SendErrands();
+      break;
+    }
     // If there is no time to wait, take what has come by now.
     if (timeout_ms > 0) {
       CollectInterests();
@@ -690,7 +703,10 @@ std::int64_t Client::BeginTurn() noexcept {
   const std::int64_t now = network_->NowMs();
   ended_ = 0;
   Advance(now);
-  if (ended_ != 0 || in_flight_ == 0) return -1;
+  if (ended_ != 0 || in_flight_ == 0) {
+    SendErrands();
+    return -1;
+  }
   CollectInterests();
   return std::max<std::int64_t>(NextTimer() - now, 0);
 }

@@ -282,6 +282,7 @@ class Client {
   void Advance(std::int64_t now) noexcept;
   void CollectInterests() noexcept;
   void ReceiveAll() noexcept;
+  void SendErrands() noexcept;
   std::int64_t NextTimer() const noexcept;
 
   // These find out which nodes are in the cluster, and decide which servers may say so

@@ -389,6 +389,44 @@ TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {
   EXPECT_EQ(rig.network->connections(), 1u);
 }
 
+// A connection is made beside calls to another server. Nobody calls for long at each of its steps.
+TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfAConnectionMadeBesideCalls) {
+  for (int steps = 0; steps < 10; ++steps) {
+    ClientRig rig(Patient());
+    rig.play = clusters.play();
+    ASSERT_EQ(rig.Get(true, 0), "a of 1");
+    ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 5000));
+    rig.client.Poll(0);
+    rig.client.Cancel();
+    rig.client.Poll(0);
+    ASSERT_EQ(rig.ends.count(1), 1u);
+    for (int step = 0; step < steps; ++step) ASSERT_EQ(rig.Get(true, 0), "a of 1");
+    rig.Pass(1000);
+    ASSERT_EQ(rig.Get(true, 0), "a of 1");
+    EXPECT_EQ(rig.Get(true, 5000), "a of 2");
+    EXPECT_EQ(rig.network->connections(), 2u) << steps;
+  }
+}
+
+// A connection is begun in the very turn in which the last call ends.
+TEST_F(Topology, AConnectionBegunAsACallEndsIsNoSilentOne) {
+  ClientRig rig(Patient());
+  rig.play = clusters.play();
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  rig.network->SetScript(Unreachable(rig, 2));
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 5000));
+  for (int i = 0; i < 10; ++i) rig.client.Poll(20);
+  rig.network->SetScript(nullptr);
+  rig.Pass(5000);
+  rig.client.Poll(0);
+  ASSERT_EQ(rig.ends.count(1), 1u);
+  const std::size_t before = rig.network->connections();
+  ASSERT_EQ(rig.network->endpoint(static_cast<std::int64_t>(before)).port, 2);
+  rig.Pass(1000);
+  EXPECT_EQ(rig.Get(true, 5000), "a of 2");
+  EXPECT_EQ(rig.network->connections(), before);
+}
+
 TEST_F(Topology, AddressesMayChangeForEver) {
   ClientRig rig(Patient());
   Meet(rig);
