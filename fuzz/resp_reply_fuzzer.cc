@@ -64,21 +64,20 @@ std::string ShownReply(const Reply& reply, int depth, std::size_t& size, int& de
 // True if the reply is a claim's answer, judged by its content alone.
 bool IsClaimAnswer(const NaiveReply& reply) {
   if (reply.kind == NaiveReply::Kind::kError) return true;
-  if (reply.kind != NaiveReply::Kind::kArray || reply.elements().size() < 2 ||
-      reply.elements()[0].kind != NaiveReply::Kind::kInteger) {
+  if (reply.kind != NaiveReply::Kind::kArray || reply.elements.size() < 2 ||
+      reply.elements[0].kind != NaiveReply::Kind::kInteger) {
     return false;
   }
-  for (std::size_t i = 1; i < reply.elements().size(); ++i) {
-    if (reply.elements()[i].kind != NaiveReply::Kind::kString) return false;
+  for (std::size_t i = 1; i < reply.elements.size(); ++i) {
+    if (reply.elements[i].kind != NaiveReply::Kind::kString) return false;
   }
-  if (reply.elements()[0].integer == 0) return true;
-  const auto text = [&](std::size_t i) { return reply.elements()[i].text; };
+  if (reply.elements[0].integer == 0) return true;
+  const auto text = [&](std::size_t i) { return reply.elements[i].text; };
   const auto number = [&](std::size_t i) {
     return !text(i).empty() && text(i).size() <= 9 &&
            text(i).find_first_not_of("0123456789") == std::string::npos;
   };
-  if (reply.elements()[0].integer != 1 || reply.elements().size() < 8 || text(1) != "OK")
-    return false;
+  if (reply.elements[0].integer != 1 || reply.elements.size() < 8 || text(1) != "OK") return false;
   constexpr std::string_view kKinds[] = {"initial", "retry", "replay", "resumed", "reclaim"};
   return text(2) == kLease && number(3) && number(4) && text(5) == kAttempt && number(6) &&
          std::find(std::begin(kKinds), std::end(kKinds), text(7)) != std::end(kKinds);
@@ -99,15 +98,14 @@ void CheckClaim(std::string_view input, const Reply& reply, const NaiveReply& na
     }
     return;
   }
-  const bool success = naive.kind == NaiveReply::Kind::kArray && naive.elements()[0].integer == 1;
+  const bool success = naive.kind == NaiveReply::Kind::kArray && naive.elements[0].integer == 1;
   if (success != (outcome.error == ClaimError::kNone)) {
     Fail("success and failure confused", input, Shown(naive), ErrorName(outcome.error));
   }
   // On success the reply must have this claim's lease and attempt ids, in any spelling.
   if (success &&
-      (NaiveUuidText(NaiveParseUuid(naive.elements()[2].text, ParseMode::kLenient).uuid) !=
-           kLease ||
-       NaiveUuidText(NaiveParseUuid(naive.elements()[5].text, ParseMode::kLenient).uuid) !=
+      (NaiveUuidText(NaiveParseUuid(naive.elements[2].text, ParseMode::kLenient).uuid) != kLease ||
+       NaiveUuidText(NaiveParseUuid(naive.elements[5].text, ParseMode::kLenient).uuid) !=
            kAttempt)) {
     Fail("another's lease", input, Shown(naive));
   }

@@ -537,7 +537,7 @@ void Client::FailedToRead(Node& node, IoStatus status) noexcept {
   }
 }
 
-void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
+void Client::Down(Node& node, std::string_view reason) noexcept {
   if (node.state == Node::State::kDown) return;
   const bool greeted = node.state == Node::State::kReady;
   (greeted ? counts_.connections_lost : counts_.connects_failed).Add();
@@ -558,7 +558,6 @@ void Client::Down(Node& node, std::string_view reason, bool lost) noexcept {
   node.retry_at = greeted && node.failures == 1
                       ? now
                       : Later(now, options_.reconnect.DelayMs(node.failures, network_->Random()));
-  if (lost) Lose(node, kEveryKey, false);
   while (!node.expected.empty()) {
     const Expected expected = node.expected.front();
     node.expected.pop();

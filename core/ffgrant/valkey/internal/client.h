@@ -267,8 +267,7 @@ class Client {
   // Called when the connection broke while it was written to.
   void FailedToFlush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
-  // `lost` says that any command on this connection may still be executed.
-  void Down(Node& node, std::string_view reason, bool lost = false) noexcept;
+  void Down(Node& node, std::string_view reason) noexcept;
   void FailedToOpen(Node& node, IoStatus status) noexcept;
   void FailedToRead(Node& node, IoStatus status) noexcept;
   // Does what Down() does, for a connection that was not made; adds the reason if it is known.

@@ -48,7 +48,7 @@ void Client::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTar
                         .target = target});
   ++in_flight_;
   // Servers may have moved, so get the newest addresses.
-  (void)deployment_->lost.List(key, targets_);
+  deployment_->lost.List(key, targets_);
   if (!slots_.empty() && !targets_.empty()) RefreshSoon();
 }
 
@@ -59,7 +59,7 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
   pursues_ = !settlings_.empty();
   for (std::size_t i = 0; i < settlings_.size();) {
     const Settling settling = settlings_[i];
-    (void)deployment_->lost.List(settling.key, targets_);
+    deployment_->lost.List(settling.key, targets_);
     bool hopeful = false;
     for (const LostConnections::Target& target : targets_) hopeful |= Pursue(target, settling);
     if (hopeful && now < settling.deadline) {
@@ -72,7 +72,7 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
     ++ended_;
     Reply reply;
     reply.type = Reply::Type::kInteger;
-    reply.integer = targets_.empty() ? 1 : 0;
+    reply.integer = deployment_->lost.IsSettled(settling.key) ? 1 : 0;
     (void)settling.target.on_reply(settling.target.self, settling.target.tag, reply);
   }
 }

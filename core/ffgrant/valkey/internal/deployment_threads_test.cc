@@ -55,7 +55,7 @@ TEST(DeploymentThreads, LostConnections) {
       [&](std::uint64_t) { (void)lost.NextFence("run"); },
       [&](std::uint64_t r) {
         std::vector<LostConnections::Target> targets;
-        (void)lost.List(r, targets);
+        lost.List(r, targets);
       },
       [&](std::uint64_t r) { (void)lost.IsSettled(r); },
       [&](std::uint64_t) { EXPECT_LE(lost.size(), LostConnections::kMaxEntries); },

@@ -145,7 +145,7 @@ std::optional<LostConnections::Fence> LostConnections::NextFence(std::string_vie
   return std::nullopt;
 }
 
-bool LostConnections::List(CommandKey key, std::vector<Target>& targets) const {
+void LostConnections::List(CommandKey key, std::vector<Target>& targets) const {
   targets.clear();
   const std::scoped_lock lock(mutex_);
   for (const Entry& entry : entries_) {
@@ -157,7 +157,6 @@ bool LostConnections::List(CommandKey key, std::vector<Target>& targets) const {
                        .fenceable = entry.client_id != 0 && !entry.open,
                        .open = entry.open});
   }
-  return !IsGivenUp(key);
 }
 
 bool LostConnections::IsSettled(CommandKey key) const {

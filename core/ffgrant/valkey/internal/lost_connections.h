@@ -87,9 +87,9 @@ class LostConnections {
     bool fenceable = false;  // this side has closed it, and its id is known
     bool open = false;
   };
-  // Fills in the connections that may still carry the command `key`. Returns false if there may be
-  // others, which have been given up.
-  bool List(CommandKey key, std::vector<Target>& targets) const;
+  // Fills in the connections that may still carry the command `key`. If connections have been given
+  // up, there may be others: IsSettled() knows.
+  void List(CommandKey key, std::vector<Target>& targets) const;
   // Whether no connection may still carry the command `key`.
   bool IsSettled(CommandKey key) const;
 
