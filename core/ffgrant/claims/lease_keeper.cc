@@ -112,11 +112,10 @@ LeaseKeeper::LeaseKeeper(ClaimLedger& ledger, LeaseKeeperOptions options)
     : ledger_(ledger), options_(Checked(options)) {
   if (!options_.has_threads) return;
   const internal::BlockedSignals blocked;
-  // clang 17 with libstdc++ 14 does not compile a thread of a lambda in C++23.
   for (std::size_t i = 0; i < options_.renewers; ++i) {
-    threads_.all.emplace_back(&LeaseKeeper::RenewLoop, this);
+    threads_.all.emplace_back([this] { RenewLoop(); });
   }
-  threads_.all.emplace_back(&LeaseKeeper::WatchLoop, this);
+  threads_.all.emplace_back([this] { WatchLoop(); });
 }
 
 LeaseKeeper::Threads::~Threads() {

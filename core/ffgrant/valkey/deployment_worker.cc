@@ -83,8 +83,7 @@ class DeploymentWorker::Impl {
     is_registered = outcome.error == ClaimError::kNone;
     if (is_registered && options.has_thread) {
       const ffgrant::internal::BlockedSignals blocked;
-      // clang 17 with libstdc++ 14 does not compile a thread of a lambda in C++23.
-      refresher = std::thread(&Impl::Refresh, this);
+      refresher = std::thread([this] { Refresh(); });
     }
     return outcome;
   }
