@@ -41,12 +41,12 @@ bool UnderstandMembers(TypedGrant& grant);
 // Looks the four members up, as simdjson's documentation advises, and leaves the rest unread. It
 // gives the values that core gives for all documents of the benchmarks, but does less than contract
 // 4 asks for:
-//   - It takes a repeated member, a comma before the closing brace, a second document behind the
+//   - It accepts a repeated member, a comma before the closing brace, a second document after the
 //     first, and unwanted members whose values are no JSON.
 //   - It refuses names with escapes, the positional form, and bytes that are no UTF-8 in unwanted
 //     members, all of which the contract allows.
-//   - It does not tell where a document is wrong, in which member, and of which class the error is.
-//     If the last token is no closing brace, it refuses the document before it has read a member.
+//   - It does not tell the place, the member and the class of an error. If the last token is no
+//     closing brace, it refuses the document before it has read a member.
 class SimdjsonGrantReader {
  public:
   // `json` must be followed by SIMDJSON_PADDING readable bytes. The result points into `json` or

@@ -157,7 +157,7 @@ void RegisterParse() {
 }
 
 // Times one call at a time. A worker waits for a single call, and the averages above hide how long
-// one can take.
+// a single call can take.
 void RegisterLatency() {
   const auto scratch = UsedScratch();
   const auto reader = std::make_shared<plain::SimdjsonGrantReader>();

@@ -92,7 +92,7 @@ TEST_F(ClaimRequestTest, ListsHoldWhatTheDocumentHeld) {
   EXPECT_EQ(request_.capabilities.size(), same.size());
 }
 
-// A document with as many strings as it can hold: the scratch must hold them all.
+// Parses a document with as many strings as it can hold: the scratch must hold them all.
 TEST_F(ClaimRequestTest, ListsFillTheScratch) {
   for (const std::size_t text_size : {0u, 1u, 127u, 128u, 16'383u, 16'384u}) {
     std::string json = R"([")" + std::string(5, 'l') + R"(","\n",[)";
@@ -212,8 +212,8 @@ TEST_F(ClaimRequestPathsTest, RandomEdits) {
   EXPECT_GT(good_, 1'000);
 }
 
-// Capabilities of every length at which the packed length takes another byte, without and with
-// escapes.
+// Tests capabilities of every length at which the packed length takes another byte, without and
+// with escapes.
 TEST_F(ClaimRequestPathsTest, LongCapabilities) {
   for (const std::size_t size :
        {0u, 31u, 32u, 63u, 64u, 126u, 127u, 128u, 129u, 300u, 16383u, 16384u, 16390u, 60000u}) {

@@ -151,8 +151,8 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   const std::uint64_t brace = Load64(id + kExecutionTagBeginSize) ^ kOnes * '}';
   const std::uint64_t brace_bits = (brace - kOnes) & ~brace & (kOnes << 7);
-  // If it is 8, there is no brace. The literals before the grant key are still looked for within
-  // the document then.
+  // If `digits` is 8, there is no brace. Even then the places of the literals before the grant key
+  // are within the document.
   const auto digits = static_cast<std::size_t>(std::countr_zero(brace_bits)) / 8;
   const std::size_t id_size = kAroundExecutionIndex + digits;
   const std::size_t key_size = kAroundKeyIndex + digits;
@@ -236,7 +236,7 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
 [[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch) noexcept {
   return DecodeDocument(json, scratch, [](JsonReader& reader) {
     const char* const last = reader.end() - 1;
-    // After a comma or a blank something else has to come, so there the end is at fault.
+    // After a comma or a blank something else must follow, so the fault is at the document's end.
     reader.set_position(*last == ',' || IsBlank(*last) ? last + 1 : last);
     return reader.FailUnexpected();
   });

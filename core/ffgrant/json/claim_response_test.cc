@@ -189,7 +189,7 @@ TEST_F(ClaimResponseTest, Numbers) {
   for (const auto& [text, error] : rejected) EXPECT_EQ(WithExpiry(text), error) << text;
 }
 
-// Whether a number is out of range is decided as the reference decides it.
+// A number is out of range exactly if the reference finds it out of range.
 TEST_F(ClaimResponseTest, TheRangeOfDoubles) {
   for (const char* text :
        {"0e999", "0e99999999999", "0.1e-99999999999", "1e-400", "1e308", "17976931348623157e292",

@@ -26,7 +26,7 @@ struct CreateRequest {
   std::string_view ns = "default";
   std::string_view lane_id = {};
   std::string_view execution_kind = "task";
-  std::string_view payload = {};  // any bytes; up to 4 bytes each in the body of at most 1 MiB
+  std::string_view payload = {};  // any bytes; each takes up to 4 bytes of a body of at most 1 MiB
   std::int32_t priority = 0;
   std::string_view creator_identity = "ffgrant";
   std::span<const std::pair<std::string_view, std::string_view>> tags = {};
@@ -62,12 +62,13 @@ bool WriteCancelBody(std::string_view execution_id, const CancelRequest& request
 bool WriteSignalBody(std::string_view execution_id, const SignalRequest& request,
                      std::int64_t now_ms, std::string& out);
 
-// {"Created":{"execution_id":...,"public_state":...}} or {"Duplicate":{"execution_id":...}}
+// Parses {"Created":{"execution_id":...,"public_state":...}}, for which `created` becomes true, or
+// {"Duplicate":{"execution_id":...}}, for which it becomes false.
 JsonResult ParseCreated(std::string_view json, JsonScratch& scratch, bool& created);
-// {"Cancelled":{"execution_id":...,"public_state":...}}
+// Parses {"Cancelled":{"execution_id":...,"public_state":...}}.
 JsonResult ParseCancelled(std::string_view json, JsonScratch& scratch);
-// {"Accepted":{"signal_id":...,"effect":...}} or {"Duplicate":{"existing_signal_id":...}}. For a
-// duplicate `effect` becomes empty.
+// Parses {"Accepted":{"signal_id":...,"effect":...}} or {"Duplicate":{"existing_signal_id":...}}.
+// For a duplicate `effect` becomes empty.
 JsonResult ParseSignalled(std::string_view json, JsonScratch& scratch, std::string& effect);
 // Parses a body that is one JSON string, such as a public state.
 JsonResult ParseTextBody(std::string_view json, JsonScratch& scratch, std::string& out);

@@ -9,9 +9,10 @@
 // Only the tagged reclaim response differs: faults of its form or its tag are reported before
 // faults of its other members.
 //
-// Cost: Parse* and Serialize* are linear in the document. Only the first parse
+// Cost: Parse* and Serialize* take time linear in the size of the document. Only the first parse
 // that needs its scratch allocates (json_scratch.h).
-// Threads: any; each thread that parses needs a scratch of its own.
+// Threads: these functions may be called from any thread; each thread that parses needs a scratch
+// of its own.
 
 #ifndef FFGRANT_JSON_JSON_ERROR_H_
 #define FFGRANT_JSON_JSON_ERROR_H_

@@ -32,8 +32,8 @@ inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 //   scratch.Reserve();  // from here on parsing allocates nothing
 //
 // The texts that a parse returns point into the document or into the scratch: they are valid until
-// either dies or the scratch is used again. A moved-from scratch can be assigned to and destroyed,
-// nothing else. A document must not lie in the scratch that parses it.
+// either dies or the scratch is used again. A moved-from scratch may only be assigned to or
+// destroyed. A document must not lie in the scratch that parses it.
 class JsonScratch {
  public:
   // Allocates nothing. Throws std::bad_alloc if `max_document_size` is larger than any memory. A
@@ -49,7 +49,7 @@ class JsonScratch {
   friend struct internal::JsonMemory;
 
   std::size_t max_document_size_;
-  // First the nesting bits, then the text.
+  // The block holds first the nesting bits, then the text.
   std::unique_ptr<std::uint64_t[]> block_;
 };
 

@@ -42,8 +42,8 @@ TEST(RevokeLeaseResultTest, ReadsBothVariants) {
       R"({"Revoked":{"lease_id":"l","lease_epoch":"2","y":1e999,"z":"\uD800"}})", scratch, result));
 }
 
-// As observed with the reference: a value that is neither string nor object is a syntax error here,
-// and an unknown variant's name is reported before its colon is read.
+// As was observed with the reference, a value that is neither string nor object is a syntax error
+// here, and the name of an unknown variant is reported before its colon is read.
 TEST(RevokeLeaseResultTest, Rejects) {
   const std::pair<const char*, JsonError> rows[] = {
       {"null", kUnexpectedByte},

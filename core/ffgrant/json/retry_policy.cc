@@ -42,8 +42,8 @@ bool ForEachMember(std::string_view json, const Use& use) {
   }));
 }
 
-// True if Lua 5.1's tonumber() accepts `text`: what strtod() reads, hexadecimal numbers, and blanks
-// after either.
+// Returns true if Lua 5.1's tonumber() accepts `text`: a number that strtod() reads, or a
+// hexadecimal number, either with blanks after it or without.
 bool IsLuaNumber(const char* text) {
   char* end = nullptr;
   (void)std::strtod(text, &end);
@@ -53,7 +53,7 @@ bool IsLuaNumber(const char* text) {
   return *end == '\0';
 }
 
-// True if Lua makes a number of the JSON value `json`.
+// Returns true if Lua makes a number of the JSON value `json`.
 bool IsNumber(std::string_view json) {
   if (json.front() == '-' || (json.front() >= '0' && json.front() <= '9')) return true;
   if (json.front() != '"') return false;

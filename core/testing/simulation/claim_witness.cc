@@ -12,7 +12,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// Whether a function is about the server, and about no execution.
+// Returns whether a function is about the server and not about an execution.
 bool IsAboutServer(std::string_view function) {
   return function.ends_with("_version") || function == "ff_refused_commands" ||
          function == "ff_rotate_waitpoint_hmac_secret";
@@ -43,7 +43,7 @@ void ClaimWitness::Saw(const std::vector<std::string>& raw, const std::string& r
   if (!reply.starts_with("*")) return;  // a fault of the function
   const std::vector<std::string> answer = RespText::Elements(reply);
   Execution& execution = executions_[id];
-  // In this case the execution has failed.
+  // This answer means that the execution has failed.
   if (answer[1] == "max_retries_exhausted") execution.lease_id.clear();
   if (answer[0] != "1") return;
   execution.slot = SlotOf(id.substr(0, id.find('}') + 1));

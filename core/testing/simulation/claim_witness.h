@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: keeps what the servers of a deployment have executed, in the order in which they did
-// so, whatever their clients were told. It knows who holds the lease of each execution, and reports
-// it if the servers ever gave two leases at once.
+// Test only: sees every function that the servers of a deployment execute, in the order in which
+// they execute it, whatever their clients are told. The witness knows the current lease of each
+// execution, and reports a fault if two leases of an execution are ever live at once.
 //
 //   server.on_function = [&](const auto& command, const auto& reply) {
 //     witness.Saw(command, reply, world.now());
@@ -28,30 +28,32 @@ class ClaimWitness {
   struct LeaseSeen {
     std::string execution_id;
     std::uint64_t epoch = 0;
-    bool lost = false;  // a failover may have taken it back since
+    bool lost = false;  // a failover may have lost this lease since
   };
 
-  // A member of the deployment has run a function at `now`, and answered `reply`.
+  // Notes that a member of the deployment has run a function at `now` and has answered `reply`.
   void Saw(const std::vector<std::string>& command, const std::string& reply, std::int64_t now);
-  // The same, for a server that does not belong to the deployment (any more).
+  // Notes that a server that does not belong to the deployment (any more) has run a function. This
+  // breaks a rule unless the function is about the server.
   void SawElsewhere(const std::vector<std::string>& command);
-  // Executions of slots for which `in` holds may have lost their last changes.
+  // Notes that the executions in the slots for which `in` returns true may have lost their last
+  // changes.
   void Lose(const std::function<bool(std::uint16_t slot)>& in);
 
-  // Executed() says how often `function`, by FlowFabric's name, was executed for execution `id`;
-  // Taken() says how often it answered with success.
+  // Executed() returns how often `function` was executed for the execution `id`; Taken() returns
+  // how often the function then answered with success. `function` is FlowFabric's name.
   std::int64_t Executed(std::string_view function, std::string_view id) const;
   std::int64_t Taken(std::string_view function, std::string_view id) const;
-  // The lease with this id, if a server ever gave it; null if none did.
+  // Returns the lease with this id; null if no server ever gave it.
   const LeaseSeen* FindLease(std::string_view lease_id) const;
-  // Whether the execution has lost changes.
+  // Returns whether the execution may have lost changes since its last lease was given.
   bool HasLost(std::string_view id) const;
-  // When the execution's current lease ends, by the server's clock. Empty if no server has given a
-  // lease that still stands, or if changes may have been lost.
+  // Returns when the execution's current lease ends, by the server's clock. Empty if no server has
+  // given a lease that still stands, or if changes may have been lost.
   std::optional<std::int64_t> LeaseEnd(std::string_view id) const;
-  // The executions whose current lease is known; maps their ids to the ids of these leases.
+  // Maps the ids of the executions whose current lease is known to the ids of these leases.
   std::map<std::string, std::string> CurrentLeases() const;
-  // From now on no server may give this lease.
+  // Forbids this lease: a server that gives it from now on breaks a rule.
   void NeverAgain(std::string_view lease_id) { forbidden_.insert(std::string(lease_id)); }
 
   std::uint64_t executed() const { return executed_; }
@@ -78,7 +80,7 @@ class ClaimWitness {
   void LeaseGiven(Execution& execution, const std::string& id, const std::string& lease_id,
                   std::uint64_t epoch, std::int64_t end, std::int64_t now);
 
-  std::map<std::string, Count, std::less<>> counts_;  // "function id"
+  std::map<std::string, Count, std::less<>> counts_;  // the key is "FUNCTION EXECUTION_ID"
   std::map<std::string, Execution, std::less<>> executions_;
   std::map<std::string, LeaseSeen, std::less<>> leases_;
   std::set<std::string, std::less<>> forbidden_;

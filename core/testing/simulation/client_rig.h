@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the client by itself, with servers that say whatever a test wants. The servers differ
-// by their ports.
+// Test only: the client alone, with servers that answer whatever a test wants. Each server has a
+// port of its own.
 
 #ifndef FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
 #define FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
@@ -31,7 +31,8 @@ using internal::RespCommand;
 
 inline constexpr char kMissing[] = "-ERR Function not found\r\n";
 
-// Returns what the server at a port answers, in RESP; nothing: the server gives its usual answer.
+// Returns what the server at `port` answers, in RESP. If the function returns no value, the server
+// gives its usual answer.
 using Play = std::function<std::optional<std::string>(std::uint16_t port, const Words& command)>;
 
 inline Endpoint At(std::uint16_t port) { return {.host = "127.0.0.1", .port = port}; }
@@ -48,7 +49,7 @@ inline ClientOptions RigOptions() {
 
 class ClientRig {
  public:
-  // The key that all commands have.
+  // The key of all commands that Submit() sends.
   static constexpr internal::CommandKey kKey = 77;
 
   explicit ClientRig(const ClientOptions& options = RigOptions(),
@@ -95,7 +96,7 @@ class ClientRig {
     return taken;
   }
 
-  // Does a command and returns how it ends.
+  // Sends a command and returns how the call ends.
   std::string Do(const Words& words, bool read_only = false, std::uint16_t slot = 0) {
     const std::uint64_t tag = 1000 + ends.size();
     EXPECT_TRUE(Submit(tag, words, read_only, slot));
@@ -106,7 +107,8 @@ class ClientRig {
     return Do({"GET", "a"}, read_only, slot);
   }
 
-  // Whether, after at most `ms` of trying, no connection that was lost so far is left to be shut.
+  // Tries for at most `ms` to shut the connections that were lost so far. Returns whether none is
+  // left to be shut.
   bool Settle(std::int64_t ms, internal::CommandKey key = kKey) {
     std::optional<bool> ended;
     const CallTarget target = {.self = &ended,
@@ -123,7 +125,7 @@ class ClientRig {
     return *ended;
   }
 
-  // Moves the clock on.
+  // Moves the clock on by `ms`.
   void Pass(std::int64_t ms) { network->Wait({}, ms); }
 
   int Count(std::string_view begin) const {
@@ -160,7 +162,7 @@ class ClientRig {
   std::optional<internal::ServerIdentity> reader;    // the server whose reply came last
   std::shared_ptr<internal::Deployment> deployment;  // the rig's own, or that of another rig
   internal::LostConnections* const lost = &deployment->lost;
-  Client client;  // destroyed first: it ends what is under way
+  Client client;  // is destroyed first, which ends the calls that are under way
 };
 
 // Gives the fault to the first `times` operations of a kind.
@@ -172,7 +174,7 @@ inline ScriptedNetwork::Script First(int times, Operation operation, Fault::Kind
 inline ScriptedNetwork::Script Always(Operation operation, Fault::Kind kind) {
   return [=](Operation asked) { return asked == operation ? Fault{kind} : Fault{}; };
 }
-// A script by which nobody listens at `port`.
+// Returns a script that refuses all connections to `port`.
 inline ScriptedNetwork::Script Unreachable(const ClientRig& rig, std::uint16_t port) {
   return [&rig, port](Operation asked) -> Fault {
     const auto last = static_cast<std::int64_t>(rig.network->connections());
@@ -205,7 +207,7 @@ inline Play Cluster(const std::string& slots) {
   };
 }
 
-// For servers that form clusters: who each of them is, and what it says of its cluster.
+// One of the servers that form clusters: who it is, and what it tells about its cluster.
 struct FakeNode {
   std::string id;
   std::string run_id;
@@ -279,7 +281,7 @@ struct FakeClusters {
   }
 };
 
-// The function `f` is missing until the library has been loaded.
+// Makes the function `f` missing until the library has been loaded.
 inline Play FunctionOf(ScriptedServer& server) {
   return [&server](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;

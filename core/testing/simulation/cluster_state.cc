@@ -92,7 +92,7 @@ ClusterState::Change ClusterState::Learn(const ClusterState& sender) {
       members_[id] = member;
     } else if (members_.count(id) == 0) {
       members_[id] = member;
-      members_[id].epoch = 0;  // it tells its epoch itself, together with its slots
+      members_[id].epoch = 0;  // the node tells its epoch itself, together with its slots
     }
   }
   return Rebind(sender.my_id_, sender);
@@ -119,9 +119,9 @@ ClusterState::Change ClusterState::LearnOfOwner(const ClusterState& teller) {
 
 // As in clusterUpdateSlotsConfigWith() of Valkey, a slot goes to a primary that claims it with a
 // greater epoch than its owner's, or with any epoch if its owner does not claim it any more. Such
-// an owner stays the owner until then, because it can send clients on. But its epoch does not
-// count, because it may have got a newer one for other slots before this node has heard who has
-// this one.
+// an owner stays the owner until another primary claims the slot, because it can send clients on.
+// But its epoch does not count: it may have got a newer epoch for other slots before this node has
+// heard who has this slot.
 ClusterState::Change ClusterState::Rebind(const std::string& id, const ClusterState& teller) {
   const ClusterMember& claimant = members_.at(id);
   const std::string shard = me().primary_id.empty() ? my_id_ : me().primary_id;

@@ -46,24 +46,25 @@ class ClusterState {
   const ClusterMember* Owner(std::uint16_t slot) const;
   // Returns "" if nobody owns the slot.
   const std::string& OwnerId(std::uint16_t slot) const { return names_[owners_[slot]]; }
-  // Whether a claim of any epoch binds the slot. This holds for a slot that has no owner, and for a
-  // slot whose owner has not claimed it when this node last heard from it.
+  // Returns whether any primary that claims the slot gets it, whatever the primary's epoch. This
+  // holds for a slot that has no owner, and for a slot that its owner did not claim when this node
+  // last heard from the owner.
   bool IsUnclaimed(std::uint16_t slot) const { return owners_[slot] == 0 || unclaimed_[slot]; }
   std::size_t CountSlots(std::string_view id) const;
   std::uint64_t HighestEpoch() const;
 
-  // From now on [first, last] belong to this node (Take), or to nobody (Drop).
+  // Take() gives the slots [first, last] to this node; Drop() leaves them without an owner.
   void Take(std::uint16_t first, std::uint16_t last);
   void Drop(std::uint16_t first, std::uint16_t last);
-  // CLUSTER SETSLOT NODE: the slot belongs to the node `to`.
+  // Does CLUSTER SETSLOT NODE: gives the slot to the node `to`.
   void Give(std::uint16_t slot, const std::string& to);
   void SetMigrating(std::uint16_t slot, const std::string& to) { migrating_[slot] = to; }
   void SetImporting(std::uint16_t slot, const std::string& from) { importing_[slot] = from; }
   void SetStable(std::uint16_t slot);
-  // CLUSTER FORGET: from now on, what others say of `id` is not believed.
+  // Does CLUSTER FORGET: from now on this node ignores what others say about the node `id`.
   void Forget(const std::string& id);
 
-  // What a node has to do about news.
+  // What this node has to do because of what it has learnt.
   struct Change {
     std::string follow;               // the node of which it becomes a replica, or ""
     std::vector<std::uint16_t> lost;  // if it stays a primary: slots whose keys it deletes
@@ -71,12 +72,13 @@ class ClusterState {
   // Takes over what `sender` says of itself and of others. If the sender now has the last slot of
   // this primary (or of this replica's primary), this node becomes a replica of the sender.
   Change Learn(const ClusterState& sender);
-  // Takes over what `teller` knows of the owner of a slot that this primary takes for its own, if
-  // the owner's epoch is newer: a node that hears an outdated claim answers with an update.
+  // Models the update with which `teller` answers an outdated claim. If this primary takes a slot
+  // for its own, and `teller` knows another owner with a newer epoch, this node takes over what
+  // `teller` knows about that owner.
   Change LearnOfOwner(const ClusterState& teller);
 
-  // Refusal() says whether this node executes a command with these keys: empty if so, else the
-  // error that it answers, such as "MOVED 5 10.0.0.1:6379". `exists` says whether it has a key.
+  // Refusal() returns an empty text if this node executes a command with these keys, else the error
+  // that it answers, such as "MOVED 5 10.0.0.1:6379". `space` holds the keys of this node.
   struct Request {
     Arguments keys;
     bool writes = false;
@@ -89,7 +91,8 @@ class ClusterState {
   void Reply(std::string_view subcommand, ReplySink& reply) const;
 
   bool down = false;  // the node sees no majority of the primaries
-  // The addresses that it tells: "" and "?" stand for hosts that it does not know.
+  // Hosts that this node tells in place of those that the members announce. "" and "?" stand for
+  // hosts that it does not know.
   std::map<std::string, std::string> told_hosts;  // node id -> host
 
  private:
@@ -102,7 +105,7 @@ class ClusterState {
   // Returns the place of `id` in names_; names_.size() if it is not there.
   std::size_t FindName(std::string_view id) const;
   void Bind(std::uint16_t slot, std::uint16_t name);
-  // Slots are rebound as `teller` says that the primary `id` claims them.
+  // Gives to the primary `id` the slots that it claims according to `teller`.
   Change Rebind(const std::string& id, const ClusterState& teller);
   std::vector<Range> Ranges() const;
   std::string HostOf(const ClusterMember& member) const;

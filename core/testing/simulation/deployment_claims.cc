@@ -33,8 +33,8 @@ using ffgrant::testing::UuidText;
 namespace calls = ffgrant::testing::calls;
 
 constexpr std::int64_t kLimitMs = 500;
-// How far beyond its limit a call may end. A wait that finds something to do takes a millisecond
-// here, and several waits may be needed once the time is over.
+// A call may end this long after its limit. A wait that finds something to do takes a millisecond
+// here, and a call may need several waits after its time is up.
 constexpr std::int64_t kTickMs = 30;
 constexpr std::size_t kExecutions = 8;
 constexpr std::size_t kShownCalls = 100;
@@ -48,7 +48,7 @@ class WorldClock final : public Clock {
   SimulatedWorld& world_;
 };
 
-// FlowFabric's name of the function that does a call's work; empty if no function does.
+// Returns FlowFabric's name of the function that does a call's work; empty if no function does.
 std::string_view FunctionOf(CallKind kind) {
   switch (kind) {
     case CallKind::kCreate:
@@ -83,7 +83,7 @@ std::string_view FunctionOf(CallKind kind) {
   }
 }
 
-// The lease that a call wants; empty if it wants none.
+// Returns the lease that a call asks for; empty if it asks for none.
 std::string WantedLease(const Call& call) {
   if (const auto* c = call.As<calls::Claim>()) return UuidText(c->args.lease_id.uuid);
   if (const auto* c = call.As<calls::ClaimResumed>()) return UuidText(c->args.lease_id.uuid);
@@ -228,8 +228,9 @@ class DeploymentClaims {
   }
 
   // Compares how often `function` may have run for execution `id` with how often it has run. Of
-  // grants and suspensions only the successful runs count: a scheduler's choice may ask in vain,
-  // and a suspension that finds no secret is made again after that.
+  // grants and suspensions only the successful runs count: a scheduler may ask for a grant that the
+  // function refuses, and a suspension that fails because the partition has no secret is made again
+  // once the secret is installed.
   void Account(std::string_view function, std::string_view id, ClaimError error) {
     Bounds& bounds = bounds_[std::string(function) + " " + std::string(id)];
     const bool unknown = error == ClaimError::kUnknownOutcome || error == ClaimError::kUnknownCode;
@@ -463,7 +464,7 @@ class DeploymentClaims {
     const ClaimOutcome outcome = ledger_->IssueGrantAndClaim(claim.As<calls::Claim>()->args);
     JudgeOther("issue and claim", "ff_issue_grant_and_claim", life, outcome.error, begin);
     const std::string execution(life.id.text());
-    // The lease is read after the claim: if this fails, the claim has still happened.
+    // The lease is read after the claim: if the reading fails, the claim has still happened.
     CheckLease(execution, UuidText(life.lease_id.uuid), outcome.error,
                outcome ? std::optional(outcome.lease) : std::nullopt);
   }
@@ -483,7 +484,7 @@ class DeploymentClaims {
     return Step(life, CreateOf(life)) && Step(life, IssueOf(life)) && Step(life, claim);
   }
 
-  // An execution is suspended, resumed, and claimed again.
+  // Suspends an execution, resumes it and claims it again.
   void InterruptedLife() {
     Life life = NewLives().front();
     if (!Leased(life, 60'000) || !Step(life, calls::Suspend{{life.id.view(), life.fence}}) ||
@@ -496,7 +497,7 @@ class DeploymentClaims {
     }
   }
 
-  // A lease runs out or is revoked, and somebody reclaims the execution; up to three times.
+  // Lets a lease end or revokes it, and reclaims the execution; does this up to three times.
   void ReclaimedLife() {
     Life life = NewLives().front();
     if (!Leased(life, 100)) return;
@@ -644,7 +645,7 @@ class DeploymentClaims {
   const LaneIdView lane_ = ParseLaneId("main").lane;
   const WorkerIdentity worker_ = {{"w1"}, {"w1-i1"}};
   DeploymentRun run_;
-  std::map<std::string, Bounds> bounds_;  // "function id"
+  std::map<std::string, Bounds> bounds_;  // the key is "FUNCTION EXECUTION_ID"
   std::uint64_t unknown_choices_ = 0;     // choices of schedulers whose outcome is unknown
   std::vector<Wanted> ruled_out_;
   std::deque<std::string> history_;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: makes every call of the claim path, one by one, in batches and in a pipeline, on a
-// simulated deployment to which things happen. Each answer is compared with what the servers have
-// really executed (claim_witness.h):
+// simulated deployment in which things go wrong (simulated_deployment.h). Each answer is compared
+// with what the servers have really executed (claim_witness.h):
 //  - A call ends with one answer, within its limit and a tick of simulated time.
 //  - A call that succeeded was executed once. A call that is said not to have happened was
 //    never executed. A call whose outcome is unknown is executed at most once, perhaps later.
-//  - A lease is one that a server gave. A lease that is ruled out for good never comes.
+//  - Every lease that a call returns was given by a server. No server ever gives a lease that was
+//    ruled out for good.
 //  - There are no two live leases, and epochs grow, as long as no failover loses writes.
-//  - Once all is well, calls succeed, and what is stored is what was answered.
+//  - Once the deployment is healed, calls succeed, and the current leases are stored.
 
 #ifndef FFGRANT_TESTING_SIMULATION_DEPLOYMENT_CLAIMS_H_
 #define FFGRANT_TESTING_SIMULATION_DEPLOYMENT_CLAIMS_H_
@@ -27,12 +28,12 @@ struct DeploymentRun {
   std::uint64_t claims = 0;  // claims answered with a lease
   std::uint64_t unknown = 0;
   std::uint64_t unavailable = 0;
-  std::uint64_t ruled_out = 0;  // claims that did not happen, and never will
+  std::uint64_t ruled_out = 0;  // claims that did not happen and never will
   std::uint64_t losses = 0;     // failovers that lost writes
   std::int64_t longest_ms = 0;
   std::map<std::string_view, std::uint64_t> happened;  // number of events by kind
   std::map<std::string, std::uint64_t> answers;        // number of answers by call and word
-  // The last calls and what is wrong; empty if nothing is.
+  // The last calls and the first fault; empty if there is no fault.
   std::string problem;
 };
 

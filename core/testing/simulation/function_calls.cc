@@ -25,7 +25,7 @@ FunctionCalls::FunctionCalls(std::uint64_t seed, std::string prefix)
   e_ = &executions_.front();
 }
 
-// Puts another execution in its place, which has not been created yet.
+// Puts another execution, which has not been created yet, in the place of `execution`.
 void FunctionCalls::Replace(Execution& execution) {
   const std::string digits = std::to_string(100'000'000'000 + ++names_);
   Execution made;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: draws calls of the function library by a seed, as bare commands: whole lives of
-// executions, and in between arguments and stored states that no client of ours would make. Key
-// names and orders of arguments are written down here once more (functions/README.md); nothing
-// comes from the client.
-// once more (functions/README.md), with nothing from the client.
+// Test only: draws calls of the function library by a seed, as bare commands. The calls lead
+// executions through whole lives; in between come arguments and stored states that no client of
+// ours would make. The key names and the orders of the arguments are written down here once more
+// (functions/README.md); nothing comes from the client.
 
 #ifndef FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
 #define FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
@@ -31,10 +30,10 @@ class FunctionCalls {
   // Draws calls about a few executions by `seed`. Each function's name begins with `prefix`.
   FunctionCalls(std::uint64_t seed, std::string prefix);
 
-  // The next command: mostly a function call, sometimes a command that changes stored state past
-  // the functions.
+  // Returns the next command: mostly a function call, sometimes a command that changes the stored
+  // state without a function.
   std::vector<std::string> Next(std::int64_t now_ms);
-  // The functions that Next() may call.
+  // Returns the functions that Next() may call.
   static const std::vector<std::string_view>& Names();
   // Reads the reply to the last command, as texts; later calls take their fences from it.
   void Learn(const std::vector<std::string>& reply);
@@ -61,7 +60,7 @@ class FunctionCalls {
   std::string Pick(std::initializer_list<const char*> texts) {
     return texts.begin()[Below(texts.size())];
   }
-  // True one time in n, but only in a call that may be odd.
+  // Returns true one time in `n` in a call that may be odd, else false.
   bool Odd(std::size_t n) { return odd_ && OneIn(n); }
   std::string PickOdd(const char* usual, std::initializer_list<const char*> odd) {
     return Odd(3) ? Pick(odd) : usual;

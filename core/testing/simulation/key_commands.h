@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: the commands on keys that the functions and the client use, with the arities, checks
-// and texts of a Valkey 9 server. An option that neither uses is refused, as the server refuses an
-// unknown option.
+// and texts of a Valkey 9 server. An option that neither the functions nor the client use is
+// refused, as the server refuses an unknown option.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
 #define FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
@@ -29,7 +29,7 @@ struct CommandCall {
 
 struct KeyCommand {
   std::string_view name;
-  int arity = 0;  // number of words, with the name; negative: at least so many
+  int arity = 0;  // number of words, with the name; -n: at least n words
   bool writes = false;
   int first_key = 0;  // number of the word; 0: the command names no key
   int last_key = 0;   // number of the word; -1: the last one
@@ -49,7 +49,7 @@ inline constexpr std::string_view kWrongType =
 inline constexpr std::string_view kNoInteger = "ERR value is not an integer or out of range";
 inline constexpr std::string_view kSyntax = "ERR syntax error";
 
-// Whether `a` and `b` are equal apart from the case of ASCII letters.
+// Returns whether `a` and `b` are equal apart from the case of ASCII letters.
 bool SameWord(std::string_view a, std::string_view b);
 
 // The commands, by the type of value that they work on; key_commands.cc lists them.

@@ -21,7 +21,7 @@ class KeySpace {
  public:
   struct Entry {
     KeyValue value;
-    std::int64_t expires_at = kNever;  // in ms; the key is gone once the clock is beyond it
+    std::int64_t expires_at = kNever;  // in ms; the key is gone once the clock is past this time
   };
   static constexpr std::int64_t kNever = -1;
 
@@ -31,7 +31,8 @@ class KeySpace {
 
   // Returns null if there is no such key. A key that has expired is deleted first.
   Entry* Find(std::string_view key);
-  // The value of a key; if the key is not there, `T()` makes the value.
+  // Returns the value of a key. If there is no such key, makes it with the value `T()`. Returns
+  // null and sets `wrong_type` if the value is no `T`.
   template <class T>
   T* FindOrMake(std::string_view key, bool& wrong_type) {
     Entry* entry = Find(key);
@@ -51,12 +52,13 @@ class KeySpace {
   bool Remove(std::string_view key);
   void Clear() { entries_.clear(); }
 
-  // The keys that have not expired, in the order of their bytes. Takes time.
+  // Returns the keys that have not expired, in the order of their bytes. Goes through all keys.
   std::vector<std::string> Keys();
-  // The type, expiry and content of a key as text. Every part is quoted, and parts stand in a fixed
-  // order, so that equal texts mean equal values. "none" if there is no such key.
+  // Returns the type, expiry and content of a key as text. Every part is quoted, and parts stand in
+  // a fixed order, so that equal texts mean equal values. The text is "none" if there is no such
+  // key.
   std::string DumpKey(std::string_view key);
-  // DumpKey() of every key, by the key's name.
+  // Returns DumpKey() of every key, by the key's name.
   std::map<std::string, std::string> Dump();
 
  private:

@@ -70,7 +70,7 @@ class SortedSetValue {
   bool Remove(std::string_view member);
   const double* Score(std::string_view member) const;
   std::size_t size() const { return scores_.size(); }
-  // The members by score, then by their bytes.
+  // Returns the members, ordered by score and then by their bytes.
   const std::set<std::pair<double, std::string_view>>& ordered() const { return ordered_; }
 
   SortedSetValue() = default;
@@ -81,7 +81,7 @@ class SortedSetValue {
 
  private:
   TextMap<double> scores_;
-  std::set<std::pair<double, std::string_view>> ordered_;  // its views are of the keys of scores_
+  std::set<std::pair<double, std::string_view>> ordered_;  // its texts point to the keys of scores_
 };
 
 using KeyValue = std::variant<std::string, HashValue, SetValue, SortedSetValue, StreamValue>;

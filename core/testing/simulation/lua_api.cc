@@ -14,7 +14,7 @@ namespace {
 
 const char kSelf = 0;     // its address is the engine's key in the registry
 const char kRunning = 0;  // key of the globals that functions see
-const char kLoading = 0;  // key of what a library sees while it is loaded
+const char kLoading = 0;  // key of the globals that a library sees while it is loaded
 
 void* Key(const char& name) { return const_cast<char*>(&name); }
 
@@ -66,7 +66,7 @@ class LuaSink final : public ReplySink {
     std::size_t done;
   };
 
-  // The value on the top of the stack is complete; puts it into its array.
+  // Puts the value on the top of the stack, which is complete, into its array.
   void Done() {
     while (depth_ > 0) {
       Open& open = open_[depth_ - 1];

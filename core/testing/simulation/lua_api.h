@@ -20,7 +20,7 @@ struct LuaApi {
   // Opens the libraries, and makes the two tables in which globals are looked up: one for the time
   // while a library is loaded, one for the time while a function runs.
   static void Open(LuaEngine& engine, lua_State* state);
-  // Says which of the two tables is used from now on.
+  // Chooses which of the two tables is used from now on.
   static void SeeLoading(lua_State* state, bool loading);
   // Turns a failure into a table with err, source and line.
   static int OnError(lua_State* state);

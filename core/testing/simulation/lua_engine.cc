@@ -85,9 +85,9 @@ void CountLine(lua_State*, lua_Debug* place) {
   ++(*counting)[line];
 }
 
-// Collects what all engines of the process have counted of our library, for scripts/coverage. If
-// the environment names a directory, the process leaves a file there, with "LINE COUNT" for each
-// line that holds code.
+// Collects, for scripts/coverage, the counts of our library's lines from all engines of the
+// process. If the environment names a directory, the process leaves a file there, with "LINE COUNT"
+// for each line that holds code.
 class CountsOfProcess {
  public:
   CountsOfProcess() {

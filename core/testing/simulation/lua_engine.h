@@ -6,7 +6,8 @@
 //
 // README.md here lists what differs from the server.
 //
-// One thread at a time. Throws nothing; ends the program if it runs out of memory.
+// An engine serves one thread at a time. It throws nothing; it ends the program if it runs out of
+// memory.
 
 #ifndef FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_
 #define FFGRANT_TESTING_SIMULATION_LUA_ENGINE_H_
@@ -32,7 +33,8 @@ namespace ffgrant::valkey::testing {
 class ScriptHost {
  public:
   virtual ~ScriptHost() = default;
-  // `words` is not empty. Must give exactly one reply; if it is an error, it ends a redis.call().
+  // Executes `words`, which is not empty, and gives exactly one reply. An error as the reply ends a
+  // redis.call().
   virtual void ExecuteInScript(Arguments words, ReplySink& reply) = 0;
 };
 
@@ -51,14 +53,14 @@ class LuaEngine {
   LuaEngine(const LuaEngine&) = delete;
   LuaEngine& operator=(const LuaEngine&) = delete;
 
-  // FUNCTION LOAD. Returns "" and the library's name; or returns the error's text, and everything
-  // stays as it was.
+  // Does FUNCTION LOAD. Returns "" and sets `name` to the library's name; or returns the error's
+  // text and changes nothing.
   std::string Load(std::string_view code, bool replace, std::string& name);
   bool Delete(std::string_view library);
   void Flush();
 
   const Function* Find(std::string_view function) const;
-  // The functions by name; `library` in a function is its library's name.
+  // Returns the functions by name. The member `library` of a function is the name of its library.
   const TextMap<Function>& functions() const { return functions_; }
   const std::map<std::string, std::string>& libraries() const { return libraries_; }  // -> code
 
@@ -67,7 +69,8 @@ class LuaEngine {
   // From now on counts how often each line of `library` is executed, as long as the library is
   // loaded. "" ends the counting. Counting takes about as long as executing.
   void CountLines(std::string_view library);
-  // How often each line that holds code has run; lines are counted from 1 as in the loaded text.
+  // Returns how often each line that holds code has run; lines are counted from 1 as in the loaded
+  // text.
   std::map<int, std::uint64_t> LineCounts() const;
 
  private:

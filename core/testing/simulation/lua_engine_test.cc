@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a script sees. The expected texts are answers of Valkey 9.1.2. The test beside a real server
-// (live/command_differential_test.cc) compares more of them.
+// Tests what a script sees. The expected texts are answers of Valkey 9.1.2. The test beside a real
+// server (live/command_differential_test.cc) compares more of them.
 
 #include "testing/simulation/lua_engine.h"
 

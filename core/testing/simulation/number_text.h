@@ -19,7 +19,7 @@ inline constexpr std::size_t kMaxNumberText = 40;
 std::optional<std::int64_t> ParseInteger(std::string_view text);
 
 // Reads a score: decimal digits with an optional sign, fraction and exponent, or an infinity. NaN,
-// hexadecimal digits and what a double cannot hold are refused.
+// hexadecimal digits and numbers that a double cannot hold are refused.
 std::optional<double> ParseScore(std::string_view text);
 
 // Writes a score, or a number that a script passes to a command, and returns the size. A whole
@@ -27,8 +27,8 @@ std::optional<double> ParseScore(std::string_view text);
 // can be read back. There is no exponent where the server writes none.
 std::size_t FormatNumber(double number, std::span<char, kMaxNumberText> out);
 
-// The integer reply for a script's number: the number cut towards zero, or the smallest integer if
-// it does not fit.
+// Returns the integer reply for a script's number: the number cut towards zero, or the smallest
+// integer if it does not fit.
 std::int64_t TruncateNumber(double number);
 
 }  // namespace ffgrant::valkey::testing

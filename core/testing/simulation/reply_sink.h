@@ -13,7 +13,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// It gets exactly one reply: one call, or Array(n) and then n replies.
+// A sink gets exactly one reply: one call of a method, or Array(n) and then n replies.
 class ReplySink {
  public:
   virtual ~ReplySink() = default;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client on a network where one thing goes wrong, at every place where it can go wrong.
+// Tests the client on a network where one thing goes wrong, at every place where it can go wrong.
 
 #include <gtest/gtest.h>
 
@@ -21,8 +21,8 @@ using Kind = Fault::Kind;
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// Makes all calls of one execution, and then, without faults, of another. Compares every end with
-// what the server did, also with what it does late.
+// Makes all calls of one execution, and then, without faults, all calls of another. Compares the
+// end of each call with what the server did, also with what it does late.
 void RunWay(ScriptedRig& rig, bool wants_success, const std::string& where) {
   const Way way(1);
   std::vector<ClaimPipeline::Completion> all;
@@ -65,8 +65,9 @@ Traffic TrafficOfAWay() {
   return traffic;
 }
 
-// Cuts the stream behind byte `at` of the bytes that `operation` moves: the next operation gets the
-// fault `then`. Until there one byte moves at a time, so that it is known how many have moved.
+// Cuts the stream after `at` of the bytes that `operation` moves: the next operation of this kind
+// gets the fault `then`. Up to there one byte moves at a time, so that it is known how many bytes
+// have moved.
 ScriptedNetwork::Script CutAt(Operation operation, std::size_t at, Kind then) {
   return [operation, then, left = at, done = false](Operation asked) mutable -> Fault {
     if (asked != operation || done) return {};
@@ -122,7 +123,7 @@ TEST(ScriptedFaults, AResetAtEveryByteIsNeverTakenForAnAnswer) {
   }
 }
 
-// The `nth` answer gets the fault.
+// Gives the fault to the answer with the number `nth`; the first answer is 0.
 ScriptedNetwork::Script AtAnswer(std::size_t nth, Fault fault) {
   return [nth, fault](Operation operation) mutable -> Fault {
     if (operation != Operation::kAnswer) return {};
@@ -249,8 +250,8 @@ TEST(ScriptedFaults, AFaultOfTheFunctionIsAnErrorOfItsOwn) {
   EXPECT_EQ(rig.pipeline().last_error(), "WRONGTYPE Operation against a key");
 }
 
-// If a function ends with an error in its middle, this is no refusal, whatever the text begins
-// with: the function may have written before.
+// If a function ends with an error in its middle, this is no refusal, whatever the text of the
+// error begins with: the function may have written something before.
 TEST(ScriptedFaults, AnErrorFromWithinAFunctionIsNoRefusal) {
   for (const std::string begin :
        {"NOPERM User u has no permissions to run the 'xadd' command", "OOM command not allowed",

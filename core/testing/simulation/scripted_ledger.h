@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a ledger on a scripted network whose server answers as a test wants, and otherwise as
-// it should.
+// Test only: a ledger on a scripted network. Its server gives the answers that a test wants, and
+// otherwise the right ones.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
@@ -47,13 +47,15 @@ class ScriptedLedger {
     commands.clear();
   }
 
-  // From now on `reply` answers every command with the word `word`, except for the first `skipped`
-  // of them, and only `count` times. The command is executed all the same.
+  // From now on the server answers with `reply` to the commands that have the word `word`. It skips
+  // the first `skipped` of these commands, and then answers `count` of them in this way. It
+  // executes all of them.
   void Answer(std::string word, std::string reply, std::size_t skipped = 0,
               std::size_t count = SIZE_MAX) {
     edits_.push_back({std::move(word), std::move(reply), skipped, count, false});
   }
-  // The reply never comes, nor does anything behind it on that connection.
+  // Does the same as Answer(), but the reply never comes, nor does anything after it on that
+  // connection.
   void Silence(std::string word, std::size_t skipped = 0, std::size_t count = SIZE_MAX) {
     edits_.push_back({std::move(word), "", skipped, count, true});
   }
@@ -62,7 +64,7 @@ class ScriptedLedger {
     edits_.clear();
     server.given_fields.clear();
   }
-  // How many commands with the word `word` were executed.
+  // Returns how many commands with the word `word` were executed.
   std::size_t Count(std::string_view word) const {
     return static_cast<std::size_t>(
         std::count_if(commands.begin(), commands.end(),
@@ -88,7 +90,7 @@ class ScriptedLedger {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
   std::unique_ptr<ValkeyLedger> ledger;
-  std::vector<Words> commands;  // those executed, also those of connecting
+  std::vector<Words> commands;  // the executed commands, also those of a new connection
   bool unplugged = false;       // nothing reaches the server any more
   const LaneIdView lane = ParseLaneId("main").lane;
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
@@ -136,22 +138,23 @@ inline std::vector<ScriptedLedger::Way> WaysInOrder(std::size_t count) {
   return ways;
 }
 
-// Ids that no server is asked about: one has another spelling, one a partition beyond the
-// configured ones.
+// No server is asked about these ids: the first is spelled in another way, and the partition of the
+// second is beyond the configured ones.
 inline constexpr std::string_view kUnaskedIds[] = {"{fp:07}:11111111-1111-4111-8111-111111111111",
                                                    "{fp:256}:11111111-1111-4111-8111-111111111111"};
 inline ExecutionIdView UnaskedId(std::string_view text) {
   return ParseExecutionId(text, ParseMode::kLenient).id;
 }
 
-// Replies: nothing, and a fault of the command itself, which is no refusal to serve.
+// kNil is a reply without a value. kFault is an error of the command itself, which is no refusal to
+// serve.
 inline const std::string kNil = "$-1\r\n";
 inline const std::string kFaultText = "WRONGTYPE Operation against a key";
 inline const std::string kFault = "-" + kFaultText + "\r\n";
 // The detail of a call whose reply can't be its answer.
 inline const std::string kMisfit = "an answer that does not fit its command";
 
-// The only detail; empty unless there is exactly one.
+// Returns the only detail; empty unless there is exactly one.
 inline std::string OnlyDetail(const ErrorDetails& details) {
   return details.size() == 1 ? std::string(details[0]) : std::string();
 }

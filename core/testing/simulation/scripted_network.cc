@@ -127,7 +127,7 @@ void ScriptedNetwork::Wait(std::span<const StreamInterest> interests,
   for (const StreamInterest& interest : interests) {
     const auto& stream = static_cast<const ScriptedStream&>(*interest.stream);
     if (stream.Ready(interest.or_writable)) {
-      until = now_ + server_.TickMs();  // so that time goes on during a fault without end
+      until = now_ + server_.TickMs();  // so that time goes on during an endless fault
       break;
     }
     until = std::min(until, stream.readable_at());

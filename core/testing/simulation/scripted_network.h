@@ -24,7 +24,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// What goes wrong with one operation.
+// The fault that one operation has.
 struct Fault {
   enum class Kind : std::uint8_t {
     kNone,
@@ -36,8 +36,8 @@ struct Fault {
     kRefused,      // for kOpen: can't connect
     // For kAnswer, when the server is about to answer a command:
     kTwice,      // the reply comes twice
-    kSilence,    // neither the reply nor anything behind it ever comes
-    kLate,       // the reply, and all behind it, comes `size` ms later
+    kSilence,    // neither the reply nor anything after it ever comes
+    kLate,       // the reply and everything after it come `size` ms later
     kOversized,  // a text of `size` bytes comes instead
     kGarbage,    // something that is no RESP comes instead
     // For kArrive, when bytes are about to reach the server:
@@ -51,7 +51,7 @@ enum class Operation : std::uint8_t { kOpen, kRead, kWrite, kArrive, kAnswer };
 
 class ScriptedNetwork final : public Network {
  public:
-  // Called before every operation. Without a script nothing goes wrong.
+  // Is called before every operation. Without a script nothing goes wrong.
   using Script = std::function<Fault(Operation)>;
 
   explicit ScriptedNetwork(ServerEnd& server) : server_(server), now_(own_clock_) {}
@@ -67,20 +67,20 @@ class ScriptedNetwork final : public Network {
   // Lets everything that is on its way arrive and be executed, also on closed connections, but not
   // on connections that were killed.
   void DeliverAll();
-  // How many bytes ever went each way.
+  // The number of bytes that ever went each way.
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }
-  // The endpoint that connection `id`, 1..connections(), was opened to. By it a ScriptedServer may
-  // play several servers.
+  // Returns the endpoint that connection `id`, 1..connections(), was opened to. With it one
+  // ScriptedServer can play several servers.
   const Endpoint& endpoint(std::int64_t id) const {
     return connections_[static_cast<std::size_t>(id - 1)]->endpoint;
   }
-  // The server sends bytes that nobody asked for.
+  // Makes the server send bytes that nobody asked for.
   void Say(std::int64_t id, std::string_view bytes) {
     connections_[static_cast<std::size_t>(id - 1)]->to_client += bytes;
   }
-  // The server closes the connection.
+  // Makes the server close the connection.
   void HangUp(std::int64_t id) { connections_[static_cast<std::size_t>(id - 1)]->killed = true; }
 
  private:

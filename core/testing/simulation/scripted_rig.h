@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a pipeline on a scripted network, and what must hold for every completion whatever
-// goes wrong.
+// Test only: a pipeline on a scripted network, and the rules that every completion must keep
+// whatever goes wrong.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_RIG_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_RIG_H_
@@ -98,8 +98,8 @@ class ScriptedRig {
     std::abort();  // a call did not end
   }
 
-  // Says what is wrong with `done`, given what the server has executed; empty if nothing is. `done`
-  // must be of a call that was made once.
+  // Returns what is wrong with `done`, given what the server has executed; empty if nothing is
+  // wrong. The call of `done` must have been made only once.
   std::string Contradiction(const Way& way, const ClaimPipeline::Completion& done) const {
     const int executed = server.Executions(Function(done.call), std::string(way.execution.text()));
     if (executed > 1) return "executed twice";

@@ -11,8 +11,8 @@ namespace {
 
 const char kNil[] = "$-1\r\n";
 
-// Reads the number behind the first byte of a line, and moves `at` behind the line. Returns false
-// if the line has no end yet.
+// Reads the number after the first byte of a line, and moves `at` past the end of the line. Returns
+// false if the line has no end yet.
 bool TakeHeader(const std::string& bytes, std::size_t& at, std::size_t& number) {
   const std::size_t end = bytes.find("\r\n", at);
   if (end == std::string::npos) return false;
@@ -28,7 +28,7 @@ std::string IdOfKey(const std::string& key) {
   return key.substr(begin, uuid + 36 - begin);
 }
 
-// Element `i` of a call's ARGV; the first is 1.
+// Returns element `i` of a call's ARGV; the first is 1.
 const std::string& Argument(const Words& command, std::size_t i) {
   return command[2 + static_cast<std::size_t>(std::atoll(command[2].c_str())) + i];
 }
@@ -211,7 +211,7 @@ std::string ScriptedServer::Claim(Execution& execution, const Words& command,
                   std::to_string(execution.expires_at), execution.attempt_id, "0", "initial"});
 }
 
-// Reads the sets of a lane, in the order of the ids: an execution that has had no lease is
+// Reads the sets of a lane, in the order of the ids. An execution that has had no lease counts as
 // eligible.
 std::string ScriptedServer::ReadSet(const Words& command) const {
   const std::string& key = command[1];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a server in a few lines. It knows the claim path as far as the client's promises are
-// about it: who was granted and leased what, and which calls were executed. It is deterministic;
-// its clock is given to it.
+// Test only: a server in a few lines. It knows as much of the claim path as the client's promises
+// are about: which worker has a grant, which leases were given, and which calls were executed. The
+// server is deterministic; its clock is given to it.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
@@ -35,7 +35,7 @@ Words WithFlowFabricName(Words command);
 std::string Bulk(std::string_view text);
 std::string Integer(std::int64_t value);
 std::string Array(const std::vector<std::string>& encoded);
-// [1,"OK",fields...] and [0,code].
+// These return [1,"OK",fields...] and [0,code].
 std::string OkReply(const Words& fields);
 std::string RejectedReply(std::string_view code);
 
@@ -46,8 +46,8 @@ class ScriptedServer final : public ServerEnd {
   std::string Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                       std::set<std::int64_t>& killed) override;
 
-  // Called before each command, WithFlowFabricName(). If it returns a reply in RESP, this is the
-  // answer in place of the server's own, and nothing is executed.
+  // Is called before each command, which it gets as WithFlowFabricName() returns it. If it returns
+  // a reply in RESP, this is the answer in place of the server's own, and nothing is executed.
   std::function<std::optional<std::string>(std::int64_t client_id, const Words& command)> answer;
 
   // Replaces the process by another with the same data and another run id.
@@ -56,8 +56,8 @@ class ScriptedServer final : public ServerEnd {
   // These say what has really happened.
   bool WasCreated(const std::string& id) const { return executions_.count(id) != 0; }
   bool WasClaimed(const std::string& lease_id) const { return leases_.count(lease_id) != 0; }
-  // How often `function` was executed for execution `id`. `function` is FlowFabric's name; calls by
-  // our name count too.
+  // Returns how often `function` was executed for execution `id`. `function` is FlowFabric's name;
+  // calls by our name count too.
   int Executions(std::string_view function, std::string_view id) const;
 
   std::string mode = "standalone";  // or "cluster"
@@ -75,7 +75,8 @@ class ScriptedServer final : public ServerEnd {
   bool WasCalled(std::string_view name) const;
   // Error texts that answer the next calls; these calls are not executed.
   std::vector<std::string> refusals;
-  // Sees every command that was executed, WithFlowFabricName(), and may change the reply to it.
+  // Sees every command that was executed, as WithFlowFabricName() returns it, and may change the
+  // reply.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
   // Replies in RESP to reads of the fields with these names, whatever is stored.
   std::map<std::string, std::string> given_fields;

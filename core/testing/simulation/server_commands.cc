@@ -186,7 +186,7 @@ void SimulatedServer::RunExec(Connection& connection, Arguments words, ReplySink
   }
 }
 
-// Answers how many replicas have everything; it does not wait for more.
+// Answers how many replicas have got all changes; does not wait for more replicas.
 void SimulatedServer::RunWait(Connection&, Arguments, ReplySink& reply) {
   reply.Integer(std::count_if(replicas_.begin(), replicas_.end(),
                               [](SimulatedServer* replica) { return replica->link_.empty(); }));

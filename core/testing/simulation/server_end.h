@@ -26,21 +26,22 @@ class ServerEnd {
 
   virtual ~ServerEnd() = default;
 
-  // Connection `id` wants to get to `endpoint`. Ids count from 1 in each network.
+  // Returns whether connection `id` gets through to `endpoint`. Ids count from 1 in each network.
   virtual Accept Connect(std::int64_t /*id*/, const Endpoint& /*endpoint*/) { return Accept::kYes; }
-  // The client has closed the connection, and all that it sent has arrived.
+  // Is called once the client has closed the connection and all that it sent has arrived.
   virtual void Leave(std::int64_t /*id*/) {}
-  // False: bytes on their way to the server, or back, do not arrive for now.
+  // Returns false if bytes on their way to the server or back do not arrive for now.
   virtual bool Hears(std::int64_t /*id*/) { return true; }
-  // False: the server has closed the connection.
+  // Returns false if the server has closed the connection.
   virtual bool Stands(std::int64_t /*id*/) { return true; }
   // Executes a command and returns its reply. `killed` gets the connections that
   // the command has closed.
   virtual std::string Execute(std::int64_t id, const Words& command, std::int64_t now,
                               std::set<std::int64_t>& killed) = 0;
-  // How long a wait takes if a stream was ready.
+  // Returns how long a wait takes if a stream was ready.
   virtual std::int64_t TickMs() { return 1; }
-  // OnTime() is called once the clock has moved. NextEvent() says how far it may move at once.
+  // OnTime() is called once the clock has moved. NextEvent() returns the time up to which the clock
+  // may move at once.
   virtual void OnTime(std::int64_t /*now*/) {}
   virtual std::int64_t NextEvent() { return INT64_MAX; }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Brings changes from a simulated primary to its replicas, and loses them.
+// Brings changes from a simulated primary to its replicas, or loses them.
 
 #include <algorithm>
 #include <string>
@@ -50,8 +50,8 @@ void SimulatedServer::Deliver(std::size_t count) {
   }
 }
 
-// If a word depends on the moment, its result is sent instead: the id of an entry, the time of an
-// expiry.
+// If a word of the command depends on the moment, the replicas get its result instead of the word:
+// the id of an entry, or the time of an expiry.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());
@@ -70,7 +70,7 @@ void SimulatedServer::Propagate(Arguments words) {
   changes_.push_back(std::move(change));
 }
 
-// Sends to each replica, as a whole, what one command has changed.
+// Sends the changes of one command to each replica, as a whole.
 void SimulatedServer::SendChanges() {
   if (changes_.empty()) return;
   for (SimulatedServer* const replica : replicas_) {

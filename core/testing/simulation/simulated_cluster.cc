@@ -83,7 +83,7 @@ void SimulatedCluster::Obey(std::size_t i, const ClusterState::Change& change) {
 }
 
 void SimulatedCluster::Gossip() {
-  // Two rounds, so that what one node has just learnt gets to all.
+  // There are two rounds, so that what one node has just learnt gets to all nodes.
   for (int round = 0; round < 2; ++round) {
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
       for (std::size_t from = 0; from < nodes_.size(); ++from) {
@@ -167,16 +167,16 @@ std::vector<std::string> SimulatedCluster::KeysIn(std::uint16_t first, std::uint
   return keys;
 }
 
-// Whether node i is this primary or a replica that gets what the primary is told.
+// Returns whether node i is `primary`, or a replica of it that can talk to it.
 bool SimulatedCluster::Hears(std::size_t i, std::size_t primary) const {
   const ClusterState& state = *nodes_[i]->cluster;
   const bool follows = state.me().primary_id == nodes_[primary]->cluster->my_id();
   return i == primary || (follows && CanTalk(i, primary));
 }
 
-// SETSLOT NODE: the operator tells both nodes, and each tells its replicas that it can reach. All
-// others hear of it when nodes talk. valkey-cli tells the other primaries too, only to spare
-// clients some redirections.
+// Does SETSLOT NODE: the operator tells both nodes, and each tells those of its replicas that it
+// can reach. All other nodes hear of it when nodes talk. valkey-cli tells the other primaries too,
+// only to spare clients some redirections.
 void SimulatedCluster::MarkSlot(std::uint16_t slot, std::size_t from, std::size_t to) {
   state(from).SetStable(slot);
   state(to).SetStable(slot);
@@ -189,7 +189,7 @@ void SimulatedCluster::MarkSlot(std::uint16_t slot, std::size_t from, std::size_
 void SimulatedCluster::EndMove(std::size_t from, std::size_t to) {
   state(to).me().epoch = ++epoch_;
   if (state(from).CountSlots(state(from).my_id()) > 0) return;
-  // A shard without slots joins the one that has got its last slot, as long as
+  // A shard without slots joins the shard that has got its last slot, as long as
   // cluster-allow-replica-migration has its default.
   std::vector<std::size_t> empty;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {

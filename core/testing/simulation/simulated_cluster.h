@@ -41,20 +41,21 @@ class SimulatedCluster {
   std::size_t size() const { return nodes_.size(); }
   SimulatedServer& node(std::size_t i) { return *nodes_[i]; }
   ClusterState& state(std::size_t i) { return *nodes_[i]->cluster; }
-  // The node that calls itself primary of the slot, with the greatest epoch if there are several;
-  // size() if none does.
+  // Returns the node that calls itself primary of the slot, with the greatest epoch if there are
+  // several such nodes; size() if there is none.
   std::size_t PrimaryOf(std::uint16_t slot) const;
 
   // Nodes tell each other what they know. A primary that has lost all its slots becomes a replica.
   // A node that sees no majority, or lacks the owner of a slot, is down. Replication links are open
   // between nodes that can talk.
   void Gossip();
-  // The nodes of `group` can talk to each other, and so can the others, but no node of `group` to
-  // one of the others. Clients reach both parts, unless the world cuts them off.
+  // From now on the nodes of `group` can talk to each other, and so can the other nodes, but no
+  // node of `group` can talk to a node outside it. Clients reach both parts, unless the world cuts
+  // them off.
   void Separate(std::set<std::size_t> group);
 
-  // These move a slot with its keys. Between BeginMigration() and FinishMigration() each key is
-  // here or there, as MigrateKey() decides.
+  // These move a slot with its keys. Between BeginMigration() and FinishMigration() each key is on
+  // `from` or on `to`, as MigrateKey() decides.
   void BeginMigration(std::uint16_t slot, std::size_t from, std::size_t to);
   void MigrateKey(std::string_view key, std::size_t from, std::size_t to);
   void MigrateKeys(std::uint16_t slot, std::size_t from, std::size_t to);
@@ -62,17 +63,20 @@ class SimulatedCluster {
   // Does all of this at once, for each slot of [first, last].
   void MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from, std::size_t to);
 
-  // Whether the other primaries would elect the replica: most of those that have slots can talk to
-  // it, believe that its primary has failed, and know no newer owner of a slot that it would take.
+  // Returns whether the other primaries would elect the replica. They do if most of the primaries
+  // that have slots can talk to it, believe that its primary has failed, and know no newer owner of
+  // a slot that it would take.
   bool WinsElection(std::size_t replica) const;
-  // The replica takes its primary's slots, elected or not. Changes that its link still keeps are
-  // lost, unless the failover is `planned`. Returns how many commands' changes are lost.
+  // Makes the replica take its primary's slots, elected or not. Changes that the replica's link
+  // still keeps are lost, unless the failover is `planned`. Returns how many commands' changes are
+  // lost.
   std::size_t Failover(std::size_t replica, bool planned = false);
 
-  // FORGET by all other nodes, and RESET: the node is then alone, with a new node id, without slots
-  // and keys. It keeps its functions.
+  // Removes a node by FORGET on all other nodes, and by RESET: the node is then alone, with a new
+  // node id, without slots and keys. It keeps its functions.
   SimulatedServer& Remove(std::size_t i);
-  // MEET: a server that stood alone becomes a primary without slots. Returns its number.
+  // Adds a server that stood alone, as MEET does: it becomes a primary without slots. Returns its
+  // number.
   std::size_t Add(SimulatedServer& server);
 
  private:

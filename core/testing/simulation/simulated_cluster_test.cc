@@ -79,7 +79,7 @@ TEST_F(SimulatedClusterTest, AMigratingSlotAsks) {
             "-TRYAGAIN Multiple keys request during rehashing of slot");
   EXPECT_EQ(Do(2, {"GET", key2_}), "-MOVED " + slot + " " + Address(1));
   EXPECT_EQ(Do(2, {"SET", key2_, "w"}, {{"ASKING"}}), "+OK");
-  // ASKING is good for one command.
+  // ASKING holds for one command only.
   EXPECT_EQ(Do(2, {"GET", key2_}, {{"ASKING"}, {"PING"}}), "-MOVED " + slot + " " + Address(1));
   EXPECT_EQ(Do(2, {"DEL", key_, key2_}, {{"ASKING"}}),
             "-TRYAGAIN Multiple keys request during rehashing of slot");
@@ -167,7 +167,7 @@ TEST_F(SimulatedClusterTest, AShardThatGivesItsLastSlotAwayFollows) {
 TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   cluster_.Separate({1});
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-CLUSTERDOWN The cluster is down");
-  // Until it has found out, it still takes writes, and these are lost.
+  // Until the node has found out, it still takes writes, and these writes are lost.
   cluster_.state(1).down = false;
   EXPECT_EQ(Do(1, {"SET", key_, "lost"}), "+OK");
   EXPECT_EQ(cluster_.Failover(4), 1u);
@@ -179,7 +179,8 @@ TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   EXPECT_EQ(Do(1, {"GET", key_}, {{"READONLY"}}), "kept");
 }
 
-// The former primary comes to a side that has heard of its heir, but has not the heir itself.
+// The former primary rejoins a part of the cluster that has heard of its heir, the new primary, but
+// cannot reach the heir.
 TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
   cluster_.Separate({1});
   EXPECT_EQ(cluster_.Failover(4), 0u);
@@ -191,7 +192,8 @@ TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-MOVED " + std::to_string(slot_) + " " + Address(4));
 }
 
-// The former primary was away while its heir became its replica, and the heir is down now.
+// The former primary (node 4) could not talk to its heir (node 1) while the heir became its
+// replica. Then the heir takes over, and it is down when the former primary returns.
 TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfAnHeirWhoseRoleItDidNotKnow) {
   cluster_.Separate({1});
   EXPECT_EQ(cluster_.Failover(4), 0u);
@@ -207,7 +209,8 @@ TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfAnHeirWhoseRoleItDidNotKnow) {
   EXPECT_EQ(cluster_.state(4).OwnerId(slot_), cluster_.state(1).my_id());
 }
 
-// Node 1 gives the slot away and gets a newer epoch for other slots. Node 0 hears only of that.
+// Node 1 gives the slot away and gets a newer epoch for other slots. Node 0 hears of the newer
+// epoch, but not of the slot's new owner.
 TEST_F(SimulatedClusterTest, ANewEpochOfAFormerOwnerIsNoClaim) {
   cluster_.Separate({2, 5});
   cluster_.MoveSlots(slot_, slot_, 1, 2);

@@ -100,8 +100,8 @@ std::size_t SimulatedDeployment::IndexOf(const SimulatedServer& server) {
   return cluster_.size();
 }
 
-// Whether keys can be moved from or to node i: MIGRATE and RESTORE are refused by a node that sees
-// the cluster down, and whoever moves slots with a tool then has to wait.
+// Returns whether keys can be moved from or to node i. A node that sees the cluster down refuses
+// MIGRATE and RESTORE, and whoever moves slots with a tool then has to wait.
 bool SimulatedDeployment::Serves(std::size_t i) {
   return i < cluster_.size() && world_.IsUp(cluster_.node(i)) && !cluster_.node(i).is_replica() &&
          !cluster_.state(i).down;
@@ -113,7 +113,7 @@ Endpoint SimulatedDeployment::NewAddress() {
           6379};
 }
 
-// The deployment's name leads to a member.
+// Makes the deployment's name lead to a member.
 void SimulatedDeployment::Point() {
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     if (world_.IsUp(cluster_.node(i))) return world_.Name(name(), cluster_.node(i));
@@ -157,7 +157,7 @@ void SimulatedDeployment::KillNode() {
   });
 }
 
-// A node leaves and joins another cluster, and a new node comes in its place.
+// Makes a node leave and join another cluster, and puts a new node in its place.
 void SimulatedDeployment::ReplaceNode() {
   cluster_.Separate({});  // nobody does this to a cluster that is split
   const std::size_t leaver = AnyPrimary();
@@ -182,8 +182,8 @@ void SimulatedDeployment::ReplaceNode() {
 
 // ---- primaries and replicas ------------------------------------------------------
 
-// The primary is cut off. If the others elect the replica, it takes over, and the changes that its
-// link still kept are lost.
+// Cuts off the primary of `server`. If the others elect `server`, it takes over, and the changes
+// that its link still kept are lost.
 void SimulatedDeployment::TakeOver(SimulatedServer& server) {
   const std::size_t replica = IndexOf(server);
   if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return;
@@ -217,7 +217,7 @@ void SimulatedDeployment::FailOver() {
   }
 }
 
-// Some nodes cannot talk to the others for a while; clients reach all nodes.
+// Separates some nodes from the others for a while; clients reach all nodes.
 void SimulatedDeployment::Split() {
   std::set<std::size_t> group;
   for (std::size_t i = 0; i < cluster_.size(); ++i) {

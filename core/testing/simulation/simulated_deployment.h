@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a cluster and the things that happen to deployments, chosen by a seed. Its nodes
-// freeze, cannot be reached, and move to other addresses (strangers take over the old ones). They
-// are killed and come back, sometimes without their functions. Primaries are cut off and their
-// replicas take over, sometimes without their last writes. Slots move, at once or key by key with
-// ASK. Nodes leave and join another cluster, and new ones come. A witness sees every function that
-// is executed.
+// Test only: a cluster and the things that happen to deployments, chosen by a seed. The nodes
+// freeze, cannot be reached, and move to other addresses (strangers take over the old addresses).
+// Nodes are killed and come back, sometimes without their functions. Primaries are cut off and
+// their replicas take over, sometimes without their last writes. Slots move, at once or key by key
+// with ASK. Nodes leave and join another cluster, and new nodes come. A witness sees every function
+// that is executed.
 //
 //   SimulatedDeployment deployment(seed);
 //   options.servers = {deployment.name()};
@@ -40,9 +40,9 @@ class SimulatedDeployment {
   SimulatedWorld& world() { return world_; }
   SimulatedCluster& cluster() { return cluster_; }
   ClaimWitness& witness() { return witness_; }
-  // Leads to some member, as a service's name does. (If a client is configured with the address of
-  // a node instead, and all others that it knew are gone, it follows that node wherever it goes:
-  // client_topology.cc, rule 2.)
+  // Returns an endpoint that leads to some member, as a service's name does. (A client that is
+  // configured with the address of a node instead follows this node wherever it goes, once all
+  // other nodes that the client knew are gone: client_topology.cc, rule 2.)
   Endpoint name() const { return {.host = "cluster.example", .port = 6379}; }
   // Makes a client's network, where connections break and bytes are held up.
   std::unique_ptr<Network> NewNetwork();
@@ -53,7 +53,7 @@ class SimulatedDeployment {
   void MayHappen();
   void Heal();
 
-  // How often each kind of thing has happened.
+  // Returns how often each kind of thing has happened.
   const std::map<std::string_view, std::uint64_t>& happened() const { return happened_; }
 
   std::uint64_t Below(std::uint64_t bound) {
@@ -94,7 +94,8 @@ class SimulatedDeployment {
   std::size_t IndexOf(const SimulatedServer& server);
   bool Serves(std::size_t i);
   void MoveAllSlots(std::size_t from, std::size_t to);
-  // Moves slots [first, last] of `from`, which must have `first`.
+  // Moves up to `most` + 1 consecutive slots of `from`, beginning with `first`. `from` must have
+  // `first`.
   void MoveSlots(std::size_t from, std::size_t to, std::uint16_t first, std::uint64_t most);
   void TakeOver(SimulatedServer& replica);
 

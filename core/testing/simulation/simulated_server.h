@@ -9,7 +9,8 @@
 //   server.Execute(1, {"FUNCTION", "LOAD", source}, now_us);
 //   server.Execute(1, {"FCALL", "ffgrant_version", "0"}, now_us);  // "$1\r\n4\r\n"
 //
-// One thread at a time. It must not be moved, because scripts and replicas keep its address.
+// A server serves one thread at a time. It must not be moved, because scripts and replicas keep its
+// address.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_SERVER_H_
 #define FFGRANT_TESTING_SIMULATION_SIMULATED_SERVER_H_
@@ -54,7 +55,7 @@ class SimulatedServer final : public ScriptHost {
   // RESP2. A connection exists from its first command on.
   std::string Execute(std::int64_t client, const std::vector<std::string>& command,
                       std::int64_t now_us);
-  // Whether the server has closed this connection. Ids are never used twice.
+  // Returns whether the server has closed this connection. Ids are never used twice.
   bool HasClosed(std::int64_t client) const { return closed_.count(client) != 0; }
 
   // Replaces the process: the new one has another run id, all connections are closed, and what was
@@ -88,13 +89,13 @@ class SimulatedServer final : public ScriptHost {
   std::map<std::string, SimulatedUser> users;
   std::size_t max_clients = SIZE_MAX;
   std::optional<ClusterState> cluster;
-  // Called before each command. If it returns a reply in RESP, this is the answer, and nothing is
-  // executed.
+  // Is called before each command. If it returns a reply in RESP, this is the answer, and nothing
+  // is executed.
   std::function<std::optional<std::string>(std::int64_t client,
                                            const std::vector<std::string>& command)>
       answer;
   std::uint64_t function_calls = 0;
-  // Called after each function that a client's command has run, with the reply in RESP.
+  // Is called after each function that a client's command has run, with the reply in RESP.
   std::function<void(const std::vector<std::string>& command, const std::string& reply)>
       on_function;
 
@@ -114,7 +115,7 @@ class SimulatedServer final : public ScriptHost {
     bool always = false;  // it is executed even while the server refuses to serve
     void (SimulatedServer::*run)(Connection&, Arguments, ReplySink&);
   };
-  // What the words of a command mean, before it is executed.
+  // The meaning of a command's words, which is found out before the command is executed.
   struct Parsed {
     const KeyCommand* key_command = nullptr;
     const ServerCommand* server_command = nullptr;
@@ -128,7 +129,7 @@ class SimulatedServer final : public ScriptHost {
   Connection& ConnectionOf(std::int64_t client);
   void Run(Connection& connection, Arguments words, ReplySink& reply);
   void RunParsed(Connection& connection, const Parsed& parsed, Arguments words, ReplySink& reply);
-  // Says why a command is not executed; empty if it is.
+  // Returns why a command is not executed; empty if it is executed.
   std::string Refusal(Connection& connection, const Parsed& parsed, Arguments words);
   std::string Denial(const Connection& connection, Arguments words) const;  // by the user's rights
   void RunKeyCommand(const KeyCommand& command, Arguments words, ReplySink& reply);

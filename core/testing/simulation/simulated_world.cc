@@ -9,7 +9,8 @@
 
 namespace ffgrant::valkey::testing {
 
-// The world as one client's network sees it. It has the connections of this network, by number.
+// The world as one client's network sees it. The gate keeps the connections of this network, by
+// number.
 class WorldGate final : public ServerEnd {
  public:
   explicit WorldGate(SimulatedWorld& world) : world_(world) {}

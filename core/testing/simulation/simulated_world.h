@@ -9,8 +9,8 @@
 //   options.make_network = [&world] { return world.NewNetwork(); };
 //   world.At(world.now() + 500, [&] { world.Freeze(server, true); });
 //
-// The clock moves when a network waits. One thread at a time. The world must
-// outlive the networks that it has made.
+// The clock moves when a network waits. A world serves one thread at a time. It must outlive the
+// networks that it has made.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_
 #define FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_
@@ -46,12 +46,12 @@ class SimulatedWorld {
   // Clients cannot reach a server that is cut off: nothing arrives. But the server keeps running.
   void CutOff(SimulatedServer& server, bool cut) { Put(cut_, server, cut); }
   bool IsCutOff(const SimulatedServer& server) const { return Has(cut_, server) != 0; }
-  // The server listens at another address, and announces it to its cluster. Connections stay as
-  // they are, unless `closes`.
+  // Makes the server listen at another address and announce this address to its cluster.
+  // Connections stay as they are, unless `closes` is true.
   void Move(SimulatedServer& server, const Endpoint& address, bool closes);
 
-  // Makes a name lead to `server`, besides the server's own address, until the name is given to
-  // another server.
+  // Makes a name lead to `server` until the name is given to another server. The server's own
+  // address leads to it as before.
   void Name(const Endpoint& name, SimulatedServer& server) {
     listeners_[{name.host, name.port}] = &server;
   }
@@ -63,14 +63,14 @@ class SimulatedWorld {
   std::int64_t now() const { return now_; }
   std::int64_t& clock() { return now_; }
   void Pass(std::int64_t ms);
-  // `event` happens once the clock has reached `time`. Events for the same time happen in the order
-  // in which they were added.
+  // Runs `event` once the clock has reached `time`. Events for the same time run in the order in
+  // which they were added.
   void At(std::int64_t time, std::function<void()> event) {
     events_.emplace(time, std::move(event));
   }
 
-  // How long a wait takes if it finds something to do. With 0, time passes only where somebody
-  // waits for it; then no fault may go on without end.
+  // The time that a wait takes if it finds something to do. With 0, time passes only where somebody
+  // waits for it; then no fault may be endless.
   std::int64_t tick_ms = 1;
 
   // Returns a text of 40 hexadecimal digits that no other call returns, for a run id or a node id.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client's calls, down to the shipped functions, and what a world can do to its servers
-// meanwhile.
+// Tests the client's calls, down to the shipped functions, and the things that a world can do to
+// its servers meanwhile.
 
 #include "testing/simulation/simulated_world.h"
 

@@ -46,8 +46,8 @@ struct Trim {
   std::int64_t length = 0;
 };
 
-// Reads [MAXLEN [~|=] n] from word `at` on, and moves `at` behind it. Returns false if it answered
-// an error.
+// Reads [MAXLEN [~|=] n] from word `at` on, and moves `at` to the word after it. Returns false if
+// it has answered with an error.
 bool ReadTrim(CommandCall& call, std::size_t& at, Trim& trim) {
   if (at + 1 >= call.words.size() || !SameWord(call.words[at], "MAXLEN")) return true;
   ++at;

@@ -14,8 +14,8 @@ constexpr std::size_t kNodeBytes = 4096;
 constexpr std::size_t kNodeEntries = 100;
 constexpr std::size_t kTrimLimit = 100 * kNodeEntries;
 
-// How many bytes an element of a listpack has if its header and content take `size`. The size
-// stands once more behind them, in seven bits a byte.
+// Returns how many bytes an element of a listpack has if its header and content take `size` bytes.
+// This size stands once more after them, with seven bits in a byte.
 std::size_t WithBackLength(std::size_t size) {
   return size + (size <= 127 ? 1 : size < 16383 ? 2 : size < 2097151 ? 3 : 4);
 }
@@ -38,7 +38,7 @@ std::size_t TextBytes(std::string_view text) {
   return WithBackLength(header + text.size());
 }
 
-// The bytes of an empty listpack, and of the entry at its front that names the fields.
+// Returns the size of an empty listpack and of the entry at its front that names the fields.
 std::size_t NewNodeBytes(std::span<const std::string_view> words) {
   std::size_t bytes = 7 + IntegerBytes(1) + IntegerBytes(0) +
                       IntegerBytes(static_cast<std::int64_t>(words.size() / 2)) + IntegerBytes(0);

@@ -38,14 +38,14 @@ class StreamValue {
     std::vector<Entry> entries;
   };
 
-  // The id that `*` stands for at `now_ms`: it is later than all ids before it.
+  // Returns the id that `*` stands for at `now_ms`. It is later than all ids before it.
   StreamId NextId(std::int64_t now_ms) const;
-  // `id` must be later than last_id(). `words` is a list of fields and values.
+  // Adds an entry. `id` must be later than last_id(). `words` is a list of fields and values.
   void Add(StreamId id, std::span<const std::string_view> words);
-  // MAXLEN ~ `max_length`: removes nodes from the front as long as `max_length` entries remain, but
-  // no more than 10,000 entries in all.
+  // Does MAXLEN ~ `max_length`: removes nodes from the front as long as `max_length` entries
+  // remain, but no more than 10,000 entries in all.
   void TrimAbout(std::uint64_t max_length);
-  // MAXLEN `max_length`: removes entries, also a part of a node's entries.
+  // Does MAXLEN `max_length`: removes entries, also a part of a node's entries.
   void TrimExactly(std::uint64_t max_length);
 
   std::size_t size() const { return size_; }

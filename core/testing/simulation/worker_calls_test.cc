@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a worker does with an execution between its claim and its end, down to the shipped
-// functions: it reads the input, returns a result, fails.
+// Tests what a worker does with an execution between its claim and its end, down to the shipped
+// functions: it reads the input, and returns a result or fails.
 
 #include <gtest/gtest.h>
 
@@ -207,7 +207,8 @@ TEST_F(WorkerCalls, ACompletionWhoseAnswerIsLostIsReconciled) {
   world_.At(world_.now() + 700, [&] { world_.Freeze(server_, false); });
   EXPECT_TRUE(CompleteOnce(*ledger_, args, "done"));
   EXPECT_EQ(Core(id, "public_state"), "completed");
-  // Without CompleteOnce() the second call is refused, and says by whom.
+  // Without CompleteOnce() the second call is refused, and its details tell who has completed the
+  // execution.
   EXPECT_EQ(ledger_->Complete(args, &details_).error, ClaimError::kExecutionNotActive);
   EXPECT_TRUE(HasCompleted(lease.fence, ClaimError::kExecutionNotActive, details_));
 }
@@ -401,7 +402,8 @@ TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
 
 TEST_F(Registering, IsRefreshedAndElseRunsOut) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
-  // The time is from the caller's own clock, so that a test can tell an old time from a new one.
+  // The times are from the caller's own clock. They are set to 5 here, so that the test can tell an
+  // old time from a new one.
   Do({"HSET", kCaps, "registered_at_ms", "5", "last_heartbeat_ms", "5"});
   world_.Pass(4000);
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
@@ -494,7 +496,7 @@ TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
 
 class Deployments : public WorkerCalls {
  protected:
-  // Without threads, on the simulated world's time.
+  // Returns options for a worker without threads, on the simulated world's time.
   DeploymentWorkerOptions Options(const std::string& instance = "w1-i1") {
     DeploymentWorkerOptions options;
     options.ledger.client.servers = {{"10.0.0.1", 6379}};
@@ -512,7 +514,7 @@ class Deployments : public WorkerCalls {
     options.has_thread = false;
     return options;
   }
-  // The grant of a new execution, for this instance.
+  // Grants an execution to this instance and returns the grant.
   IssuedGrant Granted(const MintedExecutionId& id, std::string_view instance = "w1-i1") {
     const IssueOutcome issued = ledger_->IssueClaimGrant({.execution_id = id.view(),
                                                           .worker = {{"w1"}, {instance}},
@@ -540,7 +542,7 @@ TEST_F(Deployments, FromItsStartToItsEnd) {
   ExecutionInput input;
   ASSERT_TRUE(work.ReadInput(input));
   EXPECT_EQ(input.payload(), "abc");
-  // Longer than the lease and the registration: both are kept.
+  // The loop takes longer than the lease and the registration last: the worker keeps both.
   for (int i = 0; i < 20; ++i) {
     (void)worker.RunDue();
     world_.Pass(500);
@@ -611,7 +613,7 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
     EXPECT_EQ(Alive(), ":1\r\n");
   }
   EXPECT_EQ(Alive(), ":0\r\n");
-  // What was taken away comes back with the next refresh.
+  // The key that is deleted here comes back with the next refresh.
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start());
   Do({"DEL", "ff:worker:default:w1-i1:alive"});
@@ -629,7 +631,7 @@ TEST_F(Deployments, AnInstanceIdIsOneProcesss) {
   DeploymentWorker second(Options());
   EXPECT_EQ(second.Start(&details_).error, ClaimError::kInvalidInput);
   EXPECT_EQ(details_[0], "worker_instance_id: another process has registered it");
-  // Its end is not the other one's.
+  // The end of the second worker leaves the first worker's registration.
   EXPECT_TRUE(second.Stop());
   EXPECT_EQ(Alive(), ":1\r\n");
   EXPECT_TRUE(first.Stop());
@@ -654,7 +656,7 @@ TEST_F(Deployments, WithoutLanesItRegistersNothing) {
   EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument) << "not only at the start";
 }
 
-// The counts are the deployment's, and each refusal names what is wrong.
+// The partition counts are the deployment's, and each refusal names what is wrong.
 TEST_F(Deployments, GrantsAreCheckedOnEntry) {
   Do({"HSET", "ff:config:partitions", "num_flow_partitions", "512", "num_budget_partitions", "32",
       "num_quota_partitions", "32"});
@@ -675,7 +677,7 @@ TEST_F(Deployments, GrantsAreCheckedOnEntry) {
   EXPECT_EQ(refusal("{fp:600}:" + uuid, "{fp:600}", "x"), IngressError::kPartitionOutOfRange);
   EXPECT_EQ(refusal("{fp:7}:" + uuid, "{fp:8}", "x"), IngressError::kTagMismatch);
   EXPECT_EQ(refusal("{fp:7}:" + uuid, "fp:7", "x"), IngressError::kInvalidPartitionKey);
-  // A partition beyond the default counts is one here.
+  // A partition beyond the default counts is valid here.
   const MintedExecutionId id(511, ids_.Next());
   const ClaimGrantView unknown = {id.view(), "{fp:511}", "x", 5000};
   EXPECT_EQ(worker.Claim(unknown, lane_).error, ClaimError::kExecutionNotFound);

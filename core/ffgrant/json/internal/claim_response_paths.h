@@ -17,15 +17,16 @@
 namespace ffgrant::internal {
 
 // Reads canonical documents of any size: the text that SerializeClaimResponse writes if all texts
-// are plain. Needed where the scratch has no memory or too little. If the result is false, `out`
-// may be partly written.
+// are plain. This path is needed where the scratch has no memory or too little memory. If the
+// result is false, `out` may be partly written.
 bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) noexcept;
 
 // Reads all documents that fit the scratch, and canonical documents that don't.
 JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
                                         ClaimResponseView& out) noexcept;
 
-// ParseClaimGrant for machines without AVX2, and for documents that ParseIssuedGrantAvx2 refuses.
+// Does the work of ParseClaimGrant on machines without AVX2, and for documents that
+// ParseIssuedGrantAvx2 refuses.
 GrantJsonResult ParseAnyClaimGrant(std::string_view json, JsonScratch& scratch,
                                    ClaimGrantView& out) noexcept;
 
@@ -34,7 +35,7 @@ GrantJsonResult ParseAnyClaimGrant(std::string_view json, JsonScratch& scratch,
 #ifdef FFGRANT_HAS_AVX2_PATHS
 FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept;
 
-// ParseClaimGrant for machines with AVX2.
+// Does the work of ParseClaimGrant on machines with AVX2.
 FFGRANT_AVX2 GrantJsonResult ParseClaimGrantAvx2(std::string_view json, JsonScratch& scratch,
                                                  ClaimGrantView& out) noexcept;
 #endif

@@ -93,8 +93,8 @@ class ClaimResponsePathsTest : public ::testing::Test {
     ASSERT_EQ(grant_.execution_id.is_canonical(), id.id.is_canonical());
   }
 
-  // The fast path for issued grants accepts all of them and no other document. Check compares what
-  // it reads with the slower path.
+  // Checks that the fast path for issued grants accepts all of them and no other document. Check()
+  // compares what the fast path reads with the slower path.
   void CheckIssued([[maybe_unused]] std::string_view json) {
 #ifdef FFGRANT_HAS_AVX2_PATHS
     if (!internal::HasAvx2()) return;
@@ -172,7 +172,7 @@ TEST_F(ClaimResponsePathsTest, RandomEdits) {
   EXPECT_GT(canonical_, 500);
 }
 
-// Times of each possible number of digits, and texts that are no times.
+// Tests times of each possible number of digits, and texts that are no times.
 TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
   std::mt19937_64 random(20);
   int times = 0;
@@ -212,7 +212,7 @@ TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
   EXPECT_GT(canonical_, 3 * 19 * 15);
 }
 
-// Canonical documents of sizes that do not take the usual path.
+// Tests canonical documents whose sizes do not take the usual path.
 TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   int documents = 0;
   for (const char* index :
@@ -235,8 +235,8 @@ TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   EXPECT_EQ(canonical_, documents * 8 / 10);
 }
 
-// The documents that an issuer on Valkey writes, for every number of digits, and all documents that
-// differ from them in one byte.
+// Tests the documents that an issuer on Valkey writes, for every number of digits, and all
+// documents that differ from them in one byte.
 TEST_F(ClaimResponsePathsTest, IssuedGrants) {
   int documents = 0;
   for (const char* index : {"0", "42", "255", "9876", "65535", "65536", "00", "99999", "07"}) {

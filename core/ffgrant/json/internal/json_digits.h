@@ -55,7 +55,7 @@ inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& val
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// From index n on stand 16 bytes, a mask that keeps the last n of 16 digits.
+// The 16 bytes from index n on are a mask that keeps the last n of 16 digits.
 inline constexpr std::array<std::uint8_t, 32> kKeepLast = [] {
   std::array<std::uint8_t, 32> masks{};
   for (std::size_t i = 16; i < masks.size(); ++i) masks[i] = 0xFF;

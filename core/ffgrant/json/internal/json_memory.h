@@ -14,7 +14,7 @@ namespace ffgrant::internal {
 
 // The memory that the reader works in, sized for the largest document.
 struct JsonMemory {
-  // The reader copies in blocks, so it may write so many bytes past the end of a text.
+  // The reader copies in blocks, so it may write this many bytes past the end of a text.
   static constexpr std::size_t kSlack = 32;
 
   char* text = nullptr;              // unescaped strings and packed lists
@@ -30,7 +30,7 @@ struct JsonMemory {
     return {reinterpret_cast<char*>(block + words), block};
   }
 
-  // True if the scratch has its memory already.
+  // Returns true if the scratch has its memory already.
   static bool IsThere(const JsonScratch& scratch) noexcept { return scratch.block_ != nullptr; }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The same decoder as json_struct.h, for objects in their usual form: names without escapes, texts
+// Decodes DTOs as json_struct.h does, for objects in their usual form: names without escapes, texts
 // of plain bytes, numbers of up to 15 digits. It reads these in one function, in any order and with
 // any white space between them. It leaves any other member to json_struct.h and reports faults as
 // json_struct.h does. The code is generated for each DTO, so it is for DTOs that are read often.

@@ -52,7 +52,7 @@ inline int ShortHexEscape(const char* p) noexcept {
   return HexValue(p[4]) * 16 | HexValue(p[5]);
 }
 
-// True if `value * 10 + digit` does not fit.
+// Returns true if `value * 10 + digit` does not fit.
 constexpr bool Overflows(std::uint64_t value, unsigned digit) noexcept {
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
   return value > kMax / 10 || (value == kMax / 10 && digit > kMax % 10);
@@ -114,8 +114,8 @@ constexpr char SimpleEscape(char c) noexcept {
 }
 
 // Plain() copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's
-// end. Blocks are written whole, but never more bytes than are left of the document. Skip() tells
-// of the bytes by which the caller then moves `p`.
+// end. Blocks are written whole, but never more bytes than are left of the document. With Skip()
+// the caller tells by how many bytes it then moves `p`.
 struct BaselineCopy {
   static constexpr std::ptrdiff_t kBlock = 16;
   static void CopyBlock(char* to, const char* from) noexcept { std::memcpy(to, from, kBlock); }
@@ -141,7 +141,7 @@ struct BaselineCopy {
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 // Searches 64 bytes and remembers all special bytes among them. The next search then costs nothing:
-// in a text with escapes the next special byte is mostly nearer than that.
+// in a text with escapes the next special byte is mostly less than 64 bytes away.
 class Avx2Copy {
  public:
   static constexpr std::ptrdiff_t kBlock = 64;
@@ -561,7 +561,7 @@ bool JsonReader::SkipScalar(int c) noexcept {
   }
 }
 
-// A name and a colon must follow at `p`.
+// Steps over the name and the colon that must follow at `p`.
 template <JsonReader::Check kCheck>
 inline bool JsonReader::SkipName(const char*& p) noexcept {
   constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
@@ -580,7 +580,8 @@ inline bool JsonReader::SkipName(const char*& p) noexcept {
   return true;
 }
 
-// Remembers which brackets are open: the innermost 64 in a word, the others in memory.
+// Steps over a value. Remembers which brackets are open: the innermost 64 in a word, the others in
+// memory.
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
   constexpr NonAscii kNonAscii = kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;

@@ -72,7 +72,8 @@ class JsonReader {
   Next NextMember(bool first) noexcept;
   Next NextElement(bool first) noexcept;
 
-  // Before these three functions Peek() has returned the value's first byte.
+  // Before ReadString(), ReadNumber() and ReadLiteral(), Peek() has returned the value's first
+  // byte.
   bool ReadString(std::string_view& out) noexcept;
   // Reads a string that begins at `begin`, right after its quote. The caller has checked the string
   // up to the reader's position, which is the first escape.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what the reader itself promises. Which documents the reader accepts is tested with the
-// types that it reads.
+// Tests the promises of the reader itself. The tests of the DTOs show which documents the reader
+// accepts.
 
 #include "ffgrant/json/internal/json_reader.h"
 
@@ -86,7 +86,7 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
   EXPECT_TRUE(reader.ReadEnd());
 }
 
-// Reads strings whose escapes are any number of bytes apart, with few and with many bytes behind
+// Reads strings whose escapes are any number of bytes apart, with few and with many bytes after
 // them, and some with more bytes to step over than a search sees at once.
 TEST_F(JsonReaderTest, EscapesAtEveryDistance) {
   struct Piece {

@@ -221,8 +221,8 @@ bool DecodeObject(JsonReader& reader, const StructSpec& spec, MemberValue* value
   return true;
 }
 
-// `surplus` is the error for an array with too many elements. If `tagged` is set, the first element
-// is the tag and not a member.
+// Decodes a positional array. `surplus` is the error for an array with too many elements. If
+// `tagged` is set, the first element is the tag and not a member.
 bool DecodePositional(JsonReader& reader, const StructSpec& spec, MemberValue* values, bool tagged,
                       JsonError surplus) noexcept {
   reader.Advance();

@@ -57,7 +57,7 @@ struct StructSpec {
   std::span<const MemberSpec> members;  // in declaration order
 };
 
-// What was read of a member.
+// The state of a member while a struct is read.
 struct MemberState {
   bool seen = false;         // the member's name was read
   bool present = false;      // the member's value was read and is not null

@@ -40,7 +40,7 @@ class JsonSizer {
   void Number(std::uint64_t value) noexcept { size_ += DigitCount(value); }
 
   bool valid() const noexcept { return valid_; }
-  // True if all texts are ASCII and need no escape.
+  // Returns true if all texts are ASCII and need no escape.
   bool plain() const noexcept { return plain_; }
   std::size_t size() const noexcept { return size_; }
 

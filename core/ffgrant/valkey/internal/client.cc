@@ -26,7 +26,7 @@ bool IsInOrder(const Backoff& backoff) noexcept {
   return backoff.first_ms > 0 && backoff.longest_ms >= backoff.first_ms;
 }
 
-// Whether CLIENT SETNAME takes this name.
+// Returns whether CLIENT SETNAME takes this name.
 bool IsConnectionName(std::string_view name) noexcept {
   return name.size() <= kMaxNameSize &&
          std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
@@ -207,8 +207,8 @@ bool Client::TrySend(Request& request) noexcept {
   if (node.stranger) RefreshSoon();
   if (!node.serves()) return false;
   if (node.expected.empty()) {
-    // If the server has closed the connection in the meantime, or says something unasked, find out
-    // before the command is sent and not after.
+    // If the server has closed the connection in the meantime, or has sent something unasked, the
+    // client finds out before it sends the command and not after.
     Receive(node);
     if (!node.serves()) return false;
   }
@@ -266,7 +266,7 @@ std::string Client::WhyUnsent(const Request& request) const {
 }
 
 void Client::SendWaiting(std::int64_t now) noexcept {
-  // Look only at what waits now: a request that comes back meanwhile goes after these.
+  // Looks only at the requests that wait now: a request that comes back meanwhile goes after them.
   std::size_t kept = 0;
   const std::size_t count = waiting_.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -287,9 +287,9 @@ void Client::SendWaiting(std::int64_t now) noexcept {
                  waiting_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-// Gives up a connection that has owed an answer for the client's whole limit, and all that is under
-// way on it, because the server may be dead. If only the time of a request's own call is up, the
-// request ends alone and leaves the connection to the others.
+// Gives up a connection that has owed an answer for the client's whole limit, and all requests that
+// are under way on it, because the server may be dead. If only the time of a request's own call is
+// up, the request ends alone and leaves the connection to the others.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
   const std::int64_t limit = options_.request_timeout_ms;
@@ -421,8 +421,8 @@ void Client::AfterLogin(Node& node) {
   Run(node, options_.connection_name.empty() ? Errand::kInfo : Errand::kSetName);
 }
 
-// Whether the deadline of `node` counts. If calls are under way together with an errand, the limits
-// of the calls are enough.
+// Returns whether the deadline of `node` counts. If calls are under way together with an errand,
+// the limits of the calls are enough.
 bool Client::HasDeadline(const Node& node) noexcept {
   return node.state != Node::State::kReady ||
          (node.errand != Errand::kNone && node.expected.size() == 1);
@@ -480,7 +480,7 @@ void Client::DownUnconnected(Node& node, std::string_view what) noexcept {
   Down(node, reason);
 }
 
-// A server that sends a client away says why, and closes the connection at once. So its words may
+// A server that sends a client away says why, and closes the connection at once. So its reason may
 // be there to be read although nothing can be written any more.
 void Client::FailedToFlush(Node& node) noexcept {
   Receive(node);
@@ -620,7 +620,7 @@ void Client::Advance(std::int64_t now) noexcept {
   SendWaiting(now);
   RefreshSlots(now);
   AdvanceSettlings(now);
-  // Count by index: a node may be added meanwhile.
+  // The loop counts by index, because a node may be added meanwhile.
   for (std::size_t i = 0; i < nodes_.size(); ++i) Progress(*nodes_[i], now);
 }
 
@@ -666,7 +666,7 @@ void Client::ReceiveAll() noexcept {
   SendErrands();
 }
 
-// What a server is to be asked next goes out now, because it may be long until anybody calls again,
+// Sends now what a server is to be asked next, because it may take long until anybody calls again,
 // and a server that was not asked would seem to be silent.
 void Client::SendErrands() noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
@@ -685,7 +685,7 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
       SendErrands();
       break;
     }
-    // If there is no time to wait, take what has come by now.
+    // If there is no time to wait, the loop takes what has come by now.
     if (timeout_ms > 0) {
       CollectInterests();
       network_->Wait(interests_, std::max<std::int64_t>(std::min(end, NextTimer()) - now, 0));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds out who is in the cluster and who serves which slots, and decides whom the client believes.
+// Finds out which nodes are in the cluster and which slots they serve, and decides which table the
+// client believes.
 //
 // A table of slots is accepted
 //   1. from a member of the last good table, if it names more than half of the nodes that the
-//      last one named, and none of the primaries that both name with an older configuration
-//      epoch;
-//   2. if every member has failed or been refused since a table was needed: in the same way
+//      last good table named, and gives no older configuration epoch to any primary that both
+//      tables name;
+//   2. if every member has failed or been refused since a table was needed: by the same test
 //      from a member of a newer table, if another client of the same ledger has accepted one;
 //      else from one of the configured servers, if it names a member beside itself, or if no
 //      member could be reached for half a minute. The client then knows no more than a client
@@ -14,14 +15,15 @@
 // In both cases the table has to name the node that gave it, by the id that the node had when the
 // client connected to it.
 //
-// Why more than half: a node that left for another cluster keeps its connections, and after a soft
-// reset also its id and process. Its table then names the new cluster. A cluster whose nodes are
-// replaced one after the other, or whose shards fail over, keeps most of its ids from one table to
-// the next; so a client that is in use follows it for ever. A client that slept while half of the
-// cluster was replaced, or whose cluster was reset, gets on by rule 2. It needs what a fresh client
-// needs: a configured server that is alive. Why half a minute: a configured server, too, may have
-// left for another cluster, and the members may be cut off for a while. Epochs are compared node by
-// node, because the greatest epoch goes away with its node, while a node's own epoch only grows.
+// A table must name more than half of the nodes because a node that left for another cluster keeps
+// its connections, and after a soft reset also its id and process. Its table then names the new
+// cluster. A cluster whose nodes are replaced one after the other, or whose shards fail over, keeps
+// most of its ids from one table to the next; so a client that is in use follows it for ever. A
+// client that slept while half of the cluster was replaced, or whose cluster was reset, goes on by
+// rule 2. It needs what a fresh client needs: a configured server that is alive. The client waits
+// for half a minute because a configured server, too, may have left for another cluster, and the
+// members may be cut off for a while. Epochs are compared node by node, because the greatest epoch
+// goes away with its node, while a node's own epoch only grows.
 //
 // A server is a stranger if it is found at a member's address under another id, or if a redirection
 // names it and no table does. Before anything is sent to it, its own table has to pass the test of
@@ -42,13 +44,13 @@ namespace {
 
 // The least time between two questions for the table.
 constexpr std::int64_t kRefreshEveryMs = 50;
-// How soon the client asks again after a table in which slots had no owner.
+// The client asks again this long after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
-// How long no member could be reached, while the client was in use, before a configured server is
-// believed about a cluster that has none of them.
+// If no member could be reached for this long while the client was in use, a configured server is
+// believed about a cluster that has none of the members.
 constexpr std::int64_t kBeginAnewMs = 30'000;
-// A client that has not looked for a table for longer was not in use. That time does not count, and
-// what the client knows of who failed is too old.
+// A client that has not looked for a table for longer than this was not in use. Of the time since
+// then only this much counts, and what the client has noted about nodes that failed is too old.
 constexpr std::int64_t kSleptMs = 1000;
 // The client connects to at most this many members at once only to ask them.
 constexpr std::size_t kMaxAskedAtOnce = 32;
@@ -91,7 +93,8 @@ void Client::RefreshSoon() noexcept {
   if (needed_since_ == kNever) needed_since_ = now;
 }
 
-// Takes turns: a node that was thrown out of the cluster never has anything to say.
+// Returns the next node to ask for a table. The nodes take turns, because a node that was thrown
+// out of the cluster never has anything to say.
 Node* Client::NextToTell(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[next_asked_++ % nodes_.size()];
@@ -103,8 +106,8 @@ Node* Client::NextToTell(std::int64_t now) noexcept {
   return nullptr;
 }
 
-// Whether a member may still tell a table. With `connect`, also connects to members that are not
-// connected.
+// Returns whether a member may still tell a table. With `connect`, it also connects to members that
+// are not connected.
 bool Client::AwaitMembers(bool connect) noexcept {
   bool pending = false;
   std::size_t connecting = 0;
@@ -222,7 +225,8 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
 }
 
-// Nothing is sent to a server that has turned out to be a stranger, whoever named it.
+// Ends the connection to a server that has turned out to be a stranger, and sends nothing to it,
+// whoever named it.
 void Client::Disown(Node& node, std::string_view reason) noexcept {
   Down(node, reason);
   std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
@@ -283,8 +287,9 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   teller.stranger = IsStranger(teller);
 }
 
-// Forgets nodes that the newest table has no use for, once nothing is under way there. While the
-// client looks for a table, or for a server on which to shut a connection, they may be of use.
+// Forgets nodes that the newest table does not need, once nothing is under way on them. They are
+// kept while the client looks for a table, or for a server on which to shut a connection, because
+// they may be of use then.
 void Client::ForgetIdle() noexcept {
   if (!has_leaving_ || needed_since_ != kNever) return;
   has_leaving_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the client with a cluster that changes: whose table it believes, and what it forgets.
+// Tests the client with a cluster that changes: which node's table it believes, and which nodes it
+// forgets.
 
 #include <gtest/gtest.h>
 
@@ -24,7 +25,7 @@ ClientOptions Patient() {
   return options;
 }
 
-// Cluster A: nodes a, b, c at ports 1, 2, 3. Cluster B: x, y at 11 and 12.
+// Cluster A has the nodes a, b and c at ports 1, 2 and 3. Cluster B has x and y at 11 and 12.
 class Topology : public ::testing::Test {
  protected:
   Topology() {
@@ -389,7 +390,8 @@ TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {
   EXPECT_EQ(rig.network->connections(), 1u);
 }
 
-// A connection is made beside calls to another server. Nobody calls for long at each of its steps.
+// A connection is made while calls to another server run. After `steps` of these calls, Poll() is
+// not called for a long time.
 TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfAConnectionMadeBesideCalls) {
   for (int steps = 0; steps < 10; ++steps) {
     ClientRig rig(Patient());
@@ -408,7 +410,7 @@ TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfAConnectionMadeBesideCalls) {
   }
 }
 
-// A connection is begun in the very turn in which the last call ends.
+// The client begins a connection in the same turn in which its last call ends.
 TEST_F(Topology, AConnectionBegunAsACallEndsIsNoSilentOne) {
   ClientRig rig(Patient());
   rig.play = clusters.play();
@@ -451,7 +453,7 @@ TEST_F(Topology, AddressesMayChangeForEver) {
   }
 }
 
-// One shard is gone for good, and there is always a call for it.
+// One shard never comes back, and there is always a call that waits for it.
 TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -485,7 +487,7 @@ TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
   }
 }
 
-// The same holds if no server says who it is.
+// The number of nodes stays bounded also if no server tells who it is.
 TEST(TopologyWithoutIds, AddressesMayChangeForEver) {
   std::uint16_t port = 1;
   ClientRig rig(Patient());
@@ -533,8 +535,8 @@ TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
 
 // ---- answers -----------------------------------------------------------------------
 
-// A failover happens with many calls under way: each call is refused by itself, and then made
-// elsewhere.
+// A failover happens while many calls are under way. Each call is refused by itself, and is then
+// made on another server.
 TEST(Demotion, CostsNoCallItsAnswer) {
   ClientOptions options = TwoServers();
   options.max_in_flight = 256;
@@ -614,7 +616,7 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   EXPECT_EQ(rig.Count("1 CLIENT KILL"), 1);
 }
 
-// The client asks for the table on a connection that then falls silent. A call behind this question
+// The client asks for the table on a connection that then falls silent. A call after this question
 // ends before its own answer is overdue. From then on, only the question's limit watches the
 // connection.
 TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
