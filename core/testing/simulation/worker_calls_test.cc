@@ -625,7 +625,7 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
   EXPECT_EQ(Alive(), ":1\r\n");
 }
 
-TEST_F(Deployments, AnInstanceIdIsOneProcesss) {
+TEST_F(Deployments, AnInstanceIdIsOneProcess) {
   DeploymentWorker first(Options());
   ASSERT_TRUE(first.Start());
   DeploymentWorker second(Options());
