@@ -2,7 +2,7 @@
 //
 // Runs the embedded ledger and the model side by side (contract 7). One byte says how much room the
 // ledger has for names. Then each record of 16 bytes is one operation: its bytes choose the
-// execution and the arguments. After each operation answers, details and stored state must be the
+// execution and the arguments. After each operation, answers, details and stored state must be the
 // same, and the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves on step by
 // step, maintenance runs, and everything is compared again.
 //
@@ -53,7 +53,7 @@ class RecordStream {
  public:
   void Begin(std::span<const std::uint8_t> record) { left_ = record; }
   std::uint32_t Below(std::uint32_t bound) {
-    if (left_.empty()) return bound - 1;  // a choice of 0 would be something rare
+    if (left_.empty()) return bound - 1;  // not 0, which OneIn() takes for the rare case
     const std::uint8_t byte = left_.front();
     left_ = left_.subspan(1);
     return byte % bound;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inputs of figures for which bench/inputs.h has none that fit.
+// The inputs of the figures for which bench/inputs.h has no suitable inputs.
 
 #include "bench/peers/name_figures.h"
 

@@ -74,8 +74,8 @@ struct FormatExecutionId : FromUuid {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// Mints an id in the partition of a flow with a uuid from the caller. Otherwise no two
-// implementations would write the same. Here the uuid is the flow's own.
+// Mints an id in the partition of a flow. The caller gives the id's uuid, since otherwise no two
+// implementations would write the same id. Here this uuid is the flow's own.
 struct MintId {
   static constexpr std::string_view kOp = "MintExecutionId";
   static constexpr std::array<std::string_view, 1> kCases = {"deterministic"};

@@ -3,9 +3,9 @@
 // The claim path on SQLite in memory: one table, and statements that are prepared once. Issuing is
 // one UPDATE with its checks in the WHERE clause; claiming is a SELECT and an UPDATE. Only if an
 // update found no row does the ledger ask for the reason. The ledger follows the advice of
-// https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and /pragma.html: no mutexes for a
-// connection that one thread uses, no journal where nothing is rolled back, a key that is the
-// table's own order, texts and blobs that are bound without a copy.
+// https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and /pragma.html. Its connection is
+// used by one thread and has no mutexes, and there is no journal, since nothing is rolled back. The
+// table is stored in the order of its key. Texts and blobs are bound without a copy.
 //
 // By default each call is a transaction of its own; Begin() and Commit() put many calls into one.
 

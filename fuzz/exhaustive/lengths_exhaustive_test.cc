@@ -653,7 +653,7 @@ void Checksums() {
   }
 }
 
-// Tries braces at every two places of a key of every length.
+// Tries `{` and `}` at each pair of places of a key, or without one or both, for every length.
 void Slots() {
   for (std::size_t size = 0; size <= 40; ++size) {
     for (std::size_t open = 0; open <= size; ++open) {

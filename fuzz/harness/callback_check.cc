@@ -163,8 +163,8 @@ class Check {
     }
   }
 
-  // Minimises as libFuzzer does. The crash consists of an input's first byte and its last two
-  // bytes; a shorter input that has them is the next one to be made shorter. Mutators that take
+  // Minimises as libFuzzer does. An input counts as a crash if it has the first byte and the last
+  // two bytes of `whole`; each shorter crash that is found is then made shorter. Mutators that take
   // parts out need 10 to 120 calls for this; others need many more.
   void Minimise(const Bytes& whole, unsigned int seed) {
     constexpr unsigned int kAttempts = 240;

@@ -243,7 +243,8 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, Missin
   const NameId required = required_sets.Hold(
       CsvOf(args.required), std::string_view(bytes.data(), args.retry ? bytes.size() : 0));
   if (required == NamePool::kFull) {
-    // Only executions that are forgotten free a number, but workers' names free bytes, too.
+    // A number becomes free only when an execution is forgotten. Bytes also become free when
+    // workers' names are released.
     if (required_sets.free_names() > 0) missing = Missing::kName;
     Detail(details, missing == Missing::kName ? "names" : "capability sets");
     return Refuse(ClaimError::kLedgerFull);

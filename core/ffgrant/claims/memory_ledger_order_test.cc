@@ -262,7 +262,7 @@ TEST(ReadyOrderTest, ManyClaimedDirectly) {
   const ClaimForWorkerOutcome outcome = ledger.ClaimForWorker(ScheduleArgs(10));
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome.grant.view().execution_id.text(), last.text());
-  // Nothing is chosen when that execution is claimed, too.
+  // Once this last execution is claimed too, the scheduler finds nothing.
   ASSERT_TRUE(ledger.Claim({last.view(), kWorker, kLane, {}, kLongTtl, {}}));
   EXPECT_EQ(ledger.ClaimForWorker(ScheduleArgs(10)).error, ClaimError::kNoEligibleExecution);
 }

@@ -182,7 +182,7 @@ TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
     }
     seen.insert(pair.seen().begin(), pair.seen().end());
   }
-  // What was never seen was never tested, and nothing unexpected may be seen.
+  // Each expected sighting must have been seen, or else it was not tested. No other may be seen.
   const std::set<std::string> expected = ExpectedSightings();
   for (const std::string& sighting : expected) {
     EXPECT_EQ(seen.count(sighting), 1u) << "never seen: " << sighting;

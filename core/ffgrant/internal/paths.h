@@ -3,8 +3,9 @@
 // The fast paths of core by name. Each path reports when it is taken and for how many bytes. Builds
 // that look for faults (CMake option FFGRANT_COUNT_PATHS) count these reports. "This path with this
 // length" is then coverage that libFuzzer sees like an edge, and a test can ask whether every
-// length of every path was visited. Faults that people make often concern one path at one length,
-// and all edges have long been covered then. In all other builds this file does nothing.
+// length of every path was visited. Coverage of edges alone does not suffice: faults made by people
+// often show at just one length of one path, and inputs of other lengths cover the same edges. In
+// all other builds this file does nothing.
 
 #ifndef FFGRANT_INTERNAL_PATHS_H_
 #define FFGRANT_INTERNAL_PATHS_H_

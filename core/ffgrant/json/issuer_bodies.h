@@ -68,7 +68,7 @@ JsonResult ParseCreated(std::string_view json, JsonScratch& scratch, bool& creat
 // Parses {"Cancelled":{"execution_id":...,"public_state":...}}.
 JsonResult ParseCancelled(std::string_view json, JsonScratch& scratch);
 // Parses {"Accepted":{"signal_id":...,"effect":...}} or {"Duplicate":{"existing_signal_id":...}}.
-// For a duplicate `effect` becomes empty.
+// `effect` becomes empty for a duplicate.
 JsonResult ParseSignalled(std::string_view json, JsonScratch& scratch, std::string& effect);
 // Parses a body that is one JSON string, such as a public state.
 JsonResult ParseTextBody(std::string_view json, JsonScratch& scratch, std::string& out);

@@ -284,8 +284,8 @@ class Search {
     }
   }
 
-  // Returns what kUnavailable, with why_, says of a partition. If the user may not run the command,
-  // the server has answered, although with an error.
+  // Returns what was found in a partition whose call ended with kUnavailable; why_ has the reason.
+  // If the user may not run the command, the server has answered, although with an error.
   Found NotServed() noexcept {
     if (why_.size() == 0 || !internal::IsForbidden(why_[0])) return Found::kUnreachable;
     fault_ = true;

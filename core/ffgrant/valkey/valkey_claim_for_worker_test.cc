@@ -183,7 +183,7 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
       for (int i = 0; i < 2; ++i) {
         const ClaimForWorkerOutcome outcome = Choose();
         const bool is_asked = word != "EXISTS" && word != "required_capabilities";
-        // Behind the only execution, which is granted, there is no other to ask about.
+        // With place 1 the only execution is granted, so the search asks nothing about another one.
         if (place == 0 || is_asked) {
           EXPECT_EQ(outcome.error, ClaimError::kUnknownCode) << word << place << reply;
         }

@@ -72,7 +72,8 @@ class CallGenerator {
  public:
   // Returns a number below `bound`, which is never 0.
   using Choose = std::function<std::uint32_t(std::uint32_t bound)>;
-  // Returns the stored state, which is needed to move the clock to the edge of something.
+  // Returns the stored state. The generator needs it to move the clock to a stored time, such as an
+  // expiry, or 1 ms beside it.
   using Inspect = std::function<std::optional<ExecutionState>(const ExecutionIdView&)>;
 
   // `clock` is the ledger's clock and must outlive the generator.

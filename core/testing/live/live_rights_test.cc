@@ -112,8 +112,8 @@ class LiveRights : public LiveServer {
     return {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 60'000};
   }
 
-  // Brings an execution, with all rights, to where the call needs it; then makes the call as the
-  // user. Returns how the call ended.
+  // Uses a ledger with all rights to bring an execution into the state that the call needs; then
+  // makes the call as the user. Returns how the call ended.
   using Make = std::function<ClaimError(ValkeyLedger& user, ErrorDetails* details)>;
   std::map<std::string_view, Make> Calls() {
     const auto calls = [this](auto function) -> Make { return function; };
@@ -191,7 +191,7 @@ class LiveRights : public LiveServer {
         {"Suspend", calls([this](ValkeyLedger& user, ErrorDetails* details) {
            const MintedExecutionId id = Create();
            const Lease lease = Claimed(id);
-           // A suspension by another ledger first gives the partition a secret.
+           // `ledger_` suspends another execution first, which gives the partition a secret.
            (void)Suspended();
            return user.Suspend({.execution_id = id.view(), .fence = lease.fence}, details).error;
          })},

@@ -47,7 +47,7 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
   };
   if (state == S::kAbsent) return calls;
   add(Kind::kCreate, 2);
-  calls.back().worker = urgent ? 1 : 0;  // this is its priority
+  calls.back().worker = urgent ? 1 : 0;  // a creation has its priority there
   if (state == S::kDelayed) calls.back().flag = true;
   if (state == S::kDelayed || state == S::kEligible) return calls;
   add(Kind::kIssue, 3);

@@ -92,8 +92,8 @@ class ExactCopy {
 };
 
 // Calls `write` without a buffer, then with a buffer of exactly the size that it asks for, and
-// returns the text. Fails the case if `write` doesn't ask for a size, or if it writes to a buffer
-// that is one byte short or doesn't ask for the same size there.
+// returns the text. Fails the case if `write` doesn't ask for a size without a buffer, or if, given
+// a buffer that is one byte short, it writes into the buffer or doesn't ask for the same size.
 std::string Written(std::string_view what, const std::function<WriteResult(std::span<char>)>& write,
                     Case& result);
 

@@ -7,7 +7,7 @@ any more. What must hold:
   epochs    no epoch of an execution is given out twice, and they grow in the order of the calls
   leases    no lease begins while another of the same execution is surely alive
   grants    no lease without a grant of its own for that worker: a grant is consumed at most once
-  fences    a call that its fence let pass was made under the last lease; none passes after an end
+  fences    a fence lets a call pass only under the last lease, and never after the end
   unknown   the store agrees with what a client found out about a call without an answer
   stored    acknowledged calls are stored; calls that were said not to have happened are not
 """
@@ -125,8 +125,8 @@ def _check_execution(verdict, execution, calls, stored, may_lose):
 
 
 def _with_epoch(call, stored):
-    """Returns the claim. If its fate was found out too late to see its lease, the claim gets the
-    stored epoch."""
+    """Returns the claim. A claim whose fate was found out when its lease could no longer be seen
+    gets the stored epoch."""
     if call.outcome == UNKNOWN and not call.epoch and stored is not None:
         return replace(call, epoch=stored.leases.get(call.lease, 0))
     return call

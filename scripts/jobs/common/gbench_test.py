@@ -92,8 +92,8 @@ class ResultsTest(unittest.TestCase):
 
 class RatioTest(unittest.TestCase):
     def test_is_taken_within_a_round(self):
-        # A machine that is ten times slower in the second round; medians of the rounds first,
-        # then divided, would give another answer.
+        # The machine is ten times slower from the second round on, so a ratio across rounds, such
+        # as 10 / 2, would be far off.
         results = results_of([entry("BM_A_Core/x", 1), entry("BM_A_Plain/x", 2)],
                              [entry("BM_A_Core/x", 10), entry("BM_A_Plain/x", 20)],
                              [entry("BM_A_Core/x", 10), entry("BM_A_Plain/x", 40)])

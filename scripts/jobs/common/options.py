@@ -92,7 +92,8 @@ def seconds(text):
 
 
 def path(text):
-    """A path of the caller's, whatever folder the job runs in."""
+    """Returns the absolute form of a path that the caller gave, since a job may run in another
+    folder."""
     if not text:
         raise argparse.ArgumentTypeError("a path is needed")
     return Path(text).absolute()

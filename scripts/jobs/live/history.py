@@ -71,7 +71,7 @@ class Server:
 
 @dataclass
 class Policy:
-    max_retries: int = 0  # what the function assumes if there is no policy
+    max_retries: int = 0  # the server function assumes 0 if there is no policy
     delay_ms: int = 0
     max_reclaims: int = 100
     max_replays: int = 10

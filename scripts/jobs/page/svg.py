@@ -76,8 +76,8 @@ def new_figure(height):
 
 @dataclass(frozen=True)
 class Caption:
-    """The text above a PNG, which may be far from its page: its title, when and on what machine it
-    was measured, and the key, (sign, name in COLOURS, meaning)."""
+    """The text above a PNG, which readers may see without its page: the figure's title; a note that
+    says when and on what machine it was measured; and the key: (sign, name in COLOURS, meaning)."""
     title: str = ""
     note: str = ""
     key: tuple = ()

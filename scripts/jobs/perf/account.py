@@ -34,7 +34,7 @@ class Unmeasured:
 
     @property
     def text(self):
-        """Why, for the reader: 'head: failed: no memory'."""
+        """The reasons as a text for readers: 'head: failed: no memory'."""
         said = {}
         for arm, reason in self.reasons.items():
             said.setdefault(reason, []).append(arm)

@@ -85,7 +85,9 @@ class _Stage:
         self.family = 0
         self.samples = {}  # name -> Samples
         self.seen = {}  # name -> how many looks it has had
-        self.looks = {}  # name -> its last Look; it stays after a verdict: the family is whole
+        # name -> its last Look. A Look stays after its verdict, because p-values are corrected over
+        # the whole family.
+        self.looks = {}
         self.results = {}
 
     def add(self, names):

@@ -168,8 +168,8 @@ class DecideTest(unittest.TestCase):
         self.assertIn("fresh pairs could not tell", self.results["a"].note)
 
     def test_suspects_are_confirmed_before_noise_gets_more_pairs(self):
-        """With +30 % among noise, the confirmation comes before any further look at the noisy
-        benchmarks."""
+        """A benchmark that seems 30 % slower is confirmed before any further look at the noisy
+        benchmarks beside it."""
         shifts = {f"noisy{i}": 0.0 for i in range(5)} | {"slow": math.log(1.3)}
         source = Source(shifts)
         normal = source.random.gauss

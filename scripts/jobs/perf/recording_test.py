@@ -62,8 +62,8 @@ class IdleMachineTest(Procedure, unittest.TestCase):
 
 
 class BusyMachineTest(Procedure, unittest.TestCase):
-    """Recorded at a load of 10 to 30, as bad as a machine gets: few rounds, and fewer slowdowns are
-    found, but there is no false alarm either."""
+    """Recorded at a load of 10 to 30, as bad as a machine gets. There were few rounds, so the gate
+    finds fewer slowdowns, but it gives no false alarm here either."""
 
     recording = "selftest_recording_busy.json"
     least = {5: 0.65, 10: 0.80}

@@ -44,7 +44,7 @@ class Certificates(unittest.TestCase):
         self.assertIn("ok", self.verified("foreign", authority="stranger"))
 
     def test_what_openssl_says_is_shown(self) -> None:
-        # Newer versions of openssl find out only when the next command reads the key.
+        # ca.key is a folder. Newer versions of openssl fail only when the next command reads it.
         with tempfile.TemporaryDirectory() as folder, \
                 self.assertRaisesRegex(certificates.CertificateError,
                                        r"openssl (genpkey|req): .*ca\.key"):

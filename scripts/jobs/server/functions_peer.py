@@ -281,7 +281,8 @@ def _walk(pair, seed, length):
 
 
 def _on_purpose(pair, what, make, begins, first):
-    """A text that says what is wrong with a call that differs on purpose."""
+    """Makes a call whose answers differ on purpose. Returns a text that says what is wrong; "" if
+    nothing is."""
     e = calls.Execution()
     for client in (pair.ours, pair.theirs):
         client.flushall()

@@ -79,8 +79,8 @@ class ExecutionTable {
     return Mix(mixed, kMixA);
   }
 
-  // A worker's name of which the region itself has one hold in the pool. While the name is here,
-  // `holds` counts what the region's records hold and release, and the pool does not.
+  // A worker's name that the region itself holds once in the pool. While the name is here, `holds`
+  // counts the holds and releases by the region's records, and the pool does not count them.
   struct RecentName {
     NameId name = 0;
     std::int32_t holds = 0;

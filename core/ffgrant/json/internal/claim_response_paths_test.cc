@@ -94,7 +94,7 @@ class ClaimResponsePathsTest : public ::testing::Test {
   }
 
   // Checks that the fast path for issued grants accepts all of them and no other document. Check()
-  // compares what the fast path reads with the slower path.
+  // compares what the fast path reads with what the slower path reads.
   void CheckIssued([[maybe_unused]] std::string_view json) {
 #ifdef FFGRANT_HAS_AVX2_PATHS
     if (!internal::HasAvx2()) return;

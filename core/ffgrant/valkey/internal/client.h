@@ -15,9 +15,9 @@
 // that server again, it first shuts the broken connection there (CLIENT KILL ID), so that what it
 // reads afterwards is final (lost_connections.h).
 //
-// In a cluster the client believes the members of the last good table of slots. If no member can
-// tell, it believes the servers that it was configured with (client_topology.cc). It forgets
-// servers that the newest table doesn't name.
+// In a cluster the client accepts a table of slots from the members of the last good table. If no
+// member can give one, it accepts a table from the servers that it was configured with
+// (client_topology.cc). It forgets servers that the newest table doesn't name.
 //
 // Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), counts() and
 // TellLog(). A client allocates nothing once its buffers and nodes are there.
@@ -351,7 +351,7 @@ class Client {
   std::int64_t refresh_at_ = kNever;     // when to ask for the slots again; only for clusters
   std::int64_t refreshed_at_ = 0;
   std::int64_t needed_since_ = kNever;    // since when a new table is needed
-  bool configured_turn_ = false;          // no member can tell, so ask the configured servers
+  bool configured_turn_ = false;          // no member can give a table: ask configured servers
   std::int64_t members_lost_for_ms_ = 0;  // how long it was the configured servers' turn, while the
                                           // client was in use
   bool has_leaving_ = false;

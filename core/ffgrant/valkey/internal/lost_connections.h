@@ -87,8 +87,8 @@ class LostConnections {
     bool fenceable = false;  // this side has closed it, and its id is known
     bool open = false;
   };
-  // Fills in the connections that may still carry the command `key`. If connections have been given
-  // up, there may be others: IsSettled() knows.
+  // Fills in the connections that may still carry the command `key`. Connections and keys that
+  // were given up are missing here; IsSettled() takes them into account.
   void List(CommandKey key, std::vector<Target>& targets) const;
   // Whether no connection may still carry the command `key`.
   bool IsSettled(CommandKey key) const;

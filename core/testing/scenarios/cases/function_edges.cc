@@ -62,7 +62,7 @@ void LeasesWithoutTime(Run& run) {
 
 // ---- past the ledger -----------------------------------------------------------
 
-// Edge 8: a call must not be done by half.
+// Edge 8: a call must not be left half done.
 void AFractionalGrantTtl(Run& run) {
   for (const std::string ttl : {"50.5", "1e-1"}) {
     Execution& e = run.Create();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// valkey-functions.md sections 2 to 4: what the functions do and store that no call of a ledger
-// asks for. These are idempotency keys, policies and tags of a creation, the lineage of retries and
+// valkey-functions.md sections 2 to 4: the parts of the functions that no call of a ledger uses.
+// These are idempotency keys, policies and tags of a creation, the lineage of retries and
 // replays, an attempt's policy and times, streams, waitpoint secrets and tokens.
 
 #include <array>

@@ -206,7 +206,7 @@ class FilesTest(OutsideCase):
                         or "SIGINT" in (document.get("error") or ""), document)
 
     def test_needs_nothing_of_the_build(self):
-        """To compare two programs, neither this project's build nor its other jobs are imported."""
+        """A comparison of two programs imports neither this project's build nor its other jobs."""
         program = (
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from jobs.perf import commands\n"
