@@ -92,13 +92,13 @@ class ResultsTest(unittest.TestCase):
 
 class RatioTest(unittest.TestCase):
     def test_is_taken_within_a_round(self):
-        # The machine is ten times slower from the second round on, so a ratio across rounds, such
-        # as 10 / 2, would be far off.
+        # The machine becomes ten times slower with each round. The ratio of the medians would be
+        # 10 / 40, and a ratio across rounds even farther off.
         results = results_of([entry("BM_A_Core/x", 1), entry("BM_A_Plain/x", 2)],
-                             [entry("BM_A_Core/x", 10), entry("BM_A_Plain/x", 20)],
-                             [entry("BM_A_Core/x", 10), entry("BM_A_Plain/x", 40)])
+                             [entry("BM_A_Core/x", 10), entry("BM_A_Plain/x", 40)],
+                             [entry("BM_A_Core/x", 100), entry("BM_A_Plain/x", 100)])
         found = gbench.ratio(results.find("A", "Core", "x"), results.find("A", "Plain", "x"), "ns")
-        self.assertEqual(found, gbench.Stat(0.5, 0.25, 0.5))
+        self.assertEqual(found, gbench.Stat(0.5, 0.25, 1.0))
 
     def test_uses_only_rounds_that_both_have(self):
         results = results_of([entry("BM_A_Core/x", 1)],
