@@ -388,9 +388,9 @@ class Load {
     if (!renewed) Fail("renew", renewed.error, details);
     const std::string result = ResultOf(execution.id);
     from = SteadyClock::now();
-    const Outcome completed = CompleteOnce(
-        ledger_, {.execution_id = grant.execution_id, .fence = claim.lease.fence}, result,
-        &details);
+    const Outcome completed =
+        CompleteOnce(ledger_, {.execution_id = grant.execution_id, .fence = claim.lease.fence},
+                     result, &details);
     figures.Take(kComplete, from, SteadyClock::now());
     if (!completed) Fail("complete", completed.error, details);
     execution.completed.fetch_add(1);

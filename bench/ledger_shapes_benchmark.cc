@@ -142,8 +142,9 @@ void CheckRefusals(std::string_view name) {
   for (std::size_t i = 0; i < population.size(); ++i) {
     args.execution_id = population[i];
     fixture.calls().SetIssue(i + 1, args);
-    SelfCheck(fixture.ledger().IssueClaimGrant(args).error == ClaimError::kExecutionNotInEligibleSet,
-              "a grant is issued in another lane", name);
+    SelfCheck(
+        fixture.ledger().IssueClaimGrant(args).error == ClaimError::kExecutionNotInEligibleSet,
+        "a grant is issued in another lane", name);
     fixture.calls().SetIssue(i, args);
     CapabilitySet fewer;
     const std::string_view all = args.offered->csv();
@@ -212,8 +213,8 @@ void RunRequirementSets(benchmark::State& state, std::size_t sets) {
   std::string offered_csv;
   for (std::size_t i = 0; i < sets; ++i) {
     const std::array<std::string_view, 1> token = {tokens[i]};
-    SelfCheck(required[i].AssignRequired(token) == CapabilityError::kNone, "a capability is refused",
-              tokens[i]);
+    SelfCheck(required[i].AssignRequired(token) == CapabilityError::kNone,
+              "a capability is refused", tokens[i]);
     if (i % std::max<std::size_t>(sets / kHave, 1) == 0) {
       offered_csv += (offered_csv.empty() ? "" : ",") + tokens[i];
     }

@@ -65,8 +65,7 @@ class PlainExecution {
     if (attempt_ == Attempt::kInterrupted) {
       return Fail(outcome, ClaimError::kUseClaimResumedExecution);
     }
-    if (!has_grant_ || grant_.worker_id != args.worker.worker_id.text ||
-        grant_.expires_at < now) {
+    if (!has_grant_ || grant_.worker_id != args.worker.worker_id.text || grant_.expires_at < now) {
       return Fail(outcome, ClaimError::kInvalidClaimGrant);
     }
     has_grant_ = false;

@@ -168,11 +168,10 @@ class Pair {
         model_(clock_, PartitionConfig{}),
         generator_([&stream](std::uint32_t bound) { return stream.Below(bound); }, TheChoices(),
                    clock_, [this](const ExecutionIdView& id) { return model_.Inspect(id); }),
-        driver_([this](const Call& call) { return Make(call); },
-                {[this](const Call& call, const Answer& answer) {
-                   return BesideModel(call, answer);
-                 },
-                 [this](const Call& call, const Answer&) { return StoredDifference(call); }}) {}
+        driver_(
+            [this](const Call& call) { return Make(call); },
+            {[this](const Call& call, const Answer& answer) { return BesideModel(call, answer); },
+             [this](const Call& call, const Answer&) { return StoredDifference(call); }}) {}
 
   // Returns false if the two differ; problem() then says how.
   bool Step() {
@@ -180,8 +179,8 @@ class Pair {
     const Answer answer = driver_.Do(call);
     generator_.Learn(call, answer);
     if (!driver_.problem().empty()) return false;
-    const std::string reached = std::string(call.name()) + " " +
-                                std::string(ErrorName(answer.error)) + " " + before_;
+    const std::string reached =
+        std::string(call.name()) + " " + std::string(ErrorName(answer.error)) + " " + before_;
     Observe(reached);
     CountState(std::hash<std::string>()(reached));
     return true;
@@ -191,10 +190,10 @@ class Pair {
  private:
   Answer Make(const Call& call) {
     const auto state = model_.Inspect(generator_.target());
-    before_ = !state ? "absent"
-                     : std::string(state->public_state) + " " +
-                           std::string(state->ownership_state) +
-                           (state->has_grant ? " granted" : "");
+    before_ = !state
+                  ? "absent"
+                  : std::string(state->public_state) + " " + std::string(state->ownership_state) +
+                        (state->has_grant ? " granted" : "");
     const auto* advance = call.As<testing::calls::Advance>();
     if (advance == nullptr) return testing::Make(Server().ledger(), call);
     Server().Pass(advance->args);
@@ -274,8 +273,8 @@ std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   return std::size(row);
 }
 
-constexpr RecordFormat kFormat = {0, kWidth, kMaxRecords, AnyBytes, GenerateRecord, GenerateRow,
-                                  AnyBytes};
+constexpr RecordFormat kFormat = {0,           kWidth,  kMaxRecords, AnyBytes, GenerateRecord,
+                                  GenerateRow, AnyBytes};
 
 }  // namespace
 }  // namespace ffgrant::fuzz

@@ -47,8 +47,8 @@ struct KeyWriter : AbslWriter {
 struct GrantKeyWriter : AbslWriter {
   std::string_view operator()(const ExecutionIdView& id) {
     text.clear();
-    absl::StrAppend(&text, "ff:exec:", Prefix(id.partition().family), id.partition().index, "}:",
-                    View(id.text()), ":claim_grant");
+    absl::StrAppend(&text, "ff:exec:", Prefix(id.partition().family), id.partition().index,
+                    "}:", View(id.text()), ":claim_grant");
     return text;
   }
 };
@@ -57,8 +57,8 @@ struct EligibleKeyWriter : AbslWriter {
   std::string_view operator()(std::string_view lane) {
     constexpr Partition kPartition = FormatEligibleKey::kPartition;
     text.clear();
-    absl::StrAppend(&text, "ff:idx:", Prefix(kPartition.family), kPartition.index, "}:lane:",
-                    View(lane), ":eligible");
+    absl::StrAppend(&text, "ff:idx:", Prefix(kPartition.family), kPartition.index,
+                    "}:lane:", View(lane), ":eligible");
     return text;
   }
 };

@@ -67,8 +67,8 @@ TEST(PeerDeathTest, APeerThatTakesTooMuchIsFound) {
 }
 
 TEST(PeerDeathTest, APeerThatWritesAnotherByteIsFound) {
-  EXPECT_EXIT((CheckAgainstCore<FormatUuidText, UppercaseUuids>()),
-              ::testing::ExitedWithCode(1), "FormatUuid, random: core and Uppercase differ");
+  EXPECT_EXIT((CheckAgainstCore<FormatUuidText, UppercaseUuids>()), ::testing::ExitedWithCode(1),
+              "FormatUuid, random: core and Uppercase differ");
 }
 
 }  // namespace

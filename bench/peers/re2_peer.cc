@@ -57,8 +57,7 @@ struct LenientKey : KeyParser, ResultIsValue<ParsePartitionKeyLenient::Value> {
   LenientKey() : KeyParser(R"(\{(fp|b|q):\+?([0-9]+)\})") {}
 };
 
-#define FFGRANT_HEX_GROUPS \
-  "([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
+#define FFGRANT_HEX_GROUPS "([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
 
 // The contents of a uuid's five groups.
 struct Groups {

@@ -32,8 +32,8 @@ bool TakeFlag(int& argc, char** argv, const char* flag) {
 
 void Registry::AddTimed(std::string_view op, std::string_view impl, std::string_view case_name,
                         Run run, std::size_t iterations) {
-  timed_.push_back({std::string(op), std::string(impl), std::string(case_name), std::move(run),
-                    iterations, 0});
+  timed_.push_back(
+      {std::string(op), std::string(impl), std::string(case_name), std::move(run), iterations, 0});
 }
 
 void Registry::AddThreads(std::string_view op, std::string_view impl, std::string_view case_name,

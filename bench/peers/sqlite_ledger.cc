@@ -167,9 +167,9 @@ std::string_view Csv(const CapabilitySet* set) {
 
 SqliteLedger::SqliteLedger(std::size_t, const Clock& clock) : clock_(clock) {
   sqlite3* database = nullptr;
-  const int opened = sqlite3_open_v2(
-      ":memory:", &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-      nullptr);
+  const int opened =
+      sqlite3_open_v2(":memory:", &database,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   database_.reset(database);
   if (opened != SQLITE_OK) Fail(database, ":memory:");
   Execute("PRAGMA journal_mode = OFF");
@@ -218,8 +218,7 @@ void SqliteLedger::Commit() {
 
 CreateOutcome SqliteLedger::CreateExecution(const CreateExecutionArgs& args) {
   CreateOutcome outcome;
-  if (!args.execution_id.is_canonical() ||
-      args.execution_id.partition().index >= kMapPartitions) {
+  if (!args.execution_id.is_canonical() || args.execution_id.partition().index >= kMapPartitions) {
     outcome.error = ClaimError::kInvalidInput;
     return outcome;
   }
@@ -271,8 +270,8 @@ ClaimOutcome SqliteLedger::Claim(const ClaimArgs& args) {
   std::int64_t attempt_index = 0;
   {
     Call row(state_.get(), id);
-    outcome.error = row.Number(2, now).Step() ? WhyNotClaimed(row, args)
-                                              : ClaimError::kExecutionNotFound;
+    outcome.error =
+        row.Number(2, now).Step() ? WhyNotClaimed(row, args) : ClaimError::kExecutionNotFound;
     if (!outcome) return outcome;
     epoch = row.Column(kLeaseEpoch) + 1;
     attempt_index = row.Column(kTotalAttemptCount);

@@ -90,8 +90,7 @@ TEST(EnumerationsTest, TextsOfNumbersThatNoEnumeratorHas) {
             "ff:attempt:" + stem + ":3");
   EXPECT_EQ(text(FormatKey(static_cast<LaneKey>(255), partition, LaneIdView::Unchecked("m"), out)),
             "ff:idx:{fp:7}:lane:m");
-  EXPECT_EQ(text(FormatKey(static_cast<PartitionIndexKey>(255), partition, out)),
-            "ff:idx:{fp:7}");
+  EXPECT_EQ(text(FormatKey(static_cast<PartitionIndexKey>(255), partition, out)), "ff:idx:{fp:7}");
 }
 
 }  // namespace

@@ -50,8 +50,8 @@ inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
     const unsigned digits = DigitCount(std::uint64_t{1} << bit);
     const std::uint64_t power = kPowersOfTen[digits];
     const bool between = power < std::uint64_t{2} << bit && power <= 65535;
-    counts[bit] = between ? (digits + 1) * 65536 - static_cast<std::uint32_t>(power)
-                          : digits * 65536;
+    counts[bit] =
+        between ? (digits + 1) * 65536 - static_cast<std::uint32_t>(power) : digits * 65536;
   }
   return counts;
 }();

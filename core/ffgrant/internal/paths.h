@@ -83,8 +83,8 @@ __attribute__((section("__libfuzzer_extra_counters"))) inline volatile std::uint
     path_counters[static_cast<std::size_t>(Path::kCount)][kPathLengths];
 
 inline void TakePath(Path path, std::size_t length) noexcept {
-  path_counters[static_cast<std::size_t>(path)][length < kPathLengths ? length
-                                                                      : kPathLengths - 1] = 1;
+  path_counters[static_cast<std::size_t>(path)][length < kPathLengths ? length : kPathLengths - 1] =
+      1;
 }
 #else
 inline void TakePath(Path /*path*/, std::size_t /*length*/) noexcept {}

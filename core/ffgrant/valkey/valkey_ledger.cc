@@ -96,7 +96,8 @@ void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, Err
   // This text is kept apart from `details`, because an expiry that can't be read is no failure.
   ErrorDetails why;
   internal::Group group(session, details == nullptr ? nullptr : &why);
-  group.Add(slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
+  group.Add(
+      slot, false, [&](RespCommand& command) { WriteIssue(command, args); }, read_issue);
   group.Add(
       slot, true,
       [&](RespCommand& command) { internal::WriteReadGrantExpiry(command, args.execution_id); },

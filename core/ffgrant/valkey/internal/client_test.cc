@@ -56,7 +56,10 @@ TEST(Client, RefusesOptionsOutOfRange) {
       {"request_timeout_ms -1", [](ClientOptions& o) { o.request_timeout_ms = -1; }},
       {"connect_timeout_ms 0", [](ClientOptions& o) { o.connect_timeout_ms = 0; }},
       {"reconnect.first_ms 0", [](ClientOptions& o) { o.reconnect.first_ms = 0; }},
-      {"reconnect.longest_ms", [](ClientOptions& o) { o.reconnect = {10, 9}; }},
+      {"reconnect.longest_ms",
+       [](ClientOptions& o) {
+         o.reconnect = {10, 9};
+       }},
       {"keepalive_s -1", [](ClientOptions& o) { o.keepalive_s = -1; }},
       {"keepalive_s 32768", [](ClientOptions& o) { o.keepalive_s = 32768; }},
       {"probe_idle_ms 0", [](ClientOptions& o) { o.probe_idle_ms = 0; }},
@@ -65,7 +68,10 @@ TEST(Client, RefusesOptionsOutOfRange) {
       {"a name with a DEL", [](ClientOptions& o) { o.connection_name = "a\x7f"; }},
       {"a name of 257", [](ClientOptions& o) { o.connection_name.assign(257, 'a'); }},
       {"retry.first_ms 0", [](ClientOptions& o) { o.retry.first_ms = 0; }},
-      {"retry.longest_ms", [](ClientOptions& o) { o.retry = {10, -10}; }},
+      {"retry.longest_ms",
+       [](ClientOptions& o) {
+         o.retry = {10, -10};
+       }},
   };
   ScriptedServer server;
   for (const auto& [what, change] : refused) {
@@ -639,7 +645,8 @@ TEST(Client, LoadsTheLibraryWhereItMay) {
       {"none, on a replica", kMissing, kMissing, "cluster", "slave", true, 0, 0},
       {"another fault", kMissing, "-ERR out of order\r\n", "standalone", "master", true, 0, 0},
       {"FlowFabric's", kMissing, Bulk("34"), "standalone", "master", true, 0, 0},
-      {"FlowFabric's beside ours", Bulk(kFunctionLibraryVersion), Bulk("34"), "standalone", "master", true, 0, 0},
+      {"FlowFabric's beside ours", Bulk(kFunctionLibraryVersion), Bulk("34"), "standalone",
+       "master", true, 0, 0},
       {"ours", Bulk(kFunctionLibraryVersion), kMissing, "standalone", "master", true, 0, 0},
       {"a later one", Bulk("99"), kMissing, "standalone", "master", true, 0, 0},
       {"old", old, Bulk("34"), "standalone", "master", true, 0, 1},

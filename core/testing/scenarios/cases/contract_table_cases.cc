@@ -242,8 +242,8 @@ void EverySizeOfCapabilities(Run& run) {
   }
   for (const auto& row : rows) {
     CapabilitySet offered;
-    run.Check(row.detail, (offered.AssignOfferedCsv(row.text) == CapabilityError::kNone) ==
-                              row.taken);
+    run.Check(row.detail,
+              (offered.AssignOfferedCsv(row.text) == CapabilityError::kNone) == row.taken);
     if (!row.taken) continue;
     Execution& e = run.Create({.required = row.text});
     const std::size_t last = row.text.rfind(',');
