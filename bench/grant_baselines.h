@@ -43,8 +43,8 @@ bool UnderstandMembers(TypedGrant& grant);
 // 4 asks for:
 //   - It accepts a repeated member, a comma before the closing brace, a second document after the
 //     first, and unwanted members whose values are no JSON.
-//   - It refuses names with escapes, the positional form, and bytes that are no UTF-8 in unwanted
-//     members, all of which the contract allows.
+//   - It refuses what the contract allows: names with escapes, the positional form, and bytes that
+//     are no UTF-8 in unwanted members.
 //   - It does not tell the place, the member and the class of an error. If the last token is no
 //     closing brace, it refuses the document before it has read a member.
 class SimdjsonGrantReader {

@@ -144,8 +144,8 @@ std::string_view RequiredDetail(CapabilityError error) noexcept { return Detail(
 std::string_view WorkerDetail(CapabilityError error) noexcept { return Detail(error, false); }
 
 CapabilityError CapabilitySet::AssignOffered(std::span<const std::string_view> tokens) noexcept {
-  // The ledger sees one text and measures it before it looks at the tokens. So
-  // the bytes are checked first, those of empty tokens and repeats included.
+  // The ledger sees one text and measures it before it looks at the tokens. So the bytes of all
+  // tokens are counted first, even of empty and repeated tokens.
   TokenList list;
   CapabilityError error = CapabilityError::kNone;
   if (JoinedTooLarge(tokens)) {

@@ -229,8 +229,8 @@ struct ClaimForWorkerOutcome : Outcome {
 
   // How much the call has seen; 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
-  // Of these, the number of partitions in which the call knows that there was nothing for this
-  // worker; the grant's own partition counts, too.
+  // The number of partitions in which the call knows that there was nothing for this worker. The
+  // grant's own partition counts, too.
   std::uint32_t partitions_seen = 0;
   // The number of partitions whose server could not be reached. A call passes these over.
   std::uint32_t partitions_unreachable = 0;
@@ -367,9 +367,9 @@ struct ExecutionNames {
 
 // A call clears `details`, if they are given, and then adds the texts that belong to its error.
 //
-// The errors that a call names here are the contract's. A ledger adds those of the place where it
-// keeps its state: kLedgerFull in memory, kUnavailable and kUnknownOutcome on a server.
-// memory_ledger.h and valkey_ledger.h list all errors of each call.
+// Each call below names the contract's errors. An embedded ledger can also answer kLedgerFull, and
+// a ledger on a server kUnavailable and kUnknownOutcome: memory_ledger.h and valkey_ledger.h list
+// all their errors.
 class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
@@ -498,8 +498,8 @@ class ClaimLedger {
   // These make many calls in one go, in order: outcomes[i] is the outcome of
   // args[i], and each call is atomic by itself. A ledger on a server has all
   // the calls in flight at once, and the embedded ledger overlaps their cache
-  // misses, so that the rate is several times that of single calls. Both spans
-  // must have the same size.
+  // misses. So many calls take a fraction of the time that single calls take.
+  // Both spans must have the same size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
   virtual void ClaimBatch(std::span<const ClaimArgs> args,

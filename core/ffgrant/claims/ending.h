@@ -35,9 +35,9 @@ inline constexpr int kEndingTries = 3;
 
 // Calls Complete() with a result. Repeats the call after kUnknownOutcome or kUnavailable, up to
 // kEndingTries calls in all, and returns success if an earlier call has happened, as FlowFabric's
-// SDK does. Takes up to kEndingTries times the ledger's own time limit. The errors are those of
-// Complete(). Keep renewing the lease meanwhile. The ledger must take a result, as
-// valkey::ValkeyLedger does. Thread-safe if the ledger is.
+// SDK does. Takes up to kEndingTries times the ledger's own time limit. Returns
+// the errors that Complete() returns. Keep renewing the lease meanwhile. The ledger must take a
+// result, as valkey::ValkeyLedger does. Thread-safe if the ledger is.
 template <class Ledger>
 Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view result,
                      ErrorDetails* details = nullptr) noexcept {
@@ -54,8 +54,8 @@ Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view 
   return outcome;
 }
 
-// Calls Fail() in the same way, on any ledger. The errors are those of Fail(). For a retry that an
-// earlier call has scheduled, `delay_until` is 0.
+// Calls Fail() on any ledger, and repeats it like CompleteOnce(). Returns the errors that Fail()
+// returns. If an earlier call has scheduled the retry, `delay_until` is 0.
 template <class Ledger>
 FailOutcome FailOnce(Ledger& ledger, const FailArgs& args,
                      ErrorDetails* details = nullptr) noexcept {

@@ -46,8 +46,8 @@ CapabilityVerdicts::Offer::Offer(CapabilityVerdicts& all, std::string_view offer
   Kept& kept = stripe.kept[place];
   const std::size_t names = required_.max_names() + 1;
   verdicts_ = all.verdicts_.get() + (number * kOffers + place) * names;
-  // Some names may have been freed since the verdicts were begun, and a number may now be that of
-  // another required set.
+  // Names may have been freed since these verdicts were begun. Then a name's number may now belong
+  // to another required set.
   const std::uint64_t freed = required_.freed();
   if (is_new || kept.freed != freed) {
     std::fill_n(verdicts_, names, Verdict::kUnknown);

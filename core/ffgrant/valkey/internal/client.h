@@ -112,8 +112,9 @@ class Client {
   void MakeRoom();
 
   // Tries until `deadline` to shut the connections that may still carry the command `key`. Ends
-  // with on_reply: the integer 1 if no connection is left to shut, else 0. It ends before the
-  // deadline if further tries are of no use for now. Only Close() ends it with on_failure.
+  // with on_reply: the integer 1 if no such connection is left and none was given up, else 0. It
+  // ends before the deadline if further tries are of no use for now. Only Close() ends it with
+  // on_failure.
   void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }

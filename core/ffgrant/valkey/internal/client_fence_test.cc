@@ -41,6 +41,18 @@ FakeClusters ThreeNodes() {
   return clusters;
 }
 
+// A connection that was given up can't be shut any more, so its command stays open.
+TEST(Fence, OfAConnectionGivenUpIsNotThere) {
+  ClientRig rig;
+  const internal::ServerIdentity server = {.run_id = "gone", .endpoint = {"10.0.0.1", 7000}};
+  (void)rig.lost->Add(server, 1, 0, ClientRig::kKey, false);
+  for (std::size_t i = 0; i < internal::LostConnections::kMaxEntries; ++i) {
+    (void)rig.lost->Add(server, static_cast<std::int64_t>(i + 2), 0, 8, false);
+  }
+  EXPECT_FALSE(rig.Settle(300));
+  EXPECT_TRUE(rig.Settle(300, 1)) << "another command, which was not lost";
+}
+
 // Whatever a table says, the server may still execute the command that is on its way, and may have
 // the slot again by then.
 TEST(Fence, IsNotDroppedByATable) {
