@@ -7,8 +7,9 @@
 //   create COUNT WORKERS            takes the next COUNT ids of --ids and creates them
 //   closed WORKERS COUNT STEPS      COUNT of the created executions go through the steps;
 //                                   STEPS is grant, pair (grants and claims) or cycle (also
-//                                   renews and completes)
-//   open WORKERS COUNT RATE STEPS   the same, begun at random moments, RATE a second
+//                                   renews and completes). All workers are in one loop
+//   threads WORKERS COUNT STEPS     the same, with a thread for each worker
+//   open WORKERS COUNT RATE STEPS   as closed, begun at random moments, RATE a second
 //   verify WORKERS                  reads back the results of all completed executions
 //   forget                          gives up the executions so far
 //
@@ -21,7 +22,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -30,12 +30,10 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -43,11 +41,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "bench/flowfabric_fleet.h"
+#include "bench/flowfabric_work.h"
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/ending.h"
 #include "ffgrant/claims/worker.h"
 #include "ffgrant/http/issuer_client.h"
-#include "ffgrant/json/claim_response.h"
 #include "ffgrant/valkey/server_url.h"
 #include "ffgrant/valkey/valkey_ledger.h"
 
@@ -67,33 +66,6 @@ namespace {
 using http::IssuerClient;
 using http::IssuerError;
 using http::IssuerStatus;
-using SteadyClock = std::chrono::steady_clock;
-
-// These times are longer than a load lasts. The caller removes the executions that are left over.
-constexpr std::int64_t kGrantTtlMs = 60'000;
-constexpr std::int64_t kLeaseTtlMs = 3'600'000;
-// The pause of a worker that got nothing: the server's window moves on every 250 ms.
-constexpr std::int64_t kShortestPauseUs = 2'000;
-constexpr std::int64_t kLongestPauseUs = 100'000;
-// If no worker gets a grant for this long, executions have been lost.
-constexpr std::chrono::seconds kPatience{60};
-
-[[noreturn]] void Die(const std::string& why) {
-  static std::mutex mutex;  // only one thread prints its reason and ends the process
-  const std::lock_guard lock(mutex);
-  std::fprintf(stderr, "flowfabric_load: %s\n", why.c_str());
-  std::fflush(stderr);
-  std::_Exit(1);
-}
-
-enum Stage : std::size_t { kGrant, kDecode, kClaim, kRenew, kComplete, kWhole, kStages };
-constexpr std::array<std::string_view, kStages> kStageNames = {"grant", "decode",   "claim",
-                                                               "renew", "complete", "whole"};
-enum class Steps { kGrant, kPair, kCycle };
-
-double Micros(SteadyClock::duration d) {
-  return std::chrono::duration<double, std::micro>(d).count();
-}
 
 double CpuSeconds() {
   rusage usage{};
@@ -104,32 +76,6 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// The measurements of one worker.
-struct Figures {
-  std::array<std::vector<float>, kStages> micros;
-  std::uint64_t asked = 0;
-  std::uint64_t nothing = 0;  // answers with status 204
-
-  void Take(Stage stage, SteadyClock::time_point from, SteadyClock::time_point to) {
-    micros[stage].push_back(static_cast<float>(Micros(to - from)));
-  }
-  void Merge(const Figures& other) {
-    for (std::size_t i = 0; i < kStages; ++i) {
-      micros[i].insert(micros[i].end(), other.micros[i].begin(), other.micros[i].end());
-    }
-    asked += other.asked;
-    nothing += other.nothing;
-  }
-};
-
-struct Execution {
-  std::string id;
-  std::atomic<std::uint32_t> claimed{0};
-  std::atomic<std::uint32_t> completed{0};
-};
-
-// Returns the result that a worker gives an execution.
-std::string ResultOf(std::string_view id) { return absl::StrFormat("{\"done\":\"%s\"}", id); }
 std::string PayloadOf(std::string_view id) { return absl::StrFormat("{\"do\":\"%s\"}", id); }
 
 class Load {
@@ -137,14 +83,11 @@ class Load {
   Load() : lane_(Lane()), issuer_(Issuer()), ledger_(Ledger()) {
     valkey::ServerInfo server;
     ErrorDetails details;
-    if (const Outcome o = ledger_.Connect(server, &details); !o) Fail("--valkey", o.error, details);
+    const Outcome connected = ledger_.Connect(server, &details);
+    if (!connected) FailCall("--valkey", connected.error, details);
     std::ifstream file(absl::GetFlag(FLAGS_ids));
-    for (std::string id; std::getline(file, id);) {
-      executions_.push_back(std::make_unique<Execution>());
-      executions_.back()->id = id;
-      by_id_.emplace(executions_.back()->id, executions_.back().get());
-    }
-    if (executions_.empty()) Die("--ids: no ids");
+    for (std::string id; std::getline(file, id);) executions_.Add(std::move(id));
+    if (executions_.size() == 0) Die("--ids: no ids");
   }
 
   void Run(const std::string& line) {
@@ -153,10 +96,12 @@ class Load {
     if (words[0] == "create" && words.size() == 3) {
       Create(Number(words[1]), Number(words[2]));
     } else if (words[0] == "closed" && words.size() == 4) {
-      Drive(Number(words[1]), Number(words[2]), 0, StepsOf(words[3]));
+      Drive(Number(words[1]), Number(words[2]), 0, StepsOf(words[3]), false);
+    } else if (words[0] == "threads" && words.size() == 4) {
+      Drive(Number(words[1]), Number(words[2]), 0, StepsOf(words[3]), true);
     } else if (words[0] == "open" && words.size() == 5) {
       Drive(Number(words[1]), Number(words[2]), static_cast<double>(Number(words[3])),
-            StepsOf(words[4]));
+            StepsOf(words[4]), false);
     } else if (words[0] == "verify" && words.size() == 2) {
       Verify(Number(words[1]));
     } else if (words[0] == "forget") {
@@ -199,9 +144,12 @@ class Load {
     options.client.request_timeout_ms = 60'000;
     options.client.load_library = false;  // the server has FlowFabric's own functions
     options.connections = absl::GetFlag(FLAGS_workers);
-    options.defaults.partitions.num_flow_partitions =
-        static_cast<std::uint16_t>(absl::GetFlag(FLAGS_partitions));
+    options.defaults.partitions = Partitions();
     return options;
+  }
+
+  static PartitionConfig Partitions() {
+    return {.num_flow_partitions = static_cast<std::uint16_t>(absl::GetFlag(FLAGS_partitions))};
   }
 
   static std::size_t Number(const std::string& text) {
@@ -216,13 +164,10 @@ class Load {
     Die("no steps: " + text);
   }
 
-  [[noreturn]] static void Fail(std::string_view what, ClaimError error,
-                                const ErrorDetails& details) {
+  [[noreturn]] static void FailCall(std::string_view what, ClaimError error,
+                                    const ErrorDetails& details) {
     Die(absl::StrFormat("%s: %s %s", what, ErrorName(error),
                         details.size() > 0 ? details[0] : std::string_view()));
-  }
-  [[noreturn]] static void Fail(std::string_view what, const IssuerStatus& status) {
-    Die(absl::StrFormat("%s: %s %s", what, http::ErrorName(status.error), status.message));
   }
 
   template <class Work>
@@ -241,9 +186,9 @@ class Load {
     const SteadyClock::time_point start = SteadyClock::now();
     InThreads(workers, [&](std::size_t) {
       for (std::size_t i = 0; (i = at.fetch_add(1)) < begin + count;) {
-        const std::string payload = PayloadOf(executions_[i]->id);
+        const std::string payload = PayloadOf(executions_[i].id);
         bool created = false;
-        const IssuerStatus status = issuer_.Create({.execution_id = executions_[i]->id,
+        const IssuerStatus status = issuer_.Create({.execution_id = executions_[i].id,
                                                     .ns = ns,
                                                     .lane_id = lane_.text(),
                                                     .execution_kind = "bench",
@@ -257,21 +202,13 @@ class Load {
                 Micros(SteadyClock::now() - start) * 1e-6);
   }
 
-  // Hands out the executions that a worker may begin, each with its planned moment.
-  struct Plan {
-    std::vector<SteadyClock::time_point> moments;  // empty for a closed load
-    std::size_t count = 0;
-    std::atomic<std::size_t> next{0};
-    std::atomic<std::int64_t> last_grant{0};  // when a worker last got a grant; for kPatience
-  };
-
-  void Drive(std::size_t workers, std::size_t count, double rate, Steps steps) {
+  void Drive(std::size_t workers, std::size_t count, double rate, Steps steps, bool has_threads) {
     Plan plan;
     plan.count = count;
-    std::vector<Figures> figures(workers);
+    Fleet* const fleet = has_threads ? nullptr : &TheFleet();
     const double cpu = CpuSeconds();
     const SteadyClock::time_point start = SteadyClock::now();
-    plan.last_grant = start.time_since_epoch().count();
+    plan.GotGrant(start);
     if (rate > 0) {
       std::mt19937_64 random(absl::GetFlag(FLAGS_seed));
       std::exponential_distribution<double> gap(rate);
@@ -282,12 +219,30 @@ class Load {
                                            std::chrono::duration<double>(at)));
       }
     }
-    InThreads(workers, [&](std::size_t i) { Work(i, plan, steps, figures[i]); });
-    const double seconds = Micros(SteadyClock::now() - start) * 1e-6;
-    const double used = CpuSeconds() - cpu;
     Figures all;
-    for (const Figures& each : figures) all.Merge(each);
-    Report(count, seconds, used, all);
+    if (fleet == nullptr) {
+      std::vector<Figures> figures(workers);
+      InThreads(workers, [&](std::size_t i) { Work(i, plan, steps, figures[i]); });
+      for (const Figures& each : figures) all.Merge(each);
+    } else {
+      all = fleet->Run(workers, plan, steps);
+    }
+    const double seconds = Micros(SteadyClock::now() - start) * 1e-6;
+    Report(count, seconds, CpuSeconds() - cpu, all);
+  }
+
+  // The loads of threads alone need no fleet.
+  Fleet& TheFleet() {
+    if (!fleet_) {
+      fleet_ = std::make_unique<Fleet>(FleetOptions{.issuer = Issuer(),
+                                                    .valkey = Ledger().client,
+                                                    .worker_id = absl::GetFlag(FLAGS_worker),
+                                                    .lane = lane_,
+                                                    .partitions = Partitions(),
+                                                    .seed = absl::GetFlag(FLAGS_seed)},
+                                       executions_);
+    }
+    return *fleet_;
   }
 
   void Work(std::size_t number, Plan& plan, Steps steps, Figures& figures) {
@@ -297,30 +252,29 @@ class Load {
                   {.worker_id = worker_id,
                    .worker_instance_id = instance,
                    .lease_ttl_ms = kLeaseTtlMs,
-                   .partitions = PartitionConfig{.num_flow_partitions = static_cast<std::uint16_t>(
-                                                     absl::GetFlag(FLAGS_partitions))}});
+                   .partitions = Partitions()});
     JsonScratch scratch;
     ClaimGrant grant;
-    std::mt19937_64 random(absl::GetFlag(FLAGS_seed) + number);
+    Pauses pauses(absl::GetFlag(FLAGS_seed) + number);
     for (std::size_t i = 0; (i = plan.next.fetch_add(1)) < plan.count;) {
       SteadyClock::time_point begin = SteadyClock::now();
       if (!plan.moments.empty()) {
         std::this_thread::sleep_until(plan.moments[i]);
         begin = plan.moments[i];
       }
-      AskForGrant(worker_id, instance, plan, grant, random, figures);
+      pauses.Restart();
+      AskForGrant(worker_id, instance, plan, grant, pauses, figures);
       Decode(grant.view(), scratch, figures);
-      Execution& execution = Mine(grant.view());
+      Execution& execution = executions_.Of(grant.view());
       if (steps != Steps::kGrant) Finish(worker, execution, grant.view(), steps, figures);
       figures.Take(kWhole, begin, SteadyClock::now());
     }
   }
 
-  // Asks until there is a grant. The pause after an empty answer is random, and grows.
+  // Asks until there is a grant.
   void AskForGrant(const std::string& worker_id, const std::string& instance, Plan& plan,
-                   ClaimGrant& grant, std::mt19937_64& random, Figures& figures) {
-    for (std::int64_t longest = kShortestPauseUs;;
-         longest = std::min(2 * longest, kLongestPauseUs)) {
+                   ClaimGrant& grant, Pauses& pauses, Figures& figures) {
+    for (;;) {
       const SteadyClock::time_point from = SteadyClock::now();
       const IssuerStatus status = issuer_.Claim(worker_id,
                                                 {.lane_id = lane_.text(),
@@ -332,39 +286,14 @@ class Load {
       ++figures.asked;
       if (status) {
         figures.Take(kGrant, from, to);
-        plan.last_grant = to.time_since_epoch().count();
+        plan.GotGrant(to);
         return;
       }
       if (status.error != IssuerError::kNothingInWindow) Fail("claim", status);
       ++figures.nothing;
-      const SteadyClock::duration quiet =
-          to.time_since_epoch() - SteadyClock::duration(plan.last_grant.load());
-      if (quiet > kPatience) Die("no grant for a minute, though executions are left");
-      std::this_thread::sleep_for(std::chrono::microseconds(
-          std::uniform_int_distribution<std::int64_t>(longest / 2, longest)(random)));
+      plan.GotNothing(to);
+      std::this_thread::sleep_for(pauses.Next());
     }
-  }
-
-  // Decodes the body once more, in the form in which the server sends it, to measure how much of
-  // the grant's time the decoding takes.
-  static void Decode(const ClaimGrantView& grant, JsonScratch& scratch, Figures& figures) {
-    std::array<char, 1024> body{};
-    const WriteResult written = SerializeClaimGrant(grant, body);
-    if (!written) Die("a grant of more than 1024 bytes");
-    ClaimGrantView again;
-    const SteadyClock::time_point from = SteadyClock::now();
-    const bool good = static_cast<bool>(
-        ParseClaimGrant(std::string_view(body.data(), written.size), scratch, again));
-    figures.Take(kDecode, from, SteadyClock::now());
-    if (!good || !(again == grant)) Die("a grant was not read back");
-  }
-
-  Execution& Mine(const ClaimGrantView& grant) {
-    const auto found = by_id_.find(grant.execution_id.text());
-    if (found == by_id_.end()) {
-      Die("the lane is not ours alone: a grant for an execution that was not created here");
-    }
-    return *found->second;
   }
 
   void Finish(Worker& worker, Execution& execution, const ClaimGrantView& grant, Steps steps,
@@ -374,8 +303,8 @@ class Load {
     WorkerClaim claim = worker.ClaimFromGrant(grant, lane_, &details);
     SteadyClock::time_point to = SteadyClock::now();
     figures.Take(kClaim, from, to);
-    if (!claim) Fail("claim", claim.error, details);
-    if (execution.claimed.fetch_add(1) != 0) Die("an execution was claimed twice");
+    if (!claim) FailCall("claim", claim.error, details);
+    execution.Claimed();
     if (steps == Steps::kPair) return;
     from = to;
     const RenewOutcome renewed = ledger_.Renew({.execution_id = grant.execution_id,
@@ -385,14 +314,14 @@ class Load {
                                                &details);
     to = SteadyClock::now();
     figures.Take(kRenew, from, to);
-    if (!renewed) Fail("renew", renewed.error, details);
+    if (!renewed) FailCall("renew", renewed.error, details);
     const std::string result = ResultOf(execution.id);
     from = SteadyClock::now();
     const Outcome completed =
         CompleteOnce(ledger_, {.execution_id = grant.execution_id, .fence = claim.lease.fence},
                      result, &details);
     figures.Take(kComplete, from, SteadyClock::now());
-    if (!completed) Fail("complete", completed.error, details);
+    if (!completed) FailCall("complete", completed.error, details);
     execution.completed.fetch_add(1);
   }
 
@@ -405,7 +334,7 @@ class Load {
     InThreads(workers, [&](std::size_t) {
       std::string result;
       for (std::size_t i = 0; (i = at.fetch_add(1)) < next_;) {
-        const Execution& execution = *executions_[i];
+        const Execution& execution = executions_[i];
         if (execution.completed.load() == 1 && execution.claimed.load() == 1) ++once;
         const IssuerStatus status = issuer_.Result(execution.id, result);
         if (!status && status.error != IssuerError::kNotFound) Fail("result", status);
@@ -448,8 +377,8 @@ class Load {
   const Clock& clock_ = SystemClock();
   IssuerClient issuer_;
   valkey::ValkeyLedger ledger_;
-  std::vector<std::unique_ptr<Execution>> executions_;
-  std::unordered_map<std::string_view, Execution*> by_id_;
+  Executions executions_;
+  std::unique_ptr<Fleet> fleet_;
   std::size_t first_ = 0;  // the first execution since the last `forget`
   std::size_t next_ = 0;   // the first execution that is not created yet
 };

@@ -1,129 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Tests the client with a small server. The server keeps the requests that it gets, and gives the
-// answers that a test wants.
 
 #include "ffgrant/http/issuer_client.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "testing/live/http_server.h"
+
 namespace ffgrant::http {
 namespace {
 
+using testing::AlwaysAnswers;
+using testing::HttpResponse;
+using testing::HttpServer;
+
 constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
 
-class Server {
- public:
-  using Answer = std::function<std::string(const std::string& request)>;
-
-  explicit Server(Answer answer) : answer_(std::move(answer)) {
-    listener_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listener_, 64), 0);
-    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-    accepter_ = std::thread([this] { Accept(); });
-  }
-  ~Server() {
-    ends_ = true;
-    accepter_.join();
-    for (std::thread& thread : threads_) thread.join();
-    close(listener_);
-  }
-
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  std::vector<std::string> requests() {
-    const std::lock_guard lock(mutex_);
-    return requests_;
-  }
-  int connections() const { return connections_; }
-
- private:
-  bool IsReadable(int descriptor) const {
-    pollfd one = {descriptor, POLLIN, 0};
-    while (!ends_) {
-      if (poll(&one, 1, 10) > 0) return true;
-    }
-    return false;
-  }
-  void Accept() {
-    while (IsReadable(listener_)) {
-      const int connection = accept(listener_, nullptr, nullptr);
-      if (connection < 0) return;  // it no longer listens
-      ++connections_;
-      threads_.emplace_back([this, connection] { Serve(connection); });
-    }
-  }
-  void Serve(int connection) {
-    std::string in;
-    while (IsReadable(connection)) {
-      char bytes[4096];
-      const ssize_t size = read(connection, bytes, sizeof bytes);
-      if (size <= 0) break;
-      in.append(bytes, static_cast<std::size_t>(size));
-      const std::size_t end = in.find("\r\n\r\n");
-      if (end == std::string::npos) continue;
-      const std::size_t at = in.find("Content-Length: ");
-      const std::size_t body =
-          at < end ? static_cast<std::size_t>(std::atoi(in.c_str() + at + 16)) : 0;
-      if (in.size() < end + 4 + body) continue;
-      std::string out;
-      {
-        const std::lock_guard lock(mutex_);
-        requests_.push_back(in);
-      }
-      out = answer_(in);
-      in.clear();
-      if (out.empty()) continue;  // the test wants no answer
-      if (out == "close") break;
-      if (out == "crash") {
-        shutdown(listener_, SHUT_RDWR);
-        break;
-      }
-      EXPECT_EQ(write(connection, out.data(), out.size()), static_cast<ssize_t>(out.size()));
-    }
-    close(connection);
-  }
-
-  const Answer answer_;
-  int listener_ = -1;
-  std::uint16_t port_ = 0;
-  std::atomic<bool> ends_{false};
-  std::atomic<int> connections_{0};
-  std::mutex mutex_;
-  std::vector<std::string> requests_;
-  std::vector<std::thread> threads_;
-  std::thread accepter_;
-};
-
-std::string Response(int status, const std::string& body) {
-  return "HTTP/1.1 " + std::to_string(status) +
-         " X\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-Server::Answer Always(int status, const std::string& body) {
-  return [=](const std::string&) { return Response(status, body); };
-}
-IssuerOptions To(const Server& server) {
+IssuerOptions To(const HttpServer& server) {
   IssuerOptions options;
   options.url = server.url();
   options.request_timeout_ms = 2000;
@@ -138,7 +39,7 @@ const std::string kGrant =
     R"(","partition_key":"{fp:7}","grant_key":"k","expires_at_ms":1700000000000})";
 
 TEST(IssuerClient, AClaimIsWhatTheContractSays) {
-  Server server(Always(200, kGrant));
+  HttpServer server(AlwaysAnswers(200, kGrant));
   IssuerClient issuer(To(server));
   ClaimGrant grant;
   const std::string_view capabilities[] = {"gpu"};
@@ -160,7 +61,8 @@ TEST(IssuerClient, AClaimIsWhatTheContractSays) {
 }
 
 TEST(IssuerClient, NothingInTheWindowIsNoFault) {
-  Server server([](const std::string&) { return std::string("HTTP/1.1 204 No Content\r\n\r\n"); });
+  HttpServer server(
+      [](const std::string&) { return std::string("HTTP/1.1 204 No Content\r\n\r\n"); });
   IssuerClient issuer(To(server));
   ClaimGrant grant;
   const IssuerStatus status = issuer.Claim("w1", Claiming(), grant);
@@ -180,9 +82,9 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
                 {502, IssuerError::kServerFault},      {503, IssuerError::kServerUnavailable},
                 {302, IssuerError::kUnexpectedStatus}, {418, IssuerError::kUnexpectedStatus}};
   for (const auto& c : kCases) {
-    Server server(
-        Always(c.status,
-               R"({"error":"state_conflict: GrantAlreadyExists","kind":"k","retryable":false})"));
+    HttpServer server(AlwaysAnswers(
+        c.status,
+        R"({"error":"state_conflict: GrantAlreadyExists","kind":"k","retryable":false})"));
     IssuerClient issuer(To(server));
     ClaimGrant grant;
     const IssuerStatus status = issuer.Claim("w1", Claiming(), grant);
@@ -193,7 +95,7 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
     EXPECT_EQ(status.retryable, false);
   }
   // A body that is no error body becomes the message.
-  Server plain(Always(400, "Invalid URL"));
+  HttpServer plain(AlwaysAnswers(400, "Invalid URL"));
   IssuerClient issuer(To(plain));
   std::string text;
   const IssuerStatus status = issuer.Result(kId, text);
@@ -203,7 +105,7 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
 
 TEST(IssuerClient, ABodyThatIsNoneOfTheRoutesIsMalformed) {
   for (const std::string body : {"", "{}", "null", "{\"Created\":{}}", "\"text\" x", "[1]"}) {
-    Server server(Always(200, body));
+    HttpServer server(AlwaysAnswers(200, body));
     IssuerClient issuer(To(server));
     ClaimGrant claim;
     ReclaimGrant reclaim;
@@ -218,7 +120,7 @@ TEST(IssuerClient, ABodyThatIsNoneOfTheRoutesIsMalformed) {
     EXPECT_EQ(issuer.Create({.execution_id = kId}, created).error, IssuerError::kMalformedResponse)
         << body;
   }
-  Server bad_id(Always(
+  HttpServer bad_id(AlwaysAnswers(
       200, R"({"execution_id":"x","partition_key":"{fp:7}","grant_key":"k","expires_at_ms":1})"));
   IssuerClient issuer(To(bad_id));
   ClaimGrant grant;
@@ -227,7 +129,7 @@ TEST(IssuerClient, ABodyThatIsNoneOfTheRoutesIsMalformed) {
 
 TEST(IssuerClient, TheOtherRoutes) {
   std::string answer;
-  Server server([&](const std::string&) { return Response(200, answer); });
+  HttpServer server([&](const std::string&) { return HttpResponse(200, answer); });
   IssuerClient issuer(To(server));
   const auto last = [&] { return server.requests().back(); };
   const std::string path = "/v1/executions/%7Bfp:7%7D:11111111-1111-4111-8111-111111111111";
@@ -300,7 +202,7 @@ TEST(IssuerClient, TheOtherRoutes) {
 }
 
 TEST(IssuerClient, WhatCantBeSentIsNotSent) {
-  Server server(Always(200, kGrant));
+  HttpServer server(AlwaysAnswers(200, kGrant));
   IssuerClient issuer(To(server));
   ClaimGrant grant;
   std::string text;
@@ -320,7 +222,7 @@ TEST(IssuerClient, WhatCantBeSentIsNotSent) {
 TEST(IssuerClient, WithoutAServerNothingWasSent) {
   IssuerOptions options;
   {
-    const Server server(Always(200, ""));
+    const HttpServer server(AlwaysAnswers(200, ""));
     options.url = server.url();
   }
   IssuerClient issuer(options);
@@ -337,7 +239,7 @@ std::int64_t MsSince(std::chrono::steady_clock::time_point begin) {
 }
 
 TEST(IssuerClient, ASilentServerIsLeftInTime) {
-  Server server([](const std::string&) { return std::string(); });
+  HttpServer server([](const std::string&) { return std::string(); });
   IssuerOptions options = To(server);
   options.request_timeout_ms = 200;
   options.connections = 1;
@@ -358,7 +260,7 @@ TEST(IssuerClient, ASilentServerIsLeftInTime) {
 }
 
 TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
-  Server server([](const std::string&) { return std::string(); });
+  HttpServer server([](const std::string&) { return std::string(); });
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   IssuerOptions options = To(server);
@@ -382,7 +284,7 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
 // about the request, which the server has received.
 TEST(IssuerClient, AServerThatCrashesWithARequestMayHaveExecutedIt) {
   int asked = 0;
-  Server server([&](const std::string&) {
+  HttpServer server([&](const std::string&) {
     return ++asked == 1 ? std::string("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
                         : std::string("crash");
   });
@@ -397,10 +299,10 @@ TEST(IssuerClient, AServerThatCrashesWithARequestMayHaveExecutedIt) {
 }
 
 TEST(IssuerClient, ALostConnectionIsNoAnswer) {
-  Server server([](const std::string&) { return std::string("close"); });
+  HttpServer server([](const std::string&) { return std::string("close"); });
   IssuerClient issuer(To(server));
   EXPECT_EQ(issuer.Health().error, IssuerError::kConnectionLost);
-  Server cut([](const std::string&) {
+  HttpServer cut([](const std::string&) {
     return std::string("HTTP/1.1 200 X\r\nContent-Length: 5\r\nConnection: close\r\n\r\nab");
   });
   IssuerOptions options = To(cut);
@@ -410,7 +312,7 @@ TEST(IssuerClient, ALostConnectionIsNoAnswer) {
 }
 
 TEST(IssuerClient, AResponseIsBounded) {
-  Server server(Always(200, std::string(2000, 'x')));
+  HttpServer server(AlwaysAnswers(200, std::string(2000, 'x')));
   IssuerOptions options = To(server);
   options.max_response_bytes = 1999;
   std::string text;
@@ -420,9 +322,10 @@ TEST(IssuerClient, AResponseIsBounded) {
 }
 
 TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
-  Server server([](const std::string& request) {
-    return Response(request.find("Authorization: Bearer new\r\n") == std::string::npos ? 401 : 200,
-                    R"({"error":"missing or invalid Authorization header"})");
+  HttpServer server([](const std::string& request) {
+    return HttpResponse(
+        request.find("Authorization: Bearer new\r\n") == std::string::npos ? 401 : 200,
+        R"({"error":"missing or invalid Authorization header"})");
   });
   ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "new", 1), 0);
   IssuerOptions options = To(server);
@@ -463,7 +366,7 @@ TEST(IssuerClient, OptionsOutOfRangeAreRefused) {
 }
 
 TEST(IssuerClient, ManyThreadsShareTheConnections) {
-  Server server(Always(200, kGrant));
+  HttpServer server(AlwaysAnswers(200, kGrant));
   IssuerOptions options = To(server);
   options.connections = 3;
   options.request_timeout_ms = 60'000;

@@ -228,16 +228,17 @@ bool ClaimPipeline::SubmitRenew(const RenewArgs& args, std::uint64_t tag) {
 }
 
 bool ClaimPipeline::SubmitComplete(const CompleteArgs& args, const Holder& holder,
-                                   std::uint64_t tag) {
+                                   std::uint64_t tag, std::string_view result) {
   Impl& m = *impl_;
   const std::string_view function = m.function(Call::kComplete);
   m.hints_.attempt_index = holder.attempt_index.value;
   m.hints_.current_lane.assign(holder.lane.text());
   m.hints_.worker_instance_id.assign(holder.worker_instance_id.text);
-  return m.Submit(
-      Call::kComplete, args.execution_id, tag,
-      internal::CheckId(args.execution_id, m.defaults_.partitions), {}, {},
-      [&](internal::RespCommand& command) { WriteComplete(command, args, m.hints_, function); });
+  return m.Submit(Call::kComplete, args.execution_id, tag,
+                  internal::CheckId(args.execution_id, m.defaults_.partitions), {}, {},
+                  [&](internal::RespCommand& command) {
+                    WriteComplete(command, args, m.hints_, function, result);
+                  });
 }
 
 std::span<const ClaimPipeline::Completion> ClaimPipeline::Poll(std::int64_t timeout_ms) noexcept {

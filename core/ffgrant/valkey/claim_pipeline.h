@@ -108,7 +108,9 @@ class ClaimPipeline {
   bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag);
   bool SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag);
   bool SubmitRenew(const RenewArgs& args, std::uint64_t tag);
-  bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag);
+  // SubmitComplete: `result` may be any bytes; as in ValkeyLedger::Complete().
+  bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
+                      std::string_view result = {});
 
   // Moves all calls on, and returns those that have completed. Returns at once if there are any,
   // otherwise as soon as a call completes, or with none after `timeout_ms`. The completions are

@@ -186,6 +186,32 @@ TEST(ClaimPipelineTest, AnswersToEveryCall) {
   }
 }
 
+TEST(ClaimPipelineTest, ACompletionSendsItsResult) {
+  ScriptedRig rig;
+  const Way way(1);
+  std::vector<std::string> results;
+  rig.server.answer = [&](std::int64_t, const Words& command) {
+    if (command[0] != "FCALL" || command[1].ends_with("_version")) {
+      return std::optional<std::string>();
+    }
+    results.push_back(command.at(command.size() - 2));  // the last word says who overrides
+    return std::optional(OkReply({"completed"}));
+  };
+  const auto complete = [&](std::string_view result) {
+    return rig.pipeline().SubmitComplete(
+        {.execution_id = way.execution.view(),
+         .fence = LeaseFence{way.lease_id, {1}, way.attempt_id}},
+        {.attempt_index = {0}, .lane = ParseLaneId("main").lane, .worker_instance_id = {"w1-i1"}},
+        1, result);
+  };
+  const std::string bytes("\0\r\n\xff{}", 6);
+  EXPECT_TRUE(complete(bytes));
+  EXPECT_EQ(RunAll(rig).begin()->second.error, ClaimError::kNone);
+  EXPECT_TRUE(complete({}));
+  EXPECT_EQ(RunAll(rig).begin()->second.error, ClaimError::kNone);
+  EXPECT_EQ(results, (std::vector<std::string>{bytes, ""}));
+}
+
 // A large command is sent from within its Submit(). If the connection breaks there, no call ends
 // before the next Poll(), and each keeps its tag.
 TEST(ClaimPipelineTest, ASubmitThatBreaksTheConnectionLeavesEachItsTag) {

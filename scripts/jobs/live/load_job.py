@@ -216,11 +216,18 @@ def _most_open(plan: Plan) -> int:
     return int(load_tables.MOST_RATE * plan.open_seconds)
 
 
+def _closed_loads(workers: int) -> int:
+    """The number of closed loads in a round: grants alone, two for each number of workers, and one
+    with a thread for each worker."""
+    return 1 + 2 * len(worker_counts(workers)) + 1
+
+
 def ids_needed(plan: Plan, workers: int, partitions: int) -> int:
     """The most ids that a run can need."""
     counts, shares = worker_counts(workers), len(load_tables.SHARES)
-    closed = partitions + 2 * sum(_count(plan, each, workers) for each in counts)
-    loads = 1 + 2 * len(counts) + shares
+    closed = (partitions + 2 * sum(_count(plan, each, workers) for each in counts)
+              + _count(plan, workers, workers))
+    loads = _closed_loads(workers) + shares
     return (plan.rounds * (closed + shares * _most_open(plan) + loads * _SPARE * partitions)
             + plan.executions)
 
@@ -236,8 +243,7 @@ class Rounds:
         self.figures = Figures()
         self._start = time.monotonic()
         self._done = 0
-        self._total = plan.rounds * (1 + 2 * len(worker_counts(workers)) +
-                                     len(load_tables.SHARES)) + 1
+        self._total = plan.rounds * (_closed_loads(workers) + len(load_tables.SHARES)) + 1
 
     def _show(self, what: str) -> None:
         self._program.on_tick = lambda: self._show(what)
@@ -263,6 +269,9 @@ class Rounds:
                 count = _count(self._plan, workers, self._workers)
                 for what in ("pair", "cycle"):
                     self._measure(what, workers, count, f"closed {workers} {count} {what}")
+            count = _count(self._plan, self._workers, self._workers)
+            self._measure("threads", self._workers, count,
+                          f"threads {self._workers} {count} cycle")
 
     def open(self) -> float:
         """Measures the open loads. Returns the peak, of which their rates are shares."""

@@ -14,7 +14,8 @@ MOST_RATE = 2000.0  # cycles a second that an open load has at most
 STAGES = {"grant": "grant, over HTTP", "decode": "grant, read once more from its text",
           "claim": "claim", "renew": "renew", "complete": "complete", "whole": "the whole cycle"}
 _QUANTILES = ("p50", "p90", "p99", "p999", "max")
-_TITLES = {"grant": "grants alone", "pair": "grant and claim", "cycle": "full cycle"}
+_TITLES = {"grant": "grants alone", "pair": "grant and claim", "cycle": "full cycle",
+           "threads": "full cycle, a thread each"}
 
 Key = tuple[str, int]
 
@@ -95,7 +96,8 @@ def closed_table(figures: Figures) -> Table:
         "median of the rounds, +/- half of their range; times of one execution from the first "
         "question for a grant to the last answer; 204s: of all questions for a grant those that "
         "found nothing in their window; CPU for one execution of the C++ workers, of FlowFabric's "
-        "server and of Valkey; share: the workers' of both servers'",
+        "server and of Valkey; share: the workers' of both servers'. All workers are in one loop, "
+        "except in the last row, where each is a thread",
         ["", "workers", "per second", "+/-", "204s", "p50 us", "p99 us", "client us", "server us",
          "Valkey us", "share"])
     for what, title in _TITLES.items():

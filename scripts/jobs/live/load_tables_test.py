@@ -26,6 +26,7 @@ class Tables(unittest.TestCase):
         for seconds in (1.0, 2.0, 4.0):
             self.figures.add("cycle", 1, load(100, seconds, server=0.4))
             self.figures.add("cycle", 64, load(1000, seconds, nothing=250, server=1.5))
+            self.figures.add("threads", 64, load(1000, seconds, server=0.4, client=0.4))
             self.figures.add("open 50", 64, load(100, seconds, server=0.4))
         self.figures.add("once", 64, {**load(1000, 2.0, server=1.5), "executions": 1000,
                                       "completed_once": 999, "results_equal": 998})
@@ -37,6 +38,8 @@ class Tables(unittest.TestCase):
         closed = self.rows(load_tables.closed_table(self.figures))
         self.assertEqual(closed[1], ["full cycle", "64", "500", "75%", "20.0 %", "8.0", "50.0",
                                      "100", "1,500", "500", "5.0 %"])
+        self.assertEqual([row[:2] + row[-1:] for row in closed[2:]],
+                         [["full cycle, a thread each", "64", "44.4 %"]])
         once = self.rows(load_tables.once_table(self.figures, 64))
         self.assertEqual(once[0][:4], ["1,000", "64", "999", "998"])
         opened = self.rows(load_tables.open_table(self.figures, 500))

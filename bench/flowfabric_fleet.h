@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many workers in one loop: their requests for grants share one GrantPipeline, and their calls on
+// Valkey one ClaimPipeline. A worker is a small state here, not a thread, so that the load program
+// takes little of the processors that the deployment needs.
+
+#ifndef FFGRANT_BENCH_FLOWFABRIC_FLEET_H_
+#define FFGRANT_BENCH_FLOWFABRIC_FLEET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/flowfabric_work.h"
+#include "ffgrant/claims/claim_ledger.h"
+#include "ffgrant/http/grant_pipeline.h"
+#include "ffgrant/ingress.h"
+#include "ffgrant/json/json_scratch.h"
+#include "ffgrant/lane_id.h"
+#include "ffgrant/valkey/claim_pipeline.h"
+
+namespace ffgrant::bench {
+
+struct FleetOptions {
+  http::IssuerOptions issuer;  // its connections are the most workers
+  valkey::ClientOptions valkey;
+  std::string worker_id;  // the workers' instances are this, '-' and the worker's number
+  LaneIdView lane;
+  PartitionConfig partitions;
+  std::uint64_t seed = 1;  // of the pauses
+};
+
+class Fleet {
+ public:
+  Fleet(const FleetOptions& options, const Executions& executions);
+
+  // Lets `workers` workers take executions and lead them through `steps` until the plan has handed
+  // out all of them. Ends the program if a step fails.
+  Figures Run(std::size_t workers, Plan& plan, Steps steps);
+
+ private:
+  using Moment = SteadyClock::time_point;
+
+  struct Member {
+    Member(std::string name, std::uint64_t seed) : instance(std::move(name)), pauses(seed) {}
+    std::string instance;
+    Pauses pauses;
+    Moment begin;  // of the execution
+    Moment from;   // of the step under way
+    ClaimGrant grant;
+    Execution* execution = nullptr;
+    Lease lease;
+  };
+  using Timer = std::pair<Moment, std::size_t>;  // when which worker goes on
+
+  void Begin(std::size_t number);
+  void Ask(std::size_t number);
+  void Granted(std::size_t number, const http::GrantPipeline::Completion& done);
+  void Answered(std::size_t number, const valkey::ClaimPipeline::Completion& done);
+  void End(std::size_t number, Moment now);
+  void Wait();
+
+  const FleetOptions options_;
+  const Executions& executions_;
+  http::GrantPipeline grants_;
+  valkey::ClaimPipeline calls_;
+  JsonScratch scratch_;
+  std::vector<Member> members_;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+  bool are_grants_ready_ = false;
+  bool are_calls_ready_ = false;
+  // The load that runs.
+  Plan* plan_ = nullptr;
+  Steps steps_ = Steps::kCycle;
+  Figures figures_;
+  std::size_t busy_ = 0;  // workers that have an execution or wait for one
+};
+
+}  // namespace ffgrant::bench
+
+#endif  // FFGRANT_BENCH_FLOWFABRIC_FLEET_H_

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Asks FlowFabric's server for grants, with many requests under way at once, from one thread. It is
+// to IssuerClient what valkey::ClaimPipeline is to ValkeyLedger: a program that hosts many workers
+// in one loop needs both, and no thread for each worker.
+//
+//   GrantPipeline grants({.url = "http://127.0.0.1:9090", .connections = 64});
+//   grants.Submit("w1", {.lane_id = "main", .worker_instance_id = "w1-i1", .grant_ttl_ms = 5000},
+//                 /*tag=*/7);
+//   while (grants.in_flight() > 0) {
+//     for (const GrantPipeline::Completion& done : grants.Poll(100)) Use(done);
+//   }
+//
+// Every submitted request ends in exactly one completion. Its status is one of those that
+// IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
+//
+// Threads: only one thread at a time may use a pipeline.
+// Cost: a request allocates, mostly in libcurl. It takes one system call to send, one to receive,
+// and no thread.
+// Blocking: only Poll() waits, for as long as it is told. A refused token of a token_file makes the
+// pipeline read the file again. No request takes longer than options.request_timeout_ms from its
+// submission. If a name is looked up meanwhile, this needs libcurl 7.87 or later.
+// Ownership: the pipeline keeps no arguments. Contract 5.1, 5.2 and 5.6.
+
+#ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_
+#define FFGRANT_HTTP_GRANT_PIPELINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "ffgrant/config.h"
+#include "ffgrant/grant.h"
+#include "ffgrant/http/issuer_client.h"
+#include "ffgrant/json/claim_request.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant::http {
+
+class GrantPipeline {
+ public:
+  struct Completion {
+    std::uint64_t tag = 0;
+    IssuerStatus status;
+    ClaimGrant grant;  // what the server sent, if the status is kNone: check it with CheckIngress()
+  };
+
+  // Throws std::invalid_argument for options out of range, std::runtime_error for a token that
+  // can't be read or if the system has no descriptor left. The first request connects.
+  explicit GrantPipeline(const IssuerOptions& options);
+  ~GrantPipeline();  // gives up what is under way
+  GrantPipeline(const GrantPipeline&) = delete;
+  GrantPipeline& operator=(const GrantPipeline&) = delete;
+
+  // Asks for a grant as IssuerClient::Claim() does. Returns false, and does nothing, while
+  // capacity() requests are either under way or completed but not yet returned by Poll(). A request
+  // that can't be sent completes with kInvalidRequest.
+  bool Submit(std::string_view worker_id, const ClaimRequestView& request, std::uint64_t tag);
+
+  // Moves all requests on, and returns those that have completed. Returns at once if there are any,
+  // otherwise as soon as a request completes, or with none after `timeout_ms`; a negative timeout
+  // waits without a limit. Returns at once if no request is under way. The completions are valid
+  // until the next call of Poll().
+  std::span<const Completion> Poll(std::int64_t timeout_ms);
+
+  // These two serve the caller's own event loop, as those of valkey::ClaimPipeline do.
+  //
+  // descriptor() is readable, level-triggered, when Poll(0) has something to do. It stays the same
+  // as long as the pipeline lives. Do not read, write or close it.
+  //
+  // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
+  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call it before each
+  // wait, after all Submit(). Neither blocks.
+  int descriptor() const noexcept;
+  int PrepareWait();
+
+  std::size_t in_flight() const noexcept;  // not yet completed
+  std::size_t capacity() const noexcept;   // options.connections
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ffgrant::http
+FFGRANT_API_END
+
+#endif  // FFGRANT_HTTP_GRANT_PIPELINE_H_

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/http/grant_pipeline.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "testing/live/http_server.h"
+
+namespace ffgrant::http {
+namespace {
+
+using testing::AlwaysAnswers;
+using testing::HttpResponse;
+using testing::HttpServer;
+
+const std::string kGrant =
+    R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":"{fp:7}",)"
+    R"("grant_key":"k","expires_at_ms":1700000000000})";
+
+IssuerOptions To(const HttpServer& server, std::size_t connections = 4) {
+  IssuerOptions options;
+  options.url = server.url();
+  options.request_timeout_ms = 10'000;
+  options.connections = connections;
+  return options;
+}
+ClaimRequestView Claiming() {
+  return {
+      .lane_id = "main", .worker_instance_id = "w1-i1", .capabilities = {}, .grant_ttl_ms = 5000};
+}
+
+// Returns the completions of all requests under way, by their tags.
+std::map<std::uint64_t, GrantPipeline::Completion> All(GrantPipeline& grants) {
+  std::map<std::uint64_t, GrantPipeline::Completion> all;
+  do {
+    for (const GrantPipeline::Completion& done : grants.Poll(-1)) {
+      EXPECT_TRUE(all.emplace(done.tag, done).second) << "two completions of " << done.tag;
+    }
+  } while (grants.in_flight() > 0);
+  return all;
+}
+
+TEST(GrantPipeline, ARequestIsThatOfIssuerClient) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  GrantPipeline grants(To(server));
+  EXPECT_EQ(grants.capacity(), 4u);
+  ASSERT_TRUE(grants.Submit("w 1", Claiming(), 9));
+  EXPECT_EQ(grants.in_flight(), 1u);
+  const auto all = All(grants);
+  ASSERT_EQ(all.size(), 1u);
+  const GrantPipeline::Completion& done = all.at(9);
+  ASSERT_TRUE(done.status) << done.status.message;
+  EXPECT_EQ(done.status.http_status, 200);
+  EXPECT_EQ(done.grant.view().partition_key, "{fp:7}");
+  EXPECT_EQ(done.grant.view().expires_at_ms, 1700000000000u);
+  ClaimGrant grant;
+  ASSERT_TRUE(IssuerClient(To(server)).Claim("w 1", Claiming(), grant));
+  ASSERT_EQ(server.requests().size(), 2u);
+  EXPECT_EQ(server.requests()[0], server.requests()[1]);
+}
+
+TEST(GrantPipeline, EachAnswerGoesToItsRequest) {
+  // The instance's number decides what the server answers.
+  HttpServer server([](const std::string& request) {
+    const std::size_t at = request.find(R"("worker_instance_id":"i)");
+    const int number = std::atoi(request.c_str() + at + 23);
+    switch (number % 4) {
+      case 0:
+        return HttpResponse(200, kGrant);
+      case 1:
+        return std::string("HTTP/1.1 204 No Content\r\n\r\n");
+      case 2:
+        return HttpResponse(409, R"({"error":"no","kind":"k)" + std::to_string(number) + R"("})");
+      default:
+        return HttpResponse(200, "{}");
+    }
+  });
+  GrantPipeline grants(To(server, 16));
+  std::map<std::uint64_t, GrantPipeline::Completion> all;
+  std::uint64_t next = 0;
+  const auto submit = [&] {
+    const std::string instance = "i" + std::to_string(next);
+    ClaimRequestView request = Claiming();
+    request.worker_instance_id = instance;
+    if (next == 200 || !grants.Submit("w", request, next)) return false;
+    ++next;
+    return true;
+  };
+  while (all.size() < 200) {
+    while (submit()) {
+    }
+    for (const auto& done : grants.Poll(-1)) EXPECT_TRUE(all.emplace(done.tag, done).second);
+  }
+  EXPECT_EQ(grants.in_flight(), 0u);
+  for (const auto& [number, done] : all) {
+    const IssuerError expected[] = {IssuerError::kNone, IssuerError::kNothingInWindow,
+                                    IssuerError::kConflict, IssuerError::kMalformedResponse};
+    EXPECT_EQ(done.status.error, expected[number % 4]) << number;
+    if (number % 4 == 2) {
+      EXPECT_EQ(done.status.kind, "k" + std::to_string(number));
+    }
+  }
+  EXPECT_EQ(server.requests().size(), 200u);
+  EXPECT_LE(server.connections(), 16) << "connections are kept";
+}
+
+TEST(GrantPipeline, NoMoreThanItsCapacity) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  GrantPipeline grants(To(server, 2));
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
+  EXPECT_FALSE(grants.Submit("w", Claiming(), 3));
+  EXPECT_EQ(All(grants).size(), 2u);
+  // Completed requests that Poll() has not returned yet count, too.
+  EXPECT_TRUE(grants.Submit("..", Claiming(), 3));
+  EXPECT_TRUE(grants.Submit("..", Claiming(), 4));
+  EXPECT_EQ(grants.in_flight(), 0u);
+  EXPECT_FALSE(grants.Submit("w", Claiming(), 5));
+  EXPECT_EQ(grants.Poll(-1).size(), 2u);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 5));
+  EXPECT_EQ(All(grants).size(), 1u);
+}
+
+TEST(GrantPipeline, WhatCantBeSentIsNotSent) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  GrantPipeline grants(To(server));
+  ClaimRequestView bad = Claiming();
+  bad.lane_id = "\xff";
+  EXPECT_TRUE(grants.Submit("..", Claiming(), 1));
+  EXPECT_TRUE(grants.Submit("w", bad, 2));
+  EXPECT_EQ(grants.in_flight(), 0u);
+  EXPECT_EQ(grants.PrepareWait(), 0) << "there are completions";
+  const auto all = All(grants);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all.at(1).status.error, IssuerError::kInvalidRequest);
+  EXPECT_EQ(all.at(2).status.error, IssuerError::kInvalidRequest);
+  EXPECT_TRUE(server.requests().empty());
+  EXPECT_TRUE(grants.Poll(-1).empty()) << "nothing is under way, so nothing is waited for";
+}
+
+std::int64_t MsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               begin)
+      .count();
+}
+
+TEST(GrantPipeline, ASilentServerIsLeftInTime) {
+  HttpServer server([](const std::string&) { return std::string(); });
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 200;
+  GrantPipeline grants(options);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(grants.Poll(0).empty());
+  EXPECT_TRUE(grants.Poll(20).empty());
+  EXPECT_LT(MsSince(begin), 200);
+  const auto all = All(grants);
+  EXPECT_EQ(all.at(1).status.error, IssuerError::kTimeout);
+  EXPECT_GE(MsSince(begin), 200);
+}
+
+TEST(GrantPipeline, WithoutAServerNothingWasSent) {
+  IssuerOptions options;
+  {
+    const HttpServer server(AlwaysAnswers(200, ""));
+    options = To(server);
+  }
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kNotConnected);
+}
+
+TEST(GrantPipeline, ALostConnectionIsNoAnswer) {
+  HttpServer server([](const std::string&) { return std::string("close"); });
+  GrantPipeline grants(To(server));
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kConnectionLost);
+}
+
+TEST(GrantPipeline, AResponseIsBounded) {
+  HttpServer server(AlwaysAnswers(200, std::string(2000, ' ')));
+  IssuerOptions options = To(server);
+  options.max_response_bytes = 1999;
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kResponseTooLarge);
+}
+
+TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
+  HttpServer server([](const std::string&) { return std::string(); });
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 60'000;
+  options.stop_descriptor = ends[0];
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
+  std::thread stopper([&] {
+    while (server.requests().size() < 2) std::this_thread::yield();
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+  });
+  const auto all = All(grants);
+  stopper.join();
+  EXPECT_EQ(all.at(1).status.error, IssuerError::kStopped);
+  EXPECT_EQ(all.at(2).status.error, IssuerError::kStopped);
+  // Now the descriptor has nothing to say, although the stop descriptor is still readable.
+  pollfd one = {grants.descriptor(), POLLIN, 0};
+  EXPECT_EQ(poll(&one, 1, 0), 0);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 3));
+  EXPECT_EQ(All(grants).at(3).status.error, IssuerError::kStopped);
+  EXPECT_EQ(server.requests().size(), 2u);
+  // A stop request that was taken back ends nothing more; the next one does.
+  char byte;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 4));
+  EXPECT_TRUE(grants.Poll(20).empty());
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_EQ(All(grants).at(4).status.error, IssuerError::kStopped);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
+  HttpServer server([](const std::string& request) {
+    return request.find("Authorization: Bearer new\r\n") != std::string::npos
+               ? HttpResponse(200, kGrant)
+               : HttpResponse(401, R"({"error":"missing or invalid Authorization header"})");
+  });
+  IssuerOptions options = To(server);
+  options.token_file = ::testing::TempDir() + "ffgrant_grants_" + std::to_string(getpid());
+  std::ofstream(options.token_file) << "old\n";
+  {
+    GrantPipeline grants(options);
+    EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+    EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kUnauthorized);
+    EXPECT_EQ(server.requests().size(), 1u) << "the file has no other token";
+    std::ofstream(options.token_file) << "new\n";
+    EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+    EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
+    const auto all = All(grants);
+    EXPECT_TRUE(all.at(1).status) << all.at(1).status.message;
+    EXPECT_TRUE(all.at(2).status) << all.at(2).status.message;
+    EXPECT_LE(server.requests().size(), 5u);
+  }
+  std::remove(options.token_file.c_str());
+  EXPECT_THROW(GrantPipeline{options}, std::runtime_error);
+}
+
+// A caller's own loop waits for the descriptor alone, and for as long as PrepareWait() says.
+TEST(GrantPipeline, ServesAnEventLoop) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  GrantPipeline grants(To(server, 8));
+  std::set<std::uint64_t> tags;
+  for (std::uint64_t next = 0; tags.size() < 100;) {
+    while (next < 100 && grants.Submit("w", Claiming(), next)) ++next;
+    pollfd one = {grants.descriptor(), POLLIN, 0};
+    poll(&one, 1, grants.PrepareWait());
+    for (const auto& done : grants.Poll(0)) {
+      EXPECT_TRUE(done.status) << done.status.message;
+      tags.insert(done.tag);
+    }
+  }
+  EXPECT_EQ(server.requests().size(), 100u);
+}
+
+TEST(GrantPipeline, OptionsOutOfRangeAreRefused) {
+  EXPECT_THROW(GrantPipeline({.url = "ftp://h"}), std::invalid_argument);
+  EXPECT_THROW(GrantPipeline({.url = "http://h", .connections = 0}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace ffgrant::http

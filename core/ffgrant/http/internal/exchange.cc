@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ffgrant/http/internal/exchange.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+#include "ffgrant/internal/write_into.h"
+#include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/error_body.h"
+
+namespace ffgrant::http::internal {
+namespace {
+
+bool IsHeaderText(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+IssuerError ErrorOf(long status) {
+  switch (status) {
+    case 400:
+    case 415:
+    case 422:
+      return IssuerError::kBadRequest;
+    case 401:
+    case 403:
+      return IssuerError::kUnauthorized;
+    case 404:
+      return IssuerError::kNotFound;
+    case 409:
+      return IssuerError::kConflict;
+    case 413:
+      return IssuerError::kTooLarge;
+    case 429:
+      return IssuerError::kTooManyRequests;
+    case 503:
+      return IssuerError::kServerUnavailable;
+    default:
+      return status >= 500 ? IssuerError::kServerFault : IssuerError::kUnexpectedStatus;
+  }
+}
+
+IssuerError ErrorOf(CURLcode code, bool sent) {
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return sent ? IssuerError::kTimeout : IssuerError::kNotConnected;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      // If a kept connection breaks, libcurl connects once more; the request was then sent before.
+      return sent ? IssuerError::kConnectionLost : IssuerError::kNotConnected;
+    default:
+      return IssuerError::kConnectionLost;
+  }
+}
+
+}  // namespace
+
+void InitCurl() {
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (code != CURLE_OK) throw std::runtime_error("ffgrant: libcurl can't be initialised");
+}
+
+IssuerOptions Checked(IssuerOptions o) {
+  const bool is_http = o.url.starts_with("http://") || o.url.starts_with("https://");
+  const std::string_view rest = std::string_view(o.url).substr(is_http ? o.url.find("//") + 2 : 0);
+  // A URL with a user name would put credentials on a command line.
+  if (!is_http || rest.empty() || rest.front() == '/' || !IsHeaderText(o.url) ||
+      rest.find_first_of("@?#") != std::string_view::npos) {
+    throw std::invalid_argument("ffgrant: the issuer's URL must be http://HOST:PORT or https://");
+  }
+  while (o.url.ends_with('/')) o.url.pop_back();
+  constexpr std::int64_t kLongestMs = 86'400'000;
+  if (o.connect_timeout_ms < 1 || o.connect_timeout_ms > kLongestMs || o.request_timeout_ms < 1 ||
+      o.request_timeout_ms > kLongestMs || o.connections < 1 || o.connections > 1024 ||
+      o.max_response_bytes < 1) {
+    throw std::invalid_argument("ffgrant: an IssuerClient's options are out of range");
+  }
+  if (!o.token_variable.empty() && !o.token_file.empty()) {
+    throw std::invalid_argument("ffgrant: a token comes from a variable or from a file");
+  }
+  return o;
+}
+
+std::string ReadToken(const IssuerOptions& options) {
+  std::string token;
+  if (!options.token_variable.empty()) {
+    const char* const value = std::getenv(options.token_variable.c_str());
+    if (value == nullptr || *value == '\0') {
+      throw std::runtime_error("ffgrant: the variable " + options.token_variable + " is not set");
+    }
+    token = value;
+  } else if (!options.token_file.empty()) {
+    std::ifstream file(options.token_file);
+    if (!file || !std::getline(file, token) || token.empty()) {
+      throw std::runtime_error("ffgrant: no token can be read from " + options.token_file);
+    }
+    while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
+  }
+  if (!IsHeaderText(token)) {
+    throw std::runtime_error("ffgrant: the token has bytes that no header may have");
+  }
+  return token;
+}
+
+IssuerStatus Refused(IssuerError error, std::string message) {
+  IssuerStatus status;
+  status.error = error;
+  status.message = std::move(message);
+  return status;
+}
+IssuerStatus NotUtf8() {
+  return Refused(IssuerError::kInvalidRequest, "a text of the request is no UTF-8");
+}
+IssuerStatus NoSegment() {
+  return Refused(IssuerError::kInvalidRequest, "a name that can't stand in a path");
+}
+
+IssuerStatus Malformed(IssuerStatus status, std::string message) {
+  status.error = IssuerError::kMalformedResponse;
+  status.message = std::move(message);
+  return status;
+}
+
+IssuerStatus Malformed(IssuerStatus status, const JsonResult& result) {
+  return Malformed(std::move(status), "the body at byte " + std::to_string(result.offset) + ": " +
+                                          std::string(ErrorName(result.error)) +
+                                          (result.member.empty() ? "" : " in ") +
+                                          std::string(result.member));
+}
+
+// The bytes that can stand in a segment are RFC 3986's unreserved ones, and ':', which every
+// execution id has.
+bool AppendSegment(std::string_view text, std::string& path) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  if (text.empty()) return false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                       (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' || byte == '_' ||
+                       byte == '~' || byte == ':';
+    if (plain) {
+      path.push_back(c);
+    } else {
+      path.push_back('%');
+      path.push_back(kHex[byte >> 4]);
+      path.push_back(kHex[byte & 15]);
+    }
+  }
+  // The segments "." and ".." can't be names in a URL: they are resolved away.
+  return text != "." && text != "..";
+}
+
+bool ClaimPath(std::string_view worker_id, std::string& path) {
+  path = "/v1/workers/";
+  if (!AppendSegment(worker_id, path)) return false;
+  path += "/claim";
+  return true;
+}
+
+bool WriteClaimBody(const ClaimRequestView& request, std::string& out) {
+  return ffgrant::internal::WriteInto(
+      out, [&](std::span<char> to) { return SerializeClaimRequest(request, to); });
+}
+
+IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& grant) {
+  if (!answered) return answered;
+  if (answered.http_status == 204) {
+    answered.error = IssuerError::kNothingInWindow;
+    return answered;
+  }
+  ClaimGrantView view;
+  const GrantJsonResult parsed = ParseClaimGrant(exchange.body, exchange.scratch, view);
+  if (!parsed.json) return Malformed(std::move(answered), parsed.json);
+  if (!parsed) return Malformed(std::move(answered), "the grant's execution_id is none");
+  grant.assign(view);
+  return answered;
+}
+
+Exchange::Exchange(const IssuerOptions& options)
+    : scratch(options.max_response_bytes), options_(options), easy_(curl_easy_init()) {
+  if (easy_ == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
+  curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, fault_.data());
+  curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &OnBody);
+  curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(options_.connect_timeout_ms));
+  curl_easy_setopt(easy_, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  // libcurl would wait for its thread that looks a name up, also when the time is over. With this
+  // option it lets go of the thread, which ends by itself.
+  curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
+#endif
+  // Whatever a URL says, libcurl may use only these two protocols, and read no file.
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(easy_, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+  if (!options_.ca_file.empty()) {
+    curl_easy_setopt(easy_, CURLOPT_CAINFO, options_.ca_file.c_str());
+  }
+}
+
+Exchange::~Exchange() {
+  curl_slist_free_all(headers_);
+  curl_easy_cleanup(easy_);
+}
+
+std::size_t Exchange::OnBody(char* bytes, std::size_t, std::size_t size, void* self) noexcept {
+  auto& exchange = *static_cast<Exchange*>(self);
+  if (size > exchange.options_.max_response_bytes - exchange.body.size()) {
+    exchange.body_too_large_ = true;
+    return 0;
+  }
+  exchange.body.append(bytes, size);
+  return size;
+}
+
+void Exchange::Prepare(const std::string& path, bool post, const std::string& token) {
+  body.clear();
+  body_too_large_ = false;
+  fault_[0] = '\0';
+  if (headers_ == nullptr || headers_token_ != token) {
+    curl_slist_free_all(headers_);
+    headers_ = curl_slist_append(nullptr, "Content-Type: application/json");
+    // Without this header, libcurl would wait for the server's permission before it sends the body.
+    headers_ = curl_slist_append(headers_, "Expect:");
+    if (!token.empty()) {
+      headers_ = curl_slist_append(headers_, ("Authorization: Bearer " + token).c_str());
+    }
+    headers_token_ = token;
+  }
+  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
+  curl_easy_setopt(easy_, CURLOPT_URL, (options_.url + path).c_str());
+  if (post) {
+    curl_easy_setopt(easy_, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.data());
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.size()));
+  } else {
+    curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
+  }
+}
+
+IssuerStatus Exchange::Finish(CURLcode code) {
+  IssuerStatus status;
+  long http_status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &http_status);
+  status.http_status = static_cast<int>(http_status);
+  if (body_too_large_) {
+    status.error = IssuerError::kResponseTooLarge;
+    status.message = "the response has more than max_response_bytes";
+    return status;
+  }
+  if (code != CURLE_OK) {
+    curl_off_t sent_after = 0;
+    curl_easy_getinfo(easy_, CURLINFO_PRETRANSFER_TIME_T, &sent_after);
+    status.error = ErrorOf(code, sent_after > 0);
+    status.message = fault_[0] != '\0' ? fault_.data() : curl_easy_strerror(code);
+    return status;
+  }
+  if (http_status < 200 || http_status > 299) {
+    status.error = ErrorOf(http_status);
+    ReadErrorBody(status);
+  }
+  return status;
+}
+
+// Contract 5.6: a body that is no error body becomes the message itself.
+void Exchange::ReadErrorBody(IssuerStatus& status) {
+  ErrorBodyView view;
+  if (!ParseErrorBody(body, scratch, view)) {
+    status.message = body.substr(0, 1024);
+    return;
+  }
+  status.message.assign(view.error);
+  status.kind.assign(view.kind.value_or(""));
+  status.retryable = view.retryable;
+}
+
+}  // namespace ffgrant::http::internal

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One request to FlowFabric's server and its answer, as a libcurl transfer. IssuerClient runs one
+// transfer in each call; GrantPipeline runs many side by side.
+
+#ifndef FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
+#define FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
+
+#include <curl/curl.h>
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "ffgrant/grant.h"
+#include "ffgrant/http/issuer_client.h"
+#include "ffgrant/json/claim_request.h"
+#include "ffgrant/json/json_error.h"
+#include "ffgrant/json/json_scratch.h"
+
+namespace ffgrant::http::internal {
+
+// Initialises libcurl once in the process. Throws std::runtime_error if libcurl refuses.
+void InitCurl();
+
+// Returns the options with a URL that ends without '/'. Throws std::invalid_argument for options
+// out of range.
+IssuerOptions Checked(IssuerOptions options);
+
+// Reads the bearer token from where the options say; it is empty if they say nothing. Throws
+// std::runtime_error if it can't be read.
+std::string ReadToken(const IssuerOptions& options);
+
+IssuerStatus Refused(IssuerError error, std::string message);
+IssuerStatus NotUtf8();
+IssuerStatus NoSegment();
+IssuerStatus Malformed(IssuerStatus status, std::string message);
+IssuerStatus Malformed(IssuerStatus status, const JsonResult& result);
+
+// Appends `text` as a path segment, and writes bytes that can't stand there as %XX. Returns false
+// for a text that can't be a segment.
+bool AppendSegment(std::string_view text, std::string& path);
+
+// The claim route (contract 5.1). ReadClaim() reads the answer's body into `grant`.
+class Exchange;
+bool ClaimPath(std::string_view worker_id, std::string& path);
+bool WriteClaimBody(const ClaimRequestView& request, std::string& out);
+IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& grant);
+
+// A libcurl handle with the buffers that a request and its answer need. Not thread-safe.
+class Exchange {
+ public:
+  // `options` must outlive the exchange. Throws std::runtime_error if libcurl has no memory.
+  explicit Exchange(const IssuerOptions& options);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Sets the handle up for a request of `path`; a POST sends `request` as its body.
+  void Prepare(const std::string& path, bool post, const std::string& token);
+
+  // Returns what has become of the transfer that ended with `code`, in full: the server's error
+  // body is read.
+  IssuerStatus Finish(CURLcode code);
+
+  CURL* easy() const noexcept { return easy_; }
+
+  std::string request;
+  std::string body;
+  JsonScratch scratch;
+
+ private:
+  static std::size_t OnBody(char* bytes, std::size_t, std::size_t size, void* self) noexcept;
+  void ReadErrorBody(IssuerStatus& status);
+
+  const IssuerOptions& options_;
+  CURL* easy_ = nullptr;
+  curl_slist* headers_ = nullptr;
+  std::string headers_token_;  // the token in the headers
+  bool body_too_large_ = false;
+  std::array<char, CURL_ERROR_SIZE> fault_;
+};
+
+}  // namespace ffgrant::http::internal
+
+#endif  // FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
