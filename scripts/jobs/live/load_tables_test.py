@@ -77,11 +77,11 @@ class Tables(unittest.TestCase):
 class Sizes(unittest.TestCase):
     def test_there_are_ids_for_every_load(self) -> None:
         plan = load_job.Plan(rounds=2, count=800, open_seconds=1, executions=10)
-        closed = 256 + 2 * (100 + 100 + 800)
+        closed = 256 + 2 * (100 + 100 + 800) + 800
         self.assertEqual(load_job.worker_counts(64), [1, 16, 64])
         self.assertEqual(load_job.worker_counts(1), [1])
         self.assertEqual(load_job.ids_needed(plan, 64, 256),
-                         2 * (closed + 3 * 2000 + 10 * 4 * 256) + 10)
+                         2 * (closed + 3 * 2000 + 11 * 4 * 256) + 10)
 
 
 if __name__ == "__main__":

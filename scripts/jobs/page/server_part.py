@@ -34,6 +34,8 @@ def read_runs(*folders):
                 loads = made["figures"]["loads"]
                 if not all(map(_is_load, loads)):
                     raise bench_results.ReportError(f"{path}: a load is not as expected")
+                if not any(load["whose"] in _WHOSE for load in loads):
+                    continue  # such as those by transport, whose table says it all
                 found[path.stem] = (loads, made["facts"])
         if found:
             return {name: found[name]
@@ -102,7 +104,7 @@ def _open_loop(name, loads, caption):
 
 
 def server(runs, document=None):
-    """The section. document: the last recorded claims.md, which is shown if there is no JSON."""
+    """The section. document: the last recorded claims.md, whose tables stand below the plots."""
     section = Section("server", "Claims per second, real server", "Server")
     for name, (loads, facts) in runs.items():
         server_name = facts.get("server", name)
@@ -124,8 +126,8 @@ def server(runs, document=None):
             "the open loop claims begin at random moments at a share of the peak, whether or not "
             "the server keeps up, and are timed from the moment they were due; less is better.",
             f"Dots are medians of {sureness(min(counts), each='')}."]
-    elif document:
+    if document:
         section.documents.append(document)
-    else:
+    elif not section.plots:
         section.missing.append(Missing("claims on a server were not measured", _COMMAND))
     return section

@@ -73,15 +73,25 @@ class ServerTest(unittest.TestCase):
             "server-claims-rates", "server-claims-latency", "server-claims-cluster-rates",
             "server-claims-cluster-latency"])
 
+    def test_loads_by_transport_have_no_plot(self):
+        self.write(RUN)
+        self.write([load("pair", 64, "tcp", 1000), load("pair", 64, "tls", 900)],
+                   "claims-transports")
+        self.assertEqual([plot.name for plot in self.section().plots],
+                         ["server-claims-rates", "server-claims-latency"])
+
     def test_what_has_no_loads_is_left_alone(self):
         self.write([])
         (self.folder / "other.json").write_text('[{"what": "pair"}]')
         self.assertEqual(self.section().missing[0].command, "./scripts/bench --backend valkey")
 
-    def test_a_recorded_table_is_shown_where_there_is_no_json(self):
+    def test_recorded_tables_are_shown_with_plots_and_without(self):
         document = recorded.from_json(testing.made("Claims", {}), "claims.md")
-        section = server_part.server({}, document)
-        self.assertEqual((section.documents, section.missing), ([document], []))
+        self.write(RUN)
+        for runs, plots in (({}, 0), (server_part.read_runs(self.folder), 2)):
+            section = server_part.server(runs, document)
+            self.assertEqual((section.documents, section.missing), ([document], []))
+            self.assertEqual(len(section.plots), plots)
 
     def test_a_load_of_another_form_is_an_error(self):
         self.write([{"what": "pair", "at_once": 1, "whose": "ours", "rounds": [{"count": 1}]}])

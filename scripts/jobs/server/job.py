@@ -249,6 +249,10 @@ def _command(arguments):
     return shlex.join(words)
 
 
+_TITLES = {"claims": "Claims on one server", "claims-cluster": "Claims on a cluster",
+           "claims-transports": "Claims by TCP, a unix socket and TLS"}
+
+
 def _tables(figures, peak, others):
     return [table for table in (
         load_figures.rate_table(figures, DEPTHS), load_figures.cost_table(figures, DEPTH),
@@ -292,8 +296,8 @@ def _job(terminal, arguments):
     method = (f"rounds: {plan.rounds}, {plan.count} executions a load over 256 partitions, in each "
               f"round {in_turn} in turn; CPU as INFO says")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    Document("Benchmark summary", [("date", date), ("command", f"`{_command(arguments)}`"),
-                                   ("method", method), *facts], blocks=tables,
+    Document(_TITLES[stem], [("date", date), ("command", f"`{_command(arguments)}`"),
+                             ("method", method), *facts], blocks=tables,
              figures={"loads": rounds.figures.as_json()}).write(out / f"{stem}.md")
     for table in tables:
         terminal.line()
