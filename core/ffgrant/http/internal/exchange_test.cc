@@ -57,7 +57,6 @@ class HangingNames : public ::testing::Test {
       }
       g_may_answer = true;
     });
-    begin_ = std::chrono::steady_clock::now();
   }
   void TearDown() override {
     ends_ = true;
@@ -71,8 +70,11 @@ class HangingNames : public ::testing::Test {
     return options;
   }
 
+  static ClaimRequestView Claiming() {
+    return {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5000};
+  }
+
   std::atomic<bool> ends_{false};
-  std::chrono::steady_clock::time_point begin_;
   std::thread helper_;
 };
 
@@ -88,13 +90,13 @@ TEST_F(HangingNames, EndNoCallLate) {
 TEST_F(HangingNames, EndNoRequestLate) {
   {
     GrantPipeline grants(Options());
-    ASSERT_TRUE(grants.Submit("w", {.lane_id = "main", .worker_instance_id = "i"}, 5));
+    ASSERT_TRUE(grants.Submit("w", Claiming(), 5));
     const auto done = grants.Poll(60'000);
     ASSERT_EQ(done.size(), 1u);
     EXPECT_EQ(done[0].tag, 5u);
     EXPECT_EQ(done[0].status.error, IssuerError::kNotConnected);
     // One request is still under way when the pipeline ends.
-    ASSERT_TRUE(grants.Submit("w", {.lane_id = "main", .worker_instance_id = "i"}, 6));
+    ASSERT_TRUE(grants.Submit("w", Claiming(), 6));
     EXPECT_GE(grants.PrepareWait(), 0);
   }
   EXPECT_FALSE(HasAnswered()) << "a request has waited for the look-up";
