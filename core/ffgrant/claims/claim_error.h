@@ -72,8 +72,8 @@ std::string_view ErrorClassificationName(ErrorClassification c) noexcept;
 ErrorClassification ScriptClass(ClaimError error) noexcept;
 ErrorClassification EngineClass(ClaimError error) noexcept;
 
-// The details behind a code, as texts in order, held by value. A store's
-// details are bounded by the capability limits (4096 bytes).
+// The details that come with a code, as texts in order, held by value. A
+// store's details are bounded by the capability limits (4096 bytes).
 class ErrorDetails {
  public:
   static constexpr std::size_t kMaxDetails = 4;

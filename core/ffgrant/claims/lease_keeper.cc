@@ -36,7 +36,8 @@ struct KeptEntry {
 
 namespace {
 
-// No wait is longer, so that the keeper notices a clock that went on while the machine slept.
+// The keeper never waits longer than this, so that it notices a clock that went on while the
+// machine slept.
 constexpr std::int64_t kLongestWaitMs = 1000;
 
 std::int64_t BootTimeMs() noexcept {

@@ -91,8 +91,8 @@ struct MemoryLedgerOptions {
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
 // until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. Such a
-// call visits each place once, 64 under one lock; after a search that has found nothing there is no
-// other for the same kind of room for 100 ms, unless some of it was freed.
+// call visits each place once, 64 under one lock; after a search that has found nothing, the ledger
+// does not search for the same kind of room again for 100 ms, unless some of it was freed.
 //
 // The errors of each call; no call has any others:
 //
