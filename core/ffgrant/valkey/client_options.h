@@ -39,8 +39,8 @@ using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 // the two it is from what the server first answers.
 struct ClientOptions {
   // The client tries these in turn. Any node of a cluster will do: it names the others. Once the
-  // client knows a cluster, these servers can lead it to a cluster with none of the known nodes
-  // only after half a minute of use in which it could reach none of those nodes.
+  // client knows a cluster, it follows these servers to a cluster that has none of the known nodes
+  // only if it could reach none of those nodes during half a minute of use.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default

@@ -312,12 +312,12 @@ class Search {
   const ClaimForWorkerArgs& args_;
   const ffgrant::internal::ScanWindow window_;
   std::vector<Waiting>& active_;  // partitions whose answer should come soon
-  std::vector<Waiting>& aside_;   // partitions whose answer should have come
+  std::vector<Waiting>& aside_;   // partitions whose answer should have come by now
   const std::int64_t deadline_;
   const std::size_t room_;  // half of max_in_flight: the limit for both lists together
   std::size_t at_once_ = kAtFirst;
   std::uint32_t next_ = 0;       // the place in the window that is asked next
-  std::uint32_t looked_at_ = 0;  // the places up to the last partition that the search went on with
+  std::uint32_t looked_at_ = 0;  // the places up to and including the last one looked at
   bool held_ = false;            // a partition behind a silent one has answered
   bool done_ = false;
   bool fault_ = false;

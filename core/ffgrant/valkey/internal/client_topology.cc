@@ -46,11 +46,12 @@ namespace {
 constexpr std::int64_t kRefreshEveryMs = 50;
 // The client asks again this long after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
-// If no member could be reached for this long while the client was in use, a configured server is
-// believed about a cluster that has none of the members.
+// If no member could be reached for this long while the client was in use, the client believes a
+// configured server that names a cluster with none of the members.
 constexpr std::int64_t kBeginAnewMs = 30'000;
-// A client that has not looked for a table for longer than this was not in use. Of the time since
-// then only this much counts, and what the client has noted about nodes that failed is too old.
+// A client that has not looked for a table for longer than this was not in use. Only this much of
+// the time since its last look counts as use, and what the client has noted about nodes that failed
+// is too old.
 constexpr std::int64_t kSleptMs = 1000;
 // The client connects to at most this many members at once only to ask them.
 constexpr std::size_t kMaxAskedAtOnce = 32;

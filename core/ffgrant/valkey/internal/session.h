@@ -57,7 +57,7 @@ class SharedClient {
   std::atomic<std::size_t> users_ = 0;  // needs no mutex
   const std::int64_t limit_ms_;
   const std::size_t window_;
-  // Only the leader opens and closes connections, since it may be waiting for them.
+  // Only the leader opens and closes connections, since it may be waiting for these connections.
   Client client_;
 };
 
