@@ -69,7 +69,7 @@ class Server {
   void Accept() {
     while (IsReadable(listener_)) {
       const int connection = accept(listener_, nullptr, nullptr);
-      if (connection < 0) return;  // it no longer listens
+      if (connection < 0) return;  // the server no longer listens
       ++connections_;
       threads_.emplace_back([this, connection] { Serve(connection); });
     }
