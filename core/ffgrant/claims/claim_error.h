@@ -46,7 +46,7 @@ enum class ClaimError : std::uint8_t {
   kFenceRequired,
   kPartialFenceTriple,
   kAttemptNotInCreatedState,
-  // This side's own codes.
+  // The library's own codes, which a store never sends.
   kNothingInWindow,      // nothing in the partitions that were looked at; not all were
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched

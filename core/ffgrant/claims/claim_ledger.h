@@ -289,7 +289,7 @@ struct ResumeOutcome : Outcome {
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
   // If the execution is retried: the time from which the retry is eligible, by the store's clock. 0
-  // if this time can't be told any more, because the first answer to this failure was lost.
+  // if this time is no longer known, because the first answer to this failure was lost.
   TimestampMs delay_until;
 };
 

@@ -41,9 +41,9 @@ struct MemoryLedgerOptions {
   // texts, and a lane that is not the execution's own. Each execution with such
   // texts takes one piece more. 1..2^32.
   std::size_t max_text_bytes = 1 << 20;
-  // How many executions that hold a grant ClaimForWorker() passes over in a
-  // partition before it goes on to the next partition. At least 1. The next
-  // call goes on behind these executions.
+  // The number of executions with a grant that ClaimForWorker() passes over in
+  // a partition before it goes on to the next partition. At least 1. The next
+  // call goes on after these executions.
   std::size_t max_candidates = 1024;
   PartitionConfig partitions = {};
   const Clock* clock = &CounterClock();  // must outlive the ledger

@@ -83,8 +83,8 @@ TEST_F(MemoryLedgerTest, FullOfLanes) {
   EXPECT_TRUE(calls_.Create(kC, LaneIdView::Unchecked("two")));
 }
 
-// A lane goes with its last execution, however the lane was used. A worker that
-// asks for work on the lane meanwhile does not keep it.
+// A lane is given back together with its last execution, however the lane was
+// used. A worker that asks for work on the lane does not keep the lane.
 TEST_F(MemoryLedgerTest, LanesAreGivenBack) {
   for (int round = 0; round < 200; ++round) {
     const std::string text = "lane " + std::to_string(round);

@@ -96,7 +96,7 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// Returns the outcome of a claim that happened, but whose lease can't be told.
+// Returns the outcome of a claim that happened, but whose lease is not known.
 ClaimOutcome WithoutLease(ErrorDetails* details, const ErrorDetails& why) noexcept {
   if (details != nullptr) {
     *details = why;

@@ -36,8 +36,8 @@ struct ValkeyLedgerOptions {
   // call waits for another call to end, nor for a server that it does not ask. Calls are quickest
   // with as many connections as threads, because each thread then has a connection to itself.
   std::size_t connections = 4;
-  // How many of a partition's eligible executions ClaimForWorker() looks at
-  // before it goes on to the next partition. At least 1.
+  // The number of a partition's eligible executions that ClaimForWorker() looks
+  // at before it goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
   // Suspend() signs a token, and for this the partition needs a secret. In a partition that has
   // none yet, the ledger installs this secret, an even number of hex digits. If the text is empty,

@@ -143,15 +143,15 @@ class MemoryLedger::Impl {
     kCutShort,  // max_candidates executions with grants were passed over: others may be behind them
     kSettled,   // a grant, or an error that ends the call
   };
-  // A partition of the lane that a call looks at. The call holds the queue's lock.
+  // A lane and the partition of it that a call looks at. The call holds the lock of this queue.
   struct Candidates {
     std::uint16_t lane;
     std::uint16_t partition;
     std::string_view offered;
     std::size_t passed_over = 0;  // how many executions with a grant were passed over
   };
-  // Takes the executions whose grants have ended out of the heap of parked executions. Queues those
-  // again that are still eligible.
+  // Removes the executions whose grants have ended from the heap of parked executions, and queues
+  // them again if they are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
   // Returns the first in order of the executions for which the offered capabilities suffice;
   // kNoSlot if there is none.

@@ -72,7 +72,8 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
   const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  // Another thread may have made the name meanwhile, or nobody holds it and it is not yet freed.
+  // The name may be in the table after all: another thread has made it meanwhile, or nobody holds
+  // it any more but it is not yet freed.
   if (const NameId id = Find(hash, first, second); id != 0) {
     counts_[id].fetch_add(1, std::memory_order_acq_rel);
     return id;

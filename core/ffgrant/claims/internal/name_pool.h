@@ -155,9 +155,9 @@ class NamePool {
 
   std::array<std::uint64_t, 2> seeds_;
   TextPool& long_texts_;
-  // These are indexed by number; number 0 is the empty name. The counts stand
-  // apart, so that counting does not take the texts from other processors'
-  // caches.
+  // Entries and counts are indexed by the number of a name; number 0 is the
+  // empty name. The counts stand apart, so that counting does not take the
+  // texts from other processors' caches.
   std::unique_ptr<Entry[]> entries_;
   std::vector<std::atomic<std::uint32_t>> counts_;
 

@@ -104,7 +104,7 @@ TEST(NamePoolThreadsTest, TextsOfRecordsAreTheirOwn) {
       ASSERT_EQ(id, 0u);
     }
   });
-  // All is free again.
+  // All pieces are free again.
   RecordTexts::Id id = 0;
   EXPECT_TRUE(texts.SetGrant(id, {"", "", std::string(39 * TextPool::kPieceBytes, 'x'), ""}));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The points at which one thread can affect another. With
-// FFGRANT_SCHEDULE_POINTS, which a test library is compiled with, a
-// deterministic scheduler decides here which thread goes on
-// (testing/model/scheduler.h). Without it, the functions here do nothing.
+// The points at which one thread can affect another. In a test library that is
+// compiled with FFGRANT_SCHEDULE_POINTS, a deterministic scheduler decides at
+// these points which thread goes on (testing/model/scheduler.h). Without this
+// macro, the functions here do nothing.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_

@@ -322,7 +322,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       break;
     case Errand::kSetName:
       // An ACL may forbid it; the connection then has no name. If the client has to log in first,
-      // the next errand is told so.
+      // the answer to the next errand says so.
       Run(node, Errand::kInfo);
       break;
     case Errand::kPing:

@@ -53,7 +53,8 @@ constexpr std::int64_t kBeginAnewMs = 30'000;
 // the time since its last look counts as use, and what the client has noted about nodes that failed
 // is too old.
 constexpr std::int64_t kSleptMs = 1000;
-// The client connects to at most this many members at once only to ask them.
+// If the client needs a connection to a member only to ask it for a table, it makes at most this
+// many such connections at once.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace
@@ -144,7 +145,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
   if (needed_since_ == kNever || now - refreshed_at_ > kSleptMs) needed_since_ = now;
   configured_turn_ = members_.empty() || !AwaitMembers(false);
-  // Another client's members may know better than the configured servers.
+  // The members that another client has accepted may know more than the configured servers.
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
     configured_turn_ = !AwaitMembers(false);
   }

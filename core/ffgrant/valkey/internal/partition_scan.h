@@ -53,7 +53,8 @@ class PartitionScan {
     std::uint32_t offset;
     Step step;
   };
-  // These belong to the current call. They are kept here so that their memory is kept.
+  // The lists of the current call. They are members of the scan so that each call uses their memory
+  // again.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
 
