@@ -230,7 +230,7 @@ struct ClaimForWorkerOutcome : Outcome {
   // How much the call has seen; 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
   // The number of partitions in which the call knows that there was nothing for this worker. The
-  // grant's own partition counts, too.
+  // partition of the grant itself is included.
   std::uint32_t partitions_seen = 0;
   // The number of partitions whose server could not be reached. A call passes these over.
   std::uint32_t partitions_unreachable = 0;
@@ -499,8 +499,8 @@ class ClaimLedger {
   // These make many calls in one go, in order: outcomes[i] is the outcome of
   // args[i], and each call is atomic by itself. A ledger on a server has all
   // the calls in flight at once, and the embedded ledger overlaps their cache
-  // misses. So many calls take a fraction of the time that single calls take.
-  // Both spans must have the same size.
+  // misses. A batch therefore takes a fraction of the time that its calls take
+  // one by one. Both spans must have the same size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
   virtual void ClaimBatch(std::span<const ClaimArgs> args,

@@ -24,7 +24,8 @@ namespace ffgrant::internal {
 // If no thread sleeps, unlocking costs the owner no more than a read of the
 // number of sleepers. It reads this number without a fence, and so may miss a
 // thread that is just going to sleep. Such a sleeper wakes by itself after
-// kSleepNs. The class meets BasicLockable, for std::scoped_lock.
+// kSleepNs. The class meets the requirements of BasicLockable, for
+// std::scoped_lock.
 class SpinLock : private LockNumber {
  public:
   void lock() noexcept {

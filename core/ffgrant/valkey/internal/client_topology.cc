@@ -157,7 +157,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   refreshed_at_ = now;
   refresh_at_ = now + kRefreshEveryMs;
   (void)AwaitMembers(true);
-  WantConfigured();  // so that they are connected when they may tell
+  WantConfigured();  // so that they are connected once they may give a table
 }
 
 void Client::AskForSlots(Node& node) {
