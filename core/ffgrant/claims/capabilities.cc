@@ -64,7 +64,7 @@ struct TokenList {
 
   // Appends the tokens of comma-joined `csv`; returns false if there are too
   // many.
-  // Repeats count, as the ledger counts them.
+  // A repeated token counts each time, as in the ledger.
   bool AppendCsv(std::string_view csv) noexcept {
     for (std::string_view token = NextToken(csv); !token.empty(); token = NextToken(csv)) {
       if (size == tokens.size()) {

@@ -37,7 +37,7 @@ std::string_view WorkerDetail(CapabilityError error) noexcept;
 // value in fixed memory, built once, compared without allocation.
 class CapabilitySet {
  public:
-  // Not defaulted: the bytes beyond size_ stay unset, const or not.
+  // Not defaulted, so that the bytes beyond size_ stay unset, in a const set too.
   CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
   // Assigns the tokens that a worker offers. This is as lenient as the ledger

@@ -123,7 +123,7 @@ TEST(CapabilitySetTest, OfferedByteLimitIsInclusive) {
   EXPECT_EQ(set.csv(), fits);
   EXPECT_EQ(set.AssignOfferedCsv(exceeds), CapabilityError::kTooManyBytes);
   EXPECT_TRUE(set.empty());
-  // The commas count.
+  // Commas count towards the limit on bytes.
   const std::string half(2048, 'x');
   EXPECT_EQ(set.AssignOffered(Tokens{half, half}), CapabilityError::kTooManyBytes);
   EXPECT_EQ(set.AssignOffered(Tokens{half, std::string_view(half).substr(1)}),

@@ -46,7 +46,7 @@ enum class ClaimError : std::uint8_t {
   kFenceRequired,
   kPartialFenceTriple,
   kAttemptNotInCreatedState,
-  // This side's own codes.
+  // The library's own codes, which a store never sends.
   kNothingInWindow,      // nothing in the partitions that were looked at; not all were
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched
@@ -72,8 +72,8 @@ std::string_view ErrorClassificationName(ErrorClassification c) noexcept;
 ErrorClassification ScriptClass(ClaimError error) noexcept;
 ErrorClassification EngineClass(ClaimError error) noexcept;
 
-// The details behind a code, as texts in order, held by value. A store's
-// details are bounded by the capability limits (4096 bytes).
+// The details that come with a code, as texts in order, held by value. A
+// store's details are bounded by the capability limits (4096 bytes).
 class ErrorDetails {
  public:
   static constexpr std::size_t kMaxDetails = 4;

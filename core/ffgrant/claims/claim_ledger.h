@@ -230,7 +230,7 @@ struct ClaimForWorkerOutcome : Outcome {
   // How much the call has seen; 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
   // The number of partitions in which the call knows that there was nothing for this worker. The
-  // grant's own partition counts, too.
+  // partition of the grant itself is included.
   std::uint32_t partitions_seen = 0;
   // The number of partitions whose server could not be reached. A call passes these over.
   std::uint32_t partitions_unreachable = 0;
@@ -289,7 +289,7 @@ struct ResumeOutcome : Outcome {
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
   // If the execution is retried: the time from which the retry is eligible, by the store's clock. 0
-  // if this time can't be told any more, because the first answer to this failure was lost.
+  // if this time is no longer known, because the first answer to this failure was lost.
   TimestampMs delay_until;
 };
 
@@ -344,8 +344,9 @@ struct ExecutionState {
 // The texts that are stored of an execution. The texts of the grant are empty
 // if there is no live grant. The texts of the lease are empty unless the
 // execution is active: they outlast the lease's expiry and revocation (as
-// contract 7's fields do), but not a suspension or the end of the execution. At
-// these the reference blanks the worker and keeps the lane of the last lease.
+// contract 7's fields do), but not a suspension or the end of the execution.
+// When an execution is suspended or ends, the reference blanks the worker and
+// keeps the lane of the last lease.
 struct ExecutionNames {
   std::string required_capabilities;  // comma-joined
 
@@ -374,9 +375,9 @@ class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
 
-  // Creates an execution. Errors: kInvalidInput (priority and ids are typed; the causes that are
-  // left are a non-canonical id, a partition outside the configured count, an unchecked lane, a
-  // retry policy that is not valid), kInvalidCapabilities. An id that exists already is no error:
+  // Creates an execution. Errors: kInvalidInput (a non-canonical id, a partition outside the
+  // configured count, an unchecked lane, or a retry policy that is not valid; the types of the
+  // arguments rule out other causes), kInvalidCapabilities. An id that exists already is no error:
   // the status is kDuplicate, and nothing is changed.
   virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                         ErrorDetails* details = nullptr) noexcept = 0;
@@ -390,14 +391,14 @@ class ClaimLedger {
   // Chooses an execution for a worker, as a scheduler does, and issues a claim
   // grant for it. In a partition it chooses the first of the lane's eligible
   // executions, in order (contract 3), that holds no live grant and whose
-  // requirements `offered` meets. It takes the first partition that has such an
-  // execution, in a ring. The ring begins at ScanStart() for a worker
-  // instance's first call on a lane, and for each later call behind the last
-  // partition that the call before has looked at. So calls of n partitions each
-  // come round to every partition, a partition that always has work starves no
+  // requirements `offered` meets. It searches the partitions in a ring and
+  // takes the first that has such an execution. A worker instance's first call
+  // on a lane begins at ScanStart(); each later call begins after the last
+  // partition that the call before it looked at. So calls of n partitions each
+  // get to every partition in turn, a partition that always has work starves no
   // other partition, and workers begin at different places. (A ledger remembers
-  // 1024 places; a worker whose place another worker has taken begins
-  // anywhere.)
+  // 1024 places; a worker whose place another worker has taken begins at an
+  // arbitrary partition.)
   //
   // The grant is issued atomically. The partitions are looked at one after the
   // other: each partition that counts as seen had, at some moment of the call,
@@ -498,8 +499,8 @@ class ClaimLedger {
   // These make many calls in one go, in order: outcomes[i] is the outcome of
   // args[i], and each call is atomic by itself. A ledger on a server has all
   // the calls in flight at once, and the embedded ledger overlaps their cache
-  // misses. So many calls take a fraction of the time that single calls take.
-  // Both spans must have the same size.
+  // misses. A batch therefore takes a fraction of the time that its calls take
+  // one by one. Both spans must have the same size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
   virtual void ClaimBatch(std::span<const ClaimArgs> args,

@@ -20,7 +20,8 @@ INSTANTIATE_TEST_SUITE_P(Ledgers, LedgerTest, ::testing::Bool(),
 // Returns the id of the n-th of up to ten executions.
 std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
 
-// A delay is a time to which nothing is added. It may be every time that its type holds.
+// Nothing is added to the time until which an execution is delayed, so any value of its type is
+// allowed.
 TEST_P(LedgerTest, DelaysReachAsFarAsTheirType) {
   constexpr std::int64_t kFar[] = {kMaxTtlMs + 1, INT64_MAX - 1, INT64_MAX};
   int number = 0;

@@ -16,7 +16,7 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A clock is thread-safe and never blocks. It returns the milliseconds since the Unix epoch,
-// rounded down. A ledger takes a reading beyond +-kMaxTtlMs (claim_ledger.h) for that bound, so
+// rounded down. A ledger treats a reading beyond +-kMaxTtlMs (claim_ledger.h) as that bound, so
 // that sums of a time and a duration always fit (contract 9.5).
 class Clock {
  public:
@@ -33,15 +33,15 @@ const Clock& SystemClock() noexcept;
 // no fence that keeps the processor from working on meanwhile. The clock asks
 // the system once in a millisecond.
 //
-// When real time steps back or forth, so does this clock, and a ledger's grants
-// and leases live longer or shorter by that, as on a server, whose TIME does the
-// same (contract 7).
+// If somebody sets real time back or forward, this clock follows, and a ledger's grants and leases
+// live longer or shorter by that step. On a server the same happens, because its TIME follows too
+// (contract 7).
 //
 // It is SystemClock() itself where the counter can't be trusted: where the
 // processor does not call it invariant, where the process must not read it
-// (prctl), where Linux keeps its own time by something else (a file in /sys
-// says so, which is read once, at the first call), and on anything but x86-64.
-// If a counter's rate changes nevertheless, the clock gives it up for
+// (prctl), where Linux keeps its own time by another counter (the clock reads
+// this from a file in /sys, once, at the first call), and on anything but
+// x86-64. If a counter's rate changes nevertheless, the clock gives it up for
 // CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;
 

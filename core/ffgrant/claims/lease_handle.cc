@@ -12,7 +12,8 @@ constexpr unsigned char kNewerForm = 0x02;
 constexpr unsigned char kNewerFormVersion = 0x01;
 constexpr unsigned char kOlderForm = 0x01;
 
-// Three bytes in front; five lengths, the attempt index, epoch and ttl.
+// The size of the newer form without its five texts: three bytes in front, the five lengths, the
+// attempt index, the epoch and the ttl.
 constexpr std::size_t kFixedSize = 3 + 5 * 4 + 4 + 8 + 8;
 
 unsigned char BackendByte(HandleBackend backend) noexcept {

@@ -26,7 +26,7 @@ struct KeptEntry {
   LeaseFence fence;
   std::int64_t ttl_ms = 0;
 
-  std::atomic<std::int64_t> held_until{0};  // on the keeper's clock, the margin taken off
+  std::atomic<std::int64_t> held_until{0};  // on the keeper's clock, with the margin subtracted
   std::atomic<ClaimError> error{ClaimError::kNone};
   std::int64_t due = 0;
   bool renewing = false;
@@ -36,7 +36,8 @@ struct KeptEntry {
 
 namespace {
 
-// No wait is longer, so that the keeper notices a clock that went on while the machine slept.
+// The keeper never waits longer than this, so that it notices a clock that went on while the
+// machine slept.
 constexpr std::int64_t kLongestWaitMs = 1000;
 
 std::int64_t BootTimeMs() noexcept {

@@ -11,15 +11,15 @@
 //   kept.Release();
 //
 // A server ends a lease by its own clock. The keeper counts from the moment before a claim or a
-// renewal was sent, on a clock that nobody sets. So the keeper takes a lease for lost before the
+// renewal was sent, on a clock that nobody sets. So the keeper regards a lease as lost before the
 // server does, never after, unless this process's clock runs slower than the server's by more than
 // `margin_ms` in a lease's time.
 //
 // A lease is lost for good when
 //   - a renewal is refused: kStaleLease, kLeaseExpired, kLeaseRevoked, kExecutionNotActive,
 //     kExecutionNotFound, or any other answer of the ledger's;
-//   - its time less the margin has passed, and no renewal has got through: after kUnavailable
-//     and kUnknownOutcome the keeper tries again until then. lost() says so at that moment,
+//   - no renewal has succeeded by `margin_ms` before the lease's end: after kUnavailable and
+//     kUnknownOutcome the keeper tries again until then. lost() is true from that moment on,
 //     whatever the ledger's calls are waiting for.
 // A lost lease is never renewed again.
 
@@ -63,7 +63,7 @@ class KeptLease {
   // Returns why the lease is lost: the renewal's error, or kLeaseExpired if time ran out here;
   // kNone while the lease is held.
   ClaimError error() const noexcept;
-  // Returns for how many ms the lease is held for certain without another renewal; 0 when it is
+  // Returns how many ms longer the lease is certainly held if it is not renewed again; 0 when it is
   // lost.
   std::int64_t LeftMs() const noexcept;
   // Ends the keeping: no renewal is sent from here on. A renewal that is under way may still
@@ -80,8 +80,9 @@ class KeptLease {
 };
 
 struct LeaseKeeperOptions {
-  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does, less up to `jitter`
-  // of that time, so that leases that began at the same moment are not renewed at the same moment.
+  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does. Up to the share
+  // `jitter` of that time is taken off at random, so that leases that began at the same moment are
+  // not renewed at the same moment.
   double renew_after = 1.0 / 3;  // 0.05..0.9
   double jitter = 0.1;           // 0..0.5
   // How long before its end a lease counts as lost. At least 0.

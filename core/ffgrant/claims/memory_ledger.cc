@@ -44,7 +44,8 @@ const MemoryLedgerOptions& Checked(const MemoryLedgerOptions& o) {
 
 std::uint64_t SeedOf(const MemoryLedgerOptions& o) noexcept {
   if (o.hash_seed) return *o.hash_seed;
-  // A scheduled run can be repeated, so that ids and names have the same places each time.
+  // A run under the deterministic scheduler must be repeatable, so ids and names have the same
+  // places each time.
   if (internal::kScheduled) return 0;
   std::uint64_t halves[2];  // 122 random bits: six of the 128 bits are the same in every uuid
   std::memcpy(halves, RandomUuid().bytes.data(), sizeof halves);
@@ -137,7 +138,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
     const std::string_view offered = CsvOf(args.offered);
     if (!Suffices(record.required, offered)) return RefuseMismatch(slot, offered, now, details);
   }
-  // Such a grant is like a key that is told to expire in the past: it never exists.
+  // A grant with such a ttl never exists, like a key that is told to expire in the past.
   if (args.grant_ttl_ms <= 0) {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;
@@ -243,8 +244,8 @@ CreateOutcome MemoryLedger::Impl::Create(const CreateExecutionArgs& args, Missin
   const NameId required = required_sets.Hold(
       CsvOf(args.required), std::string_view(bytes.data(), args.retry ? bytes.size() : 0));
   if (required == NamePool::kFull) {
-    // A number becomes free only when an execution is forgotten. Bytes also become free when
-    // workers' names are released.
+    // The number of a set becomes free only when an execution is forgotten. Bytes for long texts
+    // also become free when workers' names are released.
     if (required_sets.free_names() > 0) missing = Missing::kName;
     Detail(details, missing == Missing::kName ? "names" : "capability sets");
     return Refuse(ClaimError::kLedgerFull);

@@ -41,9 +41,9 @@ struct MemoryLedgerOptions {
   // texts, and a lane that is not the execution's own. Each execution with such
   // texts takes one piece more. 1..2^32.
   std::size_t max_text_bytes = 1 << 20;
-  // How many executions that hold a grant ClaimForWorker() passes over in a
-  // partition before it goes on to the next partition. At least 1. The next
-  // call goes on behind these executions.
+  // The number of executions with a grant that ClaimForWorker() passes over in
+  // a partition before it goes on to the next partition. At least 1. The next
+  // call goes on after these executions.
   std::size_t max_candidates = 1024;
   PartitionConfig partitions = {};
   const Clock* clock = &CounterClock();  // must outlive the ledger
@@ -91,8 +91,8 @@ struct MemoryLedgerOptions {
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
 // until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. Such a
-// call visits each place once, 64 under one lock; after a search that has found nothing there is no
-// other for the same kind of room for 100 ms, unless some of it was freed.
+// call visits each place once, 64 under one lock; after a search that has found nothing, the ledger
+// does not search for the same kind of room again for 100 ms, unless some of it was freed.
 //
 // The errors of each call; no call has any others:
 //

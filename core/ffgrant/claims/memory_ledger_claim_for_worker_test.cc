@@ -326,7 +326,7 @@ class LookAheadTest : public ::testing::Test, public Calls {
 };
 
 // A call passes over `max_candidates` executions and says that it has not seen all. The next call
-// goes on behind them.
+// goes on after them.
 TEST_F(LookAheadTest, IsBoundedAndGoesOn) {
   for (int i = 0; i < 6; ++i) {
     EXPECT_TRUE(Create(IdOf(i), kMain, 9 - i));

@@ -70,8 +70,8 @@ ClaimForWorkerArgs ScheduleArgs(std::int64_t ttl_ms) {
 
 // ---- the order -----------------------------------------------------------------
 
-// Executions of one lane and partition, with what is known of them only from
-// the calls. To find the execution that ClaimForWorker has to choose, the test
+// The executions of one lane and partition, as far as the calls alone tell
+// about them. To find the execution that ClaimForWorker has to choose, the test
 // looks at all of them.
 class History {
  public:
@@ -110,7 +110,7 @@ class History {
     }
   }
 
-  // How often an execution was chosen, and how often none.
+  // The number of calls that chose an execution, and of calls that chose none.
   int chosen() const { return chosen_; }
   int nobody() const { return nobody_; }
 

@@ -106,7 +106,8 @@ class Thread {
   void Maintain(std::string_view) { (void)ledger_.RunMaintenance(100); }
   void Size(std::string_view) { EXPECT_LE(ledger_.size(), ledger_.capacity()); }
 
-  // Moves the execution on, so that the call under test has something to do now and then.
+  // Takes the execution through its states, so that the call under test now and then has something
+  // to do.
   void LiveOn(std::string_view id) {
     Create(id);
     Issue(id);

@@ -35,8 +35,8 @@ std::vector<std::string> Words(const std::string& text) {
   return words;
 }
 
-// What contract 7 lets a call answer in a state: each of the operations, in each of the states, may
-// have each of the outcomes.
+// What contract 7 lets a call answer in a state. In a row, each of the operations may have each of
+// the outcomes in each of the states.
 struct Expected {
   const char* operations;
   const char* states;
@@ -182,7 +182,8 @@ TEST(MemoryLedgerPropertyTest, AgreesWithTheModel) {
     }
     seen.insert(pair.seen().begin(), pair.seen().end());
   }
-  // Each expected sighting must have been seen, or else it was not tested. No other may be seen.
+  // Each expected sighting must have been seen, or else it was not tested. No other sighting is
+  // allowed.
   const std::set<std::string> expected = ExpectedSightings();
   for (const std::string& sighting : expected) {
     EXPECT_EQ(seen.count(sighting), 1u) << "never seen: " << sighting;

@@ -31,7 +31,8 @@ class MemoryLedgerRoomTest : public ::testing::Test {
     const std::string digits = std::to_string(100 + number);
     return "{fp:1}:aaaaaaaa-0000-4000-8000-000000000" + digits;
   }
-  // Known() are workers that have a name, Unknown() has none.
+  // Known() returns a worker whose name the ledger keeps, Unknown() a worker whose name it does not
+  // keep.
   WorkerIdentity Known(int number) const {
     const std::string& name = names_[static_cast<std::size_t>(number % kWorkers)];
     return {{name}, {name}};

@@ -83,8 +83,8 @@ TEST_F(MemoryLedgerTest, FullOfLanes) {
   EXPECT_TRUE(calls_.Create(kC, LaneIdView::Unchecked("two")));
 }
 
-// A lane goes with its last execution, however the lane was used. A worker that
-// asks for work on the lane meanwhile does not keep it.
+// A lane is given back together with its last execution, however the lane was
+// used. A worker that asks for work on the lane does not keep the lane.
 TEST_F(MemoryLedgerTest, LanesAreGivenBack) {
   for (int round = 0; round < 200; ++round) {
     const std::string text = "lane " + std::to_string(round);
@@ -481,7 +481,7 @@ TEST_F(MemoryLedgerTest, ANameThatWasUsedLastIsInNobodysWay) {
   }
 }
 
-// Maintenance finds grants that ran out, too.
+// Maintenance, too, finds grants that ran out.
 TEST_F(MemoryLedgerTest, MaintenanceMakesRoom) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -500,15 +500,15 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
-  // The first name is the name that was used last, and it is free when the
-  // third name has taken its place.
+  // The first worker's name is the one that was used last, and it is free once
+  // the third worker's name has taken its place.
   ASSERT_EQ(calls.Issue(NumberedId(0), kW1, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(1), kW2, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(2), kW1, 10), ClaimError::kNone);
   clock_.Advance(11);
   const WorkerIdentity third = {{"w3"}, {"w3-i1"}};
   ASSERT_EQ(calls.Issue(NumberedId(5), third), ClaimError::kNone);
-  // A worker without a name has none of the names that come later.
+  // A worker whose ids are empty is not taken for a worker whose name is stored later.
   const WorkerIdentity nameless = {{""}, {""}};
   ASSERT_EQ(calls.Issue(NumberedId(3), nameless), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(4), kW2), ClaimError::kNone);
@@ -521,7 +521,7 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
 
 TEST_F(MemoryLedgerTest, ANameThatIsTooLarge) {
   EXPECT_TRUE(calls_.Create(kA));
-  // 512 bytes are nine pieces of 60 bytes.
+  // The ledger has room for 512 bytes, which is rounded up to nine pieces of 60 bytes: 540 bytes.
   const std::string huge(541, 'w');
   EXPECT_EQ(calls_.Issue(kA, {{huge}, {""}}), ClaimError::kLedgerFull);
   EXPECT_FALSE(calls_.State(kA).has_grant);

@@ -33,9 +33,9 @@ struct RetryPolicy {
 // multiplier is finite and not negative. Callable from any thread; does not allocate.
 bool IsValid(const RetryPolicy& policy) noexcept;
 
-// Returns for how many milliseconds an execution waits that has failed after `retries` retries;
-// empty if it is not tried again. `policy` must be valid. A part of a millisecond counts as a whole
-// one. Callable from any thread; does not allocate.
+// Returns how many milliseconds an execution has to wait if it fails after `retries` retries; empty
+// if it is not tried again. `policy` must be valid. A part of a millisecond counts as a whole one.
+// Callable from any thread; does not allocate.
 //
 //   RetryDelayMs(RetryPolicy(), 2) == 4000; RetryDelayMs(RetryPolicy(), 3) is empty
 std::optional<std::int64_t> RetryDelayMs(const RetryPolicy& policy, std::uint32_t retries) noexcept;

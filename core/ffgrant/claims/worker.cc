@@ -30,8 +30,9 @@ WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
   return claim;
 }
 
-// Does what CheckIngress() does for any spelling: compares what the key and the id name. A grant
-// key can't be compared with an id of another spelling.
+// Makes those checks of CheckIngress() that work for ids and keys in any spelling: it compares the
+// partitions that they name. The grant key is not checked, because it can't be compared with an id
+// of another spelling.
 IngressError CheckNamed(const ClaimGrantView& grant, const PartitionConfig& config) noexcept {
   const PartitionKeyResult key = grant.partition();
   if (!key) return IngressError::kInvalidPartitionKey;

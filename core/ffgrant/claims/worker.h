@@ -42,8 +42,9 @@ class WorkerPermit {
 };
 
 struct [[nodiscard]] WorkerClaim : Outcome {
-  // With kUnknownOutcome its fence has the lease id that was asked for. By this
-  // id a ledger on a server finds out what became of the claim.
+  // With kUnknownOutcome the fence of `lease` has the lease id that was asked
+  // for. FindClaim() of a ledger on a server takes this id to find out what
+  // became of the claim.
   Lease lease;
   WorkerPermit permit;  // held for as long as the execution runs
   // What is wrong with a grant that was refused on entry, before the ledger was asked.
@@ -58,8 +59,8 @@ struct WorkerOptions {
   // If these are the deployment's counts, each grant is checked on entry, as CheckIngress() does
   // (ingress.h), before the ledger is asked. If this is empty, only the partition key is parsed.
   std::optional<PartitionConfig> partitions = {};
-  // kLenient lets spellings of ids and keys pass that the reference takes and strict mode refuses
-  // (contract 1.8). What these ids and keys name is still checked.
+  // With kLenient, ids and keys also pass in spellings that the reference accepts and strict mode
+  // refuses (contract 1.8). What these ids and keys name is still checked.
   ParseMode ingress = ParseMode::kStrict;
 };
 

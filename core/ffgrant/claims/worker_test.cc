@@ -374,7 +374,8 @@ TEST(WorkerLifecycleTest, AgainstTheModel) {
 
 // ---- grants on entry ---------------------------------------------------------------
 
-// Returns how a worker that knows the deployment's counts takes a grant: the error and its detail.
+// Returns the error, and its detail, that a worker that knows the deployment's counts reports for a
+// grant.
 std::string Entered(const ClaimGrantView& grant, ParseMode mode) {
   ManualClock clock{TimestampMs{1000}};
   ScriptedLedger ledger;

@@ -21,7 +21,8 @@
 
 namespace ffgrant::internal {
 
-// Offsets in the text of the digits. An offset is the text's size if there is no such byte.
+// Offsets within the text that holds the digits. An offset is the text's size if there is no such
+// byte.
 struct DigitPlaces {
   std::size_t invalid;    // a byte that is neither a digit nor a hyphen in its place
   std::size_t uppercase;  // an uppercase digit

@@ -16,7 +16,7 @@ constexpr HexConstants::Bytes Repeat(std::string_view pattern) noexcept {
   return bytes;
 }
 
-// The places count from offset 2 of a UUID's text.
+// Places are counted from offset 2 of a UUID's text.
 // Never reached: computed at compile time.
 constexpr HexConstants::Bytes HyphenPlaces() noexcept {
   HexConstants::Bytes places{};

@@ -127,8 +127,8 @@ FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::s
   const __m128i pairs = _mm_maddubs_epi16(tag, Load128(&row.byte_weights));
   const auto sums = static_cast<std::uint64_t>(
       _mm_cvtsi128_si64(_mm_madd_epi16(pairs, Load128(&row.pair_weights))));
-  // If there are several digits, the first one was counted from 1, so kLeastIndex adds the
-  // difference.
+  // If there are several digits, the range check counted the first one from 1, so kLeastIndex adds
+  // what is missing.
   return static_cast<std::uint32_t>(sums) + static_cast<std::uint32_t>(sums >> 32) +
          kLeastIndex[digits];
 }

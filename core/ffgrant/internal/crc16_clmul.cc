@@ -36,7 +36,7 @@ constexpr std::int64_t QuotientOfX64() noexcept {
   return static_cast<std::int64_t>(quotient);
 }
 
-// Shuffles, starting at place 16 - n, that reverse the first n bytes and put zeros above them.
+// The shuffle that starts at place 16 - n reverses the first n bytes and puts zeros above them.
 struct alignas(16) ReverseTable {
   std::uint8_t places[32] = {15,   14,   13,   12,   11,   10,   9,    8,    7,    6,    5,
                              4,    3,    2,    1,    0,    0x80, 0x80, 0x80, 0x80, 0x80, 0x80,

@@ -114,7 +114,8 @@ inline bool TakeCanonical(std::string_view json, ClaimResponseView& out) noexcep
 
 constexpr std::size_t kUsualDigits = 13;    // the digits of a time from the year 2001 until 2286
 constexpr std::size_t kAroundKeyIndex = 5;  // the bytes of `{fp:` and `}`
-// The largest offset of the grant key, and the bytes after the grant key without the time's digits.
+// The largest offset that the grant key can have, plus the bytes after the grant key except the
+// digits of the time.
 constexpr std::size_t kMinUsualSize =
     Size(kBeforeExecutionId) + kMaxExecutionIdSize + Size(kBeforePartitionKey) +
     kMaxPartitionTagSize + Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);

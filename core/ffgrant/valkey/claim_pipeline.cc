@@ -33,7 +33,7 @@ class ClaimPipeline::Impl {
   }
   ~Impl() { client_.Close(); }
 
-  // What a call's answer is compared with.
+  // A call under way: its tag and kind, and the ids that its answer is compared with.
   struct CallInFlight {
     std::uint64_t tag = 0;
     Call call = Call::kCreate;
@@ -67,7 +67,7 @@ class ClaimPipeline::Impl {
         ParseExecutionId({in_flight.id_text.data(), id.text().size()}, ParseMode::kStrict).id;
     const internal::CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = number};
-    // The client takes as many commands as there are numbers.
+    // This can't fail: the client takes as many commands as there are numbers for calls.
     (void)client_.Submit(HashSlot(id.partition()), false, target, write);
     return true;
   }

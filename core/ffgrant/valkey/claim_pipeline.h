@@ -33,7 +33,8 @@
 //                     happened. Only for claims that its own ledger made can it also say that
 //                     the claim cannot happen any more.
 //   kUnknownCode      The server answered with a code or a word that the contract does not
-//                     have. Any call but a claim also ends so if the server answers with an error.
+//                     have. Any call but a claim also ends in this way if the server answers with
+//                     an error.
 //
 // Threads: only one thread at a time may use a pipeline, except for CancelAll() and counters().
 // Cost: a call is written into a buffer. It allocates nothing once the buffers have grown to the
@@ -112,9 +113,9 @@ class ClaimPipeline {
   bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
                       std::string_view result = {});
 
-  // Moves all calls on, and returns those that have completed. Returns at once if there are any,
-  // otherwise as soon as a call completes, or with none after `timeout_ms`. The completions are
-  // valid until the next call of Poll().
+  // Makes progress with all calls, and returns those that have completed. Returns at once if there
+  // are any, otherwise as soon as a call completes, or with none after `timeout_ms`. The
+  // completions are valid until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
 
   // These two serve the caller's own event loop (epoll, asio, libuv), in place of a Poll() that

@@ -36,9 +36,9 @@ struct ClientCounters {
   std::uint64_t retries = 0;           // times a command waited again: refused for now, redirected,
                                        // or its connection broke before the server can have seen it
   std::uint64_t unknown_outcomes = 0;  // commands that were sent, and whose answer will never come
-  std::uint64_t unavailable = 0;       // commands that ended without having happened
+  std::uint64_t unavailable = 0;       // commands that ended and did not happen
   std::uint64_t cancelled = 0;         // cancelled commands; each is in one of the two counts above
-  std::uint64_t late_replies = 0;      // answers to commands whose end had already been told
+  std::uint64_t late_replies = 0;      // answers to commands already reported as ended
   std::uint64_t fences = 0;            // lost connections that were shut on their server
   std::uint64_t slot_tables = 0;       // cluster tables that were accepted
   std::uint64_t libraries_loaded = 0;  // FUNCTION LOAD of our library

@@ -39,8 +39,8 @@ using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 // the two it is from what the server first answers.
 struct ClientOptions {
   // The client tries these in turn. Any node of a cluster will do: it names the others. Once the
-  // client knows a cluster, these servers can lead it to a cluster with none of the known nodes
-  // only after half a minute of use in which it could reach none of those nodes.
+  // client knows a cluster, it follows these servers to a cluster that has none of the known nodes
+  // only if it could reach none of those nodes during half a minute of use.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
@@ -74,9 +74,9 @@ struct ClientOptions {
   // How many calls of one pipeline, or commands of one ledger's call, may be under way at once,
   // 1..65536.
   std::size_t max_in_flight = 256;
-  // An idle connection may be dead without either end having been told, because a NAT or a proxy
-  // forgot it. After `keepalive_s` seconds of silence TCP keepalive sends a probe to the other end.
-  // The probe keeps most NATs and proxies from forgetting the connection. 0: never; 0..32767.
+  // An idle connection may be dead although neither end knows it, because a NAT or a proxy forgot
+  // the connection. After `keepalive_s` seconds of silence TCP keepalive sends a probe to the other
+  // end. The probe keeps most NATs and proxies from forgetting the connection. 0: never; 0..32767.
   std::int64_t keepalive_s = 60;
   // If nothing came on a connection for `probe_idle_ms`, the client sends a PING before the next
   // command, to find out whether the connection is alive. Without an answer within `probe_limit_ms`

@@ -33,10 +33,10 @@ struct ServerInfo {
   std::string function_prefix;
   bool cluster = false;
 
-  // Only ValkeyLedger::Connect() sets these two. `rights_known`: the server let the ledger ask for
-  // the user's rights (calls of FlowFabric's functions can be checked only with EVAL).
-  // `refused_calls`: if the rights are known, the calls that the user can't make in full on at
-  // least one primary.
+  // Only ValkeyLedger::Connect() sets the next two fields. `rights_known`: the server let the
+  // ledger ask for the user's rights (calls of FlowFabric's functions can be checked only with
+  // EVAL). `refused_calls`: if the rights are known, the calls that the user can't make in full on
+  // at least one primary.
   bool rights_known = false;
   std::vector<RefusedCall> refused_calls;
   friend bool operator==(const ServerInfo&, const ServerInfo&) = default;

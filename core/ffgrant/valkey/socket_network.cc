@@ -173,7 +173,7 @@ class SocketStream final : public Stream {
       watched.push_back({attempt.fd, false, true, attempt.serial});
     }
   }
-  // When FinishOpen() goes on to the next address, even if nothing happens before.
+  // The time at which FinishOpen() goes on to the next address, even if nothing happens before.
   std::int64_t next_step_at() const noexcept {
     return next_address_ < addresses_.size() ? next_step_at_ : INT64_MAX;
   }

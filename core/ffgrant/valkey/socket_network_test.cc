@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses sockets on the loopback. For what such sockets don't do on request, the test makes calls of
-// the system fail (linked with --wrap).
+// Uses sockets on the loopback. Such sockets don't fail on request, so the test makes the system
+// calls fail (linked with --wrap).
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -559,7 +559,7 @@ TEST_F(NamesTest, NobodyWaitsForALookUpThatHangs) {
 }
 
 TEST_F(NamesTest, EveryAddressIsTried) {
-  // Nobody listens at 127.0.0.9 nor, with any luck, at ::1.
+  // Nobody listens at 127.0.0.9, and probably nobody at ::1.
   for (const std::vector<std::string>& addresses :
        std::vector<std::vector<std::string>>{{"127.0.0.1"},
                                              {"127.0.0.9", "127.0.0.1"},

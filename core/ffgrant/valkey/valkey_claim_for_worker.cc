@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
 // If no server has answered for this long, the search asks further partitions, and takes what the
-// partitions behind the silent ones have.
+// partitions after the silent ones have.
 constexpr std::int64_t kPatienceMs = 10;
 // The search of one call. `Impl` is ValkeyLedger's private Impl.
 template <class Impl>
@@ -224,7 +224,7 @@ class Search {
     return found == Found::kNothing && fault ? Found::kNotAll : found;
   }
 
-  // Looks at the executions behind the head.
+  // Looks at the executions after the head.
   Found LookBehind(Partition partition, bool& fault) noexcept {
     std::array<Candidate, kCandidatesAtOnce> candidates;
     const std::uint64_t end = impl_.options.max_candidates;
@@ -312,13 +312,13 @@ class Search {
   const ClaimForWorkerArgs& args_;
   const ffgrant::internal::ScanWindow window_;
   std::vector<Waiting>& active_;  // partitions whose answer should come soon
-  std::vector<Waiting>& aside_;   // partitions whose answer should have come
+  std::vector<Waiting>& aside_;   // partitions whose answer should have come by now
   const std::int64_t deadline_;
   const std::size_t room_;  // half of max_in_flight: the limit for both lists together
   std::size_t at_once_ = kAtFirst;
   std::uint32_t next_ = 0;       // the place in the window that is asked next
-  std::uint32_t looked_at_ = 0;  // the places up to the last partition that the search went on with
-  bool held_ = false;            // a partition behind a silent one has answered
+  std::uint32_t looked_at_ = 0;  // the places up to and including the last one looked at
+  bool held_ = false;            // a partition after a silent one has answered
   bool done_ = false;
   bool fault_ = false;
   ErrorDetails why_;

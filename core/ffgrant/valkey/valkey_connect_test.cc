@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// On scripted servers, Connect() tells the truth about what will work.
+// Tests on scripted servers that Connect() tells the truth about what will work.
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,8 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Plays the answers to a user who may not run these commands; a function or a script says so.
+  // Plays a server whose user may not run these commands; a function or a script reports which they
+  // are.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =

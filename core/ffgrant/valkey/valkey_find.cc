@@ -96,7 +96,7 @@ ClaimError ReadHistory(Session& session, const ExecutionIdView& id, const LeaseI
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// Returns the outcome of a claim that happened, but whose lease can't be told.
+// Returns the outcome of a claim that happened, but whose lease is not known.
 ClaimOutcome WithoutLease(ErrorDetails* details, const ErrorDetails& why) noexcept {
   if (details != nullptr) {
     *details = why;
@@ -121,7 +121,7 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
   auto read_claim = [&](const Reply& reply) {
     return answered = ReadIssueAndClaim(reply, args.lease_id, args.attempt_id, details, outcome);
   };
-  // The answer does not name the whole lease; `why` explains if the rest can't be read.
+  // The answer does not name the whole lease. If the rest can't be read, `why` gets the reason.
   ErrorDetails why;
   ErrorDetails* const explain = details == nullptr ? nullptr : &why;
   bool early = false;
@@ -149,7 +149,8 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
     return outcome;
   }
   if (!outcome) return outcome;
-  // The claim was refused for now and waited, and the core was read meanwhile. So read it again.
+  // The claim was refused for now and had to wait, and the core was read meanwhile. So read the
+  // core again.
   if (early) (void)CallAndWait(lease.session, slot, true, explain, write_core, read_core);
   if (!stored || stored->fence.lease_id != args.lease_id) return WithoutLease(details, why);
   outcome.lease.fence.attempt_id = stored->fence.attempt_id;

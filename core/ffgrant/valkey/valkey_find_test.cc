@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A success has the lease that is stored, and a fate says what is stored. A reply that can't be
-// read is reported, and never taken for something else.
+// Tests that a success has the lease that is stored, that the fate of a claim says what is stored,
+// and that a reply that can't be read is reported, and never taken for something else.
 
 #include <gtest/gtest.h>
 

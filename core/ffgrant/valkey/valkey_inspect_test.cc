@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inspect() reads back all that is stored, or nothing.
+// Tests that Inspect() reads back all that is stored, or nothing.
 
 #include <gtest/gtest.h>
 

@@ -138,8 +138,9 @@ CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
   internal::SessionPool::Lease lease = m.sessions.Take();
   CreateExecutionArgs sent = args;
   if (sent.delay_until) {
-    // We name the key of the set that the execution goes to, but the server decides whether it is
-    // due. An execution that is due already must not be put among the delayed.
+    // The client names the key of the set that the execution goes to, but the server's time decides
+    // whether the execution is due. An execution that is due already must not be put into the
+    // delayed set.
     TimestampMs now;
     outcome.error = Impl::ReadTime(lease.session, args.execution_id, details, now);
     if (!outcome) return outcome;

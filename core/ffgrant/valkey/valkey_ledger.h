@@ -36,13 +36,13 @@ struct ValkeyLedgerOptions {
   // call waits for another call to end, nor for a server that it does not ask. Calls are quickest
   // with as many connections as threads, because each thread then has a connection to itself.
   std::size_t connections = 4;
-  // How many of a partition's eligible executions ClaimForWorker() looks at
-  // before it goes on to the next partition. At least 1.
+  // The number of a partition's eligible executions that ClaimForWorker() looks
+  // at before it goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
-  // Suspend() signs a token, and for this the partition needs a secret. This secret is installed in
-  // a partition that has none yet: hex digits, an even number of them. If this text is empty, no
-  // secret is installed, and Suspend() says kUnknownCode, `hmac_secret_not_initialized`, in such a
-  // partition.
+  // Suspend() signs a token, and for this the partition needs a secret. In a partition that has
+  // none yet, the ledger installs this secret, an even number of hex digits. If the text is empty,
+  // it installs none, and Suspend() then says kUnknownCode, `hmac_secret_not_initialized`, in such
+  // a partition.
   std::string waitpoint_secret_hex = {};
 };
 
@@ -73,11 +73,11 @@ struct FoundClaim : Outcome {
 //   kUnknownOutcome  The call was sent and its answer will never come: it may have happened or
 //                    not. The ledger never repeats such a call. FindClaim() finds out what
 //                    became of a claim, Inspect() what became of another call. A claim that the
-//                    server answers with an error ends so too: the function may have written the
-//                    lease before it failed.
+//                    server answers with an error also ends in this way: the function may have
+//                    written the lease before it failed.
 //   kUnknownCode     The server answered with a code or a word that the contract does not have.
-//                    Any call but a claim also ends so if the server answers with an error; the
-//                    function may have done a part of its work before that.
+//                    Any call but a claim also ends in this way if the server answers with an
+//                    error; the function may have done a part of its work before that.
 // In each case the detail has the text that explains it.
 //
 // Every call ends within client.request_timeout_ms, whatever fails. This limit is for all that the
@@ -85,10 +85,10 @@ struct FoundClaim : Outcome {
 // kUnavailable.
 //
 // The ledger takes canonical ids of configured partitions only, as MemoryLedger does. A call is one
-// round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume and Complete first read the names of
-// their keys, which is a second round trip. The ledger repeats reads, and calls that the server
-// can't have executed, within the time limit. Once buffers have grown, only InspectNames(), Fail()
-// and a connection that fails allocate.
+// round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail first read the
+// names of their keys, which is a second round trip. The ledger repeats reads, and calls that the
+// server can't have executed, within the time limit. Once buffers have grown, only InspectNames(),
+// Fail() and a connection that fails allocate.
 //
 // The process around it:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy, but

@@ -153,7 +153,7 @@ ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegist
                         });
   if (error != ClaimError::kNone) return error;
   if (taken) {
-    // The registration is ours if the answer to an earlier try was lost.
+    // If the answer to an earlier try was lost, the registration may already be ours.
     Owner owner = Owner::kNobody;
     error = ReadOwner(session, keys, details, owner);
     if (error != ClaimError::kNone) return error;

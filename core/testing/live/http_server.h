@@ -73,7 +73,7 @@ class HttpServer {
   void Accept() {
     while (IsReadable(listener_)) {
       const int connection = accept(listener_, nullptr, nullptr);
-      if (connection < 0) return;  // it no longer listens
+      if (connection < 0) return;  // the server no longer listens
       ++connections_;
       threads_.emplace_back([this, connection] { Serve(connection); });
     }

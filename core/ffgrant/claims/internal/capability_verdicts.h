@@ -72,7 +72,7 @@ class CapabilityVerdicts {
 
   const NamePool& required_;
   std::unique_ptr<Stripe[]> stripes_;
-  // One text, and one verdict for each name of the pool, for each offer that a stripe can keep. The
+  // For each offer that a stripe can keep: its text, and one verdict for each name of the pool. The
   // stripe's lock guards them.
   std::unique_ptr<char[]> texts_;
   std::unique_ptr<Verdict[]> verdicts_;

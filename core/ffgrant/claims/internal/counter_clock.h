@@ -51,12 +51,12 @@ class CounterClock final : public Clock {
     return Ask();
   }
 
-  // Whether the counter was given up.
+  // Returns whether the clock has given the counter up.
   bool given_up() const noexcept { return faults_.load(std::memory_order_relaxed) >= kMostFaults; }
 
   static constexpr std::int64_t kMarginNs = 2'000;
   static constexpr std::int64_t kCalibrationNs = 20'000'000;
-  // A sample that took longer to read is not used for the rate.
+  // A sample that took longer than this to read is not used for the rate.
   static constexpr std::int64_t kSureNs = 10'000;
   static constexpr double kMostDrift = 0.001;
   static constexpr std::int64_t kMostErrorNs = 50'000;
@@ -75,8 +75,9 @@ class CounterClock final : public Clock {
     if (given_up() || asking_.exchange(true, std::memory_order_acquire)) {
       return {MsOf(source_.RealNs())};
     }
-    // The counter is read first: when the real time is read, the counter can
-    // only be further on. So the answer may end too early, but never too late.
+    // The counter is read first: by the time that the real time is read, it can
+    // only be further on. So the answer may cease to be used too early, but
+    // never too late.
     const std::int64_t steady = source_.SteadyNs();
     const std::uint64_t ticks = source_.Ticks();
     const std::int64_t real = source_.RealNs();

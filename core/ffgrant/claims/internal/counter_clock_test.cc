@@ -94,9 +94,9 @@ TEST_F(CounterClockTest, IsExactAtTheEndsOfAMillisecond) {
 }
 
 // In the last two microseconds of a millisecond the clock asks the system. So a
-// counter that was read ahead of time, or another processor's counter that is
-// less than that behind, never makes the clock answer with a millisecond that
-// has ended.
+// counter that was read ahead of time, or another processor's counter that lags
+// by less than two microseconds, never makes the clock answer with a
+// millisecond that has ended.
 TEST_F(CounterClockTest, ACounterALittleBehindIsNoMatter) {
   Calibrate();
   std::mt19937_64 random(3);
@@ -181,7 +181,8 @@ TEST_F(CounterClockTest, ACounterThatIsNotInvariantIsGivenUp) {
 }
 
 // If a thread is interrupted between reading the counter and reading the clock,
-// its answer is good for a shorter time, never for a longer one.
+// the clock uses its answer for a shorter time than usual, never for a longer
+// one.
 TEST_F(CounterClockTest, AnInterruptionMakesNothingLate) {
   Calibrate();
   std::mt19937_64 random(4);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A test for the thread sanitizer. A thread of CounterClock that asks the system uses plain data
-// that another thread wrote when it asked. What the threads read meanwhile is tested under relacy
-// (testing/memory_orders/counter_clock_orders_test.cc).
+// A test for the thread sanitizer. A thread that makes CounterClock ask the system uses plain data
+// that another thread wrote when it did the same. What the threads that do not ask read is tested
+// under relacy (testing/memory_orders/counter_clock_orders_test.cc).
 
 #include <gtest/gtest.h>
 

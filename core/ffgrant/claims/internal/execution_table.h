@@ -57,12 +57,12 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
 // that no record went past. So an erased record leaves no mark behind, however
 // often slots are reused.
 //
-//   region:  | lock |   tag words: [tttttttt][tttttttt]...   records: [..][..]...   extras:
-//   [.][.]...
+//   region:  | lock |   tag words: [tttttttt][tttttttt]...
+//                       records: [..][..]...   extras: [.][.]...
 class ExecutionTable {
  public:
   // Room for `max_executions` (1..2^31). Two tables with the same seed give the
-  // same hashes. Without knowing the seed, nobody can choose ids that collide.
+  // same hashes. Only somebody who knows the seed can choose ids that collide.
   ExecutionTable(std::size_t max_executions, std::uint64_t seed);
   ~ExecutionTable();
   ExecutionTable(const ExecutionTable&) = delete;
@@ -73,9 +73,9 @@ class ExecutionTable {
     std::memcpy(words, id.uuid().bytes.data(), sizeof words);
     const std::uint64_t mixed =
         Mix(words[0] ^ seeds_[0], Mix(words[1] ^ seeds_[1], id.partition().index ^ kMixB));
-    // The product is mixed once more, since the lowest bits choose the region. The lowest bits of
-    // one product step evenly through numbered uuids, and then a few seeds in a thousand leave out
-    // most regions.
+    // The product is mixed once more, since the lowest bits choose the region. If uuids are
+    // consecutive numbers, the lowest bits of a single product advance in even steps, and with a
+    // few seeds in a thousand they then leave out most regions.
     return Mix(mixed, kMixA);
   }
 

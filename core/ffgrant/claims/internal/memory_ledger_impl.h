@@ -143,15 +143,15 @@ class MemoryLedger::Impl {
     kCutShort,  // max_candidates executions with grants were passed over: others may be behind them
     kSettled,   // a grant, or an error that ends the call
   };
-  // A partition of the lane that a call looks at. The call holds the queue's lock.
+  // A lane and the partition of it that a call looks at. The call holds the lock of this queue.
   struct Candidates {
     std::uint16_t lane;
     std::uint16_t partition;
     std::string_view offered;
     std::size_t passed_over = 0;  // how many executions with a grant were passed over
   };
-  // Takes the executions whose grants have ended out of the heap of parked executions. Queues those
-  // again that are still eligible.
+  // Removes the executions whose grants have ended from the heap of parked executions, and queues
+  // them again if they are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
   // Returns the first in order of the executions for which the offered capabilities suffice;
   // kNoSlot if there is none.
@@ -159,7 +159,7 @@ class MemoryLedger::Impl {
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
                            const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
                            Missing& missing) noexcept;
-  // Does the call after its arguments were checked.
+  // Does the work of ClaimForWorker() once the arguments have been checked.
   ClaimError Schedule(std::uint16_t lane, const internal::ScanWindow& window,
                       const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
                       std::uint32_t& looked_at, Missing& missing) noexcept;
@@ -234,14 +234,14 @@ class MemoryLedger::Impl {
 
   // ---- room, without a lock ----------------------------------------------------
 
-  // A name or a text is free as soon as nothing refers to it. But nothing
-  // happens at the moment when a grant runs out. If room is missing, a search
+  // A name or a text is free as soon as nothing refers to it. But a grant that
+  // runs out still refers to its name and texts. If room is missing, a search
   // looks for such grants.
   //
   // Drops grants that have run out until a name, or a text, is free. Visits each slot at most once,
   // kSlotsUnderLock slots at a time under one region's lock. Returns how many slots were visited.
-  // If a search has found nothing, there is no other for kSearchPauseMs unless something is freed;
-  // the function then returns the number of all slots.
+  // If a search has found nothing, no other search is made for kSearchPauseMs unless something is
+  // freed; until then the function returns the number of all slots.
   std::size_t SearchForRoom(Missing missing) noexcept;
   static constexpr std::size_t kSlotsUnderLock = 64;
   static constexpr std::int64_t kSearchPauseMs = 100;
@@ -323,7 +323,7 @@ inline std::uint16_t QueueOf(internal::NameId lane) noexcept {
   return static_cast<std::uint16_t>(lane - 1);
 }
 
-// With a longer ttl, times could not be stored exactly (contract 9.5).
+// With a ttl outside this range, times could not be stored exactly (contract 9.5).
 constexpr bool TtlInRange(std::int64_t ttl_ms) noexcept {
   return ttl_ms >= -kMaxTtlMs && ttl_ms <= kMaxTtlMs;
 }

@@ -72,7 +72,8 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
   const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  // Another thread may have made the name meanwhile, or nobody holds it and it is not yet freed.
+  // The name may be in the table after all: another thread has made it meanwhile, or nobody holds
+  // it any more but it is not yet freed.
   if (const NameId id = Find(hash, first, second); id != 0) {
     counts_[id].fetch_add(1, std::memory_order_acq_rel);
     return id;
@@ -129,7 +130,7 @@ void NamePool::Link(NameId id) noexcept {
   table_[at].store(id, std::memory_order_release);
 }
 
-// Moves back the names behind the gap, so that no search ends at it.
+// Closes the gap that the name leaves by moving later names back, so that no search ends at it.
 void NamePool::Unlink(NameId id) noexcept {
   lock_.AssertHeld();
   const auto home = [this](NameId name) {
@@ -140,7 +141,7 @@ void NamePool::Unlink(NameId id) noexcept {
   for (std::size_t at = (gap + 1) & table_mask_;; at = (at + 1) & table_mask_) {
     const NameId moved = table_[at].load(std::memory_order_relaxed);
     if (moved == 0) break;
-    // The search for this name begins behind the gap, so the name stays.
+    // The search for this name begins after the gap, so the name stays.
     if (((at - home(moved)) & table_mask_) < ((at - gap) & table_mask_)) continue;
     table_[gap].store(moved, std::memory_order_release);
     gap = at;

@@ -21,7 +21,7 @@
 
 namespace ffgrant::internal {
 
-// 0 is the empty name and "none".
+// 0 is the empty name; it also stands for "no name".
 using NameId = std::uint32_t;
 
 // A fixed number of names, each a pair of texts such as a worker's id and the
@@ -44,7 +44,7 @@ class NamePool {
 
   // Room for `max_names`; names of more than kInlineBytes also take room in
   // `long_texts`, which must outlive the pool. Two pools with the same seed
-  // give the same hashes. Without knowing the seed, nobody can choose names
+  // give the same hashes. Only somebody who knows the seed can choose names
   // that collide.
   NamePool(std::size_t max_names, std::uint64_t seed, TextPool& long_texts);
 
@@ -118,8 +118,9 @@ class NamePool {
 
   std::size_t max_names() const noexcept { return counts_.size() - 1; }
   std::size_t free_names() const noexcept { return free_count_.load(std::memory_order_relaxed); }
-  // How many names were ever freed. Before the number of a name that others could see becomes
-  // another name's, this grows; and a caller that holds the new name sees the grown value.
+  // The number of times that a name was freed. If other threads could see a name, this count grows
+  // before the number of that name is given to another name; a caller that holds the new name sees
+  // the grown count.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
 
  private:
@@ -154,9 +155,9 @@ class NamePool {
 
   std::array<std::uint64_t, 2> seeds_;
   TextPool& long_texts_;
-  // These are indexed by number; number 0 is the empty name. The counts stand
-  // apart, so that counting does not take the texts from other processors'
-  // caches.
+  // Entries and counts are indexed by the number of a name; number 0 is the
+  // empty name. The counts stand apart, so that counting does not take the
+  // texts from other processors' caches.
   std::unique_ptr<Entry[]> entries_;
   std::vector<std::atomic<std::uint32_t>> counts_;
 

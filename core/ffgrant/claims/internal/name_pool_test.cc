@@ -120,8 +120,9 @@ TEST_F(NamePoolTest, TheLastOneThatLetsGoMakesRoom) {
   EXPECT_EQ(pool.HoldIfThere(""), 0u);
 }
 
-// Among so many names there are two with the same 32 bits of hash. After the
-// first of them was freed, the name behind it is still found.
+// Among so many names there are two with the same 32 bits of hash. Once the
+// first of the two is freed, the second, which comes after it in the table, is
+// still found.
 TEST_F(NamePoolTest, NamesThatHashAlike) {
   NamePool pool(8, 1, texts_);
   std::unordered_map<std::uint32_t, std::string> by_hash;
@@ -165,7 +166,7 @@ TEST_F(NamePoolTest, WhatCollidesDependsOnTheSeed) {
   }
   EXPECT_GT(pairs, 0);
   EXPECT_EQ(still_alike, 0);
-  // Each text has eight bytes that are a constant of the hash at one end or at both.
+  // At one end or at both ends of each text are eight bytes that are also a constant of the hash.
   for (const std::uint64_t constant : {kMixA, kMixB, kMixA ^ kMixB}) {
     std::string bytes(8, '\0');
     std::memcpy(bytes.data(), &constant, sizeof constant);

@@ -31,7 +31,7 @@ void OnThreads(Body body) {
 }
 
 // There are more texts than names, long texts among them, so that numbers and
-// bytes pass to other names all the time. At the end all are free.
+// bytes pass to other names all the time. At the end all names are free.
 TEST(NamePoolThreadsTest, NamesComeAndGo) {
   TextPool long_texts(6 * TextPool::kPieceBytes);
   NamePool pool(5, 1, long_texts);
@@ -104,7 +104,7 @@ TEST(NamePoolThreadsTest, TextsOfRecordsAreTheirOwn) {
       ASSERT_EQ(id, 0u);
     }
   });
-  // All is free again.
+  // All pieces are free again.
   RecordTexts::Id id = 0;
   EXPECT_TRUE(texts.SetGrant(id, {"", "", std::string(39 * TextPool::kPieceBytes, 'x'), ""}));
 }

@@ -11,7 +11,7 @@ namespace ffgrant::internal {
 namespace {
 
 constexpr std::int64_t kPriorityWeight = 1'000'000'000'000;
-// The largest score there is, and 9 bits of a uuid behind it, fit into a key.
+// A key has room for the largest score, followed by 9 bits of a uuid.
 static_assert(kMaxPriority * kPriorityWeight + 2 * kMaxTtlMs < std::int64_t{1} << (63 - 9));
 
 }  // namespace
@@ -54,8 +54,9 @@ bool ReadyQueues::ReplaceChild(Slot slot, Slot before, Slot now) noexcept {
   return changes;
 }
 
-// Merges the two paths to the right, each of which has at most 32 nodes, since
-// a heap has less than 2^32 nodes. The link of the new top does not change.
+// Merges the two heaps along the paths that lead from their tops to the right.
+// Each path has at most 32 nodes, since a heap has less than 2^32 nodes. The
+// link of the new top does not change.
 Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
   std::array<Slot, 64> path;
   std::size_t size = 0;
@@ -125,7 +126,7 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   if (Before(top, slot)) {
     Meld(top, slot);
   } else {
-    // This comes first, while the links are still whole.
+    // The top is replaced first, because Meld() changes the links.
     ReplaceTop(index, top, next, slot);
     Meld(top, slot);
   }
@@ -148,7 +149,7 @@ ReadyQueues::Node ReadyQueues::NewNode(Slot slot, std::int64_t score) const noex
 // A slot without a parent is the top of its heap; the caller then replaces the top.
 Slot ReadyQueues::Detach(Slot slot) noexcept {
   const Node& node = nodes_[slot];
-  // One of the two children comes next, and then its record is needed.
+  // One of the two children takes the slot's place, and then its record is needed.
   for (const Slot child : {node.left, node.right}) {
     if (child != kNoSlot) table_.PrefetchSlot(child);
   }

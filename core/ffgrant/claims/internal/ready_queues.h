@@ -97,7 +97,7 @@ class ReadyQueues {
     std::int64_t key;  // KeyOf(score, uuid)
     Slot left;
     Slot right;
-    Slot link;               // the parent; of a heap's top: the next heap's top
+    Slot link;               // the parent; for a top, the top of the next heap
     std::uint16_t required;  // the record's
     std::uint8_t rank;
     bool queued : 1;  // in a heap; also true for a parked slot

@@ -25,16 +25,16 @@ struct ScanWindow {
 };
 
 // A scanner is a worker instance on a lane. Its first window begins at ScanStart(); each later
-// window begins where the call before stopped looking. So calls that find nothing come round to
-// every partition, and a partition that always has something keeps no partition behind it waiting.
+// window begins where the call before stopped looking. So calls that find nothing get to every
+// partition in turn, and a partition that always has something keeps no later partition waiting.
 //
 // A scanner's place is found by hash. A scanner takes over the place of another scanner with the
-// same hash.
-// A scanner that has lost its place begins its next window anywhere. Two scanners that keep taking
-// each other's place still come to every partition, only not in a fixed number of calls.
+// same hash. A scanner that has lost its place begins its next window at an arbitrary partition.
+// Two scanners that keep taking each other's place still get to every partition, only not in a
+// fixed number of calls.
 //
-// Lock-free, thread-safe. If two calls of one scanner overlap, the window of one lies behind the
-// window of the other.
+// Lock-free, thread-safe. If two calls of one scanner overlap, the window of one follows the window
+// of the other.
 class ScanPlaces {
  public:
   static constexpr std::size_t kPlaces = 1024;
@@ -49,7 +49,7 @@ class ScanPlaces {
     Scan& operator=(const Scan&) = delete;
 
     const ScanWindow& window() const noexcept { return window_; }
-    // Tells that the call has looked at `looked_at` of its partitions. The next call begins behind
+    // Tells that the call has looked at `looked_at` of its partitions. The next call begins after
     // them.
     void End(std::uint32_t looked_at) noexcept;
 
@@ -93,7 +93,7 @@ inline ScanPlaces::Scan::Scan(ScanPlaces& places, std::uint64_t instance, std::u
 
 inline void ScanPlaces::Scan::End(std::uint32_t looked_at) noexcept {
   ScheduleWrite(Shared::kScans);
-  // A later call may have taken the window behind this one by now; then the place stays as it is.
+  // Another call may have taken the window after this one by now; then the place stays as it is.
   std::uint64_t word = WordAt(window_.first + window_.size);
   place_.compare_exchange_strong(word, WordAt(window_.first + looked_at),
                                  std::memory_order_relaxed);

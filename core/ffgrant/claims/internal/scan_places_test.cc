@@ -49,7 +49,8 @@ TEST(ScanPlaces, CallsThatOverlapGetWindowsBehindOneAnother) {
   Scan first(places, Of("w"), 1, 10, 3);
   Scan second(places, Of("w"), 1, 10, 3);
   EXPECT_EQ(second.window().first, (first.window().first + 3) % 10);
-  // The first call has stopped early while the second is under way: no partition is given back.
+  // The first call stops early while the second is under way: the partitions that the first has not
+  // looked at are not given back.
   first.End(1);
   Scan third(places, Of("w"), 1, 10, 3);
   EXPECT_EQ(third.window().first, (first.window().first + 6) % 10);
@@ -114,7 +115,7 @@ TEST(ScanPlaces, ThreadsOfOneScannerShareItsRound) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  // Each partition was in a thread's window as often as every other.
+  // Every partition was in some thread's window equally often.
   std::vector<int> times(16);
   for (const auto& mine : windows) {
     for (const std::uint32_t partition : mine) ++times[partition];

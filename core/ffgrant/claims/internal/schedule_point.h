@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The points at which one thread can affect another. With
-// FFGRANT_SCHEDULE_POINTS, which a test library is compiled with, a
-// deterministic scheduler decides here which thread goes on
-// (testing/model/scheduler.h). Without it, the functions here do nothing.
+// The points at which one thread can affect another. In a test library that is
+// compiled with FFGRANT_SCHEDULE_POINTS, a deterministic scheduler decides at
+// these points which thread goes on (testing/model/scheduler.h). Without this
+// macro, the functions here do nothing.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_
@@ -12,7 +12,7 @@
 
 namespace ffgrant::internal {
 
-// What threads share in addition to what locks guard. The numbers of locks begin at kFirstLock.
+// What threads share without a lock. Locks are numbered from kFirstLock on.
 enum class Shared : std::uint32_t {
   kClock,
   kNames,     // found without the pool's lock
@@ -35,9 +35,9 @@ void ScheduleLock(std::uint32_t lock) noexcept;
 void ScheduleUnlock(std::uint32_t lock) noexcept;
 // Whether the running thread holds the lock.
 bool ScheduleHolds(std::uint32_t lock) noexcept;
-// Another thread may run from here on.
+// Lets the scheduler choose which thread goes on.
 void SchedulePoint(Shared what) noexcept;
-// Declares what this thread touches before the next point. No other thread runs here.
+// These declare what this thread touches before the next point. They let no other thread run.
 void ScheduleRead(Shared what) noexcept;
 void ScheduleWrite(Shared what) noexcept;
 

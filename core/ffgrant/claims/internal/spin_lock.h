@@ -8,7 +8,7 @@
 
 #include "ffgrant/claims/internal/schedule_point.h"
 
-// In these builds AssertHeld() does something: all builds that look for faults.
+// AssertHeld() checks in these builds, which are all the builds that look for faults.
 #if !defined(NDEBUG) || defined(FFGRANT_SCHEDULE_POINTS) || defined(__SANITIZE_ADDRESS__) || \
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1
@@ -21,9 +21,10 @@ namespace ffgrant::internal {
 // about a microsecond (kSpins) and then sleeps in the kernel, so that the owner
 // gets the processor whatever the two threads' priorities are.
 //
-// The owner does not pay for waking nobody: it reads the number of sleepers
-// without a fence, and so may miss a thread that is just going to sleep. Such a
-// sleeper wakes by itself after kSleepNs. The class meets BasicLockable, for
+// If no thread sleeps, unlocking costs the owner no more than a read of the
+// number of sleepers. It reads this number without a fence, and so may miss a
+// thread that is just going to sleep. Such a sleeper wakes by itself after
+// kSleepNs. The class meets the requirements of BasicLockable, for
 // std::scoped_lock.
 class SpinLock : private LockNumber {
  public:

@@ -29,7 +29,7 @@ TEST(SpinLockTest, OneAtATime) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 20'000;
   SpinLock lock;
-  int plain = 0;  // a sanitizer sees it if the lock does not order the accesses
+  int plain = 0;  // if the lock does not order the accesses, a sanitizer sees a race
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
@@ -43,7 +43,7 @@ TEST(SpinLockTest, OneAtATime) {
   EXPECT_EQ(plain, kThreads * kRounds);
 }
 
-// A thread that waits for long sleeps.
+// A thread that has to wait long goes to sleep.
 TEST(SpinLockTest, WaitingTakesNoProcessor) {
   SpinLock lock;
   lock.lock();
@@ -64,7 +64,7 @@ TEST(SpinLockTest, WaitingTakesNoProcessor) {
 }
 
 // The owner has the lowest priority and runs on the only processor that the
-// waiter uses. The owner comes to an end only because the waiter sleeps.
+// waiter uses. The owner can finish only because the waiter sleeps.
 TEST(SpinLockTest, AnOwnerOfIdlePriorityGoesOn) {
   cpu_set_t one;
   CPU_ZERO(&one);

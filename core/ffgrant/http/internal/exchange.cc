@@ -57,7 +57,8 @@ IssuerError ErrorOf(CURLcode code, bool sent) {
     case CURLE_SSL_CIPHER:
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-      // If a kept connection breaks, libcurl connects once more; the request was then sent before.
+      // If a kept connection breaks, libcurl connects again, which may fail although the request
+      // was sent on the kept connection.
       return sent ? IssuerError::kConnectionLost : IssuerError::kNotConnected;
     default:
       return IssuerError::kConnectionLost;

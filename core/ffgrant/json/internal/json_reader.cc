@@ -470,7 +470,7 @@ bool JsonReader::SkimNumber() noexcept {
 }
 
 // Reads an exponent and adds it to `exponent`. The reader stands on the `e`. The reference counts
-// in 32 bits. If an exponent is larger, the reference takes the number as infinite, or as 0 if its
+// in 32 bits. If an exponent is larger, the reference treats the number as infinite, or as 0 if its
 // significand is 0 or the exponent is negative.
 bool JsonReader::ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept {
   constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();

@@ -40,8 +40,8 @@ ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
                      bool& fault, ErrorDetails& why) noexcept;
 
-// Finds out of up to kCandidatesAtOnce candidates whether they have a grant, and whether `offered`
-// meets their requirements. Returns kNone or kUnavailable; `why` then says why.
+// Finds out, for up to kCandidatesAtOnce candidates, whether they have a grant and whether
+// `offered` meets their requirements. Returns kNone or kUnavailable; `why` then says why.
 ClaimError ReadStates(Session& session, std::span<Candidate> candidates, std::string_view offered,
                       ErrorDetails& why) noexcept;
 

@@ -45,8 +45,8 @@ void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIde
   command.Arg(lane.text());
 }
 
-// Writes that a claim brings none of these along: the attempt's policy, its timeout and the
-// execution's deadline.
+// Writes the arguments of a claim that sets no policy and no timeout for the attempt, and no
+// deadline for the execution.
 void NoAttemptOptions(RespCommand& command) {
   command.Arg("{}");
   command.Arg("");

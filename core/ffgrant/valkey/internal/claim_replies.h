@@ -47,8 +47,8 @@ bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDe
 bool ReadClaim(const Reply& reply, const LeaseId& lease_id,
                const std::optional<AttemptId>& attempt_id, ErrorDetails* details,
                ClaimOutcome& out) noexcept;
-// This answer has no expiry, attempt id or kind. `out` gets the attempt id that was sent, which is
-// right only for a new attempt; it gets no expiry, and the kind kInitial.
+// Reads an answer that has no expiry, attempt id or kind. `out` gets the attempt id that was sent,
+// which is right only for a new attempt; it gets no expiry, and the kind kInitial.
 bool ReadIssueAndClaim(const Reply& reply, const LeaseId& lease_id, const AttemptId& attempt_id,
                        ErrorDetails* details, ClaimOutcome& out) noexcept;
 bool ReadRenew(const Reply& reply, ErrorDetails* details, RenewOutcome& out) noexcept;

@@ -183,7 +183,7 @@ TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
         Array({":1\r\n", "+OK\r\n", Bulk(id)}), Array({":1\r\n", Bulk("OK"), ":1\r\n"}),
         Array({":1\r\n", Bulk("OK"), Bulk(id), "$-1\r\n"}), Array({":0\r\n", ":1\r\n"}),
         Array({":0\r\n", Bulk("stale_lease"), "*0\r\n"}),
-        // These words don't exist, or say nothing.
+        // Words that no function answers, and words without the fields that must follow.
         Answer("ok", {id}), Answer("OK ", {id}), Answer("", {id}), Answer("stale_lease", {}),
         OkReply({}), Duplicate({}), Satisfied({})}) {
     for (const Reader read : kReaders) {

@@ -435,7 +435,7 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
       Connect(node, now);
       return;
     }
-    // This counts as a try: the server would say again what it said before.
+    // This counts as a try to connect: the server would only repeat its refusal.
     node.wanted = false;
     node.unreachable_at = now;
     ++node.failed_attempts;

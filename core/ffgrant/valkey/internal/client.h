@@ -123,10 +123,10 @@ class Client {
   // under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
   // These do what Poll() does, in three parts around one wait. BeginTurn() does what is due, and
-  // returns for how many milliseconds there is nothing to do; -1 if a command has ended, or nothing
-  // is under way. Then comes the wait itself, which Wake() also ends. Meanwhile other threads may
-  // use CanSend(), MakeRoom(), Submit() and SendNow(), one at a time. EndTurn() then reads what has
-  // come.
+  // returns the number of milliseconds for which there is nothing more to do; -1 if a command has
+  // ended, or nothing is under way. Then comes the wait itself, which Wake() also ends. Meanwhile
+  // other threads may use CanSend(), MakeRoom(), Submit() and SendNow(), one at a time. EndTurn()
+  // then reads what has come.
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
@@ -201,7 +201,7 @@ class Client {
     CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
-    std::uint64_t failed_attempts = 0;  // of the first node, when this began
+    std::uint64_t failed_attempts = 0;  // the first node's failed_attempts when this began
     std::uint64_t cancels = 0;          // cancels() when it was submitted
     CallTarget target;
   };

@@ -93,7 +93,7 @@ TEST(Fence, IsPutUpWhereTheNodeIsFoundUnderAnotherAddress) {
   EXPECT_EQ(rig.Count("2 SET"), 0);
 }
 
-// A server at the old address is another server, however new and empty it is.
+// A server that is found at the old address counts as another server, even if it is new and empty.
 TEST(Fence, IsNotDroppedByAnotherNodeAtTheOldAddress) {
   FakeClusters clusters = ThreeNodes();
   ClientRig rig;

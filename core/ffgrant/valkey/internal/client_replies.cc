@@ -66,7 +66,7 @@ bool IsRefused(std::string_view error) noexcept {
   return IsForbidden(error);
 }
 
-// Whether a new connection would be told the same.
+// Whether the server would say the same on a new connection.
 bool IsRefusedForGood(std::string_view error) noexcept {
   for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "DENIED "}) {
     if (error.starts_with(code)) return true;
@@ -118,7 +118,7 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
         deployment_->lost.Resolve(std::exchange(node.lost, 0));
       break;
     case Expected::Kind::kAsking:
-      break;  // the reply to the next command tells
+      break;  // the reply to the next command tells whether this worked
     case Expected::Kind::kErrand:
       OnErrandReply(node, reply);
       break;
@@ -197,7 +197,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 // may learn.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
-    // The client would next send its password to the server that is named here.
+    // If the client followed, it would next send its password to the server that is named here.
     std::string reason(text);
     reason.append(", from a server that calls itself standalone");
     Fail(request, CallFailure::kUnavailable, reason);
@@ -322,7 +322,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       break;
     case Errand::kSetName:
       // An ACL may forbid it; the connection then has no name. If the client has to log in first,
-      // the next errand is told so.
+      // the answer to the next errand says so.
       Run(node, Errand::kInfo);
       break;
     case Errand::kPing:
@@ -389,7 +389,8 @@ void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
   } else if (!IsForbidden(reply.text)) {
     Down(node, reply.text);
   } else {
-    // Then the client does not know who the server is, and server_ says nothing of the server.
+    // The server forbids INFO, so the client does not know who the server is, and server_ says
+    // nothing of the server.
     OnInfo(node, {});
     Run(node, Errand::kClientId);
     server_.name.clear();
@@ -431,7 +432,7 @@ void Client::ContinueGreeting(Node& node) noexcept {
     return;
   }
   if (!slots_.empty() && node.standalone) {
-    // Whoever the server is, it has the address of a node of the cluster.
+    // The server is a stranger that is found at the address of a node of the cluster.
     Disown(node, "the server is not a node of the cluster");
     return;
   }

@@ -336,7 +336,7 @@ TEST(Client, SaysWhyItHasNoConnection) {
   rig.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
   EXPECT_EQ(rig.Get(), "unavailable: no connection in time");
   EXPECT_GE(rig.network->connections(), 2u);
-  // Before anything has failed, there is no such reason.
+  // As long as no try to connect has failed, there is no such reason to report.
   ClientOptions options = RigOptions();
   options.connect_timeout_ms = 1000;
   ClientRig other(options);
@@ -391,7 +391,8 @@ TEST(Client, SaysThatTheServerClosedTheConnection) {
   EXPECT_EQ(rig.client.connects(), 2u);
 }
 
-// The errors of the client's own questions are shown in the server's words, and not taken for data.
+// If the client's own questions are answered with errors, these are shown in the server's words,
+// and not taken for data.
 TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
   const std::string full = "ERR max number of clients reached";
   for (const std::string asked : {"AUTH", "INFO"}) {
@@ -481,7 +482,8 @@ TEST(Client, GoesOnToTheNextServer) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
-// Neither the server answers nor, if the server has a name, a name server.
+// The first server does not answer; if it has a name, the name server may be the one that is
+// silent.
 TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
   for (const std::int64_t connect_timeout_ms : {50, 200, 1000}) {
     ClientOptions options = TwoServers();

@@ -46,13 +46,15 @@ namespace {
 constexpr std::int64_t kRefreshEveryMs = 50;
 // The client asks again this long after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
-// If no member could be reached for this long while the client was in use, a configured server is
-// believed about a cluster that has none of the members.
+// If no member could be reached for this long while the client was in use, the client believes a
+// configured server that names a cluster with none of the members.
 constexpr std::int64_t kBeginAnewMs = 30'000;
-// A client that has not looked for a table for longer than this was not in use. Of the time since
-// then only this much counts, and what the client has noted about nodes that failed is too old.
+// A client that has not looked for a table for longer than this was not in use. Only this much of
+// the time since its last look counts as use, and what the client has noted about nodes that failed
+// is too old.
 constexpr std::int64_t kSleptMs = 1000;
-// The client connects to at most this many members at once only to ask them.
+// If the client needs a connection to a member only to ask it for a table, it makes at most this
+// many such connections at once.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace
@@ -143,7 +145,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
   if (needed_since_ == kNever || now - refreshed_at_ > kSleptMs) needed_since_ = now;
   configured_turn_ = members_.empty() || !AwaitMembers(false);
-  // Another client's members may know better than the configured servers.
+  // The members that another client has accepted may know more than the configured servers.
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
     configured_turn_ = !AwaitMembers(false);
   }
@@ -155,7 +157,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   refreshed_at_ = now;
   refresh_at_ = now + kRefreshEveryMs;
   (void)AwaitMembers(true);
-  WantConfigured();  // so that they are connected when they may tell
+  WantConfigured();  // so that they are connected once they may give a table
 }
 
 void Client::AskForSlots(Node& node) {

@@ -78,8 +78,8 @@ class Topology : public ::testing::Test {
     });
     for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
   }
-  // Calls until slot 0 gives `answer`. This must take about 30 s, less the time of calls before.
-  // Until then another answer may come.
+  // Calls until slot 0 gives `answer`. This must take about 30 s, less the time that earlier calls
+  // took. Until then another answer may come.
   static void ExpectAfterHalfAMinute(ClientRig& rig, const std::string& answer) {
     const std::int64_t begin = rig.network->NowMs();
     while (rig.Get(true, 0) != answer) {

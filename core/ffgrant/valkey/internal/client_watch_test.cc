@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what the client tells about itself (counters and lines for a log), and how it can be told
+// Tests what the client reports about itself (counters and lines for a log), and how it can be told
 // to give up the commands under way.
 
 #include <gtest/gtest.h>

@@ -106,7 +106,7 @@ TEST_F(ClusterProtocol, EachCommandThatIsAskedElsewhereHasItsOwnAsking) {
   }
 }
 
-// The answer to ASKING is not the call's, whatever it says.
+// The answer to ASKING is never taken for the call's answer, whatever it says.
 TEST_F(ClusterProtocol, TheAnswerToAskingIsNobodys) {
   for (const std::string words : {"+OK\r\n", "-ERR unknown command 'ASKING'\r\n", "+a of 8\r\n",
                                   "-MOVED 5 127.0.0.1:8\r\n"}) {
@@ -192,7 +192,7 @@ TEST_F(ClusterProtocol, TryAgainWaitsAndAsksTheSameNode) {
   EXPECT_EQ(Tables(), 1) << "the table is as good as it was";
 }
 
-// A node that was demoted, or that has no cluster any more, may be the wrong one.
+// A node that was demoted, or that has no cluster any more, may be the wrong node to ask.
 TEST_F(ClusterProtocol, RefusalsThatSayWhoItIsAskForTheTable) {
   for (const std::string refusal :
        {"READONLY You can't write against a read only replica.", "CLUSTERDOWN The cluster is down",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Counters that one thread at a time writes and any thread reads; and lines for a log, which are
-// kept until they can be told without a lock.
+// kept until a thread that holds no lock can pass them to the hook.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_COUNTING_H_
 #define FFGRANT_VALKEY_INTERNAL_COUNTING_H_
@@ -69,7 +69,8 @@ inline std::string NameOf(const Endpoint& endpoint) {
   return endpoint.is_unix() ? endpoint.host : endpoint.host + ":" + std::to_string(endpoint.port);
 }
 
-// Keeps the lines that the client wants to log, until a thread that holds no lock tells them.
+// Keeps the lines that the client wants to log, until a thread that holds no lock passes them to
+// the hook.
 class LogLines {
  public:
   // At most this many lines are kept. Further ones are lost, and counted.
@@ -88,7 +89,7 @@ class LogLines {
   }
 
   // Calls the hook with the lines that were kept, in their order, except for lines that another
-  // thread tells at the same time. Call it without a lock.
+  // thread passes to the hook at the same time. Call it without a lock.
   void Tell() noexcept {
     if (!has_lines_.load(std::memory_order_relaxed)) return;
     std::vector<std::pair<LogLevel, std::string>> told;

@@ -16,12 +16,13 @@ bool LostConnections::Entry::Has(CommandKey key) const noexcept {
 // In a cluster: a node has one process at a time, because a node holds a lock on the file that has
 // its id.
 //
-// Of a server that stands alone, the same address proves nothing. But a restart looks like this: a
-// process is found at that address, and it started after the old process was last heard of. A new
-// server also looks like this if it was given the address of a server that lives on elsewhere. The
-// old server's commands can't reach the new server's data, and the client reads nothing else,
-// because it does not follow a server that stands alone. A server that was already running before
-// that (behind a proxy, or moved to this address) is told apart by its uptime.
+// For a server that stands alone, the same address alone proves nothing. The old process counts as
+// ended if another process is found at the address, and this process started after the old one was
+// last heard of: a restart looks like this. A new server that was given the address of a server
+// that lives on elsewhere looks the same. This does no harm: the old server's commands can't reach
+// the new server's data, and the client reads nothing else, because it does not follow a server
+// that stands alone to another address. A server that was running before the old process was last
+// heard of (behind a proxy, or moved to this address) is told apart by its uptime.
 bool LostConnections::IsGone(const Entry& entry, const ServerIdentity& server) noexcept {
   if (entry.run_id.empty() || server.run_id.empty() || entry.run_id == server.run_id) return false;
   if (entry.cluster != server.cluster) return false;

@@ -28,7 +28,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// What a server said of itself. A text that it did not tell is empty.
+// What a server said about itself. A text that the server did not give is empty.
 struct ServerIdentity {
   std::string_view node_id = {};  // set for a node of a cluster
   std::string_view run_id = {};   // the run id of the server's process
@@ -39,7 +39,7 @@ struct ServerIdentity {
 };
 
 // The key by which a caller asks for a command later; a command that nobody will ask for has
-// kNoKey. If two commands share a key, what is said of the key holds for both.
+// kNoKey. If two commands share a key, every answer about the key is about both.
 using CommandKey = std::uint64_t;
 inline constexpr CommandKey kNoKey = 0;
 inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any command may be lost

@@ -138,7 +138,7 @@ void PartitionScan::OnFailure(void* self, std::uint64_t tag, CallFailure,
     const Lock lock(scan.mutex_);
     Place& place = scan.places_[partition];
     --place.open;
-    // A user who may not ask has had an answer from the server.
+    // If the user may not ask, the server has answered all the same.
     if (IsForbidden(text)) {
       place.head.fault = true;
     } else {

@@ -27,8 +27,8 @@ class Session;
 // calls asks one late partition again, without waiting for it. Once a late partition answers, no
 // partition is late any more: either the trouble has ended, or it shows again.
 //
-// A scan is a part of its session. It is used by one thread at a time, and the thread that leads at
-// the client stores the answers here. The mutex protects these two from each other, and is never
+// A scan is a part of its session. One thread at a time uses it, and the thread that leads at the
+// client stores the answers here. The mutex protects these two threads from each other. It is never
 // held while the session is called.
 class PartitionScan {
  public:
@@ -53,7 +53,8 @@ class PartitionScan {
     std::uint32_t offset;
     Step step;
   };
-  // These belong to the current call. They are kept here so that their memory is kept.
+  // The lists of the current call. They are members of the scan so that each call uses their memory
+  // again.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
 

@@ -80,7 +80,7 @@ class ReplyArena {
   std::size_t chunk_size_ = std::size_t{64} << 10;  // the least size of the next chunk
   std::size_t used_ = 0;                            // bytes taken from the last chunk
   std::size_t taken_ = 0;                           // bytes taken in all
-  std::size_t gaps_ = 0;                            // bytes between what was taken, in all
+  std::size_t gaps_ = 0;                            // bytes of the gaps between taken areas, in all
 };
 
 // Bytes in, replies out. Not thread-safe.

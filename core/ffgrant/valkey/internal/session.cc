@@ -74,8 +74,9 @@ void Session::HandOver(Lock& lock) noexcept {
   if (leader != nullptr) leader->changed_.notify_one();
 }
 
-// Releases the lock meanwhile, because the threads that are woken would only wait for it. A session
-// outlives its call, so it does no harm to notify a thread that is awake already.
+// Wakes the sessions that are done. Releases the lock meanwhile, because the threads that are woken
+// would only wait for the lock. A session outlives its call, so it does no harm to notify a thread
+// that is awake already.
 void Session::WakeTheDone(Lock& lock) noexcept {
   if (shared_.done_.empty()) return;
   lock.unlock();
@@ -195,7 +196,7 @@ void Session::Lead(Lock& lock, std::int64_t until) noexcept {
       wait_ms = std::clamp<std::int64_t>(until - client.NowMs(), 0, wait_ms);
     }
     shared_.leader_waits_until_ = client.NowMs() + std::min(wait_ms, Client::kNever / 2);
-    WakeTheDone(lock);  // the sessions that handed something in, and want no more
+    WakeTheDone(lock);  // sessions whose commands were handed in, and that wait for nothing
     lock.unlock();
     client.WaitInTurn(wait_ms);
     lock.lock();

@@ -52,12 +52,12 @@ class SharedClient {
   std::int64_t leader_waits_until_ = 0;
   std::vector<Session*> inbox_;    // sessions that have commands for the leader
   std::vector<Session*> waiting_;  // sessions that wait for the leader, the longest first
-  std::vector<Session*> done_;     // for the leader: sessions to be told that they are done
+  std::vector<Session*> done_;     // for the leader: done sessions that it has to wake
   std::vector<std::unique_ptr<Session>> idle_;
   std::atomic<std::size_t> users_ = 0;  // needs no mutex
   const std::int64_t limit_ms_;
   const std::size_t window_;
-  // Only the leader opens and closes connections, since it may be waiting for them.
+  // Only the leader opens and closes connections, since it may be waiting for these connections.
   Client client_;
 };
 
@@ -176,7 +176,7 @@ class Session {
   std::int64_t deadline_ = 0;
   std::uint64_t cancels_ = 0;  // the client's cancels() when the call began
   bool leads_ = false;         // its thread leads; others set it only while that thread waits
-  bool unsent_ = false;        // a command to be left behind may not have been sent
+  bool unsent_ = false;        // a command that may be left behind may not have been sent
   // The client's mutex protects these.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
   std::uint64_t ends_ = 0;        // ends of all commands

@@ -21,8 +21,8 @@ using testing::Operation;
 using testing::ScriptedNetwork;
 using testing::ScriptedServer;
 
-// A session with at most one command under way at a time, so that the ends counted are those of
-// that command.
+// A session with at most one command under way at a time, so that the ends that are counted are the
+// ends of that command.
 class SessionTest : public ::testing::Test {
  protected:
   static ClientOptions Options(ClientOptions options) {

@@ -181,7 +181,7 @@ TEST_F(ManyThreads, EachCallHasItsOwnAnswer) {
       for (int i = 0; i < 200; ++i) {
         const MintedExecutionId id(7, RandomUuid());
         const CreateExecutionArgs args = {.execution_id = id.view(), .lane = lane_};
-        // The answer names the execution; the second one says that it was there already.
+        // The first answer says that the execution waits, the second that it was there already.
         const CreateOutcome first = ledger.CreateExecution(args);
         const CreateOutcome second = ledger.CreateExecution(args);
         right += first && first.status == CreateOutcome::Status::kWaiting && second &&
