@@ -70,8 +70,7 @@ void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, 
   counters.Report(bytes_per_item);
 }
 
-// Makes an operation of `function` that is called directly, as a lambda is, and not through a
-// pointer.
+// Wraps `function` in a lambda, so that the timed loop calls it directly and not through a pointer.
 template <auto function>
 inline constexpr auto kDirect = [](const auto& input) { return function(input); };
 

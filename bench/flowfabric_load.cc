@@ -72,7 +72,8 @@ using SteadyClock = std::chrono::steady_clock;
 // These times are longer than a load lasts. The caller removes the executions that are left over.
 constexpr std::int64_t kGrantTtlMs = 60'000;
 constexpr std::int64_t kLeaseTtlMs = 3'600'000;
-// The pause of a worker that got nothing: the server's window moves on every 250 ms.
+// The shortest and the longest pause after an answer without a grant. The server looks for work in
+// a window of partitions, which moves on every 250 ms.
 constexpr std::int64_t kShortestPauseUs = 2'000;
 constexpr std::int64_t kLongestPauseUs = 100'000;
 // If no worker gets a grant for this long, executions have been lost.
@@ -396,8 +397,8 @@ class Load {
     execution.completed.fetch_add(1);
   }
 
-  // Reads every execution since the last `forget`: how often it was completed, and with what
-  // result.
+  // Reads every execution since the last `forget`, and counts those that were completed once and
+  // those that have the right result.
   void Verify(std::size_t workers) {
     std::atomic<std::size_t> at{first_};
     std::atomic<std::size_t> once{0};

@@ -33,10 +33,10 @@ inline constexpr std::size_t kBatch = 32;  // scripts/jobs/common/tables.py has 
 // The number of executions that are claimed between two readings of the benchmark's own clock.
 inline constexpr std::size_t kBlock = 32768;
 
-// The place where the threads of a case wait for each other; all of them must come equally often.
-// They sleep until the last one has come: a thread that spun would have used up its time slice and
-// would lose its core in the timed block. Then they spin until all are awake, since waking up can
-// take as long as a block of 500 claims.
+// Lets the threads of a case wait for each other. All of them must call Wait() equally often. They
+// sleep until the last one has come: a thread that spun would have used up its time slice and would
+// lose its core in the timed block. Then they spin until all are awake, since waking up can take as
+// long as a block of 500 claims.
 class Rendezvous {
  public:
   explicit Rendezvous(int threads)

@@ -366,7 +366,8 @@ std::size_t ResidentBytes() {
   return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Measures the memory of a full ledger for each execution, including empty tables.
+// Measures how much memory each execution of a full ledger takes. The ledger's empty tables are
+// included.
 template <class Ledger>
 void RunMemory(benchmark::State& state, std::size_t live) {
   const Population& population = Population::Of(live);

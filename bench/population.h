@@ -40,7 +40,7 @@ inline AttemptId AttemptIdOf(const ExecutionIdView& id) {
   return attempt;
 }
 
-// Ids in the random order in which they are claimed; they are created in another order. They are
+// Ids in the random order in which they are claimed; they are created in another order. The ids are
 // spread evenly over 256 partitions.
 class Population {
  public:
