@@ -49,8 +49,8 @@ struct Armed {
 class Faults {
  public:
   void Arm(const Armed& armed) {
-    // RESP numbers nothing, so a reply that comes twice looks like the reply to the next call. TCP
-    // never repeats data, but a broken proxy might.
+    // Replies have no numbers in RESP, so a reply that comes twice looks like the reply to the next
+    // call. TCP never repeats data, but a broken proxy might.
     misleads_ |= armed.fault.kind == Fault::Kind::kTwice;
     armed_.push_back(armed);
   }
@@ -95,7 +95,7 @@ Armed ArmedBy(std::uint8_t kind, std::uint8_t where) {
   }
 }
 
-// Lets something happen on the server.
+// Makes the event with the number `what` happen on the server.
 void Happen(ScriptedRig& rig, std::uint8_t what) {
   constexpr std::string_view kRefusals[] = {"LOADING data",     "TRYAGAIN keys",   "BUSY script",
                                             "CLUSTERDOWN hash", "NOPERM no",       "OOM command",
@@ -200,7 +200,8 @@ class PipelineRun {
     const ClaimError error = made.done.error;
     if (refused_ && error == ClaimError::kUnknownCode) return;
     if (faults_.misleads()) {
-      // After a reply that came twice, only a reply that names its own claim can be recognised.
+      // After a reply that came twice, a call may get another call's reply. Only the success of a
+      // claim can still be judged, since it names the claim.
       if (made.call != Call::kClaim || error != ClaimError::kNone) return;
       std::array<char, kUuidTextSize> lease;
       FormatUuid(ways_[made.way].lease_id.uuid, lease);
