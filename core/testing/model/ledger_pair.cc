@@ -83,7 +83,7 @@ const Choices& PairChoices() {
   return choices;
 }
 
-// Returns whether the fields of a view are what its text, a canonical id, says.
+// Returns whether `view` has the canonical id `id` as text, and the partition and uuid of this id.
 bool SameId(const ExecutionIdView& view, std::string_view id) {
   const NaiveExecutionId expected = NaiveParseExecutionId(id, ParseMode::kStrict);
   return expected.error == ExecutionIdError::kNone && view.text() == id &&

@@ -89,7 +89,7 @@ class Scheduler {
   };
   void CallBegins();
   CallEvents CallEnds();
-  // For callers outside of fibers.
+  // Returns the number of a new event, for callers outside of fibers.
   std::uint32_t NextEvent() { return ++events_; }
 
   // These serve the functions of internal/schedule_point.h, which do nothing if no fiber is

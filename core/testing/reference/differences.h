@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares ffgrant with the reference. The caller passes what ffgrant answered; the comparer asks
-// the reference the same and reports any difference in verdict, error, payload, the error's
-// message, values or bytes.
+// the reference the same question and reports any difference in verdict, error, payload, the
+// error's message, values or bytes.
 //
 // Every function returns an Answer:
 //   kSame       the reference was asked and gives the same answer

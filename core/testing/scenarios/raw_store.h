@@ -25,7 +25,8 @@ struct Wanted {
   std::vector<std::string> streams;
 };
 
-// All of that, under the same names. Times are in ms; an absent value is empty.
+// The stored values of all keys in Wanted, under the same names. Times are in ms; an absent value
+// is empty.
 struct Snapshot {
   std::map<std::string, Fields> hashes;
   std::map<std::string, std::optional<std::int64_t>> expiries;

@@ -65,9 +65,9 @@ Traffic TrafficOfAWay() {
   return traffic;
 }
 
-// Cuts the stream after `at` of the bytes that `operation` moves: the next operation of this kind
-// gets the fault `then`. Up to there one byte moves at a time, so that it is known how many bytes
-// have moved.
+// Cuts the stream once `operation` has moved `at` bytes: the next operation of this kind gets the
+// fault `then`. Up to there one byte moves at a time, so that it is known how many bytes have
+// moved.
 ScriptedNetwork::Script CutAt(Operation operation, std::size_t at, Kind then) {
   return [operation, then, left = at, done = false](Operation asked) mutable -> Fault {
     if (asked != operation || done) return {};

@@ -39,7 +39,7 @@ struct Fault {
     kSilence,    // neither the reply nor anything after it ever comes
     kLate,       // the reply and everything after it come `size` ms later
     kOversized,  // a text of `size` bytes comes instead
-    kGarbage,    // something that is no RESP comes instead
+    kGarbage,    // bytes that are not RESP come instead
     // For kArrive, when bytes are about to reach the server:
     kHold,  // the bytes stay on their way
   };

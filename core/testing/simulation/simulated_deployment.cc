@@ -74,7 +74,7 @@ void SimulatedDeployment::Happen() {
 }
 
 void SimulatedDeployment::Heal() {
-  world_.Pass(10'000);  // by now everything that was to end has ended
+  world_.Pass(10'000);  // by now all planned events have happened
   calm_ = true;
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     world_.Freeze(cluster_.node(i), false);

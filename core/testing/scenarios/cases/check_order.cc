@@ -32,7 +32,7 @@ struct Check {
   const char* name;
   ClaimError error;
   std::function<void(Run&, Execution&, Attempted&)> spoil;
-  const char* what = "";  // two spoilers of the same thing are not tried together
+  const char* what = "";  // what it spoils; no two spoilers of one thing are tried together
   bool writes = false;    // the rejection itself changes what is stored
 };
 
