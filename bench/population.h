@@ -120,8 +120,8 @@ class AnyFixture {
   virtual ~AnyFixture() = default;
 
  protected:
-  // The only fixture that is kept, whatever its ledger. Each fixture has a number, since a new
-  // fixture may have the address of an earlier one.
+  // The only fixture that is kept, whichever type of ledger it has. Each fixture has a number,
+  // since a new fixture may have the address of an earlier one.
   inline static std::mutex mutex_;
   inline static std::unique_ptr<AnyFixture> current_;
   inline static std::uint64_t made_ = 0;

@@ -12,7 +12,7 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// A global, since Google Benchmark's functions take no state of ours.
+// The registry is global, since Google Benchmark's functions cannot be given any state.
 Registry& TheRegistry() {
   static Registry registry;
   return registry;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes each call of the ledger as an ACL user who has only the rights that the client's table
-// names for it (internal/rights.h, functions/README.md); and as users who lack one of these rights.
+// names for it (internal/rights.h, functions/README.md); then as users who each lack one of these
+// rights.
 
 #include <gtest/gtest.h>
 

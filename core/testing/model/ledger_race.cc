@@ -83,7 +83,7 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
   return calls;
 }
 
-// The threads also share what they know of leases.
+// The threads also share what they know of each execution's last lease.
 internal::Shared LeaseOf(std::uint8_t execution) {
   return static_cast<internal::Shared>(8 + execution);
 }

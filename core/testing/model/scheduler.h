@@ -72,7 +72,7 @@ class Scheduler {
 
   enum class Result { kDone, kDeadlock, kTooManySteps };
   // Runs each of `bodies` to its end. If the result is not kDone, the fibers are left where they
-  // stood.
+  // stopped.
   Result Run(std::span<const std::function<void()>> bodies, Chooser& chooser);
 
   // Is called before a ledger is made, so that its locks have the same numbers each time.

@@ -6,9 +6,9 @@
 // The code comes from these places. Partition keys, execution ids, lanes, UUIDs, partitions, key
 // names, lease results, fences and partition counts are ff-core's types and functions. The bodies
 // of the claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here
-// these bodies are structs with the same members, which the serde and serde_json that those crates
-// use decode and write. ff-core has no cluster slots. Here the crate crc16 computes a slot over the
-// tag that Valkey documents.
+// these bodies are structs with the same members. The same serde and serde_json as in those crates
+// decode and write them. ff-core has no cluster slots. Here the crate crc16 computes a slot over
+// the hash tag, as Valkey documents it.
 //
 // Rules of the border:
 //   - Texts go in as pointer and size. The reference accepts only UTF-8, so the answer for any

@@ -22,7 +22,7 @@ using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
 // Makes all calls of one execution, and then, without faults, all calls of another. Compares the
-// end of each call with what the server did, also with what it does late.
+// end of each call with what the server did, including what it does late.
 void RunWay(ScriptedRig& rig, bool wants_success, const std::string& where) {
   const Way way(1);
   std::vector<ClaimPipeline::Completion> all;
@@ -250,7 +250,7 @@ TEST(ScriptedFaults, AFaultOfTheFunctionIsAnErrorOfItsOwn) {
   EXPECT_EQ(rig.pipeline().last_error(), "WRONGTYPE Operation against a key");
 }
 
-// If a function ends with an error in its middle, this is no refusal, whatever the text of the
+// If a function ends with an error in its middle, this is not a refusal, whatever the text of the
 // error begins with: the function may have written something before.
 TEST(ScriptedFaults, AnErrorFromWithinAFunctionIsNoRefusal) {
   for (const std::string begin :
