@@ -31,8 +31,8 @@ namespace {
 
 // ---- what is timed ----------------------------------------------------------
 
-// Issues, writes the grant as JSON, reads it back, calls partition(), and claims with what was
-// read.
+// Issues, writes the grant as JSON, reads it back, calls partition(), and claims with the grant
+// that was read.
 struct Cycle {
   std::shared_ptr<JsonScratch> scratch = std::make_shared<JsonScratch>();
 

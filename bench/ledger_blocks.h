@@ -97,8 +97,8 @@ inline void SetExecution(const ExecutionIdView& id, ClaimArgs& args) {
   args.attempt_id = AttemptIdOf(id);
 }
 
-// Returns the thread's CPU time. For a single thread it is less disturbed by a busy machine than
-// the wall time.
+// Returns the thread's CPU time. In a run with one thread, a busy machine disturbs it less than the
+// wall time.
 inline double ThreadSeconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);

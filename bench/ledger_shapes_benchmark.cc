@@ -130,8 +130,8 @@ class ShapedFixture {
   std::unique_ptr<Ledger> ledger_;
 };
 
-// Checks that both ledgers refuse what they must, else a shape could be fast because it does
-// nothing.
+// Checks that both ledgers refuse the calls that they must refuse. Otherwise a shape could be fast
+// because it does nothing.
 template <class Ledger>
 void CheckRefusals(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});

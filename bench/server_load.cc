@@ -149,7 +149,7 @@ struct Load {
   std::vector<Step> steps;
 };
 
-// When each execution was to begin.
+// The moments at which the executions were to begin.
 using Moments = std::vector<Clock::time_point>;
 
 class Driver {

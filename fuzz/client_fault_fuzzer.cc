@@ -4,7 +4,8 @@
 // faults. Each outcome is compared with the effects of the call on a simple server (contract 7.2,
 // 7.7), including effects that came late. Each call must end once. A call must not report success
 // if its effect did not happen, nor failure if it did. No call may be executed twice. When the
-// faults stop, the client must work again, and what FindClaim() has confirmed must stay true.
+// faults stop, the client must work again, and each fate that FindClaim() has confirmed must stay
+// true.
 
 #include <algorithm>
 #include <array>
@@ -164,7 +165,7 @@ class PipelineRun {
 
  private:
   // The client notices a silent connection only by a call that gets no answer, and the next call
-  // may have to wait until the client may reconnect. After this all calls must work.
+  // may have to wait until the client may reconnect. After this, all calls must work.
   bool Recovers() {
     for (std::uint64_t seed = 1000; seed < 1020; ++seed) {
       const Way way(seed);

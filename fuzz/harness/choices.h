@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads a fuzzer's bytes as a stream of choices, for targets whose input is not a text. After the
-// last byte every choice is 0.
+// last byte, every choice is 0.
 
 #ifndef FFGRANT_FUZZ_HARNESS_CHOICES_H_
 #define FFGRANT_FUZZ_HARNESS_CHOICES_H_

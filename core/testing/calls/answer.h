@@ -34,7 +34,7 @@ struct Looked {
   friend bool operator==(const Looked&, const Looked&) = default;
 };
 
-// What a round of maintenance did.
+// The work that one round of maintenance did.
 struct Maintained {
   std::size_t leases_expired = 0;
   std::size_t promoted = 0;

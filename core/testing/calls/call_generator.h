@@ -2,8 +2,8 @@
 //
 // Chooses calls: ids, workers, lanes, times and fences that are mostly right; now and then one of
 // them is wrong, in any way that matters. The choices come from a random generator or from a
-// fuzzer's bytes. To be mostly right, the generator remembers what the answers say of grants and
-// leases.
+// fuzzer's bytes. To be mostly right, the generator remembers the grants and leases that the
+// answers tell of.
 
 #ifndef FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
 #define FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
@@ -96,7 +96,7 @@ class CallGenerator {
   LaneIdView OwnLane(std::string_view id) const;
 
  private:
-  // What is known of one execution.
+  // The facts about one execution that the generator knows.
   struct Known {
     std::optional<std::string> granted_to;
     std::optional<LeaseFence> lease;

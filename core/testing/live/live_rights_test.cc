@@ -243,7 +243,7 @@ class LiveRights : public LiveServer {
            EXPECT_TRUE(!found || found.fate == ClaimFate::kHeld);
            return found.error;
          })},
-        // This call says only that it could not read.
+        // Inspect() says only that it could not read.
         {"Inspect", calls([this](ValkeyLedger& user, ErrorDetails*) {
            const MintedExecutionId id = Create();
            return user.Inspect(id.view()) ? ClaimError::kNone : ClaimError::kUnavailable;

@@ -28,7 +28,7 @@ class LeaseObserver {
   const std::string& Saw(const Call& call, const Answer& answer, TimestampMs now);
 
  private:
-  // What is known of one execution.
+  // The facts about one execution that the observer knows.
   struct Execution {
     struct Grant {
       std::string worker_id;

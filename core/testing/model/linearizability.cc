@@ -84,8 +84,8 @@ class Search {
   // Tries only one order: the order in which the calls seem to have acted.
   bool Straight(Place& place);
   bool From(Units done, Place place);
-  // Returns the step that must come next; none if there is a choice, or if what comes next may be
-  // more than one step.
+  // Returns the step that must come next; none if there is a choice, or if the next part of a call
+  // may take more than one step.
   const Unit* OnlyStep(Units done) const;
   // Does a step. Returns false if that step is not possible now. Sets `again` if another step of
   // the same kind may follow.

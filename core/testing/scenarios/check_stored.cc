@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares what is stored with what is expected: the state as the ledger shows it, and if there are
-// keys, each field, each score and each expiry. A difference is reported once: the stored value
-// then becomes the expected one.
+// Compares the stored state with the expected state: first as the ledger shows it, then, if the
+// engine has keys, each field, each score and each expiry. A difference is reported once: the
+// stored value then becomes the expected one.
 
 #include <array>
 #include <cmath>

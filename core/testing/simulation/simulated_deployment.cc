@@ -170,7 +170,7 @@ void SimulatedDeployment::ReplaceNode() {
   cluster_.Gossip();
   SimulatedServer& gone = cluster_.Remove(leaver);
   Watch(gone, false);
-  // It is a new process from now on, so clients that were connected have to look again.
+  // The node is a new process from now on, so clients that were connected have to look again.
   world_.Restart(gone, true);
   const std::size_t there = other_.Add(gone);
   other_.Gossip();

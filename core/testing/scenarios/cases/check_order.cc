@@ -315,7 +315,7 @@ std::string Everything(Run& run, const Execution& e) {
          (expiry.has_value() ? std::to_string(*expiry) : "none");
 }
 
-// The argument holds the number of the function and that of the check that comes first.
+// The argument holds two numbers: the function's, and the number of the check that comes first.
 void FirstOfTwoWins(Run& run) {
   const Function& function = Functions()[run.argument() / 64];
   const std::size_t first = run.argument() % 64;
