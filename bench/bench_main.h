@@ -25,8 +25,8 @@ inline void SelfCheck(bool agrees, std::string_view what, std::string_view input
   if (!agrees) SelfCheckFailed(what, input);
 }
 
-// Runs `check`, then the benchmarks that the command line asks for. With FFGRANT_BENCH_SKIP_CHECK
-// in the environment the check is left out: scripts/perf starts the same program a hundred times
+// Runs `check`, then the benchmarks that the command line asks for. If FFGRANT_BENCH_SKIP_CHECK is
+// in the environment, the check is left out: scripts/perf starts the same program a hundred times
 // and lets it check itself only the first time.
 int RunBenchmarks(int argc, char** argv, void (*check)());
 
@@ -70,8 +70,7 @@ void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, 
   counters.Report(bytes_per_item);
 }
 
-// Makes an operation of `function` that is called directly, as a lambda is, and not through a
-// pointer.
+// Wraps `function` in a lambda, so that the timed loop calls it directly and not through a pointer.
 template <auto function>
 inline constexpr auto kDirect = [](const auto& input) { return function(input); };
 

@@ -325,8 +325,8 @@ class Load {
     execution.completed.fetch_add(1);
   }
 
-  // Reads every execution since the last `forget`: how often it was completed, and with what
-  // result.
+  // Reads every execution since the last `forget`, and counts those that were completed once and
+  // those that have the right result.
   void Verify(std::size_t workers) {
     std::atomic<std::size_t> at{first_};
     std::atomic<std::size_t> once{0};

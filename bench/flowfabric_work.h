@@ -131,8 +131,8 @@ struct Plan {
   }
 };
 
-// The pauses of a worker that got nothing. They are random and grow, since the server's window
-// moves on every 250 ms.
+// The pauses of a worker after answers without a grant. They are random and grow: the server looks
+// for work in a window of partitions, which moves on every 250 ms.
 class Pauses {
  public:
   explicit Pauses(std::uint64_t seed) : random_(seed) {}

@@ -17,7 +17,7 @@
 
 namespace ffgrant::bench::plain {
 
-// The four members as text, from any document that has them.
+// The four members of a grant. The texts are not parsed.
 struct GrantMembers {
   std::string_view execution_id;
   std::string_view partition_key;
@@ -38,14 +38,14 @@ struct TypedGrant {
 // parser (simd_uuid.h), the key with std::from_chars. Returns false if a text is not valid.
 bool UnderstandMembers(TypedGrant& grant);
 
-// Looks the four members up, as simdjson's documentation advises, and leaves the rest unread. It
-// gives the values that core gives for all documents of the benchmarks, but does less than contract
+// Looks the four members up, as simdjson's documentation advises, and leaves the rest unread. For
+// all documents of the benchmarks it gives the same values as core, but it does less than contract
 // 4 asks for:
 //   - It accepts a repeated member, a comma before the closing brace, a second document after the
-//     first, and unwanted members whose values are no JSON.
-//   - It refuses what the contract allows: names with escapes, the positional form, and bytes that
-//     are no UTF-8 in unwanted members.
-//   - It does not tell the place, the member and the class of an error. If the last token is no
+//     first, and unwanted members whose values are not JSON.
+//   - It refuses what the contract allows: names with escapes, the positional form, and unwanted
+//     members with bytes that are not UTF-8.
+//   - It does not report an error's place, member and class. If the last token is not the
 //     closing brace, it refuses the document before it has read a member.
 class SimdjsonGrantReader {
  public:

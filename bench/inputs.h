@@ -80,7 +80,7 @@ enum class GrantCase {
   kReordered,      // the members are in any order
   kWhitespace,     // the documents are indented
   kEscaped,        // two bytes of each string are written as \u00xx
-  kEarlyReject,    // no document begins with their first byte
+  kEarlyReject,    // the first byte cannot begin a document
   kLateReject,     // the last byte is `]`
   kUnknownMember,  // one more member at any place: a text, a number, a list or an object
   kPostgresKey,    // the grant key is pg:{fp:7}:<uuid>:<expiry>:<kid>:<hex>
@@ -97,7 +97,7 @@ const TextSet& GrantKeys();  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant
 const std::vector<Uuid>& Uuids();
 const std::vector<Partition>& Partitions();  // the partitions of kRandom
 
-// The names of the cases in the names of benchmarks.
+// Returns what the benchmark names call the case.
 std::string_view CaseName(KeyCase which);
 std::string_view CaseName(IdCase which);
 std::string_view CaseName(GrantCase which);

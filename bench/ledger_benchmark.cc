@@ -31,8 +31,8 @@ namespace {
 
 // ---- what is timed ----------------------------------------------------------
 
-// Issues, writes the grant as JSON, reads it back, calls partition(), and claims with what was
-// read.
+// Issues, writes the grant as JSON, reads it back, calls partition(), and claims with the grant
+// that was read.
 struct Cycle {
   std::shared_ptr<JsonScratch> scratch = std::make_shared<JsonScratch>();
 
@@ -242,7 +242,7 @@ void RegisterLive(std::size_t live, const NamedClock& clock) {
   Register("ClaimLatency_AbslMapString", live, clock, 1, RunLatency<MapLedger<StringKey>>);
 }
 
-// Registers cases that show what the clock costs: fewer of them, with one thread.
+// Registers a few cases, with one thread, that show what the clock costs.
 void RegisterOtherClock(std::size_t live, const NamedClock& clock) {
   RegisterBlocks<CoreLedger, Pairs>("ClaimPairs_Ledger", live, clock, 1);
   RegisterBlocks<CoreLedger, BatchedPairs>("ClaimPairs_LedgerBatch", live, clock, 1);

@@ -19,9 +19,9 @@ using testing::Call;
 using testing::CallKind;
 using testing::Choices;
 
-// Reduces an answer to what all ledgers tell. A grant that has run out may be gone or still be
-// there: contract 7.7 item 8 lets the ledger choose which of the two a claim reports. Baselines
-// give no details.
+// Reduces an answer to the parts that all ledgers give. A grant that has run out may be gone or
+// still be there: contract 7.7 item 8 lets the ledger choose which of the two a claim reports.
+// Baselines give no details.
 Answer WhatAllTell(Answer answer) {
   if (answer.error == ClaimError::kClaimGrantExpired) answer.error = ClaimError::kInvalidClaimGrant;
   answer.details.clear();

@@ -130,8 +130,8 @@ class ShapedFixture {
   std::unique_ptr<Ledger> ledger_;
 };
 
-// Checks that both ledgers refuse what they must, else a shape could be fast because it does
-// nothing.
+// Checks that both ledgers refuse the calls that they must refuse. Otherwise a shape could be fast
+// because it does nothing.
 template <class Ledger>
 void CheckRefusals(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});
@@ -366,7 +366,8 @@ std::size_t ResidentBytes() {
   return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Measures the memory of a full ledger for each execution, including empty tables.
+// Measures how much memory each execution of a full ledger takes. The ledger's empty tables are
+// included.
 template <class Ledger>
 void RunMemory(benchmark::State& state, std::size_t live) {
   const Population& population = Population::Of(live);

@@ -31,7 +31,7 @@
 
 namespace ffgrant::bench {
 
-// The number of partitions of the ids in the map: the default of deployments.
+// The ids in the map belong to this many partitions, the default of deployments.
 inline constexpr std::size_t kMapPartitions = 256;
 
 template <class Store>
@@ -82,7 +82,7 @@ class StoreLedger {
   }
 
   // Removes a terminal execution. Only the owner of the execution calls this, so nobody else
-  // changes it in between.
+  // changes the execution between the check and the removal.
   Outcome Forget(const ExecutionIdView& id) {
     const Outcome outcome = store_.Visit(id, [](const PlainExecution* e) -> Outcome {
       if (e == nullptr) return {ClaimError::kExecutionNotFound};
@@ -108,7 +108,8 @@ class StoreLedger {
 // identify the same executions.
 struct StringKey {
   using Type = std::string;
-  // Uses Abseil's own type, since a library built for C++14 hashes no other.
+  // Uses Abseil's own string_view, since an Abseil that was built for C++14 cannot hash
+  // std::string_view.
   static absl::string_view Of(const ExecutionIdView& id) {
     return {id.text().data(), id.text().size()};
   }

@@ -40,7 +40,7 @@ inline AttemptId AttemptIdOf(const ExecutionIdView& id) {
   return attempt;
 }
 
-// Ids in the random order in which they are claimed; they are created in another order. They are
+// Ids in the random order in which they are claimed; they are created in another order. The ids are
 // spread evenly over 256 partitions.
 class Population {
  public:
@@ -120,8 +120,8 @@ class AnyFixture {
   virtual ~AnyFixture() = default;
 
  protected:
-  // The only fixture that is kept, whatever its ledger. Each fixture has a number, since a new
-  // fixture may have the address of an earlier one.
+  // The only fixture that is kept, whichever type of ledger it has. Each fixture has a number,
+  // since a new fixture may have the address of an earlier one.
   inline static std::mutex mutex_;
   inline static std::unique_ptr<AnyFixture> current_;
   inline static std::uint64_t made_ = 0;

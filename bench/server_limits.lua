@@ -1,15 +1,13 @@
 #!lua name=ffgrant_bench
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The functions of the claim path are compared with these functions: one does nothing but
--- answer, the others make the data commands of a call in a row, without a check or a decision.
--- They store the server's own time, because an index whose scores are all equal takes another
--- entry for less. A further function removes a benchmark's executions from a server that the
--- benchmark doesn't own. This library is loaded beside the library that is measured, and removed
--- in the end.
+-- The functions of the claim path are compared with these functions. One only answers; the others
+-- make the data commands of a call in a row, without a check or a decision. They store the
+-- server's own time, because adding an entry to an index costs less if all scores are equal. A
+-- further function removes a benchmark's executions from a server that the benchmark doesn't own.
+-- This library is loaded beside the library that is measured, and removed at the end.
 
--- Has the KEYS and ARGV of ff_claim_execution, and an answer that looks like the answer of that
--- function.
+-- Takes the KEYS and ARGV of ff_claim_execution. Its answer looks like the answer of that function.
 redis.register_function('ffgrant_bench_bare', function(_, args)
   return { 1, 'OK', args[6], '1', '1999999999999', args[9], '0', 'initial' }
 end)

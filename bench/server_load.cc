@@ -19,8 +19,8 @@
 // after those that it took before, so `closed 64 500 create` comes first.
 //
 // The answer to each load is one line of JSON. A time lasts from the moment when an execution was
-// to begin until the answer of its last step. In an open load that is the planned moment, however
-// late the call was sent. Any answer but OK ends the program with status 1.
+// to begin until the answer of its last step. In an open load the begin is the planned moment,
+// however late the call was sent. Any answer but OK ends the program with status 1.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -149,7 +149,7 @@ struct Load {
   std::vector<Step> steps;
 };
 
-// When each execution was to begin.
+// The moments at which the executions were to begin.
 using Moments = std::vector<Clock::time_point>;
 
 class Driver {
@@ -157,7 +157,8 @@ class Driver {
   Driver() : ids_(absl::GetFlag(FLAGS_seed)), random_(absl::GetFlag(FLAGS_seed)), lane_(Lane()) {
     valkey::ClientOptions options = Where();
     options.max_in_flight = kMaxInFlight;
-    // A load waits for its server. A request that takes longer than this is a fault of the set-up.
+    // A load waits as long as its server takes. Only a fault in the set-up makes a request take
+    // longer than this.
     options.request_timeout_ms = 60'000;
     pipeline_ = std::make_unique<ClaimPipeline>(options);
   }

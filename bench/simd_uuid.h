@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads UUIDs as the fast libraries do (crashoz/uuid_v4 and the like): a shuffle removes the
-// hyphens, and one AVX2 vector holds the 32 digits. This code is the rival of core's parser, and a
-// user of simdjson would combine the two. On other processors it falls back to a loop.
+// hyphens, and one AVX2 vector holds the 32 digits. This code is the rival of core's parser: a user
+// of simdjson would combine it with simdjson. On other processors it falls back to a loop.
 
 #ifndef FFGRANT_BENCH_SIMD_UUID_H_
 #define FFGRANT_BENCH_SIMD_UUID_H_

@@ -4,7 +4,8 @@
 // faults. Each outcome is compared with the effects of the call on a simple server (contract 7.2,
 // 7.7), including effects that came late. Each call must end once. A call must not report success
 // if its effect did not happen, nor failure if it did. No call may be executed twice. When the
-// faults stop, the client must work again, and what FindClaim() has confirmed must stay true.
+// faults stop, the client must work again, and each fate that FindClaim() has confirmed must stay
+// true.
 
 #include <algorithm>
 #include <array>
@@ -49,8 +50,8 @@ struct Armed {
 class Faults {
  public:
   void Arm(const Armed& armed) {
-    // RESP numbers nothing, so a reply that comes twice looks like the reply to the next call. TCP
-    // never repeats data, but a broken proxy might.
+    // Replies have no numbers in RESP, so a reply that comes twice looks like the reply to the next
+    // call. TCP never repeats data, but a broken proxy might.
     misleads_ |= armed.fault.kind == Fault::Kind::kTwice;
     armed_.push_back(armed);
   }
@@ -95,7 +96,7 @@ Armed ArmedBy(std::uint8_t kind, std::uint8_t where) {
   }
 }
 
-// Lets something happen on the server.
+// Makes the event with the number `what` happen on the server.
 void Happen(ScriptedRig& rig, std::uint8_t what) {
   constexpr std::string_view kRefusals[] = {"LOADING data",     "TRYAGAIN keys",   "BUSY script",
                                             "CLUSTERDOWN hash", "NOPERM no",       "OOM command",
@@ -164,7 +165,7 @@ class PipelineRun {
 
  private:
   // The client notices a silent connection only by a call that gets no answer, and the next call
-  // may have to wait until the client may reconnect. After this all calls must work.
+  // may have to wait until the client may reconnect. After this, all calls must work.
   bool Recovers() {
     for (std::uint64_t seed = 1000; seed < 1020; ++seed) {
       const Way way(seed);
@@ -200,7 +201,8 @@ class PipelineRun {
     const ClaimError error = made.done.error;
     if (refused_ && error == ClaimError::kUnknownCode) return;
     if (faults_.misleads()) {
-      // After a reply that came twice, only a reply that names its own claim can be recognised.
+      // After a reply that came twice, a call may get another call's reply. Only the success of a
+      // claim can still be judged, since it names the claim.
       if (made.call != Call::kClaim || error != ClaimError::kNone) return;
       std::array<char, kUuidTextSize> lease;
       FormatUuid(ways_[made.way].lease_id.uuid, lease);

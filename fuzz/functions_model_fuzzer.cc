@@ -87,7 +87,7 @@ class RecordStream {
  public:
   void Begin(std::span<const std::uint8_t> record) { left_ = record; }
   std::uint32_t Below(std::uint32_t bound) {
-    if (left_.empty()) return bound - 1;  // a choice of 0 would be something rare
+    if (left_.empty()) return bound - 1;  // not 0, which OneIn() takes for the rare case
     const std::uint8_t byte = left_.front();
     left_ = left_.subspan(1);
     return byte % bound;
@@ -112,8 +112,8 @@ testing::Choices MakeChoices() {
   testing::Choices choices;
   choices.kinds.assign(std::begin(kKinds), std::end(kKinds));
   // Two of the executions are in one partition. The partitions include the first and the last one,
-  // and the uuids the least and the greatest one. One lane has bytes that mean something elsewhere,
-  // and one has the full length.
+  // and the uuids the least and the greatest one. One lane has bytes that have a meaning in keys,
+  // formats and patterns, and one has the full length.
   choices.executions = {{"{fp:0}:22222222-2222-4222-8222-222222222222", "main"},
                         {"{fp:0}:11111111-1111-4111-8111-111111111111", "main"},
                         {"{fp:255}:ffffffff-ffff-ffff-ffff-ffffffffffff", "a:b {c}%s-[d]*"},

@@ -158,7 +158,7 @@ void CheckFields(std::string_view input, const LeaseHandleView& got, const Naive
   if (got.worker_instance_id.text != f[7].text) Fail("instance id", input);
 }
 
-// Beside an error all fields of the handle must be zero or empty.
+// If there is an error, all fields of the handle must be zero or empty.
 void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   if (handle.backend != HandleBackend::kValkey || !handle.execution_id.text().empty() ||
       handle.attempt_index.value != 0 || handle.attempt_id.uuid != Uuid() ||

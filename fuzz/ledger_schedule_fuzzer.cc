@@ -62,7 +62,7 @@ constexpr CallKind kKinds[] = {
 constexpr std::int64_t kTimes[] = {3, 1, 4, 0, 100, 2, -1, 5};
 
 // Stays with the same thread for as many points as the schedule says, then switches to another
-// thread. After the end of the schedule it never switches.
+// thread. After the end of the schedule, it never switches.
 class Schedule final : public Chooser {
  public:
   // Delays the first switch by `later` points.
@@ -144,7 +144,7 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
   return race;
 }
 
-// Returns what distinguishes answers with the same error.
+// Returns a number that distinguishes answers with the same error.
 std::uint64_t WordOf(const Answer& answer) {
   if (answer.chosen) return NumberOf(answer.chosen->execution_id.view());
   if (answer.created) return static_cast<std::uint64_t>(*answer.created);

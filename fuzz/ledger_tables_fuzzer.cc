@@ -230,7 +230,7 @@ class NamesRun {
     if (known != names_.end()) ++known->second.holds;
   }
 
-  // Changes how often one of the names is held, by -5 to 2, but never to less than 0.
+  // Changes by -5 to 2 how often one of the names is held, but never to less than 0.
   void Release(std::uint8_t which, std::uint8_t count) {
     if (names_.empty()) return;
     auto it = names_.begin();

@@ -27,7 +27,7 @@ case $CXXFLAGS in
 esac
 
 # No build type is set, since it would add flags to those that the engine gives.
-# No target tests TLS, and its libraries would have to be where the targets run.
+# TLS is left out: no target tests it, and the machine that runs the targets lacks its libraries.
 cmake -S "$root" -B "$WORK/build" -DCMAKE_BUILD_TYPE= ${without:+"$without"} \
   -DFFGRANT_TLS=OFF \
   ${hiredis:+-DFFGRANT_HIREDIS_LIBRARY="$hiredis"} ${lua:+-DFFGRANT_LUA_LIBRARY="$lua"} \

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Decodes replies of a server: any bytes, in any pieces. The result must be the same as for the
-// bytes in one piece, and as that of a naive decoder that follows RESP's grammar. Limits of depth
-// and size must hold. A reply that is read as a claim's answer must answer that claim (contract
-// 7.2).
+// bytes in one piece, and the same as a naive decoder's, which follows RESP's grammar. Limits of
+// depth and size must hold. A reply that is read as a claim's answer must answer that claim
+// (contract 7.2).
 
 #include <algorithm>
 #include <cstddef>

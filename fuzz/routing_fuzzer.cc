@@ -126,8 +126,8 @@ void CheckLaneRoutes(std::string_view input, const PartitionConfig& config, cons
   CheckMinted("minted for a lane", input, partition, uuid, MintExecutionId(lane, config, uuid));
   CheckRandom("random id for a lane", input, partition, MintExecutionId(lane, config));
 
-  // A partitioner whose answer is not below the count gets no partition. The count itself is tried
-  // too, which chance would rarely choose.
+  // If a partitioner's answer is not below the count, there is no partition. The count itself is
+  // tried too, since chance would rarely choose it.
   for (const std::uint16_t index :
        {config.num_budget_partitions, count, static_cast<std::uint16_t>(count - 1)}) {
     std::optional<Partition> expected;

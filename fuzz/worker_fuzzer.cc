@@ -3,7 +3,7 @@
 // The worker (contract 7.2 worker side, 7.6). Grants are handed in one after the other, permits are
 // released and moved in any order, and the ledger answers as the input says. A naive count of
 // permits and a list of the expected calls judge the worker. Every error code must keep its name
-// and classes (contract 8). The clocks are read once.
+// and classes (contract 8). The clocks are checked once in each process.
 
 #include <array>
 #include <chrono>
@@ -128,8 +128,8 @@ class Session {
   }
 
   // Checks the outcome of a call. `early` is the error with which the worker itself refuses, or
-  // kNone. If it is kNone, the worker must make the calls on the ledger that `calls` counts, each
-  // of which gets the next answer.
+  // kNone. If `early` is kNone, the worker must call the ledger as often as `calls` says; each of
+  // these calls gets the next answer.
   template <class Call>
   void Expect(ClaimError early, std::string_view call_name, const ExecutionIdView& id,
               LaneIdView lane, Call call) {
@@ -247,7 +247,8 @@ class Session {
   std::array<bool, kClaims> holds_{};
 };
 
-// Checks names and classes of every code in both directions. Any other text is no code.
+// Checks names and classes of every code in both directions. Any other text must not be taken for a
+// code.
 void CheckCodes(std::string_view input) {
   bool known = false;
   for (const ErrorCode& row : kErrorCodes) {

@@ -15,7 +15,8 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// Uses Abseil's own type, since a library built for C++14 takes no other.
+// Uses Abseil's own string_view, since an Abseil that was built for C++14 does not take
+// std::string_view.
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
 absl::string_view Prefix(PartitionFamily family) {

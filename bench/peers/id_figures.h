@@ -97,7 +97,7 @@ struct MintAndUse : MintId {
 struct MintRandomId : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdRandom";
   static constexpr std::array<std::string_view, 1> kCases = {"random"};
-  using Value = std::uint16_t;  // the partition's index; kNoId if the text is no id
+  using Value = std::uint16_t;  // the partition's index; kNoId if the text is not an id
   static constexpr Value kNoId = 65535;
   static Value IndexOf(std::string_view id) {
     const auto parsed = plain::ParseExecutionIdStrictFromChars(id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The texts that the limits of formatting figures copy: what core writes, made once.
+// The texts that the limits of formatting figures copy. They are the texts that core writes, made
+// once.
 
 #include <cstddef>
 #include <string>

@@ -27,7 +27,7 @@ class Dom {
 
   bool Read(std::string_view json, plain::GrantMembers& out) {
     document_ = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-    if (!document_.is_object()) return false;  // a document that was not parsed is discarded
+    if (!document_.is_object()) return false;  // also if it is invalid JSON
     return Text("execution_id", out.execution_id) && Text("partition_key", out.partition_key) &&
            Text("grant_key", out.grant_key) && Number(out.expires_at_ms);
   }

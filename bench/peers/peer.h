@@ -2,7 +2,7 @@
 //
 // The interface that all peers of a figure share.
 //
-// A *figure* (in key_figures.h and the like) is a struct that says what is done:
+// A *figure* (in key_figures.h and the like) is a struct that describes one operation:
 //
 //   struct ParseThing {
 //     static constexpr std::string_view kOp = "ParseThing";  // BM_<kOp>_...
@@ -14,7 +14,7 @@
 //   };
 //
 // A *peer* of a figure is a class that does this once for each call, in the form that suits its
-// library best. Its members hold what the library advises to keep between calls:
+// library best. Its members hold the objects that the library advises to keep between calls:
 //
 //   struct Re2Thing {
 //     static constexpr std::string_view kImpl = "Re2";       // BM_..._<kImpl>

@@ -32,7 +32,7 @@ struct Table {
   static constexpr std::string_view kImpl = "Table";
 };
 
-// Calls a function that returns the figure's value, directly and not through a pointer.
+// Calls `function`, which returns the figure's value. The call is direct, not through a pointer.
 template <class Name, class Figure, auto function>
 struct Call : Name, ResultIsValue<typename Figure::Value> {
   auto operator()(const InputOf<Figure>& input) const { return function(input); }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FlowFabric's own code (core/testing/reference/). Its results are compared call by call. The timed
-// code is a run over a thousand inputs that Rust holds in its own types, so that neither the border
-// between the languages nor a conversion of inputs counts. The checksum of the timed run shows that
-// the run does the same as the compared calls.
+// code is a run over a thousand inputs that Rust holds in its own types, so that the time includes
+// neither the border between the languages nor a conversion of inputs. The checksum of the timed
+// run shows that the run does the same as the compared calls.
 
 #include <cstddef>
 #include <cstdint>
@@ -229,7 +229,8 @@ void AddReferencePeers(Registry& registry) {
   constexpr auto kUuids = FormatUuidText::Limit;
   AddBoth<FormatUuidText, UuidWriter>(registry, FFREF_RUN_UUID_FORMAT, kUuids);
   AddBoth<MintId, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
-  // The reference's own text is on the heap already, so the same work is timed.
+  // The reference's minting includes making the text, on the heap. So the same operation is timed
+  // as for MintId.
   AddBoth<MintAndUse, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
   // Ids with random uuids can't be compared; their sizes can.
   AddRun<MintRandomId>(registry, "Reference", FFREF_RUN_MINT_FOR_FLOW, kUuids,

@@ -12,7 +12,7 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// A global, since Google Benchmark's functions take no state of ours.
+// The registry is global, since Google Benchmark's functions cannot be given any state.
 Registry& TheRegistry() {
   static Registry registry;
   return registry;
@@ -55,7 +55,8 @@ void Registry::RunChecks() const {
 }
 
 void Registry::RegisterBenchmarks(bool reversed) const {
-  // A figure, or a case, stands where its first entry stands.
+  // Returns the place of the first entry of the same figure or, if `with_case` is set, of the same
+  // case of this figure. Entries are sorted by these places.
   const auto place = [this](const Timed& entry, bool with_case) {
     return std::find_if(timed_.begin(), timed_.end(),
                         [&](const Timed& other) {

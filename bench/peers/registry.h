@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is checked and timed. Each peer adds itself. Peers run in the order of figures and cases,
-// whichever was added first, so that a peer is timed right beside core.
+// The list of what is checked and timed. Each peer adds itself. Benchmarks run figure by figure and
+// case by case, however the peers were added, so that each peer is timed right beside core.
 
 #ifndef FFGRANT_BENCH_PEERS_REGISTRY_H_
 #define FFGRANT_BENCH_PEERS_REGISTRY_H_
@@ -37,8 +37,8 @@ class Registry {
   void AddLeftOut(std::string_view library, std::string_view why);
 
   void RunChecks() const;
-  // Passes everything that is timed to Google Benchmark. If `reversed` is set, the entry of a case
-  // that was added last runs first.
+  // Passes everything that is timed to Google Benchmark. If `reversed` is set, the entries of each
+  // case run in the reverse of the order in which they were added.
   void RegisterBenchmarks(bool reversed) const;
 
  private:
@@ -57,9 +57,9 @@ class Registry {
   std::vector<Timed> timed_;
 };
 
-// For main(): checks, then times what the command line asks for. `--reversed` reverses the order
-// within each case. `--checked` leaves the checks out, which take seconds and would find the same
-// in each of many processes.
+// Is called by main(). Runs the checks, then times what the command line asks for. `--reversed`
+// reverses the order within each case. `--checked` leaves the checks out: they take seconds, and
+// would find the same in each of many processes.
 int RunPeers(int argc, char** argv, void (*add_peers)(Registry&));
 
 }  // namespace ffgrant::bench::peers

@@ -54,7 +54,8 @@ std::string LargeGrant(std::size_t shape, std::size_t size, std::string_view gra
   std::string filler;
   switch (shape) {
     case 0: {
-      // Puts a quarter of the missing bytes as indentation at each comma.
+      // Adds indentation: a quarter of the missing bytes behind the opening brace and behind each
+      // comma.
       const std::string blanks = "\n" + std::string(missing / 4 - 1, ' ');
       for (std::size_t at = 1, i = 0; i < 4; ++i) {
         json.insert(at, blanks);

@@ -60,7 +60,7 @@ constexpr std::string_view kState = R"sql(
     lease_epoch, total_attempt_count
   FROM executions WHERE id = ?1)sql";
 
-// The row that kState selects.
+// The columns of the row that kState selects.
 enum StateColumn {
   kPhase,
   kOwnership,

@@ -2,7 +2,7 @@
 //
 // The benchmarks with which scripts/perf selftest measures the gate: five kinds of work in four
 // sizes. An iteration does a hundred portions of its work and SlowdownPercent() more. If two
-// programs differ only in that function, their times differ by exactly this share.
+// programs differ only in what SlowdownPercent() returns, their times differ by exactly this share.
 
 #include <benchmark/benchmark.h>
 
@@ -38,8 +38,8 @@ Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
   return kept.emplace(std::pair(size, make), make(size)).first->second;
 }
 
-// Runs `portion(number)` for each portion. The compiler cannot leave out what it returns. `name` is
-// the benchmark's name without its argument.
+// Runs `portion(number)` for each portion. The compiler must compute its result, although nothing
+// uses it. `name` is the benchmark's name without its argument.
 template <class Portion>
 void Run(benchmark::State& state, const char* name, Portion portion) {
   const int portions = 100 + SlowdownPercent(name, state.range(0));
@@ -63,7 +63,7 @@ void BM_Scan_Selftest(benchmark::State& state) {
 }
 BENCHMARK(BM_Scan_Selftest)->RangeMultiplier(4)->Range(256, 16384);
 
-// A chain of loads from a table, as long as the input.
+// Makes a chain of loads from a table, one load for each letter of the input.
 void BM_Hash_Selftest(benchmark::State& state) {
   std::string text = RandomText(static_cast<std::size_t>(state.range(0)), 2);
   std::vector<std::uint32_t> table(256);
@@ -89,7 +89,7 @@ std::vector<std::string> RandomNumbers(std::size_t count) {
   return texts;
 }
 
-// Numbers whose lengths the branch predictor cannot know.
+// Parses numbers whose lengths the branch predictor cannot know.
 void BM_Digits_Selftest(benchmark::State& state) {
   const auto& texts = Kept(static_cast<std::size_t>(state.range(0)), RandomNumbers);
   Run(state, "BM_Digits_Selftest", [&](std::size_t number) {
@@ -110,7 +110,8 @@ std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
   return next;
 }
 
-// Loads that depend on each other and are spread over the table: from the caches, then from memory.
+// Makes loads that depend on each other and are spread over a table. The smaller tables lie in the
+// caches, the larger ones in memory.
 void BM_Chase_Selftest(benchmark::State& state) {
   const auto& next = Kept(static_cast<std::size_t>(state.range(0)), RandomCycle);
   std::uint32_t at = 0;

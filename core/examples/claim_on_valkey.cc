@@ -5,7 +5,7 @@
 //   ./scripts/claim-server -- build/gcc-release/core/examples/example_claim_on_valkey
 //
 // which starts a server and puts its address into FFGRANT_SERVER. Any address that SetServers()
-// reads will do. For a cluster the address of any of its servers will do; the code is the same.
+// reads will do. For a cluster, the address of any of its servers will do; the code is the same.
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Embeds the parser: reads claim grants as they come over the wire, and says of each what is wrong
-// with it. Nothing is allocated after Reserve().
+// Embeds the parser: reads claim grants as they come over the wire, and says what is wrong with
+// each. Nothing is allocated after Reserve().
 
 #include <iostream>
 #include <string_view>
@@ -12,7 +12,7 @@
 
 namespace {
 
-// Examples of what the scheduler's HTTP response may hold, which is anything.
+// Examples of HTTP responses of the scheduler. A response may hold anything.
 constexpr std::string_view kBodies[] = {
     R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":"{fp:7}",)"
     R"("grant_key":"g","expires_at_ms":1700000000000})",

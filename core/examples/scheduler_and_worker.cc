@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A scheduler and two workers on the embedded ledger, with nothing installed: executions are
-// created, granted, sent as JSON, claimed, renewed and completed. On a server only the ledger is
-// another one: see claim_on_valkey.cc.
+// created, granted, sent as JSON, claimed, renewed and completed. With a server, only the class of
+// the ledger is another: see claim_on_valkey.cc.
 
 #include <array>
 #include <cstdio>
@@ -23,13 +23,13 @@ using namespace ffgrant;
 bool Offer(ClaimLedger& ledger, const WorkerIdentity& worker, LaneIdView lane,
            std::span<char> buffer, std::string_view& body) {
   const auto chosen = ledger.ClaimForWorker({.worker = worker, .lane = lane, .grant_ttl_ms = 5000});
-  if (!chosen) return false;  // kNoEligibleExecution: over HTTP status 204
+  if (!chosen) return false;  // kNoEligibleExecution: over HTTP this is status 204
   const WriteResult written = SerializeClaimGrant(chosen.grant.view(), buffer);
   body = {buffer.data(), written.size};
   return static_cast<bool>(written);
 }
 
-// The worker's side: what it does with a body that it was sent.
+// The worker's side: handles a body that was sent to the worker.
 bool Work(ClaimLedger& ledger, Worker& worker, LaneIdView lane, std::string_view body,
           JsonScratch& scratch) {
   ClaimGrantView grant;

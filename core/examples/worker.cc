@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A worker for a FlowFabric deployment. It asks the server for grants over HTTP, so that the server
-// decides about admission, and does all else on Valkey. After SIGTERM it finishes the execution
-// that it has and unregisters. Its work is to write payloads in capital letters; executions of the
-// kind "fail" fail.
+// decides about admission. It does all else on Valkey. After SIGTERM it finishes the execution that
+// it has and unregisters. Its work is to write payloads in capital letters; executions of the kind
+// "fail" fail.
 //
 //   example_worker http://127.0.0.1:9090 127.0.0.1:6379 default
 //
@@ -84,7 +84,8 @@ int main(int argc, char** argv) {
     } else {
       std::string result(input.payload());
       for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-      // Work that takes longer asks work.lost() now and then, and gives up if the lease is lost.
+      // Work that takes longer should call work.lost() now and then, and give up if the lease is
+      // lost.
       Say("completed", work.Complete(result, &why).error, why);
     }
   }

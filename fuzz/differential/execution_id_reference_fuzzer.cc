@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares execution ids and UUIDs with the reference. For any text verdict, error, payload, the
-// error's message, partition and UUID must be the same. Strict mode must accept exactly the text
-// that the reference mints from partition and UUID. The UUID parser is also compared by itself.
+// Compares execution ids and UUIDs with the reference. For any text, the verdict, error, payload,
+// the error's message, partition and UUID must be the same. Strict mode must accept exactly the
+// text that the reference mints from partition and UUID. The UUID parser is also compared by
+// itself.
 
 #include <cstddef>
 #include <cstdint>

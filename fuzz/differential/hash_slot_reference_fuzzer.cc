@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares hashing with the reference. Any bytes give a CRC16 and a slot. Any text is taken as a
-// lane, with its check and its partition. The first bytes are taken as a UUID, with the partitions
-// of all families and the ids that are minted from it.
+// Compares hashing with the reference. The input's CRC16 and slot are compared. If the input is
+// UTF-8, it is taken as a lane, whose check and partition are compared. The first bytes are taken
+// as a UUID, and its partitions in all families and the ids that are minted from it are compared.
 
 #include <algorithm>
 #include <cstddef>

@@ -4,14 +4,14 @@
 //
 // Three executions are ready: one is granted, one is leased, and one has a lease that ran out and a
 // reclaim grant. Three workers make two calls each: one of the pairs below, on one of the
-// executions. This makes 36^3 races. For each race all orders of the threads' steps are run; a step
-// is what a thread does between two locks, readings of the clock or other meetings
+// executions. This makes 36^3 races. For each race, all orders of the threads' steps are run; a
+// step is what a thread does between two locks, readings of the clock or other meetings
 // (schedule_point.h). If orders differ only in independent steps, just one of them is run
-// (schedule_search.h). Each history must be linearizable (linearizability.h), and the state at the
-// end must be that of an order that explains the history.
+// (schedule_search.h). Each history must be linearizable (linearizability.h), and an order that
+// explains the history must also lead to the state at the end.
 //
 // By default only some races are run, each in all schedules; in most of them the three workers meet
-// on one execution. With --long all races are run.
+// on one execution. With --long, all races are run.
 
 #include <cstdint>
 #include <cstdio>

@@ -146,7 +146,7 @@ struct OpenText {
 };
 
 constexpr std::size_t kMostBytes = 100;
-// For documents whose texts go through the same code as those of claim responses.
+// The longest texts in documents whose texts go through the same code as those of claim responses.
 constexpr std::size_t kFewerBytes = 66;
 
 // Tries every length of a text, and at each place each byte that matters.
@@ -394,7 +394,7 @@ void Grants() {
   }
 }
 
-// Tries documents of every size, whichever of their texts makes the size.
+// Tries documents of every size. One text after another is made as long as the size asks for.
 void DocumentSizes() {
   for (std::size_t size = 0; size <= 330; ++size) {
     std::string text(size, 'k');
@@ -827,7 +827,7 @@ void KeysAndIds() {
   }
 }
 
-// Tries texts of every size that are no keys or ids, or just barely are.
+// Tries texts of every size that are not keys or ids, or only just are.
 void KeyAndIdSizes() {
   const std::string uuid(kIdText.substr(kIdText.find("}:") + 2));
   for (std::size_t size = 0; size <= 270; ++size) {
@@ -944,8 +944,8 @@ constexpr Lengths kLengths[] = {
     {Path::kCrcTable, "checksum by table", 0, kMost},
 };
 
-// Checks that each path was taken with each of its lengths, and with no other; if it was, the table
-// would be wrong.
+// Checks that each path was taken with each of its lengths, and with no other: another length means
+// that the table is wrong.
 void CheckPaths() {
   constexpr std::size_t kPaths = static_cast<std::size_t>(Path::kCount);
   std::vector<std::vector<bool>> possible(kPaths, std::vector<bool>(kMost + 1));

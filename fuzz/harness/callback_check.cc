@@ -26,7 +26,7 @@ constexpr std::size_t kSmall = 96;        // all sizes up to this one are tried
 constexpr std::size_t kFence = 64;        // bytes before a buffer that are checked
 constexpr std::uint8_t kFenceByte = 0xFE;
 
-// A buffer of exactly the size that the callback is told of.
+// A buffer of exactly the size that is passed to the callback.
 class Exact {
  public:
   // The buffer ends at the end of a page or of an allocation.

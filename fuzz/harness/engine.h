@@ -2,7 +2,7 @@
 //
 // The functions between a target and the program that drives it: libFuzzer, AFL++ or the replay
 // main. A target defines the first three; the engine defines the fourth. A target may define the
-// last one to print more than that it found nothing; the replay main then calls it at the end.
+// last one to print a report of its own; the replay main then calls it at the end.
 //
 // What engines may pass to a mutator and a crossover, and what they get in return (callback_check.h
 // checks this for every target):

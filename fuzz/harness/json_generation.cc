@@ -26,7 +26,7 @@ constexpr std::string_view kValues[] = {
     "18446744073709551620", "18446744073800000000", "99999999999999999999", "100000000000000000000",
     "-0", "-1", "-5", "-9223372036854775807", "-9223372036854775808", "-9223372036854775809",
     "-18446744073709551616",
-    // These are numbers that are no integers, and texts that only look like numbers.
+    // These are numbers that are not integers, and texts that only look like numbers.
     "1.0", "0.0", "1e3", "0e0", "1E+2", "-1.5e-3", "1e308", "1e309", "1e400", "-1e309", "0e999",
     "1e-999", "10e308", "0.1e-99999999999", "1e99999999999", "17976931348623157e292",
     "179769313486231570000e288", "18446744073709551615e289", "18446744073709551616.5",
@@ -270,7 +270,7 @@ class Generator {
       case 2:
       case 3:
         return "1700000000000";
-      case 4:  // a power of ten, or one less: here a digit is added
+      case 4:  // a power of ten, or one less: they differ in the number of digits
         number = 1;
         for (std::size_t zeros = random_.Below(20); zeros > 0; --zeros) number *= 10;
         number -= random_.Below(2);
@@ -282,7 +282,8 @@ class Generator {
     return std::to_string(number);
   }
 
-  // Returns something near `number`, which may be a limit: a slightly larger number, or no integer.
+  // Returns something near `number`, which may be a limit: a slightly larger number, or a text that
+  // is not an integer.
   std::string WrongNumber(std::uint64_t number) {
     std::string digits = std::to_string(number);
     constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};

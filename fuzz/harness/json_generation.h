@@ -18,7 +18,7 @@ namespace ffgrant::fuzz {
 std::string GenerateDocument(Random& random, NaiveDto dto);
 
 // Returns something to put in place of a value: a number at a limit, a value of any type, or a
-// token that is no value.
+// token that is not a value.
 std::string SomeValue(Random& random);
 
 // Returns a string literal with escapes and bytes beyond ASCII. A few are invalid.

@@ -242,7 +242,7 @@ void EditItem(Random& random, NaiveDto dto, std::string& json, const std::vector
   }
 }
 
-// Cuts out members and elements, mostly, or any bytes.
+// Cuts out mostly members and elements, and sometimes any bytes.
 void CutJson(Random& random, std::string& json, std::size_t max_size) {
   const bool by_items = !random.OneIn(3);
   for (int attempts = 4; by_items && attempts > 0 && json.size() > max_size; --attempts) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replaces a target's oracle, so that a crash of every target can be minimised. Linked with
+// Replaces a target's oracle, so that every target has a crash that can be minimised. Linked with
 // --wrap=LLVMFuzzerTestOneInput, it takes the engine's calls and makes them fail if the input
 // contains kNeedle. The target's mutator stays as it is.
 

@@ -22,7 +22,8 @@ class Random {
     z = (z ^ z >> 27) * 0x94D049BB133111EB;
     return z ^ z >> 31;
   }
-  // Returns a number below `bound`, which is not 0. The bias of a remainder does not matter here.
+  // Returns a number below `bound`. `bound` must not be 0. The bias of a remainder does not matter
+  // here.
   std::size_t Below(std::size_t bound) { return static_cast<std::size_t>(Next() % bound); }
   bool OneIn(std::size_t n) { return Below(n) == 0; }
 

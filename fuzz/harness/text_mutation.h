@@ -26,7 +26,7 @@ class TextBuffer {
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
-  // Does nothing if there is no such byte, which may not have fitted.
+  // Does nothing if there is no byte at `at`, for example because it did not fit.
   void Set(std::size_t at, char c) {
     if (at < size_) data_[at] = c;
   }

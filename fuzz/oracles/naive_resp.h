@@ -21,7 +21,7 @@ struct NaiveReply {
 
 enum class NaiveRespEnd {
   kNeedMore,   // the text ends within a reply, or after one
-  kMalformed,  // the next bytes are no RESP 2, or are nested too deep
+  kMalformed,  // the next bytes are not RESP 2, or are nested too deep
   // A decoder may accept or reject the next bytes: the grammar leaves the case open, decoders
   // differ, or the reply is near the limit of its size.
   kOpen,

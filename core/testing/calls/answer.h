@@ -34,7 +34,7 @@ struct Looked {
   friend bool operator==(const Looked&, const Looked&) = default;
 };
 
-// What a round of maintenance did.
+// The work that one round of maintenance did.
 struct Maintained {
   std::size_t leases_expired = 0;
   std::size_t promoted = 0;
@@ -51,7 +51,7 @@ struct Answer {
   std::optional<ChosenGrant> chosen;
   std::optional<Looked> looked;       // set whether or not something was found
   std::optional<Lease> lease;         // the lease that was created
-  std::optional<LeaseFence> revoked;  // has no attempt
+  std::optional<LeaseFence> revoked;  // without the attempt id
   std::optional<ExecutionState> state;
   std::optional<ExecutionNames> names;
   std::optional<Maintained> maintained;

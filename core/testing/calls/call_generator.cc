@@ -88,7 +88,7 @@ WorkerIdentity CallGenerator::ChooseWorker(std::string_view id) {
   const auto identity = [](const Choices::Worker& worker) {
     return WorkerIdentity{{worker.id}, {worker.instance}};
   };
-  // The worker is often the one that holds a grant, with another instance.
+  // Often chooses the worker that holds the execution's grant, perhaps with another instance.
   const auto known = known_.find(std::string(id));
   if (known != known_.end() && known->second.granted_to && !OneIn(3)) {
     for (auto worker = choices_.workers.rbegin(); worker != choices_.workers.rend(); ++worker) {
@@ -361,7 +361,8 @@ Call CallGenerator::Fail() {
 
 Call CallGenerator::MoveClock() {
   if (OneIn(2)) return calls::Advance{choose_(3)};
-  // Moves the clock to the edge of something: just before it, at it, or just after it.
+  // Moves the clock to the end of a lease, a grant or a delay: just before it, at it, or just after
+  // it.
   const ExecutionIdView target = target_;
   ChooseTarget();
   const std::optional<ExecutionState> state = inspect_(std::exchange(target_, target));

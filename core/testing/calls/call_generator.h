@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chooses calls: ids, workers, lanes, times and fences that are mostly right, and seldom wrong in
-// each way that matters. A stream of choices, of a random generator or of a fuzzer's bytes,
-// decides. To be mostly right, the generator remembers what the answers say of grants and leases.
+// Chooses calls: ids, workers, lanes, times and fences that are mostly right; now and then one of
+// them is wrong, in any way that matters. The choices come from a random generator or from a
+// fuzzer's bytes. To be mostly right, the generator remembers the grants and leases that the
+// answers tell of.
 
 #ifndef FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
 #define FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
@@ -70,7 +71,7 @@ struct Choices {
 
 class CallGenerator {
  public:
-  // Returns a number below `bound`, which is never 0.
+  // Returns a number below `bound`. The generator never asks with a `bound` of 0.
   using Choose = std::function<std::uint32_t(std::uint32_t bound)>;
   // Returns the stored state. The generator needs it to move the clock to a stored time, such as an
   // expiry, or 1 ms beside it.
@@ -86,7 +87,7 @@ class CallGenerator {
   bool is_churning() const { return churn_ > 0; }
   bool OneIn(std::uint32_t n) { return choose_(n) == 0; }
 
-  // The execution of the last call. It is also chosen if the call is about no execution.
+  // The execution that was chosen for the last call, even if that call is about no execution.
   const ExecutionIdView& target() const { return target_; }
   const std::deque<Choices::Execution>& executions() const { return choices_.executions; }
   // Puts `by` in the place of the first execution.
@@ -95,7 +96,7 @@ class CallGenerator {
   LaneIdView OwnLane(std::string_view id) const;
 
  private:
-  // What is known of one execution.
+  // The facts about one execution that the generator knows.
   struct Known {
     std::optional<std::string> granted_to;
     std::optional<LeaseFence> lease;

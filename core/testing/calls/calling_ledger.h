@@ -19,7 +19,8 @@ namespace ffgrant::testing {
 
 class CallingLedger : public ClaimLedger {
  public:
-  // Is given every call of a ClaimLedger. The calls of a batch come one by one and are marked.
+  // Answers every call of a ClaimLedger. The calls of a batch come one by one, with Call::in_batch
+  // set.
   virtual Answer Do(const Call& call) = 0;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& a, ErrorDetails* d) noexcept override {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A driver makes calls, one after another, and has the answers judged. Its uses differ in how a
+// A driver makes calls, one after another, and has the answers judged. Its users differ in how a
 // call is made (on which ledger, and who moves the ledger's clock) and in who judges:
 //
 //   the pair           the embedded ledger; the model beside it, the observer,

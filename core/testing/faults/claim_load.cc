@@ -233,7 +233,7 @@ std::string ClaimLoad::Record(const Call& call, const Answer& answer) {
   return {};
 }
 
-// The call has ended; this finds out what it did.
+// Finds out what a call did that has ended with an unknown outcome.
 void ClaimLoad::Resolve(const ExecutionIdView& id, HistoryLine& line) {
   const std::int64_t limit = MonotonicNs() + kResolveSeconds * 1'000'000'000;
   while (MonotonicNs() < limit) {

@@ -164,7 +164,8 @@ TEST_F(ClusterServer, AskedElsewhereWhileASlotIsUnderWay) {
   Announce(slot, from, to);
   MoveKeys(slot, from, to);
   // The keys are on the new node, but the slot still belongs to the old one. Reads of one key are
-  // redirected to the new node by ASK; calls that also name keys which don't exist yet are put off.
+  // redirected to the new node by ASK; calls that also name keys which don't exist yet are answered
+  // with TRYAGAIN.
   const auto state = ledger_.Inspect(id.view());
   ASSERT_TRUE(state);
   EXPECT_TRUE(state->has_grant);

@@ -82,7 +82,7 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
 }
 
 TEST_F(LiveProcess, AStaticLedgerMayOutliveMain) {
-  // exit() destroys it, after objects that were made later.
+  // exit() destroys the ledger after `last`, whose destructor still uses it.
   EXPECT_EXIT(
       {
         static ValkeyLedger ledger({.client = Here()});

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes each call of the ledger as an ACL user who has only the rights that the client's table
-// names for it (internal/rights.h, functions/README.md); and as users who lack one of these rights.
+// names for it (internal/rights.h, functions/README.md); then as users who each lack one of these
+// rights.
 
 #include <gtest/gtest.h>
 
@@ -242,7 +243,7 @@ class LiveRights : public LiveServer {
            EXPECT_TRUE(!found || found.fate == ClaimFate::kHeld);
            return found.error;
          })},
-        // This call says only that it could not read.
+        // Inspect() says only that it could not read.
         {"Inspect", calls([this](ValkeyLedger& user, ErrorDetails*) {
            const MintedExecutionId id = Create();
            return user.Inspect(id.view()) ? ClaimError::kNone : ClaimError::kUnavailable;

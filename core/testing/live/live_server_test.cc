@@ -231,8 +231,8 @@ TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
   EXPECT_NE(details[0].find("WRONGTYPE"), std::string_view::npos) << details[0];
 }
 
-// The user lacks a command that the claim's function uses, so the error comes after whatever the
-// function has written by then.
+// The user lacks a command that the claim's function uses, so the function ends with an error in
+// its middle, when it may have written something.
 TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
   if (!Variable("FFGRANT_CLUSTER").empty()) return;
   Operator admin(Variable("FFGRANT_SERVER"));

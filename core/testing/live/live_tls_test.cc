@@ -296,7 +296,7 @@ TEST_F(LiveTlsServer, AClientCertificateIsShownWhereItIsWanted) {
   options.tls.certificate_file = File("client.pem");
   options.tls.key_file = File("client.key");
   EXPECT_EQ(Connected(options), "none");
-  // TLS 1.2 words it in this way.
+  // With TLS 1.2 the refusal has these words.
   Set("tls-protocols", "TLSv1.2");
   EXPECT_EQ(Connected(options), "none");
   ExpectRefused(OverTls(), "the server refused the handshake; it may want a client certificate");

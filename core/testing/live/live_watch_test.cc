@@ -113,7 +113,7 @@ TEST_F(LiveWatch, CancellingEndsCallsThatWaitInOtherThreads) {
 
 // ---- somebody else's loop --------------------------------------------------------------
 
-// Makes claims through `pipeline`, with poll() on its descriptor. Returns how many completed well.
+// Makes claims through `pipeline`, with poll() on its descriptor. Returns how many succeeded.
 int ClaimInALoop(ClaimPipeline& pipeline, const std::vector<ClaimArgs>& args) {
   int good = 0;
   std::size_t submitted = 0;

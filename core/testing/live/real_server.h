@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: a real server that gets the same commands as a simulated one, which is told the moment
-// at which the real server ran each command. Also shows, as text, what both have answered or
-// stored.
+// at which the real server ran each command. Also shows the replies and the stored keys of both
+// servers as text.
 
 #ifndef FFGRANT_TESTING_LIVE_REAL_SERVER_H_
 #define FFGRANT_TESTING_LIVE_REAL_SERVER_H_

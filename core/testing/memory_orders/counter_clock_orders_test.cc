@@ -22,7 +22,7 @@ struct TrueSource {
   static std::int64_t SteadyNs() noexcept { return now_ns; }
 };
 
-// Every reading must be a time within its call, although threads use what other threads found out.
+// Every reading must be a time within its call, although threads use results of other threads.
 struct Readings : rl::test_suite<Readings, 3> {
   internal::CounterClock<TrueSource> clock;
 

@@ -28,7 +28,7 @@ class LeaseObserver {
   const std::string& Saw(const Call& call, const Answer& answer, TimestampMs now);
 
  private:
-  // What is known of one execution.
+  // The facts about one execution that the observer knows.
   struct Execution {
     struct Grant {
       std::string worker_id;
@@ -48,12 +48,12 @@ class LeaseObserver {
   void GrantIssued(std::string_view id, const WorkerIdentity& worker, std::int64_t ttl_ms,
                    std::int64_t expires_at);
   void LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease);
-  // For a call that renews, suspends, completes or fails, also if it was refused.
+  // Notes a call that renews, suspends, completes or fails, even if it was refused.
   void Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
               bool operator_override = false);
   void Revoked(std::string_view id, const LeaseFence& revoked);
   void MarkedExpired(std::string_view id);
-  // For an execution that was reclaimed too often.
+  // Notes that an execution has failed because it was reclaimed too often.
   void Failed(std::string_view id);
 
   void Check(bool good, std::string_view id, const char* what);

@@ -83,7 +83,7 @@ const Choices& PairChoices() {
   return choices;
 }
 
-// Returns whether the fields of a view are what its text, a canonical id, says.
+// Returns whether `view` has the canonical id `id` as text, and the partition and uuid of this id.
 bool SameId(const ExecutionIdView& view, std::string_view id) {
   const NaiveExecutionId expected = NaiveParseExecutionId(id, ParseMode::kStrict);
   return expected.error == ExecutionIdError::kNone && view.text() == id &&
@@ -125,7 +125,7 @@ std::string LedgerPair::Beside(const Call& call, const Answer& answer) {
   return "was " + state_before_ + "; the model says " + Describe(models);
 }
 
-// The model says what may be chosen: one execution of each partition. It does not say where a
+// The model says which executions may be chosen: one in each partition. It does not say where a
 // search begins.
 std::string LedgerPair::BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Drives the embedded ledger and the model side by side through one history: after every call the
-// answers and the stored state must be the same, and the invariants must hold. A stream of choices,
-// of a random generator or of a fuzzer's bytes, decides which calls are made with which arguments
-// (call_generator.h). The model has unlimited room; this class counts whether the ledger may say
-// that it has none.
+// answers and the stored state must be the same, and the invariants must hold. Choices from a
+// random generator or from a fuzzer's bytes decide which calls are made with which arguments
+// (call_generator.h). The model has unlimited room; this class counts what is in use, and so knows
+// whether the ledger may say that it has no room.
 
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Counts the names and texts that the pair's ledger must keep, and those that a call needs in
-// addition. By this count the ledger may say that it is full, or not.
+// addition. These counts say whether the ledger may answer that it is full.
 
 #include <algorithm>
 #include <cstddef>
@@ -131,7 +131,8 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
   const auto looks = [&](const Shortage& shortage) {
     return !shortage.at || clock_.Now().value - *shortage.at >= kPauseMs || shortage.released;
   };
-  // Room may be missing if more is needed than there is, or if the ledger does not look.
+  // The ledger may say that room is missing if the call needs more than there is, or if the ledger
+  // does not look for room.
   const auto may_miss = [&](const Shortage& shortage, bool is_needed, bool fits) {
     return is_needed && !(fits && looks(shortage));
   };
@@ -152,8 +153,8 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
   ModelLedger with_room = model_;
   Call asked = call;
   if (const auto* scan = call.As<calls::ClaimForWorker>()) {
-    // The model does not say where a window begins, so there must be something in at least one
-    // partition.
+    // The model does not know where the window begins, so it asks whether any partition has an
+    // execution to choose.
     ClaimForWorkerArgs args = scan->args;
     args.max_partitions = kAllPartitions;
     asked = calls::ClaimForWorker{args};
@@ -174,7 +175,7 @@ void LedgerPair::CountWhatIsKept(TimestampMs before) {
   if (kept_.names.size() > room_.max_names || PiecesOf(kept_.texts) > room_.max_text_pieces) {
     driver_.Blame("the ledger keeps more than it has room for");
   }
-  // What is released only because time has passed, the ledger notices when it looks for room.
+  // When time alone releases something, the ledger notices that only when it looks for room.
   if (clock_.Now() != before) {
     for (const auto& [execution, name] : Without(had.grants, kept_.grants)) lingering_.insert(name);
     return;

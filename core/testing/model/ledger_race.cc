@@ -12,12 +12,12 @@
 namespace ffgrant::testing {
 namespace {
 
-// The numbers of the set-up's calls come before this one.
+// The first number of a thread's call. The set-up's calls have smaller numbers.
 constexpr std::uint8_t kFirstNumber = 64;
-// There is room for what is in use once all grants have run out, which is the workers of three
-// leases, and for one name more.
+// There is room for four names. Once all grants have run out, the workers of three leases are still
+// in use, so one more name fits.
 constexpr std::size_t kFewNames = 4;
-constexpr int kNobody = -1;  // the looks after the threads have ended have no thread
+constexpr int kNobody = -1;  // for calls before and after the threads' run
 
 MemoryLedgerOptions Options(const Race& race, const Clock& clock) {
   MemoryLedgerOptions options;
@@ -47,7 +47,7 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
   };
   if (state == S::kAbsent) return calls;
   add(Kind::kCreate, 2);
-  calls.back().worker = urgent ? 1 : 0;  // a creation has its priority there
+  calls.back().worker = urgent ? 1 : 0;  // in a creation this field is the priority
   if (state == S::kDelayed) calls.back().flag = true;
   if (state == S::kDelayed || state == S::kEligible) return calls;
   add(Kind::kIssue, 3);
@@ -83,7 +83,7 @@ std::vector<PlannedCall> CallsTo(StartState state, std::uint8_t e, bool urgent) 
   return calls;
 }
 
-// The threads also share what they know of leases.
+// The threads also share what they know of each execution's last lease.
 internal::Shared LeaseOf(std::uint8_t execution) {
   return static_cast<internal::Shared>(8 + execution);
 }
@@ -347,7 +347,7 @@ std::string LedgerRace::Check() {
 std::uint64_t LedgerRace::HistoryHash() const {
   Hash hash;
   for (const HistoryEntry& entry : history_) {
-    // These are mixed in: which call it is, its answer, and which calls had returned when it began.
+    // The hash covers which call it is, its answer, and which calls had returned when it began.
     hash.Mix(entry.call.kind(), entry.execution, entry.number, FenceIn(entry.call), entry.answer);
     for (const HistoryEntry& other : history_) {
       hash.Mix(other.returned_at < entry.called_at ? other.number : std::uint8_t{0});

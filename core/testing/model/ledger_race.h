@@ -61,7 +61,7 @@ class LedgerRace {
  public:
   LedgerRace();
 
-  // Takes a race, which can then be run any number of times.
+  // Sets up a race, which can then be run any number of times.
   void Prepare(const Race& race);
   // Returns an empty text, or what went wrong during the run: a deadlock.
   std::string Run(Chooser& chooser);

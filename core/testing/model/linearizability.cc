@@ -81,11 +81,11 @@ class Search {
 
  private:
   void MakeUnits();
-  // Tries one order, without going back: the order in which calls seem to have acted.
+  // Tries only one order: the order in which the calls seem to have acted.
   bool Straight(Place& place);
   bool From(Units done, Place place);
-  // Returns the step that must come next; none if there is a choice, or if what comes next may be
-  // more than one step.
+  // Returns the step that must come next; none if there is a choice, or if the next part of a call
+  // may take more than one step.
   const Unit* OnlyStep(Units done) const;
   // Does a step. Returns false if that step is not possible now. Sets `again` if another step of
   // the same kind may follow.
@@ -182,7 +182,8 @@ bool Search::DoPart(const Unit& unit, Units done, Place& place, bool& again) {
   Maintained& found = place.FoundBy(unit.entry);
   found.leases_expired += result.leases_expired;
   found.promoted += result.promoted;
-  // A slot is looked at once, but an execution may move to another one.
+  // A round looks at each slot once, but an execution may move to another slot and be looked at
+  // again.
   again = result.leases_expired + result.promoted != 0;
   if (found.leases_expired > told.leases_expired || found.promoted > told.promoted) return false;
   for (std::size_t i = 0; i < units_.size(); ++i) {
@@ -222,7 +223,7 @@ const Unit* Search::OnlyStep(Units done) const {
 }
 
 bool Search::From(Units done, Place place) {
-  // Where there is no choice, there is nothing to come back to.
+  // Steps without an alternative are done in this loop, since the search never has to undo them.
   while (const Unit* const only = OnlyStep(done)) {
     bool again = false;
     if (!Do(*only, done, place, again)) return false;

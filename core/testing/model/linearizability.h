@@ -5,8 +5,8 @@
 // model. The search remembers where it has been.
 //
 // The search covers time too: moving the clock is a call like the others, and a call sees the time
-// at its place in the order. So a call is found whose answer relies on a time that had passed at
-// every place that the call can have.
+// at its place in the order. So the search also rejects an answer that relies on a time which its
+// call cannot see at any possible place.
 //
 // Three kinds of calls are not one step. The search splits them into these steps:
 //   a batch             its calls, in order

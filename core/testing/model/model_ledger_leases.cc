@@ -487,8 +487,8 @@ Outcome ModelLedger::Complete(const CompleteArgs& args, ErrorDetails* details) n
 
 // ---- fail ---------------------------------------------------------------------------
 
-// Returns how long the retry waits that comes after `retries` others: the first delay, multiplied
-// by the policy's factor for each retry after the first, up to the longest delay. A part of a
+// Returns how long a retry waits after `retries` earlier retries: the first delay, multiplied by
+// the policy's factor for each retry after the first, up to the longest delay. A part of a
 // millisecond counts as a whole one.
 static std::int64_t DelayOfRetry(const RetryPolicy& policy, std::int64_t retries) {
   if (policy.backoff == RetryPolicy::Backoff::kFixed) {

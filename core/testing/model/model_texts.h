@@ -21,8 +21,8 @@
 
 namespace ffgrant::testing::model {
 
-// Compares sizes first. In builds that check memory, the sanitizer and the engine inspect each call
-// of memcmp, and most field names differ in size.
+// Compares sizes first. In builds that check memory, the sanitizer and the fuzzing engine inspect
+// each call of memcmp, and most field names differ in size.
 struct FieldOrder {
   using is_transparent = void;
   bool operator()(std::string_view a, std::string_view b) const {

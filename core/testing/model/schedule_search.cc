@@ -38,7 +38,7 @@ int ScheduleSearch::Choose(int current, std::uint32_t runnable) {
   if (redundant_) return std::countr_zero(runnable);
   if (depth_ < path_.size()) {
     const Node& node = path_[depth_++];
-    if (node.runnable != runnable) std::abort();  // the run was not repeated as it was
+    if (node.runnable != runnable) std::abort();  // the same choices led to another state
     return node.chosen;
   }
   Node node;

@@ -36,7 +36,7 @@ std::uint32_t g_next_lock = kFirstLock;
 
 struct Scheduler::Fiber {
   ucontext_t context = {};
-  void* stack = nullptr;  // the stack that the sanitizer is told; the caller has its thread's
+  void* stack = nullptr;  // the stack to tell the sanitizer; for the caller, that of its thread
   std::size_t stack_size = 0;
   void* fake_stack = nullptr;
   const std::function<void()>* body = nullptr;
@@ -200,7 +200,7 @@ void Scheduler::CallBegins() {
 
 Scheduler::CallEvents Scheduler::CallEnds() {
   Fiber& self = *fibers_[static_cast<std::size_t>(current_)];
-  if (self.call_begins) {  // the call came to no point
+  if (self.call_begins) {  // the call has reached no point
     self.call_begins = false;
     self.call.called_at = NextEvent();
     footprint_.BeginsCall();

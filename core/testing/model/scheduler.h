@@ -72,7 +72,7 @@ class Scheduler {
 
   enum class Result { kDone, kDeadlock, kTooManySteps };
   // Runs each of `bodies` to its end. If the result is not kDone, the fibers are left where they
-  // stood.
+  // stopped.
   Result Run(std::span<const std::function<void()>> bodies, Chooser& chooser);
 
   // Is called before a ledger is made, so that its locks have the same numbers each time.
@@ -89,7 +89,7 @@ class Scheduler {
   };
   void CallBegins();
   CallEvents CallEnds();
-  // For callers outside of fibers.
+  // Returns the number of a new event, for callers outside of fibers.
   std::uint32_t NextEvent() { return ++events_; }
 
   // These serve the functions of internal/schedule_point.h, which do nothing if no fiber is

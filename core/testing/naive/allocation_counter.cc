@@ -9,7 +9,7 @@
 
 namespace {
 
-// It is constinit, since malloc runs before any constructor.
+// The counters are constinit, since malloc runs before any constructor.
 constinit thread_local std::size_t allocations = 0;
 constinit thread_local std::size_t allocations_until_failure = 0;
 

@@ -14,8 +14,8 @@ namespace ffgrant::testing {
 struct NaiveIndex {
   bool valid = false;
   std::uint16_t value = 0;
-  // The offset of the first byte that can't stand there: the text's size if the text ends too
-  // early, 0 if it is valid.
+  // The offset of the first byte that is wrong at its place. It is the text's size if the text ends
+  // too early, and 0 if the text is valid.
   std::size_t offset = 0;
   bool plus_sign = false;
   bool leading_zero = false;

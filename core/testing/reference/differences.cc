@@ -17,7 +17,7 @@ constexpr std::string_view kNumberCutShort = "number-cut-short";
 constexpr std::string_view kMemberOfBufferedValue = "member-of-a-buffered-value";
 constexpr std::string_view kMemberByPosition = "member-by-position";
 
-constexpr std::size_t kErrorTextRoom = 128;  // beside the payload
+constexpr std::size_t kErrorTextRoom = 128;  // in addition to the payload
 
 constexpr std::uint32_t Bit(ffref_json_error error) { return std::uint32_t{1} << error; }
 
@@ -39,9 +39,9 @@ bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// True if ffgrant names the same member as the reference, if the reference names one of the body's.
-// The reference names the innermost member on its path, whether it is known there or not. If a
-// difference is allowed, `known` becomes its name.
+// Returns true if ffgrant names the same member as the reference, or if the reference does not name
+// a member of the body. The reference names the innermost member on its path, whether it is known
+// there or not. If a difference is allowed, `known` becomes its name.
 bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
                 std::string_view& known) {
   if (theirs.empty() || ours == theirs) return true;
@@ -51,7 +51,8 @@ bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
       known = kMemberByPosition;
       return true;
     }
-    // The name is unknown in a handle, or outside of a handle.
+    // The reference's name is known only inside of a handle and stands outside, or the other way
+    // round.
     if (Contains(kOfHandles, theirs) ? ours.empty() : ours == "handle") return true;
   }
   if (dto == FFREF_RECLAIM_RESPONSE && ours.empty()) {
@@ -100,7 +101,7 @@ Answer Comparer::PartitionKey(std::string_view text, const PartitionKeyResult& l
   if (parsed.status == Status::kNotUtf8) return Answer::kNotAsked;
   if (parsed.status == Status::kPanicked) return Panicked("partition key");
   if (parsed.status == Status::kRejected) {
-    // ffgrant's first errors are the reference's, in the same order.
+    // The first enumerators of ffgrant's error are the reference's errors, in the same order.
     if (static_cast<std::uint32_t>(lenient.error) != parsed.error ||
         lenient.payload != parsed.payload) {
       return Differ("partition key: error",

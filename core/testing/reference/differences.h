@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares ffgrant with the reference. The caller passes what ffgrant answered; the comparer asks
-// the reference the same and reports any difference in verdict, error, payload, the error's
-// message, values or bytes.
+// the reference the same question and reports any difference in verdict, error, payload, the
+// error's message, values or bytes.
 //
 // Every function returns an Answer:
 //   kSame       the reference was asked and gives the same answer
@@ -14,7 +14,8 @@
 // and their members; there are none in verdict, class, values, payloads, messages or bytes. Offsets
 // of errors and the errors of strict mode are ffgrant's own, so they are not compared.
 //
-// Cost: that of the reference. In the long run the comparer allocates only for differences.
+// Cost: a comparison costs as much as the reference. In the long run, the comparer allocates only
+// for differences.
 // Threads: a Comparer serves one thread at a time.
 
 #ifndef FFGRANT_TESTING_REFERENCE_DIFFERENCES_H_
@@ -67,14 +68,15 @@ class Comparer {
   Answer SameText(std::string_view what, std::string_view ours, const Text& reference);
   Answer SameNumber(std::string_view what, std::uint64_t ours, std::uint64_t reference);
 
-  // `result` is that of the parse. If the parse succeeded, `ours` has the values in the order of
-  // Fill().
+  // `result` is the result of the parse. If the parse succeeded, `ours` has the values in the order
+  // of Fill().
   Answer Document(ffref_dto dto, ffref_reader reader, std::string_view json,
                   const JsonResult& result, const DtoValues& ours);
-  // `ours` is the text that was written for these values. With kInvalidUtf8 the reference can't be
-  // asked.
+  // `ours` is the text that was written for these values. If `error` is kInvalidUtf8, the reference
+  // can't be asked.
   Answer Written(const DtoValues& values, WriteError error, std::string_view ours);
-  // `result` is that of ParseClaimGrant. The grant's partition() in lenient mode is compared too.
+  // `result` is the result of ParseClaimGrant. The grant's partition() in lenient mode is compared
+  // too.
   Answer Grant(std::string_view json, const GrantJsonResult& result, const ClaimGrantView& grant);
 
  private:

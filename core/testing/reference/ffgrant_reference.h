@@ -6,9 +6,9 @@
 // The code comes from these places. Partition keys, execution ids, lanes, UUIDs, partitions, key
 // names, lease results, fences and partition counts are ff-core's types and functions. The bodies
 // of the claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here
-// these bodies are structs with the same members, which the serde and serde_json that those crates
-// use decode and write. ff-core has no cluster slots. Here the crate crc16 computes a slot over the
-// tag that Valkey documents.
+// these bodies are structs with the same members. The same serde and serde_json as in those crates
+// decode and write them. ff-core has no cluster slots. Here the crate crc16 computes a slot over
+// the hash tag, as Valkey documents it.
 //
 // Rules of the border:
 //   - Texts go in as pointer and size. The reference accepts only UTF-8, so the answer for any
@@ -22,7 +22,7 @@
 //   - The reference allocates by itself. Callers must free only scratches and prepared inputs. A
 //     scratch keeps its memory from call to call.
 //   - Pointers must be valid and not null, except that the pointer of a text of size 0 may be null.
-//     No other use is undefined.
+//     Every other use is defined.
 //
 // A call costs the time of the reference and some nanoseconds more.
 
@@ -257,8 +257,8 @@ typedef enum ffref_json_class {
   FFREF_JSON_DATA = 3,    // HTTP 422
 } ffref_json_class;
 
-// The kind of an error. It is derived from the messages of serde and serde_json, since these tell
-// it nowhere else.
+// The kind of an error. It is derived from the messages of serde and serde_json, which tell it in
+// no other way.
 typedef enum ffref_json_error {
   FFREF_JSON_OTHER = 0,
   FFREF_JSON_UNEXPECTED_END,
@@ -300,7 +300,7 @@ typedef enum ffref_reader {
   FFREF_AS_CLIENT = 0,  // serde_json::from_slice, as the client reads responses
   // serde_path_to_error over a Deserializer, then its end(), as the server's extractor does. The
   // member is the one that the error names, if it names one. Otherwise it is the innermost name of
-  // the path, or the first position in the path if that names none.
+  // the path, or, if the path has no names, its first position.
   FFREF_AS_SERVER = 1,
 } ffref_reader;
 
@@ -329,7 +329,7 @@ ffref_status ffref_claim_grant_parse(ffref_scratch* scratch, ffref_view json, ff
 
 // --- for benchmarks ---
 
-// What a benchmark times: one call of the reference for each input. The inputs are prepared before.
+// What a benchmark times: one call of the reference for each input. The inputs have been prepared.
 typedef enum ffref_operation {
   FFREF_RUN_PARTITION_KEY_PARSE,     // texts; PartitionKey::parse
   FFREF_RUN_PARTITION_FORMAT,        // partition keys that parse; Partition::hash_tag
@@ -359,9 +359,8 @@ ffref_prepared* ffref_prepared_new(uint32_t operation, const ffref_view* inputs,
 void ffref_prepared_free(ffref_prepared* prepared);
 
 // Runs the operation on the inputs [first, first + count) in one crossing of the border. The few
-// nanoseconds of a crossing do not matter if count is large. Each result is dropped once it was
-// read; `checksum` depends on every result. Returns FFREF_INVALID_ARGUMENT if the inputs do not
-// exist.
+// nanoseconds of a crossing do not matter if count is large. Each result is read and then dropped;
+// `checksum` depends on every result. Returns FFREF_INVALID_ARGUMENT if the inputs do not exist.
 ffref_status ffref_prepared_run(ffref_prepared* prepared, size_t first, size_t count,
                                 uint64_t* checksum);
 

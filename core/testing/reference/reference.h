@@ -59,7 +59,7 @@ struct Text {
   std::string_view text;
 };
 
-// For kOk the partition is set. For kRejected error and payload are set; the payload is empty for
+// For kOk the partition is set. For kRejected, error and payload are set; the payload is empty for
 // errors without one.
 struct ParsedPartitionKey {
   Status status = Status::kOk;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares what is stored with what is expected: the state as the ledger shows it, and if there are
-// keys, each field, each score and each expiry. A difference is reported once: the stored value
-// then becomes the expected one.
+// Compares the stored state with the expected state: first as the ledger shows it, then, if the
+// engine has keys, each field, each score and each expiry. A difference is reported once: the
+// stored value then becomes the expected one.
 
 #include <array>
 #include <cmath>
@@ -128,7 +128,7 @@ void Run::CheckState(Execution& e) {
   compare("grant_created_at", Find(grant, "created_at"), Text(state->grant_created_at));
   compare("grant_expires_at", Find(grant, "grant_expires_at"), Text(state->grant_expires_at));
 
-  // The state was read before the names, and the grant may have gone in between.
+  // The state was read before the names, and the grant may have ended in between.
   if (presence != Presence::kEither) {
     compare("grant_worker_id", Find(grant, "worker_id"), names->grant_worker_id);
     compare("grant_worker_instance_id", Find(grant, "worker_instance_id"),

@@ -12,8 +12,8 @@ namespace {
 // with the grant's lane, so this happens only if a worker errs.
 constexpr std::string_view kOtherLane =
     "the functions take it out of the set of the caller's lane, which KEYS name";
-// Edge 8 of valkey-functions.md: our functions refuse at the start a call of which the reference
-// does one half.
+// In edge 8 of valkey-functions.md, the reference does one half of a call; our functions refuse the
+// call at the start.
 constexpr std::string_view kHalf = "the reference writes before it checks (functions 5, edge 8)";
 
 // FlowFabric's own client never sends such a tag: it sends only tags that are texts.

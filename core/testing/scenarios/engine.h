@@ -26,12 +26,12 @@ class Engine {
   virtual std::string description() const = 0;
 
   virtual ClaimLedger& ledger() = 0;
-  // The clock that the ledger decides by, in ms since the Unix epoch.
+  // Returns the time by which the ledger decides, in ms since the Unix epoch.
   virtual std::int64_t Now() = 0;
   // Returns once Now() is at least `time`.
   virtual void PassUntil(std::int64_t time) = 0;
-  // Returns true if time passes only in PassUntil(), so that a scenario can stand at the very edge
-  // of something.
+  // Returns true if time passes only in PassUntil(), so that a scenario can make a call exactly at
+  // an expiry or 1 ms beside it.
   virtual bool has_exact_time() const = 0;
   // Makes a delayed execution eligible if its time has come, as a deployment's scanner does.
   // Returns false if its time has not come.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the scenarios against ledgers that each have one defect: the scenarios must find it. Also
-// tests what becomes of reviewed differences.
+// tests how the runner treats reviewed differences.
 
 #include <gtest/gtest.h>
 

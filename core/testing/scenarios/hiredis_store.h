@@ -62,7 +62,7 @@ class HiredisStore final : public RawStore {
   using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
   redisContext& At(const std::string& address);
   void LogIn(redisContext& connection);
-  // Does what Command() does, but throws for an error reply.
+  // Does the same as Command(), but throws for an error reply.
   RedisReply Ask(const std::string& key, const std::vector<std::string>& words);
   // Sends many commands at once to the node of `key`. That node must be known already.
   std::vector<RedisReply> AskMany(const std::string& key,

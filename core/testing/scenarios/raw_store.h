@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads and writes the keys of an engine that has keys, without its ledger: to see what is really
-// stored, and to make states that no call leads to.
+// Reads and writes the keys of an engine that has keys, without its ledger: to see the values that
+// are really stored, and to make states that no call leads to.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_RAW_STORE_H_
 #define FFGRANT_TESTING_SCENARIOS_RAW_STORE_H_
@@ -25,7 +25,8 @@ struct Wanted {
   std::vector<std::string> streams;
 };
 
-// All of that, under the same names. Times are in ms; an absent value is empty.
+// The stored values of all keys in Wanted, under the same names. Times are in ms; an absent value
+// is empty.
 struct Snapshot {
   std::map<std::string, Fields> hashes;
   std::map<std::string, std::optional<std::int64_t>> expiries;

@@ -60,7 +60,8 @@ std::string Run::WithoutPrefix(std::string text) const {
 // ---- failures --------------------------------------------------------------------
 
 void Run::Blame(std::string_view aspect, const std::string& expected, const std::string& actual) {
-  // What the ledger shows wrongly, it would show wrongly after every call, so it is reported once.
+  // A wrong value that the ledger shows would be seen after every call, so it is reported only
+  // once.
   if (aspect.starts_with("state.") && !shown_wrongly_.emplace(aspect).second) return;
   failures_.push_back(
       {std::to_string(step_) + " " + operation_ + ": " + WithoutPrefix(std::string(aspect)),

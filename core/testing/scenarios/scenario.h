@@ -36,7 +36,7 @@ struct Scenario {
 // Returns all scenarios, in the order of the contract.
 std::vector<Scenario> AllScenarios();
 
-// Each file defines one of these.
+// Each file in cases/ defines one of these functions.
 void AddCreateScenarios(std::vector<Scenario>& to);
 void AddSchedulingScenarios(std::vector<Scenario>& to);
 void AddIssueScenarios(std::vector<Scenario>& to);

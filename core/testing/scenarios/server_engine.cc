@@ -83,7 +83,7 @@ void ServerEngine::CleanUp(const std::deque<Execution>& executions, const std::s
       whole.insert(e.ExecutionKey(role));
     }
     const std::size_t attempts = store_.SetSize(e.ExecutionKey("attempts"));
-    for (std::size_t i = 0; i <= attempts; ++i) {  // the last attempt may be there by half
+    for (std::size_t i = 0; i <= attempts; ++i) {  // the last attempt may be half written
       for (const char* rest : {"", ":usage", ":policy"}) whole.insert(e.AttemptKey(i) + rest);
     }
     for (const std::string& lane : {e.lane, prefix + "other-lane"}) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every scenario on the client, the shipped functions and simulated servers, including the
-// checks of rules and of stored keys.
+// Runs every scenario through the client and the shipped functions on simulated servers. The
+// scenarios check the rules and the stored keys.
 
 #include <gtest/gtest.h>
 

@@ -18,7 +18,7 @@ bool IsAboutServer(std::string_view function) {
          function == "ff_rotate_waitpoint_hmac_secret";
 }
 
-// Returns the ARGV of FCALL function count KEYS ARGV.
+// Returns the ARGV of a command that has the form `FCALL function count KEYS ARGV`.
 std::vector<std::string> ArgumentsOf(const std::vector<std::string>& command) {
   const auto first = static_cast<std::size_t>(3 + std::atoll(command[2].c_str()));
   return {command.begin() + static_cast<std::ptrdiff_t>(first), command.end()};
@@ -40,7 +40,7 @@ void ClaimWitness::Saw(const std::vector<std::string>& raw, const std::string& r
   ++executed_;
   Count& count = counts_[KeyOf(function, id)];
   ++count.executed;
-  if (!reply.starts_with("*")) return;  // a fault of the function
+  if (!reply.starts_with("*")) return;  // the function ended with an error
   const std::vector<std::string> answer = RespText::Elements(reply);
   Execution& execution = executions_[id];
   // This answer means that the execution has failed.

@@ -28,7 +28,7 @@ class ClaimWitness {
   struct LeaseSeen {
     std::string execution_id;
     std::uint64_t epoch = 0;
-    bool lost = false;  // a failover may have lost this lease since
+    bool lost = false;  // a failover may have lost this lease after it was given
   };
 
   // Notes that a member of the deployment has run a function at `now` and has answered `reply`.

@@ -207,7 +207,7 @@ inline Play Cluster(const std::string& slots) {
   };
 }
 
-// One of the servers that form clusters: who it is, and what it tells about its cluster.
+// One of the servers that form clusters: its identity, and what it tells clients about its cluster.
 struct FakeNode {
   std::string id;
   std::string run_id;

@@ -119,9 +119,9 @@ ClusterState::Change ClusterState::LearnOfOwner(const ClusterState& teller) {
 
 // As in clusterUpdateSlotsConfigWith() of Valkey, a slot goes to a primary that claims it with a
 // greater epoch than its owner's, or with any epoch if its owner does not claim it any more. Such
-// an owner stays the owner until another primary claims the slot, because it can send clients on.
-// But its epoch does not count: it may have got a newer epoch for other slots before this node has
-// heard who has this slot.
+// an owner stays the owner until another primary claims the slot, because it can redirect clients.
+// But the owner's epoch does not count: the owner may have got a newer epoch for other slots before
+// this node has heard who has this slot.
 ClusterState::Change ClusterState::Rebind(const std::string& id, const ClusterState& teller) {
   const ClusterMember& claimant = members_.at(id);
   const std::string shard = me().primary_id.empty() ? my_id_ : me().primary_id;

@@ -64,7 +64,7 @@ class ClusterState {
   // Does CLUSTER FORGET: from now on this node ignores what others say about the node `id`.
   void Forget(const std::string& id);
 
-  // What this node has to do because of what it has learnt.
+  // The actions that follow from the news that this node has learnt.
   struct Change {
     std::string follow;               // the node of which it becomes a replica, or ""
     std::vector<std::uint16_t> lost;  // if it stays a primary: slots whose keys it deletes
@@ -73,8 +73,8 @@ class ClusterState {
   // this primary (or of this replica's primary), this node becomes a replica of the sender.
   Change Learn(const ClusterState& sender);
   // Models the update with which `teller` answers an outdated claim. If this primary takes a slot
-  // for its own, and `teller` knows another owner with a newer epoch, this node takes over what
-  // `teller` knows about that owner.
+  // for its own, and `teller` knows another owner with a newer epoch, this node takes over the
+  // facts that `teller` knows about that owner.
   Change LearnOfOwner(const ClusterState& teller);
 
   // Refusal() returns an empty text if this node executes a command with these keys, else the error

@@ -132,7 +132,7 @@ TEST_F(KeyCommandsTest, StreamsNumberTheirEntriesByTime) {
 }
 
 TEST_F(KeyCommandsTest, AboutSoManyEntriesAreKeptByWholeNodes) {
-  // A node holds at most 100 entries.
+  // A node of a stream holds at most 100 entries.
   for (int i = 0; i < 250; ++i) console_.Do({"XADD", "x", "MAXLEN", "~", "120", "*", "a", "1"});
   EXPECT_EQ(console_.Do({"XLEN", "x"}), ":150");
   EXPECT_EQ(console_.Do({"XADD", "x", "MAXLEN", "~", "0", "*", "a", "1"}).substr(0, 4), "1700");

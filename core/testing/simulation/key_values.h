@@ -18,7 +18,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// With this hash a map with texts as keys is searched without making a string.
+// With this hash, a map with texts as keys can be searched without making a string.
 struct TextHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const {

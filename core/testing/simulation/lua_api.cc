@@ -66,7 +66,8 @@ class LuaSink final : public ReplySink {
     std::size_t done;
   };
 
-  // Puts the value on the top of the stack, which is complete, into its array.
+  // Is called when the value on the top of the stack is complete: moves it into the array around
+  // it.
   void Done() {
     while (depth_ > 0) {
       Open& open = open_[depth_ - 1];
@@ -118,7 +119,7 @@ int StatusReply(lua_State* state) {
   return 1;
 }
 
-// Everybody may do everything here.
+// Here every user may run every command.
 int AclCheckCmd(lua_State* state) {
   lua_pushboolean(state, 1);
   return 1;

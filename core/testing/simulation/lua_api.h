@@ -17,8 +17,8 @@ struct lua_State;
 namespace ffgrant::valkey::testing {
 
 struct LuaApi {
-  // Opens the libraries, and makes the two tables in which globals are looked up: one for the time
-  // while a library is loaded, one for the time while a function runs.
+  // Opens the libraries, and makes the two tables in which globals are looked up. One is used while
+  // a library is loaded, the other while a function runs.
   static void Open(LuaEngine& engine, lua_State* state);
   // Chooses which of the two tables is used from now on.
   static void SeeLoading(lua_State* state, bool loading);

@@ -33,8 +33,8 @@ namespace ffgrant::valkey::testing {
 class ScriptHost {
  public:
   virtual ~ScriptHost() = default;
-  // Executes `words`, which is not empty, and gives exactly one reply. An error as the reply ends a
-  // redis.call().
+  // Executes `words`, which is not empty, and gives exactly one reply. If the reply is an error,
+  // redis.call() fails with it.
   virtual void ExecuteInScript(Arguments words, ReplySink& reply) = 0;
 };
 

@@ -22,7 +22,7 @@ using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
 // Makes all calls of one execution, and then, without faults, all calls of another. Compares the
-// end of each call with what the server did, also with what it does late.
+// end of each call with what the server did, including what it does late.
 void RunWay(ScriptedRig& rig, bool wants_success, const std::string& where) {
   const Way way(1);
   std::vector<ClaimPipeline::Completion> all;
@@ -65,9 +65,9 @@ Traffic TrafficOfAWay() {
   return traffic;
 }
 
-// Cuts the stream after `at` of the bytes that `operation` moves: the next operation of this kind
-// gets the fault `then`. Up to there one byte moves at a time, so that it is known how many bytes
-// have moved.
+// Cuts the stream once `operation` has moved `at` bytes: the next operation of this kind gets the
+// fault `then`. Up to there one byte moves at a time, so that it is known how many bytes have
+// moved.
 ScriptedNetwork::Script CutAt(Operation operation, std::size_t at, Kind then) {
   return [operation, then, left = at, done = false](Operation asked) mutable -> Fault {
     if (asked != operation || done) return {};
@@ -250,7 +250,7 @@ TEST(ScriptedFaults, AFaultOfTheFunctionIsAnErrorOfItsOwn) {
   EXPECT_EQ(rig.pipeline().last_error(), "WRONGTYPE Operation against a key");
 }
 
-// If a function ends with an error in its middle, this is no refusal, whatever the text of the
+// If a function ends with an error in its middle, this is not a refusal, whatever the text of the
 // error begins with: the function may have written something before.
 TEST(ScriptedFaults, AnErrorFromWithinAFunctionIsNoRefusal) {
   for (const std::string begin :

@@ -146,7 +146,7 @@ inline ExecutionIdView UnaskedId(std::string_view text) {
   return ParseExecutionId(text, ParseMode::kLenient).id;
 }
 
-// kNil is a reply without a value. kFault is an error of the command itself, which is no refusal to
+// kNil is a reply without a value. kFault is an error of the command itself, and not a refusal to
 // serve.
 inline const std::string kNil = "$-1\r\n";
 inline const std::string kFaultText = "WRONGTYPE Operation against a key";

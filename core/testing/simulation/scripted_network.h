@@ -31,15 +31,15 @@ struct Fault {
     kPartial,      // moves `size` bytes at most (at least 1)
     kWouldBlock,   // nothing moves this time
     kInterrupted,  // EINTR
-    kReset,        // the connection breaks; what is on its way stays on its way
-    kPipeBroken,   // nothing moves in this direction any more; what has come can be read
+    kReset,        // the connection breaks; bytes on their way stay on their way
+    kPipeBroken,   // nothing moves in this direction any more; bytes that have come can be read
     kRefused,      // for kOpen: can't connect
     // For kAnswer, when the server is about to answer a command:
     kTwice,      // the reply comes twice
     kSilence,    // neither the reply nor anything after it ever comes
     kLate,       // the reply and everything after it come `size` ms later
     kOversized,  // a text of `size` bytes comes instead
-    kGarbage,    // something that is no RESP comes instead
+    kGarbage,    // bytes that are not RESP come instead
     // For kArrive, when bytes are about to reach the server:
     kHold,  // the bytes stay on their way
   };
@@ -71,7 +71,7 @@ class ScriptedNetwork final : public Network {
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }
-  // Returns the endpoint that connection `id`, 1..connections(), was opened to. With it one
+  // Returns the endpoint that connection `id`, 1..connections(), was opened to. With it, one
   // ScriptedServer can play several servers.
   const Endpoint& endpoint(std::int64_t id) const {
     return connections_[static_cast<std::size_t>(id - 1)]->endpoint;

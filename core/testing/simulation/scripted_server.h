@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a server in a few lines. It knows as much of the claim path as the client's promises
-// are about: which worker has a grant, which leases were given, and which calls were executed. The
-// server is deterministic; its clock is given to it.
+// Test only: a server in a few lines. It knows only the parts of the claim path about which the
+// client makes promises: which worker has a grant, which leases were given, and which calls were
+// executed. The server is deterministic; its clock is given to it.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
@@ -53,7 +53,7 @@ class ScriptedServer final : public ServerEnd {
   // Replaces the process by another with the same data and another run id.
   void Restart() { ++process_; }
 
-  // These say what has really happened.
+  // These functions say what has really happened on the server.
   bool WasCreated(const std::string& id) const { return executions_.count(id) != 0; }
   bool WasClaimed(const std::string& lease_id) const { return leases_.count(lease_id) != 0; }
   // Returns how often `function` was executed for execution `id`. `function` is FlowFabric's name;

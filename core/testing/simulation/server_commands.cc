@@ -150,7 +150,7 @@ void SimulatedServer::RunPing(Connection&, Arguments words, ReplySink& reply) {
   words.size() == 2 ? reply.Bulk(words[1]) : reply.Status("PONG");
 }
 
-// ASKING, READONLY, READWRITE: a client sets the state of its connection.
+// ASKING, READONLY, READWRITE: these commands set the state of the client's connection.
 void SimulatedServer::RunState(Connection& connection, Arguments words, ReplySink& reply) {
   if (SameWord(words[0], "ASKING")) {
     if (!cluster) return reply.Error("ERR This instance has cluster support disabled");

@@ -8,7 +8,7 @@
 //   cluster.Separate({0});          // node 0 is alone
 //   cluster.Failover(3);            // its replica takes over, without its last writes
 //   cluster.Gossip();
-//   cluster.Separate({});           // and finds out
+//   cluster.Separate({});           // node 0 is back, and finds out
 
 #ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_
 #define FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_

@@ -74,7 +74,7 @@ void SimulatedDeployment::Happen() {
 }
 
 void SimulatedDeployment::Heal() {
-  world_.Pass(10'000);  // by now everything that was to end has ended
+  world_.Pass(10'000);  // by now all planned events have happened
   calm_ = true;
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     world_.Freeze(cluster_.node(i), false);
@@ -170,7 +170,7 @@ void SimulatedDeployment::ReplaceNode() {
   cluster_.Gossip();
   SimulatedServer& gone = cluster_.Remove(leaver);
   Watch(gone, false);
-  // It is a new process from now on, so clients that were connected have to look again.
+  // The node is a new process from now on, so clients that were connected have to look again.
   world_.Restart(gone, true);
   const std::size_t there = other_.Add(gone);
   other_.Gossip();

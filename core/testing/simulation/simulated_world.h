@@ -33,8 +33,8 @@ class SimulatedWorld {
   SimulatedWorld() = default;
   SimulatedWorld(const SimulatedWorld&) = delete;
 
-  // Starts a new process that listens at `address`, in place of whichever listened there before. It
-  // has no functions and no keys. The reference is valid as long as the world.
+  // Starts a new process that listens at `address`, in place of the server that listened there
+  // before. It has no functions and no keys. The reference is valid as long as the world.
   SimulatedServer& Start(const Endpoint& address);
   // Kills the process: nobody listens, and its connections are gone. Restart() starts it again as a
   // new process, with or without what it had stored.

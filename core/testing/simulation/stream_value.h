@@ -32,7 +32,7 @@ class StreamValue {
   };
   struct Node {
     std::size_t bytes = 0;  // size of its listpack
-    std::size_t count = 0;  // number of its entries, also of those that were trimmed out of it
+    std::size_t count = 0;  // number of its entries, including those that were trimmed
     StreamId first_id;
     std::vector<std::string> fields;  // fields of its first entry
     std::vector<Entry> entries;

@@ -121,7 +121,7 @@ TEST_F(WorkerCalls, InputIsBounded) {
   const MintedExecutionId id =
       Create({.payload = std::string(100, 'p'), .kind = "k", .tags_json = R"({"t":"v"})"});
   const Lease lease = Claim(id);
-  const std::size_t all = 100 + 1 + 2 + 7;  // and "initial"
+  const std::size_t all = 100 + 1 + 2 + 7;  // payload, kind, tag and "initial"
   ExecutionInput enough(all);
   EXPECT_TRUE(ledger_->ReadInput(id.view(), lease.attempt_index, enough));
   EXPECT_EQ(enough.payload().size(), 100u);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The tools of the checks in vector_kinds.h: they read a vector's members one by one and collect
-// what differs from them.
+// the differences between a vector and the results of core.
 
 #ifndef FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
 #define FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_

@@ -32,7 +32,7 @@ struct Check {
   const char* name;
   ClaimError error;
   std::function<void(Run&, Execution&, Attempted&)> spoil;
-  const char* what = "";  // two spoilers of the same thing are not tried together
+  const char* what = "";  // what it spoils; no two spoilers of one thing are tried together
   bool writes = false;    // the rejection itself changes what is stored
 };
 
@@ -315,7 +315,7 @@ std::string Everything(Run& run, const Execution& e) {
          (expiry.has_value() ? std::to_string(*expiry) : "none");
 }
 
-// The argument holds the number of the function and that of the check that comes first.
+// The argument holds two numbers: the function's, and the number of the check that comes first.
 void FirstOfTwoWins(Run& run) {
   const Function& function = Functions()[run.argument() / 64];
   const std::size_t first = run.argument() % 64;

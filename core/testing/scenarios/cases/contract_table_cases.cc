@@ -132,7 +132,7 @@ void EveryRenewalOfAnAttempt(Run& run) {
 
 // ---- texts -----------------------------------------------------------------------
 
-// Returns a lane of `size` bytes. All of it but its end belongs to this run.
+// Returns a lane of `size` bytes. It begins with a name that only this run uses.
 std::string LaneOf(Run& run, std::size_t size) {
   const std::string own = run.Name("l-");
   std::string lane(size, 'l');

@@ -151,8 +151,8 @@ void PoliciesThatCantBeFollowedAreRefused(Run& run) {
   }
 }
 
-// An attempt that was reclaimed, or suspended and resumed, is no retry. After each of these the
-// policy is unchanged.
+// An attempt that was reclaimed, or suspended and resumed, does not count as a retry. After each of
+// these the policy is unchanged.
 void OnlyFailuresAreRetries(Run& run) {
   Execution& e = LeasedWith(run, {.max_retries = 1, .backoff = kFixed, .delay_ms = 5});
   for (int i = 0; i < 2; ++i) {

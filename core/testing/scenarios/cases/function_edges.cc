@@ -143,7 +143,7 @@ void ACoreOfAnotherType(Run& run) {
   run.store().Delete(e.expected.ExecutionKey("core"));
 }
 
-// All elements of a reply but the first are texts, also numbers (functions 1).
+// All elements of a reply except the first are texts; numbers are sent as texts too (functions 1).
 void RepliesAsTheyAreOnTheWire(Run& run) {
   Execution& e = run.Create();
   const RawCall issue = RawIssue(run, e, std::to_string(kLong));

@@ -122,7 +122,7 @@ void PoliciesThatAreTaken(Run& run) {
     many += (many.empty() ? "\"c" : ",\"c") + std::to_string(i) + "\"";
     kept += (kept.empty() ? "c" : ",c") + std::to_string(i);
   }
-  // These have as many bytes as are allowed, commas included.
+  // Together these three texts have as many bytes as are allowed, commas included.
   const std::string a(1365, 'a');
   const std::string b(1365, 'b');
   const std::string c(1364, 'c');

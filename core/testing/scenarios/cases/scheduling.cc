@@ -127,7 +127,8 @@ void AGrantThatIsGoneAtOnceBlocksNothing(Run& run) {
   scheduler.Expect(*all[1]);
 }
 
-// Windows of every size come round to the partition. Until then no call says that there is nothing.
+// Windows of every size come round to the partition. Until then no call answers that there is
+// nothing to claim.
 void WindowsComeRound(Run& run) {
   const unsigned partitions = run.engine().partition_count();
   for (const unsigned window : {32u, 100u, partitions - 1u, partitions}) {
@@ -155,9 +156,9 @@ void WindowsComeRound(Run& run) {
   }
 }
 
-// A partition that always has something does not keep another one waiting. On an engine where time
-// passes by itself, a server of a cluster may be silent for longer than the search waits for it,
-// but not for many calls.
+// A partition that always has an execution to claim does not keep another partition waiting. On an
+// engine where time passes by itself, a server of a cluster may be silent for longer than the
+// search waits for it, but not for many calls.
 void ABusyPartitionStarvesNoOther(Run& run) {
   const std::vector<Execution*> busy = CreateInOrder(run, 8);
   Execution& other = run.New();

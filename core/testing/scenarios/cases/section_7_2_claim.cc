@@ -87,7 +87,8 @@ void TheEdgeOfAGrant(Run& run) {
   run.Claim(good);
 }
 
-// The record of the grant has outlived its own time. Only an edit can lead there.
+// The record of the grant has outlived its own time. Only an edit of the stored keys makes such a
+// record.
 void ARecordThatOutlivedItsTime(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);

@@ -14,7 +14,7 @@ void IsFromNowAndKeepsIdAndEpoch(Run& run) {
   run.Pass(2);
   run.Renew(e);
   run.Pass(2);
-  run.Renew(e, {.ttl_ms = kLong / 2 + 1});  // shorter than what is left
+  run.Renew(e, {.ttl_ms = kLong / 2 + 1});  // shorter than the time that is left
   run.Renew(e, {.ttl_ms = kLong + 2});
 }
 

@@ -42,7 +42,8 @@ void MarkingAtTheEdge(Run& run) {
   run.MarkExpired(e);
 }
 
-// The execution is active and has no owner. Only an edit can lead there.
+// The execution is active and has no owner. Only an edit of the stored keys makes such an
+// execution.
 void MarkingOfAnUnownedOne(Run& run) {
   Execution& e = run.Leased(kShort);
   run.Pass(kShort + 1);
@@ -90,7 +91,7 @@ void RevokingNeedsALease(Run& run) {
   run.Revoke(suspended, LeaseId{run.NextUuid()}, NotActive(suspended));
 }
 
-// Only an edit can lead there.
+// Only an edit of the stored keys makes an active execution that has no owner.
 void RevokingOfAnUnownedOne(Run& run) {
   Execution& e = run.Leased();
   run.store().SetField(e.expected.ExecutionKey("core"), "ownership_state", "unowned");

@@ -87,7 +87,7 @@ void AnElapsedGrantIsGone(Run& run) {
   run.Reclaim(e, {.worker = kWorker1});
 }
 
-// A reclaim does not compare the expiry in the record: only the expiry of the key protects.
+// A reclaim does not compare the expiry in the record: the grant ends only when its key expires.
 void ARecordThatOutlivedItsTimeIsTaken(Run& run) {
   Execution& e = run.RevokedOne();
   run.IssueReclaim(e);
@@ -103,7 +103,7 @@ void TheCapComesBeforeTheGrant(Run& run) {
   run.Reclaim(without, {.worker = kWorker2}, ClaimError::kExecutionNotReclaimable);
   run.Complete(without, {}, NotActive(without));
 
-  // The grant of another worker is left behind.
+  // The execution fails for good, and the grant of another worker stays.
   Execution& with = run.Expired();
   run.IssueReclaim(with);
   run.Reclaim(with, {.worker = kWorker1, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
@@ -117,7 +117,7 @@ void CapsOfExecutionAndCall(Run& run) {
   run.Revoke(own);
   run.IssueReclaim(own);
   run.Reclaim(own, {.worker = kWorker2, .cap = 50}, {ClaimError::kMaxRetriesExhausted, {"1"}});
-  // The call's cap limits the reclaims so far.
+  // The call's cap is compared with the number of earlier reclaims.
   Execution& call = run.RevokedOne();
   run.IssueReclaim(call);
   run.Reclaim(call, {.worker = kWorker2, .cap = 1});
@@ -156,7 +156,7 @@ std::string ReclaimsWithoutACap(Run& run, const Execution& e, const CapabilitySe
   return "no cap";
 }
 
-// The call names no cap: then it is 1000, as FlowFabric's typed call sends.
+// If the call names no cap, the cap is 1000, the number that FlowFabric's typed call sends.
 void TheCapByDefault(Run& run) {
   run.CheckEqual("without a policy", "1000 reclaims, cap 1000",
                  ReclaimsWithoutACap(run, run.RevokedOne(), nullptr));

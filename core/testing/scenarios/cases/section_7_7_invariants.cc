@@ -9,7 +9,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// 3 and 4: how epoch, attempt index and counters change at each turn.
+// Items 3 and 4: how epoch, attempt index and counters change at each turn.
 void ALifeWithEveryTurn(Run& run) {
   Execution& e = run.Create({.priority = 7, .required = "gpu"});
   run.Issue(e, {.offered = "gpu"});
@@ -37,7 +37,7 @@ void ALifeWithEveryTurn(Run& run) {
   run.CheckEqual("reclaims", "2", e.expected.Field("lease_reclaim_count"));
 }
 
-// 1 and 2: whichever call fails, the grant stays as it was.
+// Items 1 and 2: whichever call fails, the grant stays as it was.
 void AGrantSurvivesEveryFailure(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);
