@@ -36,7 +36,7 @@ class Place:
     valkey: str | None
     token: str | None
     ca_file: str | None
-    name: str  # with which the names of this run's lanes and workers begin
+    name: str  # the beginning of the names of this run's lanes and workers
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Bench:
         self.partitions = store.partitions(self.store) if self.store else 256
         self.server = history.Server(self.http, self.store, self.lane, f"{place.name}-w{number}",
                                      self.partitions, place.token)
-        self._executions: list[str] = []  # that requests created
+        self._executions: list[str] = []  # the ids that requests have created
         self.unanswered = 0  # the number of large requests without an answer
 
     # ---- cases: each returns (how many checks passed, the failures as texts) ----
