@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf history: cares for the branch perf-history, which holds the history, and for its
-files.
+"""scripts/perf history: maintains the branch perf-history, which holds the history, and the
+history's files.
 
 The branch holds nothing but the history, and shares no commit with main. Its worktree is
 build/perf/history: record writes there, and trend and report read there.
