@@ -110,7 +110,7 @@ def locked(terminal, name):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                terminal.progress(f"{name}: another run is at it, waiting for "
+                terminal.progress(f"{name}: in use by another run, waiting for "
                                   f"{duration(time.monotonic() - start)}")
                 time.sleep(0.2)
         yield

@@ -209,7 +209,7 @@ class Session:
         if not data and findings.run_on(finding, path)[0] == 0:
             tail = "\n".join(role.output.splitlines()[-15:])
             raise EngineError(f"{self.target.name}, {role.name}: died while no input was running, "
-                              f"in its mutator perhaps\n{tail}")
+                              f"perhaps in its mutator\n{tail}")
         return data
 
     def _found(self, data, output, binary, wrapper):

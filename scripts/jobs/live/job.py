@@ -285,7 +285,7 @@ def main(arguments: argparse.Namespace) -> int:
         terminal.line(text)
     if run.unanswered:
         terminal.line(f"{run.unanswered} requests with large bodies got no answer, and others were "
-                      "made in their place: what stands before the server breaks off")
+                      "made in their place: a tunnel or proxy may break them off")
     terminal.line(f"in {duration(time.monotonic() - start)}, seed {arguments.seed}")
     terminal.line(f"{run.tally.passed} passed, {run.tally.failed} failed")
     return 1 if run.tally.failed or not run.tally.passed else 0

@@ -57,11 +57,12 @@ def add_options(parser):
                              "each slowdown; writes results/perf-selftest-live.md; goes on where "
                              "it was interrupted")
     parser.add_argument("--tries", type=int, default=20, metavar="N",
-                        help="of --live, for each slowdown (%(default)s)")
+                        help="with --live or --metrics: tries of each slowdown or growth "
+                             "(%(default)s)")
     parser.add_argument("--budget", type=float, default=120, metavar="SECONDS",
-                        help="of --live, for each try (%(default)s)")
+                        help="with --live or --metrics: seconds for each try (%(default)s)")
     parser.add_argument("--fresh", action="store_true",
-                        help="of --live: forget the tries that are kept")
+                        help="with --live or --metrics: forget the tries that are kept")
 
 
 def _read(settings):

@@ -132,7 +132,8 @@ def main(argv):
                     "kernel's, each machine by itself.",
         epilog="Exit status: 0, whatever changed; 2 wrong usage, or the history can't be read.")
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help=f"({home.HISTORY_TEXT}: the branch perf-history)")
+                        help=f"the history's folder ({home.HISTORY_TEXT}: the branch "
+                             "perf-history)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     arguments = parser.parse_args(argv)
     terminal = Terminal()
