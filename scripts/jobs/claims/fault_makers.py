@@ -86,8 +86,8 @@ class Library(Fault):
     def make(self, running):
         running.kill()
         running.start()
-        # The server has loaded the functions from its disk again. They are removed before the load
-        # can call them.
+        # The functions were on the server's disk, so the server has them again. They are removed at
+        # once, so that the load finds a server without functions.
         running.client().execute_command("FUNCTION", "FLUSH", "SYNC")
         self.made += 1
 
