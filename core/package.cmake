@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is installed: libraries, public headers, a CMake package and pkg-config files.
+# Installs libraries, public headers, a CMake package and pkg-config files.
 
 if(NOT FFGRANT_INSTALL)
   return()
@@ -13,12 +13,12 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ffgrant)
 install(TARGETS ffgrant_core ffgrant_claims ffgrant_valkey_functions
   EXPORT ffgrantTargets FILE_SET HEADERS)
 install(EXPORT ffgrantTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
-# An export of its own: a project that does without it need not have hiredis.
+# ffgrant::valkey has an export of its own, so a project that does not use it needs no hiredis.
 if(TARGET ffgrant_valkey)
   install(TARGETS ffgrant_valkey EXPORT ffgrantValkeyTargets FILE_SET HEADERS)
   install(EXPORT ffgrantValkeyTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
 endif()
-# The same for libcurl.
+# ffgrant::http has one too, so that a project without it needs no libcurl.
 if(TARGET ffgrant_http)
   install(TARGETS ffgrant_http EXPORT ffgrantHttpTargets FILE_SET HEADERS)
   install(EXPORT ffgrantHttpTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
@@ -32,11 +32,12 @@ install(FILES
   ffgrantHiredis.cmake
   DESTINATION ${package_dir})
 
-# ffgrant_pkgconfig(<library> <description> <required packages> <linker flags>): the flags name
-# what the library itself uses, which only who links a static one has to name as well.
+# ffgrant_pkgconfig(<library> <description> <required packages> <linker flags>) installs a file for
+# pkg-config. The flags name the libraries that the library itself uses. A program has to name them
+# too only if it links the library statically.
 function(ffgrant_pkgconfig name description requires uses)
-  # From the file's own place, so that an installed tree can be moved; but folders that are named
-  # from the root stay where they are.
+  # The prefix is relative to the file's own folder, so that an installed tree can be moved.
+  # Folders with an absolute path stay where they are.
   cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
     BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE prefix)
   set(libdir "\${prefix}")

@@ -54,7 +54,7 @@ JOBS = {
 
 
 def function(name):
-    """The function of "module:name"."""
+    """Imports the module that a text "module:name" names, and returns its function."""
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -65,7 +65,7 @@ def _bootstrap(*arguments, **more):
 
 
 def _python():
-    """The Python that has SciPy."""
+    """The path of a Python that can import SciPy, or this Python's path if there is none."""
     return _bootstrap("--python", stdout=subprocess.PIPE).stdout.strip() or sys.executable
 
 
@@ -73,7 +73,7 @@ def prepare(name, argv):
     """Installs what the job needs, and starts the job in its Python. Returns only if that fails."""
     _, start = function(OPTIONS[name])(argv)
     for job in start.needs:
-        # What bootstrap prints is no output of the job.
+        # Bootstrap's output goes to standard error, because it is not the job's output.
         if _bootstrap("--for", *job.split(), stdout=2).returncode:
             return start.unready
     python = _python() if start.scipy else sys.executable
@@ -113,7 +113,7 @@ def main(argv):
         if name == "perf":
             return perf(rest)
         return run(name, rest) if ready else prepare(name, rest)
-    except KeyboardInterrupt:  # before the job took its signals over
+    except KeyboardInterrupt:  # it came before the job had set its signal handlers
         return 130
 
 

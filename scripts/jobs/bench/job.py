@@ -20,15 +20,15 @@ from jobs.common.terminal import WIDTH, Terminal, duration
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
-# Binaries that run with more variables in their environment. The ledger asks for huge pages for its
-# memory. With this variable malloc asks for them too (glibc 2.35 and later), so the maps that the
-# ledger is compared with get huge pages as well.
+# The ledger asks for huge pages for its memory. With this variable malloc asks for them too (glibc
+# 2.35 and later), so the maps that the ledger is compared with get huge pages as well. ENVIRONMENT
+# names the binaries that run with it.
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES,
                "ledger_shapes_benchmark": _HUGE_PAGES}
 # This variable asks for ten million live executions (bench/ledger_benchmark.cc).
 _TEN_MILLION = "FFGRANT_BENCH_TEN_MILLION"
-_TEN_MILLION_KIB = 8 << 20  # the ledger, a map, and the ids
+_TEN_MILLION_KIB = 8 << 20  # memory that the ledger, a map and the ids need
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Suite:
     merged: str  # name of the file that merged.py makes of all programs and rounds
     title: str
     # Whether the binaries can run a case's benchmarks in reverse order, and can skip their checks.
-    # They are told to skip them, since find_binaries() has seen that the checks pass.
+    # The job tells them to skip the checks, since find_binaries() has seen that these pass.
     is_peers: bool = False
     repetition: str = "of {:g} s or more"
     flag: str = ""
@@ -180,7 +180,7 @@ class Progress:
         self._begin = time.monotonic()
 
     def line(self, text):
-        """Takes in a line that a binary printed. A line that starts with a benchmark's name says
+        """Reads a line that a binary printed. A line that starts with a benchmark's name says
         that the benchmark is done."""
         name = text.split(" ", 1)[0]
         if name in self._pending:

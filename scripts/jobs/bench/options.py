@@ -29,10 +29,11 @@ def parser():
     made.flag("--quick", "under a minute after the build: fewer and shorter runs")
     made.flag("--ten-million", "also with ten million live executions: 8 GiB of memory and some "
               "minutes more")
-    made.flag("--list", "measure nothing; print the benchmarks' names, those that --filter leaves")
-    made.option("--filter", "RE", "only the benchmarks whose name matches RE (keep the baselines "
-                "in to see ratios, as with --filter ParsePartitionKey); or a part of a row's name "
-                "in the tables, as 'parse grant: canonical', with its baselines", default="")
+    made.flag("--list", "measure nothing; print the names of the benchmarks that --filter selects")
+    made.option("--filter", "RE", "run only the benchmarks whose name matches RE (ratios need the "
+                "baselines too, which ParsePartitionKey matches). Or a part of a row's name in "
+                "the tables, such as 'parse grant: canonical': this runs the row's baselines too",
+                default="")
     made.option("--out", "DIR", "write to DIR in place of results/latest", options.path,
                 default=build.results_directory() / "latest")
     made.choice("--backend", ("memory", "valkey", "flowfabric"), "the embedded ledger (default), a "
@@ -42,18 +43,18 @@ def parser():
     server.add_argument("--engine", choices=("auto", "valkey", "redis"),
                         help="a server of this kind, not the first that is found")
     server.add_argument("--server", metavar="ADDRESS", type=options.address,
-                        help="a server, or a cluster, that runs already, as HOST:PORT, "
+                        help="measure a server or cluster that already runs: HOST:PORT, "
                              "valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH, its "
-                             "password in FFGRANT_PASSWORD or in the file FFGRANT_PASSWORD_FILE: "
-                             "in a lane of its own, and what the benchmark put there is removed in "
-                             "the end")
+                             "password in FFGRANT_PASSWORD or in the file FFGRANT_PASSWORD_FILE. "
+                             "The benchmark uses a lane of its own, and removes in the end what "
+                             "it has put there")
     server.add_argument("--transports", action="store_true",
-                        help="one server by TCP, a unix socket and TLS in turn, and nothing else; "
+                        help="measure only one server, by TCP, a unix socket and TLS in turn; "
                              "writes claims-transports.md and .json. --engine redis speaks TLS "
-                             "itself, other servers may need stunnel4 before them")
+                             "itself; other servers may need stunnel4 in front of them")
     server.add_argument("--with-reference", action="store_true",
-                        help="FlowFabric's own functions (needs cargo) on a second server of the "
-                             "same build, in turn with ours")
+                        help="also measure FlowFabric's own functions (needs cargo), on a second "
+                             "server of the same build, in turn with ours")
     _add_flowfabric(made.add_argument_group("with --backend flowfabric"))
     return made
 
@@ -63,19 +64,21 @@ def _add_flowfabric(group):
                        help="the deployment's server, http:// or https://; its token in "
                             "FF_API_TOKEN or in the file FF_API_TOKEN_FILE")
     group.add_argument("--valkey", metavar="ADDRESS", type=options.address,
-                       help="its Valkey, as --server; executions of its own alone are created, "
-                            "claimed and in the end removed")
+                       help="the deployment's Valkey, in the forms of --server; the benchmark "
+                            "creates and claims executions of its own only, and removes them in "
+                            "the end")
     group.add_argument("--start", action="store_true",
-                       help="a deployment of its own in place of these two: Valkey and ff-server "
-                            "(scripts/flowfabric-server --build) on free ports")
+                       help="start a deployment in place of --url and --valkey: Valkey and "
+                            "ff-server (scripts/flowfabric-server --build) on free ports")
     group.add_argument("--lane", metavar="L", type=options.lane,
                        help="a lane that nobody uses (default: a name of its own)")
     group.add_argument("--workers", metavar="N", type=options.positive,
-                       help="C++ workers at once, at most (64)")
+                       help="the most C++ workers at once (64)")
     group.add_argument("--executions", metavar="N", type=options.count,
-                       help="of the last load, whose every result is read back (20000)")
+                       help="executions of the last load, whose results are all read back (20000)")
     group.add_argument("--server-pid", metavar="PID", type=options.positive,
-                       help="the process of the deployment's server, if it runs here: for its CPU")
+                       help="process id of the deployment's server, if it runs on this machine: "
+                            "measures its CPU time")
     group.add_argument("--ca-file", metavar="FILE", type=options.path,
                        help="certificates to trust for https:// in place of the system's")
 

@@ -46,7 +46,8 @@ class Row:
 
     @property
     def is_ahead(self):
-        """Whether core is ahead by the whole interval, or by the median if there is no interval."""
+        """Whether the whole interval lies above 1; if there is no interval, whether the median
+        does."""
         low = self.ratio.median if self.ratio.low is None else self.ratio.low
         return low > 1
 
@@ -114,7 +115,7 @@ def groups(results, sentences):
 
 def _below_limit(results, ours, rows):
     """The labels of our implementations and of peers that are faster than a limit in the same
-    group, by the whole interval."""
+    group. The whole interval has to say so."""
     found = []
     for limit in (row.name for row in rows if row.is_limit):
         for name in (ours, *(row.name for row in rows if not row.is_limit)):
@@ -202,8 +203,8 @@ def problems(found):
 
 
 def without_experiment(found):
-    """(heading, peer's label) of the rows in which core is behind and no experiment shows that
-    nothing more can be gained."""
+    """(heading, peer's label) of each row in which core is behind, and for which no experiment has
+    shown that core can't become faster."""
     return [(_heading(group.ours), tables.label(row.name.impl))
             for group in found for row in group.rows if row.is_behind and not row.experiment]
 
@@ -215,8 +216,8 @@ def _version(text):
 
 
 def facts(contexts, found):
-    """Pairs (what, text) that say the versions of the peers, what was left out, and what nobody has
-    shown."""
+    """Pairs (what, text): the versions of the peers, the peers that were left out, and the rows of
+    without_experiment()."""
     merged = {key: value for context in contexts for key, value in context.items()}
     versions, left_out = [], []
     for key, value in merged.items():

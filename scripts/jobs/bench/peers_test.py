@@ -23,7 +23,7 @@ text = "It checks less."
 
 
 def rounds_of(times, count=6):
-    """name -> ns, or a list of ns a round."""
+    """The entries of `count` rounds. times: name -> ns, or a list with the ns of each round."""
     return [[entry(name, ns[i] if isinstance(ns, list) else ns, allocs_per_op=0.0)
              for name, ns in times.items()] for i in range(count)]
 

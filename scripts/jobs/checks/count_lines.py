@@ -4,7 +4,7 @@
 PYTHONPATH=scripts python3 -m jobs.checks.count_lines [REVISION...]
 
 Prints one row a revision (HEAD by default): its lines of each language, and their sum. Docstrings
-are comments. A file without an ending is sh if its first line says so.
+are comments. A file whose name has no ending is sh if its first line says so.
 """
 
 import ast
@@ -19,7 +19,7 @@ from jobs.common import build
 LANGUAGES = ("C++", "Lua", "Python", "sh")
 _ENDINGS = {".cc": "C++", ".h": "C++", ".lua": "Lua", ".py": "Python", ".sh": "sh"}
 _SHEBANG = re.compile(rb"#! ?/(usr/)?bin/(env )?(ba)?sh\b")
-# Whichever begins first decides: a string is kept, a comment is dropped.
+# Strings match too, and are kept, so that no comment seems to begin inside of a string.
 _CPP = re.compile(r"""R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
                   r"""|(?P<comment>//[^\n]*|/\*.*?\*/)""", re.DOTALL)
 _LUA = re.compile(r"""\[(=*)\[.*?\]\1\]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""

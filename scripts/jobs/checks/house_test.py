@@ -12,7 +12,7 @@ from jobs.common import build
 CORE = build.ROOT / "core"
 JOBS = build.ROOT / "scripts" / "jobs"
 
-# A room of core/ffgrant includes itself and the rooms below it.
+# The rooms of core/ffgrant: a file may include its own room and the rooms named before it.
 _ROOMS = ("text", "json", "claims", "valkey", "http")
 
 # The floors of scripts/jobs, lowest first: a package imports packages of lower floors only.
@@ -36,7 +36,7 @@ def room_of(include):
 
 
 def wrong_includes(path, includes):
-    """The includes that a file below core/ffgrant, by its path from there, must not have."""
+    """Those of the includes that a file must not have. The path is relative to core/ffgrant."""
     wrong = []
     is_test = path.endswith("_test.cc")
     room = _ROOMS.index(room_of(f"ffgrant/{path}"))

@@ -287,7 +287,7 @@ def run_steps(terminal, all_steps):
         except build.BuildError as error:
             tally = Tally()
             tally.fail(f"{error} failed, see above")
-        except BrokenPipeError:  # nobody reads what the steps would say
+        except BrokenPipeError:  # nobody reads the output any more
             raise
         except OSError as error:
             tally = Tally()

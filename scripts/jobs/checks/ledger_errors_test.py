@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests that MemoryLedger's header names, call by call, the errors that its property test sees.
 
-The property test fails unless it sees exactly the outcomes of its table kExpected, and
-kLedgerFull in the calls that it names (FewNames, LittleRoomForTexts); memory_ledger_test has a
-CreateExecution() that finds no room.
+The property test fails unless it sees exactly the outcomes of its table kExpected. Its cases
+FewNames and LittleRoomForTexts fail unless kLedgerFull comes from exactly the calls that they
+name. CreateExecution() finds no room in a test of its own, in memory_ledger_test.
 """
 
 import re

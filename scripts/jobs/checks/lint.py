@@ -4,7 +4,7 @@ likely mistakes, mypy (jobs/mypy.ini) about types. Each tool counts as one test.
 
 PYTHONPATH=scripts python3 -m jobs.checks.lint [--fix]
 
-As a program it prints what the tools find; --fix mends first what ruff can mend by itself.
+As a program it prints what the tools find. With --fix, ruff first mends what it can by itself.
 """
 
 import argparse

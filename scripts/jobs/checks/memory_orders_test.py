@@ -9,8 +9,8 @@ from pathlib import Path
 CORE = Path(__file__).resolve().parents[3] / "core"
 _ORDERS = re.compile(r"memory_order_(?:acquire|release|acq_rel)|atomic_thread_fence")
 
-# The test runs under relacy. If only plain data is published, it is a test that runs under the
-# thread sanitizer (label threads).
+# Source -> its test. The test runs under relacy. For a source that only publishes plain data, a
+# test under the thread sanitizer (label threads) is enough.
 TESTS = {
     "ffgrant/claims/internal/counter_clock.h":
         "testing/memory_orders/counter_clock_orders_test.cc",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests scripts/packaging: a release of this version, and a release whose files disagree; the
-answers to wrong usage; that each toolchain is named once."""
+"""Tests scripts/packaging: makes a release of this version, and tries one whose files disagree
+about the version; checks the answers to wrong usage, and that each toolchain is named once."""
 
 import os
 import re
@@ -26,7 +26,8 @@ def run(*command, **more):
 
 @unittest.skipUnless(shutil.which("git"), "no git here")
 class ReleaseTest(unittest.TestCase):
-    """Uses a repository with the files that name the version, whose CMake configures nothing."""
+    """Works in a small repository that has only the files which name the version. Its
+    CMakeLists.txt builds nothing."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()

@@ -2,9 +2,9 @@
 """Runs the scripts' own tests in several processes at once. The tests of one process do not depend
 on those of another.
 
-A part is what one process runs: packages by name, or all packages that no other part names. As a
-program this module runs all parts, prints their outputs one after the other, and fails if a part
-fails. With a number it runs the part of that number.
+Each process runs one part of the tests: certain packages and modules, or all that no other part
+names. As a program this module runs all parts, prints their outputs one after the other, and fails
+if a part fails. If its argument is a number, it runs only the part of that number.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# The parts take about the same time. The first part waits for odd programs; the second part has all
-# other tests.
+# A pattern for the tests of each part. The parts take about the same time: the tests of the first
+# part mostly wait for other programs; the second part has all other tests.
 PARTS = (r"jobs\.perf\.outside\.|jobs\.perf\.(package|action)_test\.", "")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the claim scenarios on every engine wanted. Started by scripts/claims-conformance."""
+"""Runs the claim scenarios on each engine that the options name. Started by
+scripts/claims-conformance."""
 
 import contextlib
 import os
@@ -45,8 +46,8 @@ def _tool_options(arguments):
 
 
 def _where(stack, engine, clustered, arguments):
-    """The tool's options that say where to run, and variables for its environment; servers run
-    until the stack is left."""
+    """Starts the servers that are needed; they run until the ExitStack `stack` is closed. Returns
+    (the tool's options that say where to run, variables for its environment)."""
     if engine == "memory":
         return ["--engine", "memory"], {}
     if engine == "server":
@@ -57,7 +58,8 @@ def _where(stack, engine, clustered, arguments):
     settings = claim_server.Settings(transport=arguments.transport)
     start = claim_server.cluster if clustered else claim_server.alone
     running = stack.enter_context(start(engine, settings))
-    # The judge of the stored state speaks no TLS, and shares no code with the client.
+    # The tool reads the stored state by a connection of its own, which shares no code with the
+    # client and has no TLS.
     store = ["--store", running.address] if arguments.transport == "tls" else []
     return ["--server", running.url, *store], running.variables
 

@@ -43,8 +43,8 @@ class Fault:
         self.load_pid = 0  # the id of the clients' process, once it runs
 
     def servers(self, engine):
-        """A context that gives the server or cluster under load, which has an address, client(),
-        and, as a cluster, nodes."""
+        """A context manager that runs the server or cluster under load and yields it: an object
+        that has an address and client(), and if it is a cluster, nodes."""
         return claim_server.alone(engine, self.settings)
 
     def make(self, running):
@@ -86,7 +86,8 @@ class Library(Fault):
     def make(self, running):
         running.kill()
         running.start()
-        # No call can come between the start and the flush: the first command removes the functions.
+        # The functions were on the server's disk, so the server has them again. They are removed at
+        # once, so that the load finds a server without functions.
         running.client().execute_command("FUNCTION", "FLUSH", "SYNC")
         self.made += 1
 
@@ -287,7 +288,7 @@ class Failover(Fault):
 
     @staticmethod
     def _cluster_info(node):
-        # Asked as a raw command: the client's own method would parse the reply.
+        # This asks by a raw command, because the client's own method would parse the reply.
         return node.client().execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
 
 

@@ -105,7 +105,8 @@ def _load_under_faults(terminal, title, fault, running, load, seconds):
 
 
 def _end(load):
-    """Lets the load finish its present calls, with healthy servers."""
+    """Asks the load to end, and waits until its present calls are finished. By now the servers are
+    healthy again."""
     load.signal(signal.SIGINT)
     limit = time.monotonic() + _END_SECONDS
     while load.status() is None and time.monotonic() < limit:

@@ -165,8 +165,8 @@ def _check_stored(verdict, execution, calls, stored):
 
 
 def _survivors(verdict, calls, stored):
-    """Returns (the calls that survived, the calls that a failover took back). The latter are
-    counted."""
+    """Returns (the calls that survived, the calls that a failover took back). The verdict counts
+    the second kind."""
     left, lost = [], []
     for call in calls:
         if call.took_effect and _is_stored(call, stored) is False:

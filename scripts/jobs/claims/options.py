@@ -21,29 +21,30 @@ usage; 3 could not run; 128 + signal."""
 
 def conformance_parser():
     made = options.Parser("claims-conformance", _CONFORMANCE_ABOUT, _CONFORMANCE_ENDING)
-    made.choice("--engine", ENGINES, "may be repeated; without it: memory, Valkey and Redis, these "
-                "alone and as a cluster. Servers are found or fetched, started and stopped",
+    made.choice("--engine", ENGINES, "run on this engine; may be repeated. Default: memory, and "
+                "Valkey and Redis, each alone and as a cluster. Servers are found or fetched, "
+                "started and stopped",
                 action="append")
-    made.flag("--cluster", "valkey and redis as three primaries")
-    made.choice("--transport", options.TRANSPORTS, "reach the servers that are started by TCP (the "
-                "default), a unix socket or TLS", default="tcp")
-    made.option("--server", "ADDRESS", "a running server, or a node of a cluster, as HOST:PORT, "
-                "valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH, its password in "
-                "FFGRANT_PASSWORD or in the file FFGRANT_PASSWORD_FILE; works in lanes, workers "
-                "and ids of its own and deletes them again. ffgrant's functions are loaded where "
-                "FlowFabric's are not", options.address)
-    made.option("--store", "ADDRESS", "with --server: where what is stored can be read without "
-                "TLS, if the server is reached by TLS: a port of its own, or stunnel4 with "
-                "client = yes", options.address)
-    made.flag("--use-loaded-library", "with --server: loads nothing: FlowFabric's own functions, "
-              "or whatever is there")
-    made.option("--contract", "VERSION", "with --use-loaded-library: what ff_version answers "
-                "there, if it is not the version that ffgrant knows")
-    made.option("--filter", "TEXT", 'scenarios whose name holds it ("7.2", "reclaim"); no '
-                "histories")
-    made.option("--histories", "N", "random ones (20)", options.natural)
-    made.option("--calls", "N", "of each random history (200)", options.positive)
-    made.option("--seed", "N", "of the first random history (1)", options.natural)
+    made.flag("--cluster", "run Valkey and Redis as clusters of three primaries")
+    made.choice("--transport", options.TRANSPORTS, "how the servers that this script starts are "
+                "reached: by TCP (the default), a unix socket or TLS", default="tcp")
+    made.option("--server", "ADDRESS", "run on a server that already runs, or on the cluster of a "
+                "node: HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH, "
+                "its password in FFGRANT_PASSWORD or in the file FFGRANT_PASSWORD_FILE. The "
+                "scenarios use lanes, workers and ids of their own and delete them again. "
+                "ffgrant's functions are loaded if FlowFabric's are not there", options.address)
+    made.option("--store", "ADDRESS", "with --server by TLS: another address, at which the stored "
+                "state can be read without TLS: a port of the server without TLS, or stunnel4 "
+                "with client = yes", options.address)
+    made.flag("--use-loaded-library", "with --server: load nothing; use the functions that are "
+              "there, such as FlowFabric's own")
+    made.option("--contract", "VERSION", "with --use-loaded-library: the version that "
+                "ff_version answers there, if it is another than ffgrant knows")
+    made.option("--filter", "TEXT", 'run only the scenarios whose name contains TEXT ("7.2", '
+                '"reclaim"), and no histories')
+    made.option("--histories", "N", "number of random histories (20)", options.natural)
+    made.option("--calls", "N", "calls of each random history (200)", options.positive)
+    made.option("--seed", "N", "seed of the first random history (1)", options.natural)
     return made
 
 
@@ -74,21 +75,21 @@ most, unknown outcomes come out as they are stored, what was acknowledged is the
   kill           kill -9 of the server and a restart on its files
   stop           SIGSTOP for longer than a call may take, SIGCONT
   library        kill -9, and the restarted server has no functions
-  descriptors    the clients' process may open nothing any more, and its connections break
+  descriptors    the clients' process can open no descriptor, and its connections break
   freeze         SIGSTOP of one of three primaries
   move           a node announces another address, or is killed and comes back at another port
   leave          a node leaves for another cluster, which must get no call, and comes back
   migration      a cluster's slots move between its primaries
   failover       kill -9 of a primary; its replica takes over. What was acknowledged may be
                  lost, as replication is asynchronous: it is counted, not refused
-  failover-cut   the same, of a primary that was cut off from its replica 0.3 s before
-  failover-wait  the same as that, and what WAIT 1 had confirmed is counted by itself
+  failover-cut   like failover, but the primary is cut off from its replica 0.3 s before
+  failover-wait  like failover-cut; what WAIT 1 had confirmed is counted by itself
 
 With --simulated there are no servers: every call of the claim path is made in worlds of
 2,000 calls, each with a cluster of its own that runs the shipped functions on a simulated
-network and clock. By a seed its nodes freeze, are killed, cut off and split, move, fail
-over, hand slots on, and leave for another cluster. Each answer is held against what the
-servers executed."""
+network and clock. As the seed decides, its nodes freeze, are killed, cut off and split,
+move, fail over, hand slots on, and leave for another cluster. Each answer is compared with
+what the servers executed."""
 
 _FAULTS_ENDING = """\
 The last line is "N passed, N failed", by rounds or worlds. Exit status: 0 no violation; 1
@@ -112,22 +113,22 @@ def faults_parser():
                       help="rounds of 30 s of every kind until 1,000,000 claims were acknowledged")
     made.option("--fault", "FAULT", "only this kind; may be repeated", choices=FAULTS,
                 action="append")
-    made.option("--claims", "N", "rounds until so many claims were acknowledged (default: one "
-                "round a kind)", options.natural, default=0)
-    made.option("--seconds", "N", "of a round's load (10)", options.seconds)
+    made.option("--claims", "N", "run rounds until N claims were acknowledged (default: one "
+                "round of each kind)", options.natural, default=0)
+    made.option("--seconds", "N", "seconds of load in each round (10)", options.seconds)
     made.choice("--engine", ("auto", "valkey", "redis"), "the kind of server; auto (default): the "
                 "first that is found", default="auto")
     made.choice("--transport", options.TRANSPORTS, "reach the servers by TCP (the default), a unix "
                 "socket or TLS (all faults but move and leave); nodes of a cluster name themselves "
                 "by their ports", default="tcp")
     made.option("--threads", "N", "clients at once (16)", options.positive, default=16)
-    made.option("--seed", "N", "of faults and load (1)", options.natural, default=1)
-    made.option("--markdown", "FILE", "write the table there with machine and date, and FILE's "
-                ".json beside it", options.path)
-    made.option("--keep", "FOLDER", "keep the histories of rounds with violations there",
+    made.option("--seed", "N", "seed of faults and load (1)", options.natural, default=1)
+    made.option("--markdown", "FILE", "write the table with machine and date to FILE, and the "
+                "same as .json beside it", options.path)
+    made.option("--keep", "FOLDER", "keep the histories of rounds with violations in FOLDER",
                 options.path)
-    made.flag("--simulated", "worlds in place of servers")
-    made.option("--calls", "N", "with --simulated: so many calls (10,000,000), in worlds of the "
+    made.flag("--simulated", "use simulated worlds in place of servers")
+    made.option("--calls", "N", "with --simulated: make N calls (10,000,000), in worlds with the "
                 "seeds from --seed on", options.count, default=10**7)
     made.option("--jobs", "N", "with --simulated: worlds at once (as many as there are "
                 "processors)", options.positive, default=os.cpu_count() or 1)
@@ -174,7 +175,7 @@ no file was named."""
 
 def vectors_parser():
     made = options.Parser("conformance", _VECTORS_ABOUT, _VECTORS_ENDING)
-    made.add_argument("files", metavar="FILE.jsonl", nargs="+", help="of vectors")
+    made.add_argument("files", metavar="FILE.jsonl", nargs="+", help="a file of vectors")
     return made
 
 
@@ -188,8 +189,8 @@ Writes N conformance vectors (corpus/vectors/README.md) of all kinds: generated 
 and what FlowFabric's own code says of them; no code of ffgrant takes part. The same seed
 and count give the same vectors. A table of kinds and outcomes goes to stderr.
 
-Needs Rust and the crates, and gets them: scripts/bootstrap --with-reference. Hold any
-implementation against the vectors; ours: scripts/conformance FILE."""
+Needs Rust and the crates, and gets them: scripts/bootstrap --with-reference. Any
+implementation can be checked with the vectors; for ours: scripts/conformance FILE."""
 
 _MAKE_ENDING = """\
 Exit status: 0; 1 an outcome came out too rarely to be tested, where N allows for more;
@@ -200,9 +201,10 @@ def make_vectors_parser():
     made = options.Parser("make-vectors", _MAKE_ABOUT, _MAKE_ENDING)
     made.option("--seed", "S", "a number from 0 to 18446744073709551615", options.unsigned,
                 required=True)
-    made.option("--count", "N", "of vectors in all, by kind in the shares of corpus/vectors",
+    made.option("--count", "N", "number of vectors; each kind has its share in corpus/vectors",
                 options.natural, required=True)
-    made.option("--out", "FILE", "write them there, whole or not at all (stdout)", options.path)
+    made.option("--out", "FILE", "write the vectors to FILE, whole or not at all (stdout)",
+                options.path)
     return made
 
 

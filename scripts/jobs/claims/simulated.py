@@ -68,8 +68,8 @@ def read_done(path: Path) -> dict[int, World]:
 
 
 def results_file() -> Path:
-    """Where the worlds of this very program are kept. The worlds of another build say nothing about
-    it."""
+    """The file that keeps the worlds of the program as it is now. The worlds of another build say
+    nothing about it."""
     digest = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()[:16]
     return FOLDER / f"{digest}-{CALLS_OF_A_WORLD}.jsonl"
 

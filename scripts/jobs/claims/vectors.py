@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds and runs the tool behind scripts/conformance, and the tool that makes vectors."""
+"""Builds and runs the tool that scripts/conformance needs, and the tool that makes vectors."""
 
 
 import os

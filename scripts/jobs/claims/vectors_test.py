@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the scripts around the vectors' tools, with a CMake that makes stand-ins."""
+"""Tests scripts/conformance and scripts/make-vectors. A fake cmake makes stand-ins for the tools
+that the scripts build."""
 
 import os
 import subprocess

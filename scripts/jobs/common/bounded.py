@@ -3,8 +3,8 @@
 
 run() returns when the program has ended or its time is up, even if a child that the program left
 behind holds the output open. All processes that the program started are ended with it: its process
-group, and every process that has inherited the mark in the environment, such as a daemon in a
-session of its own.
+group, and every process that has inherited the mark which run() puts into the environment, such as
+a daemon in a session of its own.
 """
 
 import contextlib
@@ -23,7 +23,9 @@ _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 1.0
 _KEPT = 64 * 2**20  # bytes of standard output that we keep; a listing of a million names is shorter
 _TAIL = 8192  # bytes of both outputs that are kept for a message
-_MARK = "FFGRANT_PERF_RUN"  # its value always has the same length, so that it never moves a stack
+# The variable that marks a program's processes. Its value always has the same length: the length
+# of the environment decides where a program's stack lies, and so may change its speed.
+_MARK = "FFGRANT_PERF_RUN"
 _NUMBERS = itertools.count(1)
 
 
@@ -113,10 +115,10 @@ class _Reader:
             self._pidfd = os.pidfd_open(process.pid)
             self._poll.register(self._pidfd, select.POLLIN)
         except (AttributeError, OSError):
-            pass  # the kernel is old: the tick notices the end of the process
+            pass  # an old kernel has no pidfd: the next tick notices the end of the process
 
     def wait(self, seconds):
-        """Takes in the output that is there or comes within the time. Also returns when the process
+        """Waits for output for at most this time, and reads it. Also returns when the process
         ends."""
         for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000):
             if descriptor in self.open:
@@ -141,8 +143,7 @@ class _Reader:
         return True
 
     def drain(self):
-        """Takes in what is still in the pipes, and does not wait for a child that holds them
-        open."""
+        """Reads what is still in the pipes, and does not wait for a child that holds them open."""
         for descriptor in tuple(self.open):
             for _ in range(4096):
                 if not self._read(descriptor):
@@ -180,10 +181,10 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
         before=None, on_start=None, every=_TICK_SECONDS):
     """Runs a command for at most `limit` seconds. Raises OSError if it cannot be started.
 
-    env: the whole environment; None stands for this process's own. progress: a function whose value
-    changes while the program gets on. If the value stays the same for `stall` seconds, the program
-    is ended. on_tick is called once in `every` seconds, on_start with the process's id. before:
-    called in the child right before the program.
+    env: the whole environment; None stands for this process's own. progress: a function whose
+    value changes while the program gets on. If the value stays the same for `stall` seconds, the
+    program is ended. on_tick is called once in `every` seconds, on_start with the process's id.
+    before: a function that the child process calls right before it becomes the program.
     """
     mark = f"{os.getpid():010}-{next(_NUMBERS):010}"
     start = time.monotonic()

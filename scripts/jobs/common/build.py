@@ -17,7 +17,7 @@ from jobs.common.terminal import duration
 
 ROOT = Path(__file__).resolve().parents[3]
 # The folder for builds, downloads and the files that jobs keep for themselves. scripts/bootstrap
-# checks the variable.
+# refuses a variable that is no absolute path.
 BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
@@ -52,7 +52,7 @@ def environment():
 
 @functools.cache
 def clang():
-    """The clang++ that the clang presets take too. scripts/bootstrap --clang says which it is."""
+    """Returns the clang++ that scripts/bootstrap --clang names; the clang presets use the same."""
     done = subprocess.run([ROOT / "scripts" / "bootstrap", "--clang"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
@@ -110,14 +110,14 @@ def locked(terminal, name):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                terminal.progress(f"{name}: another run is at it, waiting for "
+                terminal.progress(f"{name}: in use by another run, waiting for "
                                   f"{duration(time.monotonic() - start)}")
                 time.sleep(0.2)
         yield
 
 
 def is_clang_preset(name):
-    """Whether a preset takes the clang that clang() names, by its toolchain file."""
+    """Whether a preset uses the clang that clang() names: all presets with a toolchain file do."""
     document = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
     presets = {preset["name"]: preset for preset in document["configurePresets"]}
     while name in presets:

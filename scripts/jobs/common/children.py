@@ -15,7 +15,7 @@ class Child:
     """A process in a group of its own; its output goes to a file that is read as it grows."""
 
     def __init__(self, command, log, env=None, cwd=None, before=None):
-        """before: called in the child right before the program."""
+        """before: a function that the child calls right before it becomes the program."""
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         self._offset = 0

@@ -61,7 +61,7 @@ class Span:
 
 
 class Source:
-    """A file's tokens, which brackets belong together, and what is inside of what."""
+    """A file's tokens, its pairs of brackets, and the functions and enums that hold the tokens."""
 
     def __init__(self, text):
         self.text = text
@@ -118,7 +118,7 @@ class Source:
                 head = self._head(i)
                 words = self._words(head, i)
                 if "namespace" in words or "extern" in words:
-                    pass  # its inside is looked at next
+                    pass  # the loop goes on with what is inside
                 elif "enum" in words:
                     self.enums.append(Span(i + 1, self.partner[i]))
                     i = self.partner[i]

@@ -44,7 +44,8 @@ def _operating_system():
 
 
 def transparent_huge_pages(path="/sys/kernel/mm/transparent_hugepage/enabled"):
-    """The mode in brackets: always, madvise (where a program asks for them) or never."""
+    """The mode that is set, which the file has in brackets: always, madvise (where a program asks
+    for huge pages) or never."""
     try:
         text = Path(path).read_text(encoding="ascii")
     except OSError:
@@ -97,7 +98,7 @@ class Others:
     """How much of the machine other programs have used since this object was made. The time that a
     hypervisor gave to other machines counts too."""
 
-    _MANY = 0.1  # share of all processors; if others use more, they are many
+    _MANY = 0.1  # others are many if they use more than this share of all processors
 
     def __init__(self, seconds=_cpu_seconds, clock=time.monotonic, cpus=None):
         self._seconds = seconds

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all scripts use to read their options: a parser, types of values, one kind of error.
 
-Each job has a module options.py, which imports nothing that bootstrap may have to install: help and
-errors come first. A function there, parse(argv), returns the arguments and a Start.
+Each job has a module options.py, which imports nothing that bootstrap may have to install, so that
+help and errors need no installation. Its function parse(argv) returns the arguments and a Start.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def positive(text):
 
 
 def natural(text):
-    """A whole number, 0 included: a seed."""
+    """A whole number from 0 on, such as a seed."""
     return _number(text, int, 0, "a whole number from 0 on")
 
 

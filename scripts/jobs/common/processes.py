@@ -18,8 +18,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Raised when SIGINT, SIGTERM or SIGHUP arrives. It is no Exception, so that nobody swallows
-    it."""
+    """Raised when SIGINT, SIGTERM or SIGHUP arrives. It is not derived from Exception, so
+    that no `except Exception` catches it."""
 
     def __init__(self, number):
         super().__init__(signal.Signals(number).name)
@@ -65,8 +65,8 @@ def end_one(process, grace=GRACE_SECONDS):
 
 
 def ignore_signals():
-    """Ignores further signals, so that they cut no ending short. Returns the handlers for
-    restore_signals()."""
+    """Ignores further signals, so that they can't interrupt the ending of processes. Returns the
+    handlers for restore_signals()."""
     return {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
 
 

@@ -41,14 +41,15 @@ def as_text(table, terminal):
 
 
 def flat_rows(table):
-    """The rows without headings, remarks and continuations. Each row has a cell for each column."""
+    """The rows, each with a cell for each column. A heading becomes a part of the names of the
+    rows below it, a continuation a part of the row before, and a remark a row of its own."""
     rows, heading = [], ""
     for row in table.rows:
         if isinstance(row, Remark):
             rows.append([f"*{row}*"] + [""] * (len(table.columns) - 1))
         elif len(row) == 1:
             heading = row[0]
-        elif not row[0]:  # goes on with the last cell of the row before
+        elif not row[0]:  # this row continues the last cell of the row before
             rows[-1][-1] = f"{rows[-1][-1]}; {row[-1].strip()}"
         else:
             name = row[0].strip()

@@ -35,8 +35,8 @@ _LABELS = {
     "Memcpy": "memcpy",
     "CacheLines": "4 bytes of each cache line",
 }
-# Baselines that do less work than any implementation of the operation can do, and so are a floor
-# for its time.
+# These baselines do less work than any implementation of the operation can do, so their time is a
+# floor for the operation's time.
 LIMITS = frozenset(("CacheLines", "Memcpy"))
 BARS_TITLE = "Figures to reach"
 _ACRONYMS = {"json": "JSON", "crc16": "CRC16"}

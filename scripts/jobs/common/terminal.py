@@ -31,7 +31,7 @@ def run_main(main):
 
 
 class Terminal:
-    """Prints lines to a stream, and between them a progress line, which leaves no trace."""
+    """Prints lines to a stream, and a progress line, which is erased before the next line."""
 
     def __init__(self, stream=None, clock=time.monotonic):
         self._stream = stream or sys.stdout

@@ -62,12 +62,12 @@ _BENCHMARK = {
         "1.9.1": "f8af01e13f2376ce0e5f9457f52bac2ecd926e6d4bec3bf84309afc7eb14b933",
         "1.9.3": "51cc36e89a4d160a2fa88c42d7ec6ea3d4fe25399d00a9cd4a1389a206289c48",
         "1.9.5": "822663f8d44c8238aab461218f849c7a24aae3289aadc48cb667992cec106e22"},
-    # For 3.12 and all later ones.
+    # This entry is for Python 3.12 and all later versions.
     "cp312": {
         "1.9.1": "e651ecbb19f8506a4a15f17f1c5265f01644556486da17e6f211bcd3bb36ba69",
         "1.9.3": "e93ea8a43acae067a8e8230d6eb20eaf4398941434f80d3323696a3fbf6981a6",
         "1.9.5": "0e0efb61240a01da61aaab0c943df96bb769ddbde501c72338d0b5f29751aa89"}}
-# Google Benchmark's wheels import this before 1.9.2.
+# The wheels of Google Benchmark before 1.9.2 import this package.
 _ABSL = Wheel("absl-py", "2.1.0",
               "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
 
@@ -86,7 +86,7 @@ _MYPY_NEEDS = (
           "a0d503e138a4c123b27490a4f7beda6a01c6f288df0e4a8b79c7eb0dc7b4cc08"),
     Wheel("typing-extensions", "4.15.0",
           "f0fa19c6845758ab08074a0cfa8b7aecb71c999ca73d62883bc25cc018c4e548"),
-    Wheel("tomli", "2.2.1",  # before Python 3.11
+    Wheel("tomli", "2.2.1",  # mypy needs it before Python 3.11
           "cb55c73c5f4408779d0cf3eef9f762b9c9f147a77de7b258bef0a5628adc85cc"))
 
 

@@ -93,9 +93,9 @@ def _count_at(regions, place):
 
 
 def _without_constants(independent, count):
-    """A decision's conditions without the constant ones. llvm-cov lists a constant condition here
-    as not shown, but does not list it among the branches. If it is unclear which conditions are the
-    constant ones, the result is what holds in every case."""
+    """A decision's conditions without the constant ones. llvm-cov lists a constant condition here,
+    as one that decides nothing alone, but does not list it among the branches. If it is unclear
+    which conditions are the constant ones, the result is what holds in every case."""
     missing = len(independent) - count
     if missing <= 0:
         return independent

@@ -281,8 +281,8 @@ _METHOD = ("a place in the source counts once, however many objects and instanti
 
 
 def totals(runs, sums):
-    """The coverage of all files as numbers: the percentages of the table, and how many places they
-    are taken of."""
+    """The coverage of all files as numbers: each percentage of the table, and the number of places
+    that are 100 %."""
     made = []
     for kind, words in (("lines", "lines"), ("branches", "branches"), ("mcdc", "MC/DC")):
         places = getattr(sums[-1], kind)[1]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs each target a given number of times by its replay main: no engine, one process, low
-priority.
+"""Runs each target a given number of times with its replay main, in one process of low priority
+and without an engine.
 
 The targets' own mutators make the inputs, without coverage to guide them. That gives many times as
-many inputs as an engine runs, and seed and number identify each input. Runs come in chunks, target
-by target, each with a seed of its own, so that the finished chunks count whenever the batch ends.
+many inputs as an engine runs, and each input can be made again from its seed and number. Runs come
+in chunks, target by target, each with a seed of its own, so that the finished chunks count
+whenever the batch ends.
 """
 
 import hashlib

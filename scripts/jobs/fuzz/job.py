@@ -61,7 +61,7 @@ class Job:
                     self._step()
                     time.sleep(0.25)
             except (processes.Interrupted, EngineError):
-                for session in self._active:  # the runs that these sessions did so far count
+                for session in self._active:  # what these sessions have run so far counts too
                     self._interrupt(session)
                 raise
 
@@ -125,8 +125,8 @@ class Job:
 
 
 def add_reference_targets(terminal, arguments, chosen):
-    """Adds the targets of --reference, and with --all the ones that can be built. Raises if targets
-    that were asked for can't be built."""
+    """Adds the targets that need the reference, if --reference asks for them; with --all, if they
+    can be built. Raises if targets that were asked for can't be built."""
     wanted = arguments.reference or any(target.is_reference for target in chosen)
     if not wanted and (not arguments.all or arguments.merge):
         return chosen
@@ -221,7 +221,7 @@ def fuzz(terminal, chosen, arguments):
         terminal.line(f"fuzz: stopped by {stopped}")
     if job.found:
         return 1
-    # There is no exit status of its own for an engine that failed.
+    # An engine that failed has no exit status of its own here: the status is 3.
     return getattr(stopped, "exit_status", 3) if stopped else 0
 
 

@@ -87,7 +87,7 @@ class AflTest(unittest.TestCase):
     def test_command_ends_with_the_binary(self):
         command = afl.command("b", targets.find("hash_slot"), "s", "o", 0.2)
         self.assertEqual(command[-2:], ["--", "b"])
-        self.assertEqual(command[command.index("-V") + 1], "1")  # 0 would be for ever
+        self.assertEqual(command[command.index("-V") + 1], "1")  # 0 would mean no limit
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _MERGED = re.compile(r"[0-9a-f]{40}")  # a name from libFuzzer; people chose oth
 
 
 def choose(paths):
-    """The smallest inputs, but no more than a repository can bear."""
+    """The smallest inputs: at most MOST_FILES of them, so that the repository stays small."""
     small = [path for path in paths if path.stat().st_size <= MOST_BYTES]
     return sorted(small, key=lambda path: (path.stat().st_size, path.name))[:MOST_FILES]
 
@@ -32,8 +32,8 @@ def replace_merged(corpus, chosen):
 
 
 def merge(terminal, target, tools):
-    """Adds inputs that reach code which the inputs with names from people do not reach. The fast
-    build counts what is reached."""
+    """Adds inputs that reach more code than the inputs which people have named. The fast build
+    counts what is reached."""
     with tempfile.TemporaryDirectory(prefix="ffgrant-merge-") as folder:
         named, candidates = Path(folder) / "named", Path(folder) / "candidates"
         for directory in (named, candidates):

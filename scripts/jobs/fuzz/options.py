@@ -23,28 +23,32 @@ if interrupted and nothing was found."""
 
 def parser():
     made = options.Parser("fuzz", _ABOUT, _ENDING)
-    made.add_argument("target", metavar="TARGET", nargs="*", help="by its subject, as in --list")
-    made.flag("--list", "the targets and their subjects")
-    made.flag("--all", "all but the canary, which must be found:  scripts/fuzz canary")
-    made.flag("--reference", "those whose oracle is FlowFabric's own code; --all has them too "
-              "where Rust is there:  scripts/bootstrap --with-reference")
-    made.option("--executions", "N", "of each target, 1e9 will do, by its replay main: no engine, "
-                "mutators only, one process at low priority; repeated by --seed", options.count,
-                default=0)
-    made.option("--seconds", "N", "of the clock in all, shared evenly by the targets (60)",
+    made.add_argument("target", metavar="TARGET", nargs="*",
+                      help="a target by its subject, as in --list")
+    made.flag("--list", "print the targets and their subjects")
+    made.flag("--all", "all targets but the canary, whose fault must be found:  "
+              "scripts/fuzz canary")
+    made.flag("--reference", "the targets whose oracle is FlowFabric's own code; --all has them "
+              "too if Rust is there:  scripts/bootstrap --with-reference")
+    made.option("--executions", "N", "run each target N times (such as 1e9) by its replay main: "
+                "no engine, mutators only, one process at low priority; --seed repeats a run",
+                options.count, default=0)
+    made.option("--seconds", "N", "seconds of the clock in all, shared evenly by the targets (60)",
                 options.seconds, default=60)
     made.choice("--engine", ENGINES, "libfuzzer (default) or afl: AFL++ explores, the sanitized "
                 "build judges", default="libfuzzer")
-    made.option("--seed", "N", "repeat a run as far as two processes allow; 0 (default): by chance",
-                options.natural, default=0)
-    made.option("--jobs", "N", "processes at once (number of cores); with libFuzzer, a target "
-                "takes two, or with 1 the builds take turns, two thirds and one third of the time",
+    made.option("--seed", "N", "repeats a run as far as two processes allow; 0 (default): another "
+                "seed each time", options.natural, default=0)
+    made.option("--jobs", "N", "processes at once (number of cores). With libFuzzer a target "
+                "takes two; with --jobs 1 its two builds take turns, for two thirds and one third "
+                "of the time",
                 options.positive, default=len(os.sched_getaffinity(0)))
-    made.option("--log", "FILE", "write the table there too", options.path)
-    made.option("--markdown", "FILE", "the same with machine and toolchain, and FILE's .json "
-                "beside it", options.path)
-    made.flag("--merge", "fuzz nothing; add to corpus/TARGET what of the working corpus reaches "
-              "more, in at most 40 small files; named files and folders stay as they are")
+    made.option("--log", "FILE", "write the table to FILE too", options.path)
+    made.option("--markdown", "FILE", "write the table with machine and toolchain to FILE, and "
+                "the same as .json beside it", options.path)
+    made.flag("--merge", "fuzz nothing; add the inputs of the working corpus that reach more to "
+              "corpus/TARGET, at most 40 small files; files that people named, and folders, stay "
+              "as they are")
     return made
 
 
@@ -77,8 +81,8 @@ def ossfuzz_parser():
     made = options.Parser("ossfuzz-check", _OSSFUZZ_ABOUT, _OSSFUZZ_ENDING)
     made.choice("--sanitizer", SANITIZERS, "only this one; may be repeated (all but memory)",
                 action="append")
-    made.option("--clang", "VERSION", "by default what scripts/bootstrap --clang prints; 19 with "
-                "libc++-19-dev is nearer to theirs", options.positive)
+    made.option("--clang", "VERSION", "default: the version that scripts/bootstrap --clang "
+                "prints; 19 with libc++-19-dev is closer to OSS-Fuzz's", options.positive)
     return made
 
 

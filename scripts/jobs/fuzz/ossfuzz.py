@@ -28,9 +28,9 @@ FLAGS = {
     "coverage": ("-fprofile-instr-generate -fcoverage-mapping -pthread -Wl,--no-as-needed "
                  "-Wl,-ldl -Wl,-lm -Wno-unused-command-line-argument"),
 }
-# MSan needs an instrumented standard library, which OSS-Fuzz's image has. With the system's
-# compiler, MSan reports memory that the standard library has written. So it runs only if it is
-# asked for.
+# MSan needs an instrumented standard library, which OSS-Fuzz's image has. Without one, MSan
+# reports memory as uninitialised although the standard library has written it. So MSan runs only
+# if it is asked for.
 _BY_DEFAULT = ("address", "undefined", "coverage")
 # Targets that fuzz/ossfuzz.sh leaves out if hiredis and Lua are not instrumented.
 NEED_LIBRARIES = {"client_fault_fuzzer", "functions_model_fuzzer", "resp_reply_fuzzer"}

@@ -17,9 +17,8 @@ from jobs.fuzz import targets
 
 _RUNS = 4
 _LEAST_EDGES = 100
-# How many calls into a sanitizer's runtime there must be at least in the sanitizer's own build, and
-# may be at most in the builds for other sanitizers. Any build with an engine has a few calls into
-# MSan's runtime.
+# The least number of calls into a sanitizer's runtime in the sanitizer's own build, and the most
+# in builds for other sanitizers. Any build with an engine has a few calls into MSan's runtime.
 _LEAST_CALLS = {"asan": 1000, "msan": 1000, "ubsan": 168}
 _MOST_CALLS_ELSEWHERE = {"asan": 0, "msan": 3, "ubsan": 200, "dfsan": 0}
 _RUNTIMES = {"address": "asan", "memory": "msan", "undefined": "ubsan"}
@@ -180,7 +179,8 @@ class Sandbox:
     def __init__(self, out, wrapper=()):
         self._wrapper = wrapper
         self.folder = Path(tempfile.mkdtemp(prefix="ffgrant-ossfuzz-"))
-        # The folder is not the one of the build, so that a build path in a binary is noticed.
+        # The folder differs from the one in which the targets were built, so that a build path in
+        # a binary is noticed.
         self.out = self.folder / "not-out"
         shutil.copytree(out, self.out)
         self.home, self.here = self.folder / "home", self.folder / "elsewhere"
@@ -241,7 +241,7 @@ def _tail(output):
 def check_runs(checked, sandbox, sanitizer):
     """Checks that the target starts, has edges to count, and does not fail on its own seeds."""
     sandbox.unpack_seeds(checked.name)
-    if sanitizer == "coverage":  # has no edges, and libFuzzer needs edges to begin
+    if sanitizer == "coverage":  # libFuzzer needs edges to begin, and this build has none
         status, output, changed = sandbox.run(checked.name, ["-runs=1", *sandbox.seed_files()])
         if status != 0:
             checked.problems.append(f"fails on its seed corpus ({status}):\n    {_tail(output)}")

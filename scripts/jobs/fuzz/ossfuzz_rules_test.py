@@ -78,7 +78,8 @@ class RulesTest(unittest.TestCase):
         binary = self.built.get(key)
         if not binary:
             binary = self.built[key] = self.folder / f"built{len(self.built)}"
-            # The build has two steps, because only the part that `flags` say may be instrumented.
+            # Compiling and linking are two steps, because `flags` may instrument the code, but not
+            # `link`.
             compiler = [clang(), *flags.split()]
             subprocess.run(
                 [*compiler, "-std=c++17", "-O0", *(f"-D{define}" for define in defines),

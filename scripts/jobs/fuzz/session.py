@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.fuzz import afl, findings, libfuzzer
 
-_MOST_CRASHES = 10  # of one build; after this many it is not started again
+_MOST_CRASHES = 10  # after this many crashes, a build is not started again
 
 
 class EngineError(Exception):
@@ -147,11 +147,11 @@ class Session:
     def _look_after(self, role):
         """Reads what a role printed, ends the role when its time is up, and restarts it after a
         crash."""
-        status = role.child.status()  # asked before its output is read, so that no output is missed
+        status = role.child.status()  # asked first, so that the last output is not missed
         self._read(role)
         now = self._clock()
         if status is None:
-            # An engine that keeps the time itself ends only between executions.
+            # An engine ends by itself when its time is up, but only between two executions.
             if role is not self.last and now > self._deadline + 30:
                 role.child.end()
             return
@@ -189,7 +189,7 @@ class Session:
                            else (self.tools.sanitized, self.tools.wrapper))
         data = self._artifact(role, binary, wrapper)
         self._found(data, role.output, binary, wrapper)
-        # Otherwise this input would end the next run before it begins.
+        # The input is removed: otherwise it would end the next run before it begins.
         for folder in (self.tools.work, self._seeds):
             (folder / libfuzzer.digest(data)).unlink(missing_ok=True)
 
@@ -209,7 +209,7 @@ class Session:
         if not data and findings.run_on(finding, path)[0] == 0:
             tail = "\n".join(role.output.splitlines()[-15:])
             raise EngineError(f"{self.target.name}, {role.name}: died while no input was running, "
-                              f"in its mutator perhaps\n{tail}")
+                              f"perhaps in its mutator\n{tail}")
         return data
 
     def _found(self, data, output, binary, wrapper):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds a running FlowFabric deployment to its contract, and measures it."""
+"""Checks a running FlowFabric deployment against its contract, and measures it."""

@@ -13,7 +13,7 @@ from typing import Any
 from jobs.live.history import History, Policy, Server
 from jobs.server import store
 
-_RESOLVE_SECONDS = 60  # in which the server has to notice that an execution has ended
+_RESOLVE_SECONDS = 60  # the server notices within this time that an execution has ended
 _POLL_SECONDS = 0.05
 _NOW = 1795000000000
 

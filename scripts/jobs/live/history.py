@@ -24,9 +24,9 @@ from jobs.server import functions, store
 STEPS = 9
 _GRANT_TTL_MS = 60_000  # longer than a history takes
 _LEASE_TTL_MS = "60000"
-_FIND_SECONDS = 30  # to find an execution that waits: a few of the scheduler's windows
+_FIND_SECONDS = 30  # for finding a waiting execution: a few of the scheduler's windows
 _POLL_SECONDS = 0.1
-_SLACK_MS = 50  # that may pass between two readings of the server's clock
+_SLACK_MS = 50  # the most that may pass between two readings of the server's clock
 _NOW = 1795000000000  # no answer depends on the time that a caller names
 
 Reply = list[Any]
@@ -276,7 +276,7 @@ class History:
         model, new = self.model, self._attempt()
         new.attempt = model.attempts
         reply = self.server.call(functions.reclaim(self.e, new, ttl=_LEASE_TTL_MS, cap="1000"))
-        # The cap is that of the stored policy; without a policy it is the argument.
+        # The cap comes from the stored policy, or from the argument if there is no policy.
         cap = model.policy.max_reclaims if model.policy else 1000
         if model.reclaims >= cap:
             self._same("reclaim", reply, [0, "max_retries_exhausted", str(cap)])
@@ -405,9 +405,9 @@ class History:
         model.grant = model.was_revoked = False
 
     def _fence(self) -> tuple[tuple[str, str, str] | None, Reply | None]:
-        """Draws a fence for a call. Returns (fence, fault), where None is the right fence, or no
-        fault. A missing or partial fence is reported before all else, a stale one only if the lease
-        is held."""
+        """Draws a fence for a call. Returns (fence, fault): a fence of None stands for the right
+        fence, a fault of None for no fault. A missing or partial fence is reported before all
+        else, a stale one only if the lease is held."""
         e = self.e
         draw = self.random.random()
         if draw < 0.7:

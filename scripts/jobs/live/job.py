@@ -36,7 +36,7 @@ class Place:
     valkey: str | None
     token: str | None
     ca_file: str | None
-    name: str  # with which the names of this run's lanes and workers begin
+    name: str  # the beginning of the names of this run's lanes and workers
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Bench:
         self.partitions = store.partitions(self.store) if self.store else 256
         self.server = history.Server(self.http, self.store, self.lane, f"{place.name}-w{number}",
                                      self.partitions, place.token)
-        self._executions: list[str] = []  # that requests created
+        self._executions: list[str] = []  # the ids that requests have created
         self.unanswered = 0  # the number of large requests without an answer
 
     # ---- cases: each returns (how many checks passed, the failures as texts) ----
@@ -285,7 +285,7 @@ def main(arguments: argparse.Namespace) -> int:
         terminal.line(text)
     if run.unanswered:
         terminal.line(f"{run.unanswered} requests with large bodies got no answer, and others were "
-                      "made in their place: what stands before the server breaks off")
+                      "made in their place: a tunnel or proxy may break them off")
     terminal.line(f"in {duration(time.monotonic() - start)}, seed {arguments.seed}")
     terminal.line(f"{run.tally.passed} passed, {run.tally.failed} failed")
     return 1 if run.tally.failed or not run.tally.passed else 0

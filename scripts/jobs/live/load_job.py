@@ -125,7 +125,7 @@ class Program:
         place = self._place
         held = place.client.scan_iter(f"ff:idx:*:lane:{_escaped(place.lane)}:*", count=10_000)
         if next(iter(held), None) is not None:
-            raise LoadError("the lane has executions: name one that nobody uses, or none")
+            raise LoadError("the lane has executions: name a lane that nobody uses, or no lane")
         names = {"FF_API_TOKEN": place.token} if place.token else {}
         self._process = subprocess.Popen(
             [str(build.build_directory(PRESET) / "bench" / PROGRAM), f"--url={place.url}",
@@ -294,7 +294,7 @@ class Rounds:
         self._show(f"{count} executions, reading results back")
         figures |= self._program.ask(f"verify {self._workers}")
         figures["create_seconds"] = created["seconds"]
-        self._show(f"{count} executions, taking them away")
+        self._show(f"{count} executions, removing them")
         self._program.forget()
         self._done += 1
         self.figures.add("once", self._workers, figures)

@@ -10,7 +10,7 @@ from jobs.common.gbench import Stat
 from jobs.common.tables import Table, rate
 
 SHARES = (50, 70, 90)  # percent of the peak; the rates of open loads
-MOST_RATE = 2000.0  # cycles a second that an open load has at most
+MOST_RATE = 2000.0  # the highest rate of an open load, in cycles a second
 STAGES = {"grant": "grant, over HTTP", "decode": "grant, read once more from its text",
           "claim": "claim", "renew": "renew", "complete": "complete", "whole": "the whole cycle"}
 _QUANTILES = ("p50", "p90", "p99", "p999", "max")

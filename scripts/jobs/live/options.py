@@ -4,10 +4,10 @@
 from jobs.common import options
 
 _ABOUT = """\
-Holds a deployment of FlowFabric's own server to the wire contract. From a seed it makes
-requests whose status and text the contract predicts (each field at its limits and past
-them, every edge of JSON, content types, chunked bodies, path segments, tokens), and lives
-of executions (claim, renew, expire, reclaim, suspend and signal, cancel and revoke while
+Checks a deployment of FlowFabric's own server against the wire contract. From a seed it
+makes requests whose status and text the contract predicts (each field at its limits and
+past them, every edge of JSON, content types, chunked bodies, path segments, tokens), and
+lives of executions (claim, renew, expire, reclaim, suspend and signal, cancel and revoke while
 held, fail and retry, replay, flows) whose states are read back over HTTP. The server is
 the judge of the contract's text; ffgrant's client takes no part.
 
@@ -26,18 +26,20 @@ def parser():
     made = options.Parser("live-conformance", _ABOUT, _ENDING)
     made.option("--url", "URL", "a deployment's server, http:// or https://", options.http_url)
     made.option("--valkey", "ADDRESS", "its Valkey, as HOST:PORT, valkey://[USER@]HOST[:PORT], "
-                "valkeys:// (TLS) or unix:///PATH. Without it there are requests only, and what "
-                "they create stays there, cancelled", options.address)
-    made.flag("--start", "a deployment of its own in place of --url: Valkey and ff-server on free "
+                "valkeys:// (TLS) or unix:///PATH. Without it only requests are made, and the "
+                "executions that they create stay there, cancelled", options.address)
+    made.flag("--start", "start a deployment in place of --url: Valkey and ff-server on free "
               "ports, with a token")
-    made.option("--partitions", "N", "with --start: flow partitions (32: a claim looks at all of "
-                "them at once)", options.positive)
-    made.option("--requests", "N", "(20000)", options.natural, default=20_000)
-    made.option("--histories", "N", "lives of executions (5000)", options.natural, default=5_000)
-    made.option("--seed", "N", "of all of them (1)", options.natural, default=1)
-    made.option("--case", "KIND-NUMBER", "only this one, as a failure names it: lot-17, "
+    made.option("--partitions", "N", "with --start: number of flow partitions (32: a claim looks "
+                "at all of them at once)", options.positive)
+    made.option("--requests", "N", "number of requests (20000)", options.natural, default=20_000)
+    made.option("--histories", "N", "number of lives of executions (5000)", options.natural,
+                default=5_000)
+    made.option("--seed", "N", "seed of all requests and histories (1)", options.natural,
+                default=1)
+    made.option("--case", "KIND-NUMBER", "run only this case, as a failure names it: lot-17, "
                 "history-5 or flow-3", options.live_case)
-    made.option("--threads", "N", "at once (4)", options.positive, default=4)
+    made.option("--threads", "N", "threads at once (4)", options.positive, default=4)
     made.option("--ca-file", "FILE", "certificates to trust for https:// in place of the system's",
                 options.path)
     return made

@@ -66,7 +66,7 @@ class Lot:
         return f"{{fp:{partition}}}:{digits}", partition
 
     def requests(self) -> Iterator[Request]:
-        """Yields requests without an end. The caller sends LOT of them."""
+        """Yields requests, endlessly. The caller sends LOT of them."""
         while True:
             yield self._one()
 
@@ -86,7 +86,7 @@ class Lot:
             return self._minted()[0]
         tag = self._pick(*_TAGS)
         number = self._random.randrange(self._partitions)
-        # The id is an odd spelling of our own id, so that it never means another's execution.
+        # The id is an odd spelling of our own id, so it can't name an execution of somebody else.
         digits = self._execution[0][-36:]
         return (tag % number if "%d" in tag else tag) + self._pick(
             digits, digits.upper(), digits.replace("-", ""), f"{{{digits}}}", f"urn:uuid:{digits}",
@@ -116,7 +116,7 @@ class Lot:
     def _create(self, execution: tuple[str, int]) -> dict[str, Any]:
         now = 1795000000000
         return {"execution_id": execution[0], "namespace": self._lane,
-                # This is not the lane of the claims, which must find nothing.
+                # This is not the lane in which we claim, because claims must find nothing.
                 "lane_id": f"{self._lane}-made", "execution_kind": "task",
                 "input_payload": [self._random.randrange(256) for _ in range(self._pick(0, 3, 40))],
                 **self._pick({}, {"payload_encoding": "json"}, {"payload_encoding": None}),

@@ -104,7 +104,7 @@ SIGNAL = (
 class Route:
     name: str
     methods: tuple[str, ...]
-    pattern: str  # of the target; the one group, if any, is the name in the path
+    pattern: str  # matches the target; its one group, if any, matches the name in the path
     template: str  # the route as the server names it
     argument: str = ""  # the server's word for the name in the path
     struct: serde.Struct | None = None
@@ -135,7 +135,7 @@ ROUTES = (
 class World:
     """What the server has been told: the executions that were created, with their public states."""
     states: dict[str, str] = field(default_factory=dict)
-    token: str | None = None  # that requests must carry; None: none
+    token: str | None = None  # the token that requests must carry; None: no token
     lane: str = ""  # our lanes' names begin with this; nobody asks for another lane
 
 

@@ -2,8 +2,8 @@
 """Grades tests, corpora and fuzz targets by faults of the kinds that people really make.
 
 Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each is an
-edit of one source that a person has thought of: one path only, one length only, one lock, one
-limit. The operators (operators.py) make easier faults.
+edit of one source that a person has thought of. It makes one lock or one limit wrong, or one path
+only, or one length only. The operators (operators.py) make faults that are easier to find.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from jobs.common.terminal import Terminal
 from jobs.mutants import runner, trees
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
-LEAST = 8  # mutants of a kind
+LEAST = 8  # the least number of mutants of a kind
 GRADERS = {
     "tests": "all tests of ctest but replays and those that take minutes",
     "replay": "the replay of the seed corpora",
@@ -118,7 +118,7 @@ class Journal:
                 try:
                     result = Result(**json.loads(line))
                 except (ValueError, TypeError):
-                    continue  # cut off
+                    continue  # the line was cut off
                 if result.state == state:
                     self._found[result.id] = result
         else:
@@ -223,11 +223,11 @@ class Grader:
                                     "--no-tests=error", "--timeout", str(_TEST_SECONDS),
                                     *options])
         failed = failed_tests(output)
-        if status != 0 and not failed:  # a fault would pass for one that survived
+        if status != 0 and not failed:  # else the fault would count as survived
             raise CatalogueError(f"ctest could not run:\n{output[-2000:]}")
         return failed
 
-    # ---- graders: the killer's name, empty if it survived, None if it does not compile ----
+    # ---- graders: the killer's name, "" if the fault survived, None if it does not compile ----
 
     def tests(self) -> str | None:
         if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"], "all"):
@@ -302,7 +302,7 @@ class Grader:
             self.restore()
 
 
-# ---- what is said ----
+# ---- the results as a table and a document ----
 
 def table(results: Sequence[Result], graders: Sequence[str]) -> Table:
     rows = []

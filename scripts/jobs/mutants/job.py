@@ -33,7 +33,7 @@ class Part:
     """Sources that are graded together."""
     libraries: tuple  # the libraries that hold them
     report: str
-    text: str  # says which they are, and what is left out and why
+    text: str  # says which sources these are, and what is left out and why
 
 
 _CLIENT = "valkey/"
@@ -69,14 +69,14 @@ class Journal:
                 try:
                     result = json.loads(line)
                 except ValueError:
-                    continue  # cut off
+                    continue  # the line was cut off
                 self._results[result["id"]] = result
         path.write_text("".join(json.dumps(r) + "\n" for r in self._results.values()),
                         encoding="utf-8")
 
     def result(self, name, states, settings, seconds):
         """The result of this id, if all that it depends on is still the same; None otherwise. A
-        result that came within the first seconds doesn't depend on the total number of seconds."""
+        result that came within FAST_SECONDS doesn't depend on the total number of seconds."""
         result = self._results.get(name)
         if result is None or result["settings"] != settings:
             return None
@@ -192,7 +192,8 @@ class Job:
             result = {"id": key, "outcome": "control", "runs": [run.as_dict() for run in runs],
                       "states": {name: self.states[name]}, "settings": self.settings,
                       "seconds": self.arguments.seconds}
-            if not any(run.killed for run in runs):  # else it is run again next time
+            # A control that failed is not kept, so it runs again next time.
+            if not any(run.killed for run in runs):
                 self.journal.add(result)
         return result
 

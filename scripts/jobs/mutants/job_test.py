@@ -77,7 +77,8 @@ class PartsTest(unittest.TestCase):
 
 class EquivalentMutantsTest(unittest.TestCase):
     def test_a_mutant_has_each_id(self):
-        """A source that changes gives its mutants other ids; their arguments then hold for none."""
+        """If a source changes, its mutants get other ids. An argument under an old id is then for
+        no mutant, and this test finds it."""
         listed = summary.read_equivalents(
             (build.ROOT / "fuzz" / "equivalent_mutants.toml").read_text(encoding="utf-8"))
         self.assertGreater(len(listed), 10)

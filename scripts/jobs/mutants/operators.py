@@ -324,8 +324,8 @@ def _never_reached(source):
 
 
 def all_edits(source):
-    """Yields (operator, Edit) for all edits outside of what must stay. No edit repeats the edit of
-    an earlier operator."""
+    """Yields (operator, Edit) for all edits outside of the code that must stay as it is. No edit
+    repeats the edit of an earlier operator."""
     seen, never_reached = set(), _never_reached(source)
     for name, operator in OPERATORS.items():
         for edit in sorted(operator(source), key=lambda e: (e.begin, e.end)):

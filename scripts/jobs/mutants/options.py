@@ -8,8 +8,8 @@ GRADERS = ("tests", "replay", "threads", "fuzz")
 _ABOUT = """\
 Draws mutants of core by lot, a sample over files and operators, builds each and runs
 the fuzz targets that reach it, from an empty corpus, with five seeds. Says how many are
-killed in 10 s and in 60 s, and which survive. Hours of work: a sample of files or a
-smaller count is minutes. Writes results/mutants.md (of the client
+killed in 10 s and in 60 s, and which survive. This takes hours; a few files or a
+smaller count take minutes. Writes results/mutants.md (for the client
 results/mutants-client.md) unless --file, --only or --plain narrows it.
 
 With --by-hand the faults are those of fuzz/mutants, of the kinds that people make, in
@@ -24,7 +24,7 @@ _ENDING = """\
 Exit status: 0 at least 95 % killed in 10 s and every survivor is listed there;
 1 it isn't so, or the list is wrong, or a target fails on the original; 2 wrong usage.
 With --by-hand: 0 every fault is killed; 1 one is not, or the catalogue is wrong, or
-somebody fails on the original."""
+a grader fails on the original."""
 
 
 def parser():
@@ -32,23 +32,23 @@ def parser():
     made.choice("--part", PARTS, "core: parser, serializer and the embedded ledger (the default); "
                 "client: the client of a server, core/ffgrant/valkey", default="core")
     made.option("--count", "N", "how many mutants (220)", options.positive, default=220)
-    made.option("--seed", "N", "of the lot (1)", options.natural, default=1)
+    made.option("--seed", "N", "seed of the draw (1)", options.natural, default=1)
     made.option("--jobs", "N", "workers, each with a copy of the tree and one core (1)",
                 options.positive, default=1)
-    made.option("--seconds", "N", "of CPU that a target gets with a seed at most (60; 10 with "
-                "--by-hand)", options.positive)
-    made.flag("--resume", "go on with what earlier runs left in build/mutants/results.jsonl, as "
-              "far as nothing has changed that a result depends on")
+    made.option("--seconds", "N", "the most seconds of CPU that a target gets with a seed (60; 10 "
+                "with --by-hand)", options.positive)
+    made.flag("--resume", "take over the results of earlier runs in build/mutants/results.jsonl, "
+              "except those that depend on something that has changed")
     made.option("--file", "PATH", "only mutants of this file below core/ffgrant; may be repeated",
                 action="append", default=[])
     made.option("--only", "ID", "only this mutant; may be repeated", action="append", default=[])
     made.flag("--plain", "fuzz without sanitizers")
     made.flag("--list", "print all mutants: id, line and what changes")
     made.option("--diff", "ID", "print what a mutant changes", default="")
-    made.flag("--by-hand", "the faults of fuzz/mutants in place of drawn ones")
+    made.flag("--by-hand", "grade by the faults of fuzz/mutants in place of drawn mutants")
     made.option("--kind", "KIND", "with --by-hand: only this kind, a file in fuzz/mutants; may be "
                 "repeated", action="append", default=[])
-    made.choice("--grader", GRADERS, "with --by-hand: only this one; may be repeated",
+    made.choice("--grader", GRADERS, "with --by-hand: only this grader; may be repeated",
                 action="append", default=[])
     return made
 

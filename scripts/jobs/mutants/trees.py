@@ -30,8 +30,8 @@ class Kind:
         return self.pinned_compiler or build.clang()
 
 
-# This kind has no instrumentation. Instrumentation keeps comparisons of numbers that optimisation
-# removes.
+# This kind has no instrumentation, which would keep comparisons of numbers that optimisation
+# otherwise removes.
 SCREEN = Kind("screen", "-O2 -DNDEBUG", "")
 FUZZ = Kind("fuzz", "-O1 -fno-omit-frame-pointer "
             "-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts scripts/perf report from a file. The package page may import the other commands' package,
-but not the other way round."""
+"""Starts scripts/perf report when Python runs this file. The package page may import the package
+perf, which has the other commands; perf must not import page."""
 
 import os
 import sys
@@ -15,6 +15,6 @@ from jobs.perf import commands  # noqa: E402
 
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv[2:]):
-        options.parse(sys.argv[2:])  # options needs nothing that draws
+        options.parse(sys.argv[2:])  # options imports nothing that draws
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run_main(lambda: commands.run(sys.argv[1:], {"report": "jobs.page.job"})))

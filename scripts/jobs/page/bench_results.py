@@ -21,7 +21,7 @@ from jobs.perf import home
 CONFIDENCE = intervals.CONFIDENCE  # if there are enough rounds
 _FILE = re.compile(r"(?P<subject>.+?)(?:\.round(?P<round>\d+))?\.json")
 _QUANTILE = re.compile(r"p(\d+)_ns")
-_ANSWERS = ("gate", "counts")  # names of files
+_ANSWERS = ("gate", "counts")  # names of files with an answer of scripts/perf
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ def read_documents(directory):
 
 def is_benchmark(document):
     """Whether a document is Google Benchmark's JSON. Other tools may leave JSON files beside it,
-    and scripts/bench leaves a file that repeats the figures of the others (this does not count)."""
+    and scripts/bench leaves a file that repeats the figures of the others. That one is left
+    out."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
             and "merged_from" not in document["context"]
             and isinstance(document.get("benchmarks"), list))

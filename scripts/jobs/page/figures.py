@@ -16,7 +16,7 @@ from jobs.page.svg import COLOURS, TEXT, WIDTH, new_figure
 _ROW = 15.5  # points
 _LABELS, _VALUES = 112, 46  # points, left and right of the rows' plot
 SIZE = 5  # the size of a marker
-_FAR = 6  # times the median row's reach; farther rows are drawn at the edge
+_FAR = 6  # rows beyond this many times the median row's reach are drawn at the edge
 # The background of a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 
@@ -67,7 +67,7 @@ def _style(mark):
 
 
 def text_width(text, weight="normal"):
-    """The points that a text takes in the figures' font; the font of a reader is rarely wider."""
+    """The width of a text in points, in the figures' font. A reader's font is rarely wider."""
     if not text:
         return 0.0
     return TextPath((0, 0), text, size=TEXT, usetex=False, prop=FontProperties(

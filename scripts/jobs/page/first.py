@@ -66,7 +66,8 @@ def _mutants_figure(document):
 
 
 def _selftest_figure(document):
-    """The figure of the worse condition at a slowdown of 5 %, which the gate promises to find."""
+    """The share of slowdowns of 5 % that the gate finds, in the condition in which it finds fewer.
+    The gate promises to find these."""
     measured = [share for _, slower, memory, share in selftest_part.power(document)
                 if slower == 5 and memory == "in cache"]
     if not measured:

@@ -10,7 +10,7 @@ from jobs.page.svg import Caption, draw
 from jobs.perf import history_files, home, metrics, trend
 from jobs.perf.error import PerfError
 
-_MOST_PLOTS = 8  # histories that changed come first
+_MOST_PLOTS = 8  # plots at most; histories that changed come first
 FEWEST = 4  # points that it takes to find a change
 _MOST_ROWS = 12  # a table has the newest points
 _RECORD = f"{home.COMMAND} record"
@@ -68,7 +68,8 @@ def _estimate(measurement):
 
 
 def _surroundings(line):
-    """A sentence that says what else changed along a series that goes on; empty if nothing did."""
+    """A sentence that says when the machine's surroundings (such as its kernel) changed while the
+    series went on; empty if they never did."""
     said = [f"{line.points[index].date:%Y-%m-%d}: {', '.join(texts)}"
             for index, texts in history_files.changes_around(line.points).items()]
     if not said:

@@ -119,7 +119,7 @@ def _limits(points, bounds):
 def _mark_changes(axes, changes, count):
     """Draws a line at each change. Writes the change's text unless the text before it is in the
     way."""
-    a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # the axis' points for a measurement
+    a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # points for a measurement
     end = float("-inf")
     for index, text in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))

@@ -26,8 +26,9 @@ def parse(argv):
                         help="folder to read (results)" if home.IN_TREE else
                         "folder to read (this one)")
     parser.add_argument("--history", metavar="DIR", type=Path,
-                        help=f"(DIR/history, or {home.HISTORY_TEXT}: the branch perf-history)")
-    parser.add_argument("--project", metavar="NAME", help="whose page it is (the repository's)")
+                        help="the history's folder (DIR/history, or "
+                             f"{home.HISTORY_TEXT}: the branch perf-history)")
+    parser.add_argument("--project", metavar="NAME", help="the project's name (the repository's)")
     parser.add_argument("--repository", metavar="URL",
                         help="where commits can be looked at (default: the address that CI names, "
                              "else git's origin)")

@@ -2,8 +2,8 @@
 """The page's first answer: what got slower, by how much, and since when.
 
 The answer comes from the history (change points whose effect is still there), from the gate's last
-answer, and from the last count of instructions. If none of them could tell, the page says so.
-The page calls nothing fine unless it was looked at.
+answer, and from the last count of instructions. If none of them could tell, the page says so. The
+page says that all is well only about what was measured.
 """
 
 import statistics
@@ -69,7 +69,7 @@ def _text(percent):
 
 
 def _looked_at(gate, counts, lines):
-    """Texts that say what the answer rests on."""
+    """Texts that say which measurements the answer is based on."""
     found = []
     if gate and gate["benchmarks"]:
         found.append(f"the gate's answer of {str(gate.get('date'))[:10]} on "

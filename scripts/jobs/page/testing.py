@@ -64,7 +64,7 @@ def made(title, facts, tables=(), figures=None, summary=""):
 
 
 def write_document(path, document):
-    """Writes a document as JSON, and beside it a Markdown that nobody reads."""
+    """Writes a document as JSON, and beside it a Markdown file that no test reads."""
     path.write_text("# A view\n", encoding="utf-8")
     path.with_suffix(".json").write_text(json.dumps(document), encoding="utf-8")
 

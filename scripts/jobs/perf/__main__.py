@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a command from a file, so that the caller's PYTHONPATH stays what its programs see."""
+"""Starts a command of scripts/perf when Python runs this file. So the caller's PYTHONPATH need not
+name this project, and the programs that the command starts see it unchanged."""
 
 import os
 import sys

@@ -16,9 +16,9 @@ FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 # A loop that does nothing takes one cycle for an iteration. In cycles of the nominal clock this is
 # 0.6 to 1 where the processor runs faster than that clock, and up to two or more where it runs
-# slower or the twin of its core is busy. So the fastest process of a side decides, and not the
-# median. A side that takes less than a twentieth of the other side's time counts as empty up to
-# three cycles.
+# slower or the other thread of its core is busy. So the fastest process of a side decides, and not
+# the median. A side that takes less than a twentieth of the other side's time counts as empty up
+# to three cycles.
 _EMPTY_CYCLES = 1.2
 _NEARLY_EMPTY_CYCLES = 3
 _NEARLY_ALL = 20

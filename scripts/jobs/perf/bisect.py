@@ -73,9 +73,10 @@ def _parser():
                "slower than GOOD as far as can be told, or skipped revisions leave it open.")
     parser.add_argument("--good", metavar="REV", required=True)
     parser.add_argument("--bad", metavar="REV", required=True)
-    parser.add_argument("--benchmark", metavar="NAME", required=True, help="its whole name")
+    parser.add_argument("--benchmark", metavar="NAME", required=True,
+                        help="the benchmark's whole name")
     parser.add_argument("--budget", type=float, default=options.BUDGET, metavar="SECONDS",
-                        help="for each revision, its build aside (%(default)s)")
+                        help="for each revision, not counting its build (%(default)s)")
     parser.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
     return parser
 

@@ -94,7 +94,7 @@ def build(terminal, commit, label, recipe, top):
     folder = home.cache() / "builds"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w", encoding="ascii") as lock:
-        terminal.progress("waiting for another run that builds")
+        terminal.progress("waiting until another run has built")
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _built(terminal, commit, label, recipe, top, folder)
 

@@ -9,9 +9,9 @@ whatever its speed. The process is ended after the dump that is wanted. A benchm
 number of iterations makes one dump and ends by itself. A benchmark that fails does the same, and
 its JSON says that it failed.
 
-Versions from 1.9.3 on start themselves anew if addresses are randomised, and Valgrind would lose
-the new process. So they are started without the randomisation, and Valgrind follows a program that
-executes another.
+A program with version 1.9.3 or later starts itself anew if addresses are randomised, and Valgrind
+would lose the new process. So programs are started without the randomisation, and Valgrind follows
+a program that executes another.
 
 Requirements: the benchmark has one thread, the program is not stripped of those two symbols, and
 valgrind knows the code (3.19: no AVX-512, so x86-64-v3 at most).

@@ -38,7 +38,7 @@ class _Share(Clock):
 class Pace:
     """An estimate of how long a process of an arm takes, made from the trial and from the last
     process."""
-    start: float  # seconds without a benchmark
+    start: float  # seconds of a process that runs no benchmark
     rate: float  # seconds for one more benchmark
     last: tuple = (0, 0.0)  # (benchmarks, seconds) of the last process
 

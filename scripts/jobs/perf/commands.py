@@ -69,7 +69,7 @@ def _tell(command, argv, text):
         if markdown:
             gate.write(markdown, answer_text.error_markdown(command, text))
     except Exception as error:  # pylint: disable=broad-except
-        print(f"perf {command}: nor could that be written: {error}", file=sys.stderr)
+        print(f"perf {command}: this answer could not be written either: {error}", file=sys.stderr)
 
 
 def run(argv, commands=None):

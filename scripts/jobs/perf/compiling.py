@@ -2,9 +2,9 @@
 """The gate's rounds for compile time: the processor time of a command and of all processes that it
 starts and waits for.
 
-There is a command of the base and a command of the head; each is a line for sh. A command has to do
-all of its work each time: one that skips a file that is already there measures nothing. ccache is
-switched off. A short command runs a few times in a round, and the least time counts, as with a
+There is a command of the base and a command of the head; each is a line for sh. A command has to
+do all of its work each time: nothing is measured if it skips a file that is already there. ccache
+is switched off. A short command runs a few times in a round, and the least time counts, as with a
 benchmark's repetitions.
 """
 
@@ -19,7 +19,7 @@ from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.gbench_json import Key
 
 SUITE = "build"  # a reader does not see it: there is only one
-_LEAST = 1e-3  # seconds: below, the clock of the kernel is too coarse
+_LEAST = 1e-3  # seconds: for less the kernel's clock is too coarse
 _ENOUGH = 2.0  # seconds for an arm's runs in a round, or five runs at most
 _MOST_RUNS = 5
 

@@ -170,9 +170,9 @@ def _parser():
     options.add_programs(parser)
     parser.add_argument("--filter", metavar="RE", help="only benchmarks whose names match")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
-                        help="for one benchmark of one program (%(default)s)")
+                        help="limit for one benchmark of one program (%(default)s)")
     parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS",
-                        help="for all, builds aside (%(default)s)")
+                        help="limit for all benchmarks, not counting builds (%(default)s)")
     return parser
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf history: cares for the branch perf-history, which holds the history, and for its
-files.
+"""scripts/perf history: maintains the branch perf-history, which holds the history, and the
+history's files.
 
 The branch holds nothing but the history, and shares no commit with main. Its worktree is
 build/perf/history: record writes there, and trend and report read there.
@@ -176,19 +176,19 @@ def repair(terminal, root):
 def _parser():
     parser = argparse.ArgumentParser(
         prog=f"{home.PROGRAM} history", allow_abbrev=False,
-        description="Keeps the history: fetch makes or updates the worktree for it, of "
+        description="Maintains the history. fetch makes or updates its worktree, which is of "
                     f"the branch {BRANCH}; commit commits what record appended there; migrate "
                     f"takes over a history of the old form (what main last held in {_OLD}); repair "
-                    "takes damaged lines out of the files, and keeps them beside.",
+                    "moves damaged lines from the files to files beside them.",
         epilog="Exit status: 0 done; 2 wrong usage, or it could not be done.")
     parser.add_argument("what", choices=("fetch", "commit", "migrate", "repair"))
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help=f"({home.HISTORY_TEXT})")
+                        help=f"the history's folder ({home.HISTORY_TEXT})")
     parser.add_argument("--from", dest="source", metavar="DIR", type=Path,
-                        help="of migrate: a folder with the old history")
-    parser.add_argument("--push", action="store_true", help="of commit: to the remote, too")
+                        help="for migrate: a folder with the old history")
+    parser.add_argument("--push", action="store_true", help="for commit: push it, too")
     parser.add_argument("--message", metavar="TEXT", default="Record the performance",
-                        help="of commit")
+                        help="for commit: its message")
     return parser
 
 

@@ -4,10 +4,10 @@
 
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
 is made of the things that must be the same for such a comparison: processor, caches, the vector
-instructions that code asks for, compiler and flags. Each point also tells the other facts about the
-machine (kernel, libc, Google Benchmark's version). A series goes on when these change, because the
-reference kernel ran in the same pairs before and after the change. Whoever shows a series shows
-where they changed.
+instructions that code asks for, compiler and flags. Each point also tells the other facts about
+the machine (kernel, libc, Google Benchmark's version). A series goes on when these change, because
+the reference kernel ran in the same pairs before and after the change. Code that shows a series
+also shows where these facts changed.
 
 Several writers may run at once, and a writer that is killed leaves the file as it was. If a line is
 damaged all the same, only that line is lost: `scripts/perf history repair` takes it out.
@@ -240,8 +240,8 @@ def migrate(source, root=ROOT):
 
 
 def ended(history):
-    """Texts on the series that ended while their suite went on, with another fingerprint or without
-    them."""
+    """Texts on the series that have ended although their suite goes on: under another fingerprint,
+    or without the benchmark."""
     said = []
     newest = {}
     for (name, suite), points in history.items():

@@ -13,9 +13,9 @@ points it may be compared. history_files.py has the files.
         "time_ns": 28.4, "reference_ns": 3.885,
         "pairs": 10}}}                     process pairs: the number of independent measurements
 
-A measurement of anything but a benchmark's time says so in a field "metric", and its name ends with
-it in brackets. "compile time" has the fields above; of "peak memory" and "size" the ratio, low and
-high are bytes, and time_ns and reference_ns are left out: bytes need no reference kernel.
+A measurement of anything but a benchmark's time has a field "metric", and its name ends with the
+metric in brackets. "compile time" has the fields above. For "peak memory" and "size" the ratio,
+low and high are bytes, and time_ns and reference_ns are left out: bytes need no reference kernel.
 """
 
 import datetime

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf selftest --live: does the gate find what it must in a crowded suite, within minutes?
+"""scripts/perf selftest --live: does the gate find a slowdown in a crowded suite, within minutes?
 
 Ten benchmarks stay in a core's own caches, and one of them is slower by a known amount. Three
 others are so noisy that nothing can be told about them. One core is busy, and the budget is two
@@ -39,7 +39,7 @@ _KEPT = revisions.PERF / "selftest-live.json"
 _BUSY = "while True: pass"
 _FILTER = "BM_(Scan|Hash)_Selftest|BM_Digits_Selftest/(64|512)$|BM_Noise_Crowded"
 _SLOWDOWNS = (5, 10, 30)
-_FEWEST = {5: 0.95}  # percent -> the least share of tries that must find it; else 1
+_FEWEST = {5: 0.95}  # percent -> the share of tries that must find the slowdown, if not all
 
 
 @contextlib.contextmanager
@@ -57,11 +57,12 @@ def add_options(parser):
                              "each slowdown; writes results/perf-selftest-live.md; goes on where "
                              "it was interrupted")
     parser.add_argument("--tries", type=int, default=20, metavar="N",
-                        help="of --live, for each slowdown (%(default)s)")
+                        help="with --live or --metrics: tries of each slowdown or growth "
+                             "(%(default)s)")
     parser.add_argument("--budget", type=float, default=120, metavar="SECONDS",
-                        help="of --live, for each try (%(default)s)")
+                        help="with --live or --metrics: seconds for each try (%(default)s)")
     parser.add_argument("--fresh", action="store_true",
-                        help="of --live: forget the tries that are kept")
+                        help="with --live or --metrics: forget the tries that are kept")
 
 
 def _read(settings):
@@ -78,14 +79,15 @@ def one_try(terminal, program, percent, number, budget):
     """Runs the gate once. Returns the record of the try."""
     names = [str(key) for key in program.listing(_FILTER).keys if "Noise" not in key.name]
     slow = random.Random(1000 * percent + number).choice(names)
-    # The variables have the same length on both sides, since the environment moves the stack.
+    # The variables have the same length on both sides, since the environment's length moves the
+    # stack.
     arms = [samples.Program(program.path, (), {"FFGRANT_SLOW": slow,
                                                "FFGRANT_SLOW_PERCENT": f"{value:02}"})
             for value in (0, percent)]
     chosen = choice.Chosen([process_pairs.Suite("perf_crowded", choice.arms_of(*arms))], "", "",
                            _FILTER, "", "", directory=revisions.PERF / "run", known=Known())
 
-    class Arguments:  # what gate.measure() reads of a command line
+    class Arguments:  # what measuring.measure() reads of a command line
         budget = 0.0
         seed = None
         repetitions = samples.Effort.repetitions

@@ -51,7 +51,8 @@ class Result:
     note: str = ""
     confirmation: Optional["Result"] = None
     out_of_time: bool = False  # more time might have told more
-    # Nanoseconds of the fastest process of each side: others only add to what an iteration takes.
+    # Nanoseconds of the fastest process of each side: other programs can only make a process
+    # slower.
     base_least: float = 0.0
     head_least: float = 0.0
 

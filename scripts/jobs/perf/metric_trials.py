@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the gate find a known growth of memory, size and compile time, and none if nothing grew?
-Programs are built from bench/perf/growth.cc, once with each growth. For the compiler there is a
-generated source with that share of functions more. Each try is a whole run of the gate, as a user
-would start it.
+Programs are built from bench/perf/growth.cc, once with each growth. For the compile time, sources
+are generated whose number of functions grows by the same percentages. Each try is a whole run of
+the gate, as a user would start it.
 """
 
 import datetime

@@ -108,7 +108,7 @@ class PeakTest(unittest.TestCase):
 
     def test_is_the_process_s_own_and_of_what_it_started(self):
         allocates = "import time; x = bytearray(64 << 20); time.sleep(0.05)"
-        ours = sum(map(len, [bytes(200 << 20)]))  # a child's peak must not have our memory
+        ours = sum(map(len, [bytes(200 << 20)]))  # must not count in a child's peak
         self.assertEqual(ours, 200 << 20)
         small = self.peak("sleep", "0.1")
         large = self.peak(sys.executable, "-S", "-c", allocates)

@@ -22,14 +22,14 @@ def add_effort(parser):
                         help="only benchmarks whose names match (default with programs: all; with "
                              "revisions: core, and the ledger with few executions and one thread)")
     parser.add_argument("--budget", type=float, default=BUDGET, metavar="SECONDS",
-                        help="measure no longer than this, builds aside (%(default)s)")
+                        help="measure no longer than this, not counting builds (%(default)s)")
     parser.add_argument("--repetitions", type=int, metavar="N",
                         default=samples.Effort.repetitions,
-                        help="in each process, of which the least counts (%(default)s)")
+                        help="repetitions in each process; the least time counts (%(default)s)")
     parser.add_argument("--min-time", type=float, metavar="SECONDS",
                         default=samples.Effort.min_time,
-                        help="of a repetition (%(default)s)")
-    parser.add_argument("--seed", type=int, help="of the order in which programs run")
+                        help="least time of a repetition (%(default)s)")
+    parser.add_argument("--seed", type=int, help="seed of the order in which programs run")
 
 
 def add_metrics(parser, sides=("base", "head"), given="what is compared (time)"):
@@ -37,14 +37,15 @@ def add_metrics(parser, sides=("base", "head"), given="what is compared (time)")
     read."""
     parser.add_argument("--metric", choices=tuple(metrics.ARGUMENTS), action="append", default=[],
                         help=f"{given}; may be repeated. memory: the peak of each "
-                             "benchmark's process; size: of the programs; compile: the time of "
-                             "--compile")
+                             "benchmark's process; size: the programs' size; compile: the time "
+                             "of --compile")
     parser.add_argument("--section", metavar="NAME", action="append", default=[],
-                        help="of --metric size: a section of the program (.text) in place of the "
+                        help="for --metric size: a section of the program (.text) in place of the "
                              "whole file; may be repeated")
     parser.add_argument("--compile", metavar="COMMAND",
-                        help="of --metric compile: a line for sh that compiles all that counts, "
-                             "each time anew; with --build it runs in each revision's folder")
+                        help="for --metric compile: a line for sh that compiles everything that "
+                             "counts, each time anew; with --build it runs in each revision's "
+                             "folder")
     for side in sides:
         parser.add_argument(f"--{side}-compile", metavar="COMMAND",
                             help=f"the same, for the {side} alone")
@@ -72,10 +73,11 @@ def add_surroundings(parser, sides=()):
 def add_programs(parser):
     """The options that say what is compared."""
     parser.add_argument("programs", metavar="PROGRAM", type=Path, nargs="*",
-                        help="two: base and head, programs that use Google Benchmark, or folders "
-                             "of such")
-    parser.add_argument("--base", metavar="REV", help="revision (merge base with main)")
-    parser.add_argument("--head", metavar="REV", help="revision (the working tree)")
+                        help="base and head: two programs that use Google Benchmark, or two "
+                             "folders of such programs")
+    parser.add_argument("--base", metavar="REV",
+                        help="the base revision (merge base with main)")
+    parser.add_argument("--head", metavar="REV", help="the head revision (the working tree)")
     parser.add_argument("--build", metavar="COMMAND",
                         help="build both revisions of the repository in this folder with this "
                              "line for sh; needs --program")
@@ -88,11 +90,12 @@ def add_programs(parser):
     else:
         parser.set_defaults(baseline=None)
     parser.add_argument("--base-bin", metavar="FILE", type=Path, nargs="+", action="extend",
-                        default=[], help="the same as PROGRAM, for several at once")
+                        default=[], help="the base's programs, if there are several")
     parser.add_argument("--head-bin", metavar="FILE", type=Path, nargs="+", action="extend",
-                        default=[], help="as many, in the same order")
+                        default=[], help="as many programs of the head, in the same order")
     add_surroundings(parser, ("base", "head"))
     parser.add_argument("--known", metavar="FILE", type=Path,
-                        help="benchmarks that are known for noise or for failing, with reasons")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the answer there too")
+                        help="a list of benchmarks that are known for noise or for failing, with "
+                             "the reasons")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the answer to FILE too")
     parser.add_argument("--markdown", metavar="FILE", type=Path)

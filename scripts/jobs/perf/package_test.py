@@ -18,7 +18,7 @@ from jobs.perf import fake, schema
 
 _SCRIPTS = Path(__file__).resolve().parents[2]
 _FOLDER = _SCRIPTS / "packaging" / "ffgrant-perf"
-# Imported inside of functions, and only where this project's own revisions are asked for.
+# Modules that are imported only inside of functions, for this project's own revisions.
 _OF_THE_TREE = {"jobs.perf.revisions", "jobs.perf.baseline", "jobs.bench.job", "jobs.bench"}
 
 

@@ -2,9 +2,9 @@
 """Runs rounds of processes for jobs.perf.decide: base, a second copy of base, head, and more.
 
 In a round every program runs once with all benchmarks that are asked for, in an order drawn by
-chance. Programs run from copies whose paths all have one length (a path moves the stack). Fresh
-copies are made now and then: which pages of memory a file lies in makes a difference between two
-programs, and no number of processes averages it out.
+chance. Programs run from copies whose paths all have one length (a path's length moves the stack).
+Fresh copies are made now and then: which pages of memory a file lies in makes a difference between
+two programs, and no number of processes averages it out.
 """
 
 import random

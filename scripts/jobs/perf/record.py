@@ -112,19 +112,20 @@ def _parser():
         epilog="Exit status: 0 recorded; 2 wrong usage, or something could not be measured or "
                "recorded.")
     parser.add_argument("--revision", metavar="REV",
-                        help="measure this one (the working tree)" if home.IN_TREE else
-                        "of which revision the program is (the commit in this folder)")
+                        help="measure this revision (the working tree)" if home.IN_TREE else
+                        "the program's revision (the commit in this folder)")
     parser.add_argument("--bin", metavar="FILE", type=Path,
-                        help="measure any program that uses Google Benchmark; needs --suite, and "
-                             "--revision says of what (not looked up; the commit of the "
-                             "repository in this folder)")
-    parser.add_argument("--suite", metavar="NAME", help="of --bin: the history's file")
+                        help="measure any program that uses Google Benchmark; needs --suite. "
+                             "--revision then names the program's revision, which is not looked "
+                             "up (default: the commit of the repository in this folder)")
+    parser.add_argument("--suite", metavar="NAME",
+                        help="with --bin: the name of the history's file")
     parser.add_argument("--kernel", metavar="FILE", type=Path,
                         help="a ready reference kernel (built from bench/perf/reference_kernel.cc)")
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
                         help=f"where points go ({home.HISTORY_TEXT}: the branch perf-history)")
     parser.add_argument("--pairs", type=int, default=_PAIRS, metavar="N",
-                        help="(%(default)s)")
+                        help="number of process pairs (%(default)s)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     options.add_effort(parser)
     options.add_surroundings(parser)

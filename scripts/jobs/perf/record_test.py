@@ -129,7 +129,7 @@ class RecordTest(unittest.TestCase):
 
     def test_wrong_usage(self):
         self.addCleanup(os.chdir, os.getcwd())
-        os.chdir("/")  # no repository, whose commit could be taken for the program's
+        os.chdir("/")  # outside of any repository: there is no commit to record
         for arguments in (["--bin", "x"], ["--bin", "x", "--suite", "y"], ["--pairs", "5"]):
             with self.assertRaises(SystemExit) as stop, contextlib.redirect_stderr(io.StringIO()):
                 record.main(arguments)

@@ -54,16 +54,16 @@ class Procedure:
 
 
 class IdleMachineTest(Procedure, unittest.TestCase):
-    """Recorded by scripts/perf selftest on two cores with nothing else to do: the bars of
-    results/perf-selftest.md hold."""
+    """Uses rounds that scripts/perf selftest has recorded on two cores with nothing else to do.
+    The bars of results/perf-selftest.md hold for them."""
 
     recording = "selftest_recording.json"
     least = {3: 0.90, 5: 0.95, 10: 0.95}
 
 
 class BusyMachineTest(Procedure, unittest.TestCase):
-    """Recorded at a load of 10 to 30, as bad as a machine gets. There were few rounds, so the gate
-    finds fewer slowdowns, but it gives no false alarm here either."""
+    """Uses rounds that were recorded at a load of 10 to 30, as bad as a machine gets. They are
+    few, so the gate finds fewer slowdowns, but it gives no false alarm here either."""
 
     recording = "selftest_recording_busy.json"
     least = {5: 0.65, 10: 0.80}

@@ -26,7 +26,7 @@ COMPILER = "g++"
 FLAGS = "-O2 -g1 -falign-functions=64 -DNDEBUG"
 _INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
 _KEPT = 12  # built revisions
-# The names of the suite's programs end so; the same folder also holds programs of perf's own.
+# The end of the names of the suite's programs; the same folder also holds programs of perf's own.
 _SUFFIX = "_benchmark"
 
 

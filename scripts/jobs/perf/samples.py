@@ -198,8 +198,8 @@ class Program:
         return Listing(numbered(line for line in lines if line), doubt)
 
     def still_listed(self, names, limit=_LIST_SECONDS):
-        """The names that are listed again if they are asked for by name, and not listed
-        otherwise."""
+        """The names that the program lists if it is asked for them, and does not print if it is
+        asked for no benchmark."""
         def lines(pattern):
             text = self._printed(pattern, limit).stdout.decode("utf-8", "surrogateescape")
             return set(text.split("\n"))

@@ -233,12 +233,13 @@ def main(argv):
         epilog="Exit status: 0 every bar is met; 1 one is not; 2 wrong usage, or it could not be "
                "measured.")
     parser.add_argument("--rounds", type=int, default=100, metavar="N",
-                        help="to record under each condition (%(default)s)")
+                        help="rounds to record under each condition (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3600, metavar="N",
-                        help="for each condition; fewer rounds if that is less (%(default)s)")
+                        help="limit for each condition, even if this leaves fewer rounds "
+                             "(%(default)s)")
     parser.add_argument("--filter", metavar="RE", default="", help="only these benchmarks")
     parser.add_argument("--replays", type=int, default=200, metavar="N",
-                        help="of each cell of the table (%(default)s)")
+                        help="replays for each cell of the table (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replay", metavar="FILE", type=Path,
                         help="a recording to replay; measures nothing")

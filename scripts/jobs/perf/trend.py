@@ -3,9 +3,9 @@
 gates.
 
 Apache Otava finds the change points: e-divisive over windows, then a t-test. On 200 series of 60
-points with 1 % of noise, its defaults report a false change point in 6 % of the series, and in 18 %
-if one point in twenty is a spike. With p = 1e-5 and a magnitude of 3 % these shares are none and 8
-%, and each step of 5 % is still found (jobs.perf.trend_test). Each machine's series is looked at by
+points with 1 % of noise, its defaults report a false change point in 6 % of the series, and in 18
+% if one point in twenty is a spike. With p = 1e-5 and a magnitude of 3 %, the shares are 0 % and 8
+%, and each step of 5 % is still found (jobs.perf.trend_test). Each machine's series is examined by
 itself.
 """
 
@@ -132,7 +132,8 @@ def main(argv):
                     "kernel's, each machine by itself.",
         epilog="Exit status: 0, whatever changed; 2 wrong usage, or the history can't be read.")
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
-                        help=f"({home.HISTORY_TEXT}: the branch perf-history)")
+                        help=f"the history's folder ({home.HISTORY_TEXT}: the branch "
+                             "perf-history)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     arguments = parser.parse_args(argv)
     terminal = Terminal()

@@ -134,7 +134,8 @@ def _seconds_of_one(program, key, effort, target, limits):
 
 
 def _is_stuck(ended):
-    """Whether a process that was ended with the budget hung, and was not just slow."""
+    """Whether a process had hung, and was not just slow, when it was ended because the budget was
+    used up."""
     return ended.idle >= max(1.0, ended.seconds / 2)
 
 

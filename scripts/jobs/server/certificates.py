@@ -84,13 +84,13 @@ def _issue(folder: Path, name: str, names: str, authority: str = "ca", begins: i
 
 
 def make(folder: Path) -> None:
-    """Certificates (.pem) and keys (.key) in the folder:
+    """Writes these certificates (.pem) and keys (.key) into the folder:
 
     ca          the authority; `stranger` is another one
-    server      right for 127.0.0.1 and localhost; so are, but for one fault each,
-                expired, future (not valid yet), elsewhere (another name), selfsigned,
+    server      right for 127.0.0.1 and localhost; the next five are like it, but each has one
+                fault: expired, future (not valid yet), elsewhere (another name), selfsigned,
                 unknown (issued by `stranger`)
-    client      for a client; foreign: the same, by `stranger`
+    client      for a client; foreign: the same, but issued by `stranger`
     """
     _authority(folder, "ca")
     _authority(folder, "stranger")

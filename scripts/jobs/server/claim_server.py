@@ -62,11 +62,11 @@ class Binary:
 
 
 def _named_server(path):
-    """`path` under a name that makes it a server.
+    """Returns a path to the same binary, whose name makes the binary run as a server.
 
-    Debian's redis-tools and valkey-tools hold the server's binary as the checker of dumps: the name
-    by which the binary is called decides what it does. The packages that are named after the
-    servers would add a system service.
+    Debian's redis-tools and valkey-tools hold the server's binary under the name of a checker of
+    dumps: the name by which the binary is called decides what it does. The packages that are named
+    after the servers would add a system service.
     """
     found = re.fullmatch(r"(redis|valkey)-check-rdb", os.path.basename(path))
     if not found:
@@ -81,7 +81,7 @@ def _named_server(path):
 
 
 def _identify(path, origin):
-    """The server binary at the path; None if it is no server that will do."""
+    """The Binary at the path; None if it is no server, or a version that is too old."""
     try:
         done = subprocess.run([path, "--version"], stdin=subprocess.DEVNULL, text=True, timeout=20,
                               capture_output=True, check=False)
@@ -169,13 +169,13 @@ def _wait_until(condition, what, seconds=_START_SECONDS):
 class Settings:
     appendonly: bool = False
     appendfsync: str = "everysec"  # always, everysec or no
-    transport: str = "tcp"  # one of options.TRANSPORTS; the url says it
+    transport: str = "tcp"  # one of options.TRANSPORTS; Server.url has the address for it
     extra: tuple = ()  # further words for the command line
 
 
 def guarded(words: list[str]) -> list[str]:
-    """The command, made so that the kernel ends it together with this process, even if this process
-    gets no chance to."""
+    """The command with a prefix (if setpriv is there) that makes the kernel end it when this
+    process ends, even if this process is killed."""
     guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return guard + words
 

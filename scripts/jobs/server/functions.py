@@ -22,7 +22,7 @@ def source():
 
 
 class Execution:
-    """The names that belong to one execution: of its keys, and in the arguments of its calls."""
+    """One execution: the names of its keys, and the names that its calls take as arguments."""
 
     def __init__(self, partition=7, lane="main", attempt=0, uuid_text=None):
         self.tag = f"{{fp:{partition}}}"

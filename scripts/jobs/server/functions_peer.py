@@ -2,10 +2,10 @@
 """Compares our function library with FlowFabric's own, call by call, on two servers of one build.
 
 First there are random walks through the life of an execution: after every call the replies and
-everything that is stored must agree, times within a tolerance. Then there are the calls that differ
-on purpose: each has its reason and our answer, and must leave nothing behind. This program is no
-part of scripts/test, since it needs cargo, which fetches FlowFabric's library. Run it from the top
-of the tree:
+everything that is stored must agree, times within a tolerance. Then there are the calls that
+differ on purpose: each must give the answer that is written down for it, and change nothing. This
+program is no part of scripts/test, since it needs cargo, which fetches FlowFabric's library. Run
+it from the top of the tree:
 
     PYTHONPATH=scripts python3 -m jobs.server.functions_peer [--engine E] [--walks N] [--seed N]
 
@@ -269,7 +269,7 @@ def _walk(pair, seed, length):
                 b"waiting_for_resume_delay":
             continue
         ours, theirs = pair.both(call)
-        if "20" in call[2]:  # no look while the 20 ms run out
+        if "20" in call[2]:  # both servers are read only after the 20 ms have run out
             time.sleep(0.03)
         walk.learn(name, ours, new)
         if not _same(ours, theirs):

@@ -25,7 +25,7 @@ SHARES = (50, 70, 90)  # percent of the peak, open loop
 class Plan:
     rounds: int
     turns: int  # how often a round measures a call and the call's commands alone
-    count: int  # executions of a closed load; a quarter if one by one
+    count: int  # executions of a closed load; a quarter of this if calls are made one by one
     open_seconds: float
 
 

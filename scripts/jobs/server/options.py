@@ -25,7 +25,7 @@ Exit status: COMMAND's; 2 wrong usage; 3 no server could be started; 128 + signa
 
 def _add_command(made):
     made.add_argument("command", metavar="-- COMMAND...", nargs=argparse.REMAINDER,
-                      help="what to run beside it")
+                      help="the command to run beside the server")
 
 
 def _take_command(found):
@@ -43,11 +43,11 @@ def claim_server_parser():
     made.option("--replicas", "N", "replicas of each primary (0, 1 or 2)", options.natural,
                 choices=range(3), default=0)
     made.choice("--appendfsync", ("always", "everysec", "no"), "keep an append-only file, and sync "
-                "it so")
-    made.choice("--transport", options.TRANSPORTS, "what FFGRANT_SERVER_URL says: HOST:PORT (tcp, "
-                "the default), unix:///PATH or valkeys://HOST:PORT (tls); the server listens on "
-                "TCP besides. TLS with an authority made on the spot; stunnel4 speaks it for a "
-                "server that has none", default="tcp")
+                "it in this way")
+    made.choice("--transport", options.TRANSPORTS, "the address in FFGRANT_SERVER_URL: HOST:PORT "
+                "(tcp, the default), unix:///PATH or valkeys://HOST:PORT (tls). The server also "
+                "listens on TCP. For TLS a certificate authority is made; stunnel4 speaks TLS for "
+                "a server that does not", default="tcp")
     _add_command(made)
     return made
 

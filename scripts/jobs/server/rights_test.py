@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests what an ACL user must be allowed for each call: the client's table and README's table are
-compared with what the functions' own texts can run, and with servers."""
+"""Tests which commands an ACL user must be allowed for each call. The client's table and README's
+table are compared with the commands in the functions' sources, and with what servers allow."""
 
 import re
 import shutil
@@ -49,7 +49,8 @@ def _reachable(source):
 
 
 def _table():
-    """The client's rows: (call, function, itself, ours, theirs)."""
+    """The rows of the client's table: (call, function, the commands that the client itself sends,
+    the commands of our function, the commands of FlowFabric's function)."""
     text = (_VALKEY / "internal" / "rights.cc").read_text(encoding="utf-8")
     text = text[text.index("kAll[] = {"):text.index("\n};")]
     return [tuple(re.findall(r'"([^"]*)"', re.sub(r'"\s+"', "", row)))

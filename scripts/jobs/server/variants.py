@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same calls on servers with other settings, and on every other server that can be had here."""
+"""Names more servers on which the same calls are measured: servers with other settings, and every
+other server that can be had here."""
 
 import contextlib
 from dataclasses import dataclass

@@ -67,8 +67,8 @@ else:
 if __name__ == "__main__":
     with contextlib.suppress(SystemExit):
         benchmark.main()
-    # Versions before 1.7 abort where the interpreter ends by itself. An end by _exit() would lose
-    # what C and C++ have not written yet.
+    # With versions before 1.7 a program aborts if the interpreter ends by itself, so it ends by
+    # _exit(). This would lose what C and C++ have not written yet, so that is written first.
     sys.stdout.flush()
     ctypes.CDLL(None).fflush(None)
     os._exit(0)
