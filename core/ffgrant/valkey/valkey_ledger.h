@@ -86,9 +86,12 @@ struct FoundClaim : Outcome {
 //
 // The ledger takes canonical ids of configured partitions only, as MemoryLedger does. A call is one
 // round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail first read the
-// names of their keys, which is a second round trip. The ledger repeats reads, and calls that the
-// server can't have executed, within the time limit. Once buffers have grown, only InspectNames(),
-// Fail() and a connection that fails allocate.
+// names of their keys, and CreateExecution with a `delay_until` the server's time, which is a
+// second round trip. The first Suspend of a partition may have to install a secret, and is then
+// repeated. The ledger repeats reads, and calls that the server can't have executed, within the
+// time limit. Once buffers have grown, these allocate and nothing else does: Connect(),
+// InspectNames(), Fail(), ReadPartitions(), the calls that register a worker, and a connection that
+// fails.
 //
 // The process around it:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy, but

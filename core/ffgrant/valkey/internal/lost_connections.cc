@@ -22,7 +22,9 @@ bool LostConnections::Entry::Has(CommandKey key) const noexcept {
 // that lives on elsewhere looks the same. This does no harm: the old server's commands can't reach
 // the new server's data, and the client reads nothing else, because it does not follow a server
 // that stands alone to another address. A server that was running before the old process was last
-// heard of (behind a proxy, or moved to this address) is told apart by its uptime.
+// heard of (behind a proxy, or moved to this address) is told apart by its uptime. INFO has whole
+// seconds: a server that started less than two seconds before counts as started later, because a
+// quick restart must be recognised.
 bool LostConnections::IsGone(const Entry& entry, const ServerIdentity& server) noexcept {
   if (entry.run_id.empty() || server.run_id.empty() || entry.run_id == server.run_id) return false;
   if (entry.cluster != server.cluster) return false;
