@@ -89,9 +89,9 @@ struct FoundClaim : Outcome {
 // names of their keys, and CreateExecution with a `delay_until` the server's time, which is a
 // second round trip. The first Suspend of a partition may have to install a secret, and is then
 // repeated. The ledger repeats reads, and calls that the server can't have executed, within the
-// time limit. Once buffers have grown, these allocate and nothing else does: Connect(),
-// InspectNames(), Fail(), ReadPartitions(), the calls that register a worker, and a connection that
-// fails.
+// time limit. Once buffers have grown, the calls of ClaimLedger allocate nothing, except for
+// InspectNames() and Fail(), and unless a connection fails. The calls that only this class has may
+// allocate.
 //
 // The process around it:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy, but
