@@ -373,8 +373,8 @@ Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) 
   return outcome;
 }
 
-// Needs no queue's lock: whether or not there is a delay, the call that promotes the retry queues
-// it.
+// Needs no queue's lock: even a retry without a delay is put into its queue by the call that
+// promotes it, not here.
 FailOutcome MemoryLedger::Fail(const FailArgs& args, ErrorDetails* details) noexcept {
   FailOutcome outcome;
   if (details != nullptr) details->clear();

@@ -134,7 +134,8 @@ class ClaimPipeline {
   //
   // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
   // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call it before each
-  // wait, after all Submit...(). Neither blocks. core/examples/claim_with_epoll.cc is such a loop.
+  // wait, after all Submit...(). PrepareWait() and descriptor() do not block. A whole loop of this
+  // kind is in core/examples/claim_with_epoll.cc.
   int descriptor() noexcept;
   int PrepareWait() noexcept;
 

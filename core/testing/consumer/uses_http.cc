@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "ffgrant/http/grant_pipeline.h"
 #include "ffgrant/http/issuer_client.h"
 
 int main() {
@@ -13,5 +14,7 @@ int main() {
   ffgrant::http::IssuerClient issuer(options);
   const ffgrant::http::IssuerStatus status = issuer.Health();
   std::printf("%s\n", std::string(ffgrant::http::ErrorName(status.error)).c_str());
-  return status.error == ffgrant::http::IssuerError::kNotConnected ? 0 : 1;
+  ffgrant::http::GrantPipeline grants(options);
+  return status.error == ffgrant::http::IssuerError::kNotConnected && grants.in_flight() == 0 ? 0
+                                                                                              : 1;
 }

@@ -2,7 +2,7 @@
 //
 // Tests under relacy what CounterClock's threads tell each other.
 
-#include "ffgrant/claims/clock.h"  // declares nothing in ffgrant::internal, so it comes first
+#include "ffgrant/claims/clock.h"  // declares nothing in ffgrant::internal, so it may come first
 
 #include "testing/memory_orders/relacy_std.h"
 

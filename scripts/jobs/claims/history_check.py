@@ -251,8 +251,9 @@ def _check_grants(verdict, execution, calls, leases):
 
 
 def _check_one_grant(verdict, execution, calls):
-    """Checks that at most one grant exists at a time: no two grants surely existed at once, with
-    neither a claim nor an expiry in between."""
+    """Checks that at most one grant exists at a time. A grant that was issued after another one is
+    an error unless, in between, a claim may have taken the earlier grant or its time may have run
+    out."""
     issued = sorted((call for call in calls if call.op in ISSUES and call.outcome == OK),
                     key=lambda call: call.returned)
     for before, after in zip(issued, issued[1:]):

@@ -24,7 +24,7 @@ from jobs.server import functions, store
 STEPS = 9
 _GRANT_TTL_MS = 60_000  # longer than a history takes
 _LEASE_TTL_MS = "60000"
-_FIND_SECONDS = 30  # for finding a waiting execution: a few of the scheduler's windows
+_FIND_SECONDS = 30  # for finding a waiting execution, since a call sees only some partitions
 _POLL_SECONDS = 0.1
 _SLACK_MS = 50  # the most that may pass between two readings of the server's clock
 _NOW = 1795000000000  # no answer depends on the time that a caller names

@@ -31,7 +31,7 @@ MARKS = {
     "baseline": ("D", "orange", False),
 }
 
-_UNSURE = ("undecided", "limit")  # verdicts that are too noisy to tell
+_UNSURE = ("undecided", "limit")  # marks of rows whose measurement was too noisy to tell
 
 _SIGNS = {("o", True): "●", ("o", False): "○", ("D", True): "◆", ("D", False): "◇",
           ("s", False): "□"}

@@ -22,7 +22,7 @@ from PIL import Image
 WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
 _SCALE = 1.25  # the scale of the PNG
-TEXT = 9.5  # points, all text; also in page.css
+TEXT = 9.5  # the font size of plots, in points; page.css has the same number
 
 # Name in the style sheet -> colour on the light page. People with any kind of colour vision can
 # tell blue from orange; shapes and fillings repeat what the colours say.

@@ -65,8 +65,8 @@ class Runner:
         self._number = 0
 
     def count(self, tasks, memory=False):
-        """tasks: (key, program, gbench_json.Key). Returns key -> Counts, or the PerfError that was
-        met. Tasks for which the budget does not suffice are left out."""
+        """tasks: (key, program, gbench_json.Key). Returns key -> Counts, or key -> PerfError for a
+        task that failed. Tasks for which the budget does not suffice are left out."""
         waiting, running, done = list(tasks), {}, {}
         start = time.monotonic()
         with Children() as children:

@@ -85,7 +85,8 @@ def _as_someone(directory):
 
 
 def commit(terminal, worktree, message, push):
-    """Commits what record appended, and pushes it. Others may push at the same time."""
+    """Commits the points that the command record has appended, and pushes them if `push` is true.
+    Others may push at the same time."""
     if not (worktree / ".git").exists():
         raise PerfError(f"{worktree} is no worktree of the branch {BRANCH}: "
                         f"{home.COMMAND} history fetch")

@@ -46,7 +46,7 @@ class HistoryError(PerfError):
 @dataclass(frozen=True)
 class Measurement:
     """One benchmark at one point. ratio = time_ns / reference_ns up to the estimators' rounding.
-    For memory and sizes ratio is bytes, and the two times are None."""
+    For memory and sizes, `ratio` is a number of bytes, and the two times are None."""
     ratio: float
     low: float
     high: float

@@ -20,7 +20,8 @@ PROGRAM = "scripts/perf" if IN_TREE else "ffgrant-perf"  # as usage texts name i
 HISTORY = _TREE / "build" / "perf" / "history" if IN_TREE else Path("perf-history")
 HISTORY_TEXT = "build/perf/history" if IN_TREE else "perf-history, in this folder"
 KERNEL_SOURCE = (_TREE / "bench" / "perf" if IN_TREE else _HERE) / "reference_kernel.cc"
-# The repository whose history is kept: the project's own, or the repository of the user's folder.
+# The git repository whose history of figures is kept: the project's own, or the one to which the
+# current folder belongs.
 REPOSITORY = _TREE if IN_TREE else Path(".")
 
 _JOBS = {"scipy": "compare", "statsmodels": "compare", "valgrind": "counts", "kernel": "record",

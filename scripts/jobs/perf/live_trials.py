@@ -108,7 +108,8 @@ def one_try(terminal, program, percent, number, budget):
 
 
 def _rows(tries):
-    """(percent, tries, found, false alarms, longest, met)"""
+    """Returns for each slowdown (percent, tries, found, false alarms, seconds of the longest try,
+    whether the bar was met)."""
     rows = []
     for percent in sorted({each["percent"] for each in tries}):
         its = [each for each in tries if each["percent"] == percent]

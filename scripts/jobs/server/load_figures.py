@@ -126,8 +126,8 @@ def rate_table(figures, depths):
 
 
 def transport_table(figures, depths, transports):
-    """The table of one server that was reached by several transports, which are named as
-    `whose`."""
+    """The table of one server that was reached by several transports. transports: their names;
+    in `figures` the name of a transport is the `whose` of its rounds."""
     first = transports[0]
     table = Table(
         "Claims per second by transport, closed loop",

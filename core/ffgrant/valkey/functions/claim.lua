@@ -30,7 +30,7 @@ local function policy_fields(json)
   for name, value in pairs(policy) do
     if type(value) == 'table' then
       decoded, value = pcall(cjson.encode, value)
-      -- It holds a number beyond all numbers, which can be read and not be written.
+      -- The table holds a number such as 1e999, which cjson reads as infinite but does not write.
       if not decoded then return nil, invalid('attempt_policy_json is malformed') end
     end
     fields[#fields + 1] = tostring(name)

@@ -22,8 +22,9 @@ constexpr std::string_view kResumePolicy =
     R"({"close_waitpoint_on_resume":true,"consume_matched_signals":true,)"
     R"("resume_target":"runnable","retain_signal_buffer_until_closed":false})";
 
-// Calls a function; its keys and arguments follow while this object lives. If `instead` is given,
-// it is called in place of `function`.
+// Writes a call of a function: the constructor begins it, the destructor ends it, and in between
+// the caller adds the keys and then the arguments. If `instead` is given, it is called in place of
+// `function`.
 class FunctionCall {
  public:
   FunctionCall(RespCommand& command, std::string_view function, std::string_view instead = {})

@@ -26,7 +26,7 @@ struct FunctionReply {
   enum class Kind : std::uint8_t { kOk, kDuplicate, kAlreadySatisfied, kRejected };
   Kind kind = Kind::kOk;
   ClaimError error = ClaimError::kNone;  // set with kRejected
-  std::span<const Reply> fields;         // what follows the word; all of kind kString
+  std::span<const Reply> fields;         // what follows the word or the code; all of type kString
   std::optional<std::string_view> Field(std::size_t i) const noexcept {
     if (i >= fields.size()) return std::nullopt;
     return fields[i].text;

@@ -25,7 +25,8 @@ void Client::CheckFunctions(Node& node) noexcept {
   node.library_refusal.clear();
   if (node.replica) {
     // A replica has the functions of its primary, and refuses to run any of them. Once it is
-    // promoted, a call that finds no function of its name leads here again.
+    // promoted, FlowFabric's functions are called there; if one of them is not found, the client
+    // comes here again.
     node.functions = Functions::kUnchecked;
     AfterLibrary(node);
   } else {

@@ -174,7 +174,7 @@ struct Node {
   Functions functions = Functions::kUnchecked;
   bool load_tried = false;      // since the client last looked for the functions
   std::string own_version;      // the version of our library; empty if it isn't there
-  std::string library_refusal;  // set with kNone
+  std::string library_refusal;  // the reason if `functions` is kNone
 
   // The node's place in the cluster.
   std::string announced_id;  // the node at this address in the last good table; may be empty
