@@ -55,7 +55,8 @@ class Fleet {
     Execution* execution = nullptr;
     Lease lease;
   };
-  using Timer = std::pair<Moment, std::size_t>;  // when which worker goes on
+  using Timer =
+      std::pair<Moment, std::size_t>;  // a moment, and the number of the worker that goes on then
 
   void Begin(std::size_t number);
   void Ask(std::size_t number);
