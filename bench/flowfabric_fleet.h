@@ -55,8 +55,7 @@ class Fleet {
     Execution* execution = nullptr;
     Lease lease;
   };
-  using Timer =
-      std::pair<Moment, std::size_t>;  // a moment, and the number of the worker that goes on then
+  using Timer = std::pair<Moment, std::size_t>;  // a moment, and the worker that goes on then
 
   void Begin(std::size_t number);
   void Ask(std::size_t number);
