@@ -72,12 +72,13 @@ class Worker {
   Worker(ClaimLedger& ledger, const Clock& clock, WorkerOptions options);
 
   // Takes a permit first: if there is none, the error is kWorkerAtCapacity, and the grant is not
-  // touched. Then checks the grant: kInvalidPartitionKey; with options.partitions also
-  // kInvalidInput (another spelling, or a partition that does not exist) and kGrantMismatch (the
-  // partition key or the grant key is another execution's). The claim's `ingress` says which check
-  // failed, and so does the detail, which is ErrorName(IngressError). Then
-  // claims with fresh ids; if the ledger asks for the resume path, takes it at once with the same
-  // grant. `lane` is the lane that was asked for.
+  // touched. Then checks the grant. The error is kInvalidPartitionKey if the partition key does not
+  // parse. With options.partitions there are two more errors: kInvalidInput, if the execution id is
+  // in a spelling that options.ingress refuses or the partition does not exist; kGrantMismatch, if
+  // the partition key or (with ParseMode::kStrict) the grant key is another execution's. The
+  // claim's `ingress` says which check failed, and so does the detail, which is
+  // ErrorName(IngressError). Then claims with fresh ids; if the ledger asks for the resume path,
+  // takes it at once with the same grant. `lane` is the lane that was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
 

@@ -243,9 +243,9 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
   });
 }
 
-// Reads any document. Returns false after a failure, which `result` then tells. Writes what it
-// returns to its final place, part by part: wide copies would wait for the narrow stores before
-// them.
+// Reads any document. Returns false after a failure, which `result` then tells. Sets `out` and
+// `result` in place, member by member. Copies of whole objects would be wide loads, which have to
+// wait for the narrow stores before them.
 [[gnu::noinline]] bool DecodeSequentially(std::string_view json, JsonScratch& scratch,
                                           ClaimResponseView& out, JsonResult& result) noexcept {
   // A canonical document needs no scratch, so it is read even if the scratch is too small or has no

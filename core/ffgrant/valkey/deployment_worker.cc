@@ -19,7 +19,8 @@
 namespace ffgrant::valkey {
 namespace {
 
-// A refresh that failed is tried again after this time, or after a third of a shorter ttl.
+// A refresh that failed is tried again after this time, or after a third of the registration's ttl
+// if that is sooner.
 constexpr std::int64_t kRetryMs = 1000;
 constexpr std::int64_t kMostMs = 1000;
 

@@ -266,8 +266,8 @@ class SocketNetwork final : public Network {
                                      [&old](const Watched& w) { return w.fd == old.fd; });
       if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails if the descriptor was closed
     }
-    // A descriptor that can't be watched is tried again the next time; the caller then comes back
-    // soon.
+    // A descriptor that can't be watched is left out of `armed_`, so the next Arm() tries it again.
+    // The caller is then told to wait only for a short time.
     const auto refused = std::remove_if(watched_.begin(), watched_.end(), [&](const Watched& w) {
       return std::find(armed_.begin(), armed_.end(), w) == armed_.end() &&
              !Watch(EPOLL_CTL_MOD, w) && !Watch(EPOLL_CTL_ADD, w);

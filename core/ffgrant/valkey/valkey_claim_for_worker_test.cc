@@ -57,7 +57,7 @@ class Choices : public ::testing::Test {
   }
   std::string IdAt(std::size_t i) const { return std::string(ways_[i].execution.text()); }
   // Expects that the search did not see one of eight partitions to its end, so that the answer is
-  // not "nothing".
+  // kNothingInWindow and not kNoEligibleExecution.
   static void ExpectNotAllSeen(const ClaimForWorkerOutcome& outcome,
                                std::uint32_t unreachable = 0) {
     EXPECT_EQ(outcome.error, ClaimError::kNothingInWindow);

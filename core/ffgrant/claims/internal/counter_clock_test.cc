@@ -180,9 +180,8 @@ TEST_F(CounterClockTest, ACounterThatIsNotInvariantIsGivenUp) {
   EXPECT_EQ(world.readings, 1000);
 }
 
-// If a thread is interrupted between reading the counter and reading the clock,
-// the clock uses its answer for a shorter time than usual, never for a longer
-// one.
+// If a thread is interrupted between reading the counter and asking the system for the time,
+// CounterClock keeps the system's answer for a shorter time than usual, never for a longer one.
 TEST_F(CounterClockTest, AnInterruptionMakesNothingLate) {
   Calibrate();
   std::mt19937_64 random(4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what a ledger with usual ids would show only rarely: regions that fill
-// up, words that many records went past, ids that differ only in the partition.
+// Tests what a ledger with usual ids would show only rarely: regions that fill up, full words of
+// tags that many records went past (see execution_table.h), ids that differ only in the partition.
 
 #include "ffgrant/claims/internal/execution_table.h"
 

@@ -36,7 +36,7 @@ struct MemberNames {
 // A name has at most 24 bytes with its quote, so three words cover it.
 constexpr std::size_t MiddleOf(std::size_t size) noexcept { return size < 16 ? size - 8 : 8; }
 
-// This function is not constexpr, so the compiler refuses a table that would call it.
+// These functions are not constexpr, so the compiler refuses a table that would call one of them.
 void NameIsNotCoveredByThreeWords();
 void NameIsTooShortForANumber();
 void TwoNamesBeginAlike();
@@ -155,8 +155,8 @@ template <class Text>
       p = special + 1;
       continue;
     }
-    // The text is decoded one byte after its final place for the length. If it is short, its length
-    // takes one byte, and the text stays where it is.
+    // The text is decoded to the place after `top`, which leaves one byte for its length. If the
+    // text is short, its length takes one byte, and the text stays where it is.
     std::string_view decoded;
     reader.set_text_top(top + 1);
     if (special != end && *special == '\\') {
