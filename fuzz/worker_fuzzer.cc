@@ -119,7 +119,7 @@ class Session {
       WorkerPermit permit(std::move(claims_[from].permit));
       claims_[to].permit = std::move(permit);
     }
-    // A permit that is moved onto itself stays, in either way.
+    // A permit that is moved onto itself stays, be it moved directly or through a third object.
     if (from != to) holds_[to] = std::exchange(holds_[from], false);
     if (static_cast<bool>(claims_[to].permit) != holds_[to] ||
         static_cast<bool>(claims_[from].permit) != holds_[from]) {

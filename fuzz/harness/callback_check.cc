@@ -227,7 +227,7 @@ std::size_t CheckCallbacks() {
       CheckSizes(check, size, max_size, near ? 32 : 2);
     }
   }
-  // These sizes are near the largest sizes of formats and engines, and in between.
+  // Each of these sizes is some target's max_len, or lies near or between such sizes.
   for (std::size_t size : {96, 128, 256, 257, 320, 386, 512, 1024, 1025, 2048, 4096}) {
     for (std::size_t max_size : {size - 2, size - 1, size, size + 1, size + 2, 2 * size / 3}) {
       CheckSizes(check, size, max_size, 4);

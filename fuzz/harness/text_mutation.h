@@ -82,7 +82,8 @@ std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* 
   }
 
 // The parts below are shared by several grammars.
-// Appends an index: mostly one that exists, often one at a limit, seldom one beyond.
+// Appends an index: mostly the digits of a number below 65536, sometimes with a plus sign or zeros
+// before them, sometimes a number at a limit or beyond it.
 void AppendIndex(Random& random, TextBuffer& text);
 // Appends a uuid in one of the four forms, mostly the canonical one.
 void AppendUuid(Random& random, TextBuffer& text);

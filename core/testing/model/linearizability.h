@@ -10,10 +10,10 @@
 //
 // Three kinds of calls are not one step. The search splits them into these steps:
 //   a batch             its calls, in order
-//   maintenance         a look at each execution, at any moments of the call
-//   ClaimForWorker that found nothing
-//                       for each execution a moment of the call at which it was
-//                       could not be chosen; an execution that it did find was granted in one step
+//   maintenance         one or more looks at each execution, at any moments of the call
+//   ClaimForWorker that answers kNoEligibleExecution
+//                       for each execution a moment of the call at which it could not be chosen
+// A ClaimForWorker with another answer is one step.
 
 #ifndef FFGRANT_TESTING_MODEL_LINEARIZABILITY_H_
 #define FFGRANT_TESTING_MODEL_LINEARIZABILITY_H_

@@ -17,7 +17,7 @@ class NaiveUuidGenerator {
  public:
   explicit NaiveUuidGenerator(std::uint64_t seed) {
     for (std::size_t i = 0; i < 4; ++i) {
-      // The counter of SplitMix64 is a multiple of the golden ratio.
+      // The counter of SplitMix64 goes up in steps of 2^64 / the golden ratio.
       std::uint64_t z = seed + (i + 1) * 11400714819323198485u;
       z ^= z >> 30;
       z *= 13787848793156543929u;

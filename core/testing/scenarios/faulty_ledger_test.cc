@@ -29,8 +29,8 @@ enum class Defect : std::uint8_t {
   kGrantExpiry,    // a grant is shown as lasting longer
   kReclaimKind,    // a reclaim answers as a first claim
   kRenewedExpiry,  // a renewal counts from the old expiry
-  kOverride,       // a fence that lacks parts completes
-  kStale,          // any fence suspends
+  kOverride,       // a completion with a fence that lacks parts is accepted
+  kStale,          // a suspension with a stale fence answers that it has happened
   kMarked,         // a lease that is already marked is said to be marked now
   kRevoked,        // a revocation names another lease
   kDelayed,        // a delayed resume answers that it is not delayed

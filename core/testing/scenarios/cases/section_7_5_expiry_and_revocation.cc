@@ -100,7 +100,7 @@ void RevokingOfAnUnownedOne(Run& run) {
   run.Revoke(e, LeaseId{run.NextUuid()}, ClaimError::kNoActiveLease);
 }
 
-// A lease is not revoked by time: a lease that has ended and is not marked can still be revoked.
+// A lease whose time has ended, and which nobody has marked as expired, can still be revoked.
 void RevokingAfterTheExpiry(Run& run) {
   Execution& e = run.Leased(kShort);
   run.Pass(kShort + 1);
