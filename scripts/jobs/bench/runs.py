@@ -61,8 +61,8 @@ class Run:
 
     def keep(self) -> None:
         """Puts each new file in the old file's place in one step, and then removes the old files
-        that are left over. So an interrupt leaves files of either run, and never an empty
-        folder."""
+        that are left over. So after an interrupt each file is a whole file of the old run or of
+        the new one, and the folder is never empty."""
         lock = _locked(self._out, wait=True)
         try:
             new = {path.name for path in self.folder.iterdir()}

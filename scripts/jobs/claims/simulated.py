@@ -111,7 +111,7 @@ class _Runs:
         self._keep = keep
         self._running: list[Child] = []
         self.worlds = worlds
-        self.texts: list[str] = []  # printed lines that are no worlds
+        self.texts: list[str] = []  # printed lines that do not describe a world
 
     def step(self) -> bool:
         """Takes in the output that is there and starts the processes that can start; False once all

@@ -25,8 +25,8 @@ pairs do not tell, or no time is left for them, it is suspected.
 
 Time goes first to the benchmarks about which more pairs tell most: to the confirmation of
 benchmarks that seem slower, then to those that may be slower, then to those that were never looked
-at, and last to those that are too noisy to be called clean soon. So noise never eats the time that
-a certain slowdown needs.
+at, and last to those that are too noisy to be called clean soon. So noisy benchmarks never use up
+the time that is needed to confirm a slowdown.
 
 Intervals and p-values come from the sign test, i.e. they are about the median. They assume no
 distribution, and a pair that another program spoilt weighs no more than any other pair. Since the

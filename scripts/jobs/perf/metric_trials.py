@@ -71,7 +71,7 @@ def program(folder, percent):
 
 
 def source(folder, percent, functions=_FUNCTIONS):
-    """A source file whose compilation is this many percent more work."""
+    """A source file that is this many percent more work to compile than the file for 0 percent."""
     path = Path(folder) / f"growth-{percent:03}.cc"
     path.write_text("".join(_FUNCTION.format(number) for number in range(
         functions * (100 + percent) // 100)), encoding="utf-8")
