@@ -2,7 +2,7 @@
 
 -- ---- ffgrant_refused_commands ---------------------------------------------------
 
--- Redis 8 gives no answer for a number of arguments that the command does not take. One to four
+-- If the command does not take as many arguments as are given, Redis 8 gives no answer. One to four
 -- arguments suit every command here but TIME, which takes none.
 local function may_run(command, key)
   local check = redis.acl_check_cmd
