@@ -146,7 +146,7 @@ class TwoRuns(unittest.TestCase):
         class Terminal:
             @staticmethod
             def progress(text):
-                order.append(text.split(" is")[0])
+                order.append(text.split(",")[0])
                 waits.set()
 
         def second():
@@ -164,7 +164,7 @@ class TwoRuns(unittest.TestCase):
                 order.append("first")
             thread.join()
         self.assertEqual([text for i, text in enumerate(order) if text not in order[:i]],
-                         ["tsan: another run", "another folder", "first", "second"])
+                         ["tsan: in use by another run", "another folder", "first", "second"])
 
 
 if __name__ == "__main__":
