@@ -149,6 +149,7 @@ class Load {
   }
 
   static PartitionConfig Partitions() {
+    if (absl::GetFlag(FLAGS_partitions) > 0xFFFF) Die("--partitions: more than 65535");
     return {.num_flow_partitions = static_cast<std::uint16_t>(absl::GetFlag(FLAGS_partitions))};
   }
 
@@ -180,7 +181,7 @@ class Load {
 
   void Create(std::size_t count, std::size_t workers) {
     const std::size_t begin = next_;
-    if (begin + count > executions_.size()) Die("--ids has not that many");
+    if (count > executions_.size() - begin) Die("--ids has not that many");
     const std::string ns = absl::GetFlag(FLAGS_lane);
     std::atomic<std::size_t> at{begin};
     const SteadyClock::time_point start = SteadyClock::now();
@@ -195,6 +196,7 @@ class Load {
                                                     .payload = payload},
                                                    created);
         if (!status) Fail("create", status);
+        if (!created) Die("create: an execution has this id already");
       }
     });
     next_ = begin + count;

@@ -45,21 +45,22 @@ class GrantPipeline::Impl {
   explicit Impl(const IssuerOptions& options)
       : options_(internal::Checked(options)), token_(internal::ReadToken(options_)) {
     internal::InitCurl();
-    multi_ = curl_multi_init();
+    multi_ = internal::NewMulti();
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
-    if (multi_ == nullptr || epoll_ < 0) {
-      Free();
-      throw std::runtime_error("ffgrant: no memory or no descriptor for a GrantPipeline");
-    }
     try {
+      if (epoll_ < 0) {
+        throw std::runtime_error("ffgrant: no descriptor is left for a GrantPipeline");
+      }
       requests_.reserve(options_.connections);
+      fresh_.reserve(options_.connections);
+      free_.reserve(options_.connections);
+      done_.reserve(options_.connections);
+      taken_.reserve(options_.connections);
       for (std::size_t i = 0; i < options_.connections; ++i) {
         requests_.push_back(std::make_unique<Request>(options_));
         curl_easy_setopt(requests_.back()->easy(), CURLOPT_PRIVATE, requests_.back().get());
         free_.push_back(requests_.back().get());
       }
-      done_.reserve(options_.connections);
-      taken_.reserve(options_.connections);
     } catch (...) {
       Free();
       throw;
@@ -85,49 +86,42 @@ class GrantPipeline::Impl {
     Request& r = *free_.back();
     r.tag = tag;
     r.until = SteadyClock::now() + std::chrono::milliseconds(options_.request_timeout_ms);
+    r.is_second_try = false;
     if (IsStopped()) {
       Complete(r, internal::Refused(IssuerError::kStopped, "asked to stop"));
     } else if (!internal::ClaimPath(worker_id, r.path)) {
       Complete(r, internal::NoSegment());
     } else if (!internal::WriteClaimBody(request, r.request)) {
       Complete(r, internal::NotUtf8());
+    } else if (IssuerStatus refused = Send(r); !refused) {
+      Complete(r, std::move(refused));
     } else {
       free_.pop_back();
-      r.is_second_try = false;
-      Send(r);
     }
     return true;
   }
 
   std::span<const Completion> Poll(std::int64_t timeout_ms) {
     taken_.clear();
-    const bool is_endless = timeout_ms < 0;
-    // A longer wait than a day is cut up; the loop below goes on with it.
+    // A request ends within a day, so a longer wait is none.
     const SteadyClock::time_point until =
-        SteadyClock::now() +
-        std::chrono::milliseconds(std::clamp<std::int64_t>(timeout_ms, 0, kLongestWaitMs));
-    for (bool first = true;; first = false) {
-      RunTimer();
-      Collect();
-      const bool may_wait = done_.empty() && in_flight() > 0;
-      if (!may_wait && !first) break;
-      const int left = is_endless ? -1 : MsUntil(until);
-      const int wait = may_wait ? ShorterWait(left, timer_ ? MsUntil(*timer_) : -1) : 0;
-      if (in_flight() > 0) Take(wait);
-      Collect();
-      if (!done_.empty() || in_flight() == 0 || (!is_endless && SteadyClock::now() >= until)) {
-        break;
-      }
+        SteadyClock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(
+                                 timeout_ms < 0 ? kLongestWaitMs : timeout_ms, 0, kLongestWaitMs));
+    // What has arrived is looked at before the limits and timers: an answer that the caller comes
+    // late for is still an answer.
+    Take(0);
+    for (;;) {
+      Advance();
+      if (!done_.empty() || in_flight() == 0 || SteadyClock::now() >= until) break;
+      Take(ShorterWait(MsUntil(until), MsUntilDue()));
     }
     std::swap(done_, taken_);
     return taken_;
   }
 
   int PrepareWait() {
-    RunTimer();
-    Collect();
-    if (!done_.empty()) return 0;
-    return timer_ ? MsUntil(*timer_) : -1;
+    Advance();
+    return done_.empty() ? MsUntilDue() : 0;
   }
 
   int descriptor() const noexcept { return epoll_; }
@@ -144,12 +138,14 @@ class GrantPipeline::Impl {
     std::string token;  // the token that the request was sent with
     SteadyClock::time_point until;
     bool is_under_way = false;
+    bool is_started = false;  // libcurl has begun with it
     bool is_second_try = false;
+    bool is_unwatched = false;  // its socket can't be watched
   };
 
   void Free() {
     requests_.clear();
-    if (multi_ != nullptr) curl_multi_cleanup(multi_);
+    curl_multi_cleanup(multi_);
     if (epoll_ >= 0) close(epoll_);
   }
 
@@ -178,35 +174,45 @@ class GrantPipeline::Impl {
     epoll_ctl(epoll_, EPOLL_CTL_DEL, options_.stop_descriptor, nullptr);
     is_stop_watched_ = false;
     for (const std::unique_ptr<Request>& each : requests_) {
-      if (!each->is_under_way) continue;
-      TakeOut(*each);
-      Complete(*each, internal::Refused(IssuerError::kStopped, "asked to stop"));
+      if (each->is_under_way) {
+        End(*each, internal::Refused(IssuerError::kStopped, "asked to stop"));
+      }
     }
   }
 
-  // ---- libcurl
+  // ---- requests
 
-  void Send(Request& r) {
+  // Hands the request to libcurl, which begins with it in the next RunTimer().
+  IssuerStatus Send(Request& r) {
     r.token = token_;
-    r.Prepare(r.path, true, r.token);
-    // 0 would be no limit.
-    curl_easy_setopt(r.easy(), CURLOPT_TIMEOUT_MS,
-                     static_cast<long>(std::max(1, MsUntil(r.until))));
-    curl_multi_add_handle(multi_, r.easy());
+    if (!r.Prepare(r.path, true, r.token)) return internal::NoUrl();
+    if (curl_multi_add_handle(multi_, r.easy()) != CURLM_OK) {
+      return internal::Refused(IssuerError::kNotConnected, "libcurl takes no request");
+    }
     r.is_under_way = true;
+    r.is_started = r.is_unwatched = false;
+    fresh_.push_back(&r);
+    return {};
   }
 
   // Takes a request out of libcurl. The request can be used again.
   void TakeOut(Request& r) {
     curl_multi_remove_handle(multi_, r.easy());
     r.is_under_way = false;
-    free_.push_back(&r);
+    std::erase(fresh_, &r);
   }
 
   void Complete(Request& r, IssuerStatus status) {
-    Completion& done = done_.emplace_back();
+    Completion done;
     done.tag = r.tag;
     done.status = internal::ReadClaim(std::move(status), r, done.grant);
+    done_.push_back(std::move(done));  // done_ has room for it
+  }
+
+  void End(Request& r, IssuerStatus status) {
+    TakeOut(r);
+    free_.push_back(&r);
+    Complete(r, std::move(status));
   }
 
   // Returns whether the token file has another token than the one that the server has refused to
@@ -223,6 +229,7 @@ class GrantPipeline::Impl {
     return token_ != r.token;
   }
 
+  // Ends what libcurl has ended.
   void Collect() {
     int left = 0;
     while (const CURLMsg* const message = curl_multi_info_read(multi_, &left)) {
@@ -232,31 +239,72 @@ class GrantPipeline::Impl {
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
       auto& r = *reinterpret_cast<Request*>(self);
       IssuerStatus status = r.Finish(code);
-      if (HasFreshToken(r, status)) {
-        curl_multi_remove_handle(multi_, r.easy());
-        Send(r);
-        continue;
+      if (r.WantsFreshConnection(code) || HasFreshToken(r, status)) {
+        TakeOut(r);
+        IssuerStatus refused = Send(r);
+        if (refused) continue;
+        status = std::move(refused);
       }
-      TakeOut(r);
-      Complete(r, std::move(status));
+      End(r, std::move(status));
     }
   }
+
+  // Ends the requests whose time is up, and those that can't be watched.
+  void Expire() {
+    const SteadyClock::time_point now = SteadyClock::now();
+    for (const std::unique_ptr<Request>& each : requests_) {
+      Request& r = *each;
+      if (!r.is_under_way || (!r.is_unwatched && now < r.until)) continue;
+      if (!r.is_started) {
+        End(r, internal::Refused(IssuerError::kNotConnected, "the time was up before it was sent"));
+      } else if (r.is_unwatched) {
+        IssuerStatus status = r.Finish(CURLE_RECV_ERROR);
+        status.message = "the system can't watch another descriptor";
+        End(r, std::move(status));
+      } else {
+        End(r, r.Finish(CURLE_OPERATION_TIMEDOUT));
+      }
+    }
+  }
+
+  // Moves everything on that needs no waiting.
+  void Advance() {
+    Collect();
+    Expire();
+    RunTimer();
+    Collect();
+    Expire();
+  }
+
+  // Returns after how many milliseconds Advance() has something to do; -1: never.
+  int MsUntilDue() const {
+    int ms = timer_ ? MsUntil(*timer_) : -1;
+    for (const std::unique_ptr<Request>& each : requests_) {
+      if (each->is_under_way) ms = ShorterWait(ms, MsUntil(each->until));
+    }
+    return ms;
+  }
+
+  // ---- libcurl
 
   void RunTimer() {
     if (!timer_ || SteadyClock::now() < *timer_) return;
     timer_.reset();
     int running = 0;
     curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
+    for (Request* each : fresh_) each->is_started = true;
+    fresh_.clear();
   }
 
   // Waits for sockets that are ready, and lets libcurl use them.
   void Take(int wait_ms) {
     std::array<epoll_event, 64> events;
     const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_ms);
+    bool is_stopped = false;
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.fd == options_.stop_descriptor) {
-        Stop();
+        is_stopped = true;
         continue;
       }
       const int ready = ((event.events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
@@ -265,11 +313,15 @@ class GrantPipeline::Impl {
       int running = 0;
       curl_multi_socket_action(multi_, event.data.fd, ready, &running);
     }
-    RunTimer();
+    if (!is_stopped) return;
+    Collect();  // the answers that have arrived are not lost
+    Stop();
   }
 
-  static int OnSocket(CURL*, curl_socket_t socket, int what, void* self, void*) noexcept {
-    const auto& impl = *static_cast<const Impl*>(self);
+  // Never answers with an error: libcurl would then do nothing more for any request.
+  static int OnSocket(CURL* easy, curl_socket_t socket, int what, void* self,
+                      void* known) noexcept {
+    auto& impl = *static_cast<Impl*>(self);
     if (what == CURL_POLL_REMOVE) {
       epoll_ctl(impl.epoll_, EPOLL_CTL_DEL, socket, nullptr);  // a closed socket is out already
       return 0;
@@ -278,8 +330,17 @@ class GrantPipeline::Impl {
     event.events =
         ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U);
     event.data.fd = socket;
-    if (epoll_ctl(impl.epoll_, EPOLL_CTL_MOD, socket, &event) == 0) return 0;
-    return epoll_ctl(impl.epoll_, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
+    const int first = known == nullptr ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    const int second = known == nullptr ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(impl.epoll_, first, socket, &event) == 0 ||
+        epoll_ctl(impl.epoll_, second, socket, &event) == 0) {
+      curl_multi_assign(impl.multi_, socket, &impl);
+      return 0;
+    }
+    char* request = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &request);
+    if (request != nullptr) reinterpret_cast<Request*>(request)->is_unwatched = true;
+    return 0;
   }
 
   static int OnTimer(CURLM*, long timeout_ms, void* self) noexcept {
@@ -300,6 +361,7 @@ class GrantPipeline::Impl {
   bool is_stop_watched_ = false;
   std::vector<std::unique_ptr<Request>> requests_;
   std::vector<Request*> free_;
+  std::vector<Request*> fresh_;  // libcurl has them, and has not begun with them
   std::vector<Completion> done_;
   std::vector<Completion> taken_;
 };

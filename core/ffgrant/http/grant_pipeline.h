@@ -14,12 +14,13 @@
 // Every submitted request ends in exactly one completion. Its status is one of those that
 // IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
 //
-// Threads: only one thread at a time may use a pipeline.
-// Cost: a request allocates, mostly in libcurl. It takes one system call to send, one to receive,
-// and no thread.
-// Blocking: only Poll() waits, for as long as it is told. A refused token of a token_file makes the
-// pipeline read the file again. No request takes longer than options.request_timeout_ms from its
-// submission. If a name is looked up meanwhile, this needs libcurl 7.87 or later.
+// Threads: only one thread at a time may use a pipeline. The pipeline needs no thread, but libcurl
+// looks names up in threads of its own.
+// Cost: a request allocates, mostly in libcurl.
+// Blocking: only Poll() waits, for as long as it is told. But after a refused token of a token_file
+// Poll() and PrepareWait() read the file again. A request ends within options.request_timeout_ms
+// from its submission, as soon as Poll() is called; if its time is up before it was sent, it is not
+// sent. What issuer_client.h says of libcurl's versions, of proxies and of fork() holds here too.
 // Ownership: the pipeline keeps no arguments. Contract 5.1, 5.2 and 5.6.
 
 #ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_

@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <set>
@@ -29,6 +31,12 @@ using testing::HttpServer;
 const std::string kGrant =
     R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":"{fp:7}",)"
     R"("grant_key":"k","expires_at_ms":1700000000000})";
+
+std::string GrantOf(std::uint64_t number) {
+  return R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":)"
+         R"("{fp:7}","grant_key":"key)" +
+         std::to_string(number) + R"(","expires_at_ms":5})";
+}
 
 IssuerOptions To(const HttpServer& server, std::size_t connections = 4) {
   IssuerOptions options;
@@ -76,10 +84,10 @@ TEST(GrantPipeline, EachAnswerGoesToItsRequest) {
   // The instance's number decides what the server answers.
   HttpServer server([](const std::string& request) {
     const std::size_t at = request.find(R"("worker_instance_id":"i)");
-    const int number = std::atoi(request.c_str() + at + 23);
+    const std::uint64_t number = std::strtoull(request.c_str() + at + 23, nullptr, 10);
     switch (number % 4) {
       case 0:
-        return HttpResponse(200, kGrant);
+        return HttpResponse(200, GrantOf(number));
       case 1:
         return std::string("HTTP/1.1 204 No Content\r\n\r\n");
       case 2:
@@ -109,6 +117,9 @@ TEST(GrantPipeline, EachAnswerGoesToItsRequest) {
     const IssuerError expected[] = {IssuerError::kNone, IssuerError::kNothingInWindow,
                                     IssuerError::kConflict, IssuerError::kMalformedResponse};
     EXPECT_EQ(done.status.error, expected[number % 4]) << number;
+    if (number % 4 == 0) {
+      EXPECT_EQ(done.grant.view().grant_key, "key" + std::to_string(number));
+    }
     if (number % 4 == 2) {
       EXPECT_EQ(done.status.kind, "k" + std::to_string(number));
     }
@@ -170,6 +181,47 @@ TEST(GrantPipeline, ASilentServerIsLeftInTime) {
   const auto all = All(grants);
   EXPECT_EQ(all.at(1).status.error, IssuerError::kTimeout);
   EXPECT_GE(MsSince(begin), 200);
+  EXPECT_LT(MsSince(begin), 5000);
+}
+
+void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+// The limit counts from the submission, however late the caller polls.
+TEST(GrantPipeline, ARequestWhoseTimeIsUpIsNotSent) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 50;
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  SleepMs(60);
+  EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kNotConnected);
+  EXPECT_TRUE(server.requests().empty());
+}
+
+TEST(GrantPipeline, TheLimitCountsFromTheSubmission) {
+  HttpServer server([](const std::string&) { return std::string(); });
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 3000;
+  GrantPipeline grants(options);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  SleepMs(2000);
+  EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kTimeout);
+  EXPECT_LT(MsSince(begin), 4500) << "3 s, and not 3 s after the first Poll()";
+}
+
+TEST(GrantPipeline, AnAnswerThatHasArrivedIsTakenHoweverLate) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 1000;
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  while (server.requests().empty()) (void)grants.PrepareWait(), grants.Poll(0).size();
+  if (grants.in_flight() == 0) GTEST_SKIP() << "the answer came at once";
+  SleepMs(1100);
+  const auto done = grants.Poll(0);
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_TRUE(done[0].status) << done[0].status.message;
 }
 
 TEST(GrantPipeline, WithoutAServerNothingWasSent) {
@@ -230,6 +282,14 @@ TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
   EXPECT_TRUE(grants.Poll(20).empty());
   EXPECT_EQ(write(ends[1], "x", 1), 1);
   EXPECT_EQ(All(grants).at(4).status.error, IssuerError::kStopped);
+  // With nothing under way, the next Poll() quiets the descriptor.
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  EXPECT_TRUE(grants.Submit("..", Claiming(), 5));
+  EXPECT_EQ(grants.Poll(0).size(), 1u);
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_EQ(poll(&one, 1, 0), 1);
+  EXPECT_TRUE(grants.Poll(0).empty());
+  EXPECT_EQ(poll(&one, 1, 0), 0);
   close(ends[0]);
   close(ends[1]);
 }
@@ -256,8 +316,45 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
     EXPECT_TRUE(all.at(2).status) << all.at(2).status.message;
     EXPECT_LE(server.requests().size(), 5u);
   }
+  for (const char* const line : {"", "\n", " \r\n", "a b\n"}) {
+    std::ofstream(options.token_file) << line;
+    EXPECT_THROW(GrantPipeline{options}, std::runtime_error) << '"' << line << '"';
+    EXPECT_THROW(IssuerClient{options}, std::runtime_error) << '"' << line << '"';
+  }
   std::remove(options.token_file.c_str());
   EXPECT_THROW(GrantPipeline{options}, std::runtime_error);
+}
+
+TEST(GrantPipeline, ATokenIsReadAgainOnlyOnceForARequest) {
+  const std::string file = ::testing::TempDir() + "ffgrant_tokens_" + std::to_string(getpid());
+  std::ofstream(file) << "token0\n";
+  int refused = 0;
+  HttpServer server([&](const std::string&) {  // there is always a newer token
+    std::ofstream(file) << "token" << ++refused << "\n";
+    return HttpResponse(401, "{}");
+  });
+  IssuerOptions options = To(server, 1);
+  options.token_file = file;
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kUnauthorized);
+  EXPECT_EQ(server.requests().size(), 2u);
+  std::remove(file.c_str());
+}
+
+TEST(GrantPipeline, ANameThatNoUrlCanHoldIsRefused) {
+  HttpServer server(AlwaysAnswers(200, kGrant));
+  GrantPipeline grants(To(server));
+  const std::string name(9'000'000, 'w');
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(All(grants).at(1).status);
+  EXPECT_TRUE(grants.Submit(name, Claiming(), 2));
+  const GrantPipeline::Completion done = All(grants).at(2);
+  EXPECT_EQ(done.status.error, IssuerError::kInvalidRequest);
+  EXPECT_EQ(done.status.http_status, 0);
+  ClaimGrant grant;
+  EXPECT_EQ(IssuerClient(To(server)).Claim(name, Claiming(), grant).error,
+            IssuerError::kInvalidRequest);
 }
 
 // A caller's own loop waits for the descriptor alone, and for as long as PrepareWait() says.
@@ -268,7 +365,10 @@ TEST(GrantPipeline, ServesAnEventLoop) {
   for (std::uint64_t next = 0; tags.size() < 100;) {
     while (next < 100 && grants.Submit("w", Claiming(), next)) ++next;
     pollfd one = {grants.descriptor(), POLLIN, 0};
-    poll(&one, 1, grants.PrepareWait());
+    const int ms = grants.PrepareWait();
+    const auto begin = std::chrono::steady_clock::now();
+    poll(&one, 1, ms);
+    EXPECT_LT(MsSince(begin), 5000) << "of a limit of 10 s: the descriptor tells of the answers";
     for (const auto& done : grants.Poll(0)) {
       EXPECT_TRUE(done.status) << done.status.message;
       tags.insert(done.tag);

@@ -91,9 +91,7 @@ class IssuerClient::Impl {
 
   // An exchange on a connection of its own: libcurl keeps connections with the `multi`.
   struct Connection : Exchange {
-    explicit Connection(const IssuerOptions& o) : Exchange(o), multi(curl_multi_init()) {
-      if (multi == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
-    }
+    explicit Connection(const IssuerOptions& o) : Exchange(o), multi(internal::NewMulti()) {}
     ~Connection() { curl_multi_cleanup(multi); }
 
     CURLM* multi = nullptr;
@@ -209,9 +207,10 @@ CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point unti
 
 IssuerStatus IssuerClient::Impl::AskOnce(Connection& c, const std::string& path, bool post,
                                          const std::string& token, SteadyClock::time_point until) {
-  c.Prepare(path, post, token);
+  if (!c.Prepare(path, post, token)) return internal::NoUrl();
   bool stopped = false;
-  const CURLcode code = Perform(c, until, stopped);
+  CURLcode code = Perform(c, until, stopped);
+  if (c.WantsFreshConnection(code)) code = Perform(c, until, stopped);
   return stopped ? Refused(IssuerError::kStopped, "asked to stop") : c.Finish(code);
 }
 

@@ -94,6 +94,12 @@ struct IssuerOptions {
 // a kept connection turns out to be closed before any byte of an answer came: a creation may then
 // find the execution that its own first request has created. With TLS the certificate is always
 // checked.
+//
+// libcurl's environment counts: http_proxy, https_proxy, all_proxy and no_proxy. A proxy for
+// http:// sees the token. Before libcurl 7.87 a name server that never answers holds up a call for
+// longer than its limit, and a connection that breaks under TLS raises SIGPIPE, which the program
+// should ignore. After fork() a child must neither call nor destroy its copy; exec() closes the
+// sockets.
 class IssuerClient {
  public:
   // Throws std::invalid_argument for options out of range, std::runtime_error for a token that

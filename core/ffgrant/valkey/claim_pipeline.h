@@ -11,8 +11,9 @@
 //
 // Every submitted call ends in exactly one completion. Its error is one of
 //   kNone
-//   kInvalidInput     The call was not sent: an argument is out of range, or the id belongs to
-//                     no configured partition.
+//   kInvalidInput     The call was not sent: an argument is out of range. For kCreate also: the id
+//                     belongs to no configured partition; any other call then ends with
+//                     kExecutionNotFound, and was not sent either.
 //   an error that the function of the call answers:
 //     kCreate         none
 //     kIssue          kExecutionNotFound, kExecutionNotEligible, kGrantAlreadyExists,

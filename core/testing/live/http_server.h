@@ -22,6 +22,7 @@
 #include <cstdlib>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -61,6 +62,14 @@ class HttpServer {
     return requests_;
   }
   int connections() const { return connections_; }
+  // Sends bytes on every open connection, and returns when they have arrived there.
+  void SendUnasked(const std::string& bytes) {
+    const std::lock_guard lock(mutex_);
+    for (const int connection : open_) {
+      EXPECT_EQ(send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(bytes.size()));
+    }
+  }
 
  private:
   bool IsReadable(int descriptor) const {
@@ -79,6 +88,10 @@ class HttpServer {
     }
   }
   void Serve(int connection) {
+    {
+      const std::lock_guard lock(mutex_);
+      open_.insert(connection);
+    }
     std::string in;
     while (IsReadable(connection)) {
       char bytes[4096];
@@ -106,6 +119,10 @@ class HttpServer {
       }
       EXPECT_EQ(write(connection, out.data(), out.size()), static_cast<ssize_t>(out.size()));
     }
+    {
+      const std::lock_guard lock(mutex_);
+      open_.erase(connection);
+    }
     close(connection);
   }
 
@@ -116,6 +133,7 @@ class HttpServer {
   std::atomic<int> connections_{0};
   std::mutex mutex_;
   std::vector<std::string> requests_;
+  std::set<int> open_;  // connections
   std::vector<std::thread> threads_;
   std::thread accepter_;
 };

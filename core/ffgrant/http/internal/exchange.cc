@@ -2,9 +2,13 @@
 
 #include "ffgrant/http/internal/exchange.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -107,6 +111,9 @@ std::string ReadToken(const IssuerOptions& options) {
       throw std::runtime_error("ffgrant: no token can be read from " + options.token_file);
     }
     while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
+    if (token.empty()) {
+      throw std::runtime_error("ffgrant: the first line of " + options.token_file + " is no token");
+    }
   }
   if (!IsHeaderText(token)) {
     throw std::runtime_error("ffgrant: the token has bytes that no header may have");
@@ -122,6 +129,9 @@ IssuerStatus Refused(IssuerError error, std::string message) {
 }
 IssuerStatus NotUtf8() {
   return Refused(IssuerError::kInvalidRequest, "a text of the request is no UTF-8");
+}
+IssuerStatus NoUrl() {
+  return Refused(IssuerError::kInvalidRequest, "a name is too long for a URL");
 }
 IssuerStatus NoSegment() {
   return Refused(IssuerError::kInvalidRequest, "a name that can't stand in a path");
@@ -188,6 +198,31 @@ IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& gr
   return answered;
 }
 
+CURLM* NewMulti() {
+  CURLM* const multi = curl_multi_init();
+  if (multi == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
+#if LIBCURL_VERSION_NUM >= 0x081400
+  curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);  // as CURLOPT_QUICK_EXIT below
+#endif
+  return multi;
+}
+
+namespace {
+
+// The sockets of a program that this one becomes by exec() are its own.
+curl_socket_t OpenSocket(void*, curlsocktype, curl_sockaddr* address) noexcept {
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+// libcurl 7.87 and 7.88 take a kept connection for good if the server has sent something on it that
+// nobody asked for. The next request would get that as its answer.
+bool MayKeepUnreadBytes() {
+  const unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+  return version >= 0x075700 && version < 0x080000;
+}
+
+}  // namespace
+
 Exchange::Exchange(const IssuerOptions& options)
     : scratch(options.max_response_bytes), options_(options), easy_(curl_easy_init()) {
   if (easy_ == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
@@ -200,6 +235,13 @@ Exchange::Exchange(const IssuerOptions& options)
   curl_easy_setopt(easy_, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
+#if LIBCURL_VERSION_NUM >= 0x075000
+  if (MayKeepUnreadBytes() && options_.url.starts_with("http://")) {
+    curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &OnConnection);
+    curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
+  }
+#endif
 #if LIBCURL_VERSION_NUM >= 0x075700
   // libcurl would wait for its thread that looks a name up, also when the time is over. With this
   // option it lets go of the thread, which ends by itself.
@@ -227,11 +269,34 @@ std::size_t Exchange::OnBody(char* bytes, std::size_t, std::size_t size, void* s
     exchange.body_too_large_ = true;
     return 0;
   }
-  exchange.body.append(bytes, size);
+  try {
+    exchange.body.append(bytes, size);
+  } catch (const std::bad_alloc&) {
+    return 0;  // no exception may leave a function that libcurl calls
+  }
   return size;
 }
 
-void Exchange::Prepare(const std::string& path, bool post, const std::string& token) {
+// Called before a request is sent. Refuses a kept connection on which something has arrived.
+int Exchange::OnConnection(void* self, char*, char*, int, int) noexcept {
+  auto& exchange = *static_cast<Exchange*>(self);
+  long connects = 0;
+  curl_easy_getinfo(exchange.easy_, CURLINFO_NUM_CONNECTS, &connects);
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  curl_easy_getinfo(exchange.easy_, CURLINFO_ACTIVESOCKET, &socket);
+  pollfd asked = {socket, POLLIN, 0};
+  if (connects > 0 || socket == CURL_SOCKET_BAD || poll(&asked, 1, 0) <= 0) {
+    return CURL_PREREQFUNC_OK;
+  }
+  exchange.is_refused_ = true;
+  return CURL_PREREQFUNC_ABORT;
+}
+
+bool Exchange::WantsFreshConnection(CURLcode code) noexcept {
+  return code == CURLE_ABORTED_BY_CALLBACK && std::exchange(is_refused_, false);
+}
+
+bool Exchange::Prepare(const std::string& path, bool post, const std::string& token) {
   body.clear();
   body_too_large_ = false;
   fault_[0] = '\0';
@@ -246,7 +311,7 @@ void Exchange::Prepare(const std::string& path, bool post, const std::string& to
     headers_token_ = token;
   }
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
-  curl_easy_setopt(easy_, CURLOPT_URL, (options_.url + path).c_str());
+  if (curl_easy_setopt(easy_, CURLOPT_URL, (options_.url + path).c_str()) != CURLE_OK) return false;
   if (post) {
     curl_easy_setopt(easy_, CURLOPT_POST, 1L);
     curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.data());
@@ -254,6 +319,7 @@ void Exchange::Prepare(const std::string& path, bool post, const std::string& to
   } else {
     curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
   }
+  return true;
 }
 
 IssuerStatus Exchange::Finish(CURLcode code) {

@@ -35,12 +35,17 @@ std::string ReadToken(const IssuerOptions& options);
 IssuerStatus Refused(IssuerError error, std::string message);
 IssuerStatus NotUtf8();
 IssuerStatus NoSegment();
+IssuerStatus NoUrl();
 IssuerStatus Malformed(IssuerStatus status, std::string message);
 IssuerStatus Malformed(IssuerStatus status, const JsonResult& result);
 
 // Appends `text` as a path segment, and writes bytes that can't stand there as %XX. Returns false
 // for a text that can't be a segment.
 bool AppendSegment(std::string_view text, std::string& path);
+
+// Makes a libcurl handle that waits for no look-up when it ends. Throws std::runtime_error if there
+// is no memory.
+CURLM* NewMulti();
 
 // The claim route (contract 5.1). ReadClaim() reads the answer's body into `grant`.
 class Exchange;
@@ -57,12 +62,17 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // Sets the handle up for a request of `path`; a POST sends `request` as its body.
-  void Prepare(const std::string& path, bool post, const std::string& token);
+  // Sets the handle up for a request of `path`; a POST sends `request` as its body. Returns false
+  // if no URL can be as long.
+  [[nodiscard]] bool Prepare(const std::string& path, bool post, const std::string& token);
 
   // Returns what has become of the transfer that ended with `code`, in full: the server's error
   // body is read.
   IssuerStatus Finish(CURLcode code);
+
+  // Returns whether the transfer ended with `code` before it was sent, because the kept connection
+  // was no longer good. The request is then sent once more; libcurl closed that connection.
+  bool WantsFreshConnection(CURLcode code) noexcept;
 
   CURL* easy() const noexcept { return easy_; }
 
@@ -72,6 +82,7 @@ class Exchange {
 
  private:
   static std::size_t OnBody(char* bytes, std::size_t, std::size_t size, void* self) noexcept;
+  static int OnConnection(void* self, char*, char*, int, int) noexcept;
   void ReadErrorBody(IssuerStatus& status);
 
   const IssuerOptions& options_;
@@ -79,6 +90,7 @@ class Exchange {
   curl_slist* headers_ = nullptr;
   std::string headers_token_;  // the token in the headers
   bool body_too_large_ = false;
+  bool is_refused_ = false;  // OnConnection() has refused the connection
   std::array<char, CURL_ERROR_SIZE> fault_;
 };
 

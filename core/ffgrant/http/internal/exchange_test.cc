@@ -5,31 +5,52 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
+#include <sys/epoll.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <thread>
 
 #include "ffgrant/http/grant_pipeline.h"
+#include "testing/live/http_server.h"
 
 namespace {
 
-// Whether look-ups of the name "hangs.test" end. libcurl's look-ups come here, since this program's
-// function wins over the C library's.
+// Whether look-ups of the name "hangs.test" end, and how many have begun. libcurl's look-ups come
+// here, since this program's function wins over the C library's.
 std::atomic<bool> g_may_answer{false};
+std::atomic<int> g_look_ups{0};
+// Whether the system has no room to watch a descriptor.
+std::atomic<bool> g_is_full{false};
+
+template <class Function>
+Function* Next(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
 
 }  // namespace
+
+extern "C" int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
+  if (operation == EPOLL_CTL_ADD && g_is_full) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return Next<int(int, int, int, epoll_event*)>("epoll_ctl")(epoll, operation, descriptor, event);
+}
 
 extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints,
                            addrinfo** found) {
   if (name != nullptr && std::strcmp(name, "hangs.test") == 0) {
+    ++g_look_ups;
     while (!g_may_answer) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return EAI_AGAIN;
   }
-  using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
-  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
+  return Next<int(const char*, const char*, const addrinfo*, addrinfo**)>("getaddrinfo")(
+      name, service, hints, found);
 }
 
 namespace ffgrant::http::internal {
@@ -51,6 +72,8 @@ class HangingNames : public ::testing::Test {
     // An older libcurl waits for the look-up whatever the limit is.
     if (curl_version_info(CURLVERSION_NOW)->version_num < 0x075700) GTEST_SKIP() << "old libcurl";
     g_may_answer = false;
+    g_look_ups = 0;
+    begin_ = std::chrono::steady_clock::now();
     helper_ = std::thread([this] {  // a call that waits for the look-up must not hang the test
       for (int i = 0; i < 5000 && !ends_; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -62,7 +85,12 @@ class HangingNames : public ::testing::Test {
     ends_ = true;
     if (helper_.joinable()) helper_.join();
   }
-  bool HasAnswered() const { return g_may_answer; }
+  static bool HasAnswered() { return g_may_answer; }
+  std::int64_t Ms() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                 begin_)
+        .count();
+  }
   static IssuerOptions Options() {
     IssuerOptions options;
     options.url = "http://hangs.test:1";
@@ -75,6 +103,7 @@ class HangingNames : public ::testing::Test {
   }
 
   std::atomic<bool> ends_{false};
+  std::chrono::steady_clock::time_point begin_;
   std::thread helper_;
 };
 
@@ -85,6 +114,8 @@ TEST_F(HangingNames, EndNoCallLate) {
     EXPECT_EQ(issuer.Health().error, IssuerError::kNotConnected);
   }
   EXPECT_FALSE(HasAnswered()) << "a call has waited for the look-up";
+  EXPECT_GE(g_look_ups, 1);
+  EXPECT_GE(Ms(), 200) << "each call has its limit";
 }
 
 TEST_F(HangingNames, EndNoRequestLate) {
@@ -100,6 +131,56 @@ TEST_F(HangingNames, EndNoRequestLate) {
     EXPECT_GE(grants.PrepareWait(), 0);
   }
   EXPECT_FALSE(HasAnswered()) << "a request has waited for the look-up";
+  EXPECT_GE(g_look_ups, 1);
+  EXPECT_GE(Ms(), 100);
+}
+
+const std::string kGrant =
+    R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":"{fp:7}",)"
+    R"("grant_key":"k","expires_at_ms":1700000000000})";
+
+TEST(Exchange, WithoutRoomToWatchASocketARequestEnds) {
+  ffgrant::testing::HttpServer server(ffgrant::testing::AlwaysAnswers(200, kGrant));
+  IssuerOptions options;
+  options.url = server.url();
+  GrantPipeline grants(options);
+  g_is_full = true;
+  ASSERT_TRUE(grants.Submit(
+      "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
+      1));
+  const auto failed = grants.Poll(-1);
+  g_is_full = false;
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(failed[0].status.error, IssuerError::kConnectionLost);
+  EXPECT_NE(failed[0].status.message.find("watch"), std::string::npos) << failed[0].status.message;
+  // The pipeline goes on.
+  ASSERT_TRUE(grants.Submit(
+      "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
+      2));
+  const auto done = grants.Poll(-1);
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_TRUE(done[0].status) << done[0].status.message;
+}
+
+// What the server sends on a kept connection before it is asked is no answer to the next request.
+TEST(Exchange, UnaskedBytesOnAKeptConnectionAreNoAnswer) {
+  const std::string foreign = ffgrant::testing::HttpResponse(200, "\"foreign\"");
+  ffgrant::testing::HttpServer server([&](const std::string& request) {
+    const std::string answer = ffgrant::testing::HttpResponse(200, "\"own\"");
+    return request.find("/state") != std::string::npos ? answer + foreign : answer;
+  });
+  IssuerOptions options;
+  options.url = server.url();
+  options.connections = 1;
+  IssuerClient issuer(options);
+  std::string state;
+  const std::string id = "{fp:7}:11111111-1111-4111-8111-111111111111";
+  ASSERT_TRUE(issuer.State(id, state));
+  EXPECT_EQ(state, "own");
+  server.SendUnasked(foreign);
+  std::string result;
+  ASSERT_TRUE(issuer.Result(id, result));
+  EXPECT_EQ(result, "\"own\"");
 }
 
 }  // namespace
