@@ -57,7 +57,7 @@ class GrantPipeline::Impl {
       done_.reserve(options_.connections);
       taken_.reserve(options_.connections);
       for (std::size_t i = 0; i < options_.connections; ++i) {
-        requests_.push_back(std::make_unique<Request>(options_));
+        requests_.push_back(std::make_unique<Request>(options_, kept_));
         curl_easy_setopt(requests_.back()->easy(), CURLOPT_PRIVATE, requests_.back().get());
         free_.push_back(requests_.back().get());
       }
@@ -238,6 +238,7 @@ class GrantPipeline::Impl {
       char* self = nullptr;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
       auto& r = *reinterpret_cast<Request*>(self);
+      r.Ended();
       IssuerStatus status = r.Finish(code);
       if (r.WantsFreshConnection(code) || HasFreshToken(r, status)) {
         TakeOut(r);
@@ -357,6 +358,7 @@ class GrantPipeline::Impl {
   std::string token_;
   CURLM* multi_ = nullptr;
   int epoll_ = -1;
+  internal::KeptSockets kept_;
   std::optional<SteadyClock::time_point> timer_;  // when libcurl wants to be called
   bool is_stop_watched_ = false;
   std::vector<std::unique_ptr<Request>> requests_;

@@ -90,8 +90,9 @@ class IssuerClient::Impl {
   }
 
   // An exchange on a connection of its own: libcurl keeps connections with the `multi`.
-  struct Connection : Exchange {
-    explicit Connection(const IssuerOptions& o) : Exchange(o), multi(internal::NewMulti()) {}
+  struct Connection : private internal::KeptSockets, Exchange {
+    explicit Connection(const IssuerOptions& o)
+        : Exchange(o, static_cast<KeptSockets&>(*this)), multi(internal::NewMulti()) {}
     ~Connection() { curl_multi_cleanup(multi); }
 
     CURLM* multi = nullptr;
@@ -188,6 +189,7 @@ CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point unti
       while (const CURLMsg* const message = curl_multi_info_read(c.multi, &left)) {
         if (message->msg == CURLMSG_DONE) code = message->data.result;
       }
+      c.Ended();
       break;
     }
     const auto wait =

@@ -214,17 +214,35 @@ curl_socket_t OpenSocket(void*, curlsocktype, curl_sockaddr* address) noexcept {
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-// libcurl 7.87 and 7.88 take a kept connection for good if the server has sent something on it that
-// nobody asked for. The next request would get that as its answer.
-bool MayKeepUnreadBytes() {
+// Returns whether KeptSockets are needed. Under TLS unread bytes are usually the protocol's own.
+bool ChecksKept(const std::string& url) {
   const unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
-  return version >= 0x075700 && version < 0x080000;
+  return version >= 0x075700 && version < 0x080000 && url.starts_with("http://");
 }
 
 }  // namespace
 
-Exchange::Exchange(const IssuerOptions& options)
-    : scratch(options.max_response_bytes), options_(options), easy_(curl_easy_init()) {
+void KeptSockets::Note(CURL* easy) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  long port = 0;
+  curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
+  curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
+  if (socket != CURL_SOCKET_BAD) by_port_[port] = socket;
+}
+
+bool KeptSockets::HasUnread(int local_port) const noexcept {
+  const auto found = by_port_.find(local_port);
+  if (found == by_port_.end()) return false;
+  pollfd asked = {found->second, POLLIN, 0};
+  return poll(&asked, 1, 0) > 0;
+}
+
+Exchange::Exchange(const IssuerOptions& options, KeptSockets& kept)
+    : scratch(options.max_response_bytes),
+      options_(options),
+      kept_(kept),
+      checks_kept_(ChecksKept(options.url)),
+      easy_(curl_easy_init()) {
   if (easy_ == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, fault_.data());
@@ -237,7 +255,7 @@ Exchange::Exchange(const IssuerOptions& options)
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
 #if LIBCURL_VERSION_NUM >= 0x075000
-  if (MayKeepUnreadBytes() && options_.url.starts_with("http://")) {
+  if (checks_kept_) {
     curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &OnConnection);
     curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
   }
@@ -278,16 +296,11 @@ std::size_t Exchange::OnBody(char* bytes, std::size_t, std::size_t size, void* s
 }
 
 // Called before a request is sent. Refuses a kept connection on which something has arrived.
-int Exchange::OnConnection(void* self, char*, char*, int, int) noexcept {
+int Exchange::OnConnection(void* self, char*, char*, int, int local_port) noexcept {
   auto& exchange = *static_cast<Exchange*>(self);
   long connects = 0;
   curl_easy_getinfo(exchange.easy_, CURLINFO_NUM_CONNECTS, &connects);
-  curl_socket_t socket = CURL_SOCKET_BAD;
-  curl_easy_getinfo(exchange.easy_, CURLINFO_ACTIVESOCKET, &socket);
-  pollfd asked = {socket, POLLIN, 0};
-  if (connects > 0 || socket == CURL_SOCKET_BAD || poll(&asked, 1, 0) <= 0) {
-    return CURL_PREREQFUNC_OK;
-  }
+  if (connects > 0 || !exchange.kept_.HasUnread(local_port)) return CURL_PREREQFUNC_OK;
   exchange.is_refused_ = true;
   return CURL_PREREQFUNC_ABORT;
 }

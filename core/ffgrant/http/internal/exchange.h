@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "ffgrant/grant.h"
 #include "ffgrant/http/issuer_client.h"
@@ -53,11 +54,27 @@ bool ClaimPath(std::string_view worker_id, std::string& path);
 bool WriteClaimBody(const ClaimRequestView& request, std::string& out);
 IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& grant);
 
+// The sockets of the connections that a CURLM keeps. libcurl 7.87 and 7.88 take a kept connection
+// for good although the server has sent something on it that nobody asked for, and the next request
+// would get that as its answer.
+class KeptSockets {
+ public:
+  // Notes the connection of a transfer that has ended, before the transfer leaves the CURLM.
+  void Note(CURL* easy);
+  // Returns whether something has arrived on the kept connection from this port. False if the
+  // connection is not known.
+  bool HasUnread(int local_port) const noexcept;
+
+ private:
+  std::unordered_map<long, curl_socket_t> by_port_;
+};
+
 // A libcurl handle with the buffers that a request and its answer need. Not thread-safe.
 class Exchange {
  public:
-  // `options` must outlive the exchange. Throws std::runtime_error if libcurl has no memory.
-  explicit Exchange(const IssuerOptions& options);
+  // `options` and `kept`, which belongs to the exchange's CURLM, must outlive the exchange. Throws
+  // std::runtime_error if libcurl has no memory.
+  Exchange(const IssuerOptions& options, KeptSockets& kept);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -65,6 +82,11 @@ class Exchange {
   // Sets the handle up for a request of `path`; a POST sends `request` as its body. Returns false
   // if no URL can be as long.
   [[nodiscard]] bool Prepare(const std::string& path, bool post, const std::string& token);
+
+  // Call this when the transfer has ended, before it leaves the CURLM.
+  void Ended() {
+    if (checks_kept_) kept_.Note(easy_);
+  }
 
   // Returns what has become of the transfer that ended with `code`, in full: the server's error
   // body is read.
@@ -86,6 +108,8 @@ class Exchange {
   void ReadErrorBody(IssuerStatus& status);
 
   const IssuerOptions& options_;
+  KeptSockets& kept_;
+  const bool checks_kept_;
   CURL* easy_ = nullptr;
   curl_slist* headers_ = nullptr;
   std::string headers_token_;  // the token in the headers

@@ -164,22 +164,38 @@ TEST(Exchange, WithoutRoomToWatchASocketARequestEnds) {
 
 // What the server sends on a kept connection before it is asked is no answer to the next request.
 TEST(Exchange, UnaskedBytesOnAKeptConnectionAreNoAnswer) {
-  const std::string foreign = ffgrant::testing::HttpResponse(200, "\"foreign\"");
-  ffgrant::testing::HttpServer server(ffgrant::testing::AlwaysAnswers(200, "\"own\""));
+  using ffgrant::testing::HttpResponse;
+  ffgrant::testing::HttpServer server([](const std::string& request) {
+    return HttpResponse(200, request.find("/claim ") == std::string::npos ? "\"own\"" : kGrant);
+  });
   IssuerOptions options;
   options.url = server.url();
   options.connections = 1;
   IssuerClient issuer(options);
-  std::string state;
+  std::string text;
   const std::string id = "{fp:7}:11111111-1111-4111-8111-111111111111";
-  ASSERT_TRUE(issuer.State(id, state));
-  EXPECT_EQ(state, "own");
+  ASSERT_TRUE(issuer.State(id, text));
+  EXPECT_EQ(text, "own");
   EXPECT_EQ(server.connections(), 1);
-  server.SendUnasked(foreign);
-  std::string result;
-  ASSERT_TRUE(issuer.Result(id, result));
-  EXPECT_EQ(result, "\"own\"");
+  server.SendUnasked(HttpResponse(200, "\"foreign\""));
+  ASSERT_TRUE(issuer.Result(id, text));
+  EXPECT_EQ(text, "\"own\"");
   EXPECT_EQ(server.connections(), 2);
+  ASSERT_TRUE(issuer.Result(id, text));
+  EXPECT_EQ(server.connections(), 2) << "without such bytes a connection is kept";
+
+  GrantPipeline grants(options);
+  for (const int connections : {3, 4}) {
+    ASSERT_TRUE(grants.Submit(
+        "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
+        1));
+    const auto done = grants.Poll(-1);
+    ASSERT_EQ(done.size(), 1u);
+    ASSERT_TRUE(done[0].status) << done[0].status.message;
+    EXPECT_EQ(done[0].grant.view().grant_key, "k");
+    EXPECT_EQ(server.connections(), connections);
+    server.SendUnasked(HttpResponse(200, "\"foreign\""));
+  }
 }
 
 }  // namespace
