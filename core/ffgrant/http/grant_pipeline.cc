@@ -120,7 +120,10 @@ class GrantPipeline::Impl {
   }
 
   int PrepareWait() {
-    Advance();
+    // If a request's time is up, Poll() first looks whether its answer has arrived.
+    if (!done_.empty() || MsUntilLimit() == 0) return 0;
+    RunTimer();
+    Collect();
     return done_.empty() ? MsUntilDue() : 0;
   }
 
@@ -277,14 +280,18 @@ class GrantPipeline::Impl {
     Expire();
   }
 
-  // Returns after how many milliseconds Advance() has something to do; -1: never.
-  int MsUntilDue() const {
-    int ms = timer_ ? MsUntil(*timer_) : -1;
+  // Returns after how many milliseconds Expire() has something to do; -1: never.
+  int MsUntilLimit() const {
+    std::optional<SteadyClock::time_point> first;
     for (const std::unique_ptr<Request>& each : requests_) {
-      if (each->is_under_way) ms = ShorterWait(ms, MsUntil(each->until));
+      if (!each->is_under_way) continue;
+      if (each->is_unwatched) return 0;
+      first = first ? std::min(*first, each->until) : each->until;
     }
-    return ms;
+    return first ? MsUntil(*first) : -1;
   }
+  // The same for Advance().
+  int MsUntilDue() const { return ShorterWait(timer_ ? MsUntil(*timer_) : -1, MsUntilLimit()); }
 
   // ---- libcurl
 
