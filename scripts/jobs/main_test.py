@@ -16,6 +16,7 @@ from jobs.bench import options as bench
 from jobs.claims import conformance, fault_makers, options as claims
 from jobs.common import build, options
 from jobs.fuzz import job as fuzz_job, options as fuzz, ossfuzz
+from jobs.live import options as live
 from jobs.mutants import by_hand, job as mutants_job, options as mutants
 from jobs.perf import commands, start as perf
 from jobs.server import options as server
@@ -58,8 +59,8 @@ class TableTest(unittest.TestCase):
     def test_every_option_says_what_it_does(self):
         parsers = [bench.parser(), claims.conformance_parser(), claims.faults_parser(),
                    claims.vectors_parser(), claims.make_vectors_parser(), fuzz.parser(),
-                   fuzz.ossfuzz_parser(), mutants.parser(), server.claim_server_parser(),
-                   server.flowfabric_parser()]
+                   fuzz.ossfuzz_parser(), live.fleet_parser(), mutants.parser(),
+                   server.claim_server_parser(), server.flowfabric_parser()]
         for parser in parsers:
             self.assertRegex(parser.epilog, r"Exit status: ", parser.prog)
             for action in parser._actions:
@@ -114,6 +115,7 @@ class WrongTest(unittest.TestCase):
         self.refused("make-vectors", "--count", "1")
         self.refused("claim-server", "--cluster", "--replicas", "3")
         self.refused("flowfabric-server", "--partitions", "65536")
+        self.refused("live-fleet", "--kills", "-1")
         self.assertEqual(parse("fuzz", "x", "--executions", "1e9")[0].executions, 10**9)
         self.assertEqual(options.count("1000"), 1000)
         with self.assertRaises(argparse.ArgumentTypeError):
@@ -172,6 +174,7 @@ class StartTest(unittest.TestCase):
                 (("bench", "--backend", "flowfabric", "--start"), "bench-flowfabric",
                  ("live-bench",)),
                 (("live-conformance", "--start"), "live-conformance", ("valkey",)),
+                (("live-fleet",), "live-fleet", ("claims", "live-bench")),
                 (("fuzz", "--all"), "fuzz", ("fuzz",)),
                 (("fuzz", "--all", "--engine=afl"), "fuzz", ("fuzz-afl",)),
                 (("mutants",), "mutants", ("fuzz", "coverage")),

@@ -193,9 +193,21 @@ Outcome DeploymentWorker::Start(ErrorDetails* details) {
 Outcome DeploymentWorker::Stop(ErrorDetails* details) noexcept { return impl_->Stop(details); }
 
 Work DeploymentWorker::Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details) {
+  const std::int64_t sent_ms = impl_->keeper->NowMs();
+  return Begin(impl_->worker->ClaimFromGrant(grant, lane, details), grant.execution_id, sent_ms,
+               details);
+}
+
+Work DeploymentWorker::Reclaim(const ReclaimGrantView& grant, ErrorDetails* details) {
+  const std::int64_t sent_ms = impl_->keeper->NowMs();
+  const Worker::ReclaimTarget target = {grant.grant.execution_id, grant.lane_id, {}};
+  return Begin(impl_->worker->ClaimFromReclaimGrant(grant, target, details), target.execution_id,
+               sent_ms, details);
+}
+
+Work DeploymentWorker::Begin(WorkerClaim claim, const ExecutionIdView& id, std::int64_t sent_ms,
+                             ErrorDetails* details) {
   Impl& m = *impl_;
-  const std::int64_t sent_ms = m.keeper->NowMs();
-  WorkerClaim claim = m.worker->ClaimFromGrant(grant, lane, details);
   Work work;
   work.error = claim.error;
   work.ingress_ = claim.ingress;
@@ -203,8 +215,7 @@ Work DeploymentWorker::Claim(const ClaimGrantView& grant, LaneIdView lane, Error
     // Takes a permit for the execution that may have been claimed. If other calls have taken all
     // permits meanwhile, the execution has to do without one.
     claim.permit = m.worker->TakePermit();
-    const FoundClaim found =
-        m.ledger->FindClaim(grant.execution_id, claim.lease.fence.lease_id, details);
+    const FoundClaim found = m.ledger->FindClaim(id, claim.lease.fence.lease_id, details);
     if (found && found.fate == ClaimFate::kHeld) {
       claim.lease = found.lease;
       work.error = ClaimError::kNone;
@@ -216,7 +227,7 @@ Work DeploymentWorker::Claim(const ClaimGrantView& grant, LaneIdView lane, Error
   }
   if (!work) return work;
   work.ledger_ = &*m.ledger;
-  work.id_ = ExecutionId(grant.execution_id);
+  work.id_ = ExecutionId(id);
   work.lease_ = claim.lease;
   work.permit_ = std::move(claim.permit);
   work.kept_ = m.keeper->Keep(work.id(), claim.lease, m.options.worker.lease_ttl_ms, sent_ms);

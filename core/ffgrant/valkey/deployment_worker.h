@@ -16,6 +16,8 @@
 //   }
 //   (void)worker.Stop();
 //
+// An execution whose worker died is taken over by Reclaim().
+//
 // Its parts can also be used by themselves: Worker, LeaseKeeper, CompleteOnce(), FailOnce(), and
 // ValkeyLedger's RegisterWorker() and FindClaim().
 
@@ -123,6 +125,12 @@ class DeploymentWorker {
   // Blocks for at most twice the ledger's request_timeout_ms.
   Work Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details = nullptr);
 
+  // Takes over an execution whose lease has expired or was revoked, as
+  // http::IssuerClient::Reclaim() grants it. FlowFabric's server gives no such execution to a
+  // worker by itself: it only marks the lease, so somebody must ask for the grant. Calls
+  // Worker::ClaimFromReclaimGrant(), and has its errors; all else is as with Claim().
+  Work Reclaim(const ReclaimGrantView& grant, ErrorDetails* details = nullptr);
+
   // Ends the registration, so that the deployment need not wait until it runs out. Leases that are
   // kept stay kept. Has the errors of UnregisterWorker(); returns kNone if nothing is registered.
   Outcome Stop(ErrorDetails* details = nullptr) noexcept;
@@ -144,6 +152,9 @@ class DeploymentWorker {
 
  private:
   class Impl;
+  Work Begin(WorkerClaim claim, const ExecutionIdView& id, std::int64_t sent_ms,
+             ErrorDetails* details);
+
   std::unique_ptr<Impl> impl_;
 };
 

@@ -20,12 +20,14 @@
 #include <vector>
 
 #include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/reclaim_response.h"
 #include "testing/live/live_server.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
 
-// Answers each POST with a grant, or with 204.
+// Answers each request for a claim with a grant or with 204, and each request for a reclaim with a
+// grant for `lost`.
 class GrantServer {
  public:
   GrantServer(ValkeyLedger& ledger, LaneIdView lane) : ledger_(ledger), lane_(lane) {
@@ -48,6 +50,7 @@ class GrantServer {
   GrantServer(const GrantServer&) = delete;
 
   std::string url;
+  MintedExecutionId lost{0, {}};  // set before any worker asks
 
  private:
   void Serve() {
@@ -81,16 +84,33 @@ class GrantServer {
     const std::string end = "Connection: close\r\n";
     constexpr std::string_view kName = R"("worker_instance_id":")";
     const std::size_t name = request.find(kName);
-    if (!request.starts_with("POST /v1/workers/cpp/claim ") || name == std::string::npos) {
+    const bool is_reclaim = request.starts_with("POST /v1/executions/");
+    if (!(is_reclaim || request.starts_with("POST /v1/workers/cpp/claim ")) ||
+        name == std::string::npos) {
       return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n" + end + "\r\n";
     }
     const std::size_t begin = name + kName.size();
     const std::string instance = request.substr(begin, request.find('"', begin) - begin);
-    const ClaimForWorkerOutcome chosen = ledger_.ClaimForWorker(
-        {.worker = {{"cpp"}, {instance}}, .lane = lane_, .grant_ttl_ms = 5000});
-    if (!chosen) return "HTTP/1.1 204 No Content\r\n" + end + "\r\n";
+    const WorkerIdentity worker = {{"cpp"}, {instance}};
     std::array<char, 1024> body;
-    const WriteResult written = SerializeClaimGrant(chosen.grant.view(), body);
+    WriteResult written;
+    if (is_reclaim) {
+      const IssueOutcome issued = ledger_.IssueReclaimGrant(
+          {.execution_id = lost.view(), .worker = worker, .lane = lane_, .grant_ttl_ms = 5000});
+      EXPECT_TRUE(issued) << ErrorName(issued.error);
+      const IssuedGrant grant(lost.view(), issued.expires_at);
+      const ClaimGrantView view = grant.view();
+      written = SerializeReclaimResponse(
+          ReclaimGrantedView{
+              {view.execution_id.text(), view.partition_key, view.grant_key, view.expires_at_ms},
+              lane_.text()},
+          body);
+    } else {
+      const ClaimForWorkerOutcome chosen =
+          ledger_.ClaimForWorker({.worker = worker, .lane = lane_, .grant_ttl_ms = 5000});
+      if (!chosen) return "HTTP/1.1 204 No Content\r\n" + end + "\r\n";
+      written = SerializeClaimGrant(chosen.grant.view(), body);
+    }
     return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
            std::to_string(written.size) + "\r\n" + end + "\r\n" +
            std::string(body.data(), written.size);
@@ -165,6 +185,37 @@ TEST_F(LiveWorker, WorksUntilItIsToldToStop) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
   EXPECT_EQ(admin_.Do({"EXISTS", alive}), "0");
   EXPECT_EQ(admin_.Do({"SISMEMBER", "ff:idx:default:workers", instance}), "0");
+}
+
+TEST_F(LiveWorker, TakesOverWhatADeadWorkerHasLeft) {
+  if (!Variable("FFGRANT_CLUSTER").empty()) GTEST_SKIP() << "the example knows one server";
+  const MintedExecutionId left = CreateWith("abc", "task");
+  const ClaimForWorkerOutcome chosen =
+      ledger_.ClaimForWorker({.worker = {{"x"}, {"x-1"}}, .lane = lane_, .grant_ttl_ms = 5000});
+  ASSERT_TRUE(chosen);
+  ASSERT_TRUE(ledger_.Claim({.execution_id = left.view(),
+                             .worker = {{"x"}, {"x-1"}},
+                             .lane = lane_,
+                             .lease_id = {RandomUuid()},
+                             .lease_ttl_ms = 60'000,
+                             .attempt_id = {RandomUuid()}}));
+  ASSERT_TRUE(ledger_.Revoke({.execution_id = left.view()}));  // an expiry would do as well
+  GrantServer server(ledger_, lane_);
+  server.lost = left;
+  const std::string where = Variable("FFGRANT_SERVER");
+  const pid_t child = fork();
+  if (child == 0) {
+    execl(FFGRANT_EXAMPLE_WORKER, "example_worker", server.url.c_str(), where.c_str(),
+          lane_text_.c_str(), std::string(left.text()).c_str(), nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(PublicState(left), "completed");
+  EXPECT_EQ(admin_.Do({"GET", Key(left, "result")}), "ABC");
+  EXPECT_EQ(admin_.Do({"HGET", Key(left, "core"), "total_attempt_count"}), "2");
 }
 
 }  // namespace

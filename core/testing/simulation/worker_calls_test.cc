@@ -606,6 +606,61 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
   }
 }
 
+// A worker has claimed the execution and is heard of no more. Another one gets a reclaim grant.
+TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  for (const bool is_answer_lost : {false, true}) {
+    const MintedExecutionId id = Create({.payload = "abc"});
+    const Lease lost = Claim(id);
+    const auto granted = [&] {
+      const IssueOutcome issued = ledger_->IssueReclaimGrant(
+          {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000});
+      return issued.error;
+    };
+    EXPECT_EQ(granted(), ClaimError::kExecutionNotReclaimable);
+    world_.Pass(5000);
+    // The lease is marked by its late owner's renewal; FlowFabric's scanner marks it as well.
+    const RenewOutcome late = ledger_->Renew({.execution_id = id.view(),
+                                              .attempt_index = lost.attempt_index,
+                                              .fence = lost.fence,
+                                              .lease_ttl_ms = 5000});
+    EXPECT_EQ(late.error, ClaimError::kLeaseExpired);
+    ASSERT_EQ(granted(), ClaimError::kNone);
+    // The worker compares the grant's expiry with the clock of this machine, not with the world's.
+    const IssuedGrant issued(id.view(), TimestampMs{INT64_MAX});
+    const ReclaimGrantView grant = {issued.view(), lane_};
+    bool is_lost = !is_answer_lost;
+    server_.on_function = [&](const std::vector<std::string>& command, const std::string&) {
+      if (!command[1].ends_with("_reclaim_execution") || std::exchange(is_lost, true)) return;
+      world_.CutOff(server_, true);
+      world_.At(world_.now() + 700, [&] { world_.CutOff(server_, false); });
+    };
+    Work work = worker.Reclaim(grant, &details_);
+    EXPECT_TRUE(is_lost);
+    server_.on_function = nullptr;
+    ASSERT_TRUE(work) << ErrorName(work.error);
+    EXPECT_EQ(work.id().text(), id.text());
+    EXPECT_EQ(work.lease().attempt_index.value, 1u);
+    ExecutionInput input;
+    ASSERT_TRUE(work.ReadInput(input));
+    EXPECT_EQ(input.payload(), "abc");
+    EXPECT_EQ(input.attempt_type(), "reclaim");
+    for (int i = 0; i < 20; ++i) {
+      (void)worker.RunDue();
+      world_.Pass(500);
+    }
+    EXPECT_FALSE(work.lost());
+    EXPECT_EQ(ledger_->Complete({.execution_id = id.view(), .fence = lost.fence}).error,
+              ClaimError::kStaleLease);
+    ASSERT_TRUE(work.Complete("ABC", &details_));
+    EXPECT_EQ(worker.Reclaim(grant).error, ClaimError::kExecutionNotReclaimable);
+  }
+  const MintedExecutionId other = Create();
+  const IssuedGrant expired(other.view(), TimestampMs{1});
+  EXPECT_EQ(worker.Reclaim({expired.view(), lane_}).error, ClaimError::kClaimGrantExpired);
+}
+
 TEST_F(Deployments, ItsEndIsTheRegistrations) {
   {
     DeploymentWorker worker(Options());

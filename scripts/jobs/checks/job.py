@@ -215,6 +215,14 @@ def live_step(terminal):
                     ["scripts/live-conformance", "--start", "--threads", "2"], read_counts)
 
 
+def fleet_step(terminal):
+    """The step that lets Rust and C++ workers share a deployment, where both can be built."""
+    reason = flowfabric.lacking_sdk()
+    if reason:
+        return Tally(left_out=[reason])
+    return _counted(terminal, "a mixed fleet", ["scripts/live-fleet"], read_counts)
+
+
 def faults_step(terminal):
     return _counted(terminal, "claims under faults", ["scripts/claims-faults", "--short"],
                     read_counts)
@@ -264,7 +272,9 @@ def steps(long=False):
            Step("exhaustive tests in full", "every input of a kind, where that is possible",
                 long_step),
            Step("FlowFabric's own server", "a deployment answers, and keeps states, as the "
-                "contract says", live_step)) if long else ()),
+                "contract says", live_step),
+           Step("Rust and C++ workers in one fleet", "each execution is completed exactly once, "
+                "while workers of either kind are killed", fleet_step)) if long else ()),
     )
 
 

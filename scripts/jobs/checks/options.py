@@ -17,7 +17,8 @@ def parser():
     made = options.Parser("test", _ABOUT, _ENDING)
     made.flag("--long", "also all tests with clang, shared libraries, the exhaustive tests in "
               "full (an hour), the peers' benchmarks, all odd programs of scripts/perf, and "
-              "FlowFabric's own server where it is built (scripts/flowfabric-server --build)")
+              "FlowFabric's own server where it is built (scripts/flowfabric-server --build), "
+              "which a fleet of Rust and C++ workers then uses too")
     return made
 
 

@@ -9,6 +9,8 @@ from jobs.common.build import ROOT
 
 OLDEST_RUST = (1, 85)
 MANIFEST = ROOT / "core" / "testing" / "reference" / "Cargo.toml"
+# The manifest of a worker on FlowFabric's SDK. Only scripts/live-fleet builds it.
+SDK_WORKER = MANIFEST.parent / "sdk_worker" / "Cargo.toml"
 ADVICE = "./scripts/bootstrap --with-reference gets it"
 
 
@@ -27,8 +29,8 @@ def rust_version(text):
     return (int(found[1]), int(found[2])) if found else None
 
 
-def lacking():
-    """What is missing, in words; None where the reference can be built."""
+def lacking(manifest=MANIFEST):
+    """What is missing, in words; None where the crate of the manifest can be built."""
     if not shutil.which("cargo") or not shutil.which("rustc"):
         return "no cargo and rustc"
     ran = _run(["rustc", "--version"])
@@ -38,5 +40,5 @@ def lacking():
     if version < OLDEST_RUST:
         return f"rustc {version[0]}.{version[1]} is older than {OLDEST_RUST[0]}.{OLDEST_RUST[1]}"
     ran = _run(["cargo", "fetch", "--locked", "--offline", "--quiet", "--manifest-path",
-                str(MANIFEST)])
+                str(manifest)])
     return None if ran and ran.returncode == 0 else "its crates are not there"

@@ -45,6 +45,8 @@ class OldestRustTest(unittest.TestCase):
         expected = "{}.{}".format(*reference.OLDEST_RUST)
         for path, pattern in (("core/testing/reference/CMakeLists.txt", r"set\(oldest_rust (.*)\)"),
                               ("core/testing/reference/Cargo.toml", r'rust-version = "(.*)"'),
+                              ("core/testing/reference/sdk_worker/Cargo.toml",
+                               r'rust-version = "(.*)"'),
                               ("scripts/bootstrap", r"^oldest_rust=(.*)$")):
             with self.subTest(path):
                 text = (ROOT / path).read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/live-conformance."""
+"""The options of scripts/live-conformance and scripts/live-fleet."""
 
 from jobs.common import options
 
@@ -58,3 +58,42 @@ def parse(argv):
         made.error("--partitions must be in 1..65535")
     found.partitions = found.partitions or 32
     return found, options.Start("live-conformance", ("valkey",))
+
+
+_FLEET_ABOUT = """\
+Lets workers of both kinds, ours (core/examples/worker.cc) and one on FlowFabric's published
+Rust SDK (core/testing/reference/sdk_worker), work off the executions of one lane, in a
+deployment of its own. Meanwhile it kills workers of either kind, half of them while they
+hold a lease, and stops a few for longer than their lease lasts. It asks for reclaim grants
+for what dead workers have left, since a deployment does not do that by itself. At the end
+each execution must have been completed exactly once: its result is read over HTTP, its
+attempts and leases are read on Valkey, and no two workers may have reported it."""
+
+_FLEET_ENDING = """\
+Needs FlowFabric's server (./scripts/flowfabric-server --build) and Rust with the SDK's crates
+(./scripts/bootstrap --with-reference).
+
+The last line is "N passed, N failed". Exit status: 0 all passed; 1 one failed; 2 wrong
+usage; 3 could not run; 128 + signal."""
+
+
+def fleet_parser():
+    made = options.Parser("live-fleet", _FLEET_ABOUT, _FLEET_ENDING)
+    made.option("--executions", "N", "number of executions (10000)", options.count,
+                default=10_000)
+    made.option("--workers", "N", "workers of each kind at once (3)", options.positive, default=3)
+    made.option("--kills", "N", "how many workers are killed (one for 100 executions, at least 8)",
+                options.natural)
+    made.option("--seconds", "N", "give up if executions are left after so long (900)",
+                options.seconds, default=900.0)
+    made.option("--seed", "N", "seed of the executions and of what is done to workers (1)",
+                options.natural, default=1)
+    return made
+
+
+def parse_fleet(argv):
+    found = fleet_parser().parse_args(argv)
+    if found.kills is None:
+        found.kills = max(8, found.executions // 100)
+    # The worker is an example of a build with tests, and needs libcurl.
+    return found, options.Start("live-fleet", ("claims", "live-bench"))

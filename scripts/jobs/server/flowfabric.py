@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.common import processes, wheels
+from jobs.common import processes, reference, wheels
 from jobs.server import claim_server
 
 CRATE, VERSION = "ff-server", "0.15.0"
@@ -61,6 +61,16 @@ def find() -> Path:
             f"{CRATE} {VERSION} is not built; ./scripts/flowfabric-server --build does that where "
             "cargo is (./scripts/bootstrap --with-reference); FFGRANT_FF_SERVER names another one")
     return kept_binary()
+
+
+def lacking_sdk() -> str | None:
+    """Why the server and a worker on FlowFabric's SDK can't both run here; None if they can."""
+    try:
+        find()
+    except MissingServer as missing:
+        return str(missing)
+    reason = reference.lacking(reference.SDK_WORKER)
+    return f"the worker on FlowFabric's SDK: {reason}; {reference.ADVICE}" if reason else None
 
 
 def build() -> Path:
