@@ -146,7 +146,8 @@ struct OpenText {
 };
 
 constexpr std::size_t kMostBytes = 100;
-// The longest texts in documents whose texts go through the same code as those of claim responses.
+// The length limit for documents whose texts are read by the code that also reads the texts of
+// claim responses.
 constexpr std::size_t kFewerBytes = 66;
 
 // Tries every length of a text, and at each place each byte that matters.

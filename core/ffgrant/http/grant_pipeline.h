@@ -66,7 +66,8 @@ class GrantPipeline {
   // until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms);
 
-  // These two serve the caller's own event loop, as those of valkey::ClaimPipeline do.
+  // descriptor() and PrepareWait() are for a caller that has an event loop of its own. The loop in
+  // claim_pipeline.h shows how to use them.
   //
   // descriptor() is readable, level-triggered, when Poll(0) has something to do. It stays the same
   // as long as the pipeline lives. Do not read, write or close it.

@@ -21,6 +21,7 @@ namespace {
 using testing::AlwaysAnswers;
 using testing::HttpResponse;
 using testing::HttpServer;
+using testing::MsSince;
 
 constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
 
@@ -230,12 +231,6 @@ TEST(IssuerClient, WithoutAServerNothingWasSent) {
   EXPECT_EQ(status.error, IssuerError::kNotConnected);
   EXPECT_EQ(status.http_status, 0);
   EXPECT_FALSE(status.message.empty());
-}
-
-std::int64_t MsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
-                                                               begin)
-      .count();
 }
 
 TEST(IssuerClient, ASilentServerIsLeftInTime) {

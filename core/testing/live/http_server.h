@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
@@ -29,6 +30,12 @@
 #include <vector>
 
 namespace ffgrant::testing {
+
+inline std::int64_t MsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               begin)
+      .count();
+}
 
 // Serves each connection in a thread of its own. Thread-safe.
 class HttpServer {

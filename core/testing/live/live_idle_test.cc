@@ -51,9 +51,9 @@ TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   EXPECT_EQ(ledger.Claim(ArgsFor(Granted())).error, ClaimError::kUnknownOutcome);
 }
 
-// FFGRANT_IDLE_SECONDS is the length of the silence, an hour under --long, and the client then has
-// its default settings. If it is not set, the silence lasts a second, and the settings are those of
-// LiveIdle(). The proxy forgets after a third of the silence, but after 30 s at most.
+// With FFGRANT_IDLE_SECONDS the silence lasts that long (an hour under --long), and the client has
+// its default settings. Without it the silence lasts a second, and the client has the settings that
+// LiveIdle() makes. The proxy forgets after a third of the silence, but after 30 s at most.
 TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
   constexpr std::size_t kConnections = 4;
   const std::string given = Variable("FFGRANT_IDLE_SECONDS");

@@ -36,7 +36,8 @@ std::uint32_t g_next_lock = kFirstLock;
 
 struct Scheduler::Fiber {
   ucontext_t context = {};
-  void* stack = nullptr;  // the stack to tell the sanitizer; for the caller, that of its thread
+  // The sanitizer is told of this stack. For the caller it is the stack of the caller's thread.
+  void* stack = nullptr;
   std::size_t stack_size = 0;
   void* fake_stack = nullptr;
   const std::function<void()>* body = nullptr;

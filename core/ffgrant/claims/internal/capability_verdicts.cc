@@ -40,7 +40,7 @@ CapabilityVerdicts::Offer::Offer(CapabilityVerdicts& all, std::string_view offer
   std::size_t tries = 0;
   while (tries < kOffers && !is_kept((stripe.last + tries) % kOffers)) ++tries;
   const bool is_new = tries == kOffers;
-  // A new offer takes the place after that of the offer that was used last.
+  // A new offer takes the place behind the place that was used last.
   const std::size_t place = (stripe.last + (is_new ? 1 : tries)) % kOffers;
   stripe.last = place;
   Kept& kept = stripe.kept[place];
