@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "ffgrant/internal/any_case_uuid_avx2.h"
 #include "ffgrant/internal/any_uuid.h"
 #include "ffgrant/internal/canonical_execution_id.h"
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
@@ -45,11 +46,12 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   return i;
 }
 
-// Reads an index of 1 to 7 digits that `}:` follows, as nearly all texts have it. Returns false for
+// Reads an index of 1 to 8 digits that `}:` follows, as nearly all texts have it. Returns false for
 // any other text and for numbers above 65535. `text` begins with `{fp:`.
-bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size_t& end) noexcept {
+inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
+                           std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
-  if (text.size() < begin + 10) return false;
+  if (text.size() < begin + 11) return false;
   internal::TakePath(internal::Path::kShortIndex, text.size());
   const bool plus = text[begin] == '+';
   const char* const p = text.data() + begin + (plus ? 1 : 0);
@@ -57,14 +59,16 @@ bool ReadShortIndex(std::string_view text, internal::IndexText& index, std::size
   const std::uint64_t digits = word ^ 0x3030303030303030u;
   const std::uint64_t others = ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u;
   const auto count = static_cast<unsigned>(std::countr_zero(others)) / 8;
-  if (count == 0 || count == 8 || internal::Load16(p + count) != (':' << 8 | '}')) return false;
+  if (count == 0 || internal::Load16(p + count) != (':' << 8 | '}')) return false;
   bool ok = true;
   const std::uint64_t value = internal::ParseUpTo8Digits(word << (64 - 8 * count), count, ok);
   if (value > 65535) return false;
   index.value = static_cast<std::uint16_t>(value);
-  index.spelling = plus                     ? IndexSpelling::kPlusSign
-                   : *p == '0' && count > 1 ? IndexSpelling::kLeadingZero
-                                            : IndexSpelling::kCanonical;
+  // Nothing predicts the spelling, so there is no branch on it.
+  static_assert(static_cast<int>(IndexSpelling::kPlusSign) == 1);
+  static_assert(static_cast<int>(IndexSpelling::kLeadingZero) == 2);
+  const unsigned zero = static_cast<unsigned>(*p == '0') & static_cast<unsigned>(count > 1);
+  index.spelling = static_cast<IndexSpelling>(plus | (zero & ~unsigned{plus}) << 1);
   end = static_cast<std::size_t>(p - text.data()) + count;
   return true;
 }
@@ -77,8 +81,8 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 
 // Checks the rules one by one, in the order in which they win. Not inlined, so that the path for
 // canonical ids does not have to save registers for this function.
-[[gnu::noinline]] void ParseAnySpelling(std::string_view text, ParseMode mode,
-                                        ExecutionIdResult& result) noexcept {
+[[gnu::noinline]] void ParseAnySpelling(ExecutionIdResult& result, std::string_view text,
+                                        ParseMode mode) noexcept {
   internal::TakePath(internal::Path::kAnyId, text.size());
   if (!text.starts_with(kTagBegin)) {
     return Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
@@ -100,7 +104,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   }
   const std::size_t uuid_begin = index_end + kTagEnd.size();
   const std::string_view uuid_text = text.substr(uuid_begin);
-  std::size_t uppercase = std::string_view::npos;
+  std::size_t uppercase;
   const UuidResult uuid = internal::ParseAnyUuid(uuid_text, uppercase);
   if (!uuid) {
     return Fail(result, ExecutionIdError::kInvalidUuid, uuid_begin + uuid.offset, uuid_text);
@@ -123,6 +127,54 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   Fail(result, ExecutionIdError::kUppercaseUuid, uuid_begin + uppercase, uuid_text);
 }
 
+#ifdef FFGRANT_HAS_AVX2_PATHS
+inline std::uint64_t Select(bool first, std::uint64_t a, std::uint64_t b) noexcept {
+  const std::uint64_t mask = 0 - std::uint64_t{first};
+  return (a & mask) | (b & ~mask);
+}
+
+// Does what ParseAnySpelling does for a text that begins with `{fp:`. Nothing predicts the index's
+// spelling, the uuid's form or the case of its digits, so there is no branch on them.
+FFGRANT_AVX2 [[gnu::noinline]] void ParseAnySpellingAvx2(ExecutionIdResult& result,
+                                                         std::string_view text,
+                                                         ParseMode mode) noexcept {
+  constexpr std::size_t kIndexBegin = kTagBegin.size();
+  internal::IndexText index;
+  std::size_t index_end;
+  if (!ReadShortIndex(text, index, index_end)) return ParseAnySpelling(result, text, mode);
+  const std::size_t uuid_begin = index_end + kTagEnd.size();
+  const std::string_view uuid_text = text.substr(uuid_begin);
+  const std::uint8_t form = internal::UuidFormOfSize(uuid_text.size());
+  if (form == internal::kNoUuidForm) {
+    return Fail(result, ExecutionIdError::kInvalidUuid, text.size(), uuid_text);
+  }
+  internal::TakePath(internal::Path::kAnyIdAvx2, text.size());
+  Uuid uuid;
+  std::size_t uppercase;
+  const std::size_t valid =
+      internal::DecodeUuidForm(uuid_text, internal::kUuidForms[form], uuid, uppercase);
+  if (valid != uuid_text.size()) {
+    return Fail(result, ExecutionIdError::kInvalidUuid, uuid_begin + valid, uuid_text);
+  }
+  if (mode == ParseMode::kLenient) {
+    result.id = ExecutionIdAccess::Make(text, uuid, index.value, false);
+    return;
+  }
+  const bool hyphenated = uuid_text.size() == kUuidTextSize;
+  const bool in_index = index.spelling != IndexSpelling::kCanonical;
+  const std::uint64_t index_error = static_cast<std::uint64_t>(ExecutionIdError::kPlusSign) - 1 +
+                                    static_cast<std::uint64_t>(index.spelling);
+  const std::uint64_t uuid_error =
+      static_cast<std::uint64_t>(ExecutionIdError::kNonCanonicalUuidForm) + hyphenated;
+  result.error = static_cast<ExecutionIdError>(Select(in_index, index_error, uuid_error));
+  result.offset = static_cast<std::size_t>(
+      Select(in_index, kIndexBegin, uuid_begin + Select(hyphenated, uppercase, 0)));
+  const auto payload_begin = static_cast<std::size_t>(Select(in_index, kIndexBegin, uuid_begin));
+  const auto payload_end = static_cast<std::size_t>(Select(in_index, index_end, text.size()));
+  result.payload = {text.data() + payload_begin, payload_end - payload_begin};
+}
+#endif
+
 }  // namespace
 
 // Both outcomes are written to one object, which is the caller's own and so is not copied.
@@ -133,10 +185,8 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   Uuid uuid;
   if (internal::ParseCanonicalExecutionId(text, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(result.id, text, index, uuid);
-  } else if (HasOtherBegin(text)) {
-    Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
   } else {
-    ParseAnySpelling(text, mode, result);
+    ParseAnySpelling(result, text, mode);
   }
   return result;
 }
@@ -144,16 +194,15 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
 namespace {
 
+// `text` is shorter than `{fp:` or begins with it.
 FFGRANT_AVX2 ExecutionIdResult ParseWithAvx2(std::string_view text, ParseMode mode) noexcept {
   ExecutionIdResult result;
   std::uint16_t index;
   Uuid uuid;
-  if (internal::ParseCanonicalExecutionIdAvx2(text, index, uuid)) [[likely]] {
+  if (internal::ParseCanonicalAfterBeginAvx2(text, index, uuid)) [[likely]] {
     ExecutionIdAccess::Fill(result.id, text, index, uuid);
-  } else if (HasOtherBegin(text)) {
-    Fail(result, ExecutionIdError::kMissingTag, FirstDifference(text), text);
   } else {
-    ParseAnySpelling(text, mode, result);
+    ParseAnySpellingAvx2(result, text, mode);
   }
   return result;
 }
@@ -162,6 +211,13 @@ FFGRANT_AVX2 ExecutionIdResult ParseWithAvx2(std::string_view text, ParseMode mo
 #endif
 
 ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexcept {
+  // Each outcome is made in the caller's object and so is not copied.
+  if (HasOtherBegin(text)) [[unlikely]] {
+    return {.id = {},
+            .error = ExecutionIdError::kMissingTag,
+            .offset = FirstDifference(text),
+            .payload = text};
+  }
 #ifdef FFGRANT_HAS_AVX2_PATHS
   // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
@@ -187,7 +243,7 @@ FFGRANT_AVX2 ExecutionIdsResult ParseEachAvx2(std::span<const std::string_view> 
       ExecutionIdAccess::Fill(out[i], texts[i], index, uuid);
       continue;
     }
-    const ExecutionIdResult result = ParseWithAvx2(texts[i], mode);
+    const ExecutionIdResult result = ParseExecutionId(texts[i], mode);
     if (!result) return {i, result};
     out[i] = result.id;
   }

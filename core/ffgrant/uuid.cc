@@ -54,41 +54,15 @@ UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size
   return result;
 }
 
-#ifdef FFGRANT_HAS_AVX2_PATHS
-FFGRANT_AVX2 UuidResult ParseDigitsAvx2(std::string_view text, std::size_t begin, std::size_t size,
-                                        bool hyphenated, std::size_t& uppercase) noexcept {
-  internal::TakePath(internal::Path::kUuidAvx2, text.size());
-  UuidResult result;
-  const char* const digits = text.data() + begin;
-  const internal::DigitPlaces places = hyphenated ? internal::DecodeHyphenated(digits, result.uuid)
-                                                  : internal::DecodeSimple(digits, result.uuid);
-  if (places.invalid < size) return Fail(UuidError::kInvalidCharacter, begin + places.invalid);
-  if (places.uppercase < size) uppercase = begin + places.uppercase;
-  return result;
-}
-#endif
-
-UuidResult ParseDigits(std::string_view text, std::size_t begin, std::size_t size, bool hyphenated,
-                       std::size_t& uppercase) noexcept {
-#ifdef FFGRANT_HAS_AVX2_PATHS
-  // Never false: coverage is measured on machines that have it.
-  if (internal::HasAvx2()) [[likely]]
-    return ParseDigitsAvx2(text, begin, size, hyphenated, uppercase);
-#endif
-  return ParseDigitsByLoop(text, begin, size, hyphenated, uppercase);
-}
-
-}  // namespace
-
-UuidResult internal::ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept {
+UuidResult ParseAnyByLoop(std::string_view text, std::size_t& uppercase) noexcept {
   switch (text.size()) {
     case kSimpleSize:
-      return ParseDigits(text, 0, kSimpleSize, false, uppercase);
+      return ParseDigitsByLoop(text, 0, kSimpleSize, false, uppercase);
     case kUuidTextSize:
-      return ParseDigits(text, 0, kUuidTextSize, true, uppercase);
+      return ParseDigitsByLoop(text, 0, kUuidTextSize, true, uppercase);
     case kBracedSize: {
       if (text.front() != '{') return Fail(UuidError::kInvalidCharacter, 0);
-      const UuidResult inner = ParseDigits(text, 1, kUuidTextSize, true, uppercase);
+      const UuidResult inner = ParseDigitsByLoop(text, 1, kUuidTextSize, true, uppercase);
       if (inner && text.back() != '}') return Fail(UuidError::kInvalidCharacter, text.size() - 1);
       return inner;
     }
@@ -96,10 +70,33 @@ UuidResult internal::ParseAnyUuid(std::string_view text, std::size_t& uppercase)
       for (std::size_t i = 0; i < kUrnPrefix.size(); ++i) {
         if (text[i] != kUrnPrefix[i]) return Fail(UuidError::kInvalidCharacter, i);
       }
-      return ParseDigits(text, kUrnPrefix.size(), kUuidTextSize, true, uppercase);
+      return ParseDigitsByLoop(text, kUrnPrefix.size(), kUuidTextSize, true, uppercase);
     default:
       return Fail(UuidError::kInvalidLength, text.size());
   }
+}
+
+#ifdef FFGRANT_HAS_AVX2_PATHS
+FFGRANT_AVX2 UuidResult ParseAnyAvx2(std::string_view text, std::size_t& uppercase) noexcept {
+  const std::uint8_t form = internal::UuidFormOfSize(text.size());
+  if (form == internal::kNoUuidForm) return Fail(UuidError::kInvalidLength, text.size());
+  internal::TakePath(internal::Path::kUuidAvx2, text.size());
+  UuidResult result;
+  const std::size_t valid =
+      internal::DecodeUuidForm(text, internal::kUuidForms[form], result.uuid, uppercase);
+  return valid == text.size() ? result : Fail(UuidError::kInvalidCharacter, valid);
+}
+#endif
+
+}  // namespace
+
+UuidResult internal::ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept {
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  // Never false: coverage is measured on machines that have it.
+  if (internal::HasAvx2()) [[likely]]
+    return ParseAnyAvx2(text, uppercase);
+#endif
+  return ParseAnyByLoop(text, uppercase);
 }
 
 UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decodes UUIDs whose digits may be of either case, all digits at once, and finds the first invalid
-// byte.
+// Decodes UUIDs of any form whose digits may be of either case, all digits at once, and finds the
+// first invalid byte.
 
 #ifndef FFGRANT_INTERNAL_ANY_CASE_UUID_AVX2_H_
 #define FFGRANT_INTERNAL_ANY_CASE_UUID_AVX2_H_
@@ -12,21 +12,18 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "ffgrant/internal/canonical_execution_id_avx2.h"
+#include "ffgrant/internal/load.h"
 #include "ffgrant/uuid.h"
 
 namespace ffgrant::internal {
-
-// Offsets within the text that holds the digits. An offset is the text's size if there is no such
-// byte.
-struct DigitPlaces {
-  std::size_t invalid;    // a byte that is neither a digit nor a hyphen in its place
-  std::size_t uppercase;  // an uppercase digit
-};
 
 // Marks which of 32 bytes are hex digits, and which of these digits are uppercase letters.
 struct DigitMasks {
@@ -61,36 +58,103 @@ FFGRANT_AVX2 inline void StoreDigits(__m256i digits, Uuid& uuid) noexcept {
       _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
 }
 
-// Decodes the 36 bytes at `text`.
-FFGRANT_AVX2 inline DigitPlaces DecodeHyphenated(const char* text, Uuid& uuid) noexcept {
-  constexpr std::uint64_t kAll = (std::uint64_t{1} << kUuidTextSize) - 1;
-  constexpr std::uint64_t kHyphens = 1u << 8 | 1u << 13 | 1u << 18 | 1u << 23;
-  const __m256i first = Load256(text);
-  const __m256i last = Load256(text + 4);
-  const DigitMasks a = ClassifyDigits(first);
-  const DigitMasks b = ClassifyDigits(last);
-  const std::uint64_t digits = a.digits | std::uint64_t{b.digits} << 4;
-  const auto hyphens = static_cast<std::uint32_t>(
-      _mm256_movemask_epi8(_mm256_cmpeq_epi8(first, Load256(&kHexConstants.hyphens))));
-  const std::uint64_t invalid = kAll & ~((digits & ~kHyphens) | (hyphens & kHyphens));
-  const std::uint64_t uppercase = a.uppercase | std::uint64_t{b.uppercase} << 4;
-  // These are the same steps as in DecodeUuidAvx2.
-  __m256i in_order = _mm256_shuffle_epi8(Load256(text + 2), Load256(&kHexConstants.places));
-  in_order = _mm256_blend_epi32(in_order, first, 0x01);
-  in_order = _mm256_blend_epi32(in_order, last, 0x80);
-  StoreDigits(in_order, uuid);
-  constexpr std::uint64_t kEnd = std::uint64_t{1} << kUuidTextSize;
-  return {static_cast<std::size_t>(std::countr_zero(invalid | kEnd)),
-          static_cast<std::size_t>(std::countr_zero(uppercase | kEnd))};
+// Where the digits of a form are, and what is around them.
+struct alignas(64) UuidForm {
+  std::array<std::uint8_t, 32> places{};  // of the digits, from offset `middle` of the digits on
+  // The offset in the text of each digit, then the offset of the digits' end.
+  std::array<std::uint8_t, 33> byte_of_digit{};
+  std::uint8_t begin = 0;     // the offset of the first digit
+  std::uint8_t middle = 0;    // 2 if there are hyphens
+  std::uint8_t colon = 0;     // 0xFF if byte 8 of the text must be a colon
+  std::uint8_t brace = 0;     // 0xFF if the last byte must be a brace
+  std::uint32_t hyphens = 0;  // bit i is set if byte i of the middle must be a hyphen
+  // What the first eight bytes must be.
+  std::uint64_t head = 0;
+  std::uint64_t head_mask = 0;
+};
+
+// Never reached: computed at compile time.
+constexpr UuidForm MakeUuidForm(std::string_view before, bool hyphenated, bool braced) noexcept {
+  UuidForm form;
+  form.begin = static_cast<std::uint8_t>(before.size());
+  form.middle = hyphenated ? 2 : 0;
+  form.colon = before.size() > 8 ? 0xFF : 0;
+  form.brace = braced ? 0xFF : 0;
+  for (std::size_t i = 0; i < 8 && i < before.size(); ++i) {
+    form.head |= std::uint64_t{static_cast<unsigned char>(before[i])} << (8 * i);
+    form.head_mask |= std::uint64_t{0xFF} << (8 * i);
+  }
+  std::size_t at = 0;
+  for (std::size_t digit = 0; digit <= 32; ++digit, ++at) {
+    if (hyphenated && (digit == 8 || digit == 12 || digit == 16 || digit == 20)) {
+      form.hyphens |= 1u << (at - form.middle);
+      ++at;
+    }
+    form.byte_of_digit[digit] = static_cast<std::uint8_t>(form.begin + at);
+    if (digit < 32) {
+      // Each half of a vector is shuffled on its own. The two digits at either end come from other
+      // loads if there are hyphens.
+      const std::size_t place = at - form.middle;
+      const bool in_half = at >= form.middle && place / 16 == digit / 16;
+      form.places[digit] = in_half ? static_cast<std::uint8_t>(place % 16) : 0x80;
+    }
+  }
+  return form;
 }
 
-// Decodes the 32 bytes at `text`.
-FFGRANT_AVX2 inline DigitPlaces DecodeSimple(const char* text, Uuid& uuid) noexcept {
-  const __m256i digits = Load256(text);
-  const DigitMasks masks = ClassifyDigits(digits);
-  StoreDigits(digits, uuid);
-  return {static_cast<std::size_t>(std::countr_one(masks.digits)),
-          static_cast<std::size_t>(std::countr_zero(masks.uppercase))};
+inline constexpr std::array<UuidForm, 4> kUuidForms = {
+    MakeUuidForm("", false, false), MakeUuidForm("", true, false), MakeUuidForm("{", true, true),
+    MakeUuidForm("urn:uuid:", true, false)};
+
+// Indexed by the size of a text: the place of its form in kUuidForms, or kNoUuidForm.
+inline constexpr std::uint8_t kNoUuidForm = 4;
+inline constexpr std::array<std::uint8_t, 64> kUuidFormOfSize = [] {
+  std::array<std::uint8_t, 64> forms{};
+  forms.fill(kNoUuidForm);
+  forms[32] = 0;
+  forms[kUuidTextSize] = 1;
+  forms[kUuidTextSize + 2] = 2;
+  forms[kUuidTextSize + 9] = 3;
+  return forms;
+}();
+
+inline std::uint8_t UuidFormOfSize(std::size_t size) noexcept {
+  return size < kUuidFormOfSize.size() ? kUuidFormOfSize[size] : kNoUuidForm;
+}
+
+// Decodes a text of the given form, which its size has told. Returns the offset of the first byte
+// that breaks the form, or the text's size if there is none. `uppercase` becomes the offset of the
+// first uppercase digit if there is one, else the offset of the digits' end. There is no branch on
+// the form, since nothing predicts which form a text has.
+FFGRANT_AVX2 [[gnu::always_inline]] inline std::size_t DecodeUuidForm(
+    std::string_view text, const UuidForm& form, Uuid& uuid, std::size_t& uppercase) noexcept {
+  constexpr std::uint64_t kEnd = std::uint64_t{1} << 32;
+  const char* const digits = text.data() + form.begin;
+  const __m256i middle = Load256(digits + form.middle);
+  // These are the same steps as in DecodeUuidAvx2. Without hyphens all three loads are the same.
+  __m256i in_order = _mm256_shuffle_epi8(middle, Load256(&form.places));
+  in_order = _mm256_blend_epi32(in_order, Load256(digits), 0x01);
+  in_order = _mm256_blend_epi32(in_order, Load256(digits + 2 * form.middle), 0x80);
+  const DigitMasks masks = ClassifyDigits(in_order);
+  StoreDigits(in_order, uuid);
+  uppercase =
+      form.byte_of_digit[static_cast<std::size_t>(std::countr_zero(masks.uppercase | kEnd))];
+  const auto hyphens = static_cast<std::uint32_t>(
+      _mm256_movemask_epi8(_mm256_cmpeq_epi8(middle, Load256(&kHexConstants.hyphens))));
+  const std::uint32_t no_hyphen = form.hyphens & ~hyphens;
+  const std::uint64_t head = (Load64(text.data()) ^ form.head) & form.head_mask;
+  const unsigned colon = (static_cast<unsigned char>(text[8]) ^ unsigned{':'}) & form.colon;
+  const unsigned brace = (static_cast<unsigned char>(text.back()) ^ unsigned{'}'}) & form.brace;
+  if ((~masks.digits | no_hyphen | head | colon | brace) == 0) [[likely]]
+    return text.size();
+  if (head != 0) return static_cast<std::size_t>(std::countr_zero(head)) / 8;
+  if (colon != 0) return 8;
+  const std::size_t digit =
+      form.byte_of_digit[static_cast<std::size_t>(std::countr_one(std::uint64_t{masks.digits}))];
+  // 40 is behind all digits. The brace follows the digits' end.
+  const auto hyphen =
+      static_cast<std::size_t>(std::countr_zero(no_hyphen | std::uint64_t{1} << 40));
+  return std::min(digit, hyphen + form.begin + form.middle);
 }
 
 }  // namespace ffgrant::internal

@@ -133,16 +133,25 @@ FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::s
          kLeastIndex[digits];
 }
 
-// Does what ParseCanonicalExecutionId does.
-FFGRANT_AVX2 inline bool ParseCanonicalExecutionIdAvx2(std::string_view text, std::uint16_t& index,
-                                                       Uuid& uuid) noexcept {
+// Does what ParseCanonicalExecutionId does for a text that is shorter than `{fp:` or begins with
+// it.
+FFGRANT_AVX2 inline bool ParseCanonicalAfterBeginAvx2(std::string_view text, std::uint16_t& index,
+                                                      Uuid& uuid) noexcept {
   const std::size_t digits = text.size() - kAroundExecutionIndex;
-  if (digits - 1 >= 5 || Load32(text.data()) != Word32('{', 'f', 'p', ':')) return false;
+  if (digits - 1 >= 5) return false;
   TakePath(Path::kCanonicalIdAvx2, text.size());
   __m256i wrong = _mm256_setzero_si256();
   const std::uint32_t number = DecodeExecutionIdAvx2(text.data(), digits, uuid, wrong);
   index = static_cast<std::uint16_t>(number);
   return _mm256_testz_si256(wrong, wrong) != 0 && number <= 65535;
+}
+
+// Does what ParseCanonicalExecutionId does.
+FFGRANT_AVX2 inline bool ParseCanonicalExecutionIdAvx2(std::string_view text, std::uint16_t& index,
+                                                       Uuid& uuid) noexcept {
+  return text.size() >= kExecutionTagBeginSize &&
+         Load32(text.data()) == Word32('{', 'f', 'p', ':') &&
+         ParseCanonicalAfterBeginAvx2(text, index, uuid);
 }
 
 }  // namespace ffgrant::internal

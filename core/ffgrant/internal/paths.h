@@ -49,6 +49,7 @@ enum class Path : std::uint8_t {
   kCanonicalId,
   kCanonicalIdAvx2,
   kAnyId,
+  kAnyIdAvx2,
   kShortIndex,
   kCanonicalUuid,
   kUuidAvx2,
