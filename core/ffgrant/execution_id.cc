@@ -110,7 +110,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
     return Fail(result, ExecutionIdError::kInvalidUuid, uuid_begin + uuid.offset, uuid_text);
   }
   if (mode == ParseMode::kLenient) {
-    result.id = ExecutionIdAccess::Make(text, uuid.uuid, index.value, false);
+    ExecutionIdAccess::Fill(result.id, text, index.value, uuid.uuid, false);
     return;
   }
   if (index.spelling == IndexSpelling::kPlusSign) {
@@ -157,7 +157,7 @@ FFGRANT_AVX2 [[gnu::noinline]] void ParseAnySpellingAvx2(ExecutionIdResult& resu
     return Fail(result, ExecutionIdError::kInvalidUuid, uuid_begin + valid, uuid_text);
   }
   if (mode == ParseMode::kLenient) {
-    result.id = ExecutionIdAccess::Make(text, uuid, index.value, false);
+    ExecutionIdAccess::Fill(result.id, text, index.value, uuid, false);
     return;
   }
   const bool hyphenated = uuid_text.size() == kUuidTextSize;

@@ -3,9 +3,11 @@
 #include "ffgrant/partition_key.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
+#include "ffgrant/internal/canonical_partition_key.h"
 #include "ffgrant/internal/concat.h"
 #include "ffgrant/internal/decimal_digits.h"
 #include "ffgrant/internal/index_text.h"
@@ -36,16 +38,77 @@ std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept 
   return 0;
 }
 
-// Reads an index of up to eight digits, all of them at once. Returns false for any other text and
-// for numbers above 65535. At least eight bytes before `end` can be read.
-bool ReadDigits(const char* begin, const char* end, std::uint32_t& value) noexcept {
-  const auto digits = static_cast<std::size_t>(end - begin);
-  if (digits - 1 >= 8) return false;
-  internal::TakePath(internal::Path::kKeyDigits, digits);
+// The text between the family's colon and the brace.
+std::string_view IndexTextOf(std::string_view text, std::size_t begin) noexcept {
+  return {text.data() + begin, text.size() - 1 - begin};
+}
+
+// The error in strict mode for a sign or for zeros.
+PartitionKeyError SpellingError(IndexSpelling spelling) noexcept {
+  static_assert(static_cast<int>(PartitionKeyError::kLeadingZero) ==
+                static_cast<int>(PartitionKeyError::kPlusSign) + 1);
+  return static_cast<PartitionKeyError>(static_cast<int>(PartitionKeyError::kPlusSign) - 1 +
+                                        static_cast<int>(spelling));
+}
+
+// A key with a known family, and an index of 1 to 12 bytes after its sign.
+struct SpelledKey {
+  enum class Kind : std::uint8_t { kValid, kWrongDigit, kOther };
+  Kind kind = Kind::kOther;
+  IndexSpelling spelling = IndexSpelling::kCanonical;
+  Partition partition;
+  std::size_t index_begin = 0;
+  std::size_t wrong = 0;  // for kWrongDigit the offset of the first byte that is no digit
+};
+
+// Reads nearly all keys that somebody else may have spelled; the result is kOther for all other
+// texts. Nothing predicts the family, the sign or the number of zeros, so there is no branch on
+// them. The text is in braces.
+inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
+  SpelledKey key;
+  const std::size_t size = text.size();
+  if (size < 5) return key;
+  const char* const p = text.data();
+  const std::uint32_t head_text = internal::Load32(p);
+  const internal::PartitionKeyHead& head = internal::kPartitionKeyHeads[head_text >> 9 & 3];
+  key.index_begin = head.size;
+  const auto plus = static_cast<unsigned>(p[head.size] == '+');
+  const char* const digits = p + head.size + plus;
+  const char* const end = p + size - 1;
+  const auto count = static_cast<std::size_t>(end - digits);
+  if (count - 1 >= 12 || ((head_text & head.mask) ^ head.text) != 0) return key;
+  internal::TakePath(internal::Path::kKeyDigits, count);
+  // The last eight bytes before the brace. A key of fewer than nine bytes has at most four digits;
+  // the lower half of the word then holds other bytes, which do not count.
+  const std::uint64_t last =
+      std::uint64_t{internal::Load32(end - 4)} << 32 | internal::Load32(end - (size < 9 ? 4 : 8));
+  const std::size_t last_count = count < 8 ? count : 8;
   bool ok = true;
-  value = static_cast<std::uint32_t>(
-      internal::ParseUpTo8Digits(internal::Load64(end - 8), static_cast<unsigned>(digits), ok));
-  return ok && value <= 65535;
+  const std::uint64_t value =
+      internal::ParseUpTo8Digits(last, static_cast<unsigned>(last_count), ok);
+  // All digits before the last eight must be zeros. If there are none, no byte of the word counts.
+  const std::uint64_t first = internal::Load32(count < 8 ? p : digits) ^ std::uint64_t{0x30303030};
+  const std::uint64_t other = first & ((std::uint64_t{1} << 8 * (count - last_count)) - 1);
+  key.partition = {head.family, static_cast<std::uint16_t>(value)};
+  static_assert(static_cast<int>(IndexSpelling::kPlusSign) == 1);
+  static_assert(static_cast<int>(IndexSpelling::kLeadingZero) == 2);
+  const unsigned zero = static_cast<unsigned>(*digits == '0') & static_cast<unsigned>(count > 1);
+  key.spelling = static_cast<IndexSpelling>(plus | (zero & ~plus) << 1);
+  if ((static_cast<unsigned>(ok) & static_cast<unsigned>(other == 0) &
+       static_cast<unsigned>(value <= 65535)) != 0) [[likely]] {
+    key.kind = SpelledKey::Kind::kValid;
+  } else if (!ok && count <= 8) {
+    const std::uint64_t index = last >> (64 - 8 * count);
+    const std::uint64_t bytes = index ^ 0x3030303030303030u;
+    const std::uint64_t others = ((bytes + 0x7676767676767676u) | bytes) & 0x8080808080808080u;
+    const auto before = static_cast<std::size_t>(std::countr_zero(others)) / 8;
+    // Four digits are no number that is too large.
+    if (before <= 4) {
+      key.kind = SpelledKey::Kind::kWrongDigit;
+      key.wrong = head.size + plus + before;
+    }
+  }
+  return key;
 }
 
 }  // namespace
@@ -58,6 +121,19 @@ PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMo
   if (text.size() < 2 || text.back() != '}') {
     return Fail(PartitionKeyError::kMissingBraces, text.size());
   }
+  const SpelledKey key = ReadSpelledKey(text);
+  if (key.kind == SpelledKey::Kind::kValid) [[likely]] {
+    if (mode == ParseMode::kLenient || key.spelling == IndexSpelling::kCanonical) {
+      return {.partition = key.partition,
+              .error = PartitionKeyError::kNone,
+              .offset = 0,
+              .payload = {}};
+    }
+    return Fail(SpellingError(key.spelling), key.index_begin, IndexTextOf(text, key.index_begin));
+  }
+  if (key.kind == SpelledKey::Kind::kWrongDigit) {
+    return Fail(PartitionKeyError::kInvalidIndex, key.wrong, IndexTextOf(text, key.index_begin));
+  }
   Partition partition;
   const std::size_t index_begin = IndexBegin(text, partition.family);
   if (index_begin == 0) {
@@ -67,29 +143,15 @@ PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMo
     }
     return Fail(PartitionKeyError::kUnknownFamilyPrefix, 1, text.substr(1, colon - 1));
   }
-  const std::string_view index_text = text.substr(index_begin, text.size() - 1 - index_begin);
-  const char* const end = text.data() + text.size() - 1;
-  const char* const begin = text.data() + index_begin;
-  const bool plus = *begin == '+';
-  const char* const digits = begin + (plus ? 1 : 0);
-  IndexSpelling spelling = plus                                 ? IndexSpelling::kPlusSign
-                           : *digits == '0' && end - digits > 1 ? IndexSpelling::kLeadingZero
-                                                                : IndexSpelling::kCanonical;
-  std::uint32_t value = 0;
-  if (text.size() < 9 || !ReadDigits(digits, end, value)) {
-    const internal::IndexText index = internal::ParseIndexText(index_text);
-    if (index.spelling == IndexSpelling::kInvalid) {
-      return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
-    }
-    value = index.value;
-    spelling = index.spelling;
+  const std::string_view index_text = IndexTextOf(text, index_begin);
+  const internal::IndexText index = internal::ParseIndexText(index_text);
+  if (index.spelling == IndexSpelling::kInvalid) {
+    return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
   }
-  if (mode == ParseMode::kStrict && spelling != IndexSpelling::kCanonical) {
-    return Fail(spelling == IndexSpelling::kPlusSign ? PartitionKeyError::kPlusSign
-                                                     : PartitionKeyError::kLeadingZero,
-                index_begin, index_text);
+  if (mode == ParseMode::kStrict && index.spelling != IndexSpelling::kCanonical) {
+    return Fail(SpellingError(index.spelling), index_begin, index_text);
   }
-  partition.index = static_cast<std::uint16_t>(value);
+  partition.index = index.value;
   return {.partition = partition, .error = PartitionKeyError::kNone, .offset = 0, .payload = {}};
 }
 

@@ -12,15 +12,15 @@ namespace ffgrant {
 
 // Lets the library make views of texts that it knows to be ids.
 struct ExecutionIdAccess {
-  // Fills in a canonical id in place, part by part. If the parts were put together in a local and
+  // Fills in an id in place, part by part. If the parts were put together in a local and
   // then copied as a whole, the wide loads of the copy would wait for the narrow stores before
   // them.
   static constexpr void Fill(ExecutionIdView& id, std::string_view text, std::uint16_t index,
-                             const Uuid& uuid) noexcept {
+                             const Uuid& uuid, bool canonical = true) noexcept {
     id.text_ = text;
     id.uuid_ = uuid;
     id.index_ = index;
-    id.canonical_ = true;
+    id.canonical_ = canonical;
   }
 
   static constexpr ExecutionIdView Make(std::string_view text, const Uuid& uuid,
