@@ -248,6 +248,10 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
 // wait for the narrow stores before them.
 [[gnu::noinline]] bool DecodeSequentially(std::string_view json, JsonScratch& scratch,
                                           ClaimResponseView& out, JsonResult& result) noexcept {
+  if (IsRejectedAtOnce(json, scratch)) {
+    result.error = JsonError::kUnexpectedByte;
+    return false;
+  }
   // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
   // memory.
   if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {

@@ -7,14 +7,34 @@
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 
+#include <array>
 #include <string_view>
 
 #include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/claim_response.h"
+#include "ffgrant/json/internal/json_memory.h"
 #include "ffgrant/json/json_error.h"
 #include "ffgrant/json/json_scratch.h"
 
 namespace ffgrant::internal {
+
+// True for a byte that no document can begin with, blanks included.
+inline constexpr std::array<bool, 256> kBeginsNothing = [] {
+  std::array<bool, 256> begins_nothing{};
+  begins_nothing.fill(true);
+  for (const char c : std::string_view(" \t\n\r{[\"-0123456789tfn")) {
+    begins_nothing[static_cast<unsigned char>(c)] = false;
+  }
+  return begins_nothing;
+}();
+
+// Returns true for a document whose first byte is at fault, which is then the whole result. A
+// scratch that is too small or could not be allocated has another error, so it must have its memory
+// already.
+inline bool IsRejectedAtOnce(std::string_view json, const JsonScratch& scratch) noexcept {
+  return !json.empty() && kBeginsNothing[static_cast<unsigned char>(json.front())] &&
+         json.size() <= scratch.max_document_size() && JsonMemory::IsThere(scratch);
+}
 
 // Reads canonical documents of any size: the text that SerializeClaimResponse writes if all texts
 // are plain. This path is needed where the scratch has no memory or too little memory. If the

@@ -102,7 +102,7 @@ FFGRANT_AVX2 inline std::uint64_t DecodeTime(const char* end, __m256i& wrong) no
 
 FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept {
   const std::size_t beyond_least = json.size() - (kAroundIndices + 4);
-  if (beyond_least > 4 * 4 || beyond_least % 4 != 0) return false;
+  if (beyond_least > 4 * 4 || beyond_least % 4 != 0 || json.front() != '{') return false;
   TakePath(Path::kIssuedGrant, json.size());
   const std::size_t digits = beyond_least / 4 + 1;
   const std::size_t id_size = kAroundExecutionIndex + digits;
@@ -144,6 +144,8 @@ FFGRANT_AVX2 GrantJsonResult ParseClaimGrantAvx2(std::string_view json, JsonScra
                                                  ClaimGrantView& out) noexcept {
   if (ParseIssuedGrantAvx2(json, out)) [[likely]]
     return {};
+  if (IsRejectedAtOnce(json, scratch)) [[unlikely]]
+    return {.json = {.error = JsonError::kUnexpectedByte, .offset = 0, .member = {}}};
   return ParseAnyClaimGrant(json, scratch, out);
 }
 
