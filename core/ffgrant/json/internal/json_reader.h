@@ -109,14 +109,25 @@ class JsonReader {
   enum class Check : bool { kShape, kFull };
 
   int PeekBehindBlanks() noexcept;
+  // Whether bytes from 0x80 on have to be looked at.
+  template <Check kCheck>
+  static constexpr NonAscii kNonAsciiOf =
+      kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;
+
   template <Check kCheck>
   bool SkipValue(std::size_t max_depth) noexcept;
+#ifdef FFGRANT_HAS_AVX2_PATHS
+  template <Check kCheck>
+  FFGRANT_AVX2 bool SkipValueAvx2(std::size_t max_depth) noexcept;
+#endif
+  template <Check kCheck, class Blocks>
+  bool SkipValueBy(std::size_t max_depth) noexcept;
   template <Check kCheck>
   bool SkipScalar(int c) noexcept;
   template <Check kCheck>
   bool SkipString() noexcept;
-  template <Check kCheck>
-  bool SkipName(const char*& p) noexcept;
+  template <Check kCheck, class Blocks>
+  bool SkipName(Blocks& blocks, const char*& p) noexcept;
   bool SkimNumber() noexcept;
   bool SkipDigits() noexcept;
   template <class Copy>
