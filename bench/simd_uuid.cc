@@ -114,7 +114,78 @@ inline bool ReadTag(std::string_view text, bool strict, std::uint16_t& index, st
   return true;
 }
 
+IdOutcome Failure(ExecutionIdError error, std::size_t offset, std::string_view payload) {
+  return {std::nullopt, error, offset, payload};
+}
+
+bool IsHexDigit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+// Returns the offset of the first byte of a rejected UUID that breaks its form.
+std::size_t UuidFault(std::string_view text) {
+  const std::string_view before = text.size() == 45 ? "urn:uuid:" : text.size() == 38 ? "{" : "";
+  if (text.size() != 32 && text.size() != 36 && before.empty()) return text.size();
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (text[i] != before[i]) return i;
+  }
+  const bool hyphenated = text.size() != 32;
+  const std::size_t size = hyphenated ? 36 : 32;
+  for (std::size_t i = 0; i < size; ++i) {
+    const char c = text[before.size() + i];
+    const bool hyphen = hyphenated && (i == 8 || i == 13 || i == 18 || i == 23);
+    if (hyphen ? c != '-' : !IsHexDigit(c)) return before.size() + i;
+  }
+  return text.size() - 1;  // the brace
+}
+
+// Finds the error of a text in whose tag ReadTag() found a fault.
+IdOutcome TagFault(std::string_view text) {
+  constexpr std::string_view kBegin = "{fp:";
+  std::size_t at = 0;
+  while (at < kBegin.size() && at < text.size() && text[at] == kBegin[at]) ++at;
+  if (at < kBegin.size()) return Failure(ExecutionIdError::kMissingTag, at, text);
+  const std::size_t end = text.find("}:", at);
+  if (end == std::string_view::npos) {
+    return Failure(ExecutionIdError::kMissingTag, text.size(), text);
+  }
+  const std::string_view index = text.substr(at, end - at);
+  if (text[at] == '+') ++at;
+  for (unsigned value = 0; at < end; ++at) {
+    if (text[at] < '0' || text[at] > '9') break;
+    value = value * 10 + static_cast<unsigned>(text[at] - '0');
+    if (value > 65535) break;
+  }
+  return Failure(ExecutionIdError::kInvalidPartitionIndex, at, index);
+}
+
 }  // namespace
+
+IdOutcome ExplainExecutionIdSimd(std::string_view text, ParseMode mode) {
+  PlainExecutionId id;
+  std::size_t end;
+  if (!ReadTag(text, false, id.index, end)) return TagFault(text);
+  const std::string_view uuid = text.substr(end);
+  const std::string_view index = text.substr(4, end - 6);
+  const bool strict = mode == ParseMode::kStrict;
+  const bool spelled = index[0] == '+' || (index[0] == '0' && index.size() > 1);
+  if (strict && !spelled && uuid.size() == 36 &&
+      Decode(uuid.data(), true, Digits::kLowercase, id.uuid)) {
+    return {id, ExecutionIdError::kNone, 0, {}};
+  }
+  if (!DecodeAnyForm(uuid, id.uuid)) {
+    return Failure(ExecutionIdError::kInvalidUuid, end + UuidFault(uuid), uuid);
+  }
+  if (!strict) return {id, ExecutionIdError::kNone, 0, {}};
+  if (spelled) {
+    return Failure(index[0] == '+' ? ExecutionIdError::kPlusSign : ExecutionIdError::kLeadingZero,
+                   4, index);
+  }
+  if (uuid.size() != 36) return Failure(ExecutionIdError::kNonCanonicalUuidForm, end, uuid);
+  std::size_t uppercase = 0;
+  while (uuid[uppercase] < 'A' || uuid[uppercase] > 'F') ++uppercase;
+  return Failure(ExecutionIdError::kUppercaseUuid, end + uppercase, uuid);
+}
 
 std::optional<Uuid> ParseUuidStrictSimd(std::string_view text) {
   Uuid uuid;

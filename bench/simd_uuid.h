@@ -7,10 +7,13 @@
 #ifndef FFGRANT_BENCH_SIMD_UUID_H_
 #define FFGRANT_BENCH_SIMD_UUID_H_
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
 #include "bench/plain_baselines.h"
+#include "ffgrant/execution_id.h"
+#include "ffgrant/parse_mode.h"
 #include "ffgrant/uuid.h"
 
 namespace ffgrant::bench::plain {
@@ -21,6 +24,20 @@ std::optional<Uuid> ParseUuidStrictSimd(std::string_view text);
 // Reads `{fp:`, an index with std::from_chars, `}:`, and a UUID in one of the four forms.
 std::optional<PlainExecutionId> ParseExecutionIdStrictSimd(std::string_view text);
 std::optional<PlainExecutionId> ParseExecutionIdLenientSimd(std::string_view text);
+
+// What core reports of a text. `id` is set on success, the other members are set on failure.
+struct IdOutcome {
+  std::optional<PlainExecutionId> id;
+  ExecutionIdError error = ExecutionIdError::kNone;
+  std::size_t offset = 0;
+  std::string_view payload;
+  friend bool operator==(const IdOutcome&, const IdOutcome&) = default;
+};
+
+// Does the same and reports the rule that is broken, the first byte that breaks it, and the text at
+// fault. This code has core's duties: it shows how fast the peer is if it does as much as core. As
+// for core, a text that lenient mode rejects has the same error in strict mode.
+IdOutcome ExplainExecutionIdSimd(std::string_view text, ParseMode mode);
 
 }  // namespace ffgrant::bench::plain
 

@@ -63,6 +63,20 @@ struct CorePeer<ParseExecutionIdLenient> : CoreIdParser<ParseMode::kLenient> {};
 template <>
 struct CorePeer<ParseExecutionIdStrict> : CoreIdParser<ParseMode::kStrict> {};
 
+template <ParseMode kMode>
+struct CoreIdExplainer : CoreImpl {
+  ExecutionIdResult operator()(std::string_view text) const {
+    return ParseExecutionId(text, kMode);
+  }
+  static plain::IdOutcome ValueOf(const ExecutionIdResult& result) {
+    return {CoreIdParser<kMode>::ValueOf(result), result.error, result.offset, result.payload};
+  }
+};
+template <>
+struct CorePeer<ExplainExecutionIdLenient> : CoreIdExplainer<ParseMode::kLenient> {};
+template <>
+struct CorePeer<ExplainExecutionIdStrict> : CoreIdExplainer<ParseMode::kStrict> {};
+
 template <>
 struct CorePeer<ParseUuidStrict> : CoreImpl {
   UuidResult operator()(std::string_view text) const { return ParseUuid(text, ParseMode::kStrict); }

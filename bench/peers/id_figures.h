@@ -15,6 +15,7 @@
 
 #include "bench/inputs.h"
 #include "bench/plain_baselines.h"
+#include "bench/simd_uuid.h"
 #include "ffgrant/ids.h"
 #include "ffgrant/uuid.h"
 
@@ -39,6 +40,15 @@ struct ParseExecutionIdLenient {
 
 struct ParseExecutionIdStrict : ParseExecutionIdLenient {
   static constexpr std::string_view kOp = "ParseExecutionIdStrict";
+};
+
+// The same operations, for peers that report errors as core does. They stand in the same rows of
+// the table.
+struct ExplainExecutionIdLenient : ParseExecutionIdLenient {
+  using Value = plain::IdOutcome;
+};
+struct ExplainExecutionIdStrict : ParseExecutionIdStrict {
+  using Value = plain::IdOutcome;
 };
 
 struct ParseUuidStrict {

@@ -130,6 +130,16 @@ struct ReusedWriter {
   std::string json;
 };
 
+// The SIMD parser with core's duties: an experiment for rows in which the parser that only says no
+// is ahead.
+template <ParseMode kMode>
+struct SimdErrors : ResultIsValue<plain::IdOutcome> {
+  static constexpr std::string_view kImpl = "SimdErrors";
+  plain::IdOutcome operator()(std::string_view text) const {
+    return plain::ExplainExecutionIdSimd(text, kMode);
+  }
+};
+
 }  // namespace
 
 void AddPlainPeers(Registry& registry) {
@@ -155,6 +165,8 @@ void AddPlainPeers(Registry& registry) {
   AddPeer<ParseUuidStrict, Call<Loop, ParseUuidStrict, plain::ParseUuidStrictLoop>>(registry);
   AddPeer<ParseIdStrict, Call<Simd, ParseIdStrict, plain::ParseExecutionIdStrictSimd>>(registry);
   AddPeer<ParseIdLenient, Call<Simd, ParseIdLenient, plain::ParseExecutionIdLenientSimd>>(registry);
+  AddPeer<ExplainExecutionIdStrict, SimdErrors<ParseMode::kStrict>>(registry);
+  AddPeer<ExplainExecutionIdLenient, SimdErrors<ParseMode::kLenient>>(registry);
   AddPeer<ParseUuidStrict, Call<Simd, ParseUuidStrict, plain::ParseUuidStrictSimd>>(registry);
   AddPeer<FormatUuidText, LoopUuid>(registry);
   AddPeer<FormatExecutionId, FreshString<FormatExecutionId, IdString>>(registry);
