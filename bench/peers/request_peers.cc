@@ -112,6 +112,53 @@ class OnDemandRequest {
   simdjson::ondemand::parser parser_;
 };
 
+// The on-demand reader with core's duties.
+class CheckedRequest {
+ public:
+  static constexpr std::string_view kImpl = "SimdjsonChecked";
+  RequestResult operator()(std::string_view json) {
+    RequestResult result;
+    result.ok = Read(json, result.request);
+    return result;
+  }
+  static ParseRequest::Value ValueOf(const RequestResult& result) {
+    return OnDemandRequest::ValueOf(result);
+  }
+
+ private:
+  bool Read(std::string_view json, RequestMembers& out) {
+    static constexpr std::array<std::string_view, 4> kNames = {"lane_id", "worker_instance_id",
+                                                               "capabilities", "grant_ttl_ms"};
+    return object_.ReadAll(json, kNames, [&](std::size_t place, simdjson::ondemand::value value) {
+      switch (place) {
+        case 0:
+          return value.get_string().get(out.lane_id) == simdjson::SUCCESS;
+        case 1:
+          return value.get_string().get(out.worker_instance_id) == simdjson::SUCCESS;
+        case 2:
+          return ReadCapabilities(value, out);
+        default:
+          return value.get_uint64().get(out.grant_ttl_ms) == simdjson::SUCCESS;
+      }
+    });
+  }
+
+  static bool ReadCapabilities(simdjson::ondemand::value value, RequestMembers& out) {
+    simdjson::ondemand::array capabilities;
+    if (value.get_array().get(capabilities) != simdjson::SUCCESS) return false;
+    for (auto capability : capabilities) {
+      if (out.capability_count == RequestMembers::kMaxCapabilities ||
+          capability.get_string().get(out.capabilities[out.capability_count++]) !=
+              simdjson::SUCCESS) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  CheckedSimdjsonObject object_;
+};
+
 class DomRequest {
  public:
   static constexpr std::string_view kImpl = "SimdjsonDom";
@@ -190,9 +237,11 @@ void AddRequestPeers(Registry& registry) {
   AddLimit<SerializeRequest>(registry);
   AddLimit<ParseLargeGrant>(registry);
   AddPeer<ParseRequest, OnDemandRequest>(registry);
+  AddPeer<ParseRequest, CheckedRequest>(registry);
   AddPeer<ParseRequest, DomRequest>(registry);
   AddPeer<SerializeRequest, ReusedRequestWriter>(registry);
   AddPeer<ParseLargeGrant, MembersPeer<SimdjsonOnDemandReader>>(registry);
+  AddPeer<ParseLargeGrant, MembersPeer<SimdjsonCheckedReader>>(registry);
   AddPeer<ParseLargeGrant, MembersPeer<SimdjsonDomReader>>(registry);
 }
 

@@ -16,6 +16,7 @@ namespace ffgrant::bench::peers {
 void AddSimdjsonPeers(Registry& registry) {
   registry.AddVersion("simdjson", SIMDJSON_STRINGIFY(SIMDJSON_VERSION));
   AddGrantReader<SimdjsonOnDemandReader>(registry);
+  AddGrantReader<SimdjsonCheckedReader>(registry);
   AddGrantReader<SimdjsonDomReader>(registry);
 }
 
