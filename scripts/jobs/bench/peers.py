@@ -15,7 +15,7 @@ _REFERENCE = re.compile(r"Reference\w*")
 @dataclass(frozen=True)
 class Sentence:
     """Why core is not ahead in the rows that all three regular expressions match. experiment: the
-    command that shows the reason; empty if nobody has measured it."""
+    peer that shows it, a program with core's duties in the same rows; empty if there is none."""
     op: str
     peer: str
     case: str
@@ -34,11 +34,11 @@ def read_sentences(text):
 @dataclass(frozen=True)
 class Row:
     """A peer in one case. ratio: the peer's time / core's time, as an Interval; above 1, core is
-    ahead."""
+    ahead. experiment: the row of the sentence's experiment, if it was measured."""
     name: gbench.Name
     ratio: intervals.Interval
     sentence: str
-    experiment: str = ""
+    experiment: "Row | None" = None
 
     @property
     def is_limit(self):
@@ -59,12 +59,18 @@ class Row:
         if self.ratio.median > 1:
             return "Undecided: core is ahead in the median, but the interval reaches below 1."
         if self.experiment:
-            return f"{self.sentence} Experiment: {self.experiment}"
+            return (f"{self.sentence} Experiment: {tables.label(self.experiment.name.impl)}, "
+                    f"{tables.three_digits(self.experiment.ratio.median)}x.")
         return self.sentence or "NOT AHEAD, and nothing says why"
 
     @property
     def is_behind(self):
         return not (self.is_limit or self.ratio.median > 1)
+
+    @property
+    def is_explained(self):
+        """Whether core is ahead of the program that has core's duties."""
+        return self.experiment is not None and not self.experiment.is_behind
 
 
 @dataclass(frozen=True)
@@ -102,15 +108,21 @@ def groups(results, sentences):
                          if not tables.is_ours(name.impl)
                          and name._replace(impl=ours.impl) == ours),
                         key=lambda name: _place(name.impl))
-        rows = []
-        for name in others:
-            interval = ratio(results, ours, name)
-            if interval:
-                why = next((s for s in sentences if s.fits(name)), None)
-                rows.append(Row(name, interval, why.text, why.experiment) if why
-                            else Row(name, interval, ""))
+        intervals_of = {name: interval for name in others
+                        if (interval := ratio(results, ours, name))}
+        rows = [_row(name, intervals_of, sentences) for name in intervals_of]
         found.append(Group(ours, tuple(rows), _below_limit(results, ours, rows)))
     return found
+
+
+def _row(name, intervals_of, sentences):
+    """The row of a peer. intervals_of: name -> Interval, for all peers of the group."""
+    why = next((s for s in sentences if s.fits(name)), None)
+    if why is None:
+        return Row(name, intervals_of[name], "")
+    shown_by = name._replace(impl=why.experiment)
+    experiment = (Row(shown_by, intervals_of[shown_by], "") if shown_by in intervals_of else None)
+    return Row(name, intervals_of[name], why.text, experiment)
 
 
 def _below_limit(results, ours, rows):
@@ -203,10 +215,10 @@ def problems(found):
 
 
 def without_experiment(found):
-    """(heading, peer's label) of each row in which core is behind, and for which no experiment has
-    shown that core can't become faster."""
+    """(heading, peer's label) of each row in which core is behind, and beside which no program with
+    core's duties stands that is slower than core."""
     return [(_heading(group.ours), tables.label(row.name.impl))
-            for group in found for row in group.rows if row.is_behind and not row.experiment]
+            for group in found for row in group.rows if row.is_behind and not row.is_explained]
 
 
 def _version(text):

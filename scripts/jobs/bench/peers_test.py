@@ -87,11 +87,23 @@ class ProblemsTest(unittest.TestCase):
         self.assertEqual(peers.facts([], found)[-1], (
             "behind, and no experiment shows that nothing can be gained",
             "parse key, random: from_chars; parse key, random: RE2"))
-        shown = SENTENCES + 'experiment = "./scripts/bench --peers --filter ParseKey"\n'
-        results, found = groups_of(times, shown)
+
+    def test_an_experiment_is_a_peer_with_cores_duties_that_core_is_ahead_of(self):
+        times = {CORE: 10, LIMIT: 1, "BM_ParseKey_FromChars/random": 8,
+                 "BM_ParseKey_Re2/random": 9}
+        shown = SENTENCES + 'experiment = "SimdErrors"\n'
+        ahead = {**times, "BM_ParseKey_SimdErrors/random": 15}
+        results, found = groups_of(ahead, shown)
+        self.assertEqual(peers.without_experiment(found), [])
         self.assertEqual(len(peers.facts([], found)), 1)
-        self.assertIn("It checks less. Experiment: ./scripts/bench --peers --filter ParseKey",
+        self.assertIn("It checks less. Experiment: simd, with core's errors, 1.50x.",
                       peers.peers_table(results, found).rows)
+        # The experiment shows nothing if core is behind it too, or if it was not measured.
+        unshown = [("parse key, random", "from_chars"), ("parse key, random", "RE2")]
+        _, found = groups_of({**times, "BM_ParseKey_SimdErrors/random": 9}, shown)
+        self.assertEqual(peers.without_experiment(found)[:2], unshown)
+        _, found = groups_of(times, shown)
+        self.assertEqual(peers.without_experiment(found), unshown)
 
     def test_a_row_that_rounds_disagree_about_is_undecided(self):
         results, found = groups_of({CORE: 10, LIMIT: 1,
