@@ -144,24 +144,28 @@ class BlockTimer {
 };
 
 // Times `work(fixture, begin, end)`, which claims the executions [begin, end) of the population and
-// returns how many calls failed.
+// returns how many calls failed. A run goes on after the executions of the run before it: if each
+// run began with the first executions, these would soon be in the processor's cache, however many
+// others there are.
 template <class Ledger, class Work>
 void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Rendezvous& threads,
                Work work) {
   Fixture<Ledger>& fixture = Fixture<Ledger>::Of(live, clock);
   const Range range = ThreadRange(state, live);
   const std::size_t block = BlockSize(kBlock, state, live);
-  std::size_t next = range.begin;
+  std::size_t first = std::max(fixture.LastEnd(state.thread_index()), range.begin);
+  std::size_t next = first;
   BlockTimer timer(threads);
   while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(block))) {
     if (next + block > range.end) {
-      fixture.Rearm(range.begin, next);
-      next = range.begin;
+      fixture.Rearm(first, next);
+      first = next = range.begin;
     }
     timer.Run(state, [&] { return work(fixture, next, next + block); });
     next += block;
   }
-  fixture.Rearm(range.begin, next);
+  fixture.Rearm(first, next);
+  fixture.SetLastEnd(state.thread_index(), next);
   timer.Report(state);
 }
 

@@ -5,6 +5,7 @@
 #ifndef FFGRANT_BENCH_POPULATION_H_
 #define FFGRANT_BENCH_POPULATION_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -115,6 +116,9 @@ class CoreLedger {
   MemoryLedger ledger_;
 };
 
+// No run has more threads.
+inline constexpr std::size_t kMaxThreads = 64;
+
 class AnyFixture {
  public:
   virtual ~AnyFixture() = default;
@@ -156,6 +160,13 @@ class Fixture final : public AnyFixture {
     });
   }
 
+  // Where the last run of a thread ended, counted in the population's order; 0 before its first
+  // run.
+  std::size_t LastEnd(int thread) const { return last_ends_[static_cast<std::size_t>(thread)]; }
+  void SetLastEnd(int thread, std::size_t end) {
+    last_ends_[static_cast<std::size_t>(thread)] = end;
+  }
+
   // Returns the fixture for this population and clock; the threads of one run share it. Only the
   // fixture that was asked for last is kept, since a million executions take hundreds of megabytes.
   static Fixture& Of(std::size_t live, const Clock& clock) {
@@ -193,6 +204,7 @@ class Fixture final : public AnyFixture {
 
   Ledger ledger_;
   const Population& population_;
+  std::array<std::size_t, kMaxThreads> last_ends_{};
 };
 
 }  // namespace ffgrant::bench
