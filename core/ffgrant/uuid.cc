@@ -31,8 +31,8 @@ unsigned HexValue(char c) noexcept {
 bool IsHyphenPlace(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 // Reads the digits of one form from `text[begin..]`, with or without hyphens. Offsets in the result
-// are offsets in `text`. Sets `uppercase` to the offset of the first uppercase digit, if there is
-// one.
+// are offsets in `text`. `uppercase` is npos before; it becomes the offset of the first uppercase
+// digit, if there is one.
 UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size_t size,
                              bool hyphenated, std::size_t& uppercase) noexcept {
   internal::TakePath(internal::Path::kUuidLoop, text.size());
@@ -55,6 +55,7 @@ UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size
 }
 
 UuidResult ParseAnyByLoop(std::string_view text, std::size_t& uppercase) noexcept {
+  uppercase = std::string_view::npos;
   switch (text.size()) {
     case kSimpleSize:
       return ParseDigitsByLoop(text, 0, kSimpleSize, false, uppercase);
@@ -105,7 +106,7 @@ UuidResult ParseUuid(std::string_view text, ParseMode mode) noexcept {
   if (text.size() == kUuidTextSize && internal::ParseCanonicalUuid(text.data(), canonical.uuid)) {
     return canonical;
   }
-  std::size_t uppercase = std::string_view::npos;
+  std::size_t uppercase;
   const UuidResult result = internal::ParseAnyUuid(text, uppercase);
   if (!result || mode == ParseMode::kLenient) return result;
   if (text.size() != kUuidTextSize) return Fail(UuidError::kNonCanonicalForm, 0);
