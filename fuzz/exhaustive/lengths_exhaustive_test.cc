@@ -452,6 +452,39 @@ void IssuedDocuments() {
   }
 }
 
+// Tries unknown members that are longer than what the reader remembers at once. The number of
+// blanks before the values moves every byte of them over the limits between what is remembered.
+// Each place takes each byte that matters.
+void UnwantedValues() {
+  const std::string values =
+      R"({"name":"n17","list":[1,-20,3.5,4e10,0,true,null],"":{}},"a\u00e9b","\n",[[]],123456789,)"
+      R"("a longer text of more than sixty-four bytes, so that it reaches from one block to the next",)"
+      R"(12345678901234567890123456789012345678901234567890123456789012345678901234567890,{"x":false})";
+  const std::string behind =
+      R"(],"execution_id":"i","partition_key":"p","grant_key":"g","expires_at_ms":1})";
+  const auto check = [](const std::string& json) {
+    CheckRead(NaiveDto::kClaimResponse, json, ParseClaimResponse);
+  };
+  for (std::size_t blanks = 0; blanks <= 70; ++blanks) {
+    const std::string json = "{\"x\":[" + std::string(blanks, ' ') + values + behind;
+    check(json);
+    const std::size_t begin = 6 + blanks;
+    for (std::size_t place = begin; place <= begin + values.size(); ++place) {
+      for (const char byte : kBytes) {
+        std::string edited = json;
+        edited[place] = byte;
+        check(edited);
+      }
+      check(json.substr(0, place));
+    }
+    // The other kind of check: all values of a reclaim response are checked in full.
+    CheckRead(NaiveDto::kReclaimResponse,
+              "{\"status\":\"reclaim_cap_exceeded\",\"x\":[" + std::string(blanks, ' ') + values +
+                  R"(],"execution_id":"i","reclaim_count":1})",
+              ParseReclaimResponse);
+  }
+}
+
 // ---- numbers -------------------------------------------------------------------
 
 // Tries each count of digits, and at each place each byte that matters. The rest of the document
@@ -802,6 +835,13 @@ void WithEdits(const std::string& text, Check check) {
   testing::ForEachSingleByteEdit(text, check);
 }
 
+// The forms of a uuid that strict mode refuses.
+std::vector<std::string> OtherForms(const std::string& uuid) {
+  std::string simple = uuid;
+  std::erase(simple, '-');
+  return {simple, "{" + uuid + "}", "urn:uuid:" + uuid};
+}
+
 // Tries an index of each number of digits, with each value of each digit, and then every text that
 // differs by one byte.
 void KeysAndIds() {
@@ -814,7 +854,9 @@ void KeysAndIds() {
     for (const std::string_view family : {"{fp:", "{b:", "{q:"}) {
       WithEdits(std::string(family) + std::string(index) + "}", check_key);
     }
-    WithEdits("{fp:" + std::string(index) + "}:" + uuid, check_id);
+    const std::string tag = "{fp:" + std::string(index) + "}:";
+    WithEdits(tag + uuid, check_id);
+    for (const std::string& other : OtherForms(uuid)) WithEdits(tag + other, check_id);
     for (std::size_t place = 0; place < index.size(); ++place) {
       for (char digit = '0'; digit <= '9'; ++digit) {
         std::string other(index);
@@ -864,11 +906,9 @@ void KeyAndIdSizes() {
 
 void Uuids() {
   const std::string uuid = "01234567-89ab-cdef-FEDC-BA9876543210";
-  std::string simple = uuid;
-  std::erase(simple, '-');
   const auto check = [](const std::string& text) { CheckUuid(text); };
-  for (const std::string& text : {uuid, simple, "{" + uuid + "}", "urn:uuid:" + uuid,
-                                  std::string("00000000-0000-0000-0000-000000000000"),
+  for (const std::string& text : OtherForms(uuid)) WithEdits(text, check);
+  for (const std::string& text : {uuid, std::string("00000000-0000-0000-0000-000000000000"),
                                   std::string("ffffffff-ffff-ffff-ffff-ffffffffffff")}) {
     WithEdits(text, check);
   }
@@ -914,11 +954,12 @@ constexpr Lengths kLengths[] = {
     {Path::kCopyIn4s, "copy: 4", 4, 12},
     {Path::kCopyBytes, "copy: byte", 0, 3},
     {Path::kAnyKey, "any key", 0, kMost},
-    {Path::kKeyDigits, "digits of a key", 3, 8},
+    {Path::kKeyDigits, "digits of a key", 1, 12},
     {Path::kCanonicalId, "canonical id", 43, 47},
     {Path::kCanonicalIdAvx2, "canonical id by AVX2", 43, 47},
     {Path::kAnyId, "any id", 0, kMost},
-    {Path::kShortIndex, "short index", 14, kMost},
+    {Path::kAnyIdAvx2, "any id by AVX2", 39, 60},
+    {Path::kShortIndex, "short index", 15, kMost},
     {Path::kCanonicalUuid, "uuid", 0, kMost},
     {Path::kUuidAvx2, "uuid by AVX2", 32, 32},
     {Path::kUuidAvx2, "uuid by AVX2", 36, 36},
@@ -941,6 +982,7 @@ constexpr Lengths kLengths[] = {
     {Path::kTakeDigitsLeft, "number: bytes left", 1, kMost},
     {Path::kTakeDigitsAvx2, "digits of a number by AVX2", 0, 16},
     {Path::kTakeDigitsAvx2Left, "number by AVX2: bytes left", 1, kMost},
+    {Path::kSkimBlockAvx2, "unwanted value by AVX2: bytes left", 64, kMost},
     {Path::kCrcClmul, "checksum by CLMUL", 24, kMost},
     {Path::kCrcTable, "checksum by table", 0, kMost},
 };
@@ -1020,6 +1062,7 @@ int main(int argc, char** argv) {
   Run("revocations: texts to 66", RevokeResults);
   Run("grants: texts to 100, all places", Grants);
   Run("issued documents: all places, gone, doubled, cut", IssuedDocuments);
+  Run("unwanted values: all places, bytes and blocks", UnwantedValues);
   if (wants_paths) {
 #ifdef FFGRANT_COUNT_PATHS
     const unsigned all = ffgrant::internal::kCpuFeatureSets.back();

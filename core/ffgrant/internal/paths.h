@@ -70,6 +70,8 @@ enum class Path : std::uint8_t {
   kTakeDigitsLeft,
   kTakeDigitsAvx2,
   kTakeDigitsAvx2Left,
+  // For unwanted values the length is that of what is left of the document.
+  kSkimBlockAvx2,
   // For checksums the length is that of the text.
   kCrcClmul,
   kCrcTable,

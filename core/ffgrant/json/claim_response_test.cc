@@ -353,6 +353,33 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(ParseClaimResponse("", moved, response).error, kUnexpectedEnd);
 }
 
+// A fault at the first byte is found before the reader begins. The result must be the reader's,
+// which a scratch without memory leads to.
+TEST_F(ClaimResponseTest, EveryFirstByte) {
+  JsonScratch ready(kCanonical.size());
+  ready.Reserve();
+  JsonScratch small(kCanonical.size() - 1);
+  small.Reserve();
+  for (int byte = 0; byte < 256; ++byte) {
+    std::string json = kCanonical;
+    json.front() = static_cast<char>(byte);
+    JsonScratch fresh;
+    ClaimResponseView response;
+    ClaimGrantView grant;
+    const JsonResult expected = ParseClaimResponse(json, fresh, response);
+    EXPECT_EQ(ParseClaimResponse(json, ready, response), expected) << byte;
+    EXPECT_EQ(ParseClaimGrant(json, ready, grant).json, expected) << byte;
+    if (byte == '{') continue;
+    EXPECT_FALSE(expected) << byte;
+    EXPECT_EQ(ParseClaimResponse(json, small, response).error, kDocumentTooLarge) << byte;
+    EXPECT_EQ(ParseClaimGrant(json, small, grant).json.error, kDocumentTooLarge) << byte;
+  }
+  ClaimResponseView response;
+  EXPECT_EQ(ParseClaimResponse("", ready, response).error, kUnexpectedEnd);
+  EXPECT_EQ(ParseClaimResponse("x", ready, response), (JsonResult{kUnexpectedByte, 0, {}}));
+  EXPECT_EQ(ParseClaimResponse(" x", ready, response), (JsonResult{kUnexpectedByte, 1, {}}));
+}
+
 TEST_F(ClaimResponseTest, GrantsAreConverted) {
   const std::string alias_id = "{fp:+007}:urn:uuid:11111111-1111-4111-8111-111111111111";
   for (const std::string& id : {std::string(kIdText), alias_id}) {

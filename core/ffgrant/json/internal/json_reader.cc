@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "ffgrant/internal/load.h"
+#include "ffgrant/internal/paths.h"
 #include "ffgrant/internal/string_scan.h"
 #include "ffgrant/internal/utf8.h"
 #include "ffgrant/json/internal/json_digits.h"
@@ -254,6 +255,7 @@ class Avx2Blocks {
     std::size_t begin = block_;
     if (at >= block_ + kSize) begin = at;
     if (static_cast<std::size_t>(end_ - first_) < begin + kSize) return false;
+    TakePath(Path::kSkimBlockAvx2, static_cast<std::size_t>(end_ - first_) - begin);
     block_ = begin + kSize;
     Remember(first_ + begin);
     return true;
