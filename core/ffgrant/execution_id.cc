@@ -3,6 +3,7 @@
 #include "ffgrant/execution_id.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -46,6 +47,14 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   return i;
 }
 
+// Nothing predicts the spelling, so there is no branch on it. `plus` is 0 or 1.
+inline IndexSpelling SpellingOf(unsigned plus, char first, std::size_t digits) noexcept {
+  static_assert(static_cast<int>(IndexSpelling::kPlusSign) == 1);
+  static_assert(static_cast<int>(IndexSpelling::kLeadingZero) == 2);
+  const unsigned zero = static_cast<unsigned>(first == '0') & static_cast<unsigned>(digits > 1);
+  return static_cast<IndexSpelling>(plus | (zero & ~plus) << 1);
+}
+
 // Reads an index of 1 to 8 digits that `}:` follows, as nearly all texts have it. Returns false for
 // any other text and for numbers above 65535. `text` begins with `{fp:`.
 inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
@@ -64,19 +73,14 @@ inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
   const std::uint64_t value = internal::ParseUpTo8Digits(word << (64 - 8 * count), count, ok);
   if (value > 65535) return false;
   index.value = static_cast<std::uint16_t>(value);
-  // Nothing predicts the spelling, so there is no branch on it.
-  static_assert(static_cast<int>(IndexSpelling::kPlusSign) == 1);
-  static_assert(static_cast<int>(IndexSpelling::kLeadingZero) == 2);
-  const unsigned zero = static_cast<unsigned>(*p == '0') & static_cast<unsigned>(count > 1);
-  index.spelling = static_cast<IndexSpelling>(plus | (zero & ~unsigned{plus}) << 1);
+  index.spelling = SpellingOf(plus ? 1 : 0, *p, count);
   end = static_cast<std::size_t>(p - text.data()) + count;
   return true;
 }
 
 // Most texts that are no ids fail at this check. It is inlined, so that they cost no call.
 inline bool HasOtherBegin(std::string_view text) noexcept {
-  return text.size() >= kTagBegin.size() &&
-         internal::Load32(text.data()) != internal::Word32('{', 'f', 'p', ':');
+  return text.size() >= kTagBegin.size() && !internal::HasIdBegin(text.data());
 }
 
 // Checks the rules one by one, in the order in which they win. Not inlined, so that the path for
@@ -128,10 +132,55 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-inline std::uint64_t Select(bool first, std::uint64_t a, std::uint64_t b) noexcept {
-  const std::uint64_t mask = 0 - std::uint64_t{first};
-  return (a & mask) | (b & ~mask);
+// The 8 bytes from index n on move the first n of 8 digits to the end and put zeros before them.
+constexpr std::array<std::uint8_t, 16> kToTheEnd = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+                                                    0,    1,    2,    3,    4,    5,    6,    7};
+
+// Does what ReadShortIndex does for a text of at least 21 bytes.
+FFGRANT_AVX2 inline bool ReadShortIndexAvx2(std::string_view text, internal::IndexText& index,
+                                            std::size_t& end) noexcept {
+  const std::size_t begin = kTagBegin.size();
+  if (text.size() < begin + 17) return false;
+  internal::TakePath(internal::Path::kShortIndexAvx2, text.size());
+  const auto plus = static_cast<unsigned>(text[begin] == '+');
+  const char* const p = text.data() + begin + plus;
+  const internal::HexConstants& constants = internal::kHexConstants;
+  const __m128i digits =
+      _mm_sub_epi8(internal::Load128(p), internal::Load128(&constants.first_decimal));
+  const __m128i is_digit =
+      _mm_cmpeq_epi8(_mm_min_epu8(digits, internal::Load128(&constants.letter_offset)), digits);
+  const unsigned others = ~static_cast<unsigned>(_mm_movemask_epi8(is_digit));
+  const auto count = static_cast<std::size_t>(std::countr_zero(others));
+  if (count - 1 >= 8 || internal::Load16(p + count) != (':' << 8 | '}')) return false;
+  const __m128i places =
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kToTheEnd.data() + count));
+  const __m128i pairs = _mm_maddubs_epi16(_mm_shuffle_epi8(digits, places), _mm_set1_epi16(0x010A));
+  const auto fours = static_cast<std::uint64_t>(
+      _mm_cvtsi128_si64(_mm_madd_epi16(pairs, _mm_set1_epi32(0x00010064))));
+  const auto value =
+      static_cast<std::uint32_t>(fours) * 10000 + static_cast<std::uint32_t>(fours >> 32);
+  if (value > 65535) return false;
+  index.value = static_cast<std::uint16_t>(value);
+  index.spelling = SpellingOf(plus, *p, count);
+  end = static_cast<std::size_t>(p - text.data()) + count;
+  return true;
 }
+
+// The errors of strict mode for texts that lenient mode accepts: first by the index's spelling,
+// then whether the uuid is hyphenated.
+constexpr std::array<ExecutionIdError, 6> kSpellingErrors = {
+    ExecutionIdError::kNonCanonicalUuidForm,
+    ExecutionIdError::kUppercaseUuid,
+    ExecutionIdError::kPlusSign,
+    ExecutionIdError::kPlusSign,
+    ExecutionIdError::kLeadingZero,
+    ExecutionIdError::kLeadingZero};
+
+// Returns a or b without a branch, which a compiler likes to make of a conditional expression.
+inline std::size_t Select(bool first, std::size_t a, std::size_t b) noexcept {
+  return b ^ ((a ^ b) & (0 - std::size_t{first}));
+}
+static_assert(static_cast<int>(IndexSpelling::kCanonical) == 0);
 
 // Does what ParseAnySpelling does for a text that begins with `{fp:`. Nothing predicts the index's
 // spelling, the uuid's form or the case of its digits, so there is no branch on them.
@@ -141,7 +190,7 @@ FFGRANT_AVX2 [[gnu::noinline]] void ParseAnySpellingAvx2(ExecutionIdResult& resu
   constexpr std::size_t kIndexBegin = kTagBegin.size();
   internal::IndexText index;
   std::size_t index_end;
-  if (!ReadShortIndex(text, index, index_end)) return ParseAnySpelling(result, text, mode);
+  if (!ReadShortIndexAvx2(text, index, index_end)) return ParseAnySpelling(result, text, mode);
   const std::size_t uuid_begin = index_end + kTagEnd.size();
   const std::string_view uuid_text = text.substr(uuid_begin);
   const std::uint8_t form = internal::UuidFormOfSize(uuid_text.size());
@@ -162,15 +211,12 @@ FFGRANT_AVX2 [[gnu::noinline]] void ParseAnySpellingAvx2(ExecutionIdResult& resu
   }
   const bool hyphenated = uuid_text.size() == kUuidTextSize;
   const bool in_index = index.spelling != IndexSpelling::kCanonical;
-  const std::uint64_t index_error = static_cast<std::uint64_t>(ExecutionIdError::kPlusSign) - 1 +
-                                    static_cast<std::uint64_t>(index.spelling);
-  const std::uint64_t uuid_error =
-      static_cast<std::uint64_t>(ExecutionIdError::kNonCanonicalUuidForm) + hyphenated;
-  result.error = static_cast<ExecutionIdError>(Select(in_index, index_error, uuid_error));
-  result.offset = static_cast<std::size_t>(
-      Select(in_index, kIndexBegin, uuid_begin + Select(hyphenated, uppercase, 0)));
-  const auto payload_begin = static_cast<std::size_t>(Select(in_index, kIndexBegin, uuid_begin));
-  const auto payload_end = static_cast<std::size_t>(Select(in_index, index_end, text.size()));
+  result.error =
+      kSpellingErrors[static_cast<std::size_t>(index.spelling) * 2 + (hyphenated ? 1 : 0)];
+  const std::size_t uuid_offset = uuid_begin + Select(hyphenated, uppercase, 0);
+  result.offset = Select(in_index, kIndexBegin, uuid_offset);
+  const std::size_t payload_begin = Select(in_index, kIndexBegin, uuid_begin);
+  const std::size_t payload_end = Select(in_index, index_end, text.size());
   result.payload = {text.data() + payload_begin, payload_end - payload_begin};
 }
 #endif

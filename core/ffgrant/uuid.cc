@@ -91,7 +91,9 @@ FFGRANT_AVX2 UuidResult ParseAnyAvx2(std::string_view text, std::size_t& upperca
 
 }  // namespace
 
-UuidResult internal::ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept {
+// Not inlined, so that the path for canonical texts does not have to save registers for it.
+[[gnu::noinline]] UuidResult internal::ParseAnyUuid(std::string_view text,
+                                                    std::size_t& uppercase) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
   // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]

@@ -960,6 +960,7 @@ constexpr Lengths kLengths[] = {
     {Path::kAnyId, "any id", 0, kMost},
     {Path::kAnyIdAvx2, "any id by AVX2", 39, 60},
     {Path::kShortIndex, "short index", 15, kMost},
+    {Path::kShortIndexAvx2, "short index by AVX2", 21, kMost},
     {Path::kCanonicalUuid, "uuid", 0, kMost},
     {Path::kUuidAvx2, "uuid by AVX2", 32, 32},
     {Path::kUuidAvx2, "uuid by AVX2", 36, 36},

@@ -32,12 +32,13 @@ struct DigitMasks {
 };
 
 FFGRANT_AVX2 inline DigitMasks ClassifyDigits(__m256i text) noexcept {
-  const __m256i decimal = _mm256_sub_epi8(text, _mm256_set1_epi8('0'));
+  const __m256i decimal = _mm256_sub_epi8(text, Load256(&kHexConstants.first_decimal));
   const __m256i is_decimal =
-      _mm256_cmpeq_epi8(_mm256_min_epu8(decimal, _mm256_set1_epi8(9)), decimal);
-  const __m256i letter =
-      _mm256_sub_epi8(_mm256_or_si256(text, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('a'));
-  const __m256i is_letter = _mm256_cmpeq_epi8(_mm256_min_epu8(letter, _mm256_set1_epi8(5)), letter);
+      _mm256_cmpeq_epi8(_mm256_min_epu8(decimal, Load256(&kHexConstants.letter_offset)), decimal);
+  const __m256i letter = _mm256_sub_epi8(_mm256_or_si256(text, Load256(&kHexConstants.case_bit)),
+                                         Load256(&kHexConstants.first_letter));
+  const __m256i is_letter =
+      _mm256_cmpeq_epi8(_mm256_min_epu8(letter, Load256(&kHexConstants.five)), letter);
   const auto letters = static_cast<std::uint32_t>(_mm256_movemask_epi8(is_letter));
   // Bit 5 of each byte is shifted to the top.
   const auto lowercase =
@@ -49,9 +50,11 @@ FFGRANT_AVX2 inline DigitMasks ClassifyDigits(__m256i text) noexcept {
 // Stores the bytes that 32 hex digits stand for, in the order of the text.
 FFGRANT_AVX2 inline void StoreDigits(__m256i digits, Uuid& uuid) noexcept {
   // Bit 6 is set in letters. The value of a letter is its low half plus 9.
-  const __m256i is_letter = _mm256_and_si256(_mm256_srli_epi16(digits, 6), _mm256_set1_epi8(1));
+  const __m256i is_letter =
+      _mm256_and_si256(_mm256_srli_epi16(digits, 6), Load256(&kHexConstants.one));
   const __m256i nine = _mm256_add_epi8(_mm256_slli_epi16(is_letter, 3), is_letter);
-  const __m256i value = _mm256_add_epi8(_mm256_and_si256(digits, _mm256_set1_epi8(15)), nine);
+  const __m256i value =
+      _mm256_add_epi8(_mm256_and_si256(digits, Load256(&kHexConstants.low_half)), nine);
   const __m256i bytes = _mm256_maddubs_epi16(value, Load256(&kHexConstants.weights));
   _mm_storeu_si128(
       reinterpret_cast<__m128i*>(uuid.bytes.data()),

@@ -31,11 +31,16 @@ const HexConstants kHexConstants = {
                1,    2,    3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0x80, 0x80},
     .hyphen_places = HyphenPlaces(),
     .hyphens = Repeat("-"),
+    .first_decimal = Repeat("0"),
     .last_decimal = Repeat("9"),
+    .first_letter = Repeat("a"),
+    .case_bit = Repeat(" "),
     .letter_offset = Repeat("\x09"),
     .lowercase = Repeat("0123456789abcdef"),
     .low_half = Repeat("\x0F"),
     .weights = Repeat("\x10\x01"),
+    .one = Repeat("\x01"),
+    .five = Repeat("\x05"),
 };
 
 }  // namespace ffgrant::internal

@@ -71,11 +71,16 @@ struct alignas(32) HexConstants {
   Bytes places;  // the places of the digits, from offset 2 of the text on
   Bytes hyphen_places;
   Bytes hyphens;
+  Bytes first_decimal;
   Bytes last_decimal;
-  Bytes letter_offset;
+  Bytes first_letter;
+  Bytes case_bit;
+  Bytes letter_offset;  // 9, which is also the greatest decimal digit
   Bytes lowercase;
   Bytes low_half;
   Bytes weights;  // the weights of the two digits of a byte
+  Bytes one;
+  Bytes five;
 };
 extern const HexConstants kHexConstants;
 
@@ -137,8 +142,8 @@ FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::s
 // it.
 FFGRANT_AVX2 inline bool ParseCanonicalAfterBeginAvx2(std::string_view text, std::uint16_t& index,
                                                       Uuid& uuid) noexcept {
+  if (!HasCanonicalIdSize(text)) return false;
   const std::size_t digits = text.size() - kAroundExecutionIndex;
-  if (digits - 1 >= 5) return false;
   TakePath(Path::kCanonicalIdAvx2, text.size());
   __m256i wrong = _mm256_setzero_si256();
   const std::uint32_t number = DecodeExecutionIdAvx2(text.data(), digits, uuid, wrong);
@@ -149,8 +154,7 @@ FFGRANT_AVX2 inline bool ParseCanonicalAfterBeginAvx2(std::string_view text, std
 // Does what ParseCanonicalExecutionId does.
 FFGRANT_AVX2 inline bool ParseCanonicalExecutionIdAvx2(std::string_view text, std::uint16_t& index,
                                                        Uuid& uuid) noexcept {
-  return text.size() >= kExecutionTagBeginSize &&
-         Load32(text.data()) == Word32('{', 'f', 'p', ':') &&
+  return text.size() >= kExecutionTagBeginSize && HasIdBegin(text.data()) &&
          ParseCanonicalAfterBeginAvx2(text, index, uuid);
 }
 

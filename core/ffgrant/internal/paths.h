@@ -51,6 +51,7 @@ enum class Path : std::uint8_t {
   kAnyId,
   kAnyIdAvx2,
   kShortIndex,
+  kShortIndexAvx2,
   kCanonicalUuid,
   kUuidAvx2,
   kUuidLoop,
