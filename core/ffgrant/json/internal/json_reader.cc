@@ -133,6 +133,16 @@ struct BaselineCopy {
       p += 32;
       to += 32;
     }
+    if (end - p >= 16) {
+      const unsigned mask = SpecialMask16<NonAscii::kSpecial>(p);
+      std::memcpy(to, p, 16);
+      if (mask != 0) {
+        p += std::countr_zero(mask);
+        return to + std::countr_zero(mask);
+      }
+      p += 16;
+      to += 16;
+    }
 #endif
     const char* const run = p;
     p = FindSpecialPortable<NonAscii::kSpecial>(p, end);
@@ -399,6 +409,12 @@ template <class Copy>
     do {
       Copy::CopyBlock(text + i, begin + i);
       i += Copy::kBlock;
+    } while (i < p - begin);
+  } else if (end - p >= 16) {
+    std::ptrdiff_t i = 0;
+    do {
+      std::memcpy(text + i, begin + i, 16);
+      i += 16;
     } while (i < p - begin);
   } else {
     CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
