@@ -114,6 +114,21 @@ constexpr char SimpleEscape(char c) noexcept {
   }
 }
 
+// Copies the bytes of [begin, p) where the document's `end` is near. Not inlined, so that strings
+// which are far from it keep their registers.
+[[gnu::noinline]] void CopyNearEnd(char* to, const char* begin, const char* p,
+                                   const char* end) noexcept {
+  if (end - p < 16) {
+    CopyText(to, {begin, static_cast<std::size_t>(p - begin)});
+    return;
+  }
+  std::ptrdiff_t i = 0;
+  do {
+    std::memcpy(to + i, begin + i, 16);
+    i += 16;
+  } while (i < p - begin);
+}
+
 // Plain() copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's
 // end. Blocks are written whole, but never more bytes than are left of the document. With Skip()
 // the caller tells by how many bytes it then moves `p`.
@@ -410,14 +425,8 @@ template <class Copy>
       Copy::CopyBlock(text + i, begin + i);
       i += Copy::kBlock;
     } while (i < p - begin);
-  } else if (end - p >= 16) {
-    std::ptrdiff_t i = 0;
-    do {
-      std::memcpy(text + i, begin + i, 16);
-      i += 16;
-    } while (i < p - begin);
   } else {
-    CopyText(text, {begin, static_cast<std::size_t>(p - begin)});
+    CopyNearEnd(text, begin, p, end);
   }
   // At `p` is a byte that isn't plain, or the document's end.
   for (;; to = copy.Plain(to, p, end)) {
