@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The check of a peer against core must find a wrong peer, even if it is wrong about only one of
-// 65,536 inputs, about what it rejects, or about one byte that it writes.
+// 65,536 inputs, about what it rejects, or about one byte that it writes. A peer that serves as an
+// experiment must have core's duties, also where no input of a benchmark asks for them.
 
 #include "bench/peers/peer.h"
 
@@ -13,8 +14,11 @@
 #include <string>
 #include <string_view>
 
+#include "bench/inputs.h"
 #include "bench/peers/core_peer.h"
+#include "bench/peers/simdjson_readers.h"
 #include "bench/plain_baselines.h"
+#include "bench/simd_uuid.h"
 
 namespace ffgrant::bench::peers {
 namespace {
@@ -54,6 +58,16 @@ struct UppercaseUuids : ResultIsValue<std::string_view> {
   std::array<char, kUuidTextSize> out;
 };
 
+// Reports the right error at a place that is one byte too far.
+struct WrongOffset : ResultIsValue<plain::IdOutcome> {
+  static constexpr std::string_view kImpl = "WrongOffset";
+  plain::IdOutcome operator()(std::string_view text) {
+    plain::IdOutcome outcome = plain::ExplainExecutionIdSimd(text, ParseMode::kStrict);
+    if (outcome.error == ExecutionIdError::kUppercaseUuid) ++outcome.offset;
+    return outcome;
+  }
+};
+
 TEST(PeerTest, APeerThatIsRightPasses) { CheckAgainstCore<ParsePartitionKeyStrict, RightKeys>(); }
 
 TEST(PeerDeathTest, APeerThatIsWrongOnceIsFound) {
@@ -69,6 +83,61 @@ TEST(PeerDeathTest, APeerThatTakesTooMuchIsFound) {
 TEST(PeerDeathTest, APeerThatWritesAnotherByteIsFound) {
   EXPECT_EXIT((CheckAgainstCore<FormatUuidText, UppercaseUuids>()), ::testing::ExitedWithCode(1),
               "FormatUuid, random: core and Uppercase differ");
+}
+
+TEST(PeerDeathTest, APeerThatReportsAnotherPlaceIsFound) {
+  EXPECT_EXIT((CheckAgainstCore<ExplainExecutionIdStrict, WrongOffset>()),
+              ::testing::ExitedWithCode(1), "spellings: core and WrongOffset differ");
+}
+
+TEST(ExperimentTest, TheSimdParserReportsTheErrorsOfCore) {
+  const std::string uuid = "01234567-89ab-CDEF-fedc-ba9876543210";
+  for (const std::string& id :
+       {"{fp:7}:" + uuid, "{fp:+65535}:{" + uuid + "}", "{fp:007}:urn:uuid:" + uuid,
+        std::string("{fp:65536}:0123456789abcdeffedcba9876543210")}) {
+    for (std::size_t place = 0; place < id.size(); ++place) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text = id;
+        text[place] = static_cast<char>(byte);
+        for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
+          const plain::IdOutcome expected =
+              CoreIdExplainer<ParseMode::kStrict>::ValueOf(ParseExecutionId(text, mode));
+          ASSERT_EQ(plain::ExplainExecutionIdSimd(text, mode), expected) << text;
+        }
+      }
+      const std::string cut = id.substr(0, place);
+      ASSERT_EQ(
+          plain::ExplainExecutionIdSimd(cut, ParseMode::kStrict),
+          CoreIdExplainer<ParseMode::kStrict>::ValueOf(ParseExecutionId(cut, ParseMode::kStrict)))
+          << cut;
+    }
+  }
+}
+
+TEST(ExperimentTest, SimdjsonRefusesWhatCoreRefuses) {
+  constexpr std::string_view kMembers =
+      R"("execution_id":"i","partition_key":"p","grant_key":"g","expires_at_ms":1)";
+  SimdjsonCheckedReader checked;
+  SimdjsonOnDemandReader unchecked;
+  const auto check = [&](const std::string& json, bool valid) {
+    const TextSet set({json});
+    JsonScratch scratch;
+    ClaimResponseView response;
+    plain::GrantMembers members;
+    EXPECT_EQ(static_cast<bool>(ParseClaimResponse(set[0], scratch, response)), valid) << json;
+    EXPECT_EQ(checked.Read(set[0], members), valid) << json;
+    // The reader that leaves things unread takes all of these.
+    EXPECT_TRUE(unchecked.Read(set[0], members)) << json;
+  };
+  const std::string all(kMembers);
+  check("{" + all + "}", true);
+  check("{\"x\":[{\"y\":[1,-2.5,true,null,\"\\u00e9\"]}]," + all + "}", true);
+  check("{" + all + ",\"execution_id\":\"j\"}", false);
+  check("{" + all + "}{}", false);
+  check("{\"x\":[1,2,tru]," + all + "}", false);
+  check("{\"x\":{\"y\" 1}," + all + "}", false);
+  check("{\"x\":[01]," + all + "}", false);
+  check("{\"x\":\"\\q\"," + all + "}", false);
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ class ProblemsTest(unittest.TestCase):
     def test_the_report_ends_with_the_rows_that_no_experiment_explains(self):
         times = {CORE: 10, LIMIT: 1, "BM_ParseKey_FromChars/random": 8, "BM_ParseKey_Re2/random": 9,
                  "BM_ParseKey_Loop/random": 20}
-        results, found = groups_of(times, SENTENCES)
+        _, found = groups_of(times, SENTENCES)
         self.assertEqual(peers.facts([], found)[-1], (
             "behind, and no experiment shows that nothing can be gained",
             "parse key, random: from_chars; parse key, random: RE2"))

@@ -27,7 +27,6 @@ _LABELS = {
     "ReferenceReused": "the reference, reused",
     "Sqlite": "SQLite",
     "TbbMap": "oneTBB concurrent_hash_map",
-    "TbbMapOrdered": "oneTBB, with order and expiries",
     "AbslStrAppend": "absl::StrAppend",
     "AbslMapString": "Abseil, text",
     "AbslMapUuid": "Abseil, uuid",
