@@ -18,7 +18,7 @@
 
 namespace ffgrant::internal {
 
-// True for a byte that no document can begin with, blanks included.
+// True for each byte with which no document can begin. A document can begin with a blank.
 inline constexpr std::array<bool, 256> kBeginsNothing = [] {
   std::array<bool, 256> begins_nothing{};
   begins_nothing.fill(true);
