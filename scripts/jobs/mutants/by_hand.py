@@ -7,11 +7,13 @@ only, or one length only. The operators (operators.py) make faults that are easi
 """
 
 import argparse
+import concurrent.futures
 import datetime
 import hashlib
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,13 +143,30 @@ def failed_tests(output: str) -> list[str]:
     return _FAILED.findall(output)
 
 
-class Grader:
-    """A copy of the sources, with the builds that the graders need."""
+def program_digests(directory: Path) -> dict[str, str]:
+    """The programs of a build, below its directory, each with a digest of its bytes."""
+    found = {}
+    for path in directory.rglob("*"):
+        if "CMakeFiles" in path.parts or not path.is_file() or not path.stat().st_mode & 0o100:
+            continue
+        content = path.read_bytes()
+        if content.startswith(b"\x7fELF"):
+            found[str(path)] = hashlib.sha256(content).hexdigest()
+    return found
 
-    def __init__(self, terminal: Terminal, seconds: int, root: Path = build.ROOT,
+
+class Grader:
+    """A copy of the sources, with the builds that the graders need.
+
+    A fault changes few programs. A program that equals the original's does what the original's
+    does, so the graders run the changed ones only.
+    """
+
+    def __init__(self, terminal: Terminal, seconds: int, jobs: int = 1, root: Path = build.ROOT,
                  work: Path = _ROOT) -> None:
         self._terminal = terminal
         self._seconds = seconds
+        self._jobs = jobs
         self._root = root
         self._work = work
         self._children = runner.Children()
@@ -155,6 +174,8 @@ class Grader:
         self._wrapper = sanitizer_wrapper()
         self._configured: set[str] = set()
         self._changed: str | None = None
+        self._originals: dict[str, dict[str, str]] = {}  # build -> its programs
+        self._kills: Counter[str] = Counter()  # fuzz target -> faults that it has found
 
     # ---- sources ----
 
@@ -213,15 +234,51 @@ class Grader:
             if status != 0:
                 raise CatalogueError(f"cmake failed:\n{output[-2000:]}")
             self._configured.add(name)
-        status, _ = self._run(["ninja", "-C", str(directory), target])
+        status, _ = self._run(["ninja", "-C", str(directory), "-j", str(self._jobs), target])
         return status == 0
 
-    def _ctest(self, name: str, options: Sequence[str], to_the_end: bool = False) -> list[str]:
+    def _equal_to_original(self, name: str) -> set[str]:
+        """The programs of a build that the fault has not changed."""
+        original = self._originals.get(name, {})
+        return {path for path, digest in program_digests(self._work / name).items()
+                if original.get(path) == digest}
+
+    def _list_tests(self, name: str, filters: Sequence[str]) -> dict[str, str]:
+        """The tests that ctest's filters choose: the name of each and the words of its command."""
+        status, listed = self._run(["ctest", "--test-dir", str(self._work / name),
+                                    "--show-only=json-v1", *filters])
+        if status != 0:
+            raise CatalogueError(f"ctest could not list its tests:\n{listed[-2000:]}")
+        return {test["name"]: json.dumps(test) for test in json.loads(listed)["tests"]}
+
+    def _chosen(self, name: str, filters: Sequence[str]) -> list[str]:
+        """The numbers of the tests that ctest's filters choose, except tests whose programs all
+        equal the original's."""
+        numbers = {test: str(number)
+                   for number, test in enumerate(self._list_tests(name, ()), 1)}
+        tests = self._list_tests(name, filters)
+        if not tests:
+            raise CatalogueError(f"ctest could not run: no test fits {' '.join(filters)}")
+        equal = self._equal_to_original(name)
+        chosen = []
+        for test, command in tests.items():
+            programs = {path for path in self._originals.get(name, ()) if f'"{path}"' in command}
+            if not programs or programs - equal:
+                chosen.append(numbers[test])
+        return chosen
+
+    def _ctest(self, name: str, filters: Sequence[str], to_the_end: bool = False) -> list[str]:
         """The tests that fail: only the first of them, unless all tests are run."""
-        status, output = self._run(["ctest", "--test-dir", str(self._work / name), "-LE", "long",
+        chosen = self._chosen(name, ["-LE", "long", *filters])
+        if not chosen:
+            return []
+        # The filters change ctest's numbers, so ctest gets the numbers alone, in a file.
+        path = self._work / "numbers"
+        path.write_text(f"0,0,0,{','.join(chosen)}\n", encoding="utf-8")
+        status, output = self._run(["ctest", "--test-dir", str(self._work / name),
+                                    "-I", str(path), "-j", str(self._jobs),
                                     *([] if to_the_end else ["--stop-on-failure"]),
-                                    "--no-tests=error", "--timeout", str(_TEST_SECONDS),
-                                    *options])
+                                    "--no-tests=error", "--timeout", str(_TEST_SECONDS)])
         failed = failed_tests(output)
         if status != 0 and not failed:  # else the fault would count as survived
             raise CatalogueError(f"ctest could not run:\n{output[-2000:]}")
@@ -253,15 +310,23 @@ class Grader:
                            "ffgrant_fuzzers"):
             return None
         binaries = self._work / "fuzz" / "fuzz"
-        fuzzing = runner.Fuzzing(self._children, binaries, self._work / "scratch", self._wrapper)
-        for path in sorted(binaries.glob("*_fuzzer")):
-            if path.name.startswith("canary"):
-                continue
-            target = runner.make_target(path.name, self._source / "fuzz")
-            run = fuzzing.run(target, runner.SEEDS[0], self._seconds)
-            if run.killed:
-                return f"{path.name}: {run.note}"
+        equal = self._equal_to_original("fuzz")
+        names = sorted(path.name for path in binaries.glob("*_fuzzer")
+                       if not path.name.startswith("canary") and str(path) not in equal)
+        names.sort(key=lambda name: -self._kills[name])  # the likeliest killer comes first
+        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
+            for first in range(0, len(names), self._jobs):
+                for run in pool.map(self._fuzz, names[first:first + self._jobs]):
+                    if run.killed:
+                        self._kills[run.target] += 1
+                        return f"{run.target}: {run.note}"
         return ""
+
+    def _fuzz(self, name: str) -> runner.Run:
+        fuzzing = runner.Fuzzing(self._children, self._work / "fuzz" / "fuzz",
+                                 self._work / "scratch" / name, self._wrapper)
+        target = runner.make_target(name, self._source / "fuzz")
+        return fuzzing.run(target, runner.SEEDS[0], self._seconds)
 
     def ways(self) -> dict[str, Callable[[], str | None]]:
         return {"tests": self.tests, "replay": self.replay, "threads": self.threads,
@@ -275,6 +340,8 @@ class Grader:
             killer = self.ways()[name]()
             if killer is None or killer:
                 raise CatalogueError(f"{name} on the original: {killer or 'does not compile'}")
+        for name in self._configured:
+            self._originals[name] = program_digests(self._work / name)
 
     def executed_by(self, fault: Fault) -> list[str]:
         """The tests that execute the function around the fault: a trap in the function makes them
@@ -368,12 +435,13 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
             terminal.line(f"{fault.kind}/{fault.id}  {fault.file}: {fault.why}")
         return 0
     graders = arguments.grader or list(GRADERS)
-    grader = Grader(terminal, arguments.seconds)
+    grader = Grader(terminal, arguments.seconds, arguments.jobs)
     state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
     journal = Journal(_ROOT / "results.jsonl", state, arguments.resume)
     grader.control(graders)
     results = []
-    for fault in chosen:
+    # Faults of one file follow one another, so that ninja rebuilds what reads it once for each.
+    for fault in sorted(chosen, key=lambda fault: fault.file):
         result = journal.result(fault, state)
         grader.grade(fault, result, graders)
         if not result.killed and not result.executed_by:
@@ -384,6 +452,7 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
                              for name in graders)
         line = f"{fault.kind}/{fault.id}  {verdicts}"
         terminal.line(line if result.killed else terminal.bad(line))
+    results.sort(key=lambda result: (result.kind, result.id))
     for line in report.as_text(table(results, graders), terminal):
         terminal.line(line)
     if len(chosen) == len(faults) and set(graders) == set(GRADERS):

@@ -69,6 +69,8 @@ if(FFGRANT_BUILD_TESTS)
   add_test(NAME Threads.Two COMMAND threads)
   set_tests_properties(Threads.Two PROPERTIES LABELS threads)
   add_custom_target(ffgrant_tests_threads DEPENDS threads)
+  add_executable(other other.cc)
+  add_test(NAME Other.One COMMAND other)
 else()
   add_subdirectory(fuzz)
 endif()
@@ -93,6 +95,7 @@ bool Published() { return ready.load(std::memory_order_acquire) && plain == 1; }
 int Twice(int);
 int main(int, char** argv) { return Twice(std::atoi(argv[1])) == 2 * std::atoi(argv[1]) ? 0 : 1; }
 """,
+    "other.cc": "int main() {}\n",
     "threads.cc": """
 #include <thread>
 void Publish();
@@ -131,7 +134,7 @@ class GraderTest(unittest.TestCase):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, encoding="utf-8")
         cls.work = Path(directory.name) / "work"
-        cls.grader = by_hand.Grader(Terminal(), 10, root, cls.work)
+        cls.grader = by_hand.Grader(Terminal(), 3, 2, root, cls.work)
         cls.grader.synchronize(list(_PROJECT))
 
     def grade(self, before: str, after: str, *graders: str) -> Result:
@@ -183,6 +186,18 @@ class GraderTest(unittest.TestCase):
     def test_says_which_tests_execute_it(self) -> None:
         fault = Fault("x", "a-kind", "small.cc", "154", "155", "why")
         self.assertEqual(self.grader.executed_by(fault), ["Unit.Three", "small_replay"])
+
+
+    def test_runs_only_what_the_fault_changes(self) -> None:
+        self.grader.control(["tests", "fuzz"])
+        log = self.work / "log"
+        self.grade("2 * x", "x == 3 ? 7 : 2 * x", "tests")
+        self.assertIn("Unit.Three", log.read_text(encoding="utf-8"))
+        self.assertNotIn("Other.One", log.read_text(encoding="utf-8"))
+        result = self.grade("154", "2 * 77", "tests", "fuzz")
+        self.assertEqual(result.verdicts, {"tests": "survived", "fuzz": "survived"})
+        # The build is the last command: it changed no program, so no target ran.
+        self.assertIn("ninja", log.read_text(encoding="utf-8"))
 
 
 class JournalTest(unittest.TestCase):

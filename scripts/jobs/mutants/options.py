@@ -33,7 +33,8 @@ def parser():
                 "client: the client of a server, core/ffgrant/valkey", default="core")
     made.option("--count", "N", "how many mutants (220)", options.positive, default=220)
     made.option("--seed", "N", "seed of the draw (1)", options.natural, default=1)
-    made.option("--jobs", "N", "workers, each with a copy of the tree and one core (1)",
+    made.option("--jobs", "N", "workers, each with a copy of the tree and one core (1); with --by-hand: how many "
+                "tests and targets run at once, in one copy",
                 options.positive, default=1)
     made.option("--seconds", "N", "the most seconds of CPU that a target gets with a seed (60; 10 "
                 "with --by-hand)", options.positive)
@@ -59,9 +60,10 @@ def parse(argv):
     if not found.by_hand and (found.kind or found.grader):
         made.error("--kind and --grader go with --by-hand")
     drawn = made.parse_args([])
-    drawn_only = ("diff", "file", "plain", "part", "count", "seed", "jobs")
+    drawn_only = ("diff", "file", "plain", "part", "count", "seed")
     if found.by_hand and any(getattr(found, name) != getattr(drawn, name) for name in drawn_only):
-        made.error("--by-hand goes with --kind, --grader, --only, --seconds, --resume and --list")
+        made.error("--by-hand goes with --kind, --grader, --only, --jobs, --seconds, --resume and "
+                   "--list")
     found.seconds = found.seconds or (10 if found.by_hand else 60)
     return found, options.Start(
         "mutants-by-hand" if found.by_hand else "mutants",
