@@ -32,9 +32,9 @@ class GraderError(Exception):
     """A grader cannot judge: a program does not build, or the original fails."""
 
 
-# Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)".
-_FAILED = re.compile(r"^\s*\d+ - (\S+) \((?:Failed|Timeout|SEGFAULT|Subprocess aborted|ILLEGAL|"
-                     r"BUS|SIGTRAP|Not Run|Child aborted|\w+)\)", re.MULTILINE)
+# Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)". A parameter's
+# value may follow the name: "12 - All/Name.Holds/1  # GetParam() = (1, false) (Failed)".
+_FAILED = re.compile(r"^\s*\d+ - (\S+)(?:  # .*)? \([\w ]+\)$", re.MULTILINE)
 
 
 def failed_tests(output: str) -> list[str]:

@@ -168,8 +168,10 @@ class GraderTest(unittest.TestCase):
 class TextsTest(unittest.TestCase):
     def test_finds_the_tests_that_failed(self) -> None:
         output = ("90% tests passed, 2 tests failed out of 20\n\nThe following tests FAILED:\n"
-                  "\t  3 - A.B (Failed)\n\t 14 - C.D/4 (SEGFAULT)\nErrors while running CTest\n")
-        self.assertEqual(failed_tests(output), ["A.B", "C.D/4"])
+                  "\t  3 - A.B (Failed)\n\t 14 - C.D/4 (SEGFAULT)\n\t 15 - C.D/5 (Not Run)\n"
+                  "\t 16 - E/F.G/h_i  # GetParam() = (h i, false) (Failed)\n"
+                  "Errors while running CTest\n")
+        self.assertEqual(failed_tests(output), ["A.B", "C.D/4", "C.D/5", "E/F.G/h_i"])
         self.assertEqual(failed_tests("100% tests passed"), [])
 
 
