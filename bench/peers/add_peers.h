@@ -12,6 +12,7 @@ namespace ffgrant::bench::peers {
 
 void AddCoreAndLimits(Registry& registry);
 void AddAbslPeers(Registry& registry);
+void AddNewestSimdjsonPeers(Registry& registry);
 void AddNlohmannPeers(Registry& registry);
 void AddPlainPeers(Registry& registry);
 void AddRapidjsonPeers(Registry& registry);
