@@ -149,6 +149,7 @@ void AddNewestSimdjsonPeers(Registry& registry) {
 #else
 void AddSimdjsonPeers(Registry& registry) {
   registry.AddVersion("simdjson", SIMDJSON_STRINGIFY(SIMDJSON_VERSION));
+  registry.AddBuild("the code that calls simdjson, and of the newest one", FFGRANT_SIMDJSON_FLAGS);
 #endif
   AddParser<OnDemandGrants, OnDemand>(registry);
   AddParser<DomGrants, Dom>(registry);
