@@ -7,6 +7,7 @@
 
 #include "bench/bench_main.h"
 #include "bench/inputs.h"
+#include "bench/simdjson_grant_reader.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/parse_mode.h"
 

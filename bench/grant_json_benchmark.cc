@@ -2,8 +2,8 @@
 //
 // Benchmarks of grants from and to JSON. The first row of the figures compares ParseGrant_Core with
 // ParseGrant_SimdjsonOnDemand, which reads the four members but parses none of them;
-// ..._SimdjsonOnDemandTyped parses them, too, as Core does. grant_baselines.h says what both leave
-// out.
+// ..._SimdjsonOnDemandTyped parses them, too, as Core does. simdjson_grant_reader.h says what both
+// leave out.
 
 #include <algorithm>
 #include <array>
@@ -17,6 +17,7 @@
 #include "bench/grant_inputs.h"
 #include "bench/inputs.h"
 #include "bench/latencies.h"
+#include "bench/simdjson_grant_reader.h"
 #include "ffgrant/grant.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/internal/claim_response_paths.h"

@@ -22,6 +22,7 @@
 #include "bench/ledger_blocks.h"
 #include "bench/ledger_history_check.h"
 #include "bench/map_ledger.h"
+#include "bench/simdjson_grant_reader.h"
 #include "bench/tick_clock.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/json_scratch.h"

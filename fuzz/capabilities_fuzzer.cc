@@ -27,8 +27,8 @@ namespace {
 
 using Tokens = std::vector<std::string_view>;
 
-// An input has one token a line; a form feed separates the two lists. A token that begins with `*`
-// stands for many: `*3x` is x0, x1, x2. In this way a few bytes reach the limits.
+// Each line of an input is one token; a form feed separates the two lists. A token that begins with
+// `*` stands for many: `*3x` is x0, x1, x2. In this way a few bytes reach the limits.
 struct Lists {
   Tokens required;
   Tokens offered;

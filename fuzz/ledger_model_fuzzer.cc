@@ -44,8 +44,12 @@ constexpr std::size_t kOperationAt = 2;
 // Returns ample room, or so little that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
-  testing::LedgerPair::Room room = {.max_names = 1 + header / 2 % 4u};
-  if (header >= 0xC0) room.max_text_pieces = 3 * room.max_names;
+  const std::size_t few = 1 + header / 2 % 4u;
+  testing::LedgerPair::Room room = {.max_names = few};
+  if (header >= 0xC0) room.max_text_pieces = 3 * few;
+  if ((header & 0x08) != 0) room.max_executions = few;
+  if ((header & 0x10) != 0) room.max_lanes = 1;
+  if ((header & 0x20) != 0) room.max_capability_sets = few;
   return room;
 }
 

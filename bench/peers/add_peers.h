@@ -12,12 +12,15 @@ namespace ffgrant::bench::peers {
 
 void AddCoreAndLimits(Registry& registry);
 void AddAbslPeers(Registry& registry);
+void AddNewestSimdjsonPeers(Registry& registry);
+void AddNewestSimdjsonCheckedPeers(Registry& registry);
 void AddNlohmannPeers(Registry& registry);
 void AddPlainPeers(Registry& registry);
 void AddRapidjsonPeers(Registry& registry);
 void AddRe2Peers(Registry& registry);
 void AddReferencePeers(Registry& registry);
 void AddRequestPeers(Registry& registry);
+void AddSimdjsonCheckedPeers(Registry& registry);
 void AddSimdjsonPeers(Registry& registry);
 
 }  // namespace ffgrant::bench::peers

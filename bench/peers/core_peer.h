@@ -17,11 +17,14 @@
 #include "bench/peers/key_figures.h"
 #include "bench/peers/name_figures.h"
 #include "bench/peers/peer.h"
+#include "bench/peers/request_figures.h"
 #include "ffgrant/crc16.h"
 #include "ffgrant/execution_id.h"
 #include "ffgrant/hash_slot.h"
+#include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/json_scratch.h"
+#include "ffgrant/json/string_list.h"
 #include "ffgrant/key_names.h"
 #include "ffgrant/parse_mode.h"
 #include "ffgrant/partition_key.h"
@@ -239,6 +242,51 @@ struct CorePeer<SerializeGrant> : CoreWriter<512> {
     return Written(SerializeClaimGrant(input.set->grants[input.place], out_));
   }
 };
+
+template <>
+struct CorePeer<ParseRequest> : CoreImpl {
+  struct Result {
+    bool ok = false;
+    ClaimRequestView request;
+  };
+  Result operator()(std::string_view json) {
+    Result result;
+    result.ok = static_cast<bool>(ParseClaimRequest(json, scratch_, result.request));
+    return result;
+  }
+  static ParseRequest::Value ValueOf(const Result& result) {
+    if (!result.ok) return std::nullopt;
+    RequestMembers members{result.request.lane_id,
+                           result.request.worker_instance_id,
+                           {},
+                           0,
+                           result.request.grant_ttl_ms};
+    for (const std::string_view capability : result.request.capabilities) {
+      if (members.capability_count == RequestMembers::kMaxCapabilities) return std::nullopt;
+      members.capabilities[members.capability_count++] = capability;
+    }
+    return members;
+  }
+
+ private:
+  JsonScratch scratch_;
+};
+
+template <>
+struct CorePeer<SerializeRequest> : CoreWriter<1024> {
+  std::string_view operator()(std::size_t i) {
+    const RequestMembers& request = Requests().members[i];
+    return Written(SerializeClaimRequest(
+        {.lane_id = request.lane_id,
+         .worker_instance_id = request.worker_instance_id,
+         .capabilities = StringList({request.capabilities.data(), request.capability_count}),
+         .grant_ttl_ms = request.grant_ttl_ms},
+        out_));
+  }
+};
+
+template <>
+struct CorePeer<ParseLargeGrant> : CorePeer<ParseGrantMembers> {};
 
 }  // namespace ffgrant::bench::peers
 

@@ -46,6 +46,10 @@ void Registry::AddVersion(std::string_view library, std::string_view version) {
   benchmark::AddCustomContext("version of " + std::string(library), std::string(version));
 }
 
+void Registry::AddBuild(std::string_view library, std::string_view how) {
+  benchmark::AddCustomContext("build of " + std::string(library), std::string(how));
+}
+
 void Registry::AddLeftOut(std::string_view library, std::string_view why) {
   benchmark::AddCustomContext("left out " + std::string(library), std::string(why));
 }

@@ -31,9 +31,10 @@ class Registry {
   // Does the same for several threads. `run` measures the time itself.
   void AddThreads(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                   int threads);
-  // These are for the report: AddVersion() names a library and its version, AddLeftOut() names a
-  // library that is missing and says why.
+  // These are for the report: AddVersion() names a library and its version, AddBuild() says how a
+  // library was compiled, AddLeftOut() names a library that is missing and says why.
   void AddVersion(std::string_view library, std::string_view version);
+  void AddBuild(std::string_view library, std::string_view how);
   void AddLeftOut(std::string_view library, std::string_view why);
 
   void RunChecks() const;

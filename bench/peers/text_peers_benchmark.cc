@@ -20,6 +20,13 @@ void AddAll(Registry& registry) {
 #endif
   AddPlainPeers(registry);
   AddSimdjsonPeers(registry);
+  AddSimdjsonCheckedPeers(registry);
+#if FFGRANT_HAVE_NEWEST_SIMDJSON
+  AddNewestSimdjsonPeers(registry);
+  AddNewestSimdjsonCheckedPeers(registry);
+#else
+  registry.AddLeftOut("newest simdjson", "PyPI; scripts/bootstrap --for peers");
+#endif
 #if FFGRANT_HAVE_RAPIDJSON
   AddRapidjsonPeers(registry);
 #else

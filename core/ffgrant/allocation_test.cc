@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Proves by counting that nothing in core allocates.
+// Proves by counting that core allocates nothing when it parses, writes, hashes, routes and mints.
+// JSON is parsed without an allocation once the scratch has its memory.
 
 #include <gtest/gtest.h>
 

@@ -21,12 +21,12 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Returns whether `error` and `details`, the answer to a Complete() with `fence`, say that an
-// earlier Complete() with the same fence has completed the execution.
+// `error` and `details` are the answer to a Complete() with `fence`. Returns whether they say that
+// an earlier Complete() with the same fence has completed the execution.
 bool HasCompleted(const OptionalFence& fence, ClaimError error,
                   const ErrorDetails& details) noexcept;
-// Returns the outcome of an earlier Fail() if `error` and `details`, the answer to a Fail() with
-// `fence`, say that the earlier one has ended the attempt; else empty.
+// `error` and `details` are the answer to a Fail() with `fence`. If they say that an earlier Fail()
+// has ended the attempt, returns the outcome of that earlier call; else returns nothing.
 std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
                                      const ErrorDetails& details) noexcept;
 

@@ -254,5 +254,18 @@ TEST(MemoryLedgerPropertyTest, LittleRoomForTexts) {
                                          "claim_resumed", "reclaim"}));
 }
 
+// A creation that is refused holds nothing: a ledger that forgets all has all of its room again.
+TEST(MemoryLedgerPropertyTest, FewExecutionsLanesAndSets) {
+  std::set<std::string> full;
+  for (std::uint32_t seed = 4000; seed < 4060; ++seed) {
+    RunInLittleRoom(seed,
+                    {.max_executions = 1 + seed % 3,
+                     .max_lanes = 1 + seed % 2,
+                     .max_capability_sets = 1 + seed % 5},
+                    full);
+  }
+  EXPECT_EQ(full, std::set<std::string>{"create"});
+}
+
 }  // namespace
 }  // namespace ffgrant

@@ -103,7 +103,7 @@ class GrantPipeline::Impl {
 
   std::span<const Completion> Poll(std::int64_t timeout_ms) {
     taken_.clear();
-    // A request ends within a day, so a longer wait is none.
+    // Each request ends within a day, so it makes no difference if a longer wait is cut to a day.
     const SteadyClock::time_point until =
         SteadyClock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(
                                  timeout_ms < 0 ? kLongestWaitMs : timeout_ms, 0, kLongestWaitMs));

@@ -17,10 +17,11 @@
 // Threads: only one thread at a time may use a pipeline. The pipeline needs no thread, but libcurl
 // looks names up in threads of its own.
 // Cost: a request allocates, mostly in libcurl.
-// Blocking: only Poll() waits, for as long as it is told. But after a refused token of a token_file
-// Poll() and PrepareWait() read the file again. A request ends within options.request_timeout_ms
-// from its submission, as soon as Poll() is called; if its time is up before it was sent, it is not
-// sent. What issuer_client.h says of libcurl's versions, of proxies and of fork() holds here too.
+// Blocking: only Poll() waits, for as long as it is told. But if the server refuses a token that a
+// token_file holds, Poll() and PrepareWait() read the file again. A request ends within
+// options.request_timeout_ms from its submission, as soon as Poll() is called; if its time is up
+// before it was sent, it is not sent. What issuer_client.h says of libcurl's versions, of proxies
+// and of fork() holds here too.
 // Ownership: the pipeline keeps no arguments. Contract 5.1, 5.2 and 5.6.
 
 #ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_
@@ -55,9 +56,10 @@ class GrantPipeline {
   GrantPipeline(const GrantPipeline&) = delete;
   GrantPipeline& operator=(const GrantPipeline&) = delete;
 
-  // Asks for a grant as IssuerClient::Claim() does. Returns false, and does nothing, while
-  // capacity() requests are either under way or completed but not yet returned by Poll(). A request
-  // that can't be sent completes with kInvalidRequest.
+  // Asks for a grant as IssuerClient::Claim() does. Returns false, and does nothing, while the
+  // pipeline is full: it holds at most capacity() requests, which are under way or have completed
+  // and wait for Poll() to return them. A request that can't be sent completes with
+  // kInvalidRequest.
   bool Submit(std::string_view worker_id, const ClaimRequestView& request, std::uint64_t tag);
 
   // Moves all requests on, and returns those that have completed. Returns at once if there are any,

@@ -40,8 +40,8 @@ constexpr std::size_t kPunctuation = Size(kBeforeExecutionId) + Size(kBeforePart
                                      Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
 static_assert(kPunctuation + kMaxDigits == kClaimResponseJsonOverhead);
 
-// Returns true if `p` begins with the literal. Compares words, the last of which overlaps the word
-// before it: a call of memcmp would cost more than this comparison.
+// Returns true if `p` begins with the literal. Compares words; the last word overlaps the word
+// before it. A call of memcmp would cost more than this comparison.
 template <std::size_t kSizeWithNul>
 inline bool BeginsWith(const char* p, const char (&literal)[kSizeWithNul]) noexcept {
   constexpr std::size_t kSize = kSizeWithNul - 1;

@@ -38,7 +38,7 @@ enum class JsonError : std::uint8_t {
   kControlCharacter,  // a raw byte below 0x20 in a string
   kInvalidUtf8,
   kTrailingBytes,    // after the document there is more than white space
-  kTooDeep,          // deeper nesting than the tagged response buffers
+  kTooDeep,          // a value in the tagged response is nested too deeply
   kTooManyElements,  // a positional array with more elements than members
   // These are of class kData: HTTP 422.
   kWrongType,

@@ -97,9 +97,10 @@ class ClaimPipeline {
   ClaimPipeline(const ClaimPipeline&) = delete;
   ClaimPipeline& operator=(const ClaimPipeline&) = delete;
 
-  // Each of these returns false, and does nothing, while capacity() calls are either under way or
-  // completed but not yet returned by Poll(). The arguments are not kept. A call with arguments
-  // that a server would parse wrongly is not sent, and completes with kInvalidInput.
+  // Each of these returns false, and does nothing, while the pipeline is full: it holds at most
+  // capacity() calls, which are under way or have completed and wait for Poll() to return them. The
+  // arguments are not kept. A call with arguments that a server would parse wrongly is not sent,
+  // and completes with kInvalidInput.
   //
   // SubmitCreate: `delay_until`, if given, must be in the future. If the delay has already ended,
   // the server still puts the execution into the set that KEYS name. This is the delayed set, where

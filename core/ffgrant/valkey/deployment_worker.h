@@ -126,8 +126,8 @@ class DeploymentWorker {
   Work Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details = nullptr);
 
   // Takes over an execution whose lease has expired or was revoked, as
-  // http::IssuerClient::Reclaim() grants it. FlowFabric's server gives no such execution to a
-  // worker by itself: it only marks the lease, so somebody must ask for the grant. Calls
+  // http::IssuerClient::Reclaim() grants it. FlowFabric's server only marks the lease, and does not
+  // offer the execution to another worker, so somebody must ask for the grant. Calls
   // Worker::ClaimFromReclaimGrant(), and has its errors; all else is as with Claim().
   Work Reclaim(const ReclaimGrantView& grant, ErrorDetails* details = nullptr);
 

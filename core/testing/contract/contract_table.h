@@ -100,8 +100,8 @@ inline const std::vector<std::string>& OpaqueTexts() {
   return texts;
 }
 
-// Returns a comma-joined list of `bytes` bytes. Its tokens all differ, and each is as long as
-// possible.
+// Returns a comma-joined list of `bytes` bytes. It has two tokens: `a`, and one that fills the
+// rest.
 inline std::string CapabilitiesOfBytes(std::size_t bytes) {
   std::string csv(bytes - 2, 'x');
   return "a," + csv;

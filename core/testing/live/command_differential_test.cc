@@ -177,8 +177,8 @@ TEST(CommandDifferential, SameRepliesAndSameKeys) {
   }
 }
 
-// Makes histories of executions: entries of a few hundred bytes, of which about a fixed number is
-// kept.
+// Makes histories of executions. Their entries have a few hundred bytes, and the server keeps about
+// a fixed number of them.
 TEST(CommandDifferential, StreamsAreTrimmedByTheSameNodes) {
   Pair pair;
   std::mt19937_64 random(1);

@@ -15,12 +15,12 @@ constexpr std::uint16_t kPartitions = 3;
 
 MemoryLedgerOptions Options(const Clock& clock, const LedgerPair::Room& room) {
   MemoryLedgerOptions options;
-  options.max_executions = 16;
-  options.max_lanes = 4;
+  options.max_executions = room.max_executions;
+  options.max_lanes = room.max_lanes;
   options.max_names = room.max_names;
   options.max_name_bytes = 1024;
   options.max_text_bytes = room.max_text_pieces * 60;
-  options.max_capability_sets = 8;
+  options.max_capability_sets = room.max_capability_sets;
   options.hash_seed = 1;
   options.partitions.num_flow_partitions = kPartitions;
   options.clock = &clock;
@@ -120,7 +120,15 @@ std::string LedgerPair::Beside(const Call& call, const Answer& answer) {
   See(call, answer);
   if (answer.error == ClaimError::kLedgerFull) return WhyNotFull(call, answer);
   if (const auto* scan = call.As<calls::ClaimForWorker>()) return BesideChoice(scan->args, answer);
+  const std::string missing = MissingFor(call);
   const Answer models = testing::Make(model_, call);
+  if (answer.created && answer.ok() && answer.created != CreateOutcome::Status::kDuplicate) {
+    if (!missing.empty()) return "was created although the ledger is full of " + missing;
+    created_[std::string(call.execution().text())] = CreatedBy(call);
+  }
+  if (call.kind() == CallKind::kForget && answer.ok()) {
+    created_.erase(std::string(call.execution().text()));
+  }
   if (answer == models) return {};
   return "was " + state_before_ + "; the model says " + Describe(models);
 }

@@ -9,7 +9,9 @@
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -31,10 +33,13 @@ class LedgerPair {
   using Choose = CallGenerator::Choose;
 
   // The ledger's room for workers' names, and, in pieces of 60 bytes, for the texts that only few
-  // grants have.
+  // grants have; then for executions and for what they share.
   struct Room {
     std::size_t max_names = 20;
     std::size_t max_text_pieces = 128;
+    std::size_t max_executions = 16;
+    std::size_t max_lanes = 4;
+    std::size_t max_capability_sets = 8;
     friend bool operator==(const Room&, const Room&) = default;
   };
 
@@ -67,6 +72,12 @@ class LedgerPair {
     Texts texts;
   };
 
+  // What a creation gave an execution to hold until it is forgotten.
+  struct Created {
+    std::string lane;
+    std::string required;  // the capabilities and the retry policy; empty if there is neither
+  };
+
   void Do(const Call& call);
   Answer Make(const Call& call);
   // The judges.
@@ -78,8 +89,13 @@ class LedgerPair {
   // Returns the names that a call needs in addition to those in use.
   Names NamesFor(const Call& call);
   std::size_t TextPiecesFor(const Call& call, const Texts& in_use);
-  // Returns what is wrong if the ledger says that it is full. It may say so only if there is no
-  // room for names or texts, and only of a call that would otherwise succeed.
+  static Created CreatedBy(const Call& call);
+  // Returns what a creation needs in addition and the ledger has no room for, in the ledger's
+  // words: "capability sets", "lanes" or "executions". Empty if nothing is missing.
+  std::string MissingFor(const Call& call) const;
+  // Returns what is wrong if the ledger says that it is full. It may say so of a creation exactly
+  // if MissingFor() says so; of another call only if there is no room for names or texts; and only
+  // of a call that would otherwise succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
   // Is run after each call. Counts what the call has released, and what was released because time
   // passed, which the ledger notices only when it looks for room. `before` is the time before the
@@ -107,6 +123,7 @@ class LedgerPair {
   // The names of grants that ended by time: the ledger may keep them until it looks at all grants.
   Names lingering_;
   Kept kept_;  // after the last call; counted only where room is limited
+  std::map<std::string, Created> created_;  // by the execution's id
   std::string state_before_;
   std::set<std::string> seen_;
 };

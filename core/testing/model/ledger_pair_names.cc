@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "testing/model/ledger_pair.h"
 
@@ -122,7 +123,50 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   return names;
 }
 
+LedgerPair::Created LedgerPair::CreatedBy(const Call& call) {
+  const CreateExecutionArgs& args = call.As<calls::Create>()->args;
+  Created created = {std::string(args.lane.text()), {}};
+  if (args.required != nullptr) created.required = args.required->csv();
+  if (args.retry) {
+    const RetryPolicy& policy = *args.retry;
+    created.required +=
+        '/' + std::to_string(policy.max_retries) + '/' +
+        std::to_string(static_cast<int>(policy.backoff)) + '/' + std::to_string(policy.delay_ms) +
+        '/' + std::to_string(policy.max_delay_ms) + '/' + std::to_string(policy.multiplier);
+  }
+  return created;
+}
+
+std::string LedgerPair::MissingFor(const Call& call) const {
+  if (call.kind() != CallKind::kCreate) return {};
+  const Created needed = CreatedBy(call);
+  std::set<std::string> lanes, sets;
+  for (const auto& [id, held] : created_) {
+    lanes.insert(held.lane);
+    sets.insert(held.required);
+  }
+  sets.erase("");  // no capabilities and no policy take no place
+  if (!needed.required.empty() && sets.count(needed.required) == 0 &&
+      sets.size() >= room_.max_capability_sets) {
+    return "capability sets";
+  }
+  if (lanes.count(needed.lane) == 0 && lanes.size() >= room_.max_lanes) return "lanes";
+  return created_.size() >= room_.max_executions ? "executions" : "";
+}
+
 std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
+  if (call.kind() == CallKind::kCreate) {
+    const std::string missing = MissingFor(call);
+    if (missing.empty()) return "full, with room for the execution";
+    ModelLedger with_room = model_;
+    const Answer otherwise = testing::Make(with_room, call);
+    if (!otherwise.ok() || otherwise.created == CreateOutcome::Status::kDuplicate) {
+      return "full, where the model says " + Describe(otherwise);
+    }
+    return answer.details == std::vector<std::string>{missing}
+               ? ""
+               : "full of something else than " + missing;
+  }
   const auto [names, grants, texts] = WhatIsKept();
   Names all = names;
   all.merge(NamesFor(call));

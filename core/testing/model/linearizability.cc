@@ -20,7 +20,7 @@ constexpr std::size_t kMaxUnits = 64;
 // A step of the search: a call, or a part of a call that isn't one step.
 struct Unit {
   std::size_t entry = 0;
-  std::uint8_t execution = 0;  // the execution of a part
+  std::uint8_t execution = 0;  // set for a part: it concerns only this execution
   bool is_part = false;
   Units before = 0;  // the units that must be done before
 };

@@ -36,7 +36,7 @@ namespace ffgrant::testing {
 struct HistoryEntry {
   Call call;
   Answer answer;
-  std::uint8_t execution = kExecutions;  // NumberOf() the call's execution
+  std::uint8_t execution = kExecutions;  // what NumberOf() returns for the call's id
   std::uint8_t number = 0;               // tells calls apart
   std::uint32_t called_at = 0;
   std::uint32_t returned_at = 0;

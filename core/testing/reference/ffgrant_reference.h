@@ -347,6 +347,7 @@ typedef enum ffref_operation {
   FFREF_RUN_GRANT_ENCODE,            // claim responses that parse; serde_json::to_vec
   FFREF_RUN_GRANT_ENCODE_INTO,       // the same; serde_json::to_writer into one buffer
   FFREF_RUN_CLAIM_GRANT_KEY,         // execution ids that parse; ExecKeyContext::new, claim_grant
+  FFREF_RUN_NOTHING,                 // texts; reads their sizes: what the border and the loop cost
   FFREF_NUMBER_OF_OPERATIONS
 } ffref_operation;
 

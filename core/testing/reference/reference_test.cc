@@ -302,6 +302,7 @@ TEST(ReferencePrepared, EveryOperationRunsAndItsSumIsOfTheResults) {
       {FFREF_RUN_GRANT_ENCODE, json, json.size()},
       {FFREF_RUN_GRANT_ENCODE_INTO, json, json.size()},
       {FFREF_RUN_CLAIM_GRANT_KEY, kId, grant_key.size()},
+      {FFREF_RUN_NOTHING, kId, kId.size()},
   };
   ASSERT_EQ(std::size(cases), std::size_t{FFREF_NUMBER_OF_OPERATIONS});
   for (const Case& one : cases) {
@@ -321,6 +322,31 @@ TEST(ReferencePrepared, EveryOperationRunsAndItsSumIsOfTheResults) {
   EXPECT_EQ(ffref_prepared_new(FFREF_RUN_PARTITION_FORMAT, &bad, 1), nullptr);
   EXPECT_EQ(ffref_prepared_new(FFREF_RUN_GRANT_ENCODE, &bad, 1), nullptr);
   ffref_prepared_free(nullptr);
+}
+
+// Prepared inputs lie in a block of memory that the next ones take over, but only once it is free.
+TEST(ReferencePrepared, InputsThatLiveAtOnceHaveMemoryOfTheirOwn) {
+  constexpr ffref_operation kOperation = FFREF_RUN_PARTITION_KEY_PARSE;
+  const auto prepare = [](std::string_view key) {
+    const ffref_view input = ToView(key);
+    return ffref_prepared_new(kOperation, &input, 1);
+  };
+  const auto index_of = [](ffref_prepared* prepared) {
+    std::uint64_t sum = 0;
+    EXPECT_EQ(ffref_prepared_run(prepared, 0, 1, &sum), FFREF_OK);
+    return sum;
+  };
+  ffref_prepared_free(prepare("{fp:12345}"));
+  ffref_prepared* const first = prepare("{fp:1}");
+  ffref_prepared* const second = prepare("{b:22222}");
+  EXPECT_EQ(index_of(first), 1u);
+  EXPECT_EQ(index_of(second), 22222u);
+  ffref_prepared_free(first);
+  ffref_prepared* const third = prepare("{q:333}");
+  EXPECT_EQ(index_of(second), 22222u);
+  EXPECT_EQ(index_of(third), 333u);
+  ffref_prepared_free(second);
+  ffref_prepared_free(third);
 }
 
 // --- the vectors, which are older than the bridge ---

@@ -66,7 +66,7 @@ class ClusterState {
 
   // The actions that follow from the news that this node has learnt.
   struct Change {
-    std::string follow;               // the node of which it becomes a replica, or ""
+    std::string follow;               // the node that it replicates from now on, or ""
     std::vector<std::uint16_t> lost;  // if it stays a primary: slots whose keys it deletes
   };
   // Takes over what `sender` says of itself and of others. If the sender now has the last slot of

@@ -167,7 +167,8 @@ def peers_table(results, found):
         "fast core is: its peer's time / its own within a round, the median of the rounds and "
         "between what the true one lies with 95 % confidence; above 1 core is ahead; a limit only "
         "copies four bytes of each cache line of the text that the operation reads or writes, or, "
-        "for a pair, its record twice",
+        "for a pair, its record twice; the reference's border and loop are a part of each time of "
+        "the reference",
         ["", "ns", "+/-", "per second", "allocs", "core is", "95 %"])
     for group in found:
         table.rows.append([_heading(group.ours)])
@@ -228,16 +229,18 @@ def _version(text):
 
 
 def facts(contexts, found):
-    """Pairs (what, text): the versions of the peers, the peers that were left out, and the rows of
-    without_experiment()."""
+    """Pairs (what, text): the versions of the peers, how some were compiled, the peers that were
+    left out, and the rows of without_experiment()."""
     merged = {key: value for context in contexts for key, value in context.items()}
-    versions, left_out = [], []
+    versions, builds, left_out = [], [], []
     for key, value in merged.items():
         if key.startswith("version of "):
             versions.append(f"{key[len('version of '):]} {_version(value)}")
+        elif key.startswith("build of "):
+            builds.append((key, value))
         elif key.startswith("left out "):
             left_out.append(f"{key[len('left out '):]} ({value})")
-    rows = [("peers", ", ".join(sorted(versions, key=str.lower)))]
+    rows = [("peers", ", ".join(sorted(versions, key=str.lower))), *builds]
     if left_out:
         rows.append(("left out, since they are not here", ", ".join(sorted(left_out))))
     if unshown := without_experiment(found):

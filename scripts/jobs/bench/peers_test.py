@@ -46,6 +46,12 @@ class GroupsTest(unittest.TestCase):
         self.assertEqual([row.name.impl for row in found[0].rows],
                          ["Reference", "AbslX", "FromChars", "CacheLines"])
 
+    def test_the_border_of_the_reference_is_a_limit_and_no_rival(self):
+        _, found = groups_of({CORE: 1, LIMIT: 0.5, "BM_ParseKey_ReferenceNothing/random": 0.3,
+                              "BM_ParseKey_Reference/random": 2})
+        self.assertEqual([(row.name.impl, row.is_limit) for row in found[0].rows],
+                         [("Reference", False), ("ReferenceNothing", True), ("CacheLines", True)])
+
     def test_only_the_same_figure_case_and_threads_stand_together(self):
         _, found = groups_of({
             "BM_A_Core/x": 1, "BM_A_Re2/x": 2, "BM_A_Re2/y": 3, "BM_B_Re2/x": 4,
@@ -200,6 +206,12 @@ class FactsTest(unittest.TestCase):
         self.assertEqual(peers.facts(contexts, []), [
             ("peers", "simdjson 3.0.1, SQLite 3.40"),
             ("left out, since they are not here", "RE2 (libre2-dev)")])
+
+    def test_how_a_peer_was_compiled(self):
+        self.assertEqual(peers.facts([{"version of the reference": "ff-core 0.15.0",
+                                       "build of the reference": "lto = fat"}], []), [
+            ("peers", "the reference ff-core 0.15.0"),
+            ("build of the reference", "lto = fat")])
 
 
 if __name__ == "__main__":

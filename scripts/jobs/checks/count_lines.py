@@ -3,8 +3,8 @@
 
 PYTHONPATH=scripts python3 -m jobs.checks.count_lines [REVISION...]
 
-Prints one row a revision (HEAD by default): its lines of each language, and their sum. Docstrings
-are comments. A file whose name has no ending is sh if its first line says so.
+Prints one row for each revision (HEAD by default): its lines of each language, and their sum.
+Docstrings are comments. A file whose name has no ending is sh if its first line says so.
 """
 
 import ast

@@ -6,7 +6,7 @@ from jobs.common import options
 _ABOUT = """\
 Builds and runs all tests: those of the scripts, of core with gcc and under clang's
 sanitizers, the conformance vectors, the claim scenarios on real servers, the installed package, the
-benchmarks' own checks and a short run of every fuzz target. Prints a line a step; the
+benchmarks' own checks and a short run of every fuzz target. Prints a line for each step; the
 last line is "N passed, N failed"."""
 
 _ENDING = """\

@@ -189,8 +189,8 @@ class Source:
         return Span(begin, min(end + 1, len(self.tokens)))
 
     def arguments(self, opening):
-        """The spans that commas divide inside a bracket. A comma inside a template's angle brackets
-        divides nothing."""
+        """The spans between the commas inside a bracket. A comma inside a template's angle brackets
+        does not count."""
         spans, begin, i, depth = [], opening + 1, opening + 1, 0
         end = self.partner[opening]
         while i < end:

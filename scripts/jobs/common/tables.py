@@ -15,6 +15,9 @@ _LABELS = {
     "SimdErrors": "simd, with core's errors",
     "SimdjsonChecked": "simdjson, every member checked",
     "SimdjsonDom": "simdjson, DOM",
+    "SimdjsonNewest": "simdjson, newest",
+    "SimdjsonNewestChecked": "simdjson, newest, every member checked",
+    "SimdjsonNewestDom": "simdjson, newest, DOM",
     "Sequential": "member by member",
     "Rapidjson": "RapidJSON",
     "RapidjsonDom": "RapidJSON, DOM in situ",
@@ -25,6 +28,7 @@ _LABELS = {
     "Re2": "RE2",
     "Reference": "the reference",
     "ReferenceReused": "the reference, reused",
+    "ReferenceNothing": "the reference's border and loop",
     "Sqlite": "SQLite",
     "TbbMap": "oneTBB concurrent_hash_map",
     "AbslStrAppend": "absl::StrAppend",
@@ -39,7 +43,7 @@ _LABELS = {
 }
 # These baselines do less work than any implementation of the operation can do, so their time is a
 # floor for the operation's time.
-LIMITS = frozenset(("CacheLines", "Memcpy"))
+LIMITS = frozenset(("CacheLines", "Memcpy", "ReferenceNothing"))
 BARS_TITLE = "Figures to reach"
 _ACRONYMS = {"json": "JSON", "crc16": "CRC16"}
 

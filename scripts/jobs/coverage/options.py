@@ -5,7 +5,7 @@ from jobs.common import build, options
 
 _ABOUT = """\
 Builds with clang 19, runs the tests, then the replay of the fuzz corpora, and prints
-line, branch and MC/DC coverage of core, a row a file, for the two apart and together.
+line, branch and MC/DC coverage of core, a row for each file, for the two apart and together.
 Writes results/coverage.md with its JSON, and annotated sources to
 build/coverage/html/{tests,corpora}/index.html.
 

@@ -6,9 +6,9 @@ The kinds are core/examples/worker.cc, on this library, and core/testing/referen
 FlowFabric's published SDK. Executions are created and results are read over HTTP; attempts and
 leases are read on Valkey. Nothing here uses ffgrant's client.
 
-A deployment gives an execution to nobody else by itself after its worker died: it only marks the
-lease as expired. So this job does what an operator must do: it looks for such executions and starts
-a worker with their ids, which asks for reclaim grants and takes the executions over.
+After a worker has died, the deployment only marks the lease as expired; it does not give the
+execution to another worker. So this job does what an operator must do: it looks for such executions
+and starts a worker with their ids, which asks for reclaim grants and takes the executions over.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Fleet:
         return bool(held)
 
     def thaw(self) -> None:
-        """Lets those go on whose executions have ended without them."""
+        """Lets the workers go on whose executions have ended without them, or whose time is up."""
         for one in list(self.frozen):
             keys = [f"ff:exec:{name[:name.index('}') + 1]}:{name}:core" for name in one.held]
             states = [self._client.hget(key, "lifecycle_phase") for key in keys]

@@ -274,7 +274,7 @@ class Rounds:
                           f"threads {self._workers} {count} cycle")
 
     def open(self) -> float:
-        """Measures the open loads. Returns the peak, of which their rates are shares."""
+        """Measures the open loads, at rates that are shares of the peak. Returns the peak."""
         peak = self.figures.median(key("cycle", self._workers), "rate")
         for _ in range(self._plan.rounds):
             for share in load_tables.SHARES:

@@ -8,31 +8,22 @@ only, or one length only. The operators (operators.py) make faults that are easi
 
 import argparse
 import datetime
-import hashlib
 import json
-import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.common import build, machine, processes, report
 from jobs.common.documents import Document
-from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
-from jobs.mutants import runner, trees
+from jobs.mutants import trees
+from jobs.mutants.graders import GRADERS, Grader, GraderError
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
-GRADERS = {
-    "tests": "all tests of ctest but replays and those that take minutes",
-    "replay": "the replay of the seed corpora",
-    "threads": "the thread tests under ThreadSanitizer",
-    "fuzz": "the fuzz targets from an empty corpus, one seed",
-}
 _ROOT = build.BUILD / "mutants-by-hand"
-_TEST_SECONDS = 300  # the most that one test may take
 
 
 class CatalogueError(Exception):
@@ -56,6 +47,10 @@ class Fault:
             raise CatalogueError(
                 f"{self.kind}/{self.id}: its text is in {self.file} {found} times, not once")
         return text.replace(self.before, self.after)
+
+    def line(self, text: str) -> int:
+        """The line at which the fault begins in the source."""
+        return text[:text.index(self.before)].count("\n") + 1
 
 
 def read_catalogue(folder: Path = CATALOGUE) -> list[Fault]:
@@ -132,174 +127,21 @@ class Journal:
             stream.write(json.dumps(result.__dict__) + "\n")
 
 
-# Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)".
-_FAILED = re.compile(r"^\s*\d+ - (\S+) \((?:Failed|Timeout|SEGFAULT|Subprocess aborted|ILLEGAL|"
-                     r"BUS|SIGTRAP|Not Run|Child aborted|\w+)\)", re.MULTILINE)
-
-
-def failed_tests(output: str) -> list[str]:
-    return _FAILED.findall(output)
-
-
-class Grader:
-    """A copy of the sources, with the builds that the graders need."""
-
-    def __init__(self, terminal: Terminal, seconds: int, root: Path = build.ROOT,
-                 work: Path = _ROOT) -> None:
-        self._terminal = terminal
-        self._seconds = seconds
-        self._root = root
-        self._work = work
-        self._children = runner.Children()
-        self._source = work / "src"
-        self._wrapper = sanitizer_wrapper()
-        self._configured: set[str] = set()
-        self._changed: str | None = None
-
-    # ---- sources ----
-
-    def synchronize(self, names: Sequence[str]) -> str:
-        """Makes the copy equal to the sources; returns a digest of them."""
-        state = {}
-        for name in names:
-            target, content = self._source / name, (self._root / name).read_bytes()
-            state[name] = hashlib.sha256(content).hexdigest()
-            if not target.exists() or target.read_bytes() != content:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-        for path in self._source.rglob("*"):
-            if path.is_file() and str(path.relative_to(self._source)) not in state:
-                path.unlink()
-        return trees.joint(state)
-
-    def write(self, fault: Fault) -> None:
-        text = (self._root / fault.file).read_text(encoding="utf-8")
-        (self._source / fault.file).write_text(fault.apply(text), encoding="utf-8")
-        self._changed = fault.file
-
-    def probe(self, fault: Fault) -> bool:
-        """Puts a trap at the start of the function around the fault. Returns False if there is no
-        such function."""
-        text = (self._root / fault.file).read_text(encoding="utf-8")
-        line = text[:text.index(fault.before)].count("\n") + 1
-        trapped = trees.probe(text, line, "__builtin_trap();")
-        if not fault.file.endswith((".cc", ".h")) or trapped is None:
-            return False
-        (self._source / fault.file).write_text(trapped, encoding="utf-8")
-        self._changed = fault.file
-        return True
-
-    def restore(self) -> None:
-        if self._changed is not None:
-            (self._source / self._changed).write_bytes((self._root / self._changed).read_bytes())
-            self._changed = None
-
-    # ---- builds ----
-
-    def _run(self, command: Sequence[str]) -> tuple[int | None, str]:
-        log = self._work / "log"
-        status, _, _ = self._children.run([*self._wrapper, *command], cwd=self._work, output=log,
-                                          env=build.environment())
-        return status, log.read_text(encoding="utf-8", errors="replace")
-
-    def _build(self, name: str, options: Sequence[str], target: str) -> bool:
-        directory = self._work / name
-        if name not in self._configured:
-            status, output = self._run(["cmake", "-S", str(self._source), "-B", str(directory),
-                                        "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={build.clang()}",
-                                        "-DCMAKE_BUILD_TYPE=None", "-DFFGRANT_INSTALL=OFF",
-                                        "-DFFGRANT_BUILD_BENCHMARKS=OFF",
-                                        "-DFFGRANT_REFERENCE=OFF", *options])
-            if status != 0:
-                raise CatalogueError(f"cmake failed:\n{output[-2000:]}")
-            self._configured.add(name)
-        status, _ = self._run(["ninja", "-C", str(directory), target])
-        return status == 0
-
-    def _ctest(self, name: str, options: Sequence[str], to_the_end: bool = False) -> list[str]:
-        """The tests that fail: only the first of them, unless all tests are run."""
-        status, output = self._run(["ctest", "--test-dir", str(self._work / name), "-LE", "long",
-                                    *([] if to_the_end else ["--stop-on-failure"]),
-                                    "--no-tests=error", "--timeout", str(_TEST_SECONDS),
-                                    *options])
-        failed = failed_tests(output)
-        if status != 0 and not failed:  # else the fault would count as survived
-            raise CatalogueError(f"ctest could not run:\n{output[-2000:]}")
-        return failed
-
-    # ---- graders: the killer's name, "" if the fault survived, None if it does not compile ----
-
-    def tests(self) -> str | None:
-        if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"], "all"):
-            return None
-        return next(iter(self._ctest("tests", ["-E", "_replay$|_callbacks$"])), "")
-
-    def replay(self) -> str | None:
-        if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"],
-                           "ffgrant_tests_fuzz"):
-            return None
-        return next(iter(self._ctest("tests", ["-R", "_replay$"])), "")
-
-    def threads(self) -> str | None:
-        if not self._build("tsan", ["-DCMAKE_CXX_FLAGS=-O1 -fsanitize=thread",
-                                    "-DFFGRANT_BUILD_TESTS=ON"], "ffgrant_tests_threads"):
-            return None
-        return next(iter(self._ctest("tsan", ["-L", "threads"])), "")
-
-    def fuzz(self) -> str | None:
-        if not self._build("fuzz", [f"-DCMAKE_CXX_FLAGS={trees.FUZZ.flags}",
-                                    "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_FUZZERS=ON",
-                                    f"-DFFGRANT_FUZZ_ENGINE={trees.FUZZ.engine}"],
-                           "ffgrant_fuzzers"):
-            return None
-        binaries = self._work / "fuzz" / "fuzz"
-        fuzzing = runner.Fuzzing(self._children, binaries, self._work / "scratch", self._wrapper)
-        for path in sorted(binaries.glob("*_fuzzer")):
-            if path.name.startswith("canary"):
-                continue
-            target = runner.make_target(path.name, self._source / "fuzz")
-            run = fuzzing.run(target, runner.SEEDS[0], self._seconds)
-            if run.killed:
-                return f"{path.name}: {run.note}"
-        return ""
-
-    def ways(self) -> dict[str, Callable[[], str | None]]:
-        return {"tests": self.tests, "replay": self.replay, "threads": self.threads,
-                "fuzz": self.fuzz}
-
-    def control(self, graders: Sequence[str]) -> None:
-        """Runs the graders on the original sources, where none may find anything: a grader that
-        does would kill every mutant."""
+def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
+          root: Path = build.ROOT) -> None:
+    """Lets those graders judge that have not judged yet."""
+    text = (root / fault.file).read_text(encoding="utf-8")
+    with grader.changed(fault.file, fault.apply(text)):
         for name in graders:
-            self._terminal.progress(f"the original: {name}")
-            killer = self.ways()[name]()
-            if killer is None or killer:
-                raise CatalogueError(f"{name} on the original: {killer or 'does not compile'}")
-
-    def executed_by(self, fault: Fault) -> list[str]:
-        """The tests that execute the function around the fault: a trap in the function makes them
-        fail."""
-        try:
-            if not self.probe(fault) or self.tests() is None:
-                return []
-            return self._ctest("tests", ["-E", "_callbacks$"], to_the_end=True)
-        finally:
-            self.restore()
-
-    def grade(self, fault: Fault, result: Result, graders: Sequence[str]) -> None:
-        self.write(fault)
-        try:
-            for name in graders:
-                if name in result.verdicts:
-                    continue
-                self._terminal.progress(f"{fault.kind}/{fault.id}: {name}")
-                killer = self.ways()[name]()
-                if killer is None:
-                    raise CatalogueError(f"{fault.kind}/{fault.id}: does not compile")
-                result.verdicts[name] = "killed" if killer else "survived"
-                result.killers[name] = killer
-        finally:
-            self.restore()
+            if name in result.verdicts:
+                continue
+            killer = grader.judge(name, f"{fault.kind}/{fault.id}")
+            if killer is None:
+                raise CatalogueError(f"{fault.kind}/{fault.id}: does not compile")
+            result.verdicts[name] = "killed" if killer else "survived"
+            result.killers[name] = killer
+    if not result.killed and not result.executed_by:
+        result.executed_by = grader.executed_by(fault.file, fault.line(text))
 
 
 # ---- the results as a table and a document ----
@@ -368,22 +210,22 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
             terminal.line(f"{fault.kind}/{fault.id}  {fault.file}: {fault.why}")
         return 0
     graders = arguments.grader or list(GRADERS)
-    grader = Grader(terminal, arguments.seconds)
+    grader = Grader(terminal, arguments.seconds, arguments.jobs, _ROOT)
     state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
     journal = Journal(_ROOT / "results.jsonl", state, arguments.resume)
     grader.control(graders)
     results = []
-    for fault in chosen:
+    # Faults of one file follow one another, so that ninja rebuilds what reads it once for each.
+    for fault in sorted(chosen, key=lambda fault: fault.file):
         result = journal.result(fault, state)
-        grader.grade(fault, result, graders)
-        if not result.killed and not result.executed_by:
-            result.executed_by = grader.executed_by(fault)
+        grade(grader, fault, result, graders)
         journal.add(result)
         results.append(result)
         verdicts = "  ".join(f"{name}: {result.verdicts[name]} {result.killers[name]}"[:60]
                              for name in graders)
         line = f"{fault.kind}/{fault.id}  {verdicts}"
         terminal.line(line if result.killed else terminal.bad(line))
+    results.sort(key=lambda result: (result.kind, result.id))
     for line in report.as_text(table(results, graders), terminal):
         terminal.line(line)
     if len(chosen) == len(faults) and set(graders) == set(GRADERS):
@@ -402,6 +244,6 @@ def main(arguments: argparse.Namespace) -> int:
     except processes.Interrupted as interrupted:
         terminal.line(f"mutants: stopped by {interrupted}; --resume goes on")
         return interrupted.exit_status
-    except CatalogueError as error:
+    except (CatalogueError, GraderError) as error:
         terminal.line(f"mutants: {error}")
         return 1

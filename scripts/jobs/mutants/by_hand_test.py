@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import tempfile
 import unittest
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
-from jobs.common import build
-from jobs.common.terminal import Terminal
 from jobs.mutants import by_hand
 from jobs.mutants.by_hand import CatalogueError, Fault, Journal, Result
+from jobs.mutants.graders import Grader
 
 
 def _fault(before: str = "a < b", after: str = "a <= b") -> Fault:
@@ -50,139 +52,48 @@ class CatalogueTest(unittest.TestCase):
                 self.assertEqual(len(by_hand.stale([fault], Path(folder))), 1)
 
 
-# A project with everything that graders need: a function, a test, a replay, a thread test, a
-# target.
-_PROJECT = {
-    "CMakeLists.txt": """
-cmake_minimum_required(VERSION 3.20)
-project(small LANGUAGES CXX)
-enable_testing()
-add_library(small STATIC small.cc)
-if(FFGRANT_BUILD_TESTS)
-  add_executable(unit main.cc)
-  target_link_libraries(unit PRIVATE small)
-  add_test(NAME Unit.Three COMMAND unit 3)
-  add_test(NAME small_replay COMMAND unit 4)
-  add_custom_target(ffgrant_tests_fuzz DEPENDS unit)
-  add_executable(threads threads.cc)
-  target_link_libraries(threads PRIVATE small pthread)
-  add_test(NAME Threads.Two COMMAND threads)
-  set_tests_properties(Threads.Two PROPERTIES LABELS threads)
-  add_custom_target(ffgrant_tests_threads DEPENDS threads)
-else()
-  add_subdirectory(fuzz)
-endif()
-""",
-    "fuzz/CMakeLists.txt": """
-add_executable(small_fuzzer small_fuzzer.cc)
-target_link_libraries(small_fuzzer PRIVATE small -fsanitize=fuzzer)
-add_custom_target(ffgrant_fuzzers DEPENDS small_fuzzer)
-""",
-    "small.cc": """
-#include <atomic>
-int Twice(int x) {
-  return x == 77 ? 154 : 2 * x;
-}
-std::atomic<bool> ready;
-int plain;
-void Publish() { plain = 1; ready.store(true, std::memory_order_release); }
-bool Published() { return ready.load(std::memory_order_acquire) && plain == 1; }
-""",
-    "main.cc": """
-#include <cstdlib>
-int Twice(int);
-int main(int, char** argv) { return Twice(std::atoi(argv[1])) == 2 * std::atoi(argv[1]) ? 0 : 1; }
-""",
-    "threads.cc": """
-#include <thread>
-void Publish();
-bool Published();
-int main() {
-  std::thread other(Publish);
-  while (!Published()) std::this_thread::yield();
-  other.join();
-}
-""",
-    "fuzz/small_fuzzer.cc": """
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-int Twice(int);
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size > 0 && Twice(data[0]) != 2 * data[0]) std::abort();
-  return 0;
-}
-"""}
+class _Grader:
+    """Stands in for a Grader: notes what it has to judge."""
+
+    def __init__(self, killers: dict[str, str | None]) -> None:
+        self._killers = killers
+        self.texts: list[str] = []
+
+    @contextlib.contextmanager
+    def changed(self, file: str, text: str) -> Iterator[None]:
+        self.texts.append(f"{file}: {text}")
+        yield
+
+    def judge(self, name: str, what: str) -> str | None:
+        self.texts.append(f"{what}: {name}")
+        return self._killers[name]
+
+    def executed_by(self, file: str, line: int) -> list[str]:
+        return [f"{file}:{line}"]
 
 
-class GraderTest(unittest.TestCase):
-    """Each grader is given a fault that it finds and a fault that it does not find."""
+class GradeTest(unittest.TestCase):
+    def _grade(self, killers: dict[str, str | None],
+               verdicts: dict[str, str]) -> tuple[Result, list[str]]:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "source.cc").write_text("\na < b", encoding="utf-8")
+            result, grader = Result("x", "a-kind", "s", verdicts), _Grader(killers)
+            by_hand.grade(cast(Grader, grader), _fault(), result, list(killers), Path(folder))
+        return result, grader.texts
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        try:
-            build.clang()
-        except build.BuildError as error:
-            raise unittest.SkipTest("no clang: ./scripts/bootstrap --for fuzz") from error
-        directory = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(directory.cleanup)
-        root = Path(directory.name) / "project"
-        for name, text in _PROJECT.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(text, encoding="utf-8")
-        cls.work = Path(directory.name) / "work"
-        cls.grader = by_hand.Grader(Terminal(), 10, root, cls.work)
-        cls.grader.synchronize(list(_PROJECT))
-
-    def grade(self, before: str, after: str, *graders: str) -> Result:
-        fault = Fault("x", "a-kind", "small.cc", before, after, "why")
-        result = Result("x", "a-kind", "state")
-        self.grader.grade(fault, result, graders)
-        self.assertEqual(self.source(), _PROJECT["small.cc"])
-        return result
-
-    def source(self) -> str:
-        return (self.work / "src" / "small.cc").read_text(encoding="utf-8")
-
-    def test_tests_and_replay(self) -> None:
-        result = self.grade("2 * x", "x == 3 ? 7 : 2 * x", "tests", "replay")
-        self.assertEqual(result.verdicts, {"tests": "killed", "replay": "survived"})
-        self.assertEqual(result.killers["tests"], "Unit.Three")
-        result = self.grade("2 * x", "x == 4 ? 7 : 2 * x", "tests", "replay")
+    def test_takes_over_what_is_known(self) -> None:
+        result, said = self._grade({"tests": "", "replay": "A.B"}, {"tests": "survived"})
+        self.assertEqual(said, ["source.cc: \na <= b", "a-kind/x: replay"])
         self.assertEqual(result.verdicts, {"tests": "survived", "replay": "killed"})
-        with self.assertRaisesRegex(by_hand.CatalogueError, "a-kind/x: does not compile"):
-            self.grade("2 * x", "2 * y", "tests")
-        self.assertEqual(self.source(), _PROJECT["small.cc"])
+        self.assertEqual((result.killers, result.executed_by), ({"replay": "A.B"}, []))
 
-    def test_the_original_must_pass(self) -> None:
-        self.grader.control(["tests"])
-        source = self.work / "src" / "small.cc"
-        for wrong, said in (("2 * y", "tests on the original: does not compile"),
-                            ("x == 3 ? 7 : 2 * x", "tests on the original: Unit.Three")):
-            source.write_text(_PROJECT["small.cc"].replace("2 * x", wrong), encoding="utf-8")
-            with self.assertRaisesRegex(by_hand.CatalogueError, said):
-                self.grader.control(["tests"])
-        source.write_text(_PROJECT["small.cc"], encoding="utf-8")
+    def test_says_who_executes_a_survivor(self) -> None:
+        result, _ = self._grade({"tests": ""}, {})
+        self.assertEqual(result.executed_by, ["source.cc:2"])
 
-    def test_threads(self) -> None:
-        for order, verdict in (("memory_order_relaxed", "killed"), ("memory_order_seq_cst",
-                                                                    "survived")):
-            result = self.grade("memory_order_release", order, "threads")
-            self.assertEqual(result.verdicts, {"threads": verdict}, order)
-
-    def test_fuzz(self) -> None:
-        result = self.grade("154", "155", "fuzz")
-        self.assertEqual(result.verdicts, {"fuzz": "killed"})
-        self.assertIn("small_fuzzer", result.killers["fuzz"])
-
-    def test_no_test_at_all_is_an_error(self) -> None:
-        self.assertEqual(self.grader.tests(), "")
-        with self.assertRaisesRegex(by_hand.CatalogueError, "ctest could not run:"):
-            self.grader._ctest("tests", ["-R", "^NoSuchTest$"])
-
-    def test_says_which_tests_execute_it(self) -> None:
-        fault = Fault("x", "a-kind", "small.cc", "154", "155", "why")
-        self.assertEqual(self.grader.executed_by(fault), ["Unit.Three", "small_replay"])
+    def test_a_fault_has_to_compile(self) -> None:
+        with self.assertRaisesRegex(CatalogueError, "a-kind/x: does not compile"):
+            self._grade({"tests": None}, {})
 
 
 class JournalTest(unittest.TestCase):
@@ -199,12 +110,6 @@ class JournalTest(unittest.TestCase):
 
 
 class TextsTest(unittest.TestCase):
-    def test_finds_the_tests_that_failed(self) -> None:
-        output = ("90% tests passed, 2 tests failed out of 20\n\nThe following tests FAILED:\n"
-                  "\t  3 - A.B (Failed)\n\t 14 - C.D/4 (SEGFAULT)\nErrors while running CTest\n")
-        self.assertEqual(by_hand.failed_tests(output), ["A.B", "C.D/4"])
-        self.assertEqual(by_hand.failed_tests("100% tests passed"), [])
-
     def test_says_who_survived_and_who_executes_it(self) -> None:
         killed = Result("x", "a-kind", "s", {"tests": "killed"}, {"tests": "A.B"})
         left = Result("y", "a-kind", "s", {"tests": "survived"}, {"tests": ""}, ["C.D"])

@@ -14,7 +14,8 @@ from jobs.common import build, machine, processes, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
 from jobs.coverage import job as coverage
-from jobs.mutants import reach, runner, sampling, summary, trees
+from jobs.mutants import functions, reach, runner, sampling, summary, trees
+from jobs.mutants.graders import GraderError
 from jobs.mutants.trees import SCREEN
 
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
@@ -353,7 +354,8 @@ def _texts(sources):
 
 def _ids_of_all_parts():
     return {mutant.id for file, text in _texts(coverage.production_sources()).items()
-            for mutant in sampling.mutants_of(file, text)}
+            for mutant in sampling.mutants_of(file, text)} | {
+                mutant.id for found in functions.mutants().values() for mutant in found}
 
 
 def _list(terminal, mutants, originals):
@@ -432,6 +434,10 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
 
 
 def _job(terminal, arguments):
+    equivalents = summary.read_equivalents(
+        _LIST.read_text(encoding="utf-8") if _LIST.exists() else "")
+    if arguments.part == "functions":
+        return functions.run(terminal, arguments, equivalents)
     originals = _read_sources(arguments.part, arguments.file)
     by_file = {file: sampling.mutants_of(file, text) for file, text in originals.items()}
     mutants = [mutant for file in by_file for mutant in by_file[file]]
@@ -446,8 +452,6 @@ def _job(terminal, arguments):
         for line in sampling.diff(found[0], originals[found[0].file]):
             terminal.line(line)
         return 0
-    equivalents = summary.read_equivalents(
-        _LIST.read_text(encoding="utf-8") if _LIST.exists() else "")
     job = Job(terminal, arguments, originals, by_file, _sample(arguments, by_file), equivalents)
     job.run()
     return _finish(terminal, arguments, job, equivalents, _ids_of_all_parts())
@@ -462,6 +466,6 @@ def main(arguments):
     except processes.Interrupted as interrupted:
         terminal.line(f"mutants: stopped by {interrupted}; --resume goes on")
         return interrupted.exit_status
-    except (MutantsError, trees.TreeError, summary.ListError) as error:
+    except (MutantsError, GraderError, trees.TreeError, summary.ListError) as error:
         terminal.line(f"mutants: {error}")
         return 1

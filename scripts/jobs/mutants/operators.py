@@ -141,8 +141,8 @@ def _others(source):
 
 
 def _other(names, name, salt):
-    """One of `names` other than `name`; None if there is no other. The surrounding tokens choose
-    it, and no person."""
+    """One of `names` other than `name`; None if there is no other. It is chosen by the surrounding
+    tokens and not by a person."""
     rest = [n for n in names if n != name]
     digest = hashlib.sha256(f"{salt}:{name}".encode()).digest()
     return rest[int.from_bytes(digest[:4], "big") % len(rest)] if rest else None
@@ -317,8 +317,8 @@ _NEVER_LEFT = re.compile(r"//\s*Never reached:[^\n]*\n(?:\s*//[^\n]*\n)*\s*(?:re
 
 def _never_reached(source):
     """The lines with a return or break that is never reached, as a comment (jobs.coverage.notes)
-    says. scripts/coverage checks whether the comment is true. The comment on a function may only
-    mean that the compiler alone runs the function, so it does not count here."""
+    says. scripts/coverage checks whether the comment is true. A comment on a whole function does
+    not count here: perhaps it says no more than that the compiler alone runs the function."""
     return {source.text.count("\n", 0, match.end()) + 1
             for match in _NEVER_LEFT.finditer(source.text)}
 

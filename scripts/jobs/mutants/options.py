@@ -3,7 +3,7 @@
 
 from jobs.common import options
 
-PARTS = ("core", "client")
+PARTS = ("core", "client", "functions")
 GRADERS = ("tests", "replay", "threads", "fuzz")
 _ABOUT = """\
 Draws mutants of core by lot, a sample over files and operators, builds each and runs
@@ -11,6 +11,10 @@ the fuzz targets that reach it, from an empty corpus, with five seeds. Says how 
 killed in 10 s and in 60 s, and which survive. This takes hours; a few files or a
 smaller count take minutes. Writes results/mutants.md (for the client
 results/mutants-client.md) unless --file, --only or --plain narrows it.
+
+With --part functions the mutants are of the Lua functions; the tests that run them in
+process look for the mutants, then the replay of the corpora, then the fuzz targets that
+run them. Writes results/mutants-functions.md unless --file or --only narrows it.
 
 With --by-hand the faults are those of fuzz/mutants, of the kinds that people make, in
 core, the client and the server functions; tests, thread tests, the replay of the corpora
@@ -23,20 +27,23 @@ argument why."""
 _ENDING = """\
 Exit status: 0 at least 95 % killed in 10 s and every survivor is listed there;
 1 it isn't so, or the list is wrong, or a target fails on the original; 2 wrong usage.
-With --by-hand: 0 every fault is killed; 1 one is not, or the catalogue is wrong, or
-a grader fails on the original."""
+For the functions: 0 every mutant is killed or listed there; 1 one is not, or the list is
+wrong, or a grader fails on the original. With --by-hand: 0 every fault is killed; 1 one
+is not, or the catalogue is wrong, or a grader fails on the original."""
 
 
 def parser():
     made = options.Parser("mutants", _ABOUT, _ENDING)
     made.choice("--part", PARTS, "core: parser, serializer and the embedded ledger (the default); "
-                "client: the client of a server, core/ffgrant/valkey", default="core")
+                "client: the client of a server, core/ffgrant/valkey; functions: the Lua functions "
+                "that a server runs", default="core")
     made.option("--count", "N", "how many mutants (220)", options.positive, default=220)
     made.option("--seed", "N", "seed of the draw (1)", options.natural, default=1)
-    made.option("--jobs", "N", "workers, each with a copy of the tree and one core (1)",
-                options.positive, default=1)
+    made.option("--jobs", "N", "workers, each with a copy of the tree and one core (1); with "
+                "--by-hand and for the functions: how many tests and targets run at once, in one "
+                "copy", options.positive, default=1)
     made.option("--seconds", "N", "the most seconds of CPU that a target gets with a seed (60; 10 "
-                "with --by-hand)", options.positive)
+                "with --by-hand and for the functions)", options.positive)
     made.flag("--resume", "take over the results of earlier runs in build/mutants/results.jsonl, "
               "except those that depend on something that has changed")
     made.option("--file", "PATH", "only mutants of this file below core/ffgrant; may be repeated",
@@ -59,10 +66,14 @@ def parse(argv):
     if not found.by_hand and (found.kind or found.grader):
         made.error("--kind and --grader go with --by-hand")
     drawn = made.parse_args([])
-    drawn_only = ("diff", "file", "plain", "part", "count", "seed", "jobs")
+    drawn_only = ("diff", "file", "plain", "part", "count", "seed")
     if found.by_hand and any(getattr(found, name) != getattr(drawn, name) for name in drawn_only):
-        made.error("--by-hand goes with --kind, --grader, --only, --seconds, --resume and --list")
-    found.seconds = found.seconds or (10 if found.by_hand else 60)
+        made.error("--by-hand goes with --kind, --grader, --only, --jobs, --seconds, --resume and "
+                   "--list")
+    if found.part == "functions" and found.plain:
+        made.error("--plain does not go with --part functions")
+    brief = found.by_hand or found.part == "functions"
+    found.seconds = found.seconds or (10 if brief else 60)
     return found, options.Start(
         "mutants-by-hand" if found.by_hand else "mutants",
         # Coverage finds out which targets reach what.

@@ -154,8 +154,8 @@ class Tree:
         return targets
 
     def read_by(self, kind, target):
-        """The files that the compiler read for a fuzz target's own sources, with its checks and
-        oracles, but not for core's."""
+        """The files that the compiler read for the sources of a target that are below fuzz/: the
+        target, its checks and its oracles. What it read for core's sources is left out."""
         headers = self._headers(kind)
         return {path for name in self._ninja(kind, "inputs", target).splitlines()
                 if name.startswith("fuzz/") for path in headers.get(name, ())}

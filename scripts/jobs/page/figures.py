@@ -13,8 +13,10 @@ from matplotlib.textpath import TextPath
 
 from jobs.page.svg import COLOURS, TEXT, WIDTH, new_figure
 
-_ROW = 15.5  # points
-_LABELS, _VALUES = 112, 46  # points, left and right of the rows' plot
+_ROW = 15.5  # the height of a row, in points
+# The widths, in points, of the column of labels left of the plot and the column of values right of
+# it.
+_LABELS, _VALUES = 112, 46
 SIZE = 5  # the size of a marker
 _FAR = 6  # rows beyond this many times the median row's reach are drawn at the edge
 # The background of a heading, which may be wider than the labels' column.
@@ -249,8 +251,8 @@ def shares(rows, label):
 
 
 def stacks(rows, kinds, label):
-    """A figure with counts side by side in one bar a row. rows: (label, counts, text); kinds:
-    (name, colour, hatch) of each count."""
+    """A figure with one bar for each row, in which counts lie side by side. rows: (label, counts,
+    text); kinds: (name, colour, hatch) of each count."""
     made = [Row(name, 0, text=text) for name, _, text in rows]
     figure, axes, places = _rows_figure(made, label)
     for number, (_, counts, _) in zip(places, rows):

@@ -9,7 +9,7 @@ from matplotlib import ticker
 from jobs.page.figures import SIZE, text_width
 from jobs.page.svg import COLOURS, WIDTH, new_figure
 
-_LEFT = 40  # points, for the vertical axis' numbers
+_LEFT = 40  # the width, in points, that the vertical axis' numbers take
 _RIGHT = 8
 
 
@@ -119,7 +119,7 @@ def _limits(points, bounds):
 def _mark_changes(axes, changes, count):
     """Draws a line at each change. Writes the change's text unless the text before it is in the
     way."""
-    a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # points for a measurement
+    a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # the width of a measurement, in points
     end = float("-inf")
     for index, text in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))

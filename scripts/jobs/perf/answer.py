@@ -58,7 +58,7 @@ class Outcome:
         return sum(result.verdict in verdicts for result in self.results.values())
 
     def is_empty(self, benchmark, nanoseconds, cycles=_EMPTY_CYCLES):
-        """Whether a loop of this time does nothing."""
+        """Whether a benchmark's loop does nothing, to judge by the time of one iteration."""
         if benchmark.metric != metrics.TIME:
             return False
         mhz = self.contexts.get(benchmark.suite, {}).get("mhz_per_cpu")
@@ -86,7 +86,7 @@ class Outcome:
 
     @property
     def blocking(self):
-        """The benchmarks without a time because of which the gate does not pass."""
+        """The benchmarks that keep the gate from passing because they have no time."""
         return [one.benchmark for one in self.unmeasured
                 if one.blocks and not self.excused(one.benchmark)]
 

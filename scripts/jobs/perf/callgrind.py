@@ -93,10 +93,10 @@ class Counter:
     counts."""
 
     def __init__(self, children, program, key, directory, limit, memory=False):
-        """directory: an empty folder for this benchmark alone, whose name is as long as those of
-        the others. limit: seconds. memory: counts reads and writes too, which takes twice the time.
-        The path by which the program is run also has the same length for all, and the environment
-        is the same in all lanes."""
+        """directory: an empty folder for this benchmark alone; the folders of all benchmarks have
+        names of one length. limit: seconds. memory: counts reads and writes too, which takes twice
+        the time. The path by which the program is run also has the same length for all, and the
+        environment is the same in all lanes."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)

@@ -160,9 +160,9 @@ class Source:
     lost: set | frozenset = frozenset()  # names that can't be measured any more
 
     def take(self, names, count):
-        """Returns up to `count` new rounds, each of which is name -> (base, copy, head) in
-        nanoseconds. There are fewer if the time is up or something failed. Names that are in `lost`
-        afterwards are not asked for again."""
+        """Returns up to `count` new rounds. A round is name -> (base, copy, head) in nanoseconds.
+        There are fewer if the time is up or something failed. Names that are in `lost` afterwards
+        are not asked for again."""
         raise NotImplementedError
 
     def fresh(self, names):

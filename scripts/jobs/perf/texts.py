@@ -35,5 +35,5 @@ def percent(ratio):
 
 
 def escaped(text):
-    """A text with escapes, of which Markdown and HTML show every character as it is."""
+    """A text with escapes, so that Markdown and HTML show each of its characters as it is."""
     return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", printable(text)).replace("\\<", "&lt;")

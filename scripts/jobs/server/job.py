@@ -160,7 +160,7 @@ class Rounds:
                 self._measure((variants.WHAT, DEPTH), name, loads)
 
     def open(self):
-        """Measures the open loop. Returns the peak, of which the shares are taken."""
+        """Measures the open loop, at rates that are shares of the peak. Returns the peak."""
         peak = max(self.figures.stat("pair", depth, OURS, "rate").median for depth in DEPTHS)
         for _ in range(self._plan.rounds):
             for share in SHARES:

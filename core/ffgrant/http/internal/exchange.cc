@@ -209,7 +209,8 @@ CURLM* NewMulti() {
 
 namespace {
 
-// The sockets of a program that this one becomes by exec() are its own.
+// Opens a socket that exec() closes, so that the program that takes the place of this one does not
+// inherit it.
 curl_socket_t OpenSocket(void*, curlsocktype, curl_sockaddr* address) noexcept {
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }

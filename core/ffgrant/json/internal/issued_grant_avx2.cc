@@ -71,8 +71,8 @@ FFGRANT_AVX2 inline __m256i Differs(const char* p, const Block& block) noexcept 
   return _mm256_and_si256(_mm256_xor_si256(Load256(p), Load256(&block.text)), Load256(&block.mask));
 }
 
-// The last 16 bytes are `":`, 13 digits, the first of which is no zero, and `}`. A byte is right if
-// it is `least` to `least` + `range`.
+// The last 16 bytes are `":`, 13 digits and `}`; the first digit is no zero. A byte is right if it
+// is `least` to `least` + `range`.
 struct alignas(16) TimeTables {
   std::array<char, 16> least = {'"', ':', '1', '0', '0', '0', '0', '0',
                                 '0', '0', '0', '0', '0', '0', '0', '}'};

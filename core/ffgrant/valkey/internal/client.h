@@ -130,8 +130,8 @@ class Client {
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
-  // Serves an event loop that the caller already has, in place of the wait. Does what is due, and
-  // makes Descriptor() say when there is more to do. Returns the number of milliseconds after which
+  // For a caller that has an event loop of its own, in which it waits. Does what is due, and makes
+  // Descriptor() say when there is more to do. Returns the number of milliseconds after which
   // Poll(0) has to be called even if Descriptor() says nothing; -1: never.
   int PrepareWait() noexcept;
   // Returns -1 if the network has no descriptor.

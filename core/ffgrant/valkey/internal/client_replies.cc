@@ -321,8 +321,8 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       }
       break;
     case Errand::kSetName:
-      // An ACL may forbid it; the connection then has no name. If the client has to log in first,
-      // the answer to the next errand says so.
+      // An ACL may forbid CLIENT SETNAME; the connection then has no name. If the client has to log
+      // in first, the answer to the next errand says so.
       Run(node, Errand::kInfo);
       break;
     case Errand::kPing:
@@ -331,7 +331,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       OnInfoReply(node, reply);
       break;
     case Errand::kClientId:
-      // An ACL may forbid it; then the connection can't be fenced.
+      // An ACL may forbid CLIENT ID; then the connection can't be fenced.
       node.client_id = reply.is(Reply::Type::kInteger) ? reply.integer : 0;
       node.node_id.clear();
       if (node.cluster) {

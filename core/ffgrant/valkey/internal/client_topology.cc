@@ -268,7 +268,8 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
               static_cast<std::int16_t>(place->second->index));
   }
   const bool whole = std::find(slots_.begin(), slots_.end(), -1) == slots_.end();
-  // A command that needs a slot without an owner asks for the table again.
+  // If slots have no owner, the client asks again after kPartAgainMs, or sooner if a command needs
+  // such a slot.
   refresh_at_ = whole ? kNever : refreshed_at_ + kPartAgainMs;
   needed_since_ = kNever;
   configured_turn_ = false;

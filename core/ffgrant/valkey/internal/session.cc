@@ -61,7 +61,7 @@ bool Session::TryLead() noexcept {
   return true;
 }
 
-// Lets a session that waits lead. The next leader finds in the inbox what has been handed in
+// Makes a waiting session the leader. The next leader finds in the inbox what has been handed in
 // meanwhile. If no call waits, only commands that nobody waits for are under way.
 void Session::HandOver(Lock& lock) noexcept {
   leads_ = false;
@@ -196,7 +196,7 @@ void Session::Lead(Lock& lock, std::int64_t until) noexcept {
       wait_ms = std::clamp<std::int64_t>(until - client.NowMs(), 0, wait_ms);
     }
     shared_.leader_waits_until_ = client.NowMs() + std::min(wait_ms, Client::kNever / 2);
-    WakeTheDone(lock);  // sessions whose commands were handed in, and that wait for nothing
+    WakeTheDone(lock);  // sessions that only had to hand in their commands, and need no answer
     lock.unlock();
     client.WaitInTurn(wait_ms);
     lock.lock();

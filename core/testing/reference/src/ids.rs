@@ -70,6 +70,13 @@ pub fn partition_key(text: &str) -> PartitionKey {
     PartitionKey::deserialize(text).expect("a key takes any text")
 }
 
+/// Makes a key of the text without a copy of it.
+pub fn owned_partition_key(text: String) -> PartitionKey {
+    let text: serde::de::value::StringDeserializer<serde::de::value::Error> =
+        text.into_deserializer();
+    PartitionKey::deserialize(text).expect("a key takes any text")
+}
+
 pub fn key_rejection(error: &PartitionKeyParseError) -> Rejection {
     use PartitionKeyParseError as E;
     match error {

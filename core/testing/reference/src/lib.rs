@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! FlowFabric's own code behind the C interface that `ffgrant_reference.h` documents.
 
+pub mod arena;
 pub mod border;
 pub mod hashing;
 pub mod ids;

@@ -117,7 +117,7 @@ void ARecordThatOutlivedItsTime(Run& run) {
 }
 
 void FirstLeaseOfAFewTtls(Run& run) {
-  // Renewal deadlines are whole numbers: floor(2/3).
+  // A renewal deadline is two thirds of the ttl away, rounded down to a whole millisecond.
   for (const std::int64_t ttl : {kLong, kLong + 1, kLong + 2}) run.Leased(ttl);
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// simdjson's readers of a grant:
-// https://github.com/simdjson/simdjson/blob/master/doc/performance.md
-// There is one parser for all documents, and the input is followed by simdjson's padding, so
-// nothing is copied.
+// simdjson's on-demand reader with core's duties: experiments for rows in which the reader that
+// leaves unread what it does not need is ahead of core. Like simdjson_peer.cc, the source that
+// includes this is compiled twice, and CMakeLists.txt gives the classes other names for the newest
+// simdjson.
 
-#ifndef FFGRANT_BENCH_PEERS_SIMDJSON_READERS_H_
-#define FFGRANT_BENCH_PEERS_SIMDJSON_READERS_H_
+#ifndef FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_
+#define FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_
 
 #include <simdjson.h>
 
@@ -15,19 +15,14 @@
 #include <string_view>
 
 #include "bench/grant_baselines.h"
-#include "bench/inputs.h"
 
 namespace ffgrant::bench::peers {
 
-static_assert(simdjson::SIMDJSON_PADDING <= TextSet::kPadding);
-
-struct SimdjsonOnDemandReader {
-  static constexpr std::string_view kImpl = "SimdjsonOnDemand";
-  bool Read(std::string_view json, plain::GrantMembers& out) {
-    return reader.ReadMembers(json, out);
-  }
-  plain::SimdjsonGrantReader reader;
-};
+#if FFGRANT_FOR_NEWEST_SIMDJSON
+constexpr std::string_view kCheckedName = "SimdjsonNewestChecked";
+#else
+constexpr std::string_view kCheckedName = "SimdjsonChecked";
+#endif
 
 // Steps over any value and checks all of it, as core does: simdjson leaves a value unchecked until
 // somebody asks for it.
@@ -68,10 +63,13 @@ inline bool CheckSimdjsonValue(simdjson::ondemand::value value) {
       bool boolean;
       return value.get_bool().get(boolean) == simdjson::SUCCESS;
     }
-    case simdjson::ondemand::json_type::null:
-      return value.is_null();
+    case simdjson::ondemand::json_type::null: {
+      bool null;
+      return value.is_null().get(null) == simdjson::SUCCESS && null;
+    }
+    default:
+      return false;
   }
-  return false;
 }
 
 // Reads an object with simdjson's on-demand reader and checks what core checks: each member's name
@@ -120,10 +118,8 @@ class CheckedSimdjsonObject {
   simdjson::ondemand::parser parser_;
 };
 
-// The on-demand reader with core's duties: an experiment for rows in which the reader that leaves
-// what it does not need unread is ahead.
 struct SimdjsonCheckedReader {
-  static constexpr std::string_view kImpl = "SimdjsonChecked";
+  static constexpr std::string_view kImpl = kCheckedName;
   bool Read(std::string_view json, plain::GrantMembers& out) {
     static constexpr std::array<std::string_view, 4> kNames = {"execution_id", "partition_key",
                                                                "grant_key", "expires_at_ms"};
@@ -137,23 +133,6 @@ struct SimdjsonCheckedReader {
   CheckedSimdjsonObject object;
 };
 
-struct SimdjsonDomReader {
-  static constexpr std::string_view kImpl = "SimdjsonDom";
-  bool Read(std::string_view json, plain::GrantMembers& out) {
-    simdjson::dom::object object;
-    // The last argument says not to copy, since the padding is there.
-    if (parser.parse(json.data(), json.size(), false).get_object().get(object) !=
-        simdjson::SUCCESS) {
-      return false;
-    }
-    return object["execution_id"].get_string().get(out.execution_id) == simdjson::SUCCESS &&
-           object["partition_key"].get_string().get(out.partition_key) == simdjson::SUCCESS &&
-           object["grant_key"].get_string().get(out.grant_key) == simdjson::SUCCESS &&
-           object["expires_at_ms"].get_uint64().get(out.expires_at_ms) == simdjson::SUCCESS;
-  }
-  simdjson::dom::parser parser;
-};
-
 }  // namespace ffgrant::bench::peers
 
-#endif  // FFGRANT_BENCH_PEERS_SIMDJSON_READERS_H_
+#endif  // FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import tempfile
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from jobs.mutants import functions
+from jobs.mutants.functions import Result
+from jobs.mutants.graders import Grader
+
+_EQUIVALENTS = {"valkey/functions/a.lua:logic:1.1": "Both sides of the condition are the same."}
+
+
+class _Grader:
+    """Stands in for a Grader: one way kills."""
+
+    def __init__(self, way: str) -> None:
+        self._way = way
+        self.asked: list[str] = []
+
+    @contextlib.contextmanager
+    def changed(self, file: str, text: str) -> Iterator[None]:
+        self.asked.append(file)
+        yield
+
+    def judge(self, name: str, _: str) -> str:
+        self.asked.append(name)
+        return "A.B" if name == self._way else ""
+
+    def executed_by(self, _: str, line: int) -> list[str]:
+        return [f"C.D at {line}"]
+
+
+class JudgeTest(unittest.TestCase):
+    def _judge(self, way: str) -> tuple[Result, list[str]]:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / functions.FOLDER
+            folder.mkdir(parents=True)
+            (folder / "a.lua").write_text("local function f(x)\n  return x == 'a'\nend\n",
+                                          encoding="utf-8")
+            [mutant] = functions.mutants(Path(name))["valkey/functions/a.lua"]
+            grader = _Grader(way)
+            return functions.judge(cast(Grader, grader), mutant, "s", Path(name)), grader.asked
+
+    def test_the_first_killer_ends_it(self) -> None:
+        result, asked = self._judge("replay")
+        self.assertEqual((result.way, result.killer), ("replay", "A.B"))
+        self.assertEqual(asked, ["core/ffgrant/valkey/functions/a.lua", "tests", "replay"])
+        self.assertIn("+  return x ~= 'a'", result.diff)
+        self.assertEqual(result.executed_by, [])
+
+    def test_a_survivor_names_the_tests_that_execute_it(self) -> None:
+        result, asked = self._judge("")
+        self.assertEqual((result.way, result.killer), ("", ""))
+        self.assertEqual(asked[1:], ["tests", "replay", "fuzz"])
+        self.assertEqual(result.executed_by, ["C.D at 2"])
+
+
+class DocumentTest(unittest.TestCase):
+    def _result(self, number: int, way: str = "") -> Result:
+        return Result(f"valkey/functions/a.lua:logic:1.{number}", "valkey/functions/a.lua", "logic",
+                      7, "s", way, "A.B" if way else "", ["-a", "+b"])
+
+    def test_says_what_is_left(self) -> None:
+        results = [self._result(1), self._result(2), self._result(3, "tests"),
+                   self._result(4, "fuzz")]
+        text = functions.document(results, _EQUIVALENTS, [("date", "today")]).markdown()
+        self.assertIn("**4 mutants: 2 killed (66.7 % of those that are not equivalent), "
+                      "1 survived, 1 equivalent.**", text)
+        self.assertIn("| logic | 4 | 1 | 0 | 1 | 1 | 1 | 66.7 |", text)
+        survivors, _, equivalent = text.partition("## Equivalent")
+        self.assertIn("### valkey/functions/a.lua:logic:1.2\n\nLine 7, executed by: no test.",
+                      survivors)
+        self.assertIn("Both sides of the condition are the same.", equivalent)
+
+    def test_nothing_is_left(self) -> None:
+        text = functions.document([self._result(1, "tests")], {}, []).markdown()
+        self.assertEqual(text.count("None."), 2)
+
+    def test_a_wrong_list_is_an_error(self) -> None:
+        ids = {"valkey/functions/a.lua:logic:1.1"}
+        check = functions.errors_of
+        self.assertEqual(check([self._result(1)], _EQUIVALENTS, ids), [])
+        self.assertEqual(len(check([self._result(1, "tests")], _EQUIVALENTS, ids)), 1)
+        self.assertEqual(len(check([], _EQUIVALENTS, set())), 1)
+        self.assertEqual(check([], {"uuid.cc:logic:1.1": "It is of another part."}, set()), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grades one changed source by tests, by the replay of the corpora, by thread tests and by fuzzing.
+
+by_hand.py gives it the faults that people have thought of, functions.py the mutants of the Lua
+functions.
+"""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from jobs.common import build
+from jobs.common.sanitizers import sanitizer_wrapper
+from jobs.common.terminal import Terminal
+from jobs.mutants import lua, runner, trees
+
+GRADERS = {
+    "tests": "all tests of ctest but replays and those that take minutes",
+    "replay": "the replay of the seed corpora",
+    "threads": "the thread tests under ThreadSanitizer",
+    "fuzz": "the fuzz targets from an empty corpus, one seed",
+}
+_TEST_SECONDS = 300  # the most that one test may take
+
+
+class GraderError(Exception):
+    """A grader cannot judge: a program does not build, or the original fails."""
+
+
+# Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)". A parameter's
+# value may follow the name: "12 - All/Name.Holds/1  # GetParam() = (1, false) (Failed)".
+_FAILED = re.compile(r"^\s*\d+ - (\S+)(?:  # .*)? \([\w ]+\)$", re.MULTILINE)
+
+
+def failed_tests(output: str) -> list[str]:
+    return _FAILED.findall(output)
+
+
+def program_digests(directory: Path) -> dict[str, str]:
+    """The programs of a build, below its directory, each with a digest of its bytes."""
+    found = {}
+    for path in directory.rglob("*"):
+        if "CMakeFiles" in path.parts or not path.is_file() or not path.stat().st_mode & 0o100:
+            continue
+        content = path.read_bytes()
+        if content.startswith(b"\x7fELF"):
+            found[str(path)] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+class Grader:
+    """A copy of the sources, with the builds that the graders need.
+
+    A fault changes few programs. A program that equals the original's does what the original's
+    does, so the graders run the changed ones only.
+    """
+
+    def __init__(self, terminal: Terminal, seconds: int, jobs: int, work: Path,
+                 root: Path = build.ROOT) -> None:
+        self._terminal = terminal
+        self._seconds = seconds
+        self._jobs = jobs
+        self._root = root
+        self._work = work
+        self._children = runner.Children()
+        self._source = work / "src"
+        self._wrapper = sanitizer_wrapper()
+        self._configured: set[str] = set()
+        self._originals: dict[str, dict[str, str]] = {}  # build -> its programs
+        self._kills: Counter[str] = Counter()  # fuzz target -> faults that it has found
+
+    # ---- sources ----
+
+    def synchronize(self, names: Sequence[str]) -> str:
+        """Makes the copy equal to the sources; returns a digest of them."""
+        state = {}
+        for name in names:
+            target, content = self._source / name, (self._root / name).read_bytes()
+            state[name] = hashlib.sha256(content).hexdigest()
+            if not target.exists() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+        for path in self._source.rglob("*"):
+            if path.is_file() and str(path.relative_to(self._source)) not in state:
+                path.unlink()
+        return trees.joint(state)
+
+    @contextlib.contextmanager
+    def changed(self, file: str, text: str) -> Iterator[None]:
+        """Gives the copy another text of a file, and takes the text back at the end."""
+        target = self._source / file
+        target.write_text(text, encoding="utf-8")
+        try:
+            yield
+        finally:
+            target.write_bytes((self._root / file).read_bytes())
+
+    # ---- builds ----
+
+    def _run(self, command: Sequence[str]) -> tuple[int | None, str]:
+        log = self._work / "log"
+        status, _, _ = self._children.run([*self._wrapper, *command], cwd=self._work, output=log,
+                                          env=build.environment())
+        return status, log.read_text(encoding="utf-8", errors="replace")
+
+    def _build(self, name: str, options: Sequence[str], target: str) -> bool:
+        directory = self._work / name
+        if name not in self._configured:
+            status, output = self._run(["cmake", "-S", str(self._source), "-B", str(directory),
+                                        "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={build.clang()}",
+                                        "-DCMAKE_BUILD_TYPE=None", "-DFFGRANT_INSTALL=OFF",
+                                        "-DFFGRANT_BUILD_BENCHMARKS=OFF",
+                                        "-DFFGRANT_REFERENCE=OFF", *options])
+            if status != 0:
+                raise GraderError(f"cmake failed:\n{output[-2000:]}")
+            self._configured.add(name)
+        status, _ = self._run(["ninja", "-C", str(directory), "-j", str(self._jobs), target])
+        return status == 0
+
+    def _equal_to_original(self, name: str) -> set[str]:
+        """The programs of a build that the fault has not changed."""
+        original = self._originals.get(name, {})
+        return {path for path, digest in program_digests(self._work / name).items()
+                if original.get(path) == digest}
+
+    def _list_tests(self, name: str, filters: Sequence[str]) -> dict[str, str]:
+        """The tests that ctest's filters choose: the name of each and the words of its command."""
+        status, listed = self._run(["ctest", "--test-dir", str(self._work / name),
+                                    "--show-only=json-v1", *filters])
+        if status != 0:
+            raise GraderError(f"ctest could not list its tests:\n{listed[-2000:]}")
+        return {test["name"]: json.dumps(test) for test in json.loads(listed)["tests"]}
+
+    def _chosen(self, name: str, filters: Sequence[str]) -> list[str]:
+        """The numbers of the tests that ctest's filters choose, except tests whose programs all
+        equal the original's."""
+        numbers = {test: str(number)
+                   for number, test in enumerate(self._list_tests(name, ()), 1)}
+        tests = self._list_tests(name, filters)
+        if not tests:
+            raise GraderError(f"ctest could not run: no test fits {' '.join(filters)}")
+        equal = self._equal_to_original(name)
+        chosen = []
+        for test, command in tests.items():
+            programs = {path for path in self._originals.get(name, ()) if f'"{path}"' in command}
+            if not programs or programs - equal:
+                chosen.append(numbers[test])
+        return chosen
+
+    def _ctest(self, name: str, filters: Sequence[str], to_the_end: bool = False) -> list[str]:
+        """The tests that fail: only the first of them, unless all tests are run."""
+        chosen = self._chosen(name, ["-LE", "long", *filters])
+        if not chosen:
+            return []
+        # The filters change ctest's numbers, so ctest gets the numbers alone, in a file.
+        path = self._work / "numbers"
+        path.write_text(f"0,0,0,{','.join(chosen)}\n", encoding="utf-8")
+        status, output = self._run(["ctest", "--test-dir", str(self._work / name),
+                                    "-I", str(path), "-j", str(self._jobs),
+                                    *([] if to_the_end else ["--stop-on-failure"]),
+                                    "--no-tests=error", "--timeout", str(_TEST_SECONDS)])
+        failed = failed_tests(output)
+        if status != 0 and not failed:  # else the fault would count as survived
+            raise GraderError(f"ctest could not run:\n{output[-2000:]}")
+        return failed
+
+    # ---- graders: the killer's name, "" if the fault survived, None if it does not compile ----
+
+    def tests(self) -> str | None:
+        if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"], "all"):
+            return None
+        return next(iter(self._ctest("tests", ["-E", "_replay$|_callbacks$"])), "")
+
+    def replay(self) -> str | None:
+        if not self._build("tests", ["-DCMAKE_CXX_FLAGS=-O1", "-DFFGRANT_BUILD_TESTS=ON"],
+                           "ffgrant_tests_fuzz"):
+            return None
+        return next(iter(self._ctest("tests", ["-R", "_replay$"])), "")
+
+    def threads(self) -> str | None:
+        if not self._build("tsan", ["-DCMAKE_CXX_FLAGS=-O1 -fsanitize=thread",
+                                    "-DFFGRANT_BUILD_TESTS=ON"], "ffgrant_tests_threads"):
+            return None
+        return next(iter(self._ctest("tsan", ["-L", "threads"])), "")
+
+    def fuzz(self) -> str | None:
+        if not self._build("fuzz", [f"-DCMAKE_CXX_FLAGS={trees.FUZZ.flags}",
+                                    "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_FUZZERS=ON",
+                                    f"-DFFGRANT_FUZZ_ENGINE={trees.FUZZ.engine}"],
+                           "ffgrant_fuzzers"):
+            return None
+        binaries = self._work / "fuzz" / "fuzz"
+        equal = self._equal_to_original("fuzz")
+        names = sorted(path.name for path in binaries.glob("*_fuzzer")
+                       if not path.name.startswith("canary") and str(path) not in equal)
+        names.sort(key=lambda name: -self._kills[name])  # the likeliest killer comes first
+        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
+            for first in range(0, len(names), self._jobs):
+                for run in pool.map(self._fuzz, names[first:first + self._jobs]):
+                    if run.killed:
+                        self._kills[run.target] += 1
+                        return f"{run.target}: {run.note}"
+        return ""
+
+    def _fuzz(self, name: str) -> runner.Run:
+        fuzzing = runner.Fuzzing(self._children, self._work / "fuzz" / "fuzz",
+                                 self._work / "scratch" / name, self._wrapper)
+        target = runner.make_target(name, self._source / "fuzz")
+        return fuzzing.run(target, runner.SEEDS[0], self._seconds)
+
+    def judge(self, name: str, what: str) -> str | None:
+        """What the grader of that name says of the sources as they are."""
+        self._terminal.progress(f"{what}: {name}")
+        ways: dict[str, Callable[[], str | None]] = {
+            "tests": self.tests, "replay": self.replay, "threads": self.threads, "fuzz": self.fuzz}
+        return ways[name]()
+
+    def control(self, graders: Sequence[str]) -> None:
+        """Runs the graders on the original sources, where none may find anything: a grader that
+        does would kill every mutant."""
+        for name in graders:
+            killer = self.judge(name, "the original")
+            if killer is None or killer:
+                raise GraderError(f"{name} on the original: {killer or 'does not compile'}")
+        for name in self._configured:
+            self._originals[name] = program_digests(self._work / name)
+
+    def executed_by(self, file: str, line: int) -> list[str]:
+        """The tests that execute the function around a line: a trap in the function makes them
+        fail. The list is empty if there is no such function."""
+        text = (self._root / file).read_text(encoding="utf-8")
+        if file.endswith(".lua"):
+            trapped = lua.probe(text, line)
+        elif file.endswith((".cc", ".h")):
+            trapped = trees.probe(text, line, "__builtin_trap();")
+        else:
+            trapped = None
+        if trapped is None:
+            return []
+        with self.changed(file, trapped):
+            if self.tests() is None:
+                return []
+            return self._ctest("tests", ["-E", "_callbacks$"], to_the_end=True)

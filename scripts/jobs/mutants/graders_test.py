@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from jobs.common import build
+from jobs.common.terminal import Terminal
+from jobs.mutants.graders import Grader, GraderError, failed_tests
+
+# A project with everything that graders need: a function, a test, a replay, a thread test, a
+# target.
+_PROJECT = {
+    "CMakeLists.txt": """
+cmake_minimum_required(VERSION 3.20)
+project(small LANGUAGES CXX)
+enable_testing()
+add_library(small STATIC small.cc)
+if(FFGRANT_BUILD_TESTS)
+  add_executable(unit main.cc)
+  target_link_libraries(unit PRIVATE small)
+  add_test(NAME Unit.Three COMMAND unit 3)
+  add_test(NAME small_replay COMMAND unit 4)
+  add_custom_target(ffgrant_tests_fuzz DEPENDS unit)
+  add_executable(threads threads.cc)
+  target_link_libraries(threads PRIVATE small pthread)
+  add_test(NAME Threads.Two COMMAND threads)
+  set_tests_properties(Threads.Two PROPERTIES LABELS threads)
+  add_custom_target(ffgrant_tests_threads DEPENDS threads)
+  add_executable(other other.cc)
+  add_test(NAME Other.One COMMAND other)
+else()
+  add_subdirectory(fuzz)
+endif()
+""",
+    "fuzz/CMakeLists.txt": """
+add_executable(small_fuzzer small_fuzzer.cc)
+target_link_libraries(small_fuzzer PRIVATE small -fsanitize=fuzzer)
+add_custom_target(ffgrant_fuzzers DEPENDS small_fuzzer)
+""",
+    "small.cc": """
+#include <atomic>
+int Twice(int x) {
+  return x == 77 ? 154 : 2 * x;
+}
+std::atomic<bool> ready;
+int plain;
+void Publish() { plain = 1; ready.store(true, std::memory_order_release); }
+bool Published() { return ready.load(std::memory_order_acquire) && plain == 1; }
+""",
+    "main.cc": """
+#include <cstdlib>
+int Twice(int);
+int main(int, char** argv) { return Twice(std::atoi(argv[1])) == 2 * std::atoi(argv[1]) ? 0 : 1; }
+""",
+    "other.cc": "int main() {}\n",
+    "threads.cc": """
+#include <thread>
+void Publish();
+bool Published();
+int main() {
+  std::thread other(Publish);
+  while (!Published()) std::this_thread::yield();
+  other.join();
+}
+""",
+    "fuzz/small_fuzzer.cc": """
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+int Twice(int);
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > 0 && Twice(data[0]) != 2 * data[0]) std::abort();
+  return 0;
+}
+"""}
+
+
+class GraderTest(unittest.TestCase):
+    """Each grader is given a fault that it finds and a fault that it does not find."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        try:
+            build.clang()
+        except build.BuildError as error:
+            raise unittest.SkipTest("no clang: ./scripts/bootstrap --for fuzz") from error
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        root = Path(directory.name) / "project"
+        for name, text in _PROJECT.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, encoding="utf-8")
+        cls.work = Path(directory.name) / "work"
+        cls.grader = Grader(Terminal(), 1, 2, cls.work, root)
+        cls.grader.synchronize(list(_PROJECT))
+
+    def judge(self, before: str, after: str, *graders: str) -> list[str | None]:
+        """What the graders say of small.cc with one text in place of another."""
+        with self.grader.changed("small.cc", _PROJECT["small.cc"].replace(before, after)):
+            found = [self.grader.judge(name, "x") for name in graders]
+        self.assertEqual(self.source(), _PROJECT["small.cc"])
+        return found
+
+    def source(self) -> str:
+        return (self.work / "src" / "small.cc").read_text(encoding="utf-8")
+
+    def log(self) -> str:
+        """The output of the last command."""
+        return (self.work / "log").read_text(encoding="utf-8")
+
+    def test_tests_and_replay(self) -> None:
+        for after, wanted in (("x == 3 ? 7 : 2 * x", ["Unit.Three", ""]),
+                              ("x == 4 ? 7 : 2 * x", ["", "small_replay"]),
+                              ("2 * y", [None, None])):
+            self.assertEqual(self.judge("2 * x", after, "tests", "replay"), wanted)
+
+    def test_the_original_must_pass(self) -> None:
+        self.grader.control(["tests"])
+        source = self.work / "src" / "small.cc"
+        for wrong, said in (("2 * y", "tests on the original: does not compile"),
+                            ("x == 3 ? 7 : 2 * x", "tests on the original: Unit.Three")):
+            source.write_text(_PROJECT["small.cc"].replace("2 * x", wrong), encoding="utf-8")
+            with self.assertRaisesRegex(GraderError, said):
+                self.grader.control(["tests"])
+        source.write_text(_PROJECT["small.cc"], encoding="utf-8")
+
+    def test_threads(self) -> None:
+        for order, killer in (("memory_order_relaxed", "Threads.Two"),
+                              ("memory_order_seq_cst", "")):
+            self.assertEqual(self.judge("memory_order_release", order, "threads"), [killer])
+
+    def test_fuzz(self) -> None:
+        [killer] = self.judge("154", "155", "fuzz")
+        self.assertIn("small_fuzzer: ", killer or "")
+
+    def test_no_test_at_all_is_an_error(self) -> None:
+        self.assertEqual(self.grader.tests(), "")
+        with self.assertRaisesRegex(GraderError, "no test fits -LE long -R .NoSuchTest"):
+            self.grader._ctest("tests", ["-R", "^NoSuchTest$"])
+
+    def test_says_which_tests_execute_it(self) -> None:
+        line = _PROJECT["small.cc"].splitlines().index("  return x == 77 ? 154 : 2 * x;") + 1
+        self.assertEqual(self.grader.executed_by("small.cc", line), ["Unit.Three", "small_replay"])
+        self.assertEqual(self.grader.executed_by("CMakeLists.txt", 1), [])
+        self.assertEqual(self.source(), _PROJECT["small.cc"])
+
+    def test_runs_only_what_the_fault_changes(self) -> None:
+        self.assertIn("Other.One", self.log_of("tests"))
+        self.grader.control(["tests", "fuzz"])
+        with self.grader.changed("small.cc", _PROJECT["small.cc"].replace("2 * x", "x == 3 ? 7 "
+                                                                                  ": 2 * x")):
+            self.assertEqual(self.grader.judge("tests", "x"), "Unit.Three")
+        self.assertNotIn("Other.One", self.log())
+        self.assertEqual(self.judge("154", "2 * 77", "tests", "fuzz"), ["", ""])
+        # The build is the last command: it changed no program, so no target ran.
+        self.assertIn("ninja", self.log())
+
+    def log_of(self, grader: str) -> str:
+        """What the grader's last command prints on the original."""
+        self.grader._originals.clear()  # so that no test is left out
+        self.assertEqual(self.grader.judge(grader, "x"), "")
+        found = self.log()
+        self.grader.control([grader])
+        return found
+
+
+class TextsTest(unittest.TestCase):
+    def test_finds_the_tests_that_failed(self) -> None:
+        output = ("90% tests passed, 2 tests failed out of 20\n\nThe following tests FAILED:\n"
+                  "\t  3 - A.B (Failed)\n\t 14 - C.D/4 (SEGFAULT)\n\t 15 - C.D/5 (Not Run)\n"
+                  "\t 16 - E/F.G/h_i  # GetParam() = (h i, false) (Failed)\n"
+                  "Errors while running CTest\n")
+        self.assertEqual(failed_tests(output), ["A.B", "C.D/4", "C.D/5", "E/F.G/h_i"])
+        self.assertEqual(failed_tests("100% tests passed"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
