@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     processes.raise_on_signals()
     settings = flowfabric.Settings(
         lanes=tuple(arguments.lanes.split(",")), flow_partitions=arguments.partitions,
-        token=secrets.token_hex(16) if arguments.token else None)
+        token=secrets.token_hex(16) if arguments.token else None, tls=arguments.tls)
     try:
         if arguments.build:
             print(flowfabric.build())
