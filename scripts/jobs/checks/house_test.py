@@ -13,7 +13,7 @@ CORE = build.ROOT / "core"
 JOBS = build.ROOT / "scripts" / "jobs"
 
 # The rooms of core/ffgrant: a file may include its own room and the rooms named before it.
-_ROOMS = ("text", "json", "claims", "valkey", "http")
+_ROOMS = ("text", "json", "claims", "valkey", "http", "deployment")
 
 # The floors of scripts/jobs, lowest first: a package imports packages of lower floors only.
 _FLOORS = (

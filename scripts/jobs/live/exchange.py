@@ -35,6 +35,11 @@ def token() -> str | None:
     return os.environ.get("FF_API_TOKEN") or None
 
 
+def ca_file(named: Path | None) -> str | None:
+    """The file of certificates to trust: the one that an option names, or FF_API_CA_FILE's."""
+    return str(named) if named else os.environ.get("FF_API_CA_FILE") or None
+
+
 class NoAnswer(NoServer):
     """Several connections in a row were made and ended without an answer."""
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the commands for a deployment, and a worker, against one that they did not start, by TLS on
-both sides. scripts/test --long starts these tests by this module's name; they are slow, and need
-FlowFabric's server.
+both sides. scripts/test --long starts this file, since its tests are slow and need FlowFabric's server.
 
 A certificate authority is made for the run. stunnel4 speaks TLS in front of FlowFabric's server,
 which has none, and in front of Valkey if that was built without it.
@@ -13,17 +12,19 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import tempfile
 import time
 import unittest
 import urllib.parse
+import uuid
 from pathlib import Path
 from typing import Any
 
 from jobs.common import build
 from jobs.common.terminal import Terminal
-from jobs.live import load_job
+from jobs.live import exchange, load_job, routes
 from jobs.server import claim_server, flowfabric, store
 
 _LANE = "over-tls"
@@ -119,6 +120,10 @@ class OverTls(unittest.TestCase):
             "./scripts/live-conformance", "--url", url or self.running.url, "--valkey",
             valkey or self.running.valkey.url, "--ca-file", self.authority(ca), *words, **others)
 
+    def worker_words(self, url: str = "", valkey: str = "") -> list[str]:
+        program = build.build_directory(_WORKER_PRESET) / "core" / "examples" / "example_worker"
+        return [str(program), url or self.running.url, valkey or self.running.valkey.url, _LANE]
+
     # ---- what works ----
 
     def test_bench_completes_every_execution_once(self) -> None:
@@ -136,6 +141,43 @@ class OverTls(unittest.TestCase):
         status, output = self.conformance("--requests", "400", "--histories", "60")
         self.assertEqual(status, 0, output)
         self.assertEqual(output.splitlines()[-1], "460 passed, 0 failed", output)
+
+    def test_a_worker_works_until_it_is_told_to_stop(self) -> None:
+        names = [f"{{fp:{number % 32}}}:{uuid.uuid4()}" for number in range(20)]
+        http = exchange.Connection(self.running.url, self.authority())
+        self.addCleanup(http.close)
+        token = self.token_file.read_text(encoding="ascii").strip()
+        headers = (("authorization", f"Bearer {token}"), ("content-type", "application/json"))
+        log = self.folder / "worker.log"
+        with open(log, "wb") as output:
+            worker = subprocess.Popen(self.worker_words(), env=self.names(
+                FF_API_CA_FILE=self.authority()), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output)
+        self.addCleanup(worker.wait)
+        self.addCleanup(worker.kill)
+        self.addCleanup(store.forget, self.client, names, [_LANE], [f"cpp-{worker.pid}"], 2)
+        for name in names:
+            body = {"execution_id": name, "namespace": "default", "lane_id": _LANE,
+                    "execution_kind": "task", "input_payload": list(name.encode()), "priority": 0,
+                    "creator_identity": "over-tls", "now": int(time.time() * 1000),
+                    "partition_id": int(name[4:name.index("}")])}
+            created = http.ask(routes.Request("POST", "/v1/executions", headers,
+                                              json.dumps(body).encode()))
+            self.assertEqual(created.status, 201, created.body)
+        limit = time.monotonic() + _REFUSAL_SECONDS
+        said = ""
+        while said.count("completed {") < len(names):
+            self.assertLess(time.monotonic(), limit, said)
+            self.assertIsNone(worker.poll(), said)
+            time.sleep(0.05)
+            said = log.read_text(encoding="utf-8")
+        worker.send_signal(signal.SIGTERM)
+        self.assertEqual(worker.wait(_REFUSAL_SECONDS), 0)
+        self.assertEqual(log.read_text(encoding="utf-8").splitlines()[-1], "unregistered")
+        for name in names:
+            answer = http.ask(routes.Request(
+                "GET", f"/v1/executions/{urllib.parse.quote(name, safe='')}/result", headers))
+            self.assertEqual(answer.body, name.upper().encode())
 
     # ---- what is refused ----
 
@@ -166,6 +208,20 @@ class OverTls(unittest.TestCase):
                 program, f"--url={self.running.url}", f"--valkey={valkey}", f"--lane={_LANE}",
                 "--worker=w", "--ids=/dev/null", FFGRANT_TLS_CA_FILE=authority)
             self.check_refusal(begin, status, output, *reasons)
+
+    def test_a_worker_does_not_believe_them_either(self) -> None:
+        https, valkeys = self.misnamed
+        begin = time.monotonic()
+        self.check_refusal(begin, *self.run_one(
+            *self.worker_words(), FFGRANT_TLS_CA_FILE=self.authority("stranger")), *_UNTRUSTED)
+        self.check_refusal(begin, *self.run_one(*self.worker_words(valkey=valkeys)), *_MISNAMED)
+        # Where it does not believe FlowFabric's server it says so, and tries again until it is told
+        # to stop.
+        for url, authority, reasons in (("", "stranger", _UNTRUSTED), (https, "ca", _MISNAMED)):
+            words = ["timeout", "--preserve-status", "2", *self.worker_words(url)]
+            status, output = self.run_one(*words, FF_API_CA_FILE=self.authority(authority))
+            self.assertEqual(status, 0, output)
+            self.assertTrue(any(reason in output for reason in reasons), output)
 
     def test_a_wrong_token_is_refused_and_not_shown(self) -> None:
         begin = time.monotonic()

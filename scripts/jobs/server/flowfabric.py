@@ -202,6 +202,7 @@ class Deployment:
             names["FF_API_CA_FILE"] = str(self.ca_file)
         if self.settings.token:
             names["FF_API_TOKEN"] = self.settings.token
+            names["FF_API_TOKEN_FILE"] = ""  # a file of the caller's has another token
         return names
 
 

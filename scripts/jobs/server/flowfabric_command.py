@@ -15,7 +15,7 @@ from jobs.server import claim_server, command, flowfabric
 def _serve(running: flowfabric.Deployment) -> int:
     # Only a command that runs here gets the token; a terminal is no place for a token.
     return command.serve({name: text for name, text in running.environment().items()
-                          if name != "FF_API_TOKEN"})
+                          if not name.startswith("FF_API_TOKEN")})
 
 
 def main(arguments: argparse.Namespace) -> int:
