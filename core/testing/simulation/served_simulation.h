@@ -80,6 +80,8 @@ class ServedSimulation {
       return answer(command);
     };
   }
+  // Executes a command once more, whose fate is being decided.
+  void Repeat(const Command& command) { (void)server_.Execute(kOperator, command, NowUs()); }
   // Runs a bare command on the server's keys, as an operator does, and returns the reply in RESP.
   std::string Do(const Command& words) {
     const std::lock_guard lock(mutex_);
