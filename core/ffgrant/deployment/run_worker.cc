@@ -171,12 +171,11 @@ class Running {
     request.grant_ttl_ms = static_cast<std::uint64_t>(options_.grant_ttl_ms);
     request.worker_capabilities = StringList(capabilities_);
     for (const std::string& id : ids) {
-      if (stop_.stopped()) return;
       ReclaimGrant grant;
       const http::IssuerStatus status = issuer_.Reclaim(id, request, grant);
+      if (status.error == http::IssuerError::kStopped) return;
       if (!status) {
-        if (status.error != http::IssuerError::kStopped)
-          Tell(Event::kNotTakenOver, id, Words(status));
+        Tell(Event::kNotTakenOver, id, Words(status));
         continue;
       }
       ErrorDetails details;
@@ -200,7 +199,6 @@ class Running {
     while (!stop_.stopped() && !ends_) {
       bool is_any = false;
       for (const LaneIdView lane : lanes_) {
-        if (stop_.stopped() || ends_) break;
         is_any |= ClaimOne(lane, input);
         if (is_first) LookAtRegistration();
       }

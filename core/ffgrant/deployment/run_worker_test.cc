@@ -250,7 +250,7 @@ TEST_F(Workers, WithoutAnInstanceIdHaveOneOfTheirOwn) {
 
 TEST_F(Workers, AStopEndsAWaitForAGrantAtOnce) {
   AnswerWith([](const std::string&) { return std::string(); });  // the server never answers
-  options_.issuer.request_timeout_ms = 600'000;
+  options_.issuer.request_timeout_ms = 60'000;
   options_.worker.worker.permits = 2;
   Started worker(*this, &Echo);
   EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() == 2; }));
@@ -359,6 +359,39 @@ TEST_F(Workers, AGrantThatIsNoneIsReportedAndTheWorkerGoesOn) {
   EXPECT_TRUE(HasReported("not claimed " + text + ": grant_mismatch"));
 }
 
+// Else a worker that can't claim would use up all grants of its lane.
+TEST_F(Workers, ThereIsAPauseAfterAGrantThatIsNone) {
+  const MintedExecutionId id = Create();
+  served_.Decide([](const ServedSimulation::Command& command) {
+    return Calls(command, "_claim_execution") ? Fate::kLostAfter : Fate::kServed;
+  });
+  AnswerWith([&](const std::string& request) -> std::optional<std::string> {
+    std::string answer = routes_(request);
+    (void)served_.Do({"DEL", "ff:exec:{fp:7}:" + std::string(id.text()) + ":claim_grant"});
+    return answer;
+  });
+  options_.pause = {.first_ms = 600'000, .longest_ms = 600'000};
+  Started worker(*this, &Echo);
+  EXPECT_TRUE(Eventually([&] { return Count(Event::kNotClaimed) == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(issuer_.requests().size(), 1u);
+}
+
+// Without a claim in between, the last of these pauses would take days.
+TEST_F(Workers, PausesAreShortAgainAfterAClaim) {
+  options_.pause = {.first_ms = 1, .longest_ms = std::int64_t{1} << 40};
+  std::atomic<int> asked{0};
+  AnswerWith([&](const std::string&) -> std::optional<std::string> {
+    if (++asked % 2 == 0) return std::nullopt;
+    return "HTTP/1.1 204 No Content\r\n\r\n";
+  });
+  std::vector<MintedExecutionId> ids;
+  for (int i = 0; i < 32; ++i) ids.push_back(Create());
+  Started worker(*this, &Echo);
+  EXPECT_TRUE(Eventually([&] { return Count(Event::kCompleted) == 32; }));
+  EXPECT_EQ(worker.Stop().completed, 32u);
+}
+
 TEST_F(Workers, ACompletionWhoseAnswerIsLostCountsOnce) {
   std::atomic<int> seen{0};
   served_.Decide([&](const ServedSimulation::Command& command) {
@@ -389,6 +422,25 @@ TEST_F(Workers, AResultSurvivesAnOutage) {
   EXPECT_EQ(ran.completed, 1u);
   EXPECT_EQ(ran.lost, 0u);
   EXPECT_EQ(ResultOf(id), "$3\r\nabc\r\n");
+}
+
+TEST_F(Workers, AResultIsGivenUpOnceTheLeaseIsLost) {
+  options_.worker.worker.lease_ttl_ms = 500;
+  options_.worker.ledger.client.request_timeout_ms = 50;
+  std::atomic<bool> is_down{false};
+  served_.Decide([&](const ServedSimulation::Command& command) {
+    if (Calls(command, "_complete_execution")) is_down = true;
+    return is_down ? Fate::kLostBefore : Fate::kServed;
+  });
+  const MintedExecutionId id = Create();
+  Started worker(*this, &Echo);
+  EXPECT_TRUE(
+      Eventually([&] { return HasReported("not completed " + std::string(id.text()) + ": un"); }));
+  is_down = false;
+  served_.Decide(nullptr);
+  const RunResult& ran = worker.Stop();
+  EXPECT_EQ(ran.lost, 1u);
+  EXPECT_EQ(ran.completed, 0u);
 }
 
 TEST_F(Workers, AnExecutionWhoseLeaseIsLostIsReported) {
@@ -429,6 +481,8 @@ TEST_F(Workers, ARegistrationThatAnotherProcessTakesIsReported) {
   EXPECT_TRUE(Eventually([&] { return Alive() == ":1\r\n"; }));
   (void)served_.Do({"SET", "ff:worker:default:w1-i1:alive", "another"});
   EXPECT_TRUE(Eventually([&] { return HasReported("not registered: invalid_input"); }));
+  const std::size_t asked = issuer_.requests().size();
+  EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() > asked + 3; }));
   EXPECT_TRUE(worker.Stop());
   EXPECT_EQ(Count(Event::kNotRegistered), 1);
   EXPECT_EQ(Alive(), ":1\r\n") << "the other process's";
@@ -475,6 +529,7 @@ TEST_F(Workers, OptionsOutOfRangeAreRefused) {
 }
 
 TEST_F(Workers, AStartThatFailsIsTheResult) {
+  stop_.Stop();  // so that a worker that starts after all ends
   RunOptions options = options_;
   options.worker.ledger.client.servers = {{"127.0.0.1", 1}};
   options.worker.ledger.client.request_timeout_ms = 100;
@@ -494,6 +549,7 @@ TEST_F(Workers, NoFunctionsAreLoaded) {
   const ServedSimulation bare;
   options_.worker.ledger.client.servers = {bare.endpoint()};
   options_.worker.ledger.client.load_library = true;
+  stop_.Stop();  // so that a worker that starts after all ends
   const RunResult ran = RunWorker(options_, stop_, &Echo);
   EXPECT_EQ(ran.error, ClaimError::kUnavailable) << ran.message;
 }
