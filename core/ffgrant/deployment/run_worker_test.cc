@@ -604,6 +604,7 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   const std::size_t before = issuer_.requests().size();
   EXPECT_TRUE(TakeOver(options_, ids, stop_, handler));
   EXPECT_EQ(issuer_.requests().size(), before);
+  EXPECT_EQ(Count(Event::kNotTakenOver), 3) << "what has not begun is left out, and not reported";
 }
 
 // ---- texts ----------------------------------------------------------------------------
