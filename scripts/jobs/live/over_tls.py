@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the commands for a deployment, and a worker, against one that they did not start, by TLS on
-both sides. scripts/test --long starts this file, since its tests are slow and need FlowFabric's server.
+both sides. scripts/test --long starts this file, since its tests are slow and need FlowFabric's
+server.
 
 A certificate authority is made for the run. stunnel4 speaks TLS in front of FlowFabric's server,
 which has none, and in front of Valkey if that was built without it.
