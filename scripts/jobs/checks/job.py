@@ -280,8 +280,8 @@ def steps(long=False):
                 long_step),
            Step("FlowFabric's own server", "a deployment answers, and keeps states, as the "
                 "contract says", live_step),
-           Step("a deployment over TLS", "commands and a worker use one that they did not start, and "
-                "believe only the right servers", tls_step),
+           Step("a deployment over TLS", "commands and a worker use one that they did not "
+                "start, and believe only the right servers", tls_step),
            Step("Rust and C++ workers in one fleet", "each execution is completed exactly once, "
                 "while workers of either kind are killed", fleet_step)) if long else ()),
     )
