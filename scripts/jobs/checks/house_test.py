@@ -142,6 +142,14 @@ class CoreTest(unittest.TestCase):
                          ["bench/inputs.h"])
 
 
+class ReadmeTest(unittest.TestCase):
+    def test_the_worker_in_readme_is_the_example(self):
+        example = (CORE / "examples" / "worker.cc").read_text(encoding="utf-8")
+        code = example[example.index("#include"):]
+        readme = (build.ROOT / "README.md").read_text(encoding="utf-8")
+        self.assertIn(f"```cpp\n{code}```\n", readme)
+
+
 class JobsTest(unittest.TestCase):
     def test_imports_run_in_one_direction(self):
         packages = {path.name for path in JOBS.iterdir() if (path / "__init__.py").is_file()}
