@@ -22,6 +22,11 @@ valkey::ClientOptions ForMany(valkey::ClientOptions options, std::size_t workers
   return options;
 }
 
+// No pipeline is full: a worker has one request or call at a time.
+void Expect(bool taken) {
+  if (!taken) Die("a worker has two requests");
+}
+
 }  // namespace
 
 Fleet::Fleet(const FleetOptions& options, const Executions& executions)
@@ -82,13 +87,12 @@ void Fleet::Ask(std::size_t number) {
   Member& member = members_[number];
   member.from = SteadyClock::now();
   ++figures_.asked;
-  const bool taken = grants_.Submit(options_.worker_id,
-                                    {.lane_id = options_.lane.text(),
-                                     .worker_instance_id = member.instance,
-                                     .capabilities = {},
-                                     .grant_ttl_ms = kGrantTtlMs},
-                                    number);
-  if (!taken) Die("a worker has two requests");
+  Expect(grants_.Submit(options_.worker_id,
+                        {.lane_id = options_.lane.text(),
+                         .worker_instance_id = member.instance,
+                         .capabilities = {},
+                         .grant_ttl_ms = kGrantTtlMs},
+                        number));
 }
 
 void Fleet::Granted(std::size_t number, const http::GrantPipeline::Completion& done) {
@@ -111,13 +115,13 @@ void Fleet::Granted(std::size_t number, const http::GrantPipeline::Completion& d
   const IngressError ingress = CheckIngress(grant, options_.partitions);
   if (ingress != IngressError::kNone) Die(absl::StrFormat("a grant: %s", ErrorName(ingress)));
   member.from = SteadyClock::now();
-  (void)calls_.SubmitClaim({.execution_id = grant.execution_id,
-                            .worker = {{options_.worker_id}, {member.instance}},
-                            .lane = options_.lane,
-                            .lease_id = {RandomUuid()},
-                            .lease_ttl_ms = kLeaseTtlMs,
-                            .attempt_id = {RandomUuid()}},
-                           number);
+  Expect(calls_.SubmitClaim({.execution_id = grant.execution_id,
+                             .worker = {{options_.worker_id}, {member.instance}},
+                             .lane = options_.lane,
+                             .lease_id = {RandomUuid()},
+                             .lease_ttl_ms = kLeaseTtlMs,
+                             .attempt_id = {RandomUuid()}},
+                            number));
 }
 
 void Fleet::Answered(std::size_t number, const valkey::ClaimPipeline::Completion& done) {
@@ -139,18 +143,18 @@ void Fleet::Answered(std::size_t number, const valkey::ClaimPipeline::Completion
       member.lease = done.lease;
       if (steps_ == Steps::kPair) return End(number, now);
       member.from = now;
-      (void)calls_.SubmitRenew({.execution_id = id,
-                                .attempt_index = member.lease.attempt_index,
-                                .fence = member.lease.fence,
-                                .lease_ttl_ms = kLeaseTtlMs},
-                               number);
+      Expect(calls_.SubmitRenew({.execution_id = id,
+                                 .attempt_index = member.lease.attempt_index,
+                                 .fence = member.lease.fence,
+                                 .lease_ttl_ms = kLeaseTtlMs},
+                                number));
       return;
     case Call::kRenew:
       figures_.Take(kRenew, member.from, now);
       member.from = SteadyClock::now();
-      (void)calls_.SubmitComplete({.execution_id = id, .fence = member.lease.fence},
-                                  {member.lease.attempt_index, options_.lane, {member.instance}},
-                                  number, ResultOf(member.execution->id));
+      Expect(calls_.SubmitComplete({.execution_id = id, .fence = member.lease.fence},
+                                   {member.lease.attempt_index, options_.lane, {member.instance}},
+                                   number, ResultOf(member.execution->id)));
       return;
     default:
       figures_.Take(kComplete, member.from, now);

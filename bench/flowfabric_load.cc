@@ -123,12 +123,9 @@ class Load {
   static http::IssuerOptions Issuer() {
     http::IssuerOptions options;
     options.url = absl::GetFlag(FLAGS_url);
-    options.ca_file = absl::GetFlag(FLAGS_ca_file);
-    if (const char* const path = std::getenv("FF_API_TOKEN_FILE"); path != nullptr && *path != 0) {
-      options.token_file = path;
-    } else if (const char* const token = std::getenv("FF_API_TOKEN");
-               token != nullptr && *token != 0) {
-      options.token_variable = "FF_API_TOKEN";
+    http::SetFromEnvironment(options);
+    if (const std::string file = absl::GetFlag(FLAGS_ca_file); !file.empty()) {
+      options.ca_file = file;
     }
     options.connections = absl::GetFlag(FLAGS_workers);
     options.request_timeout_ms = 60'000;

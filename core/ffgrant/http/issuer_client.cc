@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <span>
 #include <stdexcept>
@@ -77,6 +78,21 @@ std::string_view ErrorName(IssuerError error) noexcept {
   }
   // Never reached: every enumerator has a case.
   return "unknown";
+}
+
+void SetFromEnvironment(IssuerOptions& options) {
+  const auto text = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (std::string file = text("FF_API_TOKEN_FILE"); !file.empty()) {
+    options.token_file = std::move(file);
+    options.token_variable.clear();
+  } else if (!text("FF_API_TOKEN").empty()) {
+    options.token_variable = "FF_API_TOKEN";
+    options.token_file.clear();
+  }
+  if (std::string file = text("FF_API_CA_FILE"); !file.empty()) options.ca_file = std::move(file);
 }
 
 class IssuerClient::Impl {

@@ -89,6 +89,12 @@ struct IssuerOptions {
   int stop_descriptor = -1;
 };
 
+// Sets where the token comes from and what to trust: the environment variable FF_API_TOKEN, or the
+// file that FF_API_TOKEN_FILE names, which goes before the variable; and as `ca_file` the file that
+// FF_API_CA_FILE names. A field stays as it is if its variable is not set or is empty. Opens no
+// file. Reads the environment: do not call it while another thread may call setenv().
+void SetFromEnvironment(IssuerOptions& options);
+
 // Thread-safe. Calls block, but none for longer than request_timeout_ms. Calls allocate. A call
 // whose answer is lost says so, and the client does not repeat it. But libcurl repeats a request if
 // a kept connection turns out to be closed before any byte of an answer came: a creation may then

@@ -4,124 +4,24 @@
 // FlowFabric's HTTP server that only gives out grants.
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
-#include "ffgrant/json/claim_response.h"
-#include "ffgrant/json/reclaim_response.h"
+#include "testing/live/grant_routes.h"
+#include "testing/live/http_server.h"
 #include "testing/live/live_server.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
 
-// Answers each request for a claim with a grant or with 204, and each request for a reclaim with a
-// grant for `lost`.
-class GrantServer {
- public:
-  GrantServer(ValkeyLedger& ledger, LaneIdView lane) : ledger_(ledger), lane_(lane) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listener_, 8), 0);
-    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-    thread_ = std::thread([this] { Serve(); });
-  }
-  ~GrantServer() {
-    ends_ = true;
-    thread_.join();
-    close(listener_);
-  }
-  GrantServer(const GrantServer&) = delete;
-
-  std::string url;
-  MintedExecutionId lost{0, {}};  // set before any worker asks
-
- private:
-  void Serve() {
-    while (!ends_) {
-      pollfd wanted = {listener_, POLLIN, 0};
-      if (poll(&wanted, 1, 50) != 1) continue;
-      const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (client < 0) continue;
-      const std::string reply = Answer(Read(client));
-      EXPECT_EQ(write(client, reply.data(), reply.size()), static_cast<ssize_t>(reply.size()));
-      close(client);
-    }
-  }
-  // Returns the head of a request and its body, whose length the head tells.
-  static std::string Read(int client) {
-    std::string request;
-    std::array<char, 4096> bytes;
-    for (;;) {
-      const std::size_t head = request.find("\r\n\r\n");
-      const std::size_t length = request.find("Content-Length: ");
-      if (head != std::string::npos && length != std::string::npos &&
-          request.size() >= head + 4 + std::stoul(request.substr(length + 16))) {
-        return request;
-      }
-      const ssize_t got = read(client, bytes.data(), bytes.size());
-      if (got <= 0) return request;
-      request.append(bytes.data(), static_cast<std::size_t>(got));
-    }
-  }
-  std::string Answer(const std::string& request) {
-    const std::string end = "Connection: close\r\n";
-    constexpr std::string_view kName = R"("worker_instance_id":")";
-    const std::size_t name = request.find(kName);
-    const bool is_reclaim = request.starts_with("POST /v1/executions/");
-    if (!(is_reclaim || request.starts_with("POST /v1/workers/cpp/claim ")) ||
-        name == std::string::npos) {
-      return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n" + end + "\r\n";
-    }
-    const std::size_t begin = name + kName.size();
-    const std::string instance = request.substr(begin, request.find('"', begin) - begin);
-    const WorkerIdentity worker = {{"cpp"}, {instance}};
-    std::array<char, 1024> body;
-    WriteResult written;
-    if (is_reclaim) {
-      const IssueOutcome issued = ledger_.IssueReclaimGrant(
-          {.execution_id = lost.view(), .worker = worker, .lane = lane_, .grant_ttl_ms = 5000});
-      EXPECT_TRUE(issued) << ErrorName(issued.error);
-      const IssuedGrant grant(lost.view(), issued.expires_at);
-      const ClaimGrantView view = grant.view();
-      written = SerializeReclaimResponse(
-          ReclaimGrantedView{
-              {view.execution_id.text(), view.partition_key, view.grant_key, view.expires_at_ms},
-              lane_.text()},
-          body);
-    } else {
-      const ClaimForWorkerOutcome chosen =
-          ledger_.ClaimForWorker({.worker = worker, .lane = lane_, .grant_ttl_ms = 5000});
-      if (!chosen) return "HTTP/1.1 204 No Content\r\n" + end + "\r\n";
-      written = SerializeClaimGrant(chosen.grant.view(), body);
-    }
-    return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
-           std::to_string(written.size) + "\r\n" + end + "\r\n" +
-           std::string(body.data(), written.size);
-  }
-
-  ValkeyLedger& ledger_;
-  LaneIdView lane_;
-  int listener_ = -1;
-  std::atomic<bool> ends_{false};
-  std::thread thread_;
-};
+using ffgrant::testing::GrantRoutes;
+using ffgrant::testing::HttpServer;
 
 class LiveWorker : public LiveServer {
  protected:
@@ -156,11 +56,11 @@ TEST_F(LiveWorker, WorksUntilItIsToldToStop) {
   if (!Variable("FFGRANT_CLUSTER").empty()) GTEST_SKIP() << "the example knows one server";
   const MintedExecutionId first = CreateWith("abc \xff", "task");
   const MintedExecutionId fails = CreateWith("abc", "fail");
-  GrantServer server(ledger_, lane_);
+  HttpServer server(GrantRoutes(ledger_, lane_));
   const std::string where = Variable("FFGRANT_SERVER");
   const pid_t child = fork();
   if (child == 0) {
-    execl(FFGRANT_EXAMPLE_WORKER, "example_worker", server.url.c_str(), where.c_str(),
+    execl(FFGRANT_EXAMPLE_WORKER, "example_worker", server.url().c_str(), where.c_str(),
           lane_text_.c_str(), nullptr);
     _exit(127);
   }
@@ -200,12 +100,11 @@ TEST_F(LiveWorker, TakesOverWhatADeadWorkerHasLeft) {
                              .lease_ttl_ms = 60'000,
                              .attempt_id = {RandomUuid()}}));
   ASSERT_TRUE(ledger_.Revoke({.execution_id = left.view()}));  // an expiry would do as well
-  GrantServer server(ledger_, lane_);
-  server.lost = left;
+  HttpServer server(GrantRoutes(ledger_, lane_));
   const std::string where = Variable("FFGRANT_SERVER");
   const pid_t child = fork();
   if (child == 0) {
-    execl(FFGRANT_EXAMPLE_WORKER, "example_worker", server.url.c_str(), where.c_str(),
+    execl(FFGRANT_EXAMPLE_WORKER, "example_worker", server.url().c_str(), where.c_str(),
           lane_text_.c_str(), std::string(left.text()).c_str(), nullptr);
     _exit(127);
   }

@@ -37,10 +37,11 @@ inline constexpr std::int64_t kLong = 600'000;
 inline constexpr std::int64_t kShort = 20;
 
 // Each run makes these names unique, so that it leaves other names on a shared server alone: see
-// Run::Name().
-inline const Worker kWorker1 = {"w1", "w1-i1"};
-inline const Worker kWorker1Other = {"w1", "w1-i2"};  // another instance of worker 1
-inline const Worker kWorker2 = {"w2", "w2-i1"};
+// Run::Name(). A worker's names may be any texts, so these hold bytes that an engine could take for
+// something else.
+inline const Worker kWorker1 = {"w1 \xC3\xA9", "w1-i1 \xE2\x82\xAC:{x}"};
+inline const Worker kWorker1Other = {kWorker1.id, "w1-i2 \xE2\x82\xAC \"%s\"\\"};
+inline const Worker kWorker2 = {"w2", "w2-i\xF0\x9F\x98\x80*,noop\t"};
 
 struct Execution {
   explicit Execution(Expected stored) : expected(std::move(stored)) {}

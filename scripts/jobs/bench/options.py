@@ -80,7 +80,9 @@ def _add_flowfabric(group):
                        help="process id of the deployment's server, if it runs on this machine: "
                             "measures its CPU time")
     group.add_argument("--ca-file", metavar="FILE", type=options.path,
-                       help="certificates to trust for https:// in place of the system's")
+                       help="certificates to trust for https:// in place of the system's "
+                            "(default: FF_API_CA_FILE); FFGRANT_TLS_CA_FILE names those for "
+                            "valkeys://")
 
 
 def _flowfabric(made, found):

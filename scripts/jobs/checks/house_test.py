@@ -13,7 +13,7 @@ CORE = build.ROOT / "core"
 JOBS = build.ROOT / "scripts" / "jobs"
 
 # The rooms of core/ffgrant: a file may include its own room and the rooms named before it.
-_ROOMS = ("text", "json", "claims", "valkey", "http")
+_ROOMS = ("text", "json", "claims", "valkey", "http", "deployment")
 
 # The floors of scripts/jobs, lowest first: a package imports packages of lower floors only.
 _FLOORS = (
@@ -140,6 +140,14 @@ class CoreTest(unittest.TestCase):
                          [])
         self.assertEqual(wrong_includes("valkey/x_test.cc", ["bench/inputs.h"]),
                          ["bench/inputs.h"])
+
+
+class ReadmeTest(unittest.TestCase):
+    def test_the_worker_in_readme_is_the_example(self):
+        example = (CORE / "examples" / "worker.cc").read_text(encoding="utf-8")
+        code = example[example.index("#include"):]
+        readme = (build.ROOT / "README.md").read_text(encoding="utf-8")
+        self.assertIn(f"```cpp\n{code}```\n", readme)
 
 
 class JobsTest(unittest.TestCase):

@@ -215,6 +215,13 @@ def live_step(terminal):
                     ["scripts/live-conformance", "--start", "--threads", "2"], read_counts)
 
 
+def tls_step(terminal):
+    """The step that uses a deployment as others do who did not start it."""
+    return _counted(terminal, "a deployment over TLS",
+                    [sys.executable, "scripts/jobs/live/over_tls.py", "--verbose"],
+                    read_unittest)
+
+
 def fleet_step(terminal):
     """The step that lets Rust and C++ workers share a deployment, where both can be built."""
     reason = flowfabric.lacking_sdk()
@@ -273,6 +280,8 @@ def steps(long=False):
                 long_step),
            Step("FlowFabric's own server", "a deployment answers, and keeps states, as the "
                 "contract says", live_step),
+           Step("a deployment over TLS", "commands and a worker use one that they did not "
+                "start, and believe only the right servers", tls_step),
            Step("Rust and C++ workers in one fleet", "each execution is completed exactly once, "
                 "while workers of either kind are killed", fleet_step)) if long else ()),
     )

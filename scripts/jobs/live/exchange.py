@@ -13,6 +13,7 @@ from pathlib import Path
 from jobs.live.routes import Request
 
 _SECONDS = 30
+_CONNECT_SECONDS = 10  # for a connection, with the handshake of TLS
 _TRIES = 3
 _CHUNK = 8192
 
@@ -23,7 +24,7 @@ _ENDED = (http.client.RemoteDisconnected, http.client.IncompleteRead, BrokenPipe
 
 
 class NoServer(Exception):
-    """The server can't be reached, or its connections break again and again."""
+    """The server can't be reached or is not believed, or its connections break again and again."""
 
 
 def token() -> str | None:
@@ -32,6 +33,11 @@ def token() -> str | None:
     if path:
         return Path(path).read_text(encoding="utf-8").splitlines()[0].strip()
     return os.environ.get("FF_API_TOKEN") or None
+
+
+def ca_file(named: Path | None) -> str | None:
+    """The file of certificates to trust: the one that an option names, or FF_API_CA_FILE's."""
+    return str(named) if named else os.environ.get("FF_API_CA_FILE") or None
 
 
 class NoAnswer(NoServer):
@@ -45,6 +51,13 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # this is also what ssl's errors are
+        raise NoServer(f"the certificates of {ca_file}: {error.strerror or error}") from None
+
+
 class Connection:
     """A connection for one thread. If it breaks, it is made again and the request is repeated."""
 
@@ -54,9 +67,9 @@ class Connection:
         host, port = parts.hostname or "", parts.port
         if parts.scheme == "https":
             self._http: http.client.HTTPConnection = http.client.HTTPSConnection(
-                host, port, timeout=_SECONDS, context=ssl.create_default_context(cafile=ca_file))
+                host, port, timeout=_CONNECT_SECONDS, context=_trust(ca_file))
         else:
-            self._http = http.client.HTTPConnection(host, port, timeout=_SECONDS)
+            self._http = http.client.HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
 
     def ask(self, request: Request) -> Answer:
         for tried in range(1, _TRIES + 1):
@@ -67,10 +80,12 @@ class Connection:
                 self._http.close()
                 if tried == _TRIES:
                     raise kind(f"{request.method} {request.target[:80]}: "
-                                   f"{error or type(error).__name__}") from None
+                               f"{error or type(error).__name__}") from None
         raise AssertionError
 
     def _ask(self, request: Request) -> Answer:
+        if self._http.sock is None:
+            self._connect()
         self._http.putrequest(request.method, self._prefix + request.target,
                               skip_accept_encoding=True)
         for name, text in request.headers:
@@ -87,6 +102,15 @@ class Connection:
         response = self._http.getresponse()
         return Answer(response.status, response.read(),
                       {name.lower(): text for name, text in response.getheaders()})
+
+    def _connect(self) -> None:
+        try:
+            self._http.connect()
+        except (ssl.SSLCertVerificationError, TimeoutError) as error:
+            # A server that is not believed, or that is silent, will be so again.
+            self._http.close()
+            raise NoServer(f"{self._http.host}:{self._http.port}: {error}") from None
+        self._http.sock.settimeout(_SECONDS)
 
     def _send(self, request: Request) -> None:
         if not request.is_chunked:

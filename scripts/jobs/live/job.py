@@ -243,7 +243,7 @@ def _place(arguments: argparse.Namespace) -> Iterator[Place]:
     name = f"ffgrant-live-{secrets.token_hex(4)}"
     if not arguments.start:
         yield Place(arguments.url, arguments.valkey, exchange.token(),
-                    str(arguments.ca_file) if arguments.ca_file else None, name)
+                    exchange.ca_file(arguments.ca_file), name)
         return
     settings = flowfabric.Settings(flow_partitions=arguments.partitions,
                                    token=secrets.token_hex(16))

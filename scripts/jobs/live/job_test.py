@@ -7,6 +7,7 @@ from __future__ import annotations
 import http.server
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from jobs.common import build
 from jobs.live import exchange, job, load_job, routes
@@ -129,6 +131,23 @@ class Conformance(WithIssuer):
         status, output = run("live-conformance", "--start", FFGRANT_FF_SERVER="/nowhere/ff-server")
         self.assertEqual(status, 3, output)
         self.assertIn("/nowhere/ff-server", output)
+
+    def test_certificates_that_can_not_be_read_are_named(self) -> None:
+        for word in ("/nowhere", os.devnull):
+            status, output = run("live-conformance", "--url", "https://127.0.0.1:1", "--ca-file",
+                                 word)
+            self.assertEqual(status, 3, output)
+            self.assertIn(f"the certificates of {word}: ", output)
+
+    def test_a_silent_server_is_given_up_after_one_try(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                mock.patch.object(exchange, "_CONNECT_SECONDS", 0.2):
+            port = listener.getsockname()[1]
+            begin = time.monotonic()
+            with self.assertRaisesRegex(exchange.NoServer, f"127.0.0.1:{port}: .*timed out"):
+                exchange.Connection(f"https://127.0.0.1:{port}").ask(
+                    routes.Request("GET", "/healthz"))
+            self.assertLess(time.monotonic() - begin, 5)
 
     def test_wrong_usage(self) -> None:
         for words in ((), ("--url", "h:1"), ("--start", "--url", "http://h"),

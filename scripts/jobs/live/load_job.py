@@ -126,7 +126,8 @@ class Program:
         held = place.client.scan_iter(f"ff:idx:*:lane:{_escaped(place.lane)}:*", count=10_000)
         if next(iter(held), None) is not None:
             raise LoadError("the lane has executions: name a lane that nobody uses, or no lane")
-        names = {"FF_API_TOKEN": place.token} if place.token else {}
+        # A file of the caller's has the token of another deployment.
+        names = ({"FF_API_TOKEN": place.token, "FF_API_TOKEN_FILE": ""} if place.token else {})
         self._process = subprocess.Popen(
             [str(build.build_directory(PRESET) / "bench" / PROGRAM), f"--url={place.url}",
              f"--valkey={place.valkey}", f"--lane={place.lane}", f"--worker={self._worker}",

@@ -40,7 +40,8 @@ def parser():
     made.option("--case", "KIND-NUMBER", "run only this case, as a failure names it: lot-17, "
                 "history-5 or flow-3", options.live_case)
     made.option("--threads", "N", "threads at once (4)", options.positive, default=4)
-    made.option("--ca-file", "FILE", "certificates to trust for https:// in place of the system's",
+    made.option("--ca-file", "FILE", "certificates to trust for https:// in place of the system's "
+                "(default: FF_API_CA_FILE); FFGRANT_TLS_CA_FILE names those for valkeys://",
                 options.path)
     return made
 

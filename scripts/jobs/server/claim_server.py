@@ -138,7 +138,7 @@ def find(engine="auto"):
 
 # ---- running one -------------------------------------------------------------------------------
 
-def _free_ports(count):
+def free_ports(count):
     """Ports of the loopback that nobody listens on now."""
     with contextlib.ExitStack() as stack:
         ports = []
@@ -180,6 +180,59 @@ def guarded(words: list[str]) -> list[str]:
     return guard + words
 
 
+class Tunnel:
+    """stunnel4 at a port of the loopback. It speaks TLS, and passes all on to another port, whose
+    server has none."""
+
+    def __init__(self, directory: Path, certificates_: Path, to_port: int, port: int = 0,
+                 certificate: str = "server") -> None:
+        """`certificate` is one of certificates.make(), in the folder `certificates_`. A port is
+        found if none is given."""
+        self._directory = directory
+        self._certificates = certificates_
+        self._certificate = certificate
+        self._to_port = to_port
+        self.port = port or free_ports(1)[0]
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        if not shutil.which("stunnel4"):
+            raise ServerError("a server without TLS needs stunnel4 in front of it, which is not "
+                              "here; ./scripts/bootstrap --for valkey installs it")
+        file = self._directory / f"stunnel-{self.port}.conf"
+        file.write_text(f"""\
+foreground = yes
+pid =
+[server]
+accept = {HOST}:{self.port}
+connect = {HOST}:{self._to_port}
+cert = {self._certificates / f"{self._certificate}.pem"}
+key = {self._certificates / f"{self._certificate}.key"}
+""", encoding="utf-8")
+        with open(self._directory / "output.log", "ab") as output:
+            self._process = subprocess.Popen(
+                guarded(["stunnel4", str(file)]), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, start_new_session=True)
+
+        def listens():
+            with contextlib.suppress(OSError), \
+                    socket.create_connection((HOST, self.port), timeout=5):
+                return True
+            return False
+
+        try:
+            _wait_until(listens, "starting stunnel4")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+
 class Server:
     """One server process. start() and stop() may be called any number of times."""
 
@@ -190,7 +243,7 @@ class Server:
         self.clustered = clustered
         self.port = self.bus_port = self.tls_port = 0
         self.process: subprocess.Popen | None = None
-        self._tunnel: subprocess.Popen | None = None  # runs in front of a server without TLS
+        self._tunnel: Tunnel | None = None  # runs in front of a server without TLS
         self.directory.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -261,34 +314,12 @@ class Server:
         return guarded(words + list(self.settings.extra))
 
     def _start_tunnel(self):
-        """Starts stunnel4 at the TLS port, in front of a server that has no TLS."""
+        """Starts a tunnel at the TLS port, in front of a server that has no TLS."""
         if self.clustered:
             raise ServerError(f"{self.binary.label} has no TLS, and behind a tunnel the nodes of a "
                               "cluster would name ports without it")
-        if not shutil.which("stunnel4"):
-            raise ServerError(f"{self.binary.label} has no TLS, and there is no stunnel4")
-        file = self.directory / "stunnel.conf"
-        file.write_text(f"""\
-foreground = yes
-pid =
-[server]
-accept = {HOST}:{self.tls_port}
-connect = {HOST}:{self.port}
-cert = {self.certificates / "server.pem"}
-key = {self.certificates / "server.key"}
-""", encoding="utf-8")
-        with open(self.directory / "output.log", "ab") as output:
-            self._tunnel = subprocess.Popen(
-                guarded(["stunnel4", str(file)]), stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output, start_new_session=True)
-
-        def listens():
-            with contextlib.suppress(OSError), \
-                    socket.create_connection((HOST, self.tls_port), timeout=5):
-                return True
-            return False
-
-        _wait_until(listens, "starting stunnel4")
+        self._tunnel = Tunnel(self.directory, self.certificates, self.port, self.tls_port)
+        self._tunnel.start()
 
     def _launch(self):
         with open(self.directory / "output.log", "ab") as output:
@@ -316,7 +347,7 @@ key = {self.certificates / "server.key"}
             self._launch()
             return self
         for attempts_left in reversed(range(5)):
-            self.port, self.bus_port, self.tls_port = _free_ports(3)
+            self.port, self.bus_port, self.tls_port = free_ports(3)
             try:
                 self._launch()
                 return self
@@ -344,8 +375,7 @@ key = {self.certificates / "server.key"}
     def stop(self):
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:
-            tunnel.kill()
-            tunnel.wait()
+            tunnel.stop()
         process, self.process = self.process, None
         if process is None:
             return

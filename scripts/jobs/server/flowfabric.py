@@ -43,6 +43,8 @@ class Settings:
     lanes: tuple[str, ...] = ("default",)
     flow_partitions: int = 256
     token: str | None = None  # the bearer token of all requests but /healthz
+    # Whether clients speak TLS to both servers. stunnel4 does so for a server that has none.
+    tls: bool = False
     engine: str = "valkey"  # claim_server.find()'s
 
 
@@ -176,18 +178,31 @@ class Deployment:
     valkey: claim_server.Server
     server: Server
     settings: Settings
+    tunnel: claim_server.Tunnel | None = None  # in front of the server, with TLS
 
     @property
     def url(self) -> str:
+        if self.tunnel:
+            return f"https://{claim_server.HOST}:{self.tunnel.port}"
         return self.server.url
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificates that a client has to trust; None without TLS."""
+        return self.valkey.certificates / "ca.pem" if self.settings.tls else None
 
     def environment(self) -> dict[str, str]:
         """The variables that tell a command about the deployment: {name: text}."""
         names = {"FFGRANT_ISSUER": self.url, "FFGRANT_SERVER": self.valkey.address,
+                 "FFGRANT_SERVER_URL": self.valkey.url,
                  "FFGRANT_LANES": ",".join(self.settings.lanes),
-                 "FFGRANT_SERVER_PIDS": f"{self.server.pid},{self.valkey.pid}"}
+                 "FFGRANT_SERVER_PIDS": f"{self.server.pid},{self.valkey.pid}",
+                 **self.valkey.variables}
+        if self.ca_file:
+            names["FF_API_CA_FILE"] = str(self.ca_file)
         if self.settings.token:
             names["FF_API_TOKEN"] = self.settings.token
+            names["FF_API_TOKEN_FILE"] = ""  # a file of the caller's has another token
         return names
 
 
@@ -195,10 +210,16 @@ class Deployment:
 def deployment(settings: Settings = Settings()) -> Iterator[Deployment]:
     """Starts a Valkey and FlowFabric's server on it; both end with the context."""
     binary = find()
-    with claim_server.alone(settings.engine) as valkey, tempfile.TemporaryDirectory() as directory:
-        server = Server(binary, valkey, Path(directory), settings)
-        try:
-            server.start()
-            yield Deployment(valkey, server, settings)
-        finally:
-            server.stop()
+    of_valkey = claim_server.Settings(transport="tls" if settings.tls else "tcp")
+    with contextlib.ExitStack() as stack:
+        valkey = stack.enter_context(claim_server.alone(settings.engine, of_valkey))
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = Server(binary, valkey, directory, settings)
+        stack.callback(server.stop)
+        server.start()
+        tunnel = None
+        if settings.tls:
+            tunnel = claim_server.Tunnel(directory, valkey.certificates, server.port)
+            stack.callback(tunnel.stop)
+            tunnel.start()
+        yield Deployment(valkey, server, settings, tunnel)

@@ -15,14 +15,14 @@ from jobs.server import claim_server, command, flowfabric
 def _serve(running: flowfabric.Deployment) -> int:
     # Only a command that runs here gets the token; a terminal is no place for a token.
     return command.serve({name: text for name, text in running.environment().items()
-                          if name != "FF_API_TOKEN"})
+                          if not name.startswith("FF_API_TOKEN")})
 
 
 def main(arguments: argparse.Namespace) -> int:
     processes.raise_on_signals()
     settings = flowfabric.Settings(
         lanes=tuple(arguments.lanes.split(",")), flow_partitions=arguments.partitions,
-        token=secrets.token_hex(16) if arguments.token else None)
+        token=secrets.token_hex(16) if arguments.token else None, tls=arguments.tls)
     try:
         if arguments.build:
             print(flowfabric.build())

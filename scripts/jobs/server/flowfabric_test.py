@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -80,13 +81,46 @@ class FlowFabricServer(unittest.TestCase):
             with self.assertRaises(ProcessLookupError):
                 os.kill(int(pid), 0)
 
+    def test_with_tls_both_servers_are_reached_by_it_and_all_ends_with_the_command(self) -> None:
+        script = textwrap.dedent("""\
+            import os, ssl, sys, urllib.request
+            sys.path.insert(0, sys.argv[1])
+            from jobs.server import store
+            url, address = os.environ["FFGRANT_ISSUER"], os.environ["FFGRANT_SERVER_URL"]
+            def ask(ca):
+                trust = ssl.create_default_context(cafile=ca)
+                return urllib.request.urlopen(url + "/healthz", context=trust).status
+            print(url, ask(os.environ["FF_API_CA_FILE"]))
+            print(address, store.connect(address).ping())
+            stranger = os.environ["FFGRANT_TLS_CA_FILE"].replace("ca.pem", "stranger.pem")
+            os.environ["FFGRANT_TLS_CA_FILE"] = stranger
+            for reach in (lambda: ask(stranger), lambda: store.connect(address)):
+                try:
+                    reach()
+                except (OSError, store.NoStore) as error:
+                    print(error)""")
+        status, output, errors = self._run("--tls", "--", sys.executable, "-c", script,
+                                           str(build.ROOT / "scripts"))
+        self.assertEqual(status, 0, errors)
+        lines = output.splitlines()
+        self.assertRegex(lines[0], r"^https://127\.0\.0\.1:\d+ 200$")
+        self.assertRegex(lines[1], r"^valkeys://127\.0\.0\.1:\d+ True$")
+        self.assertEqual(len(lines), 4, output)
+        for line in lines[2:]:
+            self.assertIn("certificate verify failed: unable to get local issuer", line)
+        for line in lines[:2]:
+            port = int(line.split()[0].rpartition(":")[2])
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port)).close()
+
     def test_without_a_command_it_says_where_it_is_until_it_is_interrupted(self) -> None:
         process = self._command("--token")
         assert process.stdout
-        lines = [process.stdout.readline().strip() for _ in range(4)]
+        lines = [process.stdout.readline().strip() for _ in range(5)]
         said = dict(line.split("=", 1) for line in lines)
-        self.assertEqual(set(said), {"FFGRANT_ISSUER", "FFGRANT_SERVER", "FFGRANT_LANES",
-                                     "FFGRANT_SERVER_PIDS"})
+        self.assertEqual(set(said), {"FFGRANT_ISSUER", "FFGRANT_SERVER", "FFGRANT_SERVER_URL",
+                                     "FFGRANT_LANES", "FFGRANT_SERVER_PIDS"})
+        self.assertEqual(said["FFGRANT_SERVER_URL"], said["FFGRANT_SERVER"])
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
         self.assertEqual(output, "")

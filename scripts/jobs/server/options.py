@@ -69,9 +69,11 @@ they are and runs until it is interrupted."""
 _FLOWFABRIC_ENDING = """\
 COMMAND finds in its environment
   FFGRANT_ISSUER       the server's URL
-  FFGRANT_SERVER       host:port of the Valkey
+  FFGRANT_SERVER       host:port of the Valkey, without TLS
+  FFGRANT_SERVER_URL   its address for clients, with --tls valkeys://
   FFGRANT_LANES        the lanes
   FFGRANT_SERVER_PIDS  the processes of server and Valkey
+and with --tls, in FF_API_CA_FILE and FFGRANT_TLS_CA_FILE, the certificates to trust.
 FFGRANT_FF_SERVER names another ff-server to start.
 
 Exit status: COMMAND's; 2 wrong usage; 3 no server could be started; 128 + signal."""
@@ -83,6 +85,8 @@ def flowfabric_parser():
     made.option("--partitions", "N", "flow partitions of the deployment (256)", options.positive,
                 default=256)
     made.flag("--token", "requests need a bearer token, which COMMAND finds in FF_API_TOKEN")
+    made.flag("--tls", "clients speak TLS to both servers, with a certificate authority made for "
+              "this run; stunnel4 does that for a server that has no TLS")
     made.flag("--build", "builds the server with cargo, about 8 minutes on two cores, and keeps it")
     _add_command(made)
     return made

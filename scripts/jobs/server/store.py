@@ -16,6 +16,7 @@ from typing import Any
 from jobs.common import wheels
 
 _BATCH = 200
+_REACH_SECONDS = 10  # for a server to answer at all
 # The names in keys ff:exec:{tag}:<id>:<name>.
 _EXECUTION_KEYS = (
     "core", "payload", "policy", "tags", "claim_grant", "result", "lease:current", "lease:history",
@@ -40,27 +41,45 @@ def _password() -> str | None:
     return os.environ.get("FFGRANT_PASSWORD")
 
 
+def _tls_files() -> dict[str, str | None]:
+    """redis-py's options for the files that FFGRANT_TLS_... name. redis-py would not say which of
+    them can't be read."""
+    found: dict[str, str | None] = {}
+    for option, name in (("ssl_ca_certs", "FFGRANT_TLS_CA_FILE"),
+                         ("ssl_certfile", "FFGRANT_TLS_CERTIFICATE_FILE"),
+                         ("ssl_keyfile", "FFGRANT_TLS_KEY_FILE")):
+        path = found[option] = os.environ.get(name) or None
+        if path:
+            try:
+                with open(path, "rb"):
+                    pass
+            except OSError as error:
+                raise NoStore(f"{name}: {path}: {error.strerror}") from None
+    return found
+
+
 def connect(address: str) -> Any:
-    """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH."""
+    """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH. If no
+    server answers there within ten seconds, it says so."""
     redis = wheels.client_module()
     parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
-    options: dict[str, Any] = {"socket_timeout": 60, "username": parts.username,
-                               "password": _password()}
+    options: dict[str, Any] = {"username": parts.username, "password": _password()}
     if parts.scheme == "unix":
         options["unix_socket_path"] = parts.path
     else:
         options.update(host=parts.hostname or "127.0.0.1", port=parts.port or 6379)
     if parts.scheme in ("valkeys", "rediss"):
-        options.update(ssl=True, ssl_check_hostname=True,
-                       ssl_ca_certs=os.environ.get("FFGRANT_TLS_CA_FILE"),
-                       ssl_certfile=os.environ.get("FFGRANT_TLS_CERTIFICATE_FILE"),
-                       ssl_keyfile=os.environ.get("FFGRANT_TLS_KEY_FILE"))
+        options.update(ssl=True, ssl_check_hostname=True, **_tls_files())
+    # One try finds out whether a server is there: redis-py would make four, with pauses, and each
+    # waits for a server that never answers to a TLS handshake.
+    first = redis.Redis(**options, socket_timeout=_REACH_SECONDS, retry=None)
     try:
-        client = redis.Redis(**options)
-        client.ping()
+        first.ping()
     except (redis.RedisError, OSError) as error:
         raise NoStore(f"--valkey: {error}") from None
-    return client
+    finally:
+        first.close()
+    return redis.Redis(**options, socket_timeout=60)
 
 
 def partitions(client: Any) -> int:

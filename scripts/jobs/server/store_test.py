@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -61,6 +63,21 @@ class Store(unittest.TestCase):
                 file.flush()
                 with mock.patch.dict(os.environ, {"FFGRANT_PASSWORD_FILE": file.name}):
                     self.assertTrue(store.connect(server.address).ping())
+
+    def test_a_server_that_is_silent_is_given_up(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                mock.patch.object(store, "_REACH_SECONDS", 0.2):
+            for scheme in ("valkey", "valkeys"):
+                begin = time.monotonic()
+                with self.assertRaisesRegex(store.NoStore, "--valkey: .*[Tt]ime"):
+                    store.connect(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
+                self.assertLess(time.monotonic() - begin, 5)
+
+    def test_a_file_that_is_not_there_is_named(self) -> None:
+        for name in ("FFGRANT_TLS_CA_FILE", "FFGRANT_TLS_KEY_FILE"):
+            with mock.patch.dict(os.environ, {name: "/nowhere"}), \
+                    self.assertRaisesRegex(store.NoStore, f"^{name}: /nowhere: No such file"):
+                store.connect("valkeys://127.0.0.1:1")
 
 
 if __name__ == "__main__":

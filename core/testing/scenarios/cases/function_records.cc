@@ -33,7 +33,8 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   Execution& first = run.New();
   Execution& second = run.New(&first);
   Execution& third = run.New(&first);
-  const std::string name = run.Name("key");
+  // Only a key that has `ff:noop:` in it is none.
+  const std::string name = run.Name("noop-ff:noop");
   const std::string key = RawIdempotencyKey(first, name);
   const std::int64_t before = run.engine().Now();
   const RawCreateOptions keyed = {.dedup_ttl = "5000", .idempotency = name};

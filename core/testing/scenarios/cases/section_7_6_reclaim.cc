@@ -75,7 +75,7 @@ void ReclaimChecksInOrder(Run& run) {
   run.Reclaim(e, {.worker = kWorker2}, ClaimError::kInvalidClaimGrant);
   run.IssueReclaim(e);
   run.Reclaim(e, {.worker = kWorker1}, ClaimError::kInvalidClaimGrant);
-  run.Reclaim(e, {.worker = {"w2", "w1-i2"}, .lane = run.Name("other-lane")});
+  run.Reclaim(e, {.worker = {"w2", kWorker1Other.instance}, .lane = run.Name("other-lane")});
 }
 
 void AnElapsedGrantIsGone(Run& run) {

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A whole worker of a FlowFabric deployment. It asks the server for grants over HTTP, claims on
+// Valkey, renews, gives each execution to a function of yours, and reports what that returns, until
+// it is told to stop (contract 5.1, 7.2, 7.4; core/contract/live-observed.md 1 to 5, 9 and 13).
+//
+//   deployment::RunOptions options;
+//   options.issuer.url = "https://flowfabric.example:9090";
+//   options.worker.ledger.client.servers = {{"valkey.example", 6379}};
+//   options.worker.worker = {.worker_id = "resizer", .worker_instance_id = "resizer-1"};
+//   options.worker.lanes = {"images"};
+//   StopSignals stop;                                    // SIGTERM and SIGINT
+//   const deployment::RunResult ran =
+//       deployment::RunWorker(options, stop, [](const deployment::Task& task) {
+//         std::string picture;
+//         return Resize(task.input.payload(), picture) ? deployment::Completed(picture)
+//                                                      : deployment::Failed("no picture");
+//       });
+//   if (!ran) std::fprintf(stderr, "%s\n", ran.message.c_str());
+//
+// A program that needs another loop makes one of http::IssuerClient and valkey::DeploymentWorker,
+// of which this one is made.
+
+#ifndef FFGRANT_DEPLOYMENT_RUN_WORKER_H_
+#define FFGRANT_DEPLOYMENT_RUN_WORKER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ffgrant/claims/claim_error.h"
+#include "ffgrant/claims/stop_signals.h"
+#include "ffgrant/config.h"
+#include "ffgrant/http/issuer_client.h"
+#include "ffgrant/ids.h"
+#include "ffgrant/valkey/backoff.h"
+#include "ffgrant/valkey/deployment_worker.h"
+#include "ffgrant/valkey/execution_input.h"
+
+FFGRANT_API_BEGIN
+namespace ffgrant::deployment {
+
+// A claimed execution, for as long as the handler's call lasts.
+struct Task {
+  ExecutionIdView id;
+  const valkey::ExecutionInput& input;  // payload, kind, tags, and how the attempt came about
+  const valkey::Work& work;             // the lease and its fence
+
+  // Whether the lease is lost, so that another worker may have the execution by now. What the
+  // handler returns then is refused, so long work should ask now and then, and give up. Only reads
+  // a clock.
+  bool lost() const noexcept { return work.lost(); }
+};
+
+// What became of the work.
+struct Ending {
+  bool completed = false;
+  std::string text;      // the result, any bytes; or why the work failed
+  std::string category;  // of a failure; FlowFabric stores it, and decides nothing by it
+};
+inline Ending Completed(std::string result = {}) { return {true, std::move(result), {}}; }
+// The execution's retry policy says whether it is tried again.
+inline Ending Failed(std::string reason, std::string category = "failed") {
+  return {false, std::move(reason), std::move(category)};
+}
+
+// Does the work of one execution. It may take as long as it likes, since the lease is renewed
+// meanwhile. An exception that leaves it fails the execution with the exception's words and the
+// category "exception". If `worker.worker.permits` is more than 1, several threads call it at once.
+using Handler = std::function<Ending(const Task&)>;
+
+// Something that has happened to a worker.
+struct Report {
+  enum class Event : std::uint8_t {
+    kCompleted,
+    kToBeRetried,   // the handler has failed it, and its retry policy has scheduled another attempt
+    kFailed,        // the handler has failed it, for good
+    kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost
+    kNotFailed,     // the same of a failure
+    kNotClaimed,    // a grant that was not turned into a lease
+    kNotTakenOver,  // the same of TakeOver(); or there was no such grant
+    kNoGrant,       // the server has refused to give one, or can't be reached. After a 204, which
+                    // says that there was nothing, nobody is told.
+    kNotRegistered,  // the registration was not refreshed: DeploymentWorker::registration() says
+                     // why
+  };
+  Event event = Event::kCompleted;
+  std::string_view execution_id;  // empty if no execution is concerned. Valid during the call
+  std::string why;                // empty, or the error's name and words
+
+  // "completed {fp:7}:...", "no grant: unauthorized ...".
+  std::string Text() const;
+};
+// "completed", "to be retried", "failed", "not completed" and so on.
+std::string_view EventName(Report::Event event) noexcept;
+
+struct RunOptions {
+  // `stop_descriptor` is not looked at. At least as many connections are kept as there are permits.
+  http::IssuerOptions issuer = {};
+  // Grants are asked for in each of `lanes` in turn, with the capabilities that are `offered`;
+  // there must be at least one lane. `worker.permits` is the number of executions at once, each in
+  // a thread of its own. If `worker.worker_instance_id` is empty, it is the worker id and a random
+  // UUID. `ledger.client.load_library` is not looked at, since a deployment has its own functions,
+  // and both `has_thread`s must be true.
+  valkey::DeploymentWorkerOptions worker = {};
+  std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger one fails
+  std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
+  // The pause after all lanes had nothing, or after an error. It grows until there is a claim.
+  valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
+  // Is told what happens. Several threads may call it at once. It must not throw.
+  std::function<void(const Report&)> report = {};
+};
+
+// Sets what does not belong on a command line: the bearer token and the certificates to trust for
+// https:// (http::SetFromEnvironment()), Valkey's password and the files for TLS
+// (valkey::SetPasswordFromEnvironment(), valkey::SetTlsFromEnvironment()). Returns "", or the
+// reason if this fails. Reads the environment: do not call it while another thread may call
+// setenv().
+std::string SetFromEnvironment(RunOptions& options);
+
+struct [[nodiscard]] RunResult : Outcome {
+  std::string message;  // what went wrong, in words; empty after success
+  std::uint64_t completed = 0;
+  std::uint64_t retried = 0;  // failed, and to be tried again
+  std::uint64_t failed = 0;   // failed for good
+  // Claimed, and then neither completed nor failed by this worker.
+  std::uint64_t lost = 0;
+};
+
+// Works until there is a stop request. Then it claims nothing more, lets the handlers that run
+// return, reports what they return, unregisters, and returns. Nothing is lost by a stop: an
+// execution whose grant was under way is granted anew once that grant has expired.
+//
+// Threads: the caller's, `worker.worker.permits` - 1 more for handlers, and those of
+// DeploymentWorker; all have ended when the call returns. Several workers with instance ids of
+// their own may run at once in one process, and share `stop`.
+// Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is under way
+// ends within twice ledger.client.request_timeout_ms. An ending that does not get through is tried
+// again until the lease is lost, and from then on within three times that limit. The start takes at
+// most six times that limit.
+// Ownership: `options`, `stop` and `handler` must live until the call returns.
+// Cost: it allocates; for each execution there are one request over HTTP and three calls on Valkey.
+//
+// Errors are reported, and the worker goes on, except for those of its start and its end:
+//   kInvalidInput                   options out of range, no lane, no token to be read, or an error
+//                                   of Start(): counts or a lane that are not valid, an instance id
+//                                   that another process has registered
+//   kUnavailable, kUnknownOutcome   the Valkey can't be reached: at the start, or at the end, when
+//                                   the registration then runs out by itself
+//   kUnknownCode                    the Valkey's user lacks a right
+// Throws std::system_error if the system gives no threads.
+RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Handler& handler);
+
+// Takes over executions whose workers have died, as DeploymentWorker::Reclaim() does, one after the
+// other, and returns. All must be in the first lane of `worker.lanes`. A deployment does that for
+// nobody by itself. An execution that can't be taken over, because its lease is held, it has ended,
+// or it does not exist, is reported. All else is as with RunWorker(). A stop request leaves out
+// those that have not begun.
+RunResult TakeOver(const RunOptions& options, std::span<const std::string> execution_ids,
+                   const StopSignals& stop, const Handler& handler);
+
+}  // namespace ffgrant::deployment
+FFGRANT_API_END
+
+#endif  // FFGRANT_DEPLOYMENT_RUN_WORKER_H_
