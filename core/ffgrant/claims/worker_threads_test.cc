@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <latch>
@@ -47,6 +48,35 @@ TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
   EXPECT_EQ(worker.permits_in_use(), 0u);
   EXPECT_TRUE(ledger.calls.empty());
   EXPECT_EQ(worker.ClaimFromGrant(grant, lane).error, ClaimError::kInvalidPartitionKey);
+}
+
+// ThreadSanitizer judges this test. The ledger has no lock of its own. The flag makes the second
+// thread come later, but it orders nothing else: only the permit does.
+TEST(WorkerThreadsTest, APermitPassesOnWhatItsHolderWrote) {
+  const ClaimGrantView grant = {
+      ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111", ParseMode::kStrict).id,
+      "{fp:7}", "opaque", 5000};
+  const LaneIdView lane = LaneIdView::Unchecked("main");
+  const ManualClock clock{TimestampMs{1000}};
+  testing::ScriptedLedger ledger;
+  Worker worker(ledger, clock, {"w1", "w1-i1", 1, 12345});
+  std::atomic<bool> released = false;
+  int plain = 0;
+  std::thread first([&] {
+    WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
+    EXPECT_TRUE(claim);
+    plain = 1;
+    claim.permit = {};
+    released.store(true, std::memory_order_relaxed);
+  });
+  std::thread second([&] {
+    while (!released.load(std::memory_order_relaxed)) std::this_thread::yield();
+    EXPECT_TRUE(worker.ClaimFromGrant(grant, lane));
+    EXPECT_EQ(plain, 1);
+  });
+  first.join();
+  second.join();
+  EXPECT_EQ(ledger.calls.size(), 2u);
 }
 
 }  // namespace

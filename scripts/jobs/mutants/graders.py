@@ -26,6 +26,8 @@ GRADERS = {
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
 _TEST_SECONDS = 300  # the most that one test may take
+# A fault may let a test allocate for ever. Sanitizers reserve more than this at once.
+_MEMORY_LIMIT = ("sh", "-c", 'ulimit -v 8388608; exec "$@"', "sh")
 
 
 class GraderError(Exception):
@@ -160,8 +162,9 @@ class Grader:
         # The filters change ctest's numbers, so ctest gets the numbers alone, in a file.
         path = self._work / "numbers"
         path.write_text(f"0,0,0,{','.join(chosen)}\n", encoding="utf-8")
-        status, output = self._run(["ctest", "--test-dir", str(self._work / name),
-                                    "-I", str(path), "-j", str(self._jobs),
+        status, output = self._run([*(_MEMORY_LIMIT if name == "tests" else ()),
+                                    "ctest", "--test-dir", str(self._work / name), "-I", str(path),
+                                    "-j", str(self._jobs),
                                     *([] if to_the_end else ["--stop-on-failure"]),
                                     "--no-tests=error", "--timeout", str(_TEST_SECONDS)])
         failed = failed_tests(output)

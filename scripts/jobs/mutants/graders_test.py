@@ -125,6 +125,11 @@ class GraderTest(unittest.TestCase):
                 self.grader.control(["tests"])
         source.write_text(_PROJECT["small.cc"], encoding="utf-8")
 
+    def test_a_test_gets_no_more_than_eight_gigabytes(self) -> None:
+        greedy = ("[&] { static char* volatile p; p = new char[9ull << 30]; delete[] p; "
+                  "return 2 * x; }()")
+        self.assertEqual(self.judge("2 * x", greedy, "tests"), ["Unit.Three"])
+
     def test_threads(self) -> None:
         for order, killer in (("memory_order_relaxed", "Threads.Two"),
                               ("memory_order_seq_cst", "")):

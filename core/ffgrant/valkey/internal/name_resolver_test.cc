@@ -209,5 +209,25 @@ TEST(LookUpWithSystem, FindsAddressesOrSaysWhyNot) {
   EXPECT_NE(none.error, "");
 }
 
+// ThreadSanitizer judges this test, in a process of its own. The flag makes the second thread come
+// later, but it orders nothing else: only the pointer to the resolver does.
+TEST(NameResolverOfProcess, IsWholeInAThreadThatHasNotMadeIt) {
+  std::atomic<bool> made = false;
+  NameResolver* first_seen = nullptr;
+  NameResolver* second_seen = nullptr;
+  std::thread first([&] {
+    first_seen = &NameResolver::OfProcess();
+    made.store(true, std::memory_order_relaxed);
+  });
+  std::thread second([&] {
+    while (!made.load(std::memory_order_relaxed)) std::this_thread::yield();
+    second_seen = &NameResolver::OfProcess();
+    second_seen->Forget("no name");
+  });
+  first.join();
+  second.join();
+  EXPECT_EQ(first_seen, second_seen);
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::internal
