@@ -406,6 +406,18 @@ void SuspendingNeedsASecret(Run& run) {
   run.CheckStored(e);
 }
 
+void ASuspensionKeepsNothingOfTheOneBefore(Run& run) {
+  Execution& e = run.Interrupted();
+  run.Issue(e);
+  run.ClaimResumed(e);
+  const std::string key = e.expected.ExecutionKey("suspension:current");
+  run.store().SetField(key, "of_another_version", "1");
+  run.Suspend(e);
+  const Fields record = run.store().Hash(key);
+  run.CheckEqual("closed_at", "", record.at("closed_at"));
+  run.Check("a field of the one before is gone", record.count("of_another_version") == 0);
+}
+
 }  // namespace
 
 void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
@@ -425,6 +437,7 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
   add("F4", "suspending_needs_a_secret", SuspendingNeedsASecret);
+  add("F4", "a_suspension_keeps_nothing_of_the_one_before", ASuspensionKeepsNothingOfTheOneBefore);
 }
 
 }  // namespace ffgrant::claims_conformance
