@@ -88,7 +88,9 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
             shown[0] = f"{step[1]} of {step[2]}"
 
     _, output = processes.run(
-        [*wrapper, "ctest", "--test-dir", str(directory), "--parallel", str(os.cpu_count() or 1),
+        # One test more than there are cores: at any time some test only waits.
+        [*wrapper, "ctest", "--test-dir", str(directory),
+         "--parallel", str((os.cpu_count() or 1) + 1),
          "--output-junit", str(junit), *(arguments or ("--label-exclude", "^long$"))],
         cwd=build.ROOT, on_line=line,
         on_tick=lambda: terminal.progress(

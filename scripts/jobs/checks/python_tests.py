@@ -17,8 +17,8 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 # A pattern for the tests of each part. The parts take about the same time: the tests of the first
-# part mostly wait for other programs; the second part has all other tests.
-PARTS = (r"jobs\.perf\.outside\.|jobs\.perf\.(package|action)_test\.", "")
+# two parts mostly wait for other programs; the last part has all other tests.
+PARTS = (r"jobs\.perf\.outside\.", r"jobs\.perf\.(package|action|metrics)_test\.|jobs\.live\.", "")
 
 
 def _tests(suite):

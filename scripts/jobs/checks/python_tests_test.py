@@ -18,9 +18,9 @@ class PartsTest(unittest.TestCase):
 
     def test_a_module_that_cannot_be_imported_is_in_a_part(self):
         for name, part in (("unittest.loader._FailedTest.jobs.perf.outside.outside_test", 0),
-                           ("unittest.loader.ModuleSkipped.jobs.page.svg_test", 1),
-                           ("jobs.perf.package_test.ContentsTest.test_x", 0),
-                           ("jobs.perf.packages_test.X.test_x", 1)):
+                           ("unittest.loader.ModuleSkipped.jobs.page.svg_test", 2),
+                           ("jobs.perf.package_test.ContentsTest.test_x", 1),
+                           ("jobs.perf.packages_test.X.test_x", 2)):
             self.assertEqual(python_tests.part_of(name), part, name)
 
 

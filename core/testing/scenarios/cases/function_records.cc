@@ -418,6 +418,62 @@ void ASuspensionKeepsNothingOfTheOneBefore(Run& run) {
   run.Check("a field of the one before is gone", record.count("of_another_version") == 0);
 }
 
+// A suspension may list further waitpoints. A resume closes those that are there, and leaves out
+// what names none.
+void AResumeClosesTheFurtherWaitpoints(Run& run) {
+  const auto waitpoint = [](const Execution& e, const std::string& name) {
+    return "ff:wp:" + RawTag(e) + ":" + name;
+  };
+  Execution& e = run.Leased();
+  run.Suspend(e);
+  const std::string both = run.Name("both"), bare = run.Name("bare"), absent = run.Name("absent");
+  const std::vector<std::string> open = {both, bare, "", "7", "text"};
+  for (const std::string& name : open) {
+    run.store().SetField(waitpoint(e, name), "state", "active");
+    if (name != bare) run.store().SetField(waitpoint(e, name) + ":condition", "closed", "0");
+  }
+  run.store().SetField(e.expected.ExecutionKey("suspension:current"), "additional_waitpoints_json",
+                       R"(["text",{"waitpoint_id":""},{"waitpoint_id":7},{"other":"text"},)"
+                       R"({"waitpoint_id":")" +
+                           absent + R"("},{"waitpoint_id":")" + both + R"("},{"waitpoint_id":")" +
+                           bare + R"("}])");
+  run.Resume(e);
+  const std::string now = run.store().Hash(e.expected.ExecutionKey("core")).at("last_mutation_at");
+  const Fields closed = {
+      {"state", "closed"}, {"satisfied_at", now}, {"closed_at", now}, {"close_reason", "resumed"}};
+  for (const std::string& name : {both, bare}) {
+    run.Check(name + " is closed", run.store().Hash(waitpoint(e, name)) == closed);
+  }
+  run.Check("the condition is closed",
+            run.store().Hash(waitpoint(e, both) + ":condition") ==
+                Fields{{"closed", "1"}, {"closed_at", now}, {"closed_reason", "resumed"}});
+  run.Check("there is no condition where there was none",
+            !run.store().Exists(waitpoint(e, bare) + ":condition"));
+  run.Check("no waitpoint is made", !run.store().Exists(waitpoint(e, absent)) &&
+                                        !run.store().Exists(waitpoint(e, absent) + ":condition"));
+  for (const std::string name : {"", "7", "text"}) {
+    run.Check("'" + name + "' is left alone",
+              run.store().Hash(waitpoint(e, name)) == Fields{{"state", "active"}} &&
+                  run.store().Hash(waitpoint(e, name) + ":condition") == Fields{{"closed", "0"}});
+  }
+  for (const std::string& name : open) {
+    run.store().Delete(waitpoint(e, name));
+    run.store().Delete(waitpoint(e, name) + ":condition");
+  }
+}
+
+// A list that is none hinders no resume.
+void AResumeTakesAnyListOfWaitpoints(Run& run) {
+  for (const std::string list :
+       {"", "[]", "{", "7", "null", "\"text\"", "{\"a\":1}", "[7,[],{}]"}) {
+    Execution& e = run.Leased();
+    run.Suspend(e);
+    run.store().SetField(e.expected.ExecutionKey("suspension:current"),
+                         "additional_waitpoints_json", list);
+    run.Resume(e);
+  }
+}
+
 }  // namespace
 
 void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
@@ -437,6 +493,8 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
   add("F4", "suspending_needs_a_secret", SuspendingNeedsASecret);
+  add("F4", "a_resume_closes_the_further_waitpoints", AResumeClosesTheFurtherWaitpoints);
+  add("F4", "a_resume_takes_any_list_of_waitpoints", AResumeTakesAnyListOfWaitpoints);
   add("F4", "a_suspension_keeps_nothing_of_the_one_before", ASuspensionKeepsNothingOfTheOneBefore);
 }
 
