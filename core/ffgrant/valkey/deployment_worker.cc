@@ -82,6 +82,7 @@ class DeploymentWorker::Impl {
     const Outcome outcome = ledger->RegisterWorker(registered, details);
     Note(outcome);
     is_registered = outcome.error == ClaimError::kNone;
+    may_be_registered = outcome.error != ClaimError::kInvalidInput;
     if (is_registered && options.has_thread) {
       const ffgrant::internal::BlockedSignals blocked;
       refresher = std::thread([this] { Refresh(); });
@@ -101,7 +102,8 @@ class DeploymentWorker::Impl {
       const std::lock_guard lock(mutex);
       ends = false;
     }
-    if (!std::exchange(is_registered, false)) return {};
+    is_registered = false;
+    if (!std::exchange(may_be_registered, false)) return {};
     return ledger->UnregisterWorker(registered, details);
   }
 
@@ -141,6 +143,7 @@ class DeploymentWorker::Impl {
   std::optional<LeaseKeeper> keeper;
   WorkerRegistration registered;
   bool is_registered = false;
+  bool may_be_registered = false;  // also true if Start() has failed after it began to register
   std::thread refresher;
   mutable std::mutex mutex;
   std::condition_variable changed;

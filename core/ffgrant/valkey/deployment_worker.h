@@ -132,7 +132,8 @@ class DeploymentWorker {
   Work Reclaim(const ReclaimGrantView& grant, ErrorDetails* details = nullptr);
 
   // Ends the registration, so that the deployment need not wait until it runs out. Leases that are
-  // kept stay kept. Has the errors of UnregisterWorker(); returns kNone if nothing is registered.
+  // kept stay kept. Also ends what a Start() that failed may have left of a registration. Has the
+  // errors of UnregisterWorker(); returns kNone if nothing is registered.
   Outcome Stop(ErrorDetails* details = nullptr) noexcept;
 
   // How the last try to register or to refresh ended. A worker whose registration another process
