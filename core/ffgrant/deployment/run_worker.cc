@@ -6,7 +6,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "ffgrant/claims/ending.h"
+#include "ffgrant/internal/utf8.h"
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/server_url.h"
 
@@ -38,13 +41,22 @@ bool MayPass(ClaimError error) noexcept {
   return error == ClaimError::kUnavailable || error == ClaimError::kUnknownOutcome;
 }
 
-// Makes a call again and again, as long as it does not get through and the lease is held.
+// Makes a call again and again, as long as it does not get through and the lease is held, but not
+// for longer than a lease lasts. If renewals get through for all that time, and the call does not,
+// it never will: for example, because its reply is larger than the client takes.
 template <class Call>
-auto UntilLost(const valkey::Work& work, const Call& call) {
+auto UntilLost(const valkey::Work& work, std::int64_t lease_ttl_ms, const Call& call) {
+  using Steady = std::chrono::steady_clock;
+  const Steady::time_point begin = Steady::now();
+  const auto is_over = [&] {
+    const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - begin);
+    return spent.count() >= lease_ttl_ms;
+  };
   for (;;) {
     auto outcome = call();
-    if (!MayPass(outcome.error) || work.lost()) return outcome;
+    if (!MayPass(outcome.error) || work.lost() || is_over()) return outcome;
     std::this_thread::sleep_for(kEndingPause);
+    if (work.lost()) return outcome;
   }
 }
 
@@ -64,8 +76,14 @@ http::IssuerOptions ForThreads(http::IssuerOptions options, std::uint32_t thread
   return options;
 }
 
-valkey::DeploymentWorkerOptions Named(valkey::DeploymentWorkerOptions options) {
-  options.ledger.client.load_library = false;
+// The options of the worker itself, with a name, and with room for the inputs.
+valkey::DeploymentWorkerOptions ForWorker(const RunOptions& o) {
+  valkey::DeploymentWorkerOptions options = o.worker;
+  valkey::ClientOptions& client = options.ledger.client;
+  client.load_library = false;
+  // ReadInput() takes a payload of at most half of this size.
+  constexpr std::size_t kHalf = std::numeric_limits<std::size_t>::max() / 2;
+  client.max_reply_bytes = std::max(client.max_reply_bytes, 2 * std::min(o.max_input_bytes, kHalf));
   std::string& instance = options.worker.worker_instance_id;
   if (instance.empty()) {
     std::array<char, kUuidTextSize> text;
@@ -75,11 +93,36 @@ valkey::DeploymentWorkerOptions Named(valkey::DeploymentWorkerOptions options) {
   return options;
 }
 
+bool IsUtf8(std::string_view text) noexcept {
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at != end;) {
+    const std::size_t size = ffgrant::internal::Utf8SequenceSize(at, end);
+    if (size == 0) return false;
+    at += size;
+  }
+  return true;
+}
+
 // What is wrong with the options; "" if nothing is.
 std::string Problem(const RunOptions& o) {
   if (o.worker.lanes.empty()) return "worker.lanes: there must be a lane";
   if (o.worker.worker.permits < 1 || o.worker.worker.permits > 1024) {
     return "worker.worker.permits must be in 1..1024";
+  }
+  const WorkerOptions& worker = o.worker.worker;
+  // These stand in each request for a grant, so the worker would never get one.
+  if (worker.worker_id.empty() || worker.worker_id == "." || worker.worker_id == ".." ||
+      !IsUtf8(worker.worker_id)) {
+    return "worker.worker.worker_id can't be in a request";
+  }
+  if (!IsUtf8(worker.worker_instance_id)) {
+    return "worker.worker.worker_instance_id can't be in a request";
+  }
+  if (!IsUtf8(o.worker.offered.csv())) return "worker.offered can't be in a request";
+  // A shorter lease counts as lost from its beginning.
+  if (worker.lease_ttl_ms <= o.worker.keeper.margin_ms || worker.lease_ttl_ms > kMaxTtlMs) {
+    return "worker.worker.lease_ttl_ms must be more than worker.keeper.margin_ms, and at most "
+           "kMaxTtlMs";
   }
   if (!o.worker.has_thread || !o.worker.keeper.has_threads) {
     return "worker.has_thread and worker.keeper.has_threads must be true";
@@ -89,6 +132,12 @@ std::string Problem(const RunOptions& o) {
     return "pause: 1 <= first_ms <= longest_ms";
   }
   return "";
+}
+
+std::uint64_t Random() noexcept {
+  std::uint64_t bits;
+  std::memcpy(&bits, RandomUuid().bytes.data(), sizeof bits);
+  return bits;
 }
 
 // The tokens of a comma-joined text.
@@ -107,7 +156,7 @@ class Running {
   // Throws what the constructors of its parts throw.
   Running(const RunOptions& options, const StopSignals& stop, const Handler& handler)
       : options_(options),
-        named_(Named(options.worker)),
+        named_(ForWorker(options)),
         stop_(stop),
         handler_(handler),
         capabilities_(Tokens(named_.offered.csv())),
@@ -142,23 +191,23 @@ class Running {
   // Lets all threads ask for grants until there is a stop request.
   void WorkOnGrants() {
     struct Others {
-      explicit Others(std::atomic<bool>& flag) : ends(flag) {}
-      ~Others() { Join(); }
-      void Join() {
+      ~Others() {
+        // After a stop request they end by themselves. After an exception they end here.
+        all.ends_ = true;
+        all.Begin();
         for (std::thread& thread : threads) thread.join();
-        threads.clear();
       }
-      std::atomic<bool>& ends;
+      Running& all;
       std::vector<std::thread> threads;
-    } others(ends_);
-    try {
-      for (std::uint32_t i = 1; i < named_.worker.permits; ++i) {
-        others.threads.emplace_back([this] { Loop(false); });
-      }
-    } catch (...) {
-      ends_ = true;
-      throw;  // after the threads that there are have ended
+    } others{*this, {}};
+    // No thread begins before all are there: a worker that can't start claims nothing.
+    for (std::uint32_t i = 1; i < named_.worker.permits; ++i) {
+      others.threads.emplace_back([this] {
+        may_begin_.wait(false);
+        Loop(false);
+      });
     }
+    Begin();
     Loop(true);
   }
 
@@ -171,6 +220,7 @@ class Running {
     request.grant_ttl_ms = static_cast<std::uint64_t>(options_.grant_ttl_ms);
     request.worker_capabilities = StringList(capabilities_);
     for (const std::string& id : ids) {
+      if (stop_.stopped()) return;
       ReclaimGrant grant;
       const http::IssuerStatus status = issuer_.Reclaim(id, request, grant);
       if (status.error == http::IssuerError::kStopped) return;
@@ -193,6 +243,11 @@ class Running {
     if (options_.report) options_.report({event, id, std::move(why)});
   }
 
+  void Begin() noexcept {
+    may_begin_ = true;
+    may_begin_.notify_all();
+  }
+
   void Loop(bool is_first) {
     valkey::ExecutionInput input(options_.max_input_bytes);
     std::uint32_t in_vain = 0;  // rounds through the lanes in a row
@@ -206,7 +261,7 @@ class Running {
         in_vain = 0;
         continue;
       }
-      stop_.Wait(options_.pause.DelayMs(++in_vain, RandomUuid().bytes[2]));
+      stop_.Wait(options_.pause.DelayMs(++in_vain, Random()));
     }
   }
 
@@ -240,19 +295,27 @@ class Running {
   // Does the work of an execution that was claimed, and ends the execution.
   void Do(valkey::Work& work, valkey::ExecutionInput& input) {
     ErrorDetails details;
-    const Outcome read = UntilLost(work, [&] { return work.ReadInput(input, &details); });
+    const std::int64_t ttl = named_.worker.lease_ttl_ms;
+    const Outcome read = UntilLost(work, ttl, [&] { return work.ReadInput(input, &details); });
+    if (MayPass(read.error) && work.lost()) {
+      // Nothing is wrong with the execution: another worker can do it.
+      ++lost_;
+      Tell(Event::kNotCompleted, work.id().text(),
+           "the input can't be read: " + Words(read.error, details));
+      return;
+    }
     const Ending ending =
         read ? Handle(handler_, {work.id(), input, work})
              : Failed("the input can't be read: " + Words(read.error, details), "input");
     if (ending.completed) {
-      const Outcome completed = UntilLost(work, [&] {
+      const Outcome completed = UntilLost(work, ttl, [&] {
         return CompleteOnce(worker_.ledger(),
                             {.execution_id = work.id(), .fence = work.lease().fence}, ending.text,
                             &details);
       });
       Count(completed.error, completed_, Event::kCompleted, Event::kNotCompleted, work, details);
     } else {
-      const FailOutcome failed = UntilLost(work, [&] {
+      const FailOutcome failed = UntilLost(work, ttl, [&] {
         return FailOnce(worker_.ledger(),
                         {.execution_id = work.id(),
                          .fence = work.lease().fence,
@@ -290,6 +353,7 @@ class Running {
   http::IssuerClient issuer_;
   std::vector<LaneIdView> lanes_;  // of named_
   ClaimError registration_ = ClaimError::kNone;
+  std::atomic<bool> may_begin_{false};
   std::atomic<bool> ends_{false};
   std::atomic<std::uint64_t> completed_{0};
   std::atomic<std::uint64_t> retried_{0};
@@ -307,6 +371,7 @@ RunResult Refused(std::string message) {
 template <class Use>
 RunResult With(const RunOptions& options, const StopSignals& stop, const Handler& handler,
                const Use& use) {
+  if (!handler) return Refused("there must be a handler");
   std::string problem = Problem(options);
   if (!problem.empty()) return Refused(std::move(problem));
   std::optional<Running> running;

@@ -79,7 +79,8 @@ struct Report {
     kCompleted,
     kToBeRetried,   // the handler has failed it, and its retry policy has scheduled another attempt
     kFailed,        // the handler has failed it, for good
-    kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost
+    kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost;
+                    // or the input could not be read until then
     kNotFailed,     // the same of a failure
     kNotClaimed,    // a grant that was not turned into a lease
     kNotTakenOver,  // the same of TakeOver(); or there was no such grant
@@ -105,7 +106,7 @@ struct RunOptions {
   // there must be at least one lane. `worker.permits` is the number of executions at once, each in
   // a thread of its own. If `worker.worker_instance_id` is empty, it is the worker id and a random
   // UUID. `ledger.client.load_library` is not looked at, since a deployment has its own functions,
-  // and both `has_thread`s must be true.
+  // and both `has_thread`s must be true. A reply may always have twice max_input_bytes.
   valkey::DeploymentWorkerOptions worker = {};
   std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger one fails
   std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
@@ -140,19 +141,21 @@ struct [[nodiscard]] RunResult : Outcome {
 // their own may run at once in one process, and share `stop`.
 // Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is under way
 // ends within twice ledger.client.request_timeout_ms. An ending that does not get through is tried
-// again until the lease is lost, and from then on within three times that limit. The start takes at
-// most six times that limit.
+// again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms, and from then
+// on within three times that limit. So is the reading of an input; if the lease is still held then,
+// the execution fails. The start takes at most six times that limit.
 // Ownership: `options`, `stop` and `handler` must live until the call returns.
 // Cost: it allocates; for each execution there are one request over HTTP and three calls on Valkey.
 //
 // Errors are reported, and the worker goes on, except for those of its start and its end:
-//   kInvalidInput                   options out of range, no lane, no token to be read, or an error
+//   kInvalidInput                   options out of range, no lane, an empty handler, an id or a
+//                                   capability that is no UTF-8, no token to be read, or an error
 //                                   of Start(): counts or a lane that are not valid, an instance id
 //                                   that another process has registered
 //   kUnavailable, kUnknownOutcome   the Valkey can't be reached: at the start, or at the end, when
 //                                   the registration then runs out by itself
 //   kUnknownCode                    the Valkey's user lacks a right
-// Throws std::system_error if the system gives no threads.
+// Throws std::system_error if the system gives no threads; then nothing was claimed.
 RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Handler& handler);
 
 // Takes over executions whose workers have died, as DeploymentWorker::Reclaim() does, one after the

@@ -475,6 +475,93 @@ TEST_F(Workers, AnInputThatIsTooLargeFails) {
             std::string::npos);
 }
 
+// All else gets through, so the lease is renewed, and there would be no end otherwise.
+TEST_F(Workers, AResultThatNeverGetsThroughIsGivenUpAfterALeasesTime) {
+  options_.worker.worker.lease_ttl_ms = 1000;
+  options_.worker.ledger.client.request_timeout_ms = 200;
+  served_.Decide([&](const ServedSimulation::Command& command) {
+    return Calls(command, "_complete_execution") ? Fate::kLostBefore : Fate::kServed;
+  });
+  const MintedExecutionId id = Create();
+  Started worker(*this, [&](const Task& task) {
+    stop_.Stop();
+    return Echo(task);
+  });
+  EXPECT_TRUE(
+      Eventually([&] { return HasReported("not completed " + std::string(id.text()) + ": un"); }));
+  served_.Decide(nullptr);
+  const RunResult& ran = worker.Wait();
+  EXPECT_EQ(ran.lost, 1u);
+  EXPECT_EQ(ran.completed, 0u);
+}
+
+// Its tags are a larger reply than the client takes, and such a reply ends the connection.
+TEST_F(Workers, AnInputThatNeverGetsThroughFails) {
+  options_.worker.worker.lease_ttl_ms = 1000;
+  options_.worker.ledger.client.request_timeout_ms = 200;
+  options_.max_input_bytes = 1000;
+  options_.worker.ledger.client.max_reply_bytes = std::size_t{1} << 16;
+  const MintedExecutionId id = Create();
+  const std::string tags = "ff:exec:{fp:7}:" + std::string(id.text()) + ":tags";
+  (void)served_.Do({"HSET", tags, "name", std::string(200'000, 'v')});
+  Started worker(*this, [](const Task&) -> Ending {
+    ADD_FAILURE() << "the handler was called";
+    return Completed();
+  });
+  EXPECT_TRUE(Becomes(id, "failed"));
+  (void)served_.Do({"DEL", tags});
+  EXPECT_EQ(worker.Stop().failed, 1u);
+  EXPECT_NE(Core(id, "failure_reason").find("the input can't be read: un"), std::string::npos);
+}
+
+// Nothing is wrong with the execution, and to fail it would end it for good.
+TEST_F(Workers, AnOutageFailsNoExecution) {
+  options_.worker.worker.lease_ttl_ms = 600;
+  options_.worker.ledger.client.request_timeout_ms = 100;
+  served_.Decide([&](const ServedSimulation::Command& command) {
+    if (command[0] == "GETRANGE") return Fate::kLostBefore;
+    // The server renews the lease, but the worker does not know that.
+    return Calls(command, "_renew_lease") ? Fate::kLostAfter : Fate::kServed;
+  });
+  const MintedExecutionId id = Create();
+  Started worker(*this, [](const Task&) -> Ending {
+    ADD_FAILURE() << "the handler was called";
+    return Completed();
+  });
+  EXPECT_TRUE(Eventually([&] {
+    const std::lock_guard lock(mutex_);
+    return !reports_.empty();
+  }));
+  served_.Decide(nullptr);
+  EXPECT_EQ(worker.Stop().lost, 1u);
+  EXPECT_EQ(State(id), "active");
+  EXPECT_TRUE(
+      HasReported("not completed " + std::string(id.text()) + ": the input can't be read: un"));
+}
+
+TEST_F(Workers, AnInputMayBeAsLargeAsTheOptionsSay) {
+  options_.max_input_bytes = std::size_t{6} << 20;
+  const std::string payload(std::size_t{5} << 20, 'p');
+  const MintedExecutionId id = Create(payload);
+  Started worker(*this, [&](const Task& task) {
+    return Completed(task.input.payload() == payload ? "same" : "other");
+  });
+  EXPECT_TRUE(Becomes(id, "completed"));
+  EXPECT_EQ(worker.Stop().completed, 1u);
+  EXPECT_EQ(ResultOf(id), "$4\r\nsame\r\n");
+}
+
+// Else workers that have failed together would come back together.
+TEST_F(Workers, PausesSpread) {
+  options_.pause = {.first_ms = 2048, .longest_ms = 2048};
+  options_.worker.worker.permits = 24;
+  Started worker(*this, &Echo);
+  EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() >= 24; }));
+  // By now about half of all pauses have ended. A slow machine only makes it fewer.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1536));
+  EXPECT_LT(issuer_.requests().size(), 48u);
+}
+
 TEST_F(Workers, ARegistrationThatAnotherProcessTakesIsReported) {
   options_.worker.registration_ttl_ms = 1000;
   Started worker(*this, &Echo);
@@ -516,6 +603,21 @@ TEST_F(Workers, OptionsOutOfRangeAreRefused) {
             "pause: 1 <= first_ms <= longest_ms");
   EXPECT_EQ(problem([](RunOptions& o) { o.pause.longest_ms = 19; }),
             "pause: 1 <= first_ms <= longest_ms");
+  for (const std::int64_t ttl : {std::int64_t{0}, std::int64_t{100}, kMaxTtlMs + 1}) {
+    EXPECT_EQ(problem([=](RunOptions& o) { o.worker.worker.lease_ttl_ms = ttl; }),
+              "worker.worker.lease_ttl_ms must be more than worker.keeper.margin_ms, and at most "
+              "kMaxTtlMs");
+  }
+  for (const char* const id : {"", ".", "..", "\xff"}) {
+    EXPECT_EQ(problem([=](RunOptions& o) { o.worker.worker.worker_id = id; }),
+              "worker.worker.worker_id can't be in a request");
+  }
+  EXPECT_EQ(problem([](RunOptions& o) { o.worker.worker.worker_instance_id = "i\xff"; }),
+            "worker.worker.worker_instance_id can't be in a request");
+  EXPECT_EQ(problem([](RunOptions& o) {
+              EXPECT_EQ(o.worker.offered.AssignOfferedCsv("a,\xc3,b"), CapabilityError::kNone);
+            }),
+            "worker.offered can't be in a request");
   EXPECT_NE(problem([](RunOptions& o) { o.issuer.url = "ftp://x"; }).find("URL"),
             std::string::npos);
   EXPECT_NE(problem([](RunOptions& o) { o.issuer.token_file = "/nowhere"; }).find("/nowhere"),
@@ -526,6 +628,30 @@ TEST_F(Workers, OptionsOutOfRangeAreRefused) {
   EXPECT_NE(problem([](RunOptions& o) { o.worker.lanes = {"a\nb"}; }).find("the start: "),
             std::string::npos);
   EXPECT_TRUE(issuer_.requests().empty());
+}
+
+// It would fail all executions.
+TEST_F(Workers, AHandlerThatIsEmptyIsRefused) {
+  const Handler empty;
+  stop_.Stop();  // so that a worker that starts after all ends
+  const RunResult ran = RunWorker(options_, stop_, empty);
+  EXPECT_EQ(ran.error, ClaimError::kInvalidInput);
+  EXPECT_EQ(ran.message, "there must be a handler");
+  EXPECT_EQ(TakeOver(options_, {}, stop_, empty).message, "there must be a handler");
+}
+
+// Else the program could not start again under its instance id before the registration has run out.
+TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
+  served_.Decide([](const ServedSimulation::Command& command) {
+    return command[0] == "SADD" ? Fate::kLostBefore : Fate::kServed;
+  });
+  stop_.Stop();  // so that a worker that starts ends
+  const RunResult failed = RunWorker(options_, stop_, &Echo);
+  EXPECT_FALSE(failed);
+  EXPECT_EQ(Alive(), ":0\r\n");
+  served_.Decide(nullptr);
+  const RunResult again = RunWorker(options_, stop_, &Echo);
+  EXPECT_TRUE(again) << again.message;
 }
 
 TEST_F(Workers, AStartThatFailsIsTheResult) {
@@ -586,6 +712,7 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   std::vector<std::string> ids;
   for (const MintedExecutionId& id : {held, left, absent}) ids.emplace_back(id.text());
   ids.emplace_back("no id");
+  ids.emplace_back("");  // the client refuses it, and asks the server nothing
   const Handler handler = [](const Task& task) {
     EXPECT_EQ(task.input.attempt_type(), "reclaim");
     return Completed(std::string(task.input.payload()));
@@ -595,16 +722,17 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   EXPECT_EQ(ran.completed, 1u);
   EXPECT_EQ(State(left), "completed");
   EXPECT_EQ(ResultOf(left), "$4\r\nleft\r\n");
-  EXPECT_EQ(Count(Event::kNotTakenOver), 3);
+  EXPECT_EQ(Count(Event::kNotTakenOver), 4);
   EXPECT_TRUE(HasReported("not taken over " + ids[0] + ": not_reclaimable"));
   EXPECT_TRUE(HasReported("not taken over no id: "));
   EXPECT_EQ(Alive(), ":0\r\n");
 
   stop_.Stop();
+  std::reverse(ids.begin(), ids.end());
   const std::size_t before = issuer_.requests().size();
   EXPECT_TRUE(TakeOver(options_, ids, stop_, handler));
   EXPECT_EQ(issuer_.requests().size(), before);
-  EXPECT_EQ(Count(Event::kNotTakenOver), 3) << "what has not begun is left out, and not reported";
+  EXPECT_EQ(Count(Event::kNotTakenOver), 4) << "what has not begun is left out, and not reported";
 }
 
 // ---- texts ----------------------------------------------------------------------------
