@@ -5,10 +5,13 @@
 
 #include "ffgrant/deployment/run_worker.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -18,6 +21,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -25,6 +29,31 @@
 #include "testing/live/grant_routes.h"
 #include "testing/live/http_server.h"
 #include "testing/simulation/served_simulation.h"
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define FFGRANT_COUNTS_THREADS 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define FFGRANT_COUNTS_THREADS 0
+#endif
+#endif
+#ifndef FFGRANT_COUNTS_THREADS
+#define FFGRANT_COUNTS_THREADS 1
+#endif
+
+#if FFGRANT_COUNTS_THREADS
+// How many threads the calling thread can still start. A sanitizer has a pthread_create() of its
+// own, so this one does not stand beside it.
+static thread_local int t_threads_left = 1'000'000;
+
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                              void* (*run)(void*), void* argument) noexcept {
+  if (t_threads_left-- <= 0) return EAGAIN;
+  using Create = int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  static auto* const create = reinterpret_cast<Create*>(dlsym(RTLD_NEXT, "pthread_create"));
+  return create(thread, attributes, run, argument);
+}
+#endif
 
 namespace ffgrant::deployment {
 namespace {
@@ -690,6 +719,22 @@ TEST_F(Workers, AnEndThatCanNotBeReportedIsTheResult) {
   EXPECT_TRUE(ran.message.starts_with("the end of the registration: ")) << ran.message;
   served_.Decide(nullptr);
 }
+
+#if FFGRANT_COUNTS_THREADS
+TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
+  options_.worker.worker.permits = 100;
+  // Those of the keeper, the one that refreshes the registration, and a half of the handlers'.
+  const int first = static_cast<int>(options_.worker.keeper.renewers) + 2;
+  for (const int some : {first - 1, first, first + 50}) {
+    t_threads_left = some;
+    EXPECT_THROW((void)RunWorker(options_, stop_, &Echo), std::system_error);
+    EXPECT_LT(t_threads_left, 0);
+    EXPECT_TRUE(issuer_.requests().empty());
+    EXPECT_EQ(Alive(), ":0\r\n");
+  }
+  t_threads_left = 1'000'000;
+}
+#endif
 
 // ---- taking over ----------------------------------------------------------------------
 
