@@ -297,11 +297,12 @@ class Running {
     ErrorDetails details;
     const std::int64_t ttl = named_.worker.lease_ttl_ms;
     const Outcome read = UntilLost(work, ttl, [&] { return work.ReadInput(input, &details); });
-    if (MayPass(read.error) && work.lost()) {
-      // Nothing is wrong with the execution: another worker can do it.
+    if ((read || MayPass(read.error)) && work.lost()) {
+      // Nothing is wrong with the execution, and another worker may have it by now.
       ++lost_;
       Tell(Event::kNotCompleted, work.id().text(),
-           "the input can't be read: " + Words(read.error, details));
+           read ? "the lease was lost before the input was read"
+                : "the input can't be read: " + Words(read.error, details));
       return;
     }
     const Ending ending =

@@ -80,7 +80,7 @@ struct Report {
     kToBeRetried,   // the handler has failed it, and its retry policy has scheduled another attempt
     kFailed,        // the handler has failed it, for good
     kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost;
-                    // or the input could not be read until then
+                    // or the lease was lost before the handler began
     kNotFailed,     // the same of a failure
     kNotClaimed,    // a grant that was not turned into a lease
     kNotTakenOver,  // the same of TakeOver(); or there was no such grant

@@ -568,6 +568,28 @@ TEST_F(Workers, AnOutageFailsNoExecution) {
       HasReported("not completed " + std::string(id.text()) + ": the input can't be read: un"));
 }
 
+// Else two workers could do the work of one execution at once, from its beginning.
+TEST_F(Workers, NoHandlerBeginsAfterTheLeaseIsLost) {
+  options_.worker.worker.lease_ttl_ms = 400;
+  std::atomic<bool> waits{true};
+  served_.Decide([&](const ServedSimulation::Command& command) {
+    // The server does nothing else meanwhile, so it renews nothing.
+    if (command[0] == "GETRANGE" && waits.exchange(false)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    }
+    return Fate::kServed;
+  });
+  const MintedExecutionId id = Create();
+  Started worker(*this, [](const Task&) -> Ending {
+    ADD_FAILURE() << "the handler was called";
+    return Completed();
+  });
+  EXPECT_TRUE(Eventually([&] {
+    return HasReported("not completed " + std::string(id.text()) + ": the lease was lost");
+  }));
+  EXPECT_EQ(worker.Stop().lost, 1u);
+}
+
 TEST_F(Workers, AnInputMayBeAsLargeAsTheOptionsSay) {
   options_.max_input_bytes = std::size_t{6} << 20;
   const std::string payload(std::size_t{5} << 20, 'p');
