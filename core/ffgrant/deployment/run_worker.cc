@@ -163,15 +163,20 @@ class Running {
         worker_(named_),
         issuer_(ForThreads(options.issuer, named_.worker.permits, stop.descriptor())) {}
 
-  // Starts, lets `work` do all that is to be done, and stops.
+  // Starts, lets `work` do all that is to be done, and stops. `claims` names the calls that claim.
   template <class Work>
-  RunResult Run(const Work& work) {
+  RunResult Run(std::span<const std::string_view> claims, const Work& work) {
     RunResult result;
     ErrorDetails details;
     const Outcome started = worker_.Start(&details);
     if (!started) {
       result.error = started.error;
       result.message = "the start: " + Words(started.error, details);
+      return result;
+    }
+    if (const std::string missing = MissingRight(claims); !missing.empty()) {
+      result.error = ClaimError::kUnknownCode;
+      result.message = "the start: " + missing;
       return result;
     }
     for (const std::string& text : named_.lanes) lanes_.push_back(ParseLaneId(text).lane);
@@ -241,6 +246,22 @@ class Running {
  private:
   void Tell(Event event, std::string_view id, std::string why = {}) const {
     if (options_.report) options_.report({event, id, std::move(why)});
+  }
+
+  // Which right the Valkey's user lacks for the work; "" if none is known to be missing. Without
+  // ReadInput(), for example, each execution would fail.
+  std::string MissingRight(std::span<const std::string_view> claims) const {
+    constexpr std::string_view kAlways[] = {"Renew", "ReadInput", "Complete", "Fail"};
+    const auto is_in = [](std::span<const std::string_view> calls, const std::string& call) {
+      return std::find(calls.begin(), calls.end(), call) != calls.end();
+    };
+    for (const valkey::RefusedCall& refused : worker_.server().refused_calls) {
+      if (!is_in(kAlways, refused.call) && !is_in(claims, refused.call)) continue;
+      std::string text = "the user may not run what " + refused.call + "() needs:";
+      for (const std::string& command : refused.commands) text.append(" ").append(command);
+      return text;
+    }
+    return "";
   }
 
   void Begin() noexcept {
@@ -371,7 +392,7 @@ RunResult Refused(std::string message) {
 
 template <class Use>
 RunResult With(const RunOptions& options, const StopSignals& stop, const Handler& handler,
-               const Use& use) {
+               std::span<const std::string_view> claims, const Use& use) {
   if (!handler) return Refused("there must be a handler");
   std::string problem = Problem(options);
   if (!problem.empty()) return Refused(std::move(problem));
@@ -385,7 +406,7 @@ RunResult With(const RunOptions& options, const StopSignals& stop, const Handler
   } catch (const std::runtime_error& error) {
     return Refused(error.what());
   }
-  return running->Run([&] { use(*running); });
+  return running->Run(claims, [&] { use(*running); });
 }
 
 }  // namespace
@@ -431,12 +452,15 @@ std::string SetFromEnvironment(RunOptions& options) {
 }
 
 RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Handler& handler) {
-  return With(options, stop, handler, [](Running& running) { running.WorkOnGrants(); });
+  constexpr std::string_view kClaims[] = {"Claim", "ClaimResumed"};
+  return With(options, stop, handler, kClaims, [](Running& running) { running.WorkOnGrants(); });
 }
 
 RunResult TakeOver(const RunOptions& options, std::span<const std::string> execution_ids,
                    const StopSignals& stop, const Handler& handler) {
-  return With(options, stop, handler, [&](Running& running) { running.TakeOver(execution_ids); });
+  constexpr std::string_view kClaims[] = {"Reclaim"};
+  return With(options, stop, handler, kClaims,
+              [&](Running& running) { running.TakeOver(execution_ids); });
 }
 
 }  // namespace ffgrant::deployment

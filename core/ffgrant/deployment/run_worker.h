@@ -154,7 +154,8 @@ struct [[nodiscard]] RunResult : Outcome {
 //                                   that another process has registered
 //   kUnavailable, kUnknownOutcome   the Valkey can't be reached: at the start, or at the end, when
 //                                   the registration then runs out by itself
-//   kUnknownCode                    the Valkey's user lacks a right
+//   kUnknownCode                    the Valkey's user lacks a right that the work needs, if the
+//                                   server lets the user ask for that (ServerInfo::refused_calls)
 // Throws std::system_error if the system gives no threads; then nothing was claimed.
 RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Handler& handler);
 

@@ -151,14 +151,16 @@ class Workers : public ::testing::Test {
   class Started {
    public:
     Started(Workers& test, Handler handler)
-        : test_(test),
-          handler_(std::move(handler)),
-          thread_([this] { result_ = RunWorker(test_.options_, test_.stop_, handler_); }) {}
+        : test_(test), handler_(std::move(handler)), thread_([this] {
+            result_ = RunWorker(test_.options_, test_.stop_, handler_);
+            has_ended_ = true;
+          }) {}
     ~Started() { (void)Stop(); }
     const RunResult& Stop() {
       test_.stop_.Stop();
       return Wait();
     }
+    bool has_ended() const { return has_ended_; }
     const RunResult& Wait() {
       if (thread_.joinable()) thread_.join();
       return result_;
@@ -168,6 +170,7 @@ class Workers : public ::testing::Test {
     Workers& test_;
     const Handler handler_;
     RunResult result_;
+    std::atomic<bool> has_ended_{false};
     std::thread thread_;
   };
 
@@ -719,6 +722,38 @@ TEST_F(Workers, AStartThatFailsIsTheResult) {
   EXPECT_EQ(second.error, ClaimError::kInvalidInput);
   EXPECT_NE(second.message.find("another process has registered it"), std::string::npos);
   EXPECT_TRUE(issuer_.requests().empty());
+}
+
+// Without the right to read inputs, a worker would fail all executions.
+TEST_F(Workers, AUserWithoutTheRightsForTheWorkIsRefused) {
+  std::string refused;
+  served_.Answer([&](const ServedSimulation::Command& command) -> std::optional<std::string> {
+    if (!Calls(command, "_refused_commands")) return std::nullopt;
+    return "*1\r\n$" + std::to_string(refused.size()) + "\r\n" + refused + "\r\n";
+  });
+  const MintedExecutionId id = Create();
+  refused = "GETRANGE";
+  {
+    Started worker(*this, &Echo);
+    EXPECT_TRUE(Eventually([&] { return worker.has_ended() || State(id) == "completed"; }));
+    const RunResult& ran = worker.Stop();
+    EXPECT_EQ(ran.error, ClaimError::kUnknownCode);
+    EXPECT_EQ(ran.message, "the start: the user may not run what ReadInput() needs: GETRANGE");
+  }
+  EXPECT_EQ(State(id), "waiting");
+  EXPECT_EQ(Alive(), ":0\r\n");
+  // Now there is a stop request, so a worker that starts ends.
+  refused = "PEXPIREAT";
+  EXPECT_EQ(RunWorker(options_, stop_, &Echo).message,
+            "the start: the user may not run what Renew() needs: PEXPIREAT");
+  EXPECT_EQ(TakeOver(options_, {}, stop_, &Echo).error, ClaimError::kUnknownCode);
+  refused = "XADD";
+  EXPECT_EQ(RunWorker(options_, stop_, &Echo).message,
+            "the start: the user may not run what Claim() needs: XADD");
+  EXPECT_NE(TakeOver(options_, {}, stop_, &Echo).error, ClaimError::kNone);
+  refused = "ZRANGE";  // a worker of a deployment chooses nothing by itself
+  EXPECT_TRUE(RunWorker(options_, stop_, &Echo));
+  served_.Answer([](const ServedSimulation::Command&) { return std::nullopt; });
 }
 
 // A deployment has functions of its own, and a worker brings it no others.

@@ -67,7 +67,7 @@ class DeploymentWorker::Impl {
     keeper.reset();
     worker.reset();
     ledger.emplace(with_counts);
-    ServerInfo server;
+    server = {};
     if (const Outcome connected = ledger->Connect(server, details); !connected) return connected;
     WorkerOptions checking = options.worker;
     checking.partitions = counts.partitions;
@@ -138,6 +138,7 @@ class DeploymentWorker::Impl {
 
   const DeploymentWorkerOptions options;
   std::vector<LaneIdView> lanes;  // of options
+  ServerInfo server;
   std::optional<ValkeyLedger> ledger;
   std::optional<Worker> worker;
   std::optional<LeaseKeeper> keeper;
@@ -252,6 +253,7 @@ std::int64_t DeploymentWorker::RunDue() {
 
 ValkeyLedger& DeploymentWorker::ledger() noexcept { return *impl_->ledger; }
 LeaseKeeper& DeploymentWorker::keeper() noexcept { return *impl_->keeper; }
+const ServerInfo& DeploymentWorker::server() const noexcept { return impl_->server; }
 WorkerIdentity DeploymentWorker::identity() const noexcept { return impl_->worker->identity(); }
 
 }  // namespace ffgrant::valkey

@@ -149,6 +149,9 @@ class DeploymentWorker {
   // change it.
   ValkeyLedger& ledger() noexcept;
   LeaseKeeper& keeper() noexcept;
+  // What the last Start() found out. `refused_calls` names the calls that the user may not make:
+  // Start() itself needs none of those for executions.
+  const ServerInfo& server() const noexcept;
   WorkerIdentity identity() const noexcept;
 
  private:
