@@ -440,6 +440,8 @@ std::string Report::Text() const {
   std::string text(EventName(event));
   if (!execution_id.empty()) text.append(" ").append(execution_id);
   if (!why.empty()) text.append(": ").append(why);
+  const auto is_control = [](unsigned char c) { return c < ' ' || c == '\x7f'; };
+  std::replace_if(text.begin(), text.end(), is_control, ' ');
   return text;
 }
 

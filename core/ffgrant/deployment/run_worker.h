@@ -93,7 +93,8 @@ struct Report {
   std::string_view execution_id;  // empty if no execution is concerned. Valid during the call
   std::string why;                // empty, or the error's name and words
 
-  // "completed {fp:7}:...", "no grant: unauthorized ...".
+  // "completed {fp:7}:...", "no grant: unauthorized ...": one line, in which a space stands for
+  // each control character.
   std::string Text() const;
 };
 // "completed", "to be retried", "failed", "not completed" and so on.

@@ -844,6 +844,11 @@ TEST(Reports, AreLinesOfText) {
   EXPECT_EQ((Report{Event::kNotCompleted, "{fp:7}:x", "stale_lease"}).Text(),
             "not completed {fp:7}:x: stale_lease");
   EXPECT_EQ((Report{Event::kNoGrant, "", "unauthorized who"}).Text(), "no grant: unauthorized who");
+  // A proxy's page, and an id that is none.
+  EXPECT_EQ((Report{Event::kNoGrant, "", "server_fault <html>\r\n<b>\x7f\xc3\xa9"}).Text(),
+            "no grant: server_fault <html>  <b> \xc3\xa9");
+  EXPECT_EQ((Report{Event::kNotTakenOver, std::string_view("a\0\nb", 4), ""}).Text(),
+            "not taken over a  b");
   EXPECT_EQ(EventName(Event::kFailed), "failed");
   EXPECT_EQ(EventName(Event::kNotRegistered), "not registered");
 }
