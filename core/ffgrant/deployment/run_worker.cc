@@ -233,6 +233,11 @@ class Running {
         Tell(Event::kNotTakenOver, id, Words(status));
         continue;
       }
+      const std::string_view wrong = WrongIn(grant.view(), id);
+      if (!wrong.empty()) {
+        Tell(Event::kNotTakenOver, id, std::string(wrong));
+        continue;
+      }
       ErrorDetails details;
       valkey::Work work = worker_.Reclaim(grant.view(), &details);
       if (work) {
@@ -246,6 +251,18 @@ class Running {
  private:
   void Tell(Event event, std::string_view id, std::string why = {}) const {
     if (options_.report) options_.report({event, id, std::move(why)});
+  }
+
+  // What is wrong with the answer to a request to take `id` over; "" if nothing is.
+  std::string_view WrongIn(const ReclaimGrantView& grant, std::string_view id) const noexcept {
+    const ExecutionIdResult asked = ParseExecutionId(id, ParseMode::kLenient);
+    const ExecutionIdView& granted = grant.grant.execution_id;
+    // The server may spell the id in another way.
+    if (!asked || asked.id.partition() != granted.partition() ||
+        asked.id.uuid() != granted.uuid()) {
+      return "the grant is for another execution";
+    }
+    return grant.lane_id == lanes_.front() ? "" : "the grant is for another lane";
   }
 
   // Which right the Valkey's user lacks for the work; "" if none is known to be missing. Without

@@ -837,6 +837,35 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   EXPECT_EQ(Count(Event::kNotTakenOver), 4) << "what has not begun is left out, and not reported";
 }
 
+// The answer to another request, for example from a proxy.
+TEST_F(Workers, TakeOverNothingThatWasNotAskedFor) {
+  const MintedExecutionId asked(7, RandomUuid());
+  const MintedExecutionId other(7, RandomUuid());
+  std::string id(other.text());
+  std::string lane = "main";
+  AnswerWith([&](const std::string&) -> std::optional<std::string> {
+    return HttpResponse(200, R"({"status":"granted","execution_id":")" + id +
+                                 R"(","partition_key":"{fp:7}","grant_key":"ff:exec:{fp:7}:)" + id +
+                                 R"(:claim_grant","expires_at_ms":9999999999999,"lane_id":")" +
+                                 lane + "\"}");
+  });
+  std::atomic<int> reclaims{0};
+  served_.Decide([&](const ServedSimulation::Command& command) {
+    reclaims += Calls(command, "_reclaim_execution") ? 1 : 0;
+    return Fate::kServed;
+  });
+  const std::vector<std::string> ids = {std::string(asked.text())};
+  EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
+  id = ids[0];
+  lane = "other";
+  EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
+  EXPECT_EQ(Count(Event::kNotTakenOver), 2);
+  EXPECT_EQ(reports_[0], "not taken over " + ids[0] + ": the grant is for another execution");
+  EXPECT_EQ(reports_[1], "not taken over " + ids[0] + ": the grant is for another lane");
+  EXPECT_EQ(reclaims, 0);
+  served_.Decide(nullptr);
+}
+
 // ---- texts ----------------------------------------------------------------------------
 
 TEST(Reports, AreLinesOfText) {
